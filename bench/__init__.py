@@ -1,0 +1,1 @@
+"""Getting a number off a device: links, runtimes and the runner."""

@@ -1,0 +1,1 @@
+"""edgekit: export convolutional networks and measure what they cost on real devices."""

@@ -1,0 +1,206 @@
+"""An artifact: a file that runs, and the manifest (`<file>.json`) that says what it is.
+
+The manifest is written last, so a file without one was never finished. Opening an artifact checks that the two fit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgekit.errors import UsageError
+from edgekit.files import write_atomically
+from edgekit.preprocess import Preprocessing
+
+MANIFEST_VERSION = 1
+SUFFIXES = {".onnx": "onnx", ".tflite": "tflite", ".engine": "tensorrt"}
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VariantRecord(_Record):
+    """The network and the point of it: `name` is printed, e.g. mobilenet_0.5_160."""
+
+    name: str
+    model: str
+    family: str
+    alpha: float
+    resolution: int
+    classes: int
+    input_shape: tuple[int, ...]  # torch's layout, batch first
+    options: dict[str, str] = {}
+
+
+class WeightsRecord(_Record):
+    """Where the weights came from. `trained` is false for random ones: only latency means anything then."""
+
+    origin: str  # "random" or the file's name
+    id: str  # random<seed>, or the first 8 hex digits of sha256
+    sha256: str | None  # None for random weights
+    trained: bool
+
+
+class TensorRecord(_Record):
+    """An input or output of the file, as a caller sees it; real = (stored - zero_point) * scale where quantised."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]  # -1 for a free batch
+    layout: str  # NCHW, NHWC, NC, NCDHW, NDHWC ...
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+class CalibrationRecord(_Record):
+    """The images whose activations gave the int8 ranges. `pixels` are hashes of decoded pixels, 16 hex digits each."""
+
+    hash: str  # of the set: pixels, preprocessing, seed
+    n: int
+    synthetic: bool  # latency only
+    method: str  # minmax, percentile, mse, file
+    source: str  # "data" or "file" (ranges that a weights file carried)
+    seed: int
+    pixels: tuple[str, ...] = ()
+
+
+class ParityRecord(_Record):
+    """The written file against the folded torch network, on `n` inputs of which `n_real` are images."""
+
+    passed: bool
+    n: int
+    n_real: int
+    max_abs_error: float
+    max_rel_error: float  # max_abs_error over the largest absolute output
+    cosine: float
+    top1_agreement: float | None  # fraction
+    snr_db: float | None
+    reasons: tuple[str, ...] = ()  # why it did not pass
+
+
+class Manifest(_Record):
+    """Everything that a reader of the file must know and cannot see in it."""
+
+    version: int = MANIFEST_VERSION
+    edgekit: str  # our version
+    file: str
+    sha256: str
+    bytes: int
+    format: str
+    precision: str
+    variant: VariantRecord
+    weights: WeightsRecord
+    preprocessing: Preprocessing
+    inputs: tuple[TensorRecord, ...]
+    outputs: tuple[TensorRecord, ...]
+    calibration: CalibrationRecord | None
+    parity: ParityRecord
+    macs: int
+    params: int
+    activation_elements: int
+    remaining_batch_norms: tuple[str, ...]  # "name: reason"
+    operators: dict[str, int]  # operators of the file by name
+    tool_versions: dict[str, str]
+    seconds: float
+    created: str  # ISO 8601, UTC
+    notes: tuple[str, ...] = ()
+    details: dict[str, Any] = Field(default_factory=dict)  # of the format: opset, ir_version, delegation ...
+
+
+class Artifact(_Record):
+    """A file with its manifest; `manifest` is None for a foreign file."""
+
+    path: Path
+    manifest: Manifest | None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether edgekit did not make it."""
+        return self.manifest is None
+
+    @property
+    def format(self) -> str:
+        """onnx, tflite or tensorrt."""
+        return SUFFIXES[self.path.suffix]
+
+
+def manifest_path(path: Path) -> Path:
+    """Where the manifest of a file stands."""
+    return path.with_name(path.name + ".json")
+
+
+def file_sha256(path: Path) -> str:
+    """The hex digest of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(stream)
+
+
+def _digest(stream: Any) -> str:  # Python 3.10
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def open_artifact(path: Path) -> Artifact:
+    """The artifact at `path`, its bytes checked against its manifest; without a manifest it is foreign.
+
+    Raises UsageError for a missing file, an unknown suffix, a manifest that is broken, newer or of other bytes.
+    """
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path} is no artifact", f"give a file that ends in {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise UsageError(
+            f"{path} does not exist" if not path.exists() else f"{path} is not a file",
+            "give the path that `edgekit export` printed",
+        )
+    beside = manifest_path(path)
+    if not beside.exists():
+        return Artifact(path=path, manifest=None)
+    manifest = read_manifest(beside)
+    if file_sha256(path) != manifest.sha256:
+        raise UsageError(
+            f"{path} is not the file that its manifest describes (sha256 differs)",
+            f"export it again, or remove {beside.name} to use it as a foreign file",
+        )
+    return Artifact(path=path, manifest=manifest)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a JSON file. Raises UsageError when it is broken or from a newer edgekit."""
+    again = "export the artifact again"
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = _json_object(text)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the manifest {path} cannot be read: {error}", again) from error
+    if raw.get("version") != MANIFEST_VERSION:
+        raise UsageError(
+            f"the manifest {path} has version {raw.get('version')}; this edgekit reads {MANIFEST_VERSION}",
+            "use the edgekit that wrote it, or a newer one",
+        )
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(f"the manifest {path} is broken at '{where}': {first['msg']}", again) from error
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    import json
+
+    raw = json.loads(text)
+    if not isinstance(raw, dict):
+        raise ValueError("not a JSON object")
+    return raw
+
+
+def seal(path: Path, manifest: Manifest) -> Artifact:
+    """Write the manifest beside its finished file; from here on the artifact counts as made."""
+    write_atomically(manifest_path(path), manifest.model_dump_json(indent=2).encode() + b"\n")
+    return Artifact(path=path, manifest=manifest)

@@ -1,0 +1,87 @@
+"""Every error that edgekit raises on purpose.
+
+* EdgekitError                 base: one line of cause, one line of remedy, an exit code
+  - UsageError            2    bad arguments, or input that is missing, broken or of something else
+  - GateFailed            3    parity, accuracy, regression, a missing cell
+  - DeviceUnreachable     4    a link that does not answer
+  - BackendMissing        5    a backend that is not installed or cannot run this artifact
+  - MeasurementInvalid    6    a number that would not mean anything
+  - EnvironmentRefused    7    disk full, read-only, store locked
+
+Anything else that escapes is a bug of ours and ends with exit code 1.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class EdgekitError(Exception):
+    """An expected failure: `message` says what happened, `remedy` what to do about it."""
+
+    code = "internal"
+    exit_code = 1
+
+    def __init__(self, message: str, remedy: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+
+class UsageError(EdgekitError):
+    """The arguments or the input files are wrong."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class GateFailed(EdgekitError):
+    """A check that was asked for did not pass."""
+
+    code = "gate"
+    exit_code = 3
+
+
+class DeviceUnreachable(EdgekitError):
+    """The device did not answer."""
+
+    code = "device"
+    exit_code = 4
+
+
+class BackendMissing(EdgekitError):
+    """A backend is not installed, or cannot run this artifact."""
+
+    code = "backend"
+    exit_code = 5
+
+
+class MeasurementInvalid(EdgekitError):
+    """The measurement was taken but must not be used."""
+
+    code = "measurement"
+    exit_code = 6
+
+
+class EnvironmentRefused(EdgekitError):
+    """The machine refused: disk full, read-only, locked."""
+
+    code = "environment"
+    exit_code = 7
+
+
+# When several things failed in one command, the first code in this order is the command's.
+EXIT_PRECEDENCE = (1, 2, 7, 5, 4, 3, 6)
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """The exit code of a command whose parts ended with `codes` (0 when all are 0)."""
+    found = set(codes)
+    return next((code for code in EXIT_PRECEDENCE if code in found), 0)
+
+
+def nearest(word: str, options: Iterable[str]) -> str:
+    """`"; did you mean 'x'?"` for a misspelt word, or an empty string."""
+    close = difflib.get_close_matches(word, list(options), n=1, cutoff=0.5)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,76 @@
+"""Writing files so that none is ever seen half-written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edgekit.errors import EnvironmentRefused, UsageError
+
+
+@contextmanager
+def environment(path: Path) -> Iterator[None]:
+    """Turn what the machine refuses while writing to `path` into an EdgekitError."""
+    try:
+        yield
+    except OSError as error:
+        raise _refused(error, path) from error
+
+
+def _refused(error: OSError, path: Path) -> UsageError | EnvironmentRefused:
+    if error.errno in (errno.EEXIST, errno.ENOTDIR, errno.EISDIR):
+        return UsageError(f"{path} is in the way: {error.strerror}", "choose another folder with --out")
+    if error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT):
+        return EnvironmentRefused(
+            f"no space to write {path}: {error.strerror}", "free some space, or choose --out elsewhere"
+        )
+    return EnvironmentRefused(
+        f"cannot write {path}: {error.strerror or error}", "check the permissions, or choose another folder with --out"
+    )
+
+
+def make_folder(path: Path) -> Path:
+    """The folder, made if it is missing. Raises UsageError where a file is in the way, else EnvironmentRefused."""
+    with environment(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextmanager
+def drafting(folder: Path, name: str) -> Iterator[Path]:
+    """A path for a draft of `name`, in a hidden directory of its own inside `folder`; gone afterwards whatever happens.
+
+    The draft is on the same file system, so `os.replace` publishes it in one step.
+    """
+    make_folder(folder)
+    with environment(folder), tempfile.TemporaryDirectory(prefix=".edgekit-", dir=folder) as own:
+        yield Path(own) / name
+
+
+def publish(draft: Path, target: Path) -> None:
+    """Move a finished draft to its place in one step, its bytes on the disk first."""
+    with environment(target):
+        with draft.open("rb") as stream:
+            os.fsync(stream.fileno())
+        draft.replace(target)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing."""
+    with environment(path):
+        handle, name = tempfile.mkstemp(prefix=".edgekit-", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            with suppress(OSError):
+                Path(name).unlink()
+            raise

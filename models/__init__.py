@@ -1,0 +1,1 @@
+"""The networks: one architecture family per file. Importing this package registers them all."""

@@ -263,8 +263,9 @@ def binary(kind: str) -> Form:
         if walk.is_ref(other):
             return walk.emit(name, kind, [x, other])
         if walk.is_own(other):
-            return walk.emit(name, kind, [x], {"other": other}, **more)
-        return walk.emit(name, kind, [x], other=float(other), **more)
+            return walk.emit(name, kind, [x], {"other": other}, **({"reflected": True} if reflected else {}))
+        attrs: dict[str, Any] = {"other": float(other), **more}
+        return walk.emit(name, kind, [x], None, **attrs)
 
     return form
 

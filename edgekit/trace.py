@@ -76,7 +76,7 @@ class Walk:
 
     def step(self, node: fx.Node) -> None:
         """Give one node its value."""
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._values.__getitem__)  # type: ignore[misc]
+        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._values.__getitem__)
         match node.op:
             case "placeholder":
                 self._values[node] = self._input(node)
@@ -184,7 +184,8 @@ class Walk:
             )
         op = Op(str(node.target), "input", (), self.input_shape)
         self.ops.append(op)
-        self._meta[op.name] = torch.empty(self.input_shape, device="meta")
+        dtype = next((t.dtype for t in self._named.values() if t.is_floating_point()), torch.float32)
+        self._meta[op.name] = torch.empty(self.input_shape, dtype=dtype, device="meta")
         return Ref(op.name)
 
     def _attribute(self, target: str) -> Any:

@@ -1,0 +1,177 @@
+"""The layer table: a row per operator with its shape, parameters, MACs, activation elements and receptive field.
+
+Conventions (the same before and after folding):
+
+* MACs are the multiply-accumulates of convolution and linear layers; no bias, no BatchNorm, no pooling.
+* Parameters are weights, biases and BatchNorm's scale and shift; running statistics are not. A shared one counts once.
+* Activation elements are the input and the output of each convolution, pooling, linear, LRN, concatenation and
+  addition; BatchNorm, activation functions, dropout, flatten and softmax count nothing.
+
+What edgekit cannot count is listed by name, never taken as zero.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgekit.graph import Graph, Op
+
+STORED = frozenset({"input", "conv", "conv_transpose", "linear", "max_pool", "avg_pool", "mean", "adaptive_avg_pool",
+                    "adaptive_max_pool", "lrn", "cat", "add"})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """One operator. `kind` groups rows for shares, e.g. "conv 1x1" or "depthwise 3x3"."""
+
+    name: str
+    op: str
+    kind: str
+    output_shape: tuple[int, ...]
+    params: int
+    macs: int
+    activation_elements: int
+    receptive_field: int  # input pixels, along the wider axis
+
+    def to_json(self) -> dict[str, Any]:
+        """The row under its documented keys."""
+        return asdict(self) | {"output_shape": list(self.output_shape)}
+
+
+@dataclass(frozen=True)
+class LayerTable:
+    """The rows in order, their sums, and "name: operator" for each that could not be counted."""
+
+    rows: tuple[LayerRow, ...]
+    params: int
+    macs: int
+    activation_elements: int
+    uncounted: tuple[str, ...]
+
+    def shares(self, of: str) -> dict[str, float]:
+        """The fraction of `of` (macs, params or activation_elements) in each kind of operator, largest first."""
+        sums: dict[str, int] = {}
+        for row in self.rows:
+            sums[row.kind] = sums.get(row.kind, 0) + getattr(row, of)
+        total = sum(sums.values())
+        ordered = sorted(sums.items(), key=lambda item: -item[1])
+        return {kind: value / total for kind, value in ordered if value} if total else {}
+
+
+def table(graph: Graph) -> LayerTable:
+    """The layer table of a graph, for the batch size that it was traced with."""
+    seen: set[str] = set()
+    fields: dict[str, Reach] = {}
+    rows = []
+    for op in graph:
+        fields[op.name] = _reach(op, graph, [fields[name] for name in op.inputs])
+        rows.append(_row(op, graph, seen, fields[op.name]))
+    uncounted = tuple(f"{op.name}: {op.attrs['label']}" for op in graph if op.kind == "call")
+    return LayerTable(
+        tuple(rows),
+        sum(row.params for row in rows),
+        sum(row.macs for row in rows),
+        sum(row.activation_elements for row in rows),
+        uncounted,
+    )
+
+
+def _row(op: Op, graph: Graph, seen: set[str], reach: Reach) -> LayerRow:
+    counter = MACS.get(op.kind)
+    return LayerRow(
+        name=op.name,
+        op=op.kind,
+        kind=_kind(op, graph),
+        output_shape=op.shape,
+        params=_params(op, graph, seen),
+        macs=counter(op, graph) if counter else 0,
+        activation_elements=math.prod(op.shape) if op.kind in STORED else 0,
+        receptive_field=round(max(reach.size)),
+    )
+
+
+def _params(op: Op, graph: Graph, seen: set[str]) -> int:
+    count = 0
+    for role, name in op.params.items():
+        statistic = role in ("mean", "var") or "running_" in role or role.endswith("num_batches_tracked")
+        if name not in seen and not statistic:
+            seen.add(name)
+            count += graph.params[name].numel()
+    return count
+
+
+# Multiply-accumulates by kind of operator
+
+
+def _conv_macs(op: Op, graph: Graph) -> int:
+    return math.prod(op.shape) * math.prod(graph.tensors(op)["weight"].shape[1:])
+
+
+def _conv_transpose_macs(op: Op, graph: Graph) -> int:
+    source = graph[op.inputs[0]]
+    return math.prod(source.shape) * math.prod(graph.tensors(op)["weight"].shape[1:])
+
+
+def _linear_macs(op: Op, graph: Graph) -> int:
+    return math.prod(op.shape) * int(graph.tensors(op)["weight"].shape[1])
+
+
+MACS: dict[str, Callable[[Op, Graph], int]] = {
+    "conv": _conv_macs,
+    "conv_transpose": _conv_transpose_macs,
+    "linear": _linear_macs,
+}
+
+
+def _kind(op: Op, graph: Graph) -> str:
+    if op.kind in ("conv", "conv_transpose"):
+        weight = graph.tensors(op)["weight"]
+        kernel = "x".join(str(size) for size in weight.shape[2:])
+        groups = op.attrs["groups"]
+        channels = weight.shape[0] if op.kind == "conv_transpose" else weight.shape[1] * groups
+        label = "depthwise" if groups > 1 and groups == channels else ("grouped " if groups > 1 else "") + op.kind
+        return f"{label} {kernel}"
+    if op.kind in ("max_pool", "avg_pool"):
+        return f"{op.kind} " + "x".join(str(size) for size in op.attrs["kernel"])
+    return op.kind
+
+
+# Receptive field (how many input pixels one output pixel sees) by the usual recurrence:
+# size += (reach of the kernel - 1) * jump; jump *= stride.
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Per spatial axis: the receptive field in input pixels, and the input pixels between neighbours."""
+
+    size: tuple[float, ...]
+    jump: tuple[float, ...]
+
+
+def _reach(op: Op, graph: Graph, inputs: list[Reach]) -> Reach:
+    if not inputs:
+        axes = len(op.shape) - 2
+        return Reach((1,) * axes or (1,), (1,) * axes or (1,))
+    widest = Reach(*(tuple(max(values) for values in zip(*(getattr(x, part) for x in inputs), strict=True))
+                     for part in ("size", "jump")))  # fmt: skip
+    before = graph[op.inputs[0]].shape[2:]
+    if op.kind in ("conv", "conv_transpose"):
+        kernel: tuple[int, ...] = tuple(graph.tensors(op)["weight"].shape[2:])
+    elif op.kind in ("max_pool", "avg_pool"):
+        kernel = op.attrs["kernel"]
+    elif before and (op.kind in ("mean", "reshape") or op.kind.startswith("adaptive")):
+        kernel = before  # everything that is left
+    else:
+        return widest
+    stride = op.attrs.get("stride", (1,) * len(kernel))
+    dilation = op.attrs.get("dilation", (1,) * len(kernel))
+    grown = zip(widest.size, widest.jump, kernel, dilation, strict=False)
+    upwards = op.kind == "conv_transpose"
+    return Reach(
+        tuple(size + (k - 1) * d * (jump / s if upwards else jump)
+              for (size, jump, k, d), s in zip(grown, stride, strict=False)),
+        tuple(jump / s if upwards else jump * s for jump, s in zip(widest.jump, stride, strict=False)),
+    )  # fmt: skip

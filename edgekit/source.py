@@ -1,0 +1,117 @@
+"""Which network the user means: one of the zoo, or `FILE.py:function` that builds one of their own."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from edgekit.errors import UsageError
+from edgekit.spec import ModelSpec
+
+USER_FAMILY = "user"
+
+
+def is_file(model: str) -> bool:
+    """Whether the name is of the form FILE.py:function."""
+    return ".py" in model and ":" in model or model.endswith(".py")
+
+
+def find(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
+    """The spec of a registered network, or one made for the user's own function.
+
+    `input_shape` (N, C, *spatial) is needed for the latter and refused for the former. Raises UsageError.
+    """
+    if is_file(model):
+        return _from_file(model, input_shape)
+    if input_shape is not None:
+        raise UsageError(f"--input is for networks from a file; {model} knows its own", "use --res")
+    import edgekit.models  # registers the zoo
+    from edgekit.spec import MODELS
+
+    assert edgekit.models
+    return MODELS[model]
+
+
+def parse_shape(text: str) -> tuple[int, ...]:
+    """ "1,3,224,224" as a shape. Raises UsageError."""
+    if not re.fullmatch(r"\s*\d+(\s*,\s*\d+){2,4}\s*", text):
+        raise UsageError(f"--input '{text}' is not a shape", "write batch, channels and pixels, as in 1,3,224,224")
+    shape = tuple(int(part) for part in text.split(","))
+    if shape[0] != 1 or 0 in shape:
+        raise UsageError(f"--input {text} must have batch 1 and no empty axis", "write, say, 1,3,224,224")
+    return shape
+
+
+def _from_file(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
+    name, _, function = model.rpartition(":")
+    path = Path(name if name else model)
+    if not name or not function:
+        raise UsageError(f"{model} does not name a function", f"write {model.removesuffix(':')}:build")
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist", "give a Python file and a function in it, as in mynet.py:build")
+    if input_shape is None:
+        raise UsageError(f"{model} needs an input shape", "add, say, --input 1,3,224,224")
+    build = _function(path, function)
+    channels = input_shape[1]
+    return ModelSpec(
+        name=re.sub(r"\W+", "_", path.stem),
+        family=USER_FAMILY,
+        paper=f"{path.name}:{function}",
+        build=_builder(build, model),
+        input_shape=input_shape[1:],
+        classes=0,  # known when it has been built
+        fixed_resolution=True,
+        preprocessing=_preprocessing(channels),
+    )
+
+
+def _preprocessing(channels: int) -> Any:
+    from edgekit.preprocess import TORCHVISION, Preprocessing
+
+    if channels == 3:
+        return TORCHVISION
+    return Preprocessing(channels="L", mean=(127.5,), std=(127.5,))
+
+
+def _function(path: Path, function: str) -> Callable[[], Any]:
+    name = f"_edgekit_user_{path.stem}"
+    found = importlib.util.spec_from_file_location(name, path)
+    assert found and found.loader
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    sys.path.insert(0, str(path.parent.resolve()))
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:  # the user's code: whatever it raises is about their file
+        raise UsageError(f"{path} cannot be imported: {_first_line(error)}", "check that `python` runs it") from error
+    finally:
+        sys.path.pop(0)
+    build = getattr(module, function, None)
+    if not callable(build):
+        known = ", ".join(name for name, value in vars(module).items() if callable(value) and name[0] != "_")
+        raise UsageError(f"{path} has no function '{function}'", f"it has: {known or 'none'}")
+    return build  # type: ignore[no-any-return]
+
+
+def _builder(build: Callable[[], Any], model: str) -> Callable[..., nn.Module]:
+    def built(**chosen: Any) -> nn.Module:
+        try:
+            network = build()
+        except Exception as error:
+            raise UsageError(f"{model} fails: {_first_line(error)}", "it is called without arguments") from error
+        if not isinstance(network, nn.Module):
+            raise UsageError(f"{model} returns {type(network).__name__}", "return a torch.nn.Module")
+        return network
+
+    return built
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

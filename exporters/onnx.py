@@ -1,0 +1,140 @@
+"""ONNX: one file, weights inside, static shapes unless the batch is asked to be free, a conservative IR version.
+
+The folded graph is written operator by operator (exporters.onnx_ops). A node bears the name of its layer and an
+initialiser the name of its parameter, so that what a profiler says can be laid beside the layer table.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+
+from edgekit.artifact import TensorRecord
+from edgekit.errors import UsageError
+from edgekit.exporters import WriteJob, Written
+from edgekit.exporters.onnx_call import inline
+from edgekit.exporters.onnx_emit import Emission
+from edgekit.exporters.onnx_file import check, save
+from edgekit.exporters.onnx_ops import FORMS
+from edgekit.graph import Graph, Op
+
+DEFAULT_OPSET = 17
+# The oldest IR version that admits each opset: what old runtimes still read.
+IR_VERSIONS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9}
+LAYOUTS = {2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
+
+
+def write(job: WriteJob, path: Path) -> Written:
+    """Write the folded graph to `path` as ONNX in float32, float16 (float32 outside) or int8 (Q/DQ).
+
+    Raises UsageError for an opset outside 13 to 20, an operator without a form, and more than 2 GB.
+    """
+    opset = DEFAULT_OPSET if job.opset is None else job.opset
+    if opset not in IR_VERSIONS:
+        raise UsageError(
+            f"ONNX opset {opset} is not supported", f"choose {min(IR_VERSIONS)} to {max(IR_VERSIONS)}, or leave it out"
+        )
+    _check_batch(job)
+    if job.precision == "int8":
+        from edgekit.exporters.onnx_quantized import emit as emit_quantized
+
+        emission, inputs, outputs = emit_quantized(job, opset)
+    else:
+        emission, inputs, outputs = _emit(job, opset)
+    emission.drop_unread()
+    model = _model(job, emission, inputs, outputs, opset)
+    check(model, emission.constants)
+    save(model, emission.constants, path)
+    return Written(
+        inputs=inputs,
+        outputs=outputs,
+        operators=dict(sorted(Counter(node.op_type for node in emission.nodes).items())),
+        details={"opset": opset, "ir_version": IR_VERSIONS[opset], "dynamic_batch": job.dynamic_batch},
+    )
+
+
+def emit_operator(emission: Emission, op: Op, inputs: list[str], own: dict[str, str], out: str) -> None:
+    """Add the nodes of one operator; its output gets the name `out`."""
+    form = FORMS.get(op.kind)
+    if form is None or form(emission, op, inputs, own, out) is NotImplemented:
+        inline(emission, op, inputs, own, out)
+
+
+def record(job: WriteJob, op: Op, dtype: str = "float32", **quantisation: Any) -> TensorRecord:
+    """An input or output as a caller sees it."""
+    shape = (-1, *op.shape[1:]) if job.dynamic_batch else op.shape
+    return TensorRecord(
+        name=op.name,
+        dtype=dtype,
+        shape=shape,
+        layout=LAYOUTS.get(len(shape), "N" + "?" * (len(shape) - 1)),
+        **quantisation,
+    )
+
+
+def _check_batch(job: WriteJob) -> None:
+    fixed = [op.name for op in job.graph if op.kind == "reshape" and op.attrs["shape"][0] != -1]
+    if job.dynamic_batch and fixed:
+        raise UsageError(f"layer {fixed[0]} reshapes the batch, so that it cannot be free", "leave --dynamic-batch out")
+
+
+def _emit(job: WriteJob, opset: int) -> tuple[Emission, tuple[TensorRecord, ...], tuple[TensorRecord, ...]]:
+    if job.io != "float32":
+        raise UsageError(f"--io {job.io} needs --precision int8, not {job.precision}", "leave --io out")
+    half = job.precision == "fp16"
+    graph = _halved(job.graph) if half else job.graph
+    emission = Emission(graph, opset, job.dynamic_batch, half)
+    value = {op.name: op.name for op in graph}
+    output = graph[graph.output]
+    if half:
+        value[graph.input.name] = emission.node(
+            "Cast", [graph.input.name], f"{graph.input.name}/float16", to=onnx.TensorProto.FLOAT16
+        )
+        value[output.name] = f"{output.name}/float16"
+    for op in graph.ops[1:]:
+        emit_operator(emission, op, [value[name] for name in op.inputs], emission.own(op), value[op.name])
+    if half:
+        emission.node("Cast", [value[output.name]], output.name, f"{output.name}/float", to=onnx.TensorProto.FLOAT)
+    dtype = str(output.dtype).removeprefix("torch.")
+    return emission, (record(job, graph.input),), (record(job, output, dtype),)
+
+
+def _halved(graph: Graph) -> Graph:
+    limit = torch.finfo(torch.float16).max
+    for op in graph:
+        for role, tensor in graph.tensors(op).items():
+            if tensor.is_floating_point() and tensor.numel() and float(tensor.detach().abs().max()) > limit:
+                raise UsageError(
+                    f"the {role} of layer {op.name} exceeds what float16 can hold ({limit:g})",
+                    "choose --precision fp32",
+                )
+    return graph.to(torch.float16)
+
+
+def _model(
+    job: WriteJob,
+    emission: Emission,
+    inputs: tuple[TensorRecord, ...],
+    outputs: tuple[TensorRecord, ...],
+    opset: int,
+) -> Any:
+    graph = onnx.helper.make_graph(emission.nodes, "network", [_info(r) for r in inputs], [_info(r) for r in outputs])
+    return onnx.helper.make_model(
+        graph,
+        ir_version=IR_VERSIONS[opset],
+        opset_imports=[onnx.helper.make_opsetid("", opset)],
+        producer_name="edgekit",
+        producer_version=importlib.metadata.version("edgekit"),
+        doc_string=job.description,
+    )
+
+
+def _info(record: TensorRecord) -> Any:
+    kind = getattr(onnx.TensorProto, record.dtype.upper().replace("FLOAT32", "FLOAT"))
+    shape = ["batch" if size == -1 else size for size in record.shape]
+    return onnx.helper.make_tensor_value_info(record.name, kind, shape)

@@ -1,0 +1,74 @@
+"""The parser: every command, in the order in which a newcomer meets them."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated
+
+import typer
+import typer.main
+
+from edgekit import cli_measure, cli_network, cli_setup
+from edgekit.cli_output import Outcome
+
+# Plain help: rich's takes three times as long to import and wraps what fits.
+app = typer.Typer(name="edgekit", rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False)
+
+COMMANDS = (
+    cli_network.models,
+    cli_network.summary,
+    cli_network.export,
+    cli_network.inspect,
+    cli_measure.bench,
+    cli_measure.eval,
+    cli_measure.report,
+    cli_measure.devices,
+    cli_setup.doctor,
+    cli_setup.demo,
+)
+for _command in COMMANDS:
+    app.command(_command.__name__)(_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import edgekit
+
+        print(f"edgekit {edgekit.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _edgekit(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Export convolutional networks to files for devices; measure cost and accuracy.
+
+    \b
+    Start with:
+      edgekit demo                                      the whole way, offline
+      edgekit models                                    the networks
+      edgekit export mobilenet --alpha 0.5 --res 160    files in artifacts/
+      edgekit COMMAND --help                            options and an example
+
+    \b
+    Exit codes:
+      0 done   1 a bug of edgekit   2 bad arguments or input files
+      3 a gate failed   4 device unreachable   5 a backend is missing
+      6 invalid measurement   7 disk full, read-only, locked   130 interrupted
+    """
+
+
+def command(arguments: list[str]) -> Outcome | None:
+    """Parse `arguments` and run their command. None: it printed its help or version."""
+    if "_EDGEKIT_COMPLETE" in os.environ:
+        app(prog_name="edgekit")  # answers the shell, and exits
+    parser = typer.main.get_command(app)
+    try:
+        with parser.make_context("edgekit", list(arguments)) as context:
+            outcome: Outcome = parser.invoke(context)
+            return outcome
+    except typer.Exit as stop:
+        if stop.exit_code:
+            raise
+        return None

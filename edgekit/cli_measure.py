@@ -1,0 +1,124 @@
+"""The commands that measure files and show what was measured: bench, eval, report, devices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import edgekit
+from edgekit import cli_options as o
+from edgekit.cli_output import Outcome, Progress
+
+
+def bench(
+    artifacts: o.Artifacts,
+    device: o.Device = "local",
+    runtime: o.Runtime = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Execution provider of onnxruntime.")] = None,
+    delegate: Annotated[str | None, typer.Option("--delegate", help="Delegate of LiteRT.")] = None,
+    threads: o.Threads = 1,
+    batch: Annotated[str, typer.Option("--batch", metavar="N,N", help="Batch sizes to measure.")] = "1",
+    preset: Annotated[
+        str, typer.Option("--preset", metavar="quick|default|rigorous", help="How long to measure.")
+    ] = "default",
+    versus: Annotated[bool, typer.Option("--versus", help="Compare the files with one another.")] = False,
+    store: o.Store = None,
+    devices: o.Devices = None,
+    json: o.Json = False,
+) -> Outcome:
+    """Measure latency and memory of files, in fresh processes.
+
+    Every sample is kept in the store, which `edgekit report` reads.
+
+    \b
+    Example:
+      edgekit bench artifacts/mobilenet_0.5_160/*.tflite --threads 1 --preset quick
+    """
+    with Progress() as progress:
+        result = edgekit.bench(
+            artifacts,
+            device=device,
+            runtime=runtime,
+            provider=provider,
+            delegate=delegate,
+            threads=threads,
+            batch=o.numbers(batch, "--batch"),
+            preset=preset,
+            versus=versus,
+            store=store,
+            devices=devices,
+            progress=progress,
+        )
+    return Outcome(result.to_json(), "bench", result.exit_code)
+
+
+def eval(
+    artifacts: o.Artifacts,
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Images with labels.csv, or a folder per class.")],
+    device: o.Device = "local",
+    preprocess: Annotated[
+        Path | None, typer.Option("--preprocess", metavar="FILE", help="YAML for a file that edgekit did not make.")
+    ] = None,
+    runtime: o.Runtime = None,
+    threads: o.Threads = 1,
+    store: o.Store = None,
+    json: o.Json = False,
+) -> Outcome:
+    """Measure the accuracy of the files that ship.
+
+    On labelled images, with their number and an interval. Images that the int8 ranges were calibrated on are refused.
+
+    \b
+    Example:
+      edgekit eval demo/artifacts/lenet5_32_c10/*_fp32.tflite --data demo/images/test
+    """
+    with Progress() as progress:
+        result = edgekit.eval(
+            artifacts,
+            data=data,
+            device=device,
+            preprocess=preprocess,
+            runtime=runtime,
+            threads=threads,
+            store=store,
+            progress=progress,
+        )
+    return Outcome(result.to_json(), "eval", result.exit_code)
+
+
+def report(
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the report goes.")] = Path("report.html"),
+    format: Annotated[str, typer.Option("--format", "-f", metavar="F,F", help="html, md, csv, json.")] = "html",
+    assets: Annotated[
+        Path | None, typer.Option("--assets", metavar="DIR", help="Also write the pictures as SVG and PNG here.")
+    ] = None,
+    store: o.Store = None,
+    json: o.Json = False,
+) -> Outcome:
+    """Write what was measured as one self-contained HTML file.
+
+    A table, pictures of accuracy against MACs and latency, and where each row comes from. It opens without a network.
+
+    \b
+    Example:
+      edgekit report --out report.html
+    """
+    result = edgekit.report(out=out, format=o.words(format, "--format"), assets=assets, store=store)
+    return Outcome(result.to_json(), "report")
+
+
+def devices(
+    action: Annotated[str | None, typer.Argument(metavar="[check", help="Try to reach a device.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME]", help="Which one.")] = None,
+    devices: o.Devices = None,
+    json: o.Json = False,
+) -> Outcome:
+    """List the devices of devices.yaml, or check that one answers.
+
+    \b
+    Example:
+      edgekit devices
+    """
+    return Outcome(edgekit.devices(check=o.checked(action, name), devices=devices).to_json(), "devices")

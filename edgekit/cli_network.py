@@ -1,0 +1,148 @@
+"""The commands about networks and the files made from them: models, summary, export, inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import edgekit
+from edgekit import cli_options as o
+from edgekit.cli_output import Outcome, Progress, notice
+
+
+def models(json: o.Json = False) -> Outcome:
+    """List the networks, their MACs and published accuracy.
+
+    MACs are multiply-accumulates of one image through the convolution and linear layers.
+
+    \b
+    Example:
+      edgekit models
+    """
+    return Outcome(edgekit.models().to_json(), "models")
+
+
+def summary(
+    model: o.Model,
+    alpha: o.Alpha = None,
+    res: o.Resolution = None,
+    classes: o.Classes = None,
+    option: o.NetworkOptions = None,
+    input: o.Input = None,
+    json: o.Json = False,
+) -> Outcome:
+    """Show a network layer by layer, with parameters and MACs.
+
+    Also each layer's output shape and how many input pixels it sees. Nothing is
+    downloaded, and no weights are allocated.
+
+    \b
+    Example:
+      edgekit summary mobilenet --alpha 0.5 --res 160
+    """
+    table = edgekit.summary(model, alpha=alpha, res=res, classes=classes, options=o.pairs(option), input=o.shape(input))
+    return Outcome(table.to_json(), "summary")
+
+
+def export(
+    model: o.Model,
+    alpha: o.Alpha = None,
+    res: o.Resolution = None,
+    classes: o.Classes = None,
+    input: o.Input = None,
+    option: o.NetworkOptions = None,
+    format: Annotated[str, typer.Option("--format", "-f", metavar="F,F", help="onnx, tflite.")] = "onnx,tflite",
+    precision: Annotated[
+        str | None,
+        typer.Option("--precision", metavar="P,P", help="fp32, fp16, int8.  [default: fp32]", show_default=False),
+    ] = None,
+    half: Annotated[bool, typer.Option("--half", help="The same as --precision fp16.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="The same as --precision int8.")] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option("--weights", metavar="random|FILE", help="Where weights come from.  [default: random]"),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="DIR", help="Calibration images for int8, and for the proof.")
+    ] = None,
+    preprocess: Annotated[
+        Path | None, typer.Option("--preprocess", metavar="FILE", help="YAML where the weights bring none.")
+    ] = None,
+    synthetic_calibration: Annotated[
+        bool, typer.Option("--synthetic-calibration", help="int8 without images: only its latency means anything.")
+    ] = False,
+    ranges: Annotated[str, typer.Option("--ranges", metavar="data|file", help="Where int8 ranges come from.")] = "data",
+    int8_effort: Annotated[
+        str, typer.Option("--int8-effort", metavar="fast|default|best", help="Time spent on int8 accuracy.")
+    ] = "default",
+    max_drop: Annotated[
+        float | None, typer.Option("--max-drop", metavar="P", help="Most points of top-1 agreement int8 may lose.")
+    ] = None,
+    io: Annotated[
+        str, typer.Option("--io", metavar="float32|uint8|int8", help="Type of input and output.")
+    ] = "float32",
+    opset: Annotated[int | None, typer.Option("--opset", help="ONNX operator set.")] = None,
+    dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the batch size open.")] = False,
+    max_bytes: Annotated[int | None, typer.Option("--max-bytes", help="Largest file that is accepted.")] = None,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where files go.")] = Path("artifacts"),
+    json: o.Json = False,
+) -> Outcome:
+    """Write a network to files for devices, each proved.
+
+    BatchNorm is folded away. Every file is opened again from disk, run, and compared; one that differs is kept under
+    a .rejected name, and the exit code is 3.
+
+    \b
+    Example:
+      edgekit export mobilenet --alpha 0.5 --res 160
+    """
+    asked = list(o.words(precision, "--precision")) if precision is not None else []
+    asked += ["fp16"] * (half and "fp16" not in asked) + ["int8"] * (int8 and "int8" not in asked)
+    with Progress() as progress:
+        result = edgekit.export(
+            model,
+            alpha=alpha,
+            res=res,
+            classes=classes,
+            input=o.shape(input),
+            options=o.pairs(option),
+            format=o.words(format, "--format"),
+            precision=tuple(asked) or ("fp32",),
+            weights=weights,
+            data=data,
+            preprocess=preprocess,
+            synthetic_calibration=synthetic_calibration,
+            ranges=ranges,
+            int8_effort=int8_effort,
+            max_drop=max_drop,
+            io=io,
+            opset=opset,
+            dynamic_batch=dynamic_batch,
+            max_bytes=max_bytes,
+            out=out,
+            progress=progress,
+        )
+    for note in result.notes:
+        notice(f"note: {note}")
+    return Outcome(result.to_json(), "export", result.exit_code)
+
+
+def inspect(
+    artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A file .onnx, .tflite or .engine.")],
+    layers: Annotated[bool, typer.Option("--layers", help="List the operators in the file.")] = False,
+    snippet: Annotated[
+        str | None, typer.Option("--snippet", metavar="python|cpp|kotlin", help="Print code that calls it.")
+    ] = None,
+    json: o.Json = False,
+) -> Outcome:
+    """Say what a file is, what made it, and how to call it.
+
+    A file that has changed since it was made is refused.
+
+    \b
+    Example:
+      edgekit inspect artifacts/mobilenet_0.5_160/mobilenet_0.5_160_random0_fp32.tflite
+    """
+    return Outcome(edgekit.inspect(artifact, layers=layers, snippet=snippet).to_json(), "inspect")

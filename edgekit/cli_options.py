@@ -1,0 +1,81 @@
+"""Options that several commands share, and the small syntaxes that the command line adds: lists, shapes, pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from edgekit.errors import UsageError
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A name from `edgekit models`, or FILE.py:build.")]
+Alpha = Annotated[float | None, typer.Option("--alpha", help="Width multiplier in (0, 1].")]
+Resolution = Annotated[int | None, typer.Option("--res", "--imgsz", help="Input height and width in pixels.")]
+Classes = Annotated[int | None, typer.Option("--classes", help="Number of classes.")]
+Input = Annotated[str | None, typer.Option("--input", metavar="1,3,224,224", help="Input shape of FILE.py:build.")]
+NetworkOptions = Annotated[
+    list[str] | None,
+    typer.Option("--option", metavar="NAME=VALUE", help="An option of the network, e.g. pool=max; repeatable."),
+]
+Artifacts = Annotated[list[Path], typer.Argument(metavar="ARTIFACT...", help="Files .onnx, .tflite or .engine.")]
+Device = Annotated[str, typer.Option("--device", help="A name from devices.yaml.")]
+Devices = Annotated[
+    Path | None, typer.Option("--devices", metavar="FILE", help="The devices.yaml to use.", show_default=False)
+]
+Runtime = Annotated[str | None, typer.Option("--runtime", help="onnxruntime, litert, torch or null.")]
+Threads = Annotated[int, typer.Option("--threads", help="Threads that the runtime may use.")]
+Store = Annotated[
+    str | None,
+    typer.Option("--store", metavar="URL", help="Default: $EDGEKIT_STORE, else sqlite:///./edgekit.db."),
+]
+
+
+def words(text: str, option: str) -> tuple[str, ...]:
+    """`"onnx,tflite"` as ("onnx", "tflite"), each once. Raises UsageError when there is none."""
+    found = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    if not found:
+        raise UsageError(f"{option} is empty", f"give one or more names, separated by commas, after {option}")
+    return found
+
+
+def numbers(text: str, option: str) -> tuple[int, ...]:
+    """`"1,3,224,224"` as integers. Raises UsageError for anything else."""
+    try:
+        return tuple(int(word) for word in words(text, option))
+    except ValueError:
+        raise UsageError(f"{option} takes whole numbers, not '{text}'", f"write, say, {option} 1,8") from None
+
+
+def shape(text: str | None) -> tuple[int, ...] | None:
+    """`"1,3,224,224"` as a shape, batch first."""
+    if text is None:
+        return None
+    try:
+        sizes = tuple(int(word) for word in text.replace("x", ",").split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes or min(sizes) < 1:
+        raise UsageError(f"--input takes sizes, not '{text}'", "write, say, --input 1,3,224,224")
+    return sizes
+
+
+def pairs(texts: list[str] | None) -> dict[str, str]:
+    """`["pool=max"]` as {"pool": "max"}. Raises UsageError where there is no "="."""
+    found = {}
+    for text in texts or []:
+        key, equals, value = text.partition("=")
+        if not equals or not key or not value:
+            raise UsageError(f"--option takes NAME=VALUE, not '{text}'", "write, say, --option pool=max")
+        found[key] = value
+    return found
+
+
+def checked(action: str | None, name: str | None) -> str | None:
+    """The device that `devices check NAME` names; None for plain `devices`."""
+    if action is None:
+        return None
+    if action != "check" or name is None:
+        raise UsageError(f"`edgekit devices` does not know '{action}'", "write `edgekit devices check NAME`")
+    return name

@@ -1,0 +1,87 @@
+"""What a command prints: an `Outcome` is written as one JSON object, or as tables for a person."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+WIDE = 160  # columns where stdout is no terminal: nobody's window is too narrow for a file
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A command's result: the documented JSON, the function of `cli_views` that shows it, and the exit code."""
+
+    document: dict[str, Any]
+    view: str
+    exit_code: int = 0
+
+
+def write(outcome: Outcome, as_json: bool, stdout: TextIO) -> None:
+    """Write the outcome. A reader that went away (`| head`) is no error."""
+    text = json.dumps(outcome.document, allow_nan=False) + "\n" if as_json else _rendered(outcome, stdout)
+    try:
+        stdout.write(text)
+        stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more as it exits; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+
+
+def _rendered(outcome: Outcome, stdout: TextIO) -> str:
+    from rich.console import Console
+
+    from edgekit import cli_views
+
+    terminal = stdout.isatty()
+    buffer = io.StringIO()
+    width = Console(file=stdout).width if terminal or "COLUMNS" in os.environ else WIDE
+    console = Console(file=buffer, width=width, force_terminal=terminal, highlight=False, markup=False, emoji=False)
+    for part in getattr(cli_views, outcome.view)(outcome.document, width):
+        console.print(part)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+
+class Progress:
+    """Progress on stderr: one line that is rewritten on a terminal, else a line per step. Starts no thread,
+    because a thread that redraws would run beside the measurement."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._last = ""
+
+    def __call__(self, message: str, done: int | None = None, total: int | None = None) -> None:
+        """Show that `message` is going on; `done` of `total` where that is known."""
+        if self._terminal:
+            count = f"  {done}/{total}" if total else ""
+            self._print(f"\r\x1b[2K{message}{count}", end="")
+        elif message != self._last:
+            self._print(message, end="\n")
+        self._last = message
+
+    def close(self) -> None:
+        """Clear the line for what is printed next."""
+        if self._terminal and self._last:
+            self._print("\r\x1b[2K", end="")
+
+    def _print(self, text: str, end: str) -> None:
+        with suppress(BrokenPipeError):
+            print(text, end=end, file=self._stream, flush=True)
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def notice(message: str) -> None:
+    """A line for a person, on stderr."""
+    with suppress(BrokenPipeError):
+        print(message, file=sys.stderr, flush=True)

@@ -1,0 +1,105 @@
+"""How results look to a person: from the documented JSON to tables that fit the terminal.
+
+A table names its columns with a rank; where the terminal is too narrow, the least important columns are left out
+and named below it, rather than broken over lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+Json = dict[str, Any]
+UNKNOWN = "-"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, how a row fills it, its rank (0 is never left out), and its alignment."""
+
+    title: str
+    cell: Callable[[Json], str]
+    rank: int = 0
+    left: bool = False
+
+
+def table(columns: Sequence[Column], rows: Sequence[Json], width: int) -> Iterator[RenderableType]:
+    """The rows in as many columns as fit into `width`."""
+    filled = [[column.cell(row) for row in rows] for column in columns]
+    widths = [max(map(len, [column.title, *cells])) + 2 for column, cells in zip(columns, filled, strict=True)]
+    kept = list(range(len(columns)))
+    while sum(widths[index] for index in kept) > width and any(columns[index].rank for index in kept):
+        kept.remove(max(kept, key=lambda index: columns[index].rank))
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for index in kept:
+        side = "left" if columns[index].left else "right"
+        shown.add_column(columns[index].title, justify=side, no_wrap=True)  # type: ignore[arg-type]
+    for row in range(len(rows)):
+        shown.add_row(*(Text(filled[index][row]) for index in kept))
+    yield shown
+    missing = [column.title for index, column in enumerate(columns) if index not in kept]
+    if missing:
+        yield Text(f"(a wider terminal or --json also shows: {', '.join(missing)})", style="dim")
+
+
+def count(value: float | None) -> str:
+    """4231976 as "4.23 M"."""
+    if value is None:
+        return UNKNOWN
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.{_decimals(value / limit)}f} {unit}"
+    return f"{value:.0f}"
+
+
+def size(value: float | None) -> str:
+    """5316992 bytes as "5.32 MB"."""
+    text = count(value)
+    return text if value is None else (f"{text}B" if " " in text else f"{text} B")
+
+
+def milliseconds(value: float | None) -> str:
+    """Three digits that mean something."""
+    return UNKNOWN if value is None else f"{value:.{_decimals(value, 3)}f}"
+
+
+def percent(value: float | None) -> str:
+    """0.706 as "70.6 %"."""
+    return UNKNOWN if value is None else f"{100 * value:.1f} %"
+
+
+def interval(bounds: Sequence[float] | None, cell: Callable[[float], str]) -> str:
+    """[lo, hi] as "lo .. hi"."""
+    if not bounds or bounds[0] is None:
+        return UNKNOWN
+    return f"{cell(bounds[0])} .. {cell(bounds[1])}".replace(" % ..", " ..")
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """[1, 3, 224, 224] as "1x3x224x224"."""
+    return "x".join(str(size) for size in sizes)
+
+
+def file_name(path: str | None) -> str:
+    """The last part of a path."""
+    return (path or UNKNOWN).rpartition("/")[2]
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> RenderableType:
+    """Two columns: a word and what is the case."""
+    shown = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
+    for key, value in pairs:
+        shown.add_row(Text(key, style="bold"), Text(value))
+    return shown
+
+
+def _decimals(value: float, digits: int = 3) -> int:
+    whole = len(str(int(value))) if value >= 1 else 0
+    return max(0, digits - whole)

@@ -22,7 +22,7 @@ class Protocol(_Record):
     """How to measure one artifact. Warm-up and measuring each last until both their time and count are reached."""
 
     preset: str = "default"
-    processes: int = 5  # fresh processes, one after the other
+    processes: int = 6  # fresh processes, one after the other; the smallest number that gives a 95 % interval
     warmup_seconds: float = 1.0
     warmup_runs: int = 10
     min_seconds: float = 2.0  # measuring, per process
@@ -58,6 +58,7 @@ class ProcessRun(_Record):
     load_ns: int  # opening the artifact until it can run
     first_ns: int  # the first inference, not among the samples
     wall_ns: int  # of the measured loop, for throughput
+    inferences_per_sample: int = 1  # more where one is too short for the clock; a sample is their mean
 
 
 class Memory(_Record):

@@ -1,0 +1,286 @@
+"""Measures one artifact with one runtime in this process, and says what it found in one line of JSON on stdout.
+
+Stands alone: Python 3.8, numpy and the runtime that it drives, nothing of edgekit. It is started as a script, here or
+on a device to which it was copied with the one `runtime_<name>.py` beside it:
+
+    python runner.py JOB.json        or        python runner.py        with the job as one line on stdin
+
+`Job` says what a job holds. With the job on stdin, the process ends when stdin closes, because then nobody waits for
+the answer. Whatever a runtime prints goes to stderr. The answer is {"ok": ...} or {"error": {"kind", "message"}}, where
+kind is missing (the runtime is not installed), usage (a broken file or an impossible wish) or backend (it cannot run).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import importlib.util
+import json
+import math
+import os
+import platform
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# A sample shorter than this many clock readings would mostly be the clock: then several inferences make one sample.
+CLOCK_READINGS = 100
+MAX_SAMPLES = 100_000  # a p99 needs 662; beyond this only the store grows
+MEMORY_RUNS = 5
+FOLDER = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to do. Warm-up and measuring each last until both their time and count are reached, or `max_seconds`."""
+
+    mode: str  # latency, memory (peak with the artifact) or baseline (peak with the runtime alone)
+    runtime: str
+    artifact: str = ""
+    threads: int = 1
+    batch: int = 1
+    provider: str | None = None
+    delegate: str | None = None
+    seed: int = 0
+    warmup_seconds: float = 0.5
+    warmup_runs: int = 5
+    min_seconds: float = 1.0
+    min_runs: int = 64
+    max_seconds: float = 30.0
+
+
+def parse(text: str) -> Job:
+    """The job in a line of JSON. Raises ValueError for what is no job."""
+    raw = json.loads(text)
+    if not isinstance(raw, dict):
+        raise ValueError("a job is a JSON object")
+    names = {item.name for item in dataclasses.fields(Job)}
+    for name in raw:
+        if name not in names:
+            raise ValueError(f"a job has no '{name}'")
+    if raw.get("mode") not in ("latency", "memory", "baseline"):
+        raise ValueError("mode must be latency, memory or baseline")
+    if not str(raw.get("runtime", "")).isidentifier():
+        raise ValueError("a job needs the name of a runtime")
+    return Job(**raw)
+
+
+def runtime_module(name: str) -> Any:
+    """The file `runtime_<name>.py` beside this one, as a module."""
+    path = FOLDER / f"runtime_{name}.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise ImportError(f"there is no {path}")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def make_inputs(tensors: Any, seed: int) -> list[Any]:
+    """One array per input, the same for the same seed: normal floats, integers over the whole range of small types."""
+    import numpy as np
+
+    random, arrays = np.random.default_rng(seed), []
+    for tensor in tensors:
+        dtype = np.dtype(tensor.dtype)
+        if dtype.kind == "f":
+            array = random.standard_normal(tensor.shape, dtype=np.float32).astype(dtype)
+        elif dtype.itemsize == 1 and dtype.kind in "iu":
+            limits = np.iinfo(dtype)
+            array = random.integers(limits.min, limits.max, tensor.shape, dtype=dtype, endpoint=True)
+        else:
+            array = random.integers(0, 2, tensor.shape).astype(dtype)
+        arrays.append(np.ascontiguousarray(array))
+    return arrays
+
+
+def clock_cost() -> int:
+    """What reading the clock costs, in nanoseconds."""
+    clock = time.perf_counter_ns
+    gaps = []
+    for _ in range(1000):
+        start = clock()
+        gaps.append(clock() - start)
+    return max(1, sorted(gaps)[500])
+
+
+def take(
+    step: Callable[[], object], seconds: float, runs: int, max_seconds: float, repeat: int = 1
+) -> tuple[list[int], int]:
+    """Samples in nanoseconds per inference, and the wall time of the whole loop."""
+    clock, samples = time.perf_counter_ns, []
+    begin = clock()
+    soonest, latest = begin + int(seconds * 1e9), begin + int(max_seconds * 1e9)
+    while True:
+        start = clock()
+        for _ in range(repeat):
+            step()
+        stop = clock()
+        samples.append((stop - start) // repeat)
+        enough = stop >= soonest and len(samples) >= runs
+        if enough or stop >= latest or len(samples) >= MAX_SAMPLES:
+            return samples, stop - begin
+
+
+def latency(job: Job) -> dict[str, Any]:
+    """Load time, first inference, warm-up and samples."""
+    module = _loaded(job.runtime)
+    _read_once(job.artifact)
+    start = time.perf_counter_ns()
+    session = module.open_session(job.artifact, _options(job))
+    load_ns = time.perf_counter_ns() - start
+    step = session.prepare(make_inputs(session.inputs, job.seed))
+    cost = clock_cost()
+    gc.collect()
+    gc.disable()
+    (first,), _ = take(step, 0, 1, 0)
+    warmup, _ = take(step, job.warmup_seconds, job.warmup_runs, job.max_seconds)
+    usual = sorted(warmup)[len(warmup) // 2]
+    repeat = max(1, math.ceil(CLOCK_READINGS * cost / max(1, usual)))
+    cpu = time.process_time_ns()
+    samples, wall_ns = take(step, job.min_seconds, job.min_runs, job.max_seconds, repeat)
+    cpu = time.process_time_ns() - cpu
+    gc.enable()
+    return {
+        "samples_ns": samples,
+        "warmup_ns": warmup,
+        "load_ns": load_ns,
+        "first_ns": first,
+        "wall_ns": wall_ns,
+        "inferences_per_sample": repeat,
+        "found": {**session.found, **environment(), "clock_ns": cost, "busy_cores": round(cpu / wall_ns, 3)},
+    }
+
+
+def _loaded(runtime: str) -> Any:
+    """The runtime's module, its libraries and numpy imported: neither load time nor the artifact's memory."""
+    import numpy  # noqa: F401
+
+    module = runtime_module(runtime)
+    module.preload()
+    return module
+
+
+def memory(job: Job) -> dict[str, Any]:
+    """Peak memory of this process, after a few inferences or with the runtime alone."""
+    module = _loaded(job.runtime)
+    if job.mode == "memory":
+        session = module.open_session(job.artifact, _options(job))
+        step = session.prepare(make_inputs(session.inputs, job.seed))
+        take(step, 0, MEMORY_RUNS, job.max_seconds)
+    return {"peak_bytes": peak_bytes()}
+
+
+def peak_bytes() -> int | None:
+    """The highest resident size that this process ever had (VmHWM), or None where the system does not tell."""
+    try:
+        with Path("/proc/self/status").open() as stream:
+            for line in stream:
+                if line.startswith("VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def environment() -> dict[str, Any]:
+    """What this process runs on, as it finds it."""
+    import numpy as np
+
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+        "kernel": platform.release(),
+        "processor": processor(),
+        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "os_threads": _os_threads(),
+    }
+
+
+def _os_threads() -> int | None:
+    """The threads of this process that the runtime started, and its main one; None where the system does not tell."""
+    tasks = len(list(Path("/proc/self/task").glob("*")))
+    return tasks - (threading.active_count() - 1) if tasks else None
+
+
+def processor() -> str | None:
+    """The processor's own name, or the board's where the processor has none (ARM); None where neither is told."""
+    try:
+        with Path("/proc/cpuinfo").open() as stream:
+            for line in stream:
+                if line.startswith("model name"):
+                    return line.split(":", 1)[1].strip()
+        return Path("/proc/device-tree/model").read_text().strip("\0\n")
+    except OSError:
+        return platform.processor() or None
+
+
+def _options(job: Job) -> dict[str, Any]:
+    return {"threads": job.threads, "batch": job.batch, "provider": job.provider, "delegate": job.delegate}
+
+
+def _read_once(path: str) -> None:
+    """Bring the file into the page cache, so that every load is a warm one."""
+    if path:
+        with Path(path).open("rb") as stream:
+            while stream.read(1 << 20):
+                pass
+
+
+def answer(text: str) -> dict[str, Any]:
+    """What goes back for a job."""
+    try:
+        job = parse(text)
+        return {"ok": latency(job) if job.mode == "latency" else memory(job)}
+    except ImportError as error:
+        return _error("missing", error)
+    except (ValueError, FileNotFoundError) as error:
+        return _error("usage", error)
+    except Exception as error:  # a runtime raises what it likes
+        return _error("backend", error)
+
+
+def _error(kind: str, error: Exception) -> dict[str, Any]:
+    text = " ".join(str(error).split())
+    return {"error": {"kind": kind, "message": text or type(error).__name__}}
+
+
+def _first_line() -> str:
+    """The job from stdin; nothing is buffered, so that the watcher may read on."""
+    data = b""
+    while not data.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            break
+        data += byte
+    return data.decode()
+
+
+def _end_with_stdin() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(3)
+
+
+def main(arguments: list[str]) -> None:
+    """Read the job, keep stdout for the answer alone, measure, answer."""
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != FOLDER]
+    stdout = os.dup(1)
+    os.dup2(2, 1)
+    if arguments:
+        text = Path(arguments[0]).read_text()
+    else:
+        text = _first_line()
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
+    line = json.dumps(answer(text)) + "\n"
+    with os.fdopen(stdout, "w") as stream:
+        stream.write(line)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,142 @@
+"""ONNX Runtime: runs .onnx files.
+
+Stands alone (Python 3.8, numpy, onnxruntime): it is loaded by edgekit here, and by the runner on a device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+CPU = "CPUExecutionProvider"
+DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(double)": "float64",
+    "tensor(int8)": "int8",
+    "tensor(uint8)": "uint8",
+    "tensor(int32)": "int32",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+}
+# By class name: the module they come from is private. Everything else means that this runtime cannot run the file.
+BROKEN_FILE = {"InvalidProtobuf", "NoSuchFile", "InvalidArgument"}
+
+
+class Tensor(NamedTuple):
+    """An input or output, as a caller sees it; -1 for a free batch."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+class Session:
+    """An open .onnx file; `found` says what really runs it."""
+
+    def __init__(self, path: str, options: dict[str, Any]) -> None:
+        import onnxruntime
+
+        threads, batch = options.get("threads") or 1, options.get("batch")
+        provider = _provider(onnxruntime, options.get("provider"))
+        self._session = _open(onnxruntime, path, threads, provider)
+        self.inputs = [_tensor(value, batch) for value in self._session.get_inputs()]
+        self.outputs = [_tensor(value, batch, strict=False) for value in self._session.get_outputs()]
+        self._names = [value.name for value in self.outputs]
+        self.found: dict[str, Any] = {
+            "runtime_version": onnxruntime.__version__,
+            "threads": self._session.get_session_options().intra_op_num_threads,
+            "batch": batch,
+            "spinning": threads > 1,
+            "timed": "InferenceSession.run: inputs as they lie, outputs allocated",
+            **_assigned(self._session, provider),
+        }
+
+    def run(self, arrays: list[Any]) -> list[Any]:
+        """The outputs for one array per input."""
+        outputs: list[Any] = self._session.run(self._names, self._feed(arrays))
+        return outputs
+
+    def prepare(self, arrays: list[Any]) -> Callable[[], object]:
+        """What is timed: one inference on these arrays."""
+        run, names, feed = self._session.run, self._names, self._feed(arrays)
+        return lambda: run(names, feed)
+
+    def _feed(self, arrays: list[Any]) -> dict[str, Any]:
+        return {value.name: array for value, array in zip(self.inputs, arrays)}  # noqa: B905 (strict= needs Python 3.10)
+
+
+def preload() -> None:
+    """Import the runtime and open nothing: the baseline of the memory figure."""
+    import onnxruntime
+
+    onnxruntime.SessionOptions()
+
+
+def open_session(path: str, options: dict[str, Any]) -> Session:
+    """Open a file.
+
+    `options`: threads (default 1), batch (None: the file's), provider (None: the CPU's; or "cuda", "tensorrt" ...).
+    Raises ImportError without the package, ValueError for a broken file or an impossible wish, RuntimeError where
+    this onnxruntime cannot run the file as asked.
+    """
+    if options.get("delegate"):
+        raise ValueError("onnxruntime has providers, not delegates")
+    return Session(path, options)
+
+
+def _provider(onnxruntime: Any, wish: str | None) -> str:
+    available = onnxruntime.get_available_providers()
+    wanted = (wish or CPU).lower()
+    for name in available:
+        if wanted in (name.lower(), name.lower().replace("executionprovider", "")):
+            return str(name)
+    raise RuntimeError("this onnxruntime has no provider '{}'; it has {}".format(wish, ", ".join(available)))
+
+
+def _open(onnxruntime: Any, path: str, threads: int, provider: str) -> Any:
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = threads
+    settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3
+    # The default, said aloud because it belongs to the number: waiting threads burn their cores.
+    settings.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")  # ignored before 1.24
+    providers = [provider] if provider == CPU else [provider, CPU]
+    try:
+        return onnxruntime.InferenceSession(path, settings, providers=providers)
+    except Exception as error:
+        message = f"{Path(path).name}: {str(error).splitlines()[0]}"
+        if type(error).__name__ in BROKEN_FILE:
+            raise ValueError(message) from error
+        raise RuntimeError(message) from error
+
+
+def _assigned(session: Any, provider: str) -> dict[str, Any]:
+    """The provider that really runs the nodes; RuntimeError where it is not the one that was asked for."""
+    if session.get_providers()[0] != provider:
+        raise RuntimeError(f"{provider} was asked for, and {session.get_providers()[0]} would run")
+    try:
+        parts = session.get_provider_graph_assignment_info()
+    except (AttributeError, RuntimeError):
+        return {"provider": provider, "nodes_by_provider": None}
+    nodes: dict[str, int] = {}
+    for part in parts:
+        nodes[part.ep_name] = nodes.get(part.ep_name, 0) + len(part.get_nodes())
+    if nodes and not nodes.get(provider):
+        raise RuntimeError("{} was asked for and runs no node; {} does".format(provider, ", ".join(nodes)))
+    return {"provider": provider, "nodes_by_provider": nodes}
+
+
+def _tensor(value: Any, batch: int | None, strict: bool = True) -> Tensor:
+    if value.type not in DTYPES:
+        raise RuntimeError(f"'{value.name}' is a {value.type}, which cannot be handed over")
+    shape = [size if isinstance(size, int) else -1 for size in value.shape]
+    if strict and -1 in shape[1:]:
+        raise RuntimeError(f"input '{value.name}' has free sizes {value.shape}; only the batch may be free")
+    if shape and batch is not None:
+        if strict and shape[0] not in (-1, batch):
+            raise ValueError(f"the file fixes its batch at {shape[0]}, and {batch} was asked")
+        shape[0] = batch
+    return Tensor(value.name, DTYPES[value.type], tuple(shape))

@@ -60,7 +60,8 @@ def eval(
     samples = labelled(Path(data))
     said = foreign_input(Path(preprocess)) if preprocess is not None else None
     runs, failures = _prepared([Path(path) for path in artifacts], said, runtime, threads, samples)
-    database, hashes = open_store(store), ()
+    database = open_store(store)
+    hashes: tuple[str, ...] = ()
     if runs:
         database.check()
         hashes = _run_all(runs, samples, progress)

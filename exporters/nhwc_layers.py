@@ -1,0 +1,232 @@
+"""Layers with weights in TFLite's words: convolutions, transposed convolutions, linear layers, per-channel scales."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgekit.exporters.nhwc import Grid
+from edgekit.exporters.nhwc_layout import Shape, padding_of, spatial, stored_shape
+from edgekit.exporters.nhwc_lower import Lowering, Unsupported, Value
+from edgekit.exporters.nhwc_shapes import padded, sliced
+from edgekit.graph import Op
+
+_AXES = ("D", "H", "W")
+
+
+def conv(to: Lowering, op: Op) -> Value:
+    """CONV_2D (grouped too), DEPTHWISE_CONV_2D or CONV_3D. A 1-D convolution is one of height 1."""
+    rank, a = len(op.shape), op.attrs
+    x = to.read(op, layout=spatial(rank))
+    kernel = tuple(to.graph.params[op.params["weight"]].shape[2:])
+    x, word = _padded_input(to, op, x, kernel)
+    stride, dilation = _two_at_least(a["stride"]), _two_at_least(a["dilation"])
+    options: dict[str, Any] = {"padding": word, "fusedActivationFunction": to.activation(op)}
+    options |= {f"stride{axis}": s for axis, s in zip(_AXES[-len(stride) :], stride, strict=True)}
+    options |= {f"dilation{axis}Factor": d for axis, d in zip(_AXES[-len(stride) :], dilation, strict=True)}
+    groups, channels = a["groups"], x.shape[1]
+    like = Value(-1, op.shape, spatial(rank), to.wanted(op) if to.int8(op) else None)
+    if rank == 5:
+        if groups > 1:
+            raise Unsupported(f"a 3-D convolution in {groups} groups")
+        return _layer(to, op, "CONV_3D", x, (2, 3, 4, 1, 0), 4, like, options)
+    if groups == channels > 1:
+        options["depthMultiplier"] = op.shape[1] // channels
+        return _layer(to, op, "DEPTHWISE_CONV_2D", x, (1, 2, 3, 0), 3, like, options)
+    return _layer(to, op, "CONV_2D", x, (0, 2, 3, 1), 0, like, options)
+
+
+def _padded_input(to: Lowering, op: Op, x: Value, kernel: Shape) -> tuple[Value, str]:
+    a = op.attrs
+    padding = padding_of(x.shape[2:], op.shape[2:], kernel, a["stride"], a["dilation"], a["padding"])
+    if padding.explicit:
+        x = padded(to, x, ((0, 0), (0, 0), *padding.explicit), f"{op.name}/pad")
+    return x, padding.word
+
+
+def _two_at_least(values: Shape) -> Shape:
+    return (1, *values) if len(values) == 1 else values
+
+
+def _layer(
+    to: Lowering, op: Op, builtin: str, x: Value, turn: Shape, axis: int, like: Value, options: dict[str, Any]
+) -> Value:
+    """A convolution whose weight lies in the order `turn` of torch's (O, I, *kernel), output channels on `axis`."""
+
+    def stored(weight: Tensor) -> Tensor:
+        return (weight.unsqueeze(2) if weight.dim() == 3 else weight).permute(turn)
+
+    weight, bias = weight_and_bias(to, op, x, stored, axis, op.shape[1])
+    return to.emit(builtin, to.label(op), [x.tensor, weight, bias], like, **options)
+
+
+def weight_and_bias(
+    to: Lowering, op: Op, x: Value, stored: Any, axis: int, channels: int, shape: Shape | None = None
+) -> tuple[int, int]:
+    """The two constants of a layer, in float or as the quantised graph has them. `stored` turns torch's weight."""
+    own = to.graph.tensors(op)
+    name = f"{op.name}/bias"
+    if to.quantized is None or x.q is None:
+        bias = own.get("bias", torch.zeros(channels))
+        return to.weight(op, stored(own["weight"]), shape), to.program.constant(name, bias)
+    weight = to.quantized.weights[op.name]
+    scales = weight.scale.double().repeat(channels // weight.scale.numel())
+    integers = to.quantized.biases.get(op.name, torch.zeros(channels, dtype=torch.int32))
+    return (
+        to.program.constant(
+            f"{op.name}/weight", stored(weight.values), shape, "int8", Grid(tuple(scales.tolist()), 0, axis)
+        ),
+        to.program.constant(name, integers, None, "int32", Grid(tuple((scales * x.q.scale).tolist()), 0, 0)),
+    )
+
+
+def linear(to: Lowering, op: Op) -> Value:
+    """FULLY_CONNECTED. Where a map was flattened as it lies, the weight's columns are read in that order."""
+    x = to.read(op)
+    columns, rank = x.columns, len(op.shape)
+    x = replace(x, columns=None) if columns else to.arranged(x, tuple(range(rank)), op.name)
+    own = to.graph.params[op.params["weight"]]
+
+    def stored(weight: Tensor) -> Tensor:
+        if columns is None:
+            return weight
+        sizes, lying = columns
+        return weight.reshape(-1, *sizes).permute(0, *(axis + 1 for axis in lying))
+
+    weight, bias = weight_and_bias(to, op, x, stored, 0, op.shape[-1], tuple(own.shape))
+    like = Value(-1, op.shape, tuple(range(rank)), to.wanted(op) if to.int8(op) else None)
+    inputs = [x.tensor, weight, bias]
+    return to.emit(
+        "FULLY_CONNECTED", to.label(op), inputs, like, fusedActivationFunction=to.activation(op), keepNumDims=rank != 2
+    )
+
+
+def conv_transpose(to: Lowering, op: Op) -> Value:
+    """TRANSPOSE_CONV. Where torch's padding is not SAME, the whole output is computed and cropped."""
+    rank, a = len(op.shape), op.attrs
+    if rank == 5:
+        raise Unsupported("a 3-D transposed convolution")
+    x = to.read(op, layout=spatial(rank))
+    dilation, groups = a["dilation"], a["groups"]
+    weight = to.graph.params[op.params["weight"]]
+    reach = tuple(d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True))
+    low = tuple(p for p, _ in a["padding"])
+    sizes, whole, same = op.shape[2:], [], []
+    for size, n, r, s, p in zip(sizes, x.shape[2:], reach, a["stride"], low, strict=True):
+        whole.append(max((n - 1) * s + r, p + size))
+        total = max((n - 1) * s + r - size, 0)
+        same.append(-(-size // s) == n and total // 2 == p)
+    direct = all(same) or tuple(whole) == sizes
+    shape = op.shape if direct else (*op.shape[:2], *whole)
+    like = Value(-1, shape, spatial(rank), to.wanted(op) if to.int8(op) else None)
+    stored = stored_shape(shape, like.layout)
+
+    def turned(weight: Tensor) -> Tensor:
+        weight = _dense(_dilated(weight, dilation), groups)
+        return (weight.unsqueeze(2) if rank == 3 else weight).permute(1, 2, 3, 0)
+
+    kernel, bias = weight_and_bias(to, op, x, turned, 0, op.shape[1])
+    stride = _two_at_least(a["stride"])
+    y = to.emit(
+        "TRANSPOSE_CONV",
+        op.name if direct else f"{op.name}/whole",
+        [to.program.integers(stored), kernel, x.tensor, bias],
+        like,
+        padding="SAME" if all(same) else "VALID",
+        strideH=stride[0],
+        strideW=stride[1],
+    )
+    for axis, (size, start) in enumerate(zip(sizes, low, strict=True), start=2):
+        y = sliced(to, y, axis, start, start + size, 1, op.name) if y.shape[axis] != size else y
+    return y
+
+
+def _dilated(weight: Tensor, dilation: Shape) -> Tensor:
+    """The kernel with its gaps written out as zeros."""
+    if all(d == 1 for d in dilation):
+        return weight
+    sizes = [d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True)]
+    whole = weight.new_zeros((*weight.shape[:2], *sizes))
+    steps = tuple(slice(None, None, d) for d in (1, 1, *dilation))
+    whole[steps] = weight
+    return whole
+
+
+def _dense(weight: Tensor, groups: int) -> Tensor:
+    """(in, out / groups, ...) as (in, out, ...), zero between different groups."""
+    if groups == 1:
+        return weight
+    each, out = weight.shape[0] // groups, weight.shape[1]
+    whole = weight.new_zeros((weight.shape[0], out * groups, *weight.shape[2:]))
+    for group in range(groups):
+        rows = slice(group * each, (group + 1) * each)
+        whole[rows, group * out : (group + 1) * out] = weight[rows]
+    return whole
+
+
+def scale(to: Lowering, op: Op) -> Value:
+    """x * weight + bias per channel: MUL and ADD; in integers a depthwise 1x1 convolution, which keeps every weight."""
+    own, rank = to.graph.tensors(op), len(op.shape)
+    if to.int8(op) and rank in (3, 4):
+        return _scale_int8(to, op, own["weight"].float(), own["bias"].float())
+    x = to.read(op, real=True)
+    shape = [1 if axis is None or axis != 1 else op.shape[1] for axis in x.layout]
+    product = _channels(to, op, "weight", own["weight"], shape)
+    total = _channels(to, op, "bias", own["bias"], shape)
+    y = to.emit("MUL", f"{op.name}/mul", [x.tensor, product], x)
+    return to.emit("ADD", to.label(op), [y.tensor, total], y)
+
+
+def _channels(to: Lowering, op: Op, role: str, tensor: Tensor, shape: list[int]) -> int:
+    return to.program.constant(f"{op.name}/{role}", tensor, shape)
+
+
+def _scale_int8(to: Lowering, op: Op, weight: Tensor, bias: Tensor) -> Value:
+    x = to.read(op, layout=spatial(len(op.shape)))
+    assert x.q is not None
+    scales = (weight.abs() / 127).clamp_min(1e-12).double()
+    integers = torch.round(weight.double() / scales).to(torch.int8)
+    total = torch.round(bias.double() / (scales * x.q.scale)).clamp(-(2**31) + 1, 2**31 - 1).to(torch.int32)
+    kernel = to.program.constant(
+        f"{op.name}/weight", integers, (1, 1, 1, len(integers)), "int8", Grid(tuple(scales.tolist()), 0, 3)
+    )
+    grid = Grid(tuple((scales * x.q.scale).tolist()), 0, 0)
+    added = to.program.constant(f"{op.name}/bias", total, None, "int32", grid)
+    options = {f"{what}{axis}{end}": 1 for what, end in (("stride", ""), ("dilation", "Factor")) for axis in "HW"}
+    like = replace(x, q=to.wanted(op))
+    return to.emit(
+        "DEPTHWISE_CONV_2D",
+        to.label(op),
+        [x.tensor, kernel, added],
+        like,
+        padding="VALID",
+        depthMultiplier=1,
+        **options,
+    )
+
+
+def adaptive_avg_pool(to: Lowering, op: Op) -> Value:
+    """Windows of uneven sizes, as one FULLY_CONNECTED over the flattened map. Always in float."""
+    x = to.read(op, real=True)
+    sizes, wanted, rank = x.shape[2:], op.shape[2:], len(op.shape)
+    x = to.arranged(x, tuple(range(rank)), op.name)
+    matrix = torch.ones(1, 1)
+    for size, count in zip(sizes, wanted, strict=True):
+        rows = torch.zeros(count, size)
+        for i in range(count):
+            start, stop = i * size // count, -(-(i + 1) * size // count)
+            rows[i, start:stop] = 1 / (stop - start)
+        matrix = torch.kron(matrix, rows)
+    flat = (*x.shape[:2], matrix.shape[1])
+    x = to.reshaped(x, Value(-1, flat, (0, 1, 2)), f"{op.name}/flat")
+    like = Value(-1, (*flat[:2], matrix.shape[0]), (0, 1, 2))
+    inputs = [
+        x.tensor,
+        to.program.constant(f"{op.name}/windows", matrix),
+        to.program.constant(f"{op.name}/zero", torch.zeros(len(matrix))),
+    ]
+    y = to.emit("FULLY_CONNECTED", f"{op.name}/means", inputs, like, fusedActivationFunction="NONE", keepNumDims=True)
+    return to.reshaped(y, Value(-1, op.shape, tuple(range(rank))), op.name)

@@ -1,0 +1,119 @@
+"""Where torch's axes lie in the stored tensor, and what a change of shape does to them. Pure arithmetic on tuples.
+
+A layout lists torch's axes in the order in which they are stored: (0, 2, 3, 1) is NHWC. None is an axis of size 1 that
+torch's tensor does not have: a 1-D convolution reads (0, None, 2, 1). A permutation then moves nothing, a TRANSPOSE is
+written only where an operator or the caller needs another order, and splitting channels into groups stays a RESHAPE.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Shape = tuple[int, ...]
+Layout = tuple[int | None, ...]
+
+
+def channels_last(rank: int) -> Layout:
+    """How inputs, outputs and spatial maps of `rank` axes are stored: NC, NWC, NHWC, NDHWC; other ranks as in torch."""
+    return (0, *range(2, rank), 1) if 3 <= rank <= 5 else tuple(range(rank))
+
+
+def spatial(rank: int) -> Layout:
+    """What two-dimensional operators read: NHWC, with a height of 1 for (N, C, L)."""
+    return (0, None, 2, 1) if rank == 3 else channels_last(rank)
+
+
+def layout_name(rank: int) -> str:
+    """The letters of channels_last(rank)."""
+    return {0: "", 1: "N", 2: "NC", 3: "NWC", 4: "NHWC", 5: "NDHWC"}.get(rank, "as in torch")
+
+
+def stored_shape(shape: Shape, layout: Layout) -> Shape:
+    """The sizes of the stored axes."""
+    return tuple(1 if axis is None else shape[axis] for axis in layout)
+
+
+def order(shape: Shape, layout: Layout) -> Shape:
+    """The axes that decide where an element lies. The batch always counts: it may be 1 only here."""
+    return tuple(axis for axis in layout if axis is not None and (axis == 0 or shape[axis] != 1))
+
+
+@dataclass(frozen=True)
+class Reshaping:
+    """What a reshape needs and gives: the input's elements in the order of its axes `target`, the output's layout."""
+
+    stored: Shape  # the input's axes as they lie
+    target: Shape  # as they must lie
+    layout: Layout  # of the output
+
+    @property
+    def direct(self) -> bool:
+        """Whether the elements already lie so."""
+        return self.stored == self.target
+
+
+def reshaping(before: Shape, after: Shape, layout: Layout) -> Reshaping:
+    """The way from `before`, stored in `layout`, to `after` that moves the fewest elements."""
+    everything = order(before, layout)
+    pairs = sorted(_matching(before, after), key=lambda pair: min(map(everything.index, pair[0])))
+    target = tuple(axis for left, _ in pairs for axis in left)
+    stored = tuple(axis for axis in everything if axis in target)
+    lying = tuple(axis for _, right in pairs for axis in right)
+    rank = len(after)
+    units = tuple(axis for axis in range(rank) if axis not in lying)
+    fallback = (*lying[:1], *units, *lying[1:])
+    choices: tuple[Layout, ...] = (channels_last(rank), tuple(range(rank)), fallback)
+    fitting = next(choice for choice in choices if tuple(axis for axis in choice if axis in lying) == lying)
+    return Reshaping(stored, target, fitting)
+
+
+def _matching(before: Shape, after: Shape) -> list[tuple[list[int], list[int]]]:
+    """The smallest runs of axes of both shapes that have the same number of elements; axes of size 1 left out."""
+    pairs: list[tuple[list[int], list[int]]] = []
+    i = j = int(bool(before and after) and before[0] == after[0])
+    while i < len(before) and j < len(after):
+        left, right, have, want = [i], [j], before[i], after[j]
+        i, j = i + 1, j + 1
+        while have != want:
+            if have < want:
+                have *= before[i]
+                left.append(i)
+                i += 1
+            else:
+                want *= after[j]
+                right.append(j)
+                j += 1
+        pairs.append(([a for a in left if before[a] != 1], [a for a in right if after[a] != 1]))
+    kept = [pair for pair in pairs if pair[0]]
+    return [([0], [0]), *kept] if before and after and before[0] == after[0] else kept
+
+
+# Padding
+
+
+@dataclass(frozen=True)
+class Padding:
+    """TFLite's word for it, and the pairs that must be padded explicitly before (empty where none)."""
+
+    word: str  # SAME or VALID
+    explicit: tuple[tuple[int, int], ...] = ()
+
+
+def padding_of(
+    sizes: Shape, outputs: Shape, kernel: Shape, stride: Shape, dilation: Shape, given: tuple[tuple[int, int], ...]
+) -> Padding:
+    """How TFLite says `given` (low, high) pairs: SAME where TensorFlow pads so, VALID where nothing is padded, else PAD.
+
+    High padding that no window reaches is dropped first (a stride of 2 on an even size never reads it).
+    """
+    pairs, same = [], []
+    for size, out, k, s, d, (low, high) in zip(sizes, outputs, kernel, stride, dilation, given, strict=True):
+        reach = d * (k - 1) + 1
+        pairs.append((low, min(high, max((out - 1) * s + reach - size - low, 0))))
+        total = max((-(-size // s) - 1) * s + reach - size, 0)
+        same.append((total // 2, total - total // 2))
+    if all(pair == (0, 0) for pair in pairs):
+        return Padding("VALID")
+    if pairs == same:
+        return Padding("SAME")
+    return Padding("VALID", tuple(pairs))

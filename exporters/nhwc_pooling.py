@@ -1,0 +1,130 @@
+"""Pooling, means and local response normalisation in TFLite's words.
+
+TFLite has no 3-D pooling. A maximum over a box is the maximum over its depth of the maxima over its planes, and the
+number of elements inside the input is a product over the axes, so two 2-D poolings give exactly the same.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from edgekit.exporters.nhwc_layout import Shape, channels_last, padding_of, spatial
+from edgekit.exporters.nhwc_lower import Lowering, Unsupported, Value
+from edgekit.exporters.nhwc_shapes import padded
+from edgekit.graph import Op
+
+Pairs = tuple[tuple[int, int], ...]
+_KEEPING = frozenset({"max_pool", "avg_pool", "adaptive_avg_pool", "mean", "reshape", "permute", "slice", "cat"})
+_POSITIVE = frozenset({"relu", "sigmoid", "softmax", "hardsigmoid"})
+
+
+def max_pool(to: Lowering, op: Op) -> Value:
+    """MAX_POOL_2D. What is not SAME is padded with minus infinity, or with zeros where nothing is negative."""
+    if any(d != 1 for d in op.attrs["dilation"]):
+        raise Unsupported("max-pooling with gaps (dilation)")
+    fill = 0.0 if _never_negative(to, op.inputs[0]) else -math.inf
+    return _pool(to, op, to.read(op, layout=spatial(len(op.shape))), fill)
+
+
+def avg_pool(to: Lowering, op: Op) -> Value:
+    """AVERAGE_POOL_2D, which divides by the elements inside; what is not SAME is corrected by one MUL, in float."""
+    x = to.read(op, layout=spatial(len(op.shape)))
+    a = op.attrs
+    plain = padding_of(x.shape[2:], op.shape[2:], a["kernel"], a["stride"], (1,) * len(a["kernel"]), a["padding"])
+    if x.q and plain.explicit:
+        x = to.read(op, layout=spatial(len(op.shape)), real=True)
+    return _pool(to, op, x, None)
+
+
+def _pool(to: Lowering, op: Op, x: Value, fill: float | None) -> Value:
+    """Max-pooling that pads with `fill`, or average pooling where `fill` is None."""
+    a, rank = op.attrs, len(op.shape)
+    if rank == 5:
+        return _pool_3d(to, op, x, fill)
+    return _pool_2d(to, x, op.shape, a["kernel"], a["stride"], a["padding"], fill, op.name)
+
+
+def _pool_2d(
+    to: Lowering, x: Value, shape: Shape, kernel: Shape, stride: Shape, pads: Pairs, fill: float | None, name: str
+) -> Value:
+    padding = padding_of(x.shape[2:], shape[2:], kernel, stride, (1,) * len(kernel), pads)
+    inside = x.shape[2:]
+    if padding.explicit:
+        x = padded(to, x, ((0, 0), (0, 0), *padding.explicit), f"{name}/pad", fill or 0.0)
+    height, width = (1, *kernel)[-2:]
+    options: dict[str, Any] = {"padding": padding.word, "filterHeight": height, "filterWidth": width}
+    options |= dict(zip(("strideH", "strideW"), (1, *stride)[-2:], strict=True))
+    like = replace(x, shape=shape)
+    if fill is not None or not padding.explicit:
+        builtin = "AVERAGE_POOL_2D" if fill is None else "MAX_POOL_2D"
+        return to.emit(builtin, name, [x.tensor], like, fusedActivationFunction="NONE", **options)
+    y = to.emit("AVERAGE_POOL_2D", f"{name}/average", [x.tensor], like, fusedActivationFunction="NONE", **options)
+    factor = to.program.constant(f"{name}/factor", _correction(inside, shape[2:], kernel, stride, padding.explicit))
+    return to.emit("MUL", name, [y.tensor, factor], y, fusedActivationFunction="NONE")
+
+
+def _correction(sizes: Shape, outputs: Shape, kernel: Shape, stride: Shape, pads: Pairs) -> torch.Tensor:
+    """All elements of a window over those inside the input, stored as (1, H, W, 1)."""
+    factor = torch.ones(1, 1)
+    for size, count, k, s, (low, _) in zip(sizes, outputs, kernel, stride, pads, strict=True):
+        start = torch.arange(count) * s - low
+        inside = (start + k).clamp_max(size) - start.clamp_min(0)
+        factor = torch.kron(factor, (k / inside).unsqueeze(0))
+    return factor.reshape(1, *((1, *outputs)[-2:]), 1)
+
+
+def _pool_3d(to: Lowering, op: Op, x: Value, fill: float | None) -> Value:
+    n, c, d, h, w = x.shape
+    a, (_, _, depth, height, width) = op.attrs, op.shape
+    nhwc = channels_last(4)
+    if (a["kernel"][1:], a["stride"][1:]) != ((1, 1), (1, 1)) or any(map(any, a["padding"][1:])):
+        x = to.reshaped(x, Value(-1, (n * d, c, h, w), nhwc, x.q), f"{op.name}/planes")
+        x = _pool_2d(
+            to, x, (n * d, c, height, width), a["kernel"][1:], a["stride"][1:], a["padding"][1:], fill, f"{op.name}/2d"
+        )
+    x = to.reshaped(x, Value(-1, (n, c, d, height * width), nhwc, x.q), f"{op.name}/columns")
+    if (a["kernel"][0], a["stride"][0]) != (1, 1) or any(a["padding"][0]):
+        kernel, stride, pads = (a["kernel"][0], 1), (a["stride"][0], 1), (a["padding"][0], (0, 0))
+        x = _pool_2d(to, x, (n, c, depth, height * width), kernel, stride, pads, fill, f"{op.name}/depth")
+    return to.reshaped(x, Value(-1, op.shape, channels_last(5), x.q), op.name)
+
+
+def _never_negative(to: Lowering, name: str) -> bool:
+    """Whether what `name` gives is known to be zero or more."""
+    op = to.ops[name]
+    if op.kind == "clip":
+        return (op.attrs["min"] or -1.0) >= 0 or op.attrs["min"] == 0
+    return op.kind in _POSITIVE or (op.kind in _KEEPING and all(_never_negative(to, i) for i in op.inputs))
+
+
+def mean(to: Lowering, op: Op) -> Value:
+    """MEAN over any axes."""
+    x, dims, keep = to.read(op), op.attrs["dims"], op.attrs["keepdim"]
+    axes = to.program.integers([x.layout.index(d) for d in sorted(dims, key=x.layout.index)])
+    layout = x.layout if keep else tuple(_renumbered(axis, dims) for axis in x.layout if axis not in dims)
+    like = Value(-1, op.shape, layout, to.wanted(op) if to.int8(op) else None)
+    return to.emit("MEAN", op.name, [x.tensor, axes], like, keepDims=keep)
+
+
+def _renumbered(axis: int | None, gone: Shape) -> int | None:
+    return None if axis is None else axis - sum(d < axis for d in gone)
+
+
+def lrn(to: Lowering, op: Op) -> Value:
+    """LOCAL_RESPONSE_NORMALIZATION, in float: torch divides alpha by the window's size, TensorFlow does not."""
+    a, rank = op.attrs, len(op.shape)
+    if a["size"] % 2 == 0:
+        raise Unsupported(f"an even window of {a['size']} channels")
+    x = to.read(op, layout=spatial(rank), real=True)
+    if rank == 5:
+        n, c, d, h, w = x.shape
+        x = to.reshaped(x, Value(-1, (n, c, d * h, w), channels_last(4)), f"{op.name}/planes")
+    elif rank == 2:
+        raise Unsupported("a vector as input")
+    options = {"radius": a["size"] // 2, "alpha": a["alpha"] / a["size"], "beta": a["beta"], "bias": a["k"]}
+    y = to.emit("LOCAL_RESPONSE_NORMALIZATION", op.name, [x.tensor], x, **options)
+    return to.reshaped(y, Value(-1, op.shape, channels_last(rank)), f"{op.name}/volume") if rank == 5 else y

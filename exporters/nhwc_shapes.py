@@ -1,0 +1,127 @@
+"""What moves elements and computes nothing: pad, slice, reshape, permute, concatenate, resize."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from edgekit.exporters.nhwc import Grid
+from edgekit.exporters.nhwc_layout import reshaping, spatial
+from edgekit.exporters.nhwc_lower import Lowering, Unsupported, Value, is_elementwise
+from edgekit.graph import Op
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+def padded(to: Lowering, x: Value, pads: Pairs, name: str, fill: float = 0.0) -> Value:
+    """`x` with (low, high) more elements on each of torch's axes; integers are padded with what stands for `fill`."""
+    shape = tuple(size + low + high for size, (low, high) in zip(x.shape, pads, strict=True))
+    like = replace(x, shape=shape)
+    pairs = torch.tensor([(0, 0) if axis is None else pads[axis] for axis in x.layout], dtype=torch.int32)
+    amounts = to.program.constant(f"{name}/amounts", pairs, None, "int32")
+    if fill == 0:
+        return to.emit("PAD", name, [x.tensor, amounts], like)
+    return to.emit("PADV2", name, [x.tensor, amounts, _filling(to, x, fill, name)], like)
+
+
+def _filling(to: Lowering, x: Value, fill: float, name: str) -> int:
+    if x.q is None:
+        return to.program.constant(f"{name}/value", torch.tensor([fill]))
+    integer = max(x.q.low, min(x.q.high, fill / x.q.scale + x.q.zero_point))
+    stored = torch.tensor([round(integer)], dtype=torch.int8)
+    return to.program.constant(f"{name}/value", stored, None, "int8", Grid((x.q.scale,), x.q.zero_point))
+
+
+def pad(to: Lowering, op: Op) -> Value:
+    """PAD with zeros, PADV2 with anything else; what is negative is cut off."""
+    x = to.read(op)
+    for axis, (low, high) in enumerate(op.attrs["pads"]):
+        if low < 0 or high < 0:
+            x = sliced(to, x, axis, max(-low, 0), x.shape[axis] + min(high, 0), 1, f"{op.name}/crop")
+    growing = tuple((max(low, 0), max(high, 0)) for low, high in op.attrs["pads"])
+    return padded(to, x, growing, op.name, op.attrs["value"]) if any(map(any, growing)) else x
+
+
+def sliced(to: Lowering, x: Value, axis: int, start: int, stop: int, step: int, name: str) -> Value:
+    """STRIDED_SLICE of one of torch's axes; all others are kept whole, whatever their size."""
+    place, rank = x.layout.index(axis), len(x.layout)
+    others = (1 << rank) - 1 - (1 << place)
+    ends = [
+        [value if i == place else other for i in range(rank)] for value, other in ((start, 0), (stop, 0), (step, 1))
+    ]
+    size = len(range(start, stop, step))
+    like = replace(x, shape=(*x.shape[:axis], size, *x.shape[axis + 1 :]))
+    inputs = [x.tensor, *(to.program.integers(values) for values in ends)]
+    return to.emit("STRIDED_SLICE", name, inputs, like, beginMask=others, endMask=others)
+
+
+def slice_(to: Lowering, op: Op) -> Value:
+    """STRIDED_SLICE."""
+    a = op.attrs
+    return sliced(to, to.read(op), a["dim"], a["start"], a["stop"], a["step"], op.name)
+
+
+def cat(to: Lowering, op: Op) -> Value:
+    """CONCATENATION; in integers every input is brought to the output's scale first."""
+    first = to.read(op)
+    values = [to.read(op, index, first.layout) for index in range(len(op.inputs))]
+    wanted = to.wanted(op) if to.int8(op) else None
+    if wanted:
+        values = [to.requantised(v, wanted, f"{n}/quantize") for v, n in zip(values, op.inputs, strict=True)]
+    like = Value(-1, op.shape, first.layout, wanted)
+    axis = first.layout.index(op.attrs["dim"])
+    return to.emit("CONCATENATION", op.name, [v.tensor for v in values], like, axis=axis)
+
+
+def permute(to: Lowering, op: Op) -> Value:
+    """Nothing is moved: only where torch's axes lie changes. A reader that needs another order says so."""
+    x, dims = to.read(op), op.attrs["dims"]
+    layout = tuple(None if axis is None else dims.index(axis) for axis in x.layout)
+    return replace(x, shape=op.shape, layout=layout)
+
+
+def reshape(to: Lowering, op: Op) -> Value:
+    """RESHAPE, and a TRANSPOSE before it only where elements that must be neighbours are not."""
+    x = to.read(op)
+    way = reshaping(x.shape, op.shape, x.layout)
+    if not way.direct:
+        if len(op.shape) == 2 and x.shape[0] == op.shape[0] and way.stored[0] == 0 and _read_by_linears(to, op):
+            sizes = tuple(x.shape[axis] for axis in range(1, len(x.shape)))
+            lying = tuple(axis - 1 for axis in x.layout if axis)
+            return to.reshaped(x, Value(-1, op.shape, (0, 1), x.q, (sizes, lying)), op.name)
+        left = tuple(axis for axis in range(len(x.shape)) if axis not in way.target)
+        x = to.arranged(x, (*way.target[:1], *left, *way.target[1:]), op.name)
+    return to.reshaped(x, Value(-1, op.shape, way.layout, x.q), op.name)
+
+
+def _read_by_linears(to: Lowering, op: Op) -> bool:
+    """Whether only linear layers read it, perhaps behind operators that treat every element alike."""
+    readers = to.readers[op.name]
+    return (
+        op.name != to.graph.output
+        and bool(readers)
+        and all(r.kind == "linear" or (is_elementwise(r) and _read_by_linears(to, r)) for r in readers)
+    )
+
+
+def upsample(to: Lowering, op: Op) -> Value:
+    """RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR. torch's nearest takes the floor, its bilinear the pixel centres."""
+    rank, a = len(op.shape), op.attrs
+    if rank == 5:
+        raise Unsupported("a 3-D resize")
+    x = to.read(op, layout=spatial(rank))
+    corners = bool(a["align_corners"])
+    like = replace(x, shape=op.shape)
+    height_width = (1, *op.shape[2:]) if rank == 3 else op.shape[2:]
+    inputs = [x.tensor, to.program.integers(height_width)]
+    if a["mode"] == "nearest":
+        return to.emit("RESIZE_NEAREST_NEIGHBOR", op.name, inputs, like)
+    return to.emit("RESIZE_BILINEAR", op.name, inputs, like, alignCorners=corners, halfPixelCenters=not corners)
+
+
+def lifted(x: Value, rank: int) -> Value:
+    """`x` as torch broadcasts it: more axes of size 1 in front."""
+    more = rank - len(x.shape)
+    layout = (*range(more), *(None if axis is None else axis + more for axis in x.layout))
+    return Value(x.tensor, (*(1,) * more, *x.shape), layout, x.q)

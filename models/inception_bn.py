@@ -28,20 +28,19 @@ from edgekit.preprocess import TENSORFLOW
 from edgekit.spec import ModelSpec, Published
 
 
-class Module(nn.Module):
+class Mixed(nn.Module):
     """Four branches side by side: (N, inputs, H, W) -> (N, b1 + b3 + d3 + bp, H, W)."""
 
-    def __init__(
-        self, inputs: int, b1: int, r3: int, b3: int, rd: int, d3: int, bp: int, pool: type[nn.Module] = nn.AvgPool2d
-    ) -> None:
+    def __init__(self, inputs: int, b1: int, r3: int, b3: int, rd: int, d3: int, bp: int, average: bool = True) -> None:
         super().__init__()
         self.one = conv_bn(inputs, b1, 1)
         self.three = nn.Sequential(conv_bn(inputs, r3, 1), conv_bn(r3, b3, 3))
-        self.double = nn.Sequential(conv_bn(inputs, rd, 1), conv_bn(rd, d3, 3), conv_bn(d3, d3, 3))
-        self.pool = nn.Sequential(pool(3, 1, 1), conv_bn(inputs, bp, 1))
+        self.twice = nn.Sequential(conv_bn(inputs, rd, 1), conv_bn(rd, d3, 3), conv_bn(d3, d3, 3))
+        pool = nn.AvgPool2d(3, 1, 1, count_include_pad=False) if average else nn.MaxPool2d(3, 1, 1)
+        self.pool = nn.Sequential(pool, conv_bn(inputs, bp, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.one(x), self.three(x), self.double(x), self.pool(x)], 1)
+        return torch.cat([self.one(x), self.three(x), self.twice(x), self.pool(x)], 1)
 
 
 class Reduction(nn.Module):
@@ -50,11 +49,11 @@ class Reduction(nn.Module):
     def __init__(self, inputs: int, r3: int, b3: int, rd: int, d3: int) -> None:
         super().__init__()
         self.three = nn.Sequential(conv_bn(inputs, r3, 1), conv_bn(r3, b3, 3, 2))
-        self.double = nn.Sequential(conv_bn(inputs, rd, 1), conv_bn(rd, d3, 3), conv_bn(d3, d3, 3, 2))
+        self.twice = nn.Sequential(conv_bn(inputs, rd, 1), conv_bn(rd, d3, 3), conv_bn(d3, d3, 3, 2))
         self.pool = nn.MaxPool2d(3, 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.three(x), self.double(x), self.pool(x)], 1)
+        return torch.cat([self.three(x), self.twice(x), self.pool(x)], 1)
 
 
 class BNInception(nn.Module):
@@ -70,20 +69,20 @@ class BNInception(nn.Module):
             nn.MaxPool2d(3, 2, 1),
         )
         self.modules3 = nn.Sequential(
-            Module(192, 64, 64, 64, 64, 96, 32),
-            Module(256, 64, 64, 96, 64, 96, 64),
+            Mixed(192, 64, 64, 64, 64, 96, 32),
+            Mixed(256, 64, 64, 96, 64, 96, 64),
             Reduction(320, 128, 160, 64, 96),
         )
         self.modules4 = nn.Sequential(
-            Module(576, 224, 64, 96, 96, 128, 128),
-            Module(576, 192, 96, 128, 96, 128, 128),
-            Module(576, 160, 128, 160, 128, 160, 96),
-            Module(576, 96, 128, 192, 160, 192, 96),
+            Mixed(576, 224, 64, 96, 96, 128, 128),
+            Mixed(576, 192, 96, 128, 96, 128, 128),
+            Mixed(576, 160, 128, 160, 128, 160, 96),
+            Mixed(576, 96, 128, 192, 160, 192, 96),
             Reduction(576, 128, 192, 192, 256),
         )
         self.modules5 = nn.Sequential(
-            Module(1024, 352, 192, 320, 160, 224, 128),
-            Module(1024, 352, 192, 320, 192, 224, 128, pool=nn.MaxPool2d),
+            Mixed(1024, 352, 192, 320, 160, 224, 128),
+            Mixed(1024, 352, 192, 320, 192, 224, 128, average=False),
         )
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(1024, classes)

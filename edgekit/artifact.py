@@ -74,9 +74,9 @@ class ParityRecord(_Record):
     passed: bool
     n: int
     n_real: int
-    max_abs_error: float
-    max_rel_error: float  # max_abs_error over the largest absolute output
-    cosine: float
+    max_abs_error: float | None  # None: no comparison was possible, see reasons
+    max_rel_error: float | None  # max_abs_error over the largest absolute output
+    cosine: float | None
     top1_agreement: float | None  # fraction
     snr_db: float | None
     reasons: tuple[str, ...] = ()  # why it did not pass

@@ -190,7 +190,9 @@ def avg_pool(
 
 
 def _adaptive(kind: str) -> Form:
-    def form(walk: Walk, name: str, input: Any, output_size: Any) -> Any:
+    def form(walk: Walk, name: str, input: Any, output_size: Any, return_indices: bool = False) -> Any:
+        if return_indices:
+            return NotImplemented
         rank, sizes = _rank(walk, input), walk.shape(input)[2:]
         wanted = tuple(
             have if want is None else want for want, have in zip(_tuple(output_size, rank), sizes, strict=True)
@@ -259,13 +261,12 @@ def binary(kind: str) -> Form:
             return NotImplemented
         reflected = not walk.is_ref(input)
         x, other = (other, input) if reflected else (input, other)
-        more = {"reflected": True} if reflected else {}
+        more: dict[str, Any] = {"reflected": True} if reflected else {}
         if walk.is_ref(other):
             return walk.emit(name, kind, [x, other])
         if walk.is_own(other):
-            return walk.emit(name, kind, [x], {"other": other}, **({"reflected": True} if reflected else {}))
-        attrs: dict[str, Any] = {"other": float(other), **more}
-        return walk.emit(name, kind, [x], None, **attrs)
+            return walk.emit(name, kind, [x], {"other": other}, **more)
+        return walk.emit(name, kind, [x], None, other=float(other), **more)
 
     return form
 

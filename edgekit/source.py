@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from edgekit.errors import UsageError
-from edgekit.spec import ModelSpec
+from edgekit.spec import MODELS, ModelSpec
 
 USER_FAMILY = "user"
 
@@ -31,10 +32,7 @@ def find(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
         return _from_file(model, input_shape)
     if input_shape is not None:
         raise UsageError(f"--input is for networks from a file; {model} knows its own", "use --res")
-    import edgekit.models  # registers the zoo
-    from edgekit.spec import MODELS
-
-    assert edgekit.models
+    importlib.import_module("edgekit.models")  # registers the zoo
     return MODELS[model]
 
 

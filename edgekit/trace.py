@@ -42,6 +42,8 @@ def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     """
     if module.training:
         raise UsageError(f"{type(module).__name__} is in training mode", "call .eval() on it first")
+    if fx.Tracer().is_leaf_module(module, ""):  # the tracer sees a layer of torch.nn when it is called, not from inside
+        module = nn.Sequential(module).eval()
     try:
         traced = fx.Tracer().trace(module)
     except Exception as error:  # user code runs here: whatever it raises is about the network
@@ -69,6 +71,7 @@ class Walk:
         self.output = ""
         self.params: dict[str, Tensor] = {}
         self._meta: dict[str, Tensor] = {}
+        self._taken: dict[str, int] = {}
         self._values: dict[fx.Node, Any] = {}
         self._named = dict(module.named_parameters(remove_duplicate=False)) | dict(
             module.named_buffers(remove_duplicate=False)
@@ -215,25 +218,25 @@ class Walk:
         module = self.module.get_submodule(target)
         canonical = MODULES.get(type(module))
         if canonical is not None:
-            own = {
-                role: Own(f"{target}.{role}")
-                for role, value in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-                if value is not None
-            }
-            return canonical(self, target, module, own, *args, **kwargs)
+            tensors = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
+            result = canonical(
+                self, target, module, {role: Own(f"{target}.{role}") for role, _ in tensors}, *args, **kwargs
+            )
+            if result is not NotImplemented:
+                return result
         own = {role: Own(f"{target}.{role}") for role, _ in [*module.named_parameters(), *module.named_buffers()]}
 
         def function(*tensors: Any, **own: Tensor) -> Any:
             return torch.func.functional_call(module, own, tensors)
 
         refs = [value for value in args if isinstance(value, Ref)]
-        return self.emit(target, "call", refs, dict(own), function=function, label=type(module).__name__)
+        return self.emit(target, "call", refs, dict(own), function=function, label=type(module).__name__, module=module)
 
     def _function(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         method = node.op == "call_method"
         target: Any = node.target
-        if not _has(args, Ref) and not _has(kwargs, Ref) and not _has(args, Own):
-            return getattr(args[0], target)(*args[1:], **kwargs) if method else target(*args, **kwargs)
+        if not _has((args, kwargs), Ref):
+            return self._constant(node, args, kwargs)
         canonical = METHODS.get(target) if method else FUNCTIONS.get(target)
         name = _scoped(node)
         try:
@@ -251,12 +254,22 @@ class Walk:
             function.__name__ = str(target)
         return self.call(name, function, args, kwargs)
 
+    def _constant(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A call that no input reaches is worked out now; a tensor becomes one more that the network owns."""
+        target: Any = node.target
+        args, kwargs = _map((args, kwargs), lambda value: self._named[value.name] if isinstance(value, Own) else value)
+        with torch.no_grad():
+            value = (
+                getattr(args[0], target)(*args[1:], **kwargs) if node.op == "call_method" else target(*args, **kwargs)
+            )
+        if not isinstance(value, Tensor):
+            return value
+        self._named[node.name] = value
+        return Own(node.name)
+
     def _unique(self, name: str) -> str:
-        taken, count, unique = {op.name for op in self.ops}, 1, name
-        while unique in taken:
-            count += 1
-            unique = f"{name}#{count}"
-        return unique
+        count = self._taken[name] = self._taken.get(name, 0) + 1
+        return name if count == 1 else f"{name}#{count}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,168 @@
+"""Parity: the file that ships, opened again and run, against the folded torch network.
+
+The thresholds stand in one table, THRESHOLDS, each with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.artifact import ParityRecord, TensorRecord
+from edgekit.runtime import open_session
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a file of one precision must reach; None: not asked."""
+
+    max_rel_error: float | None  # largest absolute error over the largest absolute output
+    snr_db: float | None
+    top1_agreement: float | None  # on real images with trained weights only: random logits nearly tie
+    reason: str
+
+
+THRESHOLDS = {
+    "fp32": Threshold(1e-4, None, 1.0, "the same arithmetic in another order: float32 rounds at 6e-8 per operation, "
+                                       "and a wrong weight or padding shows at 1e-2 and above"),
+    "fp16": Threshold(2e-2, 35.0, 0.97, "weights rounded at 5e-4 each, averaged over a layer's inputs"),
+    "int8": Threshold(None, 8.0, 0.80, "a sound int8 network keeps 15 to 30 dB; saturated, mis-scaled or per-tensor "
+                                       "weights fall under 5 dB"),
+}  # fmt: skip
+MIN_REAL = 16  # below this many images an agreement says nothing
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the folded torch network answers. `inputs` are (N, C, *spatial) float32, the last `n_real` are images."""
+
+    inputs: Array
+    outputs: Array
+    n_real: int
+    trained: bool
+
+
+def compare(path: Path, inputs: Sequence[TensorRecord], outputs: Sequence[TensorRecord], precision: str,
+            reference: Reference, dynamic_batch: bool = False) -> ParityRecord:  # fmt: skip
+    """Open the file at `path`, run every reference input through it one by one, and judge what comes out.
+
+    With `dynamic_batch` the inputs also go through as batches of 7, and must come out as they did alone.
+    """
+    session = open_session(path)
+
+    def run(x: Array) -> Array:
+        fed = quantized(to_layout(x, inputs[0].layout), inputs[0])
+        return from_layout(dequantized(session.run([fed])[0], outputs[0]), outputs[0].layout)
+
+    got = np.concatenate([run(x[None]) for x in reference.inputs])
+    record = judge(got, reference, precision)
+    if dynamic_batch and record.passed:
+        seven = np.resize(reference.inputs, (7, *reference.inputs.shape[1:]))
+        together = judge(run(seven), replace(reference, inputs=seven, outputs=np.resize(got, (7, *got.shape[1:]))),
+                         precision)  # fmt: skip
+        reasons = tuple(f"at batch 7: {reason}" for reason in together.reasons)
+        record = record.model_copy(update={"passed": together.passed, "reasons": reasons})
+    return record
+
+
+def judge(got: Array, reference: Reference, precision: str) -> ParityRecord:
+    """The record of one comparison; `got` must have the shape of the reference outputs."""
+    want = reference.outputs
+    if got.shape != want.shape:
+        return _failed(reference, f"the file's output has shape {got.shape[1:]}, the network's {want.shape[1:]}")
+    if not np.isfinite(want).all():
+        return _failed(reference, "the network itself returns values that are not finite")
+    if not np.isfinite(got).all():
+        return _failed(reference, "the file returns values that are not finite")
+    difference = got.astype(np.float64) - want
+    largest = float(np.abs(want).max())
+    record = ParityRecord(
+        passed=True,
+        n=len(want),
+        n_real=reference.n_real,
+        max_abs_error=float(np.abs(difference).max()),
+        max_rel_error=float(np.abs(difference).max()) / largest if largest else 0.0,
+        cosine=_cosine(got, want),
+        top1_agreement=_agreement(got, want),
+        snr_db=_snr_db(want, difference),
+    )
+    reasons = tuple(_reasons(record, reference, THRESHOLDS[precision]))
+    return record.model_copy(update={"passed": not reasons, "reasons": reasons})
+
+
+def _reasons(record: ParityRecord, reference: Reference, limit: Threshold) -> list[str]:
+    reasons = []
+    if not varies(reference.outputs):
+        reasons.append("the network's output does not vary with its input, so agreement would prove nothing")
+    if limit.max_rel_error is not None and (record.max_rel_error or 0.0) > limit.max_rel_error:
+        reasons.append(f"relative error {record.max_rel_error:.2g} is above {limit.max_rel_error:g}")
+    if limit.snr_db is not None and record.snr_db is not None and record.snr_db < limit.snr_db:
+        reasons.append(f"signal-to-noise {record.snr_db:.1f} dB is under {limit.snr_db:g} dB")
+    telling = reference.trained and reference.n_real >= MIN_REAL and record.top1_agreement is not None
+    if telling and limit.top1_agreement is not None and (record.top1_agreement or 0.0) < limit.top1_agreement:
+        reasons.append(f"top-1 agreement {record.top1_agreement:.1%} is under {limit.top1_agreement:.0%}")
+    return reasons
+
+
+def varies(outputs: Array) -> bool:
+    """Whether different inputs gave different outputs."""
+    spread = float(np.ptp(outputs, axis=0).max()) if len(outputs) > 1 else 0.0
+    return spread > 1e-6 * max(float(np.abs(outputs).max()), 1e-30)
+
+
+def _failed(reference: Reference, reason: str) -> ParityRecord:
+    return ParityRecord(passed=False, n=len(reference.outputs), n_real=reference.n_real, max_abs_error=None,
+                        max_rel_error=None, cosine=None, top1_agreement=None, snr_db=None,
+                        reasons=(reason,))  # fmt: skip
+
+
+def _cosine(got: Array, want: Array) -> float:
+    a, b = got.reshape(-1).astype(np.float64), want.reshape(-1).astype(np.float64)
+    scale = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / scale if scale else 0.0
+
+
+def _agreement(got: Array, want: Array) -> float | None:
+    if want.ndim != 2 or want.shape[1] < 2:
+        return None
+    return float((got.argmax(1) == want.argmax(1)).mean())
+
+
+def _snr_db(want: Array, difference: NDArray[np.float64]) -> float | None:
+    noise = float((difference**2).sum())
+    return float(10 * np.log10(float((want.astype(np.float64) ** 2).sum()) / noise)) if noise else None
+
+
+# Between torch's layout and the file's, real numbers and the file's integers
+
+
+def to_layout(x: Array, layout: str) -> Array:
+    """(N, C, *spatial) in the file's layout."""
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if layout in ("NHWC", "NDHWC", "NWC") else x
+
+
+def from_layout(y: Array, layout: str) -> Array:
+    """The file's layout in (N, C, *spatial)."""
+    return np.moveaxis(y, -1, 1) if layout in ("NHWC", "NDHWC", "NWC") else y
+
+
+def quantized(x: Array, record: TensorRecord) -> NDArray[np.generic]:
+    """Real numbers as the file wants them."""
+    if record.scale is None or record.zero_point is None:
+        return x
+    limits = np.iinfo(record.dtype)
+    stored: NDArray[np.generic] = np.clip(np.round(x / record.scale) + record.zero_point, limits.min, limits.max)
+    return stored.astype(record.dtype)
+
+
+def dequantized(y: NDArray[np.generic], record: TensorRecord) -> Array:
+    """What the file returns, as real numbers."""
+    if record.scale is None or record.zero_point is None:
+        return y.astype(np.float32)
+    return ((y.astype(np.float32) - record.zero_point) * record.scale).astype(np.float32)

@@ -1,0 +1,201 @@
+"""From what the user asked to a folded network with everything that its files have in common.
+
+Built, traced, folded, counted and calibrated once, whatever the number of formats and precisions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgekit import calibration, weights
+from edgekit.artifact import CalibrationRecord, WeightsRecord
+from edgekit.calibration import CalibrationSet
+from edgekit.errors import GateFailed, UsageError
+from edgekit.exporters.quantize import quantize
+from edgekit.exporters.ranges import Ranges, record
+from edgekit.fold import fold
+from edgekit.graph import Graph
+from edgekit.layers import LayerTable, table
+from edgekit.parity import Array, Reference
+from edgekit.preprocess import Preprocessing, from_yaml
+from edgekit.quantized import QuantizedGraph
+from edgekit.source import find, is_file
+from edgekit.spec import Variant, variant
+from edgekit.trace import trace
+
+SCHEMES = {"onnx": "onnxruntime", "tflite": "tflite"}  # how each format's usual runtime wants int8 activations
+CALIBRATION_IMAGES = 100
+SYNTHETIC_INPUTS = 32
+FOLD_TOLERANCE = 1e-3  # float32, deep networks: rounding only; a wrong fold shows at 1e-1 and above
+PARITY_GMACS = 8  # how much computing the real inputs of parity may cost
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked, about the network rather than about one file."""
+
+    model: str
+    alpha: float | None
+    resolution: int | None
+    classes: int | None
+    input: tuple[int, ...] | None
+    options: Mapping[str, str]
+    weights: str | None
+    data: Path | None
+    preprocess: Path | None
+    synthetic: bool
+    ranges: str
+    effort: str
+    max_drop: float | None
+    int8: bool
+
+
+@dataclass
+class Prepared:
+    """A folded network, ready to be written. What only some files need is worked out when first asked for."""
+
+    request: Request
+    point: Variant
+    graph: Graph
+    remaining: tuple[str, ...]
+    table: LayerTable
+    weights: WeightsRecord
+    preprocessing: Preprocessing
+    calibration: CalibrationSet | None
+    images: CalibrationSet | None
+    file_ranges: Mapping[str, tuple[float, float]] | None
+    notes: tuple[str, ...]
+    _reference: Reference | None = None
+    _ranges: Ranges | None = None
+    _quantized: dict[str, QuantizedGraph] = field(default_factory=dict)
+
+    def reference(self) -> Reference:
+        """What the folded network answers on random and on real inputs."""
+        if self._reference is None:
+            self._reference = _reference(self)
+        return self._reference
+
+    def quantized(self, format: str) -> QuantizedGraph:
+        """The int8 network in the scheme of a format; all schemes come from the same recorded ranges."""
+        scheme = SCHEMES[format]
+        if scheme not in self._quantized:
+            assert self.calibration is not None
+            if self._ranges is None:
+                self._ranges = record(self.graph, self.calibration)
+            self._quantized[scheme] = quantize(self.graph, self._ranges, scheme, self.request.effort)
+        return self._quantized[scheme]
+
+    @property
+    def calibration_record(self) -> CalibrationRecord | None:
+        """What the manifest says about the calibration set."""
+        return self.calibration.record("minmax", self.request.ranges) if self.calibration else None
+
+
+def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
+    """Build, load, trace, fold and count. Raises UsageError, and GateFailed when folding changed the network."""
+    _check_int8(request)
+    say("build")
+    network, point, loaded = _network(request)
+    say("fold")
+    graph = trace(network, point.input_shape)
+    folded = fold(graph)
+    _prove_fold(network, folded.graph)
+    preprocessing = from_yaml(request.preprocess) if request.preprocess else loaded.preprocessing
+    images = _images(request, preprocessing, point)
+    noise = calibration.synthetic(point.input_shape, preprocessing, SYNTHETIC_INPUTS, 0) if request.synthetic else None
+    chosen = (images or noise) if request.int8 else None
+    notes = [] if loaded.record.trained else ["weights are random: only latency means anything"]
+    notes += [f"not folded: {line}" for line in folded.remaining]
+    notes += chosen.notes if chosen else ()
+    return Prepared(
+        request=request,
+        point=point,
+        graph=folded.graph,
+        remaining=folded.remaining,
+        table=table(graph),
+        weights=loaded.record,
+        preprocessing=preprocessing,
+        calibration=chosen,
+        images=images,
+        file_ranges=loaded.ranges,
+        notes=tuple(notes),
+    )
+
+
+def _check_int8(request: Request) -> None:
+    source = request.weights or "random"
+    if not request.int8:
+        return
+    if request.synthetic and request.data is not None:
+        raise UsageError("--data and --synthetic-calibration exclude each other", "leave one of them out")
+    if request.data is None and not request.synthetic:
+        raise UsageError("int8 needs images to calibrate with",
+                         "add --data FOLDER, or --synthetic-calibration where only latency matters")  # fmt: skip
+    if source.startswith("random") and not is_file(request.model) and not request.synthetic:
+        raise UsageError("int8 of random weights says nothing about accuracy",
+                         "give --weights FILE, or --synthetic-calibration where only latency matters")  # fmt: skip
+
+
+def _network(request: Request) -> tuple[nn.Module, Variant, weights.Loaded]:
+    spec = find(request.model, request.input)
+    if is_file(request.model):
+        torch.manual_seed(0)  # a build function that draws its weights draws the same ones every time
+        point = variant(spec)
+        network = point.build()
+        if request.weights is None:
+            return network, point, _as_built(network, request, spec.preprocessing)
+    else:
+        source = request.weights or "random"
+        point = weights.variant_of(source, spec, request.alpha, request.resolution, request.classes, request.options)
+        network = point.build()
+    return network, point, weights.load(network, point, request.weights or "random")
+
+
+def _as_built(network: nn.Module, request: Request, preprocessing: Preprocessing) -> weights.Loaded:
+    """The weights that the user's function made, identified by their bytes."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    origin = request.model.rpartition("/")[2]
+    sha256 = digest.hexdigest()
+    return weights.Loaded(WeightsRecord(origin=origin, id=sha256[:8], sha256=sha256, trained=True), preprocessing, None)
+
+
+@torch.no_grad()
+def _prove_fold(network: nn.Module, graph: Graph) -> None:
+    """The folded graph must answer like the module that was given."""
+    generator = torch.Generator().manual_seed(0)
+    dtype = next(iter(graph.params.values())).dtype if graph.params else torch.float32
+    x = torch.randn(graph.input.shape, generator=generator).to(dtype)
+    want, got = network(x), graph.run(x)
+    largest = float(want.abs().max())
+    error = float((got - want).abs().max()) / largest if largest else float(got.abs().max())
+    if not error <= FOLD_TOLERANCE:  # not a number fails too
+        raise GateFailed(f"the folded network differs from the network by {error:.2g} of its largest output",
+                         "check the weights for values that are not finite or variances near zero")  # fmt: skip
+
+
+def _images(request: Request, preprocessing: Preprocessing, point: Variant) -> CalibrationSet | None:
+    if request.data is None:
+        return None
+    return calibration.from_folder(request.data, preprocessing, point.input_shape, n=CALIBRATION_IMAGES, seed=0)
+
+
+@torch.no_grad()
+def _reference(prepared: Prepared) -> Reference:
+    shape = prepared.point.input_shape
+    random = next(calibration.synthetic(shape, prepared.preprocessing, 4, 1).batches(4))
+    inputs: list[Array] = [np.asarray(random)]
+    if prepared.images is not None:
+        wanted = int(np.clip(PARITY_GMACS * 1e9 / max(prepared.table.macs, 1), 2, 64))
+        inputs.append(next(prepared.images.batches(min(wanted, len(prepared.images)))))
+    together = np.concatenate(inputs)
+    outputs = np.concatenate([prepared.graph.run(torch.from_numpy(x[None])).float().numpy() for x in together])
+    return Reference(together, outputs, len(together) - len(random), prepared.weights.trained)

@@ -1,0 +1,131 @@
+"""The two commands that only look: `models` lists the zoo, `summary` prints one network's layer table.
+
+Networks are built on the meta device, so neither costs memory for weights.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+
+from edgekit.errors import UsageError
+from edgekit.layers import LayerTable, table
+from edgekit.source import find, is_file
+from edgekit.spec import MODELS, ModelSpec, Published, Variant, variant
+from edgekit.trace import trace
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """A network of the zoo at its own resolution, exact counts beside what was published."""
+
+    name: str
+    family: str
+    paper: str
+    input_shape: tuple[int, ...]
+    alphas: tuple[float, ...]
+    resolutions: tuple[int, ...]
+    options: Mapping[str, tuple[str, ...]]
+    params: int
+    macs: int
+    activation_elements: int
+    published: tuple[Published, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The row under its documented keys."""
+        return asdict(self) | {"published": [asdict(row) for row in self.published]}
+
+
+@dataclass(frozen=True)
+class ModelsResult:
+    """The zoo."""
+
+    rows: tuple[ModelRow, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """{"models": [...]}"""
+        return {"models": [row.to_json() for row in self.rows]}
+
+
+@dataclass(frozen=True)
+class SummaryResult:
+    """One variant's layer table."""
+
+    variant: str
+    input_shape: tuple[int, ...]
+    table: LayerTable
+
+    def to_json(self) -> dict[str, Any]:
+        """The table under its documented keys."""
+        return {
+            "variant": self.variant,
+            "input_shape": list(self.input_shape),
+            "params": self.table.params,
+            "macs": self.table.macs,
+            "activation_elements": self.table.activation_elements,
+            "layers": [row.to_json() for row in self.table.rows],
+            "uncounted": list(self.table.uncounted),
+        }
+
+
+def models() -> ModelsResult:
+    """Every registered network with its exact counts and published facts."""
+    importlib.import_module("edgekit.models")  # registers the zoo
+    return ModelsResult(tuple(_model_row(spec) for _, spec in MODELS.items()))
+
+
+def summary(
+    model: str,
+    *,
+    alpha: float | None = None,
+    res: int | None = None,
+    classes: int | None = None,
+    options: Mapping[str, str] | None = None,
+    input: tuple[int, ...] | None = None,
+) -> SummaryResult:
+    """The layer table of one variant, or of a user's own network (`FILE.py:build` with `input`). Raises UsageError."""
+    point = chosen(model, alpha, res, classes, options, input)
+    return SummaryResult(str(point), point.input_shape, counted(point))
+
+
+def chosen(
+    model: str,
+    alpha: float | None,
+    res: int | None,
+    classes: int | None,
+    options: Mapping[str, str] | None,
+    input: tuple[int, ...] | None,
+) -> Variant:
+    """The variant that the arguments of a command name, without looking at any weights."""
+    if is_file(model) and (alpha, res, classes) != (None, None, None):
+        raise UsageError("--alpha, --res and --classes are for networks of the zoo", "set them in your build function")
+    return variant(find(model, input), alpha, res, classes, options)
+
+
+def counted(point: Variant) -> LayerTable:
+    """The layer table of a variant, built without memory for its weights."""
+    with torch.device("meta"):
+        network = point.build()
+    return table(trace(network, point.input_shape))
+
+
+def _model_row(spec: ModelSpec) -> ModelRow:
+    point = variant(spec)
+    counts = counted(point)
+    return ModelRow(
+        name=spec.name,
+        family=spec.family,
+        paper=spec.paper,
+        input_shape=point.input_shape,
+        alphas=spec.alphas,
+        resolutions=spec.resolutions,
+        options=spec.options,
+        params=counts.params,
+        macs=counts.macs,
+        activation_elements=counts.activation_elements,
+        published=spec.published,
+    )

@@ -1,0 +1,364 @@
+"use strict";
+// Draws the table, the filters and the pictures of a report from the data in this page. Everything that came from
+// outside is put in as text, never as markup.
+const payload = JSON.parse(document.getElementById("data").textContent);
+const rows = payload.rows.map((values, id) => {
+  const row = Object.fromEntries(payload.columns.map((name, index) => [name, values[index]]));
+  return Object.assign(row, { id, missing: payload.missing[row.missing] });
+});
+const PAGE = 200;
+const state = { query: "", only: {}, front: false, sort: null, down: false, shown: PAGE, open: new Set(), chosen: null };
+const views = {};
+
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+// ---- figures ------------------------------------------------------------------------------------------------------
+const number = (value, digits) =>
+  value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+const percent = (value, digits = 1) => number(100 * value, digits);
+const times = rows.map((row) => row.median_ms).filter((value) => value > 0);
+const msDigits = Math.min(3, Math.max(1, 2 - Math.floor(Math.log10(times.reduce((a, b) => Math.min(a, b), 100)))));
+const ms = (value) => number(value, msDigits);
+const mega = (digits) => (value) => number(value / 1e6, digits);
+const or = (row, field, show) => {
+  if (row[field] !== null) return show(row[field]);
+  return element("abbr", { title: row.missing[field] || "not known", textContent: "–" });
+};
+const small = (text) => (text ? element("small", { textContent: text }) : null);
+const range = (pair, show) => (pair ? `${show(pair[0])}–${show(pair[1])}` : null);
+const strong = (bold, shown) => (bold && typeof shown === "string" ? element("b", { textContent: shown }) : shown);
+const badge = (kind, text, title) => element("span", { className: `badge ${kind.replace(" ", "-")}`, textContent: text, title });
+const MARKS = { valid: "✓ valid", suspect: "! suspect", invalid: "✕ invalid" };
+const COLOURS = payload.colours;
+
+function precision(row) {
+  if (!row.precision) return or(row, "precision", String);
+  const colour = COLOURS[row.precision];
+  const filled = { fp32: "100%", fp16: "40%", int8: "0%" }[row.precision];
+  const dot = element("span", { className: "dot" });
+  dot.style.color = colour;
+  dot.style.background = `color-mix(in srgb, ${colour} ${filled}, transparent)`;
+  return element("span", {}, dot, row.precision);
+}
+
+// Columns: field to sort by, two lines of heading, and the cell as one or two lines.
+const COLUMNS = [
+  ["variant", "Network", "variant", (row) => [row.variant, small(row.weights)]],
+  ["precision", "Precision", "", (row) => [precision(row)]],
+  ["runtime", "Format", "runtime", (row) => [row.format, small([row.runtime, row.runtime_version].filter(Boolean).join(" "))]],
+  ["device", "Device", "", (row) => [or(row, "device", String)]],
+  ["threads", "Threads", "", (row) => [or(row, "threads", String)], true],
+  ["batch", "Batch", "images", (row) => [or(row, "batch", String)], true],
+  ["median_ms", "Latency", "median, ms", (row) => [strong(row.on.latency, or(row, "median_ms", ms)), small(range(row.ci95_ms, ms))], true],
+  ["verdict", "Verdict", "", (row) => [badge(row.verdict, MARKS[row.verdict] || row.verdict, row.reasons.join("; "))]],
+  ["p90_ms", "p90", "ms", (row) => [or(row, "p90_ms", ms)], true],
+  ["first_ms", "First", "ms", (row) => [or(row, "first_ms", ms)], true],
+  ["load_ms", "Load", "ms", (row) => [or(row, "load_ms", (value) => number(value, 1))], true],
+  ["top1", "Top-1", "%", (row) => [or(row, "top1", percent), small(range(row.top1_ci95, percent))], true],
+  ["top5", "Top-5", "%", (row) => [or(row, "top5", percent), small(range(row.top5_ci95, percent))], true],
+  ["images", "Images", "evaluated", (row) => [or(row, "images", (value) => number(value, 0))], true],
+  ["macs", "MACs", "millions", (row) => [strong(row.on.macs, or(row, "macs", mega(2)))], true],
+  ["params", "Parameters", "millions", (row) => [or(row, "params", mega(3))], true],
+  ["bytes", "File", "MB", (row) => [or(row, "bytes", mega(2))], true],
+  ["peak_memory_bytes", "Memory", "peak, MB", (row) => [or(row, "peak_memory_bytes", mega(1)),
+    small(row.baseline_memory_bytes === null ? null : `${mega(1)(row.baseline_memory_bytes)} without`)], true],
+  ["parity", "Parity", "", (row) => [or(row, "parity", (ok) => badge(ok ? "passed" : "failed", ok ? "passed" : "failed",
+    row.parity_error === null ? "" : `largest absolute error ${row.parity_error.toPrecision(2)}`))]],
+].map(([field, title, unit, cell, numeric = false]) => ({ field, title, unit, cell, numeric }));
+
+// What is the same in every row is said once, above the table.
+const SAME = { device: "device", threads: "threads", batch: "batch", images: "images evaluated" };
+const constant = (field) => rows.length > 1 && new Set(rows.map((row) => row[field])).size === 1;
+const columns = COLUMNS.filter(({ field }) => !(field in SAME && constant(field)));
+
+// ---- choosing rows ------------------------------------------------------------------------------------------------
+const FILTERS = [["model", "Network"], ["precision", "Precision"], ["format", "Format"], ["runtime", "Runtime"],
+  ["device", "Device"], ["threads", "Threads"], ["batch", "Batch"], ["verdict", "Verdict"]];
+const text = (row) => [row.label, row.weights, row.device, row.artifact, row.sha256].join(" ").toLowerCase();
+
+function matches(row) {
+  const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);
+  return Object.entries(state.only).every(([field, value]) => String(row[field]) === value) &&
+    words.every((word) => text(row).includes(word));
+}
+
+// The ids that nothing beats: as edgekit.pareto.front, on [id, cost, accuracy].
+function front(points) {
+  const kept = new Set();
+  let best = -Infinity;
+  let last = null;
+  for (const point of [...points].sort((a, b) => a[1] - b[1] || b[2] - a[2])) {
+    const equal = last !== null && point[1] === last[1] && point[2] === last[2];
+    if (point[2] > best || equal) {
+      kept.add(point[0]);
+      best = point[2];
+      last = point;
+    }
+  }
+  return kept;
+}
+
+function markFronts(chosen) {
+  const counted = chosen.filter((row) => row.top1 !== null && row.macs !== null);
+  const cheap = front(counted.map((row) => [row.id, row.macs, row.top1]));
+  const fast = new Set();
+  const timed = chosen.filter((row) => row.top1 !== null && row.median_ms !== null && row.verdict !== "invalid");
+  for (const setting of new Set(timed.map((row) => row.setting))) {
+    const group = timed.filter((row) => row.setting === setting);
+    front(group.map((row) => [row.id, row.median_ms, row.top1])).forEach((id) => fast.add(id));
+  }
+  for (const row of chosen) row.on = { macs: cheap.has(row.id), latency: fast.has(row.id) };
+}
+
+function choose() {
+  const chosen = rows.filter(matches);
+  markFronts(chosen);
+  const kept = state.front ? chosen.filter((row) => row.on.macs || row.on.latency) : chosen;
+  if (!state.sort) return kept;
+  const sign = state.down ? -1 : 1;
+  const known = (row) => row[state.sort] !== null;
+  const order = (a, b) => (typeof a === "string" ? a.localeCompare(b, "en", { numeric: true }) : a - b);
+  return [...kept].sort((a, b) => known(b) - known(a) || (known(a) ? sign * order(a[state.sort], b[state.sort]) : 0));
+}
+
+// ---- filters ------------------------------------------------------------------------------------------------------
+function drawFilters() {
+  const bar = document.getElementById("filters");
+  const search = element("input", { type: "search", id: "query", value: state.query, placeholder: "name, weights, sha256 …" });
+  search.addEventListener("input", () => update({ query: search.value }));
+  bar.append(element("label", {}, "Search", search));
+  for (const [field, title] of FILTERS) {
+    const values = [...new Set(rows.map((row) => row[field]))].filter((value) => value !== null);
+    if (values.length < 2) continue;
+    const options = values.sort((a, b) => String(a).localeCompare(String(b), "en", { numeric: true })).map(String);
+    const select = element("select", { id: `only-${field}` }, element("option", { value: "", textContent: "all" }),
+      ...options.map((value) => element("option", { value, textContent: value })));
+    select.value = state.only[field] ?? "";
+    select.addEventListener("change", () => {
+      const only = { ...state.only, [field]: select.value };
+      if (!select.value) delete only[field];
+      update({ only });
+    });
+    bar.append(element("label", {}, title, select));
+  }
+  const tick = element("input", { type: "checkbox", id: "front", checked: state.front });
+  tick.addEventListener("change", () => update({ front: tick.checked }));
+  bar.append(element("label", { className: "tick" }, tick, "Pareto front only"));
+}
+
+function readAddress() {
+  const told = new URLSearchParams(location.hash.slice(1));
+  for (const [field] of FILTERS) if (told.has(field)) state.only[field] = told.get(field);
+  const sort = told.get("sort") || "";
+  const field = sort.replace(/^-/, "");
+  if (COLUMNS.some((column) => column.field === field)) Object.assign(state, { sort: field, down: sort.startsWith("-") });
+  Object.assign(state, { query: told.get("query") || "", front: told.has("front") });
+}
+
+function writeAddress() {
+  const told = new URLSearchParams(state.only);
+  if (state.query) told.set("query", state.query);
+  if (state.front) told.set("front", "");
+  if (state.sort) told.set("sort", (state.down ? "-" : "") + state.sort);
+  history.replaceState(null, "", `#${told}`);
+}
+
+// ---- table --------------------------------------------------------------------------------------------------------
+function drawHead() {
+  const cells = columns.map(({ field, title, unit, numeric }) => {
+    const button = element("button", { type: "button" }, element("b", { textContent: title }), unit || "\u00a0");
+    button.addEventListener("click", () => {
+      const again = state.sort === field;
+      update(again && state.down ? { sort: null, down: false } : { sort: field, down: again });
+    });
+    const head = element("th", { scope: "col", className: numeric ? "number" : "" }, button);
+    head.dataset.field = field;
+    return head;
+  });
+  document.querySelector("#table thead").replaceChildren(element("tr", {}, ...cells));
+  const told = columns.length < COLUMNS.length && Object.keys(SAME).filter((field) => constant(field) && rows[0][field] !== null);
+  if (told && told.length) {
+    document.getElementById("same").textContent =
+      `In every row: ${told.map((field) => `${SAME[field]} ${rows[0][field]}`).join(", ")}.`;
+  }
+}
+
+function drawRow(row) {
+  const open = state.open.has(row.id);
+  const cells = columns.map(({ field, cell, numeric }) => {
+    const lines = cell(row);
+    if (field !== "variant") return element("td", { className: numeric ? "number" : "" }, ...lines);
+    const button = element("button", { type: "button", title: "Where this row comes from" }, lines[0]);
+    button.setAttribute("aria-expanded", open);
+    button.addEventListener("click", () => {
+      if (!state.open.delete(row.id)) state.open.add(row.id);
+      update({});
+    });
+    return element("th", { scope: "row" }, button, lines[1]);
+  });
+  const line = element("tr", { id: `row-${row.id}`, className: row.id === state.chosen ? "row chosen" : "row" }, ...cells);
+  return open ? [line, drawProvenance(row)] : [line];
+}
+
+function drawProvenance(row) {
+  const [layout, ...places] = payload.provenance[row.id];
+  const sections = new Map();
+  payload.layouts[layout].forEach(([section, label], index) => {
+    if (!sections.has(section)) sections.set(section, element("dl"));
+    const value = payload.values[places[index]];
+    sections.get(section).append(element("dt", { textContent: label }), element("dd", { textContent: value }));
+  });
+  const blocks = [...sections].map(([title, list]) => element("div", {}, element("h3", { textContent: title }), list));
+  const cell = element("td", { colSpan: columns.length }, element("div", { className: "sections" }, ...blocks));
+  return element("tr", { className: "provenance" }, cell);
+}
+
+function drawTable(chosen) {
+  const shown = chosen.slice(0, state.shown);
+  document.querySelector("#table tbody").replaceChildren(...shown.flatMap(drawRow));
+  for (const head of document.querySelectorAll("#table thead th")) {
+    if (head.dataset.field === state.sort) head.setAttribute("aria-sort", state.down ? "descending" : "ascending");
+    else head.removeAttribute("aria-sort");
+  }
+  const count = document.getElementById("count");
+  count.textContent = chosen.length === rows.length ? `${number(rows.length, 0)} rows` :
+    `${number(chosen.length, 0)} of ${number(rows.length, 0)} rows`;
+  const more = document.getElementById("more");
+  more.replaceChildren();
+  if (chosen.length > shown.length) {
+    const button = element("button", { type: "button", textContent: `Show ${Math.min(PAGE, chosen.length - shown.length)} more` });
+    button.addEventListener("click", () => update({ shown: state.shown + PAGE }));
+    more.append(`${number(shown.length, 0)} of ${number(chosen.length, 0)} rows are shown. `, button);
+  }
+}
+
+// ---- the few figures above ----------------------------------------------------------------------------------------
+const median = (values) => {
+  const sorted = [...values].sort((a, b) => a - b);
+  const half = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+};
+
+function tile(title, figure, about) {
+  return element("div", { className: "tile" }, element("h3", { textContent: title }),
+    element("strong", { textContent: figure }), element("span", { textContent: about }));
+}
+
+function best(chosen, field, sign, sound = () => true) {
+  const known = chosen.filter((row) => row[field] !== null && sound(row));
+  return known.reduce((a, b) => (a === null || sign * b[field] < sign * a[field] ? b : a), null);
+}
+
+function drawTiles(chosen) {
+  const tiles = [];
+  const fast = best(chosen, "median_ms", 1, (row) => row.verdict !== "invalid");
+  if (fast) tiles.push(tile("Fastest", `${ms(fast.median_ms)} ms`, fast.label));
+  const sure = best(chosen, "top1", -1);
+  if (sure) tiles.push(tile("Most accurate", `${percent(sure.top1)} %`, `${sure.label}, n = ${number(sure.images, 0)}`));
+  const light = best(chosen, "bytes", 1);
+  if (light) tiles.push(tile("Smallest file", `${mega(2)(light.bytes)} MB`, light.label));
+  const pairs = int8Pairs(chosen);
+  if (pairs.length) {
+    const drops = pairs.filter(([a, b]) => a.top1 !== null && b.top1 !== null).map(([a, b]) => 100 * (b.top1 - a.top1));
+    const about = drops.length ? `top-1 ${median(drops) >= 0 ? "+" : "−"}${number(Math.abs(median(drops)), 1)} points; ` : "";
+    tiles.push(tile("int8 over fp32", `${number(median(pairs.map(([a, b]) => a.median_ms / b.median_ms)), 2)} × the speed`,
+      `${about}median of ${pairs.length} ${pairs.length === 1 ? "pair" : "pairs"}`));
+  }
+  document.getElementById("tiles").replaceChildren(...tiles);
+}
+
+function int8Pairs(chosen) {
+  const sound = chosen.filter((row) => row.median_ms !== null && row.verdict !== "invalid");
+  const key = (row) => JSON.stringify([row.variant, row.weights, row.runtime, row.setting]);
+  const float = new Map(sound.filter((row) => row.precision === "fp32").map((row) => [key(row), row]));
+  return sound.filter((row) => row.precision === "int8" && float.has(key(row))).map((row) => [float.get(key(row)), row]);
+}
+
+// ---- pictures -----------------------------------------------------------------------------------------------------
+function points(chosen, cost) {
+  const seen = new Set();
+  const usable = (row) => (cost === "macs" ? row.macs !== null && !seen.has(row.sha256) && seen.add(row.sha256) :
+    row.median_ms !== null && row.verdict !== "invalid");
+  return chosen.filter((row) => row.top1 !== null && usable(row)).map((row) => ({
+    id: row.id, label: row.label, variant: row.variant, short: row.short, precision: row.precision || "unknown",
+    format: row.format, runtime: [row.runtime, row.runtime_version].filter(Boolean).join(" ") || null, setting: row.setting,
+    macs_millions: row.macs === null ? null : row.macs / 1e6, median_ms: row.median_ms, accuracy: 100 * row.top1,
+    low: 100 * row.top1_ci95[0], high: 100 * row.top1_ci95[1], images: row.images, verdict: row.verdict,
+    weights: row.weights, sha256: row.sha256.slice(0, 12), created: row.created, front: row.on[cost],
+  }));
+}
+
+function strips(chosen) {
+  const names = ["least", "q10", "q25", "q50", "q75", "q90", "q99", "most"];
+  const timed = chosen.filter((row) => row.quantiles_ms).sort((a, b) => a.median_ms - b.median_ms);
+  document.getElementById("strips-note").textContent = timed.length <= payload.max_strips ? "" :
+    ` The ${payload.max_strips} fastest of ${number(timed.length, 0)} rows; filter to see others.`;
+  return timed.slice(0, payload.max_strips).map((row) => ({
+    label: row.label, precision: row.precision || "unknown", samples: row.samples, processes: row.processes,
+    verdict: row.verdict, setting: row.setting, ...Object.fromEntries(names.map((name, i) => [name, row.quantiles_ms[i]])),
+  }));
+}
+
+function datasets(chosen) {
+  const variants = new Set(chosen.map((row) => row.variant));
+  const published = payload.published.filter((point) => variants.has(point.variant));
+  return {
+    latency: { points: points(chosen, "latency"), published },
+    macs: { points: points(chosen, "macs"), published },
+    strips: { strips: strips(chosen) },
+  };
+}
+
+const EMPTY = { latency: "No row has both a latency and an accuracy.", macs: "No row has both MACs and an accuracy.",
+  strips: "No row has a latency." };
+let drawing = Promise.resolve();
+
+async function drawPictures(chosen) {
+  for (const [name, data] of Object.entries(datasets(chosen))) {
+    const place = document.getElementById(name);
+    const main = Object.keys(data)[0];
+    if (views[name]) views[name].finalize();
+    delete views[name];
+    if (!data[main].length) {
+      place.replaceChildren(element("p", { className: "empty", textContent: EMPTY[name] }));
+      continue;
+    }
+    const spec = { ...payload.pictures[name], datasets: data, config: payload.config };
+    const drawn = await vegaEmbed(place, spec, { actions: false, ast: true, renderer: "svg" });
+    views[name] = drawn;
+    drawn.view.addEventListener("click", (_, item) => item && item.datum && select(item.datum.id));
+  }
+  document.body.dataset.drawn = "yes";
+}
+
+function select(id) {
+  if (id === undefined) return;
+  state.open.add(id);
+  const place = choose().findIndex((row) => row.id === id);
+  update({ chosen: id, shown: Math.max(state.shown, place + 1) });
+  document.getElementById(`row-${id}`)?.scrollIntoView({ block: "center", behavior: "smooth" });
+}
+
+// ---- the way through ----------------------------------------------------------------------------------------------
+let before = null;
+
+function update(change) {
+  Object.assign(state, change);
+  writeAddress();
+  const chosen = choose();
+  drawTable(chosen);
+  const set = chosen.map((row) => row.id).sort((a, b) => a - b).join();
+  if (set === before) return;
+  before = set;
+  drawTiles(chosen);
+  drawing = drawing.then(() => drawPictures(chosen));
+}
+
+readAddress();
+drawFilters();
+drawHead();
+update({});

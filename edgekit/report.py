@@ -1,0 +1,133 @@
+"""From the store to what a person reads: one page that opens anywhere, or Markdown, CSV, JSON, and pictures apart.
+
+Imports neither torch nor a runtime; only the page and the pictures need the `report` extra.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from edgekit import charts, report_page, report_text
+from edgekit.errors import UsageError, nearest
+from edgekit.files import make_folder, write_atomically
+from edgekit.measurement import Measurement
+from edgekit.report_rows import Row, rows
+from edgekit.store import Store, open_store
+
+FORMATS = ("html", "md", "csv", "json")
+ALIASES = {"markdown": "md", "htm": "html"}
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """The files that were written, and the rows in them."""
+
+    paths: tuple[Path, ...]
+    rows: tuple[Row, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The paths, and how many rows."""
+        return {"paths": [str(path) for path in self.paths], "rows": len(self.rows)}
+
+
+def report(
+    store: Store | str | None = None,
+    out: Path | str = "report.html",
+    format: str | Sequence[str] = "html",
+    assets: Path | str | None = None,
+) -> ReportResult:
+    """Write the store's measurements and accuracies to `out`, with a suffix for each format.
+
+    `assets` is a folder for each picture as SVG and PNG and for all raw samples as CSV. Raises UsageError for an empty
+    store or an unknown format, BackendMissing where a page or a picture is asked for and vl-convert is not installed,
+    EnvironmentRefused where nothing can be written.
+    """
+    formats = _formats(format)
+    target = Path(out)
+    if "html" in formats or assets is not None:
+        charts.converter()  # what is missing is said before the store is read
+    source = store if isinstance(store, Store) else open_store(store)
+    measurements, accuracies = source.measurements(), source.accuracies()
+    found = rows(measurements, accuracies)
+    if not found:
+        raise UsageError(
+            "the store has nothing to report", "run `edgekit bench` or `edgekit eval` first, or give --store"
+        )
+    created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    paths = [_write(_path(target, name), _render(name, found, created)) for name in formats]
+    if assets is not None:
+        paths += _assets(Path(assets), found, measurements)
+    return ReportResult(tuple(paths), found)
+
+
+def _formats(asked: str | Sequence[str]) -> list[str]:
+    words = asked.split(",") if isinstance(asked, str) else list(asked)
+    names = [ALIASES.get(word.strip().lower(), word.strip().lower()) for word in words]
+    for name in names:
+        if name not in FORMATS:
+            hint = nearest(name, FORMATS)
+            raise UsageError(f"unknown report format '{name}'{hint}", f"choose of: {', '.join(FORMATS)}")
+    return list(dict.fromkeys(names))
+
+
+def _path(out: Path, format: str) -> Path:
+    """`out` with the suffix of a format; a suffix of another kind belongs to the name and stays."""
+    known = out.suffix.removeprefix(".").lower() in (*FORMATS, *ALIASES)
+    return (
+        out
+        if ALIASES.get(out.suffix[1:].lower(), out.suffix[1:].lower()) == format
+        else (out.with_suffix(f".{format}") if known else out.with_name(f"{out.name}.{format}"))
+    )
+
+
+def _render(format: str, found: Sequence[Row], created: str) -> str:
+    if format == "html":
+        return report_page.page(found, created)
+    if format == "md":
+        return report_text.as_markdown(found, report_page.cautions(found), created)
+    return report_text.as_csv(found) if format == "csv" else report_text.as_json(found, created)
+
+
+def _write(path: Path, text: str | bytes) -> Path:
+    make_folder(path.parent)
+    write_atomically(path, text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
+    return path
+
+
+def _assets(folder: Path, found: Sequence[Row], measurements: Sequence[Measurement]) -> list[Path]:
+    published = charts.published_points(found)
+    pictures = {
+        f"accuracy-{cost}": (
+            charts.tradeoff(cost, found),
+            {"points": charts.points(found, cost), "published": published},
+        )
+        for cost in charts.COSTS
+    }
+    pictures["latency-distributions"] = (charts.distributions(found), {"strips": charts.strips(found)})
+    paths = []
+    for name, (spec, data) in pictures.items():
+        if not next(iter(data.values())):
+            continue  # nothing to draw
+        svg, png = charts.render(spec, data)
+        paths += [_write(folder / f"{name}.svg", svg), _write(folder / f"{name}.png", png)]
+    return [*paths, _write(folder / "samples.csv", _samples(measurements))]
+
+
+def _samples(measurements: Iterable[Measurement]) -> str:
+    """Every raw sample in the order in which it was taken."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("measurement", "artifact", "sha256", "device", "runtime", "process", "sample", "latency_ns"))
+    for record in measurements:
+        name = re.sub(r"^(?=[=+@\t-])", "'", record.artifact)  # a spreadsheet would run it as a formula
+        known = (record.id, name, record.sha256, record.device, record.runtime)
+        for process, run in enumerate(record.runs):
+            writer.writerows((*known, process, index, value) for index, value in enumerate(run.samples_ns))
+    return stream.getvalue()

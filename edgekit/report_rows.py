@@ -1,0 +1,278 @@
+"""Rows of a report: measurements joined with the accuracies of the same file. No disk, no clock, no device.
+
+A row is one file on one device with one runtime, thread count and batch, as found; the latest record of each counts.
+A file that was only evaluated, or only measured, has a row too: what is not known is None, and `missing` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from edgekit.artifact import Manifest
+from edgekit.measurement import Accuracy, Measurement
+from edgekit.pareto import front
+from edgekit.report_facts import provenance, quantiles
+from edgekit.report_labels import labels, shorts
+from edgekit.stats import Latency, latency, wilson
+
+PRECISIONS = ("fp32", "fp16", "int8")
+MAX_RESAMPLED = 500  # measurements: a report of more must not take minutes, and leaves resampled intervals out
+TIMES = ("median_ms", "p90_ms", "first_ms", "load_ms")
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the report. Accuracies are fractions of 1; bytes, MACs and parameters are integers."""
+
+    label: str  # unique in the report
+    short: str  # the variant, without the network's name where the report is of one network
+    variant: str
+    model: str | None
+    family: str | None
+    alpha: float | None
+    resolution: int | None
+    format: str
+    precision: str | None
+    weights: str | None  # origin
+    trained: bool | None
+    device: str | None
+    runtime: str | None
+    runtime_version: str | None
+    threads: int | None
+    batch: int | None
+    macs: int | None
+    params: int | None
+    bytes: int | None
+    top1: float | None
+    top1_ci95: Interval | None
+    top5: float | None
+    top5_ci95: Interval | None
+    images: int | None
+    dataset: str | None
+    median_ms: float | None
+    ci95_ms: Interval | None
+    p90_ms: float | None
+    p99_ms: float | None
+    first_ms: float | None
+    load_ms: float | None
+    throughput_per_s: float | None
+    samples: int | None
+    processes: int | None
+    quantiles_ms: tuple[float, ...] | None  # least, 10, 25, 50, 75, 90, 99 %, greatest
+    peak_memory_bytes: int | None
+    baseline_memory_bytes: int | None
+    memory_method: str | None
+    parity: bool | None
+    parity_error: float | None  # largest absolute error
+    verdict: str
+    reasons: tuple[str, ...]
+    front_macs: bool
+    front_latency: bool
+    created: str
+    artifact: str
+    sha256: str
+    published: tuple[dict[str, Any], ...]
+    missing: dict[str, str]  # field -> why it is None
+    provenance: dict[str, dict[str, Any]]  # section -> what -> value
+
+    @property
+    def setting(self) -> str | None:
+        """What latencies must share to be compared: device, threads and batch."""
+        if self.median_ms is None:
+            return None
+        return f"{self.device}, {self.threads} thread{'' if self.threads == 1 else 's'}, batch {self.batch}"
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as plain values, `setting` among them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"setting": self.setting}
+
+
+def rows(measurements: Iterable[Measurement], accuracies: Iterable[Accuracy]) -> tuple[Row, ...]:
+    """Every row, sorted by network, then from more to fewer MACs, then by precision, format and setting."""
+    evaluated = _latest((record.sha256, record) for record in accuracies)
+    measured = _latest((_key(record), record) for record in measurements)
+    resample = len(measured) <= MAX_RESAMPLED
+    found = [_measured_row(record, evaluated.get(record.sha256), resample) for record in measured.values()]
+    seen = {record.sha256 for record in measured.values()}
+    found += [_evaluated_row(record) for sha256, record in evaluated.items() if sha256 not in seen]
+    found.sort(key=_order)
+    names = zip(found, labels(found), shorts(found), strict=True)
+    return _with_fronts([replace(row, label=label, short=short) for row, label, short in names])
+
+
+def _key(record: Measurement) -> tuple[Any, ...]:
+    return (record.sha256, record.device, record.runtime, *_threads_and_batch(record))
+
+
+def _threads_and_batch(record: Measurement) -> tuple[int, int]:
+    asked = record.protocol
+    return record.found.get("threads") or asked.threads, record.found.get("batch") or asked.batch
+
+
+def _latest(records: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """The record of each key that was created last; of two at the same time, the later in the store."""
+    kept: dict[Any, Any] = {}
+    for key, record in records:
+        if key not in kept or record.created >= kept[key].created:
+            kept[key] = record
+    return kept
+
+
+def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: bool) -> Row:
+    missing: dict[str, str] = {}
+    batch = _threads_and_batch(record)[1]
+    time = latency(record.runs, batch, resample)
+    if time is None:
+        missing |= dict.fromkeys(TIMES, "no sample was taken")
+    if record.memory.peak_bytes is None:
+        missing["peak_memory_bytes"] = record.memory.reason or "not measured"
+    return Row(
+        **_identity(record, missing),
+        **_setting(record),
+        **_accuracies(record.manifest, evaluated, missing),
+        **_times(time, missing),
+        quantiles_ms=quantiles(record.runs),
+        peak_memory_bytes=record.memory.peak_bytes,
+        baseline_memory_bytes=record.memory.baseline_bytes,
+        memory_method=record.memory.method,
+        verdict=record.verdict,
+        reasons=record.reasons,
+        created=max(record.created, evaluated.created) if evaluated else record.created,
+        missing=missing,
+        provenance=provenance(record, evaluated),
+    )
+
+
+def _evaluated_row(record: Accuracy) -> Row:
+    missing = dict.fromkeys((*TIMES, "peak_memory_bytes"), "not measured: run `edgekit bench` on this file")
+    nowhere: dict[str, Any] = dict.fromkeys(("device", "runtime", "runtime_version", "threads", "batch"))
+    return Row(
+        **_identity(record, missing),
+        **nowhere,
+        **_accuracies(record.manifest, record, missing),
+        **_times(None, missing),
+        quantiles_ms=None,
+        peak_memory_bytes=None,
+        baseline_memory_bytes=None,
+        memory_method=None,
+        verdict="not measured",
+        reasons=(),
+        created=record.created,
+        missing=missing,
+        provenance=provenance(None, record),
+    )
+
+
+def _identity(record: Measurement | Accuracy, missing: dict[str, str]) -> dict[str, Any]:
+    """What the file is, from its manifest where it has one; its label and fronts are given when all rows are known."""
+    known = record.manifest
+    if known is None:
+        foreign = "a foreign file: it has no manifest that would say so"
+        missing |= dict.fromkeys(("precision", "weights", "macs", "params", "parity"), foreign)
+    if not isinstance(record, Measurement) and known is None:
+        missing["bytes"] = "not recorded when this foreign file was evaluated"
+    point = known.variant if known else None
+    return {
+        "label": "",
+        "front_macs": False,
+        "front_latency": False,
+        "short": point.name if point else record.artifact,
+        "variant": point.name if point else record.artifact,
+        "model": point.model if point else None,
+        "family": point.family if point else None,
+        "alpha": point.alpha if point else None,
+        "resolution": point.resolution if point else None,
+        "format": record.format,
+        "precision": known.precision if known else None,
+        "weights": known.weights.origin if known else None,
+        "trained": known.weights.trained if known else None,
+        "macs": known.macs if known else None,
+        "params": known.params if known else None,
+        "bytes": record.bytes if isinstance(record, Measurement) else (known.bytes if known else None),
+        "parity": known.parity.passed if known else None,
+        "parity_error": known.parity.max_abs_error if known else None,
+        "artifact": record.artifact,
+        "sha256": record.sha256,
+        "published": _published(known),
+    }
+
+
+def _published(known: Manifest | None) -> tuple[dict[str, Any], ...]:
+    """The published rows of this point, which an export may leave in the manifest's details."""
+    rows = known.details.get("published", ()) if known else ()
+    return tuple(row for row in rows if isinstance(row, dict) and isinstance(row.get("top1"), float))
+
+
+def _accuracies(known: Manifest | None, evaluated: Accuracy | None, missing: dict[str, str]) -> dict[str, Any]:
+    """The accuracy that may be shown: none for weights or int8 ranges that nothing was learnt from."""
+    reason = None
+    if evaluated is None or evaluated.n == 0:
+        reason = "not evaluated: run `edgekit eval` on this file"
+    elif known and not known.weights.trained:
+        reason = "random weights: only the latency means anything"
+    elif known and known.calibration and known.calibration.synthetic:
+        reason = "synthetic calibration: only the latency means anything"
+    if evaluated is None or reason is not None:
+        missing |= dict.fromkeys(("top1", "top5"), reason or "")
+        return dict.fromkeys(("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset"))
+    return {
+        "top1": evaluated.correct1 / evaluated.n,
+        "top1_ci95": wilson(evaluated.correct1, evaluated.n),
+        "top5": evaluated.correct5 / evaluated.n,
+        "top5_ci95": wilson(evaluated.correct5, evaluated.n),
+        "images": evaluated.n,
+        "dataset": evaluated.dataset,
+    }
+
+
+def _setting(record: Measurement) -> dict[str, Any]:
+    threads, batch = _threads_and_batch(record)
+    return {
+        "device": record.device,
+        "runtime": record.runtime,
+        "runtime_version": record.found.get("runtime_version"),
+        "threads": threads,
+        "batch": batch,
+    }
+
+
+def _times(time: Latency | None, missing: dict[str, str]) -> dict[str, Any]:
+    if time is None:
+        return dict.fromkeys((*TIMES, "ci95_ms", "p99_ms", "throughput_per_s", "samples", "processes"))
+    for name, word in (("ci95_ms", "interval"), ("p90_ms", "p90"), ("p99_ms", "p99")):
+        reason = next((reason for reason in time.reasons if reason.startswith(f"no {word}")), None)
+        missing |= {name: reason} if reason else {}
+    names = (*TIMES, "ci95_ms", "p99_ms", "throughput_per_s", "processes")
+    return {name: getattr(time, name) for name in names} | {"samples": time.n}
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    known = row.precision in PRECISIONS
+    place = PRECISIONS.index(row.precision) if known and row.precision else len(PRECISIONS)
+    network = (row.model is None, row.model or "", -(row.macs or 0), row.variant, place, row.format, row.weights or "")
+    return (*network, row.device or "", row.runtime or "", row.threads or 0, row.batch or 0, row.sha256)
+
+
+def _with_fronts(found: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows that no other row beats: in MACs among all files, in latency within their setting."""
+    counted = [i for i, row in enumerate(found) if row.top1 is not None and row.macs is not None]
+    cheapest = _unbeaten(counted, [(found[i].macs or 0, found[i].top1 or 0) for i in counted])
+    fastest: set[int] = set()
+    for setting in {row.setting for row in found} - {None}:
+        timed = [i for i, row in enumerate(found) if row.setting == setting and counts_for_latency(row)]
+        fastest |= _unbeaten(timed, [(found[i].median_ms or 0, found[i].top1 or 0) for i in timed])
+    return tuple(
+        replace(row, front_macs=index in cheapest, front_latency=index in fastest) for index, row in enumerate(found)
+    )
+
+
+def _unbeaten(chosen: Sequence[int], points: Sequence[tuple[float, float]]) -> set[int]:
+    return {index for index, kept in zip(chosen, front(points), strict=True) if kept}
+
+
+def counts_for_latency(row: Row) -> bool:
+    """Whether a row may stand on the latency front: measured, evaluated, and not judged invalid."""
+    return row.top1 is not None and row.median_ms is not None and row.verdict != "invalid"

@@ -39,8 +39,13 @@ class Failure:
 
     def to_json(self) -> dict[str, Any]:
         """The failure under its documented keys."""
-        return {"format": self.format, "precision": self.precision, "reason": self.error.message,
-                "remedy": self.error.remedy, "code": self.error.code}  # fmt: skip
+        return {
+            "format": self.format,
+            "precision": self.precision,
+            "reason": self.error.message,
+            "remedy": self.error.remedy,
+            "code": self.error.code,
+        }
 
 
 @dataclass(frozen=True)
@@ -162,16 +167,20 @@ def _export_cell(cell: Cell, prepared: Prepared, folder: Path) -> Artifact:
         with environment(target):
             written = cell.write(job, draft)
         if cell.max_bytes is not None and draft.stat().st_size > cell.max_bytes:
-            raise GateFailed(f"{target.name} has {draft.stat().st_size} bytes, more than --max-bytes {cell.max_bytes}",
-                             "choose int8, a smaller alpha, or a larger limit")  # fmt: skip
+            raise GateFailed(
+                f"{target.name} has {draft.stat().st_size} bytes, more than --max-bytes {cell.max_bytes}",
+                "choose int8, a smaller alpha, or a larger limit",
+            )
         parity = compare(
             draft, written.inputs, written.outputs, cell.precision, prepared.reference(), cell.dynamic_batch
         )
         if not parity.passed:
             rejected = target.with_name(target.name + ".rejected")
             publish(draft, rejected)
-            raise GateFailed(f"parity failed for {cell.format} {cell.precision}: {'; '.join(parity.reasons)}",
-                             f"the file is kept for study as {rejected}")  # fmt: skip
+            raise GateFailed(
+                f"parity failed for {cell.format} {cell.precision}: {'; '.join(parity.reasons)}",
+                f"the file is kept for study as {rejected}",
+            )
         digest, size = file_sha256(draft), draft.stat().st_size
         manifest = Manifest(
             edgekit=importlib.metadata.version("edgekit"),
@@ -196,7 +205,7 @@ def _export_cell(cell: Cell, prepared: Prepared, folder: Path) -> Artifact:
             seconds=time.perf_counter() - started,
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             notes=written.notes,
-            details=_details(written, prepared, quantized),
+            details=_details(written, prepared, quantized, cell.format),
         )
         return _release(draft, target, manifest)
 
@@ -217,10 +226,11 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _details(written: Written, prepared: Prepared, quantized: Any) -> dict[str, Any]:
+def _details(written: Written, prepared: Prepared, quantized: Any, cell_format: str) -> dict[str, Any]:
     more: dict[str, Any] = {"published": [asdict(row) for row in prepared.point.published()]}
     if quantized is not None:
         more["float_islands"] = dict(quantized.islands)
+        more["layer_snr"] = prepared.layer_noise(cell_format)
     return {**written.details, **more}
 
 
@@ -241,8 +251,14 @@ def _variant_record(prepared: Prepared) -> VariantRecord:
 # Checks that cost nothing
 
 
-def _check(request: Request, formats: Sequence[str], precisions: Sequence[str], io: str, opset: int | None,
-           max_drop: float | None) -> None:  # fmt: skip
+def _check(
+    request: Request,
+    formats: Sequence[str],
+    precisions: Sequence[str],
+    io: str,
+    opset: int | None,
+    max_drop: float | None,
+) -> None:
     if io not in ("float32", "uint8", "int8"):
         raise UsageError(f"--io cannot be '{io}'", "choose float32, uint8 or int8")
     if io != "float32" and ("tflite" not in formats or set(precisions) != {"int8"} or "onnx" in formats):
@@ -253,8 +269,19 @@ def _check(request: Request, formats: Sequence[str], precisions: Sequence[str], 
         raise UsageError(f"--int8-effort cannot be '{request.effort}'", "choose fast, default or best")
     if max_drop is not None and not 0 <= max_drop <= 100:
         raise UsageError(f"--max-drop is in points of top-1, 0 to 100, not {max_drop:g}", "write, say, --max-drop 1.0")
-    if opset is not None and "onnx" not in formats:
+    if opset is not None:
+        _check_opset(opset, formats)
+
+
+def _check_opset(opset: int, formats: Sequence[str]) -> None:
+    if "onnx" not in formats:
         raise UsageError("--opset is for ONNX files", "leave it out, or add --format onnx")
+    from edgekit.exporters.onnx import IR_VERSIONS
+
+    if opset not in IR_VERSIONS:
+        raise UsageError(
+            f"ONNX opset {opset} is not supported", f"choose {min(IR_VERSIONS)} to {max(IR_VERSIONS)}, or leave it out"
+        )
 
 
 def _each(names: Sequence[str], canonical: Callable[[str], str]) -> tuple[str, ...]:
@@ -268,8 +295,9 @@ def _each(names: Sequence[str], canonical: Callable[[str], str]) -> tuple[str, .
 def _precision(name: str) -> str:
     name = _PRECISION_ALIASES.get(name, name)
     if name not in PRECISIONS:
-        raise UsageError(f"unknown precision '{name}'{nearest(name, PRECISIONS)}",
-                         f"choose one of: {', '.join(PRECISIONS)}")  # fmt: skip
+        raise UsageError(
+            f"unknown precision '{name}'{nearest(name, PRECISIONS)}", f"choose one of: {', '.join(PRECISIONS)}"
+        )
     return name
 
 

@@ -70,8 +70,10 @@ def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None =
 def _layers(opened: Artifact) -> tuple[dict[str, Any], ...]:
     recorded: Sequence[dict[str, Any]] | None = _manifest(opened, "--layers").details.get("layer_snr")
     if recorded is None:
-        raise UsageError(f"{opened.path.name} is not int8: every layer is as exact as its precision",
-                         "inspect an int8 file, or use `edgekit summary` for the layer table")  # fmt: skip
+        raise UsageError(
+            f"{opened.path.name} is not int8: every layer is as exact as its precision",
+            "inspect an int8 file, or use `edgekit summary` for the layer table",
+        )
     return tuple(recorded)
 
 

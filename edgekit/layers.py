@@ -19,8 +19,22 @@ from typing import Any
 
 from edgekit.graph import Graph, Op
 
-STORED = frozenset({"input", "conv", "conv_transpose", "linear", "max_pool", "avg_pool", "mean", "adaptive_avg_pool",
-                    "adaptive_max_pool", "lrn", "cat", "add"})  # fmt: skip
+STORED = frozenset(
+    {
+        "input",
+        "conv",
+        "conv_transpose",
+        "linear",
+        "max_pool",
+        "avg_pool",
+        "mean",
+        "adaptive_avg_pool",
+        "adaptive_max_pool",
+        "lrn",
+        "cat",
+        "add",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -155,8 +169,12 @@ def _reach(op: Op, graph: Graph, inputs: list[Reach]) -> Reach:
     if not inputs:
         axes = len(op.shape) - 2
         return Reach((1,) * axes or (1,), (1,) * axes or (1,))
-    widest = Reach(*(tuple(max(values) for values in zip(*(getattr(x, part) for x in inputs), strict=True))
-                     for part in ("size", "jump")))  # fmt: skip
+    widest = Reach(
+        *(
+            tuple(max(values) for values in zip(*(getattr(x, part) for x in inputs), strict=True))
+            for part in ("size", "jump")
+        )
+    )
     before = graph[op.inputs[0]].shape[2:]
     if op.kind in ("conv", "conv_transpose"):
         kernel: tuple[int, ...] = tuple(graph.tensors(op)["weight"].shape[2:])
@@ -171,7 +189,9 @@ def _reach(op: Op, graph: Graph, inputs: list[Reach]) -> Reach:
     grown = zip(widest.size, widest.jump, kernel, dilation, strict=False)
     upwards = op.kind == "conv_transpose"
     return Reach(
-        tuple(size + (k - 1) * d * (jump / s if upwards else jump)
-              for (size, jump, k, d), s in zip(grown, stride, strict=False)),
+        tuple(
+            size + (k - 1) * d * (jump / s if upwards else jump)
+            for (size, jump, k, d), s in zip(grown, stride, strict=False)
+        ),
         tuple(jump / s if upwards else jump * s for jump, s in zip(widest.jump, stride, strict=False)),
-    )  # fmt: skip
+    )

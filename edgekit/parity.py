@@ -29,12 +29,21 @@ class Threshold:
 
 
 THRESHOLDS = {
-    "fp32": Threshold(1e-4, None, 1.0, "the same arithmetic in another order: float32 rounds at 6e-8 per operation, "
-                                       "and a wrong weight or padding shows at 1e-2 and above"),
+    "fp32": Threshold(
+        1e-4,
+        None,
+        1.0,
+        "the same arithmetic in another order: float32 rounds at 6e-8 per operation, "
+        "and a wrong weight or padding shows at 1e-2 and above",
+    ),
     "fp16": Threshold(2e-2, 35.0, 0.97, "weights rounded at 5e-4 each, averaged over a layer's inputs"),
-    "int8": Threshold(None, 8.0, 0.80, "a sound int8 network keeps 15 to 30 dB; saturated, mis-scaled or per-tensor "
-                                       "weights fall under 5 dB"),
-}  # fmt: skip
+    "int8": Threshold(
+        None,
+        8.0,
+        0.80,
+        "a sound int8 network keeps 15 to 30 dB; saturated, mis-scaled or per-tensor weights fall under 5 dB",
+    ),
+}
 MIN_REAL = 16  # below this many images an agreement says nothing
 
 
@@ -48,8 +57,14 @@ class Reference:
     trained: bool
 
 
-def compare(path: Path, inputs: Sequence[TensorRecord], outputs: Sequence[TensorRecord], precision: str,
-            reference: Reference, dynamic_batch: bool = False) -> ParityRecord:  # fmt: skip
+def compare(
+    path: Path,
+    inputs: Sequence[TensorRecord],
+    outputs: Sequence[TensorRecord],
+    precision: str,
+    reference: Reference,
+    dynamic_batch: bool = False,
+) -> ParityRecord:
     """Open the file at `path`, run every reference input through it one by one, and judge what comes out.
 
     With `dynamic_batch` the inputs also go through as batches of 7, and must come out as they did alone.
@@ -64,8 +79,9 @@ def compare(path: Path, inputs: Sequence[TensorRecord], outputs: Sequence[Tensor
     record = judge(got, reference, precision)
     if dynamic_batch and record.passed:
         seven = np.resize(reference.inputs, (7, *reference.inputs.shape[1:]))
-        together = judge(run(seven), replace(reference, inputs=seven, outputs=np.resize(got, (7, *got.shape[1:]))),
-                         precision)  # fmt: skip
+        together = judge(
+            run(seven), replace(reference, inputs=seven, outputs=np.resize(got, (7, *got.shape[1:]))), precision
+        )
         reasons = tuple(f"at batch 7: {reason}" for reason in together.reasons)
         record = record.model_copy(update={"passed": together.passed, "reasons": reasons})
     return record
@@ -117,9 +133,17 @@ def varies(outputs: Array) -> bool:
 
 
 def _failed(reference: Reference, reason: str) -> ParityRecord:
-    return ParityRecord(passed=False, n=len(reference.outputs), n_real=reference.n_real, max_abs_error=None,
-                        max_rel_error=None, cosine=None, top1_agreement=None, snr_db=None,
-                        reasons=(reason,))  # fmt: skip
+    return ParityRecord(
+        passed=False,
+        n=len(reference.outputs),
+        n_real=reference.n_real,
+        max_abs_error=None,
+        max_rel_error=None,
+        cosine=None,
+        top1_agreement=None,
+        snr_db=None,
+        reasons=(reason,),
+    )
 
 
 def _cosine(got: Array, want: Array) -> float:

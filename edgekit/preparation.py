@@ -19,7 +19,8 @@ from edgekit.artifact import CalibrationRecord, WeightsRecord
 from edgekit.calibration import CalibrationSet
 from edgekit.errors import GateFailed, UsageError
 from edgekit.exporters.quantize import quantize
-from edgekit.exporters.ranges import Ranges, record
+from edgekit.exporters.ranges import Ranges, from_file, record
+from edgekit.exporters.simulate import layer_snr
 from edgekit.fold import fold
 from edgekit.graph import Graph
 from edgekit.layers import LayerTable, table
@@ -33,6 +34,7 @@ from edgekit.trace import trace
 SCHEMES = {"onnx": "onnxruntime", "tflite": "tflite"}  # how each format's usual runtime wants int8 activations
 CALIBRATION_IMAGES = 100
 SYNTHETIC_INPUTS = 32
+NOISE_IMAGES = 8  # for the signal-to-noise per layer
 FOLD_TOLERANCE = 1e-3  # float32, deep networks: rounding only; a wrong fold shows at 1e-1 and above
 PARITY_GMACS = 8  # how much computing the real inputs of parity may cost
 
@@ -86,11 +88,28 @@ class Prepared:
         """The int8 network in the scheme of a format; all schemes come from the same recorded ranges."""
         scheme = SCHEMES[format]
         if scheme not in self._quantized:
-            assert self.calibration is not None
-            if self._ranges is None:
-                self._ranges = record(self.graph, self.calibration)
-            self._quantized[scheme] = quantize(self.graph, self._ranges, scheme, self.request.effort)
+            self._quantized[scheme] = quantize(self.graph, self._recorded(), scheme, self.request.effort)
         return self._quantized[scheme]
+
+    def layer_noise(self, format: str) -> list[dict[str, float | str | None]]:
+        """Signal-to-noise of every integer tensor on some of the calibration images, in dB, the worst first."""
+        assert self.calibration is not None
+        some = next(self.calibration.batches(NOISE_IMAGES))
+        return [
+            {"layer": noise.name, "snr_db": noise.snr_db}
+            for noise in layer_snr(self.graph, self.quantized(format), [some])
+        ]
+
+    def _recorded(self) -> Ranges:
+        if self._ranges is None:
+            assert self.calibration is not None
+            self._ranges = record(self.graph, self.calibration)
+            self.notes += self._ranges.notes
+            if self.request.ranges == "file":
+                if self.file_ranges is None:
+                    raise UsageError("the weights carry no ranges", "leave --ranges file out")
+                self._ranges = from_file(self.graph, self.file_ranges, self._ranges)
+        return self._ranges
 
     @property
     def calibration_record(self) -> CalibrationRecord | None:
@@ -136,11 +155,15 @@ def _check_int8(request: Request) -> None:
     if request.synthetic and request.data is not None:
         raise UsageError("--data and --synthetic-calibration exclude each other", "leave one of them out")
     if request.data is None and not request.synthetic:
-        raise UsageError("int8 needs images to calibrate with",
-                         "add --data FOLDER, or --synthetic-calibration where only latency matters")  # fmt: skip
+        raise UsageError(
+            "int8 needs images to calibrate with",
+            "add --data FOLDER, or --synthetic-calibration where only latency matters",
+        )
     if source.startswith("random") and not is_file(request.model) and not request.synthetic:
-        raise UsageError("int8 of random weights says nothing about accuracy",
-                         "give --weights FILE, or --synthetic-calibration where only latency matters")  # fmt: skip
+        raise UsageError(
+            "int8 of random weights says nothing about accuracy",
+            "give --weights FILE, or --synthetic-calibration where only latency matters",
+        )
 
 
 def _network(request: Request) -> tuple[nn.Module, Variant, weights.Loaded]:
@@ -178,8 +201,10 @@ def _prove_fold(network: nn.Module, graph: Graph) -> None:
     largest = float(want.abs().max())
     error = float((got - want).abs().max()) / largest if largest else float(got.abs().max())
     if not error <= FOLD_TOLERANCE:  # not a number fails too
-        raise GateFailed(f"the folded network differs from the network by {error:.2g} of its largest output",
-                         "check the weights for values that are not finite or variances near zero")  # fmt: skip
+        raise GateFailed(
+            f"the folded network differs from the network by {error:.2g} of its largest output",
+            "check the weights for values that are not finite or variances near zero",
+        )
 
 
 def _images(request: Request, preprocessing: Preprocessing, point: Variant) -> CalibrationSet | None:

@@ -90,8 +90,7 @@ def _quantize(tensor: TensorRecord) -> str:
     if tensor.scale is None:
         return "x = x.astype(np.float32)"
     low, high = (0, 255) if tensor.dtype == "uint8" else (-128, 127)
-    return (f"x = np.clip(np.round(x / {tensor.scale!r}) + {tensor.zero_point}, {low}, {high})"
-            f".astype(np.{tensor.dtype})")  # fmt: skip
+    return f"x = np.clip(np.round(x / {tensor.scale!r}) + {tensor.zero_point}, {low}, {high}).astype(np.{tensor.dtype})"
 
 
 def _dequantize(tensor: TensorRecord) -> str:

@@ -140,24 +140,31 @@ FOLDS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "before a grouped conv": (nn.Sequential(nn.ReLU(), nn.BatchNorm2d(4), nn.Conv2d(4, 8, 3, groups=2)), (2, 4, 9, 9)),
     "before a linear": (nn.Sequential(nn.ReLU(), nn.BatchNorm1d(5), nn.Linear(5, 7)), (3, 5)),
     "before and after": (
-        nn.Sequential(nn.ReLU(), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 1), nn.BatchNorm2d(6)), (2, 4, 9, 9)),
+        nn.Sequential(nn.ReLU(), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 1), nn.BatchNorm2d(6)),
+        (2, 4, 9, 9),
+    ),
     "shared conv": (Shared(), (2, 3, 8, 8)),
     "survival probability": (Survival(), (2, 3, 8, 8)),
-}  # fmt: skip
+}
 STAYS: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
     "a second reader": (Branching(), (2, 3, 8, 8), "norm: its input conv is also read by add"),
     "before a padding conv": (
-        nn.Sequential(nn.ReLU(), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3, padding=1)), (2, 4, 9, 9),
-        "1: it stands between relu and conv"),
+        nn.Sequential(nn.ReLU(), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3, padding=1)),
+        (2, 4, 9, 9),
+        "1: it stands between relu and conv",
+    ),
     "an activation between": (
-        nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(), nn.BatchNorm2d(4), nn.ReLU()), (2, 4, 9, 9),
-        "2: it stands between relu and relu"),
-    "linear over a sequence": (
-        nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(3)), (2, 3, 5), "1: its input 0"),
+        nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(), nn.BatchNorm2d(4), nn.ReLU()),
+        (2, 4, 9, 9),
+        "2: it stands between relu and relu",
+    ),
+    "linear over a sequence": (nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(3)), (2, 3, 5), "1: its input 0"),
     "no running statistics": (
-        nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, track_running_stats=False)), (2, 4, 9, 9),
-        "1: it has no running statistics"),
-}  # fmt: skip
+        nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, track_running_stats=False)),
+        (2, 4, 9, 9),
+        "1: it has no running statistics",
+    ),
+}
 
 
 @pytest.mark.parametrize("name", FOLDS)

@@ -27,8 +27,9 @@ def test_groups_and_transposed_convolutions() -> None:
 
 
 def test_activation_elements_are_those_of_stored_outputs() -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-                            nn.Linear(16, 5), nn.Softmax(1))  # fmt: skip
+    network = nn.Sequential(
+        nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 5), nn.Softmax(1)
+    )
     assert counted(network, (1, 3, 4, 4)).activation_elements == 48 + 64 + 16 + 5
 
 

@@ -1,0 +1,52 @@
+"""Artifacts: what a manifest must be, and what an altered or foreign file is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekit.artifact import manifest_path, open_artifact, read_manifest
+from edgekit.errors import UsageError
+
+
+def test_a_file_without_a_manifest_is_foreign(tmp_path: Path) -> None:
+    path = tmp_path / "theirs.onnx"
+    path.write_bytes(b"anything")
+    assert open_artifact(path).foreign
+
+
+@pytest.mark.parametrize(("name", "cause"), [("missing.onnx", "does not exist"), ("notes.txt", "is no artifact")])
+def test_what_is_no_artifact_is_refused(name: str, cause: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=cause):
+        open_artifact(tmp_path / name)
+
+
+def test_a_folder_is_no_artifact(tmp_path: Path) -> None:
+    (tmp_path / "folder.onnx").mkdir()
+    with pytest.raises(UsageError, match="is not a file"):
+        open_artifact(tmp_path / "folder.onnx")
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("", "cannot be read"),
+        ("[1]", "not a JSON object"),
+        ('{"version": 2}', "has version 2"),
+        ('{"version": 1, "file": "x"}', "is broken at"),
+        ('{"version": 1', "cannot be read"),
+    ],
+)
+def test_a_broken_manifest_is_an_error_and_never_ignored(text: str, cause: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    path.write_bytes(b"x")
+    manifest_path(path).write_text(text)
+    with pytest.raises(UsageError, match=cause) as caught:
+        open_artifact(path)
+    assert caught.value.remedy
+
+
+def test_a_manifest_that_is_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_manifest(tmp_path)

@@ -83,19 +83,19 @@ def _point(index: int, row: Row, on_front: bool) -> dict[str, Any]:
 
 def published_points(rows: Iterable[Row]) -> list[dict[str, Any]]:
     """Published top-1 of the same networks, at the cost that we counted or measured."""
-    found = [
+    return [
         {
+            "id": index,
             "variant": row.variant,
             "source": str(line.get("source", "")),
             "accuracy": 100 * line["top1"],
             "macs_millions": None if row.macs is None else row.macs / 1e6,
             "median_ms": row.median_ms if row.verdict != "invalid" else None,
         }
-        for row in rows
+        for index, row in enumerate(rows)
         if row.precision == "fp32"
         for line in row.published
     ]
-    return list({tuple(point.values()): point for point in found}.values())
 
 
 def strips(rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -123,20 +123,22 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
     y = {"field": "accuracy", "type": "quantitative", "title": "Top-1 accuracy (%)", "scale": {"zero": False}}
     y["axis"] = {"tickCount": 6}
     only_front = {"filter": "datum.front"}
-    layers = [
-        {
-            "data": {"name": "published"},
-            "transform": [{"filter": f"isValid(datum.{field})"}],
-            "mark": {
-                "type": "point",
-                "shape": "cross",
-                "size": 34,
-                "opacity": 0.75,
-                "strokeWidth": 0,
-                "fill": "#8a8f98",
-            },
-            "encoding": {"tooltip": [_tip("variant", "Published for"), _tip("accuracy", "Top-1 (%)"), _tip("source")]},
+    rows = list(rows)
+    overlay = {
+        "data": {"name": "published"},
+        "transform": [{"filter": f"isValid(datum.{field})"}],
+        "mark": {
+            "type": "point",
+            "shape": "cross",
+            "size": 34,
+            "opacity": 0.75,
+            "strokeWidth": 0,
+            "fill": "#8a8f98",
         },
+        "encoding": {"tooltip": [_tip("variant", "Published for"), _tip("accuracy", "Top-1 (%)"), _tip("source")]},
+    }
+    layers = [
+        *([overlay] if published_points(rows) else []),
         {
             "transform": [only_front],
             "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": "#8a8f98"},
@@ -147,7 +149,7 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
             "mark": {"type": "rule", "strokeWidth": 1, "opacity": 0.35, "color": "#8a8f98"},
             "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}},
         },
-        {"mark": {"type": "point", "filled": True, "strokeWidth": 1.6}, "encoding": _dots(cost, list(rows))},
+        {"mark": {"type": "point", "filled": True, "strokeWidth": 1.6}, "encoding": _dots(cost, rows)},
         {
             "transform": _named(field),
             "mark": {"type": "text", "align": "right", "dx": -7, "dy": -7, "fontSize": 10},
@@ -254,7 +256,6 @@ def distributions(rows: Iterable[Row]) -> Spec:
         "data": {"name": "strips"},
         "width": "container",
         "height": {"step": 19},
-        "autosize": {"type": "fit-x", "contains": "padding"},
         "encoding": {
             "y": {"field": "label", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 330}},
             "color": _colour(rows),

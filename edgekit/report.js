@@ -33,16 +33,10 @@ const range = (pair, show) => (pair ? `${show(pair[0])}–${show(pair[1])}` : nu
 const strong = (bold, shown) => (bold && typeof shown === "string" ? element("b", { textContent: shown }) : shown);
 const badge = (kind, text, title) => element("span", { className: `badge ${kind.replace(" ", "-")}`, textContent: text, title });
 const MARKS = { valid: "✓ valid", suspect: "! suspect", invalid: "✕ invalid" };
-const COLOURS = payload.colours;
 
 function precision(row) {
   if (!row.precision) return or(row, "precision", String);
-  const colour = COLOURS[row.precision];
-  const filled = { fp32: "100%", fp16: "40%", int8: "0%" }[row.precision];
-  const dot = element("span", { className: "dot" });
-  dot.style.color = colour;
-  dot.style.background = `color-mix(in srgb, ${colour} ${filled}, transparent)`;
-  return element("span", {}, dot, row.precision);
+  return element("span", {}, element("span", { className: `dot ${row.precision}` }), row.precision);
 }
 
 // Columns: field to sort by, two lines of heading, and the cell as one or two lines.
@@ -304,17 +298,20 @@ function strips(chosen) {
 }
 
 function datasets(chosen) {
-  const variants = new Set(chosen.map((row) => row.variant));
-  const published = payload.published.filter((point) => variants.has(point.variant));
+  const published = (field) => {
+    const values = new Set(chosen.map((row) => row[field]));
+    return payload.published.filter((point) => values.has(point[field]));
+  };
   return {
-    latency: { points: points(chosen, "latency"), published },
-    macs: { points: points(chosen, "macs"), published },
+    latency: { points: points(chosen, "latency"), published: published("id") },
+    macs: { points: points(chosen, "macs"), published: published("variant") },
     strips: { strips: strips(chosen) },
   };
 }
 
 const EMPTY = { latency: "No row has both a latency and an accuracy.", macs: "No row has both MACs and an accuracy.",
   strips: "No row has a latency." };
+const overlays = (layer) => layer.data !== undefined;  // with data of its own: the published points
 let drawing = Promise.resolve();
 
 async function drawPictures(chosen) {
@@ -328,6 +325,8 @@ async function drawPictures(chosen) {
       continue;
     }
     const spec = { ...payload.pictures[name], datasets: data, config: payload.config };
+    if (spec.layer.some(overlays) && !data.published.length) spec.layer = spec.layer.filter((layer) => !overlays(layer));
+    if (name === "strips") spec.height = spec.height.step * data.strips.length;
     const drawn = await vegaEmbed(place, spec, { actions: false, ast: true, renderer: "svg" });
     views[name] = drawn;
     drawn.view.addEventListener("click", (_, item) => item && item.datum && select(item.datum.id));

@@ -14,7 +14,7 @@ from typing import Any
 
 import edgekit
 from edgekit import charts
-from edgekit.report_rows import PRECISIONS, Row
+from edgekit.report_rows import Row
 
 COLUMNS = (
     *("label", "short", "variant", "model", "format", "precision", "weights", "device", "runtime", "runtime_version"),
@@ -181,7 +181,6 @@ def _data(rows: Sequence[Row]) -> str:
             "strips": charts.distributions(rows),
         },
         "config": charts.config(),
-        "colours": dict(zip((*PRECISIONS, "unknown"), charts.COLOURS, strict=True)),
         "max_strips": charts.MAX_STRIPS,
     }
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -227,7 +226,9 @@ def flat(provenance: dict[str, dict[str, Any]]) -> Iterable[tuple[str, str, str]
 def _words(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, dict):
+        value = ", ".join(f"{key} {_words(item)}" for key, item in value.items() if item is not None)
     if isinstance(value, (list, tuple)):
-        value = ", ".join(_words(item) for item in value)
+        value = ("; " if any(isinstance(item, dict) for item in value) else ", ").join(map(_words, value))
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"

@@ -18,15 +18,15 @@ from edgekit.artifact import TensorRecord
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.onnx_call import inline
-from edgekit.exporters.onnx_emit import Emission
+from edgekit.exporters.onnx_emit import Emission, Operator, record
 from edgekit.exporters.onnx_file import check, save
 from edgekit.exporters.onnx_ops import FORMS
+from edgekit.exporters.onnx_quantized import emit as emit_quantized
 from edgekit.graph import Graph, Op
 
 DEFAULT_OPSET = 17
 # The oldest IR version that admits each opset: what old runtimes still read.
 IR_VERSIONS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9}
-LAYOUTS = {2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
 
 
 def write(job: WriteJob, path: Path) -> Written:
@@ -40,19 +40,15 @@ def write(job: WriteJob, path: Path) -> Written:
             f"ONNX opset {opset} is not supported", f"choose {min(IR_VERSIONS)} to {max(IR_VERSIONS)}, or leave it out"
         )
     _check_batch(job)
-    if job.precision == "int8":
-        from edgekit.exporters.onnx_quantized import emit as emit_quantized
-
-        emission, inputs, outputs = emit_quantized(job, opset)
-    else:
-        emission, inputs, outputs = _emit(job, opset)
+    emit = emit_quantized if job.precision == "int8" else _emit
+    emission, given, result = emit(job, opset, emit_operator)
     emission.drop_unread()
-    model = _model(job, emission, inputs, outputs, opset)
+    model = _model(job, emission, given, result, opset)
     check(model, emission.constants)
     save(model, emission.constants, path)
     return Written(
-        inputs=inputs,
-        outputs=outputs,
+        inputs=(given,),
+        outputs=(result,),
         operators=dict(sorted(Counter(node.op_type for node in emission.nodes).items())),
         details={"opset": opset, "ir_version": IR_VERSIONS[opset], "dynamic_batch": job.dynamic_batch},
     )
@@ -65,25 +61,13 @@ def emit_operator(emission: Emission, op: Op, inputs: list[str], own: dict[str, 
         inline(emission, op, inputs, own, out)
 
 
-def record(job: WriteJob, op: Op, dtype: str = "float32", **quantisation: Any) -> TensorRecord:
-    """An input or output as a caller sees it."""
-    shape = (-1, *op.shape[1:]) if job.dynamic_batch else op.shape
-    return TensorRecord(
-        name=op.name,
-        dtype=dtype,
-        shape=shape,
-        layout=LAYOUTS.get(len(shape), "N" + "?" * (len(shape) - 1)),
-        **quantisation,
-    )
-
-
 def _check_batch(job: WriteJob) -> None:
     fixed = [op.name for op in job.graph if op.kind == "reshape" and op.attrs["shape"][0] != -1]
     if job.dynamic_batch and fixed:
         raise UsageError(f"layer {fixed[0]} reshapes the batch, so that it cannot be free", "leave --dynamic-batch out")
 
 
-def _emit(job: WriteJob, opset: int) -> tuple[Emission, tuple[TensorRecord, ...], tuple[TensorRecord, ...]]:
+def _emit(job: WriteJob, opset: int, operator: Operator) -> tuple[Emission, TensorRecord, TensorRecord]:
     if job.io != "float32":
         raise UsageError(f"--io {job.io} needs --precision int8, not {job.precision}", "leave --io out")
     half = job.precision == "fp16"
@@ -97,11 +81,11 @@ def _emit(job: WriteJob, opset: int) -> tuple[Emission, tuple[TensorRecord, ...]
         )
         value[output.name] = f"{output.name}/float16"
     for op in graph.ops[1:]:
-        emit_operator(emission, op, [value[name] for name in op.inputs], emission.own(op), value[op.name])
+        operator(emission, op, [value[name] for name in op.inputs], emission.own(op), value[op.name])
     if half:
         emission.node("Cast", [value[output.name]], output.name, f"{output.name}/float", to=onnx.TensorProto.FLOAT)
     dtype = str(output.dtype).removeprefix("torch.")
-    return emission, (record(job, graph.input),), (record(job, output, dtype),)
+    return emission, record(job, graph.input), record(job, output, dtype)
 
 
 def _halved(graph: Graph) -> Graph:
@@ -116,14 +100,8 @@ def _halved(graph: Graph) -> Graph:
     return graph.to(torch.float16)
 
 
-def _model(
-    job: WriteJob,
-    emission: Emission,
-    inputs: tuple[TensorRecord, ...],
-    outputs: tuple[TensorRecord, ...],
-    opset: int,
-) -> Any:
-    graph = onnx.helper.make_graph(emission.nodes, "network", [_info(r) for r in inputs], [_info(r) for r in outputs])
+def _model(job: WriteJob, emission: Emission, given: TensorRecord, result: TensorRecord, opset: int) -> Any:
+    graph = onnx.helper.make_graph(emission.nodes, "network", [_info(given)], [_info(result)])
     return onnx.helper.make_model(
         graph,
         ir_version=IR_VERSIONS[opset],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgekit.artifact import TensorRecord
+from edgekit.exporters import WriteJob
 from edgekit.graph import Graph, Op
+
+LAYOUTS = {1: "N", 2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
 
 
 @dataclass
@@ -64,6 +68,16 @@ class Emission:
         return self.graph.tensors(op)
 
 
+# Adds the nodes of one operator: emission, operator, names of its inputs, of its own tensors by role, of its output.
+Operator = Callable[[Emission, Op, list[str], dict[str, str], str], None]
+
+
 def as_array(value: Tensor | NDArray[Any]) -> NDArray[Any]:
     """A view of the same memory where there can be one."""
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+
+
+def record(job: WriteJob, op: Op, dtype: str = "float32") -> TensorRecord:
+    """An input or output as a caller sees it."""
+    shape = (-1, *op.shape[1:]) if job.dynamic_batch else op.shape
+    return TensorRecord(name=op.name, dtype=dtype, shape=shape, layout=LAYOUTS.get(len(shape), "other"))

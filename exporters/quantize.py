@@ -1,0 +1,138 @@
+"""Recorded ranges -> an int8 network: scales of activations, rounded weights, corrected biases.
+
+Weights are symmetric int8 per output channel. Rounding them shifts the mean of each output channel; the shift is known
+from the mean inputs and taken off the bias (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
+Correction", 2019, section 4.2, with measured means).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from edgekit.errors import UsageError, nearest
+from edgekit.exporters.quantize_activations import activations, islands, scheme_of
+from edgekit.exporters.ranges import Ranges
+from edgekit.graph import Graph, Op, rebuilt
+from edgekit.quantized import QParams, QuantizedGraph, QWeight
+
+EFFORTS = ("fast", "default", "best")
+WEIGHT_LIMIT = 127  # -128 is left out: the integers are symmetric, as all three runtimes want them
+BIAS_LIMIT = 2.0**30  # of an int32, with room for the sum that is added to it
+# Fixed-point multipliers of the runtimes reach down to 2^-31.
+MIN_MULTIPLIER = 2.0**-30
+
+
+def quantize(
+    graph: Graph, ranges: Ranges, scheme: str, effort: str = "default", keep_float: Collection[str] = ()
+) -> QuantizedGraph:
+    """The int8 form of a folded float32 graph in a scheme (tflite, onnxruntime or tensorrt).
+
+    `effort`: fast rounds to nearest; default also corrects biases; best measures on the calibration images what helps
+    further. `keep_float` names layers that stay in float. Raises UsageError for weights or ranges that are not finite
+    or that no int8 scale can hold.
+    """
+    if effort not in EFFORTS:
+        raise UsageError(f"unknown int8 effort '{effort}'{nearest(effort, EFFORTS)}", f"choose: {', '.join(EFFORTS)}")
+    scheme_of(scheme)
+    in_float = islands(graph, scheme, keep_float)
+    scales = activations(graph, ranges.extremes, scheme, in_float)
+    weights = {op.name: round_weight(graph, op, scales) for op in graph if _in_integers(op, in_float)}
+    quantized = QuantizedGraph(graph, scheme, scales, weights, {}, in_float)
+    quantized = with_biases(quantized, {} if effort == "fast" else analytic_shifts(quantized, ranges))
+    if effort == "best" and ranges.images is not None:
+        from edgekit.exporters.rounding import improve
+
+        return improve(quantized, ranges)
+    return quantized
+
+
+def _in_integers(op: Op, in_float: Collection[str]) -> bool:
+    return op.kind in ("conv", "linear", "conv_transpose") and op.name not in in_float
+
+
+def channel_axis(op: Op) -> int:
+    """The axis of the output channels in the operator's weight."""
+    return 1 if op.kind == "conv_transpose" else 0
+
+
+def round_weight(graph: Graph, op: Op, scales: dict[str, QParams]) -> QWeight:
+    """The weight rounded to nearest, its scale from the largest value of each channel."""
+    own, axis = graph.tensors(op), channel_axis(op)
+    weight = _finite(op, "weight", own["weight"])
+    bias = _finite(op, "bias", own["bias"]) if "bias" in own else torch.zeros(weight.shape[axis])
+    rows = weight.transpose(0, axis).flatten(1)
+    scale = rows.abs().amax(1).double() / WEIGHT_LIMIT
+    scale = torch.maximum(scale, _least_scale(graph, op, bias, scale, scales))
+    if not bool((scale * scales[op.inputs[0]].scale < 1e30).all()):
+        raise UsageError(f"the weights of layer {op.name} are too large for int8", "keep it in float32, or check them")
+    scale = scale.float()
+    values = torch.round(weight / _along(scale, axis, weight)).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT).to(torch.int8)
+    return QWeight(values, scale, axis)
+
+
+def _least_scale(graph: Graph, op: Op, bias: Tensor, scale: Tensor, scales: dict[str, QParams]) -> Tensor:
+    """What keeps the bias within int32 and the multiplier within fixed point; nothing but dead channels need it."""
+    source = scales[op.inputs[0]].scale
+    for_bias = bias.abs().double() * 1.01 / (source * BIAS_LIMIT)  # the correction may add a little
+    readers = [op.name, *(reader.name for reader in graph.consumers()[op.name])]
+    target = next((scales[name].scale for name in readers if name in scales), source)
+    return torch.clamp(for_bias, min=max(target * MIN_MULTIPLIER / source, 1e-30))
+
+
+def _finite(op: Op, role: str, tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().float()
+    if not bool(tensor.isfinite().all()):
+        raise UsageError(f"the {role} of layer {op.name} is not finite", "check the weights file")
+    return tensor
+
+
+def _along(values: Tensor, axis: int, like: Tensor) -> Tensor:
+    """Per-channel values (channels,) in a shape that broadcasts over a weight."""
+    shape = [1] * like.dim()
+    shape[axis] = -1
+    return values.reshape(shape)
+
+
+# Biases
+
+
+def analytic_shifts(quantized: QuantizedGraph, ranges: Ranges) -> dict[str, Tensor]:
+    """By how much rounded weights raise the mean of each output channel, (channels,) by operator name."""
+    graph, shifts = quantized.graph, {}
+    for op in graph:
+        if op.name not in quantized.weights or op.name not in ranges.windows:
+            continue
+        error = quantized.weights[op.name].real() - graph.tensors(op)["weight"].detach()
+        window = ranges.windows[op.name]
+        if op.kind == "linear":
+            shifts[op.name] = (error * window).sum(-1)
+            continue
+        groups = op.attrs["groups"]  # each group of outputs sees its own inputs
+        error = error.reshape(groups, -1, *error.shape[1:])
+        window = window.reshape(groups, 1, -1, *window.shape[1:])
+        shifts[op.name] = (error * window).flatten(2).sum(-1).reshape(-1)
+    return shifts
+
+
+def with_biases(quantized: QuantizedGraph, shifts: dict[str, Tensor]) -> QuantizedGraph:
+    """The same network with `shifts` taken off its biases, which are then rounded to int32."""
+    graph, params, ops, biases = quantized.graph, {}, [], {}
+    for op in graph:
+        if op.name in quantized.weights:
+            weight = quantized.weights[op.name]
+            own = graph.tensors(op)
+            bias = own["bias"].detach().float() if "bias" in own else torch.zeros_like(weight.scale)
+            bias = bias - shifts.get(op.name, torch.zeros_like(bias))
+            name = op.params.get("bias", f"{op.name}.bias")
+            if name in params:  # two layers share it, and each needs its own now
+                name = f"{op.name}.own_bias"
+            params[name] = bias
+            op = op.with_(params={**op.params, "bias": name})
+            step = quantized.activations[op.inputs[0]].scale * weight.scale.double()
+            biases[op.name] = torch.round(bias / step).clamp(-(2**31), 2**31 - 1).to(torch.int32)
+        ops.append(op)
+    return replace(quantized, graph=rebuilt(graph, ops, params=params), biases=biases)

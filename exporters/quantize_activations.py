@@ -1,0 +1,186 @@
+"""Scales of activations: which tensors become integers in a scheme, and how.
+
+A scheme is what one runtime is fast at: tflite (int8, asymmetric), onnxruntime (uint8, asymmetric, what its x86 and Arm
+kernels take) and tensorrt (int8, symmetric). All come from the same recorded ranges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from edgekit.errors import UsageError, nearest
+from edgekit.exporters import tflite_constraints
+from edgekit.fusion import fused_activations
+from edgekit.graph import Graph, Op
+from edgekit.quantized import QParams
+
+MIN_SCALE = 1e-9  # of a tensor that is constant zero: any will do that later arithmetic can hold
+# The runtimes multiply sums by input scale * weight scale / output scale, which their fixed point keeps under 256.
+MAX_MULTIPLIER = 128.0
+PIXEL_MARGIN = 255 / 254
+LOGIT_MARGIN = 0.1  # of the output's range, on both sides: other images reach further than those of the set
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """The integers of activations in one runtime."""
+
+    low: int
+    high: int
+    symmetric: bool
+
+
+SCHEMES = {
+    "tflite": Scheme(-128, 127, symmetric=False),
+    "onnxruntime": Scheme(0, 255, symmetric=False),
+    "tensorrt": Scheme(-128, 127, symmetric=True),
+}
+# What onnxruntime's CPU provider computes in integers (QLinear operators, or moves without looking at the values).
+_QLINEAR = frozenset(
+    {"conv", "linear", "add", "mul", "avg_pool", "mean", "sigmoid", "leaky_relu", "relu", "clip"}
+    | {"max_pool", "reshape", "permute", "slice", "pad", "cat"}
+)
+_MOVING = frozenset({"max_pool", "reshape", "permute", "slice", "pad", "cat"})
+
+
+def scheme_of(name: str) -> Scheme:
+    """The scheme of a name; UsageError for another."""
+    if name not in SCHEMES:
+        raise UsageError(
+            f"unknown int8 scheme '{name}'{nearest(name, SCHEMES)}", f"choose one of: {', '.join(SCHEMES)}"
+        )
+    return SCHEMES[name]
+
+
+def islands(graph: Graph, scheme: str, keep_float: Collection[str]) -> dict[str, str]:
+    """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
+    fused = fused_activations(graph)
+    found: dict[str, str] = {}
+    for op in graph.ops[1:]:
+        reason = "kept in float as asked" if op.name in keep_float else _why_float(op, scheme)
+        if reason:
+            found.setdefault(op.name, reason)
+        if op.name in found and op.name in fused:
+            found[fused[op.name].name] = found[op.name]
+    return found
+
+
+def _why_float(op: Op, scheme: str) -> str | None:
+    if not op.dtype.is_floating_point:
+        return "its values are integers already"
+    if op.kind == "conv_transpose" and op.attrs["groups"] > 1:
+        return "a grouped transposed convolution has no int8 kernel"
+    if scheme == "tflite":
+        return tflite_constraints.float_only(op)
+    if op.kind not in _QLINEAR or (op.kind == "linear" and len(op.shape) != 2):
+        return "onnxruntime has no int8 kernel for it"
+    return None
+
+
+def activations(
+    graph: Graph, extremes: Mapping[str, tuple[float, float]], scheme: str, in_float: Collection[str]
+) -> dict[str, QParams]:
+    """QParams of every tensor that the runtime makes in integers, by operator name.
+
+    An operator in float has some only where an integer operator reads it. Raises UsageError for a tensor without a
+    recorded range.
+    """
+    kind = scheme_of(scheme)
+    wanted = _stored(graph, scheme, in_float)
+    leader = _groups(graph, scheme, wanted)
+    widest: dict[str, tuple[float, float]] = {}
+    for name in wanted:
+        low, high = _range(graph, extremes, name)
+        before = widest.get(leader[name], (0.0, 0.0))  # zero is always one of the values
+        widest[leader[name]] = (min(low, before[0]), max(high, before[1]))
+    floors = _floors(graph, wanted, leader, widest, kind)
+    found = {name: _params(*widest[leader[name]], kind, floors.get(leader[name], MIN_SCALE)) for name in wanted}
+    return {name: _fixed(graph[name], scheme) or params for name, params in found.items()}
+
+
+def _range(graph: Graph, extremes: Mapping[str, tuple[float, float]], name: str) -> tuple[float, float]:
+    if name not in extremes:
+        raise UsageError(f"no range was recorded for layer {name}", "calibrate again, on the network as it is")
+    low, high = extremes[name]
+    if name == graph.input.name:
+        # 8-bit pixels fill 255 steps: on a grid of just as many each could lie halfway between two integers.
+        return low * PIXEL_MARGIN, high * PIXEL_MARGIN
+    if name == graph.output and graph[name].kind in ("conv", "linear"):
+        margin = (high - low) * LOGIT_MARGIN
+        return low - margin, high + margin
+    return low, high
+
+
+def _stored(graph: Graph, scheme: str, in_float: Collection[str]) -> list[str]:
+    """The tensors that exist as integers, in order."""
+    fused, readers = fused_activations(graph), graph.consumers()
+    kept = []
+    for op in graph:
+        if op.name in fused:
+            continue
+        read_in_integers = any(reader.name not in in_float for reader in readers[op.name])
+        made_in_integers = op.kind != "input" and op.name not in in_float
+        # A final product needs no rounding where the runtime can hand out its float sums.
+        free = op.name == graph.output and scheme != "tflite" and op.kind == "linear"
+        if (made_in_integers or read_in_integers) and not free:
+            kept.append(op.name)
+    return kept
+
+
+def _fixed(op: Op, scheme: str) -> QParams | None:
+    return tflite_constraints.fixed_output(op.kind) if scheme == "tflite" else None
+
+
+def _groups(graph: Graph, scheme: str, wanted: list[str]) -> dict[str, str]:
+    """For each tensor the representative of those that must share its scale; prescribed scales join nothing."""
+    leader = {name: name for name in wanted}
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
+    for op in graph.ops[1:]:
+        moving = tflite_constraints.same_scale(op.kind) if scheme == "tflite" else op.kind in _MOVING
+        if not moving or op.name not in leader:
+            continue
+        for name in op.inputs:
+            if name in leader and _fixed(graph[name], scheme) is None:
+                leader[find(op.name)] = find(name)
+    return {name: find(name) for name in wanted}
+
+
+def operand(tensor: Tensor, scheme: str) -> QParams:
+    """How a constant operand of an addition or product becomes integers."""
+    low, high = (float(value) for value in torch.aminmax(tensor.detach().float()))
+    if scheme == "tflite":  # as its kernels like constants best
+        return QParams(max(max(-low, high) / 127, MIN_SCALE), 0)
+    return _params(min(low, 0.0), max(high, 0.0), scheme_of(scheme), MIN_SCALE)
+
+
+def _params(low: float, high: float, kind: Scheme, floor: float) -> QParams:
+    if kind.symmetric:
+        return QParams(max(max(-low, high) / kind.high, floor), 0, kind.low, kind.high)
+    scale = max((high - low) / (kind.high - kind.low), floor)
+    zero_point = kind.low - round(low / scale)
+    return QParams(scale, min(max(zero_point, kind.low), kind.high), kind.low, kind.high)
+
+
+def _floors(
+    graph: Graph, wanted: list[str], leader: Mapping[str, str], widest: Mapping[str, tuple[float, float]], kind: Scheme
+) -> dict[str, float]:
+    """The least scale of each group so that no sum in front of it needs too large a multiplier (dead channels do)."""
+    fused = fused_activations(graph)
+    floors: dict[str, float] = {}
+    for op in graph:
+        out = fused[op.name].name if op.name in fused else op.name
+        if op.kind not in ("conv", "linear", "conv_transpose") or out not in leader or op.inputs[0] not in leader:
+            continue
+        source = _params(*widest[leader[op.inputs[0]]], kind, MIN_SCALE).scale
+        weight = float(graph.tensors(op)["weight"].detach().abs().max()) / 127
+        floors[leader[out]] = max(floors.get(leader[out], MIN_SCALE), source * weight / MAX_MULTIPLIER)
+    return floors

@@ -32,19 +32,19 @@ def run(job: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any]:
         raise
     finally:
         os.close(stdin)
-    try:
-        with suppress(BrokenPipeError):
-            os.write(alive, json.dumps(dict(job)).encode() + b"\n")
-        stdout, stderr = process.communicate(timeout=timeout_seconds)
-    except subprocess.TimeoutExpired as error:
-        raise MeasurementInvalid(
-            f"no answer from {job['runtime']} in {timeout_seconds:.0f} s: the run was ended",
-            "use --preset quick, or a smaller network",
-        ) from error
-    finally:
-        process.kill()
-        process.wait()
-        os.close(alive)
+    with process:
+        try:
+            with suppress(BrokenPipeError):
+                os.write(alive, json.dumps(dict(job)).encode() + b"\n")
+            stdout, stderr = process.communicate(timeout=timeout_seconds)
+        except subprocess.TimeoutExpired as error:
+            raise MeasurementInvalid(
+                f"no answer from {job['runtime']} in {timeout_seconds:.0f} s: the run was ended",
+                "use --preset quick, or a smaller network",
+            ) from error
+        finally:
+            process.kill()
+            os.close(alive)
     return _answer(job, process.returncode, stdout, stderr)
 
 

@@ -9,7 +9,7 @@ import typer
 
 import edgekit
 from edgekit import cli_options as o
-from edgekit.cli_output import Outcome, Progress
+from edgekit.cli_output import Outcome, Progress, notice
 
 
 def bench(
@@ -23,7 +23,6 @@ def bench(
     preset: Annotated[
         str, typer.Option("--preset", metavar="quick|default|rigorous", help="How long to measure.")
     ] = "default",
-    versus: Annotated[bool, typer.Option("--versus", help="Compare the files with one another.")] = False,
     store: o.Store = None,
     devices: o.Devices = None,
     json: o.Json = False,
@@ -46,7 +45,6 @@ def bench(
             threads=threads,
             batch=o.numbers(batch, "--batch"),
             preset=preset,
-            versus=versus,
             store=store,
             devices=devices,
             progress=progress,
@@ -85,6 +83,8 @@ def eval(
             store=store,
             progress=progress,
         )
+    for note in result.notes:
+        notice(f"note: {note}")
     return Outcome(result.to_json(), "eval", result.exit_code)
 
 

@@ -110,7 +110,8 @@ def default_runtime(format: str, among: Sequence[str] | None = None) -> str:
     """The runtime for a format, of those that a device has (`among`; None: any). Raises BackendMissing."""
     name = DEFAULTS.get(format)
     if name is None or (among is not None and name not in among):
-        others = [other for other in among or () if other in RUNTIMES and format in RUNTIMES[other].formats]
+        known = [other for other in among or () if other in RUNTIMES and other != "null"]
+        others = [other for other in known if format in RUNTIMES[other].formats]
         if not others:
             raise BackendMissing(f"no runtime here runs a {format} file", "export to onnx or tflite, or add a runtime")
         name = others[0]

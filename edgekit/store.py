@@ -89,8 +89,8 @@ class Store:
     def check(self) -> None:
         """Make the store if it is missing, and see that it can be written: asked before a long measurement."""
         with self._connection(writes=True) as connection:
-            if connection.dialect.name == "sqlite":
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            schema = _tables().tables["edgekit_schema"]
+            connection.execute(schema.delete().where(schema.c.version < 0))  # a write that changes nothing
 
     def measurements(self) -> list[Measurement]:
         """All measurements, oldest first; none where there is no store yet."""
@@ -127,9 +127,9 @@ class Store:
 
     @property
     def _file(self) -> Path | None:
-        """The SQLite file, or None for a server or a store in memory."""
+        """The SQLite file, or None for a server and for SQLite's own URIs."""
         name = self.url.partition("sqlite:///")[2] if self.url.startswith("sqlite:///") else ""
-        return Path(name) if name and name != ":memory:" else None
+        return Path(name) if name and not name.startswith((":memory:", "file:")) else None
 
     @contextmanager
     def _connection(self, writes: bool = False) -> Iterator[Connection]:
@@ -153,7 +153,7 @@ class Store:
             raise UsageError(
                 f"the store {self._file} is a folder", "give a file, for example --store sqlite:///edgekit.db"
             )
-        if not self._file:
+        if not self.url.startswith("sqlite:///") or ":memory:" in self.url:
             return create_engine(self.url)
         # A connection for each transaction: none is held while a measurement runs, and forks inherit none.
         return create_engine(self.url, poolclass=NullPool, connect_args={"timeout": self._wait_seconds})

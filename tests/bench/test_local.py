@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edgekit.bench import local, runner
+from edgekit.errors import BackendMissing, EnvironmentRefused, MeasurementInvalid, UsageError
+from edgekit.runtime import RUNTIMES, Runtime
+
+JOB = {"mode": "baseline", "runtime": "probe"}
+
+
+@pytest.fixture
+def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """Makes a runtime `probe` whose loading is the given code."""
+    folder = tmp_path / "bench"
+    folder.mkdir()
+    (folder / "runner.py").write_bytes((runner.FOLDER / "runner.py").read_bytes())
+    monkeypatch.setattr(local, "RUNNER", folder / "runner.py")
+    RUNTIMES.register("probe", Runtime("probe", ("onnx",)))
+
+    def load(code: str) -> None:
+        lines = "\n    ".join(code.splitlines())
+        (folder / "runtime_probe.py").write_text(f"import os, sys, time\ndef preload():\n    {lines}\n")
+
+    yield load
+    RUNTIMES._entries.pop("probe")
+
+
+def test_each_run_is_a_fresh_process(probe: Callable[[str], None]) -> None:
+    probe("raise OSError(str(os.getpid()))")
+    seen = set()
+    for _ in range(2):
+        with pytest.raises(BackendMissing) as caught:
+            local.run(JOB, 60)
+        seen.add(int(caught.value.message.rsplit(" ", 1)[1]))
+    assert len(seen) == 2 and os.getpid() not in seen
+
+
+def test_a_crash_is_told_with_the_last_line_of_stderr(probe: Callable[[str], None]) -> None:
+    probe("print('first')\nprint('the arena is torn')\nsys.stdout.flush()\nos.kill(os.getpid(), 11)")
+    with pytest.raises(BackendMissing, match="ended by SIGSEGV: the arena is torn$"):
+        local.run(JOB, 60)
+    probe("os._exit(9)")
+    with pytest.raises(BackendMissing, match="ended with exit code 9$"):
+        local.run(JOB, 60)
+
+
+def test_a_kill_points_at_memory(probe: Callable[[str], None]) -> None:
+    probe("os.kill(os.getpid(), 9)")
+    with pytest.raises(EnvironmentRefused, match="was killed") as caught:
+        local.run(JOB, 60)
+    assert "memory" in caught.value.remedy
+
+
+def test_a_run_that_takes_too_long_is_ended(probe: Callable[[str], None], tmp_path: Path) -> None:
+    probe(f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)")
+    with pytest.raises(MeasurementInvalid, match="no answer from probe in 5 s"):
+        local.run(JOB, 5)
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [("raise ImportError('no libprobe')", BackendMissing), ("raise ValueError('bad file')", UsageError)],
+)
+def test_what_the_runner_refuses(probe: Callable[[str], None], code: str, kind: type[Exception]) -> None:
+    probe(code)
+    with pytest.raises(kind):
+        local.run(JOB, 60)
+
+
+WAITS = """
+import sys
+from pathlib import Path
+from edgekit.bench import local
+local.RUNNER = Path(sys.argv[1])
+local.run({"mode": "baseline", "runtime": "probe"}, 60)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_runner_goes_when_we_go(probe: Callable[[str], None], tmp_path: Path, how: signal.Signals) -> None:
+    pid = tmp_path / "pid"
+    probe(f"open({str(tmp_path / 'draft')!r}, 'w').write(str(os.getpid()))\n"
+          f"os.replace({str(tmp_path / 'draft')!r}, {str(pid)!r})\ntime.sleep(60)")  # fmt: skip
+    parent = subprocess.Popen(
+        [sys.executable, "-c", WAITS, str(local.RUNNER)], cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL
+    )
+    _until(pid.exists)
+    parent.send_signal(how)
+    assert parent.wait(timeout=30) != 0
+    _until(lambda: _gone(int(pid.read_text())))
+
+
+def _gone(pid: int) -> bool:
+    """Whether the process has ended; where nobody reaps orphans it stays as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

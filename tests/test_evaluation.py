@@ -273,18 +273,18 @@ def test_a_manifest_is_not_overruled(tmp_path: Path, evaluate: Callable[..., Any
 
 
 @pytest.mark.parametrize(
-    ("options", "error"),
+    ("options", "error", "cause"),
     [
-        ({"device": "pixel-8"}, UsageError),
-        ({"runtime": "litert"}, BackendMissing),
-        ({"runtime": "null"}, UsageError),
-        ({"data": Path("nowhere")}, UsageError),
+        ({"device": "pixel-8"}, UsageError, "not on 'pixel-8'"),
+        ({"runtime": "litert"}, BackendMissing, "does not run onnx files"),
+        ({"runtime": "null"}, UsageError, "null runtime"),
+        ({"data": Path("nowhere")}, UsageError, "nowhere does not exist"),
     ],
 )
 def test_wrong_arguments_are_refused(
-    tmp_path: Path, evaluate: Any, options: dict[str, Any], error: type[EdgekitError]
+    tmp_path: Path, evaluate: Any, options: dict[str, Any], error: type[EdgekitError], cause: str
 ) -> None:
-    with pytest.raises(error):
+    with pytest.raises(error, match=cause):
         evaluate(sealed(network(tmp_path / "a.onnx")), **options)
 
 

@@ -42,9 +42,9 @@ def test_grey_is_repeated_in_three_channels(tmp_path: Path) -> None:
 
 
 def test_sixteen_bits_are_scaled_to_eight(tmp_path: Path) -> None:
-    deep = np.array([[0, 256], [32896, 65535]], dtype=np.uint16)
+    deep = np.array([[0, 400], [32896, 65535]], dtype=np.uint16)
     Image.fromarray(deep).save(tmp_path / "deep.png")
-    np.testing.assert_array_equal(np.asarray(decode(tmp_path / "deep.png"))[:, :, 0], [[0, 1], [128, 255]])
+    np.testing.assert_array_equal(np.asarray(decode(tmp_path / "deep.png"))[:, :, 0], [[0, 2], [128, 255]])
 
 
 def test_transparency_is_dropped_and_the_colours_stay(tmp_path: Path) -> None:

@@ -102,7 +102,7 @@ class Padding:
 def padding_of(
     sizes: Shape, outputs: Shape, kernel: Shape, stride: Shape, dilation: Shape, given: tuple[tuple[int, int], ...]
 ) -> Padding:
-    """How TFLite says `given` (low, high) pairs: SAME where TensorFlow pads so, VALID where nothing is padded, else PAD.
+    """How TFLite says the `given` (low, high) pairs: SAME as TensorFlow pads, VALID without any, else PAD before VALID.
 
     High padding that no window reaches is dropped first (a stride of 2 on an even size never reads it).
     """

@@ -72,6 +72,7 @@ class Lowering:
         self.quantized = quantized
         self.readers = graph.consumers()
         self.ops = graph.by_name()
+        self.joined: dict[tuple[int, QParams | None, tuple[str, ...]], Value] = {}  # what has been concatenated
         self._fused = fused_activations(graph)
         self._values: dict[str, Value] = {}
         self._converted: dict[tuple[Any, ...], Value] = {}

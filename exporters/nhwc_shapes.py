@@ -12,6 +12,7 @@ from edgekit.exporters.nhwc_lower import Lowering, Unsupported, Value, is_elemen
 from edgekit.graph import Op
 
 Pairs = tuple[tuple[int, int], ...]
+_MOST_JOINED = 5  # inputs of one concatenation that XNNPACK runs
 
 
 def padded(to: Lowering, x: Value, pads: Pairs, name: str, fill: float = 0.0) -> Value:
@@ -63,15 +64,35 @@ def slice_(to: Lowering, op: Op) -> Value:
 
 
 def cat(to: Lowering, op: Op) -> Value:
-    """CONCATENATION; in integers every input is brought to the output's scale first."""
+    """CONCATENATION; in integers every input is brought to the output's scale first.
+
+    What an earlier one has put together already is taken from there: a dense block joins a growing list again and
+    again, and each then copies as much but has two inputs (XNNPACK takes five at most).
+    """
     first = to.read(op)
-    values = [to.read(op, index, first.layout) for index in range(len(op.inputs))]
-    wanted = to.wanted(op) if to.int8(op) else None
-    if wanted:
-        values = [to.requantised(v, wanted, f"{n}/quantize") for v, n in zip(values, op.inputs, strict=True)]
-    like = Value(-1, op.shape, first.layout, wanted)
-    axis = first.layout.index(op.attrs["dim"])
-    return to.emit("CONCATENATION", op.name, [v.tensor for v in values], like, axis=axis)
+    if len(op.inputs) == 1:
+        return first
+    axis, wanted = first.layout.index(op.attrs["dim"]), to.wanted(op) if to.int8(op) else None
+    known = ((to.joined.get((axis, wanted, op.inputs[:end])), end) for end in range(len(op.inputs) - 1, 1, -1))
+    values, done = next((([value], end) for value, end in known if value), ([], 0))
+    for index in range(done, len(op.inputs)):
+        value = to.read(op, index, first.layout)
+        values.append(to.requantised(value, wanted, f"{op.inputs[index]}/quantize") if wanted else value)
+    values = [to.arranged(value, first.layout, op.name) for value in values]
+    dim = op.attrs["dim"]
+    while len(values) > _MOST_JOINED:  # the smallest neighbours first, which are then copied twice
+        at = min(range(len(values) - 1), key=lambda i: values[i].shape[dim] + values[i + 1].shape[dim])
+        values[at : at + 2] = [_joined(to, values[at : at + 2], dim, f"{op.name}/part")]
+    y = to.joined[axis, wanted, op.inputs] = _joined(to, values, dim, op.name)
+    return y
+
+
+def _joined(to: Lowering, values: list[Value], dim: int, name: str) -> Value:
+    first = values[0]
+    size = sum(value.shape[dim] for value in values)
+    like = replace(first, shape=(*first.shape[:dim], size, *first.shape[dim + 1 :]))
+    axis = first.layout.index(dim)
+    return to.emit("CONCATENATION", name, [value.tensor for value in values], like, axis=axis)
 
 
 def permute(to: Lowering, op: Op) -> Value:

@@ -34,7 +34,7 @@ _OPTIONS = {
     "MEAN": "Reducer",
     "MINIMUM": "MaximumMinimum",
     "PADV2": "PadV2",
-    **dict.fromkeys(("ELU", "LOGISTIC", "PRELU", "RELU", "RELU6", "RELU_N1_TO_1", "TANH")),
+    **dict.fromkeys(("ELU", "LOGISTIC", "PRELU", "RELU", "RELU6", "RELU_N1_TO_1", "SQRT", "TANH")),
 }
 _ENUMS = {"padding": schema.Padding, "fusedActivationFunction": schema.ActivationFunctionType}
 

@@ -1,7 +1,7 @@
 """The int8 network in torch: what the files will answer, before any is written.
 
-Integers are carried as the real numbers that they stand for, rounded after each operator as the runtimes round. Sums
-of products are exact in a runtime and float32 here, so a value may fall one step beside where it lay on an edge.
+Products of integers are computed as the runtimes compute them; other operators in float, then rounded to the grid of
+their output, where a value that lies on an edge may fall one step beside a runtime's.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgekit.exporters.quantize_activations import operand
+from edgekit.fusion import fused_activations
 from edgekit.graph import Graph, Op
-from edgekit.quantized import QuantizedGraph
+from edgekit.kernels import KERNELS
+from edgekit.quantized import QParams, QuantizedGraph
 
 
 @dataclass(frozen=True)
@@ -30,24 +32,48 @@ class LayerNoise:
     saturated: float  # fraction of the values at the largest or smallest integer, zero excepted
 
 
-def rounded_graph(quantized: QuantizedGraph) -> Graph:
-    """The graph with the weights and biases that the integers stand for."""
+def integer_graph(quantized: QuantizedGraph) -> Graph:
+    """The graph with each product of integers in the place of its float operator.
+
+    Between operators stand real numbers on the grid of their integers; what is no product is rounded by `run`.
+    """
     graph = quantized.graph
+    fused = fused_activations(graph)
     params = dict(graph.params)
     ops = []
     for op in graph:
         if op.name in quantized.weights:
-            weight = quantized.weights[op.name]
-            step = quantized.activations[op.inputs[0]].scale * weight.scale.double()
-            params[f"{op.name}/weight"] = weight.real()
-            params[f"{op.name}/bias"] = (quantized.biases[op.name].double() * step).float()
-            op = op.with_(params={"weight": f"{op.name}/weight", "bias": f"{op.name}/bias"})
+            target = quantized.activations.get(fused[op.name].name if op.name in fused else op.name)
+            params[f"{op.name}/weight"] = quantized.weights[op.name].values.float()
+            params[f"{op.name}/bias"] = quantized.biases[op.name].float()
+            own = {"weight": f"{op.name}/weight", "bias": f"{op.name}/bias"}
+            op = op.with_(kind="call", params=own, attrs={"function": _product(quantized, op, target)})
         elif op.kind in ("add", "mul") and len(op.inputs) == 1 and op.name not in quantized.islands:
             other = graph.tensors(op).get("other", torch.tensor(op.attrs.get("other", 0.0)))
             params[f"{op.name}/other"] = operand(other, quantized.scheme).fake(other.detach().float())
             op = op.with_(params={"other": f"{op.name}/other"})
         ops.append(op)
     return replace(graph, ops=tuple(ops), params=params)
+
+
+def _product(quantized: QuantizedGraph, op: Op, target: QParams | None) -> Callable[..., Tensor]:
+    """A convolution or linear layer as the runtimes compute it: exact sums, one float32 factor, one rounding.
+
+    Sums up to 2^24 are exact in float32. A fused activation follows on the grid, where it only cuts.
+    """
+    source = quantized.activations[op.inputs[0]].scale
+    steps = torch.tensor(source) * quantized.weights[op.name].scale  # float32, as in the files
+    shape = (1, -1, *[1] * (len(op.shape) - 2)) if op.kind != "linear" else (-1,)
+    factors = (steps if target is None else steps / torch.tensor(target.scale)).reshape(shape)
+
+    def function(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        sums = KERNELS[op.kind](op, [torch.round(x / source)], {"weight": weight, "bias": bias})
+        y = sums.mul_(factors)
+        if target is None:
+            return y
+        return y.round_().clamp_(target.low - target.zero_point, target.high - target.zero_point).mul_(target.scale)
+
+    return function
 
 
 def run(quantized: QuantizedGraph, x: Tensor) -> Tensor:
@@ -57,7 +83,7 @@ def run(quantized: QuantizedGraph, x: Tensor) -> Tensor:
 
 def runner(quantized: QuantizedGraph) -> Callable[[Tensor], Tensor]:
     """`run` for many batches: weights are expanded once."""
-    graph = rounded_graph(quantized)
+    graph = integer_graph(quantized)
 
     def rounding(op: Op, y: Tensor) -> Tensor | None:
         params = quantized.activations.get(op.name)
@@ -74,7 +100,7 @@ def layer_snr(
 
     Noise adds up on the way, so a layer shows its own and what came before it.
     """
-    exact = rounded_graph(quantized)
+    integer = integer_graph(quantized)
     signal: dict[str, float] = {}
     noise: dict[str, float] = {}
     ends: dict[str, list[int]] = {}
@@ -103,7 +129,7 @@ def layer_snr(
             return got
 
         graph.run(x, remember)
-        exact.run(x, compare)
+        integer.run(x, compare)
     rows = [
         LayerNoise(name, graph[name].kind, _decibel(signal[name], noise[name]), _fraction(ends.get(name)))
         for name in signal

@@ -37,4 +37,4 @@ def demo(
     """
     with Progress() as progress:
         result = edgekit.demo(out=out, progress=progress)
-    return Outcome(result.to_json(), "demo")
+    return Outcome(result.to_json(), "demo", result.exit_code)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -97,13 +98,17 @@ def export(document: Json, width: int) -> View:
         yield from table(columns, made, width)
         yield Text(f"in {made[0]['path'].rpartition('/')[0] or '.'}/", style="dim")
     for row in document["failed"]:
-        yield Text(f"failed: {row['format']} {row['precision']}: {row['reason']}", style="red")
-        if row.get("remedy"):
-            yield Text(f"   fix: {row['remedy']}")
+        yield from failure(f"{row['format']} {row['precision']}", row)
+
+
+def failure(what: str, row: Json) -> View:
+    """What failed and how to mend it, in two lines."""
+    yield Text(f"failed: {what}: {row['reason']}", style="red")
+    yield Text(f"   fix: {row['remedy']}")
 
 
 def bench(document: Json, width: int) -> View:
-    """A line per measurement; a failure is a dash and its reasons."""
+    """A line per measurement; what could not be measured is a dash, and why."""
     columns = (
         Column("file", lambda row: file_name(row["artifact"]), left=True),
         Column("runtime", lambda row: row["runtime"] or UNKNOWN, rank=5, left=True),
@@ -122,12 +127,13 @@ def bench(document: Json, width: int) -> View:
     rows = document["measurements"]
     yield from table(columns, rows, width)
     for row in rows:
-        for reason in row.get("reasons") or ():
-            yield Text(f"{file_name(row['artifact'])}: {reason}", style="dim")
+        yield from (Text(f"{file_name(row['artifact'])}: {reason}", style="dim") for reason in row["reasons"])
+        if row["error"]:
+            yield Text(f"   fix: {row['error']['remedy']}")
 
 
 def eval(document: Json, width: int) -> View:
-    """A line per file."""
+    """A line per file, then each against the first, on the same images."""
     columns = (
         Column("file", lambda row: file_name(row["artifact"]), left=True),
         Column("images", lambda row: str(row["n"])),
@@ -136,70 +142,127 @@ def eval(document: Json, width: int) -> View:
         Column("top-5", lambda row: percent(row["top5"]), rank=1),
         Column("images/s", lambda row: count(row["images_per_second"]), rank=2),
     )
-    yield from table(columns, document["results"], width)
+    if document["results"]:
+        yield from table(columns, document["results"], width)
+    for pair in document["paired"]:
+        low, high = (100 * bound for bound in pair["ci95"])
+        yield Text(
+            f"{file_name(pair['artifact'])}: {100 * pair['top1_difference']:+.1f} points of top-1 "
+            f"(95 % interval {low:+.1f} .. {high:+.1f}) against {file_name(pair['base'])}"
+        )
+    for row in document["failed"]:
+        yield from failure(file_name(row["artifact"]), row)
 
 
 def report(document: Json, width: int) -> View:
     """The files that were written."""
-    yield facts(
-        (key, "\n".join(map(str, value)) if isinstance(value, list) else str(value)) for key, value in document.items()
-    )
+    yield from (Text(path) for path in document["paths"])
 
 
 def inspect(document: Json, width: int) -> View:
-    """What a file is; its operators and its snippet where they were asked for."""
-    snippet = document.get("snippet")
-    layers = document.get("layers")
-    yield facts((key, _plain(value)) for key, value in document.items() if key not in ("snippet", "layers"))
+    """What a file is, a fact a line; or only the code, where it was asked for, so that it can go into a file."""
+    if document["snippet"] is not None:
+        yield Text(document["snippet"])
+        return
+    yield facts(
+        [
+            ("file", document["path"]),
+            ("format", document["format"]),
+            ("size", size(document["bytes"])),
+            ("intact", "yes, as its manifest says" if document["intact"] else "unknown: no manifest beside it"),
+            *(_made(document["manifest"]) if document["manifest"] else ()),
+            ("operators", _plain(document["operators"] or document["operators_reason"])),
+        ]
+    )
+    layers = document["layers"]
     if layers:
         yield Text()
-        yield from (Text(_plain(row)) for row in layers)
-    if snippet:
-        yield Text()
-        yield Text(snippet)
+        yield from table([Column(key, _item(key), left=True) for key in layers[0]], layers, width)
+
+
+def _item(key: str) -> Callable[[Json], str]:
+    return lambda row: _plain(row[key])
+
+
+def _made(manifest: Json) -> Iterator[tuple[str, str]]:
+    """What a manifest tells a person; all of it is in --json."""
+    weights, parity, calibration = manifest["weights"], manifest["parity"], manifest["calibration"]
+    yield "network", f"{manifest['variant']['name']}, {manifest['precision']}"
+    meaning = "" if weights["trained"] else ": only latency means anything"
+    yield "weights", f"{weights['origin']} ({weights['id']}){meaning}"
+    yield "parameters", f"{manifest['params']:,}"
+    yield "MACs", f"{manifest['macs']:,}"
+    for side in ("input", "output"):
+        for tensor in manifest[f"{side}s"]:
+            yield side, f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])} {tensor['layout']}"
+    yield "preprocessing", _plain(manifest["preprocessing"])
+    if calibration:
+        kind = "noise: latency only" if calibration["synthetic"] else f"set {calibration['hash']}"
+        yield "calibration", f"{calibration['n']} images, {kind}"
+    yield "parity", f"passed on {parity['n']} inputs ({parity['n_real']} images), cosine {parity['cosine']:.6f}"
+    yield "made", f"{manifest['created']} by edgekit {manifest['edgekit']}"
+    yield from (("note", note) for note in manifest["notes"])
 
 
 def _plain(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
-        return ", ".join(_plain(item) for item in value) or UNKNOWN
+        return " ".join(_plain(item) for item in value) or UNKNOWN
     return UNKNOWN if value is None else str(value)
 
 
 def devices(document: Json, width: int) -> View:
-    """A device a line."""
+    """A device a line; where one was checked, what was found there."""
     columns = (
         Column("device", lambda row: row["name"], left=True),
-        Column("link", lambda row: _plain(row.get("link")), left=True),
-        Column("runtimes", lambda row: _plain(row.get("runtimes")), left=True),
+        Column("link", lambda row: row["link"], left=True),
+        Column("runtimes", lambda row: _plain(row["runtimes"]), left=True),
     )
-    yield from table(columns, document["devices"], width)
+    check = document.get("check")
+    if check is None:
+        yield from table(columns, document["devices"], width)
+        yield Text(f"from {document['file'] or 'the built-in list: there is no devices.yaml'}", style="dim")
+        return
+    yield facts((key, _plain(value)) for key, value in check.items() if key != "runtimes")
+    for found in check["runtimes"]:
+        missing = f"{found['missing']}; {found['remedy']}"
+        yield Text(f"{found['name']}: {found['version'] or missing}")
 
 
 def doctor(document: Json, width: int) -> View:
-    """The machine, then what is installed, then what to do about what is not."""
-    machine = document["machine"]
-    yield facts((key.replace("_", " "), _plain(value)) for key, value in machine.items())
+    """The machine, then what is installed, then how to get what is not."""
+    reasons = document["reasons"]
+    yield facts(
+        (key.removesuffix("_bytes").replace("_", " "), _fact(key, value, reasons))
+        for key, value in document["machine"].items()
+    )
     yield Text()
     columns = (
         Column("package", lambda row: row["package"], left=True),
-        Column("version", lambda row: row["version"] or "missing", left=True),
         Column("for", lambda row: row["purpose"], left=True),
-        Column("to install", lambda row: "" if row["version"] else row["install"], rank=1, left=True),
+        Column("version", lambda row: row["version"] or f"missing: {row['install']}", left=True),
     )
     yield from table(columns, document["packages"], width)
+
+
+def _fact(key: str, value: Any, reasons: Json) -> str:
+    if value is None:
+        return f"{UNKNOWN} ({reasons[key]})"
+    return size(value) if key.endswith("_bytes") else _plain(value)
 
 
 def demo(document: Json, width: int) -> View:
     """Accuracy and latency of every file, then the path of the report."""
     columns = (
-        Column("file", lambda row: row["artifact"], left=True),
+        Column("file", lambda row: file_name(row["artifact"]), left=True),
         Column("size", lambda row: size(row["bytes"]), rank=1),
-        Column("MACs", lambda row: count(row["macs"]), rank=2),
         Column("top-1", lambda row: percent(row["top1"])),
         Column("median ms", lambda row: milliseconds(row["median_ms"])),
     )
     yield from table(columns, document["rows"], width)
+    for row in document["failed"]:
+        yield from failure(row.get("artifact") or f"{row['format']} {row['precision']}", row)
     yield Text()
+    yield Text(f"{document['seconds']:.0f} s; open the report in a browser:")
     yield Text(document["report"])

@@ -9,12 +9,14 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from edgekit import charts, report_page, report_text
+from edgekit.callable_module import make_callable
 from edgekit.errors import UsageError, nearest
 from edgekit.files import make_folder, write_atomically
 from edgekit.measurement import Measurement
@@ -55,13 +57,21 @@ def report(
         charts.converter()  # what is missing is said before the store is read
     source = store if isinstance(store, Store) else open_store(store)
     measurements, accuracies = source.measurements(), source.accuracies()
-    found = rows(measurements, accuracies)
-    if not found:
+    if not measurements and not accuracies:
         raise UsageError(
             "the store has nothing to report", "run `edgekit bench` or `edgekit eval` first, or give --store"
         )
+    with ThreadPoolExecutor(1) as other:  # the script takes seconds of another core, as the statistics do of this one
+        library = other.submit(charts.script) if "html" in formats else None
+        found = rows(measurements, accuracies)
     created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
-    paths = [_write(_path(target, name), _render(name, found, created)) for name in formats]
+    texts = {
+        "html": lambda: report_page.page(found, created, library.result() if library else ""),
+        "md": lambda: report_text.as_markdown(found, report_page.cautions(found), created),
+        "csv": lambda: report_text.as_csv(found),
+        "json": lambda: report_text.as_json(found, created),
+    }
+    paths = [_write(_path(target, name), texts[name]()) for name in formats]
     if assets is not None:
         paths += _assets(Path(assets), found, measurements)
     return ReportResult(tuple(paths), found)
@@ -79,20 +89,11 @@ def _formats(asked: str | Sequence[str]) -> list[str]:
 
 def _path(out: Path, format: str) -> Path:
     """`out` with the suffix of a format; a suffix of another kind belongs to the name and stays."""
-    known = out.suffix.removeprefix(".").lower() in (*FORMATS, *ALIASES)
-    return (
-        out
-        if ALIASES.get(out.suffix[1:].lower(), out.suffix[1:].lower()) == format
-        else (out.with_suffix(f".{format}") if known else out.with_name(f"{out.name}.{format}"))
-    )
-
-
-def _render(format: str, found: Sequence[Row], created: str) -> str:
-    if format == "html":
-        return report_page.page(found, created)
-    if format == "md":
-        return report_text.as_markdown(found, report_page.cautions(found), created)
-    return report_text.as_csv(found) if format == "csv" else report_text.as_json(found, created)
+    suffix = out.suffix.removeprefix(".").lower()
+    if ALIASES.get(suffix, suffix) == format:
+        return out
+    known = suffix in FORMATS or suffix in ALIASES
+    return out.with_suffix(f".{format}") if known else out.with_name(f"{out.name}.{format}")
 
 
 def _write(path: Path, text: str | bytes) -> Path:
@@ -131,3 +132,6 @@ def _samples(measurements: Iterable[Measurement]) -> str:
         for process, run in enumerate(record.runs):
             writer.writerows((*known, process, index, value) for index, value in enumerate(run.samples_ns))
     return stream.getvalue()
+
+
+make_callable(__name__, "edgekit.report:report")  # `edgekit.report()` is the verb

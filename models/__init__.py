@@ -1,5 +1,6 @@
 """The networks: one architecture family per file. Importing this package registers them all."""
 
+from edgekit.callable_module import make_callable
 from edgekit.models import (
     alexnet,
     c3d,
@@ -43,3 +44,5 @@ __all__ = [
     "squeezenet",
     "vgg",
 ]
+
+make_callable(__name__, "edgekit.zoo:models")  # `edgekit.models()` is the verb

@@ -1,0 +1,38 @@
+# `make demo` shows what edgekit does; `make test` runs every check. Both make .venv when it is missing or out of date.
+
+# The first of these that is Python 3.10 or newer and can make a virtual environment; or say `make PYTHON=...`.
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.10 python3; do \
+	$$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$python && break; \
+	done)
+VENV := .venv
+RUN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test check bench-self clean
+
+demo: $(INSTALLED)
+	$(RUN)/edgekit demo
+
+test: check
+	$(RUN)/python -m pytest
+
+check: $(INSTALLED)
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+
+bench-self: $(INSTALLED)
+	$(RUN)/python tests/bench_self.py
+
+# torch goes first: it is the largest, and where it cannot be had nothing else is worth waiting for.
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no Python 3.10 or newer with venv was found; install one, or say make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(RUN)/python -m pip install --quiet -c constraints.txt torch
+	$(RUN)/python -m pip install --quiet -c constraints.txt --editable ".[all]" --group dev
+	touch $@
+
+clean:
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -not -path "./$(VENV)/*" -prune -exec rm -rf {} +

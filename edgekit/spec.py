@@ -77,7 +77,7 @@ class Variant:
         if self.spec.alphas:
             parts.append(f"{self.alpha:g}" if self.alpha != 1 else "1.0")
         parts.append(str(self.resolution))
-        if self.classes != self.spec.classes:
+        if self.classes not in (self.spec.classes, self.spec.classes + 1):  # one more: a background class
             parts.append(f"c{self.classes}")
         parts += [f"{key}-{value}" for key, value in sorted(self.options.items()) if value != self.spec.options[key][0]]
         return "_".join(parts)

@@ -1,0 +1,379 @@
+"""`make bench-self`: what this project claims of itself, measured in one run on this machine.
+
+Real weights and images are read from a folder beside the checkout (or `--data DIR`); the bare script that the export
+is compared with needs the environment of `make oracle`. What is missing is said, and never counted as reached.
+Times are compared by ratio, interleaved, medians; accuracies are top-1 on named images, with paired intervals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import edgekit
+from edgekit.accuracy import paired
+from edgekit.eval_result import EvalResult
+from edgekit.exporting import ExportResult
+from edgekit.fold import fold
+from edgekit.measurement import Accuracy
+from edgekit.source import find
+from edgekit.spec import variant
+from edgekit.trace import trace
+from edgekit.weights import load
+
+ROOT = Path(__file__).resolve().parent.parent
+ORACLE = ROOT / ".venv-oracle" / "bin" / "python"
+HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "sqlalchemy")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One claim: what was measured beside what it must reach; `reached` is None where it could not be measured."""
+
+    claim: str
+    target: str
+    measured: str
+    reached: bool | None
+
+
+def main() -> int:
+    """Run the sections that were asked for, print their lines, and fail when a claim is not reached."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="real weights and images")
+    parser.add_argument("--only", nargs="*", choices=list(SECTIONS), help="sections to run (default: all)")
+    arguments = parser.parse_args()
+    found: list[Line] = []
+    with tempfile.TemporaryDirectory(prefix="edgekit-bench-self-") as scratch:
+        os.chdir(scratch)
+        for name in arguments.only or SECTIONS:
+            print(f"\n{name}", flush=True)
+            for line in SECTIONS[name](arguments.data, Path(scratch)):
+                mark = {True: "reached", False: "MISSED", None: "not measured"}[line.reached]
+                print(f"  {mark:12} {line.claim}: {line.measured} (target: {line.target})", flush=True)
+                found.append(line)
+    missed = [line for line in found if line.reached is False]
+    print(
+        f"\n{sum(line.reached is True for line in found)} reached, {len(missed)} missed, "
+        f"{sum(line.reached is None for line in found)} not measured"
+    )
+    return 1 if missed else 0
+
+
+# The command's own start
+
+
+def start(data: Path, scratch: Path) -> Iterator[Line]:
+    """`edgekit --help` against the import of what draws it."""
+    help_command = [sys.executable, "-m", "edgekit", "--help"]
+    bare = [sys.executable, "-c", "import typer, rich"]
+    ratio, ours, theirs = interleaved(help_command, bare, 15)
+    yield Line(
+        "edgekit --help over `import typer, rich`", "<= 3", f"{ratio:.2f} ({ours:.2f} s, {theirs:.2f} s)", ratio <= 3
+    )
+    done = subprocess.run([sys.executable, "-c", IMPORTS_OF_HELP], capture_output=True, text=True, check=True)
+    yield Line("heavy packages that --help imports", "none", done.stderr.strip(), done.stderr.strip() == "[]")
+
+
+IMPORTS_OF_HELP = f"""
+import sys
+from edgekit.cli import main
+sys.argv = ['edgekit', '--help']
+try:
+    main()
+finally:
+    print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)
+"""
+
+
+def export_time(data: Path, scratch: Path) -> Iterator[Line]:
+    """The export command against a script that calls the other converter and torch's faster ONNX exporter."""
+    if not ORACLE.exists():
+        yield Line("export over a bare script", "<= 1.15", "needs `make oracle`", None)
+        return
+    script = scratch / "bare.py"
+    script.write_text(BARE_SCRIPT)
+    ours = [
+        sys.executable,
+        "-m",
+        "edgekit",
+        "export",
+        "mobilenet",
+        "--alpha",
+        "0.5",
+        "--res",
+        "160",
+        "--out",
+        str(scratch / "a"),
+    ]
+    ratio, mine, theirs = interleaved(ours, [str(ORACLE), str(script), str(scratch)], 5)
+    yield Line(
+        "export mobilenet 0.5/160, onnx + tflite, over a bare script",
+        "<= 1.15",
+        f"{ratio:.2f} ({mine:.1f} s, {theirs:.1f} s)",
+        ratio <= 1.15,
+    )
+
+
+BARE_SCRIPT = """
+import sys
+import torch
+from torch import nn
+
+
+def block(cin, cout, stride):
+    return nn.Sequential(
+        nn.ZeroPad2d((0, 1, 0, 1)) if stride == 2 else nn.ZeroPad2d(1),
+        nn.Conv2d(cin, cin, 3, stride, groups=cin, bias=False), nn.BatchNorm2d(cin), nn.ReLU6(),
+        nn.Conv2d(cin, cout, 1, bias=False), nn.BatchNorm2d(cout), nn.ReLU6())
+
+
+rows = [(32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (256, 2), *[(256, 1)] * 5, (512, 2), (512, 1)]
+layers, cin = [nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 16, 3, 2, bias=False), nn.BatchNorm2d(16), nn.ReLU6()], 16
+for cout, stride in rows:
+    layers.append(block(cin, cout, stride))
+    cin = cout
+net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(cin, 1000)).eval()
+x = (torch.zeros(1, 3, 160, 160),)
+torch.onnx.export(net, x, sys.argv[1] + "/bare.onnx", dynamo=False)
+import litert_torch
+net = litert_torch.to_channel_last_io(net, args=[0])
+litert_torch.convert(net, (torch.zeros(1, 160, 160, 3),)).export(sys.argv[1] + "/bare.tflite")
+"""
+
+
+# Accuracy of what ships
+
+
+def hosted(data: Path, scratch: Path) -> Iterator[Line]:
+    """MobileNet with the hosted weights: float equals the hosted file, int8 loses little."""
+    for alpha, resolution in (("0_5", 160), ("0_25", 128)):
+        weights = data / "mobilenet_v1_hosted" / f"mobilenet_v1_{alpha}_{resolution}_quant.tflite"
+        if not weights.exists():
+            yield Line(f"hosted {alpha}/{resolution}", "-", f"{weights} is missing", None)
+            continue
+        made = edgekit.export(
+            "mobilenet", weights=str(weights), precision=["fp32", "int8"], data=data / "imagenet_calibration"
+        )
+        files = paths(made)
+        reference = scratch / weights.name
+        reference.write_bytes(weights.read_bytes())
+        result = evaluated([*files.values(), reference], data / "imagenet_val", scratch, foreign=True)
+        name = f"mobilenet {alpha.replace('_', '.')}/{resolution}"
+        for format in ("onnx", "tflite"):
+            full, small = files[format, "fp32"], files[format, "int8"]
+            gap = points(result, full) - points(result, reference)
+            yield Line(
+                f"{name} {format} fp32 against the hosted uint8 file, {count(result)} images",
+                "within 0.7 points",
+                f"{points(result, full):.1f} % against {points(result, reference):.1f} %",
+                abs(gap) <= 0.7,
+            )
+            drop, low, high = paired_points(result, small, full)
+            yield Line(
+                f"{name} {format} int8 under fp32",
+                "at most 1.5 points",
+                f"{drop:+.1f} points (95 % paired {low:+.1f} .. {high:+.1f})",
+                drop >= -1.5,
+            )
+
+
+def latency(data: Path, scratch: Path) -> Iterator[Line]:
+    """int8 against the hosted uint8 file and against float, one thread."""
+    weights = data / "mobilenet_v1_hosted" / "mobilenet_v1_0_5_160_quant.tflite"
+    if not weights.exists():
+        yield Line("latency of int8", "<= 0.55", f"{weights} is missing", None)
+        return
+    made = edgekit.export(
+        "mobilenet", weights=str(weights), precision=["fp32", "int8"], data=data / "imagenet_calibration"
+    )
+    files = paths(made)
+    reference = scratch / weights.name
+    reference.write_bytes(weights.read_bytes())
+    names = {
+        "hosted": reference,
+        "tflite int8": files["tflite", "int8"],
+        "tflite fp32": files["tflite", "fp32"],
+        "onnx int8": files["onnx", "int8"],
+        "onnx fp32": files["onnx", "fp32"],
+    }
+    medians = {name: [] for name in names}  # type: dict[str, list[float]]
+    for _ in range(10):
+        for name, path in names.items():
+            row = edgekit.bench([path], threads=1, preset="quick").to_json()["measurements"][0]
+            medians[name].append(row["median_ms"])
+    ms = {name: statistics.median(values) for name, values in medians.items()}
+    for claim, over, limit in (
+        ("tflite int8", "hosted", 0.50),
+        ("tflite int8", "tflite fp32", 0.50),
+        ("onnx int8", "onnx fp32", 0.58),
+    ):
+        ratio = statistics.median(a / b for a, b in zip(medians[claim], medians[over], strict=True))
+        yield Line(
+            f"{claim} over {over}, one thread",
+            f"<= {limit}",
+            f"{ratio:.2f} ({ms[claim]:.2f} ms, {ms[over]:.2f} ms)",
+            ratio <= limit,
+        )
+    operators = edgekit.inspect(files["tflite", "int8"]).operators or {}
+    extra = {name: operators[name] for name in ("TRANSPOSE", "PAD", "PADV2") if name in operators}
+    yield Line("TRANSPOSE and PAD in tflite int8", "none", str(extra or "none"), not extra)
+
+
+def loaders(data: Path, scratch: Path) -> Iterator[Line]:
+    """Networks whose BatchNorm is not folded yet: Keras' MobileNet and a CIFAR ResNet."""
+    keras = data / "weights" / "mobilenet_0.25_128_keras.h5"
+    if keras.exists():
+        made = edgekit.export("mobilenet", weights=str(keras), format=["tflite"])
+        path = made.artifacts[0].path
+        result = evaluated([path], data / "imagenet_calibration", scratch)
+        yield Line(
+            f"Keras .h5 0.25/128 on the {count(result)} calibration images (a check of the loader)",
+            ">= 44 %",
+            f"{points(result, path):.1f} %",
+            points(result, path) >= 44,
+        )
+    checkpoint = data / "weights" / "resnet20_cifar10.th"
+    if checkpoint.exists():
+        test, train = (data / "cifar10" / f"{part}_1000.png" for part in ("test", "train"))
+        made = edgekit.export("resnet20_cifar", weights=str(checkpoint), precision=["fp32", "int8"], data=train)
+        files = paths(made)
+        result = evaluated(list(files.values()), test, scratch)
+        for (format, precision), path in files.items():
+            if precision == "fp32":
+                yield Line(
+                    f"CIFAR ResNet-20 {format} fp32 on {count(result)} test images",
+                    ">= 91 %",
+                    f"{points(result, path):.1f} %",
+                    points(result, path) >= 91,
+                )
+            else:
+                drop, low, high = paired_points(result, path, files[format, "fp32"])
+                yield Line(
+                    f"CIFAR ResNet-20 {format} int8 under fp32",
+                    "at most 1 point",
+                    f"{drop:+.1f} points (95 % paired {low:+.1f} .. {high:+.1f})",
+                    drop >= -1,
+                )
+
+
+def odd_sizes(data: Path, scratch: Path) -> Iterator[Line]:
+    """TensorFlow's SAME at odd resolutions: the last feature map of the hosted float network, resized in LiteRT."""
+    weights = data / "mobilenet_v1_hosted" / "mobilenet_v1_0_25_224_float.tflite"
+    if not weights.exists():
+        yield Line("SAME at odd resolutions", "-", f"{weights} is missing", None)
+        return
+    for resolution in (97, 100, 161):
+        x = torch.rand(1, 3, resolution, resolution, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        want, got = hosted_features(weights, x), our_features(weights, x)
+        error = float(np.abs(got - want).max() / np.abs(want).max())
+        yield Line(
+            f"largest error of the last feature map at {resolution} pixels, over its largest value",
+            "<= 1e-5",
+            f"{error:.1e}, shape {want.shape}",
+            error <= 1e-5,
+        )
+
+
+def hosted_features(weights: Path, x: torch.Tensor) -> NDArray[np.float32]:
+    """What the hosted file hands to its average pooling (which is fixed at 7x7), (1, H, W, C)."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(weights), experimental_preserve_all_tensors=True)
+    entry = interpreter.get_input_details()[0]["index"]
+    pooled = next(op["inputs"][0] for op in interpreter._get_ops_details() if op["op_name"] == "AVERAGE_POOL_2D")
+    interpreter.resize_tensor_input(entry, [1, *x.shape[2:], 3])
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(entry, x.permute(0, 2, 3, 1).contiguous().numpy())
+    interpreter.invoke()
+    found: NDArray[np.float32] = interpreter.get_tensor(pooled)
+    return found
+
+
+def our_features(weights: Path, x: torch.Tensor) -> NDArray[np.float32]:
+    """What our network with the same weights hands to its mean, (1, H, W, C)."""
+    point = variant(find("mobilenet", None), 0.25, x.shape[2], 1001)
+    network = point.build()
+    load(network, point, str(weights))
+    graph = fold(trace(network, point.input_shape)).graph
+    pooled = next(op.inputs[0] for op in graph if op.kind == "mean")
+    kept: dict[str, torch.Tensor] = {}
+    graph.run(x, lambda op, y: kept.__setitem__(op.name, y) if op.name == pooled else None)
+    return kept[pooled].permute(0, 2, 3, 1).numpy()
+
+
+SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
+    "start": start,
+    "export time": export_time,
+    "hosted weights": hosted,
+    "latency": latency,
+    "loaders": loaders,
+    "odd sizes": odd_sizes,
+}
+
+
+# Helpers
+
+
+def interleaved(first: Sequence[str], second: Sequence[str], rounds: int) -> tuple[float, float, float]:
+    """(median ratio, median seconds of the first, of the second), run in turn after one of each to warm the disk."""
+    seconds: list[list[float]] = [[], []]
+    for index in range(rounds + 1):
+        for command, found in zip((first, second), seconds, strict=True):
+            began = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if index:
+                found.append(time.perf_counter() - began)
+    ratio = statistics.median(a / b for a, b in zip(*seconds, strict=True))
+    return ratio, statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def paths(made: ExportResult) -> dict[tuple[str, str], Path]:
+    """Files by (format, precision); a failed cell stops the run."""
+    if made.failed:
+        raise made.failed[0].error
+    return {(a.manifest.format, a.manifest.precision): a.path for a in made.artifacts if a.manifest}
+
+
+def evaluated(files: Sequence[Path], images: Path, scratch: Path, foreign: bool = False) -> EvalResult:
+    """Accuracy of the files; foreign ones take the hosted networks' preprocessing."""
+    preprocess = scratch / "hosted.yaml"
+    preprocess.write_text("crop: 0.875\nmean: 127.5\nscale: 127.5\nclass_offset: 1\n")
+    return edgekit.eval(files, data=images, preprocess=preprocess if foreign else None)
+
+
+def points(result: EvalResult, path: Path) -> float:
+    """Top-1 in per cent."""
+    record = accuracy(result, path)
+    return record.correct1 / record.n * 100
+
+
+def accuracy(result: EvalResult, path: Path) -> Accuracy:
+    """The record of one file."""
+    return next(found.accuracy for found in result.results if found.artifact == path)
+
+
+def count(result: EvalResult) -> int:
+    """The number of images."""
+    return result.results[0].accuracy.n
+
+
+def paired_points(result: EvalResult, path: Path, base: Path) -> tuple[float, float, float]:
+    """(difference, low, high) in points of top-1, image by image."""
+    found = paired(accuracy(result, base).hits, accuracy(result, path).hits)
+    return found.difference * 100, found.ci95[0] * 100, found.ci95[1] * 100
+
+
+if __name__ == "__main__":
+    sys.exit(main())

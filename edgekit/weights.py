@@ -1,0 +1,144 @@
+"""The front door for weights: random ones, or those of a file, into a network; and what a file tells of the variant.
+
+Preprocessing belongs to the weights and is returned with them. Each kind of file has its own room: weights_torch,
+weights_npz, weights_tflite, weights_keras; random weights are in weights_random.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from edgekit import weights_fit
+from edgekit.artifact import WeightsRecord, file_sha256
+from edgekit.errors import UsageError
+from edgekit.preprocess import Preprocessing
+from edgekit.spec import MODELS, ModelSpec, Variant, variant
+from edgekit.weights_file import FORMATS, Checkpoint, file_format
+
+if TYPE_CHECKING:
+    from torch import nn
+
+READERS = {  # format -> module with read(path, spec) -> Checkpoint
+    "torch": "edgekit.weights_torch",
+    "safetensors": "edgekit.weights_torch",
+    "npz": "edgekit.weights_npz",
+    "tflite": "edgekit.weights_tflite",
+    "hdf5": "edgekit.weights_keras",
+}
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What was put into a network.
+
+    `ranges` are the activation ranges that the file carries, (low, high) by operator name of the traced network, or
+    None. `has_batch_norm` is false where the file's BN was folded already.
+    """
+
+    record: WeightsRecord
+    preprocessing: Preprocessing
+    ranges: Mapping[str, tuple[float, float]] | None = None
+    has_batch_norm: bool = True
+
+
+def variant_of(
+    source: str,
+    model: str | ModelSpec,
+    alpha: float | None = None,
+    resolution: int | None = None,
+    classes: int | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Variant:
+    """The variant that the weights are of; what they do not tell is as typed, else 1.0 and the network's own.
+
+    Raises UsageError where something typed contradicts the file, and where the file fits no variant of the network.
+    """
+    spec = MODELS[model] if isinstance(model, str) else model
+    typed = variant(spec, alpha, resolution, classes, options)  # what was typed must be valid by itself
+    if _seed(source) is not None:
+        return typed
+    path = _path(source, spec)
+    checkpoint = _read(path, spec)
+    told_classes = weights_fit.classes_of(typed, checkpoint.shapes)
+    _agree(path, "--classes", classes, told_classes)
+    _agree(path, "--res", resolution, checkpoint.resolution)
+    point = variant(
+        spec,
+        alpha,
+        checkpoint.resolution if resolution is None else resolution,
+        told_classes if classes is None else classes,
+        options,
+    )
+    told_alpha = weights_fit.alpha_of(point, checkpoint.shapes)
+    _agree(path, "--alpha", alpha, told_alpha)
+    if told_alpha is not None:
+        point = variant(spec, told_alpha, point.resolution, point.classes, options)
+    weights_fit.check(path.name, weights_fit.shapes_of(point), checkpoint.shapes, point)
+    return point
+
+
+def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
+    """Fill the built network of `variant` in place from "random", "random:SEED" or a file.
+
+    Raises UsageError for a file that is missing, broken, of something else or does not fit; then the network's tensors
+    are as they were.
+    """
+    spec, seed = variant.spec, _seed(source)
+    if seed is not None:
+        from edgekit.weights_random import fill
+
+        fill(network, variant.input_shape, seed)
+        record = WeightsRecord(origin="random", id=f"random{seed}", sha256=None, trained=False)
+        return Loaded(record, spec.preprocessing)
+    path = _path(source, spec)
+    checkpoint = _read(path, spec)
+    weights_fit.check(path.name, weights_fit.named_shapes(network), checkpoint.shapes, variant)
+    weights_fit.fill(path.name, network, checkpoint)
+    digest = file_sha256(path)
+    return Loaded(
+        WeightsRecord(origin=path.name, id=digest[:8], sha256=digest, trained=True),
+        checkpoint.preprocessing or spec.preprocessing,
+        checkpoint.ranges,
+        has_batch_norm=not checkpoint.folded,
+    )
+
+
+def _seed(source: str) -> int | None:
+    """The seed of "random" or "random:SEED"; None for anything else."""
+    name, _, seed = source.partition(":")
+    if name != "random":
+        return None
+    if source == "random":
+        return 0
+    if not (seed.isascii() and seed.isdigit() and int(seed) < 2**63):
+        raise UsageError(f"'{source}' names no seed", "say random, or random:1 for another draw")
+    return int(seed)
+
+
+def _path(source: str, spec: ModelSpec) -> Path:
+    if source == "pretrained":
+        raise UsageError(
+            f"no pretrained weights of {spec.name} are known to this edgekit",
+            f"download a file by hand ({', '.join(FORMATS)}) and give its path: --weights path/to/file",
+        )
+    return Path(source).expanduser()
+
+
+def _read(path: Path, spec: ModelSpec) -> Checkpoint:
+    reader: Callable[[Path, ModelSpec], Checkpoint] = importlib.import_module(READERS[file_format(path)]).read
+    with torch.no_grad():
+        return reader(path, spec)
+
+
+def _agree(path: Path, option: str, typed: float | None, told: float | None) -> None:
+    if typed is not None and told is not None and typed != told:
+        raise UsageError(
+            f"{option} {typed:g} contradicts the weights {path.name}, which are of {told:g}",
+            f"leave {option} out, or say {option} {told:g}",
+        )

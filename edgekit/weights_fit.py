@@ -1,0 +1,153 @@
+"""Do these tensors fit that network? Which alpha and class count would? Then: put them in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+
+import torch
+from torch import nn
+
+from edgekit.errors import UsageError
+from edgekit.spec import MODELS, Variant, variant, with_classes
+from edgekit.weights_file import AGAIN, COUNTER, Checkpoint
+from edgekit.weights_torch import TRAINING_ONLY
+
+Shapes = Mapping[str, tuple[int, ...]]
+_FINENESS = 4096  # steps in which alpha is searched; channel counts of the zoo are multiples of alpha / 2048 at most
+_SHOWN = 3
+
+
+def shapes_of(point: Variant) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of a variant's tensors, worked out without memory for them."""
+    return named_shapes(_without_memory(point))
+
+
+def _without_memory(point: Variant) -> nn.Module:
+    try:
+        with torch.device("meta"):
+            return point.build()
+    except Exception:  # a user's own builder may compute with its tensors, which meta tensors cannot
+        return point.build()
+
+
+def named_shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of the tensors of a network that weights must give."""
+    return {
+        name: tuple(tensor.shape)
+        for name, tensor in network.state_dict().items()
+        if not name.endswith(COUNTER) and not name.startswith(TRAINING_ONLY)
+    }
+
+
+def classes_of(point: Variant, found: Shapes) -> int | None:
+    """The class count that the shapes in a file tell; None where they do not."""
+    few, more = shapes_of(with_classes(point, 3)), shapes_of(with_classes(point, 5))
+    told = {
+        found[name][axis]
+        for name, shape in few.items()
+        for axis, size in enumerate(shape)
+        if size != more[name][axis] and (size, more[name][axis]) == (3, 5) and len(found.get(name, ())) == len(shape)
+    }
+    return told.pop() if len(told) == 1 else None
+
+
+def alpha_of(point: Variant, found: Shapes) -> float | None:
+    """The alpha that fits the shapes in a file: `point`'s own, a published one, else the shortest decimal that does.
+
+    None where the network has no alpha, or none fits. Networks grow with alpha, so that a bisection finds it.
+    """
+    spec = point.spec
+    if not spec.alphas or found.keys() != shapes_of(point).keys():
+        return None
+
+    def shapes(alpha: float) -> Shapes:
+        return shapes_of(variant(spec, alpha, point.resolution, point.classes, point.options))
+
+    for alpha in (point.alpha, *spec.alphas):
+        if shapes(alpha) == found:
+            return alpha
+    low = _smallest(lambda step: _elements(shapes(step / _FINENESS)) >= _elements(found)) / _FINENESS
+    candidates = (math.ceil(low * 10**digits) / 10**digits for digits in (1, 2, 3, 4))
+    return next((alpha for alpha in (*candidates, low) if alpha <= 1 and shapes(alpha) == found), None)
+
+
+def _smallest(enough: Callable[[int], bool]) -> int:
+    low, high = 1, _FINENESS
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return low
+
+
+def _elements(shapes: Shapes) -> int:
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def check(file: str, wanted: Shapes, found: Shapes, point: Variant) -> None:
+    """Raise UsageError with what is missing, unexpected and misshapen, and what the file would fit."""
+    missing = [name for name in wanted if name not in found]
+    unexpected = [name for name in found if name not in wanted]
+    misshapen = [
+        f"{name} {_by(found[name])} instead of {_by(shape)}"
+        for name, shape in wanted.items()
+        if name in found and found[name] != shape
+    ]
+    parts = [
+        f"{len(names)} {what} ({_few(names)})"
+        for what, names in (("missing", missing), ("unexpected", unexpected), ("misshapen", misshapen))
+        if names
+    ]
+    if parts:
+        raise UsageError(f"{file} does not fit {point}: {'; '.join(parts)}", _suggestion(point, wanted, found))
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def _suggestion(point: Variant, wanted: Shapes, found: Shapes) -> str:
+    if wanted.keys() == found.keys():
+        classes = classes_of(point, found) or point.classes
+        alpha = alpha_of(with_classes(point, classes), found)
+        fitting = point if alpha is None else variant(point.spec, alpha, point.resolution, classes, point.options)
+        if shapes_of(with_classes(fitting, classes)) == found:
+            options = [f"--alpha {alpha:g}"] if alpha is not None and alpha != point.alpha else []
+            options += [f"--classes {classes}"] if classes != point.classes else []
+            return f"the file fits with {' '.join(options)}"
+    others = list(_networks_of(found)) if point.spec.name in MODELS else []
+    if others:
+        return f"the file fits {' or '.join(others[:_SHOWN])}"
+    return f"give weights of {point.spec.name}; a torch file must use its key names"
+
+
+def _networks_of(found: Shapes) -> Iterable[str]:
+    """Registered networks that the tensors fit, whatever the class count."""
+    for name, spec in MODELS.items():
+        wanted = shapes_of(variant(spec))
+        if wanted.keys() == found.keys():
+            classes = classes_of(variant(spec), found)
+            if classes and shapes_of(variant(spec, classes=classes)) == found:
+                yield name
+
+
+def fill(file: str, network: nn.Module, checkpoint: Checkpoint) -> None:
+    """Copy fitting tensors into the network, converted to its own types; refuse numbers that are none."""
+    own = network.state_dict()
+    given = {name: tensor for name, tensor in checkpoint.tensors.items() if name in own and not name.endswith(COUNTER)}
+    for name, tensor in given.items():
+        if not bool(torch.isfinite(tensor.to(own[name].dtype)).all()):
+            raise UsageError(f"{file} holds numbers that are not finite, first in {name}", AGAIN)
+        if name.endswith("running_var") and bool((tensor < 0).any()):
+            raise UsageError(f"{file} holds a negative variance in {name}", AGAIN)
+    with torch.no_grad():
+        for name, tensor in given.items():
+            own[name].copy_(tensor)
+    if checkpoint.batch_norm_eps is not None:
+        for module in network.modules():
+            if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
+                module.eps = checkpoint.batch_norm_eps

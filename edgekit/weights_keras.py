@@ -1,0 +1,106 @@
+"""Weights from a Keras .h5 file of MobileNet v1, as keras.applications names its layers; BN is not folded there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgekit.errors import BackendMissing, UsageError
+from edgekit.preprocess import TENSORFLOW
+from edgekit.spec import ModelSpec
+from edgekit.weights_file import Checkpoint, broken
+from edgekit.weights_layers import Layer, name_tensors, traced
+
+EPS = 1e-3  # Keras' default for BatchNormalization, which its MobileNet keeps
+BODY = ("conv1", *(f"conv_{kind}_{block}" for block in range(1, 14) for kind in ("dw", "pw")))
+CLASSIFIERS = ("conv_preds", "predictions")
+Arrays = Mapping[tuple[str, str], np.ndarray]  # by layer and role
+
+
+def read(path: Path, spec: ModelSpec) -> Checkpoint:
+    """The tensors of a Keras MobileNet file. Raises UsageError for what is broken or another network's."""
+    arrays, resolution = _content(path)
+    layers = _layers(path, arrays, spec)
+    tensors = name_tensors(path.name, "MobileNet v1", layers, traced(spec), spec.name)
+    return Checkpoint(tensors, TENSORFLOW, resolution, batch_norm_eps=EPS)
+
+
+def _content(path: Path) -> tuple[Arrays, int | None]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise BackendMissing("h5py is not installed", "pip install 'edgekit[export]'") from error
+    arrays: dict[tuple[str, str], np.ndarray] = {}
+
+    def keep(name: str, item: Any) -> None:
+        parts = name.split("/")
+        if isinstance(item, h5py.Dataset) and len(parts) > 1:
+            arrays[parts[-2], parts[-1].removesuffix(":0")] = np.asarray(item[()])
+
+    try:
+        with h5py.File(path, "r") as file:
+            # A whole saved model has its weights below this group, and its optimizer's state elsewhere.
+            file.get("model_weights", file).visititems(keep)
+            return arrays, _resolution(file.attrs.get("model_config"))
+    except Exception as error:  # HDF5's errors come as OSError, RuntimeError and KeyError
+        raise broken(path, "HDF5", error) from error
+
+
+def _resolution(config: Any) -> int | None:
+    """The input size that a saved model's configuration tells; None where there is none, or it is left open."""
+    if config is None:
+        return None
+    try:
+        first = json.loads(config)["config"]["layers"][0]["config"]
+        shape = first.get("batch_input_shape") or first.get("batch_shape")
+        return int(shape[1])
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return None
+
+
+def _layers(path: Path, arrays: Arrays, spec: ModelSpec) -> list[Layer]:
+    names = {layer for layer, _ in arrays}
+    classifier = next((name for name in CLASSIFIERS if name in names), None)
+    missing = [name for name in BODY if name not in names]
+    if missing:
+        raise UsageError(
+            f"{path.name} is no Keras MobileNet v1: {len(missing)} of its {len(BODY)} convolutions are missing "
+            f"({', '.join(missing[:3])})",
+            f"give weights of {spec.name}; .h5 files are read for MobileNet v1 only",
+        )
+    if classifier is None:
+        raise UsageError(
+            f"{path.name} has no classifier (conv_preds)", "give the file with its top, not a `no_top` one"
+        )
+    try:
+        return [*(_body_layer(arrays, name) for name in BODY), _classifier(arrays, classifier)]
+    except (KeyError, ValueError) as error:
+        raise UsageError(
+            f"{path.name} lacks a tensor of Keras' MobileNet v1: {error}", f"give weights of {spec.name}"
+        ) from error
+
+
+def _body_layer(arrays: Arrays, name: str) -> Layer:
+    depthwise = "_dw_" in name
+    kernel = _tensor(arrays[name, "depthwise_kernel" if depthwise else "kernel"])
+    weight = kernel.permute(2, 3, 0, 1) if depthwise else kernel.permute(3, 2, 0, 1)  # (H, W, C, 1) or (H, W, I, O)
+    scale, shift, mean, var = (
+        _tensor(arrays[f"{name}_bn", role]) for role in ("gamma", "beta", "moving_mean", "moving_variance")
+    )
+    return Layer(weight, None, depthwise, batch_norm=(scale, shift, mean, var))
+
+
+def _classifier(arrays: Arrays, name: str) -> Layer:
+    kernel = _tensor(arrays[name, "kernel"])
+    weight = kernel.permute(3, 2, 0, 1) if kernel.dim() == 4 else kernel.permute(1, 0)
+    return Layer(weight, _tensor(arrays[name, "bias"]), depthwise=False)
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))

@@ -1,0 +1,61 @@
+"""Weights from .npz archives: under the network's own key names, or SqueezeNet in Caffe's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgekit.errors import UsageError
+from edgekit.preprocess import Preprocessing
+from edgekit.spec import ModelSpec
+from edgekit.weights_file import Checkpoint, broken
+
+# The mean of BGR images in 0..255 that Caffe's ImageNet networks subtract; SqueezeNet's input is 227 x 227
+# (Iandola et al., "SqueezeNet", 2016, and its deploy.prototxt).
+CAFFE = Preprocessing(channels="BGR", mean=(104.0, 117.0, 123.0), std=(1.0, 1.0, 1.0))
+CAFFE_RESOLUTION = 227
+_CAFFE_NAME = re.compile(r"(conv1|conv10|fire(\d)_(squeeze1x1|expand1x1|expand3x3))_([wb])")
+
+
+def read(path: Path, spec: ModelSpec) -> Checkpoint:
+    """The arrays of an archive. Raises UsageError for what is broken, or holds pickled objects."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except Exception as error:  # zip, zlib and numpy raise many kinds
+        if "allow_pickle" in str(error):
+            raise UsageError(
+                f"{path.name} holds pickled objects, which would run code when opened: refused",
+                "save plain numeric arrays with numpy.savez",
+            ) from error
+        raise broken(path, "npz", error) from error
+    tensors = {name: _tensor(path, name, array) for name, array in arrays.items()}
+    if tensors and all(_CAFFE_NAME.fullmatch(name) for name in tensors):
+        named = {_torchvision_name(name): tensor for name, tensor in tensors.items()}
+        return Checkpoint(named, CAFFE, resolution=CAFFE_RESOLUTION)
+    return Checkpoint(tensors)
+
+
+def _tensor(path: Path, name: str, array: np.ndarray) -> Tensor:
+    if array.dtype.kind not in "fiub":
+        raise UsageError(f"{path.name} holds {array.dtype} in '{name}', not numbers", "save numeric arrays only")
+    return torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C"))
+
+
+# torchvision's SqueezeNet 1.0 numbers every layer of its `features`, activations and poolings too.
+_FIRE = {2: 3, 3: 4, 4: 5, 5: 7, 6: 8, 7: 9, 8: 10, 9: 12}
+_LAYER = {"conv1": "features.0", "conv10": "classifier.1"}
+_PART = {"squeeze1x1": "squeeze", "expand1x1": "expand1x1", "expand3x3": "expand3x3"}
+_ROLE = {"w": "weight", "b": "bias"}
+
+
+def _torchvision_name(name: str) -> str:
+    match = _CAFFE_NAME.fullmatch(name)
+    assert match is not None
+    layer, fire, part, role = match.groups()
+    place = f"features.{_FIRE[int(fire)]}.{_PART[part]}" if fire else _LAYER[layer]
+    return f"{place}.{_ROLE[role]}"

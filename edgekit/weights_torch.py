@@ -1,0 +1,87 @@
+"""Weights from torch checkpoints (.pth, .pt, .th) and .safetensors, by the network's own key names.
+
+A checkpoint is a pickle; only `weights_only=True` opens it, which runs no code from it.
+"""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgekit.errors import BackendMissing, UsageError
+from edgekit.spec import ModelSpec
+from edgekit.weights_file import Checkpoint, broken
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")  # what training scripts put around the weights
+PREFIXES = ("module.", "_orig_mod.")  # DataParallel and torch.compile
+TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")  # heads that torchvision's files keep and inference does not use
+
+
+def read(path: Path, spec: ModelSpec) -> Checkpoint:
+    """The tensors of a torch or safetensors file. Raises UsageError for what is broken or not only tensors."""
+    content = _safetensors(path) if path.suffix.lower() == ".safetensors" else _torch(path)
+    return Checkpoint({name: tensor for name, tensor in _plain(path, content).items() if _needed(name)})
+
+
+def _needed(name: str) -> bool:
+    return not name.startswith(TRAINING_ONLY)
+
+
+def _torch(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about the pickle's age; the content is checked below
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+    except UnpicklingError as error:
+        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+            raise UsageError(
+                f"{path.name} holds more than tensors and would run code when opened: refused",
+                "save only the weights: torch.save(model.state_dict(), ...), or use .safetensors",
+            ) from error
+        raise broken(path, "torch", error) from error
+    except Exception as error:  # torch raises many kinds for bytes that are not its own
+        if "TorchScript" in str(error):
+            raise UsageError(
+                f"{path.name} is a TorchScript program, not weights", "save model.state_dict() instead"
+            ) from error
+        raise broken(path, "torch", error) from error
+
+
+def _safetensors(path: Path) -> Any:
+    try:
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise BackendMissing("safetensors is not installed", "pip install 'edgekit[export]'") from error
+    try:
+        return load_file(path)
+    except Exception as error:
+        raise broken(path, "safetensors", error) from error
+
+
+def _plain(path: Path, content: Any) -> dict[str, Tensor]:
+    """Names and tensors, without what training scripts wrap around them."""
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+            break
+    if not isinstance(content, Mapping) or not content:
+        raise UsageError(
+            f"{path.name} holds {type(content).__name__}, not named tensors", "save model.state_dict() in it"
+        )
+    strange = [str(name) for name, value in content.items() if not isinstance(value, Tensor)]
+    if strange:
+        raise UsageError(
+            f"{path.name} holds something other than tensors, first '{strange[0]}'", "save model.state_dict() in it"
+        )
+    tensors = {str(name): value for name, value in content.items()}
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+    return tensors

@@ -27,10 +27,10 @@ LONGEST = 400  # characters of one value in the provenance; all of it is in the 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def page(rows: Sequence[Row], created: str) -> str:
-    """The whole page. Raises BackendMissing where the pictures cannot be made."""
+def page(rows: Sequence[Row], created: str, library: str) -> str:
+    """The whole page; `library` is `charts.script()`."""
     parts = {
-        "library": charts.script(),
+        "library": library,
         "css": _file("report.css"),
         "js": _file("report.js"),
         "title": html.escape(_title(rows)),

@@ -99,8 +99,11 @@ def rows(measurements: Iterable[Measurement], accuracies: Iterable[Accuracy]) ->
     seen = {record.sha256 for record in measured.values()}
     found += [_evaluated_row(record) for sha256, record in evaluated.items() if sha256 not in seen]
     found.sort(key=_order)
-    names = zip(found, labels(found), shorts(found), strict=True)
-    return _with_fronts([replace(row, label=label, short=short) for row, label, short in names])
+    cheapest, fastest = _fronts(found)
+    return tuple(
+        replace(row, label=label, short=short, front_macs=index in cheapest, front_latency=index in fastest)
+        for index, (row, label, short) in enumerate(zip(found, labels(found), shorts(found), strict=True))
+    )
 
 
 def _key(record: Measurement) -> tuple[Any, ...]:
@@ -256,17 +259,17 @@ def _order(row: Row) -> tuple[Any, ...]:
     return (*network, row.device or "", row.runtime or "", row.threads or 0, row.batch or 0, row.sha256)
 
 
-def _with_fronts(found: Sequence[Row]) -> tuple[Row, ...]:
-    """The rows that no other row beats: in MACs among all files, in latency within their setting."""
-    counted = [i for i, row in enumerate(found) if row.top1 is not None and row.macs is not None]
-    cheapest = _unbeaten(counted, [(found[i].macs or 0, found[i].top1 or 0) for i in counted])
-    fastest: set[int] = set()
-    for setting in {row.setting for row in found} - {None}:
-        timed = [i for i, row in enumerate(found) if row.setting == setting and counts_for_latency(row)]
-        fastest |= _unbeaten(timed, [(found[i].median_ms or 0, found[i].top1 or 0) for i in timed])
-    return tuple(
-        replace(row, front_macs=index in cheapest, front_latency=index in fastest) for index, row in enumerate(found)
+def _fronts(found: Sequence[Row]) -> tuple[set[int], set[int]]:
+    """The indices of rows that no other row beats: in MACs among all files, in latency within their setting."""
+    counted = [index for index, row in enumerate(found) if row.top1 is not None and row.macs is not None]
+    groups: dict[str | None, list[int]] = {}
+    for index, row in enumerate(found):
+        if counts_for_latency(row):
+            groups.setdefault(row.setting, []).append(index)
+    fastest = (
+        _unbeaten(group, [(found[i].median_ms or 0, found[i].top1 or 0) for i in group]) for group in groups.values()
     )
+    return _unbeaten(counted, [(found[i].macs or 0, found[i].top1 or 0) for i in counted]), set().union(*fastest)
 
 
 def _unbeaten(chosen: Sequence[int], points: Sequence[tuple[float, float]]) -> set[int]:

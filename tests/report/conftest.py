@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from edgekit.artifact import (
     CalibrationRecord,
@@ -16,6 +20,7 @@ from edgekit.artifact import (
 )
 from edgekit.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
 from edgekit.preprocess import TENSORFLOW
+from edgekit.store import Store
 
 RUNTIMES = {"onnx": "onnxruntime", "tflite": "litert"}
 
@@ -118,7 +123,9 @@ def measurement(
         )
 
     return Measurement(
-        id=f"m{chance.getrandbits(48):012x}",
+        id=hashlib.sha256(f"{known}{artifact}{sha256}{device}{runtime}{threads}{batch}{created}".encode()).hexdigest()[
+            :12
+        ],
         created=created,
         artifact=artifact or (known.file if known else "foreign.onnx"),
         sha256=sha256 or (known.sha256 if known else "f" * 64),
@@ -220,3 +227,27 @@ POINTS = {
     "0.25_160": (21.06, 0.455),
     "0.25_128": (13.57, 0.415),
 }
+
+
+class Records:
+    """What the tests make records with."""
+
+    manifest = staticmethod(manifest)
+    measurement = staticmethod(measurement)
+    accuracy = staticmethod(accuracy)
+    family = staticmethod(family)
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def store(self, measurements: Iterable[Measurement] = (), accuracies: Iterable[Accuracy] = ()) -> Store:
+        """A store on the disk with these records."""
+        store = Store(str(self._folder / "records.db"))
+        for record in (*measurements, *accuracies):
+            store.append(record)
+        return store
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Records:
+    return Records(tmp_path)

@@ -1,0 +1,145 @@
+"""The page in a real browser: it draws without a complaint, filters, sorts, unfolds, and shows names as text.
+
+Skipped where no Chromium is installed.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edgekit import charts, report_page
+from edgekit.report_rows import Row, rows
+
+if TYPE_CHECKING:
+    from tests.report.conftest import Records
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+EVIL = "<script>document.title='run'</script>"
+ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", "--enable-logging=stderr")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def library() -> str:
+    pytest.importorskip("vl_convert", reason="vl-convert is not installed")
+    return charts.script()
+
+
+def browse(found: tuple[Row, ...], library: str, folder: Path, probe: str, address: str = "", *flags: str) -> Any:
+    """What the JavaScript expression `probe` is once the page is drawn; the browser must not have complained."""
+    text = report_page.page(found, "now", library)
+    end = text.rindex("</body>")
+    script = f"""<script>
+    const wait = setInterval(async () => {{
+      if (!document.body.dataset.drawn) return;
+      clearInterval(wait);
+      const value = await (async () => {{ {probe} }})();
+      const textContent = JSON.stringify(value);
+      document.body.append(Object.assign(document.createElement("pre"), {{ id: "probe", textContent }}));
+    }}, 50);</script>"""
+    path = folder / "page.html"
+    path.write_text(text[:end] + script + text[end:], encoding="utf-8")
+    command = [
+        str(CHROMIUM),
+        *ARGUMENTS,
+        f"--user-data-dir={folder / 'profile'}",
+        *flags,
+        "--dump-dom",
+        f"{path.as_uri()}{address}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr, done.stderr
+    answer = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert answer, "the page was not drawn"
+    return json.loads(html.unescape(answer[1]))
+
+
+SETTLED = "const settled = () => new Promise((done) => setTimeout(done, 400));"
+TABLE = "const lines = () => [...document.querySelectorAll('tr.row')].map((line) => line.innerText);"
+
+
+def test_it_draws_filters_and_unfolds(make: Records, library: str, tmp_path: Path) -> None:
+    found = rows(*make.family())
+    value = browse(
+        found,
+        library,
+        tmp_path,
+        SETTLED
+        + TABLE
+        + """
+        const marks = (name) => document.querySelectorAll(`#${name} .mark-symbol.role-mark path`).length;
+        const before = Object.fromEntries(["latency", "macs", "strips"].map((name) => [name, marks(name)]));
+        before.lines = lines().length;
+        const bold = [...document.querySelectorAll("tr.row")].filter(
+          (line) => line.cells[3].querySelector("b")).map((line) => line.cells[0].innerText.split("\\n")[0]);
+        const choice = document.getElementById("only-precision");
+        choice.value = "int8";
+        choice.dispatchEvent(new Event("change"));
+        await settled();
+        const count = document.getElementById("count").textContent;
+        const after = { lines: lines().length, count, address: location.hash };
+        document.querySelector("tr.row button").click();
+        await settled();
+        return { before, after, bold, provenance: document.querySelector("tr.provenance").innerText };
+        """,
+    )
+    assert value["before"]["lines"] == 64 and value["before"]["macs"] >= 64 and value["before"]["latency"] >= 60
+    assert value["before"]["strips"] == charts.MAX_STRIPS, "a dot for the greatest sample of each strip"
+    assert value["after"] == {"lines": 32, "count": "32 of 64 rows", "address": "#precision=int8"}
+    assert sorted(value["bold"]) == sorted(row.variant for row in found if row.front_latency), "the same front as ours"
+    first = next(row for row in found if row.precision == "int8")
+    assert first.sha256 in value["provenance"] and "onnxruntime" in value["provenance"]
+
+
+def test_it_sorts_with_the_unknown_last(make: Records, library: str, tmp_path: Path) -> None:
+    known = [make.manifest(f"net{i}_1.0_{160 + i}") for i in range(3)]
+    measured = [make.measurement(one, 1.0 + i) for i, one in enumerate(known)]
+    found = rows(measured, [make.accuracy(known[0], 0.5), make.accuracy(known[2], 0.7)])
+    probe = TABLE + "return lines().map((line) => line.split(/\\s/)[0]);"
+    assert browse(found, library, tmp_path, probe, "#sort=-top1") == [known[i].variant.name for i in (2, 0, 1)]
+    assert browse(found, library, tmp_path, probe, "#sort=top1") == [known[i].variant.name for i in (0, 2, 1)]
+    assert browse(found, library, tmp_path, probe, "#query=net1") == [known[1].variant.name]
+
+
+def test_names_are_shown_and_not_run(make: Records, library: str, tmp_path: Path) -> None:
+    known = make.manifest(EVIL)
+    measured = make.measurement(known, device=EVIL, artifact=EVIL, verdict="suspect", reasons=(EVIL,))
+    found = rows([measured, make.measurement(known, device="other")], [make.accuracy(known, dataset=EVIL)])
+    probe = """document.querySelector("tr.row button").click();
+    const shown = (name) => document.querySelector(name).innerText;
+    return [document.title, shown("tr.row"), shown("tr.provenance")];"""
+    title, line, provenance = browse(found, library, tmp_path, probe)
+    assert title != "run" and EVIL in title and EVIL in line and EVIL in provenance
+
+
+def test_a_report_of_one_foreign_file_draws(make: Records, library: str, tmp_path: Path) -> None:
+    probe = """return [document.getElementById("macs").innerText, document.querySelector("tr.row").innerText,
+      document.querySelector("tr.row abbr").title];"""
+    picture, line, reason = browse(rows([make.measurement(None)], []), library, tmp_path, probe)
+    assert picture == "No row has both MACs and an accuracy." and "–" in line and "foreign" in reason
+
+
+@pytest.mark.parametrize(("scheme", "paper"), [("0", "rgb(20, 24, 28)"), ("1", "rgb(255, 255, 255)")])
+def test_it_follows_the_reader_into_the_dark(
+    make: Records, library: str, tmp_path: Path, scheme: str, paper: str
+) -> None:
+    probe = """const label = document.querySelector("#strips .role-axis-label text");
+    return [getComputedStyle(document.body).backgroundColor, getComputedStyle(label).fill];"""
+    flag = f"--blink-settings=preferredColorScheme={scheme}"
+    background, label = browse(rows([make.measurement(make.manifest())], []), library, tmp_path, probe, "", flag)
+    assert background == paper and (label == "rgb(154, 165, 176)") == (scheme == "0")
+
+
+def test_a_phone_scrolls_the_table_and_not_the_page(make: Records, library: str, tmp_path: Path) -> None:
+    probe = "return [document.documentElement.scrollWidth, innerWidth];"
+    wide, window = browse(rows(*make.family()), library, tmp_path, probe, "", "--window-size=500,900")
+    assert wide <= window

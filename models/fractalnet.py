@@ -8,10 +8,9 @@ Five blocks of three columns, each block followed by a 2x2 / 2 max pool, so that
 
 A block is f_3 of the rule f_1 = conv, f_{C+1} = join(f_C after f_C, conv); joins that follow each other are one:
 
-    a1 ------------------.
-    b1 -----.            |
-            join -- b2 --join -->
-    c1, c2 -'    c3, c4 -'
+    a1 ---------------------.
+    b1 ----- join --- b2 --- join
+    c1 - c2 -'  `- c3 - c4 -'
 
 A join is the mean of its inputs; in training local drop-path leaves each input out with 15 %, but never all of them.
 Convolutions are 3x3 with BN and ReLU. With `columns="deepest"` only the c column is left, a plain network.

@@ -62,6 +62,7 @@ register(
         paper="Lin, Chen and Yan, Network In Network, 2014",
         build=nin,
         input_shape=(3, 224, 224),
+        min_resolution=39,
         published=(Published("NIN-Imagenet, Caffe model zoo, single crop", top1=0.5936, params=7.6e6),),
     )
 )

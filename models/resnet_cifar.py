@@ -17,9 +17,9 @@ L survives with probability 1 - l / (2 L). At inference each branch is scaled by
 
 from __future__ import annotations
 
+import random
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -39,7 +39,7 @@ class BasicBlock(nn.Module):
         self.stride, self.new_channels, self.survival = stride, outputs - inputs, survival
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and self.survival < 1 and torch.rand(()).item() > self.survival:
+        if self.training and self.survival < 1 and random.random() >= self.survival:
             return self.shortcut(x).relu()
         branch = self.bn2(self.conv2(self.bn1(self.conv1(x)).relu()))
         if not self.training and self.survival < 1:

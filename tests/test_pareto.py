@@ -52,7 +52,7 @@ def test_the_published_rows_have_their_known_front(axis: str) -> None:
 
 
 def test_published_macs_choose_the_same_front_as_exact_ones() -> None:
-    points = [(macs, row[1]) for macs, row in zip(PUBLISHED_MACS, ROWS.values(), strict=True)]
+    points = [(float(macs), row[1]) for macs, row in zip(PUBLISHED_MACS, ROWS.values(), strict=True)]
     assert dominated(points) == DOMINATED["MACs"][2]
 
 

@@ -243,8 +243,10 @@ class Records:
     def store(self, measurements: Iterable[Measurement] = (), accuracies: Iterable[Accuracy] = ()) -> Store:
         """A store on the disk with these records."""
         store = Store(str(self._folder / "records.db"))
-        for record in (*measurements, *accuracies):
-            store.append(record)
+        for measured in measurements:
+            store.append(measured)
+        for evaluated in accuracies:
+            store.append(evaluated)
         return store
 
 

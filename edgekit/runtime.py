@@ -161,4 +161,5 @@ def refusal(kind: str, cause: str, runtime: Runtime) -> EdgekitError:
         return UsageError(cause, "give --batch as the file has it, or export with --dynamic-batch")
     if kind == "usage":
         return UsageError(f"{runtime.name}: {cause}", "check the file and the options; export it again if it is broken")
-    return BackendMissing(f"{runtime.name} cannot run this: {cause}", "try another runtime, or a newer version of it")
+    other = "another --provider" if "provider" in cause.lower() else "another --runtime"
+    return BackendMissing(f"{runtime.name} cannot run this: {cause}", f"try {other}, or a newer {runtime.name}")

@@ -7,6 +7,7 @@ and everything is loaded when it is first asked for: `import edgekit` alone impo
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -76,13 +77,27 @@ def __getattr__(name: str) -> Any:
 
         return version("edgekit")
     if name in _CALLABLE_MODULES:
-        return importlib.import_module(f"edgekit.{name}")
+        return _module(f"edgekit.{name}")
     if name in VERBS:
         module, _, function = VERBS[name].partition(":")
-        return getattr(importlib.import_module(module), function)
+        return getattr(_module(module), function)
     if name in __all__:
-        return getattr(importlib.import_module("edgekit.errors"), name)
+        return getattr(_module("edgekit.errors"), name)
     raise AttributeError(f"module 'edgekit' has no attribute '{name}'")
+
+
+def _module(name: str) -> ModuleType:
+    """A module of edgekit; BackendMissing where a package that it needs is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if (error.name or "edgekit").partition(".")[0] == "edgekit":
+            raise
+        from edgekit.errors import BackendMissing
+
+        raise BackendMissing(
+            f"this needs {error.name}, which is not installed", "pip install 'edgekit[export]'"
+        ) from error
 
 
 def __dir__() -> list[str]:

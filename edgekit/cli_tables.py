@@ -6,6 +6,7 @@ and named below it, rather than broken over lines.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,7 @@ def size(value: float | None) -> str:
 
 def milliseconds(value: float | None) -> str:
     """Three digits that mean something."""
-    return UNKNOWN if value is None else f"{value:.{_decimals(value, 3)}f}"
+    return UNKNOWN if value is None else f"{value:.{_decimals(value)}f}"
 
 
 def percent(value: float | None) -> str:
@@ -100,6 +101,6 @@ def facts(pairs: Iterable[tuple[str, str]]) -> RenderableType:
     return shown
 
 
-def _decimals(value: float, digits: int = 3) -> int:
-    whole = len(str(int(value))) if value >= 1 else 0
-    return max(0, digits - whole)
+def _decimals(value: float) -> int:
+    """How many decimals show three digits that mean something, four at most."""
+    return min(4, max(0, 2 - math.floor(math.log10(value)))) if value > 0 else 0

@@ -1,0 +1,75 @@
+"""Tables for people: units, and columns that are left out rather than broken where the terminal is narrow."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from edgekit.cli_tables import Column, count, facts, interval, milliseconds, percent, shape, size, table
+
+COLUMNS = (
+    Column("file", lambda row: row["file"], left=True),
+    Column("median ms", lambda row: milliseconds(row["ms"])),
+    Column("p90", lambda row: milliseconds(row["ms"]), rank=1),
+    Column("verdict", lambda row: "not assessed", rank=2),
+)
+ROWS = [{"file": "mobilenet_0.5_160_random0_fp32.tflite", "ms": 1.64}, {"file": "[red]x", "ms": None}]
+
+
+def shown(width: int) -> str:
+    """The table as printed in `width` columns."""
+    console = Console(file=(stream := io.StringIO()), width=width, markup=False)
+    for part in table(COLUMNS, ROWS, width):
+        console.print(part)
+    return stream.getvalue()
+
+
+def test_a_wide_terminal_shows_every_column() -> None:
+    text = shown(120)
+    assert "verdict" in text and "also shows" not in text
+
+
+def test_a_narrow_one_leaves_out_the_least_important_and_says_which() -> None:
+    text = shown(62)
+    assert "p90" in text.splitlines()[0] and "verdict" not in text.splitlines()[0]
+    assert "also shows: verdict" in " ".join(text.split())
+    assert "mobilenet_0.5_160_random0_fp32.tflite" in text and len(text.splitlines()[1]) <= 62
+
+
+def test_names_are_printed_as_they_are() -> None:
+    assert "[red]x" in shown(120)
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (count(4_231_976), "4.23 M"),
+        (count(567_716_352), "568 M"),
+        (count(12), "12"),
+        (count(None), "-"),
+        (size(5_316_992), "5.32 MB"),
+        (size(12), "12 B"),
+        (milliseconds(1.6449), "1.64"),
+        (milliseconds(0.0342), "0.0342"),
+        (milliseconds(123.4), "123"),
+        (milliseconds(0), "0"),
+        (milliseconds(None), "-"),
+        (percent(0.7061), "70.6 %"),
+        (percent(None), "-"),
+        (interval([0.66, 0.7], percent), "66.0 .. 70.0 %"),
+        (interval(None, percent), "-"),
+        (shape([1, 3, 224, 224]), "1x3x224x224"),
+    ],
+)
+def test_numbers_carry_their_units(found: str, wanted: str) -> None:
+    assert found == wanted
+
+
+def test_facts_fold_what_is_long() -> None:
+    console = Console(file=(stream := io.StringIO()), width=40)
+    pairs: list[tuple[str, Any]] = [("key", "word " * 20)]
+    console.print(facts(pairs))
+    assert max(map(len, stream.getvalue().splitlines())) <= 40

@@ -1,0 +1,49 @@
+"""`edgekit` is the one door: what it lists is there, sorted, loaded when asked for, and callable where it is a verb."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import edgekit
+
+
+def test_the_list_is_sorted_and_true() -> None:
+    assert edgekit.__all__ == sorted(edgekit.__all__)
+    for name in edgekit.__all__:
+        assert getattr(edgekit, name) is not None
+    assert set(edgekit.VERBS) <= set(edgekit.__all__)
+
+
+@pytest.mark.parametrize("name", edgekit.VERBS)
+def test_a_verb_is_callable_and_named_like_its_command(name: str) -> None:
+    module, _, function = edgekit.VERBS[name].partition(":")
+    verb = getattr(importlib.import_module(module), function)
+    assert callable(verb) and verb.__name__ == name and verb.__doc__
+    assert callable(getattr(edgekit, name))
+
+
+@pytest.mark.parametrize("name", ["bench", "models", "report", "doctor"])
+def test_a_verb_stays_callable_when_its_namesake_module_is_imported(name: str) -> None:
+    code = f"import edgekit, edgekit.{name}\nassert callable(edgekit.{name})\n"
+    code += f"assert edgekit.{name}.__verb__ == edgekit.VERBS[{name!r}]"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_callable_module_calls_its_function() -> None:
+    assert edgekit.doctor().to_json()["machine"]["edgekit"] == edgekit.__version__
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'exprot'"):
+        _ = edgekit.exprot
+
+
+def test_importing_edgekit_imports_nothing_heavy() -> None:
+    heavy = ("torch", "numpy", "pydantic", "sqlalchemy", "typer")
+    code = f"import sys, edgekit; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

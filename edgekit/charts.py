@@ -21,6 +21,7 @@ SHAPES = {"onnx": "circle", "tflite": "square", "tensorrt": "triangle-up"}
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 INK, SOFT, LINE = "#1d2329", "#5c6670", "#dfe3e8"
 MAX_STRIPS = 40
+MAX_INTERVALS = 300  # more lines than these hide the points
 
 COSTS = {
     "macs": ("macs_millions", "Multiply-accumulates of one image (millions, log scale)"),
@@ -55,7 +56,6 @@ def points(rows: Iterable[Row], cost: str) -> list[dict[str, Any]]:
 
 def _point(index: int, row: Row, on_front: bool) -> dict[str, Any]:
     low, high = row.top1_ci95 or (None, None)
-    fast, slow = row.ci95_ms or (None, None)
     return {
         "id": index,
         "label": row.label,
@@ -67,8 +67,6 @@ def _point(index: int, row: Row, on_front: bool) -> dict[str, Any]:
         "setting": row.setting,
         "macs_millions": None if row.macs is None else row.macs / 1e6,
         "median_ms": row.median_ms,
-        "fast_ms": fast,
-        "slow_ms": slow,
         "accuracy": 100 * (row.top1 or 0),
         "low": None if low is None else 100 * low,
         "high": None if high is None else 100 * high,
@@ -145,7 +143,10 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
             "encoding": {"detail": {"field": "setting" if cost == "latency" else "nothing"}},
         },
         {
-            "transform": [{"filter": "isValid(datum.low)"}],
+            "transform": [
+                {"joinaggregate": [{"op": "count", "as": "total"}]},
+                {"filter": f"isValid(datum.low) && datum.total <= {MAX_INTERVALS}"},
+            ],
             "mark": {"type": "rule", "strokeWidth": 1, "opacity": 0.35, "color": "#8a8f98"},
             "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}},
         },

@@ -16,9 +16,10 @@ QUANTILES = (0.0, 0.10, 0.25, 0.50, 0.75, 0.90, 0.99, 1.0)
 
 def quantiles(runs: Sequence[ProcessRun]) -> tuple[float, ...] | None:
     """The empirical `QUANTILES` of all samples in milliseconds: what was seen, for a picture; None without samples."""
-    samples = np.sort(np.fromiter((value for run in runs for value in run.samples_ns), dtype=np.float64))
-    if not samples.size:
+    series = [np.asarray(run.samples_ns, dtype=np.float64) for run in runs if run.samples_ns]
+    if not series:
         return None
+    samples = np.sort(np.concatenate(series))
     places = np.asarray(QUANTILES) * (samples.size - 1)
     return tuple(np.round(np.interp(places, np.arange(samples.size), samples) / NS_PER_MS, 6).tolist())
 

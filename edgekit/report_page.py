@@ -14,6 +14,7 @@ from typing import Any
 
 import edgekit
 from edgekit import charts
+from edgekit.pareto import spearman
 from edgekit.report_rows import Row
 
 COLUMNS = (
@@ -76,7 +77,8 @@ def _distinct(values: Iterable[Any]) -> list[str]:
 
 
 def _some(values: list[str], limit: int = 4) -> str:
-    return ", ".join(values[:limit]) + (f" and {len(values) - limit} more" if len(values) > limit else "") or "–"
+    between = "; " if any("," in value for value in values) else ", "
+    return between.join(values[:limit]) + (f" and {len(values) - limit} more" if len(values) > limit else "") or "–"
 
 
 def _facts(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -152,7 +154,17 @@ def _caution(said: Sequence[str]) -> str:
 
 
 def _overlay(rows: Sequence[Row]) -> str:
-    return " Grey crosses are published accuracies of the float networks." if charts.published_points(rows) else ""
+    """What the crosses are, and how well their order agrees with what was measured."""
+    if not charts.published_points(rows):
+        return ""
+    said = " Grey crosses are published accuracies of the float networks."
+    both = {row.sha256: row for row in rows if row.precision == "fp32" and row.published and row.top1 is not None}
+    correlation = (
+        spearman(*zip(*((row.published[0]["top1"], row.top1) for row in both.values()), strict=True)) if both else None
+    )
+    return (
+        said if correlation is None else f"{said} Rank correlation with ours: {correlation:.3f} over {len(both)} files."
+    )
 
 
 def _data(rows: Sequence[Row]) -> str:

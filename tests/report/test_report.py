@@ -111,6 +111,12 @@ def test_markdown_shows_names_and_runs_none(make: Records, tmp_path: Path) -> No
     assert "<script" not in text and "&lt;script&gt;alert(1)&lt;/script&gt;\\|\\`\\*\\_=1+1" in text
 
 
+def test_the_page_tells_the_rank_correlation_with_published(make: Records) -> None:
+    text = report_page.page(rows(*make.family()), "now", "")
+    found = re.search(r"Rank correlation with ours: (0\.9\d\d) over 32 files", text)
+    assert found and float(found[1]) > 0.98
+
+
 def test_the_page_loads_nothing_from_anywhere(make: Records) -> None:
     text = page(make)
     assert "default-src 'none'" in text

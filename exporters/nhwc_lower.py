@@ -193,6 +193,7 @@ class Lowering:
 
     def constant(self, op: Op, role: str, tensor: Tensor, integers: bool) -> tuple[int, QParams | None]:
         """A small constant operand: float32, or symmetric int8 of one scale."""
+        tensor = tensor.detach()
         if not integers:
             return self.program.constant(f"{op.name}/{role}", tensor), None
         scale = float(tensor.abs().max()) / 127 or 1.0

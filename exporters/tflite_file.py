@@ -23,7 +23,7 @@ from edgekit.exporters.tflite_versions import minimum_runtime, version
 
 ALIGNMENT = 16
 LARGEST = 2**31 - 1  # bytes that a flatbuffer can refer to
-_CHUNK = 16 << 20  # bytes that are copied at a time
+_CHUNK = 4 << 20  # bytes that are copied at a time
 _OPTIONS = {
     "AVERAGE_POOL_2D": "Pool2D",
     "CONV_2D": "Conv2D",

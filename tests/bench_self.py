@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 import edgekit
 from edgekit.accuracy import paired
 from edgekit.eval_result import EvalResult
-from edgekit.exporting import ExportResult
+from edgekit.export_result import ExportResult
 from edgekit.fold import fold
 from edgekit.measurement import Accuracy
 from edgekit.source import find

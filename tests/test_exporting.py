@@ -19,8 +19,8 @@ from PIL import Image
 import edgekit
 from edgekit.artifact import manifest_path, open_artifact
 from edgekit.errors import EdgekitError, UsageError
+from edgekit.export_result import ExportResult
 from edgekit.exporters import FORMATS, WriteJob, Written
-from edgekit.exporting import ExportResult
 
 SHAPE = (1, 3, 32, 32)
 NETWORK = '''

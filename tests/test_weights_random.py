@@ -63,15 +63,15 @@ def test_a_seed_gives_the_same_bits_whatever_the_threads() -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        one = filled("mobilenet", 0.25, 64).state_dict()
+        one = filled("mobilenet", 0.25, 224).state_dict()
         torch.set_num_threads(2)
         torch.manual_seed(99)
-        two = filled("mobilenet", 0.25, 64).state_dict()
+        two = filled("mobilenet", 0.25, 224).state_dict()
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
     assert all(torch.equal(one[name], two[name]) for name in one)
-    other = filled("mobilenet", 0.25, 64, seed=1).state_dict()
+    other = filled("mobilenet", 0.25, 224, seed=1).state_dict()
     assert not torch.equal(one["classifier.weight"], other["classifier.weight"])
 
 

@@ -73,7 +73,7 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "reshape by shape arithmetic": lambda x, w: x.reshape(x.shape[0], x.shape[1] // 2, 2, -1),
     "channel shuffle": lambda x, w: x.reshape(2, 2, 2, 9, 11).transpose(1, 2).flatten(1, 2),
     "chunk and cat": lambda x, w: torch.cat(x.chunk(2, 1)[::-1], 1),
-    "split": lambda x, w: torch.split(x, [1, 3], 1)[1],  # type: ignore[no-untyped-call]
+    "split": lambda x, w: torch.split(x, [1, 3], 1)[1],
     "slices": lambda x, w: x[:, 1:3, ::2, -4:],
     "squeeze and excite": lambda x, w: x * torch.sigmoid(F.adaptive_avg_pool2d(x, 1)),
     "einsum (no canonical form)": lambda x, w: torch.einsum("nchw,oc->nohw", x, w[:, :, 0, 0]),

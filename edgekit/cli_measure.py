@@ -70,7 +70,7 @@ def eval(
 
     \b
     Example:
-      edgekit eval demo/artifacts/lenet5_32_c10/*_fp32.tflite --data demo/images/test
+      edgekit eval demo/artifacts/lenet5_32/*.tflite --data demo/images/test
     """
     with Progress() as progress:
         result = edgekit.eval(

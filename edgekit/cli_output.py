@@ -43,7 +43,10 @@ def _rendered(outcome: Outcome, stdout: TextIO) -> str:
     width = Console(file=stdout).width if terminal or "COLUMNS" in os.environ else WIDE
     console = Console(file=buffer, width=width, force_terminal=terminal, highlight=False, markup=False, emoji=False)
     for part in getattr(cli_views, outcome.view)(outcome.document, width):
-        console.print(part)
+        if isinstance(part, str):
+            buffer.write(f"{part}\n")
+        else:
+            console.print(part)
     return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
 
 

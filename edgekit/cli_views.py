@@ -1,4 +1,7 @@
-"""What each command shows a person: one function per command, from its documented JSON to renderables."""
+"""What each command shows a person: one function per command, from its documented JSON to renderables.
+
+A plain string is printed as it is; what rich renders is wrapped to the terminal.
+"""
 
 from __future__ import annotations
 
@@ -126,10 +129,12 @@ def bench(document: Json, width: int) -> View:
     )
     rows = document["measurements"]
     yield from table(columns, rows, width)
-    for row in rows:
-        yield from (Text(f"{file_name(row['artifact'])}: {reason}", style="dim") for reason in row["reasons"])
-        if row["error"]:
-            yield Text(f"   fix: {row['error']['remedy']}")
+    measured, failed = ([row for row in rows if bool(row["error"]) == wanted] for wanted in (False, True))
+    for reason in dict.fromkeys(reason for row in measured for reason in row["reasons"]):
+        of = [file_name(row["artifact"]) for row in measured if reason in row["reasons"]]
+        yield Text(f"{'' if len(of) == len(measured) else ', '.join(of) + ': '}{reason}", style="dim")
+    for row in failed:
+        yield from failure(file_name(row["artifact"]), {"reason": row["error"]["message"], **row["error"]})
 
 
 def eval(document: Json, width: int) -> View:
@@ -156,13 +161,13 @@ def eval(document: Json, width: int) -> View:
 
 def report(document: Json, width: int) -> View:
     """The files that were written."""
-    yield from (Text(path) for path in document["paths"])
+    yield from (str(path) for path in document["paths"])
 
 
 def inspect(document: Json, width: int) -> View:
     """What a file is, a fact a line; or only the code, where it was asked for, so that it can go into a file."""
     if document["snippet"] is not None:
-        yield Text(document["snippet"])
+        yield str(document["snippet"])
         return
     yield facts(
         [
@@ -265,4 +270,4 @@ def demo(document: Json, width: int) -> View:
         yield from failure(row.get("artifact") or f"{row['format']} {row['precision']}", row)
     yield Text()
     yield Text(f"{document['seconds']:.0f} s; open the report in a browser:")
-    yield Text(document["report"])
+    yield str(document["report"])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from edgekit import demonstration
 
 HOSTED = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "mobilenet_v1_hosted"
 
@@ -54,3 +57,17 @@ def hosted_tflite() -> Path:
     if not path.is_file():
         pytest.skip(f"no {path}")
     return path
+
+
+@pytest.fixture(scope="session")
+def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `edgekit demo` ran, with two networks that were trained for a moment only."""
+    for name in ("torch", "onnx", "onnxruntime", "ai_edge_litert", "sklearn", "vl_convert"):
+        pytest.importorskip(name)
+    folder = tmp_path_factory.mktemp("demo")
+    courses = (demonstration.Course("lenet5", None, 3), demonstration.Course("mobilenet", 0.25, 3))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demonstration, "COURSES", courses)
+        result = demonstration.demo(out=folder / "demo")
+    (folder / "result.json").write_text(json.dumps(result.to_json()), encoding="utf-8")
+    return folder

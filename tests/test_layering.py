@@ -28,8 +28,10 @@ ROWS = (
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names.split()}
 HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "altair", "vl_convert", "sklearn", "PIL")
-LIGHT = ["edgekit.cli_app", "edgekit.benchmarking", "edgekit.store", "edgekit.report", "edgekit.doctor",
-         "edgekit.device", "edgekit.evaluation", "edgekit.demonstration", "edgekit.runtime", "edgekit.bench"]  # fmt: skip
+LIGHT = [
+    *("edgekit.cli_app", "edgekit.benchmarking", "edgekit.store", "edgekit.report", "edgekit.doctor", "edgekit.device"),
+    *("edgekit.evaluation", "edgekit.demonstration", "edgekit.runtime", "edgekit.bench"),
+]
 MAX_LINES, MAX_FUNCTION_LINES = 350, 70
 # Tables of operators, a short function for each: longer files, but nothing in them to keep in mind at once.
 LONG = ("operators", "bench.runtime_torch")

@@ -1,4 +1,4 @@
-"""Which points are worth having: the Pareto front, and the rank correlation of two columns. Pure functions of numbers."""
+"""Which points are worth having: the Pareto front, and the rank correlation of two columns, as pure functions."""
 
 from __future__ import annotations
 

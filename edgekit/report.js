@@ -21,7 +21,7 @@ const number = (value, digits) =>
   value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 const percent = (value, digits = 1) => number(100 * value, digits);
 const times = rows.map((row) => row.median_ms).filter((value) => value > 0);
-const msDigits = Math.min(3, Math.max(1, 2 - Math.floor(Math.log10(times.reduce((a, b) => Math.min(a, b), 100)))));
+const msDigits = Math.min(4, Math.max(1, 2 - Math.floor(Math.log10(times.reduce((a, b) => Math.min(a, b), 100)))));
 const ms = (value) => number(value, msDigits);
 const mega = (digits) => (value) => number(value / 1e6, digits);
 const or = (row, field, show) => {

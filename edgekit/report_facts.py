@@ -34,7 +34,7 @@ def provenance(measured: Measurement | None, evaluated: Accuracy | None) -> dict
     if record.manifest:
         sections |= _made(record.manifest)
     if measured:
-        sections["Measured"] = _measured(measured)
+        sections |= _measured(measured)
     if evaluated:
         sections["Evaluated"] = _evaluated(evaluated)
     return sections
@@ -47,11 +47,11 @@ def _made(known: Manifest) -> dict[str, dict[str, Any]]:
             "edgekit": known.edgekit,
             "tools": known.tool_versions,
             "seconds": known.seconds,
-            "operators": known.operators,
             "batch norms left": list(known.remaining_batch_norms),
             "notes": list(known.notes),
         }
         | known.details,
+        "Operators": dict(known.operators),
         "Weights": known.weights.model_dump(),
         "Preprocessing": known.preprocessing.model_dump(),
         "Parity": known.parity.model_dump(),
@@ -62,17 +62,19 @@ def _made(known: Manifest) -> dict[str, dict[str, Any]]:
     return sections
 
 
-def _measured(record: Measurement) -> dict[str, Any]:
+def _measured(record: Measurement) -> dict[str, dict[str, Any]]:
     return {
-        "id": record.id,
-        "created": record.created,
-        "device": record.device,
-        "runtime": record.runtime,
-        "protocol": record.protocol.model_dump(),
-        "found": record.found,
-        "memory": record.memory.model_dump(),
-        "verdict": record.verdict,
-        "reasons": list(record.reasons),
+        "Measured": {
+            "id": record.id,
+            "created": record.created,
+            "device": record.device,
+            "runtime": record.runtime,
+            "verdict": record.verdict,
+            "reasons": list(record.reasons),
+        },
+        "Protocol": record.protocol.model_dump(),
+        "Found": dict(record.found),
+        "Memory": record.memory.model_dump(),
     }
 
 

@@ -116,7 +116,7 @@ def _one_of_each_device(rows: Sequence[Row]) -> list[Row]:
 
 
 def _machine(row: Row) -> str:
-    found = row.provenance.get("Measured", {}).get("found", {})
+    found = row.provenance.get("Found", {})
     processor = found.get("processor") or found.get("gpu")
     return f"{row.device} ({processor})" if processor else str(row.device)
 
@@ -155,7 +155,7 @@ def _caution(said: Sequence[str]) -> str:
 
 def _overlay(rows: Sequence[Row]) -> str:
     """What the crosses are, and how well their order agrees with what was measured."""
-    if not charts.published_points(rows):
+    if not charts.published_points(rows) or all(row.top1 is None for row in rows):
         return ""
     said = " Grey crosses are published accuracies of the float networks."
     both = {row.sha256: row for row in rows if row.precision == "fp32" and row.published and row.top1 is not None}

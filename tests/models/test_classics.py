@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from edgekit.layers import LayerTable, table
+from edgekit.models.alexnet import lrn
+from edgekit.models.fractalnet import Join
 from edgekit.spec import variant
 from edgekit.trace import trace
 
@@ -42,6 +44,13 @@ def test_alexnet_of_2012() -> None:
     ]
     order = [row.op for row in counts.rows][1:5]
     assert order == ["conv", "relu", "lrn", "max_pool"]
+
+
+def test_local_response_normalisation_is_the_papers() -> None:
+    x = torch.rand(1, 8, 1, 1) * 10
+    squares = [sum(float(x[0, j]) ** 2 for j in range(max(0, i - 2), min(8, i + 3))) for i in range(8)]
+    wanted = [float(x[0, i]) / (2 + 1e-4 * squares[i]) ** 0.75 for i in range(8)]
+    torch.testing.assert_close(lrn()(x).flatten(), torch.tensor(wanted))
 
 
 def test_alexnet_of_lectures() -> None:
@@ -163,6 +172,18 @@ def test_densenet_has_121_normalisations() -> None:
     with torch.device("meta"):
         network = variant("densenet121").build()
     assert sum(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules()) == 121
+
+
+def test_a_join_is_a_mean_and_drops_some_but_never_all_in_training() -> None:
+    maps = [torch.full((1, 2, 3, 3), value) for value in (1.0, 2.0, 6.0)]
+    join = Join().eval()
+    assert torch.equal(join(*maps), maps[0] * 3)
+    assert torch.equal(join(*maps[:2]), maps[0] * 1.5)
+    join.train()
+    means = {1.0, 2.0, 6.0, 1.5, 3.5, 4.0, 3.0}  # of every choice of at least one
+    seen = {float(join(*maps).mean()) for _ in range(400)}
+    assert 3.0 in seen and len(seen) > 1
+    assert seen <= means
 
 
 def test_fractalnets_deepest_column_is_twenty_convolutions() -> None:

@@ -86,8 +86,10 @@ def tensorflow_same(x: Tensor, weight: Tensor, stride: int, groups: int) -> Tens
 @pytest.mark.parametrize("resolution", [32, 33, 97, 100, 161])
 def test_outputs_equal_tensorflows_arithmetic_at_odd_sizes(resolution: int) -> None:
     torch.manual_seed(0)
-    network = MobileNetV1(resolution, 5, 0.1).eval()
+    network = MobileNetV1(resolution, 5, 0.25).eval()
     own = dict(network.named_parameters())
+    for weight in (value for value in own.values() if value.dim() == 4):
+        torch.nn.init.kaiming_normal_(weight)  # torch's own weights die out with depth
     x = y = torch.randn(2, 3, resolution, resolution)
 
     def layer(y: Tensor, name: str, stride: int) -> Tensor:
@@ -99,7 +101,8 @@ def test_outputs_equal_tensorflows_arithmetic_at_odd_sizes(resolution: int) -> N
         for index, (_, stride) in enumerate(STAGES):
             y = layer(layer(y, f"blocks.{index}.depthwise", stride), f"blocks.{index}.pointwise", 1)
         y = F.linear(y.mean((2, 3)), own["classifier.weight"], own["classifier.bias"])
-        torch.testing.assert_close(network(x), y, rtol=1e-4, atol=1e-6)
+        assert (y[0] - y[1]).abs().max() > 0.02 * y.abs().max()  # it sees its input
+        torch.testing.assert_close(network(x), y, rtol=1e-4, atol=1e-5)
 
 
 def test_every_stage_has_the_size_that_tensorflow_gives_it() -> None:

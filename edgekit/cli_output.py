@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -62,8 +63,9 @@ class Progress:
     def __call__(self, message: str, done: int | None = None, total: int | None = None) -> None:
         """Show that `message` is going on; `done` of `total` where that is known."""
         if self._terminal:
-            count = f"  {done}/{total}" if total else ""
-            self._print(f"\r\x1b[2K{message}{count}", end="")
+            line = message + (f"  {done}/{total}" if total else "")
+            # A line that wraps could not be rewritten.
+            self._print(f"\r\x1b[2K{line[: shutil.get_terminal_size().columns - 1]}", end="")
         elif message != self._last:
             self._print(message, end="\n")
         self._last = message

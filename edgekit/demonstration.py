@@ -30,7 +30,7 @@ class Course:
     epochs: int
 
     def __str__(self) -> str:
-        return self.model if self.alpha is None else f"{self.model}_{self.alpha:g}"
+        return self.model if self.alpha is None else f"{self.model}_{self.alpha}"
 
 
 COURSES = (

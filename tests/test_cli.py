@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -188,3 +189,19 @@ def test_progress_writes_a_line_per_step_where_there_is_no_terminal(capsys: pyte
             progress("one", done, 3)
         progress("two")
     assert capsys.readouterr().err == "one\ntwo\n"
+
+
+def test_progress_rewrites_one_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgekit.cli_output import Progress
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "20")
+    stream = Terminal()
+    with Progress(stream) as progress:
+        progress("x" * 30, 1, 3)
+        progress("short", 2, 3)
+    rewrite = "\r\x1b[2K"
+    assert stream.getvalue() == f"{rewrite}{'x' * 19}{rewrite}short  2/3{rewrite}"

@@ -26,7 +26,7 @@ def test_a_verb_is_callable_and_named_like_its_command(name: str) -> None:
     assert callable(getattr(edgekit, name))
 
 
-@pytest.mark.parametrize("name", ["bench", "models", "report", "doctor"])
+@pytest.mark.parametrize("name", ["bench", "models", "report", "doctor", "weights"])
 def test_a_verb_stays_callable_when_its_namesake_module_is_imported(name: str) -> None:
     code = f"import edgekit, edgekit.{name}\nassert callable(edgekit.{name})\n"
     code += f"assert edgekit.{name}.__verb__ == edgekit.VERBS[{name!r}]"

@@ -7,7 +7,7 @@ Correction", 2019, section 4.2, with measured means).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 from edgekit.errors import UsageError, nearest
 from edgekit.exporters.quantize_activations import activations, islands, scheme_of
 from edgekit.exporters.ranges import Ranges
+from edgekit.exporters.rounding import measured_biases, measured_ranges, output_error, sample
 from edgekit.graph import Graph, Op, rebuilt
 from edgekit.quantized import QParams, QuantizedGraph, QWeight
 
@@ -31,23 +32,32 @@ def quantize(
 ) -> QuantizedGraph:
     """The int8 form of a folded float32 graph in a scheme (tflite, onnxruntime or tensorrt).
 
-    `effort`: fast rounds to nearest; default also corrects biases; best measures on the calibration images what helps
-    further. `keep_float` names layers that stay in float. Raises UsageError for weights or ranges that are not finite
-    or that no int8 scale can hold.
+    `effort`: fast rounds to nearest; default also corrects biases, measured on some calibration images where there are
+    any; best also narrows ranges where that is measured to help. `keep_float` names layers that stay in float. Raises
+    UsageError for weights or ranges that are not finite or that no int8 scale can hold.
     """
     if effort not in EFFORTS:
         raise UsageError(f"unknown int8 effort '{effort}'{nearest(effort, EFFORTS)}", f"choose: {', '.join(EFFORTS)}")
     scheme_of(scheme)
     in_float = islands(graph, scheme, keep_float)
+    quantized = _rounded(graph, ranges, scheme, in_float, correct=effort != "fast")
+    if effort == "fast" or ranges.images is None:
+        return quantized
+    x = sample(graph, ranges.images)
+    measured = measured_biases(quantized, graph, x)
+    if effort == "default":
+        return measured
+    narrow = _rounded(graph, measured_ranges(graph, quantized, ranges, x), scheme, in_float, correct=True)
+    others = sample(graph, ranges.images, start=len(x))  # what helps must help on images that it was not made from
+    candidates = [quantized, measured, measured_biases(narrow, graph, x)]
+    return min(candidates, key=lambda candidate: output_error(graph, candidate, others))
+
+
+def _rounded(graph: Graph, ranges: Ranges, scheme: str, in_float: Mapping[str, str], correct: bool) -> QuantizedGraph:
     scales = activations(graph, ranges.extremes, scheme, in_float)
     weights = {op.name: round_weight(graph, op, scales) for op in graph if _in_integers(op, in_float)}
     quantized = QuantizedGraph(graph, scheme, scales, weights, {}, in_float)
-    quantized = with_biases(quantized, {} if effort == "fast" else analytic_shifts(quantized, ranges))
-    if effort == "best" and ranges.images is not None:
-        from edgekit.exporters.rounding import improve
-
-        return improve(quantized, ranges)
-    return quantized
+    return with_biases(quantized, analytic_shifts(quantized, ranges) if correct else {})
 
 
 def _in_integers(op: Op, in_float: Collection[str]) -> bool:

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from edgekit.calibration import CalibrationSet
 from edgekit.errors import UsageError
+from edgekit.files import cache_folder
 from edgekit.fusion import fused_activations
 from edgekit.graph import Graph, Op
 
@@ -181,12 +182,6 @@ def window_mean(op: Op, weight: Tensor, mean: Tensor) -> Tensor:
 
 
 # Kept by content
-
-
-def cache_folder() -> Path:
-    """Where results that can be made again are kept: $XDG_CACHE_HOME/edgekit, else ~/.cache/edgekit."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "edgekit"
 
 
 def _kept_path(graph: Graph, images: CalibrationSet) -> Path | None:

@@ -21,6 +21,8 @@ from edgekit.graph import Graph, Op
 from edgekit.kernels import KERNELS
 from edgekit.quantized import QParams, QuantizedGraph
 
+Correction = Callable[[Op, Tensor], Tensor]
+
 
 @dataclass(frozen=True)
 class LayerNoise:
@@ -32,10 +34,11 @@ class LayerNoise:
     saturated: float  # fraction of the values at the largest or smallest integer, zero excepted
 
 
-def integer_graph(quantized: QuantizedGraph) -> Graph:
+def integer_graph(quantized: QuantizedGraph, correct: Correction | None = None) -> Graph:
     """The graph with each product of integers in the place of its float operator.
 
-    Between operators stand real numbers on the grid of their integers; what is no product is rounded by `run`.
+    Between operators stand real numbers on the grid of their integers; what is no product is left to `round_values`.
+    `correct(op, sums)` may change the integer sums of a product before they are scaled.
     """
     graph = quantized.graph
     fused = fused_activations(graph)
@@ -47,7 +50,7 @@ def integer_graph(quantized: QuantizedGraph) -> Graph:
             params[f"{op.name}/weight"] = quantized.weights[op.name].values.float()
             params[f"{op.name}/bias"] = quantized.biases[op.name].float()
             own = {"weight": f"{op.name}/weight", "bias": f"{op.name}/bias"}
-            op = op.with_(kind="call", params=own, attrs={"function": _product(quantized, op, target)})
+            op = op.with_(kind="call", params=own, attrs={"function": _product(quantized, op, target, correct)})
         elif op.kind in ("add", "mul") and len(op.inputs) == 1 and op.name not in quantized.islands:
             other = graph.tensors(op).get("other", torch.tensor(op.attrs.get("other", 0.0)))
             params[f"{op.name}/other"] = operand(other, quantized.scheme).fake(other.detach().float())
@@ -56,7 +59,9 @@ def integer_graph(quantized: QuantizedGraph) -> Graph:
     return replace(graph, ops=tuple(ops), params=params)
 
 
-def _product(quantized: QuantizedGraph, op: Op, target: QParams | None) -> Callable[..., Tensor]:
+def _product(
+    quantized: QuantizedGraph, op: Op, target: QParams | None, correct: Correction | None
+) -> Callable[..., Tensor]:
     """A convolution or linear layer as the runtimes compute it: exact sums, one float32 factor, one rounding.
 
     Sums up to 2^24 are exact in float32. A fused activation follows on the grid, where it only cuts.
@@ -68,7 +73,7 @@ def _product(quantized: QuantizedGraph, op: Op, target: QParams | None) -> Calla
 
     def function(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         sums = KERNELS[op.kind](op, [torch.round(x / source)], {"weight": weight, "bias": bias})
-        y = sums.mul_(factors)
+        y = (correct(op, sums) if correct else sums).mul_(factors)
         if target is None:
             return y
         return y.round_().clamp_(target.low - target.zero_point, target.high - target.zero_point).mul_(target.scale)
@@ -83,13 +88,18 @@ def run(quantized: QuantizedGraph, x: Tensor) -> Tensor:
 
 def runner(quantized: QuantizedGraph) -> Callable[[Tensor], Tensor]:
     """`run` for many batches: weights are expanded once."""
-    graph = integer_graph(quantized)
+    graph, rounding = integer_graph(quantized), round_values(quantized)
+    return lambda x: graph.run(x, rounding)
+
+
+def round_values(quantized: QuantizedGraph) -> Callable[[Op, Tensor], Tensor | None]:
+    """What rounds each tensor to its integers while a graph runs."""
 
     def rounding(op: Op, y: Tensor) -> Tensor | None:
         params = quantized.activations.get(op.name)
         return params.fake(y) if params else None
 
-    return lambda x: graph.run(x, rounding)
+    return rounding
 
 
 @torch.no_grad()

@@ -16,6 +16,7 @@ import edgekit
 from edgekit.cli_app import app
 from edgekit.errors import EXIT_PRECEDENCE, EdgekitError
 
+APART = ("edgekit demo", "edgekit weights pull")
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = {command.name or "": command for command in typer.main.get_group(app).commands.values()}
@@ -54,11 +55,12 @@ def test_an_option_says_what_it_is_for(name: str) -> None:
 
 
 def runnable() -> list[str]:
-    """Every command in the help texts and in the documents, each once; the demo itself has a test of its own."""
+    """Every command in the help texts and documents, each once, but for the demo, which has a test of its own, and
+    what downloads."""
     found = [example for name in COMMANDS for example in examples(name)]
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         found += fenced(path.read_text(encoding="utf-8"))
-    return [command for command in dict.fromkeys(found) if not command.startswith("edgekit demo")]
+    return [command for command in dict.fromkeys(found) if not command.startswith(APART)]
 
 
 def test_every_command_in_help_and_documents_runs(small_demo: Path) -> None:

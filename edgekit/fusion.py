@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edgekit.graph import Graph, Op
 
-PRODUCERS = frozenset({"conv", "linear", "add", "sub", "mul"})
+PRODUCERS = frozenset({"conv", "linear", "scale", "add", "sub", "mul"})
 
 
 def activation_name(op: Op) -> str | None:

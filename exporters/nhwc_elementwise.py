@@ -43,8 +43,10 @@ def unary(to: Lowering, op: Op) -> Value:
 
 
 def relu(to: Lowering, op: Op) -> Value:
-    """RELU."""
-    x = to.read(op)
+    """RELU. Integers that cannot say anything negative are rescaled: what is below zero ends at zero by itself."""
+    x, q = to.read(op), _quantisation(to, op)
+    if x.q and q and q.zero_point == q.low:
+        return to.requantised(x, q, op.name) if x.q != q else x
     return to.emit("RELU", op.name, [x.tensor], replace(x, q=_quantisation(to, op)))
 
 

@@ -200,9 +200,9 @@ def _scale_plainly(to: Lowering, op: Op, weight: Tensor, bias: Tensor) -> Value:
 
 
 def _scale_constants_int8(to: Lowering, op: Op, q: QParams, weight: Tensor, bias: Tensor) -> tuple[int, int]:
-    scales = (weight.abs() / 127).clamp_min(1e-12)
+    scales = torch.maximum(weight.abs() / 127, bias.abs() / (q.scale * 2**30)).clamp_min(1e-30)  # within int32
     integers = torch.round(weight / scales).to(torch.int8)
-    added = torch.round(bias / (scales * q.scale)).clamp(-(2**31) + 1, 2**31 - 1).to(torch.int32)
+    added = torch.round(bias / (scales * q.scale)).to(torch.int32)
     grid = Grid(tuple(scales.tolist()), 0, 3)
     steps = Grid(tuple((scales * q.scale).tolist()), 0, 0)
     return (

@@ -78,3 +78,9 @@ def folded(module: nn.Module, shape: tuple[int, ...]) -> Graph:
 def graph_of() -> Callable[[nn.Module, tuple[int, ...]], Graph]:
     """`graph_of(module, shape)`."""
     return folded
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is kept by content must not outlive a test."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

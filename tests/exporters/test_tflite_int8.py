@@ -199,6 +199,23 @@ def test_integer_input_and_output(io: str, shift: int, open_tflite: Any, graph_o
     assert ("QUANTIZE" in opened.written.operators) == (io == "uint8")
 
 
+def test_a_dead_channel_keeps_its_shift(open_tflite: Any, graph_of: Any) -> None:
+    norm = nn.BatchNorm2d(4)
+    network = nn.Sequential(norm, nn.ReLU())
+    graph = graph_of(network, MAP)
+    params = dict(graph.params)
+    for name, tensor in params.items():
+        params[name] = torch.tensor([0.0, 1e-9, 1.0, -1.0]) if name.endswith("weight") else tensor
+        params[name] = torch.tensor([3.0, 2.0, 1.0, 0.5]) if name.endswith("bias") else params[name]
+    graph = Graph(graph.ops, graph.output, params)
+    x = torch.randn(MAP)
+    q = by_hand(graph, x)
+    opened = open_tflite(graph, "int8", quantized=q)
+    assert opened.delegated
+    step = q.activations[graph.output].scale
+    assert np.abs(opened.run(x.numpy()) - simulated(q, x).numpy()).max() <= 1.01 * step
+
+
 def test_islands_are_computed_in_float(open_tflite: Any, graph_of: Any) -> None:
     graph = graph_of(nn.Sequential(nn.Conv2d(4, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 1)), MAP)
     x = torch.randn(MAP)

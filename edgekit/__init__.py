@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from edgekit.evaluation import eval as eval
     from edgekit.exporting import export as export
     from edgekit.inspection import inspect as inspect
+    from edgekit.pretrained import weights as weights
     from edgekit.report import report as report
     from edgekit.zoo import models as models
     from edgekit.zoo import summary as summary
@@ -45,9 +46,10 @@ VERBS = {
     "models": "edgekit.zoo:models",
     "report": "edgekit.report:report",
     "summary": "edgekit.zoo:summary",
+    "weights": "edgekit.pretrained:weights",
 }
 # Verbs that are also the name of a module inside edgekit; these modules are callable (see callable_module).
-_CALLABLE_MODULES = ("bench", "doctor", "models", "report")
+_CALLABLE_MODULES = ("bench", "doctor", "models", "report", "weights")
 
 __all__ = [
     "BackendMissing",
@@ -68,6 +70,7 @@ __all__ = [
     "models",
     "report",
     "summary",
+    "weights",
 ]
 
 

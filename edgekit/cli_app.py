@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 import typer.main
 
-from edgekit import cli_measure, cli_network, cli_setup
+from edgekit import cli_measure, cli_network, cli_setup, cli_weights
 from edgekit.cli_output import Outcome
 
 # Plain help: rich's takes three times as long to import and wraps what fits.
@@ -22,6 +22,7 @@ COMMANDS = (
     cli_measure.bench,
     cli_measure.eval,
     cli_measure.report,
+    cli_weights.weights,
     cli_measure.devices,
     cli_setup.doctor,
     cli_setup.demo,

@@ -16,6 +16,7 @@ from typing import Any
 from edgekit.callable_module import make_callable
 from edgekit.device import load
 from edgekit.errors import EdgekitError
+from edgekit.files import cache_folder
 from edgekit.store import DEFAULT_URL
 
 # Package, what it is for, the extra of pyproject.toml that brings it.
@@ -28,6 +29,7 @@ PACKAGES = (
     ("onnx", "writing .onnx", "export"),
     ("h5py", "Keras weights", "export"),
     ("safetensors", "safetensors weights", "export"),
+    ("requests", "downloading weights", "export"),
     ("altair", "the report", "report"),
     ("vl-convert-python", "the report", "report"),
     ("scikit-learn", "the demo", "demo"),
@@ -85,11 +87,6 @@ def doctor(devices: Path | None = None, store: str | None = None) -> Diagnosis:
         {name: reason for name, (value, reason) in facts.items() if value is None},
         tuple(_package(*entry) for entry in PACKAGES),
     )
-
-
-def cache_folder() -> Path:
-    """Where results that can be made again are kept: $XDG_CACHE_HOME/edgekit, else ~/.cache/edgekit."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "edgekit"
 
 
 def _package(name: str, purpose: str, extra: str) -> Package:

@@ -33,6 +33,12 @@ def _refused(error: OSError, path: Path) -> UsageError | EnvironmentRefused:
     )
 
 
+def cache_folder() -> Path:
+    """Where what can be had again is kept: $EDGEKIT_CACHE, else $XDG_CACHE_HOME/edgekit, else ~/.cache/edgekit."""
+    own = os.environ.get("EDGEKIT_CACHE")
+    return Path(own or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "edgekit").expanduser()
+
+
 def make_folder(path: Path) -> Path:
     """The folder, made if it is missing. Raises UsageError where a file is in the way, else EnvironmentRefused."""
     with environment(path):

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgekit import calibration, weights
+import edgekit.weights as weights
+from edgekit import calibration
 from edgekit.artifact import CalibrationRecord, WeightsRecord
 from edgekit.calibration import CalibrationSet
 from edgekit.errors import GateFailed, UsageError
@@ -121,7 +122,7 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
     """Build, load, trace, fold and count. Raises UsageError, and GateFailed when folding changed the network."""
     _check_int8(request)
     say("build")
-    network, point, loaded = _network(request)
+    network, point, loaded = _network(request, say)
     say("fold")
     graph = trace(network, point.input_shape)
     folded = fold(graph)
@@ -166,7 +167,7 @@ def _check_int8(request: Request) -> None:
         )
 
 
-def _network(request: Request) -> tuple[nn.Module, Variant, weights.Loaded]:
+def _network(request: Request, say: Callable[[str], None]) -> tuple[nn.Module, Variant, weights.Loaded]:
     spec = find(request.model, request.input)
     if is_file(request.model):
         torch.manual_seed(0)  # a build function that draws its weights draws the same ones every time
@@ -176,7 +177,9 @@ def _network(request: Request) -> tuple[nn.Module, Variant, weights.Loaded]:
             return network, point, _as_built(network, request, spec.preprocessing)
     else:
         source = request.weights or "random"
-        point = weights.variant_of(source, spec, request.alpha, request.resolution, request.classes, request.options)
+        point = weights.variant_of(
+            source, spec, request.alpha, request.resolution, request.classes, request.options, say
+        )
         network = point.build()
     return network, point, weights.load(network, point, request.weights or "random")
 

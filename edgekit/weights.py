@@ -1,7 +1,7 @@
-"""The front door for weights: random ones, or those of a file, into a network; and what a file tells of the variant.
+"""The front door for weights: random, published or a file's own, into a network; what a file tells of the variant.
 
 Preprocessing belongs to the weights and is returned with them. Each kind of file has its own room: weights_torch,
-weights_npz, weights_tflite, weights_keras; random weights are in weights_random.
+weights_npz, weights_tflite, weights_keras; random weights are in weights_random, published ones in pretrained.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from edgekit import weights_fit
+from edgekit import pretrained, weights_fit
 from edgekit.artifact import WeightsRecord, file_sha256
+from edgekit.callable_module import make_callable
 from edgekit.errors import UsageError
 from edgekit.preprocess import Preprocessing
+from edgekit.pretrained_table import Source
 from edgekit.spec import MODELS, ModelSpec, Variant, variant
-from edgekit.weights_file import FORMATS, Checkpoint, file_format
+from edgekit.weights_file import Checkpoint, file_format
 
 if TYPE_CHECKING:
     from torch import nn
@@ -54,8 +56,12 @@ def variant_of(
     resolution: int | None = None,
     classes: int | None = None,
     options: Mapping[str, str] | None = None,
+    say: Callable[[str], None] | None = None,
 ) -> Variant:
     """The variant that the weights are of; what they do not tell is as typed, else 1.0 and the network's own.
+
+    "pretrained" and "pretrained:NAME" mean published files, which are downloaded where they are not in the cache;
+    `say` hears of it.
 
     Raises UsageError where something typed contradicts the file, and where the file fits no variant of the network.
     """
@@ -63,15 +69,17 @@ def variant_of(
     typed = variant(spec, alpha, resolution, classes, options)  # what was typed must be valid by itself
     if _seed(source) is not None:
         return typed
-    path = _path(source, spec)
+    published = _published(source, spec, alpha, resolution, typed.options)
+    path = _path(source, published, say)
     checkpoint = _read(path, spec)
+    told_resolution = checkpoint.resolution or (published.resolution if published else None)
     told_classes = weights_fit.classes_of(typed, checkpoint.shapes)
     _agree(path, "--classes", classes, told_classes)
-    _agree(path, "--res", resolution, checkpoint.resolution)
+    _agree(path, "--res", resolution, told_resolution)
     point = variant(
         spec,
         alpha,
-        checkpoint.resolution if resolution is None else resolution,
+        told_resolution if resolution is None else resolution,
         told_classes if classes is None else classes,
         options,
     )
@@ -84,7 +92,7 @@ def variant_of(
 
 
 def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
-    """Fill the built network of `variant` in place from "random", "random:SEED" or a file.
+    """Fill the built network of `variant` in place from "random", "random:SEED", "pretrained[:NAME]" or a file.
 
     Raises UsageError for a file that is missing, broken, of something else or does not fit; then the network's tensors
     are as they were.
@@ -96,14 +104,15 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
         fill(network, variant.input_shape, seed)
         record = WeightsRecord(origin="random", id=f"random{seed}", sha256=None, trained=False)
         return Loaded(record, spec.preprocessing)
-    path = _path(source, spec)
+    published = _published(source, spec, variant.alpha, variant.resolution, variant.options)
+    path = _path(source, published)
     checkpoint = _read(path, spec)
     weights_fit.check(path.name, weights_fit.named_shapes(network), checkpoint.shapes, variant)
     weights_fit.fill(path.name, network, checkpoint)
     digest = file_sha256(path)
     return Loaded(
         WeightsRecord(origin=path.name, id=digest[:8], sha256=digest, trained=True),
-        checkpoint.preprocessing or spec.preprocessing,
+        checkpoint.preprocessing or (published or spec).preprocessing,
         checkpoint.ranges,
         has_batch_norm=not checkpoint.folded,
     )
@@ -121,13 +130,19 @@ def _seed(source: str) -> int | None:
     return int(seed)
 
 
-def _path(source: str, spec: ModelSpec) -> Path:
-    if source == "pretrained":
-        raise UsageError(
-            f"no pretrained weights of {spec.name} are known to this edgekit",
-            f"download a file by hand ({', '.join(FORMATS)}) and give its path: --weights path/to/file",
-        )
-    return Path(source).expanduser()
+def _published(
+    source: str, spec: ModelSpec, alpha: float | None, resolution: int | None, options: Mapping[str, str]
+) -> Source | None:
+    """The published file that `source` means; None where it is a path."""
+    if not pretrained.is_pretrained(source):
+        return None
+    return pretrained.choose(source, spec.name, alpha, resolution or spec.resolution, options, resolution is not None)
+
+
+def _path(source: str, published: Source | None, say: Callable[[str], None] | None = None) -> Path:
+    if published is None:
+        return Path(source).expanduser()
+    return pretrained.fetch(published, pretrained.in_steps(published, say) if say else None).path
 
 
 def _read(path: Path, spec: ModelSpec) -> Checkpoint:
@@ -142,3 +157,6 @@ def _agree(path: Path, option: str, typed: float | None, told: float | None) -> 
             f"{option} {typed:g} contradicts the weights {path.name}, which are of {told:g}",
             f"leave {option} out, or say {option} {told:g}",
         )
+
+
+make_callable(__name__, "edgekit.pretrained:weights")  # `edgekit.weights(...)` is the verb

@@ -18,7 +18,7 @@ ROWS = (
     "errors callable_module",
     "registry files preprocess graph kernels",
     "spec artifact images packed padding fusion quantized operators trace",
-    "fold layers measurement calibration source snippets runtime",
+    "fold layers measurement calibration source snippets runtime download pretrained",
     "stats accuracy parity weights models exporters bench pareto",
     "store device zoo inspection preparation eval charts",
     "report_facts report_labels report_rows report_page report_text",

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from edgekit import weights
+import edgekit.weights as weights
 from edgekit.artifact import file_sha256
 from edgekit.errors import UsageError
 from edgekit.preprocess import TORCHVISION, Preprocessing

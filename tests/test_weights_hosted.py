@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgekit import weights
+import edgekit.weights as weights
 from edgekit.errors import UsageError
 from edgekit.preprocess import TENSORFLOW
 from edgekit.spec import variant

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from edgekit import weights
+import edgekit.weights as weights
 from edgekit.graph import Op
 from edgekit.spec import ModelSpec, variant
 from edgekit.trace import trace

@@ -1,7 +1,7 @@
 """Measures one artifact with one runtime in this process, and says what it found in one line of JSON on stdout.
 
 Stands alone: Python 3.8, numpy and the runtime that it drives, nothing of edgekit. It is started as a script, here or
-on a device to which it was copied with the one `runtime_<name>.py` beside it:
+on a device to which it was copied with `sensors.py` and the one `runtime_<name>.py` beside it:
 
     python runner.py JOB.json        or        python runner.py        with the job as one line on stdin
 
@@ -31,12 +31,17 @@ from typing import Any
 CLOCK_READINGS = 100
 MAX_SAMPLES = 100_000  # a p99 needs 662; beyond this only the store grows
 MEMORY_RUNS = 5
+# Two halves of a warm-up agree: their medians and their quartiles, as fractions.
+WARM_MEDIAN, WARM_QUARTILE = 0.02, 0.05
 FOLDER = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
 class Job:
-    """What to do. Warm-up and measuring each last until both their time and count are reached, or `max_seconds`."""
+    """What to do. Warm-up and measuring each last until both their time and count are reached, or `max_seconds`.
+
+    Warm-up goes on until it no longer changes (`settled`), or for `warmup_max_seconds`.
+    """
 
     mode: str  # latency, memory (peak with the artifact) or baseline (peak with the runtime alone)
     runtime: str
@@ -48,6 +53,7 @@ class Job:
     seed: int = 0
     warmup_seconds: float = 0.5
     warmup_runs: int = 5
+    warmup_max_seconds: float = 5.0
     min_seconds: float = 1.0
     min_runs: int = 64
     max_seconds: float = 30.0
@@ -69,9 +75,9 @@ def parse(text: str) -> Job:
     return Job(**raw)
 
 
-def runtime_module(name: str) -> Any:
-    """The file `runtime_<name>.py` beside this one, as a module."""
-    path = FOLDER / f"runtime_{name}.py"
+def beside(stem: str) -> Any:
+    """The file `<stem>.py` beside this one, as a module."""
+    path = FOLDER / f"{stem}.py"
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise ImportError(f"there is no {path}")
@@ -128,6 +134,8 @@ def take(
 
 def latency(job: Job) -> dict[str, Any]:
     """Load time, first inference, warm-up and samples."""
+    sensors = beside("sensors")
+    gpus = sensors.gpus()
     module = _loaded(job.runtime)
     _read_once(job.artifact)
     start = time.perf_counter_ns()
@@ -138,13 +146,16 @@ def latency(job: Job) -> dict[str, Any]:
     gc.collect()
     gc.disable()
     (first,), _ = take(step, 0, 1, 0)
-    warmup, _ = take(step, job.warmup_seconds, job.warmup_runs, job.max_seconds)
-    usual = sorted(warmup)[len(warmup) // 2]
-    repeat = max(1, math.ceil(CLOCK_READINGS * cost / max(1, usual)))
-    cpu = time.process_time_ns()
+    warmup, is_settled = warm_up(step, job)
+    repeat = max(1, math.ceil(CLOCK_READINGS * cost / max(1, _median(warmup[-job.warmup_runs :]))))
+    sentinel = sensors.sentinel()
+    take(step, 0, 2, 0)  # what the sentinel pushed out of the caches comes back
+    before = sensors.snapshot()
     samples, wall_ns = take(step, job.min_seconds, job.min_runs, job.max_seconds, repeat)
-    cpu = time.process_time_ns() - cpu
+    after = sensors.snapshot()
+    sentinels = [sentinel, sensors.sentinel()]
     gc.enable()
+    cpu = after["own_cpu_ns"] - before["own_cpu_ns"]
     return {
         "samples_ns": samples,
         "warmup_ns": warmup,
@@ -152,15 +163,60 @@ def latency(job: Job) -> dict[str, Any]:
         "first_ns": first,
         "wall_ns": wall_ns,
         "inferences_per_sample": repeat,
-        "found": {**session.found, **environment(), "clock_ns": cost, "busy_cores": round(cpu / wall_ns, 3)},
+        "settled": is_settled,
+        "harness_ns": harness_cost(repeat),
+        "sensed": {"before": before, "after": after, "sentinel_ns": sentinels, "gpus": [gpus, sensors.gpus()]},
+        "found": {
+            **session.found,
+            **environment(),
+            **sensors.settings(),
+            "clock_ns": cost,
+            "busy_cores": round(cpu / wall_ns, 3),
+        },
     }
+
+
+def warm_up(step: Callable[[], object], job: Job) -> tuple[list[int], bool]:
+    """Samples until two neighbouring halves agree, at least as many and as long as the job says; whether they did."""
+    half = (step, job.warmup_seconds / 2, math.ceil(job.warmup_runs / 2), job.max_seconds / 2)
+    latest = time.perf_counter() + job.warmup_max_seconds
+    samples, _ = take(*half)
+    older = samples
+    while True:
+        newer, _ = take(*half)
+        samples = samples + newer
+        if settled(older, newer):
+            return samples, True
+        if time.perf_counter() >= latest or len(samples) >= MAX_SAMPLES:
+            return samples, False
+        older = newer
+
+
+def settled(older: list[int], newer: list[int]) -> bool:
+    """Whether times no longer fall or rise: the medians and the quartiles of two stretches of them agree."""
+    close = abs(_median(newer) / _median(older) - 1) <= WARM_MEDIAN
+    return close and all(abs(_at(newer, p) / _at(older, p) - 1) <= WARM_QUARTILE for p in (0.25, 0.75))
+
+
+def _median(samples: list[int]) -> int:
+    return _at(samples, 0.5)
+
+
+def _at(samples: list[int], fraction: float) -> int:
+    return max(1, sorted(samples)[int(fraction * (len(samples) - 1) + 0.5)])
+
+
+def harness_cost(repeat: int) -> float:
+    """Nanoseconds that the loop itself adds to an inference: the same loop around an empty call."""
+    samples, _ = take(lambda: None, 0, 500, 1, repeat)
+    return float(_median(samples))
 
 
 def _loaded(runtime: str) -> Any:
     """The runtime's module, its libraries and numpy imported: neither load time nor the artifact's memory."""
     import numpy  # noqa: F401
 
-    module = runtime_module(runtime)
+    module = beside("runtime_" + runtime)
     module.preload()
     return module
 
@@ -172,15 +228,16 @@ def memory(job: Job) -> dict[str, Any]:
         session = module.open_session(job.artifact, _options(job))
         step = session.prepare(make_inputs(session.inputs, job.seed))
         take(step, 0, MEMORY_RUNS, job.max_seconds)
-    return {"peak_bytes": peak_bytes()}
+    peak = _bytes("/proc/self/status", "VmHWM:")  # first: reading the other takes memory
+    return {"peak_bytes": peak, "pss_bytes": _bytes("/proc/self/smaps_rollup", "Pss:")}
 
 
-def peak_bytes() -> int | None:
-    """The highest resident size that this process ever had (VmHWM), or None where the system does not tell."""
+def _bytes(path: str, name: str) -> int | None:
+    """A size that the system tells in kB, or None where it does not tell."""
     try:
-        with Path("/proc/self/status").open() as stream:
+        with Path(path).open() as stream:
             for line in stream:
-                if line.startswith("VmHWM:"):
+                if line.startswith(name):
                     return int(line.split()[1]) * 1024
     except OSError:
         pass

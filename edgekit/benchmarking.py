@@ -7,43 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit import stats
-from edgekit.artifact import Artifact, file_sha256, open_artifact
-from edgekit.bench import local
+from edgekit import stats, stats_ratio
+from edgekit.artifact import open_artifact
+from edgekit.contrast import Versus
 from edgekit.device import load, require_local
-from edgekit.errors import EdgekitError, UsageError, nearest, worst_exit_code
-from edgekit.measurement import PRESETS, Measurement, Memory, ProcessRun, Protocol
-from edgekit.runtime import Runtime, choose
-from edgekit.store import new_id, now, open_store
-
-MEMORY_METHOD = "VmHWM of a separate process: highest resident size, loading included"
-LOAD_SECONDS = 300.0  # how long opening a file and one inference may take, beside what the protocol allows
-
-# (what is going on, steps done, steps in all)
-Progress = Callable[[str, int, int], None]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One file to be measured in one way."""
-
-    artifact: Artifact
-    runtime: Runtime
-    protocol: Protocol
-    device: str
-    provider: str | None
-    delegate: str | None
-
-    @property
-    def steps(self) -> int:
-        """How many processes will be started."""
-        return self.protocol.processes + 1
-
-    def job(self, mode: str) -> dict[str, Any]:
-        """What the runner is asked for."""
-        fields = self.protocol.model_dump(exclude={"preset", "processes"})
-        names = {"runtime": self.runtime.name, "artifact": str(self.artifact.path.resolve())}
-        return {"mode": mode, **names, "provider": self.provider, "delegate": self.delegate, **fields}
+from edgekit.errors import EdgekitError, MeasurementInvalid, UsageError, nearest, worst_exit_code
+from edgekit.measurement import PRESETS, VERSUS, Measurement, Protocol
+from edgekit.measuring import Cell, Progress, Station
+from edgekit.runtime import choose
+from edgekit.stats_stability import stability
+from edgekit.store import open_store
+from edgekit.verdict import INVALID
 
 
 @dataclass(frozen=True)
@@ -73,8 +47,9 @@ class Failure:
 
 KEYS = (
     *("artifact", "foreign", "device", "runtime", "threads", "batch", "median_ms", "ci95_ms", "p90_ms", "p99_ms"),
-    *("min_ms", "mad_ms", "first_ms", "load_ms", "throughput_per_s", "n", "processes", "peak_memory_bytes"),
-    *("baseline_memory_bytes", "memory_method", "verdict", "reasons", "error", "id", "found"),
+    *("min_ms", "mad_ms", "first_ms", "load_ms", "throughput_per_s", "n", "processes", "stability", "harness_us"),
+    *("peak_memory_bytes", "pss_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes", "memory_method"),
+    *("verdict", "reasons", "error", "id", "session", "found"),
 )
 
 
@@ -86,6 +61,8 @@ def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]
     if memory.peak_bytes is None:
         reasons.append(f"no peak memory: {memory.reason}")
     known = {name: getattr(time, name) for name in KEYS if hasattr(time, name)}
+    still = stability(measurement.runs)
+    harness = [run.harness_ns for run in measurement.runs if run.harness_ns is not None]
     return {
         **dict.fromkeys(KEYS),
         **known,
@@ -96,12 +73,17 @@ def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]
         "runtime": measurement.runtime,
         "threads": measurement.found.get("threads", measurement.protocol.threads),
         "batch": measurement.protocol.batch,
+        "stability": still.to_json() if still else None,
+        "harness_us": round(stats.median(harness) / 1000, 4) if harness else None,
         "peak_memory_bytes": memory.peak_bytes,
+        "pss_memory_bytes": memory.pss_bytes,
         "baseline_memory_bytes": memory.baseline_bytes,
+        "ideal_memory_bytes": memory.ideal_bytes,
         "memory_method": memory.method,
         "verdict": measurement.verdict,
         "reasons": reasons,
         "id": measurement.id,
+        "session": measurement.session,
         "found": measurement.found,
     }
 
@@ -111,6 +93,7 @@ class BenchResult:
     """What was measured and what was not, in the order that was asked for; paths as they were given."""
 
     cells: tuple[tuple[str, Measurement] | Failure, ...]
+    versus: tuple[Versus, ...] = ()
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -124,13 +107,17 @@ class BenchResult:
 
     @property
     def exit_code(self) -> int:
-        """The command's exit code."""
-        return worst_exit_code(failure.error.exit_code for failure in self.failures)
+        """The command's exit code; 6 where a measurement is invalid."""
+        invalid = any(measurement.verdict == INVALID for measurement in self.measurements)
+        own = [MeasurementInvalid.exit_code] if invalid else []
+        return worst_exit_code([*(failure.error.exit_code for failure in self.failures), *own])
 
     def to_json(self) -> dict[str, Any]:
         """What `edgekit bench --json` prints."""
         rows = [cell.to_json() if isinstance(cell, Failure) else row(cell[1], cell[0]) for cell in self.cells]
-        return {"measurements": rows}
+        if not self.versus:
+            return {"measurements": rows}
+        return {"measurements": rows, "versus": [pair.to_json() for pair in self.versus], "noise": stats_ratio.NOISE}
 
 
 def bench(
@@ -142,6 +129,7 @@ def bench(
     threads: int = 1,
     batch: int | Sequence[int] = 1,
     preset: str = "default",
+    versus: bool = False,
     store: str | None = None,
     devices: Path | None = None,
     progress: Progress | None = None,
@@ -150,10 +138,15 @@ def bench(
 
     What cannot work is found before the first process starts; a cell that fails is a row with its reason and the others
     go on. A single cell that fails raises its error. Raises UsageError for arguments that fit no cell.
+
+    With `versus` the files are measured interleaved, in random blocks, and each is compared with the first; then a cell
+    that fails fails the whole.
     """
     paths = [artifacts] if isinstance(artifacts, (str, Path)) else list(artifacts)
     batches = [batch] if isinstance(batch, int) else list(batch)
-    protocols = [_protocol(preset, threads, size) for size in batches]
+    protocols = [_protocol(preset, threads, size, versus) for size in batches]
+    if versus and (len(paths) < 2 or len(protocols) != 1):
+        raise UsageError("--versus compares two files or more, at one batch size", "give a second file")
     if not paths or not protocols:
         raise UsageError("there is nothing to measure", "give at least one file and one batch size")
     found = load(devices)[device]
@@ -163,19 +156,23 @@ def bench(
     database = open_store(store)
     if any(isinstance(cell, Cell) for cell in plan):
         database.check()
-    done = _Measuring(plan, progress).run(database.append)
+    station = Station(sum(cell.steps for cell in plan if isinstance(cell, Cell)), progress)
+    if versus:
+        return _interleaved(station, plan, database.append)
+    done = [_measured(station, cell, database.append) for cell in plan]
     if len(done) == 1 and isinstance(done[0], Failure):
         raise done[0].error
     return BenchResult(tuple(done))
 
 
-def _protocol(preset: str, threads: int, batch: int) -> Protocol:
+def _protocol(preset: str, threads: int, batch: int, versus: bool) -> Protocol:
     if preset not in PRESETS:
         raise UsageError(f"unknown preset '{preset}'{nearest(preset, PRESETS)}", f"choose one of: {', '.join(PRESETS)}")
     for name, value in (("threads", threads), ("batch", batch)):
         if value < 1:
             raise UsageError(f"--{name} must be at least 1, not {value}", f"leave --{name} out for 1")
-    return PRESETS[preset].model_copy(update={"threads": threads, "batch": batch})
+    protocol = PRESETS[preset].model_copy(update={"threads": threads, "batch": batch})
+    return protocol.model_copy(update=VERSUS.get(preset, {"processes": stats.MIN_PROCESSES})) if versus else protocol
 
 
 def _plan(
@@ -188,100 +185,33 @@ def _plan(
         return Failure(str(path), runtime, options["device"], protocol.threads, protocol.batch, error)
 
 
-class _Measuring:
-    """Goes through the plan once, one process at a time; counts the steps and remembers each runtime's baseline."""
-
-    def __init__(self, plan: Sequence[Cell | Failure], progress: Progress | None) -> None:
-        self._plan = plan
-        self._progress = progress
-        self._total = sum(cell.steps for cell in plan if isinstance(cell, Cell))
-        self._done = 0
-        self._baselines: dict[str, int | None] = {}
-
-    def run(self, keep: Callable[[Measurement], None]) -> list[tuple[str, Measurement] | Failure]:
-        """Measure every cell, giving each measurement to `keep` as soon as it is there."""
-        done: list[tuple[str, Measurement] | Failure] = []
-        for cell in self._plan:
-            if isinstance(cell, Failure):
-                done.append(cell)
-                continue
-            target = self._done + cell.steps
-            result = self._cell(cell)
-            self._done = target
-            if not isinstance(result, Failure):
-                keep(result)
-                done.append((str(cell.artifact.path), result))
-            else:
-                done.append(result)
-        return done
-
-    def _cell(self, cell: Cell) -> Measurement | Failure:
-        try:
-            answers = [self._process(cell, index) for index in range(cell.protocol.processes)]
-        except EdgekitError as error:
-            protocol = cell.protocol
-            return Failure(
-                str(cell.artifact.path), cell.runtime.name, cell.device, protocol.threads, protocol.batch, error
-            )
-        return _measurement(cell, answers, self._memory(cell))
-
-    def _process(self, cell: Cell, index: int) -> dict[str, Any]:
-        self._say(cell, f"process {index + 1} of {cell.protocol.processes}")
-        return local.run(cell.job("latency"), LOAD_SECONDS + 2 * cell.protocol.max_seconds)
-
-    def _memory(self, cell: Cell) -> Memory:
-        """The memory pass: a process of its own, because reading it must not disturb the times."""
-        self._say(cell, "memory")
-        name = cell.runtime.name
-        if name not in self._baselines:
-            self._baselines[name] = _peak(cell.job("baseline"), cell.protocol)[0]
-        peak, reason = _peak(cell.job("memory"), cell.protocol)
-        return Memory(peak_bytes=peak, baseline_bytes=self._baselines[name], method=MEMORY_METHOD, reason=reason)
-
-    def _say(self, cell: Cell, what: str) -> None:
-        if self._progress:
-            label = f"{cell.artifact.path.name} on {cell.runtime.name}, batch {cell.protocol.batch}"
-            self._progress(f"{label}: {what}", self._done, self._total)
-        self._done += 1
-
-
-def _peak(job: Mapping[str, Any], protocol: Protocol) -> tuple[int | None, str | None]:
+def _measured(
+    station: Station, cell: Cell | Failure, keep: Callable[[Measurement], None]
+) -> tuple[str, Measurement] | Failure:
+    """Measure a cell and give the measurement to `keep` as soon as it is there."""
+    if isinstance(cell, Failure):
+        return cell
+    after = station.done + cell.steps
     try:
-        peak = local.run(job, LOAD_SECONDS + protocol.max_seconds)["peak_bytes"]
+        found = station.measure(cell)
     except EdgekitError as error:
-        return None, error.message
-    return peak, None if peak is not None else "this system has no VmHWM in /proc/self/status"
+        station.done = after
+        asked = cell.protocol
+        return Failure(str(cell.artifact.path), cell.runtime.name, cell.device, asked.threads, asked.batch, error)
+    station.done = after
+    keep(found)
+    return str(cell.artifact.path), found
 
 
-def _measurement(cell: Cell, answers: list[dict[str, Any]], memory: Memory) -> Measurement:
-    artifact, found = cell.artifact, answers[0]["found"]
-    runs = [ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers]
-    return Measurement(
-        id=new_id(),
-        created=now(),
-        artifact=artifact.path.name,
-        sha256=artifact.manifest.sha256 if artifact.manifest else file_sha256(artifact.path),
-        bytes=artifact.path.stat().st_size,
-        format=artifact.format,
-        manifest=artifact.manifest,
-        device=cell.device,
-        runtime=cell.runtime.name,
-        protocol=cell.protocol,
-        runs=tuple(runs),
-        memory=memory,
-        found=found,
-        reasons=tuple(_remarks(found)),
-    )
-
-
-def _remarks(found: Mapping[str, Any]) -> list[str]:
-    """What a reader of the number must know about how it was run."""
-    remarks = []
-    threads, cpus = found.get("threads"), found.get("cpus")
-    if threads and cpus and threads > cpus:
-        remarks.append(f"{threads} threads on {cpus} processors")
-    nodes, delegated = found.get("nodes"), found.get("nodes_delegated")
-    if nodes and delegated is not None and found.get("delegate") and delegated < nodes:
-        left = ", ".join(sorted(found["undelegated"]))
-        remarks.append(f"{found['delegate']} runs {delegated} of {nodes} operators; not {left}")
-    return remarks
+def _interleaved(station: Station, plan: Sequence[Cell | Failure], keep: Callable[[Measurement], None]) -> BenchResult:
+    """Every cell against the first; all of them are needed."""
+    cells = []
+    for cell in plan:
+        if isinstance(cell, Failure):
+            raise cell.error
+        cells.append(cell)
+    found = station.interleave(cells)
+    for measurement in found:
+        keep(measurement)
+    named = [(str(cell.artifact.path), one) for cell, one in zip(cells, found, strict=True)]
+    return BenchResult(tuple(named), tuple(Versus(named[0], other) for other in named[1:]))

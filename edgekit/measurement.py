@@ -1,6 +1,7 @@
 """What is asked of a measurement (`Protocol`), and what came back (`Measurement`, `Accuracy`).
 
-Raw samples are kept in order; medians and percentiles are computed when they are read. Nothing here is a judgement.
+Raw samples are kept in order; medians and percentiles are computed when they are read. Nothing here judges: the verdict
+is worked out from these facts by edgekit.verdict, and stored with them.
 """
 
 from __future__ import annotations
@@ -19,12 +20,18 @@ class _Record(BaseModel):
 
 
 class Protocol(_Record):
-    """How to measure one artifact. Warm-up and measuring each last until both their time and count are reached."""
+    """How to measure one artifact. Warm-up and measuring each last until both their time and count are reached.
+
+    Warm-up then goes on until times settle, at most `warmup_max_seconds`. Between processes the device cools down to
+    where it started, at most `cooldown_seconds` in all. docs/measuring.md gives the reasons.
+    """
 
     preset: str = "default"
     processes: int = 6  # fresh processes, one after the other; the smallest number that gives a 95 % interval
-    warmup_seconds: float = 1.0
+    warmup_seconds: float = 0.5
     warmup_runs: int = 10
+    warmup_max_seconds: float = 5.0
+    cooldown_seconds: float = 60.0
     min_seconds: float = 2.0  # measuring, per process
     min_runs: int = 50
     max_seconds: float = 60.0
@@ -35,7 +42,14 @@ class Protocol(_Record):
 
 PRESETS = {
     "quick": Protocol(
-        preset="quick", processes=1, warmup_seconds=0.5, warmup_runs=5, min_seconds=1.0, min_runs=64, max_seconds=30.0
+        preset="quick",
+        processes=1,
+        warmup_runs=5,
+        warmup_max_seconds=3.0,
+        cooldown_seconds=10.0,
+        min_seconds=1.0,
+        min_runs=64,
+        max_seconds=30.0,
     ),
     "default": Protocol(),
     "rigorous": Protocol(
@@ -43,11 +57,52 @@ PRESETS = {
         processes=10,
         warmup_seconds=3.0,
         warmup_runs=50,
+        warmup_max_seconds=15.0,
+        cooldown_seconds=300.0,
         min_seconds=6.0,
         min_runs=200,
         max_seconds=120.0,
     ),
 }
+
+
+# Interleaved comparisons: more blocks of shorter processes, because only the number of blocks narrows the interval.
+VERSUS: dict[str, dict[str, Any]] = {
+    "quick": {"processes": 9, "min_seconds": 0.5},
+    "default": {"processes": 15, "min_seconds": 1.0},
+    "rigorous": {"processes": 30, "warmup_seconds": 1.0, "min_seconds": 2.0},
+}
+
+
+class Snapshot(_Record):
+    """What a device said at one moment (bench/sensors.py). None is unknown, never zero."""
+
+    time_ns: int  # monotonic
+    own_cpu_ns: int  # what the runner has used of processors
+    cpus: int | None = None  # processors that it may use; the three sums below are over these, since boot
+    busy_s: float | None = None
+    steal_s: float | None = None
+    total_s: float | None = None
+    own_threads: int | None = None
+    own_waiting_ns: int | None = None  # the runner's threads could run and had no processor
+    involuntary_switches: int | None = None
+    voluntary_switches: int | None = None
+    pressure_us: int | None = None  # PSI: some task waited for a processor
+    load1: float | None = None
+    running: int | None = None  # runnable tasks at this moment
+    mhz: tuple[float, ...] | None = None
+    celsius: dict[str, float] | None = None
+    throttle_count: int | None = None
+    cooling: int | None = None  # state of what slows processors for heat; 0: not slowed
+
+
+class Sensed(_Record):
+    """What the device did around one measured loop; the GPUs as nvidia-smi tells them, before and after."""
+
+    before: Snapshot
+    after: Snapshot
+    sentinel_ns: tuple[int, int] | None = None  # the same small work before and after
+    gpus: tuple[list[dict[str, str | None]] | None, list[dict[str, str | None]] | None] = (None, None)
 
 
 class ProcessRun(_Record):
@@ -59,6 +114,12 @@ class ProcessRun(_Record):
     first_ns: int  # the first inference, not among the samples
     wall_ns: int  # of the measured loop, for throughput
     inferences_per_sample: int = 1  # more where one is too short for the clock; a sample is their mean
+    settled: bool | None = None  # whether warm-up ended because times no longer changed; None: not looked at
+    harness_ns: float | None = None  # what our own loop adds to an inference
+    sensed: Sensed | None = None
+    hot: bool | None = None  # it began before the device was back at its first temperature; None: no sensor
+    block: int | None = None  # of an interleaved comparison, with the place within it
+    position: int | None = None
 
 
 class Memory(_Record):
@@ -68,6 +129,8 @@ class Memory(_Record):
     baseline_bytes: int | None
     method: str  # e.g. "VmHWM of a separate process"
     reason: str | None = None  # why there is no number
+    pss_bytes: int | None = None  # at the end: shared pages counted in part
+    ideal_bytes: int | None = None  # weights and the activations that must live at once; None: unknown
 
 
 class Measurement(_Record):
@@ -87,7 +150,8 @@ class Measurement(_Record):
     runs: tuple[ProcessRun, ...]
     memory: Memory
     found: dict[str, Any]  # threads, batch, provider or delegate, versions, processor, kernel ...
-    verdict: str = "not assessed"
+    session: str | None = None  # the command that took it: those of one interleaved comparison share it
+    verdict: str = "not assessed"  # else valid, suspect or invalid
     reasons: tuple[str, ...] = ()
 
 

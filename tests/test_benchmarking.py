@@ -37,11 +37,12 @@ def test_a_foreign_file_is_measured_and_kept(tiny_onnx: Callable[..., Path], tmp
     path, steps = tiny_onnx(batch="N"), []
     result = bench(path, preset="test", batch=[1, 4], progress=lambda *step: steps.append(step))
     document = json.loads(json.dumps(result.to_json()))
-    assert result.exit_code == 0 and [each["batch"] for each in document["measurements"]] == [1, 4]
+    assert result.exit_code in (0, 6) and [each["batch"] for each in document["measurements"]] == [1, 4]
     for each in document["measurements"]:
         assert set(each) >= DOCUMENTED
         assert each["artifact"] == str(path) and each["foreign"] is True and each["runtime"] == "onnxruntime"
-        assert each["threads"] == 1 and each["verdict"] == "not assessed" and each["n"] >= 160
+        assert each["threads"] == 1 and each["n"] >= 160
+        assert each["verdict"] in ("valid", "suspect", "invalid") and 0 < each["harness_us"] < 5
         assert 0 < each["min_ms"] <= each["median_ms"] and each["ci95_ms"][0] <= each["ci95_ms"][1]
         assert each["p90_ms"] and each["throughput_per_s"] > 0 and each["error"] is None
         assert any("within-run only" in reason for reason in each["reasons"])

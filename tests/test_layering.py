@@ -19,10 +19,10 @@ ROWS = (
     "registry files preprocess graph kernels",
     "spec artifact images packed padding fusion quantized operators trace",
     "fold layers measurement calibration source snippets runtime download pretrained",
-    "stats accuracy parity weights models exporters bench pareto",
+    "stats verdict contrast accuracy parity weights models exporters bench pareto",
     "store device zoo inspection preparation eval charts",
     "report_facts report_labels report_rows report_page report_text",
-    "exporting benchmarking evaluation report digits",
+    "measuring exporting benchmarking evaluation report digits",
     "doctor demonstration",
     "cli __main__",
 )

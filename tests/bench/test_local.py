@@ -22,7 +22,8 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     """Makes a runtime `probe` whose loading is the given code."""
     folder = tmp_path / "bench"
     folder.mkdir()
-    (folder / "runner.py").write_bytes((runner.FOLDER / "runner.py").read_bytes())
+    for name in ("runner.py", "sensors.py"):
+        (folder / name).write_bytes((runner.FOLDER / name).read_bytes())
     monkeypatch.setattr(local, "RUNNER", folder / "runner.py")
     RUNTIMES.register("probe", Runtime("probe", ("onnx",)))
 

@@ -81,6 +81,35 @@ def test_null_shows_what_the_harness_adds() -> None:
     assert found["inferences_per_sample"] > 1  # one call is too short for the clock
     assert sorted(found["samples_ns"])[len(found["samples_ns"]) // 2] < 5000
     assert found["found"]["clock_ns"] > 0 and found["first_ns"] > 0
+    assert 0 < found["harness_ns"] < 5000
+
+
+def test_warm_up_lasts_until_times_settle() -> None:
+    slow = iter([0.008] * 10 + [0.004] * 10 + [0.002] * 1000)
+    job = runner.Job("latency", "null", warmup_seconds=0, warmup_runs=20, warmup_max_seconds=20)
+    samples, is_settled = runner.warm_up(lambda: time.sleep(next(slow)), job)
+    assert len(samples) >= 40  # the first halves that agree are the third and the fourth, or later ones
+    assert is_settled or len(samples) > 100  # sleeping is not exact where others run
+
+
+def test_warm_up_ends_where_times_never_settle() -> None:
+    count = iter(range(10**6))
+    job = runner.Job("latency", "null", warmup_seconds=0, warmup_runs=10, warmup_max_seconds=0.1)
+    _, is_settled = runner.warm_up(lambda: time.sleep(0.001 * (1 + next(count) // 5)), job)
+    assert not is_settled
+
+
+def test_two_stretches_agree_by_median_and_quartiles() -> None:
+    flat = [1000 + 10 * (index % 3) for index in range(50)]
+    assert runner.settled(flat, flat[::-1])
+    assert not runner.settled(flat, [value + 30 for value in flat])
+    assert not runner.settled(flat, [value * (1 + (index % 2) / 5) for index, value in enumerate(flat)])
+
+
+def test_what_was_sensed_goes_with_the_samples() -> None:
+    sensed = ask({"mode": "latency", "runtime": "null", **SHORT})["ok"]["sensed"]
+    assert sensed["after"]["time_ns"] - sensed["before"]["time_ns"] >= 20_000_000
+    assert sensed["after"]["own_cpu_ns"] > sensed["before"]["own_cpu_ns"] and min(sensed["sentinel_ns"]) > 0
 
 
 def test_counts_of_a_real_run(tiny_onnx: Callable[..., Path]) -> None:
@@ -159,7 +188,7 @@ def pushed(tmp_path: Path, runtime: str) -> Path:
     """A folder as on a device: the runner, and a runtime of the test's own called `raising`."""
     folder = tmp_path / "pushed"
     folder.mkdir(exist_ok=True)
-    for name in ("runner.py", "runtime_null.py"):
+    for name in ("runner.py", "sensors.py", "runtime_null.py"):
         (folder / name).write_bytes((runner.FOLDER / name).read_bytes())
     (folder / "runtime_raising.py").write_text(runtime)
     return folder

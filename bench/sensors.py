@@ -1,0 +1,213 @@
+"""What this machine is doing, read from /proc and /sys: snapshots for before and after a measured loop.
+
+Stands alone (Python 3.8, no package): the runner reads it in its own process, here or on a device, and the parent
+reads temperatures between processes. Whatever a machine does not tell is None, never a zero. Nothing here judges.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+PROC, SYS = Path("/proc"), Path("/sys")
+SENTINEL_ROUNDS, SENTINEL_STEPS = 21, 5_000  # about a millisecond a round: long against the clock, short in all
+GPU_FIELDS = (
+    *("name", "uuid", "driver_version", "pstate", "clocks.sm", "clocks.mem", "temperature.gpu", "power.draw"),
+    *("utilization.gpu", "memory.used"),
+)
+# Renamed by newer drivers; the first that the driver knows is read.
+GPU_REASONS = ("clocks_event_reasons.active", "clocks_throttle_reasons.active")
+
+
+def snapshot() -> dict[str, Any]:
+    """Counters since boot or since this process began, and levels at this moment; about a millisecond."""
+    cpus = _cpus()
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "time_ns": time.perf_counter_ns(),
+        "own_cpu_ns": time.process_time_ns(),
+        "own_threads": len(_tasks()) or None,
+        "own_waiting_ns": _own_waiting(),
+        "involuntary_switches": usage.ru_nivcsw,
+        "voluntary_switches": usage.ru_nvcsw,
+        **_cpu_times(cpus),
+        "pressure_us": _pressure(),
+        **_load(),
+        "mhz": _per_cpu(cpus, "cpufreq/scaling_cur_freq", 1e-3),
+        "celsius": temperatures(),
+        "throttle_count": _throttle_count(cpus),
+        "cooling": _cooling(),
+    }
+
+
+def settings() -> dict[str, Any]:
+    """What does not change while a loop runs: governors, the highest clock, turbo."""
+    cpus = _cpus()
+    governors = {_text(_cpu(cpu) / "cpufreq/scaling_governor") for cpu in cpus} - {None}
+    highest = _per_cpu(cpus, "cpufreq/cpuinfo_max_freq", 1e-3)
+    return {
+        "governors": sorted(str(name) for name in governors) or None,
+        "max_mhz": max(highest) if highest else None,
+        "turbo": _turbo(),
+    }
+
+
+def temperatures() -> dict[str, float] | None:
+    """Degrees Celsius by thermal zone, those that answer; None where there is none."""
+    found: dict[str, float] = {}
+    for zone in sorted((SYS / "class/thermal").glob("thermal_zone*")):
+        raw = _number(zone / "temp")
+        if raw is not None and -40_000 < raw < 200_000 and raw != 0:
+            found[f"{zone.name[12:]} {_text(zone / 'type') or 'unnamed'}"] = raw / 1000
+    return found or None
+
+
+def gpus() -> list[dict[str, str | None]] | None:
+    """What nvidia-smi tells of each GPU, as it tells it; None where there is no nvidia-smi. Not quick."""
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return None
+    for reasons in GPU_REASONS:
+        fields = (*GPU_FIELDS, reasons)
+        try:
+            done = subprocess.run(
+                [command, "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                timeout=10,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        if done.returncode == 0:
+            lines = [line for line in done.stdout.decode(errors="replace").splitlines() if line.strip()]
+            return [_gpu(fields, line) for line in lines]
+    return None
+
+
+def sentinel() -> int:
+    """Nanoseconds of a small fixed piece of work, the median of some: it slows when clocks fall or others interfere."""
+    clock, rounds = time.perf_counter_ns, []
+    for _ in range(SENTINEL_ROUNDS):
+        value, start = 1, clock()
+        for _ in range(SENTINEL_STEPS):
+            value = (value * 1_103_515_245 + 12_345) & 0x7FFFFFFF
+        rounds.append(clock() - start)
+    return int(statistics.median(rounds))
+
+
+def _gpu(fields: tuple[str, ...], line: str) -> dict[str, str | None]:
+    cells = [cell.strip() for cell in line.split(",")]
+    unknown = ("[N/A]", "N/A", "[Not Supported]", "[Unknown Error]", "")
+    return {name: None if cell in unknown else cell for name, cell in zip(fields, cells)}  # noqa: B905 (Python 3.8)
+
+
+def _cpus() -> list[int]:
+    """The processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def _cpu(index: int) -> Path:
+    return SYS / f"devices/system/cpu/cpu{index}"
+
+
+def _cpu_times(cpus: list[int]) -> dict[str, Any]:
+    """Seconds since boot, summed over our processors: busy (by anybody), stolen by the hypervisor, and all."""
+    wanted, busy, steal, total = {f"cpu{cpu}" for cpu in cpus}, 0, 0, 0
+    for line in (_text(PROC / "stat") or "").splitlines():
+        name, *rest = line.split()
+        if name in wanted and len(rest) >= 8:
+            user, nice, system, idle, waiting, hard, soft, stolen = map(int, rest[:8])
+            busy += user + nice + system + hard + soft
+            steal += stolen
+            total += user + nice + system + hard + soft + stolen + idle + waiting
+    if not total:
+        return {"busy_s": None, "steal_s": None, "total_s": None, "cpus": len(cpus)}
+    tick = os.sysconf("SC_CLK_TCK")
+    return {"busy_s": busy / tick, "steal_s": steal / tick, "total_s": total / tick, "cpus": len(cpus)}
+
+
+def _pressure() -> int | None:
+    """Microseconds since boot in which some task had to wait for a processor."""
+    for line in (_text(PROC / "pressure/cpu") or "").splitlines():
+        if line.startswith("some "):
+            return int(line.rpartition("total=")[2])
+    return None
+
+
+def _load() -> dict[str, Any]:
+    words = (_text(PROC / "loadavg") or "").split()
+    if len(words) < 4:
+        return {"load1": None, "running": None}
+    return {"load1": float(words[0]), "running": int(words[3].partition("/")[0])}
+
+
+def _tasks() -> list[Path]:
+    try:
+        return list((PROC / "self/task").iterdir())
+    except OSError:
+        return []
+
+
+def _own_waiting() -> int | None:
+    """Nanoseconds in which threads of this process could run and had no processor."""
+    waited, seen = 0, False
+    for task in _tasks():
+        words = (_text(task / "schedstat") or "").split()
+        if len(words) >= 2:
+            waited, seen = waited + int(words[1]), True
+    return waited if seen else None
+
+
+def _throttle_count(cpus: list[int]) -> int | None:
+    """How often x86 processors were slowed for heat since boot."""
+    cores = [_number(_cpu(cpu) / "thermal_throttle/core_throttle_count") for cpu in cpus]
+    packages = [_number(_cpu(cpu) / "thermal_throttle/package_throttle_count") for cpu in cpus]
+    known = [count for count in (*cores, *packages) if count is not None]
+    return sum(known) if known else None
+
+
+def _cooling() -> int | None:
+    """The highest state of what slows processors for heat (0: not slowed), where the kernel has such devices."""
+    states = []
+    for device in (SYS / "class/thermal").glob("cooling_device*"):
+        kind = (_text(device / "type") or "").lower()
+        state = _number(device / "cur_state")
+        if state is not None and ("cpufreq" in kind or kind == "processor"):
+            states.append(state)
+    return max(states) if states else None
+
+
+def _turbo() -> bool | None:
+    off = _number(SYS / "devices/system/cpu/intel_pstate/no_turbo")
+    if off is not None:
+        return off == 0
+    boost = _number(SYS / "devices/system/cpu/cpufreq/boost")
+    return None if boost is None else boost == 1
+
+
+def _per_cpu(cpus: list[int], name: str, scale: float) -> list[float] | None:
+    values = [_number(_cpu(cpu) / name) for cpu in cpus]
+    return [round(value * scale, 1) for value in values if value is not None] or None
+
+
+def _number(path: Path) -> int | None:
+    try:
+        return int(_text(path) or "")
+    except ValueError:
+        return None
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text().strip("\0\n ")
+    except (OSError, UnicodeDecodeError):
+        return None

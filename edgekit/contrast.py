@@ -1,0 +1,83 @@
+"""Two measurements against each other: the ratio of their medians, its interval, and what may be said of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgekit import stats, stats_ratio
+from edgekit.measurement import Measurement
+from edgekit.verdict import INVALID
+
+
+@dataclass(frozen=True)
+class Versus:
+    """One file against the first, block by block."""
+
+    base: tuple[str, Measurement]
+    new: tuple[str, Measurement]
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of `compare`, with the effect of the place in a block: going second over going first."""
+        return {
+            "base": self.base[0],
+            "new": self.new[0],
+            **compared(self.base[1], self.new[1], stats_ratio.NOISE),
+            "blocks": len(self.new[1].runs),
+            "position_effect": position_effect([self.base[1], self.new[1]]),
+        }
+
+
+def compared(base: Measurement, new: Measurement, margin: float) -> dict[str, Any]:
+    """`ratio`, `ratio_ci95`, `verdict` and `reason` of two measurements; paired where they share their blocks."""
+    one, other = medians_by_block(base), medians_by_block(new)
+    shared = sorted(set(one) & set(other)) if base.session == new.session else []
+    if shared:
+        found = stats_ratio.paired([one[block] for block in shared], [other[block] for block in shared])
+    else:
+        found = stats_ratio.unpaired(medians(base), medians(new))
+    values = {"ratio": found.ratio, "ratio_ci95": list(found.ci95) if found.ci95 else None}
+    invalid = next((one for one in (base, new) if one.verdict == INVALID), None)
+    if invalid is not None:
+        reason = (
+            f"the measurement of {invalid.artifact} is invalid: {next(iter(invalid.reasons), 'no reason is known')}"
+        )
+        return {**values, "verdict": stats_ratio.CANNOT_TELL, "reason": reason, "status": "invalid"}
+    word = stats_ratio.decide(found, margin)
+    return {**values, "verdict": word, "reason": _reason(found, word, margin, base, new), "status": "measured"}
+
+
+def medians(measurement: Measurement) -> list[float]:
+    """The median of each process, in nanoseconds."""
+    return [stats.median(run.samples_ns) for run in measurement.runs]
+
+
+def medians_by_block(measurement: Measurement) -> dict[int, float]:
+    """The median of the process in each block; nothing where there were no blocks."""
+    return {run.block: stats.median(run.samples_ns) for run in measurement.runs if run.block is not None}
+
+
+def position_effect(measurements: Sequence[Measurement]) -> float | None:
+    """How much slower the second process of a block ran than the first, each against its own file's median."""
+    places: dict[int | None, list[float]] = {}
+    for one in measurements:
+        usual = stats.median(medians(one))
+        for run in one.runs:
+            places.setdefault(run.position, []).append(stats.median(run.samples_ns) / usual)
+    return stats.median(places[1]) / stats.median(places[0]) - 1 if {0, 1} <= set(places) else None
+
+
+def _reason(found: stats_ratio.Ratio, word: str, margin: float, base: Measurement, new: Measurement) -> str:
+    if found.ci95 is None:
+        fewest = min(len(base.runs), len(new.runs))
+        return f"{fewest} process{'es' if fewest > 1 else ''}: no interval; measure with --preset default or --versus"
+    where = {
+        stats_ratio.SAME: f"lies within {margin:.0%} of equal",
+        stats_ratio.SLOWER: f"lies above a slowdown of {margin:.0%}",
+        stats_ratio.FASTER: f"lies below a speed-up of {margin:.0%}",
+        stats_ratio.CANNOT_TELL: f"reaches beyond {margin:.0%} but not wholly",
+    }[word]
+    doubtful = [one.artifact for one in (base, new) if one.verdict == "suspect"]
+    doubt = f"; suspect: {', '.join(dict.fromkeys(doubtful))}" if doubtful else ""
+    return f"the 95 % interval {found.ci95[0]:.3f} .. {found.ci95[1]:.3f} {where}{doubt}"

@@ -1,0 +1,182 @@
+"""From cells to measurements: fresh processes one after the other, or interleaved, with cool-down and a memory pass."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgekit import verdict
+from edgekit.artifact import Artifact, file_sha256
+from edgekit.bench import local, sensors
+from edgekit.errors import EdgekitError
+from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol
+from edgekit.runtime import Runtime
+from edgekit.store import new_id, now
+
+MEMORY_METHOD = "VmHWM of a separate process: highest resident size, loading included"
+LOAD_SECONDS = 300.0  # how long opening a file and one inference may take, beside what the protocol allows
+WARMER = 3.0  # degrees above the start at which the next process may begin
+# What concerns the parent alone; everything else of the protocol goes to the runner.
+PARENT = {"preset", "processes", "cooldown_seconds"}
+
+# (what is going on, steps done, steps in all)
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One file to be measured in one way."""
+
+    artifact: Artifact
+    runtime: Runtime
+    protocol: Protocol
+    device: str
+    provider: str | None
+    delegate: str | None
+
+    @property
+    def steps(self) -> int:
+        """How many processes will be started."""
+        return self.protocol.processes + 1
+
+    def job(self, mode: str) -> dict[str, Any]:
+        """What the runner is asked for."""
+        fields = self.protocol.model_dump(exclude=PARENT)
+        names = {"runtime": self.runtime.name, "artifact": str(self.artifact.path.resolve())}
+        return {"mode": mode, **names, "provider": self.provider, "delegate": self.delegate, **fields}
+
+
+class Station:
+    """Measures one process at a time; counts the steps, and remembers each runtime's baseline and the first heat."""
+
+    def __init__(self, total: int, progress: Progress | None = None) -> None:
+        self._progress = progress
+        self._total = total
+        self._session = new_id()
+        self._baselines: dict[str, int | None] = {}
+        self._heat = _hottest()
+        self.done = 0
+
+    def measure(self, cell: Cell) -> Measurement:
+        """One cell, its processes one after the other. Raises what the runner refuses or dies of."""
+        patience = Patience(cell.protocol.cooldown_seconds)
+        count = cell.protocol.processes
+        answers = [self._process(cell, patience, f"process {index + 1} of {count}") for index in range(count)]
+        return self._measurement(cell, answers)
+
+    def interleave(self, cells: Sequence[Cell], seed: int = 0) -> list[Measurement]:
+        """Several cells in random complete blocks: in each block every cell has one process, in a new random order.
+
+        What changes with time then meets all of them alike. Raises what the runner refuses or dies of.
+        """
+        order, blocks = random.Random(seed), cells[0].protocol.processes
+        patience = [Patience(cell.protocol.cooldown_seconds) for cell in cells]
+        answers: list[list[dict[str, Any]]] = [[] for _ in cells]
+        for block in range(blocks):
+            turn = list(range(len(cells)))
+            order.shuffle(turn)
+            for position, index in enumerate(turn):
+                answer = self._process(cells[index], patience[index], f"block {block + 1} of {blocks}")
+                answers[index].append({**answer, "block": block, "position": position})
+        return [self._measurement(cell, found) for cell, found in zip(cells, answers, strict=True)]
+
+    def _process(self, cell: Cell, patience: Patience, what: str) -> dict[str, Any]:
+        hot = patience.cool_down(self._heat)
+        self._say(cell, what)
+        return {**local.run(cell.job("latency"), LOAD_SECONDS + 3 * cell.protocol.max_seconds), "hot": hot}
+
+    def _memory(self, cell: Cell) -> Memory:
+        """The memory pass: a process of its own, because reading it must not disturb the times."""
+        self._say(cell, "memory")
+        name = cell.runtime.name
+        if name not in self._baselines:
+            self._baselines[name] = _peak(cell.job("baseline"), cell.protocol)[0].get("peak_bytes")
+        found, reason = _peak(cell.job("memory"), cell.protocol)
+        details = cell.artifact.manifest.details if cell.artifact.manifest else {}
+        return Memory(
+            peak_bytes=found.get("peak_bytes"),
+            pss_bytes=found.get("pss_bytes"),
+            baseline_bytes=self._baselines[name],
+            ideal_bytes=details.get("ideal_memory_bytes"),
+            method=MEMORY_METHOD,
+            reason=reason,
+        )
+
+    def _say(self, cell: Cell, what: str) -> None:
+        if self._progress:
+            label = f"{cell.artifact.path.name} on {cell.runtime.name}, batch {cell.protocol.batch}"
+            self._progress(f"{label}: {what}", self.done, self._total)
+        self.done += 1
+
+    def _measurement(self, cell: Cell, answers: list[dict[str, Any]]) -> Measurement:
+        artifact, found = cell.artifact, answers[0]["found"]
+        runs = tuple(
+            ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
+        )
+        judged = verdict.assess(runs, found.get("threads") or cell.protocol.threads)
+        return Measurement(
+            id=new_id(),
+            created=now(),
+            session=self._session,
+            artifact=artifact.path.name,
+            sha256=artifact.manifest.sha256 if artifact.manifest else file_sha256(artifact.path),
+            bytes=artifact.path.stat().st_size,
+            format=artifact.format,
+            manifest=artifact.manifest,
+            device=cell.device,
+            runtime=cell.runtime.name,
+            protocol=cell.protocol,
+            runs=runs,
+            memory=self._memory(cell),
+            found=found,
+            verdict=judged.word,
+            reasons=(*judged.reasons, *_remarks(found)),
+        )
+
+
+class Patience:
+    """How long one cell may still wait for a cooler device."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    def cool_down(self, start: float | None, heat: Callable[[], float | None] | None = None) -> bool | None:
+        """Wait until the device is as cool as at the `start`; True where it is still hot, None without a sensor."""
+        read = heat or _hottest
+        if start is None:
+            return None
+        while (now := read()) is not None and now > start + WARMER:
+            if self._left <= 0:
+                return True
+            time.sleep(0.5)
+            self._left -= 0.5
+        return False
+
+
+def _hottest() -> float | None:
+    found = sensors.temperatures()
+    return max(found.values()) if found else None
+
+
+def _peak(job: Mapping[str, Any], protocol: Protocol) -> tuple[dict[str, int | None], str | None]:
+    try:
+        found = local.run(job, LOAD_SECONDS + protocol.max_seconds)
+    except EdgekitError as error:
+        return {}, error.message
+    return found, None if found["peak_bytes"] is not None else "this system has no VmHWM in /proc/self/status"
+
+
+def _remarks(found: Mapping[str, Any]) -> list[str]:
+    """What a reader of the number must know about how it was run."""
+    remarks = []
+    threads, cpus = found.get("threads"), found.get("cpus")
+    if threads and cpus and threads > cpus:
+        remarks.append(f"{threads} threads on {cpus} processors")
+    nodes, delegated = found.get("nodes"), found.get("nodes_delegated")
+    if nodes and delegated is not None and found.get("delegate") and delegated < nodes:
+        left = ", ".join(sorted(found["undelegated"]))
+        remarks.append(f"{found['delegate']} runs {delegated} of {nodes} operators; not {left}")
+    return remarks

@@ -1,0 +1,251 @@
+"""The verdict on a measurement: valid, suspect or invalid, from what the device did meanwhile.
+
+A pure function of recorded facts. Each check has two limits; it speaks of the measurement when it holds in at least
+half of the processes, and an invalid one in fewer of them still makes the measurement suspect. Nothing is dropped.
+Limits and where they come from: docs/measuring.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from edgekit.measurement import ProcessRun, Sensed
+from edgekit.stats_stability import Stability, stability
+
+VALID, SUSPECT, INVALID = "valid", "suspect", "invalid"
+QUIET = "stop what else runs there, and measure again"
+COOL = "let the device cool, improve its cooling or lower its clock, and measure again"
+LONGER = "measure again with --preset rigorous"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that speaks against a measurement, and what to do about it."""
+
+    level: str  # suspect or invalid
+    cause: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.level}: {self.cause}; {self.advice}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a measurement is worth. `unknown` names what the device does not tell: not fine, but not known."""
+
+    word: str
+    findings: tuple[Finding, ...]
+    unknown: tuple[str, ...]
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """A line for each finding, and one for what is unknown."""
+        lines = [str(finding) for finding in self.findings]
+        if self.unknown:
+            lines.append(f"unknown on this device: {', '.join(self.unknown)}")
+        return tuple(lines)
+
+
+def assess(runs: Sequence[ProcessRun], threads: int = 1) -> Verdict:
+    """The verdict on the runs of one measurement that asked for `threads`."""
+    findings = [
+        *_background(runs, threads),
+        *_clocks(runs),
+        *_warmth(runs),
+        *_statistics(stability(runs)),
+    ]
+    unknown = tuple(_unknown(runs))
+    if {"background load", "speed"} & set(unknown):
+        findings.append(Finding(SUSPECT, "nothing tells whether the device was disturbed", "measure where /proc is"))
+    levels = {finding.level for finding in findings}
+    word = INVALID if INVALID in levels else SUSPECT if SUSPECT in levels else VALID
+    return Verdict(word, tuple(sorted(findings, key=lambda finding: finding.level)), unknown)
+
+
+# What each fact is, for one process; None where the device does not tell it.
+
+
+def foreign_cores(sensed: Sensed) -> float | None:
+    """Processors that others kept busy during the measured loop: all busy time less the runner's own."""
+    busy, own, wall = _since(sensed, "busy_s"), _since(sensed, "own_cpu_ns"), _since(sensed, "time_ns")
+    if busy is None or own is None or not wall:
+        return None
+    return max(0.0, (busy - own / 1e9) / (wall / 1e9))
+
+
+def foreign_share(sensed: Sensed) -> float | None:
+    """The same over the number of processors."""
+    cores = foreign_cores(sensed)
+    return None if cores is None or not sensed.after.cpus else cores / sensed.after.cpus
+
+
+def stolen(sensed: Sensed) -> float | None:
+    """The fraction of processor time that the hypervisor gave to other machines."""
+    steal, total = _since(sensed, "steal_s"), _since(sensed, "total_s")
+    return None if steal is None or not total else steal / total
+
+
+def waited(sensed: Sensed) -> float | None:
+    """The fraction of the loop in which a thread of the runner could run and had no processor."""
+    return _over_wall(sensed, "own_waiting_ns", 1)
+
+
+def pressure(sensed: Sensed) -> float | None:
+    """The fraction of the loop in which any task of the device waited for a processor (PSI)."""
+    return _over_wall(sensed, "pressure_us", 1000)
+
+
+def switches(sensed: Sensed) -> float | None:
+    """Involuntary context switches of the runner in a second."""
+    return _over_wall(sensed, "involuntary_switches", 1e9)
+
+
+def slowed(sensed: Sensed) -> float | None:
+    """By how much the sentinel changed from before the loop to after it, as a fraction, either way."""
+    if sensed.sentinel_ns is None or min(sensed.sentinel_ns) <= 0:
+        return None
+    return max(sensed.sentinel_ns) / min(sensed.sentinel_ns) - 1
+
+
+def clock_lost(sensed: Sensed) -> float | None:
+    """The fraction by which the fastest processor's clock fell during the loop."""
+    before, after = sensed.before.mhz, sensed.after.mhz
+    return max(0.0, 1 - max(after) / max(before)) if before and after and max(before) > 0 else None
+
+
+def throttled(sensed: Sensed) -> float | None:
+    """How often processors were slowed for heat during the loop, or how far they are."""
+    counted, cooling = _since(sensed, "throttle_count"), sensed.after.cooling
+    return None if counted is None and cooling is None else float((counted or 0) + (cooling or 0))
+
+
+def _since(sensed: Sensed, name: str) -> float | None:
+    before, after = getattr(sensed.before, name), getattr(sensed.after, name)
+    return None if before is None or after is None else float(after - before)
+
+
+def _over_wall(sensed: Sensed, name: str, ns: float) -> float | None:
+    amount, wall = _since(sensed, name), _since(sensed, "time_ns")
+    return None if amount is None or not wall else max(0.0, amount * ns / wall)
+
+
+# The checks
+
+
+@dataclass(frozen=True)
+class Check:
+    """A fact, the values from which on it makes a measurement suspect and invalid, and how to tell it."""
+
+    fact: Callable[[Sensed], float | None]
+    suspect: float
+    invalid: float
+    cause: str
+    advice: str = QUIET
+
+
+CORES = Check(foreign_cores, 0.10, math.inf, "other processes kept {:.2f} processors busy")
+SHARE = Check(foreign_share, math.inf, 0.25, "other processes kept {:.0%} of all processors busy")
+STEAL = Check(stolen, 0.01, 0.05, "the hypervisor took {:.1%} of the processors' time", "measure at another time")
+WAITED = Check(waited, 0.01, 0.05, "the runner waited {:.1%} of the time for a processor")
+SWITCHES = Check(switches, 50, 500, "the runner lost its processor {:.0f} times a second")
+PRESSURE = Check(pressure, 0.02, math.inf, "tasks waited {:.1%} of the time for a processor")
+SENTINEL = Check(slowed, 0.03, 0.25, "a small fixed work took {:.1%} longer on one side of the loop")
+CLOCK = Check(clock_lost, 0.05, 0.25, "the clock fell by {:.0%}", COOL)
+THROTTLED = Check(throttled, math.inf, 1, "processors were slowed for heat ({:.0f})", COOL)
+
+
+def _background(runs: Sequence[ProcessRun], threads: int) -> Iterator[Finding]:
+    crowded = any(sensed.after.cpus is not None and sensed.after.cpus < threads for sensed in _sensed(runs))
+    # Threads that wait for each other say nothing of other processes.
+    checks = [SHARE, CORES, STEAL, *([] if crowded else [WAITED, SWITCHES, PRESSURE])]
+    found = [finding for check in checks for finding in _checked(check, runs)]
+    if crowded:
+        advice = "use no more threads than processors"
+        found.append(Finding(SUSPECT, f"{threads} threads share fewer processors", advice))
+    invalid = [finding for finding in found if finding.level == INVALID]
+    # The same disturbance shows in several facts; the one that weighs most is enough where it decides.
+    yield from invalid[:1] or found
+
+
+def _clocks(runs: Sequence[ProcessRun]) -> Iterator[Finding]:
+    for check in (THROTTLED, CLOCK, SENTINEL):
+        yield from _checked(check, runs)
+
+
+def _warmth(runs: Sequence[ProcessRun]) -> Iterator[Finding]:
+    restless = sum(run.settled is False for run in runs)
+    if 2 * restless >= len(runs) > 0:
+        cause = f"times had not settled when warm-up ended{_in(restless, len(runs))}"
+        yield Finding(SUSPECT, cause, LONGER)
+    hot = sum(run.hot is True for run in runs)
+    if hot:
+        yield Finding(SUSPECT, f"the device was still hot at the start{_in(hot, len(runs))}", COOL)
+
+
+def _statistics(found: Stability | None) -> Iterator[Finding]:
+    if found is None:
+        yield Finding(INVALID, "no sample was taken", "measure again")
+        return
+    if found.spread > 0.05:
+        yield Finding(SUSPECT, f"samples scatter by {found.spread:.1%} around their median", QUIET)
+    if found.drift is not None and abs(found.drift) > 0.02:
+        advice = COOL if found.drift > 0 else LONGER
+        yield Finding(SUSPECT, f"the second half differs by {found.drift:+.1%} from the first", advice)
+    if found.between_processes is not None and found.between_processes > 0.05:
+        cause = f"the processes' medians differ by {found.between_processes:.1%}"
+        yield Finding(SUSPECT, cause, f"{QUIET}, or {LONGER}")
+    if found.autocorrelation is not None and found.wander is not None and found.wander > 0.05:
+        if found.autocorrelation < -0.5:
+            yield Finding(SUSPECT, "times alternate between two levels", QUIET)
+        if found.autocorrelation > 0.5:
+            yield Finding(SUSPECT, f"times wander by {found.wander:.1%}", QUIET)
+    if (found.mild + found.severe) / found.n > 0.10:
+        yield Finding(SUSPECT, f"{(found.mild + found.severe) / found.n:.0%} of the samples are outliers", QUIET)
+
+
+def _checked(check: Check, runs: Sequence[ProcessRun]) -> Iterator[Finding]:
+    values = sorted((v for v in map(check.fact, _sensed(runs)) if v is not None), reverse=True)
+    over, far_over = ([value for value in values if value >= limit] for limit in (check.suspect, check.invalid))
+    # The larger half's least value: at least half of the processes saw as much.
+    if 2 * len(far_over) >= len(values) > 0:
+        level, seen = INVALID, far_over
+    elif far_over or 2 * len(over) >= len(values) > 0:
+        level, seen = SUSPECT, over or far_over
+    else:
+        return
+    typical = seen[len(seen) // 2]
+    yield Finding(level, f"{check.cause.format(typical)}{_in(len(seen), len(values))}", check.advice)
+
+
+def _unknown(runs: Sequence[ProcessRun]) -> Iterator[str]:
+    """What no process of the measurement could tell."""
+    sensed = _sensed(runs)
+
+    def silent(*facts: Callable[[Sensed], object]) -> bool:
+        return all(fact(one) is None for one in sensed for fact in facts)
+
+    if silent(foreign_cores, waited, pressure):
+        yield "background load"
+    elif silent(foreign_cores):
+        yield "other processes"
+    if silent(stolen):
+        yield "time taken by a hypervisor"
+    if silent(lambda one: one.after.mhz):
+        yield "clock frequency"
+    if silent(lambda one: one.after.celsius):
+        yield "temperature"
+    if silent(throttled):
+        yield "throttling"
+    if silent(slowed, clock_lost, throttled):
+        yield "speed"
+
+
+def _sensed(runs: Sequence[ProcessRun]) -> list[Sensed]:
+    return [run.sensed for run in runs if run.sensed is not None]
+
+
+def _in(count: int, total: int) -> str:
+    return "" if total == 1 else f" in {count} of {total} processes"

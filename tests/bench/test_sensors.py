@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgekit.bench import sensors
+from edgekit.measurement import Snapshot
+
+
+@pytest.fixture
+def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine with every sensor, as files; its /proc and /sys."""
+    cpus = {f"devices/system/cpu/cpu{cpu}" for cpu in sensors._cpus()}
+    files = {"class/thermal/thermal_zone0/type": "x86_pkg_temp\n", "class/thermal/thermal_zone0/temp": "45500\n"}
+    files |= {"class/thermal/thermal_zone1/type": "broken\n", "class/thermal/thermal_zone1/temp": "-273200\n"}
+    files |= {"class/thermal/cooling_device0/type": "thermal-cpufreq-0\n"}
+    files |= {"class/thermal/cooling_device0/cur_state": "2\n"}
+    files |= {"class/thermal/cooling_device1/type": "pwm-fan\n", "class/thermal/cooling_device1/cur_state": "3\n"}
+    files |= {"devices/system/cpu/intel_pstate/no_turbo": "1\n"}
+    for cpu in cpus:
+        files |= {f"{cpu}/cpufreq/scaling_cur_freq": "2400000\n", f"{cpu}/cpufreq/scaling_governor": "powersave\n"}
+        files |= {f"{cpu}/cpufreq/cpuinfo_max_freq": "3600000\n"}
+        files |= {f"{cpu}/thermal_throttle/{part}_throttle_count": "3\n" for part in ("core", "package")}
+    for name, text in files.items():
+        (tmp_path / "sys" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sys" / name).write_text(text)
+    proc = tmp_path / "proc"
+    for name, text in {
+        "stat": "cpu  9 9 9 9 9 9 9 9 9 9\n"
+        + "".join(f"cpu{cpu} 100 10 20 1000 5 1 2 7 50 0\n" for cpu in sensors._cpus())
+        + "cpu9999 1 1 1 1 1 1 1 1 0 0\nintr 1\n",
+        "pressure/cpu": "some avg10=0.00 avg60=0.00 avg300=0.00 total=123456\nfull avg10=0.00 total=7\n",
+        "loadavg": "0.52 0.41 0.33 2/125 3835\n",
+        "self/task/1/schedstat": "500 30 2\n",
+        "self/task/2/schedstat": "500 12 2\n",
+    }.items():
+        (proc / name).parent.mkdir(parents=True, exist_ok=True)
+        (proc / name).write_text(text)
+    monkeypatch.setattr(sensors, "PROC", proc)
+    monkeypatch.setattr(sensors, "SYS", tmp_path / "sys")
+    return tmp_path
+
+
+def test_every_sensor_of_a_board(board: Path) -> None:
+    found, cpus, tick = sensors.snapshot(), len(sensors._cpus()), os.sysconf("SC_CLK_TCK")
+    assert found["busy_s"] == pytest.approx(cpus * 133 / tick)  # guest time is part of user time
+    assert found["steal_s"] == pytest.approx(cpus * 7 / tick) and found["total_s"] == pytest.approx(cpus * 1145 / tick)
+    assert (found["pressure_us"], found["load1"], found["running"]) == (123456, 0.52, 2)
+    assert (found["own_waiting_ns"], found["own_threads"]) == (42, 2)
+    assert found["mhz"] == [2400.0] * cpus and found["celsius"] == {"0 x86_pkg_temp": 45.5}
+    assert found["throttle_count"] == 6 * cpus and found["cooling"] == 2
+    assert sensors.settings() == {"governors": ["powersave"], "max_mhz": 3600.0, "turbo": False}
+    assert Snapshot(**found).cpus == cpus
+
+
+def test_what_is_not_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sensors, "PROC", tmp_path)
+    monkeypatch.setattr(sensors, "SYS", tmp_path)
+    found = sensors.snapshot()
+    own = {"time_ns", "own_cpu_ns", "cpus", "involuntary_switches", "voluntary_switches"}
+    assert {key for key, value in found.items() if value is not None} == own
+    assert sensors.settings() == {"governors": None, "max_mhz": None, "turbo": None}
+    Snapshot(**found)
+
+
+def test_this_machine_answers() -> None:
+    before = sensors.snapshot()
+    assert sensors.sentinel() > 10_000
+    after = sensors.snapshot()
+    assert after["time_ns"] > before["time_ns"] and after["own_cpu_ns"] > before["own_cpu_ns"]
+    if after["busy_s"] is not None:
+        assert after["total_s"] > before["total_s"] and after["busy_s"] >= before["busy_s"]
+
+
+def smi(folder: Path, script: str) -> None:
+    """An nvidia-smi of our own, first on the path."""
+    path = folder / "nvidia-smi"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_gpus_as_nvidia_smi_tells_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    old = 'case "$*" in *clocks_event*) echo "Field is not a valid field"; exit 2;; esac\n'
+    smi(tmp_path, old + 'echo "Orin, GPU-1, 540.4.0, P0, 1300, [N/A], 51, [Not Supported], 3, N/A, 0x4"')
+    (found,) = sensors.gpus() or []
+    assert (found["name"], found["clocks.sm"], found["clocks_throttle_reasons.active"]) == ("Orin", "1300", "0x4")
+    assert found["clocks.mem"] is found["power.draw"] is found["memory.used"] is None
+
+
+def test_no_answer_of_nvidia_smi_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert sensors.gpus() is None
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    smi(tmp_path, "echo 'NVIDIA-SMI has failed'; exit 9")
+    assert sensors.gpus() is None
+
+
+def test_it_needs_nothing_but_python() -> None:
+    code = "import runpy, sys; runpy.run_path(sys.argv[1]); print('numpy' in sys.modules, 'edgekit' in sys.modules)"
+    command = [sys.executable, "-S", "-c", code, str(Path(sensors.__file__))]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]

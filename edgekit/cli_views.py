@@ -257,6 +257,32 @@ def _fact(key: str, value: Any, reasons: Json) -> str:
     return size(value) if key.endswith("_bytes") else _plain(value)
 
 
+def weights_list(document: Json, width: int) -> View:
+    """The published weights, a file a line."""
+    columns = (
+        Column("name", lambda row: row["name"], left=True),
+        Column("network", lambda row: row["model"], rank=3, left=True),
+        Column("alpha", lambda row: f"{row['alpha']:g}", rank=4),
+        Column("resolution", lambda row: str(row["resolution"] or "any"), rank=4),
+        Column("published sha256", lambda row: (row["sha256"] or "none")[:12], rank=1, left=True),
+        Column("here", lambda row: "yes" if row["path"] else UNKNOWN, left=True),
+        Column("licence", lambda row: row["license"].partition(";")[0], rank=2, left=True),
+    )
+    yield from table(columns, document["weights"], width)
+    yield Text(f"kept in {document['folder']}", style="dim")
+
+
+def weights_pull(document: Json, width: int) -> View:
+    """The files that are here now, and what is known of each."""
+    for row in document["pulled"]:
+        checked = "as published" if row["checked"] else "as first seen: none is published"
+        yield str(row["path"])
+        pairs = [("sha256", f"{row['sha256']} ({checked})"), ("licence", row["license"])]
+        yield facts(pairs + [("note", row["note"])] * bool(row["note"]))
+    for row in document["failed"]:
+        yield from failure(row["name"], row)
+
+
 def demo(document: Json, width: int) -> View:
     """Accuracy and latency of every file, then the path of the report."""
     columns = (

@@ -16,7 +16,10 @@ COLUMNS = (
     Column("p90", lambda row: milliseconds(row["ms"]), rank=1),
     Column("verdict", lambda row: "not assessed", rank=2),
 )
-ROWS: list[dict[str, Any]] = [{"file": "mobilenet_0.5_160_random0_fp32.tflite", "ms": 1.64}, {"file": "[red]x", "ms": None}]
+ROWS: list[dict[str, Any]] = [
+    {"file": "mobilenet_0.5_160_random0_fp32.tflite", "ms": 1.64},
+    {"file": "[red]x", "ms": None},
+]
 
 
 def shown(width: int) -> str:

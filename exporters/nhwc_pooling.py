@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from edgekit.exporters.nhwc import Grid
 from edgekit.exporters.nhwc_layout import Shape, channels_last, padding_of, spatial
 from edgekit.exporters.nhwc_lower import Lowering, Unsupported, Value
 from edgekit.exporters.nhwc_shapes import padded
@@ -37,7 +38,27 @@ def avg_pool(to: Lowering, op: Op) -> Value:
     plain = padding_of(x.shape[2:], op.shape[2:], a["kernel"], a["stride"], (1,) * len(a["kernel"]), a["padding"])
     if x.q and plain.explicit:
         x = to.read(op, layout=spatial(len(op.shape)), real=True)
+    elif x.q and plain.word == "VALID" and len(op.shape) < 5:
+        return _average_integers(to, op, x)
     return _pool(to, op, x, None)
+
+
+def _average_integers(to: Lowering, op: Op, x: Value) -> Value:
+    """An average as a depthwise convolution with equal weights, as XNNPACK has no int8 AVERAGE_POOL_2D."""
+    a, channels = op.attrs, op.shape[1]
+    kernel, stride = (1, *a["kernel"])[-2:], (1, *a["stride"])[-2:]
+    scale = 1 / (127 * math.prod(kernel))
+    assert x.q is not None
+    weight = torch.full((1, *kernel, channels), 127, dtype=torch.int8)
+    constants = [
+        to.program.constant(f"{op.name}/ones", weight, None, "int8", Grid((scale,) * channels, 0, 3)),
+        to.program.constant(f"{op.name}/zeros", torch.zeros(channels, dtype=torch.int32), None, "int32",
+                            Grid((scale * x.q.scale,) * channels, 0, 0)),
+    ]  # fmt: skip
+    options: dict[str, Any] = {"strideH": stride[0], "strideW": stride[1], "dilationHFactor": 1, "dilationWFactor": 1}
+    options |= {"padding": "VALID", "depthMultiplier": 1}
+    like = replace(x, shape=op.shape, q=to.wanted(op))
+    return to.emit("DEPTHWISE_CONV_2D", op.name, [x.tensor, *constants], like, **options)
 
 
 def _pool(to: Lowering, op: Op, x: Value, fill: float | None) -> Value:
@@ -97,7 +118,7 @@ def _never_negative(to: Lowering, name: str) -> bool:
     """Whether what `name` gives is known to be zero or more."""
     op = to.ops[name]
     if op.kind == "clip":
-        return (op.attrs["min"] or -1.0) >= 0 or op.attrs["min"] == 0
+        return op.attrs["min"] is not None and op.attrs["min"] >= 0
     return op.kind in _POSITIVE or (op.kind in _KEEPING and all(_never_negative(to, i) for i in op.inputs))
 
 

@@ -183,6 +183,25 @@ def test_one_scale_needs_no_quantize(open_tflite: Any, graph_of: Any) -> None:
     assert opened.delegated
 
 
+def test_a_dense_block_is_one_delegate(open_tflite: Any, graph_of: Any) -> None:
+    class Dense(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norms = nn.ModuleList(nn.BatchNorm2d(4 + 2 * i) for i in range(3))
+            self.convs = nn.ModuleList(nn.Conv2d(4 + 2 * i, 2, 3, padding=1) for i in range(3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            for norm, conv in zip(self.norms, self.convs, strict=True):
+                x = torch.cat([x, conv(F.relu(norm(x)))], 1)
+            return F.avg_pool2d(x, 2)
+
+    graph = graph_of(Dense(), MAP)
+    x = torch.randn(MAP)
+    opened = open_tflite(graph, "int8", quantized=by_hand(graph, x))
+    assert not {"RELU", "MUL", "ADD", "AVERAGE_POOL_2D"} & set(opened.written.operators)
+    assert opened.delegated
+
+
 @pytest.mark.parametrize(("io", "shift"), [("int8", 0), ("uint8", 128)])
 def test_integer_input_and_output(io: str, shift: int, open_tflite: Any, graph_of: Any) -> None:
     graph = graph_of(nn.Sequential(nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Flatten(), nn.Linear(120, 5)), MAP)

@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check bench-self clean
+.PHONY: demo test check bench-self oracle clean
 
 demo: $(INSTALLED)
 	$(RUN)/edgekit demo
@@ -23,6 +23,13 @@ check: $(INSTALLED)
 
 bench-self: $(INSTALLED)
 	$(RUN)/python tests/bench_self.py
+
+# Another converter and another quantiser, in an environment of their own: what our files and times are compared with.
+oracle:
+	$(PYTHON) -m venv $(VENV)-oracle
+	$(VENV)-oracle/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(VENV)-oracle/bin/python -m pip install --quiet -c constraints.txt torch
+	$(VENV)-oracle/bin/python -m pip install --quiet -c constraints.txt --group oracle
 
 # torch goes first: it is the largest, and where it cannot be had nothing else is worth waiting for.
 $(INSTALLED): pyproject.toml constraints.txt

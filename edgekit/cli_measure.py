@@ -110,8 +110,8 @@ def report(
 
 
 def devices(
-    action: Annotated[str | None, typer.Argument(metavar="[check", help="Try to reach a device.")] = None,
-    name: Annotated[str | None, typer.Argument(metavar="NAME]", help="Which one.")] = None,
+    action: Annotated[str | None, typer.Argument(metavar="check", help="Try to reach a device.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which one.")] = None,
     devices: o.Devices = None,
     json: o.Json = False,
 ) -> Outcome:

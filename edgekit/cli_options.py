@@ -19,7 +19,7 @@ NetworkOptions = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="An option of the network, e.g. pool=max; repeatable."),
 ]
-Artifacts = Annotated[list[Path], typer.Argument(metavar="ARTIFACT...", help="Files .onnx, .tflite or .engine.")]
+Artifacts = Annotated[list[Path], typer.Argument(metavar="ARTIFACT", help="Files .onnx, .tflite or .engine.")]
 Device = Annotated[str, typer.Option("--device", help="A name from devices.yaml.")]
 Devices = Annotated[
     Path | None, typer.Option("--devices", metavar="FILE", help="The devices.yaml to use.", show_default=False)

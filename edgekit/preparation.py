@@ -25,6 +25,7 @@ from edgekit.exporters.simulate import layer_snr
 from edgekit.fold import fold
 from edgekit.graph import Graph
 from edgekit.layers import LayerTable, table
+from edgekit.mixed import Judged, held_out, within
 from edgekit.parity import Array, Reference
 from edgekit.preprocess import Preprocessing, from_yaml
 from edgekit.quantized import QuantizedGraph
@@ -77,6 +78,7 @@ class Prepared:
     notes: tuple[str, ...]
     _reference: Reference | None = None
     _ranges: Ranges | None = None
+    _judged: Judged | None = None
     _quantized: dict[str, QuantizedGraph] = field(default_factory=dict)
 
     def reference(self) -> Reference:
@@ -89,8 +91,20 @@ class Prepared:
         """The int8 network in the scheme of a format; all schemes come from the same recorded ranges."""
         scheme = SCHEMES[format]
         if scheme not in self._quantized:
-            self._quantized[scheme] = quantize(self.graph, self._recorded(), scheme, self.request.effort)
+            self._quantized[scheme] = self._quantize(scheme)
         return self._quantized[scheme]
+
+    def _quantize(self, scheme: str) -> QuantizedGraph:
+        ranges, request = self._recorded(), self.request
+        if request.max_drop is None:
+            return quantize(self.graph, ranges, scheme, request.effort)
+        assert self.calibration is not None and request.data is not None
+        if self._judged is None:
+            offset = self.preprocessing.class_offset
+            self._judged = held_out(self.graph, self.table.macs, self.calibration, request.data, offset)
+        mixed = within(request.max_drop, self.graph, ranges, scheme, request.effort, self._judged)
+        self.notes += (mixed.note(scheme),)
+        return mixed.quantized
 
     def layer_noise(self, format: str) -> list[dict[str, float | str | None]]:
         """Signal-to-noise of every integer tensor on some of the calibration images, in dB, the worst first."""
@@ -153,6 +167,8 @@ def _check_int8(request: Request) -> None:
     source = request.weights or "random"
     if not request.int8:
         return
+    if request.max_drop is not None and request.data is None:
+        raise UsageError("--max-drop needs labelled images to measure on", "add --data FOLDER")
     if request.synthetic and request.data is not None:
         raise UsageError("--data and --synthetic-calibration exclude each other", "leave one of them out")
     if request.data is None and not request.synthetic:

@@ -1,0 +1,99 @@
+"""Mixed precision: layers go to float only where int8 hurts, and only as many as the limit asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from edgekit.calibration import from_folder
+from edgekit.errors import UsageError
+from edgekit.exporters.quantize import quantize
+from edgekit.exporters.ranges import record
+from edgekit.fold import fold
+from edgekit.graph import Graph
+from edgekit.mixed import Judged, _drop, held_out, within
+from edgekit.preprocess import Preprocessing
+from edgekit.trace import trace
+
+PREPROCESSING = Preprocessing(crop_fraction=1.0)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """240 labelled images of coarse colours."""
+    random = np.random.default_rng(0)
+    lines = ["file,class"]
+    for index in range(240):
+        patches = random.integers(0, 256, (4, 4, 3), dtype=np.uint8)
+        Image.fromarray(patches).resize((16, 16), Image.Resampling.BICUBIC).save(tmp_path / f"{index}.png")
+        lines.append(f"{index}.png,{index % 10}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    return tmp_path
+
+
+def hurt_by_int8() -> Graph:
+    """The middle layer multiplies one channel by 3000, so that one scale cannot hold all of its output."""
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 1),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, padding=1),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(8 * 256, 10),
+    ).eval()
+    with torch.no_grad():
+        network[2].weight[0] *= 3000  # type: ignore[operator,index]
+        network[4].weight[:, 0] /= 3000  # type: ignore[operator,index]
+        coarse = nn.functional.interpolate(torch.rand(200, 3, 4, 4), size=16, mode="bicubic") * 2 - 1
+        network[7].bias -= network(coarse).mean(0)  # every class gets its turn
+    return fold(trace(network, (1, 3, 16, 16))).graph
+
+
+def judged_by_the_network(graph: Graph, images: Path) -> Judged:
+    """Held-out images with the float network's own answers as labels, so that its accuracy is 1."""
+    calibration = from_folder(images, PREPROCESSING, (1, 3, 16, 16), n=100)
+    found = held_out(graph, 10_000_000, calibration, images, 0)
+    labels = graph.run(torch.from_numpy(found.inputs)).argmax(1).numpy()
+    return Judged(found.inputs, labels, np.ones(len(labels), bool))
+
+
+def test_layers_stay_in_float_until_the_drop_is_within_the_limit(images: Path) -> None:
+    graph = hurt_by_int8()
+    calibration = from_folder(images, PREPROCESSING, (1, 3, 16, 16), n=100)
+    judged = judged_by_the_network(graph, images)
+    ranges = record(graph, calibration)
+    plain = _drop(quantize(graph, ranges, "tflite", "default"), judged)
+    mixed = within(5.0, graph, ranges, "tflite", "default", judged)
+    assert plain > 50 and mixed.drop <= 5.0
+    assert mixed.kept_float == ("2", "4")  # what makes the awkward tensor, and what reads it
+    assert set(mixed.kept_float) <= set(mixed.quantized.islands)
+    assert all(name in mixed.note("tflite") for name in mixed.kept_float)
+
+
+def test_nothing_stays_in_float_where_nothing_is_lost(images: Path) -> None:
+    graph = hurt_by_int8()
+    calibration = from_folder(images, PREPROCESSING, (1, 3, 16, 16), n=100)
+    judged = judged_by_the_network(graph, images)
+    assert within(100.0, graph, record(graph, calibration), "onnxruntime", "default", judged).kept_float == ()
+
+
+def test_the_images_that_judge_were_not_calibrated_on(images: Path) -> None:
+    calibration = from_folder(images, PREPROCESSING, (1, 3, 16, 16), n=100)
+    assert len(held_out(hurt_by_int8(), 10_000_000, calibration, images, 0).labels) == 140
+
+
+def test_too_few_images_and_missing_labels_are_said(images: Path) -> None:
+    everything = from_folder(images, PREPROCESSING, (1, 3, 16, 16), n=200)
+    with pytest.raises(UsageError, match="40 labelled images beside"):
+        held_out(hurt_by_int8(), 10_000_000, everything, images, 0)
+    (images / "labels.csv").unlink()
+    with pytest.raises(UsageError, match="needs labels"):
+        held_out(hurt_by_int8(), 10_000_000, everything, images, 0)

@@ -86,6 +86,9 @@ def export(
     opset: Annotated[int | None, typer.Option("--opset", help="ONNX operator set.")] = None,
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the batch size open.")] = False,
     max_bytes: Annotated[int | None, typer.Option("--max-bytes", help="Largest file that is accepted.")] = None,
+    max_latency: Annotated[
+        float | None, typer.Option("--max-latency", metavar="MS", help="Longest median inference that is accepted.")
+    ] = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where files go.")] = Path("artifacts"),
     json: o.Json = False,
 ) -> Outcome:
@@ -121,6 +124,7 @@ def export(
             opset=opset,
             dynamic_batch=dynamic_batch,
             max_bytes=max_bytes,
+            max_latency=max_latency,
             out=out,
             progress=progress,
         )

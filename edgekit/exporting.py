@@ -21,6 +21,8 @@ from edgekit.errors import BackendMissing, EdgekitError, GateFailed, UsageError,
 from edgekit.export_result import ExportResult, Failure
 from edgekit.exporters import FORMATS, WriteJob, Writer, Written
 from edgekit.files import drafting, environment, make_folder, publish
+from edgekit.latency_gate import latency_within
+from edgekit.memory import ideal_bytes
 from edgekit.parity import compare
 from edgekit.preparation import Prepared, Request, prepare
 
@@ -51,6 +53,7 @@ def export(
     opset: int | None = None,
     dynamic_batch: bool = False,
     max_bytes: int | None = None,
+    max_latency: float | None = None,
     out: str | Path = "artifacts",
     progress: Progress | None = None,
 ) -> ExportResult:
@@ -81,7 +84,7 @@ def export(
         max_drop=max_drop,
         int8="int8" in precisions,
     )
-    _check(request, formats, precisions, io, opset, max_drop)
+    _check(request, formats, precisions, io, opset, max_drop, max_latency)
     make_folder(Path(out))
     prepared = prepare(request, say)
     folder = make_folder(Path(out) / str(prepared.point))
@@ -89,7 +92,7 @@ def export(
     for name in formats:
         for wanted in precisions:
             say(f"{name} {wanted}")
-            cell = Cell(name, wanted, writers[name], io, opset, dynamic_batch, max_bytes)
+            cell = Cell(name, wanted, writers[name], io, opset, dynamic_batch, max_bytes, max_latency)
             try:
                 artifacts.append(_export_cell(cell, prepared, folder))
             except EdgekitError as error:
@@ -108,6 +111,7 @@ class Cell:
     opset: int | None
     dynamic_batch: bool
     max_bytes: int | None
+    max_latency: float | None
 
 
 def _export_cell(cell: Cell, prepared: Prepared, folder: Path) -> Artifact:
@@ -141,6 +145,7 @@ def _export_cell(cell: Cell, prepared: Prepared, folder: Path) -> Artifact:
                 f"parity failed for {cell.format} {cell.precision}: {'; '.join(parity.reasons)}",
                 f"the file is kept for study as {rejected}",
             )
+        timed = latency_within(draft, cell.max_latency) if cell.max_latency is not None else None
         digest, size = file_sha256(draft), draft.stat().st_size
         manifest = Manifest(
             edgekit=importlib.metadata.version("edgekit"),
@@ -165,7 +170,7 @@ def _export_cell(cell: Cell, prepared: Prepared, folder: Path) -> Artifact:
             seconds=time.perf_counter() - started,
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             notes=written.notes,
-            details=_details(written, prepared, quantized, cell.format),
+            details=_details(written, prepared, quantized, cell) | ({"latency_gate": timed} if timed else {}),
         )
         return _release(draft, target, manifest)
 
@@ -186,11 +191,14 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _details(written: Written, prepared: Prepared, quantized: Any, cell_format: str) -> dict[str, Any]:
-    more: dict[str, Any] = {"published": [asdict(row) for row in prepared.point.published()]}
+def _details(written: Written, prepared: Prepared, quantized: Any, cell: Cell) -> dict[str, Any]:
+    more: dict[str, Any] = {
+        "published": [asdict(row) for row in prepared.point.published()],
+        "ideal_memory_bytes": ideal_bytes(prepared.graph, cell.precision),
+    }
     if quantized is not None:
         more["float_islands"] = dict(quantized.islands)
-        more["layer_snr"] = prepared.layer_noise(cell_format)
+        more["layer_snr"] = prepared.layer_noise(cell.format)
     return {**written.details, **more}
 
 
@@ -218,6 +226,7 @@ def _check(
     io: str,
     opset: int | None,
     max_drop: float | None,
+    max_latency: float | None,
 ) -> None:
     if io not in ("float32", "uint8", "int8"):
         raise UsageError(f"--io cannot be '{io}'", "choose float32, uint8 or int8")
@@ -231,6 +240,8 @@ def _check(
         raise UsageError(f"--max-drop is in points of top-1, 0 to 100, not {max_drop:g}", "write, say, --max-drop 1.0")
     if opset is not None:
         _check_opset(opset, formats)
+    if max_latency is not None and not 0 < max_latency < float("inf"):
+        raise UsageError(f"--max-latency is in milliseconds above 0, not {max_latency:g}", "write, say, 10")
 
 
 def _check_opset(opset: int, formats: Sequence[str]) -> None:

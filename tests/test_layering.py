@@ -18,11 +18,11 @@ ROWS = (
     "errors callable_module",
     "registry files preprocess graph kernels",
     "spec artifact images packed padding fusion quantized operators trace",
-    "fold layers measurement calibration source snippets runtime download pretrained",
+    "fold layers memory measurement calibration source snippets runtime download pretrained",
     "stats verdict contrast accuracy parity weights models exporters bench pareto",
     "store device zoo inspection preparation eval charts",
     "report_facts report_labels report_rows report_page report_text",
-    "measuring exporting benchmarking evaluation report digits",
+    "measuring latency_gate exporting benchmarking evaluation report digits",
     "doctor demonstration",
     "cli __main__",
 )

@@ -1,0 +1,39 @@
+"""`--max-latency`: whether a file that was just written is quick enough on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from edgekit import stats
+from edgekit.artifact import Artifact
+from edgekit.errors import GateFailed, MeasurementInvalid
+from edgekit.measurement import PRESETS
+from edgekit.measuring import Cell, Station
+from edgekit.runtime import choose
+from edgekit.verdict import INVALID
+
+TRIES = 3  # a disturbance passes; what is still there at the third look is no accident
+
+
+def latency_within(path: Path, limit_ms: float) -> dict[str, Any]:
+    """Measure a file, one thread and batch 1, and return what the manifest says of it.
+
+    Raises GateFailed for a median above the limit, MeasurementInvalid where the machine was too busy to tell: what
+    disturbs makes times longer, so that a median within the limit passes whatever else went on.
+    """
+    runtime = choose(path)
+    station = Station(0)
+    for _ in range(TRIES):
+        cell = Cell(Artifact(path=path, manifest=None), runtime, PRESETS["quick"], "local", None, None)
+        found = station.measure(cell)
+        median_ms = stats.median([stats.median(run.samples_ns) for run in found.runs]) / stats.NS_PER_MS
+        if median_ms <= limit_ms:
+            facts = {"limit_ms": limit_ms, "median_ms": median_ms, "verdict": found.verdict, "runtime": runtime.name}
+            return facts | {"processor": found.found.get("processor")}
+        if found.verdict != INVALID:
+            raise GateFailed(
+                f"{path.name} takes {median_ms:.3g} ms on {runtime.name}, more than --max-latency {limit_ms:g}",
+                "choose int8, a smaller alpha or resolution, or a larger limit",
+            )
+    raise MeasurementInvalid(f"{path.name} could not be timed: {found.reasons[0]}", "export again when it is quiet")

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edgekit import latency_gate, measurement
+from edgekit.errors import GateFailed, MeasurementInvalid
+from edgekit.latency_gate import latency_within
+from edgekit.measurement import Protocol
+
+
+@pytest.fixture(autouse=True)
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    short = {"warmup_seconds": 0.01, "warmup_runs": 2, "min_seconds": 0.02, "min_runs": 10, "max_seconds": 10.0}
+    quick = Protocol(preset="quick", processes=1, warmup_max_seconds=0.1, **short)
+    monkeypatch.setitem(measurement.PRESETS, "quick", quick)
+
+
+def test_a_file_within_the_limit_is_told_with_its_median(tiny_onnx: Callable[..., Path]) -> None:
+    pytest.importorskip("onnxruntime")
+    found = latency_within(tiny_onnx(), 10_000)
+    assert 0 < found["median_ms"] < 10_000 and found["limit_ms"] == 10_000 and found["runtime"] == "onnxruntime"
+
+
+def test_a_file_above_it_fails_unless_the_machine_was_too_busy_to_tell(
+    tiny_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxruntime")
+    path = tiny_onnx()
+    monkeypatch.setattr(latency_gate, "INVALID", "no such verdict")
+    with pytest.raises(GateFailed, match="more than --max-latency 1e-06"):
+        latency_within(path, 1e-6)
+    monkeypatch.undo()
+    with pytest.raises((GateFailed, MeasurementInvalid)):
+        latency_within(path, 1e-6)

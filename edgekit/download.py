@@ -111,7 +111,7 @@ def _transfer(session: Session, url: str, target: Path, progress: Progress, pati
         offset = _accepted(response, offset, url, target)
         total = _total(response, offset)
         _room(target, None if total is None else total - offset)
-        with _disk(part), part.open("ab" if offset else "wb") as out:
+        with disk(part), part.open("ab" if offset else "wb") as out:
             if not offset:
                 _remember_tag(part, response)
             done = offset
@@ -234,7 +234,7 @@ _FREE_SPACE = "free some space, or set EDGEKIT_CACHE to another folder; what has
 
 
 @contextmanager
-def _disk(path: Path) -> Iterator[None]:
+def disk(path: Path) -> Iterator[None]:
     """Turn what the disk refuses into an EdgekitError; what has arrived stays."""
     try:
         yield

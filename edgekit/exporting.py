@@ -60,9 +60,9 @@ def export(
     """Export one variant to every asked format and precision; each file is re-opened, run and compared.
 
     `model` is a network of the zoo or `FILE.py:function` (then `input` is its shape). `weights` is "random" (the
-    default for the zoo), a file, or None for what the user's function builds. `data` is a folder of images: int8
-    takes its ranges from it, and parity its real inputs. Raises EdgekitError where nothing at all can be exported;
-    what fails for one format or precision only is in the result's `failed`.
+    default for the zoo), "pretrained", a file, or None for what the user's function builds. `data` is a folder of
+    images: int8 takes its ranges from it, and parity its real inputs. Raises EdgekitError where nothing
+    at all can be exported; what fails for one format or precision only is in the result's `failed`.
     """
     say = progress or (lambda stage: None)
     formats = _each(format, FORMATS.canonical)
@@ -123,7 +123,7 @@ def _export_cell(cell: Cell, prepared: Prepared, folder: Path) -> Artifact:
         precision=cell.precision,
         quantized=quantized,
         io=cell.io,
-        dynamic_batch=cell.dynamic_batch and cell.format == "onnx",
+        dynamic_batch=cell.dynamic_batch,
         opset=cell.opset if cell.format == "onnx" else None,
         description=f"{prepared.point} {cell.precision}, weights {prepared.weights.origin}",
     )

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from edgekit.artifact import file_sha256
-from edgekit.download import Progress, by_hand, download
+from edgekit.download import Progress, by_hand, disk, download
 from edgekit.errors import EdgekitError, UsageError, nearest, worst_exit_code
-from edgekit.files import cache_folder, drafting, environment, make_folder, publish, write_atomically
+from edgekit.files import cache_folder, drafting, publish, write_atomically
 from edgekit.pretrained_table import SOURCES, Source
 
 PREFIX = "pretrained"
@@ -229,7 +229,8 @@ def fetch(source: Source, progress: Progress | None = None) -> Found:
     found = _kept(source, path)
     if found:
         return found
-    make_folder(path.parent)
+    with disk(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path):
         return _kept(source, path) or _bring(source, path, progress)  # another process may have brought it meanwhile
 
@@ -305,7 +306,7 @@ def _extract(source: Source, archive: Path, path: Path) -> None:
 def _copy(stream: IO[bytes] | None, size: int, archive: Path, path: Path) -> None:
     if stream is None or size > LARGEST_MEMBER:
         raise UsageError(f"{path.name} in {archive} would have {size} bytes", f"remove {archive.name}")
-    with drafting(path.parent, path.name) as draft, environment(path):
+    with drafting(path.parent, path.name) as draft, disk(path):
         with draft.open("wb") as out:
             shutil.copyfileobj(stream, out)
         publish(draft, path)
@@ -315,6 +316,6 @@ def _copy(stream: IO[bytes] | None, size: int, archive: Path, path: Path) -> Non
 def _locked(path: Path) -> Iterator[None]:
     """One process at a time brings a file; the others wait, and find it here."""
     lock = path.with_name(f".{path.name}.lock")
-    with environment(lock), lock.open("w") as handle:
+    with disk(lock), lock.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield

@@ -261,6 +261,14 @@ def test_one_that_fails_does_not_hide_the_others(site: Site, monkeypatch: pytest
     assert [row["path"] is not None for row in pretrained.list_weights().to_json()["weights"]] == [False, True]
 
 
+def test_a_cache_that_cannot_be_is_said(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(EnvironmentRefused) as caught:
+        pretrained.fetch(site.source("one.pth", b"weights"))
+    assert str(tmp_path / "file") in caught.value.message and "EDGEKIT_CACHE" in caught.value.remedy
+
+
 # Using it
 
 

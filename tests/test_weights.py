@@ -206,7 +206,7 @@ def test_other_wrong_paths_are_told_apart(tmp_path: Path) -> None:
     assert "web page" in refusal(tmp_path / "w.pth").message
     (tmp_path / "w.pth").write_bytes(b"\x89HDF\r\n\x1a\n" + b"\0" * 64)
     assert "content is hdf5" in refusal(tmp_path / "w.pth").message
-    assert "by hand" in refusal("pretrained").remedy
+    assert "a file of your own" in refusal("pretrained").remedy
     refusal("random:")
     refusal("random:-1")
 

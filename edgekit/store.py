@@ -1,33 +1,61 @@
-"""The store: an append-only database of measurements and accuracies, at a SQLAlchemy URL.
+"""The store: an append-only database of measurements, accuracies and failures, at a SQLAlchemy URL.
 
-Each record is one row: a few columns to look for, and the whole record as JSON. SQLite by default; nothing here is
-particular to it but the settings of its connection. SQLAlchemy is imported when a store is opened, not before.
+Each record is one row: a few columns to look for, and the whole record as JSON. SQLite by default, PostgreSQL where a
+team shares it. SQLAlchemy is imported when a store is opened, not before.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from edgekit.callable_module import make_callable
 from edgekit.errors import BackendMissing, EnvironmentRefused, UsageError
 from edgekit.measurement import RECORD_VERSION, Accuracy, Measurement
+from edgekit.store_schema import prepare, table
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine, MetaData
+    from sqlalchemy import Connection, Engine
 
-SCHEMA_VERSION = 1
 DEFAULT_URL = "sqlite:///./edgekit.db"
 WAIT_SECONDS = 30.0  # for another writer
+AT_ONCE = 500  # ids in one question; SQLite takes no more than 999 in older versions
 
 Record = TypeVar("Record", bound=BaseModel)
+
+
+class FailedCell(BaseModel):
+    """A cell of a sweep that gave no number, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = RECORD_VERSION
+    id: str
+    created: str
+    variant: str
+    format: str
+    precision: str
+    device: str | None
+    code: str
+    reason: str
+    remedy: str
+
+
+# Each table with the kind of its records.
+RECORDS: dict[str, type[Measurement] | type[Accuracy] | type[FailedCell]] = {
+    "measurements": Measurement,
+    "accuracies": Accuracy,
+    "failures": FailedCell,
+}
 
 
 def new_id() -> str:
@@ -45,28 +73,6 @@ def open_store(url: str | None = None) -> Store:
     return Store(url or os.environ.get("EDGEKIT_STORE") or DEFAULT_URL)
 
 
-@cache
-def _tables() -> MetaData:
-    from sqlalchemy import Column, Integer, MetaData, String, Table, Text
-
-    tables = MetaData()
-    Table("edgekit_schema", tables, Column("version", Integer, primary_key=True, autoincrement=False))
-    for name in ("measurements", "accuracies"):
-        Table(
-            name,
-            tables,
-            Column("position", Integer, primary_key=True, autoincrement=True),
-            Column("id", String(32), nullable=False, unique=True),
-            Column("created", String(40), nullable=False),
-            Column("sha256", String(64), nullable=False, index=True),
-            Column("device", String(200), nullable=False),
-            Column("runtime", String(80), nullable=False),
-            Column("version", Integer, nullable=False),
-            Column("payload", Text, nullable=False),
-        )
-    return tables
-
-
 class Store:
     """Records in the order in which they were appended. Nothing is opened before the first call."""
 
@@ -74,46 +80,68 @@ class Store:
         self.url = url if "://" in url else f"sqlite:///{url}"
         self._wait_seconds = wait_seconds
         self._engine: Engine | None = None
+        self._writable = False
 
-    def append(self, record: Measurement | Accuracy) -> None:
+    @property
+    def shown(self) -> str:
+        """The URL for people, without a password; a file that is only read, by its path."""
+        if self.url.startswith("sqlite:///file:"):
+            return unquote(unquote(self.url.removeprefix("sqlite:///file:").partition("?")[0]))
+        shown = re.sub(r"(://[^:/?]*):.*@", r"\1:***@", self.url)
+        return re.sub(r"(password=)[^&]*", r"\1***", shown)
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, or None for a server and for SQLite's own URIs."""
+        name = self.url.partition("sqlite:///")[2] if self.url.startswith("sqlite:///") else ""
+        return Path(name) if name and not name.startswith((":memory:", "file:")) else None
+
+    def append(self, record: Measurement | Accuracy | FailedCell) -> None:
         """Add one record; it is on the disk when this returns.
 
         Raises EnvironmentRefused where the store is locked, read-only or full, UsageError where it is no store of ours.
         """
-        name = "measurements" if isinstance(record, Measurement) else "accuracies"
-        columns = ("id", "created", "sha256", "device", "runtime", "version")
-        values = {column: getattr(record, column) for column in columns}
-        with self._connection(writes=True) as connection:
-            connection.execute(_tables().tables[name].insert(), {**values, "payload": record.model_dump_json()})
+        name = next(name for name, kind in RECORDS.items() if isinstance(record, kind))
+        with self.connection(writes=True) as (connection, _):
+            connection.execute(table(name).insert(), row(name, record))
 
     def check(self) -> None:
         """Make the store if it is missing, and see that it can be written: asked before a long measurement."""
-        with self._connection(writes=True) as connection:
-            schema = _tables().tables["edgekit_schema"]
+        with self.connection(writes=True) as (connection, _):
+            schema = table("edgekit_schema")
             connection.execute(schema.delete().where(schema.c.version < 0))  # a write that changes nothing
 
-    def measurements(self) -> list[Measurement]:
-        """All measurements, oldest first; none where there is no store yet."""
-        return self._all("measurements", Measurement)
+    def measurements(self, ids: Sequence[str] | None = None) -> list[Measurement]:
+        """All measurements, oldest first, or those of `ids`; none where there is no store yet."""
+        return self._all("measurements", Measurement, ids)
 
-    def accuracies(self) -> list[Accuracy]:
-        """All accuracies, oldest first; none where there is no store yet."""
-        return self._all("accuracies", Accuracy)
+    def accuracies(self, ids: Sequence[str] | None = None) -> list[Accuracy]:
+        """All accuracies, oldest first, or those of `ids`; none where there is no store yet."""
+        return self._all("accuracies", Accuracy, ids)
 
-    def _all(self, name: str, kind: type[Record]) -> list[Record]:
-        if self._file and not self._file.exists():
+    def failures(self, ids: Sequence[str] | None = None) -> list[FailedCell]:
+        """All cells that failed, oldest first, or those of `ids`; none where there is no store yet."""
+        return self._all("failures", FailedCell, ids)
+
+    def _all(self, name: str, kind: type[Record], ids: Sequence[str] | None) -> list[Record]:
+        if ids is not None and len(ids) > AT_ONCE:
+            return [one for at in range(0, len(ids), AT_ONCE) for one in self._all(name, kind, ids[at : at + AT_ONCE])]
+        if self.file and not self.file.exists():
             return []
         from sqlalchemy import select
 
-        table = _tables().tables[name]
-        with self._connection() as connection:
-            rows = connection.execute(select(table.c.id, table.c.version, table.c.payload).order_by(table.c.position))
-            return [self._read(kind, *row) for row in rows]
+        columns = table(name).c
+        wanted = select(columns.id, columns.version, columns.payload).order_by(columns.position)
+        if ids is not None:
+            wanted = wanted.where(columns.id.in_(ids))
+        with self.connection() as (connection, known):
+            rows = connection.execute(wanted) if name in known else ()
+            return [self._read(kind, *one) for one in rows]
 
     def _read(self, kind: type[Record], identity: str, version: int, payload: str) -> Record:
         if version > RECORD_VERSION:
             raise UsageError(
-                f"record {identity} in {self.url} has version {version}; this edgekit reads {RECORD_VERSION}",
+                f"record {identity} in {self.shown} has version {version}; this edgekit reads {RECORD_VERSION}",
                 "use a newer edgekit, or another --store",
             )
         try:
@@ -122,41 +150,50 @@ class Store:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise UsageError(
-                f"record {identity} in {self.url} is broken at '{where}': {first['msg']}", "use another --store"
+                f"record {identity} in {self.shown} is broken at '{where}': {first['msg']}", "use another --store"
             ) from error
 
-    @property
-    def _file(self) -> Path | None:
-        """The SQLite file, or None for a server and for SQLite's own URIs."""
-        name = self.url.partition("sqlite:///")[2] if self.url.startswith("sqlite:///") else ""
-        return Path(name) if name and not name.startswith((":memory:", "file:")) else None
-
     @contextmanager
-    def _connection(self, writes: bool = False) -> Iterator[Connection]:
+    def connection(self, writes: bool = False) -> Iterator[tuple[Connection, frozenset[str]]]:
+        """A transaction, and the tables that are there; all of them where it `writes`."""
         with self._told():
             if self._engine is None:
-                engine = self._connect()
-                _prepare(engine, self.url, writes)
-                self._engine = engine
-            with self._engine.begin() as connection:
-                yield connection
+                self._engine = self._connect()
+            with self._engine.connect().execution_options(edgekit_writes=writes) as connection:
+                if writes and not self._writable:
+                    with connection.begin():
+                        prepare(connection, self.shown, writes)
+                    self._writable = True
+                with connection.begin():
+                    yield connection, frozenset(RECORDS) if writes else prepare(connection, self.shown, False)
 
     def _connect(self) -> Engine:
-        from sqlalchemy import create_engine
+        from sqlalchemy import create_engine, event
         from sqlalchemy.pool import NullPool
 
-        if self._file and not self._file.parent.is_dir():
+        if self.file and not self.file.parent.is_dir():
             raise UsageError(
-                f"there is no folder {self._file.parent} for the store", "make it, or choose --store elsewhere"
+                f"there is no folder {self.file.parent} for the store", "make it, or choose --store elsewhere"
             )
-        if self._file and self._file.is_dir():
+        if self.file and self.file.is_dir():
             raise UsageError(
-                f"the store {self._file} is a folder", "give a file, for example --store sqlite:///edgekit.db"
+                f"the store {self.file} is a folder", "give a file, for example --store sqlite:///edgekit.db"
             )
-        if not self.url.startswith("sqlite:///") or ":memory:" in self.url:
-            return create_engine(self.url)
         # A connection for each transaction: none is held while a measurement runs, and forks inherit none.
-        return create_engine(self.url, poolclass=NullPool, connect_args={"timeout": self._wait_seconds})
+        pool: dict[str, Any] = {} if ":memory:" in self.url else {"poolclass": NullPool}
+        engine = create_engine(self.url, connect_args=self._settings(), **pool)
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _leave_transactions_to_us)
+            event.listen(engine, "begin", _begin)
+        return engine
+
+    def _settings(self) -> dict[str, Any]:
+        if self.url.startswith("sqlite"):
+            return {"timeout": self._wait_seconds}
+        if self.url.startswith("postgresql+psycopg"):
+            wait = max(1, round(self._wait_seconds))
+            return {"connect_timeout": wait, "options": f"-c lock_timeout={wait}s"}
+        return {}
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -166,56 +203,50 @@ class Store:
         try:
             yield
         except (exc.ArgumentError, exc.NoSuchModuleError) as error:
-            raise UsageError(f"'{self.url}' is no database URL", "write for example sqlite:///./edgekit.db") from error
+            raise UsageError(
+                f"'{self.shown}' is no database URL", "write for example sqlite:///./edgekit.db"
+            ) from error
         except ModuleNotFoundError as error:
-            raise BackendMissing(f"{self.url} needs the package {error.name}", f"pip install {error.name}") from error
+            extra = "'edgekit[postgresql]'" if (error.name or "").startswith("psycopg") else error.name
+            raise BackendMissing(f"{self.shown} needs the package {error.name}", f"pip install {extra}") from error
         except exc.DBAPIError as error:
-            raise _refusal(str(error.orig), self.url) from error
+            raise _refusal(str(error.orig), self.shown) from error
 
 
-def _prepare(engine: Engine, url: str, writes: bool) -> None:
-    """Make the tables that are missing (when `writes`), and refuse a schema that is newer than ours."""
-    from sqlalchemy import exc, inspect, select
-    from sqlalchemy.schema import CreateIndex, CreateTable
+def row(name: str, record: BaseModel) -> dict[str, Any]:
+    """A record as its table holds it."""
+    columns = [column.name for column in table(name).c if column.name not in ("position", "payload")]
+    return {column: getattr(record, column) for column in columns} | {"payload": record.model_dump_json()}
 
-    tables = _tables()
-    schema = tables.tables["edgekit_schema"]
-    known = set(inspect(engine).get_table_names())
-    if not set(tables.tables) <= known and (writes or not known):
-        with engine.begin() as connection:
-            for table in tables.sorted_tables:
-                connection.execute(CreateTable(table, if_not_exists=True))
-                for index in table.indexes:
-                    connection.execute(CreateIndex(index, if_not_exists=True))
-    with engine.begin() as connection:
-        version = connection.execute(select(schema.c.version)).scalar()
-    if version is None:
-        try:
-            with engine.begin() as connection:
-                connection.execute(schema.insert(), {"version": SCHEMA_VERSION})
-        except exc.IntegrityError:  # another process was quicker
-            return
-    elif version > SCHEMA_VERSION:
-        raise UsageError(
-            f"the store {url} has schema version {version}; this edgekit reads {SCHEMA_VERSION}",
-            "use a newer edgekit, or another --store",
-        )
+
+def _leave_transactions_to_us(connection: Any, _: object) -> None:
+    """Python's sqlite3 would begin one only before some statements, and none before others."""
+    connection.isolation_level = None
+
+
+def _begin(connection: Connection) -> None:
+    """A writer takes its place in the queue at once: waiting works then, and no read before it is out of date."""
+    writes = connection.get_execution_options().get("edgekit_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def _refusal(cause: str, url: str) -> UsageError | EnvironmentRefused:
-    text = cause.lower()
-    if "not a database" in text or "malformed" in text or "no such table" in text or "no such column" in text:
+    text, cause = cause.lower(), " ".join(cause.split())
+    if any(sign in text for sign in ("not a database", "malformed", "no such table", "no such column")):
         return UsageError(
             f"{url} is damaged or is no store of edgekit: {cause}", "restore it, or choose another --store"
         )
-    if "locked" in text:
+    if "locked" in text or "lock timeout" in text:
         return EnvironmentRefused(
             f"the store {url} is locked by another process", "wait for it, or choose another --store"
         )
-    if "readonly" in text or "read-only" in text:
+    if "readonly" in text or "read-only" in text or "permission denied" in text:
         return EnvironmentRefused(f"the store {url} cannot be written: {cause}", "choose --store elsewhere")
-    if "full" in text or "disk i/o" in text:
+    if "full" in text or "disk i/o" in text or "no space" in text:
         return EnvironmentRefused(f"no space to write {url}: {cause}", "free some space, or choose --store elsewhere")
     return EnvironmentRefused(
         f"the store {url} cannot be used: {cause}", "check it and its permissions, or choose --store elsewhere"
     )
+
+
+make_callable(__name__, "edgekit.store_merge:store")  # `edgekit.store(...)` is the verb

@@ -1,0 +1,106 @@
+"""The tables of a store, and how an older store becomes a newer one.
+
+To change a table: raise SCHEMA_VERSION, and add to MIGRATIONS what brings a store of the version before it there. Steps
+run in one transaction, when a store is first written to; an older store is read as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+from edgekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, MetaData, Table
+
+SCHEMA_VERSION = 2
+KINDS = ("measurements", "accuracies", "failures")
+_LOCK = 0x6564676B  # of PostgreSQL's advisory locks: one process at a time makes tables or merges
+
+
+@cache
+def tables() -> MetaData:
+    """All tables, as the newest version has them."""
+    from sqlalchemy import Column, Integer, MetaData, String, Table, Text
+
+    found = MetaData()
+    Table("edgekit_schema", found, Column("version", Integer, primary_key=True, autoincrement=False))
+    for name in KINDS:
+        of_a_file = (
+            Column("sha256", String(64), nullable=False, index=True),
+            Column("device", String(200), nullable=False),
+            Column("runtime", String(80), nullable=False),
+        )
+        Table(
+            name,
+            found,
+            Column("position", Integer, primary_key=True, autoincrement=True),
+            Column("id", String(32), nullable=False, unique=True),
+            Column("created", String(40), nullable=False),
+            *(() if name == "failures" else of_a_file),
+            Column("version", Integer, nullable=False),
+            Column("payload", Text, nullable=False),
+        )
+    return found
+
+
+def table(name: str) -> Table:
+    """One of them."""
+    return tables().tables[name]
+
+
+def _add_failures(connection: Connection) -> None:
+    """Version 2: cells of a sweep that failed, each with its reason."""
+    _create(connection, table("failures"))
+
+
+# The version that a step leads to -> the step.
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _add_failures}
+
+
+def prepare(connection: Connection, url: str, writes: bool) -> frozenset[str]:
+    """The tables that are there, after making or bringing up to date what is needed to write.
+
+    Raises UsageError for a schema that is newer than ours, and for a SQLite file of something else.
+    """
+    from sqlalchemy import inspect, select
+
+    if writes:
+        alone(connection)
+    known = frozenset(inspect(connection).get_table_names())
+    schema = table("edgekit_schema")
+    version = connection.execute(select(schema.c.version)).scalar() if schema.name in known else None
+    if version is not None and version > SCHEMA_VERSION:
+        raise UsageError(
+            f"the store {url} has schema version {version}; this edgekit reads {SCHEMA_VERSION}",
+            "use a newer edgekit, or another --store",
+        )
+    if connection.dialect.name == "sqlite" and known and schema.name not in known:
+        raise UsageError(f"{url} is no store of edgekit: it has other tables", "choose another --store")
+    if not writes or version == SCHEMA_VERSION:
+        return known & set(KINDS)
+    if version is None:
+        for one in tables().sorted_tables:
+            _create(connection, one)
+        connection.execute(schema.insert(), {"version": SCHEMA_VERSION})
+    else:
+        for step in range(version + 1, SCHEMA_VERSION + 1):
+            MIGRATIONS[step](connection)
+        connection.execute(schema.update().values(version=SCHEMA_VERSION))
+    return frozenset(KINDS)
+
+
+def alone(connection: Connection) -> None:
+    """No other process makes tables or merges until this transaction ends; SQLite has one writer at a time anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+
+def _create(connection: Connection, one: Table) -> None:
+    from sqlalchemy.schema import CreateIndex, CreateTable
+
+    connection.execute(CreateTable(one, if_not_exists=True))
+    for index in one.indexes:
+        connection.execute(CreateIndex(index, if_not_exists=True))

@@ -36,7 +36,12 @@ THRESHOLDS = {
         "the same arithmetic in another order: float32 rounds at 6e-8 per operation, "
         "and a wrong weight or padding shows at 1e-2 and above",
     ),
-    "fp16": Threshold(2e-2, 35.0, 0.97, "weights rounded at 5e-4 each, averaged over a layer's inputs"),
+    "fp16": Threshold(
+        1e-1,
+        25.0,
+        0.97,
+        "each value is rounded at 5e-4; trained networks stay above 44 dB, random MobileNets amplify it to 30 dB",
+    ),
     "int8": Threshold(
         None,
         8.0,

@@ -21,6 +21,7 @@ from edgekit.artifact import manifest_path, open_artifact
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.export_result import ExportResult
 from edgekit.exporters import FORMATS, WriteJob, Written
+from edgekit.runtime import open_session
 
 SHAPE = (1, 3, 32, 32)
 NETWORK = '''
@@ -153,13 +154,18 @@ def test_the_result_has_the_documented_keys(network: str, tmp_path: Path) -> Non
     assert result["failed"] == []
 
 
-def test_a_dynamic_batch_is_run_at_one_and_seven(network: str, tmp_path: Path) -> None:
-    result = edgekit.export(f"{network}:build", input=SHAPE, format=["onnx"], dynamic_batch=True, out=tmp_path)
-    (artifact,) = result.artifacts
-    session = __import__("onnxruntime").InferenceSession(str(artifact.path))
-    for batch in (1, 7):
-        x = np.zeros((batch, *SHAPE[1:]), np.float32)
-        assert session.run(None, {session.get_inputs()[0].name: x})[0].shape == (batch, 10)
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_a_free_batch_is_run_at_one_and_seven(precision: str, network: str, images: Path, tmp_path: Path) -> None:
+    result = edgekit.export(
+        f"{network}:build", input=SHAPE, precision=[precision], data=images, dynamic_batch=True, out=tmp_path / "out"
+    )
+    assert not result.failed and len(result.artifacts) == 2
+    for artifact in result.artifacts:
+        assert artifact.manifest and artifact.manifest.inputs[0].shape[0] == -1
+        session = open_session(artifact.path)
+        for batch in (1, 7):
+            x = np.zeros((batch, *artifact.manifest.inputs[0].shape[1:]), np.float32)
+            assert session.run([x])[0].shape == (batch, 10)
 
 
 def test_one_failing_format_does_not_hide_the_other(network: str, tmp_path: Path) -> None:

@@ -225,7 +225,7 @@ def _keep(path: Path, ranges: Ranges) -> None:
 def _read(path: Path) -> Ranges | None:
     """What was kept, or None: nothing, or nothing that can be read."""
     try:
-        with np.load(path) as content:
+        with path.open("rb") as stream, np.load(stream) as content:
             spread = float(content["spread"])
             pairs = zip(content["names"].tolist(), content["extremes"].tolist(), strict=True)
             return Ranges(

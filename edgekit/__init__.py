@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgekit.benchmarking import bench as bench
+    from edgekit.comparison import compare as compare
     from edgekit.demonstration import demo as demo
     from edgekit.device import devices as devices
     from edgekit.doctor import doctor as doctor
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 # Each command's function, where it lives.
 VERBS = {
     "bench": "edgekit.benchmarking:bench",
+    "compare": "edgekit.comparison:compare",
     "demo": "edgekit.demonstration:demo",
     "devices": "edgekit.device:devices",
     "doctor": "edgekit.doctor:doctor",
@@ -61,6 +63,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "bench",
+    "compare",
     "demo",
     "devices",
     "doctor",

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 import typer.main
 
-from edgekit import cli_measure, cli_network, cli_setup, cli_weights
+from edgekit import cli_compare, cli_measure, cli_network, cli_setup, cli_weights
 from edgekit.cli_output import Outcome
 
 # Plain help: rich's takes three times as long to import and wraps what fits.
@@ -20,6 +20,7 @@ COMMANDS = (
     cli_network.export,
     cli_network.inspect,
     cli_measure.bench,
+    cli_compare.compare,
     cli_measure.eval,
     cli_measure.report,
     cli_weights.weights,

@@ -23,13 +23,17 @@ def bench(
     preset: Annotated[
         str, typer.Option("--preset", metavar="quick|default|rigorous", help="How long to measure.")
     ] = "default",
+    versus: Annotated[
+        bool, typer.Option("--versus", help="Interleave the files, and compare each with the first.")
+    ] = False,
     store: o.Store = None,
     devices: o.Devices = None,
     json: o.Json = False,
 ) -> Outcome:
     """Measure latency and memory of files, in fresh processes.
 
-    Every sample is kept in the store, which `edgekit report` reads.
+    Every sample is kept in the store, which `edgekit report` reads. Each number has a verdict: valid, suspect or
+    invalid, from what the device did meanwhile; where one is invalid the exit code is 6.
 
     \b
     Example:
@@ -45,6 +49,7 @@ def bench(
             threads=threads,
             batch=o.numbers(batch, "--batch"),
             preset=preset,
+            versus=versus,
             store=store,
             devices=devices,
             progress=progress,

@@ -16,16 +16,21 @@ WIDE = 160  # columns where stdout is no terminal: nobody's window is too narrow
 
 @dataclass(frozen=True)
 class Outcome:
-    """A command's result: the documented JSON, the function of `cli_views` that shows it, and the exit code."""
+    """A command's result: the documented JSON, the function of `cli_views` that shows it, and the exit code.
+
+    `text`, where it is given, is shown as it stands instead.
+    """
 
     document: dict[str, Any]
     view: str
     exit_code: int = 0
+    text: str | None = None
 
 
 def write(outcome: Outcome, as_json: bool, stdout: TextIO) -> None:
     """Write the outcome. A reader that went away (`| head`) is no error."""
-    text = json.dumps(outcome.document, allow_nan=False) + "\n" if as_json else _rendered(outcome, stdout)
+    shown = outcome.text if outcome.text is not None and not as_json else None
+    text = json.dumps(outcome.document, allow_nan=False) + "\n" if as_json else shown or _rendered(outcome, stdout)
     try:
         stdout.write(text)
         stdout.flush()

@@ -125,7 +125,10 @@ def bench(document: Json, width: int) -> View:
         Column("load", lambda row: milliseconds(row["load_ms"]), rank=9),
         Column("per s", lambda row: count(row["throughput_per_s"]), rank=10),
         Column("memory", lambda row: size(row["peak_memory_bytes"]), rank=2),
-        Column("verdict", lambda row: row["verdict"], rank=3, left=True),
+        Column("runtime alone", lambda row: size(row["baseline_memory_bytes"]), rank=11),
+        Column("ideal", lambda row: size(row["ideal_memory_bytes"]), rank=12),
+        Column("harness us", lambda row: milliseconds(row["harness_us"]), rank=13),
+        Column("verdict", lambda row: row["verdict"], left=True),
     )
     rows = document["measurements"]
     yield from table(columns, rows, width)
@@ -135,6 +138,33 @@ def bench(document: Json, width: int) -> View:
         yield Text(f"{'' if len(of) == len(measured) else ', '.join(of) + ': '}{reason}", style="dim")
     for row in failed:
         yield from failure(file_name(row["artifact"]), {"reason": row["error"]["message"], **row["error"]})
+    if "versus" in document:
+        yield Text()
+        yield from ratios(document["versus"], width)
+
+
+def compare(document: Json, width: int) -> View:
+    """A line per cell, why, and whether the gate holds."""
+    yield from ratios(document["rows"], width)
+    holds = "holds" if document["passed"] else "fails"
+    yield Text(f"{document['verdict']}: the gate of {percent(document['max_slowdown'])} slowdown {holds}")
+
+
+def ratios(rows: list[Json], width: int) -> View:
+    """Latencies against those of a base, then what each verdict rests on."""
+    columns = (
+        Column("file", lambda row: row.get("name") or file_name(row["new"]), left=True),
+        Column("base", lambda row: UNKNOWN if "name" in row else file_name(row["base"]), rank=3, left=True),
+        Column("base ms", lambda row: milliseconds(row.get("base_ms")), rank=1),
+        Column("new ms", lambda row: milliseconds(row.get("new_ms")), rank=2),
+        Column("ratio", lambda row: UNKNOWN if row["ratio"] is None else f"{row['ratio']:.3f}"),
+        Column("95 % interval", lambda row: interval(row["ratio_ci95"], lambda bound: f"{bound:.3f}")),
+        Column("verdict", lambda row: row["verdict"] if row["status"] == "measured" else row["status"], left=True),
+    )
+    empty = {"base"} if rows and "name" in rows[0] else {"base ms", "new ms"}  # with --versus they stand above
+    yield from table([column for column in columns if column.title not in empty], rows, width)
+    for reason in dict.fromkeys(row["reason"] for row in rows):
+        yield Text(reason, style="dim")
 
 
 def eval(document: Json, width: int) -> View:
@@ -152,8 +182,8 @@ def eval(document: Json, width: int) -> View:
     for pair in document["paired"]:
         low, high = (100 * bound for bound in pair["ci95"])
         yield Text(
-            f"{file_name(pair['artifact'])}: {100 * pair['top1_difference']:+.1f} points of top-1 "
-            f"(95 % interval {low:+.1f} .. {high:+.1f}) against {file_name(pair['base'])}"
+            f"{file_name(pair['artifact'])}: {100 * pair['top1_difference']:+.1f} points "
+            f"(95 % {low:+.1f} .. {high:+.1f}) against the first"
         )
     for row in document["failed"]:
         yield from failure(file_name(row["artifact"]), row)
@@ -214,6 +244,8 @@ def _plain(value: object) -> str:
         return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):
         return " ".join(_plain(item) for item in value) or UNKNOWN
+    if isinstance(value, float):
+        return f"{value:.4g}"
     return UNKNOWN if value is None else str(value)
 
 
@@ -290,6 +322,7 @@ def demo(document: Json, width: int) -> View:
         Column("size", lambda row: size(row["bytes"]), rank=1),
         Column("top-1", lambda row: percent(row["top1"])),
         Column("median ms", lambda row: milliseconds(row["median_ms"])),
+        Column("verdict", lambda row: row["verdict"] or UNKNOWN, rank=2, left=True),
     )
     yield from table(columns, document["rows"], width)
     for row in document["failed"]:

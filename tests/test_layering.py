@@ -22,7 +22,7 @@ ROWS = (
     "stats verdict contrast accuracy parity weights models exporters bench pareto",
     "store device zoo inspection preparation eval charts",
     "report_facts report_labels report_rows report_page report_text",
-    "measuring latency_gate exporting benchmarking evaluation report digits",
+    "measuring comparison latency_gate exporting benchmarking evaluation report digits",
     "doctor demonstration",
     "cli __main__",
 )

@@ -1,0 +1,204 @@
+"""The verb `compare`: whether files became slower, from stored measurements, with the noise in view."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit import stats, stats_ratio
+from edgekit.comparison_selection import Selection, cell, select, setting
+from edgekit.contrast import compared, medians
+from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
+from edgekit.files import write_atomically
+from edgekit.measurement import Measurement
+from edgekit.stats_ratio import CANNOT_TELL, FASTER, SAME, SLOWER
+from edgekit.store import open_store
+
+NOT_COMPARABLE = "not comparable"
+# What a row is: compared; or not, because of what the status says.
+MEASURED, MISSING, INVALID, ADDED = "measured", "missing", "invalid", "added"
+WORST_FIRST = (NOT_COMPARABLE, SLOWER, CANNOT_TELL, FASTER, SAME)
+# Facts that must agree beside the setting: a number of another machine is another number.
+SAME_FACTS = ("machine", "processor", "power_mode", "gpu")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One cell in both selections; `base` and `new` are ids. `ratio` is new over base: above 1 is slower."""
+
+    name: str
+    base: str | None
+    new: str | None
+    base_ms: float | None
+    new_ms: float | None
+    ratio: float | None
+    ratio_ci95: list[float] | None
+    verdict: str
+    reason: str
+    status: str
+
+    def exit_code(self, strict: bool) -> int:
+        """What this row alone would end the command with."""
+        if self.verdict == NOT_COMPARABLE:
+            return UsageError.exit_code
+        if self.status == INVALID:
+            return MeasurementInvalid.exit_code
+        failed = self.verdict == SLOWER or self.status == MISSING or (strict and self.verdict == CANNOT_TELL)
+        return GateFailed.exit_code if failed and self.status != ADDED else 0
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """The rows in the base's order, then what only the new side has."""
+
+    base: str
+    new: str
+    max_slowdown: float
+    strict: bool
+    rows: tuple[Row, ...]
+
+    @property
+    def verdict(self) -> str:
+        """The worst of the rows'."""
+        words = {row.verdict for row in self.rows if row.status != ADDED}
+        return next((word for word in WORST_FIRST if word in words), CANNOT_TELL)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the first that applies in the documented order."""
+        return worst_exit_code(row.exit_code(self.strict) for row in self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `edgekit compare --json` prints."""
+        return {
+            "verdict": self.verdict,
+            "base": self.base,
+            "new": self.new,
+            "max_slowdown": self.max_slowdown,
+            "strict": self.strict,
+            "passed": self.exit_code == 0,
+            "rows": [asdict(row) for row in self.rows],
+        }
+
+    def to_markdown(self) -> str:
+        """A table for a pull request."""
+        from edgekit.comparison_text import markdown
+
+        return markdown(self)
+
+    def to_junit(self) -> str:
+        """JUnit's XML: a test case for each cell."""
+        from edgekit.comparison_text import junit
+
+        return junit(self)
+
+
+def compare(
+    base: str | Path,
+    new: str | Path,
+    *,
+    max_slowdown: str | float = "5%",
+    strict: bool = False,
+    junit: str | Path | None = None,
+    store: str | None = None,
+) -> CompareResult:
+    """Compare the stored latencies of `new` with those of `base`, cell by cell.
+
+    Each is `latest`, `latest~1` (bench commands, counted back), the id of a measurement or of a bench command, a file
+    that was measured, or another store. Cells are matched by variant, precision, format, device, runtime, threads and
+    batch; two files by the last four. `max_slowdown` is a fraction, or text such as "5%". `junit` is written as XML.
+    Raises UsageError where a side names nothing.
+    """
+    margin = _margin(max_slowdown)
+    database = open_store(store)
+    stored = database.measurements()
+    before, after = (select(str(word), database, stored) for word in (base, new))
+    result = CompareResult(str(base), str(new), margin, strict, tuple(_rows(before, after, margin)))
+    if junit is not None:
+        write_atomically(Path(junit), result.to_junit().encode())
+    return result
+
+
+def _margin(value: str | float) -> float:
+    text = str(value).strip()
+    try:
+        margin = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        margin = math.nan
+    if not 0 <= margin < 1:
+        raise UsageError(f"--max-slowdown cannot be '{value}'", "write a percentage, say --max-slowdown 5%")
+    if margin < stats_ratio.NOISE:
+        raise UsageError(
+            f"--max-slowdown {value} is below the noise of {stats_ratio.NOISE:.0%} that the same file shows",
+            f"give {stats_ratio.NOISE:.0%} or more",
+        )
+    return margin
+
+
+def _rows(base: Selection, new: Selection, margin: float) -> Iterator[Row]:
+    by_setting = base.is_file and new.is_file
+    left = list(new.measurements)
+    pairs: list[tuple[Measurement, Measurement | None]] = []
+    for exactly in (True, False):  # a cell in another setting is matched only when nothing fits better
+        for one in base.measurements:
+            if any(one is known for known, _ in pairs):
+                continue
+            other = next((two for two in left if _fits(one, two, by_setting, exactly)), None)
+            if other is not None:
+                left.remove(other)
+                pairs.append((one, other))
+    matched = {one.id: other for one, other in pairs}
+    yield from (_row(one, matched.get(one.id), margin) for one in base.measurements)
+    yield from (_added(two) for two in left)
+
+
+def _fits(one: Measurement, two: Measurement, by_setting: bool, exactly: bool) -> bool:
+    return (by_setting or cell(one) == cell(two)) and (not exactly or setting(one) == setting(two))
+
+
+def _row(base: Measurement, new: Measurement | None, margin: float) -> Row:
+    values: dict[str, Any] = {"name": _name(base), "base": base.id, "base_ms": _ms(base)}
+    unknown: dict[str, Any] = {"ratio": None, "ratio_ci95": None}
+    if new is None:
+        reason = "missing: the base has this cell and the new side does not"
+        nothing: dict[str, Any] = {"new": None, "new_ms": None, **unknown}
+        return Row(**values, **nothing, verdict=CANNOT_TELL, reason=reason, status=MISSING)
+    values |= {"new": new.id, "new_ms": _ms(new)}
+    if cell(base) != cell(new):
+        values["name"] = f"{_name(new)} against {_name(base)}"
+    differences = list(_differences(base, new))
+    if differences:
+        return Row(**values, **unknown, verdict=NOT_COMPARABLE, reason="; ".join(differences), status=MEASURED)
+    return Row(**values, **compared(base, new, margin))
+
+
+def _added(new: Measurement) -> Row:
+    nothing: dict[str, Any] = dict.fromkeys(("base", "base_ms", "ratio", "ratio_ci95"))
+    reason = "the base does not have this cell"
+    return Row(
+        name=_name(new), new=new.id, new_ms=_ms(new), **nothing, verdict=CANNOT_TELL, reason=reason, status=ADDED
+    )
+
+
+def _differences(base: Measurement, new: Measurement) -> Iterator[str]:
+    """Why two numbers must not be compared, a difference each; nothing where they may."""
+    one, two = asdict(setting(base)), asdict(setting(new))
+    yield from (f"{key} {one[key]} and {two[key]}" for key in one if one[key] != two[key])
+    facts = ((key, base.found.get(key), new.found.get(key)) for key in SAME_FACTS)
+    yield from (f"{key} {a} and {b}" for key, a, b in facts if a != b)
+    versions = [str(record.found.get("runtime_version")) for record in (base, new)]
+    if versions[0].partition(".")[0] != versions[1].partition(".")[0]:
+        yield f"{base.runtime} {versions[0]} and {versions[1]}"
+
+
+def _name(record: Measurement) -> str:
+    where = setting(record)
+    threads = f"{where.threads} thread{'' if where.threads == 1 else 's'}"
+    return f"{record.artifact} on {where.device}, {where.runtime}, {threads}, batch {where.batch}"
+
+
+def _ms(record: Measurement) -> float:
+    return stats.median(medians(record)) / stats.NS_PER_MS

@@ -79,10 +79,12 @@ def table(graph: Graph) -> LayerTable:
     """The layer table of a graph, for the batch size that it was traced with."""
     seen: set[str] = set()
     fields: dict[str, Reach] = {}
+    shapes = {op.name: op.shape for op in graph}
     rows = []
     for op in graph:
-        fields[op.name] = _reach(op, graph, [fields[name] for name in op.inputs])
-        rows.append(_row(op, graph, seen, fields[op.name]))
+        source = shapes[op.inputs[0]] if op.inputs else ()
+        fields[op.name] = _reach(op, graph, source, [fields[name] for name in op.inputs])
+        rows.append(_row(op, graph, source, seen, fields[op.name]))
     uncounted = tuple(f"{op.name}: {op.attrs['label']}" for op in graph if op.kind == "call")
     return LayerTable(
         tuple(rows),
@@ -93,7 +95,7 @@ def table(graph: Graph) -> LayerTable:
     )
 
 
-def _row(op: Op, graph: Graph, seen: set[str], reach: Reach) -> LayerRow:
+def _row(op: Op, graph: Graph, source: tuple[int, ...], seen: set[str], reach: Reach) -> LayerRow:
     counter = MACS.get(op.kind)
     return LayerRow(
         name=op.name,
@@ -101,7 +103,7 @@ def _row(op: Op, graph: Graph, seen: set[str], reach: Reach) -> LayerRow:
         kind=_kind(op, graph),
         output_shape=op.shape,
         params=_params(op, graph, seen),
-        macs=counter(op, graph) if counter else 0,
+        macs=counter(op, graph, source) if counter else 0,
         activation_elements=math.prod(op.shape) if op.kind in STORED else 0,
         receptive_field=round(max(reach.size)),
     )
@@ -117,23 +119,26 @@ def _params(op: Op, graph: Graph, seen: set[str]) -> int:
     return count
 
 
-# Multiply-accumulates by kind of operator
+# Multiply-accumulates by kind of operator; `source` is the shape of the first input
 
 
-def _conv_macs(op: Op, graph: Graph) -> int:
-    return math.prod(op.shape) * math.prod(graph.tensors(op)["weight"].shape[1:])
+def _conv_macs(op: Op, graph: Graph, source: tuple[int, ...]) -> int:
+    return math.prod(op.shape) * math.prod(_weight(op, graph)[1:])
 
 
-def _conv_transpose_macs(op: Op, graph: Graph) -> int:
-    source = graph[op.inputs[0]]
-    return math.prod(source.shape) * math.prod(graph.tensors(op)["weight"].shape[1:])
+def _conv_transpose_macs(op: Op, graph: Graph, source: tuple[int, ...]) -> int:
+    return math.prod(source) * math.prod(_weight(op, graph)[1:])
 
 
-def _linear_macs(op: Op, graph: Graph) -> int:
-    return math.prod(op.shape) * int(graph.tensors(op)["weight"].shape[1])
+def _linear_macs(op: Op, graph: Graph, source: tuple[int, ...]) -> int:
+    return math.prod(op.shape) * _weight(op, graph)[1]
 
 
-MACS: dict[str, Callable[[Op, Graph], int]] = {
+def _weight(op: Op, graph: Graph) -> tuple[int, ...]:
+    return tuple(graph.params[op.params["weight"]].shape)
+
+
+MACS: dict[str, Callable[[Op, Graph, tuple[int, ...]], int]] = {
     "conv": _conv_macs,
     "conv_transpose": _conv_transpose_macs,
     "linear": _linear_macs,
@@ -142,10 +147,10 @@ MACS: dict[str, Callable[[Op, Graph], int]] = {
 
 def _kind(op: Op, graph: Graph) -> str:
     if op.kind in ("conv", "conv_transpose"):
-        weight = graph.tensors(op)["weight"]
-        kernel = "x".join(str(size) for size in weight.shape[2:])
+        weight = _weight(op, graph)
+        kernel = "x".join(str(size) for size in weight[2:])
         groups = op.attrs["groups"]
-        channels = weight.shape[0] if op.kind == "conv_transpose" else weight.shape[1] * groups
+        channels = weight[0] if op.kind == "conv_transpose" else weight[1] * groups
         label = "depthwise" if groups > 1 and groups == channels else ("grouped " if groups > 1 else "") + op.kind
         return f"{label} {kernel}"
     if op.kind in ("max_pool", "avg_pool"):
@@ -165,19 +170,19 @@ class Reach:
     jump: tuple[float, ...]
 
 
-def _reach(op: Op, graph: Graph, inputs: list[Reach]) -> Reach:
+def _widest(inputs: list[Reach]) -> Reach:
+    sizes, jumps = zip(*((x.size, x.jump) for x in inputs), strict=True)
+    return Reach(tuple(map(max, zip(*sizes, strict=True))), tuple(map(max, zip(*jumps, strict=True))))
+
+
+def _reach(op: Op, graph: Graph, source: tuple[int, ...], inputs: list[Reach]) -> Reach:
     if not inputs:
         axes = len(op.shape) - 2
         return Reach((1,) * axes or (1,), (1,) * axes or (1,))
-    widest = Reach(
-        *(
-            tuple(max(values) for values in zip(*(getattr(x, part) for x in inputs), strict=True))
-            for part in ("size", "jump")
-        )
-    )
-    before = graph[op.inputs[0]].shape[2:]
+    widest = inputs[0] if len(inputs) == 1 else _widest(inputs)
+    before = source[2:]
     if op.kind in ("conv", "conv_transpose"):
-        kernel: tuple[int, ...] = tuple(graph.tensors(op)["weight"].shape[2:])
+        kernel = _weight(op, graph)[2:]
     elif op.kind in ("max_pool", "avg_pool"):
         kernel = op.attrs["kernel"]
     elif before and (op.kind in ("mean", "reshape") or op.kind.startswith("adaptive")):

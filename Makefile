@@ -22,7 +22,7 @@ check: $(INSTALLED)
 	$(RUN)/mypy
 
 bench-self: $(INSTALLED)
-	$(RUN)/python tests/bench_self.py
+	$(RUN)/python -m tests.bench_self
 
 # Another converter and another quantiser, in an environment of their own: what our files and times are compared with.
 oracle:

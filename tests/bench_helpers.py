@@ -1,0 +1,78 @@
+"""What the sections of `make bench-self` share: a line of its report, and how two things are compared."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import edgekit
+from edgekit.accuracy import paired
+from edgekit.eval_result import EvalResult
+from edgekit.export_result import ExportResult
+from edgekit.measurement import Accuracy
+
+ROOT = Path(__file__).resolve().parent.parent
+ORACLE = ROOT / ".venv-oracle" / "bin" / "python"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One claim: what was measured beside what it must reach; `reached` is None where it could not be measured."""
+
+    claim: str
+    target: str
+    measured: str
+    reached: bool | None
+
+
+def interleaved(first: Sequence[str], second: Sequence[str], rounds: int) -> tuple[float, float, float]:
+    """(median ratio, median seconds of the first, of the second), run in turn after one of each to warm the disk."""
+    seconds: list[list[float]] = [[], []]
+    for index in range(rounds + 1):
+        for command, found in zip((first, second), seconds, strict=True):
+            began = time.perf_counter()
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if index:
+                found.append(time.perf_counter() - began)
+    ratio = statistics.median(a / b for a, b in zip(*seconds, strict=True))
+    return ratio, statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def paths(made: ExportResult) -> dict[tuple[str, str], Path]:
+    """Files by (format, precision); a failed cell stops the run."""
+    if made.failed:
+        raise made.failed[0].error
+    return {(a.manifest.format, a.manifest.precision): a.path for a in made.artifacts if a.manifest}
+
+
+def evaluated(files: Sequence[Path], images: Path, scratch: Path, foreign: bool = False) -> EvalResult:
+    """Accuracy of the files; foreign ones take the hosted networks' preprocessing."""
+    preprocess = scratch / "hosted.yaml"
+    preprocess.write_text("crop: 0.875\nmean: 127.5\nscale: 127.5\nclass_offset: 1\n")
+    return edgekit.eval(files, data=images, preprocess=preprocess if foreign else None)
+
+
+def points(result: EvalResult, path: Path) -> float:
+    """Top-1 in per cent."""
+    record = accuracy(result, path)
+    return record.correct1 / record.n * 100
+
+
+def accuracy(result: EvalResult, path: Path) -> Accuracy:
+    """The record of one file."""
+    return next(found.accuracy for found in result.results if found.artifact == path)
+
+
+def count(result: EvalResult) -> int:
+    """The number of images."""
+    return result.results[0].accuracy.n
+
+
+def paired_points(result: EvalResult, path: Path, base: Path) -> tuple[float, float, float]:
+    """(difference, low, high) in points of top-1, image by image."""
+    found = paired(accuracy(result, base).hits, accuracy(result, path).hits)
+    return found.difference * 100, found.ci95[0] * 100, found.ci95[1] * 100

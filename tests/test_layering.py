@@ -17,13 +17,13 @@ FOLDERS = {"edgekit": "", "models": "models.", "exporters": "exporters.", "bench
 ROWS = (
     "errors callable_module",
     "registry files preprocess graph kernels",
-    "spec artifact images packed padding fusion quantized operators trace",
+    "spec artifact images packed padding fusion quantized operators forms trace export_result",
     "fold layers memory measurement calibration source snippets runtime download pretrained",
-    "stats verdict contrast accuracy parity weights models exporters bench pareto",
-    "store device zoo inspection preparation eval charts",
-    "report_facts report_labels report_rows report_page report_text",
-    "measuring comparison latency_gate exporting benchmarking evaluation report digits",
-    "doctor demonstration",
+    "stats verdict contrast accuracy parity weights models exporters bench pareto mixed",
+    "store device zoo inspection preparation eval",
+    "charts report_facts report_labels report_rows report_page report_text",
+    "measuring comparison latency_gate cells exporting benchmarking evaluation report digits",
+    "sweep doctor demonstration",
     "cli __main__",
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names.split()}

@@ -6,27 +6,16 @@ own: one that fails does not hide the others.
 
 from __future__ import annotations
 
-import datetime
-import fcntl
-import importlib.metadata
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from edgekit.artifact import Artifact, Manifest, VariantRecord, file_sha256, manifest_path, seal
-from edgekit.errors import BackendMissing, EdgekitError, GateFailed, UsageError, nearest
+from edgekit.cells import Cell, export_cell
+from edgekit.errors import BackendMissing, EdgekitError, UsageError, nearest
 from edgekit.export_result import ExportResult, Failure
-from edgekit.exporters import FORMATS, WriteJob, Writer, Written
-from edgekit.files import drafting, environment, make_folder, publish
-from edgekit.latency_gate import latency_within
-from edgekit.memory import ideal_bytes
-from edgekit.parity import compare
-from edgekit.preparation import Prepared, Request, prepare
+from edgekit.exporters import FORMATS, Writer
+from edgekit.files import make_folder
+from edgekit.preparation import Request, prepare
 
-SUFFIX = {"onnx": ".onnx", "tflite": ".tflite"}
 PRECISIONS = ("fp32", "fp16", "int8")
 _PRECISION_ALIASES = {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"}
 Progress = Callable[[str], None]
@@ -94,126 +83,10 @@ def export(
             say(f"{name} {wanted}")
             cell = Cell(name, wanted, writers[name], io, opset, dynamic_batch, max_bytes, max_latency)
             try:
-                artifacts.append(_export_cell(cell, prepared, folder))
+                artifacts.append(export_cell(cell, prepared, folder))
             except EdgekitError as error:
                 failed.append(Failure(name, wanted, error))
     return ExportResult(tuple(artifacts), tuple(failed), prepared.notes)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One file to be made."""
-
-    format: str
-    precision: str
-    write: Writer
-    io: str
-    opset: int | None
-    dynamic_batch: bool
-    max_bytes: int | None
-    max_latency: float | None
-
-
-def _export_cell(cell: Cell, prepared: Prepared, folder: Path) -> Artifact:
-    started = time.perf_counter()
-    target = folder / f"{prepared.point}_{prepared.weights.id}_{cell.precision}{SUFFIX[cell.format]}"
-    quantized = prepared.quantized(cell.format) if cell.precision == "int8" else None
-    job = WriteJob(
-        graph=quantized.graph if quantized else prepared.graph,
-        precision=cell.precision,
-        quantized=quantized,
-        io=cell.io,
-        dynamic_batch=cell.dynamic_batch,
-        opset=cell.opset if cell.format == "onnx" else None,
-        description=f"{prepared.point} {cell.precision}, weights {prepared.weights.origin}",
-    )
-    with drafting(folder, target.name) as draft:
-        with environment(target):
-            written = cell.write(job, draft)
-        if cell.max_bytes is not None and draft.stat().st_size > cell.max_bytes:
-            raise GateFailed(
-                f"{target.name} has {draft.stat().st_size} bytes, more than --max-bytes {cell.max_bytes}",
-                "choose int8, a smaller alpha, or a larger limit",
-            )
-        parity = compare(
-            draft, written.inputs, written.outputs, cell.precision, prepared.reference(), cell.dynamic_batch
-        )
-        if not parity.passed:
-            rejected = target.with_name(target.name + ".rejected")
-            publish(draft, rejected)
-            raise GateFailed(
-                f"parity failed for {cell.format} {cell.precision}: {'; '.join(parity.reasons)}",
-                f"the file is kept for study as {rejected}",
-            )
-        timed = latency_within(draft, cell.max_latency) if cell.max_latency is not None else None
-        digest, size = file_sha256(draft), draft.stat().st_size
-        manifest = Manifest(
-            edgekit=importlib.metadata.version("edgekit"),
-            file=target.name,
-            sha256=digest,
-            bytes=size,
-            format=cell.format,
-            precision=cell.precision,
-            variant=_variant_record(prepared),
-            weights=prepared.weights,
-            preprocessing=prepared.preprocessing,
-            inputs=written.inputs,
-            outputs=written.outputs,
-            calibration=prepared.calibration_record if quantized else None,
-            parity=parity,
-            macs=prepared.table.macs,
-            params=prepared.table.params,
-            activation_elements=prepared.table.activation_elements,
-            remaining_batch_norms=prepared.remaining,
-            operators=written.operators,
-            tool_versions=_versions(),
-            seconds=time.perf_counter() - started,
-            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            notes=written.notes,
-            details=_details(written, prepared, quantized, cell) | ({"latency_gate": timed} if timed else {}),
-        )
-        return _release(draft, target, manifest)
-
-
-def _release(draft: Path, target: Path, manifest: Manifest) -> Artifact:
-    """Put file and manifest in their place: the old manifest goes first and the new one comes last."""
-    with _locked(target.parent), environment(target):
-        manifest_path(target).unlink(missing_ok=True)
-        publish(draft, target)
-        return seal(target, manifest)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One export at a time puts its files into a folder."""
-    with environment(folder), (folder / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-
-
-def _details(written: Written, prepared: Prepared, quantized: Any, cell: Cell) -> dict[str, Any]:
-    more: dict[str, Any] = {
-        "published": [asdict(row) for row in prepared.point.published()],
-        "ideal_memory_bytes": ideal_bytes(prepared.graph, cell.precision),
-    }
-    if quantized is not None:
-        more["float_islands"] = dict(quantized.islands)
-        more["layer_snr"] = prepared.layer_noise(cell.format)
-    return {**written.details, **more}
-
-
-def _variant_record(prepared: Prepared) -> VariantRecord:
-    point = prepared.point
-    return VariantRecord(
-        name=str(point),
-        model=point.spec.name,
-        family=point.spec.family,
-        alpha=point.alpha,
-        resolution=point.resolution,
-        classes=prepared.graph[prepared.graph.output].shape[-1] if point.classes == 0 else point.classes,
-        input_shape=prepared.graph.input.shape,
-        options=dict(point.options),
-    )
 
 
 # Checks that cost nothing
@@ -279,14 +152,3 @@ def _writer(name: str) -> Writer:
         raise BackendMissing(
             f"{name} export needs the package {error.name}", "pip install 'edgekit[export]'"
         ) from error
-
-
-def _versions() -> dict[str, str]:
-    """Versions of the packages that shape a file, as installed."""
-    found = {}
-    for package in ("edgekit", "torch", "numpy", "onnx", "onnxruntime", "ai-edge-litert"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found

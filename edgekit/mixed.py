@@ -7,6 +7,7 @@ measured after each step in simulation, on labelled images of the calibration fo
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,9 +26,11 @@ from edgekit.graph import Graph, Op
 from edgekit.images import Sample, find, pixel_hash
 from edgekit.preprocess import apply
 from edgekit.quantized import QuantizedGraph
+from edgekit.runtime import open_session
 
 GMACS = 150.0  # what one measuring of the loss may cost
 MIN_IMAGES, MAX_IMAGES = 50, 500
+WARMUP, ROUNDS = 5, 30  # of timing two files in turn
 MOVERS = frozenset({"relu", "clip", "max_pool", "reshape", "pad", "slice", "permute"})  # the same values, elsewhere
 
 
@@ -57,6 +60,37 @@ class Mixed:
             else ("no layer had to stay in float")
         )
         return f"int8 ({scheme}) loses {self.drop:.1f} points of top-1 on {self.n} held-out images; {layers}"
+
+
+@dataclass(frozen=True)
+class FloatCost:
+    """Median milliseconds of one inference on this machine, run in turn, one thread."""
+
+    int8_ms: float
+    mixed_ms: float
+
+    def note(self, format: str) -> str:
+        """One line for the person who asked."""
+        return (
+            f"the float layers cost {self.mixed_ms / self.int8_ms - 1:+.0%} of latency here in {format}: "
+            f"{self.int8_ms:.2f} ms all in int8, {self.mixed_ms:.2f} ms mixed (medians of {ROUNDS}, in turn)"
+        )
+
+
+def float_cost(int8: Path, mixed: Path) -> FloatCost:
+    """Time two files against each other in this process; a guide, not a measurement for the store."""
+    sessions = [open_session(path) for path in (int8, mixed)]
+    inputs = [
+        np.zeros([max(size, 1) for size in session.inputs[0].shape], session.inputs[0].dtype) for session in sessions
+    ]
+    samples: list[list[int]] = [[], []]
+    for _ in range(ROUNDS + WARMUP):
+        for session, x, found in zip(sessions, inputs, samples, strict=True):
+            began = time.perf_counter_ns()
+            session.run([x])
+            found.append(time.perf_counter_ns() - began)
+    plain, kept = (float(np.median(found[WARMUP:])) / 1e6 for found in samples)
+    return FloatCost(plain, kept)
 
 
 def within(limit: float, graph: Graph, ranges: Ranges, scheme: str, effort: str, judged: Judged) -> Mixed:

@@ -80,6 +80,7 @@ class Prepared:
     _ranges: Ranges | None = None
     _judged: Judged | None = None
     _quantized: dict[str, QuantizedGraph] = field(default_factory=dict)
+    _all_int8: dict[str, QuantizedGraph] = field(default_factory=dict)
 
     def reference(self) -> Reference:
         """What the folded network answers on random and on real inputs."""
@@ -104,7 +105,13 @@ class Prepared:
             self._judged = held_out(self.graph, self.table.macs, self.calibration, request.data, offset)
         mixed = within(request.max_drop, self.graph, ranges, scheme, request.effort, self._judged)
         self.notes += (mixed.note(scheme),)
+        if mixed.kept_float:
+            self._all_int8[scheme] = quantize(self.graph, ranges, scheme, request.effort)
         return mixed.quantized
+
+    def all_int8(self, format: str) -> QuantizedGraph | None:
+        """The network without the float layers that --max-drop asked for; None where it asked for none."""
+        return self._all_int8.get(SCHEMES[format])
 
     def layer_noise(self, format: str) -> list[dict[str, float | str | None]]:
         """Signal-to-noise of every integer tensor on some of the calibration images, in dB, the worst first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+import edgekit
 from edgekit.calibration import from_folder
 from edgekit.errors import UsageError
 from edgekit.exporters.quantize import quantize
@@ -17,7 +19,7 @@ from edgekit.exporters.ranges import record
 from edgekit.fold import fold
 from edgekit.graph import Graph
 from edgekit.mixed import Judged, _drop, held_out, within
-from edgekit.preprocess import Preprocessing
+from edgekit.preprocess import Preprocessing, apply
 from edgekit.trace import trace
 
 PREPROCESSING = Preprocessing(crop_fraction=1.0)
@@ -36,8 +38,13 @@ def images(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def hurt_by_int8() -> Graph:
-    """The middle layer multiplies one channel by 3000, so that one scale cannot hold all of its output."""
+NETWORK = """
+import torch
+from torch import nn
+
+
+def build():
+    \"\"\"The middle layer multiplies one channel by 3000, so that one scale cannot hold all of its output.\"\"\"
     torch.manual_seed(0)
     network = nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1),
@@ -50,11 +57,25 @@ def hurt_by_int8() -> Graph:
         nn.Linear(8 * 256, 10),
     ).eval()
     with torch.no_grad():
-        network[2].weight[0] *= 3000  # type: ignore[operator,index]
-        network[4].weight[:, 0] /= 3000  # type: ignore[operator,index]
+        network[2].weight[0] *= 3000
+        network[4].weight[:, 0] /= 3000
         coarse = nn.functional.interpolate(torch.rand(200, 3, 4, 4), size=16, mode="bicubic") * 2 - 1
         network[7].bias -= network(coarse).mean(0)  # every class gets its turn
-    return fold(trace(network, (1, 3, 16, 16))).graph
+    return network
+"""
+
+
+@pytest.fixture
+def network(images: Path) -> Path:
+    path = images / "hurt.py"
+    path.write_text(NETWORK)
+    return path
+
+
+def hurt_by_int8() -> Graph:
+    scope: dict[str, Callable[[], nn.Module]] = {}
+    exec(NETWORK, scope)
+    return fold(trace(scope["build"](), (1, 3, 16, 16))).graph
 
 
 def judged_by_the_network(graph: Graph, images: Path) -> Judged:
@@ -97,3 +118,28 @@ def test_too_few_images_and_missing_labels_are_said(images: Path) -> None:
     (images / "labels.csv").unlink()
     with pytest.raises(UsageError, match="needs labels"):
         held_out(hurt_by_int8(), 10_000_000, everything, images, 0)
+
+
+def test_export_says_which_layers_stay_in_float_and_what_they_cost(network: Path, images: Path) -> None:
+    graph, preprocess = hurt_by_int8(), images / "preprocess.yaml"
+    preprocess.write_text("crop: 1.0\nmean: 127.5\nstd: 127.5\n")
+    lines = ["file,class"]
+    for path in sorted(images.glob("*.png")):  # the network's own answers as labels
+        x = torch.from_numpy(apply(PREPROCESSING, Image.open(path), (16, 16))[None])
+        lines.append(f"{path.name},{int(graph.run(x).argmax())}")
+    (images / "labels.csv").write_text("\n".join(lines))
+    result = edgekit.export(
+        f"{network}:build",
+        input=(1, 3, 16, 16),
+        format=["tflite"],
+        precision=["int8"],
+        data=images,
+        preprocess=preprocess,
+        max_drop=5.0,
+        out=images / "out",
+    )
+    (artifact,) = result.artifacts
+    assert artifact.manifest and {"2", "4"} <= set(artifact.manifest.details["float_islands"])
+    assert artifact.manifest.details["float_layers"]["mixed_ms"] > 0
+    assert any("2 layers stay in float: 2, 4" in note for note in result.notes)
+    assert any("the float layers cost" in note for note in result.notes)

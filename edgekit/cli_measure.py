@@ -38,6 +38,7 @@ def bench(
     \b
     Example:
       edgekit bench artifacts/mobilenet_0.5_160/*.tflite --threads 1 --preset quick
+      edgekit bench artifacts/mobilenet_0.5_160/*.tflite artifacts/mobilenet_0.5_160/*.onnx --versus --preset quick
     """
     with Progress() as progress:
         result = edgekit.bench(

@@ -136,10 +136,10 @@ def latency(job: Job) -> dict[str, Any]:
     """Load time, first inference, warm-up and samples."""
     sensors = beside("sensors")
     gpus = sensors.gpus()
-    module = _loaded(job.runtime)
+    module = loaded(job.runtime)
     _read_once(job.artifact)
     start = time.perf_counter_ns()
-    session = module.open_session(job.artifact, _options(job))
+    session = module.open_session(job.artifact, options(job))
     load_ns = time.perf_counter_ns() - start
     step = session.prepare(make_inputs(session.inputs, job.seed))
     cost = clock_cost()
@@ -212,7 +212,7 @@ def harness_cost(repeat: int) -> float:
     return float(_median(samples))
 
 
-def _loaded(runtime: str) -> Any:
+def loaded(runtime: str) -> Any:
     """The runtime's module, its libraries and numpy imported: neither load time nor the artifact's memory."""
     import numpy  # noqa: F401
 
@@ -223,9 +223,9 @@ def _loaded(runtime: str) -> Any:
 
 def memory(job: Job) -> dict[str, Any]:
     """Peak memory of this process, after a few inferences or with the runtime alone."""
-    module = _loaded(job.runtime)
+    module = loaded(job.runtime)
     if job.mode == "memory":
-        session = module.open_session(job.artifact, _options(job))
+        session = module.open_session(job.artifact, options(job))
         step = session.prepare(make_inputs(session.inputs, job.seed))
         take(step, 0, MEMORY_RUNS, job.max_seconds)
     peak = _bytes("/proc/self/status", "VmHWM:")  # first: reading the other takes memory
@@ -277,7 +277,7 @@ def processor() -> str | None:
         return platform.processor() or None
 
 
-def _options(job: Job) -> dict[str, Any]:
+def options(job: Job) -> dict[str, Any]:
     return {"threads": job.threads, "batch": job.batch, "provider": job.provider, "delegate": job.delegate}
 
 
@@ -289,11 +289,16 @@ def _read_once(path: str) -> None:
                 pass
 
 
-def answer(text: str) -> dict[str, Any]:
-    """What goes back for a job."""
+def measure(text: str) -> dict[str, Any]:
+    """What a job in a line of JSON asks for."""
+    job = parse(text)
+    return latency(job) if job.mode == "latency" else memory(job)
+
+
+def guarded(work: Callable[[str], dict[str, Any]], text: str) -> dict[str, Any]:
+    """What goes back for a job: what `work` makes of it, or why it cannot."""
     try:
-        job = parse(text)
-        return {"ok": latency(job) if job.mode == "latency" else memory(job)}
+        return {"ok": work(text)}
     except ImportError as error:
         return _error("missing", error)
     except (ValueError, FileNotFoundError) as error:
@@ -324,9 +329,14 @@ def _end_with_stdin() -> None:
     os._exit(3)
 
 
-def main(arguments: list[str]) -> None:
-    """Read the job, keep stdout for the answer alone, measure, answer."""
+def hide_own_folder() -> None:
+    """What lies beside this file shadows no package."""
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != FOLDER]
+
+
+def main(arguments: list[str], work: Callable[[str], dict[str, Any]] = measure) -> None:
+    """Read the job, keep stdout for the answer alone, do the `work`, answer."""
+    hide_own_folder()
     stdout = os.dup(1)
     os.dup2(2, 1)
     if arguments:
@@ -334,7 +344,7 @@ def main(arguments: list[str]) -> None:
     else:
         text = _first_line()
         threading.Thread(target=_end_with_stdin, daemon=True).start()
-    line = json.dumps(answer(text)) + "\n"
+    line = json.dumps(guarded(work, text)) + "\n"
     with os.fdopen(stdout, "w") as stream:
         stream.write(line)
 

@@ -10,7 +10,10 @@ from typing import Any
 from edgekit import stats, stats_ratio
 from edgekit.artifact import open_artifact
 from edgekit.contrast import Versus
-from edgekit.device import load, require_local
+from edgekit.device import load
+from edgekit.device_board import Board
+from edgekit.device_link import open_link
+from edgekit.device_models import LocalDevice
 from edgekit.errors import EdgekitError, MeasurementInvalid, UsageError, nearest, worst_exit_code
 from edgekit.measurement import PRESETS, VERSUS, Measurement, Protocol
 from edgekit.measuring import Cell, Progress, Station
@@ -130,6 +133,7 @@ def bench(
     batch: int | Sequence[int] = 1,
     preset: str = "default",
     versus: bool = False,
+    power_mode: str | None = None,
     store: str | None = None,
     devices: Path | None = None,
     progress: Progress | None = None,
@@ -138,6 +142,8 @@ def bench(
 
     What cannot work is found before the first process starts; a cell that fails is a row with its reason and the others
     go on. A single cell that fails raises its error. Raises UsageError for arguments that fit no cell.
+
+    On a device of devices.yaml that is a Jetson, `power_mode` is set for as long as this lasts.
 
     With `versus` the files are measured interleaved, in random blocks, and each is compared with the first; then a cell
     that fails fails the whole.
@@ -150,16 +156,19 @@ def bench(
     if not paths or not protocols:
         raise UsageError("there is nothing to measure", "give at least one file and one batch size")
     found = load(devices)[device]
-    require_local(device, found)
     options = {"device": device, "provider": provider, "delegate": delegate}
-    plan = [_plan(Path(path), runtime, found.runtimes, protocol, options) for path in paths for protocol in protocols]
+    here = isinstance(found, LocalDevice)
+    plan = [
+        _plan(Path(path), runtime, found.runtimes, protocol, options, here) for path in paths for protocol in protocols
+    ]
     database = open_store(store)
     if any(isinstance(cell, Cell) for cell in plan):
         database.check()
-    station = Station(sum(cell.steps for cell in plan if isinstance(cell, Cell)), progress)
-    if versus:
-        return _interleaved(station, plan, database.append)
-    done = [_measured(station, cell, database.append) for cell in plan]
+    with open_link(device, found) as link, Board(found, link, power_mode) as board:
+        station = Station(sum(cell.steps for cell in plan if isinstance(cell, Cell)), progress, board)
+        if versus:
+            return _interleaved(station, plan, database.append)
+        done = [_measured(station, cell, database.append) for cell in plan]
     if len(done) == 1 and isinstance(done[0], Failure):
         raise done[0].error
     return BenchResult(tuple(done))
@@ -176,11 +185,16 @@ def _protocol(preset: str, threads: int, batch: int, versus: bool) -> Protocol:
 
 
 def _plan(
-    path: Path, runtime: str | None, among: Sequence[str], protocol: Protocol, options: Mapping[str, Any]
+    path: Path,
+    runtime: str | None,
+    among: Sequence[str],
+    protocol: Protocol,
+    options: Mapping[str, Any],
+    here: bool,
 ) -> Cell | Failure:
     try:
         artifact = open_artifact(path)
-        return Cell(artifact, choose(path, runtime, among), protocol, **options)
+        return Cell(artifact, choose(path, runtime, among, here), protocol, **options)
     except EdgekitError as error:
         return Failure(str(path), runtime, options["device"], protocol.threads, protocol.batch, error)
 

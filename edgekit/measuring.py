@@ -10,7 +10,8 @@ from typing import Any
 
 from edgekit import verdict
 from edgekit.artifact import Artifact, file_sha256
-from edgekit.bench import local, sensors
+from edgekit.bench.link_local import LocalLink
+from edgekit.device_board import Board
 from edgekit.errors import EdgekitError
 from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol
 from edgekit.runtime import Runtime
@@ -19,6 +20,7 @@ from edgekit.store import new_id, now
 MEMORY_METHOD = "VmHWM of a separate process: highest resident size, loading included"
 LOAD_SECONDS = 300.0  # how long opening a file and one inference may take, beside what the protocol allows
 WARMER = 3.0  # degrees above the start at which the next process may begin
+LOOK_SECONDS, LOOK_AWAY_SECONDS = 0.5, 5.0  # between two looks while it cools; over a link a look itself costs heat
 # What concerns the parent alone; everything else of the protocol goes to the runner.
 PARENT = {"preset", "processes", "cooldown_seconds"}
 
@@ -50,14 +52,19 @@ class Cell:
 
 
 class Station:
-    """Measures one process at a time; counts the steps, and remembers each runtime's baseline and the first heat."""
+    """Measures one process at a time on a device (None: this machine).
 
-    def __init__(self, total: int, progress: Progress | None = None) -> None:
+    Counts the steps, and remembers each runtime's baseline and the first heat.
+    """
+
+    def __init__(self, total: int, progress: Progress | None = None, board: Board | None = None) -> None:
+        self._board = board or Board()
         self._progress = progress
         self._total = total
         self._session = new_id()
         self._baselines: dict[str, int | None] = {}
-        self._heat = _hottest()
+        self._heat: float | None = None
+        self._heat_known = False
         self.done = 0
 
     def measure(self, cell: Cell) -> Measurement:
@@ -84,17 +91,21 @@ class Station:
         return [self._measurement(cell, found) for cell, found in zip(cells, answers, strict=True)]
 
     def _process(self, cell: Cell, patience: Patience, what: str) -> dict[str, Any]:
-        hot = patience.cool_down(self._heat)
+        self._board.facts()  # before the first process: in the right power mode
+        if not self._heat_known:
+            self._heat, self._heat_known = self._board.hottest(), True
+        pause = LOOK_SECONDS if isinstance(self._board.link, LocalLink) else LOOK_AWAY_SECONDS
+        hot = patience.cool_down(self._heat, self._board.hottest, pause)
         self._say(cell, what)
-        return {**local.run(cell.job("latency"), LOAD_SECONDS + 3 * cell.protocol.max_seconds), "hot": hot}
+        return {**self._board.ask(cell.job("latency"), LOAD_SECONDS + 3 * cell.protocol.max_seconds), "hot": hot}
 
     def _memory(self, cell: Cell) -> Memory:
         """The memory pass: a process of its own, because reading it must not disturb the times."""
         self._say(cell, "memory")
         name = cell.runtime.name
         if name not in self._baselines:
-            self._baselines[name] = _peak(cell.job("baseline"), cell.protocol)[0].get("peak_bytes")
-        found, reason = _peak(cell.job("memory"), cell.protocol)
+            self._baselines[name] = self._peak(cell.job("baseline"), cell.protocol)[0].get("peak_bytes")
+        found, reason = self._peak(cell.job("memory"), cell.protocol)
         details = cell.artifact.manifest.details if cell.artifact.manifest else {}
         return Memory(
             peak_bytes=found.get("peak_bytes"),
@@ -105,6 +116,23 @@ class Station:
             reason=reason,
         )
 
+    def _peak(self, job: Mapping[str, Any], protocol: Protocol) -> tuple[dict[str, int | None], str | None]:
+        try:
+            found = self._board.ask(job, LOAD_SECONDS + protocol.max_seconds)
+        except EdgekitError as error:
+            return {}, error.message
+        return found, None if found["peak_bytes"] is not None else "this system has no VmHWM in /proc/self/status"
+
+    def _beside(self, cell: Cell) -> dict[str, Any]:
+        """What a device that is not this machine tells of itself, and the energy that an inference takes there."""
+        facts = self._board.facts()
+        energy = None
+        if self._board.is_jetson:
+            self._say(cell, "energy")
+            self.done -= 1  # not among the steps that were announced
+            energy = self._board.energy(cell.job("memory"), LOAD_SECONDS + cell.protocol.max_seconds)
+        return {**({"device": facts} if facts else {}), **({"energy": energy} if energy else {})}
+
     def _say(self, cell: Cell, what: str) -> None:
         if self._progress:
             label = f"{cell.artifact.path.name} on {cell.runtime.name}, batch {cell.protocol.batch}"
@@ -112,7 +140,7 @@ class Station:
         self.done += 1
 
     def _measurement(self, cell: Cell, answers: list[dict[str, Any]]) -> Measurement:
-        artifact, found = cell.artifact, answers[0]["found"]
+        artifact, found = cell.artifact, {**answers[0]["found"], **self._beside(cell)}
         runs = tuple(
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
         )
@@ -143,30 +171,19 @@ class Patience:
     def __init__(self, seconds: float) -> None:
         self._left = seconds
 
-    def cool_down(self, start: float | None, heat: Callable[[], float | None] | None = None) -> bool | None:
+    def cool_down(
+        self, start: float | None, heat: Callable[[], float | None] | None = None, pause: float = LOOK_SECONDS
+    ) -> bool | None:
         """Wait until the device is as cool as at the `start`; True where it is still hot, None without a sensor."""
-        read = heat or _hottest
+        read = heat or Board().hottest
         if start is None:
             return None
         while (now := read()) is not None and now > start + WARMER:
             if self._left <= 0:
                 return True
-            time.sleep(0.5)
-            self._left -= 0.5
+            time.sleep(pause)
+            self._left -= pause
         return False
-
-
-def _hottest() -> float | None:
-    found = sensors.temperatures()
-    return max(found.values()) if found else None
-
-
-def _peak(job: Mapping[str, Any], protocol: Protocol) -> tuple[dict[str, int | None], str | None]:
-    try:
-        found = local.run(job, LOAD_SECONDS + protocol.max_seconds)
-    except EdgekitError as error:
-        return {}, error.message
-    return found, None if found["peak_bytes"] is not None else "this system has no VmHWM in /proc/self/status"
 
 
 def _remarks(found: Mapping[str, Any]) -> list[str]:

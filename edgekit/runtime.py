@@ -118,8 +118,11 @@ def default_runtime(format: str, among: Sequence[str] | None = None) -> str:
     return name
 
 
-def choose(path: Path, runtime: str | None = None, among: Sequence[str] | None = None) -> Runtime:
-    """The runtime for a file, installed here and fit for its format. Raises UsageError or BackendMissing."""
+def choose(path: Path, runtime: str | None = None, among: Sequence[str] | None = None, here: bool = True) -> Runtime:
+    """The runtime for a file, fit for its format and installed (`here`: on this machine; else nobody looks).
+
+    Raises UsageError or BackendMissing.
+    """
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{path} is no artifact", f"give a file that ends in {', '.join(SUFFIXES)}")
     format = SUFFIXES[path.suffix]
@@ -129,7 +132,7 @@ def choose(path: Path, runtime: str | None = None, among: Sequence[str] | None =
             f"{found.name} does not run {format} files such as {path.name}",
             f"leave --runtime out, or give a file of {' or '.join(found.formats)}",
         )
-    if not found.installed:
+    if here and not found.installed:
         raise BackendMissing(f"{found.name} is not installed, and {path.name} needs it", found.remedy)
     return found
 

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edgekit.device import AdbDevice, SshDevice, devices, load, parse, require_local
+from edgekit.device import AdbDevice, SshDevice, devices, load, parse
+from edgekit.device_models import schema
 from edgekit.errors import BackendMissing, UsageError
 
+ROOT = Path(__file__).resolve().parents[1]
 GOOD = """
 devices:
   local:      {link: local, runtimes: [onnxruntime, litert]}
@@ -69,7 +75,16 @@ def test_the_order_in_which_files_are_found(tmp_path: Path, monkeypatch: pytest.
         ("devices:\n  a:\n    link: ssh\n    host: ''\n    runtimes: []", "line 4: device 'a': host"),
         ("devices:\n  a: {link: local}", "line 2: device 'a': runtimes: field required"),
         ("devices:\n  a:\n    link: local\n    runtimes: litert", "line 4: device 'a': runtimes"),
-        ("devices:\n  a: {link: local, password: x, runtimes: []}", "unknown key 'password'"),
+        ("devices:\n  a: {link: local, password: x, runtimes: []}", "line 2: device 'a' has a password"),
+        ("devices:\n  a:\n    link: ssh\n    host: me:pw@h\n", "line 4: device 'a' has a password in its host"),
+        ("devices:\n  a: {link: ssh, host: -oProxyCommand=x, runtimes: []}", "'-oProxyCommand=x' is no name for ssh"),
+        ("devices:\n  a: {link: ssh, host: 'h $(x)', runtimes: []}", "is no name for ssh"),
+        ("devices:\n  a: {link: ssh, host: h, serial: 1, runtimes: []}", "'serial', which belongs to the link adb"),
+        ("devices:\n  a: {link: ssh, host: h, sensors: jetsn, runtimes: []}", "sensors: input should be 'jetson'"),
+        ("devices:\n  a: {link: ssh, host: h, folder: \"a\\nb\", runtimes: []}", "folder must be printable"),
+        ("devices:\n  a: {link: ssh, host: h, runtimes: [\"a\\nb\"]}", "runtimes must be printable"),
+        ("devices:\n  \"a\\nb\": {link: local, runtimes: []}", "line 2: the name 'a\\nb' must be printable"),
+        ("devices:\n  a: {link: ssh, host: h", "is no YAML"),
         ("devices:\n  a: {link: adb}\n  a: {link: adb}", "line 3: 'a' is there twice, first in line 2"),
         ("device:\n  a: {link: adb, runtimes: []}", "line 1: unknown key 'device'; did you mean 'devices'"),
         ("devices:\n\ta: {link: adb}", "line 2 is no YAML"),
@@ -104,10 +119,56 @@ def test_an_unknown_device_suggests_the_nearest() -> None:
 def test_other_links_are_listed_and_refused(tmp_path: Path) -> None:
     (tmp_path / "devices.yaml").write_text(GOOD)
     assert len(devices().devices) == 3
-    with pytest.raises(BackendMissing, match="orin-nano.*over ssh"):
-        devices(check="orin-nano")
-    with pytest.raises(BackendMissing, match="over adb"):
-        require_local("pixel-8", load()["pixel-8"])
+    with pytest.raises(BackendMissing, match="pixel-8.*over adb"):
+        devices(check="pixel-8")
+
+
+def test_a_tab_is_named() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse("devices:\n\ta: {link: adb}")
+    assert "tab" in caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["two words", "it's", 'a"b', "$(touch x)", "-n", "läuft", "a;b"])
+def test_a_name_may_be_anything_on_one_line(name: str) -> None:
+    text = yaml.safe_dump({"devices": {name: {"link": "local", "runtimes": []}}}, allow_unicode=True)
+    assert list(parse(text)) == [name]
+
+
+@given(
+    st.text(max_size=200)
+    | st.lists(st.sampled_from([*"{}[]:,-\n\t' \"#&*!|>%@", "devices", "link", "ssh"])).map("".join)
+)
+def test_any_text_gives_devices_or_one_line(text: str) -> None:
+    try:
+        parse(text)
+    except UsageError as error:
+        assert "\n" not in error.message
+
+
+def examples() -> list[str]:
+    """The devices.yaml in the documents."""
+    text = (ROOT / "docs" / "devices.md").read_text(encoding="utf-8")
+    return re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_documented_examples_are_right() -> None:
+    found = {name: device for text in examples() for name, device in parse(text).items()}
+    assert {"desktop", "orin-nano", "agx-orin", "raspberry-pi", "pixel-8"} <= set(found)
+
+
+def test_the_published_schema_is_up_to_date() -> None:
+    published = json.loads((ROOT / "docs" / "devices.schema.json").read_text(encoding="utf-8"))
+    assert published == schema(), "run: python -m edgekit.device_models > docs/devices.schema.json"
+
+
+def test_the_schema_allows_what_is_documented_and_no_more() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    check = jsonschema.Draft202012Validator(schema())
+    for text in [*examples(), (ROOT / "devices.yaml").read_text(encoding="utf-8"), GOOD]:
+        assert not list(check.iter_errors(yaml.safe_load(text)))
+    for wrong in ({"link": "ssh", "runtimes": []}, {"link": "shh"}, {"link": "local", "runtimes": [], "password": "x"}):
+        assert list(check.iter_errors({"devices": {"a": wrong}}))
 
 
 def test_checking_this_machine(tmp_path: Path) -> None:

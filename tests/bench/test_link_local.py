@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.bench import local, runner
+from edgekit.bench import runner
+from edgekit.bench.link import ask
+from edgekit.bench.link_local import LocalLink
 from edgekit.errors import BackendMissing, EnvironmentRefused, MeasurementInvalid, UsageError
 from edgekit.runtime import RUNTIMES, Runtime
 
@@ -18,13 +20,23 @@ JOB = {"mode": "baseline", "runtime": "probe"}
 
 
 @pytest.fixture
-def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Makes a runtime `probe` whose loading is the given code."""
-    folder = tmp_path / "bench"
-    folder.mkdir()
+def folder(tmp_path: Path) -> Path:
+    """A folder like bench/."""
+    found = tmp_path / "bench"
+    found.mkdir()
     for name in ("runner.py", "sensors.py"):
-        (folder / name).write_bytes((runner.FOLDER / name).read_bytes())
-    monkeypatch.setattr(local, "RUNNER", folder / "runner.py")
+        (found / name).write_bytes((runner.FOLDER / name).read_bytes())
+    return found
+
+
+@pytest.fixture
+def link(folder: Path) -> LocalLink:
+    return LocalLink(folder=folder)
+
+
+@pytest.fixture
+def probe(folder: Path) -> Iterator[Callable[[str], None]]:
+    """Makes a runtime `probe` whose loading is the given code."""
     RUNTIMES.register("probe", Runtime("probe", ("onnx",)))
 
     def load(code: str) -> None:
@@ -35,37 +47,37 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     RUNTIMES._entries.pop("probe")
 
 
-def test_each_run_is_a_fresh_process(probe: Callable[[str], None]) -> None:
+def test_each_run_is_a_fresh_process(link: LocalLink, probe: Callable[[str], None]) -> None:
     probe("raise OSError(str(os.getpid()))")
     seen = set()
     for _ in range(2):
         with pytest.raises(BackendMissing) as caught:
-            local.run(JOB, 60)
+            ask(link, JOB, 60)
         seen.add(int(caught.value.message.rsplit(" ", 1)[1]))
     assert len(seen) == 2 and os.getpid() not in seen
 
 
-def test_a_crash_is_told_with_the_last_line_of_stderr(probe: Callable[[str], None]) -> None:
+def test_a_crash_is_told_with_the_last_line_of_stderr(link: LocalLink, probe: Callable[[str], None]) -> None:
     probe("print('first')\nprint('the arena is torn')\nsys.stdout.flush()\nos.kill(os.getpid(), 11)")
     with pytest.raises(BackendMissing, match="ended by SIGSEGV: the arena is torn$"):
-        local.run(JOB, 60)
+        ask(link, JOB, 60)
     probe("os._exit(9)")
     with pytest.raises(BackendMissing, match="ended with exit code 9$"):
-        local.run(JOB, 60)
+        ask(link, JOB, 60)
 
 
-def test_a_kill_points_at_memory(probe: Callable[[str], None]) -> None:
+def test_a_kill_points_at_memory(link: LocalLink, probe: Callable[[str], None]) -> None:
     probe("os.kill(os.getpid(), 9)")
     with pytest.raises(EnvironmentRefused, match="was killed") as caught:
-        local.run(JOB, 60)
+        ask(link, JOB, 60)
     assert "memory" in caught.value.remedy
 
 
-def test_a_run_that_takes_too_long_is_ended(probe: Callable[[str], None], tmp_path: Path) -> None:
+def test_a_run_that_takes_too_long_is_ended(link: LocalLink, probe: Callable[[str], None], tmp_path: Path) -> None:
     begun, survived = (str(tmp_path / name) for name in ("begun", "survived"))
     probe(f"open({begun!r}, 'w').close()\ntime.sleep(15)\nopen({survived!r}, 'w').close()")
     with pytest.raises(MeasurementInvalid, match="no answer from probe in 5 s"):
-        local.run(JOB, 5)
+        ask(link, JOB, 5)
     assert Path(begun).exists() and not Path(survived).exists()
 
 
@@ -73,28 +85,32 @@ def test_a_run_that_takes_too_long_is_ended(probe: Callable[[str], None], tmp_pa
     ("code", "kind"),
     [("raise ImportError('no libprobe')", BackendMissing), ("raise ValueError('bad file')", UsageError)],
 )
-def test_what_the_runner_refuses(probe: Callable[[str], None], code: str, kind: type[Exception]) -> None:
+def test_what_the_runner_refuses(
+    link: LocalLink, probe: Callable[[str], None], code: str, kind: type[Exception]
+) -> None:
     probe(code)
     with pytest.raises(kind):
-        local.run(JOB, 60)
+        ask(link, JOB, 60)
 
 
 WAITS = """
 import sys
 from pathlib import Path
-from edgekit.bench import local
-local.RUNNER = Path(sys.argv[1])
-local.run({"mode": "baseline", "runtime": "probe"}, 60)
+from edgekit.bench.link import ask
+from edgekit.bench.link_local import LocalLink
+ask(LocalLink(folder=Path(sys.argv[1])), {"mode": "baseline", "runtime": "probe"}, 60)
 """
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_the_runner_goes_when_we_go(probe: Callable[[str], None], tmp_path: Path, how: signal.Signals) -> None:
+def test_the_runner_goes_when_we_go(
+    link: LocalLink, probe: Callable[[str], None], tmp_path: Path, how: signal.Signals
+) -> None:
     pid = tmp_path / "pid"
     probe(f"open({str(tmp_path / 'draft')!r}, 'w').write(str(os.getpid()))\n"
           f"os.replace({str(tmp_path / 'draft')!r}, {str(pid)!r})\ntime.sleep(60)")  # fmt: skip
     parent = subprocess.Popen(
-        [sys.executable, "-c", WAITS, str(local.RUNNER)], cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL
+        [sys.executable, "-c", WAITS, link.tools()], cwd=Path(__file__).parents[2], stderr=subprocess.DEVNULL
     )
     _until(pid.exists)
     parent.send_signal(how)

@@ -1,0 +1,89 @@
+"""Runs one artifact on inputs that come through stdin, and sends what it answers back through stdout.
+
+Stands alone (Python 3.8), beside runner.py. The first line on stdin is a job as runner.py has it; the answer is
+{"ok": {"inputs": [[name, dtype, shape]], "outputs": [...], "found": {...}}} or an error. Then each question is a line
+with the sizes of .npy files that follow it, and each answer {"ok": {"sizes": [...], "ns": time of the inference}} with
+the files after it. When stdin ends, so does this.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def _runner() -> Any:
+    spec = importlib.util.spec_from_file_location("runner", Path(__file__).resolve().with_name("runner.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["runner"] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+RUNNER = _runner()
+
+
+def serve(questions: Any, answers: Any) -> None:
+    """Answer until there are no more questions."""
+    state: dict[str, Any] = {}
+
+    def begin(text: str) -> dict[str, Any]:
+        job = RUNNER.parse(text)
+        module = RUNNER.loaded(job.runtime)
+        session = module.open_session(job.artifact, {**RUNNER.options(job), "batch": None})
+        state["session"] = session
+        tensors = [[[t.name, t.dtype, list(t.shape)] for t in side] for side in (session.inputs, session.outputs)]
+        return {"inputs": tensors[0], "outputs": tensors[1], "found": {**session.found, **RUNNER.environment()}}
+
+    _send(answers, RUNNER.guarded(begin, questions.readline().decode()))
+    while "session" in state:
+        line = questions.readline()
+        if not line:
+            return
+        arrays = [_array(questions, size) for size in json.loads(line)]
+        results: list[bytes] = []
+
+        def run(text: str, arrays: Any = arrays, results: Any = results) -> dict[str, Any]:
+            start = time.perf_counter_ns()
+            outputs = state["session"].run(arrays)
+            stop = time.perf_counter_ns()
+            results += [_bytes(output) for output in outputs]
+            return {"sizes": [len(result) for result in results], "ns": stop - start}
+
+        _send(answers, RUNNER.guarded(run, ""), *results)
+
+
+def _send(stream: Any, answer: dict[str, Any], *results: bytes) -> None:
+    stream.write(json.dumps(answer).encode() + b"\n")
+    for result in results:
+        stream.write(result)
+    stream.flush()
+
+
+def _array(stream: Any, size: int) -> Any:
+    import numpy as np
+
+    return np.load(io.BytesIO(stream.read(size)), allow_pickle=False)
+
+
+def _bytes(array: Any) -> bytes:
+    import numpy as np
+
+    stream = io.BytesIO()
+    np.save(stream, np.asarray(array), allow_pickle=False)
+    return stream.getvalue()
+
+
+if __name__ == "__main__":
+    RUNNER.hide_own_folder()
+    stdout = os.dup(1)
+    os.dup2(2, 1)  # whatever a runtime prints stays out of the answers
+    with os.fdopen(stdout, "wb") as stream:
+        serve(sys.stdin.buffer, stream)

@@ -1,0 +1,336 @@
+"""The ssh link: a machine that the user's own OpenSSH reaches, with their configuration, agent and jump hosts.
+
+What runs there is bench/remote.py and the runner, with the device's own Python. Each link has a session there, which
+the device itself ends when we are gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import select
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+from edgekit.bench import ssh_errors
+from edgekit.bench.link import FOLDER, Done, start
+from edgekit.bench.ssh_connection import Connection, environment
+from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
+
+OLDEST_PYTHON = (3, 8)
+ROOT = "~/.cache/edgekit"
+ANSWER_SECONDS = 120.0  # for what takes seconds: killing, hashing a gigabyte
+SLOWEST_BYTES_PER_SECOND = 100_000
+BLOCK = 1 << 20
+BOOT = "import sys; exec(compile(sys.stdin.buffer.read(int(sys.argv.pop(1))), 'remote.py', 'exec'))"
+# Every Python from 2.6 on can say this.
+PROBE = "import sys; sys.stdout.write('edgekit %d.%d.%d' % tuple(sys.version_info[:3]))"
+# A shell stands between, so that ssh's own exit code 255 is not confused with a death by a signal.
+SHELL = ("sh", "-c", '"$@"; exit $?', "sh")
+MARK = "EDGEKIT_WORK"
+
+Result = TypeVar("Result")
+
+
+class SshLink:
+    """A device on ssh. Connects when it is first used, and again when the connection was lost in between."""
+
+    def __init__(self, name: str, host: str, python: str = "python3", root: str = ROOT) -> None:
+        self.name, self.host = name, host
+        self.python = "./" + python[2:] if python.startswith("~/") else python  # ssh begins in the home folder
+        self._root = root
+        self._connection = Connection(name, host)
+        self._tend: subprocess.Popen[bytes] | None = None
+        self._session = ""
+        self._tools: str | None = None
+        self._placed: dict[tuple[str, int, int], str] = {}
+        self._lost: EdgekitError | None = None
+
+    def argv(self, command: Sequence[str]) -> list[str]:
+        """ssh with the command quoted once, for the shell there."""
+        self._begun()
+        return self._marked(command)
+
+    def tools(self) -> str:
+        """The folder there with the runner's files, brought there once for each version of them."""
+        if self._tools is None:
+            self._begun()
+            texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.py"))}
+            wanted = {
+                name: text
+                for name, text in texts.items()
+                if not name.startswith(("__", "link", "remote", "ssh", "jetson"))
+            }
+            body = json.dumps(wanted, sort_keys=True).encode()
+            digest = hashlib.sha256(body).hexdigest()[:16]
+            found = self._repeat(lambda: self._verb("tools", self._session, digest))["path"]
+            self._tools = found or self._repeat(lambda: self._verb("tools", self._session, digest, data=body))["path"]
+        return str(self._tools)
+
+    def place(self, path: Path) -> str:
+        """Where the same bytes lie there, found or brought by their sha256."""
+        info = path.stat()
+        key = (str(path.resolve()), info.st_mtime_ns, info.st_size)
+        if key not in self._placed:
+            digest = _sha256(path)
+            suffix = path.suffix if path.suffix[1:].isalnum() else ""
+            self._begun()
+            found = self._repeat(lambda: self._verb("have", digest, suffix))["path"]
+            self._placed[key] = found or self._repeat(lambda: self._put(path, digest, suffix, info.st_size))
+        return self._placed[key]
+
+    def pull(self, path: str, local: Path) -> None:
+        """Bring a file from there; it appears under its name when all of it is here and checked."""
+        self._begun()
+        self._repeat(lambda: self._get(path, local))
+
+    def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+        """Files, packages and answers of commands there (bench/remote.py `look`)."""
+        self._begun()
+        return dict(self._repeat(lambda: self._verb("look", data=json.dumps(wish).encode())))
+
+    def undo(self, commands: Sequence[Mapping[str, Any]]) -> None:
+        """Have the device run these when the session ends, however it ends."""
+        self._begun()
+        self._verb("undo", self._session, data=json.dumps(list(commands)).encode())
+
+    def undone(self) -> None:
+        """Have them run now. Raises EnvironmentRefused where one failed."""
+        if self._alive:
+            self._trouble(self._verb("undone", self._session)["trouble"])
+
+    def failure(self, code: int, stderr: str) -> EdgekitError | None:
+        """The error where it was ssh that failed."""
+        return ssh_errors.unreachable(self.name, self.host, stderr) if code == 255 else None
+
+    def close(self) -> None:
+        """End the session: the device removes what belongs to it."""
+        tend, self._tend, self._tools = self._tend, None, None
+        if tend is None:
+            return
+        with suppress(OSError):
+            assert tend.stdin is not None
+            tend.stdin.close()
+        try:
+            tend.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            tend.kill()
+            tend.wait()
+        for stream in (tend.stdout, tend.stderr):
+            if stream is not None:
+                stream.close()
+
+    def disconnect(self) -> None:
+        """Close the shared connection, too; other commands that use it would lose it."""
+        self.close()
+        self._connection.exit()
+
+    @property
+    def _alive(self) -> bool:
+        return self._tend is not None and self._tend.poll() is None
+
+    def _begun(self) -> None:
+        """See that there is a connection and a session on it."""
+        if self._alive:
+            return
+        if self._lost is not None:  # one long wait is enough
+            raise self._lost
+        self.close()
+        try:
+            self._connection.open()
+        except DeviceUnreachable as error:
+            self._lost = error
+            raise
+        self._check_python()
+        self._begin()
+
+    def _marked(self, command: Sequence[str]) -> list[str]:
+        return self._connection.argv(("env", "LC_ALL=C", f"{MARK}={self._session}", *SHELL, *command))
+
+    def _check_python(self) -> None:
+        done = self._call([self.python, "-c", PROBE])
+        broken = self.failure(done.code, done.stderr)
+        if broken is not None:
+            raise broken
+        said = done.stdout.decode(errors="replace").rpartition("edgekit ")[2].split(".")
+        if done.code != 0 or len(said) != 3:
+            raise BackendMissing(
+                f"{self.name} has no Python: `{self.python}` ended with exit code {done.code}{_last(done.stderr)}",
+                "install python3 there, or name another one with `python:` in devices.yaml",
+            )
+        if (int(said[0]), int(said[1])) < OLDEST_PYTHON:
+            raise BackendMissing(
+                f"`{self.python}` on {self.name} is Python {'.'.join(said)}, and the runner needs 3.8",
+                "install a newer one there, and name it with `python:` in devices.yaml",
+            )
+
+    def _begin(self) -> None:
+        self._session = uuid.uuid4().hex
+        owner = json.dumps({"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())})
+        read, write = os.pipe()
+        with os.fdopen(read, "rb") as theirs, os.fdopen(write, "wb") as ours:
+            self._tend = self._helper(("tend", self._session, owner), theirs.fileno())
+            self._tend.stdin = os.fdopen(os.dup(ours.fileno()), "wb")
+        self._tend.stdin.write(_helper_text())
+        self._tend.stdin.flush()
+        assert self._tend.stdout is not None and self._tend.stderr is not None
+        select.select([self._tend.stdout], [], [], ANSWER_SECONDS)
+        line = self._tend.stdout.readline()
+        if not line:
+            code, stderr = self._tend.wait(), self._tend.stderr.read().decode(errors="replace")
+            raise self._death("tend", Done(code, b"", stderr))
+        begun = self._answer("tend", Done(0, line, ""))
+        self._trouble(begun["trouble"])
+        lost = [session for session, other in begun["others"].items() if _is_gone(other)]
+        if lost:
+            self._trouble(self._verb("sweep", *lost)["trouble"])
+
+    def _trouble(self, problems: Sequence[str]) -> None:
+        if problems:
+            raise EnvironmentRefused(
+                f"{self.name} could not be put back as it was: {'; '.join(problems)}",
+                "put it back by hand, and remove the folder that is named there",
+            )
+
+    def _repeat(self, step: Callable[[], Result]) -> Result:
+        """What may be done twice is tried once more over a new connection."""
+        try:
+            return step()
+        except DeviceUnreachable:
+            self.close()
+            self._begun()
+            return step()
+
+    def _verb(self, verb: str, *arguments: str, data: bytes = b"") -> Any:
+        return self._answer(verb, self._call_helper((verb, *arguments), iter([data]), ANSWER_SECONDS))
+
+    def _put(self, path: Path, digest: str, suffix: str, size: int) -> str:
+        with path.open("rb") as stream:
+            blocks = iter(lambda: stream.read(BLOCK), b"")
+            command = ("put", self._session, digest, suffix, str(size))
+            done = self._call_helper(command, blocks, ANSWER_SECONDS + size / SLOWEST_BYTES_PER_SECOND)
+        return str(self._answer("put", done)["path"])
+
+    def _get(self, path: str, local: Path) -> None:
+        done = self._call_helper(("get", path), iter([]), ANSWER_SECONDS)
+        line, _, rest = done.stdout.partition(b"\n")
+        size = self._answer("get", Done(done.code, line, done.stderr))["size"]
+        body, digest = rest[:size], rest[size:].decode(errors="replace")
+        if hashlib.sha256(body).hexdigest() != digest:
+            raise DeviceUnreachable(f"{path} of {self.name} did not arrive whole", "try again")
+        draft = local.with_name(local.name + ".draft")
+        draft.write_bytes(body)
+        draft.replace(local)
+
+    def _call(self, command: Sequence[str]) -> Done:
+        """A short command with nothing on its stdin."""
+        with start(self._marked(command), subprocess.DEVNULL, environment()) as process:
+            return self._ended(process, iter([]), ANSWER_SECONDS)
+
+    def _call_helper(self, arguments: Sequence[str], blocks: Iterator[bytes], seconds: float) -> Done:
+        with self._helper(arguments, subprocess.PIPE) as process:
+
+            def all_blocks() -> Iterator[bytes]:
+                yield _helper_text()
+                yield from blocks
+
+            return self._ended(process, all_blocks(), seconds)
+
+    def _helper(self, arguments: Sequence[str], stdin: int) -> subprocess.Popen[bytes]:
+        root = self._root
+        command = [self.python, "-c", BOOT, str(len(_helper_text())), root, *arguments]
+        return start(self._marked(command), stdin, environment())
+
+    def _ended(self, process: subprocess.Popen[bytes], blocks: Iterator[bytes], seconds: float) -> Done:
+        """Feed a process, and wait for it."""
+        latest = time.monotonic() + seconds
+        try:
+            if process.stdin is not None:
+                _feed(process.stdin, blocks)
+                process.stdin = None
+            stdout, stderr = process.communicate(timeout=max(1.0, latest - time.monotonic()))
+        except subprocess.TimeoutExpired as error:
+            raise DeviceUnreachable(
+                f"{self.name} ({self.host}) gave no answer in {seconds:.0f} s", "see whether it is overloaded"
+            ) from error
+        finally:
+            process.kill()
+        return Done(process.returncode, stdout, stderr.decode(errors="replace"))
+
+    def _answer(self, verb: str, done: Done) -> Any:
+        try:
+            answer = json.loads(done.stdout)
+        except ValueError:
+            raise self._death(verb, done) from None
+        if "error" not in answer:
+            return answer["ok"]
+        kind, message = answer["error"]["kind"], answer["error"]["message"]
+        if kind == "full":
+            raise EnvironmentRefused(
+                f"no space on {self.name} in {self._root}: {message}",
+                "free some there, or name a larger place with `folder:` in devices.yaml",
+            )
+        if kind == "broken":
+            raise DeviceUnreachable(f"a file did not reach {self.name} whole: {message}", "try again")
+        raise EnvironmentRefused(
+            f"{self.name} refuses {self._root}: {message}", "name another place with `folder:` in devices.yaml"
+        )
+
+    def _death(self, verb: str, done: Done) -> EdgekitError:
+        broken = self.failure(done.code, done.stderr)
+        return broken or EnvironmentRefused(
+            f"`{verb}` failed on {self.name} with exit code {done.code}{_last(done.stderr)}",
+            f"see whether {self.python} works there",
+        )
+
+
+def _feed(stream: IO[bytes], blocks: Iterator[bytes]) -> None:
+    """Write and close; a process that ends before it has read all says why itself."""
+    with suppress(BrokenPipeError):
+        for block in blocks:
+            stream.write(block)
+    with suppress(BrokenPipeError):
+        stream.close()
+
+
+def _helper_text() -> bytes:
+    return (FOLDER / "remote.py").read_bytes()
+
+
+def _sha256(path: Path) -> str:
+    found = hashlib.sha256()
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(BLOCK), b""):
+            found.update(block)
+    return found.hexdigest()
+
+
+def _machine() -> str:
+    """A name for this machine since it started: what ran before does not run now."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return socket.gethostname()
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, as the kernel counts; None where there is none or nobody tells."""
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    return None
+
+
+def _is_gone(owner: Mapping[str, Any] | None) -> bool:
+    """Whether the session's owner was a process of this machine, and has ended."""
+    return bool(owner) and owner["machine"] == _machine() and _started(owner["pid"]) != owner["started"]  # type: ignore[index]
+
+
+def _last(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return f": {lines[-1]}" if lines else ""

@@ -1,0 +1,173 @@
+"""A device while it measures: what it is, its power mode, its heat, the energy that an inference takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from edgekit.bench import jetson, sensors
+from edgekit.bench.link import Link, ask
+from edgekit.bench.link_local import LocalLink
+from edgekit.bench.link_ssh import SshLink
+from edgekit.device_check import MODES, NVPMODEL, check_device, mode_of
+from edgekit.device_models import LOCAL, AnyDevice, SshDevice
+from edgekit.errors import EdgekitError, EnvironmentRefused, MeasurementInvalid, UsageError, nearest
+
+IDLE_SECONDS, BUSY_SECONDS = 5.0, 10.0  # the rails are averaged over a second or so
+SETTLE_SECONDS = 1.0  # at the start of either stretch
+FEWEST_SAMPLES = 10
+ENERGY_METHOD = "tegrastats every 200 ms in a pass of its own: mean power x time / inferences"
+
+
+class Board:
+    """One device and the link to it. In a `with` block, its power mode is put back at the end.
+
+    `power_mode` is the nvpmodel mode to measure in (None: the one that is found).
+    """
+
+    def __init__(self, device: AnyDevice = LOCAL, link: Link | None = None, power_mode: str | None = None) -> None:
+        self.link: Link = link or LocalLink()
+        self._device = device
+        self._power_mode = power_mode
+        self._facts: dict[str, Any] | None = None
+        self._changed = False
+        self.is_jetson = isinstance(device, SshDevice) and device.sensors == "jetson"
+        if power_mode is not None:
+            self._refuse_mode(power_mode)
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+        if self._changed and isinstance(self.link, SshLink):
+            self.link.undone()
+
+    def facts(self) -> dict[str, Any]:
+        """What the device is, for the record; the first call sees that its power mode is right, or sets it.
+
+        Empty for this machine, of which the runner tells all. Raises MeasurementInvalid in a mode that devices.yaml
+        does not name, EnvironmentRefused where the mode cannot be set.
+        """
+        if isinstance(self.link, LocalLink):
+            return {}
+        if self._facts is None:
+            if self.is_jetson:
+                self._in_mode()
+            self._facts = check_device(self._device, self.link).facts()
+        return self._facts
+
+    def ask(self, job: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        """What the runner there answers to a job."""
+        return ask(self.link, job, timeout_seconds)
+
+    def hottest(self) -> float | None:
+        """The highest temperature in degrees Celsius; None where none is told."""
+        if isinstance(self.link, LocalLink):
+            found = sensors.temperatures() or {}
+        else:
+            zones = "/sys/class/thermal/thermal_zone*/"
+            found = jetson.thermal_zones(self.link.look({"files": [zones + "type", zones + "temp"]})["files"])
+        # A Jetson's PMIC shows a constant: it would hide every other zone.
+        return max((celsius for name, celsius in found.items() if "PMIC" not in name), default=None)
+
+    def energy(self, job: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any] | None:
+        """Energy per inference and how it was found; None for a device without rails that edgekit reads."""
+        if not self.is_jetson:
+            return None
+        wish = {**job, "idle_seconds": IDLE_SECONDS, "busy_seconds": BUSY_SECONDS}
+        try:
+            return energy_of(ask(self.link, wish, timeout_seconds, "energy.py"))
+        except EdgekitError as error:
+            return {"gross_mj": None, "net_mj": None, "reason": error.message}
+
+    def _refuse_mode(self, wanted: str) -> None:
+        allowed = self._device.power_modes if self.is_jetson and isinstance(self._device, SshDevice) else ()
+        if wanted not in allowed:
+            raise UsageError(
+                f"devices.yaml does not allow the power mode '{wanted}' for {self.link.name}{nearest(wanted, allowed)}",
+                f"choose one of: {', '.join(allowed)}"
+                if allowed
+                else "name it there under power_modes, or leave it out",
+            )
+
+    def _in_mode(self) -> None:
+        assert isinstance(self._device, SshDevice)
+        found = self._mode()
+        allowed = self._device.power_modes
+        wanted = self._power_mode
+        if wanted is None:
+            if allowed and found not in allowed:
+                raise MeasurementInvalid(
+                    f"{self.link.name} is in power mode {found}, and devices.yaml measures in {' or '.join(allowed)}",
+                    f"add --power-mode {allowed[0]}, or set it on the device",
+                )
+        elif wanted != found:
+            self._set_mode(found, wanted)
+
+    def _mode(self) -> str | None:
+        return mode_of(self._run([{"argv": NVPMODEL}])[0])
+
+    def _set_mode(self, before: str | None, wanted: str) -> None:
+        """Change the mode, after the device was told how to undo it."""
+        name = self.link.name
+        known = jetson.power_modes(self.link.look({"files": [MODES]})["files"].get(MODES, ""))
+        if wanted not in known or before not in known:
+            raise EnvironmentRefused(
+                f"{name} is in power mode {before} and knows {', '.join(known) or 'no modes'}: {wanted} cannot be set",
+                f"see `nvpmodel -q` and {MODES} there",
+            )
+        assert isinstance(self.link, SshLink)
+        check = {"check": {"argv": NVPMODEL}, "expect": f"NV Power Mode: {before}\n"}
+        self._changed = True
+        self.link.undo([{**_set(known[before]), **check}])
+        done = self._run([_set(known[wanted])])[0]
+        if self._mode() != wanted:  # its exit code tells nothing: a question that was declined is 0
+            said = " ".join((done["err"] or done["out"]).split())[-200:] if done else "there is no nvpmodel"
+            raise EnvironmentRefused(
+                f"{name} stays in power mode {self._mode()}: {said}",
+                f"set it there (`sudo nvpmodel -m {known[wanted]}`; it may need a reboot), or allow it in sudoers",
+            )
+
+    def _run(self, commands: Sequence[Mapping[str, Any]]) -> list[Any]:
+        return list(self.link.look({"commands": list(commands)})["commands"])
+
+
+def _set(number: int) -> dict[str, Any]:
+    """Setting a mode asks whether to reboot, where it would need to: no."""
+    return {"argv": ["sudo", "-n", "nvpmodel", "-m", str(number)], "input": "no\n"}
+
+
+def energy_of(found: Mapping[str, Any]) -> dict[str, Any]:
+    """mJ per inference from the lines of an energy pass: in all (`gross`), and above the idle device (`net`).
+
+    None with a `reason` where the rails do not tell. The means are over the samples, without the first second of each
+    stretch.
+    """
+    totals = [(when, jetson.total_mw(line)) for when, text in found["lines"] if (line := jetson.tegrastats(text))]
+    powers = [(when, total) for when, total in totals if total is not None]
+    idle, busy = ([total[0] for when, total in powers if _within(when, found[name])] for name in ("idle", "busy"))
+    unknown: dict[str, Any] = {"gross_mj": None, "net_mj": None}
+    if not totals:
+        return {**unknown, "reason": "tegrastats said nothing that could be read"}
+    if not powers:
+        return {**unknown, "reason": "this device has no rails that add up to what it draws"}
+    if min(len(idle), len(busy)) < FEWEST_SAMPLES:
+        return {**unknown, "reason": f"only {len(idle)} samples of the idle and {len(busy)} of the busy device"}
+    start, stop = found["busy"]
+    idle_mw, busy_mw = sum(idle) / len(idle), sum(busy) / len(busy)
+    each = (stop - start) / 1e9 / found["inferences"]  # mW x s = mJ
+    return {
+        "gross_mj": busy_mw * each,
+        "net_mj": (busy_mw - idle_mw) * each,
+        "busy_mw": busy_mw,
+        "idle_mw": idle_mw,
+        "samples": len(busy),
+        "inferences": found["inferences"],
+        "rails": powers[0][1][1],
+        "method": ENERGY_METHOD,
+    }
+
+
+def _within(when: int, stretch: Sequence[int]) -> bool:
+    return stretch[0] + SETTLE_SECONDS * 1e9 <= when <= stretch[1]

@@ -1,0 +1,37 @@
+"""The link to a device of devices.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from edgekit.bench.link import Link
+from edgekit.bench.link_local import LocalLink
+from edgekit.bench.link_ssh import ROOT, SshLink
+from edgekit.device_models import AnyDevice, LocalDevice, SshDevice
+from edgekit.errors import BackendMissing
+
+
+@contextmanager
+def open_link(name: str, device: AnyDevice) -> Iterator[Link]:
+    """The way to a device, ended with the block. Nothing is reached before it is used.
+
+    Raises BackendMissing for a link that this version lacks.
+    """
+    link = make_link(name, device)
+    try:
+        yield link
+    finally:
+        link.close()
+
+
+def make_link(name: str, device: AnyDevice) -> Link:
+    """The same, to be closed by the caller."""
+    if isinstance(device, LocalDevice):
+        return LocalLink(name)
+    if isinstance(device, SshDevice):
+        return SshLink(name, device.host, device.python, device.folder or ROOT)
+    raise BackendMissing(
+        f"device '{name}' is reached over {device.link}, which this version of edgekit cannot do",
+        "measure on 'local' or on a device that ssh reaches",
+    )

@@ -1,0 +1,94 @@
+"""What devices.yaml may say of a device, link by link; docs/devices.schema.json is made from this.
+
+To add a link: a model here, a line in KINDS, and its class in edgekit.device_link.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
+
+# In YAML 15 is a number and 0123 is another; both stay what was typed.
+Typed = Annotated[str, WithJsonSchema({"type": ["string", "number"]})]
+# A name of ~/.ssh/config or [user@]host. It stands alone in an argument list; ssh's own configuration may still hand
+# it to a shell, so that it holds nothing that a shell would read.
+HOST = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]*)?$"
+
+
+class _Device(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    runtimes: tuple[str, ...]
+    """What runs files there; where several run a format, the first is used."""
+
+
+class LocalDevice(_Device):
+    """This machine."""
+
+    link: Literal["local"]
+
+
+class SshDevice(_Device):
+    """A machine that the user's own OpenSSH reaches: a Jetson, a Raspberry Pi, a server."""
+
+    link: Literal["ssh"]
+    host: str = Field(pattern=HOST)
+    """A name of ~/.ssh/config, or [user@]host. Port, key and jump host belong into ~/.ssh/config."""
+    python: str = Field("python3", min_length=1)
+    """The Python (3.8 or newer) that has numpy and the runtimes; a path of a virtual environment's works."""
+    folder: str | None = Field(None, min_length=1)
+    """Where edgekit keeps its files there; without it ~/.cache/edgekit."""
+    power_modes: tuple[Typed, ...] = ()
+    """The nvpmodel modes, by name, in which may be measured; only to these may the mode be changed."""
+    sensors: Literal["jetson"] | None = None
+    """jetson: read tegrastats, nvpmodel and jetson_clocks, and measure energy."""
+
+
+class AdbDevice(_Device):
+    """A phone on adb; without `serial`, the one of $ANDROID_SERIAL or the only one."""
+
+    link: Literal["adb"]
+    serial: Typed | None = None
+    """As `adb devices` shows it."""
+    benchmark_model: str | None = None
+    """The path here of the benchmark_model program for the phone."""
+    cores: Literal["big", "little", "all"] | None = None
+    """The processor cores to measure on."""
+    sensors: Literal["android"] | None = None
+    """android: read the thermal service, the battery and memory."""
+
+
+AnyDevice = LocalDevice | SshDevice | AdbDevice
+KINDS: dict[str, type[_Device]] = {"local": LocalDevice, "ssh": SshDevice, "adb": AdbDevice}
+LOCAL = LocalDevice(link="local", runtimes=("onnxruntime", "litert", "torch", "null"))
+
+
+def _printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("must be printable, on one line")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_printable), Field(min_length=1)]
+
+
+class DeviceFile(BaseModel):
+    """The devices that edgekit measures on."""
+
+    model_config = ConfigDict(extra="forbid", title="devices.yaml")
+
+    devices: dict[Name, Annotated[AnyDevice, Field(discriminator="link")]]
+
+
+ONE: TypeAdapter[AnyDevice] = TypeAdapter(Annotated[AnyDevice, Field(discriminator="link")])
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of devices.yaml, for editors."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **DeviceFile.model_json_schema()}
+
+
+if __name__ == "__main__":  # python -m edgekit.device_models > docs/devices.schema.json
+    print(json.dumps(schema(), indent=2))

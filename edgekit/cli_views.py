@@ -25,65 +25,10 @@ from edgekit.cli_tables import (
     size,
     table,
 )
+from edgekit.cli_views_network import models as models
+from edgekit.cli_views_network import summary as summary
 
 View = Iterator[RenderableType]
-
-
-def models(document: Json, width: int) -> View:
-    """The zoo, a network a line."""
-    columns = (
-        Column("network", lambda row: row["name"], left=True),
-        Column("input", lambda row: shape(row["input_shape"])),
-        Column("parameters", lambda row: count(row["params"])),
-        Column("MACs", lambda row: count(row["macs"])),
-        Column("published top-1", lambda row: percent(_own_published(row).get("top1"))),
-        Column("top-5", lambda row: percent(_own_published(row).get("top5")), rank=2),
-        Column("alphas", lambda row: " ".join(f"{alpha:g}" for alpha in row["alphas"]) or UNKNOWN, rank=1, left=True),
-    )
-    yield from table(columns, document["models"], width)
-
-
-def _own_published(row: Json) -> Json:
-    """The published row of the network at full width and its own resolution, where there is one."""
-    own = row["input_shape"][-1]
-    rows = (p for p in row["published"] if p.get("alpha", 1.0) == 1.0 and p.get("resolution") in (None, own))
-    return dict(max(rows, key=lambda p: p["top1"] is not None, default={}))
-
-
-def summary(document: Json, width: int) -> View:
-    """The layers, their sums, and where the MACs are."""
-    columns = (
-        Column("layer", lambda row: row["name"], left=True),
-        Column("kind", lambda row: str(row.get("kind") or row["op"]), left=True),
-        Column("output", lambda row: shape(row["output_shape"]), rank=1),
-        Column("parameters", lambda row: f"{row['params']:,}"),
-        Column("MACs", lambda row: f"{row['macs']:,}"),
-        Column("activations", lambda row: f"{row['activation_elements']:,}", rank=3),
-        Column("sees", lambda row: f"{row['receptive_field']} px", rank=2),
-    )
-    yield from table(columns, document["layers"], width)
-    yield Text()
-    yield facts(
-        [
-            ("variant", document["variant"]),
-            ("input", shape(document["input_shape"])),
-            ("parameters", f"{document['params']:,}"),
-            ("MACs", f"{document['macs']:,}"),
-            ("activations", f"{document['activation_elements']:,} elements"),
-            ("MACs by kind", _shares(document["layers"])),
-            *(("not counted", name) for name in document["uncounted"]),
-        ]
-    )
-
-
-def _shares(layers: list[Json]) -> str:
-    sums: dict[str, int] = {}
-    for row in layers:
-        kind = str(row.get("kind") or row["op"])
-        sums[kind] = sums.get(kind, 0) + row["macs"]
-    total = sum(sums.values())
-    ordered = sorted(sums.items(), key=lambda item: -item[1])
-    return ", ".join(f"{kind} {percent(macs / total)}" for kind, macs in ordered if macs) or UNKNOWN
 
 
 def export(document: Json, width: int) -> View:
@@ -216,6 +161,8 @@ def inspect(document: Json, width: int) -> View:
 
 
 def _item(key: str) -> Callable[[Json], str]:
+    if key == "snr_db":  # None: the layer is exact, or has no signal
+        return lambda row: UNKNOWN if row[key] is None else f"{row[key]:.1f}"
     return lambda row: _plain(row[key])
 
 

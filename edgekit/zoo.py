@@ -8,12 +8,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any
 
 import torch
 
 from edgekit.errors import UsageError
 from edgekit.layers import LayerTable, table
+from edgekit.layers_where import where
 from edgekit.source import find, is_file
 from edgekit.spec import MODELS, ModelSpec, Published, Variant, variant
 from edgekit.trace import trace
@@ -37,7 +39,15 @@ class ModelRow:
 
     def to_json(self) -> dict[str, Any]:
         """The row under its documented keys."""
-        return asdict(self) | {"published": [asdict(row) for row in self.published]}
+        return asdict(self) | {"published": [self._published_json(row) for row in self.published]}
+
+    def _published_json(self, row: Published) -> dict[str, Any]:
+        """A published row; `macs_agrees` and `params_agrees` are None for what it lacks, or of another point."""
+        own = row.alpha == 1.0 and row.resolution in (None, self.input_shape[-1])
+        return asdict(row) | {
+            f"{what}_agrees": agrees(printed, getattr(self, what)) if own and printed is not None else None
+            for what, printed in (("macs", row.macs), ("params", row.params))
+        }
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,14 @@ class SummaryResult:
             "activation_elements": self.table.activation_elements,
             "layers": [row.to_json() for row in self.table.rows],
             "uncounted": list(self.table.uncounted),
+            "where": list(where(self.table)),
         }
+
+
+def agrees(printed: float, exact: int) -> bool:
+    """Whether a figure is the exact one rounded to the digits that it was printed with: 569e6 is for 568,740,352."""
+    last_digit = Decimal(round(printed)).normalize().as_tuple().exponent
+    return abs(Decimal(round(printed)) - exact) <= Decimal(5) * Decimal(10) ** (int(last_digit) - 1)
 
 
 def models() -> ModelsResult:

@@ -26,6 +26,7 @@ from edgekit.source import find
 from edgekit.spec import variant
 from edgekit.trace import trace
 from edgekit.weights import load
+from tests import bench_measuring
 from tests.bench_helpers import ORACLE, ROOT, Line, count, evaluated, interleaved, paired_points, paths, points
 
 HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "sqlalchemy")
@@ -303,6 +304,9 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "latency": latency,
     "loaders": loaders,
     "odd sizes": odd_sizes,
+    "harness": bench_measuring.harness,
+    "telling apart": bench_measuring.telling_apart,
+    "verdicts": bench_measuring.verdicts,
 }
 
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from edgekit.inspection import inspect as inspect
     from edgekit.pretrained import weights as weights
     from edgekit.report import report as report
+    from edgekit.reproduction import reproduce as reproduce
+    from edgekit.store_merge import store as store
+    from edgekit.sweep import sweep as sweep
     from edgekit.zoo import models as models
     from edgekit.zoo import summary as summary
 
@@ -47,11 +50,14 @@ VERBS = {
     "inspect": "edgekit.inspection:inspect",
     "models": "edgekit.zoo:models",
     "report": "edgekit.report:report",
+    "reproduce": "edgekit.reproduction:reproduce",
+    "store": "edgekit.store_merge:store",
     "summary": "edgekit.zoo:summary",
+    "sweep": "edgekit.sweep:sweep",
     "weights": "edgekit.pretrained:weights",
 }
 # Verbs that are also the name of a module inside edgekit; these modules are callable (see callable_module).
-_CALLABLE_MODULES = ("bench", "doctor", "models", "report", "weights")
+_CALLABLE_MODULES = ("bench", "doctor", "models", "report", "store", "sweep", "weights")
 
 __all__ = [
     "BackendMissing",
@@ -72,7 +78,10 @@ __all__ = [
     "inspect",
     "models",
     "report",
+    "reproduce",
+    "store",
     "summary",
+    "sweep",
     "weights",
 ]
 

@@ -132,6 +132,11 @@ def from_folder(
     )
 
 
+def first(folder: Path, n: int, seed: int = 0) -> tuple[Sample, ...]:
+    """The `n` images that `from_folder` looks at first, by their names alone; nothing is decoded."""
+    return tuple(_balanced(find(folder), seed)[:n])
+
+
 def synthetic(
     input_shape: tuple[int, ...], preprocessing: Preprocessing, n: int = DEFAULT_N, seed: int = 0
 ) -> CalibrationSet:

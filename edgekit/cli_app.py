@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 import typer.main
 
-from edgekit import cli_compare, cli_measure, cli_network, cli_setup, cli_weights
+from edgekit import cli_compare, cli_measure, cli_network, cli_setup, cli_sweep, cli_weights
 from edgekit.cli_output import Outcome
 
 # Plain help: rich's takes three times as long to import and wraps what fits.
@@ -23,6 +23,9 @@ COMMANDS = (
     cli_compare.compare,
     cli_measure.eval,
     cli_measure.report,
+    cli_sweep.sweep,
+    cli_sweep.reproduce,
+    cli_sweep.store,
     cli_weights.weights,
     cli_measure.devices,
     cli_setup.doctor,

@@ -48,6 +48,14 @@ def numbers(text: str, option: str) -> tuple[int, ...]:
         raise UsageError(f"{option} takes whole numbers, not '{text}'", f"write, say, {option} 1,8") from None
 
 
+def decimals(text: str, option: str) -> tuple[float, ...]:
+    """`"1.0,0.5"` as numbers. Raises UsageError for anything else."""
+    try:
+        return tuple(float(word) for word in words(text, option))
+    except ValueError:
+        raise UsageError(f"{option} takes numbers, not '{text}'", f"write, say, {option} 1.0,0.5") from None
+
+
 def shape(text: str | None) -> tuple[int, ...] | None:
     """`"1,3,224,224"` as a shape, batch first."""
     if text is None:

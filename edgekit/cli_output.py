@@ -16,7 +16,9 @@ WIDE = 160  # columns where stdout is no terminal: nobody's window is too narrow
 
 @dataclass(frozen=True)
 class Outcome:
-    """A command's result: the documented JSON, the function of `cli_views` that shows it, and the exit code.
+    """A command's result: the documented JSON, the function that shows it, and the exit code.
+
+    `view` is a function of `cli_views`, or `module.function` of another module of edgekit.
 
     `text`, where it is given, is shown as it stands instead.
     """
@@ -40,15 +42,16 @@ def write(outcome: Outcome, as_json: bool, stdout: TextIO) -> None:
 
 
 def _rendered(outcome: Outcome, stdout: TextIO) -> str:
-    from rich.console import Console
+    import importlib
 
-    from edgekit import cli_views
+    from rich.console import Console
 
     terminal = stdout.isatty()
     buffer = io.StringIO()
     width = Console(file=stdout).width if terminal or "COLUMNS" in os.environ else WIDE
     console = Console(file=buffer, width=width, force_terminal=terminal, highlight=False, markup=False, emoji=False)
-    for part in getattr(cli_views, outcome.view)(outcome.document, width):
+    module, _, view = outcome.view.rpartition(".")
+    for part in getattr(importlib.import_module(f"edgekit.{module or 'cli_views'}"), view)(outcome.document, width):
         if isinstance(part, str):
             buffer.write(f"{part}\n")
         else:

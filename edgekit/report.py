@@ -19,7 +19,7 @@ from edgekit import charts, report_page, report_text
 from edgekit.callable_module import make_callable
 from edgekit.errors import UsageError, nearest
 from edgekit.files import make_folder, write_atomically
-from edgekit.measurement import Measurement
+from edgekit.measurement import Accuracy, Measurement
 from edgekit.report_rows import Row, rows
 from edgekit.store import Store, open_store
 
@@ -51,12 +51,23 @@ def report(
     store or an unknown format, BackendMissing where a page or a picture is asked for and vl-convert is not installed,
     EnvironmentRefused where nothing can be written.
     """
+    _refuse_missing(_formats(format), assets)  # what is missing is said before the store is read
+    source = store if isinstance(store, Store) else open_store(store)
+    return of_records(source.measurements(), source.accuracies(), out=out, format=format, assets=assets)
+
+
+def of_records(
+    measurements: Sequence[Measurement],
+    accuracies: Sequence[Accuracy],
+    *,
+    out: Path | str = "report.html",
+    format: str | Sequence[str] = "html",
+    assets: Path | str | None = None,
+) -> ReportResult:
+    """As `report`, of these records."""
     formats = _formats(format)
     target = Path(out)
-    if "html" in formats or assets is not None:
-        charts.converter()  # what is missing is said before the store is read
-    source = store if isinstance(store, Store) else open_store(store)
-    measurements, accuracies = source.measurements(), source.accuracies()
+    _refuse_missing(formats, assets)
     if not measurements and not accuracies:
         raise UsageError(
             "the store has nothing to report", "run `edgekit bench` or `edgekit eval` first, or give --store"
@@ -75,6 +86,11 @@ def report(
     if assets is not None:
         paths += _assets(Path(assets), found, measurements)
     return ReportResult(tuple(paths), found)
+
+
+def _refuse_missing(formats: Sequence[str], assets: Path | str | None) -> None:
+    if "html" in formats or assets is not None:
+        charts.converter()
 
 
 def _formats(asked: str | Sequence[str]) -> list[str]:

@@ -19,11 +19,11 @@ ROWS = (
     "registry files preprocess graph kernels",
     "spec artifact images packed padding fusion quantized operators forms trace export_result",
     "fold layers memory measurement calibration source snippets runtime download pretrained",
-    "stats verdict contrast accuracy parity weights models exporters bench pareto mixed",
+    "stats verdict contrast accuracy parity weights models exporters engine bench pareto mixed",
     "store device zoo inspection preparation eval",
     "charts report_facts report_labels report_rows report_page report_text",
     "measuring comparison latency_gate cells exporting benchmarking evaluation report digits",
-    "sweep doctor demonstration",
+    "sweep reproduction doctor demonstration",
     "cli __main__",
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names.split()}
@@ -31,6 +31,7 @@ HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "altair
 LIGHT = [
     *("edgekit.cli_app", "edgekit.benchmarking", "edgekit.store", "edgekit.report", "edgekit.doctor", "edgekit.device"),
     *("edgekit.evaluation", "edgekit.demonstration", "edgekit.runtime", "edgekit.bench"),
+    *("edgekit.sweep", "edgekit.reproduction", "edgekit.store_merge"),
 ]
 MAX_LINES, MAX_FUNCTION_LINES = 350, 70
 # Tables of operators, a short function for each: longer files, but nothing in them to keep in mind at once.

@@ -1,0 +1,156 @@
+"""The verb `reproduce`: the published trade-off of a network, measured here and laid beside what was published.
+
+MobileNet v1 at every width and resolution that has published weights: exported to every format, measured, and evaluated
+on the images that are given. A row whose weights are not here has random ones: then only its latency is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit import charts
+from edgekit.errors import UsageError, nearest
+from edgekit.pretrained import folder as cached_weights
+from edgekit.report import ReportResult, of_records
+from edgekit.reproduction_tables import Correlation, Table, correlations, tables
+from edgekit.sweep import Progress, sweep
+from edgekit.sweep_result import SweepResult
+
+KNOWN = ("mobilenet",)
+TWIN = "conv_mobilenet"  # of Table 4: full convolutions
+FORMATS = ("html", "md", "csv", "json")
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The tables, how well the orders agree, every cell, and the files that were written."""
+
+    tables: tuple[Table, ...]
+    correlations: tuple[Correlation, ...]
+    sweep: SweepResult
+    report: ReportResult | None
+    notes: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """That of the sweep."""
+        return self.sweep.exit_code
+
+    def to_json(self) -> dict[str, Any]:
+        """{"tables", "correlations", "cells", "paths", "seconds", "notes"}"""
+        return {
+            "tables": [table.to_json() for table in self.tables],
+            "correlations": [asdict(one) for one in self.correlations],
+            "cells": [cell.to_json() for cell in self.sweep.cells],
+            "paths": [str(path) for path in self.report.paths] if self.report else [],
+            "seconds": round(self.sweep.seconds, 3),
+            "notes": list(self.notes),
+        }
+
+
+def reproduce(
+    model: str = "mobilenet",
+    *,
+    weights: str | Path | None = None,
+    data: str | Path | None = None,
+    calibration: str | Path | None = None,
+    alpha: Sequence[float] = (),
+    res: Sequence[int] = (),
+    format: Sequence[str] = ("onnx", "tflite"),
+    precision: Sequence[str] = ("fp32", "int8"),
+    int8_effort: str = "default",
+    device: str = "local",
+    threads: int = 1,
+    preset: str = "default",
+    out: str | Path = "reproduction",
+    store: str | None = None,
+    devices: Path | None = None,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Reproduction:
+    """Measure what was published, as far as there are weights and images, and write a report of it into `out`.
+
+    `weights` is a folder with a file for each variant (edgekit.sweep_weights); None: the cache of `edgekit weights`.
+    `data` are labelled images for accuracy, `calibration` others for int8; without them int8 tells latency alone.
+    `alpha` and `res` choose some of the published rows. What was done before is kept. Raises what `sweep` raises.
+    """
+    if model not in KNOWN:
+        raise UsageError(f"reproduce does not know '{model}'{nearest(model, KNOWN)}", f"say one of: {', '.join(KNOWN)}")
+    charts.converter()  # what is missing is said before anything takes long
+    source = _weights(weights)
+    swept = sweep(
+        model,
+        alpha=tuple(alpha) or (1.0, 0.75, 0.5, 0.25),
+        res=tuple(res) or (224, 192, 160, 128),
+        format=tuple(format),
+        precision=tuple(precision),
+        int8_effort=int8_effort,
+        device=(device,),
+        threads=threads,
+        preset=preset,
+        weights=source,
+        random_where_missing=True,
+        data=Path(calibration) if calibration else None,
+        synthetic_calibration=calibration is None,
+        eval=Path(data) if data else None,
+        out=Path(out) / "artifacts",
+        continue_=True,
+        store=store,
+        devices=devices,
+        jobs=jobs,
+        executor=executor,
+        progress=progress,
+    )
+    found = [cell for cell in swept.cells if cell.measurement or cell.accuracy]
+    report = None
+    if found:
+        report = of_records(
+            [cell.measurement for cell in found if cell.measurement],
+            [cell.accuracy for cell in found if cell.accuracy],
+            out=Path(out) / "report.html",
+            format=FORMATS,
+            assets=Path(out) / "pictures",
+        )
+    from edgekit.zoo import chosen, counted
+
+    def counts(name: str, alpha: float, res: int) -> tuple[int, int]:
+        table = counted(chosen(name, alpha, res, None, None, None))
+        return table.macs, table.params
+
+    spec, twin = (chosen(name, None, None, None, None, None).spec for name in (model, TWIN))
+    series = [(f"{cell.cell.format} {cell.cell.precision}", cell.accuracy) for cell in found if cell.accuracy]
+    return Reproduction(
+        tables(spec, twin, counts), correlations(series, spec), swept, report, tuple(_notes(swept, data, calibration))
+    )
+
+
+def _weights(weights: str | Path | None) -> str:
+    if weights is not None:
+        return str(weights)
+    return str(cached_weights()) if cached_weights().is_dir() else "random"
+
+
+def _notes(swept: SweepResult, data: str | Path | None, calibration: str | Path | None) -> list[str]:
+    """What a reader must know about what is missing."""
+    said = []
+    bare = {cell.variant for cell in swept.cells if cell.measurement and not _trained(cell.measurement)}
+    if bare:
+        said.append(
+            f"{len(bare)} variants have no weights here, so only their latency is shown: {', '.join(sorted(bare))}"
+        )
+    if data is None:
+        said.append("no accuracy was measured: give labelled images with --data")
+    elif calibration is None:
+        said.append("int8 was calibrated on noise and shows latency only: give other images with --calibration")
+    if data is not None:
+        said.append("accuracy is on the given images, published accuracy on all 50,000 of ImageNet's validation set")
+    return said
+
+
+def _trained(record: Any) -> bool:
+    return record.manifest is not None and record.manifest.weights.trained

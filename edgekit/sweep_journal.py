@@ -1,0 +1,77 @@
+"""What is already done, in the folder `.sweep` beside the files: one small file for each key, written when it is done.
+
+A process that is killed leaves whole entries or none. An entry is a claim: who reads it checks that the file or record
+it names is still there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edgekit.files import cache_folder, environment, make_folder, write_atomically
+
+
+class Journal:
+    """The entries of one folder of artifacts. `since`: entries older than this (seconds since 1970) do not count."""
+
+    def __init__(self, out: Path, since: float = 0.0) -> None:
+        self.folder = out / ".sweep"
+        self.since = since
+
+    def get(self, kind: str, key: str) -> dict[str, Any] | None:
+        """What was written down under a key; None for nothing, for what is too old, and for what cannot be read."""
+        try:
+            found = json.loads(self._path(kind, key).read_text(encoding="utf-8"))
+            return found if isinstance(found, dict) and float(found["at"]) >= self.since else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def put(self, kind: str, key: str, inputs: Mapping[str, Any], **values: Any) -> None:
+        """Write down that something is done; `inputs` are for people who wonder why something was done again."""
+        make_folder(self.folder)
+        entry = {"at": time.time(), **values, "inputs": inputs}
+        text = json.dumps(entry, indent=1, default=str)
+        write_atomically(self._path(kind, key), text.encode("utf-8", "surrogatepass"))
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """One process at a time for a name, on this machine or on a shared disk that knows locks."""
+        make_folder(self.folder)
+        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        with _locked(self.folder / f"{digest}.lock", fcntl.LOCK_EX):
+            yield
+
+    def _path(self, kind: str, key: str) -> Path:
+        return self.folder / f"{kind}-{key}.json"
+
+
+@contextmanager
+def device(name: str, measuring: bool, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """A device for oneself while `measuring`; for others who compute on it too, while not. Waits, and says so once."""
+    folder = make_folder(cache_folder() / "locks")
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    with _locked(folder / f"device-{digest}", fcntl.LOCK_EX if measuring else fcntl.LOCK_SH, waiting):
+        yield
+
+
+@contextmanager
+def _locked(path: Path, kind: int, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """A lock that ends with its process, however that ends."""
+    with environment(path):
+        handle = path.open("a")
+    with handle:
+        with environment(path):
+            try:
+                fcntl.flock(handle, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting is not None:
+                    waiting()
+                fcntl.flock(handle, kind)
+        yield

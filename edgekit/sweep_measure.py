@@ -1,0 +1,164 @@
+"""The measuring half of a sweep: latency one file at a time on a device that does nothing else, and accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.benchmarking import bench
+from edgekit.device import load
+from edgekit.errors import EdgekitError
+from edgekit.evaluation import eval
+from edgekit.measurement import PRESETS, Accuracy, Measurement, Protocol
+from edgekit.runtime import choose
+from edgekit.store import Store
+from edgekit.sweep_export import Made, Refusal, refused
+from edgekit.sweep_grid import Grid
+from edgekit.sweep_journal import Journal, device
+from edgekit.sweep_keys import Inputs, Keys, key
+from edgekit.verdict import INVALID
+
+UNTRAINED = "random weights: only the latency means anything"
+NOISE = "calibrated on noise: only the latency means anything"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The latency of a file on a device (`fresh`: taken just now), or why there is none."""
+
+    measurement: Measurement | None = None
+    fresh: bool = False
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The accuracy of a file (`fresh`: found just now), or why there is none; a refusal where that is a failure."""
+
+    accuracy: Accuracy | None = None
+    fresh: bool = False
+    reason: str | None = None
+    refusal: Refusal | None = None
+
+
+class Measuring:
+    """Takes what a sweep asks for, and remembers it in the journal and the store."""
+
+    def __init__(self, grid: Grid, keys: Keys, journal: Journal, store: Store, devices: Path | None) -> None:
+        self.grid = grid
+        self.keys = keys
+        self.journal = journal
+        self.store = store
+        self.devices = devices
+        self.protocol: Protocol = PRESETS[grid.preset].model_copy(update={"threads": grid.threads, "batch": grid.batch})
+
+    def latency(self, made: Made, name: str, say: Say) -> Measured:
+        """Measure one file, unless that was done; nothing else of ours runs on the device meanwhile."""
+        assert made.path is not None and made.sha256 is not None
+        try:
+            inputs = self._latency_inputs(made, name)
+            with device(name, measuring=True, waiting=lambda: say("waiting for another sweep on this device")):
+                known = self._known(inputs)
+                if known is not None:
+                    return Measured(known)
+                measurement = self._bench(made.path, name, say)
+        except Exception as error:  # it must not end the other cells
+            return Measured(refusal=refused(error))
+        self.journal.put("latency", key(inputs), inputs, id=measurement.id)
+        return Measured(measurement, fresh=True)
+
+    def known_latency(self, made: Made, name: str) -> Measurement | None:
+        """The measurement that was taken of this file in just this way, if it may be used."""
+        try:
+            return self._known(self._latency_inputs(made, name))
+        except EdgekitError:
+            return None
+
+    def _latency_inputs(self, made: Made, name: str) -> Inputs:
+        assert made.path is not None and made.sha256 is not None
+        among = load(self.devices)[name].runtimes
+        return self.keys.of_measurement(made.sha256, name, choose(made.path, self.grid.runtime, among), self.protocol)
+
+    def _known(self, inputs: Inputs) -> Measurement | None:
+        entry = self.journal.get("latency", key(inputs))
+        found = self.store.measurements([str(entry.get("id"))]) if entry else []
+        return found[0] if found and found[0].verdict != INVALID else None
+
+    def _bench(self, path: Path, name: str, say: Say) -> Measurement:
+        grid = self.grid
+        result = bench(
+            [path],
+            device=name,
+            runtime=grid.runtime,
+            threads=grid.threads,
+            batch=grid.batch,
+            preset=grid.preset,
+            store=self.store.url,
+            devices=self.devices,
+            progress=lambda message, *_: say(message),
+        )
+        return result.measurements[0]
+
+    def accuracies(self, files: Sequence[Made], say: Say) -> dict[str, Judged]:
+        """The accuracy of each file by its sha256, on the same images; they are decoded once."""
+        found: dict[str, Judged] = {}
+        wanted: dict[str, Made] = {}
+        for made in files:
+            assert made.sha256 is not None
+            reason = self.meaningless(made)
+            known = None if reason else self.known_accuracy(made)
+            if reason or known:
+                found[made.sha256] = Judged(known, reason=reason)
+            else:
+                wanted[made.sha256] = made
+        if wanted:
+            with device("local", measuring=False):
+                found |= self._judge(wanted, say)
+        return found
+
+    def known_accuracy(self, made: Made) -> Accuracy | None:
+        """What was found for this file on just these images."""
+        try:
+            entry = self.journal.get("accuracy", key(self._accuracy_inputs(made)))
+        except EdgekitError:
+            return None
+        found = self.store.accuracies([str(entry.get("id"))]) if entry else []
+        return found[0] if found else None
+
+    def meaningless(self, made: Made) -> str | None:
+        """Why the accuracy of a file would say nothing."""
+        if not made.trained:
+            return UNTRAINED
+        return NOISE if made.file.precision == "int8" and self.grid.synthetic_calibration else None
+
+    def _accuracy_inputs(self, made: Made) -> Inputs:
+        assert made.path is not None and made.sha256 is not None
+        return self.keys.of_accuracy(made.sha256, choose(made.path, self.grid.runtime))
+
+    def _judge(self, wanted: dict[str, Made], say: Say) -> dict[str, Judged]:
+        assert self.grid.eval is not None
+        paths = {made.path: sha256 for sha256, made in wanted.items() if made.path}
+        say(f"evaluating {next(iter(wanted.values())).variant}")
+        try:
+            result = eval(
+                list(paths),
+                data=self.grid.eval,
+                runtime=self.grid.runtime,
+                threads=self.grid.threads,
+                store=self.store.url,
+            )
+        except Exception as error:
+            return {sha256: _failed(refused(error)) for sha256 in wanted}
+        found = {paths[failure.artifact]: _failed(refused(failure.error)) for failure in result.failed}
+        for evaluated in result.results:
+            sha256, record = paths[evaluated.artifact], evaluated.accuracy
+            inputs = self._accuracy_inputs(wanted[sha256])
+            self.journal.put("accuracy", key(inputs), inputs, id=record.id)
+            found[sha256] = Judged(record, fresh=True)
+        return found
+
+
+def _failed(refusal: Refusal) -> Judged:
+    return Judged(reason=refusal.message, refusal=refusal)

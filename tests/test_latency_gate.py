@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from edgekit import latency_gate, measurement
-from edgekit.errors import GateFailed, MeasurementInvalid
+from edgekit.errors import GateFailed, MeasurementInvalid, UsageError
+from edgekit.exporting import export
 from edgekit.latency_gate import latency_within
 from edgekit.measurement import Protocol
 
@@ -35,3 +36,16 @@ def test_a_file_above_it_fails_unless_the_machine_was_too_busy_to_tell(
     monkeypatch.undo()
     with pytest.raises((GateFailed, MeasurementInvalid)):
         latency_within(path, 1e-6)
+
+
+def test_export_publishes_nothing_that_is_too_slow(tmp_path: Path) -> None:
+    for package in ("torch", "onnx", "onnxruntime"):
+        pytest.importorskip(package)
+    slow = export("lenet5", format=["onnx"], max_latency=1e-6, out=tmp_path / "slow")
+    assert slow.exit_code in (3, 6) and not slow.artifacts and not list((tmp_path / "slow").rglob("*.onnx*"))
+    quick = export("lenet5", format=["onnx"], max_latency=60_000, out=tmp_path / "quick")
+    (made,) = quick.artifacts
+    assert made.manifest and made.manifest.details["latency_gate"]["median_ms"] < 60_000
+    assert made.manifest.details["ideal_memory_bytes"] > made.manifest.params * 4
+    with pytest.raises(UsageError, match="--max-latency is in milliseconds above 0"):
+        export("lenet5", max_latency=0)

@@ -84,19 +84,41 @@ def test_null_shows_what_the_harness_adds() -> None:
     assert 0 < found["harness_ns"] < 5000
 
 
-def test_warm_up_lasts_until_times_settle() -> None:
-    slow = iter([0.008] * 10 + [0.004] * 10 + [0.002] * 1000)
-    job = runner.Job("latency", "null", warmup_seconds=0, warmup_runs=20, warmup_max_seconds=20)
-    samples, is_settled = runner.warm_up(lambda: time.sleep(next(slow)), job)
-    assert len(samples) >= 40  # the first halves that agree are the third and the fourth, or later ones
-    assert is_settled or len(samples) > 100  # sleeping is not exact where others run
+class Clock:
+    """A clock that moves only when a step says so."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def perf_counter_ns(self) -> int:
+        return self.now
+
+    def perf_counter(self) -> float:
+        return self.now / 1e9
 
 
-def test_warm_up_ends_where_times_never_settle() -> None:
-    count = iter(range(10**6))
-    job = runner.Job("latency", "null", warmup_seconds=0, warmup_runs=10, warmup_max_seconds=0.1)
-    _, is_settled = runner.warm_up(lambda: time.sleep(0.001 * (1 + next(count) // 5)), job)
-    assert not is_settled
+def warmed(monkeypatch: pytest.MonkeyPatch, lasts: Callable[[int], int]) -> tuple[list[int], bool]:
+    """The warm-up of a step whose n-th call lasts so many milliseconds."""
+    clock, calls = Clock(), iter(range(10**6))
+
+    def step() -> None:
+        clock.now += lasts(next(calls)) * 1_000_000
+
+    monkeypatch.setattr(runner, "time", clock)
+    job = runner.Job("latency", "null", warmup_seconds=0, warmup_runs=20, warmup_max_seconds=5)
+    return runner.warm_up(step, job)
+
+
+def test_warm_up_lasts_until_times_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, is_settled = warmed(monkeypatch, lambda call: 8 if call < 10 else 4 if call < 20 else 2)
+    assert is_settled and len(samples) == 40  # the third and the fourth ten are the first that agree
+    samples, is_settled = warmed(monkeypatch, lambda call: 100)
+    assert is_settled and len(samples) == 20
+
+
+def test_warm_up_ends_where_times_never_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, is_settled = warmed(monkeypatch, lambda call: 10 + call)
+    assert not is_settled and 5_000 <= sum(samples) / 1e6 < 7_000
 
 
 def test_two_stretches_agree_by_median_and_quartiles() -> None:

@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check bench-self oracle clean
+.PHONY: demo test check bench-self oracle oracle-test clean
 
 demo: $(INSTALLED)
 	$(RUN)/edgekit demo
@@ -30,6 +30,10 @@ oracle:
 	$(VENV)-oracle/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(VENV)-oracle/bin/python -m pip install --quiet -c constraints.txt torch
 	$(VENV)-oracle/bin/python -m pip install --quiet -c constraints.txt --group oracle
+
+# Every network of the zoo through the other converters too: an hour.
+oracle-test: $(INSTALLED)
+	$(RUN)/python -m pytest tests/oracle
 
 # torch goes first: it is the largest, and where it cannot be had nothing else is worth waiting for.
 $(INSTALLED): pyproject.toml constraints.txt

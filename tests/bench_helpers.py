@@ -9,11 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
 import edgekit
-from edgekit.accuracy import paired
+from edgekit import calibration
+from edgekit.accuracy import hit, paired
 from edgekit.eval_result import EvalResult
 from edgekit.export_result import ExportResult
 from edgekit.measurement import Accuracy
+from edgekit.preprocess import Preprocessing
+from edgekit.spec import Variant
+from edgekit.weights import load, variant_of
+from tests.oracle.client import Array
 
 ROOT = Path(__file__).resolve().parent.parent
 ORACLE = ROOT / ".venv-oracle" / "bin" / "python"
@@ -76,3 +85,56 @@ def paired_points(result: EvalResult, path: Path, base: Path) -> tuple[float, fl
     """(difference, low, high) in points of top-1, image by image."""
     found = paired(accuracy(result, base).hits, accuracy(result, path).hits)
     return found.difference * 100, found.ci95[0] * 100, found.ci95[1] * 100
+
+
+def latency(first: Path, second: Path, pairs: int) -> tuple[float, float, float]:
+    """(median ratio, median ms of the first, of the second), one thread, measured in turn."""
+    found: list[list[float]] = [[], []]
+    for _ in range(pairs):
+        for path, medians in zip((first, second), found, strict=True):
+            row = edgekit.bench([path], threads=1, preset="quick").to_json()["measurements"][0]
+            medians.append(row["median_ms"])
+    ratio = statistics.median(a / b for a, b in zip(*found, strict=True))
+    return ratio, statistics.median(found[0]), statistics.median(found[1])
+
+
+@dataclass(frozen=True)
+class Images:
+    """Every image of a labelled folder as a network wants it. `labels` are indices of the network's output."""
+
+    inputs: Array  # (N, C, H, W)
+    labels: tuple[int, ...]
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """(N, H, W, C), for networks that take [-1, 1]."""
+        return np.round(np.moveaxis(self.inputs, 1, -1) * 127.5 + 127.5).astype(np.uint8)
+
+
+def images(folder: Path, preprocessing: Preprocessing, shape: tuple[int, ...], n: int = 10_000) -> Images:
+    """The images of a folder, prepared; a calibration set is chosen as the export chooses it."""
+    chosen = calibration.from_folder(folder, preprocessing, shape, n=n)
+    labels = [-1 if sample.label is None else sample.label + preprocessing.class_offset for sample in chosen.samples]
+    return Images(np.concatenate(list(chosen.batches(64))), tuple(labels))
+
+
+def hits(answers: NDArray[np.generic], labels: Sequence[int]) -> str:
+    """What the evaluation keeps of each image."""
+    return "".join(hit(scores, label) for scores, label in zip(answers, labels, strict=True))
+
+
+def for_other_converters(model: str, weights: str, folder: Path) -> tuple[Variant, dict[str, object]]:
+    """A variant with its weights, and what the other environment needs to build the same network."""
+    point = variant_of(weights, model)
+    network = point.build()
+    load(network, point, weights)
+    torch.save(network.state_dict(), folder / "state.pt")
+    described: dict[str, object] = {
+        "network": point.spec.name,
+        "alpha": point.alpha if point.spec.alphas else None,
+        "resolution": point.resolution,
+        "classes": point.classes,
+        "shape": point.input_shape,
+        "state": folder / "state.pt",
+    }
+    return point, described

@@ -1,0 +1,205 @@
+"""Sections of `make bench-self` about what an export costs: seconds, memory, space on disk, and latency."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import edgekit
+from edgekit.exporters import WriteJob
+from edgekit.exporters.tflite import write
+from edgekit.fold import fold
+from edgekit.spec import variant
+from edgekit.trace import trace
+from edgekit.weights import load
+from tests.bench_helpers import ORACLE, ROOT, Line, for_other_converters, interleaved, latency
+from tests.oracle.client import Oracle
+
+MB = 1e6
+EXPORT = [sys.executable, "-m", "edgekit", "export"]
+VARIANT = ["mobilenet", "--alpha", "0.5", "--res", "160", "--format", "tflite"]
+
+
+def float_latency(data: Path, scratch: Path) -> Iterator[Line]:
+    """Our float TFLite file against litert-torch's, both with the same weights."""
+    weights = data / "mobilenet_v1_hosted" / "mobilenet_v1_0_5_160_quant.tflite"
+    if not weights.exists() or not ORACLE.exists():
+        missing = weights if ORACLE.exists() else "the environment of `make oracle`"
+        yield Line("float latency over litert-torch's file", "<= 1.03", f"{missing} is missing", None)
+        return
+    made = edgekit.export("mobilenet", weights=str(weights), format=["tflite"])
+    _, described = for_other_converters("mobilenet", str(weights), scratch)
+    other = scratch / "litert.tflite"
+    with Oracle(scratch / "oracle.log") as oracle:
+        oracle.ask("litert", **described, to=other)
+    ratio, ours, theirs = latency(made.artifacts[0].path, other, 20)
+    yield Line(
+        "mobilenet 0.5/160 tflite fp32 over litert-torch's file, one thread, 20 pairs",
+        "<= 1.03",
+        f"{ratio:.3f} ({ours:.2f} ms, {theirs:.2f} ms)",
+        ratio <= 1.03,
+    )
+
+
+def tflite_time(data: Path, scratch: Path) -> Iterator[Line]:
+    """The export to TFLite as whole processes, and the writing alone."""
+    ours = [*EXPORT, *VARIANT, "--out", str(scratch / "a")]
+    if ORACLE.exists():
+        script = scratch / "bare_tflite.py"
+        script.write_text(BARE_TFLITE)
+        ratio, seconds, theirs = interleaved(ours, [str(ORACLE), str(script), str(scratch)], 5)
+        found = f"{ratio:.2f} ({seconds:.1f} s, {theirs:.1f} s)"
+        yield Line("export mobilenet 0.5/160 tflite over a litert-torch script", "< 1", found, ratio < 1)
+    else:
+        seconds = median_seconds(ours, 5)
+        yield Line("export mobilenet 0.5/160 tflite over a litert-torch script", "< 1", "needs `make oracle`", None)
+    yield Line("export mobilenet 0.5/160 tflite, whole process", "<= 4 s", f"{seconds:.2f} s", seconds <= 4)
+    alone = writing(scratch / "alone.tflite")
+    yield Line("writing its file", "< 0.1 s", f"{alone:.3f} s", alone < 0.1)
+    weights = data / "mobilenet_v1_hosted" / "mobilenet_v1_0_5_160_quant.tflite"
+    if not weights.exists():
+        yield Line("what int8 of 100 images adds", "<= 3 s", f"{weights} is missing", None)
+        return
+    known = [*EXPORT, "mobilenet", "--format", "tflite", "--weights", str(weights), "--out", str(scratch / "b")]
+    known += ["--data", str(data / "imagenet_calibration"), "--precision"]
+    more = []
+    for index in range(5):  # a new cache each time: ranges are kept by content
+        environment = os.environ | {"XDG_CACHE_HOME": str(scratch / f"cache{index}")}
+        more.append(median_seconds([*known, "int8"], 1, environment) - median_seconds([*known, "fp32"], 1, environment))
+    added = statistics.median(more)
+    yield Line("what int8 of 100 images adds over fp32", "<= 3 s", f"{added:.2f} s", added <= 3)
+
+
+BARE_TFLITE = """
+import sys
+import torch
+from torch import nn
+import litert_torch
+
+
+def block(cin, cout, stride):
+    return nn.Sequential(
+        nn.ZeroPad2d((0, 1, 0, 1)) if stride == 2 else nn.ZeroPad2d(1),
+        nn.Conv2d(cin, cin, 3, stride, groups=cin, bias=False), nn.BatchNorm2d(cin), nn.ReLU6(),
+        nn.Conv2d(cin, cout, 1, bias=False), nn.BatchNorm2d(cout), nn.ReLU6())
+
+
+rows = [(32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (256, 2), *[(256, 1)] * 5, (512, 2), (512, 1)]
+layers, cin = [nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 16, 3, 2, bias=False), nn.BatchNorm2d(16), nn.ReLU6()], 16
+for cout, stride in rows:
+    layers.append(block(cin, cout, stride))
+    cin = cout
+net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(cin, 1000)).eval()
+net = litert_torch.to_channel_last_io(net, args=[0])
+litert_torch.convert(net, (torch.zeros(1, 160, 160, 3),)).export(sys.argv[1] + "/bare.tflite")
+"""
+
+
+def writing(path: Path) -> float:
+    """Seconds for one file of mobilenet 0.5/160, from a folded graph; the median of ten."""
+    point = variant("mobilenet", 0.5, 160)
+    network = point.build()
+    load(network, point, "random")
+    graph = fold(trace(network, point.input_shape)).graph
+    seconds = []
+    for _ in range(10):
+        began = time.perf_counter()
+        write(WriteJob(graph, "fp32"), path)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)
+
+
+def memory(data: Path, scratch: Path) -> Iterator[Line]:
+    """VGG-16, the largest network that people export: peak memory above what the imports take, and seconds."""
+    for format, limit in (("tflite", "<= model + 400 MB"), ("onnx", "<= 2.5 x model + 200 MB")):
+        environment = os.environ | {"XDG_CACHE_HOME": str(scratch / "cache")}
+        done = subprocess.run(
+            [sys.executable, "-c", VGG, format, str(scratch / "vgg")],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        found = json.loads(done.stdout.splitlines()[-1])
+        model, above = found["bytes"], found["peak"] - found["imported"]
+        allowed = model + 400 * MB if format == "tflite" else 2.5 * model + 200 * MB
+        yield Line(
+            f"vgg16 {format}, whole export, peak memory above the imports",
+            limit,
+            f"{above / MB:.0f} MB of {allowed / MB:.0f} MB, with a model of {model / MB:.0f} MB",
+            above <= allowed,
+        )
+        print(f"    of it built, drawn, folded and written: {(found['written'] - found['imported']) / MB:.0f} MB")
+        if format == "tflite":
+            seconds = median_seconds([*EXPORT, "vgg16", "--format", "tflite", "--out", str(scratch / "vgg")], 3)
+            yield Line("export vgg16 tflite, whole process", "<= 6 s", f"{seconds:.1f} s", seconds <= 6)
+
+
+VGG = """
+import json
+import sys
+import time
+
+import edgekit
+import edgekit.exporting as exporting
+import edgekit.models
+import edgekit.preparation
+from edgekit.exporters import FORMATS
+from edgekit.runtime import open_session
+
+FORMATS[sys.argv[1]]
+if sys.argv[1] == "tflite":
+    import ai_edge_litert.interpreter
+else:
+    import onnxruntime
+
+
+def memory(key):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(key + ":"))
+
+
+imported = memory("VmRSS")
+written = []
+compare = exporting.compare
+exporting.compare = lambda *given: (written.append(memory("VmHWM")), compare(*given))[1]
+made = edgekit.export("vgg16", format=[sys.argv[1]], out=sys.argv[2])
+size = made.artifacts[0].path.stat().st_size
+print(json.dumps({"imported": imported, "written": written[0], "peak": memory("VmHWM"), "bytes": size}))
+"""
+
+
+def installation(data: Path, scratch: Path) -> Iterator[Line]:
+    """What an environment for TFLite export alone takes on disk."""
+    python = scratch / "small" / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", str(scratch / "small")], check=True)
+    pip = [str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt")]
+    for packages in (["torch"], [f"{ROOT}[tflite-export]"]):
+        done = subprocess.run([*pip, *packages], capture_output=True, text=True)
+        if done.returncode:
+            reason = done.stderr.strip().splitlines()[-1]
+            yield Line("site-packages for TFLite export", "<= 1.3 GB", f"could not be installed: {reason}", None)
+            return
+    subprocess.run(
+        [str(python), "-m", "edgekit", "export", *VARIANT, "--out", str(scratch / "c")], check=True, capture_output=True
+    )
+    packages_of = [str(python), "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
+    folder = Path(subprocess.run(packages_of, check=True, capture_output=True, text=True).stdout.strip())
+    taken = sum(path.lstat().st_blocks * 512 for path in folder.rglob("*"))
+    yield Line("site-packages for TFLite export", "<= 1.3 GB", f"{taken / 1e9:.2f} GB", taken <= 1.3e9)
+
+
+def median_seconds(command: list[str], rounds: int, environment: dict[str, str] | None = None) -> float:
+    """Of whole processes."""
+    seconds = []
+    for _ in range(rounds):
+        began = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds)

@@ -1,0 +1,96 @@
+"""What every comparison with the other environment needs: the worker there, and one network at a time."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from edgekit import calibration
+from edgekit.calibration import CalibrationSet
+from edgekit.fold import fold
+from edgekit.graph import Graph
+from edgekit.layers import table
+from edgekit.spec import MODELS, Variant, variant
+from edgekit.trace import trace
+from edgekit.weights_random import fill
+from tests.oracle.client import PYTHON, Array, Oracle
+
+importlib.import_module("edgekit.models")
+SMALL = 65  # pixels; odd, so that paddings differ from side to side
+GMACS = 8  # how much computing a network's calibration may cost
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network with random weights, what it answers, and a folder for the files that are made of it."""
+
+    point: Variant
+    graph: Graph  # folded
+    noise: CalibrationSet
+    inputs: Array  # (2, *input shape), never calibrated with
+    outputs: Array  # of the unfolded network
+    folder: Path
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What the worker needs to build the same network."""
+        alpha = self.point.alpha if self.point.spec.alphas else None
+        return {
+            "network": self.point.spec.name,
+            "alpha": alpha,
+            "resolution": self.point.resolution,
+            "shape": self.point.input_shape,
+            "state": self.folder / "state.pt",
+        }
+
+
+def small(name: str) -> Variant:
+    """The network at a small size, where its size is free."""
+    spec = MODELS[name]
+    free = not spec.fixed_resolution and spec.resolution > SMALL
+    alpha = spec.alphas[-1] if spec.alphas else None
+    return variant(name, alpha, max(SMALL, spec.min_resolution) if free else None)
+
+
+@pytest.fixture(scope="session")
+def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
+    """The worker of the other environment."""
+    if not PYTHON.exists():
+        pytest.skip("the other converters are not there: `make oracle` installs them")
+    with Oracle(tmp_path_factory.mktemp("oracle") / "log") as worker:
+        yield worker
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept by content must not outlive the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="session", params=list(MODELS))
+def case(request: pytest.FixtureRequest, oracle: Oracle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    """Every network of the zoo in turn; its files go when the next one comes."""
+    point = small(request.param)
+    folder = tmp_path_factory.mktemp(request.param)
+    network = point.build()
+    fill(network, point.input_shape)
+    torch.save(network.state_dict(), folder / "state.pt")
+    traced = trace(network, point.input_shape)
+    wanted = int(np.clip(GMACS * 1e9 / table(traced).macs, 2, 16))
+    inputs = next(calibration.synthetic(point.input_shape, point.spec.preprocessing, 2, seed=1).batches(2))
+    with torch.no_grad():
+        outputs = network(torch.from_numpy(inputs)).numpy()
+    assert np.abs(outputs[0] - outputs[1]).max() > 0.01 * np.abs(outputs).max()  # it sees its input
+    noise = calibration.synthetic(point.input_shape, point.spec.preprocessing, wanted)
+    yield Case(point, fold(traced).graph, noise, inputs, outputs, folder)
+    shutil.rmtree(folder)

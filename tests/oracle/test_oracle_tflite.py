@@ -1,0 +1,104 @@
+"""Every network of the zoo: our TFLite files against another converter's, another quantiser's, and another reader."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekit.exporters import WriteJob
+from edgekit.exporters.quantize import quantize
+from edgekit.exporters.ranges import record
+from edgekit.exporters.tflite import write
+from edgekit.parity import from_layout, to_layout
+from tests.oracle.client import Array, Oracle, Refused, run_tflite
+from tests.oracle.conftest import Case
+
+TOLERANCE = 1e-4  # of the largest output
+SNR_MARGIN = 1.0  # dB that our int8 may be under the other's
+NOISE_DB = 10.0  # random weights are hard to round: below this, whoever rounds them is left with noise
+# What litert-torch cannot convert, with a part of what it says.
+NOT_CONVERTED: dict[str, str] = {}
+NOT_QUANTIZED = {"conv_mobilenet": "Failed to get quantization parameters for tensor"}
+
+
+def layout(case: Case) -> str:
+    return {4: "NHWC", 5: "NDHWC"}[len(case.point.input_shape)]
+
+
+def ours(case: Case, precision: str) -> Path:
+    """Our file, float32 outside; made once."""
+    path = case.folder / f"ours_{precision}.tflite"
+    if path.exists():
+        return path
+    quantized = None
+    if precision == "int8":
+        quantized = quantize(case.graph, record(case.graph, case.noise), "tflite")
+    write(WriteJob(quantized.graph if quantized else case.graph, precision, quantized), path)
+    return path
+
+
+def answers(case: Case, path: Path) -> Array:
+    """Of a channels-last file, in torch's layout."""
+    y = run_tflite(path, to_layout(case.inputs, layout(case)))
+    return from_layout(y, layout(case)) if y.ndim > 2 else y
+
+
+def theirs(case: Case, oracle: Oracle) -> Path:
+    """litert-torch's file of the unfolded network, channels-last; made once."""
+    path = case.folder / "theirs.tflite"
+    if not path.exists():
+        oracle.ask("litert", **case.described, to=path)
+    return path
+
+
+def error(got: Array, want: Array) -> float:
+    """The largest error over the largest value."""
+    return float(np.abs(got - want).max() / np.abs(want).max())
+
+
+def snr(got: Array, want: Array) -> float:
+    """Signal-to-noise in dB."""
+    noise = float(np.square(got.astype(np.float64) - want).sum())
+    return 10 * math.log10(float(np.square(want.astype(np.float64)).sum()) / noise)
+
+
+def excuse(name: str, refused: Refused, known: dict[str, str]) -> None:
+    """Ends the test as skipped where this was known, and as failed where it is new."""
+    assert name in known and known[name] in str(refused), f"not known yet: {refused}"
+    pytest.skip(f"it cannot: {refused}"[:300])
+
+
+def test_the_float_file_answers_like_the_other_converters(case: Case, oracle: Oracle) -> None:
+    got = answers(case, ours(case, "fp32"))
+    assert error(got, case.outputs) <= TOLERANCE
+    try:
+        want = answers(case, theirs(case, oracle))
+    except Refused as refused:
+        excuse(case.point.spec.name, refused, NOT_CONVERTED)
+    assert case.point.spec.name not in NOT_CONVERTED
+    assert error(got, want) <= TOLERANCE
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_another_reader_finds_nothing_wrong(precision: str, case: Case, oracle: Oracle) -> None:
+    found = oracle.ask("walk", file=ours(case, precision))
+    assert found["problems"] == []
+    assert found["operators"] > 0 and found["tensors"] > found["operators"]
+
+
+def test_int8_keeps_as_much_as_the_other_quantisers(case: Case, oracle: Oracle) -> None:
+    got = snr(answers(case, ours(case, "int8")), case.outputs)
+    inputs = case.folder / "inputs.npy"
+    np.save(inputs, np.concatenate([to_layout(batch, layout(case)) for batch in case.noise.batches(1)]))
+    target = case.folder / "theirs_int8.tflite"
+    try:
+        oracle.ask("quantize", file=theirs(case, oracle), inputs=inputs, to=target, stock=False)
+    except Refused as refused:
+        excuse(case.point.spec.name, refused, NOT_CONVERTED | NOT_QUANTIZED)
+    assert case.point.spec.name not in NOT_QUANTIZED
+    other = snr(answers(case, target), case.outputs)
+    print(f"{case.point}: int8 {got:.1f} dB, theirs {other:.1f} dB")
+    assert got >= other - SNR_MARGIN or other < NOISE_DB

@@ -6,7 +6,8 @@ own: one that fails does not hide the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgekit.cells import Cell, export_cell
@@ -74,8 +75,8 @@ def export(
         int8="int8" in precisions,
     )
     _check(request, formats, precisions, io, opset, max_drop, max_latency)
-    make_folder(Path(out))
-    prepared = prepare(request, say)
+    with _folder_or_nothing(Path(out)):
+        prepared = prepare(request, say)
     folder = make_folder(Path(out) / str(prepared.point))
     artifacts, failed = [], []
     for name in formats:
@@ -87,6 +88,20 @@ def export(
             except EdgekitError as error:
                 failed.append(Failure(name, wanted, error))
     return ExportResult(tuple(artifacts), tuple(failed), prepared.notes)
+
+
+@contextmanager
+def _folder_or_nothing(folder: Path) -> Iterator[None]:
+    """The folder is made first, so that one which cannot be is told at once; what fails then leaves none behind."""
+    new = not folder.exists()
+    make_folder(folder)
+    try:
+        yield
+    except BaseException:
+        if new:
+            with suppress(OSError):  # not empty: another export writes there by now
+                folder.rmdir()
+        raise
 
 
 # Checks that cost nothing

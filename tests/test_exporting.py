@@ -211,7 +211,7 @@ def test_what_cannot_work_is_said_and_leaves_nothing(
     with pytest.raises(UsageError, match=cause) as caught:
         raise_first(edgekit.export(model, out=out, **arguments))
     assert caught.value.remedy and "\n" not in caught.value.message
-    assert not out.exists() or files(out) == []
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_what_cannot_work_is_said_and_leaves_nothing(
 def test_a_users_network_that_cannot_work_says_why(network: str, function: str, cause: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=cause):
         edgekit.export(f"{network}:{function}", input=SHAPE, out=tmp_path / "out")
-    assert not files(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_network_whose_output_never_varies_is_not_called_equal(network: str, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def sweep(
 
 
 def reproduce(
-    model: Annotated[str, typer.Argument(metavar="mobilenet", help="Whose published results.")] = "mobilenet",
+    model: Annotated[str, typer.Argument(metavar="mobilenet|zoo", help="Whose published results.")] = "mobilenet",
     weights: Annotated[
         Path | None, typer.Option("--weights", metavar="DIR", help="A file for each variant.  [default: the cache]")
     ] = None,
@@ -147,11 +147,13 @@ def reproduce(
     """Measure a published trade-off, and lay it beside the paper's.
 
     MobileNet at all published widths and resolutions, with the weights that are here; rows without weights show latency
-    only. Run it again to go on where it stopped.
+    only. Run it again to go on where it stopped. `zoo` measures nothing: every network's published accuracy over exact
+    MACs, and which printed comparisons follow.
 
     \b
     Example:
       edgekit reproduce mobilenet --alpha 0.25 --res 128 --preset quick
+      edgekit reproduce zoo
     """
     with Progress() as progress:
         result = edgekit.reproduce(
@@ -175,7 +177,8 @@ def reproduce(
         )
     for note in result.notes:
         notice(f"note: {note}")
-    return Outcome(result.to_json(), "cli_views_sweep.reproduce", result.exit_code)
+    view = "cli_views_network.zoo" if model == "zoo" else "cli_views_sweep.reproduce"
+    return Outcome(result.to_json(), view, result.exit_code)
 
 
 def store(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from edgekit.cli_tables import UNKNOWN, Column, Json, count, facts, percent, shape, table
+from edgekit.cli_tables import UNKNOWN, Column, Json, count, facts, milliseconds, percent, shape, table
 
 View = Iterator[RenderableType]
 MARK = "*"
@@ -94,3 +94,28 @@ def _shares(layers: list[Json]) -> str:
     total = sum(sums.values())
     ordered = sorted(sums.items(), key=lambda item: -item[1])
     return ", ".join(f"{kind} {percent(macs / total)}" for kind, macs in ordered if macs) or UNKNOWN
+
+
+def zoo(document: Json, width: int) -> View:
+    """Published accuracy over exact counts, then what is printed about them, and the page."""
+    columns = (
+        Column("network", lambda row: row["variant"], left=True),
+        Column("MACs", lambda row: count(row["macs"])),
+        Column("parameters", lambda row: count(row["params"])),
+        Column("published top-1", lambda row: percent(row["top1"])),
+        Column("points per M parameters", lambda row: f"{row['top1_points_per_million_params']:.2f}", rank=3),
+        Column("fp32 ms", lambda row: milliseconds(row["ms"]["fp32"]), rank=1),
+        Column("int8 ms", lambda row: milliseconds(row["ms"]["int8"]), rank=2),
+        Column("front", lambda row: "front" if row["front"] else "", rank=4),
+    )
+    yield from table(columns, document["points"], width)
+    yield Text()
+    claims = (
+        Column("printed", lambda row: row["text"], left=True),
+        Column("of", lambda row: f"{row['large']} over {row['small']}", rank=2, left=True),
+        Column("exact", lambda row: f"{row['ratio']:.2f}"),
+        Column("follows", lambda row: row["follows"], left=True),
+        Column("by", lambda row: row["source"], rank=3, left=True),
+    )
+    yield from table(claims, document["comparisons"], width)
+    yield from document["paths"]

@@ -17,10 +17,11 @@ from edgekit.errors import UsageError, nearest
 from edgekit.pretrained import folder as cached_weights
 from edgekit.report import ReportResult, of_records
 from edgekit.reproduction_tables import Correlation, Table, correlations, tables
+from edgekit.reproduction_zoo import ZooReproduction, reproduce_zoo
 from edgekit.sweep import Progress, sweep
 from edgekit.sweep_result import SweepResult
 
-KNOWN = ("mobilenet",)
+KNOWN = ("mobilenet", "zoo")
 TWIN = "conv_mobilenet"  # of Table 4: full convolutions
 FORMATS = ("html", "md", "csv", "json")
 
@@ -72,16 +73,23 @@ def reproduce(
     jobs: int | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
-) -> Reproduction:
+) -> Reproduction | ZooReproduction:
     """Measure what was published, as far as there are weights and images, and write a report of it into `out`.
 
     `weights` is a folder with a file for each variant (edgekit.sweep_weights); None: the cache of `edgekit weights`.
     `data` are labelled images for accuracy, `calibration` others for int8; without them int8 tells latency alone.
     `alpha` and `res` choose some of the published rows. What was done before is kept. Raises what `sweep` raises.
+
+    The model "zoo" is every network's published accuracy on exact counts (edgekit.reproduction_zoo): it measures
+    nothing, and takes only `out` and `store`.
     """
     if model not in KNOWN:
         raise UsageError(f"reproduce does not know '{model}'{nearest(model, KNOWN)}", f"say one of: {', '.join(KNOWN)}")
     charts.converter()  # what is missing is said before anything takes long
+    if model == "zoo":
+        if weights or data or calibration or alpha or res:
+            raise UsageError("reproduce zoo measures nothing: it takes --out and --store only", "leave the others out")
+        return reproduce_zoo(out, store)
     source = _weights(weights)
     swept = sweep(
         model,

@@ -1,0 +1,76 @@
+"""`edgekit reproduce zoo`: the chart of the field on exact counts, and which printed comparisons follow."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from edgekit.reproduction_zoo import Claim, Compared, ZooReproduction, reproduce_zoo
+from edgekit.reproduction_zoo_page import chart, names
+from edgekit.spec import MODELS
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> ZooReproduction:
+    folder = tmp_path_factory.mktemp("zoo")
+    return reproduce_zoo(folder, f"sqlite:///{folder / 'none.db'}")
+
+
+@pytest.mark.parametrize(
+    ("claimed", "large", "at_least", "follows"),
+    [
+        ("27", 27_200, False, "yes"),
+        ("32", 32_690, False, "cut off, not rounded"),
+        ("9.4", 9_470, False, "cut off, not rounded"),
+        ("9.5", 9_470, False, "yes"),
+        ("22", 10_700, False, "no"),
+        ("50", 48_800, False, "yes"),
+        ("2.5", 2_780, True, "yes"),
+        ("2.5", 2_480, True, "no"),
+    ],
+)
+def test_a_claim_follows_when_it_is_the_ratio_rounded(claimed: str, large: int, at_least: bool, follows: str) -> None:
+    assert Compared(Claim("", "", "a", "b", "macs", claimed, at_least), large, 1000).follows == follows
+
+
+def test_the_comparisons_with_exact_counts(found: ZooReproduction) -> None:
+    said = {one.claim.text: (round(one.ratio, 2), one.follows) for one in found.comparisons}
+    assert said["27x less computation than VGG-16"] == (27.20, "yes")
+    assert said["32x smaller than VGG-16"] == (32.69, "cut off, not rounded")
+    assert said["9.4x less computation than AlexNet"] == (9.47, "cut off, not rounded")
+    assert said["45x smaller than AlexNet"] == (45.78, "cut off, not rounded")
+    assert said["22x less computation than SqueezeNet"] == (10.70, "no")
+
+
+def test_every_published_imagenet_accuracy_is_a_point_once(found: ZooReproduction) -> None:
+    variants = [point.variant for point in found.points]
+    assert len(set(variants)) == len(variants)
+    published = {
+        name for name in MODELS if MODELS[name].classes == 1000 and any(p.top1 for p in MODELS[name].published)
+    }
+    assert {name for name in published if any(variant.startswith(name) for variant in variants)} == published
+    assert not [variant for variant in variants if "cifar" in variant or variant.startswith(("c3d", "lenet"))]
+
+
+def test_a_point_is_exact_and_of_its_paper(found: ZooReproduction) -> None:
+    point = next(point for point in found.points if point.variant == "mobilenet_1.0_224")
+    assert (point.macs, point.params, point.top1) == (568_740_352, 4_231_976, 0.706)  # not TF-slim's 70.9
+    assert round(point.per_million, 2) == 16.68
+    assert point.ms == {"fp32": None, "int8": None}
+
+
+def test_the_front_is_not_beaten(found: ZooReproduction) -> None:
+    for point in found.points:
+        beaten = any(other.macs <= point.macs and other.top1 >= point.top1 and other != point for other in found.points)
+        assert point.front is not beaten
+
+
+def test_the_page_stands_alone_and_names_do_not_collide(found: ZooReproduction) -> None:
+    text = Path(found.paths[0]).read_text(encoding="utf-8")
+    assert not re.findall(r"<(?:script|link)[^>]+(?:src|href)=", text)
+    assert "cut off, not rounded" in text and "resnet50_224: " not in text
+    points = [point.to_json() for point in found.points]
+    assert 10 < len(names(points)) < len(points)
+    assert {value["variant"] for value in chart(points)["data"]["values"]} == {p["variant"] for p in points}

@@ -2,7 +2,7 @@
 
 A lower bound to hold measured memory against. What it counts is what the layer table counts: the outputs of operators
 that the table gives activation elements each have room of their own from when they are made until they were last read;
-activation functions, reshapes and the like work in place where nobody else still reads their input. Padding costs
+activation functions and the like work in place where nobody else still reads their input. Reshaping and padding cost
 nothing, and no runtime, no workspace and no packed copy of the weights is counted.
 """
 
@@ -15,6 +15,9 @@ from edgekit.layers import STORED
 
 # Bytes of an element (weight, bias, activation) as the file's own arithmetic has them.
 SIZES = {"fp32": (4, 4, 4), "fp16": (2, 2, 2), "int8": (1, 4, 1)}
+
+# The same numbers seen otherwise; convolutions and pools pad as they read.
+VIEWS = ("pad", "reshape")
 
 
 def ideal_bytes(graph: Graph, precision: str) -> int:
@@ -34,7 +37,7 @@ def peak_elements(graph: Graph) -> int:
     ends: dict[str, int] = {}  # room -> when it was last read
     sizes: dict[str, int] = {}
     for index, op in enumerate(graph):
-        shared = _in_place(op, index, graph, last, room, ends)
+        shared = _in_place(op, index, graph, room, ends)
         home = room[shared] if shared else op.name
         room[op.name] = home
         ends[home] = max(ends.get(home, index), last.get(op.name, index))
@@ -45,15 +48,12 @@ def peak_elements(graph: Graph) -> int:
     )
 
 
-def _in_place(
-    op: Op, index: int, graph: Graph, last: dict[str, int], room: dict[str, str], ends: dict[str, int]
-) -> str | None:
-    """The input whose room this operator's output takes over, or None where it needs its own."""
-    if op.kind in STORED or not op.inputs:
+def _in_place(op: Op, index: int, graph: Graph, room: dict[str, str], ends: dict[str, int]) -> str | None:
+    """The input whose room this operator's output lies in, or None where it needs its own."""
+    if op.kind in VIEWS:
+        return op.inputs[0]
+    if op.kind in STORED:
         return None
-    for name in op.inputs:
-        # A padded tensor is its input: convolutions and pools pad as they read.
-        fits = op.kind == "pad" or math.prod(op.shape) <= math.prod(graph[name].shape)
-        if fits and (last[name] <= index or op.kind == "pad") and ends[room[name]] <= index:
-            return name
-    return None
+    elements = math.prod(op.shape)
+    dying = (name for name in op.inputs if ends[room[name]] <= index)
+    return next((name for name in dying if elements <= math.prod(graph[name].shape)), None)

@@ -50,3 +50,12 @@ def test_an_activation_works_in_place_only_where_nobody_reads_its_input_later() 
 def test_padding_costs_nothing() -> None:
     padded = nn.Sequential(nn.ZeroPad2d(5), nn.Conv2d(3, 4, 3, bias=False))
     assert peak_elements(trace(padded.eval(), (1, 3, 8, 8))) == 3 * 64 + 4 * 256
+
+
+def test_a_view_keeps_the_room_of_what_it_shows() -> None:
+    class Views(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            flat = torch.flatten(x, 1)
+            return torch.relu(flat) + torch.flatten(x, 1)  # the input is still read: its room cannot be taken over
+
+    assert peak_elements(trace(Views().eval(), (1, 2, 5, 1))) == 30

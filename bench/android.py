@@ -1,0 +1,265 @@
+"""What a phone tells of itself, read from the texts of its own tools.
+
+Every parser takes any text: a line that is not whole and of the known form counts as not there, and what is not told is
+None. A last line without its end was cut, and its number with it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+# Sensor kinds of android.hardware.thermal (TemperatureType); others keep their number.
+KINDS = {0: "CPU", 1: "GPU", 2: "BATTERY", 3: "SKIN", 4: "USB", 5: "POWER_AMPLIFIER", 9: "NPU", 10: "TPU", 13: "SOC"}
+# Thermal.ThrottlingStatus, in order.
+STATUSES = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+CHARGE = {1: "unknown", 2: "charging", 3: "discharging", 4: "not charging", 5: "full"}
+SOC = ("ro.soc.model", "ro.hardware.chipname", "ro.chipname", "ro.board.platform", "ro.hardware")
+EMULATORS = ("ranchu", "goldfish", "cutf_cvm", "cutf")
+POLICIES = "/sys/devices/system/cpu/cpufreq"
+
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_PROPERTY = re.compile(r"^\[([^\[\]\n]+)\]: \[(.*?)\]$", re.MULTILINE | re.DOTALL)
+_TEMPERATURE = re.compile(rf"Temperature\{{mValue=({_NUMBER}), mType=(-?\d+), mName=([^,{{}}]*), mStatus=(\d+)\}}")
+_COOLING = re.compile(r"CoolingDevice\{mValue=(\d+), mType=(-?\d+), mName=([^,{}]*)\}")
+_POLICY = re.compile(rf"{POLICIES}/policy(\d+)/([a-z_]+): (.*)")
+_TOTALS = re.compile(
+    r"TOTAL(?: PSS)?: +(\d+)(?: +TOTAL RSS: +(\d+))?(?: +TOTAL SWAP(?: PSS: +| \(KB\): +)(\d+))?", re.ASCII
+)
+_ROW = re.compile(r"([A-Za-z.][A-Za-z. ]*?):? {2,}(\d+(?: +\d+)*)", re.ASCII)
+CPU_COOLING = 2  # android.hardware.thermal CoolingType
+
+
+def lines(text: str) -> list[str]:
+    """The whole lines of a text, without carriage returns and without a last one that has no end."""
+    return [line.rstrip("\r") for line in text.split("\n")[:-1]]
+
+
+def properties(text: str) -> dict[str, str]:
+    """What `getprop` prints; a value may be empty or have several lines."""
+    whole = "\n".join(lines(text))
+    return {key: value for key, value in _PROPERTY.findall(whole) if "]: [" not in value}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which phone it is; None is not told."""
+
+    model: str | None
+    android: str | None
+    sdk: int | None
+    build: str | None
+    soc: str | None
+    abis: tuple[str, ...]
+    is_emulator: bool
+
+
+def identity(found: Mapping[str, str]) -> Identity:
+    """A phone by its properties; the chip's name stands under other keys before Android 12 and on some phones since."""
+    maker, model = found.get("ro.product.manufacturer"), found.get("ro.product.model")
+    named = " ".join(part for part in (maker, model) if part) or None
+    soc = next((found[key] for key in SOC if found.get(key)), None)
+    who = found.get("ro.soc.manufacturer")
+    sdk = found.get("ro.build.version.sdk", "")
+    abis = found.get("ro.product.cpu.abilist") or found.get("ro.product.cpu.abi") or ""
+    return Identity(
+        model=named,
+        android=found.get("ro.build.version.release") or None,
+        sdk=int(sdk) if sdk.isdecimal() and sdk.isascii() else None,
+        build=found.get("ro.build.fingerprint") or None,
+        soc=f"{who} {soc}" if who and soc and soc == found.get("ro.soc.model") else soc,
+        abis=tuple(part for part in abis.split(",") if part),
+        is_emulator=found.get("ro.kernel.qemu") == "1" or found.get("ro.hardware") in EMULATORS,
+    )
+
+
+@dataclass(frozen=True)
+class Sensor:
+    """One temperature, in degrees Celsius, and the throttling status that it alone would cause."""
+
+    kind: str
+    name: str
+    celsius: float
+    status: int
+
+
+@dataclass(frozen=True)
+class Thermal:
+    """`dumpsys thermalservice`: the status of the phone, and what its sensors and cooling devices say now."""
+
+    status: int | None
+    sensors: tuple[Sensor, ...]
+    cpu_cooling: int | None  # the highest state of what slows processors for heat; 0: not slowed
+
+    def hottest(self, *kinds: str) -> float | None:
+        """The highest temperature of the sensors of these kinds (none: of all)."""
+        return max((one.celsius for one in self.sensors if not kinds or one.kind in kinds), default=None)
+
+
+def thermal(text: str) -> Thermal:
+    """What the thermal service tells. Only what the sensors say now counts: its cached values may be hours old."""
+    status, sensors, cooling, block = None, [], [], ""
+    for line in map(str.strip, lines(text)):
+        if match := re.fullmatch(r"Thermal Status: ([0-6])", line, re.ASCII):
+            status = int(match.group(1))
+        elif line.startswith("Temperature{"):
+            found = _TEMPERATURE.fullmatch(line)
+            if found and block == "Current temperatures from HAL:":
+                sensors.append(_sensor(*found.groups()))
+        elif line.startswith("CoolingDevice{"):
+            device = _COOLING.fullmatch(line)
+            if device and block == "Current cooling devices from HAL:" and int(device.group(2)) == CPU_COOLING:
+                cooling.append(int(device.group(1)))
+        else:
+            block = line
+    kept = tuple(sensor for sensor in sensors if math.isfinite(sensor.celsius))
+    return Thermal(status, kept, max(cooling, default=None))
+
+
+def _sensor(value: str, kind: str, name: str, status: str) -> Sensor:
+    return Sensor(KINDS.get(int(kind), kind), name, float(value), int(status))
+
+
+@dataclass(frozen=True)
+class Battery:
+    """`dumpsys battery`; None is not told."""
+
+    celsius: float | None
+    percent: float | None
+    status: str | None
+    powered: tuple[str, ...]  # by what: AC, USB, Wireless, Dock
+    millivolts: int | None
+
+
+def battery(text: str) -> Battery:
+    """What the battery service tells; it gives temperatures in tenths of a degree."""
+    values: dict[str, str] = {}
+    for line in lines(text):
+        match = re.fullmatch(r"  ([A-Za-z][A-Za-z ]*): (\S.*)", line)
+        if match:
+            values.setdefault(match.group(1), match.group(2))
+    tenths, level, scale = (_whole(values.get(key)) for key in ("temperature", "level", "scale"))
+    return Battery(
+        celsius=None if tenths is None else tenths / 10,
+        percent=None if level is None or not scale else 100 * level / scale,
+        status=CHARGE.get(_whole(values.get("status")) or 0),
+        powered=tuple(
+            key.removesuffix(" powered") for key, value in values.items() if key[-8:] == " powered" and value == "true"
+        ),
+        millivolts=_whole(values.get("voltage")),
+    )
+
+
+@dataclass(frozen=True)
+class MemInfo:
+    """`dumpsys meminfo PID`, in bytes; None is not told. `graphics_bytes` is on top of what processes usually show."""
+
+    pid: int | None
+    pss_bytes: int | None
+    rss_bytes: int | None  # since Android 12
+    swap_bytes: int | None
+    native_heap_bytes: int | None
+    graphics_bytes: int | None
+
+
+def meminfo(text: str) -> MemInfo:
+    """The app summary of `dumpsys meminfo PID`, in its layouts up to Android 10 and since 12."""
+    pid, totals, rows, in_summary = None, None, {}, False
+    for line in map(str.strip, lines(text)):
+        if match := re.fullmatch(r"\*\* MEMINFO in pid (\d+) \[.*\] \*\*", line, re.ASCII):
+            pid = int(match.group(1))
+        in_summary = in_summary or line == "App Summary"
+        if not in_summary:
+            continue
+        if line.startswith("TOTAL"):
+            totals = _TOTALS.fullmatch(line)
+        elif row := _ROW.fullmatch(line):
+            rows[row.group(1)] = int(row.group(2).split()[0])
+    parts = totals.groups() if totals else (None, None, None)
+    pss, rss, swap = (None if part is None else int(part) * 1024 for part in parts)
+    native, graphics = (rows[key] * 1024 if key in rows else None for key in ("Native Heap", "Graphics"))
+    return MemInfo(pid, pss, rss, swap, native, graphics)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Processors that share a clock, in MHz; None is not told."""
+
+    cpus: tuple[int, ...]
+    mhz: float | None
+    lowest_mhz: float | None
+    highest_mhz: float | None
+    hardware_mhz: float | None
+    governor: str | None
+
+
+# Prints `PATH: VALUE` for each; what may not be read is left out.
+FREQUENCIES = (
+    f"for p in {POLICIES}/policy*; do for f in related_cpus scaling_cur_freq scaling_min_freq scaling_max_freq "
+    'cpuinfo_max_freq scaling_governor; do [ -r "$p/$f" ] && echo "$p/$f: $(cat "$p/$f" 2>/dev/null)"; done; done; true'
+)
+
+
+def frequencies(text: str) -> tuple[Policy, ...]:
+    """What `FREQUENCIES` prints, one entry for each group of processors, in the order of their numbers."""
+    found: dict[int, dict[str, str]] = {}
+    for line in lines(text):
+        # The phone's own folder may lie below another on a stand-in; only the end of the path counts.
+        if match := re.search(_POLICY.pattern + "$", line, re.ASCII):
+            found.setdefault(int(match.group(1)), {})[match.group(2)] = match.group(3).strip()
+    return tuple(_policy(found[number]) for number in sorted(found) if found[number].get("related_cpus"))
+
+
+def _policy(values: Mapping[str, str]) -> Policy:
+    names = ("scaling_cur_freq", "scaling_min_freq", "scaling_max_freq", "cpuinfo_max_freq")
+    khz = [_whole(values.get(name)) for name in names]
+    now, lowest, highest, hardware = (None if value is None else value / 1000 for value in khz)
+    cpus = tuple(int(part) for part in values["related_cpus"].split() if part.isdecimal() and part.isascii())
+    return Policy(cpus, now, lowest, highest, hardware, values.get("scaling_governor") or None)
+
+
+def cluster(policies: Sequence[Policy], wish: str) -> tuple[int, ...] | None:
+    """The processors that are `little` (the slowest group) or `big` (all others); None where nothing tells."""
+    speeds = {policy.hardware_mhz for policy in policies}
+    if len(speeds) < 2 or None in speeds:
+        return None
+    slowest = min(speed for speed in speeds if speed is not None)
+    chosen = [policy for policy in policies if (policy.hardware_mhz == slowest) == (wish == "little")]
+    return tuple(sorted(cpu for policy in chosen for cpu in policy.cpus))
+
+
+def mask(cpus: Sequence[int]) -> str:
+    """Processors as Android's taskset takes them: hexadecimal, without 0x."""
+    return f"{sum(1 << cpu for cpu in set(cpus)):x}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One line of `adb devices -l`."""
+
+    serial: str
+    state: str
+    details: dict[str, str]
+
+
+def seen(text: str) -> tuple[Seen, ...]:
+    """The devices that adb lists; what its server says while it starts is no device."""
+    return tuple(_seen(lines(text)))
+
+
+def _seen(rows: Sequence[str]) -> Iterator[Seen]:
+    begun = False
+    for line in rows:
+        if line.startswith("List of devices attached"):
+            begun = True
+        elif begun and not line.startswith("*"):
+            match = re.fullmatch(r"(\S+)\s+(no permissions|\S+)(.*)", line)
+            if match:
+                pairs = (part.partition(":") for part in match.group(3).split() if ":" in part)
+                yield Seen(match.group(1), match.group(2), {key: value for key, _, value in pairs})
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text is not None and re.fullmatch(r"-?[0-9]+", text) else None

@@ -1,0 +1,290 @@
+"""LiteRT's `benchmark_model`: which of the two tools of that name it is, how it is asked, and what its log says.
+
+The classic tool (tflite/tools/benchmark) and LiteRT's own (litert/tools) share a name, most flags and the `count=`
+lines, but neither delegates nor defaults. Both only warn of a flag that they do not know and then measure something
+else, so that flags are held against the tool's own usage text, and the warning is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+CLASSIC, LITERT = "classic", "litert"
+DELEGATES = ("xnnpack", "none", "gpu", "gpu-fp16", "nnapi")
+PARTIAL = ":partial"  # after a delegate's name: fewer than all operators on it are accepted
+MIB = 1024 * 1024
+
+_NUMBER = r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_SAID = re.compile(r"^(?:(?:INFO|WARNING|WARN|ERROR|VERBOSE): )?(?:\[[^\]\n]*\.(?:h|cc):\d+\] ?)?")
+_PAIR = re.compile(rf"([a-z0-9]+)=({_NUMBER})")
+_STATISTICS = ("count", "first", "curr", "min", "max", "avg", "std", "p5", "median", "p95")
+# Init, first inference, warm-up and inference; the oldest form has no name for its first inference.
+_TIMING = re.compile(rf"(Init|First inference|Warmup \(avg\)|Warmup|Inference \(avg\)|Inference|no stats): ({_NUMBER})")
+_TIMING_KEYS = {
+    "Init": "init", "First inference": "first", "Warmup (avg)": "warmup", "Warmup": "warmup",
+    "Inference (avg)": "inference", "Inference": "inference", "no stats": "inference",
+}  # fmt: skip
+_RESULT = re.compile(
+    r"(Model initialization|Warmup \(first\)|(?:Warmup|Inference) \(avg\)|Inference \((?:min|max|median|std|p5|p95)\)|"
+    rf"Throughput|Init footprint|Overall footprint): +({_NUMBER})(?: (?:ms|MB/s|MB))?(?: \((\d+) runs\))?"
+)
+_NODES = re.compile(
+    r"Replacing (\d+) out of (\d+) node\(s\) with delegate \(([^)]*)\) node, yielding (\d+) partitions.*"
+)
+_APPLIED = re.compile(
+    r"Explicitly applied (\w+) delegate, and the model graph will be (completely|partially) executed by the delegate"
+    r"(?: w/ (\d+) delegate kernels)?\."
+)
+_UNUSED = re.compile(
+    r"Though (\w+) delegate is explicitly applied, the model graph will not be executed by the delegate\."
+)
+_FLAG = re.compile(r"^\s*--([A-Za-z][\w-]*)=", re.MULTILINE | re.ASCII)
+_GPU_KERNELS = re.compile(r"gpu|LITERT_(CL|GL|METAL|WEBGPU|VULKAN)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """`Replacing N out of M node(s)`: what one delegate took of one graph."""
+
+    delegate: str
+    nodes: int
+    of: int
+    partitions: int
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What the tool says of a delegate that was asked for: completely, partially or not executed by it."""
+
+    delegate: str
+    how: str
+    kernels: int | None = None
+
+
+@dataclass(frozen=True)
+class Log:
+    """What stands in a log, in its order. Times in microseconds, `results` in the milliseconds that it rounds to."""
+
+    statistics: tuple[dict[str, float], ...] = ()  # warm-up, then inference
+    timings: tuple[dict[str, float], ...] = ()
+    session_ms: tuple[float, ...] = ()  # opening the file until it can run
+    results: dict[str, float] = field(default_factory=dict)  # the block of LiteRT's tool
+    taken: tuple[Taken, ...] = ()
+    applied: tuple[Applied, ...] = ()
+    created: tuple[str, ...] = ()  # "TensorFlow Lite <this>"
+    peak_mb: tuple[float, ...] = ()  # watched every 50 ms
+    footprint_mb: tuple[dict[str, float], ...] = ()  # what was added since the tool began
+    file_mb: float | None = None
+    unconsumed: tuple[str, ...] = ()  # flags that the tool did not know
+    errors: tuple[str, ...] = ()
+
+
+def parse(text: str) -> Log:
+    """Read a log. A line that is not whole and of the known form is passed over; a last one without its end, too."""
+    rows = [_SAID.sub("", line.rstrip("\r"), count=1) for line in text.split("\n")[:-1]]
+    errors = [line.rstrip("\r")[7:] for line in text.split("\n")[:-1] if line.startswith("ERROR: ")]
+    created = (
+        re.fullmatch(r"Created TensorFlow Lite (XNNPACK delegate for CPU|delegate for \w+)\.", row) for row in rows
+    )
+    unconsumed = (re.fullmatch(r"Unconsumed cmdline flags: (.*)", row) for row in rows)
+    sizes = [
+        float(match.group(1))
+        for row in rows
+        if (match := re.fullmatch(rf"The input model file size \(MB\): ({_NUMBER})", row))
+    ]
+    peak = rf"Overall peak memory footprint \(MB\) via periodic monitoring: ({_NUMBER})"
+    return Log(
+        statistics=tuple(found for row in rows if (found := _statistics(row))),
+        timings=tuple(found for row in rows if (found := _timings(row))),
+        session_ms=tuple(
+            float(match.group(1))
+            for row in rows
+            if (match := re.fullmatch(rf"Initialized session in ({_NUMBER})ms\.?", row))
+        ),
+        results=_results(rows),
+        taken=tuple(
+            Taken(match[3], int(match[1]), int(match[2]), int(match[4]))
+            for row in rows
+            if (match := _NODES.fullmatch(row))
+        ),
+        applied=tuple(found for row in rows if (found := _applied(row))),
+        created=tuple(match.group(1) for match in created if match),
+        peak_mb=tuple(float(match.group(1)) for row in rows if (match := re.fullmatch(peak, row))),
+        footprint_mb=tuple(found for row in rows if (found := _footprint(row))),
+        file_mb=sizes[0] if len(set(sizes)) == 1 else None,
+        unconsumed=tuple(flag for match in unconsumed if match for flag in match.group(1).split()),
+        errors=tuple(errors),
+    )
+
+
+def _statistics(row: str) -> dict[str, float] | None:
+    parts = [_PAIR.fullmatch(part) for part in row.split()]
+    if not parts or not all(parts):
+        return None
+    keys = [part.group(1) for part in parts if part]
+    if keys[0] != "count" or len(set(keys)) != len(keys) or not set(keys) <= set(_STATISTICS):
+        return None
+    values = {part.group(1): float(part.group(2)) for part in parts if part}
+    whole = {"count", "curr"} if values["count"] == 1 else {"count", "first", "min", "max", "avg", "std"}
+    return values if whole <= set(values) and values["count"] >= 1 else None
+
+
+def _timings(row: str) -> dict[str, float] | None:
+    match = re.fullmatch(r"(?:Average inference|Inference) timings in us: (.*)", row)
+    parts = [_TIMING.fullmatch(part) for part in match.group(1).split(", ")] if match else []
+    if not parts or not all(parts):
+        return None
+    return {_TIMING_KEYS[part.group(1)]: float(part.group(2)) for part in parts if part}
+
+
+def _results(rows: Sequence[str]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for row in rows:
+        match = _RESULT.fullmatch(row)
+        if match:
+            found[match.group(1)] = float(match.group(2))
+            if match.group(3):
+                found[match.group(1).split()[0] + " runs"] = float(match.group(3))
+    return found
+
+
+def _applied(row: str) -> Applied | None:
+    if match := _APPLIED.fullmatch(row):
+        return Applied(match.group(1), match.group(2), int(match.group(3)) if match.group(3) else None)
+    unused = _UNUSED.fullmatch(row)
+    return Applied(unused.group(1), "not") if unused else None
+
+
+def _footprint(row: str) -> dict[str, float] | None:
+    match = re.fullmatch(
+        r"(?:Memory footprint delta from the start of the tool|Peak memory footprint) \(MB\): "
+        rf"init=({_NUMBER}) overall=({_NUMBER})",
+        row,
+    )
+    return {"init": float(match.group(1)), "overall": float(match.group(2))} if match else None
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One benchmark_model: which of the two it is, and the flags that it knows."""
+
+    kind: str
+    flags: frozenset[str]
+
+
+def recognise(usage: str) -> Tool | None:
+    """The tool whose usage text this is; None for any other program's."""
+    flags = frozenset(_FLAG.findall(usage))
+    if not {"graph", "num_threads", "num_runs"} <= flags:
+        return None
+    return Tool(LITERT if "use_npu" in flags else CLASSIC, flags)
+
+
+def delegate_flags(tool: Tool, delegate: str | None) -> dict[str, str]:
+    """The flags for a delegate (None: the tool's default on the processor). Raises ValueError where it has none."""
+    wish = (delegate or "").removesuffix(PARTIAL)
+    classic = {
+        "": {},
+        "xnnpack": {"use_xnnpack": "true"},
+        "none": {"use_xnnpack": "false"},
+        "gpu": {"use_gpu": "true", "gpu_precision_loss_allowed": "false"},
+        "gpu-fp16": {"use_gpu": "true", "gpu_precision_loss_allowed": "true"},
+        "nnapi": {"use_nnapi": "true"},
+    }
+    own = {
+        "": {"use_cpu": "true"},
+        "xnnpack": {"use_cpu": "true"},
+        "gpu": {"use_gpu": "true", "use_cpu": "false", "gpu-precision": "fp32"},
+        "gpu-fp16": {"use_gpu": "true", "use_cpu": "false", "gpu-precision": "fp16"},
+    }
+    known: Mapping[str, dict[str, str]] = own if tool.kind == LITERT else classic
+    if wish not in known:
+        name = "LiteRT's benchmark_model" if tool.kind == LITERT else "benchmark_model"
+        raise ValueError(f"{name} has no delegate '{wish}'; it has {', '.join(key for key in known if key)}")
+    return known[wish]
+
+
+def arguments(tool: Tool, flags: Mapping[str, object]) -> list[str]:
+    """Flags as the tool takes them. Raises ValueError for one that it does not know: it would pass it over."""
+    unknown = [f"--{name}" for name in flags if name not in tool.flags]
+    if unknown:
+        raise ValueError(f"this benchmark_model knows no {', '.join(unknown)}")
+    return [f"--{name}={value}" for name, value in flags.items()]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """What a delegate really ran. `nodes` and `taken` are None where the log does not count them."""
+
+    delegate: str | None
+    nodes: int | None = None
+    taken: int | None = None
+    how: str = "unknown"  # completely, partially, not, unknown
+
+
+def coverage(log: Log, delegate: str | None) -> Coverage:
+    """What a log proves of the delegate that was asked for (None: XNNPACK, the tool's default).
+
+    Only the tool's own lines count. Where they disagree, the one that says less wins.
+    """
+    wish = (delegate or "xnnpack").removesuffix(PARTIAL)
+    if wish == "none":
+        return Coverage(None)
+    taken = [one for one in log.taken if _is(one.delegate, wish)]
+    said = [one.how for one in log.applied if one.delegate.lower() == wish.removesuffix("-fp16")]
+    # A graph that another delegate went over first counts what that one left; the largest is the file's own.
+    nodes = sum(one.of for one in taken) or None
+    own = sum(one.nodes for one in taken) if taken else None
+    ways = [*said, *([_how(own or 0, nodes)] if nodes else [])]
+    created = any(name.startswith("XNNPACK") for name in log.created) and wish == "xnnpack"
+    if not ways:
+        return Coverage(wish if created else None, how="unknown" if created else "not")
+    worst = next(way for way in ("not", "partially", "completely") if way in ways)
+    return Coverage(wish if worst != "not" else None, nodes, own, worst)
+
+
+def _how(taken: int, nodes: int) -> str:
+    return "not" if not taken else "completely" if taken == nodes else "partially"
+
+
+def _is(kernel: str, wish: str) -> bool:
+    if wish.startswith("gpu"):
+        return bool(_GPU_KERNELS.search(kernel))
+    return wish in kernel.lower()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One run: nanoseconds of loading, of the first inference and of the mean one, and how many were averaged."""
+
+    load_ns: int
+    first_ns: int
+    mean_ns: int
+    count: int
+    warmup_count: int
+    microseconds: dict[str, float]  # what the tool told of the measured loop
+
+
+def read(log: Log) -> Reading:
+    """The times of one run. Raises ValueError where a log has none, or more than those of one run."""
+    if log.unconsumed:
+        raise ValueError(f"it did not know {' '.join(log.unconsumed)}, and measured without")
+    if len(log.session_ms) != 1 or len(log.timings) > 1 or len(log.statistics) != 2:
+        said = f": {log.errors[0]}" if log.errors else ""
+        raise ValueError(
+            f"its log tells of {len(log.session_ms)} runs with {len(log.statistics)} loops, not of 1 with 2{said}"
+        )
+    warm, loop = log.statistics
+    mean = loop.get("avg", loop["curr"])
+    if not mean > 0:
+        raise ValueError("its log tells no time")
+    return Reading(
+        load_ns=round(log.session_ms[0] * 1e6),
+        first_ns=round(warm.get("first", warm["curr"]) * 1000),
+        mean_ns=round(mean * 1000),
+        count=int(loop["count"]),
+        warmup_count=int(warm["count"]),
+        microseconds={key: value for key, value in loop.items() if key != "count"},
+    )

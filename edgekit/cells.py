@@ -22,7 +22,7 @@ from edgekit.mixed import float_cost
 from edgekit.parity import compare
 from edgekit.preparation import Prepared
 
-SUFFIX = {"onnx": ".onnx", "tflite": ".tflite"}
+SUFFIX = {"onnx": ".onnx", "tflite": ".tflite", "tensorrt": ".engine"}
 
 
 @dataclass(frozen=True)

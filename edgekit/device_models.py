@@ -62,7 +62,7 @@ class AdbDevice(_Device):
 
 AnyDevice = LocalDevice | SshDevice | AdbDevice
 KINDS: dict[str, type[_Device]] = {"local": LocalDevice, "ssh": SshDevice, "adb": AdbDevice}
-LOCAL = LocalDevice(link="local", runtimes=("onnxruntime", "litert", "torch", "null"))
+LOCAL = LocalDevice(link="local", runtimes=("onnxruntime", "litert", "tensorrt", "torch", "null"))
 
 
 def _printable(name: str) -> str:

@@ -33,7 +33,7 @@ from edgekit.source import find, is_file
 from edgekit.spec import Variant, variant
 from edgekit.trace import trace
 
-SCHEMES = {"onnx": "onnxruntime", "tflite": "tflite"}  # how each format's usual runtime wants int8 activations
+SCHEMES = {"onnx": "onnxruntime", "tflite": "tflite", "tensorrt": "tensorrt"}  # how each format's usual runtime wants int8 activations
 CALIBRATION_IMAGES = 100
 SYNTHETIC_INPUTS = 32
 NOISE_IMAGES = 8  # for the signal-to-noise per layer

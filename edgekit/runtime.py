@@ -7,7 +7,11 @@ The same file is imported here by parity and evaluation, and driven by the runne
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -96,14 +100,28 @@ RUNTIMES: Registry[Runtime] = Registry(
                 ("ai-edge-litert", "tflite-runtime"),
                 "litert",
             ),
+            Runtime(
+                "tensorrt",
+                ("tensorrt",),
+                ("tensorrt",),
+                ("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "tensorrt-cu11"),
+                "tensorrt",
+            ),
             Runtime("torch", ("onnx",), ("torch",), ("torch",), "export"),
             Runtime("null", tuple(SUFFIXES.values())),
         )
     },
-    aliases={"ort": "onnxruntime", "tflite": "litert", "tflite_runtime": "litert", "ai_edge_litert": "litert"},
+    aliases={
+        "trt": "tensorrt",
+        "ort": "onnxruntime",
+        "tflite": "litert",
+        "tflite_runtime": "litert",
+        "ai_edge_litert": "litert",
+    },
 )
 # torch and null run a file only when they are asked for by name.
-DEFAULTS = {"onnx": "onnxruntime", "tflite": "litert"}
+DEFAULTS = {"onnx": "onnxruntime", "tflite": "litert", "tensorrt": "tensorrt"}
+REBUILD = "; build it again on this device: "  # as bench/runtime_tensorrt.py says it
 
 
 def default_runtime(format: str, among: Sequence[str] | None = None) -> str:
@@ -147,13 +165,32 @@ def open_session(path: Path, runtime: str | None = None, threads: int = 1, batch
         raise UsageError(f"{path} does not exist", "give the path that `edgekit export` printed")
     try:
         module = importlib.import_module(f"edgekit.bench.runtime_{chosen.name}")
-        return cast(Session, module.open_session(str(path), {"threads": threads, "batch": batch}))
+        with _quiet():
+            return cast(Session, module.open_session(str(path), {"threads": threads, "batch": batch}))
     except ImportError as error:
         raise refusal("missing", str(error), chosen) from error
     except ValueError as error:
         raise refusal("usage", str(error), chosen) from error
     except RuntimeError as error:
         raise refusal("backend", str(error), chosen) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Runtimes greet on the process's standard error when they start; only what fails is worth hearing."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(kept, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def refusal(kind: str, cause: str, runtime: Runtime) -> EdgekitError:
@@ -164,5 +201,8 @@ def refusal(kind: str, cause: str, runtime: Runtime) -> EdgekitError:
         return UsageError(cause, "give --batch as the file has it, or export with --dynamic-batch")
     if kind == "usage":
         return UsageError(f"{runtime.name}: {cause}", "check the file and the options; export it again if it is broken")
+    if REBUILD in cause:
+        why, _, command = cause.partition(REBUILD)
+        return BackendMissing(why, f"build it again on this device: {command}")
     other = "another --provider" if "provider" in cause.lower() else "another --runtime"
     return BackendMissing(f"{runtime.name} cannot run this: {cause}", f"try {other}, or a newer {runtime.name}")

@@ -5,7 +5,7 @@ To add a format: a module with `write(job: WriteJob, path: Path) -> Written`, an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ class WriteJob:
     dynamic_batch: bool = False
     opset: int | None = None  # ONNX only; None: its default
     description: str = ""  # goes into the file's own metadata
+    options: Mapping[str, Any] = field(default_factory=dict)  # of one format; tensorrt: link, workspace_mib, dla, say
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ Writer = Callable[[WriteJob, Path], Written]
 
 FORMATS: Registry[Writer] = Registry(
     "format",
-    {"onnx": "edgekit.exporters.onnx:write", "tflite": "edgekit.exporters.tflite:write"},
+    {
+        "onnx": "edgekit.exporters.onnx:write",
+        "tflite": "edgekit.exporters.tflite:write",
+        "tensorrt": "edgekit.exporters.tensorrt:write",
+    },
     aliases={"litert": "tflite", "trt": "tensorrt", "engine": "tensorrt"},
 )

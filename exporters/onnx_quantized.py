@@ -62,9 +62,13 @@ def _own(e: Emission, quantized: QuantizedGraph, op: Op) -> dict[str, str]:
             own["other"] = _operand(e, quantized, op)
         return own
     weight = quantized.weights[op.name]
-    stored = e.constant(f"{op.name}.weight", weight.values)
     scale = e.constant(f"{op.name}.weight/scale", weight.scale)
     zero = e.constant(f"{op.name}.weight/zero_point", np.zeros(len(weight.scale), np.int8))
+    if quantized.scheme == "tensorrt":  # before 10 it reads no int8 constants: the pair stands behind rounded floats
+        real = e.constant(f"{op.name}.weight", weight.real())
+        stored = e.node("QuantizeLinear", [real, scale, zero], f"{op.name}.weight/integers", axis=weight.axis)
+    else:
+        stored = e.constant(f"{op.name}.weight", weight.values)
     own = {"weight": e.node("DequantizeLinear", [stored, scale, zero], f"{op.name}.weight/real", axis=weight.axis)}
     own["bias"] = _bias(e, quantized, op)
     return own
@@ -87,5 +91,10 @@ def _operand(e: Emission, quantized: QuantizedGraph, op: Op) -> str:
     params = operand(tensor, quantized.scheme)
     integers = torch.round(tensor.detach().float() / params.scale + params.zero_point).clamp(params.low, params.high)
     kind = torch.uint8 if params.low == 0 else torch.int8
-    stored = e.constant(f"{op.name}.other", integers.to(kind))
-    return e.node("DequantizeLinear", [stored, *_grid(e, f"{op.name}.other", params)], f"{op.name}.other/real")
+    grid = _grid(e, f"{op.name}.other", params)
+    if quantized.scheme == "tensorrt":
+        real = e.constant(f"{op.name}.other", ((integers - params.zero_point) * params.scale).float())
+        stored = e.node("QuantizeLinear", [real, *grid], f"{op.name}.other/integers")
+    else:
+        stored = e.constant(f"{op.name}.other", integers.to(kind))
+    return e.node("DequantizeLinear", [stored, *grid], f"{op.name}.other/real")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +16,73 @@ import pytest
 
 from edgekit import demonstration
 
+SHARED = Path(__file__).resolve().parents[1] / ".." / "shared"
+DOUBLES = Path(__file__).resolve().parent / "exporters"
 HOSTED = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "mobilenet_v1_hosted"
+
+
+@dataclass
+class TensorRT:
+    """A double of one TensorRT release, made from a dump of its real API, in this process and in those it starts."""
+
+    dump: str
+    folder: Path
+    patch: pytest.MonkeyPatch
+
+    @property
+    def version(self) -> str:
+        return ".".join(self.dump.split(".")[:3])
+
+    @property
+    def major(self) -> int:
+        return int(self.dump.split(".")[0])
+
+    def install(self, dump: str) -> None:
+        """Be this release from now on."""
+        self.dump = dump
+        package = self.folder / "tensorrt"
+        package.mkdir(parents=True, exist_ok=True)
+        text = f"""import importlib.util
+spec = importlib.util.spec_from_file_location("tensorrt_double", {str(DOUBLES / "tensorrt_double.py")!r})
+double = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(double)
+double.install(__name__, {str(SHARED / "samples" / f"tensorrt_api_{dump}.json")!r})
+"""
+        (package / "__init__.py").write_text(text)
+        shutil.rmtree(package / "__pycache__", ignore_errors=True)
+        importlib.invalidate_caches()
+        self.patch.delitem(sys.modules, "tensorrt", raising=False)
+
+
+@pytest.fixture(scope="session")
+def libcuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A stand-in for NVIDIA's driver whose GPU memory is the host's."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler to make a stand-in for the NVIDIA driver")
+    library = tmp_path_factory.mktemp("cuda") / "libcuda.so"
+    source = str(DOUBLES / "libcuda_double.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", "-o", str(library), source], check=True)
+    return library
+
+
+@pytest.fixture(params=["8.6.1", "10.3.0", "11.4.0.106"])
+def tensorrt(
+    request: pytest.FixtureRequest, tmp_path: Path, libcuda: Path, monkeypatch: pytest.MonkeyPatch
+) -> TensorRT:
+    """Each TensorRT release whose real API is known, as a double, with a GPU to match."""
+    if not (SHARED / "samples" / f"tensorrt_api_{request.param}.json").is_file():
+        pytest.skip("../shared/samples has the dumps of TensorRT's API, and is not here")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("EDGEKIT_LIBCUDA", str(libcuda))
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
+    release = TensorRT(request.param, tmp_path / "packages", monkeypatch)
+    release.install(request.param)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)  # what is there afterwards is what was there before
+    monkeypatch.delitem(sys.modules, "tensorrt")
+    return release
 
 
 @pytest.fixture

@@ -1,0 +1,201 @@
+"""What nvidia-smi tells of NVIDIA GPUs: clocks, why they are held down, memory by process, power.
+
+Stands alone (Python 3.8, no package). Its tables change with the driver: fields were renamed, cells carry units or say
+that they are not there. A number is one only where the whole cell is one, with the unit that the heading names; all
+else is None. On a Jetson every cell is empty: bench/jetson.py reads those.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+UNKNOWN = {"", "N/A", "[N/A]", "[Not Supported]", "Not Supported", "[Unknown Error]", "[Insufficient Permissions]"}
+CELL = re.compile(r"^([-+]?[0-9]+(?:\.[0-9]+)?)(?: (\S+))?$")
+FIELD = re.compile(r"^[a-z][a-z0-9_.]*$")
+HEADING = re.compile(r"^(.*?)(?: \[(\S+)\])?$")
+# What drivers once called these.
+OLD_NAMES = {"clocks_throttle_reasons": "clocks_event_reasons"}
+# The bits of clocks_event_reasons.active (nvml.h), and which of them say that the GPU was slower than it can be.
+REASONS = {
+    0x1: "idle",
+    0x2: "application clocks",
+    0x4: "software power cap",
+    0x8: "hardware slowdown",
+    0x10: "sync boost",
+    0x20: "software thermal slowdown",
+    0x40: "hardware thermal slowdown",
+    0x80: "hardware power brake",
+    0x100: "display clocks",
+}
+SLOWED = 0x4 | 0x8 | 0x20 | 0x40 | 0x80
+MIB = 1 << 20
+POWER_PERIOD_SECONDS = 0.1
+
+
+def table(text: str) -> list[dict[str, Any]]:
+    """The rows of `--query-...=... --format=csv`: numbers, texts, and None for what is not told.
+
+    Headings lose their unit and get today's name. A row that has not a cell for each heading is left out.
+    """
+    lines = [line.split(",") for line in text.splitlines() if line.strip()]  # nvidia-smi quotes nothing
+    if len(lines) < 2:
+        return []
+    heads = [_heading(cell) for cell in lines[0]]
+    if not all(FIELD.match(name) for name, _ in heads):  # the table for people, or anything else
+        return []
+    whole = [row for row in lines[1:] if len(row) == len(heads)]
+    pairs = [[(head, cell.strip()) for head, cell in zip(heads, row)] for row in whole]  # noqa: B905 (Python 3.8)
+    return [{name: _value(cell, unit) for (name, unit), cell in row} for row in pairs]
+
+
+def _heading(cell: str) -> tuple[str, str | None]:
+    match = HEADING.match(cell.strip())
+    name, unit = match.groups() if match else (cell.strip(), None)
+    for old, new in OLD_NAMES.items():
+        name = name.replace(old, new)
+    return name, unit
+
+
+def _value(cell: str, unit: str | None) -> Any:
+    if cell in UNKNOWN:
+        return None
+    if re.match(r"^0x[0-9a-fA-F]+$", cell):
+        return int(cell, 16)
+    match = CELL.match(cell)
+    if match is None:
+        return None if unit else cell  # a column of numbers holds no words
+    number, own = match.groups()
+    if unit != own:
+        return None if unit else cell
+    value = float(number)
+    return (value if "." in number else int(number)) if math.isfinite(value) else None
+
+
+def reasons(mask: int | None) -> list[str] | None:
+    """The words for clocks_event_reasons.active; a bit that is not known is named by its number."""
+    if mask is None:
+        return None
+    known = [word for bit, word in REASONS.items() if mask & bit]
+    rest = mask & ~sum(REASONS)
+    return known + ([f"0x{rest:x}"] if rest else [])
+
+
+def slowed(mask: int | None) -> bool | None:
+    """Whether clocks were held down by power or heat, rather than by having nothing to do."""
+    return None if mask is None else bool(mask & SLOWED)
+
+
+def query(fields: list[str], what: str = "gpu") -> list[dict[str, Any]] | None:
+    """A row for each GPU (or `compute-apps`: each process on one); None where nvidia-smi is not or does not answer."""
+    text = _ask(["--query-{}={}".format(what, ",".join(fields)), "--format=csv"])
+    return None if text is None else table(text)
+
+
+def state() -> list[dict[str, Any]] | None:
+    """Clocks, temperature, power and the reasons of each GPU, whatever the driver calls them."""
+    fields = ["name", "uuid", "pstate", "clocks.sm", "clocks.mem", "clocks.max.sm", "temperature.gpu", "power.draw"]
+    for name in ("clocks_event_reasons.active", "clocks_throttle_reasons.active"):
+        found = query([*fields, name])
+        if found is not None:
+            return found
+    return None
+
+
+def process_memory(pids: list[int] | None = None) -> int | None:
+    """GPU memory in bytes of these processes (None: this one), as the driver counts it: context and libraries too.
+
+    None where it does not tell: on a Jetson, in some containers, where processes have other numbers outside.
+    """
+    rows = query(["pid", "used_memory"], "compute-apps")
+    if rows is None:
+        return None
+    wanted = set(pids or [os.getpid()])
+    names = ("used_gpu_memory", "used_memory")  # the heading says the first, whichever was asked for
+    found = [row[name] for row in rows if row.get("pid") in wanted for name in names if row.get(name) is not None]
+    return int(sum(found) * MIB) if found else None
+
+
+def foreign_processes() -> list[int] | None:
+    """Who else computes on the GPUs."""
+    rows = query(["pid"], "compute-apps")
+    return None if rows is None else [row["pid"] for row in rows if row.get("pid") not in (None, os.getpid())]
+
+
+def power(step: Callable[[], object], seconds: float, idle_seconds: float = 2.0) -> dict[str, Any]:
+    """Watts while idle and while `step` runs again and again, in a pass of its own: reading them disturbs times.
+
+    Millijoules of one inference: gross over all power, net over what exceeds idle. None where no power is told, or
+    where fewer than 5 readings fell into the pass.
+    """
+    idle = _watts(idle_seconds, lambda: time.sleep(POWER_PERIOD_SECONDS))
+    count = [0]
+
+    def counted() -> None:
+        step()
+        count[0] += 1
+
+    begin = time.perf_counter()
+    busy = _watts(seconds, counted)
+    lasted = time.perf_counter() - begin
+    if len(busy) < 5 or len(idle) < 5 or not count[0]:
+        return {"watts": None, "idle_watts": None, "gross_mj": None, "net_mj": None, "reason": "power is not told"}
+    mean, rest = sum(busy) / len(busy), sum(idle) / len(idle)
+    each = lasted / count[0] * 1000
+    return {
+        "watts": mean,
+        "idle_watts": rest,
+        "gross_mj": mean * each,
+        "net_mj": (mean - rest) * each,
+        "readings": len(busy),
+        "inferences": count[0],
+        "reason": None,
+    }
+
+
+def _watts(seconds: float, work: Callable[[], object]) -> list[float]:
+    """Readings of the first GPU's power while `work` is repeated for some time."""
+    found: list[float] = []
+    over = threading.Event()
+
+    def read() -> None:
+        while not over.is_set():
+            rows = query(["power.draw"])
+            value = rows[0].get("power.draw") if rows else None
+            if value is None:
+                return
+            found.append(float(value))
+            over.wait(POWER_PERIOD_SECONDS)
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        work()
+    over.set()
+    reader.join(timeout=20)
+    return found
+
+
+def _ask(arguments: list[str]) -> str | None:
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return None
+    try:
+        done = subprocess.run(
+            [command, *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=20,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.decode(errors="replace") if done.returncode == 0 else None

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgekit.bench import nvml
+
+SAMPLES = Path(__file__).resolve().parents[2] / ".." / "shared" / "samples"
+PRO = "NVIDIA RTX PRO 6000 Blackwell Server Edition"
+# Written down by a person from what stands in each sample.
+READ: dict[str, list[dict[str, Any]]] = {
+    "nvidia-smi_query_csv_gb10_lgc_did_not_stick.txt": [
+        {"name": "NVIDIA GB10", "clocks.current.graphics": 2522, "clocks.max.graphics": 3003, "power.draw": 15.57}
+    ],
+    "nvidia-smi_query_csv_p100_notsupported.txt": [
+        {"index": 0, "fan.speed": None, "memory.used": 1628, "power.limit": 250.0, "pstate": "P0"},
+        {"index": 1, "driver_version": "418.87.01", "memory.used": 3256, "utilization.gpu": 30, "power.draw": 25.05},
+    ],
+    "nvidia-smi_query_csv_rtxpro6000_throttle.txt": [
+        {"index": 0, "name": PRO, "clocks_event_reasons.active": 4, "clocks_event_reasons.sw_power_cap": "Active"},
+        {"index": 1, "name": PRO, "clocks_event_reasons.active": 4, "clocks_event_reasons.gpu_idle": "Not Active"},
+    ],
+    "nvidia-smi_query_csv_rtxpro6000_ws.txt": [
+        {"temperature.gpu": 35, "power.draw": 91.74, "memory.total": 97887, "clocks_event_reasons.active": 0}
+    ],
+    "nvidia-smi_jetson_orin_nano_JP6_driver540.txt": [],
+    "nvidia-smi_jetson_orin_nano_super_JP7_driver595.txt": [],
+}  # fmt: skip
+
+
+def sample(name: str) -> str:
+    path = SAMPLES / name
+    if not path.is_file():
+        pytest.skip("../shared/samples has real outputs of nvidia-smi, and is not here")
+    return path.read_text(encoding="utf-8").partition("\n")[2]
+
+
+@pytest.mark.parametrize("name", READ)
+def test_samples_read_as_a_person_reads_them(name: str) -> None:
+    rows = nvml.table(sample(name))
+    assert len(rows) == len(READ[name])
+    for row, wanted in zip(rows, READ[name], strict=True):
+        assert {key: row[key] for key in wanted} == wanted
+
+
+def test_the_old_name_of_a_field_is_read_as_the_new() -> None:
+    text = "name, clocks_throttle_reasons.active\nTesla T4, 0x0000000000000024\n"
+    (row,) = nvml.table(text)
+    assert row["clocks_event_reasons.active"] == 0x24
+    assert nvml.reasons(row["clocks_event_reasons.active"]) == ["software power cap", "software thermal slowdown"]
+
+
+def test_reasons_that_mean_slow_and_those_that_do_not() -> None:
+    assert nvml.slowed(0) is False and nvml.slowed(0x1 | 0x2 | 0x100) is False
+    assert all(nvml.slowed(bit) for bit in (0x4, 0x8, 0x20, 0x40, 0x80))
+    assert nvml.slowed(None) is None and nvml.reasons(None) is None
+    assert nvml.reasons(0x1000) == ["0x1000"]
+
+
+def test_a_cell_of_another_unit_is_no_number() -> None:
+    text = "memory.used [MiB], power.draw [W]\n12 GiB, 3.5 W\n12 MiB, 3,5 W\n"
+    assert nvml.table(text) == [{"memory.used": None, "power.draw": 3.5}]  # the last row has a cell too many
+
+
+def test_any_text_is_survived_and_no_number_is_made_up() -> None:
+    whole = sample("nvidia-smi_query_csv_p100_notsupported.txt")
+
+    @settings(max_examples=150, deadline=None, database=None)
+    @given(st.text(max_size=60), st.integers(0, len(whole)), st.integers(0, len(whole)))
+    def check(garbage: str, cut: int, again: int) -> None:
+        for text in (whole[:cut], whole[:cut] + garbage + whole[cut:], whole[:cut] + whole[again:], garbage):
+            tokens = set(re.findall(r"[0-9]+(?:\.[0-9]+)?", text))
+            for row in nvml.table(text):
+                for value in row.values():
+                    if isinstance(value, (int, float)) and not isinstance(value, bool):
+                        assert any(float(token) == abs(value) for token in tokens) or "0x" in text
+
+    check()
+
+
+@pytest.fixture
+def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in for nvidia-smi: knows no field of new drivers, has one process of ours and one of others."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(f"""#!/bin/sh
+case "$1" in
+*clocks_event_reasons*) echo 'Field "clocks_event_reasons.active" is not a valid field to query.'; exit 2;;
+--query-compute-apps=pid,used_memory)
+    echo 'pid, used_gpu_memory [MiB]'; echo '{os.getpid()}, 412 MiB'; echo '99999999, 7000 MiB';;
+--query-compute-apps=pid) echo 'pid'; echo '{os.getpid()}'; echo '99999999';;
+--query-gpu=power.draw) echo 'power.draw [W]'; echo '30.00 W';;
+*) echo 'name, clocks.current.sm [MHz], clocks_throttle_reasons.active'; echo 'Tesla T4, 585 MHz, 0x0000000000000001';;
+esac
+""")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return program
+
+
+def test_asking_it(smi: Path) -> None:
+    (gpu,) = nvml.state() or []
+    assert gpu["clocks.current.sm"] == 585 and gpu["clocks_event_reasons.active"] == 1
+    assert nvml.process_memory() == 412 << 20
+    assert nvml.process_memory([1]) is None
+    assert nvml.foreign_processes() == [99999999]
+
+
+def test_power_is_read_beside_what_runs(smi: Path) -> None:
+    found = nvml.power(lambda: None, 0.9, idle_seconds=0.9)
+    if found["reason"] is None:  # a busy machine may not get five readings into a second
+        assert found["watts"] == 30.0 and found["net_mj"] == 0.0 and found["inferences"] > 0
+        assert found["gross_mj"] > 0
+    smi.write_text("#!/bin/sh\necho 'power.draw [W]'; echo '[N/A]'\n")
+    assert nvml.power(lambda: None, 0.1, idle_seconds=0.1)["watts"] is None
+
+
+def test_without_nvidia_smi_nothing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert nvml.state() is None and nvml.process_memory() is None and nvml.foreign_processes() is None

@@ -25,6 +25,7 @@ MAX_INTERVALS = 300  # more lines than these hide the points
 
 COSTS = {
     "macs": ("macs_millions", "Multiply-accumulates of one image (millions, log scale)"),
+    "params": ("params_millions", "Parameters (millions, log scale)"),
     "latency": ("median_ms", "Median latency (ms, log scale)"),
 }
 
@@ -41,16 +42,16 @@ def converter() -> Any:
 
 
 def points(rows: Iterable[Row], cost: str) -> list[dict[str, Any]]:
-    """The points of `tradeoff`: one for each file (macs) or for each row (latency)."""
+    """The points of `tradeoff`: one for each row (latency), else one for each file."""
     found: list[dict[str, Any]] = []
     seen: set[str] = set()
     for index, row in enumerate(rows):
-        if cost == "macs" and (row.sha256 in seen or row.macs is None or row.top1 is None):
+        if cost != "latency" and (row.sha256 in seen or getattr(row, cost) is None or row.top1 is None):
             continue
         if cost == "latency" and not counts_for_latency(row):
             continue
         seen.add(row.sha256)
-        found.append(_point(index, row, row.front_macs if cost == "macs" else row.front_latency))
+        found.append(_point(index, row, getattr(row, f"front_{cost}")))
     return found
 
 
@@ -66,6 +67,7 @@ def _point(index: int, row: Row, on_front: bool) -> dict[str, Any]:
         "runtime": " ".join(part for part in (row.runtime, row.runtime_version) if part) or None,
         "setting": row.setting,
         "macs_millions": None if row.macs is None else row.macs / 1e6,
+        "params_millions": None if row.params is None else row.params / 1e6,
         "median_ms": row.median_ms,
         "accuracy": 100 * (row.top1 or 0),
         "low": None if low is None else 100 * low,
@@ -88,6 +90,7 @@ def published_points(rows: Iterable[Row]) -> list[dict[str, Any]]:
             "source": str(line.get("source", "")),
             "accuracy": 100 * line["top1"],
             "macs_millions": None if row.macs is None else row.macs / 1e6,
+            "params_millions": None if row.params is None else row.params / 1e6,
             "median_ms": row.median_ms if row.verdict != "invalid" else None,
         }
         for index, row in enumerate(rows)
@@ -125,15 +128,14 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
     overlay = {
         "data": {"name": "published"},
         "transform": [{"filter": f"isValid(datum.{field})"}],
-        "mark": {
-            "type": "point",
-            "shape": "cross",
-            "size": 34,
-            "opacity": 0.75,
-            "strokeWidth": 0,
-            "fill": "#8a8f98",
+        "mark": {"type": "point", "size": 34, "opacity": 0.75, "strokeWidth": 0, "fill": "#8a8f98"},
+        "encoding": {
+            "shape": {
+                "condition": {"test": "indexof(datum.source, 'Table') >= 0", "value": "diamond"},
+                "value": "cross",
+            },
+            "tooltip": [_tip("variant", "Published for"), _tip("accuracy", "Top-1 (%)"), _tip("source")],
         },
-        "encoding": {"tooltip": [_tip("variant", "Published for"), _tip("accuracy", "Top-1 (%)"), _tip("source")]},
     }
     layers = [
         *([overlay] if published_points(rows) else []),
@@ -216,7 +218,7 @@ def _dots(cost: str, rows: list[Row]) -> dict[str, Any]:
         _tip("sha256", "File's sha256"),
         _tip("created", "Recorded"),
     ]
-    left_out = {"macs": {"median_ms", "setting", "verdict"}, "latency": set[str]()}[cost]
+    left_out = set[str]() if cost == "latency" else {"median_ms", "setting", "verdict"}
     return {
         "color": colour,
         "stroke": colour,

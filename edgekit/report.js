@@ -105,7 +105,9 @@ function markFronts(chosen) {
     const group = timed.filter((row) => row.setting === setting);
     front(group.map((row) => [row.id, row.median_ms, row.top1])).forEach((id) => fast.add(id));
   }
-  for (const row of chosen) row.on = { macs: cheap.has(row.id), latency: fast.has(row.id) };
+  const weighed = chosen.filter((row) => row.top1 !== null && row.params !== null);
+  const small = front(weighed.map((row) => [row.id, row.params, row.top1]));
+  for (const row of chosen) row.on = { macs: cheap.has(row.id), params: small.has(row.id), latency: fast.has(row.id) };
 }
 
 function choose() {
@@ -275,12 +277,13 @@ function int8Pairs(chosen) {
 // ---- pictures -----------------------------------------------------------------------------------------------------
 function points(chosen, cost) {
   const seen = new Set();
-  const usable = (row) => (cost === "macs" ? row.macs !== null && !seen.has(row.sha256) && seen.add(row.sha256) :
+  const usable = (row) => (cost !== "latency" ? row[cost] !== null && !seen.has(row.sha256) && seen.add(row.sha256) :
     row.median_ms !== null && row.verdict !== "invalid");
   return chosen.filter((row) => row.top1 !== null && usable(row)).map((row) => ({
     id: row.id, label: row.label, variant: row.variant, short: row.short, precision: row.precision || "unknown",
     format: row.format, runtime: [row.runtime, row.runtime_version].filter(Boolean).join(" ") || null, setting: row.setting,
-    macs_millions: row.macs === null ? null : row.macs / 1e6, median_ms: row.median_ms, accuracy: 100 * row.top1,
+    macs_millions: row.macs === null ? null : row.macs / 1e6,
+    params_millions: row.params === null ? null : row.params / 1e6, median_ms: row.median_ms, accuracy: 100 * row.top1,
     low: 100 * row.top1_ci95[0], high: 100 * row.top1_ci95[1], images: row.images, verdict: row.verdict,
     weights: row.weights, sha256: row.sha256.slice(0, 12), created: row.created, front: row.on[cost],
   }));
@@ -305,12 +308,13 @@ function datasets(chosen) {
   return {
     latency: { points: points(chosen, "latency"), published: published("id") },
     macs: { points: points(chosen, "macs"), published: published("variant") },
+    params: { points: points(chosen, "params"), published: published("variant") },
     strips: { strips: strips(chosen) },
   };
 }
 
 const EMPTY = { latency: "No row has both a latency and an accuracy.", macs: "No row has both MACs and an accuracy.",
-  strips: "No row has a latency." };
+  params: "No row has both parameters and an accuracy.", strips: "No row has a latency." };
 const overlays = (layer) => layer.data !== undefined;  // with data of its own: the published points
 let drawing = Promise.resolve();
 

@@ -157,7 +157,7 @@ def _overlay(rows: Sequence[Row]) -> str:
     """What the crosses are, and how well their order agrees with what was measured."""
     if not charts.published_points(rows) or all(row.top1 is None for row in rows):
         return ""
-    said = " Grey crosses are published accuracies of the float networks."
+    said = " Grey marks are published accuracies of the float networks, diamonds where they stand in a paper's table."
     both = {row.sha256: row for row in rows if row.precision == "fp32" and row.published and row.top1 is not None}
     correlation = (
         spearman(*zip(*((row.published[0]["top1"], row.top1) for row in both.values()), strict=True)) if both else None
@@ -190,6 +190,7 @@ def _data(rows: Sequence[Row]) -> str:
         "pictures": {
             "latency": charts.tradeoff("latency", rows),
             "macs": charts.tradeoff("macs", rows),
+            "params": charts.tradeoff("params", rows),
             "strips": charts.distributions(rows),
         },
         "config": charts.config(),

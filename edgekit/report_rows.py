@@ -70,6 +70,7 @@ class Row:
     verdict: str
     reasons: tuple[str, ...]
     front_macs: bool
+    front_params: bool
     front_latency: bool
     created: str
     artifact: str
@@ -99,9 +100,16 @@ def rows(measurements: Iterable[Measurement], accuracies: Iterable[Accuracy]) ->
     seen = {record.sha256 for record in measured.values()}
     found += [_evaluated_row(record) for sha256, record in evaluated.items() if sha256 not in seen]
     found.sort(key=_order)
-    cheapest, fastest = _fronts(found)
+    fronts = _fronts(found)
     return tuple(
-        replace(row, label=label, short=short, front_macs=index in cheapest, front_latency=index in fastest)
+        replace(
+            row,
+            label=label,
+            short=short,
+            front_macs=index in fronts["macs"],
+            front_params=index in fronts["params"],
+            front_latency=index in fronts["latency"],
+        )
         for index, (row, label, short) in enumerate(zip(found, labels(found), shorts(found), strict=True))
     )
 
@@ -181,6 +189,7 @@ def _identity(record: Measurement | Accuracy, missing: dict[str, str]) -> dict[s
     return {
         "label": "",
         "front_macs": False,
+        "front_params": False,
         "front_latency": False,
         "short": point.name if point else record.artifact,
         "variant": point.name if point else record.artifact,
@@ -259,9 +268,9 @@ def _order(row: Row) -> tuple[Any, ...]:
     return (*network, row.device or "", row.runtime or "", row.threads or 0, row.batch or 0, row.sha256)
 
 
-def _fronts(found: Sequence[Row]) -> tuple[set[int], set[int]]:
-    """The indices of rows that no other row beats: in MACs among all files, in latency within their setting."""
-    counted = [index for index, row in enumerate(found) if row.top1 is not None and row.macs is not None]
+def _fronts(found: Sequence[Row]) -> dict[str, set[int]]:
+    """The indices of rows that no other row beats: in MACs and in parameters among all files, in latency within their
+    setting."""
     groups: dict[str | None, list[int]] = {}
     for index, row in enumerate(found):
         if counts_for_latency(row):
@@ -269,7 +278,12 @@ def _fronts(found: Sequence[Row]) -> tuple[set[int], set[int]]:
     fastest = (
         _unbeaten(group, [(found[i].median_ms or 0, found[i].top1 or 0) for i in group]) for group in groups.values()
     )
-    return _unbeaten(counted, [(found[i].macs or 0, found[i].top1 or 0) for i in counted]), set().union(*fastest)
+    return {cost: _cheapest(found, cost) for cost in ("macs", "params")} | {"latency": set().union(*fastest)}
+
+
+def _cheapest(found: Sequence[Row], cost: str) -> set[int]:
+    counted = [index for index, row in enumerate(found) if row.top1 is not None and getattr(row, cost) is not None]
+    return _unbeaten(counted, [(getattr(found[i], cost), found[i].top1 or 0) for i in counted])
 
 
 def _unbeaten(chosen: Sequence[int], points: Sequence[tuple[float, float]]) -> set[int]:

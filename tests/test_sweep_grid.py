@@ -117,7 +117,11 @@ def test_what_would_fail_everywhere_is_said_before_the_first_step(
     asked: dict[str, Any], cause: str, tmp_path: Path
 ) -> None:
     pytest.importorskip("torch")
-    values = {"model": "mobilenet", "out": tmp_path / "out", "store": f"sqlite:///{tmp_path}/s.db"} | asked
+    values: dict[str, Any] = {
+        "model": "mobilenet",
+        "out": tmp_path / "out",
+        "store": f"sqlite:///{tmp_path}/s.db",
+    } | asked
     with pytest.raises(UsageError, match=cause):
         sweep(**values)
     assert list(tmp_path.iterdir()) == []

@@ -77,7 +77,7 @@ def test_it_draws_filters_and_unfolds(make: Records, library: str, tmp_path: Pat
         + TABLE
         + """
         const marks = (name) => document.querySelectorAll(`#${name} .mark-symbol.role-mark path`).length;
-        const before = Object.fromEntries(["latency", "macs", "strips"].map((name) => [name, marks(name)]));
+        const before = Object.fromEntries(["latency", "macs", "params", "strips"].map((name) => [name, marks(name)]));
         before.lines = lines().length;
         const bold = [...document.querySelectorAll("tr.row")].filter(
           (line) => line.cells[3].querySelector("b")).map((line) => line.cells[0].innerText.split("\\n")[0]);
@@ -92,7 +92,8 @@ def test_it_draws_filters_and_unfolds(make: Records, library: str, tmp_path: Pat
         return { before, after, bold, provenance: document.querySelector("tr.provenance").innerText };
         """,
     )
-    assert value["before"]["lines"] == 64 and value["before"]["macs"] >= 64 and value["before"]["latency"] >= 60
+    assert value["before"]["lines"] == 64 and value["before"]["macs"] >= 64 and value["before"]["params"] >= 64
+    assert value["before"]["latency"] >= 60
     assert value["before"]["strips"] == charts.MAX_STRIPS, "a dot for the greatest sample of each strip"
     assert value["after"] == {"lines": 32, "count": "32 of 64 rows", "address": "#precision=int8"}
     assert sorted(value["bold"]) == sorted(row.variant for row in found if row.front_latency), "the same front as ours"

@@ -143,7 +143,7 @@ def test_assets_are_each_picture_twice_and_the_raw_samples(make: Records, tmp_pa
     names = {path.name for path in result.paths}
     pictures = {
         f"{name}.{kind}"
-        for name in ("accuracy-macs", "accuracy-latency", "latency-distributions")
+        for name in ("accuracy-macs", "accuracy-params", "accuracy-latency", "latency-distributions")
         for kind in ("svg", "png")
     }
     assert names == {"r.md", "samples.csv", *pictures}

@@ -90,6 +90,7 @@ def test_fronts_are_within_a_setting_and_without_invalid_rows(make: Records) -> 
     found = {(row.variant, row.device): row for row in rows(here + there, accuracies)}
     assert {key for key, row in found.items() if row.front_latency} == {("net_large", "local"), ("net_large", "orin")}
     assert {key[0] for key, row in found.items() if row.front_macs} == {"net_small"}
+    assert {key[0] for key, row in found.items() if row.front_params} == {"net_small", "net_large"}, "equal in both"
 
 
 def test_names_are_short_and_told_apart(make: Records) -> None:

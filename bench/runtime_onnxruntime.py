@@ -5,11 +5,15 @@ Stands alone (Python 3.8, numpy, onnxruntime): it is loaded by edgekit here, and
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-CPU = "CPUExecutionProvider"
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+# fp32 is computed as fp32: TF32 keeps 10 bits of it.
+PROVIDER_OPTIONS = {CUDA: {"use_tf32": "0"}}
 DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
@@ -52,6 +56,12 @@ class Session:
             "timed": "InferenceSession.run: inputs as they lie, outputs allocated",
             **_assigned(self._session, provider),
         }
+        self._on_gpu = provider in (CUDA, TENSORRT)
+        if self._on_gpu:
+            self.found["timed"] = "run_with_iobinding and the wait for it: inputs and outputs in GPU memory, no copies"
+            if self.found["nodes_by_provider"] is None:
+                inputs = [value._replace(shape=(batch or 1, *value.shape[1:])) for value in self.inputs]
+                self.found["nodes_by_provider"] = profiled(onnxruntime, path, threads, provider, inputs)
 
     def run(self, arrays: list[Any]) -> list[Any]:
         """The outputs for one array per input."""
@@ -60,8 +70,27 @@ class Session:
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
         """What is timed: one inference on these arrays."""
+        if self._on_gpu:
+            return self.bound(arrays, "cuda")
         run, names, feed = self._session.run, self._names, self._feed(arrays)
         return lambda: run(names, feed)
+
+    def bound(self, arrays: list[Any], device: str) -> Callable[[], object]:
+        """One inference on arrays that lie in a device's memory, whose outputs stay there, and the wait for it."""
+        import onnxruntime
+
+        binding = self._session.io_binding()
+        for name, array in self._feed(arrays).items():
+            binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array, device, 0))
+        for name in self._names:
+            binding.bind_output(name, device)
+        run, wait = self._session.run_with_iobinding, binding.synchronize_outputs
+
+        def step() -> None:
+            run(binding)
+            wait()
+
+        return step
 
     def _feed(self, arrays: list[Any]) -> dict[str, Any]:
         return {value.name: array for value, array in zip(self.inputs, arrays)}  # noqa: B905 (strict= needs Python 3.10)
@@ -95,15 +124,22 @@ def _provider(onnxruntime: Any, wish: str | None) -> str:
     raise RuntimeError("this onnxruntime has no provider '{}'; it has {}".format(wish, ", ".join(available)))
 
 
-def _open(onnxruntime: Any, path: str, threads: int, provider: str) -> Any:
+def _open(onnxruntime: Any, path: str, threads: int, provider: str, profile: str | None = None) -> Any:
     settings = onnxruntime.SessionOptions()
+    if profile is not None:
+        settings.enable_profiling, settings.profile_file_prefix = True, profile
     settings.intra_op_num_threads = threads
     settings.inter_op_num_threads = 1
     settings.log_severity_level = 3
     # The default, said aloud because it belongs to the number: waiting threads burn their cores.
     settings.add_session_config_entry("session.intra_op.allow_spinning", "1")
     settings.add_session_config_entry("session.record_ep_graph_assignment_info", "1")  # ignored before 1.24
-    providers = [provider] if provider == CPU else [provider, CPU]
+    asked = (provider, PROVIDER_OPTIONS[provider]) if provider in PROVIDER_OPTIONS else provider
+    providers = [asked] if provider == CPU else [asked, CPU]
+    if provider == TENSORRT:  # what it does not take is the GPU's before it is the processor's
+        providers.insert(1, (CUDA, PROVIDER_OPTIONS[CUDA]))
+    if provider in (CUDA, TENSORRT) and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # CUDA's libraries may lie in packages of Python
     try:
         return onnxruntime.InferenceSession(path, settings, providers=providers)
     except Exception as error:
@@ -124,9 +160,31 @@ def _assigned(session: Any, provider: str) -> dict[str, Any]:
     nodes: dict[str, int] = {}
     for part in parts:
         nodes[part.ep_name] = nodes.get(part.ep_name, 0) + len(part.get_nodes())
+    return {"provider": provider, "nodes_by_provider": _checked(nodes, provider)}
+
+
+def _checked(nodes: dict[str, int], provider: str) -> dict[str, int]:
     if nodes and not nodes.get(provider):
         raise RuntimeError("{} was asked for and runs no node; {} does".format(provider, ", ".join(nodes)))
-    return {"provider": provider, "nodes_by_provider": nodes}
+    return nodes
+
+
+def profiled(onnxruntime: Any, path: str, threads: int, provider: str, inputs: list[Tensor]) -> dict[str, int]:
+    """How many nodes each provider really ran, seen in one inference of a session of its own.
+
+    For releases that do not tell it otherwise. Raises RuntimeError where the provider that was asked for ran none.
+    """
+    import numpy as np
+
+    with tempfile.TemporaryDirectory() as folder:
+        session = _open(onnxruntime, path, threads, provider, str(Path(folder) / "profile"))
+        session.run(None, {value.name: np.zeros(value.shape, value.dtype) for value in inputs})
+        events = json.loads(Path(session.end_profiling()).read_text())
+    ran = {(event["name"], event["args"]["provider"]) for event in events if event.get("args", {}).get("provider")}
+    nodes: dict[str, int] = {}
+    for _, name in ran:
+        nodes[name] = nodes.get(name, 0) + 1
+    return _checked(nodes, provider)
 
 
 def _tensor(value: Any, batch: int | None, strict: bool = True) -> Tensor:

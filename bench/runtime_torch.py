@@ -1,5 +1,7 @@
 """torch, eagerly: runs .onnx files operator by operator, as a second opinion and as what a network costs unexported.
 
+On a GPU with the provider "cuda"; with "cuda-graph" its kernels are launched together, as one graph.
+
 The file is the same that other runtimes run; a torch program on disk would be a pickle, or could fall back to one.
 Float files only. Stands alone (Python 3.8, numpy, torch, onnx): it is loaded by edgekit here, and by the runner on a
 device. To add an operator: a function from a node to what computes it, and a line in OPERATORS.
@@ -8,6 +10,7 @@ device. To add an operator: a function from a node to what computes it, and a li
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,6 +21,13 @@ from torch.nn import functional as F
 
 if TYPE_CHECKING:  # Python 3.8 cannot subscript it at run time
     Function = Callable[..., Any]
+
+
+PROVIDERS = ("cpu", "cuda", "cuda-graph")
+CUDA: Any = torch.cuda
+CUDNN: Any = torch.backends.cudnn
+RING = 64  # the device times of the latest inferences are kept
+CAPTURE_WARMUPS = 3  # kernels are chosen before they are captured
 
 
 class Tensor(NamedTuple):
@@ -67,32 +77,45 @@ class Session:
 
     def __init__(self, path: str, options: dict[str, Any]) -> None:
         threads, batch = options.get("threads") or 1, options.get("batch")
+        self._provider = _provider(options.get("provider"))
+        self._device = "cpu" if self._provider == "cpu" else "cuda"
         torch.set_num_threads(threads)
         graph, self._weights = _read(path)
         self.inputs = [_tensor(value, batch) for value in graph.input if value.name not in self._weights]
         self.outputs = [_tensor(value, batch) for value in graph.output]
         arrays = dict(self._weights)
-        self._weights = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+        self._weights = {name: torch.from_numpy(array.copy()).to(self._device) for name, array in arrays.items()}
         self._steps = _steps(graph, arrays)
-        self.found: dict[str, Any] = {
+        self._step: CudaStep | None = None
+        self._found: dict[str, Any] = {
             "runtime_version": torch.__version__,
             "threads": torch.get_num_threads(),
             "batch": batch,
+            "provider": self._provider,
             "timed": "eager operators, inputs and outputs as tensors",
+            **(_gpu() if self._device == "cuda" else {}),
         }
+
+    @property
+    def found(self) -> dict[str, Any]:
+        """What really runs the file; on a GPU also the time there of the latest inferences."""
+        return {**self._found, **(self._step.facts() if self._step else {})}
 
     def run(self, arrays: list[Any]) -> list[Any]:
         """The outputs for one array per input."""
-        return [tensor.numpy() for tensor in self._infer(self._fed(arrays))]
+        return [tensor.cpu().numpy() for tensor in self._infer(self._fed(arrays))]
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
         """What is timed: one inference on these arrays."""
         fed = self._fed(arrays)
-        return lambda: self._infer(fed)
+        if self._device == "cpu":
+            return lambda: self._infer(fed)
+        self._step = CudaStep(lambda: self._infer(fed), self._provider == "cuda-graph")
+        return self._step
 
     def _fed(self, arrays: list[Any]) -> dict[str, Any]:
         pairs = zip(self.inputs, arrays)  # noqa: B905 (strict= needs Python 3.10)
-        return {value.name: torch.from_numpy(array) for value, array in pairs}
+        return {value.name: torch.from_numpy(array).to(self._device) for value, array in pairs}
 
     def _infer(self, fed: dict[str, Any]) -> list[Any]:
         values = {**self._weights, **fed}
@@ -104,19 +127,94 @@ class Session:
         return [values[output.name] for output in self.outputs]
 
 
+class CudaStep:
+    """One inference on the GPU and the wait for it, timed there too. As a graph: the first is plain, the second
+    captures it, the others launch it.
+    """
+
+    def __init__(self, work: Callable[[], object], as_graph: bool) -> None:
+        self._work, self._as_graph, self._runs = work, as_graph, 0
+        self._graph: Any = None
+        self._kept: object = None  # what the graph writes into
+        self._pairs = [(_event(), _event()) for _ in range(RING)]
+
+    def __call__(self) -> None:
+        if self._as_graph and self._runs == 1:
+            self._capture()
+        start, stop = self._pairs[self._runs % RING]
+        start.record()
+        if self._graph is None:
+            self._work()
+        else:
+            self._graph.replay()
+        stop.record()
+        stop.synchronize()
+        self._runs += 1
+
+    def _capture(self) -> None:
+        beside = CUDA.Stream()
+        beside.wait_stream(CUDA.current_stream())
+        with CUDA.stream(beside):
+            for _ in range(CAPTURE_WARMUPS):
+                self._work()
+        CUDA.current_stream().wait_stream(beside)
+        graph = CUDA.CUDAGraph()
+        with CUDA.graph(graph):
+            self._kept = self._work()
+        self._graph = graph
+
+    def facts(self) -> dict[str, Any]:
+        """The median time on the GPU, and how much memory torch took there."""
+        timed = [start.elapsed_time(stop) for start, stop in self._pairs[: min(self._runs, RING)]]
+        return {
+            "device_ms": statistics.median(timed) if timed else None,
+            "device_samples": len(timed),
+            "cuda_graph": self._graph is not None,
+            "gpu_memory_bytes": CUDA.max_memory_reserved(),
+            "gpu_memory_method": "what torch's allocator reserved at most; the CUDA context is not in it",
+        }
+
+
+def _event() -> Any:
+    return CUDA.Event(enable_timing=True)
+
+
+def _provider(wish: str | None) -> str:
+    name = (wish or "cpu").lower().replace("_", "-")
+    if name not in PROVIDERS:
+        raise ValueError("torch has the providers {}, not '{}'".format(", ".join(PROVIDERS), wish))
+    if name != "cpu" and not CUDA.is_available():
+        raise RuntimeError(f"provider {name}: this torch ({torch.__version__}) sees no CUDA GPU")
+    return name
+
+
+def _gpu() -> dict[str, Any]:
+    """What runs there; fp32 is computed as fp32, and cuDNN may look for its fastest kernels first."""
+    CUDNN.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    CUDNN.benchmark = True
+    return {
+        "gpu": CUDA.get_device_name(),
+        "compute_capability": "{}.{}".format(*CUDA.get_device_capability()),
+        "cuda": torch.version.cuda,
+        "cudnn": CUDNN.version(),
+        "tf32": False,
+        "timed": "eager operators and the wait for them: inputs and outputs in GPU memory, no copies",
+    }
+
+
 def preload() -> None:
     """Importing this file has imported the runtime: the baseline of the memory figure."""
 
 
 def open_session(path: str, options: dict[str, Any]) -> Session:
-    """Open a file. `options`: threads (default 1), batch (None: the file's).
+    """Open a file. `options`: threads (default 1), batch (None: the file's), provider (None: cpu; see PROVIDERS).
 
     Raises ImportError without torch or onnx, ValueError for a broken file or an impossible wish, RuntimeError for an
     operator that is not in OPERATORS.
     """
-    for name in ("provider", "delegate"):
-        if options.get(name):
-            raise ValueError(f"torch has no {name}")
+    if options.get("delegate"):
+        raise ValueError("torch has providers, not delegates")
     return Session(path, options)
 
 

@@ -69,6 +69,35 @@ def test_onnx_never_falls_back_to_another_provider(ort: Any, tiny_onnx: WriteOnn
     assert ort.open_session(str(tiny_onnx()), {"provider": "cpu"}).found["provider"] == "CPUExecutionProvider"
 
 
+def test_onnx_counts_what_each_provider_really_ran(ort: Any, tiny_onnx: WriteOnnx) -> None:
+    import onnxruntime
+
+    path = str(tiny_onnx())
+    inputs = ort.open_session(path, {}).inputs
+    assert ort.profiled(onnxruntime, path, 1, ort.CPU, inputs)[ort.CPU] >= 3
+    with pytest.raises(RuntimeError, match="CUDAExecutionProvider was asked for and runs no node; CPU"):
+        ort._checked({ort.CPU: 5}, ort.CUDA)
+
+
+def test_onnx_answers_alike_on_memory_of_a_device(ort: Any, tiny_onnx: WriteOnnx) -> None:
+    session = ort.open_session(str(tiny_onnx()), {})
+    step = session.bound([image(1)], "cpu")
+    step()
+    step()
+
+
+def test_torch_has_the_providers_that_are_there(eager: Any, tiny_onnx: WriteOnnx) -> None:
+    import torch
+
+    path = str(tiny_onnx())
+    assert eager.open_session(path, {"provider": "cpu"}).found["provider"] == "cpu"
+    with pytest.raises(ValueError, match="providers cpu, cuda, cuda-graph, not 'rocm'"):
+        eager.open_session(path, {"provider": "rocm"})
+    if not torch.cuda.is_available():
+        with pytest.raises(RuntimeError, match="provider cuda-graph: .* sees no CUDA GPU"):
+            eager.open_session(path, {"provider": "cuda-graph"})
+
+
 def test_onnx_tells_broken_files_from_files_it_cannot_run(ort: Any, tiny_onnx: WriteOnnx) -> None:
     import onnx
 

@@ -282,7 +282,7 @@ def _execute(context: Any, stream_handle: int) -> bool:
         shape = _shape_now(context, value.name)
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
         memory = (ctypes.c_char * size).from_address(addresses[value.name])
-        return np.frombuffer(memory, np.dtype(dtype)).reshape(shape)
+        return np.frombuffer(memoryview(memory), np.dtype(dtype)).reshape(shape)
 
     outputs = session.run(None, {value.name: array(value).copy() for value in session.get_inputs()})
     for value, output in zip(session.get_outputs(), outputs, strict=True):

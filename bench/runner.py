@@ -253,7 +253,6 @@ def environment() -> dict[str, Any]:
         "numpy": np.__version__,
         "machine": platform.machine(),
         "kernel": platform.release(),
-        "processor": processor(),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "os_threads": _os_threads(),
     }
@@ -263,18 +262,6 @@ def _os_threads() -> int | None:
     """The threads of this process that the runtime started, and its main one; None where the system does not tell."""
     tasks = len(list(Path("/proc/self/task").glob("*")))
     return tasks - (threading.active_count() - 1) if tasks else None
-
-
-def processor() -> str | None:
-    """The processor's own name, or the board's where the processor has none (ARM); None where neither is told."""
-    try:
-        with Path("/proc/cpuinfo").open() as stream:
-            for line in stream:
-                if line.startswith("model name"):
-                    return line.split(":", 1)[1].strip()
-        return Path("/proc/device-tree/model").read_text().strip("\0\n")
-    except OSError:
-        return platform.processor() or None
 
 
 def options(job: Job) -> dict[str, Any]:

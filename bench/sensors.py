@@ -7,6 +7,7 @@ reads temperatures between processes. Whatever a machine does not tell is None, 
 from __future__ import annotations
 
 import os
+import platform
 import resource
 import shutil
 import statistics
@@ -47,15 +48,24 @@ def snapshot() -> dict[str, Any]:
 
 
 def settings() -> dict[str, Any]:
-    """What does not change while a loop runs: governors, the highest clock, turbo."""
+    """What does not change while a loop runs: the processor, governors, the highest clock, turbo."""
     cpus = _cpus()
     governors = {_text(_cpu(cpu) / "cpufreq/scaling_governor") for cpu in cpus} - {None}
     highest = _per_cpu(cpus, "cpufreq/cpuinfo_max_freq", 1e-3)
     return {
+        "processor": processor(),
         "governors": sorted(str(name) for name in governors) or None,
         "max_mhz": max(highest) if highest else None,
         "turbo": _turbo(),
     }
+
+
+def processor() -> str | None:
+    """The processor's own name, or the board's where the processor has none (ARM); None where neither is told."""
+    for line in (_text(PROC / "cpuinfo") or "").splitlines():
+        if line.startswith("model name"):
+            return line.split(":", 1)[1].strip()
+    return _text(PROC / "device-tree/model") or platform.processor() or None
 
 
 def temperatures() -> dict[str, float] | None:

@@ -168,7 +168,8 @@ def _row(base: Measurement, new: Measurement | None, margin: float) -> Row:
         return Row(**values, **nothing, verdict=CANNOT_TELL, reason=reason, status=MISSING)
     values |= {"new": new.id, "new_ms": _ms(new)}
     if cell(base) != cell(new):
-        values["name"] = f"{_name(new)} against {_name(base)}"
+        other = new.artifact if setting(base) == setting(new) else _name(new)
+        values["name"] = f"{other} against {_name(base)}"
     differences = list(_differences(base, new))
     if differences:
         return Row(**values, **unknown, verdict=NOT_COMPARABLE, reason="; ".join(differences), status=MEASURED)

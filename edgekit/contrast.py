@@ -40,9 +40,7 @@ def compared(base: Measurement, new: Measurement, margin: float) -> dict[str, An
     values = {"ratio": found.ratio, "ratio_ci95": list(found.ci95) if found.ci95 else None}
     invalid = next((one for one in (base, new) if one.verdict == INVALID), None)
     if invalid is not None:
-        reason = (
-            f"the measurement of {invalid.artifact} is invalid: {next(iter(invalid.reasons), 'no reason is known')}"
-        )
+        reason = f"{invalid.artifact} is {next(iter(invalid.reasons), 'invalid, and no reason is known')}"
         return {**values, "verdict": stats_ratio.CANNOT_TELL, "reason": reason, "status": "invalid"}
     word = stats_ratio.decide(found, margin)
     return {**values, "verdict": word, "reason": _reason(found, word, margin, base, new), "status": "measured"}

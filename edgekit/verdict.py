@@ -62,7 +62,9 @@ def assess(runs: Sequence[ProcessRun], threads: int = 1) -> Verdict:
         findings.append(Finding(SUSPECT, "nothing tells whether the device was disturbed", "measure where /proc is"))
     levels = {finding.level for finding in findings}
     word = INVALID if INVALID in levels else SUSPECT if SUSPECT in levels else VALID
-    return Verdict(word, tuple(sorted(findings, key=lambda finding: finding.level)), unknown)
+    # What makes a measurement invalid also makes its times restless: that would only be said twice.
+    told = [finding for finding in findings if word == SUSPECT or finding.level == INVALID]
+    return Verdict(word, tuple(told), unknown)
 
 
 # What each fact is, for one process; None where the device does not tell it.
@@ -122,6 +124,18 @@ def throttled(sensed: Sensed) -> float | None:
     return None if counted is None and cooling is None else float((counted or 0) + (cooling or 0))
 
 
+def thermal_status(sensed: Sensed) -> float | None:
+    """The worse of a phone's own thermal status before and after the loop."""
+    known = [one.thermal_status for one in (sensed.before, sensed.after) if one.thermal_status is not None]
+    return float(max(known)) if known else None
+
+
+def surface(sensed: Sensed) -> float | None:
+    """A phone's skin or battery in degrees Celsius, the warmer of before and after the loop."""
+    known = [one.surface_celsius for one in (sensed.before, sensed.after) if one.surface_celsius is not None]
+    return max(known, default=None)
+
+
 def _since(sensed: Sensed, name: str) -> float | None:
     before, after = getattr(sensed.before, name), getattr(sensed.after, name)
     return None if before is None or after is None else float(after - before)
@@ -155,6 +169,8 @@ PRESSURE = Check(pressure, 0.02, math.inf, "tasks waited {:.1%} of the time for 
 SENTINEL = Check(slowed, 0.03, 0.25, "a small fixed work took {:.1%} longer on one side of the loop")
 CLOCK = Check(clock_lost, 0.05, 0.25, "the clock fell by {:.0%}", COOL)
 THROTTLED = Check(throttled, math.inf, 1, "processors were slowed for heat ({:.0f})", COOL)
+STATUS = Check(thermal_status, 1, 2, "the phone's thermal status was {:.0f}", COOL)
+SURFACE = Check(surface, 45, math.inf, "its skin or battery was at {:.0f} degrees", COOL)
 
 
 def _background(runs: Sequence[ProcessRun], threads: int) -> Iterator[Finding]:
@@ -171,7 +187,7 @@ def _background(runs: Sequence[ProcessRun], threads: int) -> Iterator[Finding]:
 
 
 def _clocks(runs: Sequence[ProcessRun]) -> Iterator[Finding]:
-    for check in (THROTTLED, CLOCK, SENTINEL):
+    for check in (THROTTLED, STATUS, SURFACE, CLOCK, SENTINEL):
         yield from _checked(check, runs)
 
 
@@ -237,9 +253,9 @@ def _unknown(runs: Sequence[ProcessRun]) -> Iterator[str]:
         yield "clock frequency"
     if silent(lambda one: one.after.celsius):
         yield "temperature"
-    if silent(throttled):
+    if silent(throttled, thermal_status):
         yield "throttling"
-    if silent(slowed, clock_lost, throttled):
+    if silent(slowed, clock_lost, throttled, thermal_status):
         yield "speed"
 
 

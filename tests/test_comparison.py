@@ -175,7 +175,7 @@ def test_cells_are_matched_by_their_setting_first() -> None:
 def test_files_by_name_and_by_content(tmp_path: Path) -> None:
     keep(record("old.onnx"), record("new.onnx", ms=20))
     result = compare("old.onnx", "somewhere/new.onnx")  # files need not be there any more
-    assert result.verdict == "slower" and result.rows[0].name.startswith("new.onnx on local")
+    assert result.verdict == "slower" and result.rows[0].name.startswith("new.onnx against old.onnx on local")
     (tmp_path / "old.onnx").write_bytes(b"built again")
     with pytest.raises(UsageError, match=r"old\.onnx as it is now was never measured"):
         compare("old.onnx", "new.onnx")

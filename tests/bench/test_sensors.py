@@ -36,6 +36,7 @@ def board(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         + "cpu9999 1 1 1 1 1 1 1 1 0 0\nintr 1\n",
         "pressure/cpu": "some avg10=0.00 avg60=0.00 avg300=0.00 total=123456\nfull avg10=0.00 total=7\n",
         "loadavg": "0.52 0.41 0.33 2/125 3835\n",
+        "cpuinfo": "processor\t: 0\nmodel name\t: Fine CPU @ 3 GHz\n",
         "self/task/1/schedstat": "500 30 2\n",
         "self/task/2/schedstat": "500 12 2\n",
     }.items():
@@ -54,7 +55,9 @@ def test_every_sensor_of_a_board(board: Path) -> None:
     assert (found["own_waiting_ns"], found["own_threads"]) == (42, 2)
     assert found["mhz"] == [2400.0] * cpus and found["celsius"] == {"0 x86_pkg_temp": 45.5}
     assert found["throttle_count"] == 6 * cpus and found["cooling"] == 2
-    assert sensors.settings() == {"governors": ["powersave"], "max_mhz": 3600.0, "turbo": False}
+    assert sensors.settings() == {
+        "processor": "Fine CPU @ 3 GHz", "governors": ["powersave"], "max_mhz": 3600.0, "turbo": False,
+    }  # fmt: skip
     assert Snapshot(**found).cpus == cpus
 
 
@@ -64,7 +67,8 @@ def test_what_is_not_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     found = sensors.snapshot()
     own = {"time_ns", "own_cpu_ns", "cpus", "involuntary_switches", "voluntary_switches"}
     assert {key for key, value in found.items() if value is not None} == own
-    assert sensors.settings() == {"governors": None, "max_mhz": None, "turbo": None}
+    unknown = {key: value for key, value in sensors.settings().items() if key != "processor"}  # Python itself may know
+    assert unknown == {"governors": None, "max_mhz": None, "turbo": None}
     Snapshot(**found)
 
 

@@ -17,7 +17,11 @@ from pathlib import Path
 from typing import Any
 
 PROC, SYS = Path("/proc"), Path("/sys")
-SENTINEL_ROUNDS, SENTINEL_STEPS = 21, 5_000  # about a millisecond a round: long against the clock, short in all
+SENTINEL_WARMUP, SENTINEL_ROUNDS, SENTINEL_STEPS = (
+    4,
+    21,
+    5_000,
+)  # about a millisecond a round: long against the clock, short in all
 GPU_FIELDS = (
     *("name", "uuid", "driver_version", "pstate", "clocks.sm", "clocks.mem", "temperature.gpu", "power.draw"),
     *("utilization.gpu", "memory.used"),
@@ -102,14 +106,17 @@ def gpus() -> list[dict[str, str | None]] | None:
 
 
 def sentinel() -> int:
-    """Nanoseconds of a small fixed piece of work, the median of some: it slows when clocks fall or others interfere."""
+    """Nanoseconds of a small fixed piece of work, the median of some: it slows when clocks fall or others interfere.
+
+    The first rounds are left out: Python itself warms up in them.
+    """
     clock, rounds = time.perf_counter_ns, []
-    for _ in range(SENTINEL_ROUNDS):
+    for _ in range(SENTINEL_WARMUP + SENTINEL_ROUNDS):
         value, start = 1, clock()
         for _ in range(SENTINEL_STEPS):
             value = (value * 1_103_515_245 + 12_345) & 0x7FFFFFFF
         rounds.append(clock() - start)
-    return int(statistics.median(rounds))
+    return int(statistics.median(rounds[SENTINEL_WARMUP:]))
 
 
 def _gpu(fields: tuple[str, ...], line: str) -> dict[str, str | None]:

@@ -78,7 +78,7 @@ class Snapshot(_Record):
     """What a device said at one moment (bench/sensors.py). None is unknown, never zero."""
 
     time_ns: int  # monotonic
-    own_cpu_ns: int  # what the runner has used of processors
+    own_cpu_ns: int | None = None  # what the runner has used of processors
     cpus: int | None = None  # processors that it may use; the three sums below are over these, since boot
     busy_s: float | None = None
     steal_s: float | None = None
@@ -90,10 +90,12 @@ class Snapshot(_Record):
     pressure_us: int | None = None  # PSI: some task waited for a processor
     load1: float | None = None
     running: int | None = None  # runnable tasks at this moment
-    mhz: tuple[float, ...] | None = None
+    mhz: tuple[float, ...] | None = None  # on a phone, what clocks may reach at this moment
     celsius: dict[str, float] | None = None
     throttle_count: int | None = None
     cooling: int | None = None  # state of what slows processors for heat; 0: not slowed
+    thermal_status: int | None = None  # a phone's own: 0 none, 1 light, 2 moderate ... 6 shutdown
+    surface_celsius: float | None = None  # a phone's skin or battery, whichever is warmer
 
 
 class Sensed(_Record):
@@ -174,3 +176,4 @@ class Accuracy(_Record):
     correct5: int
     hits: str  # one character an image, in the dataset's order: 1, 5 or -, for paired comparisons
     images_per_second: float
+    found: dict[str, Any] = {}  # what really ran it, as in a measurement; empty in older records

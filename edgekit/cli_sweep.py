@@ -133,7 +133,12 @@ def reproduce(
     alpha: Annotated[str | None, typer.Option("--alpha", metavar="A,A", help="Only these widths.")] = None,
     res: Annotated[str | None, typer.Option("--res", "--imgsz", metavar="R,R", help="Only these resolutions.")] = None,
     format: Annotated[str, typer.Option("--format", "-f", metavar="F,F", help="onnx, tflite.")] = "onnx,tflite",
-    precision: Annotated[str, typer.Option("--precision", metavar="P,P", help="fp32, fp16, int8.")] = "fp32,int8",
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            "--precision", metavar="P,P", help="[default: fp32, and int8 with --calibration]", show_default=False
+        ),
+    ] = None,
     int8_effort: Effort = None,
     device: o.Device = "local",
     threads: o.Threads = 1,
@@ -164,7 +169,7 @@ def reproduce(
             alpha=() if alpha is None else o.decimals(alpha, "--alpha"),
             res=() if res is None else o.numbers(res, "--res"),
             format=o.words(format, "--format"),
-            precision=o.words(precision, "--precision"),
+            precision=() if precision is None else o.words(precision, "--precision"),
             int8_effort=int8_effort or "default",
             device=device,
             threads=threads,

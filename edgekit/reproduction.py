@@ -62,7 +62,7 @@ def reproduce(
     alpha: Sequence[float] = (),
     res: Sequence[int] = (),
     format: Sequence[str] = ("onnx", "tflite"),
-    precision: Sequence[str] = ("fp32", "int8"),
+    precision: Sequence[str] = (),
     int8_effort: str = "default",
     device: str = "local",
     threads: int = 1,
@@ -96,7 +96,7 @@ def reproduce(
         alpha=tuple(alpha) or (1.0, 0.75, 0.5, 0.25),
         res=tuple(res) or (224, 192, 160, 128),
         format=tuple(format),
-        precision=tuple(precision),
+        precision=tuple(precision) or (("fp32", "int8") if calibration else ("fp32",)),
         int8_effort=int8_effort,
         device=(device,),
         threads=threads,
@@ -153,8 +153,10 @@ def _notes(swept: SweepResult, data: str | Path | None, calibration: str | Path 
         )
     if data is None:
         said.append("no accuracy was measured: give labelled images with --data")
+    if calibration is None and any(cell.cell.precision == "int8" for cell in swept.cells):
+        said.append("int8 was calibrated on noise and shows latency only: give images with --calibration")
     elif calibration is None:
-        said.append("int8 was calibrated on noise and shows latency only: give other images with --calibration")
+        said.append("int8 was left out: give images to calibrate with by --calibration")
     if data is not None:
         said.append("accuracy is on the given images, published accuracy on all 50,000 of ImageNet's validation set")
     return said

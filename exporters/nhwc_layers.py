@@ -12,6 +12,7 @@ from edgekit.exporters.nhwc import Grid
 from edgekit.exporters.nhwc_layout import Shape, padding_of, spatial, stored_shape
 from edgekit.exporters.nhwc_lower import Lowering, Unsupported, Value
 from edgekit.exporters.nhwc_shapes import padded, sliced
+from edgekit.exporters.windows import means
 from edgekit.graph import Op
 from edgekit.quantized import QParams
 
@@ -216,13 +217,7 @@ def adaptive_avg_pool(to: Lowering, op: Op) -> Value:
     x = to.read(op, real=True)
     sizes, wanted, rank = x.shape[2:], op.shape[2:], len(op.shape)
     x = to.arranged(x, tuple(range(rank)), op.name)
-    matrix = torch.ones(1, 1)
-    for size, count in zip(sizes, wanted, strict=True):
-        rows = torch.zeros(count, size)
-        for i in range(count):
-            start, stop = i * size // count, -(-(i + 1) * size // count)
-            rows[i, start:stop] = 1 / (stop - start)
-        matrix = torch.kron(matrix, rows)
+    matrix = means(sizes, wanted)
     flat = (*x.shape[:2], matrix.shape[1])
     x = to.reshaped(x, Value(-1, flat, (0, 1, 2)), f"{op.name}/flat")
     like = Value(-1, (*flat[:2], matrix.shape[0]), (0, 1, 2))

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from edgekit.exporters.onnx_emit import Emission
+from edgekit.exporters.windows import means
 from edgekit.graph import Op
 
 Names = Mapping[str, str]
@@ -114,6 +115,14 @@ def _avg_pool(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     a = op.attrs
     shape = {"kernel_shape": list(a["kernel"]), "strides": list(a["stride"])}
     e.node("AveragePool", [x[0]], out, op.name, **shape, pads=_pads(a["padding"]), count_include_pad=0)
+
+
+def _adaptive_avg_pool(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
+    matrix = means(e.graph[op.inputs[0]].shape[2:], op.shape[2:]).T.contiguous()
+    flat = e.integers(f"{op.name}/flat_shape", (-1, op.shape[1], matrix.shape[0]))
+    y = e.node("Reshape", [x[0], flat], f"{op.name}/flat")
+    y = e.node("MatMul", [y, e.constant(f"{op.name}/windows", matrix.to(e.dtype(op)))], f"{op.name}/means")
+    e.node("Reshape", [y, e.integers(f"{op.name}/shape", (-1, *op.shape[1:]))], out, op.name)
 
 
 def _mean(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
@@ -245,6 +254,7 @@ FORMS: dict[str, Form] = {
     "scale": _scale,
     "max_pool": _max_pool,
     "avg_pool": _avg_pool,
+    "adaptive_avg_pool": _adaptive_avg_pool,
     "mean": _mean,
     "lrn": _lrn,
     "relu": _unary("Relu"),

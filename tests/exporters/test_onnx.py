@@ -77,6 +77,8 @@ OPERATORS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "mean of space": (lambda: Function(lambda x: x.mean((2, 3))), SHAPE),
     "mean of channels": (lambda: Function(lambda x: x.mean(1, keepdim=True)), SHAPE),
     "adaptive average": (lambda: nn.AdaptiveAvgPool2d((3, 2)), SHAPE),
+    "adaptive average of uneven windows": (lambda: nn.AdaptiveAvgPool2d((5, 7)), SHAPE),
+    "adaptive average of fewer values than means": (lambda: nn.AdaptiveAvgPool3d((2, 3, 9)), (1, 2, 3, 2, 4)),
     "lrn": (lambda: nn.LocalResponseNorm(5, alpha=0.1, k=2.0), SHAPE),
     "lrn even": (lambda: nn.LocalResponseNorm(4, alpha=0.1), SHAPE),
     "relu": (nn.ReLU, SHAPE),

@@ -16,12 +16,15 @@ from edgekit.parity import from_layout, to_layout
 from tests.oracle.client import Array, Oracle, Refused, run_tflite
 from tests.oracle.conftest import Case
 
-TOLERANCE = 1e-4  # of the largest output
 SNR_MARGIN = 1.0  # dB that our int8 may be under the other's
 NOISE_DB = 10.0  # random weights are hard to round: below this, whoever rounds them is left with noise
 # What litert-torch cannot convert, with a part of what it says.
 NOT_CONVERTED: dict[str, str] = {}
-NOT_QUANTIZED = {"conv_mobilenet": "Failed to get quantization parameters for tensor"}
+# What ai-edge-quantizer cannot quantise: LRN as litert-torch writes it, for one.
+NOT_QUANTIZED = dict.fromkeys(
+    ("alexnet", "alexnet_simplified", "conv_mobilenet", "googlenet", "zfnet"),
+    "Failed to get quantization parameters for tensor",
+)
 
 
 def layout(case: Case) -> str:
@@ -73,13 +76,13 @@ def excuse(name: str, refused: Refused, known: dict[str, str]) -> None:
 
 def test_the_float_file_answers_like_the_other_converters(case: Case, oracle: Oracle) -> None:
     got = answers(case, ours(case, "fp32"))
-    assert error(got, case.outputs) <= TOLERANCE
+    assert error(got, case.outputs) <= case.tolerance
     try:
         want = answers(case, theirs(case, oracle))
     except Refused as refused:
         excuse(case.point.spec.name, refused, NOT_CONVERTED)
     assert case.point.spec.name not in NOT_CONVERTED
-    assert error(got, want) <= TOLERANCE
+    assert error(got, want) <= case.tolerance
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])

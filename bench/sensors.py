@@ -41,7 +41,8 @@ def snapshot() -> dict[str, Any]:
         "own_waiting_ns": _own_waiting(),
         "involuntary_switches": usage.ru_nivcsw,
         "voluntary_switches": usage.ru_nvcsw,
-        **_cpu_times(cpus),
+        "cpus": len(cpus),
+        **_cpu_times(),
         "pressure_us": _pressure(),
         **_load(),
         "mhz": _per_cpu(cpus, "cpufreq/scaling_cur_freq", 1e-3),
@@ -136,20 +137,18 @@ def _cpu(index: int) -> Path:
     return SYS / f"devices/system/cpu/cpu{index}"
 
 
-def _cpu_times(cpus: list[int]) -> dict[str, Any]:
-    """Seconds since boot, summed over our processors: busy (by anybody), stolen by the hypervisor, and all."""
-    wanted, busy, steal, total = {f"cpu{cpu}" for cpu in cpus}, 0, 0, 0
-    for line in (_text(PROC / "stat") or "").splitlines():
-        name, *rest = line.split()
-        if name in wanted and len(rest) >= 8:
-            user, nice, system, idle, waiting, hard, soft, stolen = map(int, rest[:8])
-            busy += user + nice + system + hard + soft
-            steal += stolen
-            total += user + nice + system + hard + soft + stolen + idle + waiting
-    if not total:
-        return {"busy_s": None, "steal_s": None, "total_s": None, "cpus": len(cpus)}
-    tick = os.sysconf("SC_CLK_TCK")
-    return {"busy_s": busy / tick, "steal_s": steal / tick, "total_s": total / tick, "cpus": len(cpus)}
+def _cpu_times() -> dict[str, Any]:
+    """Seconds since boot, summed over all processors: busy (by anybody), stolen by the hypervisor, and in all.
+
+    Over all of them, not only ours: a neighbour shares clock, caches and often the core itself.
+    """
+    lines = [line.split() for line in (_text(PROC / "stat") or "").splitlines() if line.startswith("cpu")]
+    if not lines or len(lines[0]) < 9:
+        return {"busy_s": None, "steal_s": None, "total_s": None, "all_cpus": None}
+    user, nice, system, idle, waiting, hard, soft, stolen = map(int, lines[0][1:9])
+    busy, tick = user + nice + system + hard + soft, os.sysconf("SC_CLK_TCK")
+    total = (busy + stolen + idle + waiting) / tick
+    return {"busy_s": busy / tick, "steal_s": stolen / tick, "total_s": total, "all_cpus": len(lines) - 1}
 
 
 def _pressure() -> int | None:

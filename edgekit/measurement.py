@@ -79,7 +79,8 @@ class Snapshot(_Record):
 
     time_ns: int  # monotonic
     own_cpu_ns: int | None = None  # what the runner has used of processors
-    cpus: int | None = None  # processors that it may use; the three sums below are over these, since boot
+    cpus: int | None = None  # processors that it may use
+    all_cpus: int | None = None  # that there are; the three sums below are over all of them, since boot
     busy_s: float | None = None
     steal_s: float | None = None
     total_s: float | None = None

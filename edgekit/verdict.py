@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from edgekit.measurement import ProcessRun, Sensed
+from edgekit.stats import median
 from edgekit.stats_stability import Stability, stability
 
 VALID, SUSPECT, INVALID = "valid", "suspect", "invalid"
@@ -80,8 +81,8 @@ def foreign_cores(sensed: Sensed) -> float | None:
 
 def foreign_share(sensed: Sensed) -> float | None:
     """The same over the number of processors."""
-    cores = foreign_cores(sensed)
-    return None if cores is None or not sensed.after.cpus else cores / sensed.after.cpus
+    cores, there = foreign_cores(sensed), sensed.after.all_cpus or sensed.after.cpus
+    return None if cores is None or not there else cores / there
 
 
 def stolen(sensed: Sensed) -> float | None:
@@ -106,10 +107,10 @@ def switches(sensed: Sensed) -> float | None:
 
 
 def slowed(sensed: Sensed) -> float | None:
-    """By how much the sentinel changed from before the loop to after it, as a fraction, either way."""
+    """By how much longer the sentinel took after the loop than before it, as a fraction; negative where quicker."""
     if sensed.sentinel_ns is None or min(sensed.sentinel_ns) <= 0:
         return None
-    return max(sensed.sentinel_ns) / min(sensed.sentinel_ns) - 1
+    return sensed.sentinel_ns[1] / sensed.sentinel_ns[0] - 1
 
 
 def clock_lost(sensed: Sensed) -> float | None:
@@ -166,7 +167,7 @@ STEAL = Check(stolen, 0.01, 0.05, "the hypervisor took {:.1%} of the processors'
 WAITED = Check(waited, 0.01, 0.05, "the runner waited {:.1%} of the time for a processor")
 SWITCHES = Check(switches, 50, 500, "the runner lost its processor {:.0f} times a second")
 PRESSURE = Check(pressure, 0.02, math.inf, "tasks waited {:.1%} of the time for a processor")
-SENTINEL = Check(slowed, 0.03, 0.25, "a small fixed work took {:.1%} longer on one side of the loop")
+SENTINEL_SUSPECT, SENTINEL_INVALID = 0.03, 0.25
 CLOCK = Check(clock_lost, 0.05, 0.25, "the clock fell by {:.0%}", COOL)
 THROTTLED = Check(throttled, math.inf, 1, "processors were slowed for heat ({:.0f})", COOL)
 STATUS = Check(thermal_status, 1, 2, "the phone's thermal status was {:.0f}", COOL)
@@ -187,8 +188,15 @@ def _background(runs: Sequence[ProcessRun], threads: int) -> Iterator[Finding]:
 
 
 def _clocks(runs: Sequence[ProcessRun]) -> Iterator[Finding]:
-    for check in (THROTTLED, STATUS, SURFACE, CLOCK, SENTINEL):
+    for check in (THROTTLED, STATUS, SURFACE, CLOCK):
         yield from _checked(check, runs)
+    changes = [change for change in map(slowed, _sensed(runs)) if change is not None]
+    if not changes:
+        return
+    typical = median(changes)  # one process's change is mostly chance, and then goes either way
+    if abs(typical) >= SENTINEL_SUSPECT:
+        level = INVALID if abs(typical) >= SENTINEL_INVALID else SUSPECT
+        yield Finding(level, f"the time of a small fixed work changed by {typical:+.1%} over the loop", QUIET)
 
 
 def _warmth(runs: Sequence[ProcessRun]) -> Iterator[Finding]:

@@ -52,6 +52,17 @@ def test_facts() -> None:
     assert foreign_cores(sensed(before={"busy_s": None}, busy_s=None)) is None
 
 
+def test_a_runner_that_may_use_few_processors_still_sees_what_is_busy_on_the_others() -> None:
+    pinned: dict[str, Any] = {"cpus": 1, "all_cpus": 4}
+    assert assess([run(sensed(before=pinned, busy_s=104.0, **pinned))]).word == "invalid"
+    assert assess([run(sensed(before=pinned, busy_s=102.4, **pinned))]).word == "suspect"
+
+
+def test_a_sentinel_that_changes_by_chance_goes_either_way() -> None:
+    apart = [sensed((1000, 1050)), sensed((1050, 1000))] * 3
+    assert assess([run(one) for one in apart]).word == "valid"
+
+
 @pytest.mark.parametrize(
     ("after", "word", "said"),
     [
@@ -69,9 +80,9 @@ def test_facts() -> None:
         ({"mhz": (1500.0, 800.0)}, "invalid", "clock fell by 50%"),
         ({"throttle_count": 6}, "invalid", "slowed for heat (1)"),
         ({"cooling": 2}, "invalid", "slowed for heat (2)"),
-        ({"sentinel": (1000, 1050)}, "suspect", "5.0% longer"),
-        ({"sentinel": (1050, 1000)}, "suspect", "5.0% longer"),
-        ({"sentinel": (1000, 1300)}, "invalid", "30.0% longer"),
+        ({"sentinel": (1000, 1050)}, "suspect", "changed by +5.0%"),
+        ({"sentinel": (1050, 1000)}, "suspect", "changed by -4.8%"),
+        ({"sentinel": (1000, 1300)}, "invalid", "changed by +30.0%"),
     ],
 )
 def test_each_disturbance(after: dict[str, Any], word: str, said: str) -> None:

@@ -148,9 +148,8 @@ def _notes(swept: SweepResult, data: str | Path | None, calibration: str | Path 
     said = []
     bare = {cell.variant for cell in swept.cells if cell.measurement and not _trained(cell.measurement)}
     if bare:
-        said.append(
-            f"{len(bare)} variants have no weights here, so only their latency is shown: {', '.join(sorted(bare))}"
-        )
+        names = ", ".join(sorted(bare))
+        said.append(f"no weights are here for {len(bare)} of the variants, so only their latency is shown: {names}")
     if data is None:
         said.append("no accuracy was measured: give labelled images with --data")
     if calibration is None and any(cell.cell.precision == "int8" for cell in swept.cells):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,7 +94,8 @@ def accuracy(alpha: float, res: int, correct: int) -> Accuracy:
         runtime="onnxruntime", dataset="images", dataset_hash="11", n=100, correct1=correct, correct5=correct,
         hits="", images_per_second=1.0,
     )  # fmt: skip
-    return record.model_copy(update={"manifest": Manifest.model_construct(variant=variant)})
+    known: dict[str, Any] = {"variant": variant}
+    return record.model_copy(update={"manifest": Manifest.model_construct(**known)})
 
 
 def test_correlation_is_over_the_variants_that_were_measured_and_published(spec: ModelSpec) -> None:
@@ -137,7 +139,7 @@ def test_the_whole_way_with_real_weights_and_images(tmp_path: Path, monkeypatch:
     assert bare.measurement is not None and bare.accuracy is None, "no weights: latency only"
     assert half.accuracy is not None and half.accuracy.n == 20 and half.measurement is not None
     assert quarter.accuracy is not None and quarter.accuracy.correct1 <= half.accuracy.correct1
-    assert any("1 variants have no weights here" in note for note in result.notes)
+    assert any("no weights are here for 1 of the variants" in note for note in result.notes)
     assert {(one.series, one.published, one.n) for one in result.correlations} == {
         ("tflite fp32", "paper", 0), ("tflite fp32", "TF-slim", 2),
     }  # fmt: skip

@@ -85,6 +85,7 @@ def call(link: Link, command: Sequence[str], line: bytes, timeout_seconds: float
                 os.write(alive, line)
             stdout, stderr = process.communicate(timeout=timeout_seconds)
         except subprocess.TimeoutExpired as error:
+            link.close()  # what does not see its stdin end is killed there
             raise MeasurementInvalid(
                 f"no answer from {what}{_on(link)} in {timeout_seconds:.0f} s: the run was ended",
                 "use --preset quick, or a smaller network",
@@ -129,7 +130,13 @@ def _answer(link: Link, runtime: str, done: Done) -> dict[str, Any]:
 def refused(link: Link, runtime: str, error: Mapping[str, str]) -> EdgekitError:
     """The error for what the runner said that it cannot do."""
     found = refusal(error["kind"], error["message"], RUNTIMES[runtime])
-    return type(found)(f"{link.name}: {found.message}", found.remedy) if _on(link) else found
+    if not _on(link):
+        return found
+    remedy = found.remedy
+    if error["kind"] == "missing":
+        packages = " or ".join(RUNTIMES[runtime].packages)
+        remedy = f"install numpy and {packages} there, for the Python that devices.yaml names ({link.python})"
+    return type(found)(f"{link.name}: {found.message}", remedy)
 
 
 def death(link: Link, runtime: str, done: Done) -> EdgekitError:

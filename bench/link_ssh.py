@@ -48,7 +48,7 @@ class SshLink:
         self._root = root
         self._connection = Connection(name, host)
         self._tend: subprocess.Popen[bytes] | None = None
-        self._session = ""
+        self.session = ""  # its name there; another one after the connection was lost
         self._tools: str | None = None
         self._placed: dict[tuple[str, int, int], str] = {}
         self._lost: EdgekitError | None = None
@@ -66,12 +66,12 @@ class SshLink:
             wanted = {
                 name: text
                 for name, text in texts.items()
-                if not name.startswith(("__", "link", "remote", "ssh", "jetson"))
+                if not name.startswith(("__", "link", "remote", "ssh", "jetson", "android", "benchmark_model"))
             }
             body = json.dumps(wanted, sort_keys=True).encode()
             digest = hashlib.sha256(body).hexdigest()[:16]
-            found = self._repeat(lambda: self._verb("tools", self._session, digest))["path"]
-            self._tools = found or self._repeat(lambda: self._verb("tools", self._session, digest, data=body))["path"]
+            found = self._repeat(lambda: self._verb("tools", self.session, digest))["path"]
+            self._tools = found or self._repeat(lambda: self._verb("tools", self.session, digest, data=body))["path"]
         return str(self._tools)
 
     def place(self, path: Path) -> str:
@@ -99,12 +99,12 @@ class SshLink:
     def undo(self, commands: Sequence[Mapping[str, Any]]) -> None:
         """Have the device run these when the session ends, however it ends."""
         self._begun()
-        self._verb("undo", self._session, data=json.dumps(list(commands)).encode())
+        self._verb("undo", self.session, data=json.dumps(list(commands)).encode())
 
     def undone(self) -> None:
         """Have them run now. Raises EnvironmentRefused where one failed."""
         if self._alive:
-            self._trouble(self._verb("undone", self._session)["trouble"])
+            self._trouble(self._verb("undone", self.session)["trouble"])
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
         """The error where it was ssh that failed."""
@@ -149,10 +149,14 @@ class SshLink:
             self._lost = error
             raise
         self._check_python()
-        self._begin()
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
 
     def _marked(self, command: Sequence[str]) -> list[str]:
-        return self._connection.argv(("env", "LC_ALL=C", f"{MARK}={self._session}", *SHELL, *command))
+        return self._connection.argv(("env", "LC_ALL=C", f"{MARK}={self.session}", *SHELL, *command))
 
     def _check_python(self) -> None:
         done = self._call([self.python, "-c", PROBE])
@@ -172,11 +176,11 @@ class SshLink:
             )
 
     def _begin(self) -> None:
-        self._session = uuid.uuid4().hex
+        self.session = uuid.uuid4().hex
         owner = json.dumps({"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())})
         read, write = os.pipe()
         with os.fdopen(read, "rb") as theirs, os.fdopen(write, "wb") as ours:
-            self._tend = self._helper(("tend", self._session, owner), theirs.fileno())
+            self._tend = self._helper(("tend", self.session, owner), theirs.fileno())
             self._tend.stdin = os.fdopen(os.dup(ours.fileno()), "wb")
         self._tend.stdin.write(_helper_text())
         self._tend.stdin.flush()
@@ -214,7 +218,7 @@ class SshLink:
     def _put(self, path: Path, digest: str, suffix: str, size: int) -> str:
         with path.open("rb") as stream:
             blocks = iter(lambda: stream.read(BLOCK), b"")
-            command = ("put", self._session, digest, suffix, str(size))
+            command = ("put", self.session, digest, suffix, str(size))
             done = self._call_helper(command, blocks, ANSWER_SECONDS + size / SLOWEST_BYTES_PER_SECOND)
         return str(self._answer("put", done)["path"])
 

@@ -26,6 +26,9 @@ def bench(
     versus: Annotated[
         bool, typer.Option("--versus", help="Interleave the files, and compare each with the first.")
     ] = False,
+    power_mode: Annotated[
+        str | None, typer.Option("--power-mode", metavar="MODE", help="Set a Jetson's mode, put back afterwards.")
+    ] = None,
     store: o.Store = None,
     devices: o.Devices = None,
     json: o.Json = False,
@@ -51,6 +54,7 @@ def bench(
             batch=o.numbers(batch, "--batch"),
             preset=preset,
             versus=versus,
+            power_mode=power_mode,
             store=store,
             devices=devices,
             progress=progress,
@@ -68,6 +72,7 @@ def eval(
     runtime: o.Runtime = None,
     threads: o.Threads = 1,
     store: o.Store = None,
+    devices: o.Devices = None,
     json: o.Json = False,
 ) -> Outcome:
     """Measure the accuracy of the files that ship.
@@ -87,6 +92,7 @@ def eval(
             runtime=runtime,
             threads=threads,
             store=store,
+            devices=devices,
             progress=progress,
         )
     for note in result.notes:

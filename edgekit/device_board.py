@@ -12,7 +12,7 @@ from edgekit.bench.link_local import LocalLink
 from edgekit.bench.link_ssh import SshLink
 from edgekit.device_check import MODES, NVPMODEL, check_device, mode_of
 from edgekit.device_models import LOCAL, AnyDevice, SshDevice
-from edgekit.errors import EdgekitError, EnvironmentRefused, MeasurementInvalid, UsageError, nearest
+from edgekit.errors import DeviceUnreachable, EdgekitError, EnvironmentRefused, MeasurementInvalid, UsageError, nearest
 
 IDLE_SECONDS, BUSY_SECONDS = 5.0, 10.0  # the rails are averaged over a second or so
 SETTLE_SECONDS = 1.0  # at the start of either stretch
@@ -32,6 +32,7 @@ class Board:
         self._power_mode = power_mode
         self._facts: dict[str, Any] | None = None
         self._changed = False
+        self._session = ""  # in which the facts were found
         self.is_jetson = isinstance(device, SshDevice) and device.sensors == "jetson"
         if power_mode is not None:
             self._refuse_mode(power_mode)
@@ -51,15 +52,23 @@ class Board:
         """
         if isinstance(self.link, LocalLink):
             return {}
-        if self._facts is None:
+        if self._facts is None or self._session != self._session_now():
             if self.is_jetson:
                 self._in_mode()
             self._facts = check_device(self._device, self.link).facts()
+            self._session = self._session_now()
         return self._facts
 
-    def ask(self, job: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any]:
+    def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str = "runner.py") -> dict[str, Any]:
         """What the runner there answers to a job."""
-        return ask(self.link, job, timeout_seconds)
+        self.facts()
+        answer = ask(self.link, job, timeout_seconds, script)
+        if self._session != self._session_now():  # when a session ends, the device puts its power mode back
+            raise DeviceUnreachable(f"the connection to {self.link.name} was lost meanwhile", "measure again")
+        return answer
+
+    def _session_now(self) -> str:
+        return self.link.session if isinstance(self.link, SshLink) else ""
 
     def hottest(self) -> float | None:
         """The highest temperature in degrees Celsius; None where none is told."""
@@ -77,7 +86,7 @@ class Board:
             return None
         wish = {**job, "idle_seconds": IDLE_SECONDS, "busy_seconds": BUSY_SECONDS}
         try:
-            return energy_of(ask(self.link, wish, timeout_seconds, "energy.py"))
+            return energy_of(self.ask(wish, timeout_seconds, "energy.py"))
         except EdgekitError as error:
             return {"gross_mj": None, "net_mj": None, "reason": error.message}
 
@@ -170,4 +179,4 @@ def energy_of(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _within(when: int, stretch: Sequence[int]) -> bool:
-    return stretch[0] + SETTLE_SECONDS * 1e9 <= when <= stretch[1]
+    return stretch[0] + SETTLE_SECONDS * 1e9 <= when < stretch[1]

@@ -165,7 +165,7 @@ def _runtime(name: str, packages: Mapping[str, str | None], link: Link) -> Runti
 
 
 def _version(runtime: Runtime, packages: Mapping[str, str | None]) -> str | None:
-    if not runtime.packages:
+    if not runtime.modules:
         return "built in"
     return next((packages[name] for name in runtime.packages if packages.get(name)), None)
 

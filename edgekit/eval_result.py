@@ -40,6 +40,7 @@ class Evaluated:
             "dataset": record.dataset,
             "dataset_hash": record.dataset_hash,
             "foreign": record.manifest is None,
+            "device": record.device,
             "runtime": record.runtime,
         }
 

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,17 @@ from numpy.typing import NDArray
 
 from edgekit.accuracy import correct1, correct5, hit
 from edgekit.artifact import Artifact, file_sha256, open_artifact
+from edgekit.bench.link_session import FarSession
+from edgekit.device import load
+from edgekit.device_link import open_link
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
 from edgekit.eval_input import FileInput, file_input
+from edgekit.eval_place import Place
 from edgekit.eval_result import EvalResult, Evaluated, Failure
 from edgekit.images import Sample, labelled, pixel_hash
 from edgekit.measurement import Accuracy
 from edgekit.preprocess import ForeignInput, Preprocessing, foreign_input, to_pixels
-from edgekit.runtime import Session, choose, open_session
+from edgekit.runtime import Session
 from edgekit.store import new_id, now, open_store
 
 Progress = Callable[[str, int | None, int | None], None]
@@ -45,26 +49,29 @@ def eval(
     runtime: str | None = None,
     threads: int = 1,
     store: str | None = None,
+    devices: Path | None = None,
     progress: Progress | None = None,
 ) -> EvalResult:
     """Top-1 and top-5 of each file on the labelled images of `data` (edgekit.images says what that may be).
 
-    A file is run with its manifest's preprocessing; a foreign one needs `preprocess`, a YAML file
+    Images are prepared here, and the file runs on `device`, a name of devices.yaml. A file is run with its manifest's
+    preprocessing; a foreign one needs `preprocess`, a YAML file
     (edgekit.preprocess.foreign_input). Records go to the store. Raises UsageError for images or labels that are
     wrong, and whatever failed when there is one file only; of several files, those that failed are in the result.
     """
-    if device != "local":
-        raise UsageError(f"eval runs on this machine only, not on '{device}'", "leave --device out")
     if not artifacts:
         raise UsageError("no artifact to evaluate was named", "give at least one .onnx or .tflite file")
+    target = load(devices)[device]
     samples = labelled(Path(data))
     said = foreign_input(Path(preprocess)) if preprocess is not None else None
-    runs, failures = _prepared([Path(path) for path in artifacts], said, runtime, threads, samples)
     database = open_store(store)
     hashes: tuple[str, ...] = ()
-    if runs:
-        database.check()
-        hashes = _run_all(runs, samples, progress)
+    with open_link(device, target) as link, ExitStack() as opened:
+        place = Place(target, link, opened, runtime, threads)
+        runs, failures = _prepared([Path(path) for path in artifacts], said, place, samples)
+        if runs:
+            database.check()
+            hashes = _run_all(runs, samples, progress)
     failures += [Failure(run.artifact.path, run.error) for run in runs if run.error is not None]
     if failures and len(artifacts) == 1:
         raise failures[0].error
@@ -81,7 +88,9 @@ class _Run:
 
     artifact: Artifact
     session: Session
+    device: str
     runtime: str
+    found: dict[str, Any]
     input: FileInput
     calibrated_on: frozenset[str]
     hits: list[str] = field(default_factory=list)
@@ -114,7 +123,8 @@ class _Run:
         batch = np.stack([x for x, _ in self.waiting] + [self.waiting[-1][0]] * missing)
         start = time.perf_counter_ns()
         output = self._answers(batch)
-        self.nanoseconds += time.perf_counter_ns() - start
+        took = time.perf_counter_ns() - start
+        self.nanoseconds += self.session.last_ns if isinstance(self.session, FarSession) else took
         scores = output.reshape(len(batch), -1)
         self.hits += [self._hit(row, target) for row, (_, target) in zip(scores, self.waiting, strict=False)]
         self.waiting.clear()
@@ -122,6 +132,8 @@ class _Run:
     def _answers(self, batch: NDArray[Any]) -> NDArray[Any]:
         try:
             return np.asarray(self.session.run([batch])[0])
+        except EdgekitError:
+            raise
         except Exception as error:  # a runtime raises what it likes
             cause = " ".join(str(error).split())
             raise BackendMissing(
@@ -148,7 +160,7 @@ class _Run:
             sha256=manifest.sha256 if manifest else file_sha256(self.artifact.path),
             format=self.artifact.format,
             manifest=manifest,
-            device="local",
+            device=self.device,
             runtime=self.runtime,
             dataset=dataset,
             dataset_hash=dataset_hash,
@@ -157,11 +169,12 @@ class _Run:
             correct5=correct5(hits),
             hits=hits,
             images_per_second=len(hits) / (self.nanoseconds / 1e9),
+            found=self.found,
         )
 
 
 def _prepared(
-    paths: list[Path], said: ForeignInput | None, runtime: str | None, threads: int, samples: tuple[Sample, ...]
+    paths: list[Path], said: ForeignInput | None, place: Place, samples: tuple[Sample, ...]
 ) -> tuple[list[_Run], list[Failure]]:
     """Every file opened and checked, before the first image is decoded."""
     runs: list[_Run] = []
@@ -176,24 +189,20 @@ def _prepared(
         raise UsageError("--preprocess is for foreign files; these have it in their manifests", "leave it out")
     for artifact in artifacts:
         try:
-            runs.append(_opened(artifact, said, runtime, threads, samples))
+            runs.append(_opened(artifact, said, place, samples))
         except EdgekitError as error:
             failures.append(Failure(artifact.path, error))
     return runs, failures
 
 
-def _opened(
-    artifact: Artifact, said: ForeignInput | None, runtime: str | None, threads: int, samples: tuple[Sample, ...]
-) -> _Run:
+def _opened(artifact: Artifact, said: ForeignInput | None, place: Place, samples: tuple[Sample, ...]) -> _Run:
     _refuse_meaningless(artifact)
-    chosen = choose(artifact.path, runtime).name
-    if chosen == "null":
-        raise UsageError("the null runtime answers nothing that could be right", "leave --runtime out")
-    session = open_session(artifact.path, runtime=chosen, threads=threads)
+    chosen, session, found = place.open(artifact.path)
     taken = file_input(artifact, session, said)
     _check_labels(artifact, session.outputs[0].shape, taken.preprocessing.class_offset, samples)
     calibration = artifact.manifest.calibration if artifact.manifest else None
-    return _Run(artifact, session, chosen, taken, frozenset(calibration.pixels if calibration else ()))
+    calibrated_on = frozenset(calibration.pixels if calibration else ())
+    return _Run(artifact, session, place.link.name, chosen, found, taken, calibrated_on)
 
 
 def _refuse_meaningless(artifact: Artifact) -> None:

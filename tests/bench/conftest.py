@@ -28,6 +28,7 @@ class Server:
     port: int
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    links: list[SshLink] = field(default_factory=list)
 
     @property
     def root(self) -> Path:
@@ -77,7 +78,9 @@ class Server:
 
     def link(self, **options: str) -> SshLink:
         """A link to it, called `board`."""
-        return SshLink("board", "board", **{"python": sys.executable, "root": str(self.root), **options})
+        found = SshLink("board", "board", **{"python": sys.executable, "root": str(self.root), **options})
+        self.links.append(found)
+        return found
 
     def script(self, name: str, text: str) -> None:
         """A program that sessions find."""
@@ -137,4 +140,6 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     found = Server(folder, port)
     found.start()
     yield found
+    for link in found.links:
+        link.disconnect()
     found.stop()

@@ -13,14 +13,17 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from edgekit.calibration import CalibrationSet
 from edgekit.errors import UsageError, nearest
+from edgekit.exporters.adaptive import adapted
 from edgekit.exporters.quantize_activations import activations, islands, scheme_of
 from edgekit.exporters.ranges import Ranges
-from edgekit.exporters.rounding import measured_biases, measured_ranges, output_error, sample
+from edgekit.exporters.rounding import IMAGES, measured_biases, measured_ranges, output_error, sample
 from edgekit.graph import Graph, Op, rebuilt
 from edgekit.quantized import QParams, QuantizedGraph, QWeight
 
 EFFORTS = ("fast", "default", "best")
+ADAPT_IMAGES = 64  # at most, that weights are adapted to
 WEIGHT_LIMIT = 127  # -128 is left out: the integers are symmetric, as all three runtimes want them
 BIAS_LIMIT = 2.0**30  # of an int32, with room for the sum that is added to it
 # Fixed-point multipliers of the runtimes reach down to 2^-31.
@@ -33,8 +36,9 @@ def quantize(
     """The int8 form of a folded float32 graph in a scheme (tflite, onnxruntime or tensorrt).
 
     `effort`: fast rounds to nearest; default also corrects biases, measured on some calibration images where there are
-    any; best also narrows ranges where that is measured to help. `keep_float` names layers that stay in float. Raises
-    UsageError for weights or ranges that are not finite or that no int8 scale can hold.
+    any; best also narrows ranges and adapts the rounding of weights, where images kept back say that it helps.
+    `keep_float` names layers that stay in float. Raises UsageError for weights or ranges that are not finite or that
+    no int8 scale can hold.
     """
     if effort not in EFFORTS:
         raise UsageError(f"unknown int8 effort '{effort}'{nearest(effort, EFFORTS)}", f"choose: {', '.join(EFFORTS)}")
@@ -48,9 +52,22 @@ def quantize(
     if effort == "default":
         return measured
     narrow = _rounded(graph, measured_ranges(graph, quantized, ranges, x), scheme, in_float, correct=True)
-    others = sample(graph, ranges.images, start=len(x))  # what helps must help on images that it was not made from
-    candidates = [quantized, measured, measured_biases(narrow, graph, x)]
-    return min(candidates, key=lambda candidate: output_error(graph, candidate, others))
+    candidates = [measured, measured_biases(narrow, graph, x)]
+    return _best(graph, candidates, ranges.images)
+
+
+def _best(graph: Graph, candidates: list[QuantizedGraph], images: CalibrationSet) -> QuantizedGraph:
+    """The candidate that disturbs the output least, or it with adapted weights where that disturbs it less yet.
+
+    Judged on images that no weight was adapted to: what helps must help on others.
+    """
+    held = min(max(images.n - IMAGES, images.n // 2), ADAPT_IMAGES)
+    fit, others = sample(graph, images, count=max(held, 1)), sample(graph, images, start=held)
+    errors = [output_error(graph, candidate, others) for candidate in candidates]
+    least = min(errors)
+    found = candidates[errors.index(least)]
+    better = adapted(found, graph, fit)
+    return better if output_error(graph, better, others) < least else found
 
 
 def _rounded(graph: Graph, ranges: Ranges, scheme: str, in_float: Mapping[str, str], correct: bool) -> QuantizedGraph:

@@ -124,11 +124,12 @@ class _Watch:
         if op.name not in self._fused:
             self._extreme(op, y)
         if op.name in self._meant:
-            self._sums[op.name] = self._sums.get(op.name, 0) + y.sum(0, keepdim=True)
+            total = as_it_lies(y).sum(0, keepdim=True)
+            self._sums[op.name] = self._sums.get(op.name, 0) + (total.movedim(-1, 1) if _lies_turned(y) else total)
             self._counts[op.name] = self._counts.get(op.name, 0) + y.shape[0]
 
     def _extreme(self, op: Op, y: Tensor) -> None:
-        low, high = (float(value) for value in torch.aminmax(y))
+        low, high = (float(value) for value in torch.aminmax(as_it_lies(y)))
         if op.kind == "pad" and math.isinf(op.attrs["value"]):  # the integers' own end stands for it
             low, high = (float(value) for value in torch.aminmax(y[y.isfinite()]))
         if not (math.isfinite(low) and math.isfinite(high)):
@@ -158,6 +159,15 @@ class _Watch:
             widths = sorted(high - low for low, high in (first, second))
             differences.append(1 - widths[0] / widths[1] if widths[1] > 0 else 0.0)
         return float(np.quantile(differences, 0.9)) if differences else None
+
+
+def as_it_lies(y: Tensor) -> Tensor:
+    """The same values with axes in the order of memory: torch copies a channels-last tensor before it reduces it."""
+    return y.movedim(1, -1) if _lies_turned(y) else y
+
+
+def _lies_turned(y: Tensor) -> bool:
+    return y.dim() == 4 and not y.is_contiguous() and y.is_contiguous(memory_format=torch.channels_last)
 
 
 def window_mean(op: Op, weight: Tensor, mean: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from edgekit.exporters.quantize_activations import scale_groups
 from edgekit.exporters.ranges import Ranges
 from edgekit.exporters.simulate import integer_graph, round_values, run
 from edgekit.graph import Graph, Op
+from edgekit.kernels import KERNELS
 from edgekit.quantized import QParams, QuantizedGraph
 
 IMAGES = 32  # more changed nothing on eight MobileNets
@@ -28,6 +29,7 @@ def sample(graph: Graph, images: CalibrationSet, start: int = 0, count: int = IM
     """Some of the set's images in one batch, so few that a large network fits into memory."""
     largest = 4 * max(math.prod(op.shape[1:]) for op in graph)
     count = max(min(count, SAMPLE_BYTES // largest, images.n - start), 1)
+    start = min(start, images.n - 1)
     found: list[Tensor] = []
     for batch in images.batches(1):
         if start > 0:
@@ -51,16 +53,26 @@ def measured_biases(quantized: QuantizedGraph, graph: Graph, x: Tensor) -> Quant
     biases = dict(quantized.biases)
 
     def correct(op: Op, sums: Tensor) -> Tensor:
-        step = quantized.activations[op.inputs[0]].scale * quantized.weights[op.name].scale.double()
-        shift = torch.round(wanted[op.name] / step - _channel_mean(op, sums))
-        limit = 2.0**30
-        moved = (biases[op.name].double() + shift).clamp(-limit, limit)
+        moved = _moved(quantized, op, biases[op.name], wanted[op.name], sums)
         shift = (moved - biases[op.name]).float()
-        biases[op.name] = moved.to(torch.int32)
+        biases[op.name] = moved
         return sums + (shift if op.kind == "linear" else shift.reshape(1, -1, *[1] * (sums.dim() - 2)))
 
     integer_graph(quantized, correct).run(x, round_values(quantized))
     return replace(quantized, biases=biases)
+
+
+def moved_bias(quantized: QuantizedGraph, op: Op, x: Tensor, own: Mapping[str, Tensor], wanted: Tensor) -> Tensor:
+    """The int32 bias that gives a layer the mean output of `wanted` on `x`, which stands on the layer's input grid."""
+    source = quantized.activations[op.inputs[0]].scale
+    sums = KERNELS[op.kind](op, [torch.round(x / source)], own)
+    return _moved(quantized, op, own["bias"], _channel_mean(op, wanted), sums)
+
+
+def _moved(quantized: QuantizedGraph, op: Op, bias: Tensor, wanted: Tensor, sums: Tensor) -> Tensor:
+    step = quantized.activations[op.inputs[0]].scale * quantized.weights[op.name].scale.double()
+    shift = torch.round(wanted / step - _channel_mean(op, sums))
+    return (bias.double() + shift).clamp(-(2.0**30), 2.0**30).to(torch.int32)
 
 
 def _means(graph: Graph, quantized: QuantizedGraph, x: Tensor) -> dict[str, Tensor]:
@@ -76,7 +88,7 @@ def _means(graph: Graph, quantized: QuantizedGraph, x: Tensor) -> dict[str, Tens
 
 def _channel_mean(op: Op, y: Tensor) -> Tensor:
     channels = y if op.kind == "linear" else y.movedim(1, -1)
-    return channels.reshape(-1, channels.shape[-1]).double().mean(0)
+    return channels.reshape(len(y), -1, channels.shape[-1]).mean(1).double().mean(0)
 
 
 @torch.no_grad()

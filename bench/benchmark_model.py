@@ -109,7 +109,7 @@ def parse(text: str) -> Log:
             for row in rows
             if (match := _NODES.fullmatch(row))
         ),
-        applied=tuple(found for row in rows if (found := _applied(row))),
+        applied=tuple(said for row in rows if (said := _applied(row))),
         created=tuple(match.group(1) for match in created if match),
         peak_mb=tuple(float(match.group(1)) for row in rows if (match := re.fullmatch(peak, row))),
         footprint_mb=tuple(found for row in rows if (found := _footprint(row))),

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit import stats, stats_ratio
+from edgekit import device_phone, stats, stats_ratio
 from edgekit.artifact import open_artifact
 from edgekit.contrast import Versus
 from edgekit.device import load
-from edgekit.device_board import Board
 from edgekit.device_link import open_link
-from edgekit.device_models import LocalDevice
+from edgekit.device_models import AdbDevice, LocalDevice
+from edgekit.device_phone import board_of
 from edgekit.errors import EdgekitError, MeasurementInvalid, UsageError, nearest, worst_exit_code
 from edgekit.measurement import PRESETS, VERSUS, Measurement, Protocol
 from edgekit.measuring import Cell, Progress, Station
@@ -156,15 +156,20 @@ def bench(
     if not paths or not protocols:
         raise UsageError("there is nothing to measure", "give at least one file and one batch size")
     found = load(devices)[device]
+    if isinstance(found, AdbDevice) and not versus:
+        short = device_phone.SHORT.get(preset, {"processes": stats.MIN_PROCESSES})
+        protocols = [protocol.model_copy(update=short) for protocol in protocols]
     options = {"device": device, "provider": provider, "delegate": delegate}
     here = isinstance(found, LocalDevice)
     plan = [
         _plan(Path(path), runtime, found.runtimes, protocol, options, here) for path in paths for protocol in protocols
     ]
+    if isinstance(found, AdbDevice):
+        plan = [_for_phone(cell) for cell in plan]
     database = open_store(store)
     if any(isinstance(cell, Cell) for cell in plan):
         database.check()
-    with open_link(device, found) as link, Board(found, link, power_mode) as board:
+    with open_link(device, found) as link, board_of(found, link, power_mode) as board:
         station = Station(sum(cell.steps for cell in plan if isinstance(cell, Cell)), progress, board)
         if versus:
             return _interleaved(station, plan, database.append)
@@ -197,6 +202,18 @@ def _plan(
         return Cell(artifact, choose(path, runtime, among, here), protocol, **options)
     except EdgekitError as error:
         return Failure(str(path), runtime, options["device"], protocol.threads, protocol.batch, error)
+
+
+def _for_phone(cell: Cell | Failure) -> Cell | Failure:
+    """The cell, where a phone can run it so."""
+    if isinstance(cell, Failure):
+        return cell
+    asked = cell.protocol
+    try:
+        device_phone.refuse(cell.artifact, cell.runtime.name, asked.batch, cell.device)
+    except EdgekitError as error:
+        return Failure(str(cell.artifact.path), cell.runtime.name, cell.device, asked.threads, asked.batch, error)
+    return cell
 
 
 def _measured(

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekit.bench.link_adb import AdbLink
 from edgekit.device_check import Check, check_device
 from edgekit.device_file import parse as parse
 from edgekit.device_link import open_link
@@ -18,6 +19,7 @@ from edgekit.device_models import LOCAL, AnyDevice
 from edgekit.device_models import AdbDevice as AdbDevice
 from edgekit.device_models import LocalDevice as LocalDevice
 from edgekit.device_models import SshDevice as SshDevice
+from edgekit.device_phone import check_phone
 from edgekit.errors import UsageError, nearest
 
 CONFIG = Path("~/.config/edgekit/devices.yaml")
@@ -50,13 +52,15 @@ def devices(check: str | None = None, devices: Path | None = None) -> DeviceList
     """The devices of devices.yaml; with `check`, also what is there on the device of that name.
 
     Raises UsageError for a broken file or an unknown name, DeviceUnreachable for a device that does not answer,
-    BackendMissing for one without Python or over a link that this version lacks.
+    BackendMissing for one without Python, or without adb.
     """
     found = load(devices)
     if check is None:
         return found
     device = found[check]
     with open_link(check, device) as link:
+        if isinstance(device, AdbDevice) and isinstance(link, AdbLink):
+            return DeviceList(found.devices, found.file, check_phone(device, link))
         return DeviceList(found.devices, found.file, check_device(device, link))
 
 

@@ -6,18 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from edgekit.bench.link import Link
+from edgekit.bench.link_adb import AdbLink
 from edgekit.bench.link_local import LocalLink
 from edgekit.bench.link_ssh import ROOT, SshLink
 from edgekit.device_models import AnyDevice, LocalDevice, SshDevice
-from edgekit.errors import BackendMissing
 
 
 @contextmanager
 def open_link(name: str, device: AnyDevice) -> Iterator[Link]:
-    """The way to a device, ended with the block. Nothing is reached before it is used.
-
-    Raises BackendMissing for a link that this version lacks.
-    """
+    """The way to a device, ended with the block. Nothing is reached before it is used."""
     link = make_link(name, device)
     try:
         yield link
@@ -31,7 +28,4 @@ def make_link(name: str, device: AnyDevice) -> Link:
         return LocalLink(name)
     if isinstance(device, SshDevice):
         return SshLink(name, device.host, device.python, device.folder or ROOT)
-    raise BackendMissing(
-        f"device '{name}' is reached over {device.link}, which this version of edgekit cannot do",
-        "measure on 'local' or on a device that ssh reaches",
-    )
+    return AdbLink(name, device.serial)

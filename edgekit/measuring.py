@@ -12,6 +12,7 @@ from edgekit import verdict
 from edgekit.artifact import Artifact, file_sha256
 from edgekit.bench.link_local import LocalLink
 from edgekit.device_board import Board
+from edgekit.device_phone import AnyBoard
 from edgekit.errors import EdgekitError
 from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol
 from edgekit.runtime import Runtime
@@ -57,8 +58,8 @@ class Station:
     Counts the steps, and remembers each runtime's baseline and the first heat.
     """
 
-    def __init__(self, total: int, progress: Progress | None = None, board: Board | None = None) -> None:
-        self._board = board or Board()
+    def __init__(self, total: int, progress: Progress | None = None, board: AnyBoard | None = None) -> None:
+        self._board: AnyBoard = board or Board()
         self._progress = progress
         self._total = total
         self._session = new_id()
@@ -112,16 +113,17 @@ class Station:
             pss_bytes=found.get("pss_bytes"),
             baseline_bytes=self._baselines[name],
             ideal_bytes=details.get("ideal_memory_bytes"),
-            method=MEMORY_METHOD,
+            method=found.get("method", MEMORY_METHOD),
             reason=reason,
         )
 
-    def _peak(self, job: Mapping[str, Any], protocol: Protocol) -> tuple[dict[str, int | None], str | None]:
+    def _peak(self, job: Mapping[str, Any], protocol: Protocol) -> tuple[dict[str, Any], str | None]:
         try:
             found = self._board.ask(job, LOAD_SECONDS + protocol.max_seconds)
         except EdgekitError as error:
             return {}, error.message
-        return found, None if found["peak_bytes"] is not None else "this system has no VmHWM in /proc/self/status"
+        silent = found.get("reason") or "this system has no VmHWM in /proc/self/status"
+        return found, None if found["peak_bytes"] is not None else silent
 
     def _beside(self, cell: Cell) -> dict[str, Any]:
         """What a device that is not this machine tells of itself, and the energy that an inference takes there."""
@@ -188,12 +190,12 @@ class Patience:
 
 def _remarks(found: Mapping[str, Any]) -> list[str]:
     """What a reader of the number must know about how it was run."""
-    remarks = []
+    remarks = list(found.get("remarks", ()))
     threads, cpus = found.get("threads"), found.get("cpus")
     if threads and cpus and threads > cpus:
         remarks.append(f"{threads} threads on {cpus} processors")
     nodes, delegated = found.get("nodes"), found.get("nodes_delegated")
     if nodes and delegated is not None and found.get("delegate") and delegated < nodes:
-        left = ", ".join(sorted(found["undelegated"]))
+        left = ", ".join(sorted(found.get("undelegated") or ())) or "the others"
         remarks.append(f"{found['delegate']} runs {delegated} of {nodes} operators; not {left}")
     return remarks

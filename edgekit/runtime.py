@@ -84,6 +84,8 @@ class Runtime:
     @property
     def remedy(self) -> str:
         """How to install it."""
+        if self.extra is None:
+            return "give --device with a phone of devices.yaml, or leave --runtime out"
         return f"pip install 'edgekit[{self.extra}]'"
 
 
@@ -108,6 +110,7 @@ RUNTIMES: Registry[Runtime] = Registry(
                 "tensorrt",
             ),
             Runtime("torch", ("onnx",), ("torch",), ("torch",), "export"),
+            Runtime("benchmark_model", ("tflite",), ("benchmark_model",)),  # a program on phones; no Python opens it
             Runtime("null", tuple(SUFFIXES.values())),
         )
     },

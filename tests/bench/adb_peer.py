@@ -116,7 +116,7 @@ class Connection:
         if command in (b"CNXN", b"AUTH") and not self._phone.trusted:
             self.send(b"AUTH", 1, 0, bytes(20))
         elif command == b"CNXN":
-            name = f"device::ro.product.name=peer;ro.product.model=Peer;ro.product.device=peer;features={self._phone.features}"
+            name = f"device::ro.product.name=peer;ro.product.model=Peer;features={self._phone.features}"
             self.send(b"CNXN", VERSION, MAX_DATA, name.encode())
         elif command == b"OPEN":
             stream = Stream(self, self._next, first, data.rstrip(b"\0").decode())

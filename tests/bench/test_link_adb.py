@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,30 +14,9 @@ import pytest
 from edgekit.bench.link_adb import ROOT, AdbLink
 from edgekit.errors import BackendMissing, DeviceUnreachable, EnvironmentRefused
 from tests.bench.adb_peer import Peer
+from tests.bench.adb_server import Phones, make_phones
 
-Phones = Callable[..., Peer]
-
-
-@pytest.fixture
-def phones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Phones]:
-    """Makes phones on an adb server of this test's own."""
-    if shutil.which("adb") is None:
-        pytest.skip("no adb here (Debian: adb)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(free.getsockname()[1]))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("ANDROID_SERIAL", raising=False)
-    made: list[Peer] = []
-
-    def make(**options: object) -> Peer:
-        made.append(Peer(tmp_path / f"phone{len(made)}", **options))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for phone in made:
-        phone.unplug()
-    subprocess.run(["adb", "kill-server"], capture_output=True, check=False)
+phones = pytest.fixture(make_phones)
 
 
 @pytest.fixture

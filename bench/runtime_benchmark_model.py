@@ -1,0 +1,10 @@
+"""The runtime `benchmark_model`: a program on a phone, driven by edgekit.device_phone. No Python can open it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def open_session(path: str, options: dict[str, Any]) -> Any:
+    """Raises ImportError: it runs on devices whose link is adb, as a process of its own."""
+    raise ImportError("benchmark_model is a program on a phone")

@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check bench-self oracle oracle-test clean
+.PHONY: demo test check bench-self gpu-check oracle oracle-test clean
 
 demo: $(INSTALLED)
 	$(RUN)/edgekit demo
@@ -24,6 +24,10 @@ check: $(INSTALLED)
 
 bench-self: $(INSTALLED)
 	$(RUN)/python -m tests.bench_self
+
+# The desktop-GPU part, on a machine with a CUDA GPU: needs torch and numpy there, and nothing installed.
+gpu-check:
+	$(if $(wildcard $(RUN)/python),$(RUN)/python,$(PYTHON)) tests/gpu_check.py
 
 # Another converter and another quantiser, in an environment of their own: what our files and times are compared with.
 oracle:

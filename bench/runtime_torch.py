@@ -9,9 +9,10 @@ device. To add an operator: a function from a node to what computes it, and a li
 
 from __future__ import annotations
 
+import importlib.util
 import math
-import statistics
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import onnx
@@ -24,10 +25,7 @@ if TYPE_CHECKING:  # Python 3.8 cannot subscript it at run time
 
 
 PROVIDERS = ("cpu", "cuda", "cuda-graph")
-CUDA: Any = torch.cuda
-CUDNN: Any = torch.backends.cudnn
-RING = 64  # the device times of the latest inferences are kept
-CAPTURE_WARMUPS = 3  # kernels are chosen before they are captured
+FOLDER = Path(__file__).resolve().parent
 
 
 class Tensor(NamedTuple):
@@ -86,14 +84,14 @@ class Session:
         arrays = dict(self._weights)
         self._weights = {name: torch.from_numpy(array.copy()).to(self._device) for name, array in arrays.items()}
         self._steps = _steps(graph, arrays)
-        self._step: CudaStep | None = None
+        self._step: Any = None
         self._found: dict[str, Any] = {
             "runtime_version": torch.__version__,
             "threads": torch.get_num_threads(),
             "batch": batch,
             "provider": self._provider,
             "timed": "eager operators, inputs and outputs as tensors",
-            **(_gpu() if self._device == "cuda" else {}),
+            **(_cuda().settings() if self._device == "cuda" else {}),
         }
 
     @property
@@ -110,8 +108,9 @@ class Session:
         fed = self._fed(arrays)
         if self._device == "cpu":
             return lambda: self._infer(fed)
-        self._step = CudaStep(lambda: self._infer(fed), self._provider == "cuda-graph")
-        return self._step
+        step: Callable[[], object] = _cuda().Step(lambda: self._infer(fed), self._provider == "cuda-graph")
+        self._step = step
+        return step
 
     def _fed(self, arrays: list[Any]) -> dict[str, Any]:
         pairs = zip(self.inputs, arrays)  # noqa: B905 (strict= needs Python 3.10)
@@ -127,80 +126,23 @@ class Session:
         return [values[output.name] for output in self.outputs]
 
 
-class CudaStep:
-    """One inference on the GPU and the wait for it, timed there too. As a graph: the first is plain, the second
-    captures it, the others launch it.
-    """
-
-    def __init__(self, work: Callable[[], object], as_graph: bool) -> None:
-        self._work, self._as_graph, self._runs = work, as_graph, 0
-        self._graph: Any = None
-        self._kept: object = None  # what the graph writes into
-        self._pairs = [(_event(), _event()) for _ in range(RING)]
-
-    def __call__(self) -> None:
-        if self._as_graph and self._runs == 1:
-            self._capture()
-        start, stop = self._pairs[self._runs % RING]
-        start.record()
-        if self._graph is None:
-            self._work()
-        else:
-            self._graph.replay()
-        stop.record()
-        stop.synchronize()
-        self._runs += 1
-
-    def _capture(self) -> None:
-        beside = CUDA.Stream()
-        beside.wait_stream(CUDA.current_stream())
-        with CUDA.stream(beside):
-            for _ in range(CAPTURE_WARMUPS):
-                self._work()
-        CUDA.current_stream().wait_stream(beside)
-        graph = CUDA.CUDAGraph()
-        with CUDA.graph(graph):
-            self._kept = self._work()
-        self._graph = graph
-
-    def facts(self) -> dict[str, Any]:
-        """The median time on the GPU, and how much memory torch took there."""
-        timed = [start.elapsed_time(stop) for start, stop in self._pairs[: min(self._runs, RING)]]
-        return {
-            "device_ms": statistics.median(timed) if timed else None,
-            "device_samples": len(timed),
-            "cuda_graph": self._graph is not None,
-            "gpu_memory_bytes": CUDA.max_memory_reserved(),
-            "gpu_memory_method": "what torch's allocator reserved at most; the CUDA context is not in it",
-        }
-
-
-def _event() -> Any:
-    return CUDA.Event(enable_timing=True)
-
-
 def _provider(wish: str | None) -> str:
     name = (wish or "cpu").lower().replace("_", "-")
     if name not in PROVIDERS:
         raise ValueError("torch has the providers {}, not '{}'".format(", ".join(PROVIDERS), wish))
-    if name != "cpu" and not CUDA.is_available():
+    if name != "cpu" and not torch.cuda.is_available():
         raise RuntimeError(f"provider {name}: this torch ({torch.__version__}) sees no CUDA GPU")
     return name
 
 
-def _gpu() -> dict[str, Any]:
-    """What runs there; fp32 is computed as fp32, and cuDNN may look for its fastest kernels first."""
-    CUDNN.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
-    CUDNN.benchmark = True
-    return {
-        "gpu": CUDA.get_device_name(),
-        "compute_capability": "{}.{}".format(*CUDA.get_device_capability()),
-        "cuda": torch.version.cuda,
-        "cudnn": CUDNN.version(),
-        "tf32": False,
-        "timed": "eager operators and the wait for them: inputs and outputs in GPU memory, no copies",
-    }
+def _cuda() -> Any:
+    """The file beside this that knows torch's GPU."""
+    spec = importlib.util.spec_from_file_location("cuda_torch", FOLDER / "cuda_torch.py")
+    if spec is None or spec.loader is None:
+        raise ImportError("there is no cuda_torch.py beside " + __file__)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def preload() -> None:

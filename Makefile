@@ -8,7 +8,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check bench-self gpu-check oracle oracle-test clean
+.PHONY: demo test check bench-self gpu-check oracle oracle-test zoo clean
 
 demo: $(INSTALLED)
 	$(RUN)/edgekit demo
@@ -28,6 +28,10 @@ bench-self: $(INSTALLED)
 # The desktop-GPU part, on a machine with a CUDA GPU: needs torch and numpy there, and nothing installed.
 gpu-check:
 	$(if $(wildcard $(RUN)/python),$(RUN)/python,$(PYTHON)) tests/gpu_check.py
+
+# Every network to every format, proved: docs/zoo.md. Takes an hour; goes on where it stopped. ZOO=--time adds latencies.
+zoo: $(INSTALLED)
+	$(RUN)/python tests/zoo_table.py $(ZOO)
 
 # Another converter and another quantiser, in an environment of their own: what our files and times are compared with.
 oracle:

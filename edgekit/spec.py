@@ -144,11 +144,29 @@ def _resolution(spec: ModelSpec, resolution: int | None) -> int:
         )
     low = max(spec.min_resolution, MIN_RESOLUTION)
     if not low <= resolution <= MAX_RESOLUTION:
+        ends = _where_it_ends(spec, resolution) if MIN_RESOLUTION <= resolution < low else ""
         raise UsageError(
-            f"resolution must be {low} to {MAX_RESOLUTION} for {spec.name}, not {resolution}",
+            f"resolution must be {low} to {MAX_RESOLUTION} for {spec.name}, not {resolution}{ends}",
             f"the network's own is --res {spec.resolution}",
         )
     return resolution
+
+
+def _where_it_ends(spec: ModelSpec, resolution: int) -> str:
+    """Which layer runs out of pixels, as an addition to a message; empty where torch is not here to tell."""
+    try:
+        import torch
+
+        from edgekit.trace import trace
+    except ImportError:
+        return ""
+    try:
+        with torch.device("meta"):
+            network = spec.build(resolution=resolution, classes=spec.classes, **_options(spec, {})).eval()
+        trace(network, (1, *spec.input_shape[:-2], resolution, resolution))
+    except UsageError as error:
+        return f": {error.message.partition(':')[0]}"
+    return ""
 
 
 def _classes(spec: ModelSpec, classes: int | None) -> int:

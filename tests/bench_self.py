@@ -26,7 +26,7 @@ from edgekit.source import find
 from edgekit.spec import variant
 from edgekit.trace import trace
 from edgekit.weights import load
-from tests import bench_cost, bench_int8, bench_measuring
+from tests import bench_cost, bench_int8, bench_measuring, bench_zoo
 from tests.bench_helpers import ORACLE, ROOT, Line, count, evaluated, interleaved, paired_points, paths, points
 
 HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "sqlalchemy")
@@ -304,6 +304,7 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "latency": latency,
     "loaders": loaders,
     "odd sizes": odd_sizes,
+    "squeezenet": bench_zoo.squeezenet,
     "int8 pooled": bench_int8.pooled,
     "int8 keras": bench_int8.keras,
     "int8 peers": bench_int8.peers,

@@ -62,13 +62,7 @@ class SshLink:
         """The folder there with the runner's files, brought there once for each version of them."""
         if self._tools is None:
             self._begun()
-            texts = {path.name: path.read_text(encoding="utf-8") for path in sorted(FOLDER.glob("*.py"))}
-            wanted = {
-                name: text
-                for name, text in texts.items()
-                if not name.startswith(("__", "link", "remote", "ssh", "jetson", "android", "benchmark_model"))
-            }
-            body = json.dumps(wanted, sort_keys=True).encode()
+            body = json.dumps(carried(), sort_keys=True).encode()
             digest = hashlib.sha256(body).hexdigest()[:16]
             found = self._repeat(lambda: self._verb("tools", self.session, digest))["path"]
             self._tools = found or self._repeat(lambda: self._verb("tools", self.session, digest, data=body))["path"]
@@ -302,6 +296,12 @@ def _feed(stream: IO[bytes], blocks: Iterator[bytes]) -> None:
             stream.write(block)
     with suppress(BrokenPipeError):
         stream.close()
+
+
+def carried() -> dict[str, str]:
+    """The files of bench/ that stand alone, by name: what the runner may need there."""
+    texts = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py")}
+    return {name: text for name, text in texts.items() if "from edgekit" not in text}
 
 
 def _helper_text() -> bytes:

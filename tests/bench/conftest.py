@@ -78,7 +78,8 @@ class Server:
 
     def link(self, **options: str) -> SshLink:
         """A link to it, called `board`."""
-        found = SshLink("board", "board", **{"python": sys.executable, "root": str(self.root), **options})
+        usual = {"host": "board", "python": sys.executable, "root": str(self.root)}
+        found = SshLink("board", **{**usual, **options})
         self.links.append(found)
         return found
 

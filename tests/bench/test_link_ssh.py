@@ -236,6 +236,17 @@ def test_a_wrong_configuration(server: Server, monkeypatch: pytest.MonkeyPatch) 
         server.link().look({})
 
 
+def test_a_device_behind_a_jump_host(server: Server) -> None:
+    with (server.folder / "config").open("a") as stream:
+        stream.write(
+            f"Host hidden\n  ProxyJump board\n  HostName 127.0.0.1\n  Port {server.port}\n  IdentitiesOnly yes\n"
+            f"  IdentityFile {server.folder / 'own_key'}\n  UserKnownHostsFile {server.folder / 'known_hosts'}\n"
+        )
+    hidden = server.link(host="hidden")
+    assert hidden.look({})["cpus"] and ask(hidden, {"mode": "baseline", "runtime": "null"}, 60)
+    assert server.connections() == 2
+
+
 def test_a_device_without_python(server: Server) -> None:
     with pytest.raises(
         BackendMissing, match="board has no Python: `no such python` ended with exit code 127"

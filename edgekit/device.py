@@ -19,7 +19,7 @@ from edgekit.device_models import LOCAL, AnyDevice
 from edgekit.device_models import AdbDevice as AdbDevice
 from edgekit.device_models import LocalDevice as LocalDevice
 from edgekit.device_models import SshDevice as SshDevice
-from edgekit.device_phone import check_phone
+from edgekit.device_phone_check import check_phone
 from edgekit.errors import UsageError, nearest
 
 CONFIG = Path("~/.config/edgekit/devices.yaml")

@@ -18,18 +18,16 @@ from edgekit.bench.benchmark_model import PARTIAL, Coverage, Log, Tool
 from edgekit.bench.link import Done, Link
 from edgekit.bench.link_adb import AdbLink
 from edgekit.device_board import Board
-from edgekit.device_check import Check, RuntimeFound
 from edgekit.device_models import AdbDevice, AnyDevice
+from edgekit.device_phone_check import IDENTITY, NAME, STATE, check_phone, machine, parts, program, wrong_machine
 from edgekit.errors import (
     BackendMissing,
     EdgekitError,
     EnvironmentRefused,
     MeasurementInvalid,
     UsageError,
-    nearest,
 )
 
-NAME = "benchmark_model"
 # It tells means, not samples: several short processes instead of one long one, at least as many as an interval needs.
 SHORT: dict[str, dict[str, Any]] = {
     "quick": {"processes": 6, "min_seconds": 0.5},
@@ -39,22 +37,7 @@ SHORT: dict[str, dict[str, Any]] = {
 MEMORY_METHOD = (
     "benchmark_model's peak, looked at every 50 ms in a process of its own; a GPU's own memory may be missing"
 )
-MACHINES = {3: "x86", 8: "mips", 40: "armeabi-v7a", 62: "x86_64", 183: "arm64-v8a", 243: "riscv64"}  # of ELF
 NOT_RUN = ("not executable", "Exec format error", "cannot execute", "syntax error", "CANNOT LINK")
-PART = "__edgekit_part"
-STATE = ("dumpsys thermalservice", "dumpsys battery", android.FREQUENCIES)
-IDENTITY = (
-    *(
-        "getprop",
-        "uname -r",
-        "nproc",
-        "head -3 /proc/meminfo",
-        "df -k /data/local/tmp",
-        "settings get global low_power",
-    ),
-    *STATE[:2],
-)
-GIB = 1 << 30
 
 
 class Phone:
@@ -68,6 +51,7 @@ class Phone:
         self.link = link
         self._device = device
         self._facts: dict[str, Any] | None = None
+        self._groups: tuple[android.Policy, ...] | None = None
         self._tool: tuple[Tool, str, str] | None = None  # with its path there and its sha256
 
     def __enter__(self) -> Phone:
@@ -79,7 +63,7 @@ class Phone:
     def facts(self) -> dict[str, Any]:
         """What the phone is, for the record."""
         if self._facts is None:
-            props = android.properties(_parts(self.link, IDENTITY)[0])
+            props = android.properties(parts(self.link, IDENTITY)[0])
             who = android.identity(props)
             more = {"build": who.build, "abis": who.abis, "emulator": who.is_emulator or None}
             found = check_phone(self._device, self.link).facts()
@@ -135,7 +119,7 @@ class Phone:
             "sensed": {"before": before, "after": after},
             "found": {
                 "threads": job["threads"],
-                "cpus": len(self._cpus()) or None,
+                "cpus": sum(len(policy.cpus) for policy in self._policies()) or None,
                 **self._delegated(log, job),
                 "tool": f"{NAME} ({tool.kind})",
                 "tool_sha256": digest,
@@ -213,10 +197,10 @@ class Phone:
         """The tool, brought there and recognised by what it says of its flags."""
         if self._tool is None:
             path = program(self._device, self.link)
-            abis = android.identity(android.properties(_parts(self.link, IDENTITY[:1])[0])).abis
+            abis = android.identity(android.properties(parts(self.link, IDENTITY[:1])[0])).abis
             built = machine(path)
             if built is not None and abis and built not in abis:
-                raise _wrong_machine(path, built, self.link.name, abis)
+                raise wrong_machine(path, built, self.link.name, abis)
             there = self.link.place(path)
             done = self.link.run(f"{shlex.quote(there)} --help 2>&1")
             tool = benchmark_model.recognise(done.stdout.decode(errors="replace"))
@@ -229,11 +213,11 @@ class Phone:
             self._tool = tool, there, file_sha256(path)
         return self._tool
 
-    def _cpus(self) -> tuple[int, ...]:
-        return tuple(cpu for policy in self._policies() for cpu in policy.cpus)
-
     def _policies(self) -> tuple[android.Policy, ...]:
-        return self._state()[2]
+        """The groups of processors; they do not change."""
+        if self._groups is None:
+            self._groups = self._state()[2]
+        return self._groups
 
     def _chosen(self, threads: int) -> tuple[int, ...]:
         """The processors to run on; none for all of them."""
@@ -253,7 +237,7 @@ class Phone:
         return found
 
     def _state(self) -> tuple[android.Thermal, android.Battery, tuple[android.Policy, ...]]:
-        heat, cell, clocks = _parts(self.link, STATE)
+        heat, cell, clocks = parts(self.link, STATE)
         return android.thermal(heat), android.battery(cell), android.frequencies(clocks)
 
     def _snapshot(self) -> dict[str, Any]:
@@ -273,100 +257,9 @@ class Phone:
         }
 
 
-def check_phone(device: AdbDevice, link: AdbLink) -> Check:
-    """What a phone is and has, as it tells itself; what it does not tell is None."""
-    texts = _parts(link, IDENTITY)
-    who = android.identity(android.properties(texts[0]))
-    kernel, cpus, memory, space, saver = (text.strip() for text in texts[1:6])
-    heat, cell = android.thermal(texts[6]), android.battery(texts[7])
-    total = next((line.split()[1] for line in memory.splitlines() if line.startswith("MemTotal: ")), "")
-    free = (space.splitlines() or [""])[-1].split()
-    free_bytes = int(free[3]) * 1024 if len(free) > 3 and free[3].isdecimal() else None
-    api = f" (API {who.sdk})" if who.sdk else ""
-    return Check(
-        name=link.name,
-        model=who.model,
-        os=f"Android {who.android}{api}" if who.android else None,
-        kernel=kernel or None,
-        soc=who.soc,
-        processor=None,
-        cpus=int(cpus) if cpus.isdecimal() else None,
-        memory_bytes=int(total) * 1024 if total.isdecimal() else None,
-        free_bytes=free_bytes,
-        python=None,
-        missing=tuple(_missing(heat, cell, saver, free_bytes, who)),
-        runtimes=tuple(_runtime(name, device, link, who.abis) for name in device.runtimes),
-    )
-
-
-def _missing(
-    heat: android.Thermal, cell: android.Battery, saver: str, free: int | None, who: android.Identity
-) -> list[str]:
-    found = []
-    if who.is_emulator:
-        found.append("it is an emulator, whose times mean nothing: take a phone")
-    if heat.status:
-        found.append(f"its thermal status is {android.STATUSES[heat.status]}: let it cool")
-    if cell.percent is not None and cell.percent < 30:
-        found.append(f"its battery is at {cell.percent:.0f} %: charge it")
-    if saver == "1":
-        found.append("it saves its battery: switch battery saver off")
-    if free is not None and free < GIB:
-        found.append(f"only {free // 2**20} MiB are free: free some")
-    return found
-
-
-def _runtime(name: str, device: AdbDevice, link: AdbLink, abis: tuple[str, ...]) -> RuntimeFound:
-    if name != NAME:
-        return RuntimeFound(name, None, f"no '{name}' runs on a phone{nearest(name, [NAME])}", f"write {NAME}")
-    try:
-        path = program(device, link)
-        built = machine(path)
-        if built is not None and abis and built not in abis:
-            raise _wrong_machine(path, built, link.name, abis)
-    except EdgekitError as error:
-        return RuntimeFound(name, None, error.message, error.remedy)
-    return RuntimeFound(name, f"sha256 {file_sha256(path)[:16]}")
-
-
-def program(device: AdbDevice, link: AdbLink) -> Path:
-    """The benchmark_model that devices.yaml names, a file here. Raises BackendMissing."""
-    remedy = f"write the path of one built for the phone into devices.yaml, as `{NAME}: PATH`"
-    if device.benchmark_model is None:
-        raise BackendMissing(f"devices.yaml names no {NAME} for {link.name}", remedy)
-    path = Path(device.benchmark_model).expanduser()
-    if not path.is_file():
-        raise BackendMissing(f"{path}, the {NAME} of {link.name}, does not exist", remedy)
-    return path
-
-
-def machine(path: Path) -> str | None:
-    """The processors that a program was built for, as Android names them; None where its head does not tell."""
-    with path.open("rb") as stream:
-        head = stream.read(20)
-    if len(head) < 20 or head[:4] != b"\x7fELF":
-        return None
-    number = int.from_bytes(head[18:20], "little" if head[5] == 1 else "big")
-    return MACHINES.get(number, f"machine {number}")
-
-
-def _wrong_machine(path: Path, built: str, name: str, abis: tuple[str, ...]) -> BackendMissing:
-    return BackendMissing(
-        f"{path} is built for {built}, and {name} runs {', '.join(abis)}",
-        f"name one built for {abis[0]} in devices.yaml",
-    )
-
-
 def _surface(heat: android.Thermal, cell: android.Battery) -> float | None:
     known = [value for value in (heat.hottest("SKIN", "BATTERY"), cell.celsius) if value is not None]
     return max(known, default=None)
-
-
-def _parts(link: AdbLink, scripts: tuple[str, ...]) -> list[str]:
-    """What each script prints, asked for at once; empty where it fails."""
-    done = link.run("; ".join(f"({script}) 2>/dev/null; echo; echo {PART}" for script in scripts))
-    parts = done.stdout.decode(errors="replace").split(f"\n{PART}\n")
-    return [*parts, *[""] * len(scripts)][: len(scripts)]
 
 
 def refuse(artifact: Artifact, runtime: str, batch: int, device: str) -> None:

@@ -169,7 +169,7 @@ def test_a_warm_phone(phone: Peer, tflite: Path, status: int, skin: float, word:
     result = bench(tflite, device="pixel", preset="test")
     found = result.measurements[0]
     assert found.verdict == word and result.exit_code == (6 if word == INVALID else 0)
-    assert any("45 degrees" in reason or f"status was {status}" in reason for reason in found.reasons)
+    assert any("degrees" in reason or f"status was {status}" in reason for reason in found.reasons)
 
 
 def test_what_a_phone_cannot_run(phone: Peer, tflite: Path, tmp_path: Path) -> None:

@@ -208,7 +208,14 @@ def devices(document: Json, width: int) -> View:
         yield from table(columns, document["devices"], width)
         yield Text(f"from {document['file'] or 'the built-in list: there is no devices.yaml'}", style="dim")
         return
-    yield facts((key, _plain(value)) for key, value in check.items() if key != "runtimes")
+    shown = (
+        (key, value) for key, value in check.items() if key not in ("runtimes", "missing") and value not in (None, [])
+    )
+    yield facts(
+        (key.removesuffix("_bytes").replace("_", " "), size(value) if key.endswith("_bytes") else _plain(value))
+        for key, value in shown
+    )
+    yield from (f"missing: {line}" for line in check.get("missing", ()))
     for found in check["runtimes"]:
         missing = f"{found['missing']}; {found['remedy']}"
         yield Text(f"{found['name']}: {found['version'] or missing}")

@@ -209,7 +209,7 @@ def devices(document: Json, width: int) -> View:
         yield Text(f"from {document['file'] or 'the built-in list: there is no devices.yaml'}", style="dim")
         return
     shown = (
-        (key, value) for key, value in check.items() if key not in ("runtimes", "missing") and value not in (None, [])
+        (key, value) for key, value in check.items() if key not in ("runtimes", "missing") and value not in (None, [], ())
     )
     yield facts(
         (key.removesuffix("_bytes").replace("_", " "), size(value) if key.endswith("_bytes") else _plain(value))

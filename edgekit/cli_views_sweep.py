@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -55,7 +56,7 @@ def _sum(document: Json) -> Text:
     return Text(f"{len(document['cells']):,} cells: {said}; {document['seconds']:.0f} s")
 
 
-def _of(row: Json, part: str, key: str) -> object:
+def _of(row: Json, part: str, key: str) -> Any:
     return row[part][key] if row[part] else None
 
 

@@ -193,7 +193,7 @@ class _Sweep:
         if self.grid.export_only and not self.grid.eval:
             return
         for one in result.cells:
-            if one.refusal is not None:
+            if one.refusal is not None and not one.refusal.known:
                 self.plan.store.append(_failure(one, one.refusal))
 
 

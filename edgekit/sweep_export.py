@@ -10,8 +10,8 @@ from concurrent.futures import BrokenExecutor, Executor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgekit.artifact import open_artifact
-from edgekit.errors import EdgekitError
+from edgekit.artifact import manifest_path, open_artifact, read_manifest
+from edgekit.errors import EdgekitError, GateFailed
 from edgekit.sweep_grid import Grid
 from edgekit.sweep_journal import Journal, device
 from edgekit.sweep_keys import Inputs
@@ -21,12 +21,13 @@ from edgekit.sweep_workers import Workers
 
 @dataclass(frozen=True)
 class Refusal:
-    """An error of ours as a value; `remedy` and `code` are those of edgekit.errors."""
+    """An error of ours as a value; `remedy` and `code` are those of edgekit.errors. `known`: from an earlier sweep."""
 
     code: str
     message: str
     remedy: str
     exit_code: int
+    known: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,18 +77,32 @@ def refused(error: BaseException) -> Refusal:
 
 
 def there(journal: Journal, file: File, out: Path) -> Made | None:
-    """The file as it was made before, if it is still what it was."""
+    """The file as it was made before, if it is still what it was; or the gate that it did not pass."""
     entry = journal.get("file", file.key)
     if entry is None:
-        return None
+        gate = journal.get("gate", file.key)
+        return (
+            Made(
+                file,
+                refusal=Refusal(GateFailed.code, gate["message"], gate["remedy"], GateFailed.exit_code, known=True),
+            )
+            if gate
+            else None
+        )
     path = out / str(entry.get("path"))
     try:
-        manifest = open_artifact(path).manifest
-    except EdgekitError:
+        untouched = _stat(path) == entry.get("stat")  # else its bytes are looked at
+        manifest = read_manifest(manifest_path(path)) if untouched else open_artifact(path).manifest
+    except (EdgekitError, OSError):
         return None
     if manifest is None or manifest.sha256 != entry.get("sha256"):
         return None
     return Made(file, path, manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
+
+
+def _stat(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def run(job: Job) -> tuple[Made, ...]:
@@ -145,12 +160,16 @@ def _export(job: Job, files: Sequence[File], journal: Journal) -> list[Made]:
         return [made for group in alone for made in _export(job, group, journal)]
     named = {(file.format, file.precision): file for file in files}
     made = [Made(named[one.format, one.precision], refusal=refused(one.error)) for one in result.failed]
+    for one in made:
+        if one.refusal is not None and one.refusal.code == GateFailed.code:  # it would fail in the same way again
+            said = {"message": one.refusal.message, "remedy": one.refusal.remedy}
+            journal.put("gate", one.file.key, one.file.inputs, **said)
     for artifact in result.artifacts:
         manifest = artifact.manifest
         assert manifest is not None
         file = named[manifest.format, manifest.precision]
         where = artifact.path.relative_to(grid.out)
-        journal.put("file", file.key, file.inputs, path=str(where), sha256=manifest.sha256)
+        journal.put("file", file.key, file.inputs, path=str(where), sha256=manifest.sha256, stat=_stat(artifact.path))
         found = (artifact.path, manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
         made.append(Made(file, *found, fresh=True))
     return made

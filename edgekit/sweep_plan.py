@@ -17,7 +17,7 @@ from edgekit.sweep_keys import Keys, key
 from edgekit.sweep_measure import UNTRAINED, Measuring
 from edgekit.sweep_result import CACHED, FAILED, PLANNED, CellResult, SweepResult
 from edgekit.sweep_time import accuracy_seconds, export_seconds, latency_seconds
-from edgekit.sweep_weights import Source, source
+from edgekit.sweep_weights import NAMED, Source, named, source
 
 Point = tuple[float | None, int | None]  # alpha, resolution
 Place = tuple[Point, str, str]  # ... format, precision
@@ -57,11 +57,14 @@ class Plan:
             _ = known[name] if name is not None else None
         if self.grid.preprocess is not None and not self.grid.preprocess.is_file():
             raise UsageError(f"{self.grid.preprocess} does not exist", "give a YAML file with --preprocess")
+        weights = self.grid.weights
+        if weights.partition(":")[0] not in NAMED and not Path(weights).expanduser().exists():
+            raise UsageError(f"the weights {weights} do not exist", "check the path, or say --weights random")
         _ = self.keys.calibrated_on, self.keys.evaluated_on  # reads the folders, and refuses what is no set of images
 
     def _look(self, point: Point) -> None:
         grid, (alpha, res) = self.grid, point
-        self.names[point] = "_".join([self.network, *(f"{value:g}" for value in point if value is not None)])
+        self.names[point] = named(self.network, alpha, res)
         missing: dict[Source, list[File]] = {}
         for format, precision in itertools.product(grid.format, grid.precision):
             weights, refusal = self._weights(point, precision)

@@ -17,6 +17,7 @@ from edgekit.artifact import file_sha256
 from edgekit.errors import UsageError
 from edgekit.weights_file import FORMATS
 
+NAMED = ("random", "pretrained")  # weights that are no path
 _QUANTISED = re.compile(r"quant|uint8|int8", re.IGNORECASE)  # in the name of weights that were trained for integers
 _POINT = re.compile(r"(?:_v1)?(?:_(?P<alpha>\d[._]\d+|1))?(?:_(?P<res>\d{2,4}))?(?:-(?!v\d).*|[_.](?!v\d)\D.*)?")
 
@@ -39,7 +40,7 @@ def source(
     weights: str, model: str, alpha: float | None, res: int | None, precision: str, random_where_missing: bool
 ) -> Source:
     """The weights of one variant in one precision. Raises UsageError where there are none."""
-    if weights.partition(":")[0] in ("random", "pretrained"):
+    if weights.partition(":")[0] in NAMED:
         return Source(weights, None, weights.startswith("random"))
     path = Path(weights).expanduser()
     if not path.is_dir():
@@ -51,10 +52,16 @@ def source(
         return Source(str(found), _digest(found), False)
     if random_where_missing:
         return Source("random", None, True)
-    wanted = "_".join([model, *(f"{value:g}" for value in (alpha, res) if value is not None)])
     raise UsageError(
-        f"{path} has no weights of {wanted}", "add a file named so, or --random-where-missing for its latency alone"
+        f"{path} has no weights of {named(model, alpha, res)}",
+        "add a file named so, or --random-where-missing for its latency alone",
     )
+
+
+def named(model: str, alpha: float | None, res: int | None) -> str:
+    """What a variant is called, as far as it is known."""
+    width = [] if alpha is None else ["1.0" if alpha == 1 else f"{alpha:g}"]
+    return "_".join([model, *width, *([] if res is None else [str(res)])])
 
 
 def in_folder(folder: Path, model: str, alpha: float | None, res: int | None, precision: str) -> Path | None:

@@ -212,6 +212,24 @@ def test_variants_without_weights_show_latency_alone(run: Callable[..., SweepRes
     assert weighted.accuracy is not None and weighted.accuracy_reason is None
 
 
+def test_a_file_that_did_not_pass_parity_is_not_tried_again(
+    run: Callable[..., SweepResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgekit import parity
+
+    asked: dict[str, Any] = {"alpha": (0.25,), "format": ("onnx",), "eval": None, "continue_": True}
+    strict = parity.Threshold(0.0, None, None, "nothing is exact")
+    with monkeypatch.context() as patch:
+        patch.setitem(parity.THRESHOLDS, "fp32", strict)
+        (first,) = run(**asked).cells
+    assert first.status == "failed" and first.refusal is not None and "parity failed" in first.refusal.message
+    (again,) = run(**asked, executor=Nobody()).cells
+    assert again.status == "failed" and again.refusal is not None
+    assert (again.refusal.message, again.refusal.exit_code) == (first.refusal.message, 3)
+    assert run(**asked | {"continue_": False}).cells[0].status == "done", "without --continue it is"
+    assert run(**asked, executor=Nobody()).cells[0].status == "cached"
+
+
 def test_a_latency_is_measured_and_kept_unless_it_is_invalid(run: Callable[..., SweepResult], tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/store.db"
     asked: dict[str, Any] = {"alpha": (0.25,), "format": ("tflite",), "eval": None, "export_only": None}

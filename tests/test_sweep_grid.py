@@ -105,6 +105,7 @@ NOTHING: list[tuple[dict[str, Any], str]] = [
     ({"alpha": (float("nan"),)}, "alpha must be"),
     ({"res": (7,)}, "resolution must be"),
     ({"device": ("pixel",)}, "no device 'pixel'"),
+    ({"weights": "nowhere"}, "weights nowhere do not exist"),
     ({"eval": Path("nowhere")}, "nowhere does not exist"),
     ({"data": Path("nowhere")}, "nowhere does not exist"),
     ({"preprocess": Path("no.yaml")}, "no.yaml does not exist"),
@@ -163,7 +164,7 @@ def test_the_file_that_fits_best_is_taken(tmp_path: Path) -> None:
     assert named(0.5, 160, "int8") == "mobilenet_v1_0_5_160_quant.tflite"
     assert named(0.5, 128) == "mobilenet_0.5.pth"
     assert named(1.0, 160) is None
-    with pytest.raises(UsageError, match="no weights of mobilenet_1_160"):
+    with pytest.raises(UsageError, match="no weights of mobilenet_1.0_160"):
         source(str(tmp_path), "mobilenet", 1.0, 160, "fp32", random_where_missing=False)
     assert source(str(tmp_path), "mobilenet", 1.0, 160, "fp32", random_where_missing=True).random
 

@@ -48,7 +48,13 @@ def export_cell(cell: Cell, prepared: Prepared, folder: Path) -> Artifact:
         with environment(target):
             written = cell.write(job, draft)
         parity = compare(
-            draft, written.inputs, written.outputs, cell.precision, prepared.reference(), job.dynamic_batch
+            draft,
+            written.inputs,
+            written.outputs,
+            cell.precision,
+            prepared.reference(),
+            job.dynamic_batch,
+            prepared.preprocessing,
         )
         if not parity.passed:
             _reject(draft, target, cell, parity)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import Artifact, TensorRecord
 from edgekit.errors import UsageError
-from edgekit.parity import quantized, to_layout
+from edgekit.parity import pixels_are_codes, quantized, to_layout
 from edgekit.preprocess import CHANNELS, ForeignInput, Preprocessing, normalise
 from edgekit.runtime import Session
 
@@ -34,26 +34,12 @@ class FileInput:
         is stored as round(x / scale) + zero_point.
         """
         dtype = np.dtype(self.tensor.dtype)
-        if dtype.kind != "f" and _pixels_are_codes(self.preprocessing, self.tensor):
+        if dtype.kind != "f" and pixels_are_codes(self.preprocessing, self.tensor):
             codes: NDArray[Any] = (pixels.astype(np.int16) + np.iinfo(dtype).min).astype(dtype)
             return np.ascontiguousarray(codes if self.tensor.layout == "NHWC" else codes.transpose(2, 0, 1))
         x = to_layout(normalise(self.preprocessing, pixels)[None], self.tensor.layout)
         stored: NDArray[Any] = quantized(x, self.tensor)[0]
         return stored.astype(dtype, copy=False)
-
-
-def _pixels_are_codes(preprocessing: Preprocessing, tensor: TensorRecord) -> bool:
-    if tensor.scale is None or tensor.zero_point is None:
-        return True
-    low = int(np.iinfo(tensor.dtype).min)
-    if tensor.scale == 1.0 and tensor.zero_point == low:
-        return True
-    mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
-    # Both are straight lines, so that they are farthest apart at one of the ends.
-    return all(
-        np.abs((p + low - tensor.zero_point) * tensor.scale - (p - mean) / std).max() <= tensor.scale * 1.001
-        for p in (0, 255)
-    )
 
 
 def file_input(artifact: Artifact, session: Session, said: ForeignInput | None) -> FileInput:

@@ -73,6 +73,7 @@ def export(
         effort=int8_effort,
         max_drop=max_drop,
         int8="int8" in precisions,
+        io=io,
     )
     _check(request, formats, precisions, io, opset, max_drop, max_latency)
     with _folder_or_nothing(Path(out)):

@@ -24,7 +24,7 @@ from edgekit.exporters.ranges import Ranges
 from edgekit.exporters.simulate import runner
 from edgekit.graph import Graph, Op
 from edgekit.images import Sample, find, pixel_hash
-from edgekit.preprocess import apply
+from edgekit.preprocess import Preprocessing, apply
 from edgekit.quantized import QuantizedGraph
 from edgekit.runtime import open_session
 
@@ -93,12 +93,20 @@ def float_cost(int8: Path, mixed: Path) -> FloatCost:
     return FloatCost(plain, kept)
 
 
-def within(limit: float, graph: Graph, ranges: Ranges, scheme: str, effort: str, judged: Judged) -> Mixed:
+def within(
+    limit: float,
+    graph: Graph,
+    ranges: Ranges,
+    scheme: str,
+    effort: str,
+    judged: Judged,
+    pixels: Preprocessing | None = None,
+) -> Mixed:
     """The int8 network with as few float layers as keep its drop within `limit` points.
 
     Raises GateFailed when not even every layer in float is within it.
     """
-    quantized = quantize(graph, ranges, scheme, effort)
+    quantized = quantize(graph, ranges, scheme, effort, pixels=pixels)
     drop = _drop(quantized, judged)
     if drop <= limit:
         return Mixed(quantized, (), drop, len(judged.labels))
@@ -106,7 +114,7 @@ def within(limit: float, graph: Graph, ranges: Ranges, scheme: str, effort: str,
     count = 1
     while True:
         kept = set().union(*(_around(graph, name) for name in order[:count]))
-        quantized = quantize(graph, ranges, scheme, effort, keep_float=kept)
+        quantized = quantize(graph, ranges, scheme, effort, keep_float=kept, pixels=pixels)
         drop = _drop(quantized, judged)
         if drop <= limit:
             layers = tuple(op.name for op in graph if op.name in kept and op.kind not in MOVERS)
@@ -175,7 +183,8 @@ def _worst_tensors(graph: Graph, quantized: QuantizedGraph, images: NDArray[np.f
     def noise_without(name: str) -> float:
         def rounding(op: Op, y: Tensor) -> Tensor | None:
             params = quantized.activations.get(op.name)
-            return params.fake(y) if params and op.name != name else None
+            exact = op.name == name or (op.kind == "input" and quantized.input_offset is not None)
+            return params.fake(y) if params and not exact else None
 
         return float((rounded.run(x, rounding) - want).square().sum())
 

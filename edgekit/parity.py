@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.artifact import ParityRecord, TensorRecord
+from edgekit.preprocess import Preprocessing
 from edgekit.runtime import open_session
 
 Array = NDArray[np.float32]
@@ -69,15 +71,18 @@ def compare(
     precision: str,
     reference: Reference,
     dynamic_batch: bool = False,
+    preprocessing: Preprocessing | None = None,
 ) -> ParityRecord:
     """Open the file at `path`, run every reference input through it one by one, and judge what comes out.
+
+    With `preprocessing` a file whose integers are pixels gets pixels, as an evaluation hands them over.
 
     With `dynamic_batch` the inputs also go through as batches of 7, and must come out as they did alone.
     """
     session = open_session(path)
 
     def run(x: Array) -> Array:
-        fed = quantized(to_layout(x, inputs[0].layout), inputs[0])
+        fed = to_layout(stored(x, inputs[0], preprocessing), inputs[0].layout)
         return from_layout(dequantized(session.run([fed])[0], outputs[0]), outputs[0].layout)
 
     got = np.concatenate([run(x[None]) for x in reference.inputs])
@@ -171,7 +176,7 @@ def _snr_db(want: Array, difference: NDArray[np.float64]) -> float | None:
 # Between torch's layout and the file's, real numbers and the file's integers
 
 
-def to_layout(x: Array, layout: str) -> Array:
+def to_layout(x: NDArray[Any], layout: str) -> NDArray[Any]:
     """(N, C, *spatial) in the file's layout."""
     return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if layout in ("NHWC", "NDHWC", "NWC") else x
 
@@ -181,13 +186,45 @@ def from_layout(y: Array, layout: str) -> Array:
     return np.moveaxis(y, -1, 1) if layout in ("NHWC", "NDHWC", "NWC") else y
 
 
+def stored(x: Array, record: TensorRecord, preprocessing: Preprocessing | None = None) -> NDArray[Any]:
+    """Normalised inputs (N, C, *spatial) as the file wants its integers, or as they are where it takes floats."""
+    if preprocessing is None or np.dtype(record.dtype).kind == "f" or not pixels_are_codes(preprocessing, record):
+        return quantized(x, record)
+    shape = (1, -1, *[1] * (x.ndim - 2))
+    mean, std = (np.reshape(values, shape) for values in (preprocessing.mean, preprocessing.std))
+    pixels = np.clip(np.round(x * std + mean), 0, 255).astype(np.int16)
+    codes: NDArray[Any] = (pixels + np.iinfo(record.dtype).min).astype(record.dtype)
+    return codes
+
+
+def pixels_are_codes(preprocessing: Preprocessing, tensor: TensorRecord) -> bool:
+    """Whether the integers of an input mean pixels, or miss the normalised values by at most one step everywhere.
+
+    Then they are the pixels as they are (uint8) or less 128 (int8): no value falls between two codes.
+    """
+    channels = tensor.shape[-1] if tensor.layout == "NHWC" else tensor.shape[1]
+    if tensor.layout not in ("NHWC", "NCHW") or channels != len(preprocessing.mean):
+        return False
+    if tensor.scale is None or tensor.zero_point is None:
+        return True
+    low = int(np.iinfo(tensor.dtype).min)
+    if tensor.scale == 1.0 and tensor.zero_point == low:
+        return True
+    mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
+    # Both are straight lines, so that they are farthest apart at one of the ends.
+    return all(
+        np.abs((p + low - tensor.zero_point) * tensor.scale - (p - mean) / std).max() <= tensor.scale * 1.001
+        for p in (0, 255)
+    )
+
+
 def quantized(x: Array, record: TensorRecord) -> NDArray[np.generic]:
     """Real numbers as the file wants them."""
     if record.scale is None or record.zero_point is None:
         return x
     limits = np.iinfo(record.dtype)
-    stored: NDArray[np.generic] = np.clip(np.round(x / record.scale) + record.zero_point, limits.min, limits.max)
-    return stored.astype(record.dtype)
+    integers: NDArray[np.generic] = np.clip(np.round(x / record.scale) + record.zero_point, limits.min, limits.max)
+    return integers.astype(record.dtype)
 
 
 def dequantized(y: NDArray[np.generic], record: TensorRecord) -> Array:

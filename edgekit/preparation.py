@@ -33,7 +33,11 @@ from edgekit.source import find, is_file
 from edgekit.spec import Variant, variant
 from edgekit.trace import trace
 
-SCHEMES = {"onnx": "onnxruntime", "tflite": "tflite", "tensorrt": "tensorrt"}  # how each format's usual runtime wants int8 activations
+SCHEMES = {
+    "onnx": "onnxruntime",
+    "tflite": "tflite",
+    "tensorrt": "tensorrt",
+}  # how each format's usual runtime wants int8 activations
 CALIBRATION_IMAGES = 100
 SYNTHETIC_INPUTS = 32
 NOISE_IMAGES = 8  # for the signal-to-noise per layer
@@ -59,6 +63,7 @@ class Request:
     effort: str
     max_drop: float | None
     int8: bool
+    io: str = "float32"
 
 
 @dataclass
@@ -93,20 +98,26 @@ class Prepared:
         scheme = SCHEMES[format]
         if scheme not in self._quantized:
             self._quantized[scheme] = self._quantize(scheme)
+            if self.request.io != "float32" and self._quantized[scheme].input_offset is None:
+                self.notes += (
+                    "the input's integers are rounded normalised values, not pixels: the first layer cannot take up "
+                    "this preprocessing",
+                )
         return self._quantized[scheme]
 
     def _quantize(self, scheme: str) -> QuantizedGraph:
         ranges, request = self._recorded(), self.request
+        pixels = self.preprocessing if request.io != "float32" else None
         if request.max_drop is None:
-            return quantize(self.graph, ranges, scheme, request.effort)
+            return quantize(self.graph, ranges, scheme, request.effort, pixels=pixels)
         assert self.calibration is not None and request.data is not None
         if self._judged is None:
             offset = self.preprocessing.class_offset
             self._judged = held_out(self.graph, self.table.macs, self.calibration, request.data, offset)
-        mixed = within(request.max_drop, self.graph, ranges, scheme, request.effort, self._judged)
+        mixed = within(request.max_drop, self.graph, ranges, scheme, request.effort, self._judged, pixels)
         self.notes += (mixed.note(scheme),)
         if mixed.kept_float:
-            self._all_int8[scheme] = quantize(self.graph, ranges, scheme, request.effort)
+            self._all_int8[scheme] = quantize(self.graph, ranges, scheme, request.effort, pixels=pixels)
         return mixed.quantized
 
     def all_int8(self, format: str) -> QuantizedGraph | None:

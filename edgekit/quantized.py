@@ -62,3 +62,12 @@ class QuantizedGraph:
     weights: Mapping[str, QWeight]
     biases: Mapping[str, Tensor]  # int32 (channels,)
     islands: Mapping[str, str]
+    # (channels,) where the input's integers are pixels: what the real input has beyond what they stand for. The first
+    # layers' biases contain it.
+    input_offset: Tensor | None = None
+
+    def input_on_grid(self, x: Tensor) -> Tensor:
+        """A real input (N, C, *spatial) as the real numbers that the input's integers stand for, not rounded yet."""
+        if self.input_offset is None:
+            return x
+        return x - self.input_offset.reshape(1, -1, *[1] * (x.dim() - 2))

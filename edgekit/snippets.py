@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edgekit.artifact import Manifest, TensorRecord
+from edgekit.parity import pixels_are_codes
 
 _PIXELS = '''from PIL import Image, ImageOps
 
@@ -17,7 +18,7 @@ def pixels(path):
     box = (left, top, left + width, top + height)
     image = image.resize(({size[1]}, {size[0]}), Image.Resampling.BILINEAR, box=box)
     array = np.asarray(image, dtype=np.float32).reshape({size[0]}, {size[1]}, {depth}){reverse}
-    return (array - np.float32({mean})) / np.float32({std})
+    return {value}
 '''
 
 
@@ -36,7 +37,7 @@ def python(manifest: Manifest) -> str:
             "",
             "x = pixels(sys.argv[1])[None]  # (1, height, width, channels)",
             *(["x = x.transpose(0, 3, 1, 2)  # the file wants channels first"] if _channels_first(manifest) else []),
-            _quantize(manifest.inputs[0]),
+            _quantize(manifest),
             body.format(file=manifest.file).strip(),
             _dequantize(output),
             f"scores = y.reshape(-1){f'[{offset}:]  # index 0 is the background' if offset else ''}",
@@ -77,8 +78,9 @@ def _pixels(manifest: Manifest) -> str:
         size=manifest.variant.input_shape[-2:],
         depth=manifest.variant.input_shape[1],
         reverse="[..., ::-1]" if how.channels == "BGR" else "",
-        mean=list(how.mean),
-        std=list(how.std),
+        value="array"
+        if _takes_pixels(manifest)
+        else f"(array - np.float32({list(how.mean)})) / np.float32({list(how.std)})",
     )
 
 
@@ -86,7 +88,15 @@ def _channels_first(manifest: Manifest) -> bool:
     return manifest.inputs[0].layout.startswith("NC")
 
 
-def _quantize(tensor: TensorRecord) -> str:
+def _takes_pixels(manifest: Manifest) -> bool:
+    tensor = manifest.inputs[0]
+    return tensor.dtype in ("uint8", "int8") and pixels_are_codes(manifest.preprocessing, tensor)
+
+
+def _quantize(manifest: Manifest) -> str:
+    tensor = manifest.inputs[0]
+    if _takes_pixels(manifest):
+        return "x = x.astype(np.uint8)" if tensor.dtype == "uint8" else "x = (x - 128).astype(np.int8)"
     if tensor.scale is None:
         return "x = x.astype(np.float32)"
     low, high = (0, 255) if tensor.dtype == "uint8" else (-128, 127)

@@ -16,10 +16,12 @@ from torch import Tensor
 from edgekit.calibration import CalibrationSet
 from edgekit.errors import UsageError, nearest
 from edgekit.exporters.adaptive import adapted
+from edgekit.exporters.pixel_input import PixelEntry, pixel_entry, response
 from edgekit.exporters.quantize_activations import activations, islands, scheme_of
 from edgekit.exporters.ranges import Ranges
 from edgekit.exporters.rounding import IMAGES, measured_biases, measured_ranges, output_error, sample
 from edgekit.graph import Graph, Op, rebuilt
+from edgekit.preprocess import Preprocessing
 from edgekit.quantized import QParams, QuantizedGraph, QWeight
 
 EFFORTS = ("fast", "default", "best")
@@ -31,27 +33,34 @@ MIN_MULTIPLIER = 2.0**-30
 
 
 def quantize(
-    graph: Graph, ranges: Ranges, scheme: str, effort: str = "default", keep_float: Collection[str] = ()
+    graph: Graph,
+    ranges: Ranges,
+    scheme: str,
+    effort: str = "default",
+    keep_float: Collection[str] = (),
+    pixels: Preprocessing | None = None,
 ) -> QuantizedGraph:
     """The int8 form of a folded float32 graph in a scheme (tflite, onnxruntime or tensorrt).
 
     `effort`: fast rounds to nearest; default also corrects biases, measured on some calibration images where there are
     any; best also narrows ranges and adapts the rounding of weights, where images kept back say that it helps.
-    `keep_float` names layers that stay in float. Raises UsageError for weights or ranges that are not finite or that
+    `keep_float` names layers that stay in float. With `pixels` the input's integers are 8-bit pixels, exactly, where
+    the network allows it (exporters.pixel_input). Raises UsageError for weights or ranges that are not finite or that
     no int8 scale can hold.
     """
     if effort not in EFFORTS:
         raise UsageError(f"unknown int8 effort '{effort}'{nearest(effort, EFFORTS)}", f"choose: {', '.join(EFFORTS)}")
     scheme_of(scheme)
     in_float = islands(graph, scheme, keep_float)
-    quantized = _rounded(graph, ranges, scheme, in_float, correct=effort != "fast")
+    entry = pixel_entry(graph, in_float, pixels) if pixels is not None else None
+    quantized = _rounded(graph, ranges, scheme, in_float, entry, correct=effort != "fast")
     if effort == "fast" or ranges.images is None:
         return quantized
     x = sample(graph, ranges.images)
     measured = measured_biases(quantized, graph, x)
     if effort == "default":
         return measured
-    narrow = _rounded(graph, measured_ranges(graph, quantized, ranges, x), scheme, in_float, correct=True)
+    narrow = _rounded(graph, measured_ranges(graph, quantized, ranges, x), scheme, in_float, entry, correct=True)
     candidates = [measured, measured_biases(narrow, graph, x)]
     return _best(graph, candidates, ranges.images)
 
@@ -70,10 +79,14 @@ def _best(graph: Graph, candidates: list[QuantizedGraph], images: CalibrationSet
     return better if output_error(graph, better, others) < least else found
 
 
-def _rounded(graph: Graph, ranges: Ranges, scheme: str, in_float: Mapping[str, str], correct: bool) -> QuantizedGraph:
+def _rounded(
+    graph: Graph, ranges: Ranges, scheme: str, in_float: Mapping[str, str], entry: PixelEntry | None, correct: bool
+) -> QuantizedGraph:
     scales = activations(graph, ranges.extremes, scheme, in_float)
+    if entry is not None:
+        scales[graph.input.name] = entry.grid
     weights = {op.name: round_weight(graph, op, scales) for op in graph if _in_integers(op, in_float)}
-    quantized = QuantizedGraph(graph, scheme, scales, weights, {}, in_float)
+    quantized = QuantizedGraph(graph, scheme, scales, weights, {}, in_float, entry.offset if entry else None)
     return with_biases(quantized, analytic_shifts(quantized, ranges) if correct else {})
 
 
@@ -160,6 +173,8 @@ def with_biases(quantized: QuantizedGraph, shifts: dict[str, Tensor]) -> Quantiz
             params[name] = bias
             op = op.with_(params={**op.params, "bias": name})
             step = quantized.activations[op.inputs[0]].scale * weight.scale.double()
+            if quantized.input_offset is not None and op.inputs[0] == graph.input.name:
+                bias = bias + response(op, weight.real(), quantized.input_offset)
             biases[op.name] = torch.round(bias / step).clamp(-(2**31), 2**31 - 1).to(torch.int32)
         ops.append(op)
     return replace(quantized, graph=rebuilt(graph, ops, params=params), biases=biases)

@@ -97,6 +97,8 @@ def round_values(quantized: QuantizedGraph) -> Callable[[Op, Tensor], Tensor | N
 
     def rounding(op: Op, y: Tensor) -> Tensor | None:
         params = quantized.activations.get(op.name)
+        if params and op.kind == "input":
+            y = quantized.input_on_grid(y)
         return params.fake(y) if params else None
 
     return rounding
@@ -110,7 +112,7 @@ def layer_snr(
 
     Noise adds up on the way, so a layer shows its own and what came before it.
     """
-    integer = integer_graph(quantized)
+    integer, rounding = integer_graph(quantized), round_values(quantized)
     signal: dict[str, float] = {}
     noise: dict[str, float] = {}
     ends: dict[str, list[int]] = {}
@@ -120,11 +122,12 @@ def layer_snr(
 
         def remember(op: Op, y: Tensor, values: dict[str, Tensor] = float_values) -> None:
             if op.name in quantized.activations or op.name == graph.output:
-                values[op.name] = y
+                values[op.name] = quantized.input_on_grid(y) if op.kind == "input" else y
 
         def compare(op: Op, y: Tensor, values: dict[str, Tensor] = float_values) -> Tensor | None:
             params = quantized.activations.get(op.name)
-            got = params.fake(y) if params else y
+            rounded = rounding(op, y)
+            got = y if rounded is None else rounded
             want = values.pop(op.name, None)
             if want is not None:
                 signal[op.name] = signal.get(op.name, 0.0) + float(want.double().square().sum())

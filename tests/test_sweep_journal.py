@@ -1,0 +1,61 @@
+"""What is written down about finished steps, and who may use a device meanwhile."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from edgekit.sweep_journal import Journal, device
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
+
+
+def test_an_entry_is_whole_or_not_there(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert journal.get("file", "ab") is None and not (tmp_path / ".sweep").exists()
+    journal.put("file", "ab", {"why": 1}, path="x.onnx")
+    entry = journal.get("file", "ab")
+    assert entry is not None and entry["path"] == "x.onnx" and journal.get("latency", "ab") is None
+    path = tmp_path / ".sweep" / "file-ab.json"
+    for broken in ("", "[]", "{", '{"path": 1}', '{"at": "soon"}'):
+        path.write_text(broken)
+        assert journal.get("file", "ab") is None
+
+
+def test_what_is_older_than_the_sweep_does_not_count(tmp_path: Path) -> None:
+    Journal(tmp_path).put("file", "ab", {})
+    assert Journal(tmp_path, since=time.time() + 60).get("file", "ab") is None
+    assert Journal(tmp_path, since=time.time() - 60).get("file", "ab") is not None
+
+
+@pytest.mark.parametrize(("first", "second"), [(True, True), (True, False), (False, True)])
+def test_a_device_that_measures_does_nothing_else(first: bool, second: bool) -> None:
+    said: list[str] = []
+    order: list[str] = []
+
+    def other() -> None:
+        with device("local", measuring=second, waiting=lambda: said.append("waiting")):
+            order.append("second")
+
+    with device("local", measuring=first):
+        thread = threading.Thread(target=other)
+        thread.start()
+        while not said:
+            time.sleep(0.01)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_exports_share_a_device_and_other_devices_are_free() -> None:
+    def never() -> None:
+        raise AssertionError("it waits")
+
+    with device("local", False), device("local", False, never), device("pixel-8", True), device("orin", True, never):
+        pass

@@ -23,8 +23,8 @@ MACS = 16e9  # what the batch may cost; about half a second on one desktop core
 MIN_BATCH, MAX_BATCH = 2, 8
 BRANCH = 0.2  # standard deviation of what an addition reads, so that a long chain of residuals grows slowly
 LEAST_MOVEMENT = 0.2  # of a layer's own size, below which its deviation counts as this much
-LONG_CHAIN = 40  # normalised layers in a row
-LIFT = 1.0  # for their BN's biases: each layer's ReLU would grow a rounding error by a fifth, and this keeps it open
+LIFT = 1.0  # of the bias of a BN before an activation: a ReLU that cuts half grows rounding errors by a fifth, each
+ACTIVATIONS = ("relu", "clip", "hardswish", "silu")
 ENOUGH = 64  # values per channel from which its own statistics are trusted
 LAYERS = ("conv", "conv_transpose", "linear")
 
@@ -80,8 +80,6 @@ class _Draw:
         self._graph, self._random = graph, random
         self._readers = graph.consumers()
         self._settled: set[int] = set()
-        kinds = [op.kind for op in graph]
-        self._is_long_chain = kinds.count("batch_norm") >= LONG_CHAIN and not {"add", "cat"} & set(kinds)
 
     def draw(self, name: str, parameter: Tensor) -> None:
         """Uniform with unit variance over what one output reads; vectors around one, biases around zero."""
@@ -142,7 +140,7 @@ class _Draw:
         if "weight" in own:
             size = self._uniform(mean.shape, 0.5, 1.5) * (BRANCH if self._feeds_addition(op) else 1.0)
             own["weight"].copy_(size * torch.where(self._uniform(mean.shape, -1, 1) < 0, -1.0, 1.0))
-        if "bias" in own and self._is_long_chain:
+        if "bias" in own and all(reader.kind in ACTIVATIONS for reader in self._readers[op.name]):
             own["bias"].add_(LIFT)
 
     def _feeds_addition(self, op: Op) -> bool:

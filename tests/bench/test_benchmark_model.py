@@ -85,6 +85,7 @@ def test_the_log_of_a_run() -> None:
         ),
         (LOG.replace("avg=389.25", "avg=0"), "tells no time"),
         (LOG.replace("avg=389.25", "avg=nan"), "1 loops"),
+        (LOG.replace("avg=389.25", "avg=389.25 size=3"), "1 loops"),
         (LOG.replace("avg=389.25", "avg=38,925"), "1 loops"),
         (LOG.replace("avg=389.25", "avg=-5"), "1 loops"),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import edgekit
 from edgekit.exporters import WriteJob
 from edgekit.exporters.tflite import write
 from edgekit.fold import fold
+from edgekit.source import find
 from edgekit.spec import variant
 from edgekit.trace import trace
 from edgekit.weights import load
@@ -103,7 +105,7 @@ litert_torch.convert(net, (torch.zeros(1, 160, 160, 3),)).export(sys.argv[1] + "
 
 def writing(path: Path) -> float:
     """Seconds for one file of mobilenet 0.5/160, from a folded graph; the median of ten."""
-    point = variant("mobilenet", 0.5, 160)
+    point = variant(find("mobilenet", None), 0.5, 160)
     network = point.build()
     load(network, point, "random")
     graph = fold(trace(network, point.input_shape)).graph
@@ -116,51 +118,53 @@ def writing(path: Path) -> float:
 
 
 def memory(data: Path, scratch: Path) -> Iterator[Line]:
-    """VGG-16, the largest network that people export: peak memory above what the imports take, and seconds."""
+    """VGG-16, the largest network that people export: peak memory above what the imports take, and seconds.
+
+    The whole export also opens the file and runs it, and a runtime keeps the weights twice: mapped and packed.
+    """
     for format, limit in (("tflite", "<= model + 400 MB"), ("onnx", "<= 2.5 x model + 200 MB")):
-        environment = os.environ | {"XDG_CACHE_HOME": str(scratch / "cache")}
-        done = subprocess.run(
-            [sys.executable, "-c", VGG, format, str(scratch / "vgg")],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=environment,
-        )
-        found = json.loads(done.stdout.splitlines()[-1])
-        model, above = found["bytes"], found["above"]
-        allowed = model + 400 * MB if format == "tflite" else 2.5 * model + 200 * MB
-        yield Line(
-            f"vgg16 {format}, whole export, peak memory above the imports",
-            limit,
-            f"{above / MB:.0f} MB of {allowed / MB:.0f} MB, with a model of {model / MB:.0f} MB",
-            above <= allowed,
-        )
-        print(
-            "    when each stage began:",
-            ", ".join(f"{s} {b / MB:.0f} MB" for s, b in found["stages"].items()),
-            flush=True,
-        )
+        for what in ("write", "export"):
+            found = peak(format, what, scratch)
+            model, above = found["bytes"], found["above"]
+            allowed = model + 400 * MB if format == "tflite" else 2.5 * model + 200 * MB
+            yield Line(
+                f"vgg16 {format}, {'loaded, folded and written' if what == 'write' else 'whole export'}: peak memory",
+                limit,
+                f"{above / MB:.0f} MB of {allowed / MB:.0f} MB above the imports, with a model of {model / MB:.0f} MB",
+                above <= allowed,
+            )
         if format == "tflite":
             seconds = median_seconds([*EXPORT, "vgg16", "--format", "tflite", "--out", str(scratch / "vgg")], 3)
             yield Line("export vgg16 tflite, whole process", "<= 6 s", f"{seconds:.1f} s", seconds <= 6)
 
 
+def peak(format: str, what: str, scratch: Path) -> dict[str, int]:
+    """{"above": bytes over what the imports took, "bytes": of the file} of one process."""
+    command = [sys.executable, "-c", VGG, format, what, str(scratch / "vgg")]
+    environment = os.environ | {"XDG_CACHE_HOME": str(scratch / "cache")}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
 VGG = """
+import importlib
 import json
 import sys
+from pathlib import Path
 
 import edgekit
 import edgekit.exporting
 import edgekit.models
-import edgekit.preparation
-from edgekit.exporters import FORMATS
-from edgekit.runtime import open_session
+from edgekit.exporters import FORMATS, WriteJob
+from edgekit.fold import fold
+from edgekit.spec import variant
+from edgekit.trace import trace
+from edgekit.weights import load
 
-FORMATS[sys.argv[1]]
-if sys.argv[1] == "tflite":
-    import ai_edge_litert.interpreter
-else:
-    import onnxruntime
+format, what, out = sys.argv[1:]
+write = FORMATS[format]
+importlib.import_module("onnxruntime" if format == "onnx" else "ai_edge_litert.interpreter")
 
 
 def memory(key):
@@ -169,24 +173,25 @@ def memory(key):
 
 
 imported = memory("VmRSS")
-stages = {}
-made = edgekit.export(
-    "vgg16",
-    format=[sys.argv[1]],
-    out=sys.argv[2],
-    progress=lambda stage: stages.update({stage: memory("VmHWM") - imported}),
-)
-size = made.artifacts[0].path.stat().st_size
-print(json.dumps({"above": memory("VmHWM") - imported, "stages": stages, "bytes": size}))
+if what == "export":
+    path = edgekit.export("vgg16", format=[format], out=out).artifacts[0].path
+else:
+    path = Path(out + "." + format)
+    point = variant("vgg16")
+    network = point.build()
+    load(network, point, "random")
+    write(WriteJob(fold(trace(network, point.input_shape)).graph, "fp32"), path)
+print(json.dumps({"above": memory("VmHWM") - imported, "bytes": path.stat().st_size}))
 """
 
 
 def installation(data: Path, scratch: Path) -> Iterator[Line]:
     """What an environment for TFLite export alone takes on disk."""
-    python = scratch / "small" / "bin" / "python"
+    python, source = scratch / "small" / "bin" / "python", scratch / "source"
+    shutil.copytree(ROOT, source, symlinks=True, ignore=shutil.ignore_patterns(".*", "build", "artifacts"))
     subprocess.run([sys.executable, "-m", "venv", str(scratch / "small")], check=True)
     pip = [str(python), "-m", "pip", "install", "--quiet", "-c", str(ROOT / "constraints.txt")]
-    for packages in (["torch"], [f"{ROOT}[tflite-export]"]):
+    for packages in (["torch"], [f"{source}[tflite-export]"]):
         done = subprocess.run([*pip, *packages], capture_output=True, text=True)
         if done.returncode:
             reason = done.stderr.strip().splitlines()[-1]

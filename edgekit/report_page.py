@@ -15,6 +15,7 @@ from typing import Any
 import edgekit
 from edgekit import charts
 from edgekit.pareto import spearman
+from edgekit.report_int8 import not_worth_it
 from edgekit.report_rows import Row
 
 COLUMNS = (
@@ -145,7 +146,7 @@ def cautions(rows: Sequence[Row]) -> list[str]:
     failed = sum(row.parity is False for row in rows)
     if failed:
         said.append(f"{_count(failed, 'file', 'files')} did not pass the parity check.")
-    return said
+    return said + not_worth_it(rows)
 
 
 def _caution(said: Sequence[str]) -> str:

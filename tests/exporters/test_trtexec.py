@@ -172,6 +172,14 @@ def test_cut_doubled_mixed_and_littered_logs(name: str) -> None:
     check()
 
 
+def test_a_number_that_is_cut_is_no_number() -> None:
+    text = sample("trtexec_v8.6.1_H100_UNSTABLE_shared_gpu.log")
+    for line, key in (("Throughput: 484.641", "throughput"), ("Engine built in 1033.79", "build_seconds")):
+        end = text.index(line) + len(line)
+        for cut in range(end - 5, end + 1):
+            assert getattr(trtexec.parse_log(text[:cut]), key) is None
+
+
 @settings(max_examples=100, deadline=None, database=None)
 @given(st.text())
 def test_any_text_at_all(text: str) -> None:

@@ -9,6 +9,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgekit.errors import UsageError
@@ -204,3 +205,24 @@ def seal(path: Path, manifest: Manifest) -> Artifact:
     """Write the manifest beside its finished file; from here on the artifact counts as made."""
     write_atomically(manifest_path(path), manifest.model_dump_json(indent=2).encode() + b"\n")
     return Artifact(path=path, manifest=manifest)
+
+
+def pixels_are_codes(preprocessing: Preprocessing, tensor: TensorRecord) -> bool:
+    """Whether the integers of an input mean pixels, or miss the normalised values by at most one step everywhere.
+
+    Then they are the pixels as they are (uint8) or less 128 (int8): no value falls between two codes.
+    """
+    channels = tensor.shape[-1] if tensor.layout == "NHWC" else tensor.shape[1]
+    if tensor.layout not in ("NHWC", "NCHW") or channels != len(preprocessing.mean):
+        return False
+    if tensor.scale is None or tensor.zero_point is None:
+        return True
+    low = int(np.iinfo(tensor.dtype).min)
+    if tensor.scale == 1.0 and tensor.zero_point == low:
+        return True
+    mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
+    # Both are straight lines, so that they are farthest apart at one of the ends.
+    return all(
+        np.abs((p + low - tensor.zero_point) * tensor.scale - (p - mean) / std).max() <= tensor.scale * 1.001
+        for p in (0, 255)
+    )

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.artifact import Artifact, TensorRecord
+from edgekit.artifact import Artifact, TensorRecord, pixels_are_codes
 from edgekit.errors import UsageError
-from edgekit.parity import pixels_are_codes, quantized, to_layout
+from edgekit.parity import quantized, to_layout
 from edgekit.preprocess import CHANNELS, ForeignInput, Preprocessing, normalise
 from edgekit.runtime import Session
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.artifact import ParityRecord, TensorRecord
+from edgekit.artifact import ParityRecord, TensorRecord, pixels_are_codes
 from edgekit.preprocess import Preprocessing
 from edgekit.runtime import open_session
 
@@ -195,27 +195,6 @@ def stored(x: Array, record: TensorRecord, preprocessing: Preprocessing | None =
     pixels = np.clip(np.round(x * std + mean), 0, 255).astype(np.int16)
     codes: NDArray[Any] = (pixels + np.iinfo(record.dtype).min).astype(record.dtype)
     return codes
-
-
-def pixels_are_codes(preprocessing: Preprocessing, tensor: TensorRecord) -> bool:
-    """Whether the integers of an input mean pixels, or miss the normalised values by at most one step everywhere.
-
-    Then they are the pixels as they are (uint8) or less 128 (int8): no value falls between two codes.
-    """
-    channels = tensor.shape[-1] if tensor.layout == "NHWC" else tensor.shape[1]
-    if tensor.layout not in ("NHWC", "NCHW") or channels != len(preprocessing.mean):
-        return False
-    if tensor.scale is None or tensor.zero_point is None:
-        return True
-    low = int(np.iinfo(tensor.dtype).min)
-    if tensor.scale == 1.0 and tensor.zero_point == low:
-        return True
-    mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
-    # Both are straight lines, so that they are farthest apart at one of the ends.
-    return all(
-        np.abs((p + low - tensor.zero_point) * tensor.scale - (p - mean) / std).max() <= tensor.scale * 1.001
-        for p in (0, 255)
-    )
 
 
 def quantized(x: Array, record: TensorRecord) -> NDArray[np.generic]:

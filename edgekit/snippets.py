@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from edgekit.artifact import Manifest, TensorRecord
-from edgekit.parity import pixels_are_codes
+from edgekit.artifact import Manifest, TensorRecord, pixels_are_codes
 
 _PIXELS = '''from PIL import Image, ImageOps
 

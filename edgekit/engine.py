@@ -30,7 +30,7 @@ PROBE_SECONDS, BUILD_SECONDS = 120.0, 7200.0  # a build that measures every kern
 CACHE_THERE = "~/.cache/edgekit/tensorrt"
 REMEDY = (
     "pip install 'edgekit[tensorrt]' on a machine with an NVIDIA GPU, put trtexec on its PATH, "
-    "or build on another device with --device NAME"
+    "or run the export on the device itself"
 )
 Say = Callable[[str], None]
 

@@ -80,7 +80,7 @@ def capabilities(version: str) -> Capabilities:
         majors = sorted({row.since[0] for row in TABLE})
         raise BackendMissing(
             f"TensorRT {version} is here, and edgekit builds with {', '.join(map(str, majors))} (from 8.5 on)",
-            "install one of them, or build on another device with --device NAME",
+            "install one of them, or run the export on the device that has them",
         )
     return fitting[-1]
 

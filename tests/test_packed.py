@@ -57,7 +57,7 @@ def test_a_wrong_set_says_what_is_wrong(tmp_path: Path, columns: int, labels: st
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\0\0\x08\x03\0\0", b"text", gzip.compress(_idx(np.zeros((2, 2, 2), np.uint8)))[:20]]
+    "data", [b"", b"\0\0\x08\x03\0\0", b"text", gzip.compress(_idx(np.zeros((2, 2, 2), np.uint8)), mtime=0)[:20]]
 )
 def test_a_broken_idx_file_is_named(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "t-images-idx3-ubyte.gz").write_bytes(data)

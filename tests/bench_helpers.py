@@ -61,7 +61,7 @@ def paths(made: ExportResult) -> dict[tuple[str, str], Path]:
 def evaluated(files: Sequence[Path], images: Path, scratch: Path, foreign: bool = False) -> EvalResult:
     """Accuracy of the files; foreign ones take the hosted networks' preprocessing."""
     preprocess = scratch / "hosted.yaml"
-    preprocess.write_text("crop: 0.875\nmean: 127.5\nscale: 127.5\nclass_offset: 1\n")
+    preprocess.write_text("crop: 0.875\nmean: 127.5\nstd: 127.5\nclass_offset: 1\n")
     return edgekit.eval(files, data=images, preprocess=preprocess if foreign else None)
 
 

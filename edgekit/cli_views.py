@@ -208,7 +208,7 @@ def devices(document: Json, width: int) -> View:
         yield from table(columns, document["devices"], width)
         yield Text(f"from {document['file'] or 'the built-in list: there is no devices.yaml'}", style="dim")
         return
-    empty = (None, [], ())
+    empty: tuple[object, ...] = (None, [], ())
     shown = ((key, value) for key, value in check.items() if key not in ("runtimes", "missing") and value not in empty)
     yield facts(
         (key.removesuffix("_bytes").replace("_", " "), size(value) if key.endswith("_bytes") else _plain(value))

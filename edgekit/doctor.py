@@ -17,7 +17,7 @@ from edgekit.callable_module import make_callable
 from edgekit.device import load
 from edgekit.errors import EdgekitError
 from edgekit.files import cache_folder
-from edgekit.store import DEFAULT_URL
+from edgekit.store import DEFAULT_URL, Store
 
 # Package, what it is for, the extra of pyproject.toml that brings it.
 PACKAGES = (
@@ -79,7 +79,7 @@ def doctor(devices: Path | None = None, store: str | None = None) -> Diagnosis:
         "memory_bytes": (_memory(), "this system does not tell"),
         "free_disk_bytes": (shutil.disk_usage(Path.cwd()).free, ""),
         "cache": (str(cache_folder()), ""),
-        "store": (store or os.environ.get("EDGEKIT_STORE") or DEFAULT_URL, ""),
+        "store": (Store(store or os.environ.get("EDGEKIT_STORE") or DEFAULT_URL).shown, ""),
         "devices_file": _devices_file(devices),
     }
     return Diagnosis(

@@ -36,16 +36,6 @@ def find(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
     return MODELS[model]
 
 
-def parse_shape(text: str) -> tuple[int, ...]:
-    """ "1,3,224,224" as a shape. Raises UsageError."""
-    if not re.fullmatch(r"\s*\d+(\s*,\s*\d+){2,4}\s*", text):
-        raise UsageError(f"--input '{text}' is not a shape", "write batch, channels and pixels, as in 1,3,224,224")
-    shape = tuple(int(part) for part in text.split(","))
-    if shape[0] != 1 or 0 in shape:
-        raise UsageError(f"--input {text} must have batch 1 and no empty axis", "write, say, 1,3,224,224")
-    return shape
-
-
 def _from_file(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
     name, _, function = model.rpartition(":")
     path = Path(name if name else model)

@@ -20,7 +20,16 @@ from edgekit.source import find
 from edgekit.spec import variant
 from edgekit.trace import trace
 from edgekit.weights import load
-from tests.bench_helpers import ORACLE, ROOT, Line, for_other_converters, interleaved, latency
+from tests.bench_helpers import (
+    BARE_NETWORK,
+    BARE_TFLITE,
+    ORACLE,
+    ROOT,
+    Line,
+    for_other_converters,
+    interleaved,
+    latency,
+)
 from tests.oracle.client import Oracle
 
 MB = 1e6
@@ -54,7 +63,7 @@ def tflite_time(data: Path, scratch: Path) -> Iterator[Line]:
     ours = [*EXPORT, *VARIANT, "--out", str(scratch / "a")]
     if ORACLE.exists():
         script = scratch / "bare_tflite.py"
-        script.write_text(BARE_TFLITE)
+        script.write_text(BARE_NETWORK + BARE_TFLITE)
         ratio, seconds, theirs = interleaved(ours, [str(ORACLE), str(script), str(scratch)], 5)
         found = f"{ratio:.2f} ({seconds:.1f} s, {theirs:.1f} s)"
         yield Line("export mobilenet 0.5/160 tflite over a litert-torch script", "< 1", found, ratio < 1)
@@ -76,31 +85,6 @@ def tflite_time(data: Path, scratch: Path) -> Iterator[Line]:
         more.append(median_seconds([*known, "int8"], 1, environment) - median_seconds([*known, "fp32"], 1, environment))
     added = statistics.median(more)
     yield Line("what int8 of 100 images adds over fp32", "<= 3 s", f"{added:.2f} s", added <= 3)
-
-
-BARE_TFLITE = """
-import sys
-import torch
-from torch import nn
-import litert_torch
-
-
-def block(cin, cout, stride):
-    return nn.Sequential(
-        nn.ZeroPad2d((0, 1, 0, 1)) if stride == 2 else nn.ZeroPad2d(1),
-        nn.Conv2d(cin, cin, 3, stride, groups=cin, bias=False), nn.BatchNorm2d(cin), nn.ReLU6(),
-        nn.Conv2d(cin, cout, 1, bias=False), nn.BatchNorm2d(cout), nn.ReLU6())
-
-
-rows = [(32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (256, 2), *[(256, 1)] * 5, (512, 2), (512, 1)]
-layers, cin = [nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 16, 3, 2, bias=False), nn.BatchNorm2d(16), nn.ReLU6()], 16
-for cout, stride in rows:
-    layers.append(block(cin, cout, stride))
-    cin = cout
-net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(cin, 1000)).eval()
-net = litert_torch.to_channel_last_io(net, args=[0])
-litert_torch.convert(net, (torch.zeros(1, 160, 160, 3),)).export(sys.argv[1] + "/bare.tflite")
-"""
 
 
 def writing(path: Path) -> float:

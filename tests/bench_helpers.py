@@ -26,6 +26,32 @@ from tests.oracle.client import Array
 
 ROOT = Path(__file__).resolve().parent.parent
 ORACLE = ROOT / ".venv-oracle" / "bin" / "python"
+# What one writes without edgekit, in two parts: MobileNet 0.5/160 as `net`, and its conversion by another converter.
+BARE_NETWORK = """
+import sys
+import torch
+from torch import nn
+
+
+def block(cin, cout, stride):
+    return nn.Sequential(
+        nn.ZeroPad2d((0, 1, 0, 1)) if stride == 2 else nn.ZeroPad2d(1),
+        nn.Conv2d(cin, cin, 3, stride, groups=cin, bias=False), nn.BatchNorm2d(cin), nn.ReLU6(),
+        nn.Conv2d(cin, cout, 1, bias=False), nn.BatchNorm2d(cout), nn.ReLU6())
+
+
+rows = [(32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (256, 2), *[(256, 1)] * 5, (512, 2), (512, 1)]
+layers, cin = [nn.ZeroPad2d((0, 1, 0, 1)), nn.Conv2d(3, 16, 3, 2, bias=False), nn.BatchNorm2d(16), nn.ReLU6()], 16
+for cout, stride in rows:
+    layers.append(block(cin, cout, stride))
+    cin = cout
+net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(cin, 1000)).eval()
+"""
+BARE_TFLITE = """
+import litert_torch
+net = litert_torch.to_channel_last_io(net, args=[0])
+litert_torch.convert(net, (torch.zeros(1, 160, 160, 3),)).export(sys.argv[1] + "/bare.tflite")
+"""
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,11 @@ reads temperatures between processes. Whatever a machine does not tell is None, 
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import platform
+import re
 import resource
 import shutil
 import statistics
@@ -16,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-PROC, SYS = Path("/proc"), Path("/sys")
+PROC, SYS, ETC = Path("/proc"), Path("/sys"), Path("/etc")
 SENTINEL_WARMUP, SENTINEL_ROUNDS, SENTINEL_STEPS = (
     4,
     21,
@@ -53,15 +56,17 @@ def snapshot() -> dict[str, Any]:
 
 
 def settings() -> dict[str, Any]:
-    """What does not change while a loop runs: the processor, governors, the highest clock, turbo."""
+    """What does not change while a loop runs: which machine and processor it is, and how its clock is governed."""
     cpus = _cpus()
     governors = {_text(_cpu(cpu) / "cpufreq/scaling_governor") for cpu in cpus} - {None}
     highest = _per_cpu(cpus, "cpufreq/cpuinfo_max_freq", 1e-3)
     return {
         "processor": processor(),
+        "host": host(),
         "governors": sorted(str(name) for name in governors) or None,
         "max_mhz": max(highest) if highest else None,
         "turbo": _turbo(),
+        "virtual": _virtual(),
     }
 
 
@@ -71,6 +76,31 @@ def processor() -> str | None:
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return _text(PROC / "device-tree/model") or platform.processor() or None
+
+
+def host() -> str:
+    """Eight hex digits for this machine, the same at every boot: a keyed hash, as machine-id(5) asks of programs.
+
+    They tell neither the machine's id nor its name. Without an id, as in many containers, the name stands for it. The
+    processor goes in too, because images of machines are copied with their id.
+    """
+    told = _text(ETC / "machine-id") or ""
+    return anonymous(told if re.fullmatch("[0-9a-f]{32}", told) else platform.node(), processor() or "")
+
+
+def anonymous(secret: str, model: str) -> str:
+    """Eight hex digits for a machine of a model, of which only who knows the secret can say how they came about."""
+    key, text = secret.encode("utf-8", "replace"), ("edgekit " + model).encode("utf-8", "replace")
+    return hmac.new(key, text, hashlib.sha256).hexdigest()[:8]
+
+
+def _virtual() -> bool | None:
+    """Whether this is a guest of a hypervisor; only x86 tells that it is none."""
+    for line in (_text(PROC / "cpuinfo") or "").splitlines():
+        if line.startswith("flags"):
+            return "hypervisor" in line.split()
+    is_guest = (SYS / "hypervisor/type").exists() or (PROC / "device-tree/hypervisor").exists()
+    return True if is_guest else None
 
 
 def temperatures() -> dict[str, float] | None:

@@ -146,7 +146,7 @@ class Station:
         runs = tuple(
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
         )
-        judged = verdict.assess(runs, found.get("threads") or cell.protocol.threads)
+        judged = verdict.assess(runs, found.get("threads") or cell.protocol.threads, found.get("virtual"))
         return Measurement(
             id=new_id(),
             created=now(),

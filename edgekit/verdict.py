@@ -19,6 +19,12 @@ VALID, SUSPECT, INVALID = "valid", "suspect", "invalid"
 QUIET = "stop what else runs there, and measure again"
 COOL = "let the device cool, improve its cooling or lower its clock, and measure again"
 LONGER = "measure again with --preset rigorous"
+ALONE = "though nothing else ran here"
+NEIGHBOURS = (
+    f"{ALONE}: this is a virtual machine, and neighbours on the same processor slow it unseen",
+    "measure at another time, compare with --versus, or use a machine of your own",
+)
+UNSTEADY = (ALONE, "fix the processor's clock, or measure again with --preset rigorous")
 
 
 @dataclass(frozen=True)
@@ -50,15 +56,12 @@ class Verdict:
         return tuple(lines)
 
 
-def assess(runs: Sequence[ProcessRun], threads: int = 1) -> Verdict:
-    """The verdict on the runs of one measurement that asked for `threads`."""
-    findings = [
-        *_background(runs, threads),
-        *_clocks(runs),
-        *_warmth(runs),
-        *_statistics(stability(runs)),
-    ]
-    unknown = tuple(_unknown(runs))
+def assess(runs: Sequence[ProcessRun], threads: int = 1, virtual: bool | None = None) -> Verdict:
+    """The verdict on the runs of one measurement that asked for `threads`, on a machine that is `virtual` or not."""
+    background, unknown = list(_background(runs, threads)), tuple(_unknown(runs))
+    restless = [*_clocks(runs), *_warmth(runs), *_statistics(stability(runs))]
+    is_alone = not background and "background load" not in unknown and "other processes" not in unknown
+    findings = [*background, *(_explained(restless, *(NEIGHBOURS if virtual else UNSTEADY)) if is_alone else restless)]
     if {"background load", "speed"} & set(unknown):
         findings.append(Finding(SUSPECT, "nothing tells whether the device was disturbed", "measure where /proc is"))
     levels = {finding.level for finding in findings}
@@ -228,6 +231,15 @@ def _statistics(found: Stability | None) -> Iterator[Finding]:
             yield Finding(SUSPECT, f"times wander by {found.wander:.1%}", QUIET)
     if (found.mild + found.severe) / found.n > 0.10:
         yield Finding(SUSPECT, f"{(found.mild + found.severe) / found.n:.0%} of the samples are outliers", QUIET)
+
+
+def _explained(restless: Sequence[Finding], why: str, advice: str) -> Iterator[Finding]:
+    """Restless times of a machine that did nothing else: one cause, of which each finding is a sign."""
+    signs = [finding for finding in restless if finding.advice.startswith(QUIET)]
+    yield from (finding for finding in restless if finding not in signs)
+    for level in dict.fromkeys(finding.level for finding in signs):
+        told = ", ".join(finding.cause for finding in signs if finding.level == level)
+        yield Finding(level, f"{told}, {why}", advice)
 
 
 def _checked(check: Check, runs: Sequence[ProcessRun]) -> Iterator[Finding]:

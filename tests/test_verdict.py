@@ -125,6 +125,15 @@ def test_processes_that_differ_are_suspect() -> None:
     assert "the processes' medians differ by 7" in assess(runs).reasons[0]
 
 
+@pytest.mark.parametrize(("virtual", "why"), [(True, "a virtual machine"), (False, "fix the processor's clock")])
+def test_restless_times_of_an_idle_machine_have_one_cause(virtual: bool, why: str) -> None:
+    levels = [run(sensed((1000, 1050)), np.random.default_rng(0).normal(one, 2e3, 500)) for one in (1e6, 1e6, 1.5e6)]
+    (reason,) = assess(levels, virtual=virtual).reasons
+    assert why in reason and "changed by +5.0%" in reason and "medians differ by 50" in reason
+    busy = [one.model_copy(update={"sensed": sensed((1000, 1050), busy_s=102.4)}) for one in levels]
+    assert len(assess(busy, virtual=virtual).reasons) == 3 and "stop what else" in assess(busy).reasons[1]
+
+
 def test_no_sample_is_invalid() -> None:
     assert assess([run(samples=[])]).word == "invalid"
 

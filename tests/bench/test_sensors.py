@@ -55,7 +55,7 @@ def test_every_sensor_of_a_board(board: Path) -> None:
     assert found["mhz"] == [2400.0] * cpus and found["celsius"] == {"0 x86_pkg_temp": 45.5}
     assert found["throttle_count"] == 6 * cpus and found["cooling"] == 2
     assert sensors.settings() == {
-        "processor": "Fine CPU @ 3 GHz", "governors": ["powersave"], "max_mhz": 3600.0, "turbo": False,
+        "processor": "Fine CPU @ 3 GHz", "governors": ["powersave"], "max_mhz": 3600.0, "turbo": False, "virtual": None,
     }  # fmt: skip
     assert Snapshot(**found).cpus == cpus
 
@@ -67,8 +67,25 @@ def test_what_is_not_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     own = {"time_ns", "own_cpu_ns", "cpus", "involuntary_switches", "voluntary_switches"}
     assert {key for key, value in found.items() if value is not None} == own
     unknown = {key: value for key, value in sensors.settings().items() if key != "processor"}  # Python itself may know
-    assert unknown == {"governors": None, "max_mhz": None, "turbo": None}
+    assert unknown == {"governors": None, "max_mhz": None, "turbo": None, "virtual": None}
     Snapshot(**found)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_guest"), [("flags\t\t: fpu hypervisor avx2\n", True), ("flags : fpu avx2\n", False)]
+)
+def test_a_guest_of_a_hypervisor_knows_it(
+    text: str, is_guest: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cpuinfo").write_text(text)
+    monkeypatch.setattr(sensors, "PROC", tmp_path)
+    monkeypatch.setattr(sensors, "SYS", tmp_path)
+    assert sensors.settings()["virtual"] is is_guest
+    (tmp_path / "cpuinfo").write_text("processor : 0\n")
+    assert sensors.settings()["virtual"] is None
+    (tmp_path / "hypervisor").mkdir()
+    (tmp_path / "hypervisor/type").write_text("xen\n")
+    assert sensors.settings()["virtual"] is True
 
 
 def test_this_machine_answers() -> None:

@@ -29,9 +29,10 @@ bench-self: $(INSTALLED)
 gpu-check:
 	$(if $(wildcard $(RUN)/python),$(RUN)/python,$(PYTHON)) tests/gpu_check.py
 
-# Every network to every format, proved: docs/zoo.md. Takes an hour; goes on where it stopped. ZOO=--time adds latencies.
+# Every network as ONNX and TFLite, proved: docs/zoo.md. Takes an hour and 23 GB in build/; goes on where it stopped.
+# ZOO=--time then adds latencies: a quarter of an hour, on a machine that does nothing else.
 zoo: $(INSTALLED)
-	$(RUN)/python tests/zoo_table.py $(ZOO)
+	$(RUN)/python -m tests.zoo_table $(ZOO)
 
 # Another converter and another quantiser, in an environment of their own: what our files and times are compared with.
 oracle:

@@ -1,34 +1,43 @@
-"""`make zoo`: every network exported to every format in float and int8, proved, and put into docs/zoo.md.
+"""`make zoo`: every network exported as ONNX and TFLite in float and int8, proved, and put into docs/zoo.md.
 
 A cell is one file: network x format x precision. Each is one line of build/zoo.jsonl, written when it is known, so
-that an interrupted run goes on where it stopped; take a network's lines out to have it done again, or the file to have
-all. `--time` adds latencies and export times, for a machine that does nothing else. The weights are random and int8 is
-calibrated on noise: what stands in the table is size, proof and operators, never accuracy.
+that an interrupted run goes on where it stopped; what failed is tried again. Take a network's lines out to have it done
+again, or the file to have all. The files stay in build/zoo (some 23 GB, until `make clean`) for `--time`, which
+measures their latency and wants a machine that does nothing else. The weights are random and int8 is calibrated on
+noise: what stands in the table is size, proof, operators and time, never accuracy.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import edgekit
-import edgekit.models  # registers the zoo
 from edgekit.artifact import Manifest
+from edgekit.bench.link import ask
+from edgekit.bench.link_local import LocalLink
 from edgekit.errors import EdgekitError
-from edgekit.exporters import FORMATS
-from edgekit.runtime import open_session
-from edgekit.spec import MODELS
+from edgekit.files import write_atomically
+from edgekit.measurement import ProcessRun, Protocol
+from edgekit.runtime import choose, open_session
+from edgekit.stats import NS_PER_MS, median
+from edgekit.verdict import INVALID, assess
+from tests.zoo_page import FORMATS, PRECISIONS, Cell, page
 
 ROOT = Path(__file__).resolve().parent.parent
-PRECISIONS = ("fp32", "int8")
-Cell = dict[str, Any]
+# Shorter than any preset: 240 files in a quarter of an hour. The three slowest networks take half a second each time.
+PROTOCOL = Protocol(
+    preset="zoo", processes=1, warmup_seconds=0.2, warmup_runs=2, warmup_max_seconds=1.0, min_seconds=0.4, min_runs=9
+)
+PATIENCE = 300.0  # seconds for one file
 Key = tuple[str, str, str]
 
 
@@ -38,27 +47,30 @@ def main() -> int:
     parser.add_argument("--file", type=Path, default=ROOT / "build" / "zoo.jsonl", help="where cells are kept")
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "zoo.md", help="what is written from them")
     parser.add_argument("--only", nargs="*", help="networks (default: all)")
-    parser.add_argument("--time", action="store_true", help="measure latency and export time too")
+    parser.add_argument("--time", action="store_true", help="measure the latency of the files that were made")
     parser.add_argument("--write", action="store_true", help="only write the page from the cells that are known")
     parser.add_argument("--network", help=argparse.SUPPRESS)  # in a process of its own: print this network's cells
     arguments = parser.parse_args()
     if arguments.network:
-        for cell in cells(arguments.network, arguments.time):
+        for cell in cells(arguments.network, folder(arguments.file)):
             print(json.dumps(cell), flush=True)
         return 0
-    if not arguments.write:
-        for network in arguments.only or by_cost():
-            fill(arguments.file, network, arguments.time)
-    arguments.page.write_text(page(list(known(arguments.file).values())), encoding="utf-8")
+    if arguments.time:
+        measure(arguments.file, arguments.only)
+    elif not arguments.write:
+        make(arguments.file, arguments.only or by_cost())
+    write_atomically(arguments.page, page(list(known(arguments.file).values())).encode())
     return 0
+
+
+def folder(file: Path) -> Path:
+    """Where the files lie whose cells are kept in `file`."""
+    return file.with_suffix("")
 
 
 def by_cost() -> list[str]:
     """The networks, the cheapest first, so that what goes wrong shows early."""
     return [row.name for row in sorted(edgekit.models().rows, key=lambda row: row.macs)]
-
-
-# Cells
 
 
 def known(file: Path) -> dict[Key, Cell]:
@@ -72,34 +84,50 @@ def known(file: Path) -> dict[Key, Cell]:
     return found
 
 
+def keep(file: Path, cell: Cell) -> None:
+    """Add a line; what was cut off before it ends there."""
+    with file.open("a", encoding="utf-8") as out:
+        out.write(f"\n{json.dumps(cell)}")
+
+
+# Making
+
+
+def make(file: Path, networks: list[str]) -> None:
+    """Add the cells that are missing or failed, network by network."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for index, network in enumerate(networks):
+        have = known(file)
+        if all(key in have and not have[key]["reason"] for key in wanted(network)):
+            continue
+        started = time.monotonic()
+        failed = [cell for cell in made(network, file) if cell["reason"]]
+        said = "".join(f"; {cell['format']} {cell['precision']}: {cell['reason']}" for cell in failed)
+        print(f"{index + 1}/{len(networks)} {network}: {time.monotonic() - started:.0f} s{said}", flush=True)
+
+
 def wanted(network: str) -> list[Key]:
     """The cells of one network."""
     return [(network, format, precision) for format in FORMATS for precision in PRECISIONS]
 
 
-def fill(file: Path, network: str, timed: bool) -> None:
-    """Add the cells of one network that are missing, each as soon as it is known."""
-    have = known(file)
-    if all(key in have and (have[key].get("timed") or not timed) for key in wanted(network)):
-        return
-    print(network, flush=True)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, __file__, "--network", network, *["--time"] * timed]
-    found: list[Key] = []
-    with (
-        file.open("a", encoding="utf-8") as out,
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process,
-    ):
+def made(network: str, file: Path) -> list[Cell]:
+    """The cells of one network, from a process of its own, each kept as soon as it is known."""
+    command = [sys.executable, "-m", "tests.zoo_table", "--network", network, "--file", str(file)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}  # processor seconds are of one thread
+    found: dict[Key, Cell] = {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
         assert process.stdout is not None
-        out.write("\n")  # what was cut off ends here
         for line in process.stdout:
-            out.write(line)
-            out.flush()
-            found.append((network, json.loads(line)["format"], json.loads(line)["precision"]))
+            cell = json.loads(line)
+            keep(file, cell)
+            found[network, cell["format"], cell["precision"]] = cell
         code = process.wait()
-        for key in wanted(network):
-            if key not in found:
-                out.write(json.dumps(failure(key, f"the process ended with {code}")) + "\n")
+    for key in wanted(network):
+        if key not in found:
+            found[key] = failure(key, f"the process ended with {code}")
+            keep(file, found[key])
+    return list(found.values())
 
 
 def failure(key: Key, reason: str) -> Cell:
@@ -107,127 +135,82 @@ def failure(key: Key, reason: str) -> Cell:
     return dict(zip(("network", "format", "precision"), key, strict=True)) | {"reason": reason}
 
 
-def cells(network: str, timed: bool) -> Iterator[Cell]:
-    """The cells of one network; their files are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="edgekit-zoo-") as folder:
-        try:
-            made = edgekit.export(
-                network, format=list(FORMATS), precision=PRECISIONS, synthetic_calibration=True, out=folder
-            )
-        except EdgekitError as error:
-            yield from (failure(key, error.message) for key in wanted(network))
-            return
-        yield from (failure((network, failed.format, failed.precision), failed.error.message) for failed in made.failed)
-        for artifact in made.artifacts:
-            manifest = artifact.manifest
-            assert manifest is not None
-            yield cell((network, manifest.format, manifest.precision), artifact.path, manifest, timed)
+def cells(network: str, out: Path) -> Iterator[Cell]:
+    """Export one network into `out`, and tell what is known of each file."""
+    marks: list[tuple[str, float]] = []
+    try:
+        made = edgekit.export(
+            network,
+            format=FORMATS,
+            precision=PRECISIONS,
+            synthetic_calibration=True,
+            out=out,
+            progress=lambda stage: marks.append((stage, time.process_time())),
+        )
+    except EdgekitError as error:
+        yield from (failure(key, error.message) for key in wanted(network))
+        return
+    ends = [*(begin for _, begin in marks[1:]), time.process_time()]
+    seconds = {stage: end - begin for (stage, begin), end in zip(marks, ends, strict=True)}
+    yield from (failure((network, failed.format, failed.precision), failed.error.message) for failed in made.failed)
+    for artifact in made.artifacts:
+        manifest = artifact.manifest
+        assert manifest is not None
+        spent = seconds[f"{manifest.format} {manifest.precision}"]
+        found = of_file((network, manifest.format, manifest.precision), artifact.path, manifest)
+        yield found | {"path": str(artifact.path.relative_to(out)), "cpu_seconds": spent}
 
 
-def cell(key: Key, path: Path, manifest: Manifest, timed: bool) -> Cell:
-    """What is known of one file; its latency on one thread where it was asked for."""
+def of_file(key: Key, path: Path, manifest: Manifest) -> Cell:
+    """What the file itself tells."""
     found = open_session(path).found
-    nodes = found.get("nodes")
-    row = failure(key, "") | {
+    return failure(key, "") | {
         "reason": None,
+        "sha256": manifest.sha256,
         "bytes": manifest.bytes,
         "parity": manifest.parity.model_dump(mode="json", exclude={"reasons"}),
         "operators": manifest.operators,
         "float_islands": sorted(manifest.details.get("float_islands", ())),
-        "undelegated": found.get("undelegated", []) if nodes else None,
-        "timed": timed,
+        "undelegated": found.get("undelegated", []) if found.get("nodes") else None,
     }
-    if timed:
-        measured = edgekit.bench([path], threads=1, preset="quick", store=f"sqlite:///{path.parent / 'zoo.db'}")
-        measurement = measured.to_json()["measurements"][0]
-        row |= {"seconds": manifest.seconds}
-        row |= {name: measurement[name] for name in ("median_ms", "verdict")}
-    return row
 
 
-# The page
-
-INTRODUCTION = """# The zoo, exported
-
-Written by `make zoo`; do not edit. Every network at its own resolution, as ONNX and as TFLite, in fp32 and in int8.
-Every file was opened again and compared with the folded network before it got here.
-The weights are random and int8 is calibrated on noise, so nothing here says anything about accuracy.
-
-* **MB**: the file, fp32 and int8.
-* **error**: the fp32 file's largest error over the largest output. **SNR**: how far int8's rounding is below the
-  signal, in dB (random weights; trained ones keep more).
-* **moved**: operators that only move or extend data, TRANSPOSE and PAD (PADV2, Pad), fp32 and int8.
-* **Q/DQ**: QUANTIZE and DEQUANTIZE. In TFLite two are the float input and output, each further pair surrounds what has
-  no integer kernel. In ONNX every tensor has its own pair, which the runtime fuses into the operators between them.
-* **float**: layers that stay in float in int8, because the target has no integer kernel.
-* **not delegated**: TFLite operators that LiteRT's optimised CPU delegate leaves to the plain kernels, fp32; int8.
-"""
-TIMED = """* **s**: seconds of the export, proof included, and in the first int8 file the calibration.
-* **ms**: median latency of one image on one thread, fp32 and int8.
-"""
-MOVES = ("TRANSPOSE", "Transpose", "PAD", "PADV2", "MIRROR_PAD", "Pad")
-QUANTS = ("QUANTIZE", "DEQUANTIZE", "QuantizeLinear", "DequantizeLinear")
+# Timing
 
 
-def page(found: Sequence[Cell]) -> str:
-    """The table from the cells."""
-    timed = any(row.get("timed") for row in found)
-    heads = ["network", "format", "MB", "error", "SNR", "moved", "Q/DQ", "float", "not delegated"]
-    heads += ["s", "ms"] * timed
-    lines = [INTRODUCTION + TIMED * timed, row_of(heads), row_of("---" for _ in heads)]
-    pairs = {(row["network"], row["format"]): {} for row in found}  # type: dict[tuple[str, str], dict[str, Cell]]
-    for row in found:
-        pairs[row["network"], row["format"]][row["precision"]] = row
-    for (network, format), pair in sorted(pairs.items()):
-        lines.append(row_of([network, format, *columns(pair, timed)]))
-    return "\n".join([*lines, "\n## What is missing\n", *missing(found)]) + "\n"
+def measure(file: Path, networks: list[str] | None) -> None:
+    """Add the latency of every file that is there and has none, or one that was disturbed."""
+    rows = [row for row in known(file).values() if not row["reason"] and row.get("verdict") in (None, INVALID)]
+    rows = [row for row in rows if not networks or row["network"] in networks]
+    for index, row in enumerate(rows):
+        name = f"{index + 1}/{len(rows)} {row['path']}"
+        path = folder(file) / row["path"]
+        if not path.is_file():
+            print(f"{name}: not there; take its network's lines out of {file} and run `make zoo`", flush=True)
+            continue
+        try:
+            timed = latency(path)
+        except EdgekitError as error:
+            print(f"{name}: {error.message}", flush=True)
+            continue
+        keep(file, row | timed)
+        print(f"{name}: {timed['median_ms']:.3g} ms, {timed['verdict']}", flush=True)
 
 
-def missing(found: Sequence[Cell]) -> Iterator[str]:
-    """What could not be made and why, and how much was not tried."""
-    for row in found:
-        if row["reason"]:
-            yield f"* {row['network']}, {row['format']} {row['precision']}: {row['reason']}"
-    left = sorted(set(MODELS) - {row["network"] for row in found})
-    if left:
-        yield f"* not done yet, `make zoo` goes on: {', '.join(left)}"
-    if not left and not any(row["reason"] for row in found):
-        yield "Nothing: every file was made, and agrees."
-
-
-def row_of(texts: Iterable[str]) -> str:
-    """A line of a Markdown table."""
-    return f"| {' | '.join(texts)} |"
-
-
-def columns(pair: dict[str, Cell], timed: bool) -> Iterator[str]:
-    """Both precisions of one network in one format."""
-    full, small = (row if row and not row["reason"] else None for row in map(pair.get, PRECISIONS))
-    yield both(full, small, lambda row: f"{row['bytes'] / 1e6:.2f}")
-    yield f"{full['parity']['max_rel_error']:.0e}" if full else "-"
-    yield f"{small['parity']['snr_db']:.0f}" if small else "-"
-    yield both(full, small, lambda row: str(operators(row, MOVES)))
-    yield str(operators(small, QUANTS)) if small else "-"
-    yield str(len(small["float_islands"])) if small else "-"
-    yield (
-        "; ".join(
-            " ".join(row["undelegated"]) or "none" for row in (full, small) if row and row["undelegated"] is not None
-        )
-        or "-"
-    )
-    if timed:
-        yield both(full, small, lambda row: f"{row['seconds']:.1f}" if row.get("timed") else "-")
-        yield both(full, small, lambda row: f"{row['median_ms']:.3g}" if row.get("median_ms") else "-")
-
-
-def both(full: Cell | None, small: Cell | None, text: Any) -> str:
-    """fp32 and int8 side by side."""
-    return ", ".join(text(row) if row else "-" for row in (full, small))
-
-
-def operators(row: Cell, names: Sequence[str]) -> int:
-    """How many operators of these names the file has."""
-    return sum(row["operators"].get(name, 0) for name in names)
+def latency(path: Path) -> dict[str, Any]:
+    """The median of one image on one thread, in a fresh process, and what the measurement is worth."""
+    fields = PROTOCOL.model_dump(exclude={"preset", "processes", "cooldown_seconds"})
+    job = {"mode": "latency", "runtime": choose(path).name, "artifact": str(path), **fields}
+    answer = ask(LocalLink(), job, PATIENCE)
+    run = ProcessRun(**{name: value for name, value in answer.items() if name != "found"})
+    judged = assess([run])
+    return {
+        "median_ms": median(run.samples_ns) / NS_PER_MS,
+        "n": len(run.samples_ns),
+        "verdict": judged.word,
+        "verdict_reasons": list(judged.reasons),
+        "processor": answer["found"].get("processor"),
+    }
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit import stats, stats_ratio
+from edgekit import hosts, stats, stats_ratio
 from edgekit.comparison_selection import Selection, cell, select, setting
 from edgekit.contrast import compared, medians
 from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
@@ -18,6 +18,7 @@ from edgekit.stats_ratio import CANNOT_TELL, FASTER, SAME, SLOWER
 from edgekit.store import open_store
 
 NOT_COMPARABLE = "not comparable"
+Namer = Callable[[Measurement], str]
 # What a row is: compared; or not, because of what the status says.
 MEASURED, MISSING, INVALID, ADDED = "measured", "missing", "invalid", "added"
 WORST_FIRST = (NOT_COMPARABLE, SLOWER, CANNOT_TELL, FASTER, SAME)
@@ -108,8 +109,8 @@ def compare(
     """Compare the stored latencies of `new` with those of `base`, cell by cell.
 
     Each is `latest`, `latest~1` (bench commands, counted back), the id of a measurement or of a bench command, a file
-    that was measured, or another store. Cells are matched by variant, precision, format, device, runtime, threads and
-    batch; two files by the last four. `max_slowdown` is a fraction, or text such as "5%". `junit` is written as XML.
+    that was measured, or another store. Cells are matched by variant, precision, format, device and its host, runtime,
+    threads and batch; two files by the last five. `max_slowdown` is a fraction, or text such as "5%". `junit` is written as XML.
     Raises UsageError where a side names nothing.
     """
     margin = _margin(max_slowdown)
@@ -151,16 +152,17 @@ def _rows(base: Selection, new: Selection, margin: float) -> Iterator[Row]:
                 left.remove(other)
                 pairs.append((one, other))
     matched = {one.id: other for one, other in pairs}
-    yield from (_row(one, matched.get(one.id), margin) for one in base.measurements)
-    yield from (_added(two) for two in left)
+    name = _namer((*base.measurements, *new.measurements))
+    yield from (_row(one, matched.get(one.id), margin, name) for one in base.measurements)
+    yield from (_added(two, name) for two in left)
 
 
 def _fits(one: Measurement, two: Measurement, by_setting: bool, exactly: bool) -> bool:
     return (by_setting or cell(one) == cell(two)) and (not exactly or setting(one) == setting(two))
 
 
-def _row(base: Measurement, new: Measurement | None, margin: float) -> Row:
-    values: dict[str, Any] = {"name": _name(base), "base": base.id, "base_ms": _ms(base)}
+def _row(base: Measurement, new: Measurement | None, margin: float, name: Namer) -> Row:
+    values: dict[str, Any] = {"name": name(base), "base": base.id, "base_ms": _ms(base)}
     unknown: dict[str, Any] = {"ratio": None, "ratio_ci95": None}
     if new is None:
         reason = "missing: the base has this cell and the new side does not"
@@ -168,25 +170,25 @@ def _row(base: Measurement, new: Measurement | None, margin: float) -> Row:
         return Row(**values, **nothing, verdict=CANNOT_TELL, reason=reason, status=MISSING)
     values |= {"new": new.id, "new_ms": _ms(new)}
     if cell(base) != cell(new):
-        other = new.artifact if setting(base) == setting(new) else _name(new)
-        values["name"] = f"{other} against {_name(base)}"
+        other = new.artifact if setting(base) == setting(new) else name(new)
+        values["name"] = f"{other} against {name(base)}"
     differences = list(_differences(base, new))
     if differences:
         return Row(**values, **unknown, verdict=NOT_COMPARABLE, reason="; ".join(differences), status=MEASURED)
     return Row(**values, **compared(base, new, margin))
 
 
-def _added(new: Measurement) -> Row:
+def _added(new: Measurement, name: Namer) -> Row:
     nothing: dict[str, Any] = dict.fromkeys(("base", "base_ms", "ratio", "ratio_ci95"))
     reason = "the base does not have this cell"
-    return Row(
-        name=_name(new), new=new.id, new_ms=_ms(new), **nothing, verdict=CANNOT_TELL, reason=reason, status=ADDED
-    )
+    return Row(name=name(new), new=new.id, new_ms=_ms(new), **nothing, verdict=CANNOT_TELL, reason=reason, status=ADDED)
 
 
 def _differences(base: Measurement, new: Measurement) -> Iterator[str]:
     """Why two numbers must not be compared, a difference each; nothing where they may."""
     one, two = asdict(setting(base)), asdict(setting(new))
+    if None in (one["host"], two["host"]):  # an older record: its processor must do
+        one["host"] = two["host"]
     yield from (f"{key} {one[key]} and {two[key]}" for key in one if one[key] != two[key])
     facts = ((key, base.found.get(key), new.found.get(key)) for key in SAME_FACTS)
     yield from (f"{key} {a} and {b}" for key, a, b in facts if a != b)
@@ -195,10 +197,17 @@ def _differences(base: Measurement, new: Measurement) -> Iterator[str]:
         yield f"{base.runtime} {versions[0]} and {versions[1]}"
 
 
-def _name(record: Measurement) -> str:
-    where = setting(record)
-    threads = f"{where.threads} thread{'' if where.threads == 1 else 's'}"
-    return f"{record.artifact} on {where.device}, {where.runtime}, {threads}, batch {where.batch}"
+def _namer(records: Sequence[Measurement]) -> Namer:
+    """What names a cell of these records: the host too, where several share a device's name."""
+    ambiguous = hosts.shared((record.device, hosts.host(record)) for record in records)
+
+    def name(record: Measurement) -> str:
+        where = setting(record)
+        place = hosts.place(where.device, where.host, ambiguous)
+        threads = f"{where.threads} thread{'' if where.threads == 1 else 's'}"
+        return f"{record.artifact} on {place}, {where.runtime}, {threads}, batch {where.batch}"
+
+    return name
 
 
 def _ms(record: Measurement) -> float:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit import hosts
 from edgekit.artifact import SUFFIXES, file_sha256
 from edgekit.errors import UsageError
 from edgekit.measurement import Measurement
@@ -21,6 +22,7 @@ class Setting:
     """What two latencies must share to be compared, as found rather than as asked."""
 
     device: str
+    host: str | None  # which machine that is; None: not told, in older records
     runtime: str
     threads: int
     batch: int
@@ -42,6 +44,7 @@ def setting(record: Measurement) -> Setting:
     found, asked = record.found, record.protocol
     return Setting(
         record.device,
+        hosts.host(record),
         record.runtime,
         found.get("threads") or asked.threads,
         found.get("batch") or asked.batch,

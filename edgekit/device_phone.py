@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from edgekit.artifact import Artifact, file_sha256
-from edgekit.bench import android, benchmark_model
+from edgekit.bench import android, benchmark_model, sensors
 from edgekit.bench.benchmark_model import PARTIAL, Coverage, Log, Tool
 from edgekit.bench.link import Done, Link
 from edgekit.bench.link_adb import AdbLink
@@ -51,6 +51,7 @@ class Phone:
         self.link = link
         self._device = device
         self._facts: dict[str, Any] | None = None
+        self._host: str | None = None
         self._groups: tuple[android.Policy, ...] | None = None
         self._tool: tuple[Tool, str, str] | None = None  # with its path there and its sha256
 
@@ -65,6 +66,8 @@ class Phone:
         if self._facts is None:
             props = android.properties(parts(self.link, IDENTITY)[0])
             who = android.identity(props)
+            serial = props.get("ro.serialno") or props.get("ro.boot.serialno")
+            self._host = sensors.anonymous(serial, who.model or "") if serial else None
             more = {"build": who.build, "abis": who.abis, "emulator": who.is_emulator or None}
             found = check_phone(self._device, self.link).facts()
             self._facts = {**found, **{key: value for key, value in more.items() if value}}
@@ -119,6 +122,7 @@ class Phone:
             "sensed": {"before": before, "after": after},
             "found": {
                 "threads": job["threads"],
+                "host": self._host,
                 "cpus": sum(len(policy.cpus) for policy in self._policies()) or None,
                 **self._delegated(log, job),
                 "tool": f"{NAME} ({tool.kind})",

@@ -13,6 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from edgekit.bench.sensors import host
 from edgekit.callable_module import make_callable
 from edgekit.device import load
 from edgekit.errors import EdgekitError
@@ -73,6 +74,7 @@ def doctor(devices: Path | None = None, store: str | None = None) -> Diagnosis:
         "python": (platform.python_version(), ""),
         "system": (platform.platform(), ""),
         "processor": (cpu.get("model name"), "/proc/cpuinfo does not name it"),
+        "host": (host(), ""),
         "cores": (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(), ""),
         "features": ([name for name in FEATURES if name in cpu.get("flags", "").split()], ""),
         "governor": (_governor(), "this system shows no cpufreq"),

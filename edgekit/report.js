@@ -44,7 +44,7 @@ const COLUMNS = [
   ["variant", "Network", "variant", (row) => [row.variant, small(row.weights)]],
   ["precision", "Precision", "", (row) => [precision(row)]],
   ["runtime", "Format", "runtime", (row) => [row.format, small([row.runtime, row.runtime_version].filter(Boolean).join(" "))]],
-  ["device", "Device", "", (row) => [or(row, "device", String)]],
+  ["place", "Device", "", (row) => [or(row, "place", String)]],
   ["threads", "Threads", "", (row) => [or(row, "threads", String)], true],
   ["batch", "Batch", "images", (row) => [or(row, "batch", String)], true],
   ["median_ms", "Latency", "median, ms", (row) => [strong(row.on.latency, or(row, "median_ms", ms)), small(range(row.ci95_ms, ms))], true],
@@ -65,14 +65,14 @@ const COLUMNS = [
 ].map(([field, title, unit, cell, numeric = false]) => ({ field, title, unit, cell, numeric }));
 
 // What is the same in every row is said once, above the table.
-const SAME = { device: "device", threads: "threads", batch: "batch", images: "images evaluated" };
+const SAME = { place: "device", threads: "threads", batch: "batch", images: "images evaluated" };
 const constant = (field) => rows.length > 1 && new Set(rows.map((row) => row[field])).size === 1;
 const columns = COLUMNS.filter(({ field }) => !(field in SAME && constant(field)));
 
 // ---- choosing rows ------------------------------------------------------------------------------------------------
 const FILTERS = [["model", "Network"], ["precision", "Precision"], ["format", "Format"], ["runtime", "Runtime"],
-  ["device", "Device"], ["threads", "Threads"], ["batch", "Batch"], ["verdict", "Verdict"]];
-const text = (row) => [row.label, row.weights, row.device, row.artifact, row.sha256].join(" ").toLowerCase();
+  ["place", "Device"], ["threads", "Threads"], ["batch", "Batch"], ["verdict", "Verdict"]];
+const text = (row) => [row.label, row.weights, row.place, row.artifact, row.sha256].join(" ").toLowerCase();
 
 function matches(row) {
   const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);

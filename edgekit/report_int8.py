@@ -26,7 +26,7 @@ def not_worth_it(rows: Sequence[Row]) -> list[str]:
 
 
 def _key(row: Row) -> tuple[object, ...]:
-    return (row.variant, row.weights, row.format, row.device, row.runtime, row.threads, row.batch)
+    return (row.variant, row.weights, row.format, row.place, row.runtime, row.threads, row.batch)
 
 
 def _reasons(row: Row, base: Row) -> list[str]:

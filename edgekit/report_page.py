@@ -19,7 +19,7 @@ from edgekit.report_int8 import not_worth_it
 from edgekit.report_rows import Row
 
 COLUMNS = (
-    *("label", "short", "variant", "model", "format", "precision", "weights", "device", "runtime", "runtime_version"),
+    *("label", "short", "variant", "model", "format", "precision", "weights", "place", "runtime", "runtime_version"),
     *("threads", "batch", "setting", "macs", "params", "bytes", "top1", "top1_ci95", "top5", "top5_ci95", "images"),
     *("median_ms", "ci95_ms", "p90_ms", "first_ms", "load_ms", "samples", "processes", "quantiles_ms"),
     *("peak_memory_bytes", "baseline_memory_bytes", "parity", "parity_error", "verdict", "reasons", "created"),
@@ -113,13 +113,13 @@ def _networks(rows: Sequence[Row]) -> list[str]:
 
 
 def _one_of_each_device(rows: Sequence[Row]) -> list[Row]:
-    return list({row.device: row for row in rows if row.device}.values())
+    return list({row.place: row for row in rows if row.place}.values())
 
 
 def _machine(row: Row) -> str:
     found = row.provenance.get("Found", {})
     processor = found.get("processor") or found.get("gpu")
-    return f"{row.device} ({processor})" if processor else str(row.device)
+    return f"{row.place} ({processor})" if processor else str(row.place)
 
 
 def _day(created: str) -> str:

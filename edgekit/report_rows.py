@@ -1,6 +1,7 @@
 """Rows of a report: measurements joined with the accuracies of the same file. No disk, no clock, no device.
 
-A row is one file on one device with one runtime, thread count and batch, as found; the latest record of each counts.
+A row is one file on one device of one machine with one runtime, thread count and batch, as found; of each, the latest
+record counts.
 A file that was only evaluated, or only measured, has a row too: what is not known is None, and `missing` says why.
 """
 
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from edgekit import hosts
 from edgekit.artifact import Manifest
 from edgekit.measurement import Accuracy, Measurement
 from edgekit.pareto import front
@@ -39,6 +41,8 @@ class Row:
     weights: str | None  # origin
     trained: bool | None
     device: str | None
+    host: str | None  # which machine that is
+    place: str | None  # the device, with the host where several share its name
     runtime: str | None
     runtime_version: str | None
     threads: int | None
@@ -84,7 +88,7 @@ class Row:
         """What latencies must share to be compared: device, threads and batch."""
         if self.median_ms is None:
             return None
-        return f"{self.device}, {self.threads} thread{'' if self.threads == 1 else 's'}, batch {self.batch}"
+        return f"{self.place}, {self.threads} thread{'' if self.threads == 1 else 's'}, batch {self.batch}"
 
     def to_json(self) -> dict[str, Any]:
         """The row as plain values, `setting` among them."""
@@ -99,6 +103,8 @@ def rows(measurements: Iterable[Measurement], accuracies: Iterable[Accuracy]) ->
     found = [_measured_row(record, evaluated.get(record.sha256), resample) for record in measured.values()]
     seen = {record.sha256 for record in measured.values()}
     found += [_evaluated_row(record) for sha256, record in evaluated.items() if sha256 not in seen]
+    ambiguous = hosts.shared((row.device, row.host) for row in found)
+    found = [replace(row, place=hosts.place(row.device, row.host, ambiguous)) for row in found]
     found.sort(key=_order)
     fronts = _fronts(found)
     return tuple(
@@ -115,7 +121,7 @@ def rows(measurements: Iterable[Measurement], accuracies: Iterable[Accuracy]) ->
 
 
 def _key(record: Measurement) -> tuple[Any, ...]:
-    return (record.sha256, record.device, record.runtime, *_threads_and_batch(record))
+    return (record.sha256, record.device, hosts.host(record), record.runtime, *_threads_and_batch(record))
 
 
 def _threads_and_batch(record: Measurement) -> tuple[int, int]:
@@ -159,7 +165,7 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
 
 def _evaluated_row(record: Accuracy) -> Row:
     missing = dict.fromkeys((*TIMES, "peak_memory_bytes"), "not measured: run `edgekit bench` on this file")
-    nowhere: dict[str, Any] = dict.fromkeys(("device", "runtime", "runtime_version", "threads", "batch"))
+    nowhere: dict[str, Any] = dict.fromkeys(("device", "host", "runtime", "runtime_version", "threads", "batch"))
     return Row(
         **_identity(record, missing),
         **nowhere,
@@ -178,7 +184,7 @@ def _evaluated_row(record: Accuracy) -> Row:
 
 
 def _identity(record: Measurement | Accuracy, missing: dict[str, str]) -> dict[str, Any]:
-    """What the file is, from its manifest where it has one; its label and fronts are given when all rows are known."""
+    """What the file is, from its manifest where there is one; label, place and fronts are given later."""
     known = record.manifest
     if known is None:
         foreign = "a foreign file: it has no manifest that would say so"
@@ -188,6 +194,7 @@ def _identity(record: Measurement | Accuracy, missing: dict[str, str]) -> dict[s
     point = known.variant if known else None
     return {
         "label": "",
+        "place": None,
         "front_macs": False,
         "front_params": False,
         "front_latency": False,
@@ -244,6 +251,7 @@ def _setting(record: Measurement) -> dict[str, Any]:
     threads, batch = _threads_and_batch(record)
     return {
         "device": record.device,
+        "host": hosts.host(record),
         "runtime": record.runtime,
         "runtime_version": record.found.get("runtime_version"),
         "threads": threads,
@@ -265,7 +273,7 @@ def _order(row: Row) -> tuple[Any, ...]:
     known = row.precision in PRECISIONS
     place = PRECISIONS.index(row.precision) if known and row.precision else len(PRECISIONS)
     network = (row.model is None, row.model or "", -(row.macs or 0), row.variant, place, row.format, row.weights or "")
-    return (*network, row.device or "", row.runtime or "", row.threads or 0, row.batch or 0, row.sha256)
+    return (*network, row.place or "", row.runtime or "", row.threads or 0, row.batch or 0, row.sha256)
 
 
 def _fronts(found: Sequence[Row]) -> dict[str, set[int]]:

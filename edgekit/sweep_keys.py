@@ -18,6 +18,7 @@ from typing import Any
 
 from edgekit import calibration, images
 from edgekit.artifact import file_sha256
+from edgekit.bench.sensors import host
 from edgekit.images import Sample
 from edgekit.measurement import Protocol
 from edgekit.runtime import Runtime
@@ -60,7 +61,7 @@ class Keys:
         """What a latency depends on, as far as it can be known beforehand."""
         return {
             "sha256": sha256,
-            "device": [device, platform.node(), platform.machine()],
+            "device": [device, host(), platform.machine()],
             "runtime": [runtime.name, runtime.version],
             "protocol": protocol.model_dump(mode="json"),
         }

@@ -115,6 +115,24 @@ def test_blocks_are_compared_pair_by_pair() -> None:
     assert two(*apart).verdict == "cannot tell"
 
 
+OURS, THEIRS = {"host": "3fc95c0b"}, {"host": "00ff00ff"}
+
+
+def test_two_machines_of_one_name_are_told_apart_and_not_compared() -> None:
+    keep(record(found=OURS, session=BASE), record(ms=20, found=THEIRS, session=BASE))
+    keep(record(ms=20, found=THEIRS, session=NEW), record(found=OURS, session=NEW))
+    result = compare("latest~1", "latest")
+    assert [row.verdict for row in result.rows] == ["same", "same"], "each with its own"
+    assert ["3fc95c0b" in row.name for row in result.rows] == [True, False] and "00ff00ff" in result.rows[1].name
+    (row,) = two(record("b.onnx", found=OURS), record("b.onnx", found=THEIRS)).rows
+    assert row.verdict == "not comparable" and "host 3fc95c0b and 00ff00ff" in row.reason
+
+
+def test_a_record_from_before_machines_were_told_is_compared() -> None:
+    (row,) = two(record(), record(ms=11, found=OURS)).rows
+    assert row.verdict == "slower"
+
+
 def test_missing_cells_fail_and_new_ones_do_not() -> None:
     keep(record("a.onnx", session=BASE), record("b.onnx", session=BASE))
     keep(record("b.onnx", session=NEW), record("c.onnx", session=NEW))

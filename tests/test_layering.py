@@ -18,7 +18,7 @@ ROWS = (
     "errors callable_module",
     "registry files preprocess graph kernels",
     "spec artifact images packed padding fusion quantized operators forms trace export_result",
-    "fold layers memory measurement calibration source snippets runtime download pretrained",
+    "fold layers memory measurement hosts calibration source snippets runtime download pretrained",
     "stats verdict contrast accuracy parity weights models exporters engine bench pareto mixed",
     "store device zoo inspection preparation eval",
     "charts report_facts report_labels report_rows report_int8 report_page report_text",

@@ -36,6 +36,7 @@ Current cooling devices from HAL:
 """
 PROPERTIES = """[ro.product.manufacturer]: [Google]
 [ro.product.model]: [Pixel 8 Pro]
+[ro.serialno]: [0A1B2C3D]
 [ro.build.version.release]: [14]
 [ro.build.version.sdk]: [34]
 [ro.soc.manufacturer]: [Google]
@@ -127,6 +128,7 @@ def test_a_measurement(phone: Peer, tflite: Path, tmp_path: Path) -> None:
         assert run.load_ns > 0 and run.first_ns > 0 and run.wall_ns > 0
         assert run.sensed and run.sensed.after.thermal_status == 0 and run.sensed.after.surface_celsius == 31.0
         assert run.sensed.after.mhz == (1700.0, 2370.0, 2910.0)
+    assert len(found.found["host"]) == 8
     assert found.found["device"]["model"] == "Google Pixel 8 Pro" and found.found["device"]["soc"] == "Google Tensor G3"
     assert found.found["delegate"] == "xnnpack" and found.found["threads"] == 2 and found.found["cpus"] == 9
     assert len(found.found["tool_sha256"]) == 64 and "median" in found.found["tool_tells"]

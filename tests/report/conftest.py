@@ -96,6 +96,7 @@ def measurement(
     sha256: str | None = None,
     artifact: str | None = None,
     device: str = "local",
+    host: str | None = "3fc95c0b",
     runtime: str | None = None,
     threads: int = 1,
     batch: int = 1,
@@ -123,9 +124,9 @@ def measurement(
         )
 
     return Measurement(
-        id=hashlib.sha256(f"{known}{artifact}{sha256}{device}{runtime}{threads}{batch}{created}".encode()).hexdigest()[
-            :12
-        ],
+        id=hashlib.sha256(
+            f"{known}{artifact}{sha256}{device}{host}{runtime}{threads}{batch}{created}".encode()
+        ).hexdigest()[:12],
         created=created,
         artifact=artifact or (known.file if known else "foreign.onnx"),
         sha256=sha256 or (known.sha256 if known else "f" * 64),
@@ -142,6 +143,7 @@ def measurement(
             "batch": batch,
             "processor": "Example CPU 3000 @ 2.40GHz",
             "cores": 2,
+            **({"host": host} if host else {}),
             "kernel": "Linux 6.1.0",
             "runtime_version": {"onnxruntime": "1.31.1", "litert": "2.3.0"}.get(runtime),
         },

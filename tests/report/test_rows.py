@@ -43,6 +43,21 @@ def test_each_device_runtime_thread_count_and_batch_has_its_row(make: Records) -
     assert len(found) == 5 and len({row.label for row in found}) == 5
 
 
+def test_machines_that_share_a_devices_name_are_told_apart(make: Records) -> None:
+    known = make.manifest()
+    ours, theirs = make.measurement(known, 1.0), make.measurement(known, 2.0, host="00ff00ff")
+    old = make.measurement(known, 3.0, host=None)
+    (alone,) = rows([ours], [])
+    assert (alone.place, alone.setting) == ("local", "local, 1 thread, batch 1")
+    found = rows([ours, theirs, old], [make.accuracy(known)])
+    assert {row.place: round(row.median_ms or 0) for row in found} == {
+        "local 3fc95c0b": 1, "local 00ff00ff": 2, "local (unknown machine)": 3
+    }  # fmt: skip
+    assert len({row.label for row in found}) == 3 and all((row.place or "?") in (row.setting or "") for row in found)
+    assert all(row.front_latency for row in found), "each is the only one on its machine"
+    assert {row.device for row in found} == {"local"} and {row.host for row in found} == {"3fc95c0b", "00ff00ff", None}
+
+
 def test_threads_are_those_that_were_found(make: Records) -> None:
     measured = make.measurement(make.manifest(), threads=4)
     measured = measured.model_copy(update={"found": {**measured.found, "threads": 2}})

@@ -185,7 +185,9 @@ def make_monitor(trt: Any, say: Say) -> Any:
             say(phase_name)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            say("{} {}/{}".format(phase_name, step + 1, self.steps.get(phase_name, "?")))
+            steps = self.steps.get(phase_name, 0)
+            if steps and (10 * (step + 1)) // steps != (10 * step) // steps:  # there can be thousands
+                say(f"{phase_name} {step + 1}/{steps}")
             return True
 
         def phase_finish(self, phase_name: str) -> None:
@@ -232,8 +234,9 @@ def _keep_cache(config: Any, path: Path | None) -> str | None:
 
 
 def _own_folder() -> Path:
-    """A folder that goes with the session, where there is one."""
-    return Path(tempfile.mkdtemp(prefix="engine-", dir=os.environ.get("EDGEKIT_WORK") or None))
+    """A folder that goes with the session of a device."""
+    session = FOLDER.parents[1] / "work" / os.environ["EDGEKIT_WORK"]
+    return Path(tempfile.mkdtemp(prefix="engine-", dir=str(session)))
 
 
 def _beside(stem: str) -> Any:

@@ -27,7 +27,7 @@ class WriteJob:
     dynamic_batch: bool = False
     opset: int | None = None  # ONNX only; None: its default
     description: str = ""  # goes into the file's own metadata
-    options: Mapping[str, Any] = field(default_factory=dict)  # of one format; tensorrt: link, workspace_mib, dla, say
+    options: Mapping[str, Any] = field(default_factory=dict)  # of one format; tensorrt's stand at its write()
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,9 @@ MAX_BATCH = 8  # of an engine whose batch is free; it is tuned for 1
 
 
 def write(job: WriteJob, path: Path) -> Written:
-    """Build an engine at `path`, here or over the job's link.
+    """Build an engine at `path`, here or where the job's builder is.
+
+    Its options: builder (of edgekit.engine; None: here), say, workspace_mib, dla (a core), max_batch.
 
     Raises BackendMissing where no TensorRT or GPU is, UsageError for a network or a wish that TensorRT does not take.
     """
@@ -35,7 +37,7 @@ def write(job: WriteJob, path: Path) -> Written:
         raise UsageError(f"TensorRT engines take and give float32 here, not {job.io}", "leave --io out")
     if dla is not None:
         check_dla(job.precision)
-    builder = engine.find(wishes.get("link"))
+    builder = wishes.get("builder") or engine.find()
     row = capabilities(builder.version)
     source = path.with_suffix(".onnx")
     precision = row.file_precision(job.precision, dla is not None)
@@ -46,7 +48,7 @@ def write(job: WriteJob, path: Path) -> Written:
         precision=job.precision,
         workspace_mib=wishes.get("workspace_mib"),
         dla=dla,
-        shapes=_shapes(written.inputs, int(wishes.get("max_batch", MAX_BATCH))) if job.dynamic_batch else (),
+        shapes=_shapes(written.inputs, int(wishes.get("max_batch") or MAX_BATCH)) if job.dynamic_batch else (),
     )
     try:
         built = builder.build(order, wishes.get("say") or (lambda stage: None))
@@ -80,7 +82,7 @@ def _refusal(error: engine.Refused, version: str, source: Path) -> UsageError | 
     said = [f"{_name(node, names)}: {node['why']}" for node in error.nodes]
     return BackendMissing(
         f"TensorRT {version} does not take {'; '.join(dict.fromkeys(said))}",
-        "replace the operator, or use --format onnx with another runtime",
+        "replace the operator, or export to onnx for another runtime",
     )
 
 

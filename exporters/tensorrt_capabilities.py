@@ -79,8 +79,8 @@ def capabilities(version: str) -> Capabilities:
     if not fitting:
         majors = sorted({row.since[0] for row in TABLE})
         raise BackendMissing(
-            f"TensorRT {version} is here, and edgekit builds with {', '.join(map(str, majors))} (from 8.5 on)",
-            "install one of them, or run the export on the device that has them",
+            f"TensorRT {version} is there, and edgekit builds with {', '.join(map(str, majors))} (from 8.5 on)",
+            "install one of them, or build on a device that has one, with --device NAME",
         )
     return fitting[-1]
 
@@ -89,4 +89,6 @@ def check_dla(precision: str) -> None:
     """DLA computes in half precision or int8, and takes no explicit quantisation. Raises UsageError for others."""
     if precision != "fp16":
         why = "takes no Q/DQ network" if precision == "int8" else "does not compute in float32"
-        raise UsageError(f"DLA {why}, and {precision} was asked", "choose --precision fp16, or leave DLA out")
+        raise UsageError(
+            f"DLA {why}, and {precision} was asked", "choose --precision fp16, or take `dla:` out of devices.yaml"
+        )

@@ -1,16 +1,15 @@
-"""trtexec, TensorRT's own program: its flags by version, and what it says, read from its log and its JSON exports.
+"""trtexec, TensorRT's own program: its flags by version, and what it says, read from its log.
 
-Its JSON exports are preferred to its log. A run counts only with exit code 0 and the verdict line PASSED: a crash
-leaves no verdict. Lines can be cut, doubled or merged into each other, so that everything is searched for and nothing
-is taken by its place; a number is one only if it stands in the text as such.
+Its JSON exports (exporters.trtexec_exports) are preferred to its log. A run counts only with exit code 0 and the
+verdict line PASSED: a crash leaves no verdict. Lines can be cut, doubled or merged into each other, so that everything
+is searched for and nothing is taken by its place; a number is one only if it stands in the text as such.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +23,9 @@ BANNER = re.compile(r"TensorRT\.trtexec \[TensorRT v([0-9]{4,6})\]")
 NAMED = re.compile(r"TensorRT version: ([0-9]+\.[0-9]+\.[0-9]+)(?![0-9.])")
 STAMP = re.compile(r"^\[[0-9][0-9]/[0-9][0-9]/[0-9]{4}-[0-9][0-9]:[0-9][0-9]:[0-9][0-9]\] \[([VIWE])\] ?(.*)$")
 SECTIONS = ("Latency", "End-to-End Host Latency", "Enqueue Time", "H2D Latency", "GPU Compute Time", "D2H Latency")
-# Whether the times include copies; the same on every version when said aloud. Accepted without effect in 11.
 ENQUEUE_SHARE = 0.8  # trtexec's own limit: above it the host's speed is measured
-SAME_EVERYWHERE = ("--noDataTransfers", "--useSpinWait", "--useCudaGraph", "--separateProfileRun")
+# The same on every version when said aloud; 11 does so by default, and takes them without effect.
+SAME_EVERYWHERE = ("--useSpinWait", "--useCudaGraph", "--separateProfileRun")
 
 
 # Flags
@@ -52,11 +51,33 @@ def build_flags(
 
 
 def measure_flags(
-    engine: str, times: str, warmup_ms: int = 1000, seconds: int = 10, runs: int = 200, profile: str | None = None
+    row: Capabilities,
+    engine: str,
+    times: str,
+    *,
+    warmup_seconds: float = 1.0,
+    seconds: float = 10.0,
+    runs: int = 200,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    dla: int | None = None,
+    copies: bool = False,
+    profile: str | None = None,
 ) -> list[str]:
-    """The arguments that measure an engine, the same on every version: what 11 does by default is asked for."""
-    flags = [f"--loadEngine={engine}", f"--warmUp={warmup_ms}", f"--duration={seconds}", f"--iterations={runs}"]
-    flags += ["--percentile=50,90,95,99", *SAME_EVERYWHERE, f"--exportTimes={times}"]
+    """The arguments that measure an engine, in the same way on every version: what 11 does by default is asked for.
+
+    `copies` has the times of the copies to and from the GPU taken, too. Seconds are rounded up.
+    """
+    flags = [f"--loadEngine={engine}", f"--warmUp={math.ceil(1000 * warmup_seconds)}"]
+    flags += [f"--duration={math.ceil(seconds)}", f"--iterations={runs}", "--percentile=50,90,95,99"]
+    flags += [*SAME_EVERYWHERE, f"--exportTimes={times}"]
+    if shapes:
+        flags.append("--shapes=" + ",".join(f"{name}:{'x'.join(map(str, shape))}" for name, shape in shapes.items()))
+    if dla is not None:
+        flags.append(f"--useDLACore={dla}")
+    if not copies:
+        flags.append("--noDataTransfers")
+    elif row.trtexec_data_transfers:
+        flags.append("--includeDataTransfers")
     return [*flags, "--dumpProfile", f"--exportProfile={profile}"] if profile is not None else flags
 
 
@@ -88,6 +109,8 @@ class Log:
     host_walltime_s: float | None
     gpu_compute_time_s: float | None
     build_seconds: float | None
+    load_seconds: float | None  # until the engine could run
+    cuda_graph: bool | None  # whether one was captured
     engine_mib: float | None
     gpu_mib_at_start: float | None  # already used by whoever, before the build
     coefficient_of_variance: float | None  # percent, where trtexec calls the times unstable
@@ -116,6 +139,8 @@ def parse_log(text: str) -> Log:
         host_walltime_s=_last(rf"Total Host Walltime: ({NUMBER}) s", text),
         gpu_compute_time_s=_last(rf"Total GPU Compute Time: ({NUMBER}) s", text),
         build_seconds=_last(rf"Engine built in ({NUMBER}) sec", text),
+        load_seconds=_last(rf"Engine deserialized in ({NUMBER}) sec", text),
+        cuda_graph=_captured(text),
         engine_mib=_last(rf"Loaded engine size: ({NUMBER}) MiB", text),
         gpu_mib_at_start=_last(
             rf"Init CUDA: CPU \+[0-9]+, GPU \+[0-9]+, now: CPU [0-9]+, GPU ({NUMBER}) \(MiB\)", text
@@ -127,6 +152,14 @@ def parse_log(text: str) -> Log:
         errors=tuple(message for level, message in messages if level == "E" and message.strip()),
         profile=_profile(lines),
     )
+
+
+def _captured(text: str) -> bool | None:
+    """None where nothing is said: older releases do not tell whether it could be."""
+    told = re.findall(r"CUDA Graph: (Enabled|Disabled)$", text, re.MULTILINE)
+    if told[-1:] == ["Disabled"]:
+        return False
+    return True if "Successfully captured CUDA graph" in text else None
 
 
 def _enqueue_bound(sections: Mapping[str, Section]) -> bool:
@@ -252,76 +285,3 @@ def _last_text(pattern: str, text: str) -> str | None:
 def _number(text: str) -> float | None:
     value = float(text)
     return value if math.isfinite(value) else None
-
-
-# The JSON exports
-
-
-@dataclass(frozen=True)
-class Times:
-    """What --exportTimes says of each query, in order, in nanoseconds."""
-
-    compute_ns: tuple[int, ...]
-    latency_ns: tuple[int, ...]  # with the copies to and from the GPU, where they were made
-    enqueue_ns: tuple[int, ...]
-
-
-def parse_times(text: str) -> Times:
-    """The samples of --exportTimes. Raises UsageError for anything that is no such file, or holds no query."""
-    rows = _json(text, "exportTimes")
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        raise UsageError("this is no --exportTimes file: it is no list of queries", "measure again")
-    return Times(
-        tuple(_ns(row, "computeMs") for row in rows),
-        tuple(_ns(row, "latencyMs") for row in rows),
-        tuple(_ns(row, "endEnqMs") - _ns(row, "startEnqMs") for row in rows),
-    )
-
-
-def parse_profile(text: str) -> tuple[int, tuple[Mapping[str, Any], ...]]:
-    """How often --exportProfile ran the network, and its layers. Raises UsageError for anything else."""
-    rows = _json(text, "exportProfile")
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
-        raise UsageError("this is no --exportProfile file", "measure again")
-    count = rows[0].get("count")
-    names = {"timeMs": "total_ms", "averageMs": "average_ms", "medianMs": "median_ms", "percentage": "percent"}
-    if isinstance(count, bool) or not isinstance(count, int):
-        raise UsageError("this --exportProfile file does not say how often it ran", "measure again")
-    layers = [
-        {"name": str(row["name"]), **{ours: _float(row.get(theirs)) for theirs, ours in names.items()}}
-        for row in rows[1:]
-        if "name" in row
-    ]
-    return count, tuple(layers)
-
-
-def parse_layers(text: str) -> dict[str, int]:
-    """How many layers of each kind --exportLayerInfo lists. Raises UsageError for anything else."""
-    found = _json(text, "exportLayerInfo")
-    layers = found.get("Layers") if isinstance(found, dict) else None
-    if not isinstance(layers, list):
-        raise UsageError("this is no --exportLayerInfo file", "build again")
-    counts: dict[str, int] = {}
-    for layer in layers:  # names alone, where the engine was not built with --profilingVerbosity=detailed
-        kind = str(layer.get("LayerType", "unnamed")) if isinstance(layer, dict) else "unnamed"
-        counts[kind] = counts.get(kind, 0) + 1
-    return dict(sorted(counts.items()))
-
-
-def _json(text: str, what: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the --{what} file is cut or broken: {error}", "run trtexec again") from error
-
-
-def _ns(row: Mapping[str, Any], key: str) -> int:
-    value = _float(row.get(key))
-    if value is None:
-        raise UsageError(f"a query of the --exportTimes file has no {key}", "measure again")
-    return round(value * 1e6)
-
-
-def _float(value: Any) -> float | None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.errors import BackendMissing, UsageError
-from edgekit.exporters import trtexec
+from edgekit.exporters import trtexec, trtexec_exports
 from edgekit.exporters.tensorrt_capabilities import TABLE, capabilities
 
 SAMPLES = Path(__file__).resolve().parents[2] / ".." / "shared" / "samples"
@@ -86,17 +86,17 @@ def test_versions_are_packed_in_two_ways(packed: str, version: str) -> None:
 
 
 def test_times_of_every_query() -> None:
-    times = trtexec.parse_times(sample("trtexec_exportTimes_resnet50_fp32_RTX3090_full.json"))
+    times = trtexec_exports.parse_times(sample("trtexec_exportTimes_resnet50_fp32_RTX3090_full.json"))
     assert len(times.compute_ns) == 263
     assert times.compute_ns[:2] == (13018100, 12785700) and times.compute_ns[-1] == 12163100
     assert times.latency_ns == times.compute_ns and times.enqueue_ns[0] == 267200
-    short = trtexec.parse_times(sample("trtexec_exportTimes_mobilenet_qat_head60.json"))
+    short = trtexec_exports.parse_times(sample("trtexec_exportTimes_mobilenet_qat_head60.json"))
     assert len(short.compute_ns) == 60
     assert short.compute_ns[0] == 484512 and short.compute_ns[1] == 470400 and short.compute_ns[-1] == 474369
 
 
 def test_profile_by_layer() -> None:
-    count, layers = trtexec.parse_profile(sample("trtexec_exportProfile_mobilenet_qat_trt8.json"))
+    count, layers = trtexec_exports.parse_profile(sample("trtexec_exportProfile_mobilenet_qat_trt8.json"))
     assert count == 6610 and layers[0]["name"] == "QuantizeLinear_2"
     assert (
         layers[0]["total_ms"] == 31.3879 and layers[0]["average_ms"] == 0.00474854 and layers[0]["percent"] == 1.00949
@@ -104,23 +104,23 @@ def test_profile_by_layer() -> None:
     assert (
         layers[-1]["name"] == "copied_squeeze_after_(Unnamed Layer* 850) [ElementWise]" and layers[-1]["total_ms"] == 0
     )
-    count, layers = trtexec.parse_profile(sample("trtexec_exportProfile_resnet18_fp16_A100_trt8.json"))
+    count, layers = trtexec_exports.parse_profile(sample("trtexec_exportProfile_resnet18_fp16_A100_trt8.json"))
     assert count == 1 and layers[1]["name"] == "Conv_0 + Relu_1"
     assert layers[1]["median_ms"] == 0.111616 and layers[1]["percent"] == 10.9768
 
 
 def test_layers_by_kind() -> None:
-    kinds = trtexec.parse_layers(sample("trtexec_exportLayerInfo_v10.16.1_mnist_H100.json"))
+    kinds = trtexec_exports.parse_layers(sample("trtexec_exportLayerInfo_v10.16.1_mnist_H100.json"))
     assert kinds["CaskConvolution"] >= 1 and sum(kinds.values()) > 3
-    assert trtexec.parse_layers('{"Layers": ["a + b", "c"], "Bindings": []}') == {"unnamed": 2}
+    assert trtexec_exports.parse_layers('{"Layers": ["a + b", "c"], "Bindings": []}') == {"unnamed": 2}
 
 
 @pytest.mark.parametrize(
     "text", ["", "[", "[]", "{}", "[1]", '[{"computeMs": "fast"}]', "[" * 100_000, '[{"computeMs": NaN}]']
 )
 def test_a_broken_export_is_refused(text: str) -> None:
-    for parse in (trtexec.parse_times, trtexec.parse_profile, trtexec.parse_layers):
-        if parse is trtexec.parse_layers or text not in ("{}",):
+    for parse in (trtexec_exports.parse_times, trtexec_exports.parse_profile, trtexec_exports.parse_layers):
+        if parse is trtexec_exports.parse_layers or text not in ("{}",):
             with pytest.raises(UsageError):
                 parse(text)
 
@@ -184,7 +184,7 @@ def test_a_number_that_is_cut_is_no_number() -> None:
 @given(st.text())
 def test_any_text_at_all(text: str) -> None:
     held(text)
-    for parse in (trtexec.parse_times, trtexec.parse_profile, trtexec.parse_layers):
+    for parse in (trtexec_exports.parse_times, trtexec_exports.parse_profile, trtexec_exports.parse_layers):
         try:
             parse(text)
         except UsageError:
@@ -209,8 +209,14 @@ def test_dla_flags() -> None:
     assert "--useDLACore=1" in flags and "--allowGPUFallback" in flags and "--fp16" in flags
 
 
-def test_every_release_measures_the_same_way() -> None:
-    flags = trtexec.measure_flags("a.engine", "t.json")
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: ".".join(map(str, row.since)))
+def test_every_release_measures_the_same_way(row: Any) -> None:
+    flags = trtexec.measure_flags(row, "a.engine", "t.json", warmup_seconds=0.2, seconds=1.5, runs=7)
     assert {"--noDataTransfers", "--useSpinWait", "--useCudaGraph", "--separateProfileRun"} <= set(flags)
-    assert "--exportTimes=t.json" in flags and "--dumpProfile" not in flags
-    assert "--exportProfile=p.json" in trtexec.measure_flags("a.engine", "t.json", profile="p.json")
+    assert {"--warmUp=200", "--duration=2", "--iterations=7", "--exportTimes=t.json"} <= set(flags)
+    assert not any(flag.startswith(("--shapes", "--useDLACore", "--dumpProfile")) for flag in flags)
+    more = trtexec.measure_flags(
+        row, "a.engine", "t.json", shapes={"x": (2, 3, 8, 8)}, dla=0, copies=True, profile="p.json"
+    )
+    assert {"--shapes=x:2x3x8x8", "--useDLACore=0", "--dumpProfile", "--exportProfile=p.json"} <= set(more)
+    assert "--noDataTransfers" not in more and ("--includeDataTransfers" in more) == (row.since[0] == 11)

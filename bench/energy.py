@@ -1,7 +1,8 @@
-"""The energy pass: what tegrastats says while the device idles, and while it makes one inference after the other.
+"""The energy pass: what a device draws while it idles, and while it makes one inference after the other.
 
-Stands alone (Python 3.8), beside runner.py, and is asked like it. A pass of its own, because reading the rails takes
-time from what is measured. Nothing is worked out here: the lines go back with their times.
+Stands alone (Python 3.8), beside runner.py, and is asked like it. A pass of its own, because reading power takes time
+from what is measured. Nothing is worked out here: the readings go back with their times, each the milliwatts by rail.
+They come from the first of these that answers: the board's own monitors (rails.py), tegrastats, nvidia-smi.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-INTERVAL_MS = 200
+PERIOD_SECONDS = {"rails": 0.1, "tegrastats": 0.2, "nvidia-smi": 0.2}
 WARM_SECONDS = 1.0
 PLACES = ("/usr/bin", "/usr/sbin", "/sbin", "/home/nvidia")  # of tegrastats; not all are on a session's PATH
+CARD = "GPU board"  # what nvidia-smi's power.draw is of
 
 
 def _runner() -> Any:
@@ -34,40 +37,100 @@ def _runner() -> Any:
 RUNNER = _runner()
 
 
+class Meter:
+    """Reads power while it is open; `readings` holds pairs of nanoseconds and milliwatts by rail."""
+
+    def __init__(self, method: str, work: Callable[[Meter], None], command: tuple[str, ...] = ()) -> None:
+        self.method = method
+        self.readings: list[tuple[int, dict[str, float]]] = []
+        self.over = threading.Event()
+        self.process: Any = None
+        self._command = command
+        self._thread = threading.Thread(target=work, args=(self,), daemon=True)
+
+    def take(self, powers: dict[str, float]) -> None:
+        """Keep a reading."""
+        self.readings.append((time.perf_counter_ns(), powers))
+
+    def __enter__(self) -> Meter:
+        if self._command:
+            self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        if self.process is not None:
+            self.process.kill()
+        self._thread.join(timeout=5)
+        if self.process is not None:
+            self.process.wait()
+            self.process.stdout.close()
+
+
+def meter(root: Path) -> Meter:
+    """What tells power here, not yet running. Raises RuntimeError where nothing does."""
+    monitors = RUNNER.beside("rails")
+    found = monitors.find(root)
+    if found and monitors.read(found):
+        seconds = PERIOD_SECONDS["rails"]
+        return Meter(f"INA3221 rails in sysfs every {seconds:g} s", _polling(lambda: monitors.read(found), seconds))
+    command = shutil.which("tegrastats", path=os.pathsep.join([os.environ.get("PATH", ""), *PLACES]))
+    if command is not None:
+        seconds = PERIOD_SECONDS["tegrastats"]
+        argv = (command, "--interval", str(int(1000 * seconds)))
+        return Meter(f"tegrastats every {seconds:g} s", _following, argv)
+    nvml = RUNNER.beside("nvml")
+    if nvml.watts() is not None:
+        seconds = PERIOD_SECONDS["nvidia-smi"]
+        return Meter(f"nvidia-smi every {seconds:g} s", _polling(lambda: _card(nvml), seconds))
+    raise RuntimeError("there are neither power rails nor tegrastats, and nvidia-smi tells no power")
+
+
+def _card(nvml: Any) -> dict[str, float]:
+    watts = nvml.watts()
+    return {} if watts is None else {CARD: 1000 * watts}
+
+
+def _polling(read: Callable[[], dict[str, float]], seconds: float) -> Callable[[Meter], None]:
+    def work(meter: Meter) -> None:
+        while not meter.over.wait(seconds):
+            meter.take(read())
+
+    return work
+
+
+def _following(meter: Meter) -> None:
+    """The lines of tegrastats, as they come."""
+    jetson = RUNNER.beside("jetson")
+    for line in meter.process.stdout:
+        found = jetson.tegrastats(line.decode(errors="replace").rstrip("\n"))
+        if found is not None:
+            meter.take({name: rail["now"] for name, rail in found["rails_mw"].items()})
+
+
 def measure(text: str) -> dict[str, Any]:
-    """The lines of tegrastats with their times in nanoseconds, the two stretches, and the inferences in the second."""
+    """The readings with their times in nanoseconds, the two stretches, and the inferences in the second."""
     wish = json.loads(text)
     idle_seconds, busy_seconds = wish.pop("idle_seconds"), wish.pop("busy_seconds")
+    root = Path(wish.pop("sysfs"))
     job = RUNNER.parse(json.dumps({**wish, "mode": "memory"}))
-    command = shutil.which("tegrastats", path=os.pathsep.join([os.environ.get("PATH", ""), *PLACES]))
-    if command is None:
-        raise RuntimeError("there is no tegrastats")
+    source = meter(root)
     module = RUNNER.loaded(job.runtime)
     session = module.open_session(job.artifact, RUNNER.options(job))
     step = session.prepare(RUNNER.make_inputs(session.inputs, job.seed))
     RUNNER.take(step, WARM_SECONDS, 3, job.max_seconds)
-    lines: list[tuple[int, str]] = []
-    with subprocess.Popen([command, "--interval", str(INTERVAL_MS)], stdout=subprocess.PIPE) as process:
-        try:
-            reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
-            reader.start()
-            begin = time.perf_counter_ns()
-            time.sleep(idle_seconds)
-            middle = time.perf_counter_ns()
-            count, end = 0, middle + int(busy_seconds * 1e9)
-            while time.perf_counter_ns() < end:
-                step()
-                count += 1
-            stop = time.perf_counter_ns()
-        finally:
-            process.kill()
-        reader.join(timeout=5)
-    return {"lines": lines, "idle": [begin, middle], "busy": [middle, stop], "inferences": count}
-
-
-def _read(stream: Any, lines: list[tuple[int, str]]) -> None:
-    for line in stream:
-        lines.append((time.perf_counter_ns(), line.decode(errors="replace").rstrip("\n")))
+    with source:
+        begin = time.perf_counter_ns()
+        time.sleep(idle_seconds)
+        middle = time.perf_counter_ns()
+        count, end = 0, middle + int(busy_seconds * 1e9)
+        while time.perf_counter_ns() < end:
+            step()
+            count += 1
+        stop = time.perf_counter_ns()
+    stretches = {"idle": [begin, middle], "busy": [middle, stop], "inferences": count}
+    return {"readings": source.readings, "method": source.method, **stretches}
 
 
 if __name__ == "__main__":

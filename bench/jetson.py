@@ -8,6 +8,7 @@ that two writers mixed up gives nothing. No number appears that does not stand i
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 POWERED_OFF = -256.0  # what a sensor without power shows
@@ -148,12 +149,11 @@ def _cpus(text: str, common: str | None) -> list[dict[str, int | None] | None] |
     return cpus
 
 
-def total_mw(line: dict[str, Any]) -> tuple[int, list[str]] | None:
-    """What the board draws at this moment and the rails that say so; None where it has no rails for it."""
-    rails = line["rails_mw"]
+def total(rails: Mapping[str, float]) -> tuple[float, list[str]] | None:
+    """What the board draws in all and the rails that say so; None where these do not add up to it."""
     for names in TOTALS:
         if all(name in rails for name in names):
-            return sum(rails[name]["now"] for name in names), list(names)
+            return sum(rails[name] for name in names), list(names)
     return None
 
 

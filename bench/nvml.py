@@ -100,13 +100,23 @@ def query(fields: list[str], what: str = "gpu") -> list[dict[str, Any]] | None:
 
 
 def state() -> list[dict[str, Any]] | None:
-    """Clocks, temperature, power and the reasons of each GPU, whatever the driver calls them."""
-    fields = ["name", "uuid", "pstate", "clocks.sm", "clocks.mem", "clocks.max.sm", "temperature.gpu", "power.draw"]
+    """Clocks, temperature, power and the reasons of each GPU, whatever the driver calls them; not quick.
+
+    `held_down_by` are those reasons that say that it was slower than it can be.
+    """
+    fields = [
+        *("name", "uuid", "driver_version", "pstate", "clocks.sm", "clocks.mem", "clocks.max.sm", "temperature.gpu"),
+        *("power.draw", "utilization.gpu", "memory.used"),
+    ]
     for name in ("clocks_event_reasons.active", "clocks_throttle_reasons.active"):
         found = query([*fields, name])
         if found is not None:
-            return found
+            return [{**row, "held_down_by": _held(row.get("clocks_event_reasons.active"))} for row in found]
     return None
+
+
+def _held(mask: Any) -> list[str] | None:
+    return reasons(mask & SLOWED) if isinstance(mask, int) else None
 
 
 def process_memory(pids: list[int] | None = None) -> int | None:
@@ -124,9 +134,19 @@ def process_memory(pids: list[int] | None = None) -> int | None:
 
 
 def foreign_processes() -> list[int] | None:
-    """Who else computes on the GPUs."""
-    rows = query(["pid"], "compute-apps")
-    return None if rows is None else [row["pid"] for row in rows if row.get("pid") not in (None, os.getpid())]
+    """Who else computes on the first GPU. Asked before this process does: a container shows it under another number."""
+    rows, cards = query(["pid", "gpu_uuid"], "compute-apps"), query(["uuid"])
+    if rows is None or not cards:
+        return None
+    first = [row for row in rows if row.get("gpu_uuid") in (None, cards[0].get("uuid"))]
+    return [row["pid"] for row in first if isinstance(row.get("pid"), int) and row["pid"] != os.getpid()]
+
+
+def watts() -> float | None:
+    """What the first GPU's board draws at this moment; None where it is not told."""
+    rows = query(["power.draw"])
+    value = rows[0].get("power.draw") if rows else None
+    return float(value) if isinstance(value, (int, float)) else None
 
 
 def power(step: Callable[[], object], seconds: float, idle_seconds: float = 2.0) -> dict[str, Any]:
@@ -167,11 +187,10 @@ def _watts(seconds: float, work: Callable[[], object]) -> list[float]:
 
     def read() -> None:
         while not over.is_set():
-            rows = query(["power.draw"])
-            value = rows[0].get("power.draw") if rows else None
+            value = watts()
             if value is None:
                 return
-            found.append(float(value))
+            found.append(value)
             over.wait(POWER_PERIOD_SECONDS)
 
     reader = threading.Thread(target=read, daemon=True)

@@ -50,6 +50,7 @@ class Job:
     batch: int = 1
     provider: str | None = None
     delegate: str | None = None
+    unified: bool = False  # the GPU shares the machine's memory: a memory pass watches what is left of it
     seed: int = 0
     warmup_seconds: float = 0.5
     warmup_runs: int = 5
@@ -132,10 +133,19 @@ def take(
             return samples, stop - begin
 
 
-def latency(job: Job) -> dict[str, Any]:
-    """Load time, first inference, warm-up and samples."""
-    sensors = beside("sensors")
-    gpus = sensors.gpus()
+@dataclass(frozen=True)
+class Ready:
+    """An artifact that is loaded and warm; `facts` are what that took."""
+
+    job: Job
+    session: Any
+    step: Callable[[], object]
+    repeat: int  # inferences that make one sample
+    facts: dict[str, Any]
+
+
+def ready(job: Job) -> Ready:
+    """Load the artifact, and run it until its times settle."""
     module = loaded(job.runtime)
     _read_once(job.artifact)
     start = time.perf_counter_ns()
@@ -144,36 +154,59 @@ def latency(job: Job) -> dict[str, Any]:
     step = session.prepare(make_inputs(session.inputs, job.seed))
     cost = clock_cost()
     gc.collect()
-    gc.disable()
+    gc.disable()  # until nothing is timed any more
     (first,), _ = take(step, 0, 1, 0)
     warmup, is_settled = warm_up(step, job)
     repeat = max(1, math.ceil(CLOCK_READINGS * cost / max(1, _median(warmup[-job.warmup_runs :]))))
+    facts = {"warmup_ns": warmup, "load_ns": load_ns, "first_ns": first, "settled": is_settled}
+    return Ready(job, session, step, repeat, {**facts, "inferences_per_sample": repeat, "clock_ns": cost})
+
+
+def latency(job: Job) -> dict[str, Any]:
+    """Load time, first inference, warm-up and samples."""
+
+    def loop(warm: list[Ready]) -> list[dict[str, Any]]:
+        samples, wall_ns = take(warm[0].step, job.min_seconds, job.min_runs, job.max_seconds, warm[0].repeat)
+        return [{"samples_ns": samples, "wall_ns": wall_ns}]
+
+    return measured([job], loop)[0]
+
+
+def measured(jobs: list[Job], loop: Callable[[list[Ready]], list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """What `loop` finds for each artifact, all of them ready, with what the machine did around it."""
+    sensors, soc = beside("sensors"), beside("soc")
+    on_gpu = any(wants_gpu(job.runtime, job.provider) for job in jobs)
+    nvml = beside("nvml") if on_gpu else None
+    others, idle = (nvml.foreign_processes(), nvml.state()) if nvml else (None, None)  # before it computes there
+    warm = [ready(job) for job in jobs]
     sentinel = sensors.sentinel()
-    take(step, 0, 2, 0)  # what the sentinel pushed out of the caches comes back
-    before = sensors.snapshot()
-    samples, wall_ns = take(step, job.min_seconds, job.min_runs, job.max_seconds, repeat)
-    after = sensors.snapshot()
-    sentinels = [sentinel, sensors.sentinel()]
-    gc.enable()
-    cpu = after["own_cpu_ns"] - before["own_cpu_ns"]
-    return {
-        "samples_ns": samples,
-        "warmup_ns": warmup,
-        "load_ns": load_ns,
-        "first_ns": first,
-        "wall_ns": wall_ns,
-        "inferences_per_sample": repeat,
-        "settled": is_settled,
-        "harness_ns": harness_cost(repeat),
-        "sensed": {"before": before, "after": after, "sentinel_ns": sentinels, "gpus": [gpus, sensors.gpus()]},
-        "found": {
-            **session.found,
-            **environment(),
-            **sensors.settings(),
-            "clock_ns": cost,
-            "busy_cores": round(cpu / wall_ns, 3),
-        },
+    for one in warm:
+        take(one.step, 0, 2, 0)  # what the sentinel pushed out of the caches comes back
+    before = soc.added(sensors.snapshot(), on_gpu)
+    found = loop(warm)
+    after = soc.added(sensors.snapshot(), on_gpu)
+    sensed = {
+        "before": before,
+        "after": after,
+        "gpus": [idle, nvml.state() if nvml else None],
+        "gpu_others": None if others is None else len(others),
+        "sentinel_ns": [sentinel, sensors.sentinel()],
     }
+    gc.enable()
+    busy = (after["own_cpu_ns"] - before["own_cpu_ns"]) / (after["time_ns"] - before["time_ns"])
+    about = {**environment(), **sensors.settings(), "busy_cores": round(busy, 3)}
+    return [_answer(one, row, sensed, about) for one, row in zip(warm, found)]  # noqa: B905 - Python 3.8
+
+
+def _answer(one: Ready, row: dict[str, Any], sensed: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
+    facts = dict(one.facts)
+    found = {**one.session.found, **about, "clock_ns": facts.pop("clock_ns")}
+    return {**facts, **row, "harness_ns": harness_cost(one.repeat), "sensed": sensed, "found": found}
+
+
+def wants_gpu(runtime: str, provider: str | None) -> bool:
+    """Whether a job is to run on a GPU, as far as it says."""
+    return runtime == "tensorrt" or (provider or "cpu").lower().replace("executionprovider", "") != "cpu"
 
 
 def warm_up(step: Callable[[], object], job: Job) -> tuple[list[int], bool]:
@@ -222,26 +255,20 @@ def loaded(runtime: str) -> Any:
 
 
 def memory(job: Job) -> dict[str, Any]:
-    """Peak memory of this process, after a few inferences or with the runtime alone."""
+    """Peak memory of this process, after a few inferences or with the runtime alone; also on the GPU it uses."""
+    footprint = beside("footprint")
+    left = footprint.LowWater() if job.unified else None
     module = loaded(job.runtime)
     if job.mode == "memory":
         session = module.open_session(job.artifact, options(job))
         step = session.prepare(make_inputs(session.inputs, job.seed))
         take(step, 0, MEMORY_RUNS, job.max_seconds)
-    peak = _bytes("/proc/self/status", "VmHWM:")  # first: reading the other takes memory
-    return {"peak_bytes": peak, "pss_bytes": _bytes("/proc/self/smaps_rollup", "Pss:")}
-
-
-def _bytes(path: str, name: str) -> int | None:
-    """A size that the system tells in kB, or None where it does not tell."""
-    try:
-        with Path(path).open() as stream:
-            for line in stream:
-                if line.startswith(name):
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return None
+    found: dict[str, Any] = footprint.own()
+    if left is not None:
+        found.update({"unified_bytes": left.taken(), "unified_method": footprint.UNIFIED_METHOD})
+    if job.mode == "memory" and wants_gpu(job.runtime, job.provider):
+        found.update({"gpu_bytes": beside("nvml").process_memory(), "gpu_method": footprint.GPU_METHOD})
+    return found
 
 
 def environment() -> dict[str, Any]:

@@ -12,25 +12,14 @@ import os
 import platform
 import re
 import resource
-import shutil
 import statistics
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
 
 PROC, SYS, ETC = Path("/proc"), Path("/sys"), Path("/etc")
-SENTINEL_WARMUP, SENTINEL_ROUNDS, SENTINEL_STEPS = (
-    4,
-    21,
-    5_000,
-)  # about a millisecond a round: long against the clock, short in all
-GPU_FIELDS = (
-    *("name", "uuid", "driver_version", "pstate", "clocks.sm", "clocks.mem", "temperature.gpu", "power.draw"),
-    *("utilization.gpu", "memory.used"),
-)
-# Renamed by newer drivers; the first that the driver knows is read.
-GPU_REASONS = ("clocks_event_reasons.active", "clocks_throttle_reasons.active")
+# About a millisecond a round: long against the clock, short in all.
+SENTINEL_WARMUP, SENTINEL_ROUNDS, SENTINEL_STEPS = 4, 21, 5_000
 
 
 def snapshot() -> dict[str, Any]:
@@ -113,29 +102,6 @@ def temperatures() -> dict[str, float] | None:
     return found or None
 
 
-def gpus() -> list[dict[str, str | None]] | None:
-    """What nvidia-smi tells of each GPU, as it tells it; None where there is no nvidia-smi. Not quick."""
-    command = shutil.which("nvidia-smi")
-    if command is None:
-        return None
-    for reasons in GPU_REASONS:
-        fields = (*GPU_FIELDS, reasons)
-        try:
-            done = subprocess.run(
-                [command, "--query-gpu=" + ",".join(fields), "--format=csv,noheader,nounits"],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                timeout=10,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        if done.returncode == 0:
-            lines = [line for line in done.stdout.decode(errors="replace").splitlines() if line.strip()]
-            return [_gpu(fields, line) for line in lines]
-    return None
-
-
 def sentinel() -> int:
     """Nanoseconds of a small fixed piece of work, the median of some: it slows when clocks fall or others interfere.
 
@@ -148,12 +114,6 @@ def sentinel() -> int:
             value = (value * 1_103_515_245 + 12_345) & 0x7FFFFFFF
         rounds.append(clock() - start)
     return int(statistics.median(rounds[SENTINEL_WARMUP:]))
-
-
-def _gpu(fields: tuple[str, ...], line: str) -> dict[str, str | None]:
-    cells = [cell.strip() for cell in line.split(",")]
-    unknown = ("[N/A]", "N/A", "[Not Supported]", "[Unknown Error]", "")
-    return {name: None if cell in unknown else cell for name, cell in zip(fields, cells)}  # noqa: B905 (Python 3.8)
 
 
 def _cpus() -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -10,6 +10,7 @@ from edgekit.bench import jetson, sensors
 from edgekit.bench.link import Link, ask
 from edgekit.bench.link_local import LocalLink
 from edgekit.bench.link_ssh import SshLink
+from edgekit.bench.runner import wants_gpu
 from edgekit.device_check import MODES, NVPMODEL, check_device, mode_of
 from edgekit.device_models import LOCAL, AnyDevice, SshDevice
 from edgekit.errors import DeviceUnreachable, EdgekitError, EnvironmentRefused, MeasurementInvalid, UsageError, nearest
@@ -17,7 +18,9 @@ from edgekit.errors import DeviceUnreachable, EdgekitError, EnvironmentRefused, 
 IDLE_SECONDS, BUSY_SECONDS = 5.0, 10.0  # the rails are averaged over a second or so
 SETTLE_SECONDS = 1.0  # at the start of either stretch
 FEWEST_SAMPLES = 10
-ENERGY_METHOD = "tegrastats every 200 ms in a pass of its own: mean power x time / inferences"
+ENERGY_METHOD = "{} in a pass of its own: mean power x time / inferences"
+SYSFS = "/sys"
+CARD = "GPU board"  # as bench/energy.py calls it
 
 
 class Board:
@@ -62,7 +65,9 @@ class Board:
     def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str = "runner.py") -> dict[str, Any]:
         """What the runner there answers to a job."""
         self.facts()
-        answer = ask(self.link, job, timeout_seconds, script)
+        # A Jetson's GPU takes the machine's own memory.
+        shared = {"unified": True} if self.is_jetson and script == "runner.py" else {}
+        answer = ask(self.link, {**job, **shared}, timeout_seconds, script)
         if self._session != self._session_now():  # when a session ends, the device puts its power mode back
             raise DeviceUnreachable(f"the connection to {self.link.name} was lost meanwhile", "measure again")
         return answer
@@ -80,11 +85,18 @@ class Board:
         # A Jetson's PMIC shows a constant: it would hide every other zone.
         return max((celsius for name, celsius in found.items() if "PMIC" not in name), default=None)
 
-    def energy(self, job: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any] | None:
-        """Energy per inference and how it was found; None for a device without rails that edgekit reads."""
-        if not self.is_jetson:
-            return None
-        wish = {**job, "idle_seconds": IDLE_SECONDS, "busy_seconds": BUSY_SECONDS}
+    def passes(self, job: Mapping[str, Any]) -> dict[str, Callable[[float], dict[str, Any]]]:
+        """What else can be found of a job, each in a pass of its own that takes so many seconds at most.
+
+        Energy where power is told: a Jetson's rails, an NVIDIA GPU's board.
+        """
+        if not (self.is_jetson or wants_gpu(job["runtime"], job["provider"])):
+            return {}
+        return {"energy": lambda seconds: self._energy(job, seconds)}
+
+    def _energy(self, job: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any]:
+        """Energy per inference and how it was found, or why it was not."""
+        wish = {**job, "idle_seconds": IDLE_SECONDS, "busy_seconds": BUSY_SECONDS, "sysfs": SYSFS}
         try:
             return energy_of(self.ask(wish, timeout_seconds, "energy.py"))
         except EdgekitError as error:
@@ -148,17 +160,16 @@ def _set(number: int) -> dict[str, Any]:
 
 
 def energy_of(found: Mapping[str, Any]) -> dict[str, Any]:
-    """mJ per inference from the lines of an energy pass: in all (`gross`), and above the idle device (`net`).
+    """mJ per inference from the readings of an energy pass: in all (`gross`), and above the idle device (`net`).
 
     None with a `reason` where the rails do not tell. The means are over the samples, without the first second of each
     stretch.
     """
-    totals = [(when, jetson.total_mw(line)) for when, text in found["lines"] if (line := jetson.tegrastats(text))]
-    powers = [(when, total) for when, total in totals if total is not None]
+    powers = [(when, total) for when, rails in found["readings"] if (total := _total(rails)) is not None]
     idle, busy = ([total[0] for when, total in powers if _within(when, found[name])] for name in ("idle", "busy"))
     unknown: dict[str, Any] = {"gross_mj": None, "net_mj": None}
-    if not totals:
-        return {**unknown, "reason": "tegrastats said nothing that could be read"}
+    if not found["readings"]:
+        return {**unknown, "reason": f"{found['method']}: nothing was said that could be read"}
     if not powers:
         return {**unknown, "reason": "this device has no rails that add up to what it draws"}
     if min(len(idle), len(busy)) < FEWEST_SAMPLES:
@@ -174,8 +185,13 @@ def energy_of(found: Mapping[str, Any]) -> dict[str, Any]:
         "samples": len(busy),
         "inferences": found["inferences"],
         "rails": powers[0][1][1],
-        "method": ENERGY_METHOD,
+        "method": ENERGY_METHOD.format(found["method"]),
     }
+
+
+def _total(rails: Mapping[str, float]) -> tuple[float, list[str]] | None:
+    """What all of it draws; a GPU's board stands for itself."""
+    return (rails[CARD], [CARD]) if CARD in rails else jetson.total(rails)
 
 
 def _within(when: int, stretch: Sequence[int]) -> bool:

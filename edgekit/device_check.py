@@ -29,7 +29,8 @@ NVPMODEL, JETSON_CLOCKS, CORE, SUDO = (
     "nvidia-l4t-core",
     ["sudo", "-n", "true"],
 )
-COMMANDS = (NVPMODEL, JETSON_CLOCKS, ["sudo", "-n", *JETSON_CLOCKS], ["dpkg-query", "-W", CORE], SUDO)
+LIMITS = ["sudo", "-n", *NVPMODEL, "--verbose"]
+COMMANDS = (NVPMODEL, LIMITS, JETSON_CLOCKS, ["sudo", "-n", *JETSON_CLOCKS], ["dpkg-query", "-W", CORE], SUDO)
 PIP = "install it there, for the Python that devices.yaml names: pip install {}"
 GIB = 1 << 30
 
@@ -62,6 +63,7 @@ class Check:
     jetpack: str | None = None
     power_mode: str | None = None
     power_modes: tuple[str, ...] = ()
+    power_limits: dict[str, str] = field(default_factory=dict)  # what the power mode sets, where sudo may ask
     clocks: str | None = None  # locked, floating; None: not known
     missing: tuple[str, ...] = ()  # what is missing, and the remedy
     runtimes: tuple[RuntimeFound, ...] = field(default_factory=tuple)
@@ -70,7 +72,7 @@ class Check:
         """What belongs to a measurement: without what is missing, and without what is not known."""
         found = asdict(self)
         kept = {key: found[key] for key in found if key not in ("name", "missing", "runtimes", "free_bytes")}
-        return {key: value for key, value in kept.items() if value not in (None, ())}
+        return {key: value for key, value in kept.items() if value not in (None, (), {})}
 
 
 def check_device(device: AnyDevice, link: Link) -> Check:
@@ -110,7 +112,14 @@ def _jetson(files: Mapping[str, str], answers: Mapping[tuple[str, ...], Any]) ->
         "jetpack": release["jetpack"] if release else None,
         "power_mode": mode,
         "power_modes": tuple(jetson.power_modes(files.get(MODES, ""))),
+        "power_limits": _limits(answers.get(tuple(LIMITS)), mode),
     }
+
+
+def _limits(answer: Mapping[str, Any] | None, mode: str | None) -> dict[str, str]:
+    """What the power mode of that name or number sets: which processors are on, and the highest clocks."""
+    found = jetson.power_models(answer["out"])["modes"] if answer else []
+    return next((dict(one["settings"]) for one in found if mode in (one["name"], str(one["id"]))), {})
 
 
 def mode_of(answer: Mapping[str, Any] | None) -> str | None:

@@ -92,9 +92,11 @@ class Snapshot(_Record):
     load1: float | None = None
     running: int | None = None  # runnable tasks at this moment
     mhz: tuple[float, ...] | None = None  # on a phone, what clocks may reach at this moment
+    gpu_mhz: float | None = None  # of a chip whose GPU was used
     celsius: dict[str, float] | None = None
     throttle_count: int | None = None
-    cooling: int | None = None  # state of what slows processors for heat; 0: not slowed
+    cooling: int | None = None  # state of what slows processors, or a whole chip, for heat; 0: not slowed
+    power_events: int | None = None  # since boot: a chip was slowed for drawing too much current
     thermal_status: int | None = None  # a phone's own: 0 none, 1 light, 2 moderate ... 6 shutdown
     surface_celsius: float | None = None  # a phone's skin or battery, whichever is warmer
 
@@ -105,7 +107,8 @@ class Sensed(_Record):
     before: Snapshot
     after: Snapshot
     sentinel_ns: tuple[int, int] | None = None  # the same small work before and after
-    gpus: tuple[list[dict[str, str | None]] | None, list[dict[str, str | None]] | None] = (None, None)
+    gpus: tuple[list[dict[str, Any]] | None, list[dict[str, Any]] | None] = (None, None)
+    gpu_others: int | None = None  # other processes that computed on the GPU when this one began to
 
 
 class ProcessRun(_Record):
@@ -135,6 +138,10 @@ class Memory(_Record):
     pss_bytes: int | None = None  # at the end: shared pages counted in part
     ideal_bytes: int | None = None  # weights and the activations that must live at once; None: unknown
 
+    gpu_bytes: int | None = None  # on a GPU with memory of its own, as its driver counts this process
+    gpu_method: str | None = None
+    unified_bytes: int | None = None  # where the GPU shares it: what the whole machine had less of
+    unified_method: str | None = None
 
 class Measurement(_Record):
     """One artifact on one device with one runtime, as found (not as asked)."""

@@ -126,17 +126,20 @@ class Station:
         return found, None if found["peak_bytes"] is not None else silent
 
     def _beside(self, cell: Cell) -> dict[str, Any]:
-        """What a device that is not this machine tells of itself, and the energy that an inference takes there."""
-        facts = self._board.facts()
-        energy = None
-        if self._board.is_jetson:
-            self._say(cell, "energy")
+        """What a device that is not this machine tells of itself, and what passes of their own find."""
+        facts, found = self._board.facts(), {}
+        for name, find in self._board.passes(cell.job("memory")).items():
+            self._say(cell, name)
             self.done -= 1  # not among the steps that were announced
-            energy = self._board.energy(cell.job("memory"), LOAD_SECONDS + cell.protocol.max_seconds)
-        return {**({"device": facts} if facts else {}), **({"energy": energy} if energy else {})}
+            found[name] = find(LOAD_SECONDS + cell.protocol.max_seconds)
+        return {**({"device": facts} if facts else {}), **found}
 
     def _say(self, cell: Cell, what: str) -> None:
         if self._progress:
+            gpu_bytes=found.get("gpu_bytes"),
+            gpu_method=found.get("gpu_method"),
+            unified_bytes=found.get("unified_bytes"),
+            unified_method=found.get("unified_method"),
             label = f"{cell.artifact.path.name} on {cell.runtime.name}, batch {cell.protocol.batch}"
             self._progress(f"{label}: {what}", self.done, self._total)
         self.done += 1
@@ -190,7 +193,10 @@ class Patience:
 
 def _remarks(found: Mapping[str, Any]) -> list[str]:
     """What a reader of the number must know about how it was run."""
-    remarks = list(found.get("remarks", ()))
+    remarks = [*found.get("remarks", ()), *found.get("answers", {}).get("remarks", ())]
+    device = found.get("device", {})
+    if device.get("l4t") and device.get("clocks") == "floating":
+        remarks.append("clocks were floating: `sudo jetson_clocks` locks them, and times scatter less")
     threads, cpus = found.get("threads"), found.get("cpus")
     if threads and cpus and threads > cpus:
         remarks.append(f"{threads} threads on {cpus} processors")

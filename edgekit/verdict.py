@@ -18,6 +18,7 @@ from edgekit.stats_stability import Stability, stability
 VALID, SUSPECT, INVALID = "valid", "suspect", "invalid"
 QUIET = "stop what else runs there, and measure again"
 COOL = "let the device cool, improve its cooling or lower its clock, and measure again"
+LESS = "take a lower power mode or a stronger supply, and measure again"
 LONGER = "measure again with --preset rigorous"
 ALONE = "though nothing else ran here"
 NEIGHBOURS = (
@@ -128,6 +129,43 @@ def throttled(sensed: Sensed) -> float | None:
     return None if counted is None and cooling is None else float((counted or 0) + (cooling or 0))
 
 
+def gpu_clock_lost(sensed: Sensed) -> float | None:
+    """The fraction by which the clock of a chip's own GPU fell during the loop."""
+    before, after = sensed.before.gpu_mhz, sensed.after.gpu_mhz
+    return max(0.0, 1 - after / before) if before and after is not None else None
+
+
+def gpu_held(sensed: Sensed) -> float | None:
+    """For how many reasons of power and heat the GPU was slower than it can be, right after the loop."""
+    card = sensed.gpus[1][0] if sensed.gpus[1] else {}
+    held = card.get("held_down_by")
+    return None if held is None else float(len(held))
+
+
+def gpu_others(sensed: Sensed) -> float | None:
+    """How many other processes computed on the GPU when the runner began to."""
+    return None if sensed.gpu_others is None else float(sensed.gpu_others)
+
+
+def gpu_busy(sensed: Sensed) -> float | None:
+    """The fraction of the time in which the GPU was busy before the runner used it."""
+    card = sensed.gpus[0][0] if sensed.gpus[0] else {}
+    percent = card.get("utilization.gpu")
+    return percent / 100 if isinstance(percent, (int, float)) else None
+
+
+def overdrawn(sensed: Sensed) -> float | None:
+    """How often the chip was slowed for drawing too much current during the loop."""
+    return _since(sensed, "power_events")
+
+
+def junction(sensed: Sensed) -> float | None:
+    """The hottest place of a Tegra chip in degrees Celsius, the warmer of before and after the loop."""
+    zones = [{**(one.celsius or {})} for one in (sensed.before, sensed.after)]
+    known = [celsius for zone in zones for name, celsius in zone.items() if name.split(" ", 1)[-1].startswith("tj")]
+    return max(known, default=None)
+
+
 def thermal_status(sensed: Sensed) -> float | None:
     """The worse of a phone's own thermal status before and after the loop."""
     known = [one.thermal_status for one in (sensed.before, sensed.after) if one.thermal_status is not None]
@@ -174,13 +212,19 @@ SENTINEL_SUSPECT, SENTINEL_INVALID = 0.03, 0.25
 CLOCK = Check(clock_lost, 0.05, 0.25, "the clock fell by {:.0%}", COOL)
 THROTTLED = Check(throttled, math.inf, 1, "processors were slowed for heat ({:.0f})", COOL)
 STATUS = Check(thermal_status, 1, 2, "the phone's thermal status was {:.0f}", COOL)
+JUNCTION = Check(junction, 95, math.inf, "the chip was at {:.0f} degrees", COOL)
+OVERDRAWN = Check(overdrawn, 1, math.inf, "the chip drew too much and was slowed ({:.0f} times)", LESS)
+GPU_CLOCK = Check(gpu_clock_lost, 0.05, 0.25, "the GPU's clock fell by {:.0%}", COOL)
+GPU_HELD = Check(gpu_held, 1, math.inf, "power or heat held the GPU's clock down ({:.0f})", COOL)
+GPU_OTHERS = Check(gpu_others, 1, math.inf, "other processes computed on the GPU ({:.0f})")
+GPU_BUSY = Check(gpu_busy, 0.05, math.inf, "the GPU was {:.0%} busy before the measurement began")
 SURFACE = Check(surface, 45, math.inf, "its skin or battery was at {:.0f} degrees", COOL)
 
 
 def _background(runs: Sequence[ProcessRun], threads: int) -> Iterator[Finding]:
     crowded = any(sensed.after.cpus is not None and sensed.after.cpus < threads for sensed in _sensed(runs))
     # Threads that wait for each other say nothing of other processes.
-    checks = [SHARE, CORES, STEAL, *([] if crowded else [WAITED, SWITCHES, PRESSURE])]
+    checks = [SHARE, CORES, STEAL, GPU_OTHERS, GPU_BUSY, *([] if crowded else [WAITED, SWITCHES, PRESSURE])]
     found = [finding for check in checks for finding in _checked(check, runs)]
     if crowded:
         advice = "use no more threads than processors"
@@ -191,7 +235,7 @@ def _background(runs: Sequence[ProcessRun], threads: int) -> Iterator[Finding]:
 
 
 def _clocks(runs: Sequence[ProcessRun]) -> Iterator[Finding]:
-    for check in (THROTTLED, STATUS, SURFACE, CLOCK):
+    for check in (THROTTLED, OVERDRAWN, STATUS, SURFACE, JUNCTION, CLOCK, GPU_CLOCK, GPU_HELD):
         yield from _checked(check, runs)
     changes = [change for change in map(slowed, _sensed(runs)) if change is not None]
     if not changes:

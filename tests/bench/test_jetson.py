@@ -42,13 +42,18 @@ def names(start: str) -> list[str]:
     return [name for name in GOLDEN if name.startswith(start)]
 
 
+def now(line: dict[str, Any]) -> dict[str, float]:
+    """What each rail draws at this moment."""
+    return {name: rail["now"] for name, rail in line["rails_mw"].items()}
+
+
 def short(line: dict[str, Any]) -> dict[str, Any]:
     """A line of tegrastats in the form of the golden file."""
 
     def pair(value: dict[str, Any] | None, first: str = "load") -> Any:
         return None if value is None else [value[first], value["mhz"]]
 
-    ram, swap, total = line["ram"], line.get("swap"), jetson.total_mw(line)
+    ram, swap, total = line["ram"], line.get("swap"), jetson.total(now(line))
     return {
         "time": line["time"],
         "ram": [ram["used_mb"], ram["total_mb"]],
@@ -205,7 +210,7 @@ def test_tegrastats_reads_no_number_that_is_not_there(text: str) -> None:
     line = jetson.tegrastats(text)
     if line is not None:
         assert set(numbers(line)) <= there(text)
-        total = jetson.total_mw(line)
+        total = jetson.total(now(line))
         assert total is None or total[0] == sum(line["rails_mw"][name]["now"] for name in total[1])
 
 

@@ -93,7 +93,9 @@ case "$1" in
 *clocks_event_reasons*) echo 'Field "clocks_event_reasons.active" is not a valid field to query.'; exit 2;;
 --query-compute-apps=pid,used_memory)
     echo 'pid, used_gpu_memory [MiB]'; echo '{os.getpid()}, 412 MiB'; echo '99999999, 7000 MiB';;
---query-compute-apps=pid) echo 'pid'; echo '{os.getpid()}'; echo '99999999';;
+--query-compute-apps=pid,gpu_uuid)
+    echo 'pid, gpu_uuid'; echo '{os.getpid()}, GPU-1'; echo '99999999, GPU-1'; echo '99999998, GPU-2';;
+--query-gpu=uuid) echo 'uuid'; echo 'GPU-1'; echo 'GPU-2';;
 --query-gpu=power.draw) echo 'power.draw [W]'; echo '30.00 W';;
 *) echo 'name, clocks.current.sm [MHz], clocks_throttle_reasons.active'; echo 'Tesla T4, 585 MHz, 0x0000000000000001';;
 esac
@@ -105,10 +107,20 @@ esac
 
 def test_asking_it(smi: Path) -> None:
     (gpu,) = nvml.state() or []
-    assert gpu["clocks.current.sm"] == 585 and gpu["clocks_event_reasons.active"] == 1
+    assert gpu["clocks.current.sm"] == 585 and gpu["clocks_event_reasons.active"] == 1 and gpu["held_down_by"] == []
     assert nvml.process_memory() == 412 << 20
     assert nvml.process_memory([1]) is None
-    assert nvml.foreign_processes() == [99999999]
+    assert nvml.foreign_processes() == [99999999]  # the other is on another GPU
+    assert nvml.watts() == 30.0
+
+
+def test_what_holds_clocks_down_is_named(smi: Path) -> None:
+    smi.write_text(
+        "#!/bin/sh\necho 'name, clocks_event_reasons.active'\necho 'T4, 0x0000000000000065'\necho 'T4, [N/A]'\n"
+    )
+    assert [gpu["held_down_by"] for gpu in nvml.state() or []] == [
+        ["software power cap", "software thermal slowdown", "hardware thermal slowdown"], None,
+    ]  # fmt: skip
 
 
 def test_power_is_read_beside_what_runs(smi: Path) -> None:

@@ -240,16 +240,77 @@ def test_without_rails_there_is_no_energy_and_a_reason(
     assert one.found["energy"]["gross_mj"] is None and "no rails" in one.found["energy"]["reason"]
 
 
-def found(lines: list[tuple[int, str]], inferences: int = 10) -> dict[str, Any]:
-    return {"lines": lines, "idle": [0, 5 * 10**9], "busy": [5 * 10**9, 15 * 10**9], "inferences": inferences}
+def test_rails_in_sysfs_are_preferred(
+    server: Server, jetson: Path, tiny_onnx: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sysfs = tmp_path / "sys"
+    folder = sysfs / "bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon1"
+    folder.mkdir(parents=True)
+    for name, text in {"in1_label": "VDD_IN", "in1_input": "5000", "curr1_input": "800"}.items():
+        (folder / name).write_text(text + "\n")
+    monkeypatch.setattr(device_board, "SYSFS", str(sysfs))
+    monkeypatch.setattr(device_board, "IDLE_SECONDS", 3.0)
+    monkeypatch.setattr(device_board, "BUSY_SECONDS", 3.0)
+    server.script("tegrastats", "#!/bin/sh\ntouch $0.ran\n")
+    (one,) = edgekit.bench([tiny_onnx()], device="board", preset="quick").measurements
+    energy = one.found["energy"]
+    assert energy["busy_mw"] == energy["idle_mw"] == 4000.0 and energy["net_mj"] == 0.0 and energy["gross_mj"] > 0
+    assert energy["rails"] == ["VDD_IN"] and "INA3221" in energy["method"] and "pass of its own" in energy["method"]
+    assert not (server.folder / "bin" / "tegrastats.ran").exists()
+
+
+def test_memory_that_a_gpu_shares_is_what_the_machine_has_less(
+    server: Server, jetson: Path, tiny_onnx: Callable[..., Path]
+) -> None:
+    server.script("tegrastats", "#!/bin/sh\n")
+    (one,) = edgekit.bench([tiny_onnx()], device="board", preset="quick").measurements
+    assert one.memory.unified_bytes is not None and one.memory.unified_bytes >= 0
+    assert "MemAvailable" in str(one.memory.unified_method)
+    describe(server)
+    (one,) = edgekit.bench([tiny_onnx()], device="board", preset="quick").measurements
+    assert one.memory.unified_bytes is None and one.memory.peak_bytes
+
+
+def test_another_languages_numbers_are_no_numbers(server: Server, jetson: Path, tiny_onnx: Callable[..., Path]) -> None:
+    line = "RAM 1/2MB (lfb 1x4MB) CPU [1%@729] CPU@45,5C VDD_IN 3.582mW/3.580mW"
+    server.script("tegrastats", f"#!/bin/sh\nwhile :; do echo '{line}'; sleep 0.05; done\n")
+    (one,) = edgekit.bench([tiny_onnx()], device="board", preset="quick").measurements
+    assert one.found["energy"]["gross_mj"] is None and "no rails" in one.found["energy"]["reason"]
+
+
+def test_floating_clocks_and_what_a_power_mode_sets(
+    server: Server, jetson: Path, tiny_onnx: Callable[..., Path]
+) -> None:
+    names = ("jetson_clocks_show_agx_orin_UNLOCKED_30W.txt", "nvpmodel_verbose_orin.txt")
+    if not all((SAMPLES / name).is_file() for name in names):
+        pytest.skip(f"no {SAMPLES}")
+    server.script("jetson_clocks", f"#!/bin/sh\ntail -n +2 {SAMPLES / names[0]}\n")
+    server.script("tegrastats", "#!/bin/sh\n")
+    plain = NVPMODEL.format(folder=jetson).replace("-q)", f'-q)\n  [ "$2" ] && exec tail -n +2 {SAMPLES / names[1]}')
+    server.script("nvpmodel", plain)
+    (jetson / "nvpmodel.conf").write_text("< POWER_MODEL ID=0 NAME=MODE_30W >\n")
+    describe(server, sensors="jetson")
+    (one,) = edgekit.bench([tiny_onnx()], device="board", preset="quick").measurements
+    device = one.found["device"]
+    assert device["clocks"] == "floating" and device["power_mode"] == "MODE_30W"
+    wanted = json.loads((ROOT / "tests/golden/samples.json").read_text())[names[1]]["settings"]["MODE_30W"]
+    assert {key: device["power_limits"][key] for key in wanted} == wanted
+
+
+def found(readings: list[tuple[int, dict[str, float]]], inferences: int = 10) -> dict[str, Any]:
+    stretches = {"idle": [0, 5 * 10**9], "busy": [5 * 10**9, 15 * 10**9], "inferences": inferences}
+    return {"readings": readings, "method": "a meter", **stretches}
 
 
 def test_energy_is_mean_power_times_time() -> None:
-    lines = [(second * 10**8, RAILS.format(now=2000 if second < 50 else 3000)) for second in range(150)]
-    energy = device_board.energy_of(found(lines))
+    readings = [(second * 10**8, {"VDD_IN": 2000.0 if second < 50 else 3000.0}) for second in range(150)]
+    energy = device_board.energy_of(found(readings))
     assert energy["gross_mj"] == 3000.0 and energy["net_mj"] == 1000.0  # 1 s each
-    assert device_board.energy_of(found([(t, "garbage") for t, _ in lines]))["gross_mj"] is None
-    assert "only" in device_board.energy_of(found(lines[::30]))["reason"]
+    assert device_board.energy_of(found([]))["gross_mj"] is None
+    assert "no rails" in device_board.energy_of(found([(t, {"GPU": 1.0}) for t, _ in readings]))["reason"]
+    assert "only" in device_board.energy_of(found(readings[::30]))["reason"]
+    card = device_board.energy_of(found([(t, {"GPU board": 30_000.0}) for t, _ in readings]))
+    assert card["rails"] == ["GPU board"] and card["gross_mj"] == 30_000.0 and card["net_mj"] == 0.0
 
 
 def test_a_mode_is_set_and_put_back(server: Server, jetson: Path, tiny_onnx: Callable[..., Path]) -> None:

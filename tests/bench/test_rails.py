@@ -1,0 +1,66 @@
+"""Power rails in sysfs, made as JetPack 4 and later ones make them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edgekit.bench import jetson, rails
+
+
+def write(folder: Path, **texts: object) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(f"{text}\n")
+
+
+def orin(root: Path) -> Path:
+    """The monitors of an Orin Nano: three rails, one channel that is not connected, the sum of the shunts."""
+    first = root / "bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3"
+    write(first, in1_label="VDD_IN", in1_input=4968, curr1_input=1008)
+    write(first, in2_label="VDD_CPU_GPU_CV", in2_input=4960, curr2_input=200, in3_label="VDD_SOC", in3_input=4960)
+    write(first, curr3_input=300, in7_label="sum of shunt voltages", in7_input=7, curr7_input=7)
+    write(root / "bus/i2c/drivers/ina3221/1-0041/hwmon/hwmon4", in1_label="NC", in1_input=1, curr1_input=1)
+    return first
+
+
+def test_rails_since_jetpack_5(tmp_path: Path) -> None:
+    folder = orin(tmp_path)
+    found = rails.find(tmp_path)
+    assert [rail.name for rail in found] == ["VDD_IN", "VDD_CPU_GPU_CV", "VDD_SOC"]
+    assert rails.read(found) == {"VDD_IN": 4968 * 1.008, "VDD_CPU_GPU_CV": 992.0, "VDD_SOC": 1488.0}
+    assert jetson.total(rails.read(found)) == (4968 * 1.008, ["VDD_IN"])
+    (folder / "curr1_input").write_text("")
+    assert set(rails.read(found)) == {"VDD_CPU_GPU_CV", "VDD_SOC"}
+    assert jetson.total(rails.read(found)) is None
+
+
+def test_rails_of_jetpack_4(tmp_path: Path) -> None:
+    folder = tmp_path / "bus/i2c/drivers/ina3221x/6-0040/iio:device0"
+    write(folder, rail_name_0="POM_5V_IN", in_power0_input=2532, rail_name_1="POM_5V_GPU", in_power1_input=41)
+    write(folder, rail_name_2="POM_5V_CPU", in_voltage2_input=4992)
+    assert rails.read(rails.find(tmp_path)) == {"POM_5V_IN": 2532.0, "POM_5V_GPU": 41.0}
+
+
+def test_a_board_without_monitors(tmp_path: Path) -> None:
+    assert rails.find(tmp_path) == [] and rails.read([]) == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["1,234", "1.234", "12 34", "0x10", "", "12\n34", "\u0661\u0662", "nan", "1_000", None]
+)
+def test_what_is_no_whole_number(text: str | None) -> None:
+    assert rails.power([text]) is None and rails.power(["5", text]) is None
+
+
+@given(st.lists(st.none() | st.text(max_size=12) | st.integers(-(10**6), 10**6).map(str), max_size=2))
+def test_no_number_that_is_not_there(texts: list[str | None]) -> None:
+    found = rails.power(texts)
+    if found is not None:
+        words = [int(str(text)) for text in texts]
+        assert all(re.fullmatch("-?[0-9]+", str(text)) for text in texts)
+        assert found == (words[0] if len(words) == 1 else words[0] * words[1] / 1000)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 CLASSIC, LITERT = "classic", "litert"
-DELEGATES = ("xnnpack", "none", "gpu", "gpu-fp16", "nnapi")
+DELEGATES = ("xnnpack", "none", "gpu", "gpu-fp16", "nnapi", "npu")
 PARTIAL = ":partial"  # after a delegate's name: fewer than all operators on it are accepted
 MIB = 1024 * 1024
 
@@ -198,6 +198,7 @@ def delegate_flags(tool: Tool, delegate: str | None) -> dict[str, str]:
         "xnnpack": {"use_cpu": "true"},
         "gpu": {"use_gpu": "true", "use_cpu": "false", "gpu-precision": "fp32"},
         "gpu-fp16": {"use_gpu": "true", "use_cpu": "false", "gpu-precision": "fp16"},
+        "npu": {"use_npu": "true", "use_cpu": "false"},
     }
     known: Mapping[str, dict[str, str]] = own if tool.kind == LITERT else classic
     if wish not in known:
@@ -252,6 +253,8 @@ def _how(taken: int, nodes: int) -> str:
 def _is(kernel: str, wish: str) -> bool:
     if wish.startswith("gpu"):
         return bool(_GPU_KERNELS.search(kernel))
+    if wish == "npu":
+        return kernel == "DispatchDelegate"  # LiteRT hands to the maker's libraries through this one
     return wish in kernel.lower()
 
 

@@ -63,6 +63,8 @@ class AdbDevice(_Device):
 AnyDevice = LocalDevice | SshDevice | AdbDevice
 KINDS: dict[str, type[_Device]] = {"local": LocalDevice, "ssh": SshDevice, "adb": AdbDevice}
 LOCAL = LocalDevice(link="local", runtimes=("onnxruntime", "litert", "tensorrt", "torch", "null"))
+    npu_libraries: str | None = None
+    """A folder here with the phone maker's LiteRT libraries for its NPU, which `--delegate npu` needs."""
 
 
 def _printable(name: str) -> str:

@@ -5,28 +5,23 @@ The same calls as edgekit.device_board's Board, over a link that has no Python a
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edgekit.artifact import Artifact, file_sha256
+from edgekit.artifact import Artifact
 from edgekit.bench import android, benchmark_model, sensors
-from edgekit.bench.benchmark_model import PARTIAL, Coverage, Log, Tool
-from edgekit.bench.link import Done, Link
+from edgekit.bench.benchmark_model import PARTIAL, Coverage, Log
+from edgekit.bench.link import Link
 from edgekit.bench.link_adb import AdbLink
 from edgekit.device_board import Board
 from edgekit.device_models import AdbDevice, AnyDevice
-from edgekit.device_phone_check import IDENTITY, NAME, STATE, check_phone, machine, parts, program, wrong_machine
-from edgekit.errors import (
-    BackendMissing,
-    EdgekitError,
-    EnvironmentRefused,
-    MeasurementInvalid,
-    UsageError,
-)
+from edgekit.device_phone_answers import compared
+from edgekit.device_phone_check import IDENTITY, NAME, check_phone, parts
+from edgekit.device_phone_tool import PhoneTool, state
+from edgekit.errors import BackendMissing, MeasurementInvalid, UsageError
 
 # It tells means, not samples: several short processes instead of one long one, at least as many as an interval needs.
 SHORT: dict[str, dict[str, Any]] = {
@@ -37,7 +32,10 @@ SHORT: dict[str, dict[str, Any]] = {
 MEMORY_METHOD = (
     "benchmark_model's peak, looked at every 50 ms in a process of its own; a GPU's own memory may be missing"
 )
-NOT_RUN = ("not executable", "Exec format error", "cannot execute", "syntax error", "CANNOT LINK")
+GRAPHICS_METHOD = "dumpsys meminfo, Graphics, while it ran"
+MEMORY_SECONDS = 2  # dumpsys takes some tenths of a second
+COOL = "unplug it, take it out of the sun and its case, let it cool, and measure again"
+TOO_HOT, TOO_THROTTLED = 45.0, 2  # degrees of skin or battery; the thermal status `moderate`
 
 
 class Phone:
@@ -52,8 +50,7 @@ class Phone:
         self._device = device
         self._facts: dict[str, Any] | None = None
         self._host: str | None = None
-        self._groups: tuple[android.Policy, ...] | None = None
-        self._tool: tuple[Tool, str, str] | None = None  # with its path there and its sha256
+        self._tool = PhoneTool(device, link)
 
     def __enter__(self) -> Phone:
         return self
@@ -64,6 +61,7 @@ class Phone:
     def facts(self) -> dict[str, Any]:
         """What the phone is, for the record."""
         if self._facts is None:
+            self._refuse_heat()
             props = android.properties(parts(self.link, IDENTITY)[0])
             who = android.identity(props)
             serial = props.get("ro.serialno") or props.get("ro.boot.serialno")
@@ -73,14 +71,29 @@ class Phone:
             self._facts = {**found, **{key: value for key, value in more.items() if value}}
         return self._facts
 
+    def _refuse_heat(self) -> None:
+        """Raises MeasurementInvalid for a phone that is so warm that it is, or soon will be, slowed."""
+        heat, cell, _ = self._state()
+        surface, name = _surface(heat, cell), self.link.name
+        if surface is not None and surface >= TOO_HOT:
+            raise MeasurementInvalid(f"the skin or battery of {name} is at {surface:.1f} degrees", COOL)
+        if heat.status is not None and heat.status >= TOO_THROTTLED:
+            raise MeasurementInvalid(f"the thermal status of {name} is {android.STATUSES[heat.status]}", COOL)
+
     def hottest(self) -> float | None:
         """What it throttles by, in degrees Celsius: the warmest of skin and battery; None where neither is told."""
         heat, cell, _ = self._state()
         return _surface(heat, cell)
 
-    def energy(self, job: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any] | None:
-        """Nothing: a battery's gauge is too coarse for an inference."""
-        return None
+    def passes(self, job: Mapping[str, Any]) -> dict[str, Callable[[float], dict[str, Any]]]:
+        """The answers, held against LiteRT's here. No energy: a battery's gauge is too coarse for an inference."""
+
+        def answers(seconds: float) -> dict[str, Any]:
+            flags = {**self._tool.flags(job), "num_runs": 1, "warmup_runs": 1}
+            known = self._tool.prepared()[0]
+            return compared(known, self.link, job, lambda more: self._tool.run({**flags, **more}, seconds, job))
+
+        return {"answers": answers}
 
     def ask(self, job: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any]:
         """One process of benchmark_model, or what it says of memory.
@@ -91,20 +104,16 @@ class Phone:
             return {"peak_bytes": None}
         if job["provider"] is not None:
             raise UsageError("benchmark_model has delegates, not providers", "give --delegate gpu, nnapi or xnnpack")
-        tool, program, digest = self._prepared()
-        try:
-            flags = benchmark_model.delegate_flags(tool, job["delegate"])
-        except ValueError as error:
-            raise BackendMissing(f"{self.link.name}: {error}", "choose another --delegate") from error
-        there = self.link.place(Path(job["artifact"]))
+        tool, _, digest = self._tool.prepared()
+        flags = self._tool.flags(job)
         if job["mode"] == "memory":
-            return self._memory(job, {"graph": there, "num_threads": job["threads"], **flags}, timeout_seconds)
+            return self._memory(job, flags, timeout_seconds)
         loops = {
             "warmup_runs": job["warmup_runs"], "warmup_min_secs": f"{job['warmup_seconds']:g}",
             "num_runs": job["min_runs"], "min_secs": f"{job['min_seconds']:g}", "max_secs": f"{job['max_seconds']:g}",
         }  # fmt: skip
         before, start = self._snapshot(), time.monotonic_ns()
-        log = self._run({"graph": there, "num_threads": job["threads"], **loops, **flags}, timeout_seconds, job)
+        log = self._tool.run({**flags, **loops}, timeout_seconds, job)
         wall, after = time.monotonic_ns() - start, self._snapshot()
         try:
             found = benchmark_model.read(log)
@@ -123,7 +132,7 @@ class Phone:
             "found": {
                 "threads": job["threads"],
                 "host": self._host,
-                "cpus": sum(len(policy.cpus) for policy in self._policies()) or None,
+                "cpus": sum(len(policy.cpus) for policy in self._tool.policies()) or None,
                 **self._delegated(log, job),
                 "tool": f"{NAME} ({tool.kind})",
                 "tool_sha256": digest,
@@ -163,86 +172,16 @@ class Phone:
             )
 
     def _memory(self, job: Mapping[str, Any], flags: Mapping[str, object], seconds: float) -> dict[str, Any]:
-        log = self._run({**flags, "num_runs": 5, "report_peak_memory_footprint": "true"}, seconds, job)
+        wish = {**flags, "num_runs": 5, "min_secs": MEMORY_SECONDS, "report_peak_memory_footprint": "true"}
+        log, rest = self._tool.watched(wish, seconds, job)
         peak = round(log.peak_mb[0] * benchmark_model.MIB) if len(log.peak_mb) == 1 else None
         reason = None if peak else f"this {NAME} does not tell its peak"
-        return {"peak_bytes": peak, "method": MEMORY_METHOD, "reason": reason}
-
-    def _run(self, flags: Mapping[str, object], seconds: float, job: Mapping[str, Any]) -> Log:
-        tool, program, _ = self._prepared()
-        try:
-            arguments = benchmark_model.arguments(tool, flags)
-        except ValueError as error:
-            raise BackendMissing(f"{self.link.name}: {error}", "take a newer one") from error
-        chosen = self._chosen(int(job["threads"]))
-        affinity = ["taskset", android.mask(chosen)] if chosen else []
-        command = shlex.join([*affinity, program, *arguments])
-        done = self.link.tended(f"cd {self.link.work} && LC_ALL=C exec {command} 2>&1", seconds)
-        if done.code:
-            raise self._failed(done)
-        return benchmark_model.parse(done.stdout.decode(errors="replace"))
-
-    def _failed(self, done: Done) -> EdgekitError:
-        text, name = done.stdout.decode(errors="replace"), self.link.name
-        log = benchmark_model.parse(text + "\n")
-        last = next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
-        why = log.errors[0] if log.errors else last[:200]
-        if done.code in (126, 127) or any(sign in text for sign in NOT_RUN):
-            return BackendMissing(
-                f"{name} cannot run this {NAME}: {why}", "name one that was built for it in devices.yaml"
-            )
-        if done.code == 137:
-            return EnvironmentRefused(f"{NAME} was killed on {name}", "see whether memory ran out there")
-        return BackendMissing(
-            f"{NAME} failed on {name} (exit code {done.code}): {why}", "try another --delegate or file"
-        )
-
-    def _prepared(self) -> tuple[Tool, str, str]:
-        """The tool, brought there and recognised by what it says of its flags."""
-        if self._tool is None:
-            path = program(self._device, self.link)
-            abis = android.identity(android.properties(parts(self.link, IDENTITY[:1])[0])).abis
-            built = machine(path)
-            if built is not None and abis and built not in abis:
-                raise wrong_machine(path, built, self.link.name, abis)
-            there = self.link.place(path)
-            done = self.link.run(f"{shlex.quote(there)} --help 2>&1")
-            tool = benchmark_model.recognise(done.stdout.decode(errors="replace"))
-            if tool is None and (done.code in (126, 127) or any(sign in str(done.stdout) for sign in NOT_RUN)):
-                raise self._failed(done)
-            if tool is None:
-                raise BackendMissing(
-                    f"{path} is no {NAME}: it does not list its flags", "name the right file in devices.yaml"
-                )
-            self._tool = tool, there, file_sha256(path)
-        return self._tool
-
-    def _policies(self) -> tuple[android.Policy, ...]:
-        """The groups of processors; they do not change."""
-        if self._groups is None:
-            self._groups = self._state()[2]
-        return self._groups
-
-    def _chosen(self, threads: int) -> tuple[int, ...]:
-        """The processors to run on; none for all of them."""
-        wish = self._device.cores
-        if wish in (None, "all"):
-            return ()
-        found = android.cluster(self._policies(), str(wish))
-        if found is None:
-            raise BackendMissing(
-                f"{self.link.name} does not tell {wish} processors from others", "write `cores: all` into devices.yaml"
-            )
-        if threads > len(found):
-            raise UsageError(
-                f"{self.link.name} has {len(found)} {wish} processors, and --threads is {threads}",
-                f"give --threads {len(found)} at most",
-            )
-        return found
+        seen = android.meminfo(rest)
+        graphics = {"gpu_bytes": seen.graphics_bytes, "gpu_method": GRAPHICS_METHOD} if seen.graphics_bytes else {}
+        return {"peak_bytes": peak, "pss_bytes": seen.pss_bytes, "method": MEMORY_METHOD, "reason": reason, **graphics}
 
     def _state(self) -> tuple[android.Thermal, android.Battery, tuple[android.Policy, ...]]:
-        heat, cell, clocks = parts(self.link, STATE)
-        return android.thermal(heat), android.battery(cell), android.frequencies(clocks)
+        return state(self.link)
 
     def _snapshot(self) -> dict[str, Any]:
         heat, cell, policies = self._state()

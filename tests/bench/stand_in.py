@@ -14,8 +14,13 @@ from pathlib import Path
 
 COMMON = ("graph", "num_threads", "num_runs", "min_secs", "max_secs", "warmup_runs", "warmup_min_secs")
 FLAGS = {
-    "classic": ("use_xnnpack", "use_gpu", "gpu_precision_loss_allowed", "use_nnapi", "report_peak_memory_footprint"),
-    "litert": ("use_cpu", "use_gpu", "use_npu", "gpu-precision", "report_peak_memory_footprint"),
+    "classic": (
+        *("use_xnnpack", "use_gpu", "gpu_precision_loss_allowed", "use_nnapi", "report_peak_memory_footprint"),
+        *("input_layer", "input_layer_shape", "input_layer_value_files", "output_filepath"),
+    ),
+    "litert": (
+        *("use_cpu", "use_gpu", "use_npu", "gpu-precision", "report_peak_memory_footprint", "dispatch_library_path"),
+    ),
 }
 
 
@@ -63,8 +68,13 @@ def run(flags: dict[str, str], wish: dict[str, object]) -> int:
     delegates(flags, wish)
     say(f"The input model file size (MB): {Path(flags['graph']).stat().st_size / 1e6:g}")
     say(f"Initialized session in {init / 1000:g}ms.")
+    given = dict(pair.split(":") for pair in flags.get("input_layer_value_files", "").split(",") if pair)
     for detail in interpreter.get_input_details():
-        interpreter.set_tensor(detail["index"], np.zeros(detail["shape"], detail["dtype"]))
+        value = np.zeros(detail["shape"], detail["dtype"])
+        if detail["name"] in given:
+            value = np.fromfile(given[detail["name"]], detail["dtype"]).reshape(detail["shape"])
+        interpreter.set_tensor(detail["index"], value)
+    heats(wish)
     loops = []
     for runs, seconds in (("warmup_runs", "warmup_min_secs"), ("num_runs", "min_secs")):
         count, least = int(flags.get(runs, "1")), float(flags.get(seconds, "0"))
@@ -87,9 +97,20 @@ def run(flags: dict[str, str], wish: dict[str, object]) -> int:
             f"Inference timings in us: Init: {init:.0f}, First inference: {first}, "
             f"Warmup (avg): {warm:g}, Inference (avg): {mean:g}"
         )
+    if "output_filepath" in flags:
+        answers = [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+        Path(flags["output_filepath"]).write_bytes(
+            b"".join((answer + answer.dtype.type(wish.get("wrong_by", 0))).tobytes() for answer in answers)
+        )
     if "report_peak_memory_footprint" in flags:
         say("Overall peak memory footprint (MB) via periodic monitoring: 25.0508")
     return 0
+
+
+def heats(wish: dict[str, object]) -> None:
+    """The phone gets as warm as it is told to."""
+    if "heats" in wish:
+        (Path(os.environ["PHONE"]) / "heat").write_text(str(wish["heats"]))
 
 
 def delegates(flags: dict[str, str], wish: dict[str, object]) -> None:
@@ -98,6 +119,7 @@ def delegates(flags: dict[str, str], wish: dict[str, object]) -> None:
     for flag, name, kernel in (
         ("use_gpu", "GPU", "TfLiteGpuDelegateV2"),
         ("use_nnapi", "NNAPI", "TfLiteNnapiDelegate"),
+        ("use_npu", "NPU", "DispatchDelegate"),
     ):
         if flags.get(flag) != "true":
             continue

@@ -16,6 +16,7 @@ from edgekit.device import devices
 from edgekit.errors import BackendMissing, DeviceUnreachable, MeasurementInvalid, UsageError
 from edgekit.evaluation import eval as evaluate
 from edgekit.measurement import PRESETS, Protocol
+from edgekit.store import open_store
 from edgekit.verdict import INVALID, SUSPECT
 from tests.bench.adb_peer import Peer
 from tests.bench.adb_server import Phones, make_phones
@@ -33,6 +34,13 @@ Current temperatures from HAL:
 \tTemperature{{mValue={skin}, mType=3, mName=SKIN, mStatus=0}}
 Current cooling devices from HAL:
 \tCoolingDevice{{mValue=0, mType=2, mName=thermal-cpufreq-0}}
+"""
+MEMORY = """** MEMINFO in pid 4711 [benchmark_model] **
+ App Summary
+         Native Heap:   382944                          391000
+            Graphics:     2048                            2048
+
+           TOTAL PSS:    20480            TOTAL RSS:    30720      TOTAL SWAP (KB):        0
 """
 PROPERTIES = """[ro.product.manufacturer]: [Google]
 [ro.product.model]: [Pixel 8 Pro]
@@ -76,8 +84,10 @@ def furnish(phone: Peer) -> None:
     phone.script("getprop", '#!/bin/sh\ncat "$PHONE/properties"\n')
     phone.script(
         "dumpsys",
-        '#!/bin/sh\n[ "$1" = thermalservice ] && cat "$PHONE/heat"\n[ "$1" = battery ] && cat "$PHONE/battery"\n:\n',
+        '#!/bin/sh\n[ "$1" = thermalservice ] && cat "$PHONE/heat"\n[ "$1" = battery ] && cat "$PHONE/battery"\n'
+        '[ "$1" = meminfo ] && echo "$2" > "$PHONE/asked" && cat "$PHONE/memory"\n:\n',
     )
+    (phone.folder / "memory").write_text(MEMORY)
     phone.script("settings", "#!/bin/sh\necho 0\n")
     phone.script("taskset", '#!/bin/sh\necho "$1" >> "$PHONE/masks"\nshift\nexec "$@"\n')
     for number, cpus, top in ((0, "0 1 2 3", 1700000), (4, "4 5 6 7", 2370000), (8, "8", 2910000)):
@@ -101,6 +111,8 @@ def phone(phones: Phones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pe
     program.write_text(f"#!{sys.executable}\n" + STAND_IN.read_text())
     listed(tmp_path, found)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EDGEKIT_STORE", f"sqlite:///{tmp_path / 'edgekit.db'}")
+    monkeypatch.setattr(device_phone, "MEMORY_SECONDS", 0)
     monkeypatch.setitem(
         PRESETS, "test", Protocol(preset="test", warmup_seconds=0, warmup_runs=2, min_seconds=0, min_runs=5)
     )
@@ -135,7 +147,9 @@ def test_a_measurement(phone: Peer, tflite: Path, tmp_path: Path) -> None:
     assert any("tells no samples" in reason for reason in found.reasons)
     assert found.memory.peak_bytes == round(25.0508 * 1024 * 1024) and "50 ms" in found.memory.method
     assert set((phone.folder / "masks").read_text().split()) == {"1f0"}
-    assert sorted(Path(path).name for path in phone.pushed) == ["draft", "draft"]
+    assert found.memory.pss_bytes == 20480 * 1024 and found.memory.gpu_bytes == 2048 * 1024
+    assert (phone.folder / "asked").read_text().strip().isdecimal()
+    assert sorted(Path(path).name for path in phone.pushed) == ["draft"] * 3  # the tool, the file, an input
     assert list((phone.folder / "data/local/tmp/edgekit/work").iterdir()) == []
 
 
@@ -165,13 +179,75 @@ def test_delegates(phone: Peer, tflite: Path) -> None:
         bench(path, device="pixel", preset="test", delegate="nnapi")
 
 
-@pytest.mark.parametrize(("status", "skin", "word"), [(0, 45.5, SUSPECT), (1, 40.0, SUSPECT), (2, 45.5, INVALID)])
-def test_a_warm_phone(phone: Peer, tflite: Path, status: int, skin: float, word: str) -> None:
+@pytest.mark.parametrize(
+    ("status", "skin", "battery", "said"),
+    [
+        (0, 45.0, 300, "the skin or battery of pixel is at 45.0 degrees"),
+        (0, 31.0, 451, "the skin or battery of pixel is at 45.1 degrees"),
+        (2, 31.0, 300, "the thermal status of pixel is moderate"),
+    ],
+)
+def test_a_phone_that_is_too_warm_is_not_measured(
+    phone: Peer, tflite: Path, status: int, skin: float, battery: int, said: str
+) -> None:
     state(phone, status, skin)
+    (phone.folder / "battery").write_text(f"  level: 80\n  scale: 100\n  temperature: {battery}\n")
+    with pytest.raises(MeasurementInvalid, match=said) as caught:
+        bench(tflite, device="pixel", preset="test")
+    assert caught.value.exit_code == 6 and "let it cool" in caught.value.remedy
+    assert open_store().measurements() == [] and not any("--graph=" in command for command in phone.commands)
+
+
+@pytest.mark.parametrize(("status", "skin", "word"), [(0, 45.5, SUSPECT), (1, 40.0, SUSPECT), (2, 45.5, INVALID)])
+def test_a_phone_that_gets_warm_meanwhile(phone: Peer, tflite: Path, status: int, skin: float, word: str) -> None:
+    tool(phone, heats=HEAT.format(status=status, skin=skin))
     result = bench(tflite, device="pixel", preset="test")
     found = result.measurements[0]
     assert found.verdict == word and result.exit_code == (6 if word == INVALID else 0)
     assert any("degrees" in reason or f"status was {status}" in reason for reason in found.reasons)
+
+
+def test_its_answers_are_those_of_litert_here(phone: Peer, tflite: Path) -> None:
+    found = bench(tflite, device="pixel", preset="test").measurements[0]
+    answers = found.found["answers"]
+    assert answers["largest"] > 0 and answers["max_error"] <= 1e-5 * answers["largest"]
+    assert answers["reference"].startswith("LiteRT ") and not answers["remarks"]
+
+
+def test_answers_that_are_far_off_are_told(phone: Peer, tflite: Path) -> None:
+    tool(phone, wrong_by=100.0)
+    found = bench(tflite, device="pixel", preset="test").measurements[0]
+    assert found.found["answers"]["max_error"] == pytest.approx(100, rel=1e-3)
+    assert any("its answers differ from LiteRT's here by up to 100" in reason for reason in found.reasons)
+
+
+def test_a_tool_that_tells_no_outputs(phone: Peer, tflite: Path) -> None:
+    tool(phone, kind="litert")
+    answers = bench(tflite, device="pixel", preset="test").measurements[0].found["answers"]
+    assert answers["max_error"] is None and "tells no outputs" in answers["reason"]
+
+
+def test_the_npu(phone: Peer, tflite: Path, tmp_path: Path) -> None:
+    libraries = tmp_path / "maker's libraries"
+    libraries.mkdir()
+    (libraries / "libDispatch $(x).so").write_bytes(b"a library")
+    listed(tmp_path, phone, npu_libraries=str(libraries))
+    tool(phone, kind="litert")
+    found = bench(tflite, device="pixel", preset="test", delegate="npu").measurements[0]
+    assert (found.found["delegate"], found.found["coverage"]) == ("npu", "completely")
+    assert any("--dispatch_library_path=" in command and "LD_LIBRARY_PATH" in command for command in phone.commands)
+    assert any("libDispatch $(x).so" in command for command in phone.commands)
+    tool(phone, kind="litert", taken=0)
+    with pytest.raises(BackendMissing, match="npu ran nothing of .* on pixel"):
+        bench(tflite, device="pixel", preset="test", delegate="npu")
+    tool(phone)
+    with pytest.raises(BackendMissing, match="has no delegate 'npu'"):
+        bench(tflite, device="pixel", preset="test", delegate="npu")
+    listed(tmp_path, phone, npu_libraries=str(tmp_path / "none"))
+    tool(phone, kind="litert")
+    with pytest.raises(BackendMissing, match="npu_libraries of pixel, has no file") as caught:
+        bench(tflite, device="pixel", preset="test", delegate="npu")
+    assert caught.value.exit_code == 5
 
 
 def test_what_a_phone_cannot_run(phone: Peer, tflite: Path, tmp_path: Path) -> None:

@@ -63,10 +63,15 @@ def ask(link: Link, job: Mapping[str, Any], timeout_seconds: float, script: str 
     `artifact` in the job is a path here. Raises BackendMissing or UsageError for what the runner refuses or dies of,
     MeasurementInvalid when it takes longer than `timeout_seconds`, DeviceUnreachable where the link breaks.
     """
-    there = {**job, "artifact": link.place(Path(job["artifact"]))} if job.get("artifact") else dict(job)
     command = [link.python, f"{link.tools()}/{script}"]
-    done = call(link, command, json.dumps(there).encode() + b"\n", timeout_seconds, str(job["runtime"]))
+    done = call(link, command, json.dumps(_placed(link, job)).encode() + b"\n", timeout_seconds, str(job["runtime"]))
     return _answer(link, str(job["runtime"]), done)
+
+
+def _placed(link: Link, job: Mapping[str, Any]) -> dict[str, Any]:
+    """The job with its artifact, or those of its jobs, as they are called there."""
+    there = {**job, "artifact": link.place(Path(job["artifact"]))} if job.get("artifact") else dict(job)
+    return {**there, "jobs": [_placed(link, one) for one in job["jobs"]]} if "jobs" in job else there
 
 
 def call(link: Link, command: Sequence[str], line: bytes, timeout_seconds: float, what: str) -> Done:
@@ -136,6 +141,7 @@ def refused(link: Link, runtime: str, error: Mapping[str, str]) -> EdgekitError:
     if error["kind"] == "missing":
         packages = " or ".join(RUNTIMES[runtime].packages)
         remedy = f"install numpy and {packages} there, for the Python that devices.yaml names ({link.python})"
+        remedy += f", or give --runtime {RUNTIMES[runtime].instead}" if RUNTIMES[runtime].instead else ""
     return type(found)(f"{link.name}: {found.message}", remedy)
 
 

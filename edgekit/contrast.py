@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from edgekit import stats, stats_ratio
-from edgekit.measurement import Measurement
+from edgekit.measurement import Measurement, ProcessRun
 from edgekit.verdict import INVALID
 
 
@@ -31,12 +32,8 @@ class Versus:
 
 def compared(base: Measurement, new: Measurement, margin: float) -> dict[str, Any]:
     """`ratio`, `ratio_ci95`, `verdict` and `reason` of two measurements; paired where they share their blocks."""
-    one, other = medians_by_block(base), medians_by_block(new)
-    shared = sorted(set(one) & set(other)) if base.session == new.session else []
-    if shared:
-        found = stats_ratio.paired([one[block] for block in shared], [other[block] for block in shared])
-    else:
-        found = stats_ratio.unpaired(medians(base), medians(new))
+    ratios = ratios_by_block(base, new)
+    found = stats_ratio.paired(ratios) if ratios else stats_ratio.unpaired(medians(base), medians(new))
     values = {"ratio": found.ratio, "ratio_ci95": list(found.ci95) if found.ci95 else None}
     invalid = next((one for one in (base, new) if one.verdict == INVALID), None)
     if invalid is not None:
@@ -51,13 +48,32 @@ def medians(measurement: Measurement) -> list[float]:
     return [stats.median(run.samples_ns) for run in measurement.runs]
 
 
-def medians_by_block(measurement: Measurement) -> dict[int, float]:
-    """The median of the process in each block; nothing where there were no blocks."""
-    return {run.block: stats.median(run.samples_ns) for run in measurement.runs if run.block is not None}
+def ratios_by_block(base: Measurement, new: Measurement) -> list[float]:
+    """New over base in each block that the two share; none where they were not measured interleaved.
+
+    Where a block took turns, the median over its rounds: both turns of a round met the same machine.
+    """
+    if base.session != new.session:
+        return []
+    one, other = ({run.block: run for run in each.runs if run.block is not None} for each in (base, new))
+    return [_ratio(one[block], other[block]) for block in sorted(set(one) & set(other))]
+
+
+def _ratio(base: ProcessRun, new: ProcessRun) -> float:
+    if base.turns is None or new.turns is None:
+        return stats.median(new.samples_ns) / stats.median(base.samples_ns)
+    rounds = zip(medians_by_turn(base), medians_by_turn(new), strict=True)
+    return stats.median([after / before for before, after in rounds])
+
+
+def medians_by_turn(run: ProcessRun) -> list[float]:
+    """The median of each turn of a process, in nanoseconds."""
+    ends = list(accumulate(run.turns or ()))
+    return [stats.median(run.samples_ns[start:end]) for start, end in zip([0, *ends], ends)]
 
 
 def position_effect(measurements: Sequence[Measurement]) -> float | None:
-    """How much slower the second process of a block ran than the first, each against its own file's median."""
+    """How much slower the second file of a block ran than the first, each against its own median."""
     places: dict[int | None, list[float]] = {}
     for one in measurements:
         usual = stats.median(medians(one))

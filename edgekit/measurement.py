@@ -116,8 +116,8 @@ class ProcessRun(_Record):
 
     samples_ns: tuple[int, ...]
     warmup_ns: tuple[int, ...]
-    load_ns: int  # opening the artifact until it can run
-    first_ns: int  # the first inference, not among the samples
+    load_ns: int | None  # opening the artifact until it can run; None: not told
+    first_ns: int | None  # the first inference, not among the samples
     wall_ns: int  # of the measured loop, for throughput
     inferences_per_sample: int = 1  # more where one is too short for the clock; a sample is their mean
     settled: bool | None = None  # whether warm-up ended because times no longer changed; None: not looked at
@@ -126,6 +126,7 @@ class ProcessRun(_Record):
     hot: bool | None = None  # it began before the device was back at its first temperature; None: no sensor
     block: int | None = None  # of an interleaved comparison, with the place within it
     position: int | None = None
+    turns: tuple[int, ...] | None = None  # samples in each turn, where the files of a block took turns in one process
 
 
 class Memory(_Record):
@@ -137,11 +138,11 @@ class Memory(_Record):
     reason: str | None = None  # why there is no number
     pss_bytes: int | None = None  # at the end: shared pages counted in part
     ideal_bytes: int | None = None  # weights and the activations that must live at once; None: unknown
-
     gpu_bytes: int | None = None  # on a GPU with memory of its own, as its driver counts this process
     gpu_method: str | None = None
     unified_bytes: int | None = None  # where the GPU shares it: what the whole machine had less of
     unified_method: str | None = None
+
 
 class Measurement(_Record):
     """One artifact on one device with one runtime, as found (not as asked)."""

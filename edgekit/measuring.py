@@ -20,6 +20,7 @@ from edgekit.store import new_id, now
 
 MEMORY_METHOD = "VmHWM of a separate process: highest resident size, loading included"
 LOAD_SECONDS = 300.0  # how long opening a file and one inference may take, beside what the protocol allows
+TURN_SECONDS = 0.01  # far shorter than what disturbs a machine, long against switching between files
 WARMER = 3.0  # degrees above the start at which the next process may begin
 LOOK_SECONDS, LOOK_AWAY_SECONDS = 0.5, 5.0  # between two looks while it cools; over a link a look itself costs heat
 # What concerns the parent alone; everything else of the protocol goes to the runner.
@@ -76,27 +77,49 @@ class Station:
         return self._measurement(cell, answers)
 
     def interleave(self, cells: Sequence[Cell], seed: int = 0) -> list[Measurement]:
-        """Several cells in random complete blocks: in each block every cell has one process, in a new random order.
+        """Several cells in blocks, each in a new random order, so that what changes with time meets all of them alike.
 
-        What changes with time then meets all of them alike. Raises what the runner refuses or dies of.
+        A block is one fresh process in which they take turns; where a runtime cannot, it is one process for each.
+        Raises what the runner refuses or dies of.
         """
-        order, blocks = random.Random(seed), cells[0].protocol.processes
-        patience = [Patience(cell.protocol.cooldown_seconds) for cell in cells]
+        order, block_of = random.Random(seed), self._turns if self._take_turns(cells) else self._processes
+        patience, blocks = Patience(cells[0].protocol.cooldown_seconds), cells[0].protocol.processes
         answers: list[list[dict[str, Any]]] = [[] for _ in cells]
         for block in range(blocks):
-            turn = list(range(len(cells)))
-            order.shuffle(turn)
-            for position, index in enumerate(turn):
-                answer = self._process(cells[index], patience[index], f"block {block + 1} of {blocks}")
-                answers[index].append({**answer, "block": block, "position": position})
+            places = list(range(len(cells)))
+            order.shuffle(places)
+            found = block_of([cells[place] for place in places], patience, f"block {block + 1} of {blocks}")
+            for position, (place, answer) in enumerate(zip(places, found, strict=True)):
+                answers[place].append({**answer, "block": block, "position": position})
         return [self._measurement(cell, found) for cell, found in zip(cells, answers, strict=True)]
 
-    def _process(self, cell: Cell, patience: Patience, what: str) -> dict[str, Any]:
+    def _take_turns(self, cells: Sequence[Cell]) -> bool:
+        return isinstance(self._board, Board) and all(cell.runtime.by_steps for cell in cells)
+
+    def _processes(self, cells: Sequence[Cell], patience: Patience, what: str) -> list[dict[str, Any]]:
+        return [self._process(cell, patience, what) for cell in cells]
+
+    def _turns(self, cells: Sequence[Cell], patience: Patience, what: str) -> list[dict[str, Any]]:
+        assert isinstance(self._board, Board)
+        hot = self._cooled(patience)
+        for cell in cells:
+            self._say(cell, what)
+        jobs = [cell.job("latency") for cell in cells]
+        job = {"runtime": jobs[0]["runtime"], "jobs": jobs, "turn_seconds": TURN_SECONDS}
+        longest = sum(LOAD_SECONDS + 3 * cell.protocol.max_seconds for cell in cells)
+        found = self._board.ask(job, longest, "turns.py")["answers"]
+        return [{**answer, "hot": hot} for answer in found]
+
+    def _cooled(self, patience: Patience) -> bool | None:
+        """Wait until the device is as cool as before the first process; True where it is still hot."""
         self._board.facts()  # before the first process: in the right power mode
         if not self._heat_known:
             self._heat, self._heat_known = self._board.hottest(), True
         pause = LOOK_SECONDS if isinstance(self._board.link, LocalLink) else LOOK_AWAY_SECONDS
-        hot = patience.cool_down(self._heat, self._board.hottest, pause)
+        return patience.cool_down(self._heat, self._board.hottest, pause)
+
+    def _process(self, cell: Cell, patience: Patience, what: str) -> dict[str, Any]:
+        hot = self._cooled(patience)
         self._say(cell, what)
         return {**self._board.ask(cell.job("latency"), LOAD_SECONDS + 3 * cell.protocol.max_seconds), "hot": hot}
 
@@ -115,6 +138,10 @@ class Station:
             ideal_bytes=details.get("ideal_memory_bytes"),
             method=found.get("method", MEMORY_METHOD),
             reason=reason,
+            gpu_bytes=found.get("gpu_bytes"),
+            gpu_method=found.get("gpu_method"),
+            unified_bytes=found.get("unified_bytes"),
+            unified_method=found.get("unified_method"),
         )
 
     def _peak(self, job: Mapping[str, Any], protocol: Protocol) -> tuple[dict[str, Any], str | None]:
@@ -136,10 +163,6 @@ class Station:
 
     def _say(self, cell: Cell, what: str) -> None:
         if self._progress:
-            gpu_bytes=found.get("gpu_bytes"),
-            gpu_method=found.get("gpu_method"),
-            unified_bytes=found.get("unified_bytes"),
-            unified_method=found.get("unified_method"),
             label = f"{cell.artifact.path.name} on {cell.runtime.name}, batch {cell.protocol.batch}"
             self._progress(f"{label}: {what}", self.done, self._total)
         self.done += 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -60,6 +61,9 @@ class Runtime:
     modules: tuple[str, ...] = ()  # what must be importable: one of them
     packages: tuple[str, ...] = ()
     extra: str | None = None
+    programs: tuple[str, ...] = ()  # instead of modules: where a program may be
+    instead: str | None = None  # what else runs its files, where it is missing
+    by_steps: bool = True  # one inference at a time; else a program that has a loop of its own
 
     @property
     def file(self) -> str:
@@ -69,6 +73,8 @@ class Runtime:
     @property
     def installed(self) -> bool:
         """Whether its package is there; nothing is imported."""
+        if self.programs:
+            return any(shutil.which(program) for program in self.programs)
         return not self.modules or any(find_spec(module) for module in self.modules)
 
     @property
@@ -84,11 +90,15 @@ class Runtime:
     @property
     def remedy(self) -> str:
         """How to install it."""
+        if self.programs:
+            return f"put {self.programs[0]} on PATH, or give --device with a device that has it"
         if self.extra is None:
             return "give --device with a phone of devices.yaml, or leave --runtime out"
-        return f"pip install 'edgekit[{self.extra}]'"
+        other = f", or give --runtime {self.instead}" if self.instead else ""
+        return f"pip install 'edgekit[{self.extra}]'{other}"
 
 
+TRTEXEC = ("trtexec", "/usr/src/tensorrt/bin/trtexec")  # as bench/runtime_trtexec.py has it
 RUNTIMES: Registry[Runtime] = Registry(
     "runtime",
     {
@@ -108,9 +118,12 @@ RUNTIMES: Registry[Runtime] = Registry(
                 ("tensorrt",),
                 ("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "tensorrt-cu11"),
                 "tensorrt",
+                instead="trtexec",
             ),
+            Runtime("trtexec", ("tensorrt",), programs=TRTEXEC),
             Runtime("torch", ("onnx",), ("torch",), ("torch",), "export"),
-            Runtime("benchmark_model", ("tflite",), ("benchmark_model",)),  # a program on phones; no Python opens it
+            # a program on phones; no Python opens it
+            Runtime("benchmark_model", ("tflite",), ("benchmark_model",), by_steps=False),
             Runtime("null", tuple(SUFFIXES.values())),
         )
     },

@@ -1,6 +1,6 @@
 """Whether one latency is larger than another, with the noise in view. Pure functions.
 
-One number for each process, its median, is an observation; iterations within a process resemble each other too much.
+One number for each process or block is an observation; iterations within a process resemble each other too much.
 """
 
 from __future__ import annotations
@@ -24,9 +24,8 @@ class Ratio:
     ci95: Interval | None
 
 
-def paired(base: Sequence[float], new: Sequence[float]) -> Ratio:
-    """Of medians measured in the same blocks: the median of their ratios, with its order-statistic interval."""
-    ratios = [b / a for a, b in zip(base, new, strict=True)]
+def paired(ratios: Sequence[float]) -> Ratio:
+    """Of the ratio that each block found: their median, with its order-statistic interval."""
     return Ratio(median(ratios), order_interval(ratios))
 
 

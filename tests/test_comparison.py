@@ -9,6 +9,7 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
+from edgekit import contrast
 from edgekit.comparison import CompareResult, compare
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol
@@ -48,6 +49,25 @@ def record(
         "session": session, "verdict": "valid",
     }  # fmt: skip
     return Measurement(**values | fields)
+
+
+def test_turns_of_one_round_are_compared_with_each_other() -> None:
+    """What slows the machine for half of a process moves its median, and not the ratio of two turns."""
+    weather = [1.0] * 5 + [1.5] * 5
+    one, two = record(blocks=True), record("b.onnx", blocks=True)
+
+    def in_turns(found: Measurement, factor: float, seen: list[float]) -> Measurement:
+        samples = tuple(int(1e6 * factor * slow) for slow in seen for _ in range(3))
+        run = found.runs[0].model_copy(update={"samples_ns": samples, "turns": (3,) * 10})
+        runs = tuple(run.model_copy(update={"block": block}) for block in range(6))
+        return found.model_copy(update={"runs": runs})
+
+    one, two = in_turns(one, 1.0, weather), in_turns(two, 1.1, [1.0, *weather[:-1]])
+    assert contrast.ratios_by_block(one, two) == pytest.approx([1.1] * 6)
+    assert contrast.medians_by_turn(one.runs[0]) == pytest.approx([1e6 * slow for slow in weather])
+    assert contrast.compared(one, two, 0.02)["verdict"] == "slower"
+    apart = two.model_copy(update={"session": "another"})
+    assert contrast.ratios_by_block(one, apart) == []
 
 
 @pytest.fixture(autouse=True)

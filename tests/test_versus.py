@@ -43,6 +43,9 @@ def test_files_are_measured_in_random_complete_blocks() -> None:
     assert one.session == two.session and [run.block for run in one.runs] == list(range(6))
     places = [(run.position, other.position) for run, other in zip(one.runs, two.runs, strict=True)]
     assert {(0, 1), (1, 0)} == set(places)  # each block is complete, and both orders occur
+    for run, other in zip(one.runs, two.runs, strict=True):  # one process, in which they took turns
+        assert run.sensed == other.sensed and run.turns and len(run.turns) == len(other.turns or ())
+        assert sum(run.turns) == len(run.samples_ns)
     assert tuple(Store("edgekit.db").measurements()) == result.measurements
     assert [done for _, done, _ in steps] == list(range(14)) and {total for *_, total in steps} == {14}
 

@@ -1,0 +1,68 @@
+"""Measures several artifacts in this process by turns, so that what slows the machine meets all of them alike.
+
+Stands alone (Python 3.8), beside runner.py, and is asked and answers like it. The job holds `jobs` as runner.py has
+them and `turn_seconds`; the answer holds their `answers`, in the order of the jobs. A slowdown from outside lasts from
+tenths of a second to minutes; turns are shorter, so that two neighbouring ones differ by the artifacts alone.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+def _runner() -> Any:
+    spec = importlib.util.spec_from_file_location("runner", Path(__file__).resolve().with_name("runner.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["runner"] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+RUNNER = _runner()
+
+
+def measure(text: str) -> dict[str, Any]:
+    """What the jobs in a line of JSON find, each loaded and warmed up in its place, then measured by turns."""
+    asked = json.loads(text)
+    jobs, seconds = [RUNNER.parse(json.dumps(job)) for job in asked["jobs"]], float(asked["turn_seconds"])
+    return {"answers": RUNNER.measured(jobs, lambda ready: by_turns(ready, seconds))}
+
+
+def by_turns(ready: Any, seconds: float) -> list[dict[str, Any]]:
+    """Samples, wall time and the number of samples in each turn, for each artifact.
+
+    A round gives every artifact one turn, in a new random order. A turn begins with an inference that is not timed: it
+    brings back what the others pushed out of the caches. Rounds go on until every artifact has its time and count.
+    """
+    places = list(range(len(ready)))
+    found: list[dict[str, Any]] = [{"samples_ns": [], "wall_ns": 0, "turns": []} for _ in ready]
+    latest = time.perf_counter() + sum(one.job.max_seconds for one in ready)
+    while not all(map(_has_enough, ready, found)):
+        random.shuffle(places)
+        for place in places:
+            one, row = ready[place], found[place]
+            one.step()
+            samples, wall_ns = RUNNER.take(one.step, seconds, 1, one.job.max_seconds, one.repeat)
+            row["samples_ns"] += samples
+            row["wall_ns"] += wall_ns
+            row["turns"].append(len(samples))
+        if time.perf_counter() >= latest:
+            break
+    return found
+
+
+def _has_enough(one: Any, row: dict[str, Any]) -> bool:
+    count = len(row["samples_ns"])
+    is_long = count >= one.job.min_runs and row["wall_ns"] >= one.job.min_seconds * 1e9
+    return bool(is_long or count >= RUNNER.MAX_SAMPLES)
+
+
+if __name__ == "__main__":
+    RUNNER.main(sys.argv[1:], measure)

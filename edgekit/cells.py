@@ -16,6 +16,7 @@ from edgekit.artifact import Artifact, Manifest, ParityRecord, VariantRecord, fi
 from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Writer, Written
 from edgekit.files import drafting, environment, publish
+from edgekit.layers_cost import layer_costs
 from edgekit.memory import ideal_bytes
 from edgekit.mixed import float_cost
 from edgekit.parity import compare
@@ -57,7 +58,7 @@ def export_cell(cell: Cell, prepared: Prepared, folder: Path) -> Artifact:
         )
         if not parity.passed:
             _reject(draft, target, cell, parity)
-        details = _details(written, prepared, cell) | _gates(cell, draft, target) | _cost(cell, prepared, job, draft)
+        details = _details(written, prepared, cell, job) | _gates(cell, draft, target) | _cost(cell, prepared, job, draft)
         manifest = _manifest(cell, prepared, written, parity, target.name, draft, details, started)
         return _release(draft, target, manifest)
 
@@ -164,10 +165,11 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _details(written: Written, prepared: Prepared, cell: Cell) -> dict[str, Any]:
+def _details(written: Written, prepared: Prepared, cell: Cell, job: WriteJob) -> dict[str, Any]:
     more: dict[str, Any] = {
         "published": [asdict(row) for row in prepared.point.published()],
         "ideal_memory_bytes": ideal_bytes(prepared.graph, cell.precision),
+        "layers": layer_costs(job.graph, cell.precision, cell.format, job.quantized),
     }
     if cell.precision == "int8":
         more["float_islands"] = dict(prepared.quantized(cell.format).islands)

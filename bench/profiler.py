@@ -1,0 +1,53 @@
+"""The profile pass: how long each operator takes, as the runtime's own profiler tells it, and the same without it.
+
+Stands alone (Python 3.8), beside runner.py, and is asked like it; `profile_<runtime>.py` reads one runtime's profiler.
+A pass of its own, because a profiler takes time from what is measured. The runtime's words go back as they are: which
+layer an operator belongs to is worked out by who asked.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+WARM_SECONDS, PLAIN_SECONDS, PROFILED_SECONDS = 0.3, 0.4, 1.0
+FEWEST, MOST = 10, 300  # inferences with the profiler on
+
+
+def _runner() -> Any:
+    spec = importlib.util.spec_from_file_location("runner", Path(__file__).resolve().with_name("runner.py"))
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["runner"] = module  # its dataclasses look themselves up there
+    spec.loader.exec_module(module)
+    return module
+
+
+RUNNER = _runner()
+
+
+def measure(text: str) -> dict[str, Any]:
+    """Operators as they ran (name, op, median ns), and the whole inference with the profiler and without."""
+    job = RUNNER.parse(json.dumps({**json.loads(text), "mode": "memory"}))
+    module, profiler = RUNNER.loaded(job.runtime), RUNNER.beside("profile_" + job.runtime)
+    session = module.open_session(job.artifact, RUNNER.options(job))
+    inputs = RUNNER.make_inputs(session.inputs, job.seed)
+    step = session.prepare(inputs)
+    RUNNER.take(step, WARM_SECONDS, 3, job.max_seconds)
+    before, _ = RUNNER.take(step, PLAIN_SECONDS, 5, job.max_seconds)
+    runs = min(MOST, max(FEWEST, int(PROFILED_SECONDS * 1e9 / median(before))))
+    found = profiler.profile(module, job.artifact, RUNNER.options(job), inputs, runs)
+    after, _ = RUNNER.take(step, PLAIN_SECONDS, 5, job.max_seconds)  # on both sides, so that drift meets both alike
+    return {**found, "runs": runs, "plain_ns": median([*before, *after])}
+
+
+def median(values: list[int]) -> int:
+    ordered = sorted(values)
+    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2
+
+
+if __name__ == "__main__":
+    RUNNER.main(sys.argv[1:], measure)

@@ -1,0 +1,178 @@
+"""From what a runtime's profiler told to the layers of the network: whose time it was.
+
+A runtime joins operators, renames them and adds its own. Names lead back, because edgekit writes files in which every
+operator bears its layer's name: what the runtime puts around a name is taken off. A layer that has no operator of its
+own was computed inside a neighbour's and is joined to it. What leads to no layer stays as the runtime's own work.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from edgekit.artifact import Manifest
+from edgekit.roofline import LayerTime, Peaks, Profile
+
+RUNTIMES = ("onnxruntime", "litert")  # those that have a bench/profile_<name>.py
+# What a runtime inserts between layers. It is a layer's only where a layer bears exactly that name.
+CONVERSIONS = re.compile(
+    r"(Reorder(Input|Output)|Transpose|(De)?[Qq]uantizeLinear|Cast|Convert|QUANTIZE|DEQUANTIZE|TRANSPOSE|Memcpy)"
+)
+AROUND = re.compile(r"(_nchwc|_nhwc|_token_\d+)+$")  # what onnxruntime's optimiser puts behind a name
+OF_A_TENSOR = re.compile(r"\.(weight|bias|other)$")
+
+Layer = Mapping[str, Any]  # a row of edgekit.layers_cost
+
+
+def profile(found: Mapping[str, Any], manifest: Manifest | None, batch: int, peaks: Peaks | None) -> Profile:
+    """A profile from what bench/profiler.py told; without a layer table its rows are the runtime's operators."""
+    layers: Sequence[Layer] = manifest.details.get("layers", ()) if manifest else ()
+    times = batch // manifest.variant.input_shape[0] if manifest else 1
+    rows, absent = by_layer(found["operators"], layers, times)
+    reason = "no layer table in its manifest: export it again" if manifest else "a foreign file has no layer table"
+    return Profile(
+        rows=rows,
+        absent=absent,
+        profiled_ms=found["total_ns"] / 1e6,
+        plain_ms=found["plain_ns"] / 1e6,
+        runs=found["runs"],
+        method=found["method"],
+        peaks=peaks,
+        reasons=() if layers else (reason,),
+    )
+
+
+def by_layer(
+    operators: Sequence[Mapping[str, Any]], layers: Sequence[Layer], batch: int = 1
+) -> tuple[tuple[LayerTime, ...], tuple[str, ...]]:
+    """A row for each group of layers that run together and each kind of the runtime's own work; the layers without one.
+
+    Every operator is in exactly one row, so that the rows sum to the operators. `batch` is how many times the traced
+    batch was run.
+    """
+    known = {str(layer["name"]): layer for layer in layers}
+    owners = [_layers_of(str(one["name"]), str(one["op"]), known) for one in operators]
+    groups = Groups(name for names in owners for name in names)
+    for names in owners:
+        groups.join(names)
+    absent = _place_unseen(groups, layers)
+    ran: dict[Any, list[Mapping[str, Any]]] = {}
+    for one, names in zip(operators, owners, strict=True):
+        key = groups.root(names[0]) if names else ("own", one["op"] if layers else one["name"] or one["op"])
+        ran.setdefault(key, []).append(one)
+    rows = []
+    for key, ones in ran.items():
+        if isinstance(key, tuple):
+            rows.append(_own(str(key[1]), ones))
+        else:
+            members = [layer for layer in layers if groups.root(layer["name"]) == key]
+            rows.append(_row(members, ones, layers, batch))
+    return tuple(rows), absent
+
+
+def _layers_of(name: str, operator: str, known: Mapping[str, Layer]) -> list[str]:
+    """The layers that an operator's name leads to."""
+    found = []
+    for part in name.split(";"):
+        bare = AROUND.sub("", part)
+        if bare not in known and CONVERSIONS.match(operator):
+            continue
+        while bare and OF_A_TENSOR.sub("", bare) not in known:
+            bare = bare.rpartition("/")[0]
+        bare = bare if bare in known else OF_A_TENSOR.sub("", bare)
+        if bare and known[bare]["kind"] != "input":
+            found.append(bare)
+    return found
+
+
+class Groups:
+    """Names that belong together."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._roots = {name: name for name in names}
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._roots
+
+    def root(self, name: str) -> str | None:
+        """One name for the whole group; None for a name that is in none."""
+        while name in self._roots and self._roots[name] != name:
+            name = self._roots[name]
+        return name if name in self._roots else None
+
+    def join(self, names: Sequence[str]) -> None:
+        """Make one group of those that these names are in."""
+        first = self.root(names[0]) if names else None
+        for name in names:
+            root = self.root(name)
+            self._roots[name if root is None else root] = first or name
+
+
+def _place_unseen(groups: Groups, layers: Sequence[Layer]) -> tuple[str, ...]:
+    """Put each layer that has no operator into the group that computes it; those for which there is none.
+
+    What multiplies was joined with what follows it (a fused activation gives its name); what does not, with what it
+    reads.
+    """
+    readers: dict[str, list[str]] = {}
+    for layer in layers:
+        for name in layer["inputs"]:
+            readers.setdefault(name, []).append(layer["name"])
+    unseen = [layer for layer in layers if layer["kind"] != "input" and layer["name"] not in groups]
+    known = {str(layer["name"]): layer for layer in layers}
+    for layer in unseen:
+        if layer["macs"] and layer["name"] not in groups:
+            _join_downwards(groups, layer["name"], readers)
+    for layer in unseen:
+        if layer["name"] not in groups:
+            makers = [name for name in layer["inputs"] if name in groups]
+            single = [name for name in makers if len(readers[name]) == 1 and known[name]["macs"]]
+            if makers:
+                groups.join([(single or makers)[-1 if single else 0], layer["name"]])
+            else:
+                _join_downwards(groups, layer["name"], readers)
+    return tuple(str(layer["name"]) for layer in unseen if layer["name"] not in groups)
+
+
+def _join_downwards(groups: Groups, name: str, readers: Mapping[str, list[str]]) -> None:
+    path = [name]
+    while len(readers.get(path[-1], ())) == 1:
+        path.append(readers[path[-1]][0])
+        if path[-1] in groups:
+            groups.join(path[::-1])
+            return
+
+
+def _row(members: Sequence[Layer], ones: Sequence[Mapping[str, Any]], layers: Sequence[Layer], batch: int) -> LayerTime:
+    names = {str(layer["name"]) for layer in members}
+    given = {str(layer["name"]): int(layer["output_bytes"]) for layer in layers}
+    read = {name for layer in members for name in layer["inputs"]} - names
+    elsewhere = {name for layer in layers if layer["name"] not in names for name in layer["inputs"]}
+    made = {name for name in names if name in elsewhere or name == layers[-1]["name"]}
+    main = max(members, key=lambda layer: (layer["macs"], len(layer["inputs"])))
+    return LayerTime(
+        name=main["name"],
+        layers=tuple(str(layer["name"]) for layer in members),
+        kind=main["kind"],
+        operators=_operators(ones),
+        ms=_ms(ones),
+        macs=batch * sum(layer["macs"] for layer in members),
+        bytes=sum(layer["weight_bytes"] for layer in members) + batch * sum(given[name] for name in read | made),
+        int8=bool(main["int8"]),
+    )
+
+
+def _own(name: str, ones: Sequence[Mapping[str, Any]]) -> LayerTime:
+    return LayerTime(name=name, layers=(), kind=None, operators=_operators(ones), ms=_ms(ones))
+
+
+def _ms(ones: Sequence[Mapping[str, Any]]) -> float:
+    return sum(int(one["ns"]) for one in ones) / 1e6
+
+
+def _operators(ones: Sequence[Mapping[str, Any]]) -> str:
+    counts: dict[str, int] = {}
+    for one in ones:
+        counts[one["op"]] = counts.get(one["op"], 0) + 1
+    return " + ".join(op if count == 1 else f"{count} x {op}" for op, count in counts.items())

@@ -27,6 +27,9 @@ from edgekit.quantized import QParams, QuantizedGraph, QWeight
 EFFORTS = ("fast", "default", "best")
 ADAPT_IMAGES = 64  # at most, that weights are adapted to
 WEIGHT_LIMIT = 127  # -128 is left out: the integers are symmetric, as all three runtimes want them
+# A channel's largest weight stands on an integer from here to the limit: any coarser grid is part of one of these.
+LEAST_TOP = 64
+JUDGING = 512  # weights of a channel that its grids are compared on, at most
 BIAS_LIMIT = 2.0**30  # of an int32, with room for the sum that is added to it
 # Fixed-point multipliers of the runtimes reach down to 2^-31.
 MIN_MULTIPLIER = 2.0**-30
@@ -100,18 +103,34 @@ def channel_axis(op: Op) -> int:
 
 
 def round_weight(graph: Graph, op: Op, scales: dict[str, QParams]) -> QWeight:
-    """The weight rounded to nearest, its scale from the largest value of each channel."""
+    """The weight rounded to nearest, on the grid of each channel that rounds it best."""
     own, axis = graph.tensors(op), channel_axis(op)
     weight = _finite(op, "weight", own["weight"])
     bias = _finite(op, "bias", own["bias"]) if "bias" in own else torch.zeros(weight.shape[axis])
     rows = weight.transpose(0, axis).flatten(1)
-    scale = rows.abs().amax(1).double() / WEIGHT_LIMIT
+    scale = rows.abs().amax(1).double() / best_tops(rows)
     scale = torch.maximum(scale, _least_scale(graph, op, bias, scale, scales))
     if not bool((scale * scales[op.inputs[0]].scale < 1e30).all()):
         raise UsageError(f"the weights of layer {op.name} are too large for int8", "keep it in float32, or check them")
     scale = scale.float()
     values = torch.round(weight / _along(scale, axis, weight)).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT).to(torch.int8)
     return QWeight(values, scale, axis)
+
+
+def best_tops(rows: Tensor) -> Tensor:
+    """For each channel (channels, weights) the integer of its largest weight with which all are rounded best.
+
+    Weights that lie on a grid already, as those of quantisation-aware training do, stay exactly on it; and the few
+    weights of a depthwise kernel lie nearer to some grid than to the finest.
+    """
+    unit = rows[:, :: -(-rows.shape[1] // JUDGING)] / rows.abs().amax(1, keepdim=True).clamp(min=1e-30)
+    tops = torch.full((len(rows),), float(WEIGHT_LIMIT))
+    least = torch.full((len(rows),), torch.inf)
+    for top in range(WEIGHT_LIMIT, LEAST_TOP - 1, -1):
+        values = unit * top
+        error = (values - values.round()).square_().sum(1) / top**2
+        tops, least = torch.where(error < least, top, tops), torch.minimum(error, least)
+    return tops.double()
 
 
 def _least_scale(graph: Graph, op: Op, bias: Tensor, scale: Tensor, scales: dict[str, QParams]) -> Tensor:

@@ -45,6 +45,8 @@ _QLINEAR = frozenset(
     | {"max_pool", "reshape", "permute", "slice", "pad", "cat"}
 )
 _MOVING = frozenset({"max_pool", "reshape", "permute", "slice", "pad", "cat"})
+# Channels of a kernel and of the output up to which onnxruntime's integer convolutions lose to its float ones.
+_FEW_READ, _FEW_MADE = 4, 31
 
 
 def scheme_of(name: str) -> Scheme:
@@ -59,14 +61,34 @@ def scheme_of(name: str) -> Scheme:
 def islands(graph: Graph, scheme: str, keep_float: Collection[str]) -> dict[str, str]:
     """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
     fused = fused_activations(graph)
+    quicker = thin_start(graph) if scheme == "onnxruntime" else ()
     found: dict[str, str] = {}
     for op in graph.ops[1:]:
         reason = "kept in float as asked" if op.name in keep_float else _why_float(op, scheme)
+        if op.name in quicker:
+            reason = reason or "of so few channels onnxruntime is quicker in float"
         if reason:
             found.setdefault(op.name, reason)
         if op.name in found and op.name in fused:
             found[fused[op.name].name] = found[op.name]
     return found
+
+
+def thin_start(graph: Graph) -> frozenset[str]:
+    """The convolutions at a network's start that onnxruntime computes faster in float than in integers.
+
+    Its integer kernels pay for every place of the kernel, whatever few channels are there, and the first layers have
+    the most places. Once in integers a network stays so: each change of form costs a pass over the tensor.
+    """
+    fused = fused_activations(graph)
+    reached, thin = {graph.input.name}, set()
+    for op in graph.ops[1:]:
+        if op.kind != "conv" or len(op.shape) != 4 or op.inputs[0] not in reached or op.shape[1] > _FEW_MADE:
+            continue
+        if graph.tensors(op)["weight"].shape[1] <= _FEW_READ:
+            thin.add(op.name)
+            reached.add(fused[op.name].name if op.name in fused else op.name)
+    return frozenset(thin)
 
 
 def _why_float(op: Op, scheme: str) -> str | None:

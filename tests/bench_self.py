@@ -26,7 +26,7 @@ from edgekit.source import find
 from edgekit.spec import variant
 from edgekit.trace import trace
 from edgekit.weights import load
-from tests import bench_cost, bench_int8, bench_measuring, bench_zoo
+from tests import bench_cost, bench_int8, bench_measuring, bench_sweep, bench_zoo
 from tests.bench_helpers import (
     BARE_NETWORK,
     BARE_TFLITE,
@@ -297,6 +297,7 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "odd sizes": odd_sizes,
     "squeezenet": bench_zoo.squeezenet,
     "int8 pooled": bench_int8.pooled,
+    "int8 best": bench_int8.best,
     "int8 keras": bench_int8.keras,
     "int8 peers": bench_int8.peers,
     "float latency": bench_cost.float_latency,
@@ -306,6 +307,8 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "harness": bench_measuring.harness,
     "telling apart": bench_measuring.telling_apart,
     "verdicts": bench_measuring.verdicts,
+    "sweep": bench_sweep.sweep,
+    "report": bench_sweep.report,
 }
 
 

@@ -102,7 +102,7 @@ def build(trt: Any, plan: Plan, here: dict[str, Any], say: Say) -> dict[str, Any
     found = {
         "engine": str(path),
         "build_seconds": seconds,
-        "layers": network.num_layers,
+        "network_layers": network.num_layers,
         "warnings": log.warnings[-KEPT_WARNINGS:],
         "timing_cache_used": used,
         "timing_cache_sha256": _keep_cache(config, cache_path),

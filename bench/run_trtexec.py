@@ -64,9 +64,10 @@ def run(text: str) -> dict[str, Any]:
 
 
 def _run(argv: list[str], folder: Path) -> dict[str, Any]:
-    sensors = RUNNER.beside("sensors")
+    sensors, soc, nvml = (RUNNER.beside(name) for name in ("sensors", "soc", "nvml"))
     libc, lines = ctypes.CDLL(None), []
-    sentinel, before = sensors.sentinel(), sensors.snapshot()
+    others, idle, sentinel = nvml.foreign_processes(), nvml.state(), sensors.sentinel()
+    before = soc.added(sensors.snapshot(), False)
     with subprocess.Popen(
         argv,
         cwd=str(folder),
@@ -82,17 +83,23 @@ def _run(argv: list[str], folder: Path) -> dict[str, Any]:
             stage = STAGE.search(line)
             if stage:
                 print(PROGRESS + stage.group(1), file=sys.stderr, flush=True)
-    after = sensors.snapshot()
+    after = soc.added(sensors.snapshot(), False)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     # What trtexec used is ours, too; how long it waited for a processor, nobody tells.
     after["own_cpu_ns"] += round((used.ru_utime + used.ru_stime) * 1e9)
-    after["own_waiting_ns"] = None
+    after["own_waiting_ns"] = before["mhz"] = after["mhz"] = None  # nor what clocks were at in between
     after["involuntary_switches"] += used.ru_nivcsw
     return {
         "code": process.returncode,
         "log": "\n".join(lines),
         "peak_bytes": used.ru_maxrss * 1024 or None,
-        "sensed": {"before": before, "after": after, "sentinel_ns": [sentinel, sensors.sentinel()]},
+        "sensed": {
+            "before": before,
+            "after": after,
+            "sentinel_ns": [sentinel, sensors.sentinel()],
+            "gpus": [idle, nvml.state()],
+            "gpu_others": None if others is None else len(others),
+        },
         "found": sensors.settings(),
     }
 

@@ -27,6 +27,8 @@ DTYPES = {
     "BOOL": "bool",
 }
 REBUILD = "; build it again on this device: "
+# What an engine belongs to: the names in its manifest's details, and their words.
+BELONGS = {"tensorrt": "TensorRT", "compute_capability": "compute capability", "gpu": "GPU", "jetpack": "JetPack"}
 # How TensorRT words a plan of another release or of another GPU.
 FOREIGN = ("serialization version", "magictag", "version tag", "incompatible device", "compute capability", "platform")
 
@@ -217,18 +219,23 @@ def open_session(path: str, options: dict[str, Any]) -> Session:
 
 def check(manifest: dict[str, Any], version: str, compute_capability: str, gpu: str) -> None:
     """Compare what an engine was built for with what is here. Raises RuntimeError with how to build it again."""
-    details = manifest.get("details") or {}
-    made = {"TensorRT": details.get("tensorrt"), "compute capability": details.get("compute_capability")}
-    made["GPU"] = details.get("gpu")
-    here = {"TensorRT": version, "compute capability": compute_capability, "GPU": gpu}
-    other = [name for name in made if made[name] is not None and made[name] != here[name]]
+    here = {"tensorrt": version, "compute_capability": compute_capability, "gpu": gpu}
+    other = differences(manifest.get("details") or {}, here)
     if other:
-        theirs = ", ".join(f"{name} {made[name]}" for name in other)
-        ours = ", ".join(f"{name} {here[name]}" for name in other)
-        raise RuntimeError(f"the engine was built for {theirs}, and here is {ours}{REBUILD}{_command(manifest)}")
+        raise RuntimeError(f"the engine was built for {other[0]}, and here is {other[1]}{REBUILD}{command(manifest)}")
 
 
-def _command(manifest: dict[str, Any]) -> str:
+def differences(details: dict[str, Any], here: dict[str, Any]) -> tuple[str, str] | None:
+    """What an engine was built for and what is here, where they differ; what either does not tell is passed over."""
+    both = [(words, details.get(key), here.get(key)) for key, words in BELONGS.items()]
+    other = [(words, made, found) for words, made, found in both if None not in (made, found) and made != found]
+    if not other:
+        return None
+    theirs = ", ".join(f"{words} {made}" for words, made, _ in other)
+    return theirs, ", ".join(f"{words} {found}" for words, _, found in other)
+
+
+def command(manifest: dict[str, Any]) -> str:
     """The export command that builds the same again."""
     variant, weights = manifest.get("variant") or {}, manifest.get("weights") or {}
     if not variant:
@@ -236,8 +243,12 @@ def _command(manifest: dict[str, Any]) -> str:
     words = ["edgekit export", str(variant.get("model"))]
     words += ["--alpha {}".format(variant["alpha"])] if variant.get("alpha") not in (None, 1.0) else []
     words += ["--res {}".format(variant["resolution"])] if variant.get("resolution") else []
+    words += [f"--option {name}={value}" for name, value in (variant.get("options") or {}).items()]
     words += ["--format tensorrt --precision {}".format(manifest.get("precision"))]
     words += ["--weights {}".format(weights["origin"])] if weights.get("origin") else []
+    calibration = manifest.get("calibration")
+    if calibration:
+        words.append("--synthetic-calibration" if calibration.get("synthetic") else "--data FOLDER")
     return " ".join(words)
 
 
@@ -267,12 +278,14 @@ def _deserialize(trt: Any, path: str, manifest: dict[str, Any]) -> tuple[Any, An
     if not data:
         raise ValueError(f"{name} is empty")
     runtime = trt.Runtime(Log())
+    if runtime.num_DLA_cores:
+        runtime.DLA_core = 0  # what engines for DLA are built for; others take no notice
     engine = runtime.deserialize_cuda_engine(data)
     if engine is None:
         why = errors[0] if errors else "TensorRT does not say why"
         if any(word in error.lower() for error in errors for word in FOREIGN):
             here = f"the engine {name} was built by another TensorRT or for another GPU ({why})"
-            raise RuntimeError(here + REBUILD + _command(manifest))
+            raise RuntimeError(here + REBUILD + command(manifest))
         raise ValueError(f"{name} is no TensorRT engine: {why}")
     return engine, runtime
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import datetime
 import fcntl
+import hashlib
 import importlib.metadata
+import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgekit.artifact import Artifact, Manifest, ParityRecord, VariantRecord, file_sha256, manifest_path, seal
+from edgekit.bench.link import Link
+from edgekit.bench.link_local import LocalLink
+from edgekit.device_models import LOCAL, AdbDevice, AnyDevice
+from edgekit.device_place import Place
+from edgekit.engine import Builder
 from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Writer, Written
 from edgekit.files import drafting, environment, publish
@@ -23,6 +30,34 @@ from edgekit.parity import compare
 from edgekit.preparation import Prepared
 
 SUFFIX = {"onnx": ".onnx", "tflite": ".tflite", "tensorrt": ".engine"}
+TOGETHER = 7  # inputs at once, where the batch is free; no size that a kernel is made for
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where files are proved and timed, and where engines are built: this machine, or a device of devices.yaml.
+
+    `builder` builds TensorRT engines there; None where none are asked for.
+    """
+
+    device: AnyDevice
+    link: Link
+    builder: Builder | None = None
+
+    @property
+    def name(self) -> str:
+        """The device's name."""
+        return self.link.name
+
+    def runtime(self, format: str) -> str | None:
+        """What runs a format there; None: the usual one."""
+        return self.builder.runtime if format == "tensorrt" and self.builder is not None else None
+
+    def prover(self, format: str, opened: ExitStack) -> Place:
+        """Where a file answers, to be compared: there, or here where no Python runs files."""
+        if isinstance(self.device, AdbDevice):
+            return Place(LOCAL, LocalLink(), opened, None, 1)
+        return Place(self.device, self.link, opened, self.runtime(format), 1)
 
 
 @dataclass(frozen=True)
@@ -35,35 +70,70 @@ class Cell:
     io: str
     opset: int | None
     dynamic_batch: bool
+    max_batch: int | None
     max_bytes: int | None
     max_latency: float | None
+    site: Site
+
+    def target(self, prepared: Prepared) -> str:
+        """The file's name. An engine belongs to its device; other files are the same for all of them."""
+        device = f"_{_plain(self.site.name)}" if self.format == "tensorrt" and self.site.name != "local" else ""
+        return f"{prepared.point}_{prepared.weights.id}_{self.precision}{device}{SUFFIX[self.format]}"
+
+    @property
+    def together(self) -> int | None:
+        """How many inputs go through at once, to prove a free batch."""
+        return min(TOGETHER, self.max_batch or TOGETHER) if self.dynamic_batch else None
 
 
-def export_cell(cell: Cell, prepared: Prepared, folder: Path) -> Artifact:
-    """Make one file in `folder`. Raises GateFailed, UsageError or BackendMissing; then no finished file is there."""
+def export_cell(cell: Cell, prepared: Prepared, folder: Path, say: Callable[[str], None]) -> Artifact:
+    """Make one file in `folder`. Raises GateFailed, UsageError, BackendMissing or what a device fails with.
+
+    Then no finished file is there.
+    """
     started = time.perf_counter()
-    target = folder / f"{prepared.point}_{prepared.weights.id}_{cell.precision}{SUFFIX[cell.format]}"
-    job = _job(cell, prepared)
+    target = folder / cell.target(prepared)
+    job = _job(cell, prepared, say)
     with drafting(folder, target.name) as draft:
         with environment(target):
             written = cell.write(job, draft)
-        parity = compare(
-            draft,
-            written.inputs,
-            written.outputs,
-            cell.precision,
-            prepared.reference(),
-            job.dynamic_batch,
-            prepared.preprocessing,
-        )
+        say("prove")
+        parity, proof = _proved(cell, prepared, written, draft)
         if not parity.passed:
             _reject(draft, target, cell, parity)
-        details = _details(written, prepared, cell, job) | _gates(cell, draft, target) | _cost(cell, prepared, job, draft)
+        details = (
+            _details(written, prepared, cell, job) | _gates(cell, draft, target) | _cost(cell, prepared, job, draft)
+        )
+        details |= {"proof": proof}
         manifest = _manifest(cell, prepared, written, parity, target.name, draft, details, started)
         return _release(draft, target, manifest)
 
 
-def _job(cell: Cell, prepared: Prepared) -> WriteJob:
+def _proved(cell: Cell, prepared: Prepared, written: Written, draft: Path) -> tuple[ParityRecord, dict[str, Any]]:
+    """The comparison, and where the file ran for it."""
+    reference = prepared.reference()
+    with ExitStack() as opened:
+        place = cell.site.prover(cell.format, opened)
+        runtime, session, found = place.open(draft)
+        parity = compare(
+            session,
+            written.inputs,
+            written.outputs,
+            cell.precision,
+            reference,
+            cell.together,
+            prepared.preprocessing,
+        )
+    return parity, {"device": place.link.name, "runtime": runtime, "version": found.get("runtime_version")}
+
+
+def _plain(name: str) -> str:
+    """A device's name as part of a file's: what had to be changed makes it another name."""
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "-", name)
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def _job(cell: Cell, prepared: Prepared, say: Callable[[str], None]) -> WriteJob:
     quantized = prepared.quantized(cell.format) if cell.precision == "int8" else None
     return WriteJob(
         graph=quantized.graph if quantized else prepared.graph,
@@ -73,7 +143,17 @@ def _job(cell: Cell, prepared: Prepared) -> WriteJob:
         dynamic_batch=cell.dynamic_batch,
         opset=cell.opset if cell.format == "onnx" else None,
         description=f"{prepared.point} {cell.precision}, weights {prepared.weights.origin}",
+        options=_building(cell, say) if cell.format == "tensorrt" else {},
     )
+
+
+def _building(cell: Cell, say: Callable[[str], None]) -> dict[str, Any]:
+    """How an engine is to be built; what concerns the device stands in devices.yaml."""
+    found: dict[str, Any] = {"builder": cell.site.builder, "say": say, "max_batch": cell.max_batch}
+    device = cell.site.device
+    if not isinstance(device, AdbDevice):
+        found |= {"workspace_mib": device.workspace_mib, "dla": 0 if device.dla else None}
+    return found
 
 
 def _reject(draft: Path, target: Path, cell: Cell, parity: ParityRecord) -> None:
@@ -97,7 +177,8 @@ def _gates(cell: Cell, draft: Path, target: Path) -> dict[str, Any]:
         return {}
     from edgekit.latency_gate import latency_within  # brings everything that measures; most exports time nothing
 
-    return {"latency_gate": latency_within(draft, cell.max_latency)}
+    site = cell.site
+    return {"latency_gate": latency_within(draft, cell.max_latency, site.device, site.link, site.runtime(cell.format))}
 
 
 def _cost(cell: Cell, prepared: Prepared, job: WriteJob, draft: Path) -> dict[str, Any]:
@@ -107,7 +188,9 @@ def _cost(cell: Cell, prepared: Prepared, job: WriteJob, draft: Path) -> dict[st
         return {}
     other = draft.with_name("plain" + draft.suffix)
     cell.write(replace(job, graph=plain.graph, quantized=plain), other)
-    cost = float_cost(other, draft)
+    with ExitStack() as opened:
+        place = cell.site.prover(cell.format, opened)
+        cost = float_cost(place.open(other)[1], place.open(draft)[1])
     prepared.notes += (cost.note(cell.format),)
     return {"float_layers": asdict(cost)}
 

@@ -53,7 +53,9 @@ def export(
     classes: o.Classes = None,
     input: o.Input = None,
     option: o.NetworkOptions = None,
-    format: Annotated[str, typer.Option("--format", "-f", metavar="F,F", help="onnx, tflite.")] = "onnx,tflite",
+    format: Annotated[
+        str, typer.Option("--format", "-f", metavar="F,F", help="onnx, tflite, tensorrt.")
+    ] = "onnx,tflite",
     precision: Annotated[
         str | None,
         typer.Option("--precision", metavar="P,P", help="fp32, fp16, int8.  [default: fp32]", show_default=False),
@@ -85,10 +87,15 @@ def export(
     ] = "float32",
     opset: Annotated[int | None, typer.Option("--opset", help="ONNX operator set.")] = None,
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the batch size open.")] = False,
+    max_batch: Annotated[
+        int | None, typer.Option("--max-batch", metavar="N", help="Largest batch of an open TensorRT engine.")
+    ] = None,
     max_bytes: Annotated[int | None, typer.Option("--max-bytes", help="Largest file that is accepted.")] = None,
     max_latency: Annotated[
         float | None, typer.Option("--max-latency", metavar="MS", help="Longest median inference that is accepted.")
     ] = None,
+    device: o.Device = "local",
+    devices: o.Devices = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where files go.")] = Path("artifacts"),
     json: o.Json = False,
 ) -> Outcome:
@@ -96,6 +103,9 @@ def export(
 
     BatchNorm is folded away. Every file is opened again from disk, run, and compared; one that differs is kept under
     a .rejected name, and the exit code is 3.
+
+    With --device the file runs there for that, and for --max-latency; TensorRT engines are built there, too, as they
+    run nowhere else. A phone only times: the proof runs here.
 
     \b
     Example:
@@ -125,6 +135,9 @@ def export(
             dynamic_batch=dynamic_batch,
             max_bytes=max_bytes,
             max_latency=max_latency,
+            max_batch=max_batch,
+            device=device,
+            devices=devices,
             out=out,
             progress=progress,
         )

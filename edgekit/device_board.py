@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from edgekit import device_trtexec
 from edgekit.bench import jetson, sensors
 from edgekit.bench.link import Link, ask
 from edgekit.bench.link_local import LocalLink
@@ -13,6 +15,8 @@ from edgekit.bench.link_ssh import SshLink
 from edgekit.bench.runner import wants_gpu
 from edgekit.device_check import MODES, NVPMODEL, check_device, mode_of
 from edgekit.device_models import LOCAL, AnyDevice, SshDevice
+from edgekit.device_trtexec import Trtexec
+from edgekit.engine_place import refuse_elsewhere
 from edgekit.errors import DeviceUnreachable, EdgekitError, EnvironmentRefused, MeasurementInvalid, UsageError, nearest
 
 IDLE_SECONDS, BUSY_SECONDS = 5.0, 10.0  # the rails are averaged over a second or so
@@ -35,6 +39,8 @@ class Board:
         self._power_mode = power_mode
         self._facts: dict[str, Any] | None = None
         self._changed = False
+        self._admitted: set[tuple[str, str]] = set()  # files and runtimes
+        self._trtexec = Trtexec(self.link)
         self._session = ""  # in which the facts were found
         self.is_jetson = isinstance(device, SshDevice) and device.sensors == "jetson"
         if power_mode is not None:
@@ -65,12 +71,25 @@ class Board:
     def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str = "runner.py") -> dict[str, Any]:
         """What the runner there answers to a job."""
         self.facts()
+        for one in job.get("jobs", [job]):
+            self._admit(one)
         # A Jetson's GPU takes the machine's own memory.
         shared = {"unified": True} if self.is_jetson and script == "runner.py" else {}
-        answer = ask(self.link, {**job, **shared}, timeout_seconds, script)
+        if job["runtime"] == device_trtexec.NAME:
+            answer = self._trtexec.ask(job, timeout_seconds, script)
+        else:
+            answer = ask(self.link, {**job, **shared}, timeout_seconds, script)
         if self._session != self._session_now():  # when a session ends, the device puts its power mode back
             raise DeviceUnreachable(f"the connection to {self.link.name} was lost meanwhile", "measure again")
         return answer
+
+    def _admit(self, job: Mapping[str, Any]) -> None:
+        """See, once for each file, that an engine belongs here."""
+        what = (str(job.get("artifact", "")), str(job["runtime"]))
+        if what not in self._admitted:
+            if what[0]:
+                refuse_elsewhere(Path(what[0]), what[1], self.link)
+            self._admitted.add(what)
 
     def _session_now(self) -> str:
         return self.link.session if isinstance(self.link, SshLink) else ""

@@ -11,6 +11,8 @@ from edgekit.bench import jetson
 from edgekit.bench.link import Link
 from edgekit.bench.link_local import LocalLink
 from edgekit.device_models import AnyDevice, SshDevice
+from edgekit.device_trtexec import GET
+from edgekit.engine import trtexec_on
 from edgekit.errors import nearest
 from edgekit.runtime import RUNTIMES, Runtime
 
@@ -164,6 +166,9 @@ def _runtime(name: str, packages: Mapping[str, str | None], link: Link) -> Runti
         known = f"this edgekit drives no runtime '{name}'{nearest(name, RUNTIMES)}"
         return RuntimeFound(name, None, known, f"choose from: {', '.join(RUNTIMES)}")
     runtime = RUNTIMES[name]
+    if runtime.programs:
+        program = trtexec_on(link)
+        return RuntimeFound(name, program and program[1], *(() if program else ("not installed", GET)))
     if isinstance(link, LocalLink):
         found = (runtime.version or "built in") if runtime.installed else None
         return RuntimeFound(name, found, *(() if found else ("not installed", runtime.remedy)))

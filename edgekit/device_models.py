@@ -24,13 +24,22 @@ class _Device(BaseModel):
     """What runs files there; where several run a format, the first is used."""
 
 
-class LocalDevice(_Device):
+class _Builder(_Device):
+    """A machine that may build TensorRT engines."""
+
+    workspace_mib: int | None = Field(None, ge=1)
+    """The most memory, in MiB, that TensorRT may work in while it builds an engine."""
+    dla: bool = False
+    """Build TensorRT engines for the first DLA core of a Jetson, with the GPU for layers that it does not take."""
+
+
+class LocalDevice(_Builder):
     """This machine."""
 
     link: Literal["local"]
 
 
-class SshDevice(_Device):
+class SshDevice(_Builder):
     """A machine that the user's own OpenSSH reaches: a Jetson, a Raspberry Pi, a server."""
 
     link: Literal["ssh"]
@@ -54,6 +63,8 @@ class AdbDevice(_Device):
     """As `adb devices` shows it."""
     benchmark_model: str | None = None
     """The path here of the benchmark_model program for the phone."""
+    npu_libraries: str | None = None
+    """A folder here with the phone maker's LiteRT libraries for its NPU, which `--delegate npu` needs."""
     cores: Literal["big", "little", "all"] | None = None
     """The processor cores to measure on."""
     sensors: Literal["android"] | None = None
@@ -63,8 +74,6 @@ class AdbDevice(_Device):
 AnyDevice = LocalDevice | SshDevice | AdbDevice
 KINDS: dict[str, type[_Device]] = {"local": LocalDevice, "ssh": SshDevice, "adb": AdbDevice}
 LOCAL = LocalDevice(link="local", runtimes=("onnxruntime", "litert", "tensorrt", "torch", "null"))
-    npu_libraries: str | None = None
-    """A folder here with the phone maker's LiteRT libraries for its NPU, which `--delegate npu` needs."""
 
 
 def _printable(name: str) -> str:

@@ -15,11 +15,11 @@ from edgekit.bench import jetson
 from edgekit.bench.link import Link
 from edgekit.bench.link_local import LocalLink
 from edgekit.bench.link_progress import Say, ask_told
-from edgekit.bench.runtime_trtexec import PROGRAMS
 from edgekit.errors import BackendMissing, EdgekitError
 from edgekit.exporters import trtexec, trtexec_exports
 from edgekit.exporters.tensorrt_capabilities import Capabilities, capabilities
 from edgekit.files import cache_folder
+from edgekit.runtime import TRTEXEC
 
 SCRIPT, TRTEXEC_SCRIPT, BUILT, LAYERS = "build_tensorrt.py", "run_trtexec.py", "built.engine", "layers.json"
 PROBE_SECONDS, BUILD_SECONDS = 120.0, 7200.0  # a build that measures every kernel on a small board takes an hour
@@ -98,7 +98,7 @@ def probe(link: Link) -> dict[str, Any]:
 
 def trtexec_on(link: Link) -> tuple[str, str] | None:
     """trtexec on a device and its version: it prints that in its banner, whatever it is asked."""
-    names = [name for name in PROGRAMS if not isinstance(link, LocalLink) or shutil.which(name)]
+    names = [name for name in TRTEXEC if not isinstance(link, LocalLink) or shutil.which(name)]
     if not names:
         return None
     answers = link.look({"commands": [{"argv": [name, "--version"]} for name in names]})["commands"]
@@ -250,8 +250,8 @@ def _ask(link: Link, job: Mapping[str, Any], seconds: float, say: Say) -> dict[s
     """What the building script answers. Raises Missing, Refused, or what the process died of."""
     try:
         answer = ask_told(link, SCRIPT, job, seconds, say, "tensorrt")
-    except EdgekitError as error:
-        raise type(error)(error.message.replace("process running", "process building with"), error.remedy) from None
+    except EdgekitError as death:
+        raise type(death)(death.message.replace("process running", "process building with"), death.remedy) from None
     if "error" not in answer:
         return dict(answer["ok"])
     error = answer["error"]

@@ -25,9 +25,9 @@ from edgekit.artifact import Artifact, file_sha256, open_artifact
 from edgekit.bench.link_session import FarSession
 from edgekit.device import load
 from edgekit.device_link import open_link
+from edgekit.device_place import Place
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
 from edgekit.eval_input import FileInput, file_input
-from edgekit.eval_place import Place
 from edgekit.eval_result import EvalResult, Evaluated, Failure
 from edgekit.images import Sample, labelled, pixel_hash
 from edgekit.measurement import Accuracy

@@ -10,12 +10,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from edgekit.cells import Cell, export_cell
+from edgekit import engine
+from edgekit.bench.link import Link
+from edgekit.bench.link_local import LocalLink
+from edgekit.cells import SUFFIX, Cell, Site, export_cell
+from edgekit.device import load
+from edgekit.device_link import open_link
+from edgekit.device_models import AdbDevice, AnyDevice
 from edgekit.errors import BackendMissing, EdgekitError, UsageError, nearest
 from edgekit.export_result import ExportResult, Failure
 from edgekit.exporters import FORMATS, Writer
 from edgekit.files import make_folder
 from edgekit.preparation import Request, prepare
+from edgekit.runtime import choose
 
 PRECISIONS = ("fp32", "fp16", "int8")
 _PRECISION_ALIASES = {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"}
@@ -44,6 +51,9 @@ def export(
     dynamic_batch: bool = False,
     max_bytes: int | None = None,
     max_latency: float | None = None,
+    max_batch: int | None = None,
+    device: str = "local",
+    devices: Path | None = None,
     out: str | Path = "artifacts",
     progress: Progress | None = None,
 ) -> ExportResult:
@@ -51,8 +61,11 @@ def export(
 
     `model` is a network of the zoo or `FILE.py:function` (then `input` is its shape). `weights` is "random" (the
     default for the zoo), "pretrained", a file, or None for what the user's function builds. `data` is a folder of
-    images: int8 takes its ranges from it, and parity its real inputs. Raises EdgekitError where nothing
-    at all can be exported; what fails for one format or precision only is in the result's `failed`.
+    images: int8 takes its ranges from it, and parity its real inputs. With `device`, a name of devices.yaml, engines
+    are built there, and files proved and timed; a phone only times.
+
+    Raises EdgekitError where nothing at all can be exported; what fails for one format or precision only is in the
+    result's `failed`.
     """
     say = progress or (lambda stage: None)
     formats = _each(format, FORMATS.canonical)
@@ -76,19 +89,70 @@ def export(
         io=io,
     )
     _check(request, formats, precisions, io, opset, max_drop, max_latency)
-    with _folder_or_nothing(Path(out)):
-        prepared = prepare(request, say)
-    folder = make_folder(Path(out) / str(prepared.point))
-    artifacts, failed = [], []
+    if max_batch is not None:
+        _check_max_batch(max_batch, formats, dynamic_batch)
+    target = load(devices)[device]
+    with open_link(device, target) as link:
+        with _folder_or_nothing(Path(out)):
+            site, unfit = _site(formats, target, link)
+            prepared = prepare(request, say)
+        folder = make_folder(Path(out) / str(prepared.point))
+        artifacts, failed = [], []
+        for name in formats:
+            for wanted in precisions:
+                say(f"{name} {wanted}")
+                limits = (dynamic_batch, max_batch, max_bytes, max_latency)
+                cell = Cell(name, wanted, writers[name], io, opset, *limits, site)
+                try:
+                    if name in unfit:
+                        raise unfit[name]
+                    artifacts.append(export_cell(cell, prepared, folder, _told(say, cell)))
+                except EdgekitError as error:
+                    failed.append(Failure(name, wanted, error))
+    return ExportResult(tuple(artifacts), tuple(failed), (*prepared.notes, *_notes(site)))
+
+
+def _site(formats: Sequence[str], device: AnyDevice, link: Link) -> tuple[Site, dict[str, EdgekitError]]:
+    """Where files are proved, and the formats that cannot be made for it, with the reason.
+
+    Raises DeviceUnreachable, and the reason where no format is left.
+    """
+    unfit: dict[str, EdgekitError] = {}
+    builder = None
+    if not isinstance(link, LocalLink):
+        link.look({})  # whether it is there at all
     for name in formats:
-        for wanted in precisions:
-            say(f"{name} {wanted}")
-            cell = Cell(name, wanted, writers[name], io, opset, dynamic_batch, max_bytes, max_latency)
-            try:
-                artifacts.append(export_cell(cell, prepared, folder))
-            except EdgekitError as error:
-                failed.append(Failure(name, wanted, error))
-    return ExportResult(tuple(artifacts), tuple(failed), prepared.notes)
+        try:
+            if not isinstance(link, LocalLink):
+                _check_runs(name, device, link)
+            if name == "tensorrt":
+                builder = engine.find(link)
+        except BackendMissing as error:
+            unfit[name] = error
+    if len(unfit) == len(formats):
+        raise unfit[formats[0]]
+    return Site(device, link, builder), unfit
+
+
+def _check_runs(format: str, device: AnyDevice, link: Link) -> None:
+    try:
+        choose(Path(f"file{SUFFIX[format]}"), None, device.runtimes, here=False)
+    except BackendMissing:
+        raise BackendMissing(
+            f"{link.name} runs no {format} files: its runtimes are {', '.join(device.runtimes)}",
+            "add one that does to its runtimes in devices.yaml, or choose another --format",
+        ) from None
+
+
+def _told(say: Progress, cell: Cell) -> Progress:
+    """What is going on with one file."""
+    on = "" if isinstance(cell.site.link, LocalLink) else f" on {cell.site.name}"
+    return lambda stage: say(f"{cell.format} {cell.precision}{on}: {stage}")
+
+
+def _notes(site: Site) -> tuple[str, ...]:
+    is_phone = isinstance(site.device, AdbDevice)
+    return (f"proved here: no Python runs files on {site.name}, which is a phone",) if is_phone else ()
 
 
 @contextmanager
@@ -131,6 +195,15 @@ def _check(
         _check_opset(opset, formats)
     if max_latency is not None and not 0 < max_latency < float("inf"):
         raise UsageError(f"--max-latency is in milliseconds above 0, not {max_latency:g}", "write, say, 10")
+
+
+def _check_max_batch(most: int, formats: Sequence[str], dynamic_batch: bool) -> None:
+    if "tensorrt" not in formats or not dynamic_batch:
+        raise UsageError(
+            "--max-batch is for TensorRT engines whose batch is open", "add --format tensorrt --dynamic-batch"
+        )
+    if most < 2:
+        raise UsageError(f"--max-batch must be at least 2, not {most}", "leave --dynamic-batch out for a batch of 1")
 
 
 def _check_opset(opset: int, formats: Sequence[str]) -> None:

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgekit.bench.link_session import FarSession
 from edgekit.calibration import CalibrationSet
 from edgekit.errors import GateFailed, UsageError
 from edgekit.exporters.quantize import quantize
@@ -26,7 +27,7 @@ from edgekit.graph import Graph, Op
 from edgekit.images import Sample, find, pixel_hash
 from edgekit.preprocess import Preprocessing, apply
 from edgekit.quantized import QuantizedGraph
-from edgekit.runtime import open_session
+from edgekit.runtime import Session
 
 GMACS = 150.0  # what one measuring of the loss may cost
 MIN_IMAGES, MAX_IMAGES = 50, 500
@@ -64,7 +65,7 @@ class Mixed:
 
 @dataclass(frozen=True)
 class FloatCost:
-    """Median milliseconds of one inference on this machine, run in turn, one thread."""
+    """Median milliseconds of one inference, run in turn, one thread."""
 
     int8_ms: float
     mixed_ms: float
@@ -72,14 +73,14 @@ class FloatCost:
     def note(self, format: str) -> str:
         """One line for the person who asked."""
         return (
-            f"the float layers cost {self.mixed_ms / self.int8_ms - 1:+.0%} of latency here in {format}: "
+            f"the float layers cost {self.mixed_ms / self.int8_ms - 1:+.0%} of latency in {format}: "
             f"{self.int8_ms:.2f} ms all in int8, {self.mixed_ms:.2f} ms mixed (medians of {ROUNDS}, in turn)"
         )
 
 
-def float_cost(int8: Path, mixed: Path) -> FloatCost:
-    """Time two files against each other in this process; a guide, not a measurement for the store."""
-    sessions = [open_session(path) for path in (int8, mixed)]
+def float_cost(int8: Session, mixed: Session) -> FloatCost:
+    """Time two open files against each other; a guide, not a measurement for the store."""
+    sessions = [int8, mixed]
     inputs = [
         np.zeros([max(size, 1) for size in session.inputs[0].shape], session.inputs[0].dtype) for session in sessions
     ]
@@ -88,7 +89,8 @@ def float_cost(int8: Path, mixed: Path) -> FloatCost:
         for session, x, found in zip(sessions, inputs, samples, strict=True):
             began = time.perf_counter_ns()
             session.run([x])
-            found.append(time.perf_counter_ns() - began)
+            took = time.perf_counter_ns() - began
+            found.append(session.last_ns if isinstance(session, FarSession) else took)
     plain, kept = (float(np.median(found[WARMUP:])) / 1e6 for found in samples)
     return FloatCost(plain, kept)
 

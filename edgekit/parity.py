@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgekit.artifact import ParityRecord, TensorRecord, pixels_are_codes
 from edgekit.preprocess import Preprocessing
-from edgekit.runtime import open_session
+from edgekit.runtime import Session
 
 Array = NDArray[np.float32]
 
@@ -65,21 +64,20 @@ class Reference:
 
 
 def compare(
-    path: Path,
+    session: Session,
     inputs: Sequence[TensorRecord],
     outputs: Sequence[TensorRecord],
     precision: str,
     reference: Reference,
-    dynamic_batch: bool = False,
+    batch: int | None = None,
     preprocessing: Preprocessing | None = None,
 ) -> ParityRecord:
-    """Open the file at `path`, run every reference input through it one by one, and judge what comes out.
+    """Run every reference input through a file that was opened again, one by one, and judge what comes out.
 
     With `preprocessing` a file whose integers are pixels gets pixels, as an evaluation hands them over.
 
-    With `dynamic_batch` the inputs also go through as batches of 7, and must come out as they did alone.
+    With `batch` the inputs also go through together, that many at once, and must come out as they did alone.
     """
-    session = open_session(path)
 
     def run(x: Array) -> Array:
         fed = to_layout(stored(x, inputs[0], preprocessing), inputs[0].layout)
@@ -87,12 +85,11 @@ def compare(
 
     got = np.concatenate([run(x[None]) for x in reference.inputs])
     record = judge(got, reference, precision)
-    if dynamic_batch and record.passed:
-        seven = np.resize(reference.inputs, (7, *reference.inputs.shape[1:]))
-        together = judge(
-            run(seven), replace(reference, inputs=seven, outputs=np.resize(got, (7, *got.shape[1:]))), precision
-        )
-        reasons = tuple(f"at batch 7: {reason}" for reason in together.reasons)
+    if batch is not None and record.passed:
+        several = np.resize(reference.inputs, (batch, *reference.inputs.shape[1:]))
+        alone = replace(reference, inputs=several, outputs=np.resize(got, (batch, *got.shape[1:])))
+        together = judge(run(several), alone, precision)
+        reasons = tuple(f"at batch {batch}: {reason}" for reason in together.reasons)
         record = record.model_copy(update={"passed": together.passed, "reasons": reasons})
     return record
 

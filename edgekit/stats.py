@@ -40,8 +40,8 @@ class Latency:
     p99_ms: float | None
     min_ms: float
     mad_ms: float
-    first_ms: float
-    load_ms: float
+    first_ms: float | None
+    load_ms: float | None
     throughput_per_s: float  # items a second: completed inferences x batch over wall time
     n: int
     processes: int
@@ -67,13 +67,19 @@ def latency(runs: Sequence[ProcessRun], batch: int = 1, resample: bool = True) -
         p99_ms=None if p99 is None else p99 / NS_PER_MS,
         min_ms=float(samples[0]) / NS_PER_MS,
         mad_ms=mad(samples) / NS_PER_MS,
-        first_ms=median([run.first_ns for run in runs]) / NS_PER_MS,
-        load_ms=median([run.load_ns for run in runs]) / NS_PER_MS,
+        first_ms=_told([run.first_ns for run in runs]),
+        load_ms=_told([run.load_ns for run in runs]),
         throughput_per_s=throughput(runs, batch),
         n=len(samples),
         processes=len(series),
         reasons=tuple(filter(None, (why, _missing(p90, 0.90, len(samples)), _missing(p99, 0.99, len(samples))))),
     )
+
+
+def _told(nanoseconds: Sequence[int | None]) -> float | None:
+    """The median in milliseconds of those that are told; None where none is."""
+    known = [value for value in nanoseconds if value is not None]
+    return median(known) / NS_PER_MS if known else None
 
 
 def _missing(value: float | None, p: float, n: int) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit.artifact import TensorRecord
-from edgekit.graph import Graph
-from edgekit.quantized import QuantizedGraph
 from edgekit.registry import Registry
+
+if TYPE_CHECKING:  # measuring with trtexec reads its flags here, and needs no torch
+    from edgekit.graph import Graph
+    from edgekit.quantized import QuantizedGraph
 
 
 @dataclass(frozen=True)

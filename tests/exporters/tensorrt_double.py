@@ -14,6 +14,7 @@ import json
 import os
 import re
 import sys
+import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -193,6 +194,9 @@ def _built(builder: Any, network: Any, config: Any) -> Any:
         return None
     if os.environ.get("DOUBLE_CRASHES"):
         os.abort()
+    if os.environ.get("DOUBLE_HANGS"):
+        Path(os.environ["DOUBLE_HANGS"]).touch()
+        time.sleep(60)
     log.log(severity.WARNING, "Tactic Device request: 4229MB. Skipping tactic: insufficient memory")
     monitor = config.state.get("progress_monitor")
     if monitor is not None:

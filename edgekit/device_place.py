@@ -1,4 +1,4 @@
-"""Where the files of an evaluation are run: in this process, or on a device by bench/infer.py."""
+"""Where files are run to see what they answer: in this process, or on a device by bench/infer.py."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from edgekit.bench.link_local import LocalLink
 from edgekit.bench.link_session import FarSession
 from edgekit.device_check import check_device
 from edgekit.device_models import AdbDevice, AnyDevice
+from edgekit.engine_place import refuse_elsewhere
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.runtime import Session, choose, open_session
 
@@ -29,7 +30,7 @@ class Place:
         if isinstance(self._device, AdbDevice):
             raise BackendMissing(
                 f"{self.link.name} is a phone, and no Python runs files there",
-                "evaluate on this machine or on a board that ssh reaches: the file is the same",
+                "run it on this machine or on a board that ssh reaches: the file is the same",
             )
         here = isinstance(self.link, LocalLink)
         chosen = choose(path, self._runtime, None if here else self._device.runtimes, here).name
@@ -38,6 +39,7 @@ class Place:
         if here:
             session: Session = open_session(path, runtime=chosen, threads=self._threads)
             return chosen, session, dict(session.found)
+        refuse_elsewhere(path, chosen, self.link)
         if self._facts is None:
             self._facts = check_device(self._device, self.link).facts()
         far = FarSession(self.link, path, chosen, self._threads)

@@ -1,0 +1,143 @@
+"""Measuring engines with trtexec, where Python has no TensorRT: the same answers as bench/runner.py gives.
+
+trtexec has a loop of its own, so that a process of it is one run of the protocol. It counts only with exit code 0 and
+the verdict PASSED, and its times come from its JSON export. They are the GPU's own: from the first kernel to the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgekit import engine
+from edgekit.artifact import Manifest
+from edgekit.bench.link import Link
+from edgekit.engine_place import manifest_of
+from edgekit.errors import BackendMissing, UsageError
+from edgekit.exporters import trtexec
+from edgekit.exporters.tensorrt_capabilities import Capabilities, capabilities
+from edgekit.exporters.trtexec_exports import Times, parse_times
+from edgekit.stats import median
+
+NAME, TIMES = "trtexec", "times.json"
+TIMED = "the GPU's own time of one inference, by trtexec: inputs and outputs in GPU memory, no copies"
+MEMORY_METHOD = "highest resident size of a trtexec process that loads the file and runs it, by getrusage"
+MEMORY_RUNS = 5
+GET = "put trtexec there on PATH or into /usr/src/tensorrt/bin: it comes with TensorRT"
+NS_PER_MS = 1e6
+
+
+class Trtexec:
+    """trtexec on one device; what does not change is asked for once."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._program: tuple[str, Capabilities, str] | None = None
+        self._copied: dict[str, float] = {}  # milliseconds with the copies, by file
+
+    def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str) -> dict[str, Any]:
+        """What the runner would answer to a job. Raises BackendMissing for what trtexec does not do."""
+        if script != "runner.py":
+            raise BackendMissing(
+                f"{NAME} has a loop of its own, into which nothing else can look", "read it with others"
+            )
+        for name in ("provider", "delegate"):
+            if job[name] is not None:
+                raise UsageError(f"{NAME} has no {name}", f"leave --{name} out")
+        if job["mode"] == "baseline":
+            return {"peak_bytes": None}
+        if job["mode"] == "memory":
+            done, _ = self._run(job, 0.0, 0.0, MEMORY_RUNS, False, timeout_seconds)
+            reason = None if done["peak_bytes"] else "the system does not tell"
+            return {"peak_bytes": done["peak_bytes"], "method": MEMORY_METHOD, "reason": reason}
+        # It cannot tell when times settle, and so warms up as long as the protocol waits for that at most.
+        warm, loop = float(job["warmup_max_seconds"]), float(job["min_seconds"])
+        done, times = self._run(job, warm, loop, int(job["min_runs"]), False, timeout_seconds)
+        log = trtexec.parse_log(done["log"])
+        return {
+            "samples_ns": times.compute_ns,
+            "warmup_ns": (),
+            "load_ns": None if log.load_seconds is None else round(log.load_seconds * 1e9),
+            "first_ns": None,
+            "wall_ns": round(log.host_walltime_s * 1e9) if log.host_walltime_s else sum(times.compute_ns),
+            "sensed": done["sensed"],
+            "found": {
+                **done["found"],
+                **self._found(log, times),
+                "warmup_seconds": warm,
+                "latency_with_copies_ms": self._with_copies(job, timeout_seconds),
+            },
+        }
+
+    def _found(self, log: trtexec.Log, times: Times) -> dict[str, Any]:
+        program, _, version = self._there()
+        host = "its time is bound by the host, which hands over kernels too slowly" if log.bound_by_enqueue else None
+        restless = f"trtexec calls the GPU's times unstable ({log.coefficient_of_variance} %)" if log.unstable else None
+        return {
+            "runtime_version": version,
+            "threads": 1,
+            "provider": NAME,
+            "tool": program,
+            "gpu": log.gpu,
+            "compute_capability": log.compute_capability,
+            "cuda_graph": log.cuda_graph,
+            "device_ms": median(times.compute_ns) / NS_PER_MS,
+            "enqueue_ms": median(times.enqueue_ns) / NS_PER_MS,
+            "timed": TIMED,
+            "remarks": [remark for remark in (host, restless) if remark],
+        }
+
+    def _with_copies(self, job: Mapping[str, Any], seconds: float) -> float | None:
+        """The median with the copies to and from the GPU, once for each file, in a run of its own."""
+        key = str(job["artifact"])
+        if key not in self._copied:
+            _, times = self._run(job, 0.5, 1.0, int(job["min_runs"]), True, seconds)
+            self._copied[key] = median(times.latency_ns) / NS_PER_MS
+        return self._copied[key]
+
+    def _run(
+        self, job: Mapping[str, Any], warm: float, loop: float, runs: int, copies: bool, seconds: float
+    ) -> tuple[dict[str, Any], Times]:
+        program, row, _ = self._there()
+        path = Path(job["artifact"])
+        manifest = manifest_of(path)
+        flags = trtexec.measure_flags(
+            row,
+            self._link.place(path),
+            TIMES,
+            warmup_seconds=warm,
+            seconds=loop,
+            runs=runs,
+            shapes=_shapes(manifest, path, int(job["batch"])),
+            dla=(manifest.details.get("build_flags") or {}).get("dla") if manifest else None,
+            copies=copies,
+        )
+        done = engine.run_trtexec(self._link, {"argv": [program, *flags], "files": [TIMES]}, seconds)
+        text = done["files"][TIMES]
+        if text is None:
+            raise BackendMissing(f"trtexec said PASSED{engine.on(self._link)} and exported no times", "see its log")
+        return done, parse_times(text)
+
+    def _there(self) -> tuple[str, Capabilities, str]:
+        if self._program is None:
+            found = engine.trtexec_on(self._link)
+            if found is None:
+                raise BackendMissing(f"there is no trtexec{engine.on(self._link)}", GET)
+            self._program = found[0], capabilities(found[1]), found[1]
+        return self._program
+
+
+def _shapes(manifest: Manifest | None, path: Path, batch: int) -> dict[str, tuple[int, ...]] | None:
+    """What trtexec is told of inputs whose batch is free; nothing where the file fixes it."""
+    if manifest is None:
+        if batch != 1:
+            raise UsageError(
+                f"{path.name} has no manifest that tells its inputs, and --batch is {batch}", "leave it out"
+            )
+        return None
+    free = {one.name: (batch, *one.shape[1:]) for one in manifest.inputs if one.shape[0] == -1}
+    own = manifest.inputs[0].shape[0]
+    if not free and batch != own:
+        raise UsageError(f"the file fixes its batch at {own}, and {batch} was asked", f"give --batch {own}")
+    return free or None

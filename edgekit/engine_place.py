@@ -1,0 +1,54 @@
+"""Whether an engine belongs to the device that is to run it: told before anything is loaded."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from edgekit import engine
+from edgekit.artifact import Manifest, manifest_path, read_manifest
+from edgekit.bench import runtime_tensorrt
+from edgekit.bench.link import Link
+from edgekit.bench.link_local import LocalLink
+from edgekit.errors import BackendMissing
+
+WITHOUT = "install TensorRT there for the Python that devices.yaml names ({}), or measure with --runtime trtexec"
+
+
+def refuse_elsewhere(path: Path, runtime: str, link: Link) -> None:
+    """Raise BackendMissing for an engine of another TensorRT, GPU or JetPack than the device's, as its manifest has it.
+
+    Nothing is asked of an engine without a manifest: TensorRT tells itself what it does not load.
+    """
+    manifest = manifest_of(path)
+    if manifest is None or path.suffix != ".engine" or (runtime == "tensorrt" and isinstance(link, LocalLink)):
+        return  # bench/runtime_tensorrt.py looks at the manifest beside its file itself
+    other = runtime_tensorrt.differences(manifest.details, _there(runtime, link))
+    if other is not None:
+        theirs, ours = other
+        device = "" if isinstance(link, LocalLink) else f" --device {shlex.quote(link.name)}"
+        raise BackendMissing(
+            f"{path.name} was built for {theirs}, and{engine.on(link)} is {ours}",
+            f"build it again: {runtime_tensorrt.command(manifest.model_dump(mode='json'))}{device}",
+        )
+
+
+def manifest_of(path: Path) -> Manifest | None:
+    """The manifest beside a file; None where there is none."""
+    beside = manifest_path(path)
+    return read_manifest(beside) if beside.is_file() else None
+
+
+def _there(runtime: str, link: Link) -> dict[str, Any]:
+    """What the device has, under the names of a manifest's details; trtexec tells of no GPU before it runs."""
+    if runtime == "trtexec":
+        program = engine.trtexec_on(link)
+        return {"tensorrt": program and program[1], **engine.release(engine.release_of(link))}
+    try:
+        found = engine.probe(link)
+    except engine.Missing as error:
+        raise BackendMissing(
+            f"TensorRT cannot be loaded{engine.on(link)}: {error}", WITHOUT.format(link.python)
+        ) from None
+    return {**found, **engine.release(found.get("jetson_release"))}

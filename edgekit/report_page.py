@@ -7,7 +7,6 @@ as JSON in which `<` cannot occur.
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,10 @@ from typing import Any
 import edgekit
 from edgekit import charts
 from edgekit.pareto import spearman
+from edgekit.report_data import data
 from edgekit.report_int8 import not_worth_it
 from edgekit.report_rows import Row
 
-COLUMNS = (
-    *("label", "short", "variant", "model", "format", "precision", "weights", "place", "runtime", "runtime_version"),
-    *("threads", "batch", "setting", "macs", "params", "bytes", "top1", "top1_ci95", "top5", "top5_ci95", "images"),
-    *("median_ms", "ci95_ms", "p90_ms", "first_ms", "load_ms", "samples", "processes", "quantiles_ms"),
-    *("peak_memory_bytes", "baseline_memory_bytes", "parity", "parity_error", "verdict", "reasons", "created"),
-    *("artifact", "sha256", "missing"),
-)
-LONGEST = 400  # characters of one value in the provenance; all of it is in the JSON report
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -43,7 +35,7 @@ def page(rows: Sequence[Row], created: str, library: str) -> str:
         "footer": html.escape(
             f"Made by edgekit {edgekit.__version__} on {created} from {len(rows)} rows of its store."
         ),
-        "data": _data(rows),
+        "data": data(rows),
     }
     text = _file("report.html")
     pieces = text.split("{{")  # one pass, so that nothing inside a value is taken for a place
@@ -166,83 +158,3 @@ def _overlay(rows: Sequence[Row]) -> str:
     return (
         said if correlation is None else f"{said} Rank correlation with ours: {correlation:.3f} over {len(both)} files."
     )
-
-
-def _data(rows: Sequence[Row]) -> str:
-    missing = _Pool()
-    provenance = _Pool()
-    layouts, values = _Pool(), _Pool()
-    lines = []
-    for row in rows:
-        cells = row.to_json()
-        cells["missing"] = missing.place(row.missing)
-        lines.append([_short(cells[name]) for name in COLUMNS])
-        pairs = list(flat(row.provenance))
-        places = [values.place(value) for _, _, value in pairs]
-        provenance.things.append([layouts.place([[section, label] for section, label, _ in pairs]), *places])
-    document = {
-        "columns": COLUMNS,
-        "rows": lines,
-        "missing": missing.things,
-        "provenance": provenance.things,
-        "layouts": layouts.things,
-        "values": values.things,
-        "published": charts.published_points(rows),
-        "pictures": {
-            "latency": charts.tradeoff("latency", rows),
-            "macs": charts.tradeoff("macs", rows),
-            "params": charts.tradeoff("params", rows),
-            "strips": charts.distributions(rows),
-        },
-        "config": charts.config(),
-        "max_strips": charts.MAX_STRIPS,
-    }
-    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-class _Pool:
-    """Things told apart by their JSON, each kept once: thousands of rows share most of their provenance."""
-
-    def __init__(self) -> None:
-        self.things: list[Any] = []
-        self._places: dict[str, int] = {}
-
-    def place(self, thing: Any) -> int:
-        key = thing if isinstance(thing, str) else json.dumps(thing)
-        if key not in self._places:
-            self._places[key] = len(self.things)
-            self.things.append(thing)
-        return self._places[key]
-
-
-def _short(value: Any) -> Any:
-    if isinstance(value, float):
-        return float(f"{value:.6g}")
-    return [_short(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def flat(provenance: dict[str, dict[str, Any]]) -> Iterable[tuple[str, str, str]]:
-    """(section, label, value as text), nested labels joined by a dot; what is empty or unknown is left out."""
-
-    def walk(label: str, value: Any) -> Iterable[tuple[str, str]]:
-        if isinstance(value, dict):
-            for key, item in value.items():
-                yield from walk(f"{label}.{key}" if label else str(key), item)
-        elif value not in (None, "", [], ()):
-            yield label, _words(value)
-
-    for section, values in provenance.items():
-        for label, value in walk("", values):
-            yield section, label.replace("_", " "), value
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, dict):
-        value = ", ".join(f"{key} {_words(item)}" for key, item in value.items() if item is not None)
-    if isinstance(value, (list, tuple)):
-        value = ("; " if any(isinstance(item, dict) for item in value) else ", ").join(map(_words, value))
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]} …"

@@ -100,11 +100,10 @@ def rows(measurements: Iterable[Measurement], accuracies: Iterable[Accuracy]) ->
     evaluated = _latest((record.sha256, record) for record in accuracies)
     measured = _latest((_key(record), record) for record in measurements)
     resample = len(measured) <= MAX_RESAMPLED
-    found = [_measured_row(record, evaluated.get(record.sha256), resample) for record in measured.values()]
+    ambiguous = hosts.shared((record.device, hosts.host(record)) for record in measured.values())
+    found = [_measured_row(record, evaluated.get(record.sha256), resample, ambiguous) for record in measured.values()]
     seen = {record.sha256 for record in measured.values()}
     found += [_evaluated_row(record) for sha256, record in evaluated.items() if sha256 not in seen]
-    ambiguous = hosts.shared((row.device, row.host) for row in found)
-    found = [replace(row, place=hosts.place(row.device, row.host, ambiguous)) for row in found]
     found.sort(key=_order)
     fronts = _fronts(found)
     return tuple(
@@ -138,7 +137,7 @@ def _latest(records: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     return kept
 
 
-def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: bool) -> Row:
+def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: bool, ambiguous: frozenset[str]) -> Row:
     missing: dict[str, str] = {}
     batch = _threads_and_batch(record)[1]
     time = latency(record.runs, batch, resample)
@@ -148,7 +147,7 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
         missing["peak_memory_bytes"] = record.memory.reason or "not measured"
     return Row(
         **_identity(record, missing),
-        **_setting(record),
+        **_setting(record, ambiguous),
         **_accuracies(record.manifest, evaluated, missing),
         **_times(time, missing),
         quantiles_ms=quantiles(record.runs),
@@ -165,7 +164,9 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
 
 def _evaluated_row(record: Accuracy) -> Row:
     missing = dict.fromkeys((*TIMES, "peak_memory_bytes"), "not measured: run `edgekit bench` on this file")
-    nowhere: dict[str, Any] = dict.fromkeys(("device", "host", "runtime", "runtime_version", "threads", "batch"))
+    nowhere: dict[str, Any] = dict.fromkeys(
+        ("device", "host", "place", "runtime", "runtime_version", "threads", "batch")
+    )
     return Row(
         **_identity(record, missing),
         **nowhere,
@@ -184,7 +185,7 @@ def _evaluated_row(record: Accuracy) -> Row:
 
 
 def _identity(record: Measurement | Accuracy, missing: dict[str, str]) -> dict[str, Any]:
-    """What the file is, from its manifest where there is one; label, place and fronts are given later."""
+    """What the file is, from its manifest where there is one; label and fronts are given later."""
     known = record.manifest
     if known is None:
         foreign = "a foreign file: it has no manifest that would say so"
@@ -194,7 +195,6 @@ def _identity(record: Measurement | Accuracy, missing: dict[str, str]) -> dict[s
     point = known.variant if known else None
     return {
         "label": "",
-        "place": None,
         "front_macs": False,
         "front_params": False,
         "front_latency": False,
@@ -247,11 +247,12 @@ def _accuracies(known: Manifest | None, evaluated: Accuracy | None, missing: dic
     }
 
 
-def _setting(record: Measurement) -> dict[str, Any]:
+def _setting(record: Measurement, ambiguous: frozenset[str]) -> dict[str, Any]:
     threads, batch = _threads_and_batch(record)
     return {
         "device": record.device,
         "host": hosts.host(record),
+        "place": hosts.place(record.device, hosts.host(record), ambiguous),
         "runtime": record.runtime,
         "runtime_version": record.found.get("runtime_version"),
         "threads": threads,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +40,7 @@ SCHEMES = {
 }  # how each format's usual runtime wants int8 activations
 CALIBRATION_IMAGES = 100
 SYNTHETIC_INPUTS = 32
-NOISE_IMAGES = 8  # for the signal-to-noise per layer
+NOISE_IMAGES, NOISE_INPUTS = 8, 2  # for the signal-to-noise per layer: of images, and of synthetic inputs
 FOLD_TOLERANCE = 1e-3  # float32, deep networks: rounding only; a wrong fold shows at 1e-1 and above
 PARITY_GMACS = 8  # how much computing the real inputs of parity may cost
 
@@ -127,7 +127,7 @@ class Prepared:
     def layer_noise(self, format: str) -> list[dict[str, float | str | None]]:
         """Signal-to-noise of every integer tensor on some of the calibration images, in dB, the worst first."""
         assert self.calibration is not None
-        some = next(self.calibration.batches(NOISE_IMAGES))
+        some = next(self.calibration.batches(NOISE_INPUTS if self.calibration.synthetic else NOISE_IMAGES))
         return [
             {"layer": noise.name, "snr_db": noise.snr_db}
             for noise in layer_snr(self.graph, self.quantized(format), [some])
@@ -138,6 +138,8 @@ class Prepared:
             assert self.calibration is not None
             self._ranges = record(self.graph, self.calibration)
             self.notes += self._ranges.notes
+            if self.calibration.synthetic and self.request.effort == "default":
+                self._ranges = replace(self._ranges, images=None)  # noise has no means that are worth measuring
             if self.request.ranges == "file":
                 if self.file_ranges is None:
                     raise UsageError("the weights carry no ranges", "leave --ranges file out")

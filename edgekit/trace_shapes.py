@@ -1,7 +1,8 @@
 """Output shapes that need no run of a kernel.
 
-On the meta device a kernel costs milliseconds, and torch's first sum, mean, product or concatenation costs seconds
-more, because it then imports its compiler. What is not certain here is run, so that torch can refuse it.
+On the meta device a kernel costs milliseconds, torch's first sum, mean, product or concatenation costs seconds more,
+because it then imports its compiler, and its first pooling half a second, because it then imports its algebra. What is
+not certain here is run, so that torch can refuse it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def known_shape(op: Op, inputs: list[Tensor], own: dict[str, Tensor]) -> Shape |
         return first if all(tensor.shape == first[1:2] for tensor in own.values()) else None
     if op.kind == "conv":
         return _convolved(op, first, tuple(own["weight"].shape))
+    if op.kind in ("max_pool", "avg_pool"):
+        return _pooled(op, first)
     if op.kind == "linear":
         outputs, columns = own["weight"].shape
         return (*first[:-1], outputs) if len(first) > 1 and first[-1] == columns else None
@@ -56,9 +59,24 @@ def _joined(shapes: list[Shape], dim: int) -> Shape | None:
 
 
 def _convolved(op: Op, x: Shape, weight: Shape) -> Shape | None:
-    a, spatial = op.attrs, weight[2:]
-    if len(x) != len(weight) or x[1] != weight[1] * a["groups"] or weight[0] % a["groups"]:
+    groups = op.attrs["groups"]
+    if len(x) != len(weight) or x[1] != weight[1] * groups or weight[0] % groups:
         return None
-    axes = zip(x[2:], spatial, a["stride"], a["dilation"], a["padding"], strict=True)
-    sizes = [(size + low + high - d * (k - 1) - 1) // s + 1 for size, k, s, d, (low, high) in axes]
+    sizes = _windows(op, x[2:], weight[2:])
     return (x[0], weight[0], *sizes) if min(sizes) > 0 else None
+
+
+def _pooled(op: Op, x: Shape) -> Shape | None:
+    kernel = op.attrs["kernel"]
+    wide = any(2 * max(pads) > k for pads, k in zip(op.attrs["padding"], kernel, strict=True))
+    if wide or len(x) != len(kernel) + 2:
+        return None
+    sizes = _windows(op, x[2:], kernel)
+    return (*x[:2], *sizes) if min(sizes) > 0 else None
+
+
+def _windows(op: Op, sizes: Shape, kernel: Shape) -> Shape:
+    """How often a kernel fits along each axis."""
+    a = op.attrs
+    axes = zip(sizes, kernel, a["stride"], a.get("dilation", (1,) * len(kernel)), a["padding"], strict=True)
+    return tuple((size + low + high - d * (k - 1) - 1) // s + 1 for size, k, s, d, (low, high) in axes)

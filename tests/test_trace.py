@@ -89,8 +89,9 @@ def test_the_graph_answers_like_the_module(name: str) -> None:
     torch.manual_seed(0)
     module, x = wrapped()[name].eval(), torch.randn(SHAPE)
     want = module(x)
-    got = trace(module, SHAPE).run(x)
-    assert got.shape == want.shape
+    graph = trace(module, SHAPE)
+    got = graph.run(x)
+    assert got.shape == want.shape == graph[graph.output].shape
     assert torch.allclose(got, want, rtol=1e-5, atol=1e-6)
 
 

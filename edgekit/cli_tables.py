@@ -1,7 +1,7 @@
 """How results look to a person: from the documented JSON to tables that fit the terminal.
 
 A table names its columns with a rank; where the terminal is too narrow, the least important columns are left out
-and named below it, rather than broken over lines.
+and named below it; where even the others do not fit, the first one goes over several lines.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def table(columns: Sequence[Column], rows: Sequence[Json], width: int) -> Iterat
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for index in kept:
         side = "left" if columns[index].left else "right"
-        shown.add_column(columns[index].title, justify=side, no_wrap=True)  # type: ignore[arg-type]
+        folds = index == kept[0] and sum(widths[index] for index in kept) > width  # rather than that others are cut
+        shown.add_column(columns[index].title, justify=side, no_wrap=not folds, overflow="fold")  # type: ignore[arg-type]
     for row in range(len(rows)):
         shown.add_row(*(Text(filled[index][row]) for index in kept))
     yield shown

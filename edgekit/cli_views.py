@@ -275,7 +275,7 @@ def demo(document: Json, width: int) -> View:
         Column("size", lambda row: size(row["bytes"]), rank=1),
         Column("top-1", lambda row: percent(row["top1"])),
         Column("median ms", lambda row: milliseconds(row["median_ms"])),
-        Column("verdict", lambda row: row["verdict"] or UNKNOWN, rank=2, left=True),
+        Column("verdict", lambda row: row["verdict"] or UNKNOWN, left=True),
     )
     yield from table(columns, document["rows"], width)
     for row in document["failed"]:

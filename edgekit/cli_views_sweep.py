@@ -12,6 +12,7 @@ from edgekit.cli_tables import UNKNOWN, Column, Json, interval, milliseconds, pe
 from edgekit.sweep_time import told
 
 View = Iterator[RenderableType]
+MARKS = {"suspect": "?", "invalid": "!", "not assessed": "!"}
 SHOWN = 200  # rows: more are for --json
 
 
@@ -26,8 +27,8 @@ def sweep(document: Json, width: int) -> View:
         Column("median ms", lambda row: milliseconds(_of(row, "measurement", "median_ms"))),
         Column("95 % interval", lambda row: interval(_of(row, "measurement", "ci95_ms"), milliseconds), rank=3),
         Column("top-1", lambda row: percent(_of(row, "accuracy", "top1"))),
-        Column("verdict", lambda row: _of(row, "measurement", "verdict") or UNKNOWN, rank=2, left=True),
-        Column("status", lambda row: row["status"], left=True),
+        Column("verdict", lambda row: _of(row, "measurement", "verdict") or UNKNOWN, left=True),
+        Column("status", lambda row: row["status"], rank=1, left=True),
     )
     yield from table(columns, cells[:SHOWN], width)
     if len(cells) > SHOWN:
@@ -75,16 +76,16 @@ def reproduce(document: Json, width: int) -> View:
             Column("parameters", lambda row: f"{row['params'] / 1e6:,.3f} M", rank=2),
             Column("top-1 paper", lambda row: percent(row["paper"]["top1"] if row["paper"] else None)),
             Column("TF-slim", lambda row: percent(row["slim"]["top1"] if row["slim"] else None)),
-            Column("here fp32", lambda row: percent(_measured(cells, row, "fp32", "accuracy", "top1"))),
-            Column("int8", lambda row: percent(_measured(cells, row, "int8", "accuracy", "top1"))),
-            Column(
-                "ms fp32", lambda row: milliseconds(_measured(cells, row, "fp32", "measurement", "median_ms")), rank=1
-            ),
-            Column("int8", lambda row: milliseconds(_measured(cells, row, "int8", "measurement", "median_ms")), rank=1),
+            Column("here fp32", lambda row: _accuracy(cells, row, "fp32")),
+            Column("int8", lambda row: _accuracy(cells, row, "int8")),
+            Column("ms fp32", lambda row: _latency(cells, row, "fp32"), rank=1),
+            Column("int8", lambda row: _latency(cells, row, "int8"), rank=1),
         )
         yield from table(columns, one["rows"], width)
         yield Text()
     yield Text("* printed operations that are not the exact ones, rounded. Here: the best file of each precision.")
+    if any(_of(cell, "measurement", "verdict") in MARKS for cell in document["cells"]):
+        yield Text("? the measurement is suspect; ! it is invalid, or not assessed: the report says why")
     for one in document["correlations"]:
         value = UNKNOWN if one["spearman"] is None else f"{one['spearman']:.3f}"
         yield Text(f"rank correlation of {one['series']} with {one['published']}: {value} over {one['n']} variants")
@@ -102,11 +103,20 @@ def _printed(row: Json | None) -> str:
     )
 
 
-def _measured(cells: dict[str, list[Json]], row: Json, precision: str, part: str, key: str) -> float | None:
-    """The most accurate or the fastest file of a variant in a precision."""
-    found = [cell[part][key] for cell in cells.get(row["variant"], ()) if cell["precision"] == precision and cell[part]]
-    known = [value for value in found if value is not None]
-    return (max if key == "top1" else min)(known, default=None)
+def _accuracy(cells: dict[str, list[Json]], row: Json, precision: str) -> str:
+    """Of the most accurate file of a variant in a precision."""
+    found = (_of(cell, "accuracy", "top1") for cell in cells.get(row["variant"], ()) if cell["precision"] == precision)
+    return percent(max((value for value in found if value is not None), default=None))
+
+
+def _latency(cells: dict[str, list[Json]], row: Json, precision: str) -> str:
+    """Of the fastest file of a variant in a precision, one whose measurement is worth something if there is any."""
+    files = [cell["measurement"] for cell in cells.get(row["variant"], ()) if cell["precision"] == precision]
+    found = [one for one in files if one and one["median_ms"] is not None]
+    if not found:
+        return milliseconds(None)
+    best = min(found, key=lambda one: (MARKS.get(one["verdict"]) == "!", one["median_ms"]))
+    return milliseconds(best["median_ms"]) + MARKS.get(best["verdict"], "")
 
 
 def store(document: Json, width: int) -> View:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from edgekit import cli_views, cli_views_sweep
+from edgekit.benchmarking import KEYS
 from edgekit.cli_tables import Column, count, facts, interval, milliseconds, percent, shape, size, table
 
 COLUMNS = (
@@ -40,6 +43,35 @@ def test_a_narrow_one_leaves_out_the_least_important_and_says_which() -> None:
     assert "p90" in text.splitlines()[0] and "verdict" not in text.splitlines()[0]
     assert "also shows: verdict" in " ".join(text.split())
     assert "mobilenet_0.5_160_random0_fp32.tflite" in text and len(text.splitlines()[1]) <= 62
+
+
+def test_where_nothing_fits_the_first_column_folds_and_the_others_stay_whole() -> None:
+    lines = shown(24).splitlines()
+    assert all(len(line) <= 24 for line in lines) and "1.64" in lines[1]
+    assert "".join(line[:13].strip() for line in lines[1:4]) == "mobilenet_0.5_160_random0_fp32.tflite"
+
+
+MEASURED = dict.fromkeys(KEYS) | {"artifact": "a/mobilenet_0.25_224_ce8f61fe_int8.tflite", "threads": 1, "batch": 1}
+MEASURED |= {"median_ms": 12.34, "ci95_ms": [12.31, 12.36], "verdict": "invalid", "reasons": [], "top1": 0.65}
+CELL = {"variant": "mobilenet_0.25_224", "format": "tflite", "precision": "int8", "device": "local", "status": "done"}
+DOCUMENTS: dict[str, tuple[Callable[[Any, int], Any], Any]] = {
+    "bench": (cli_views.bench, {"measurements": [MEASURED]}),
+    "demo": (cli_views.demo, {"rows": [MEASURED | {"bytes": 584_000}], "failed": [], "seconds": 1, "report": "r.html"}),
+    "sweep": (
+        cli_views_sweep.sweep,
+        {"cells": [CELL | {"measurement": MEASURED, "accuracy": None}], "dry_run": False, "seconds": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_terminal_is_too_narrow_for_the_verdict(name: str, width: int) -> None:
+    view, document = DOCUMENTS[name]
+    console = Console(file=(stream := io.StringIO()), width=width, markup=False)
+    for part in view(document, width):
+        console.print(part)
+    assert " invalid" in stream.getvalue() and "12.3" in stream.getvalue()
 
 
 def test_names_are_printed_as_they_are() -> None:

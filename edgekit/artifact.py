@@ -111,6 +111,11 @@ class Manifest(_Record):
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = Field(default_factory=dict)  # of the format: opset, ir_version, delegation ...
 
+    def for_records(self) -> Manifest:
+        """Without the layer table, which stays beside the file: each record would carry it again."""
+        kept = {name: value for name, value in self.details.items() if name != "layers"}
+        return self.model_copy(update={"details": kept})
+
 
 class Artifact(_Record):
     """A file with its manifest; `manifest` is None for a foreign file."""

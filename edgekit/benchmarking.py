@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit import device_phone, stats, stats_ratio
+from edgekit import device_phone, profiling, stats, stats_ratio
 from edgekit.artifact import open_artifact
 from edgekit.contrast import Versus
 from edgekit.device import load
@@ -52,7 +52,7 @@ KEYS = (
     *("artifact", "foreign", "device", "runtime", "threads", "batch", "median_ms", "ci95_ms", "p90_ms", "p99_ms"),
     *("min_ms", "mad_ms", "first_ms", "load_ms", "throughput_per_s", "n", "processes", "stability", "harness_us"),
     *("peak_memory_bytes", "pss_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes", "memory_method"),
-    *("verdict", "reasons", "error", "id", "session", "found"),
+    *("verdict", "reasons", "error", "id", "session", "found", "profile"),
 )
 
 
@@ -88,6 +88,7 @@ def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]
         "id": measurement.id,
         "session": measurement.session,
         "found": measurement.found,
+        "profile": measurement.profile.to_json() if measurement.profile else None,
     }
 
 
@@ -133,6 +134,7 @@ def bench(
     batch: int | Sequence[int] = 1,
     preset: str = "default",
     versus: bool = False,
+    profile: bool = False,
     power_mode: str | None = None,
     store: str | None = None,
     devices: Path | None = None,
@@ -144,6 +146,8 @@ def bench(
     go on. A single cell that fails raises its error. Raises UsageError for arguments that fit no cell.
 
     On a device of devices.yaml that is a Jetson, `power_mode` is set for as long as this lasts.
+
+    With `profile` a pass more, of its own, tells how long each layer takes (docs/measuring.md, *Layers*).
 
     With `versus` the files are measured interleaved, in random blocks, and each is compared with the first; then a cell
     that fails fails the whole.
@@ -159,7 +163,7 @@ def bench(
     if isinstance(found, AdbDevice) and not versus:
         short = device_phone.SHORT.get(preset, {"processes": stats.MIN_PROCESSES})
         protocols = [protocol.model_copy(update=short) for protocol in protocols]
-    options = {"device": device, "provider": provider, "delegate": delegate}
+    options = {"device": device, "provider": provider, "delegate": delegate, "profile": profile}
     here = isinstance(found, LocalDevice)
     plan = [
         _plan(Path(path), runtime, found.runtimes, protocol, options, here) for path in paths for protocol in protocols
@@ -198,8 +202,10 @@ def _plan(
     here: bool,
 ) -> Cell | Failure:
     try:
-        artifact = open_artifact(path)
-        return Cell(artifact, choose(path, runtime, among, here), protocol, **options)
+        artifact, chosen = open_artifact(path), choose(path, runtime, among, here)
+        if options["profile"]:
+            profiling.refuse(chosen.name)
+        return Cell(artifact, chosen, protocol, **options)
     except EdgekitError as error:
         return Failure(str(path), runtime, options["device"], protocol.threads, protocol.batch, error)
 

@@ -26,6 +26,7 @@ def bench(
     versus: Annotated[
         bool, typer.Option("--versus", help="Interleave the files, and compare each with the first.")
     ] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Also measure each layer, in a pass of its own.")] = False,
     power_mode: Annotated[
         str | None, typer.Option("--power-mode", metavar="MODE", help="Set a Jetson's mode, put back afterwards.")
     ] = None,
@@ -41,6 +42,7 @@ def bench(
     \b
     Example:
       edgekit bench artifacts/mobilenet_0.5_160/*.tflite --threads 1 --preset quick
+      edgekit bench artifacts/mobilenet_0.5_160/*.onnx --profile --preset quick
       edgekit bench artifacts/mobilenet_0.5_160/*.tflite artifacts/mobilenet_0.5_160/*.onnx --versus --preset quick
     """
     with Progress() as progress:
@@ -54,6 +56,7 @@ def bench(
             batch=o.numbers(batch, "--batch"),
             preset=preset,
             versus=versus,
+            profile=profile,
             power_mode=power_mode,
             store=store,
             devices=devices,

@@ -27,6 +27,7 @@ from edgekit.cli_tables import (
 )
 from edgekit.cli_views_network import models as models
 from edgekit.cli_views_network import summary as summary
+from edgekit.cli_views_profile import profile
 
 View = Iterator[RenderableType]
 
@@ -86,6 +87,9 @@ def bench(document: Json, width: int) -> View:
     if "versus" in document:
         yield Text()
         yield from ratios(document["versus"], width)
+    for row in measured:
+        if row["profile"]:
+            yield from profile(row, width)
 
 
 def compare(document: Json, width: int) -> View:

@@ -159,7 +159,7 @@ class _Run:
             artifact=self.artifact.path.name,
             sha256=manifest.sha256 if manifest else file_sha256(self.artifact.path),
             format=self.artifact.format,
-            manifest=manifest,
+            manifest=manifest.for_records() if manifest else None,
             device=self.device,
             runtime=self.runtime,
             dataset=dataset,

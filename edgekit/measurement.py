@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from edgekit.artifact import Manifest
+from edgekit.roofline import Profile
 
 RECORD_VERSION = 1
 
@@ -164,6 +165,7 @@ class Measurement(_Record):
     session: str | None = None  # the command that took it: those of one interleaved comparison share it
     verdict: str = "not assessed"  # else valid, suspect or invalid
     reasons: tuple[str, ...] = ()
+    profile: Profile | None = None  # where the time goes by layer; None: not asked for
 
 
 class Accuracy(_Record):

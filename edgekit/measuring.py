@@ -15,6 +15,8 @@ from edgekit.device_board import Board
 from edgekit.device_phone import AnyBoard
 from edgekit.errors import EdgekitError
 from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol
+from edgekit.profiling import profile
+from edgekit.roofline import Peaks, Profile
 from edgekit.runtime import Runtime
 from edgekit.store import new_id, now
 
@@ -40,11 +42,12 @@ class Cell:
     device: str
     provider: str | None
     delegate: str | None
+    profile: bool = False
 
     @property
     def steps(self) -> int:
         """How many processes will be started."""
-        return self.protocol.processes + 1
+        return self.protocol.processes + 1 + self.profile
 
     def job(self, mode: str) -> dict[str, Any]:
         """What the runner is asked for."""
@@ -56,7 +59,7 @@ class Cell:
 class Station:
     """Measures one process at a time on a device (None: this machine).
 
-    Counts the steps, and remembers each runtime's baseline and the first heat.
+    Counts the steps, and remembers each runtime's baseline, the machine's peaks and the first heat.
     """
 
     def __init__(self, total: int, progress: Progress | None = None, board: AnyBoard | None = None) -> None:
@@ -65,6 +68,7 @@ class Station:
         self._total = total
         self._session = new_id()
         self._baselines: dict[str, int | None] = {}
+        self._roofs: dict[int, Peaks] = {}
         self._heat: float | None = None
         self._heat_known = False
         self.done = 0
@@ -152,6 +156,28 @@ class Station:
         silent = found.get("reason") or "this system has no VmHWM in /proc/self/status"
         return found, None if found["peak_bytes"] is not None else silent
 
+    def _profile(self, cell: Cell) -> Profile | None:
+        """The profile pass, where it was asked for: a process of its own, because a profiler takes time."""
+        if not cell.profile:
+            return None
+        self._say(cell, "profile")
+        assert isinstance(self._board, Board)  # a phone's runtime was refused
+        seconds = LOAD_SECONDS + cell.protocol.max_seconds
+        try:
+            found = self._board.ask(cell.job("memory"), seconds, "profiler.py")
+            return profile(found, cell.artifact.manifest, cell.protocol.batch, self._peaks(cell, seconds))
+        except EdgekitError as error:
+            return Profile(reasons=(error.message,))
+
+    def _peaks(self, cell: Cell, seconds: float) -> Peaks:
+        """What the machine reaches at best with as many threads, measured once."""
+        threads = cell.protocol.threads
+        if threads not in self._roofs:
+            job = {"runtime": cell.runtime.name, "threads": threads}
+            assert isinstance(self._board, Board)
+            self._roofs[threads] = Peaks(**self._board.ask(job, seconds, "peaks.py"))
+        return self._roofs[threads]
+
     def _beside(self, cell: Cell) -> dict[str, Any]:
         """What a device that is not this machine tells of itself, and what passes of their own find."""
         facts, found = self._board.facts(), {}
@@ -181,7 +207,7 @@ class Station:
             sha256=artifact.manifest.sha256 if artifact.manifest else file_sha256(artifact.path),
             bytes=artifact.path.stat().st_size,
             format=artifact.format,
-            manifest=artifact.manifest,
+            manifest=artifact.manifest.for_records() if artifact.manifest else None,
             device=cell.device,
             runtime=cell.runtime.name,
             protocol=cell.protocol,
@@ -190,6 +216,7 @@ class Station:
             found=found,
             verdict=judged.word,
             reasons=(*judged.reasons, *_remarks(found)),
+            profile=self._profile(cell),
         )
 
 

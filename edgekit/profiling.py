@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from edgekit.artifact import Manifest
+from edgekit.errors import UsageError
 from edgekit.roofline import LayerTime, Peaks, Profile
 
 RUNTIMES = ("onnxruntime", "litert")  # those that have a bench/profile_<name>.py
@@ -23,6 +24,15 @@ AROUND = re.compile(r"(_nchwc|_nhwc|_token_\d+)+$")  # what onnxruntime's optimi
 OF_A_TENSOR = re.compile(r"\.(weight|bias|other)$")
 
 Layer = Mapping[str, Any]  # a row of edgekit.layers_cost
+
+
+def refuse(runtime: str) -> None:
+    """UsageError for a runtime whose profiler edgekit does not read."""
+    if runtime not in RUNTIMES:
+        raise UsageError(
+            f"--profile reads the profilers of {' and '.join(RUNTIMES)}, not of {runtime}",
+            "leave --profile out, or choose another --runtime",
+        )
 
 
 def profile(found: Mapping[str, Any], manifest: Manifest | None, batch: int, peaks: Peaks | None) -> Profile:

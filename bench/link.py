@@ -123,13 +123,25 @@ def start(
 
 
 def _answer(link: Link, runtime: str, done: Done) -> dict[str, Any]:
-    try:
-        answer = json.loads(done.stdout)
-    except ValueError:
-        raise death(link, runtime, done) from None
+    answer = parsed(done.stdout)
+    if answer is None:
+        raise death(link, runtime, done)
     if "error" in answer:
         raise refused(link, runtime, answer["error"])
     return dict(answer["ok"])
+
+
+def parsed(text: bytes) -> dict[str, Any] | None:
+    """An answer; None for anything else that a device may say, such as the greeting of its shell."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(answer, dict):
+        return None
+    error = answer.get("error")
+    told = isinstance(error, dict) and all(isinstance(error.get(key), str) for key in ("kind", "message"))
+    return answer if told or "ok" in answer else None
 
 
 def refused(link: Link, runtime: str, error: Mapping[str, str]) -> EdgekitError:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import select
+import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,9 +15,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgekit.bench.link import Done, Link, death, refused, start
-from edgekit.errors import MeasurementInvalid
+from edgekit.bench.link import Done, Link, death, parsed, refused, start
+from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid
 
+ENDING_SECONDS = 5.0
 ANSWER_SECONDS = 300.0  # for loading, and for one batch
 
 
@@ -87,17 +89,25 @@ class FarSession:
             raise MeasurementInvalid(
                 f"no answer from {self._runtime} on {self._link.name} in {ANSWER_SECONDS:.0f} s", "try another runtime"
             )
-        try:
-            answer = json.loads(self._process.stdout.readline())
-        except ValueError:
-            code = self._process.wait()
-            self._said.seek(0)
-            raise death(
-                self._link, self._runtime, Done(code, b"", self._said.read().decode(errors="replace"))
-            ) from None
+        line = self._process.stdout.readline()
+        answer = parsed(line)
+        if answer is None:
+            raise self._no_answer(line)
         if "error" in answer:
             raise refused(self._link, self._runtime, answer["error"])
         return dict(answer["ok"])
+
+    def _no_answer(self, line: bytes) -> EdgekitError:
+        try:
+            code = self._process.wait(ENDING_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()  # one that says anything else may go on saying it
+            return BackendMissing(
+                f"{self._runtime} on {self._link.name} said what is no answer: {line[:80].decode(errors='replace')!r}",
+                "see what the shell there prints before a command runs",
+            )
+        self._said.seek(0)
+        return death(self._link, self._runtime, Done(code, b"", self._said.read().decode(errors="replace")))
 
 
 def _bytes(array: Any) -> bytes:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from edgekit.bench import ssh_errors
-from edgekit.bench.link import FOLDER, Done, start
+from edgekit.bench.link import FOLDER, Done, parsed, start
 from edgekit.bench.ssh_connection import Connection, environment
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
 
@@ -49,6 +49,8 @@ class SshLink:
         self._connection = Connection(name, host)
         self._tend: subprocess.Popen[bytes] | None = None
         self.session = ""  # its name there; another one after the connection was lost
+        self._former: set[str] = set()
+        self.work = ""  # the session's folder there
         self._tools: str | None = None
         self._placed: dict[tuple[str, int, int], str] = {}
         self._lost: EdgekitError | None = None
@@ -170,6 +172,7 @@ class SshLink:
             )
 
     def _begin(self) -> None:
+        self._former.add(self.session)
         self.session = uuid.uuid4().hex
         owner = json.dumps({"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())})
         read, write = os.pipe()
@@ -185,8 +188,10 @@ class SshLink:
             code, stderr = self._tend.wait(), self._tend.stderr.read().decode(errors="replace")
             raise self._death("tend", Done(code, b"", stderr))
         begun = self._answer("tend", Done(0, line, ""))
+        self.work = str(begun["work"])
         self._trouble(begun["trouble"])
-        lost = [session for session, other in begun["others"].items() if _is_gone(other)]
+        # Of a connection that was cut the device may not know yet: what was begun over it is ours to end.
+        lost = [session for session, other in begun["others"].items() if session in self._former or _is_gone(other)]
         if lost:
             self._trouble(self._verb("sweep", *lost)["trouble"])
 
@@ -263,10 +268,9 @@ class SshLink:
         return Done(process.returncode, stdout, stderr.decode(errors="replace"))
 
     def _answer(self, verb: str, done: Done) -> Any:
-        try:
-            answer = json.loads(done.stdout)
-        except ValueError:
-            raise self._death(verb, done) from None
+        answer = parsed(done.stdout)
+        if answer is None:
+            raise self._death(verb, done)
         if "error" not in answer:
             return answer["ok"]
         kind, message = answer["error"]["kind"], answer["error"]["message"]

@@ -51,17 +51,16 @@ def tend(root: Path, session: str, owner: str) -> None:
     with (root / "lock").open("w") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
         left = [problem for other in sorted(folder.parent.iterdir()) for problem in _end_if_lost(other)]
-        _forget_unused(root / "files")
+        if not any(folder.parent.iterdir()):  # a clock that was set meanwhile makes all look unused
+            _forget_unused(root / "files")
         folder.mkdir()
         (folder / "owner.json").write_text(owner)
-        held = _lock(folder)
+        _lock(folder)  # until this process ends
     others = {other.name: _owner(other) for other in folder.parent.iterdir() if other != folder}
     _answer({"ok": {"work": str(folder), "others": others, "trouble": left}})
     while sys.stdin.buffer.read(BLOCK):
         pass
     _end(folder)
-    if held is not None:
-        os.close(held)
 
 
 def sweep(root: Path, *sessions: str) -> None:
@@ -237,12 +236,18 @@ def _lock(folder: Path) -> int | None:
         handle = os.open(str(folder / "lock"), os.O_CREAT | os.O_RDWR, 0o600)
     except OSError:  # it was just removed
         return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+    if not _locked(handle):
         os.close(handle)
         return None
     return handle
+
+
+def _locked(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def _end_if_lost(folder: Path) -> list[str]:
@@ -268,14 +273,18 @@ def _undo(folder: Path) -> list[str]:
     path, left = folder / "undo.json", []
     if not path.exists():
         return []
-    for command in json.loads(path.read_text()):
-        done = _run(command)
-        check = _run(command["check"]) if "check" in command else done
-        if check is None or check["code"] != 0 or command.get("expect", "") not in check["out"]:
-            why = "no such command" if done is None else (done["err"] or done["out"]).strip()[-200:]
-            left.append("`{}` failed: {} (see {})".format(" ".join(command["argv"]), why, folder))
-    if not left:
-        path.unlink()
+    with (folder / "changing").open("a") as gate:  # lasting.py holds it while it changes something
+        deadline = time.monotonic() + 3 * COMMAND_SECONDS
+        while not _locked(gate.fileno()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for command in json.loads(path.read_text()):
+            done = _run(command)
+            check = _run(command["check"]) if "check" in command else done
+            if check is None or check["code"] != 0 or command.get("expect", "") not in check["out"]:
+                why = "no such command" if done is None else (done["err"] or done["out"]).strip()[-200:]
+                left.append("`{}` failed: {} (see {})".format(" ".join(command["argv"]), why, folder))
+        if not left:
+            path.unlink()
     return left
 
 

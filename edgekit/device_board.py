@@ -161,7 +161,7 @@ class Board:
         check = {"check": {"argv": NVPMODEL}, "expect": f"NV Power Mode: {before}\n"}
         self._changed = True
         self.link.undo([{**_set(known[before]), **check}])
-        done = self._run([_set(known[wanted])])[0]
+        done = self._run([{**change, "argv": [*lasting, *change["argv"]]}])[0]
         if self._mode() != wanted:  # its exit code tells nothing: a question that was declined is 0
             said = " ".join((done["err"] or done["out"]).split())[-200:] if done else "there is no nvpmodel"
             raise EnvironmentRefused(
@@ -171,6 +171,8 @@ class Board:
 
     def _run(self, commands: Sequence[Mapping[str, Any]]) -> list[Any]:
         return list(self.link.look({"commands": list(commands)})["commands"])
+        change = _set(known[wanted])
+        lasting = [self.link.python, f"{self.link.tools()}/lasting.py", self.link.work]
 
 
 def _set(number: int) -> dict[str, Any]:

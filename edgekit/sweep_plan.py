@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.device import load
+from edgekit.device_models import LocalDevice
 from edgekit.errors import UsageError
 from edgekit.store import Store
 from edgekit.sweep_export import File, Job, Made, Refusal, refused, there
@@ -54,6 +55,11 @@ class Plan:
     def _preflight(self) -> None:
         known = load(self.devices)
         for name in self.grid.devices:
+            if name is not None and "tensorrt" in self.grid.format and not isinstance(known[name], LocalDevice):
+                raise UsageError(
+                    f"an engine runs where it was built, and a sweep makes each file once, not for {name}",
+                    "leave tensorrt out, and build with `edgekit export --format tensorrt --device`",
+                )
             _ = known[name] if name is not None else None
         if self.grid.preprocess is not None and not self.grid.preprocess.is_file():
             raise UsageError(f"{self.grid.preprocess} does not exist", "give a YAML file with --preprocess")

@@ -128,6 +128,14 @@ def test_what_would_fail_everywhere_is_said_before_the_first_step(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_engines_are_made_for_this_machine_only(tmp_path: Path) -> None:
+    (tmp_path / "devices.yaml").write_text("devices: {board: {link: ssh, host: board, runtimes: [tensorrt]}}")
+    asked: dict[str, Any] = {"format": ("engine",), "device": ("local", "board"), "store": f"sqlite:///{tmp_path}/s.db"}
+    with pytest.raises(UsageError, match="an engine runs where it was built, and .* not for board") as caught:
+        sweep("mobilenet", devices=tmp_path / "devices.yaml", out=tmp_path / "out", **asked)
+    assert "edgekit export --format tensorrt --device" in caught.value.remedy and not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "model", "point"),
     [

@@ -5,14 +5,17 @@ Built, traced, folded, counted and calibrated once, whatever the number of forma
 
 from __future__ import annotations
 
+import gc
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 import edgekit.weights as weights
 from edgekit import calibration
@@ -124,6 +127,12 @@ class Prepared:
         """The network without the float layers that --max-drop asked for; None where it asked for none."""
         return self._all_int8.get(SCHEMES[format])
 
+    def drop_weights(self) -> None:
+        """What the last file still needs of the network is shapes; the runtime that proves it takes the memory."""
+        self.reference()
+        self.graph = self.graph.to("meta")
+        gc.collect()  # what traced the network refers to itself
+
     def layer_noise(self, format: str) -> list[dict[str, float | str | None]]:
         """Signal-to-noise of every integer tensor on some of the calibration images, in dB, the worst first."""
         assert self.calibration is not None
@@ -166,7 +175,7 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
     noise = calibration.synthetic(point.input_shape, preprocessing, SYNTHETIC_INPUTS, 0) if request.synthetic else None
     chosen = (images or noise) if request.int8 else None
     notes = [] if loaded.record.trained else ["weights are random: only latency means anything"]
-    notes += [f"not folded: {line}" for line in folded.remaining]
+    notes += [*loaded.notes, *(f"not folded: {line}" for line in folded.remaining)]
     notes += chosen.notes if chosen else ()
     return Prepared(
         request=request,
@@ -216,8 +225,18 @@ def _network(request: Request, say: Callable[[str], None]) -> tuple[nn.Module, V
         point = weights.variant_of(
             source, spec, request.alpha, request.resolution, request.classes, request.options, say
         )
-        network = point.build()
+        with _Undrawn():
+            network = point.build()
     return network, point, weights.load(network, point, request.weights or "random")
+
+
+class _Undrawn(TorchFunctionMode):
+    """Layers of torch come without their initial draw, which is overwritten next and takes VGG-16 a second."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in (nn.init.kaiming_uniform_, nn.init.uniform_):
+            return None
+        return function(*args, **(kwargs or {}))
 
 
 def _as_built(network: nn.Module, request: Request, preprocessing: Preprocessing) -> weights.Loaded:

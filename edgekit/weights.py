@@ -7,7 +7,7 @@ weights_npz, weights_tflite, weights_keras; random weights are in weights_random
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from edgekit.artifact import WeightsRecord, file_sha256
 from edgekit.callable_module import make_callable
 from edgekit.errors import UsageError
 from edgekit.preprocess import Preprocessing
-from edgekit.pretrained_table import Source
+from edgekit.pretrained_table import SOURCES, Source
 from edgekit.spec import MODELS, ModelSpec, Variant, variant
 from edgekit.weights_file import Checkpoint, file_format
 
@@ -40,13 +40,14 @@ class Loaded:
     """What was put into a network.
 
     `ranges` are the activation ranges that the file carries, (low, high) by operator name of the traced network, or
-    None. `has_batch_norm` is false where the file's BN was folded already.
+    None. `has_batch_norm` is false where the file's BN was folded already. `notes` are for the person who asked.
     """
 
     record: WeightsRecord
     preprocessing: Preprocessing
     ranges: Mapping[str, tuple[float, float]] | None = None
     has_batch_norm: bool = True
+    notes: tuple[str, ...] = ()
 
 
 def variant_of(
@@ -72,6 +73,8 @@ def variant_of(
     published = _published(source, spec, alpha, resolution, typed.options)
     path = _path(source, published, say)
     checkpoint = _read(path, spec)
+    published = published or _recognised(path, spec)
+    _agree_on_options(path, typed.options, published)
     told_resolution = checkpoint.resolution or (published.resolution if published else None)
     told_classes = weights_fit.classes_of(typed, checkpoint.shapes)
     _agree(path, "--classes", classes, told_classes)
@@ -109,12 +112,14 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
     checkpoint = _read(path, spec)
     weights_fit.check(path.name, weights_fit.named_shapes(network), checkpoint.shapes, variant)
     weights_fit.fill(path.name, network, checkpoint)
+    published = published or _recognised(path, spec)
     digest = file_sha256(path)
     return Loaded(
         WeightsRecord(origin=path.name, id=digest[:8], sha256=digest, trained=True),
         checkpoint.preprocessing or (published or spec).preprocessing,
         checkpoint.ranges,
         has_batch_norm=not checkpoint.folded,
+        notes=() if published else tuple(_not_told(path, variant)),
     )
 
 
@@ -137,6 +142,37 @@ def _published(
     if not pretrained.is_pretrained(source):
         return None
     return pretrained.choose(source, spec.name, alpha, resolution or spec.resolution, options, resolution is not None)
+
+
+def _recognised(path: Path, spec: ModelSpec) -> Source | None:
+    """The published file of this network that a file is, whatever its name; None where it is none."""
+    known = [source for source in SOURCES if source.model == spec.name and source.sha256 and not source.member]
+    digest = file_sha256(path) if known else ""
+    return next((source for source in known if digest.startswith(source.sha256 or "-")), None)
+
+
+def _agree_on_options(path: Path, typed: Mapping[str, str], published: Source | None) -> None:
+    for key, value in (published.options if published else {}).items():
+        if typed[key] != value:
+            raise UsageError(
+                f"--option {key}={typed[key]} contradicts the weights {path.name}, "
+                f"which were trained with {key} {value}",
+                f"leave the option out, or say --option {key}={value}",
+            )
+
+
+def _not_told(path: Path, point: Variant) -> Iterator[str]:
+    """What the names and shapes in a file leave open: options that change neither, such as where a block strides."""
+    wanted = weights_fit.shapes_of(point)
+    for key, values in point.spec.options.items():
+        taken = point.options[key]
+        for other in values:
+            changed = variant(point.spec, point.alpha, point.resolution, point.classes, {**point.options, key: other})
+            if other != taken and weights_fit.shapes_of(changed) == wanted:
+                yield (
+                    f"{path.name} does not tell its {key}: {key} {taken} is taken, and if it was trained with {other}, "
+                    f"answers are wrong without --option {key}={other}"
+                )
 
 
 def _path(source: str, published: Source | None, say: Callable[[str], None] | None = None) -> Path:

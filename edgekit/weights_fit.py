@@ -119,6 +119,11 @@ def _suggestion(point: Variant, wanted: Shapes, found: Shapes) -> str:
             options = [f"--alpha {alpha:g}"] if alpha is not None and alpha != point.alpha else []
             options += [f"--classes {classes}"] if classes != point.classes else []
             return f"the file fits with {' '.join(options)}"
+    for key, values in point.spec.options.items():
+        for value in values:
+            other = variant(point.spec, point.alpha, point.resolution, point.classes, {**point.options, key: value})
+            if shapes_of(other) == found:
+                return f"the file fits with --option {key}={value}"
     others = list(_networks_of(found)) if point.spec.name in MODELS else []
     if others:
         return f"the file fits {' or '.join(others[:_SHOWN])}"

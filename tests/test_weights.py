@@ -15,6 +15,7 @@ import edgekit.weights as weights
 from edgekit.artifact import file_sha256
 from edgekit.errors import UsageError
 from edgekit.preprocess import TORCHVISION, Preprocessing
+from edgekit.pretrained_table import Source
 from edgekit.spec import ModelSpec, Variant, variant
 
 importlib.import_module("edgekit.models")
@@ -241,3 +242,45 @@ def test_caffe_names_of_squeezenet_bring_their_preprocessing(tmp_path: Path) -> 
     assert point.resolution == 227
     assert found.preprocessing == Preprocessing(channels="BGR", mean=(104, 117, 123), std=(1, 1, 1))
     assert torch.equal(network.state_dict()["classifier.1.bias"], torch.from_numpy(bias))
+
+
+def build_strided(resolution: int = 16, classes: int = 4, stride: str = "3x3", width: str = "wide") -> nn.Module:
+    first, second = (1, 2) if stride == "3x3" else (2, 1)
+    channels = 6 if width == "wide" else 4
+    layers = (nn.Conv2d(3, channels, 1, first), nn.Conv2d(channels, 5, 3, second, 1), nn.AdaptiveAvgPool2d(1))
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(5, classes))
+
+
+STRIDED = ModelSpec(
+    *("strided", "Test", "", build_strided, (3, 16, 16)),
+    classes=4,
+    options={"stride": ("3x3", "1x1"), "width": ("wide", "narrow")},
+)
+
+
+def test_what_names_and_shapes_do_not_tell_is_said(tmp_path: Path) -> None:
+    torch.save(build_strided().state_dict(), tmp_path / "w.pth")
+    (note,) = loaded(tmp_path / "w.pth", STRIDED)[2].notes
+    assert note.startswith("w.pth does not tell its stride: stride 3x3 is taken") and "--option stride=1x1" in note
+    assert loaded(checkpoint(tmp_path))[2].notes == ()
+
+
+def test_an_option_that_shapes_tell_is_named(tmp_path: Path) -> None:
+    torch.save(build_strided(width="narrow").state_dict(), tmp_path / "w.pth")
+    assert refusal(tmp_path / "w.pth", STRIDED).remedy == "the file fits with --option width=narrow"
+
+
+def test_a_published_file_is_known_whatever_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.pth"
+    torch.save(build_strided().state_dict(), path)
+    preprocessing = Preprocessing(crop_fraction=0.5)
+    digits = file_sha256(path)[:8]
+    source = Source("strided", "strided", "", digits, "", preprocessing, 4, options={"stride": "3x3"})
+    monkeypatch.setattr(weights, "SOURCES", (source,))
+    found = loaded(path, STRIDED)[2]
+    assert found.notes == () and found.preprocessing == preprocessing
+    with pytest.raises(
+        UsageError, match="stride=1x1 contradicts the weights mine.pth, which were trained with"
+    ) as caught:
+        weights.variant_of(str(path), STRIDED, options={"stride": "1x1"})
+    assert "--option stride=3x3" in (caught.value.remedy or "")

@@ -74,6 +74,7 @@ class Cell:
     max_bytes: int | None
     max_latency: float | None
     site: Site
+    last: bool = False  # of its export: nobody needs the weights after it
 
     def target(self, prepared: Prepared) -> str:
         """The file's name. An engine belongs to its device; other files are the same for all of them."""
@@ -97,6 +98,9 @@ def export_cell(cell: Cell, prepared: Prepared, folder: Path, say: Callable[[str
     with drafting(folder, target.name) as draft:
         with environment(target):
             written = cell.write(job, draft)
+        if cell.last and cell.precision != "int8":
+            prepared.drop_weights()
+            job = replace(job, graph=prepared.graph)
         say("prove")
         parity, proof = _proved(cell, prepared, written, draft)
         if not parity.passed:

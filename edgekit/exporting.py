@@ -102,7 +102,8 @@ def export(
             for wanted in precisions:
                 say(f"{name} {wanted}")
                 limits = (dynamic_batch, max_batch, max_bytes, max_latency)
-                cell = Cell(name, wanted, writers[name], io, opset, *limits, site)
+                last = (name, wanted) == (formats[-1], precisions[-1])
+                cell = Cell(name, wanted, writers[name], io, opset, *limits, site, last)
                 try:
                     if name in unfit:
                         raise unfit[name]

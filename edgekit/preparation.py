@@ -127,6 +127,7 @@ class Prepared:
         """The network without the float layers that --max-drop asked for; None where it asked for none."""
         return self._all_int8.get(SCHEMES[format])
 
+    @torch.no_grad()  # or what comes out keeps what went in, for its gradient
     def drop_weights(self) -> None:
         """What the last file still needs of the network is shapes; the runtime that proves it takes the memory."""
         self.reference()

@@ -9,44 +9,44 @@ import torch
 from torch import Tensor
 
 from edgekit.exporters.nhwc import Grid
-from edgekit.exporters.nhwc_layout import Shape, padding_of, spatial, stored_shape
+from edgekit.exporters.nhwc_layout import Shape, channels_last, padding_of, spatial, stored_shape
 from edgekit.exporters.nhwc_lower import Lowering, Unsupported, Value
-from edgekit.exporters.nhwc_shapes import padded, sliced
+from edgekit.exporters.nhwc_shapes import joined, padded, sliced
 from edgekit.exporters.windows import means
 from edgekit.graph import Op
 from edgekit.quantized import QParams
 
-_AXES = ("D", "H", "W")
-
 
 def conv(to: Lowering, op: Op) -> Value:
-    """CONV_2D (grouped too), DEPTHWISE_CONV_2D or CONV_3D. A 1-D convolution is one of height 1."""
-    rank, a = len(op.shape), op.attrs
+    """CONV_2D (grouped too) or DEPTHWISE_CONV_2D. A 1-D convolution is one of height 1."""
+    rank = len(op.shape)
     x = to.read(op, layout=spatial(rank))
-    kernel = tuple(to.graph.params[op.params["weight"]].shape[2:])
-    x, word = _padded_input(to, op, x, kernel)
-    stride, dilation = _two_at_least(a["stride"]), _two_at_least(a["dilation"])
-    options: dict[str, Any] = {"padding": word, "fusedActivationFunction": to.activation(op)}
-    options |= {f"stride{axis}": s for axis, s in zip(_AXES[-len(stride) :], stride, strict=True)}
-    options |= {f"dilation{axis}Factor": d for axis, d in zip(_AXES[-len(stride) :], dilation, strict=True)}
-    groups, channels = a["groups"], x.shape[1]
-    like = Value(-1, op.shape, spatial(rank), to.wanted(op) if to.int8(op) else None)
     if rank == 5:
-        if groups > 1:
-            raise Unsupported(f"a 3-D convolution in {groups} groups")
-        return _layer(to, op, "CONV_3D", x, (2, 3, 4, 1, 0), 4, like, options)
+        return _conv_3d(to, op, x)
+    x, options = _windows(to, op, x, op.shape[2:])
+    groups, channels = op.attrs["groups"], x.shape[1]
+    like = Value(-1, op.shape, spatial(rank), to.wanted(op) if to.int8(op) else None)
     if groups == channels > 1:
         options["depthMultiplier"] = op.shape[1] // channels
         return _layer(to, op, "DEPTHWISE_CONV_2D", x, (1, 2, 3, 0), 3, like, options)
     return _layer(to, op, "CONV_2D", x, (0, 2, 3, 1), 0, like, options)
 
 
-def _padded_input(to: Lowering, op: Op, x: Value, kernel: Shape) -> tuple[Value, str]:
-    a = op.attrs
-    padding = padding_of(x.shape[2:], op.shape[2:], kernel, a["stride"], a["dilation"], a["padding"])
+def _windows(to: Lowering, op: Op, x: Value, outputs: Shape) -> tuple[Value, dict[str, Any]]:
+    """The input, padded where TFLite's word for it is not enough, and the options that say how windows go over it.
+
+    The PAD costs nothing where XNNPACK runs the file: it takes the padding into the convolution behind it.
+    """
+    a, axes = op.attrs, len(outputs)
+    kernel = tuple(to.graph.params[op.params["weight"]].shape[-axes:])
+    stride, dilation, pads = (a[name][-axes:] for name in ("stride", "dilation", "padding"))
+    padding = padding_of(x.shape[2:], outputs, kernel, stride, dilation, pads)
     if padding.explicit:
         x = padded(to, x, ((0, 0), (0, 0), *padding.explicit), f"{op.name}/pad")
-    return x, padding.word
+    options: dict[str, Any] = {"padding": padding.word, "fusedActivationFunction": to.activation(op)}
+    options |= dict(zip(("strideH", "strideW"), _two_at_least(stride), strict=True))
+    options |= dict(zip(("dilationHFactor", "dilationWFactor"), _two_at_least(dilation), strict=True))
+    return x, options
 
 
 def _two_at_least(values: Shape) -> Shape:
@@ -54,15 +54,59 @@ def _two_at_least(values: Shape) -> Shape:
 
 
 def _layer(
-    to: Lowering, op: Op, builtin: str, x: Value, turn: Shape, axis: int, like: Value, options: dict[str, Any]
+    to: Lowering,
+    op: Op,
+    builtin: str,
+    x: Value,
+    turn: Shape,
+    axis: int,
+    like: Value,
+    options: dict[str, Any],
+    shape: Shape | None = None,
 ) -> Value:
     """A convolution whose weight lies in the order `turn` of torch's (O, I, *kernel), output channels on `axis`."""
 
     def stored(weight: Tensor) -> Tensor:
         return (weight.unsqueeze(2) if weight.dim() == 3 else weight).permute(turn)
 
-    weight, bias = weight_and_bias(to, op, x, stored, axis, op.shape[1])
+    weight, bias = weight_and_bias(to, op, x, stored, axis, op.shape[1], shape)
     return to.emit(builtin, to.label(op), [x.tensor, weight, bias], like, **options)
+
+
+def _conv_3d(to: Lowering, op: Op, x: Value) -> Value:
+    """CONV_2D over each frame of the output, the frames that its window reads put together as channels.
+
+    TFLite's CONV_3D has no int8 kernel and no delegate, and unfolds every window in memory. This is the same sum.
+    """
+    if op.attrs["groups"] > 1:
+        raise Unsupported(f"a 3-D convolution in {op.attrs['groups']} groups")
+    (n, _, _, h, w), (_, filters, depth, *sizes) = x.shape, op.shape
+    x = _frames(to, op, x)
+    x = to.reshaped(x, Value(-1, (n * depth, x.shape[1], h, w), channels_last(4), x.q), f"{op.name}/frames")
+    x, options = _windows(to, op, x, tuple(sizes))
+    rows, columns = to.graph.params[op.params["weight"]].shape[3:]
+    like = Value(-1, (n * depth, filters, *sizes), x.layout, to.wanted(op) if to.int8(op) else None)
+    shape = (filters, rows, columns, x.shape[1])
+    y = _layer(to, op, "CONV_2D", x, (0, 3, 4, 2, 1), 0, like, options, shape)
+    return to.reshaped(y, Value(-1, op.shape, channels_last(5), y.q), f"{op.name}/volume")
+
+
+def _frames(to: Lowering, op: Op, x: Value) -> Value:
+    """(N, C, D, H, W) as (N, kernel depth * C, output depth, H * W): what each output frame reads, in order."""
+    n, c, d, h, w = x.shape
+    (step, *_), (gap, *_), ((low, _), *_) = (op.attrs[name] for name in ("stride", "dilation", "padding"))
+    reach, depth = to.graph.params[op.params["weight"]].shape[2], op.shape[2]
+    last = (depth - 1) * step + 1  # from a window's first frame in the first output to that in the last
+    high = max((reach - 1) * gap + last - d - low, 0)
+    x = to.reshaped(x, Value(-1, (n, c, d, h * w), channels_last(4), x.q), f"{op.name}/pixels")
+    if low or high:
+        x = padded(to, x, ((0, 0), (0, 0), (low, high), (0, 0)), f"{op.name}/time")
+    starts = range(0, reach * gap, gap)
+    if (last, step) == (x.shape[2], 1):
+        return x
+    return joined(
+        to, [sliced(to, x, 2, at, at + last, step, f"{op.name}/frame") for at in starts], 1, f"{op.name}/join"
+    )
 
 
 def weight_and_bias(

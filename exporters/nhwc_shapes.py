@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -58,9 +59,33 @@ def sliced(to: Lowering, x: Value, axis: int, start: int, stop: int, step: int, 
 
 
 def slice_(to: Lowering, op: Op) -> Value:
-    """STRIDED_SLICE."""
-    a = op.attrs
-    return sliced(to, to.read(op), a["dim"], a["start"], a["stop"], a["step"], op.name)
+    """STRIDED_SLICE; of every so many rows or columns of a map a depthwise convolution, as XNNPACK slices no steps."""
+    a, x = op.attrs, to.read(op)
+    if a["step"] == 1 or a["dim"] not in (2, 3) or x.layout != spatial(4):
+        return sliced(to, x, a["dim"], a["start"], a["stop"], a["step"], op.name)
+    if (a["start"], a["stop"]) != (0, x.shape[a["dim"]]):
+        x = sliced(to, x, a["dim"], a["start"], a["stop"], 1, f"{op.name}/part")
+    return _every(to, x, a["dim"], a["step"], op)
+
+
+def _every(to: Lowering, x: Value, dim: int, step: int, op: Op) -> Value:
+    """Each `step`-th row or column, times one. In integers the factor is 64 / 64, which no rounding can touch."""
+    channels, name = x.shape[1], f"{op.name}/one"
+    shape, one, zero = (1, 1, 1, channels), torch.ones(channels), torch.zeros(channels)
+    if x.q is None:
+        constants = [to.program.constant(name, one, shape), to.program.constant(f"{op.name}/zero", zero)]
+    else:
+        grid, steps = Grid((1 / 64,) * channels, 0, 3), Grid((x.q.scale / 64,) * channels, 0, 0)
+        constants = [
+            to.program.constant(name, one.mul(64).to(torch.int8), shape, "int8", grid),
+            to.program.constant(f"{op.name}/zero", zero.to(torch.int32), None, "int32", steps),
+        ]
+    options: dict[str, Any] = {"strideH": step if dim == 2 else 1, "strideW": step if dim == 3 else 1}
+    options |= {"dilationHFactor": 1, "dilationWFactor": 1, "depthMultiplier": 1, "padding": "VALID"}
+    like = replace(x, shape=op.shape)
+    return to.emit(
+        "DEPTHWISE_CONV_2D", op.name, [x.tensor, *constants], like, fusedActivationFunction="NONE", **options
+    )
 
 
 def cat(to: Lowering, op: Op) -> Value:
@@ -82,13 +107,16 @@ def cat(to: Lowering, op: Op) -> Value:
     dim = op.attrs["dim"]
     while len(values) > _MOST_JOINED:  # the smallest neighbours first, which are then copied twice
         at = min(range(len(values) - 1), key=lambda i: values[i].shape[dim] + values[i + 1].shape[dim])
-        values[at : at + 2] = [_joined(to, values[at : at + 2], dim, f"{op.name}/part")]
-    y = to.joined[axis, wanted, op.inputs] = _joined(to, values, dim, op.name)
+        values[at : at + 2] = [joined(to, values[at : at + 2], dim, f"{op.name}/part")]
+    y = to.joined[axis, wanted, op.inputs] = joined(to, values, dim, op.name)
     return y
 
 
-def _joined(to: Lowering, values: list[Value], dim: int, name: str) -> Value:
+def joined(to: Lowering, values: list[Value], dim: int, name: str) -> Value:
+    """CONCATENATION along one of torch's axes of values that are stored alike; nothing where there is one."""
     first = values[0]
+    if len(values) == 1:
+        return first
     size = sum(value.shape[dim] for value in values)
     like = replace(first, shape=(*first.shape[:dim], size, *first.shape[dim + 1 :]))
     axis = first.layout.index(dim)

@@ -42,8 +42,6 @@ def float_only(op: Op) -> str | None:
     """Why an operator has no int8 kernel and must be computed in float; None where it has one."""
     if op.kind in _FLOAT_ONLY:
         return _FLOAT_ONLY[op.kind]
-    if op.kind in ("conv", "conv_transpose") and len(op.shape) == 5:
-        return "a 3-D convolution has no int8 kernel"
     if op.kind == "elu" and op.attrs["alpha"] != 1:
         return "ELU with an alpha of its own has no int8 kernel"
     if op.kind == "div" and (len(op.inputs) == 2 or op.attrs.get("reflected")):

@@ -27,7 +27,6 @@ _CHUNK = 4 << 20  # bytes that are copied at a time
 _OPTIONS = {
     "AVERAGE_POOL_2D": "Pool2D",
     "CONV_2D": "Conv2D",
-    "CONV_3D": "Conv3D",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2D",
     "MAXIMUM": "MaximumMinimum",
     "MAX_POOL_2D": "Pool2D",

@@ -139,6 +139,7 @@ CASES: dict[str, nn.Module] = {
     "hardtanh": nn.Hardtanh(),
     "clip": nn.Hardtanh(-0.3, 0.7),
     "lrn between convs": nn.Sequential(nn.Conv2d(4, 4, 1), nn.LocalResponseNorm(3, 0.1), nn.Conv2d(4, 4, 1)),
+    "every other pixel": By(lambda x: F.pad(x[:, :, ::2, 1::2], (0, 0, 0, 0, 2, 1))),
     "3-D": nn.Sequential(nn.Unflatten(1, (2, 2)), nn.Conv3d(2, 3, 3, padding=1)),
 }  # fmt: skip
 # Two roundings, or two inputs of which each may fall one step beside.
@@ -180,6 +181,17 @@ def test_one_scale_needs_no_quantize(open_tflite: Any, graph_of: Any) -> None:
     assert opened.written.operators == {
         "CONV_2D": 1, "DEQUANTIZE": 1, "FULLY_CONNECTED": 1, "MAX_POOL_2D": 1, "PAD": 2, "QUANTIZE": 1, "RESHAPE": 1
     }  # fmt: skip
+    assert opened.delegated
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("name", ["every other pixel", "3-D"])
+def test_what_xnnpack_lacks_is_said_in_what_it_has(name: str, precision: str, open_tflite: Any, graph_of: Any) -> None:
+    shape = (1, 4, 5, 6, 7) if name == "3-D" else MAP
+    module: Any = nn.Sequential(nn.Conv3d(4, 3, 3, padding=1), nn.ReLU(), nn.MaxPool3d(2))
+    graph = graph_of(module if name == "3-D" else CASES[name], shape)
+    q = by_hand(graph, torch.randn(shape)) if precision == "int8" else None
+    opened = open_tflite(graph, precision, quantized=q)
     assert opened.delegated
 
 

@@ -60,6 +60,10 @@ def convolutions() -> Cases:
         "3-D": (nn.Conv3d(3, 5, 3, 1, 1), CUBE),
         "3-D, stride 2": (nn.Conv3d(3, 5, 3, 2, 1), (1, 3, 6, 6, 7)),
         "3-D, dilation 2": (nn.Conv3d(3, 5, 2, 1, 1, dilation=2), (1, 3, 6, 6, 7)),
+        "3-D, frame by frame": (nn.Conv3d(3, 5, (1, 3, 3), 1, (0, 1, 1)), CUBE),
+        "3-D, frames that nothing reads": (nn.Conv3d(3, 5, (2, 3, 3), (3, 1, 2)), (1, 3, 6, 6, 7)),
+        "3-D, frames alone": (nn.Conv3d(3, 5, (3, 1, 1), 1, (1, 0, 0), bias=False), CUBE),
+        "3-D, relu, batch of 2": (nn.Sequential(nn.Conv3d(3, 5, 3, 1, 1), nn.ReLU()), (2, *CUBE[1:])),
         "relu6 fused": (nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU6(), nn.Conv2d(4, 2, 1), nn.Hardtanh()), MAP),
         "two readers, not fused": (By(lambda x, w: F.relu(F.conv2d(x, w)) + F.conv2d(x, w), (3, 3, 1, 1)), MAP),
         "batch of 2": (nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(24, 3)), (2, 3, 5, 4)),
@@ -177,6 +181,8 @@ def shapes() -> Cases:
         "permute, relu": (By(lambda x: F.relu(x.permute(0, 3, 1, 2))), MAP),
         "permute only": (By(lambda x: x.permute(0, 2, 1)), (1, 3, 5)),
         "slices": (By(lambda x: x[:, 1:3, ::2, 1:]), MAP),
+        "rows and columns": (By(lambda x: F.pad(x[:, :, ::2, ::3], (0, 0, 0, 0, 1, 2))), MAP),
+        "rows from the second": (By(lambda x: x[:, :, 1:4:2] + x[:, :, 2::2]), MAP),
         "chunks": (By(lambda x: torch.cat(torch.chunk(x, 2, 1)[::-1], 1)), (1, 4, 5, 7)),
         "cat of 6": (By(lambda x: torch.cat([x, x * 2, x + 1, x - 1, x * 3, x * x], 1)), MAP),
         "cat of columns": (By(lambda x: torch.cat([x, x * 2], 3)), MAP),
@@ -203,7 +209,8 @@ def test_litert_computes_what_the_graph_computes(name: str, open_tflite: Any, gr
     assert np.abs(got - want).max() <= 1e-5 * np.abs(want).max()
 
 
-FREE = ["conv 8 k3 s2 p1", "1-D chain", "max 3-D", "flatten, tanh, linear", "channel shuffle", "slices", "lrn 3-D",
+FREE = ["conv 8 k3 s2 p1", "3-D", "rows and columns",
+        "1-D chain", "max 3-D", "flatten, tanh, linear", "channel shuffle", "slices", "lrn 3-D",
         "average inside 8 k3 s2 p1", "squeeze", "norm, not folded"]  # fmt: skip
 
 

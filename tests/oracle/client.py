@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = ROOT / ".venv-oracle" / "bin" / "python"
+OLD_PYTHON = ROOT / ".venv-tflite-runtime" / "bin" / "python"
 Array = NDArray[np.float32]
 
 
@@ -24,8 +25,8 @@ class Refused(Exception):
 class Oracle:
     """A worker process, started at the first question, and again after one that killed it."""
 
-    def __init__(self, log: Path) -> None:
-        self._log = log
+    def __init__(self, log: Path, python: Path = PYTHON, module: str = "tests.oracle.worker") -> None:
+        self._log, self._command = log, [str(python), "-m", module]
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Oracle:
@@ -55,7 +56,7 @@ class Oracle:
     def _start(self) -> subprocess.Popen[str]:
         with self._log.open("a") as log:
             return subprocess.Popen(
-                [PYTHON, "-m", "tests.oracle.worker"],
+                self._command,
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -70,10 +71,14 @@ def _stream(stream: IO[str] | None) -> IO[str]:
 
 
 def run_tflite(path: Path, inputs: Array) -> Array:
-    """What a TFLite file answers to real inputs in its own layout, one after the other, as real numbers."""
+    """What a TFLite file answers in LiteRT to real inputs in its own layout, one after the other, as real numbers."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(path), num_threads=1)
+    return run_interpreter(Interpreter(str(path), num_threads=1), inputs)
+
+
+def run_interpreter(interpreter: Any, inputs: Array) -> Array:
+    """The same of a file that is open in some runtime."""
     interpreter.allocate_tensors()
     entry, end = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     answers = []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, Any, cast
 
-from edgekit.bench.link import Done, Link, death, start
+from edgekit.bench.link import Done, Link, death, parsed, start
 from edgekit.errors import MeasurementInvalid
 
 PROGRESS = "PROGRESS "  # before each line that is a stage
@@ -55,10 +55,10 @@ def ask_told(link: Link, script: str, job: Mapping[str, Any], seconds: float, sa
         link.close()  # what does not see its stdin end is killed there
         on = "" if link.name == "local" else f" on {link.name}"
         raise MeasurementInvalid(f"no answer from {what}{on} in {seconds:.0f} s: it was ended", "try a smaller network")
-    try:
-        return dict(json.loads(stdout))
-    except ValueError:
-        raise death(link, what, Done(process.returncode, stdout, "\n".join(kept))) from None
+    answer = parsed(stdout)
+    if answer is None:
+        raise death(link, what, Done(process.returncode, stdout, "\n".join(kept)))
+    return answer
 
 
 def _listen(stream: IO[bytes], say: Say, kept: list[str]) -> None:

@@ -159,6 +159,8 @@ class Board:
             )
         assert isinstance(self.link, SshLink)
         check = {"check": {"argv": NVPMODEL}, "expect": f"NV Power Mode: {before}\n"}
+        change = _set(known[wanted])
+        lasting = [self.link.python, f"{self.link.tools()}/lasting.py", self.link.work]
         self._changed = True
         self.link.undo([{**_set(known[before]), **check}])
         done = self._run([{**change, "argv": [*lasting, *change["argv"]]}])[0]
@@ -171,8 +173,6 @@ class Board:
 
     def _run(self, commands: Sequence[Mapping[str, Any]]) -> list[Any]:
         return list(self.link.look({"commands": list(commands)})["commands"])
-        change = _set(known[wanted])
-        lasting = [self.link.python, f"{self.link.tools()}/lasting.py", self.link.work]
 
 
 def _set(number: int) -> dict[str, Any]:

@@ -48,12 +48,12 @@ link.close()
 
 @pytest.fixture
 def jetson(server: Server) -> Path:
-    """The folder in which the server's nvpmodel keeps its mode: 0, which is 15W. It takes its time to change it."""
+    """The folder in which the server's nvpmodel keeps its mode: 0, which is 15W. It takes its time to change it, and none to put it back."""
     folder = server.folder / "nvpmodel"
     folder.mkdir()
     (folder / "nvpmodel.conf").write_text(MODES)
     (folder / "mode").write_text("0\n")
-    slow = NVPMODEL.replace("  -m)\n", "  -m)\n    touch begun; sleep 0.4\n")
+    slow = NVPMODEL.replace("  -m)\n", '  -m)\n    if [ "$2" = 1 ]; then touch begun; sleep 1; fi\n')
     server.script("nvpmodel", slow.format(folder=folder))
     server.script("sudo", SUDO)
     return folder

@@ -39,9 +39,19 @@ def measure(text: str) -> dict[str, Any]:
     RUNNER.take(step, WARM_SECONDS, 3, job.max_seconds)
     before, _ = RUNNER.take(step, PLAIN_SECONDS, 5, job.max_seconds)
     runs = min(MOST, max(FEWEST, int(PROFILED_SECONDS * 1e9 / median(before))))
+    sensors = RUNNER.beside("sensors")
+    start = sensors.snapshot()
     found = profiler.profile(module, job.artifact, RUNNER.options(job), inputs, runs)
+    waited = _waited(start, sensors.snapshot())
     after, _ = RUNNER.take(step, PLAIN_SECONDS, 5, job.max_seconds)  # on both sides, so that drift meets both alike
-    return {**found, "runs": runs, "plain_ns": median([*before, *after])}
+    return {**found, "runs": runs, "plain_ns": median([*before, *after]), "waited": waited}
+
+
+def _waited(start: dict[str, Any], end: dict[str, Any]) -> float | None:
+    """The fraction of the time in which this process could run and had no processor; None where nobody tells."""
+    if start["own_waiting_ns"] is None or end["own_waiting_ns"] is None:
+        return None
+    return float((end["own_waiting_ns"] - start["own_waiting_ns"]) / (end["time_ns"] - start["time_ns"]))
 
 
 def median(values: list[int]) -> int:

@@ -16,6 +16,9 @@ from edgekit.errors import UsageError
 from edgekit.roofline import LayerTime, Peaks, Profile
 
 RUNTIMES = ("onnxruntime", "litert")  # those that have a bench/profile_<name>.py
+NO_TABLE = "its manifest has no layer table: export it again to see layers instead of operators"
+FOREIGN = "a foreign file has no layer table: these are the runtime's operators"
+DISTURBED = 0.05  # as for a measurement (edgekit.verdict)
 # What a runtime inserts between layers. It is a layer's only where a layer bears exactly that name.
 CONVERSIONS = re.compile(
     r"(Reorder(Input|Output)|Transpose|(De)?[Qq]uantizeLinear|Cast|Convert|QUANTIZE|DEQUANTIZE|TRANSPOSE|Memcpy)"
@@ -40,7 +43,9 @@ def profile(found: Mapping[str, Any], manifest: Manifest | None, batch: int, pea
     layers: Sequence[Layer] = manifest.details.get("layers", ()) if manifest else ()
     times = batch // manifest.variant.input_shape[0] if manifest else 1
     rows, absent = by_layer(found["operators"], layers, times)
-    reason = "no layer table in its manifest: export it again" if manifest else "a foreign file has no layer table"
+    reasons = [] if layers else [NO_TABLE if manifest else FOREIGN]
+    if (found.get("waited") or 0) >= DISTURBED:
+        reasons.append(f"other processes took {100 * found['waited']:.0f} % of this pass: stop them, and profile again")
     return Profile(
         rows=rows,
         absent=absent,
@@ -49,7 +54,7 @@ def profile(found: Mapping[str, Any], manifest: Manifest | None, batch: int, pea
         runs=found["runs"],
         method=found["method"],
         peaks=peaks,
-        reasons=() if layers else (reason,),
+        reasons=tuple(reasons),
     )
 
 

@@ -7,7 +7,7 @@ const rows = payload.rows.map((values, id) => {
   return Object.assign(row, { id, missing: payload.missing[row.missing] });
 });
 const PAGE = 200;
-const state = { query: "", only: {}, front: false, sort: null, down: false, shown: PAGE, open: new Set(), chosen: null };
+const state = { query: "", only: {}, front: false, sort: null, down: false, shown: PAGE, open: new Set(), chosen: null, profile: null };
 const views = {};
 
 function element(tag, properties = {}, ...children) {
@@ -300,6 +300,51 @@ function strips(chosen) {
   }));
 }
 
+// ---- profiles -----------------------------------------------------------------------------------------------------
+const shownProfiles = (chosen) => {
+  const ids = new Set(chosen.map((row) => row.id));
+  return payload.profiles.filter((profile) => ids.has(profile.id));
+};
+
+function profilePictures(chosen) {
+  const known = shownProfiles(chosen);
+  const section = document.getElementById("profiles");
+  section.hidden = !known.length;
+  if (!known.length) return {};
+  const current = known.find((profile) => profile.id === state.profile) || known[0];
+  const pick = document.getElementById("profile");
+  pick.replaceChildren(...known.map(({ id }) => element("option", { value: id, textContent: rows[id].label })));
+  pick.value = current.id;
+  pick.onchange = () => profile(Number(pick.value));
+  document.querySelector("#reached tbody").replaceChildren(...known.map((one) => reached(one, one === current)));
+  document.getElementById("profile-note").textContent = told(current);
+  return current.datasets;
+}
+
+function reached(one, current) {
+  const button = element("button", { type: "button", textContent: rows[one.id].label });
+  button.addEventListener("click", () => profile(one.id));
+  const slowest = one.heaviest.map(([name, share]) => `${name} ${percent(share)} %`).join(", ");
+  const figure = (value, show) => (value === null ? "–" : show(value));
+  return element("tr", { className: current ? "row chosen" : "row" }, element("th", { scope: "row" }, button),
+    element("td", { className: "number", textContent: figure(one.gmacs_per_s, (value) => number(value, 1)) }),
+    element("td", { className: "number", textContent: figure(one.peak_share, (value) => `${percent(value)} %`) }),
+    element("td", { textContent: slowest }));
+}
+
+function told({ method, peaks, sum_ms, profiled_ms, plain_ms }) {
+  const roofs = peaks && [["float32", "GMAC/s", "gemm_float32_gmacs", "gemm_float32_by"], ["int8", "GMAC/s", "gemm_int8_gmacs",
+    "gemm_int8_by"], ["copy", "GB/s", "copy_gbytes", "copy_by"]].filter(([, , value]) => peaks[value] !== null)
+    .map(([name, unit, value, by]) => `${name} ${number(peaks[value], 1)} ${unit} (${peaks[by]})`).join("; ");
+  return `The operators sum to ${ms(sum_ms)} ms; the inference took ${ms(profiled_ms)} ms with the profiler and ${ms(plain_ms)} ms ` +
+    `without it in the same process. ${method}.${peaks ? ` Peaks with ${peaks.threads} thread${peaks.threads === 1 ? "" : "s"}: ${roofs}.` : ""}`;
+}
+
+function profile(id) {
+  state.profile = id;
+  drawing = drawing.then(() => drawPictures(choose(), ["layers", "roofline"]));
+}
+
 function datasets(chosen) {
   const published = (field) => {
     const values = new Set(chosen.map((row) => row[field]));
@@ -310,16 +355,18 @@ function datasets(chosen) {
     macs: { points: points(chosen, "macs"), published: published("variant") },
     params: { points: points(chosen, "params"), published: published("variant") },
     strips: { strips: strips(chosen) },
+    ...profilePictures(chosen),
   };
 }
 
 const EMPTY = { latency: "No row has both a latency and an accuracy.", macs: "No row has both MACs and an accuracy.",
-  params: "No row has both parameters and an accuracy.", strips: "No row has a latency." };
-const overlays = (layer) => layer.data !== undefined;  // with data of its own: the published points
+  params: "No row has both parameters and an accuracy.", strips: "No row has a latency.",
+  layers: "No row that is shown was profiled.", roofline: "No layer has both multiply-accumulates and a time." };
 let drawing = Promise.resolve();
 
-async function drawPictures(chosen) {
+async function drawPictures(chosen, only = null) {
   for (const [name, data] of Object.entries(datasets(chosen))) {
+    if (only && !only.includes(name)) continue;
     const place = document.getElementById(name);
     const main = Object.keys(data)[0];
     if (views[name]) views[name].finalize();
@@ -329,8 +376,9 @@ async function drawPictures(chosen) {
       continue;
     }
     const spec = { ...payload.pictures[name], datasets: data, config: payload.config };
-    if (spec.layer.some(overlays) && !data.published.length) spec.layer = spec.layer.filter((layer) => !overlays(layer));
-    if (name === "strips") spec.height = spec.height.step * data.strips.length;
+    // A layer with data of its own (published points, roofs) is left out where there are none.
+    if (spec.layer) spec.layer = spec.layer.filter((layer) => !layer.data || data[layer.data.name].length);
+    if (spec.height.step) spec.height = spec.height.step * data[main].length;
     const drawn = await vegaEmbed(place, spec, { actions: false, ast: true, renderer: "svg" });
     views[name] = drawn;
     drawn.view.addEventListener("click", (_, item) => item && item.datum && select(item.datum.id));

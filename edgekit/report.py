@@ -15,11 +15,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from edgekit import charts, report_page, report_text
+from edgekit import charts, charts_profile, report_page, report_text
 from edgekit.callable_module import make_callable
 from edgekit.errors import UsageError, nearest
 from edgekit.files import make_folder, write_atomically
 from edgekit.measurement import Accuracy, Measurement
+from edgekit.report_profile import profiled
 from edgekit.report_rows import Row, rows
 from edgekit.store import Store, open_store
 
@@ -120,7 +121,7 @@ def _write(path: Path, text: str | bytes) -> Path:
 
 def _assets(folder: Path, found: Sequence[Row], measurements: Sequence[Measurement]) -> list[Path]:
     published = charts.published_points(found)
-    pictures = {
+    pictures: dict[str, tuple[charts.Spec, dict[str, Any]]] = {
         f"accuracy-{cost}": (
             charts.tradeoff(cost, found),
             {"points": charts.points(found, cost), "published": published},
@@ -128,6 +129,11 @@ def _assets(folder: Path, found: Sequence[Row], measurements: Sequence[Measureme
         for cost in charts.COSTS
     }
     pictures["latency-distributions"] = (charts.distributions(found), {"strips": charts.strips(found)})
+    for index, profile in profiled(found):
+        name = re.sub(r"[^\w.]+", "-", found[index].label)
+        drawn = charts_profile.datasets(profile)
+        pictures[f"layers-{name}"] = (charts_profile.layers(), drawn["layers"])
+        pictures[f"roofline-{name}"] = (charts_profile.roofline(), drawn["roofline"])
     paths = []
     for name, (spec, data) in pictures.items():
         if not next(iter(data.values())):

@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from edgekit import charts
+from edgekit import charts, charts_profile
+from edgekit.report_profile import profiles
 from edgekit.report_rows import Row
 
 COLUMNS = (
@@ -41,7 +42,10 @@ def data(rows: Sequence[Row]) -> str:
             "macs": charts.tradeoff("macs", rows),
             "params": charts.tradeoff("params", rows),
             "strips": charts.distributions(rows),
+            "layers": charts_profile.layers(),
+            "roofline": charts_profile.roofline(),
         },
+        "profiles": profiles(rows),
         "config": charts.config(),
         "max_strips": charts.MAX_STRIPS,
     }

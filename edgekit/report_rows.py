@@ -80,6 +80,7 @@ class Row:
     artifact: str
     sha256: str
     published: tuple[dict[str, Any], ...]
+    profile: dict[str, Any] | None  # by layer, where one was taken
     missing: dict[str, str]  # field -> why it is None
     provenance: dict[str, dict[str, Any]]  # section -> what -> value
 
@@ -157,6 +158,7 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
         verdict=record.verdict,
         reasons=record.reasons,
         created=max(record.created, evaluated.created) if evaluated else record.created,
+        profile=record.profile.to_json() if record.profile else None,
         missing=missing,
         provenance=provenance(record, evaluated),
     )
@@ -179,6 +181,7 @@ def _evaluated_row(record: Accuracy) -> Row:
         verdict="not measured",
         reasons=(),
         created=record.created,
+        profile=None,
         missing=missing,
         provenance=provenance(None, record),
     )

@@ -11,7 +11,7 @@ from typing import Any
 import edgekit
 from edgekit.report_rows import Row
 
-NESTED = ("published", "missing", "provenance", "quantiles_ms")  # in the JSON report only
+NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile")  # in the JSON report only
 DASH = "-"
 
 

@@ -7,8 +7,9 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.10 pyth
 VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+ORACLE := $(VENV)-oracle
 
-.PHONY: demo test check bench-self gpu-check oracle oracle-test zoo clean
+.PHONY: demo test check bench-self bench-peers gpu-check oracle oracle-test zoo clean
 
 demo: $(INSTALLED)
 	$(RUN)/edgekit demo
@@ -34,15 +35,27 @@ gpu-check:
 zoo: $(INSTALLED)
 	$(RUN)/python -m tests.zoo_table $(ZOO)
 
-# Another converter and another quantiser, in an environment of their own: what our files and times are compared with.
-oracle:
-	$(PYTHON) -m venv $(VENV)-oracle
-	$(VENV)-oracle/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(VENV)-oracle/bin/python -m pip install --quiet -c constraints.txt torch
-	$(VENV)-oracle/bin/python -m pip install --quiet -c constraints.txt --group oracle
+# Other converters and quantisers, in an environment of their own: what our files and times are compared with. Beside it
+# one with the last tflite-runtime, where this Python has it.
+oracle: $(ORACLE)/.installed
+
+$(ORACLE)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(ORACLE)
+	$(ORACLE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(ORACLE)/bin/python -m pip install --quiet -c constraints.txt torch
+	$(ORACLE)/bin/python -m pip install --quiet -c constraints.txt --group oracle
+	$(PYTHON) -m venv $(VENV)-tflite-runtime
+	$(VENV)-tflite-runtime/bin/python -m pip install --quiet tflite-runtime==2.14.0 "numpy<2" || \
+		{ echo "tflite-runtime 2.14 is not for this Python: its tests will be skipped"; rm -r $(VENV)-tflite-runtime; }
+	touch $@
+
+# One network by edgekit and by what one would use without it: docs/measured/peers.md. Ten minutes of a machine that does
+# nothing else.
+bench-peers: $(INSTALLED) $(ORACLE)/.installed
+	$(RUN)/python -m tests.bench_peers
 
 # Every network of the zoo through the other converters too: an hour.
-oracle-test: $(INSTALLED)
+oracle-test: $(INSTALLED) $(ORACLE)/.installed
 	$(RUN)/python -m pytest tests/oracle
 
 # torch goes first: it is the largest, and where it cannot be had nothing else is worth waiting for.

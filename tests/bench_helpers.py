@@ -20,7 +20,7 @@ from edgekit.eval_result import EvalResult
 from edgekit.export_result import ExportResult
 from edgekit.measurement import Accuracy
 from edgekit.preprocess import Preprocessing
-from edgekit.spec import Variant
+from edgekit.source import find
 from edgekit.weights import load, variant_of
 from tests.oracle.client import Array
 
@@ -149,11 +149,11 @@ def hits(answers: NDArray[np.generic], labels: Sequence[int]) -> str:
     return "".join(hit(scores, label) for scores, label in zip(answers, labels, strict=True))
 
 
-def for_other_converters(model: str, weights: str, folder: Path) -> tuple[Variant, dict[str, object]]:
-    """A variant with its weights, and what the other environment needs to build the same network."""
-    point = variant_of(weights, model)
+def for_other_converters(model: str, weights: str, folder: Path) -> tuple[Preprocessing, dict[str, object]]:
+    """What these weights want of images, and what the other environment needs to build the same network."""
+    point = variant_of(weights, find(model, None))
     network = point.build()
-    load(network, point, weights)
+    loaded = load(network, point, weights)
     torch.save(network.state_dict(), folder / "state.pt")
     described: dict[str, object] = {
         "network": point.spec.name,
@@ -163,4 +163,4 @@ def for_other_converters(model: str, weights: str, folder: Path) -> tuple[Varian
         "shape": point.input_shape,
         "state": folder / "state.pt",
     }
-    return point, described
+    return loaded.preprocessing, described

@@ -145,9 +145,7 @@ def battery(text: str) -> Battery:
         celsius=None if tenths is None else tenths / 10,
         percent=None if level is None or not scale else 100 * level / scale,
         status=CHARGE.get(_whole(values.get("status")) or 0),
-        powered=tuple(
-            key.removesuffix(" powered") for key, value in values.items() if key[-8:] == " powered" and value == "true"
-        ),
+        powered=tuple(key[:-8] for key, value in values.items() if key[-8:] == " powered" and value == "true"),
         millivolts=_whole(values.get("voltage")),
     )
 

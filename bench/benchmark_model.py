@@ -184,7 +184,7 @@ def recognise(usage: str) -> Tool | None:
 
 def delegate_flags(tool: Tool, delegate: str | None) -> dict[str, str]:
     """The flags for a delegate (None: the tool's default on the processor). Raises ValueError where it has none."""
-    wish = (delegate or "").removesuffix(PARTIAL)
+    wish = (delegate or "").split(PARTIAL)[0]
     classic = {
         "": {},
         "xnnpack": {"use_xnnpack": "true"},
@@ -230,11 +230,11 @@ def coverage(log: Log, delegate: str | None) -> Coverage:
 
     Only the tool's own lines count. Where they disagree, the one that says less wins.
     """
-    wish = (delegate or "xnnpack").removesuffix(PARTIAL)
+    wish = (delegate or "xnnpack").split(PARTIAL)[0]
     if wish == "none":
         return Coverage(None)
     taken = [one for one in log.taken if _is(one.delegate, wish)]
-    said = [one.how for one in log.applied if one.delegate.lower() == wish.removesuffix("-fp16")]
+    said = [one.how for one in log.applied if one.delegate.lower() == wish.split("-fp16")[0]]
     # A graph that another delegate went over first counts what that one left; the largest is the file's own.
     nodes = sum(one.of for one in taken) or None
     own = sum(one.nodes for one in taken) if taken else None

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,18 @@ def test_every_python_answers_a_job(version: str, tmp_path: Path) -> None:
         if done.returncode != 3:  # it saw its stdin end first
             answer = json.loads(done.stdout.splitlines()[0])
             assert "ok" in answer or "numpy" in answer["error"]["message"]
+
+
+def test_nothing_newer_is_used(tmp_path: Path) -> None:
+    """Also where no old Python is at hand."""
+    vermin = shutil.which("vermin", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if vermin is None:
+        pytest.skip("vermin is not installed")
+    for name, text in {**carried(), "remote.py": (FOLDER / "remote.py").read_text()}.items():
+        (tmp_path / name).write_text(text)
+    command = [vermin, "-t=3.8-", "--no-tips", "--violations", *map(str, tmp_path.glob("*.py"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_they_import_nothing_of_edgekit() -> None:

@@ -40,7 +40,22 @@ def compared(base: Measurement, new: Measurement, margin: float) -> dict[str, An
         reason = f"{invalid.artifact} is {next(iter(invalid.reasons), 'invalid, and no reason is known')}"
         return {**values, "verdict": stats_ratio.CANNOT_TELL, "reason": reason, "status": "invalid"}
     word = stats_ratio.decide(found, margin)
-    return {**values, "verdict": word, "reason": _reason(found, word, margin, base, new), "status": "measured"}
+    reason = _reason(found, word, margin, base, new)
+    apart = max(spread(base), spread(new))
+    if not ratios and word in (stats_ratio.SLOWER, stats_ratio.FASTER) and 1 / apart <= found.ratio <= apart:
+        word = stats_ratio.CANNOT_TELL
+        reason = (
+            f"the processes of one measurement differ by {apart - 1:.0%}, as much as the two; compare with --versus"
+        )
+    return {**values, "verdict": word, "reason": reason, "status": "measured"}
+
+
+def spread(measurement: Measurement) -> float:
+    """The largest over the smallest median of its processes.
+
+    An interval takes processes as independent; bursts that outlast one make them agree, and two measurements differ.
+    """
+    return max(medians(measurement)) / min(medians(measurement))
 
 
 def medians(measurement: Measurement) -> list[float]:
@@ -69,7 +84,7 @@ def _ratio(base: ProcessRun, new: ProcessRun) -> float:
 def medians_by_turn(run: ProcessRun) -> list[float]:
     """The median of each turn of a process, in nanoseconds."""
     ends = list(accumulate(run.turns or ()))
-    return [stats.median(run.samples_ns[start:end]) for start, end in zip([0, *ends], ends)]
+    return [stats.median(run.samples_ns[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def position_effect(measurements: Sequence[Measurement]) -> float | None:

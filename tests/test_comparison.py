@@ -9,7 +9,7 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from edgekit import contrast
+from edgekit import contrast, stats_ratio
 from edgekit.comparison import CompareResult, compare
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol
@@ -49,6 +49,20 @@ def record(
         "session": session, "verdict": "valid",
     }  # fmt: skip
     return Measurement(**values | fields)
+
+
+def test_measurements_apart_that_differ_less_than_their_processes_cannot_be_told() -> None:
+    lucky = [-0.002, 0.0, 0.001, 0.003, 0.002, 0.5]  # one process of six fell into a burst
+    base, new = record(spread=tuple(lucky)), record(ms=13, spread=(*lucky[:5], 0.004))
+    assert stats_ratio.decide(stats_ratio.unpaired(contrast.medians(base), contrast.medians(new)), 0.05) != "same"
+    found = contrast.compared(base, new, 0.05)
+    assert found["verdict"] == "cannot tell"
+    slow = [record(spread=(0.0, 0.12) * 3), record(ms=10.5, spread=(0.1, 0.12) * 3)]
+    assert stats_ratio.decide(stats_ratio.unpaired(*map(contrast.medians, slow)), 0.02) == "slower"
+    found = contrast.compared(*slow, 0.02)
+    assert (found["verdict"], found["status"]) == ("cannot tell", "measured")
+    assert "differ by 12%" in found["reason"] and "--versus" in found["reason"]
+    assert contrast.compared(record(), record(ms=11), 0.05)["verdict"] == "slower"
 
 
 def test_turns_of_one_round_are_compared_with_each_other() -> None:

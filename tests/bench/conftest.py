@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgekit.bench.link_ssh import SshLink
 from tests.bench.ssh_server import Server as Server
 from tests.bench.ssh_server import make, missing
 
@@ -24,3 +25,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     for link in found.links:
         link.disconnect()
     found.stop()
+
+
+@pytest.fixture
+def board(server: Server) -> SshLink:
+    """A link to it."""
+    return server.link()

@@ -112,6 +112,20 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def marked(server: Server) -> list[int]:
+    """The processes of edgekit's sessions that have a folder there, or had one."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            variables = entry.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        ours = any(variable.startswith(b"PATH=") and str(server.folder).encode() in variable for variable in variables)
+        if ours and any(variable.startswith(b"EDGEKIT_WORK=") for variable in variables):
+            found.append(int(entry.parent.name))
+    return found
+
+
 def until(condition: Callable[[], bool], seconds: float = 30) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + seconds

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import edgekit
+from tests.bench import ssh_server
 from tests.bench_helpers import Line, paths
 
 
@@ -75,31 +77,31 @@ print(1000 * statistics.median(taken[300:]))
 
 
 def telling_apart(data: Path, scratch: Path) -> Iterator[Line]:
-    """The same file twice is the same; a tenth more work is found; interleaved, and on stored runs."""
+    """The same file twice is the same; a tenth more work is found: interleaved, with the shortest protocol."""
+    yield from _told_apart(scratch, "--versus", interleaved_words)
+
+
+def telling_stored_apart(data: Path, scratch: Path) -> Iterator[Line]:
+    """The same of measurements that were taken one after the other; a noisy machine cannot tell."""
+    yield from _told_apart(scratch, "stored runs", stored_words)
+
+
+def _told_apart(scratch: Path, how: str, words: Callable[[Path, Path], str]) -> Iterator[Line]:
     (scratch / "twice").mkdir(exist_ok=True)
-    (scratch / "more").mkdir(exist_ok=True)
     base = edgekit.export("mobilenet", alpha=0.5, res=160, format=["onnx"]).artifacts[0].path
     more = edgekit.export("mobilenet", alpha=0.5, res=168, format=["onnx"]).artifacts[0].path  # 10 % more MACs
     twice = scratch / "twice" / base.name
     twice.write_bytes(base.read_bytes())
-    same = [interleaved_words(base, twice) for _ in range(20)]
-    yield Line("the same file twice, --versus, 20 times", ">= 19 same", told(same), same.count("same") >= 19)
-    slower = [interleaved_words(base, more) for _ in range(10)]
+    same = [words(base, twice) for _ in range(20)]
+    yield Line(f"the same file twice, {how}, 20 times", ">= 19 same", told(same), same.count("same") >= 19)
+    slower = [words(base, more) for _ in range(10)]
     found = slower.count("slower") >= 9 and slower.count("cannot tell") <= 2
-    yield Line("168 over 160 pixels, --versus, 10 times", ">= 9 slower", told(slower), found)
-    same, slower = [], []
-    for _ in range(20):
-        same.append(stored_words(base, twice))
-    for _ in range(10):
-        slower.append(stored_words(base, more))
-    yield Line("the same file twice, stored runs, 20 times", ">= 19 same", told(same), same.count("same") >= 19)
-    found = slower.count("slower") >= 9 and slower.count("cannot tell") <= 2
-    yield Line("168 over 160 pixels, stored runs, 10 times", ">= 9 slower", told(slower), found)
+    yield Line(f"168 over 160 pixels, {how}, 10 times", ">= 9 slower", told(slower), found)
 
 
 def interleaved_words(base: Path, new: Path) -> str:
     """The verdict of one interleaved comparison."""
-    found: str = edgekit.bench([base, new], versus=True).to_json()["versus"][0]["verdict"]
+    found: str = edgekit.bench([base, new], versus=True, preset="quick").to_json()["versus"][0]["verdict"]
     return found
 
 
@@ -129,3 +131,62 @@ def verdicts(data: Path, scratch: Path) -> Iterator[Line]:
         finally:
             busy.kill()
     yield Line("default runs with one processor kept busy", "none valid", told(words), "valid" not in words)
+
+
+def ssh(data: Path, scratch: Path) -> Iterator[Line]:
+    """What measuring through ssh adds, over a real OpenSSH server on loopback; and how often a large file goes over."""
+    reason = ssh_server.missing()
+    if reason:
+        yield Line("measuring through ssh", "within 3 %", reason, None)
+        return
+    server = ssh_server.make(scratch / "ssh")
+    os.environ["EDGEKIT_SSH_CONFIG"] = str(server.folder / "config")
+    server.start()
+    try:
+        yield from through(server)
+        yield from large_file(server, scratch)
+    finally:
+        for link in server.links:
+            link.disconnect()
+        server.stop()
+        del os.environ["EDGEKIT_SSH_CONFIG"]
+
+
+def through(server: ssh_server.Server) -> Iterator[Line]:
+    """The same file measured here and through ssh on the same machine, in turn."""
+    path = edgekit.export("mobilenet", alpha=0.5, res=160, format=["onnx"]).artifacts[0].path
+    board = {"link": "ssh", "host": "board", "runtimes": ["onnxruntime"], "python": sys.executable}
+    Path("devices.yaml").write_text(json.dumps({"devices": {"board": {**board, "folder": str(server.root)}}}))
+    ratios = []
+    for index in range(20):
+        order = ("local", "board") if index % 2 else ("board", "local")  # going first helps neither
+        medians = {name: by_edgekit_on(path, name) for name in order}
+        ratios.append(medians["board"] / medians["local"])
+    ratio = statistics.median(ratios)
+    claim = f"mobilenet 0.5/160 through ssh over local, {len(ratios)} pairs"
+    yield Line(claim, "within 3 %", f"{ratio:.4f}", abs(ratio - 1) <= 0.03)
+    count = server.connections()
+    yield Line(f"connections of {len(ratios)} commands in a row", "1", str(count), count == 1)
+
+
+def by_edgekit_on(path: Path, device: str) -> float:
+    """Our median in milliseconds, one process."""
+    found: float = edgekit.bench(path, device=device, preset="quick").to_json()["measurements"][0]["median_ms"]
+    return found
+
+
+def large_file(server: ssh_server.Server, scratch: Path) -> Iterator[Line]:
+    """500 MB are brought once; the next command, with a link of its own, finds them."""
+    path = scratch / "large.onnx"
+    with path.open("wb") as stream:
+        for _ in range(500):
+            stream.write(os.urandom(1_000_000))
+    first = server.link()
+    there = Path(first.place(path))
+    inode, arrived = there.stat().st_ino, there.stat().st_size
+    first.close()
+    again = server.link()
+    is_same = again.place(path) == str(there) and there.stat().st_ino == inode
+    path.unlink()
+    told = f"{arrived} bytes, {'found again' if is_same else 'brought again'}"
+    yield Line("a file of 500 MB, asked for twice", "brought once", told, is_same and arrived == 500_000_000)

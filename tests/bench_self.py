@@ -306,6 +306,7 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "installation": bench_cost.installation,
     "harness": bench_measuring.harness,
     "telling apart": bench_measuring.telling_apart,
+    "telling stored apart": bench_measuring.telling_stored_apart,
     "verdicts": bench_measuring.verdicts,
     "sweep": bench_sweep.sweep,
     "report": bench_sweep.report,

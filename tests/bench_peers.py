@@ -23,6 +23,7 @@ import numpy as np
 
 import edgekit
 from edgekit.accuracy import correct1
+from edgekit.errors import EdgekitError
 from edgekit.files import write_atomically
 from tests import bench_peers_scripts as scripts
 from tests.bench_helpers import ORACLE, ROOT, Images, for_other_converters, hits, images
@@ -30,7 +31,7 @@ from tests.bench_int8 import CALIBRATION_IMAGES, laid_out, run_pixels
 from tests.bench_peers_page import page
 from tests.oracle.client import Array, run_onnx, run_tflite
 
-ROUNDS, EXPORTS = 10, 3
+ROUNDS, EXPORTS = 8, 3
 WEIGHTS, SHAPE = "mobilenet_v1_0_5_160_quant.tflite", (1, 3, 160, 160)
 PATIENCE = 180.0  # seconds for one export
 EDGEKIT = "edgekit"
@@ -260,7 +261,11 @@ def measure(found: Sequence[Peer], processes: dict[str, Torch], rounds: int, beg
             if peer.path is None:
                 peer.ms.append(processes[peer.name].ask("time"))
                 continue
-            row = edgekit.bench([peer.path], threads=1, preset="quick").to_json()["measurements"][0]
+            try:
+                row = edgekit.bench([peer.path], threads=1, preset="quick").to_json()["measurements"][0]
+            except EdgekitError as error:
+                peer.failed, peer.ms = error.message, []
+                continue
             peer.ms.append(row["median_ms"])
             peer.running = row["peak_memory_bytes"]
             peer.invalid += row["verdict"] == "invalid"

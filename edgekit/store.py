@@ -149,6 +149,11 @@ class Store:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
+            if first["type"] == "extra_forbidden":
+                raise UsageError(
+                    f"record {identity} in {self.shown} has '{where}', which this edgekit does not know",
+                    "use a newer edgekit, or another --store",
+                ) from error
             raise UsageError(
                 f"record {identity} in {self.shown} is broken at '{where}': {first['msg']}", "use another --store"
             ) from error

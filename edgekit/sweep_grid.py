@@ -191,8 +191,7 @@ def _file(path: Path) -> dict[str, Any]:
             raise UsageError(f"the grid {path} has {path.stat().st_size:,} bytes", "a grid names values, not cells")
         values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        cause = " ".join(str(error).split())[:200]
-        raise UsageError(f"the grid {path} cannot be read: {cause}", "correct the YAML") from error
+        raise UsageError(f"the grid {path} cannot be read: {_cause(error)}", "correct the YAML") from error
     if not isinstance(values, Mapping):
         raise UsageError(f"the grid {path} is no mapping of keys to values", example)
     found = {str(key): value for key, value in values.items()}
@@ -205,15 +204,25 @@ def _file(path: Path) -> dict[str, Any]:
     return found
 
 
+def _cause(error: Exception) -> str:
+    """One line; what YAML finds wrong has its own line and column."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{' '.join(str(error.problem).split())[:200]} (line {mark.line + 1}, column {mark.column + 1})"
+    return " ".join(str(error).split())[:200]
+
+
 class _Loader(yaml.SafeLoader):
     """YAML that refuses a key that stands twice, where plain YAML silently keeps the last."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    twice = next((key for key in keys if keys.count(key) > 1), None)
-    if twice is not None:
-        raise yaml.constructor.ConstructorError(None, None, f"the key '{twice}' stands twice", node.start_mark)
+    seen = set()
+    for node_of_key, _ in node.value:
+        key = str(loader.construct_object(node_of_key))
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", node_of_key.start_mark)
+        seen.add(key)
     return loader.construct_mapping(node, deep=True)
 
 

@@ -97,6 +97,10 @@ def test_a_newer_or_broken_record_is_refused(url: str, tmp_path: Path) -> None:
     _execute(tmp_path, "UPDATE measurements SET version = 99")
     with pytest.raises(UsageError, match="version 99"):
         Store(url).measurements()
+    _execute(tmp_path, "UPDATE measurements SET version = 1, payload = json_set(payload, '$.memory.shiny', 1)")
+    with pytest.raises(UsageError, match="'memory.shiny', which this edgekit does not know") as caught:
+        Store(url).measurements()
+    assert "newer edgekit" in caught.value.remedy
     _execute(tmp_path, "UPDATE measurements SET version = 1, payload = '{}'")
     with pytest.raises(UsageError, match="broken at 'id'"):
         Store(url).measurements()

@@ -60,7 +60,7 @@ BAD: dict[str, tuple[str, str]] = {
     "nested": ("model: mobilenet\nalpha: [[1.0]]\n", "'alpha.0'"),
     "nothing": ("", "is no mapping"),
     "a list": ("- mobilenet\n", "is no mapping"),
-    "not YAML": ("model: [\n", "cannot be read"),
+    "not YAML": ("model: [\n", r"cannot be read: .* \(line 2, column 1\)"),
     "code": ("model: !!python/object/apply:os.getcwd []\n", "cannot be read"),
     "no threads": ("model: mobilenet\nthreads: 0\n", "'threads' .* greater than or equal to 1"),
     "no such precision": ("model: mobilenet\nprecision: int4\n", "unknown precision 'int4'"),

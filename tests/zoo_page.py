@@ -23,7 +23,7 @@ Where a column has two numbers, the first is of the fp32 file and the second of 
 * **error**: the fp32 file's largest error over the largest output. **SNR**: how far int8's rounding is below the
   signal, in dB (random weights; trained ones keep more).
 * **moved**: operators that only move or extend data, TRANSPOSE and PAD (PADV2, Pad). A PAD before a convolution is
-  written where torch pads otherwise than TFLite's SAME; XNNPACK takes it into the convolution, so that it costs nothing.
+  written where torch pads otherwise than TFLite's SAME; XNNPACK takes it into the convolution, where it costs nothing.
 * **Q/DQ**: QUANTIZE and DEQUANTIZE in the int8 file. In TFLite two are the float input and output, each further pair
   surrounds what has no integer kernel. In ONNX every tensor has its own pair, which the runtime fuses into the
   operators between them.

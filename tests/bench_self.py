@@ -308,6 +308,7 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "telling apart": bench_measuring.telling_apart,
     "telling stored apart": bench_measuring.telling_stored_apart,
     "verdicts": bench_measuring.verdicts,
+    "ssh": bench_measuring.ssh,
     "sweep": bench_sweep.sweep,
     "report": bench_sweep.report,
 }

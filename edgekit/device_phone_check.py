@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from edgekit.artifact import file_sha256
@@ -34,9 +35,7 @@ def check_phone(device: AdbDevice, link: AdbLink) -> Check:
     who = android.identity(android.properties(texts[0]))
     kernel, cpus, memory, space, saver = (text.strip() for text in texts[1:6])
     heat, cell = android.thermal(texts[6]), android.battery(texts[7])
-    total = next((line.split()[1] for line in memory.splitlines() if line.startswith("MemTotal: ")), "")
-    free = (space.splitlines() or [""])[-1].split()
-    free_bytes = int(free[3]) * 1024 if len(free) > 3 and free[3].isdecimal() else None
+    free_bytes = free(space)
     api = f" (API {who.sdk})" if who.sdk else ""
     return Check(
         name=link.name,
@@ -45,8 +44,8 @@ def check_phone(device: AdbDevice, link: AdbLink) -> Check:
         kernel=kernel or None,
         soc=who.soc,
         processor=None,
-        cpus=int(cpus) if cpus.isdecimal() else None,
-        memory_bytes=int(total) * 1024 if total.isdecimal() else None,
+        cpus=int(cpus) if re.fullmatch("[0-9]+", cpus) else None,
+        memory_bytes=total(memory),
         free_bytes=free_bytes,
         python=None,
         missing=tuple(_missing(heat, cell, saver, free_bytes, who)),
@@ -54,8 +53,20 @@ def check_phone(device: AdbDevice, link: AdbLink) -> Check:
     )
 
 
+def total(memory: str) -> int | None:
+    """Bytes of memory, from /proc/meminfo; None where it is not told."""
+    found = re.search(r"^MemTotal: +([0-9]+) kB$", memory, re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else None
+
+
+def free(space: str) -> int | None:
+    """Free bytes, from the last line of `df -k`; None where it is not told."""
+    words = (space.splitlines() or [""])[-1].split()
+    return int(words[3]) * 1024 if len(words) > 3 and re.fullmatch("[0-9]+", words[3]) else None
+
+
 def _missing(
-    heat: android.Thermal, cell: android.Battery, saver: str, free: int | None, who: android.Identity
+    heat: android.Thermal, cell: android.Battery, saver: str, space: int | None, who: android.Identity
 ) -> list[str]:
     found = []
     if who.is_emulator:
@@ -66,8 +77,8 @@ def _missing(
         found.append(f"its battery is at {cell.percent:.0f} %: charge it")
     if saver == "1":
         found.append("it saves its battery: switch battery saver off")
-    if free is not None and free < GIB:
-        found.append(f"only {free // 2**20} MiB are free: free some")
+    if space is not None and space < GIB:
+        found.append(f"only {space // 2**20} MiB are free: free some")
     return found
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgekit import device_phone_check
 from edgekit.bench import android
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -151,6 +152,11 @@ TEXTS: dict[str, Callable[[str], Any]] = {
     MEMORY: android.meminfo,
     CLOCKS: android.frequencies,
 }
+OTHERS = (
+    PROPERTIES
+    + "MemTotal:        7802468 kB\nMemTotal: \n/dev/block/dm-53  111318804 40000000 71187732  37% /data\n"
+    + "List of devices attached\n8A2X1 device usb:1-2 model:Pixel_8_Pro\n"
+)
 TOKEN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 
 
@@ -167,7 +173,9 @@ def numbers(value: Any) -> list[float]:
 def damaged(draw: st.DrawFn) -> str:
     """Lines of any of these texts: cut, doubled, in another order, run together or replaced by anything."""
     rows = draw(
-        st.lists(st.sampled_from([row for text in TEXTS for row in text.splitlines(keepends=True)]), max_size=15)
+        st.lists(
+            st.sampled_from([row for text in (*TEXTS, OTHERS) for row in text.splitlines(keepends=True)]), max_size=15
+        )
     )
     for _ in range(draw(st.integers(0, 6))):
         if not rows:
@@ -195,8 +203,12 @@ def test_damaged_texts_yield_no_number_that_is_not_there(text: str) -> None:
     units |= {sign * 100 * level / scale for level in there for scale in there if scale for sign in (1, -1)}
     for reader in TEXTS.values():
         assert told(reader, text) <= units
-    android.identity(android.properties(text))
-    android.seen(text)
+    sdk = android.identity(android.properties(text)).sdk
+    assert sdk is None or sdk in there
+    assert all(one.serial in text and one.state in text for one in android.seen(text))
+    for read in (device_phone_check.total, device_phone_check.free):
+        size = read(text)
+        assert size is None or size / 1024 in there
 
 
 @pytest.mark.parametrize("text", TEXTS)

@@ -72,17 +72,20 @@ class Builder(Protocol):
 
 
 def find(link: Link | None = None) -> Builder:
-    """What builds engines on a device (None: here). Raises BackendMissing where nothing does."""
+    """What builds engines on a device (None: here). Raises BackendMissing where nothing does that edgekit knows."""
     link = link or LocalLink()
+    builder: Builder
     try:
-        return WithPython(link, probe(link))
+        builder = WithPython(link, probe(link))
     except Missing as missing:
         program = trtexec_on(link)
         if program is None:
             raise BackendMissing(
                 f"TensorRT is not installed{on(link)}: {missing}, and no trtexec", _get(link)
             ) from None
-        return WithTrtexec(link, *program)
+        builder = WithTrtexec(link, *program)
+    capabilities(builder.version)  # one that edgekit does not know is told now
+    return builder
 
 
 def probe(link: Link) -> dict[str, Any]:

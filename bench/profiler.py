@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-WARM_SECONDS, PLAIN_SECONDS, PROFILED_SECONDS = 0.3, 0.4, 1.0
 FEWEST, MOST = 10, 300  # inferences with the profiler on
 
 
@@ -36,14 +35,16 @@ def measure(text: str) -> dict[str, Any]:
     session = module.open_session(job.artifact, RUNNER.options(job))
     inputs = RUNNER.make_inputs(session.inputs, job.seed)
     step = session.prepare(inputs)
-    RUNNER.take(step, WARM_SECONDS, 3, job.max_seconds)
-    before, _ = RUNNER.take(step, PLAIN_SECONDS, 5, job.max_seconds)
-    runs = min(MOST, max(FEWEST, int(PROFILED_SECONDS * 1e9 / median(before))))
+    RUNNER.take(step, job.warmup_seconds, 3, job.max_seconds)
+    before, _ = RUNNER.take(step, job.min_seconds / 2, 5, job.max_seconds)
+    runs = min(MOST, max(FEWEST, int(job.min_seconds * 1e9 / median(before))))
     sensors = RUNNER.beside("sensors")
     start = sensors.snapshot()
     found = profiler.profile(module, job.artifact, RUNNER.options(job), inputs, runs)
     waited = _waited(start, sensors.snapshot())
-    after, _ = RUNNER.take(step, PLAIN_SECONDS, 5, job.max_seconds)  # on both sides, so that drift meets both alike
+    after, _ = RUNNER.take(
+        step, job.min_seconds / 2, 5, job.max_seconds
+    )  # on both sides, so that drift meets both alike
     return {**found, "runs": runs, "plain_ns": median([*before, *after]), "waited": waited}
 
 

@@ -11,7 +11,8 @@ from edgekit.device_models import KINDS, ONE, AnyDevice
 from edgekit.errors import UsageError, nearest
 
 _SHAPE = "write `devices:` and below it `<name>: {link: local, runtimes: [onnxruntime]}`"
-_SECRETS = ("password", "passwd", "passphrase", "secret", "token", "pin", "pass", "sudo_password")
+_SECRETS = ("token", "pin", "pass")
+_SECRET_PARTS = ("password", "passwd", "passphrase", "secret", "_pass", "sshpass")  # anywhere in a key
 _KEYS_NOT_PASSWORDS = "remove it: edgekit uses ssh keys (`ssh-copy-id HOST`), and passwords belong into no file"
 
 
@@ -70,13 +71,14 @@ def _line(node: yaml.Node) -> int:
 def _device(device: str, node: yaml.Node, name: str) -> AnyDevice:
     pairs = _pairs(node, name, f"device '{device}'")
     _refuse_secrets(device, pairs, name)
-    values = {key: _plain(value) for key, (_, value) in pairs.items()}
-    link = values.get("link")
-    if not isinstance(link, str) or link not in KINDS:
+    kind = pairs["link"][1] if "link" in pairs else None
+    link = kind.value if isinstance(kind, yaml.ScalarNode) else None
+    if link not in KINDS:
         line = pairs["link"][0] if "link" in pairs else _line(node)
-        cause = f"unknown link '{link}'{nearest(str(link), KINDS)}" if "link" in pairs else "the key 'link' is missing"
+        cause = f"unknown link '{link}'{nearest(str(link), KINDS)}" if kind else "the key 'link' is missing"
         raise UsageError(f"{name} line {line}: device '{device}': {cause}", f"choose one of: {', '.join(KINDS)}")
     _check_keys(device, pairs, link, name)
+    values = {key: _plain(value) for key, (_, value) in pairs.items()}
     try:
         return ONE.validate_python(values)
     except ValidationError as error:
@@ -100,9 +102,9 @@ def _remedy(key: str) -> str:
 
 def _refuse_secrets(device: str, pairs: dict[str, tuple[int, yaml.Node]], name: str) -> None:
     for key, (line, node) in pairs.items():
-        if key.lower() in _SECRETS:
+        if key.lower() in _SECRETS or any(part in key.lower() for part in _SECRET_PARTS):
             raise UsageError(f"{name} line {line}: device '{device}' has a {key}", _KEYS_NOT_PASSWORDS)
-        user = str(node.value).partition("@")[0] if key == "host" and "@" in str(node.value) else ""
+        user = node.value.rpartition("@")[0] if key == "host" and isinstance(node, yaml.ScalarNode) else ""
         if ":" in user.replace("://", ""):
             raise UsageError(f"{name} line {line}: device '{device}' has a password in its host", _KEYS_NOT_PASSWORDS)
 
@@ -117,20 +119,22 @@ def _check_keys(device: str, pairs: dict[str, tuple[int, yaml.Node]], link: str,
                 f"{name} line {line}: device '{device}' has an unknown key '{key}'{hint}",
                 f"its keys are: {', '.join(known)}",
             )
+        if not _is_flat(node):
+            raise UsageError(f"{name} line {line}: device '{device}': {key} must be text, or a list of texts", _SHAPE)
         if any(not text.isprintable() for text in _texts(node)):
             raise UsageError(f"{name} line {line}: device '{device}': {key} must be printable, on one line", _SHAPE)
 
 
+def _is_flat(node: yaml.Node) -> bool:
+    """Whether a value is text or a list of texts. An alias can make a list hold itself, or a thousand others."""
+    items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    return all(isinstance(item, yaml.ScalarNode) for item in items)
+
+
 def _texts(node: yaml.Node) -> list[str]:
-    return (
-        [text for item in node.value for text in _texts(item)]
-        if isinstance(node, yaml.SequenceNode)
-        else [str(node.value)]
-    )
+    return [str(item.value) for item in node.value] if isinstance(node, yaml.SequenceNode) else [str(node.value)]
 
 
 def _plain(node: yaml.Node) -> Any:
-    """A node as text and lists of text: a serial number keeps its zeros."""
-    if isinstance(node, yaml.SequenceNode):
-        return [_plain(item) for item in node.value]
-    return node.value if isinstance(node, yaml.ScalarNode) else {}
+    """A node as text or a list of texts: a serial number keeps its zeros."""
+    return _texts(node) if isinstance(node, yaml.SequenceNode) else node.value

@@ -48,7 +48,7 @@ link.close()
 
 @pytest.fixture
 def jetson(server: Server) -> Path:
-    """The folder in which the server's nvpmodel keeps its mode: 0, which is 15W. It changes it slowly, and back at once."""
+    """The folder in which the server keeps its power mode: 0, which is 15W. It changes slowly, and back at once."""
     folder = server.folder / "nvpmodel"
     folder.mkdir()
     (folder / "nvpmodel.conf").write_text(MODES)

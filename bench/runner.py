@@ -261,13 +261,16 @@ def memory(job: Job) -> dict[str, Any]:
     module = loaded(job.runtime)
     if job.mode == "memory":
         session = module.open_session(job.artifact, options(job))
-        step = session.prepare(make_inputs(session.inputs, job.seed))
-        take(step, 0, MEMORY_RUNS, job.max_seconds)
+        arrays = make_inputs(session.inputs, job.seed)
+        take(session.prepare(arrays), 0, MEMORY_RUNS, job.max_seconds)
     found: dict[str, Any] = footprint.own()
     if left is not None:
         found.update({"unified_bytes": left.taken(), "unified_method": footprint.UNIFIED_METHOD})
     if job.mode == "memory" and wants_gpu(job.runtime, job.provider):
         found.update({"gpu_bytes": beside("nvml").process_memory(), "gpu_method": footprint.GPU_METHOD})
+    if job.mode == "memory" and hasattr(module, "arena"):  # last, because it takes memory itself
+        del session
+        found.update(module.arena(job.artifact, options(job), arrays))
     return found
 
 

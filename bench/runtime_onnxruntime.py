@@ -6,6 +6,8 @@ Stands alone (Python 3.8, numpy, onnxruntime): it is loaded by edgekit here, and
 from __future__ import annotations
 
 import json
+import os
+import re
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +28,10 @@ DTYPES = {
 }
 # By class name: the module they come from is private. Everything else means that this runtime cannot run the file.
 BROKEN_FILE = {"InvalidProtobuf", "NoSuchFile", "InvalidArgument"}
+
+
+INFO, WARNING = 1, 2  # how much onnxruntime logs
+ARENA_RUNS = 3  # the first plans how activations share memory
 
 
 class Tensor(NamedTuple):
@@ -56,8 +62,8 @@ class Session:
             "timed": "InferenceSession.run: inputs as they lie, outputs allocated",
             **_assigned(self._session, provider),
         }
-        self._on_gpu = provider in (CUDA, TENSORRT)
-        if self._on_gpu:
+        self.on_gpu = provider in (CUDA, TENSORRT)
+        if self.on_gpu:
             self.found["timed"] = "run_with_iobinding and the wait for it: inputs and outputs in GPU memory, no copies"
             if self.found["nodes_by_provider"] is None:
                 inputs = [value._replace(shape=(batch or 1, *value.shape[1:])) for value in self.inputs]
@@ -70,7 +76,7 @@ class Session:
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
         """What is timed: one inference on these arrays."""
-        if self._on_gpu:
+        if self.on_gpu:
             return self.bound(arrays, "cuda")
         run, names, feed = self._session.run, self._names, self._feed(arrays)
         return lambda: run(names, feed)
@@ -185,6 +191,50 @@ def profiled(onnxruntime: Any, path: str, threads: int, provider: str, inputs: l
     for _, name in ran:
         nodes[name] = nodes.get(name, 0) + 1
     return _checked(nodes, provider)
+
+
+def arena(path: str, options: dict[str, Any], arrays: list[Any]) -> dict[str, Any]:
+    """What onnxruntime's arena has taken after a few inferences: weights that it rearranged, and activations.
+
+    It tells so in its own log alone, so that a session of its own is made, with the log read from stderr.
+    """
+    import onnxruntime
+
+    with tempfile.TemporaryFile() as log:
+        stderr = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        onnxruntime.set_default_logger_severity(INFO)
+        try:
+            session = Session(path, options)
+            step = session.prepare(arrays)
+            for _ in range(ARENA_RUNS):
+                step()
+        finally:
+            onnxruntime.set_default_logger_severity(WARNING)
+            os.dup2(stderr, 2)
+            os.close(stderr)
+        log.seek(0)
+        taken = arenas(log.read().decode(errors="replace"))
+    name = "Cuda" if session.on_gpu else "Cpu"
+    if name not in taken:
+        return {"arena_reason": "onnxruntime's log does not tell it"}
+    return {
+        "arena_bytes": taken[name],
+        "arena_method": "onnxruntime's log of its arena: rearranged weights and activations",
+    }
+
+
+def arenas(log: str) -> dict[str, int]:
+    """The bytes of each arena (Cpu, Cuda), as onnxruntime's log told them last."""
+    found, name = {}, ""
+    for line in log.splitlines():
+        grows = re.search(r"Extending BFCArena for (\w+)", line)
+        total = re.search(r"Total allocated bytes: (\d+)", line)
+        if grows:
+            name = grows.group(1)
+        elif total and name:
+            found[name] = int(total.group(1))
+    return found
 
 
 def _tensor(value: Any, batch: int | None, strict: bool = True) -> Tensor:

@@ -51,7 +51,8 @@ class Failure:
 KEYS = (
     *("artifact", "foreign", "device", "runtime", "threads", "batch", "median_ms", "ci95_ms", "p90_ms", "p99_ms"),
     *("min_ms", "mad_ms", "first_ms", "load_ms", "throughput_per_s", "n", "processes", "stability", "harness_us"),
-    *("peak_memory_bytes", "pss_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes", "memory_method"),
+    *("peak_memory_bytes", "pss_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes"),
+    *("arena_memory_bytes", "memory_method"),
     *("verdict", "reasons", "error", "id", "session", "found", "profile"),
 )
 
@@ -82,6 +83,7 @@ def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]
         "pss_memory_bytes": memory.pss_bytes,
         "baseline_memory_bytes": memory.baseline_bytes,
         "ideal_memory_bytes": memory.ideal_bytes,
+        "arena_memory_bytes": memory.arena_bytes,
         "memory_method": memory.method,
         "verdict": measurement.verdict,
         "reasons": reasons,

@@ -73,6 +73,7 @@ def bench(document: Json, width: int) -> View:
         Column("memory", lambda row: size(row["peak_memory_bytes"]), rank=2),
         Column("runtime alone", lambda row: size(row["baseline_memory_bytes"]), rank=11),
         Column("ideal", lambda row: size(row["ideal_memory_bytes"]), rank=12),
+        Column("arena", lambda row: size(row["arena_memory_bytes"]), rank=12),
         Column("harness us", lambda row: milliseconds(row["harness_us"]), rank=13),
         Column("verdict", lambda row: row["verdict"], left=True),
     )

@@ -25,6 +25,6 @@ def shared(pairs: Iterable[tuple[str | None, str | None]]) -> frozenset[str]:
     return frozenset(device for device, machines in hosts.items() if len(machines) > 1)
 
 
-def place(device: str | None, machine: str | None, ambiguous: Iterable[str]) -> str | None:
+def place(device: str | None, machine: str | None, ambiguous: frozenset[str]) -> str | None:
     """A device's name, with its machine where the name is `ambiguous`."""
     return f"{device} {machine or '(unknown machine)'}" if device in ambiguous else device

@@ -139,6 +139,9 @@ class Memory(_Record):
     reason: str | None = None  # why there is no number
     pss_bytes: int | None = None  # at the end: shared pages counted in part
     ideal_bytes: int | None = None  # weights and the activations that must live at once; None: unknown
+    arena_bytes: int | None = None  # what the runtime says that it keeps for the file's tensors
+    arena_method: str | None = None
+    arena_reason: str | None = None  # why there is none
     gpu_bytes: int | None = None  # on a GPU with memory of its own, as its driver counts this process
     gpu_method: str | None = None
     unified_bytes: int | None = None  # where the GPU shares it: what the whole machine had less of

@@ -21,6 +21,7 @@ from edgekit.runtime import Runtime
 from edgekit.store import new_id, now
 
 MEMORY_METHOD = "VmHWM of a separate process: highest resident size, loading included"
+ARENA_UNTOLD = "this runtime does not tell it"
 LOAD_SECONDS = 300.0  # how long opening a file and one inference may take, beside what the protocol allows
 TURN_SECONDS = 0.01  # far shorter than what disturbs a machine, long against switching between files
 WARMER = 3.0  # degrees above the start at which the next process may begin
@@ -140,6 +141,9 @@ class Station:
             pss_bytes=found.get("pss_bytes"),
             baseline_bytes=self._baselines[name],
             ideal_bytes=details.get("ideal_memory_bytes"),
+            arena_bytes=found.get("arena_bytes"),
+            arena_method=found.get("arena_method"),
+            arena_reason=None if found.get("arena_bytes") else found.get("arena_reason", ARENA_UNTOLD),
             method=found.get("method", MEMORY_METHOD),
             reason=reason,
             gpu_bytes=found.get("gpu_bytes"),

@@ -60,6 +60,8 @@ const COLUMNS = [
   ["bytes", "File", "MB", (row) => [or(row, "bytes", mega(2))], true],
   ["peak_memory_bytes", "Memory", "peak, MB", (row) => [or(row, "peak_memory_bytes", mega(1)),
     small(row.baseline_memory_bytes === null ? null : `${mega(1)(row.baseline_memory_bytes)} without`)], true],
+  ["ideal_memory_bytes", "Least", "memory, MB", (row) => [or(row, "ideal_memory_bytes", mega(1)),
+    small(row.arena_memory_bytes === null ? null : `${mega(1)(row.arena_memory_bytes)} arena`)], true],
   ["parity", "Parity", "", (row) => [or(row, "parity", (ok) => badge(ok ? "passed" : "failed", ok ? "passed" : "failed",
     row.parity_error === null ? "" : `largest absolute error ${row.parity_error.toPrecision(2)}`))]],
 ].map(([field, title, unit, cell, numeric = false]) => ({ field, title, unit, cell, numeric }));

@@ -14,7 +14,17 @@ COLUMNS = (
     *("label", "short", "variant", "model", "format", "precision", "weights", "place", "runtime", "runtime_version"),
     *("threads", "batch", "setting", "macs", "params", "bytes", "top1", "top1_ci95", "top5", "top5_ci95", "images"),
     *("median_ms", "ci95_ms", "p90_ms", "first_ms", "load_ms", "samples", "processes", "quantiles_ms"),
-    *("peak_memory_bytes", "baseline_memory_bytes", "parity", "parity_error", "verdict", "reasons", "created"),
+    *(
+        "peak_memory_bytes",
+        "baseline_memory_bytes",
+        "ideal_memory_bytes",
+        "arena_memory_bytes",
+        "parity",
+        "parity_error",
+        "verdict",
+        "reasons",
+        "created",
+    ),
     *("artifact", "sha256", "missing"),
 )
 LONGEST = 400  # characters of one value in the provenance; all of it is in the JSON report

@@ -68,6 +68,8 @@ class Row:
     quantiles_ms: tuple[float, ...] | None  # least, 10, 25, 50, 75, 90, 99 %, greatest
     peak_memory_bytes: int | None
     baseline_memory_bytes: int | None
+    ideal_memory_bytes: int | None
+    arena_memory_bytes: int | None
     memory_method: str | None
     parity: bool | None
     parity_error: float | None  # largest absolute error
@@ -146,6 +148,8 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
         missing |= dict.fromkeys(TIMES, "no sample was taken")
     if record.memory.peak_bytes is None:
         missing["peak_memory_bytes"] = record.memory.reason or "not measured"
+    if record.memory.ideal_bytes is None:
+        missing["ideal_memory_bytes"] = "only files that edgekit made tell it"
     return Row(
         **_identity(record, missing),
         **_setting(record, ambiguous),
@@ -154,6 +158,8 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
         quantiles_ms=quantiles(record.runs),
         peak_memory_bytes=record.memory.peak_bytes,
         baseline_memory_bytes=record.memory.baseline_bytes,
+        ideal_memory_bytes=record.memory.ideal_bytes,
+        arena_memory_bytes=record.memory.arena_bytes,
         memory_method=record.memory.method,
         verdict=record.verdict,
         reasons=record.reasons,
@@ -165,7 +171,9 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
 
 
 def _evaluated_row(record: Accuracy) -> Row:
-    missing = dict.fromkeys((*TIMES, "peak_memory_bytes"), "not measured: run `edgekit bench` on this file")
+    missing = dict.fromkeys(
+        (*TIMES, "peak_memory_bytes", "ideal_memory_bytes"), "not measured: run `edgekit bench` on this file"
+    )
     nowhere: dict[str, Any] = dict.fromkeys(
         ("device", "host", "place", "runtime", "runtime_version", "threads", "batch")
     )
@@ -177,6 +185,8 @@ def _evaluated_row(record: Accuracy) -> Row:
         quantiles_ms=None,
         peak_memory_bytes=None,
         baseline_memory_bytes=None,
+        ideal_memory_bytes=None,
+        arena_memory_bytes=None,
         memory_method=None,
         verdict="not measured",
         reasons=(),

@@ -86,6 +86,19 @@ def test_onnx_answers_alike_on_memory_of_a_device(ort: Any, tiny_onnx: WriteOnnx
     step()
 
 
+def test_onnxruntime_tells_its_arena_in_its_log(ort: Any) -> None:
+    log = """
+73 [I:onnxruntime:Default, bfc_arena.cc:281 Reserve] Reserving memory in BFCArena for Cpu size: 64
+74 [I:onnxruntime:Default, bfc_arena.cc:335 AllocateRawInternal] Extending BFCArena for Cpu. bin_num:11
+74 [I:onnxruntime:Default, bfc_arena.cc:208 Extend] Total allocated bytes: 3113104
+75 [I:onnxruntime:Default, bfc_arena.cc:335 AllocateRawInternal] Extending BFCArena for Cuda. bin_num:1
+75 [I:onnxruntime:Default, bfc_arena.cc:208 Extend] Total allocated bytes: 77
+76 [I:onnxruntime:Default, bfc_arena.cc:335 AllocateRawInternal] Extending BFCArena for Cpu. bin_num:13
+76 [I:onnxruntime:Default, bfc_arena.cc:208 Extend] Total allocated bytes: 9404560
+"""
+    assert ort.arenas(log) == {"Cpu": 9_404_560, "Cuda": 77} and ort.arenas("") == {}
+
+
 def test_torch_has_the_providers_that_are_there(eager: Any, tiny_onnx: WriteOnnx) -> None:
     import torch
 

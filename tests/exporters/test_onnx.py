@@ -180,6 +180,19 @@ def test_operator_in_half_precision(name: str, tmp_path: Path) -> None:
     assert onnx.TensorProto.FLOAT not in {tensor.data_type for tensor in constants if tensor.name in graph.params}
 
 
+def test_a_normalisation_that_no_layer_takes_equals_torch(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.BatchNorm2d(6), nn.ReLU())
+    for name, values in network.state_dict().items():
+        if not name.endswith("tracked"):
+            nn.init.uniform_(values, 0.5, 2.0)
+    graph = fold(trace(network.eval(), SHAPE)).graph
+    write(WriteJob(graph, "fp32"), tmp_path / "n.onnx")
+    assert "scale" in {op.kind for op in graph}
+    x = torch.randn(SHAPE)
+    with torch.no_grad():
+        assert_close(run(tmp_path / "n.onnx", x), network(x), 1e-5)
+
+
 def test_padding_belongs_to_its_operator(tmp_path: Path) -> None:
     for name in ("conv after pad", "conv same", "max pool ceil", "avg pool ceil"):
         assert "Pad" not in write(WriteJob(graph_of(name), "fp32"), tmp_path / "n.onnx").operators

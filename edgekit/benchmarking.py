@@ -52,7 +52,7 @@ KEYS = (
     *("artifact", "foreign", "device", "runtime", "threads", "batch", "median_ms", "ci95_ms", "p90_ms", "p99_ms"),
     *("min_ms", "mad_ms", "first_ms", "load_ms", "throughput_per_s", "n", "processes", "stability", "harness_us"),
     *("peak_memory_bytes", "pss_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes"),
-    *("arena_memory_bytes", "memory_method"),
+    *("arena_memory_bytes", "gpu_memory_bytes", "unified_memory_bytes", "memory_method"),
     *("verdict", "reasons", "error", "id", "session", "found", "profile"),
 )
 
@@ -84,6 +84,8 @@ def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]
         "baseline_memory_bytes": memory.baseline_bytes,
         "ideal_memory_bytes": memory.ideal_bytes,
         "arena_memory_bytes": memory.arena_bytes,
+        "gpu_memory_bytes": memory.gpu_bytes,
+        "unified_memory_bytes": memory.unified_bytes,
         "memory_method": memory.method,
         "verdict": measurement.verdict,
         "reasons": reasons,

@@ -54,9 +54,9 @@ $(ORACLE)/.installed: pyproject.toml constraints.txt
 bench-peers: $(INSTALLED) $(ORACLE)/.installed
 	$(RUN)/python -m tests.bench_peers
 
-# Every network of the zoo through the other converters too: an hour.
+# Every network of the zoo through the other converters too: an hour, and up to 6 GB for each of the two processes.
 oracle-test: $(INSTALLED) $(ORACLE)/.installed
-	$(RUN)/python -m pytest tests/oracle
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 2 --dist loadgroup tests/oracle
 
 # torch goes first: it is the largest, and where it cannot be had nothing else is worth waiting for.
 $(INSTALLED): pyproject.toml constraints.txt

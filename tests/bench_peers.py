@@ -33,7 +33,7 @@ from tests.oracle.client import Array, run_onnx, run_tflite
 
 ROUNDS, EXPORTS = 8, 3
 WEIGHTS, SHAPE = "mobilenet_v1_0_5_160_quant.tflite", (1, 3, 160, 160)
-PATIENCE = 180.0  # seconds for one export
+PATIENCE = 300.0  # seconds for one export
 EDGEKIT = "edgekit"
 
 

@@ -74,6 +74,14 @@ def small(name: str) -> Variant:
     return variant(name, alpha, SIZES.get(name, max(SMALL, spec.min_resolution)) if free else None)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several processes, what is asked of one network is asked in one of them."""
+    for item in items:
+        network = item.callspec.params.get("case") if hasattr(item, "callspec") else None
+        if network:
+            item.add_marker(pytest.mark.xdist_group(network))
+
+
 @pytest.fixture(scope="session")
 def oracle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Oracle]:
     """The worker of the other environment."""

@@ -12,14 +12,18 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgekit import charts
+from edgekit.bench import sensors
 from edgekit.files import make_folder, write_atomically
 from edgekit.pareto import front
 from edgekit.report_rows import Row, rows
 from edgekit.reproduction_zoo_page import page
 from edgekit.store import open_store
+
+if TYPE_CHECKING:
+    from edgekit.spec import Variant
 
 IMAGENET = 1000  # classes; other data sets' accuracies cannot stand on the same axis
 LATENCIES = ("fp32", "int8")
@@ -30,6 +34,7 @@ class Point:
     """One published network, exact counts; `ms`: the least median of each precision, one image and thread."""
 
     variant: str
+    label: str  # without what is the network's own
     family: str
     top1: float  # as published, a fraction of 1
     source: str
@@ -163,7 +168,7 @@ def _published(measured: Sequence[Row]) -> tuple[dict[str, Any], tuple[Point, ..
     from edgekit.zoo import counted
 
     counts: dict[str, Any] = {}
-    sources: dict[str, tuple[str, float, str]] = {}
+    sources: dict[str, tuple[str, str, float, str]] = {}
     for name in MODELS:
         spec = MODELS[name]
         for row in spec.published:
@@ -173,20 +178,31 @@ def _published(measured: Sequence[Row]) -> tuple[dict[str, Any], tuple[Point, ..
             if str(point) not in counts:
                 counts[str(point)] = counted(point)
             if row.top1 is not None:
-                sources.setdefault(str(point), (spec.family, row.top1, row.source))  # the paper's stands first
-    kept = front([(counts[name].macs, top1) for name, (_, top1, _) in sources.items()])
+                # the paper's stands first
+                sources.setdefault(str(point), (label(point), spec.family, row.top1, row.source))
+    kept = front([(counts[name].macs, top1) for name, (_, _, top1, _) in sources.items()])
     points = [
-        Point(name, family, top1, source, counts[name].macs, counts[name].params, on_front, latencies(name, measured))
-        for (name, (family, top1, source)), on_front in zip(sources.items(), kept, strict=True)
+        Point(name, *published, counts[name].macs, counts[name].params, on_front, latencies(name, measured))
+        for (name, published), on_front in zip(sources.items(), kept, strict=True)
     ]
     return counts, tuple(sorted(points, key=lambda point: point.macs))
 
 
+def label(point: Variant) -> str:
+    """The variant's name without what is the network's own: "resnet50", "mobilenet 0.5", "mobilenet 0.5 160"."""
+    parts = [point.spec.name]
+    parts += [f"{point.alpha:g}"] if point.alpha != 1 else []
+    parts += [str(point.resolution)] if point.resolution != point.spec.resolution else []
+    return " ".join(parts)
+
+
 def latencies(variant: str, measured: Iterable[Row]) -> dict[str, float | None]:
-    """The least median of one image on one thread, of each precision; None where there is none that counts."""
+    """The least median here of one image on one thread, of each precision; None where there is none that counts."""
     times: dict[str, list[float]] = {precision: [] for precision in LATENCIES}
+    this = sensors.host()
     for row in measured:
+        here = row.device == "local" and row.host in (None, this)
         fits = row.variant == variant and (row.threads, row.batch) == (1, 1) and row.verdict != "invalid"
-        if fits and row.median_ms is not None and row.precision in times:
+        if here and fits and row.median_ms is not None and row.precision in times:
             times[row.precision].append(row.median_ms)
     return {precision: min(found, default=None) for precision, found in times.items()}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.reproduction_zoo import Claim, Compared, ZooReproduction, reproduce_zoo
-from edgekit.reproduction_zoo_page import chart, names
+from edgekit.reproduction_zoo_charts import accuracy_over_macs, accuracy_per_parameter, names
 from edgekit.spec import MODELS
 
 
@@ -70,7 +70,17 @@ def test_the_front_is_not_beaten(found: ZooReproduction) -> None:
 def test_the_page_stands_alone_and_names_do_not_collide(found: ZooReproduction) -> None:
     text = Path(found.paths[0]).read_text(encoding="utf-8")
     assert not re.findall(r"<(?:script|link)[^>]+(?:src|href)=", text)
-    assert "cut off, not rounded" in text and "resnet50_224: " not in text
+    assert "cut off, not rounded" in text and 'id="macs"' in text
+    assert 'id="time"' not in text, "nothing was measured"
     points = [point.to_json() for point in found.points]
     assert 10 < len(names(points)) < len(points)
-    assert {value["variant"] for value in chart(points)["data"]["values"]} == {p["variant"] for p in points}
+    values = accuracy_over_macs(points)["data"]["values"]
+    assert {value["variant"] for value in values} == {p["variant"] for p in points}
+    assert [value["params_millions"] for value in values] == sorted((p["params"] / 1e6 for p in points), reverse=True)
+
+
+def test_a_picture_per_parameter_has_each_network_once(found: ZooReproduction) -> None:
+    values = accuracy_per_parameter([point.to_json() for point in found.points])["data"]["values"]
+    names = [value["label"] for value in values]
+    assert "squeezenet1_1" in names and "mobilenet" in names and "mobilenet 0.5" not in names
+    assert len({name.partition(" ")[0] for name in names}) == len(names)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from edgekit import disturbance
 from edgekit.measurement import ProcessRun, Sensed
 from edgekit.stats import median
 from edgekit.stats_stability import Stability, stability
@@ -72,122 +73,6 @@ def assess(runs: Sequence[ProcessRun], threads: int = 1, virtual: bool | None = 
     return Verdict(word, tuple(told), unknown)
 
 
-# What each fact is, for one process; None where the device does not tell it.
-
-
-def foreign_cores(sensed: Sensed) -> float | None:
-    """Processors that others kept busy during the measured loop: all busy time less the runner's own."""
-    busy, own, wall = _since(sensed, "busy_s"), _since(sensed, "own_cpu_ns"), _since(sensed, "time_ns")
-    if busy is None or own is None or not wall:
-        return None
-    return max(0.0, (busy - own / 1e9) / (wall / 1e9))
-
-
-def foreign_share(sensed: Sensed) -> float | None:
-    """The same over the number of processors."""
-    cores, there = foreign_cores(sensed), sensed.after.all_cpus or sensed.after.cpus
-    return None if cores is None or not there else cores / there
-
-
-def stolen(sensed: Sensed) -> float | None:
-    """The fraction of processor time that the hypervisor gave to other machines."""
-    steal, total = _since(sensed, "steal_s"), _since(sensed, "total_s")
-    return None if steal is None or not total else steal / total
-
-
-def waited(sensed: Sensed) -> float | None:
-    """The fraction of the loop in which a thread of the runner could run and had no processor."""
-    return _over_wall(sensed, "own_waiting_ns", 1)
-
-
-def pressure(sensed: Sensed) -> float | None:
-    """The fraction of the loop in which any task of the device waited for a processor (PSI)."""
-    return _over_wall(sensed, "pressure_us", 1000)
-
-
-def switches(sensed: Sensed) -> float | None:
-    """Involuntary context switches of the runner in a second."""
-    return _over_wall(sensed, "involuntary_switches", 1e9)
-
-
-def slowed(sensed: Sensed) -> float | None:
-    """By how much longer the sentinel took after the loop than before it, as a fraction; negative where quicker."""
-    if sensed.sentinel_ns is None or min(sensed.sentinel_ns) <= 0:
-        return None
-    return sensed.sentinel_ns[1] / sensed.sentinel_ns[0] - 1
-
-
-def clock_lost(sensed: Sensed) -> float | None:
-    """The fraction by which the fastest processor's clock fell during the loop."""
-    before, after = sensed.before.mhz, sensed.after.mhz
-    return max(0.0, 1 - max(after) / max(before)) if before and after and max(before) > 0 else None
-
-
-def throttled(sensed: Sensed) -> float | None:
-    """How often processors were slowed for heat during the loop, or how far they are."""
-    counted, cooling = _since(sensed, "throttle_count"), sensed.after.cooling
-    return None if counted is None and cooling is None else float((counted or 0) + (cooling or 0))
-
-
-def gpu_clock_lost(sensed: Sensed) -> float | None:
-    """The fraction by which the clock of a chip's own GPU fell during the loop."""
-    before, after = sensed.before.gpu_mhz, sensed.after.gpu_mhz
-    return max(0.0, 1 - after / before) if before and after is not None else None
-
-
-def gpu_held(sensed: Sensed) -> float | None:
-    """For how many reasons of power and heat the GPU was slower than it can be, right after the loop."""
-    card = sensed.gpus[1][0] if sensed.gpus[1] else {}
-    held = card.get("held_down_by")
-    return None if held is None else float(len(held))
-
-
-def gpu_others(sensed: Sensed) -> float | None:
-    """How many other processes computed on the GPU when the runner began to."""
-    return None if sensed.gpu_others is None else float(sensed.gpu_others)
-
-
-def gpu_busy(sensed: Sensed) -> float | None:
-    """The fraction of the time in which the GPU was busy before the runner used it."""
-    card = sensed.gpus[0][0] if sensed.gpus[0] else {}
-    percent = card.get("utilization.gpu")
-    return percent / 100 if isinstance(percent, (int, float)) else None
-
-
-def overdrawn(sensed: Sensed) -> float | None:
-    """How often the chip was slowed for drawing too much current during the loop."""
-    return _since(sensed, "power_events")
-
-
-def junction(sensed: Sensed) -> float | None:
-    """The hottest place of a Tegra chip in degrees Celsius, the warmer of before and after the loop."""
-    zones = [{**(one.celsius or {})} for one in (sensed.before, sensed.after)]
-    known = [celsius for zone in zones for name, celsius in zone.items() if name.split(" ", 1)[-1].startswith("tj")]
-    return max(known, default=None)
-
-
-def thermal_status(sensed: Sensed) -> float | None:
-    """The worse of a phone's own thermal status before and after the loop."""
-    known = [one.thermal_status for one in (sensed.before, sensed.after) if one.thermal_status is not None]
-    return float(max(known)) if known else None
-
-
-def surface(sensed: Sensed) -> float | None:
-    """A phone's skin or battery in degrees Celsius, the warmer of before and after the loop."""
-    known = [one.surface_celsius for one in (sensed.before, sensed.after) if one.surface_celsius is not None]
-    return max(known, default=None)
-
-
-def _since(sensed: Sensed, name: str) -> float | None:
-    before, after = getattr(sensed.before, name), getattr(sensed.after, name)
-    return None if before is None or after is None else float(after - before)
-
-
-def _over_wall(sensed: Sensed, name: str, ns: float) -> float | None:
-    amount, wall = _since(sensed, name), _since(sensed, "time_ns")
-    return None if amount is None or not wall else max(0.0, amount * ns / wall)
-
-
 # The checks
 
 
@@ -202,23 +87,25 @@ class Check:
     advice: str = QUIET
 
 
-CORES = Check(foreign_cores, 0.10, math.inf, "other processes kept {:.2f} processors busy")
-SHARE = Check(foreign_share, math.inf, 0.25, "other processes kept {:.0%} of all processors busy")
-STEAL = Check(stolen, 0.01, 0.05, "the hypervisor took {:.1%} of the processors' time", "measure at another time")
-WAITED = Check(waited, 0.01, 0.05, "the runner waited {:.1%} of the time for a processor")
-SWITCHES = Check(switches, 50, 500, "the runner lost its processor {:.0f} times a second")
-PRESSURE = Check(pressure, 0.02, math.inf, "tasks waited {:.1%} of the time for a processor")
+CORES = Check(disturbance.foreign_cores, 0.10, math.inf, "other processes kept {:.2f} processors busy")
+SHARE = Check(disturbance.foreign_share, math.inf, 0.25, "other processes kept {:.0%} of all processors busy")
+STEAL = Check(
+    disturbance.stolen, 0.01, 0.05, "the hypervisor took {:.1%} of the processors' time", "measure at another time"
+)
+WAITED = Check(disturbance.waited, 0.01, 0.05, "the runner waited {:.1%} of the time for a processor")
+SWITCHES = Check(disturbance.switches, 50, 500, "the runner lost its processor {:.0f} times a second")
+PRESSURE = Check(disturbance.pressure, 0.02, math.inf, "tasks waited {:.1%} of the time for a processor")
 SENTINEL_SUSPECT, SENTINEL_INVALID = 0.03, 0.25
-CLOCK = Check(clock_lost, 0.05, 0.25, "the clock fell by {:.0%}", COOL)
-THROTTLED = Check(throttled, math.inf, 1, "processors were slowed for heat ({:.0f})", COOL)
-STATUS = Check(thermal_status, 1, 2, "the phone's thermal status was {:.0f}", COOL)
-JUNCTION = Check(junction, 95, math.inf, "the chip was at {:.0f} degrees", COOL)
-OVERDRAWN = Check(overdrawn, 1, math.inf, "the chip drew too much and was slowed ({:.0f} times)", LESS)
-GPU_CLOCK = Check(gpu_clock_lost, 0.05, 0.25, "the GPU's clock fell by {:.0%}", COOL)
-GPU_HELD = Check(gpu_held, 1, math.inf, "power or heat held the GPU's clock down ({:.0f})", COOL)
-GPU_OTHERS = Check(gpu_others, 1, math.inf, "other processes computed on the GPU ({:.0f})")
-GPU_BUSY = Check(gpu_busy, 0.05, math.inf, "the GPU was {:.0%} busy before the measurement began")
-SURFACE = Check(surface, 45, math.inf, "its skin or battery was at {:.0f} degrees", COOL)
+CLOCK = Check(disturbance.clock_lost, 0.05, 0.25, "the clock fell by {:.0%}", COOL)
+THROTTLED = Check(disturbance.throttled, math.inf, 1, "processors were slowed for heat ({:.0f})", COOL)
+STATUS = Check(disturbance.thermal_status, 1, 2, "the phone's thermal status was {:.0f}", COOL)
+JUNCTION = Check(disturbance.junction, 95, math.inf, "the chip was at {:.0f} degrees", COOL)
+OVERDRAWN = Check(disturbance.overdrawn, 1, math.inf, "the chip drew too much and was slowed ({:.0f} times)", LESS)
+GPU_CLOCK = Check(disturbance.gpu_clock_lost, 0.05, 0.25, "the GPU's clock fell by {:.0%}", COOL)
+GPU_HELD = Check(disturbance.gpu_held, 1, math.inf, "power or heat held the GPU's clock down ({:.0f})", COOL)
+GPU_OTHERS = Check(disturbance.gpu_others, 1, math.inf, "other processes computed on the GPU ({:.0f})")
+GPU_BUSY = Check(disturbance.gpu_busy, 0.05, math.inf, "the GPU was {:.0%} busy before the measurement began")
+SURFACE = Check(disturbance.surface, 45, math.inf, "its skin or battery was at {:.0f} degrees", COOL)
 
 
 def _background(runs: Sequence[ProcessRun], threads: int) -> Iterator[Finding]:
@@ -237,7 +124,7 @@ def _background(runs: Sequence[ProcessRun], threads: int) -> Iterator[Finding]:
 def _clocks(runs: Sequence[ProcessRun]) -> Iterator[Finding]:
     for check in (THROTTLED, OVERDRAWN, STATUS, SURFACE, JUNCTION, CLOCK, GPU_CLOCK, GPU_HELD):
         yield from _checked(check, runs)
-    changes = [change for change in map(slowed, _sensed(runs)) if change is not None]
+    changes = [change for change in map(disturbance.slowed, _sensed(runs)) if change is not None]
     if not changes:
         return
     typical = median(changes)  # one process's change is mostly chance, and then goes either way
@@ -307,19 +194,19 @@ def _unknown(runs: Sequence[ProcessRun]) -> Iterator[str]:
     def silent(*facts: Callable[[Sensed], object]) -> bool:
         return all(fact(one) is None for one in sensed for fact in facts)
 
-    if silent(foreign_cores, waited, pressure):
+    if silent(disturbance.foreign_cores, disturbance.waited, disturbance.pressure):
         yield "background load"
-    elif silent(foreign_cores):
+    elif silent(disturbance.foreign_cores):
         yield "other processes"
-    if silent(stolen):
+    if silent(disturbance.stolen):
         yield "time taken by a hypervisor"
     if silent(lambda one: one.after.mhz):
         yield "clock frequency"
     if silent(lambda one: one.after.celsius):
         yield "temperature"
-    if silent(throttled, thermal_status):
+    if silent(disturbance.throttled, disturbance.thermal_status):
         yield "throttling"
-    if silent(slowed, clock_lost, throttled, thermal_status):
+    if silent(disturbance.slowed, disturbance.clock_lost, disturbance.throttled, disturbance.thermal_status):
         yield "speed"
 
 

@@ -119,7 +119,7 @@ def measure(text: str) -> dict[str, Any]:
     module = RUNNER.loaded(job.runtime)
     session = module.open_session(job.artifact, RUNNER.options(job))
     step = session.prepare(RUNNER.make_inputs(session.inputs, job.seed))
-    RUNNER.take(step, WARM_SECONDS, 3, job.max_seconds)
+    RUNNER.LOOP.take(step, WARM_SECONDS, 3, job.max_seconds)
     with source:
         begin = time.perf_counter_ns()
         time.sleep(idle_seconds)

@@ -35,14 +35,14 @@ def measure(text: str) -> dict[str, Any]:
     session = module.open_session(job.artifact, RUNNER.options(job))
     inputs = RUNNER.make_inputs(session.inputs, job.seed)
     step = session.prepare(inputs)
-    RUNNER.take(step, job.warmup_seconds, 3, job.max_seconds)
-    before, _ = RUNNER.take(step, job.min_seconds / 2, 5, job.max_seconds)
+    RUNNER.LOOP.take(step, job.warmup_seconds, 3, job.max_seconds)
+    before, _ = RUNNER.LOOP.take(step, job.min_seconds / 2, 5, job.max_seconds)
     runs = min(MOST, max(FEWEST, int(job.min_seconds * 1e9 / median(before))))
     sensors = RUNNER.beside("sensors")
     start = sensors.snapshot()
     found = profiler.profile(module, job.artifact, RUNNER.options(job), inputs, runs)
     waited = _waited(start, sensors.snapshot())
-    after, _ = RUNNER.take(
+    after, _ = RUNNER.LOOP.take(
         step, job.min_seconds / 2, 5, job.max_seconds
     )  # on both sides, so that drift meets both alike
     return {**found, "runs": runs, "plain_ns": median([*before, *after]), "waited": waited}

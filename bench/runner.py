@@ -16,7 +16,6 @@ import dataclasses
 import gc
 import importlib.util
 import json
-import math
 import os
 import platform
 import sys
@@ -27,12 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# A sample shorter than this many clock readings would mostly be the clock: then several inferences make one sample.
-CLOCK_READINGS = 100
-MAX_SAMPLES = 100_000  # a p99 needs 662; beyond this only the store grows
 MEMORY_RUNS = 5
-# Two halves of a warm-up agree: their medians and their quartiles, as fractions.
-WARM_MEDIAN, WARM_QUARTILE = 0.02, 0.05
 FOLDER = Path(__file__).resolve().parent
 
 
@@ -87,6 +81,9 @@ def beside(stem: str) -> Any:
     return module
 
 
+LOOP = beside("loop")
+
+
 def make_inputs(tensors: Any, seed: int) -> list[Any]:
     """One array per input, the same for the same seed: normal floats, integers over the whole range of small types."""
     import numpy as np
@@ -103,34 +100,6 @@ def make_inputs(tensors: Any, seed: int) -> list[Any]:
             array = random.integers(0, 2, tensor.shape).astype(dtype)
         arrays.append(np.ascontiguousarray(array))
     return arrays
-
-
-def clock_cost() -> int:
-    """What reading the clock costs, in nanoseconds."""
-    clock = time.perf_counter_ns
-    gaps = []
-    for _ in range(1000):
-        start = clock()
-        gaps.append(clock() - start)
-    return max(1, sorted(gaps)[500])
-
-
-def take(
-    step: Callable[[], object], seconds: float, runs: int, max_seconds: float, repeat: int = 1
-) -> tuple[list[int], int]:
-    """Samples in nanoseconds per inference, and the wall time of the whole loop."""
-    clock, samples = time.perf_counter_ns, []
-    begin = clock()
-    soonest, latest = begin + int(seconds * 1e9), begin + int(max_seconds * 1e9)
-    while True:
-        start = clock()
-        for _ in range(repeat):
-            step()
-        stop = clock()
-        samples.append((stop - start) // repeat)
-        enough = stop >= soonest and len(samples) >= runs
-        if enough or stop >= latest or len(samples) >= MAX_SAMPLES:
-            return samples, stop - begin
 
 
 @dataclass(frozen=True)
@@ -152,12 +121,12 @@ def ready(job: Job) -> Ready:
     session = module.open_session(job.artifact, options(job))
     load_ns = time.perf_counter_ns() - start
     step = session.prepare(make_inputs(session.inputs, job.seed))
-    cost = clock_cost()
+    cost = LOOP.clock_cost()
     gc.collect()
     gc.disable()  # until nothing is timed any more
-    (first,), _ = take(step, 0, 1, 0)
-    warmup, is_settled = warm_up(step, job)
-    repeat = max(1, math.ceil(CLOCK_READINGS * cost / max(1, _median(warmup[-job.warmup_runs :]))))
+    (first,), _ = LOOP.take(step, 0, 1, 0)
+    warmup, is_settled = LOOP.warm_up(step, job)
+    repeat = LOOP.repeats(cost, warmup[-job.warmup_runs :])
     facts = {"warmup_ns": warmup, "load_ns": load_ns, "first_ns": first, "settled": is_settled}
     return Ready(job, session, step, repeat, {**facts, "inferences_per_sample": repeat, "clock_ns": cost})
 
@@ -166,7 +135,7 @@ def latency(job: Job) -> dict[str, Any]:
     """Load time, first inference, warm-up and samples."""
 
     def loop(warm: list[Ready]) -> list[dict[str, Any]]:
-        samples, wall_ns = take(warm[0].step, job.min_seconds, job.min_runs, job.max_seconds, warm[0].repeat)
+        samples, wall_ns = LOOP.take(warm[0].step, job.min_seconds, job.min_runs, job.max_seconds, warm[0].repeat)
         return [{"samples_ns": samples, "wall_ns": wall_ns}]
 
     return measured([job], loop)[0]
@@ -181,7 +150,7 @@ def measured(jobs: list[Job], loop: Callable[[list[Ready]], list[dict[str, Any]]
     warm = [ready(job) for job in jobs]
     sentinel = sensors.sentinel()
     for one in warm:
-        take(one.step, 0, 2, 0)  # what the sentinel pushed out of the caches comes back
+        LOOP.take(one.step, 0, 2, 0)  # what the sentinel pushed out of the caches comes back
     before = soc.added(sensors.snapshot(), on_gpu)
     found = loop(warm)
     after = soc.added(sensors.snapshot(), on_gpu)
@@ -201,48 +170,12 @@ def measured(jobs: list[Job], loop: Callable[[list[Ready]], list[dict[str, Any]]
 def _answer(one: Ready, row: dict[str, Any], sensed: dict[str, Any], about: dict[str, Any]) -> dict[str, Any]:
     facts = dict(one.facts)
     found = {**one.session.found, **about, "clock_ns": facts.pop("clock_ns")}
-    return {**facts, **row, "harness_ns": harness_cost(one.repeat), "sensed": sensed, "found": found}
+    return {**facts, **row, "harness_ns": LOOP.harness_cost(one.repeat), "sensed": sensed, "found": found}
 
 
 def wants_gpu(runtime: str, provider: str | None) -> bool:
     """Whether a job is to run on a GPU, as far as it says."""
     return runtime == "tensorrt" or (provider or "cpu").lower().replace("executionprovider", "") != "cpu"
-
-
-def warm_up(step: Callable[[], object], job: Job) -> tuple[list[int], bool]:
-    """Samples until two neighbouring halves agree, at least as many and as long as the job says; whether they did."""
-    half = (step, job.warmup_seconds / 2, math.ceil(job.warmup_runs / 2), job.max_seconds / 2)
-    latest = time.perf_counter() + job.warmup_max_seconds
-    samples, _ = take(*half)
-    older = samples
-    while True:
-        newer, _ = take(*half)
-        samples = samples + newer
-        if settled(older, newer):
-            return samples, True
-        if time.perf_counter() >= latest or len(samples) >= MAX_SAMPLES:
-            return samples, False
-        older = newer
-
-
-def settled(older: list[int], newer: list[int]) -> bool:
-    """Whether times no longer fall or rise: the medians and the quartiles of two stretches of them agree."""
-    close = abs(_median(newer) / _median(older) - 1) <= WARM_MEDIAN
-    return close and all(abs(_at(newer, p) / _at(older, p) - 1) <= WARM_QUARTILE for p in (0.25, 0.75))
-
-
-def _median(samples: list[int]) -> int:
-    return _at(samples, 0.5)
-
-
-def _at(samples: list[int], fraction: float) -> int:
-    return max(1, sorted(samples)[int(fraction * (len(samples) - 1) + 0.5)])
-
-
-def harness_cost(repeat: int) -> float:
-    """Nanoseconds that the loop itself adds to an inference: the same loop around an empty call."""
-    samples, _ = take(lambda: None, 0, 500, 1, repeat)
-    return float(_median(samples))
 
 
 def loaded(runtime: str) -> Any:
@@ -262,7 +195,7 @@ def memory(job: Job) -> dict[str, Any]:
     if job.mode == "memory":
         session = module.open_session(job.artifact, options(job))
         arrays = make_inputs(session.inputs, job.seed)
-        take(session.prepare(arrays), 0, MEMORY_RUNS, job.max_seconds)
+        LOOP.take(session.prepare(arrays), 0, MEMORY_RUNS, job.max_seconds)
     found: dict[str, Any] = footprint.own()
     if left is not None:
         found.update({"unified_bytes": left.taken(), "unified_method": footprint.UNIFIED_METHOD})

@@ -49,7 +49,7 @@ def by_turns(ready: Any, seconds: float) -> list[dict[str, Any]]:
         for place in places:
             one, row = ready[place], found[place]
             one.step()
-            samples, wall_ns = RUNNER.take(one.step, seconds, 1, one.job.max_seconds, one.repeat)
+            samples, wall_ns = RUNNER.LOOP.take(one.step, seconds, 1, one.job.max_seconds, one.repeat)
             row["samples_ns"] += samples
             row["wall_ns"] += wall_ns
             row["turns"].append(len(samples))
@@ -61,7 +61,7 @@ def by_turns(ready: Any, seconds: float) -> list[dict[str, Any]]:
 def _has_enough(one: Any, row: dict[str, Any]) -> bool:
     count = len(row["samples_ns"])
     is_long = count >= one.job.min_runs and row["wall_ns"] >= one.job.min_seconds * 1e9
-    return bool(is_long or count >= RUNNER.MAX_SAMPLES)
+    return bool(is_long or count >= RUNNER.LOOP.MAX_SAMPLES)
 
 
 if __name__ == "__main__":

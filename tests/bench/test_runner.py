@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.bench import runner
+from edgekit.bench import loop, runner
 from edgekit.bench.runtime_null import Tensor
 
 
@@ -66,13 +66,13 @@ def test_the_loop_lasts_until_both_time_and_count_are_reached() -> None:
     def nap() -> None:
         time.sleep(0.002)
 
-    samples, wall = runner.take(nap, seconds=0.0, runs=5, max_seconds=10)
+    samples, wall = loop.take(nap, seconds=0.0, runs=5, max_seconds=10)
     assert len(samples) == 5 and min(samples) >= 2_000_000 and wall >= sum(samples)
-    samples, wall = runner.take(nap, seconds=0.05, runs=1, max_seconds=10)
+    samples, wall = loop.take(nap, seconds=0.05, runs=1, max_seconds=10)
     assert wall >= 50_000_000 and len(samples) > 1
-    samples, _ = runner.take(nap, seconds=0.0, runs=10**6, max_seconds=0.05)
+    samples, _ = loop.take(nap, seconds=0.0, runs=10**6, max_seconds=0.05)
     assert 1 <= len(samples) <= 25
-    samples, _ = runner.take(nap, seconds=0.0, runs=2, max_seconds=10, repeat=3)
+    samples, _ = loop.take(nap, seconds=0.0, runs=2, max_seconds=10, repeat=3)
     assert len(samples) == 2 and min(samples) >= 2_000_000
 
 
@@ -104,9 +104,9 @@ def warmed(monkeypatch: pytest.MonkeyPatch, lasts: Callable[[int], int]) -> tupl
     def step() -> None:
         clock.now += lasts(next(calls)) * 1_000_000
 
-    monkeypatch.setattr(runner, "time", clock)
+    monkeypatch.setattr(loop, "time", clock)
     job = runner.Job("latency", "null", warmup_seconds=0, warmup_runs=20, warmup_max_seconds=5)
-    return runner.warm_up(step, job)
+    return loop.warm_up(step, job)
 
 
 def test_warm_up_lasts_until_times_settle(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,9 +123,9 @@ def test_warm_up_ends_where_times_never_settle(monkeypatch: pytest.MonkeyPatch) 
 
 def test_two_stretches_agree_by_median_and_quartiles() -> None:
     flat = [1000 + 10 * (index % 3) for index in range(50)]
-    assert runner.settled(flat, flat[::-1])
-    assert not runner.settled(flat, [value + 30 for value in flat])
-    assert not runner.settled(flat, [value + 200 * (index % 2) for index, value in enumerate(flat)])
+    assert loop.settled(flat, flat[::-1])
+    assert not loop.settled(flat, [value + 30 for value in flat])
+    assert not loop.settled(flat, [value + 200 * (index % 2) for index, value in enumerate(flat)])
 
 
 def test_what_was_sensed_goes_with_the_samples() -> None:
@@ -212,7 +212,7 @@ def pushed(tmp_path: Path, runtime: str) -> Path:
     """A folder as on a device: the runner, and a runtime of the test's own called `raising`."""
     folder = tmp_path / "pushed"
     folder.mkdir(exist_ok=True)
-    for name in ("runner.py", "sensors.py", "runtime_null.py"):
+    for name in ("runner.py", "loop.py", "sensors.py", "soc.py", "footprint.py", "runtime_null.py"):
         (folder / name).write_bytes((runner.FOLDER / name).read_bytes())
     (folder / "runtime_raising.py").write_text(runtime)
     return folder

@@ -214,7 +214,8 @@ def devices(document: Json, width: int) -> View:
         yield Text(f"from {document['file'] or 'the built-in list: there is no devices.yaml'}", style="dim")
         return
     empty: tuple[object, ...] = (None, [], ())
-    shown = ((key, value) for key, value in check.items() if key not in ("runtimes", "missing") and value not in empty)
+    apart = ("runtimes", "missing", "power_limits")  # the last are dozens, for --json and the record
+    shown = ((key, value) for key, value in check.items() if key not in apart and value not in empty)
     yield facts(
         (key.removesuffix("_bytes").replace("_", " "), size(value) if key.endswith("_bytes") else _plain(value))
         for key, value in shown

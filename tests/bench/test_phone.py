@@ -137,7 +137,7 @@ def test_a_measurement(phone: Peer, tflite: Path, tmp_path: Path) -> None:
     assert found.runtime == "benchmark_model" and found.device == "pixel" and len(found.runs) == 2
     for run in found.runs:
         assert len(run.samples_ns) == 1 and run.samples_ns[0] > 0 and run.inferences_per_sample >= 5
-        assert run.load_ns > 0 and (run.first_ns or 0) > 0 and run.wall_ns > 0
+        assert run.load_ns and run.first_ns and run.wall_ns > 0
         assert run.sensed and run.sensed.after.thermal_status == 0 and run.sensed.after.surface_celsius == 31.0
         assert run.sensed.after.mhz == (1700.0, 2370.0, 2910.0)
     assert len(found.found["host"]) == 8
@@ -328,3 +328,17 @@ def test_checking(phone: Peer, tmp_path: Path) -> None:
 def test_no_accuracy_on_a_phone(phone: Peer, tflite: Path, tmp_path: Path) -> None:
     with pytest.raises((BackendMissing, UsageError)):
         evaluate([tflite], data=tmp_path, device="pixel")
+
+
+def test_an_export_is_timed_there_and_proved_here(phone: Peer, tflite: Path, tmp_path: Path) -> None:
+    from edgekit.exporting import export
+
+    wish = {"alpha": 0.25, "res": 32, "classes": 4, "device": "pixel", "out": tmp_path / "made"}
+    result = export("mobilenet_v2", format=["tflite", "onnx"], max_latency=60_000, **wish)  # type: ignore[arg-type]
+    (made,) = result.artifacts
+    assert made.manifest is not None and made.manifest.details["proof"]["device"] == "local"
+    gate = made.manifest.details["latency_gate"]
+    assert gate["device"] == "pixel" and gate["runtime"] == "benchmark_model" and 0 < gate["median_ms"] < 60_000
+    assert "proved here: no Python runs files on pixel, which is a phone" in result.notes
+    assert [one.format for one in result.failed] == ["onnx"] and result.exit_code == 5
+    assert "pixel runs no onnx files: its runtimes are benchmark_model" in result.failed[0].error.message

@@ -47,10 +47,10 @@ class Session:
     def __init__(self, path: str, options: dict[str, Any]) -> None:
         import tensorrt as trt
 
-        self._driver = _cuda().Driver()
+        self._driver = _beside("cuda").Driver()
         gpu = self._driver.gpu()
         manifest = _manifest(path)
-        check(manifest, trt.__version__, gpu.compute_capability, gpu.name)
+        check(manifest, trt.__version__, gpu.compute_capability, gpu.name, jetpack())
         free_before = self._driver.free_bytes()
         self._engine, self._runtime = _deserialize(trt, path, manifest)  # an engine lives no longer than its runtime
         self._context = self._engine.create_execution_context()
@@ -217,9 +217,11 @@ def open_session(path: str, options: dict[str, Any]) -> Session:
     return Session(path, options)
 
 
-def check(manifest: dict[str, Any], version: str, compute_capability: str, gpu: str) -> None:
+def check(
+    manifest: dict[str, Any], version: str, compute_capability: str, gpu: str, jetpack: str | None = None
+) -> None:
     """Compare what an engine was built for with what is here. Raises RuntimeError with how to build it again."""
-    here = {"tensorrt": version, "compute_capability": compute_capability, "gpu": gpu}
+    here = {"tensorrt": version, "compute_capability": compute_capability, "gpu": gpu, "jetpack": jetpack}
     other = differences(manifest.get("details") or {}, here)
     if other:
         raise RuntimeError(f"the engine was built for {other[0]}, and here is {other[1]}{REBUILD}{command(manifest)}")
@@ -297,10 +299,17 @@ def _activation_memory(engine: Any) -> int | None:
     return None
 
 
-def _cuda() -> Any:
-    spec = importlib.util.spec_from_file_location("edgekit_cuda", FOLDER / "cuda.py")
+def jetpack() -> str | None:
+    """The JetPack of this Jetson; None elsewhere, and where its release is not known."""
+    text = _beside("cuda").jetson_release()
+    found = _beside("jetson").release(text) if text else None
+    return found["jetpack"] if found else None
+
+
+def _beside(stem: str) -> Any:
+    spec = importlib.util.spec_from_file_location("edgekit_" + stem, FOLDER / (stem + ".py"))
     if spec is None or spec.loader is None:
-        raise ImportError("there is no cuda.py beside " + __file__)
+        raise ImportError(f"there is no {stem}.py beside {__file__}")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -121,7 +121,7 @@ def _site(formats: Sequence[str], device: AnyDevice, link: Link) -> tuple[Site, 
     unfit: dict[str, EdgekitError] = {}
     builder = None
     if not isinstance(link, LocalLink):
-        link.look({})  # whether it is there at all
+        link.look({"commands": [{"argv": ["true"]}]})  # whether it is there at all
     for name in formats:
         try:
             if not isinstance(link, LocalLink):

@@ -18,7 +18,7 @@ from edgekit.runtime import REBUILD, RUNTIMES, open_session, refusal
 
 WriteOnnx = Callable[..., Path]
 MANIFEST: dict[str, Any] = {
-    "details": {"tensorrt": "8.6.1", "gpu": "Orin", "compute_capability": "8.7"},
+    "details": {"tensorrt": "8.6.1", "gpu": "Orin", "compute_capability": "8.7", "jetpack": "6.1"},
     "variant": {"model": "mobilenet", "alpha": 0.5, "resolution": 160},
     "weights": {"origin": "random"},
     "precision": "fp16",
@@ -79,9 +79,10 @@ def test_what_cannot_be_captured_runs_plainly_and_says_so(
         (("10.3.0", "8.7", "Orin"), "built for TensorRT 8.6.1, and here is TensorRT 10.3.0"),
         (("8.6.1", "8.9", "Orin"), "built for compute capability 8.7, and here is compute capability 8.9"),
         (("8.6.1", "8.7", "Orin Nano"), "built for GPU Orin, and here is GPU Orin Nano"),
+        (("8.6.1", "8.7", "Orin", "6.2"), "built for JetPack 6.1, and here is JetPack 6.2"),
     ],
 )
-def test_another_place_is_told_with_the_command_that_builds_again(here: tuple[str, str, str], said: str) -> None:
+def test_another_place_is_told_with_the_command_that_builds_again(here: tuple[str, ...], said: str) -> None:
     with pytest.raises(RuntimeError) as caught:
         runtime_tensorrt.check(MANIFEST, *here)
     error = refusal("backend", str(caught.value), RUNTIMES["tensorrt"])
@@ -93,6 +94,7 @@ def test_another_place_is_told_with_the_command_that_builds_again(here: tuple[st
 
 def test_the_same_place_and_foreign_engines_pass() -> None:
     runtime_tensorrt.check(MANIFEST, "8.6.1", "8.7", "Orin")
+    runtime_tensorrt.check(MANIFEST, "8.6.1", "8.7", "Orin", "6.1")
     runtime_tensorrt.check({}, "8.6.1", "8.7", "Orin")
 
 

@@ -23,7 +23,7 @@ DISTURBED = 0.05  # as for a measurement (edgekit.verdict)
 CONVERSIONS = re.compile(
     r"(Reorder(Input|Output)|Transpose|(De)?[Qq]uantizeLinear|Cast|Convert|QUANTIZE|DEQUANTIZE|TRANSPOSE|Memcpy)"
 )
-AROUND = re.compile(r"(_nchwc|_nhwc|_token_\d+)+$")  # what onnxruntime's optimiser puts behind a name
+AROUND = re.compile(r"^fused |(_nchwc|_nhwc|_token_\d+)+$")  # what onnxruntime's optimiser puts around a name
 OF_A_TENSOR = re.compile(r"\.(weight|bias|other)$")
 
 Layer = Mapping[str, Any]  # a row of edgekit.layers_cost

@@ -43,7 +43,7 @@ OPTIMISED = ran(  # as onnxruntime does: blocked layout, fused activations, an a
     ("ReorderOutput_token_3", "ReorderOutput", 30_000),
     ("pool", "GlobalAveragePool", 10_000),
     ("flatten", "Reshape", 1_000),
-    ("linear", "Gemm", 60_000),
+    ("fused linear", "FusedGemm", 60_000),
 )
 
 

@@ -20,11 +20,13 @@ FILLINGS = (0.9, 0.4, 0.0, 0.2)
 SHAPES = {"onnx": "circle", "tflite": "square", "tensorrt": "triangle-up"}
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 INK, SOFT, LINE = "#1d2329", "#5c6670", "#dfe3e8"
+LABEL = 130  # pixels of a name in a picture
+NARROW = 400  # pixels: below it names would push the picture aside
 MAX_STRIPS = 40
 MAX_INTERVALS = 300  # more lines than these hide the points
 
 COSTS = {
-    "macs": ("macs_millions", "Multiply-accumulates of one image (millions, log scale)"),
+    "macs": ("macs_millions", "MACs of one image (millions, log scale)"),
     "params": ("params_millions", "Parameters (millions, log scale)"),
     "latency": ("median_ms", "Median latency (ms, log scale)"),
 }
@@ -155,7 +157,7 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
         {"mark": {"type": "point", "filled": True, "strokeWidth": 1.6}, "encoding": _dots(cost, rows)},
         {
             "transform": _named(field),
-            "mark": {"type": "text", "align": "right", "dx": -7, "dy": -7, "fontSize": 10},
+            "mark": {"type": "text", "align": "right", "dx": -7, "dy": -7, "fontSize": 10, "limit": LABEL},
             "encoding": {"text": {"field": "short"}},
         },
     ]
@@ -197,7 +199,7 @@ def _named(cost: str) -> list[Spec]:
         {"filter": "datum.front"},
         {"window": lead, "sort": sort, "groupby": ["setting"]},
         {"joinaggregate": ends},
-        {"filter": f"!isValid(datum.next_{cost}) || {clear}"},
+        {"filter": f"width > {NARROW} && (!isValid(datum.next_{cost}) || {clear})"},
     ]
 
 

@@ -377,7 +377,8 @@ async function drawPictures(chosen, only = null) {
       place.replaceChildren(element("p", { className: "empty", textContent: EMPTY[name] }));
       continue;
     }
-    const spec = { ...payload.pictures[name], datasets: data, config: payload.config };
+    const legend = place.clientWidth < 480 ? { ...payload.config.legend, layout: { bottom: { direction: "vertical" } } } : payload.config.legend;
+    const spec = { ...payload.pictures[name], datasets: data, config: { ...payload.config, legend } };
     // A layer with data of its own (published points, roofs) is left out where there are none.
     if (spec.layer) spec.layer = spec.layer.filter((layer) => !layer.data || data[layer.data.name].length);
     if (spec.height.step) spec.height = spec.height.step * data[main].length;

@@ -22,7 +22,7 @@ from edgekit.files import make_folder, write_atomically
 from edgekit.measurement import Accuracy, Measurement
 from edgekit.report_profile import profiled
 from edgekit.report_rows import Row, rows
-from edgekit.store import Store, open_store
+from edgekit.store import FailedCell, Store, open_store
 
 FORMATS = ("html", "md", "csv", "json")
 ALIASES = {"markdown": "md", "htm": "html"}
@@ -54,12 +54,14 @@ def report(
     """
     _refuse_missing(_formats(format), assets)  # what is missing is said before the store is read
     source = store if isinstance(store, Store) else open_store(store)
-    return of_records(source.measurements(), source.accuracies(), out=out, format=format, assets=assets)
+    records = source.measurements(), source.accuracies(), source.failures()
+    return of_records(*records, out=out, format=format, assets=assets)
 
 
 def of_records(
     measurements: Sequence[Measurement],
     accuracies: Sequence[Accuracy],
+    failures: Sequence[FailedCell] = (),
     *,
     out: Path | str = "report.html",
     format: str | Sequence[str] = "html",
@@ -78,8 +80,8 @@ def of_records(
         found = rows(measurements, accuracies)
     created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     texts = {
-        "html": lambda: report_page.page(found, created, library.result() if library else ""),
-        "md": lambda: report_text.as_markdown(found, report_page.cautions(found), created),
+        "html": lambda: report_page.page(found, created, library.result() if library else "", failures),
+        "md": lambda: report_text.as_markdown(found, report_page.cautions(found, failures), created),
         "csv": lambda: report_text.as_csv(found),
         "json": lambda: report_text.as_json(found, created),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgekit.report_rows import Row
+from edgekit.verdict import INVALID
 
 LOST_POINTS = 2.0  # of top-1, beyond which a file counts as spoilt
 
@@ -13,7 +14,8 @@ def not_worth_it(rows: Sequence[Row]) -> list[str]:
     """One sentence for each int8 row that is not faster than its fp32 row, or loses more than LOST_POINTS.
 
     Rows belong together where network, weights, format, device, runtime, threads and batch are the same. Faster means
-    that the intervals of the medians lie apart; what was measured for one of the two only is not judged.
+    that the intervals of the medians lie apart; what was measured for one of the two only is not judged, and neither is
+    an invalid latency.
     """
     full = {_key(row): row for row in rows if row.precision == "fp32"}
     said = []
@@ -31,7 +33,12 @@ def _key(row: Row) -> tuple[object, ...]:
 
 def _reasons(row: Row, base: Row) -> list[str]:
     reasons = []
-    if row.ci95_ms and base.ci95_ms and row.ci95_ms[1] >= base.ci95_ms[0]:
+    if (
+        INVALID not in (row.verdict, base.verdict)
+        and row.ci95_ms
+        and base.ci95_ms
+        and row.ci95_ms[1] >= base.ci95_ms[0]
+    ):
         reasons.append(f"it is not faster than fp32 ({row.median_ms:.3g} ms against {base.median_ms:.3g} ms)")
     if row.top1 is not None and base.top1 is not None and row.dataset == base.dataset:
         lost = (base.top1 - row.top1) * 100

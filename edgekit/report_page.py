@@ -15,13 +15,15 @@ import edgekit
 from edgekit import charts
 from edgekit.pareto import spearman
 from edgekit.report_data import data
+from edgekit.report_failures import still_failing
 from edgekit.report_int8 import not_worth_it
 from edgekit.report_rows import Row
+from edgekit.store import FailedCell
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def page(rows: Sequence[Row], created: str, library: str) -> str:
+def page(rows: Sequence[Row], created: str, library: str, failures: Sequence[FailedCell] = ()) -> str:
     """The whole page; `library` is `charts.script()`."""
     parts = {
         "library": library,
@@ -30,7 +32,7 @@ def page(rows: Sequence[Row], created: str, library: str) -> str:
         "title": html.escape(_title(rows)),
         "lead": html.escape(_lead(rows)),
         "facts": "\n".join(f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>" for k, v in _facts(rows)),
-        "cautions": _caution(cautions(rows)),
+        "cautions": _caution(cautions(rows, failures)),
         "overlay": _overlay(rows),
         "footer": html.escape(
             f"Made by edgekit {edgekit.__version__} on {created} from {len(rows)} rows of its store."
@@ -122,7 +124,7 @@ def _day(created: str) -> str:
         return created
 
 
-def cautions(rows: Sequence[Row]) -> list[str]:
+def cautions(rows: Sequence[Row], failures: Sequence[FailedCell] = ()) -> list[str]:
     """What a reader must know before comparing rows."""
     said = []
     for verdict, advice in (("invalid", "do not use their latency"), ("suspect", "read their reasons in the table")):
@@ -138,7 +140,7 @@ def cautions(rows: Sequence[Row]) -> list[str]:
     failed = sum(row.parity is False for row in rows)
     if failed:
         said.append(f"{_count(failed, 'file', 'files')} did not pass the parity check.")
-    return said + not_worth_it(rows)
+    return said + still_failing(rows, failures) + not_worth_it(rows)
 
 
 def _caution(said: Sequence[str]) -> str:

@@ -30,6 +30,8 @@ FP32 = row("fp32", median_ms=2.0, ci95_ms=(1.9, 2.1), top1=0.700, dataset="a")
         (row("int8", top1=0.675, dataset="a"), ["loses 2.5 points"]),
         (row("int8", top1=0.675, dataset="b"), []),
         (row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1), threads=4), []),
+        (row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1), verdict="invalid"), []),
+        (row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1), verdict="invalid", top1=0.5, dataset="a"), ["loses 20.0"]),
         (row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1), top1=0.5, dataset="a"), ["not faster", "loses 20.0 points"]),
     ],
 )

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import nn
 
@@ -30,10 +30,26 @@ def find(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
     """
     if is_file(model):
         return _from_file(model, input_shape)
-    if input_shape is not None:
-        raise UsageError(f"--input is for networks from a file; {model} knows its own", "use --res")
     importlib.import_module("edgekit.models")  # registers the zoo
-    return MODELS[model]
+    spec = MODELS[model]
+    if input_shape is not None:
+        _refuse_input(spec, input_shape)
+    return spec
+
+
+def _refuse_input(spec: ModelSpec, given: tuple[int, ...]) -> NoReturn:
+    own = (1, *spec.input_shape)
+    if len(given) != len(own):
+        kinds = {4: "images", 5: "volumes, such as video"}
+        shapes = ["x".join(map(str, shape)) for shape in (own, given)]
+        raise UsageError(
+            f"{spec.name} takes {kinds[len(own)]} ({shapes[0]}), not {kinds.get(len(given), 'that')} ({shapes[1]})",
+            "leave --input out" + ("; c3d takes volumes" if len(given) == 5 else ""),
+        )
+    raise UsageError(
+        f"--input is for networks from a file; {spec.name} knows its own",
+        "leave it out" if spec.fixed_resolution else "use --res",
+    )
 
 
 def _from_file(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:

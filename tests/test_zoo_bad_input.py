@@ -45,9 +45,18 @@ def test_alpha_for_a_network_without_one(name: str) -> None:
         edgekit.summary(name, alpha=0.5)
 
 
-def test_the_volume_of_a_video_does_not_fit_a_network_of_images() -> None:
-    with pytest.raises(UsageError):
-        edgekit.summary("resnet18", input=(1, 3, 16, 112, 112))
+@pytest.mark.parametrize(
+    ("name", "shape", "told"),
+    [
+        ("resnet18", (1, 3, 16, 112, 112), r"resnet18 takes images \(1x3x224x224\), not volumes"),
+        ("c3d", (1, 3, 112, 112), r"c3d takes volumes, such as video \(1x3x16x112x112\), not images \(1x3x112x112\)"),
+        ("vgg16", (1, 3), r"not that \(1x3\)"),
+        ("mobilenet", (1, 3, 160, 160), "knows its own"),
+    ],
+)
+def test_volumes_and_images_are_told_apart(name: str, shape: tuple[int, ...], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        edgekit.summary(name, input=shape)
 
 
 def test_every_least_resolution_is_one_that_works() -> None:

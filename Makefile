@@ -43,7 +43,7 @@ $(ORACLE)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(ORACLE)
 	$(ORACLE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(ORACLE)/bin/python -m pip install --quiet -c constraints.txt torch
-	$(ORACLE)/bin/python -m pip install --quiet -c constraints.txt --group oracle
+	$(ORACLE)/bin/python -m pip install --quiet --group oracle
 	$(PYTHON) -m venv $(VENV)-tflite-runtime
 	$(VENV)-tflite-runtime/bin/python -m pip install --quiet tflite-runtime==2.14.0 "numpy<2" || \
 		{ echo "tflite-runtime 2.14 is not for this Python: its tests will be skipped"; rm -r $(VENV)-tflite-runtime; }

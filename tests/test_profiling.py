@@ -29,7 +29,7 @@ NETWORK = (
     layer("left", "conv 1x1", "relu1", macs=500, weights=4),
     layer("relu2", "relu", "left"),
     layer("deep", "conv 1x1", "relu2", macs=700, weights=4),
-    layer("add", "add", "deep", "relu1"),
+    layer("add", "add", "relu1", "deep"),
     layer("relu3", "relu", "add"),
     layer("pool", "mean", "relu3", given=10),
     layer("flatten", "reshape", "pool", given=10),

@@ -10,8 +10,8 @@ TESTS = Path(__file__).resolve().parents[1]
 SAMPLES = TESTS.parent / ".." / "shared" / "samples"
 # Of tools that edgekit neither runs nor reads.
 NOT_DRIVEN = ("benchncnn_", "mlperf_loadgen_", "onnxruntime_perf_test_", "trex_", "INDEX.md")
-# Read by tests that take all of their kind: TensorRT's API, and JSON exports of which one release is held in detail.
-BY_KIND = ("tensorrt_api_", "trtexec_export")
+# Read by tests that take all of their kind.
+BY_KIND = ("tensorrt_api_",)
 
 
 def test_every_sample_is_held_to_what_a_person_reads() -> None:

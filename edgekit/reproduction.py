@@ -114,16 +114,21 @@ def reproduce(
         executor=executor,
         progress=progress,
     )
-    found = [cell for cell in swept.cells if cell.measurement or cell.accuracy]
-    report = None
-    if found:
-        report = of_records(
-            [cell.measurement for cell in found if cell.measurement],
-            [cell.accuracy for cell in found if cell.accuracy],
-            out=Path(out) / "report.html",
-            format=FORMATS,
-            assets=Path(out) / "pictures",
-        )
+    printed, correlated = _beside(swept, model)
+    return Reproduction(printed, correlated, swept, _written(swept, Path(out)), tuple(_notes(swept, data, calibration)))
+
+
+def _written(swept: SweepResult, out: Path) -> ReportResult | None:
+    """The report of what was measured; None where nothing was."""
+    measured = [cell.measurement for cell in swept.cells if cell.measurement]
+    evaluated = [cell.accuracy for cell in swept.cells if cell.accuracy]
+    if not measured and not evaluated:
+        return None
+    return of_records(measured, evaluated, out=out / "report.html", format=FORMATS, assets=out / "pictures")
+
+
+def _beside(swept: SweepResult, model: str) -> tuple[tuple[Table, ...], tuple[Correlation, ...]]:
+    """The published tables beside exact counts, and how well the orders of accuracies agree. Imports torch."""
     from edgekit.zoo import chosen, counted
 
     def counts(name: str, alpha: float, res: int) -> tuple[int, int]:
@@ -131,10 +136,8 @@ def reproduce(
         return table.macs, table.params
 
     spec, twin = (chosen(name, None, None, None, None, None).spec for name in (model, TWIN))
-    series = [(f"{cell.cell.format} {cell.cell.precision}", cell.accuracy) for cell in found if cell.accuracy]
-    return Reproduction(
-        tables(spec, twin, counts), correlations(series, spec), swept, report, tuple(_notes(swept, data, calibration))
-    )
+    series = [(f"{cell.cell.format} {cell.cell.precision}", cell.accuracy) for cell in swept.cells if cell.accuracy]
+    return tables(spec, twin, counts), correlations(series, spec)
 
 
 def _weights(weights: str | Path | None) -> str:

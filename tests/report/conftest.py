@@ -25,6 +25,38 @@ from edgekit.store import Store
 RUNTIMES = {"onnx": "onnxruntime", "tflite": "litert"}
 
 
+PARITY = ParityRecord(
+    passed=True,
+    n=20,
+    n_real=10,
+    max_abs_error=1.1e-5,
+    max_rel_error=2e-6,
+    cosine=0.9999999,
+    top1_agreement=1.0,
+    snr_db=None,
+)
+
+
+def variant(name: str) -> VariantRecord:
+    """A variant whose name is `network_alpha_resolution`, or anything else."""
+    parts = name.split("_")
+    return VariantRecord(
+        name=name,
+        model=parts[0],
+        family=parts[0],
+        alpha=float(parts[1]) if len(parts) == 3 else 1.0,
+        resolution=int(parts[-1]) if parts[-1].isdigit() else 224,
+        classes=1000,
+        input_shape=(1, 3, 160, 160),
+    )
+
+
+def calibrated(synthetic: bool) -> CalibrationRecord:
+    return CalibrationRecord(
+        hash="ab" * 32, n=100, synthetic=synthetic, method="minmax", source="data", seed=0, pixels=("0" * 16,) * 100
+    )
+
+
 def manifest(
     name: str = "mobilenet_0.5_160",
     *,
@@ -36,7 +68,6 @@ def manifest(
     details: dict[str, Any] | None = None,
 ) -> Manifest:
     sha256 = hashlib.sha256(f"{name}{format}{precision}{trained}{synthetic}".encode()).hexdigest()
-    parts = name.split("_")
     return Manifest(
         edgekit="0.1.0",
         file=f"{name}_{precision}.{format}",
@@ -44,15 +75,7 @@ def manifest(
         bytes=macs // 14 // (4 if precision == "int8" else 1),
         format=format,
         precision=precision,
-        variant=VariantRecord(
-            name=name,
-            model=parts[0],
-            family=parts[0],
-            alpha=float(parts[1]) if len(parts) == 3 else 1.0,
-            resolution=int(parts[-1]) if parts[-1].isdigit() else 224,
-            classes=1000,
-            input_shape=(1, 3, 160, 160),
-        ),
+        variant=variant(name),
         weights=WeightsRecord(
             origin="mobilenet_v1.tflite" if trained else "random",
             id="01234567" if trained else "random0",
@@ -62,21 +85,8 @@ def manifest(
         preprocessing=TENSORFLOW,
         inputs=(TensorRecord(name="input", dtype="float32", shape=(1, 160, 160, 3), layout="NHWC"),),
         outputs=(TensorRecord(name="output", dtype="float32", shape=(1, 1000), layout="NC"),),
-        calibration=None
-        if precision != "int8"
-        else CalibrationRecord(
-            hash="ab" * 32, n=100, synthetic=synthetic, method="minmax", source="data", seed=0, pixels=("0" * 16,) * 100
-        ),
-        parity=ParityRecord(
-            passed=True,
-            n=20,
-            n_real=10,
-            max_abs_error=1.1e-5,
-            max_rel_error=2e-6,
-            cosine=0.9999999,
-            top1_agreement=1.0,
-            snr_db=None,
-        ),
+        calibration=calibrated(synthetic) if precision == "int8" else None,
+        parity=PARITY,
         macs=macs,
         params=1_331_592,
         activation_elements=2_000_000,

@@ -141,10 +141,10 @@ def _place_unseen(groups: Groups, layers: Sequence[Layer]) -> tuple[str, ...]:
             _join_downwards(groups, layer["name"], readers)
     for layer in unseen:
         if layer["name"] not in groups:
-            makers = [name for name in layer["inputs"] if name in groups]
-            single = [name for name in makers if len(readers[name]) == 1 and known[name]["macs"]]
-            if makers:
-                groups.join([(single or makers)[-1 if single else 0], layer["name"]])
+            makers = sorted((name for name in layer["inputs"] if name in groups), key=list(known).index)
+            multiplying = [name for name in makers if len(readers[name]) == 1 and known[name]["macs"]]
+            if makers:  # a sum goes into the last product before it, when its other side is there
+                groups.join([(multiplying or makers)[-1], layer["name"]])
             else:
                 _join_downwards(groups, layer["name"], readers)
     return tuple(str(layer["name"]) for layer in unseen if layer["name"] not in groups)

@@ -99,6 +99,13 @@ def test_parts_of_a_layer_and_layers_of_one_operator_come_together() -> None:
     ]
 
 
+def test_a_sum_goes_into_the_product_that_runs_last() -> None:
+    short, deep = layer("short", "conv", "x", macs=1), layer("deep", "conv", "x", macs=2)
+    network = (layer("x", "input"), short, deep, layer("add", "add", "deep", "short"))
+    rows, _ = by_layer(ran(("short_nchwc", "Conv", 1), ("deep_nchwc", "Conv", 2)), network)
+    assert [row.layers for row in rows] == [("short",), ("deep", "add")]
+
+
 def test_what_nothing_was_run_for_is_named() -> None:
     rows, absent = by_layer(ran(("", "Convolution (NHWC, F32) IGEMM", 5)), NETWORK)
     assert len(absent) == len(NETWORK) - 1 and [row.layers for row in rows] == [()]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgekit import charts_profile, report, report_data, report_profile, report_text
+from edgekit import charts_profile, report_data, report_profile, report_text
 from edgekit.charts_profile import MAX_BARS, bars, roofs, spots
 from edgekit.measurement import Measurement
+from edgekit.report import of_records
 from edgekit.report_rows import rows
 from edgekit.roofline import LayerTime, Peaks, Profile
 
@@ -107,7 +108,7 @@ def test_thousands_of_rows_with_profiles_stay_small(make: Records) -> None:
 def test_pictures_apart(make: Records, tmp_path: Path) -> None:
     pytest.importorskip("vl_convert", reason="vl-convert is not installed")
     record = with_profile(make.measurement(make.manifest()), profile())
-    made = report.of_records([record], [], out=tmp_path / "r.csv", format="csv", assets=tmp_path / "assets")
+    made = of_records([record], [], out=tmp_path / "r.csv", format="csv", assets=tmp_path / "assets")
     names = {path.name for path in made.paths}
     label = rows([record], [])[0].label.replace(" ", "-")
     assert {f"{kind}-{label}.{suffix}" for kind in ("layers", "roofline") for suffix in ("svg", "png")} <= names

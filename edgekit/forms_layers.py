@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch.nn import functional as F
 
+from edgekit.errors import UsageError
+
 if TYPE_CHECKING:
     from edgekit.trace import Walk
 
@@ -28,6 +30,15 @@ def spatial_rank(walk: Walk, x: Any) -> int:
 # Convolution and linear
 
 
+def _refuse_other_rank(walk: Walk, name: str, x: Any, weight: Any) -> None:
+    axes = len(walk.kernel(weight)) if walk.is_own(weight) else spatial_rank(walk, x)
+    if axes != spatial_rank(walk, x):
+        raise UsageError(
+            f"layer {name} is a {axes}-D convolution and cannot take an input of {walk.shape(x)}",
+            f"give an input shape of batch, channels and {axes} size{'s' * (axes > 1)}",
+        )
+
+
 def conv(
     walk: Walk,
     name: str,
@@ -39,6 +50,7 @@ def conv(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Any:
+    _refuse_other_rank(walk, name, input, weight)
     rank = spatial_rank(walk, input)
     dilation, stride = per_axis(dilation, rank), per_axis(stride, rank)
     if padding == "same":

@@ -256,7 +256,13 @@ def _prove_fold(network: nn.Module, graph: Graph) -> None:
     generator = torch.Generator().manual_seed(0)
     dtype = next(iter(graph.params.values())).dtype if graph.params else torch.float32
     x = torch.randn(graph.input.shape, generator=generator).to(dtype)
-    want, got = network(x), graph.run(x)
+    try:
+        want = network(x)
+    except (RuntimeError, ValueError) as error:  # a shape that only a pooling layer minds, say
+        shape = "x".join(map(str, x.shape))
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UsageError(f"the network does not run on an input of {shape}: {first}", "give another --input") from error
+    got = graph.run(x)
     largest = float(want.abs().max())
     error = float((got - want).abs().max()) / largest if largest else float(got.abs().max())
     if not error <= FOLD_TOLERANCE:  # not a number fails too

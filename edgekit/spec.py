@@ -85,6 +85,8 @@ class Variant:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """(1, C, H, W) or (1, C, D, H, W) in the network's own layout."""
+        if self.resolution == self.spec.resolution:
+            return (1, *self.spec.input_shape)  # a user's own network need not be square
         return (1, *self.spec.input_shape[:-2], self.resolution, self.resolution)
 
     def build(self) -> nn.Module:

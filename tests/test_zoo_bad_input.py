@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 import edgekit
@@ -61,3 +63,35 @@ def test_volumes_and_images_are_told_apart(name: str, shape: tuple[int, ...], to
 
 def test_every_least_resolution_is_one_that_works() -> None:
     assert all(variant(name, resolution=max(MODELS[name].min_resolution, 32)) for name in ("nin", "alexnet_tv"))
+
+
+USERS = """
+from torch import nn
+def images(): return nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+def volumes(): return nn.Sequential(nn.Conv3d(3, 8, 3), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(8, 4))
+def pooled(): return nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(96, 4))
+"""
+
+
+@pytest.mark.parametrize(
+    ("build", "shape", "told"),
+    [
+        ("images", (1, 3, 8, 32, 32), r"layer 0 is a 2-D convolution and cannot take an input of \(1, 3, 8, 32, 32\)"),
+        ("volumes", (1, 3, 32, 32), r"layer 0 is a 3-D convolution and cannot take an input of \(1, 3, 32, 32\)"),
+        ("pooled", (1, 3, 4, 8, 8), "does not run on an input of 1x3x4x8x8: "),
+    ],
+)
+def test_a_network_of_the_users_own_in_other_dimensions(
+    tmp_path: Path, build: str, shape: tuple[int, ...], told: str
+) -> None:
+    (tmp_path / "own.py").write_text(USERS)
+    with pytest.raises(UsageError, match=told):
+        edgekit.export(f"{tmp_path / 'own.py'}:{build}", input=shape, format=["tflite"], out=tmp_path)
+
+
+def test_a_network_of_the_users_own_need_not_be_square(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(USERS)
+    own = f"{tmp_path / 'own.py'}:images"
+    assert edgekit.summary(own, input=(1, 3, 32, 48)).input_shape == (1, 3, 32, 48)
+    made = edgekit.export(own, input=(1, 3, 32, 48), format=["tflite"], out=tmp_path)
+    assert made.artifacts[0].manifest and made.artifacts[0].manifest.inputs[0].shape == (1, 32, 48, 3)

@@ -102,7 +102,8 @@ def main() -> int:
     if missing:
         print(f"{missing[0]} is missing", file=sys.stderr)
         return 1
-    began = time.monotonic()
+    began, target = time.monotonic(), arguments.page.resolve()
+    target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="edgekit-bench-peers-") as scratch, ExitStack() as stack:
         os.chdir(scratch)
         folder = Path(scratch)
@@ -113,8 +114,9 @@ def main() -> int:
         processes = start(found, folder, stack, began)
         answer(found, processes, shown, folder, began)
         measure(found, processes, arguments.rounds, began)
-    write_atomically(arguments.page, page(found, shown.labels, arguments.exports, arguments.rounds).encode())
-    say(began, f"written to {arguments.page}")
+        write_atomically(target, page(found, shown.labels, arguments.exports, arguments.rounds).encode())
+        os.chdir(ROOT)
+    say(began, f"written to {target}")
     return 1 if any(peer.failed for peer in found) else 0
 
 

@@ -13,6 +13,7 @@ import pytest
 from edgekit.bench import peaks, profile_litert, profile_onnxruntime
 from edgekit.bench.link import ask
 from edgekit.bench.link_local import LocalLink
+from edgekit.bench.link_ssh import SshLink
 from edgekit.errors import BackendMissing, EdgekitError
 from edgekit.profiling import CONVERSIONS, by_layer
 
@@ -155,6 +156,13 @@ def test_order_is_kept_whatever_is_laid_beside() -> None:
         file = chance.choices(list(words), k=chance.randrange(1, 15))
         ran = [(at, words[builtin]) for at, builtin in enumerate(file) if words[builtin]]
         assert profile_litert.aligned([word for _, word in ran], file) == [at for at, _ in ran]
+
+
+def test_a_device_over_ssh_is_asked_the_same_way(board: SshLink, tiny_onnx: Callable[..., Path]) -> None:
+    pytest.importorskip("onnxruntime")
+    job = {"mode": "memory", "runtime": "onnxruntime", "artifact": str(tiny_onnx()), **SHORT}
+    assert ask(board, job, 120, "profiler.py")["operators"]
+    assert ask(board, {"runtime": "onnxruntime", "threads": 1}, 120, "peaks.py")["gemm_float32_gmacs"] > 0.1
 
 
 def test_the_products_are_products() -> None:

@@ -56,7 +56,7 @@ def test_every_python_answers_a_job(version: str, tmp_path: Path) -> None:
     """Without numpy, which not every Python here has, the answer is that it is missing."""
     for name, text in carried().items():
         (tmp_path / name).write_text(text)
-    for script in ("runner.py", "infer.py"):
+    for script in ("runner.py", "infer.py", "profiler.py", "peaks.py"):
         job = b'{"mode": "baseline", "runtime": "null"}\n'
         done = subprocess.run(
             [interpreter(version), str(tmp_path / script)], input=job, capture_output=True, check=False

@@ -361,7 +361,7 @@ function datasets(chosen) {
   };
 }
 
-const EMPTY = { latency: "No row has both a latency and an accuracy.", macs: "No row has both MACs and an accuracy.",
+const EMPTY = { latency: "No row has both an accuracy and a latency that is not invalid.", macs: "No row has both MACs and an accuracy.",
   params: "No row has both parameters and an accuracy.", strips: "No row has a latency.",
   layers: "No row that is shown was profiled.", roofline: "No layer has both multiply-accumulates and a time." };
 let drawing = Promise.resolve();

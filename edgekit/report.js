@@ -334,11 +334,12 @@ function reached(one, current) {
     element("td", { textContent: slowest }));
 }
 
-function told({ method, peaks, sum_ms, profiled_ms, plain_ms }) {
+function told({ method, reasons, peaks, sum_ms, profiled_ms, plain_ms }) {
   const roofs = peaks && [["float32", "GMAC/s", "gemm_float32_gmacs", "gemm_float32_by"], ["int8", "GMAC/s", "gemm_int8_gmacs",
     "gemm_int8_by"], ["copy", "GB/s", "copy_gbytes", "copy_by"]].filter(([, , value]) => peaks[value] !== null)
     .map(([name, unit, value, by]) => `${name} ${number(peaks[value], 1)} ${unit} (${peaks[by]})`).join("; ");
-  return `The operators sum to ${ms(sum_ms)} ms; the inference took ${ms(profiled_ms)} ms with the profiler and ${ms(plain_ms)} ms ` +
+  const remarks = reasons.map((reason) => `${reason[0].toUpperCase()}${reason.slice(1)}. `).join("");
+  return `${remarks}The operators sum to ${ms(sum_ms)} ms; the inference took ${ms(profiled_ms)} ms with the profiler and ${ms(plain_ms)} ms ` +
     `without it in the same process. ${method}.${peaks ? ` Peaks with ${peaks.threads} thread${peaks.threads === 1 ? "" : "s"}: ${roofs}.` : ""}`;
 }
 

@@ -25,6 +25,7 @@ def profiles(rows: Sequence[Row]) -> list[dict[str, Any]]:
             "id": index,
             **{name: profile[name] for name in ("gmacs_per_s", "peak_share", "sum_ms", "profiled_ms", "plain_ms")},
             "method": profile["method"],
+            "reasons": profile["reasons"],
             "peaks": profile["peaks"],
             "heaviest": heaviest(profile),
             "datasets": datasets(profile),

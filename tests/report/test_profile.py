@@ -40,7 +40,9 @@ def profile(layers: int = 6, int8: bool = False, name: str = "conv") -> Profile:
     )  # fmt: skip
     own = LayerTime(name="ReorderOutput", layers=(), kind=None, operators="3 x ReorderOutput", ms=0.05)
     whole = sum(row.ms for row in made) + 0.25
-    return Profile(rows=(*made, own), profiled_ms=whole, plain_ms=whole, runs=9, method="a profiler", peaks=PEAKS)
+    return Profile(
+        rows=(*made, own), profiled_ms=whole, plain_ms=whole, runs=9, method="a profiler", peaks=PEAKS, reasons=("so",)
+    )
 
 
 def with_profile(record: Measurement, found: Profile) -> Measurement:
@@ -139,6 +141,7 @@ def test_the_page_draws_and_changes_profiles(make: Records, tmp_path: Path) -> N
     await settled();
     first.others = bars();
     first.title = document.title;
+    first.told = document.getElementById("profile-note").textContent.slice(0, 22);
     const search = document.getElementById("query");
     search.value = "c_1.0";
     search.dispatchEvent(new Event("input"));
@@ -146,8 +149,9 @@ def test_the_page_draws_and_changes_profiles(make: Records, tmp_path: Path) -> N
     first.gone = document.getElementById("profiles").hidden;
     return first;"""
     found = test_browser.browse(rows(taken, []), charts.script(), tmp_path, probe)
-    title = found.pop("title")
+    title, told = found.pop("title"), found.pop("told")
     assert found == {"bars": 6, "points": 4, "lines": 2, "hidden": False, "others": 11, "gone": True} and title != "run"
+    assert told == "So. The operators sum "
 
 
 def test_specifications_are_data() -> None:

@@ -110,8 +110,8 @@ def compare(
 
     Each is `latest`, `latest~1` (bench commands, counted back), the id of a measurement or of a bench command, a file
     that was measured, or another store. Cells are matched by variant, precision, format, device and its host, runtime,
-    threads and batch; two files by the last five. `max_slowdown` is a fraction, or text such as "5%". `junit` is written as XML.
-    Raises UsageError where a side names nothing.
+    threads and batch; two files by the last five. `max_slowdown` is a fraction, or text such as "5%". `junit` is
+    written as XML. Raises UsageError where a side names nothing.
     """
     margin = _margin(max_slowdown)
     database = open_store(store)

@@ -21,7 +21,8 @@ ROWS = (
     "fold layers memory roofline measurement disturbance hosts calibration source snippets runtime download pretrained",
     "stats verdict contrast profiling accuracy parity weights models exporters engine bench pareto mixed",
     "store device zoo inspection preparation eval",
-    "charts report_facts report_labels report_rows report_profile report_data report_failures report_int8 report_page report_text",
+    "charts report_facts report_labels report_rows report_profile report_data report_failures report_int8 report_page "
+    "report_text",
     "measuring comparison latency_gate cells exporting benchmarking evaluation report digits",
     "sweep reproduction doctor demonstration",
     "cli __main__",

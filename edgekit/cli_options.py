@@ -24,7 +24,9 @@ Device = Annotated[str, typer.Option("--device", help="A name from devices.yaml.
 Devices = Annotated[
     Path | None, typer.Option("--devices", metavar="FILE", help="The devices.yaml to use.", show_default=False)
 ]
-Runtime = Annotated[str | None, typer.Option("--runtime", help="onnxruntime, litert, tensorrt, trtexec, torch or null.")]
+Runtime = Annotated[
+    str | None, typer.Option("--runtime", help="onnxruntime, litert, tensorrt, trtexec, torch or null.")
+]
 Threads = Annotated[int, typer.Option("--threads", help="Threads that the runtime may use.")]
 Store = Annotated[
     str | None,

@@ -264,10 +264,10 @@ def _prove_fold(network: nn.Module, graph: Graph) -> None:
         raise UsageError(f"the network does not run on an input of {shape}: {first}", "give another --input") from error
     got = graph.run(x)
     largest = float(want.abs().max())
-    error = float((got - want).abs().max()) / largest if largest else float(got.abs().max())
-    if not error <= FOLD_TOLERANCE:  # not a number fails too
+    gap = float((got - want).abs().max()) / largest if largest else float(got.abs().max())
+    if not gap <= FOLD_TOLERANCE:  # not a number fails too
         raise GateFailed(
-            f"the folded network differs from the network by {error:.2g} of its largest output",
+            f"the folded network differs from the network by {gap:.2g} of its largest output",
             "check the weights for values that are not finite or variances near zero",
         )
 

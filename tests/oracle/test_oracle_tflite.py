@@ -20,9 +20,9 @@ SNR_MARGIN = 1.0  # dB that our int8 may be under the other's
 NOISE_DB = 10.0  # random weights are hard to round: below this, whoever rounds them is left with noise
 # What litert-torch cannot convert, with a part of what it says.
 NOT_CONVERTED: dict[str, str] = {}
-# What ai-edge-quantizer cannot quantise: LRN and 3-D pooling as litert-torch writes them, for example.
+# What ai-edge-quantizer cannot quantise: what litert-torch writes for LRN, 3-D pooling and some wide layers.
 NOT_QUANTIZED = dict.fromkeys(
-    ("alexnet", "alexnet_simplified", "c3d", "conv_mobilenet", "googlenet", "zfnet"),
+    ("alexnet", "alexnet_simplified", "c3d", "conv_mobilenet", "googlenet", "wide_resnet50_2", "zfnet"),
     "Failed to get quantization parameters for tensor",
 )
 

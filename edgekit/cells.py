@@ -30,6 +30,7 @@ from edgekit.parity import compare
 from edgekit.preparation import Prepared
 
 SUFFIX = {"onnx": ".onnx", "tflite": ".tflite", "tensorrt": ".engine"}
+DELEGATION = ("delegate", "nodes", "nodes_delegated", "undelegated")  # what LiteRT tells of the file's operators
 TOGETHER = 7  # inputs at once, where the batch is free; no size that a kernel is made for
 
 
@@ -128,7 +129,9 @@ def _proved(cell: Cell, prepared: Prepared, written: Written, draft: Path) -> tu
             cell.together,
             prepared.preprocessing,
         )
-    return parity, {"device": place.link.name, "runtime": runtime, "version": found.get("runtime_version")}
+    delegation = {name: found[name] for name in DELEGATION if found.get(name) is not None}
+    proof = {"device": place.link.name, "runtime": runtime, "version": found.get("runtime_version"), **delegation}
+    return parity, proof
 
 
 def _plain(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from edgekit import demonstration
 
 SHARED = Path(__file__).resolve().parents[1] / ".." / "shared"
 DOUBLES = Path(__file__).resolve().parent / "exporters"
+# A shell ignores SIGINT in what it starts in the background, and so would every process that a test interrupts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 HOSTED = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "mobilenet_v1_hosted"
 
 

@@ -154,6 +154,15 @@ def test_the_result_has_the_documented_keys(network: str, tmp_path: Path) -> Non
     assert result["failed"] == []
 
 
+def test_the_manifest_counts_what_the_delegate_takes(network: str, tmp_path: Path) -> None:
+    (made,) = edgekit.export(f"{network}:build", input=SHAPE, format=["tflite"], out=tmp_path).artifacts
+    assert made.manifest is not None
+    proof = made.manifest.details["proof"]
+    operators = made.manifest.operators  # of a padding with minus infinity XNNPACK has none
+    assert (proof["delegate"], proof["undelegated"]) == ("xnnpack", ["PADV2"])
+    assert (proof["nodes"], proof["nodes_delegated"]) == (sum(operators.values()), proof["nodes"] - operators["PADV2"])
+
+
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_a_free_batch_is_run_at_one_and_seven(precision: str, network: str, images: Path, tmp_path: Path) -> None:
     result = edgekit.export(

@@ -24,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     """A folder like bench/."""
     found = tmp_path / "bench"
     found.mkdir()
-    for name in ("runner.py", "sensors.py"):
+    for name in ("runner.py", "loop.py", "sensors.py", "soc.py", "footprint.py"):
         (found / name).write_bytes((runner.FOLDER / name).read_bytes())
     return found
 

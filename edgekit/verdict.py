@@ -96,6 +96,7 @@ WAITED = Check(disturbance.waited, 0.01, 0.05, "the runner waited {:.1%} of the 
 SWITCHES = Check(disturbance.switches, 50, 500, "the runner lost its processor {:.0f} times a second")
 PRESSURE = Check(disturbance.pressure, 0.02, math.inf, "tasks waited {:.1%} of the time for a processor")
 SENTINEL_SUSPECT, SENTINEL_INVALID = 0.03, 0.25
+OUTLIERS, FEWEST_OUTLIERS = 0.10, 3  # of ten samples, one lies outside by chance
 CLOCK = Check(disturbance.clock_lost, 0.05, 0.25, "the clock fell by {:.0%}", COOL)
 THROTTLED = Check(disturbance.throttled, math.inf, 1, "processors were slowed for heat ({:.0f})", COOL)
 STATUS = Check(disturbance.thermal_status, 1, 2, "the phone's thermal status was {:.0f}", COOL)
@@ -160,8 +161,9 @@ def _statistics(found: Stability | None) -> Iterator[Finding]:
             yield Finding(SUSPECT, "times alternate between two levels", QUIET)
         if found.autocorrelation > 0.5:
             yield Finding(SUSPECT, f"times wander by {found.wander:.1%}", QUIET)
-    if (found.mild + found.severe) / found.n > 0.10:
-        yield Finding(SUSPECT, f"{(found.mild + found.severe) / found.n:.0%} of the samples are outliers", QUIET)
+    outliers = found.mild + found.severe
+    if outliers / found.n > OUTLIERS and outliers >= FEWEST_OUTLIERS:
+        yield Finding(SUSPECT, f"{outliers / found.n:.0%} of the samples are outliers", QUIET)
 
 
 def _explained(restless: Sequence[Finding], why: str, advice: str) -> Iterator[Finding]:

@@ -91,6 +91,12 @@ def test_a_few_disturbed_processes_make_it_suspect_and_half_of_them_invalid() ->
     assert "in 3 of 6 processes" in assess([quiet] * 3 + [busy] * 3).reasons[0]
 
 
+def test_one_of_nine_samples_lies_outside_by_chance() -> None:
+    steady = [1.00e6, 1.01e6, 0.99e6, 1.00e6, 1.01e6, 0.99e6, 1.00e6, 1.01e6]
+    assert assess([run(samples=[*steady, 1.10e6])]).word == "valid"
+    assert "outliers" in " ".join(assess([run(samples=[*steady, *steady, 1.10e6, 1.10e6, 1.10e6])]).reasons)
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

@@ -206,7 +206,7 @@ def latency(path: Path) -> dict[str, Any]:
     job = {"mode": "latency", "runtime": choose(path).name, "artifact": str(path), **fields}
     answer = ask(LocalLink(), job, PATIENCE)
     run = ProcessRun(**{name: value for name, value in answer.items() if name != "found"})
-    judged = assess([run])
+    judged = assess([run], virtual=answer["found"].get("virtual"))
     return {
         "median_ms": median(run.samples_ns) / NS_PER_MS,
         "n": len(run.samples_ns),

@@ -6,6 +6,7 @@ import platform
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,21 @@ def test_this_machine_answers() -> None:
     assert after["time_ns"] > before["time_ns"] and after["own_cpu_ns"] > before["own_cpu_ns"]
     if after["busy_s"] is not None:
         assert after["total_s"] > before["total_s"] and after["busy_s"] >= before["busy_s"]
+
+
+def test_the_sentinel_only_walks_through_numbers_that_exist_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert set(sensors.WALK) == set(range(256)), "Python keeps one object of each of these"
+    seen = []
+
+    class Walk(tuple):  # type: ignore[type-arg]
+        def __getitem__(self, index: Any) -> Any:
+            seen.append(index)
+            return super().__getitem__(index)
+
+    monkeypatch.setattr(sensors, "WALK", Walk(sensors.WALK))
+    monkeypatch.setattr(sensors, "SENTINEL_STEPS", 10)
+    sensors.sentinel()
+    assert len(seen) == 10 * (sensors.SENTINEL_WARMUP + sensors.SENTINEL_ROUNDS) and len(set(seen)) > 5
 
 
 def test_it_needs_nothing_but_python() -> None:

@@ -22,11 +22,9 @@ COOL = "let the device cool, improve its cooling or lower its clock, and measure
 LESS = "take a lower power mode or a stronger supply, and measure again"
 LONGER = "measure again with --preset rigorous"
 ALONE = "though nothing else ran here"
-NEIGHBOURS = (
-    f"{ALONE}: this is a virtual machine, and neighbours on the same processor slow it unseen",
-    "measure at another time, compare with --versus, or use a machine of your own",
-)
-UNSTEADY = (ALONE, "fix the processor's clock, or measure again with --preset rigorous")
+NEIGHBOURS = f"{ALONE}: this is a virtual machine, and neighbours on the same processor slow it unseen"
+ELSEWHERE = "measure at another time, compare with --versus, or use a machine of your own"
+FIXED_CLOCK = "fix the processor's clock, or measure again with --preset rigorous"
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,10 @@ def assess(runs: Sequence[ProcessRun], threads: int = 1, virtual: bool | None = 
     background, unknown = list(_background(runs, threads)), tuple(_unknown(runs))
     restless = [*_clocks(runs), *_warmth(runs), *_statistics(stability(runs))]
     is_alone = not background and "background load" not in unknown and "other processes" not in unknown
-    findings = [*background, *(_explained(restless, *(NEIGHBOURS if virtual else UNSTEADY)) if is_alone else restless)]
+    if is_alone:
+        why, advice = (f"{NEIGHBOURS}{_slowest(runs)}", ELSEWHERE) if virtual else (ALONE, FIXED_CLOCK)
+        restless = list(_explained(restless, why, advice))
+    findings = [*background, *restless]
     if {"background load", "speed"} & set(unknown):
         findings.append(Finding(SUSPECT, "nothing tells whether the device was disturbed", "measure where /proc is"))
     levels = {finding.level for finding in findings}
@@ -173,6 +174,17 @@ def _explained(restless: Sequence[Finding], why: str, advice: str) -> Iterator[F
     for level in dict.fromkeys(finding.level for finding in signs):
         told = ", ".join(finding.cause for finding in signs if finding.level == level)
         yield Finding(level, f"{told}, {why}", advice)
+
+
+def _slowest(runs: Sequence[ProcessRun]) -> str:
+    """Whether neighbours slowed the processor itself, or only the caches and the memory that it shares with them."""
+    took = [ns for one in _sensed(runs) for ns in one.sentinel_ns or () if ns > 0]
+    if not took:
+        return ""
+    times = max(took) / min(took)
+    if times < 1 + SENTINEL_SUSPECT:
+        return " (in shared caches and memory: a small fixed work in the core's own cache kept its time)"
+    return f" (a small fixed work took up to {times:.2f} times as long)"
 
 
 def _checked(check: Check, runs: Sequence[ProcessRun]) -> Iterator[Finding]:

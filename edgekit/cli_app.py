@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 import typer.main
 
 from edgekit import cli_compare, cli_measure, cli_network, cli_setup, cli_sweep, cli_weights
 from edgekit.cli_output import Outcome
+from edgekit.errors import UsageError
 
 # Plain help: rich's takes three times as long to import and wraps what fits.
 app = typer.Typer(name="edgekit", rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False)
@@ -31,8 +33,25 @@ COMMANDS = (
     cli_setup.doctor,
     cli_setup.demo,
 )
+
+
+class Command(typer.core.TyperCommand):
+    """A command that refuses an option given twice, where only the last would count and nobody would know."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """As usual, after a look at the options in the order in which they were given."""
+        if not ctx.resilient_parsing:
+            _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+            for option in given:
+                if given.count(option) > 1 and not (option.multiple or getattr(option, "is_flag", False)):
+                    name, metavar = option.opts[0], str(option.metavar)
+                    form = f", as {name} {metavar}" if metavar[1:] == f",{metavar[0]}" else ""
+                    raise UsageError(f"{name} was given more than once", f"give it once{form}")
+        return super().parse_args(ctx, args)
+
+
 for _command in COMMANDS:
-    app.command(_command.__name__)(_command)
+    app.command(_command.__name__, cls=Command)(_command)
 
 
 def _version(wanted: bool) -> None:

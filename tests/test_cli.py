@@ -61,6 +61,8 @@ USAGE = {
     "export mobilenet --alpha wide": "--alpha",
     "export mobilenet --res 160px": "--res",
     "export mobilenet --format ,": "--format is empty",
+    "export mobilenet --format onnx -f tflite": "--format was given more than once",
+    "export mobilenet --alpha 0.5 --alpha 0.25": "--alpha was given more than once",
     "export mobilenet --input 1,3,wide": "--input",
     "summary lenet5 --option pool": "--option",
     "bench a.onnx --batch one": "--batch",
@@ -70,6 +72,13 @@ USAGE = {
     "devices check nowhere": "nowhere",
     "--nonsense": "--nonsense",
 }
+
+
+def test_lists_are_given_once_and_with_commas() -> None:
+    done = run("export", "lenet5", "--format", "onnx", "--format", "tflite")
+    assert "fix: give it once, as --format F,F" in done.stderr
+    done = run("summary", "lenet5", "--option", "pool=max", "--option", "pool=avg", "--json", "--json")
+    assert "more than once" not in done.stdout + done.stderr  # repeatable, and a flag
 
 
 @pytest.mark.parametrize("command", USAGE)

@@ -7,6 +7,8 @@ shape tells the format. Needs vl-convert only to render.
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,6 +26,14 @@ LABEL = 130  # pixels of a name in a picture
 NARROW = 400  # pixels: below it names would push the picture aside
 MAX_STRIPS = 40
 MAX_INTERVALS = 300  # more lines than these hide the points
+
+# Without the folder that it is started in, where anything may be called like a module.
+BUNDLE = """
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]
+import vl_convert
+sys.stdout.buffer.write(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode())
+"""
 
 COSTS = {
     "macs": ("macs_millions", "MACs of one image (millions, log scale)"),
@@ -302,5 +312,9 @@ def render(spec: Spec, datasets: dict[str, list[dict[str, Any]]], width: int = 7
 
 
 def script() -> str:
-    """The JavaScript that draws the pictures in a page, `window.vegaEmbed`, without any address to load from."""
-    return str(converter().javascript_bundle("window.vegaEmbed = vegaEmbed;"))
+    """The JavaScript that draws the pictures in a page, `window.vegaEmbed`, without any address to load from.
+
+    Bundled in a process of its own: it takes seconds in which no other thread of this one could run.
+    """
+    converter()
+    return subprocess.run([sys.executable, "-c", BUNDLE], stdout=subprocess.PIPE, check=True).stdout.decode()

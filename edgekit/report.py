@@ -75,7 +75,7 @@ def of_records(
         raise UsageError(
             "the store has nothing to report", "run `edgekit bench` or `edgekit eval` first, or give --store"
         )
-    with ThreadPoolExecutor(1) as other:  # the script takes seconds of another core, as the statistics do of this one
+    with ThreadPoolExecutor(1) as other:  # its process takes seconds, as the statistics do here
         library = other.submit(charts.script) if "html" in formats else None
         found = rows(measurements, accuracies)
     created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

@@ -26,8 +26,9 @@ from typing import Any
 
 from edgekit.bench import android
 from edgekit.bench.link import Done, start
-from edgekit.bench.link_ssh import _is_gone, _machine, _sha256, _started
+from edgekit.bench.session_owner import is_gone, owner
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
+from edgekit.files import file_sha256
 
 ROOT = "/data/local/tmp/edgekit"
 ANSWER_SECONDS = 60.0
@@ -107,7 +108,7 @@ class AdbLink:
         info = path.stat()
         key = (str(path.resolve()), info.st_mtime_ns, info.st_size)
         if key not in self._placed:
-            digest = _sha256(path)
+            digest = file_sha256(path)
             suffix = path.suffix if path.suffix[1:].isalnum() and path.suffix.isascii() else ""
             there = f"{self._root}/files/{digest}{suffix}"
             if self._digest(there) != digest:
@@ -121,7 +122,7 @@ class AdbLink:
         self._begun()
         draft = local.with_name(local.name + ".draft")
         self._adb(["pull", there, str(draft)], ANSWER_SECONDS * 5)
-        if _sha256(draft) != self._digest(there):
+        if file_sha256(draft) != self._digest(there):
             draft.unlink()
             raise DeviceUnreachable(f"{there} of {self.name} did not arrive whole", "try again")
         draft.replace(local)
@@ -155,10 +156,10 @@ class AdbLink:
         features = self._adb(["features"], ANSWER_SECONDS).stdout.decode(errors="replace").split()
         self._raw = "shell_v2" in features
         session = uuid.uuid4().hex
-        owner = json.dumps({"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())})
+        mine = json.dumps(owner())
         folder = f"{self._root}/work/{session}"
         done = self._run(
-            f"mkdir -p {self._root}/files {folder} && echo {shlex.quote(owner)} > {folder}/owner && "
+            f"mkdir -p {self._root}/files {folder} && echo {shlex.quote(mine)} > {folder}/owner && "
             f"find {self._root}/files -type f -mtime +{KEEP_DAYS} -exec rm -f {{}} \\; ; "
             f'for f in {self._root}/work/*/owner; do echo "$f $(cat $f)"; done; [ -s {folder}/owner ]',
             ANSWER_SECONDS,
@@ -172,10 +173,10 @@ class AdbLink:
     def _sweep(self, text: str) -> None:
         """End the sessions of processes of this machine that are gone."""
         for line in android.lines(text):
-            path, _, owner = line.partition(" ")
+            path, _, other = line.partition(" ")
             name = path.removesuffix("/owner").rpartition("/")[2]
             with suppress(ValueError, KeyError, TypeError):
-                if re.fullmatch("[0-9a-f]{32}", name) and _is_gone(json.loads(owner)):
+                if re.fullmatch("[0-9a-f]{32}", name) and is_gone(json.loads(other)):
                     self.run(f"{_kill(name)}; rm -rf {self._root}/work/{name}")
 
     def _find(self) -> str:

@@ -10,19 +10,21 @@ import hashlib
 import json
 import os
 import select
-import socket
 import subprocess
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from edgekit.bench import ssh_errors
 from edgekit.bench.link import FOLDER, Done, parsed, start
+from edgekit.bench.session_owner import is_gone, owner
 from edgekit.bench.ssh_connection import Connection, environment
+from edgekit.bench.ssh_process import arriving, ended, first_line, is_whole
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
+from edgekit.files import file_sha256
 
 OLDEST_PYTHON = (3, 8)
 ROOT = "~/.cache/edgekit"
@@ -75,7 +77,7 @@ class SshLink:
         info = path.stat()
         key = (str(path.resolve()), info.st_mtime_ns, info.st_size)
         if key not in self._placed:
-            digest = _sha256(path)
+            digest = file_sha256(path)
             suffix = path.suffix if path.suffix[1:].isalnum() else ""
             self._begun()
             found = self._repeat(lambda: self._verb("have", digest, suffix))["path"]
@@ -129,6 +131,10 @@ class SshLink:
         self._connection.exit()
 
     @property
+    def _where(self) -> str:
+        return f"{self.name} ({self.host})"
+
+    @property
     def _alive(self) -> bool:
         return self._tend is not None and self._tend.poll() is None
 
@@ -174,10 +180,9 @@ class SshLink:
     def _begin(self) -> None:
         self._former.add(self.session)
         self.session = uuid.uuid4().hex
-        owner = json.dumps({"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())})
         read, write = os.pipe()
         with os.fdopen(read, "rb") as theirs, os.fdopen(write, "wb") as ours:
-            self._tend = self._helper(("tend", self.session, owner), theirs.fileno())
+            self._tend = self._helper(("tend", self.session, json.dumps(owner())), theirs.fileno())
             self._tend.stdin = os.fdopen(os.dup(ours.fileno()), "wb")
         self._tend.stdin.write(_helper_text())
         self._tend.stdin.flush()
@@ -191,7 +196,7 @@ class SshLink:
         self.work = str(begun["work"])
         self._trouble(begun["trouble"])
         # Of a connection that was cut the device may not know yet: what was begun over it is ours to end.
-        lost = [session for session, other in begun["others"].items() if session in self._former or _is_gone(other)]
+        lost = [session for session, other in begun["others"].items() if session in self._former or is_gone(other)]
         if lost:
             self._trouble(self._verb("sweep", *lost)["trouble"])
 
@@ -222,50 +227,33 @@ class SshLink:
         return str(self._answer("put", done)["path"])
 
     def _get(self, path: str, local: Path) -> None:
-        done = self._call_helper(("get", path), iter([]), ANSWER_SECONDS)
-        line, _, rest = done.stdout.partition(b"\n")
-        size = self._answer("get", Done(done.code, line, done.stderr))["size"]
-        body, digest = rest[:size], rest[size:].decode(errors="replace")
-        if hashlib.sha256(body).hexdigest() != digest:
-            raise DeviceUnreachable(f"{path} of {self.name} did not arrive whole", "try again")
         draft = local.with_name(local.name + ".draft")
-        draft.write_bytes(body)
-        draft.replace(local)
+        try:
+            with self._helper(("get", path), subprocess.PIPE) as process:
+                blocks = arriving(process, iter([_helper_text()]), self._where, ANSWER_SECONDS)
+                line, rest = first_line(blocks)
+                if not line:
+                    raise self._death("get", ended(process, iter([]), self._where, ANSWER_SECONDS))
+                size = self._answer("get", Done(0, line, ""))["size"]
+                if not is_whole(draft, chain([rest], blocks), size):
+                    raise DeviceUnreachable(f"{path} of {self.name} did not arrive whole", "try again")
+            draft.replace(local)
+        finally:
+            draft.unlink(missing_ok=True)
 
     def _call(self, command: Sequence[str]) -> Done:
         """A short command with nothing on its stdin."""
         with start(self._marked(command), subprocess.DEVNULL, environment()) as process:
-            return self._ended(process, iter([]), ANSWER_SECONDS)
+            return ended(process, iter([]), self._where, ANSWER_SECONDS)
 
     def _call_helper(self, arguments: Sequence[str], blocks: Iterator[bytes], seconds: float) -> Done:
         with self._helper(arguments, subprocess.PIPE) as process:
-
-            def all_blocks() -> Iterator[bytes]:
-                yield _helper_text()
-                yield from blocks
-
-            return self._ended(process, all_blocks(), seconds)
+            return ended(process, chain([_helper_text()], blocks), self._where, seconds)
 
     def _helper(self, arguments: Sequence[str], stdin: int) -> subprocess.Popen[bytes]:
         root = self._root
         command = [self.python, "-c", BOOT, str(len(_helper_text())), root, *arguments]
         return start(self._marked(command), stdin, environment())
-
-    def _ended(self, process: subprocess.Popen[bytes], blocks: Iterator[bytes], seconds: float) -> Done:
-        """Feed a process, and wait for it."""
-        latest = time.monotonic() + seconds
-        try:
-            if process.stdin is not None:
-                _feed(process.stdin, blocks)
-                process.stdin = None
-            stdout, stderr = process.communicate(timeout=max(1.0, latest - time.monotonic()))
-        except subprocess.TimeoutExpired as error:
-            raise DeviceUnreachable(
-                f"{self.name} ({self.host}) gave no answer in {seconds:.0f} s", "see whether it is overloaded"
-            ) from error
-        finally:
-            process.kill()
-        return Done(process.returncode, stdout, stderr.decode(errors="replace"))
 
     def _answer(self, verb: str, done: Done) -> Any:
         answer = parsed(done.stdout)
@@ -293,15 +281,6 @@ class SshLink:
         )
 
 
-def _feed(stream: IO[bytes], blocks: Iterator[bytes]) -> None:
-    """Write and close; a process that ends before it has read all says why itself."""
-    with suppress(BrokenPipeError):
-        for block in blocks:
-            stream.write(block)
-    with suppress(BrokenPipeError):
-        stream.close()
-
-
 def carried() -> dict[str, str]:
     """The files of bench/ that stand alone, by name: what the runner may need there."""
     texts = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py")}
@@ -310,33 +289,6 @@ def carried() -> dict[str, str]:
 
 def _helper_text() -> bytes:
     return (FOLDER / "remote.py").read_bytes()
-
-
-def _sha256(path: Path) -> str:
-    found = hashlib.sha256()
-    with path.open("rb") as stream:
-        for block in iter(lambda: stream.read(BLOCK), b""):
-            found.update(block)
-    return found.hexdigest()
-
-
-def _machine() -> str:
-    """A name for this machine since it started: what ran before does not run now."""
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return socket.gethostname()
-
-
-def _started(pid: int) -> str | None:
-    """When a process started, as the kernel counts; None where there is none or nobody tells."""
-    with suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
-    return None
-
-
-def _is_gone(owner: Mapping[str, Any] | None) -> bool:
-    """Whether the session's owner was a process of this machine, and has ended."""
-    return bool(owner) and owner["machine"] == _machine() and _started(owner["pid"]) != owner["started"]  # type: ignore[index]
 
 
 def _last(stderr: str) -> str:

@@ -5,7 +5,6 @@ The manifest is written last, so a file without one was never finished. Opening 
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgekit.errors import UsageError
-from edgekit.files import write_atomically
+from edgekit.files import file_sha256, write_atomically
 from edgekit.preprocess import Preprocessing
 
 MANIFEST_VERSION = 1
@@ -137,19 +136,6 @@ class Artifact(_Record):
 def manifest_path(path: Path) -> Path:
     """Where the manifest of a file stands."""
     return path.with_name(path.name + ".json")
-
-
-def file_sha256(path: Path) -> str:
-    """The hex digest of a file's bytes."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(stream)
-
-
-def _digest(stream: Any) -> str:  # Python 3.10
-    digest = hashlib.sha256()
-    while block := stream.read(1 << 20):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def open_artifact(path: Path) -> Artifact:

@@ -9,12 +9,13 @@ import importlib.metadata
 import re
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgekit.artifact import Artifact, Manifest, ParityRecord, VariantRecord, file_sha256, manifest_path, seal
+from edgekit.artifact import Artifact, Manifest, ParityRecord, VariantRecord, manifest_path, seal
 from edgekit.bench.link import Link
 from edgekit.bench.link_local import LocalLink
 from edgekit.device_models import LOCAL, AdbDevice, AnyDevice
@@ -22,7 +23,7 @@ from edgekit.device_place import Place
 from edgekit.engine import Builder
 from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Writer, Written
-from edgekit.files import drafting, environment, publish
+from edgekit.files import drafting, environment, file_sha256, publish
 from edgekit.layers_cost import layer_costs
 from edgekit.memory import ideal_bytes
 from edgekit.mixed import float_cost
@@ -103,14 +104,16 @@ def export_cell(cell: Cell, prepared: Prepared, folder: Path, say: Callable[[str
             prepared.drop_weights()
             job = replace(job, graph=prepared.graph)
         say("prove")
-        parity, proof = _proved(cell, prepared, written, draft)
+        with ThreadPoolExecutor(1) as other:  # a large file's hash takes as long as proving it
+            sha256 = other.submit(file_sha256, draft)
+            parity, proof = _proved(cell, prepared, written, draft)
         if not parity.passed:
             _reject(draft, target, cell, parity)
         details = (
             _details(written, prepared, cell, job) | _gates(cell, draft, target) | _cost(cell, prepared, job, draft)
         )
         details |= {"proof": proof}
-        manifest = _manifest(cell, prepared, written, parity, target.name, draft, details, started)
+        manifest = _manifest(cell, prepared, written, parity, target.name, draft, sha256.result(), details, started)
         return _release(draft, target, manifest)
 
 
@@ -209,13 +212,14 @@ def _manifest(
     parity: ParityRecord,
     name: str,
     draft: Path,
+    sha256: str,
     details: dict[str, Any],
     started: float,
 ) -> Manifest:
     return Manifest(
         edgekit=importlib.metadata.version("edgekit"),
         file=name,
-        sha256=file_sha256(draft),
+        sha256=sha256,
         bytes=draft.stat().st_size,
         format=cell.format,
         precision=cell.precision,

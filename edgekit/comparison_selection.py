@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit import hosts
-from edgekit.artifact import SUFFIXES, file_sha256
+from edgekit.artifact import SUFFIXES
 from edgekit.errors import UsageError
+from edgekit.files import file_sha256
 from edgekit.measurement import Measurement
 from edgekit.store import Store
 

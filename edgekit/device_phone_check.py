@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from edgekit.artifact import file_sha256
 from edgekit.bench import android
 from edgekit.bench.link_adb import AdbLink
 from edgekit.device_check import GIB, Check, RuntimeFound
 from edgekit.device_models import AdbDevice
 from edgekit.errors import BackendMissing, EdgekitError, nearest
+from edgekit.files import file_sha256
 
 NAME = "benchmark_model"
 MACHINES = {3: "x86", 8: "mips", 40: "armeabi-v7a", 62: "x86_64", 183: "arm64-v8a", 243: "riscv64"}  # of ELF

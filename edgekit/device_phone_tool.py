@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgekit.artifact import file_sha256
 from edgekit.bench import android, benchmark_model
 from edgekit.bench.benchmark_model import PARTIAL, Log, Tool
 from edgekit.bench.link import Done
@@ -15,6 +14,7 @@ from edgekit.bench.link_adb import AdbLink
 from edgekit.device_models import AdbDevice
 from edgekit.device_phone_check import IDENTITY, NAME, PART, STATE, machine, parts, program, wrong_machine
 from edgekit.errors import BackendMissing, EdgekitError, EnvironmentRefused, UsageError
+from edgekit.files import file_sha256
 
 LOOP = "Running benchmark for at least"
 NOT_RUN = ("not executable", "Exec format error", "cannot execute", "syntax error", "CANNOT LINK")

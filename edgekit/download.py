@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from edgekit.artifact import file_sha256
 from edgekit.errors import BackendMissing, EnvironmentRefused
-from edgekit.files import publish
+from edgekit.files import file_sha256, publish
 
 if TYPE_CHECKING:
     from requests import Response, Session

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.accuracy import correct1, correct5, hit
-from edgekit.artifact import Artifact, file_sha256, open_artifact
+from edgekit.artifact import Artifact, open_artifact
 from edgekit.bench.link_session import FarSession
 from edgekit.device import load
 from edgekit.device_link import open_link
@@ -29,6 +29,7 @@ from edgekit.device_place import Place
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
 from edgekit.eval_input import FileInput, file_input
 from edgekit.eval_result import EvalResult, Evaluated, Failure
+from edgekit.files import file_sha256
 from edgekit.images import Sample, labelled, pixel_hash
 from edgekit.measurement import Accuracy
 from edgekit.preprocess import ForeignInput, Preprocessing, foreign_input, to_pixels

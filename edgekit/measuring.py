@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit import verdict
-from edgekit.artifact import Artifact, file_sha256
+from edgekit.artifact import Artifact
 from edgekit.bench.link_local import LocalLink
 from edgekit.device_board import Board
 from edgekit.device_phone import AnyBoard
 from edgekit.errors import EdgekitError
+from edgekit.files import file_sha256
 from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol
 from edgekit.profiling import profile
 from edgekit.roofline import Peaks, Profile

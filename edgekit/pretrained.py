@@ -17,10 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
-from edgekit.artifact import file_sha256
 from edgekit.download import Progress, by_hand, disk, download
 from edgekit.errors import EdgekitError, UsageError, nearest, worst_exit_code
-from edgekit.files import cache_folder, drafting, publish, write_atomically
+from edgekit.files import cache_folder, drafting, file_sha256, publish, write_atomically
 from edgekit.pretrained_table import SOURCES, Source
 
 PREFIX = "pretrained"

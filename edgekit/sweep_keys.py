@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import calibration, images
-from edgekit.artifact import file_sha256
 from edgekit.bench.sensors import host
+from edgekit.files import file_sha256
 from edgekit.images import Sample
 from edgekit.measurement import Protocol
 from edgekit.runtime import Runtime

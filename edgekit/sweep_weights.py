@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from edgekit.artifact import file_sha256
 from edgekit.errors import UsageError
+from edgekit.files import file_sha256
 from edgekit.weights_file import FORMATS
 
 NAMED = ("random", "pretrained")  # weights that are no path

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from edgekit import pretrained, weights_fit
-from edgekit.artifact import WeightsRecord, file_sha256
+from edgekit.artifact import WeightsRecord
 from edgekit.callable_module import make_callable
 from edgekit.errors import UsageError
+from edgekit.files import file_sha256
 from edgekit.preprocess import Preprocessing
 from edgekit.pretrained_table import SOURCES, Source
 from edgekit.spec import MODELS, ModelSpec, Variant, variant

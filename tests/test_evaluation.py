@@ -22,11 +22,11 @@ from edgekit.artifact import (
     TensorRecord,
     VariantRecord,
     WeightsRecord,
-    file_sha256,
     seal,
 )
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
 from edgekit.evaluation import eval
+from edgekit.files import file_sha256
 from edgekit.images import decode, pixel_hash
 from edgekit.preprocess import Preprocessing
 from edgekit.store import open_store

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 import edgekit.weights as weights
-from edgekit.artifact import file_sha256
 from edgekit.errors import UsageError
+from edgekit.files import file_sha256
 from edgekit.preprocess import TORCHVISION, Preprocessing
 from edgekit.pretrained_table import Source
 from edgekit.spec import ModelSpec, Variant, variant

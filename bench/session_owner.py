@@ -1,0 +1,34 @@
+"""Who owns a session on a device: a process of a machine. One that has ended left its session behind."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+
+def owner() -> dict[str, Any]:
+    """This process."""
+    return {"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())}
+
+
+def is_gone(one: Mapping[str, Any] | None) -> bool:
+    """Whether an owner was a process of this machine, and has ended; of another machine nothing is known."""
+    return one is not None and one["machine"] == _machine() and _started(one["pid"]) != one["started"]
+
+
+def _machine() -> str:
+    """A name for this machine since it started: what ran before does not run now."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return socket.gethostname()
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, as the kernel counts; None where there is none or nobody tells."""
+    with suppress(OSError, IndexError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    return None

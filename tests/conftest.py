@@ -22,6 +22,12 @@ DOUBLES = Path(__file__).resolve().parent / "exporters"
 # A shell ignores SIGINT in what it starts in the background, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 HOSTED = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "mobilenet_v1_hosted"
+LONGEST = ("test_docs.py", "test_demo.py", "test_ci.py", "test_sweep.py")  # minutes in one process
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest begin first, beside all the others: at the end one would keep the rest of the processors waiting."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 @dataclass

@@ -113,9 +113,8 @@ def phone(phones: Phones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pe
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EDGEKIT_STORE", f"sqlite:///{tmp_path / 'edgekit.db'}")
     monkeypatch.setattr(device_phone, "MEMORY_SECONDS", 0)
-    monkeypatch.setitem(
-        PRESETS, "test", Protocol(preset="test", warmup_seconds=0, warmup_runs=2, min_seconds=0, min_runs=5)
-    )
+    short = {"warmup_seconds": 0, "warmup_runs": 2, "cooldown_seconds": 0.5, "min_seconds": 0, "min_runs": 5}
+    monkeypatch.setitem(PRESETS, "test", Protocol(preset="test", **short))
     monkeypatch.setitem(device_phone.SHORT, "test", {"processes": 2})
     return found
 

@@ -17,7 +17,9 @@ def owner() -> dict[str, Any]:
 
 def is_gone(one: Mapping[str, Any] | None) -> bool:
     """Whether an owner was a process of this machine, and has ended; of another machine nothing is known."""
-    return one is not None and one["machine"] == _machine() and _started(one["pid"]) != one["started"]
+    if not one:
+        return False
+    return bool(one["machine"] == _machine() and _started(one["pid"]) != one["started"])
 
 
 def _machine() -> str:

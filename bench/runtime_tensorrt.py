@@ -100,6 +100,10 @@ class Session:
         self._step = Step(self._driver, self._stream, self._enqueue)
         return self._step
 
+    def profile(self, profiler: Any) -> None:
+        """Have every later `run` tell `profiler`, a tensorrt.IProfiler, how long each layer took."""
+        self._context.profiler = profiler
+
     def _feed(self, arrays: list[Any]) -> None:
         import numpy as np
 

@@ -12,16 +12,18 @@ from typing import Any
 
 from edgekit import engine
 from edgekit.artifact import Manifest
+from edgekit.bench import profile_tensorrt
 from edgekit.bench.link import Link
 from edgekit.engine_place import manifest_of
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.exporters import trtexec
 from edgekit.exporters.tensorrt_capabilities import Capabilities, capabilities
-from edgekit.exporters.trtexec_exports import Times, parse_times
+from edgekit.exporters.trtexec_exports import Times, parse_profile, parse_times
 from edgekit.stats import median
 
-NAME, TIMES = "trtexec", "times.json"
+NAME, TIMES, PROFILE = "trtexec", "times.json", "profile.json"
 TIMED = "the GPU's own time of one inference, by trtexec: inputs and outputs in GPU memory, no copies"
+PROFILED = "trtexec's profile, on the GPU, layers one after the other, median of {} inferences"
 MEMORY_METHOD = "highest resident size of a trtexec process that loads the file and runs it, by getrusage"
 MEMORY_RUNS = 5
 GET = "put trtexec there on PATH or into /usr/src/tensorrt/bin: it comes with TensorRT"
@@ -38,22 +40,27 @@ class Trtexec:
 
     def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str) -> dict[str, Any]:
         """What the runner would answer to a job. Raises BackendMissing for what trtexec does not do."""
-        if script != "runner.py":
+        if script not in ("runner.py", "profiler.py"):
             raise BackendMissing(
                 f"{NAME} has a loop of its own, into which nothing else can look", "read it with others"
             )
         for name in ("provider", "delegate"):
             if job[name] is not None:
                 raise UsageError(f"{NAME} has no {name}", f"leave --{name} out")
+        if script == "profiler.py":
+            return self._profile(job, timeout_seconds)
         if job["mode"] == "baseline":
             return {"peak_bytes": None}
         if job["mode"] == "memory":
-            done, _ = self._run(job, 0.0, 0.0, MEMORY_RUNS, False, timeout_seconds)
+            done, _ = self._run(job, 0.0, 0.0, MEMORY_RUNS, timeout_seconds)
             reason = None if done["peak_bytes"] else "the system does not tell"
             return {"peak_bytes": done["peak_bytes"], "method": MEMORY_METHOD, "reason": reason}
-        # It cannot tell when times settle, and so warms up as long as the protocol waits for that at most.
-        warm, loop = float(job["warmup_max_seconds"]), float(job["min_seconds"])
-        done, times = self._run(job, warm, loop, int(job["min_runs"]), False, timeout_seconds)
+        return self._latency(job, timeout_seconds)
+
+    def _latency(self, job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """One run of the protocol. It cannot tell when times settle, and warms up as long as that may take at most."""
+        warm = float(job["warmup_max_seconds"])
+        done, times = self._run(job, warm, float(job["min_seconds"]), int(job["min_runs"]), seconds)
         log = trtexec.parse_log(done["log"])
         return {
             "samples_ns": times.compute_ns,
@@ -66,8 +73,23 @@ class Trtexec:
                 **done["found"],
                 **self._found(log, times),
                 "warmup_seconds": warm,
-                "latency_with_copies_ms": self._with_copies(job, timeout_seconds),
+                "latency_with_copies_ms": self._with_copies(job, seconds),
             },
+        }
+
+    def _profile(self, job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """What bench/profiler.py would answer: trtexec times the whole, and each layer in a run apart."""
+        warm, loop = float(job["warmup_seconds"]), float(job["min_seconds"])
+        done, times = self._run(job, warm, loop, int(job["min_runs"]), seconds, profile=PROFILE)
+        runs, layers = parse_profile(done["files"][PROFILE] or "")
+        operators = [_operator(layer) for layer in layers]
+        return {
+            "operators": operators,
+            "total_ns": sum(one["ns"] for one in operators),
+            "plain_ns": round(median(times.compute_ns)),
+            "runs": runs,
+            "method": PROFILED.format(runs),
+            "waited": None,
         }
 
     def _found(self, log: trtexec.Log, times: Times) -> dict[str, Any]:
@@ -92,12 +114,20 @@ class Trtexec:
         """The median with the copies to and from the GPU, once for each file, in a run of its own."""
         key = str(job["artifact"])
         if key not in self._copied:
-            _, times = self._run(job, 0.5, 1.0, int(job["min_runs"]), True, seconds)
+            _, times = self._run(job, 0.5, 1.0, int(job["min_runs"]), seconds, copies=True)
             self._copied[key] = median(times.latency_ns) / NS_PER_MS
         return self._copied[key]
 
     def _run(
-        self, job: Mapping[str, Any], warm: float, loop: float, runs: int, copies: bool, seconds: float
+        self,
+        job: Mapping[str, Any],
+        warm: float,
+        loop: float,
+        runs: int,
+        seconds: float,
+        *,
+        copies: bool = False,
+        profile: str | None = None,
     ) -> tuple[dict[str, Any], Times]:
         program, row, _ = self._there()
         path = Path(job["artifact"])
@@ -112,8 +142,10 @@ class Trtexec:
             shapes=_shapes(manifest, path, int(job["batch"])),
             dla=(manifest.details.get("build_flags") or {}).get("dla") if manifest else None,
             copies=copies,
+            profile=profile,
         )
-        done = engine.run_trtexec(self._link, {"argv": [program, *flags], "files": [TIMES]}, seconds)
+        files = [TIMES, profile] if profile else [TIMES]
+        done = engine.run_trtexec(self._link, {"argv": [program, *flags], "files": files}, seconds)
         text = done["files"][TIMES]
         if text is None:
             raise BackendMissing(f"trtexec said PASSED{engine.on(self._link)} and exported no times", "see its log")
@@ -126,6 +158,14 @@ class Trtexec:
                 raise BackendMissing(f"there is no trtexec{engine.on(self._link)}", GET)
             self._program = found[0], capabilities(found[1]), found[1]
         return self._program
+
+
+def _operator(layer: Mapping[str, Any]) -> dict[str, Any]:
+    """A layer of a profile as bench/profiler.py tells it; releases before 8.2 know the mean alone."""
+    name, ms = str(layer["name"]), layer["average_ms"] if layer["median_ms"] is None else layer["median_ms"]
+    if ms is None:
+        raise UsageError(f"trtexec's profile has no time for '{name}'", "measure again")
+    return {"name": name, "op": profile_tensorrt.kind(name), "ns": round(ms * NS_PER_MS)}
 
 
 def _shapes(manifest: Manifest | None, path: Path, batch: int) -> dict[str, tuple[int, ...]] | None:

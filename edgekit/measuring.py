@@ -16,7 +16,7 @@ from edgekit.device_phone import AnyBoard
 from edgekit.errors import EdgekitError
 from edgekit.files import file_sha256
 from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol
-from edgekit.profiling import profile
+from edgekit.profiling import ON_GPU, profile
 from edgekit.roofline import Peaks, Profile
 from edgekit.runtime import Runtime
 from edgekit.store import new_id, now
@@ -174,8 +174,10 @@ class Station:
         except EdgekitError as error:
             return Profile(reasons=(error.message,))
 
-    def _peaks(self, cell: Cell, seconds: float) -> Peaks:
-        """What the machine reaches at best with as many threads, measured once."""
+    def _peaks(self, cell: Cell, seconds: float) -> Peaks | None:
+        """What the machine reaches at best with as many threads, measured once; None for a GPU."""
+        if cell.runtime.name in ON_GPU:
+            return None
         threads = cell.protocol.threads
         if threads not in self._roofs:
             job = {"runtime": cell.runtime.name, "threads": threads}

@@ -15,7 +15,9 @@ from edgekit.artifact import Manifest
 from edgekit.errors import UsageError
 from edgekit.roofline import LayerTime, Peaks, Profile
 
-RUNTIMES = ("onnxruntime", "litert")  # those that have a bench/profile_<name>.py
+# Those whose profiler is read, by a bench/profile_<name>.py or from what trtexec exports; of a GPU no peaks are known.
+RUNTIMES, ON_GPU = ("onnxruntime", "litert", "tensorrt", "trtexec"), ("tensorrt", "trtexec")
+NO_PEAKS = "the peaks of a GPU are not measured: shares of them are unknown"
 NO_TABLE = "its manifest has no layer table: export it again to see layers instead of operators"
 FOREIGN = "a foreign file has no layer table: these are the runtime's operators"
 DISTURBED = 0.05  # as for a measurement (edgekit.verdict)
@@ -23,7 +25,10 @@ DISTURBED = 0.05  # as for a measurement (edgekit.verdict)
 CONVERSIONS = re.compile(
     r"(Reorder(Input|Output)|Transpose|(De)?[Qq]uantizeLinear|Cast|Convert|QUANTIZE|DEQUANTIZE|TRANSPOSE|Memcpy)"
 )
-AROUND = re.compile(r"^fused |(_nchwc|_nhwc|_token_\d+)+$")  # what onnxruntime's optimiser puts around a name
+REFORMATTING = "Reformatting CopyNode"  # TensorRT's, which names the layers between which it stands
+JOINED = re.compile(r";| \+ | \|\| |, ")  # what stands between the names of what ran together
+# What onnxruntime's optimiser and TensorRT's builder put around a name.
+AROUND = re.compile(r"^fused |^(PWN\()+|(_nchwc|_nhwc|_token_\d+)+$|\)+$")
 OF_A_TENSOR = re.compile(r"\.(weight|bias|other)$")
 
 Layer = Mapping[str, Any]  # a row of edgekit.layers_cost
@@ -33,17 +38,21 @@ def refuse(runtime: str) -> None:
     """UsageError for a runtime whose profiler edgekit does not read."""
     if runtime not in RUNTIMES:
         raise UsageError(
-            f"--profile reads the profilers of {' and '.join(RUNTIMES)}, not of {runtime}",
+            f"--profile reads the profilers of {', '.join(RUNTIMES[:-1])} and {RUNTIMES[-1]}, not of {runtime}",
             "leave --profile out, or choose another --runtime",
         )
 
 
 def profile(found: Mapping[str, Any], manifest: Manifest | None, batch: int, peaks: Peaks | None) -> Profile:
-    """A profile from what bench/profiler.py told; without a layer table its rows are the runtime's operators."""
+    """A profile from what bench/profiler.py told; without a layer table its rows are the runtime's operators.
+
+    Without `peaks`, as on a GPU, what each row reaches is known, and no share of a peak.
+    """
     layers: Sequence[Layer] = manifest.details.get("layers", ()) if manifest else ()
     times = batch // manifest.variant.input_shape[0] if manifest else 1
     rows, absent = by_layer(found["operators"], layers, times)
     reasons = [] if layers else [NO_TABLE if manifest else FOREIGN]
+    reasons += [] if peaks else [NO_PEAKS]
     if (found.get("waited") or 0) >= DISTURBED:
         reasons.append(f"other processes took {100 * found['waited']:.0f} % of this pass: stop them, and profile again")
     return Profile(
@@ -88,8 +97,10 @@ def by_layer(
 
 def _layers_of(name: str, operator: str, known: Mapping[str, Layer]) -> list[str]:
     """The layers that an operator's name leads to."""
+    if operator == REFORMATTING:
+        return []
     found = []
-    for part in name.split(";"):
+    for part in JOINED.split(name):
         bare = AROUND.sub("", part)
         if bare not in known and CONVERSIONS.match(operator):
             continue

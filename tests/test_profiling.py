@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from edgekit import profiling
+from edgekit.bench import profile_tensorrt
 from edgekit.errors import UsageError
 from edgekit.profiling import by_layer
 
@@ -134,13 +135,34 @@ def test_without_a_table_each_operator_stands_for_itself() -> None:
     found = {"operators": OPTIMISED, "total_ns": 2_000_000, "plain_ns": 1_900_000, "runs": 5, "method": "m"}
     made = profiling.profile(found, None, 1, None)
     assert len(made.rows) == len(OPTIMISED) and made.rows[0].name == "relu1_nchwc"
-    assert made.reasons == (profiling.FOREIGN,) and made.sum_ms == pytest.approx(1.721)
+    assert made.reasons == (profiling.FOREIGN, profiling.NO_PEAKS) and made.sum_ms == pytest.approx(1.721)
     disturbed = profiling.profile({**found, "waited": 0.31}, None, 1, None)
-    assert "other processes took 31 % of this pass" in disturbed.reasons[1]
+    assert "other processes took 31 % of this pass" in disturbed.reasons[2]
 
 
 def test_a_runtime_without_a_profiler_is_refused() -> None:
     for name in profiling.RUNTIMES:
         profiling.refuse(name)
-    with pytest.raises(UsageError, match="onnxruntime and litert, not of tensorrt"):
-        profiling.refuse("tensorrt")
+    with pytest.raises(UsageError, match="onnxruntime, litert, tensorrt and trtexec, not of torch"):
+        profiling.refuse("torch")
+
+
+@pytest.mark.parametrize(
+    ("name", "layers"),
+    [
+        ("features.0.0.weight + QuantizeLinear_8 + features.0.0 + PWN(features.0.2)", ["features.0.0", "features.0.2"]),
+        ("PWN(PWN(gate), scale)", ["gate", "scale"]),
+        ("left || right", ["left", "right"]),
+        ("Reformatting CopyNode for Input Tensor 0 to left + gate", []),
+        ("QuantizeLinear_2", []),
+        ("(Unnamed Layer* 850) [ElementWise]", []),
+        ("{ForeignNode[left...right]}", []),
+        ("left/input_quantize", ["left"]),
+    ],
+)
+def test_what_an_engine_joined_is_told_apart(name: str, layers: list[str]) -> None:
+    known = ("features.0.0", "features.0.2", "gate", "scale", "left", "right")
+    network = [layer("input", "input"), *(layer(one, "conv", "input", macs=9) for one in known)]
+    operators = [{"name": name, "op": profile_tensorrt.kind(name), "ns": 7_000}]
+    (row,), _ = by_layer(operators, network)
+    assert row.ms == 0.007 and sorted(row.layers) == sorted(layers)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit.bench import cuda, runtime_tensorrt
+from edgekit.bench import cuda, profile_tensorrt, runtime_tensorrt
 from edgekit.engine import Order, find
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.runtime import REBUILD, RUNTIMES, open_session, refusal
@@ -59,6 +59,25 @@ def test_what_is_timed_becomes_a_graph(tensorrt: Any, engine: Path) -> None:
     step()
     found = session.found
     assert found["cuda_graph"] is True and found["device_samples"] == 3 and found["device_ms"] >= 0
+
+
+def test_each_layer_of_an_engine_has_its_time(tensorrt: Any, engine: Path) -> None:
+    found = profile_tensorrt.profile(runtime_tensorrt, str(engine), {}, [image()], runs=5)
+    reformatting, joined, *_ = found["operators"]
+    assert reformatting["op"] == "Reformatting CopyNode" and reformatting["ns"] == 1000
+    assert " + PWN(" in joined["name"] and joined["ns"] == 2000
+    assert found["total_ns"] == sum(one["ns"] for one in found["operators"]) and "5 inferences" in found["method"]
+
+
+def test_a_profiler_that_tells_nothing_or_changes_its_mind_is_no_profile() -> None:
+    assert profile_tensorrt.read([[("a", 1.0), ("a", 2.0)], [("a", 3.0), ("a", 2.0)]])["operators"] == [
+        {"name": "a", "op": "a", "ns": 2_000_000},
+        {"name": "a", "op": "a", "ns": 2_000_000},
+    ]
+    with pytest.raises(RuntimeError, match="told of no layer"):
+        profile_tensorrt.read([[], []])
+    with pytest.raises(RuntimeError, match="other layers from inference to inference"):
+        profile_tensorrt.read([[("a", 1.0)], [("b", 1.0)]])
 
 
 def test_what_cannot_be_captured_runs_plainly_and_says_so(

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import edgekit
+from edgekit import profiling
 from edgekit.artifact import manifest_path
 from edgekit.bench import runtime_trtexec, ssh_connection
 from edgekit.errors import BackendMissing, EdgekitError, UsageError
@@ -149,6 +150,18 @@ def test_it_builds_proves_and_measures(board: Server) -> None:
     assert {"--noDataTransfers", "--warmUp=20", "--duration=1", "--iterations=7"} <= set(runs[0])
     copied = [words for words in runs if "--noDataTransfers" not in words]
     assert len(copied) == 2  # once for each command
+
+
+def test_its_profile_is_by_layer(board: Server) -> None:
+    (one,) = edgekit.bench([engine()], device="board", preset="quick", profile=True).measurements
+    assert one.profile is not None and one.manifest is not None
+    (first,) = [row for row in one.profile.rows if row.layers]
+    assert "c1" in first.layers and first.ms == 0.008608  # as the real export says of it
+    assert len(one.profile.rows) > 50 and one.profile.runs == 6610
+    assert one.profile.peaks is None and one.profile.reasons == (profiling.NO_PEAKS,)
+    assert one.profile.plain_ms == one.found["device_ms"]
+    (words,) = [words for words in asked(board) if any(word.startswith("--exportProfile") for word in words)]
+    assert {"--dumpProfile", "--separateProfileRun"} <= set(words)
 
 
 def test_a_device_with_both_is_asked_for_the_one_that_is_missing(board: Server) -> None:

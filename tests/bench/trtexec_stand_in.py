@@ -27,6 +27,7 @@ KNOWN = (
     *("memPoolSize", "timingCacheFile", "exportLayerInfo", "minShapes", "optShapes", "maxShapes", "useDLACore"),
     *("allowGPUFallback", "warmUp", "duration", "iterations", "percentile", "useSpinWait", "useCudaGraph", "shapes"),
     *("separateProfileRun", "exportTimes", "noDataTransfers", "loadInputs", "exportOutput"),
+    *("dumpProfile", "exportProfile"),
 )
 
 
@@ -98,6 +99,9 @@ def run(flags: dict[str, str], log: str) -> str:
     if "exportTimes" in flags and not (HERE / "no_times").exists():
         name = "trtexec_exportTimes_mobilenet_qat_head60.json"
         Path(flags["exportTimes"]).write_text(sample(name))
+    if "exportProfile" in flags:
+        name = "trtexec_exportProfile_mobilenet_qat_trt8.json"
+        Path(flags["exportProfile"]).write_text(sample(name).replace("Conv_12", "c1"))
     log = re.sub(r"Input binding for x with dimensions [0-9x]+", binding("Input", given.name, x.shape), log)
     log = re.sub(r"Output binding for y with dimensions [0-9x]+", binding("Output", taken.name, y.shape), log)
     return "\n".join(line for line in log.splitlines() if "binding for z" not in line)

@@ -232,13 +232,16 @@ def _deserialized(runtime: Any, data: bytes) -> Any:
     if facts["version"] != runtime.module.__version__:
         log.log(severity.ERROR, "Trying to load an engine created with incompatible serialization version.")
         return None
+    import onnx
     import onnxruntime
 
+    first, *others = [node.name for node in onnx.load_model_from_string(model).graph.node]
+    layers = [f"Reformatting CopyNode for Input Tensor 0 to {first}", f"{first} + PWN({others[0]})", *others[1:]]
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     tensors = [*((value, True) for value in session.get_inputs()), *((value, False) for value in session.get_outputs())]
     return _make(
         runtime.module, "ICudaEngine", session=session, tensors=tensors, num_io_tensors=len(tensors), num_layers=7,
-        device_memory_size=64, device_memory_size_v2=64, profiles=facts["profiles"],
+        layers=layers, device_memory_size=64, device_memory_size_v2=64, profiles=facts["profiles"],
     )  # fmt: skip
 
 
@@ -291,6 +294,11 @@ def _execute(context: Any, stream_handle: int) -> bool:
     outputs = session.run(None, {value.name: array(value).copy() for value in session.get_inputs()})
     for value, output in zip(session.get_outputs(), outputs, strict=True):
         array(value)[...] = output
+    profiler = context.state.get("profiler")
+    if profiler is not None:
+        assert isinstance(profiler, context.module.IProfiler)
+        for at, name in enumerate(context.state["engine"].state["layers"]):
+            profiler.report_layer_time(name, 0.001 * (at + 1))
     return True
 
 

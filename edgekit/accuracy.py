@@ -42,6 +42,11 @@ def correct5(hits: str) -> int:
     return len(hits) - hits.count(MISS)
 
 
+def fraction(correct: int | None, n: int) -> float | None:
+    """Of 1; None stays unknown."""
+    return None if correct is None else correct / n
+
+
 def paired(base: str, new: str) -> PairedDifference:
     """Top-1 of `new` minus top-1 of `base` over the same images (A is `new`). Raises ValueError for other lengths."""
     return paired_difference([one == HIT1 for one in new], [one == HIT1 for one in base])

@@ -107,13 +107,15 @@ class Manifest(_Record):
     tool_versions: dict[str, str]
     seconds: float
     created: str  # ISO 8601, UTC
+    output: str = "logits"  # what the file answers with: the network's own output, or its softmax or argmax
+    labels: tuple[str, ...] = ()  # the outputs' names, which are in the file too
     notes: tuple[str, ...] = ()
     details: dict[str, Any] = Field(default_factory=dict)  # of the format: opset, ir_version, delegation ...
 
     def for_records(self) -> Manifest:
-        """Without the layer table, which stays beside the file: each record would carry it again."""
+        """Without the layer table and the names, which stay beside the file: each record would carry them again."""
         kept = {name: value for name, value in self.details.items() if name != "layers"}
-        return self.model_copy(update={"details": kept})
+        return self.model_copy(update={"details": kept, "labels": ()})
 
 
 class Artifact(_Record):

@@ -23,11 +23,12 @@ from edgekit.device_place import Place
 from edgekit.engine import Builder
 from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Writer, Written
+from edgekit.exporters.head import LOGITS, with_head
 from edgekit.files import drafting, environment, file_sha256, publish
 from edgekit.layers_cost import layer_costs
 from edgekit.memory import ideal_bytes
 from edgekit.mixed import float_cost
-from edgekit.parity import compare
+from edgekit.parity import check_head, compare
 from edgekit.preparation import Prepared
 
 SUFFIX = {"onnx": ".onnx", "tflite": ".tflite", "tensorrt": ".engine"}
@@ -99,14 +100,14 @@ def export_cell(cell: Cell, prepared: Prepared, folder: Path, say: Callable[[str
     job = _job(cell, prepared, say)
     with drafting(folder, target.name) as draft:
         with environment(target):
-            written = cell.write(job, draft)
+            job, plain, written = _write(cell, prepared, job, draft)
         if cell.last and cell.precision != "int8":
             prepared.drop_weights()
-            job = replace(job, graph=prepared.graph)
+            job = replace(job, graph=job.graph.to("meta"))
         say("prove")
         with ThreadPoolExecutor(1) as other:  # a large file's hash takes as long as proving it
             sha256 = other.submit(file_sha256, draft)
-            parity, proof = _proved(cell, prepared, written, draft)
+            parity, proof = _proved(cell, prepared, plain, written, draft)
         if not parity.passed:
             _reject(draft, target, cell, parity)
         details = (
@@ -117,21 +118,42 @@ def export_cell(cell: Cell, prepared: Prepared, folder: Path, say: Callable[[str
         return _release(draft, target, manifest)
 
 
-def _proved(cell: Cell, prepared: Prepared, written: Written, draft: Path) -> tuple[ParityRecord, dict[str, Any]]:
-    """The comparison, and where the file ran for it."""
-    reference = prepared.reference()
+def _write(cell: Cell, prepared: Prepared, job: WriteJob, draft: Path) -> tuple[WriteJob, Written, Written]:
+    """Write the file; a head's file after the same without it. The job, and what stands in the plain file and in it."""
+    head = prepared.request.output
+    plain = cell.write(job, _plain_file(draft, head))
+    if head == LOGITS:
+        return job, plain, plain
+    job = with_head(job, head)
+    return job, plain, cell.write(job, draft)
+
+
+def _plain_file(draft: Path, head: str) -> Path:
+    """Where the file without a head is."""
+    return draft if head == LOGITS else draft.with_name("logits" + draft.suffix)
+
+
+def _proved(
+    cell: Cell, prepared: Prepared, plain: Written, written: Written, draft: Path
+) -> tuple[ParityRecord, dict[str, Any]]:
+    """The comparison of what the network gives, without a head, and where the file ran for it."""
+    reference, head = prepared.reference(), prepared.request.output
     with ExitStack() as opened:
         place = cell.site.prover(cell.format, opened)
-        runtime, session, found = place.open(draft)
+        runtime, session, found = place.open(_plain_file(draft, head))
         parity = compare(
             session,
-            written.inputs,
-            written.outputs,
+            plain.inputs,
+            plain.outputs,
             cell.precision,
             reference,
             cell.together,
             prepared.preprocessing,
         )
+        if head != LOGITS and parity.passed:
+            runtime, headed, found = place.open(draft)
+            sides = (session, plain.outputs[0]), (headed, written.outputs[0])
+            check_head(head, *sides, plain.inputs[0], cell.precision, reference)
     delegation = {name: found[name] for name in DELEGATION if found.get(name) is not None}
     proof = {"device": place.link.name, "runtime": runtime, "version": found.get("runtime_version"), **delegation}
     return parity, proof
@@ -153,6 +175,8 @@ def _job(cell: Cell, prepared: Prepared, say: Callable[[str], None]) -> WriteJob
         dynamic_batch=cell.dynamic_batch,
         opset=cell.opset if cell.format == "onnx" else None,
         description=f"{prepared.point} {cell.precision}, weights {prepared.weights.origin}",
+        preprocessing=prepared.preprocessing,
+        labels=prepared.labels,
         options=_building(cell, say) if cell.format == "tensorrt" else {},
     )
 
@@ -238,6 +262,8 @@ def _manifest(
         tool_versions=_versions(),
         seconds=time.perf_counter() - started,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        output=prepared.request.output,
+        labels=prepared.labels,
         notes=written.notes,
         details=details,
     )

@@ -85,6 +85,13 @@ def export(
     io: Annotated[
         str, typer.Option("--io", metavar="float32|uint8|int8", help="Type of input and output.")
     ] = "float32",
+    output: Annotated[
+        str, typer.Option("--output", metavar="logits|softmax|argmax", help="What the file answers with.")
+    ] = "logits",
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", metavar="FILE", help="Names of the outputs, one a line, to be in the file."),
+    ] = None,
     opset: Annotated[int | None, typer.Option("--opset", help="ONNX operator set.")] = None,
     dynamic_batch: Annotated[bool, typer.Option("--dynamic-batch", help="Leave the batch size open.")] = False,
     max_batch: Annotated[
@@ -131,6 +138,8 @@ def export(
             int8_effort=int8_effort,
             max_drop=max_drop,
             io=io,
+            output=output,
+            labels=labels,
             opset=opset,
             dynamic_batch=dynamic_batch,
             max_bytes=max_bytes,

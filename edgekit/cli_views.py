@@ -5,7 +5,7 @@ A plain string is printed as it is; what rich renders is wrapped to the terminal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -157,12 +157,18 @@ def inspect(document: Json, width: int) -> View:
             ("intact", "yes, as its manifest says" if document["intact"] else "unknown: no manifest beside it"),
             *(_made(document["manifest"]) if document["manifest"] else ()),
             ("operators", _plain(document["operators"] or document["operators_reason"])),
+            *([("labels", _some(document["labels"]))] if document["labels"] else ()),
         ]
     )
     layers = document["layers"]
     if layers:
         yield Text()
         yield from table([Column(key, _item(key), left=True) for key in layers[0]], layers, width)
+
+
+def _some(labels: Sequence[str], most: int = 5) -> str:
+    more = f" ... ({len(labels)} in all)" if len(labels) > most else ""
+    return ", ".join(labels[:most]) + more
 
 
 def _item(key: str) -> Callable[[Json], str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.accuracy import paired
+from edgekit.accuracy import fraction, paired
 from edgekit.errors import EdgekitError, worst_exit_code
 from edgekit.measurement import Accuracy
 from edgekit.stats import PairedDifference, wilson
@@ -34,7 +34,7 @@ class Evaluated:
             "artifact": str(self.artifact),
             "n": record.n,
             "top1": record.correct1 / record.n,
-            "top5": record.correct5 / record.n,
+            "top5": fraction(record.correct5, record.n),
             "top1_ci95": list(wilson(record.correct1, record.n)),
             "images_per_second": record.images_per_second,
             "dataset": record.dataset,

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.accuracy import correct1, correct5, hit
+from edgekit.accuracy import HIT1, MISS, correct1, correct5, hit
 from edgekit.artifact import Artifact, open_artifact
 from edgekit.bench.link_session import FarSession
 from edgekit.device import load
@@ -142,6 +142,8 @@ class _Run:
             ) from error
 
     def _hit(self, scores: NDArray[Any], target: int) -> str:
+        if _gives_index(self.artifact):
+            return HIT1 if int(scores[0]) == target else MISS
         if target >= len(scores):
             raise UsageError(f"{self.artifact.path.name} has no output {target}", "correct the labels or class offset")
         try:
@@ -167,7 +169,7 @@ class _Run:
             dataset_hash=dataset_hash,
             n=len(hits),
             correct1=correct1(hits),
-            correct5=correct5(hits),
+            correct5=None if _gives_index(self.artifact) else correct5(hits),
             hits=hits,
             images_per_second=len(hits) / (self.nanoseconds / 1e9),
             found=self.found,
@@ -218,8 +220,15 @@ def _refuse_meaningless(artifact: Artifact) -> None:
         )
 
 
+def _gives_index(artifact: Artifact) -> bool:
+    """Whether the file answers with the index of its best class alone."""
+    return artifact.manifest is not None and artifact.manifest.output == "argmax"
+
+
 def _check_labels(artifact: Artifact, shape: Sequence[int], offset: int, samples: tuple[Sample, ...]) -> None:
-    classes = int(np.prod(shape[1:])) - offset  # not positive where the file does not tell
+    manifest = artifact.manifest
+    answers = manifest.variant.classes if manifest and _gives_index(artifact) else int(np.prod(shape[1:]))
+    classes = answers - offset  # not positive where the file does not tell
     for sample in samples:
         if sample.label is not None and sample.label >= classes > 0:
             raise UsageError(

@@ -20,6 +20,7 @@ from edgekit.device_models import AdbDevice, AnyDevice
 from edgekit.errors import BackendMissing, EdgekitError, UsageError, nearest
 from edgekit.export_result import ExportResult, Failure
 from edgekit.exporters import FORMATS, Writer
+from edgekit.exporters.head import check_name
 from edgekit.files import make_folder
 from edgekit.preparation import Request, prepare
 from edgekit.runtime import choose
@@ -47,6 +48,8 @@ def export(
     int8_effort: str = "default",
     max_drop: float | None = None,
     io: str = "float32",
+    output: str = "logits",
+    labels: str | Path | None = None,
     opset: int | None = None,
     dynamic_batch: bool = False,
     max_bytes: int | None = None,
@@ -62,7 +65,9 @@ def export(
     `model` is a network of the zoo or `FILE.py:function` (then `input` is its shape). `weights` is "random" (the
     default for the zoo), "pretrained", a file, or None for what the user's function builds. `data` is a folder of
     images: int8 takes its ranges from it, and parity its real inputs. With `device`, a name of devices.yaml, engines
-    are built there, and files proved and timed; a phone only times.
+    are built there, and files proved and timed; a phone only times. `output` is what the file answers with: the
+    network's own output ("logits"), its "softmax", or the index of the largest ("argmax"). `labels` is a text file with
+    the outputs' names, which go into the file.
 
     Raises EdgekitError where nothing at all can be exported; what fails for one format or precision only is in the
     result's `failed`.
@@ -87,6 +92,8 @@ def export(
         max_drop=max_drop,
         int8="int8" in precisions,
         io=io,
+        output=output,
+        labels=Path(labels) if labels is not None else None,
     )
     _check(request, formats, precisions, io, opset, max_drop, max_latency)
     if max_batch is not None:
@@ -182,6 +189,7 @@ def _check(
     max_drop: float | None,
     max_latency: float | None,
 ) -> None:
+    check_name(request.output)
     if io not in ("float32", "uint8", "int8"):
         raise UsageError(f"--io cannot be '{io}'", "choose float32, uint8 or int8")
     if io != "float32" and ("tflite" not in formats or set(precisions) != {"int8"} or "onnx" in formats):

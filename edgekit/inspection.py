@@ -12,6 +12,8 @@ from edgekit.artifact import Artifact, Manifest, open_artifact
 from edgekit.errors import BackendMissing, UsageError, nearest
 from edgekit.snippets import SNIPPETS
 
+Contents = tuple[dict[str, int], tuple[str, ...]]
+
 
 @dataclass(frozen=True)
 class InspectResult:
@@ -23,6 +25,7 @@ class InspectResult:
     artifact: Artifact
     bytes: int
     operators: dict[str, int] | None
+    labels: tuple[str, ...]  # the outputs' names, read from the file too
     reason: str | None
     layers: tuple[dict[str, Any], ...] | None
     snippet: str | None
@@ -38,6 +41,7 @@ class InspectResult:
             "bytes": self.bytes,
             "operators": self.operators,
             "operators_reason": self.reason,
+            "labels": list(self.labels),
             "manifest": manifest.model_dump(mode="json") if manifest else None,
             "layers": list(self.layers) if self.layers is not None else None,
             "snippet": self.snippet,
@@ -53,14 +57,18 @@ def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None =
     if snippet is not None and snippet not in SNIPPETS:
         raise UsageError(f"no snippet in '{snippet}'{nearest(snippet, SNIPPETS)}", f"choose: {', '.join(SNIPPETS)}")
     opened = open_artifact(Path(artifact))
+    operators: dict[str, int] | None = None
+    labels: tuple[str, ...] = ()
+    reason = None
     try:
-        operators, reason = OPERATORS[opened.format](opened.path), None
+        operators, labels = CONTENTS[opened.format](opened.path)
     except BackendMissing as error:
-        operators, reason = None, f"{error.message}: {error.remedy}"
+        reason = f"{error.message}: {error.remedy}"
     return InspectResult(
         artifact=opened,
         bytes=opened.path.stat().st_size,
         operators=operators,
+        labels=labels,
         reason=reason,
         layers=_layers(opened) if layers else None,
         snippet=_snippet(opened, snippet) if snippet else None,
@@ -88,12 +96,14 @@ def _manifest(opened: Artifact, needed_by: str) -> Manifest:
     return opened.manifest
 
 
-# Operators as they stand in the file
+# Operators and the outputs' names as they stand in the file
 
 
-def _tflite_operators(path: Path) -> dict[str, int]:
+def _tflite(path: Path) -> Contents:
     try:
         from ai_edge_litert import schema_py_generated as schema
+
+        from edgekit.exporters.tflite_metadata import read_labels
     except ImportError as error:
         raise BackendMissing("reading TFLite files needs ai-edge-litert", "pip install 'edgekit[litert]'") from error
     data = path.read_bytes()
@@ -107,10 +117,10 @@ def _tflite_operators(path: Path) -> dict[str, int]:
     for index in range(graph.OperatorsLength()):
         code = codes[graph.Operators(index).OpcodeIndex()]
         found[names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]] += 1
-    return dict(sorted(found.items()))
+    return dict(sorted(found.items())), read_labels(path)
 
 
-def _onnx_operators(path: Path) -> dict[str, int]:
+def _onnx(path: Path) -> Contents:
     try:
         import onnx
     except ImportError as error:
@@ -119,11 +129,12 @@ def _onnx_operators(path: Path) -> dict[str, int]:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's own kinds of error
         raise UsageError(f"{path} is not an ONNX file", "give a file that onnx can load") from error
-    return dict(sorted(Counter(node.op_type for node in model.graph.node).items()))
+    labels = (line for one in model.metadata_props if one.key == "labels" for line in one.value.splitlines())
+    return dict(sorted(Counter(node.op_type for node in model.graph.node).items())), tuple(labels)
 
 
-def _engine_operators(path: Path) -> dict[str, int]:
+def _engine(path: Path) -> Contents:
     raise BackendMissing("a TensorRT engine can only be read on the device that it was built for", "inspect it there")
 
 
-OPERATORS = {"tflite": _tflite_operators, "onnx": _onnx_operators, "tensorrt": _engine_operators}
+CONTENTS = {"tflite": _tflite, "onnx": _onnx, "tensorrt": _engine}

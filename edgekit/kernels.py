@@ -12,7 +12,7 @@ Attributes, all static:
   adaptive_avg_pool, adaptive_max_pool   size
   lrn             size, alpha, beta, k    as torch's LocalResponseNorm: alpha is divided by size
   clip            min, max                relu6 is a clip of 0 and 6
-  softmax         dim
+  softmax, argmax dim; argmax gives int64
   leaky_relu      slope;   elu  alpha
   add sub mul div                         two inputs; or one, and a tensor "other", or a number attrs["other"];
                                           `reflected` for other - x and other / x
@@ -173,6 +173,7 @@ KERNELS: dict[str, Kernel] = {
     "prelu": lambda op, inputs, own: F.prelu(inputs[0], own["weight"]),
     "softmax": _unary(F.softmax, dim="dim"),
     "log_softmax": _unary(F.log_softmax, dim="dim"),
+    "argmax": _unary(torch.argmax, dim="dim"),
     "add": _binary(torch.add),
     "sub": _binary(lambda a, b: a - b),
     "mul": _binary(torch.mul),

@@ -187,7 +187,7 @@ class Accuracy(_Record):
     dataset_hash: str  # of the images' pixel hashes and labels
     n: int
     correct1: int
-    correct5: int
+    correct5: int | None  # None of a file that answers with one index
     hits: str  # one character an image, in the dataset's order: 1, 5 or -, for paired comparisons
     images_per_second: float
     found: dict[str, Any] = {}  # what really ran it, as in a measurement; empty in older records

@@ -18,10 +18,11 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 import edgekit.weights as weights
-from edgekit import calibration
+from edgekit import calibration, labels
 from edgekit.artifact import CalibrationRecord, WeightsRecord
 from edgekit.calibration import CalibrationSet
 from edgekit.errors import GateFailed, UsageError
+from edgekit.exporters import head
 from edgekit.exporters.quantize import quantize
 from edgekit.exporters.ranges import Ranges, from_file, record
 from edgekit.exporters.simulate import layer_snr
@@ -67,6 +68,8 @@ class Request:
     max_drop: float | None
     int8: bool
     io: str = "float32"
+    output: str = "logits"
+    labels: Path | None = None
 
 
 @dataclass
@@ -84,6 +87,7 @@ class Prepared:
     images: CalibrationSet | None
     file_ranges: Mapping[str, tuple[float, float]] | None
     notes: tuple[str, ...]
+    labels: tuple[str, ...] = ()
     _reference: Reference | None = None
     _ranges: Ranges | None = None
     _judged: Judged | None = None
@@ -170,8 +174,10 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
     say("fold")
     graph = trace(network, point.input_shape)
     folded = fold(graph)
+    head.check(folded.graph, request.output)
     _prove_fold(network, folded.graph)
     preprocessing = from_yaml(request.preprocess) if request.preprocess else loaded.preprocessing
+    names = _names(request.labels, folded.graph, preprocessing)
     images = _images(request, preprocessing, point)
     noise = calibration.synthetic(point.input_shape, preprocessing, SYNTHETIC_INPUTS, 0) if request.synthetic else None
     chosen = (images or noise) if request.int8 else None
@@ -190,7 +196,17 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
         images=images,
         file_ranges=loaded.ranges,
         notes=tuple(notes),
+        labels=names,
     )
+
+
+def _names(path: Path | None, graph: Graph, preprocessing: Preprocessing) -> tuple[str, ...]:
+    shape = graph[graph.output].shape
+    if path is None:
+        return ()
+    if len(shape) != 2:
+        raise UsageError("--labels are for one score per class, and the network gives none", "leave --labels out")
+    return labels.read(path, shape[1], preprocessing.class_offset)
 
 
 def _check_int8(request: Request) -> None:

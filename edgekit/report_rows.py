@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from edgekit import hosts
+from edgekit.accuracy import fraction
 from edgekit.artifact import Manifest
 from edgekit.measurement import Accuracy, Measurement
 from edgekit.pareto import front
@@ -21,6 +22,7 @@ from edgekit.stats import Latency, latency, wilson
 
 PRECISIONS = ("fp32", "fp16", "int8")
 MAX_RESAMPLED = 500  # measurements: a report of more must not take minutes, and leaves resampled intervals out
+ONE_INDEX = "the file answers with one index: export it without --output argmax"
 TIMES = ("median_ms", "p90_ms", "first_ms", "load_ms")
 Interval = tuple[float, float]
 
@@ -250,11 +252,13 @@ def _accuracies(known: Manifest | None, evaluated: Accuracy | None, missing: dic
     if evaluated is None or reason is not None:
         missing |= dict.fromkeys(("top1", "top5"), reason or "")
         return dict.fromkeys(("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset"))
+    if evaluated.correct5 is None:
+        missing["top5"] = ONE_INDEX
     return {
         "top1": evaluated.correct1 / evaluated.n,
         "top1_ci95": wilson(evaluated.correct1, evaluated.n),
-        "top5": evaluated.correct5 / evaluated.n,
-        "top5_ci95": wilson(evaluated.correct5, evaluated.n),
+        "top5": fraction(evaluated.correct5, evaluated.n),
+        "top5_ci95": None if evaluated.correct5 is None else wilson(evaluated.correct5, evaluated.n),
         "images": evaluated.n,
         "dataset": evaluated.dataset,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit.accuracy import fraction
 from edgekit.benchmarking import row
 from edgekit.errors import MeasurementInvalid, worst_exit_code
 from edgekit.measurement import Accuracy, Measurement
@@ -67,7 +68,7 @@ def _accuracy(record: Accuracy) -> dict[str, Any]:
         "n": record.n,
         "top1": record.correct1 / record.n,
         "top1_ci95": list(wilson(record.correct1, record.n)),
-        "top5": record.correct5 / record.n,
+        "top5": fraction(record.correct5, record.n),
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit.artifact import TensorRecord
+from edgekit.preprocess import Preprocessing
 from edgekit.registry import Registry
 
 if TYPE_CHECKING:  # measuring with trtexec reads its flags here, and needs no torch
@@ -28,7 +29,9 @@ class WriteJob:
     io: str = "float32"  # what a caller hands over and gets: float32, uint8 or int8
     dynamic_batch: bool = False
     opset: int | None = None  # ONNX only; None: its default
-    description: str = ""  # goes into the file's own metadata
+    description: str = ""  # goes into the file's own metadata, like the next two
+    preprocessing: Preprocessing | None = None
+    labels: tuple[str, ...] = ()  # the outputs' names, in their order
     options: Mapping[str, Any] = field(default_factory=dict)  # of one format; tensorrt's stand at its write()
 
 

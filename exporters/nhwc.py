@@ -73,6 +73,10 @@ class Program:
             Stored(self._unique(name), dtype, tuple(shape), None, Grid((q.scale,), q.zero_point) if q else None)
         )
 
+    def indices(self, name: str, shape: Sequence[int]) -> int:
+        """A tensor of int32 that is computed."""
+        return self._add(Stored(self._unique(name), "int32", tuple(shape)))
+
     def constant(
         self,
         name: str,

@@ -124,6 +124,15 @@ def softmax(to: Lowering, op: Op) -> Value:
     return to.emit("LOG_SOFTMAX", op.name, [x.tensor], like)
 
 
+def argmax(to: Lowering, op: Op) -> Value:
+    """ARG_MAX over an axis, int32: the first of those that are largest."""
+    x = to.read(op, layout=tuple(range(len(op.shape) + 1)), real=True)
+    index = to.program.indices(op.name, op.shape)
+    axis = to.program.integers([op.attrs["dim"]])
+    to.program.node("ARG_MAX", [x.tensor, axis], index, outputType="INT32")
+    return Value(index, op.shape, tuple(range(len(op.shape))))
+
+
 def binary(to: Lowering, op: Op) -> Value:
     """ADD, SUB, MUL or DIV of two tensors, or of one and a constant, with torch's broadcasting."""
     rank, builtin = len(op.shape), _BINARY[op.kind]

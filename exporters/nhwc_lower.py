@@ -245,7 +245,7 @@ class Lowering:
         value = self.arranged(value, channels_last(len(value.shape)), name)
         if io == "float32":
             value = self._real(value, name)
-        elif self.quantized:
+        elif self.quantized and self.ops[name].dtype.is_floating_point:
             q = value.q or self.quantized.activations[name]
             value = self.requantised(value, q, f"{name}/int8")
             value = self.requantised(value, _unsigned(q), f"{name}/uint8") if io == "uint8" else value

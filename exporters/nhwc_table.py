@@ -24,6 +24,7 @@ LOWERINGS: dict[str, Lower] = {
     "prelu": nhwc_elementwise.prelu,
     "softmax": nhwc_elementwise.softmax,
     "log_softmax": nhwc_elementwise.softmax,
+    "argmax": nhwc_elementwise.argmax,
     **dict.fromkeys(("add", "sub", "mul", "div"), nhwc_elementwise.binary),
     "pad": nhwc_shapes.pad,
     "slice": nhwc_shapes.slice_,

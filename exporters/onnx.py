@@ -75,14 +75,16 @@ def _emit(job: WriteJob, opset: int, operator: Operator) -> tuple[Emission, Tens
     emission = Emission(graph, opset, job.dynamic_batch, half)
     value = {op.name: op.name for op in graph}
     output = graph[graph.output]
+    widened = half and output.dtype.is_floating_point
     if half:
         value[graph.input.name] = emission.node(
             "Cast", [graph.input.name], f"{graph.input.name}/float16", to=onnx.TensorProto.FLOAT16
         )
+    if widened:
         value[output.name] = f"{output.name}/float16"
     for op in graph.ops[1:]:
         operator(emission, op, [value[name] for name in op.inputs], emission.own(op), value[op.name])
-    if half:
+    if widened:
         emission.node("Cast", [value[output.name]], output.name, f"{output.name}/float", to=onnx.TensorProto.FLOAT)
     dtype = str(output.dtype).removeprefix("torch.")
     return emission, record(job, graph.input), record(job, output, dtype)
@@ -102,7 +104,7 @@ def _halved(graph: Graph) -> Graph:
 
 def _model(job: WriteJob, emission: Emission, given: TensorRecord, result: TensorRecord, opset: int) -> Any:
     graph = onnx.helper.make_graph(emission.nodes, "network", [_info(given)], [_info(result)])
-    return onnx.helper.make_model(
+    model = onnx.helper.make_model(
         graph,
         ir_version=IR_VERSIONS[opset],
         opset_imports=[onnx.helper.make_opsetid("", opset)],
@@ -110,6 +112,14 @@ def _model(job: WriteJob, emission: Emission, given: TensorRecord, result: Tenso
         producer_version=importlib.metadata.version("edgekit"),
         doc_string=job.description,
     )
+    onnx.helper.set_model_props(model, _properties(job))
+    return model
+
+
+def _properties(job: WriteJob) -> dict[str, str]:
+    """What goes into `metadata_props`: how an image becomes the input, as JSON, and a line for each output's name."""
+    how = {"preprocessing": job.preprocessing.model_dump_json()} if job.preprocessing is not None else {}
+    return how | ({"labels": "\n".join(job.labels)} if job.labels else {})
 
 
 def _info(record: TensorRecord) -> Any:

@@ -175,6 +175,10 @@ def _unary(kind: str, **names: str) -> Form:
     return form
 
 
+def _argmax(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
+    e.node("ArgMax", x, out, op.name, axis=op.attrs["dim"], keepdims=0)
+
+
 def _hardsigmoid(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     e.node("HardSigmoid", x, out, op.name, alpha=1 / 6, beta=0.5)
 
@@ -270,6 +274,7 @@ FORMS: dict[str, Form] = {
     "prelu": _prelu,
     "softmax": _unary("Softmax", axis="dim"),
     "log_softmax": _unary("LogSoftmax", axis="dim"),
+    "argmax": _argmax,
     "add": _binary("Add"),
     "sub": _binary("Sub"),
     "mul": _binary("Mul"),

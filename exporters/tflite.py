@@ -13,7 +13,7 @@ import torch
 
 from edgekit.artifact import TensorRecord
 from edgekit.errors import UsageError
-from edgekit.exporters import WriteJob, Written
+from edgekit.exporters import WriteJob, Written, tflite_metadata
 from edgekit.exporters.nhwc import Program, Stored
 from edgekit.exporters.nhwc_layout import layout_name
 from edgekit.exporters.nhwc_lower import Lowering, lower
@@ -32,10 +32,17 @@ def write(job: WriteJob, path: Path) -> Written:
     """Write one file. Raises BackendMissing for an operator that TFLite lacks, before anything is written."""
     _check(job)
     program = lower(job.graph, job.precision == "fp16", job.quantized, job.io)
-    file = write_file(program, path, job.description, job.dynamic_batch)
+    inputs, outputs = (
+        tuple(_record(program, index, job.dynamic_batch) for index in side)
+        for side in (program.inputs, program.outputs)
+    )
+    about = tflite_metadata.pack(job.description, inputs, outputs, job.preprocessing, job.labels)
+    file = write_file(program, path, job.description, job.dynamic_batch, {tflite_metadata.NAME: about})
+    if job.labels:
+        tflite_metadata.append_labels(path, job.labels)
     return Written(
-        inputs=tuple(_record(program, index, job.dynamic_batch) for index in program.inputs),
-        outputs=tuple(_record(program, index, job.dynamic_batch) for index in program.outputs),
+        inputs=inputs,
+        outputs=outputs,
         operators=dict(sorted(Counter(node.builtin for node in program.nodes).items())),
         details={"min_runtime_version": file.min_runtime, "constant_bytes": file.constant_bytes},
     )

@@ -1,13 +1,13 @@
-"""Program -> flatbuffer. The metadata is built in memory; constants are written after it one by one, never twice.
+"""Program -> flatbuffer. The tables are built in memory; constants are written after them one by one, never twice.
 
-A flatbuffer's references point forward, so the metadata comes first with each buffer's reference open, then the buffers
+A flatbuffer's references point forward, so the tables come first with each buffer's reference open, then the buffers
 follow, 16-byte aligned as the runtime maps them, and the references are filled in. Beyond 2 GB, where references end,
 `Buffer.offset` and `Buffer.size` say where a constant lies in the file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -35,7 +35,11 @@ _OPTIONS = {
     "PADV2": "PadV2",
     **dict.fromkeys(("ELU", "LOGISTIC", "PRELU", "RELU", "RELU6", "RELU_N1_TO_1", "SQRT", "TANH")),
 }
-_ENUMS = {"padding": schema.Padding, "fusedActivationFunction": schema.ActivationFunctionType}
+_ENUMS = {
+    "padding": schema.Padding,
+    "fusedActivationFunction": schema.ActivationFunctionType,
+    "outputType": schema.TensorType,
+}
 
 
 @dataclass(frozen=True)
@@ -69,47 +73,56 @@ class Data:
         return (view[start : start + rows] for start in range(0, len(view), rows))
 
 
-def write_file(program: Program, path: Path, description: str, dynamic_batch: bool = False) -> File:
-    """Write the program as a TFLite file of schema version 3."""
+def write_file(
+    program: Program,
+    path: Path,
+    description: str,
+    dynamic_batch: bool = False,
+    metadata: Mapping[str, bytes] | None = None,
+) -> File:
+    """Write the program as a TFLite file of schema version 3, with `metadata` under its names."""
     datas, places = _buffers(program)
+    constants = sum(data.size for data in datas)
     versions = _versions(program)
     needed = minimum_runtime(versions)
-    datas.append(Data(torch.tensor(list(needed.encode().ljust(16, b"\0")), dtype=torch.uint8), torch.uint8))
+    named = {"min_runtime_version": needed.encode().ljust(16, b"\0"), **(metadata or {})}
+    beside = {name: len(datas) + at for at, name in enumerate(named, start=1)}
+    datas += [Data(torch.tensor(list(text), dtype=torch.uint8), torch.uint8) for text in named.values()]
     far = sum(data.size + 2 * ALIGNMENT for data in datas) > LARGEST - (64 << 20)
-    model = _model(program, places, versions, len(datas), description, dynamic_batch, far)
+    model = _model(program, places, versions, len(datas), beside, description, dynamic_batch, far)
     builder = flatbuffers.Builder(1 << 16)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    metadata = builder.Output()
-    starts = _refer(metadata, [data.size for data in datas], far)
+    head = builder.Output()
+    starts = _refer(head, [data.size for data in datas], far)
     with path.open("wb") as stream:
-        stream.write(metadata)
+        stream.write(head)
         for data, start in zip(datas, starts, strict=True):
             length = b"" if far else data.size.to_bytes(4, "little")
             stream.write(bytes(start - len(length) - stream.tell()) + length)
             data.write(stream)
-    return File(needed, sum(data.size for data in datas))
+    return File(needed, constants)
 
 
-def _refer(metadata: bytearray, sizes: list[int], far: bool) -> list[int]:
+def _refer(head: bytearray, sizes: list[int], far: bool) -> list[int]:
     """Fill in where each buffer's bytes will stand, and return these places. Buffer 0 is empty by convention."""
-    model = schema.Model.GetRootAs(metadata)
-    starts, end = [], len(metadata)
+    model = schema.Model.GetRootAs(head)
+    starts, end = [], len(head)
     for index, size in enumerate(sizes, start=1):
         table = model.Buffers(index)._tab
         start = -(-(end + 4) // ALIGNMENT) * ALIGNMENT
         if far:
             for field, value in ((6, start), (8, size)):  # Buffer.offset, Buffer.size
-                _put(metadata, table.Pos + table.Offset(field), value, 8)
+                _put(head, table.Pos + table.Offset(field), value, 8)
         else:
             place = table.Pos + table.Offset(4)  # Buffer.data; a reference counts from where it stands
-            _put(metadata, place, start - 4 - place, 4)
+            _put(head, place, start - 4 - place, 4)
         starts.append(start)
         end = start + size
     return starts
 
 
-def _put(metadata: bytearray, place: int, value: int, width: int) -> None:
-    metadata[place : place + width] = value.to_bytes(width, "little")
+def _put(head: bytearray, place: int, value: int, width: int) -> None:
+    head[place : place + width] = value.to_bytes(width, "little")
 
 
 def _buffers(program: Program) -> tuple[list[Data], list[int]]:
@@ -153,6 +166,7 @@ def _model(
     places: list[int],
     versions: dict[str, int],
     count: int,
+    metadata: Mapping[str, int],
     description: str,
     dynamic_batch: bool,
     far: bool,
@@ -171,7 +185,7 @@ def _model(
         subgraphs=[graph],
         description=description,
         buffers=[schema.BufferT(), *(_open_buffer(far) for _ in range(count))],
-        metadata=[schema.MetadataT(name="min_runtime_version", buffer=count)],
+        metadata=[schema.MetadataT(name=name, buffer=place) for name, place in metadata.items()],
         signatureDefs=[_signature(program)],
     )
 

@@ -12,6 +12,7 @@ from edgekit.exporters.nhwc import Node, Program
 # version -> first release of TensorFlow Lite with it
 _RELEASES: dict[str, dict[int, str]] = {
     "ADD": {1: "1.5.0", 2: "1.14.0"},
+    "ARG_MAX": {1: "1.7.0"},
     "AVERAGE_POOL_2D": {1: "1.5.0", 2: "1.14.0"},
     "CONCATENATION": {1: "1.5.0", 2: "1.14.0"},
     "CONV_2D": {1: "1.5.0", 3: "1.14.0", 6: "2.9.0"},

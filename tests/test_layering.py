@@ -17,7 +17,7 @@ FOLDERS = {"edgekit": "", "models": "models.", "exporters": "exporters.", "bench
 ROWS = (
     "errors callable_module",
     "registry files preprocess graph kernels",
-    "spec artifact images packed padding fusion quantized operators forms trace export_result",
+    "spec artifact images labels packed padding fusion quantized operators forms trace export_result",
     "fold layers memory roofline measurement disturbance hosts calibration source snippets runtime download pretrained",
     "stats verdict contrast profiling accuracy parity weights models exporters engine bench pareto mixed",
     "store device zoo inspection preparation eval",

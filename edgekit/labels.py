@@ -1,0 +1,32 @@
+"""The names of a file's outputs: a text file with a name a line, in the outputs' order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekit.errors import UsageError
+
+BACKGROUND = "background"
+
+
+def read(path: Path, outputs: int, offset: int) -> tuple[str, ...]:
+    """The name of each of `outputs`; where class 0 stands at `offset`, a file may leave out what stands before it.
+
+    Raises UsageError for a file that is missing, is no text, has an empty line, or another number of names.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UsageError(f"the names in {path} cannot be read: {error.strerror}", "give a text file") from error
+    except ValueError as error:
+        raise UsageError(f"{path} is no text in UTF-8", "give a text file with a name a line") from error
+    names = [line.strip() for line in text.strip().splitlines()]
+    if "" in names:
+        raise UsageError(f"line {names.index('') + 1} of {path} is empty", "write a name a line, in the outputs' order")
+    if len(names) == outputs - offset:
+        names = [BACKGROUND] * offset + names
+    if len(names) != outputs:
+        raise UsageError(
+            f"{path} has {len(names)} names, and the network {outputs} outputs", "write a name a line for each output"
+        )
+    return tuple(names)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgekit import snippets
 from edgekit.artifact import Artifact, Manifest, open_artifact
-from edgekit.errors import BackendMissing, UsageError, nearest
-from edgekit.snippets import SNIPPETS
+from edgekit.errors import BackendMissing, UsageError
 
 Contents = tuple[dict[str, int], tuple[str, ...]]
 
@@ -54,8 +54,8 @@ def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None =
     `layers` adds what was recorded per layer of an int8 file (signal-to-noise in dB, worst first). `snippet` names a
     language and adds code that runs the file on one image.
     """
-    if snippet is not None and snippet not in SNIPPETS:
-        raise UsageError(f"no snippet in '{snippet}'{nearest(snippet, SNIPPETS)}", f"choose: {', '.join(SNIPPETS)}")
+    if snippet is not None:
+        snippets.check_language(snippet)
     opened = open_artifact(Path(artifact))
     operators: dict[str, int] | None = None
     labels: tuple[str, ...] = ()
@@ -86,8 +86,7 @@ def _layers(opened: Artifact) -> tuple[dict[str, Any], ...]:
 
 
 def _snippet(opened: Artifact, language: str) -> str:
-    manifest = _manifest(opened, "--snippet")
-    return SNIPPETS[language](manifest)
+    return snippets.snippet(_manifest(opened, "--snippet"), language)
 
 
 def _manifest(opened: Artifact, needed_by: str) -> Manifest:

@@ -1,0 +1,200 @@
+"""Code that calls a file: each program is compiled and run, hands over what an evaluation hands over, and ranks alike.
+
+The Python one runs with the real runtimes (tests/test_inspection.py). The C++ and Kotlin ones are compiled against
+doubles of the runtimes' interfaces, which keep the input and give an output: they prove the code, not the libraries.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+import edgekit
+from edgekit.artifact import Manifest, TensorRecord
+from edgekit.errors import UsageError
+from edgekit.parity import stored, to_layout
+from edgekit.preprocess import Preprocessing, apply
+from edgekit.snippets import snippet
+
+DOUBLES = Path(__file__).resolve().parent / "snippet_doubles"
+GREY = Preprocessing(channels="L", mean=(33.0,), std=(78.0,), crop_fraction=1.0)
+COLOUR = Preprocessing(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
+SWAPPED = Preprocessing(
+    channels="BGR", square_crop=False, class_offset=1, mean=(104.0, 117.0, 123.0), std=(1.0, 1.0, 1.0)
+)
+PIXELS = TensorRecord(name="x", dtype="uint8", shape=(1, 24, 32, 3), layout="NHWC", scale=1.0, zero_point=0)
+SHIFTED = TensorRecord(name="x", dtype="int8", shape=(1, 24, 32, 3), layout="NHWC", scale=1.0, zero_point=-128)
+ROUNDED = TensorRecord(name="x", dtype="int8", shape=(1, 24, 32, 3), layout="NHWC", scale=0.05, zero_point=7)
+SCORES = TensorRecord(name="y", dtype="float32", shape=(1, 12), layout="NC")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way in which a file can want its input and give its output."""
+
+    how: Preprocessing
+    given: TensorRecord | None = None  # None: float32
+    taken: TensorRecord = SCORES
+    output: str = "logits"
+
+
+INTEGERS = SCORES.model_copy(update={"dtype": "uint8", "scale": 0.25, "zero_point": 100})
+INDEX = {
+    "onnx": TensorRecord(name="y", dtype="int64", shape=(1,), layout="N"),
+    "tflite": TensorRecord(name="y", dtype="int32", shape=(1,), layout="N"),
+}
+CASES = {
+    "grey": Case(GREY),
+    "colour": Case(COLOUR, output="softmax"),
+    "swapped": Case(SWAPPED),
+    "pixels": Case(COLOUR, PIXELS, INTEGERS),
+    "shifted": Case(COLOUR, SHIFTED, INTEGERS.model_copy(update={"dtype": "int8", "zero_point": -3})),
+    "rounded": Case(COLOUR, ROUNDED),
+    "index": Case(SWAPPED, output="argmax"),
+}
+WAYS = [
+    (format, name)
+    for name, case in CASES.items()
+    for format in ("onnx", "tflite")
+    if format == "tflite" or not case.given
+]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    (one,) = edgekit.export("lenet5", format=["onnx"], out=tmp_path_factory.mktemp("made")).artifacts
+    assert one.manifest
+    return one.manifest
+
+
+def manifest_of(made: Manifest, format: str, case: Case) -> Manifest:
+    """A manifest of 24x32 pixels and 12 outputs that asks for what the case asks."""
+    channels = len(case.how.mean)
+    layout, shape = ("NCHW", (1, channels, 24, 32)) if format == "onnx" else ("NHWC", (1, 24, 32, channels))
+    given = case.given or TensorRecord(name="x", dtype="float32", shape=shape, layout=layout)
+    taken = INDEX[format] if case.output == "argmax" else case.taken
+    variant = made.variant.model_copy(update={"input_shape": (1, channels, 24, 32)})
+    fields = {"format": format, "file": f"net.{format}", "preprocessing": case.how, "variant": variant}
+    return made.model_copy(update={**fields, "inputs": (given,), "outputs": (taken,), "output": case.output})
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A picture, what a runtime would answer, and what a program must make of both."""
+
+    folder: Path
+    manifest: Manifest
+
+    def prepare(self) -> None:
+        random = np.random.default_rng(7)
+        picture = random.integers(0, 256, (60, 91, 3), dtype=np.uint8)
+        picture[10:40, 20:70] = (200, 40, 90)  # a flat part: rounding shows there
+        Image.fromarray(picture).save(self.folder / "picture.ppm")
+        (self.folder / self.manifest.file).write_bytes(b"a network")
+        taken = self.manifest.outputs[0]
+        answer = random.permutation(240)[: int(np.prod(taken.shape))] if taken.dtype != "float32" else random.random(12)
+        answer = answer - 120 if taken.dtype == "int8" else answer
+        answer.astype(taken.dtype).tofile(self.folder / "output.bin")
+
+    def check(self, printed: str) -> None:
+        given, taken, how = self.manifest.inputs[0], self.manifest.outputs[0], self.manifest.preprocessing
+        image = Image.open(self.folder / "picture.ppm")
+        want = to_layout(stored(apply(how, image, (24, 32))[None], given, how), given.layout)
+        got = np.fromfile(self.folder / "input.bin", given.dtype).reshape(want.shape)
+        gap = np.abs(got.astype(np.float64) - want)
+        level = (
+            1 / min(how.std) if given.dtype == "float32" else 1.0 if given.scale == 1.0 else 1 / min(how.std) / 0.05 + 1
+        )
+        assert gap.max() <= 1.01 * level and (gap > 0.5 * level).mean() < 0.02  # pillow's weights are fixed-point
+        answer = np.fromfile(self.folder / "output.bin", taken.dtype)
+        if self.manifest.output == "argmax":
+            assert printed.split() == [str(int(answer[0]) - how.class_offset)]
+            return
+        scores = (
+            answer if taken.scale is None else (answer.astype(np.float64) - (taken.zero_point or 0)) * taken.scale
+        )[how.class_offset :]
+        self.check_ranks(printed, scores)
+
+    def check_ranks(self, printed: str, scores: NDArray[np.float64]) -> None:
+        best = np.argsort(-scores, kind="stable")[:5]
+        rows = [line.split() for line in printed.splitlines()]
+        assert [int(index) for index, _ in rows] == best.tolist()
+        assert [float(score) for _, score in rows] == pytest.approx(scores[best].tolist(), abs=1e-4)
+
+
+def run(command: list[str], folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(("format", "name"), WAYS)
+def test_the_cpp_program_hands_over_what_an_evaluation_does(
+    format: str, name: str, made: Manifest, tmp_path: Path
+) -> None:
+    compiler = shutil.which("g++") or shutil.which("c++")
+    if compiler is None:
+        pytest.skip("no C++ compiler here")
+    trial = Trial(tmp_path, manifest_of(made, format, CASES[name]))
+    trial.prepare()
+    (tmp_path / "program.cc").write_text(snippet(trial.manifest, "cpp"))
+    elements = int(np.prod(trial.manifest.inputs[0].shape))
+    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{DOUBLES}", f"-DINPUT_ELEMENTS={elements}"]
+    run([compiler, *flags, "program.cc", "-o", "program"], tmp_path)
+    trial.check(run(["./program", "picture.ppm"], tmp_path))
+    broken = subprocess.run(["./program", "output.bin"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert broken.returncode == 1 and "no picture in PPM" in broken.stderr
+
+
+MAIN = """
+fun main() {{
+    val image = javaPicture("picture.ppm")
+    val found = classify({model}, image.third, image.first, image.second)
+    println({show})
+}}
+
+fun javaPicture(path: String): Triple<Int, Int, IntArray> {{
+    val bytes = java.io.File(path).readBytes()
+    val (width, height) = String(bytes, 0, 9).split(Regex("\\\\s+")).subList(1, 3).map {{ it.toInt() }}
+    val start = bytes.size - 3 * width * height
+    fun at(i: Int) = bytes[start + i].toInt() and 0xff
+    val pixels = IntArray(width * height) {{ at(3 * it) shl 16 or (at(3 * it + 1) shl 8) or at(3 * it + 2) }}
+    return Triple(width, height, pixels)
+}}
+"""
+
+
+@pytest.mark.parametrize(("format", "name"), WAYS)
+def test_the_kotlin_function_hands_over_the_same(format: str, name: str, made: Manifest, tmp_path: Path) -> None:
+    if shutil.which("kotlinc") is None:
+        pytest.skip("no Kotlin compiler here")
+    trial = Trial(tmp_path, manifest_of(made, format, CASES[name]))
+    trial.prepare()
+    read = f'java.io.File("{trial.manifest.file}").readBytes()'
+    model = read if format == "onnx" else f"ByteBuffer.wrap({read})"
+    is_index = trial.manifest.output == "argmax"
+    show = "found" if is_index else 'found.joinToString("\\n") { "${it.first} ${it.second}" }'
+    (tmp_path / "Program.kt").write_text(snippet(trial.manifest, "kotlin") + MAIN.format(model=model, show=show))
+    double = DOUBLES / ("DoubleOnnx.kt" if format == "onnx" else "Double.kt")
+    run(["kotlinc", "Program.kt", str(double), "-include-runtime", "-d", "program.jar"], tmp_path)
+    trial.check(run(["java", "-cp", "program.jar", "ProgramKt"], tmp_path))
+
+
+@pytest.mark.parametrize("language", ["python", "cpp", "kotlin"])
+def test_what_a_snippet_cannot_call_is_said(language: str, made: Manifest) -> None:
+    series = made.variant.model_copy(update={"input_shape": (1, 4, 64)})
+    maps = made.outputs[0].model_copy(update={"shape": (1, 21, 32, 32)})
+    for change, said in (
+        ({"variant": series}, "do not fit an input of 4x64"),
+        ({"outputs": (maps,)}, "gives 1x21x32x32"),
+        ({"format": "tensorrt"}, "not a tensorrt one"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            snippet(made.model_copy(update=change), language)

@@ -121,11 +121,6 @@ class SshLink:
         tend.stdout.close()
         tend.stderr.close()
 
-    def disconnect(self) -> None:
-        """Close the shared connection, too; other commands that use it would lose it."""
-        self.close()
-        self._connection.exit()
-
     @property
     def _where(self) -> str:
         return f"{self.name} ({self.host})"

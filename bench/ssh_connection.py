@@ -82,11 +82,6 @@ class Connection:
             raise ssh_errors.unreachable(self.name, self.host, stderr)
         return _socket_folder() / hashlib.sha256(stdout).hexdigest()[:24]
 
-    def exit(self) -> None:
-        """Close it; other commands that use it lose it."""
-        if self._control is not None:
-            _told(self._ssh("-O", "exit"))
-
 
 def _told(argv: Sequence[str]) -> tuple[int, bytes, str]:
     """How ssh ended, and what it said; as for a lost connection where it does not end in time."""

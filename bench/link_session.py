@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgekit.bench.link import Done, Link, death, parsed, refused, start
-from edgekit.bench.pipes import Silence, coming, first_line, written
+from edgekit.bench.silence import Silence, coming, first_line, written
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid
 
 ENDING_SECONDS = 5.0

@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 
 from edgekit.bench import ssh_errors
 from edgekit.bench.link import FOLDER, Done, parsed, start
-from edgekit.bench.pipes import first_line
 from edgekit.bench.session_owner import is_gone, owner
+from edgekit.bench.silence import first_line
 from edgekit.bench.ssh_connection import Connection, environment
 from edgekit.bench.ssh_process import arriving, begun, ended, is_whole
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from edgekit.bench.link import Done
-from edgekit.bench.pipes import Silence, coming, first_line, written
+from edgekit.bench.silence import Silence, coming, first_line, written
 from edgekit.errors import DeviceUnreachable
 
 DIGEST = 64  # hexadecimal digits of sha256

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgekit.bench.pipes import first_line
+from edgekit.bench.silence import first_line
 
 
 @pytest.mark.parametrize(

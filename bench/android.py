@@ -187,7 +187,6 @@ class Policy:
 
     cpus: tuple[int, ...]
     mhz: float | None
-    lowest_mhz: float | None
     highest_mhz: float | None
     hardware_mhz: float | None
     governor: str | None
@@ -195,7 +194,7 @@ class Policy:
 
 # Prints `PATH: VALUE` for each; what may not be read is left out.
 FREQUENCIES = (
-    f"for p in {POLICIES}/policy*; do for f in related_cpus scaling_cur_freq scaling_min_freq scaling_max_freq "
+    f"for p in {POLICIES}/policy*; do for f in related_cpus scaling_cur_freq scaling_max_freq "
     'cpuinfo_max_freq scaling_governor; do [ -r "$p/$f" ] && echo "$p/$f: $(cat "$p/$f" 2>/dev/null)"; done; done; true'
 )
 
@@ -211,11 +210,11 @@ def frequencies(text: str) -> tuple[Policy, ...]:
 
 
 def _policy(values: Mapping[str, str]) -> Policy:
-    names = ("scaling_cur_freq", "scaling_min_freq", "scaling_max_freq", "cpuinfo_max_freq")
+    names = ("scaling_cur_freq", "scaling_max_freq", "cpuinfo_max_freq")
     khz = [_whole(values.get(name)) for name in names]
-    now, lowest, highest, hardware = (None if value is None else value / 1000 for value in khz)
+    now, highest, hardware = (None if value is None else value / 1000 for value in khz)
     cpus = tuple(int(part) for part in values["related_cpus"].split() if part.isdecimal() and part.isascii())
-    return Policy(cpus, now, lowest, highest, hardware, values.get("scaling_governor") or None)
+    return Policy(cpus, now, highest, hardware, values.get("scaling_governor") or None)
 
 
 def cluster(policies: Sequence[Policy], wish: str) -> tuple[int, ...] | None:

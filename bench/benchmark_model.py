@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 CLASSIC, LITERT = "classic", "litert"
-DELEGATES = ("xnnpack", "none", "gpu", "gpu-fp16", "nnapi", "npu")
 PARTIAL = ":partial"  # after a delegate's name: fewer than all operators on it are accepted
 MIB = 1024 * 1024
 

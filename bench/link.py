@@ -2,7 +2,8 @@
 
 A link turns an argument list for the device into one for this machine, and puts files there. Everything else is the
 same for every link: the runner is started with its stdin held open, blocks nobody, and ends when we do.
-To add a link: a class with these methods, a model in edgekit.device and a line in edgekit.device_link.
+To add a link: a class with these methods, a model and a line of KINDS in edgekit.device_models, and a line in
+edgekit.device_link.
 """
 
 from __future__ import annotations

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.bench.link import FOLDER
-from edgekit.errors import EdgekitError
+from edgekit.errors import DeviceUnreachable, EdgekitError
+
+ANSWER_SECONDS = 120.0
 
 
 class LocalLink:
@@ -38,9 +40,16 @@ class LocalLink:
         return None
 
     def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
-        """What bench/remote.py sees here."""
+        """What bench/remote.py sees here. Raises DeviceUnreachable where it does not answer."""
         command = [self.python, str(FOLDER / "remote.py"), str(self._folder), "look"]
-        done = subprocess.run(command, input=json.dumps(wish).encode(), capture_output=True, check=True)
+        try:
+            done = subprocess.run(
+                command, input=json.dumps(wish).encode(), capture_output=True, timeout=ANSWER_SECONDS, check=True
+            )
+        except subprocess.TimeoutExpired as error:
+            raise DeviceUnreachable(
+                f"this machine did not tell what it has in {ANSWER_SECONDS:.0f} s", "see whether it is overloaded"
+            ) from error
         return dict(json.loads(done.stdout)["ok"])
 
     def close(self) -> None:

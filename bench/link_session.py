@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import json
 import os
-import select
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +15,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from edgekit.bench.link import Done, Link, death, parsed, refused, start
+from edgekit.bench.silence import Silence, coming, first_line, written
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid
 
 ENDING_SECONDS = 5.0
-ANSWER_SECONDS = 300.0  # for loading, and for one batch
+ANSWER_SECONDS = 300.0  # of silence: for loading, and for one batch
 
 
 class Tensor(NamedTuple):
@@ -47,6 +47,7 @@ class FarSession:
         finally:
             os.close(read)
         self._questions = os.fdopen(write, "wb")
+        self._rest = b""  # what came with the last line, and is not of it
         self.last_ns = 0
         try:
             begun = self._ask(json.dumps(job).encode() + b"\n")
@@ -62,8 +63,7 @@ class FarSession:
         files = [_bytes(array) for array in arrays]
         answer = self._ask(json.dumps([len(file) for file in files]).encode() + b"\n", *files)
         self.last_ns = int(answer["ns"])
-        assert self._process.stdout is not None
-        return [np.load(io.BytesIO(self._process.stdout.read(size)), allow_pickle=False) for size in answer["sizes"]]
+        return [np.load(io.BytesIO(self._take(size)), allow_pickle=False) for size in answer["sizes"]]
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
         """The same as a function; a time taken around it holds the way there and back."""
@@ -80,22 +80,41 @@ class FarSession:
                 stream.close()
 
     def _ask(self, *parts: bytes) -> dict[str, Any]:
-        with suppress(BrokenPipeError):
-            for part in parts:
-                self._questions.write(part)
-            self._questions.flush()
-        assert self._process.stdout is not None
-        if not select.select([self._process.stdout], [], [], ANSWER_SECONDS)[0]:
-            raise MeasurementInvalid(
-                f"no answer from {self._runtime} on {self._link.name} in {ANSWER_SECONDS:.0f} s", "try another runtime"
-            )
-        line = self._process.stdout.readline()
+        try:
+            with suppress(BrokenPipeError):
+                written(self._questions, parts, ANSWER_SECONDS)
+        except Silence as error:
+            raise self._silent() from error
+        line, self._rest = first_line(self._coming())
         answer = parsed(line)
         if answer is None:
-            raise self._no_answer(line)
+            raise self._no_answer(line or self._rest)
         if "error" in answer:
             raise refused(self._link, self._runtime, answer["error"])
         return dict(answer["ok"])
+
+    def _take(self, size: int) -> bytes:
+        """The next bytes of an answer, all of them."""
+        found = bytearray()
+        for block in self._coming():
+            found += block
+            if len(found) >= size:
+                self._rest = bytes(found[size:])
+                return bytes(found[:size])
+        raise self._no_answer(b"")
+
+    def _coming(self) -> Iterator[bytes]:
+        assert self._process.stdout is not None
+        yield self._rest
+        try:
+            yield from coming(self._process.stdout, ANSWER_SECONDS)
+        except Silence as error:
+            raise self._silent() from error
+
+    def _silent(self) -> EdgekitError:
+        return MeasurementInvalid(
+            f"no answer from {self._runtime} on {self._link.name} in {ANSWER_SECONDS:.0f} s", "try another runtime"
+        )
 
     def _no_answer(self, line: bytes) -> EdgekitError:
         try:

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import select
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,15 +18,15 @@ from typing import Any, TypeVar
 from edgekit.bench import ssh_errors
 from edgekit.bench.link import FOLDER, Done, parsed, start
 from edgekit.bench.session_owner import is_gone, owner
+from edgekit.bench.silence import first_line
 from edgekit.bench.ssh_connection import Connection, environment
-from edgekit.bench.ssh_process import arriving, ended, first_line, is_whole
+from edgekit.bench.ssh_process import arriving, begun, ended, is_whole
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
 from edgekit.files import file_sha256
 
 OLDEST_PYTHON = (3, 8)
 ROOT = "~/.cache/edgekit"
-ANSWER_SECONDS = 120.0  # for what takes seconds: killing, hashing a gigabyte
-SLOWEST_BYTES_PER_SECOND = 100_000
+ANSWER_SECONDS = 120.0  # of silence: for what takes seconds, such as killing, or hashing a gigabyte
 BLOCK = 1 << 20
 BOOT = "import sys; exec(compile(sys.stdin.buffer.read(int(sys.argv.pop(1))), 'remote.py', 'exec'))"
 # Every Python from 2.6 on can say this.
@@ -113,22 +110,16 @@ class SshLink:
         tend, self._tend, self._tools = self._tend, None, None
         if tend is None:
             return
-        with suppress(OSError):
-            assert tend.stdin is not None
+        if tend.stdin is not None:
             tend.stdin.close()
         try:
             tend.wait(timeout=30)
         except subprocess.TimeoutExpired:
             tend.kill()
             tend.wait()
-        for stream in (tend.stdout, tend.stderr):
-            if stream is not None:
-                stream.close()
-
-    def disconnect(self) -> None:
-        """Close the shared connection, too; other commands that use it would lose it."""
-        self.close()
-        self._connection.exit()
+        assert tend.stdout is not None and tend.stderr is not None
+        tend.stdout.close()
+        tend.stderr.close()
 
     @property
     def _where(self) -> str:
@@ -180,23 +171,15 @@ class SshLink:
     def _begin(self) -> None:
         self._former.add(self.session)
         self.session = uuid.uuid4().hex
-        read, write = os.pipe()
-        with os.fdopen(read, "rb") as theirs, os.fdopen(write, "wb") as ours:
-            self._tend = self._helper(("tend", self.session, json.dumps(owner())), theirs.fileno())
-            self._tend.stdin = os.fdopen(os.dup(ours.fileno()), "wb")
-        self._tend.stdin.write(_helper_text())
-        self._tend.stdin.flush()
-        assert self._tend.stdout is not None and self._tend.stderr is not None
-        select.select([self._tend.stdout], [], [], ANSWER_SECONDS)
-        line = self._tend.stdout.readline()
+        self._tend = self._helper(("tend", self.session, json.dumps(owner())))
+        line = begun(self._tend, [_helper_text()], self._where, ANSWER_SECONDS)
         if not line:
-            code, stderr = self._tend.wait(), self._tend.stderr.read().decode(errors="replace")
-            raise self._death("tend", Done(code, b"", stderr))
-        begun = self._answer("tend", Done(0, line, ""))
-        self.work = str(begun["work"])
-        self._trouble(begun["trouble"])
+            raise self._death("tend", ended(self._tend, [], self._where, ANSWER_SECONDS))
+        answer = self._answer("tend", Done(0, line, ""))
+        self.work = str(answer["work"])
+        self._trouble(answer["trouble"])
         # Of a connection that was cut the device may not know yet: what was begun over it is ours to end.
-        lost = [session for session, other in begun["others"].items() if session in self._former or is_gone(other)]
+        lost = [session for session, other in answer["others"].items() if session in self._former or is_gone(other)]
         if lost:
             self._trouble(self._verb("sweep", *lost)["trouble"])
 
@@ -217,19 +200,19 @@ class SshLink:
             return step()
 
     def _verb(self, verb: str, *arguments: str, data: bytes = b"") -> Any:
-        return self._answer(verb, self._call_helper((verb, *arguments), iter([data]), ANSWER_SECONDS))
+        return self._answer(verb, self._call_helper((verb, *arguments), iter([data])))
 
     def _put(self, path: Path, digest: str, suffix: str, size: int) -> str:
         with path.open("rb") as stream:
             blocks = iter(lambda: stream.read(BLOCK), b"")
             command = ("put", self.session, digest, suffix, str(size))
-            done = self._call_helper(command, blocks, ANSWER_SECONDS + size / SLOWEST_BYTES_PER_SECOND)
+            done = self._call_helper(command, blocks)
         return str(self._answer("put", done)["path"])
 
     def _get(self, path: str, local: Path) -> None:
         draft = local.with_name(local.name + ".draft")
         try:
-            with self._helper(("get", path), subprocess.PIPE) as process:
+            with self._helper(("get", path)) as process:
                 blocks = arriving(process, iter([_helper_text()]), self._where, ANSWER_SECONDS)
                 line, rest = first_line(blocks)
                 if not line:
@@ -246,14 +229,14 @@ class SshLink:
         with start(self._marked(command), subprocess.DEVNULL, environment()) as process:
             return ended(process, iter([]), self._where, ANSWER_SECONDS)
 
-    def _call_helper(self, arguments: Sequence[str], blocks: Iterator[bytes], seconds: float) -> Done:
-        with self._helper(arguments, subprocess.PIPE) as process:
-            return ended(process, chain([_helper_text()], blocks), self._where, seconds)
+    def _call_helper(self, arguments: Sequence[str], blocks: Iterator[bytes]) -> Done:
+        with self._helper(arguments) as process:
+            return ended(process, chain([_helper_text()], blocks), self._where, ANSWER_SECONDS)
 
-    def _helper(self, arguments: Sequence[str], stdin: int) -> subprocess.Popen[bytes]:
+    def _helper(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
         root = self._root
         command = [self.python, "-c", BOOT, str(len(_helper_text())), root, *arguments]
-        return start(self._marked(command), stdin, environment())
+        return start(self._marked(command), subprocess.PIPE, environment())
 
     def _answer(self, verb: str, done: Done) -> Any:
         answer = parsed(done.stdout)

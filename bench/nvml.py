@@ -12,9 +12,6 @@ import os
 import re
 import shutil
 import subprocess
-import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 UNKNOWN = {"", "N/A", "[N/A]", "[Not Supported]", "Not Supported", "[Unknown Error]", "[Insufficient Permissions]"}
@@ -37,7 +34,6 @@ REASONS = {
 }
 SLOWED = 0x4 | 0x8 | 0x20 | 0x40 | 0x80
 MIB = 1 << 20
-POWER_PERIOD_SECONDS = 0.1
 
 
 def table(text: str) -> list[dict[str, Any]]:
@@ -86,11 +82,6 @@ def reasons(mask: int | None) -> list[str] | None:
     known = [word for bit, word in REASONS.items() if mask & bit]
     rest = mask & ~sum(REASONS)
     return known + ([f"0x{rest:x}"] if rest else [])
-
-
-def slowed(mask: int | None) -> bool | None:
-    """Whether clocks were held down by power or heat, rather than by having nothing to do."""
-    return None if mask is None else bool(mask & SLOWED)
 
 
 def query(fields: list[str], what: str = "gpu") -> list[dict[str, Any]] | None:
@@ -147,60 +138,6 @@ def watts() -> float | None:
     rows = query(["power.draw"])
     value = rows[0].get("power.draw") if rows else None
     return float(value) if isinstance(value, (int, float)) else None
-
-
-def power(step: Callable[[], object], seconds: float, idle_seconds: float = 2.0) -> dict[str, Any]:
-    """Watts while idle and while `step` runs again and again, in a pass of its own: reading them disturbs times.
-
-    Millijoules of one inference: gross over all power, net over what exceeds idle. None where no power is told, or
-    where fewer than 5 readings fell into the pass.
-    """
-    idle = _watts(idle_seconds, lambda: time.sleep(POWER_PERIOD_SECONDS))
-    count = [0]
-
-    def counted() -> None:
-        step()
-        count[0] += 1
-
-    begin = time.perf_counter()
-    busy = _watts(seconds, counted)
-    lasted = time.perf_counter() - begin
-    if len(busy) < 5 or len(idle) < 5 or not count[0]:
-        return {"watts": None, "idle_watts": None, "gross_mj": None, "net_mj": None, "reason": "power is not told"}
-    mean, rest = sum(busy) / len(busy), sum(idle) / len(idle)
-    each = lasted / count[0] * 1000
-    return {
-        "watts": mean,
-        "idle_watts": rest,
-        "gross_mj": mean * each,
-        "net_mj": (mean - rest) * each,
-        "readings": len(busy),
-        "inferences": count[0],
-        "reason": None,
-    }
-
-
-def _watts(seconds: float, work: Callable[[], object]) -> list[float]:
-    """Readings of the first GPU's power while `work` is repeated for some time."""
-    found: list[float] = []
-    over = threading.Event()
-
-    def read() -> None:
-        while not over.is_set():
-            value = watts()
-            if value is None:
-                return
-            found.append(value)
-            over.wait(POWER_PERIOD_SECONDS)
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        work()
-    over.set()
-    reader.join(timeout=20)
-    return found
 
 
 def _ask(arguments: list[str]) -> str | None:

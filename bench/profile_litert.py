@@ -9,6 +9,7 @@ stands for: it joins some and adds others, but keeps their order, so the two lis
 from __future__ import annotations
 
 import ctypes
+import statistics
 from ctypes import byref, c_char_p, c_int, c_size_t, c_void_p
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def profile(module: Any, path: str, options: dict[str, Any], inputs: list[Any], 
     first = [(tag, kind, index) for tag, kind, _, index in found[0]]
     if any([(tag, kind, index) for tag, kind, _, index in one] != first for one in found):
         raise RuntimeError("LiteRT ran other operators from one inference to the next")
-    times = [_median([one[place][2] for one in found]) for place in range(len(first))]
+    times = [int(statistics.median(one[place][2] for one in found)) for place in range(len(first))]
     total = next((times[place] for place, (tag, kind, _) in enumerate(first) if (tag, kind) == ("Invoke", 1)), None)
     if total is None or not any(kind in (OWN, DELEGATED) for _, kind, _ in first):
         raise RuntimeError("LiteRT's profiler told of no operators")
@@ -300,8 +301,3 @@ class Model:
         status = function(*arguments)
         if status:
             raise RuntimeError(f"LiteRT's {name} failed with status {status}")
-
-
-def _median(values: list[int]) -> int:
-    ordered = sorted(values)
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2

@@ -7,6 +7,7 @@ names go back as they are.
 from __future__ import annotations
 
 import json
+import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -50,11 +51,6 @@ def read(events: list[dict[str, Any]], runs: int) -> dict[str, Any]:
             times.setdefault(key, []).append(int(1000 * event["dur"]))
     return {
         "method": f"onnxruntime's profiler, whole microseconds, median of {runs} inferences",
-        "total_ns": _median(totals),
-        "operators": [{**words[key], "ns": _median(found)} for key, found in times.items()],
+        "total_ns": int(statistics.median(totals)),
+        "operators": [{**words[key], "ns": int(statistics.median(found))} for key, found in times.items()],
     }
-
-
-def _median(values: list[int]) -> int:
-    ordered = sorted(values)
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2

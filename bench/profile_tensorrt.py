@@ -6,6 +6,7 @@ back as they are; it tells no kinds.
 
 from __future__ import annotations
 
+import statistics
 from typing import Any
 
 WARM_RUNS = 3
@@ -43,9 +44,9 @@ def read(inferences: list[list[tuple[str, float]]]) -> dict[str, Any]:
     times = [[round(ms * 1e6) for _, ms in layers] for layers in inferences]
     return {
         "method": f"TensorRT's profiler, on the GPU, layers one after the other, median of {len(times)} inferences",
-        "total_ns": _median([sum(inference) for inference in times]),
+        "total_ns": int(statistics.median(sum(inference) for inference in times)),
         "operators": [
-            {"name": name, "op": kind(name), "ns": _median([inference[at] for inference in times])}
+            {"name": name, "op": kind(name), "ns": int(statistics.median(inference[at] for inference in times))}
             for at, name in enumerate(names)
         ],
     }
@@ -54,8 +55,3 @@ def read(inferences: list[list[tuple[str, float]]]) -> dict[str, Any]:
 def kind(name: str) -> str:
     """What a layer of an engine is, as far as its name tells."""
     return REFORMATTING if name.startswith(REFORMATTING) else name
-
-
-def _median(values: list[int]) -> int:
-    ordered = sorted(values)
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2

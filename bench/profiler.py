@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def measure(text: str) -> dict[str, Any]:
     step = session.prepare(inputs)
     RUNNER.LOOP.take(step, job.warmup_seconds, 3, job.max_seconds)
     before, _ = RUNNER.LOOP.take(step, job.min_seconds / 2, 5, job.max_seconds)
-    runs = min(MOST, max(FEWEST, int(job.min_seconds * 1e9 / median(before))))
+    runs = min(MOST, max(FEWEST, int(job.min_seconds * 1e9 / statistics.median(before))))
     sensors = RUNNER.beside("sensors")
     start = sensors.snapshot()
     found = profiler.profile(module, job.artifact, RUNNER.options(job), inputs, runs)
@@ -45,7 +46,7 @@ def measure(text: str) -> dict[str, Any]:
     after, _ = RUNNER.LOOP.take(
         step, job.min_seconds / 2, 5, job.max_seconds
     )  # on both sides, so that drift meets both alike
-    return {**found, "runs": runs, "plain_ns": median([*before, *after]), "waited": waited}
+    return {**found, "runs": runs, "plain_ns": int(statistics.median([*before, *after])), "waited": waited}
 
 
 def _waited(start: dict[str, Any], end: dict[str, Any]) -> float | None:
@@ -53,11 +54,6 @@ def _waited(start: dict[str, Any], end: dict[str, Any]) -> float | None:
     if start["own_waiting_ns"] is None or end["own_waiting_ns"] is None:
         return None
     return float((end["own_waiting_ns"] - start["own_waiting_ns"]) / (end["time_ns"] - start["time_ns"]))
-
-
-def median(values: list[int]) -> int:
-    ordered = sorted(values)
-    return (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) // 2
 
 
 if __name__ == "__main__":

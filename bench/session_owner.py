@@ -16,16 +16,23 @@ def owner() -> dict[str, Any]:
 
 
 def is_gone(one: Mapping[str, Any] | None) -> bool:
-    """Whether an owner was a process of this machine, and has ended; of another machine nothing is known."""
+    """Whether an owner was a process that could be seen from here, and has ended.
+
+    Of another machine or container nothing is known, nor where a record does not tell which it was: not gone.
+    """
     if not one:
         return False
     return bool(one["machine"] == _machine() and _started(one["pid"]) != one["started"])
 
 
 def _machine() -> str:
-    """A name for this machine since it started: what ran before does not run now."""
+    """A name for the processes that can be seen from here, since the machine started: what ran before does not run now.
+
+    Containers of one machine share its start, and not its process numbers.
+    """
     with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        space = Path("/proc/self/ns/pid").stat().st_ino
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {space}"
     return socket.gethostname()
 
 

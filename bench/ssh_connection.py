@@ -23,6 +23,7 @@ from edgekit.bench import ssh_errors
 from edgekit.errors import BackendMissing, EnvironmentRefused, UsageError
 
 CONNECT_SECONDS, ATTEMPTS, PAUSE_SECONDS = 10, 3, 1.0
+TELL_SECONDS = 3 * CONNECT_SECONDS  # a command of the user's configuration may stand before the connection
 ALIVE_SECONDS, ALIVE_COUNT = 15, 4  # a device that says nothing for their product is gone
 PERSIST_SECONDS = 60
 # BatchMode: no password, no question. A host's key must be known.
@@ -52,7 +53,7 @@ class Connection:
             for attempt in range(ATTEMPTS):
                 with suppress(FileNotFoundError):
                     self._control.unlink()
-                code, stderr = self._attempt()
+                code, _, stderr = _told(self._ssh("-N", "-f", options=(*MASTER, *ALIVE)))
                 if code == 0 and self._is_open():
                     return
                 error = ssh_errors.unreachable(self.name, self.host, stderr)
@@ -62,26 +63,8 @@ class Connection:
                     time.sleep(PAUSE_SECONDS * (attempt + 1))
             raise error
 
-    def _attempt(self) -> tuple[int, str]:
-        with tempfile.TemporaryFile() as said:  # a pipe would stay open as long as the connection
-            try:
-                code = subprocess.run(
-                    self._ssh("-N", "-f", options=(*MASTER, *ALIVE)),
-                    stdin=subprocess.DEVNULL,
-                    stdout=said,
-                    stderr=said,
-                    timeout=3 * CONNECT_SECONDS,
-                    start_new_session=True,  # no terminal: nothing can be asked
-                    env=environment(),
-                    check=False,
-                ).returncode
-            except subprocess.TimeoutExpired:
-                return 255, "no answer in time"
-            said.seek(0)
-            return code, said.read().decode(errors="replace")
-
     def _is_open(self) -> bool:
-        return subprocess.run(self._ssh("-O", "check"), capture_output=True, check=False).returncode == 0
+        return _told(self._ssh("-O", "check"))[0] == 0
 
     def _ssh(self, *flags: str, options: Sequence[str] = ()) -> list[str]:
         """The options come first: for ssh the first value counts, also before the user's own configuration."""
@@ -94,15 +77,31 @@ class Connection:
 
     def _control_path(self) -> Path:
         """A socket's path for where ssh would really connect to, as the user's configuration has it now."""
-        done = subprocess.run(["ssh", *_config(), "-G", "--", self.host], capture_output=True, check=False)
-        if done.returncode != 0:
-            raise ssh_errors.unreachable(self.name, self.host, done.stderr.decode(errors="replace"))
-        return _socket_folder() / hashlib.sha256(done.stdout).hexdigest()[:24]
+        code, stdout, stderr = _told(["ssh", *_config(), "-G", "--", self.host])
+        if code != 0:
+            raise ssh_errors.unreachable(self.name, self.host, stderr)
+        return _socket_folder() / hashlib.sha256(stdout).hexdigest()[:24]
 
-    def exit(self) -> None:
-        """Close it; other commands that use it lose it."""
-        if self._control is not None:
-            subprocess.run(self._ssh("-O", "exit"), capture_output=True, check=False)
+
+def _told(argv: Sequence[str]) -> tuple[int, bytes, str]:
+    """How ssh ended, and what it said; as for a lost connection where it does not end in time."""
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:  # a pipe would be open as long as the master
+        try:
+            code = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                timeout=TELL_SECONDS,
+                start_new_session=True,  # no terminal: nothing can be asked
+                env=environment(),
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return 255, b"", "no answer in time"
+        out.seek(0)
+        err.seek(0)
+        return code, out.read(), err.read().decode(errors="replace")
 
 
 def _config() -> tuple[str, ...]:

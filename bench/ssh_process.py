@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import select
 import subprocess
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from edgekit.bench.link import Done
+from edgekit.bench.silence import Silence, coming, first_line, written
 from edgekit.errors import DeviceUnreachable
 
-BLOCK = 1 << 20
 DIGEST = 64  # hexadecimal digits of sha256
 
 
 def ended(process: subprocess.Popen[bytes], blocks: Iterable[bytes], where: str, seconds: float) -> Done:
-    """Feed a process, and wait for its end. Raises DeviceUnreachable after `seconds`, and then kills it."""
-    latest = time.monotonic() + seconds
+    """Feed a process, and wait for its end.
+
+    Raises DeviceUnreachable where it takes nothing for `seconds`, or does not end `seconds` after it took all, and
+    then kills it.
+    """
     try:
-        _feed(process, blocks)
-        stdout, stderr = process.communicate(timeout=max(1.0, latest - time.monotonic()))
-    except subprocess.TimeoutExpired as error:
+        _feed(process, blocks, seconds)
+        stdout, stderr = process.communicate(timeout=seconds)
+    except (Silence, subprocess.TimeoutExpired) as error:
         raise _silent(where, seconds) from error
     finally:
         process.kill()
@@ -35,27 +35,30 @@ def arriving(process: subprocess.Popen[bytes], blocks: Iterable[bytes], where: s
     """Feed a process, then what it writes, as it comes. Raises DeviceUnreachable after `seconds` of silence."""
     assert process.stdout is not None
     try:
-        _feed(process, blocks)
-        while select.select([process.stdout], [], [], seconds)[0]:
-            block = os.read(process.stdout.fileno(), BLOCK)
-            if not block:
-                return
-            yield block
-        raise _silent(where, seconds)
+        _feed(process, blocks, seconds)
+        yield from coming(process.stdout, seconds)
+        process.wait(seconds)
+    except (Silence, subprocess.TimeoutExpired) as error:
+        process.kill()
+        raise _silent(where, seconds) from error
     except BaseException:  # also when nobody wants the rest
         process.kill()
         raise
 
 
-def first_line(blocks: Iterator[bytes]) -> tuple[bytes, bytes]:
-    """The first line without its end, and what came after it with the same block; empty where no line came."""
-    found = b""
-    for block in blocks:
-        found += block
-        if b"\n" in found:
-            line, _, rest = found.partition(b"\n")
-            return line, rest
-    return b"", found
+def begun(process: subprocess.Popen[bytes], blocks: Iterable[bytes], where: str, seconds: float) -> bytes:
+    """Feed a process that stays, and read the line that it begins with; empty where it ends without one.
+
+    Raises DeviceUnreachable after `seconds` of silence, and then kills it.
+    """
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        with suppress(BrokenPipeError):
+            written(process.stdin, blocks, seconds)
+        return first_line(coming(process.stdout, seconds))[0]
+    except Silence as error:
+        process.kill()
+        raise _silent(where, seconds) from error
 
 
 def is_whole(draft: Path, blocks: Iterable[bytes], size: int) -> bool:
@@ -71,16 +74,13 @@ def is_whole(draft: Path, blocks: Iterable[bytes], size: int) -> bool:
     return left == 0 and digest[:DIGEST].decode(errors="replace") == found.hexdigest()
 
 
-def _feed(process: subprocess.Popen[bytes], blocks: Iterable[bytes]) -> None:
+def _feed(process: subprocess.Popen[bytes], blocks: Iterable[bytes], seconds: float) -> None:
     """Write and close; a process that ends before it has read all says why itself."""
     stream, process.stdin = process.stdin, None
     if stream is None:
         return
-    with suppress(BrokenPipeError):
-        for block in blocks:
-            stream.write(block)
-    with suppress(BrokenPipeError):
-        stream.close()
+    with stream, suppress(BrokenPipeError):
+        written(stream, blocks, seconds)
 
 
 def _silent(where: str, seconds: float) -> DeviceUnreachable:

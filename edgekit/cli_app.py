@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ import typer.main
 
 from edgekit import cli_compare, cli_measure, cli_network, cli_setup, cli_sweep, cli_weights
 from edgekit.cli_output import Outcome
-from edgekit.errors import UsageError
+from edgekit.errors import EnvironmentRefused, UsageError
 
 # Plain help: rich's takes three times as long to import and wraps what fits.
 app = typer.Typer(name="edgekit", rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False)
@@ -35,8 +36,14 @@ COMMANDS = (
 )
 
 
+ANYWHERE = ("weights", "devices", "doctor")
+
+
 class Command(typer.core.TyperCommand):
-    """A command that refuses an option given twice, where only the last would count and nobody would know."""
+    """A command that refuses an option given twice, where only the last would count and nobody would know.
+
+    It also refuses to work in a folder that was removed: torch ends the process there, and relative paths lead nowhere.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> Any:
         """As usual, after a look at the options in the order in which they were given."""
@@ -48,6 +55,15 @@ class Command(typer.core.TyperCommand):
                     form = f", as {name} {metavar}" if metavar[1:] == f",{metavar[0]}" else ""
                     raise UsageError(f"{name} was given more than once", f"give it once{form}")
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As usual, where there is a folder to work in."""
+        if self.name not in ANYWHERE:
+            try:
+                Path.cwd()
+            except OSError as error:
+                raise EnvironmentRefused("the working folder was removed", "cd into one that is there") from error
+        return super().invoke(ctx)
 
 
 for _command in COMMANDS:

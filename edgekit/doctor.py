@@ -79,7 +79,7 @@ def doctor(devices: Path | None = None, store: str | None = None) -> Diagnosis:
         "features": ([name for name in FEATURES if name in cpu.get("flags", "").split()], ""),
         "governor": (_governor(), "this system shows no cpufreq"),
         "memory_bytes": (_memory(), "this system does not tell"),
-        "free_disk_bytes": (shutil.disk_usage(Path.cwd()).free, ""),
+        "free_disk_bytes": (_free(), "the working folder was removed, or cannot be looked at"),
         "cache": (str(cache_folder()), ""),
         "store": (Store(store or os.environ.get("EDGEKIT_STORE") or DEFAULT_URL).shown, ""),
         "devices_file": _devices_file(devices),
@@ -123,6 +123,13 @@ def _memory() -> int | None:
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _free() -> int | None:
+    try:
+        return shutil.disk_usage(Path.cwd()).free
+    except OSError:
         return None
 
 

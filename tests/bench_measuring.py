@@ -147,7 +147,7 @@ def ssh(data: Path, scratch: Path) -> Iterator[Line]:
         yield from large_file(server, scratch)
     finally:
         for link in server.links:
-            link.disconnect()
+            ssh_server.disconnect(link)
         server.stop()
         del os.environ["EDGEKIT_SSH_CONFIG"]
 

@@ -29,7 +29,7 @@ NETWORKS = ("lenet5", "mobilenet", "resnet50", "googlenet", "squeezenet1_0", "vg
 WARM_SECONDS, SAMPLES = 1.0, 200
 # Largest error over the largest answer: float32 sums in another order; float16 rounds each value at 5e-4.
 LIMITS = {"fp32": 1e-4, "fp16": 0.1}
-POWER_SECONDS = 5.0
+POWER_SECONDS, SETTLE_SECONDS = 5.0, 1.0
 DEVICE = "cuda"
 
 
@@ -300,20 +300,40 @@ def power(report: Report) -> None:
     graph, x = prepared("mobilenet")
     moved, given = graph.to(DEVICE), x.to(DEVICE)
     with torch.inference_mode():
-        step = _bench("cuda_torch").Step(lambda: moved.run(given), True)
-        found = nvml.power(step, POWER_SECONDS)
-    if found["watts"] is None:
-        report.left_out.append(f"power: {found['reason']}")
-    else:
-        report.facts["power, mobilenet fp32 as a CUDA graph"] = (
-            f"{found['watts']:.1f} W, {found['idle_watts']:.1f} W before; {found['gross_mj']:.2f} mJ an inference, "
-            f"{found['net_mj']:.2f} mJ above idle ({found['readings']} readings, {found['inferences']} inferences)"
-        )
+        drawn(report, _bench("cuda_torch").Step(lambda: moved.run(given), True))
     used = nvml.process_memory()
     if used is None:
         report.left_out.append("GPU memory by process: nvidia-smi does not list this process")
     else:
         report.facts["GPU memory of this process at the end"] = f"{used / 2**20:.0f} MiB"
+
+
+def drawn(report: Report, step: Callable[[], object]) -> None:
+    """Power while idle and while the step runs again and again; their first second does not count."""
+    try:
+        meter, count = _bench("energy").meter(Path("/sys")), 0
+    except RuntimeError as error:
+        _leave(report, f"power: {error}")
+        return
+    with meter as source:
+        time.sleep(POWER_SECONDS)
+        begin = time.perf_counter_ns()
+        while time.perf_counter_ns() < begin + POWER_SECONDS * 1e9:
+            step()
+            count += 1
+        end = time.perf_counter_ns()
+    told = [(when, sum(powers.values()) / 1000) for when, powers in source.readings if powers]
+    idle = [watts for when, watts in told if begin - (POWER_SECONDS - SETTLE_SECONDS) * 1e9 <= when < begin]
+    busy = [watts for when, watts in told if begin + SETTLE_SECONDS * 1e9 <= when < end]
+    if min(len(idle), len(busy)) < 5:
+        _leave(report, f"power: only {len(idle)} readings of the idle and {len(busy)} of the busy GPU")
+        return
+    before, during = statistics.mean(idle), statistics.mean(busy)
+    each = (end - begin) / 1e6 / count
+    report.facts["power, mobilenet fp32 as a CUDA graph"] = (
+        f"{during:.1f} W, {before:.1f} W before; {during * each:.2f} mJ an inference, "
+        f"{(during - before) * each:.2f} mJ above idle ({len(busy)} readings, {count} inferences; {source.method})"
+    )
 
 
 def _leave(report: Report, line: str) -> None:

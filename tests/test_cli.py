@@ -15,6 +15,7 @@ import pytest
 
 import edgekit
 
+ROOT = Path(__file__).resolve().parents[1]
 EDGEKIT = [sys.executable, "-m", "edgekit"]
 HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "sqlalchemy", "pydantic", "numpy", "rich.console")
 
@@ -43,6 +44,32 @@ def test_help_imports_nothing_heavy() -> None:
     code = "import sys; from edgekit.cli import main; sys.argv = ['edgekit', '--help']; main(); "
     done = python(code + f"print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)")
     assert done.returncode == 0 and done.stderr.strip() == "[]"
+
+
+def removed(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a working folder that was removed."""
+    folder.mkdir()
+    command = ["sh", "-c", 'rmdir "$0"; exec "$@"', str(folder), *EDGEKIT, *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("command", ["models", "export lenet5", "bench a.onnx", "report", "sweep a.yaml", "demo"])
+def test_a_working_folder_that_was_removed(command: str, tmp_path: Path) -> None:
+    done = removed(tmp_path / "gone", *command.split())
+    assert (done.returncode, done.stdout) == (7, "")
+    assert done.stderr == "error: the working folder was removed\n  fix: cd into one that is there\n"
+
+
+def test_what_needs_no_working_folder(tmp_path: Path) -> None:
+    done = removed(tmp_path / "gone", "doctor", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 0 and found["machine"]["free_disk_bytes"] is None
+    assert "removed" in found["reasons"]["free_disk_bytes"]
+    for command in ("doctor", "devices check local", "weights list", "export --help"):
+        done = removed(tmp_path / "gone", *command.split())
+        assert done.returncode == 0 and not done.stderr, done.stderr
 
 
 def test_no_arguments_is_help() -> None:

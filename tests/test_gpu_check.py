@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -75,6 +77,21 @@ def test_the_page_says_what_ran_what_was_left_out_and_what_was_wrong(
     text = page.read_text()
     assert page.name == "nvidia-test-1.md" and "| lenet5 | fp32 | torch eager |" in text
     assert "relative error 0.5" in text.partition("## Wrong")[2]
+
+
+def test_power_is_that_of_the_energy_pass(check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, report = tmp_path / "nvidia-smi", check.Report(gpu="T4")
+    program.write_text("#!/bin/sh\necho 'power.draw [W]'; echo '30.00 W'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(check, "POWER_SECONDS", 3.0)
+    monkeypatch.setattr(check, "SETTLE_SECONDS", 0.0)
+    check.drawn(report, lambda: time.sleep(0.001))
+    (told,) = report.facts.values()
+    assert told.startswith("30.0 W, 30.0 W before; ") and "0.00 mJ above idle" in told and not report.left_out
+    program.write_text("#!/bin/sh\necho 'power.draw [W]'; echo '[N/A]'\n")
+    check.drawn(report, lambda: None)
+    assert len(report.left_out) == 1 and "nvidia-smi tells no power" in report.left_out[0]
 
 
 def _ones() -> Any:

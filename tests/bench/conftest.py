@@ -9,7 +9,7 @@ import pytest
 
 from edgekit.bench.link_ssh import SshLink
 from tests.bench.ssh_server import Server as Server
-from tests.bench.ssh_server import make, missing
+from tests.bench.ssh_server import disconnect, make, missing
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     found.start()
     yield found
     for link in found.links:
-        link.disconnect()
+        disconnect(link)
     found.stop()
 
 

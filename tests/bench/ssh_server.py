@@ -98,6 +98,19 @@ class Server:
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
 
+def hang_up(link: SshLink) -> None:
+    """End the connection that all links share."""
+    connection = link._connection
+    if connection._control is not None:
+        subprocess.run(connection._ssh("-O", "exit"), capture_output=True, check=False, timeout=30)
+
+
+def disconnect(link: SshLink) -> None:
+    """Close a link, and the connection, which would stay for a minute."""
+    link.close()
+    hang_up(link)
+
+
 def descendants(pid: int) -> list[int]:
     """Every process below one; a session's shell is a child of the server's own process for it."""
     found = []

@@ -20,7 +20,7 @@ from edgekit.bench import ssh_connection
 from edgekit.bench.link import Done, ask, parsed
 from edgekit.bench.link_session import FarSession
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
-from tests.bench.ssh_server import until
+from tests.bench.ssh_server import disconnect, hang_up, until
 
 if TYPE_CHECKING:
     from edgekit.bench.link_ssh import SshLink
@@ -115,7 +115,7 @@ def distance(server: Server, tmp_path: Path) -> Iterator[str]:
     server.start()
     yield names["ours"]
     for link in server.links:
-        link.disconnect()
+        disconnect(link)
     server.stop()
     ip("netns", "del", names["space"])
     ip("link", "del", names["ours"])
@@ -160,7 +160,7 @@ def test_the_same_process_ends_what_it_began_over_a_connection_that_was_cut(serv
     for pid in serving(server)[1:]:
         os.kill(pid, signal.SIGSTOP)  # the device does not see the end of the connection
     frozen = [pid for pid in serving(server) if server.process and pid != server.process.pid]
-    board._connection.exit()
+    hang_up(board)
     until(lambda: not board._alive)
     board.look({})
     assert len(server.work()) == 1 and server.work() != [first]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.bench import runner
+from edgekit.bench import link_local, runner
 from edgekit.bench.link import ask
 from edgekit.bench.link_local import LocalLink
-from edgekit.errors import BackendMissing, EnvironmentRefused, MeasurementInvalid, UsageError
+from edgekit.errors import BackendMissing, DeviceUnreachable, EnvironmentRefused, MeasurementInvalid, UsageError
 from edgekit.runtime import RUNTIMES, Runtime
 
 JOB = {"mode": "baseline", "runtime": "probe"}
@@ -79,6 +79,12 @@ def test_a_run_that_takes_too_long_is_ended(link: LocalLink, probe: Callable[[st
     with pytest.raises(MeasurementInvalid, match="no answer from probe in 5 s"):
         ask(link, JOB, 5)
     assert Path(begun).exists() and not Path(survived).exists()
+
+
+def test_a_look_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_local, "ANSWER_SECONDS", 1.0)
+    with pytest.raises(DeviceUnreachable, match="this machine did not tell what it has in 1 s"):
+        LocalLink().look({"commands": [{"argv": ["sleep", "6"]}]})
 
 
 @pytest.mark.parametrize(

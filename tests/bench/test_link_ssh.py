@@ -14,7 +14,7 @@ import pytest
 from edgekit.bench.link import ask, call
 from edgekit.bench.link_ssh import SshLink
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError
-from tests.bench.ssh_server import marked
+from tests.bench.ssh_server import disconnect, marked
 
 if TYPE_CHECKING:
     from tests.bench.ssh_server import Server
@@ -50,7 +50,7 @@ def test_files_and_folders_of_any_name(server: Server, tmp_path: Path) -> None:
         board.pull(str(there), tmp_path / "back\n$(x)")
         assert (tmp_path / "back\n$(x)").read_bytes() == path.read_bytes()
     finally:
-        board.disconnect()
+        disconnect(board)
 
 
 def test_a_file_goes_over_once(server: Server, board: SshLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def test_one_connection_serves_commands_in_a_row_and_side_by_side(server: Server
         again.look({})
         again.close()
     assert server.connections() == 1 and not server.work()
-    links[0].disconnect()
+    disconnect(links[0])
 
 
 def test_a_device_behind_a_jump_host(server: Server) -> None:
@@ -139,7 +139,7 @@ def test_the_oldest_python_that_is_supported(server: Server, tmp_path: Path) -> 
             ask(board, {"mode": "baseline", "runtime": "null"}, 60)
         assert isinstance(caught.value, BackendMissing) and "numpy" in caught.value.message
     finally:
-        board.disconnect()
+        disconnect(board)
 
 
 def test_a_death_by_a_signal_is_not_a_lost_connection(server: Server, board: SshLink) -> None:

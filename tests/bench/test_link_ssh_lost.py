@@ -19,7 +19,7 @@ from edgekit.bench import link_ssh, ssh_connection
 from edgekit.bench.link import FOLDER, ask
 from edgekit.bench.link_ssh import SshLink
 from edgekit.errors import DeviceUnreachable, EnvironmentRefused
-from tests.bench.ssh_server import marked, until
+from tests.bench.ssh_server import disconnect, hang_up, marked, until
 
 if TYPE_CHECKING:
     from tests.bench.ssh_server import Server
@@ -109,7 +109,7 @@ def test_the_server_is_killed_while_it_measures(
     server.start()
     again = server.link()
     assert ask(again, {"mode": "baseline", "runtime": "null"}, 60)
-    again.disconnect()
+    disconnect(again)
 
 
 def test_a_connection_that_was_lost_in_between_is_made_again(server: Server, board: SshLink, tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_when_the_device_could_not_end_it_the_next_contact_does(
     board = server.link()
     board.look({})
     assert (tmp_path / "undone").exists() and len(server.work()) == 1 and not runs("runner.py", server)
-    board.disconnect()
+    disconnect(board)
     assert not server.work()
 
 
@@ -166,11 +166,11 @@ def test_when_the_device_did_not_notice_the_next_contact_ends_it(
     victim.wait()
     link = server.link()
     link._connection._control = link._connection._control_path()
-    link._connection.exit()
+    hang_up(link)
     assert runs("runner.py", server)
     link.look({})
     assert (tmp_path / "undone").exists() and len(server.work()) == 1 and not runs("runner.py", server)
-    link.disconnect()
+    disconnect(link)
     for pid in frozen:
         os.kill(pid, signal.SIGKILL)
 

@@ -94,7 +94,7 @@ def furnish(phone: Peer) -> None:
         folder = phone.folder / f"sys/devices/system/cpu/cpufreq/policy{number}"
         folder.mkdir(parents=True)
         for name, value in {
-            "related_cpus": cpus, "scaling_cur_freq": 500000, "scaling_min_freq": 300000,
+            "related_cpus": cpus, "scaling_cur_freq": 500000,
             "scaling_max_freq": top, "cpuinfo_max_freq": top, "scaling_governor": "sched_pixel",
         }.items():  # fmt: skip
             (folder / name).write_text(f"{value}\n")

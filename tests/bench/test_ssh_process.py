@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.bench.ssh_process import arriving, ended, first_line, is_whole
+from edgekit.bench.ssh_process import arriving, begun, ended, is_whole
 from edgekit.errors import DeviceUnreachable
 
 BODY = bytes(range(256)) * 4
+MORE = bytes(1 << 20)  # than a pipe holds
 
 
 @pytest.fixture
@@ -44,6 +45,36 @@ def test_a_process_that_does_not_end_is_killed(started: list[subprocess.Popen[by
     assert process.wait(10) != 0
 
 
+def test_a_process_that_takes_nothing_is_killed(started: list[subprocess.Popen[bytes]]) -> None:
+    with pytest.raises(DeviceUnreachable, match="there gave no answer in 1 s"):
+        ended(python(started, "time.sleep(6)"), [MORE], "there", 1)
+    with pytest.raises(DeviceUnreachable, match="there gave no answer in 1 s"):
+        list(arriving(python(started, "time.sleep(6)"), [MORE], "there", 1))
+    with pytest.raises(DeviceUnreachable, match="there gave no answer in 1 s"):
+        begun(python(started, "time.sleep(6)"), [MORE], "there", 1)
+
+
+def test_a_process_that_takes_slowly_is_fed_longer_than_silence_may(started: list[subprocess.Popen[bytes]]) -> None:
+    code = "found = 0\nfor _ in range(16): time.sleep(0.2); found += len(sys.stdin.buffer.read(1 << 16))\nprint(found)"
+    assert ended(python(started, code), [MORE], "there", 2).stdout == b"%d\n" % len(MORE)
+
+
+def test_a_process_that_stays_says_a_line(started: list[subprocess.Popen[bytes]]) -> None:
+    stays = python(started, "print(sys.stdin.buffer.read(2)); sys.stdin.read()")
+    assert begun(stays, [b"a", b"b"], "there", 20) == b"b'ab'" and stays.poll() is None
+    dies = python(started, "print('half', end=''); print('why', file=sys.stderr); sys.exit(3)")
+    assert begun(dies, [MORE], "there", 20) == b""
+    done = ended(dies, [], "there", 20)
+    assert (done.code, done.stderr) == (3, "why\n")
+
+
+def test_half_a_line_and_then_silence(started: list[subprocess.Popen[bytes]]) -> None:
+    process = python(started, "print('half', end=''); time.sleep(6)")
+    with pytest.raises(DeviceUnreachable, match="there gave no answer in 1 s"):
+        begun(process, [], "there", 1)
+    assert process.wait(10) != 0
+
+
 def test_a_slow_file_arrives_though_all_of_it_takes_longer_than_silence_may(
     started: list[subprocess.Popen[bytes]],
 ) -> None:
@@ -57,14 +88,6 @@ def test_silence_ends_a_file(started: list[subprocess.Popen[bytes]]) -> None:
     with pytest.raises(DeviceUnreachable, match="gave no answer"):
         list(arriving(process, [], "there", 1))
     assert process.wait(10) != 0
-
-
-@pytest.mark.parametrize(
-    ("blocks", "line", "rest"),
-    [([b"ab", b"c\nde", b"f"], b"abc", b"de"), ([b"abc"], b"", b"abc"), ([b"\nab"], b"", b"ab"), ([], b"", b"")],
-)
-def test_the_first_line(blocks: list[bytes], line: bytes, rest: bytes) -> None:
-    assert first_line(iter(blocks)) == (line, rest)
 
 
 @pytest.mark.parametrize("cut", [1, 7, 1000, len(BODY) + 64])

@@ -13,7 +13,7 @@ LOST_POINTS = 2.0  # of top-1, beyond which a file counts as spoilt
 def not_worth_it(rows: Sequence[Row]) -> list[str]:
     """One sentence for each int8 row that is not faster than its fp32 row, or loses more than LOST_POINTS.
 
-    Rows belong together where network, weights, format, device, runtime, threads and batch are the same. Faster means
+    Rows belong together where network, weights, format and setting are the same. Faster means
     that the intervals of the medians lie apart; what was measured for one of the two only is not judged, and neither is
     an invalid latency.
     """
@@ -28,7 +28,17 @@ def not_worth_it(rows: Sequence[Row]) -> list[str]:
 
 
 def _key(row: Row) -> tuple[object, ...]:
-    return (row.variant, row.weights, row.format, row.place, row.runtime, row.threads, row.batch)
+    return (
+        row.variant,
+        row.weights,
+        row.format,
+        row.runtime,
+        row.place,
+        row.threads,
+        row.batch,
+        row.provider,
+        row.delegate,
+    )
 
 
 def _reasons(row: Row, base: Row) -> list[str]:

@@ -262,7 +262,7 @@ function drawTiles(chosen) {
   if (light) tiles.push(tile("Smallest file", `${mega(2)(light.bytes)} MB`, light.label));
   const pairs = int8Pairs(chosen);
   if (pairs.length) {
-    const alike = ([a, b]) => a.top1 !== null && b.top1 !== null;
+    const alike = ([a, b]) => a.top1 !== null && b.top1 !== null && a.dataset_hash === b.dataset_hash;
     const drops = pairs.filter(alike).map(([a, b]) => 100 * (b.top1 - a.top1));
     const about = drops.length ? `top-1 ${median(drops) >= 0 ? "+" : "−"}${number(Math.abs(median(drops)), 1)} points; ` : "";
     tiles.push(tile("int8 over fp32", `${number(median(pairs.map(([a, b]) => a.median_ms / b.median_ms)), 2)} × the speed`,

@@ -50,7 +50,7 @@ def _reasons(row: Row, base: Row) -> list[str]:
         and row.ci95_ms[1] >= base.ci95_ms[0]
     ):
         reasons.append(f"it is not faster than fp32 ({row.median_ms:.3g} ms against {base.median_ms:.3g} ms)")
-    if row.top1 is not None and base.top1 is not None and row.dataset == base.dataset:
+    if row.top1 is not None and base.top1 is not None and row.dataset_hash == base.dataset_hash:
         lost = (base.top1 - row.top1) * 100
         if lost > LOST_POINTS:
             reasons.append(f"it loses {lost:.1f} points of top-1")

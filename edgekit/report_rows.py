@@ -59,7 +59,8 @@ class Row:
     top5: float | None
     top5_ci95: Interval | None
     images: int | None
-    dataset: str | None
+    dataset: str | None  # the folder's name, which other images may share
+    dataset_hash: str | None
     median_ms: float | None
     ci95_ms: Interval | None
     p90_ms: float | None
@@ -252,7 +253,7 @@ def _accuracies(known: Manifest | None, evaluated: Accuracy | None, missing: dic
         reason = "synthetic calibration: only the latency means anything"
     if evaluated is None or reason is not None:
         missing |= dict.fromkeys(("top1", "top5"), reason or "")
-        return dict.fromkeys(("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset"))
+        return dict.fromkeys(("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset", "dataset_hash"))
     return {
         "top1": evaluated.correct1 / evaluated.n,
         "top1_ci95": wilson(evaluated.correct1, evaluated.n),
@@ -260,6 +261,7 @@ def _accuracies(known: Manifest | None, evaluated: Accuracy | None, missing: dic
         "top5_ci95": wilson(evaluated.correct5, evaluated.n),
         "images": evaluated.n,
         "dataset": evaluated.dataset,
+        "dataset_hash": evaluated.dataset_hash,
     }
 
 

@@ -93,6 +93,8 @@ def test_names_are_printed_as_they_are() -> None:
         (milliseconds(0), "0"),
         (milliseconds(None), "-"),
         (percent(0.7061), "70.6 %"),
+        (percent(389 / 400), "97.3 %"),
+        (percent(57 / 400), "14.3 %"),
         (percent(None), "-"),
         (interval([0.66, 0.7], percent), "66.0 .. 70.0 %"),
         (interval(None, percent), "-"),

@@ -24,6 +24,24 @@ if TYPE_CHECKING:
 EVIL = "<script>alert(1)</script>|`*_=1+1"
 
 
+def test_the_headline_is_told_as_it_is_computed() -> None:
+    root = Path(report_page.__file__).parents[1]
+    texts = [(root / name).read_text(encoding="utf-8") for name in ("README.md", "edgekit/report.html")]
+    assert not [text for text in texts if "median of all samples" in text or "median over every sample" in text]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1, "1 measurement is invalid: do not use its latency."),
+        (2, "2 measurements are invalid: do not use their latency."),
+    ],
+)
+def test_one_measurement_is_one(make: Records, number: int, said: str) -> None:
+    known = [make.manifest(f"net{index}_1.0_160") for index in range(number)]
+    assert said in report_page.cautions(rows([make.measurement(one, verdict="invalid") for one in known], []))
+
+
 def test_every_format_has_its_suffix(make: Records, tmp_path: Path) -> None:
     store = make.store([make.measurement(make.manifest())], [make.accuracy(make.manifest())])
     result = report(store, tmp_path / "new" / "r.html", "md,csv,json")

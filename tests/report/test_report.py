@@ -93,6 +93,15 @@ def test_what_is_in_the_way_is_told(make: Records, tmp_path: Path) -> None:
         report(store, tmp_path / "records.db" / "r.csv", "csv")
 
 
+def test_a_script_that_is_never_bundled_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charts, "converter", lambda: None)
+    monkeypatch.setattr(charts, "BUNDLE", "import time; time.sleep(60)")
+    monkeypatch.setattr(charts, "BUNDLE_SECONDS", 0.2)
+    with pytest.raises(EnvironmentRefused, match="bundling the script") as caught:
+        charts.script()
+    assert "--format md,csv,json" in caught.value.remedy
+
+
 def test_without_vl_convert_the_remedy_is_told_and_text_still_works(
     make: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from edgekit.errors import BackendMissing
+from edgekit.errors import BackendMissing, EnvironmentRefused
 from edgekit.report_rows import PRECISIONS, Row, counts_for_latency
 
 Spec = dict[str, Any]
@@ -27,6 +27,7 @@ NARROW = 400  # pixels: below it names would push the picture aside
 MAX_STRIPS = 40
 MAX_INTERVALS = 300  # more lines than these hide the points
 
+BUNDLE_SECONDS = 300.0  # it takes five on an idle machine
 # Without the folder that it is started in, where anything may be called like a module.
 BUNDLE = """
 import sys
@@ -78,6 +79,7 @@ def _point(index: int, row: Row, on_front: bool) -> dict[str, Any]:
         "format": row.format,
         "runtime": " ".join(part for part in (row.runtime, row.runtime_version) if part) or None,
         "setting": row.setting,
+        "conditions": row.conditions,
         "macs_millions": None if row.macs is None else row.macs / 1e6,
         "params_millions": None if row.params is None else row.params / 1e6,
         "median_ms": row.median_ms,
@@ -154,7 +156,7 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
         {
             "transform": [only_front],
             "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": "#8a8f98"},
-            "encoding": {"detail": {"field": "setting" if cost == "latency" else "nothing"}},
+            "encoding": {"detail": {"field": "conditions" if cost == "latency" else "nothing"}},
         },
         {
             "transform": [
@@ -167,7 +169,7 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
         {"mark": {"type": "point", "filled": True, "strokeWidth": 1.6}, "encoding": _dots(cost, rows)},
         {
             "transform": _named(field),
-            "mark": {"type": "text", "align": "right", "dx": -7, "dy": -7, "fontSize": 10, "limit": LABEL},
+            "mark": _beside(field) | {"type": "text", "dy": -7, "fontSize": 10, "limit": LABEL},
             "encoding": {"text": {"field": "short"}},
         },
     ]
@@ -192,9 +194,16 @@ def _axis(field: str, title: str) -> dict[str, Any]:
     wide = "domain('x')[1] > 8 * domain('x')[0]"
     first = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))"
     label = f"{wide} && indexof([1, 2, 5], {first}) < 0 ? '' : format(datum.value, '~r')"
-    axis = {"tickCount": 8, "labelExpr": label, "labelOverlap": "greedy"}
-    scale = {"type": "log", "nice": False, "padding": 34}
+    axis = {"tickCount": 8, "labelExpr": label, "labelOverlap": "greedy", "labelSeparation": 6, "labelFlush": 8}
+    # Pixels at either end, which on a log scale of few pixels would be decades.
+    scale = {"type": "log", "nice": False, "padding": {"expr": "clamp(0.06 * width, 8, 34)"}}
     return {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": axis}
+
+
+def _beside(cost: str) -> Spec:
+    """Left of its point; right of it where the labels of the y axis would be under the name."""
+    is_at_edge = f"scale('x', datum.{cost}) < min({LABEL}, 6 * length(datum.short)) + 7"
+    return {"align": {"expr": f"{is_at_edge} ? 'left' : 'right'"}, "dx": {"expr": f"{is_at_edge} ? 7 : -7"}}
 
 
 def _named(cost: str) -> list[Spec]:
@@ -204,10 +213,12 @@ def _named(cost: str) -> list[Spec]:
     ends = [{"op": op, "field": name, "as": f"{op}_{name}"} for op in ("min", "max") for name in (cost, "accuracy")]
     away = f"log(datum.next_{cost} / datum.{cost}) / log(datum.max_{cost} / datum.min_{cost})"
     above = "(datum.next_accuracy - datum.accuracy) / (datum.max_accuracy - datum.min_accuracy)"
-    clear = f"{away} * width > 6 * length(datum.next_short) + 10 || {above} * height > 15"
+    # The first name may stand right of its point, towards the next one's.
+    own = f"(datum.{cost} == datum.min_{cost} ? 6 * length(datum.short) : 0)"
+    clear = f"{away} * width > 6 * length(datum.next_short) + {own} + 10 || {above} * height > 15"
     return [
         {"filter": "datum.front"},
-        {"window": lead, "sort": sort, "groupby": ["setting"]},
+        {"window": lead, "sort": sort, "groupby": ["conditions"]},
         {"joinaggregate": ends},
         {"filter": f"width > {NARROW} && (!isValid(datum.next_{cost}) || {clear})"},
     ]
@@ -315,6 +326,16 @@ def script() -> str:
     """The JavaScript that draws the pictures in a page, `window.vegaEmbed`, without any address to load from.
 
     Bundled in a process of its own: it takes seconds in which no other thread of this one could run.
+    Raises EnvironmentRefused where it does not end.
     """
     converter()
-    return subprocess.run([sys.executable, "-c", BUNDLE], stdout=subprocess.PIPE, check=True).stdout.decode()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", BUNDLE], stdout=subprocess.PIPE, check=True, timeout=BUNDLE_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EnvironmentRefused(
+            f"bundling the script of the report took more than {BUNDLE_SECONDS:.0f} s",
+            "write it again when the machine is less busy, or choose --format md,csv,json",
+        ) from error
+    return done.stdout.decode()

@@ -7,28 +7,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit import hosts
 from edgekit.artifact import SUFFIXES
 from edgekit.errors import UsageError
 from edgekit.files import file_sha256
 from edgekit.measurement import Measurement
+from edgekit.setting import setting
 from edgekit.store import Store
+from edgekit.wording import counted
 
 STORES = (".db", ".sqlite", ".sqlite3")
 HOW = "give latest, latest~1, a file name, an id from `edgekit bench --json`, or another store"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What two latencies must share to be compared, as found rather than as asked."""
-
-    device: str
-    host: str | None  # which machine that is; None: not told, in older records
-    runtime: str
-    threads: int
-    batch: int
-    provider: str | None
-    delegate: str | None
 
 
 @dataclass(frozen=True)
@@ -38,20 +26,6 @@ class Selection:
     word: str
     measurements: tuple[Measurement, ...]
     is_file: bool
-
-
-def setting(record: Measurement) -> Setting:
-    """The setting of a measurement."""
-    found, asked = record.found, record.protocol
-    return Setting(
-        record.device,
-        hosts.host(record),
-        record.runtime,
-        found.get("threads") or asked.threads,
-        found.get("batch") or asked.batch,
-        found.get("provider"),
-        found.get("delegate"),
-    )
 
 
 def cell(record: Measurement) -> tuple[str, str | None, str]:
@@ -93,9 +67,9 @@ def _sessions(stored: Sequence[Measurement]) -> list[list[Measurement]]:
 def _session(back: int, stored: Sequence[Measurement], store: Store) -> list[Measurement]:
     sessions = _sessions(stored)
     if back >= len(sessions):
-        count = f"{len(sessions)} bench command{'' if len(sessions) == 1 else 's'}"
+        count = counted(len(sessions), "bench command")
         raise UsageError(
-            f"there is no latest~{back}: {store.url} holds the measurements of {count}",
+            f"there is no latest~{back}: {store.shown} holds the measurements of {count}",
             "run `edgekit bench` first, or give another --store",
         )
     return sessions[-1 - back]
@@ -104,9 +78,10 @@ def _session(back: int, stored: Sequence[Measurement], store: Store) -> list[Mea
 def _other(word: str, path: Path) -> list[Measurement]:
     if "://" not in word and not path.is_file():
         raise UsageError(f"there is no store {word}", "give the path of a store that `edgekit bench --store` wrote")
-    found = Store(word).measurements()
+    other = Store(word)
+    found = other.measurements()
     if not found:
-        raise UsageError(f"the store {word} holds no measurement", "run `edgekit bench --store` with it first")
+        raise UsageError(f"the store {other.shown} holds no measurement", "run `edgekit bench --store` with it first")
     return found
 
 
@@ -115,10 +90,10 @@ def _of_file(path: Path, stored: Sequence[Measurement], store: Store) -> list[Me
     if path.is_file():
         digest = file_sha256(path)
         found = [record for record in stored if record.sha256 == digest]
-        missing = f"{path} as it is now was never measured into {store.url}"
+        missing = f"{path} as it is now was never measured into {store.shown}"
     else:
         found = [record for record in stored if record.artifact == path.name]
-        missing = f"no file {path.name} was ever measured into {store.url}"
+        missing = f"no file {path.name} was ever measured into {store.shown}"
     if not found:
         raise UsageError(missing, f"run `edgekit bench {path}` first")
     return found
@@ -130,7 +105,7 @@ def _by_id(word: str, stored: Sequence[Measurement], store: Store) -> Selection:
     session = [record for record in stored if (record.session or "").startswith(word)]
     names = {record.id for record in single} | {record.session for record in session}
     if not names:
-        raise UsageError(f"no measurement in {store.url} has an id that begins with {word}", HOW)
+        raise UsageError(f"no measurement in {store.shown} has an id that begins with {word}", HOW)
     if len(names) > 1:
         raise UsageError(f"'{word}' is the beginning of {len(names)} ids", "give more digits")
     return Selection(word, tuple(single), True) if single else Selection(word, _latest(session), False)

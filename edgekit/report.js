@@ -19,7 +19,8 @@ function element(tag, properties = {}, ...children) {
 // ---- figures ------------------------------------------------------------------------------------------------------
 const number = (value, digits) =>
   value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-const percent = (value, digits = 1) => number(100 * value, digits);
+// As edgekit.wording.percent: twelve digits, then halves away from zero.
+const percent = (value, digits = 1) => number(Number((100 * value).toPrecision(12)), digits);
 const times = rows.map((row) => row.median_ms).filter((value) => value > 0);
 const msDigits = Math.min(4, Math.max(1, 2 - Math.floor(Math.log10(times.reduce((a, b) => Math.min(a, b), 100)))));
 const ms = (value) => number(value, msDigits);
@@ -28,10 +29,13 @@ const or = (row, field, show) => {
   if (row[field] !== null) return show(row[field]);
   return element("abbr", { title: row.missing[field] || "not known", textContent: "–" });
 };
+// A long name may go on in the next line where a person would break it.
+const breakable = (text) => element("span", {}, ...text.split(/(?<=[_./])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part])));
 const small = (text) => (text ? element("small", { textContent: text }) : null);
 const range = (pair, show) => (pair ? `${show(pair[0])}–${show(pair[1])}` : null);
 const strong = (bold, shown) => (bold && typeof shown === "string" ? element("b", { textContent: shown }) : shown);
 const badge = (kind, text, title) => element("span", { className: `badge ${kind.replace(" ", "-")}`, textContent: text, title });
+const ranBy = (row) => [[row.runtime, row.runtime_version].filter(Boolean).join(" "), row.way].filter(Boolean).join(", ");
 const MARKS = { valid: "✓ valid", suspect: "! suspect", invalid: "✕ invalid" };
 
 function precision(row) {
@@ -41,9 +45,9 @@ function precision(row) {
 
 // Columns: field to sort by, two lines of heading, and the cell as one or two lines.
 const COLUMNS = [
-  ["variant", "Network", "variant", (row) => [row.variant, small(row.weights)]],
+  ["variant", "Network", "variant", (row) => [breakable(row.variant), row.weights && element("small", {}, breakable(row.weights))]],
   ["precision", "Precision", "", (row) => [precision(row)]],
-  ["runtime", "Format", "runtime", (row) => [row.format, small([row.runtime, row.runtime_version].filter(Boolean).join(" "))]],
+  ["runtime", "Format", "runtime", (row) => [row.format, small(ranBy(row))]],
   ["place", "Device", "", (row) => [or(row, "place", String)]],
   ["threads", "Threads", "", (row) => [or(row, "threads", String)], true],
   ["batch", "Batch", "images", (row) => [or(row, "batch", String)], true],
@@ -73,8 +77,8 @@ const columns = COLUMNS.filter(({ field }) => !(field in SAME && constant(field)
 
 // ---- choosing rows ------------------------------------------------------------------------------------------------
 const FILTERS = [["model", "Network"], ["precision", "Precision"], ["format", "Format"], ["runtime", "Runtime"],
-  ["place", "Device"], ["threads", "Threads"], ["batch", "Batch"], ["verdict", "Verdict"]];
-const text = (row) => [row.label, row.weights, row.place, row.artifact, row.sha256].join(" ").toLowerCase();
+  ["way", "Provider or delegate"], ["place", "Device"], ["threads", "Threads"], ["batch", "Batch"], ["verdict", "Verdict"]];
+const text = (row) => [row.label, row.weights, row.place, row.way, row.artifact, row.sha256].join(" ").toLowerCase();
 
 function matches(row) {
   const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);
@@ -103,8 +107,8 @@ function markFronts(chosen) {
   const cheap = front(counted.map((row) => [row.id, row.macs, row.top1]));
   const fast = new Set();
   const timed = chosen.filter((row) => row.top1 !== null && row.median_ms !== null && row.verdict !== "invalid");
-  for (const setting of new Set(timed.map((row) => row.setting))) {
-    const group = timed.filter((row) => row.setting === setting);
+  for (const conditions of new Set(timed.map((row) => row.conditions))) {
+    const group = timed.filter((row) => row.conditions === conditions);
     front(group.map((row) => [row.id, row.median_ms, row.top1])).forEach((id) => fast.add(id));
   }
   const weighed = chosen.filter((row) => row.top1 !== null && row.params !== null);
@@ -261,8 +265,9 @@ function drawTiles(chosen) {
   if (light) tiles.push(tile("Smallest file", `${mega(2)(light.bytes)} MB`, light.label));
   const pairs = int8Pairs(chosen);
   if (pairs.length) {
-    const drops = pairs.filter(([a, b]) => a.top1 !== null && b.top1 !== null).map(([a, b]) => 100 * (b.top1 - a.top1));
-    const about = drops.length ? `top-1 ${median(drops) >= 0 ? "+" : "−"}${number(Math.abs(median(drops)), 1)} points; ` : "";
+    const alike = ([a, b]) => a.top1 !== null && b.top1 !== null && a.dataset_hash === b.dataset_hash;
+    const drops = pairs.filter(alike).map(([a, b]) => b.top1 - a.top1);
+    const about = drops.length ? `top-1 ${median(drops) >= 0 ? "+" : "−"}${percent(Math.abs(median(drops)))} points; ` : "";
     tiles.push(tile("int8 over fp32", `${number(median(pairs.map(([a, b]) => a.median_ms / b.median_ms)), 2)} × the speed`,
       `${about}median of ${pairs.length} ${pairs.length === 1 ? "pair" : "pairs"}`));
   }
@@ -284,6 +289,7 @@ function points(chosen, cost) {
   return chosen.filter((row) => row.top1 !== null && usable(row)).map((row) => ({
     id: row.id, label: row.label, variant: row.variant, short: row.short, precision: row.precision || "unknown",
     format: row.format, runtime: [row.runtime, row.runtime_version].filter(Boolean).join(" ") || null, setting: row.setting,
+    conditions: row.conditions,
     macs_millions: row.macs === null ? null : row.macs / 1e6,
     params_millions: row.params === null ? null : row.params / 1e6, median_ms: row.median_ms, accuracy: 100 * row.top1,
     low: 100 * row.top1_ci95[0], high: 100 * row.top1_ci95[1], images: row.images, verdict: row.verdict,
@@ -367,6 +373,15 @@ const EMPTY = { latency: "No row has both an accuracy and a latency that is not 
   layers: "No row that is shown was profiled.", roofline: "No layer has both multiply-accumulates and a time." };
 let drawing = Promise.resolve();
 
+const NARROW = 480;
+// On a phone the names of rows stand above their strips or bars: beside them they would take the picture's place.
+function namesAbove(spec) {
+  const { y } = spec.encoding;
+  const axis = { ...y.axis, labelAlign: "left", labelBaseline: "bottom", labelPadding: 0, labelOffset: -9, ticks: false,
+    labelLimit: { signal: "width" } };
+  return { ...spec, height: { step: 34 }, encoding: { ...spec.encoding, y: { ...y, axis } } };
+}
+
 async function drawPictures(chosen, only = null) {
   for (const [name, data] of Object.entries(datasets(chosen))) {
     if (only && !only.includes(name)) continue;
@@ -378,14 +393,16 @@ async function drawPictures(chosen, only = null) {
       place.replaceChildren(element("p", { className: "empty", textContent: EMPTY[name] }));
       continue;
     }
-    const legend = place.clientWidth < 480 ? { ...payload.config.legend, layout: { bottom: { direction: "vertical" } } } : payload.config.legend;
-    const spec = { ...payload.pictures[name], datasets: data, config: { ...payload.config, legend } };
+    const isNarrow = place.clientWidth < NARROW;
+    const legend = isNarrow ? { ...payload.config.legend, layout: { bottom: { direction: "vertical" } } } : payload.config.legend;
+    const drawn = payload.pictures[name];
+    const spec = { ...(isNarrow && drawn.height.step ? namesAbove(drawn) : drawn), datasets: data, config: { ...payload.config, legend } };
     // A layer with data of its own (published points, roofs) is left out where there are none.
     if (spec.layer) spec.layer = spec.layer.filter((layer) => !layer.data || data[layer.data.name].length);
     if (spec.height.step) spec.height = spec.height.step * data[main].length;
-    const drawn = await vegaEmbed(place, spec, { actions: false, ast: true, renderer: "svg" });
-    views[name] = drawn;
-    drawn.view.addEventListener("click", (_, item) => item && item.datum && select(item.datum.id));
+    const embedded = await vegaEmbed(place, spec, { actions: false, ast: true, renderer: "svg" });
+    views[name] = embedded;
+    embedded.view.addEventListener("click", (_, item) => item && item.datum && select(item.datum.id));
   }
   document.body.dataset.drawn = "yes";
 }

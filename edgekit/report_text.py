@@ -10,6 +10,7 @@ from typing import Any
 
 import edgekit
 from edgekit.report_rows import Row
+from edgekit.wording import fixed
 
 NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile")  # in the JSON report only
 DASH = "-"
@@ -52,7 +53,7 @@ def _cell(value: Any) -> Any:
 
 
 def _number(digits: int, scale: float = 1.0) -> Callable[[Any], str]:
-    return lambda value: DASH if value is None else f"{value * scale:,.{digits}f}"
+    return lambda value: DASH if value is None else fixed(value * scale, digits)
 
 
 def _text(value: Any) -> str:
@@ -85,7 +86,7 @@ def _with(value: float | None, interval: tuple[float, float] | None, show: Calla
 
 
 def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str) -> str:
-    """A table for a pull request or a README; rows on the front of their setting have their latency in bold."""
+    """A table for a pull request or a README; rows on the front of their conditions have their latency in bold."""
     lines = ["# edgekit report", "", f"{len(rows)} rows, written {created} by edgekit {edgekit.__version__}.", ""]
     lines += [f"> {text}\n" for text in map(_escape, cautions)]
     lines.append("| " + " | ".join(title for title, _, _ in TABLE) + " |")

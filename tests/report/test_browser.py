@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgekit import charts, report_page
+from edgekit import charts, report_page, report_text
 from edgekit.report_rows import Row, rows
+from edgekit.wording import percent
 
 if TYPE_CHECKING:
     from tests.report.conftest import Records
@@ -111,6 +112,25 @@ def test_it_sorts_with_the_unknown_last(make: Records, library: str, tmp_path: P
     assert browse(found, library, tmp_path, probe, "#query=net1") == [known[1].variant.name]
 
 
+def test_one_accuracy_is_one_number(make: Records, library: str, tmp_path: Path) -> None:
+    """Halves are rounded in the page as they are in the terminal and in the other formats."""
+    hits = (389, 57, 115, 229, 201, 1, 3, 399)
+    known = [make.manifest(f"net{i}_1.0_{160 + i}") for i in range(len(hits))]
+    found = rows(
+        [make.measurement(one) for one in known],
+        [make.accuracy(one, count / 400, n=400) for one, count in zip(known, hits, strict=True)],
+    )
+    probe = """const heads = [...document.querySelectorAll("#table thead th")];
+    const place = heads.findIndex((head) => head.dataset.field === "top1");
+    return [...document.querySelectorAll("tr.row")].map((line) => line.cells[place].innerText.split("\\n"));"""
+    shown = browse(found, library, tmp_path, probe)
+    pairs = [(row.top1, row.top1_ci95) for row in found]
+    assert all(top1 is not None and interval is not None for top1, interval in pairs)
+    assert shown == [[percent(top1), "–".join(map(percent, interval))] for top1, interval in pairs if top1 and interval]
+    text = report_text.as_markdown(found, [], "now")
+    assert all(f"| {percent(count / 400)} (" in text for count in hits) and "97.3" in text
+
+
 def test_names_are_shown_and_not_run(make: Records, library: str, tmp_path: Path) -> None:
     known = make.manifest(EVIL)
     measured = make.measurement(known, device=EVIL, artifact=EVIL, verdict="suspect", reasons=(EVIL,))
@@ -144,3 +164,38 @@ def test_a_phone_scrolls_the_table_and_not_the_page(make: Records, library: str,
     probe = "return [document.documentElement.scrollWidth, innerWidth];"
     wide, window = browse(rows(*make.family()), library, tmp_path, probe, "", "--window-size=500,900")
     assert wide <= window
+
+
+BOXES = """const box = (one) => one.getBoundingClientRect();
+const plot = (name) => box(document.querySelector(`#${name} .role-frame path.background`));"""
+
+
+def test_a_phone_gives_the_picture_to_the_strips_and_not_to_names(make: Records, library: str, tmp_path: Path) -> None:
+    probe = (
+        BOXES
+        + """const place = document.getElementById("strips");
+    const texts = [...place.querySelectorAll(".role-axis-label text")].filter((one) => one.textContent);
+    const ticks = texts.filter((one) => !isNaN(one.textContent)).filter((one) => getComputedStyle(one).opacity !== "0");
+    const ends = ticks.map(box).sort((a, b) => a.left - b.left);
+    return { share: plot("strips").width / place.clientWidth, beyond: place.scrollWidth - place.clientWidth,
+      ticks: ticks.map((one) => Number(one.textContent)), names: texts.length - ticks.length,
+      apart: ends.every((end, i) => !i || end.left > ends[i - 1].right + 2),
+      breaks: document.querySelectorAll("tr.row th button wbr").length };"""
+    )
+    known = [make.manifest(f"mobilenet_0.5_32_c10_{i}_1.0_160") for i in range(8)]
+    found = rows([make.measurement(one, 0.2 * 1.6**i) for i, one in enumerate(known)], [])
+    value = browse(found, library, tmp_path, probe, "", "--window-size=500,900")
+    assert value["share"] > 0.85 and value["beyond"] <= 0 and value["apart"] and value["names"] == 8
+    assert len(value["ticks"]) > 2 and max(value["ticks"]) / min(value["ticks"]) < 200, "the data's range is 27"
+    assert value["breaks"] >= 8 * 5
+
+
+def test_no_name_of_the_front_lies_over_the_labels(make: Records, library: str, tmp_path: Path) -> None:
+    probe = (
+        BOXES
+        + """const names = (name) => [...document.querySelectorAll(`#${name} .mark-text.role-mark text`)];
+    const left = (name) => names(name).map((one) => box(one).left);
+    return ["latency", "macs"].map((name) => [left(name).length, Math.min(...left(name)) - plot(name).left]);"""
+    )
+    for count, beyond in browse(rows(*make.family()), library, tmp_path, probe, "", "--window-size=1280,900"):
+        assert count > 3 and beyond >= 0

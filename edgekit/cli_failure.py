@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from edgekit.errors import EdgekitError
+from edgekit.masking import masked
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -73,7 +74,7 @@ def _help_command(arguments: list[str]) -> str:
 
 
 def _bug(error: BaseException) -> Failure:
-    told = "".join(traceback.format_exception(error))
+    told = masked("".join(traceback.format_exception(error)))
     summary = _one_line(f"{type(error).__name__}: {error}")
     if os.environ.get("EDGEKIT_DEBUG"):
         print(told, file=sys.stderr)
@@ -93,4 +94,4 @@ def _status(error: SystemExit) -> int:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return masked(" ".join(text.split()))

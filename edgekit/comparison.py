@@ -13,6 +13,7 @@ from edgekit.comparison_selection import Selection, cell, select, setting
 from edgekit.contrast import compared, medians
 from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
 from edgekit.files import write_atomically
+from edgekit.masking import masked_url
 from edgekit.measurement import Measurement
 from edgekit.stats_ratio import CANNOT_TELL, FASTER, SAME, SLOWER
 from edgekit.store import open_store
@@ -117,7 +118,9 @@ def compare(
     database = open_store(store)
     stored = database.measurements()
     before, after = (select(str(word), database, stored) for word in (base, new))
-    result = CompareResult(str(base), str(new), margin, strict, tuple(_rows(before, after, margin)))
+    result = CompareResult(
+        masked_url(str(base)), masked_url(str(new)), margin, strict, tuple(_rows(before, after, margin))
+    )
     if junit is not None:
         write_atomically(Path(junit), result.to_junit().encode())
     return result

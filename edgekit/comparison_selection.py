@@ -95,7 +95,7 @@ def _session(back: int, stored: Sequence[Measurement], store: Store) -> list[Mea
     if back >= len(sessions):
         count = f"{len(sessions)} bench command{'' if len(sessions) == 1 else 's'}"
         raise UsageError(
-            f"there is no latest~{back}: {store.url} holds the measurements of {count}",
+            f"there is no latest~{back}: {store.shown} holds the measurements of {count}",
             "run `edgekit bench` first, or give another --store",
         )
     return sessions[-1 - back]
@@ -104,9 +104,10 @@ def _session(back: int, stored: Sequence[Measurement], store: Store) -> list[Mea
 def _other(word: str, path: Path) -> list[Measurement]:
     if "://" not in word and not path.is_file():
         raise UsageError(f"there is no store {word}", "give the path of a store that `edgekit bench --store` wrote")
-    found = Store(word).measurements()
+    other = Store(word)
+    found = other.measurements()
     if not found:
-        raise UsageError(f"the store {word} holds no measurement", "run `edgekit bench --store` with it first")
+        raise UsageError(f"the store {other.shown} holds no measurement", "run `edgekit bench --store` with it first")
     return found
 
 
@@ -115,10 +116,10 @@ def _of_file(path: Path, stored: Sequence[Measurement], store: Store) -> list[Me
     if path.is_file():
         digest = file_sha256(path)
         found = [record for record in stored if record.sha256 == digest]
-        missing = f"{path} as it is now was never measured into {store.url}"
+        missing = f"{path} as it is now was never measured into {store.shown}"
     else:
         found = [record for record in stored if record.artifact == path.name]
-        missing = f"no file {path.name} was ever measured into {store.url}"
+        missing = f"no file {path.name} was ever measured into {store.shown}"
     if not found:
         raise UsageError(missing, f"run `edgekit bench {path}` first")
     return found
@@ -130,7 +131,7 @@ def _by_id(word: str, stored: Sequence[Measurement], store: Store) -> Selection:
     session = [record for record in stored if (record.session or "").startswith(word)]
     names = {record.id for record in single} | {record.session for record in session}
     if not names:
-        raise UsageError(f"no measurement in {store.url} has an id that begins with {word}", HOW)
+        raise UsageError(f"no measurement in {store.shown} has an id that begins with {word}", HOW)
     if len(names) > 1:
         raise UsageError(f"'{word}' is the beginning of {len(names)} ids", "give more digits")
     return Selection(word, tuple(single), True) if single else Selection(word, _latest(session), False)

@@ -16,17 +16,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from edgekit.masking import masked
+
 
 class EdgekitError(Exception):
-    """An expected failure: `message` says what happened, `remedy` what to do about it."""
+    """An expected failure: `message` says what happened, `remedy` what to do about it.
+
+    Neither tells a password: a store's URL may stand wherever it was typed by mistake.
+    """
 
     code = "internal"
     exit_code = 1
 
     def __init__(self, message: str, remedy: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
+        self.message = masked(message)
+        self.remedy = masked(remedy)
+        super().__init__(self.message)
 
 
 class UsageError(EdgekitError):

@@ -7,7 +7,6 @@ team shares it. SQLAlchemy is imported when a store is opened, not before.
 from __future__ import annotations
 
 import os
-import re
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from edgekit.callable_module import make_callable
 from edgekit.errors import BackendMissing, EnvironmentRefused, UsageError
+from edgekit.masking import masked_url, without_password_of
 from edgekit.measurement import RECORD_VERSION, Accuracy, Measurement
 from edgekit.store_schema import prepare, table
 
@@ -87,8 +87,7 @@ class Store:
         """The URL for people, without a password; a file that is only read, by its path."""
         if self.url.startswith("sqlite:///file:"):
             return unquote(unquote(self.url.removeprefix("sqlite:///file:").partition("?")[0]))
-        shown = re.sub(r"(://[^:/?]*):.*@", r"\1:***@", self.url)
-        return re.sub(r"(password=)[^&]*", r"\1***", shown)
+        return masked_url(self.url)
 
     @property
     def file(self) -> Path | None:
@@ -186,7 +185,12 @@ class Store:
             )
         # A connection for each transaction: none is held while a measurement runs, and forks inherit none.
         pool: dict[str, Any] = {} if ":memory:" in self.url else {"poolclass": NullPool}
-        engine = create_engine(self.url, connect_args=self._settings(), **pool)
+        try:
+            engine = create_engine(self.url, connect_args=self._settings(), **pool)
+        except ValueError as error:  # a port that is no number
+            raise self._no_url() from error
+        if "@" in (engine.url.host or ""):
+            raise UsageError(f"the password in {self.shown} has an @ of its own", "write it as %40")
         if engine.dialect.name == "sqlite":
             event.listen(engine, "connect", _leave_transactions_to_us)
             event.listen(engine, "begin", _begin)
@@ -208,14 +212,15 @@ class Store:
         try:
             yield
         except (exc.ArgumentError, exc.NoSuchModuleError) as error:
-            raise UsageError(
-                f"'{self.shown}' is no database URL", "write for example sqlite:///./edgekit.db"
-            ) from error
+            raise self._no_url() from error
         except ModuleNotFoundError as error:
             extra = "'edgekit[postgresql]'" if (error.name or "").startswith("psycopg") else error.name
             raise BackendMissing(f"{self.shown} needs the package {error.name}", f"pip install {extra}") from error
         except exc.DBAPIError as error:
-            raise _refusal(str(error.orig), self.shown) from error
+            raise _refusal(without_password_of(self.url, str(error.orig)), self.shown) from error
+
+    def _no_url(self) -> UsageError:
+        return UsageError(f"'{self.shown}' is no database URL", "write for example sqlite:///./edgekit.db")
 
 
 def row(name: str, record: BaseModel) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgekit.artifact import manifest_path, open_artifact, read_manifest
 from edgekit.errors import EdgekitError, GateFailed
+from edgekit.masking import masked
 from edgekit.sweep_grid import Grid
 from edgekit.sweep_journal import Journal, device
 from edgekit.sweep_keys import Inputs
@@ -72,7 +73,7 @@ def refused(error: BaseException) -> Refusal:
         return Refusal(error.code, error.message, error.remedy, error.exit_code)
     if isinstance(error, MemoryError):
         return Refusal("environment", "not enough memory", "close other programs, or sweep with --jobs 1", 7)
-    cause = " ".join(f"{type(error).__name__}: {error}".split())
+    cause = masked(" ".join(f"{type(error).__name__}: {error}".split()))
     return Refusal("internal", f"a bug of edgekit: {cause}", "export this variant alone to see more", 1)
 
 

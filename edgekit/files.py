@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -59,6 +60,27 @@ def _digest(stream: IO[bytes]) -> str:  # Python 3.10
     while block := stream.read(1 << 20):
         digest.update(block)
     return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file held when it was read; `stamp` tells without reading it again that it still does."""
+
+    sha256: str
+    bytes: int
+    stamp: tuple[int, ...]
+
+
+def content(path: Path) -> Content:
+    """The content of a file as it is now. Raises OSError."""
+    before = stamp(path)  # first: a change while it is read shows later
+    return Content(file_sha256(path), before[0], before)
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """Size, times and place of a file: some of it changes whenever it is written or replaced. Raises OSError."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 @contextmanager

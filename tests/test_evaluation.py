@@ -161,6 +161,27 @@ def foreign_yaml(folder: Path, text: str = "crop: 1.0") -> Path:
     return path
 
 
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_file_that_changes_meanwhile_has_no_accuracy_and_hides_no_other(
+    gone: bool, foreign: bool, tmp_path: Path, evaluate: Callable[..., Any]
+) -> None:
+    changing, other = network(tmp_path / "a.onnx"), sealed(network(tmp_path / "b.onnx"))
+    if not foreign:
+        sealed(changing)
+
+    def change(*_: object) -> None:
+        changing.unlink(missing_ok=True)
+        if not gone:
+            network(changing, spoil=2.0)
+
+    said = foreign_yaml(tmp_path) if foreign else None
+    result = evaluate(changing, other, preprocess=said, progress=change)
+    ((failure,), (kept,)) = result.failed, result.results
+    assert failure.artifact == changing and "while it was used" in failure.error.message and result.exit_code == 2
+    assert kept.artifact == other and len(open_store(str(tmp_path / "store.db")).accuracies()) == 1
+
+
 def test_right_answers_are_counted_and_stored(tmp_path: Path, evaluate: Callable[..., Any]) -> None:
     result = evaluate(sealed(network(tmp_path / "a.onnx")))
     (row,) = result.to_json()["results"]

@@ -78,6 +78,7 @@ def _point(index: int, row: Row, on_front: bool) -> dict[str, Any]:
         "format": row.format,
         "runtime": " ".join(part for part in (row.runtime, row.runtime_version) if part) or None,
         "setting": row.setting,
+        "conditions": row.conditions,
         "macs_millions": None if row.macs is None else row.macs / 1e6,
         "params_millions": None if row.params is None else row.params / 1e6,
         "median_ms": row.median_ms,
@@ -154,7 +155,7 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
         {
             "transform": [only_front],
             "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": "#8a8f98"},
-            "encoding": {"detail": {"field": "setting" if cost == "latency" else "nothing"}},
+            "encoding": {"detail": {"field": "conditions" if cost == "latency" else "nothing"}},
         },
         {
             "transform": [
@@ -207,7 +208,7 @@ def _named(cost: str) -> list[Spec]:
     clear = f"{away} * width > 6 * length(datum.next_short) + 10 || {above} * height > 15"
     return [
         {"filter": "datum.front"},
-        {"window": lead, "sort": sort, "groupby": ["setting"]},
+        {"window": lead, "sort": sort, "groupby": ["conditions"]},
         {"joinaggregate": ends},
         {"filter": f"width > {NARROW} && (!isValid(datum.next_{cost}) || {clear})"},
     ]

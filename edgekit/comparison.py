@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import hosts, stats, stats_ratio
-from edgekit.comparison_selection import Selection, cell, select, setting
+from edgekit.comparison_selection import Selection, cell, select
 from edgekit.contrast import compared, medians
 from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
 from edgekit.files import write_atomically
 from edgekit.masking import masked_url
 from edgekit.measurement import Measurement
+from edgekit.setting import fact, gpu, setting
 from edgekit.stats_ratio import CANNOT_TELL, FASTER, SAME, SLOWER
 from edgekit.store import open_store
 
@@ -24,7 +25,12 @@ Namer = Callable[[Measurement], str]
 MEASURED, MISSING, INVALID, ADDED = "measured", "missing", "invalid", "added"
 WORST_FIRST = (NOT_COMPARABLE, SLOWER, CANNOT_TELL, FASTER, SAME)
 # Facts that must agree beside the setting: a number of another machine is another number.
-SAME_FACTS = ("machine", "processor", "power_mode", "gpu")
+SAME_FACTS: dict[str, Callable[[Measurement], Any]] = {
+    "machine": lambda record: fact(record, "machine"),
+    "processor": lambda record: fact(record, "processor"),
+    "model": lambda record: fact(record, "model"),
+    "gpu": gpu,
+}
 
 
 @dataclass(frozen=True)
@@ -110,8 +116,8 @@ def compare(
     """Compare the stored latencies of `new` with those of `base`, cell by cell.
 
     Each is `latest`, `latest~1` (bench commands, counted back), the id of a measurement or of a bench command, a file
-    that was measured, or another store. Cells are matched by variant, precision, format, device and its host, runtime,
-    threads and batch; two files by the last five. `max_slowdown` is a fraction, or text such as "5%". `junit` is
+    that was measured, or another store. Cells are matched by variant, precision, format and setting
+    (edgekit.setting); two files by the last. `max_slowdown` is a fraction, or text such as "5%". `junit` is
     written as XML. Raises UsageError where a side names nothing.
     """
     margin = _margin(max_slowdown)
@@ -193,7 +199,7 @@ def _differences(base: Measurement, new: Measurement) -> Iterator[str]:
     if None in (one["host"], two["host"]):  # an older record: its processor must do
         one["host"] = two["host"]
     yield from (f"{key} {one[key]} and {two[key]}" for key in one if one[key] != two[key])
-    facts = ((key, base.found.get(key), new.found.get(key)) for key in SAME_FACTS)
+    facts = ((key, told(base), told(new)) for key, told in SAME_FACTS.items())
     yield from (f"{key} {a} and {b}" for key, a, b in facts if a != b)
     versions = [str(record.found.get("runtime_version")) for record in (base, new)]
     if versions[0].partition(".")[0] != versions[1].partition(".")[0]:
@@ -206,7 +212,7 @@ def _namer(records: Sequence[Measurement]) -> Namer:
 
     def name(record: Measurement) -> str:
         where = setting(record)
-        place = hosts.place(where.device, where.host, ambiguous)
+        place = where.place(ambiguous)
         threads = f"{where.threads} thread{'' if where.threads == 1 else 's'}"
         return f"{record.artifact} on {place}, {where.runtime}, {threads}, batch {where.batch}"
 

@@ -7,28 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit import hosts
 from edgekit.artifact import SUFFIXES
 from edgekit.errors import UsageError
 from edgekit.files import file_sha256
 from edgekit.measurement import Measurement
+from edgekit.setting import setting
 from edgekit.store import Store
 
 STORES = (".db", ".sqlite", ".sqlite3")
 HOW = "give latest, latest~1, a file name, an id from `edgekit bench --json`, or another store"
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What two latencies must share to be compared, as found rather than as asked."""
-
-    device: str
-    host: str | None  # which machine that is; None: not told, in older records
-    runtime: str
-    threads: int
-    batch: int
-    provider: str | None
-    delegate: str | None
 
 
 @dataclass(frozen=True)
@@ -38,20 +25,6 @@ class Selection:
     word: str
     measurements: tuple[Measurement, ...]
     is_file: bool
-
-
-def setting(record: Measurement) -> Setting:
-    """The setting of a measurement."""
-    found, asked = record.found, record.protocol
-    return Setting(
-        record.device,
-        hosts.host(record),
-        record.runtime,
-        found.get("threads") or asked.threads,
-        found.get("batch") or asked.batch,
-        found.get("provider"),
-        found.get("delegate"),
-    )
 
 
 def cell(record: Measurement) -> tuple[str, str | None, str]:

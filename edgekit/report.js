@@ -32,6 +32,7 @@ const small = (text) => (text ? element("small", { textContent: text }) : null);
 const range = (pair, show) => (pair ? `${show(pair[0])}–${show(pair[1])}` : null);
 const strong = (bold, shown) => (bold && typeof shown === "string" ? element("b", { textContent: shown }) : shown);
 const badge = (kind, text, title) => element("span", { className: `badge ${kind.replace(" ", "-")}`, textContent: text, title });
+const ranBy = (row) => [[row.runtime, row.runtime_version].filter(Boolean).join(" "), row.way].filter(Boolean).join(", ");
 const MARKS = { valid: "✓ valid", suspect: "! suspect", invalid: "✕ invalid" };
 
 function precision(row) {
@@ -43,7 +44,7 @@ function precision(row) {
 const COLUMNS = [
   ["variant", "Network", "variant", (row) => [row.variant, small(row.weights)]],
   ["precision", "Precision", "", (row) => [precision(row)]],
-  ["runtime", "Format", "runtime", (row) => [row.format, small([row.runtime, row.runtime_version].filter(Boolean).join(" "))]],
+  ["runtime", "Format", "runtime", (row) => [row.format, small(ranBy(row))]],
   ["place", "Device", "", (row) => [or(row, "place", String)]],
   ["threads", "Threads", "", (row) => [or(row, "threads", String)], true],
   ["batch", "Batch", "images", (row) => [or(row, "batch", String)], true],
@@ -73,8 +74,8 @@ const columns = COLUMNS.filter(({ field }) => !(field in SAME && constant(field)
 
 // ---- choosing rows ------------------------------------------------------------------------------------------------
 const FILTERS = [["model", "Network"], ["precision", "Precision"], ["format", "Format"], ["runtime", "Runtime"],
-  ["place", "Device"], ["threads", "Threads"], ["batch", "Batch"], ["verdict", "Verdict"]];
-const text = (row) => [row.label, row.weights, row.place, row.artifact, row.sha256].join(" ").toLowerCase();
+  ["way", "Provider or delegate"], ["place", "Device"], ["threads", "Threads"], ["batch", "Batch"], ["verdict", "Verdict"]];
+const text = (row) => [row.label, row.weights, row.place, row.way, row.artifact, row.sha256].join(" ").toLowerCase();
 
 function matches(row) {
   const words = state.query.toLowerCase().split(/\s+/).filter(Boolean);
@@ -103,8 +104,8 @@ function markFronts(chosen) {
   const cheap = front(counted.map((row) => [row.id, row.macs, row.top1]));
   const fast = new Set();
   const timed = chosen.filter((row) => row.top1 !== null && row.median_ms !== null && row.verdict !== "invalid");
-  for (const setting of new Set(timed.map((row) => row.setting))) {
-    const group = timed.filter((row) => row.setting === setting);
+  for (const conditions of new Set(timed.map((row) => row.conditions))) {
+    const group = timed.filter((row) => row.conditions === conditions);
     front(group.map((row) => [row.id, row.median_ms, row.top1])).forEach((id) => fast.add(id));
   }
   const weighed = chosen.filter((row) => row.top1 !== null && row.params !== null);
@@ -261,7 +262,8 @@ function drawTiles(chosen) {
   if (light) tiles.push(tile("Smallest file", `${mega(2)(light.bytes)} MB`, light.label));
   const pairs = int8Pairs(chosen);
   if (pairs.length) {
-    const drops = pairs.filter(([a, b]) => a.top1 !== null && b.top1 !== null).map(([a, b]) => 100 * (b.top1 - a.top1));
+    const alike = ([a, b]) => a.top1 !== null && b.top1 !== null && a.dataset_hash === b.dataset_hash;
+    const drops = pairs.filter(alike).map(([a, b]) => 100 * (b.top1 - a.top1));
     const about = drops.length ? `top-1 ${median(drops) >= 0 ? "+" : "−"}${number(Math.abs(median(drops)), 1)} points; ` : "";
     tiles.push(tile("int8 over fp32", `${number(median(pairs.map(([a, b]) => a.median_ms / b.median_ms)), 2)} × the speed`,
       `${about}median of ${pairs.length} ${pairs.length === 1 ? "pair" : "pairs"}`));
@@ -284,6 +286,7 @@ function points(chosen, cost) {
   return chosen.filter((row) => row.top1 !== null && usable(row)).map((row) => ({
     id: row.id, label: row.label, variant: row.variant, short: row.short, precision: row.precision || "unknown",
     format: row.format, runtime: [row.runtime, row.runtime_version].filter(Boolean).join(" ") || null, setting: row.setting,
+    conditions: row.conditions,
     macs_millions: row.macs === null ? null : row.macs / 1e6,
     params_millions: row.params === null ? null : row.params / 1e6, median_ms: row.median_ms, accuracy: 100 * row.top1,
     low: 100 * row.top1_ci95[0], high: 100 * row.top1_ci95[1], images: row.images, verdict: row.verdict,

@@ -13,7 +13,8 @@ from edgekit.report_rows import Row
 
 COLUMNS = (
     *("label", "short", "variant", "model", "format", "precision", "weights", "place", "runtime", "runtime_version"),
-    *("threads", "batch", "setting", "macs", "params", "bytes", "top1", "top1_ci95", "top5", "top5_ci95", "images"),
+    *("way", "threads", "batch", "conditions", "setting", "macs", "params", "bytes"),
+    *("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset_hash"),
     *("median_ms", "ci95_ms", "p90_ms", "first_ms", "load_ms", "samples", "processes", "quantiles_ms"),
     *(
         "peak_memory_bytes",

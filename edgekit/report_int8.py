@@ -13,7 +13,7 @@ LOST_POINTS = 2.0  # of top-1, beyond which a file counts as spoilt
 def not_worth_it(rows: Sequence[Row]) -> list[str]:
     """One sentence for each int8 row that is not faster than its fp32 row, or loses more than LOST_POINTS.
 
-    Rows belong together where network, weights, format, device, runtime, threads and batch are the same. Faster means
+    Rows belong together where network, weights, format and setting are the same. Faster means
     that the intervals of the medians lie apart; what was measured for one of the two only is not judged, and neither is
     an invalid latency.
     """
@@ -28,7 +28,17 @@ def not_worth_it(rows: Sequence[Row]) -> list[str]:
 
 
 def _key(row: Row) -> tuple[object, ...]:
-    return (row.variant, row.weights, row.format, row.place, row.runtime, row.threads, row.batch)
+    return (
+        row.variant,
+        row.weights,
+        row.format,
+        row.runtime,
+        row.place,
+        row.threads,
+        row.batch,
+        row.provider,
+        row.delegate,
+    )
 
 
 def _reasons(row: Row, base: Row) -> list[str]:
@@ -40,7 +50,7 @@ def _reasons(row: Row, base: Row) -> list[str]:
         and row.ci95_ms[1] >= base.ci95_ms[0]
     ):
         reasons.append(f"it is not faster than fp32 ({row.median_ms:.3g} ms against {base.median_ms:.3g} ms)")
-    if row.top1 is not None and base.top1 is not None and row.dataset == base.dataset:
+    if row.top1 is not None and base.top1 is not None and row.dataset_hash == base.dataset_hash:
         lost = (base.top1 - row.top1) * 100
         if lost > LOST_POINTS:
             reasons.append(f"it loses {lost:.1f} points of top-1")

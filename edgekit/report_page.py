@@ -131,7 +131,7 @@ def cautions(rows: Sequence[Row], failures: Sequence[FailedCell] = ()) -> list[s
         number = sum(row.verdict == verdict for row in rows)
         if number:
             said.append(f"{_count(number, 'measurement is', 'measurements are')} {verdict}: {advice}.")
-    datasets = {row.provenance["Evaluated"]["dataset_hash"] for row in rows if row.top1 is not None}
+    datasets = {row.dataset_hash for row in rows if row.top1 is not None}
     if len(datasets) > 1:
         said.append(f"Accuracies come from {len(datasets)} different sets of images: compare them only within one.")
     random = sum(row.trained is False for row in rows)

@@ -1,14 +1,13 @@
 """Rows of a report: measurements joined with the accuracies of the same file. No disk, no clock, no device.
 
-A row is one file on one device of one machine with one runtime, thread count and batch, as found; of each, the latest
-record counts.
+A row is one file in one setting (edgekit.setting), as found; of each, the latest record counts.
 A file that was only evaluated, or only measured, has a row too: what is not known is None, and `missing` says why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from edgekit import hosts
@@ -18,6 +17,7 @@ from edgekit.measurement import Accuracy, Measurement
 from edgekit.pareto import front
 from edgekit.report_facts import provenance, quantiles
 from edgekit.report_labels import labels, shorts
+from edgekit.setting import setting, way
 from edgekit.stats import Latency, latency, wilson
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -44,9 +44,13 @@ class Row:
     trained: bool | None
     device: str | None
     host: str | None  # which machine that is
-    place: str | None  # the device, with the host where several share its name
+    place: str | None  # the device in its power mode, with the host where several share its name
+    power_mode: str | None
     runtime: str | None
     runtime_version: str | None
+    provider: str | None
+    delegate: str | None
+    way: str | None  # the provider or delegate, for people
     threads: int | None
     batch: int | None
     macs: int | None
@@ -57,7 +61,8 @@ class Row:
     top5: float | None
     top5_ci95: Interval | None
     images: int | None
-    dataset: str | None
+    dataset: str | None  # the folder's name, which other images may share
+    dataset_hash: str | None
     median_ms: float | None
     ci95_ms: Interval | None
     p90_ms: float | None
@@ -89,21 +94,27 @@ class Row:
     provenance: dict[str, dict[str, Any]]  # section -> what -> value
 
     @property
-    def setting(self) -> str | None:
-        """What latencies must share to be compared: device, threads and batch."""
+    def conditions(self) -> str | None:
+        """What the rows of one front share: device, power mode, threads, batch. What runs a file there is a choice."""
         if self.median_ms is None:
             return None
         return f"{self.place}, {self.threads} thread{'' if self.threads == 1 else 's'}, batch {self.batch}"
 
+    @property
+    def setting(self) -> str | None:
+        """The conditions, and the provider or delegate."""
+        return self.conditions and ", ".join(filter(None, (self.conditions, self.way)))
+
     def to_json(self) -> dict[str, Any]:
-        """The row as plain values, `setting` among them."""
-        return {field.name: getattr(self, field.name) for field in fields(self)} | {"setting": self.setting}
+        """The row as plain values, `conditions` and `setting` among them."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"conditions": self.conditions, "setting": self.setting}
 
 
 def rows(measurements: Iterable[Measurement], accuracies: Iterable[Accuracy]) -> tuple[Row, ...]:
     """Every row, sorted by network, then from more to fewer MACs, then by precision, format and setting."""
     evaluated = _latest((record.sha256, record) for record in accuracies)
-    measured = _latest((_key(record), record) for record in measurements)
+    measured = _latest(((record.sha256, setting(record)), record) for record in measurements)
     resample = len(measured) <= MAX_RESAMPLED
     ambiguous = hosts.shared((record.device, hosts.host(record)) for record in measured.values())
     found = [_measured_row(record, evaluated.get(record.sha256), resample, ambiguous) for record in measured.values()]
@@ -124,15 +135,6 @@ def rows(measurements: Iterable[Measurement], accuracies: Iterable[Accuracy]) ->
     )
 
 
-def _key(record: Measurement) -> tuple[Any, ...]:
-    return (record.sha256, record.device, hosts.host(record), record.runtime, *_threads_and_batch(record))
-
-
-def _threads_and_batch(record: Measurement) -> tuple[int, int]:
-    asked = record.protocol
-    return record.found.get("threads") or asked.threads, record.found.get("batch") or asked.batch
-
-
 def _latest(records: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
     """The record of each key that was created last; of two at the same time, the later in the store."""
     kept: dict[Any, Any] = {}
@@ -144,8 +146,7 @@ def _latest(records: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
 
 def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: bool, ambiguous: frozenset[str]) -> Row:
     missing: dict[str, str] = {}
-    batch = _threads_and_batch(record)[1]
-    time = latency(record.runs, batch, resample)
+    time = latency(record.runs, setting(record).batch, resample)
     if time is None:
         missing |= dict.fromkeys(TIMES, "no sample was taken")
     if record.memory.peak_bytes is None:
@@ -177,7 +178,10 @@ def _evaluated_row(record: Accuracy) -> Row:
         (*TIMES, "peak_memory_bytes", "ideal_memory_bytes"), "not measured: run `edgekit bench` on this file"
     )
     nowhere: dict[str, Any] = dict.fromkeys(
-        ("device", "host", "place", "runtime", "runtime_version", "threads", "batch")
+        (
+            *("device", "host", "place", "power_mode", "runtime", "runtime_version", "threads", "batch"),
+            *("provider", "delegate", "way"),
+        )
     )
     return Row(
         **_identity(record, missing),
@@ -251,7 +255,7 @@ def _accuracies(known: Manifest | None, evaluated: Accuracy | None, missing: dic
         reason = "synthetic calibration: only the latency means anything"
     if evaluated is None or reason is not None:
         missing |= dict.fromkeys(("top1", "top5"), reason or "")
-        return dict.fromkeys(("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset"))
+        return dict.fromkeys(("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset", "dataset_hash"))
     if evaluated.correct5 is None:
         missing["top5"] = ONE_INDEX
     return {
@@ -261,20 +265,14 @@ def _accuracies(known: Manifest | None, evaluated: Accuracy | None, missing: dic
         "top5_ci95": None if evaluated.correct5 is None else wilson(evaluated.correct5, evaluated.n),
         "images": evaluated.n,
         "dataset": evaluated.dataset,
+        "dataset_hash": evaluated.dataset_hash,
     }
 
 
 def _setting(record: Measurement, ambiguous: frozenset[str]) -> dict[str, Any]:
-    threads, batch = _threads_and_batch(record)
-    return {
-        "device": record.device,
-        "host": hosts.host(record),
-        "place": hosts.place(record.device, hosts.host(record), ambiguous),
-        "runtime": record.runtime,
-        "runtime_version": record.found.get("runtime_version"),
-        "threads": threads,
-        "batch": batch,
-    }
+    found = setting(record)
+    told = {"runtime_version": record.found.get("runtime_version"), "way": way(record)}
+    return {**asdict(found), **told, "place": found.place(ambiguous)}
 
 
 def _times(time: Latency | None, missing: dict[str, str]) -> dict[str, Any]:
@@ -291,16 +289,17 @@ def _order(row: Row) -> tuple[Any, ...]:
     known = row.precision in PRECISIONS
     place = PRECISIONS.index(row.precision) if known and row.precision else len(PRECISIONS)
     network = (row.model is None, row.model or "", -(row.macs or 0), row.variant, place, row.format, row.weights or "")
-    return (*network, row.place or "", row.runtime or "", row.threads or 0, row.batch or 0, row.sha256)
+    where = (row.place or "", row.runtime or "", row.way or "", row.threads or 0, row.batch or 0)
+    return (*network, *where, row.sha256)
 
 
 def _fronts(found: Sequence[Row]) -> dict[str, set[int]]:
-    """The indices of rows that no other row beats: in MACs and in parameters among all files, in latency within their
-    setting."""
+    """The indices of rows that no other row beats: in MACs and in parameters among all files, in latency under
+    the same conditions."""
     groups: dict[str | None, list[int]] = {}
     for index, row in enumerate(found):
         if counts_for_latency(row):
-            groups.setdefault(row.setting, []).append(index)
+            groups.setdefault(row.conditions, []).append(index)
     fastest = (
         _unbeaten(group, [(found[i].median_ms or 0, found[i].top1 or 0) for i in group]) for group in groups.values()
     )

@@ -85,7 +85,7 @@ def _with(value: float | None, interval: tuple[float, float] | None, show: Calla
 
 
 def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str) -> str:
-    """A table for a pull request or a README; rows on the front of their setting have their latency in bold."""
+    """A table for a pull request or a README; rows on the front of their conditions have their latency in bold."""
     lines = ["# edgekit report", "", f"{len(rows)} rows, written {created} by edgekit {edgekit.__version__}.", ""]
     lines += [f"> {text}\n" for text in map(_escape, cautions)]
     lines.append("| " + " | ".join(title for title, _, _ in TABLE) + " |")

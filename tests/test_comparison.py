@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as xml
@@ -10,9 +12,12 @@ from xml.etree import ElementTree as xml
 import pytest
 
 from edgekit import contrast, stats_ratio
+from edgekit.bench.sensors import processor
+from edgekit.benchmarking import bench
 from edgekit.comparison import CompareResult, compare
 from edgekit.errors import EdgekitError, UsageError
-from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol
+from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol, Sensed, Snapshot
+from edgekit.setting import fact
 from edgekit.store import Store, new_id, now
 
 SPREAD = (-0.004, -0.002, -0.001, 0.0, 0.001, 0.003)  # how six processes differ
@@ -189,6 +194,27 @@ def test_a_suspect_measurement_is_compared_and_named() -> None:
     assert row.verdict == "slower" and "suspect: a.onnx" in row.reason
 
 
+def on_gpu(name: str) -> tuple[ProcessRun, ...]:
+    """Runs beside which nvidia-smi told of a GPU, as onnxruntime's are."""
+    cards: Any = ([{"name": name}], [{"name": name}])
+    sensed = Sensed(before=Snapshot(time_ns=0), after=Snapshot(time_ns=1), gpus=cards)
+    return tuple(run.model_copy(update={"sensed": sensed}) for run in record().runs)
+
+
+def in_mode(mode: str) -> dict[str, Any]:
+    """What a Jetson tells of itself, as it is recorded."""
+    return {"device": {"model": "NVIDIA Orin Nano", "power_mode": mode}}
+
+
+def test_power_modes_are_different_settings() -> None:
+    keep(record(session=BASE, found=in_mode("15W")), record(session=NEW, ms=5, found=in_mode("25W")))
+    (row,) = compare(BASE, NEW).rows
+    assert row.verdict == "not comparable" and row.reason == "power_mode 15W and 25W" and "local 15W" in row.name
+    keep(record(session="d" * 12, found=in_mode("25W")), record(session="d" * 12, ms=5, found=in_mode("15W")))
+    keep(record(session="e" * 12, ms=5, found=in_mode("15W")), record(session="e" * 12, found=in_mode("25W")))
+    assert [row.verdict for row in compare("d" * 12, "e" * 12).rows] == ["same", "same"], "each with its own"
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -198,7 +224,9 @@ def test_a_suspect_measurement_is_compared_and_named() -> None:
         ({"found": {"batch": 8}}, "batch 1 and 8"),
         ({"found": {"processor": "B"}}, "processor A and B"),
         ({"found": {"provider": "CUDAExecutionProvider"}}, "provider None and CUDA"),
-        ({"found": {"power_mode": "15W"}}, "power_mode None and 15W"),
+        ({"found": {"device": {"model": "NVIDIA Orin Nano"}}}, "model None and NVIDIA Orin Nano"),
+        ({"found": {"gpu": "Orin"}}, "gpu None and Orin"),
+        ({"runs": on_gpu("NVIDIA H100")}, "gpu None and NVIDIA H100"),
         ({"found": {"runtime_version": "2.0"}}, "onnxruntime 1.20.0 and 2.0"),
     ],
 )
@@ -219,6 +247,14 @@ def test_cells_are_matched_by_their_setting_first() -> None:
     keep(*(record(session=BASE, ms=10 * (index + 1), found=one) for index, one in enumerate(threads)))
     keep(*(record(session=NEW, ms=10 * (2 - index), found=one) for index, one in enumerate(reversed(threads))))
     assert [row.verdict for row in compare(BASE, NEW).rows] == ["same", "same"]
+
+
+def test_what_must_agree_is_what_is_recorded(tiny_onnx: Callable[..., Path]) -> None:
+    """The records here are made by hand: a key that no code writes would prove nothing."""
+    pytest.importorskip("onnxruntime")
+    (real,) = bench([tiny_onnx()], preset="quick", store="real.db").measurements
+    assert set(FOUND) <= set(real.found)
+    assert fact(real, "machine") == platform.machine() and fact(real, "processor") == processor()
 
 
 # What names what

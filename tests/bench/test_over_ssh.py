@@ -20,6 +20,7 @@ from edgekit import device_board, device_check
 from edgekit.bench.link_session import FarSession
 from edgekit.errors import BackendMissing, DeviceUnreachable, EnvironmentRefused, MeasurementInvalid, UsageError
 from edgekit.measurement import PRESETS, Protocol
+from edgekit.report_rows import rows
 from edgekit.runtime import open_session
 from edgekit.store import open_store
 
@@ -317,8 +318,12 @@ def test_a_mode_is_set_and_put_back(server: Server, jetson: Path, tiny_onnx: Cal
     (one,) = edgekit.bench([tiny_onnx()], device="board", preset="quick", power_mode="25W").measurements
     assert one.found["device"]["power_mode"] == "25W"
     assert (jetson / "history").read_text().split() == ["1", "0"] and mode(jetson) == 0
-    edgekit.bench([tiny_onnx()], device="board", preset="quick", power_mode="15W")  # it is in it
+    (two,) = edgekit.bench([tiny_onnx()], device="board", preset="quick", power_mode="15W").measurements  # it is in it
     assert (jetson / "history").read_text().split() == ["1", "0"]
+    assert "power_mode 25W and 15W" in edgekit.compare(one.id, two.id).rows[0].reason
+    assert {row.setting for row in rows([one, two], [])} == {
+        f"board {mode}, 1 thread, batch 1, CPU" for mode in ("25W", "15W")
+    }
 
 
 def test_only_modes_that_devices_yaml_names(server: Server, jetson: Path, tiny_onnx: Callable[..., Path]) -> None:

@@ -117,6 +117,7 @@ def measurement(
     processes: int = 3,
     seed: int = 0,
     memory: Memory | None = None,
+    found: dict[str, Any] | None = None,
 ) -> Measurement:
     chance = random.Random(f"{seed}{median_ms}{device}")
     format = known.format if known else "onnx"
@@ -135,7 +136,7 @@ def measurement(
 
     return Measurement(
         id=hashlib.sha256(
-            f"{known}{artifact}{sha256}{device}{host}{runtime}{threads}{batch}{created}".encode()
+            f"{known}{artifact}{sha256}{device}{host}{runtime}{threads}{batch}{created}{found}".encode()
         ).hexdigest()[:12],
         created=created,
         artifact=artifact or (known.file if known else "foreign.onnx"),
@@ -156,6 +157,7 @@ def measurement(
             **({"host": host} if host else {}),
             "kernel": "Linux 6.1.0",
             "runtime_version": {"onnxruntime": "1.31.1", "litert": "2.3.0"}.get(runtime),
+            **(found or {}),
         },
         verdict=verdict,
         reasons=reasons,
@@ -170,6 +172,7 @@ def accuracy(
     created: str = "2026-11-20T11:00:00Z",
     sha256: str | None = None,
     dataset: str = "validation",
+    dataset_hash: str = "cd" * 32,
 ) -> Accuracy:
     correct1 = round(top1 * n)
     correct5 = min(n, round((top1 + 0.2) * n))
@@ -184,7 +187,7 @@ def accuracy(
         device="local",
         runtime="onnxruntime",
         dataset=dataset,
-        dataset_hash="cd" * 32,
+        dataset_hash=dataset_hash,
         n=n,
         correct1=correct1,
         correct5=correct5,

@@ -18,21 +18,29 @@ def row(precision: str, **known: Any) -> Row:
     )
 
 
-FP32 = row("fp32", median_ms=2.0, ci95_ms=(1.9, 2.1), top1=0.700, dataset="a")
+FP32 = row("fp32", median_ms=2.0, ci95_ms=(1.9, 2.1), top1=0.700, dataset="test", dataset_hash="a")
 
 
 @pytest.mark.parametrize(
     ("int8", "words"),
     [
-        (row("int8", median_ms=1.0, ci95_ms=(0.9, 1.1), top1=0.690, dataset="a"), []),
+        (row("int8", median_ms=1.0, ci95_ms=(0.9, 1.1), top1=0.690, dataset="test", dataset_hash="a"), []),
         (row("int8", median_ms=1.8, ci95_ms=(1.7, 1.95)), ["not faster than fp32 (1.8 ms against 2 ms)"]),
         (row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1)), ["not faster"]),
-        (row("int8", top1=0.675, dataset="a"), ["loses 2.5 points"]),
-        (row("int8", top1=0.675, dataset="b"), []),
+        (row("int8", top1=0.675, dataset="test", dataset_hash="a"), ["loses 2.5 points"]),
+        (row("int8", top1=0.675, dataset="test", dataset_hash="b"), []),
         (row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1), threads=4), []),
         (row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1), verdict="invalid"), []),
-        (row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1), verdict="invalid", top1=0.5, dataset="a"), ["loses 20.0"]),
-        (row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1), top1=0.5, dataset="a"), ["not faster", "loses 20.0 points"]),
+        (
+            row(
+                "int8", median_ms=3.0, ci95_ms=(2.9, 3.1), verdict="invalid", top1=0.5, dataset="test", dataset_hash="a"
+            ),
+            ["loses 20.0"],
+        ),
+        (
+            row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1), top1=0.5, dataset="test", dataset_hash="a"),
+            ["not faster", "loses 20.0 points"],
+        ),
     ],
 )
 def test_what_is_said(int8: Row, words: list[str]) -> None:

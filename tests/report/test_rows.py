@@ -8,6 +8,7 @@ import pytest
 
 from edgekit.measurement import Memory
 from edgekit.report_rows import MAX_RESAMPLED, rows
+from edgekit.report_text import as_csv
 from edgekit.stats import latency, wilson
 
 if TYPE_CHECKING:
@@ -41,6 +42,40 @@ def test_each_device_runtime_thread_count_and_batch_has_its_row(make: Records) -
     settings = [{}, {"device": "orin"}, {"runtime": "torch"}, {"threads": 4}, {"batch": 8}]
     found = rows([make.measurement(known, **setting) for setting in settings], [])  # type: ignore[arg-type]
     assert len(found) == 5 and len({row.label for row in found}) == 5
+
+
+XNNPACK = {"delegate": "xnnpack", "nodes": 9, "nodes_delegated": 9}
+NO_DELEGATE = {"delegate": None, "nodes": 9, "nodes_delegated": 0}
+
+
+def test_each_provider_delegate_and_power_mode_has_its_row(make: Records) -> None:
+    lite, plain = make.manifest(format="tflite"), make.manifest()
+    cpu, cuda = {"provider": "CPUExecutionProvider"}, {"provider": "CUDAExecutionProvider"}
+    slow, fast = ({"device": {"power_mode": mode}} for mode in ("15W", "25W"))
+    taken = [
+        *(make.measurement(lite, ms, found=found) for ms, found in ((0.036, XNNPACK), (0.16, NO_DELEGATE))),
+        *(make.measurement(plain, ms, found=found) for ms, found in ((3, cpu), (2, cuda))),
+        *(make.measurement(plain, ms, device="orin", found=found) for ms, found in ((8, slow), (4, fast))),
+    ]
+    found = rows(taken, [make.accuracy(lite), make.accuracy(plain)])
+    assert {row.setting for row in found} == {
+        "local, 1 thread, batch 1, xnnpack", "local, 1 thread, batch 1, no delegate",
+        "local, 1 thread, batch 1, CPU", "local, 1 thread, batch 1, CUDA",
+        "orin 15W, 1 thread, batch 1", "orin 25W, 1 thread, batch 1",
+    }  # fmt: skip
+    assert len({row.label for row in found}) == 6 and {row.power_mode for row in found} == {None, "15W", "25W"}
+    told = as_csv(found)
+    assert all(word in told for word in ("no delegate", "CUDAExecutionProvider", "orin 15W"))
+    fastest = {row.setting for row in found if row.front_latency}
+    assert "local, 1 thread, batch 1, xnnpack" in fastest, "on one device, what runs a file is a choice"
+    assert not {"local, 1 thread, batch 1, no delegate", "local, 1 thread, batch 1, CUDA"} & fastest
+    assert {"orin 15W, 1 thread, batch 1", "orin 25W, 1 thread, batch 1"} <= fastest, "its power mode is none"
+
+
+def test_a_delegate_that_is_not_told_is_not_denied(make: Records) -> None:
+    lite = make.manifest(format="tflite")
+    (row,) = rows([make.measurement(lite, found={"delegate": None, "nodes": None, "nodes_delegated": None})], [])
+    assert row.setting == "local, 1 thread, batch 1" and row.way is None
 
 
 def test_machines_that_share_a_devices_name_are_told_apart(make: Records) -> None:

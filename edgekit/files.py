@@ -103,16 +103,23 @@ def publish(draft: Path, target: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing."""
+    """Write a whole file or nothing. A link stays one: what it leads to is written.
+
+    What is there and is no file, such as /dev/null or a pipe, is written to as it stands.
+    """
     with environment(path):
-        handle, name = tempfile.mkstemp(prefix=".edgekit-", dir=path.parent)
+        target = Path(os.path.realpath(path))
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            path.write_bytes(data)
+            return
+        handle, name = tempfile.mkstemp(prefix=".edgekit-", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
             Path(name).chmod(0o644)
-            Path(name).replace(path)
+            Path(name).replace(target)
         except BaseException:
             with suppress(OSError):
                 Path(name).unlink()

@@ -185,7 +185,9 @@ def _told(error: ValidationError, origin: str) -> UsageError:
         return UsageError(f"unknown key '{where}'{origin}{hint}", f"the keys are: {', '.join(Grid.model_fields)}")
     if first["type"] == "missing":
         return UsageError(f"there is no '{where}'{origin}", "name a network, as in model: mobilenet")
-    return UsageError(f"'{where}'{origin}: {first['msg'].lower()}, not {_SHORT.repr(first['input'])}", "correct the value")
+    return UsageError(
+        f"'{where}'{origin}: {first['msg'].lower()}, not {_SHORT.repr(first['input'])}", "correct the value"
+    )
 
 
 def _file(path: Path) -> dict[str, Any]:

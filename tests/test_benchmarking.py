@@ -111,6 +111,13 @@ def test_a_phone_runs_only_benchmark_model() -> None:
         bench("x.onnx", device="pixel")
 
 
+def test_far_more_threads_than_processors_are_refused() -> None:
+    Path("x.onnx").write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"999 threads on \d+ processors") as caught:
+        bench("x.onnx", runtime="null", threads=999, preset="test")
+    assert "--threads" in caught.value.remedy
+
+
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     Path("x.onnx").write_bytes(b"x")
     Path("x.onnx.json").write_text("{}")

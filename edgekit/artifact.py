@@ -188,6 +188,8 @@ def open_artifact(path: Path) -> Artifact:
             f"{path} does not exist" if not path.exists() else f"{path} is not a file",
             "give the path that `edgekit export` printed",
         )
+    if not _is_text(path.name):
+        raise UsageError(f"the name of {ascii(path.name)} is not UTF-8, and no record could hold it", "rename the file")
     try:
         found = content(path)
     except OSError as error:
@@ -202,6 +204,15 @@ def open_artifact(path: Path) -> Artifact:
             f"export it again, or remove {beside.name} to use it as a foreign file",
         )
     return Artifact(path=path, manifest=manifest, content=found)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name is more than bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -72,7 +72,8 @@ def eval(
         if runs:
             database.check()
             hashes = _run_all(runs, samples, progress)
-    done = _finished(runs, Path(data).resolve().name, _dataset_hash(samples, hashes))
+    name = Path(data).resolve().name.encode(errors="backslashreplace").decode()
+    done = _finished(runs, name, _dataset_hash(samples, hashes))
     failures += [Failure(run.artifact.path, run.error) for run in runs if run.error is not None]
     if failures and len(artifacts) == 1:
         raise failures[0].error

@@ -64,6 +64,9 @@ def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]
     reasons = [*measurement.reasons, *(time.reasons if time else ["no sample was taken"])]
     if memory.peak_bytes is None:
         reasons.append(f"no peak memory: {memory.reason}")
+    alone = memory.baseline_reason or "not recorded why"
+    if memory.baseline_bytes is None and alone != memory.reason:
+        reasons.append(f"no memory of the runtime alone: {alone}")
     known = {name: getattr(time, name) for name in KEYS if hasattr(time, name)}
     still = stability(measurement.runs)
     harness = [run.harness_ns for run in measurement.runs if run.harness_ns is not None]

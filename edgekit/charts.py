@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from edgekit.errors import BackendMissing
+from edgekit.errors import BackendMissing, EnvironmentRefused
 from edgekit.report_rows import PRECISIONS, Row, counts_for_latency, has_latency
 
 Spec = dict[str, Any]
@@ -27,6 +27,7 @@ NARROW = 400  # pixels: below it names would push the picture aside
 MAX_STRIPS = 40
 MAX_INTERVALS = 300  # more lines than these hide the points
 
+BUNDLE_SECONDS = 300.0  # it takes five on an idle machine
 # Without the folder that it is started in, where anything may be called like a module.
 BUNDLE = """
 import sys
@@ -316,6 +317,16 @@ def script() -> str:
     """The JavaScript that draws the pictures in a page, `window.vegaEmbed`, without any address to load from.
 
     Bundled in a process of its own: it takes seconds in which no other thread of this one could run.
+    Raises EnvironmentRefused where it does not end.
     """
     converter()
-    return subprocess.run([sys.executable, "-c", BUNDLE], stdout=subprocess.PIPE, check=True).stdout.decode()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", BUNDLE], stdout=subprocess.PIPE, check=True, timeout=BUNDLE_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EnvironmentRefused(
+            f"bundling the script of the report took more than {BUNDLE_SECONDS:.0f} s",
+            "write it again when the machine is less busy, or choose --format md,csv,json",
+        ) from error
+    return done.stdout.decode()

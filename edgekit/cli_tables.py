@@ -15,6 +15,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgekit import wording
+
 Json = dict[str, Any]
 UNKNOWN = "-"
 
@@ -72,7 +74,7 @@ def milliseconds(value: float | None) -> str:
 
 def percent(value: float | None) -> str:
     """0.706 as "70.6 %"."""
-    return UNKNOWN if value is None else f"{100 * value:.1f} %"
+    return UNKNOWN if value is None else f"{wording.percent(value)} %"
 
 
 def interval(bounds: Sequence[float] | None, cell: Callable[[float], str]) -> str:

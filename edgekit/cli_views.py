@@ -28,6 +28,7 @@ from edgekit.cli_tables import (
 from edgekit.cli_views_network import models as models
 from edgekit.cli_views_network import summary as summary
 from edgekit.cli_views_profile import profile
+from edgekit.wording import fixed
 
 View = Iterator[RenderableType]
 
@@ -132,8 +133,8 @@ def eval(document: Json, width: int) -> View:
     for pair in document["paired"]:
         low, high = (100 * bound for bound in pair["ci95"])
         yield Text(
-            f"{file_name(pair['artifact'])}: {100 * pair['top1_difference']:+.1f} points "
-            f"(95 % {low:+.1f} .. {high:+.1f}) against the first"
+            f"{file_name(pair['artifact'])}: {fixed(100 * pair['top1_difference'], 1, '+')} points "
+            f"(95 % {fixed(low, 1, '+')} .. {fixed(high, 1, '+')}) against the first"
         )
     for row in document["failed"]:
         yield from failure(file_name(row["artifact"]), row)

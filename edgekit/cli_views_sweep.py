@@ -10,6 +10,7 @@ from rich.text import Text
 
 from edgekit.cli_tables import UNKNOWN, Column, Json, interval, milliseconds, percent, table
 from edgekit.sweep_time import told
+from edgekit.wording import counted
 
 View = Iterator[RenderableType]
 MARKS = {"suspect": "?", "invalid": "!", "not assessed": "!"}
@@ -52,9 +53,10 @@ def _sum(document: Json) -> Text:
         for status in ("planned", "done", "cached", "failed")
     }
     said = ", ".join(f"{number:,} {status}" for status, number in counts.items() if number) or "no cells"
+    cells = counted(len(document["cells"]), "cell")
     if document["dry_run"]:
-        return Text(f"{len(document['cells']):,} cells: {said}; about {told(document['seconds'])} of work")
-    return Text(f"{len(document['cells']):,} cells: {said}; {document['seconds']:.0f} s")
+        return Text(f"{cells}: {said}; about {told(document['seconds'])} of work")
+    return Text(f"{cells}: {said}; {document['seconds']:.0f} s")
 
 
 def _of(row: Json, part: str, key: str) -> Any:
@@ -88,11 +90,13 @@ def reproduce(document: Json, width: int) -> View:
         yield Text("? the measurement is suspect; ! it is invalid, or not assessed: the report says why")
     for one in document["correlations"]:
         value = UNKNOWN if one["spearman"] is None else f"{one['spearman']:.3f}"
-        yield Text(f"rank correlation of {one['series']} with {one['published']}: {value} over {one['n']} variants")
+        yield Text(
+            f"rank correlation of {one['series']} with {one['published']}: {value} over {counted(one['n'], 'variant')}"
+        )
     failed = [cell for cell in document["cells"] if cell["status"] == "failed"]
     for reason, remedy in dict.fromkeys((cell["reason"], cell["remedy"]) for cell in failed):
         number = sum(cell["reason"] == reason for cell in failed)
-        yield Text(f"failed: {number} of {len(document['cells'])} cells: {reason}", style="red")
+        yield Text(f"failed: {number} of {counted(len(document['cells']), 'cell')}: {reason}", style="red")
         yield Text(f"   fix: {remedy}")
     yield from document["paths"]
 

@@ -23,7 +23,7 @@ NOT_COMPARABLE = "not comparable"
 Namer = Callable[[Measurement], str]
 # What a row is: compared; or not, because of what the status says.
 MEASURED, MISSING, INVALID, ADDED = "measured", "missing", "invalid", "added"
-WORST_FIRST = (NOT_COMPARABLE, SLOWER, CANNOT_TELL, FASTER, SAME)
+WORST_FIRST = (NOT_COMPARABLE, SLOWER, MISSING, INVALID, CANNOT_TELL, FASTER, SAME)  # as their exit codes
 # Facts that must agree beside the setting: a number of another machine is another number.
 SAME_FACTS: dict[str, Callable[[Measurement], Any]] = {
     "machine": lambda record: fact(record, "machine"),
@@ -48,6 +48,11 @@ class Row:
     reason: str
     status: str
 
+    @property
+    def word(self) -> str:
+        """The verdict, or the status that stands in its way."""
+        return self.verdict if self.status == MEASURED else self.status
+
     def exit_code(self, strict: bool) -> int:
         """What this row alone would end the command with."""
         if self.verdict == NOT_COMPARABLE:
@@ -70,8 +75,8 @@ class CompareResult:
 
     @property
     def verdict(self) -> str:
-        """The worst of the rows'."""
-        words = {row.verdict for row in self.rows if row.status != ADDED}
+        """The worst of the rows', or what stands in the way of one."""
+        words = {row.word for row in self.rows if row.status != ADDED}
         return next((word for word in WORST_FIRST if word in words), CANNOT_TELL)
 
     @property

@@ -13,6 +13,7 @@ from edgekit.files import file_sha256
 from edgekit.measurement import Measurement
 from edgekit.setting import setting
 from edgekit.store import Store
+from edgekit.wording import counted
 
 STORES = (".db", ".sqlite", ".sqlite3")
 HOW = "give latest, latest~1, a file name, an id from `edgekit bench --json`, or another store"
@@ -66,7 +67,7 @@ def _sessions(stored: Sequence[Measurement]) -> list[list[Measurement]]:
 def _session(back: int, stored: Sequence[Measurement], store: Store) -> list[Measurement]:
     sessions = _sessions(stored)
     if back >= len(sessions):
-        count = f"{len(sessions)} bench command{'' if len(sessions) == 1 else 's'}"
+        count = counted(len(sessions), "bench command")
         raise UsageError(
             f"there is no latest~{back}: {store.shown} holds the measurements of {count}",
             "run `edgekit bench` first, or give another --store",

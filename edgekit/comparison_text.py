@@ -27,18 +27,13 @@ def markdown(result: CompareResult) -> str:
             _number(row.new_ms),
             _number(row.ratio),
             f"{row.ratio_ci95[0]:.3f} .. {row.ratio_ci95[1]:.3f}" if row.ratio_ci95 else "-",
-            word(row),
+            row.word,
             _cell(row.reason),
         )
         lines.append(f"| {' | '.join(cells)} |")
     strict = ", strict" if result.strict else ""
     outcome = "holds" if result.exit_code == 0 else f"**fails** (exit code {result.exit_code})"
     return "\n".join([*lines, "", f"The gate of {result.max_slowdown:.0%} slowdown{strict} {outcome}.", ""])
-
-
-def word(row: Row) -> str:
-    """The verdict of a row, or the status that stands in its way."""
-    return row.verdict if row.status == "measured" else row.status
 
 
 def junit(result: CompareResult) -> str:
@@ -53,7 +48,7 @@ def junit(result: CompareResult) -> str:
             suite, "testcase", {"classname": "edgekit.compare", "name": _legal(row.name), "time": seconds}
         )
         if tag:
-            xml.SubElement(case, tag, {"message": _legal(f"{word(row)}: {row.reason}")})
+            xml.SubElement(case, tag, {"message": _legal(f"{row.word}: {row.reason}")})
     suites = xml.Element("testsuites", attributes)
     suites.append(suite)
     xml.indent(suites)

@@ -101,7 +101,7 @@ class Phone:
         Raises BackendMissing for what it cannot run, MeasurementInvalid where a delegate took only part.
         """
         if job["mode"] == "baseline":
-            return {"peak_bytes": None}
+            return {"peak_bytes": None, "reason": f"{NAME} cannot run without a file"}
         if job["provider"] is not None:
             raise UsageError("benchmark_model has delegates, not providers", "give --delegate gpu, nnapi or xnnpack")
         tool, _, digest = self._tool.prepared()

@@ -50,7 +50,7 @@ class Trtexec:
         if script == "profiler.py":
             return self._profile(job, timeout_seconds)
         if job["mode"] == "baseline":
-            return {"peak_bytes": None}
+            return {"peak_bytes": None, "reason": f"{NAME} cannot run without a file"}
         if job["mode"] == "memory":
             done, _ = self._run(job, 0.0, 0.0, MEMORY_RUNS, timeout_seconds)
             reason = None if done["peak_bytes"] else "the system does not tell"

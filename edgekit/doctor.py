@@ -31,7 +31,6 @@ PACKAGES = (
     ("h5py", "Keras weights", "export"),
     ("safetensors", "safetensors weights", "export"),
     ("requests", "downloading weights", "export"),
-    ("altair", "the report", "report"),
     ("vl-convert-python", "the report", "report"),
     ("scikit-learn", "the demo", "demo"),
 )

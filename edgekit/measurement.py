@@ -137,6 +137,7 @@ class Memory(_Record):
     baseline_bytes: int | None
     method: str  # e.g. "VmHWM of a separate process"
     reason: str | None = None  # why there is no number
+    baseline_reason: str | None = None  # why there is none of the runtime alone
     pss_bytes: int | None = None  # at the end: shared pages counted in part
     ideal_bytes: int | None = None  # weights and the activations that must live at once; None: unknown
     arena_bytes: int | None = None  # what the runtime says that it keeps for the file's tensors

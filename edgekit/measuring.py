@@ -68,7 +68,7 @@ class Station:
         self._progress = progress
         self._total = total
         self._session = new_id()
-        self._baselines: dict[str, int | None] = {}
+        self._baselines: dict[str, tuple[int | None, str | None]] = {}
         self._roofs: dict[int, Peaks] = {}
         self._heat: float | None = None
         self._heat_known = False
@@ -135,13 +135,16 @@ class Station:
         self._say(cell, "memory")
         name = cell.runtime.name
         if name not in self._baselines:
-            self._baselines[name] = self._peak(cell.job("baseline"), cell.protocol)[0].get("peak_bytes")
+            alone, why = self._peak(cell.job("baseline"), cell.protocol)
+            self._baselines[name] = alone.get("peak_bytes"), why
+        baseline, baseline_reason = self._baselines[name]
         found, reason = self._peak(cell.job("memory"), cell.protocol)
         details = cell.artifact.manifest.details if cell.artifact.manifest else {}
         return Memory(
             peak_bytes=found.get("peak_bytes"),
             pss_bytes=found.get("pss_bytes"),
-            baseline_bytes=self._baselines[name],
+            baseline_bytes=baseline,
+            baseline_reason=baseline_reason,
             ideal_bytes=details.get("ideal_memory_bytes"),
             arena_bytes=found.get("arena_bytes"),
             arena_method=found.get("arena_method"),

@@ -19,7 +19,8 @@ function element(tag, properties = {}, ...children) {
 // ---- figures ------------------------------------------------------------------------------------------------------
 const number = (value, digits) =>
   value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-const percent = (value, digits = 1) => number(100 * value, digits);
+// As edgekit.wording.percent: twelve digits, then halves away from zero.
+const percent = (value, digits = 1) => number(Number((100 * value).toPrecision(12)), digits);
 const times = rows.map((row) => row.median_ms).filter((value) => value > 0);
 const msDigits = Math.min(4, Math.max(1, 2 - Math.floor(Math.log10(times.reduce((a, b) => Math.min(a, b), 100)))));
 const ms = (value) => number(value, msDigits);
@@ -266,8 +267,8 @@ function drawTiles(chosen) {
   const pairs = int8Pairs(chosen);
   if (pairs.length) {
     const alike = ([a, b]) => a.top1 !== null && b.top1 !== null && a.dataset_hash === b.dataset_hash;
-    const drops = pairs.filter(alike).map(([a, b]) => 100 * (b.top1 - a.top1));
-    const about = drops.length ? `top-1 ${median(drops) >= 0 ? "+" : "−"}${number(Math.abs(median(drops)), 1)} points; ` : "";
+    const drops = pairs.filter(alike).map(([a, b]) => b.top1 - a.top1);
+    const about = drops.length ? `top-1 ${median(drops) >= 0 ? "+" : "−"}${percent(Math.abs(median(drops)))} points; ` : "";
     tiles.push(tile("int8 over fp32", `${number(median(pairs.map(([a, b]) => a.median_ms / b.median_ms)), 2)} × the speed`,
       `${about}median of ${pairs.length} ${pairs.length === 1 ? "pair" : "pairs"}`));
   }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgekit.report_rows import Row, has_latency
+from edgekit.wording import fixed
 
 LOST_POINTS = 2.0  # of top-1, beyond which a file counts as spoilt
 
@@ -47,5 +48,5 @@ def _reasons(row: Row, base: Row) -> list[str]:
     if row.top1 is not None and base.top1 is not None and row.dataset_hash == base.dataset_hash:
         lost = (base.top1 - row.top1) * 100
         if lost > LOST_POINTS:
-            reasons.append(f"it loses {lost:.1f} points of top-1")
+            reasons.append(f"it loses {fixed(lost, 1)} points of top-1")
     return reasons

@@ -127,10 +127,11 @@ def _day(created: str) -> str:
 def cautions(rows: Sequence[Row], failures: Sequence[FailedCell] = ()) -> list[str]:
     """What a reader must know before comparing rows."""
     said = []
-    for verdict, advice in (("invalid", "do not use their latency"), ("suspect", "read their reasons in the table")):
+    for verdict, advice in (("invalid", "do not use {} latency"), ("suspect", "read {} reasons in the table")):
         number = sum(row.verdict == verdict for row in rows)
         if number:
-            said.append(f"{_count(number, 'measurement is', 'measurements are')} {verdict}: {advice}.")
+            whose = advice.format("its" if number == 1 else "their")
+            said.append(f"{_count(number, 'measurement is', 'measurements are')} {verdict}: {whose}.")
     datasets = {row.dataset_hash for row in rows if row.top1 is not None}
     if len(datasets) > 1:
         said.append(f"Accuracies come from {len(datasets)} different sets of images: compare them only within one.")

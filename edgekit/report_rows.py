@@ -151,6 +151,8 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
         missing |= dict.fromkeys(TIMES, "no sample was taken")
     if record.memory.peak_bytes is None:
         missing["peak_memory_bytes"] = record.memory.reason or "not measured"
+    if record.memory.baseline_bytes is None:
+        missing["baseline_memory_bytes"] = record.memory.baseline_reason or "not recorded why"
     if record.memory.ideal_bytes is None:
         missing["ideal_memory_bytes"] = "only files that edgekit made tell it"
     return Row(
@@ -175,7 +177,8 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
 
 def _evaluated_row(record: Accuracy) -> Row:
     missing = dict.fromkeys(
-        (*TIMES, "peak_memory_bytes", "ideal_memory_bytes"), "not measured: run `edgekit bench` on this file"
+        (*TIMES, "peak_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes"),
+        "not measured: run `edgekit bench` on this file",
     )
     nowhere: dict[str, Any] = dict.fromkeys(
         (

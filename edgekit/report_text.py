@@ -10,6 +10,7 @@ from typing import Any
 
 import edgekit
 from edgekit.report_rows import Row
+from edgekit.wording import fixed
 
 NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile")  # in the JSON report only
 DASH = "-"
@@ -52,7 +53,7 @@ def _cell(value: Any) -> Any:
 
 
 def _number(digits: int, scale: float = 1.0) -> Callable[[Any], str]:
-    return lambda value: DASH if value is None else f"{value * scale:,.{digits}f}"
+    return lambda value: DASH if value is None else fixed(value * scale, digits)
 
 
 def _text(value: Any) -> str:

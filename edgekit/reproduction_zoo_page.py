@@ -14,6 +14,7 @@ from edgekit.reproduction_zoo_charts import (
     accuracy_over_time,
     accuracy_per_parameter,
 )
+from edgekit.wording import percent
 
 TITLE = "Published accuracy over exact arithmetic"
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
@@ -136,7 +137,7 @@ def _networks(points: Iterable[Json]) -> str:
                 point["variant"],
                 f"{point['macs']:,}",
                 f"{point['params']:,}",
-                f"{100 * point['top1']:.1f} %",
+                f"{percent(point['top1'])} %",
                 f"{point['top1_points_per_million_params']:.2f}",
                 *("–" if value is None else f"{value:.3g}" for value in point["ms"].values()),
                 point["source"],

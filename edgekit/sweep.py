@@ -26,6 +26,7 @@ from edgekit.sweep_plan import Plan, Point
 from edgekit.sweep_result import CACHED, DONE, FAILED, PLANNED, CellResult, SweepResult
 from edgekit.sweep_time import FILE, TimeLeft, latency_seconds, told
 from edgekit.sweep_workers import processors
+from edgekit.wording import counted
 
 RECORD = "sweep.json"  # what is known so far, beside the files
 RECORD_SECONDS = 5.0  # between two times that it is written
@@ -94,9 +95,8 @@ class _Sweep:
         if not self.grid.export_only or self.grid.eval:
             self.plan.store.check()
         if self.plan.jobs:
-            self._say(
-                f"exporting {len(self.plan.jobs)} variants, {min(self.plan.workers, len(self.plan.jobs))} at once"
-            )
+            jobs = len(self.plan.jobs)
+            self._say(f"exporting {counted(jobs, 'variant')}, {min(self.plan.workers, jobs)} at once")
             run_all(self.plan.jobs, self.plan.workers, executor, self._exported)
         self._record(last=False)
         for device in self.grid.devices:

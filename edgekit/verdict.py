@@ -1,7 +1,8 @@
 """The verdict on a measurement: valid, suspect or invalid, from what the device did meanwhile.
 
 A pure function of recorded facts. Each check has two limits; it speaks of the measurement when it holds in at least
-half of the processes, and an invalid one in fewer of them still makes the measurement suspect. Nothing is dropped.
+half of the processes, and an invalid one in fewer of them still makes the measurement suspect; so does one process that
+began hot. Nothing is dropped.
 Limits and where they come from: docs/measuring.md.
 """
 
@@ -141,7 +142,7 @@ def _warmth(runs: Sequence[ProcessRun]) -> Iterator[Finding]:
         cause = f"times had not settled when warm-up ended{_in(restless, len(runs))}"
         yield Finding(SUSPECT, cause, LONGER)
     hot = sum(run.hot is True for run in runs)
-    if hot:
+    if hot:  # one is enough: the pause for cooling is spent then, and what follows begins no cooler
         yield Finding(SUSPECT, f"the device was still hot at the start{_in(hot, len(runs))}", COOL)
 
 

@@ -12,8 +12,10 @@ import pytest
 
 from edgekit import measurement
 from edgekit.benchmarking import KEYS, BenchResult, bench, row
-from edgekit.errors import BackendMissing, UsageError
+from edgekit.device_board import Board
+from edgekit.errors import BackendMissing, MeasurementInvalid, UsageError
 from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol
+from edgekit.report_rows import rows
 from edgekit.store import Store, new_id, now
 
 DOCUMENTED = {
@@ -176,6 +178,24 @@ def test_what_cannot_be_known_is_null_with_its_reason() -> None:
     assert found["median_ms"] == 2 and found["ci95_ms"] is None and found["p90_ms"] is None and found["threads"] == 8
     for said in ("8 threads on", "no interval", "no p90", "no p99", "no peak memory: it was not told"):
         assert any(said in reason for reason in found["reasons"])
+
+
+def test_a_runtime_alone_that_cannot_be_read_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = Board.ask
+
+    def ask(board: Board, job: Any, *more: Any) -> dict[str, Any]:
+        if job.get("mode") == "baseline":
+            raise MeasurementInvalid("the runner was killed", "measure again")
+        return asked(board, job, *more)
+
+    monkeypatch.setattr(Board, "ask", ask)
+    Path("x.onnx").write_bytes(b"x")
+    result = bench("x.onnx", runtime="null", preset="test")
+    (one,) = result.measurements
+    assert (one.memory.baseline_bytes, one.memory.baseline_reason) == (None, "the runner was killed")
+    (said,) = (reason for reason in row(one)["reasons"] if "alone" in reason)
+    assert said == "no memory of the runtime alone: the runner was killed"
+    assert rows([one], [])[0].missing["baseline_memory_bytes"] == "the runner was killed"
 
 
 def test_measuring_imports_nothing_heavy() -> None:

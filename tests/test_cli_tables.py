@@ -12,6 +12,7 @@ from rich.console import Console
 from edgekit import cli_views, cli_views_sweep
 from edgekit.benchmarking import KEYS
 from edgekit.cli_tables import Column, count, facts, interval, milliseconds, percent, shape, size, table
+from edgekit.wording import counted
 
 COLUMNS = (
     Column("file", lambda row: row["file"], left=True),
@@ -93,6 +94,8 @@ def test_names_are_printed_as_they_are() -> None:
         (milliseconds(0), "0"),
         (milliseconds(None), "-"),
         (percent(0.7061), "70.6 %"),
+        (percent(389 / 400), "97.3 %"),
+        (percent(57 / 400), "14.3 %"),
         (percent(None), "-"),
         (interval([0.66, 0.7], percent), "66.0 .. 70.0 %"),
         (interval(None, percent), "-"),
@@ -101,6 +104,13 @@ def test_names_are_printed_as_they_are() -> None:
 )
 def test_numbers_carry_their_units(found: str, wanted: str) -> None:
     assert found == wanted
+
+
+@pytest.mark.parametrize("number, said", [(1, "1 cell: 1 failed; 2 s"), (2, "2 cells: 2 failed; 2 s")])
+def test_one_is_one(number: int, said: str) -> None:
+    cells: Any = [{"status": "failed"}] * number
+    assert cli_views_sweep._sum({"cells": cells, "dry_run": False, "seconds": 2}).plain == said
+    assert [counted(one, "variant") for one in (0, 1, 2000)] == ["0 variants", "1 variant", "2,000 variants"]
 
 
 def test_facts_fold_what_is_long() -> None:

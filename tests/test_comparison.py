@@ -179,13 +179,17 @@ def test_missing_cells_fail_and_new_ones_do_not() -> None:
     assert [(row.status, row.verdict) for row in result.rows] == [
         ("missing", "cannot tell"), ("measured", "same"), ("added", "cannot tell"),
     ]  # fmt: skip
-    assert result.exit_code == 3 and (result.rows[0].new, result.rows[2].base) == (None, None)
+    assert (result.verdict, result.exit_code) == ("missing", 3) and (result.rows[0].new, result.rows[2].base) == (
+        None,
+        None,
+    )
     assert compare(NEW, NEW, strict=True).exit_code == 0
 
 
 def test_an_invalid_measurement_is_no_ground_for_a_verdict() -> None:
     result = two(record(), record(ms=20, verdict="invalid", reasons=("invalid: others ran",)))
-    assert (result.verdict, result.exit_code, result.rows[0].status) == ("cannot tell", 6, "invalid")
+    assert (result.verdict, result.exit_code, result.rows[0].status) == ("invalid", 6, "invalid")
+    assert ": invalid" in result.to_markdown().splitlines()[0]
     assert "others ran" in result.rows[0].reason
 
 

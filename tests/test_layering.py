@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"edgekit": "", "models": "models.", "exporters": "exporters.", "bench": "bench."}
 # A name stands for itself, for the package of that name, and for `name_*`, unless those are named too.
 ROWS = (
-    "errors callable_module masking",
+    "errors callable_module masking wording",
     "registry files preprocess graph kernels",
     "spec artifact images labels packed padding fusion quantized operators forms trace export_result",
     "fold layers memory roofline measurement disturbance hosts setting calibration source snippets runtime download "

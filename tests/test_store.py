@@ -106,6 +106,13 @@ def test_a_newer_or_broken_record_is_refused(url: str, tmp_path: Path) -> None:
         Store(url).measurements()
 
 
+def test_a_record_from_before_a_field_was_added_is_read(url: str, tmp_path: Path) -> None:
+    kept = measurement()
+    Store(url).append(kept)
+    _execute(tmp_path, "UPDATE measurements SET payload = json_remove(payload, '$.memory.baseline_reason')")
+    assert Store(url).measurements() == [kept]
+
+
 def test_a_locked_store_is_told(url: str, tmp_path: Path) -> None:
     Store(url).append(measurement())
     other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)

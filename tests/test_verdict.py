@@ -117,6 +117,13 @@ def test_restless_samples_are_suspect(fields: dict[str, Any], said: str) -> None
     assert found.word == "suspect" and any(said in reason for reason in found.reasons)
 
 
+def test_one_process_that_began_hot_is_enough() -> None:
+    """The wait for cooling was spent: the device throttles, whatever the other processes' times say."""
+    found = assess([run(hot=False)] * 9 + [run(hot=True)])
+    assert found.word == "suspect" and "still hot at the start in 1 of 10 processes" in found.reasons[0]
+    assert assess([run(settled=True)] * 9 + [run(settled=False)]).word == "valid"
+
+
 def test_processes_that_differ_are_suspect() -> None:
     runs = [run(samples=np.random.default_rng(0).normal(level, 2e3, 500)) for level in (1e6, 1e6, 1e6, 1.07e6)]
     assert "the processes' medians differ by 7" in assess(runs).reasons[0]

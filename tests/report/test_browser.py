@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgekit import charts, report_page
+from edgekit import charts, report_page, report_text
 from edgekit.report_rows import Row, rows
+from edgekit.wording import percent
 
 if TYPE_CHECKING:
     from tests.report.conftest import Records
@@ -109,6 +110,25 @@ def test_it_sorts_with_the_unknown_last(make: Records, library: str, tmp_path: P
     assert browse(found, library, tmp_path, probe, "#sort=-top1") == [known[i].variant.name for i in (2, 0, 1)]
     assert browse(found, library, tmp_path, probe, "#sort=top1") == [known[i].variant.name for i in (0, 2, 1)]
     assert browse(found, library, tmp_path, probe, "#query=net1") == [known[1].variant.name]
+
+
+def test_one_accuracy_is_one_number(make: Records, library: str, tmp_path: Path) -> None:
+    """Halves are rounded in the page as they are in the terminal and in the other formats."""
+    hits = (389, 57, 115, 229, 201, 1, 3, 399)
+    known = [make.manifest(f"net{i}_1.0_{160 + i}") for i in range(len(hits))]
+    found = rows(
+        [make.measurement(one) for one in known],
+        [make.accuracy(one, count / 400, n=400) for one, count in zip(known, hits, strict=True)],
+    )
+    probe = """const heads = [...document.querySelectorAll("#table thead th")];
+    const place = heads.findIndex((head) => head.dataset.field === "top1");
+    return [...document.querySelectorAll("tr.row")].map((line) => line.cells[place].innerText.split("\\n"));"""
+    shown = browse(found, library, tmp_path, probe)
+    pairs = [(row.top1, row.top1_ci95) for row in found]
+    assert all(top1 is not None and interval is not None for top1, interval in pairs)
+    assert shown == [[percent(top1), "–".join(map(percent, interval))] for top1, interval in pairs if top1 and interval]
+    text = report_text.as_markdown(found, [], "now")
+    assert all(f"| {percent(count / 400)} (" in text for count in hits) and "97.3" in text
 
 
 def test_names_are_shown_and_not_run(make: Records, library: str, tmp_path: Path) -> None:

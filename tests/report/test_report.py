@@ -24,6 +24,24 @@ if TYPE_CHECKING:
 EVIL = "<script>alert(1)</script>|`*_=1+1"
 
 
+def test_the_headline_is_told_as_it_is_computed() -> None:
+    root = Path(report_page.__file__).parents[1]
+    texts = [(root / name).read_text(encoding="utf-8") for name in ("README.md", "edgekit/report.html")]
+    assert not [text for text in texts if "median of all samples" in text or "median over every sample" in text]
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (1, "1 measurement is invalid: do not use its latency."),
+        (2, "2 measurements are invalid: do not use their latency."),
+    ],
+)
+def test_one_measurement_is_one(make: Records, number: int, said: str) -> None:
+    known = [make.manifest(f"net{index}_1.0_160") for index in range(number)]
+    assert said in report_page.cautions(rows([make.measurement(one, verdict="invalid") for one in known], []))
+
+
 def test_every_format_has_its_suffix(make: Records, tmp_path: Path) -> None:
     store = make.store([make.measurement(make.manifest())], [make.accuracy(make.manifest())])
     result = report(store, tmp_path / "new" / "r.html", "md,csv,json")
@@ -80,6 +98,15 @@ def test_what_is_in_the_way_is_told(make: Records, tmp_path: Path) -> None:
         report(store, tmp_path / "folder.csv", "csv")
     with pytest.raises((UsageError, EnvironmentRefused)):
         report(store, tmp_path / "records.db" / "r.csv", "csv")
+
+
+def test_a_script_that_is_never_bundled_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(charts, "converter", lambda: None)
+    monkeypatch.setattr(charts, "BUNDLE", "import time; time.sleep(60)")
+    monkeypatch.setattr(charts, "BUNDLE_SECONDS", 0.2)
+    with pytest.raises(EnvironmentRefused, match="bundling the script") as caught:
+        charts.script()
+    assert "--format md,csv,json" in caught.value.remedy
 
 
 def test_without_vl_convert_the_remedy_is_told_and_text_still_works(

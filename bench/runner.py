@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 MEMORY_RUNS = 5
+THREADS_EACH = 4  # for each processor: beyond it they do little but wait for each other
 FOLDER = Path(__file__).resolve().parent
 
 
@@ -216,7 +217,7 @@ def environment() -> dict[str, Any]:
         "numpy": np.__version__,
         "machine": platform.machine(),
         "kernel": platform.release(),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": _processors(),
         "os_threads": _os_threads(),
     }
 
@@ -227,7 +228,16 @@ def _os_threads() -> int | None:
     return tasks - (threading.active_count() - 1) if tasks else None
 
 
+def _processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def options(job: Job) -> dict[str, Any]:
+    """What a runtime is asked for. Raises ValueError for so many threads that one inference might never end."""
+    cpus = _processors()
+    if job.threads > THREADS_EACH * cpus:
+        raise ValueError(f"{job.threads} threads on {cpus} processors: more than {THREADS_EACH} for each")
     return {"threads": job.threads, "batch": job.batch, "provider": job.provider, "delegate": job.delegate}
 
 

@@ -5,17 +5,20 @@ The manifest is written last, so a file without one was never finished. Opening 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgekit.errors import UsageError
-from edgekit.files import file_sha256, write_atomically
+from edgekit.errors import EdgekitError, UsageError
+from edgekit.files import Content, content, stamp, write_atomically
 from edgekit.preprocess import Preprocessing
 
 MANIFEST_VERSION = 1
+LEAVE_ALONE = "run the command again, and leave the file as it is until that ends"
 SUFFIXES = {".onnx": "onnx", ".tflite": "tflite", ".engine": "tensorrt"}
 
 
@@ -119,10 +122,14 @@ class Manifest(_Record):
 
 
 class Artifact(_Record):
-    """A file with its manifest; `manifest` is None for a foreign file."""
+    """A file with its manifest; `manifest` is None for a foreign file.
+
+    `content` is what it held when it was opened; None for one that was only just written.
+    """
 
     path: Path
     manifest: Manifest | None
+    content: Content | None = None
 
     @property
     def foreign(self) -> bool:
@@ -133,6 +140,35 @@ class Artifact(_Record):
     def format(self) -> str:
         """onnx, tflite or tensorrt."""
         return SUFFIXES[self.path.suffix]
+
+    def still(self) -> Content:
+        """The content, asked for when the file was used: a number belongs to bytes that did not change meanwhile.
+
+        Raises UsageError where the file is gone or holds other bytes.
+        """
+        try:
+            if self.content is not None and self.content.stamp == stamp(self.path):
+                return self.content
+            found = content(self.path)
+        except OSError as error:
+            raise UsageError(
+                f"{self.path} could not be read any more while it was used: {error.strerror}", LEAVE_ALONE
+            ) from error
+        known = self.content or self.manifest
+        if known is not None and found.sha256 != known.sha256:
+            raise UsageError(f"{self.path} was changed while it was used (sha256 differs)", LEAVE_ALONE)
+        return found
+
+
+@contextmanager
+def in_use(*artifacts: Artifact) -> Iterator[None]:
+    """Where something fails inside because a file is gone or another, that is the cause that is told."""
+    try:
+        yield
+    except (EdgekitError, OSError):
+        for artifact in artifacts:
+            artifact.still()
+        raise
 
 
 def manifest_path(path: Path) -> Path:
@@ -152,16 +188,31 @@ def open_artifact(path: Path) -> Artifact:
             f"{path} does not exist" if not path.exists() else f"{path} is not a file",
             "give the path that `edgekit export` printed",
         )
+    if not _is_text(path.name):
+        raise UsageError(f"the name of {ascii(path.name)} is not UTF-8, and no record could hold it", "rename the file")
+    try:
+        found = content(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from error
     beside = manifest_path(path)
     if not beside.exists():
-        return Artifact(path=path, manifest=None)
+        return Artifact(path=path, manifest=None, content=found)
     manifest = read_manifest(beside)
-    if file_sha256(path) != manifest.sha256:
+    if found.sha256 != manifest.sha256:
         raise UsageError(
             f"{path} is not the file that its manifest describes (sha256 differs)",
             f"export it again, or remove {beside.name} to use it as a foreign file",
         )
-    return Artifact(path=path, manifest=manifest)
+    return Artifact(path=path, manifest=manifest, content=found)
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name is more than bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_manifest(path: Path) -> Manifest:

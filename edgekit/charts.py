@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from edgekit.errors import BackendMissing, EnvironmentRefused
-from edgekit.report_rows import PRECISIONS, Row, counts_for_latency
+from edgekit.report_rows import PRECISIONS, Row, counts_for_latency, has_latency
 
 Spec = dict[str, Any]
 
@@ -105,7 +105,7 @@ def published_points(rows: Iterable[Row]) -> list[dict[str, Any]]:
             "accuracy": 100 * line["top1"],
             "macs_millions": None if row.macs is None else row.macs / 1e6,
             "params_millions": None if row.params is None else row.params / 1e6,
-            "median_ms": row.median_ms if row.verdict != "invalid" else None,
+            "median_ms": row.median_ms if has_latency(row) else None,
         }
         for index, row in enumerate(rows)
         if row.precision == "fp32"

@@ -25,8 +25,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = "--json" in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    stdout: TextIO | None = None
     try:
-        stdout = _take_stdout() if as_json else sys.stdout
+        stdout = _take_stdout(as_json)
         return _run(arguments, as_json, stdout)
     except BaseException as error:
         from edgekit.cli_failure import describe, tell
@@ -43,8 +44,20 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _take_stdout() -> TextIO:
-    """The real stdout, for us alone: what libraries print there from now on, from C too, goes to stderr."""
+def _take_stdout(as_json: bool) -> TextIO:
+    """The real stdout; for JSON for us alone: what libraries print from now on, from C too, goes to stderr.
+
+    Raises EnvironmentRefused where it is closed: the next file that is opened would take its place.
+    """
+    if sys.stderr is None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        sys.stderr = os.fdopen(2, "w", errors="backslashreplace")
+    if sys.stdout is None:
+        from edgekit.errors import EnvironmentRefused
+
+        raise EnvironmentRefused("stdout is closed", "leave it open, or redirect it, as in > /dev/null")
+    if not as_json:
+        return sys.stdout
     sys.stdout.flush()
     stream = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

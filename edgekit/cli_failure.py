@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
+from edgekit.cli_output import send
 from edgekit.errors import EdgekitError
 from edgekit.masking import masked
 
@@ -47,13 +48,16 @@ def describe(error: BaseException, arguments: list[str]) -> Failure:
 
 
 def tell(failure: Failure, stdout: TextIO | None) -> None:
-    """Print a failure: as JSON on `stdout` where one is given, else in two lines on stderr."""
-    with suppress(BrokenPipeError):
-        if stdout is not None:
-            fields = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
-            print(json.dumps({"error": fields}), file=stdout, flush=True)
-        else:
-            print(f"error: {failure.message}\n  fix: {failure.remedy}", file=sys.stderr, flush=True)
+    """Print a failure: as JSON on `stdout` where one is given and takes it, else in two lines on stderr."""
+    if stdout is not None:
+        fields = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
+        try:
+            send(json.dumps({"error": fields}) + "\n", stdout)
+            return
+        except (OSError, ValueError):  # full, or closed since it was
+            pass
+    with suppress(OSError):
+        print(f"error: {failure.message}\n  fix: {failure.remedy}", file=sys.stderr, flush=True)
 
 
 def _usage_message(error: BaseException) -> str | None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+PLAIN = str.maketrans("─━│…×±–−", "--|.x~--")  # of our tables, where the encoding has none of them
 WIDE = 160  # columns where stdout is no terminal: nobody's window is too narrow for a file
 
 
@@ -30,15 +31,36 @@ class Outcome:
 
 
 def write(outcome: Outcome, as_json: bool, stdout: TextIO) -> None:
-    """Write the outcome. A reader that went away (`| head`) is no error."""
+    """Write the outcome; what the stream's encoding does not have is escaped. A reader that went away is no error.
+
+    Raises OSError where it cannot be written.
+    """
     shown = outcome.text if outcome.text is not None and not as_json else None
     text = json.dumps(outcome.document, allow_nan=False) + "\n" if as_json else shown or _rendered(outcome, stdout)
+    send(_encodable(text, stdout.encoding), stdout)
+
+
+def send(text: str, stream: TextIO) -> None:
+    """Write to stdout. A reader that went away (`| head`) is no error; raises OSError for any other."""
     try:
-        stdout.write(text)
-        stdout.flush()
-    except BrokenPipeError:
-        # Python flushes stdout once more as it exits; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout.fileno())
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        # Python flushes it once more as it exits; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if not isinstance(error, BrokenPipeError):
+            stream.close()  # whatever is told next must go elsewhere
+            raise
+
+
+def _encodable(text: str, encoding: str) -> str:
+    """What can be written in an encoding; a number must not be lost because its file is called `müller.onnx`."""
+    try:
+        text.encode(encoding)
+        return text
+    except UnicodeEncodeError:
+        plain = text.translate(PLAIN)
+        return plain.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _rendered(outcome: Outcome, stdout: TextIO) -> str:

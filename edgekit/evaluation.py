@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.accuracy import HIT1, MISS, correct1, correct5, hit
-from edgekit.artifact import Artifact, open_artifact
+from edgekit.artifact import Artifact, in_use, open_artifact
 from edgekit.bench.link_session import FarSession
 from edgekit.device import load
 from edgekit.device_link import open_link
@@ -29,7 +29,6 @@ from edgekit.device_place import Place
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
 from edgekit.eval_input import FileInput, file_input
 from edgekit.eval_result import EvalResult, Evaluated, Failure
-from edgekit.files import file_sha256
 from edgekit.images import Sample, labelled, pixel_hash
 from edgekit.measurement import Accuracy
 from edgekit.preprocess import ForeignInput, Preprocessing, foreign_input, to_pixels
@@ -73,11 +72,11 @@ def eval(
         if runs:
             database.check()
             hashes = _run_all(runs, samples, progress)
+    name = Path(data).resolve().name.encode(errors="backslashreplace").decode()
+    done = _finished(runs, name, _dataset_hash(samples, hashes))
     failures += [Failure(run.artifact.path, run.error) for run in runs if run.error is not None]
     if failures and len(artifacts) == 1:
         raise failures[0].error
-    name, digest = Path(data).resolve().name, _dataset_hash(samples, hashes)
-    done = tuple(Evaluated(run.artifact.path, run.accuracy(name, digest)) for run in runs if run.error is None)
     for evaluated in done:
         database.append(evaluated.accuracy)
     return EvalResult(done, tuple(failures), _notes(hashes))
@@ -154,13 +153,13 @@ class _Run:
             ) from error
 
     def accuracy(self, dataset: str, dataset_hash: str) -> Accuracy:
-        """The record of a finished run."""
+        """The record of a finished run. Raises UsageError where its file changed meanwhile."""
         hits, manifest = "".join(self.hits), self.artifact.manifest
         return Accuracy(
             id=new_id(),
             created=now(),
             artifact=self.artifact.path.name,
-            sha256=manifest.sha256 if manifest else file_sha256(self.artifact.path),
+            sha256=self.artifact.still().sha256,
             format=self.artifact.format,
             manifest=manifest.for_records() if manifest else None,
             device=self.device,
@@ -200,7 +199,8 @@ def _prepared(
 
 def _opened(artifact: Artifact, said: ForeignInput | None, place: Place, samples: tuple[Sample, ...]) -> _Run:
     _refuse_meaningless(artifact)
-    chosen, session, found = place.open(artifact.path)
+    with in_use(artifact):
+        chosen, session, found = place.open(artifact.path)
     taken = file_input(artifact, session, said)
     _check_labels(artifact, session.outputs[0].shape, taken.preprocessing.class_offset, samples)
     calibration = artifact.manifest.calibration if artifact.manifest else None
@@ -254,6 +254,15 @@ def _run_all(runs: list[_Run], samples: tuple[Sample, ...], progress: Progress |
         with _ending(run):
             run.flush()
     return tuple(hashes)
+
+
+def _finished(runs: Sequence[_Run], dataset: str, dataset_hash: str) -> tuple[Evaluated, ...]:
+    """The records of the runs that nothing ended; a file that is no longer the same ends its own."""
+    done = []
+    for run in (run for run in runs if run.error is None):
+        with _ending(run):
+            done.append(Evaluated(run.artifact.path, run.accuracy(dataset, dataset_hash)))
+    return tuple(done)
 
 
 @contextmanager

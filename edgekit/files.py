@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -61,6 +62,27 @@ def _digest(stream: IO[bytes]) -> str:  # Python 3.10
     return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class Content:
+    """What a file held when it was read; `stamp` tells without reading it again that it still does."""
+
+    sha256: str
+    bytes: int
+    stamp: tuple[int, ...]
+
+
+def content(path: Path) -> Content:
+    """The content of a file as it is now. Raises OSError."""
+    before = stamp(path)  # first: a change while it is read shows later
+    return Content(file_sha256(path), before[0], before)
+
+
+def stamp(path: Path) -> tuple[int, ...]:
+    """Size, times and place of a file: some of it changes whenever it is written or replaced. Raises OSError."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
 @contextmanager
 def drafting(folder: Path, name: str) -> Iterator[Path]:
     """A path for a draft of `name`, in a hidden directory of its own inside `folder`; gone afterwards whatever happens.
@@ -81,16 +103,23 @@ def publish(draft: Path, target: Path) -> None:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a whole file or nothing."""
+    """Write a whole file or nothing. A link stays one: what it leads to is written.
+
+    What is there and is no file, such as /dev/null or a pipe, is written to as it stands.
+    """
     with environment(path):
-        handle, name = tempfile.mkstemp(prefix=".edgekit-", dir=path.parent)
+        target = Path(os.path.realpath(path))
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            path.write_bytes(data)
+            return
+        handle, name = tempfile.mkstemp(prefix=".edgekit-", dir=target.parent)
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
             Path(name).chmod(0o644)
-            Path(name).replace(path)
+            Path(name).replace(target)
         except BaseException:
             with suppress(OSError):
                 Path(name).unlink()

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit import verdict
-from edgekit.artifact import Artifact
+from edgekit.artifact import Artifact, in_use
 from edgekit.bench.link_local import LocalLink
 from edgekit.device_board import Board
 from edgekit.device_phone import AnyBoard
 from edgekit.errors import EdgekitError
-from edgekit.files import file_sha256
 from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol
 from edgekit.profiling import ON_GPU, profile
 from edgekit.roofline import Peaks, Profile
@@ -79,8 +78,9 @@ class Station:
         """One cell, its processes one after the other. Raises what the runner refuses or dies of."""
         patience = Patience(cell.protocol.cooldown_seconds)
         count = cell.protocol.processes
-        answers = [self._process(cell, patience, f"process {index + 1} of {count}") for index in range(count)]
-        return self._measurement(cell, answers)
+        with in_use(cell.artifact):
+            answers = [self._process(cell, patience, f"process {index + 1} of {count}") for index in range(count)]
+            return self._measurement(cell, answers)
 
     def interleave(self, cells: Sequence[Cell], seed: int = 0) -> list[Measurement]:
         """Several cells in blocks, each in a new random order, so that what changes with time meets all of them alike.
@@ -91,13 +91,14 @@ class Station:
         order, block_of = random.Random(seed), self._turns if self._take_turns(cells) else self._processes
         patience, blocks = Patience(cells[0].protocol.cooldown_seconds), cells[0].protocol.processes
         answers: list[list[dict[str, Any]]] = [[] for _ in cells]
-        for block in range(blocks):
-            places = list(range(len(cells)))
-            order.shuffle(places)
-            found = block_of([cells[place] for place in places], patience, f"block {block + 1} of {blocks}")
-            for position, (place, answer) in enumerate(zip(places, found, strict=True)):
-                answers[place].append({**answer, "block": block, "position": position})
-        return [self._measurement(cell, found) for cell, found in zip(cells, answers, strict=True)]
+        with in_use(*(cell.artifact for cell in cells)):
+            for block in range(blocks):
+                places = list(range(len(cells)))
+                order.shuffle(places)
+                found = block_of([cells[place] for place in places], patience, f"block {block + 1} of {blocks}")
+                for position, (place, answer) in enumerate(zip(places, found, strict=True)):
+                    answers[place].append({**answer, "block": block, "position": position})
+            return [self._measurement(cell, found) for cell, found in zip(cells, answers, strict=True)]
 
     def _take_turns(self, cells: Sequence[Cell]) -> bool:
         return isinstance(self._board, Board) and all(cell.runtime.by_steps for cell in cells)
@@ -209,24 +210,26 @@ class Station:
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
         )
         judged = verdict.assess(runs, found.get("threads") or cell.protocol.threads, found.get("virtual"))
+        memory, layers = self._memory(cell), self._profile(cell)
+        held = artifact.still()  # last of all, so that no pass saw another file
         return Measurement(
             id=new_id(),
             created=now(),
             session=self._session,
             artifact=artifact.path.name,
-            sha256=artifact.manifest.sha256 if artifact.manifest else file_sha256(artifact.path),
-            bytes=artifact.path.stat().st_size,
+            sha256=held.sha256,
+            bytes=held.bytes,
             format=artifact.format,
             manifest=artifact.manifest.for_records() if artifact.manifest else None,
             device=cell.device,
             runtime=cell.runtime.name,
             protocol=cell.protocol,
             runs=runs,
-            memory=self._memory(cell),
+            memory=memory,
             found=found,
             verdict=judged.word,
             reasons=(*judged.reasons, *_remarks(found)),
-            profile=self._profile(cell),
+            profile=layers,
         )
 
 

@@ -102,11 +102,14 @@ function front(points) {
   return kept;
 }
 
+// As edgekit.report_rows.has_latency: null measures the harness, and is ranked with no file.
+const hasLatency = (row) => row.median_ms !== null && row.verdict !== "invalid" && row.runtime !== "null";
+
 function markFronts(chosen) {
   const counted = chosen.filter((row) => row.top1 !== null && row.macs !== null);
   const cheap = front(counted.map((row) => [row.id, row.macs, row.top1]));
   const fast = new Set();
-  const timed = chosen.filter((row) => row.top1 !== null && row.median_ms !== null && row.verdict !== "invalid");
+  const timed = chosen.filter((row) => row.top1 !== null && hasLatency(row));
   for (const conditions of new Set(timed.map((row) => row.conditions))) {
     const group = timed.filter((row) => row.conditions === conditions);
     front(group.map((row) => [row.id, row.median_ms, row.top1])).forEach((id) => fast.add(id));
@@ -257,7 +260,7 @@ function best(chosen, field, sign, sound = () => true) {
 
 function drawTiles(chosen) {
   const tiles = [];
-  const fast = best(chosen, "median_ms", 1, (row) => row.verdict !== "invalid");
+  const fast = best(chosen, "median_ms", 1, hasLatency);
   if (fast) tiles.push(tile("Fastest", `${ms(fast.median_ms)} ms`, fast.label));
   const sure = best(chosen, "top1", -1);
   if (sure) tiles.push(tile("Most accurate", `${percent(sure.top1)} %`, `${sure.label}, n = ${number(sure.images, 0)}`));
@@ -275,7 +278,7 @@ function drawTiles(chosen) {
 }
 
 function int8Pairs(chosen) {
-  const sound = chosen.filter((row) => row.median_ms !== null && row.verdict !== "invalid");
+  const sound = chosen.filter(hasLatency);
   const key = (row) => JSON.stringify([row.variant, row.weights, row.runtime, row.setting]);
   const float = new Map(sound.filter((row) => row.precision === "fp32").map((row) => [key(row), row]));
   return sound.filter((row) => row.precision === "int8" && float.has(key(row))).map((row) => [float.get(key(row)), row]);
@@ -285,7 +288,7 @@ function int8Pairs(chosen) {
 function points(chosen, cost) {
   const seen = new Set();
   const usable = (row) => (cost !== "latency" ? row[cost] !== null && !seen.has(row.sha256) && seen.add(row.sha256) :
-    row.median_ms !== null && row.verdict !== "invalid");
+    hasLatency(row));
   return chosen.filter((row) => row.top1 !== null && usable(row)).map((row) => ({
     id: row.id, label: row.label, variant: row.variant, short: row.short, precision: row.precision || "unknown",
     format: row.format, runtime: [row.runtime, row.runtime_version].filter(Boolean).join(" ") || null, setting: row.setting,

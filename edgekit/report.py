@@ -84,7 +84,7 @@ def of_records(
 ) -> ReportResult:
     """As `report`, of these records."""
     formats = _formats(format)
-    target = Path(out)
+    targets = {name: _path(Path(out), name) for name in formats}
     _refuse_missing(formats, assets)
     if not measurements and not accuracies:
         raise UsageError(
@@ -100,7 +100,7 @@ def of_records(
         "csv": lambda: report_text.as_csv(found),
         "json": lambda: report_text.as_json(found, created),
     }
-    paths = [_write(_path(target, name), texts[name]()) for name in formats]
+    paths = [_write(targets[name], texts[name]()) for name in formats]
     if assets is not None:
         paths += _assets(Path(assets), found, measurements)
     return ReportResult(tuple(paths), found)
@@ -123,6 +123,8 @@ def _formats(asked: str | Sequence[str]) -> list[str]:
 
 def _path(out: Path, format: str) -> Path:
     """`out` with the suffix of a format; a suffix of another kind belongs to the name and stays."""
+    if out.name in ("", ".."):
+        raise UsageError(f"--out {out} is a folder", f"give a file in it, as in --out {out / 'report.html'}")
     suffix = out.suffix.removeprefix(".").lower()
     if ALIASES.get(suffix, suffix) == format:
         return out

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edgekit.report_rows import Row
-from edgekit.verdict import INVALID
+from edgekit.report_rows import Row, has_latency
 from edgekit.wording import fixed
 
 LOST_POINTS = 2.0  # of top-1, beyond which a file counts as spoilt
@@ -44,12 +43,7 @@ def _key(row: Row) -> tuple[object, ...]:
 
 def _reasons(row: Row, base: Row) -> list[str]:
     reasons = []
-    if (
-        INVALID not in (row.verdict, base.verdict)
-        and row.ci95_ms
-        and base.ci95_ms
-        and row.ci95_ms[1] >= base.ci95_ms[0]
-    ):
+    if has_latency(row) and has_latency(base) and row.ci95_ms and base.ci95_ms and row.ci95_ms[1] >= base.ci95_ms[0]:
         reasons.append(f"it is not faster than fp32 ({row.median_ms:.3g} ms against {base.median_ms:.3g} ms)")
     if row.top1 is not None and base.top1 is not None and row.dataset_hash == base.dataset_hash:
         lost = (base.top1 - row.top1) * 100

@@ -319,5 +319,10 @@ def _unbeaten(chosen: Sequence[int], points: Sequence[tuple[float, float]]) -> s
 
 
 def counts_for_latency(row: Row) -> bool:
-    """Whether a row may stand on the latency front: measured, evaluated, and not judged invalid."""
-    return row.top1 is not None and row.median_ms is not None and row.verdict != "invalid"
+    """Whether a row may stand on the latency front: evaluated, and with a latency of its own."""
+    return row.top1 is not None and has_latency(row)
+
+
+def has_latency(row: Row) -> bool:
+    """Whether a latency may be ranked: measured, not judged invalid, and not of the runtime that runs nothing."""
+    return row.median_ms is not None and row.verdict != "invalid" and row.runtime != "null"

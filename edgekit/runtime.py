@@ -215,6 +215,8 @@ def refusal(kind: str, cause: str, runtime: Runtime) -> EdgekitError:
         return BackendMissing(f"{runtime.name} cannot be loaded: {cause}", runtime.remedy)
     if kind == "usage" and "batch" in cause:
         return UsageError(cause, "give --batch as the file has it, or export with --dynamic-batch")
+    if kind == "usage" and "threads on" in cause:
+        return UsageError(cause, "ask for fewer with --threads")
     if kind == "usage":
         return UsageError(f"{runtime.name}: {cause}", "check the file and the options; export it again if it is broken")
     if REBUILD in cause:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import reprlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,9 +153,11 @@ def _canonical(axis: str, name: str) -> str:
 
 
 def _refuse_twice(axis: str, values: Sequence[Hashable], origin: str) -> None:
-    twice = next((value for value in values if values.count(value) > 1), None)
-    if twice is not None:
-        raise UsageError(f"'{axis}'{origin} holds {twice} twice", "name each value once")
+    seen: set[Hashable] = set()
+    for value in values:
+        if value in seen:
+            raise UsageError(f"'{axis}'{origin} holds {value} twice", "name each value once")
+        seen.add(value)
 
 
 def _check_int8(found: Grid) -> None:
@@ -170,6 +173,10 @@ def _check_int8(found: Grid) -> None:
         )
 
 
+_SHORT = reprlib.Repr()  # aliases can make a short text a value without end
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
+
+
 def _told(error: ValidationError, origin: str) -> UsageError:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if not str(part).endswith("]"))
@@ -178,7 +185,9 @@ def _told(error: ValidationError, origin: str) -> UsageError:
         return UsageError(f"unknown key '{where}'{origin}{hint}", f"the keys are: {', '.join(Grid.model_fields)}")
     if first["type"] == "missing":
         return UsageError(f"there is no '{where}'{origin}", "name a network, as in model: mobilenet")
-    return UsageError(f"'{where}'{origin}: {first['msg'].lower()}, not {first['input']!r:.60}", "correct the value")
+    return UsageError(
+        f"'{where}'{origin}: {first['msg'].lower()}, not {_SHORT.repr(first['input'])}", "correct the value"
+    )
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -215,10 +224,21 @@ def _cause(error: Exception) -> str:
 class _Loader(yaml.SafeLoader):
     """YAML that refuses a key that stands twice, where plain YAML silently keeps the last."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The value of a node; one that is not what its tag or its looks promise is an error with its line."""
+        try:
+            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+        except (ValueError, LookupError, ArithmeticError, AttributeError, TypeError) as error:
+            kind = node.tag.rpartition(":")[2]
+            told = f"{str(node.value)[:60]} is no {kind} that can be read"
+            raise yaml.constructor.ConstructorError(None, None, told, node.start_mark) from error
+
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen = set()
     for node_of_key, _ in node.value:
+        if not isinstance(node_of_key, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be text", node_of_key.start_mark)
         key = str(loader.construct_object(node_of_key))
         if key in seen:
             raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", node_of_key.start_mark)

@@ -9,13 +9,19 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
+import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from edgekit.errors import EdgekitError, EnvironmentRefused
 from edgekit.files import cache_folder, environment, make_folder, write_atomically
+
+_WRITABLE = "set EDGEKIT_CACHE to a folder that can be written"
 
 
 class Journal:
@@ -55,10 +61,38 @@ class Journal:
 @contextmanager
 def device(name: str, measuring: bool, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """A device for oneself while `measuring`; for others who compute on it too, while not. Waits, and says so once."""
-    folder = make_folder(cache_folder() / "locks")
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    with _locked(folder / f"device-{digest}", fcntl.LOCK_EX if measuring else fcntl.LOCK_SH, waiting):
+    path = _locks() / f"device-{digest}"
+    with _locked(path, fcntl.LOCK_EX if measuring else fcntl.LOCK_SH, waiting):
         yield
+
+
+def _locks() -> Path:
+    """The folder of the devices' locks, in the cache; without a home to write to, among the temporary files.
+
+    Raises EnvironmentRefused where neither can be written, or $EDGEKIT_CACHE cannot.
+    """
+    try:
+        folder = make_folder(cache_folder() / "locks")
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (EdgekitError, OSError) as error:
+        if os.environ.get("EDGEKIT_CACHE"):
+            raise EnvironmentRefused(f"there is no lock for the device: {error}", _WRITABLE) from error
+    return _own_temporary()
+
+
+def _own_temporary() -> Path:
+    """A folder among the temporary files that nobody else can have put there, the same for every process of a user."""
+    folder = Path(tempfile.gettempdir()) / f"edgekit-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise EnvironmentRefused(f"there is no lock for the device: {error}", _WRITABLE) from error
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+        raise EnvironmentRefused(f"there is no lock for the device: {folder} is somebody else's", _WRITABLE)
+    return folder
 
 
 @contextmanager

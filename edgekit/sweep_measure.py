@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgekit.benchmarking import bench
 from edgekit.device import load
-from edgekit.errors import EdgekitError
+from edgekit.errors import EdgekitError, UsageError
 from edgekit.evaluation import eval
 from edgekit.measurement import PRESETS, Accuracy, Measurement, Protocol
 from edgekit.runtime import choose
@@ -64,6 +64,7 @@ class Measuring:
                 if known is not None:
                     return Measured(known)
                 measurement = self._bench(made.path, name, say)
+            _refuse_another(made, measurement)
         except Exception as error:  # it must not end the other cells
             return Measured(refusal=refused(error))
         self.journal.put("latency", key(inputs), inputs, id=measurement.id)
@@ -154,10 +155,21 @@ class Measuring:
         found = {paths[failure.artifact]: _failed(refused(failure.error)) for failure in result.failed}
         for evaluated in result.results:
             sha256, record = paths[evaluated.artifact], evaluated.accuracy
+            try:
+                _refuse_another(wanted[sha256], record)
+            except UsageError as error:
+                found[sha256] = _failed(refused(error))
+                continue
             inputs = self._accuracy_inputs(wanted[sha256])
             self.journal.put("accuracy", key(inputs), inputs, id=record.id)
             found[sha256] = Judged(record, fresh=True)
         return found
+
+
+def _refuse_another(made: Made, found: Measurement | Accuracy) -> None:
+    """A number of another file than the one that was planned for is not this cell's."""
+    if found.sha256 != made.sha256:
+        raise UsageError(f"{made.path} was exported again by somebody else meanwhile", "sweep again")
 
 
 def _failed(refusal: Refusal) -> Judged:

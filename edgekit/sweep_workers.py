@@ -21,6 +21,14 @@ from typing import IO, Any, TypeVar
 
 T = TypeVar("T")
 _LENGTH = struct.Struct("!Q")
+# A worker imports from where this process does, and not from the folder that it is started in, where anything may be
+# called like a module.
+WORKER = """
+import sys
+sys.path[:] = sys.argv[1:]
+from edgekit.sweep_workers import serve
+serve()
+"""
 
 
 class Workers(Executor):
@@ -77,7 +85,7 @@ class Workers(Executor):
         if process is None:
             # A session of its own: Ctrl-C comes to us, and we end it.
             process = subprocess.Popen(
-                [sys.executable, "-m", __name__],
+                [sys.executable, "-c", WORKER, *sys.path],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env=self._environment,
@@ -140,7 +148,3 @@ def _listen(work: queue.SimpleQueue[Any]) -> None:
     except BaseException as error:
         print(f"a worker cannot understand its work: {error}", file=sys.stderr, flush=True)
         os._exit(1)
-
-
-if __name__ == "__main__":
-    serve()

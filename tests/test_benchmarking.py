@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -112,11 +113,58 @@ def test_a_phone_runs_only_benchmark_model() -> None:
         bench("x.onnx", device="pixel")
 
 
+def test_far_more_threads_than_processors_are_refused() -> None:
+    Path("x.onnx").write_bytes(b"x")
+    with pytest.raises(UsageError, match=r"999 threads on \d+ processors") as caught:
+        bench("x.onnx", runtime="null", threads=999, preset="test")
+    assert "--threads" in caught.value.remedy
+
+
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
     Path("x.onnx").write_bytes(b"x")
     Path("x.onnx.json").write_text("{}")
     with pytest.raises(UsageError, match="manifest"):
         bench("x.onnx", runtime="null")
+
+
+def replaced() -> None:
+    """As an export does it: another file under the same name."""
+    Path("draft").write_bytes(b"other bytes")
+    Path("draft").replace("x.onnx")
+
+
+@pytest.mark.parametrize(("change", "said"), [(replaced, "was changed"), (Path("x.onnx").unlink, "any more")])
+@pytest.mark.parametrize("step", range(3))
+def test_a_file_that_changes_meanwhile_gives_no_number_and_hides_no_other(
+    step: int, change: Callable[[], None], said: str
+) -> None:
+    Path("x.onnx").write_bytes(b"x")
+    Path("y.onnx").write_bytes(b"y")
+    steps: list[str] = []
+
+    def watch(message: str, *_: object) -> None:
+        steps.append(message)
+        if len(steps) == step + 1:
+            change()
+
+    result = bench(["x.onnx", "y.onnx"], runtime="null", preset="test", progress=watch)
+    ((failure,), (kept,)) = result.failures, result.measurements
+    assert said in failure.error.message and failure.error.code == "usage" and result.exit_code == 2
+    assert kept.artifact == "y.onnx" and [one.artifact for one in Store("edgekit.db").measurements()] == ["y.onnx"]
+
+
+def test_a_file_that_is_only_touched_meanwhile_is_the_same() -> None:
+    Path("x.onnx").write_bytes(b"x")
+    result = bench("x.onnx", runtime="null", preset="test", progress=lambda *_: os.utime("x.onnx"))
+    assert result.measurements[0].bytes == 1
+
+
+def test_a_file_that_changes_before_it_is_interleaved_gives_no_number() -> None:
+    Path("x.onnx").write_bytes(b"x")
+    Path("y.onnx").write_bytes(b"y")
+    with pytest.raises(UsageError, match="was changed while it was used"):
+        bench(["x.onnx", "y.onnx"], runtime="null", preset="test", versus=True, progress=lambda *_: replaced())
+    assert not Store("edgekit.db").measurements()
 
 
 def test_what_cannot_be_known_is_null_with_its_reason() -> None:

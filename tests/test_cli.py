@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import edgekit
+from edgekit.cli_output import _encodable, send
 
 ROOT = Path(__file__).resolve().parents[1]
 EDGEKIT = [sys.executable, "-m", "edgekit"]
@@ -196,6 +197,44 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     done = subprocess.run([*EDGEKIT, "doctor"], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("more", "code"), [("", 7), ("--json", 7), ("--nonsense", 2), ("--nonsense --json", 2)])
+def test_a_full_stdout_is_told_on_stderr(more: str, code: int) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    with Path("/dev/full").open("w") as full:
+        command = [*EDGEKIT, "models", *more.split()]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    cause, remedy = done.stderr.splitlines()
+    assert done.returncode == code and cause.startswith("error: ") and remedy.startswith("  fix: ")
+    assert ("No space left" in cause) == (code == 7)
+
+
+@pytest.mark.parametrize("more", ["", " --json"])
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 7), ("2>&-", 0), (">&- 2>&-", 7)])
+def test_a_closed_stream_is_no_bug(closed: str, code: int, more: str, tmp_path: Path) -> None:
+    line = f"'{sys.executable}' -m edgekit models{more} {closed}"
+    done = subprocess.run(line, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == code and bool(done.stdout) == (code == 0)
+    assert ("stdout is closed" in done.stderr) == (closed == ">&-") and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8", "cp1252"])
+def test_no_number_is_lost_for_the_encoding_of_a_terminal(encoding: str, tmp_path: Path) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    rest = r" -\udcff"  # what no encoding has, with the line beside it as plain
+    send(_encodable("müller \u2500\udcff", encoding), stream)
+    stream.seek(0)
+    assert stream.read() == ("m\\xfcller" if encoding == "ascii" else "müller") + rest
+    assert _encodable("müller ─", "utf-8") == "müller ─"
+    (tmp_path / "müller.onnx").write_bytes(b"x")
+    command = [*EDGEKIT, "bench", "müller.onnx", "--runtime", "null", "--preset", "quick"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=False
+    )
+    assert done.returncode in (0, 6) and b"ller.onnx" in done.stdout and b"Traceback" not in done.stderr
 
 
 def test_the_other_names_of_options_are_accepted() -> None:

@@ -7,6 +7,7 @@ a green one class 1 and a blue one class 2.
 from __future__ import annotations
 
 import csv
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -159,6 +160,38 @@ def foreign_yaml(folder: Path, text: str = "crop: 1.0") -> Path:
     path = folder / "preprocess.yaml"
     path.write_text(text)
     return path
+
+
+@pytest.mark.parametrize("gone", [False, True])
+@pytest.mark.parametrize("foreign", [False, True])
+def test_a_file_that_changes_meanwhile_has_no_accuracy_and_hides_no_other(
+    gone: bool, foreign: bool, tmp_path: Path, evaluate: Callable[..., Any]
+) -> None:
+    changing, other = network(tmp_path / "a.onnx"), sealed(network(tmp_path / "b.onnx"))
+    if not foreign:
+        sealed(changing)
+
+    def change(*_: object) -> None:
+        changing.unlink(missing_ok=True)
+        if not gone:
+            network(changing, spoil=2.0)
+
+    said = foreign_yaml(tmp_path) if foreign else None
+    result = evaluate(changing, other, preprocess=said, progress=change)
+    ((failure,), (kept,)) = result.failed, result.results
+    assert failure.artifact == changing and "while it was used" in failure.error.message and result.exit_code == 2
+    assert kept.artifact == other and len(open_store(str(tmp_path / "store.db")).accuracies()) == 1
+
+
+def test_a_folder_whose_name_is_no_text_is_named_as_far_as_it_goes(
+    pictures: Path, tmp_path: Path, evaluate: Callable[..., Any]
+) -> None:
+    try:
+        other = pictures.rename(tmp_path / os.fsdecode(b"bad\xff"))
+    except OSError:
+        pytest.skip("this file system has no such names")
+    evaluate(sealed(network(tmp_path / "a.onnx")), data=other)
+    assert open_store(str(tmp_path / "store.db")).accuracies()[0].dataset == r"bad\udcff"
 
 
 def test_right_answers_are_counted_and_stored(tmp_path: Path, evaluate: Callable[..., Any]) -> None:

@@ -17,7 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekit import sweep_measure
+from edgekit.artifact import manifest_path
+from edgekit.benchmarking import bench
 from edgekit.errors import UsageError
+from edgekit.evaluation import eval
+from edgekit.files import file_sha256
 from edgekit.store import Store
 from edgekit.sweep import sweep
 from edgekit.sweep_grid import grid
@@ -246,6 +251,24 @@ def test_a_latency_is_measured_and_kept_unless_it_is_invalid(run: Callable[..., 
     judge(tmp_path / "store.db", Store(url).measurements()[-1].id, "valid")
     assert run(**asked, threads=2).cells[0].status == "done", "another protocol"
     assert run(**asked, store=f"sqlite:///{tmp_path}/other.db").cells[0].status == "done", "another store"
+
+
+def test_a_number_of_another_file_is_no_number_of_this_cell(
+    run: Callable[..., SweepResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def after_another_export(paths: list[Path], **options: Any) -> Any:
+        paths[0].write_bytes(paths[0].read_bytes() + bytes(16))
+        beside = manifest_path(paths[0])
+        beside.write_text(json.dumps(json.loads(beside.read_text()) | {"sha256": file_sha256(paths[0])}))
+        return (bench if "preset" in options else eval)(paths, **options)
+
+    asked: dict[str, Any] = {"alpha": (0.25,), "format": ("tflite",), "preset": "quick"}
+    for name, changes in (("bench", {"export_only": None, "eval": None}), ("eval", {})):
+        with monkeypatch.context() as patch:
+            patch.setattr(sweep_measure, name, after_another_export)
+            (cell,) = run(**asked | changes).cells
+        assert cell.refusal is not None and "exported again" in cell.refusal.message
+        assert (cell.status, cell.measurement, cell.accuracy) == ("failed", None, None)
 
 
 def judge(path: Path, identity: str, verdict: str) -> None:

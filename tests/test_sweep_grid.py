@@ -9,7 +9,7 @@ import pytest
 
 from edgekit.errors import UsageError
 from edgekit.sweep import sweep
-from edgekit.sweep_grid import Cell, grid
+from edgekit.sweep_grid import Cell, _refuse_twice, grid
 from edgekit.sweep_weights import in_folder, source, told_by
 
 
@@ -48,6 +48,10 @@ def test_a_file_names_a_grid_its_paths_stand_beside_it_and_the_command_line_come
     assert grid(written(tmp_path, "model: mobilenet\nweights: random:3\n")).weights == "random:3"
 
 
+# Each list holds the one before it ten times: to write the last one out would take longer than anybody has.
+LAUGH = "&a0 [x]"
+for level in range(1, 12):
+    LAUGH = f"&a{level} [{LAUGH}{f', *a{level - 1}' * 9}]"
 BAD: dict[str, tuple[str, str]] = {
     "misspelt": ("model: mobilenet\nprecison: int8\n", "unknown key 'precison' .* did you mean 'precision'"),
     "no model": ("alpha: [0.5]\n", "there is no 'model'"),
@@ -67,6 +71,15 @@ BAD: dict[str, tuple[str, str]] = {
     "no such format": ("model: mobilenet\nformat: onx\n", "unknown format 'onx'; did you mean 'onnx'"),
     "no such preset": ("model: mobilenet\npreset: quik\n", "did you mean 'quick'"),
     "int8 without images": ("model: mobilenet\nprecision: int8\n", "int8 needs images"),
+    "no such day": ("model: mobilenet\npreset: 2024-02-30\n", r"2024-02-30 is no timestamp .* \(line 2, column 9\)"),
+    "no integer": ("model: mobilenet\nres: !!int abc\n", "abc is no int"),
+    "no hexadecimal": ("model: mobilenet\nres: 0x_\n", "0x_ is no int"),
+    "no number": ("model: mobilenet\nalpha: [!!float x]\n", "x is no float"),
+    "no truth": ("model: mobilenet\nexport_only: !!bool x\n", "x is no bool"),
+    "an integer without end": (f"model: mobilenet\nres: {'9' * 5000}\n", "'res'|is no int"),
+    "aliases as a value": (f"model: {LAUGH}\n", "'model'"),
+    "aliases below a key": (f"options: {{x: {LAUGH}}}\nmodel: mobilenet\n", "'options.x'"),
+    "aliases as a key": (f"? {LAUGH}\n: 1\n", "a key must be text"),
     "an empty axis": ("model: mobilenet\nformat: []\n", "'format'"),
 }
 
@@ -76,7 +89,7 @@ def test_a_bad_grid_is_told_in_one_line(name: str, tmp_path: Path) -> None:
     text, cause = BAD[name]
     with pytest.raises(UsageError, match=cause) as caught:
         grid(written(tmp_path, text))
-    assert "\n" not in caught.value.message
+    assert "\n" not in caught.value.message and len(caught.value.message) < 2000
 
 
 def test_a_grid_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
@@ -97,6 +110,26 @@ def test_a_million_cells_are_counted_before_anything_is_done(tmp_path: Path) -> 
         sweep(written(tmp_path, text), out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db")
     assert "--yes" in caught.value.remedy
     assert [path.name for path in tmp_path.iterdir()] == ["grid.yaml"]
+
+
+def test_a_long_axis_is_looked_through_once() -> None:
+    values = (Counted(n) for n in [*range(100_000), 7])
+    with pytest.raises(UsageError, match="'res' holds 7 twice"):
+        _refuse_twice("res", tuple(values), "")
+    assert Counted.compared < 1000
+
+
+class Counted(int):
+    """An integer that counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return int(self) == other
+
+    def __hash__(self) -> int:
+        return int(self)
 
 
 NOTHING: list[tuple[dict[str, Any], str]] = [

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from edgekit.errors import EnvironmentRefused
 from edgekit.sweep_journal import Journal, device
 
 
@@ -51,6 +54,32 @@ def test_a_device_that_measures_does_nothing_else(first: bool, second: bool) -> 
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_without_a_home_locks_are_in_a_folder_of_our_own_among_the_temporary_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").write_text("no folder")
+    monkeypatch.delenv("EDGEKIT_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    own = tmp_path / f"edgekit-{os.getuid()}"
+    with device("local", True):
+        assert own.stat().st_mode & 0o777 == 0o700 and list(own.glob("device-*"))
+    own.rename(tmp_path / "elsewhere")
+    own.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(EnvironmentRefused, match="somebody else's") as caught, device("local", True):
+        pass
+    assert "EDGEKIT_CACHE" in caught.value.remedy
+
+
+def test_a_cache_that_was_named_and_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "file"))
+    with pytest.raises(EnvironmentRefused, match="no lock for the device") as caught, device("local", True):
+        pass
+    assert "EDGEKIT_CACHE" in caught.value.remedy
 
 
 def test_exports_share_a_device_and_other_devices_are_free() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+import edgekit
 from edgekit.sweep_workers import Workers
 
 
@@ -35,6 +38,20 @@ def test_results_and_errors_come_back() -> None:
         assert futures[0].result() == (3, 1) and futures[2].result() == (2, 1)
         with pytest.raises(ZeroDivisionError):
             futures[1].result()
+
+
+def test_nothing_is_imported_from_the_folder_that_it_is_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("random", "queue", "pickle", "onnx", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text(f"open('{name} was imported', 'w')\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder])
+    with Workers(1) as workers:
+        assert workers.submit(random.Random, 1).result().random() == random.Random(1).random()
+        found = workers.submit(importlib.util.find_spec, "edgekit").result()
+        assert found is not None and found.origin == edgekit.__file__
+    assert not list(tmp_path.glob("*imported"))
 
 
 def test_work_is_done_in_other_processes_which_print_elsewhere(capfd: pytest.CaptureFixture[str]) -> None:

@@ -84,6 +84,13 @@ def test_an_unknown_format_suggests_the_nearest(make: Records, tmp_path: Path) -
         report(make.store(), tmp_path / "r", "htlm")
 
 
+@pytest.mark.parametrize("out", [".", "/", ".."])
+def test_a_folder_without_a_name_is_no_report(out: str, make: Records) -> None:
+    with pytest.raises(UsageError, match="is a folder") as caught:
+        report(make.store([make.measurement(make.manifest())]), out=out, format="csv")
+    assert "report.html" in caught.value.remedy
+
+
 def test_what_is_in_the_way_is_told(make: Records, tmp_path: Path) -> None:
     store = make.store([make.measurement(make.manifest())])
     (tmp_path / "folder.csv").mkdir()

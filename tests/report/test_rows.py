@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edgekit.measurement import Memory
-from edgekit.report_rows import MAX_RESAMPLED, rows
+from edgekit.report_rows import MAX_RESAMPLED, has_latency, rows
 from edgekit.report_text import as_csv
 from edgekit.stats import latency, wilson
 
@@ -130,6 +130,14 @@ def test_random_weights_and_synthetic_ranges_show_no_accuracy(make: Records) -> 
     )
     assert [row.top1 for row in found] == [None, None]
     assert "random weights" in found[0].missing["top1"] and "synthetic" in found[1].missing["top1"]
+
+
+def test_what_runs_nothing_is_ranked_with_no_file(make: Records) -> None:
+    known = make.manifest()
+    harness = make.measurement(known, 0.0001, runtime="null")
+    found = rows([make.measurement(known), harness], [make.accuracy(known)])
+    assert {row.runtime: row.front_latency for row in found} == {"onnxruntime": True, "null": False}
+    assert [has_latency(row) for row in found] == [row.runtime != "null" for row in found]
 
 
 def test_fronts_are_within_a_setting_and_without_invalid_rows(make: Records) -> None:

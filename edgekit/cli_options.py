@@ -66,7 +66,7 @@ def shape(text: str | None) -> tuple[int, ...] | None:
         sizes = tuple(int(word) for word in text.replace("x", ",").split(","))
     except ValueError:
         sizes = ()
-    if not sizes or min(sizes) < 1:
+    if not sizes:
         raise UsageError(f"--input takes sizes, not '{text}'", "write, say, --input 1,3,224,224")
     return sizes
 

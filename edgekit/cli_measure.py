@@ -136,4 +136,5 @@ def devices(
     Example:
       edgekit devices
     """
-    return Outcome(edgekit.devices(check=o.checked(action, name), devices=devices).to_json(), "devices")
+    check = o.checked(action, name, lambda: edgekit.devices(devices=devices).devices)
+    return Outcome(edgekit.devices(check=check, devices=devices).to_json(), "devices")

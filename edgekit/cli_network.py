@@ -80,7 +80,7 @@ def export(
         str, typer.Option("--int8-effort", metavar="fast|default|best", help="Time spent on int8 accuracy.")
     ] = "default",
     max_drop: Annotated[
-        float | None, typer.Option("--max-drop", metavar="P", help="Most points of top-1 agreement int8 may lose.")
+        float | None, typer.Option("--max-drop", metavar="P", help="Most points of top-1 that int8 may lose.")
     ] = None,
     io: Annotated[
         str, typer.Option("--io", metavar="float32|uint8|int8", help="Type of input and output.")
@@ -157,7 +157,9 @@ def export(
 
 def inspect(
     artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A file .onnx, .tflite or .engine.")],
-    layers: Annotated[bool, typer.Option("--layers", help="List the operators in the file.")] = False,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="An int8 file's layers by signal-to-noise, worst first.")
+    ] = False,
     snippet: Annotated[
         str | None, typer.Option("--snippet", metavar="python|cpp|kotlin", help="Print code that calls it.")
     ] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +67,7 @@ def shape(text: str | None) -> tuple[int, ...] | None:
         sizes = tuple(int(word) for word in text.replace("x", ",").split(","))
     except ValueError:
         sizes = ()
-    if not sizes or min(sizes) < 1:
+    if not sizes:
         raise UsageError(f"--input takes sizes, not '{text}'", "write, say, --input 1,3,224,224")
     return sizes
 
@@ -82,10 +83,12 @@ def pairs(texts: list[str] | None) -> dict[str, str]:
     return found
 
 
-def checked(action: str | None, name: str | None) -> str | None:
-    """The device that `devices check NAME` names; None for plain `devices`."""
+def checked(action: str | None, name: str | None, known: Callable[[], Iterable[str]]) -> str | None:
+    """The device that `devices check NAME` names, of those that are `known`; None for plain `devices`."""
     if action is None:
         return None
-    if action != "check" or name is None:
+    if action != "check":
         raise UsageError(f"`edgekit devices` does not know '{action}'", "write `edgekit devices check NAME`")
+    if name is None:
+        raise UsageError("`edgekit devices check` needs a name", f"add one of: {', '.join(known())}")
     return name

@@ -36,7 +36,7 @@ def sweep(
     classes: o.Classes = None,
     input: o.Input = None,
     option: o.NetworkOptions = None,
-    format: Annotated[str | None, typer.Option("--format", "-f", metavar="F,F", help="onnx, tflite.")] = None,
+    format: Annotated[str | None, typer.Option("--format", "-f", metavar="F,F", help="onnx, tflite, tensorrt.")] = None,
     precision: Annotated[str | None, typer.Option("--precision", metavar="P,P", help="fp32, fp16, int8.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="D,D", help="Names from devices.yaml.")] = None,
     weights: Annotated[
@@ -132,7 +132,9 @@ def reproduce(
     ] = None,
     alpha: Annotated[str | None, typer.Option("--alpha", metavar="A,A", help="Only these widths.")] = None,
     res: Annotated[str | None, typer.Option("--res", "--imgsz", metavar="R,R", help="Only these resolutions.")] = None,
-    format: Annotated[str, typer.Option("--format", "-f", metavar="F,F", help="onnx, tflite.")] = "onnx,tflite",
+    format: Annotated[
+        str, typer.Option("--format", "-f", metavar="F,F", help="onnx, tflite, tensorrt.")
+    ] = "onnx,tflite",
     precision: Annotated[
         str | None,
         typer.Option(

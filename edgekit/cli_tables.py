@@ -23,30 +23,39 @@ UNKNOWN = "-"
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its heading, how a row fills it, its rank (0 is never left out), and its alignment."""
+    """A column: its heading, how a row fills it, its rank (0 is never left out), and its alignment.
+
+    `full` is what it is called away from its neighbours.
+    """
 
     title: str
     cell: Callable[[Json], str]
     rank: int = 0
     left: bool = False
+    full: str | None = None
+
+
+def fitting(columns: Sequence[Column], rows: Sequence[Json], width: int) -> tuple[list[Column], bool]:
+    """The columns that a table of `width` shows, and whether even those are too wide."""
+    widths = {column: max(len(column.title), *(len(column.cell(row)) for row in rows), 0) + 2 for column in columns}
+    kept = list(columns)
+    while sum(widths[column] for column in kept) > width and any(column.rank for column in kept):
+        kept.remove(max(kept, key=lambda column: column.rank))
+    return kept, sum(widths[column] for column in kept) > width
 
 
 def table(columns: Sequence[Column], rows: Sequence[Json], width: int) -> Iterator[RenderableType]:
     """The rows in as many columns as fit into `width`."""
-    filled = [[column.cell(row) for row in rows] for column in columns]
-    widths = [max(map(len, [column.title, *cells])) + 2 for column, cells in zip(columns, filled, strict=True)]
-    kept = list(range(len(columns)))
-    while sum(widths[index] for index in kept) > width and any(columns[index].rank for index in kept):
-        kept.remove(max(kept, key=lambda index: columns[index].rank))
+    kept, too_wide = fitting(columns, rows, width)
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for index in kept:
-        side = "left" if columns[index].left else "right"
-        folds = index == kept[0] and sum(widths[index] for index in kept) > width  # rather than that others are cut
-        shown.add_column(columns[index].title, justify=side, no_wrap=not folds, overflow="fold")  # type: ignore[arg-type]
-    for row in range(len(rows)):
-        shown.add_row(*(Text(filled[index][row]) for index in kept))
+    for column in kept:
+        side = "left" if column.left else "right"
+        folds = column is kept[0] and too_wide  # rather than that others are cut
+        shown.add_column(column.title, justify=side, no_wrap=not folds, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        shown.add_row(*(Text(column.cell(row)) for column in kept))
     yield shown
-    missing = [column.title for index, column in enumerate(columns) if index not in kept]
+    missing = [column.full or column.title for column in columns if column not in kept]
     if missing:
         yield Text(f"(a wider terminal or --json also shows: {', '.join(missing)})", style="dim")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from edgekit.cli_tables import UNKNOWN, Column, Json, count, facts, milliseconds, percent, shape, table
+from edgekit.cli_tables import UNKNOWN, Column, Json, count, facts, fitting, milliseconds, percent, shape, table
 
 View = Iterator[RenderableType]
 MARK = "*"
@@ -19,15 +19,16 @@ def models(document: Json, width: int) -> View:
         Column("network", lambda row: row["name"], left=True),
         Column("input", lambda row: shape(row["input_shape"]), rank=1),
         Column("parameters", lambda row: count(row["params"])),
-        Column("published", lambda row: _printed(row, "params"), rank=3),
+        Column("published", lambda row: _printed(row, "params"), rank=3, full="published parameters"),
         Column("MACs", lambda row: count(row["macs"])),
-        Column("published", lambda row: _printed(row, "macs"), rank=3),
+        Column("published", lambda row: _printed(row, "macs"), rank=3, full="published MACs"),
         Column("published top-1", lambda row: percent(_own_published(row).get("top1"))),
         Column("top-5", lambda row: percent(_own_published(row).get("top5")), rank=4),
         Column("alphas", lambda row: " ".join(f"{alpha:g}" for alpha in row["alphas"]) or UNKNOWN, rank=2, left=True),
     )
-    yield from table(columns, document["models"], width)
-    if any(MARK in _printed(row, what) for row in document["models"] for what in ("params", "macs")):
+    rows = document["models"]
+    yield from table(columns, rows, width)
+    if any(MARK in column.cell(row) for column in fitting(columns, rows, width)[0] for row in rows):
         yield Text(f"{MARK} differs from the exact count by more than rounding; docs/errata.md says why", style="dim")
 
 

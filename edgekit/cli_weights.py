@@ -12,7 +12,7 @@ from edgekit.cli_output import Outcome, Progress
 
 def weights(
     action: Annotated[str, typer.Argument(metavar="list|pull", help="Show what is known, or get some of it.")] = "list",
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Names from the list.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Names from the list.")] = None,
     json: o.Json = False,
 ) -> Outcome:
     """List published weights, or download some.

@@ -12,14 +12,14 @@ from types import TracebackType
 from typing import Any
 
 from edgekit.artifact import Artifact
-from edgekit.bench import android, benchmark_model, sensors
+from edgekit.bench import android, benchmark_model
 from edgekit.bench.benchmark_model import PARTIAL, Coverage, Log
 from edgekit.bench.link import Link
 from edgekit.bench.link_adb import AdbLink
 from edgekit.device_board import Board
 from edgekit.device_models import AdbDevice, AnyDevice
 from edgekit.device_phone_answers import compared
-from edgekit.device_phone_check import IDENTITY, NAME, check_phone, parts
+from edgekit.device_phone_check import IDENTITY, NAME, check_phone, host_of, parts
 from edgekit.device_phone_tool import PhoneTool, state
 from edgekit.errors import BackendMissing, MeasurementInvalid, UsageError
 
@@ -64,8 +64,7 @@ class Phone:
             self._refuse_heat()
             props = android.properties(parts(self.link, IDENTITY)[0])
             who = android.identity(props)
-            serial = props.get("ro.serialno") or props.get("ro.boot.serialno")
-            self._host = sensors.anonymous(serial, who.model or "") if serial else None
+            self._host = host_of(props)
             more = {"build": who.build, "abis": who.abis, "emulator": who.is_emulator or None}
             found = check_phone(self._device, self.link).facts()
             self._facts = {**found, **{key: value for key, value in more.items() if value}}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.bench import android
+from edgekit.bench import android, sensors
 from edgekit.bench.link_adb import AdbLink
 from edgekit.device_check import GIB, Check, RuntimeFound
 from edgekit.device_models import AdbDevice
@@ -51,6 +52,12 @@ def check_phone(device: AdbDevice, link: AdbLink) -> Check:
         missing=tuple(_missing(heat, cell, saver, free_bytes, who)),
         runtimes=tuple(_runtime(name, device, link, who.abis) for name in device.runtimes),
     )
+
+
+def host_of(properties: Mapping[str, str]) -> str | None:
+    """Eight hex digits for a phone; None where it tells no serial number."""
+    serial = properties.get("ro.serialno") or properties.get("ro.boot.serialno")
+    return sensors.anonymous(serial, android.identity(properties).model or "") if serial else None
 
 
 def total(memory: str) -> int | None:

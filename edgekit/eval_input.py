@@ -86,6 +86,12 @@ def _checked(name: str, preprocessing: Preprocessing, tensor: TensorRecord, size
             f"eval takes images as {', '.join(DTYPES)} in NCHW or NHWC",
         )
     shape = tensor.shape
+    channels = shape[1] if tensor.layout == "NCHW" else shape[3]
+    if channels not in (-1, CHANNELS[preprocessing.channels]):
+        raise UsageError(
+            f"{name} takes {channels} channels, and images in {preprocessing.channels} have another number",
+            "eval takes images of 1 or 3 channels: judge this file with code of your own",
+        )
     own = (shape[2], shape[3]) if tensor.layout == "NCHW" else (shape[1], shape[2])
     if size is not None and any(mine not in (-1, theirs) for mine, theirs in zip(own, size, strict=True)):
         raise UsageError(f"{name} takes images of {own[0]}x{own[1]}, not {size[0]}x{size[1]}", "leave size out")

@@ -31,6 +31,8 @@ from edgekit.graph import Graph
 from edgekit.layers import LayerTable, table
 from edgekit.mixed import Judged, held_out, within
 from edgekit.parity import Array, Reference
+from edgekit.preparation_request import Request as Request
+from edgekit.preparation_request import check
 from edgekit.preprocess import Preprocessing, from_yaml
 from edgekit.quantized import QuantizedGraph
 from edgekit.source import find, is_file
@@ -47,29 +49,6 @@ SYNTHETIC_INPUTS = 32
 NOISE_IMAGES, NOISE_INPUTS = 8, 2  # for the signal-to-noise per layer: of images, and of synthetic inputs
 FOLD_TOLERANCE = 1e-3  # float32, deep networks: rounding only; a wrong fold shows at 1e-1 and above
 PARITY_GMACS = 8  # how much computing the real inputs of parity may cost
-
-
-@dataclass(frozen=True)
-class Request:
-    """What was asked, about the network rather than about one file."""
-
-    model: str
-    alpha: float | None
-    resolution: int | None
-    classes: int | None
-    input: tuple[int, ...] | None
-    options: Mapping[str, str]
-    weights: str | None
-    data: Path | None
-    preprocess: Path | None
-    synthetic: bool
-    ranges: str
-    effort: str
-    max_drop: float | None
-    int8: bool
-    io: str = "float32"
-    output: str = "logits"
-    labels: Path | None = None
 
 
 @dataclass
@@ -168,7 +147,7 @@ class Prepared:
 
 def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
     """Build, load, trace, fold and count. Raises UsageError, and GateFailed when folding changed the network."""
-    _check_int8(request)
+    check(request)
     say("build")
     network, point, loaded = _network(request, say)
     say("fold")
@@ -183,7 +162,7 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
     chosen = (images or noise) if request.int8 else None
     notes = [] if loaded.record.trained else ["weights are random: only latency means anything"]
     notes += [*loaded.notes, *(f"not folded: {line}" for line in folded.remaining)]
-    notes += chosen.notes if chosen else ()
+    notes += [*_channels(request, preprocessing, point), *(chosen.notes if chosen else ())]
     return Prepared(
         request=request,
         point=point,
@@ -209,31 +188,11 @@ def _names(path: Path | None, graph: Graph, preprocessing: Preprocessing) -> tup
     return labels.read(path, shape[1], preprocessing.class_offset)
 
 
-def _check_int8(request: Request) -> None:
-    source = request.weights or "random"
-    if not request.int8:
-        return
-    if request.max_drop is not None and request.data is None:
-        raise UsageError("--max-drop needs labelled images to measure on", "add --data FOLDER")
-    if request.synthetic and request.data is not None:
-        raise UsageError("--data and --synthetic-calibration exclude each other", "leave one of them out")
-    if request.data is None and not request.synthetic:
-        raise UsageError(
-            "int8 needs images to calibrate with",
-            "add --data FOLDER, or --synthetic-calibration where only latency matters",
-        )
-    if source.startswith("random") and not is_file(request.model) and not request.synthetic:
-        raise UsageError(
-            "int8 of random weights says nothing about accuracy",
-            "give --weights FILE, or --synthetic-calibration where only latency matters",
-        )
-
-
 def _network(request: Request, say: Callable[[str], None]) -> tuple[nn.Module, Variant, weights.Loaded]:
     spec = find(request.model, request.input)
     if is_file(request.model):
         torch.manual_seed(0)  # a build function that draws its weights draws the same ones every time
-        point = variant(spec)
+        point = variant(spec, options=request.options)
         network = point.build()
         if request.weights is None:
             return network, point, _as_built(network, request, spec.preprocessing)
@@ -286,6 +245,19 @@ def _prove_fold(network: nn.Module, graph: Graph) -> None:
             f"the folded network differs from the network by {gap:.2g} of its largest output",
             "check the weights for values that are not finite or variances near zero",
         )
+
+
+def _channels(request: Request, preprocessing: Preprocessing, point: Variant) -> list[str]:
+    """A note where no image can be the network's input, so that its preprocessing is an empty word."""
+    own, given = point.input_shape[1], len(preprocessing.mean)
+    if own == given:
+        return []
+    if request.preprocess is not None:
+        raise UsageError(
+            f"{request.preprocess} prepares images of {given} channels, and the network takes {own}",
+            "correct `channels` in it, or leave --preprocess out",
+        )
+    return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval refuses the file"]
 
 
 def _images(request: Request, preprocessing: Preprocessing, point: Variant) -> CalibrationSet | None:

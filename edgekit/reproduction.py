@@ -87,24 +87,29 @@ def reproduce(
         raise UsageError(f"reproduce does not know '{model}'{nearest(model, KNOWN)}", f"say one of: {', '.join(KNOWN)}")
     charts.converter()  # what is missing is said before anything takes long
     if model == "zoo":
-        if weights or data or calibration or alpha or res:
-            raise UsageError("reproduce zoo measures nothing: it takes --out and --store only", "leave the others out")
+        _refuse_for_zoo(
+            weights=weights, data=data, calibration=calibration, alpha=alpha, res=res, format=tuple(format),
+            precision=precision, int8_effort=int8_effort, device=device, threads=threads, preset=preset,
+            devices=devices, jobs=jobs,
+        )  # fmt: skip
         return reproduce_zoo(out, store)
-    source = _weights(weights)
+    precisions = tuple(precision) or (("fp32", "int8") if calibration else ("fp32",))
+    if calibration and "int8" not in precisions:
+        raise UsageError("--calibration is for int8, which is not asked for", "add int8 to --precision")
     swept = sweep(
         model,
         alpha=tuple(alpha) or (1.0, 0.75, 0.5, 0.25),
         res=tuple(res) or (224, 192, 160, 128),
         format=tuple(format),
-        precision=tuple(precision) or (("fp32", "int8") if calibration else ("fp32",)),
+        precision=precisions,
         int8_effort=int8_effort,
         device=(device,),
         threads=threads,
         preset=preset,
-        weights=source,
+        weights=_weights(weights),
         random_where_missing=True,
         data=Path(calibration) if calibration else None,
-        synthetic_calibration=calibration is None,
+        synthetic_calibration="int8" in precisions and calibration is None,
         eval=Path(data) if data else None,
         out=Path(out) / "artifacts",
         continue_=True,
@@ -116,6 +121,17 @@ def reproduce(
     )
     printed, correlated = _beside(swept, model)
     return Reproduction(printed, correlated, swept, _written(swept, Path(out)), tuple(_notes(swept, data, calibration)))
+
+
+def _refuse_for_zoo(**given: Any) -> None:
+    """Raises UsageError for an argument that would change nothing."""
+    own = reproduce.__kwdefaults__ or {}
+    for name, value in given.items():
+        if value and value != own[name]:
+            raise UsageError(
+                f"reproduce zoo measures nothing: --{name.replace('_', '-')} has nothing to say",
+                "leave it out: --out and --store are for it",
+            )
 
 
 def _written(swept: SweepResult, out: Path) -> ReportResult | None:

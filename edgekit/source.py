@@ -16,6 +16,8 @@ from edgekit.errors import UsageError
 from edgekit.spec import MODELS, ModelSpec
 
 USER_FAMILY = "user"
+RANKS = (3, 4, 5)  # of an input, with its batch
+EXAMPLE = "write, say, --input 1,3,224,224"
 
 
 def is_file(model: str) -> bool:
@@ -35,6 +37,14 @@ def find(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
     if input_shape is not None:
         _refuse_input(spec, input_shape)
     return spec
+
+
+def refuse_point(alpha: float | None, res: int | None, classes: int | None) -> None:
+    """Raises UsageError for what a user's own network does not take."""
+    given = {"--alpha": alpha, "--res": res, "--classes": classes}
+    named = " and ".join(option for option, value in given.items() if value is not None)
+    if named:
+        raise UsageError(f"{named}: only networks of the zoo take that", "set it in your build function")
 
 
 def _refuse_input(spec: ModelSpec, given: tuple[int, ...]) -> NoReturn:
@@ -60,7 +70,8 @@ def _from_file(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
     if not path.is_file():
         raise UsageError(f"{path} does not exist", "give a Python file and a function in it, as in mynet.py:build")
     if input_shape is None:
-        raise UsageError(f"{model} needs an input shape", "add, say, --input 1,3,224,224")
+        raise UsageError(f"{model} needs an input shape", EXAMPLE)
+    _check_input(input_shape)
     build = _function(path, function)
     channels = input_shape[1]
     return ModelSpec(
@@ -73,6 +84,17 @@ def _from_file(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
         fixed_resolution=True,
         preprocessing=_preprocessing(channels),
     )
+
+
+def _check_input(shape: tuple[int, ...]) -> None:
+    told = "x".join(map(str, shape))
+    if len(shape) not in RANKS or min(shape) < 1:
+        raise UsageError(f"an input has a batch, channels and 1 to 3 sizes, all above 0, not {told}", EXAMPLE)
+    if shape[0] != 1:
+        raise UsageError(
+            f"a file is made for a batch of 1, not {shape[0]}",
+            f"write --input {','.join(map(str, (1, *shape[1:])))}; export --dynamic-batch leaves the batch open",
+        )
 
 
 def _preprocessing(channels: int) -> Any:

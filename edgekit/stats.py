@@ -159,7 +159,7 @@ def _resampled_medians(samples: NDArray[np.float64], random: np.random.Generator
     n = len(samples)
     block = min(block_length(samples), n)
     count = math.ceil(n / block)
-    at_once = max(1, 1_000_000 // n)
+    at_once = max(1, RESAMPLED_AT_ONCE // n)
     medians = []
     for first in range(0, RESAMPLES, at_once):
         rows = min(at_once, RESAMPLES - first)

@@ -151,7 +151,7 @@ def _export(job: Job, files: Sequence[File], journal: Journal) -> list[Made]:
             data=None if noise else grid.data,
             preprocess=None if job.weights.random else grid.preprocess,
             synthetic_calibration=noise and "int8" in precisions,
-            int8_effort=grid.int8_effort,
+            int8_effort=grid.int8_effort if "int8" in precisions else "default",
             out=grid.out,
         )
     except Exception as error:

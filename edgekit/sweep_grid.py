@@ -140,8 +140,24 @@ def _checked(found: Grid, origin: str) -> Grid:
     found = found.model_copy(update={"format": formats, "precision": precisions})
     for axis in ("alpha", "res", "format", "precision", "device"):
         _refuse_twice(axis, getattr(found, axis), origin)
+    _refuse_unheeded(found)
     _check_int8(found)
     return found
+
+
+def _refuse_unheeded(found: Grid) -> None:
+    """What would change nothing."""
+    if "int8" not in found.precision:
+        _refuse(found, ("synthetic_calibration", "int8_effort"), "for int8 files", "add int8 to --precision")
+    if found.export_only:
+        names = ("device", "batch", "preset", *(() if found.eval else ("runtime", "threads")))
+        _refuse(found, names, "not for --export-only", "leave one of them out")
+
+
+def _refuse(found: Grid, names: Sequence[str], why: str, remedy: str) -> None:
+    for name in names:
+        if getattr(found, name) != Grid.model_fields[name].default:
+            raise UsageError(f"--{name.replace('_', '-')} is {why}", remedy)
 
 
 def _canonical(axis: str, name: str) -> str:
@@ -227,7 +243,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """The value of a node; one that is not what its tag or its looks promise is an error with its line."""
         try:
-            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+            return super().construct_object(node, deep)
         except (ValueError, LookupError, ArithmeticError, AttributeError, TypeError) as error:
             kind = node.tag.rpartition(":")[2]
             told = f"{str(node.value)[:60]} is no {kind} that can be read"

@@ -39,6 +39,10 @@ class Journal:
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
+    def holds(self, kind: str) -> bool:
+        """Whether there may be an entry of a kind that counts."""
+        return any(path.stat().st_mtime >= self.since for path in self.folder.glob(f"{kind}-*.json"))
+
     def put(self, kind: str, key: str, inputs: Mapping[str, Any], **values: Any) -> None:
         """Write down that something is done; `inputs` are for people who wonder why something was done again."""
         make_folder(self.folder)

@@ -1,8 +1,8 @@
 """What decides whether a cell must be done again: keys over the content of everything that goes into it.
 
 A key of an export covers the variant, the weights' bytes, the calibration images' bytes, and the versions of all tools,
-edgekit's own source among them. A key of a measurement covers the file's bytes, the machine, the runtime's version and
-the protocol; one of an accuracy covers the file's bytes, the runtime's version, and the images' bytes and labels.
+edgekit's own source among them. A key of a measurement covers the file's bytes, the device, the runtime's version there
+and the protocol; one of an accuracy covers the file's bytes, the runtime's version, and the images' bytes and labels.
 """
 
 from __future__ import annotations
@@ -10,18 +10,17 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
-import platform
 from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from edgekit import calibration, images
-from edgekit.bench.sensors import host
 from edgekit.files import file_sha256
 from edgekit.images import Sample
 from edgekit.measurement import Protocol
 from edgekit.runtime import Runtime
+from edgekit.sweep_device import Identity
 from edgekit.sweep_grid import Cell, Grid
 from edgekit.sweep_weights import Source
 
@@ -57,12 +56,14 @@ class Keys:
             found["int8"] = [grid.int8_effort, None if noise else self.calibrated_on]
         return found
 
-    def of_measurement(self, sha256: str, device: str, runtime: Runtime, protocol: Protocol) -> Inputs:
+    def of_measurement(
+        self, sha256: str, device: str, identity: Identity, runtime: Runtime, protocol: Protocol
+    ) -> Inputs:
         """What a latency depends on, as far as it can be known beforehand."""
         return {
             "sha256": sha256,
-            "device": [device, host(), platform.machine()],
-            "runtime": [runtime.name, runtime.version],
+            "device": [device, *identity.facts],
+            "runtime": [runtime.name, identity.version(runtime)],
             "protocol": protocol.model_dump(mode="json"),
         }
 

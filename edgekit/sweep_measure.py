@@ -8,11 +8,13 @@ from pathlib import Path
 
 from edgekit.benchmarking import bench
 from edgekit.device import load
+from edgekit.device_models import AnyDevice, LocalDevice
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.evaluation import eval
 from edgekit.measurement import PRESETS, Accuracy, Measurement, Protocol
 from edgekit.runtime import choose
 from edgekit.store import Store
+from edgekit.sweep_device import Identity, identify
 from edgekit.sweep_export import Made, Refusal, refused
 from edgekit.sweep_grid import Grid
 from edgekit.sweep_journal import Journal, device
@@ -52,14 +54,16 @@ class Measuring:
         self.journal = journal
         self.store = store
         self.devices = devices
+        self._identities: dict[str, Identity] = {}  # by the device's name
+        self._silent: set[str] = set()  # devices that were asked and did not answer
         self.protocol: Protocol = PRESETS[grid.preset].model_copy(update={"threads": grid.threads, "batch": grid.batch})
 
     def latency(self, made: Made, name: str, say: Say) -> Measured:
         """Measure one file, unless that was done; nothing else of ours runs on the device meanwhile."""
         assert made.path is not None and made.sha256 is not None
         try:
-            inputs = self._latency_inputs(made, name)
             with device(name, measuring=True, waiting=lambda: say("waiting for another sweep on this device")):
+                inputs = self._latency_inputs(made, name)
                 known = self._known(inputs)
                 if known is not None:
                     return Measured(known)
@@ -71,7 +75,12 @@ class Measuring:
         return Measured(measurement, fresh=True)
 
     def known_latency(self, made: Made, name: str) -> Measurement | None:
-        """The measurement that was taken of this file in just this way, if it may be used."""
+        """The measurement that was taken of this file in just this way, if it may be used.
+
+        None also where the device does not say who it is: a plan needs no device, and `latency` asks again.
+        """
+        if name in self._silent or not self.journal.holds("latency"):
+            return None
         try:
             return self._known(self._latency_inputs(made, name))
         except EdgekitError:
@@ -79,8 +88,17 @@ class Measuring:
 
     def _latency_inputs(self, made: Made, name: str) -> Inputs:
         assert made.path is not None and made.sha256 is not None
-        among = load(self.devices)[name].runtimes
-        return self.keys.of_measurement(made.sha256, name, choose(made.path, self.grid.runtime, among), self.protocol)
+        where = load(self.devices)[name]
+        runtime = choose(made.path, self.grid.runtime, where.runtimes, here=isinstance(where, LocalDevice))
+        return self.keys.of_measurement(made.sha256, name, self._identity(name, where), runtime, self.protocol)
+
+    def _identity(self, name: str, where: AnyDevice) -> Identity:
+        """Who the device is, asked once; a device that did not answer is asked again."""
+        if name not in self._identities:
+            self._silent.add(name)  # until it answers
+            self._identities[name] = identify(name, where)
+            self._silent.remove(name)
+        return self._identities[name]
 
     def _known(self, inputs: Inputs) -> Measurement | None:
         entry = self.journal.get("latency", key(inputs))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgekit.device import load
@@ -67,6 +67,19 @@ class Plan:
         if weights.partition(":")[0] not in NAMED and not Path(weights).expanduser().exists():
             raise UsageError(f"the weights {weights} do not exist", "check the path, or say --weights random")
         _ = self.keys.calibrated_on, self.keys.evaluated_on  # reads the folders, and refuses what is no set of images
+        self._refuse_for_random()
+
+    def _refuse_for_random(self) -> None:
+        """What random weights do not heed; a user's own function brings weights."""
+        grid = self.grid
+        if not grid.weights.startswith("random") or self.is_own or grid.random_where_missing:
+            return
+        for option, value in {"--data": grid.data, "--preprocess": grid.preprocess}.items():
+            if value is not None:
+                raise UsageError(
+                    f"{option} means nothing for random weights",
+                    "give --weights, or --synthetic-calibration for int8 where only latency matters",
+                )
 
     def _look(self, point: Point) -> None:
         grid, (alpha, res) = self.grid, point
@@ -85,9 +98,14 @@ class Plan:
         self.jobs += [Job(grid, alpha, res, weights, tuple(files), self.since) for weights, files in missing.items()]
 
     @property
+    def is_own(self) -> bool:
+        """Whether it is a user's own network, which brings its weights."""
+        return ".py" in self.grid.model
+
+    @property
     def network(self) -> str:
         """What the network is called; of a user's own, the function that builds it."""
-        return self.grid.model.rpartition(":")[2] if ".py" in self.grid.model else self.grid.model
+        return self.grid.model.rpartition(":")[2] if self.is_own else self.grid.model
 
     def _weights(self, point: Point, precision: str) -> tuple[Source, Refusal | None]:
         grid = self.grid
@@ -95,7 +113,9 @@ class Plan:
             found = source(grid.weights, self.network, *point, precision, grid.random_where_missing)
         except UsageError as error:
             return Source("", None, False), refused(error)
-        if found.random and ".py" not in grid.model:
+        if self.is_own and found.weights == "random":
+            return replace(found, random=False), None
+        if found.random and not self.is_own:
             self.untrained.add(point)
         return found, None
 

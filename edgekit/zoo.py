@@ -15,10 +15,9 @@ from typing import Any
 
 import torch
 
-from edgekit.errors import UsageError
 from edgekit.layers import LayerTable, table
 from edgekit.layers_where import where
-from edgekit.source import find, is_file
+from edgekit.source import find, is_file, refuse_point
 from edgekit.spec import MODELS, ModelSpec, Published, Variant, variant
 from edgekit.trace import trace
 
@@ -131,8 +130,8 @@ def chosen(
     input: tuple[int, ...] | None,
 ) -> Variant:
     """The variant that the arguments of a command name, without looking at any weights."""
-    if is_file(model) and (alpha, res, classes) != (None, None, None):
-        raise UsageError("--alpha, --res and --classes are for networks of the zoo", "set them in your build function")
+    if is_file(model):
+        refuse_point(alpha, res, classes)
     return variant(find(model, input), alpha, res, classes, options)
 
 

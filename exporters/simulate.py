@@ -31,7 +31,6 @@ class LayerNoise:
     name: str
     kind: str
     snr_db: float | None
-    saturated: float  # fraction of the values at the largest or smallest integer, zero excepted
 
 
 def integer_graph(quantized: QuantizedGraph, correct: Correction | None = None) -> Graph:
@@ -115,7 +114,6 @@ def layer_snr(
     integer, rounding = integer_graph(quantized), round_values(quantized)
     signal: dict[str, float] = {}
     noise: dict[str, float] = {}
-    ends: dict[str, list[int]] = {}
     for batch in batches:
         float_values: dict[str, Tensor] = {}
         x = torch.from_numpy(batch)
@@ -125,28 +123,17 @@ def layer_snr(
                 values[op.name] = quantized.input_on_grid(y) if op.kind == "input" else y
 
         def compare(op: Op, y: Tensor, values: dict[str, Tensor] = float_values) -> Tensor | None:
-            params = quantized.activations.get(op.name)
             rounded = rounding(op, y)
             got = y if rounded is None else rounded
             want = values.pop(op.name, None)
             if want is not None:
                 signal[op.name] = signal.get(op.name, 0.0) + float(want.double().square().sum())
                 noise[op.name] = noise.get(op.name, 0.0) + float((got - want).double().square().sum())
-            if params:
-                at_end = (got == (params.high - params.zero_point) * params.scale) | (
-                    got == (params.low - params.zero_point) * params.scale
-                )
-                count = ends.setdefault(op.name, [0, 0])
-                count[0] += int((at_end & (got != 0)).sum())
-                count[1] += got.numel()
             return got
 
         graph.run(x, remember)
         integer.run(x, compare)
-    rows = [
-        LayerNoise(name, graph[name].kind, _decibel(signal[name], noise[name]), _fraction(ends.get(name)))
-        for name in signal
-    ]
+    rows = [LayerNoise(name, graph[name].kind, _decibel(signal[name], noise[name])) for name in signal]
     return tuple(sorted(rows, key=lambda row: math.inf if row.snr_db is None else row.snr_db))
 
 
@@ -154,7 +141,3 @@ def _decibel(signal: float, noise: float) -> float | None:
     if noise == 0:
         return None
     return 10 * math.log10(signal / noise) if signal > 0 else -math.inf
-
-
-def _fraction(count: list[int] | None) -> float:
-    return count[0] / count[1] if count and count[1] else 0.0

@@ -96,10 +96,19 @@ USAGE = {
     "bench a.onnx --batch one": "--batch",
     "bench no-such-file.onnx": "no-such-file.onnx",
     "devices look": "devices",
-    "devices check": "devices",
+    "devices check": "`edgekit devices check` needs a name",
     "devices check nowhere": "nowhere",
     "--nonsense": "--nonsense",
 }
+
+
+def test_the_devices_that_can_be_checked_are_listed(tmp_path: Path) -> None:
+    (tmp_path / "devices.yaml").write_text("devices: {board: {link: ssh, host: board, runtimes: [onnxruntime]}}")
+    assert "add one of: local, board" in run("devices", "check", cwd=tmp_path).stderr
+
+
+def test_a_usage_line_has_one_pair_of_brackets_for_what_may_be_left_out() -> None:
+    assert run("weights", "--help").stdout.splitlines()[0].endswith("[list|pull] [NAME]...")
 
 
 def test_lists_are_given_once_and_with_commas() -> None:

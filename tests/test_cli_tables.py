@@ -12,6 +12,7 @@ from rich.console import Console
 from edgekit import cli_views, cli_views_sweep
 from edgekit.benchmarking import KEYS
 from edgekit.cli_tables import Column, count, facts, interval, milliseconds, percent, shape, size, table
+from edgekit.cli_views_network import models
 from edgekit.wording import counted
 
 COLUMNS = (
@@ -118,3 +119,19 @@ def test_facts_fold_what_is_long() -> None:
     pairs: list[tuple[str, Any]] = [("key", "word " * 20)]
     console.print(facts(pairs))
     assert max(map(len, stream.getvalue().splitlines())) <= 40
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 140, 200])
+def test_a_mark_is_explained_where_it_is_seen(width: int) -> None:
+    row = {
+        "name": "alexnet", "input_shape": (1, 3, 224, 224), "params": 61_000_000, "macs": 714_000_000, "alphas": (),
+        "published": [
+            {"params": 60e6, "params_agrees": False, "macs": 714e6, "macs_agrees": True, "top1": 0.5, "top5": 0.8},
+        ],
+    }  # fmt: skip
+    console = Console(file=(stream := io.StringIO()), width=width, markup=False)
+    for part in models({"models": [{**row, "name": "alexnet" + 50 * "x"}]}, width):
+        console.print(part)
+    text = " ".join(stream.getvalue().split())
+    assert ("60.0 M*" in text) == ("* differs" in text)
+    assert "published, published" not in text and (width == 200) == ("* differs" in text and "also shows" not in text)

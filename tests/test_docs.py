@@ -79,6 +79,27 @@ def test_every_command_in_help_and_documents_runs(small_demo: Path) -> None:
         assert done.stdout
 
 
+def samples() -> dict[str, str]:
+    """What README shows under a block of commands, by the last of them."""
+    found = re.findall(r"^```bash\n(.*?)^```\n```\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return {block.splitlines()[-1]: shown for block, shown in found}
+
+
+def lines(text: str, command: str) -> set[str]:
+    """The lines of an output, without the times and errors that an export may differ in."""
+    varies = r"\d+\.\d(e-\d+)?(?= )" if command.startswith("edgekit export") else r"(?!)"
+    return {" ".join(re.sub(varies, "#", line).split()) for line in text.splitlines()}
+
+
+@pytest.mark.parametrize("command", samples())
+def test_readme_shows_what_a_command_prints(command: str, tmp_path: Path) -> None:
+    for package in ("torch", "onnx", "onnxruntime", "ai_edge_litert"):
+        pytest.importorskip(package)
+    arguments, wide = [sys.executable, "-m", *command.split()], os.environ | {"COLUMNS": "160"}
+    done = subprocess.run(arguments, cwd=tmp_path, env=wide, capture_output=True, text=True, check=True)
+    assert lines(samples()[command], command) <= lines(done.stdout + done.stderr, command)
+
+
 def test_readme_lists_the_exit_codes() -> None:
     kinds: list[type[EdgekitError]] = [EdgekitError, *EdgekitError.__subclasses__()]
     for code in {0, 130, *EXIT_PRECEDENCE, *(kind.exit_code for kind in kinds)}:

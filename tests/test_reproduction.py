@@ -115,6 +115,28 @@ def test_only_what_was_published_can_be_reproduced() -> None:
         reproduce("mobilnet")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("precision", ("int8",)), ("format", ("onnx",)), ("threads", 4), ("device", "nonsense"), ("preset", "quick"),
+        ("jobs", 1), ("int8_effort", "fast"), ("devices", Path("devices.yaml")), ("alpha", (0.5,)), ("data", "images"),
+    ],
+)  # fmt: skip
+def test_the_zoo_refuses_what_it_does_not_heed(name: str, value: Any, tmp_path: Path) -> None:
+    from edgekit.reproduction import reproduce
+
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} has nothing to say"):
+        reproduce("zoo", out=tmp_path / "out", **{name: value})
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_to_calibrate_with_need_int8(tmp_path: Path) -> None:
+    from edgekit.reproduction import reproduce
+
+    with pytest.raises(UsageError, match="--calibration is for int8"):
+        reproduce(calibration=tmp_path, precision=("fp32",), out=tmp_path / "out")
+
+
 def test_the_whole_way_with_real_weights_and_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("onnx", "onnxruntime", "ai_edge_litert", "vl_convert", "PIL"):
         pytest.importorskip(package)

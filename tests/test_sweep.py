@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from edgekit import sweep_measure
-from edgekit.artifact import manifest_path
+from edgekit.artifact import manifest_path, open_artifact
 from edgekit.benchmarking import bench
 from edgekit.errors import UsageError
 from edgekit.evaluation import eval
@@ -168,7 +168,8 @@ def test_a_key_covers_everything_that_goes_into_a_file(given: Path, tmp_path: Pa
     weights = Source("w", "ab" * 32, random=False)
 
     def of(precision: str, weights: Source = weights, **asked: Any) -> str:
-        values = {"data": tmp_path / "calibration", "precision": (precision,), "res": (32,)} | asked
+        both = (precision, "int8" if precision == "fp32" else "fp32")
+        values = {"data": tmp_path / "calibration", "precision": both, "res": (32,)} | asked
         wanted = grid("mobilenet", **values)
         return key(Keys(wanted).of_export(next(wanted.cells()), weights))
 
@@ -215,6 +216,20 @@ def test_variants_without_weights_show_latency_alone(run: Callable[..., SweepRes
     assert (bare.status, bare.accuracy) == ("done", None)
     assert bare.accuracy_reason == "random weights: only the latency means anything"
     assert weighted.accuracy is not None and weighted.accuracy_reason is None
+
+
+def test_a_network_of_the_users_own_is_calibrated_on_the_images(given: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from torch import nn\n\n\ndef build():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))\n"
+    )
+    asked: dict[str, Any] = {"input": (1, 3, 32, 32), "format": ("onnx",), "precision": ("int8",), "export_only": True}
+    asked |= {"data": given / "calibration", "out": tmp_path / "out", "store": f"sqlite:///{tmp_path}/store.db"}
+    with ThreadPoolExecutor(1) as pool:
+        (cell,) = sweep(f"{tmp_path / 'own.py'}:build", executor=pool, **asked).cells
+    assert cell.status == "done" and cell.artifact is not None
+    manifest = open_artifact(Path(cell.artifact)).manifest
+    assert manifest and manifest.calibration and manifest.calibration.n == 8 and not manifest.calibration.synthetic
 
 
 def test_a_file_that_did_not_pass_parity_is_not_tried_again(

@@ -143,6 +143,14 @@ NOTHING: list[tuple[dict[str, Any], str]] = [
     ({"data": Path("nowhere")}, "nowhere does not exist"),
     ({"preprocess": Path("no.yaml")}, "no.yaml does not exist"),
     ({"jobs": 0}, "--jobs must be at least 1"),
+    ({"int8_effort": "fast"}, "--int8-effort is for int8 files"),
+    ({"synthetic_calibration": True}, "--synthetic-calibration is for int8 files"),
+    ({"export_only": True, "device": ("board",)}, "--device is not for --export-only"),
+    ({"export_only": True, "preset": "quick"}, "--preset is not for --export-only"),
+    ({"export_only": True, "batch": 2}, "--batch is not for --export-only"),
+    ({"export_only": True, "threads": 2}, "--threads is not for --export-only"),
+    ({"export_only": True, "runtime": "torch"}, "--runtime is not for --export-only"),
+    ({"preprocess": Path(__file__)}, "--preprocess means nothing for random weights"),
 ]
 
 
@@ -159,6 +167,16 @@ def test_what_would_fail_everywhere_is_said_before_the_first_step(
     with pytest.raises(UsageError, match=cause):
         sweep(**values)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_images_calibrate_nothing_for_random_weights(tmp_path: Path) -> None:
+    Image = pytest.importorskip("PIL.Image")
+    (tmp_path / "images").mkdir()
+    for index in range(3):
+        Image.new("L", (8, 8), index).save(tmp_path / "images" / f"{index}.png")
+    asked: dict[str, Any] = {"precision": ("int8",), "data": tmp_path / "images", "dry_run": True}
+    with pytest.raises(UsageError, match="--data means nothing for random weights"):
+        sweep("mobilenet", **asked, out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db")
 
 
 def test_engines_are_made_for_this_machine_only(tmp_path: Path) -> None:

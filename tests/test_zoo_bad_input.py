@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,6 +70,7 @@ USERS = """
 from torch import nn
 def images(): return nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
 def volumes(): return nn.Sequential(nn.Conv3d(3, 8, 3), nn.AdaptiveAvgPool3d(1), nn.Flatten(), nn.Linear(8, 4))
+def four(): return nn.Sequential(nn.Conv2d(4, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
 def pooled(): return nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(96, 4))
 """
 
@@ -95,3 +97,46 @@ def test_a_network_of_the_users_own_need_not_be_square(tmp_path: Path) -> None:
     assert edgekit.summary(own, input=(1, 3, 32, 48)).input_shape == (1, 3, 32, 48)
     made = edgekit.export(own, input=(1, 3, 32, 48), format=["tflite"], out=tmp_path)
     assert made.artifacts[0].manifest and made.artifacts[0].manifest.inputs[0].shape == (1, 32, 48, 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"alpha": 0.5}, "--alpha: only networks of the zoo"),
+        ({"res": 64, "classes": 7}, "--res and --classes: only networks of the zoo"),
+        ({"options": {"pool": "max"}}, "has no option 'pool'"),
+        ({"input": None}, "needs an input shape"),
+        ({"input": ()}, "an input has a batch, channels and 1 to 3 sizes"),
+        ({"input": (5,)}, "1 to 3 sizes, all above 0, not 5$"),
+        ({"input": (1, 3)}, "1 to 3 sizes, all above 0, not 1x3$"),
+        ({"input": (1, 3, 0, 32)}, "1 to 3 sizes, all above 0, not 1x3x0x32$"),
+        ({"input": (1, 3, 4, 4, 4, 4)}, "1 to 3 sizes"),
+        ({"input": (2, 3, 32, 32)}, "a batch of 1, not 2$"),
+    ],
+)
+def test_what_a_network_of_the_users_own_does_not_take(tmp_path: Path, asked: dict[str, Any], told: str) -> None:
+    (tmp_path / "own.py").write_text(USERS)
+    own = f"{tmp_path / 'own.py'}:images"
+    for verb, more in ((edgekit.summary, {}), (edgekit.export, {"out": tmp_path / "out"})):
+        with pytest.raises(UsageError, match=told) as caught:
+            verb(own, **{"input": (1, 3, 32, 32), **asked, **more})
+        assert caught.value.remedy
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_input_of_channels_that_no_image_has(tmp_path: Path) -> None:
+    Image = pytest.importorskip("PIL.Image")
+    (tmp_path / "own.py").write_text(USERS)
+    own = f"{tmp_path / 'own.py'}:four"
+    asked: dict[str, Any] = {"input": (1, 4, 32, 32), "out": tmp_path / "out"}
+    made = edgekit.export(own, **asked)
+    assert len(made.artifacts) == 2 and any("no image has 4 channels" in note for note in made.notes)
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (40, 40), "red").save(tmp_path / "images" / "0.png")
+    (tmp_path / "images" / "labels.csv").write_text("file,class\n0.png,0\n")
+    for one in made.artifacts:
+        with pytest.raises(UsageError, match="takes 4 channels"):
+            edgekit.eval([one.path], data=tmp_path / "images", store=f"sqlite:///{tmp_path}/store.db")
+    (tmp_path / "grey.yaml").write_text("channels: L\n")
+    with pytest.raises(UsageError, match="prepares images of 1 channels, and the network takes 4"):
+        edgekit.export(own, preprocess=tmp_path / "grey.yaml", **asked)

@@ -1,7 +1,7 @@
 """What a session does on a device that is reached over a link, other than measuring.
 
 Stands alone (Python 3.8): its text goes through stdin ahead of the data, so that nothing is installed. Called as
-`remote.py ROOT VERB ...`; ROOT is the only folder that it writes in:
+`remote.py ROOT VERB ...`; ROOT is the only folder that it writes in, and only what is called as here is ever removed:
 
     ROOT/files/<sha256>.<suffix>   artifacts, kept between sessions and thrown away when unused for a month
     ROOT/tools/<hash>/             the runner's files
@@ -19,6 +19,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -32,6 +33,7 @@ MARK = "EDGEKIT_WORK"
 KEEP_SECONDS = 30 * 24 * 3600
 BLOCK = 1 << 20
 COMMAND_SECONDS = 20
+SESSION, TOOLS, FILE = "[0-9a-f]{32}", "[0-9a-f]{16}", r"[0-9a-f]{64}(\.\w+)?"  # the names of what is ours
 PLACES = ("/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")  # a session's PATH is short
 
 
@@ -48,15 +50,15 @@ def tend(root: Path, session: str, owner: str) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     folder = root / "work" / session
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("w") as gate:
+    with (root / "lock").open("a") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
-        left = [problem for other in sorted(folder.parent.iterdir()) for problem in _end_if_lost(other)]
-        if not any(folder.parent.iterdir()):  # a clock that was set meanwhile makes all look unused
+        left = [problem for other in _sessions(root) for problem in _end_if_lost(other)]
+        if not _sessions(root):  # a clock that was set meanwhile makes all look unused
             _forget_unused(root / "files")
         folder.mkdir()
         (folder / "owner.json").write_text(owner)
         _lock(folder)  # until this process ends
-    others = {other.name: _owner(other) for other in folder.parent.iterdir() if other != folder}
+    others = {other.name: _owner(other) for other in _sessions(root) if other != folder}
     _answer({"ok": {"work": str(folder), "others": others, "trouble": left}})
     while sys.stdin.buffer.read(BLOCK):
         pass
@@ -65,11 +67,7 @@ def tend(root: Path, session: str, owner: str) -> None:
 
 def sweep(root: Path, *sessions: str) -> None:
     """End sessions whose owners are known to be gone."""
-    left: list[str] = []
-    for session in sessions:
-        folder = root / "work" / Path(session).name
-        if folder.is_dir():
-            left += _end(folder)
+    left = [problem for folder in _sessions(root) if folder.name in sessions for problem in _end(folder)]
     _answer({"ok": {"trouble": left}})
 
 
@@ -134,7 +132,7 @@ def tools(root: Path, session: str, digest: str) -> None:
             (draft / Path(name).name).write_text(content)
         folder.parent.mkdir(parents=True, exist_ok=True)
         for other in folder.parent.iterdir():
-            if time.time() - other.stat().st_mtime > KEEP_SECONDS:
+            if re.fullmatch(TOOLS, other.name) and _is_unused(other):
                 shutil.rmtree(str(other), ignore_errors=True)
         draft.rename(folder)
     _answer({"ok": {"path": str(folder) if folder.is_dir() else None}})
@@ -230,6 +228,12 @@ def _write(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def _sessions(root: Path) -> list[Path]:
+    """The folders of sessions, in order: whatever else lies beside them is not ours."""
+    found = [path.parent for path in (root / "work").glob("*/owner.json")]
+    return sorted(folder for folder in found if re.fullmatch(SESSION, folder.name) and not folder.is_symlink())
+
+
 def _lock(folder: Path) -> int | None:
     """Hold the folder, until this process ends; None where another process does."""
     try:
@@ -322,8 +326,12 @@ def _owner(folder: Path) -> Any:
 
 def _forget_unused(folder: Path) -> None:
     for path in folder.glob("*"):
-        if time.time() - path.stat().st_mtime > KEEP_SECONDS:
+        if re.fullmatch(FILE, path.name) and path.is_file() and _is_unused(path):
             path.unlink()
+
+
+def _is_unused(path: Path) -> bool:
+    return time.time() - path.stat().st_mtime > KEEP_SECONDS
 
 
 def _answer(answer: dict[str, Any]) -> None:

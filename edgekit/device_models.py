@@ -48,7 +48,7 @@ class SshDevice(_Builder):
     python: str = Field("python3", min_length=1)
     """The Python (3.8 or newer) that has numpy and the runtimes; a path of a virtual environment's works."""
     folder: str | None = Field(None, min_length=1)
-    """Where edgekit keeps its files there; without it ~/.cache/edgekit."""
+    """Where edgekit keeps its files there, in a folder `edgekit`; without it ~/.cache."""
     power_modes: tuple[Typed, ...] = ()
     """The nvpmodel modes, by name, in which may be measured; only to these may the mode be changed."""
     sensors: Literal["jetson"] | None = None

@@ -13,6 +13,8 @@ import pytest
 
 from edgekit.bench.link import ask, call
 from edgekit.bench.link_ssh import SshLink
+from edgekit.device_link import make_link
+from edgekit.device_models import SshDevice
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError
 from tests.bench.ssh_server import marked
 
@@ -94,6 +96,35 @@ def test_what_was_not_used_for_long_is_removed(server: Server, board: SshLink, t
     board.close()
     board.look({})
     assert [place.exists() for place in places] == [False, True]
+
+
+def test_what_is_not_edgekits_own_is_left_alone(server: Server, board: SshLink, tmp_path: Path) -> None:
+    names = ("work/my thesis/chapter.tex", "work/notes.txt", "work/" + "a" * 32 + "/x", "files/photo.jpg", "lock",
+             "tools/crosstool/gcc", "files/" + "a" * 64 + "/x")  # fmt: skip
+    theirs = [server.root / name for name in names]
+    for path in theirs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("precious")
+        os.utime(path, (0, 0))
+        os.utime(path.parent, (0, 0))
+    board.tools()
+    board.close()
+    board.look({})
+    board.disconnect()
+    assert [path.read_text() for path in theirs] == ["precious"] * len(theirs)
+    assert not list((server.root / "work").glob("*/lock"))
+
+
+def test_a_folder_of_the_users_gets_one_of_edgekits_own(server: Server, tmp_path: Path) -> None:
+    ssd = tmp_path / "ssd"
+    ssd.mkdir()
+    for folder in (ssd, ssd / "edgekit"):
+        link = make_link("board", SshDevice(link="ssh", host="board", runtimes=("null",), folder=str(folder)))
+        assert isinstance(link, SshLink)
+        link.look({})
+        link.disconnect()
+        assert [path.name for path in ssd.iterdir()] == ["edgekit"]
+        assert sorted(path.name for path in (ssd / "edgekit").iterdir()) == ["lock", "work"]
 
 
 def test_one_connection_serves_commands_in_a_row_and_side_by_side(server: Server) -> None:

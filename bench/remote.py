@@ -134,7 +134,11 @@ def tools(root: Path, session: str, digest: str) -> None:
         for other in folder.parent.iterdir():
             if re.fullmatch(TOOLS, other.name) and _is_unused(other):
                 shutil.rmtree(str(other), ignore_errors=True)
-        draft.rename(folder)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another session brought the same meanwhile
+                raise
     _answer({"ok": {"path": str(folder) if folder.is_dir() else None}})
 
 
@@ -331,7 +335,10 @@ def _forget_unused(folder: Path) -> None:
 
 
 def _is_unused(path: Path) -> bool:
-    return time.time() - path.stat().st_mtime > KEEP_SECONDS
+    try:
+        return time.time() - path.stat().st_mtime > KEEP_SECONDS
+    except OSError:  # another session has just removed it
+        return False
 
 
 def _answer(answer: dict[str, Any]) -> None:

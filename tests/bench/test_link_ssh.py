@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from edgekit.bench.link import ask, call
+from edgekit.bench.link import FOLDER, ask, call
 from edgekit.bench.link_ssh import SshLink
 from edgekit.device_link import make_link
 from edgekit.device_models import SshDevice
@@ -85,6 +88,27 @@ def test_a_file_that_changes_on_its_way_is_not_kept(server: Server, board: SshLi
     with pytest.raises(DeviceUnreachable, match="ended 5 bytes too early"):
         board._put(path, "0" * 64, ".onnx", 105)
     assert not list((server.root / "files").iterdir())
+
+
+def test_two_sessions_bring_the_same_tools_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, str(FOLDER / "remote.py"), str(tmp_path), "tools"]
+    # Each looks for the tools when their text has ended; they are slow to write, so that both have found none.
+    body = json.dumps({f"{index}.py": "x" for index in range(3000)}).encode()
+    for trial in range(4):
+        several = []
+        with ExitStack() as ends:
+            for session in "abc":
+                (tmp_path / "work" / f"{session}{trial}").mkdir(parents=True)
+                argv = [*command, f"{session}{trial}", f"{trial:016x}"]
+                process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                several.append(ends.enter_context(process))
+            pipes = [(one.stdin, one.stdout) for one in several if one.stdin and one.stdout]
+            for stdin, _ in pipes:
+                stdin.write(body)
+            for stdin, _ in pipes:
+                stdin.close()
+            answers = [json.loads(stdout.read()) for _, stdout in pipes]
+        assert answers == [{"ok": {"path": str(tmp_path / "tools" / f"{trial:016x}")}}] * 3
 
 
 def test_what_was_not_used_for_long_is_removed(server: Server, board: SshLink, tmp_path: Path) -> None:

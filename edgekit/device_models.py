@@ -98,7 +98,19 @@ ONE: TypeAdapter[AnyDevice] = TypeAdapter(Annotated[AnyDevice, Field(discriminat
 
 def schema() -> dict[str, Any]:
     """The JSON schema of devices.yaml, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **DeviceFile.model_json_schema()}
+    found = DeviceFile.model_json_schema()
+    for kind in found["$defs"].values():
+        kind["properties"] = {key: _or_null(value) for key, value in kind["properties"].items()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+def _or_null(value: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a key; where the key may be left out it may be null, which says the same."""
+    if "default" not in value or {"type": "null"} in value.get("anyOf", ()):
+        return value
+    about = {key: value[key] for key in ("default", "description", "title") if key in value}
+    allowed = {key: part for key, part in value.items() if key not in about}
+    return {"anyOf": [allowed, {"type": "null"}], **about}
 
 
 if __name__ == "__main__":  # python -m edgekit.device_models > docs/devices.schema.json

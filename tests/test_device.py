@@ -43,6 +43,31 @@ def test_the_documented_file() -> None:
     assert found["local"].runtimes == ("onnxruntime", "litert")
 
 
+@pytest.mark.parametrize("null", ["null", "~", "", "Null", "NULL"])
+def test_null_is_as_if_the_key_were_not_there(null: str) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    check = jsonschema.Draft202012Validator(schema())
+    for name, plain in parse(GOOD).items():
+        needed = {"link": plain.link, "runtimes": list(plain.runtimes), "host": "h"}
+        lines = [f"    {key}: {json.dumps(needed[key]) if key in needed else null}" for key in type(plain).model_fields]
+        text = "\n".join(["devices:", f"  {name}:", *lines])
+        least = {key: value for key, value in needed.items() if key in type(plain).model_fields}
+        assert parse(text)[name] == parse(json.dumps({"devices": {name: least}}))[name]
+        assert not list(check.iter_errors(yaml.safe_load(text)))
+
+
+def test_null_in_quotes_is_text_and_where_a_key_is_needed_it_is_missing() -> None:
+    device = parse("devices:\n  a: {link: ssh, host: h, runtimes: ['null'], folder: '~'}")["a"]
+    assert isinstance(device, SshDevice) and device.folder == "~" and device.runtimes == ("null",)
+    for text, said in (
+        ("{link: ~, runtimes: [litert]}", "the key 'link' is missing"),
+        ("{link: local, runtimes: ~}", "runtimes: field required"),
+        ("{link: local, runtimes: [litert], foldr: ~}", "unknown key 'foldr'"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            parse(f"devices:\n  a: {text}")
+
+
 def test_local_is_added_to_a_file_without_it(tmp_path: Path) -> None:
     (tmp_path / "devices.yaml").write_text("devices:\n  a: {link: ssh, host: h, runtimes: []}\n")
     found = devices()

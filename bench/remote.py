@@ -25,6 +25,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -54,7 +55,7 @@ def tend(root: Path, session: str, owner: str) -> None:
         fcntl.flock(gate, fcntl.LOCK_EX)
         left = [problem for other in _sessions(root) for problem in _end_if_lost(other)]
         if not _sessions(root):  # a clock that was set meanwhile makes all look unused
-            _forget_unused(root / "files")
+            _forget_unused(root / "files", FILE, os.unlink)
         folder.mkdir()
         (folder / "owner.json").write_text(owner)
         _lock(folder)  # until this process ends
@@ -131,9 +132,7 @@ def tools(root: Path, session: str, digest: str) -> None:
         for name, content in json.loads(text).items():
             (draft / Path(name).name).write_text(content)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for other in folder.parent.iterdir():
-            if re.fullmatch(TOOLS, other.name) and _is_unused(other):
-                shutil.rmtree(str(other), ignore_errors=True)
+        _forget_unused(folder.parent, TOOLS, shutil.rmtree)
         try:
             draft.rename(folder)
         except OSError:
@@ -146,9 +145,8 @@ def get(root: Path, path: str) -> None:
     """A file: a line with its size, its bytes, and their sha256."""
     out = sys.stdout.buffer
     with Path(path).open("rb") as stream:
-        size, left, found = os.fstat(stream.fileno()).st_size, 0, hashlib.sha256()
-        out.write(json.dumps({"ok": {"size": size}}).encode() + b"\n")
-        left = size
+        left, found = os.fstat(stream.fileno()).st_size, hashlib.sha256()
+        out.write(json.dumps({"ok": {"size": left}}).encode() + b"\n")
         while left:
             block = stream.read(min(BLOCK, left))
             if not block:
@@ -202,18 +200,15 @@ def _run(command: dict[str, Any]) -> dict[str, Any] | None:
 def _version(package: str) -> str | None:
     from importlib import metadata
 
-    try:
+    with suppress(metadata.PackageNotFoundError):
         return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    return None
 
 
 def _text(name: str) -> str | None:
-    try:
-        with Path(name).open("rb") as stream:
-            return stream.read(1 << 16).decode(errors="replace").strip("\0\n ")
-    except OSError:
-        return None
+    with suppress(OSError), Path(name).open("rb") as stream:
+        return stream.read(1 << 16).decode(errors="replace").strip("\0\n ")
+    return None
 
 
 def _digest(stream: BinaryIO) -> str:
@@ -251,11 +246,10 @@ def _lock(folder: Path) -> int | None:
 
 
 def _locked(handle: int) -> bool:
-    try:
+    with suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _end_if_lost(folder: Path) -> list[str]:
@@ -313,32 +307,23 @@ def _kill(session: str) -> None:
 def _marked(mark: bytes) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*/environ"):
-        try:
+        with suppress(OSError):  # gone, or not ours
             if mark in entry.read_bytes().split(b"\0"):
                 found.append(int(entry.parent.name))
-        except OSError:  # gone, or not ours
-            continue
     return found
 
 
 def _owner(folder: Path) -> Any:
-    try:
+    with suppress(OSError, ValueError):
         return json.loads((folder / "owner.json").read_text())
-    except (OSError, ValueError):
-        return None
+    return None
 
 
-def _forget_unused(folder: Path) -> None:
+def _forget_unused(folder: Path, name: str, remove: Callable[[str], None]) -> None:
     for path in folder.glob("*"):
-        if re.fullmatch(FILE, path.name) and path.is_file() and _is_unused(path):
-            path.unlink()
-
-
-def _is_unused(path: Path) -> bool:
-    try:
-        return time.time() - path.stat().st_mtime > KEEP_SECONDS
-    except OSError:  # another session has just removed it
-        return False
+        with suppress(OSError):  # another session has just removed it, or it is none of ours
+            if re.fullmatch(name, path.name) and time.time() - path.stat().st_mtime > KEEP_SECONDS:
+                remove(str(path))
 
 
 def _answer(answer: dict[str, Any]) -> None:

@@ -13,7 +13,6 @@ from edgekit.bench.link_local import LocalLink
 from edgekit.device_models import AnyDevice, SshDevice
 from edgekit.device_trtexec import GET
 from edgekit.engine import trtexec_on
-from edgekit.errors import nearest
 from edgekit.runtime import RUNTIMES, Runtime
 
 MODEL = ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model", "/sys/class/dmi/id/product_name")
@@ -162,9 +161,6 @@ def _missing(
 
 
 def _runtime(name: str, packages: Mapping[str, str | None], link: Link) -> RuntimeFound:
-    if name not in RUNTIMES:
-        known = f"this edgekit drives no runtime '{name}'{nearest(name, RUNTIMES)}"
-        return RuntimeFound(name, None, known, f"choose from: {', '.join(RUNTIMES)}")
     runtime = RUNTIMES[name]
     if runtime.programs:
         program = trtexec_on(link)

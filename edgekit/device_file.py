@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from edgekit.device_models import KINDS, ONE, AnyDevice
 from edgekit.errors import UsageError, nearest
+from edgekit.runtime import RUNTIMES
 
 _SHAPE = "write `devices:` and below it `<name>: {link: local, runtimes: [onnxruntime]}`"
 _NULLS = ("", "~", "null", "Null", "NULL")
@@ -93,12 +94,18 @@ def _device(device: str, node: yaml.Node, name: str) -> AnyDevice:
 def _said(error: Any) -> str:
     if error["type"] == "string_pattern_mismatch":
         return f"'{error['input']}' is no name for ssh"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if error["type"] == "too_short":
+        return "must not be empty"
     return str(error["msg"]).lower()
 
 
 def _remedy(key: str) -> str:
     if key == "host":
         return "write a name of ~/.ssh/config or [user@]host; port, key and jump host belong into ~/.ssh/config"
+    if key == "runtimes":
+        return f"choose from: {', '.join(RUNTIMES)}"
     return _SHAPE
 
 

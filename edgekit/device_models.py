@@ -10,8 +10,27 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
+from edgekit.errors import UsageError
+from edgekit.runtime import RUNTIMES
+
 # In YAML 15 is a number and 0123 is another; both stay what was typed.
 Typed = Annotated[str, WithJsonSchema({"type": ["string", "number"]})]
+
+
+def _runtime(name: str) -> str:
+    if name not in tuple(RUNTIMES):  # no aliases: the schema lists the names
+        raise ValueError(_unknown(name))
+    return name
+
+
+def _unknown(name: str) -> str:
+    try:
+        return f"unknown runtime '{name}'; did you mean '{RUNTIMES.canonical(name)}'?"
+    except UsageError as error:
+        return error.message
+
+
+RuntimeName = Annotated[str, AfterValidator(_runtime), WithJsonSchema({"type": "string", "enum": list(RUNTIMES)})]
 # A name of ~/.ssh/config or [user@]host. It stands alone in an argument list; ssh's own configuration may still hand
 # it to a shell, so that it holds nothing that a shell would read.
 HOST = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]*)?$"
@@ -20,7 +39,7 @@ HOST = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]*)?$"
 class _Device(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    runtimes: tuple[str, ...]
+    runtimes: tuple[RuntimeName, ...] = Field(min_length=1)
     """What runs files there; where several run a format, the first is used."""
 
 
@@ -108,7 +127,7 @@ def _or_null(value: dict[str, Any]) -> dict[str, Any]:
     """The schema of a key; where the key may be left out it may be null, which says the same."""
     if "default" not in value or {"type": "null"} in value.get("anyOf", ()):
         return value
-    about = {key: value[key] for key in ("default", "description", "title") if key in value}
+    about: dict[str, Any] = {key: value[key] for key in ("default", "description", "title") if key in value}
     allowed = {key: part for key, part in value.items() if key not in about}
     return {"anyOf": [allowed, {"type": "null"}], **about}
 

@@ -106,6 +106,8 @@ def _remedy(key: str) -> str:
         return "write a name of ~/.ssh/config or [user@]host; port, key and jump host belong into ~/.ssh/config"
     if key == "runtimes":
         return f"choose from: {', '.join(RUNTIMES)}"
+    if key == "power_modes":
+        return "add `sensors: jetson`, or take power_modes away"
     return _SHAPE
 
 

@@ -8,7 +8,16 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from edgekit.errors import UsageError
 from edgekit.runtime import RUNTIMES
@@ -68,10 +77,17 @@ class SshDevice(_Builder):
     """The Python (3.8 or newer) that has numpy and the runtimes; a path of a virtual environment's works."""
     folder: str | None = Field(None, min_length=1)
     """Where edgekit keeps its files there, in a folder `edgekit`; without it ~/.cache."""
-    power_modes: tuple[Typed, ...] = ()
-    """The nvpmodel modes, by name, in which may be measured; only to these may the mode be changed."""
     sensors: Literal["jetson"] | None = None
     """jetson: read tegrastats, nvpmodel and jetson_clocks, and measure energy."""
+    power_modes: tuple[Typed, ...] = ()
+    """The nvpmodel modes, by name, in which may be measured; only to these may the mode be changed."""
+
+    @field_validator("power_modes")
+    @classmethod
+    def _of_a_jetson(cls, modes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if modes and info.data.get("sensors", "jetson") != "jetson":  # absent: refused for itself
+            raise ValueError("only a Jetson has power modes, and `sensors: jetson` is missing")
+        return modes
 
 
 class AdbDevice(_Device):

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GOOD = """
 devices:
   local:      {link: local, runtimes: [onnxruntime, litert]}
-  orin-nano:  {link: ssh, host: orin-nano, runtimes: [tensorrt, onnxruntime], python: python3, power_modes: [15W, 25W]}
+  orin-nano:  {link: ssh, host: orin-nano, runtimes: [tensorrt, onnxruntime], sensors: jetson, power_modes: [15W, 25W]}
   pixel-8:    {link: adb, serial: 0123456789, runtimes: [benchmark_model], benchmark_model: ~/bin/b, cores: big}
 """
 
@@ -104,6 +104,8 @@ def test_the_order_in_which_files_are_found(tmp_path: Path, monkeypatch: pytest.
          "line 4: device 'a': runtimes: unknown runtime 'onnxruntim'; did you mean 'onnxruntime'?"),
         ("devices:\n  a: {link: local, runtimes: [trt]}", "unknown runtime 'trt'; did you mean 'tensorrt'?"),
         ("devices:\n  a:\n    link: local\n    runtimes: []", "line 4: device 'a': runtimes: must not be empty"),
+        ("devices:\n  a:\n    link: ssh\n    host: h\n    runtimes: [litert]\n    power_modes: [15W]",
+         "line 6: device 'a': power_modes: only a Jetson has power modes, and `sensors: jetson` is missing"),
         ("devices:\n  a: {link: local, password: x, runtimes: [litert]}", "line 2: device 'a' has a password"),
         ("devices:\n  a:\n    link: ssh\n    host: me:pw@h\n", "line 4: device 'a' has a password in its host"),
         ("devices:\n  a: {link: ssh, host: -oProxyCommand=x, runtimes: [torch]}",

@@ -28,7 +28,7 @@ NVPMODEL, JETSON_CLOCKS, CORE, SUDO = (
     ["nvpmodel", "-q"],
     ["jetson_clocks", "--show"],
     "nvidia-l4t-core",
-    ["sudo", "-n", "true"],
+    ["sudo", "-n", "-l", "nvpmodel", "-m", "0"],  # whether it may, not whether it may do anything
 )
 LIMITS = ["sudo", "-n", *NVPMODEL, "--verbose"]
 COMMANDS = (NVPMODEL, LIMITS, JETSON_CLOCKS, ["sudo", "-n", *JETSON_CLOCKS], ["dpkg-query", "-W", CORE], SUDO)
@@ -159,7 +159,7 @@ def _missing(
         yield f"it is in power mode {mode}, not in {' or '.join(device.power_modes)}: measure with --power-mode"
     sudo = answers[tuple(SUDO)]
     if device.power_modes and (sudo is None or sudo["code"] != 0):
-        yield "sudo asks for a password, so that the power mode cannot be set: allow nvpmodel in sudoers (NOPASSWD)"
+        yield "sudo does not set the power mode without a password: allow nvpmodel in sudoers (NOPASSWD)"
 
 
 def _runtime(name: str, packages: Mapping[str, str | None], link: Link) -> RuntimeFound:

@@ -48,3 +48,10 @@ def test_clocks_are_those_of_processors_and_gpu(gpu: str) -> None:
     assert checked({**cpus, **video, **held(FREQ.format(gpu), 306, 612)}).clocks == "floating"
     assert checked({**cpus, **held(CPU.format(3), 729600, 1728000), **video}).clocks == "floating"
     assert checked(video).clocks is None
+
+
+def test_what_sudo_may_is_asked_of_nvpmodel_alone() -> None:
+    """As with `NOPASSWD: /usr/sbin/nvpmodel`, which allows nothing else."""
+    assert any("sudoers" in line for line in checked().missing)
+    allowed = checked(answers={"sudo -n -l nvpmodel -m 0": "/usr/sbin/nvpmodel -m 0\n"})
+    assert not any("sudo" in line for line in allowed.missing)

@@ -48,7 +48,7 @@ case "$1" in
 esac
 """
 MODES = "< POWER_MODEL ID=0 NAME=15W >\n< POWER_MODEL ID=1 NAME=25W >\n< POWER_MODEL ID=2 NAME=MAXN_SUPER >\n"
-SUDO = '#!/bin/sh\n[ "$1" = -n ] && shift\nexec "$@"\n'
+SUDO = '#!/bin/sh\n[ "$1" = -n ] && shift\n[ "$1" = -l ] && shift && exec which "$1"\nexec "$@"\n'
 RAILS = "RAM 1/2MB (lfb 1x4MB) CPU [1%@729] VDD_IN {now}mW/{now}mW VDD_SOC 1mW/1mW"
 
 

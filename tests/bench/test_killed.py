@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 phones = pytest.fixture(make_phones)
 ROOT = Path(__file__).resolve().parents[2]
 # As the real one: what it starts has neither our mark nor our process group.
-SUDO = '#!/bin/sh\n[ "$1" = -n ] && shift\n[ "$1" = -l ] && shift && exec which "$1"\nexec env -u EDGEKIT_WORK setsid -w "$@"\n'
+SUDO = '#!/bin/sh\n[ "$1" = -n ] && shift\nexec env -u EDGEKIT_WORK setsid -w "$@"\n'
 # Everything that a benchmark does there: a power mode, files, a runner, a session that answers.
 WORKS = """
 import sys

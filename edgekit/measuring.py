@@ -205,7 +205,8 @@ class Station:
         runs = tuple(
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
         )
-        judged = verdict.assess(runs, found.get("threads") or cell.protocol.threads, found.get("virtual"))
+        threads, emulator = found.get("threads") or cell.protocol.threads, bool(found.get("device", {}).get("emulator"))
+        judged = verdict.assess(runs, threads, found.get("virtual"), emulator)
         return Measurement(
             id=new_id(),
             created=now(),

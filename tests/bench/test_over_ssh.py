@@ -18,6 +18,8 @@ import pytest
 import edgekit
 from edgekit import device_board, device_check
 from edgekit.bench.link_session import FarSession
+from edgekit.device_board import Board
+from edgekit.device_models import SshDevice
 from edgekit.errors import BackendMissing, DeviceUnreachable, EnvironmentRefused, MeasurementInvalid, UsageError
 from edgekit.measurement import PRESETS, Protocol
 from edgekit.runtime import open_session
@@ -341,6 +343,38 @@ def test_a_mode_that_needs_a_reboot(server: Server, jetson: Path, tiny_onnx: Cal
     with pytest.raises(EnvironmentRefused, match="board stays in power mode 15W"):
         edgekit.bench([tiny_onnx()], device="board", preset="quick", power_mode="25W")
     assert mode(jetson) == 0 and open_store().measurements() == []
+
+
+def board_of(server: Server, power_mode: str | None) -> Board:
+    device = SshDevice(link="ssh", host="board", runtimes=("null",), sensors="jetson", power_modes=("15W", "25W"))
+    return Board(device, server.link(), power_mode)
+
+
+def test_one_command_at_a_time_sets_the_mode(server: Server, jetson: Path) -> None:
+    with board_of(server, "25W") as first, board_of(server, "15W") as second:
+        assert first.facts()["power_mode"] == "25W"
+        with pytest.raises(EnvironmentRefused, match=f"set by another command: process {os.getpid()} of this machine"):
+            second.facts()
+        assert mode(jetson) == 1
+    assert mode(jetson) == 0
+    first.link.close()
+    with board_of(server, "15W") as other, board_of(server, "25W") as late:
+        assert other.facts()["power_mode"] == "15W"
+        other.link.close()
+        assert late.facts()["power_mode"] == "25W"
+    assert mode(jetson) == 0 and (jetson / "history").read_text().split() == ["1", "0", "1", "0"]
+
+
+@pytest.mark.parametrize("wanted", ["15W", None])
+def test_a_mode_that_is_another_one_afterwards_gives_no_number(
+    server: Server, jetson: Path, tiny_onnx: Callable[..., Path], wanted: str | None
+) -> None:
+    job = {"mode": "memory", "runtime": "null", "artifact": str(tiny_onnx())}
+    with board_of(server, wanted) as board:
+        assert board.ask(job, 60)["peak_bytes"]
+        (jetson / "mode").write_text("2\n")
+        with pytest.raises(MeasurementInvalid, match="was in power mode MAXN_SUPER at the end, .* measured in 15W"):
+            board.ask(job, 60)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])

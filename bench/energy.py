@@ -85,7 +85,9 @@ def meter(root: Path) -> Meter:
     if nvml.watts() is not None:
         seconds = PERIOD_SECONDS["nvidia-smi"]
         return Meter(f"nvidia-smi every {seconds:g} s", _polling(lambda: _card(nvml), seconds))
-    raise RuntimeError("neither sysfs nor tegrastats tells what the board draws, and nvidia-smi tells no power")
+    raise RuntimeError(
+        "neither sysfs nor tegrastats tells what the board draws, and nvidia-smi not what the GPU that is used does"
+    )
 
 
 def _card(nvml: Any) -> dict[str, float]:

@@ -230,6 +230,8 @@ def _unknown(runs: Sequence[ProcessRun]) -> Iterator[str]:
         yield "temperature"
     if silent(disturbance.throttled, disturbance.thermal_status):
         yield "throttling"
+    if any(cards and not disturbance.card(cards) for one in sensed for cards in one.gpus):
+        yield "which GPU was used"
     if silent(disturbance.slowed, disturbance.clock_lost, disturbance.throttled, disturbance.thermal_status):
         yield "speed"
 

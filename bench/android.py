@@ -71,7 +71,8 @@ def identity(found: Mapping[str, str]) -> Identity:
         build=found.get("ro.build.fingerprint") or None,
         soc=f"{who} {soc}" if who and soc and soc == found.get("ro.soc.model") else soc,
         abis=tuple(part for part in abis.split(",") if part),
-        is_emulator=found.get("ro.kernel.qemu") == "1" or found.get("ro.hardware") in EMULATORS,
+        is_emulator="1" in (found.get("ro.kernel.qemu"), found.get("ro.boot.qemu"))
+        or found.get("ro.hardware") in EMULATORS,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,9 +29,9 @@ class Gpu(NamedTuple):
 
 
 class Driver:
-    """libcuda with the first GPU's primary context current in this thread."""
+    """libcuda with the first GPU's primary context current in this thread; to `look` only, without a context."""
 
-    def __init__(self) -> None:
+    def __init__(self, look: bool = False) -> None:
         self._library = _load()
         self._call("cuInit", 0)
         count = ctypes.c_int()
@@ -39,6 +40,8 @@ class Driver:
             raise RuntimeError("the driver sees no GPU")
         self._device = ctypes.c_int()
         self._call("cuDeviceGet", ctypes.byref(self._device), 0)
+        if look:
+            return
         context = ctypes.c_void_p()
         self._call("cuDevicePrimaryCtxRetain", ctypes.byref(context), self._device)
         self._call("cuCtxSetCurrent", context)
@@ -50,6 +53,12 @@ class Driver:
         self._call("cuDeviceTotalMem_v2", ctypes.byref(total), self._device)
         major, minor = (self._attribute(number) for number in (CC_MAJOR, CC_MINOR))
         return Gpu(name.value.decode(errors="replace"), f"{major}.{minor}", total.value)
+
+    def uuid(self) -> str:
+        """The GPU's own name, as nvidia-smi writes it."""
+        found = (ctypes.c_ubyte * 16)()
+        self._call("cuDeviceGetUuid", found, self._device)
+        return f"GPU-{uuid.UUID(bytes=bytes(found))}"
 
     def version(self) -> str:
         """The newest CUDA version that this driver runs, as in 12.6."""

@@ -2,7 +2,8 @@
 
 Stands alone (Python 3.8), beside runner.py, and is asked like it. A pass of its own, because reading power takes time
 from what is measured. Nothing is worked out here: the readings go back with their times, each the milliwatts by rail.
-They come from the first of these that answers: the board's own monitors (rails.py), tegrastats, nvidia-smi.
+They come from the first of these that tells what the board draws in all: its own monitors (rails.py), tegrastats,
+nvidia-smi.
 """
 
 from __future__ import annotations
@@ -72,9 +73,9 @@ def meter(root: Path) -> Meter:
     """What tells power here, not yet running. Raises RuntimeError where nothing does."""
     monitors = RUNNER.beside("rails")
     found = monitors.find(root)
-    if found and monitors.read(found):
+    if RUNNER.beside("jetson").total(monitors.read(found)) is not None:
         seconds = PERIOD_SECONDS["rails"]
-        return Meter(f"INA3221 rails in sysfs every {seconds:g} s", _polling(lambda: monitors.read(found), seconds))
+        return Meter(f"INA monitors in sysfs every {seconds:g} s", _polling(lambda: monitors.read(found), seconds))
     command = shutil.which("tegrastats", path=os.pathsep.join([os.environ.get("PATH", ""), *PLACES]))
     if command is not None:
         seconds = PERIOD_SECONDS["tegrastats"]
@@ -84,7 +85,9 @@ def meter(root: Path) -> Meter:
     if nvml.watts() is not None:
         seconds = PERIOD_SECONDS["nvidia-smi"]
         return Meter(f"nvidia-smi every {seconds:g} s", _polling(lambda: _card(nvml), seconds))
-    raise RuntimeError("there are neither power rails nor tegrastats, and nvidia-smi tells no power")
+    raise RuntimeError(
+        "neither sysfs nor tegrastats tells what the board draws, and nvidia-smi not what the GPU that is used does"
+    )
 
 
 def _card(nvml: Any) -> dict[str, float]:

@@ -2,16 +2,20 @@
 
 Stands alone (Python 3.8, no package). Its tables change with the driver: fields were renamed, cells carry units or say
 that they are not there. A number is one only where the whole cell is one, with the unit that the heading names; all
-else is None. On a Jetson every cell is empty: bench/jetson.py reads those.
+else is None. On a Jetson every cell is empty: bench/jetson.py reads those. nvidia-smi lists GPUs by their place on the
+bus and CUDA by their speed, or as CUDA_VISIBLE_DEVICES has them: they are told apart by their uuid.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.util
 import math
 import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 UNKNOWN = {"", "N/A", "[N/A]", "[Not Supported]", "Not Supported", "[Unknown Error]", "[Insufficient Permissions]"}
@@ -93,7 +97,8 @@ def query(fields: list[str], what: str = "gpu") -> list[dict[str, Any]] | None:
 def state() -> list[dict[str, Any]] | None:
     """Clocks, temperature, power and the reasons of each GPU, whatever the driver calls them; not quick.
 
-    `held_down_by` are those reasons that say that it was slower than it can be.
+    `held_down_by` are those reasons that say that it was slower than it can be; `used` whether CUDA begins with this
+    GPU, None where that is not known.
     """
     fields = [
         *("name", "uuid", "driver_version", "pstate", "clocks.sm", "clocks.mem", "clocks.max.sm", "temperature.gpu"),
@@ -102,8 +107,36 @@ def state() -> list[dict[str, Any]] | None:
     for name in ("clocks_event_reasons.active", "clocks_throttle_reasons.active"):
         found = query([*fields, name])
         if found is not None:
-            return [{**row, "held_down_by": _held(row.get("clocks_event_reasons.active"))} for row in found]
+            held = [{**row, "held_down_by": _held(row.get("clocks_event_reasons.active"))} for row in found]
+            return [{**row, "used": _is_used(row, len(found))} for row in held]
     return None
+
+
+def used(fields: list[str]) -> dict[str, Any] | None:
+    """What nvidia-smi tells of the GPU that CUDA begins with; None where it is not known which of several that is."""
+    rows = query(["uuid", *fields]) or []
+    return next((row for row in rows if _is_used(row, len(rows))), None)
+
+
+def _is_used(row: dict[str, Any], count: int) -> bool | None:
+    own, uuid = _first_uuid(), row.get("uuid")
+    if own is None or uuid is None:
+        return True if count == 1 else None
+    return bool(own == uuid)
+
+
+@functools.lru_cache(maxsize=None)  # noqa: UP033 (functools.cache needs Python 3.9)
+def _first_uuid() -> str | None:
+    """The uuid of the GPU that CUDA begins with in this process; None where the driver does not tell."""
+    spec = importlib.util.spec_from_file_location("edgekit_cuda", Path(__file__).resolve().with_name("cuda.py"))
+    if spec is None or spec.loader is None:
+        return None
+    cuda = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(cuda)
+        return str(cuda.Driver(look=True).uuid())
+    except (OSError, RuntimeError):
+        return None
 
 
 def _held(mask: Any) -> list[str] | None:
@@ -125,18 +158,20 @@ def process_memory(pids: list[int] | None = None) -> int | None:
 
 
 def foreign_processes() -> list[int] | None:
-    """Who else computes on the first GPU. Asked before this process does: a container shows it under another number."""
-    rows, cards = query(["pid", "gpu_uuid"], "compute-apps"), query(["uuid"])
-    if rows is None or not cards:
+    """Who else computes on the GPU that is used.
+
+    Asked before this process does: a container shows it under another number.
+    """
+    rows, card = query(["pid", "gpu_uuid"], "compute-apps"), used([])
+    if rows is None or card is None:
         return None
-    first = [row for row in rows if row.get("gpu_uuid") in (None, cards[0].get("uuid"))]
-    return [row["pid"] for row in first if isinstance(row.get("pid"), int) and row["pid"] != os.getpid()]
+    there = [row for row in rows if row.get("gpu_uuid") in (None, card.get("uuid"))]
+    return [row["pid"] for row in there if isinstance(row.get("pid"), int) and row["pid"] != os.getpid()]
 
 
 def watts() -> float | None:
-    """What the first GPU's board draws at this moment; None where it is not told."""
-    rows = query(["power.draw"])
-    value = rows[0].get("power.draw") if rows else None
+    """What the board of the GPU that is used draws at this moment; None where it is not told."""
+    value = (used(["power.draw"]) or {}).get("power.draw")
     return float(value) if isinstance(value, (int, float)) else None
 
 

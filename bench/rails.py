@@ -1,4 +1,4 @@
-"""A Jetson's power rails as its kernel tells them (INA3221 monitors in sysfs), by the names on the board.
+"""A Jetson's power rails as its kernel tells them (INA3221 and INA238 monitors in sysfs), by the names on the board.
 
 Stands alone (Python 3.8). Better than tegrastats for power: no second program runs beside what is measured, and each
 reading is one moment. JetPack 5 and later have hwmon folders with millivolts and milliamperes, JetPack 4 has iio
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 SYS = Path("/sys")
 HWMON = "bus/i2c/drivers/ina3221/*/hwmon/hwmon*"
+SINGLE = "bus/i2c/drivers/ina238/*/hwmon/hwmon*"  # Thor's whole board; in1 is the bus, in0 the shunt
 IIO = "bus/i2c/drivers/ina3221x/*/iio:device*"
 CHANNELS = (1, 2, 3)  # of hwmon; 7 is the sum of the shunts. iio counts from 0.
 NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
@@ -32,6 +33,9 @@ def find(root: Path = SYS) -> list[Rail]:
         for channel in CHANNELS:
             files = (folder / f"in{channel}_input", folder / f"curr{channel}_input")
             _add(found, folder / f"in{channel}_label", files)
+    for folder in sorted(root.glob(SINGLE)):
+        label = next((folder / name for name in ("in1_label", "label") if (folder / name).is_file()), folder / "label")
+        _add(found, label, (folder / "in1_input", folder / "curr1_input"))
     for folder in sorted(root.glob(IIO)):
         for channel in range(len(CHANNELS)):
             _add(found, folder / f"rail_name_{channel}", (folder / f"in_power{channel}_input",))

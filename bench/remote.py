@@ -1,7 +1,7 @@
 """What a session does on a device that is reached over a link, other than measuring.
 
 Stands alone (Python 3.8): its text goes through stdin ahead of the data, so that nothing is installed. Called as
-`remote.py ROOT VERB ...`; ROOT is the only folder that it writes in:
+`remote.py ROOT VERB ...`; ROOT is the only folder that it writes in, and only what is called as here is ever removed:
 
     ROOT/files/<sha256>.<suffix>   artifacts, kept between sessions and thrown away when unused for a month
     ROOT/tools/<hash>/             the runner's files
@@ -19,11 +19,13 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,6 +34,7 @@ MARK = "EDGEKIT_WORK"
 KEEP_SECONDS = 30 * 24 * 3600
 BLOCK = 1 << 20
 COMMAND_SECONDS = 20
+SESSION, TOOLS, FILE = "[0-9a-f]{32}", "[0-9a-f]{16}", r"[0-9a-f]{64}(\.\w+)?"  # the names of what is ours
 PLACES = ("/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")  # a session's PATH is short
 
 
@@ -48,15 +51,15 @@ def tend(root: Path, session: str, owner: str) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     folder = root / "work" / session
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with (root / "lock").open("w") as gate:
+    with (root / "lock").open("a") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
-        left = [problem for other in sorted(folder.parent.iterdir()) for problem in _end_if_lost(other)]
-        if not any(folder.parent.iterdir()):  # a clock that was set meanwhile makes all look unused
-            _forget_unused(root / "files")
+        left = [problem for other in _sessions(root) for problem in _end_if_lost(other)]
+        if not _sessions(root):  # a clock that was set meanwhile makes all look unused
+            _forget_unused(root / "files", FILE, os.unlink)
         folder.mkdir()
         (folder / "owner.json").write_text(owner)
         _lock(folder)  # until this process ends
-    others = {other.name: _owner(other) for other in folder.parent.iterdir() if other != folder}
+    others = {other.name: _owner(other) for other in _sessions(root) if other != folder}
     _answer({"ok": {"work": str(folder), "others": others, "trouble": left}})
     while sys.stdin.buffer.read(BLOCK):
         pass
@@ -65,11 +68,7 @@ def tend(root: Path, session: str, owner: str) -> None:
 
 def sweep(root: Path, *sessions: str) -> None:
     """End sessions whose owners are known to be gone."""
-    left: list[str] = []
-    for session in sessions:
-        folder = root / "work" / Path(session).name
-        if folder.is_dir():
-            left += _end(folder)
+    left = [problem for folder in _sessions(root) if folder.name in sessions for problem in _end(folder)]
     _answer({"ok": {"trouble": left}})
 
 
@@ -133,10 +132,12 @@ def tools(root: Path, session: str, digest: str) -> None:
         for name, content in json.loads(text).items():
             (draft / Path(name).name).write_text(content)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for other in folder.parent.iterdir():
-            if time.time() - other.stat().st_mtime > KEEP_SECONDS:
-                shutil.rmtree(str(other), ignore_errors=True)
-        draft.rename(folder)
+        _forget_unused(folder.parent, TOOLS, shutil.rmtree)
+        try:
+            draft.rename(folder)
+        except OSError:
+            if not folder.is_dir():  # else another session brought the same meanwhile
+                raise
     _answer({"ok": {"path": str(folder) if folder.is_dir() else None}})
 
 
@@ -144,9 +145,8 @@ def get(root: Path, path: str) -> None:
     """A file: a line with its size, its bytes, and their sha256."""
     out = sys.stdout.buffer
     with Path(path).open("rb") as stream:
-        size, left, found = os.fstat(stream.fileno()).st_size, 0, hashlib.sha256()
-        out.write(json.dumps({"ok": {"size": size}}).encode() + b"\n")
-        left = size
+        left, found = os.fstat(stream.fileno()).st_size, hashlib.sha256()
+        out.write(json.dumps({"ok": {"size": left}}).encode() + b"\n")
         while left:
             block = stream.read(min(BLOCK, left))
             if not block:
@@ -200,18 +200,15 @@ def _run(command: dict[str, Any]) -> dict[str, Any] | None:
 def _version(package: str) -> str | None:
     from importlib import metadata
 
-    try:
+    with suppress(metadata.PackageNotFoundError):
         return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    return None
 
 
 def _text(name: str) -> str | None:
-    try:
-        with Path(name).open("rb") as stream:
-            return stream.read(1 << 16).decode(errors="replace").strip("\0\n ")
-    except OSError:
-        return None
+    with suppress(OSError), Path(name).open("rb") as stream:
+        return stream.read(1 << 16).decode(errors="replace").strip("\0\n ")
+    return None
 
 
 def _digest(stream: BinaryIO) -> str:
@@ -230,6 +227,12 @@ def _write(path: Path, text: str) -> None:
     draft.replace(path)
 
 
+def _sessions(root: Path) -> list[Path]:
+    """The folders of sessions, in order: whatever else lies beside them is not ours."""
+    found = [path.parent for path in (root / "work").glob("*/owner.json")]
+    return sorted(folder for folder in found if re.fullmatch(SESSION, folder.name) and not folder.is_symlink())
+
+
 def _lock(folder: Path) -> int | None:
     """Hold the folder, until this process ends; None where another process does."""
     try:
@@ -243,11 +246,10 @@ def _lock(folder: Path) -> int | None:
 
 
 def _locked(handle: int) -> bool:
-    try:
+    with suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+        return True
+    return False
 
 
 def _end_if_lost(folder: Path) -> list[str]:
@@ -305,25 +307,23 @@ def _kill(session: str) -> None:
 def _marked(mark: bytes) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*/environ"):
-        try:
+        with suppress(OSError):  # gone, or not ours
             if mark in entry.read_bytes().split(b"\0"):
                 found.append(int(entry.parent.name))
-        except OSError:  # gone, or not ours
-            continue
     return found
 
 
 def _owner(folder: Path) -> Any:
-    try:
+    with suppress(OSError, ValueError):
         return json.loads((folder / "owner.json").read_text())
-    except (OSError, ValueError):
-        return None
+    return None
 
 
-def _forget_unused(folder: Path) -> None:
+def _forget_unused(folder: Path, name: str, remove: Callable[[str], None]) -> None:
     for path in folder.glob("*"):
-        if time.time() - path.stat().st_mtime > KEEP_SECONDS:
-            path.unlink()
+        with suppress(OSError):  # another session has just removed it, or it is none of ours
+            if re.fullmatch(name, path.name) and time.time() - path.stat().st_mtime > KEEP_SECONDS:
+                remove(str(path))
 
 
 def _answer(answer: dict[str, Any]) -> None:

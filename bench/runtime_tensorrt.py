@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import statistics
 import sys
 from collections.abc import Callable
@@ -30,7 +31,10 @@ REBUILD = "; build it again on this device: "
 # What an engine belongs to: the names in its manifest's details, and their words.
 BELONGS = {"tensorrt": "TensorRT", "compute_capability": "compute capability", "gpu": "GPU", "jetpack": "JetPack"}
 # How TensorRT words a plan of another release or of another GPU.
-FOREIGN = ("serialization version", "magictag", "version tag", "incompatible device", "compute capability", "platform")
+FOREIGN = (
+    *("serialization version", "library version", "magictag", "version tag"),
+    *("incompatible device", "compute capability", "platform"),
+)
 
 
 class Tensor(NamedTuple):
@@ -234,11 +238,22 @@ def check(
 def differences(details: dict[str, Any], here: dict[str, Any]) -> tuple[str, str] | None:
     """What an engine was built for and what is here, where they differ; what either does not tell is passed over."""
     both = [(words, details.get(key), here.get(key)) for key, words in BELONGS.items()]
-    other = [(words, made, found) for words, made, found in both if None not in (made, found) and made != found]
+    known = [(words, made, found) for words, made, found in both if None not in (made, found)]
+    other = [
+        (words, made, found)
+        for words, made, found in known
+        if made != found and not (words == "TensorRT" and is_same_release(str(made), str(found)))
+    ]
     if not other:
         return None
     theirs = ", ".join(f"{words} {made}" for words, made, _ in other)
     return theirs, ", ".join(f"{words} {found}" for words, _, found in other)
+
+
+def is_same_release(one: str, other: str) -> bool:
+    """Whether two versions of TensorRT are one, as far as both tell: Python knows a fourth part, trtexec three."""
+    mine, theirs = (re.findall("[0-9]+", version) for version in (one, other))
+    return all(a == b for a, b in zip(mine, theirs))  # noqa: B905 (strict= needs Python 3.10)
 
 
 def command(manifest: dict[str, Any]) -> str:

@@ -25,11 +25,16 @@ def added(snapshot: dict[str, Any], gpu: bool) -> dict[str, Any]:
 def gpu_mhz() -> float | None:
     """The clock of the GPU at this moment; only on boards whose GPU is part of the chip."""
     for folder in sorted((SYS / "class/devfreq").glob("*")):
-        if folder.name in GPUS or folder.name.rpartition(".")[2] in GPUS:
+        if is_gpu(folder.name):
             now = _number(folder / "cur_freq")
             if now is not None:
                 return now / 1e6
     return None
+
+
+def is_gpu(name: str) -> bool:
+    """Whether a devfreq folder is the GPU's: others are there for video and vision, whose clocks nothing here uses."""
+    return name in GPUS or name.rpartition(".")[2] in GPUS
 
 
 def power_events() -> int | None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int | None, int | None], None]
 PRECISIONS = ("fp32", "int8")
+STORE = "demo.db"  # not the name of a store of the user's own, which may lie in the same folder
 # Digits have no border to cut off, which MobileNet's own preprocessing would.
 PREPROCESS = b"crop: 1.0\nchannels: RGB\nmean: 127.5\nstd: 127.5\n"
 
@@ -94,7 +95,7 @@ def demo(out: str | Path = "demo", progress: Progress | None = None) -> DemoResu
         )
     made = [artifact for result in exports for artifact in result.to_json()["artifacts"]]
     paths = [Path(row["path"]) for row in made]
-    store = f"sqlite:///{folder / 'edgekit.db'}"
+    store = f"sqlite:///{folder / STORE}"
     accuracy = edgekit.eval(paths, data=test, store=store, progress=progress)
     latency = edgekit.bench(paths, preset="quick", store=store, progress=progress)
     say("write the report", None, None)
@@ -128,7 +129,7 @@ def _prepare(folder: Path, say: Progress) -> tuple[Path, Path, dict[Course, Path
 
     say("write the images", None, None)
     digits = Digits()
-    (folder / "edgekit.db").unlink(missing_ok=True)
+    (folder / STORE).unlink(missing_ok=True)
     write_atomically(folder / "preprocess.yaml", PREPROCESS)
     calibration = digits.write("calibration", folder / "images" / "calibration")
     test = digits.write("test", folder / "images" / "test")

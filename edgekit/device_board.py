@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +14,7 @@ from edgekit.bench.link import Link, ask
 from edgekit.bench.link_local import LocalLink
 from edgekit.bench.link_ssh import SshLink
 from edgekit.bench.runner import wants_gpu
+from edgekit.bench.session_owner import owner
 from edgekit.device_check import MODES, NVPMODEL, check_device, mode_of
 from edgekit.device_models import LOCAL, AnyDevice, SshDevice
 from edgekit.device_trtexec import Trtexec
@@ -79,9 +81,20 @@ class Board:
             answer = self._trtexec.ask(job, timeout_seconds, script)
         else:
             answer = ask(self.link, {**job, **shared}, timeout_seconds, script)
+        mode = self._mode() if self.is_jetson else None
         if self._session != self._session_now():  # when a session ends, the device puts its power mode back
             raise DeviceUnreachable(f"the connection to {self.link.name} was lost meanwhile", "measure again")
+        self._refuse_change(mode)
         return answer
+
+    def _refuse_change(self, mode: str | None) -> None:
+        """Raise MeasurementInvalid where the device is in another power mode than it was to be measured in."""
+        expected = self._power_mode or self.facts().get("power_mode")
+        if None not in (mode, expected) and mode != expected:
+            raise MeasurementInvalid(
+                f"{self.link.name} was in power mode {mode} at the end, and was to be measured in {expected}",
+                "see who else sets it there, and measure again",
+            )
 
     def _admit(self, job: Mapping[str, Any]) -> None:
         """See, once for each file, that an engine belongs here."""
@@ -133,9 +146,10 @@ class Board:
 
     def _in_mode(self) -> None:
         assert isinstance(self._device, SshDevice)
+        wanted, allowed = self._power_mode, self._device.power_modes
+        if wanted is not None:
+            self._claim()  # first: the mode that is found may be another command's, and not last
         found = self._mode()
-        allowed = self._device.power_modes
-        wanted = self._power_mode
         if wanted is None:
             if allowed and found not in allowed:
                 raise MeasurementInvalid(
@@ -147,6 +161,21 @@ class Board:
 
     def _mode(self) -> str | None:
         return mode_of(self._run([{"argv": NVPMODEL}])[0])
+
+    def _claim(self) -> None:
+        """Be the one command there that sets the power mode. Raises EnvironmentRefused where another is."""
+        assert isinstance(self.link, SshLink)
+        answer = self._run([{"argv": [self.link.python, f"{self.link.tools()}/claim.py", self.link.work]}])[0]
+        if answer is None or answer["code"] != 0:
+            why = " ".join(answer["err"].split())[-200:] if answer else "its Python is gone"
+            raise EnvironmentRefused(f"{self.link.name} cannot be claimed: {why}", "see whether its disk is full")
+        other = json.loads(answer["out"])
+        if other is not None:
+            where = "this machine" if other.get("machine") == owner()["machine"] else "another machine"
+            raise EnvironmentRefused(
+                f"the power mode of {self.link.name} is set by another command: process {other.get('pid')} of {where}",
+                "wait until that has ended",
+            )
 
     def _set_mode(self, before: str | None, wanted: str) -> None:
         """Change the mode, after the device was told how to undo it."""

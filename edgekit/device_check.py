@@ -7,13 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edgekit.bench import jetson
+from edgekit.bench import jetson, soc
 from edgekit.bench.link import Link
 from edgekit.bench.link_local import LocalLink
 from edgekit.device_models import AnyDevice, SshDevice
 from edgekit.device_trtexec import GET
 from edgekit.engine import trtexec_on
-from edgekit.errors import nearest
 from edgekit.runtime import RUNTIMES, Runtime
 
 MODEL = ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model", "/sys/class/dmi/id/product_name")
@@ -29,7 +28,7 @@ NVPMODEL, JETSON_CLOCKS, CORE, SUDO = (
     ["nvpmodel", "-q"],
     ["jetson_clocks", "--show"],
     "nvidia-l4t-core",
-    ["sudo", "-n", "true"],
+    ["sudo", "-n", "-l", "nvpmodel", "-m", "0"],  # whether it may, not whether it may do anything
 )
 LIMITS = ["sudo", "-n", *NVPMODEL, "--verbose"]
 COMMANDS = (NVPMODEL, LIMITS, JETSON_CLOCKS, ["sudo", "-n", *JETSON_CLOCKS], ["dpkg-query", "-W", CORE], SUDO)
@@ -137,7 +136,9 @@ def _clocks(files: Mapping[str, str], answers: Mapping[tuple[str, ...], Any]) ->
         shown = jetson.clocks(answer["out"]) if answer else None
         if shown and shown["locked"] is not None:
             return "locked" if shown["locked"] else "floating"
-    limits = [(path, text) for path, text in files.items() if path.endswith("min_freq") and text.isdecimal()]
+    least = [(path, text) for path, text in files.items() if path.endswith("min_freq") and text.isdecimal()]
+    # What decodes video keeps its own clock, also under jetson_clocks.
+    limits = [(path, text) for path, text in least if "/devfreq/" not in path or soc.is_gpu(path.split("/")[-2])]
     held = [files.get(path.replace("min_freq", "max_freq")) == text for path, text in limits]
     return None if not held else "locked" if all(held) else "floating"
 
@@ -158,13 +159,10 @@ def _missing(
         yield f"it is in power mode {mode}, not in {' or '.join(device.power_modes)}: measure with --power-mode"
     sudo = answers[tuple(SUDO)]
     if device.power_modes and (sudo is None or sudo["code"] != 0):
-        yield "sudo asks for a password, so that the power mode cannot be set: allow nvpmodel in sudoers (NOPASSWD)"
+        yield "sudo does not set the power mode without a password: allow nvpmodel in sudoers (NOPASSWD)"
 
 
 def _runtime(name: str, packages: Mapping[str, str | None], link: Link) -> RuntimeFound:
-    if name not in RUNTIMES:
-        known = f"this edgekit drives no runtime '{name}'{nearest(name, RUNTIMES)}"
-        return RuntimeFound(name, None, known, f"choose from: {', '.join(RUNTIMES)}")
     runtime = RUNTIMES[name]
     if runtime.programs:
         program = trtexec_on(link)

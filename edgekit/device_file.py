@@ -9,8 +9,10 @@ from pydantic import ValidationError
 
 from edgekit.device_models import KINDS, ONE, AnyDevice
 from edgekit.errors import UsageError, nearest
+from edgekit.runtime import RUNTIMES
 
 _SHAPE = "write `devices:` and below it `<name>: {link: local, runtimes: [onnxruntime]}`"
+_NULLS = ("", "~", "null", "Null", "NULL")
 _SECRETS = ("token", "pin", "pass")
 _SECRET_PARTS = ("password", "passwd", "passphrase", "secret", "_pass", "sshpass")  # anywhere in a key
 _KEYS_NOT_PASSWORDS = "remove it: edgekit uses ssh keys (`ssh-copy-id HOST`), and passwords belong into no file"
@@ -71,14 +73,15 @@ def _line(node: yaml.Node) -> int:
 def _device(device: str, node: yaml.Node, name: str) -> AnyDevice:
     pairs = _pairs(node, name, f"device '{device}'")
     _refuse_secrets(device, pairs, name)
-    kind = pairs["link"][1] if "link" in pairs else None
+    told = {key: pair for key, pair in pairs.items() if not _is_null(pair[1])}
+    kind = told["link"][1] if "link" in told else None
     link = kind.value if isinstance(kind, yaml.ScalarNode) else None
     if link not in KINDS:
-        line = pairs["link"][0] if "link" in pairs else _line(node)
+        line = pairs["link"][0] if kind else _line(node)
         cause = f"unknown link '{link}'{nearest(str(link), KINDS)}" if kind else "the key 'link' is missing"
         raise UsageError(f"{name} line {line}: device '{device}': {cause}", f"choose one of: {', '.join(KINDS)}")
     _check_keys(device, pairs, link, name)
-    values = {key: _plain(value) for key, (_, value) in pairs.items()}
+    values = {key: _plain(value) for key, (_, value) in told.items()}
     try:
         return ONE.validate_python(values)
     except ValidationError as error:
@@ -91,12 +94,20 @@ def _device(device: str, node: yaml.Node, name: str) -> AnyDevice:
 def _said(error: Any) -> str:
     if error["type"] == "string_pattern_mismatch":
         return f"'{error['input']}' is no name for ssh"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if error["type"] == "too_short":
+        return "must not be empty"
     return str(error["msg"]).lower()
 
 
 def _remedy(key: str) -> str:
     if key == "host":
         return "write a name of ~/.ssh/config or [user@]host; port, key and jump host belong into ~/.ssh/config"
+    if key == "runtimes":
+        return f"choose from: {', '.join(RUNTIMES)}"
+    if key == "power_modes":
+        return "add `sensors: jetson`, or take power_modes away"
     return _SHAPE
 
 
@@ -123,6 +134,11 @@ def _check_keys(device: str, pairs: dict[str, tuple[int, yaml.Node]], link: str,
             raise UsageError(f"{name} line {line}: device '{device}': {key} must be text, or a list of texts", _SHAPE)
         if any(not text.isprintable() for text in _texts(node)):
             raise UsageError(f"{name} line {line}: device '{device}': {key} must be printable, on one line", _SHAPE)
+
+
+def _is_null(node: yaml.Node) -> bool:
+    """Whether a value is YAML's null, which is as if its key were not there; in quotes it is text."""
+    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NULLS
 
 
 def _is_flat(node: yaml.Node) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import PurePosixPath
 
 from edgekit.bench.link import Link
 from edgekit.bench.link_adb import AdbLink
@@ -27,5 +28,11 @@ def make_link(name: str, device: AnyDevice) -> Link:
     if isinstance(device, LocalDevice):
         return LocalLink(name)
     if isinstance(device, SshDevice):
-        return SshLink(name, device.host, device.python, device.folder or ROOT)
+        return SshLink(name, device.host, device.python, _own(device.folder) if device.folder else ROOT)
     return AdbLink(name, device.serial)
+
+
+def _own(folder: str) -> str:
+    """A folder of edgekit's own name: the one that is named may have other things in it."""
+    path = PurePosixPath(folder)
+    return str(path if path.name == "edgekit" else path / "edgekit")

@@ -8,10 +8,38 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+
+from edgekit.errors import UsageError
+from edgekit.runtime import RUNTIMES
 
 # In YAML 15 is a number and 0123 is another; both stay what was typed.
 Typed = Annotated[str, WithJsonSchema({"type": ["string", "number"]})]
+
+
+def _runtime(name: str) -> str:
+    if name not in tuple(RUNTIMES):  # no aliases: the schema lists the names
+        raise ValueError(_unknown(name))
+    return name
+
+
+def _unknown(name: str) -> str:
+    try:
+        return f"unknown runtime '{name}'; did you mean '{RUNTIMES.canonical(name)}'?"
+    except UsageError as error:
+        return error.message
+
+
+RuntimeName = Annotated[str, AfterValidator(_runtime), WithJsonSchema({"type": "string", "enum": list(RUNTIMES)})]
 # A name of ~/.ssh/config or [user@]host. It stands alone in an argument list; ssh's own configuration may still hand
 # it to a shell, so that it holds nothing that a shell would read.
 HOST = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]*)?$"
@@ -20,7 +48,7 @@ HOST = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]*)?$"
 class _Device(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    runtimes: tuple[str, ...]
+    runtimes: tuple[RuntimeName, ...] = Field(min_length=1)
     """What runs files there; where several run a format, the first is used."""
 
 
@@ -48,11 +76,18 @@ class SshDevice(_Builder):
     python: str = Field("python3", min_length=1)
     """The Python (3.8 or newer) that has numpy and the runtimes; a path of a virtual environment's works."""
     folder: str | None = Field(None, min_length=1)
-    """Where edgekit keeps its files there; without it ~/.cache/edgekit."""
-    power_modes: tuple[Typed, ...] = ()
-    """The nvpmodel modes, by name, in which may be measured; only to these may the mode be changed."""
+    """Where edgekit keeps its files there, in a folder `edgekit`; without it ~/.cache."""
     sensors: Literal["jetson"] | None = None
     """jetson: read tegrastats, nvpmodel and jetson_clocks, and measure energy."""
+    power_modes: tuple[Typed, ...] = ()
+    """The nvpmodel modes, by name, in which may be measured; only to these may the mode be changed."""
+
+    @field_validator("power_modes")
+    @classmethod
+    def _of_a_jetson(cls, modes: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if modes and info.data.get("sensors", "jetson") != "jetson":  # absent: refused for itself
+            raise ValueError("only a Jetson has power modes, and `sensors: jetson` is missing")
+        return modes
 
 
 class AdbDevice(_Device):
@@ -98,7 +133,19 @@ ONE: TypeAdapter[AnyDevice] = TypeAdapter(Annotated[AnyDevice, Field(discriminat
 
 def schema() -> dict[str, Any]:
     """The JSON schema of devices.yaml, for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **DeviceFile.model_json_schema()}
+    found = DeviceFile.model_json_schema()
+    for kind in found["$defs"].values():
+        kind["properties"] = {key: _or_null(value) for key, value in kind["properties"].items()}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **found}
+
+
+def _or_null(value: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a key; where the key may be left out it may be null, which says the same."""
+    if "default" not in value or {"type": "null"} in value.get("anyOf", ()):
+        return value
+    about: dict[str, Any] = {key: value[key] for key in ("default", "description", "title") if key in value}
+    allowed = {key: part for key, part in value.items() if key not in about}
+    return {"anyOf": [allowed, {"type": "null"}], **about}
 
 
 if __name__ == "__main__":  # python -m edgekit.device_models > docs/devices.schema.json

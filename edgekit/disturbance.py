@@ -5,6 +5,9 @@ None where the device does not tell it. What a number means is decided in edgeki
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from edgekit.measurement import Sensed
 
 
@@ -68,10 +71,14 @@ def gpu_clock_lost(sensed: Sensed) -> float | None:
     return max(0.0, 1 - after / before) if before and after is not None else None
 
 
+def card(gpus: Sequence[Mapping[str, Any]] | None) -> Mapping[str, Any]:
+    """What nvidia-smi told of the GPU that was used; empty where it is not known which of several that was."""
+    return next((one for one in gpus or () if one.get("used", len(gpus or ()) == 1)), {})
+
+
 def gpu_held(sensed: Sensed) -> float | None:
     """For how many reasons of power and heat the GPU was slower than it can be, right after the loop."""
-    card = sensed.gpus[1][0] if sensed.gpus[1] else {}
-    held = card.get("held_down_by")
+    held = card(sensed.gpus[1]).get("held_down_by")
     return None if held is None else float(len(held))
 
 
@@ -82,8 +89,7 @@ def gpu_others(sensed: Sensed) -> float | None:
 
 def gpu_busy(sensed: Sensed) -> float | None:
     """The fraction of the time in which the GPU was busy before the runner used it."""
-    card = sensed.gpus[0][0] if sensed.gpus[0] else {}
-    percent = card.get("utilization.gpu")
+    percent = card(sensed.gpus[0]).get("utilization.gpu")
     return percent / 100 if isinstance(percent, (int, float)) else None
 
 

@@ -209,7 +209,8 @@ class Station:
         runs = tuple(
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
         )
-        judged = verdict.assess(runs, found.get("threads") or cell.protocol.threads, found.get("virtual"))
+        threads, emulator = found.get("threads") or cell.protocol.threads, bool(found.get("device", {}).get("emulator"))
+        judged = verdict.assess(runs, threads, found.get("virtual"), emulator)
         memory, layers = self._memory(cell), self._profile(cell)
         held = artifact.still()  # last of all, so that no pass saw another file
         return Measurement(

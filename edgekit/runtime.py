@@ -120,7 +120,7 @@ RUNTIMES: Registry[Runtime] = Registry(
                 "tensorrt",
                 instead="trtexec",
             ),
-            Runtime("trtexec", ("tensorrt",), programs=TRTEXEC),
+            Runtime("trtexec", ("tensorrt",), programs=TRTEXEC, by_steps=False),
             Runtime("torch", ("onnx",), ("torch",), ("torch",), "export"),
             # a program on phones; no Python opens it
             Runtime("benchmark_model", ("tflite",), ("benchmark_model",), by_steps=False),

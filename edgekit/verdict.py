@@ -40,6 +40,11 @@ class Finding:
         return f"{self.level}: {self.cause}; {self.advice}"
 
 
+EMULATED = Finding(
+    INVALID, "this is an emulator, whose times are those of the computer that runs it", "measure on a phone"
+)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """What a measurement is worth. `unknown` names what the device does not tell: not fine, but not known."""
@@ -57,15 +62,20 @@ class Verdict:
         return tuple(lines)
 
 
-def assess(runs: Sequence[ProcessRun], threads: int = 1, virtual: bool | None = None) -> Verdict:
-    """The verdict on the runs of one measurement that asked for `threads`, on a machine that is `virtual` or not."""
+def assess(
+    runs: Sequence[ProcessRun], threads: int = 1, virtual: bool | None = None, emulator: bool = False
+) -> Verdict:
+    """The verdict on the runs of one measurement that asked for `threads`, on a machine that is `virtual` or not.
+
+    An `emulator` of a phone keeps no phone's time, however quiet it was.
+    """
     background, unknown = list(_background(runs, threads)), tuple(_unknown(runs))
     restless = [*_clocks(runs), *_warmth(runs), *_statistics(stability(runs))]
     is_alone = not background and "background load" not in unknown and "other processes" not in unknown
     if is_alone:
         why, advice = (f"{NEIGHBOURS}{_slowest(runs)}", ELSEWHERE) if virtual else (ALONE, FIXED_CLOCK)
         restless = list(_explained(restless, why, advice))
-    findings = [*background, *restless]
+    findings = [*([EMULATED] if emulator else []), *background, *restless]
     if {"background load", "speed"} & set(unknown):
         findings.append(Finding(SUSPECT, "nothing tells whether the device was disturbed", "measure where /proc is"))
     levels = {finding.level for finding in findings}
@@ -221,6 +231,8 @@ def _unknown(runs: Sequence[ProcessRun]) -> Iterator[str]:
         yield "temperature"
     if silent(disturbance.throttled, disturbance.thermal_status):
         yield "throttling"
+    if any(cards and not disturbance.card(cards) for one in sensed for cards in one.gpus):
+        yield "which GPU was used"
     if silent(disturbance.slowed, disturbance.clock_lost, disturbance.throttled, disturbance.thermal_status):
         yield "speed"
 

@@ -40,7 +40,7 @@ class TensorRT:
 
     @property
     def version(self) -> str:
-        return ".".join(self.dump.split(".")[:3])
+        return self.dump
 
     @property
     def major(self) -> int:

@@ -171,7 +171,7 @@ def sensors(report: Report) -> None:
     if not found:
         report.left_out.append("nvidia-smi (clocks, throttle reasons, power, memory by process): not here, or silent")
         return
-    now = found[0]
+    now = next((row for row in found if row["used"]), found[0])
     report.facts |= {"nvidia-smi": ", ".join(f"{key} {value}" for key, value in now.items() if key != "uuid")}
     report.facts["clocks held down by"] = ", ".join(nvml.reasons(now.get("clocks_event_reasons.active")) or []) or "-"
     others = nvml.foreign_processes()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edgekit import demonstration
 from edgekit.artifact import read_manifest
 from edgekit.images import pixel_hash
 from edgekit.preprocess import Preprocessing
@@ -43,6 +44,14 @@ def test_training_sees_what_a_device_will_see() -> None:
     assert -1.0 <= float(inputs.min()) < -0.9 and 0.9 < float(inputs.max()) <= 1.0
 
 
+def test_a_store_of_ones_own_in_the_same_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demonstration, "COURSES", ())
+    for name in ("edgekit.db", demonstration.STORE):
+        (tmp_path / name).write_text("measurements")
+    demonstration._prepare(tmp_path, demonstration._silent)
+    assert (tmp_path / "edgekit.db").exists() and not (tmp_path / demonstration.STORE).exists()
+
+
 def test_every_file_has_an_accuracy_and_a_latency(small_demo: Path) -> None:
     result = json.loads((small_demo / "result.json").read_text(encoding="utf-8"))
     assert not result["failed"] and len(result["rows"]) == 8
@@ -59,5 +68,5 @@ def test_int8_was_calibrated_on_images_that_were_not_tested(small_demo: Path) ->
 
 
 def test_the_store_holds_what_was_measured(small_demo: Path) -> None:
-    store = open_store(f"sqlite:///{small_demo / 'demo' / 'edgekit.db'}")
+    store = open_store(f"sqlite:///{small_demo / 'demo' / demonstration.STORE}")
     assert len(store.measurements()) == len(store.accuracies()) == 8

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GOOD = """
 devices:
   local:      {link: local, runtimes: [onnxruntime, litert]}
-  orin-nano:  {link: ssh, host: orin-nano, runtimes: [tensorrt, onnxruntime], python: python3, power_modes: [15W, 25W]}
+  orin-nano:  {link: ssh, host: orin-nano, runtimes: [tensorrt, onnxruntime], sensors: jetson, power_modes: [15W, 25W]}
   pixel-8:    {link: adb, serial: 0123456789, runtimes: [benchmark_model], benchmark_model: ~/bin/b, cores: big}
 """
 
@@ -43,8 +43,33 @@ def test_the_documented_file() -> None:
     assert found["local"].runtimes == ("onnxruntime", "litert")
 
 
+@pytest.mark.parametrize("null", ["null", "~", "", "Null", "NULL"])
+def test_null_is_as_if_the_key_were_not_there(null: str) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    check = jsonschema.Draft202012Validator(schema())
+    for name, plain in parse(GOOD).items():
+        needed = {"link": plain.link, "runtimes": list(plain.runtimes), "host": "h"}
+        lines = [f"    {key}: {json.dumps(needed[key]) if key in needed else null}" for key in type(plain).model_fields]
+        text = "\n".join(["devices:", f"  {name}:", *lines])
+        least = {key: value for key, value in needed.items() if key in type(plain).model_fields}
+        assert parse(text)[name] == parse(json.dumps({"devices": {name: least}}))[name]
+        assert not list(check.iter_errors(yaml.safe_load(text)))
+
+
+def test_null_in_quotes_is_text_and_where_a_key_is_needed_it_is_missing() -> None:
+    device = parse("devices:\n  a: {link: ssh, host: h, runtimes: ['null'], folder: '~'}")["a"]
+    assert isinstance(device, SshDevice) and device.folder == "~" and device.runtimes == ("null",)
+    for text, said in (
+        ("{link: ~, runtimes: [litert]}", "the key 'link' is missing"),
+        ("{link: local, runtimes: ~}", "runtimes: field required"),
+        ("{link: local, runtimes: [litert], foldr: ~}", "unknown key 'foldr'"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            parse(f"devices:\n  a: {text}")
+
+
 def test_local_is_added_to_a_file_without_it(tmp_path: Path) -> None:
-    (tmp_path / "devices.yaml").write_text("devices:\n  a: {link: ssh, host: h, runtimes: []}\n")
+    (tmp_path / "devices.yaml").write_text("devices:\n  a: {link: ssh, host: h, runtimes: [litert]}\n")
     found = devices()
     assert list(found.devices) == ["local", "a"]
     json.dumps(found.to_json())
@@ -55,7 +80,7 @@ def test_the_order_in_which_files_are_found(tmp_path: Path, monkeypatch: pytest.
     places["config"] = tmp_path / "home" / ".config" / "edgekit" / "devices.yaml"
     for name, place in places.items():
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(f"devices:\n  {name}: {{link: adb, runtimes: []}}\n")
+        place.write_text(f"devices:\n  {name}: {{link: adb, runtimes: [litert]}}\n")
     monkeypatch.setenv("EDGEKIT_DEVICES", str(places["env.yaml"]))
     assert "asked.yaml" in load(places["asked.yaml"]).devices
     assert "env.yaml" in load().devices
@@ -69,24 +94,32 @@ def test_the_order_in_which_files_are_found(tmp_path: Path, monkeypatch: pytest.
     ("text", "said"),
     [
         ("devices:\n  a: {link: shh, host: h}", "line 2: device 'a': unknown link 'shh'; did you mean 'ssh'"),
-        ("devices:\n  a: {runtimes: []}", "line 2: device 'a': the key 'link' is missing"),
+        ("devices:\n  a: {runtimes: [litert]}", "line 2: device 'a': the key 'link' is missing"),
         ("devices:\n  a:\n    link: ssh\n    hots: h", "line 4: device 'a' has an unknown key 'hots'; did you mean"),
-        ("devices:\n  a: {link: ssh, runtimes: []}", "line 2: device 'a': host: field required"),
-        ("devices:\n  a:\n    link: ssh\n    host: ''\n    runtimes: []", "line 4: device 'a': host"),
+        ("devices:\n  a: {link: ssh, runtimes: [litert]}", "line 2: device 'a': host: field required"),
+        ("devices:\n  a:\n    link: ssh\n    host: ''\n    runtimes: [litert]", "line 4: device 'a': host"),
         ("devices:\n  a: {link: local}", "line 2: device 'a': runtimes: field required"),
         ("devices:\n  a:\n    link: local\n    runtimes: litert", "line 4: device 'a': runtimes"),
-        ("devices:\n  a: {link: local, password: x, runtimes: []}", "line 2: device 'a' has a password"),
+        ("devices:\n  a:\n    link: local\n    runtimes: [litert, onnxruntim]",
+         "line 4: device 'a': runtimes: unknown runtime 'onnxruntim'; did you mean 'onnxruntime'?"),
+        ("devices:\n  a: {link: local, runtimes: [trt]}", "unknown runtime 'trt'; did you mean 'tensorrt'?"),
+        ("devices:\n  a:\n    link: local\n    runtimes: []", "line 4: device 'a': runtimes: must not be empty"),
+        ("devices:\n  a:\n    link: ssh\n    host: h\n    runtimes: [litert]\n    power_modes: [15W]",
+         "line 6: device 'a': power_modes: only a Jetson has power modes, and `sensors: jetson` is missing"),
+        ("devices:\n  a: {link: local, password: x, runtimes: [litert]}", "line 2: device 'a' has a password"),
         ("devices:\n  a:\n    link: ssh\n    host: me:pw@h\n", "line 4: device 'a' has a password in its host"),
-        ("devices:\n  a: {link: ssh, host: -oProxyCommand=x, runtimes: []}", "'-oProxyCommand=x' is no name for ssh"),
-        ("devices:\n  a: {link: ssh, host: 'h $(x)', runtimes: []}", "is no name for ssh"),
-        ("devices:\n  a: {link: ssh, host: h, serial: 1, runtimes: []}", "'serial', which belongs to the link adb"),
-        ("devices:\n  a: {link: ssh, host: h, sensors: jetsn, runtimes: []}", "sensors: input should be 'jetson'"),
-        ("devices:\n  a: {link: ssh, host: h, folder: \"a\\nb\", runtimes: []}", "folder must be printable"),
+        ("devices:\n  a: {link: ssh, host: -oProxyCommand=x, runtimes: [torch]}",
+         "'-oProxyCommand=x' is no name for ssh"),
+        ("devices:\n  a: {link: ssh, host: 'h $(x)', runtimes: [litert]}", "is no name for ssh"),
+        ("devices:\n  a: {link: ssh, host: h, serial: 1, runtimes: [torch]}",
+         "'serial', which belongs to the link adb"),
+        ("devices:\n  a: {link: ssh, host: h, sensors: jetsn, runtimes: [torch]}", "sensors: input should be 'jetson'"),
+        ("devices:\n  a: {link: ssh, host: h, folder: \"a\\nb\", runtimes: [litert]}", "folder must be printable"),
         ("devices:\n  a: {link: ssh, host: h, runtimes: [\"a\\nb\"]}", "runtimes must be printable"),
-        ("devices:\n  \"a\\nb\": {link: local, runtimes: []}", "line 2: the name 'a\\nb' must be printable"),
+        ("devices:\n  \"a\\nb\": {link: local, runtimes: [litert]}", "line 2: the name 'a\\nb' must be printable"),
         ("devices:\n  a: {link: ssh, host: h", "is no YAML"),
         ("devices:\n  a: {link: adb}\n  a: {link: adb}", "line 3: 'a' is there twice, first in line 2"),
-        ("device:\n  a: {link: adb, runtimes: []}", "line 1: unknown key 'device'; did you mean 'devices'"),
+        ("device:\n  a: {link: adb, runtimes: [litert]}", "line 1: unknown key 'device'; did you mean 'devices'"),
         ("devices:\n\ta: {link: adb}", "line 2 is no YAML"),
         ("devices: [a, b]", "line 1: 'devices' must be a mapping"),
         ("devices:\n  a: b", "line 2: device 'a' must be a mapping"),
@@ -132,7 +165,7 @@ def test_a_tab_is_named() -> None:
 
 @pytest.mark.parametrize("name", ["two words", "it's", 'a"b', "$(touch x)", "-n", "läuft", "a;b"])
 def test_a_name_may_be_anything_on_one_line(name: str) -> None:
-    text = yaml.safe_dump({"devices": {name: {"link": "local", "runtimes": []}}}, allow_unicode=True)
+    text = yaml.safe_dump({"devices": {name: {"link": "local", "runtimes": ["litert"]}}}, allow_unicode=True)
     assert list(parse(text)) == [name]
 
 
@@ -168,17 +201,20 @@ def test_the_schema_allows_what_is_documented_and_no_more() -> None:
     check = jsonschema.Draft202012Validator(schema())
     for text in [*examples(), (ROOT / "devices.yaml").read_text(encoding="utf-8"), GOOD]:
         assert not list(check.iter_errors(yaml.safe_load(text)))
-    for wrong in ({"link": "ssh", "runtimes": []}, {"link": "shh"}, {"link": "local", "runtimes": [], "password": "x"}):
+    for wrong in (
+        {"link": "ssh", "runtimes": ["litert"]},
+        {"link": "shh"},
+        {"link": "local", "runtimes": ["litert"], "password": "x"},
+        {"link": "local", "runtimes": ["onnxruntim"]},
+        {"link": "local", "runtimes": []},
+    ):
         assert list(check.iter_errors({"devices": {"a": wrong}}))
 
 
 def test_checking_this_machine(tmp_path: Path) -> None:
-    (tmp_path / "devices.yaml").write_text(
-        "devices:\n  local: {link: local, runtimes: ['null', tensorrt, onnxrumtime]}"
-    )
+    (tmp_path / "devices.yaml").write_text("devices:\n  local: {link: local, runtimes: ['null', tensorrt]}")
     check = devices(check="local").to_json()["check"]
     assert check["cpus"] >= 1 and check["memory_bytes"] > 2**20 and check["python"]
-    there, absent, misspelt = check["runtimes"]
+    there, absent = check["runtimes"]
     assert there["version"] == "built in" and there["missing"] is None
     assert absent["version"] is None and absent["missing"] and "tensorrt" in absent["remedy"]
-    assert "did you mean 'onnxruntime'" in misspelt["missing"]

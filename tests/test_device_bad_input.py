@@ -13,7 +13,7 @@ from edgekit.device_file import parse
 from edgekit.device_models import SshDevice
 from edgekit.errors import UsageError
 
-SSH = "link: ssh, host: h, runtimes: []"
+SSH = "link: ssh, host: h, runtimes: [litert]"
 CHAIN = zip("abcdefg", "bcdefgh", strict=True)
 MANY = ", ".join(f"&{new} [{', '.join([f'*{old}'] * 10)}]" for old, new in CHAIN)
 SECRETS = (
@@ -31,18 +31,20 @@ BAD = {
     "a list that holds itself": ("{link: local, runtimes: &x [*x]}", "runtimes must be text, or a list of texts"),
     "ten million texts": (f"{{link: local, runtimes: [&a [x, x, x], {MANY}]}}", "runtimes must be text, or a list"),
     "a list in a list": ("{link: local, runtimes: [[x]]}", "runtimes must be text, or a list of texts"),
-    "a mapping for text": ("{link: ssh, host: {name: h}, runtimes: []}", "host must be text"),
-    "a link of two": ("{link: [ssh, adb], runtimes: []}", "unknown link"),
-    "a merged mapping": ("{<<: {link: local}, runtimes: []}", "the key 'link' is missing"),
-    "a key twice": ("{link: ssh, host: h, host: g, runtimes: []}", "'host' is there twice"),
-    "a password in the host": ("{link: ssh, host: 'me:secret@h', runtimes: []}", "has a password in its host"),
-    "a password in a URL": ("{link: ssh, host: 'ssh://me:secret@h', runtimes: []}", "has a password in its host"),
-    "a password with an at": ("{link: ssh, host: 'me:se@cret@h', runtimes: []}", "has a password in its host"),
-    "a line in the host": ('{link: ssh, host: "h\\nProxyCommand x", runtimes: []}', "must be printable, on one line"),
-    "a line in the serial": ('{link: adb, serial: "1\\n2", runtimes: []}', "must be printable, on one line"),
-    "a command in the host": ("{link: ssh, host: 'h;$(touch injected)', runtimes: []}", "is no name for ssh"),
-    "an option as the host": ("{link: ssh, host: '-oProxyCommand=touch injected', runtimes: []}", "is no name for ssh"),
-    "a link with a blank": ("{link: 'local ', runtimes: []}", "unknown link 'local '; did you mean 'local'"),
+    "a mapping for text": ("{link: ssh, host: {name: h}, runtimes: [litert]}", "host must be text"),
+    "a link of two": ("{link: [ssh, adb], runtimes: [litert]}", "unknown link"),
+    "a merged mapping": ("{<<: {link: local}, runtimes: [litert]}", "the key 'link' is missing"),
+    "a key twice": ("{link: ssh, host: h, host: g, runtimes: [litert]}", "'host' is there twice"),
+    "a password in the host": ("{link: ssh, host: 'me:secret@h', runtimes: [litert]}", "has a password in its host"),
+    "a password in a URL": ("{link: ssh, host: 'ssh://me:secret@h', runtimes: [litert]}", "has a password in its host"),
+    "a password with an at": ("{link: ssh, host: 'me:se@cret@h', runtimes: [litert]}", "has a password in its host"),
+    "a line in the host": ('{link: ssh, host: "h\\nProxyCommand x", runtimes: [torch]}',
+    "must be printable, on one line"),
+    "a line in the serial": ('{link: adb, serial: "1\\n2", runtimes: [litert]}', "must be printable, on one line"),
+    "a command in the host": ("{link: ssh, host: 'h;$(touch injected)', runtimes: [litert]}", "is no name for ssh"),
+    "an option as the host": ("{link: ssh, host: '-oProxyCommand=touch injected', runtimes: [torch]}",
+    "is no name for ssh"),
+    "a link with a blank": ("{link: 'local ', runtimes: [litert]}", "unknown link 'local '; did you mean 'local'"),
 }  # fmt: skip
 
 
@@ -65,7 +67,9 @@ def test_a_secret_under_any_name(key: str) -> None:
 @pytest.mark.parametrize("text", ["a b", "it's", 'say "x"', "$(touch injected)", "`touch injected`", "a;b", "~/a b/*"])
 def test_paths_may_hold_what_a_shell_would_read(text: str) -> None:
     found = parse(
-        json.dumps({"devices": {text: {"link": "ssh", "host": "h", "folder": text, "python": text, "runtimes": []}}})
+        json.dumps(
+            {"devices": {text: {"link": "ssh", "host": "h", "folder": text, "python": text, "runtimes": ["litert"]}}}
+        )
     )
     device = found[text]
     assert isinstance(device, SshDevice) and device.folder == device.python == text

@@ -26,6 +26,17 @@ def test_a_gpu_that_is_ours_alone_is_valid() -> None:
     assert judged(gpus=([], []), gpu_others=None).word == "valid"
 
 
+def test_of_several_gpus_the_one_that_was_used_counts() -> None:
+    (slow,), (fast,) = card(["software power cap"], busy=90), card([], busy=0)
+    quiet = [{**slow, "used": False}, {**fast, "used": True}]
+    assert judged(gpus=(quiet, quiet), gpu_others=0).word == "valid"
+    disturbed = [{**fast, "used": False}, {**slow, "used": True}]
+    assert judged(gpus=(disturbed, disturbed), gpu_others=0).word == "suspect"
+    nobody = [{**slow, "used": None}, {**fast, "used": None}]
+    found = judged(gpus=(nobody, nobody))
+    assert found.word == "valid" and "which GPU was used" in found.unknown
+
+
 @pytest.mark.parametrize(
     ("fields", "word", "said"),
     [

@@ -33,7 +33,7 @@ class Server:
     @property
     def root(self) -> Path:
         """Where edgekit may write on this device."""
-        return self.folder / "far side"
+        return self.folder / "far side" / "edgekit"
 
     @property
     def log(self) -> str:

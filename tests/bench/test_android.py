@@ -122,7 +122,9 @@ def test_properties() -> None:
     found = android.properties(PROPERTIES)
     assert found == {"ro.product.model": "Pixel 8", "a.b": "", "several": "one\ntwo", "ro.build.version.sdk": "34"}
     assert android.properties("[cut]: [wh\n[ro.product.model]: [x]\n").get("ro.product.model") in (None, "x")
-    assert android.identity({"ro.hardware": "ranchu"}).is_emulator
+    for emulator in ({"ro.hardware": "ranchu"}, {"ro.kernel.qemu": "1"}, {"ro.boot.qemu": "1"}):
+        assert android.identity(emulator).is_emulator
+    assert not android.identity({"ro.hardware": "zuma", "ro.boot.qemu": "0"}).is_emulator
 
 
 def test_clusters() -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import threading
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from edgekit.bench.link import ask, call
+from edgekit.bench.link import FOLDER, ask, call
 from edgekit.bench.link_ssh import SshLink
+from edgekit.device_link import make_link
+from edgekit.device_models import SshDevice
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError
 from tests.bench.ssh_server import disconnect, marked
 
@@ -85,6 +90,27 @@ def test_a_file_that_changes_on_its_way_is_not_kept(server: Server, board: SshLi
     assert not list((server.root / "files").iterdir())
 
 
+def test_two_sessions_bring_the_same_tools_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, str(FOLDER / "remote.py"), str(tmp_path), "tools"]
+    # Each looks for the tools when their text has ended; they are slow to write, so that both have found none.
+    body = json.dumps({f"{index}.py": "x" for index in range(3000)}).encode()
+    for trial in range(4):
+        several = []
+        with ExitStack() as ends:
+            for session in "abc":
+                (tmp_path / "work" / f"{session}{trial}").mkdir(parents=True)
+                argv = [*command, f"{session}{trial}", f"{trial:016x}"]
+                process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                several.append(ends.enter_context(process))
+            pipes = [(one.stdin, one.stdout) for one in several if one.stdin and one.stdout]
+            for stdin, _ in pipes:
+                stdin.write(body)
+            for stdin, _ in pipes:
+                stdin.close()
+            answers = [json.loads(stdout.read()) for _, stdout in pipes]
+        assert answers == [{"ok": {"path": str(tmp_path / "tools" / f"{trial:016x}")}}] * 3
+
+
 def test_what_was_not_used_for_long_is_removed(server: Server, board: SshLink, tmp_path: Path) -> None:
     old, fresh = tmp_path / "old.onnx", tmp_path / "fresh.onnx"
     old.write_bytes(b"old")
@@ -94,6 +120,35 @@ def test_what_was_not_used_for_long_is_removed(server: Server, board: SshLink, t
     board.close()
     board.look({})
     assert [place.exists() for place in places] == [False, True]
+
+
+def test_what_is_not_edgekits_own_is_left_alone(server: Server, board: SshLink, tmp_path: Path) -> None:
+    names = ("work/my thesis/chapter.tex", "work/notes.txt", "work/" + "a" * 32 + "/x", "files/photo.jpg", "lock",
+             "tools/crosstool/gcc", "files/" + "a" * 64 + "/x")  # fmt: skip
+    theirs = [server.root / name for name in names]
+    for path in theirs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("precious")
+        os.utime(path, (0, 0))
+        os.utime(path.parent, (0, 0))
+    board.tools()
+    board.close()
+    board.look({})
+    disconnect(board)
+    assert [path.read_text() for path in theirs] == ["precious"] * len(theirs)
+    assert not list((server.root / "work").glob("*/lock"))
+
+
+def test_a_folder_of_the_users_gets_one_of_edgekits_own(server: Server, tmp_path: Path) -> None:
+    ssd = tmp_path / "ssd"
+    ssd.mkdir()
+    for folder in (ssd, ssd / "edgekit"):
+        link = make_link("board", SshDevice(link="ssh", host="board", runtimes=("null",), folder=str(folder)))
+        assert isinstance(link, SshLink)
+        link.look({})
+        disconnect(link)
+        assert [path.name for path in ssd.iterdir()] == ["edgekit"]
+        assert sorted(path.name for path in (ssd / "edgekit").iterdir()) == ["lock", "work"]
 
 
 def test_one_connection_serves_commands_in_a_row_and_side_by_side(server: Server) -> None:

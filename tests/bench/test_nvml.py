@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgekit.bench import nvml
+from edgekit.bench import energy, nvml
 
+FIRST_UUID = nvml._first_uuid
 SAMPLES = Path(__file__).resolve().parents[2] / ".." / "shared" / "samples"
 PRO = "NVIDIA RTX PRO 6000 Blackwell Server Edition"
 # Written down by a person from what stands in each sample.
@@ -93,14 +94,46 @@ case "$1" in
     echo 'pid, used_gpu_memory [MiB]'; echo '{os.getpid()}, 412 MiB'; echo '99999999, 7000 MiB';;
 --query-compute-apps=pid,gpu_uuid)
     echo 'pid, gpu_uuid'; echo '{os.getpid()}, GPU-1'; echo '99999999, GPU-1'; echo '99999998, GPU-2';;
---query-gpu=uuid) echo 'uuid'; echo 'GPU-1'; echo 'GPU-2';;
---query-gpu=power.draw) echo 'power.draw [W]'; echo '30.00 W';;
+--query-gpu=uuid) echo 'uuid'; echo 'GPU-1';;
+--query-gpu=uuid,power.draw) echo 'uuid, power.draw [W]'; echo 'GPU-1, 30.00 W';;
 *) echo 'name, clocks.current.sm [MHz], clocks_throttle_reasons.active'; echo 'Tesla T4, 585 MHz, 0x0000000000000001';;
 esac
 """)
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(nvml, "_first_uuid", lambda: None)
     return program
+
+
+# The slower card is in the first slot, and CUDA begins with the other one.
+TWO = """#!/bin/sh
+case "$1" in
+*clocks_event*) echo 'uuid, power.draw [W], clocks_event_reasons.active'; end=', 0x1';;
+--query-compute-apps=*) echo 'pid, gpu_uuid'; echo '99999999, GPU-1'; echo '99999998, %s'; exit;;
+*power.draw) echo 'uuid, power.draw [W]';;
+*) echo 'uuid'; echo GPU-1; echo %s; exit;;
+esac
+echo "GPU-1, 30.00 W$end"
+echo "%s, 300.00 W$end"
+"""
+UUID = "GPU-00010203-0405-0607-0809-0a0b0c0d0e0f"  # of the double
+
+
+def test_of_several_gpus_the_one_that_cuda_begins_with(
+    smi: Path, libcuda: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smi.write_text(TWO % (UUID, UUID, UUID))
+    monkeypatch.setenv("EDGEKIT_LIBCUDA", str(libcuda))
+    monkeypatch.setattr(nvml, "_first_uuid", FIRST_UUID.__wrapped__)
+    assert [gpu["used"] for gpu in nvml.state() or []] == [False, True]
+    assert nvml.watts() == 300.0 and nvml.foreign_processes() == [99999998]
+    assert energy.meter(smi.parent).method.startswith("nvidia-smi")
+
+
+def test_of_several_gpus_none_where_the_driver_does_not_tell(smi: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    smi.write_text(TWO % (UUID, UUID, UUID))
+    assert [gpu["used"] for gpu in nvml.state() or []] == [None, None]
+    assert nvml.watts() is None and nvml.foreign_processes() is None
 
 
 def test_asking_it(smi: Path) -> None:

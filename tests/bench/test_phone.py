@@ -206,6 +206,14 @@ def test_a_phone_that_gets_warm_meanwhile(phone: Peer, tflite: Path, status: int
     assert any("degrees" in reason or f"status was {status}" in reason for reason in found.reasons)
 
 
+def test_an_emulators_times_are_invalid(phone: Peer, tflite: Path) -> None:
+    (phone.folder / "properties").write_text(f"{PROPERTIES}[ro.boot.qemu]: [1]\n[ro.hardware]: [ranchu]\n")
+    result = bench(tflite, device="pixel", preset="test")
+    (found,) = result.measurements
+    assert found.verdict == "invalid" and result.exit_code == 6
+    assert any(reason.startswith("invalid: this is an emulator") for reason in found.reasons)
+
+
 def test_its_answers_are_those_of_litert_here(phone: Peer, tflite: Path) -> None:
     found = bench(tflite, device="pixel", preset="test").measurements[0]
     answers = found.found["answers"]

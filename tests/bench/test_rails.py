@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgekit.bench import jetson, rails
+from edgekit.bench import energy, jetson, rails
 
 
 def write(folder: Path, **texts: object) -> None:
@@ -44,6 +45,41 @@ def test_rails_of_jetpack_4(tmp_path: Path) -> None:
     write(folder, rail_name_0="POM_5V_IN", in_power0_input=2532, rail_name_1="POM_5V_GPU", in_power1_input=41)
     write(folder, rail_name_2="POM_5V_CPU", in_voltage2_input=4992)
     assert rails.read(rails.find(tmp_path)) == {"POM_5V_IN": 2532.0, "POM_5V_GPU": 41.0}
+
+
+def thor(root: Path) -> None:
+    """A Thor's rails on its INA3221, of which none is the whole board."""
+    folder = root / "bus/i2c/drivers/ina3221/2-0040/hwmon/hwmon1"
+    write(folder, in1_label="VDD_GPU", in1_input=12000, curr1_input=160, in2_label="VDD_CPU_SOC_MSS", in2_input=12000)
+    write(folder, curr2_input=490, in3_label="VIN_SYS_5V0", in3_input=5000, curr3_input=1127)
+
+
+@pytest.mark.parametrize("label", ["in1_label", "label"])
+def test_thor_has_its_total_on_another_monitor(tmp_path: Path, label: str) -> None:
+    thor(tmp_path)
+    folder = tmp_path / "bus/i2c/drivers/ina238/2-0044/hwmon/hwmon2"
+    write(folder, in0_input=3, in1_input=20000, curr1_input=989, power1_input=19780000)
+    assert jetson.total(rails.read(rails.find(tmp_path))) is None  # nothing says which rail that is
+    write(folder, **{label: "VIN"})
+    assert jetson.total(rails.read(rails.find(tmp_path))) == (19780.0, ["VIN"])
+    assert energy.meter(tmp_path).method == "INA monitors in sysfs every 0.1 s"
+
+
+def test_what_does_not_tell_the_whole_board_is_no_meter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    thor(tmp_path / "sys")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(energy, "PLACES", ())
+    with pytest.raises(RuntimeError, match="neither sysfs nor tegrastats tells what the board draws"):
+        energy.meter(tmp_path / "sys")
+    line = "RAM 1/2MB (lfb 1x4MB) CPU [0%@972] VDD_GPU 1962mW/1962mW VIN_SYS_5V0 5635mW/5635mW VIN 19780mW/19780mW"
+    (tmp_path / "tegrastats").write_text(f"#!/bin/sh\nwhile echo '{line}'; do /bin/sleep 0.05; done\n")
+    (tmp_path / "tegrastats").chmod(0o755)
+    meter = energy.meter(tmp_path / "sys")
+    with meter:
+        deadline = time.monotonic() + 30
+        while not meter.readings and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert "tegrastats" in meter.method and jetson.total(meter.readings[0][1]) == (19780, ["VIN"])
 
 
 def test_a_board_without_monitors(tmp_path: Path) -> None:

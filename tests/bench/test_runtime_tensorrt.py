@@ -117,6 +117,23 @@ def test_the_same_place_and_foreign_engines_pass() -> None:
     runtime_tensorrt.check({}, "8.6.1", "8.7", "Orin")
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("10.12.0.36", "10.12.0", True),
+        ("10.12.0.36", "10.12.0.36", True),
+        ("10.0.0b6", "10.0.0", True),
+        ("10.12.0.36", "10.1.0", False),
+        ("10.12.0.36", "10.12.1", False),
+        ("8.5.1.7", "8.5.1.8", False),  # TensorRT itself compares all that both have
+    ],
+)
+def test_a_version_has_three_parts_or_four(one: str, other: str, is_same: bool) -> None:
+    for made, here in ((one, other), (other, one)):
+        found = runtime_tensorrt.differences({"tensorrt": made}, {"tensorrt": here})
+        assert found == (None if is_same else (f"TensorRT {made}", f"TensorRT {here}"))
+
+
 def test_it_is_told_before_anything_is_loaded(tensorrt: Any, engine: Path) -> None:
     other = {**MANIFEST, "details": {"tensorrt": "99.0.0", "gpu": "Orin", "compute_capability": "8.7"}}
     Path(f"{engine}.json").write_text(json.dumps(other))

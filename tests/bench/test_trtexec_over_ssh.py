@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
 import signal
 import statistics
 import subprocess
@@ -25,7 +26,7 @@ from edgekit import profiling
 from edgekit.artifact import manifest_path
 from edgekit.bench import runtime_trtexec, ssh_connection
 from edgekit.errors import BackendMissing, EdgekitError, UsageError
-from edgekit.measurement import PRESETS, Protocol
+from edgekit.measurement import PRESETS, VERSUS, Protocol
 from edgekit.runtime import TRTEXEC
 from edgekit.store import open_store
 
@@ -150,6 +151,15 @@ def test_it_builds_proves_and_measures(board: Server) -> None:
     assert {"--noDataTransfers", "--warmUp=20", "--duration=1", "--iterations=7"} <= set(runs[0])
     copied = [words for words in runs if "--noDataTransfers" not in words]
     assert len(copied) == 2  # once for each command
+
+
+def test_versus_gives_each_file_a_process_of_its_own_in_a_block(board: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(VERSUS, "quick", {"processes": 2})
+    first = engine()
+    second = shutil.copy(first, "second.engine")
+    result = edgekit.bench([first, second], device="board", preset="quick", versus=True)
+    assert [[run.block for run in one.runs] for one in result.measurements] == [[0, 1], [0, 1]]
+    assert len(result.versus) == 1 and result.to_json()["versus"][0]["ratio"] == 1.0
 
 
 def test_its_profile_is_by_layer(board: Server) -> None:

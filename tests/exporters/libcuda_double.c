@@ -28,6 +28,10 @@ code cuDeviceGetName(char *s, int n, int d) {
     snprintf(s, n, "%s", name ? name : "Orin");
     return d == 7 ? OK : INVALID;
 }
+code cuDeviceGetUuid(unsigned char *u, int d) {
+    for (int i = 0; i < 16; i++) u[i] = (unsigned char)i;
+    return d == 7 ? OK : INVALID;
+}
 code cuDeviceTotalMem_v2(size_t *n, int d) { *n = (size_t)8 << 30; return d == 7 ? OK : INVALID; }
 code cuDeviceGetAttribute(int *v, int a, int d) {
     const char *cc = getenv("DOUBLE_CC");

@@ -37,7 +37,7 @@ def load(dump: Path) -> Module:
     api = json.loads(dump.read_text())
     module = Module("tensorrt")
     module.calls = []
-    module.__dict__["__version__"] = ".".join(api["__version__"].split(".")[:3])
+    module.__dict__["__version__"] = api["__version__"]
     for name, entry in api["names"].items():
         if entry["kind"] == "enum":
             setattr(module, name, enum.IntEnum(name, {value: index for index, value in enumerate(entry["values"])}))

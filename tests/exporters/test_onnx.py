@@ -73,6 +73,7 @@ OPERATORS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "avg pool": (lambda: nn.AvgPool2d(3, 2, padding=1), SHAPE),
     "avg pool without padding": (lambda: nn.AvgPool2d(3, 2, padding=1, count_include_pad=False), SHAPE),
     "avg pool ceil": (lambda: nn.AvgPool2d(2, 2, ceil_mode=True), SHAPE),
+    "avg pool with a divisor": (lambda: nn.AvgPool2d(3, 2, 1, ceil_mode=True, divisor_override=4), SHAPE),
     "global average": (lambda: nn.AdaptiveAvgPool2d(1), SHAPE),
     "mean of space": (lambda: Function(lambda x: x.mean((2, 3))), SHAPE),
     "mean of channels": (lambda: Function(lambda x: x.mean(1, keepdim=True)), SHAPE),

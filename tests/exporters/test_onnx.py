@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekit.errors import EnvironmentRefused, UsageError
+from edgekit.errors import EnvironmentRefused, GateFailed, UsageError
 from edgekit.exporters import WriteJob, onnx_file
 from edgekit.exporters.onnx import IR_VERSIONS, write
+from edgekit.exporters.onnx_ops import FORMS
 from edgekit.fold import fold
 from edgekit.graph import Graph
 from edgekit.trace import trace
@@ -111,6 +112,8 @@ OPERATORS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "upsample corners": (lambda: nn.Upsample(scale_factor=3, mode="bilinear", align_corners=True), SHAPE),
     "anything else": (lambda: Function(lambda x: torch.sqrt(torch.abs(x) + 1.0)), SHAPE),
     "a module of its own": (lambda: nn.GroupNorm(2, 6), SHAPE),
+    "without a form in half precision": (nn.CELU, SHAPE),
+    "cast to float": (lambda: nn.Sequential(Function(lambda x: x.float()), nn.Conv2d(6, 4, 1)), SHAPE),
 }
 
 
@@ -255,6 +258,22 @@ def test_an_operator_that_onnx_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="special_bessel_j0"):
         write(WriteJob(graph, "fp32"), tmp_path / "n.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_operator_that_torch_writes_wrongly_is_named(tmp_path: Path) -> None:
+    pool = torch.ops.aten.avg_pool2d.default  # torch's exporter leaves its divisor out
+    graph = trace(Function(lambda x: pool(x, [2, 2], divisor_override=3)).eval(), SHAPE)
+    for precision in ("fp32", "fp16"):
+        with pytest.raises(UsageError, match="avg_pool2d.*other values than torch"):
+            write(WriteJob(graph, precision), tmp_path / "n.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_the_checker_refuses_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMS, "relu", lambda e, op, x, own, out: e.node("Relu", [*x, *x], out, op.name))
+    graph = graph_of("relu")
+    with pytest.raises(GateFailed, match=f"Name: {graph.output} OpType: Relu"):
+        write(WriteJob(graph, "fp32"), tmp_path / "n.onnx")
 
 
 def test_float16_cannot_hold_every_weight(tmp_path: Path) -> None:

@@ -108,6 +108,9 @@ OPERATORS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "slice": (lambda: Function(lambda x: x[:, 1:5:2, :, 3:]), SHAPE),
     "split": (lambda: Function(lambda x: torch.cat(x.chunk(3, 1)[::-1], 1)), SHAPE),
     "upsample": (lambda: nn.Upsample(scale_factor=2), SHAPE),
+    "upsample by an inexact ratio": (lambda: nn.Upsample(size=(14, 8)), (2, 6, 20, 8)),
+    "upsample bilinear by an inexact ratio": (lambda: nn.Upsample(size=(14, 11), mode="bilinear"), (2, 6, 20, 8)),
+    "upsample by two inexact ratios": (lambda: nn.Upsample(size=(32, 16)), (1, 2, 14, 14)),
     "upsample bilinear": (lambda: nn.Upsample(scale_factor=2, mode="bilinear"), SHAPE),
     "upsample corners": (lambda: nn.Upsample(scale_factor=3, mode="bilinear", align_corners=True), SHAPE),
     "anything else": (lambda: Function(lambda x: torch.sqrt(torch.abs(x) + 1.0)), SHAPE),
@@ -195,6 +198,12 @@ def test_a_normalisation_that_no_layer_takes_equals_torch(tmp_path: Path) -> Non
     x = torch.randn(SHAPE)
     with torch.no_grad():
         assert_close(run(tmp_path / "n.onnx", x), network(x), 1e-5)
+
+
+def test_a_resize_that_takes_the_same_places_stays_one(tmp_path: Path) -> None:
+    for size in ((18, 16), (13, 8), (3, 4)):
+        graph = trace(nn.Sequential(nn.Upsample(size=size)).eval(), SHAPE)
+        assert write(WriteJob(graph, "fp32"), tmp_path / "n.onnx").operators == {"Resize": 1}
 
 
 def test_padding_belongs_to_its_operator(tmp_path: Path) -> None:

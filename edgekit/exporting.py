@@ -18,6 +18,7 @@ from edgekit.device import load
 from edgekit.device_link import open_link
 from edgekit.device_models import AdbDevice, AnyDevice
 from edgekit.errors import BackendMissing, EdgekitError, UsageError, nearest
+from edgekit.errors_bug import tellable
 from edgekit.export_result import ExportResult, Failure
 from edgekit.exporters import FORMATS, Writer
 from edgekit.exporters.head import check_name
@@ -70,7 +71,7 @@ def export(
     the outputs' names, which go into the file.
 
     Raises EdgekitError where nothing at all can be exported; what fails for one format or precision only is in the
-    result's `failed`.
+    result's `failed`, bugs of edgekit (code "internal") among it.
     """
     say = progress or (lambda stage: None)
     formats = _each(format, FORMATS.canonical)
@@ -115,8 +116,8 @@ def export(
                     if name in unfit:
                         raise unfit[name]
                     artifacts.append(export_cell(cell, prepared, folder, _told(say, cell)))
-                except EdgekitError as error:
-                    failed.append(Failure(name, wanted, error))
+                except Exception as error:  # a bug in one must not hide the files that are made
+                    failed.append(Failure(name, wanted, tellable(error)))
     return ExportResult(tuple(artifacts), tuple(failed), (*prepared.notes, *_notes(site)))
 
 

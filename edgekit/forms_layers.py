@@ -183,14 +183,24 @@ def avg_pool(
     count_include_pad: bool = True,
     divisor_override: Any = None,
 ) -> Any:
-    if divisor_override is not None:
-        return NotImplemented
     kernel, stride, _, pairs = _windows(walk, input, kernel_size, stride, padding, 1, ceil_mode)
+    if divisor_override == 0:
+        return NotImplemented
+    if divisor_override is not None:
+        return _summed(walk, name, input, kernel, stride, pairs, divisor_override)
     if count_include_pad and any(p for p in per_axis(padding, len(kernel))):
         own = tuple((p, p) for p in per_axis(padding, len(kernel)))
         input = walk.emit(f"{name}.pad", "pad", [input], pads=((0, 0), (0, 0), *own), value=0.0)
         pairs = tuple((0, high - p) for (_, high), (p, _) in zip(pairs, own, strict=True))
     return walk.emit(name, "avg_pool", [input], kernel=kernel, stride=stride, padding=pairs)
+
+
+def _summed(walk: Walk, name: str, x: Any, kernel: Any, stride: Any, pairs: Any, divisor: int) -> Any:
+    """The sum over each window, zeros of its padding among it, over a divisor of its own."""
+    if any(map(any, pairs)):
+        x = walk.emit(f"{name}.pad", "pad", [x], pads=((0, 0), (0, 0), *pairs), value=0.0)
+    x = walk.emit(f"{name}.mean", "avg_pool", [x], kernel=kernel, stride=stride, padding=((0, 0),) * len(kernel))
+    return walk.emit(name, "mul", [x], other=math.prod(kernel) / divisor)
 
 
 def adaptive(kind: str) -> Form:

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from edgekit.errors import UsageError
+from edgekit.errors import GateFailed, UsageError
 from edgekit.files import environment
 
 LIMIT_BYTES = 2**31 - 1  # of one protobuf message
@@ -47,7 +47,10 @@ def save(model: Any, constants: Mapping[str, NDArray[Any]], path: Path) -> None:
 
 
 def check(model: Any, constants: Mapping[str, NDArray[Any]]) -> None:
-    """Let onnx's checker walk the graph, types and shapes included; large weights are declared, not copied."""
+    """Let onnx's checker walk the graph, types and shapes included; large weights are declared, not copied.
+
+    Raises GateFailed with what it says.
+    """
     checked = onnx.ModelProto()
     checked.CopyFrom(model)
     for name, array in constants.items():
@@ -56,7 +59,13 @@ def check(model: Any, constants: Mapping[str, NDArray[Any]]) -> None:
             checked.graph.initializer.append(onnx.numpy_helper.from_array(np.asarray(array, order="C"), name))
         else:
             checked.graph.input.append(onnx.helper.make_tensor_value_info(name, kind, array.shape))
-    onnx.checker.check_model(checked, full_check=True)
+    try:
+        onnx.checker.check_model(checked, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+        raise GateFailed(
+            f"onnx's checker refuses what was written: {' '.join(str(error).split())}",
+            "choose another --precision or --opset, or replace the layer that it names",
+        ) from error
 
 
 def _head(name: str, array: NDArray[Any]) -> bytes:

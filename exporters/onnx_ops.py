@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from edgekit.exporters.onnx_emit import Emission
+from edgekit.exporters.onnx_resize import upsample
 from edgekit.exporters.windows import means
 from edgekit.graph import Op
 
@@ -230,26 +231,6 @@ def _slice(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     e.node("Slice", [x[0], *(e.integers(f"{op.name}/{part}", [value]) for part, value in parts)], out, op.name)
 
 
-def _upsample(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
-    before = e.graph[op.inputs[0]].shape
-    if e.dynamic_batch:
-        ratios = torch.tensor([1.0, *(new / old for new, old in zip(op.shape[1:], before[1:], strict=True))])
-        target = ["", e.constant(f"{op.name}/scales", ratios)]
-    else:
-        target = ["", "", e.integers(f"{op.name}/sizes", op.shape)]
-    nearest = op.attrs["mode"] == "nearest"
-    corners = "align_corners" if op.attrs["align_corners"] else "pytorch_half_pixel"
-    e.node(
-        "Resize",
-        [x[0], *target],
-        out,
-        op.name,
-        mode="nearest" if nearest else "linear",
-        coordinate_transformation_mode="asymmetric" if nearest else corners,
-        nearest_mode="floor" if nearest else None,
-    )
-
-
 FORMS: dict[str, Form] = {
     "conv": _conv,
     "conv_transpose": _conv_transpose,
@@ -284,5 +265,5 @@ FORMS: dict[str, Form] = {
     "reshape": _reshape,
     "permute": _unary("Transpose", perm="dims"),
     "slice": _slice,
-    "upsample": _upsample,
+    "upsample": upsample,
 }

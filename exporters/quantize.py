@@ -47,7 +47,8 @@ def quantize(
 
     `effort`: fast rounds to nearest; default also corrects biases, measured on some calibration images where there are
     any; best also narrows ranges and adapts the rounding of weights, where images kept back say that it helps.
-    `keep_float` names layers that stay in float. With `pixels` the input's integers are 8-bit pixels, exactly, where
+    `keep_float` names layers that stay in float. With `pixels` a caller hands over and takes integers: input and output
+    have scales even where the layers there are in float, and the input's integers are 8-bit pixels, exactly, where
     the network allows it (exporters.pixel_input). Raises UsageError for weights or ranges that are not finite or that
     no int8 scale can hold.
     """
@@ -56,14 +57,16 @@ def quantize(
     scheme_of(scheme)
     in_float = islands(graph, scheme, keep_float)
     entry = pixel_entry(graph, in_float, pixels) if pixels is not None else None
-    quantized = _rounded(graph, ranges, scheme, in_float, entry, correct=effort != "fast")
+    border = pixels is not None
+    quantized = _rounded(graph, ranges, scheme, in_float, entry, border, correct=effort != "fast")
     if effort == "fast" or ranges.images is None:
         return quantized
     x = sample(graph, ranges.images)
     measured = measured_biases(quantized, graph, x)
     if effort == "default":
         return measured
-    narrow = _rounded(graph, measured_ranges(graph, quantized, ranges, x), scheme, in_float, entry, correct=True)
+    narrowed = measured_ranges(graph, quantized, ranges, x)
+    narrow = _rounded(graph, narrowed, scheme, in_float, entry, border, correct=True)
     candidates = [measured, measured_biases(narrow, graph, x)]
     return _best(graph, candidates, ranges.images)
 
@@ -83,9 +86,15 @@ def _best(graph: Graph, candidates: list[QuantizedGraph], images: CalibrationSet
 
 
 def _rounded(
-    graph: Graph, ranges: Ranges, scheme: str, in_float: Mapping[str, str], entry: PixelEntry | None, correct: bool
+    graph: Graph,
+    ranges: Ranges,
+    scheme: str,
+    in_float: Mapping[str, str],
+    entry: PixelEntry | None,
+    border: bool,
+    correct: bool,
 ) -> QuantizedGraph:
-    scales = activations(graph, ranges.extremes, scheme, in_float)
+    scales = activations(graph, ranges.extremes, scheme, in_float, border)
     if entry is not None:
         scales[graph.input.name] = entry.grid
     weights = {op.name: round_weight(graph, op, scales) for op in graph if _in_integers(op, in_float)}

@@ -104,15 +104,22 @@ def _why_float(op: Op, scheme: str) -> str | None:
 
 
 def activations(
-    graph: Graph, extremes: Mapping[str, tuple[float, float]], scheme: str, in_float: Collection[str]
+    graph: Graph,
+    extremes: Mapping[str, tuple[float, float]],
+    scheme: str,
+    in_float: Collection[str],
+    integer_border: bool = False,
 ) -> dict[str, QParams]:
     """QParams of every tensor that the runtime makes in integers, by operator name.
 
-    An operator in float has some only where an integer operator reads it. Raises UsageError for a tensor without a
+    An operator in float has some only where an integer operator reads it. With `integer_border` the network's input
+    and output have some in any case: a caller hands over and takes integers. Raises UsageError for a tensor without a
     recorded range.
     """
     kind = scheme_of(scheme)
     wanted = _stored(graph, scheme, in_float)
+    if integer_border:
+        wanted += [name for name in _border(graph) if name not in wanted]
     leader = _groups(graph, scheme, wanted)
     widest: dict[str, tuple[float, float]] = {}
     for name in wanted:
@@ -151,6 +158,11 @@ def _stored(graph: Graph, scheme: str, in_float: Collection[str]) -> list[str]:
         if (made_in_integers or read_in_integers) and not free:
             kept.append(op.name)
     return kept
+
+
+def _border(graph: Graph) -> list[str]:
+    """The input and the output, as far as they are real numbers."""
+    return [op.name for op in (graph.input, graph[graph.output]) if op.dtype.is_floating_point]
 
 
 def scale_groups(graph: Graph, scheme: str, in_float: Collection[str]) -> list[list[str]]:

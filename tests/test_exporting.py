@@ -185,6 +185,28 @@ def test_one_failing_format_does_not_hide_the_other(network: str, tmp_path: Path
     assert not [name for name in files(tmp_path / "out") if "tflite" in name]
 
 
+def test_a_bug_in_one_file_does_not_hide_the_others(
+    network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = FORMATS["onnx"]
+
+    def broken(job: WriteJob, path: Path) -> Written:
+        if job.precision == "fp16":
+            raise KeyError("no such key")
+        return real(job, path)
+
+    monkeypatch.setitem(FORMATS._entries, "onnx", broken)
+    result = edgekit.export(f"{network}:build", input=SHAPE, precision=["fp32", "fp16"], out=tmp_path / "out")
+    made = [(a.manifest.format, a.manifest.precision) for a in result.artifacts if a.manifest]
+    assert made == [("onnx", "fp32"), ("tflite", "fp32"), ("tflite", "fp16")]
+    (failure,) = result.failed
+    assert (failure.error.code, result.exit_code) == ("internal", 1)
+    assert "KeyError" in failure.error.message
+    kept = Path(failure.error.remedy.rpartition(" ")[2])
+    assert "no such key" in kept.read_text()
+    kept.unlink()
+
+
 @pytest.mark.parametrize(
     ("model", "arguments", "cause"),
     [

@@ -39,6 +39,7 @@ MODULES: dict[str, nn.Module] = {
     "avg_pool, ceil mode": nn.AvgPool2d(2, 2, ceil_mode=True),
     "avg_pool, ceil mode, counting": nn.AvgPool2d(3, 2, 1, ceil_mode=True),
     "avg_pool, divisor": nn.AvgPool2d(2, divisor_override=3),
+    "avg_pool, divisor, ceil mode, padding": nn.AvgPool2d(3, 2, 1, ceil_mode=True, divisor_override=4),
     "adaptive_avg_pool to 1": nn.AdaptiveAvgPool2d(1),
     "adaptive_avg_pool, divisible": nn.AdaptiveAvgPool2d((3, 11)),
     "adaptive_avg_pool, not divisible": nn.AdaptiveAvgPool2d((4, 4)),

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekit.errors import EnvironmentRefused, UsageError
+from edgekit.errors import EnvironmentRefused, GateFailed, UsageError
 from edgekit.exporters import WriteJob, onnx_file
 from edgekit.exporters.onnx import IR_VERSIONS, write
+from edgekit.exporters.onnx_ops import FORMS
 from edgekit.fold import fold
 from edgekit.graph import Graph
 from edgekit.trace import trace
@@ -73,6 +74,7 @@ OPERATORS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "avg pool": (lambda: nn.AvgPool2d(3, 2, padding=1), SHAPE),
     "avg pool without padding": (lambda: nn.AvgPool2d(3, 2, padding=1, count_include_pad=False), SHAPE),
     "avg pool ceil": (lambda: nn.AvgPool2d(2, 2, ceil_mode=True), SHAPE),
+    "avg pool with a divisor": (lambda: nn.AvgPool2d(3, 2, 1, ceil_mode=True, divisor_override=4), SHAPE),
     "global average": (lambda: nn.AdaptiveAvgPool2d(1), SHAPE),
     "mean of space": (lambda: Function(lambda x: x.mean((2, 3))), SHAPE),
     "mean of channels": (lambda: Function(lambda x: x.mean(1, keepdim=True)), SHAPE),
@@ -106,10 +108,15 @@ OPERATORS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "slice": (lambda: Function(lambda x: x[:, 1:5:2, :, 3:]), SHAPE),
     "split": (lambda: Function(lambda x: torch.cat(x.chunk(3, 1)[::-1], 1)), SHAPE),
     "upsample": (lambda: nn.Upsample(scale_factor=2), SHAPE),
+    "upsample by an inexact ratio": (lambda: nn.Upsample(size=(14, 8)), (2, 6, 20, 8)),
+    "upsample bilinear by an inexact ratio": (lambda: nn.Upsample(size=(14, 11), mode="bilinear"), (2, 6, 20, 8)),
+    "upsample by two inexact ratios": (lambda: nn.Upsample(size=(32, 16)), (1, 2, 14, 14)),
     "upsample bilinear": (lambda: nn.Upsample(scale_factor=2, mode="bilinear"), SHAPE),
     "upsample corners": (lambda: nn.Upsample(scale_factor=3, mode="bilinear", align_corners=True), SHAPE),
     "anything else": (lambda: Function(lambda x: torch.sqrt(torch.abs(x) + 1.0)), SHAPE),
     "a module of its own": (lambda: nn.GroupNorm(2, 6), SHAPE),
+    "without a form in half precision": (nn.CELU, SHAPE),
+    "cast to float": (lambda: nn.Sequential(Function(lambda x: x.float()), nn.Conv2d(6, 4, 1)), SHAPE),
 }
 
 
@@ -193,6 +200,12 @@ def test_a_normalisation_that_no_layer_takes_equals_torch(tmp_path: Path) -> Non
         assert_close(run(tmp_path / "n.onnx", x), network(x), 1e-5)
 
 
+def test_a_resize_that_takes_the_same_places_stays_one(tmp_path: Path) -> None:
+    for size in ((18, 16), (13, 8), (3, 4)):
+        graph = trace(nn.Sequential(nn.Upsample(size=size)).eval(), SHAPE)
+        assert write(WriteJob(graph, "fp32"), tmp_path / "n.onnx").operators == {"Resize": 1}
+
+
 def test_padding_belongs_to_its_operator(tmp_path: Path) -> None:
     for name in ("conv after pad", "conv same", "max pool ceil", "avg pool ceil"):
         assert "Pad" not in write(WriteJob(graph_of(name), "fp32"), tmp_path / "n.onnx").operators
@@ -254,6 +267,22 @@ def test_an_operator_that_onnx_lacks_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="special_bessel_j0"):
         write(WriteJob(graph, "fp32"), tmp_path / "n.onnx")
     assert not list(tmp_path.iterdir())
+
+
+def test_an_operator_that_torch_writes_wrongly_is_named(tmp_path: Path) -> None:
+    pool = torch.ops.aten.avg_pool2d.default  # torch's exporter leaves its divisor out
+    graph = trace(Function(lambda x: pool(x, [2, 2], divisor_override=3)).eval(), SHAPE)
+    for precision in ("fp32", "fp16"):
+        with pytest.raises(UsageError, match="avg_pool2d.*other values than torch"):
+            write(WriteJob(graph, precision), tmp_path / "n.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_the_checker_refuses_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FORMS, "relu", lambda e, op, x, own, out: e.node("Relu", [*x, *x], out, op.name))
+    graph = graph_of("relu")
+    with pytest.raises(GateFailed, match=f"Name: {graph.output} OpType: Relu"):
+        write(WriteJob(graph, "fp32"), tmp_path / "n.onnx")
 
 
 def test_float16_cannot_hold_every_weight(tmp_path: Path) -> None:

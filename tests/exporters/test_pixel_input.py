@@ -18,7 +18,7 @@ from edgekit.exporters.quantize import quantize
 from edgekit.exporters.ranges import record
 from edgekit.exporters.simulate import layer_snr, run
 from edgekit.graph import Graph
-from edgekit.parity import stored
+from edgekit.parity import quantized, stored
 from edgekit.preprocess import TENSORFLOW, TORCHVISION, Preprocessing, normalise
 from edgekit.quantized import QuantizedGraph
 
@@ -119,6 +119,46 @@ def test_means_that_differ_are_folded_where_nothing_is_padded(graph_of: Folded) 
     assert entry is not None and entry.grid.zero_point == -14
     torch.testing.assert_close(entry.offset, torch.tensor([-10.0, -2.0, 10.0]) / 57)
     assert pixel_entry(graph, ("0",), caffe) is None  # the first layer is in float
+
+
+class Divided(nn.Module):
+    """A division by what is computed, last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.conv(x) / (1 + torch.sigmoid(x[:, :1]))
+        return y
+
+
+@pytest.mark.parametrize("io", ["int8", "uint8"])
+@pytest.mark.parametrize(
+    ("module", "kept"),
+    [
+        (nn.Sequential(nn.LocalResponseNorm(3), nn.Conv2d(3, 4, 1)), ()),
+        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.ELU(0.5)), ()),
+        (nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d((3, 5))), ()),
+        (Divided(), ()),
+        (network(), ("0", "1", "2")),
+    ],
+    ids=["lrn", "elu", "adaptive", "division", "kept"],
+)
+def test_float_layers_at_the_border_take_and_give_integers(
+    module: nn.Module, kept: tuple[str, ...], io: str, open_tflite: Any, graph_of: Folded
+) -> None:
+    graph = graph_of(module, SHAPE)
+    images = calibration.synthetic(SHAPE, TENSORFLOW, 16, 0)
+    q = quantize(graph, record(graph, images), "tflite", keep_float=kept, pixels=TENSORFLOW)
+    opened = open_tflite(graph, "int8", quantized=q, io=io)
+    taken, given = opened.written.inputs[0], opened.written.outputs[0]
+    assert (taken.dtype, given.dtype) == (io, io)
+    for x in normalise(TENSORFLOW, PIXELS):
+        got = opened.run(quantized(x[None], taken)).astype(np.float32)
+        expected = run(q, torch.from_numpy(x[None])).numpy()
+        assert given.scale is not None  # an integer layer before may be one of its own steps beside
+        assert np.abs((got - given.zero_point) * given.scale - expected).max() <= 3 * given.scale
 
 
 def test_noise_that_is_no_pixel_is_rounded_to_one() -> None:

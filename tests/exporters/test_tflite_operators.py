@@ -103,6 +103,7 @@ def pooling() -> Cases:
         "max 3-D, depth only": (nn.MaxPool3d((2, 1, 1), (2, 1, 1)), CUBE),
         "average 3-D": (nn.AvgPool3d(3, 2, 1), CUBE),
         "average 3-D inside": (nn.AvgPool3d(3, 2, 1, count_include_pad=False), CUBE),
+        "average with a divisor": (nn.AvgPool2d(3, 2, 1, ceil_mode=True, divisor_override=4), MAP),
         "global average": (nn.AdaptiveAvgPool2d(1), MAP),
         "global average 3-D": (nn.AdaptiveAvgPool3d(1), CUBE),
         "uneven average": (nn.AdaptiveAvgPool2d((3, 4)), MAP),

@@ -52,6 +52,7 @@ class ModelSpec:
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     preprocessing: Preprocessing = TORCHVISION
     published: tuple[Published, ...] = ()
+    training_only: tuple[str, ...] = ()  # how the names of parameters begin that inference does not use
 
     @property
     def resolution(self) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,7 +111,7 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
     published = _published(source, spec, variant.alpha, variant.resolution, variant.options)
     path = _path(source, published)
     checkpoint = _read(path, spec)
-    weights_fit.check(path.name, weights_fit.named_shapes(network), checkpoint.shapes, variant)
+    weights_fit.check(path.name, weights_fit.named_shapes(network, spec), checkpoint.shapes, variant)
     weights_fit.fill(path.name, network, checkpoint)
     published = published or _recognised(path, spec)
     digest = file_sha256(path)
@@ -185,7 +185,8 @@ def _path(source: str, published: Source | None, say: Callable[[str], None] | No
 def _read(path: Path, spec: ModelSpec) -> Checkpoint:
     reader: Callable[[Path, ModelSpec], Checkpoint] = importlib.import_module(READERS[file_format(path)]).read
     with torch.no_grad():
-        return reader(path, spec)
+        checkpoint = reader(path, spec)
+    return replace(checkpoint, tensors=weights_fit.for_inference(checkpoint.tensors, spec))
 
 
 def _agree(path: Path, option: str, typed: float | None, told: float | None) -> None:

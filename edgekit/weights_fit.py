@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from edgekit.errors import UsageError
-from edgekit.spec import MODELS, Variant, variant, with_classes
+from edgekit.spec import MODELS, ModelSpec, Variant, variant, with_classes
 from edgekit.weights_file import AGAIN, COUNTER, Checkpoint
-from edgekit.weights_torch import TRAINING_ONLY
 
+T = TypeVar("T")
 Shapes = Mapping[str, tuple[int, ...]]
 _FINENESS = 4096  # steps in which alpha is searched; channel counts of the zoo are multiples of alpha / 2048 at most
 _SHOWN = 3
@@ -20,7 +21,7 @@ _SHOWN = 3
 
 def shapes_of(point: Variant) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a variant's tensors, worked out without memory for them."""
-    return named_shapes(_without_memory(point))
+    return named_shapes(_without_memory(point), point.spec)
 
 
 def _without_memory(point: Variant) -> nn.Module:
@@ -31,13 +32,18 @@ def _without_memory(point: Variant) -> nn.Module:
         return point.build()
 
 
-def named_shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
+def named_shapes(network: nn.Module, spec: ModelSpec) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors of a network that weights must give."""
     return {
         name: tuple(tensor.shape)
-        for name, tensor in network.state_dict().items()
-        if not name.endswith(COUNTER) and not name.startswith(TRAINING_ONLY)
+        for name, tensor in for_inference(network.state_dict(), spec).items()
+        if not name.endswith(COUNTER)
     }
+
+
+def for_inference(named: Mapping[str, T], spec: ModelSpec) -> dict[str, T]:
+    """What is named, without the heads that a network of the zoo has in training only, as its published files do."""
+    return {name: value for name, value in named.items() if not name.startswith(spec.training_only)}
 
 
 def classes_of(point: Variant, found: Shapes) -> int | None:
@@ -133,10 +139,11 @@ def _suggestion(point: Variant, wanted: Shapes, found: Shapes) -> str:
 def _networks_of(found: Shapes) -> Iterable[str]:
     """Registered networks that the tensors fit, whatever the class count."""
     for name, spec in MODELS.items():
+        given = for_inference(found, spec)
         wanted = shapes_of(variant(spec))
-        if wanted.keys() == found.keys():
-            classes = classes_of(variant(spec), found)
-            if classes and shapes_of(variant(spec, classes=classes)) == found:
+        if wanted.keys() == given.keys():
+            classes = classes_of(variant(spec), given)
+            if classes and shapes_of(variant(spec, classes=classes)) == given:
                 yield name
 
 

@@ -24,18 +24,13 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")  # what
 PREFIXES = ("module.", "_orig_mod.")  # DataParallel and torch.compile
 # torchvision's DenseNet files are older than its module names: norm.1 is norm1 now.
 _DOTTED = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
-TRAINING_ONLY = ("aux1.", "aux2.", "AuxLogits.")  # heads that torchvision's files keep and inference does not use
 
 
 def read(path: Path, spec: ModelSpec) -> Checkpoint:
     """The tensors of a torch or safetensors file. Raises UsageError for what is broken or not only tensors."""
     content = _safetensors(path) if path.suffix.lower() == ".safetensors" else _torch(path)
     tensors = _plain(path, content).items()
-    return Checkpoint({_DOTTED.sub(r"\1\2", name): tensor for name, tensor in tensors if _needed(name)})
-
-
-def _needed(name: str) -> bool:
-    return not name.startswith(TRAINING_ONLY)
+    return Checkpoint({_DOTTED.sub(r"\1\2", name): tensor for name, tensor in tensors})
 
 
 def _torch(path: Path) -> Any:

@@ -154,6 +154,7 @@ register(
         paper=PAPER,
         build=googlenet,
         input_shape=(3, 224, 224),
+        training_only=("aux1.", "aux2."),
         published=(
             Published(
                 "Szegedy et al. 2015, Table 3, one network, one crop, ILSVRC'14 validation; parameters by 'twelve times"
@@ -172,6 +173,7 @@ register(
         paper=PAPER,
         build=googlenet_bn,
         input_shape=(3, 224, 224),
+        training_only=("aux1.", "aux2."),
         preprocessing=TENSORFLOW,
         published=(Published("torchvision IMAGENET1K_V1", 0.69778, 0.89530, 1.50e9, 6_624_904),),
     )

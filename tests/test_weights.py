@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pickle
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,29 @@ def test_other_wrong_paths_are_told_apart(tmp_path: Path) -> None:
     assert "a file of your own" in refusal("pretrained").remedy
     refusal("random:")
     refusal("random:-1")
+
+
+def build_with_aux(resolution: int = 16, classes: int = 4) -> nn.Module:
+    parts = {"aux1": nn.Conv2d(3, 4, 3), "AuxLogits": nn.Conv2d(4, 4, 3), "pool": nn.AdaptiveAvgPool2d(1)}
+    return nn.Sequential(OrderedDict(**parts, flat=nn.Flatten(), fc=nn.Linear(4, classes)))
+
+
+def test_layers_of_ones_own_called_like_auxiliary_heads_get_their_weights(tmp_path: Path) -> None:
+    spec = ModelSpec("named", "Test", "", build_with_aux, (3, 16, 16), classes=4)
+    state, path = build_with_aux().state_dict(), tmp_path / "w.pth"
+    torch.save(state, path)
+    network, _, _ = loaded(path, spec)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize("heads", [True, False])
+def test_googlenet_needs_no_auxiliary_heads(tmp_path: Path, heads: bool) -> None:
+    point, path = variant("googlenet", classes=3), tmp_path / "g.pth"
+    state = point.build().state_dict()
+    torch.save({name: value for name, value in state.items() if heads or not name.startswith("aux")}, path)
+    network, found, _ = loaded(path, "googlenet")
+    assert found == point and torch.equal(network.state_dict()["fc.weight"], state["fc.weight"])
+    assert "googlenet" in refusal(path, "lenet5").remedy
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])

@@ -48,6 +48,7 @@ class ModelSpec:
     alphas: tuple[float, ...] = ()  # the published grid; empty: no width multiplier
     resolutions: tuple[int, ...] = ()  # the published grid
     fixed_resolution: bool = False  # the classifier admits one resolution only
+    classifier: bool = True  # else it ends in a feature map, and `classes` is the number of its channels
     min_resolution: int = MIN_RESOLUTION
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     preprocessing: Preprocessing = TORCHVISION
@@ -175,6 +176,10 @@ def _where_it_ends(spec: ModelSpec, resolution: int) -> str:
 def _classes(spec: ModelSpec, classes: int | None) -> int:
     if classes is not None and classes < 1:
         raise UsageError(f"the number of classes must be at least 1, not {classes}", f"its own is {spec.classes}")
+    if classes not in (None, spec.classes) and not spec.classifier:
+        raise UsageError(
+            f"{spec.name} ends in {spec.classes} channels and has no classifier", "leave the number of classes out"
+        )
     return spec.classes if classes is None else classes
 
 

@@ -48,6 +48,8 @@ def for_inference(named: Mapping[str, T], spec: ModelSpec) -> dict[str, T]:
 
 def classes_of(point: Variant, found: Shapes) -> int | None:
     """The class count that the shapes in a file tell; None where they do not."""
+    if not point.spec.classifier:
+        return None
     few, more = shapes_of(with_classes(point, 3)), shapes_of(with_classes(point, 5))
     told = {
         found[name][axis]
@@ -143,7 +145,7 @@ def _networks_of(found: Shapes) -> Iterable[str]:
         wanted = shapes_of(variant(spec))
         if wanted.keys() == given.keys():
             classes = classes_of(variant(spec), given)
-            if classes and shapes_of(variant(spec, classes=classes)) == given:
+            if given == (shapes_of(variant(spec, classes=classes)) if classes else wanted):
                 yield name
 
 

@@ -236,6 +236,16 @@ def test_googlenet_needs_no_auxiliary_heads(tmp_path: Path, heads: bool) -> None
     assert "googlenet" in refusal(path, "lenet5").remedy
 
 
+def test_a_network_without_a_classifier_takes_weights_and_is_suggested(tmp_path: Path) -> None:
+    point, path = variant("inception_3a"), tmp_path / "w.pth"
+    state = point.build().state_dict()
+    torch.save(state, path)
+    network, found, _ = loaded(path, "inception_3a")
+    assert found == point
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+    assert refusal(path, "inception_module").remedy == "the file fits inception_3a"
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
 def test_numbers_that_are_none_are_refused(tmp_path: Path, value: float) -> None:
     state = build_tiny().state_dict()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgekit.errors import UsageError
 from edgekit.spec import MODELS, ModelSpec, Variant, variant, with_classes
@@ -17,6 +17,7 @@ T = TypeVar("T")
 Shapes = Mapping[str, tuple[int, ...]]
 _FINENESS = 4096  # steps in which alpha is searched; channel counts of the zoo are multiples of alpha / 2048 at most
 _SHOWN = 3
+_WHOLE = (torch.float64, torch.float32, torch.float16, torch.bfloat16)  # smaller ones need scales beside them
 
 
 def shapes_of(point: Variant) -> dict[str, tuple[int, ...]]:
@@ -150,10 +151,11 @@ def _networks_of(found: Shapes) -> Iterable[str]:
 
 
 def fill(file: str, network: nn.Module, checkpoint: Checkpoint) -> None:
-    """Copy fitting tensors into the network, converted to its own types; refuse numbers that are none."""
+    """Copy fitting tensors into the network, converted to its own types; refuse what would not be the same numbers."""
     own = network.state_dict()
     given = {name: tensor for name, tensor in checkpoint.tensors.items() if name in own and not name.endswith(COUNTER)}
     for name, tensor in given.items():
+        _refuse_other_kinds(file, name, tensor, own[name])
         if not bool(torch.isfinite(tensor.to(own[name].dtype)).all()):
             raise UsageError(f"{file} holds numbers that are not finite, first in {name}", AGAIN)
         if name.endswith("running_var") and bool((tensor < 0).any()):
@@ -165,3 +167,14 @@ def fill(file: str, network: nn.Module, checkpoint: Checkpoint) -> None:
         for module in network.modules():
             if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
                 module.eps = checkpoint.batch_norm_eps
+
+
+def _refuse_other_kinds(file: str, name: str, tensor: Tensor, own: Tensor) -> None:
+    dense = tensor.layout == torch.strided and not tensor.is_meta
+    fits = tensor.dtype in _WHOLE if own.is_floating_point() else torch.can_cast(tensor.dtype, own.dtype)
+    if not (dense and fits):
+        kind = "no" if tensor.is_meta else str(tensor.dtype if dense else tensor.layout).removeprefix("torch.")
+        raise UsageError(
+            f"{file} holds {kind} numbers in {name}, which are not those of the network",
+            "save the weights as dense floating-point tensors",
+        )

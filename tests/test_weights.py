@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import pickle
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -255,6 +256,41 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path, value: float) -> None
     torch.save(state, path)
     with pytest.raises(UsageError, match="not finite, first in 5.weight"):
         loaded(path)
+
+
+KINDS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "sparse": lambda weight: weight.to_sparse(),
+    "no": lambda weight: weight.to("meta"),
+    "complex64": lambda weight: weight.to(torch.complex64),
+    "int8": lambda weight: weight.to(torch.int8),
+    "float8_e4m3fn": lambda weight: weight.to(torch.float8_e4m3fn),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_kinds_of_numbers_are_refused(tmp_path: Path, kind: str) -> None:
+    state, path = build_tiny().state_dict(), tmp_path / "w.pth"
+    for name in ("5.weight", "1.running_var"):
+        torch.save(state | {name: KINDS[kind](state[name])}, path)
+        with pytest.raises(UsageError, match=f"holds {kind}\\w* numbers in {name}"):
+            loaded(path)
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*quantization:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*TypedStorage:UserWarning")
+def test_quantised_tensors_are_refused(tmp_path: Path) -> None:
+    state, path = build_tiny().state_dict(), tmp_path / "w.pth"
+    torch.save(state | {"5.weight": torch.quantize_per_tensor(state["5.weight"], 0.01, 0, torch.qint8)}, path)
+    with pytest.raises(UsageError, match="holds qint8 numbers in 5.weight"):
+        loaded(path)
+
+
+def test_what_an_npz_can_hold_and_torch_cannot_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "long.npz", a=np.zeros(3, np.longdouble))
+    assert "which torch has not" in refusal(tmp_path / "long.npz").message
+    checkpoint(tmp_path).rename(tmp_path / "w.npz")
+    assert "which is no array" in refusal(tmp_path / "w.npz").message
 
 
 def test_a_checkpoint_of_anything_but_tensors_is_refused(tmp_path: Path) -> None:

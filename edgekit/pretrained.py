@@ -239,12 +239,19 @@ def _kept(source: Source, path: Path) -> Found | None:
     recorded = _recorded(path)
     if recorded is None:
         return None
+    if not path.stat().st_size:
+        raise UsageError(f"{path} is empty", replaced(path))
     if _digest(path, path.stat().st_mtime_ns, path.stat().st_size) != recorded:
         raise UsageError(
             f"{path} has changed since it was put there (sha256 differs)",
-            f"remove it and {path.name}.sha256, then run the same command again",
+            replaced(path),
         )
     return Found(source, path, recorded, source.sha256 is not None, downloaded=False)
+
+
+def replaced(path: Path) -> str:
+    """What to do about a kept file that is not right."""
+    return f"remove {path} and {path.name}.sha256, then run the same command again"
 
 
 @lru_cache(maxsize=8)
@@ -278,6 +285,8 @@ def _bring(source: Source, path: Path, progress: Progress | None) -> Found:
 
 
 def _check_by_hand(source: Source, arrival: Path) -> None:
+    if not arrival.stat().st_size:
+        raise UsageError(f"{arrival} is empty", f"remove it, and {by_hand(source.url, arrival)}")
     digest = file_sha256(arrival)
     if source.sha256 is not None and not digest.startswith(source.sha256):
         raise UsageError(

@@ -73,7 +73,7 @@ def variant_of(
         return typed
     published = _published(source, spec, alpha, resolution, typed.options)
     path = _path(source, published, say)
-    checkpoint = _read(path, spec)
+    checkpoint = _read(path, spec, published)
     published = published or _recognised(path, spec)
     _agree_on_options(path, typed.options, published)
     told_resolution = checkpoint.resolution or (published.resolution if published else None)
@@ -110,7 +110,7 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
         return Loaded(record, spec.preprocessing)
     published = _published(source, spec, variant.alpha, variant.resolution, variant.options)
     path = _path(source, published)
-    checkpoint = _read(path, spec)
+    checkpoint = _read(path, spec, published)
     weights_fit.check(path.name, weights_fit.named_shapes(network, spec), checkpoint.shapes, variant)
     weights_fit.fill(path.name, network, checkpoint)
     published = published or _recognised(path, spec)
@@ -182,10 +182,15 @@ def _path(source: str, published: Source | None, say: Callable[[str], None] | No
     return pretrained.fetch(published, pretrained.in_steps(published, say) if say else None).path
 
 
-def _read(path: Path, spec: ModelSpec) -> Checkpoint:
-    reader: Callable[[Path, ModelSpec], Checkpoint] = importlib.import_module(READERS[file_format(path)]).read
-    with torch.no_grad():
-        checkpoint = reader(path, spec)
+def _read(path: Path, spec: ModelSpec, published: Source | None) -> Checkpoint:
+    try:
+        reader: Callable[[Path, ModelSpec], Checkpoint] = importlib.import_module(READERS[file_format(path)]).read
+        with torch.no_grad():
+            checkpoint = reader(path, spec)
+    except UsageError as error:
+        if published is None:
+            raise
+        raise UsageError(error.message, pretrained.replaced(path)) from error  # a kept file is not brought again
     return replace(checkpoint, tensors=weights_fit.for_inference(checkpoint.tensors, spec))
 
 

@@ -247,6 +247,29 @@ def test_a_wrong_file_put_there_by_hand_is_refused_and_left_alone(site: Site, ca
     assert (cache / "one.pth").read_bytes() == b"others" and not site.asked
 
 
+def test_an_empty_file_is_never_taken(site: Site, cache: Path) -> None:
+    source = site.source("one.h5", b"", sha256=None)
+    with pytest.raises(EnvironmentRefused, match=r"sent an empty one\.h5"):
+        pretrained.fetch(source)
+    (cache / "one.h5").touch()
+    with pytest.raises(UsageError, match=r"one\.h5 is empty") as caught:
+        pretrained.fetch(source)
+    assert "put it at" in caught.value.remedy
+    (cache / "one.h5.sha256").write_text(f"{hashlib.sha256(b'').hexdigest()}  one.h5\n")
+    with pytest.raises(UsageError, match=r"one\.h5 is empty") as caught:
+        pretrained.fetch(source)
+    assert f"remove {cache / 'one.h5'} and one.h5.sha256" in caught.value.remedy
+
+
+def test_a_kept_file_that_cannot_be_read_names_what_to_remove(
+    site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "SOURCES", (site.source("one.pth", b"not weights", sha256=None),))
+    with pytest.raises(UsageError, match=r"one\.pth holds more than tensors") as caught:
+        weights.variant_of("pretrained", "lenet5")
+    assert f"remove {cache / 'one.pth'} and one.pth.sha256" in caught.value.remedy
+
+
 def test_one_that_fails_does_not_hide_the_others(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     good = site.source("one.pth", b"weights")
     bad = replace(good, name="two", url=f"{site.address}/missing.pth")

@@ -72,6 +72,8 @@ def variant_of(
     if _seed(source) is not None:
         return typed
     published = _published(source, spec, alpha, resolution, typed.options)
+    if published is not None:
+        _agree(Path(published.file), "--classes", classes, published.classes)  # before it is downloaded
     path = _path(source, published, say)
     checkpoint = _read(path, spec, published)
     published = published or _recognised(path, spec)

@@ -224,6 +224,13 @@ def test_a_link_in_an_archive_is_not_followed(site: Site) -> None:
         pretrained.fetch(site.source("one.tgz", buffer.getvalue(), member="one.tflite"))
 
 
+def test_another_number_of_classes_is_refused_before_any_download(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "SOURCES", (site.source("one.pth", lenet()),))
+    with pytest.raises(UsageError, match=r"--classes 7 contradicts the weights one\.pth, which are of 10"):
+        weights.variant_of("pretrained", "lenet5", classes=7)
+    assert not site.asked
+
+
 @pytest.mark.parametrize("content", [b"no archive", archive({"./one.tflite": os.urandom(9000)})[:4000]])
 def test_a_broken_archive_is_said(site: Site, cache: Path, content: bytes) -> None:
     with pytest.raises(UsageError, match="no readable archive"):

@@ -13,13 +13,12 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 from edgekit.download import Progress, by_hand, disk, download
 from edgekit.errors import EdgekitError, UsageError, nearest, worst_exit_code
-from edgekit.files import cache_folder, drafting, file_sha256, publish, write_atomically
+from edgekit.files import cache_folder, drafting, file_sha256, known_sha256, publish, write_atomically
 from edgekit.pretrained_table import SOURCES, Source
 
 PREFIX = "pretrained"
@@ -241,7 +240,7 @@ def _kept(source: Source, path: Path) -> Found | None:
         return None
     if not path.stat().st_size:
         raise UsageError(f"{path} is empty", replaced(path))
-    if _digest(path, path.stat().st_mtime_ns, path.stat().st_size) != recorded:
+    if known_sha256(path) != recorded:
         raise UsageError(
             f"{path} has changed since it was put there (sha256 differs)",
             replaced(path),
@@ -252,12 +251,6 @@ def _kept(source: Source, path: Path) -> Found | None:
 def replaced(path: Path) -> str:
     """What to do about a kept file that is not right."""
     return f"remove {path} and {path.name}.sha256, then run the same command again"
-
-
-@lru_cache(maxsize=8)
-def _digest(path: Path, changed: int, size: int) -> str:
-    """The sha256 of a file, worked out once for each of its states in this process."""
-    return file_sha256(path)
 
 
 def _recorded(path: Path) -> str | None:

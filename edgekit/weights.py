@@ -18,7 +18,7 @@ from edgekit import pretrained, weights_fit
 from edgekit.artifact import WeightsRecord
 from edgekit.callable_module import make_callable
 from edgekit.errors import UsageError
-from edgekit.files import file_sha256
+from edgekit.files import known_sha256
 from edgekit.preprocess import Preprocessing
 from edgekit.pretrained_table import SOURCES, Source
 from edgekit.spec import MODELS, ModelSpec, Variant, variant
@@ -116,7 +116,7 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
     weights_fit.check(path.name, weights_fit.named_shapes(network, spec), checkpoint.shapes, variant)
     weights_fit.fill(path.name, network, checkpoint)
     published = published or _recognised(path, spec)
-    digest = file_sha256(path)
+    digest = known_sha256(path)
     return Loaded(
         WeightsRecord(origin=path.name, id=digest[:8], sha256=digest, trained=True),
         checkpoint.preprocessing or (published or spec).preprocessing,
@@ -150,7 +150,7 @@ def _published(
 def _recognised(path: Path, spec: ModelSpec) -> Source | None:
     """The published file of this network that a file is, whatever its name; None where it is none."""
     known = [source for source in SOURCES if source.model == spec.name and source.sha256 and not source.member]
-    digest = file_sha256(path) if known else ""
+    digest = known_sha256(path) if known else ""
     return next((source for source in known if digest.startswith(source.sha256 or "-")), None)
 
 

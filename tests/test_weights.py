@@ -7,6 +7,7 @@ import pickle
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,10 +40,14 @@ TINY = ModelSpec("tiny", "Test", "", build_tiny, (3, 16, 16), classes=4, alphas=
 
 
 def checkpoint(folder: Path, alpha: float = 1.0, classes: int = 4, name: str = "tiny.pth") -> Path:
-    torch.manual_seed(1)
     path = folder / name
-    torch.save(build_tiny(alpha=alpha, classes=classes).state_dict(), path)
+    torch.save(build_with_seed(alpha=alpha, classes=classes).state_dict(), path)
     return path
+
+
+def build_with_seed(**of: Any) -> nn.Module:
+    torch.manual_seed(1)
+    return build_tiny(**of)
 
 
 def loaded(path: Path, model: str | ModelSpec = TINY) -> tuple[nn.Module, Variant, weights.Loaded]:
@@ -196,6 +201,24 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path, part: float) -> None:
         data = path.read_bytes()
         path.write_bytes(data[: int(len(data) * part)])
         assert "truncated" in refusal(path).message
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path)
+    numbers = build_with_seed().state_dict()["5.weight"].numpy().tobytes()
+    data = path.read_bytes()
+    assert data.count(numbers) == 1
+    path.write_bytes(data.replace(numbers, bytes([numbers[0] ^ 1]) + numbers[1:]))
+    assert "Bad CRC-32" in refusal(path).message
+
+
+def test_a_checkpoint_that_was_saved_without_sums_is_taken(tmp_path: Path) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        path = checkpoint(tmp_path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert loaded(path)[2].record.trained
 
 
 def test_other_wrong_paths_are_told_apart(tmp_path: Path) -> None:

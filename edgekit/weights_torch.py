@@ -22,8 +22,10 @@ from edgekit.spec import ModelSpec
 from edgekit.weights_file import Checkpoint, broken
 
 _BLOCK = 1 << 20
-WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights")  # what training scripts put around the weights
-PREFIXES = ("module.", "_orig_mod.")  # DataParallel and torch.compile
+# What training scripts put around the weights; averaged ones are meant only where there are no others.
+WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "ema", "model_ema", "state_dict_ema")
+AVERAGED = "n_averaged"  # how many AveragedModel has seen, beside the weights
+PREFIXES = ("module.", "_orig_mod.")  # DataParallel or AveragedModel, and torch.compile; in any order
 # torchvision's DenseNet files are older than its module names: norm.1 is norm1 now.
 _DOTTED = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
@@ -101,7 +103,12 @@ def _plain(path: Path, content: Any) -> dict[str, Tensor]:
             f"{path.name} holds something other than tensors, first '{strange[0]}'", "save model.state_dict() in it"
         )
     tensors = {str(name): value for name, value in content.items()}
-    for prefix in PREFIXES:
-        if all(name.startswith(prefix) for name in tensors):
-            tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return tensors
+    return _without_prefixes(tensors)
+
+
+def _without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    rest = {name: value for name, value in tensors.items() if name != AVERAGED}
+    prefix = next((prefix for prefix in PREFIXES if rest and all(name.startswith(prefix) for name in rest)), None)
+    if prefix is None:
+        return tensors
+    return _without_prefixes({name.removeprefix(prefix): value for name, value in rest.items()})

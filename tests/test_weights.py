@@ -124,14 +124,24 @@ def test_the_network_that_the_file_fits_is_named(tmp_path: Path) -> None:
     assert "resnet20_cifar" in refusal(path, "mobilenet").remedy
 
 
-@pytest.mark.parametrize("wrapper", ["state_dict", "model"])
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize("wrapper", ["state_dict", "model", "ema", "model_ema"])
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
 def test_wrappers_and_prefixes_of_training_scripts_are_taken_off(tmp_path: Path, wrapper: str, prefix: str) -> None:
     state = build_tiny().state_dict()
     path = tmp_path / "w.th"
     torch.save({wrapper: {prefix + name: value for name, value in state.items()}, "epoch": 3}, path)
     network, _, _ = loaded(path)
     assert torch.equal(network.state_dict()["5.weight"], state["5.weight"])
+
+
+def test_averaged_weights_are_taken_without_their_counter_and_only_where_there_are_no_others(tmp_path: Path) -> None:
+    network = build_with_seed()
+    averaged = torch.optim.swa_utils.AveragedModel(network)
+    path, others = tmp_path / "w.pth", build_tiny().state_dict()
+    torch.save({"model_ema": averaged.state_dict()}, path)
+    assert torch.equal(loaded(path)[0].state_dict()["5.weight"], network.state_dict()["5.weight"])
+    torch.save({"model_ema": averaged.state_dict(), "model": others}, path)
+    assert torch.equal(loaded(path)[0].state_dict()["5.weight"], others["5.weight"])
 
 
 def test_half_precision_and_transposed_tensors_arrive_contiguous_in_float32(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 import torch
@@ -64,7 +64,8 @@ def classes_of(point: Variant, found: Shapes) -> int | None:
 def alpha_of(point: Variant, found: Shapes) -> float | None:
     """The alpha that fits the shapes in a file: `point`'s own, a published one, else the shortest decimal that does.
 
-    None where the network has no alpha, or none fits. Networks grow with alpha, so that a bisection finds it.
+    Where none fits, the one that fits most of them, so that what is wrong with the others can be said. None where the
+    network has no alpha, or none fits half of them. Networks grow with alpha, so that a bisection finds it.
     """
     spec = point.spec
     if not spec.alphas or found.keys() != shapes_of(point).keys():
@@ -73,12 +74,21 @@ def alpha_of(point: Variant, found: Shapes) -> float | None:
     def shapes(alpha: float) -> Shapes:
         return shapes_of(variant(spec, alpha, point.resolution, point.classes, point.options))
 
-    for alpha in (point.alpha, *spec.alphas):
-        if shapes(alpha) == found:
-            return alpha
-    low = _smallest(lambda step: _elements(shapes(step / _FINENESS)) >= _elements(found)) / _FINENESS
-    candidates = (math.ceil(low * 10**digits) / 10**digits for digits in (1, 2, 3, 4))
-    return next((alpha for alpha in (*candidates, low) if alpha <= 1 and shapes(alpha) == found), None)
+    def fitting(alphas: Iterable[float]) -> Iterator[tuple[float, float]]:
+        """Each alpha after the share of the shapes that it fits; the last is the first that fits all."""
+        for alpha in alphas:
+            share = sum(found[name] == shape for name, shape in shapes(alpha).items()) / len(found)
+            yield share, alpha
+            if share == 1:
+                return
+
+    tried = list(fitting((point.alpha, *spec.alphas)))
+    if tried[-1][0] < 1:
+        low = _smallest(lambda step: _elements(shapes(step / _FINENESS)) >= _elements(found)) / _FINENESS
+        decimals = [math.ceil(low * 10**digits) / 10**digits for digits in (1, 2, 3, 4)]
+        tried += fitting(alpha for alpha in (*decimals, low) if alpha <= 1)
+    share, alpha = max(tried, key=lambda one: one[0])
+    return alpha if share > 0.5 else None
 
 
 def _smallest(enough: Callable[[int], bool]) -> int:
@@ -140,10 +150,19 @@ def _suggestion(point: Variant, wanted: Shapes, found: Shapes) -> str:
 
 
 def _networks_of(found: Shapes) -> Iterable[str]:
-    """Registered networks that the tensors fit, whatever the class count."""
+    """Registered networks that the tensors fit, whatever the class count.
+
+    Building the zoo takes seconds, so where the first network of a file shares no name, its others are left out.
+    """
+    strange = set()
     for name, spec in MODELS.items():
+        kind = getattr(spec.build, "func", spec.build).__module__, spec.classifier
+        if kind in strange:
+            continue
         given = for_inference(found, spec)
         wanted = shapes_of(variant(spec))
+        if wanted.keys().isdisjoint(given):
+            strange.add(kind)
         if wanted.keys() == given.keys():
             classes = classes_of(variant(spec), given)
             if given == (shapes_of(variant(spec, classes=classes)) if classes else wanted):

@@ -105,6 +105,14 @@ def test_a_mismatch_lists_what_differs_and_what_would_fit(tmp_path: Path) -> Non
     assert "--alpha 0.5 --classes 9" in caught.value.remedy
 
 
+def test_one_bad_tensor_is_told_of_the_alpha_that_the_others_have(tmp_path: Path) -> None:
+    state, path = variant("mobilenet", 0.25, 64, 10).build().state_dict(), tmp_path / "m.pth"
+    state["blocks.5.pointwise.conv.weight"] = state["blocks.5.pointwise.conv.weight"][:-1].clone()
+    torch.save(state, path)
+    message = refusal(path, "mobilenet").message
+    assert "does not fit mobilenet_0.25_224_c10: 1 misshapen (blocks.5.pointwise.conv.weight 127x64x1x1" in message
+
+
 def test_missing_and_unexpected_keys_are_named_and_nothing_is_changed(tmp_path: Path) -> None:
     state = build_tiny().state_dict()
     state["extra.weight"] = state.pop("5.weight")

@@ -83,7 +83,7 @@ class Compared:
     def follows(self) -> str:
         """yes, "cut off, not rounded", or no."""
         claimed = Decimal(self.claim.claimed)
-        unit = Decimal(10) ** int(claimed.normalize().as_tuple().exponent)
+        unit = Decimal(10) ** int(claimed.as_tuple().exponent)
         away = Decimal(self.ratio) - claimed
         if self.claim.at_least:
             return "yes" if away >= 0 else "no"

@@ -28,6 +28,8 @@ class Published:
     params: float | None = None  # as printed there
     alpha: float = 1.0
     resolution: int | None = None  # None: the network's own
+    macs_unit: float | None = None  # of the last printed digit; None: a figure's last zeros may not be digits
+    params_unit: float | None = None
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ register(
         input_shape=(3, 224, 224),
         training_only=("aux1.", "aux2."),
         preprocessing=TENSORFLOW,
-        published=(Published("torchvision IMAGENET1K_V1", 0.69778, 0.89530, 1.50e9, 6_624_904),),
+        published=(Published("torchvision IMAGENET1K_V1", 0.69778, 0.89530, 1.50e9, 6_624_904, macs_unit=1e7),),
     )
 )
 

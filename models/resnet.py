@@ -171,7 +171,8 @@ def _he(top1_error: float, top5_error: float | None, gmacs: float, crops: int = 
 
 
 def _torchvision(top1: float, top5: float, params: float, gmacs: float) -> Published:
-    return Published("torchvision IMAGENET1K_V1", round(top1 / 100, 5), round(top5 / 100, 5), gmacs * 1e9, params)
+    facts = (round(top1 / 100, 5), round(top5 / 100, 5), gmacs * 1e9, params)
+    return Published("torchvision IMAGENET1K_V1", *facts, macs_unit=1e7, params_unit=1)
 
 
 def _register(name: str, paper: str, depth: int, published: tuple[Published, ...], **more: int | bool) -> None:
@@ -200,7 +201,7 @@ _register(
     XIE,
     50,
     (
-        Published("Xie et al. 2017, single crop", top1=0.778, macs=4.2e9, params=25.0e6),
+        Published("Xie et al. 2017, single crop", top1=0.778, macs=4.2e9, params=25.0e6, params_unit=1e5),
         _torchvision(77.618, 93.698, 25_028_904, 4.23),
     ),
     groups=32,

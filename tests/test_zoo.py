@@ -50,12 +50,28 @@ def test_a_figure_agrees_when_it_is_the_exact_one_rounded(printed: float, exact:
     assert agrees(printed, exact) is same
 
 
+@pytest.mark.parametrize(
+    ("printed", "exact", "unit", "same"),
+    [
+        (290e6, 290_675_200, 1e6, False),
+        (290e6, 290_675_200, None, True),
+        (110e6, 109_970_432, 1e6, True),
+        (0.30e9, 300_774_272, 1e7, True),
+        (60e6, 60_965_224, 1e6, False),
+    ],
+)
+def test_zeros_that_were_printed_are_digits(printed: float, exact: int, unit: float | None, same: bool) -> None:
+    assert agrees(printed, exact, unit) is same
+
+
 def test_models_say_which_published_counts_do_not_follow(models: Json) -> None:
     rows = {row["name"]: row for row in models["models"]}
     documented = {"name", "family", "input_shape", "alphas", "params", "macs", "activation_elements", "published"}
     assert all(documented <= set(row) for row in rows.values())
     assert [p["macs_agrees"] for p in rows["googlenet"]["published"]] == [False]
     assert rows["mobilenet"]["published"][0]["macs_agrees"] is True
+    by_source = {p["source"]: p["macs_agrees"] for p in rows["mobilenet_v2"]["published"] if p["alpha"] == 1.0}
+    assert by_source["torchvision IMAGENET1K_V1"] is True and by_source["Sandler et al. 2018, Table 4"] is False
     other_points = [p for p in rows["mobilenet"]["published"] if p["alpha"] != 1]
     assert other_points and {p["macs_agrees"] for p in other_points} == {None}
 

@@ -164,7 +164,7 @@ def reproduce_zoo(out: str | Path = "reproduction", store: str | None = None) ->
 def _published(measured: Sequence[Row]) -> tuple[dict[str, Any], tuple[Point, ...]]:
     """The layer table of every published point by its name, and the points of ImageNet, by MACs."""
     import edgekit.models  # noqa: F401  # registers the zoo
-    from edgekit.spec import MODELS, variant
+    from edgekit.spec import MODELS, published_at
     from edgekit.zoo import counted
 
     counts: dict[str, Any] = {}
@@ -174,7 +174,7 @@ def _published(measured: Sequence[Row]) -> tuple[dict[str, Any], tuple[Point, ..
         for row in spec.published:
             if spec.classes != IMAGENET:
                 continue
-            point = variant(spec, row.alpha, row.resolution)
+            point = published_at(spec, row)
             if str(point) not in counts:
                 counts[str(point)] = counted(point)
             if row.top1 is not None:

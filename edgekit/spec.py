@@ -30,6 +30,7 @@ class Published:
     resolution: int | None = None  # None: the network's own
     macs_unit: float | None = None  # of the last printed digit; None: a figure's last zeros may not be digits
     params_unit: float | None = None
+    options: Mapping[str, str] = field(default_factory=dict)  # of the network, where they are not its own
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,9 @@ class Variant:
         return tuple(
             row
             for row in self.spec.published
-            if math.isclose(row.alpha, self.alpha) and (row.resolution or self.spec.resolution) == self.resolution
+            if math.isclose(row.alpha, self.alpha)
+            and (row.resolution or self.spec.resolution) == self.resolution
+            and _options(self.spec, row.options) == self.options
         )
 
 
@@ -123,6 +126,11 @@ def variant(
     return Variant(
         spec, _alpha(spec, alpha), _resolution(spec, resolution), _classes(spec, classes), _options(spec, options or {})
     )
+
+
+def published_at(spec: ModelSpec, row: Published) -> Variant:
+    """The point that a published row is of."""
+    return variant(spec, row.alpha, row.resolution, options=row.options)
 
 
 def with_classes(point: Variant, classes: int) -> Variant:

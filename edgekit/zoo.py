@@ -45,7 +45,7 @@ class ModelRow:
 
     def _published_json(self, row: Published) -> dict[str, Any]:
         """A published row; `macs_agrees` and `params_agrees` are None for what it lacks, or of another point."""
-        own = row.alpha == 1.0 and row.resolution in (None, self.input_shape[-1])
+        own = row.alpha == 1.0 and row.resolution in (None, self.input_shape[-1]) and not row.options
         return asdict(row) | {
             f"{what}_agrees": agrees(printed, getattr(self, what), unit) if own and printed is not None else None
             for what, printed, unit in (("macs", row.macs, row.macs_unit), ("params", row.params, row.params_unit))

@@ -14,7 +14,7 @@ import pytest
 
 import edgekit.models  # noqa: F401  # registers the zoo
 from edgekit.layers import LayerTable
-from edgekit.spec import MODELS, Variant, variant
+from edgekit.spec import MODELS, Variant, published_at, variant
 from edgekit.zoo import agrees, counted
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,7 +55,7 @@ def test_the_published_counts_are_all_that_differ() -> None:
     wrong = set()
     for spec in MODELS:
         for row in MODELS[spec].published:
-            point = str(variant(spec, row.alpha, row.resolution))
+            point = str(published_at(MODELS[spec], row))
             for word, what in FIELDS.items():
                 printed = getattr(row, what)
                 unit = getattr(row, f"{what}_unit")

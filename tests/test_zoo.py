@@ -10,9 +10,11 @@ import pytest
 from rich.console import Console
 
 import edgekit
+import edgekit.models  # registers the zoo
 from edgekit import cli_views
 from edgekit.cli_tables import Json
 from edgekit.layers_where import where
+from edgekit.spec import MODELS, variant
 from edgekit.zoo import agrees
 
 
@@ -140,3 +142,18 @@ def test_listing_the_zoo_imports_neither_torchs_compiler_nor_its_algebra() -> No
     code = "import sys, edgekit; edgekit.models(); print(sorted({'torch._dynamo', 'sympy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "source"),
+    [
+        ("lenet5", "pool", "avg", "LeCun"),
+        ("fractalnet", "columns", "all", "Larsson"),
+        ("resnet50", "stride", "3x3", "torchvision"),
+        ("resnet50", "stride", "1x1", "He"),
+    ],
+)
+def test_a_published_row_is_of_its_options_only(name: str, option: str, value: str, source: str) -> None:
+    for one in MODELS[name].options[option]:
+        rows = variant(name, options={option: one}).published()
+        assert any(row.source.startswith(source) for row in rows) is (one == value)

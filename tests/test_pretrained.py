@@ -129,6 +129,12 @@ def test_an_entry_is_of_a_registered_network_and_complete(source: Source) -> Non
         assert len(source.sha256) == 64 or source.arrival.endswith(f"-{source.sha256}.pth")
 
 
+@pytest.mark.parametrize("source", [one for one in SOURCES if "pytorch.org" in one.url], ids=lambda one: one.name)
+def test_what_torchvision_publishes_has_its_accuracy_in_the_zoo(source: Source) -> None:
+    rows = variant(source.model, source.alpha, source.resolution, options=source.options).published()
+    assert any(row.source.startswith("torchvision") and row.top1 for row in rows)
+
+
 def test_the_grids_of_mobilenet_are_complete() -> None:
     grid = sorted((alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS)
     for kind in ("", "_uint8", "_keras"):

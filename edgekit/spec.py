@@ -31,6 +31,7 @@ class Published:
     macs_unit: float | None = None  # of the last printed digit; None: a figure's last zeros may not be digits
     params_unit: float | None = None
     options: Mapping[str, str] = field(default_factory=dict)  # of the network, where they are not its own
+    one_crop: bool = True  # else an answer takes several passes, so MACs do not tell what the accuracy costs
 
 
 @dataclass(frozen=True)

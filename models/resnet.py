@@ -168,6 +168,7 @@ def _he(top1_error: float, top5_error: float | None, gmacs: float, **options: st
         top5=None if top5_error is None else round(1 - top5_error / 100, 4),
         macs=gmacs * 1e9,
         options=options,
+        one_crop=False,
     )
 
 

@@ -51,7 +51,9 @@ def test_every_published_imagenet_accuracy_is_a_point_once(found: ZooReproductio
     variants = [point.variant for point in found.points]
     assert len(set(variants)) == len(variants)
     published = {
-        name for name in MODELS if MODELS[name].classes == 1000 and any(p.top1 for p in MODELS[name].published)
+        name
+        for name in MODELS
+        if MODELS[name].classes == 1000 and any(p.top1 and p.one_crop for p in MODELS[name].published)
     }
     assert {name for name in published if any(variant.startswith(name) for variant in variants)} == published
     assert not [variant for variant in variants if "cifar" in variant or variant.startswith(("c3d", "lenet"))]
@@ -62,6 +64,15 @@ def test_a_point_is_exact_and_of_its_paper(found: ZooReproduction) -> None:
     assert (point.macs, point.params, point.top1) == (568_740_352, 4_231_976, 0.706)  # not TF-slim's 70.9
     assert round(point.per_million, 2) == 16.68
     assert point.ms == {"fp32": None, "int8": None}
+
+
+def test_an_accuracy_of_several_crops_is_on_no_axis_and_said(found: ZooReproduction) -> None:
+    by_name = {point.variant: point for point in found.points}
+    assert (by_name["resnet50_224"].top1, by_name["vgg16_224"].top1) == (0.7613, 0.71592)  # not 77.15, 73.0
+    assert not {"alexnet_227", "plain34_224", "resnet50_224_stride-1x1"} & set(by_name)
+    (note,) = (note for note in found.notes if "several crops" in note)
+    assert {"alexnet", "plain34", "resnet50 stride 1x1"} <= set(note.partition(": ")[2].split(", "))
+    assert note in Path(found.paths[0]).read_text(encoding="utf-8")
 
 
 def test_the_front_is_not_beaten(found: ZooReproduction) -> None:

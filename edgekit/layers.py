@@ -5,7 +5,7 @@ Conventions (the same before and after folding):
 * MACs are the multiply-accumulates of convolution and linear layers; no bias, no BatchNorm, no pooling.
 * Parameters are weights, biases and BatchNorm's scale and shift; running statistics are not. A shared one counts once.
 * Activation elements are the input and the output of each convolution, pooling, linear, LRN, concatenation and
-  addition; BatchNorm, activation functions, dropout, flatten and softmax count nothing.
+  addition; BatchNorm, activation functions, dropout, flatten, softmax and a concatenation of one tensor count nothing.
 
 What edgekit cannot count is listed by name, never taken as zero.
 """
@@ -104,9 +104,13 @@ def _row(op: Op, graph: Graph, source: tuple[int, ...], seen: set[str], reach: R
         output_shape=op.shape,
         params=_params(op, graph, seen),
         macs=counter(op, graph, source) if counter else 0,
-        activation_elements=math.prod(op.shape) if op.kind in STORED else 0,
+        activation_elements=math.prod(op.shape) if _stored(op) else 0,
         receptive_field=round(max(reach.size)),
     )
+
+
+def _stored(op: Op) -> bool:
+    return op.kind in STORED and not (op.kind == "cat" and len(op.inputs) == 1)
 
 
 def _params(op: Op, graph: Graph, seen: set[str]) -> int:

@@ -17,6 +17,15 @@ def counted(network: nn.Module, shape: tuple[int, ...]) -> LayerTable:
         return table(trace(network.to("meta").eval(), shape))
 
 
+class Moved(nn.Module):
+    def __init__(self, move: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.move = move
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.move(x)
+
+
 def test_macs_count_neither_bias_nor_normalisation() -> None:
     found = counted(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)), (1, 3, 10, 10))
     assert found.macs == 8 * 100 * 27
@@ -34,6 +43,12 @@ def test_activation_elements_are_those_of_stored_outputs() -> None:
         nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 5), nn.Softmax(1)
     )
     assert counted(network, (1, 3, 4, 4)).activation_elements == 48 + 64 + 16 + 5
+
+
+def test_a_concatenation_of_one_tensor_is_that_tensor() -> None:
+    one, two = Moved(lambda x: torch.cat([x], 1)), Moved(lambda x: torch.cat([x, x], 1))
+    assert counted(one, (1, 4, 8, 8)).activation_elements == 256
+    assert counted(two, (1, 4, 8, 8)).activation_elements == 256 + 512
 
 
 def test_the_receptive_field_of_three_3x3_is_that_of_a_7x7() -> None:
@@ -62,15 +77,6 @@ def test_an_adaptive_pool_sees_its_windows_and_what_follows_no_more_than_everyth
 def test_the_classifier_of_vgg_sees_the_whole_of_a_larger_image() -> None:
     rows = {row["name"]: row["receptive_field"] for row in edgekit.summary("vgg16", res=256).to_json()["layers"]}
     assert (rows["avgpool"], rows["classifier.0"]) == (244, 436)
-
-
-class Moved(nn.Module):
-    def __init__(self, move: Callable[[torch.Tensor], torch.Tensor]) -> None:
-        super().__init__()
-        self.move = move
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.move(x)
 
 
 def test_what_only_moves_channels_sees_no_more() -> None:

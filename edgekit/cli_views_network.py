@@ -42,9 +42,9 @@ def _printed(row: Json, what: str) -> str:
 
 
 def _own_published(row: Json) -> Json:
-    """The published row of the network at full width and its own resolution, where there is one."""
+    """The published row of the network at full width and its own resolution and options, where there is one."""
     own = row["input_shape"][-1]
-    rows = (p for p in row["published"] if p.get("alpha", 1.0) == 1.0 and p.get("resolution") in (None, own))
+    rows = (p for p in row["published"] if (p["alpha"], p["options"]) == (1.0, {}) and p["resolution"] in (None, own))
     return dict(max(rows, key=lambda p: p["top1"] is not None, default={}))
 
 

@@ -52,8 +52,8 @@ def download(
 ) -> str:
     """Bring what is at `url` to `target` and return its sha256, which must begin with `sha256` where that is given.
 
-    Raises EnvironmentRefused where the server cannot be reached, has no such file, stays too slow or sends something
-    else (that is removed), and where the disk is full; BackendMissing without `requests`.
+    Raises EnvironmentRefused where the server cannot be reached, has no such file, stays too slow or sends nothing or
+    something else (that is removed), and where the disk is full; BackendMissing without `requests`.
     """
     patience = patience or Patience()
     part = target.with_name(target.name + ".part")
@@ -62,7 +62,7 @@ def download(
     with _session() as session:
         for attempt in range(1, patience.tries + 1):
             try:
-                _transfer(session, url, target, progress or (lambda done, total: None), patience)
+                _transfer(session, url, target, sha256 is not None, progress or (lambda done, total: None), patience)
                 break
             except _Lost as lost:
                 if attempt == patience.tries:
@@ -71,6 +71,7 @@ def download(
                         f"run the same command again: it goes on where it stopped; or {by_hand(url, target)}",
                     ) from lost
                 time.sleep(patience.pause * 2 ** (attempt - 1))
+    _refuse_empty(part, url, target)
     digest = file_sha256(part)
     if sha256 is not None and not digest.startswith(sha256):
         _forget(part)
@@ -82,6 +83,14 @@ def download(
     publish(part, target)
     _forget(part)
     return digest
+
+
+def _refuse_empty(part: Path, url: str, target: Path) -> None:
+    if not part.exists() or not part.stat().st_size:
+        _forget(part)
+        raise EnvironmentRefused(
+            f"{_host(url)} sent an empty {target.name}", f"try again later; or {by_hand(url, target)}"
+        )
 
 
 def by_hand(url: str, target: Path) -> str:
@@ -97,8 +106,8 @@ def _session() -> Session:
     return requests.Session()
 
 
-def _transfer(session: Session, url: str, target: Path, progress: Progress, patience: Patience) -> None:
-    """One try: ask for what is missing, and append it to the part."""
+def _transfer(session: Session, url: str, target: Path, hashed: bool, progress: Progress, patience: Patience) -> None:
+    """One try: ask for what is missing, and append it to the part. `hashed`: a hash will tell whether it is right."""
     part = target.with_name(target.name + ".part")
     offset = part.stat().st_size if part.exists() else 0
     with _answer(session, url, target, _headers(part, offset), patience) as response:
@@ -108,6 +117,8 @@ def _transfer(session: Session, url: str, target: Path, progress: Progress, pati
             _forget(part)
             raise _Lost("what had arrived was not the beginning of the file")
         offset = _accepted(response, offset, url, target)
+        if not hashed:
+            _refuse_encoded(response, url, target)
         total = _total(response, offset)
         _room(target, None if total is None else total - offset)
         with disk(part), part.open("ab" if offset else "wb") as out:
@@ -168,6 +179,16 @@ def _accepted(response: Response, offset: int, url: str, target: Path) -> int:
         _forget(target.with_name(target.name + ".part"))
         raise _Lost("the server sent another part than was asked for")
     return offset
+
+
+def _refuse_encoded(response: Response, url: str, target: Path) -> None:
+    """Servers call an archive's own compression an encoding too; only a hash tells that from a compressed body."""
+    encoding = response.headers.get("Content-Encoding", "identity")
+    if encoding.lower() != "identity":
+        raise EnvironmentRefused(
+            f"{_host(url)} sent {target.name} encoded as {encoding}, which nobody asked for",
+            f"try again from another network; or {by_hand(url, target)}",
+        )
 
 
 def _blocks(response: Response, patience: Patience) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -53,6 +54,17 @@ def file_sha256(path: Path) -> str:
     """The hex digest of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(stream)
+
+
+def known_sha256(path: Path) -> str:
+    """The same for a file that is asked about again: worked out once for each of its states in this process."""
+    state = path.stat()
+    return _sha256_of(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=256)
+def _sha256_of(path: Path, changed: int, size: int) -> str:
+    return file_sha256(path)
 
 
 def _digest(stream: IO[bytes]) -> str:  # Python 3.10

@@ -13,13 +13,12 @@ import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 from edgekit.download import Progress, by_hand, disk, download
 from edgekit.errors import EdgekitError, UsageError, nearest, worst_exit_code
-from edgekit.files import cache_folder, drafting, file_sha256, publish, write_atomically
+from edgekit.files import cache_folder, drafting, file_sha256, known_sha256, publish, write_atomically
 from edgekit.pretrained_table import SOURCES, Source
 
 PREFIX = "pretrained"
@@ -239,18 +238,19 @@ def _kept(source: Source, path: Path) -> Found | None:
     recorded = _recorded(path)
     if recorded is None:
         return None
-    if _digest(path, path.stat().st_mtime_ns, path.stat().st_size) != recorded:
+    if not path.stat().st_size:
+        raise UsageError(f"{path} is empty", replaced(path))
+    if known_sha256(path) != recorded:
         raise UsageError(
             f"{path} has changed since it was put there (sha256 differs)",
-            f"remove it and {path.name}.sha256, then run the same command again",
+            replaced(path),
         )
     return Found(source, path, recorded, source.sha256 is not None, downloaded=False)
 
 
-@lru_cache(maxsize=8)
-def _digest(path: Path, changed: int, size: int) -> str:
-    """The sha256 of a file, worked out once for each of its states in this process."""
-    return file_sha256(path)
+def replaced(path: Path) -> str:
+    """What to do about a kept file that is not right."""
+    return f"remove {path} and {path.name}.sha256, then run the same command again"
 
 
 def _recorded(path: Path) -> str | None:
@@ -278,6 +278,8 @@ def _bring(source: Source, path: Path, progress: Progress | None) -> Found:
 
 
 def _check_by_hand(source: Source, arrival: Path) -> None:
+    if not arrival.stat().st_size:
+        raise UsageError(f"{arrival} is empty", f"remove it, and {by_hand(source.url, arrival)}")
     digest = file_sha256(arrival)
     if source.sha256 is not None and not digest.startswith(source.sha256):
         raise UsageError(

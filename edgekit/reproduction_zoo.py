@@ -1,8 +1,8 @@
 """`edgekit reproduce zoo`: the comparison chart of the field, on exact counts.
 
-Published top-1 of every ImageNet network of the zoo over its exact MACs, parameters as the size of the bubble; accuracy
-per million parameters; latency where the store has one; and the comparisons that papers and lectures print, each with
-the exact ratio. Nothing is measured here.
+Published top-1 of one crop of the ImageNet networks of the zoo over their exact MACs, parameters as the size of the
+bubble; accuracy per million parameters; latency where the store has one; and the comparisons that papers and lectures
+print, each with the exact ratio. Nothing is measured here.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Compared:
     def follows(self) -> str:
         """yes, "cut off, not rounded", or no."""
         claimed = Decimal(self.claim.claimed)
-        unit = Decimal(10) ** int(claimed.normalize().as_tuple().exponent)
+        unit = Decimal(10) ** int(claimed.as_tuple().exponent)
         away = Decimal(self.ratio) - claimed
         if self.claim.at_least:
             return "yes" if away >= 0 else "no"
@@ -144,7 +144,7 @@ def reproduce_zoo(out: str | Path = "reproduction", store: str | None = None) ->
     library = charts.script()
     source = open_store(store)
     measured = rows(source.measurements(), source.accuracies())
-    counts, found = _published(measured)
+    counts, found, left_out = _published(measured)
     comparisons = tuple(
         Compared(claim, getattr(counts[claim.large], claim.of), getattr(counts[claim.small], claim.of))
         for claim in CLAIMS
@@ -152,6 +152,10 @@ def reproduce_zoo(out: str | Path = "reproduction", store: str | None = None) ->
     notes = [
         "published accuracies come from different training and cropping: hold the mouse over a point for its source"
     ]
+    if left_out:
+        notes.append(
+            "left out, because the accuracy is of several crops of an image and the MACs of one: " + ", ".join(left_out)
+        )
     if not any(value for point in found for value in point.ms.values()):
         notes.append("the store has no latency of these networks: run `edgekit export` and `edgekit bench` first")
     created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
@@ -161,23 +165,29 @@ def reproduce_zoo(out: str | Path = "reproduction", store: str | None = None) ->
     return ZooReproduction(found, comparisons, (path,), tuple(notes))
 
 
-def _published(measured: Sequence[Row]) -> tuple[dict[str, Any], tuple[Point, ...]]:
-    """The layer table of every published point by its name, and the points of ImageNet, by MACs."""
+def _published(measured: Sequence[Row]) -> tuple[dict[str, Any], tuple[Point, ...], list[str]]:
+    """The layer table of every published point by its name; the points of ImageNet, by MACs; the labels of the others.
+
+    Only accuracies of one crop have a place over the MACs of one; a network that has no such is left out.
+    """
     import edgekit.models  # noqa: F401  # registers the zoo
-    from edgekit.spec import MODELS, variant
+    from edgekit.spec import MODELS, published_at
     from edgekit.zoo import counted
 
     counts: dict[str, Any] = {}
     sources: dict[str, tuple[str, str, float, str]] = {}
+    left_out: dict[str, str] = {}
     for name in MODELS:
         spec = MODELS[name]
         for row in spec.published:
             if spec.classes != IMAGENET:
                 continue
-            point = variant(spec, row.alpha, row.resolution)
+            point = published_at(spec, row)
             if str(point) not in counts:
                 counts[str(point)] = counted(point)
-            if row.top1 is not None:
+            if row.top1 is not None and not row.one_crop:
+                left_out[str(point)] = label(point)
+            elif row.top1 is not None:
                 # the paper's stands first
                 sources.setdefault(str(point), (label(point), spec.family, row.top1, row.source))
     kept = front([(counts[name].macs, top1) for name, (_, _, top1, _) in sources.items()])
@@ -185,14 +195,16 @@ def _published(measured: Sequence[Row]) -> tuple[dict[str, Any], tuple[Point, ..
         Point(name, *published, counts[name].macs, counts[name].params, on_front, latencies(name, measured))
         for (name, published), on_front in zip(sources.items(), kept, strict=True)
     ]
-    return counts, tuple(sorted(points, key=lambda point: point.macs))
+    others = [text for name, text in left_out.items() if name not in sources]
+    return counts, tuple(sorted(points, key=lambda point: point.macs)), others
 
 
 def label(point: Variant) -> str:
-    """The variant's name without what is the network's own: "resnet50", "mobilenet 0.5", "mobilenet 0.5 160"."""
+    """The variant's name without what is the network's own: "mobilenet 0.5 160", "resnet50 stride 1x1"."""
     parts = [point.spec.name]
     parts += [f"{point.alpha:g}"] if point.alpha != 1 else []
     parts += [str(point.resolution)] if point.resolution != point.spec.resolution else []
+    parts += [f"{key} {value}" for key, value in point.options.items() if value != point.spec.options[key][0]]
     return " ".join(parts)
 
 

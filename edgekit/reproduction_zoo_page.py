@@ -46,14 +46,14 @@ def page(points: Sequence[Json], comparisons: Sequence[Json], notes: Sequence[st
 </head>
 <body>
 <header><p class="kicker">edgekit reproduce zoo</p><h1>{TITLE}</h1>
-<p class="lead">Every ImageNet network of the zoo: top-1 as published; multiply-accumulates and parameters as
+<p class="lead">The ImageNet networks of the zoo: top-1 of one crop as published; multiply-accumulates and parameters as
 counted.</p>
 <div class="caution"><ul class="cautions">{said}</ul></div></header>
 <main>
 {drawn}
 <section><h2>Comparisons that are printed</h2><p class="soft">Each with the exact counts: does it follow?</p>
 <div class="scroll">{_comparisons(comparisons)}</div></section>
-<section><h2>Every network</h2><div class="scroll">{_networks(points)}</div></section>
+<section><h2>The networks</h2><div class="scroll">{_networks(points)}</div></section>
 </main>
 <footer><p>Made by edgekit on {html.escape(created)}.</p></footer>
 <script>{library}</script>

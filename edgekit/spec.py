@@ -28,6 +28,10 @@ class Published:
     params: float | None = None  # as printed there
     alpha: float = 1.0
     resolution: int | None = None  # None: the network's own
+    macs_unit: float | None = None  # of the last printed digit; None: a figure's last zeros may not be digits
+    params_unit: float | None = None
+    options: Mapping[str, str] = field(default_factory=dict)  # of the network, where they are not its own
+    one_crop: bool = True  # else an answer takes several passes, so MACs do not tell what the accuracy costs
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,12 @@ class ModelSpec:
     alphas: tuple[float, ...] = ()  # the published grid; empty: no width multiplier
     resolutions: tuple[int, ...] = ()  # the published grid
     fixed_resolution: bool = False  # the classifier admits one resolution only
+    classifier: bool = True  # else it ends in a feature map, and `classes` is the number of its channels
     min_resolution: int = MIN_RESOLUTION
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     preprocessing: Preprocessing = TORCHVISION
     published: tuple[Published, ...] = ()
+    training_only: tuple[str, ...] = ()  # how the names of parameters begin that inference does not use
 
     @property
     def resolution(self) -> int:
@@ -103,7 +109,9 @@ class Variant:
         return tuple(
             row
             for row in self.spec.published
-            if math.isclose(row.alpha, self.alpha) and (row.resolution or self.spec.resolution) == self.resolution
+            if math.isclose(row.alpha, self.alpha)
+            and (row.resolution or self.spec.resolution) == self.resolution
+            and _options(self.spec, row.options) == self.options
         )
 
 
@@ -119,6 +127,11 @@ def variant(
     return Variant(
         spec, _alpha(spec, alpha), _resolution(spec, resolution), _classes(spec, classes), _options(spec, options or {})
     )
+
+
+def published_at(spec: ModelSpec, row: Published) -> Variant:
+    """The point that a published row is of."""
+    return variant(spec, row.alpha, row.resolution, options=row.options)
 
 
 def with_classes(point: Variant, classes: int) -> Variant:
@@ -174,6 +187,10 @@ def _where_it_ends(spec: ModelSpec, resolution: int) -> str:
 def _classes(spec: ModelSpec, classes: int | None) -> int:
     if classes is not None and classes < 1:
         raise UsageError(f"the number of classes must be at least 1, not {classes}", f"its own is {spec.classes}")
+    if classes not in (None, spec.classes) and not spec.classifier:
+        raise UsageError(
+            f"{spec.name} ends in {spec.classes} channels and has no classifier", "leave the number of classes out"
+        )
     return spec.classes if classes is None else classes
 
 

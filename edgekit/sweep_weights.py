@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 from edgekit.errors import UsageError
-from edgekit.files import file_sha256
+from edgekit.files import known_sha256
 from edgekit.weights_file import FORMATS
 
 NAMED = ("random", "pretrained")  # weights that are no path
@@ -46,10 +45,10 @@ def source(
     if not path.is_dir():
         if not path.is_file():
             raise UsageError(f"the weights {path} do not exist", "check the path, or say --weights random")
-        return Source(str(path), _digest(path), False)
+        return Source(str(path), known_sha256(path), False)
     found = in_folder(path, model, alpha, res, precision)
     if found is not None:
-        return Source(str(found), _digest(found), False)
+        return Source(str(found), known_sha256(found), False)
     if random_where_missing:
         return Source("random", None, True)
     raise UsageError(
@@ -91,14 +90,3 @@ def told_by(name: str, model: str) -> tuple[float | None, int | None] | None:
     if alpha is not None and alpha > 1:
         alpha /= 10  # as Keras writes it
     return alpha, int(match["res"]) if match["res"] else None
-
-
-def _digest(path: Path) -> str:
-    stat = path.stat()
-    return _digest_of(path, stat.st_mtime_ns, stat.st_size)
-
-
-@lru_cache(maxsize=256)
-def _digest_of(path: Path, changed: int, size: int) -> str:
-    """The sha256 of a file, worked out once for each of its states in this process."""
-    return file_sha256(path)

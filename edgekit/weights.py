@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from edgekit import pretrained, weights_fit
 from edgekit.artifact import WeightsRecord
 from edgekit.callable_module import make_callable
 from edgekit.errors import UsageError
-from edgekit.files import file_sha256
+from edgekit.files import known_sha256
 from edgekit.preprocess import Preprocessing
 from edgekit.pretrained_table import SOURCES, Source
 from edgekit.spec import MODELS, ModelSpec, Variant, variant
@@ -72,8 +72,10 @@ def variant_of(
     if _seed(source) is not None:
         return typed
     published = _published(source, spec, alpha, resolution, typed.options)
+    if published is not None:
+        _agree(Path(published.file), "--classes", classes, published.classes)  # before it is downloaded
     path = _path(source, published, say)
-    checkpoint = _read(path, spec)
+    checkpoint = _read(path, spec, published)
     published = published or _recognised(path, spec)
     _agree_on_options(path, typed.options, published)
     told_resolution = checkpoint.resolution or (published.resolution if published else None)
@@ -110,11 +112,11 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
         return Loaded(record, spec.preprocessing)
     published = _published(source, spec, variant.alpha, variant.resolution, variant.options)
     path = _path(source, published)
-    checkpoint = _read(path, spec)
-    weights_fit.check(path.name, weights_fit.named_shapes(network), checkpoint.shapes, variant)
+    checkpoint = _read(path, spec, published)
+    weights_fit.check(path.name, weights_fit.named_shapes(network, spec), checkpoint.shapes, variant)
     weights_fit.fill(path.name, network, checkpoint)
     published = published or _recognised(path, spec)
-    digest = file_sha256(path)
+    digest = known_sha256(path)
     return Loaded(
         WeightsRecord(origin=path.name, id=digest[:8], sha256=digest, trained=True),
         checkpoint.preprocessing or (published or spec).preprocessing,
@@ -148,7 +150,7 @@ def _published(
 def _recognised(path: Path, spec: ModelSpec) -> Source | None:
     """The published file of this network that a file is, whatever its name; None where it is none."""
     known = [source for source in SOURCES if source.model == spec.name and source.sha256 and not source.member]
-    digest = file_sha256(path) if known else ""
+    digest = known_sha256(path) if known else ""
     return next((source for source in known if digest.startswith(source.sha256 or "-")), None)
 
 
@@ -182,10 +184,16 @@ def _path(source: str, published: Source | None, say: Callable[[str], None] | No
     return pretrained.fetch(published, pretrained.in_steps(published, say) if say else None).path
 
 
-def _read(path: Path, spec: ModelSpec) -> Checkpoint:
-    reader: Callable[[Path, ModelSpec], Checkpoint] = importlib.import_module(READERS[file_format(path)]).read
-    with torch.no_grad():
-        return reader(path, spec)
+def _read(path: Path, spec: ModelSpec, published: Source | None) -> Checkpoint:
+    try:
+        reader: Callable[[Path, ModelSpec], Checkpoint] = importlib.import_module(READERS[file_format(path)]).read
+        with torch.no_grad():
+            checkpoint = reader(path, spec)
+    except UsageError as error:
+        if published is None:
+            raise
+        raise UsageError(error.message, pretrained.replaced(path)) from error  # a kept file is not brought again
+    return replace(checkpoint, tensors=weights_fit.for_inference(checkpoint.tensors, spec))
 
 
 def _agree(path: Path, option: str, typed: float | None, told: float | None) -> None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgekit.errors import UsageError
-from edgekit.spec import MODELS, Variant, variant, with_classes
+from edgekit.spec import MODELS, ModelSpec, Variant, variant, with_classes
 from edgekit.weights_file import AGAIN, COUNTER, Checkpoint
-from edgekit.weights_torch import TRAINING_ONLY
 
+T = TypeVar("T")
 Shapes = Mapping[str, tuple[int, ...]]
 _FINENESS = 4096  # steps in which alpha is searched; channel counts of the zoo are multiples of alpha / 2048 at most
 _SHOWN = 3
+_WHOLE = (torch.float64, torch.float32, torch.float16, torch.bfloat16)  # smaller ones need scales beside them
 
 
 def shapes_of(point: Variant) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a variant's tensors, worked out without memory for them."""
-    return named_shapes(_without_memory(point))
+    return named_shapes(_without_memory(point), point.spec)
 
 
 def _without_memory(point: Variant) -> nn.Module:
@@ -31,17 +33,24 @@ def _without_memory(point: Variant) -> nn.Module:
         return point.build()
 
 
-def named_shapes(network: nn.Module) -> dict[str, tuple[int, ...]]:
+def named_shapes(network: nn.Module, spec: ModelSpec) -> dict[str, tuple[int, ...]]:
     """Names and shapes of the tensors of a network that weights must give."""
     return {
         name: tuple(tensor.shape)
-        for name, tensor in network.state_dict().items()
-        if not name.endswith(COUNTER) and not name.startswith(TRAINING_ONLY)
+        for name, tensor in for_inference(network.state_dict(), spec).items()
+        if not name.endswith(COUNTER)
     }
+
+
+def for_inference(named: Mapping[str, T], spec: ModelSpec) -> dict[str, T]:
+    """What is named, without the heads that a network of the zoo has in training only, as its published files do."""
+    return {name: value for name, value in named.items() if not name.startswith(spec.training_only)}
 
 
 def classes_of(point: Variant, found: Shapes) -> int | None:
     """The class count that the shapes in a file tell; None where they do not."""
+    if not point.spec.classifier:
+        return None
     few, more = shapes_of(with_classes(point, 3)), shapes_of(with_classes(point, 5))
     told = {
         found[name][axis]
@@ -55,7 +64,8 @@ def classes_of(point: Variant, found: Shapes) -> int | None:
 def alpha_of(point: Variant, found: Shapes) -> float | None:
     """The alpha that fits the shapes in a file: `point`'s own, a published one, else the shortest decimal that does.
 
-    None where the network has no alpha, or none fits. Networks grow with alpha, so that a bisection finds it.
+    Where none fits, the one that fits most of them, so that what is wrong with the others can be said. None where the
+    network has no alpha, or none fits half of them. Networks grow with alpha, so that a bisection finds it.
     """
     spec = point.spec
     if not spec.alphas or found.keys() != shapes_of(point).keys():
@@ -64,12 +74,21 @@ def alpha_of(point: Variant, found: Shapes) -> float | None:
     def shapes(alpha: float) -> Shapes:
         return shapes_of(variant(spec, alpha, point.resolution, point.classes, point.options))
 
-    for alpha in (point.alpha, *spec.alphas):
-        if shapes(alpha) == found:
-            return alpha
-    low = _smallest(lambda step: _elements(shapes(step / _FINENESS)) >= _elements(found)) / _FINENESS
-    candidates = (math.ceil(low * 10**digits) / 10**digits for digits in (1, 2, 3, 4))
-    return next((alpha for alpha in (*candidates, low) if alpha <= 1 and shapes(alpha) == found), None)
+    def fitting(alphas: Iterable[float]) -> Iterator[tuple[float, float]]:
+        """Each alpha after the share of the shapes that it fits; the last is the first that fits all."""
+        for alpha in alphas:
+            share = sum(found[name] == shape for name, shape in shapes(alpha).items()) / len(found)
+            yield share, alpha
+            if share == 1:
+                return
+
+    tried = list(fitting((point.alpha, *spec.alphas)))
+    if tried[-1][0] < 1:
+        low = _smallest(lambda step: _elements(shapes(step / _FINENESS)) >= _elements(found)) / _FINENESS
+        decimals = [math.ceil(low * 10**digits) / 10**digits for digits in (1, 2, 3, 4)]
+        tried += fitting(alpha for alpha in (*decimals, low) if alpha <= 1)
+    share, alpha = max(tried, key=lambda one: one[0])
+    return alpha if share > 0.5 else None
 
 
 def _smallest(enough: Callable[[int], bool]) -> int:
@@ -131,20 +150,31 @@ def _suggestion(point: Variant, wanted: Shapes, found: Shapes) -> str:
 
 
 def _networks_of(found: Shapes) -> Iterable[str]:
-    """Registered networks that the tensors fit, whatever the class count."""
+    """Registered networks that the tensors fit, whatever the class count.
+
+    Building the zoo takes seconds, so where the first network of a file shares no name, its others are left out.
+    """
+    strange = set()
     for name, spec in MODELS.items():
+        kind = getattr(spec.build, "func", spec.build).__module__, spec.classifier
+        if kind in strange:
+            continue
+        given = for_inference(found, spec)
         wanted = shapes_of(variant(spec))
-        if wanted.keys() == found.keys():
-            classes = classes_of(variant(spec), found)
-            if classes and shapes_of(variant(spec, classes=classes)) == found:
+        if wanted.keys().isdisjoint(given):
+            strange.add(kind)
+        if wanted.keys() == given.keys():
+            classes = classes_of(variant(spec), given)
+            if given == (shapes_of(variant(spec, classes=classes)) if classes else wanted):
                 yield name
 
 
 def fill(file: str, network: nn.Module, checkpoint: Checkpoint) -> None:
-    """Copy fitting tensors into the network, converted to its own types; refuse numbers that are none."""
+    """Copy fitting tensors into the network, converted to its own types; refuse what would not be the same numbers."""
     own = network.state_dict()
     given = {name: tensor for name, tensor in checkpoint.tensors.items() if name in own and not name.endswith(COUNTER)}
     for name, tensor in given.items():
+        _refuse_other_kinds(file, name, tensor, own[name])
         if not bool(torch.isfinite(tensor.to(own[name].dtype)).all()):
             raise UsageError(f"{file} holds numbers that are not finite, first in {name}", AGAIN)
         if name.endswith("running_var") and bool((tensor < 0).any()):
@@ -156,3 +186,14 @@ def fill(file: str, network: nn.Module, checkpoint: Checkpoint) -> None:
         for module in network.modules():
             if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
                 module.eps = checkpoint.batch_norm_eps
+
+
+def _refuse_other_kinds(file: str, name: str, tensor: Tensor, own: Tensor) -> None:
+    dense = tensor.layout == torch.strided and not tensor.is_meta
+    fits = tensor.dtype in _WHOLE if own.is_floating_point() else torch.can_cast(tensor.dtype, own.dtype)
+    if not (dense and fits):
+        kind = "no" if tensor.is_meta else str(tensor.dtype if dense else tensor.layout).removeprefix("torch.")
+        raise UsageError(
+            f"{file} holds {kind} numbers in {name}, which are not those of the network",
+            "save the weights as dense floating-point tensors",
+        )

@@ -80,10 +80,12 @@ def _layers(path: Path, arrays: Arrays, spec: ModelSpec) -> list[Layer]:
         )
     try:
         return [*(_body_layer(arrays, name) for name in BODY), _classifier(arrays, classifier)]
-    except (KeyError, ValueError) as error:
+    except KeyError as error:
         raise UsageError(
             f"{path.name} lacks a tensor of Keras' MobileNet v1: {error}", f"give weights of {spec.name}"
         ) from error
+    except (ValueError, TypeError, RuntimeError) as error:  # numpy and torch on arrays of another type or rank
+        raise broken(path, "Keras MobileNet v1", error) from error
 
 
 def _body_layer(arrays: Arrays, name: str) -> Layer:

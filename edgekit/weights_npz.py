@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,9 +41,13 @@ def read(path: Path, spec: ModelSpec) -> Checkpoint:
     return Checkpoint(tensors)
 
 
-def _tensor(path: Path, name: str, array: np.ndarray) -> Tensor:
-    if array.dtype.kind not in "fiub":
-        raise UsageError(f"{path.name} holds {array.dtype} in '{name}', not numbers", "save numeric arrays only")
+def _tensor(path: Path, name: str, array: Any) -> Tensor:
+    if not isinstance(array, np.ndarray):  # the bytes of whatever else a zip can hold
+        raise UsageError(f"{path.name} holds '{name}', which is no array", "save arrays with numpy.savez")
+    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+        raise UsageError(
+            f"{path.name} holds {array.dtype} in '{name}', which torch has not", "save arrays of float32 or float64"
+        )
     return torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C"))
 
 

@@ -44,10 +44,10 @@ class ModelRow:
 
     def _published_json(self, row: Published) -> dict[str, Any]:
         """A published row; `macs_agrees` and `params_agrees` are None for what it lacks, or of another point."""
-        own = row.alpha == 1.0 and row.resolution in (None, self.input_shape[-1])
+        own = row.alpha == 1.0 and row.resolution in (None, self.input_shape[-1]) and not row.options
         return asdict(row) | {
-            f"{what}_agrees": agrees(printed, getattr(self, what)) if own and printed is not None else None
-            for what, printed in (("macs", row.macs), ("params", row.params))
+            f"{what}_agrees": agrees(printed, getattr(self, what), unit) if own and printed is not None else None
+            for what, printed, unit in (("macs", row.macs, row.macs_unit), ("params", row.params, row.params_unit))
         }
 
 
@@ -84,10 +84,14 @@ class SummaryResult:
         }
 
 
-def agrees(printed: float, exact: int) -> bool:
-    """Whether a figure is the exact one rounded to the digits that it was printed with: 569e6 is for 568,740,352."""
+def agrees(printed: float, exact: int, unit: float | None = None) -> bool:
+    """Whether a figure is the exact one rounded to the digits that it was printed with: 569e6 is for 568,740,352.
+
+    `unit` is what its last digit counts; None: the last that is no zero is taken for it, so 60e6 may be for 60,965,224.
+    """
     last_digit = Decimal(round(printed)).normalize().as_tuple().exponent
-    return abs(Decimal(round(printed)) - exact) <= Decimal(5) * Decimal(10) ** (int(last_digit) - 1)
+    step = Decimal(10) ** int(last_digit) if unit is None else Decimal(round(unit))
+    return abs(Decimal(round(printed)) - exact) <= step / 2
 
 
 def models() -> ModelsResult:

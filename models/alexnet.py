@@ -171,6 +171,7 @@ register(
                 top1=0.593,
                 top5=0.818,
                 params=60e6,
+                one_crop=False,
             ),
         ),
     )

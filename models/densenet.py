@@ -151,6 +151,6 @@ register(
         input_shape=(3, 32, 32),
         classes=10,
         preprocessing=CIFAR,
-        published=(Published("Huang et al. 2017, Table 2, CIFAR-10+", top1=0.9476, params=1.0e6),),
+        published=(Published("Huang et al. 2017, Table 2, CIFAR-10+", top1=0.9476, params=1.0e6, params_unit=1e5),),
     )
 )

@@ -29,7 +29,6 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from edgekit.errors import UsageError
 from edgekit.models.blocks import register
 from edgekit.preprocess import TENSORFLOW, Preprocessing
 from edgekit.spec import ModelSpec, Published
@@ -154,6 +153,7 @@ register(
         paper=PAPER,
         build=googlenet,
         input_shape=(3, 224, 224),
+        training_only=("aux1.", "aux2."),
         published=(
             Published(
                 "Szegedy et al. 2015, Table 3, one network, one crop, ILSVRC'14 validation; parameters by 'twelve times"
@@ -172,32 +172,26 @@ register(
         paper=PAPER,
         build=googlenet_bn,
         input_shape=(3, 224, 224),
+        training_only=("aux1.", "aux2."),
         preprocessing=TENSORFLOW,
-        published=(Published("torchvision IMAGENET1K_V1", 0.69778, 0.89530, 1.50e9, 6_624_904),),
+        published=(Published("torchvision IMAGENET1K_V1", 0.69778, 0.89530, 1.50e9, 6_624_904, macs_unit=1e7),),
     )
 )
 
 
-def _feature_map(name: str, channels: int, classes: int, module: nn.Module) -> nn.Module:
-    """A module as a network of its own, which has a number of output channels and no classes to choose."""
-    if classes != channels:
-        raise UsageError(f"{name} ends in {channels} channels and has no classifier", "leave the number of classes out")
-    return module
-
-
 def inception_naive(resolution: int = 28, classes: int = 672) -> nn.Module:
     """(N, 256, H, W) -> (N, 672, H, W) without reductions."""
-    return _feature_map("inception_naive", 672, classes, NaiveInception(256, 128, 192, 96))
+    return NaiveInception(256, 128, 192, 96)
 
 
 def inception_module(resolution: int = 28, classes: int = 480) -> nn.Module:
     """(N, 256, H, W) -> (N, 480, H, W) with reductions to 64 channels."""
-    return _feature_map("inception_module", 480, classes, Inception(256, 128, 64, 192, 64, 96, 64))
+    return Inception(256, 128, 64, 192, 64, 96, 64)
 
 
 def inception_3a(resolution: int = 28, classes: int = 256) -> nn.Module:
     """(N, 192, H, W) -> (N, 256, H, W), the table's first module."""
-    return _feature_map("inception_3a", 256, classes, Inception(192, 64, 96, 128, 16, 32, 32))
+    return Inception(192, 64, 96, 128, 16, 32, 32)
 
 
 for _name, _build, _inputs, _outputs in (
@@ -213,6 +207,7 @@ for _name, _build, _inputs, _outputs in (
             build=_build,
             input_shape=(_inputs, 28, 28),
             classes=_outputs,
+            classifier=False,
             preprocessing=Preprocessing(channels="L", crop_fraction=1.0, mean=(127.5,), std=(127.5,)),
         )
     )

@@ -107,7 +107,7 @@ register(
         preprocessing=TENSORFLOW,
         published=(
             Published("Ioffe and Szegedy 2015, Figure 4, one network, one crop", 0.748, 0.9218, params=13.6e6),
-            Published("Szegedy et al. 2016, Table 3, multiply-adds", macs=2.0e9),
+            Published("Szegedy et al. 2016, Table 3, multiply-adds", macs=2.0e9, macs_unit=1e8),
         ),
     )
 )

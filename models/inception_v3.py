@@ -242,6 +242,7 @@ register(
         build=inception_v2,
         input_shape=(3, 299, 299),
         min_resolution=75,
+        training_only=("AuxLogits.",),
         preprocessing=TENSORFLOW,
         published=(Published("Szegedy et al. 2016, Table 3, one network, one crop", top1=0.766, macs=3.8e9),),
     )
@@ -254,6 +255,7 @@ register(
         build=inception_v3,
         input_shape=(3, 299, 299),
         min_resolution=75,
+        training_only=("AuxLogits.",),
         preprocessing=TENSORFLOW,
         published=(
             Published("Szegedy et al. 2016, Table 3, one network, one crop", top1=0.788, top5=0.944, macs=4.8e9),

@@ -59,6 +59,10 @@ register(
         options={"pool": ("avg", "max")},
         # The paper's input: background -0.1, foreground 1.175.
         preprocessing=Preprocessing(channels="L", crop_fraction=1.0, mean=(20.0,), std=(200.0,)),
-        published=(Published("LeCun et al. 1998, section III.B, MNIST test error 0.95 %", top1=0.9905, params=60_000),),
+        published=(
+            Published(
+                "LeCun et al. 1998, section III.B, MNIST test error 0.95 %", top1=0.9905, params=60_000, params_unit=1
+            ),
+        ),
     )
 )

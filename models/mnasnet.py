@@ -83,7 +83,8 @@ register(
         alphas=(1.0, 0.75, 0.5),
         published=(
             Published("torchvision IMAGENET1K_V1", 0.73456, 0.91510, 0.31e9, 4_383_312),
-            Published("torchvision IMAGENET1K_V1", 0.67734, 0.87490, 0.10e9, 2_218_512, alpha=0.5),
+            Published("torchvision IMAGENET1K_V1", 0.71180, 0.90496, 0.215e9, 3_170_208, alpha=0.75),
+            Published("torchvision IMAGENET1K_V1", 0.67734, 0.87490, 0.10e9, 2_218_512, alpha=0.5, macs_unit=1e7),
         ),
     )
 )

@@ -123,14 +123,17 @@ def _paper(
         params=mparams * 1e6,
         alpha=alpha,
         resolution=resolution,
+        macs_unit=1e6,
+        params_unit=1e5,
     )
 
 
 def _slim(alpha: float, resolution: int, mmacs: float, mparams: float, top1: float, top5: float) -> Published:
-    return Published("TF-slim mobilenet_v1.md, 2018-08-02", top1, top5, mmacs * 1e6, mparams * 1e6, alpha, resolution)
+    facts = (top1, top5, mmacs * 1e6, mparams * 1e6, alpha, resolution)
+    return Published("TF-slim mobilenet_v1.md, 2018-08-02", *facts, macs_unit=1e6, params_unit=1e4)
 
 
-# Five rows of TF-slim print MACs that do not follow from the definition: the four of alpha 0.75, and 0.25 at 192.
+# Rows of TF-slim print MACs that do not follow from the definition: those of alpha 0.75, 0.5 at 224 and 0.25 at 192.
 PUBLISHED = (
     _paper(4, 0.706, 569, 4.2),
     _paper(6, 0.684, 325, 2.6, alpha=0.75),

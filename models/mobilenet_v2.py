@@ -74,12 +74,13 @@ def mobilenet_v2(resolution: int = 224, classes: int = 1000, alpha: float = 1.0)
 
 
 def _slim(alpha: float, resolution: int, mmacs: float, mparams: float, top1: float, top5: float) -> Published:
-    return Published("TF-slim mobilenet README", top1, top5, mmacs * 1e6, mparams * 1e6, alpha, resolution)
+    facts = (top1, top5, mmacs * 1e6, mparams * 1e6, alpha, resolution)
+    return Published("TF-slim mobilenet README", *facts, macs_unit=1e6, params_unit=1e4)
 
 
 PUBLISHED = (
-    Published("Sandler et al. 2018, Table 4", top1=0.720, macs=300e6, params=3.4e6),
-    Published("torchvision IMAGENET1K_V1", 0.71878, 0.90286, 0.30e9, 3_504_872),
+    Published("Sandler et al. 2018, Table 4", top1=0.720, macs=300e6, params=3.4e6, macs_unit=1e6),
+    Published("torchvision IMAGENET1K_V1", 0.71878, 0.90286, 0.30e9, 3_504_872, macs_unit=1e7),
     _slim(1.0, 224, 300, 3.47, 0.718, 0.910),
     _slim(1.0, 192, 221, 3.47, 0.707, 0.901),
     _slim(1.0, 160, 154, 3.47, 0.688, 0.890),

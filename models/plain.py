@@ -68,7 +68,10 @@ for _depth, _counts, _error, _gmacs in ((18, (4, 4, 4, 4), 27.94, 1.8), (34, (6,
             input_shape=(3, 224, 224),
             published=(
                 Published(
-                    "He et al. 2015, Table 2, one network, 10 crops", round(1 - _error / 100, 4), macs=_gmacs * 1e9
+                    "He et al. 2015, Table 2, one network, 10 crops",
+                    round(1 - _error / 100, 4),
+                    macs=_gmacs * 1e9,
+                    one_crop=False,
                 ),
             ),
         )

@@ -161,17 +161,20 @@ def bottleneck_resnet(
     return ResNet(block, 4, COUNTS[depth], classes)
 
 
-def _he(top1_error: float, top5_error: float | None, gmacs: float, crops: int = 10) -> Published:
+def _he(top1_error: float, top5_error: float | None, gmacs: float, **options: str) -> Published:
     return Published(
-        f"He et al. 2015, single network, {crops}-crop; multiply-adds of its Table 1",
+        "He et al. 2015, single network, 10-crop; multiply-adds of its Table 1",
         top1=round(1 - top1_error / 100, 4),
         top5=None if top5_error is None else round(1 - top5_error / 100, 4),
         macs=gmacs * 1e9,
+        options=options,
+        one_crop=False,
     )
 
 
 def _torchvision(top1: float, top5: float, params: float, gmacs: float) -> Published:
-    return Published("torchvision IMAGENET1K_V1", round(top1 / 100, 5), round(top5 / 100, 5), gmacs * 1e9, params)
+    facts = (round(top1 / 100, 5), round(top5 / 100, 5), gmacs * 1e9, params)
+    return Published("torchvision IMAGENET1K_V1", *facts, macs_unit=1e7, params_unit=1)
 
 
 def _register(name: str, paper: str, depth: int, published: tuple[Published, ...], **more: int | bool) -> None:
@@ -191,16 +194,16 @@ def _register(name: str, paper: str, depth: int, published: tuple[Published, ...
 
 _register("resnet18", HE, 18, (_he(27.88, None, 1.8), _torchvision(69.758, 89.078, 11_689_512, 1.81)))
 _register("resnet34", HE, 34, (_he(25.03, 7.76, 3.6), _torchvision(73.314, 91.420, 21_797_672, 3.66)))
-_register("resnet50", HE, 50, (_he(22.85, 6.71, 3.8), _torchvision(76.130, 92.862, 25_557_032, 4.09)))
-_register("resnet101", HE, 101, (_he(21.75, 6.05, 7.6), _torchvision(77.374, 93.546, 44_549_160, 7.80)))
-_register("resnet152", HE, 152, (_he(21.43, 5.71, 11.3), _torchvision(78.312, 94.046, 60_192_808, 11.51)))
+_register("resnet50", HE, 50, (_he(22.85, 6.71, 3.8, stride="1x1"), _torchvision(76.130, 92.862, 25_557_032, 4.09)))
+_register("resnet101", HE, 101, (_he(21.75, 6.05, 7.6, stride="1x1"), _torchvision(77.374, 93.546, 44_549_160, 7.80)))
+_register("resnet152", HE, 152, (_he(21.43, 5.71, 11.3, stride="1x1"), _torchvision(78.312, 94.046, 60_192_808, 11.51)))
 _register("wide_resnet50_2", ZAGORUYKO, 50, (_torchvision(78.468, 94.086, 68_883_240, 11.40),), group_width=128)
 _register(
     "resnext50_32x4d",
     XIE,
     50,
     (
-        Published("Xie et al. 2017, single crop", top1=0.778, macs=4.2e9, params=25.0e6),
+        Published("Xie et al. 2017, single crop", top1=0.778, macs=4.2e9, params=25.0e6, params_unit=1e5),
         _torchvision(77.618, 93.698, 25_028_904, 4.23),
     ),
     groups=32,

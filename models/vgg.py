@@ -64,10 +64,11 @@ def vgg(resolution: int = 224, classes: int = 1000, *, depth: int, bn: bool = Fa
 
 def _paper(top1_error: float, top5_error: float, mparams: float) -> Published:
     return Published(
-        "Simonyan and Zisserman 2015, Tables 2 and 3, one network, one scale (256)",
+        "Simonyan and Zisserman 2015, Tables 2 and 3, one network, one scale (256), all positions",
         top1=round(1 - top1_error / 100, 4),
         top5=round(1 - top5_error / 100, 4),
         params=mparams * 1e6,
+        one_crop=False,
     )
 
 

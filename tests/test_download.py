@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
     def serve(self) -> None:
         site = self.site
         start = self.start()
-        if start >= len(site.content):
+        if start and start >= len(site.content):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(site.content)}")
             self.end_headers()
@@ -278,6 +278,20 @@ def test_a_server_may_keep_the_length_to_itself(site: Site, target: Path) -> Non
 def test_bytes_are_kept_as_sent_whatever_their_encoding_is_said_to_be(site: Site, target: Path) -> None:
     site.headers = {"Content-Encoding": "gzip"}
     assert download(site.url, target, SHA256) == SHA256
+
+
+def test_without_a_hash_an_encoded_body_is_refused(site: Site, target: Path) -> None:
+    site.headers = {"Content-Encoding": "gzip"}
+    assert "encoded as gzip" in refusal(site.url, target, None).message
+    assert not part(target).exists()
+
+
+@pytest.mark.parametrize("sha256", [SHA256, None])
+@pytest.mark.parametrize("length", [True, False])
+def test_an_empty_body_is_refused(site: Site, target: Path, sha256: str | None, length: bool) -> None:
+    site.content, site.length = b"", length
+    assert "sent an empty file.bin" in refusal(site.url, target, sha256).message
+    assert not part(target).exists()
 
 
 FULL = """

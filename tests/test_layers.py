@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 
+import edgekit
 from edgekit.layers import LayerTable, table
 from edgekit.trace import trace
 
@@ -12,6 +15,15 @@ from edgekit.trace import trace
 def counted(network: nn.Module, shape: tuple[int, ...]) -> LayerTable:
     with torch.device("meta"):
         return table(trace(network.to("meta").eval(), shape))
+
+
+class Moved(nn.Module):
+    def __init__(self, move: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.move = move
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.move(x)
 
 
 def test_macs_count_neither_bias_nor_normalisation() -> None:
@@ -33,6 +45,12 @@ def test_activation_elements_are_those_of_stored_outputs() -> None:
     assert counted(network, (1, 3, 4, 4)).activation_elements == 48 + 64 + 16 + 5
 
 
+def test_a_concatenation_of_one_tensor_is_that_tensor() -> None:
+    one, two = Moved(lambda x: torch.cat([x], 1)), Moved(lambda x: torch.cat([x, x], 1))
+    assert counted(one, (1, 4, 8, 8)).activation_elements == 256
+    assert counted(two, (1, 4, 8, 8)).activation_elements == 256 + 512
+
+
 def test_the_receptive_field_of_three_3x3_is_that_of_a_7x7() -> None:
     three = counted(nn.Sequential(*[nn.Conv2d(2, 2, 3) for _ in range(3)]), (1, 2, 20, 20))
     one = counted(nn.Conv2d(2, 2, 7), (1, 2, 20, 20))
@@ -42,6 +60,30 @@ def test_the_receptive_field_of_three_3x3_is_that_of_a_7x7() -> None:
 def test_strides_and_dilation_widen_the_receptive_field() -> None:
     network = nn.Sequential(nn.Conv2d(1, 1, 3, 2), nn.MaxPool2d(2), nn.Conv2d(1, 1, 3, dilation=2))
     assert [row.receptive_field for row in counted(network, (1, 1, 40, 40)).rows] == [1, 3, 5, 21]
+
+
+def seen(*layers: nn.Module, size: int = 64) -> list[int]:
+    return [row.receptive_field for row in counted(nn.Sequential(*layers), (1, 4, size, size)).rows]
+
+
+def test_an_adaptive_pool_sees_its_windows_and_what_follows_no_more_than_everything() -> None:
+    # 16 to 7: windows of up to 4, whose elements are 4 pixels apart
+    layers = (nn.Conv2d(4, 4, 4, 4), nn.AdaptiveAvgPool2d(7), nn.Flatten(), nn.Linear(196, 3))
+    assert seen(*layers) == [1, 4, 4 + 3 * 4, 64, 64]
+    assert seen(nn.Conv2d(4, 4, 4, 4), nn.AdaptiveAvgPool2d(8), nn.Conv2d(4, 4, 3)) == [1, 4, 8, 24]
+    assert seen(nn.Conv2d(4, 4, 4, 4), nn.AdaptiveMaxPool2d(1)) == [1, 4, 64]
+
+
+def test_the_classifier_of_vgg_sees_the_whole_of_a_larger_image() -> None:
+    rows = {row["name"]: row["receptive_field"] for row in edgekit.summary("vgg16", res=256).to_json()["layers"]}
+    assert (rows["avgpool"], rows["classifier.0"]) == (244, 436)
+
+
+def test_what_only_moves_channels_sees_no_more() -> None:
+    shuffle = Moved(lambda x: x.view(1, 2, 2, 32, 32).transpose(1, 2).reshape(1, 4, 32, 32))
+    assert seen(nn.Conv2d(4, 4, 3, 2, 1), shuffle, nn.Conv2d(4, 4, 3, 2, 1)) == [1, 3, 3, 3, 3, 7]
+    assert seen(nn.Conv2d(4, 4, 3), Moved(lambda x: x.mean(1, keepdim=True)))[-1] == 3
+    assert seen(nn.Conv2d(4, 4, 3), Moved(lambda x: x.mean((2, 3))))[-1] == 64
 
 
 def test_sums_are_the_sums_of_the_rows_and_shares_add_to_one() -> None:

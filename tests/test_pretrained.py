@@ -129,6 +129,12 @@ def test_an_entry_is_of_a_registered_network_and_complete(source: Source) -> Non
         assert len(source.sha256) == 64 or source.arrival.endswith(f"-{source.sha256}.pth")
 
 
+@pytest.mark.parametrize("source", [one for one in SOURCES if "pytorch.org" in one.url], ids=lambda one: one.name)
+def test_what_torchvision_publishes_has_its_accuracy_in_the_zoo(source: Source) -> None:
+    rows = variant(source.model, source.alpha, source.resolution, options=source.options).published()
+    assert any(row.source.startswith("torchvision") and row.top1 for row in rows)
+
+
 def test_the_grids_of_mobilenet_are_complete() -> None:
     grid = sorted((alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS)
     for kind in ("", "_uint8", "_keras"):
@@ -224,6 +230,13 @@ def test_a_link_in_an_archive_is_not_followed(site: Site) -> None:
         pretrained.fetch(site.source("one.tgz", buffer.getvalue(), member="one.tflite"))
 
 
+def test_another_number_of_classes_is_refused_before_any_download(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pretrained, "SOURCES", (site.source("one.pth", lenet()),))
+    with pytest.raises(UsageError, match=r"--classes 7 contradicts the weights one\.pth, which are of 10"):
+        weights.variant_of("pretrained", "lenet5", classes=7)
+    assert not site.asked
+
+
 @pytest.mark.parametrize("content", [b"no archive", archive({"./one.tflite": os.urandom(9000)})[:4000]])
 def test_a_broken_archive_is_said(site: Site, cache: Path, content: bytes) -> None:
     with pytest.raises(UsageError, match="no readable archive"):
@@ -245,6 +258,29 @@ def test_a_wrong_file_put_there_by_hand_is_refused_and_left_alone(site: Site, ca
     with pytest.raises(UsageError, match=r"is not the published file"):
         pretrained.fetch(source)
     assert (cache / "one.pth").read_bytes() == b"others" and not site.asked
+
+
+def test_an_empty_file_is_never_taken(site: Site, cache: Path) -> None:
+    source = site.source("one.h5", b"", sha256=None)
+    with pytest.raises(EnvironmentRefused, match=r"sent an empty one\.h5"):
+        pretrained.fetch(source)
+    (cache / "one.h5").touch()
+    with pytest.raises(UsageError, match=r"one\.h5 is empty") as caught:
+        pretrained.fetch(source)
+    assert "put it at" in caught.value.remedy
+    (cache / "one.h5.sha256").write_text(f"{hashlib.sha256(b'').hexdigest()}  one.h5\n")
+    with pytest.raises(UsageError, match=r"one\.h5 is empty") as caught:
+        pretrained.fetch(source)
+    assert f"remove {cache / 'one.h5'} and one.h5.sha256" in caught.value.remedy
+
+
+def test_a_kept_file_that_cannot_be_read_names_what_to_remove(
+    site: Site, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pretrained, "SOURCES", (site.source("one.pth", b"not weights", sha256=None),))
+    with pytest.raises(UsageError, match=r"one\.pth holds more than tensors") as caught:
+        weights.variant_of("pretrained", "lenet5")
+    assert f"remove {cache / 'one.pth'} and one.pth.sha256" in caught.value.remedy
 
 
 def test_one_that_fails_does_not_hide_the_others(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pickle
+from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,10 +40,14 @@ TINY = ModelSpec("tiny", "Test", "", build_tiny, (3, 16, 16), classes=4, alphas=
 
 
 def checkpoint(folder: Path, alpha: float = 1.0, classes: int = 4, name: str = "tiny.pth") -> Path:
-    torch.manual_seed(1)
     path = folder / name
-    torch.save(build_tiny(alpha=alpha, classes=classes).state_dict(), path)
+    torch.save(build_with_seed(alpha=alpha, classes=classes).state_dict(), path)
     return path
+
+
+def build_with_seed(**of: Any) -> nn.Module:
+    torch.manual_seed(1)
+    return build_tiny(**of)
 
 
 def loaded(path: Path, model: str | ModelSpec = TINY) -> tuple[nn.Module, Variant, weights.Loaded]:
@@ -98,6 +105,14 @@ def test_a_mismatch_lists_what_differs_and_what_would_fit(tmp_path: Path) -> Non
     assert "--alpha 0.5 --classes 9" in caught.value.remedy
 
 
+def test_one_bad_tensor_is_told_of_the_alpha_that_the_others_have(tmp_path: Path) -> None:
+    state, path = variant("mobilenet", 0.25, 64, 10).build().state_dict(), tmp_path / "m.pth"
+    state["blocks.5.pointwise.conv.weight"] = state["blocks.5.pointwise.conv.weight"][:-1].clone()
+    torch.save(state, path)
+    message = refusal(path, "mobilenet").message
+    assert "does not fit mobilenet_0.25_224_c10: 1 misshapen (blocks.5.pointwise.conv.weight 127x64x1x1" in message
+
+
 def test_missing_and_unexpected_keys_are_named_and_nothing_is_changed(tmp_path: Path) -> None:
     state = build_tiny().state_dict()
     state["extra.weight"] = state.pop("5.weight")
@@ -117,14 +132,24 @@ def test_the_network_that_the_file_fits_is_named(tmp_path: Path) -> None:
     assert "resnet20_cifar" in refusal(path, "mobilenet").remedy
 
 
-@pytest.mark.parametrize("wrapper", ["state_dict", "model"])
-@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+@pytest.mark.parametrize("wrapper", ["state_dict", "model", "ema", "model_ema"])
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod.", "_orig_mod.module."])
 def test_wrappers_and_prefixes_of_training_scripts_are_taken_off(tmp_path: Path, wrapper: str, prefix: str) -> None:
     state = build_tiny().state_dict()
     path = tmp_path / "w.th"
     torch.save({wrapper: {prefix + name: value for name, value in state.items()}, "epoch": 3}, path)
     network, _, _ = loaded(path)
     assert torch.equal(network.state_dict()["5.weight"], state["5.weight"])
+
+
+def test_averaged_weights_are_taken_without_their_counter_and_only_where_there_are_no_others(tmp_path: Path) -> None:
+    network = build_with_seed()
+    averaged = torch.optim.swa_utils.AveragedModel(network)
+    path, others = tmp_path / "w.pth", build_tiny().state_dict()
+    torch.save({"model_ema": averaged.state_dict()}, path)
+    assert torch.equal(loaded(path)[0].state_dict()["5.weight"], network.state_dict()["5.weight"])
+    torch.save({"model_ema": averaged.state_dict(), "model": others}, path)
+    assert torch.equal(loaded(path)[0].state_dict()["5.weight"], others["5.weight"])
 
 
 def test_half_precision_and_transposed_tensors_arrive_contiguous_in_float32(tmp_path: Path) -> None:
@@ -196,6 +221,24 @@ def test_a_truncated_checkpoint_is_refused(tmp_path: Path, part: float) -> None:
         assert "truncated" in refusal(path).message
 
 
+def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path)
+    numbers = build_with_seed().state_dict()["5.weight"].numpy().tobytes()
+    data = path.read_bytes()
+    assert data.count(numbers) == 1
+    path.write_bytes(data.replace(numbers, bytes([numbers[0] ^ 1]) + numbers[1:]))
+    assert "Bad CRC-32" in refusal(path).message
+
+
+def test_a_checkpoint_that_was_saved_without_sums_is_taken(tmp_path: Path) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        path = checkpoint(tmp_path)
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert loaded(path)[2].record.trained
+
+
 def test_other_wrong_paths_are_told_apart(tmp_path: Path) -> None:
     assert "do not exist" in refusal(tmp_path / "none.pth").message
     assert "directory" in refusal(tmp_path).message
@@ -212,6 +255,39 @@ def test_other_wrong_paths_are_told_apart(tmp_path: Path) -> None:
     refusal("random:-1")
 
 
+def build_with_aux(resolution: int = 16, classes: int = 4) -> nn.Module:
+    parts = {"aux1": nn.Conv2d(3, 4, 3), "AuxLogits": nn.Conv2d(4, 4, 3), "pool": nn.AdaptiveAvgPool2d(1)}
+    return nn.Sequential(OrderedDict(**parts, flat=nn.Flatten(), fc=nn.Linear(4, classes)))
+
+
+def test_layers_of_ones_own_called_like_auxiliary_heads_get_their_weights(tmp_path: Path) -> None:
+    spec = ModelSpec("named", "Test", "", build_with_aux, (3, 16, 16), classes=4)
+    state, path = build_with_aux().state_dict(), tmp_path / "w.pth"
+    torch.save(state, path)
+    network, _, _ = loaded(path, spec)
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+
+
+@pytest.mark.parametrize("heads", [True, False])
+def test_googlenet_needs_no_auxiliary_heads(tmp_path: Path, heads: bool) -> None:
+    point, path = variant("googlenet", classes=3), tmp_path / "g.pth"
+    state = point.build().state_dict()
+    torch.save({name: value for name, value in state.items() if heads or not name.startswith("aux")}, path)
+    network, found, _ = loaded(path, "googlenet")
+    assert found == point and torch.equal(network.state_dict()["fc.weight"], state["fc.weight"])
+    assert "googlenet" in refusal(path, "lenet5").remedy
+
+
+def test_a_network_without_a_classifier_takes_weights_and_is_suggested(tmp_path: Path) -> None:
+    point, path = variant("inception_3a"), tmp_path / "w.pth"
+    state = point.build().state_dict()
+    torch.save(state, path)
+    network, found, _ = loaded(path, "inception_3a")
+    assert found == point
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+    assert refusal(path, "inception_module").remedy == "the file fits inception_3a"
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
 def test_numbers_that_are_none_are_refused(tmp_path: Path, value: float) -> None:
     state = build_tiny().state_dict()
@@ -221,6 +297,41 @@ def test_numbers_that_are_none_are_refused(tmp_path: Path, value: float) -> None
     torch.save(state, path)
     with pytest.raises(UsageError, match="not finite, first in 5.weight"):
         loaded(path)
+
+
+KINDS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "sparse": lambda weight: weight.to_sparse(),
+    "no": lambda weight: weight.to("meta"),
+    "complex64": lambda weight: weight.to(torch.complex64),
+    "int8": lambda weight: weight.to(torch.int8),
+    "float8_e4m3fn": lambda weight: weight.to(torch.float8_e4m3fn),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_kinds_of_numbers_are_refused(tmp_path: Path, kind: str) -> None:
+    state, path = build_tiny().state_dict(), tmp_path / "w.pth"
+    for name in ("5.weight", "1.running_var"):
+        torch.save(state | {name: KINDS[kind](state[name])}, path)
+        with pytest.raises(UsageError, match=f"holds {kind}\\w* numbers in {name}"):
+            loaded(path)
+
+
+@pytest.mark.filterwarnings("ignore:.*quantize:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*quantization:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*TypedStorage:UserWarning")
+def test_quantised_tensors_are_refused(tmp_path: Path) -> None:
+    state, path = build_tiny().state_dict(), tmp_path / "w.pth"
+    torch.save(state | {"5.weight": torch.quantize_per_tensor(state["5.weight"], 0.01, 0, torch.qint8)}, path)
+    with pytest.raises(UsageError, match="holds qint8 numbers in 5.weight"):
+        loaded(path)
+
+
+def test_what_an_npz_can_hold_and_torch_cannot_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "long.npz", a=np.zeros(3, np.longdouble))
+    assert "which torch has not" in refusal(tmp_path / "long.npz").message
+    checkpoint(tmp_path).rename(tmp_path / "w.npz")
+    assert "which is no array" in refusal(tmp_path / "w.npz").message
 
 
 def test_a_checkpoint_of_anything_but_tensors_is_refused(tmp_path: Path) -> None:

@@ -207,6 +207,12 @@ def test_a_keras_file_of_something_else_is_refused(tmp_path: Path) -> None:
     assert "no classifier" in refusal(keras_file(tmp_path / "no_top.h5", drop="conv_preds")).message
     assert "gamma" in refusal(keras_file(tmp_path / "part.h5", drop="gamma")).message
     assert "convolutions are missing" in refusal(keras_file(tmp_path / "other.h5", drop="conv_dw_7")).message
+    flat = keras_file(tmp_path / "flat.h5")
+    with h5py.File(flat, "r+") as file:
+        kernel = file["conv_dw_1/conv_dw_1/depthwise_kernel:0"][()]
+        del file["conv_dw_1/conv_dw_1/depthwise_kernel:0"]
+        file["conv_dw_1/conv_dw_1/depthwise_kernel:0"] = kernel.reshape(3, -1)
+    assert "no readable Keras MobileNet v1" in refusal(flat).message
     with h5py.File(tmp_path / "empty.h5", "w"):
         pass
     assert "no Keras MobileNet" in refusal(tmp_path / "empty.h5").message

@@ -10,9 +10,11 @@ import pytest
 from rich.console import Console
 
 import edgekit
+import edgekit.models  # registers the zoo
 from edgekit import cli_views
 from edgekit.cli_tables import Json
 from edgekit.layers_where import where
+from edgekit.spec import MODELS, variant
 from edgekit.zoo import agrees
 
 
@@ -50,12 +52,28 @@ def test_a_figure_agrees_when_it_is_the_exact_one_rounded(printed: float, exact:
     assert agrees(printed, exact) is same
 
 
+@pytest.mark.parametrize(
+    ("printed", "exact", "unit", "same"),
+    [
+        (290e6, 290_675_200, 1e6, False),
+        (290e6, 290_675_200, None, True),
+        (110e6, 109_970_432, 1e6, True),
+        (0.30e9, 300_774_272, 1e7, True),
+        (60e6, 60_965_224, 1e6, False),
+    ],
+)
+def test_zeros_that_were_printed_are_digits(printed: float, exact: int, unit: float | None, same: bool) -> None:
+    assert agrees(printed, exact, unit) is same
+
+
 def test_models_say_which_published_counts_do_not_follow(models: Json) -> None:
     rows = {row["name"]: row for row in models["models"]}
     documented = {"name", "family", "input_shape", "alphas", "params", "macs", "activation_elements", "published"}
     assert all(documented <= set(row) for row in rows.values())
     assert [p["macs_agrees"] for p in rows["googlenet"]["published"]] == [False]
     assert rows["mobilenet"]["published"][0]["macs_agrees"] is True
+    by_source = {p["source"]: p["macs_agrees"] for p in rows["mobilenet_v2"]["published"] if p["alpha"] == 1.0}
+    assert by_source["torchvision IMAGENET1K_V1"] is True and by_source["Sandler et al. 2018, Table 4"] is False
     other_points = [p for p in rows["mobilenet"]["published"] if p["alpha"] != 1]
     assert other_points and {p["macs_agrees"] for p in other_points} == {None}
 
@@ -124,3 +142,18 @@ def test_listing_the_zoo_imports_neither_torchs_compiler_nor_its_algebra() -> No
     code = "import sys, edgekit; edgekit.models(); print(sorted({'torch._dynamo', 'sympy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "source"),
+    [
+        ("lenet5", "pool", "avg", "LeCun"),
+        ("fractalnet", "columns", "all", "Larsson"),
+        ("resnet50", "stride", "3x3", "torchvision"),
+        ("resnet50", "stride", "1x1", "He"),
+    ],
+)
+def test_a_published_row_is_of_its_options_only(name: str, option: str, value: str, source: str) -> None:
+    for one in MODELS[name].options[option]:
+        rows = variant(name, options={option: one}).published()
+        assert any(row.source.startswith(source) for row in rows) is (one == value)

@@ -287,8 +287,10 @@ def _refused(name: str, values: list[Tensor], error: BaseException) -> UsageErro
 
 
 def _like(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A tensor of a shape, with memory of its own."""
-    return torch.empty_like(x) if x.shape == shape else torch.empty(shape, dtype=x.dtype, device="meta")
+    """A tensor of a shape, with memory of its own. torch's empty_like would import its compiler."""
+    if x.shape == shape:
+        return torch.empty_strided(shape, x.stride(), dtype=x.dtype, device="meta")
+    return torch.empty(shape, dtype=x.dtype, device="meta")
 
 
 def _one_memory(x: Tensor, y: Tensor) -> bool:

@@ -167,6 +167,16 @@ def upsample(
     return walk.emit(name, "upsample", [input], size=tuple(result.shape[2:]), mode=mode, align_corners=align_corners)
 
 
+def clone(walk: Walk, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:
+    """The same values elsewhere."""
+    return walk.copied(input)
+
+
+def contiguous(walk: Walk, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:
+    """Nothing, or a copy where the elements lie in another order."""
+    return input if walk.meta(input).is_contiguous() else walk.copied(input)
+
+
 def identity(walk: Walk, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:
     """What does nothing in eval mode."""
     return input

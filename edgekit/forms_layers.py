@@ -212,7 +212,7 @@ def adaptive(kind: str) -> Form:
             have if want is None else want for want, have in zip(per_axis(output_size, rank), sizes, strict=True)
         )
         if wanted == sizes:
-            return input
+            return walk.copied(input)
         if kind == "avg" and set(wanted) == {1}:
             return walk.emit(name, "mean", [input], dims=tuple(range(2, 2 + rank)), keepdim=True)
         if all(have % want == 0 for have, want in zip(sizes, wanted, strict=True)):

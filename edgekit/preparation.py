@@ -18,10 +18,10 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 import edgekit.weights as weights
-from edgekit import calibration, labels
+from edgekit import calibration, labels, proof
 from edgekit.artifact import CalibrationRecord, WeightsRecord
 from edgekit.calibration import CalibrationSet
-from edgekit.errors import GateFailed, UsageError
+from edgekit.errors import UsageError
 from edgekit.exporters import head
 from edgekit.exporters.quantize import quantize
 from edgekit.exporters.ranges import Ranges, from_file, record
@@ -47,7 +47,6 @@ SCHEMES = {
 CALIBRATION_IMAGES = 100
 SYNTHETIC_INPUTS = 32
 NOISE_IMAGES, NOISE_INPUTS = 8, 2  # for the signal-to-noise per layer: of images, and of synthetic inputs
-FOLD_TOLERANCE = 1e-3  # float32, deep networks: rounding only; a wrong fold shows at 1e-1 and above
 PARITY_GMACS = 8  # how much computing the real inputs of parity may cost
 
 
@@ -67,7 +66,7 @@ class Prepared:
     file_ranges: Mapping[str, tuple[float, float]] | None
     notes: tuple[str, ...]
     labels: tuple[str, ...] = ()
-    _reference: Reference | None = None
+    proved: Reference | None = None
     _ranges: Ranges | None = None
     _judged: Judged | None = None
     _quantized: dict[str, QuantizedGraph] = field(default_factory=dict)
@@ -75,9 +74,8 @@ class Prepared:
 
     def reference(self) -> Reference:
         """What the folded network answers on random and on real inputs."""
-        if self._reference is None:
-            self._reference = _reference(self)
-        return self._reference
+        assert self.proved is not None
+        return self.proved
 
     def quantized(self, format: str) -> QuantizedGraph:
         """The int8 network in the scheme of a format; all schemes come from the same recorded ranges."""
@@ -113,7 +111,6 @@ class Prepared:
     @torch.no_grad()  # or what comes out keeps what went in, for its gradient
     def drop_weights(self) -> None:
         """What the last file still needs of the network is shapes; the runtime that proves it takes the memory."""
-        self.reference()
         self.graph = self.graph.to("meta")
         gc.collect()  # what traced the network refers to itself
 
@@ -146,7 +143,7 @@ class Prepared:
 
 
 def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
-    """Build, load, trace, fold and count. Raises UsageError, and GateFailed when folding changed the network."""
+    """Build, load, trace, fold, count and prove. Raises UsageError, and GateFailed for another network than given."""
     check(request)
     say("build")
     network, point, loaded = _network(request, say)
@@ -154,7 +151,6 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
     graph = trace(network, point.input_shape)
     folded = fold(graph)
     head.check(folded.graph, request.output)
-    _prove_fold(network, folded.graph)
     preprocessing = from_yaml(request.preprocess) if request.preprocess else loaded.preprocessing
     names = _names(request.labels, folded.graph, preprocessing)
     images = _images(request, preprocessing, point)
@@ -163,7 +159,7 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
     notes = [] if loaded.record.trained else ["weights are random: only latency means anything"]
     notes += [*loaded.notes, *(f"not folded: {line}" for line in folded.remaining)]
     notes += [*_channels(request, preprocessing, point), *(chosen.notes if chosen else ())]
-    return Prepared(
+    made = Prepared(
         request=request,
         point=point,
         graph=folded.graph,
@@ -177,6 +173,8 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
         notes=tuple(notes),
         labels=names,
     )
+    made.proved = _reference(network, graph, made)
+    return made
 
 
 def _names(path: Path | None, graph: Graph, preprocessing: Preprocessing) -> tuple[str, ...]:
@@ -225,28 +223,6 @@ def _as_built(network: nn.Module, request: Request, preprocessing: Preprocessing
     return weights.Loaded(WeightsRecord(origin=origin, id=sha256[:8], sha256=sha256, trained=True), preprocessing, None)
 
 
-@torch.no_grad()
-def _prove_fold(network: nn.Module, graph: Graph) -> None:
-    """The folded graph must answer like the module that was given."""
-    generator = torch.Generator().manual_seed(0)
-    dtype = next(iter(graph.params.values())).dtype if graph.params else torch.float32
-    x = torch.randn(graph.input.shape, generator=generator).to(dtype)
-    try:
-        want = network(x)
-    except (RuntimeError, ValueError) as error:  # a shape that only a pooling layer minds, say
-        shape = "x".join(map(str, x.shape))
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UsageError(f"the network does not run on an input of {shape}: {first}", "give another --input") from error
-    got = graph.run(x)
-    largest = float(want.abs().max())
-    gap = float((got - want).abs().max()) / largest if largest else float(got.abs().max())
-    if not gap <= FOLD_TOLERANCE:  # not a number fails too
-        raise GateFailed(
-            f"the folded network differs from the network by {gap:.2g} of its largest output",
-            "check the weights for values that are not finite or variances near zero",
-        )
-
-
 def _channels(request: Request, preprocessing: Preprocessing, point: Variant) -> list[str]:
     """A note where no image can be the network's input, so that its preprocessing is an empty word."""
     own, given = point.input_shape[1], len(preprocessing.mean)
@@ -267,13 +243,15 @@ def _images(request: Request, preprocessing: Preprocessing, point: Variant) -> C
 
 
 @torch.no_grad()
-def _reference(prepared: Prepared) -> Reference:
-    shape = prepared.point.input_shape
-    random = next(calibration.synthetic(shape, prepared.preprocessing, 4, 1).batches(4))
+def _reference(network: nn.Module, traced: Graph, made: Prepared) -> Reference:
+    """What the folded network answers, which is proved to be what the module answers."""
+    random = next(calibration.synthetic(made.point.input_shape, made.preprocessing, 4, 1).batches(4))
     inputs: list[Array] = [np.asarray(random)]
-    if prepared.images is not None:
-        wanted = int(np.clip(PARITY_GMACS * 1e9 / max(prepared.table.macs, 1), 2, 64))
-        inputs.append(next(prepared.images.batches(min(wanted, len(prepared.images)))))
+    if made.images is not None:
+        wanted = int(np.clip(PARITY_GMACS * 1e9 / max(made.table.macs, 1), 2, 64))
+        inputs.append(next(made.images.batches(min(wanted, len(made.images)))))
     together = np.concatenate(inputs)
-    outputs = np.concatenate([prepared.graph.run(torch.from_numpy(x[None])).float().numpy() for x in together])
-    return Reference(together, outputs, len(together) - len(random), prepared.weights.trained)
+    want = proof.answers(network, together)
+    got = np.concatenate([made.graph.run(torch.from_numpy(x[None])).float().numpy() for x in together])
+    proof.prove(network, traced, made.graph, together, want, got)
+    return Reference(together, got, len(together) - len(random), made.weights.trained)

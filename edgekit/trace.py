@@ -6,33 +6,22 @@ weights when it was built there. What has no canonical form stays a "call", whic
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
-from edgekit.errors import EdgekitError, UsageError
+from edgekit.errors import UsageError
 from edgekit.graph import Graph, Op
 from edgekit.kernels import KERNELS
 from edgekit.operators import FUNCTIONS, METHODS, MODULES
 from edgekit.padding import absorb_padding
+from edgekit.trace_call import Own, Ref, Slot, filling, leaves, mapped
+from edgekit.trace_inplace import Values, changed, on_a_copy, plain
 from edgekit.trace_shapes import known_shape
-
-
-@dataclass(frozen=True)
-class Ref:
-    """A tensor that an operator computes."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Own:
-    """A tensor that the network owns, by its qualified name."""
-
-    name: str
+from edgekit.trace_symbolic import changes_itself, first_line, is_leaf, symbolic
 
 
 def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
@@ -43,35 +32,12 @@ def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     """
     if module.training:
         raise UsageError(f"{type(module).__name__} is in training mode", "call .eval() on it first")
-    if _Tracer().is_leaf_module(module, ""):  # the tracer sees a layer of torch.nn when it is called, not from inside
+    if is_leaf(module):  # the tracer sees a layer of torch.nn when it is called, not from inside
         module = nn.Sequential(module).eval()
-    try:
-        traced = _Tracer().trace(module)
-    except Exception as error:  # user code runs here: whatever it raises is about the network
-        raise UsageError(
-            f"{type(module).__name__} cannot be traced: {_first_line(error)}",
-            "write forward() without branches or loops that depend on a tensor's values",
-        ) from error
     walk = Walk(module, input_shape)
-    for node in traced.nodes:
+    for node in symbolic(module).nodes:
         walk.step(node)
     return absorb_padding(walk.graph())
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-class _Tracer(fx.Tracer):
-    """torch's own asks of every argument whether it is of a kind that is none of a network's: a third of its time."""
-
-    def create_arg(self, a: Any) -> Any:
-        if isinstance(a, fx.Proxy):
-            return a.node
-        return a if type(a) in PLAIN else super().create_arg(a)
-
-
-PLAIN = (int, float, bool, str, type(None))
 
 
 class Walk:
@@ -85,25 +51,32 @@ class Walk:
         self.params: dict[str, Tensor] = {}
         self._meta: dict[str, Tensor] = {}
         self._taken: dict[str, int] = {}
-        self._values: dict[fx.Node, Any] = {}
+        self._values = Values()
+        self._memories = itertools.count(1)
         self._named = dict(module.named_parameters(remove_duplicate=False)) | dict(
             module.named_buffers(remove_duplicate=False)
         )
+        self._lasting = list(self._named)
 
     def step(self, node: fx.Node) -> None:
         """Give one node its value."""
-        args, kwargs = fx.node.map_arg((node.args, node.kwargs), self._values.__getitem__)
+        args, kwargs = self._values.arguments(node)
         match node.op:
             case "placeholder":
-                self._values[node] = self._input(node)
+                self._values.keep(node, self._input(node))
             case "get_attr":
-                self._values[node] = self._attribute(str(node.target))
+                self._values.keep(node, self._attribute(str(node.target)))
             case "output":
                 self._finish(args[0])
-            case "call_module":
-                self._values[node] = self._module(node, args, kwargs)
             case _:
-                self._values[node] = self._function(node, args, kwargs)
+                target = changed(node, self.module, args, kwargs)
+                if isinstance(target, Own):
+                    self._refuse_own(target)
+                make = self._module if node.op == "call_module" else self._function
+                value = make(node, target is not None, args, kwargs)
+                self._values.keep(node, value)
+                if isinstance(target, (Ref, Own)) and isinstance(value, Ref):
+                    self._values.overwrite(target, value, self._apart)
 
     def graph(self) -> Graph:
         """What was found, without the operators that the output does not need."""
@@ -130,17 +103,18 @@ class Walk:
             tensors = {role: self.params[n].detach().to("meta") for role, n in own.items()}
             known = known_shape(op, values, tensors)
             y = KERNELS[kind](op, values, tensors) if known is None else _like(values[0], known)
-        except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:  # how torch refuses a shape
-            shapes = " and ".join(str(tuple(value.shape)) for value in values)
-            raise UsageError(
-                f"layer {op.name} ({kind}) cannot take an input of {shapes}: {_first_line(error)}",
-                "give the input shape that the network was made for, or a larger resolution",
-            ) from error
+        except REFUSALS as error:
+            raise _refused(f"{op.name} ({kind})", values, error) from error
         if not isinstance(y, Tensor):
             raise UsageError(f"layer {op.name} returns {type(y).__name__}, not one tensor", "return one tensor")
         self._meta[op.name] = y
         self.ops.append(op.with_(shape=tuple(y.shape), dtype=y.dtype))
-        return Ref(op.name)
+        views = (x.memory for x, value in zip(inputs, values, strict=True) if _one_memory(y, value))
+        return Ref(op.name, next(views, None) or next(self._memories))
+
+    def copied(self, x: Ref) -> Ref:
+        """The same values in memory of their own."""
+        return Ref(x.name, next(self._memories))
 
     def is_ref(self, value: Any) -> bool:
         """Whether an operator computes it."""
@@ -170,24 +144,14 @@ class Walk:
         def place(value: Any) -> Any:
             if isinstance(value, Ref):
                 refs.append(value)
-                return _Slot(len(refs) - 1)
+                return Slot(len(refs) - 1)
             if isinstance(value, Own):
                 role = f"p{len(owns)}"
                 owns[role] = value
-                return _Slot(role)
+                return Slot(role)
             return value
 
-        template = _map((args, kwargs), place)
-
-        def run(*tensors: Tensor, **own: Tensor) -> Any:
-            def fill(value: Any) -> Any:
-                if not isinstance(value, _Slot):
-                    return value
-                return tensors[value.key] if isinstance(value.key, int) else own[value.key]
-
-            filled_args, filled_kwargs = _map(template, fill)
-            return function(*filled_args, **filled_kwargs)
-
+        run = filling(function, mapped((args, kwargs), place))
         return self.emit(name, "call", refs, owns, function=run, label=_label(function))
 
     # The kinds of node.
@@ -204,7 +168,7 @@ class Walk:
         self.ops.append(op)
         dtype = next((t.dtype for t in self._named.values() if t.is_floating_point()), torch.float32)
         self._meta[op.name] = torch.empty(self.input_shape, dtype=dtype, device="meta")
-        return Ref(op.name)
+        return self.copied(Ref(op.name, 0))
 
     def _attribute(self, target: str) -> Any:
         if target in self._named:
@@ -212,7 +176,9 @@ class Walk:
         value: Any = self.module
         for part in target.split("."):
             value = getattr(value, part)
-        if isinstance(value, Tensor):  # a plain tensor attribute, or one that fx made
+        if isinstance(value, Tensor):  # a plain tensor attribute, or a tensor that forward() made
+            if not target.startswith("_tensor_constant"):
+                self._lasting.append(target)
             self._named[target] = value
             return Own(target)
         return value
@@ -228,90 +194,115 @@ class Walk:
             raise UsageError("the network returns its input unchanged", "check its forward()")
         self.output = value.name
 
-    def _module(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _module(self, node: fx.Node, in_place: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         target = str(node.target)
         module = self.module.get_submodule(target)
         canonical = MODULES.get(type(module))
         if canonical is not None:
             tensors = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-            result = canonical(
-                self, target, module, {role: Own(f"{target}.{role}") for role, _ in tensors}, *args, **kwargs
-            )
+            own = {role: Own(f"{target}.{role}") for role, _ in tensors}
+            result = self._formed(target, canonical, (module, own, *args), kwargs)
             if result is not NotImplemented:
                 return result
         own = {role: Own(f"{target}.{role}") for role, _ in [*module.named_parameters(), *module.named_buffers()]}
 
         def function(*tensors: Any, **own: Tensor) -> Any:
+            if in_place:
+                tensors = (tensors[0].clone(), *tensors[1:])
             return torch.func.functional_call(module, own, tensors)
 
         refs = [value for value in args if isinstance(value, Ref)]
         return self.emit(target, "call", refs, dict(own), function=function, label=type(module).__name__, module=module)
 
-    def _function(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _function(self, node: fx.Node, in_place: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         method = node.op == "call_method"
         target: Any = node.target
-        if not _has((args, kwargs), Ref):
+        if not any(isinstance(leaf, Ref) for leaf in leaves((args, kwargs))):
             return self._constant(node, args, kwargs)
-        canonical = METHODS.get(target) if method else FUNCTIONS.get(target)
-        name = _scoped(node)
-        try:
-            result = canonical(self, name, *args, **kwargs) if canonical else NotImplemented
-        except EdgekitError:
-            raise
-        except TypeError as error:
-            raise UsageError(
-                f"{name}: {_first_line(error)}", "use the operator with torch's documented arguments"
-            ) from error
+        name, table = _scoped(node), METHODS if method else FUNCTIONS
+        into, kwargs = kwargs.get("out"), {key: value for key, value in kwargs.items() if key != "out"}
+        form = table.get(target) or (table.get(plain(target)) if in_place else None)
+        result = self._formed(name, form, args, kwargs) if form else NotImplemented
         if result is not NotImplemented:
             return result
-        function = (lambda x, *rest, **named: getattr(x, target)(*rest, **named)) if method else target
-        if method:
-            function.__name__ = str(target)
-        return self.call(name, function, args, kwargs)
+        function = _method(target) if method else target
+        return self.call(name, on_a_copy(function) if in_place and into is None else function, args, kwargs)
+
+    def _formed(self, name: str, form: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            return form(self, name, *args, **kwargs)
+        except TypeError as error:
+            raise UsageError(
+                f"{name}: {first_line(error)}", "use the operator with torch's documented arguments"
+            ) from error
+        except REFUSALS as error:
+            refs = [self.meta(leaf) for leaf in leaves((args, kwargs)) if isinstance(leaf, Ref)]
+            raise _refused(name, refs, error) from error
 
     def _constant(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that no input reaches is worked out now; a tensor becomes one more that the network owns."""
-        target: Any = node.target
-        args, kwargs = _map((args, kwargs), lambda value: self._named[value.name] if isinstance(value, Own) else value)
-        with torch.no_grad():
-            value = (
-                getattr(args[0], target)(*args[1:], **kwargs) if node.op == "call_method" else target(*args, **kwargs)
-            )
+        target: Any = _method(str(node.target)) if node.op == "call_method" else node.target
+        args, kwargs = mapped(
+            (args, kwargs), lambda value: self._named[value.name] if isinstance(value, Own) else value
+        )
+        try:
+            with torch.no_grad():
+                value = target(*args, **kwargs)
+        except Exception as error:  # a call of the user's, with what it was given
+            raise UsageError(f"{node.name} fails: {first_line(error)}", "check its forward()") from error
         if not isinstance(value, Tensor):
             return value
         self._named[node.name] = value
         return Own(node.name)
+
+    def _refuse_own(self, own: Own) -> None:
+        """Raises UsageError for a tensor that outlives forward()."""
+        tensor = self._named[own.name]
+        lasting = (name for name in self._lasting if _one_memory(self._named[name], tensor))
+        for name in lasting:
+            raise changes_itself(name)
+
+    def _apart(self, one: str, other: str) -> bool:
+        """Whether two operators give different parts of one tensor."""
+        ops = {op.name: op for op in self.ops}
+        a, b = ops[one], ops[other]
+        if {a.kind, b.kind} != {"slice"} or a.inputs != b.inputs or a.attrs["dim"] != b.attrs["dim"]:
+            return False
+        return bool(a.attrs["stop"] <= b.attrs["start"] or b.attrs["stop"] <= a.attrs["start"])
 
     def _unique(self, name: str) -> str:
         count = self._taken[name] = self._taken.get(name, 0) + 1
         return name if count == 1 else f"{name}#{count}"
 
 
+REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, AttributeError)  # how torch refuses
+
+
+def _refused(name: str, values: list[Tensor], error: BaseException) -> UsageError:
+    shapes, why = " and ".join(str(tuple(value.shape)) for value in values), first_line(error)
+    remedy = "give the input shape that the network was made for, or a larger resolution"
+    if "meta tensor" in why:  # there is nothing in them that a branch could look at
+        remedy = "write forward() without branches or sizes that depend on a tensor's values"
+    return UsageError(f"layer {name} cannot take an input of {shapes}: {why}", remedy)
+
+
 def _like(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    return x if x.shape == shape else torch.empty(shape, dtype=x.dtype, device="meta")
+    """A tensor of a shape, with memory of its own. torch's empty_like would import its compiler."""
+    if x.shape == shape:
+        return torch.empty_strided(shape, x.stride(), dtype=x.dtype, device="meta")
+    return torch.empty(shape, dtype=x.dtype, device="meta")
 
 
-@dataclass(frozen=True)
-class _Slot:
-    """Where a tensor goes in the arguments of a call."""
-
-    key: int | str
+def _one_memory(x: Tensor, y: Tensor) -> bool:
+    return x is y or x.untyped_storage()._cdata == y.untyped_storage()._cdata
 
 
-def _map(value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, (tuple, list)):
-        return type(value)(_map(item, change) for item in value)
-    if isinstance(value, dict):
-        return {key: _map(item, change) for key, item in value.items()}
-    return change(value)
+def _method(name: str) -> Callable[..., Any]:
+    def function(x: Any, *rest: Any, **named: Any) -> Any:
+        return getattr(x, name)(*rest, **named)
 
-
-def _has(value: Any, kind: type) -> bool:
-    if isinstance(value, (tuple, list)):
-        return any(_has(item, kind) for item in value)
-    if isinstance(value, dict):
-        return any(_has(item, kind) for item in value.values())
-    return isinstance(value, kind)
+    function.__name__ = name
+    return function
 
 
 def _label(function: Any) -> str:

@@ -20,7 +20,7 @@ ROWS = (
     "spec artifact images labels packed padding fusion quantized operators forms trace export_result",
     "fold layers memory roofline measurement disturbance hosts setting calibration source snippets runtime download "
     "pretrained",
-    "stats verdict contrast profiling accuracy parity weights models exporters engine bench pareto mixed",
+    "stats verdict contrast profiling accuracy parity weights models exporters engine bench pareto mixed proof",
     "store device zoo inspection preparation eval",
     "charts report_facts report_labels report_rows report_profile report_data report_failures report_int8 report_page "
     "report_text",

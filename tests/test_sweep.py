@@ -20,9 +20,11 @@ import pytest
 from edgekit import sweep_measure
 from edgekit.artifact import manifest_path
 from edgekit.benchmarking import bench
+from edgekit.comparison import compare
 from edgekit.errors import UsageError
 from edgekit.evaluation import eval
 from edgekit.files import file_sha256
+from edgekit.measurement import PRESETS
 from edgekit.store import Store
 from edgekit.sweep import sweep
 from edgekit.sweep_grid import grid
@@ -269,6 +271,24 @@ def test_a_number_of_another_file_is_no_number_of_this_cell(
             (cell,) = run(**asked | changes).cells
         assert cell.refusal is not None and "exported again" in cell.refusal.message
         assert (cell.status, cell.measurement, cell.accuracy) == ("failed", None, None)
+
+
+def test_a_sweep_is_one_command_however_often_it_is_continued(
+    run: Callable[..., SweepResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        PRESETS, "quick", PRESETS["quick"].model_copy(update={"min_seconds": 0.01, "cooldown_seconds": 0})
+    )
+    url = f"sqlite:///{tmp_path}/store.db"
+    asked: dict[str, Any] = {"format": ("tflite",), "eval": None, "export_only": None, "preset": "quick"}
+    run(**asked, alpha=(0.25,))
+    run(**asked, continue_=True)
+    first = {one.session for one in Store(url).measurements()}
+    run(**asked)
+    sessions = [one.session for one in Store(url).measurements()]
+    assert len(first) == 1 and len(set(sessions)) == 2 and sessions[-1] == sessions[-2]
+    result = compare("latest~1", "latest", store=url)
+    assert len(result.rows) == 2 and all(row.status != "missing" and row.base and row.new for row in result.rows)
 
 
 def judge(path: Path, identity: str, verdict: str) -> None:

@@ -291,6 +291,20 @@ def test_a_sweep_is_one_command_however_often_it_is_continued(
     assert len(result.rows) == 2 and all(row.status != "missing" and row.base and row.new for row in result.rows)
 
 
+def test_what_failed_and_was_done_later_is_no_failure_any_more(
+    run: Callable[..., SweepResult], given: Path, tmp_path: Path
+) -> None:
+    """Of a network's own point, which the grid does not name."""
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    asked: dict[str, Any] = {"alpha": (), "format": ("onnx",), "weights": str(weights)}
+    failed = run(**asked).cells[0]
+    store = Store(f"sqlite:///{tmp_path}/store.db")
+    assert failed.status == "failed" and [one.variant for one in store.failures()] == [failed.variant]
+    done = run(**asked | {"weights": "random", "eval": None}).cells[0]
+    assert done.status == "done" and failed.variant == done.variant == "mobilenet_1.0_32"
+
+
 def judge(path: Path, identity: str, verdict: str) -> None:
     """Write a verdict into a store, for this machine may be busy with anything."""
     import sqlite3

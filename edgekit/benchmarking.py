@@ -146,6 +146,7 @@ def bench(
     store: str | None = None,
     devices: Path | None = None,
     progress: Progress | None = None,
+    session: str | None = None,
 ) -> BenchResult:
     """Measure each file at each batch size and append the measurements to the store.
 
@@ -155,6 +156,8 @@ def bench(
     On a device of devices.yaml that is a Jetson, `power_mode` is set for as long as this lasts.
 
     With `profile` a pass more, of its own, tells how long each layer takes (docs/measuring.md, *Layers*).
+
+    `session` is what the records name as their command, where this is a part of a larger one (store.new_id).
 
     With `versus` the files are measured interleaved, in random blocks, and each is compared with the first; then a cell
     that fails fails the whole.
@@ -181,7 +184,7 @@ def bench(
     if any(isinstance(cell, Cell) for cell in plan):
         database.check()
     with open_link(device, found) as link, board_of(found, link, power_mode) as board:
-        station = Station(sum(cell.steps for cell in plan if isinstance(cell, Cell)), progress, board)
+        station = Station(sum(cell.steps for cell in plan if isinstance(cell, Cell)), progress, board, session)
         if versus:
             return _interleaved(station, plan, database.append)
         done = [_measured(station, cell, database.append) for cell in plan]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from edgekit import hosts, stats, stats_ratio
+from edgekit.comparison_pairs import pairs
 from edgekit.comparison_selection import Selection, cell, select
 from edgekit.contrast import compared, medians
 from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
@@ -120,10 +122,11 @@ def compare(
 ) -> CompareResult:
     """Compare the stored latencies of `new` with those of `base`, cell by cell.
 
-    Each is `latest`, `latest~1` (bench commands, counted back), the id of a measurement or of a bench command, a file
-    that was measured, or another store. Cells are matched by variant, precision, format and setting
+    Each is `latest`, `latest~1` (bench commands and sweeps, counted back), the id of a measurement or of a command, a
+    file that was measured, or another store. Cells are matched by variant, precision, format and setting
     (edgekit.setting); two files by the last. `max_slowdown` is a fraction, or text such as "5%". `junit` is
-    written as XML. Raises UsageError where a side names nothing.
+    written as XML. Raises UsageError where a side names nothing, or several files of a cell leave it open which belongs
+    to which (edgekit.comparison_pairs).
     """
     margin = _margin(max_slowdown)
     database = open_store(store)
@@ -154,25 +157,25 @@ def _margin(value: str | float) -> float:
 
 
 def _rows(base: Selection, new: Selection, margin: float) -> Iterator[Row]:
-    by_setting = base.is_file and new.is_file
-    left = list(new.measurements)
-    pairs: list[tuple[Measurement, Measurement | None]] = []
-    for exactly in (True, False):  # a cell in another setting is matched only when nothing fits better
-        for one in base.measurements:
-            if any(one is known for known, _ in pairs):
-                continue
-            other = next((two for two in left if _fits(one, two, by_setting, exactly)), None)
-            if other is not None:
-                left.remove(other)
-                pairs.append((one, other))
-    matched = {one.id: other for one, other in pairs}
-    name = _namer((*base.measurements, *new.measurements))
-    yield from (_row(one, matched.get(one.id), margin, name) for one in base.measurements)
-    yield from (_added(two, name) for two in left)
+    matched = pairs(base, new)
+    name = _namer(base.measurements, new.measurements)
+    is_unchanged = base.is_there and new.is_there  # two files of the same bytes: the same number is the answer
+    for one in base.measurements:
+        two = matched.get(one.id)
+        if two is not None and two.id == one.id and not is_unchanged:
+            yield _itself(one, name)
+        else:
+            yield _row(one, two, margin, name)
+    taken = {two.id for two in matched.values()}
+    yield from (_added(two, name) for two in new.measurements if two.id not in taken)
 
 
-def _fits(one: Measurement, two: Measurement, by_setting: bool, exactly: bool) -> bool:
-    return (by_setting or cell(one) == cell(two)) and (not exactly or setting(one) == setting(two))
+def _itself(one: Measurement, name: Namer) -> Row:
+    """A number that is compared with itself tells nothing, and would pass every gate."""
+    values: dict[str, Any] = {"base": one.id, "new": one.id, "base_ms": _ms(one), "new_ms": _ms(one)}
+    unknown: dict[str, Any] = {"ratio": None, "ratio_ci95": None}
+    reason = "both sides are this one measurement"
+    return Row(name=name(one), **values, **unknown, verdict=NOT_COMPARABLE, reason=reason, status=MEASURED)
 
 
 def _row(base: Measurement, new: Measurement | None, margin: float, name: Namer) -> Row:
@@ -211,15 +214,23 @@ def _differences(base: Measurement, new: Measurement) -> Iterator[str]:
         yield f"{base.runtime} {versions[0]} and {versions[1]}"
 
 
-def _namer(records: Sequence[Measurement]) -> Namer:
-    """What names a cell of these records: the host too, where several share a device's name."""
-    ambiguous = hosts.shared((record.device, hosts.host(record)) for record in records)
+def _namer(base: Sequence[Measurement], new: Sequence[Measurement]) -> Namer:
+    """What names a cell of these records: the host too, where several share a device's name, and the bytes of a file
+    where several on one side share all that."""
+    ambiguous = hosts.shared((record.device, hosts.host(record)) for record in (*base, *new))
 
-    def name(record: Measurement) -> str:
+    def plain(record: Measurement) -> str:
         where = setting(record)
         place = where.place(ambiguous)
         threads = f"{where.threads} thread{'' if where.threads == 1 else 's'}"
         return f"{record.artifact} on {place}, {where.runtime}, {threads}, batch {where.batch}"
+
+    counted = [Counter(map(plain, side)) for side in (base, new)]
+
+    def name(record: Measurement) -> str:
+        told = plain(record)
+        is_one = all(counts[told] <= 1 for counts in counted)
+        return told if is_one else f"{told} (sha256 {record.sha256[:8]})"
 
     return name
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,14 +18,20 @@ from edgekit.wording import counted
 STORES = (".db", ".sqlite", ".sqlite3")
 HOW = "give latest, latest~1, a file name, an id from `edgekit bench --json`, or another store"
 
+HOW_ONE = "give the path of one of them, or its id from `edgekit bench --json`"
+
 
 @dataclass(frozen=True)
 class Selection:
-    """The measurements that a word means. `is_file`: it names one file, whatever that is, not a set of cells."""
+    """The measurements that a word means. `is_file`: it names one file, whatever that is, not a set of cells.
+
+    `is_there`: it is the path of a file, by whose bytes they were found.
+    """
 
     word: str
     measurements: tuple[Measurement, ...]
     is_file: bool
+    is_there: bool = False
 
 
 def cell(record: Measurement) -> tuple[str, str | None, str]:
@@ -42,30 +48,51 @@ def select(word: str, store: Store, stored: Sequence[Measurement]) -> Selection:
     if "://" in word or path.suffix in STORES:
         return Selection(word, _latest(_other(word, path)), False)
     if path.suffix in SUFFIXES:
-        return Selection(word, _latest(_of_file(path, stored, store)), True)
+        return _of_file(word, stored, store)
     if re.fullmatch(r"[0-9a-f]{4,12}", word):
         return _by_id(word, stored, store)
     raise UsageError(f"'{word}' names no measurement", HOW)
 
 
+def name(record: Measurement) -> tuple[str, str | None]:
+    """What tells the files of one cell apart in words: the file's name, and the id of its weights."""
+    return record.artifact, record.manifest.weights.id if record.manifest else None
+
+
 def _latest(records: Iterable[Measurement]) -> tuple[Measurement, ...]:
-    """The last record of each cell in each setting, in the order in which the cells first came."""
-    kept: dict[object, Measurement] = {}
-    for record in records:
-        kept[cell(record), setting(record)] = record
-    return tuple(kept.values())
+    """What counts of each cell in each setting, in the order in which the cells first came: the last record of each
+    file. What a later command measured takes the place of its namesakes, or, where it has none, of all before it.
+    """
+    kept: dict[object, dict[str, Measurement]] = {}
+    for command in _commands(records):
+        groups: dict[object, dict[str, Measurement]] = {}
+        for record in command:
+            groups.setdefault((cell(record), setting(record)), {})[record.sha256] = record
+        for place, fresh in groups.items():
+            kept[place] = _others(kept.get(place, {}), fresh) | fresh
+    return tuple(record for files in kept.values() for record in files.values())
 
 
-def _sessions(stored: Sequence[Measurement]) -> list[list[Measurement]]:
-    """Measurements by the command that took them, the earliest first."""
+def _others(before: Mapping[str, Measurement], fresh: Mapping[str, Measurement]) -> dict[str, Measurement]:
+    """The files of a cell that a later command did not measure again, if it measured any of them."""
+    names = {name(record) for record in fresh.values()}
+    others = {sha256: record for sha256, record in before.items() if sha256 not in fresh and name(record) not in names}
+    return others if len(others) < len(before) else {}
+
+
+def _commands(stored: Iterable[Measurement]) -> list[list[Measurement]]:
+    """Measurements by the command that took them, in the order in which the commands ended.
+
+    By the clock, not by the place in the store: a merged store has older records behind newer ones.
+    """
     found: dict[str, list[Measurement]] = {}
-    for record in stored:
+    for record in sorted(stored, key=lambda record: record.created):
         found.setdefault(record.session or record.id, []).append(record)
-    return list(found.values())
+    return sorted(found.values(), key=lambda records: records[-1].created)
 
 
 def _session(back: int, stored: Sequence[Measurement], store: Store) -> list[Measurement]:
-    sessions = _sessions(stored)
+    sessions = _commands(stored)
     if back >= len(sessions):
         count = counted(len(sessions), "bench command")
         raise UsageError(
@@ -85,18 +112,29 @@ def _other(word: str, path: Path) -> list[Measurement]:
     return found
 
 
-def _of_file(path: Path, stored: Sequence[Measurement], store: Store) -> list[Measurement]:
-    """By the bytes of a file that is there, else by its name."""
+def _of_file(word: str, stored: Sequence[Measurement], store: Store) -> Selection:
+    """By the bytes of a file that is there, else by its name; a path that leads nowhere means no namesake of it."""
+    path = Path(word)
     if path.is_file():
         digest = file_sha256(path)
         found = [record for record in stored if record.sha256 == digest]
-        missing = f"{path} as it is now was never measured into {store.shown}"
-    else:
-        found = [record for record in stored if record.artifact == path.name]
-        missing = f"no file {path.name} was ever measured into {store.shown}"
+        if not found:
+            raise UsageError(f"{path} as it is now was never measured into {store.shown}", _measure(path))
+        last = {setting(record): record for record in sorted(found, key=lambda record: record.created)}
+        return Selection(word, tuple(last.values()), is_file=True, is_there=True)
+    if path.name != word:
+        raise UsageError(f"{path} does not exist", f"correct the path, or give {path.name} for what was measured so")
+    found = [record for record in stored if record.artifact == path.name]
     if not found:
-        raise UsageError(missing, f"run `edgekit bench {path}` first")
-    return found
+        raise UsageError(f"no file {path.name} was ever measured into {store.shown}", _measure(path))
+    records = _latest(found)
+    if len({setting(record) for record in records}) < len(records):
+        raise UsageError(f"{path.name} is the name of several files that one command measured", HOW_ONE)
+    return Selection(word, records, is_file=True)
+
+
+def _measure(path: Path) -> str:
+    return f"run `edgekit bench {path}` first"
 
 
 def _by_id(word: str, stored: Sequence[Measurement], store: Store) -> Selection:

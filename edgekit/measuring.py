@@ -60,14 +60,21 @@ class Cell:
 class Station:
     """Measures one process at a time on a device (None: this machine).
 
-    Counts the steps, and remembers each runtime's baseline, the machine's peaks and the first heat.
+    Counts the steps, and remembers each runtime's baseline, the machine's peaks and the first heat. `session` is the id
+    of the command that all of it belongs to (None: one of its own).
     """
 
-    def __init__(self, total: int, progress: Progress | None = None, board: AnyBoard | None = None) -> None:
+    def __init__(
+        self,
+        total: int,
+        progress: Progress | None = None,
+        board: AnyBoard | None = None,
+        session: str | None = None,
+    ) -> None:
         self._board: AnyBoard = board or Board()
         self._progress = progress
         self._total = total
-        self._session = new_id()
+        self._session = session or new_id()
         self._baselines: dict[str, tuple[int | None, str | None]] = {}
         self._roofs: dict[int, Peaks] = {}
         self._heat: float | None = None

@@ -22,10 +22,10 @@ def still_failing(rows: Sequence[Row], failures: Sequence[FailedCell]) -> list[s
 
 
 def _same(rows: Sequence[Row], one: FailedCell) -> Iterator[Row]:
-    """The rows of a cell."""
+    """The rows of a cell. An older failure may be named after the network alone: any of its variants will do."""
     for row in rows:
-        is_file = (row.variant, row.format, row.precision) == (one.variant, one.format, one.precision)
-        if is_file and one.device in (None, row.device):
+        is_file = (row.format, row.precision) == (one.format, one.precision)
+        if is_file and one.variant in (row.variant, row.model) and one.device in (None, row.device):
             yield row
 
 

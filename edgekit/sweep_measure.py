@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from edgekit.benchmarking import bench
@@ -13,7 +14,7 @@ from edgekit.errors import EdgekitError, UsageError
 from edgekit.evaluation import eval
 from edgekit.measurement import PRESETS, Accuracy, Measurement, Protocol
 from edgekit.runtime import choose
-from edgekit.store import Store
+from edgekit.store import Store, new_id
 from edgekit.sweep_device import Identity, identify
 from edgekit.sweep_export import Made, Refusal, refused
 from edgekit.sweep_grid import Grid
@@ -117,8 +118,20 @@ class Measuring:
             store=self.store.url,
             devices=self.devices,
             progress=lambda message, *_: say(message),
+            session=self.session,
         )
         return result.measurements[0]
+
+    @cached_property
+    def session(self) -> str:
+        """The command that the measurements belong to: a sweep that goes on is still the one that was begun."""
+        inputs = {"model": self.grid.model}  # several networks may share a folder
+        entry = self.journal.get("session", key(inputs))
+        if entry is not None:
+            return str(entry.get("id"))
+        session = new_id()
+        self.journal.put("session", key(inputs), inputs, id=session)
+        return session
 
     def accuracies(self, files: Sequence[Made], say: Say) -> dict[str, Judged]:
         """The accuracy of each file by its sha256, on the same images; they are decoded once."""

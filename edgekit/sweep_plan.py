@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -51,6 +52,7 @@ class Plan:
             self._look(point)
         if self.jobs:
             self._check_variants()
+        self._name_refused()
 
     def _preflight(self) -> None:
         known = load(self.devices)
@@ -139,6 +141,16 @@ class Plan:
                 size = variant.resolution / (row.resolution or variant.spec.resolution)
                 scale = (variant.alpha / row.alpha * size) ** 2
                 self.gmacs.setdefault((job.alpha, job.res), (row.macs or 0) * scale / 1e9)
+
+    def _name_refused(self) -> None:
+        """Failures are remembered under the variant's whole name, by which it is known when it was done later."""
+        grid, exported = self.grid, {(job.alpha, job.res) for job in self.jobs}
+        for (point, _, _), made in self.made.items():
+            if made.refusal is not None and not made.refusal.known and point not in exported:
+                from edgekit.zoo import chosen  # imports torch
+
+                with suppress(UsageError):  # there is no such variant: it keeps the name that was asked for
+                    self.names[point] = str(chosen(grid.model, *point, grid.classes, grid.options, grid.input))
 
     # How long it takes
 

@@ -16,9 +16,11 @@ from edgekit.bench.sensors import processor
 from edgekit.benchmarking import bench
 from edgekit.comparison import CompareResult, compare
 from edgekit.errors import EdgekitError, UsageError
+from edgekit.files import file_sha256
 from edgekit.measurement import Measurement, Memory, ProcessRun, Protocol, Sensed, Snapshot
 from edgekit.setting import fact
 from edgekit.store import Store, new_id, now
+from tests.report.conftest import manifest
 
 SPREAD = (-0.004, -0.002, -0.001, 0.0, 0.001, 0.003)  # how six processes differ
 FOUND = {"threads": 1, "batch": 1, "processor": "A", "machine": "x86_64", "runtime_version": "1.20.0"}
@@ -183,7 +185,77 @@ def test_missing_cells_fail_and_new_ones_do_not() -> None:
         None,
         None,
     )
-    assert compare(NEW, NEW, strict=True).exit_code == 0
+
+
+def test_nothing_is_compared_with_itself(tmp_path: Path) -> None:
+    keep(record("a.onnx"), record("b.onnx"))
+    for words in (("latest", "latest"), ("edgekit.db", "latest"), ("a.onnx", "a.onnx")):
+        result = compare(*words)
+        assert (result.verdict, result.exit_code) == ("not comparable", 2), words
+        assert result.rows[0].reason == "both sides are this one measurement"
+    for name in ("before", "after"):  # a file that did not change has not become slower
+        (tmp_path / f"{name}.onnx").write_bytes(b"the same")
+    keep(record(sha256=file_sha256(tmp_path / "after.onnx")))
+    assert compare("before.onnx", "after.onnx").exit_code == 0
+
+
+def test_no_file_of_one_command_is_left_out() -> None:
+    """Two folders that hold a model.onnx each; one of them became nine times slower."""
+    keep(record("m.onnx", 1, BASE, sha256="a1"), record("m.onnx", 2, BASE, sha256="b1"))
+    keep(record("m.onnx", 9, NEW, sha256="c1"), record("m.onnx", 2, NEW, sha256="b1"))
+    keep(record("m.onnx", 9, NEW, sha256="c1"), record("m.onnx", 2, NEW, sha256="b1"), store="other.db")
+    for new in ("latest", "other.db"):
+        result = compare("latest~1", new)
+        assert [(row.base_ms, row.new_ms, row.verdict) for row in result.rows] == [
+            (pytest.approx(1, rel=0.01), pytest.approx(9, rel=0.01), "slower"),
+            (pytest.approx(2, rel=0.01), pytest.approx(2, rel=0.01), "same"),
+        ]
+        assert result.exit_code == 3 and len({row.name for row in result.rows}) == 2
+    with pytest.raises(UsageError, match=r"m\.onnx is the name of several files"):
+        compare("m.onnx", "other.db")
+
+
+@pytest.mark.parametrize(
+    ("base", "new"), [(("a1", "b1"), ("c1", "d1")), (("a1",), ("c1", "d1")), (("a1", "b1"), ("c1",))]
+)
+def test_files_that_nothing_tells_apart_are_not_guessed(base: tuple[str, ...], new: tuple[str, ...]) -> None:
+    keep(*(record("m.onnx", session=BASE, sha256=each) for each in base))
+    keep(*(record("m.onnx", session=NEW, sha256=each) for each in new))
+    with pytest.raises(UsageError, match=r"cannot tell which of m\.onnx") as caught:
+        compare(BASE, NEW)
+    assert "ids" in caught.value.remedy
+
+
+def test_files_of_one_variant_are_told_apart_by_their_weights() -> None:
+    def of(weights: str, session: str, ms: float) -> Measurement:
+        known = manifest()
+        known = known.model_copy(update={"weights": known.weights.model_copy(update={"id": weights})})
+        return record(f"net_{weights}.onnx", ms, session, sha256=f"{weights} in {session}", manifest=known)
+
+    keep(of("one", BASE, 1), of("two", BASE, 2), of("two", NEW, 2), of("one", NEW, 9))
+    assert [row.verdict for row in compare(BASE, NEW).rows] == ["slower", "same"]
+    keep(of("one", BASE, 1), store="base.db")
+    keep(of("three", NEW, 9), store="branch.db")
+    assert compare("base.db", "branch.db").verdict == "slower", "trained again: one on each side"
+
+
+def test_what_a_later_command_measured_takes_the_place_of_what_it_replaces() -> None:
+    keep(record("m.onnx", 1, "1" * 12, sha256="a1"), record("m.onnx", 2, "1" * 12, sha256="b1"), store="new.db")
+    keep(record("m.onnx", 1, "2" * 12, sha256="c1"), store="new.db")  # a namesake: the file was exported again
+    keep(record("m.onnx", 1, sha256="d1"))
+    (row,) = compare("edgekit.db", "new.db").rows
+    assert row.verdict == "same"
+
+
+def test_the_latest_is_by_the_clock_and_not_by_the_place_in_a_store() -> None:
+    """A merged store has a colleague's older records behind one's own."""
+    times = [f"2026-11-{day:02}T10:00:00.000+00:00" for day in (1, 2, 3)]
+    days = [record(ms=10 * (day + 1), session=f"{day}" * 12, created=time) for day, time in enumerate(times)]
+    keep(days[1], days[2], days[0])
+    (row,) = compare("latest~1", "latest").rows
+    assert (row.base, row.new) == (days[1].id, days[2].id)
+    keep(record(ms=30), store="other.db")
+    assert compare("other.db", "edgekit.db").rows[0].new == days[2].id
 
 
 def test_an_invalid_measurement_is_no_ground_for_a_verdict() -> None:
@@ -266,8 +338,11 @@ def test_what_must_agree_is_what_is_recorded(tiny_onnx: Callable[..., Path]) -> 
 
 def test_files_by_name_and_by_content(tmp_path: Path) -> None:
     keep(record("old.onnx"), record("new.onnx", ms=20))
-    result = compare("old.onnx", "somewhere/new.onnx")  # files need not be there any more
+    result = compare("old.onnx", "new.onnx")  # files need not be there any more
     assert result.verdict == "slower" and result.rows[0].name.startswith("new.onnx against old.onnx on local")
+    for word in ("somewhere/new.onnx", "./new.onnx", str(tmp_path / "new.onnx")):
+        with pytest.raises(UsageError, match=r"new\.onnx does not exist"):
+            compare("old.onnx", word)
     (tmp_path / "old.onnx").write_bytes(b"built again")
     with pytest.raises(UsageError, match=r"old\.onnx as it is now was never measured"):
         compare("old.onnx", "new.onnx")
@@ -278,7 +353,7 @@ def test_another_store() -> None:
     keep(record(ms=5), record(ms=20))
     assert compare("base.db", "edgekit.db").verdict == "slower"  # the latest of each cell counts
     assert compare("sqlite:///base.db", "latest").verdict == "slower"
-    assert compare("base.db", "latest", store="base.db").verdict == "same"
+    assert compare("base.db", "latest", store="base.db").verdict == "not comparable"
 
 
 def test_ids_may_be_shortened() -> None:

@@ -20,9 +20,11 @@ import pytest
 from edgekit import sweep_measure
 from edgekit.artifact import manifest_path, open_artifact
 from edgekit.benchmarking import bench
+from edgekit.comparison import compare
 from edgekit.errors import UsageError
 from edgekit.evaluation import eval
 from edgekit.files import file_sha256
+from edgekit.measurement import PRESETS
 from edgekit.store import Store
 from edgekit.sweep import sweep
 from edgekit.sweep_grid import grid
@@ -284,6 +286,38 @@ def test_a_number_of_another_file_is_no_number_of_this_cell(
             (cell,) = run(**asked | changes).cells
         assert cell.refusal is not None and "exported again" in cell.refusal.message
         assert (cell.status, cell.measurement, cell.accuracy) == ("failed", None, None)
+
+
+def test_a_sweep_is_one_command_however_often_it_is_continued(
+    run: Callable[..., SweepResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        PRESETS, "quick", PRESETS["quick"].model_copy(update={"min_seconds": 0.01, "cooldown_seconds": 0})
+    )
+    url = f"sqlite:///{tmp_path}/store.db"
+    asked: dict[str, Any] = {"format": ("tflite",), "eval": None, "export_only": None, "preset": "quick"}
+    run(**asked, alpha=(0.25,))
+    run(**asked, continue_=True)
+    first = {one.session for one in Store(url).measurements()}
+    run(**asked)
+    sessions = [one.session for one in Store(url).measurements()]
+    assert len(first) == 1 and len(set(sessions)) == 2 and sessions[-1] == sessions[-2]
+    result = compare("latest~1", "latest", store=url)
+    assert len(result.rows) == 2 and all(row.status != "missing" and row.base and row.new for row in result.rows)
+
+
+def test_what_failed_and_was_done_later_is_no_failure_any_more(
+    run: Callable[..., SweepResult], given: Path, tmp_path: Path
+) -> None:
+    """Of a network's own point, which the grid does not name."""
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    asked: dict[str, Any] = {"alpha": (), "format": ("onnx",), "weights": str(weights)}
+    failed = run(**asked).cells[0]
+    store = Store(f"sqlite:///{tmp_path}/store.db")
+    assert failed.status == "failed" and [one.variant for one in store.failures()] == [failed.variant]
+    done = run(**asked | {"weights": "random", "eval": None}).cells[0]
+    assert done.status == "done" and failed.variant == done.variant == "mobilenet_1.0_32"
 
 
 def judge(path: Path, identity: str, verdict: str) -> None:

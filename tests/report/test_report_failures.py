@@ -34,6 +34,7 @@ def test_a_reason_is_said_once_with_its_cells() -> None:
 def test_what_was_done_since_is_not_told(make: Records) -> None:
     done = rows([make.measurement(make.manifest(NAME), created="2026-11-20T10:00:00Z")], [])
     assert still_failing(done, [failure(), failure(device=None)]) == []
+    assert still_failing(done, [failure(variant="mobilenet")]) == [], "as older sweeps named it"
     later, elsewhere = failure(created="2026-11-20T10:30:00Z"), failure(device="orin")
     assert len(still_failing(done, [later])) == len(still_failing(done, [elsewhere])) == 1
 

@@ -129,8 +129,24 @@ def within(
         count = min(2 * count, len(order))
 
 
+def check_output(graph: Graph) -> None:
+    """Raises UsageError for a network whose top-1 cannot be measured."""
+    last = graph[graph.output]
+    if len(last.shape) != 2 or last.shape[1] < 2 or not last.dtype.is_floating_point:
+        given = "x".join(map(str, last.shape)) + f" in {str(last.dtype).removeprefix('torch.')}"
+        raise UsageError(
+            f"--max-drop is for one score per class, and the network gives {given}",
+            "leave --max-drop out",
+        )
+
+
 def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path, class_offset: int) -> Judged:
-    """Labelled images of the folder that are not in the calibration set. Raises UsageError when they are too few."""
+    """Labelled images of the folder that are not in the calibration set.
+
+    Raises UsageError when they are too few, when a label is none of the network's outputs, or as `check_output` does.
+    """
+    check_output(graph)
+    outputs = graph[graph.output].shape[1]
     wanted = int(np.clip(GMACS * 1e9 / max(macs, 1), MIN_IMAGES, MAX_IMAGES))
     known, size = set(calibration.pixels), graph.input.shape[-2:]
     inputs: list[NDArray[np.float32]] = []
@@ -142,6 +158,12 @@ def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path,
             raise UsageError(
                 f"--max-drop needs labels, and {sample.name} has none",
                 "give a labelled folder: labels.csv, one sub-folder per class, or WordNet ids with classes.txt",
+            )
+        if not 0 <= sample.label + class_offset < outputs:
+            raise UsageError(
+                f"{sample.name} is of class {sample.label}, and the network has {outputs} outputs"
+                + (f" with a class offset of {class_offset}" if class_offset else ""),
+                "correct the labels or class offset, or leave --max-drop out",
             )
         image = sample.load()
         if pixel_hash(image) not in known:

@@ -29,7 +29,7 @@ from edgekit.exporters.simulate import layer_snr
 from edgekit.fold import fold
 from edgekit.graph import Graph
 from edgekit.layers import LayerTable, table
-from edgekit.mixed import Judged, held_out, within
+from edgekit.mixed import Judged, check_output, held_out, within
 from edgekit.parity import Array, Reference
 from edgekit.preprocess import Preprocessing, from_yaml
 from edgekit.quantized import QuantizedGraph
@@ -172,6 +172,8 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
     graph = trace(network, point.input_shape)
     folded = fold(graph)
     head.check(folded.graph, request.output)
+    if request.max_drop is not None:
+        check_output(folded.graph)
     preprocessing = from_yaml(request.preprocess) if request.preprocess else loaded.preprocessing
     names = _names(request.labels, folded.graph, preprocessing)
     images = _images(request, preprocessing, point)

@@ -175,7 +175,7 @@ def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path,
             "add images to the --data folder",
         )
     x, y = np.stack(inputs), np.array(labels)
-    return Judged(x, y, _hits(graph.run, x, y))
+    return Judged(x, y, _hits(graph, graph.run, x, y))
 
 
 def _shuffled(samples: Sequence[Sample]) -> Iterator[Sample]:
@@ -184,14 +184,22 @@ def _shuffled(samples: Sequence[Sample]) -> Iterator[Sample]:
 
 
 @torch.no_grad()
-def _hits(run: Callable[[Tensor], Tensor], x: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    best = [run(torch.from_numpy(x[start : start + 16])).argmax(1).numpy() for start in range(0, len(x), 16)]
+def _hits(
+    graph: Graph, run: Callable[[Tensor], Tensor], x: NDArray[np.float32], labels: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    best = [run(part).argmax(1).numpy() for part in _parts(graph, torch.from_numpy(x))]
     hits: NDArray[np.bool_] = np.concatenate(best) == labels
     return hits
 
 
+def _parts(graph: Graph, x: Tensor) -> Sequence[Tensor]:
+    """The images in batches that the network takes."""
+    size = 16 if graph.takes_several else 1
+    return [x[start : start + size] for start in range(0, len(x), size)]
+
+
 def _drop(quantized: QuantizedGraph, judged: Judged) -> float:
-    hits = _hits(runner(quantized), judged.inputs, judged.labels)
+    hits = _hits(quantized.graph, runner(quantized), judged.inputs, judged.labels)
     return float(judged.float_hits.mean() - hits.mean()) * 100
 
 
@@ -201,8 +209,8 @@ def _worst_tensors(graph: Graph, quantized: QuantizedGraph, images: NDArray[np.f
     names = [name for name in quantized.activations if name != graph.input.name]
     macs = sum(graph.params[op.params["weight"]].numel() for op in graph if "weight" in op.params)  # a lower bound
     few = images[: int(np.clip(GMACS * 1e9 / (macs * len(names)), 2, 16))]
-    x = torch.from_numpy(few)
-    want, rounded = graph.run(x), _with_rounded_weights(graph, quantized)
+    parts = _parts(graph, torch.from_numpy(few))
+    wants, rounded = [graph.run(x) for x in parts], _with_rounded_weights(graph, quantized)
 
     def noise_without(name: str) -> float:
         def rounding(op: Op, y: Tensor) -> Tensor | None:
@@ -210,7 +218,9 @@ def _worst_tensors(graph: Graph, quantized: QuantizedGraph, images: NDArray[np.f
             exact = op.name == name or (op.kind == "input" and quantized.input_offset is not None)
             return params.fake(y) if params and not exact else None
 
-        return float((rounded.run(x, rounding) - want).square().sum())
+        return sum(
+            float((rounded.run(x, rounding) - want).square().sum()) for x, want in zip(parts, wants, strict=True)
+        )
 
     noise = {name: noise_without(name) for name in names}
     return sorted(names, key=noise.__getitem__)

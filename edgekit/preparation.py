@@ -139,9 +139,10 @@ class Prepared:
         """Signal-to-noise of every integer tensor on some of the calibration images, in dB, the worst first."""
         assert self.calibration is not None
         some = next(self.calibration.batches(NOISE_INPUTS if self.calibration.synthetic else NOISE_IMAGES))
+        batches = [some] if self.graph.takes_several else [x[None] for x in some]
         return [
             {"layer": noise.name, "snr_db": noise.snr_db}
-            for noise in layer_snr(self.graph, self.quantized(format), [some])
+            for noise in layer_snr(self.graph, self.quantized(format), batches)
         ]
 
     def _recorded(self) -> Ranges:
@@ -149,6 +150,8 @@ class Prepared:
             assert self.calibration is not None
             self._ranges = record(self.graph, self.calibration)
             self.notes += self._ranges.notes
+            if not self.graph.takes_several and self.request.effort != "fast":
+                self.notes += ("forward() takes one image at a time, so int8 biases are worked out, not measured",)
             if self.calibration.synthetic and self.request.effort == "default":
                 self._ranges = replace(self._ranges, images=None)  # noise has no means that are worth measuring
             if self.request.ranges == "file":

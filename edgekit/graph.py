@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from edgekit.kernels import KERNELS
+
+SAME = 1e-3  # of the largest output: another order of the same arithmetic
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,27 @@ class Graph:
         }
         return replace(self, params=moved)
 
+    @cached_property
+    def takes_several(self) -> bool:
+        """Whether each of several images is answered as it is alone; not where a shape holds the batch of 1."""
+        shapes = {op.name: op.shape for op in self.ops}
+        if not all(_keeps_batch(self, op, shapes) for op in self.ops):
+            return False
+        return all(op.kind != "call" for op in self.ops) or self._answers_two()
+
+    def _answers_two(self) -> bool:
+        """What a function does with a batch, only running it tells."""
+        two = torch.randn((2, *self.input.shape[1:]), generator=torch.Generator().manual_seed(0))
+        kept: list[bool] = []
+        try:
+            together = self.run(two, lambda op, y: kept.append(tuple(y.shape) == (2, *op.shape[1:])))
+        except (RuntimeError, ValueError, IndexError, TypeError):
+            return False
+        if not all(kept):
+            return False
+        alone = torch.cat([self.run(x[None]) for x in two])
+        return bool((together - alone).abs().max() <= SAME * alone.abs().max())
+
     @torch.no_grad()
     def run(self, x: Tensor, observe: Callable[[Op, Tensor], Tensor | None] | None = None) -> Tensor:
         """Run on a batch (N, *input shape).
@@ -103,6 +127,26 @@ class Graph:
                 if last.get(name, -1) <= index:
                     del values[name]
         return values[self.output]
+
+
+def _keeps_batch(graph: Graph, op: Op, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether an operator leaves the batch in front and its images apart; a function is not looked into."""
+    a, rank = op.attrs, len(op.shape)
+    if op.kind == "reshape":
+        return bool(a["shape"]) and a["shape"][0] == -1
+    if op.kind == "permute":
+        return bool(a["dims"][0] == 0)
+    if op.kind == "mean":
+        return 0 not in a["dims"]
+    if op.kind == "pad":
+        return bool(a["pads"][0] == (0, 0))
+    if op.kind in ("slice", "cat", "softmax", "log_softmax", "argmax"):
+        return bool(a["dim"] != 0)
+    if op.kind in ("add", "sub", "mul", "div"):
+        other = graph.tensors(op).get("other")
+        beside = {len(shapes[name]) for name in op.inputs}
+        return beside == {rank} and (other is None or other.dim() < rank or other.shape[0] == 1)
+    return True
 
 
 def rebuilt(

@@ -129,8 +129,24 @@ def within(
         count = min(2 * count, len(order))
 
 
+def check_output(graph: Graph) -> None:
+    """Raises UsageError for a network whose top-1 cannot be measured."""
+    last = graph[graph.output]
+    if len(last.shape) != 2 or last.shape[1] < 2 or not last.dtype.is_floating_point:
+        given = "x".join(map(str, last.shape)) + f" in {str(last.dtype).removeprefix('torch.')}"
+        raise UsageError(
+            f"--max-drop is for one score per class, and the network gives {given}",
+            "leave --max-drop out",
+        )
+
+
 def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path, class_offset: int) -> Judged:
-    """Labelled images of the folder that are not in the calibration set. Raises UsageError when they are too few."""
+    """Labelled images of the folder that are not in the calibration set.
+
+    Raises UsageError when they are too few, when a label is none of the network's outputs, or as `check_output` does.
+    """
+    check_output(graph)
+    outputs = graph[graph.output].shape[1]
     wanted = int(np.clip(GMACS * 1e9 / max(macs, 1), MIN_IMAGES, MAX_IMAGES))
     known, size = set(calibration.pixels), graph.input.shape[-2:]
     inputs: list[NDArray[np.float32]] = []
@@ -143,6 +159,12 @@ def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path,
                 f"--max-drop needs labels, and {sample.name} has none",
                 "give a labelled folder: labels.csv, one sub-folder per class, or WordNet ids with classes.txt",
             )
+        if not 0 <= sample.label + class_offset < outputs:
+            raise UsageError(
+                f"{sample.name} is of class {sample.label}, and the network has {outputs} outputs"
+                + (f" with a class offset of {class_offset}" if class_offset else ""),
+                "correct the labels or class offset, or leave --max-drop out",
+            )
         image = sample.load()
         if pixel_hash(image) not in known:
             inputs.append(apply(calibration.preprocessing, image, (size[0], size[1])))
@@ -153,7 +175,7 @@ def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path,
             "add images to the --data folder",
         )
     x, y = np.stack(inputs), np.array(labels)
-    return Judged(x, y, _hits(graph.run, x, y))
+    return Judged(x, y, _hits(graph, graph.run, x, y))
 
 
 def _shuffled(samples: Sequence[Sample]) -> Iterator[Sample]:
@@ -162,14 +184,22 @@ def _shuffled(samples: Sequence[Sample]) -> Iterator[Sample]:
 
 
 @torch.no_grad()
-def _hits(run: Callable[[Tensor], Tensor], x: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    best = [run(torch.from_numpy(x[start : start + 16])).argmax(1).numpy() for start in range(0, len(x), 16)]
+def _hits(
+    graph: Graph, run: Callable[[Tensor], Tensor], x: NDArray[np.float32], labels: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    best = [run(part).argmax(1).numpy() for part in _parts(graph, torch.from_numpy(x))]
     hits: NDArray[np.bool_] = np.concatenate(best) == labels
     return hits
 
 
+def _parts(graph: Graph, x: Tensor) -> Sequence[Tensor]:
+    """The images in batches that the network takes."""
+    size = 16 if graph.takes_several else 1
+    return [x[start : start + size] for start in range(0, len(x), size)]
+
+
 def _drop(quantized: QuantizedGraph, judged: Judged) -> float:
-    hits = _hits(runner(quantized), judged.inputs, judged.labels)
+    hits = _hits(quantized.graph, runner(quantized), judged.inputs, judged.labels)
     return float(judged.float_hits.mean() - hits.mean()) * 100
 
 
@@ -179,8 +209,8 @@ def _worst_tensors(graph: Graph, quantized: QuantizedGraph, images: NDArray[np.f
     names = [name for name in quantized.activations if name != graph.input.name]
     macs = sum(graph.params[op.params["weight"]].numel() for op in graph if "weight" in op.params)  # a lower bound
     few = images[: int(np.clip(GMACS * 1e9 / (macs * len(names)), 2, 16))]
-    x = torch.from_numpy(few)
-    want, rounded = graph.run(x), _with_rounded_weights(graph, quantized)
+    parts = _parts(graph, torch.from_numpy(few))
+    wants, rounded = [graph.run(x) for x in parts], _with_rounded_weights(graph, quantized)
 
     def noise_without(name: str) -> float:
         def rounding(op: Op, y: Tensor) -> Tensor | None:
@@ -188,7 +218,9 @@ def _worst_tensors(graph: Graph, quantized: QuantizedGraph, images: NDArray[np.f
             exact = op.name == name or (op.kind == "input" and quantized.input_offset is not None)
             return params.fake(y) if params and not exact else None
 
-        return float((rounded.run(x, rounding) - want).square().sum())
+        return sum(
+            float((rounded.run(x, rounding) - want).square().sum()) for x, want in zip(parts, wants, strict=True)
+        )
 
     noise = {name: noise_without(name) for name in names}
     return sorted(names, key=noise.__getitem__)

@@ -29,7 +29,7 @@ from edgekit.exporters.simulate import layer_snr
 from edgekit.fold import fold
 from edgekit.graph import Graph
 from edgekit.layers import LayerTable, table
-from edgekit.mixed import Judged, held_out, within
+from edgekit.mixed import Judged, check_output, held_out, within
 from edgekit.parity import Array, Reference
 from edgekit.preparation_request import Request as Request
 from edgekit.preparation_request import check
@@ -118,9 +118,10 @@ class Prepared:
         """Signal-to-noise of every integer tensor on some of the calibration images, in dB, the worst first."""
         assert self.calibration is not None
         some = next(self.calibration.batches(NOISE_INPUTS if self.calibration.synthetic else NOISE_IMAGES))
+        batches = [some] if self.graph.takes_several else [x[None] for x in some]
         return [
             {"layer": noise.name, "snr_db": noise.snr_db}
-            for noise in layer_snr(self.graph, self.quantized(format), [some])
+            for noise in layer_snr(self.graph, self.quantized(format), batches)
         ]
 
     def _recorded(self) -> Ranges:
@@ -128,6 +129,8 @@ class Prepared:
             assert self.calibration is not None
             self._ranges = record(self.graph, self.calibration)
             self.notes += self._ranges.notes
+            if not self.graph.takes_several and self.request.effort != "fast":
+                self.notes += ("forward() takes one image at a time, so int8 biases are worked out, not measured",)
             if self.calibration.synthetic and self.request.effort == "default":
                 self._ranges = replace(self._ranges, images=None)  # noise has no means that are worth measuring
             if self.request.ranges == "file":
@@ -151,6 +154,8 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
     graph = trace(network, point.input_shape)
     folded = fold(graph)
     head.check(folded.graph, request.output)
+    if request.max_drop is not None:
+        check_output(folded.graph)
     preprocessing = from_yaml(request.preprocess) if request.preprocess else loaded.preprocessing
     names = _names(request.labels, folded.graph, preprocessing)
     images = _images(request, preprocessing, point)

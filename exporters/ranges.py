@@ -42,7 +42,8 @@ class Ranges:
     `extremes` is (low, high) for each tensor that exists, by operator name. `windows` is, for each conv and linear by
     name, the mean of the input that each of its weights meets (input channels, *kernel), padding counted as zeros.
     `spread` is how far the widths differ between the two halves of the set, relative to the wider one, at the 90th
-    percentile of the tensors; None for ranges from a file. `images` are there to measure on, where there are any.
+    percentile of the tensors; None for ranges from a file. `images` are there to measure on, where there are any and
+    the network takes several at once.
     """
 
     extremes: Mapping[str, tuple[float, float]]
@@ -69,12 +70,12 @@ def record(graph: Graph, images: CalibrationSet) -> Ranges:
     Raises UsageError for an activation that is not finite, naming the layer.
     """
     kept = _kept_path(graph, images)
-    if kept is not None and (ranges := _read(kept)) is not None:
-        return replace(ranges, images=images)
-    ranges = _measure(graph, images)
-    if kept is not None:
-        _keep(kept, ranges)
-    return ranges
+    ranges = _read(kept) if kept is not None else None
+    if ranges is None:
+        ranges = _measure(graph, images)
+        if kept is not None:
+            _keep(kept, ranges)
+    return replace(ranges, images=images if graph.takes_several else None)
 
 
 def from_file(graph: Graph, told: Mapping[str, tuple[float, float]], recorded: Ranges) -> Ranges:
@@ -96,14 +97,15 @@ def _measure(graph: Graph, images: CalibrationSet) -> Ranges:
     watch = _Watch(graph)
     seen = 0
     largest = 4 * max(math.prod(op.shape[1:]) for op in graph)
-    for batch in images.batches(min(max(BATCH_BYTES // largest, 1), MAX_BATCH, -(-images.n // 2))):
+    together = min(max(BATCH_BYTES // largest, 1), MAX_BATCH, -(-images.n // 2)) if graph.takes_several else 1
+    for batch in images.batches(together):
         watch.half = 0 if 2 * seen < images.n else 1
         x = torch.from_numpy(batch)
         # torch's depthwise convolutions are twice as fast on this layout.
         graph.run(x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x, watch)
         seen += len(batch)
     windows = {op.name: window_mean(op, graph.tensors(op)["weight"], watch.mean(op.inputs[0])) for op in watch.readers}
-    return Ranges(watch.extremes(), windows, seen, watch.spread(), images=images)
+    return Ranges(watch.extremes(), windows, seen, watch.spread())
 
 
 class _Watch:
@@ -124,6 +126,7 @@ class _Watch:
         if op.name not in self._fused:
             self._extreme(op, y)
         if op.name in self._meant:
+            y = y[None] if y.dim() == 1 else y
             total = as_it_lies(y).sum(0, keepdim=True)
             self._sums[op.name] = self._sums.get(op.name, 0) + (total.movedim(-1, 1) if _lies_turned(y) else total)
             self._counts[op.name] = self._counts.get(op.name, 0) + y.shape[0]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
 import edgekit
 from edgekit.calibration import from_folder
@@ -143,3 +143,29 @@ def test_export_says_which_layers_stay_in_float_and_what_they_cost(network: Path
     assert artifact.manifest.details["float_layers"]["mixed_ms"] > 0
     assert any("2 layers stay in float: 2, 4" in note for note in result.notes)
     assert any("the float layers cost" in note for note in result.notes)
+
+
+def test_labels_that_are_no_output_are_refused(images: Path) -> None:
+    calibration = from_folder(images, PREPROCESSING, (1, 3, 16, 16), n=100)
+    lines = [f"{path.name},{500 + index}" for index, path in enumerate(sorted(images.glob("*.png")))]
+    (images / "labels.csv").write_text("\n".join(["file,class", *lines]))
+    with pytest.raises(UsageError, match=r"\.png is of class \d+, and the network has 10 outputs"):
+        held_out(hurt_by_int8(), 10_000_000, calibration, images, 0)
+
+
+class Index(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 196, 10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.body(x).argmax(1)
+        return out
+
+
+@pytest.mark.parametrize(("module", "given"), [(nn.Conv2d(3, 4, 3), "1x4x14x14 in float32"), (Index(), "1 in int64")])
+def test_a_network_without_one_score_per_class_is_refused(module: nn.Module, given: str, images: Path) -> None:
+    calibration = from_folder(images, PREPROCESSING, (1, 3, 16, 16), n=100)
+    graph = trace(module.eval(), (1, 3, 16, 16))
+    with pytest.raises(UsageError, match=f"--max-drop is for one score per class, and the network gives {given}"):
+        held_out(graph, 10_000_000, calibration, images, 0)

@@ -164,7 +164,7 @@ class Walk:
                 f"the network needs more than one input ({self.ops[0].name}, {node.target})",
                 "wrap it in a module whose forward() takes one tensor",
             )
-        op = Op(str(node.target), "input", (), self.input_shape)
+        op = Op(self._unique(str(node.target)), "input", (), self.input_shape)
         self.ops.append(op)
         dtype = next((t.dtype for t in self._named.values() if t.is_floating_point()), torch.float32)
         self._meta[op.name] = torch.empty(self.input_shape, dtype=dtype, device="meta")

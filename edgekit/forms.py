@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional as F
 
-from edgekit.forms_layers import Form
+from edgekit.forms_layers import Form, per_axis
 
 if TYPE_CHECKING:
     from edgekit.trace import Walk
@@ -163,8 +164,13 @@ def upsample(
 ) -> Any:
     if mode not in ("nearest", "bilinear") or antialias:
         return NotImplemented
-    result = F.interpolate(walk.meta(input), size, scale_factor, mode, align_corners)
-    return walk.emit(name, "upsample", [input], size=tuple(result.shape[2:]), mode=mode, align_corners=align_corners)
+    result = tuple(F.interpolate(walk.meta(input), size, scale_factor, mode, align_corners).shape[2:])
+    if scale_factor is not None and not (align_corners or recompute_scale_factor):
+        sizes = walk.shape(input)[2:]
+        scales = per_axis(scale_factor, len(sizes))
+        if not all(math.isclose(have * scale, made) for have, scale, made in zip(sizes, scales, result, strict=True)):
+            return _by_scale(walk, name, input, scales, mode)
+    return walk.emit(name, "upsample", [input], size=result, mode=mode, align_corners=align_corners)
 
 
 def clone(walk: Walk, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:
@@ -175,6 +181,16 @@ def clone(walk: Walk, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:
 def contiguous(walk: Walk, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:
     """Nothing, or a copy where the elements lie in another order."""
     return input if walk.meta(input).is_contiguous() else walk.copied(input)
+
+
+def _by_scale(walk: Walk, name: str, input: Any, scales: tuple[float, ...], mode: str) -> Any:
+    """torch goes by the scale that it was given, which sizes do not tell where it is not their ratio."""
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(x, scale_factor=scales, mode=mode)
+
+    function.__name__ = f"upsampling by {'x'.join(f'{scale:g}' for scale in scales)}, which is not the ratio of sizes"
+    return walk.call(name, function, (input,), {})
 
 
 def identity(walk: Walk, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:

@@ -92,7 +92,7 @@ MODULES: dict[type, Form] = {
     nn.LogSoftmax: of(softmax("log_softmax"), "dim"),
     **dict.fromkeys((nn.ZeroPad2d, nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d), pad_module),
     nn.Flatten: of(reshaped(torch.flatten), "start_dim", "end_dim"),
-    nn.Upsample: of(upsample, "size", "scale_factor", "mode", "align_corners"),
+    nn.Upsample: of(upsample, "size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"),
     **dict.fromkeys((nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.Identity), of(identity)),
 }
 

@@ -44,6 +44,35 @@ def leaky_relu(walk: Walk, name: str, input: Any, negative_slope: float = 0.01, 
     return walk.emit(name, "leaky_relu", [input], slope=negative_slope)
 
 
+def celu(walk: Walk, name: str, input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+    """alpha * elu(x / alpha), which is x above 0."""
+    if alpha == 1:
+        return walk.emit(name, "elu", [input], alpha=1.0)
+    bent = walk.emit(f"{name}.elu", "elu", [walk.emit(f"{name}.div", "div", [input], other=float(alpha))], alpha=1.0)
+    return walk.emit(name, "mul", [bent], other=float(alpha))
+
+
+def argmax(walk: Walk, name: str, input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    if dim is None or keepdim:
+        return NotImplemented
+    return walk.emit(name, "argmax", [input], dim=dim % len(walk.shape(input)))
+
+
+def converted(*to: torch.dtype) -> Form:
+    """A conversion to one type, or to what the call names: nothing where the tensor is of this type already."""
+
+    def form(walk: Walk, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:
+        given = (*to, *args, *kwargs.values())
+        wanted = {value for value in given if isinstance(value, torch.dtype)}
+        wanted |= {walk.meta(value).dtype for value in given if walk.is_ref(value)}
+        elsewhere = not given or any(
+            walk.is_own(value) or isinstance(value, (bool, torch.memory_format)) for value in given
+        )
+        return NotImplemented if elsewhere or wanted - {walk.meta(input).dtype} else input
+
+    return form
+
+
 def softmax(kind: str) -> Form:
     def form(walk: Walk, name: str, input: Any, dim: int | None = None, *rest: Any, **more: Any) -> Any:
         rank = len(walk.shape(input))
@@ -203,6 +232,8 @@ def shape_of(walk: Walk, name: str, input: Any, dim: int | None = None) -> Any:
 
 
 def attribute(walk: Walk, name: str, input: Any, which: str) -> Any:
+    if which == "device":  # the meta device, where shapes are worked out, is none that a network should know of
+        return torch.device("cpu")
     return walk.shape(input) if which == "shape" else getattr(walk.meta(input), which)
 
 

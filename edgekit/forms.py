@@ -28,7 +28,16 @@ def unary(kind: str, **defaults: Any) -> Form:
     return form
 
 
+def _limit(walk: Walk, value: Any) -> Any:
+    """A number where a tensor of the network's tells one."""
+    told = walk.number(value) if walk.is_own(value) else None
+    return value if told is None else told
+
+
 def clip(walk: Walk, name: str, input: Any, min: Any = None, max: Any = None, **rest: Any) -> Any:
+    min, max = _limit(walk, min), _limit(walk, max)
+    if any(walk.is_ref(end) or walk.is_own(end) for end in (min, max)):
+        return NotImplemented
     if min == 0 and max is None:
         return walk.emit(name, "relu", [input])
     return walk.emit(name, "clip", [input], min=min, max=max)
@@ -170,7 +179,7 @@ def getitem(walk: Walk, name: str, x: Any, index: Any) -> Any:
     if not walk.is_ref(x):
         return x[index]
     index = index if isinstance(index, tuple) else (index,)
-    if not all(isinstance(part, slice) for part in index):
+    if len(index) > len(walk.shape(x)) or not all(isinstance(part, slice) for part in index):
         return NotImplemented
     for dim, part in enumerate(index):
         size = walk.shape(x)[dim]

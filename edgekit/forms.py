@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn import functional as F
 
-from edgekit.forms_layers import Form
+from edgekit.forms_layers import Form, per_axis
 
 if TYPE_CHECKING:
     from edgekit.trace import Walk
@@ -27,7 +28,16 @@ def unary(kind: str, **defaults: Any) -> Form:
     return form
 
 
+def _limit(walk: Walk, value: Any) -> Any:
+    """A number where a tensor of the network's tells one."""
+    told = walk.number(value) if walk.is_own(value) else None
+    return value if told is None else told
+
+
 def clip(walk: Walk, name: str, input: Any, min: Any = None, max: Any = None, **rest: Any) -> Any:
+    min, max = _limit(walk, min), _limit(walk, max)
+    if any(walk.is_ref(end) or walk.is_own(end) for end in (min, max)):
+        return NotImplemented
     if min == 0 and max is None:
         return walk.emit(name, "relu", [input])
     return walk.emit(name, "clip", [input], min=min, max=max)
@@ -41,6 +51,35 @@ def hardtanh(
 
 def leaky_relu(walk: Walk, name: str, input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
     return walk.emit(name, "leaky_relu", [input], slope=negative_slope)
+
+
+def celu(walk: Walk, name: str, input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
+    """alpha * elu(x / alpha), which is x above 0."""
+    if alpha == 1:
+        return walk.emit(name, "elu", [input], alpha=1.0)
+    bent = walk.emit(f"{name}.elu", "elu", [walk.emit(f"{name}.div", "div", [input], other=float(alpha))], alpha=1.0)
+    return walk.emit(name, "mul", [bent], other=float(alpha))
+
+
+def argmax(walk: Walk, name: str, input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
+    if dim is None or keepdim:
+        return NotImplemented
+    return walk.emit(name, "argmax", [input], dim=dim % len(walk.shape(input)))
+
+
+def converted(*to: torch.dtype) -> Form:
+    """A conversion to one type, or to what the call names: nothing where the tensor is of this type already."""
+
+    def form(walk: Walk, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:
+        given = (*to, *args, *kwargs.values())
+        wanted = {value for value in given if isinstance(value, torch.dtype)}
+        wanted |= {walk.meta(value).dtype for value in given if walk.is_ref(value)}
+        elsewhere = not given or any(
+            walk.is_own(value) or isinstance(value, (bool, torch.memory_format)) for value in given
+        )
+        return NotImplemented if elsewhere or wanted - {walk.meta(input).dtype} else input
+
+    return form
 
 
 def softmax(kind: str) -> Form:
@@ -140,7 +179,7 @@ def getitem(walk: Walk, name: str, x: Any, index: Any) -> Any:
     if not walk.is_ref(x):
         return x[index]
     index = index if isinstance(index, tuple) else (index,)
-    if not all(isinstance(part, slice) for part in index):
+    if len(index) > len(walk.shape(x)) or not all(isinstance(part, slice) for part in index):
         return NotImplemented
     for dim, part in enumerate(index):
         size = walk.shape(x)[dim]
@@ -163,8 +202,13 @@ def upsample(
 ) -> Any:
     if mode not in ("nearest", "bilinear") or antialias:
         return NotImplemented
-    result = F.interpolate(walk.meta(input), size, scale_factor, mode, align_corners)
-    return walk.emit(name, "upsample", [input], size=tuple(result.shape[2:]), mode=mode, align_corners=align_corners)
+    result = tuple(F.interpolate(walk.meta(input), size, scale_factor, mode, align_corners).shape[2:])
+    if scale_factor is not None and not (align_corners or recompute_scale_factor):
+        sizes = walk.shape(input)[2:]
+        scales = per_axis(scale_factor, len(sizes))
+        if not all(math.isclose(have * scale, made) for have, scale, made in zip(sizes, scales, result, strict=True)):
+            return _by_scale(walk, name, input, scales, mode)
+    return walk.emit(name, "upsample", [input], size=result, mode=mode, align_corners=align_corners)
 
 
 def clone(walk: Walk, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:
@@ -177,6 +221,16 @@ def contiguous(walk: Walk, name: str, input: Any, *args: Any, **kwargs: Any) -> 
     return input if walk.meta(input).is_contiguous() else walk.copied(input)
 
 
+def _by_scale(walk: Walk, name: str, input: Any, scales: tuple[float, ...], mode: str) -> Any:
+    """torch goes by the scale that it was given, which sizes do not tell where it is not their ratio."""
+
+    def function(x: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(x, scale_factor=scales, mode=mode)
+
+    function.__name__ = f"upsampling by {'x'.join(f'{scale:g}' for scale in scales)}, which is not the ratio of sizes"
+    return walk.call(name, function, (input,), {})
+
+
 def identity(walk: Walk, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:
     """What does nothing in eval mode."""
     return input
@@ -187,6 +241,8 @@ def shape_of(walk: Walk, name: str, input: Any, dim: int | None = None) -> Any:
 
 
 def attribute(walk: Walk, name: str, input: Any, which: str) -> Any:
+    if which == "device":  # the meta device, where shapes are worked out, is none that a network should know of
+        return torch.device("cpu")
     return walk.shape(input) if which == "shape" else getattr(walk.meta(input), which)
 
 

@@ -27,7 +27,11 @@ def spatial_rank(walk: Walk, x: Any) -> int:
     return len(walk.shape(x)) - 2
 
 
-# Convolution and linear
+# Convolution and linear. A weight that forward() computes from its input is none that a layer can own.
+
+
+def _computed(walk: Walk, *tensors: Any) -> bool:
+    return any(walk.is_ref(tensor) for tensor in tensors)
 
 
 def _refuse_other_rank(walk: Walk, name: str, x: Any, weight: Any) -> None:
@@ -50,6 +54,8 @@ def conv(
     dilation: Any = 1,
     groups: int = 1,
 ) -> Any:
+    if _computed(walk, weight, bias):
+        return NotImplemented
     _refuse_other_rank(walk, name, input, weight)
     rank = spatial_rank(walk, input)
     dilation, stride = per_axis(dilation, rank), per_axis(stride, rank)
@@ -91,6 +97,8 @@ def conv_transpose(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Any:
+    if _computed(walk, weight, bias):
+        return NotImplemented
     rank = spatial_rank(walk, input)
     return walk.emit(
         name,
@@ -106,6 +114,8 @@ def conv_transpose(
 
 
 def linear(walk: Walk, name: str, input: Any, weight: Any, bias: Any = None) -> Any:
+    if _computed(walk, weight, bias):
+        return NotImplemented
     return walk.emit(name, "linear", [input], {"weight": weight, "bias": bias})
 
 
@@ -121,6 +131,8 @@ def batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Any:
+    if _computed(walk, running_mean, running_var, weight, bias):
+        return NotImplemented
     if training or running_mean is None or running_var is None:
 
         def own_statistics(x: Any, weight: Any, bias: Any) -> Any:

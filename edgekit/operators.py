@@ -14,13 +14,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from edgekit.forms import (
+    argmax,
     attribute,
     binary,
     cat,
+    celu,
     chunk,
     clip,
     clone,
     contiguous,
+    converted,
     getitem,
     hardtanh,
     identity,
@@ -87,12 +90,13 @@ MODULES: dict[type, Form] = {
     nn.GELU: of(unary("gelu", approximate="none"), "approximate"),
     nn.LeakyReLU: of(leaky_relu, "negative_slope"),
     nn.ELU: of(unary("elu", alpha=1.0), "alpha"),
+    nn.CELU: of(celu, "alpha"),
     nn.PReLU: lambda walk, name, m, own, x: walk.emit(name, "prelu", [x], {"weight": own["weight"]}),
     nn.Softmax: of(softmax("softmax"), "dim"),
     nn.LogSoftmax: of(softmax("log_softmax"), "dim"),
     **dict.fromkeys((nn.ZeroPad2d, nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d), pad_module),
     nn.Flatten: of(reshaped(torch.flatten), "start_dim", "end_dim"),
-    nn.Upsample: of(upsample, "size", "scale_factor", "mode", "align_corners"),
+    nn.Upsample: of(upsample, "size", "scale_factor", "mode", "align_corners", "recompute_scale_factor"),
     **dict.fromkeys((nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.Identity), of(identity)),
 }
 
@@ -121,6 +125,8 @@ FUNCTIONS: dict[Any, Form] = {
     F.gelu: unary("gelu", approximate="none"),
     F.leaky_relu: leaky_relu,
     F.elu: unary("elu", alpha=1.0),
+    **dict.fromkeys((F.celu, torch.celu), celu),
+    torch.argmax: argmax,
     **dict.fromkeys((F.softmax, torch.softmax), softmax("softmax")),
     **dict.fromkeys((F.log_softmax, torch.log_softmax), softmax("log_softmax")),
     **dict.fromkeys((torch.add, operator.add, operator.iadd), _add),
@@ -171,6 +177,10 @@ METHODS: dict[str, Form] = {
     "contiguous": contiguous,
     **dict.fromkeys(("detach", "detach_", "requires_grad_"), identity),
     "clone": clone,
+    "argmax": argmax,
+    "float": converted(torch.float32),
+    **dict.fromkeys(("to", "type", "type_as"), converted()),
+    "cpu": identity,
     "size": shape_of,
     "dim": lambda walk, name, input: len(walk.shape(input)),
 }

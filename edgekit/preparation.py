@@ -196,17 +196,25 @@ def _network(request: Request, say: Callable[[str], None]) -> tuple[nn.Module, V
     if is_file(request.model):
         torch.manual_seed(0)  # a build function that draws its weights draws the same ones every time
         point = variant(spec, options=request.options)
+        network, notes = _in_float32(point.build())
+        own = _as_built(network, request, spec.preprocessing) if request.weights is None else None
+        loaded = own or weights.load(network, point, request.weights or "random")
+        return network, point, replace(loaded, notes=(*loaded.notes, *notes))
+    source = request.weights or "random"
+    point = weights.variant_of(source, spec, request.alpha, request.resolution, request.classes, request.options, say)
+    with _Undrawn():
         network = point.build()
-        if request.weights is None:
-            return network, point, _as_built(network, request, spec.preprocessing)
-    else:
-        source = request.weights or "random"
-        point = weights.variant_of(
-            source, spec, request.alpha, request.resolution, request.classes, request.options, say
-        )
-        with _Undrawn():
-            network = point.build()
-    return network, point, weights.load(network, point, request.weights or "random")
+    return network, point, weights.load(network, point, source)
+
+
+def _in_float32(network: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+    """The user's network in float32, and a note where it was not."""
+    tensors = [*network.parameters(), *network.buffers()]
+    others = {tensor.dtype for tensor in tensors if tensor.is_floating_point()} - {torch.float32}
+    if not others:
+        return network, ()
+    names = " and ".join(sorted(str(dtype).removeprefix("torch.") for dtype in others))
+    return network.float(), (f"the network's tensors are {names}: they were converted to float32",)
 
 
 class _Undrawn(TorchFunctionMode):

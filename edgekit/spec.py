@@ -61,8 +61,8 @@ class ModelSpec:
 
     @property
     def resolution(self) -> int:
-        """The network's own input height in pixels."""
-        return self.input_shape[-2]
+        """The network's own input height in pixels; of an input with one axis its length."""
+        return self.input_shape[max(len(self.input_shape) - 2, 0)]
 
 
 MODELS: Registry[ModelSpec] = Registry("network")

@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from edgekit import trace_weights
 from edgekit.errors import UsageError
 from edgekit.graph import Graph, Op
 from edgekit.kernels import KERNELS
-from edgekit.operators import FUNCTIONS, METHODS, MODULES
+from edgekit.operators import FUNCTIONS, METHODS
 from edgekit.padding import absorb_padding
-from edgekit.trace_call import Own, Ref, Slot, filling, leaves, mapped
+from edgekit.trace_call import Own, Ref, filling, leaves, mapped, method, placed, scoped
 from edgekit.trace_inplace import Values, changed, on_a_copy, plain
 from edgekit.trace_shapes import known_shape
 from edgekit.trace_symbolic import changes_itself, first_line, is_leaf, symbolic
@@ -124,6 +125,11 @@ class Walk:
         """Whether the network owns it."""
         return isinstance(value, Own)
 
+    def number(self, own: Own) -> float | None:
+        """The value of a tensor of one element; None for others, and where weights have no values."""
+        tensor = self._named[own.name]
+        return None if tensor.numel() != 1 or tensor.is_meta else float(tensor)
+
     def kernel(self, weight: Own) -> tuple[int, ...]:
         """The kernel size of a convolution's weight."""
         return tuple(self._named[weight.name].shape[2:])
@@ -138,21 +144,9 @@ class Walk:
 
     def call(self, name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Ref:
         """An operator without a canonical form: `function` with its tensors as inputs."""
-        refs: list[Ref] = []
-        owns: dict[str, Own | None] = {}
-
-        def place(value: Any) -> Any:
-            if isinstance(value, Ref):
-                refs.append(value)
-                return Slot(len(refs) - 1)
-            if isinstance(value, Own):
-                role = f"p{len(owns)}"
-                owns[role] = value
-                return Slot(role)
-            return value
-
-        run = filling(function, mapped((args, kwargs), place))
-        return self.emit(name, "call", refs, owns, function=run, label=_label(function))
+        template, refs, owns = placed((args, kwargs))
+        run = filling(function, template)
+        return self.emit(name, "call", refs, owns, function=run, label=str(getattr(function, "__name__", function)))
 
     # The kinds of node.
 
@@ -164,7 +158,7 @@ class Walk:
                 f"the network needs more than one input ({self.ops[0].name}, {node.target})",
                 "wrap it in a module whose forward() takes one tensor",
             )
-        op = Op(str(node.target), "input", (), self.input_shape)
+        op = Op(self._unique(str(node.target)), "input", (), self.input_shape)
         self.ops.append(op)
         dtype = next((t.dtype for t in self._named.values() if t.is_floating_point()), torch.float32)
         self._meta[op.name] = torch.empty(self.input_shape, dtype=dtype, device="meta")
@@ -190,6 +184,11 @@ class Walk:
                 f"the network returns {type(value).__name__} of {count}, not one tensor",
                 "wrap it in a module whose forward() returns one tensor",
             )
+        if not self.shape(value):
+            raise UsageError(
+                "the network returns one number without axes for all of its inputs together",
+                "keep the batch in front, as x.mean((1, 2, 3)) does",
+            )
         if value.name == self.ops[0].name:
             raise UsageError("the network returns its input unchanged", "check its forward()")
         self.output = value.name
@@ -197,11 +196,13 @@ class Walk:
     def _module(self, node: fx.Node, in_place: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         target = str(node.target)
         module = self.module.get_submodule(target)
-        canonical = MODULES.get(type(module))
-        if canonical is not None:
-            tensors = [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-            own = {role: Own(f"{target}.{role}") for role, _ in tensors}
-            result = self._formed(target, canonical, (module, own, *args), kwargs)
+        form = trace_weights.canonical(module)
+        if form is not None:
+            tensors = trace_weights.tensors(module)
+            for role, tensor in tensors.items():
+                self._named.setdefault(f"{target}.{role}", tensor)
+            own = {role: Own(f"{target}.{role}") for role in tensors}
+            result = self._formed(target, form, (module, own, *args), kwargs)
             if result is not NotImplemented:
                 return result
         own = {role: Own(f"{target}.{role}") for role, _ in [*module.named_parameters(), *module.named_buffers()]}
@@ -215,17 +216,17 @@ class Walk:
         return self.emit(target, "call", refs, dict(own), function=function, label=type(module).__name__, module=module)
 
     def _function(self, node: fx.Node, in_place: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        method = node.op == "call_method"
+        by_name = node.op == "call_method"
         target: Any = node.target
         if not any(isinstance(leaf, Ref) for leaf in leaves((args, kwargs))):
             return self._constant(node, args, kwargs)
-        name, table = _scoped(node), METHODS if method else FUNCTIONS
+        name, table = scoped(node), METHODS if by_name else FUNCTIONS
         into, kwargs = kwargs.get("out"), {key: value for key, value in kwargs.items() if key != "out"}
         form = table.get(target) or (table.get(plain(target)) if in_place else None)
         result = self._formed(name, form, args, kwargs) if form else NotImplemented
         if result is not NotImplemented:
             return result
-        function = _method(target) if method else target
+        function = method(target) if by_name else target
         return self.call(name, on_a_copy(function) if in_place and into is None else function, args, kwargs)
 
     def _formed(self, name: str, form: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -241,7 +242,7 @@ class Walk:
 
     def _constant(self, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call that no input reaches is worked out now; a tensor becomes one more that the network owns."""
-        target: Any = _method(str(node.target)) if node.op == "call_method" else node.target
+        target: Any = method(str(node.target)) if node.op == "call_method" else node.target
         args, kwargs = mapped(
             (args, kwargs), lambda value: self._named[value.name] if isinstance(value, Own) else value
         )
@@ -295,22 +296,3 @@ def _like(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 
 def _one_memory(x: Tensor, y: Tensor) -> bool:
     return x is y or x.untyped_storage()._cdata == y.untyped_storage()._cdata
-
-
-def _method(name: str) -> Callable[..., Any]:
-    def function(x: Any, *rest: Any, **named: Any) -> Any:
-        return getattr(x, name)(*rest, **named)
-
-    function.__name__ = name
-    return function
-
-
-def _label(function: Any) -> str:
-    return str(getattr(function, "__name__", function))
-
-
-def _scoped(node: fx.Node) -> str:
-    """A readable name for a call outside any leaf module: the module that it stands in, and its own."""
-    stack = list((node.meta.get("nn_module_stack") or {}).values())
-    scope = str(stack[-1][0]) if stack and isinstance(stack[-1], tuple) else ""
-    return f"{scope}.{node.name}" if scope else node.name

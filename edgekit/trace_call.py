@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, fx
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,24 @@ def leaves(value: Any) -> list[Any]:
     return found
 
 
+def placed(arguments: Any) -> tuple[Any, list[Ref], dict[str, Own | None]]:
+    """The arguments with a place for each tensor: what an operator computes, in order, and what is owned, by role."""
+    refs: list[Ref] = []
+    owns: dict[str, Own | None] = {}
+
+    def place(value: Any) -> Any:
+        if isinstance(value, Ref):
+            refs.append(value)
+            return Slot(len(refs) - 1)
+        if isinstance(value, Own):
+            role = f"p{len(owns)}"
+            owns[role] = value
+            return Slot(role)
+        return value
+
+    return mapped(arguments, place), refs, owns
+
+
 def filling(function: Callable[..., Any], template: Any) -> Callable[..., Any]:
     """A function of tensors, and of own ones by role, that calls `function` with these in the template's places."""
 
@@ -62,3 +80,20 @@ def filling(function: Callable[..., Any], template: Any) -> Callable[..., Any]:
         return function(*args, **kwargs)
 
     return run
+
+
+def method(name: str) -> Callable[..., Any]:
+    """The method of a tensor as a function."""
+
+    def function(x: Any, *rest: Any, **named: Any) -> Any:
+        return getattr(x, name)(*rest, **named)
+
+    function.__name__ = name
+    return function
+
+
+def scoped(node: fx.Node) -> str:
+    """A readable name for a call outside any leaf module: the module that it stands in, and its own."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    scope = str(stack[-1][0]) if stack and isinstance(stack[-1], tuple) else ""
+    return f"{scope}.{node.name}" if scope else node.name

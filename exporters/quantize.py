@@ -61,23 +61,29 @@ def quantize(
     quantized = _rounded(graph, ranges, scheme, in_float, entry, border, correct=effort != "fast")
     if effort == "fast" or ranges.images is None:
         return quantized
-    x = sample(graph, ranges.images)
-    measured = measured_biases(quantized, graph, x)
-    if effort == "default":
+    measured = measured_biases(quantized, graph, sample(graph, ranges.images))
+    held = _made_from(ranges.images)
+    if effort == "default" or held == 0:  # one image alone can judge nothing that is made from it
         return measured
+    x = sample(graph, ranges.images, count=min(held, IMAGES))
     narrowed = measured_ranges(graph, quantized, ranges, x)
     narrow = _rounded(graph, narrowed, scheme, in_float, entry, border, correct=True)
     candidates = [measured, measured_biases(narrow, graph, x)]
     return _best(graph, candidates, ranges.images)
 
 
+def _made_from(images: CalibrationSet) -> int:
+    """From how many images the best effort may make anything; the others judge it."""
+    return min(max(images.n - IMAGES, images.n // 2), ADAPT_IMAGES)
+
+
 def _best(graph: Graph, candidates: list[QuantizedGraph], images: CalibrationSet) -> QuantizedGraph:
     """The candidate that disturbs the output least, or it with adapted weights where that disturbs it less yet.
 
-    Judged on images that no weight was adapted to: what helps must help on others.
+    Judged on images that neither narrower ranges nor weights were made from: what helps must help on others.
     """
-    held = min(max(images.n - IMAGES, images.n // 2), ADAPT_IMAGES)
-    fit, others = sample(graph, images, count=max(held, 1)), sample(graph, images, start=held)
+    held = _made_from(images)
+    fit, others = sample(graph, images, count=held), sample(graph, images, start=held)
     errors = [output_error(graph, candidate, others) for candidate in candidates]
     least = min(errors)
     found = candidates[errors.index(least)]

@@ -6,6 +6,7 @@ kernels take) and tensorrt (int8, symmetric). All come from the same recorded ra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from edgekit.quantized import QParams
 MIN_SCALE = 1e-9  # of a tensor that is constant zero: any will do that later arithmetic can hold
 # The runtimes multiply sums by input scale * weight scale / output scale, which their fixed point keeps under 256.
 MAX_MULTIPLIER = 128.0
+HARDSWISH_MARGIN = 1.1  # of TFLite's HARD_SWISH, whose limit is a multiplier below 128
 PIXEL_MARGIN = 255 / 254
 LOGIT_MARGIN = 0.1  # of the output's range, on both sides: other images reach further than those of the set
 
@@ -126,7 +128,7 @@ def activations(
         low, high = _range(graph, extremes, name)
         before = widest.get(leader[name], (0.0, 0.0))  # zero is always one of the values
         widest[leader[name]] = (min(low, before[0]), max(high, before[1]))
-    floors = _floors(graph, wanted, leader, widest, kind)
+    floors = _floors(graph, scheme, leader, widest)
     found = {name: _params(*widest[leader[name]], kind, floors.get(leader[name], MIN_SCALE)) for name in wanted}
     return {name: _fixed(graph[name], scheme) or params for name, params in found.items()}
 
@@ -215,16 +217,39 @@ def _params(low: float, high: float, kind: Scheme, floor: float) -> QParams:
 
 
 def _floors(
-    graph: Graph, wanted: list[str], leader: Mapping[str, str], widest: Mapping[str, tuple[float, float]], kind: Scheme
+    graph: Graph, scheme: str, leader: Mapping[str, str], widest: Mapping[str, tuple[float, float]]
 ) -> dict[str, float]:
-    """The least scale of each group so that no sum in front of it needs too large a multiplier (dead channels do)."""
-    fused = fused_activations(graph)
+    """The least scale of each group so that nothing in front of it needs too large a multiplier (dead channels do).
+
+    No step is lost: a 128th of what one step of the inputs makes of the output is finer than anything that comes.
+    """
+    kind, fused = scheme_of(scheme), fused_activations(graph)
     floors: dict[str, float] = {}
+
+    def scale(name: str) -> float:
+        first = leader[name]
+        free = _params(*widest[first], kind, floors.get(first, MIN_SCALE))
+        return (_fixed(graph[name], scheme) or free).scale
+
     for op in graph:
         out = fused[op.name].name if op.name in fused else op.name
-        if op.kind not in ("conv", "linear", "conv_transpose") or out not in leader or op.inputs[0] not in leader:
+        if out not in leader or not op.inputs or any(name not in leader for name in op.inputs):
             continue
-        source = _params(*widest[leader[op.inputs[0]]], kind, MIN_SCALE).scale
-        weight = float(graph.tensors(op)["weight"].detach().abs().max()) / 127
-        floors[leader[out]] = max(floors.get(leader[out], MIN_SCALE), source * weight / MAX_MULTIPLIER)
+        step = _step(graph, op, [scale(name) for name in op.inputs], scheme)
+        floors[leader[out]] = max(floors.get(leader[out], MIN_SCALE), step / MAX_MULTIPLIER)
     return floors
+
+
+def _step(graph: Graph, op: Op, sources: list[float], scheme: str) -> float:
+    """What one step of the inputs makes of the output; 0 where no limit is known."""
+    own = graph.tensors(op)
+    if op.kind in ("conv", "linear", "conv_transpose", "scale"):
+        return sources[0] * float(own["weight"].detach().abs().max()) / 127
+    if op.kind == "hardswish":
+        return sources[0] * HARDSWISH_MARGIN
+    if op.kind not in ("add", "sub", "mul", "div") or op.attrs.get("reflected"):
+        return 0.0
+    if len(op.inputs) == 1:
+        other = own.get("other", torch.tensor(op.attrs.get("other", 0.0))).detach()
+        sources = [*sources, operand(1 / other if op.kind == "div" else other, scheme).scale]
+    return max(sources) if op.kind in ("add", "sub") else math.prod(sources)

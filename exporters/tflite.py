@@ -16,16 +16,11 @@ from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written, tflite_metadata
 from edgekit.exporters.nhwc import Program, Stored
 from edgekit.exporters.nhwc_layout import layout_name
-from edgekit.exporters.nhwc_lower import Lowering, lower
+from edgekit.exporters.nhwc_lower import lower
 from edgekit.exporters.tflite_file import write_file
 from edgekit.graph import Graph
 
 _LARGEST_HALF = 65504.0
-
-
-def unsupported(graph: Graph) -> list[str]:
-    """What TFLite lacks, as "layer (kind): reason"; empty where the whole graph can be written. Reads no weights."""
-    return Lowering(graph, half=False, quantized=None).walk("float32")
 
 
 def write(job: WriteJob, path: Path) -> Written:

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from edgekit import calibration
 from edgekit.calibration import CalibrationSet
+from edgekit.exporters import quantize as quantizing
 from edgekit.exporters.adaptive import MAX_COLUMNS, adapted, descend
 from edgekit.exporters.quantize import EFFORTS, quantize
 from edgekit.exporters.ranges import record
@@ -131,3 +132,18 @@ def test_best_is_never_worse_than_default_on_the_images_kept_back() -> None:
         kept = sample(graph, images(64), start=32)
         best, default = (quantize(graph, ranges, "tflite", effort) for effort in ("best", "default"))
         assert output_error(graph, best, kept) <= output_error(graph, default, kept)
+
+
+@pytest.mark.parametrize("n", [2, 24, 40, 96])
+def test_nothing_is_judged_on_images_that_it_was_made_from(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, list[Tensor]] = {"measured_ranges": [], "adapted": [], "output_error": []}
+    for name, used in seen.items():
+        real = getattr(quantizing, name)
+        # The images are the last of the three functions' arguments.
+        monkeypatch.setattr(
+            quantizing, name, lambda *given, real=real, used=used: used.append(given[-1]) or real(*given)
+        )
+    graph = small()
+    quantize(graph, record(graph, images(n)), "tflite", "best")
+    made_from, judged = torch.cat(seen["measured_ranges"] + seen["adapted"]), torch.cat(seen["output_error"])
+    assert not {image.numpy().tobytes() for image in made_from} & {image.numpy().tobytes() for image in judged}

@@ -194,6 +194,6 @@ def _refuse_other_kinds(file: str, name: str, tensor: Tensor, own: Tensor) -> No
     if not (dense and fits):
         kind = "no" if tensor.is_meta else str(tensor.dtype if dense else tensor.layout).removeprefix("torch.")
         raise UsageError(
-            f"{file} holds {kind} numbers in {name}, which are not those of the network",
+            f"{file} holds {kind} numbers in {name}, where the network has {str(own.dtype).removeprefix('torch.')}",
             "save the weights as dense floating-point tensors",
         )

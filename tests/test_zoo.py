@@ -133,7 +133,7 @@ def test_where_most_of_it_is(name: str, sentences: tuple[str, ...]) -> None:
 def test_layers_of_an_int8_file_are_shown_with_one_decimal() -> None:
     row = {"path": "a.tflite", "format": "tflite", "bytes": 1, "intact": None, "manifest": None, "snippet": None}
     layers = [{"layer": "conv", "snr_db": 31.23456}, {"layer": "pool", "snr_db": None}]
-    text = shown("inspect", row | {"operators": {}, "operators_reason": None, "layers": layers})
+    text = shown("inspect", row | {"operators": {}, "operators_reason": None, "labels": [], "layers": layers})
     assert line(text, "conv").split() == ["conv", "31.2"]
     assert line(text, "pool").split() == ["pool", "-"]
 

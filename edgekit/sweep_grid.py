@@ -227,7 +227,7 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """The value of a node; one that is not what its tag or its looks promise is an error with its line."""
         try:
-            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+            return super().construct_object(node, deep)
         except (ValueError, LookupError, ArithmeticError, AttributeError, TypeError) as error:
             kind = node.tag.rpartition(":")[2]
             told = f"{str(node.value)[:60]} is no {kind} that can be read"

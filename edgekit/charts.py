@@ -169,7 +169,7 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
         {"mark": {"type": "point", "filled": True, "strokeWidth": 1.6}, "encoding": _dots(cost, rows)},
         {
             "transform": _named(field),
-            "mark": {"type": "text", "align": "right", "dx": -7, "dy": -7, "fontSize": 10, "limit": LABEL},
+            "mark": _beside(field) | {"type": "text", "dy": -7, "fontSize": 10, "limit": LABEL},
             "encoding": {"text": {"field": "short"}},
         },
     ]
@@ -194,9 +194,16 @@ def _axis(field: str, title: str) -> dict[str, Any]:
     wide = "domain('x')[1] > 8 * domain('x')[0]"
     first = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))"
     label = f"{wide} && indexof([1, 2, 5], {first}) < 0 ? '' : format(datum.value, '~r')"
-    axis = {"tickCount": 8, "labelExpr": label, "labelOverlap": "greedy"}
-    scale = {"type": "log", "nice": False, "padding": 34}
+    axis = {"tickCount": 8, "labelExpr": label, "labelOverlap": "greedy", "labelSeparation": 6, "labelFlush": 8}
+    # Pixels at either end, which on a log scale of few pixels would be decades.
+    scale = {"type": "log", "nice": False, "padding": {"expr": "clamp(0.06 * width, 8, 34)"}}
     return {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": axis}
+
+
+def _beside(cost: str) -> Spec:
+    """Left of its point; right of it where the labels of the y axis would be under the name."""
+    is_at_edge = f"scale('x', datum.{cost}) < min({LABEL}, 6 * length(datum.short)) + 7"
+    return {"align": {"expr": f"{is_at_edge} ? 'left' : 'right'"}, "dx": {"expr": f"{is_at_edge} ? 7 : -7"}}
 
 
 def _named(cost: str) -> list[Spec]:
@@ -206,7 +213,9 @@ def _named(cost: str) -> list[Spec]:
     ends = [{"op": op, "field": name, "as": f"{op}_{name}"} for op in ("min", "max") for name in (cost, "accuracy")]
     away = f"log(datum.next_{cost} / datum.{cost}) / log(datum.max_{cost} / datum.min_{cost})"
     above = "(datum.next_accuracy - datum.accuracy) / (datum.max_accuracy - datum.min_accuracy)"
-    clear = f"{away} * width > 6 * length(datum.next_short) + 10 || {above} * height > 15"
+    # The first name may stand right of its point, towards the next one's.
+    own = f"(datum.{cost} == datum.min_{cost} ? 6 * length(datum.short) : 0)"
+    clear = f"{away} * width > 6 * length(datum.next_short) + {own} + 10 || {above} * height > 15"
     return [
         {"filter": "datum.front"},
         {"window": lead, "sort": sort, "groupby": ["conditions"]},

@@ -29,6 +29,8 @@ const or = (row, field, show) => {
   if (row[field] !== null) return show(row[field]);
   return element("abbr", { title: row.missing[field] || "not known", textContent: "–" });
 };
+// A long name may go on in the next line where a person would break it.
+const breakable = (text) => element("span", {}, ...text.split(/(?<=[_./])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part])));
 const small = (text) => (text ? element("small", { textContent: text }) : null);
 const range = (pair, show) => (pair ? `${show(pair[0])}–${show(pair[1])}` : null);
 const strong = (bold, shown) => (bold && typeof shown === "string" ? element("b", { textContent: shown }) : shown);
@@ -43,7 +45,7 @@ function precision(row) {
 
 // Columns: field to sort by, two lines of heading, and the cell as one or two lines.
 const COLUMNS = [
-  ["variant", "Network", "variant", (row) => [row.variant, small(row.weights)]],
+  ["variant", "Network", "variant", (row) => [breakable(row.variant), row.weights && element("small", {}, breakable(row.weights))]],
   ["precision", "Precision", "", (row) => [precision(row)]],
   ["runtime", "Format", "runtime", (row) => [row.format, small(ranBy(row))]],
   ["place", "Device", "", (row) => [or(row, "place", String)]],
@@ -374,6 +376,15 @@ const EMPTY = { latency: "No row has both an accuracy and a latency that is not 
   layers: "No row that is shown was profiled.", roofline: "No layer has both multiply-accumulates and a time." };
 let drawing = Promise.resolve();
 
+const NARROW = 480;
+// On a phone the names of rows stand above their strips or bars: beside them they would take the picture's place.
+function namesAbove(spec) {
+  const { y } = spec.encoding;
+  const axis = { ...y.axis, labelAlign: "left", labelBaseline: "bottom", labelPadding: 0, labelOffset: -9, ticks: false,
+    labelLimit: { signal: "width" } };
+  return { ...spec, height: { step: 34 }, encoding: { ...spec.encoding, y: { ...y, axis } } };
+}
+
 async function drawPictures(chosen, only = null) {
   for (const [name, data] of Object.entries(datasets(chosen))) {
     if (only && !only.includes(name)) continue;
@@ -385,14 +396,16 @@ async function drawPictures(chosen, only = null) {
       place.replaceChildren(element("p", { className: "empty", textContent: EMPTY[name] }));
       continue;
     }
-    const legend = place.clientWidth < 480 ? { ...payload.config.legend, layout: { bottom: { direction: "vertical" } } } : payload.config.legend;
-    const spec = { ...payload.pictures[name], datasets: data, config: { ...payload.config, legend } };
+    const isNarrow = place.clientWidth < NARROW;
+    const legend = isNarrow ? { ...payload.config.legend, layout: { bottom: { direction: "vertical" } } } : payload.config.legend;
+    const drawn = payload.pictures[name];
+    const spec = { ...(isNarrow && drawn.height.step ? namesAbove(drawn) : drawn), datasets: data, config: { ...payload.config, legend } };
     // A layer with data of its own (published points, roofs) is left out where there are none.
     if (spec.layer) spec.layer = spec.layer.filter((layer) => !layer.data || data[layer.data.name].length);
     if (spec.height.step) spec.height = spec.height.step * data[main].length;
-    const drawn = await vegaEmbed(place, spec, { actions: false, ast: true, renderer: "svg" });
-    views[name] = drawn;
-    drawn.view.addEventListener("click", (_, item) => item && item.datum && select(item.datum.id));
+    const embedded = await vegaEmbed(place, spec, { actions: false, ast: true, renderer: "svg" });
+    views[name] = embedded;
+    embedded.view.addEventListener("click", (_, item) => item && item.datum && select(item.datum.id));
   }
   document.body.dataset.drawn = "yes";
 }

@@ -353,7 +353,7 @@ def test_a_sweep_that_is_killed_goes_on_from_there(given: Path, tmp_path: Path) 
     assert not list(tmp_path.glob("out/*/.edgekit-*/*.tmp"))
     done = subprocess.run(command(given, tmp_path, "--continue"), capture_output=True, text=True, check=True)
     cells = json.loads(done.stdout)["cells"]
-    assert "exporting 1 variants" in done.stderr and all(cell["accuracy"]["n"] == 6 for cell in cells)
+    assert "exporting 1 variant," in done.stderr and all(cell["accuracy"]["n"] == 6 for cell in cells)
     assert all(cell["status"] in ("done", "cached") for cell in cells)
     code = """
 import json, sys

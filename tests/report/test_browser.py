@@ -164,3 +164,38 @@ def test_a_phone_scrolls_the_table_and_not_the_page(make: Records, library: str,
     probe = "return [document.documentElement.scrollWidth, innerWidth];"
     wide, window = browse(rows(*make.family()), library, tmp_path, probe, "", "--window-size=500,900")
     assert wide <= window
+
+
+BOXES = """const box = (one) => one.getBoundingClientRect();
+const plot = (name) => box(document.querySelector(`#${name} .role-frame path.background`));"""
+
+
+def test_a_phone_gives_the_picture_to_the_strips_and_not_to_names(make: Records, library: str, tmp_path: Path) -> None:
+    probe = (
+        BOXES
+        + """const place = document.getElementById("strips");
+    const texts = [...place.querySelectorAll(".role-axis-label text")].filter((one) => one.textContent);
+    const ticks = texts.filter((one) => !isNaN(one.textContent)).filter((one) => getComputedStyle(one).opacity !== "0");
+    const ends = ticks.map(box).sort((a, b) => a.left - b.left);
+    return { share: plot("strips").width / place.clientWidth, beyond: place.scrollWidth - place.clientWidth,
+      ticks: ticks.map((one) => Number(one.textContent)), names: texts.length - ticks.length,
+      apart: ends.every((end, i) => !i || end.left > ends[i - 1].right + 2),
+      breaks: document.querySelectorAll("tr.row th button wbr").length };"""
+    )
+    known = [make.manifest(f"mobilenet_0.5_32_c10_{i}_1.0_160") for i in range(8)]
+    found = rows([make.measurement(one, 0.2 * 1.6**i) for i, one in enumerate(known)], [])
+    value = browse(found, library, tmp_path, probe, "", "--window-size=500,900")
+    assert value["share"] > 0.85 and value["beyond"] <= 0 and value["apart"] and value["names"] == 8
+    assert len(value["ticks"]) > 2 and max(value["ticks"]) / min(value["ticks"]) < 200, "the data's range is 27"
+    assert value["breaks"] >= 8 * 5
+
+
+def test_no_name_of_the_front_lies_over_the_labels(make: Records, library: str, tmp_path: Path) -> None:
+    probe = (
+        BOXES
+        + """const names = (name) => [...document.querySelectorAll(`#${name} .mark-text.role-mark text`)];
+    const left = (name) => names(name).map((one) => box(one).left);
+    return ["latency", "macs"].map((name) => [left(name).length, Math.min(...left(name)) - plot(name).left]);"""
+    )
+    for count, beyond in browse(rows(*make.family()), library, tmp_path, probe, "", "--window-size=1280,900"):
+        assert count > 3 and beyond >= 0

@@ -23,8 +23,10 @@ from edgekit.device_place import Place
 from edgekit.engine import Builder
 from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Writer, Written
+from edgekit.exporters.free_batch import moved
 from edgekit.exporters.head import LOGITS, with_head
 from edgekit.files import drafting, environment, file_sha256, publish
+from edgekit.graph import Graph
 from edgekit.layers_cost import layer_costs
 from edgekit.memory import ideal_bytes
 from edgekit.mixed import float_cost
@@ -109,7 +111,7 @@ def export_cell(cell: Cell, prepared: Prepared, folder: Path, say: Callable[[str
             sha256 = other.submit(file_sha256, draft)
             parity, proof = _proved(cell, prepared, plain, written, draft)
         if not parity.passed:
-            _reject(draft, target, cell, parity)
+            _reject(draft, target, cell, parity, job.graph)
         details = (
             _details(written, prepared, cell, job) | _gates(cell, draft, target) | _cost(cell, prepared, job, draft)
         )
@@ -190,13 +192,15 @@ def _building(cell: Cell, say: Callable[[str], None]) -> dict[str, Any]:
     return found
 
 
-def _reject(draft: Path, target: Path, cell: Cell, parity: ParityRecord) -> None:
+def _reject(draft: Path, target: Path, cell: Cell, parity: ParityRecord, graph: Graph) -> None:
     rejected = target.with_name(target.name + ".rejected")
     publish(draft, rejected)
-    raise GateFailed(
-        f"parity failed for {cell.format} {cell.precision}: {'; '.join(parity.reasons)}",
-        f"the file is kept for study as {rejected}",
-    )
+    reasons, remedy = parity.reasons, f"the file is kept for study as {rejected}"
+    if any(reason.startswith("at batch ") for reason in reasons):
+        place = moved(graph)
+        reasons += (f"layer {place} moves the batch from the first place",) if place else ()
+        remedy = f"leave --dynamic-batch out; {remedy}"
+    raise GateFailed(f"parity failed for {cell.format} {cell.precision}: {'; '.join(reasons)}", remedy)
 
 
 def _gates(cell: Cell, draft: Path, target: Path) -> dict[str, Any]:

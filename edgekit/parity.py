@@ -5,7 +5,7 @@ The thresholds stand in one table, THRESHOLDS, each with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.artifact import ParityRecord, TensorRecord, pixels_are_codes
-from edgekit.errors import GateFailed
+from edgekit.errors import EdgekitError, GateFailed
 from edgekit.preprocess import Preprocessing
 from edgekit.runtime import Session
 
@@ -89,10 +89,19 @@ def compare(
     if batch is not None and record.passed:
         several = np.resize(reference.inputs, (batch, *reference.inputs.shape[1:]))
         alone = replace(reference, inputs=several, outputs=np.resize(got, (batch, *got.shape[1:])))
-        together = judge(run(several), alone, precision)
-        reasons = tuple(f"at batch {batch}: {reason}" for reason in together.reasons)
-        record = record.model_copy(update={"passed": together.passed, "reasons": reasons})
+        reasons = tuple(f"at batch {batch}: {reason}" for reason in _together(run, alone, precision))
+        record = record.model_copy(update={"passed": not reasons, "reasons": reasons})
     return record
+
+
+def _together(run: Callable[[Array], Array], alone: Reference, precision: str) -> tuple[str, ...]:
+    """Why inputs that go through together do not come out as they did alone; empty where they do."""
+    try:
+        return judge(run(alone.inputs), alone, precision).reasons
+    except EdgekitError:
+        raise
+    except Exception as error:  # each runtime has exceptions of its own
+        return (f"the runtime refuses it: {' '.join(str(error).split()) or type(error).__name__}",)
 
 
 def check_head(

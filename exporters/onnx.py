@@ -17,6 +17,7 @@ import torch
 from edgekit.artifact import TensorRecord
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written
+from edgekit.exporters.free_batch import batch_axes
 from edgekit.exporters.onnx_call import inline
 from edgekit.exporters.onnx_emit import Emission, Operator, record
 from edgekit.exporters.onnx_file import check, save
@@ -32,14 +33,16 @@ IR_VERSIONS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9}
 def write(job: WriteJob, path: Path) -> Written:
     """Write the folded graph to `path` as ONNX in float32, float16 (float32 outside) or int8 (Q/DQ).
 
-    Raises UsageError for an opset outside 13 to 20, an operator without a form, and more than 2 GB.
+    Raises UsageError for an opset outside 13 to 20, an operator without a form, a batch that cannot be free, and more
+    than 2 GB.
     """
     opset = DEFAULT_OPSET if job.opset is None else job.opset
     if opset not in IR_VERSIONS:
         raise UsageError(
             f"ONNX opset {opset} is not supported", f"choose {min(IR_VERSIONS)} to {max(IR_VERSIONS)}, or leave it out"
         )
-    _check_batch(job)
+    if job.dynamic_batch:
+        batch_axes(job.graph)
     emit = emit_quantized if job.precision == "int8" else _emit
     emission, given, result = emit(job, opset, emit_operator)
     emission.drop_unread()
@@ -59,12 +62,6 @@ def emit_operator(emission: Emission, op: Op, inputs: list[str], own: dict[str, 
     form = FORMS.get(op.kind)
     if form is None or form(emission, op, inputs, own, out) is NotImplemented:
         inline(emission, op, inputs, own, out)
-
-
-def _check_batch(job: WriteJob) -> None:
-    fixed = [op.name for op in job.graph if op.kind == "reshape" and op.attrs["shape"][0] != -1]
-    if job.dynamic_batch and fixed:
-        raise UsageError(f"layer {fixed[0]} reshapes the batch, so that it cannot be free", "leave --dynamic-batch out")
 
 
 def _emit(job: WriteJob, opset: int, operator: Operator) -> tuple[Emission, TensorRecord, TensorRecord]:

@@ -14,6 +14,7 @@ import torch
 from edgekit.artifact import TensorRecord
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written, tflite_metadata
+from edgekit.exporters.free_batch import batch_axes
 from edgekit.exporters.nhwc import Program, Stored
 from edgekit.exporters.nhwc_layout import layout_name
 from edgekit.exporters.nhwc_lower import lower
@@ -24,8 +25,14 @@ _LARGEST_HALF = 65504.0
 
 
 def write(job: WriteJob, path: Path) -> Written:
-    """Write one file. Raises BackendMissing for an operator that TFLite lacks, before anything is written."""
+    """Write one file.
+
+    Raises BackendMissing for an operator that TFLite lacks, and UsageError for a batch that cannot be free, before
+    anything is written.
+    """
     _check(job)
+    if job.dynamic_batch:
+        batch_axes(job.graph)
     program = lower(job.graph, job.precision == "fp16", job.quantized, job.io)
     inputs, outputs = (
         tuple(_record(program, index, job.dynamic_batch) for index in side)

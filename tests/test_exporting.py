@@ -95,6 +95,42 @@ class Norms(nn.Module):
         return self.norm(self.conv(x)).mean((2, 3))
 
 
+class TokensFirst(nn.Module):
+    """The batch is not in the first place everywhere."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.linear, self.head = nn.Conv2d(3, 16, 8, 8), nn.Linear(16, 16), nn.Linear(16, 10)
+
+    def forward(self, x):
+        x = self.linear(self.conv(x).flatten(2).permute(2, 0, 1)).permute(1, 2, 0)
+        return self.head(x.mean(2))
+
+
+class Prefixed(nn.Module):
+    """A token of its own in front, expanded to the batch of the trace."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 16, 8, 8), nn.Linear(16, 10)
+        self.token = nn.Parameter(torch.randn(1, 1, 16))
+
+    def forward(self, x):
+        x = self.conv(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
+        return self.head(x.mean(1))
+
+
+class Mixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(3, 10)
+
+    def forward(self, x):
+        x = self.head(x.mean((2, 3)))
+        return x - x.mean(0, keepdim=True) * 0.5
+
+
 class Constant(nn.Module):
     def __init__(self):
         super().__init__()
@@ -175,6 +211,25 @@ def test_a_free_batch_is_run_at_one_and_seven(precision: str, network: str, imag
         for batch in (1, 7):
             x = np.zeros((batch, *artifact.manifest.inputs[0].shape[1:]), np.float32)
             assert session.run([x])[0].shape == (batch, 10)
+
+
+@pytest.mark.parametrize(("function", "layer"), [("Prefixed", "cat fixes"), ("Mixed", "mean_1 mixes")])
+def test_a_batch_that_cannot_be_free_is_refused_with_its_layer(
+    function: str, layer: str, network: str, tmp_path: Path
+) -> None:
+    result = edgekit.export(f"{network}:{function}", input=SHAPE, dynamic_batch=True, out=tmp_path / "out")
+    assert result.exit_code == 2 and len(result.failed) == 2
+    for failure in result.failed:
+        assert f"layer {layer}" in failure.error.message and "--dynamic-batch" in failure.error.remedy
+    assert files(tmp_path / "out") == []
+
+
+def test_a_file_that_cannot_follow_the_batch_is_rejected(network: str, tmp_path: Path) -> None:
+    result = edgekit.export(f"{network}:TokensFirst", input=SHAPE, dynamic_batch=True, out=tmp_path / "out")
+    assert [a.manifest.format for a in result.artifacts if a.manifest] == ["onnx"]
+    (failure,) = result.failed
+    assert result.exit_code == 3 and "at batch 7: the runtime refuses it" in failure.error.message
+    assert "layer permute moves the batch" in failure.error.message and "--dynamic-batch" in failure.error.remedy
 
 
 def test_one_failing_format_does_not_hide_the_other(network: str, tmp_path: Path) -> None:

@@ -279,8 +279,8 @@ def test_a_number_of_another_file_is_no_number_of_this_cell(
         beside.write_text(json.dumps(json.loads(beside.read_text()) | {"sha256": file_sha256(paths[0])}))
         return (bench if "preset" in options else eval)(paths, **options)
 
-    asked: dict[str, Any] = {"alpha": (0.25,), "format": ("tflite",), "preset": "quick"}
-    for name, changes in (("bench", {"export_only": None, "eval": None}), ("eval", {})):
+    asked: dict[str, Any] = {"alpha": (0.25,), "format": ("tflite",)}
+    for name, changes in (("bench", {"export_only": None, "eval": None, "preset": "quick"}), ("eval", {})):
         with monkeypatch.context() as patch:
             patch.setattr(sweep_measure, name, after_another_export)
             (cell,) = run(**asked | changes).cells

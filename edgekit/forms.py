@@ -62,9 +62,11 @@ def celu(walk: Walk, name: str, input: Any, alpha: float = 1.0, inplace: bool = 
 
 
 def argmax(walk: Walk, name: str, input: Any, dim: int | None = None, keepdim: bool = False) -> Any:
-    if dim is None or keepdim:
+    """The index of the largest score per class; a map of indices stays torch's, TFLite's lowering cannot turn it."""
+    rank = len(walk.shape(input))
+    if dim is None or keepdim or rank != 2:
         return NotImplemented
-    return walk.emit(name, "argmax", [input], dim=dim % len(walk.shape(input)))
+    return walk.emit(name, "argmax", [input], dim=dim % rank)
 
 
 def converted(*to: torch.dtype) -> Form:

@@ -194,6 +194,7 @@ def shapes() -> Cases:
         "squeeze": (By(lambda x: x.mean((2, 3), keepdim=True).squeeze(-1).squeeze(-1)), MAP),
         "reshape with the batch": (By(lambda x: x.reshape(3, 35)), MAP),
         "reshape across axes": (By(lambda x: x.reshape(1, 5, 21)), MAP),
+        "argmax": (By(lambda x: x.flatten(1).argmax(1)), MAP),
     }  # fmt: skip
 
 

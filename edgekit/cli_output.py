@@ -37,7 +37,7 @@ def write(outcome: Outcome, as_json: bool, stdout: TextIO) -> None:
     """
     shown = outcome.text if outcome.text is not None and not as_json else None
     text = json.dumps(outcome.document, allow_nan=False) + "\n" if as_json else shown or _rendered(outcome, stdout)
-    send(_encodable(text, stdout.encoding), stdout)
+    send(_encodable(text, stdout.encoding or "utf-8"), stdout)  # a stream in memory has none
 
 
 def send(text: str, stream: TextIO) -> None:

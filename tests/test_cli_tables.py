@@ -126,7 +126,10 @@ def test_a_mark_is_explained_where_it_is_seen(width: int) -> None:
     row = {
         "name": "alexnet", "input_shape": (1, 3, 224, 224), "params": 61_000_000, "macs": 714_000_000, "alphas": (),
         "published": [
-            {"params": 60e6, "params_agrees": False, "macs": 714e6, "macs_agrees": True, "top1": 0.5, "top5": 0.8},
+            {
+                "params": 60e6, "params_agrees": False, "macs": 714e6, "macs_agrees": True, "top1": 0.5, "top5": 0.8,
+                "alpha": 1.0, "resolution": None, "options": {},
+            },
         ],
     }  # fmt: skip
     console = Console(file=(stream := io.StringIO()), width=width, markup=False)

@@ -91,7 +91,7 @@ def test_power_is_that_of_the_energy_pass(check: Any, tmp_path: Path, monkeypatc
     assert told.startswith("30.0 W, 30.0 W before; ") and "0.00 mJ above idle" in told and not report.left_out
     program.write_text("#!/bin/sh\necho 'power.draw [W]'; echo '[N/A]'\n")
     check.drawn(report, lambda: None)
-    assert len(report.left_out) == 1 and "nvidia-smi tells no power" in report.left_out[0]
+    assert len(report.left_out) == 1 and "nvidia-smi not what the GPU" in report.left_out[0]
 
 
 def _ones() -> Any:

@@ -158,7 +158,7 @@ def test_float_layers_at_the_border_take_and_give_integers(
         got = opened.run(quantized(x[None], taken)).astype(np.float32)
         expected = run(q, torch.from_numpy(x[None])).numpy()
         assert given.scale is not None  # an integer layer before may be one of its own steps beside
-        assert np.abs((got - given.zero_point) * given.scale - expected).max() <= 3 * given.scale
+        assert np.abs((got - given.zero_point) * given.scale - expected).max() <= 3.01 * given.scale
 
 
 def test_noise_that_is_no_pixel_is_rounded_to_one() -> None:

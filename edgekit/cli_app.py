@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,7 +103,9 @@ def _edgekit(
 def command(arguments: list[str]) -> Outcome | None:
     """Parse `arguments` and run their command. None: it printed its help or version."""
     if "_EDGEKIT_COMPLETE" in os.environ:
-        app(prog_name="edgekit")  # answers the shell, and exits
+        with suppress(SystemExit):
+            app(prog_name="edgekit")  # answers the shell, and exits
+        return None
     parser = typer.main.get_command(app)
     try:
         with parser.make_context("edgekit", list(arguments)) as context:

@@ -27,8 +27,6 @@ def describe(error: BaseException, arguments: list[str]) -> Failure:
     """How to tell `error`. What nobody foresaw is a bug: its traceback is saved, and the message says where."""
     if isinstance(error, KeyboardInterrupt):
         return Failure("interrupted", "interrupted", "run the same command again; nothing half-written is left", 130)
-    if isinstance(error, SystemExit):
-        return Failure("internal", f"stopped with {error.code}", "set EDGEKIT_DEBUG=1 to see more", _status(error))
     usage = _usage_message(error)
     if usage is not None:
         return Failure("usage", usage, f"see `{_help_command(arguments)}`", 2)
@@ -64,10 +62,6 @@ def _help_command(arguments: list[str]) -> str:
 
     named = next((word for word in arguments if not word.startswith("-")), "")
     return f"edgekit {named} --help" if named in VERBS else "edgekit --help"
-
-
-def _status(error: SystemExit) -> int:
-    return error.code if isinstance(error.code, int) else 1
 
 
 def _one_line(text: str) -> str:

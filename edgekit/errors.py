@@ -76,6 +76,18 @@ class EnvironmentRefused(EdgekitError):
     exit_code = 7
 
 
+# What a user's own code can raise. sys.exit() is theirs: it must end their file, and neither us nor who calls us.
+USERS_CODE = (Exception, SystemExit)
+NO_EXIT = "leave sys.exit() to `if __name__ == '__main__':`"
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, in one line."""
+    if isinstance(error, SystemExit):
+        return f"it calls sys.exit({'' if error.code is None else repr(error.code)})"
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 # When several things failed in one command, the first code in this order is the command's.
 EXIT_PRECEDENCE = (1, 2, 7, 5, 4, 3, 6)
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import traceback
 
-from edgekit.errors import EdgekitError, EnvironmentRefused
+from edgekit.errors import NO_EXIT, EdgekitError, EnvironmentRefused, UsageError, first_line
 from edgekit.masking import masked
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -24,6 +24,8 @@ def tellable(error: BaseException) -> EdgekitError:
 
 
 def _told(error: BaseException) -> EdgekitError:
+    if isinstance(error, SystemExit):
+        return UsageError(f"Python code that was run here ends the program: {first_line(error)}", NO_EXIT)
     if isinstance(error, MemoryError):
         return EnvironmentRefused("not enough memory", "close other programs, or choose a smaller network")
     if isinstance(error, OSError) and error.errno in _NO_ROOM:

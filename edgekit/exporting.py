@@ -17,7 +17,7 @@ from edgekit.cells import SUFFIX, Cell, Site, export_cell
 from edgekit.device import load
 from edgekit.device_link import open_link
 from edgekit.device_models import AdbDevice, AnyDevice
-from edgekit.errors import BackendMissing, EdgekitError, UsageError, nearest
+from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError, UsageError, nearest
 from edgekit.errors_bug import tellable
 from edgekit.export_result import ExportResult, Failure
 from edgekit.exporters import FORMATS, Writer
@@ -116,7 +116,7 @@ def export(
                     if name in unfit:
                         raise unfit[name]
                     artifacts.append(export_cell(cell, prepared, folder, _told(say, cell)))
-                except Exception as error:  # a bug in one must not hide the files that are made
+                except USERS_CODE as error:  # a bug in one must not hide the files that are made
                     failed.append(Failure(name, wanted, tellable(error)))
     return ExportResult(tuple(artifacts), tuple(failed), (*prepared.notes, *_notes(site)))
 

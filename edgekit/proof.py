@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgekit.errors import GateFailed, UsageError
+from edgekit.errors import USERS_CODE, GateFailed, UsageError, first_line
 from edgekit.graph import Graph, Op
 
 TOLERANCE = 1e-3  # float32, deep networks: rounding only; a wrong fold shows at 1e-1 and above
@@ -50,10 +50,11 @@ def prove(network: nn.Module, traced: Graph, folded: Graph, inputs: Array, want:
 def _answer(network: nn.Module, x: Tensor) -> Tensor:
     try:
         y: Tensor = network(x.clone())  # it may change its input
-    except Exception as error:  # the user's code: a shape that only a pooling layer minds, say
+    except USERS_CODE as error:  # the user's code: a shape that only a pooling layer minds, say
         shape = "x".join(map(str, x.shape))
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UsageError(f"the network does not run on an input of {shape}: {first}", "give another --input") from error
+        raise UsageError(
+            f"the network does not run on an input of {shape}: {first_line(error)}", "give another --input"
+        ) from error
     return y
 
 

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from torch import nn
 
-from edgekit.errors import UsageError
+from edgekit.errors import NO_EXIT, UsageError, first_line
 from edgekit.spec import MODELS, ModelSpec
 
 USER_FAMILY = "user"
@@ -114,6 +114,8 @@ def _function(path: Path, function: str) -> Callable[[], Any]:
     sys.path.insert(0, str(path.parent.resolve()))
     try:
         found.loader.exec_module(module)
+    except SystemExit as error:
+        raise UsageError(f"{path} cannot be imported: {first_line(error)}", NO_EXIT) from error
     except Exception as error:  # the user's code: whatever it raises is about their file
         raise UsageError(f"{path} cannot be imported: {_first_line(error)}", "check that `python` runs it") from error
     finally:
@@ -129,6 +131,8 @@ def _builder(build: Callable[[], Any], model: str) -> Callable[..., nn.Module]:
     def built(**chosen: Any) -> nn.Module:
         try:
             network = build()
+        except SystemExit as error:
+            raise UsageError(f"{model} fails: {first_line(error)}", NO_EXIT) from error
         except Exception as error:
             raise UsageError(f"{model} fails: {_first_line(error)}", "it is called without arguments") from error
         if not isinstance(network, nn.Module):

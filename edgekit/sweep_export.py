@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.artifact import manifest_path, open_artifact, read_manifest
-from edgekit.errors import EdgekitError, GateFailed
+from edgekit.errors import USERS_CODE, EdgekitError, GateFailed
+from edgekit.errors_bug import tellable
 from edgekit.masking import masked
 from edgekit.sweep_grid import Grid
 from edgekit.sweep_journal import Journal, device
@@ -69,6 +70,8 @@ class Made:
 
 def refused(error: BaseException) -> Refusal:
     """Any error as a value; what nobody foresaw is a bug of ours, with exit code 1."""
+    if isinstance(error, SystemExit):
+        error = tellable(error)
     if isinstance(error, EdgekitError):
         return Refusal(error.code, error.message, error.remedy, error.exit_code)
     if isinstance(error, MemoryError):
@@ -116,7 +119,7 @@ def run(job: Job) -> tuple[Made, ...]:
             for files in _together([file for file in job.files if file not in found]):
                 found |= {made.file: made for made in _export(job, files, journal)}
             return tuple(found[file] for file in job.files)
-    except Exception as error:  # it must not end the other jobs
+    except USERS_CODE as error:  # it must not end the other jobs
         return tuple(Made(file, refusal=refused(error)) for file in job.files)
 
 
@@ -154,7 +157,7 @@ def _export(job: Job, files: Sequence[File], journal: Journal) -> list[Made]:
             int8_effort=grid.int8_effort if "int8" in precisions else "default",
             out=grid.out,
         )
-    except Exception as error:
+    except USERS_CODE as error:
         if len(precisions) == 1:
             return [Made(file, refusal=refused(error)) for file in files]
         alone = [[file for file in files if file.precision == precision] for precision in precisions]

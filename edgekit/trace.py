@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from edgekit import trace_weights
-from edgekit.errors import UsageError
+from edgekit.errors import USERS_CODE, UsageError, first_line
 from edgekit.graph import Graph, Op
 from edgekit.kernels import KERNELS
 from edgekit.operators import FUNCTIONS, METHODS
@@ -22,7 +22,7 @@ from edgekit.padding import absorb_padding
 from edgekit.trace_call import Own, Ref, filling, leaves, mapped, method, placed, scoped
 from edgekit.trace_inplace import Values, changed, on_a_copy, plain
 from edgekit.trace_shapes import known_shape
-from edgekit.trace_symbolic import changes_itself, first_line, is_leaf, symbolic
+from edgekit.trace_symbolic import changes_itself, is_leaf, symbolic
 
 
 def trace(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
@@ -249,7 +249,7 @@ class Walk:
         try:
             with torch.no_grad():
                 value = target(*args, **kwargs)
-        except Exception as error:  # a call of the user's, with what it was given
+        except USERS_CODE as error:  # a call of the user's, with what it was given
             raise UsageError(f"{node.name} fails: {first_line(error)}", "check its forward()") from error
         if not isinstance(value, Tensor):
             return value

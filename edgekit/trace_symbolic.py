@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import fx, nn
 
-from edgekit.errors import UsageError
+from edgekit.errors import USERS_CODE, UsageError, first_line
 
 PLAIN = (int, float, bool, str, type(None))
 IN_PLACE = ("iadd", "isub", "imul", "itruediv", "ifloordiv", "imod", "ipow", "iand", "ior", "ixor", "imatmul")
@@ -18,7 +18,7 @@ def symbolic(module: nn.Module) -> fx.Graph:
     before = _versions(module)
     try:
         found = _Tracer().trace(module)
-    except Exception as error:  # user code runs here: whatever it raises is about the network
+    except USERS_CODE as error:  # user code runs here: whatever it raises is about the network
         raise UsageError(
             f"{type(module).__name__} cannot be traced: {first_line(error)}",
             "write forward() without branches or loops that depend on a tensor's values",
@@ -40,11 +40,6 @@ def changes_itself(name: str) -> UsageError:
         f"forward() changes {name}, which belongs to the network, so that its answer depends on earlier inputs",
         "leave it unchanged in eval mode, as `if self.training:` around the change does",
     )
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _versions(module: nn.Module) -> dict[str, tuple[int, int]]:

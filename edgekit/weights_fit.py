@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from edgekit.errors import UsageError
+from edgekit.errors import USERS_CODE, UsageError
 from edgekit.spec import MODELS, ModelSpec, Variant, variant, with_classes
 from edgekit.weights_file import AGAIN, COUNTER, Checkpoint
 
@@ -29,7 +29,7 @@ def _without_memory(point: Variant) -> nn.Module:
     try:
         with torch.device("meta"):
             return point.build()
-    except Exception:  # a user's own builder may compute with its tensors, which meta tensors cannot
+    except USERS_CODE:  # a user's own builder may compute with its tensors, which meta tensors cannot
         return point.build()
 
 

@@ -13,7 +13,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from edgekit.errors import UsageError
+from edgekit.errors import USERS_CODE, UsageError, first_line
 from edgekit.exporters.onnx_emit import Emission
 from edgekit.graph import Op
 from edgekit.kernels import KERNELS
@@ -131,8 +131,8 @@ def _exported(e: Emission, op: Op, kernel: nn.Module, examples: list[Tensor]) ->
             model = onnx.load(path)
             onnx.checker.check_model(model, full_check=True)
             same = _answers_alike(path, kernel, examples)
-    except Exception as error:  # torch, onnx and its runtime raise many kinds here, and user code runs too
-        raise _refusal(op, (str(error).strip() or type(error).__name__).splitlines()[0]) from error
+    except USERS_CODE as error:  # torch, onnx and its runtime raise many kinds here, and user code runs too
+        raise _refusal(op, first_line(error)) from error
     if any(attribute.HasField("g") for node in model.graph.node for attribute in node.attribute):
         raise _refusal(op, "it branches or loops")
     if not same:

@@ -6,7 +6,7 @@ The manifest is written last, so a file without one was never finished. Opening 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgekit.errors import EdgekitError, UsageError
-from edgekit.files import Content, content, stamp, write_atomically
+from edgekit.files import Content, content, environment, file_sha256, locked, publish, stamp, write_atomically
 from edgekit.preprocess import Preprocessing
 
 MANIFEST_VERSION = 1
 LEAVE_ALONE = "run the command again, and leave the file as it is until that ends"
+REPLACED_MEANWHILE = 2  # an export may put another file there between two looks
 SUFFIXES = {".onnx": "onnx", ".tflite": "tflite", ".engine": "tensorrt"}
 
 
@@ -190,20 +191,38 @@ def open_artifact(path: Path) -> Artifact:
         )
     if not _is_text(path.name):
         raise UsageError(f"the name of {ascii(path.name)} is not UTF-8, and no record could hold it", "rename the file")
+    for _ in range(REPLACED_MEANWHILE):
+        found = _content(path)
+        manifest = _fitting(path, found.sha256)
+        if manifest is None or manifest.sha256 == found.sha256:
+            return Artifact(path=path, manifest=manifest, content=found)
+    raise UsageError(
+        f"{path} is not the file that its manifest describes (sha256 differs)",
+        f"export it again, or remove {manifest_path(path).name} to use it as a foreign file",
+    )
+
+
+def _content(path: Path) -> Content:
     try:
-        found = content(path)
+        return content(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from error
-    beside = manifest_path(path)
-    if not beside.exists():
-        return Artifact(path=path, manifest=None, content=found)
-    manifest = read_manifest(beside)
-    if found.sha256 != manifest.sha256:
-        raise UsageError(
-            f"{path} is not the file that its manifest describes (sha256 differs)",
-            f"export it again, or remove {beside.name} to use it as a foreign file",
-        )
-    return Artifact(path=path, manifest=manifest, content=found)
+
+
+def manifest_of(path: Path) -> Manifest | None:
+    """The manifest of a file, whose bytes are only looked at where two are there; None for a foreign file."""
+    return _fitting(path, _content(path).sha256 if _coming_path(path).exists() else None)
+
+
+def _fitting(path: Path, sha256: str | None) -> Manifest | None:
+    """The manifest beside a file: the coming one where its sha256 is the file's, else the one that is there."""
+    coming, beside = _coming_path(path), manifest_path(path)
+    if sha256 is not None:
+        with suppress(UsageError):
+            waiting = read_manifest(coming)
+            if waiting.sha256 == sha256:
+                return waiting
+    return read_manifest(beside) if beside.exists() else None
 
 
 def _is_text(name: str) -> bool:
@@ -249,6 +268,45 @@ def seal(path: Path, manifest: Manifest) -> Artifact:
     """Write the manifest beside its finished file; from here on the artifact counts as made."""
     write_atomically(manifest_path(path), manifest.model_dump_json(indent=2).encode() + b"\n")
     return Artifact(path=path, manifest=manifest)
+
+
+def release(draft: Path, target: Path, manifest: Manifest) -> Artifact:
+    """Put a finished draft and its manifest in the place of what is there; a whole artifact is there at every moment.
+
+    No file system moves two files at once: the new manifest waits beside the old one while the file is replaced, and
+    whoever opens the artifact takes the one that fits. One export at a time puts its files into a folder.
+    """
+    coming = _coming_path(target)
+    with locked(target.parent / ".lock"):
+        for left in target.parent.glob("*" + _COMING):
+            _settle(left)
+        write_atomically(coming, manifest.model_dump_json(indent=2).encode() + b"\n")
+        publish(draft, target)
+        with environment(target):
+            coming.replace(manifest_path(target))
+    return Artifact(path=target, manifest=manifest)
+
+
+_COMING = ".json.next"
+
+
+def _coming_path(path: Path) -> Path:
+    """Where the manifest of a file waits while that is put in its place."""
+    return path.with_name(path.name + _COMING)
+
+
+def _settle(coming: Path) -> None:
+    """Finish what a process that was killed in `release` began: its manifest takes its place, or goes."""
+    path = coming.with_name(coming.name.removesuffix(_COMING))
+    with environment(coming):
+        try:
+            fits = read_manifest(coming).sha256 == file_sha256(path)
+        except (EdgekitError, FileNotFoundError):
+            fits = False
+        if fits:
+            coming.replace(manifest_path(path))
+        else:
+            coming.unlink()
 
 
 def pixels_are_codes(preprocessing: Preprocessing, tensor: TensorRecord) -> bool:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import datetime
-import fcntl
 import hashlib
 import importlib.metadata
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgekit.artifact import Artifact, Manifest, ParityRecord, VariantRecord, manifest_path, seal
+from edgekit.artifact import Artifact, Manifest, ParityRecord, VariantRecord, release
 from edgekit.bench.link import Link
 from edgekit.bench.link_local import LocalLink
 from edgekit.device_models import LOCAL, AdbDevice, AnyDevice
@@ -117,7 +116,7 @@ def export_cell(cell: Cell, prepared: Prepared, folder: Path, say: Callable[[str
         )
         details |= {"proof": proof}
         manifest = _manifest(cell, prepared, written, parity, target.name, draft, sha256.result(), details, started)
-        return _release(draft, target, manifest)
+        return release(draft, target, manifest)
 
 
 def _write(cell: Cell, prepared: Prepared, job: WriteJob, draft: Path) -> tuple[WriteJob, Written, Written]:
@@ -271,22 +270,6 @@ def _manifest(
         notes=written.notes,
         details=details,
     )
-
-
-def _release(draft: Path, target: Path, manifest: Manifest) -> Artifact:
-    """Put file and manifest in their place: the old manifest goes first and the new one comes last."""
-    with _locked(target.parent), environment(target):
-        manifest_path(target).unlink(missing_ok=True)
-        publish(draft, target)
-        return seal(target, manifest)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """One export at a time puts its files into a folder."""
-    with environment(folder), (folder / ".lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
 
 
 def _details(written: Written, prepared: Prepared, cell: Cell, job: WriteJob) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import engine
-from edgekit.artifact import Manifest
+from edgekit.artifact import Manifest, manifest_of
 from edgekit.bench import profile_tensorrt
 from edgekit.bench.link import Link
-from edgekit.engine_place import manifest_of
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.exporters import trtexec
 from edgekit.exporters.tensorrt_capabilities import Capabilities, capabilities

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit import engine
-from edgekit.artifact import Manifest, manifest_path, read_manifest
+from edgekit.artifact import manifest_of
 from edgekit.bench import runtime_tensorrt
 from edgekit.bench.link import Link
 from edgekit.bench.link_local import LocalLink
@@ -32,12 +32,6 @@ def refuse_elsewhere(path: Path, runtime: str, link: Link) -> None:
             f"{path.name} was built for {theirs}, and{engine.on(link)} is {ours}",
             f"build it again: {runtime_tensorrt.command(manifest.model_dump(mode='json'))}{device}",
         )
-
-
-def manifest_of(path: Path) -> Manifest | None:
-    """The manifest beside a file; None where there is none."""
-    beside = manifest_path(path)
-    return read_manifest(beside) if beside.is_file() else None
 
 
 def _there(runtime: str, link: Link) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -96,14 +98,94 @@ def stamp(path: Path) -> tuple[int, ...]:
 
 
 @contextmanager
+def locked(path: Path, shared: bool = False, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold the lock in the file `path`, alone or with others who share it; it ends with its process, however that ends.
+
+    Waits for whoever holds it, and calls `waiting` once before. Raises EnvironmentRefused where none can be had.
+    """
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    with environment(path):
+        handle = path.open("a")
+    with handle:
+        with environment(path):
+            try:
+                fcntl.flock(handle, kind | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if waiting is not None:
+                    waiting()
+                fcntl.flock(handle, kind)
+        yield
+
+
+@contextmanager
 def drafting(folder: Path, name: str) -> Iterator[Path]:
     """A path for a draft of `name`, in a hidden directory of its own inside `folder`; gone afterwards whatever happens.
 
-    The draft is on the same file system, so `os.replace` publishes it in one step.
+    The draft is on the same file system, so `os.replace` publishes it in one step. A process that is killed leaves its
+    draft, and the next one that drafts in the folder removes it.
     """
     make_folder(folder)
-    with environment(folder), tempfile.TemporaryDirectory(prefix=".edgekit-", dir=folder) as own:
-        yield Path(own) / name
+    with _draft_folder(folder) as own:
+        yield own / name
+
+
+_DRAFT = ".edgekit-draft-"
+_LOCK = ".edgekit-lock"
+
+
+@contextmanager
+def _draft_folder(folder: Path) -> Iterator[Path]:
+    """A directory for a draft, named after its process, and locked as long as that lives.
+
+    Others ask the lock whether it lives: process numbers tell nothing across containers, machines and restarts.
+    """
+    _remove_left_drafts(folder.absolute())
+    with environment(folder):
+        lock = None
+        while lock is None:  # where another process removed it before it was locked
+            own = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{os.getpid()}-", dir=folder))
+            lock = _lock_draft(own, needed=False)
+        try:
+            yield own
+        finally:
+            shutil.rmtree(own, ignore_errors=True)
+            os.close(lock)
+
+
+def _lock_draft(draft: Path, needed: bool) -> int | None:
+    """The lock of a draft, held; None where another process holds it, or removed it meanwhile. Raises OSError.
+
+    Where the file system has no locks, it is the open file alone if no lock is `needed`.
+    """
+    try:
+        lock = os.open(draft / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held = os.fstat(lock).st_nlink > 0
+    except OSError as error:
+        held = not needed and not isinstance(error, BlockingIOError)
+    if held:
+        return lock
+    os.close(lock)
+    return None
+
+
+@lru_cache(maxsize=1024)  # once for each folder is enough
+def _remove_left_drafts(folder: Path) -> None:
+    """Remove the drafts of processes that are gone; what cannot be told or removed stays."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for found in [one for one in entries if one.name.startswith(_DRAFT) and one.is_dir(follow_symlinks=False)]:
+            with suppress(OSError):
+                _remove_if_left(Path(found.path))
+
+
+def _remove_if_left(draft: Path) -> None:
+    lock = _lock_draft(draft, needed=True)
+    if lock is not None:
+        shutil.rmtree(draft, ignore_errors=True)
+        os.close(lock)
 
 
 def publish(draft: Path, target: Path) -> None:
@@ -124,15 +206,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         if path.exists() and not (path.is_file() or path.is_dir()):
             path.write_bytes(data)
             return
-        handle, name = tempfile.mkstemp(prefix=".edgekit-", dir=target.parent)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(target)
-        except BaseException:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+    with _draft_folder(target.parent) as own:
+        draft = own / target.name
+        draft.write_bytes(data)
+        publish(draft, target)

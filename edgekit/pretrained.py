@@ -7,18 +7,16 @@ the same way. Nothing here opens weights; that is for `edgekit.weights`, which t
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from edgekit.download import Progress, by_hand, disk, download
 from edgekit.errors import EdgekitError, UsageError, nearest, worst_exit_code
-from edgekit.files import cache_folder, drafting, file_sha256, known_sha256, publish, write_atomically
+from edgekit.files import cache_folder, drafting, file_sha256, known_sha256, locked, publish, write_atomically
 from edgekit.pretrained_table import SOURCES, Source
 
 PREFIX = "pretrained"
@@ -229,7 +227,8 @@ def fetch(source: Source, progress: Progress | None = None) -> Found:
         return found
     with disk(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path):
+    lock = path.with_name(f".{path.name}.lock")
+    with disk(lock), locked(lock):  # the others wait, and find it here
         return _kept(source, path) or _bring(source, path, progress)  # another process may have brought it meanwhile
 
 
@@ -311,12 +310,3 @@ def _copy(stream: IO[bytes] | None, size: int, archive: Path, path: Path) -> Non
         with draft.open("wb") as out:
             shutil.copyfileobj(stream, out)
         publish(draft, path)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """One process at a time brings a file; the others wait, and find it here."""
-    lock = path.with_name(f".{path.name}.lock")
-    with disk(lock), lock.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

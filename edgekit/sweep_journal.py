@@ -6,7 +6,6 @@ it names is still there.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EdgekitError, EnvironmentRefused
-from edgekit.files import cache_folder, environment, make_folder, write_atomically
+from edgekit.files import cache_folder, locked, make_folder, write_atomically
 
 _WRITABLE = "set EDGEKIT_CACHE to a folder that can be written"
 
@@ -55,7 +54,7 @@ class Journal:
         """One process at a time for a name, on this machine or on a shared disk that knows locks."""
         make_folder(self.folder)
         digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        with _locked(self.folder / f"{digest}.lock", fcntl.LOCK_EX):
+        with locked(self.folder / f"{digest}.lock"):
             yield
 
     def _path(self, kind: str, key: str) -> Path:
@@ -67,7 +66,7 @@ def device(name: str, measuring: bool, waiting: Callable[[], None] | None = None
     """A device for oneself while `measuring`; for others who compute on it too, while not. Waits, and says so once."""
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     path = _locks() / f"device-{digest}"
-    with _locked(path, fcntl.LOCK_EX if measuring else fcntl.LOCK_SH, waiting):
+    with locked(path, shared=not measuring, waiting=waiting):
         yield
 
 
@@ -97,19 +96,3 @@ def _own_temporary() -> Path:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
         raise EnvironmentRefused(f"there is no lock for the device: {folder} is somebody else's", _WRITABLE)
     return folder
-
-
-@contextmanager
-def _locked(path: Path, kind: int, waiting: Callable[[], None] | None = None) -> Iterator[None]:
-    """A lock that ends with its process, however that ends."""
-    with environment(path):
-        handle = path.open("a")
-    with handle:
-        with environment(path):
-            try:
-                fcntl.flock(handle, kind | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if waiting is not None:
-                    waiting()
-                fcntl.flock(handle, kind)
-        yield

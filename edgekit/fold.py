@@ -52,11 +52,12 @@ def fold(graph: Graph) -> Folded:
 def _fold_after(graph: Graph) -> Graph:
     """Each normalisation that is the only reader of a layer goes into that layer."""
     readers = {name: len(found) for name, found in graph.consumers().items()}
-    readers[graph.output] += 1
+    for name in graph.outputs.values():
+        readers[name] += 1
     done: dict[str, Op] = {}
     alias: dict[str, str] = {}
     params = dict(graph.params)
-    graph = Graph(graph.ops, graph.output, params)  # sees what is folded on the way: conv, norm, norm
+    graph = Graph(graph.ops, graph.outputs, params)  # sees what is folded on the way: conv, norm, norm
     for op in graph:
         op = op.with_(inputs=tuple(alias.get(name, name) for name in op.inputs))
         layer = done.get(op.inputs[0]) if op.inputs else None
@@ -67,17 +68,18 @@ def _fold_after(graph: Graph) -> Graph:
             readers[layer.name] = readers[op.name]
         else:
             done[op.name] = op
-    return rebuilt(graph, list(done.values()), alias.get(graph.output, graph.output), params)
+    outputs = {public: alias.get(name, name) for public, name in graph.outputs.items()}
+    return rebuilt(graph, list(done.values()), outputs, params)
 
 
 def _fold_before(graph: Graph) -> Graph:
     """Each normalisation whose only reader is a layer that does not pad goes into that layer."""
     readers, params = graph.consumers(), dict(graph.params)
-    graph = Graph(graph.ops, graph.output, params)
+    graph = Graph(graph.ops, graph.outputs, params)
     replaced: dict[str, Op] = {}
     removed: dict[str, str] = {}
     for op in graph:
-        if op.kind != "batch_norm" or op.name == graph.output or len(readers[op.name]) != 1:
+        if op.kind != "batch_norm" or graph.is_output(op.name) or len(readers[op.name]) != 1:
             continue
         layer = replaced.get(readers[op.name][0].name, readers[op.name][0])
         if _takes_shift(layer):

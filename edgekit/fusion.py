@@ -23,7 +23,7 @@ def fused_activations(graph: Graph) -> dict[str, Op]:
         op.name: readers[op.name][0]
         for op in graph
         if op.kind in PRODUCERS
-        and op.name != graph.output
+        and not graph.is_output(op.name)
         and len(readers[op.name]) == 1
         and activation_name(readers[op.name][0])
     }

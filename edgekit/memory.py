@@ -32,7 +32,7 @@ def ideal_bytes(graph: Graph, precision: str) -> int:
 def peak_elements(graph: Graph) -> int:
     """The most activation elements that must be kept at the same time, with the operators in the graph's order."""
     last = {name: index for index, op in enumerate(graph) for name in op.inputs}
-    last[graph.output] = len(graph.ops)
+    last |= dict.fromkeys(graph.outputs.values(), len(graph.ops))
     room: dict[str, str] = {}  # operator -> the one whose room its output lies in
     ends: dict[str, int] = {}  # room -> when it was last read
     sizes: dict[str, int] = {}

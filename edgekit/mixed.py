@@ -219,7 +219,8 @@ def _worst_tensors(graph: Graph, quantized: QuantizedGraph, images: NDArray[np.f
             return params.fake(y) if params and not exact else None
 
         return sum(
-            float((rounded.run(x, rounding) - want).square().sum()) for x, want in zip(parts, wants, strict=True)
+            float((rounded.run(x, observe=rounding) - want).square().sum())
+            for x, want in zip(parts, wants, strict=True)
         )
 
     noise = {name: noise_without(name) for name in names}
@@ -228,7 +229,7 @@ def _worst_tensors(graph: Graph, quantized: QuantizedGraph, images: NDArray[np.f
 
 def _with_rounded_weights(graph: Graph, quantized: QuantizedGraph) -> Graph:
     real = {graph[name].params["weight"]: weight.real() for name, weight in quantized.weights.items()}
-    return Graph(graph.ops, graph.output, {**graph.params, **real})
+    return Graph(graph.ops, graph.outputs, {**graph.params, **real})
 
 
 def _around(graph: Graph, tensor: str) -> set[str]:

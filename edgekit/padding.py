@@ -14,7 +14,7 @@ def absorb_padding(graph: Graph) -> Graph:
     changed: list[Op] = []
     for op in graph.ops:
         pad = ops.get(op.inputs[0]) if op.inputs else None
-        if pad and _belongs(pad, op) and len(readers[pad.name]) == 1 and pad.name != graph.output:
+        if pad and _belongs(pad, op) and len(readers[pad.name]) == 1 and not graph.is_output(pad.name):
             padding = tuple(
                 (low + more_low, high + more_high)
                 for (low, high), (more_low, more_high) in zip(op.attrs["padding"], pad.attrs["pads"][2:], strict=True)

@@ -104,5 +104,5 @@ def _first_layer(network: nn.Module, traced: Graph, x: Tensor) -> str:
         if op.name in seen and not _gap(y.float().numpy(), seen[op.name].float().numpy()) <= TOLERANCE:
             different.append(op.name)
 
-    traced.run(x, look)
+    traced.run(x, observe=look)
     return f"; they part before the end of layer {different[0]}" if different else ""

@@ -87,7 +87,9 @@ class Walk:
                 needed.update(op.inputs)
         ops = tuple(op for op in self.ops if op.name in needed or op.kind == "input")
         used = {name for op in ops for name in op.params.values()}
-        return Graph(ops, self.output, {name: value for name, value in self.params.items() if name in used})
+        return Graph(
+            ops, {self.output: self.output}, {name: value for name, value in self.params.items() if name in used}
+        )
 
     # What the canonical forms in edgekit.operators use.
 

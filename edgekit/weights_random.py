@@ -40,7 +40,7 @@ def fill(network: nn.Module, input_shape: tuple[int, ...], seed: int = 0) -> Non
         drawn = _Draw(graph, random)
         for name, parameter in network.named_parameters():
             drawn.draw(name, parameter)
-        graph.run(_batch(graph, random), drawn.settle)
+        graph.run(_batch(graph, random), observe=drawn.settle)
 
 
 @contextmanager

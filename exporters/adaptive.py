@@ -60,7 +60,7 @@ def adapted(quantized: QuantizedGraph, graph: Graph, x: Tensor) -> QuantizedGrap
         coarse[op.name] = coarse[op.name] if changed is None else changed
         for name in op.inputs:
             waiting[name] -= 1
-            if waiting[name] == 0 and name != graph.output:
+            if waiting[name] == 0 and not graph.is_output(name):
                 del exact[name], coarse[name]
     return replace(quantized, weights=weights, biases=biases)
 

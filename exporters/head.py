@@ -46,7 +46,7 @@ def with_head(job: WriteJob, head: str) -> WriteJob:
     name = _free_name(job.graph, head)
     shape, dtype = (last.shape, last.dtype) if head == SOFTMAX else (last.shape[:1], torch.int64)
     op = Op(name, head, (last.name,), shape, {}, {"dim": 1}, dtype)
-    graph = rebuilt(job.graph, [*job.graph, op], name)
+    graph = rebuilt(job.graph, [*job.graph, op], {name: name})
     quantized = _quantized(job.quantized, graph, op, job.io) if job.quantized else None
     return replace(job, graph=graph, quantized=quantized)
 

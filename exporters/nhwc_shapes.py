@@ -148,7 +148,7 @@ def _read_by_linears(to: Lowering, op: Op) -> bool:
     """Whether only linear layers read it, perhaps behind operators that treat every element alike."""
     readers = to.readers[op.name]
     return (
-        op.name != to.graph.output
+        not to.graph.is_output(op.name)
         and bool(readers)
         and all(r.kind == "linear" or (is_elementwise(r) and _read_by_linears(to, r)) for r in readers)
     )

@@ -102,7 +102,7 @@ def _measure(graph: Graph, images: CalibrationSet) -> Ranges:
         watch.half = 0 if 2 * seen < images.n else 1
         x = torch.from_numpy(batch)
         # torch's depthwise convolutions are twice as fast on this layout.
-        graph.run(x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x, watch)
+        graph.run(x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x, observe=watch)
         seen += len(batch)
     windows = {op.name: window_mean(op, graph.tensors(op)["weight"], watch.mean(op.inputs[0])) for op in watch.readers}
     return Ranges(watch.extremes(), windows, seen, watch.spread())

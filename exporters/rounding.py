@@ -58,7 +58,7 @@ def measured_biases(quantized: QuantizedGraph, graph: Graph, x: Tensor) -> Quant
         biases[op.name] = moved
         return sums + (shift if op.kind == "linear" else shift.reshape(1, -1, *[1] * (sums.dim() - 2)))
 
-    integer_graph(quantized, correct).run(x, round_values(quantized))
+    integer_graph(quantized, correct).run(x, observe=round_values(quantized))
     return replace(quantized, biases=biases)
 
 
@@ -82,7 +82,7 @@ def _means(graph: Graph, quantized: QuantizedGraph, x: Tensor) -> dict[str, Tens
         if op.name in quantized.weights:
             found[op.name] = _channel_mean(op, y)
 
-    graph.run(x, look)
+    graph.run(x, observe=look)
     return found
 
 
@@ -117,7 +117,7 @@ def measured_ranges(graph: Graph, quantized: QuantizedGraph, ranges: Ranges, x: 
 
 
 def _disturbance(graph: Graph, rounded: Mapping[str, QParams], x: Tensor, exact: Tensor) -> float:
-    y = graph.run(x, lambda op, y: rounded[op.name].fake(y) if op.name in rounded else None)
+    y = graph.run(x, observe=lambda op, y: rounded[op.name].fake(y) if op.name in rounded else None)
     return float((y - exact).double().square().mean())
 
 

@@ -88,7 +88,7 @@ def run(quantized: QuantizedGraph, x: Tensor) -> Tensor:
 def runner(quantized: QuantizedGraph) -> Callable[[Tensor], Tensor]:
     """`run` for many batches: weights are expanded once."""
     graph, rounding = integer_graph(quantized), round_values(quantized)
-    return lambda x: graph.run(x, rounding)
+    return lambda x: graph.run(x, observe=rounding)
 
 
 def round_values(quantized: QuantizedGraph) -> Callable[[Op, Tensor], Tensor | None]:
@@ -131,8 +131,8 @@ def layer_snr(
                 noise[op.name] = noise.get(op.name, 0.0) + float((got - want).double().square().sum())
             return got
 
-        graph.run(x, remember)
-        integer.run(x, compare)
+        graph.run(x, observe=remember)
+        integer.run(x, observe=compare)
     rows = [LayerNoise(name, graph[name].kind, _decibel(signal[name], noise[name])) for name in signal]
     return tuple(sorted(rows, key=lambda row: math.inf if row.snr_db is None else row.snr_db))
 

@@ -284,7 +284,7 @@ def our_features(weights: Path, x: torch.Tensor) -> NDArray[np.float32]:
     graph = fold(trace(network, point.input_shape)).graph
     pooled = next(op.inputs[0] for op in graph if op.kind == "mean")
     kept: dict[str, torch.Tensor] = {}
-    graph.run(x, lambda op, y: kept.__setitem__(op.name, y) if op.name == pooled else None)
+    graph.run(x, observe=lambda op, y: kept.__setitem__(op.name, y) if op.name == pooled else None)
     return kept[pooled].permute(0, 2, 3, 1).numpy()
 
 

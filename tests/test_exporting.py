@@ -339,7 +339,7 @@ def test_a_wrong_file_is_rejected_and_kept_for_study(
         params = dict(job.graph.params)
         name = next(name for name in params if params[name].dim() == 4)
         params[name] = params[name].flip(0).contiguous()
-        graph = type(job.graph)(job.graph.ops, job.graph.output, params)
+        graph = type(job.graph)(job.graph.ops, job.graph.outputs, params)
         return real(WriteJob(graph, job.precision), path)
 
     monkeypatch.setitem(FORMATS._entries, "onnx", wrong_weights)

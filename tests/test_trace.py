@@ -134,7 +134,7 @@ def test_a_shared_module_gives_two_operators_with_one_weight() -> None:
 def test_memory_of_dropped_values_is_given_back() -> None:
     graph = trace(nn.Sequential(*[nn.ReLU() for _ in range(5)]).eval(), SHAPE)
     names = []
-    graph.run(torch.zeros(SHAPE), lambda op, y: names.append(op.name))
+    graph.run(torch.zeros(SHAPE), observe=lambda op, y: names.append(op.name))
     assert names == [op.name for op in graph]
 
 

@@ -88,7 +88,7 @@ def test_answers_differ_from_input_to_input_and_nothing_fades_or_explodes(model:
     def observe(op: Op, y: Tensor) -> None:
         sizes.append(float(y.std()))
 
-    y = trace(network, point.input_shape).run(x, observe)
+    y = trace(network, point.input_shape).run(x, observe=observe)
     assert min(sizes) > 0.05 and max(sizes) < 10
     assert float(y.std(0).mean()) > 0.05 * float(y.std())
 

@@ -132,7 +132,7 @@ def test_the_analytic_shift_is_exact() -> None:
         def keep(op: Op, y: Tensor, into: dict[str, Tensor] = means) -> None:
             into[op.name] = y
 
-        graph.run(inputs(24, seed=0), keep)
+        graph.run(inputs(24, seed=0), observe=keep)
         for op in graph:
             if op.kind == "conv":
                 own = graph.tensors(op)

@@ -45,7 +45,7 @@ def noise(n: int = 20, seed: int = 0) -> CalibrationSet:
 
 def observed(graph: Graph, images: CalibrationSet) -> dict[str, Tensor]:
     values: dict[str, Tensor] = {}
-    graph.run(torch.from_numpy(next(images.batches(images.n))), lambda op, y: values.__setitem__(op.name, y))
+    graph.run(torch.from_numpy(next(images.batches(images.n))), observe=lambda op, y: values.__setitem__(op.name, y))
     return values
 
 

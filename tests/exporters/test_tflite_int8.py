@@ -31,7 +31,7 @@ def params_of(y: Tensor) -> QParams:
 def by_hand(graph: Graph, x: Tensor, islands: tuple[str, ...] = ()) -> QuantizedGraph:
     """Minimum and maximum of one batch; moved elements keep their scale, but a concatenation has its own."""
     seen: dict[str, QParams] = {}
-    graph.run(x, lambda op, y: seen.update({op.name: params_of(y)}))
+    graph.run(x, observe=lambda op, y: seen.update({op.name: params_of(y)}))
     fused, inside = fused_activations(graph), dict.fromkeys(islands, "asked")
     activations: dict[str, QParams] = {}
     weights, biases = {}, {}
@@ -70,7 +70,8 @@ def simulated(q: QuantizedGraph, x: Tensor) -> Tensor:
         known = q.activations.get(op.name)
         return known.fake(y) if known else None
 
-    return Graph(tuple(ops), q.graph.output, params).run(x, rounded)
+    y: Tensor = Graph(tuple(ops), q.graph.outputs, params).run(x, observe=rounded)
+    return y
 
 
 class By(nn.Module):
@@ -238,7 +239,7 @@ def test_a_dead_channel_keeps_its_shift(open_tflite: Any, graph_of: Any) -> None
     for name, tensor in params.items():
         params[name] = torch.tensor([0.0, 1e-9, 1.0, -1.0]) if name.endswith("weight") else tensor
         params[name] = torch.tensor([3.0, 2.0, 1.0, 0.5]) if name.endswith("bias") else params[name]
-    graph = Graph(graph.ops, graph.output, params)
+    graph = Graph(graph.ops, graph.outputs, params)
     x = torch.randn(MAP)
     q = by_hand(graph, x)
     opened = open_tflite(graph, "int8", quantized=q)

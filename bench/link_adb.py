@@ -88,14 +88,19 @@ class AdbLink:
         return self._run(script, seconds, subprocess.DEVNULL)
 
     def tended(self, script: str, seconds: float) -> Done:
-        """The same for what takes long: it is killed there when this process ends or `seconds` have passed."""
+        """The same for what takes long: it is killed there when this process ends or `seconds` have passed.
+
+        What the script left running ends with it: it would hold stdout open.
+        """
         self._begun()
-        # Commands in the background have no stdin of their own; the third descriptor brings it to the watcher.
-        inner = f"export {MARK}={self._session}; {script}"
+        # Commands in the background have no stdin of their own; the third descriptor brings it to the watcher. The
+        # watcher reads it by itself: a program that it had started would outlive it, and keep open what the phone's
+        # adbd waits for, which is one socket for stdin and stdout.
+        inner, kill = f"export {MARK}={self._session}; {script}", _kill(self._session)
         watched = (
-            f"exec 3<&0; sh -c {shlex.quote(inner)} & p=$!; "
-            f"(cat <&3 >/dev/null; kill -9 $p; {_kill(self._session)}) >/dev/null 2>&1 & w=$!; "
-            "wait $p; rc=$?; kill -9 $w 2>/dev/null; (exit $rc)"
+            f"exec 3<&0; sh -c {shlex.quote(inner)} 3<&- & p=$!; "
+            f"(while read -r x <&3; do :; done; kill -9 $p; {kill}) >/dev/null 2>&1 & w=$!; "
+            f"wait $p; rc=$?; kill -9 $w 2>/dev/null; {kill} >/dev/null 2>&1; (exit $rc)"
         )
         stdin, alive = os.pipe()
         try:
@@ -316,8 +321,6 @@ def _program() -> str:
 
 
 def _kill(session: str) -> str:
-    """Shell that kills every process that carries a session's mark."""
-    return (
-        f"for e in /proc/[0-9]*/environ; do tr '\\0' '\\n' < $e 2>/dev/null | grep -qx {MARK}={session} && "
-        "p=${e#/proc/} && kill -9 ${p%/environ}; done"
-    )
+    """Shell that kills every process that carries a session's mark, and then those that one of them just started."""
+    marked = f"grep -l {MARK}={session} /proc/[0-9]*/environ 2>/dev/null"
+    return f"for i in 1 2; do for e in $({marked}); do e=${{e#/proc/}}; kill -9 ${{e%/environ}}; done; done"

@@ -237,7 +237,9 @@ def _deserialized(runtime: Any, data: bytes) -> Any:
 
     first, *others = [node.name for node in onnx.load_model_from_string(model).graph.node]
     layers = [f"Reformatting CopyNode for Input Tensor 0 to {first}", f"{first} + PWN({others[0]})", *others[1:]]
-    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")  # TensorRT's int8 does not saturate
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     tensors = [*((value, True) for value in session.get_inputs()), *((value, False) for value in session.get_outputs())]
     return _make(
         runtime.module, "ICudaEngine", session=session, tensors=tensors, num_io_tensors=len(tensors), num_layers=7,

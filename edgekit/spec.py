@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 MIN_RESOLUTION, MAX_RESOLUTION = 32, 2048
+MOST_CLASSES = 100_000
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,10 @@ def _where_it_ends(spec: ModelSpec, resolution: int) -> str:
 def _classes(spec: ModelSpec, classes: int | None) -> int:
     if classes is not None and classes < 1:
         raise UsageError(f"the number of classes must be at least 1, not {classes}", f"its own is {spec.classes}")
+    if classes is not None and classes > MOST_CLASSES:
+        raise UsageError(
+            f"the number of classes must be at most {MOST_CLASSES:,}, not {classes}", f"its own is {spec.classes}"
+        )
     if classes not in (None, spec.classes) and not spec.classifier:
         raise UsageError(
             f"{spec.name} ends in {spec.classes} channels and has no classifier", "leave the number of classes out"

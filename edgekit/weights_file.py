@@ -58,6 +58,8 @@ def file_format(path: Path) -> str:
         raise UsageError(f"the weights {path} are a directory", f"give a file that ends in {', '.join(FORMATS)}")
     if not path.exists():
         raise UsageError(f"the weights {path} do not exist", "check the path, or say --weights random")
+    if not path.is_file():
+        raise UsageError(f"the weights {path} are no regular file", f"give a file that ends in {', '.join(FORMATS)}")
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path.name} is no kind of weights file", f"give a file that ends in {', '.join(FORMATS)}")
     try:
@@ -80,6 +82,18 @@ def broken(path: Path, kind: str, error: Exception) -> UsageError:
     """The error for a file whose content cannot be read as `kind`."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
     return UsageError(f"{path.name} is no readable {kind} file (truncated or something else): {first}", AGAIN)
+
+
+def check_size(path: Path, elements: int, most: int) -> None:
+    """Raise UsageError for more numbers than the network can take, before memory is taken for them.
+
+    A few bytes of a compressed or sparse file can stand for any number of them.
+    """
+    if elements > most:
+        raise UsageError(
+            f"{path.name} holds {elements:,} numbers or more, and the network takes {most:,} at most",
+            "give weights of this network",
+        )
 
 
 def _refuse_placeholder(path: Path, head: bytes) -> None:

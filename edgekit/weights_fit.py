@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.errors import USERS_CODE, UsageError
-from edgekit.spec import MODELS, ModelSpec, Variant, variant, with_classes
+from edgekit.spec import MODELS, MOST_CLASSES, ModelSpec, Variant, variant, with_classes
 from edgekit.weights_file import AGAIN, COUNTER, Checkpoint
 
 T = TypeVar("T")
@@ -40,6 +40,18 @@ def named_shapes(network: nn.Module, spec: ModelSpec) -> dict[str, tuple[int, ..
         for name, tensor in for_inference(network.state_dict(), spec).items()
         if not name.endswith(COUNTER)
     }
+
+
+def most_elements(spec: ModelSpec) -> int:
+    """How many numbers weights of this network can have: the widest, with the most classes, twice for what is unused.
+
+    Unused are heads of training, and counters.
+    """
+    point = variant(spec)
+    widest = variant(spec, max((point.alpha, *spec.alphas))) if spec.alphas else point
+    if spec.classifier and spec.name in MODELS:
+        widest = with_classes(widest, MOST_CLASSES)
+    return 2 * _elements({name: tuple(x.shape) for name, x in _without_memory(widest).state_dict().items()}) + 4096
 
 
 def for_inference(named: Mapping[str, T], spec: ModelSpec) -> dict[str, T]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import torch
@@ -13,41 +15,69 @@ from torch import Tensor
 from edgekit.errors import UsageError
 from edgekit.preprocess import Preprocessing
 from edgekit.spec import ModelSpec
-from edgekit.weights_file import Checkpoint, broken
+from edgekit.weights_file import Checkpoint, broken, check_size
+from edgekit.weights_fit import most_elements
 
 # The mean of BGR images in 0..255 that Caffe's ImageNet networks subtract; SqueezeNet's input is 227 x 227
 # (Iandola et al., "SqueezeNet", 2016, and its deploy.prototxt).
 CAFFE = Preprocessing(channels="BGR", mean=(104.0, 117.0, 123.0), std=(1.0, 1.0, 1.0))
 CAFFE_RESOLUTION = 227
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 _CAFFE_NAME = re.compile(r"(conv1|conv10|fire(\d)_(squeeze1x1|expand1x1|expand3x3))_([wb])")
 
 
 def read(path: Path, spec: ModelSpec) -> Checkpoint:
     """The arrays of an archive. Raises UsageError for what is broken, or holds pickled objects."""
+    most = most_elements(spec)
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        with path.open("rb") as stream:
+            check_size(path, _elements(path, stream), most)
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+    except UsageError:
+        raise
     except Exception as error:  # zip, zlib and numpy raise many kinds
-        if "allow_pickle" in str(error):
-            raise UsageError(
-                f"{path.name} holds pickled objects, which would run code when opened: refused",
-                "save plain numeric arrays with numpy.savez",
-            ) from error
         raise broken(path, "npz", error) from error
-    tensors = {name: _tensor(path, name, array) for name, array in arrays.items()}
+    tensors = {name: _tensor(array) for name, array in arrays.items()}
     if tensors and all(_CAFFE_NAME.fullmatch(name) for name in tensors):
         named = {_torchvision_name(name): tensor for name, tensor in tensors.items()}
         return Checkpoint(named, CAFFE, resolution=CAFFE_RESOLUTION)
     return Checkpoint(tensors)
 
 
-def _tensor(path: Path, name: str, array: Any) -> Tensor:
-    if not isinstance(array, np.ndarray):  # the bytes of whatever else a zip can hold
-        raise UsageError(f"{path.name} holds '{name}', which is no array", "save arrays with numpy.savez")
-    if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
+def _elements(path: Path, stream: IO[bytes]) -> int:
+    """How many numbers the members of an archive say that they hold. Reads their heads alone."""
+    with zipfile.ZipFile(stream) as archive:
+        return sum(_member_elements(path, archive, member) for member in archive.infolist())
+
+
+def _member_elements(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
+    name = member.filename.removesuffix(".npy")
+    with archive.open(member) as stream:
+        if stream.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+            raise UsageError(f"{path.name} holds '{name}', which is no array", "save arrays with numpy.savez")
+        version = tuple(stream.read(2))
+        if version not in HEADERS:
+            raise ValueError(f"'{name}' is in version {version} of numpy's format")
+        shape, _, dtype = HEADERS[version](stream)
+    if dtype.hasobject:
         raise UsageError(
-            f"{path.name} holds {array.dtype} in '{name}', which torch has not", "save arrays of float32 or float64"
+            f"{path.name} holds pickled objects, which would run code when opened: refused",
+            "save plain numeric arrays with numpy.savez",
         )
+    _check_kind(path, name, dtype)
+    return abs(math.prod(shape))
+
+
+def _check_kind(path: Path, name: str, dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "fiub" or dtype.itemsize > 8:
+        raise UsageError(
+            f"{path.name} holds {dtype} in '{name}', which torch has not", "save arrays of float32 or float64"
+        )
+
+
+def _tensor(array: Any) -> Tensor:
     return torch.from_numpy(np.array(array, array.dtype.newbyteorder("="), order="C"))
 
 

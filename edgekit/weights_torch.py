@@ -19,9 +19,11 @@ from torch import Tensor
 
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.spec import ModelSpec
-from edgekit.weights_file import Checkpoint, broken
+from edgekit.weights_file import Checkpoint, broken, check_size
+from edgekit.weights_fit import most_elements
 
 _BLOCK = 1 << 20
+_LARGEST = 8  # bytes of a number
 # What training scripts put around the weights; averaged ones are meant only where there are no others.
 WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "weights", "ema", "model_ema", "state_dict_ema")
 AVERAGED = "n_averaged"  # how many AveragedModel has seen, beside the weights
@@ -32,20 +34,24 @@ _DOTTED = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
 def read(path: Path, spec: ModelSpec) -> Checkpoint:
     """The tensors of a torch or safetensors file. Raises UsageError for what is broken or not only tensors."""
-    content = _safetensors(path) if path.suffix.lower() == ".safetensors" else _torch(path)
+    content = _safetensors(path) if path.suffix.lower() == ".safetensors" else _torch(path, most_elements(spec))
     tensors = _plain(path, content).items()
     return Checkpoint({_DOTTED.sub(r"\1\2", name): tensor for name, tensor in tensors})
 
 
-def _torch(path: Path) -> Any:
+def _torch(path: Path, most: int) -> Any:
     zipped = zipfile.is_zipfile(path)
+    as_saved = False
     try:
         if zipped:
+            as_saved = _as_saved(path, most)
             state = path.stat()
             _check_sums(path, state.st_mtime_ns, state.st_size)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about the pickle's age; the content is checked below
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=as_saved)
+    except UsageError:
+        raise
     except UnpicklingError as error:
         if "Unsupported" in str(error) or "GLOBAL" in str(error):
             raise UsageError(
@@ -59,6 +65,19 @@ def _torch(path: Path) -> Any:
                 f"{path.name} is a TorchScript program, not weights", "save model.state_dict() instead"
             ) from error
         raise broken(path, "torch", error) from error
+
+
+def _as_saved(path: Path, most: int) -> bool:
+    """Whether the members lie in the file as torch saves them: it can then look at them there.
+
+    Where another program packed them again, torch would take the packed bytes for numbers. They are unpacked then, if
+    they are no more than `most` numbers of the largest kind.
+    """
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    packed = [member.file_size for member in members if member.compress_type != zipfile.ZIP_STORED]
+    check_size(path, sum(packed) // _LARGEST, most)
+    return not packed
 
 
 @lru_cache(maxsize=8)

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgekit import weights
+import edgekit.weights as weights
 from edgekit.errors import UsageError
+from edgekit.spec import variant
 from tests.test_weights_hosted import keras_file
 
-pytest.importorskip("torch")
+torch = pytest.importorskip("torch")
 h5py = pytest.importorskip("h5py")
 
 KERNEL, BIAS = "conv_preds/conv_preds/kernel:0", "conv_preds/conv_preds/bias:0"
@@ -153,6 +154,71 @@ def test_what_is_no_file_is_not_opened(suffix: str, kind: str, tmp_path: Path) -
     else:
         path.symlink_to("/dev/zero")
     assert "no regular file" in refused(path)
+
+
+def packed_again(path: Path) -> Path:
+    """A .pth whose members another program has compressed."""
+    again = path.with_name("again.pth")
+    with zipfile.ZipFile(path) as saved, zipfile.ZipFile(again, "w", zipfile.ZIP_DEFLATED) as archive:
+        for member in saved.infolist():
+            archive.writestr(member.filename, saved.read(member))
+    return again
+
+
+def test_a_checkpoint_that_was_packed_again_has_the_same_numbers(tmp_path: Path) -> None:
+    point = variant("lenet5")
+    state = point.build().state_dict()
+    torch.save(state, tmp_path / "w.pth")
+    network = point.build()
+    weights.load(network, point, str(packed_again(tmp_path / "w.pth")))
+    assert all(torch.equal(tensor, state[name]) for name, tensor in network.state_dict().items())
+
+
+def test_a_checkpoint_of_many_packed_zeros(tmp_path: Path) -> None:
+    torch.save({"fc.weight": torch.zeros(40_000_000)}, tmp_path / "w.pth")
+    assert "numbers or more" in refused(packed_again(tmp_path / "w.pth"), "lenet5")
+
+
+def tflite(folder: Path, operators: int, shape: tuple[int, ...], graphs: int = 1, tensor: int = 1) -> Path:
+    """A .tflite of convolutions that all have one constant as their weight and bias."""
+    schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
+    import flatbuffers
+
+    model, graph, code = schema.ModelT(), schema.SubGraphT(), schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CONV_2D
+    graph.tensors = [schema.TensorT(), schema.TensorT()]
+    graph.tensors[0].shape, graph.tensors[1].shape, graph.tensors[1].buffer = (1, 32, 32, 3), shape, 1
+    graph.inputs = graph.outputs = [0]
+    for _ in range(operators):
+        op = schema.OperatorT()
+        op.inputs, op.outputs = [0, tensor, tensor], [0]
+        op.builtinOptionsType, op.builtinOptions = schema.BuiltinOptions.Conv2DOptions, schema.Conv2DOptionsT()
+        op.builtinOptions.fusedActivationFunction = schema.ActivationFunctionType.RELU6
+        graph.operators = [*(graph.operators or ()), op]
+    model.version, model.operatorCodes, model.subgraphs = 3, [code], [graph] * graphs
+    model.buffers = [schema.BufferT(), schema.BufferT()]
+    model.buffers[1].data = np.zeros(64, np.uint8)
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path = folder / "w.tflite"
+    path.write_bytes(builder.Output())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({"operators": 28, "shape": (1000, 1000, 30, 30)}, "numbers or more"),
+        ({"operators": 900, "shape": (1000, 1000, 1, 1)}, "numbers or more"),
+        ({"operators": 2000, "shape": (1, 1, 1, 16)}, "it has 2000 operators"),
+        ({"operators": 1, "shape": (1,) * 5}, "a tensor has 5 axes"),
+        ({"operators": 1, "shape": (1, 1, 1, 16), "graphs": 3}, "it has 3 graphs"),
+        ({"operators": 1, "shape": (1, 1, 1, 16), "tensor": 7}, "a part 7 of 2"),
+        ({"operators": 1, "shape": (1, 1, 1, 16), "tensor": -1}, "a part -1 of 2"),
+    ],
+)
+def test_a_tflite_file_that_is_more_than_it_looks(made: dict[str, Any], said: str, tmp_path: Path) -> None:
+    assert said in refused(tflite(tmp_path, **made))
 
 
 def test_plain_arrays_are_taken(tmp_path: Path) -> None:

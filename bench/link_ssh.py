@@ -54,6 +54,11 @@ class SshLink:
         self._placed: dict[tuple[str, int, int], str] = {}
         self._lost: EdgekitError | None = None
 
+    def begin(self) -> str:
+        """See that there is a session, and say its name."""
+        self._begun()
+        return self.session
+
     def argv(self, command: Sequence[str]) -> list[str]:
         """ssh with the command quoted once, for the shell there."""
         self._begun()

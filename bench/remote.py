@@ -60,7 +60,8 @@ def tend(root: Path, session: str, owner: str) -> None:
         (folder / "owner.json").write_text(owner)
         _lock(folder)  # until this process ends
     others = {other.name: _owner(other) for other in _sessions(root) if other != folder}
-    _answer({"ok": {"work": str(folder), "others": others, "trouble": left}})
+    with suppress(BrokenPipeError):  # whoever began it may be gone already
+        _answer({"ok": {"work": str(folder), "others": others, "trouble": left}})
     while sys.stdin.buffer.read(BLOCK):
         pass
     _end(folder)
@@ -228,9 +229,9 @@ def _write(path: Path, text: str) -> None:
 
 
 def _sessions(root: Path) -> list[Path]:
-    """The folders of sessions, in order: whatever else lies beside them is not ours."""
-    found = [path.parent for path in (root / "work").glob("*/owner.json")]
-    return sorted(folder for folder in found if re.fullmatch(SESSION, folder.name) and not folder.is_symlink())
+    """The folders of sessions, in order, with an owner or not yet: whatever else lies beside them is not ours."""
+    found = [path for path in (root / "work").glob("*") if re.fullmatch(SESSION, path.name)]
+    return sorted(path for path in found if path.is_dir() and not path.is_symlink())
 
 
 def _lock(folder: Path) -> int | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -64,11 +65,31 @@ class Board:
         if isinstance(self.link, LocalLink):
             return {}
         if self._facts is None or self._session != self._session_now():
-            if self.is_jetson:
-                self._in_mode()
-            self._facts = check_device(self._device, self.link).facts()
+            with self._unbroken():
+                if self.is_jetson:
+                    self._in_mode()
+                self._facts = check_device(self._device, self.link).facts()
             self._session = self._session_now()
         return self._facts
+
+    @contextmanager
+    def _unbroken(self) -> Iterator[None]:
+        """One session from the beginning to the end: with another one, what the first changed is put back.
+
+        Raises DeviceUnreachable where it was lost, whatever that made fail.
+        """
+        session = self.link.begin() if isinstance(self.link, SshLink) else ""
+        try:
+            yield
+        except EdgekitError as error:
+            if session != self._session_now():
+                raise self._lost() from error
+            raise
+        if session != self._session_now():
+            raise self._lost()
+
+    def _lost(self) -> DeviceUnreachable:
+        return DeviceUnreachable(f"the connection to {self.link.name} was lost meanwhile", "measure again")
 
     def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str = "runner.py") -> dict[str, Any]:
         """What the runner there answers to a job."""
@@ -83,7 +104,7 @@ class Board:
             answer = ask(self.link, {**job, **shared}, timeout_seconds, script)
         mode = self._mode() if self.is_jetson else None
         if self._session != self._session_now():  # when a session ends, the device puts its power mode back
-            raise DeviceUnreachable(f"the connection to {self.link.name} was lost meanwhile", "measure again")
+            raise self._lost()
         self._refuse_change(mode)
         return answer
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +16,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from edgekit import device_board
+from edgekit.bench.link import FOLDER
 from edgekit.bench.link_adb import AdbLink
+from edgekit.device_models import SshDevice
+from edgekit.errors import DeviceUnreachable
 from tests.bench.adb_peer import Peer
 from tests.bench.adb_server import Phones, make_phones
-from tests.bench.ssh_server import until
+from tests.bench.ssh_server import hang_up, until
 from tests.bench.test_over_ssh import MODES, NVPMODEL
 
 if TYPE_CHECKING:
@@ -117,7 +123,11 @@ def test_killed_while_the_power_mode_is_being_changed(server: Server, jetson: Pa
 HOLDER = """
 import sys
 from pathlib import Path
+from edgekit import device_board
+from edgekit.bench.link import FOLDER
 from edgekit.bench.link_adb import AdbLink
+from edgekit.device_models import SshDevice
+from edgekit.errors import DeviceUnreachable
 link = AdbLink("pixel", sys.argv[1])
 link.place(Path(sys.argv[2]))
 link.tended(f"sh -c 'echo $$ > {link.work}/pid; exec sleep 61.5'", 600)
@@ -155,3 +165,37 @@ def test_a_phone_when_killed_at_any_moment(phones: Phones, tmp_path: Path) -> No
         if percent != 85:
             process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
             time.sleep(whole * {100: 35, 35: 60, 60: 85}[percent] / 100)
+
+
+def test_a_connection_that_is_lost_while_the_power_mode_is_set(
+    server: Server, jetson: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is told as that: the link connects again, and the new session knows nothing of the change."""
+    monkeypatch.setattr(device_board, "MODES", str(jetson / "nvpmodel.conf"))
+    device = SshDevice(link="ssh", host="board", runtimes=("null",), sensors="jetson", power_modes=("15W", "25W"))
+    link = server.link()
+
+    def lose() -> None:
+        until(lambda: (jetson / "begun").exists())
+        hang_up(link)
+
+    loser = threading.Thread(target=lose)
+    loser.start()
+    with device_board.Board(device, link, "25W") as board, pytest.raises(DeviceUnreachable, match="lost") as caught:
+        board.facts()
+    loser.join()
+    assert caught.value.exit_code == 4
+    link.close()
+    assert_as_before(server, jetson)
+
+
+@pytest.mark.parametrize("gone", ["before it has begun", "while it begins"])
+def test_a_session_whose_owner_is_gone_before_it_has_begun_leaves_no_folder(gone: str, tmp_path: Path) -> None:
+    name, read, write = "0" * 32, *os.pipe()
+    command = [sys.executable, str(FOLDER / "remote.py"), str(tmp_path), "tend", name, "{}"]
+    if gone == "while it begins":
+        (tmp_path / "work" / ("f" * 32)).mkdir(parents=True)  # of a session that was killed
+    os.close(read)  # nobody reads its answer
+    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=write, stderr=subprocess.DEVNULL, check=False, timeout=60)
+    os.close(write)
+    assert list((tmp_path / "work").iterdir()) == []

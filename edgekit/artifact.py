@@ -5,10 +5,11 @@ The manifest is written last, so a file without one was never finished. Opening 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,9 +19,13 @@ from edgekit.files import Content, content, environment, file_sha256, locked, pu
 from edgekit.preprocess import Preprocessing
 
 MANIFEST_VERSION = 1
+LARGEST_MANIFEST = 1 << 26  # bytes
 LEAVE_ALONE = "run the command again, and leave the file as it is until that ends"
 REPLACED_MEANWHILE = 2  # an export may put another file there between two looks
 SUFFIXES = {".onnx": "onnx", ".tflite": "tflite", ".engine": "tensorrt"}
+Dtype = Literal[
+    "bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"
+]
 
 
 class _Record(BaseModel):
@@ -53,10 +58,10 @@ class TensorRecord(_Record):
     """An input or output of the file, as a caller sees it; real = (stored - zero_point) * scale where quantised."""
 
     name: str
-    dtype: str
+    dtype: Dtype
     shape: tuple[int, ...]  # -1 for a free batch
     layout: str  # NCHW, NHWC, NC, NCDHW, NDHWC ...
-    scale: float | None = None
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
     zero_point: int | None = None
 
 
@@ -99,8 +104,8 @@ class Manifest(_Record):
     variant: VariantRecord
     weights: WeightsRecord
     preprocessing: Preprocessing
-    inputs: tuple[TensorRecord, ...]
-    outputs: tuple[TensorRecord, ...]
+    inputs: Annotated[tuple[TensorRecord, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[TensorRecord, ...], Field(min_length=1)]
     calibration: CalibrationRecord | None
     parity: ParityRecord
     macs: int
@@ -222,7 +227,7 @@ def _fitting(path: Path, sha256: str | None) -> Manifest | None:
             waiting = read_manifest(coming)
             if waiting.sha256 == sha256:
                 return waiting
-    return read_manifest(beside) if beside.exists() else None
+    return read_manifest(beside) if os.path.lexists(beside) else None
 
 
 def _is_text(name: str) -> bool:
@@ -238,8 +243,7 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest in a JSON file. Raises UsageError when it is broken or from a newer edgekit."""
     again = "export the artifact again"
     try:
-        text = path.read_text(encoding="utf-8")
-        raw = _json_object(text)
+        raw = _json_object(_regular_text(path))
     except (OSError, ValueError) as error:
         raise UsageError(f"the manifest {path} cannot be read: {error}", again) from error
     if raw.get("version") != MANIFEST_VERSION:
@@ -255,10 +259,24 @@ def read_manifest(path: Path) -> Manifest:
         raise UsageError(f"the manifest {path} is broken at '{where}': {first['msg']}", again) from error
 
 
+def _regular_text(path: Path) -> str:
+    """The text of a manifest. Raises OSError, and ValueError for a pipe or a device, which might never end."""
+    if not path.is_file():
+        raise ValueError("it is no regular file")
+    with path.open("rb") as stream:
+        data = stream.read(LARGEST_MANIFEST + 1)
+    if len(data) > LARGEST_MANIFEST:
+        raise ValueError(f"it is larger than {LARGEST_MANIFEST >> 20} MiB")
+    return data.decode()
+
+
 def _json_object(text: str) -> dict[str, Any]:
     import json
 
-    raw = json.loads(text)
+    try:
+        raw = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
     if not isinstance(raw, dict):
         raise ValueError("not a JSON object")
     return raw

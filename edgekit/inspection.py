@@ -86,7 +86,8 @@ def _layers(opened: Artifact) -> tuple[dict[str, Any], ...]:
 
 
 def _snippet(opened: Artifact, language: str) -> str:
-    return snippets.snippet(_manifest(opened, "--snippet"), language)
+    named = _manifest(opened, "--snippet").model_copy(update={"file": opened.path.name})
+    return snippets.snippet(named, language)
 
 
 def _manifest(opened: Artifact, needed_by: str) -> Manifest:

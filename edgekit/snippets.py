@@ -15,6 +15,7 @@ from edgekit.snippets_kotlin import kotlin
 from edgekit.snippets_python import python
 
 SNIPPETS: dict[str, Callable[[Manifest], str]] = {"python": python, "cpp": cpp, "kotlin": kotlin}
+GIVEN, TAKEN = ("float32", "uint8", "int8"), ("float32", "uint8", "int8", "int32", "int64")
 FORMATS = ("onnx", "tflite")
 
 
@@ -40,5 +41,11 @@ def snippet(manifest: Manifest, language: str) -> str:
         shape = "x".join(map(str, manifest.outputs[0].shape))
         raise UsageError(
             f"a snippet prints the best classes, and {manifest.file} gives {shape}", "call it from your own code"
+        )
+    given, taken = manifest.inputs[0].dtype, manifest.outputs[0].dtype
+    if given not in GIVEN or taken not in TAKEN:
+        raise UsageError(
+            f"a snippet hands over {', '.join(GIVEN)}, and {manifest.file} takes {given} and gives {taken}",
+            "call it from your own code",
         )
     return SNIPPETS[language](manifest)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import string
 from dataclasses import dataclass
 
 from edgekit.artifact import Manifest, TensorRecord, pixels_are_codes
 from edgekit.preprocess import Preprocessing
+
+IN_COMMENT = " ._-+=,()[]:"
+IN_LITERAL = string.ascii_letters + string.digits + IN_COMMENT + "/;<>|!#&@^~{}'"  # alike in C++ and Kotlin
 
 
 @dataclass(frozen=True)
@@ -57,5 +61,28 @@ class Call:
 
     @property
     def title(self) -> str:
-        """The file in words."""
-        return f"{self.manifest.file} ({self.manifest.variant.name}, {self.manifest.precision})"
+        """The file in words, for a comment."""
+        return f"{self.file} ({in_comment(self.manifest.variant.name)}, {in_comment(self.manifest.precision)})"
+
+    @property
+    def file(self) -> str:
+        """The file's name, for a comment."""
+        return in_comment(self.manifest.file)
+
+
+def in_comment(text: str) -> str:
+    """What a comment in any language can hold without ending: other signs become `_`. A manifest can say anything."""
+    return "".join(sign if sign.isalnum() or sign in IN_COMMENT else "_" for sign in text)
+
+
+def cpp_literal(text: str) -> str:
+    """A C++ string literal of the text's UTF-8 bytes; an octal escape takes no digit that follows."""
+    data = text.encode("utf-8", "surrogatepass")
+    return '"' + "".join(chr(byte) if chr(byte) in IN_LITERAL else f"\\{byte:03o}" for byte in data) + '"'
+
+
+def kotlin_literal(text: str) -> str:
+    """A Kotlin string literal, without a template in it."""
+    units = text.encode("utf-16-be", "surrogatepass")
+    codes = (int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2))
+    return '"' + "".join(chr(code) if chr(code) in IN_LITERAL else f"\\u{code:04x}" for code in codes) + '"'

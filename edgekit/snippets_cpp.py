@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgekit.artifact import Manifest
-from edgekit.snippets_call import Call
+from edgekit.snippets_call import Call, cpp_literal
 
 PROGRAM = r"""// Run {title} on one image.
 // {build}
@@ -125,25 +125,26 @@ ONNX = """
   Ort::Env env(ORT_LOGGING_LEVEL_WARNING);
   Ort::SessionOptions options;
   options.SetIntraOpNumThreads(1);
-  Ort::Session session(env, "{file}", options);
+  Ort::Session session(env, {file}, options);
   const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
   const std::vector<int64_t> shape{{{shape}}};
   Ort::Value x = Ort::Value::CreateTensor<{type}>(memory, input.data(), input.size(), shape.data(), shape.size());
-  const char* inputs[] = {{"{given}"}};
-  const char* outputs[] = {{"{taken}"}};
+  const char* inputs[] = {{{given}}};
+  const char* outputs[] = {{{taken}}};
   auto results = session.Run(Ort::RunOptions{{nullptr}}, inputs, &x, 1, outputs, 1);
   const {out}* y = results[0].GetTensorData<{out}>();
   const size_t count = results[0].GetTensorTypeAndShapeInfo().GetElementCount();
 """
 TFLITE = """
-  auto model = tflite::FlatBufferModel::BuildFromFile("{file}");
+  const char* file = {file};
+  auto model = tflite::FlatBufferModel::BuildFromFile(file);
   tflite::ops::builtin::BuiltinOpResolver resolver;
   std::unique_ptr<tflite::Interpreter> interpreter;
   if (!model || tflite::InterpreterBuilder(*model, resolver)(&interpreter, 1) != kTfLiteOk ||
       interpreter->AllocateTensors() != kTfLiteOk)
-    return std::fprintf(stderr, "{file} does not load\\n"), 1;
+    return std::fprintf(stderr, "%s does not load\\n", file), 1;
   std::copy(input.begin(), input.end(), interpreter->typed_input_tensor<{type}>(0));
-  if (interpreter->Invoke() != kTfLiteOk) return std::fprintf(stderr, "{file} does not run\\n"), 1;
+  if (interpreter->Invoke() != kTfLiteOk) return std::fprintf(stderr, "%s does not run\\n", file), 1;
   const {out}* y = interpreter->typed_output_tensor<{out}>(0);
   const size_t count = interpreter->output_tensor(0)->bytes / sizeof({out});
 """
@@ -188,11 +189,11 @@ def cpp(manifest: Manifest) -> str:
     call = Call(manifest)
     (height, width, channels), how = call.size, call.how
     running = {
-        "file": manifest.file,
+        "file": cpp_literal(manifest.file),
         "shape": ", ".join(map(str, call.shape)),
         "type": TYPES[call.given.dtype],
-        "given": call.given.name,
-        "taken": call.taken.name,
+        "given": cpp_literal(call.given.name),
+        "taken": cpp_literal(call.taken.name),
         "out": TYPES[call.taken.dtype],
     }
     body = ONNX if manifest.format == "onnx" else TFLITE

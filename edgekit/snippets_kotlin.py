@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgekit.artifact import Manifest
-from edgekit.snippets_call import Call
+from edgekit.snippets_call import Call, kotlin_literal
 
 PROGRAM = """// Run {title} on one image.
 // {build}
@@ -78,7 +78,7 @@ fun classify(model: ByteArray, pixels: IntArray, width: Int, height: Int): {retu
     environment.createSession(model, OrtSession.SessionOptions()).use {{ session ->
         val shape = longArrayOf({shape})
         OnnxTensor.createTensor(environment, input(pixels, width, height).asFloatBuffer(), shape).use {{ x ->
-            session.run(mapOf("{given}" to x)).use {{ results ->
+            session.run(mapOf({given} to x)).use {{ results ->
                 val y = (results[0] as OnnxTensor).{getter}
 {answer}
             }}
@@ -127,11 +127,11 @@ def kotlin(manifest: Manifest) -> str:
     call = Call(manifest)
     (height, width, channels), how = call.size, call.how
     running = {
-        "file": manifest.file,
+        "file": call.file,
         "what": ONE if call.gives_index else BEST,
         "returns": "Int" if call.gives_index else "List<Pair<Int, Float>>",
         "shape": ", ".join(map(str, call.shape)),
-        "given": call.given.name,
+        "given": kotlin_literal(call.given.name),
         "getter": GETTERS.get(call.taken.dtype, ""),
         "view": VIEWS[call.taken.dtype],
         "answer": _answer(call),

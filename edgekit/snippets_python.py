@@ -23,12 +23,12 @@ def pixels(path):
 '''
 ONNX = """
 import onnxruntime
-session = onnxruntime.InferenceSession("{file}", providers=["CPUExecutionProvider"])
+session = onnxruntime.InferenceSession({file}, providers=["CPUExecutionProvider"])
 y = session.run(None, {{session.get_inputs()[0].name: np.ascontiguousarray(x)}})[0]
 """
 TFLITE = """
 from ai_edge_litert.interpreter import Interpreter
-interpreter = Interpreter("{file}")
+interpreter = Interpreter({file})
 interpreter.allocate_tensors()
 interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
 interpreter.invoke()
@@ -36,7 +36,7 @@ y = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 """
 NAMES = {
     "onnx": 'names = session.get_modelmeta().custom_metadata_map["labels"].splitlines()',
-    "tflite": 'import zipfile\nnames = zipfile.ZipFile("{file}").read("labels.txt").decode().splitlines()',
+    "tflite": 'import zipfile\nnames = zipfile.ZipFile({file}).read("labels.txt").decode().splitlines()',
 }
 
 
@@ -54,8 +54,8 @@ def python(manifest: Manifest) -> str:
         "x = pixels(sys.argv[1])[None]  # (1, height, width, channels)",
         *(["x = x.transpose(0, 3, 1, 2)  # the file wants channels first"] if call.channels_first else []),
         _stored(call),
-        body.format(file=manifest.file).strip(),
-        *([NAMES[manifest.format].format(file=manifest.file)] if manifest.labels else []),
+        body.format(file=repr(manifest.file)).strip(),
+        *([NAMES[manifest.format].format(file=repr(manifest.file))] if manifest.labels else []),
         *_answer(call),
         "",
     ]

@@ -6,10 +6,16 @@ doubles of the runtimes' interfaces, which keep the input and give an output: th
 
 from __future__ import annotations
 
+import ast
+import json
+import os
+import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +23,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import edgekit
-from edgekit.artifact import Manifest, TensorRecord
+from edgekit.artifact import Manifest, TensorRecord, manifest_path, read_manifest
 from edgekit.errors import UsageError
 from edgekit.parity import stored, to_layout
 from edgekit.preprocess import Preprocessing, apply
 from edgekit.snippets import snippet
+from edgekit.snippets_call import cpp_literal, in_comment, kotlin_literal
 
 DOUBLES = Path(__file__).resolve().parent / "snippet_doubles"
 GREY = Preprocessing(channels="L", mean=(33.0,), std=(78.0,), crop_fraction=1.0)
@@ -198,3 +205,148 @@ def test_what_a_snippet_cannot_call_is_said(language: str, made: Manifest) -> No
     ):
         with pytest.raises(UsageError, match=said):
             snippet(made.model_copy(update=change), language)
+
+
+# Names that a stranger's manifest brings
+
+NASTY = (
+    *(chr(code) for code in (*range(1, 32), 0x7F, 0x85, 0xA0, 0x2028, 0x2029, 0x202E, 0x2066, 0xFEFF, 0x1F600)),
+    *(
+        '"',
+        "'",
+        "\\",
+        "$",
+        "${1}",
+        "$x",
+        "%s%n",
+        "*/",
+        "/*",
+        '"""',
+        "??/",
+        "\\u0022",
+        "\\x41f",
+        "{}",
+        "{0}",
+        "\t1",
+        "é1",
+    ),
+    '"); import os; os.system("touch ran"); ("',
+)
+EVERY = "a" + "b".join(NASTY) + "7"
+
+
+def named(made: Manifest, format: str, name: str) -> Manifest:
+    """A manifest in which everything that is free text is `name`."""
+    manifest = manifest_of(made, format, CASES["colour"])
+    variant = manifest.variant.model_copy(update={"name": name})
+    given, taken = (one.model_copy(update={"name": name}) for one in (manifest.inputs[0], manifest.outputs[0]))
+    fields = {"file": name, "variant": variant, "precision": name, "inputs": (given,), "outputs": (taken,)}
+    return manifest.model_copy(update={**fields, "labels": (name,) * 12})
+
+
+@pytest.mark.parametrize("format", ["onnx", "tflite"])
+@pytest.mark.parametrize("name", [*NASTY, EVERY], ids=ascii)
+def test_a_name_in_python_is_that_name_and_nothing_else(name: str, format: str, made: Manifest) -> None:
+    tree, plain = (ast.parse(snippet(named(made, format, given), "python")) for given in (name, "a"))
+    strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == name]
+    assert len(strings) >= 1
+    assert [type(node) for node in ast.walk(tree)] == [type(node) for node in ast.walk(plain)]
+
+
+@pytest.mark.parametrize("literal", [cpp_literal, kotlin_literal])
+def test_a_literal_has_one_line_of_plain_signs(literal: Callable[[str], str]) -> None:
+    for text in (*NASTY, EVERY, *map(chr, range(256))):
+        written = literal(text)
+        assert written.isascii() and written.isprintable() and "$" not in written and "*/" not in written
+        assert written[0] == written[-1] == '"' and '"' not in written[1:-1]
+
+
+def test_a_comment_never_ends_early() -> None:
+    for text in (*NASTY, EVERY):
+        shown = in_comment(text)
+        assert shown.isprintable() and not set(shown) & set("\\\"'*/?$\n\r") and len(shown) == len(text)
+
+
+def test_cpp_reads_back_every_sign(tmp_path: Path) -> None:
+    compiler = shutil.which("g++") or shutil.which("c++")
+    if compiler is None:
+        pytest.skip("no C++ compiler here")
+    texts = [*NASTY, EVERY, *(chr(code) for code in range(1, 0x180))]
+    rows = "\n".join(f"  {cpp_literal(text)}," for text in texts)
+    (tmp_path / "a.cc").write_text(
+        f"#include <cstdio>\nconst char* all[] = {{\n{rows}\n}};\nint main() {{ for (auto s : all) std::puts(s); }}\n"
+    )
+    run([compiler, "-std=c++14", "-trigraphs", "-Wall", "-Werror", "a.cc", "-o", "a"], tmp_path)
+    printed = subprocess.run([str(tmp_path / "a")], capture_output=True, check=True).stdout
+    assert printed == b"".join(text.encode() + b"\n" for text in texts)
+
+
+def test_kotlin_reads_back_every_sign() -> None:
+    """By the rules of its grammar: \\uXXXX is one UTF-16 unit, and there is no other escape in ours."""
+    for text in (*NASTY, EVERY, *(chr(code) for code in range(0x180))):
+        inside = kotlin_literal(text)[1:-1]
+        units = re.findall(r"\\u([0-9a-f]{4})|([^\\])", inside)
+        assert re.fullmatch(r"(\\u[0-9a-f]{4}|[^\\$\"])*", inside)
+        codes = b"".join((int(code, 16) if code else ord(sign)).to_bytes(2, "big") for code, sign in units)
+        assert codes.decode("utf-16-be") == text
+
+
+@pytest.mark.parametrize("format", ["onnx", "tflite"])
+@pytest.mark.parametrize("language", ["cpp", "kotlin"])
+def test_a_program_is_the_same_but_for_its_names(language: str, format: str, made: Manifest) -> None:
+    for name in (*NASTY, EVERY):
+        text, plain = (snippet(named(made, format, given), language) for given in (name, "a"))
+        literal = cpp_literal if language == "cpp" else kotlin_literal
+        back = text.replace(literal(name), literal("a")).replace(in_comment(name), "a")
+        assert back == plain.replace(in_comment(name), "a")
+        assert "ran" not in plain and text.count("\n") == plain.count("\n")
+
+
+def test_inspect_calls_the_file_by_its_own_name(made: Manifest, tmp_path: Path) -> None:
+    one = edgekit.export("lenet5", format=["onnx"], out=tmp_path).artifacts[0]
+    beside = manifest_path(one.path)
+    raw = json.loads(beside.read_text())
+    raw["file"] = "../x'; import os #.onnx"
+    beside.write_text(json.dumps(raw))
+    told = edgekit.inspect(one.path, snippet="python").snippet
+    assert told is not None and f"InferenceSession('{one.path.name}'" in told and "import os" not in told
+
+
+BROKEN: dict[str, dict[str, Any]] = {
+    "no inputs": {"inputs": []},
+    "no outputs": {"outputs": []},
+    "an unknown type": {"inputs": [{"name": "x", "dtype": "float33", "shape": [1, 1, 28, 28], "layout": "NCHW"}]},
+    "a scale of nothing": {
+        "inputs": [{"name": "x", "dtype": "int8", "shape": [1], "layout": "N", "scale": 0.0, "zero_point": 0}]
+    },
+    "a scale without end": {
+        "inputs": [{"name": "x", "dtype": "int8", "shape": [1], "layout": "N", "scale": float("inf"), "zero_point": 0}]
+    },
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_manifest_that_cannot_be_called_is_broken(name: str, made: Manifest, tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx.json"
+    path.write_text(json.dumps(made.model_dump(mode="json") | BROKEN[name]))
+    with pytest.raises(UsageError, match="is broken at"):
+        read_manifest(path)
+
+
+def test_a_manifest_that_never_ends_is_not_read(made: Manifest, tmp_path: Path) -> None:
+    deep, huge, pipe, device = (tmp_path / name for name in ("deep", "huge", "pipe", "device"))
+    deep.write_text('{"version": 1, "details": ' + "[" * 200_000 + "]" * 200_000 + "}")
+    with huge.open("wb") as stream:
+        stream.truncate(1 << 40)
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    for path, said in ((deep, "nested too deep"), (huge, "larger than"), (pipe, "regular"), (device, "regular")):
+        with pytest.raises(UsageError, match=said):
+            read_manifest(path)
+
+
+@pytest.mark.parametrize("language", ["python", "cpp", "kotlin"])
+def test_a_type_that_a_language_has_no_code_for_is_said(language: str, made: Manifest) -> None:
+    halves = made.inputs[0].model_copy(update={"dtype": "float64"})
+    with pytest.raises(UsageError, match="float64"):
+        snippet(made.model_copy(update={"inputs": (halves,)}), language)

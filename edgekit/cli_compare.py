@@ -9,7 +9,7 @@ import typer
 
 import edgekit
 from edgekit import cli_options as o
-from edgekit.cli_output import Outcome
+from edgekit.cli_output import Outcome, as_line
 from edgekit.errors import UsageError, nearest
 
 _SIDE = "latest, latest~1, a file that was measured, an id, or another store."
@@ -43,12 +43,5 @@ def compare(
     if format not in FORMATS:
         raise UsageError(f"unknown format '{format}'{nearest(format, FORMATS)}", f"choose one of: {', '.join(FORMATS)}")
     result = edgekit.compare(base, new, max_slowdown=max_slowdown, strict=strict, junit=junit, store=store)
-    text = {"text": None, "json": dumps(result.to_json()) + "\n", "md": result.to_markdown()}[format]
+    text = {"text": None, "json": as_line(result.to_json()), "md": result.to_markdown()}[format]
     return Outcome(result.to_json(), "compare", result.exit_code, text)
-
-
-def dumps(document: object) -> str:
-    """One line of JSON."""
-    import json
-
-    return json.dumps(document, allow_nan=False)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TextIO
 
-from edgekit.cli_output import send
+from edgekit.cli_output import as_line, send
 from edgekit.errors_bug import tellable
 from edgekit.masking import masked
+from edgekit.wording import escaped
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ def tell(failure: Failure, stdout: TextIO | None) -> None:
     if stdout is not None:
         fields = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
         try:
-            send(json.dumps({"error": fields}) + "\n", stdout)
+            send(as_line({"error": fields}), stdout)
             return
         except (OSError, ValueError):  # full, or closed since it was
             pass
     with suppress(OSError):
-        print(f"error: {failure.message}\n  fix: {failure.remedy}", file=sys.stderr, flush=True)
+        print(f"error: {escaped(failure.message)}\n  fix: {escaped(failure.remedy)}", file=sys.stderr, flush=True)
 
 
 def _usage_message(error: BaseException) -> str | None:

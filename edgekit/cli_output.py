@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from edgekit.wording import escaped
+
 PLAIN = str.maketrans("─━│…×±–−", "--|.x~--")  # of our tables, where the encoding has none of them
 WIDE = 160  # columns where stdout is no terminal: nobody's window is too narrow for a file
 
@@ -36,8 +38,22 @@ def write(outcome: Outcome, as_json: bool, stdout: TextIO) -> None:
     Raises OSError where it cannot be written.
     """
     shown = outcome.text if outcome.text is not None and not as_json else None
-    text = json.dumps(outcome.document, allow_nan=False) + "\n" if as_json else shown or _rendered(outcome, stdout)
+    text = as_line(outcome.document) if as_json else escaped(shown, lines=True) if shown else _rendered(outcome, stdout)
     send(_encodable(text, stdout.encoding or "utf-8"), stdout)  # a stream in memory has none
+
+
+def as_line(document: dict[str, Any]) -> str:
+    """The document as one line of JSON, in which no character is one that a terminal obeys."""
+    return json.dumps(document, allow_nan=False).replace("\x7f", "\\u007f") + "\n"
+
+
+def _printable(value: Any, key: str = "") -> Any:
+    """A document without control characters in any of its texts, whoever they came from; code keeps its lines."""
+    if isinstance(value, str):
+        return escaped(value, lines=key == "snippet")
+    if isinstance(value, dict):
+        return {escaped(name): _printable(one, name) for name, one in value.items()}
+    return [_printable(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def send(text: str, stream: TextIO) -> None:
@@ -73,7 +89,9 @@ def _rendered(outcome: Outcome, stdout: TextIO) -> str:
     width = Console(file=stdout).width if terminal or "COLUMNS" in os.environ else WIDE
     console = Console(file=buffer, width=width, force_terminal=terminal, highlight=False, markup=False, emoji=False)
     module, _, view = outcome.view.rpartition(".")
-    for part in getattr(importlib.import_module(f"edgekit.{module or 'cli_views'}"), view)(outcome.document, width):
+    for part in getattr(importlib.import_module(f"edgekit.{module or 'cli_views'}"), view)(
+        _printable(outcome.document), width
+    ):
         if isinstance(part, str):
             buffer.write(f"{part}\n")
         else:
@@ -93,11 +111,11 @@ class Progress:
     def __call__(self, message: str, done: int | None = None, total: int | None = None) -> None:
         """Show that `message` is going on; `done` of `total` where that is known."""
         if self._terminal:
-            line = message + (f"  {done}/{total}" if total else "")
+            line = escaped(message) + (f"  {done}/{total}" if total else "")
             # A line that wraps could not be rewritten.
             self._print(f"\r\x1b[2K{line[: shutil.get_terminal_size().columns - 1]}", end="")
         elif message != self._last:
-            self._print(message, end="\n")
+            self._print(escaped(message), end="\n")
         self._last = message
 
     def close(self) -> None:
@@ -119,4 +137,4 @@ class Progress:
 def notice(message: str) -> None:
     """A line for a person, on stderr."""
     with suppress(BrokenPipeError):
-        print(message, file=sys.stderr, flush=True)
+        print(escaped(message), file=sys.stderr, flush=True)

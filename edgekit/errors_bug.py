@@ -10,6 +10,7 @@ import traceback
 
 from edgekit.errors import NO_EXIT, EdgekitError, EnvironmentRefused, UsageError, first_line
 from edgekit.masking import masked
+from edgekit.wording import escaped
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -37,7 +38,7 @@ def _bug(error: BaseException) -> EdgekitError:
     trace = masked("".join(traceback.format_exception(error)))
     cause = " ".join(f"a bug of edgekit: {type(error).__name__}: {error}".split())
     if os.environ.get("EDGEKIT_DEBUG"):
-        print(trace, file=sys.stderr)
+        print(escaped(trace, lines=True), file=sys.stderr)
         return EdgekitError(cause, "the traceback stands above")
     try:
         with tempfile.NamedTemporaryFile(

@@ -25,6 +25,7 @@ from edgekit.measurement import Accuracy, Measurement
 from edgekit.report_profile import profiled
 from edgekit.report_rows import Row, rows
 from edgekit.store import FailedCell, Store, open_store
+from edgekit.wording import csv_cell
 
 FORMATS = ("html", "md", "csv", "json")
 ALIASES = {"markdown": "md", "htm": "html"}
@@ -168,8 +169,8 @@ def _samples(measurements: Iterable[Measurement]) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(("measurement", "artifact", "sha256", "device", "runtime", "process", "sample", "latency_ns"))
     for record in measurements:
-        name = re.sub(r"^(?=[=+@\t-])", "'", record.artifact)  # a spreadsheet would run it as a formula
-        known = (record.id, name, record.sha256, record.device, record.runtime)
+        texts = (record.id, record.artifact, record.sha256, record.device, record.runtime)
+        known = tuple(map(csv_cell, texts))
         for process, run in enumerate(record.runs):
             writer.writerows((*known, process, index, value) for index, value in enumerate(run.samples_ns))
     return stream.getvalue()

@@ -10,7 +10,7 @@ from typing import Any
 
 import edgekit
 from edgekit.report_rows import Row
-from edgekit.wording import fixed
+from edgekit.wording import csv_cell, fixed
 
 NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile")  # in the JSON report only
 DASH = "-"
@@ -47,9 +47,7 @@ def _cells(row: Row) -> dict[str, Any]:
 def _cell(value: Any) -> Any:
     if isinstance(value, tuple):
         value = "; ".join(map(str, value))
-    if isinstance(value, str) and value[:1] in ("=", "+", "@", "-", "\t"):
-        return f"'{value}"  # a spreadsheet would run it as a formula
-    return value
+    return csv_cell(value) if isinstance(value, str) else value
 
 
 def _number(digits: int, scale: float = 1.0) -> Callable[[Any], str]:

@@ -19,6 +19,8 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from contextlib import suppress
 from typing import IO, Any, TypeVar
 
+from edgekit.wording import escaped
+
 T = TypeVar("T")
 _LENGTH = struct.Struct("!Q")
 # A worker imports from where this process does, and not from the folder that it is started in, where anything may be
@@ -146,5 +148,5 @@ def _listen(work: queue.SimpleQueue[Any]) -> None:
     except EOFError:
         os._exit(0)
     except BaseException as error:
-        print(f"a worker cannot understand its work: {error}", file=sys.stderr, flush=True)
+        print(escaped(f"a worker cannot understand its work: {error}"), file=sys.stderr, flush=True)
         os._exit(1)

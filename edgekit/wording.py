@@ -1,8 +1,28 @@
-"""How numbers are written, the same in the terminal, in reports and in pull requests."""
+"""How numbers and foreign texts are written, the same in the terminal, in reports and in pull requests."""
 
 from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
+
+# What a terminal obeys instead of showing it: C0 and C1 controls, marks of direction, and separators of lines.
+_CONTROLS = (*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _CONTROLS}
+_ESCAPES |= {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
+_IN_LINES = {code: shown for code, shown in _ESCAPES.items() if chr(code) not in "\n\t"}
+
+
+def escaped(text: str, lines: bool = False) -> str:
+    """The text with each control character as its escape, as in "\\x1b". `lines`: it has lines, and keeps them."""
+    return text.translate(_IN_LINES if lines else _ESCAPES)
+
+
+def csv_cell(text: str) -> str:
+    """The text for a cell of a CSV file, in one line; before what a spreadsheet would run as a formula, an apostrophe.
+
+    Python's writer leaves a carriage return as it is, and readers begin a row there.
+    """
+    shown = escaped(text)
+    return f"'{shown}" if shown.startswith(("=", "+", "@", "-")) else shown
 
 
 def fixed(value: float, digits: int, sign: str = "") -> str:

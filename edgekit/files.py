@@ -6,6 +6,7 @@ import errno
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from edgekit.errors import EnvironmentRefused, UsageError
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # of a URL; one letter is a drive of Windows
 
 
 @contextmanager
@@ -45,8 +48,16 @@ def cache_folder() -> Path:
     return Path(own or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "edgekit").expanduser()
 
 
+def refuse_url(path: Path) -> None:
+    """Raise UsageError for a URL where a file or a folder is meant: folders of its name would tell its password."""
+    parts = path.parts
+    if len(parts) > 1 and _SCHEME.fullmatch(parts[0]):
+        raise UsageError(f"{path} is a URL, not a place on this disk", "give a path; only --store takes a URL")
+
+
 def make_folder(path: Path) -> Path:
     """The folder, made if it is missing. Raises UsageError where a file is in the way, else EnvironmentRefused."""
+    refuse_url(path)
     with environment(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
@@ -201,6 +212,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
     What is there and is no file, such as /dev/null or a pipe, is written to as it stands.
     """
+    refuse_url(path)
     with environment(path):
         target = Path(os.path.realpath(path))
         if path.exists() and not (path.is_file() or path.is_dir()):

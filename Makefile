@@ -24,16 +24,16 @@ check: $(INSTALLED)
 	$(RUN)/mypy
 
 bench-self: $(INSTALLED)
-	$(RUN)/python -m tests.bench_self
+	$(RUN)/python -m scripts.bench_self
 
 # The desktop-GPU part, on a machine with a CUDA GPU: needs torch and numpy there, and nothing installed.
 gpu-check:
-	$(if $(wildcard $(RUN)/python),$(RUN)/python,$(PYTHON)) tests/gpu_check.py
+	$(if $(wildcard $(RUN)/python),$(RUN)/python,$(PYTHON)) scripts/gpu_check.py
 
 # Every network as ONNX and TFLite, proved: docs/zoo.md. Takes an hour and 23 GB in build/; goes on where it stopped.
 # ZOO=--time then adds latencies: a quarter of an hour, on a machine that does nothing else.
 zoo: $(INSTALLED)
-	$(RUN)/python -m tests.zoo_table $(ZOO)
+	$(RUN)/python -m scripts.zoo_table $(ZOO)
 
 # Other converters and quantisers, in an environment of their own: what our files and times are compared with. Beside it
 # one with the last tflite-runtime, where this Python has it.
@@ -52,7 +52,7 @@ $(ORACLE)/.installed: pyproject.toml constraints.txt
 # One network by edgekit and by what one would use without it: docs/measured/peers.md. Ten minutes of a machine that does
 # nothing else.
 bench-peers: $(INSTALLED) $(ORACLE)/.installed
-	$(RUN)/python -m tests.bench_peers
+	$(RUN)/python -m scripts.bench_peers
 
 # Every network of the zoo through the other converters too: an hour, and up to 6 GB for each of the two processes.
 oracle-test: $(INSTALLED) $(ORACLE)/.installed

@@ -2,4 +2,4 @@
 
 from edgekit.callable_module import make_callable
 
-make_callable(__name__, "edgekit.benchmarking:bench")  # `edgekit.bench(...)` is the verb
+make_callable(__name__, "edgekit.measure.command:bench")  # `edgekit.bench(...)` is the verb

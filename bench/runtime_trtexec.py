@@ -1,7 +1,7 @@
 """TensorRT without its Python package: trtexec answers on inputs from files, one process for each question.
 
 Stands alone (Python 3.8, numpy): it is loaded by edgekit here, and by bench/infer.py on a device. It is for proving a
-file and for its accuracy, and slow. Times are taken by trtexec itself (edgekit.device_trtexec).
+file and for its accuracy, and slow. Times are taken by trtexec itself (edgekit.tensorrt.trtexec_measure).
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgekit.benchmarking import bench as bench
-    from edgekit.comparison import compare as compare
-    from edgekit.demonstration import demo as demo
-    from edgekit.device import devices as devices
-    from edgekit.doctor import doctor as doctor
+    from edgekit.checkpoints.pretrained import weights as weights
+    from edgekit.comparison.command import compare as compare
+    from edgekit.demonstration.command import demo as demo
+    from edgekit.device.registry import devices as devices
+    from edgekit.diagnosis import doctor as doctor
     from edgekit.errors import (
         BackendMissing,
         DeviceUnreachable,
@@ -25,39 +25,39 @@ if TYPE_CHECKING:
         MeasurementInvalid,
         UsageError,
     )
-    from edgekit.evaluation import eval as eval
-    from edgekit.exporting import export as export
-    from edgekit.inspection import inspect as inspect
-    from edgekit.pretrained import weights as weights
-    from edgekit.report import report as report
-    from edgekit.reproduction import reproduce as reproduce
-    from edgekit.store_merge import store as store
-    from edgekit.sweep import sweep as sweep
-    from edgekit.zoo import models as models
-    from edgekit.zoo import summary as summary
+    from edgekit.evaluation.command import eval as eval
+    from edgekit.exporting.command import export as export
+    from edgekit.inspection.command import inspect as inspect
+    from edgekit.measure.command import bench as bench
+    from edgekit.network.catalog import models as models
+    from edgekit.network.catalog import summary as summary
+    from edgekit.reporting.command import report as report
+    from edgekit.reproduction.command import reproduce as reproduce
+    from edgekit.storage.merge import store as store
+    from edgekit.sweeps.command import sweep as sweep
 
     __version__: str
 
 # Each command's function, where it lives.
 VERBS = {
-    "bench": "edgekit.benchmarking:bench",
-    "compare": "edgekit.comparison:compare",
-    "demo": "edgekit.demonstration:demo",
-    "devices": "edgekit.device:devices",
-    "doctor": "edgekit.doctor:doctor",
-    "eval": "edgekit.evaluation:eval",
-    "export": "edgekit.exporting:export",
-    "inspect": "edgekit.inspection:inspect",
-    "models": "edgekit.zoo:models",
-    "report": "edgekit.report:report",
-    "reproduce": "edgekit.reproduction:reproduce",
-    "store": "edgekit.store_merge:store",
-    "summary": "edgekit.zoo:summary",
-    "sweep": "edgekit.sweep:sweep",
-    "weights": "edgekit.pretrained:weights",
+    "bench": "edgekit.measure.command:bench",
+    "compare": "edgekit.comparison.command:compare",
+    "demo": "edgekit.demonstration.command:demo",
+    "devices": "edgekit.device.registry:devices",
+    "doctor": "edgekit.diagnosis:doctor",
+    "eval": "edgekit.evaluation.command:eval",
+    "export": "edgekit.exporting.command:export",
+    "inspect": "edgekit.inspection.command:inspect",
+    "models": "edgekit.network.catalog:models",
+    "report": "edgekit.reporting.command:report",
+    "reproduce": "edgekit.reproduction.command:reproduce",
+    "store": "edgekit.storage.merge:store",
+    "summary": "edgekit.network.catalog:summary",
+    "sweep": "edgekit.sweeps.command:sweep",
+    "weights": "edgekit.checkpoints.pretrained:weights",
 }
 # Verbs that are also the name of a module inside edgekit; these modules are callable (see callable_module).
-_CALLABLE_MODULES = ("bench", "doctor", "models", "report", "store", "sweep", "weights")
+_CALLABLE_MODULES = ("bench", "models")
 
 __all__ = [
     "BackendMissing",

@@ -2,7 +2,7 @@
 
 import sys
 
-from edgekit.cli import main
+from edgekit.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

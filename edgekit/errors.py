@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from edgekit.masking import masked
+from edgekit.redact import masked
 
 
 class EdgekitError(Exception):

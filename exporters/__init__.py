@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekit.artifact import TensorRecord
-from edgekit.preprocess import Preprocessing
+from edgekit.records.manifest import TensorRecord
+from edgekit.records.preprocessing import Preprocessing
 from edgekit.registry import Registry
 
 if TYPE_CHECKING:  # measuring with trtexec reads its flags here, and needs no torch
-    from edgekit.graph import Graph
-    from edgekit.quantized import QuantizedGraph
+    from edgekit.ir.graph import Graph
+    from edgekit.ir.quantized import QuantizedGraph
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ Writer = Callable[[WriteJob, Path], Written]
 FORMATS: Registry[Writer] = Registry(
     "format",
     {
-        "onnx": "edgekit.exporters.onnx:write",
-        "tflite": "edgekit.exporters.tflite:write",
-        "tensorrt": "edgekit.exporters.tensorrt:write",
+        "onnx": "edgekit.exporters.onnx.writer:write",
+        "tflite": "edgekit.exporters.tflite.writer:write",
+        "tensorrt": "edgekit.exporters.tensorrt.writer:write",
     },
     aliases={"litert": "tflite", "trt": "tensorrt", "engine": "tensorrt"},
 )

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from edgekit.errors import UsageError
-from edgekit.graph import Graph, Op
-from edgekit.kernels import KERNELS
-from edgekit.trace_shapes import known_shape
+from edgekit.frontend.shapes import known_shape
+from edgekit.ir.graph import Graph, Op
+from edgekit.ir.reference import KERNELS
 
 
 def batch_axes(graph: Graph) -> dict[str, int]:

@@ -12,9 +12,9 @@ import torch
 
 from edgekit.errors import UsageError, nearest
 from edgekit.exporters import WriteJob
-from edgekit.exporters.tflite_constraints import FIXED_OUTPUT
-from edgekit.graph import Graph, Op, rebuilt
-from edgekit.quantized import QuantizedGraph
+from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT
+from edgekit.ir.graph import Graph, Op, rebuilt
+from edgekit.ir.quantized import QuantizedGraph
 
 LOGITS, SOFTMAX, ARGMAX = "logits", "softmax", "argmax"
 HEADS = (LOGITS, SOFTMAX, ARGMAX)

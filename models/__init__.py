@@ -45,4 +45,4 @@ __all__ = [
     "vgg",
 ]
 
-make_callable(__name__, "edgekit.zoo:models")  # `edgekit.models()` is the verb
+make_callable(__name__, "edgekit.network.catalog:models")  # `edgekit.models()` is the verb

@@ -21,7 +21,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from edgekit.models.blocks import only_resolution, register
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
 
 PAPER = "Krizhevsky, Sutskever and Hinton, ImageNet Classification with Deep Convolutional Neural Networks, 2012"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import nn
 
 from edgekit.errors import UsageError
-from edgekit.preprocess import TORCHVISION
-from edgekit.spec import MODELS, ModelSpec
+from edgekit.network.spec import MODELS, ModelSpec
+from edgekit.records.preprocessing import TORCHVISION
 
 # CIFAR images come in their own size: nothing is cropped.
 CIFAR = TORCHVISION.model_copy(update={"crop_fraction": 1.0})

@@ -15,7 +15,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from edgekit.models.blocks import only_resolution, register
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
 
 
 def conv(inputs: int, outputs: int) -> nn.Sequential:

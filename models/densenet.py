@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.models.blocks import CIFAR, register
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
 
 PAPER = "Huang et al., Densely Connected Convolutional Networks, 2017"
 

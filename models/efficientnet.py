@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.models.blocks import conv_bn, register
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
 
 STAGES = (  # expansion, kernel, stride, outputs, layers
     (1, 3, 1, 16, 1),

@@ -23,7 +23,7 @@ import random
 from torch import Tensor, nn
 
 from edgekit.models.blocks import CIFAR, conv_bn, only_resolution, register
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
 
 CHANNELS = (64, 128, 256, 512, 512)
 DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)

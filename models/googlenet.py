@@ -30,8 +30,8 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.models.blocks import register
-from edgekit.preprocess import TENSORFLOW, Preprocessing
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
+from edgekit.records.preprocessing import TENSORFLOW, Preprocessing
 
 PAPER = "Szegedy et al., Going Deeper with Convolutions, 2015"
 

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.models.blocks import conv_bn, register
-from edgekit.preprocess import TENSORFLOW
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
+from edgekit.records.preprocessing import TENSORFLOW
 
 
 class Mixed(nn.Module):

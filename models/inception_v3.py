@@ -29,8 +29,8 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.models.blocks import register
-from edgekit.preprocess import TENSORFLOW
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
+from edgekit.records.preprocessing import TENSORFLOW
 
 PAPER = "Szegedy et al., Rethinking the Inception Architecture for Computer Vision, 2016"
 

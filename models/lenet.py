@@ -17,8 +17,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from edgekit.models.blocks import only_resolution, register
-from edgekit.preprocess import Preprocessing
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
+from edgekit.records.preprocessing import Preprocessing
 
 
 class LeNet5(nn.Module):

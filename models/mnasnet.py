@@ -21,7 +21,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from edgekit.models.blocks import conv_bn, make_divisible, register
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
 
 STAGES = ((3, 3, 24, 3, 2), (5, 3, 40, 3, 2), (5, 6, 80, 3, 2), (3, 6, 96, 2, 1), (5, 6, 192, 4, 2), (3, 6, 320, 1, 1))
 

@@ -30,8 +30,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from edgekit.models.blocks import register, same_padding
-from edgekit.preprocess import TENSORFLOW
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
+from edgekit.records.preprocessing import TENSORFLOW
 
 PAPER = "Howard et al., MobileNets: Efficient Convolutional Neural Networks for Mobile Vision Applications, 2017"
 STAGES = (  # outputs, stride

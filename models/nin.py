@@ -13,7 +13,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from edgekit.models.blocks import register
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
 
 
 def mlpconv(inputs: int, widths: tuple[int, int, int], kernel: int, stride: int, padding: int) -> list[nn.Module]:

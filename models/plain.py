@@ -21,7 +21,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from edgekit.models.blocks import CIFAR, conv_bn, register
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
 
 PAPER = "He et al., Deep Residual Learning for Image Recognition, 2015"
 

@@ -27,7 +27,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from edgekit.models.blocks import register
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
 
 HE = "He et al., Deep Residual Learning for Image Recognition, 2015"
 XIE = "Xie et al., Aggregated Residual Transformations for Deep Neural Networks, 2017"

@@ -22,8 +22,8 @@ from functools import partial
 from torch import Tensor, nn
 
 from edgekit.models.blocks import CIFAR, register
-from edgekit.preprocess import TENSORFLOW
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
+from edgekit.records.preprocessing import TENSORFLOW
 
 HE = "He et al., Identity Mappings in Deep Residual Networks, 2016"
 ZAGORUYKO = "Zagoruyko and Komodakis, Wide Residual Networks, 2016"

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.models.blocks import register
-from edgekit.spec import ModelSpec, Published
+from edgekit.network.spec import ModelSpec, Published
 
 
 class Fire(nn.Module):

@@ -8,14 +8,17 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgekit import demonstration
+from edgekit.bench.links.ssh.link import SshLink
+from edgekit.demonstration import command
+from tests.bench.ssh_server import Server as Server
+from tests.bench.ssh_server import disconnect, make, missing
 
 SHARED = Path(__file__).resolve().parents[1] / ".." / "shared"
 DOUBLES = Path(__file__).resolve().parent / "exporters"
@@ -145,9 +148,30 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("torch", "onnx", "onnxruntime", "ai_edge_litert", "sklearn", "vl_convert"):
         pytest.importorskip(name)
     folder = tmp_path_factory.mktemp("demo")
-    courses = (demonstration.Course("lenet5", None, 3), demonstration.Course("mobilenet", 0.25, 3))
+    courses = (command.Course("lenet5", None, 3), command.Course("mobilenet", 0.25, 3))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demonstration, "COURSES", courses)
-        result = demonstration.demo(out=folder / "demo")
+        patch.setattr(command, "COURSES", courses)
+        result = command.demo(out=folder / "demo")
     (folder / "result.json").write_text(json.dumps(result.to_json()), encoding="utf-8")
     return folder
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A running server; the client's configuration has it as `board`."""
+    reason = missing()
+    if reason:
+        pytest.skip(reason)
+    found = make(tmp_path / "ssh")
+    monkeypatch.setenv("EDGEKIT_SSH_CONFIG", str(found.folder / "config"))
+    found.start()
+    yield found
+    for link in found.links:
+        disconnect(link)
+    found.stop()
+
+
+@pytest.fixture
+def board(server: Server) -> SshLink:
+    """A link to it."""
+    return server.link()

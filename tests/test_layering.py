@@ -1,4 +1,4 @@
-"""Data only walks down: a module imports from its own row of the table or from one above it, never from below."""
+"""Data only walks down: a package imports from its own row of the table or from one above it, never from below."""
 
 from __future__ import annotations
 
@@ -7,82 +7,112 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = {"edgekit": "", "models": "models.", "exporters": "exporters.", "bench": "bench."}
-# A name stands for itself, for the package of that name, and for `name_*`, unless those are named too.
+FOLDERS = {"edgekit": "edgekit", "models": "edgekit.models", "exporters": "edgekit.exporters", "bench": "edgekit.bench"}
+# A row a line; a package stands for all that is in it which has no row of its own.
 ROWS = (
-    "errors callable_module masking wording",
-    "registry files preprocess graph kernels",
-    "spec artifact images labels packed padding fusion quantized operators forms trace export_result",
-    "fold layers memory roofline measurement disturbance hosts setting calibration source snippets runtime download "
-    "pretrained",
-    "stats verdict contrast profiling accuracy parity weights models exporters engine bench pareto mixed proof",
-    "store device zoo inspection preparation eval",
-    "charts report_facts report_labels report_rows report_profile report_data report_failures report_int8 report_page "
-    "report_text",
-    "measuring comparison latency_gate cells exporting benchmarking evaluation report digits",
-    "sweep reproduction doctor demonstration",
-    "cli __main__",
+    "callable_module redact ir bench",
+    "errors",
+    "registry util frontend",
+    "bug_report records",
+    "data network stats storage bench.links bench.android.dumpsys",
+    "checkpoints models exporters.int8 tensorrt reporting demonstration",
+    "device exporters",
+    "exporters.onnx.writer exporters.tflite.writer measure diagnosis",
+    "exporters.tensorrt.writer comparison exporting inspection",
+    "evaluation",
+    "sweeps",
+    "reproduction cli",
+    "__main__",
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names.split()}
+STRANGERS = ("models", "exporters", "bench")  # none of them imports another
 HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "altair", "vl_convert", "sklearn", "PIL")
 LIGHT = [
-    *("edgekit.cli_app", "edgekit.benchmarking", "edgekit.store", "edgekit.report", "edgekit.doctor", "edgekit.device"),
-    *("edgekit.evaluation", "edgekit.demonstration", "edgekit.runtime", "edgekit.bench"),
-    *("edgekit.sweep", "edgekit.reproduction", "edgekit.store_merge"),
+    *("edgekit.cli.app", "edgekit.measure.command", "edgekit.storage.store", "edgekit.storage.merge", "edgekit.bench"),
+    *("edgekit.reporting.command", "edgekit.reproduction.command", "edgekit.sweeps.command", "edgekit.diagnosis"),
+    *("edgekit.device.registry", "edgekit.evaluation.command", "edgekit.demonstration.command"),
+    "edgekit.records.runtime",
 ]
-MAX_LINES, MAX_FUNCTION_LINES = 350, 70
+MAX_LINES, MAX_FUNCTION_LINES, MAX_FILES = 350, 70, 35
 
 
 def modules() -> Iterator[tuple[str, Path]]:
-    """Every module, named without `edgekit.`"""
+    """Every module, by its full name; a package by its own."""
     for folder, prefix in FOLDERS.items():
-        for path in sorted((ROOT / folder).glob("*.py")):
-            name = prefix.rstrip(".") if path.stem == "__init__" else prefix + path.stem
-            if name:
-                yield name, path
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            parts = path.relative_to(ROOT / folder).with_suffix("").parts
+            yield ".".join((prefix, *parts)).removesuffix(".__init__"), path
 
 
 MODULES = dict(modules())
 
 
-def row(name: str) -> int:
-    """The row of a module; the test fails for one that has no place in the table."""
-    first = name.partition(".")[0]
-    for candidate in (first, first.partition("_")[0]):
-        if candidate in ROW_OF:
-            return ROW_OF[candidate]
-    raise AssertionError(f"{name} has no row: give it a place in ROWS")
+def package(name: str) -> str:
+    """The entry of the table that a module belongs to; the test fails for one that has none."""
+    inner = name.removeprefix("edgekit").lstrip(".")
+    while inner not in ROW_OF:
+        inner, dot, _ = inner.rpartition(".")
+        assert dot, f"{name} has no row: give its package a place in ROWS"
+    return inner
 
 
-def imported(path: Path) -> Iterator[str]:
-    """What a file imports from edgekit, wherever in it, named without `edgekit.`"""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module == "edgekit":
+def imported(name: str) -> Iterator[str]:
+    """The modules of edgekit that a module imports, wherever in it; what only a type checker reads does not count."""
+    tree = ast.parse(MODULES[name].read_text(encoding="utf-8"))
+    for node in _run(tree):
+        if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("edgekit."):
-            yield (node.module or "").removeprefix("edgekit.")
-        elif isinstance(node, ast.Import):
-            yield from (a.name.removeprefix("edgekit.") for a in node.names if a.name.startswith("edgekit."))
+        elif isinstance(node, ast.ImportFrom):
+            source = _absolute(name, node)
+            for alias in node.names:
+                found = f"{source}.{alias.name}"
+                if found in MODULES or source in MODULES:
+                    yield found if found in MODULES else source
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_imports_point_one_way(name: str) -> None:
-    below = [other for other in imported(MODULES[name]) if row(other) > row(name)]
-    assert not below, f"{name} (row {row(name)}) imports {below}"
+def _absolute(name: str, node: ast.ImportFrom) -> str:
+    if not node.level:
+        return node.module or ""
+    parts = name.split(".") + (["__init__"] if MODULES[name].name == "__init__.py" else [])
+    return ".".join([*parts[: -node.level], *([node.module] if node.module else [])])
 
 
-@pytest.mark.parametrize(
-    "name", [name for name in MODULES if name.partition(".")[0] in ("models", "exporters", "bench")]
-)
-def test_models_exporters_and_bench_do_not_know_each_other(name: str) -> None:
-    own = name.partition(".")[0]
-    others = {"models", "exporters", "bench"} - {own}
-    assert not [other for other in imported(MODULES[name]) if other.partition(".")[0] in others]
+def _run(tree: ast.AST) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from _run(node)
+
+
+IMPORTS = {name: sorted(set(imported(name)) - {"edgekit", name}) for name in MODULES if name != "edgekit"}
+
+
+def test_packages_import_one_way_and_never_in_a_circle() -> None:
+    wrong = [
+        f"{name} ({package(name)}, row {ROW_OF[package(name)]}) imports {other} ({package(other)})"
+        for name, others in IMPORTS.items()
+        for other in others
+        if ROW_OF[package(other)] > ROW_OF[package(name)]
+        or {package(name).partition(".")[0], package(other).partition(".")[0]} <= set(STRANGERS)
+        and package(name).partition(".")[0] != package(other).partition(".")[0]
+    ]
+    assert not wrong, "\n".join(wrong)
+    between: dict[str, set[str]] = {}
+    for name, others in IMPORTS.items():
+        between.setdefault(package(name), set()).update(package(other) for other in others)
+    _refuse_circles({name: others - {name} for name, others in between.items()})
+    _refuse_circles({name: {other for other in others if other in IMPORTS} for name, others in IMPORTS.items()})
+
+
+def _refuse_circles(edges: dict[str, set[str]]) -> None:
+    try:
+        TopologicalSorter(edges).prepare()
+    except CycleError as error:
+        raise AssertionError(f"a circle of imports: {' <- '.join(error.args[1])}") from None
 
 
 def test_what_measures_and_reports_imports_nothing_heavy() -> None:
@@ -98,17 +128,20 @@ print(json.dumps(found))
     assert json.loads(done.stdout) == {name: [] for name in LIGHT}
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_files_and_functions_stay_small_enough_to_read(name: str) -> None:
-    text = MODULES[name].read_text(encoding="utf-8")
-    assert len(text.splitlines()) <= MAX_LINES
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            length = (node.end_lineno or node.lineno) - node.lineno + 1
-            is_signature = len(node.args.args) + len(node.args.kwonlyargs) > 9  # a verb's arguments are its contract
-            assert length <= MAX_FUNCTION_LINES or is_signature, f"{node.name} has {length} lines"
-
-
-def test_each_folder_is_flat() -> None:
-    nested = [path for folder in FOLDERS for path in (ROOT / folder).glob("*/*.py") if not path.parent.is_symlink()]
-    assert not nested
+def test_folders_files_and_functions_stay_small_enough_to_read() -> None:
+    long = []
+    for name, path in MODULES.items():
+        text = path.read_text(encoding="utf-8")
+        if len(text.splitlines()) > MAX_LINES:
+            long.append(f"{name} has {len(text.splitlines())} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                is_signature = len(node.args.args) + len(node.args.kwonlyargs) > 9  # a verb's arguments: its contract
+                if length > MAX_FUNCTION_LINES and not is_signature:
+                    long.append(f"{name}: {node.name} has {length} lines")
+    folders = [path.parent for path in MODULES.values()]
+    long += [
+        f"{folder} has {folders.count(folder)} files" for folder in set(folders) if folders.count(folder) > MAX_FILES
+    ]
+    assert not long, "\n".join(long)

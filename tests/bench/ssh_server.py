@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from edgekit.bench.link_ssh import SshLink
+from edgekit.bench.links.ssh.link import SshLink
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edgekit import device_board
-from edgekit.bench.link import FOLDER
-from edgekit.bench.link_adb import AdbLink
-from edgekit.device_models import SshDevice
+from edgekit.bench.links.adb import AdbLink
+from edgekit.bench.links.base import FOLDER
+from edgekit.device import linux
+from edgekit.device.config import SshDevice
 from edgekit.errors import DeviceUnreachable
 from tests.bench.adb_peer import Peer
 from tests.bench.adb_server import Phones, make_phones
 from tests.bench.ssh_server import hang_up, until
-from tests.bench.test_over_ssh import MODES, NVPMODEL
+from tests.device.test_over_ssh import MODES, NVPMODEL
 
 if TYPE_CHECKING:
     from tests.bench.ssh_server import Server
@@ -37,9 +37,9 @@ SUDO = '#!/bin/sh\n[ "$1" = -n ] && shift\nexec env -u EDGEKIT_WORK setsid -w "$
 WORKS = """
 import sys
 from pathlib import Path
-from edgekit import device_board
-from edgekit.bench.link_ssh import SshLink
-from edgekit.device_models import SshDevice
+from edgekit.device import linux as device_board
+from edgekit.bench.links.ssh.link import SshLink
+from edgekit.device.config import SshDevice
 python, root, conf, file = sys.argv[1:]
 device_board.MODES = conf
 device = SshDevice(link="ssh", host="board", runtimes=("null",), sensors="jetson", power_modes=("15W", "25W"))
@@ -123,10 +123,10 @@ def test_killed_while_the_power_mode_is_being_changed(server: Server, jetson: Pa
 HOLDER = """
 import sys
 from pathlib import Path
-from edgekit import device_board
-from edgekit.bench.link import FOLDER
-from edgekit.bench.link_adb import AdbLink
-from edgekit.device_models import SshDevice
+from edgekit.device import linux as device_board
+from edgekit.bench.links.base import FOLDER
+from edgekit.bench.links.adb import AdbLink
+from edgekit.device.config import SshDevice
 from edgekit.errors import DeviceUnreachable
 link = AdbLink("pixel", sys.argv[1])
 link.place(Path(sys.argv[2]))
@@ -171,7 +171,7 @@ def test_a_connection_that_is_lost_while_the_power_mode_is_set(
     server: Server, jetson: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told as that: the link connects again, and the new session knows nothing of the change."""
-    monkeypatch.setattr(device_board, "MODES", str(jetson / "nvpmodel.conf"))
+    monkeypatch.setattr(linux, "MODES", str(jetson / "nvpmodel.conf"))
     device = SshDevice(link="ssh", host="board", runtimes=("null",), sensors="jetson", power_modes=("15W", "25W"))
     link = server.link()
 
@@ -181,7 +181,7 @@ def test_a_connection_that_is_lost_while_the_power_mode_is_set(
 
     loser = threading.Thread(target=lose)
     loser.start()
-    with device_board.Board(device, link, "25W") as board, pytest.raises(DeviceUnreachable, match="lost") as caught:
+    with linux.Board(device, link, "25W") as board, pytest.raises(DeviceUnreachable, match="lost") as caught:
         board.facts()
     loser.join()
     assert caught.value.exit_code == 4

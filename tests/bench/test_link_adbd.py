@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.bench.link_adb import ROOT, AdbLink
+from edgekit.bench.links.adb import ROOT, AdbLink
 from edgekit.errors import DeviceUnreachable
 from tests.bench.adbd import Phone, make_phones
 from tests.bench.ssh_server import until
@@ -104,7 +104,7 @@ def test_unplugged_while_a_file_is_pushed(phone: Phone, tmp_path: Path) -> None:
 HOLDER = """
 import sys
 from pathlib import Path
-from edgekit.bench.link_adb import AdbLink
+from edgekit.bench.links.adb import AdbLink
 link = AdbLink("pixel", sys.argv[1])
 link.place(Path(sys.argv[2]))
 print("ready", flush=True)

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from edgekit.bench import peaks, profile_litert, profile_onnxruntime
-from edgekit.bench.link import ask
-from edgekit.bench.link_local import LocalLink
-from edgekit.bench.link_ssh import SshLink
+from edgekit.bench.links.base import ask
+from edgekit.bench.links.local import LocalLink
+from edgekit.bench.links.ssh.link import SshLink
 from edgekit.errors import BackendMissing, EdgekitError
-from edgekit.profiling import CONVERSIONS, by_layer
+from edgekit.measure.profile import CONVERSIONS, by_layer
 
 SHORT = {"threads": 1, "batch": 1, "warmup_seconds": 0.0, "min_seconds": 0.0, "max_seconds": 20.0}
 NETWORKS = {"resnet20_cifar": None, "googlenet": 64, "efficientnet_b0": 32}  # residual; inception and LRN; SE and SiLU
@@ -38,15 +38,15 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, str
     """A network of the zoo, small, as a file with its layer table."""
     for package in ("torch", "onnx", "onnxruntime", "ai_edge_litert"):
         pytest.importorskip(package)
-    from edgekit import calibration
+    from edgekit.data import calibration
     from edgekit.exporters import FORMATS, WriteJob
-    from edgekit.exporters.quantize import quantize
-    from edgekit.exporters.ranges import record
-    from edgekit.fold import fold
-    from edgekit.layers_cost import layer_costs
-    from edgekit.source import find
-    from edgekit.spec import variant
-    from edgekit.trace import trace
+    from edgekit.exporters.int8.quantize import quantize
+    from edgekit.exporters.int8.ranges import record
+    from edgekit.frontend.tracer import trace
+    from edgekit.ir.layer_costs import layer_costs
+    from edgekit.ir.passes.fold_batch_norm import fold
+    from edgekit.network.spec import variant
+    from edgekit.network.user_model import find
 
     folder, graphs = tmp_path_factory.mktemp("profiled"), {}
 

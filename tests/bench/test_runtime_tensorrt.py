@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from edgekit.bench import cuda, profile_tensorrt, runtime_tensorrt
-from edgekit.engine import Order, find
 from edgekit.errors import BackendMissing, UsageError
-from edgekit.runtime import REBUILD, RUNTIMES, open_session, refusal
+from edgekit.records.runtime import REBUILD, RUNTIMES, open_session, refusal
+from edgekit.tensorrt.builder import Order, find
 
 WriteOnnx = Callable[..., Path]
 MANIFEST: dict[str, Any] = {

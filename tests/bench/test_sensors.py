@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edgekit.bench import sensors
-from edgekit.measurement import Snapshot
+from edgekit.records.measurement import Snapshot
 
 
 @pytest.fixture

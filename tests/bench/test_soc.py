@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgekit.bench import sensors, soc
-from edgekit.measurement import Snapshot
+from edgekit.records.measurement import Snapshot
 from tests.bench.test_rails import write
 
 

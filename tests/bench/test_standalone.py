@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.bench.link import FOLDER
-from edgekit.bench.link_ssh import carried
+from edgekit.bench.links.base import FOLDER
+from edgekit.bench.links.ssh.link import carried
 
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 

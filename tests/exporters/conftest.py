@@ -14,10 +14,10 @@ from ai_edge_litert.interpreter import Interpreter
 from torch import nn
 
 from edgekit.exporters import WriteJob, Written
-from edgekit.exporters.tflite import write
-from edgekit.fold import fold
-from edgekit.graph import Graph
-from edgekit.trace import trace
+from edgekit.exporters.tflite.writer import write
+from edgekit.frontend.tracer import trace
+from edgekit.ir.graph import Graph
+from edgekit.ir.passes.fold_batch_norm import fold
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,15 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from edgekit import calibration
-from edgekit.calibration import CalibrationSet
-from edgekit.exporters.quantize import quantize
-from edgekit.exporters.ranges import record
-from edgekit.fold import fold
-from edgekit.graph import Graph
-from edgekit.preprocess import Preprocessing
-from edgekit.quantized import QuantizedGraph
-from edgekit.trace import trace
+from edgekit.data import calibration
+from edgekit.data.calibration import CalibrationSet
+from edgekit.exporters.int8.quantize import quantize
+from edgekit.exporters.int8.ranges import record
+from edgekit.frontend.tracer import trace
+from edgekit.ir.graph import Graph
+from edgekit.ir.passes.fold_batch_norm import fold
+from edgekit.ir.quantized import QuantizedGraph
+from edgekit.records.preprocessing import Preprocessing
 
 SHAPE = (1, 3, 24, 24)
 

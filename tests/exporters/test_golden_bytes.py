@@ -22,14 +22,14 @@ import torch
 from torch import nn
 
 from edgekit.exporters import FORMATS, WriteJob
-from edgekit.exporters.quantize import quantize
-from edgekit.exporters.ranges import Ranges
-from edgekit.fold import fold
-from edgekit.graph import Graph, Op
-from edgekit.preprocess import Preprocessing
-from edgekit.source import find
-from edgekit.spec import variant
-from edgekit.trace import trace
+from edgekit.exporters.int8.quantize import quantize
+from edgekit.exporters.int8.ranges import Ranges
+from edgekit.frontend.tracer import trace
+from edgekit.ir.graph import Graph, Op
+from edgekit.ir.passes.fold_batch_norm import fold
+from edgekit.network.spec import variant
+from edgekit.network.user_model import find
+from edgekit.records.preprocessing import Preprocessing
 from tests.exporters.small_networks import NETWORKS as SMALL
 from tests.exporters.small_networks import SHAPE, head
 

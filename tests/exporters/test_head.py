@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 import edgekit
-from edgekit import parity
-from edgekit.artifact import Artifact
 from edgekit.errors import GateFailed, UsageError
 from edgekit.exporters import head
-from edgekit.runtime import open_session
+from edgekit.exporting import parity
+from edgekit.records.manifest import Artifact
+from edgekit.records.runtime import open_session
 
 NAMES = tuple(f"digit {index}" for index in range(10))
 PRECISIONS = ("fp32", "fp16", "int8")

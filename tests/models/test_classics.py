@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgekit.layers import LayerTable, table
+from edgekit.frontend.tracer import trace
+from edgekit.ir.layer_table import LayerTable, table
 from edgekit.models.alexnet import lrn
 from edgekit.models.fractalnet import Join
-from edgekit.spec import variant
-from edgekit.trace import trace
+from edgekit.network.spec import variant
 
 
 def counted(name: str, **options: str) -> LayerTable:

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 import torch
 
+from edgekit.checkpoints.random import fill
 from edgekit.errors import UsageError
-from edgekit.graph import Graph
-from edgekit.layers import LayerTable, table
-from edgekit.preprocess import CHANNELS
-from edgekit.spec import MODELS, Variant, published_at, variant
-from edgekit.trace import trace
-from edgekit.weights_random import fill
+from edgekit.frontend.tracer import trace
+from edgekit.ir.graph import Graph
+from edgekit.ir.layer_table import LayerTable, table
+from edgekit.network.spec import MODELS, Variant, published_at, variant
+from edgekit.records.preprocessing import CHANNELS
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "networks.json"
 FEATURE_MAPS = ("inception_naive", "inception_module", "inception_3a")  # modules: they have no classifier

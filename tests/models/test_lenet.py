@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import torch
 
-from edgekit.layers import table
-from edgekit.spec import variant
-from edgekit.trace import trace
+from edgekit.frontend.tracer import trace
+from edgekit.ir.layer_table import table
+from edgekit.network.spec import variant
 
 
 def test_the_papers_counts() -> None:

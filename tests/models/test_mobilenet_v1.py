@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekit.layers import LayerTable, table
+from edgekit.frontend.tracer import trace
+from edgekit.ir.layer_table import LayerTable, table
 from edgekit.models.mobilenet_v1 import STAGES, MobileNetV1, mobilenet
-from edgekit.spec import variant
-from edgekit.trace import trace
+from edgekit.network.spec import variant
 
 
 def counted(name: str, alpha: float | None = None, resolution: int | None = None) -> LayerTable:

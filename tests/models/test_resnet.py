@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from edgekit.layers import LayerTable, table
+from edgekit.frontend.tracer import trace
+from edgekit.ir.layer_table import LayerTable, table
 from edgekit.models.resnet_cifar import BasicBlock
-from edgekit.spec import variant
-from edgekit.trace import trace
+from edgekit.network.spec import variant
 
 CHECKPOINT = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "weights" / "resnet20_cifar10.th"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from edgekit.spec import variant
+from edgekit.network.spec import variant
 
 NAMES = {
     "alexnet_tv": "alexnet",

@@ -15,14 +15,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from edgekit import calibration
-from edgekit.calibration import CalibrationSet
-from edgekit.fold import fold
-from edgekit.graph import Graph
-from edgekit.layers import table
-from edgekit.spec import MODELS, Variant, variant
-from edgekit.trace import trace
-from edgekit.weights_random import fill
+from edgekit.checkpoints.random import fill
+from edgekit.data import calibration
+from edgekit.data.calibration import CalibrationSet
+from edgekit.frontend.tracer import trace
+from edgekit.ir.graph import Graph
+from edgekit.ir.layer_table import table
+from edgekit.ir.passes.fold_batch_norm import fold
+from edgekit.network.spec import MODELS, Variant, variant
 from tests.oracle.client import OLD_PYTHON, PYTHON, Array, Oracle
 
 importlib.import_module("edgekit.models")

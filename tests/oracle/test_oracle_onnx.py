@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgekit.exporters import WriteJob
-from edgekit.exporters.onnx import write
+from edgekit.exporters.onnx.writer import write
 from tests.oracle.client import Array, Oracle, Refused, run_onnx
 from tests.oracle.conftest import Case
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from edgekit.exporters import WriteJob
-from edgekit.exporters.quantize import quantize
-from edgekit.exporters.ranges import record
-from edgekit.exporters.tflite import write
-from edgekit.parity import from_layout, to_layout
+from edgekit.exporters.int8.quantize import quantize
+from edgekit.exporters.int8.ranges import record
+from edgekit.exporters.tflite.writer import write
+from edgekit.exporting.parity import from_layout, to_layout
 from tests.oracle.client import Array, Oracle, Refused, run_tflite
 from tests.oracle.conftest import Case
 

@@ -25,7 +25,7 @@ def network(ask: Answer) -> nn.Module:
     """The network as its builder makes it, BatchNorm and all, with the weights of the file `state`."""
     import importlib
 
-    from edgekit.spec import variant
+    from edgekit.network.spec import variant
 
     importlib.import_module("edgekit.models")
     built = variant(ask["network"], ask["alpha"], ask["resolution"], ask.get("classes")).build()

@@ -1,0 +1,1 @@
+"""What Android's own tools say, read: dumpsys, getprop, benchmark_model."""

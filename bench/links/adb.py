@@ -1,0 +1,326 @@
+"""The adb link: a phone that the user's own adb reaches. Nothing is asked for but the user `shell`; no root.
+
+All of edgekit's files lie in a folder of its own, the only place that a phone lets the shell run programs from:
+
+    ROOT/files/<sha256><suffix>   what was brought there, kept and thrown away when unused for a month
+    ROOT/work/<session>/          what belongs to one session, and whose it is
+
+A command that runs long ends when its stdin does, so that it ends when we do. A session whose owner was a process of
+this machine that is gone has its processes killed and its folder removed by the next one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from edgekit.bench.android import dumpsys
+from edgekit.bench.links.base import Done, start
+from edgekit.bench.links.ssh.owner import is_gone, owner
+from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
+from edgekit.util.files import file_sha256
+
+ROOT = "/data/local/tmp/edgekit"
+ANSWER_SECONDS = 60.0
+SLOWEST_BYTES_PER_SECOND = 200_000  # USB 1
+KEEP_DAYS = 30
+MARK = "EDGEKIT_WORK"
+# The exit code of the script, on a line of its own; older phones always say 0.
+TOLD = "\nrc=$?; echo; echo __edgekit_rc=$rc"
+CODE = re.compile(rb"\r?\n__edgekit_rc=(\d+)\r?\n\Z")
+LISTED = "see `adb devices -l`"
+STATES = {
+    "unauthorized": ("does not trust this computer", "unlock it and accept the question for USB debugging"),
+    "authorizing": ("does not trust this computer yet", "unlock it and accept the question for USB debugging"),
+    "offline": ("is offline", "unplug it and plug it in again, then `adb reconnect`"),
+    "no permissions": (
+        "may not be opened by this user",
+        "install udev rules (Debian: android-sdk-platform-tools-common)",
+    ),
+}
+
+
+class AdbLink:
+    """A device on adb. `serial` None: the one of $ANDROID_SERIAL, or the only one. Connects when it is first used."""
+
+    python = ""
+
+    def __init__(self, name: str, serial: str | None = None, root: str = ROOT) -> None:
+        self.name = name
+        self._wished = serial or os.environ.get("ANDROID_SERIAL") or None
+        self._root = root
+        self._serial = ""
+        self._session = ""
+        self._raw = False
+        self._placed: dict[tuple[str, int, int], str] = {}
+
+    @property
+    def work(self) -> str:
+        """This session's folder there."""
+        self._begun()
+        return f"{self._root}/work/{self._session}"
+
+    def argv(self, command: Sequence[str]) -> list[str]:
+        """adb with the command quoted once, for the shell there."""
+        self._begun()
+        return self._shell(shlex.join(command))
+
+    def tools(self) -> str:
+        """A phone has no Python that could run the runner."""
+        raise BackendMissing(
+            f"{self.name} is a phone: only benchmark_model runs there, and it does not tell outputs",
+            "measure it with `bench`; evaluate the file on this machine or on a device that ssh reaches",
+        )
+
+    def run(self, script: str, seconds: float = ANSWER_SECONDS) -> Done:
+        """What a line of shell says there, and its exit code. Raises DeviceUnreachable when no answer comes."""
+        self._begun()
+        return self._run(script, seconds, subprocess.DEVNULL)
+
+    def tended(self, script: str, seconds: float) -> Done:
+        """The same for what takes long: it is killed there when this process ends or `seconds` have passed.
+
+        What the script left running ends with it: it would hold stdout open.
+        """
+        self._begun()
+        # Commands in the background have no stdin of their own; the third descriptor brings it to the watcher. The
+        # watcher reads it by itself: a program that it had started would outlive it, and keep open what the phone's
+        # adbd waits for, which is one socket for stdin and stdout.
+        inner, kill = f"export {MARK}={self._session}; {script}", _kill(self._session)
+        watched = (
+            f"exec 3<&0; sh -c {shlex.quote(inner)} 3<&- & p=$!; "
+            f"(while read -r x <&3; do :; done; kill -9 $p; {kill}) >/dev/null 2>&1 & w=$!; "
+            f"wait $p; rc=$?; kill -9 $w 2>/dev/null; {kill} >/dev/null 2>&1; (exit $rc)"
+        )
+        stdin, alive = os.pipe()
+        try:
+            return self._run(watched, seconds, stdin, closing=stdin)
+        finally:
+            os.close(alive)
+
+    def place(self, path: Path) -> str:
+        """Where the same bytes lie there, found or brought by their sha256; they may be run."""
+        info = path.stat()
+        key = (str(path.resolve()), info.st_mtime_ns, info.st_size)
+        if key not in self._placed:
+            digest = file_sha256(path)
+            suffix = path.suffix if path.suffix[1:].isalnum() and path.suffix.isascii() else ""
+            there = f"{self._root}/files/{digest}{suffix}"
+            if self._digest(there) != digest:
+                self._push(path, there, digest, info.st_size)
+            self.run(f"touch {shlex.quote(there)}")
+            self._placed[key] = there
+        return self._placed[key]
+
+    def pull(self, there: str, local: Path) -> None:
+        """Bring a file from there; it appears under its name when all of it is here and checked."""
+        self._begun()
+        draft = local.with_name(local.name + ".draft")
+        self._adb(["pull", there, str(draft)], ANSWER_SECONDS * 5)
+        if file_sha256(draft) != self._digest(there):
+            draft.unlink()
+            raise DeviceUnreachable(f"{there} of {self.name} did not arrive whole", "try again")
+        draft.replace(local)
+
+    def failure(self, code: int, stderr: str) -> EdgekitError | None:
+        """The error where it was adb that failed; the shell there tells its exit code itself."""
+        lost = re.search(r"^(?:adb: |error: )(.*)$", stderr, re.MULTILINE)
+        return self._lost(lost.group(1)) if code and lost else None
+
+    def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+        """Answers of commands there. Raises BackendMissing where Python's packages are asked for, too."""
+        if wish.get("packages"):
+            self.tools()
+        answers = [self.run(shlex.join(command["argv"])) for command in wish.get("commands", [])]
+        said = [
+            {"code": done.code, "out": done.stdout.decode(errors="replace"), "err": done.stderr} for done in answers
+        ]
+        return {"files": {}, "commands": said}
+
+    def close(self) -> None:
+        """End the session: kill what still runs and remove its folder."""
+        session, self._session = self._session, ""
+        if session:
+            with suppress(EdgekitError):  # what is not reached now is cleaned up at the next contact
+                self._run(f"{_kill(session)}; rm -rf {self._root}/work/{session}", ANSWER_SECONDS, subprocess.DEVNULL)
+
+    def _begun(self) -> None:
+        if self._session:
+            return
+        self._serial = self._find()
+        features = self._adb(["features"], ANSWER_SECONDS).stdout.decode(errors="replace").split()
+        self._raw = "shell_v2" in features
+        session = uuid.uuid4().hex
+        mine = json.dumps(owner())
+        folder = f"{self._root}/work/{session}"
+        done = self._run(
+            f"mkdir -p {self._root}/files {folder} && echo {shlex.quote(mine)} > {folder}/owner && "
+            f"find {self._root}/files -type f -mtime +{KEEP_DAYS} -exec rm -f {{}} \\; ; "
+            f'for f in {self._root}/work/*/owner; do echo "$f $(cat $f)"; done; [ -s {folder}/owner ]',
+            ANSWER_SECONDS,
+            subprocess.DEVNULL,
+        )
+        if done.code:
+            raise self._refused(done)
+        self._session = session
+        self._sweep(done.stdout.decode(errors="replace"))
+
+    def _sweep(self, text: str) -> None:
+        """End the sessions of processes of this machine that are gone."""
+        for line in dumpsys.lines(text):
+            path, _, other = line.partition(" ")
+            name = path.removesuffix("/owner").rpartition("/")[2]
+            with suppress(ValueError, KeyError, TypeError):
+                if re.fullmatch("[0-9a-f]{32}", name) and is_gone(json.loads(other)):
+                    self.run(f"{_kill(name)}; rm -rf {self._root}/work/{name}")
+
+    def _find(self) -> str:
+        """The serial of the device. Raises DeviceUnreachable for one that is not there or not ready."""
+        self._serve()
+        if self._wished and self._state(self._wished) is None and re.fullmatch(r"[\w.\-\[\]:]+:\d+", self._wished):
+            self._adb(["connect", self._wished], ANSWER_SECONDS, serial=False)
+        listed = self._listed()
+        ready = [one.serial for one in listed if one.state == "device"]
+        wished = self._wished or (listed[0].serial if len(listed) == 1 else None)
+        if wished is None and not listed:
+            raise DeviceUnreachable(
+                f"no phone is connected, for {self.name}", f"plug it in, enable USB debugging and {LISTED}"
+            )
+        if wished is None:
+            names = ", ".join(one.serial for one in listed)
+            raise DeviceUnreachable(
+                f"{len(listed)} phones are connected, and nothing says which is {self.name}: {names}",
+                "write its `serial:` into devices.yaml, or set ANDROID_SERIAL",
+            )
+        if wished not in ready:
+            raise self._not_ready(wished, next((one.state for one in listed if one.serial == wished), None))
+        return wished
+
+    def _serve(self) -> None:
+        """See that adb's server runs; of two that start it at once, one fails."""
+        for attempt in range(3):
+            if self._adb(["start-server"], ANSWER_SECONDS, serial=False, check=attempt == 2).code == 0:
+                return
+            time.sleep(0.5)
+
+    def _listed(self) -> tuple[dumpsys.Seen, ...]:
+        done = self._adb(["devices", "-l"], ANSWER_SECONDS, serial=False)
+        return dumpsys.seen(done.stdout.decode(errors="replace"))
+
+    def _state(self, serial: str) -> str | None:
+        return next((one.state for one in self._listed() if one.serial == serial), None)
+
+    def _not_ready(self, serial: str, state: str | None) -> DeviceUnreachable:
+        if state is None:
+            return DeviceUnreachable(f"{self.name} ({serial}) is not connected", f"plug it in, wake it and {LISTED}")
+        cause, remedy = STATES.get(state, (f"is in state '{state}'", "start Android on it"))
+        return DeviceUnreachable(f"{self.name} ({serial}) {cause}", remedy)
+
+    def _lost(self, said: str) -> DeviceUnreachable:
+        """The error for a phone that stopped answering, from what adb still knows of it."""
+        state: str | None = "device"
+        with suppress(EdgekitError):
+            state = self._state(self._serial)
+        if state != "device":
+            error = self._not_ready(self._serial, state)
+            return DeviceUnreachable(f"the connection was lost: {error.message}", error.remedy)
+        why = f": {said}" if said else ""
+        return DeviceUnreachable(
+            f"the connection to {self.name} ({self._serial}) was lost{why}",
+            f"see its cable and whether it sleeps; {LISTED}",
+        )
+
+    def _refused(self, done: Done) -> EdgekitError:
+        said = " ".join((done.stderr or done.stdout.decode(errors="replace")).split())[-200:]
+        if "No space left" in said:
+            return EnvironmentRefused(f"no space on {self.name} in {self._root}: {said}", "free some there")
+        return EnvironmentRefused(
+            f"{self.name} refuses {self._root}: {said}", "see whether `adb shell` may write there"
+        )
+
+    def _digest(self, there: str) -> str | None:
+        done = self.run(f"sha256sum {shlex.quote(there)}", ANSWER_SECONDS * 5)
+        word = done.stdout.decode(errors="replace").split()
+        return word[0] if done.code == 0 and word else None
+
+    def _push(self, path: Path, there: str, digest: str, size: int) -> None:
+        draft = f"{self.work}/draft"
+        done = self._adb(
+            ["push", str(path.resolve()), draft], ANSWER_SECONDS + size / SLOWEST_BYTES_PER_SECOND, check=False
+        )
+        if done.code:
+            said = done.stderr + done.stdout.decode(errors="replace")
+            raise self._refused(Done(1, b"", said)) if "remote" in said else self._lost(said.strip()[-200:])
+        if self._digest(draft) != digest:
+            raise DeviceUnreachable(f"{path.name} did not reach {self.name} whole", "try again")
+        moved = self.run(f"chmod 755 {draft} && mv -f {draft} {shlex.quote(there)}")
+        if moved.code:
+            raise self._refused(moved)
+
+    def _shell(self, script: str) -> list[str]:
+        # Without a terminal: what is printed comes as it is, and stderr apart. Older phones know only the other form.
+        return [_program(), "-s", self._serial, "shell", *(["-T"] if self._raw else []), script]
+
+    def _run(self, script: str, seconds: float, stdin: int, closing: int | None = None) -> Done:
+        """Its end is told in a line of its own: where that is missing, it was the connection that ended."""
+        try:
+            process = start(self._shell(f"(\n{script}\n)" + TOLD), stdin)
+        finally:
+            if closing is not None:
+                os.close(closing)
+        with process:
+            try:
+                stdout, stderr = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired as error:
+                raise DeviceUnreachable(
+                    f"{self.name} ({self._serial}) gave no answer in {seconds:.0f} s",
+                    "see whether it sleeps or is overloaded",
+                ) from error
+            finally:
+                process.kill()
+        match = CODE.search(stdout)
+        said = stderr.decode(errors="replace")
+        if match is None:
+            raise self._lost(" ".join(said.split())[-200:])
+        return Done(int(match.group(1)), stdout[: match.start()].replace(b"\r\n", b"\n"), said)
+
+    def _adb(self, arguments: Sequence[str], seconds: float, serial: bool = True, check: bool = True) -> Done:
+        """adb itself. Raises BackendMissing without it, DeviceUnreachable where it fails."""
+        which = ["-s", self._serial] if serial else []
+        with start([_program(), *which, *arguments], subprocess.DEVNULL) as process:
+            try:
+                stdout, stderr = process.communicate(timeout=seconds)
+            except subprocess.TimeoutExpired as error:
+                raise DeviceUnreachable(
+                    f"adb gave no answer in {seconds:.0f} s for {self.name}", "try `adb kill-server`, and the cable"
+                ) from error
+            finally:
+                process.kill()
+        done = Done(process.returncode, stdout, stderr.decode(errors="replace"))
+        if check and done.code:
+            said = " ".join((done.stderr or stdout.decode(errors="replace")).split())[-200:]
+            raise self._lost(said) if serial else DeviceUnreachable(f"adb failed: {said}", "try `adb kill-server`")
+        return done
+
+
+def _program() -> str:
+    found = shutil.which("adb")
+    if found is None:
+        raise BackendMissing("adb is not installed", "install Android's platform tools (Debian: apt install adb)")
+    return found
+
+
+def _kill(session: str) -> str:
+    """Shell that kills every process that carries a session's mark, and then those that one of them just started."""
+    marked = f"grep -l {MARK}={session} /proc/[0-9]*/environ 2>/dev/null"
+    return f"for i in 1 2; do for e in $({marked}); do e=${{e#/proc/}}; kill -9 ${{e%/environ}}; done; done"

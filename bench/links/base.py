@@ -1,0 +1,185 @@
+"""How a device is reached (`Link`), and how its runner is asked.
+
+A link turns an argument list for the device into one for this machine, and puts files there. Everything else is the
+same for every link: the runner is started with its stdin held open, blocks nobody, and ends when we do.
+To add a link: a class with these methods, a model and a line of KINDS in edgekit.device.config, and a line in
+edgekit.device_link.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Protocol
+
+from edgekit.errors import BackendMissing, EdgekitError, EnvironmentRefused, MeasurementInvalid
+from edgekit.records.runtime import RUNTIMES, refusal
+
+FOLDER = Path(__file__).resolve().parents[1]
+
+
+class Link(Protocol):
+    """A way to a device. `name` is the device's, `python` what runs the runner there."""
+
+    name: str
+    python: str
+
+    def argv(self, command: Sequence[str]) -> list[str]:
+        """What to start here so that `command` runs there, with its stdin, stdout, stderr and exit code."""
+
+    def tools(self) -> str:
+        """The folder there that holds runner.py."""
+
+    def place(self, path: Path) -> str:
+        """Where the same bytes lie there; they are brought there when they are not."""
+
+    def failure(self, code: int, stderr: str) -> EdgekitError | None:
+        """The error where an exit code means that the link itself failed."""
+
+    def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+        """Files, packages and answers of commands there (bench/remote.py `look`)."""
+
+    def close(self) -> None:
+        """End what was begun there."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command ended."""
+
+    code: int
+    stdout: bytes
+    stderr: str
+
+
+def ask(link: Link, job: Mapping[str, Any], timeout_seconds: float, script: str = "runner.py") -> dict[str, Any]:
+    """What the runner on a device answers to a job, from a process that does nothing else and is gone then.
+
+    `artifact` in the job is a path here. Raises BackendMissing or UsageError for what the runner refuses or dies of,
+    MeasurementInvalid when it takes longer than `timeout_seconds`, DeviceUnreachable where the link breaks.
+    """
+    command = [link.python, f"{link.tools()}/{script}"]
+    done = call(link, command, json.dumps(_placed(link, job)).encode() + b"\n", timeout_seconds, str(job["runtime"]))
+    return _answer(link, str(job["runtime"]), done)
+
+
+def _placed(link: Link, job: Mapping[str, Any]) -> dict[str, Any]:
+    """The job with its artifact, or those of its jobs, as they are called there."""
+    there = {**job, "artifact": link.place(Path(job["artifact"]))} if job.get("artifact") else dict(job)
+    return {**there, "jobs": [_placed(link, one) for one in job["jobs"]]} if "jobs" in job else there
+
+
+def call(link: Link, command: Sequence[str], line: bytes, timeout_seconds: float, what: str) -> Done:
+    """Run a command on the device with a line on its stdin, which stays open until it has ended."""
+    stdin, alive = os.pipe()  # held open: when this process goes, however it goes, the runner sees it and goes too
+    try:
+        process = start(link.argv(command), stdin)
+    except BaseException:
+        os.close(alive)
+        raise
+    finally:
+        os.close(stdin)
+    with process:
+        try:
+            with suppress(BrokenPipeError):
+                os.write(alive, line)
+            stdout, stderr = process.communicate(timeout=timeout_seconds)
+        except subprocess.TimeoutExpired as error:
+            link.close()  # what does not see its stdin end is killed there
+            raise MeasurementInvalid(
+                f"no answer from {what}{_on(link)} in {timeout_seconds:.0f} s: the run was ended",
+                "use --preset quick, or a smaller network",
+            ) from error
+        finally:
+            process.kill()
+            os.close(alive)
+    return Done(process.returncode, stdout, stderr.decode(errors="replace"))
+
+
+def start(
+    argv: Sequence[str],
+    stdin: int,
+    environment: Mapping[str, str] | None = None,
+    stderr: int | IO[bytes] = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    """A process with pipes for what it says. Raises EnvironmentRefused where there can be none."""
+    try:
+        # A session of its own: Ctrl-C comes here only, and the runner is ended from here.
+        return subprocess.Popen(
+            list(argv),
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=True,
+            env=environment,
+        )
+    except OSError as error:
+        raise EnvironmentRefused(f"no process could be started: {error}", "free some memory and try again") from error
+
+
+def _answer(link: Link, runtime: str, done: Done) -> dict[str, Any]:
+    answer = parsed(done.stdout)
+    if answer is None:
+        raise death(link, runtime, done)
+    if "error" in answer:
+        raise refused(link, runtime, answer["error"])
+    return dict(answer["ok"])
+
+
+def parsed(text: bytes) -> dict[str, Any] | None:
+    """An answer; None for anything else that a device may say, such as the greeting of its shell."""
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(answer, dict):
+        return None
+    error = answer.get("error")
+    told = isinstance(error, dict) and all(isinstance(error.get(key), str) for key in ("kind", "message"))
+    return answer if told or "ok" in answer else None
+
+
+def refused(link: Link, runtime: str, error: Mapping[str, str]) -> EdgekitError:
+    """The error for what the runner said that it cannot do."""
+    found = refusal(error["kind"], error["message"], RUNTIMES[runtime])
+    if not _on(link):
+        return found
+    remedy = found.remedy
+    if error["kind"] == "missing":
+        packages = " or ".join(RUNTIMES[runtime].packages)
+        remedy = f"install numpy and {packages} there, for the Python that devices.yaml names ({link.python})"
+        remedy += f", or give --runtime {RUNTIMES[runtime].instead}" if RUNTIMES[runtime].instead else ""
+    return type(found)(f"{link.name}: {found.message}", remedy)
+
+
+def death(link: Link, runtime: str, done: Done) -> EdgekitError:
+    """What is known of a runner that ended without an answer."""
+    broken = link.failure(done.code, done.stderr)
+    if broken is not None:
+        return broken
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    killer = _signal(done.code)
+    how = f"by {killer.name}" if killer else f"with exit code {done.code}"
+    last = f": {lines[-1].strip()}" if lines else ""
+    process = f"the process running {runtime}{_on(link)}"
+    if killer == signal.SIGKILL:
+        return EnvironmentRefused(f"{process} was killed{last}", "see whether memory ran out")
+    return BackendMissing(f"{process} ended {how}{last}", "try another runtime or version of it")
+
+
+def _signal(code: int) -> signal.Signals | None:
+    """The signal that ended a process: negative here, 128 and more where a shell stands between."""
+    number = -code if code < 0 else code - 128
+    with suppress(ValueError):
+        return signal.Signals(number)
+    return None
+
+
+def _on(link: Link) -> str:
+    return "" if link.name == "local" else f" on {link.name}"

@@ -1,0 +1,71 @@
+"""Asking a script on a device that takes long, and says on stderr how far it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import IO, Any, cast
+
+from edgekit.bench.links.base import Done, Link, death, parsed, start
+from edgekit.errors import MeasurementInvalid
+
+PROGRESS = "PROGRESS "  # before each line that is a stage
+KEPT_LINES = 100  # of the others, to say what a process died of
+Say = Callable[[str], None]
+
+
+def ask_told(link: Link, script: str, job: Mapping[str, Any], seconds: float, say: Say, what: str) -> dict[str, Any]:
+    """What a script of bench/ answers: {"ok": ...} or {"error": ...}; its stages go to `say` as they come.
+
+    Raises MeasurementInvalid after `seconds`, and what `edgekit.bench.link.death` makes of a process that died.
+    """
+    stdin, alive = os.pipe()  # held open: when this process goes, the script goes too
+    try:
+        process = start(link.argv([link.python, f"{link.tools()}/{script}"]), stdin)
+    except BaseException:
+        os.close(alive)
+        raise
+    finally:
+        os.close(stdin)
+    late, kept = threading.Event(), list[str]()
+
+    def end() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
+    with process:
+        reader = threading.Thread(target=_listen, args=(cast("IO[bytes]", process.stderr), say, kept), daemon=True)
+        reader.start()
+        try:
+            with suppress(BrokenPipeError):
+                os.write(alive, json.dumps(dict(job)).encode() + b"\n")
+            stdout = cast("IO[bytes]", process.stdout).read()
+            process.wait()
+            reader.join()
+        finally:
+            timer.cancel()
+            process.kill()
+            os.close(alive)
+    if late.is_set():
+        link.close()  # what does not see its stdin end is killed there
+        on = "" if link.name == "local" else f" on {link.name}"
+        raise MeasurementInvalid(f"no answer from {what}{on} in {seconds:.0f} s: it was ended", "try a smaller network")
+    answer = parsed(stdout)
+    if answer is None:
+        raise death(link, what, Done(process.returncode, stdout, "\n".join(kept)))
+    return answer
+
+
+def _listen(stream: IO[bytes], say: Say, kept: list[str]) -> None:
+    for raw in stream:
+        line = raw.decode(errors="replace").rstrip()
+        if line.startswith(PROGRESS):
+            say(line[len(PROGRESS) :])
+        else:
+            kept.append(line)
+            del kept[:-KEPT_LINES]

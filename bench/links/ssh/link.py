@@ -1,0 +1,283 @@
+"""The ssh link: a machine that the user's own OpenSSH reaches, with their configuration, agent and jump hosts.
+
+What runs there is bench/remote.py and the runner, with the device's own Python. Each link has a session there, which
+the device itself ends when we are gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, TypeVar
+
+from edgekit.bench.links.base import FOLDER, Done, parsed, start
+from edgekit.bench.links.silence import first_line
+from edgekit.bench.links.ssh import errors as ssh_errors
+from edgekit.bench.links.ssh.connection import Connection, environment
+from edgekit.bench.links.ssh.owner import is_gone, owner
+from edgekit.bench.links.ssh.process import arriving, begun, ended, is_whole
+from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
+from edgekit.util.files import file_sha256
+
+OLDEST_PYTHON = (3, 8)
+ROOT = "~/.cache/edgekit"
+ANSWER_SECONDS = 120.0  # of silence: for what takes seconds, such as killing, or hashing a gigabyte
+BLOCK = 1 << 20
+BOOT = "import sys; exec(compile(sys.stdin.buffer.read(int(sys.argv.pop(1))), 'remote.py', 'exec'))"
+# Every Python from 2.6 on can say this.
+PROBE = "import sys; sys.stdout.write('edgekit %d.%d.%d' % tuple(sys.version_info[:3]))"
+# A shell stands between, so that ssh's own exit code 255 is not confused with a death by a signal.
+SHELL = ("sh", "-c", '"$@"; exit $?', "sh")
+MARK = "EDGEKIT_WORK"
+
+Result = TypeVar("Result")
+
+
+class SshLink:
+    """A device on ssh. Connects when it is first used, and again when the connection was lost in between."""
+
+    def __init__(self, name: str, host: str, python: str = "python3", root: str = ROOT) -> None:
+        self.name, self.host = name, host
+        self.python = "./" + python[2:] if python.startswith("~/") else python  # ssh begins in the home folder
+        self._root = root
+        self._connection = Connection(name, host)
+        self._tend: subprocess.Popen[bytes] | None = None
+        self.session = ""  # its name there; another one after the connection was lost
+        self._former: set[str] = set()
+        self.work = ""  # the session's folder there
+        self._tools: str | None = None
+        self._placed: dict[tuple[str, int, int], str] = {}
+        self._lost: EdgekitError | None = None
+
+    def begin(self) -> str:
+        """See that there is a session, and say its name."""
+        self._begun()
+        return self.session
+
+    def argv(self, command: Sequence[str]) -> list[str]:
+        """ssh with the command quoted once, for the shell there."""
+        self._begun()
+        return self._marked(command)
+
+    def tools(self) -> str:
+        """The folder there with the runner's files, brought there once for each version of them."""
+        if self._tools is None:
+            self._begun()
+            body = json.dumps(carried(), sort_keys=True).encode()
+            digest = hashlib.sha256(body).hexdigest()[:16]
+            found = self._repeat(lambda: self._verb("tools", self.session, digest))["path"]
+            self._tools = found or self._repeat(lambda: self._verb("tools", self.session, digest, data=body))["path"]
+        return str(self._tools)
+
+    def place(self, path: Path) -> str:
+        """Where the same bytes lie there, found or brought by their sha256."""
+        info = path.stat()
+        key = (str(path.resolve()), info.st_mtime_ns, info.st_size)
+        if key not in self._placed:
+            digest = file_sha256(path)
+            suffix = path.suffix if path.suffix[1:].isalnum() else ""
+            self._begun()
+            found = self._repeat(lambda: self._verb("have", digest, suffix))["path"]
+            self._placed[key] = found or self._repeat(lambda: self._put(path, digest, suffix, info.st_size))
+        return self._placed[key]
+
+    def pull(self, path: str, local: Path) -> None:
+        """Bring a file from there; it appears under its name when all of it is here and checked."""
+        self._begun()
+        self._repeat(lambda: self._get(path, local))
+
+    def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
+        """Files, packages and answers of commands there (bench/remote.py `look`)."""
+        self._begun()
+        return dict(self._repeat(lambda: self._verb("look", data=json.dumps(wish).encode())))
+
+    def undo(self, commands: Sequence[Mapping[str, Any]]) -> None:
+        """Have the device run these when the session ends, however it ends."""
+        self._begun()
+        self._verb("undo", self.session, data=json.dumps(list(commands)).encode())
+
+    def undone(self) -> None:
+        """Have them run now. Raises EnvironmentRefused where one failed."""
+        if self._alive:
+            self._trouble(self._verb("undone", self.session)["trouble"])
+
+    def failure(self, code: int, stderr: str) -> EdgekitError | None:
+        """The error where it was ssh that failed."""
+        return ssh_errors.unreachable(self.name, self.host, stderr) if code == 255 else None
+
+    def close(self) -> None:
+        """End the session: the device removes what belongs to it."""
+        tend, self._tend, self._tools = self._tend, None, None
+        if tend is None:
+            return
+        if tend.stdin is not None:
+            tend.stdin.close()
+        try:
+            tend.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            tend.kill()
+            tend.wait()
+        assert tend.stdout is not None and tend.stderr is not None
+        tend.stdout.close()
+        tend.stderr.close()
+
+    @property
+    def _where(self) -> str:
+        return f"{self.name} ({self.host})"
+
+    @property
+    def _alive(self) -> bool:
+        return self._tend is not None and self._tend.poll() is None
+
+    def _begun(self) -> None:
+        """See that there is a connection and a session on it."""
+        if self._alive:
+            return
+        if self._lost is not None:  # one long wait is enough
+            raise self._lost
+        self.close()
+        try:
+            self._connection.open()
+        except DeviceUnreachable as error:
+            self._lost = error
+            raise
+        self._check_python()
+        try:
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _marked(self, command: Sequence[str]) -> list[str]:
+        return self._connection.argv(("env", "LC_ALL=C", f"{MARK}={self.session}", *SHELL, *command))
+
+    def _check_python(self) -> None:
+        done = self._call([self.python, "-c", PROBE])
+        broken = self.failure(done.code, done.stderr)
+        if broken is not None:
+            raise broken
+        said = done.stdout.decode(errors="replace").rpartition("edgekit ")[2].split(".")
+        if done.code != 0 or len(said) != 3:
+            raise BackendMissing(
+                f"{self.name} has no Python: `{self.python}` ended with exit code {done.code}{_last(done.stderr)}",
+                "install python3 there, or name another one with `python:` in devices.yaml",
+            )
+        if (int(said[0]), int(said[1])) < OLDEST_PYTHON:
+            raise BackendMissing(
+                f"`{self.python}` on {self.name} is Python {'.'.join(said)}, and the runner needs 3.8",
+                "install a newer one there, and name it with `python:` in devices.yaml",
+            )
+
+    def _begin(self) -> None:
+        self._former.add(self.session)
+        self.session = uuid.uuid4().hex
+        self._tend = self._helper(("tend", self.session, json.dumps(owner())))
+        line = begun(self._tend, [_helper_text()], self._where, ANSWER_SECONDS)
+        if not line:
+            raise self._death("tend", ended(self._tend, [], self._where, ANSWER_SECONDS))
+        answer = self._answer("tend", Done(0, line, ""))
+        self.work = str(answer["work"])
+        self._trouble(answer["trouble"])
+        # Of a connection that was cut the device may not know yet: what was begun over it is ours to end.
+        lost = [session for session, other in answer["others"].items() if session in self._former or is_gone(other)]
+        if lost:
+            self._trouble(self._verb("sweep", *lost)["trouble"])
+
+    def _trouble(self, problems: Sequence[str]) -> None:
+        if problems:
+            raise EnvironmentRefused(
+                f"{self.name} could not be put back as it was: {'; '.join(problems)}",
+                "put it back by hand, and remove the folder that is named there",
+            )
+
+    def _repeat(self, step: Callable[[], Result]) -> Result:
+        """What may be done twice is tried once more over a new connection."""
+        try:
+            return step()
+        except DeviceUnreachable:
+            self.close()
+            self._begun()
+            return step()
+
+    def _verb(self, verb: str, *arguments: str, data: bytes = b"") -> Any:
+        return self._answer(verb, self._call_helper((verb, *arguments), iter([data])))
+
+    def _put(self, path: Path, digest: str, suffix: str, size: int) -> str:
+        with path.open("rb") as stream:
+            blocks = iter(lambda: stream.read(BLOCK), b"")
+            command = ("put", self.session, digest, suffix, str(size))
+            done = self._call_helper(command, blocks)
+        return str(self._answer("put", done)["path"])
+
+    def _get(self, path: str, local: Path) -> None:
+        draft = local.with_name(local.name + ".draft")
+        try:
+            with self._helper(("get", path)) as process:
+                blocks = arriving(process, iter([_helper_text()]), self._where, ANSWER_SECONDS)
+                line, rest = first_line(blocks)
+                if not line:
+                    raise self._death("get", ended(process, iter([]), self._where, ANSWER_SECONDS))
+                size = self._answer("get", Done(0, line, ""))["size"]
+                if not is_whole(draft, chain([rest], blocks), size):
+                    raise DeviceUnreachable(f"{path} of {self.name} did not arrive whole", "try again")
+            draft.replace(local)
+        finally:
+            draft.unlink(missing_ok=True)
+
+    def _call(self, command: Sequence[str]) -> Done:
+        """A short command with nothing on its stdin."""
+        with start(self._marked(command), subprocess.DEVNULL, environment()) as process:
+            return ended(process, iter([]), self._where, ANSWER_SECONDS)
+
+    def _call_helper(self, arguments: Sequence[str], blocks: Iterator[bytes]) -> Done:
+        with self._helper(arguments) as process:
+            return ended(process, chain([_helper_text()], blocks), self._where, ANSWER_SECONDS)
+
+    def _helper(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
+        root = self._root
+        command = [self.python, "-c", BOOT, str(len(_helper_text())), root, *arguments]
+        return start(self._marked(command), subprocess.PIPE, environment())
+
+    def _answer(self, verb: str, done: Done) -> Any:
+        answer = parsed(done.stdout)
+        if answer is None:
+            raise self._death(verb, done)
+        if "error" not in answer:
+            return answer["ok"]
+        kind, message = answer["error"]["kind"], answer["error"]["message"]
+        if kind == "full":
+            raise EnvironmentRefused(
+                f"no space on {self.name} in {self._root}: {message}",
+                "free some there, or name a larger place with `folder:` in devices.yaml",
+            )
+        if kind == "broken":
+            raise DeviceUnreachable(f"a file did not reach {self.name} whole: {message}", "try again")
+        raise EnvironmentRefused(
+            f"{self.name} refuses {self._root}: {message}", "name another place with `folder:` in devices.yaml"
+        )
+
+    def _death(self, verb: str, done: Done) -> EdgekitError:
+        broken = self.failure(done.code, done.stderr)
+        return broken or EnvironmentRefused(
+            f"`{verb}` failed on {self.name} with exit code {done.code}{_last(done.stderr)}",
+            f"see whether {self.python} works there",
+        )
+
+
+def carried() -> dict[str, str]:
+    """The files of the device side, by name: what the runner may need there."""
+    return {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py") if path.name != "__init__.py"}
+
+
+def _helper_text() -> bytes:
+    return (FOLDER / "remote.py").read_bytes()
+
+
+def _last(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return f": {lines[-1]}" if lines else ""

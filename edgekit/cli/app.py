@@ -1,0 +1,117 @@
+"""The parser: every command, in the order in which a newcomer meets them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import typer.core
+import typer.main
+
+from edgekit.cli.commands import compare, measure, network, setup, sweep, weights
+from edgekit.cli.output import Outcome
+from edgekit.errors import EnvironmentRefused, UsageError
+
+# Plain help: rich's takes three times as long to import and wraps what fits.
+app = typer.Typer(name="edgekit", rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False)
+
+COMMANDS = (
+    network.models,
+    network.summary,
+    network.export,
+    network.inspect,
+    measure.bench,
+    compare.compare,
+    measure.eval,
+    measure.report,
+    sweep.sweep,
+    sweep.reproduce,
+    sweep.store,
+    weights.weights,
+    measure.devices,
+    setup.doctor,
+    setup.demo,
+)
+
+
+ANYWHERE = ("weights", "devices", "doctor")
+
+
+class Command(typer.core.TyperCommand):
+    """A command that refuses an option given twice, where only the last would count and nobody would know.
+
+    It also refuses to work in a folder that was removed: torch ends the process there, and relative paths lead nowhere.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """As usual, after a look at the options in the order in which they were given."""
+        if not ctx.resilient_parsing:
+            _, _, given = self.make_parser(ctx).parse_args(args=list(args))
+            for option in given:
+                if given.count(option) > 1 and not (option.multiple or getattr(option, "is_flag", False)):
+                    name, metavar = option.opts[0], str(option.metavar)
+                    form = f", as {name} {metavar}" if metavar[1:] == f",{metavar[0]}" else ""
+                    raise UsageError(f"{name} was given more than once", f"give it once{form}")
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As usual, where there is a folder to work in."""
+        if self.name not in ANYWHERE:
+            try:
+                Path.cwd()
+            except OSError as error:
+                raise EnvironmentRefused("the working folder was removed", "cd into one that is there") from error
+        return super().invoke(ctx)
+
+
+for _command in COMMANDS:
+    app.command(_command.__name__, cls=Command)(_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import edgekit
+
+        print(f"edgekit {edgekit.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _edgekit(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    """Export convolutional networks to files for devices; measure cost and accuracy.
+
+    \b
+    Start with:
+      edgekit demo                                      the whole way, offline
+      edgekit models                                    the networks
+      edgekit export mobilenet --alpha 0.5 --res 160    files in artifacts/
+      edgekit COMMAND --help                            options and an example
+
+    \b
+    Exit codes:
+      0 done   1 a bug of edgekit   2 bad arguments or input files
+      3 a gate failed   4 device unreachable   5 a backend is missing
+      6 invalid measurement   7 disk full, read-only, locked   130 interrupted
+    """
+
+
+def command(arguments: list[str]) -> Outcome | None:
+    """Parse `arguments` and run their command. None: it printed its help or version."""
+    if "_EDGEKIT_COMPLETE" in os.environ:
+        with suppress(SystemExit):
+            app(prog_name="edgekit")  # answers the shell, and exits
+        return None
+    parser = typer.main.get_command(app)
+    try:
+        with parser.make_context("edgekit", list(arguments)) as context:
+            outcome: Outcome = parser.invoke(context)
+            return outcome
+    except typer.Exit as stop:
+        if stop.exit_code:
+            raise
+        return None

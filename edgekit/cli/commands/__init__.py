@@ -1,0 +1,1 @@
+"""One function a command: its arguments, its help, and the call."""

@@ -1,0 +1,49 @@
+"""The command `compare`: a gate for pipelines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import edgekit
+from edgekit.cli import options as o
+from edgekit.cli.output import Outcome, as_line
+from edgekit.errors import UsageError, nearest
+
+_SIDE = "latest, latest~1, a file that was measured, an id, or another store."
+FORMATS = ("text", "json", "md")
+
+
+def compare(
+    base: Annotated[str, typer.Argument(metavar="BASE", help=_SIDE)],
+    new: Annotated[str, typer.Argument(metavar="NEW", help="The same, for what may have become slower.")],
+    max_slowdown: Annotated[
+        str, typer.Option("--max-slowdown", metavar="P%", help="Slowdown that is still accepted.")
+    ] = "5%",
+    strict: Annotated[bool, typer.Option("--strict", help="Fail also where the noise leaves it open.")] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="Also write the outcome as JUnit XML here.")
+    ] = None,
+    format: Annotated[str, typer.Option("--format", "-f", metavar="text|json|md", help="How to print it.")] = "text",
+    store: o.Store = None,
+    json: o.Json = False,
+) -> Outcome:
+    """Compare stored latencies, and fail when one became slower.
+
+    Exit code 3: slower, or missing on the new side. 6: a measurement is invalid.
+    2: not comparable (another device, runtime or number of threads).
+    Where the noise leaves it open the code is 0; with --strict, 3.
+
+    \b
+    Example:
+      edgekit compare latest~1 latest --max-slowdown 5%
+    """
+    from edgekit.cli.views import measure as views
+
+    if format not in FORMATS:
+        raise UsageError(f"unknown format '{format}'{nearest(format, FORMATS)}", f"choose one of: {', '.join(FORMATS)}")
+    result = edgekit.compare(base, new, max_slowdown=max_slowdown, strict=strict, junit=junit, store=store)
+    text = {"text": None, "json": as_line(result.to_json()), "md": result.to_markdown()}[format]
+    return Outcome(result.to_json(), views.compare, result.exit_code, text)

@@ -1,0 +1,44 @@
+"""The commands that need nothing first: doctor and demo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import edgekit
+from edgekit.cli import options as o
+from edgekit.cli.output import Outcome, Progress
+
+
+def doctor(devices: o.Devices = None, store: o.Store = None, json: o.Json = False) -> Outcome:
+    """Say what is installed, what is missing, how to get it.
+
+    \b
+    Example:
+      edgekit doctor
+    """
+    from edgekit.cli.views import measure as views
+
+    return Outcome(edgekit.doctor(devices=devices, store=store).to_json(), views.doctor)
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where everything goes.")] = Path("demo"),
+    json: o.Json = False,
+) -> Outcome:
+    """Go the whole way on handwritten digits, in minutes.
+
+    Train, export, prove, measure and report, with nothing downloaded. LeNet-5
+    and MobileNet at four widths, as ONNX and TFLite, in fp32 and int8.
+
+    \b
+    Example:
+      edgekit demo
+    """
+    from edgekit.cli.views import measure as views
+
+    with Progress() as progress:
+        result = edgekit.demo(out=out, progress=progress)
+    return Outcome(result.to_json(), views.demo, result.exit_code)

@@ -1,0 +1,68 @@
+"""What a command says when it fails: one line of cause, one line of remedy, an exit code."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TextIO
+
+from edgekit.bug_report import tellable
+from edgekit.cli.output import as_line, send
+from edgekit.redact import masked
+from edgekit.util.formatting import escaped
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error as it is told."""
+
+    code: str
+    message: str
+    remedy: str
+    exit_code: int
+
+
+def describe(error: BaseException, arguments: list[str]) -> Failure:
+    """How to tell `error`. What nobody foresaw is a bug: its traceback is saved, and the message says where."""
+    if isinstance(error, KeyboardInterrupt):
+        return Failure("interrupted", "interrupted", "run the same command again; nothing half-written is left", 130)
+    usage = _usage_message(error)
+    if usage is not None:
+        return Failure("usage", usage, f"see `{_help_command(arguments)}`", 2)
+    told = tellable(error)
+    return Failure(told.code, _one_line(told.message), _one_line(told.remedy), told.exit_code)
+
+
+def tell(failure: Failure, stdout: TextIO | None) -> None:
+    """Print a failure: as JSON on `stdout` where one is given and takes it, else in two lines on stderr."""
+    if stdout is not None:
+        fields = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
+        try:
+            send(as_line({"error": fields}), stdout)
+            return
+        except (OSError, ValueError):  # full, or closed since it was
+            pass
+    with suppress(OSError):
+        print(f"error: {escaped(failure.message)}\n  fix: {escaped(failure.remedy)}", file=sys.stderr, flush=True)
+
+
+def _usage_message(error: BaseException) -> str | None:
+    import typer
+
+    # Typer has moved the class of its parse errors between versions; its public BadParameter is one of them in all.
+    if not isinstance(error, typer.BadParameter.__bases__[0]):
+        return None
+    message = _one_line(error.format_message())  # type: ignore[attr-defined]
+    return message[:1].lower() + message[1:].rstrip(".")
+
+
+def _help_command(arguments: list[str]) -> str:
+    from edgekit import VERBS
+
+    named = next((word for word in arguments if not word.startswith("-")), "")
+    return f"edgekit {named} --help" if named in VERBS else "edgekit --help"
+
+
+def _one_line(text: str) -> str:
+    return masked(" ".join(text.split()))

@@ -1,0 +1,118 @@
+"""How results look to a person: from the documented JSON to tables that fit the terminal.
+
+A table names its columns with a rank; where the terminal is too narrow, the least important columns are left out
+and named below it; where even the others do not fit, the first one goes over several lines.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from edgekit.util import formatting
+
+Json = dict[str, Any]
+UNKNOWN = "-"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, how a row fills it, its rank (0 is never left out), and its alignment.
+
+    `full` is what it is called away from its neighbours.
+    """
+
+    title: str
+    cell: Callable[[Json], str]
+    rank: int = 0
+    left: bool = False
+    full: str | None = None
+
+
+def fitting(columns: Sequence[Column], rows: Sequence[Json], width: int) -> tuple[list[Column], bool]:
+    """The columns that a table of `width` shows, and whether even those are too wide."""
+    widths = {column: max(len(column.title), *(len(column.cell(row)) for row in rows), 0) + 2 for column in columns}
+    kept = list(columns)
+    while sum(widths[column] for column in kept) > width and any(column.rank for column in kept):
+        kept.remove(max(kept, key=lambda column: column.rank))
+    return kept, sum(widths[column] for column in kept) > width
+
+
+def table(columns: Sequence[Column], rows: Sequence[Json], width: int) -> Iterator[RenderableType]:
+    """The rows in as many columns as fit into `width`."""
+    kept, too_wide = fitting(columns, rows, width)
+    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in kept:
+        side = "left" if column.left else "right"
+        folds = column is kept[0] and too_wide  # rather than that others are cut
+        shown.add_column(column.title, justify=side, no_wrap=not folds, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        shown.add_row(*(Text(column.cell(row)) for column in kept))
+    yield shown
+    missing = [column.full or column.title for column in columns if column not in kept]
+    if missing:
+        yield Text(f"(a wider terminal or --json also shows: {', '.join(missing)})", style="dim")
+
+
+def count(value: float | None) -> str:
+    """4231976 as "4.23 M"."""
+    if value is None:
+        return UNKNOWN
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.{_decimals(value / limit)}f} {unit}"
+    return f"{value:.0f}"
+
+
+def size(value: float | None) -> str:
+    """5316992 bytes as "5.32 MB"."""
+    text = count(value)
+    return text if value is None else (f"{text}B" if " " in text else f"{text} B")
+
+
+def milliseconds(value: float | None) -> str:
+    """Three digits that mean something."""
+    return UNKNOWN if value is None else f"{value:.{_decimals(value)}f}"
+
+
+def percent(value: float | None) -> str:
+    """0.706 as "70.6 %"."""
+    return UNKNOWN if value is None else f"{formatting.percent(value)} %"
+
+
+def interval(bounds: Sequence[float] | None, cell: Callable[[float], str]) -> str:
+    """[lo, hi] as "lo .. hi"."""
+    if not bounds or bounds[0] is None:
+        return UNKNOWN
+    return f"{cell(bounds[0])} .. {cell(bounds[1])}".replace(" % ..", " ..")
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """[1, 3, 224, 224] as "1x3x224x224"."""
+    return "x".join(str(size) for size in sizes)
+
+
+def file_name(path: str | None) -> str:
+    """The last part of a path."""
+    return (path or UNKNOWN).rpartition("/")[2]
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> RenderableType:
+    """Two columns: a word and what is the case."""
+    shown = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
+    for key, value in pairs:
+        shown.add_row(Text(key, style="bold"), Text(value))
+    return shown
+
+
+def _decimals(value: float) -> int:
+    """How many decimals show three digits that mean something, four at most."""
+    return min(4, max(0, 2 - math.floor(math.log10(value)))) if value > 0 else 0

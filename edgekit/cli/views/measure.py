@@ -1,0 +1,298 @@
+"""What each command shows a person: one function per command, from its documented JSON to renderables.
+
+A plain string is printed as it is; what rich renders is wrapped to the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from edgekit.cli.tables import (
+    UNKNOWN,
+    Column,
+    Json,
+    count,
+    facts,
+    file_name,
+    interval,
+    milliseconds,
+    percent,
+    shape,
+    size,
+    table,
+)
+from edgekit.cli.views.network import models as models
+from edgekit.cli.views.network import summary as summary
+from edgekit.cli.views.profile import profile
+from edgekit.util.formatting import fixed
+
+View = Iterator[RenderableType]
+
+
+def export(document: Json, width: int) -> View:
+    """The files, each with its proof; then what failed and why."""
+    columns = (
+        Column("file", lambda row: file_name(row["path"]), left=True),
+        Column("size", lambda row: size(row["bytes"])),
+        Column("seconds", lambda row: f"{row['seconds']:.1f}", rank=1),
+        Column("cosine", lambda row: f"{row['parity']['cosine']:.6f}", rank=3),
+        Column("largest error", lambda row: f"{row['parity']['max_abs_error']:.1e}", rank=2),
+        Column("parity", lambda row: "passed" if row["parity"]["passed"] else "failed"),
+    )
+    made = document["artifacts"]
+    if made:
+        yield from table(columns, made, width)
+        yield Text(f"in {made[0]['path'].rpartition('/')[0] or '.'}/", style="dim")
+    for row in document["failed"]:
+        yield from failure(f"{row['format']} {row['precision']}", row)
+
+
+def failure(what: str, row: Json) -> View:
+    """What failed and how to mend it, in two lines."""
+    yield Text(f"failed: {what}: {row['reason']}", style="red")
+    yield Text(f"   fix: {row['remedy']}")
+
+
+def bench(document: Json, width: int) -> View:
+    """A line per measurement; what could not be measured is a dash, and why."""
+    columns = (
+        Column("file", lambda row: file_name(row["artifact"]), left=True),
+        Column("runtime", lambda row: row["runtime"] or UNKNOWN, rank=5, left=True),
+        Column("threads", lambda row: str(row["threads"]), rank=6),
+        Column("batch", lambda row: str(row["batch"]), rank=4),
+        Column("median ms", lambda row: milliseconds(row["median_ms"])),
+        Column("95 % interval", lambda row: interval(row["ci95_ms"], milliseconds)),
+        Column("p90", lambda row: milliseconds(row["p90_ms"]), rank=1),
+        Column("p99", lambda row: milliseconds(row["p99_ms"]), rank=8),
+        Column("first", lambda row: milliseconds(row["first_ms"]), rank=7),
+        Column("load", lambda row: milliseconds(row["load_ms"]), rank=9),
+        Column("per s", lambda row: count(row["throughput_per_s"]), rank=10),
+        Column("memory", lambda row: size(row["peak_memory_bytes"]), rank=2),
+        Column("runtime alone", lambda row: size(row["baseline_memory_bytes"]), rank=11),
+        Column("ideal", lambda row: size(row["ideal_memory_bytes"]), rank=12),
+        Column("arena", lambda row: size(row["arena_memory_bytes"]), rank=12),
+        Column("harness us", lambda row: milliseconds(row["harness_us"]), rank=13),
+        Column("verdict", lambda row: row["verdict"], left=True),
+    )
+    rows = document["measurements"]
+    yield from table(columns, rows, width)
+    measured, failed = ([row for row in rows if bool(row["error"]) == wanted] for wanted in (False, True))
+    for reason in dict.fromkeys(reason for row in measured for reason in row["reasons"]):
+        of = [file_name(row["artifact"]) for row in measured if reason in row["reasons"]]
+        yield Text(f"{'' if len(of) == len(measured) else ', '.join(of) + ': '}{reason}", style="dim")
+    for row in failed:
+        yield from failure(file_name(row["artifact"]), {"reason": row["error"]["message"], **row["error"]})
+    if "versus" in document:
+        yield Text()
+        yield from ratios(document["versus"], width)
+    for row in measured:
+        if row["profile"]:
+            yield from profile(row, width)
+
+
+def compare(document: Json, width: int) -> View:
+    """A line per cell, why, and whether the gate holds."""
+    yield from ratios(document["rows"], width)
+    holds = "holds" if document["passed"] else "fails"
+    yield Text(f"{document['verdict']}: the gate of {percent(document['max_slowdown'])} slowdown {holds}")
+
+
+def ratios(rows: list[Json], width: int) -> View:
+    """Latencies against those of a base, then what each verdict rests on."""
+    columns = (
+        Column("file", lambda row: row.get("name") or file_name(row["new"]), left=True),
+        Column("base", lambda row: UNKNOWN if "name" in row else file_name(row["base"]), rank=3, left=True),
+        Column("base ms", lambda row: milliseconds(row.get("base_ms")), rank=1),
+        Column("new ms", lambda row: milliseconds(row.get("new_ms")), rank=2),
+        Column("ratio", lambda row: UNKNOWN if row["ratio"] is None else f"{row['ratio']:.3f}"),
+        Column("95 % interval", lambda row: interval(row["ratio_ci95"], lambda bound: f"{bound:.3f}")),
+        Column("verdict", lambda row: row["verdict"] if row["status"] == "measured" else row["status"], left=True),
+    )
+    empty = {"base"} if rows and "name" in rows[0] else {"base ms", "new ms"}  # with --versus they stand above
+    yield from table([column for column in columns if column.title not in empty], rows, width)
+    for reason in dict.fromkeys(row["reason"] for row in rows):
+        yield Text(reason, style="dim")
+
+
+def eval(document: Json, width: int) -> View:
+    """A line per file, then each against the first, on the same images."""
+    columns = (
+        Column("file", lambda row: file_name(row["artifact"]), left=True),
+        Column("images", lambda row: str(row["n"])),
+        Column("top-1", lambda row: percent(row["top1"])),
+        Column("95 % interval", lambda row: interval(row["top1_ci95"], percent)),
+        Column("top-5", lambda row: percent(row["top5"]), rank=1),
+        Column("images/s", lambda row: count(row["images_per_second"]), rank=2),
+    )
+    if document["results"]:
+        yield from table(columns, document["results"], width)
+    for pair in document["paired"]:
+        low, high = (100 * bound for bound in pair["ci95"])
+        yield Text(
+            f"{file_name(pair['artifact'])}: {fixed(100 * pair['top1_difference'], 1, '+')} points "
+            f"(95 % {fixed(low, 1, '+')} .. {fixed(high, 1, '+')}) against the first"
+        )
+    for row in document["failed"]:
+        yield from failure(file_name(row["artifact"]), row)
+
+
+def report(document: Json, width: int) -> View:
+    """The files that were written."""
+    yield from (str(path) for path in document["paths"])
+
+
+def inspect(document: Json, width: int) -> View:
+    """What a file is, a fact a line; or only the code, where it was asked for, so that it can go into a file."""
+    if document["snippet"] is not None:
+        yield str(document["snippet"])
+        return
+    yield facts(
+        [
+            ("file", document["path"]),
+            ("format", document["format"]),
+            ("size", size(document["bytes"])),
+            ("intact", "yes, as its manifest says" if document["intact"] else "unknown: no manifest beside it"),
+            *(_made(document["manifest"]) if document["manifest"] else ()),
+            ("operators", _plain(document["operators"] or document["operators_reason"])),
+            *([("labels", _some(document["labels"]))] if document["labels"] else ()),
+        ]
+    )
+    layers = document["layers"]
+    if layers:
+        yield Text()
+        yield from table([Column(key, _item(key), left=True) for key in layers[0]], layers, width)
+
+
+def _some(labels: Sequence[str], most: int = 5) -> str:
+    more = f" ... ({len(labels)} in all)" if len(labels) > most else ""
+    return ", ".join(labels[:most]) + more
+
+
+def _item(key: str) -> Callable[[Json], str]:
+    if key == "snr_db":  # None: the layer is exact, or has no signal
+        return lambda row: UNKNOWN if row[key] is None else f"{row[key]:.1f}"
+    return lambda row: _plain(row[key])
+
+
+def _made(manifest: Json) -> Iterator[tuple[str, str]]:
+    """What a manifest tells a person; all of it is in --json."""
+    weights, parity, calibration = manifest["weights"], manifest["parity"], manifest["calibration"]
+    yield "network", f"{manifest['variant']['name']}, {manifest['precision']}"
+    meaning = "" if weights["trained"] else ": only latency means anything"
+    yield "weights", f"{weights['origin']} ({weights['id']}){meaning}"
+    yield "parameters", f"{manifest['params']:,}"
+    yield "MACs", f"{manifest['macs']:,}"
+    for side in ("input", "output"):
+        for tensor in manifest[f"{side}s"]:
+            yield side, f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])} {tensor['layout']}"
+    yield "preprocessing", _plain(manifest["preprocessing"])
+    if calibration:
+        kind = "noise: latency only" if calibration["synthetic"] else f"set {calibration['hash']}"
+        yield "calibration", f"{calibration['n']} images, {kind}"
+    yield "parity", f"passed on {parity['n']} inputs ({parity['n_real']} images), cosine {parity['cosine']:.6f}"
+    yield "made", f"{manifest['created']} by edgekit {manifest['edgekit']}"
+    yield from (("note", note) for note in manifest["notes"])
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(_plain(item) for item in value) or UNKNOWN
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return UNKNOWN if value is None else str(value)
+
+
+def devices(document: Json, width: int) -> View:
+    """A device a line; where one was checked, what was found there."""
+    columns = (
+        Column("device", lambda row: row["name"], left=True),
+        Column("link", lambda row: row["link"], left=True),
+        Column("runtimes", lambda row: _plain(row["runtimes"]), left=True),
+    )
+    check = document.get("check")
+    if check is None:
+        yield from table(columns, document["devices"], width)
+        yield Text(f"from {document['file'] or 'the built-in list: there is no devices.yaml'}", style="dim")
+        return
+    empty: tuple[object, ...] = (None, [], ())
+    apart = ("runtimes", "missing", "power_limits")  # the last are dozens, for --json and the record
+    shown = ((key, value) for key, value in check.items() if key not in apart and value not in empty)
+    yield facts(
+        (key.removesuffix("_bytes").replace("_", " "), size(value) if key.endswith("_bytes") else _plain(value))
+        for key, value in shown
+    )
+    yield from (f"missing: {line}" for line in check.get("missing", ()))
+    for found in check["runtimes"]:
+        missing = f"{found['missing']}; {found['remedy']}"
+        yield Text(f"{found['name']}: {found['version'] or missing}")
+
+
+def doctor(document: Json, width: int) -> View:
+    """The machine, then what is installed, then how to get what is not."""
+    reasons = document["reasons"]
+    yield facts(
+        (key.removesuffix("_bytes").replace("_", " "), _fact(key, value, reasons))
+        for key, value in document["machine"].items()
+    )
+    yield Text()
+    columns = (
+        Column("package", lambda row: row["package"], left=True),
+        Column("for", lambda row: row["purpose"], left=True),
+        Column("version", lambda row: row["version"] or f"missing: {row['install']}", left=True),
+    )
+    yield from table(columns, document["packages"], width)
+
+
+def _fact(key: str, value: Any, reasons: Json) -> str:
+    if value is None:
+        return f"{UNKNOWN} ({reasons[key]})"
+    return size(value) if key.endswith("_bytes") else _plain(value)
+
+
+def weights_list(document: Json, width: int) -> View:
+    """The published weights, a file a line."""
+    columns = (
+        Column("name", lambda row: row["name"], left=True),
+        Column("network", lambda row: row["model"], rank=3, left=True),
+        Column("alpha", lambda row: f"{row['alpha']:g}", rank=4),
+        Column("resolution", lambda row: str(row["resolution"] or "any"), rank=4),
+        Column("published sha256", lambda row: (row["sha256"] or "none")[:12], rank=1, left=True),
+        Column("here", lambda row: "yes" if row["path"] else UNKNOWN, left=True),
+        Column("licence", lambda row: row["license"].partition(";")[0], rank=2, left=True),
+    )
+    yield from table(columns, document["weights"], width)
+    yield Text(f"kept in {document['folder']}", style="dim")
+
+
+def weights_pull(document: Json, width: int) -> View:
+    """The files that are here now, and what is known of each."""
+    for row in document["pulled"]:
+        checked = "as published" if row["checked"] else "as first seen: none is published"
+        yield str(row["path"])
+        pairs = [("sha256", f"{row['sha256']} ({checked})"), ("licence", row["license"])]
+        yield facts(pairs + [("note", row["note"])] * bool(row["note"]))
+    for row in document["failed"]:
+        yield from failure(row["name"], row)
+
+
+def demo(document: Json, width: int) -> View:
+    """Accuracy and latency of every file, then the path of the report."""
+    columns = (
+        Column("file", lambda row: file_name(row["artifact"]), left=True),
+        Column("size", lambda row: size(row["bytes"]), rank=1),
+        Column("top-1", lambda row: percent(row["top1"])),
+        Column("median ms", lambda row: milliseconds(row["median_ms"])),
+        Column("verdict", lambda row: row["verdict"] or UNKNOWN, left=True),
+    )
+    yield from table(columns, document["rows"], width)
+    for row in document["failed"]:
+        yield from failure(row.get("artifact") or f"{row['format']} {row['precision']}", row)
+    yield Text()
+    yield Text(f"{document['seconds']:.0f} s; open the report in a browser:")
+    yield str(document["report"])

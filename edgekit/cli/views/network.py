@@ -1,0 +1,122 @@
+"""What `models` and `summary` show a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from edgekit.cli.tables import UNKNOWN, Column, Json, count, facts, fitting, milliseconds, percent, shape, table
+
+View = Iterator[RenderableType]
+MARK = "*"
+
+
+def models(document: Json, width: int) -> View:
+    """The zoo, a network a line; a published count that does not follow from the definition is marked."""
+    columns = (
+        Column("network", lambda row: row["name"], left=True),
+        Column("input", lambda row: shape(row["input_shape"]), rank=1),
+        Column("parameters", lambda row: count(row["params"])),
+        Column("published", lambda row: _printed(row, "params"), rank=3, full="published parameters"),
+        Column("MACs", lambda row: count(row["macs"])),
+        Column("published", lambda row: _printed(row, "macs"), rank=3, full="published MACs"),
+        Column("published top-1", lambda row: percent(_own_published(row).get("top1"))),
+        Column("top-5", lambda row: percent(_own_published(row).get("top5")), rank=4),
+        Column("alphas", lambda row: " ".join(f"{alpha:g}" for alpha in row["alphas"]) or UNKNOWN, rank=2, left=True),
+    )
+    rows = document["models"]
+    yield from table(columns, rows, width)
+    if any(MARK in column.cell(row) for column in fitting(columns, rows, width)[0] for row in rows):
+        yield Text(f"{MARK} differs from the exact count by more than rounding; docs/errata.md says why", style="dim")
+
+
+def _printed(row: Json, what: str) -> str:
+    """A published count of the network's own point: one that differs where there is one, else the first."""
+    rows = [published for published in row["published"] if published[f"{what}_agrees"] is not None]
+    wrong = [published for published in rows if not published[f"{what}_agrees"]]
+    if not rows:
+        return UNKNOWN
+    return f"{count((wrong or rows)[0][what])}{MARK if wrong else ' '}"
+
+
+def _own_published(row: Json) -> Json:
+    """The published row of the network at full width and its own resolution and options, where there is one."""
+    own = row["input_shape"][-1]
+    rows = (p for p in row["published"] if (p["alpha"], p["options"]) == (1.0, {}) and p["resolution"] in (None, own))
+    return dict(max(rows, key=lambda p: p["top1"] is not None, default={}))
+
+
+def summary(document: Json, width: int) -> View:
+    """The table that lectures draw: the layers that hold or compute anything, their sums, and where most of it is."""
+    columns = (
+        Column("layer", lambda row: row["name"], left=True),
+        Column("kind", lambda row: str(row.get("kind") or row["op"]), left=True),
+        Column("output", lambda row: shape(row["output_shape"]), rank=1),
+        Column("activations", lambda row: f"{row['activation_elements']:,}", rank=3),
+        Column("parameters", lambda row: f"{row['params']:,}"),
+        Column("MACs", lambda row: f"{row['macs']:,}"),
+        Column("sees", lambda row: f"{row['receptive_field']} px" if row["name"] != "sum" else "", rank=2),
+    )
+    layers = document["layers"]
+    shown = [row for row in layers if row["activation_elements"] or row["params"] or row["macs"]]
+    total = {key: document[key] for key in ("params", "macs", "activation_elements")}
+    last = {"name": "sum", "kind": "", "op": "", "output_shape": (), "receptive_field": 0, **total}
+    yield from table(columns, [*shown, last], width)
+    if len(shown) < len(layers):
+        yield Text(f"({len(layers) - len(shown)} layers that hold and compute nothing here are in --json)", style="dim")
+    yield Text()
+    elements = document["activation_elements"]
+    yield facts(
+        [
+            ("variant", document["variant"]),
+            ("input", shape(document["input_shape"])),
+            ("parameters", f"{document['params']:,}, {_mib(document['params'])}"),
+            ("MACs", f"{document['macs']:,}"),
+            ("activations", f"{elements:,} elements, {_mib(elements)}"),
+            ("MACs by kind", _shares(layers)),
+            *(("not counted", name) for name in document["uncounted"]),
+        ]
+    )
+    yield Text()
+    yield from (Text(sentence) for sentence in document["where"])
+
+
+def _mib(elements: int) -> str:
+    return f"{4 * elements / 2**20:.3g} MiB in fp32"
+
+
+def _shares(layers: list[Json]) -> str:
+    sums: dict[str, int] = {}
+    for row in layers:
+        kind = str(row.get("kind") or row["op"])
+        sums[kind] = sums.get(kind, 0) + row["macs"]
+    total = sum(sums.values())
+    ordered = sorted(sums.items(), key=lambda item: -item[1])
+    return ", ".join(f"{kind} {percent(macs / total)}" for kind, macs in ordered if macs) or UNKNOWN
+
+
+def zoo(document: Json, width: int) -> View:
+    """Published accuracy over exact counts, then what is printed about them, and the page."""
+    columns = (
+        Column("network", lambda row: row["variant"], left=True),
+        Column("MACs", lambda row: count(row["macs"])),
+        Column("parameters", lambda row: count(row["params"])),
+        Column("published top-1", lambda row: percent(row["top1"])),
+        Column("points per M parameters", lambda row: f"{row['top1_points_per_million_params']:.2f}", rank=3),
+        Column("fp32 ms", lambda row: milliseconds(row["ms"]["fp32"]), rank=1),
+        Column("int8 ms", lambda row: milliseconds(row["ms"]["int8"]), rank=2),
+        Column("front", lambda row: "front" if row["front"] else "", rank=4),
+    )
+    yield from table(columns, document["points"], width)
+    yield Text()
+    claims = (
+        Column("printed", lambda row: row["text"], left=True),
+        Column("of", lambda row: f"{row['large']} over {row['small']}", rank=2, left=True),
+        Column("exact", lambda row: f"{row['ratio']:.2f}"),
+        Column("follows", lambda row: row["follows"], left=True),
+        Column("by", lambda row: row["source"], rank=3, left=True),
+    )
+    yield from table(claims, document["comparisons"], width)
+    yield from document["paths"]

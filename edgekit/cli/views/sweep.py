@@ -1,0 +1,132 @@
+"""What sweep, reproduce and store show a person; see cli_views."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from edgekit.cli.tables import UNKNOWN, Column, Json, interval, milliseconds, percent, table
+from edgekit.sweeps.estimate import told
+from edgekit.util.formatting import counted
+
+View = Iterator[RenderableType]
+MARKS = {"suspect": "?", "invalid": "!", "not assessed": "!"}
+SHOWN = 200  # rows: more are for --json
+
+
+def sweep(document: Json, width: int) -> View:
+    """A line per cell, then what failed, each reason once."""
+    cells = document["cells"]
+    columns = (
+        Column("network", lambda row: row["variant"], left=True),
+        Column("format", lambda row: row["format"], left=True),
+        Column("precision", lambda row: row["precision"], left=True),
+        Column("device", lambda row: row["device"] or UNKNOWN, rank=4, left=True),
+        Column("median ms", lambda row: milliseconds(_of(row, "measurement", "median_ms"))),
+        Column("95 % interval", lambda row: interval(_of(row, "measurement", "ci95_ms"), milliseconds), rank=3),
+        Column("top-1", lambda row: percent(_of(row, "accuracy", "top1"))),
+        Column("verdict", lambda row: _of(row, "measurement", "verdict") or UNKNOWN, left=True),
+        Column("status", lambda row: row["status"], rank=1, left=True),
+    )
+    yield from table(columns, cells[:SHOWN], width)
+    if len(cells) > SHOWN:
+        yield Text(f"and {len(cells) - SHOWN:,} more: see --json", style="dim")
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for row in cells:
+        if row["status"] == "failed":
+            name = f"{row['variant']} {row['format']} {row['precision']}"
+            reasons.setdefault((row["reason"], row["remedy"]), []).append(name)
+    for (reason, remedy), names in reasons.items():
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        yield Text(f"failed: {', '.join(names[:3])}{more}: {reason}", style="red")
+        yield Text(f"   fix: {remedy}")
+    yield Text()
+    yield _sum(document)
+
+
+def _sum(document: Json) -> Text:
+    counts = {
+        status: sum(row["status"] == status for row in document["cells"])
+        for status in ("planned", "done", "cached", "failed")
+    }
+    said = ", ".join(f"{number:,} {status}" for status, number in counts.items() if number) or "no cells"
+    cells = counted(len(document["cells"]), "cell")
+    if document["dry_run"]:
+        return Text(f"{cells}: {said}; about {told(document['seconds'])} of work")
+    return Text(f"{cells}: {said}; {document['seconds']:.0f} s")
+
+
+def _of(row: Json, part: str, key: str) -> Any:
+    return row[part][key] if row[part] else None
+
+
+def reproduce(document: Json, width: int) -> View:
+    """The published tables beside exact counts and what was measured, the correlations, and the files."""
+    cells: dict[str, list[Json]] = {}
+    for cell in document["cells"]:
+        cells.setdefault(cell["variant"], []).append(cell)
+    for one in document["tables"]:
+        yield Text(one["title"], style="bold")
+        columns = (
+            Column("network", lambda row: row["variant"], left=True),
+            Column("MACs, exact", lambda row: f"{row['macs'] / 1e6:,.2f} M"),
+            Column("paper", lambda row: _printed(row["paper"])),
+            Column("TF-slim", lambda row: _printed(row["slim"])),
+            Column("parameters", lambda row: f"{row['params'] / 1e6:,.3f} M", rank=2),
+            Column("top-1 paper", lambda row: percent(row["paper"]["top1"] if row["paper"] else None)),
+            Column("TF-slim", lambda row: percent(row["slim"]["top1"] if row["slim"] else None)),
+            Column("here fp32", lambda row: _accuracy(cells, row, "fp32")),
+            Column("int8", lambda row: _accuracy(cells, row, "int8")),
+            Column("ms fp32", lambda row: _latency(cells, row, "fp32"), rank=1),
+            Column("int8", lambda row: _latency(cells, row, "int8"), rank=1),
+        )
+        yield from table(columns, one["rows"], width)
+        yield Text()
+    yield Text("* printed operations that are not the exact ones, rounded. Here: the best file of each precision.")
+    if any(_of(cell, "measurement", "verdict") in MARKS for cell in document["cells"]):
+        yield Text("? the measurement is suspect; ! it is invalid, or not assessed: the report says why")
+    for one in document["correlations"]:
+        value = UNKNOWN if one["spearman"] is None else f"{one['spearman']:.3f}"
+        yield Text(
+            f"rank correlation of {one['series']} with {one['published']}: {value} over {counted(one['n'], 'variant')}"
+        )
+    failed = [cell for cell in document["cells"] if cell["status"] == "failed"]
+    for reason, remedy in dict.fromkeys((cell["reason"], cell["remedy"]) for cell in failed):
+        number = sum(cell["reason"] == reason for cell in failed)
+        yield Text(f"failed: {number} of {counted(len(document['cells']), 'cell')}: {reason}", style="red")
+        yield Text(f"   fix: {remedy}")
+    yield from document["paths"]
+
+
+def _printed(row: Json | None) -> str:
+    return (
+        UNKNOWN if row is None or row["macs"] is None else f"{row['macs'] / 1e6:,.0f}{'*' if row['differs'] else ' '}"
+    )
+
+
+def _accuracy(cells: dict[str, list[Json]], row: Json, precision: str) -> str:
+    """Of the most accurate file of a variant in a precision."""
+    found = (_of(cell, "accuracy", "top1") for cell in cells.get(row["variant"], ()) if cell["precision"] == precision)
+    return percent(max((value for value in found if value is not None), default=None))
+
+
+def _latency(cells: dict[str, list[Json]], row: Json, precision: str) -> str:
+    """Of the fastest file of a variant in a precision, one whose measurement is worth something if there is any."""
+    files = [cell["measurement"] for cell in cells.get(row["variant"], ()) if cell["precision"] == precision]
+    found = [one for one in files if one and one["median_ms"] is not None]
+    if not found:
+        return milliseconds(None)
+    best = min(found, key=lambda one: (MARKS.get(one["verdict"]) == "!", one["median_ms"]))
+    return milliseconds(best["median_ms"]) + MARKS.get(best["verdict"], "")
+
+
+def store(document: Json, width: int) -> View:
+    """How much was new."""
+    for kind, number in document["added"].items():
+        if number or document["known"][kind]:
+            yield Text(f"{number:,} {kind} added, {document['known'][kind]:,} there already")
+    if not any((*document["added"].values(), *document["known"].values())):
+        yield Text(f"{document['file']} holds no records")

@@ -1,0 +1,73 @@
+"""Which measurement of the new side belongs to which of the base: nothing is left out, and nothing is guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from edgekit.comparison.selection import Selection, cell, name
+from edgekit.errors import UsageError
+from edgekit.records.conditions import setting
+from edgekit.records.measurement import Measurement
+
+Alike = Callable[[Measurement, Measurement], bool]
+ONE_BY_ONE = "compare them one by one: give their paths, or their ids from `edgekit bench --json`"
+
+
+def pairs(base: Selection, new: Selection) -> dict[str, Measurement]:
+    """The new side's measurement of each id of the base that has one.
+
+    A cell in another setting is matched only when nothing fits better; of several files of one cell, those of the same
+    bytes are matched first, then those of the same name and weights, then what is left when that is one on each side.
+    Raises UsageError where several are left.
+    """
+    found: dict[str, Measurement] = {}
+    left, others = list(base.measurements), list(new.measurements)
+    same_cell: Alike = _any if base.is_file and new.is_file else _same_cell
+    for near in (_same_setting, _perhaps_same_setting, _any):
+        for alike in (_same_bytes, _same_name, _any):
+            for one in tuple(left):
+                fits = [two for two in others if _all(one, two, same_cell, near, alike)]
+                rivals = [rival for rival in left if any(_all(rival, two, same_cell, near, alike) for two in fits)]
+                if fits and (near is _any or len(fits) == len(rivals) == 1):  # another setting is no match anyway
+                    found[one.id] = fits[0]
+                    left.remove(one)
+                    others.remove(fits[0])
+                elif fits and alike is _any:
+                    raise _ambiguous(rivals, fits)
+    return found
+
+
+def _all(one: Measurement, two: Measurement, *alike: Alike) -> bool:
+    return all(test(one, two) for test in alike)
+
+
+def _any(one: Measurement, two: Measurement) -> bool:
+    return True
+
+
+def _same_cell(one: Measurement, two: Measurement) -> bool:
+    return cell(one) == cell(two)
+
+
+def _same_setting(one: Measurement, two: Measurement) -> bool:
+    return setting(one) == setting(two)
+
+
+def _perhaps_same_setting(one: Measurement, two: Measurement) -> bool:
+    """Of older records, which tell no machine."""
+    a, b = setting(one), setting(two)
+    return None in (a.host, b.host) and replace(a, host=None) == replace(b, host=None)
+
+
+def _same_bytes(one: Measurement, two: Measurement) -> bool:
+    return one.sha256 == two.sha256
+
+
+def _same_name(one: Measurement, two: Measurement) -> bool:
+    return name(one) == name(two)
+
+
+def _ambiguous(base: Sequence[Measurement], new: Sequence[Measurement]) -> UsageError:
+    sides = (", ".join(f"{one.artifact} ({one.id})" for one in side) for side in (base, new))
+    return UsageError("cannot tell which of {} belongs to which of {}".format(*sides), ONE_BY_ONE)

@@ -1,0 +1,1 @@
+"""Images and labels on disk, decoded and chosen: for calibration, evaluation and parity."""

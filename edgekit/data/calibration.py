@@ -1,0 +1,187 @@
+"""The calibration set: the images whose activations give the int8 ranges of every format.
+
+Chosen once, hashed, and recorded in every manifest, so that an evaluation which overlaps it can be refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.data.images import Sample, find, pixel_hash
+from edgekit.errors import UsageError
+from edgekit.records.manifest import CalibrationRecord
+from edgekit.records.preprocessing import Preprocessing, check_input, normalise, to_pixels
+
+DEFAULT_N = 100
+FEW = 32  # below this, the largest activations of the set say little about those of other images
+KEPT_BYTES = 64 << 20  # prepared pixels that stay in memory; beyond it they are decoded again
+# Colours in CMYK depend on a profile; ranges should not rest on a guess.
+REFUSED_MODES = ("CMYK", "YCCK")
+
+
+@dataclass(frozen=True)
+class CalibrationSet:
+    """Chosen images, or seeded noise of the same shape where `synthetic` (good for latency only).
+
+    `pixels` are the images' hashes, in order. `notes` says what a user should know about the choice.
+    """
+
+    n: int
+    input_shape: tuple[int, ...]  # the network's, batch first
+    preprocessing: Preprocessing
+    seed: int
+    synthetic: bool
+    samples: tuple[Sample, ...] = ()
+    pixels: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    _kept: tuple[NDArray[np.uint8], ...] = field(default=(), repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return self.n
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits over the pixels, the preprocessing and the seed (for noise: its shape and count)."""
+        content: list[object] = [self.pixels, self.preprocessing.model_dump(mode="json"), self.seed]
+        if self.synthetic:
+            content += [self.n, self.input_shape]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+    def batches(self, size: int = 16) -> Iterator[NDArray[np.float32]]:
+        """The inputs in order, float32 (up to `size`, *input shape without its batch), the same at each call."""
+        for start in range(0, self.n, size):
+            yield np.stack([self._input(index) for index in range(start, min(start + size, self.n))])
+
+    def record(self, method: str, source: str) -> CalibrationRecord:
+        """What the manifest says: `method` made the ranges from `source` ("data" or "file")."""
+        return CalibrationRecord(
+            hash=self.hash,
+            n=self.n,
+            synthetic=self.synthetic,
+            method=method,
+            source=source,
+            seed=self.seed,
+            pixels=self.pixels,
+        )
+
+    def _input(self, index: int) -> NDArray[np.float32]:
+        if self.synthetic:
+            return _noise(self.input_shape[1:], self.preprocessing, (self.seed, index))
+        kept = self._kept[index] if self._kept else None
+        return normalise(self.preprocessing, self._prepared(index) if kept is None else kept)
+
+    def _prepared(self, index: int) -> NDArray[np.uint8]:
+        size = (self.input_shape[2], self.input_shape[3])
+        return to_pixels(self.preprocessing, self.samples[index].load(REFUSED_MODES), size)
+
+
+def from_folder(
+    folder: Path,
+    preprocessing: Preprocessing,
+    input_shape: tuple[int, ...],
+    n: int = DEFAULT_N,
+    seed: int = 0,
+) -> CalibrationSet:
+    """Choose `n` different images from a folder (edgekit.data.images says which folders), balanced over its classes.
+
+    `input_shape` is the network's (1, C, H, W). The choice depends on the seed and the images' names alone. Raises
+    UsageError when there are no two different images, or a chosen one is broken, in CMYK or under 2 pixels.
+    """
+    size = check_input(preprocessing, input_shape)
+    if n < 2:
+        raise UsageError(f"{n} calibration images cannot give ranges", "choose at least 2, better 100")
+    keep = n * int(np.prod(input_shape[1:])) <= KEPT_BYTES
+    chosen: dict[str, Sample] = {}
+    kept: list[NDArray[np.uint8]] = []
+    twice = flat = 0
+    for sample in _balanced(find(folder), seed):
+        if len(chosen) == n:
+            break
+        image = sample.load(REFUSED_MODES)
+        digest = pixel_hash(image)
+        if digest in chosen:
+            twice += 1
+            continue
+        chosen[digest] = sample
+        pixels = to_pixels(preprocessing, image, size)
+        flat += bool((pixels == pixels[:1, :1]).all())
+        if keep:
+            kept.append(pixels)
+    if len(chosen) < 2:
+        raise UsageError(
+            f"{folder} holds one image only: its ranges would fit that one image",
+            "give a folder with at least 2 different images, better 100",
+        )
+    return CalibrationSet(
+        n=len(chosen),
+        input_shape=input_shape,
+        preprocessing=preprocessing,
+        seed=seed,
+        synthetic=False,
+        samples=tuple(chosen.values()),
+        pixels=tuple(chosen),
+        notes=_notes(tuple(chosen.values()), n, twice, flat),
+        _kept=tuple(kept),
+    )
+
+
+def first(folder: Path, n: int, seed: int = 0) -> tuple[Sample, ...]:
+    """The `n` images that `from_folder` looks at first, by their names alone; nothing is decoded."""
+    return tuple(_balanced(find(folder), seed)[:n])
+
+
+def synthetic(
+    input_shape: tuple[int, ...], preprocessing: Preprocessing, n: int = DEFAULT_N, seed: int = 0
+) -> CalibrationSet:
+    """Seeded noise in the preprocessing's range, for any input shape. The files made from it are for latency only."""
+    note = "calibrated on noise: the ranges are good for latency only"
+    return CalibrationSet(n, input_shape, preprocessing, seed, synthetic=True, notes=(note,))
+
+
+def _balanced(samples: tuple[Sample, ...], seed: int) -> list[Sample]:
+    """One image of every class, then a second of each, and so on; in each round and class the order is the seed's."""
+
+    def order(*words: str) -> bytes:
+        return hashlib.sha256("\0".join((str(seed), *words)).encode()).digest()
+
+    seen: dict[str, int] = {}
+    rounds: list[tuple[int, bytes, Sample]] = []
+    for sample in sorted(samples, key=lambda s: order(s.group, s.name)):
+        seen[sample.group] = seen.get(sample.group, -1) + 1
+        rounds.append((seen[sample.group], order(sample.group, sample.name), sample))
+    return [sample for _, _, sample in sorted(rounds, key=lambda entry: entry[:2])]
+
+
+def _notes(chosen: tuple[Sample, ...], asked: int, twice: int, flat: int) -> tuple[str, ...]:
+    n, groups = len(chosen), {sample.group for sample in chosen}
+    notes = []
+    if twice:
+        notes.append(f"{twice} calibration images were left out, each the same pixels as another")
+    if n < FEW:
+        notes.append(f"only {n} calibration images: ranges from fewer than {FEW} may clip what other images reach")
+    elif n < asked:
+        notes.append(f"{n} calibration images, not {asked}: there are no more")
+    if flat:
+        notes.append(f"{flat} of {n} calibration images show one colour only")
+    if len(groups) == 1 and "" not in groups:
+        notes.append(f"all calibration images are of one class ({next(iter(groups))})")
+    return tuple(notes)
+
+
+def _noise(shape: tuple[int, ...], preprocessing: Preprocessing, seed: tuple[int, int]) -> NDArray[np.float32]:
+    """Coarse blocks with fine grain over them, as pixels 0..255; normalised where the channels fit."""
+    random = np.random.default_rng(seed)
+    coarse = random.uniform(0.0, 255.0, [max(1, side // 8 + (side % 8 > 0)) for side in shape[1:]] + [shape[0]])
+    for axis, side in enumerate(shape[1:]):
+        coarse = coarse.repeat(8, axis=axis).take(np.arange(side), axis=axis)
+    pixels = np.clip(coarse + random.normal(0.0, 16.0, coarse.shape), 0.0, 255.0)
+    fits = shape[0] == len(preprocessing.mean)
+    mean, std = (preprocessing.mean, preprocessing.std) if fits else ((127.5,), (127.5,))
+    return np.ascontiguousarray(np.moveaxis((pixels - mean) / std, -1, 0), dtype=np.float32)

@@ -1,0 +1,75 @@
+"""One image file as 8-bit RGB, whatever it is stored as."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgekit.errors import BackendMissing, UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_REMOVE = "replace the file, or remove it from the set"
+
+
+def decode(path: Path, refused_modes: Iterable[str] = ()) -> Image:
+    """An image file as 8-bit RGB, turned upright as its EXIF orientation says.
+
+    Grey is repeated in three channels, 16 bits are scaled to 8, palettes are looked up, CMYK is converted without its
+    colour profile, transparency is dropped (the colours under it stay, as in the usual training loaders). Of several
+    frames the first is taken. Raises UsageError naming the file when it is broken, floating-point or under 2 pixels
+    wide or high, and BackendMissing without pillow.
+    """
+    reader = pillow()
+    try:
+        with reader.open(path) as opened:
+            mode, image = opened.mode, _rgb(_upright(opened))
+    except FileNotFoundError as error:
+        raise UsageError(f"the image {path} does not exist", "correct the path") from error
+    except Exception as error:  # pillow's decoders raise anything from OSError to struct.error on broken files
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise UsageError(f"the image {path} cannot be read: {cause}", _REMOVE) from error
+    if mode in refused_modes:
+        raise UsageError(f"the image {path} is in {mode}, whose colours depend on a profile", "convert it to RGB")
+    if min(image.size) < 2:
+        raise UsageError(f"the image {path} is only {image.width}x{image.height} pixels", _REMOVE)
+    return image
+
+
+def pillow() -> ModuleType:
+    """Return pillow's module `Image`. Raises BackendMissing where it is not installed."""
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise BackendMissing(
+            "images are read with pillow, which is not installed", "pip install 'edgekit[litert]', or [onnxruntime]"
+        ) from error
+    return Image
+
+
+def _upright(image: Image) -> Image:
+    from PIL.ImageOps import exif_transpose
+
+    return exif_transpose(image)
+
+
+def _rgb(image: Image) -> Image:
+    from PIL.Image import fromarray
+
+    if image.mode == "RGB":
+        return image.copy()
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise ValueError("its pixels have more than 16 bits")
+        return fromarray(((values * 255 + 32767) // 65535).astype(np.uint8)).convert("RGB")
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no agreed range")
+    if image.mode in ("P", "PA") and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return image.convert("RGB")

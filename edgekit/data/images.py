@@ -1,0 +1,203 @@
+"""Folders of images: finding them, decoding them to RGB, knowing their classes, telling equal ones apart.
+
+A set of images is one of
+* a folder with `labels.csv` (columns file and class; further ones are ignored);
+* a folder with one sub-folder per class;
+* a folder of files whose names begin with a WordNet id (n01440764_...);
+* any folder of images, where no class is needed;
+* one packed file (edgekit.data.packed).
+Classes count from 0. Hidden files and files that are no images are passed over.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekit.data import packed
+from edgekit.data.decode import decode, pillow
+from edgekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+CLASS_TABLES = ("classes.txt", "synset_words.txt")
+_WNID = re.compile(r"n\d{8}(?![0-9])")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image of a set. `name` is what messages call it; `group` is what a balanced choice is balanced over."""
+
+    name: str
+    path: Path
+    group: str = ""
+    label: int | None = None
+    row: int | None = None  # of a packed file
+
+    def load(self, refused_modes: Iterable[str] = ()) -> Image:
+        """The image in 8-bit RGB. Raises UsageError naming the file when it is broken, or in a refused mode."""
+        if self.row is None:
+            return decode(self.path, refused_modes)
+        return _packed_image(self.path, self.row)
+
+
+def pixel_hash(image: Image) -> str:
+    """16 hex digits that two RGB images share exactly when their size and every pixel agree."""
+    digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
+    digest.update(image.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _packed_image(path: Path, row: int) -> Image:
+    pixels = packed.read(path).pixels[row]
+    image: Image = pillow().fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
+    return image.convert("RGB")
+
+
+def find(path: Path) -> tuple[Sample, ...]:
+    """Every image of a set, in a fixed order, with its class where that is known.
+
+    Raises UsageError when there is no image, or a list of classes is wrong.
+    """
+    if path.is_file():
+        return _packed_samples(path)
+    if not path.is_dir():
+        raise UsageError(f"the image folder {path} does not exist", "give a folder of images")
+    if (path / "labels.csv").is_file():
+        return _from_csv(path)
+    below = [sample for folder in _entries(path) if folder.is_dir() for sample in _in_subfolder(path, folder)]
+    beside = [_flat(path, file) for file in _entries(path) if _is_image(file)]
+    if below and beside:
+        raise UsageError(
+            f"{path} has images both beside and inside its sub-folders", "use one sub-folder per class, or none"
+        )
+    if not below and not beside:
+        raise UsageError(f"{path} holds no images", f"give a folder with {', '.join(SUFFIXES)} files")
+    return tuple(_classified(path, below or beside, by_folder=bool(below)))
+
+
+def labelled(path: Path) -> tuple[Sample, ...]:
+    """As `find`, but every image must have a class: UsageError says what is missing."""
+    samples = find(path)
+    unknown = next((sample for sample in samples if sample.label is None), None)
+    if unknown is None:
+        return samples
+    if unknown.group:
+        raise UsageError(
+            f"nothing says which class '{unknown.group}' ({unknown.name}) is",
+            f"put {' or '.join(CLASS_TABLES)} into {path}: a class a line, class 0 first, by WordNet id or folder name",
+        )
+    raise UsageError(
+        f"nothing says which class {unknown.name} in {path} is",
+        "add labels.csv (columns file,class), or use one sub-folder per class, or names that begin with a WordNet id",
+    )
+
+
+def _packed_samples(path: Path) -> tuple[Sample, ...]:
+    labels = packed.read(path).labels
+    return tuple(Sample(f"{path.name}[{i}]", path, str(label), label, i) for i, label in enumerate(labels))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX")))
+    except OSError as error:
+        raise UsageError(f"the folder {folder} cannot be read: {error.strerror}", "check its permissions") from error
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _in_subfolder(root: Path, folder: Path) -> list[Sample]:
+    files = [file for file in _entries(folder) if _is_image(file)]
+    return [Sample(file.relative_to(root).as_posix(), file, folder.name) for file in files]
+
+
+def _flat(root: Path, file: Path) -> Sample:
+    wnid = _WNID.match(file.name)
+    return Sample(file.name, file, wnid.group() if wnid else "")
+
+
+def _classified(root: Path, samples: list[Sample], by_folder: bool) -> Iterable[Sample]:
+    groups = sorted({sample.group for sample in samples})
+    known = _classes(root, groups, by_folder)
+    return (Sample(s.name, s.path, s.group, known.get(s.group)) for s in samples)
+
+
+def _classes(root: Path, groups: list[str], by_folder: bool) -> dict[str, int]:
+    """The class of each group.
+
+    WordNet ids need a table, unless all 1000 of ILSVRC are there: its classes are the sorted ids. Sub-folders that
+    are all numbers mean those numbers; others count in sorted order, unless the folder has a `classes.txt`.
+    """
+    wnids = all(_WNID.fullmatch(group) for group in groups)
+    table = _table([root, *root.resolve().parents[:2]]) if wnids else _table([root]) if by_folder else {}
+    if table:
+        return table
+    if wnids and len(groups) != 1000:
+        return {}
+    if by_folder and all(group.isascii() and group.isdecimal() for group in groups):
+        return {group: int(group) for group in groups}
+    return {group: index for index, group in enumerate(groups)} if by_folder or wnids else {}
+
+
+def _table(folders: list[Path]) -> dict[str, int]:
+    """The first table of classes found: a line for each class, its WordNet id first, or its whole name."""
+    for file in (folder / name for folder in folders for name in CLASS_TABLES):
+        if file.is_file():
+            try:
+                lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+            except (OSError, ValueError) as error:
+                raise UsageError(f"{file} cannot be read: {error}", "write one class a line, as text") from error
+            ids = [match.group() if (match := _WNID.match(line)) else line for line in lines]
+            if len(set(ids)) != len(ids):
+                raise UsageError(f"{file} names a class twice", "write each class once, class 0 first")
+            return {name: index for index, name in enumerate(ids)}
+    return {}
+
+
+def _from_csv(root: Path) -> tuple[Sample, ...]:
+    file = root / "labels.csv"
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            columns, rows = list(reader.fieldnames or ()), list(reader)
+    except (OSError, ValueError, csv.Error) as error:
+        raise UsageError(f"{file} cannot be read: {error}", "write it as CSV in UTF-8") from error
+    for column in ("file", "class"):
+        if column not in columns:
+            raise UsageError(
+                f"{file} has no column '{column}' (its columns: {', '.join(columns) or 'none'})",
+                "its first line must name the columns file and class",
+            )
+    if not rows:
+        raise UsageError(f"{file} lists no images", "add a line for each image")
+    samples = tuple(_csv_sample(root, line, row) for line, row in enumerate(rows, start=2))
+    _refuse_twice(file, samples)
+    return samples
+
+
+def _csv_sample(root: Path, line: int, row: dict[str, str | None]) -> Sample:
+    name, label = (row["file"] or "").strip(), (row["class"] or "").strip()
+    where = f"{root / 'labels.csv'} line {line}"
+    if not (label.isascii() and label.isdecimal()):
+        raise UsageError(f"{where}: class '{label}' is no whole number", "write classes as 0, 1, 2 ...")
+    if not name or not (root / name).is_file():
+        raise UsageError(f"{where}: the file '{name}' does not exist", "correct the name, relative to labels.csv")
+    return Sample(name, root / name, label, int(label))
+
+
+def _refuse_twice(file: Path, samples: tuple[Sample, ...]) -> None:
+    seen: set[str] = set()
+    for sample in samples:
+        if sample.name in seen:
+            raise UsageError(f"{file} lists '{sample.name}' twice", "list each image once")
+        seen.add(sample.name)

@@ -1,0 +1,63 @@
+"""Many small images in one file: MNIST's IDX, and a PNG with one image a row. Labels stand in a file beside it.
+
+* `NAME-images-idx3-ubyte[.gz]` with `NAME-labels-idx1-ubyte[.gz]` (http://yann.lecun.com/exdb/mnist)
+* `NAME.png`, each row one square image of rows, columns and channels in turn, with `NAME_labels.txt`, a class a line
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.data.decode import decode
+from edgekit.errors import UsageError
+
+_BESIDE = "a packed set needs its labels beside it: NAME_labels.txt, or NAME-labels-idx1-ubyte; else give a folder"
+
+
+@dataclass(frozen=True)
+class Packed:
+    """`pixels` is uint8 (N, H, W, C) with C 1 or 3; `labels` has N classes."""
+
+    pixels: NDArray[np.uint8]
+    labels: tuple[int, ...]
+
+
+@lru_cache(maxsize=2)
+def read(path: Path) -> Packed:
+    """The images and labels of a packed set. Raises UsageError when it is none, or broken."""
+    idx = "-images-idx3-" in path.name
+    beside = path.with_name(path.name.replace("-images-idx3-", "-labels-idx1-") if idx else f"{path.stem}_labels.txt")
+    if not beside.is_file():
+        raise UsageError(f"{path} is a file without labels ({beside.name} is missing)", _BESIDE)
+    try:
+        pixels = _idx(path, 3)[:, :, :, None] if idx else _rows(path)
+        labels = tuple(_idx(beside, 1).tolist() if idx else map(int, beside.read_text("ascii").split()))
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise UsageError(f"the packed images {path} cannot be read: {error}", "fetch the files again") from error
+    if len(pixels) != len(labels) or min(labels, default=0) < 0:
+        raise UsageError(f"{path} has {len(pixels)} images and {beside.name} {len(labels)} labels", "make them fit")
+    return Packed(pixels, labels)
+
+
+def _idx(path: Path, axes: int) -> NDArray[np.uint8]:
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    if data[:4] != bytes((0, 0, 8, axes)):  # 8: unsigned bytes
+        raise ValueError(f"{path.name} is no IDX file of bytes with {axes} axes")
+    shape = np.frombuffer(data, dtype=">u4", count=axes, offset=4).tolist()
+    return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
+
+
+def _rows(path: Path) -> NDArray[np.uint8]:
+    image = np.asarray(decode(path))
+    side = math.isqrt(image.shape[1])
+    if side * side != image.shape[1]:
+        raise ValueError(f"its {image.shape[1]} columns are no square image")
+    return image.reshape(-1, side, side, 3)

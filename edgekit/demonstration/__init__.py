@@ -1,0 +1,1 @@
+"""`edgekit demo`: the whole way on handwritten digits that a package brings."""

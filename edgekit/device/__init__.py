@@ -1,0 +1,1 @@
+"""The devices of devices.yaml: their entries, how each is reached, checked and asked."""

@@ -1,0 +1,138 @@
+"""What a phone is and has, and which benchmark_model is for it, as the phone and the file tell themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgekit.bench import sensors
+from edgekit.bench.android import dumpsys
+from edgekit.bench.links.adb import AdbLink
+from edgekit.device.config import AdbDevice
+from edgekit.device.linux_check import GIB, Check, RuntimeFound
+from edgekit.errors import BackendMissing, EdgekitError, nearest
+from edgekit.util.files import file_sha256
+
+NAME = "benchmark_model"
+MACHINES = {3: "x86", 8: "mips", 40: "armeabi-v7a", 62: "x86_64", 183: "arm64-v8a", 243: "riscv64"}  # of ELF
+PART = "__edgekit_part"
+STATE = ("dumpsys thermalservice", "dumpsys battery", dumpsys.FREQUENCIES)
+IDENTITY = (
+    *(
+        "getprop",
+        "uname -r",
+        "nproc",
+        "head -3 /proc/meminfo",
+        "df -k /data/local/tmp",
+        "settings get global low_power",
+    ),
+    *STATE[:2],
+)
+
+
+def check_phone(device: AdbDevice, link: AdbLink) -> Check:
+    """What a phone is and has, as it tells itself; what it does not tell is None."""
+    texts = parts(link, IDENTITY)
+    who = dumpsys.identity(dumpsys.properties(texts[0]))
+    kernel, cpus, memory, space, saver = (text.strip() for text in texts[1:6])
+    heat, cell = dumpsys.thermal(texts[6]), dumpsys.battery(texts[7])
+    free_bytes = free(space)
+    api = f" (API {who.sdk})" if who.sdk else ""
+    return Check(
+        name=link.name,
+        model=who.model,
+        os=f"Android {who.android}{api}" if who.android else None,
+        kernel=kernel or None,
+        soc=who.soc,
+        processor=None,
+        cpus=int(cpus) if re.fullmatch("[0-9]+", cpus) else None,
+        memory_bytes=total(memory),
+        free_bytes=free_bytes,
+        python=None,
+        missing=tuple(_missing(heat, cell, saver, free_bytes, who)),
+        runtimes=tuple(_runtime(name, device, link, who.abis) for name in device.runtimes),
+    )
+
+
+def host_of(properties: Mapping[str, str]) -> str | None:
+    """Eight hex digits for a phone; None where it tells no serial number."""
+    serial = properties.get("ro.serialno") or properties.get("ro.boot.serialno")
+    return sensors.anonymous(serial, dumpsys.identity(properties).model or "") if serial else None
+
+
+def total(memory: str) -> int | None:
+    """Bytes of memory, from /proc/meminfo; None where it is not told."""
+    found = re.search(r"^MemTotal: +([0-9]+) kB$", memory, re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else None
+
+
+def free(space: str) -> int | None:
+    """Free bytes, from the last line of `df -k`; None where it is not told."""
+    words = (space.splitlines() or [""])[-1].split()
+    return int(words[3]) * 1024 if len(words) > 3 and re.fullmatch("[0-9]+", words[3]) else None
+
+
+def _missing(
+    heat: dumpsys.Thermal, cell: dumpsys.Battery, saver: str, space: int | None, who: dumpsys.Identity
+) -> list[str]:
+    found = []
+    if who.is_emulator:
+        found.append("it is an emulator, whose times mean nothing: take a phone")
+    if heat.status:
+        found.append(f"its thermal status is {dumpsys.STATUSES[heat.status]}: let it cool")
+    if cell.percent is not None and cell.percent < 30:
+        found.append(f"its battery is at {cell.percent:.0f} %: charge it")
+    if saver == "1":
+        found.append("it saves its battery: switch battery saver off")
+    if space is not None and space < GIB:
+        found.append(f"only {space // 2**20} MiB are free: free some")
+    return found
+
+
+def _runtime(name: str, device: AdbDevice, link: AdbLink, abis: tuple[str, ...]) -> RuntimeFound:
+    if name != NAME:
+        return RuntimeFound(name, None, f"no '{name}' runs on a phone{nearest(name, [NAME])}", f"write {NAME}")
+    try:
+        path = program(device, link)
+        built = machine(path)
+        if built is not None and abis and built not in abis:
+            raise wrong_machine(path, built, link.name, abis)
+    except EdgekitError as error:
+        return RuntimeFound(name, None, error.message, error.remedy)
+    return RuntimeFound(name, f"sha256 {file_sha256(path)[:16]}")
+
+
+def program(device: AdbDevice, link: AdbLink) -> Path:
+    """The benchmark_model that devices.yaml names, a file here. Raises BackendMissing."""
+    remedy = f"write the path of one built for the phone into devices.yaml, as `{NAME}: PATH`"
+    if device.benchmark_model is None:
+        raise BackendMissing(f"devices.yaml names no {NAME} for {link.name}", remedy)
+    path = Path(device.benchmark_model).expanduser()
+    if not path.is_file():
+        raise BackendMissing(f"{path}, the {NAME} of {link.name}, does not exist", remedy)
+    return path
+
+
+def machine(path: Path) -> str | None:
+    """The processors that a program was built for, as Android names them; None where its head does not tell."""
+    with path.open("rb") as stream:
+        head = stream.read(20)
+    if len(head) < 20 or head[:4] != b"\x7fELF":
+        return None
+    number = int.from_bytes(head[18:20], "little" if head[5] == 1 else "big")
+    return MACHINES.get(number, f"machine {number}")
+
+
+def wrong_machine(path: Path, built: str, name: str, abis: tuple[str, ...]) -> BackendMissing:
+    return BackendMissing(
+        f"{path} is built for {built}, and {name} runs {', '.join(abis)}",
+        f"name one built for {abis[0]} in devices.yaml",
+    )
+
+
+def parts(link: AdbLink, scripts: tuple[str, ...]) -> list[str]:
+    """What each script prints, asked for at once; empty where it fails."""
+    done = link.run("; ".join(f"({script}) 2>/dev/null; echo; echo {PART}" for script in scripts))
+    parts = done.stdout.decode(errors="replace").split(f"\n{PART}\n")
+    return [*parts, *[""] * len(scripts)][: len(scripts)]

@@ -1,0 +1,156 @@
+"""Reading devices.yaml: every mistake is told with its line and, for a misspelt word, the nearest one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from edgekit.device.config import KINDS, ONE, AnyDevice
+from edgekit.errors import UsageError, nearest
+from edgekit.records.runtime import RUNTIMES
+
+_SHAPE = "write `devices:` and below it `<name>: {link: local, runtimes: [onnxruntime]}`"
+_NULLS = ("", "~", "null", "Null", "NULL")
+_SECRETS = ("token", "pin", "pass")
+_SECRET_PARTS = ("password", "passwd", "passphrase", "secret", "_pass", "sshpass")  # anywhere in a key
+_KEYS_NOT_PASSWORDS = "remove it: edgekit uses ssh keys (`ssh-copy-id HOST`), and passwords belong into no file"
+
+
+def parse(text: str, name: str = "devices.yaml") -> dict[str, AnyDevice]:
+    """The devices in a YAML text. Raises UsageError with the line and the nearest key."""
+    try:
+        root = yaml.compose(text, yaml.BaseLoader)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise _no_yaml(text, name, error) from error
+    if root is None:
+        return {}
+    entries = _pairs(root, name, "the file")
+    for key, (line, _) in entries.items():
+        if key != "devices":
+            raise UsageError(f"{name} line {line}: unknown key '{key}'{nearest(key, ['devices'])}", _SHAPE)
+    if "devices" not in entries:
+        raise UsageError(f"{name} line 1: the key 'devices' is missing", _SHAPE)
+    return {
+        key: _device(key, node, name) for key, (_, node) in _pairs(entries["devices"][1], name, "'devices'").items()
+    }
+
+
+def _no_yaml(text: str, name: str, error: Exception) -> UsageError:
+    mark = getattr(error, "problem_mark", None)
+    where = f" line {mark.line + 1}" if mark else ""
+    remedy = "see that every bracket and quote is closed"
+    if mark and "\t" in (text.splitlines() or [""])[min(mark.line, len(text.splitlines()) - 1)]:
+        remedy = "there is a tab: indent with spaces"
+    cause = " ".join(str(getattr(error, "problem", None) or error or "too deep").split())
+    return UsageError(f"{name}{where} is no YAML: {cause}", remedy)
+
+
+def _pairs(node: yaml.Node, name: str, what: str) -> dict[str, tuple[int, yaml.Node]]:
+    """A mapping's keys with their line and value; a key may stand there once."""
+    if not isinstance(node, yaml.MappingNode):
+        raise UsageError(f"{name} line {_line(node)}: {what} must be a mapping of names to values", _SHAPE)
+    pairs: dict[str, tuple[int, yaml.Node]] = {}
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode) or not key.value:
+            raise UsageError(f"{name} line {_line(key)}: a name must be text", _SHAPE)
+        if not key.value.isprintable():
+            raise UsageError(f"{name} line {_line(key)}: the name {key.value!r} must be printable, on one line", _SHAPE)
+        if key.value in pairs:
+            raise UsageError(
+                f"{name} line {_line(key)}: '{key.value}' is there twice, first in line {pairs[key.value][0]}",
+                "give each its own name",
+            )
+        pairs[key.value] = (_line(key), value)
+    return pairs
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _device(device: str, node: yaml.Node, name: str) -> AnyDevice:
+    pairs = _pairs(node, name, f"device '{device}'")
+    _refuse_secrets(device, pairs, name)
+    told = {key: pair for key, pair in pairs.items() if not _is_null(pair[1])}
+    kind = told["link"][1] if "link" in told else None
+    link = kind.value if isinstance(kind, yaml.ScalarNode) else None
+    if link not in KINDS:
+        line = pairs["link"][0] if kind else _line(node)
+        cause = f"unknown link '{link}'{nearest(str(link), KINDS)}" if kind else "the key 'link' is missing"
+        raise UsageError(f"{name} line {line}: device '{device}': {cause}", f"choose one of: {', '.join(KINDS)}")
+    _check_keys(device, pairs, link, name)
+    values = {key: _plain(value) for key, (_, value) in told.items()}
+    try:
+        return ONE.validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = next((str(part) for part in first["loc"] if str(part) in KINDS[link].model_fields), "")
+        line = pairs[key][0] if key in pairs else _line(node)
+        raise UsageError(f"{name} line {line}: device '{device}': {key}: {_said(first)}", _remedy(key)) from error
+
+
+def _said(error: Any) -> str:
+    if error["type"] == "string_pattern_mismatch":
+        return f"'{error['input']}' is no name for ssh"
+    if error["type"] == "value_error":
+        return str(error["ctx"]["error"])
+    if error["type"] == "too_short":
+        return "must not be empty"
+    return str(error["msg"]).lower()
+
+
+def _remedy(key: str) -> str:
+    if key == "host":
+        return "write a name of ~/.ssh/config or [user@]host; port, key and jump host belong into ~/.ssh/config"
+    if key == "runtimes":
+        return f"choose from: {', '.join(RUNTIMES)}"
+    if key == "power_modes":
+        return "add `sensors: jetson`, or take power_modes away"
+    return _SHAPE
+
+
+def _refuse_secrets(device: str, pairs: dict[str, tuple[int, yaml.Node]], name: str) -> None:
+    for key, (line, node) in pairs.items():
+        if key.lower() in _SECRETS or any(part in key.lower() for part in _SECRET_PARTS):
+            raise UsageError(f"{name} line {line}: device '{device}' has a {key}", _KEYS_NOT_PASSWORDS)
+        user = node.value.rpartition("@")[0] if key == "host" and isinstance(node, yaml.ScalarNode) else ""
+        if ":" in user.replace("://", ""):
+            raise UsageError(f"{name} line {line}: device '{device}' has a password in its host", _KEYS_NOT_PASSWORDS)
+
+
+def _check_keys(device: str, pairs: dict[str, tuple[int, yaml.Node]], link: str, name: str) -> None:
+    known = KINDS[link].model_fields
+    for key, (line, node) in pairs.items():
+        if key not in known:
+            others = ", ".join(other for other, kind in KINDS.items() if key in kind.model_fields)
+            hint = f", which belongs to the link {others}" if others else nearest(key, known)
+            raise UsageError(
+                f"{name} line {line}: device '{device}' has an unknown key '{key}'{hint}",
+                f"its keys are: {', '.join(known)}",
+            )
+        if not _is_flat(node):
+            raise UsageError(f"{name} line {line}: device '{device}': {key} must be text, or a list of texts", _SHAPE)
+        if any(not text.isprintable() for text in _texts(node)):
+            raise UsageError(f"{name} line {line}: device '{device}': {key} must be printable, on one line", _SHAPE)
+
+
+def _is_null(node: yaml.Node) -> bool:
+    """Whether a value is YAML's null, which is as if its key were not there; in quotes it is text."""
+    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NULLS
+
+
+def _is_flat(node: yaml.Node) -> bool:
+    """Whether a value is text or a list of texts. An alias can make a list hold itself, or a thousand others."""
+    items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+    return all(isinstance(item, yaml.ScalarNode) for item in items)
+
+
+def _texts(node: yaml.Node) -> list[str]:
+    return [str(item.value) for item in node.value] if isinstance(node, yaml.SequenceNode) else [str(node.value)]
+
+
+def _plain(node: yaml.Node) -> Any:
+    """A node as text or a list of texts: a serial number keeps its zeros."""
+    return _texts(node) if isinstance(node, yaml.SequenceNode) else node.value

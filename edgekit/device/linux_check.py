@@ -1,0 +1,203 @@
+"""What a device is and has, as it tells itself over its link; what it does not tell is None."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from edgekit.bench import jetson, soc
+from edgekit.bench.links.base import Link
+from edgekit.bench.links.local import LocalLink
+from edgekit.device.config import AnyDevice, SshDevice
+from edgekit.records.runtime import RUNTIMES, Runtime
+from edgekit.tensorrt.builder import trtexec_on
+from edgekit.tensorrt.trtexec_measure import GET
+
+MODEL = ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model", "/sys/class/dmi/id/product_name")
+COMPATIBLE, RELEASE, MODES = "/proc/device-tree/compatible", "/etc/nv_tegra_release", "/etc/nvpmodel.conf"
+CPU = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_"
+FREQ = "/sys/class/devfreq/*/"
+FILES = (
+    *MODEL, COMPATIBLE, RELEASE, MODES, "/etc/os-release", "/proc/meminfo", "/proc/cpuinfo",
+    *(CPU + name for name in ("governor", "min_freq", "max_freq", "cur_freq")),
+    *(FREQ + name for name in ("governor", "min_freq", "max_freq", "cur_freq")),
+)  # fmt: skip
+NVPMODEL, JETSON_CLOCKS, CORE, SUDO = (
+    ["nvpmodel", "-q"],
+    ["jetson_clocks", "--show"],
+    "nvidia-l4t-core",
+    ["sudo", "-n", "-l", "nvpmodel", "-m", "0"],  # whether it may, not whether it may do anything
+)
+LIMITS = ["sudo", "-n", *NVPMODEL, "--verbose"]
+COMMANDS = (NVPMODEL, LIMITS, JETSON_CLOCKS, ["sudo", "-n", *JETSON_CLOCKS], ["dpkg-query", "-W", CORE], SUDO)
+PIP = "install it there, for the Python that devices.yaml names: pip install {}"
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class RuntimeFound:
+    """A runtime that a device is said to have; `version` is None where it is missing, with the remedy."""
+
+    name: str
+    version: str | None
+    missing: str | None = None
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is on a device. None where the device does not tell."""
+
+    name: str
+    model: str | None
+    os: str | None
+    kernel: str | None
+    soc: str | None
+    processor: str | None
+    cpus: int | None
+    memory_bytes: int | None
+    free_bytes: int | None
+    python: str | None
+    l4t: str | None = None
+    jetpack: str | None = None
+    power_mode: str | None = None
+    power_modes: tuple[str, ...] = ()
+    power_limits: dict[str, str] = field(default_factory=dict)  # what the power mode sets, where sudo may ask
+    clocks: str | None = None  # locked, floating; None: not known
+    missing: tuple[str, ...] = ()  # what is missing, and the remedy
+    runtimes: tuple[RuntimeFound, ...] = field(default_factory=tuple)
+
+    def facts(self) -> dict[str, Any]:
+        """What belongs to a measurement: without what is missing, and without what is not known."""
+        found = asdict(self)
+        kept = {key: found[key] for key in found if key not in ("name", "missing", "runtimes", "free_bytes")}
+        return {key: value for key, value in kept.items() if value not in (None, (), {})}
+
+
+def check_device(device: AnyDevice, link: Link) -> Check:
+    """Ask a device what it is and has; nothing heavy is imported there."""
+    names = {package for _, runtime in RUNTIMES.items() for package in runtime.packages}
+    wish: dict[str, Any] = {"files": FILES, "packages": sorted(names | {"numpy"})}
+    is_jetson = isinstance(device, SshDevice) and device.sensors == "jetson"
+    wish["commands"] = [{"argv": command} for command in COMMANDS] if is_jetson else []
+    seen = link.look(wish)
+    files = seen["files"]
+    answers = dict(zip(map(tuple, COMMANDS), seen["commands"], strict=True)) if is_jetson else {}
+    runtimes = tuple(_runtime(name, seen["packages"], link) for name in device.runtimes)
+    return Check(
+        name=link.name,
+        model=next((files[path] for path in MODEL if files.get(path)), None),
+        os=_quoted(files.get("/etc/os-release", ""), "PRETTY_NAME"),
+        kernel=seen["system"][2],
+        soc=_soc(files.get(COMPATIBLE, "")),
+        processor=_colon(files.get("/proc/cpuinfo", ""), "model name"),
+        cpus=seen["cpus"],
+        memory_bytes=_kilobytes(files.get("/proc/meminfo", ""), "MemTotal"),
+        free_bytes=seen["free_bytes"],
+        python=seen["python"],
+        missing=tuple(_missing(device, link, seen, answers)),
+        runtimes=runtimes,
+        clocks=_clocks(files, answers),
+        **_jetson(files, answers),
+    )
+
+
+def _jetson(files: Mapping[str, str], answers: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
+    package = answers.get(("dpkg-query", "-W", CORE))
+    release = jetson.release(files.get(RELEASE, "")) or (jetson.package_release(package["out"]) if package else None)
+    mode = mode_of(answers.get(tuple(NVPMODEL)))
+    return {
+        "l4t": release["l4t"] if release else None,
+        "jetpack": release["jetpack"] if release else None,
+        "power_mode": mode,
+        "power_modes": tuple(jetson.power_modes(files.get(MODES, ""))),
+        "power_limits": _limits(answers.get(tuple(LIMITS)), mode),
+    }
+
+
+def _limits(answer: Mapping[str, Any] | None, mode: str | None) -> dict[str, str]:
+    """What the power mode of that name or number sets: which processors are on, and the highest clocks."""
+    found = jetson.power_models(answer["out"])["modes"] if answer else []
+    return next((dict(one["settings"]) for one in found if mode in (one["name"], str(one["id"]))), {})
+
+
+def mode_of(answer: Mapping[str, Any] | None) -> str | None:
+    """The name of the power mode that `nvpmodel -q` told, its number where it has no name."""
+    found = jetson.power_mode(answer["out"]) if answer else None
+    return (found["name"] or str(found["id"])) if found else None
+
+
+def _clocks(files: Mapping[str, str], answers: Mapping[tuple[str, ...], Any]) -> str | None:
+    """Whether clocks are held at one value: by jetson_clocks where it tells (it may need root), else by the kernel."""
+    for command in (JETSON_CLOCKS, ["sudo", "-n", *JETSON_CLOCKS]):
+        answer = answers.get(tuple(command))
+        shown = jetson.clocks(answer["out"]) if answer else None
+        if shown and shown["locked"] is not None:
+            return "locked" if shown["locked"] else "floating"
+    least = [(path, text) for path, text in files.items() if path.endswith("min_freq") and text.isdecimal()]
+    # What decodes video keeps its own clock, also under jetson_clocks.
+    limits = [(path, text) for path, text in least if "/devfreq/" not in path or soc.is_gpu(path.split("/")[-2])]
+    held = [files.get(path.replace("min_freq", "max_freq")) == text for path, text in limits]
+    return None if not held else "locked" if all(held) else "floating"
+
+
+def _missing(
+    device: AnyDevice, link: Link, seen: Mapping[str, Any], answers: Mapping[tuple[str, ...], Any]
+) -> Iterable[str]:
+    if seen["packages"].get("numpy") is None:
+        yield f"no numpy: {PIP.format('numpy')}"
+    if seen["free_bytes"] < GIB:
+        yield f"only {seen['free_bytes'] // 2**20} MiB are free: free some, or name a larger place with `folder:`"
+    if not answers or not isinstance(device, SshDevice):
+        return
+    mode = mode_of(answers[tuple(NVPMODEL)])
+    if mode is None:
+        yield "nvpmodel does not tell the power mode: see `nvpmodel -q` there, or take `sensors: jetson` away"
+    elif device.power_modes and mode not in device.power_modes:
+        yield f"it is in power mode {mode}, not in {' or '.join(device.power_modes)}: measure with --power-mode"
+    sudo = answers[tuple(SUDO)]
+    if device.power_modes and (sudo is None or sudo["code"] != 0):
+        yield "sudo does not set the power mode without a password: allow nvpmodel in sudoers (NOPASSWD)"
+
+
+def _runtime(name: str, packages: Mapping[str, str | None], link: Link) -> RuntimeFound:
+    runtime = RUNTIMES[name]
+    if runtime.programs:
+        program = trtexec_on(link)
+        return RuntimeFound(name, program and program[1], *(() if program else ("not installed", GET)))
+    if isinstance(link, LocalLink):
+        found = (runtime.version or "built in") if runtime.installed else None
+        return RuntimeFound(name, found, *(() if found else ("not installed", runtime.remedy)))
+    version = _version(runtime, packages)
+    if version is None:
+        return RuntimeFound(name, None, "not installed", PIP.format(" or ".join(runtime.packages)))
+    return RuntimeFound(name, version)
+
+
+def _version(runtime: Runtime, packages: Mapping[str, str | None]) -> str | None:
+    if not runtime.modules:
+        return "built in"
+    return next((packages[name] for name in runtime.packages if packages.get(name)), None)
+
+
+def _soc(compatible: str) -> str | None:
+    """The chip: what a device tree names last, its most general name."""
+    names = [name for name in compatible.split("\0") if name]
+    return names[-1] if names else None
+
+
+def _quoted(text: str, key: str) -> str | None:
+    match = re.search(rf'^{key}="?([^"\n]*)', text, re.MULTILINE)
+    return match.group(1) if match else None
+
+
+def _colon(text: str, key: str) -> str | None:
+    match = re.search(rf"^{key}\s*: (.+)$", text, re.MULTILINE)
+    return match.group(1).strip() if match else None
+
+
+def _kilobytes(text: str, key: str) -> int | None:
+    match = re.search(rf"^{key}:\s*([0-9]+) kB", text, re.MULTILINE)
+    return int(match.group(1)) * 1024 if match else None

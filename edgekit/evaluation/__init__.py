@@ -1,0 +1,1 @@
+"""`edgekit eval`: the accuracy of the file that ships."""

@@ -1,0 +1,308 @@
+"""Accuracy of the files that ship: each is opened by its runtime and asked about every labelled image.
+
+Images are decoded once for all files. A file that was calibrated on one of them, or whose weights or ranges mean
+nothing, is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.bench.links.remote_session import FarSession
+from edgekit.data.images import Sample, labelled, pixel_hash
+from edgekit.device.link import open_link
+from edgekit.device.place import Place
+from edgekit.device.registry import load
+from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
+from edgekit.evaluation.input import FileInput, file_input
+from edgekit.evaluation.result import EvalResult, Evaluated, Failure
+from edgekit.records.manifest import Artifact, in_use, open_artifact
+from edgekit.records.measurement import Accuracy
+from edgekit.records.preprocessing import ForeignInput, Preprocessing, foreign_input, to_pixels
+from edgekit.records.runtime import Session
+from edgekit.stats.accuracy import HIT1, MISS, correct1, correct5, hit
+from edgekit.storage.store import new_id, now, open_store
+
+Progress = Callable[[str, int | None, int | None], None]
+View = tuple[Preprocessing, tuple[int, int]]  # what is done to an image before any arithmetic
+DECODERS = min(4, os.cpu_count() or 1)
+
+
+def eval(
+    artifacts: Sequence[str | Path],
+    *,
+    data: str | Path,
+    device: str = "local",
+    preprocess: str | Path | None = None,
+    runtime: str | None = None,
+    threads: int = 1,
+    store: str | None = None,
+    devices: Path | None = None,
+    progress: Progress | None = None,
+) -> EvalResult:
+    """Top-1 and top-5 of each file on the labelled images of `data` (edgekit.data.images says what that may be).
+
+    Images are prepared here, and the file runs on `device`, a name of devices.yaml. A file is run with its manifest's
+    preprocessing; a foreign one needs `preprocess`, a YAML file
+    (edgekit.preprocess.foreign_input). Records go to the store. Raises UsageError for images or labels that are
+    wrong, and whatever failed when there is one file only; of several files, those that failed are in the result.
+    """
+    if not artifacts:
+        raise UsageError("no artifact to evaluate was named", "give at least one .onnx or .tflite file")
+    target = load(devices)[device]
+    samples = labelled(Path(data))
+    said = foreign_input(Path(preprocess)) if preprocess is not None else None
+    database = open_store(store)
+    hashes: tuple[str, ...] = ()
+    with open_link(device, target) as link, ExitStack() as opened:
+        place = Place(target, link, opened, runtime, threads)
+        runs, failures = _prepared([Path(path) for path in artifacts], said, place, samples)
+        if runs:
+            database.check()
+            hashes = _run_all(runs, samples, progress)
+    name = Path(data).resolve().name.encode(errors="backslashreplace").decode()
+    done = _finished(runs, name, _dataset_hash(samples, hashes))
+    failures += [Failure(run.artifact.path, run.error) for run in runs if run.error is not None]
+    if failures and len(artifacts) == 1:
+        raise failures[0].error
+    for evaluated in done:
+        database.append(evaluated.accuracy)
+    return EvalResult(done, tuple(failures), _notes(hashes))
+
+
+@dataclass
+class _Run:
+    """One file on its way through the images. `error` ends it."""
+
+    artifact: Artifact
+    session: Session
+    device: str
+    runtime: str
+    found: dict[str, Any]
+    input: FileInput
+    calibrated_on: frozenset[str]
+    hits: list[str] = field(default_factory=list)
+    waiting: list[tuple[NDArray[Any], int]] = field(default_factory=list)  # inputs and where their class stands
+    nanoseconds: int = 0
+    error: EdgekitError | None = None
+
+    @property
+    def view(self) -> View:
+        """What files that get the same pixels have in common."""
+        return self.input.preprocessing, self.input.size
+
+    def take(self, sample: Sample, digest: str, pixels: NDArray[np.uint8]) -> None:
+        """One more image; runs when the file's batch is full."""
+        if digest in self.calibrated_on:
+            raise UsageError(
+                f"{self.artifact.path.name} was calibrated on {sample.name}, so its accuracy there would flatter it",
+                "evaluate on other images, or calibrate on others",
+            )
+        assert sample.label is not None
+        self.waiting.append((self.input.stored(pixels), sample.label + self.input.preprocessing.class_offset))
+        if len(self.waiting) == (self.input.batch or 1):
+            self.flush()
+
+    def flush(self) -> None:
+        """Run what waits; a fixed batch is filled up with its last image, whose further answers are dropped."""
+        if not self.waiting:
+            return
+        missing = (self.input.batch or 1) - len(self.waiting)
+        batch = np.stack([x for x, _ in self.waiting] + [self.waiting[-1][0]] * missing)
+        start = time.perf_counter_ns()
+        output = self._answers(batch)
+        took = time.perf_counter_ns() - start
+        self.nanoseconds += self.session.last_ns if isinstance(self.session, FarSession) else took
+        scores = output.reshape(len(batch), -1)
+        self.hits += [self._hit(row, target) for row, (_, target) in zip(scores, self.waiting, strict=False)]
+        self.waiting.clear()
+
+    def _answers(self, batch: NDArray[Any]) -> NDArray[Any]:
+        try:
+            return np.asarray(self.session.run([batch])[0])
+        except EdgekitError:
+            raise
+        except Exception as error:  # a runtime raises what it likes
+            cause = " ".join(str(error).split())
+            raise BackendMissing(
+                f"{self.runtime} cannot run {self.artifact.path.name}: {cause}", "try another runtime or version"
+            ) from error
+
+    def _hit(self, scores: NDArray[Any], target: int) -> str:
+        if _gives_index(self.artifact):
+            return HIT1 if int(scores[0]) == target else MISS
+        if target >= len(scores):
+            raise UsageError(f"{self.artifact.path.name} has no output {target}", "correct the labels or class offset")
+        try:
+            return hit(scores, target)
+        except ValueError as error:
+            raise MeasurementInvalid(
+                f"{self.artifact.path.name} answers with NaN", "its weights or ranges are broken: export it again"
+            ) from error
+
+    def accuracy(self, dataset: str, dataset_hash: str) -> Accuracy:
+        """The record of a finished run. Raises UsageError where its file changed meanwhile."""
+        hits, manifest = "".join(self.hits), self.artifact.manifest
+        return Accuracy(
+            id=new_id(),
+            created=now(),
+            artifact=self.artifact.path.name,
+            sha256=self.artifact.still().sha256,
+            format=self.artifact.format,
+            manifest=manifest.for_records() if manifest else None,
+            device=self.device,
+            runtime=self.runtime,
+            dataset=dataset,
+            dataset_hash=dataset_hash,
+            n=len(hits),
+            correct1=correct1(hits),
+            correct5=None if _gives_index(self.artifact) else correct5(hits),
+            hits=hits,
+            images_per_second=len(hits) / (self.nanoseconds / 1e9),
+            found=self.found,
+        )
+
+
+def _prepared(
+    paths: list[Path], said: ForeignInput | None, place: Place, samples: tuple[Sample, ...]
+) -> tuple[list[_Run], list[Failure]]:
+    """Every file opened and checked, before the first image is decoded."""
+    runs: list[_Run] = []
+    failures: list[Failure] = []
+    artifacts: list[Artifact] = []
+    for path in paths:
+        try:
+            artifacts.append(open_artifact(path))
+        except EdgekitError as error:
+            failures.append(Failure(path, error))
+    if said is not None and artifacts and not any(artifact.foreign for artifact in artifacts):
+        raise UsageError("--preprocess is for foreign files; these have it in their manifests", "leave it out")
+    for artifact in artifacts:
+        try:
+            runs.append(_opened(artifact, said, place, samples))
+        except EdgekitError as error:
+            failures.append(Failure(artifact.path, error))
+    return runs, failures
+
+
+def _opened(artifact: Artifact, said: ForeignInput | None, place: Place, samples: tuple[Sample, ...]) -> _Run:
+    _refuse_meaningless(artifact)
+    with in_use(artifact):
+        chosen, session, found = place.open(artifact.path)
+    taken = file_input(artifact, session, said)
+    _check_labels(artifact, session.outputs[0].shape, taken.preprocessing.class_offset, samples)
+    calibration = artifact.manifest.calibration if artifact.manifest else None
+    calibrated_on = frozenset(calibration.pixels if calibration else ())
+    return _Run(artifact, session, place.link.name, chosen, found, taken, calibrated_on)
+
+
+def _refuse_meaningless(artifact: Artifact) -> None:
+    manifest, name = artifact.manifest, artifact.path.name
+    if manifest is None:
+        return
+    if not manifest.weights.trained:
+        raise UsageError(f"{name} has random weights: only its latency means anything", "export it with --weights FILE")
+    if manifest.calibration is not None and manifest.calibration.synthetic:
+        raise UsageError(
+            f"{name} was calibrated on noise: only its latency means anything", "export it with --data FOLDER"
+        )
+
+
+def _gives_index(artifact: Artifact) -> bool:
+    """Whether the file answers with the index of its best class alone."""
+    return artifact.manifest is not None and artifact.manifest.output == "argmax"
+
+
+def _check_labels(artifact: Artifact, shape: Sequence[int], offset: int, samples: tuple[Sample, ...]) -> None:
+    manifest = artifact.manifest
+    answers = manifest.variant.classes if manifest and _gives_index(artifact) else int(np.prod(shape[1:]))
+    classes = answers - offset  # not positive where the file does not tell
+    for sample in samples:
+        if sample.label is not None and sample.label >= classes > 0:
+            raise UsageError(
+                f"{sample.name} has class {sample.label}, and {artifact.path.name} knows 0 to {classes - 1}",
+                "correct the labels, or the class offset",
+            )
+
+
+def _run_all(runs: list[_Run], samples: tuple[Sample, ...], progress: Progress | None) -> tuple[str, ...]:
+    """Show every image to every file; what goes wrong with one file ends that file only. The images' hashes."""
+    views = {run.view for run in runs}
+    hashes = []
+    for done, (sample, (digest, pixels)) in enumerate(_decoded(samples, views), start=1):
+        hashes.append(digest)
+        for run in (run for run in runs if run.error is None):
+            with _ending(run):
+                run.take(sample, digest, pixels[run.view])
+        if all(run.error is not None for run in runs):
+            break
+        if progress is not None:
+            progress("evaluating", done, len(samples))
+    for run in (run for run in runs if run.error is None):
+        with _ending(run):
+            run.flush()
+    return tuple(hashes)
+
+
+def _finished(runs: Sequence[_Run], dataset: str, dataset_hash: str) -> tuple[Evaluated, ...]:
+    """The records of the runs that nothing ended; a file that is no longer the same ends its own."""
+    done = []
+    for run in (run for run in runs if run.error is None):
+        with _ending(run):
+            done.append(Evaluated(run.artifact.path, run.accuracy(dataset, dataset_hash)))
+    return tuple(done)
+
+
+@contextmanager
+def _ending(run: _Run) -> Iterator[None]:
+    """What goes wrong inside ends this run."""
+    try:
+        yield
+    except EdgekitError as error:
+        run.error = error
+
+
+def _decoded(
+    samples: tuple[Sample, ...], views: set[View]
+) -> Iterator[tuple[Sample, tuple[str, dict[View, NDArray[np.uint8]]]]]:
+    """Each image's hash and its pixels in every view, in order, decoded a few images ahead by threads."""
+
+    def prepare(sample: Sample) -> tuple[str, dict[View, NDArray[np.uint8]]]:
+        image = sample.load()
+        return pixel_hash(image), {view: to_pixels(view[0], image, view[1]) for view in views}
+
+    ahead: deque[tuple[Sample, Future[tuple[str, dict[View, NDArray[np.uint8]]]]]] = deque()
+    with ThreadPoolExecutor(DECODERS) as pool:
+        try:
+            for sample in samples:
+                ahead.append((sample, pool.submit(prepare, sample)))
+                if len(ahead) > 2 * DECODERS:
+                    first, future = ahead.popleft()
+                    yield first, future.result()
+            for first, future in ahead:
+                yield first, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _dataset_hash(samples: tuple[Sample, ...], hashes: tuple[str, ...]) -> str:
+    """16 hex digits over the images' pixels and labels, in order."""
+    lines = (f"{digest} {sample.label}\n" for sample, digest in zip(samples, hashes, strict=False))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+
+
+def _notes(hashes: tuple[str, ...]) -> tuple[str, ...]:
+    twice = len(hashes) - len(set(hashes))
+    return (f"{twice} of {len(hashes)} images have the same pixels as another and count twice",) if twice else ()

@@ -1,0 +1,100 @@
+"""How a file wants its images: layout, size, and what its input integers mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.errors import UsageError
+from edgekit.exporting.parity import quantized, to_layout
+from edgekit.records.manifest import Artifact, TensorRecord, pixels_are_codes
+from edgekit.records.preprocessing import CHANNELS, ForeignInput, Preprocessing, normalise
+from edgekit.records.runtime import Session
+
+DTYPES = ("float32", "float16", "uint8", "int8")
+
+
+@dataclass(frozen=True)
+class FileInput:
+    """The one input of a file that takes images. `batch` is None where it is free."""
+
+    preprocessing: Preprocessing
+    tensor: TensorRecord
+    size: tuple[int, int]  # height, width
+    batch: int | None
+
+    def stored(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """uint8 pixels (H, W, C) as this file stores one image, without the batch.
+
+        Integers that mean the pixels, or miss the normalised value by at most one step everywhere, are the pixels as
+        they are (uint8) or less 128 (int8): no value falls between two codes then. Otherwise the normalised value x
+        is stored as round(x / scale) + zero_point.
+        """
+        dtype = np.dtype(self.tensor.dtype)
+        if dtype.kind != "f" and pixels_are_codes(self.preprocessing, self.tensor):
+            codes: NDArray[Any] = (pixels.astype(np.int16) + np.iinfo(dtype).min).astype(dtype)
+            return np.ascontiguousarray(codes if self.tensor.layout == "NHWC" else codes.transpose(2, 0, 1))
+        x = to_layout(normalise(self.preprocessing, pixels)[None], self.tensor.layout)
+        stored: NDArray[Any] = quantized(x, self.tensor)[0]
+        return stored.astype(dtype, copy=False)
+
+
+def file_input(artifact: Artifact, session: Session, said: ForeignInput | None) -> FileInput:
+    """What the file's input is, by its manifest or, for a foreign one, by the file and what the user says.
+
+    Raises UsageError where it takes no images, has several inputs or outputs, or nobody says how it was trained.
+    """
+    name = artifact.path.name
+    if len(session.inputs) != 1 or len(session.outputs) != 1:
+        raise UsageError(
+            f"{name} has {len(session.inputs)} inputs and {len(session.outputs)} outputs",
+            "eval takes classifiers with one of each",
+        )
+    if artifact.manifest is not None:
+        preprocessing, tensor = artifact.manifest.preprocessing, artifact.manifest.inputs[0]
+    elif said is not None:
+        preprocessing, tensor = said.preprocessing, _foreign(name, session, said)
+    else:
+        raise UsageError(f"{name} has no manifest that says how its images are prepared", "add --preprocess FILE")
+    return _checked(name, preprocessing, tensor, said.size if said and artifact.foreign else None)
+
+
+def _foreign(name: str, session: Session, said: ForeignInput) -> TensorRecord:
+    tensor = session.inputs[0]
+    channels, shape = CHANNELS[said.preprocessing.channels], tuple(tensor.shape)
+    fits = {"NCHW": shape[1:2] == (channels,), "NHWC": shape[-1:] == (channels,)}
+    layouts = [layout for layout, fit in fits.items() if fit and said.layout in (None, layout)]
+    if len(shape) != 4 or len(layouts) != 1:
+        raise UsageError(
+            f"the input of {name} has shape {'x'.join(map(str, shape))}, which is not {channels} channels of an image"
+            + (f" in {said.layout}" if said.layout else ""),
+            "correct channels or layout in the preprocessing file",
+        )
+    scale, zero_point = session.found.get("input_quantization") or (None, None)
+    return TensorRecord(
+        name=tensor.name, dtype=tensor.dtype, shape=shape, layout=layouts[0], scale=scale, zero_point=zero_point
+    )
+
+
+def _checked(name: str, preprocessing: Preprocessing, tensor: TensorRecord, size: tuple[int, int] | None) -> FileInput:
+    if tensor.dtype not in DTYPES or tensor.layout not in ("NCHW", "NHWC") or len(tensor.shape) != 4:
+        raise UsageError(
+            f"the input of {name} is {tensor.dtype} in {tensor.layout}, which takes no images",
+            f"eval takes images as {', '.join(DTYPES)} in NCHW or NHWC",
+        )
+    shape = tensor.shape
+    channels = shape[1] if tensor.layout == "NCHW" else shape[3]
+    if channels not in (-1, CHANNELS[preprocessing.channels]):
+        raise UsageError(
+            f"{name} takes {channels} channels, and images in {preprocessing.channels} have another number",
+            "eval takes images of 1 or 3 channels: judge this file with code of your own",
+        )
+    own = (shape[2], shape[3]) if tensor.layout == "NCHW" else (shape[1], shape[2])
+    if size is not None and any(mine not in (-1, theirs) for mine, theirs in zip(own, size, strict=True)):
+        raise UsageError(f"{name} takes images of {own[0]}x{own[1]}, not {size[0]}x{size[1]}", "leave size out")
+    if size is None and min(own) < 1:
+        raise UsageError(f"{name} does not say the size of its images", "add size to the preprocessing file")
+    return FileInput(preprocessing, tensor, size or own, shape[0] if shape[0] > 0 else None)

@@ -1,0 +1,87 @@
+"""What an evaluation gives: accuracies with their intervals, differences in pairs, and what failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import EdgekitError, worst_exit_code
+from edgekit.records.measurement import Accuracy
+from edgekit.stats.accuracy import fraction, paired
+from edgekit.stats.latency import PairedDifference, wilson
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A file that could not be evaluated, and why."""
+
+    artifact: Path
+    error: EdgekitError
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A file and its record."""
+
+    artifact: Path
+    accuracy: Accuracy
+
+    def to_json(self) -> dict[str, Any]:
+        """Fractions of 1; images per second counts the file's inferences alone, not the decoding."""
+        record = self.accuracy
+        return {
+            "artifact": str(self.artifact),
+            "n": record.n,
+            "top1": record.correct1 / record.n,
+            "top5": fraction(record.correct5, record.n),
+            "top1_ci95": list(wilson(record.correct1, record.n)),
+            "images_per_second": record.images_per_second,
+            "dataset": record.dataset,
+            "dataset_hash": record.dataset_hash,
+            "foreign": record.manifest is None,
+            "device": record.device,
+            "runtime": record.runtime,
+        }
+
+
+@dataclass(frozen=True)
+class EvalResult:
+    """The files that were evaluated, in the order given, all on the same images."""
+
+    results: tuple[Evaluated, ...]
+    failed: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the first that applies of what failed."""
+        return worst_exit_code(failure.error.exit_code for failure in self.failed)
+
+    def paired(self) -> tuple[tuple[Evaluated, Evaluated, PairedDifference], ...]:
+        """Each further file against the first, image by image."""
+        base, *others = self.results or (None,)
+        return tuple((base, new, paired(base.accuracy.hits, new.accuracy.hits)) for new in others if base)
+
+    def to_json(self) -> dict[str, Any]:
+        """{"results": [...], "paired": [...], "failed": [...], "notes": [...]}"""
+        return {
+            "results": [evaluated.to_json() for evaluated in self.results],
+            "paired": [
+                {
+                    "base": str(base.artifact),
+                    "artifact": str(new.artifact),
+                    "top1_difference": difference.difference,
+                    "ci95": list(difference.ci95),
+                    "p_value": difference.p_value,
+                    "only_base": difference.only_b,
+                    "only_artifact": difference.only_a,
+                }
+                for base, new, difference in self.paired()
+            ],
+            "failed": [
+                {"artifact": str(failure.artifact), "reason": failure.error.message, "remedy": failure.error.remedy}
+                for failure in self.failed
+            ],
+            "notes": list(self.notes),
+        }

@@ -1,0 +1,1 @@
+"""`edgekit export`: from a network and options to proved files with their manifests."""

@@ -1,0 +1,311 @@
+"""One file of an export: written as a draft, proved, held against its gates, and only then put in its place."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import re
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from edgekit.bench.links.base import Link
+from edgekit.bench.links.local import LocalLink
+from edgekit.device.config import LOCAL, AdbDevice, AnyDevice
+from edgekit.device.place import Place
+from edgekit.errors import GateFailed
+from edgekit.exporters import WriteJob, Writer, Written
+from edgekit.exporters.free_batch import moved
+from edgekit.exporters.head import LOGITS, with_head
+from edgekit.exporting.mixed_precision import float_cost
+from edgekit.exporting.parity import check_head, compare
+from edgekit.exporting.prepare import Prepared
+from edgekit.ir.graph import Graph
+from edgekit.ir.layer_costs import layer_costs
+from edgekit.ir.memory import ideal_bytes
+from edgekit.records.manifest import Artifact, Manifest, ParityRecord, VariantRecord, release
+from edgekit.tensorrt.builder import Builder
+from edgekit.util.files import drafting, environment, file_sha256, publish
+
+SUFFIX = {"onnx": ".onnx", "tflite": ".tflite", "tensorrt": ".engine"}
+DELEGATION = ("delegate", "nodes", "nodes_delegated", "undelegated")  # what LiteRT tells of the file's operators
+TOGETHER = 7  # inputs at once, where the batch is free; no size that a kernel is made for
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where files are proved and timed, and where engines are built: this machine, or a device of devices.yaml.
+
+    `builder` builds TensorRT engines there; None where none are asked for.
+    """
+
+    device: AnyDevice
+    link: Link
+    builder: Builder | None = None
+
+    @property
+    def name(self) -> str:
+        """The device's name."""
+        return self.link.name
+
+    def runtime(self, format: str) -> str | None:
+        """What runs a format there; None: the usual one."""
+        return self.builder.runtime if format == "tensorrt" and self.builder is not None else None
+
+    def prover(self, format: str, opened: ExitStack) -> Place:
+        """Where a file answers, to be compared: there, or here where no Python runs files."""
+        if isinstance(self.device, AdbDevice):
+            return Place(LOCAL, LocalLink(), opened, None, 1)
+        return Place(self.device, self.link, opened, self.runtime(format), 1)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One file to be made."""
+
+    format: str
+    precision: str
+    write: Writer
+    io: str
+    opset: int | None
+    dynamic_batch: bool
+    max_batch: int | None
+    max_bytes: int | None
+    max_latency: float | None
+    site: Site
+    last: bool = False  # of its export: nobody needs the weights after it
+
+    def target(self, prepared: Prepared) -> str:
+        """The file's name. An engine belongs to its device; other files are the same for all of them."""
+        device = f"_{_plain(self.site.name)}" if self.format == "tensorrt" and self.site.name != "local" else ""
+        return f"{prepared.point}_{prepared.weights.id}_{self.precision}{device}{SUFFIX[self.format]}"
+
+    @property
+    def together(self) -> int | None:
+        """How many inputs go through at once, to prove a free batch."""
+        return min(TOGETHER, self.max_batch or TOGETHER) if self.dynamic_batch else None
+
+
+def export_cell(cell: Cell, prepared: Prepared, folder: Path, say: Callable[[str], None]) -> Artifact:
+    """Make one file in `folder`. Raises GateFailed, UsageError, BackendMissing or what a device fails with.
+
+    Then no finished file is there.
+    """
+    started = time.perf_counter()
+    target = folder / cell.target(prepared)
+    job = _job(cell, prepared, say)
+    with drafting(folder, target.name) as draft:
+        with environment(target):
+            job, plain, written = _write(cell, prepared, job, draft)
+        if cell.last and cell.precision != "int8":
+            prepared.drop_weights()
+            job = replace(job, graph=job.graph.to("meta"))
+        say("prove")
+        with ThreadPoolExecutor(1) as other:  # a large file's hash takes as long as proving it
+            sha256 = other.submit(file_sha256, draft)
+            parity, proof = _proved(cell, prepared, plain, written, draft)
+        if not parity.passed:
+            _reject(draft, target, cell, parity, job.graph)
+        details = (
+            _details(written, prepared, cell, job) | _gates(cell, draft, target) | _cost(cell, prepared, job, draft)
+        )
+        details |= {"proof": proof}
+        manifest = _manifest(cell, prepared, written, parity, target.name, draft, sha256.result(), details, started)
+        return release(draft, target, manifest)
+
+
+def _write(cell: Cell, prepared: Prepared, job: WriteJob, draft: Path) -> tuple[WriteJob, Written, Written]:
+    """Write the file; a head's file after the same without it. The job, and what stands in the plain file and in it."""
+    head = prepared.request.output
+    plain = cell.write(job, _plain_file(draft, head))
+    if head == LOGITS:
+        return job, plain, plain
+    job = with_head(job, head)
+    return job, plain, cell.write(job, draft)
+
+
+def _plain_file(draft: Path, head: str) -> Path:
+    """Where the file without a head is."""
+    return draft if head == LOGITS else draft.with_name("logits" + draft.suffix)
+
+
+def _proved(
+    cell: Cell, prepared: Prepared, plain: Written, written: Written, draft: Path
+) -> tuple[ParityRecord, dict[str, Any]]:
+    """The comparison of what the network gives, without a head, and where the file ran for it."""
+    reference, head = prepared.reference(), prepared.request.output
+    with ExitStack() as opened:
+        place = cell.site.prover(cell.format, opened)
+        runtime, session, found = place.open(_plain_file(draft, head))
+        parity = compare(
+            session,
+            plain.inputs,
+            plain.outputs,
+            cell.precision,
+            reference,
+            cell.together,
+            prepared.preprocessing,
+        )
+        if head != LOGITS and parity.passed:
+            runtime, headed, found = place.open(draft)
+            sides = (session, plain.outputs[0]), (headed, written.outputs[0])
+            check_head(head, *sides, plain.inputs[0], cell.precision, reference)
+    delegation = {name: found[name] for name in DELEGATION if found.get(name) is not None}
+    proof = {"device": place.link.name, "runtime": runtime, "version": found.get("runtime_version"), **delegation}
+    return parity, proof
+
+
+def _plain(name: str) -> str:
+    """A device's name as part of a file's: what had to be changed makes it another name."""
+    plain = re.sub(r"[^A-Za-z0-9.-]+", "-", name)
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def _job(cell: Cell, prepared: Prepared, say: Callable[[str], None]) -> WriteJob:
+    quantized = prepared.quantized(cell.format) if cell.precision == "int8" else None
+    return WriteJob(
+        graph=quantized.graph if quantized else prepared.graph,
+        precision=cell.precision,
+        quantized=quantized,
+        io=cell.io,
+        dynamic_batch=cell.dynamic_batch,
+        opset=cell.opset if cell.format == "onnx" else None,
+        description=f"{prepared.point} {cell.precision}, weights {prepared.weights.origin}",
+        preprocessing=prepared.preprocessing,
+        labels=prepared.labels,
+        options=_building(cell, say) if cell.format == "tensorrt" else {},
+    )
+
+
+def _building(cell: Cell, say: Callable[[str], None]) -> dict[str, Any]:
+    """How an engine is to be built; what concerns the device stands in devices.yaml."""
+    found: dict[str, Any] = {"builder": cell.site.builder, "say": say, "max_batch": cell.max_batch}
+    device = cell.site.device
+    if not isinstance(device, AdbDevice):
+        found |= {"workspace_mib": device.workspace_mib, "dla": 0 if device.dla else None}
+    return found
+
+
+def _reject(draft: Path, target: Path, cell: Cell, parity: ParityRecord, graph: Graph) -> None:
+    rejected = target.with_name(target.name + ".rejected")
+    publish(draft, rejected)
+    reasons, remedy = parity.reasons, f"the file is kept for study as {rejected}"
+    if any(reason.startswith("at batch ") for reason in reasons):
+        place = moved(graph)
+        reasons += (f"layer {place} moves the batch from the first place",) if place else ()
+        remedy = f"leave --dynamic-batch out; {remedy}"
+    raise GateFailed(f"parity failed for {cell.format} {cell.precision}: {'; '.join(reasons)}", remedy)
+
+
+def _gates(cell: Cell, draft: Path, target: Path) -> dict[str, Any]:
+    """What the gates measured; one that is not passed raises GateFailed."""
+    size = draft.stat().st_size
+    if cell.max_bytes is not None and size > cell.max_bytes:
+        raise GateFailed(
+            f"{target.name} has {size} bytes, more than --max-bytes {cell.max_bytes}",
+            "choose int8, a smaller alpha, or a larger limit",
+        )
+    if cell.max_latency is None:
+        return {}
+    from edgekit.exporting.latency_gate import (
+        latency_within,  # brings everything that measures; most exports time nothing
+    )
+
+    site = cell.site
+    return {"latency_gate": latency_within(draft, cell.max_latency, site.device, site.link, site.runtime(cell.format))}
+
+
+def _cost(cell: Cell, prepared: Prepared, job: WriteJob, draft: Path) -> dict[str, Any]:
+    """What the layers that --max-drop kept in float cost in time, against the same network all in int8."""
+    plain = prepared.all_int8(cell.format) if cell.precision == "int8" else None
+    if plain is None:
+        return {}
+    other = draft.with_name("plain" + draft.suffix)
+    cell.write(replace(job, graph=plain.graph, quantized=plain), other)
+    with ExitStack() as opened:
+        place = cell.site.prover(cell.format, opened)
+        cost = float_cost(place.open(other)[1], place.open(draft)[1])
+    prepared.notes += (cost.note(cell.format),)
+    return {"float_layers": asdict(cost)}
+
+
+def _manifest(
+    cell: Cell,
+    prepared: Prepared,
+    written: Written,
+    parity: ParityRecord,
+    name: str,
+    draft: Path,
+    sha256: str,
+    details: dict[str, Any],
+    started: float,
+) -> Manifest:
+    return Manifest(
+        edgekit=importlib.metadata.version("edgekit"),
+        file=name,
+        sha256=sha256,
+        bytes=draft.stat().st_size,
+        format=cell.format,
+        precision=cell.precision,
+        variant=_variant_record(prepared),
+        weights=prepared.weights,
+        preprocessing=prepared.preprocessing,
+        inputs=written.inputs,
+        outputs=written.outputs,
+        calibration=prepared.calibration_record if cell.precision == "int8" else None,
+        parity=parity,
+        macs=prepared.table.macs,
+        params=prepared.table.params,
+        activation_elements=prepared.table.activation_elements,
+        remaining_batch_norms=prepared.remaining,
+        operators=written.operators,
+        tool_versions=_versions(),
+        seconds=time.perf_counter() - started,
+        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        output=prepared.request.output,
+        labels=prepared.labels,
+        notes=written.notes,
+        details=details,
+    )
+
+
+def _details(written: Written, prepared: Prepared, cell: Cell, job: WriteJob) -> dict[str, Any]:
+    more: dict[str, Any] = {
+        "published": [asdict(row) for row in prepared.point.published()],
+        "ideal_memory_bytes": ideal_bytes(prepared.graph, cell.precision),
+        "layers": layer_costs(job.graph, cell.precision, cell.format, job.quantized),
+    }
+    if cell.precision == "int8":
+        more["float_islands"] = dict(prepared.quantized(cell.format).islands)
+        more["layer_snr"] = prepared.layer_noise(cell.format)
+    return {**written.details, **more}
+
+
+def _variant_record(prepared: Prepared) -> VariantRecord:
+    point = prepared.point
+    return VariantRecord(
+        name=str(point),
+        model=point.spec.name,
+        family=point.spec.family,
+        alpha=point.alpha,
+        resolution=point.resolution,
+        classes=prepared.graph[prepared.graph.output].shape[-1] if point.classes == 0 else point.classes,
+        input_shape=prepared.graph.input.shape,
+        options=dict(point.options),
+    )
+
+
+def _versions() -> dict[str, str]:
+    """Versions of the packages that shape a file, as installed."""
+    found = {}
+    for package in ("edgekit", "torch", "numpy", "onnx", "onnxruntime", "ai-edge-litert"):
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,257 @@
+"""Parity: the file that ships, opened again and run, against the folded torch network.
+
+The thresholds stand in one table, THRESHOLDS, each with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.errors import EdgekitError, GateFailed
+from edgekit.records.manifest import ParityRecord, TensorRecord, pixels_are_codes
+from edgekit.records.preprocessing import Preprocessing
+from edgekit.records.runtime import Session
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """What a file of one precision must reach; None: not asked."""
+
+    max_rel_error: float | None  # largest absolute error over the largest absolute output
+    snr_db: float | None
+    top1_agreement: float | None  # on real images with trained weights only: random logits nearly tie
+    reason: str
+
+
+THRESHOLDS = {
+    "fp32": Threshold(
+        3e-4,
+        None,
+        1.0,
+        "the same arithmetic in another order: trained networks differ by 1e-6 to 1e-5, deep random ones by 1e-4, "
+        "and a wrong weight or padding shows at 1e-2 and above",
+    ),
+    "fp16": Threshold(
+        1e-1,
+        25.0,
+        0.97,
+        "each value is rounded at 5e-4; trained networks stay above 44 dB, random MobileNets amplify it to 30 dB",
+    ),
+    "int8": Threshold(
+        None,
+        8.0,
+        0.80,
+        "a sound int8 network keeps 15 to 30 dB; saturated, mis-scaled or per-tensor weights fall under 5 dB",
+    ),
+}
+MIN_REAL = 16  # below this many images an agreement says nothing
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the folded torch network answers. `inputs` are (N, C, *spatial) float32, the last `n_real` are images."""
+
+    inputs: Array
+    outputs: Array
+    n_real: int
+    trained: bool
+
+
+def compare(
+    session: Session,
+    inputs: Sequence[TensorRecord],
+    outputs: Sequence[TensorRecord],
+    precision: str,
+    reference: Reference,
+    batch: int | None = None,
+    preprocessing: Preprocessing | None = None,
+) -> ParityRecord:
+    """Run every reference input through a file that was opened again, one by one, and judge what comes out.
+
+    With `preprocessing` a file whose integers are pixels gets pixels, as an evaluation hands them over.
+
+    With `batch` the inputs also go through together, that many at once, and must come out as they did alone.
+    """
+
+    def run(x: Array) -> Array:
+        fed = to_layout(stored(x, inputs[0], preprocessing), inputs[0].layout)
+        return from_layout(dequantized(session.run([fed])[0], outputs[0]), outputs[0].layout)
+
+    got = np.concatenate([run(x[None]) for x in reference.inputs])
+    record = judge(got, reference, precision)
+    if batch is not None and record.passed:
+        several = np.resize(reference.inputs, (batch, *reference.inputs.shape[1:]))
+        alone = replace(reference, inputs=several, outputs=np.resize(got, (batch, *got.shape[1:])))
+        reasons = tuple(f"at batch {batch}: {reason}" for reason in _together(run, alone, precision))
+        record = record.model_copy(update={"passed": not reasons, "reasons": reasons})
+    return record
+
+
+def _together(run: Callable[[Array], Array], alone: Reference, precision: str) -> tuple[str, ...]:
+    """Why inputs that go through together do not come out as they did alone; empty where they do."""
+    try:
+        return judge(run(alone.inputs), alone, precision).reasons
+    except EdgekitError:
+        raise
+    except Exception as error:  # each runtime has exceptions of its own
+        return (f"the runtime refuses it: {' '.join(str(error).split()) or type(error).__name__}",)
+
+
+def check_head(
+    head: str,
+    plain: tuple[Session, TensorRecord],
+    headed: tuple[Session, TensorRecord],
+    taken: TensorRecord,
+    precision: str,
+    reference: Reference,
+) -> None:
+    """Whether a file answers with the softmax or argmax of what the same file without a head answers.
+
+    Both are given as an open session and its output; `taken` is their input. Raises GateFailed.
+    """
+    inputs = [to_layout(quantized(x[None], taken), taken.layout) for x in reference.inputs]
+    scores, got = (
+        np.concatenate([dequantized(session.run([x])[0], output) for x in inputs])
+        for session, output in (plain, headed)
+    )
+    if head == "argmax":
+        wrong = int((got != scores.argmax(1)).sum())
+        cause = f"its index is another than that of the largest output for {wrong} of {len(inputs)} inputs"
+    else:
+        gap = float(np.abs(got - _softmax(scores)).max())
+        step = headed[1].scale
+        wrong = not gap <= (2 * step if step else HEAD_ERROR[precision])  # not a number fails too
+        cause = f"its softmax is off by {gap:.2g}"
+    if wrong:
+        raise GateFailed(f"{head} failed its proof: {cause}", "leave --output out, and report this")
+
+
+HEAD_ERROR = {"fp32": 1e-5, "fp16": 5e-3, "int8": 1e-5}  # of a softmax in float
+
+
+def _softmax(scores: Array) -> NDArray[np.float64]:
+    raised = np.exp(scores.astype(np.float64) - scores.max(1, keepdims=True))
+    return np.asarray(raised / raised.sum(1, keepdims=True))
+
+
+def judge(got: Array, reference: Reference, precision: str) -> ParityRecord:
+    """The record of one comparison; `got` must have the shape of the reference outputs."""
+    want = reference.outputs
+    if got.shape != want.shape:
+        return _failed(reference, f"the file's output has shape {got.shape[1:]}, the network's {want.shape[1:]}")
+    if not np.isfinite(want).all():
+        return _failed(reference, "the network itself returns values that are not finite")
+    if not np.isfinite(got).all():
+        return _failed(reference, "the file returns values that are not finite")
+    difference = got.astype(np.float64) - want
+    largest = float(np.abs(want).max())
+    record = ParityRecord(
+        passed=True,
+        n=len(want),
+        n_real=reference.n_real,
+        max_abs_error=float(np.abs(difference).max()),
+        max_rel_error=float(np.abs(difference).max()) / largest if largest else 0.0,
+        cosine=_cosine(got, want),
+        top1_agreement=_agreement(got, want),
+        snr_db=_snr_db(want, difference),
+    )
+    reasons = tuple(_reasons(record, reference, THRESHOLDS[precision]))
+    return record.model_copy(update={"passed": not reasons, "reasons": reasons})
+
+
+def _reasons(record: ParityRecord, reference: Reference, limit: Threshold) -> list[str]:
+    reasons = []
+    if not varies(reference.outputs):
+        reasons.append("the network's output does not vary with its input, so agreement would prove nothing")
+    if limit.max_rel_error is not None and (record.max_rel_error or 0.0) > limit.max_rel_error:
+        reasons.append(f"relative error {record.max_rel_error:.2g} is above {limit.max_rel_error:g}")
+    if limit.snr_db is not None and record.snr_db is not None and record.snr_db < limit.snr_db:
+        reasons.append(f"signal-to-noise {record.snr_db:.1f} dB is under {limit.snr_db:g} dB")
+    telling = reference.trained and reference.n_real >= MIN_REAL and record.top1_agreement is not None
+    if telling and limit.top1_agreement is not None and (record.top1_agreement or 0.0) < limit.top1_agreement:
+        reasons.append(f"top-1 agreement {record.top1_agreement:.1%} is under {limit.top1_agreement:.0%}")
+    return reasons
+
+
+def varies(outputs: Array) -> bool:
+    """Whether different inputs gave different outputs."""
+    spread = float(np.ptp(outputs, axis=0).max()) if len(outputs) > 1 else 0.0
+    return spread > 1e-6 * max(float(np.abs(outputs).max()), 1e-30)
+
+
+def _failed(reference: Reference, reason: str) -> ParityRecord:
+    return ParityRecord(
+        passed=False,
+        n=len(reference.outputs),
+        n_real=reference.n_real,
+        max_abs_error=None,
+        max_rel_error=None,
+        cosine=None,
+        top1_agreement=None,
+        snr_db=None,
+        reasons=(reason,),
+    )
+
+
+def _cosine(got: Array, want: Array) -> float:
+    a, b = got.reshape(-1).astype(np.float64), want.reshape(-1).astype(np.float64)
+    scale = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / scale if scale else 0.0
+
+
+def _agreement(got: Array, want: Array) -> float | None:
+    if want.ndim != 2 or want.shape[1] < 2:
+        return None
+    return float((got.argmax(1) == want.argmax(1)).mean())
+
+
+def _snr_db(want: Array, difference: NDArray[np.float64]) -> float | None:
+    noise = float((difference**2).sum())
+    return float(10 * np.log10(float((want.astype(np.float64) ** 2).sum()) / noise)) if noise else None
+
+
+# Between torch's layout and the file's, real numbers and the file's integers
+
+
+def to_layout(x: NDArray[Any], layout: str) -> NDArray[Any]:
+    """(N, C, *spatial) in the file's layout."""
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if layout in ("NHWC", "NDHWC", "NWC") else x
+
+
+def from_layout(y: Array, layout: str) -> Array:
+    """The file's layout in (N, C, *spatial)."""
+    return np.moveaxis(y, -1, 1) if layout in ("NHWC", "NDHWC", "NWC") else y
+
+
+def stored(x: Array, record: TensorRecord, preprocessing: Preprocessing | None = None) -> NDArray[Any]:
+    """Normalised inputs (N, C, *spatial) as the file wants its integers, or as they are where it takes floats."""
+    if preprocessing is None or np.dtype(record.dtype).kind == "f" or not pixels_are_codes(preprocessing, record):
+        return quantized(x, record)
+    shape = (1, -1, *[1] * (x.ndim - 2))
+    mean, std = (np.reshape(values, shape) for values in (preprocessing.mean, preprocessing.std))
+    pixels = np.clip(np.round(x * std + mean), 0, 255).astype(np.int16)
+    codes: NDArray[Any] = (pixels + np.iinfo(record.dtype).min).astype(record.dtype)
+    return codes
+
+
+def quantized(x: Array, record: TensorRecord) -> NDArray[np.generic]:
+    """Real numbers as the file wants them."""
+    if record.scale is None or record.zero_point is None:
+        return x
+    limits = np.iinfo(record.dtype)
+    integers: NDArray[np.generic] = np.clip(np.round(x / record.scale) + record.zero_point, limits.min, limits.max)
+    return integers.astype(record.dtype)
+
+
+def dequantized(y: NDArray[np.generic], record: TensorRecord) -> Array:
+    """What the file returns, as real numbers."""
+    if record.scale is None or record.zero_point is None:
+        return y.astype(np.float32)
+    return ((y.astype(np.float32) - record.zero_point) * record.scale).astype(np.float32)

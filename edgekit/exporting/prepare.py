@@ -1,0 +1,271 @@
+"""From what the user asked to a folded network with everything that its files have in common.
+
+Built, traced, folded, counted and calibrated once, whatever the number of formats and precisions.
+"""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from edgekit.checkpoints import load as weights
+from edgekit.data import calibration, labels
+from edgekit.data.calibration import CalibrationSet
+from edgekit.errors import UsageError
+from edgekit.exporters import head
+from edgekit.exporters.int8.quantize import quantize
+from edgekit.exporters.int8.ranges import Ranges, from_file, record
+from edgekit.exporters.int8.simulate import layer_snr
+from edgekit.exporting.mixed_precision import Judged, check_output, held_out, within
+from edgekit.exporting.options import Request as Request
+from edgekit.exporting.options import check
+from edgekit.exporting.parity import Array, Reference
+from edgekit.frontend import verify
+from edgekit.frontend.tracer import trace
+from edgekit.ir.graph import Graph
+from edgekit.ir.layer_table import LayerTable, table
+from edgekit.ir.passes.fold_batch_norm import fold
+from edgekit.ir.quantized import QuantizedGraph
+from edgekit.network.spec import Variant, variant
+from edgekit.network.user_model import find, is_file
+from edgekit.records.manifest import CalibrationRecord, WeightsRecord
+from edgekit.records.preprocessing import Preprocessing, from_yaml
+
+SCHEMES = {
+    "onnx": "onnxruntime",
+    "tflite": "tflite",
+    "tensorrt": "tensorrt",
+}  # how each format's usual runtime wants int8 activations
+CALIBRATION_IMAGES = 100
+SYNTHETIC_INPUTS = 32
+NOISE_IMAGES, NOISE_INPUTS = 8, 2  # for the signal-to-noise per layer: of images, and of synthetic inputs
+PARITY_GMACS = 8  # how much computing the real inputs of parity may cost
+
+
+@dataclass
+class Prepared:
+    """A folded network, ready to be written. What only some files need is worked out when first asked for."""
+
+    request: Request
+    point: Variant
+    graph: Graph
+    remaining: tuple[str, ...]
+    table: LayerTable
+    weights: WeightsRecord
+    preprocessing: Preprocessing
+    calibration: CalibrationSet | None
+    images: CalibrationSet | None
+    file_ranges: Mapping[str, tuple[float, float]] | None
+    notes: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    proved: Reference | None = None
+    _ranges: Ranges | None = None
+    _judged: Judged | None = None
+    _quantized: dict[str, QuantizedGraph] = field(default_factory=dict)
+    _all_int8: dict[str, QuantizedGraph] = field(default_factory=dict)
+
+    def reference(self) -> Reference:
+        """What the folded network answers on random and on real inputs."""
+        assert self.proved is not None
+        return self.proved
+
+    def quantized(self, format: str) -> QuantizedGraph:
+        """The int8 network in the scheme of a format; all schemes come from the same recorded ranges."""
+        scheme = SCHEMES[format]
+        if scheme not in self._quantized:
+            self._quantized[scheme] = self._quantize(scheme)
+            if self.request.io != "float32" and self._quantized[scheme].input_offset is None:
+                self.notes += (
+                    "the input's integers are rounded normalised values, not pixels: the first layer cannot take up "
+                    "this preprocessing",
+                )
+        return self._quantized[scheme]
+
+    def _quantize(self, scheme: str) -> QuantizedGraph:
+        ranges, request = self._recorded(), self.request
+        pixels = self.preprocessing if request.io != "float32" else None
+        if request.max_drop is None:
+            return quantize(self.graph, ranges, scheme, request.effort, pixels=pixels)
+        assert self.calibration is not None and request.data is not None
+        if self._judged is None:
+            offset = self.preprocessing.class_offset
+            self._judged = held_out(self.graph, self.table.macs, self.calibration, request.data, offset)
+        mixed = within(request.max_drop, self.graph, ranges, scheme, request.effort, self._judged, pixels)
+        self.notes += (mixed.note(scheme),)
+        if mixed.kept_float:
+            self._all_int8[scheme] = quantize(self.graph, ranges, scheme, request.effort, pixels=pixels)
+        return mixed.quantized
+
+    def all_int8(self, format: str) -> QuantizedGraph | None:
+        """The network without the float layers that --max-drop asked for; None where it asked for none."""
+        return self._all_int8.get(SCHEMES[format])
+
+    @torch.no_grad()  # or what comes out keeps what went in, for its gradient
+    def drop_weights(self) -> None:
+        """What the last file still needs of the network is shapes; the runtime that proves it takes the memory."""
+        self.graph = self.graph.to("meta")
+        gc.collect()  # what traced the network refers to itself
+
+    def layer_noise(self, format: str) -> list[dict[str, float | str | None]]:
+        """Signal-to-noise of every integer tensor on some of the calibration images, in dB, the worst first."""
+        assert self.calibration is not None
+        some = next(self.calibration.batches(NOISE_INPUTS if self.calibration.synthetic else NOISE_IMAGES))
+        batches = [some] if self.graph.takes_several else [x[None] for x in some]
+        return [
+            {"layer": noise.name, "snr_db": noise.snr_db}
+            for noise in layer_snr(self.graph, self.quantized(format), batches)
+        ]
+
+    def _recorded(self) -> Ranges:
+        if self._ranges is None:
+            assert self.calibration is not None
+            self._ranges = record(self.graph, self.calibration)
+            self.notes += self._ranges.notes
+            if not self.graph.takes_several and self.request.effort != "fast":
+                self.notes += ("forward() takes one image at a time, so int8 biases are worked out, not measured",)
+            if self.calibration.synthetic and self.request.effort == "default":
+                self._ranges = replace(self._ranges, images=None)  # noise has no means that are worth measuring
+            if self.request.ranges == "file":
+                if self.file_ranges is None:
+                    raise UsageError("the weights carry no ranges", "leave --ranges file out")
+                self._ranges = from_file(self.graph, self.file_ranges, self._ranges)
+        return self._ranges
+
+    @property
+    def calibration_record(self) -> CalibrationRecord | None:
+        """What the manifest says about the calibration set."""
+        return self.calibration.record("minmax", self.request.ranges) if self.calibration else None
+
+
+def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
+    """Build, load, trace, fold, count and prove. Raises UsageError, and GateFailed for another network than given."""
+    check(request)
+    say("build")
+    network, point, loaded = _network(request, say)
+    say("fold")
+    graph = trace(network, point.input_shape)
+    folded = fold(graph)
+    head.check(folded.graph, request.output)
+    if request.max_drop is not None:
+        check_output(folded.graph)
+    preprocessing = from_yaml(request.preprocess) if request.preprocess else loaded.preprocessing
+    names = _names(request.labels, folded.graph, preprocessing)
+    images = _images(request, preprocessing, point)
+    noise = calibration.synthetic(point.input_shape, preprocessing, SYNTHETIC_INPUTS, 0) if request.synthetic else None
+    chosen = (images or noise) if request.int8 else None
+    notes = [] if loaded.record.trained else ["weights are random: only latency means anything"]
+    notes += [*loaded.notes, *(f"not folded: {line}" for line in folded.remaining)]
+    notes += [*_channels(request, preprocessing, point), *(chosen.notes if chosen else ())]
+    made = Prepared(
+        request=request,
+        point=point,
+        graph=folded.graph,
+        remaining=folded.remaining,
+        table=table(graph),
+        weights=loaded.record,
+        preprocessing=preprocessing,
+        calibration=chosen,
+        images=images,
+        file_ranges=loaded.ranges,
+        notes=tuple(notes),
+        labels=names,
+    )
+    made.proved = _reference(network, graph, made)
+    return made
+
+
+def _names(path: Path | None, graph: Graph, preprocessing: Preprocessing) -> tuple[str, ...]:
+    shape = graph[graph.output].shape
+    if path is None:
+        return ()
+    if len(shape) != 2:
+        raise UsageError("--labels are for one score per class, and the network gives none", "leave --labels out")
+    return labels.read(path, shape[1], preprocessing.class_offset)
+
+
+def _network(request: Request, say: Callable[[str], None]) -> tuple[nn.Module, Variant, weights.Loaded]:
+    spec = find(request.model, request.input)
+    if is_file(request.model):
+        torch.manual_seed(0)  # a build function that draws its weights draws the same ones every time
+        point = variant(spec, options=request.options)
+        network, notes = _in_float32(point.build())
+        own = _as_built(network, request, spec.preprocessing) if request.weights is None else None
+        loaded = own or weights.load(network, point, request.weights or "random")
+        return network, point, replace(loaded, notes=(*loaded.notes, *notes))
+    source = request.weights or "random"
+    point = weights.variant_of(source, spec, request.alpha, request.resolution, request.classes, request.options, say)
+    with _Undrawn():
+        network = point.build()
+    return network, point, weights.load(network, point, source)
+
+
+def _in_float32(network: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
+    """The user's network in float32, and a note where it was not."""
+    tensors = [*network.parameters(), *network.buffers()]
+    others = {tensor.dtype for tensor in tensors if tensor.is_floating_point()} - {torch.float32}
+    if not others:
+        return network, ()
+    names = " and ".join(sorted(str(dtype).removeprefix("torch.") for dtype in others))
+    return network.float(), (f"the network's tensors are {names}: they were converted to float32",)
+
+
+class _Undrawn(TorchFunctionMode):
+    """Layers of torch come without their initial draw, which is overwritten next and takes VGG-16 a second."""
+
+    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function in (nn.init.kaiming_uniform_, nn.init.uniform_):
+            return None
+        return function(*args, **(kwargs or {}))
+
+
+def _as_built(network: nn.Module, request: Request, preprocessing: Preprocessing) -> weights.Loaded:
+    """The weights that the user's function made, identified by their bytes."""
+    digest = hashlib.sha256()
+    for name, tensor in network.state_dict().items():
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    origin = request.model.rpartition("/")[2]
+    sha256 = digest.hexdigest()
+    return weights.Loaded(WeightsRecord(origin=origin, id=sha256[:8], sha256=sha256, trained=True), preprocessing, None)
+
+
+def _channels(request: Request, preprocessing: Preprocessing, point: Variant) -> list[str]:
+    """A note where no image can be the network's input, so that its preprocessing is an empty word."""
+    own, given = point.input_shape[1], len(preprocessing.mean)
+    if own == given:
+        return []
+    if request.preprocess is not None:
+        raise UsageError(
+            f"{request.preprocess} prepares images of {given} channels, and the network takes {own}",
+            "correct `channels` in it, or leave --preprocess out",
+        )
+    return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval refuses the file"]
+
+
+def _images(request: Request, preprocessing: Preprocessing, point: Variant) -> CalibrationSet | None:
+    if request.data is None:
+        return None
+    return calibration.from_folder(request.data, preprocessing, point.input_shape, n=CALIBRATION_IMAGES, seed=0)
+
+
+@torch.no_grad()
+def _reference(network: nn.Module, traced: Graph, made: Prepared) -> Reference:
+    """What the folded network answers, which is proved to be what the module answers."""
+    random = next(calibration.synthetic(made.point.input_shape, made.preprocessing, 4, 1).batches(4))
+    inputs: list[Array] = [np.asarray(random)]
+    if made.images is not None:
+        wanted = int(np.clip(PARITY_GMACS * 1e9 / max(made.table.macs, 1), 2, 64))
+        inputs.append(next(made.images.batches(min(wanted, len(made.images)))))
+    together = np.concatenate(inputs)
+    want = verify.answers(network, together)
+    got = np.concatenate([made.graph.run(torch.from_numpy(x[None])).float().numpy() for x in together])
+    verify.prove(network, traced, made.graph, together, want, got)
+    return Reference(together, got, len(together) - len(random), made.weights.trained)

@@ -1,0 +1,74 @@
+"""What an export gives: the artifacts that were made, and what failed and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edgekit.errors import EdgekitError, worst_exit_code
+from edgekit.records.manifest import Artifact, manifest_path
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that could not be made, and why."""
+
+    format: str
+    precision: str
+    error: EdgekitError
+
+    def to_json(self) -> dict[str, Any]:
+        """The failure under its documented keys."""
+        return {
+            "format": self.format,
+            "precision": self.precision,
+            "reason": self.error.message,
+            "remedy": self.error.remedy,
+            "code": self.error.code,
+        }
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """What was made and what was not; `notes` are for the person who asked."""
+
+    artifacts: tuple[Artifact, ...]
+    failed: tuple[Failure, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the first that applies in the documented order."""
+        return worst_exit_code(failure.error.exit_code for failure in self.failed)
+
+    def to_json(self) -> dict[str, Any]:
+        """{"artifacts": [...], "failed": [...], "notes": [...]}"""
+        return {
+            "artifacts": [_artifact_json(artifact) for artifact in self.artifacts],
+            "failed": [failure.to_json() for failure in self.failed],
+            "notes": list(self.notes),
+        }
+
+
+def _artifact_json(artifact: Artifact) -> dict[str, Any]:
+    manifest = artifact.manifest
+    assert manifest is not None
+    parity = manifest.parity
+    return {
+        "path": str(artifact.path),
+        "manifest": str(manifest_path(artifact.path)),
+        "format": manifest.format,
+        "precision": manifest.precision,
+        "bytes": manifest.bytes,
+        "seconds": manifest.seconds,
+        "parity": {
+            "passed": parity.passed,
+            "max_abs_error": parity.max_abs_error,
+            "cosine": parity.cosine,
+            "top1_agreement": parity.top1_agreement,
+            "snr_db": parity.snr_db,
+            "n": parity.n,
+            "n_real": parity.n_real,
+        },
+        "operators": manifest.operators,
+    }

@@ -1,0 +1,1 @@
+"""`edgekit inspect`: what a file is, and the code that calls it."""

@@ -1,0 +1,51 @@
+"""Code that runs an artifact on one image, from nothing but its manifest: what to paste into one's own program.
+
+To add a language: a module `snippets_<language>.py` with one function of a manifest, and a line in SNIPPETS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from edgekit.errors import UsageError, nearest
+from edgekit.inspection.snippets_cpp import cpp
+from edgekit.inspection.snippets_kotlin import kotlin
+from edgekit.inspection.snippets_python import python
+from edgekit.records.manifest import Manifest
+from edgekit.records.preprocessing import check_input
+
+SNIPPETS: dict[str, Callable[[Manifest], str]] = {"python": python, "cpp": cpp, "kotlin": kotlin}
+GIVEN, TAKEN = ("float32", "uint8", "int8"), ("float32", "uint8", "int8", "int32", "int64")
+FORMATS = ("onnx", "tflite")
+
+
+def check_language(language: str) -> None:
+    """Raises UsageError for a language without a snippet."""
+    if language not in SNIPPETS:
+        raise UsageError(f"no snippet in '{language}'{nearest(language, SNIPPETS)}", f"choose: {', '.join(SNIPPETS)}")
+
+
+def snippet(manifest: Manifest, language: str) -> str:
+    """A complete program in a language.
+
+    Raises UsageError for a file that takes no images, is no ONNX or TFLite file, or answers with more than scores.
+    """
+    check_language(language)
+    if manifest.format not in FORMATS:
+        raise UsageError(
+            f"a snippet calls an {' or '.join(FORMATS)} file, not a {manifest.format} one",
+            "export the network to one of these formats too",
+        )
+    check_input(manifest.preprocessing, manifest.variant.input_shape)
+    if len(manifest.outputs[0].shape) > 2:
+        shape = "x".join(map(str, manifest.outputs[0].shape))
+        raise UsageError(
+            f"a snippet prints the best classes, and {manifest.file} gives {shape}", "call it from your own code"
+        )
+    given, taken = manifest.inputs[0].dtype, manifest.outputs[0].dtype
+    if given not in GIVEN or taken not in TAKEN:
+        raise UsageError(
+            f"a snippet hands over {', '.join(GIVEN)}, and {manifest.file} takes {given} and gives {taken}",
+            "call it from your own code",
+        )
+    return SNIPPETS[language](manifest)

@@ -1,0 +1,88 @@
+"""What a program in any language must know to call a file on an image, from its manifest."""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass
+
+from edgekit.records.manifest import Manifest, TensorRecord, pixels_are_codes
+from edgekit.records.preprocessing import Preprocessing
+
+IN_COMMENT = " ._-+=,()[]:"
+IN_LITERAL = string.ascii_letters + string.digits + IN_COMMENT + "/;<>|!#&@^~{}'"  # alike in C++ and Kotlin
+
+
+@dataclass(frozen=True)
+class Call:
+    """How one file is called. `height`, `width` and `channels` are of the input as the network wants it."""
+
+    manifest: Manifest
+
+    @property
+    def how(self) -> Preprocessing:
+        """From image to input."""
+        return self.manifest.preprocessing
+
+    @property
+    def given(self) -> TensorRecord:
+        """The input."""
+        return self.manifest.inputs[0]
+
+    @property
+    def taken(self) -> TensorRecord:
+        """The output."""
+        return self.manifest.outputs[0]
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """Height, width and channels."""
+        channels, height, width = self.manifest.variant.input_shape[1:]
+        return height, width, channels
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The input's shape in the file's order, for one image."""
+        return (1, *self.given.shape[1:])
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether the file wants NCHW."""
+        return self.given.layout.startswith("NC")
+
+    @property
+    def takes_pixels(self) -> bool:
+        """Whether the input's integers are pixels, as they are (uint8) or less 128 (int8)."""
+        return self.given.dtype in ("uint8", "int8") and pixels_are_codes(self.how, self.given)
+
+    @property
+    def gives_index(self) -> bool:
+        """Whether the file answers with the index of the best class alone."""
+        return self.manifest.output == "argmax"
+
+    @property
+    def title(self) -> str:
+        """The file in words, for a comment."""
+        return f"{self.file} ({in_comment(self.manifest.variant.name)}, {in_comment(self.manifest.precision)})"
+
+    @property
+    def file(self) -> str:
+        """The file's name, for a comment."""
+        return in_comment(self.manifest.file)
+
+
+def in_comment(text: str) -> str:
+    """What a comment in any language can hold without ending: other signs become `_`. A manifest can say anything."""
+    return "".join(sign if sign.isalnum() or sign in IN_COMMENT else "_" for sign in text)
+
+
+def cpp_literal(text: str) -> str:
+    """A C++ string literal of the text's UTF-8 bytes; an octal escape takes no digit that follows."""
+    data = text.encode("utf-8", "surrogatepass")
+    return '"' + "".join(chr(byte) if chr(byte) in IN_LITERAL else f"\\{byte:03o}" for byte in data) + '"'
+
+
+def kotlin_literal(text: str) -> str:
+    """A Kotlin string literal, without a template in it."""
+    units = text.encode("utf-16-be", "surrogatepass")
+    codes = (int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2))
+    return '"' + "".join(chr(code) if chr(code) in IN_LITERAL else f"\\u{code:04x}" for code in codes) + '"'

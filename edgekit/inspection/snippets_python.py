@@ -1,0 +1,104 @@
+"""A Python program that runs a file on an image: `python program.py picture.jpg`."""
+
+from __future__ import annotations
+
+from edgekit.inspection.snippets_call import Call
+from edgekit.records.manifest import Manifest
+
+PIXELS = '''from PIL import Image, ImageOps
+
+
+def pixels(path):
+    """The image as the network wants it: upright, its central part, resized, {channels}."""
+    image = ImageOps.exif_transpose(Image.open(path))
+    if image.mode.startswith("I"):  # 16 bits
+        image = Image.fromarray(((np.asarray(image).astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8))
+    image = image.convert("RGB"){grey}
+    width, height = {sides}
+    left, top = (image.width - width) / 2, (image.height - height) / 2
+    box = (left, top, left + width, top + height)
+    image = image.resize(({width}, {height}), Image.Resampling.BILINEAR, box=box)
+    array = np.asarray(image, dtype=np.float32).reshape({height}, {width}, {depth}){reverse}
+    return {value}
+'''
+ONNX = """
+import onnxruntime
+session = onnxruntime.InferenceSession({file}, providers=["CPUExecutionProvider"])
+y = session.run(None, {{session.get_inputs()[0].name: np.ascontiguousarray(x)}})[0]
+"""
+TFLITE = """
+from ai_edge_litert.interpreter import Interpreter
+interpreter = Interpreter({file})
+interpreter.allocate_tensors()
+interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+interpreter.invoke()
+y = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+"""
+NAMES = {
+    "onnx": 'names = session.get_modelmeta().custom_metadata_map["labels"].splitlines()',
+    "tflite": 'import zipfile\nnames = zipfile.ZipFile({file}).read("labels.txt").decode().splitlines()',
+}
+
+
+def python(manifest: Manifest) -> str:
+    """A program that prints the five best classes, best first, or the one that the file answers with."""
+    call = Call(manifest)
+    body = ONNX if manifest.format == "onnx" else TFLITE
+    lines = [
+        f'"""Run {call.title} on one image."""',
+        "import sys",
+        "",
+        "import numpy as np",
+        _pixels(call),
+        "",
+        "x = pixels(sys.argv[1])[None]  # (1, height, width, channels)",
+        *(["x = x.transpose(0, 3, 1, 2)  # the file wants channels first"] if call.channels_first else []),
+        _stored(call),
+        body.format(file=repr(manifest.file)).strip(),
+        *([NAMES[manifest.format].format(file=repr(manifest.file))] if manifest.labels else []),
+        *_answer(call),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _pixels(call: Call) -> str:
+    how, (height, width, depth) = call.how, call.size
+    crop = f" * {how.crop_fraction:g}" if how.crop_fraction != 1 else ""
+    square, whole = f"(min(image.size){crop},) * 2", f"image.width{crop}, image.height{crop}"
+    normalised = f"(array - np.float32({list(how.mean)})) / np.float32({list(how.std)})"
+    return PIXELS.format(
+        channels=how.channels,
+        grey='.convert("L")' if how.channels == "L" else "",
+        sides=square if how.square_crop else whole,
+        height=height,
+        width=width,
+        depth=depth,
+        reverse="[..., ::-1]" if how.channels == "BGR" else "",
+        value="array" if call.takes_pixels else normalised,
+    )
+
+
+def _stored(call: Call) -> str:
+    tensor = call.given
+    if call.takes_pixels:
+        return "x = x.astype(np.uint8)" if tensor.dtype == "uint8" else "x = (x - 128).astype(np.int8)"
+    if tensor.scale is None:
+        return "x = x.astype(np.float32)"
+    low, high = (0, 255) if tensor.dtype == "uint8" else (-128, 127)
+    return f"x = np.clip(np.round(x / {tensor.scale!r}) + {tensor.zero_point}, {low}, {high}).astype(np.{tensor.dtype})"
+
+
+def _answer(call: Call) -> list[str]:
+    offset, tensor = call.how.class_offset, call.taken
+    background = "  # index 0 is the background" if offset else ""
+    if call.gives_index:
+        name = ", names[int(y[0])]" if call.manifest.labels else ""
+        return [f"print(int(y[0]){f' - {offset}' if offset else ''}{name}){background}"]
+    name = f", names[index{f' + {offset}' if offset else ''}]" if call.manifest.labels else ""
+    return [
+        *([f"y = (y.astype(np.float32) - {tensor.zero_point}) * {tensor.scale!r}"] if tensor.scale is not None else []),
+        f"scores = y.reshape(-1){f'[{offset}:]' if offset else ''}{background}",
+        "for index in np.argsort(-scores, kind='stable')[:5]:",
+        f'    print(index, f"{{scores[index]:.4f}}"{name})',
+    ]

@@ -1,0 +1,73 @@
+"""An int8 network as data: the folded graph, and for each tensor how its real values become integers.
+
+Made by edgekit.exporters.int8.quantize from recorded ranges; read by the simulation and by the exporters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from edgekit.ir.graph import Graph
+
+
+@dataclass(frozen=True)
+class QParams:
+    """real = (integer - zero_point) * scale, one for the whole tensor."""
+
+    scale: float
+    zero_point: int
+    low: int = -128  # -128..127 for int8, 0..255 for uint8
+    high: int = 127
+
+    def fake(self, x: Tensor) -> Tensor:
+        """x rounded to what the integers can say, as float."""
+        steps = torch.round(x / self.scale)
+        return steps.clamp_(self.low - self.zero_point, self.high - self.zero_point).mul_(self.scale)
+
+
+@dataclass(frozen=True)
+class QWeight:
+    """Symmetric int8 per output channel: real = integer * scale[channel]; values in -127..127 along `axis`."""
+
+    values: Tensor  # int8, the float weight's shape
+    scale: Tensor  # float32 (channels,)
+    axis: int
+
+    def real(self) -> Tensor:
+        """The weight that the integers stand for, float32."""
+        shape = [1] * self.values.dim()
+        shape[self.axis] = -1
+        return self.values.to(torch.float32) * self.scale.reshape(shape)
+
+
+@dataclass(frozen=True)
+class QuantizedGraph:
+    """`graph` is folded, in float, its biases already corrected.
+
+    `activations` holds every tensor that a runtime materialises (by operator name; what is fused into the operator
+    before it has none; the output of an operator in `islands` has some only where an integer operator or a caller
+    reads integers of it, and a final linear layer has none where the scheme hands out its float sums). `weights` holds
+    the weights of conv, conv_transpose and linear by operator name. `biases` are int32 at scale
+    input_scale * weight_scale, by operator name.
+    Operators in `islands` are computed in float, each with the reason.
+    """
+
+    graph: Graph
+    scheme: str  # tflite, onnxruntime or tensorrt
+    activations: Mapping[str, QParams]
+    weights: Mapping[str, QWeight]
+    biases: Mapping[str, Tensor]  # int32 (channels,)
+    islands: Mapping[str, str]
+    # (channels,) where the input's integers are pixels: what the real input has beyond what they stand for. The first
+    # layers' biases contain it.
+    input_offset: Tensor | None = None
+
+    def input_on_grid(self, x: Tensor) -> Tensor:
+        """A real input (N, C, *spatial) as the real numbers that the input's integers stand for, not rounded yet."""
+        if self.input_offset is None:
+            return x
+        return x - self.input_offset.reshape(1, -1, *[1] * (x.dim() - 2))

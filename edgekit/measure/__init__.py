@@ -1,0 +1,1 @@
+"""`edgekit bench`: measuring sessions, the verdict on each, profiles, and paired comparison."""

@@ -1,0 +1,266 @@
+"""The verb `bench`: measure the latency and memory of files, each in fresh processes, and keep every sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.device import android
+from edgekit.device.android import board_of
+from edgekit.device.config import AdbDevice, LocalDevice
+from edgekit.device.link import open_link
+from edgekit.device.registry import load
+from edgekit.errors import EdgekitError, MeasurementInvalid, UsageError, nearest, worst_exit_code
+from edgekit.measure import profile as profiling
+from edgekit.measure.pair import Versus
+from edgekit.measure.session import Cell, Progress, Station
+from edgekit.measure.verdict import INVALID
+from edgekit.records.manifest import open_artifact
+from edgekit.records.measurement import PRESETS, VERSUS, Measurement, Protocol
+from edgekit.records.runtime import choose
+from edgekit.stats import latency, ratio
+from edgekit.stats.stability import stability
+from edgekit.storage.store import open_store
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A cell that has no measurement, and why."""
+
+    artifact: str
+    runtime: str | None
+    device: str
+    threads: int
+    batch: int
+    error: EdgekitError
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of the same keys, its numbers null."""
+        names = ("artifact", "runtime", "device", "threads", "batch")
+        error = {"code": self.error.code, "message": self.error.message, "remedy": self.error.remedy}
+        values = {name: getattr(self, name) for name in names}
+        return {
+            **dict.fromkeys(KEYS),
+            **values,
+            "verdict": "not assessed",
+            "reasons": [self.error.message],
+            "error": error,
+        }
+
+
+KEYS = (
+    *("artifact", "foreign", "device", "runtime", "threads", "batch", "median_ms", "ci95_ms", "p90_ms", "p99_ms"),
+    *("min_ms", "mad_ms", "first_ms", "load_ms", "throughput_per_s", "n", "processes", "stability", "harness_us"),
+    *("peak_memory_bytes", "pss_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes"),
+    *("arena_memory_bytes", "gpu_memory_bytes", "unified_memory_bytes", "memory_method"),
+    *("verdict", "reasons", "error", "id", "session", "found", "profile"),
+)
+
+
+def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]:
+    """A measurement under the documented keys; what cannot be known is null, and `reasons` says why."""
+    time = latency.latency(measurement.runs, measurement.protocol.batch)
+    memory = measurement.memory
+    reasons = [*measurement.reasons, *(time.reasons if time else ["no sample was taken"])]
+    if memory.peak_bytes is None:
+        reasons.append(f"no peak memory: {memory.reason}")
+    alone = memory.baseline_reason or "not recorded why"
+    if memory.baseline_bytes is None and alone != memory.reason:
+        reasons.append(f"no memory of the runtime alone: {alone}")
+    known = {name: getattr(time, name) for name in KEYS if hasattr(time, name)}
+    still = stability(measurement.runs)
+    harness = [run.harness_ns for run in measurement.runs if run.harness_ns is not None]
+    return {
+        **dict.fromkeys(KEYS),
+        **known,
+        "ci95_ms": list(time.ci95_ms) if time and time.ci95_ms else None,
+        "artifact": artifact or measurement.artifact,
+        "foreign": measurement.manifest is None,
+        "device": measurement.device,
+        "runtime": measurement.runtime,
+        "threads": measurement.found.get("threads", measurement.protocol.threads),
+        "batch": measurement.protocol.batch,
+        "stability": still.to_json() if still else None,
+        "harness_us": round(latency.median(harness) / 1000, 4) if harness else None,
+        "peak_memory_bytes": memory.peak_bytes,
+        "pss_memory_bytes": memory.pss_bytes,
+        "baseline_memory_bytes": memory.baseline_bytes,
+        "ideal_memory_bytes": memory.ideal_bytes,
+        "arena_memory_bytes": memory.arena_bytes,
+        "gpu_memory_bytes": memory.gpu_bytes,
+        "unified_memory_bytes": memory.unified_bytes,
+        "memory_method": memory.method,
+        "verdict": measurement.verdict,
+        "reasons": reasons,
+        "id": measurement.id,
+        "session": measurement.session,
+        "found": measurement.found,
+        "profile": measurement.profile.to_json() if measurement.profile else None,
+    }
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What was measured and what was not, in the order that was asked for; paths as they were given."""
+
+    cells: tuple[tuple[str, Measurement] | Failure, ...]
+    versus: tuple[Versus, ...] = ()
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """What was measured."""
+        return tuple(cell[1] for cell in self.cells if not isinstance(cell, Failure))
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What was not."""
+        return tuple(cell for cell in self.cells if isinstance(cell, Failure))
+
+    @property
+    def exit_code(self) -> int:
+        """The command's exit code; 6 where a measurement is invalid."""
+        invalid = any(measurement.verdict == INVALID for measurement in self.measurements)
+        own = [MeasurementInvalid.exit_code] if invalid else []
+        return worst_exit_code([*(failure.error.exit_code for failure in self.failures), *own])
+
+    def to_json(self) -> dict[str, Any]:
+        """What `edgekit bench --json` prints."""
+        rows = [cell.to_json() if isinstance(cell, Failure) else row(cell[1], cell[0]) for cell in self.cells]
+        if not self.versus:
+            return {"measurements": rows}
+        return {"measurements": rows, "versus": [pair.to_json() for pair in self.versus], "noise": ratio.NOISE}
+
+
+def bench(
+    artifacts: str | Path | Sequence[str | Path],
+    device: str = "local",
+    runtime: str | None = None,
+    provider: str | None = None,
+    delegate: str | None = None,
+    threads: int = 1,
+    batch: int | Sequence[int] = 1,
+    preset: str = "default",
+    versus: bool = False,
+    profile: bool = False,
+    power_mode: str | None = None,
+    store: str | None = None,
+    devices: Path | None = None,
+    progress: Progress | None = None,
+    session: str | None = None,
+) -> BenchResult:
+    """Measure each file at each batch size and append the measurements to the store.
+
+    What cannot work is found before the first process starts; a cell that fails is a row with its reason and the others
+    go on. A single cell that fails raises its error. Raises UsageError for arguments that fit no cell.
+
+    On a device of devices.yaml that is a Jetson, `power_mode` is set for as long as this lasts.
+
+    With `profile` a pass more, of its own, tells how long each layer takes (docs/measuring.md, *Layers*).
+
+    `session` is what the records name as their command, where this is a part of a larger one (store.new_id).
+
+    With `versus` the files are measured interleaved, in random blocks, and each is compared with the first; then a cell
+    that fails fails the whole.
+    """
+    paths = [artifacts] if isinstance(artifacts, (str, Path)) else list(artifacts)
+    batches = [batch] if isinstance(batch, int) else list(batch)
+    protocols = [_protocol(preset, threads, size, versus) for size in batches]
+    if versus and (len(paths) < 2 or len(protocols) != 1):
+        raise UsageError("--versus compares two files or more, at one batch size", "give a second file")
+    if not paths or not protocols:
+        raise UsageError("there is nothing to measure", "give at least one file and one batch size")
+    found = load(devices)[device]
+    if isinstance(found, AdbDevice) and not versus:
+        short = android.SHORT.get(preset, {"processes": latency.MIN_PROCESSES})
+        protocols = [protocol.model_copy(update=short) for protocol in protocols]
+    options = {"device": device, "provider": provider, "delegate": delegate, "profile": profile}
+    here = isinstance(found, LocalDevice)
+    plan = [
+        _plan(Path(path), runtime, found.runtimes, protocol, options, here) for path in paths for protocol in protocols
+    ]
+    if isinstance(found, AdbDevice):
+        plan = [_for_phone(cell) for cell in plan]
+    database = open_store(store)
+    if any(isinstance(cell, Cell) for cell in plan):
+        database.check()
+    with open_link(device, found) as link, board_of(found, link, power_mode) as board:
+        station = Station(sum(cell.steps for cell in plan if isinstance(cell, Cell)), progress, board, session)
+        if versus:
+            return _interleaved(station, plan, database.append)
+        done = [_measured(station, cell, database.append) for cell in plan]
+    if len(done) == 1 and isinstance(done[0], Failure):
+        raise done[0].error
+    return BenchResult(tuple(done))
+
+
+def _protocol(preset: str, threads: int, batch: int, versus: bool) -> Protocol:
+    if preset not in PRESETS:
+        raise UsageError(f"unknown preset '{preset}'{nearest(preset, PRESETS)}", f"choose one of: {', '.join(PRESETS)}")
+    for name, value in (("threads", threads), ("batch", batch)):
+        if value < 1:
+            raise UsageError(f"--{name} must be at least 1, not {value}", f"leave --{name} out for 1")
+    protocol = PRESETS[preset].model_copy(update={"threads": threads, "batch": batch})
+    return protocol.model_copy(update=VERSUS.get(preset, {"processes": latency.MIN_PROCESSES})) if versus else protocol
+
+
+def _plan(
+    path: Path,
+    runtime: str | None,
+    among: Sequence[str],
+    protocol: Protocol,
+    options: Mapping[str, Any],
+    here: bool,
+) -> Cell | Failure:
+    try:
+        artifact, chosen = open_artifact(path), choose(path, runtime, among, here)
+        if options["profile"]:
+            profiling.refuse(chosen.name)
+        return Cell(artifact, chosen, protocol, **options)
+    except EdgekitError as error:
+        return Failure(str(path), runtime, options["device"], protocol.threads, protocol.batch, error)
+
+
+def _for_phone(cell: Cell | Failure) -> Cell | Failure:
+    """The cell, where a phone can run it so."""
+    if isinstance(cell, Failure):
+        return cell
+    asked = cell.protocol
+    try:
+        android.refuse(cell.artifact, cell.runtime.name, asked.batch, cell.device)
+    except EdgekitError as error:
+        return Failure(str(cell.artifact.path), cell.runtime.name, cell.device, asked.threads, asked.batch, error)
+    return cell
+
+
+def _measured(
+    station: Station, cell: Cell | Failure, keep: Callable[[Measurement], None]
+) -> tuple[str, Measurement] | Failure:
+    """Measure a cell and give the measurement to `keep` as soon as it is there."""
+    if isinstance(cell, Failure):
+        return cell
+    after = station.done + cell.steps
+    try:
+        found = station.measure(cell)
+    except EdgekitError as error:
+        station.done = after
+        asked = cell.protocol
+        return Failure(str(cell.artifact.path), cell.runtime.name, cell.device, asked.threads, asked.batch, error)
+    station.done = after
+    keep(found)
+    return str(cell.artifact.path), found
+
+
+def _interleaved(station: Station, plan: Sequence[Cell | Failure], keep: Callable[[Measurement], None]) -> BenchResult:
+    """Every cell against the first; all of them are needed."""
+    cells = []
+    for cell in plan:
+        if isinstance(cell, Failure):
+            raise cell.error
+        cells.append(cell)
+    found = station.interleave(cells)
+    for measurement in found:
+        keep(measurement)
+    named = [(str(cell.artifact.path), one) for cell, one in zip(cells, found, strict=True)]
+    return BenchResult(tuple(named), tuple(Versus(named[0], other) for other in named[1:]))

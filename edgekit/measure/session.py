@@ -1,0 +1,278 @@
+"""From cells to measurements: fresh processes one after the other, or interleaved, with cool-down and a memory pass."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgekit.bench.links.local import LocalLink
+from edgekit.device.android import AnyBoard
+from edgekit.device.linux import Board
+from edgekit.errors import EdgekitError
+from edgekit.measure import verdict
+from edgekit.measure.profile import ON_GPU, profile
+from edgekit.records.manifest import Artifact, in_use
+from edgekit.records.measurement import Measurement, Memory, ProcessRun, Protocol
+from edgekit.records.roofline import Peaks, Profile
+from edgekit.records.runtime import Runtime
+from edgekit.storage.store import new_id, now
+
+MEMORY_METHOD = "VmHWM of a separate process: highest resident size, loading included"
+ARENA_UNTOLD = "this runtime does not tell it"
+LOAD_SECONDS = 300.0  # how long opening a file and one inference may take, beside what the protocol allows
+TURN_SECONDS = 0.01  # far shorter than what disturbs a machine, long against switching between files
+WARMER = 3.0  # degrees above the start at which the next process may begin
+LOOK_SECONDS, LOOK_AWAY_SECONDS = 0.5, 5.0  # between two looks while it cools; over a link a look itself costs heat
+# What concerns the parent alone; everything else of the protocol goes to the runner.
+PARENT = {"preset", "processes", "cooldown_seconds"}
+
+# (what is going on, steps done, steps in all)
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One file to be measured in one way."""
+
+    artifact: Artifact
+    runtime: Runtime
+    protocol: Protocol
+    device: str
+    provider: str | None
+    delegate: str | None
+    profile: bool = False
+
+    @property
+    def steps(self) -> int:
+        """How many processes will be started."""
+        return self.protocol.processes + 1 + self.profile
+
+    def job(self, mode: str) -> dict[str, Any]:
+        """What the runner is asked for."""
+        fields = self.protocol.model_dump(exclude=PARENT)
+        names = {"runtime": self.runtime.name, "artifact": str(self.artifact.path.resolve())}
+        return {"mode": mode, **names, "provider": self.provider, "delegate": self.delegate, **fields}
+
+
+class Station:
+    """Measures one process at a time on a device (None: this machine).
+
+    Counts the steps, and remembers each runtime's baseline, the machine's peaks and the first heat. `session` is the id
+    of the command that all of it belongs to (None: one of its own).
+    """
+
+    def __init__(
+        self,
+        total: int,
+        progress: Progress | None = None,
+        board: AnyBoard | None = None,
+        session: str | None = None,
+    ) -> None:
+        self._board: AnyBoard = board or Board()
+        self._progress = progress
+        self._total = total
+        self._session = session or new_id()
+        self._baselines: dict[str, tuple[int | None, str | None]] = {}
+        self._roofs: dict[int, Peaks] = {}
+        self._heat: float | None = None
+        self._heat_known = False
+        self.done = 0
+
+    def measure(self, cell: Cell) -> Measurement:
+        """One cell, its processes one after the other. Raises what the runner refuses or dies of."""
+        patience = Patience(cell.protocol.cooldown_seconds)
+        count = cell.protocol.processes
+        with in_use(cell.artifact):
+            answers = [self._process(cell, patience, f"process {index + 1} of {count}") for index in range(count)]
+            return self._measurement(cell, answers)
+
+    def interleave(self, cells: Sequence[Cell], seed: int = 0) -> list[Measurement]:
+        """Several cells in blocks, each in a new random order, so that what changes with time meets all of them alike.
+
+        A block is one fresh process in which they take turns; where a runtime cannot, it is one process for each.
+        Raises what the runner refuses or dies of.
+        """
+        order, block_of = random.Random(seed), self._turns if self._take_turns(cells) else self._processes
+        patience, blocks = Patience(cells[0].protocol.cooldown_seconds), cells[0].protocol.processes
+        answers: list[list[dict[str, Any]]] = [[] for _ in cells]
+        with in_use(*(cell.artifact for cell in cells)):
+            for block in range(blocks):
+                places = list(range(len(cells)))
+                order.shuffle(places)
+                found = block_of([cells[place] for place in places], patience, f"block {block + 1} of {blocks}")
+                for position, (place, answer) in enumerate(zip(places, found, strict=True)):
+                    answers[place].append({**answer, "block": block, "position": position})
+            return [self._measurement(cell, found) for cell, found in zip(cells, answers, strict=True)]
+
+    def _take_turns(self, cells: Sequence[Cell]) -> bool:
+        return isinstance(self._board, Board) and all(cell.runtime.by_steps for cell in cells)
+
+    def _processes(self, cells: Sequence[Cell], patience: Patience, what: str) -> list[dict[str, Any]]:
+        return [self._process(cell, patience, what) for cell in cells]
+
+    def _turns(self, cells: Sequence[Cell], patience: Patience, what: str) -> list[dict[str, Any]]:
+        assert isinstance(self._board, Board)
+        hot = self._cooled(patience)
+        for cell in cells:
+            self._say(cell, what)
+        jobs = [cell.job("latency") for cell in cells]
+        job = {"runtime": jobs[0]["runtime"], "jobs": jobs, "turn_seconds": TURN_SECONDS}
+        longest = sum(LOAD_SECONDS + 3 * cell.protocol.max_seconds for cell in cells)
+        found = self._board.ask(job, longest, "turns.py")["answers"]
+        return [{**answer, "hot": hot} for answer in found]
+
+    def _cooled(self, patience: Patience) -> bool | None:
+        """Wait until the device is as cool as before the first process; True where it is still hot."""
+        self._board.facts()  # before the first process: in the right power mode
+        if not self._heat_known:
+            self._heat, self._heat_known = self._board.hottest(), True
+        pause = LOOK_SECONDS if isinstance(self._board.link, LocalLink) else LOOK_AWAY_SECONDS
+        return patience.cool_down(self._heat, self._board.hottest, pause)
+
+    def _process(self, cell: Cell, patience: Patience, what: str) -> dict[str, Any]:
+        hot = self._cooled(patience)
+        self._say(cell, what)
+        return {**self._board.ask(cell.job("latency"), LOAD_SECONDS + 3 * cell.protocol.max_seconds), "hot": hot}
+
+    def _memory(self, cell: Cell) -> Memory:
+        """The memory pass: a process of its own, because reading it must not disturb the times."""
+        self._say(cell, "memory")
+        name = cell.runtime.name
+        if name not in self._baselines:
+            alone, why = self._peak(cell.job("baseline"), cell.protocol)
+            self._baselines[name] = alone.get("peak_bytes"), why
+        baseline, baseline_reason = self._baselines[name]
+        found, reason = self._peak(cell.job("memory"), cell.protocol)
+        details = cell.artifact.manifest.details if cell.artifact.manifest else {}
+        return Memory(
+            peak_bytes=found.get("peak_bytes"),
+            pss_bytes=found.get("pss_bytes"),
+            baseline_bytes=baseline,
+            baseline_reason=baseline_reason,
+            ideal_bytes=details.get("ideal_memory_bytes"),
+            arena_bytes=found.get("arena_bytes"),
+            arena_method=found.get("arena_method"),
+            arena_reason=None if found.get("arena_bytes") else found.get("arena_reason", ARENA_UNTOLD),
+            method=found.get("method", MEMORY_METHOD),
+            reason=reason,
+            gpu_bytes=found.get("gpu_bytes"),
+            gpu_method=found.get("gpu_method"),
+            unified_bytes=found.get("unified_bytes"),
+            unified_method=found.get("unified_method"),
+        )
+
+    def _peak(self, job: Mapping[str, Any], protocol: Protocol) -> tuple[dict[str, Any], str | None]:
+        try:
+            found = self._board.ask(job, LOAD_SECONDS + protocol.max_seconds)
+        except EdgekitError as error:
+            return {}, error.message
+        silent = found.get("reason") or "this system has no VmHWM in /proc/self/status"
+        return found, None if found["peak_bytes"] is not None else silent
+
+    def _profile(self, cell: Cell) -> Profile | None:
+        """The profile pass, where it was asked for: a process of its own, because a profiler takes time."""
+        if not cell.profile:
+            return None
+        self._say(cell, "profile")
+        assert isinstance(self._board, Board)  # a phone's runtime was refused
+        seconds = LOAD_SECONDS + cell.protocol.max_seconds
+        try:
+            found = self._board.ask(cell.job("memory"), seconds, "profiler.py")
+            return profile(found, cell.artifact.manifest, cell.protocol.batch, self._peaks(cell, seconds))
+        except EdgekitError as error:
+            return Profile(reasons=(error.message,))
+
+    def _peaks(self, cell: Cell, seconds: float) -> Peaks | None:
+        """What the machine reaches at best with as many threads, measured once; None for a GPU."""
+        if cell.runtime.name in ON_GPU:
+            return None
+        threads = cell.protocol.threads
+        if threads not in self._roofs:
+            job = {"runtime": cell.runtime.name, "threads": threads}
+            assert isinstance(self._board, Board)
+            self._roofs[threads] = Peaks(**self._board.ask(job, seconds, "peaks.py"))
+        return self._roofs[threads]
+
+    def _beside(self, cell: Cell) -> dict[str, Any]:
+        """What a device that is not this machine tells of itself, and what passes of their own find."""
+        facts, found = self._board.facts(), {}
+        for name, find in self._board.passes(cell.job("memory")).items():
+            self._say(cell, name)
+            self.done -= 1  # not among the steps that were announced
+            found[name] = find(LOAD_SECONDS + cell.protocol.max_seconds)
+        return {**({"device": facts} if facts else {}), **found}
+
+    def _say(self, cell: Cell, what: str) -> None:
+        if self._progress:
+            label = f"{cell.artifact.path.name} on {cell.runtime.name}, batch {cell.protocol.batch}"
+            self._progress(f"{label}: {what}", self.done, self._total)
+        self.done += 1
+
+    def _measurement(self, cell: Cell, answers: list[dict[str, Any]]) -> Measurement:
+        artifact, found = cell.artifact, {**answers[0]["found"], **self._beside(cell)}
+        runs = tuple(
+            ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
+        )
+        threads, emulator = found.get("threads") or cell.protocol.threads, bool(found.get("device", {}).get("emulator"))
+        judged = verdict.assess(runs, threads, found.get("virtual"), emulator)
+        memory, layers = self._memory(cell), self._profile(cell)
+        held = artifact.still()  # last of all, so that no pass saw another file
+        return Measurement(
+            id=new_id(),
+            created=now(),
+            session=self._session,
+            artifact=artifact.path.name,
+            sha256=held.sha256,
+            bytes=held.bytes,
+            format=artifact.format,
+            manifest=artifact.manifest.for_records() if artifact.manifest else None,
+            device=cell.device,
+            runtime=cell.runtime.name,
+            protocol=cell.protocol,
+            runs=runs,
+            memory=memory,
+            found=found,
+            verdict=judged.word,
+            reasons=(*judged.reasons, *_remarks(found)),
+            profile=layers,
+        )
+
+
+class Patience:
+    """How long one cell may still wait for a cooler device."""
+
+    def __init__(self, seconds: float) -> None:
+        self._left = seconds
+
+    def cool_down(
+        self, start: float | None, heat: Callable[[], float | None] | None = None, pause: float = LOOK_SECONDS
+    ) -> bool | None:
+        """Wait until the device is as cool as at the `start`; True where it is still hot, None without a sensor."""
+        read = heat or Board().hottest
+        if start is None:
+            return None
+        while (now := read()) is not None and now > start + WARMER:
+            if self._left <= 0:
+                return True
+            time.sleep(pause)
+            self._left -= pause
+        return False
+
+
+def _remarks(found: Mapping[str, Any]) -> list[str]:
+    """What a reader of the number must know about how it was run."""
+    remarks = [*found.get("remarks", ()), *found.get("answers", {}).get("remarks", ())]
+    device = found.get("device", {})
+    if device.get("l4t") and device.get("clocks") == "floating":
+        remarks.append("clocks were floating: `sudo jetson_clocks` locks them, and times scatter less")
+    threads, cpus = found.get("threads"), found.get("cpus")
+    if threads and cpus and threads > cpus:
+        remarks.append(f"{threads} threads on {cpus} processors")
+    nodes, delegated = found.get("nodes"), found.get("nodes_delegated")
+    if nodes and delegated is not None and found.get("delegate") and delegated < nodes:
+        left = ", ".join(sorted(found.get("undelegated") or ())) or "the others"
+        remarks.append(f"{found['delegate']} runs {delegated} of {nodes} operators; not {left}")
+    return remarks

@@ -1,0 +1,70 @@
+"""How a latency was taken: what two of them must share to be the same number, as found rather than as asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edgekit.records import hosts
+from edgekit.records.measurement import Measurement
+
+NO_DELEGATE = "no delegate"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What two latencies must share to be compared."""
+
+    device: str
+    host: str | None  # which machine that is; None: not told, in older records
+    power_mode: str | None  # of a Jetson
+    runtime: str
+    threads: int
+    batch: int
+    provider: str | None
+    delegate: str | None
+
+    def place(self, ambiguous: frozenset[str]) -> str:
+        """The device in its power mode, with the machine where its name is `ambiguous`."""
+        return " ".join(filter(None, (hosts.place(self.device, self.host, ambiguous), self.power_mode)))
+
+
+def setting(record: Measurement) -> Setting:
+    """The setting of a measurement."""
+    found, asked = record.found, record.protocol
+    return Setting(
+        record.device,
+        hosts.host(record),
+        fact(record, "power_mode"),
+        record.runtime,
+        found.get("threads") or asked.threads,
+        found.get("batch") or asked.batch,
+        found.get("provider"),
+        found.get("delegate"),
+    )
+
+
+def way(record: Measurement) -> str | None:
+    """The provider or delegate that ran it, for people; None where a runtime has neither, or does not tell."""
+    found = record.found
+    if found.get("provider"):
+        return str(found["provider"]).removesuffix("ExecutionProvider")
+    delegate = found.get("delegate")
+    if delegate and delegate != "none":
+        return str(delegate).rpartition("/")[2]
+    is_told = delegate or found.get("nodes_delegated") == 0 or ("delegate" in found and "tool" in found)
+    return NO_DELEGATE if is_told else None
+
+
+def fact(record: Measurement, name: str) -> Any:
+    """What the runner found of the machine, else what its device told over the link; None where neither did."""
+    found = record.found
+    return found.get(name) or found.get("device", {}).get(name)
+
+
+def gpu(record: Measurement) -> str | None:
+    """The GPU that ran it, as the runtime names it, else as its driver does; None without one."""
+    cards = (run.sensed.gpus[0] for run in record.runs if run.sensed)
+    driver = next((card[0].get("name") for card in cards if card), None)
+    found = record.found.get("gpu") or driver
+    return str(found) if found else None

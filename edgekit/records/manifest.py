@@ -1,0 +1,348 @@
+"""An artifact: a file that runs, and the manifest (`<file>.json`) that says what it is.
+
+The manifest is written last, so a file without one was never finished. Opening an artifact checks that the two fit.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from edgekit.errors import EdgekitError, UsageError
+from edgekit.records.preprocessing import Preprocessing
+from edgekit.util.files import Content, content, environment, file_sha256, locked, publish, stamp, write_atomically
+
+MANIFEST_VERSION = 1
+LARGEST_MANIFEST = 1 << 26  # bytes
+LEAVE_ALONE = "run the command again, and leave the file as it is until that ends"
+REPLACED_MEANWHILE = 2  # an export may put another file there between two looks
+SUFFIXES = {".onnx": "onnx", ".tflite": "tflite", ".engine": "tensorrt"}
+Dtype = Literal[
+    "bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"
+]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VariantRecord(_Record):
+    """The network and the point of it: `name` is printed, e.g. mobilenet_0.5_160."""
+
+    name: str
+    model: str
+    family: str
+    alpha: float
+    resolution: int
+    classes: int
+    input_shape: tuple[int, ...]  # torch's layout, batch first
+    options: dict[str, str] = {}
+
+
+class WeightsRecord(_Record):
+    """Where the weights came from. `trained` is false for random ones: only latency means anything then."""
+
+    origin: str  # "random" or the file's name
+    id: str  # random<seed>, or the first 8 hex digits of sha256
+    sha256: str | None  # None for random weights
+    trained: bool
+
+
+class TensorRecord(_Record):
+    """An input or output of the file, as a caller sees it; real = (stored - zero_point) * scale where quantised."""
+
+    name: str
+    dtype: Dtype
+    shape: tuple[int, ...]  # -1 for a free batch
+    layout: str  # NCHW, NHWC, NC, NCDHW, NDHWC ...
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    zero_point: int | None = None
+
+
+class CalibrationRecord(_Record):
+    """The images whose activations gave the int8 ranges. `pixels` are hashes of decoded pixels, 16 hex digits each."""
+
+    hash: str  # of the set: pixels, preprocessing, seed
+    n: int
+    synthetic: bool  # latency only
+    method: str  # minmax, percentile, mse, file
+    source: str  # "data" or "file" (ranges that a weights file carried)
+    seed: int
+    pixels: tuple[str, ...] = ()
+
+
+class ParityRecord(_Record):
+    """The written file against the folded torch network, on `n` inputs of which `n_real` are images."""
+
+    passed: bool
+    n: int
+    n_real: int
+    max_abs_error: float | None  # None: no comparison was possible, see reasons
+    max_rel_error: float | None  # max_abs_error over the largest absolute output
+    cosine: float | None
+    top1_agreement: float | None  # fraction
+    snr_db: float | None
+    reasons: tuple[str, ...] = ()  # why it did not pass
+
+
+class Manifest(_Record):
+    """Everything that a reader of the file must know and cannot see in it."""
+
+    version: int = MANIFEST_VERSION
+    edgekit: str  # our version
+    file: str
+    sha256: str
+    bytes: int
+    format: str
+    precision: str
+    variant: VariantRecord
+    weights: WeightsRecord
+    preprocessing: Preprocessing
+    inputs: Annotated[tuple[TensorRecord, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[TensorRecord, ...], Field(min_length=1)]
+    calibration: CalibrationRecord | None
+    parity: ParityRecord
+    macs: int
+    params: int
+    activation_elements: int
+    remaining_batch_norms: tuple[str, ...]  # "name: reason"
+    operators: dict[str, int]  # operators of the file by name
+    tool_versions: dict[str, str]
+    seconds: float
+    created: str  # ISO 8601, UTC
+    output: str = "logits"  # what the file answers with: the network's own output, or its softmax or argmax
+    labels: tuple[str, ...] = ()  # the outputs' names, which are in the file too
+    notes: tuple[str, ...] = ()
+    details: dict[str, Any] = Field(default_factory=dict)  # of the format: opset, ir_version, delegation ...
+
+    def for_records(self) -> Manifest:
+        """Without the layer table and the names, which stay beside the file: each record would carry them again."""
+        kept = {name: value for name, value in self.details.items() if name != "layers"}
+        return self.model_copy(update={"details": kept, "labels": ()})
+
+
+class Artifact(_Record):
+    """A file with its manifest; `manifest` is None for a foreign file.
+
+    `content` is what it held when it was opened; None for one that was only just written.
+    """
+
+    path: Path
+    manifest: Manifest | None
+    content: Content | None = None
+
+    @property
+    def foreign(self) -> bool:
+        """Whether edgekit did not make it."""
+        return self.manifest is None
+
+    @property
+    def format(self) -> str:
+        """onnx, tflite or tensorrt."""
+        return SUFFIXES[self.path.suffix]
+
+    def still(self) -> Content:
+        """The content, asked for when the file was used: a number belongs to bytes that did not change meanwhile.
+
+        Raises UsageError where the file is gone or holds other bytes.
+        """
+        try:
+            if self.content is not None and self.content.stamp == stamp(self.path):
+                return self.content
+            found = content(self.path)
+        except OSError as error:
+            raise UsageError(
+                f"{self.path} could not be read any more while it was used: {error.strerror}", LEAVE_ALONE
+            ) from error
+        known = self.content or self.manifest
+        if known is not None and found.sha256 != known.sha256:
+            raise UsageError(f"{self.path} was changed while it was used (sha256 differs)", LEAVE_ALONE)
+        return found
+
+
+@contextmanager
+def in_use(*artifacts: Artifact) -> Iterator[None]:
+    """Where something fails inside because a file is gone or another, that is the cause that is told."""
+    try:
+        yield
+    except (EdgekitError, OSError):
+        for artifact in artifacts:
+            artifact.still()
+        raise
+
+
+def manifest_path(path: Path) -> Path:
+    """Where the manifest of a file stands."""
+    return path.with_name(path.name + ".json")
+
+
+def open_artifact(path: Path) -> Artifact:
+    """The artifact at `path`, its bytes checked against its manifest; without a manifest it is foreign.
+
+    Raises UsageError for a missing file, an unknown suffix, a manifest that is broken, newer or of other bytes.
+    """
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path} is no artifact", f"give a file that ends in {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise UsageError(
+            f"{path} does not exist" if not path.exists() else f"{path} is not a file",
+            "give the path that `edgekit export` printed",
+        )
+    if not _is_text(path.name):
+        raise UsageError(f"the name of {ascii(path.name)} is not UTF-8, and no record could hold it", "rename the file")
+    for _ in range(REPLACED_MEANWHILE):
+        found = _content(path)
+        manifest = _fitting(path, found.sha256)
+        if manifest is None or manifest.sha256 == found.sha256:
+            return Artifact(path=path, manifest=manifest, content=found)
+    raise UsageError(
+        f"{path} is not the file that its manifest describes (sha256 differs)",
+        f"export it again, or remove {manifest_path(path).name} to use it as a foreign file",
+    )
+
+
+def _content(path: Path) -> Content:
+    try:
+        return content(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from error
+
+
+def manifest_of(path: Path) -> Manifest | None:
+    """The manifest of a file, whose bytes are only looked at where two are there; None for a foreign file."""
+    return _fitting(path, _content(path).sha256 if _coming_path(path).exists() else None)
+
+
+def _fitting(path: Path, sha256: str | None) -> Manifest | None:
+    """The manifest beside a file: the coming one where its sha256 is the file's, else the one that is there."""
+    coming, beside = _coming_path(path), manifest_path(path)
+    if sha256 is not None:
+        with suppress(UsageError):
+            waiting = read_manifest(coming)
+            if waiting.sha256 == sha256:
+                return waiting
+    return read_manifest(beside) if os.path.lexists(beside) else None
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file's name is more than bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a JSON file. Raises UsageError when it is broken or from a newer edgekit."""
+    again = "export the artifact again"
+    try:
+        raw = _json_object(_regular_text(path))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the manifest {path} cannot be read: {error}", again) from error
+    if raw.get("version") != MANIFEST_VERSION:
+        raise UsageError(
+            f"the manifest {path} has version {raw.get('version')}; this edgekit reads {MANIFEST_VERSION}",
+            "use the edgekit that wrote it, or a newer one",
+        )
+    try:
+        return Manifest.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UsageError(f"the manifest {path} is broken at '{where}': {first['msg']}", again) from error
+
+
+def _regular_text(path: Path) -> str:
+    """The text of a manifest. Raises OSError, and ValueError for a pipe or a device, which might never end."""
+    if not path.is_file():
+        raise ValueError("it is no regular file")
+    with path.open("rb") as stream:
+        data = stream.read(LARGEST_MANIFEST + 1)
+    if len(data) > LARGEST_MANIFEST:
+        raise ValueError(f"it is larger than {LARGEST_MANIFEST >> 20} MiB")
+    return data.decode()
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    import json
+
+    try:
+        raw = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
+    if not isinstance(raw, dict):
+        raise ValueError("not a JSON object")
+    return raw
+
+
+def seal(path: Path, manifest: Manifest) -> Artifact:
+    """Write the manifest beside its finished file; from here on the artifact counts as made."""
+    write_atomically(manifest_path(path), manifest.model_dump_json(indent=2).encode() + b"\n")
+    return Artifact(path=path, manifest=manifest)
+
+
+def release(draft: Path, target: Path, manifest: Manifest) -> Artifact:
+    """Put a finished draft and its manifest in the place of what is there; a whole artifact is there at every moment.
+
+    No file system moves two files at once: the new manifest waits beside the old one while the file is replaced, and
+    whoever opens the artifact takes the one that fits. One export at a time puts its files into a folder.
+    """
+    coming = _coming_path(target)
+    with locked(target.parent / ".lock"):
+        for left in target.parent.glob("*" + _COMING):
+            _settle(left)
+        write_atomically(coming, manifest.model_dump_json(indent=2).encode() + b"\n")
+        publish(draft, target)
+        with environment(target):
+            coming.replace(manifest_path(target))
+    return Artifact(path=target, manifest=manifest)
+
+
+_COMING = ".json.next"
+
+
+def _coming_path(path: Path) -> Path:
+    """Where the manifest of a file waits while that is put in its place."""
+    return path.with_name(path.name + _COMING)
+
+
+def _settle(coming: Path) -> None:
+    """Finish what a process that was killed in `release` began: its manifest takes its place, or goes."""
+    path = coming.with_name(coming.name.removesuffix(_COMING))
+    with environment(coming):
+        try:
+            fits = read_manifest(coming).sha256 == file_sha256(path)
+        except (EdgekitError, FileNotFoundError):
+            fits = False
+        if fits:
+            coming.replace(manifest_path(path))
+        else:
+            coming.unlink()
+
+
+def pixels_are_codes(preprocessing: Preprocessing, tensor: TensorRecord) -> bool:
+    """Whether the integers of an input mean pixels, or miss the normalised values by at most one step everywhere.
+
+    Then they are the pixels as they are (uint8) or less 128 (int8): no value falls between two codes.
+    """
+    channels = tensor.shape[-1] if tensor.layout == "NHWC" else tensor.shape[1]
+    if tensor.layout not in ("NHWC", "NCHW") or channels != len(preprocessing.mean):
+        return False
+    if tensor.scale is None or tensor.zero_point is None:
+        return True
+    low = int(np.iinfo(tensor.dtype).min)
+    if tensor.scale == 1.0 and tensor.zero_point == low:
+        return True
+    mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
+    # Both are straight lines, so that they are farthest apart at one of the ends.
+    return all(
+        np.abs((p + low - tensor.zero_point) * tensor.scale - (p - mean) / std).max() <= tensor.scale * 1.001
+        for p in (0, 255)
+    )

@@ -1,0 +1,226 @@
+"""What runs an artifact, and how to open one in this process.
+
+To add a runtime: a file `bench/runtime_<name>.py` that stands alone (see bench/runner.py), and a line in RUNTIMES.
+The same file is imported here by parity and evaluation, and driven by the runner in a fresh process or on a device.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from edgekit.errors import BackendMissing, EdgekitError, UsageError
+from edgekit.records.manifest import SUFFIXES
+from edgekit.registry import Registry
+
+
+class Tensor(Protocol):
+    """An input or output, as a caller sees it; -1 stands for a free batch."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+class Session(Protocol):
+    """An open artifact. `found` holds what really runs it: threads, provider or delegate, versions."""
+
+    found: dict[str, Any]
+
+    @property
+    def inputs(self) -> Sequence[Tensor]: ...
+    @property
+    def outputs(self) -> Sequence[Tensor]: ...
+
+    def run(self, arrays: list[Any]) -> list[Any]:
+        """One array per output, for one array per input; integers stay as they are in the file."""
+
+    def prepare(self, arrays: list[Any]) -> Callable[[], object]:
+        """A function that makes one inference on these arrays: what is timed."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One entry of RUNTIMES. `packages` are distributions any of which provides `modules`, `extra` installs one."""
+
+    name: str
+    formats: tuple[str, ...]
+    modules: tuple[str, ...] = ()  # what must be importable: one of them
+    packages: tuple[str, ...] = ()
+    extra: str | None = None
+    programs: tuple[str, ...] = ()  # instead of modules: where a program may be
+    instead: str | None = None  # what else runs its files, where it is missing
+    by_steps: bool = True  # one inference at a time; else a program that has a loop of its own
+
+    @property
+    def file(self) -> str:
+        """The file that drives it, in bench/."""
+        return f"runtime_{self.name}.py"
+
+    @property
+    def installed(self) -> bool:
+        """Whether its package is there; nothing is imported."""
+        if self.programs:
+            return any(shutil.which(program) for program in self.programs)
+        return not self.modules or any(find_spec(module) for module in self.modules)
+
+    @property
+    def version(self) -> str | None:
+        """The installed version, or None; nothing is imported."""
+        for package in self.packages:
+            try:
+                return metadata.version(package)
+            except metadata.PackageNotFoundError:
+                continue
+        return None
+
+    @property
+    def remedy(self) -> str:
+        """How to install it."""
+        if self.programs:
+            return f"put {self.programs[0]} on PATH, or give --device with a device that has it"
+        if self.extra is None:
+            return "give --device with a phone of devices.yaml, or leave --runtime out"
+        other = f", or give --runtime {self.instead}" if self.instead else ""
+        return f"pip install 'edgekit[{self.extra}]'{other}"
+
+
+TRTEXEC = ("trtexec", "/usr/src/tensorrt/bin/trtexec")  # as bench/runtime_trtexec.py has it
+RUNTIMES: Registry[Runtime] = Registry(
+    "runtime",
+    {
+        runtime.name: runtime
+        for runtime in (
+            Runtime("onnxruntime", ("onnx",), ("onnxruntime",), ("onnxruntime", "onnxruntime-gpu"), "onnxruntime"),
+            Runtime(
+                "litert",
+                ("tflite",),
+                ("ai_edge_litert", "tflite_runtime"),
+                ("ai-edge-litert", "tflite-runtime"),
+                "litert",
+            ),
+            Runtime(
+                "tensorrt",
+                ("tensorrt",),
+                ("tensorrt",),
+                ("tensorrt", "tensorrt-cu12", "tensorrt-cu13", "tensorrt-cu11"),
+                "tensorrt",
+                instead="trtexec",
+            ),
+            Runtime("trtexec", ("tensorrt",), programs=TRTEXEC, by_steps=False),
+            Runtime("torch", ("onnx",), ("torch",), ("torch",), "export"),
+            # a program on phones; no Python opens it
+            Runtime("benchmark_model", ("tflite",), ("benchmark_model",), by_steps=False),
+            Runtime("null", tuple(SUFFIXES.values())),
+        )
+    },
+    aliases={
+        "trt": "tensorrt",
+        "ort": "onnxruntime",
+        "tflite": "litert",
+        "tflite_runtime": "litert",
+        "ai_edge_litert": "litert",
+    },
+)
+# torch and null run a file only when they are asked for by name.
+DEFAULTS = {"onnx": "onnxruntime", "tflite": "litert", "tensorrt": "tensorrt"}
+REBUILD = "; build it again on this device: "  # as bench/runtime_tensorrt.py says it
+
+
+def default_runtime(format: str, among: Sequence[str] | None = None) -> str:
+    """The runtime for a format, of those that a device has (`among`; None: any). Raises BackendMissing."""
+    name = DEFAULTS.get(format)
+    if name is None or (among is not None and name not in among):
+        known = [other for other in among or () if other in RUNTIMES and other != "null"]
+        others = [other for other in known if format in RUNTIMES[other].formats]
+        if not others:
+            raise BackendMissing(f"no runtime here runs a {format} file", "export to onnx or tflite, or add a runtime")
+        name = others[0]
+    return name
+
+
+def choose(path: Path, runtime: str | None = None, among: Sequence[str] | None = None, here: bool = True) -> Runtime:
+    """The runtime for a file, fit for its format and installed (`here`: on this machine; else nobody looks).
+
+    Raises UsageError or BackendMissing.
+    """
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path} is no artifact", f"give a file that ends in {', '.join(SUFFIXES)}")
+    format = SUFFIXES[path.suffix]
+    found = RUNTIMES[runtime or default_runtime(format, among)]
+    if format not in found.formats:
+        raise BackendMissing(
+            f"{found.name} does not run {format} files such as {path.name}",
+            f"leave --runtime out, or give a file of {' or '.join(found.formats)}",
+        )
+    if here and not found.installed:
+        raise BackendMissing(f"{found.name} is not installed, and {path.name} needs it", found.remedy)
+    return found
+
+
+def open_session(path: Path, runtime: str | None = None, threads: int = 1, batch: int | None = None) -> Session:
+    """Open an artifact in this process, to run it; `batch` None keeps the file's own, free where it is free.
+
+    Raises UsageError for a file that is missing or broken, BackendMissing where the runtime is or cannot run it.
+    """
+    chosen = choose(path, runtime)
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist", "give the path that `edgekit export` printed")
+    try:
+        module = importlib.import_module(f"edgekit.bench.runtime_{chosen.name}")
+        with _quiet():
+            return cast(Session, module.open_session(str(path), {"threads": threads, "batch": batch}))
+    except ImportError as error:
+        raise refusal("missing", str(error), chosen) from error
+    except ValueError as error:
+        raise refusal("usage", str(error), chosen) from error
+    except RuntimeError as error:
+        raise refusal("backend", str(error), chosen) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Runtimes greet on the process's standard error when they start; only what fails is worth hearing."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            said.seek(0)
+            os.write(kept, said.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def refusal(kind: str, cause: str, runtime: Runtime) -> EdgekitError:
+    """The error for what a runtime refused; the kinds are those of bench/runner.py."""
+    if kind == "missing":
+        return BackendMissing(f"{runtime.name} cannot be loaded: {cause}", runtime.remedy)
+    if kind == "usage" and "batch" in cause:
+        return UsageError(cause, "give --batch as the file has it, or export with --dynamic-batch")
+    if kind == "usage" and "threads on" in cause:
+        return UsageError(cause, "ask for fewer with --threads")
+    if kind == "usage":
+        return UsageError(f"{runtime.name}: {cause}", "check the file and the options; export it again if it is broken")
+    if REBUILD in cause:
+        why, _, command = cause.partition(REBUILD)
+        return BackendMissing(why, f"build it again on this device: {command}")
+    other = "another --provider" if "provider" in cause.lower() else "another --runtime"
+    return BackendMissing(f"{runtime.name} cannot run this: {cause}", f"try {other}, or a newer {runtime.name}")

@@ -1,0 +1,78 @@
+"""What a report says in words above its table: cells that still fail, and int8 that is not worth it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from edgekit.reporting.rows import Row, has_latency
+from edgekit.storage.store import FailedCell
+from edgekit.util.formatting import fixed
+
+NAMED = 3  # cells of one reason that are named; the store has the others
+LOST_POINTS = 2.0  # of top-1, beyond which a file counts as spoilt
+
+
+def still_failing(rows: Sequence[Row], failures: Sequence[FailedCell]) -> list[str]:
+    """One sentence for each reason; what has a later row, or failed later in another way, is not told."""
+    latest = {(one.variant, one.format, one.precision, one.device): one for one in failures}
+    reasons: dict[str, list[str]] = {}
+    for one in latest.values():
+        if not any(row.created >= one.created for row in _same(rows, one)):
+            where = f" on {one.device}" if one.device else ""
+            reasons.setdefault(one.reason, []).append(f"{one.variant} {one.format} {one.precision}{where}")
+    return [f"{_some(names)} failed: {reason}." for reason, names in reasons.items()]
+
+
+def _same(rows: Sequence[Row], one: FailedCell) -> Iterator[Row]:
+    """The rows of a cell. An older failure may be named after the network alone: any of its variants will do."""
+    for row in rows:
+        is_file = (row.format, row.precision) == (one.format, one.precision)
+        if is_file and one.variant in (row.variant, row.model) and one.device in (None, row.device):
+            yield row
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def not_worth_it(rows: Sequence[Row]) -> list[str]:
+    """One sentence for each int8 row that is not faster than its fp32 row, or loses more than LOST_POINTS.
+
+    Rows belong together where network, weights, format and setting are the same. Faster means
+    that the intervals of the medians lie apart; what was measured for one of the two only is not judged, and neither is
+    an invalid latency.
+    """
+    full = {_key(row): row for row in rows if row.precision == "fp32"}
+    said = []
+    for row in rows:
+        base = full.get(_key(row)) if row.precision == "int8" else None
+        reasons = _reasons(row, base) if base else []
+        if reasons:
+            said.append(f"int8 is not worth it for {row.label}: {' and '.join(reasons)}.")
+    return said
+
+
+def _key(row: Row) -> tuple[object, ...]:
+    return (
+        row.variant,
+        row.weights,
+        row.format,
+        row.runtime,
+        row.place,
+        row.threads,
+        row.batch,
+        row.provider,
+        row.delegate,
+    )
+
+
+def _reasons(row: Row, base: Row) -> list[str]:
+    reasons = []
+    if has_latency(row) and has_latency(base) and row.ci95_ms and base.ci95_ms and row.ci95_ms[1] >= base.ci95_ms[0]:
+        reasons.append(f"it is not faster than fp32 ({row.median_ms:.3g} ms against {base.median_ms:.3g} ms)")
+    if row.top1 is not None and base.top1 is not None and row.dataset_hash == base.dataset_hash:
+        lost = (base.top1 - row.top1) * 100
+        if lost > LOST_POINTS:
+            reasons.append(f"it loses {fixed(lost, 1)} points of top-1")
+    return reasons

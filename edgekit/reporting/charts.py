@@ -1,0 +1,341 @@
+"""The pictures of a report as Vega-Lite specifications (plain data), rendered to SVG, PNG or a page's script.
+
+Colour tells the precision (the Okabe-Ito palette, which colour-blind readers tell apart) and so does the filling;
+shape tells the format. Needs vl-convert only to render.
+"""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from edgekit.errors import BackendMissing, EnvironmentRefused
+from edgekit.reporting.rows import PRECISIONS, Row, counts_for_latency, has_latency
+
+Spec = dict[str, Any]
+
+COLOURS = ("#0072b2", "#009e73", "#d55e00", "#8a8f98")  # fp32, fp16, int8, unknown
+FILLINGS = (0.9, 0.4, 0.0, 0.2)
+SHAPES = {"onnx": "circle", "tflite": "square", "tensorrt": "triangle-up"}
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
+INK, SOFT, LINE = "#1d2329", "#5c6670", "#dfe3e8"
+LABEL = 130  # pixels of a name in a picture
+NARROW = 400  # pixels: below it names would push the picture aside
+MAX_STRIPS = 40
+MAX_INTERVALS = 300  # more lines than these hide the points
+
+BUNDLE_SECONDS = 300.0  # it takes five on an idle machine
+# Without the folder that it is started in, where anything may be called like a module.
+BUNDLE = """
+import sys
+sys.path[:] = [folder for folder in sys.path if folder]
+import vl_convert
+sys.stdout.buffer.write(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode())
+"""
+
+COSTS = {
+    "macs": ("macs_millions", "MACs of one image (millions, log scale)"),
+    "params": ("params_millions", "Parameters (millions, log scale)"),
+    "latency": ("median_ms", "Median latency (ms, log scale)"),
+}
+
+
+def converter() -> Any:
+    """The vl_convert module. Raises BackendMissing where it is not installed."""
+    try:
+        return importlib.import_module("vl_convert")
+    except ImportError as error:
+        raise BackendMissing(
+            f"the pictures of a report need vl-convert ({error})",
+            "pip install 'edgekit[report]', or choose --format md,csv,json",
+        ) from error
+
+
+def points(rows: Iterable[Row], cost: str) -> list[dict[str, Any]]:
+    """The points of `tradeoff`: one for each row (latency), else one for each file."""
+    found: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    for index, row in enumerate(rows):
+        if cost != "latency" and (row.sha256 in seen or getattr(row, cost) is None or row.top1 is None):
+            continue
+        if cost == "latency" and not counts_for_latency(row):
+            continue
+        seen.add(row.sha256)
+        found.append(_point(index, row, getattr(row, f"front_{cost}")))
+    return found
+
+
+def _point(index: int, row: Row, on_front: bool) -> dict[str, Any]:
+    low, high = row.top1_ci95 or (None, None)
+    return {
+        "id": index,
+        "label": row.label,
+        "variant": row.variant,
+        "short": row.short,
+        "precision": row.precision or "unknown",
+        "format": row.format,
+        "runtime": " ".join(part for part in (row.runtime, row.runtime_version) if part) or None,
+        "setting": row.setting,
+        "conditions": row.conditions,
+        "macs_millions": None if row.macs is None else row.macs / 1e6,
+        "params_millions": None if row.params is None else row.params / 1e6,
+        "median_ms": row.median_ms,
+        "accuracy": 100 * (row.top1 or 0),
+        "low": None if low is None else 100 * low,
+        "high": None if high is None else 100 * high,
+        "images": row.images,
+        "verdict": row.verdict,
+        "weights": row.weights,
+        "sha256": row.sha256[:12],
+        "created": row.created,
+        "front": on_front,
+    }
+
+
+def published_points(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """Published top-1 of the same networks, at the cost that we counted or measured."""
+    return [
+        {
+            "id": index,
+            "variant": row.variant,
+            "source": str(line.get("source", "")),
+            "accuracy": 100 * line["top1"],
+            "macs_millions": None if row.macs is None else row.macs / 1e6,
+            "params_millions": None if row.params is None else row.params / 1e6,
+            "median_ms": row.median_ms if has_latency(row) else None,
+        }
+        for index, row in enumerate(rows)
+        if row.precision == "fp32"
+        for line in row.published
+    ]
+
+
+def strips(rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """The strips of `distributions`, fastest first, `MAX_STRIPS` at most."""
+    timed = sorted((row for row in rows if row.quantiles_ms), key=lambda row: row.median_ms or 0)
+    names = ("least", "q10", "q25", "q50", "q75", "q90", "q99", "most")
+    return [
+        {
+            "label": row.label,
+            "precision": row.precision or "unknown",
+            "samples": row.samples,
+            "processes": row.processes,
+            "verdict": row.verdict,
+            "setting": row.setting,
+            **dict(zip(names, row.quantiles_ms or (), strict=True)),
+        }
+        for row in timed[:MAX_STRIPS]
+    ]
+
+
+def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
+    """Accuracy over a cost, its front as a staircase; reads the data sets `points` and `published`."""
+    field, title = COSTS[cost]
+    x = _axis(field, title)
+    y = {"field": "accuracy", "type": "quantitative", "title": "Top-1 accuracy (%)", "scale": {"zero": False}}
+    y["axis"] = {"tickCount": 6}
+    only_front = {"filter": "datum.front"}
+    rows = list(rows)
+    overlay = {
+        "data": {"name": "published"},
+        "transform": [{"filter": f"isValid(datum.{field})"}],
+        "mark": {"type": "point", "size": 34, "opacity": 0.75, "strokeWidth": 0, "fill": "#8a8f98"},
+        "encoding": {
+            "shape": {
+                "condition": {"test": "indexof(datum.source, 'Table') >= 0", "value": "diamond"},
+                "value": "cross",
+            },
+            "tooltip": [_tip("variant", "Published for"), _tip("accuracy", "Top-1 (%)"), _tip("source")],
+        },
+    }
+    layers = [
+        *([overlay] if published_points(rows) else []),
+        {
+            "transform": [only_front],
+            "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": "#8a8f98"},
+            "encoding": {"detail": {"field": "conditions" if cost == "latency" else "nothing"}},
+        },
+        {
+            "transform": [
+                {"joinaggregate": [{"op": "count", "as": "total"}]},
+                {"filter": f"isValid(datum.low) && datum.total <= {MAX_INTERVALS}"},
+            ],
+            "mark": {"type": "rule", "strokeWidth": 1, "opacity": 0.35, "color": "#8a8f98"},
+            "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}},
+        },
+        {"mark": {"type": "point", "filled": True, "strokeWidth": 1.6}, "encoding": _dots(cost, rows)},
+        {
+            "transform": _named(field),
+            "mark": _beside(field) | {"type": "text", "dy": -7, "fontSize": 10, "limit": LABEL},
+            "encoding": {"text": {"field": "short"}},
+        },
+    ]
+    return {
+        "data": {"name": "points"},
+        "width": "container",
+        "height": 380,
+        "encoding": {"x": x, "y": y},
+        "layer": layers,
+    }
+
+
+def _colour(rows: Iterable[Row]) -> dict[str, Any]:
+    scale = {"domain": [*PRECISIONS, "unknown"], "range": list(COLOURS)}
+    present = {row.precision or "unknown" for row in rows}
+    legend = {"values": [name for name in scale["domain"] if name in present]}
+    return {"field": "precision", "type": "nominal", "title": "Precision", "scale": scale, "legend": legend}
+
+
+def _axis(field: str, title: str) -> dict[str, Any]:
+    """A logarithmic x axis; over a wide range only 1, 2 and 5 of each decade are labelled."""
+    wide = "domain('x')[1] > 8 * domain('x')[0]"
+    first = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))"
+    label = f"{wide} && indexof([1, 2, 5], {first}) < 0 ? '' : format(datum.value, '~r')"
+    axis = {"tickCount": 8, "labelExpr": label, "labelOverlap": "greedy", "labelSeparation": 6, "labelFlush": 8}
+    # Pixels at either end, which on a log scale of few pixels would be decades.
+    scale = {"type": "log", "nice": False, "padding": {"expr": "clamp(0.06 * width, 8, 34)"}}
+    return {"field": field, "type": "quantitative", "title": title, "scale": scale, "axis": axis}
+
+
+def _beside(cost: str) -> Spec:
+    """Left of its point; right of it where the labels of the y axis would be under the name."""
+    is_at_edge = f"scale('x', datum.{cost}) < min({LABEL}, 6 * length(datum.short)) + 7"
+    return {"align": {"expr": f"{is_at_edge} ? 'left' : 'right'"}, "dx": {"expr": f"{is_at_edge} ? 7 : -7"}}
+
+
+def _named(cost: str) -> list[Spec]:
+    """The front's points whose names (about 6 pixels a letter) do not run into the next one's."""
+    sort = [{"field": cost, "order": "ascending"}]
+    lead = [{"op": "lead", "field": name, "as": f"next_{name}"} for name in (cost, "accuracy", "short")]
+    ends = [{"op": op, "field": name, "as": f"{op}_{name}"} for op in ("min", "max") for name in (cost, "accuracy")]
+    away = f"log(datum.next_{cost} / datum.{cost}) / log(datum.max_{cost} / datum.min_{cost})"
+    above = "(datum.next_accuracy - datum.accuracy) / (datum.max_accuracy - datum.min_accuracy)"
+    # The first name may stand right of its point, towards the next one's.
+    own = f"(datum.{cost} == datum.min_{cost} ? 6 * length(datum.short) : 0)"
+    clear = f"{away} * width > 6 * length(datum.next_short) + {own} + 10 || {above} * height > 15"
+    return [
+        {"filter": "datum.front"},
+        {"window": lead, "sort": sort, "groupby": ["conditions"]},
+        {"joinaggregate": ends},
+        {"filter": f"width > {NARROW} && (!isValid(datum.next_{cost}) || {clear})"},
+    ]
+
+
+def _dots(cost: str, rows: list[Row]) -> dict[str, Any]:
+    colour = _colour(rows)
+    filling = {key: value for key, value in colour.items() if key != "scale"}
+    scale = {"type": "ordinal", "domain": [*PRECISIONS, "unknown"], "range": list(FILLINGS)}
+    tips = [
+        _tip("label", "What"),
+        _tip("accuracy", "Top-1 (%)", ".2f"),
+        _tip("images", "Images"),
+        _tip("macs_millions", "MACs (millions)", ",.2f"),
+        _tip("median_ms", "Median latency (ms)", ".4~r"),
+        _tip("setting", "Measured on"),
+        _tip("runtime", "Runtime"),
+        _tip("verdict", "Verdict"),
+        _tip("weights", "Weights"),
+        _tip("sha256", "File's sha256"),
+        _tip("created", "Recorded"),
+    ]
+    left_out = set[str]() if cost == "latency" else {"median_ms", "setting", "verdict"}
+    return {
+        "color": colour,
+        "stroke": colour,
+        "fillOpacity": filling | {"type": "ordinal", "scale": scale},
+        "shape": {
+            "field": "format",
+            "type": "nominal",
+            "title": "Format",
+            "scale": {"domain": list(SHAPES), "range": list(SHAPES.values())},
+            "legend": {"values": [name for name in SHAPES if any(row.format == name for row in rows)]},
+        },
+        "size": {"condition": {"test": "datum.front", "value": 72}, "value": 40},
+        "opacity": {"condition": {"test": "datum.front", "value": 1}, "value": 0.62},
+        "tooltip": [tip for tip in tips if tip["field"] not in left_out],
+    }
+
+
+def _tip(field: str, title: str | None = None, format: str | None = None) -> dict[str, Any]:
+    kind = "quantitative" if format else "nominal"
+    return {"field": field, "type": kind, "title": title or field.capitalize()} | ({"format": format} if format else {})
+
+
+def distributions(rows: Iterable[Row]) -> Spec:
+    """Quantiles of the raw samples, a strip for each row; reads the data set `strips`."""
+    x = _axis("q50", "Latency of one inference (ms, log scale)")
+    tips = [_tip("label", "What"), _tip("setting", "Measured on")]
+    tips += [_tip("q50", "Median (ms)", ".4~r"), _tip("q25", "25 % (ms)", ".4~r"), _tip("q75", "75 % (ms)", ".4~r")]
+    tips += [_tip("q99", "99 % (ms)", ".4~r"), _tip("least", "Least (ms)", ".4~r"), _tip("most", "Most (ms)", ".4~r")]
+    tips += [_tip("samples", "Samples"), _tip("processes", "Processes"), _tip("verdict", "Verdict")]
+
+    def band(start: str, end: str, **mark: Any) -> Spec:
+        return {"mark": mark, "encoding": {"x": x | {"field": start}, "x2": {"field": end}}}
+
+    def dots(field: str, **mark: Any) -> Spec:
+        return {"mark": mark, "encoding": {"x": x | {"field": field}}}
+
+    return {
+        "data": {"name": "strips"},
+        "width": "container",
+        "height": {"step": 19},
+        "encoding": {
+            "y": {"field": "label", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 330}},
+            "color": _colour(rows),
+            "tooltip": tips,
+        },
+        "layer": [
+            band("least", "q99", type="rule", strokeWidth=1, opacity=0.55),
+            band("q10", "q90", type="bar", height=6, opacity=0.3),
+            band("q25", "q75", type="bar", height=11, opacity=0.6),
+            dots("q50", type="tick", height=15, thickness=2.4, opacity=1),
+            dots("most", type="point", size=9, filled=True, opacity=0.7),
+        ],
+    }
+
+
+def config(ink: str = INK, soft: str = SOFT, line: str = LINE) -> Spec:
+    """The look of every picture; a page restyles text and lines for dark mode."""
+    words = {"labelFont": FONT, "titleFont": FONT, "labelColor": soft, "titleColor": ink, "titleFontWeight": 500}
+    words |= {"labelFontSize": 11, "titleFontSize": 12}
+    axis = words | {"gridColor": line, "domain": False, "tickColor": line, "titlePadding": 10, "labelPadding": 5}
+    legend = words | {"orient": "bottom", "direction": "horizontal", "titleOrient": "left", "offset": 14}
+    legend |= {"symbolStrokeWidth": 1.6, "symbolSize": 70, "columnPadding": 16}
+    return {
+        "background": None,
+        "font": FONT,
+        "view": {"stroke": None},
+        "axis": axis,
+        "axisY": {"titleAnchor": "end", "titleAngle": 0, "titleAlign": "left", "titleX": 0, "titleY": -12},
+        "legend": legend,
+        "text": {"font": FONT, "color": soft},
+    }
+
+
+def render(spec: Spec, datasets: dict[str, list[dict[str, Any]]], width: int = 760) -> tuple[str, bytes]:
+    """One picture with its data as (SVG text, PNG bytes at twice the size), on white."""
+    whole = spec | {"width": width, "datasets": datasets, "config": config() | {"background": "white"}, "padding": 16}
+    convert = converter()
+    return convert.vegalite_to_svg(whole), convert.vegalite_to_png(whole, scale=2)
+
+
+def script() -> str:
+    """The JavaScript that draws the pictures in a page, `window.vegaEmbed`, without any address to load from.
+
+    Bundled in a process of its own: it takes seconds in which no other thread of this one could run.
+    Raises EnvironmentRefused where it does not end.
+    """
+    converter()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", BUNDLE], stdout=subprocess.PIPE, check=True, timeout=BUNDLE_SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EnvironmentRefused(
+            f"bundling the script of the report took more than {BUNDLE_SECONDS:.0f} s",
+            "write it again when the machine is less busy, or choose --format md,csv,json",
+        ) from error
+    return done.stdout.decode()

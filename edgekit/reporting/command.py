@@ -1,0 +1,176 @@
+"""From the store to what a person reads: one page that opens anywhere, or Markdown, CSV, JSON, and pictures apart.
+
+Imports neither torch nor a runtime; only the page and the pictures need the `report` extra.
+"""
+
+from __future__ import annotations
+
+import csv
+import gc
+import io
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import UsageError, nearest
+from edgekit.records.measurement import Accuracy, Measurement
+from edgekit.reporting import charts, charts_profile, page
+from edgekit.reporting import text as report_text
+from edgekit.reporting.page_profile import profiled
+from edgekit.reporting.rows import Row, rows
+from edgekit.storage.store import FailedCell, Store, open_store
+from edgekit.util.files import make_folder, write_atomically
+from edgekit.util.formatting import csv_cell
+
+FORMATS = ("html", "md", "csv", "json")
+ALIASES = {"markdown": "md", "htm": "html"}
+
+
+@dataclass(frozen=True)
+class ReportResult:
+    """The files that were written, and the rows in them."""
+
+    paths: tuple[Path, ...]
+    rows: tuple[Row, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The paths, and how many rows."""
+        return {"paths": [str(path) for path in self.paths], "rows": len(self.rows)}
+
+
+def report(
+    store: Store | str | None = None,
+    out: Path | str = "report.html",
+    format: str | Sequence[str] = "html",
+    assets: Path | str | None = None,
+) -> ReportResult:
+    """Write the store's measurements and accuracies to `out`, with a suffix for each format.
+
+    `assets` is a folder for each picture as SVG and PNG and for all raw samples as CSV. Raises UsageError for an empty
+    store or an unknown format, BackendMissing where a page or a picture is asked for and vl-convert is not installed,
+    EnvironmentRefused where nothing can be written.
+    """
+    _refuse_missing(_formats(format), assets)  # what is missing is said before the store is read
+    source = store if isinstance(store, Store) else open_store(store)
+    with _all_stays():
+        records = source.measurements(), source.accuracies(), source.failures()
+        return of_records(*records, out=out, format=format, assets=assets)
+
+
+@contextmanager
+def _all_stays() -> Iterator[None]:
+    """Spares the garbage collector millions of values that live until the page is written: a third of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def of_records(
+    measurements: Sequence[Measurement],
+    accuracies: Sequence[Accuracy],
+    failures: Sequence[FailedCell] = (),
+    *,
+    out: Path | str = "report.html",
+    format: str | Sequence[str] = "html",
+    assets: Path | str | None = None,
+) -> ReportResult:
+    """As `report`, of these records."""
+    formats = _formats(format)
+    targets = {name: _path(Path(out), name) for name in formats}
+    _refuse_missing(formats, assets)
+    if not measurements and not accuracies:
+        raise UsageError(
+            "the store has nothing to report", "run `edgekit bench` or `edgekit eval` first, or give --store"
+        )
+    with ThreadPoolExecutor(1) as other:  # its process takes seconds, as the statistics do here
+        library = other.submit(charts.script) if "html" in formats else None
+        found = rows(measurements, accuracies)
+    created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    texts = {
+        "html": lambda: page.page(found, created, library.result() if library else "", failures),
+        "md": lambda: report_text.as_markdown(found, page.cautions(found, failures), created),
+        "csv": lambda: report_text.as_csv(found),
+        "json": lambda: report_text.as_json(found, created),
+    }
+    paths = [_write(targets[name], texts[name]()) for name in formats]
+    if assets is not None:
+        paths += _assets(Path(assets), found, measurements)
+    return ReportResult(tuple(paths), found)
+
+
+def _refuse_missing(formats: Sequence[str], assets: Path | str | None) -> None:
+    if "html" in formats or assets is not None:
+        charts.converter()
+
+
+def _formats(asked: str | Sequence[str]) -> list[str]:
+    words = asked.split(",") if isinstance(asked, str) else list(asked)
+    names = [ALIASES.get(word.strip().lower(), word.strip().lower()) for word in words]
+    for name in names:
+        if name not in FORMATS:
+            hint = nearest(name, FORMATS)
+            raise UsageError(f"unknown report format '{name}'{hint}", f"choose of: {', '.join(FORMATS)}")
+    return list(dict.fromkeys(names))
+
+
+def _path(out: Path, format: str) -> Path:
+    """`out` with the suffix of a format; a suffix of another kind belongs to the name and stays."""
+    if out.name in ("", ".."):
+        raise UsageError(f"--out {out} is a folder", f"give a file in it, as in --out {out / 'report.html'}")
+    suffix = out.suffix.removeprefix(".").lower()
+    if ALIASES.get(suffix, suffix) == format:
+        return out
+    known = suffix in FORMATS or suffix in ALIASES
+    return out.with_suffix(f".{format}") if known else out.with_name(f"{out.name}.{format}")
+
+
+def _write(path: Path, text: str | bytes) -> Path:
+    make_folder(path.parent)
+    write_atomically(path, text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text)
+    return path
+
+
+def _assets(folder: Path, found: Sequence[Row], measurements: Sequence[Measurement]) -> list[Path]:
+    published = charts.published_points(found)
+    pictures: dict[str, tuple[charts.Spec, dict[str, Any]]] = {
+        f"accuracy-{cost}": (
+            charts.tradeoff(cost, found),
+            {"points": charts.points(found, cost), "published": published},
+        )
+        for cost in charts.COSTS
+    }
+    pictures["latency-distributions"] = (charts.distributions(found), {"strips": charts.strips(found)})
+    for index, profile in profiled(found):
+        name = re.sub(r"[^\w.]+", "-", found[index].label)
+        drawn = charts_profile.datasets(profile)
+        pictures[f"layers-{name}"] = (charts_profile.layers(), drawn["layers"])
+        pictures[f"roofline-{name}"] = (charts_profile.roofline(), drawn["roofline"])
+    paths = []
+    for name, (spec, data) in pictures.items():
+        if not next(iter(data.values())):
+            continue  # nothing to draw
+        svg, png = charts.render(spec, data)
+        paths += [_write(folder / f"{name}.svg", svg), _write(folder / f"{name}.png", png)]
+    return [*paths, _write(folder / "samples.csv", _samples(measurements))]
+
+
+def _samples(measurements: Iterable[Measurement]) -> str:
+    """Every raw sample in the order in which it was taken."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(("measurement", "artifact", "sha256", "device", "runtime", "process", "sample", "latency_ns"))
+    for record in measurements:
+        texts = (record.id, record.artifact, record.sha256, record.device, record.runtime)
+        known = tuple(map(csv_cell, texts))
+        for process, run in enumerate(record.runs):
+            writer.writerows((*known, process, index, value) for index, value in enumerate(run.samples_ns))
+    return stream.getvalue()

@@ -1,0 +1,328 @@
+"""Rows of a report: measurements joined with the accuracies of the same file. No disk, no clock, no device.
+
+A row is one file in one setting (edgekit.records.conditions), as found; of each, the latest record counts.
+A file that was only evaluated, or only measured, has a row too: what is not known is None, and `missing` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from edgekit.records import hosts
+from edgekit.records.conditions import setting, way
+from edgekit.records.manifest import Manifest
+from edgekit.records.measurement import Accuracy, Measurement
+from edgekit.reporting.labels import labels, shorts
+from edgekit.reporting.row_facts import provenance, quantiles
+from edgekit.stats.accuracy import fraction
+from edgekit.stats.latency import Latency, latency, wilson
+from edgekit.stats.pareto import front
+
+PRECISIONS = ("fp32", "fp16", "int8")
+MAX_RESAMPLED = 500  # measurements: a report of more must not take minutes, and leaves resampled intervals out
+ONE_INDEX = "the file answers with one index: export it without --output argmax"
+TIMES = ("median_ms", "p90_ms", "first_ms", "load_ms")
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the report. Accuracies are fractions of 1; bytes, MACs and parameters are integers."""
+
+    label: str  # unique in the report
+    short: str  # the variant, without the network's name where the report is of one network
+    variant: str
+    model: str | None
+    family: str | None
+    alpha: float | None
+    resolution: int | None
+    format: str
+    precision: str | None
+    weights: str | None  # origin
+    trained: bool | None
+    device: str | None
+    host: str | None  # which machine that is
+    place: str | None  # the device in its power mode, with the host where several share its name
+    power_mode: str | None
+    runtime: str | None
+    runtime_version: str | None
+    provider: str | None
+    delegate: str | None
+    way: str | None  # the provider or delegate, for people
+    threads: int | None
+    batch: int | None
+    macs: int | None
+    params: int | None
+    bytes: int | None
+    top1: float | None
+    top1_ci95: Interval | None
+    top5: float | None
+    top5_ci95: Interval | None
+    images: int | None
+    dataset: str | None  # the folder's name, which other images may share
+    dataset_hash: str | None
+    median_ms: float | None
+    ci95_ms: Interval | None
+    p90_ms: float | None
+    p99_ms: float | None
+    first_ms: float | None
+    load_ms: float | None
+    throughput_per_s: float | None
+    samples: int | None
+    processes: int | None
+    quantiles_ms: tuple[float, ...] | None  # least, 10, 25, 50, 75, 90, 99 %, greatest
+    peak_memory_bytes: int | None
+    baseline_memory_bytes: int | None
+    ideal_memory_bytes: int | None
+    arena_memory_bytes: int | None
+    memory_method: str | None
+    parity: bool | None
+    parity_error: float | None  # largest absolute error
+    verdict: str
+    reasons: tuple[str, ...]
+    front_macs: bool
+    front_params: bool
+    front_latency: bool
+    created: str
+    artifact: str
+    sha256: str
+    published: tuple[dict[str, Any], ...]
+    profile: dict[str, Any] | None  # by layer, where one was taken
+    missing: dict[str, str]  # field -> why it is None
+    provenance: dict[str, dict[str, Any]]  # section -> what -> value
+
+    @property
+    def conditions(self) -> str | None:
+        """What the rows of one front share: device, power mode, threads, batch. What runs a file there is a choice."""
+        if self.median_ms is None:
+            return None
+        return f"{self.place}, {self.threads} thread{'' if self.threads == 1 else 's'}, batch {self.batch}"
+
+    @property
+    def setting(self) -> str | None:
+        """The conditions, and the provider or delegate."""
+        return self.conditions and ", ".join(filter(None, (self.conditions, self.way)))
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as plain values, `conditions` and `setting` among them."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"conditions": self.conditions, "setting": self.setting}
+
+
+def rows(measurements: Iterable[Measurement], accuracies: Iterable[Accuracy]) -> tuple[Row, ...]:
+    """Every row, sorted by network, then from more to fewer MACs, then by precision, format and setting."""
+    evaluated = _latest((record.sha256, record) for record in accuracies)
+    measured = _latest(((record.sha256, setting(record)), record) for record in measurements)
+    resample = len(measured) <= MAX_RESAMPLED
+    ambiguous = hosts.shared((record.device, hosts.host(record)) for record in measured.values())
+    found = [_measured_row(record, evaluated.get(record.sha256), resample, ambiguous) for record in measured.values()]
+    seen = {record.sha256 for record in measured.values()}
+    found += [_evaluated_row(record) for sha256, record in evaluated.items() if sha256 not in seen]
+    found.sort(key=_order)
+    fronts = _fronts(found)
+    return tuple(
+        replace(
+            row,
+            label=label,
+            short=short,
+            front_macs=index in fronts["macs"],
+            front_params=index in fronts["params"],
+            front_latency=index in fronts["latency"],
+        )
+        for index, (row, label, short) in enumerate(zip(found, labels(found), shorts(found), strict=True))
+    )
+
+
+def _latest(records: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+    """The record of each key that was created last; of two at the same time, the later in the store."""
+    kept: dict[Any, Any] = {}
+    for key, record in records:
+        if key not in kept or record.created >= kept[key].created:
+            kept[key] = record
+    return kept
+
+
+def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: bool, ambiguous: frozenset[str]) -> Row:
+    missing: dict[str, str] = {}
+    time = latency(record.runs, setting(record).batch, resample)
+    if time is None:
+        missing |= dict.fromkeys(TIMES, "no sample was taken")
+    if record.memory.peak_bytes is None:
+        missing["peak_memory_bytes"] = record.memory.reason or "not measured"
+    if record.memory.baseline_bytes is None:
+        missing["baseline_memory_bytes"] = record.memory.baseline_reason or "not recorded why"
+    if record.memory.ideal_bytes is None:
+        missing["ideal_memory_bytes"] = "only files that edgekit made tell it"
+    return Row(
+        **_identity(record, missing),
+        **_setting(record, ambiguous),
+        **_accuracies(record.manifest, evaluated, missing),
+        **_times(time, missing),
+        quantiles_ms=quantiles(record.runs),
+        peak_memory_bytes=record.memory.peak_bytes,
+        baseline_memory_bytes=record.memory.baseline_bytes,
+        ideal_memory_bytes=record.memory.ideal_bytes,
+        arena_memory_bytes=record.memory.arena_bytes,
+        memory_method=record.memory.method,
+        verdict=record.verdict,
+        reasons=record.reasons,
+        created=max(record.created, evaluated.created) if evaluated else record.created,
+        profile=record.profile.to_json() if record.profile else None,
+        missing=missing,
+        provenance=provenance(record, evaluated),
+    )
+
+
+def _evaluated_row(record: Accuracy) -> Row:
+    missing = dict.fromkeys(
+        (*TIMES, "peak_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes"),
+        "not measured: run `edgekit bench` on this file",
+    )
+    nowhere: dict[str, Any] = dict.fromkeys(
+        (
+            *("device", "host", "place", "power_mode", "runtime", "runtime_version", "threads", "batch"),
+            *("provider", "delegate", "way"),
+        )
+    )
+    return Row(
+        **_identity(record, missing),
+        **nowhere,
+        **_accuracies(record.manifest, record, missing),
+        **_times(None, missing),
+        quantiles_ms=None,
+        peak_memory_bytes=None,
+        baseline_memory_bytes=None,
+        ideal_memory_bytes=None,
+        arena_memory_bytes=None,
+        memory_method=None,
+        verdict="not measured",
+        reasons=(),
+        created=record.created,
+        profile=None,
+        missing=missing,
+        provenance=provenance(None, record),
+    )
+
+
+def _identity(record: Measurement | Accuracy, missing: dict[str, str]) -> dict[str, Any]:
+    """What the file is, from its manifest where there is one; label and fronts are given later."""
+    known = record.manifest
+    if known is None:
+        foreign = "a foreign file: it has no manifest that would say so"
+        missing |= dict.fromkeys(("precision", "weights", "macs", "params", "parity"), foreign)
+    if not isinstance(record, Measurement) and known is None:
+        missing["bytes"] = "not recorded when this foreign file was evaluated"
+    point = known.variant if known else None
+    return {
+        "label": "",
+        "front_macs": False,
+        "front_params": False,
+        "front_latency": False,
+        "short": point.name if point else record.artifact,
+        "variant": point.name if point else record.artifact,
+        "model": point.model if point else None,
+        "family": point.family if point else None,
+        "alpha": point.alpha if point else None,
+        "resolution": point.resolution if point else None,
+        "format": record.format,
+        "precision": known.precision if known else None,
+        "weights": known.weights.origin if known else None,
+        "trained": known.weights.trained if known else None,
+        "macs": known.macs if known else None,
+        "params": known.params if known else None,
+        "bytes": record.bytes if isinstance(record, Measurement) else (known.bytes if known else None),
+        "parity": known.parity.passed if known else None,
+        "parity_error": known.parity.max_abs_error if known else None,
+        "artifact": record.artifact,
+        "sha256": record.sha256,
+        "published": _published(known),
+    }
+
+
+def _published(known: Manifest | None) -> tuple[dict[str, Any], ...]:
+    """The published rows of this point, which an export may leave in the manifest's details."""
+    rows = known.details.get("published", ()) if known else ()
+    return tuple(row for row in rows if isinstance(row, dict) and isinstance(row.get("top1"), float))
+
+
+def _accuracies(known: Manifest | None, evaluated: Accuracy | None, missing: dict[str, str]) -> dict[str, Any]:
+    """The accuracy that may be shown: none for weights or int8 ranges that nothing was learnt from."""
+    reason = None
+    if evaluated is None or evaluated.n == 0:
+        reason = "not evaluated: run `edgekit eval` on this file"
+    elif known and not known.weights.trained:
+        reason = "random weights: only the latency means anything"
+    elif known and known.calibration and known.calibration.synthetic:
+        reason = "synthetic calibration: only the latency means anything"
+    if evaluated is None or reason is not None:
+        missing |= dict.fromkeys(("top1", "top5"), reason or "")
+        return dict.fromkeys(("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset", "dataset_hash"))
+    if evaluated.correct5 is None:
+        missing["top5"] = ONE_INDEX
+    return {
+        "top1": evaluated.correct1 / evaluated.n,
+        "top1_ci95": wilson(evaluated.correct1, evaluated.n),
+        "top5": fraction(evaluated.correct5, evaluated.n),
+        "top5_ci95": None if evaluated.correct5 is None else wilson(evaluated.correct5, evaluated.n),
+        "images": evaluated.n,
+        "dataset": evaluated.dataset,
+        "dataset_hash": evaluated.dataset_hash,
+    }
+
+
+def _setting(record: Measurement, ambiguous: frozenset[str]) -> dict[str, Any]:
+    found = setting(record)
+    told = {"runtime_version": record.found.get("runtime_version"), "way": way(record)}
+    return {**asdict(found), **told, "place": found.place(ambiguous)}
+
+
+def _times(time: Latency | None, missing: dict[str, str]) -> dict[str, Any]:
+    if time is None:
+        return dict.fromkeys((*TIMES, "ci95_ms", "p99_ms", "throughput_per_s", "samples", "processes"))
+    for name, word in (("ci95_ms", "interval"), ("p90_ms", "p90"), ("p99_ms", "p99")):
+        reason = next((reason for reason in time.reasons if reason.startswith(f"no {word}")), None)
+        missing |= {name: reason} if reason else {}
+    names = (*TIMES, "ci95_ms", "p99_ms", "throughput_per_s", "processes")
+    return {name: getattr(time, name) for name in names} | {"samples": time.n}
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    known = row.precision in PRECISIONS
+    place = PRECISIONS.index(row.precision) if known and row.precision else len(PRECISIONS)
+    network = (row.model is None, row.model or "", -(row.macs or 0), row.variant, place, row.format, row.weights or "")
+    where = (row.place or "", row.runtime or "", row.way or "", row.threads or 0, row.batch or 0)
+    return (*network, *where, row.sha256)
+
+
+def _fronts(found: Sequence[Row]) -> dict[str, set[int]]:
+    """The indices of rows that no other row beats: in MACs and in parameters among all files, in latency under
+    the same conditions."""
+    groups: dict[str | None, list[int]] = {}
+    for index, row in enumerate(found):
+        if counts_for_latency(row):
+            groups.setdefault(row.conditions, []).append(index)
+    fastest = (
+        _unbeaten(group, [(found[i].median_ms or 0, found[i].top1 or 0) for i in group]) for group in groups.values()
+    )
+    return {cost: _cheapest(found, cost) for cost in ("macs", "params")} | {"latency": set().union(*fastest)}
+
+
+def _cheapest(found: Sequence[Row], cost: str) -> set[int]:
+    counted = [index for index, row in enumerate(found) if row.top1 is not None and getattr(row, cost) is not None]
+    return _unbeaten(counted, [(getattr(found[i], cost), found[i].top1 or 0) for i in counted])
+
+
+def _unbeaten(chosen: Sequence[int], points: Sequence[tuple[float, float]]) -> set[int]:
+    return {index for index, kept in zip(chosen, front(points), strict=True) if kept}
+
+
+def counts_for_latency(row: Row) -> bool:
+    """Whether a row may stand on the latency front: evaluated, and with a latency of its own."""
+    return row.top1 is not None and has_latency(row)
+
+
+def has_latency(row: Row) -> bool:
+    """Whether a latency may be ranked: measured, not judged invalid, and not of the runtime that runs nothing."""
+    return row.median_ms is not None and row.verdict != "invalid" and row.runtime != "null"

@@ -1,0 +1,108 @@
+"""The report as text for other programs and for a pull request: Markdown, CSV and JSON. Needs nothing but Python."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import edgekit
+from edgekit.reporting.rows import Row
+from edgekit.util.formatting import csv_cell, fixed
+
+NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile")  # in the JSON report only
+DASH = "-"
+
+
+def as_json(rows: Sequence[Row], created: str) -> str:
+    """Everything, with units in the keys; what is not known is null and its reason is under `missing`."""
+    document = {"edgekit": edgekit.__version__, "created": created, "rows": [row.to_json() for row in rows]}
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_csv(rows: Sequence[Row]) -> str:
+    """A line a row; intervals as two columns, what is not known as an empty cell, lists joined by `; `."""
+    lines = [_cells(row) for row in rows]
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(lines[0]) if lines else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return stream.getvalue()
+
+
+def _cells(row: Row) -> dict[str, Any]:
+    cells: dict[str, Any] = {}
+    for name, value in row.to_json().items():
+        if name in NESTED:
+            continue
+        if name.endswith(("_ci95", "ci95_ms")):
+            cells[f"{name}_low"], cells[f"{name}_high"] = value or (None, None)
+        else:
+            cells[name] = _cell(value)
+    return cells
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, tuple):
+        value = "; ".join(map(str, value))
+    return csv_cell(value) if isinstance(value, str) else value
+
+
+def _number(digits: int, scale: float = 1.0) -> Callable[[Any], str]:
+    return lambda value: DASH if value is None else fixed(value * scale, digits)
+
+
+def _text(value: Any) -> str:
+    return DASH if value is None else str(value)
+
+
+Show = Callable[[Row], str]
+TABLE: tuple[tuple[str, bool, Show], ...] = (
+    ("Network", False, lambda row: row.variant),
+    ("Precision", False, lambda row: _text(row.precision)),
+    ("Format", False, lambda row: row.format),
+    ("Runtime", False, lambda row: " ".join(filter(None, (row.runtime, row.runtime_version))) or DASH),
+    ("Setting", False, lambda row: _text(row.setting)),
+    ("Latency, ms (95 %)", True, lambda row: _with(row.median_ms, row.ci95_ms, _number(3))),
+    ("p90, ms", True, lambda row: _number(3)(row.p90_ms)),
+    ("Top-1, % (95 %)", True, lambda row: _with(row.top1, row.top1_ci95, _number(1, 100))),
+    ("Top-5, %", True, lambda row: _number(1, 100)(row.top5)),
+    ("n", True, lambda row: _number(0)(row.images)),
+    ("MACs, M", True, lambda row: _number(2, 1e-6)(row.macs)),
+    ("File, MB", True, lambda row: _number(2, 1e-6)(row.bytes)),
+    ("Memory, MB", True, lambda row: _number(1, 1e-6)(row.peak_memory_bytes)),
+    ("Parity", False, lambda row: {True: "passed", False: "failed", None: DASH}[row.parity]),
+    ("Verdict", False, lambda row: "; ".join((row.verdict, *row.reasons))),
+    ("sha256", False, lambda row: row.sha256[:12]),
+)
+
+
+def _with(value: float | None, interval: tuple[float, float] | None, show: Callable[[Any], str]) -> str:
+    return f"{show(value)} ({show(interval[0])} to {show(interval[1])})" if interval else show(value)
+
+
+def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str) -> str:
+    """A table for a pull request or a README; rows on the front of their conditions have their latency in bold."""
+    lines = ["# edgekit report", "", f"{len(rows)} rows, written {created} by edgekit {edgekit.__version__}.", ""]
+    lines += [f"> {text}\n" for text in map(_escape, cautions)]
+    lines.append("| " + " | ".join(title for title, _, _ in TABLE) + " |")
+    lines.append("|" + "|".join("---:" if numeric else "---" for _, numeric, _ in TABLE) + "|")
+    for row in rows:
+        cells = [_escape(show(row)) for _, _, show in TABLE]
+        if row.front_latency:
+            cells[5] = f"**{cells[5]}**"
+        lines.append("| " + " | ".join(cells) + " |")
+    notes = (
+        "Latency is the median of one inference of the whole batch; bold: on the Pareto front of accuracy over latency."
+    )
+    return "\n".join([*lines, "", notes, f"`{DASH}` is not known, never zero.", ""])
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    flat = " ".join(text.split())
+    for mark in "\\`*_|[]#":
+        flat = flat.replace(mark, f"\\{mark}")
+    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -1,0 +1,1 @@
+"""`edgekit reproduce`: published trade-offs measured again and laid beside the published tables."""

@@ -1,0 +1,184 @@
+"""The verb `reproduce`: the published trade-off of a network, measured here and laid beside what was published.
+
+MobileNet v1 at every width and resolution that has published weights: exported to every format, measured, and evaluated
+on the images that are given. A row whose weights are not here has random ones: then only its latency is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekit.checkpoints.pretrained import folder as cached_weights
+from edgekit.errors import UsageError, nearest
+from edgekit.reporting import charts
+from edgekit.reporting.command import ReportResult, of_records
+from edgekit.reproduction.tables import Correlation, Table, correlations, tables
+from edgekit.reproduction.zoo import ZooReproduction, reproduce_zoo
+from edgekit.sweeps.command import Progress, sweep
+from edgekit.sweeps.result import SweepResult
+
+KNOWN = ("mobilenet", "zoo")
+TWIN = "conv_mobilenet"  # of Table 4: full convolutions
+FORMATS = ("html", "md", "csv", "json")
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """The tables, how well the orders agree, every cell, and the files that were written."""
+
+    tables: tuple[Table, ...]
+    correlations: tuple[Correlation, ...]
+    sweep: SweepResult
+    report: ReportResult | None
+    notes: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """That of the sweep."""
+        return self.sweep.exit_code
+
+    def to_json(self) -> dict[str, Any]:
+        """{"tables", "correlations", "cells", "paths", "seconds", "notes"}"""
+        return {
+            "tables": [table.to_json() for table in self.tables],
+            "correlations": [asdict(one) for one in self.correlations],
+            "cells": [cell.to_json() for cell in self.sweep.cells],
+            "paths": [str(path) for path in self.report.paths] if self.report else [],
+            "seconds": round(self.sweep.seconds, 3),
+            "notes": list(self.notes),
+        }
+
+
+def reproduce(
+    model: str = "mobilenet",
+    *,
+    weights: str | Path | None = None,
+    data: str | Path | None = None,
+    calibration: str | Path | None = None,
+    alpha: Sequence[float] = (),
+    res: Sequence[int] = (),
+    format: Sequence[str] = ("onnx", "tflite"),
+    precision: Sequence[str] = (),
+    int8_effort: str = "default",
+    device: str = "local",
+    threads: int = 1,
+    preset: str = "default",
+    out: str | Path = "reproduction",
+    store: str | None = None,
+    devices: Path | None = None,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> Reproduction | ZooReproduction:
+    """Measure what was published, as far as there are weights and images, and write a report of it into `out`.
+
+    `weights` is a folder with a file for each variant (edgekit.sweeps.weights); None: the cache of `edgekit weights`.
+    `data` are labelled images for accuracy, `calibration` others for int8; without them int8 tells latency alone.
+    `alpha` and `res` choose some of the published rows. What was done before is kept. Raises what `sweep` raises.
+
+    The model "zoo" is every network's published accuracy on exact counts (edgekit.reproduction.zoo): it measures
+    nothing, and takes only `out` and `store`.
+    """
+    if model not in KNOWN:
+        raise UsageError(f"reproduce does not know '{model}'{nearest(model, KNOWN)}", f"say one of: {', '.join(KNOWN)}")
+    charts.converter()  # what is missing is said before anything takes long
+    if model == "zoo":
+        _refuse_for_zoo(
+            weights=weights, data=data, calibration=calibration, alpha=alpha, res=res, format=tuple(format),
+            precision=precision, int8_effort=int8_effort, device=device, threads=threads, preset=preset,
+            devices=devices, jobs=jobs,
+        )  # fmt: skip
+        return reproduce_zoo(out, store)
+    precisions = tuple(precision) or (("fp32", "int8") if calibration else ("fp32",))
+    if calibration and "int8" not in precisions:
+        raise UsageError("--calibration is for int8, which is not asked for", "add int8 to --precision")
+    swept = sweep(
+        model,
+        alpha=tuple(alpha) or (1.0, 0.75, 0.5, 0.25),
+        res=tuple(res) or (224, 192, 160, 128),
+        format=tuple(format),
+        precision=precisions,
+        int8_effort=int8_effort,
+        device=(device,),
+        threads=threads,
+        preset=preset,
+        weights=_weights(weights),
+        random_where_missing=True,
+        data=Path(calibration) if calibration else None,
+        synthetic_calibration="int8" in precisions and calibration is None,
+        eval=Path(data) if data else None,
+        out=Path(out) / "artifacts",
+        continue_=True,
+        store=store,
+        devices=devices,
+        jobs=jobs,
+        executor=executor,
+        progress=progress,
+    )
+    printed, correlated = _beside(swept, model)
+    return Reproduction(printed, correlated, swept, _written(swept, Path(out)), tuple(_notes(swept, data, calibration)))
+
+
+def _refuse_for_zoo(**given: Any) -> None:
+    """Raises UsageError for an argument that would change nothing."""
+    own = reproduce.__kwdefaults__ or {}
+    for name, value in given.items():
+        if value and value != own[name]:
+            raise UsageError(
+                f"reproduce zoo measures nothing: --{name.replace('_', '-')} has nothing to say",
+                "leave it out: --out and --store are for it",
+            )
+
+
+def _written(swept: SweepResult, out: Path) -> ReportResult | None:
+    """The report of what was measured; None where nothing was."""
+    measured = [cell.measurement for cell in swept.cells if cell.measurement]
+    evaluated = [cell.accuracy for cell in swept.cells if cell.accuracy]
+    if not measured and not evaluated:
+        return None
+    return of_records(measured, evaluated, out=out / "report.html", format=FORMATS, assets=out / "pictures")
+
+
+def _beside(swept: SweepResult, model: str) -> tuple[tuple[Table, ...], tuple[Correlation, ...]]:
+    """The published tables beside exact counts, and how well the orders of accuracies agree. Imports torch."""
+    from edgekit.network.catalog import chosen, counted
+
+    def counts(name: str, alpha: float, res: int) -> tuple[int, int]:
+        table = counted(chosen(name, alpha, res, None, None, None))
+        return table.macs, table.params
+
+    spec, twin = (chosen(name, None, None, None, None, None).spec for name in (model, TWIN))
+    series = [(f"{cell.cell.format} {cell.cell.precision}", cell.accuracy) for cell in swept.cells if cell.accuracy]
+    return tables(spec, twin, counts), correlations(series, spec)
+
+
+def _weights(weights: str | Path | None) -> str:
+    if weights is not None:
+        return str(weights)
+    return str(cached_weights()) if cached_weights().is_dir() else "random"
+
+
+def _notes(swept: SweepResult, data: str | Path | None, calibration: str | Path | None) -> list[str]:
+    """What a reader must know about what is missing."""
+    said = []
+    bare = {cell.variant for cell in swept.cells if cell.measurement and not _trained(cell.measurement)}
+    if bare:
+        names = ", ".join(sorted(bare))
+        said.append(f"no weights are here for {len(bare)} of the variants, so only their latency is shown: {names}")
+    if data is None:
+        said.append("no accuracy was measured: give labelled images with --data")
+    if calibration is None and any(cell.cell.precision == "int8" for cell in swept.cells):
+        said.append("int8 was calibrated on noise and shows latency only: give images with --calibration")
+    elif calibration is None:
+        said.append("int8 was left out: give images to calibrate with by --calibration")
+    if data is not None:
+        said.append("accuracy is on the given images, published accuracy on all 50,000 of ImageNet's validation set")
+    return said
+
+
+def _trained(record: Any) -> bool:
+    return record.manifest is not None and record.manifest.weights.trained

@@ -1,0 +1,139 @@
+"""The pictures of `edgekit reproduce zoo` as Vega-Lite specifications: over arithmetic, over time, per parameter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from edgekit.reporting import charts
+
+Json = dict[str, Any]
+APART = (0.034, 1.15)  # decades per letter and points of top-1 that two names need between them
+ACCURACY = {"field": "accuracy", "type": "quantitative", "title": "Published top-1 accuracy (%)"}
+FAMILY = {"field": "family", "type": "nominal", "title": "Family", "scale": {"scheme": "tableau10"}}
+TIPS = (
+    ("variant", "Network", None),
+    ("accuracy", "Top-1, published (%)", ".1f"),
+    ("macs_millions", "MACs (millions)", ",.2f"),
+    ("params_millions", "Parameters (millions)", ",.3f"),
+    ("per_million", "Points of top-1 per million parameters", ".2f"),
+    ("ms_fp32", "Median latency here, fp32 (ms)", ".4~r"),
+    ("ms_int8", "int8 (ms)", ".4~r"),
+    ("source", "Source", None),
+)
+TOOLTIP = [
+    {"field": field, "title": title, "type": "quantitative" if form else "nominal"} | ({"format": form} if form else {})
+    for field, title, form in TIPS
+]
+
+
+def _values(points: Sequence[Json]) -> list[Json]:
+    """A line of data for each point, those with many parameters first, so that no bubble hides a smaller one."""
+    named = names(points)
+    return [
+        {
+            "name": point["label"] if point["variant"] in named else "",
+            **{key: point[key] for key in ("variant", "label", "family", "source", "front")},
+            "accuracy": 100 * point["top1"],
+            "macs_millions": point["macs"] / 1e6,
+            "params_millions": point["params"] / 1e6,
+            "per_million": point["top1_points_per_million_params"],
+            **{f"ms_{name}": value for name, value in point["ms"].items()},
+        }
+        for point in sorted(points, key=lambda point: -point["params"])
+    ]
+
+
+def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
+    """Top-1 over MACs, bubbles for parameters, the front as a staircase."""
+    x: Json = {"field": "macs_millions", "type": "quantitative", "title": charts.COSTS["macs"][1]}
+    x["scale"] = {"type": "log", "nice": False, "padding": 60}
+    size: Json = {"field": "params_millions", "type": "quantitative", "title": "Parameters (millions)"}
+    size["scale"] = {"type": "linear", "domainMin": 0, "range": [0, 2000]}  # of areas
+    size["legend"] = {"values": [1, 10, 50, 140], "orient": "bottom-right", "offset": 12}
+    staircase = {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": charts.COLOURS[-1]}
+    bubble = {"type": "circle", "opacity": 0.55, "stroke": "white", "strokeWidth": 0.6}
+    return {
+        "data": {"values": _values(points)},
+        "height": 460,
+        "encoding": {"x": x, "y": ACCURACY | {"scale": {"zero": False}}},
+        "layer": [
+            {"transform": [{"filter": "datum.front"}], "mark": staircase},
+            {"mark": bubble, "encoding": {"size": size, "color": FAMILY, "tooltip": TOOLTIP}},
+            {"mark": {"type": "circle", "size": 8, "opacity": 1}, "encoding": {"color": FAMILY, "tooltip": TOOLTIP}},
+            _labels("name"),
+        ],
+    }
+
+
+def _labels(field: str) -> Json:
+    mark = {"type": "text", "align": "right", "dx": -8, "dy": -8, "fontSize": 10}
+    return {"mark": mark, "encoding": {"text": {"field": field}}}
+
+
+def accuracy_over_time(points: Sequence[Json]) -> charts.Spec:
+    """Top-1 as published over latency as measured here, fp32 and int8."""
+    values = [
+        {"precision": precision, "ms": value["ms_" + precision], **value}
+        for value in _values(points)
+        for precision in ("fp32", "int8")
+        if value["ms_" + precision] is not None
+    ]
+    x: Json = {"field": "ms", "type": "quantitative", "title": charts.COSTS["latency"][1]}
+    x["scale"] = {"type": "log", "nice": False, "padding": 90}
+    colour: Json = {"field": "precision", "type": "nominal", "title": "Precision"}
+    colour["scale"] = {"domain": ["fp32", "int8"], "range": [charts.COLOURS[0], charts.COLOURS[2]]}
+    return {
+        "data": {"values": values},
+        "height": 360,
+        "encoding": {"x": x, "y": ACCURACY | {"scale": {"zero": False, "padding": 20}}},
+        "layer": [
+            {
+                "mark": {"type": "circle", "size": 60, "opacity": 0.9},
+                "encoding": {"color": colour, "tooltip": TOOLTIP},
+            },
+            _labels("label"),
+        ],
+    }
+
+
+def accuracy_per_parameter(points: Sequence[Json]) -> charts.Spec:
+    """Points of top-1 per million parameters, the most accurate variant of each network."""
+    best: dict[str, Json] = {}
+    for value in _values(points):
+        model = value["label"].partition(" ")[0]
+        if model not in best or value["accuracy"] > best[model]["accuracy"]:
+            best[model] = value
+    x: Json = {"field": "per_million", "type": "quantitative", "title": "Points of top-1 per million parameters"}
+    x["scale"] = {"domainMax": 1.1 * max((value["per_million"] for value in best.values()), default=1.0)}
+    order = [value["label"] for value in sorted(best.values(), key=lambda value: -value["per_million"])]
+    y = {"field": "label", "type": "nominal", "title": None, "sort": order, "axis": {"labelLimit": 220}}
+    return {
+        "data": {"values": list(best.values())},
+        "height": 15 * len(best),
+        "encoding": {"x": x, "y": y},
+        "layer": [
+            {
+                "mark": {"type": "bar", "height": 9, "opacity": 0.85},
+                "encoding": {"color": FAMILY | {"legend": None}, "tooltip": TOOLTIP},
+            },
+            {
+                "mark": {"type": "text", "align": "left", "dx": 4, "fontSize": 10},
+                "encoding": {"text": {"field": "per_million", "format": ".2f"}},
+            },
+        ],
+    }
+
+
+def names(points: Sequence[Json]) -> set[str]:
+    """The variants that bear their name: the front first, then by accuracy, each as far as none is in its way."""
+    taken: list[tuple[float, float, float]] = []
+    found: set[str] = set()
+    for point in sorted(points, key=lambda point: (not point["front"], -point["top1"])):
+        end, height = math.log10(point["macs"]), 100 * point["top1"]
+        start = end - APART[0] * len(point["label"])
+        if all(end < left or start > right or abs(height - level) > APART[1] for left, right, level in taken):
+            taken.append((start, end, height))
+            found.add(point["variant"])
+    return found

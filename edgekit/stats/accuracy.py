@@ -1,0 +1,52 @@
+"""Arithmetic of accuracy: ranks, hits, and differences in pairs. Pure functions, numpy only.
+
+A run over N images is kept as N characters in the images' order: "1" where the right class came first, "5" where it
+came second to fifth, "-" where it came later. Two such strings over the same images can be compared in pairs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.stats.latency import PairedDifference, paired_difference
+
+HIT1, HIT5, MISS = "1", "5", "-"
+
+
+def rank(scores: NDArray[np.generic], label: int) -> int:
+    """How many classes come before `label`, 0 when it is first.
+
+    Equal scores (quantised outputs tie often) are ordered by class index, the lower first: a rule that depends on no
+    sorting algorithm. Raises ValueError for NaN, which would compare as beaten by everything.
+    """
+    if np.isnan(scores).any():
+        raise ValueError("the output holds NaN")
+    own = scores[label]
+    return int(np.count_nonzero(scores > own) + np.count_nonzero(scores[:label] == own))
+
+
+def hit(scores: NDArray[np.generic], label: int) -> str:
+    """The character of one image."""
+    position = rank(scores, label)
+    return HIT1 if position == 0 else HIT5 if position < 5 else MISS
+
+
+def correct1(hits: str) -> int:
+    """Images whose class came first."""
+    return hits.count(HIT1)
+
+
+def correct5(hits: str) -> int:
+    """Images whose class was among the first five."""
+    return len(hits) - hits.count(MISS)
+
+
+def fraction(correct: int | None, n: int) -> float | None:
+    """Of 1; None stays unknown."""
+    return None if correct is None else correct / n
+
+
+def paired(base: str, new: str) -> PairedDifference:
+    """Top-1 of `new` minus top-1 of `base` over the same images (A is `new`). Raises ValueError for other lengths."""
+    return paired_difference([one == HIT1 for one in new], [one == HIT1 for one in base])

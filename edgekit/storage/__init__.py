@@ -1,0 +1,1 @@
+"""The store of measurements and accuracies: its schema, appending, reading and merging."""

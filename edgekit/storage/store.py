@@ -1,0 +1,258 @@
+"""The store: an append-only database of measurements, accuracies and failures, at a SQLAlchemy URL.
+
+Each record is one row: a few columns to look for, and the whole record as JSON. SQLite by default, PostgreSQL where a
+team shares it. SQLAlchemy is imported when a store is opened, not before.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from edgekit.errors import BackendMissing, EnvironmentRefused, UsageError
+from edgekit.records.measurement import RECORD_VERSION, Accuracy, Measurement
+from edgekit.redact import masked_url, without_password_of
+from edgekit.storage.schema import prepare, table
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+DEFAULT_URL = "sqlite:///./edgekit.db"
+WAIT_SECONDS = 30.0  # for another writer
+AT_ONCE = 500  # ids in one question; SQLite takes no more than 999 in older versions
+
+Record = TypeVar("Record", bound=BaseModel)
+
+
+class FailedCell(BaseModel):
+    """A cell of a sweep that gave no number, and why."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = RECORD_VERSION
+    id: str
+    created: str
+    variant: str
+    format: str
+    precision: str
+    device: str | None
+    code: str
+    reason: str
+    remedy: str
+
+
+# Each table with the kind of its records.
+RECORDS: dict[str, type[Measurement] | type[Accuracy] | type[FailedCell]] = {
+    "measurements": Measurement,
+    "accuracies": Accuracy,
+    "failures": FailedCell,
+}
+
+
+def new_id() -> str:
+    """A name for a record, 12 hex digits."""
+    return uuid.uuid4().hex[:12]
+
+
+def now() -> str:
+    """The time, UTC, as ISO 8601."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+
+
+def open_store(url: str | None = None) -> Store:
+    """The store at `url`, else at $EDGEKIT_STORE, else ./edgekit.db; a bare path is a SQLite file."""
+    return Store(url or os.environ.get("EDGEKIT_STORE") or DEFAULT_URL)
+
+
+class Store:
+    """Records in the order in which they were appended. Nothing is opened before the first call."""
+
+    def __init__(self, url: str, wait_seconds: float = WAIT_SECONDS) -> None:
+        self.url = url if "://" in url else f"sqlite:///{url}"
+        self._wait_seconds = wait_seconds
+        self._engine: Engine | None = None
+        self._writable = False
+
+    @property
+    def shown(self) -> str:
+        """The URL for people, without a password; a file that is only read, by its path."""
+        if self.url.startswith("sqlite:///file:"):
+            return unquote(unquote(self.url.removeprefix("sqlite:///file:").partition("?")[0]))
+        return masked_url(self.url)
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file, or None for a server and for SQLite's own URIs."""
+        name = self.url.partition("sqlite:///")[2] if self.url.startswith("sqlite:///") else ""
+        return Path(name) if name and not name.startswith((":memory:", "file:")) else None
+
+    def append(self, record: Measurement | Accuracy | FailedCell) -> None:
+        """Add one record; it is on the disk when this returns.
+
+        Raises EnvironmentRefused where the store is locked, read-only or full, UsageError where it is no store of ours.
+        """
+        name = next(name for name, kind in RECORDS.items() if isinstance(record, kind))
+        with self.connection(writes=True) as (connection, _):
+            connection.execute(table(name).insert(), row(name, record))
+
+    def check(self) -> None:
+        """Make the store if it is missing, and see that it can be written: asked before a long measurement."""
+        with self.connection(writes=True) as (connection, _):
+            schema = table("edgekit_schema")
+            connection.execute(schema.delete().where(schema.c.version < 0))  # a write that changes nothing
+
+    def measurements(self, ids: Sequence[str] | None = None) -> list[Measurement]:
+        """All measurements, oldest first, or those of `ids`; none where there is no store yet."""
+        return self._all("measurements", Measurement, ids)
+
+    def accuracies(self, ids: Sequence[str] | None = None) -> list[Accuracy]:
+        """All accuracies, oldest first, or those of `ids`; none where there is no store yet."""
+        return self._all("accuracies", Accuracy, ids)
+
+    def failures(self, ids: Sequence[str] | None = None) -> list[FailedCell]:
+        """All cells that failed, oldest first, or those of `ids`; none where there is no store yet."""
+        return self._all("failures", FailedCell, ids)
+
+    def _all(self, name: str, kind: type[Record], ids: Sequence[str] | None) -> list[Record]:
+        if ids is not None and len(ids) > AT_ONCE:
+            return [one for at in range(0, len(ids), AT_ONCE) for one in self._all(name, kind, ids[at : at + AT_ONCE])]
+        if self.file and not self.file.exists():
+            return []
+        from sqlalchemy import select
+
+        columns = table(name).c
+        wanted = select(columns.id, columns.version, columns.payload).order_by(columns.position)
+        if ids is not None:
+            wanted = wanted.where(columns.id.in_(ids))
+        with self.connection() as (connection, known):
+            rows = connection.execute(wanted) if name in known else ()
+            return [self._read(kind, *one) for one in rows]
+
+    def _read(self, kind: type[Record], identity: str, version: int, payload: str) -> Record:
+        if version > RECORD_VERSION:
+            raise UsageError(
+                f"record {identity} in {self.shown} has version {version}; this edgekit reads {RECORD_VERSION}",
+                "use a newer edgekit, or another --store",
+            )
+        try:
+            return kind.model_validate_json(payload)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            if first["type"] == "extra_forbidden":
+                raise UsageError(
+                    f"record {identity} in {self.shown} has '{where}', which this edgekit does not know",
+                    "use a newer edgekit, or another --store",
+                ) from error
+            raise UsageError(
+                f"record {identity} in {self.shown} is broken at '{where}': {first['msg']}", "use another --store"
+            ) from error
+
+    @contextmanager
+    def connection(self, writes: bool = False) -> Iterator[tuple[Connection, frozenset[str]]]:
+        """A transaction, and the tables that are there; all of them where it `writes`."""
+        with self._told():
+            if self._engine is None:
+                self._engine = self._connect()
+            with self._engine.connect().execution_options(edgekit_writes=writes) as connection:
+                if writes and not self._writable:
+                    with connection.begin():
+                        prepare(connection, self.shown, writes)
+                    self._writable = True
+                with connection.begin():
+                    yield connection, frozenset(RECORDS) if writes else prepare(connection, self.shown, False)
+
+    def _connect(self) -> Engine:
+        from sqlalchemy import create_engine, event
+        from sqlalchemy.pool import NullPool
+
+        if self.file and not self.file.parent.is_dir():
+            raise UsageError(
+                f"there is no folder {self.file.parent} for the store", "make it, or choose --store elsewhere"
+            )
+        if self.file and self.file.is_dir():
+            raise UsageError(
+                f"the store {self.file} is a folder", "give a file, for example --store sqlite:///edgekit.db"
+            )
+        # A connection for each transaction: none is held while a measurement runs, and forks inherit none.
+        pool: dict[str, Any] = {} if ":memory:" in self.url else {"poolclass": NullPool}
+        try:
+            engine = create_engine(self.url, connect_args=self._settings(), **pool)
+        except ValueError as error:  # a port that is no number
+            raise self._no_url() from error
+        if "@" in (engine.url.host or ""):
+            raise UsageError(f"the password in {self.shown} has an @ of its own", "write it as %40")
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _leave_transactions_to_us)
+            event.listen(engine, "begin", _begin)
+        return engine
+
+    def _settings(self) -> dict[str, Any]:
+        if self.url.startswith("sqlite"):
+            return {"timeout": self._wait_seconds}
+        if self.url.startswith("postgresql+psycopg"):
+            wait = max(1, round(self._wait_seconds))
+            return {"connect_timeout": wait, "options": f"-c lock_timeout={wait}s"}
+        return {}
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Turn what a database says into an error of ours."""
+        from sqlalchemy import exc
+
+        try:
+            yield
+        except (exc.ArgumentError, exc.NoSuchModuleError) as error:
+            raise self._no_url() from error
+        except ModuleNotFoundError as error:
+            extra = "'edgekit[postgresql]'" if (error.name or "").startswith("psycopg") else error.name
+            raise BackendMissing(f"{self.shown} needs the package {error.name}", f"pip install {extra}") from error
+        except exc.DBAPIError as error:
+            raise _refusal(without_password_of(self.url, str(error.orig)), self.shown) from error
+
+    def _no_url(self) -> UsageError:
+        return UsageError(f"'{self.shown}' is no database URL", "write for example sqlite:///./edgekit.db")
+
+
+def row(name: str, record: BaseModel) -> dict[str, Any]:
+    """A record as its table holds it."""
+    columns = [column.name for column in table(name).c if column.name not in ("position", "payload")]
+    return {column: getattr(record, column) for column in columns} | {"payload": record.model_dump_json()}
+
+
+def _leave_transactions_to_us(connection: Any, _: object) -> None:
+    """Python's sqlite3 would begin one only before some statements, and none before others."""
+    connection.isolation_level = None
+
+
+def _begin(connection: Connection) -> None:
+    """A writer takes its place in the queue at once: waiting works then, and no read before it is out of date."""
+    writes = connection.get_execution_options().get("edgekit_writes")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _refusal(cause: str, url: str) -> UsageError | EnvironmentRefused:
+    text, cause = cause.lower(), " ".join(cause.split())
+    if any(sign in text for sign in ("not a database", "malformed", "no such table", "no such column")):
+        return UsageError(
+            f"{url} is damaged or is no store of edgekit: {cause}", "restore it, or choose another --store"
+        )
+    if "locked" in text or "lock timeout" in text:
+        return EnvironmentRefused(
+            f"the store {url} is locked by another process", "wait for it, or choose another --store"
+        )
+    if "readonly" in text or "read-only" in text or "permission denied" in text:
+        return EnvironmentRefused(f"the store {url} cannot be written: {cause}", "choose --store elsewhere")
+    if "full" in text or "disk i/o" in text or "no space" in text:
+        return EnvironmentRefused(f"no space to write {url}: {cause}", "free some space, or choose --store elsewhere")
+    return EnvironmentRefused(
+        f"the store {url} cannot be used: {cause}", "check it and its permissions, or choose --store elsewhere"
+    )

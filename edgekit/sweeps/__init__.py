@@ -1,0 +1,1 @@
+"""`edgekit sweep`: a grid becomes a plan, the plan becomes jobs, and a journal remembers each step."""

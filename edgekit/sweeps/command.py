@@ -1,0 +1,216 @@
+"""The verb `sweep`: every cell of a grid exported, measured and evaluated, as far as it is not done already.
+
+Exports run side by side; then each device measures one file at a time, and nothing else of ours runs on it. What fails
+is a row with its reason, and the rest goes on. Every step is written down when it is done (sweep_journal), so that a
+sweep that ends at any moment, however it ends, goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import UsageError
+from edgekit.records.measurement import PRESETS
+from edgekit.storage.store import FailedCell, new_id, now, open_store
+from edgekit.sweeps.estimate import FILE, TimeLeft, latency_seconds, told
+from edgekit.sweeps.export import Job, Made, Refusal, run_all
+from edgekit.sweeps.grid import MANY, Cell, Grid, grid
+from edgekit.sweeps.measure import Judged, Measured
+from edgekit.sweeps.plan import Plan, Point
+from edgekit.sweeps.result import CACHED, DONE, FAILED, PLANNED, CellResult, SweepResult
+from edgekit.sweeps.workers import processors
+from edgekit.util.files import make_folder, write_atomically
+from edgekit.util.formatting import counted
+
+RECORD = "sweep.json"  # what is known so far, beside the files
+RECORD_SECONDS = 5.0  # between two times that it is written
+
+Progress = Callable[[str, int, int], None]
+
+
+def sweep(
+    model: str,
+    *,
+    continue_: bool = False,
+    dry_run: bool = False,
+    yes: bool = False,
+    store: str | None = None,
+    devices: Path | None = None,
+    jobs: int | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    **asked: Any,
+) -> SweepResult:
+    """Export, measure and evaluate every cell of a grid.
+
+    `model` is a network (or `FILE.py:build`) or a YAML file; `asked` are fields of `edgekit.sweep_grid.Grid`, which
+    replace those of the file. `continue_` keeps what was done before and is still what it was. `executor` takes the
+    exports (default: `jobs` processes of our own).
+    Raises UsageError for a grid that cannot be meant, before the first step; what fails later is in the result.
+    """
+    started, wanted = time.time(), grid(model, **asked)
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"--jobs must be at least 1, not {jobs}", "leave --jobs out for one for each processor")
+    if wanted.count > MANY and not yes:
+        raise UsageError(
+            f"this grid has {wanted.count:,} cells, about {told(_rough_seconds(wanted))} of work",
+            "name fewer values, or add --yes",
+        )
+    plan = Plan(wanted, open_store(store), devices, 0.0 if continue_ else started, jobs or processors())
+    if dry_run:
+        return plan.preview()
+    return _Sweep(plan, progress or (lambda *_: None)).run(executor)
+
+
+class _Sweep:
+    """Goes through a plan once."""
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self.plan = plan
+        self.grid = plan.grid
+        self.progress = progress
+        self.made = dict(plan.made)
+        self.measured: dict[tuple[str, str], Measured] = {}  # (sha256, device)
+        self.judged: dict[str, Judged] = {}  # sha256
+        latencies = (
+            0
+            if plan.grid.export_only
+            else len(plan.grid.devices) * len(plan.grid.format) * (len(plan.grid.precision) * len(plan.grid.points))
+        )
+        self.steps = len(plan.jobs) + latencies + (len(plan.grid.points) if plan.grid.eval else 0)
+        self.finished = 0
+        self.left = TimeLeft(plan.preview().seconds)
+        self.started = time.monotonic()
+        self._recorded = 0.0
+
+    def run(self, executor: Executor | None) -> SweepResult:
+        """Do what is missing. An interrupt ends it; what is done is kept."""
+        make_folder(self.grid.out)
+        if not self.grid.export_only or self.grid.eval:
+            self.plan.store.check()
+        if self.plan.jobs:
+            jobs = len(self.plan.jobs)
+            self._say(f"exporting {counted(jobs, 'variant')}, {min(self.plan.workers, jobs)} at once")
+            run_all(self.plan.jobs, self.plan.workers, executor, self._exported)
+        self._record(last=False)
+        for device in self.grid.devices:
+            if device is not None:
+                self._measure(device)
+        if self.grid.eval is not None:
+            for point in self.grid.points:
+                self._judge(point)
+        result = self._record(last=True)
+        self._tell_failures(result)
+        return result
+
+    def _exported(self, job: Job, made: Sequence[Made]) -> None:
+        point = (job.alpha, job.res)
+        for one in made:
+            self.made[point, one.file.format, one.file.precision] = one
+            self.plan.learn(point, one)
+        self.finished += 1
+        self.left.finish(self.plan.job_seconds(job))
+        failed = sum(one.refusal is not None for one in made)
+        self._say(f"exported {self.plan.names[point]}" + (f", {failed} files failed" if failed else ""))
+
+    def _measure(self, device: str) -> None:
+        for cell in self.grid.cells():
+            made = self.made.get(((cell.alpha, cell.res), cell.format, cell.precision))
+            if cell.device != device or made is None or made.sha256 is None or made.path is None:
+                continue
+            place, known = (made.sha256, device), self.plan.measuring.known_latency(made, device)
+            self.finished += 1
+            if known is not None:
+                self.measured[place] = Measured(known)
+                continue
+            self._say(f"measuring {made.path.name} on {device}")
+            self.measured[place] = self.plan.measuring.latency(made, device, self._say)
+            self.left.finish(self.plan.latency_seconds())
+            self._record(last=False)
+
+    def _judge(self, point: Point) -> None:
+        self.finished += 1
+        files = [made for (where, _, _), made in self.made.items() if where == point and made.sha256 is not None]
+        found = self.plan.measuring.accuracies(files, self._say) if files else {}
+        self.judged |= found
+        fresh = sum(one.fresh for one in found.values())
+        if fresh:
+            self.left.finish(self.plan.accuracy_seconds(point, fresh))
+            self._record(last=False)
+
+    def _say(self, message: str) -> None:
+        self.progress(f"{message}; about {self.left} left", self.finished, self.steps)
+
+    # What is known so far
+
+    def _record(self, last: bool) -> SweepResult:
+        seconds = time.monotonic() - self.started
+        result = SweepResult(tuple(self._cell(cell) for cell in self.grid.cells()), seconds)
+        if last or time.monotonic() - self._recorded > RECORD_SECONDS:
+            text = json.dumps(result.to_json(), indent=1, default=str)
+            write_atomically(self.grid.out / RECORD, text.encode("utf-8", "surrogatepass") + b"\n")
+            self._recorded = time.monotonic()
+        return result
+
+    def _cell(self, cell: Cell) -> CellResult:
+        point = (cell.alpha, cell.res)
+        made = self.made.get((point, cell.format, cell.precision))
+        name = self.plan.names[point]
+        if made is None:
+            return CellResult(cell, name, PLANNED)
+        if made.path is None or made.sha256 is None:
+            return CellResult(cell, made.variant or name, FAILED, refusal=made.refusal)
+        measured = self.measured.get((made.sha256, cell.device)) if cell.device else Measured()
+        judged = self.judged.get(made.sha256) if self.grid.eval else Judged()
+        refusal = (measured.refusal if measured else None) or (judged.refusal if judged else None)
+        status = CACHED
+        if refusal is not None:
+            status = FAILED
+        elif measured is None or judged is None:
+            status = PLANNED
+        elif made.fresh or measured.fresh or judged.fresh:
+            status = DONE
+        return CellResult(
+            cell,
+            made.variant or name,
+            status,
+            str(made.path),
+            made.sha256,
+            refusal,
+            measured.measurement if measured else None,
+            judged.accuracy if judged else None,
+            judged.reason if judged else None,
+        )
+
+    def _tell_failures(self, result: SweepResult) -> None:
+        """The store keeps what failed, for those who only see the store."""
+        if self.grid.export_only and not self.grid.eval:
+            return
+        for one in result.cells:
+            if one.refusal is not None and not one.refusal.known:
+                self.plan.store.append(_failure(one, one.refusal))
+
+
+def _failure(one: CellResult, refusal: Refusal) -> FailedCell:
+    cell = one.cell
+    return FailedCell(
+        id=new_id(),
+        created=now(),
+        variant=one.variant,
+        format=cell.format,
+        precision=cell.precision,
+        device=cell.device,
+        code=refusal.code,
+        reason=refusal.message,
+        remedy=refusal.remedy,
+    )
+
+
+def _rough_seconds(wanted: Grid) -> float:
+    """Of a grid that is too large to be looked at cell by cell."""
+    return wanted.count * (FILE + (0.0 if wanted.export_only else latency_seconds(PRESETS[wanted.preset])))

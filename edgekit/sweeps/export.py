@@ -1,0 +1,216 @@
+"""The exporting half of a sweep: one job for each variant, which any `concurrent.futures.Executor` can take.
+
+A job and what it gives back are plain values that can be pickled. It imports torch where it runs, not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edgekit.bug_report import tellable
+from edgekit.errors import USERS_CODE, EdgekitError, GateFailed
+from edgekit.records.manifest import manifest_path, open_artifact, read_manifest
+from edgekit.redact import masked
+from edgekit.sweeps.grid import Grid
+from edgekit.sweeps.journal import Journal, device
+from edgekit.sweeps.keys import Inputs
+from edgekit.sweeps.weights import Source
+from edgekit.sweeps.workers import Workers
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error of ours as a value; `remedy` and `code` are those of edgekit.errors. `known`: from an earlier sweep."""
+
+    code: str
+    message: str
+    remedy: str
+    exit_code: int
+    known: bool = False
+
+
+@dataclass(frozen=True)
+class File:
+    """One file that is wanted, and what it depends on."""
+
+    format: str
+    precision: str
+    key: str
+    inputs: Inputs = field(compare=False)
+
+
+@dataclass(frozen=True)
+class Job:
+    """The files of one variant that are to be made. `since`: what was made before it does not count."""
+
+    grid: Grid
+    alpha: float | None
+    res: int | None
+    weights: Source
+    files: tuple[File, ...]
+    since: float
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file that is there (`fresh`: made just now), or why it is not."""
+
+    file: File
+    path: Path | None = None
+    sha256: str | None = None
+    variant: str | None = None
+    trained: bool = False
+    macs: int | None = None
+    fresh: bool = False
+    refusal: Refusal | None = None
+
+
+def refused(error: BaseException) -> Refusal:
+    """Any error as a value; what nobody foresaw is a bug of ours, with exit code 1."""
+    if isinstance(error, SystemExit):
+        error = tellable(error)
+    if isinstance(error, EdgekitError):
+        return Refusal(error.code, error.message, error.remedy, error.exit_code)
+    if isinstance(error, MemoryError):
+        return Refusal("environment", "not enough memory", "close other programs, or sweep with --jobs 1", 7)
+    cause = masked(" ".join(f"{type(error).__name__}: {error}".split()))
+    return Refusal("internal", f"a bug of edgekit: {cause}", "export this variant alone to see more", 1)
+
+
+def there(journal: Journal, file: File, out: Path) -> Made | None:
+    """The file as it was made before, if it is still what it was; or the gate that it did not pass."""
+    entry = journal.get("file", file.key)
+    if entry is None:
+        gate = journal.get("gate", file.key)
+        return (
+            Made(
+                file,
+                refusal=Refusal(GateFailed.code, gate["message"], gate["remedy"], GateFailed.exit_code, known=True),
+            )
+            if gate
+            else None
+        )
+    path = out / str(entry.get("path"))
+    try:
+        untouched = _stat(path) == entry.get("stat")  # else its bytes are looked at
+        manifest = read_manifest(manifest_path(path)) if untouched else open_artifact(path).manifest
+    except (EdgekitError, OSError):
+        return None
+    if manifest is None or manifest.sha256 != entry.get("sha256"):
+        return None
+    return Made(file, path, manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
+
+
+def _stat(path: Path) -> list[int]:
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
+
+
+def run(job: Job) -> tuple[Made, ...]:
+    """Make the files of a job that nobody made meanwhile. Runs in a worker; raises nothing for what fails."""
+    journal = Journal(job.grid.out, job.since)
+    try:
+        with journal.alone(f"{job.grid.model} {job.alpha} {job.res}"), device("local", measuring=False):
+            known = [there(journal, file, job.grid.out) for file in job.files]
+            found = {made.file: made for made in known if made is not None}
+            for files in _together([file for file in job.files if file not in found]):
+                found |= {made.file: made for made in _export(job, files, journal)}
+            return tuple(found[file] for file in job.files)
+    except USERS_CODE as error:  # it must not end the other jobs
+        return tuple(Made(file, refusal=refused(error)) for file in job.files)
+
+
+def _together(files: Sequence[File]) -> list[list[File]]:
+    """The files in groups that one export can make: precisions that are wanted in the same formats."""
+    formats: dict[str, list[File]] = {}
+    for file in files:
+        formats.setdefault(file.precision, []).append(file)
+    groups: dict[tuple[str, ...], list[File]] = {}
+    for wanted in formats.values():
+        groups.setdefault(tuple(file.format for file in wanted), []).extend(wanted)
+    return list(groups.values())
+
+
+def _export(job: Job, files: Sequence[File], journal: Journal) -> list[Made]:
+    """One export; what stops it as a whole is tried again for each precision alone, so that each has its own reason."""
+    from edgekit.exporting.command import export
+
+    grid, noise = job.grid, job.grid.synthetic_calibration or job.weights.random
+    precisions = tuple(dict.fromkeys(file.precision for file in files))
+    try:
+        result = export(
+            grid.model,
+            alpha=job.alpha,
+            res=job.res,
+            classes=grid.classes,
+            input=grid.input,
+            options=grid.options,
+            format=tuple(dict.fromkeys(file.format for file in files)),
+            precision=precisions,
+            weights=_weights(job),
+            data=None if noise else grid.data,
+            preprocess=None if job.weights.random else grid.preprocess,
+            synthetic_calibration=noise and "int8" in precisions,
+            int8_effort=grid.int8_effort if "int8" in precisions else "default",
+            out=grid.out,
+        )
+    except USERS_CODE as error:
+        if len(precisions) == 1:
+            return [Made(file, refusal=refused(error)) for file in files]
+        alone = [[file for file in files if file.precision == precision] for precision in precisions]
+        return [made for group in alone for made in _export(job, group, journal)]
+    named = {(file.format, file.precision): file for file in files}
+    made = [Made(named[one.format, one.precision], refusal=refused(one.error)) for one in result.failed]
+    for one in made:
+        if one.refusal is not None and one.refusal.code == GateFailed.code:  # it would fail in the same way again
+            said = {"message": one.refusal.message, "remedy": one.refusal.remedy}
+            journal.put("gate", one.file.key, one.file.inputs, **said)
+    for artifact in result.artifacts:
+        manifest = artifact.manifest
+        assert manifest is not None
+        file = named[manifest.format, manifest.precision]
+        where = artifact.path.relative_to(grid.out)
+        journal.put("file", file.key, file.inputs, path=str(where), sha256=manifest.sha256, stat=_stat(artifact.path))
+        found = (artifact.path, manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
+        made.append(Made(file, *found, fresh=True))
+    return made
+
+
+def _weights(job: Job) -> str | None:
+    """A user's own function brings its weights, unless others were asked for."""
+    return None if ".py" in job.grid.model and job.weights.weights == "random" else job.weights.weights
+
+
+# Many of them
+
+
+def run_all(
+    jobs: Sequence[Job], workers: int, executor: Executor | None, each: Callable[[Job, tuple[Made, ...]], None]
+) -> None:
+    """Every job, in any order; `each` hears of it in this thread. `executor` None: processes of our own."""
+    if executor is not None:
+        return _drain(jobs, executor, each)
+    own = Workers(min(workers, len(jobs)) or 1)
+    try:
+        _drain(jobs, own, each)
+    finally:
+        own.shutdown(wait=False, cancel_futures=True)
+
+
+def _drain(jobs: Sequence[Job], executor: Executor, each: Callable[[Job, tuple[Made, ...]], None]) -> None:
+    died = Refusal("environment", "the process that exported it died", "see whether memory ran out", 7)
+    futures = {executor.submit(run, job): job for job in jobs}
+    try:
+        for future in as_completed(futures):
+            job = futures[future]
+            try:
+                made = future.result()
+            except BrokenExecutor:
+                made = tuple(Made(file, refusal=died) for file in job.files)
+            each(job, made)
+    finally:
+        for future in futures:
+            future.cancel()

@@ -1,0 +1,265 @@
+"""What a sweep is asked for: a grid of variants, formats, precisions and devices, from the command line or a YAML file.
+
+    model: mobilenet
+    alpha: [1.0, 0.75, 0.5, 0.25]
+    res: [224, 192, 160, 128]
+    precision: [fp32, int8]
+    weights: weights/          # random, pretrained, a file, or a folder with one file for each variant
+    data: images/calibration
+    eval: images/test
+
+The keys are the fields of `Grid`. Paths are relative to the file's folder.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import reprlib
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, ValidationError
+
+from edgekit.errors import UsageError, nearest
+from edgekit.records.manifest import SUFFIXES as ARTIFACTS
+from edgekit.records.measurement import PRESETS
+
+# The words of `export`, again: to import them would import torch, which a sweep with nothing left to do can spare.
+NAMES = {"format": tuple(ARTIFACTS.values()), "precision": ("fp32", "fp16", "int8")}
+OTHER_NAMES = {"litert": "tflite", "trt": "tensorrt", "engine": "tensorrt"}
+OTHER_NAMES |= {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"}
+MANY = 1000  # cells: beyond it, a slip of the hand is likelier than a wish
+LARGEST_FILE = 1_000_000  # bytes of YAML
+SUFFIXES = (".yaml", ".yml")
+
+
+def _several(value: Any) -> Any:
+    """A list of values; one alone stands for a list of it."""
+    return value if isinstance(value, (list, tuple)) else (value,)
+
+
+Text = Annotated[str, Field(min_length=1)]
+Texts = Annotated[tuple[Text, ...], BeforeValidator(_several), Field(min_length=1)]
+Floats = Annotated[tuple[StrictFloat, ...], BeforeValidator(_several)]
+Integers = Annotated[tuple[StrictInt, ...], BeforeValidator(_several)]
+Count = Annotated[StrictInt, Field(ge=1)]
+
+
+class Grid(BaseModel):
+    """A whole sweep. `alpha` and `res` empty: the network's own, or what the weights tell."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: Text
+    alpha: Floats = ()
+    res: Integers = ()
+    classes: Count | None = None
+    options: dict[str, str] = Field(default_factory=dict)
+    input: tuple[Count, ...] | None = None  # of FILE.py:build
+    format: Texts = ("onnx", "tflite")
+    precision: Texts = ("fp32",)
+    device: Texts = ("local",)
+    runtime: Text | None = None
+    threads: Count = 1
+    batch: Count = 1
+    preset: Text = "default"
+    weights: Text = "random"
+    random_where_missing: StrictBool = False  # variants without a file in the folder: random weights, latency only
+    data: Path | None = None
+    synthetic_calibration: StrictBool = False
+    preprocess: Path | None = None
+    int8_effort: Text = "default"
+    eval: Path | None = None
+    export_only: StrictBool = False
+    out: Path = Path("artifacts")
+
+    @property
+    def devices(self) -> tuple[str | None, ...]:
+        """Where to measure; (None,): nowhere."""
+        return (None,) if self.export_only else self.device
+
+    @property
+    def points(self) -> list[tuple[float | None, int | None]]:
+        """Each (alpha, resolution), in the order given."""
+        return list(itertools.product(self.alpha or (None,), self.res or (None,)))
+
+    @property
+    def count(self) -> int:
+        """How many cells there are."""
+        axes = (self.alpha or (None,), self.res or (None,), self.format, self.precision, self.devices)
+        return math.prod(len(axis) for axis in axes)
+
+    def cells(self) -> Iterator[Cell]:
+        """Every cell, the files of one variant together."""
+        for alpha, res in self.points:
+            for format, precision, device in itertools.product(self.format, self.precision, self.devices):
+                yield Cell(alpha, res, format, precision, device)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the grid: one file on one device."""
+
+    alpha: float | None
+    res: int | None
+    format: str
+    precision: str
+    device: str | None
+
+
+def is_grid(name: str) -> bool:
+    """Whether a sweep is named by a file rather than by a network."""
+    return name.endswith(SUFFIXES)
+
+
+def grid(model: str, **asked: Any) -> Grid:
+    """The checked grid of a network's name or of a YAML file; what is asked for here replaces what the file says.
+
+    Values that are None were not asked for. Raises UsageError, naming the key.
+    """
+    values = _file(Path(model)) if is_grid(model) else {"model": model}
+    values |= {key: value for key, value in asked.items() if value is not None}
+    origin = f" in {model}" if is_grid(model) else ""
+    try:
+        found = Grid.model_validate(values)
+    except ValidationError as error:
+        raise _told(error, origin) from error
+    return _checked(found, origin)
+
+
+def _checked(found: Grid, origin: str) -> Grid:
+    formats = tuple(_canonical("format", name) for name in found.format)
+    precisions = tuple(_canonical("precision", name) for name in found.precision)
+    if found.preset not in PRESETS:
+        hint = nearest(found.preset, PRESETS)
+        raise UsageError(f"unknown preset '{found.preset}'{hint}", f"choose one of: {', '.join(PRESETS)}")
+    found = found.model_copy(update={"format": formats, "precision": precisions})
+    for axis in ("alpha", "res", "format", "precision", "device"):
+        _refuse_twice(axis, getattr(found, axis), origin)
+    _refuse_unheeded(found)
+    _check_int8(found)
+    return found
+
+
+def _refuse_unheeded(found: Grid) -> None:
+    """What would change nothing."""
+    if "int8" not in found.precision:
+        _refuse(found, ("synthetic_calibration", "int8_effort"), "for int8 files", "add int8 to --precision")
+    if found.export_only:
+        names = ("device", "batch", "preset", *(() if found.eval else ("runtime", "threads")))
+        _refuse(found, names, "not for --export-only", "leave one of them out")
+
+
+def _refuse(found: Grid, names: Sequence[str], why: str, remedy: str) -> None:
+    for name in names:
+        if getattr(found, name) != Grid.model_fields[name].default:
+            raise UsageError(f"--{name.replace('_', '-')} is {why}", remedy)
+
+
+def _canonical(axis: str, name: str) -> str:
+    known = NAMES[axis]
+    name = OTHER_NAMES.get(name, name)
+    if name not in known:
+        raise UsageError(f"unknown {axis} '{name}'{nearest(name, known)}", f"choose one of: {', '.join(known)}")
+    return name
+
+
+def _refuse_twice(axis: str, values: Sequence[Hashable], origin: str) -> None:
+    seen: set[Hashable] = set()
+    for value in values:
+        if value in seen:
+            raise UsageError(f"'{axis}'{origin} holds {value} twice", "name each value once")
+        seen.add(value)
+
+
+def _check_int8(found: Grid) -> None:
+    """What `export` would refuse for every variant."""
+    if "int8" not in found.precision or found.random_where_missing:
+        return
+    if found.synthetic_calibration and found.data is not None:
+        raise UsageError("calibration images and synthetic calibration exclude each other", "leave one of them out")
+    if found.data is None and not found.synthetic_calibration:
+        raise UsageError(
+            "int8 needs images to calibrate with",
+            "add --data FOLDER, or --synthetic-calibration where only latency matters",
+        )
+
+
+_SHORT = reprlib.Repr()  # aliases can make a short text a value without end
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
+
+
+def _told(error: ValidationError, origin: str) -> UsageError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if not str(part).endswith("]"))
+    if first["type"] == "extra_forbidden":
+        hint = nearest(where, Grid.model_fields)
+        return UsageError(f"unknown key '{where}'{origin}{hint}", f"the keys are: {', '.join(Grid.model_fields)}")
+    if first["type"] == "missing":
+        return UsageError(f"there is no '{where}'{origin}", "name a network, as in model: mobilenet")
+    return UsageError(
+        f"'{where}'{origin}: {first['msg'].lower()}, not {_SHORT.repr(first['input'])}", "correct the value"
+    )
+
+
+def _file(path: Path) -> dict[str, Any]:
+    """The keys of a YAML file, its paths made relative to where it stands."""
+    example = "write a mapping, as in model: mobilenet"
+    if not path.is_file():
+        raise UsageError(f"the grid {path} does not exist", "give a network, or a YAML file")
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise UsageError(f"the grid {path} has {path.stat().st_size:,} bytes", "a grid names values, not cells")
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"the grid {path} cannot be read: {_cause(error)}", "correct the YAML") from error
+    if not isinstance(values, Mapping):
+        raise UsageError(f"the grid {path} is no mapping of keys to values", example)
+    found = {str(key): value for key, value in values.items()}
+    for key in ("data", "preprocess", "eval", "out"):
+        if isinstance(found.get(key), str):
+            found[key] = path.parent / Path(found[key]).expanduser()
+    source = found.get("weights")
+    if isinstance(source, str) and source.partition(":")[0] not in ("random", "pretrained"):
+        found["weights"] = str(path.parent / Path(source).expanduser())
+    return found
+
+
+def _cause(error: Exception) -> str:
+    """One line; what YAML finds wrong has its own line and column."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"{' '.join(str(error.problem).split())[:200]} (line {mark.line + 1}, column {mark.column + 1})"
+    return " ".join(str(error).split())[:200]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key that stands twice, where plain YAML silently keeps the last."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The value of a node; one that is not what its tag or its looks promise is an error with its line."""
+        try:
+            return super().construct_object(node, deep)
+        except (ValueError, LookupError, ArithmeticError, AttributeError, TypeError) as error:
+            kind = node.tag.rpartition(":")[2]
+            told = f"{str(node.value)[:60]} is no {kind} that can be read"
+            raise yaml.constructor.ConstructorError(None, None, told, node.start_mark) from error
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen = set()
+    for node_of_key, _ in node.value:
+        if not isinstance(node_of_key, yaml.ScalarNode):
+            raise yaml.constructor.ConstructorError(None, None, "a key must be text", node_of_key.start_mark)
+        key = str(loader.construct_object(node_of_key))
+        if key in seen:
+            raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", node_of_key.start_mark)
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

@@ -1,0 +1,133 @@
+"""What decides whether a cell must be done again: keys over the content of everything that goes into it.
+
+A key of an export covers the variant, the weights' bytes, the calibration images' bytes, and the versions of all tools,
+edgekit's own source among them. A key of a measurement covers the file's bytes, the device, the runtime's version there
+and the protocol; one of an accuracy covers the file's bytes, the runtime's version, and the images' bytes and labels.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from edgekit.data import calibration, images
+from edgekit.data.images import Sample
+from edgekit.records.measurement import Protocol
+from edgekit.records.runtime import Runtime
+from edgekit.sweeps.device import Identity
+from edgekit.sweeps.grid import Cell, Grid
+from edgekit.sweeps.weights import Source
+from edgekit.util.files import file_sha256
+
+SOURCES = ("edgekit", "edgekit.models", "edgekit.exporters", "edgekit.bench")
+TOOLS = ("torch", "numpy", "onnx", "onnxruntime", "ai-edge-litert")
+Inputs = Mapping[str, Any]
+
+
+def key(inputs: Inputs) -> str:
+    """32 hex digits that two sets of inputs share exactly when they are equal."""
+    text = json.dumps(inputs, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+class Keys:
+    """The inputs of every key of one sweep; folders of images are read once."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+
+    def of_export(self, cell: Cell, weights: Source) -> Inputs:
+        """What a file is made from."""
+        grid = self.grid
+        found: dict[str, Any] = {
+            "model": _model(grid.model),
+            "point": [cell.alpha, cell.res, grid.classes, dict(grid.options), grid.input],
+            "file": [cell.format, cell.precision],
+            "weights": weights.identity,
+            "preprocess": file_sha256(grid.preprocess) if grid.preprocess else None,
+            "tools": tools(),
+        }
+        if cell.precision == "int8":
+            noise = weights.random or grid.synthetic_calibration
+            found["int8"] = [grid.int8_effort, None if noise else self.calibrated_on]
+        return found
+
+    def of_measurement(
+        self, sha256: str, device: str, identity: Identity, runtime: Runtime, protocol: Protocol
+    ) -> Inputs:
+        """What a latency depends on, as far as it can be known beforehand."""
+        return {
+            "sha256": sha256,
+            "device": [device, *identity.facts],
+            "runtime": [runtime.name, identity.version(runtime)],
+            "protocol": protocol.model_dump(mode="json"),
+        }
+
+    def of_accuracy(self, sha256: str, runtime: Runtime) -> Inputs:
+        """What an accuracy depends on."""
+        return {"sha256": sha256, "runtime": [runtime.name, runtime.version], "images": self.evaluated_on}
+
+    @cached_property
+    def calibrated_on(self) -> str | None:
+        """A digest of the images that a calibration may choose; it chooses by name, and passes over equal ones."""
+        data = self.grid.data
+        return _images(calibration.first(data, 2 * calibration.DEFAULT_N, seed=0)) if data else None
+
+    @cached_property
+    def evaluated_on(self) -> str | None:
+        """A digest of the labelled images. Raises UsageError as `edgekit.images.labelled` does."""
+        return _images(self._labelled) if self.grid.eval else None
+
+    @property
+    def images_evaluated(self) -> int:
+        """How many there are."""
+        return len(self._labelled)
+
+    @cached_property
+    def _labelled(self) -> tuple[Sample, ...]:
+        return images.labelled(self.grid.eval) if self.grid.eval else ()
+
+
+@cache
+def tools() -> dict[str, str]:
+    """Versions of what shapes a file, and a digest of edgekit's own source."""
+    found = {"edgekit": _source()}
+    for name in TOOLS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _images(samples: Iterable[Sample]) -> str:
+    files: dict[Path, str] = {}
+    digest = hashlib.sha256()
+    for sample in samples:
+        if sample.path not in files:
+            files[sample.path] = file_sha256(sample.path)
+        digest.update(f"{sample.name}\0{sample.label}\0{sample.row}\0{files[sample.path]}\n".encode(errors="replace"))
+    return digest.hexdigest()
+
+
+def _model(name: str) -> str:
+    """A network of the zoo by its name, a user's own by the bytes of its file."""
+    path, _, function = name.rpartition(":")
+    return f"{file_sha256(Path(path))}:{function}" if path.endswith(".py") and Path(path).is_file() else name
+
+
+def _source() -> str:
+    """edgekit's version, and a digest of its files where they may be worked on."""
+    digest = hashlib.sha256()
+    for package in SOURCES:
+        found = importlib.util.find_spec(package)
+        for folder in (found.submodule_search_locations or ()) if found else ():
+            for path in sorted(Path(folder).rglob("*.py")):
+                digest.update(f"{package}/{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
+    return f"{importlib.metadata.version('edgekit')} {digest.hexdigest()[:16]}"

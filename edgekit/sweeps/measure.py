@@ -1,0 +1,207 @@
+"""The measuring half of a sweep: latency one file at a time on a device that does nothing else, and accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from edgekit.device.config import AnyDevice, LocalDevice
+from edgekit.device.registry import load
+from edgekit.errors import EdgekitError, UsageError
+from edgekit.evaluation.command import eval
+from edgekit.measure.command import bench
+from edgekit.measure.verdict import INVALID
+from edgekit.records.measurement import PRESETS, Accuracy, Measurement, Protocol
+from edgekit.records.runtime import choose
+from edgekit.storage.store import Store, new_id
+from edgekit.sweeps.device import Identity, identify
+from edgekit.sweeps.export import Made, Refusal, refused
+from edgekit.sweeps.grid import Grid
+from edgekit.sweeps.journal import Journal, device
+from edgekit.sweeps.keys import Inputs, Keys, key
+
+UNTRAINED = "random weights: only the latency means anything"
+NOISE = "calibrated on noise: only the latency means anything"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The latency of a file on a device (`fresh`: taken just now), or why there is none."""
+
+    measurement: Measurement | None = None
+    fresh: bool = False
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The accuracy of a file (`fresh`: found just now), or why there is none; a refusal where that is a failure."""
+
+    accuracy: Accuracy | None = None
+    fresh: bool = False
+    reason: str | None = None
+    refusal: Refusal | None = None
+
+
+class Measuring:
+    """Takes what a sweep asks for, and remembers it in the journal and the store."""
+
+    def __init__(self, grid: Grid, keys: Keys, journal: Journal, store: Store, devices: Path | None) -> None:
+        self.grid = grid
+        self.keys = keys
+        self.journal = journal
+        self.store = store
+        self.devices = devices
+        self._identities: dict[str, Identity] = {}  # by the device's name
+        self._silent: set[str] = set()  # devices that were asked and did not answer
+        self.protocol: Protocol = PRESETS[grid.preset].model_copy(update={"threads": grid.threads, "batch": grid.batch})
+
+    def latency(self, made: Made, name: str, say: Say) -> Measured:
+        """Measure one file, unless that was done; nothing else of ours runs on the device meanwhile."""
+        assert made.path is not None and made.sha256 is not None
+        try:
+            with device(name, measuring=True, waiting=lambda: say("waiting for another sweep on this device")):
+                inputs = self._latency_inputs(made, name)
+                known = self._known(inputs)
+                if known is not None:
+                    return Measured(known)
+                measurement = self._bench(made.path, name, say)
+            _refuse_another(made, measurement)
+        except Exception as error:  # it must not end the other cells
+            return Measured(refusal=refused(error))
+        self.journal.put("latency", key(inputs), inputs, id=measurement.id)
+        return Measured(measurement, fresh=True)
+
+    def known_latency(self, made: Made, name: str) -> Measurement | None:
+        """The measurement that was taken of this file in just this way, if it may be used.
+
+        None also where the device does not say who it is: a plan needs no device, and `latency` asks again.
+        """
+        if name in self._silent or not self.journal.holds("latency"):
+            return None
+        try:
+            return self._known(self._latency_inputs(made, name))
+        except EdgekitError:
+            return None
+
+    def _latency_inputs(self, made: Made, name: str) -> Inputs:
+        assert made.path is not None and made.sha256 is not None
+        where = load(self.devices)[name]
+        runtime = choose(made.path, self.grid.runtime, where.runtimes, here=isinstance(where, LocalDevice))
+        return self.keys.of_measurement(made.sha256, name, self._identity(name, where), runtime, self.protocol)
+
+    def _identity(self, name: str, where: AnyDevice) -> Identity:
+        """Who the device is, asked once; a device that did not answer is asked again."""
+        if name not in self._identities:
+            self._silent.add(name)  # until it answers
+            self._identities[name] = identify(name, where)
+            self._silent.remove(name)
+        return self._identities[name]
+
+    def _known(self, inputs: Inputs) -> Measurement | None:
+        entry = self.journal.get("latency", key(inputs))
+        found = self.store.measurements([str(entry.get("id"))]) if entry else []
+        return found[0] if found and found[0].verdict != INVALID else None
+
+    def _bench(self, path: Path, name: str, say: Say) -> Measurement:
+        grid = self.grid
+        result = bench(
+            [path],
+            device=name,
+            runtime=grid.runtime,
+            threads=grid.threads,
+            batch=grid.batch,
+            preset=grid.preset,
+            store=self.store.url,
+            devices=self.devices,
+            progress=lambda message, *_: say(message),
+            session=self.session,
+        )
+        return result.measurements[0]
+
+    @cached_property
+    def session(self) -> str:
+        """The command that the measurements belong to: a sweep that goes on is still the one that was begun."""
+        inputs = {"model": self.grid.model}  # several networks may share a folder
+        entry = self.journal.get("session", key(inputs))
+        if entry is not None:
+            return str(entry.get("id"))
+        session = new_id()
+        self.journal.put("session", key(inputs), inputs, id=session)
+        return session
+
+    def accuracies(self, files: Sequence[Made], say: Say) -> dict[str, Judged]:
+        """The accuracy of each file by its sha256, on the same images; they are decoded once."""
+        found: dict[str, Judged] = {}
+        wanted: dict[str, Made] = {}
+        for made in files:
+            assert made.sha256 is not None
+            reason = self.meaningless(made)
+            known = None if reason else self.known_accuracy(made)
+            if reason or known:
+                found[made.sha256] = Judged(known, reason=reason)
+            else:
+                wanted[made.sha256] = made
+        if wanted:
+            with device("local", measuring=False):
+                found |= self._judge(wanted, say)
+        return found
+
+    def known_accuracy(self, made: Made) -> Accuracy | None:
+        """What was found for this file on just these images."""
+        try:
+            entry = self.journal.get("accuracy", key(self._accuracy_inputs(made)))
+        except EdgekitError:
+            return None
+        found = self.store.accuracies([str(entry.get("id"))]) if entry else []
+        return found[0] if found else None
+
+    def meaningless(self, made: Made) -> str | None:
+        """Why the accuracy of a file would say nothing."""
+        if not made.trained:
+            return UNTRAINED
+        return NOISE if made.file.precision == "int8" and self.grid.synthetic_calibration else None
+
+    def _accuracy_inputs(self, made: Made) -> Inputs:
+        assert made.path is not None and made.sha256 is not None
+        return self.keys.of_accuracy(made.sha256, choose(made.path, self.grid.runtime))
+
+    def _judge(self, wanted: dict[str, Made], say: Say) -> dict[str, Judged]:
+        assert self.grid.eval is not None
+        paths = {made.path: sha256 for sha256, made in wanted.items() if made.path}
+        say(f"evaluating {next(iter(wanted.values())).variant}")
+        try:
+            result = eval(
+                list(paths),
+                data=self.grid.eval,
+                runtime=self.grid.runtime,
+                threads=self.grid.threads,
+                store=self.store.url,
+            )
+        except Exception as error:
+            return {sha256: _failed(refused(error)) for sha256 in wanted}
+        found = {paths[failure.artifact]: _failed(refused(failure.error)) for failure in result.failed}
+        for evaluated in result.results:
+            sha256, record = paths[evaluated.artifact], evaluated.accuracy
+            try:
+                _refuse_another(wanted[sha256], record)
+            except UsageError as error:
+                found[sha256] = _failed(refused(error))
+                continue
+            inputs = self._accuracy_inputs(wanted[sha256])
+            self.journal.put("accuracy", key(inputs), inputs, id=record.id)
+            found[sha256] = Judged(record, fresh=True)
+        return found
+
+
+def _refuse_another(made: Made, found: Measurement | Accuracy) -> None:
+    """A number of another file than the one that was planned for is not this cell's."""
+    if found.sha256 != made.sha256:
+        raise UsageError(f"{made.path} was exported again by somebody else meanwhile", "sweep again")
+
+
+def _failed(refusal: Refusal) -> Judged:
+    return Judged(reason=refusal.message, refusal=refusal)

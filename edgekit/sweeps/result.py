@@ -1,0 +1,100 @@
+"""What a sweep gives: a row for each cell, done, cached or failed, with its numbers or its reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edgekit.errors import MeasurementInvalid, worst_exit_code
+from edgekit.measure.command import row
+from edgekit.measure.verdict import INVALID
+from edgekit.records.measurement import Accuracy, Measurement
+from edgekit.stats.accuracy import fraction
+from edgekit.stats.latency import wilson
+from edgekit.sweeps.export import Refusal
+from edgekit.sweeps.grid import Cell
+
+PLANNED, DONE, CACHED, FAILED = "planned", "done", "cached", "failed"
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One cell. `reason` is None unless it failed; `accuracy_reason`: why an accuracy that was asked for is None."""
+
+    cell: Cell
+    variant: str
+    status: str
+    artifact: str | None = None
+    sha256: str | None = None
+    refusal: Refusal | None = None
+    measurement: Measurement | None = None
+    accuracy: Accuracy | None = None
+    accuracy_reason: str | None = None
+
+    @property
+    def exit_codes(self) -> list[int]:
+        """What this cell adds to the command's exit code."""
+        invalid = self.measurement is not None and self.measurement.verdict == INVALID
+        found = [self.refusal.exit_code] if self.refusal else []
+        return found + [MeasurementInvalid.exit_code] * invalid
+
+    def to_json(self) -> dict[str, Any]:
+        """The cell under its documented keys."""
+        refusal = self.refusal
+        return {
+            "variant": self.variant,
+            "alpha": self.cell.alpha,
+            "res": self.cell.res,
+            "format": self.cell.format,
+            "precision": self.cell.precision,
+            "device": self.cell.device,
+            "status": self.status,
+            "reason": refusal.message if refusal else None,
+            "remedy": refusal.remedy if refusal else None,
+            "code": refusal.code if refusal else None,
+            "artifact": self.artifact,
+            "sha256": self.sha256,
+            "measurement": row(self.measurement, self.artifact) if self.measurement else None,
+            "accuracy": _accuracy(self.accuracy) if self.accuracy else None,
+            "accuracy_reason": self.accuracy_reason,
+        }
+
+
+def _accuracy(record: Accuracy) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "dataset": record.dataset,
+        "dataset_hash": record.dataset_hash,
+        "n": record.n,
+        "top1": record.correct1 / record.n,
+        "top1_ci95": list(wilson(record.correct1, record.n)),
+        "top5": fraction(record.correct5, record.n),
+    }
+
+
+@dataclass(frozen=True)
+class SweepResult:
+    """Every cell in the grid's order. `seconds` is the estimate of a plan, else what it took."""
+
+    cells: tuple[CellResult, ...]
+    seconds: float
+    dry_run: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the first that applies of what failed, in the documented order."""
+        return worst_exit_code(code for cell in self.cells for code in cell.exit_codes)
+
+    def count(self, status: str) -> int:
+        """How many cells ended so."""
+        return sum(cell.status == status for cell in self.cells)
+
+    def to_json(self) -> dict[str, Any]:
+        """{"cells": [...], "seconds", "dry_run", "notes"}"""
+        return {
+            "cells": [cell.to_json() for cell in self.cells],
+            "seconds": round(self.seconds, 3),
+            "dry_run": self.dry_run,
+            "notes": list(self.notes),
+        }

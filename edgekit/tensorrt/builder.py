@@ -1,0 +1,267 @@
+"""Building a TensorRT engine where its GPU is: here, or on a device over its link.
+
+With TensorRT's Python package (bench/build_tensorrt.py, in a process of its own), else with trtexec.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from edgekit.bench import jetson
+from edgekit.bench.links.base import Link
+from edgekit.bench.links.local import LocalLink
+from edgekit.bench.links.progress import Say, ask_told
+from edgekit.errors import BackendMissing, EdgekitError
+from edgekit.records.runtime import TRTEXEC
+from edgekit.tensorrt import trtexec, trtexec_exports
+from edgekit.tensorrt.capabilities import Capabilities, capabilities
+from edgekit.util.files import cache_folder
+
+SCRIPT, TRTEXEC_SCRIPT, BUILT, LAYERS = "build_tensorrt.py", "run_trtexec.py", "built.engine", "layers.json"
+PROBE_SECONDS, BUILD_SECONDS = 120.0, 7200.0  # a build that measures every kernel on a small board takes an hour
+HERE = (
+    "pip install 'edgekit[tensorrt]' on a machine with an NVIDIA GPU, put trtexec on its PATH, "
+    "or build on the device that will run it, with --device NAME"
+)
+THERE = "install TensorRT there for the Python that devices.yaml names ({}), or put trtexec into /usr/src/tensorrt/bin"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to build from an ONNX file. `shapes` are (name, least, usual, most) of inputs with a free batch."""
+
+    onnx: Path
+    engine: Path
+    precision: str
+    workspace_mib: int | None = None
+    dla: int | None = None
+    shapes: tuple[tuple[str, tuple[int, ...], tuple[int, ...], tuple[int, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Built:
+    """What an engine belongs to, for its manifest; `warnings` are TensorRT's own."""
+
+    facts: Mapping[str, Any]
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Refused(Exception):
+    """TensorRT does not take the network; `nodes` are those that it names."""
+
+    message: str
+    nodes: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+class Builder(Protocol):
+    """What builds engines in one place."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def runtime(self) -> str:
+        """The runtime that can run there what is built."""
+
+    def build(self, order: Order, say: Say) -> Built:
+        """Raises Refused for a network that is not taken, else an EdgekitError."""
+
+
+def find(link: Link | None = None) -> Builder:
+    """What builds engines on a device (None: here). Raises BackendMissing where nothing does that edgekit knows."""
+    link = link or LocalLink()
+    builder: Builder
+    try:
+        builder = WithPython(link, probe(link))
+    except Missing as missing:
+        program = trtexec_on(link)
+        if program is None:
+            raise BackendMissing(
+                f"TensorRT is not installed{on(link)}: {missing}, and no trtexec", _get(link)
+            ) from None
+        builder = WithTrtexec(link, *program)
+    capabilities(builder.version)  # one that edgekit does not know is told now
+    return builder
+
+
+def probe(link: Link) -> dict[str, Any]:
+    """TensorRT's version, the GPU and the Jetson's release, as an engine that is built there belongs to them.
+
+    Raises Missing where Python has no TensorRT, BackendMissing where there is no GPU.
+    """
+    try:
+        return _ask(link, {"mode": "probe"}, PROBE_SECONDS, lambda stage: None)
+    except Refused as error:
+        raise BackendMissing(f"no engine can be built{on(link)}: {error.message}", _get(link)) from error
+
+
+def trtexec_on(link: Link) -> tuple[str, str] | None:
+    """trtexec on a device and its version: it prints that in its banner, whatever it is asked."""
+    names = [name for name in TRTEXEC if not isinstance(link, LocalLink) or shutil.which(name)]
+    if not names:
+        return None
+    answers = link.look({"commands": [{"argv": [name, "--version"]} for name in names]})["commands"]
+    for name, answer in zip(names, answers, strict=True):
+        found = trtexec.version(answer["out"] + "\n" + answer["err"]) if answer else None
+        if found is not None:
+            return name, found
+    return None
+
+
+@dataclass(frozen=True)
+class WithPython:
+    """TensorRT's Python package; `here` is what it said of itself and the GPU."""
+
+    link: Link
+    here: Mapping[str, Any]
+    runtime = "tensorrt"
+
+    @property
+    def version(self) -> str:
+        """TensorRT's version."""
+        return str(self.here["tensorrt"])
+
+    def build(self, order: Order, say: Say) -> Built:
+        """Build in a process that does nothing else, and bring the engine here."""
+        row, dla = capabilities(self.version), order.dla is not None
+        is_here = isinstance(self.link, LocalLink)
+        job = {
+            "mode": "build",
+            "artifact": self.link.place(order.onnx),
+            "engine": str(order.engine.resolve()) if is_here else "",
+            "network_flags": row.network_flags(order.precision, dla),
+            "builder_flags": row.builder_flags(order.precision, dla),
+            "cleared_flags": row.cleared_flags(order.precision),
+            "workspace_mib": order.workspace_mib,
+            "timing_cache": _caches(self.link),
+            "dla": order.dla,
+            "progress": row.progress,
+            "error_nodes": row.error_nodes,
+            "shapes": order.shapes,
+        }
+        found = _ask(self.link, job, BUILD_SECONDS, say)
+        if not is_here:
+            _pull(self.link, str(found["engine"]), order.engine, say)
+        names = ("network_flags", "builder_flags", "cleared_flags", "workspace_mib", "dla")
+        made = {name: job[name] for name in names}
+        kept = {key: value for key, value in found.items() if key not in ("engine", "warnings", "jetson_release")}
+        facts = {"builder": "python", **kept, **release(found.get("jetson_release")), "build_flags": made}
+        return Built(facts, tuple(found["warnings"]))
+
+
+@dataclass(frozen=True)
+class WithTrtexec:
+    """The trtexec program of a device, by the version that its banner shows."""
+
+    link: Link
+    program: str
+    version: str
+    runtime = "trtexec"
+
+    def build(self, order: Order, say: Say) -> Built:
+        """Build, and believe it only with exit code 0, the verdict PASSED and an engine."""
+        row, is_here = capabilities(self.version), isinstance(self.link, LocalLink)
+        cache = f"{_caches(self.link)}/trtexec-{self.version}.timing"
+        engine = str(order.engine.resolve()) if is_here else BUILT
+        flags = _build_flags(row, order, self.link.place(order.onnx), engine, cache)
+        job = {"argv": [self.program, *flags], "files": [LAYERS], "kept": cache, "keep": not is_here}
+        done = run_trtexec(self.link, job, BUILD_SECONDS, say)
+        if not is_here:
+            _pull(self.link, f"{done['folder']}/{BUILT}", order.engine, say)
+        if not order.engine.is_file() or not order.engine.stat().st_size:
+            raise BackendMissing("trtexec said PASSED and wrote no engine", "see its log")
+        log, layers = trtexec.parse_log(done["log"]), done["files"][LAYERS]
+        facts = {
+            "builder": "trtexec",
+            "tensorrt": self.version,
+            "gpu": log.gpu,
+            "compute_capability": log.compute_capability,
+            "build_seconds": log.build_seconds,
+            "layer_kinds": trtexec_exports.parse_layers(layers) if layers else None,
+            "timing_cache_sha256": done["kept_sha256"],
+            "build_flags": {"trtexec": [flag for flag in flags if "/" not in flag], "dla": order.dla},
+            **release(release_of(self.link)),
+        }
+        return Built(facts, log.warnings)
+
+
+def run_trtexec(link: Link, job: Mapping[str, Any], seconds: float, say: Say = lambda stage: None) -> dict[str, Any]:
+    """What bench/run_trtexec.py says of a run that counts. Raises what trtexec.failure makes of one that does not."""
+    answer = ask_told(link, TRTEXEC_SCRIPT, job, seconds, say, "trtexec")
+    if "error" in answer:
+        raise BackendMissing(f"trtexec did not run{on(link)}: {answer['error']['message']}", _get(link))
+    done = dict(answer["ok"])
+    failed = trtexec.failure(done["code"], trtexec.parse_log(done["log"]), done["log"])
+    if failed is not None:
+        raise failed if not on(link) else type(failed)(f"{link.name}: {failed.message}", failed.remedy)
+    return done
+
+
+def release_of(link: Link) -> str | None:
+    """The file in which a Jetson names its L4T release; None elsewhere."""
+    files = link.look({"files": ["/etc/nv_tegra_release"]})["files"]
+    found = files.get("/etc/nv_tegra_release")
+    return None if found is None else str(found)
+
+
+def release(text: str | None) -> dict[str, Any]:
+    """L4T and JetPack, as they stand in a manifest."""
+    found = jetson.release(text) if text else None
+    return {"l4t": found["l4t"], "jetpack": found["jetpack"]} if found else {}
+
+
+def on(link: Link) -> str:
+    """Where: ` on NAME`, or ` here`."""
+    return " here" if isinstance(link, LocalLink) else f" on {link.name}"
+
+
+class Missing(Exception):
+    """The device has no Python package of TensorRT."""
+
+
+def _build_flags(row: Capabilities, order: Order, onnx: str, engine: str, cache: str) -> list[str]:
+    flags = trtexec.build_flags(row, order.precision, onnx, engine, order.workspace_mib, cache, order.dla)
+    return [*flags, *_shape_flags(order.shapes), f"--exportLayerInfo={LAYERS}"]
+
+
+def _shape_flags(shapes: Sequence[tuple[str, tuple[int, ...], tuple[int, ...], tuple[int, ...]]]) -> Iterator[str]:
+    for index, flag in enumerate(("minShapes", "optShapes", "maxShapes")):
+        sizes = [f"{name}:{'x'.join(map(str, each[index]))}" for name, *each in shapes]
+        if sizes:
+            yield f"--{flag}={','.join(sizes)}"
+
+
+def _caches(link: Link) -> str:
+    """The folder of timing caches; on a device it lies beside the runner's files, in edgekit's own folder there."""
+    is_here = isinstance(link, LocalLink)
+    return str(cache_folder() / "tensorrt" if is_here else PurePosixPath(link.tools()).parents[1] / "tensorrt")
+
+
+def _pull(link: Link, there: str, here: Path, say: Say) -> None:
+    pull = getattr(link, "pull", None)
+    if pull is None:
+        raise BackendMissing(f"no file can be brought here from {link.name}", "build over an ssh link")
+    say(f"bring it here from {link.name}")
+    pull(there, here)
+
+
+def _ask(link: Link, job: Mapping[str, Any], seconds: float, say: Say) -> dict[str, Any]:
+    """What the building script answers. Raises Missing, Refused, or what the process died of."""
+    try:
+        answer = ask_told(link, SCRIPT, job, seconds, say, "tensorrt")
+    except EdgekitError as death:
+        raise type(death)(death.message.replace("process running", "process building with"), death.remedy) from None
+    if "error" not in answer:
+        return dict(answer["ok"])
+    error = answer["error"]
+    if error["kind"] == "missing":
+        raise Missing(error["message"])
+    raise Refused(error["message"], tuple(error.get("nodes", ())))
+
+
+def _get(link: Link) -> str:
+    return HERE if isinstance(link, LocalLink) else THERE.format(link.python)

@@ -1,0 +1,48 @@
+"""Whether an engine belongs to the device that is to run it: told before anything is loaded."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+from edgekit.bench import runtime_tensorrt
+from edgekit.bench.links.base import Link
+from edgekit.bench.links.local import LocalLink
+from edgekit.errors import BackendMissing
+from edgekit.records.manifest import manifest_of
+from edgekit.tensorrt import builder
+
+WITHOUT = "install TensorRT there for the Python that devices.yaml names ({}), or measure with --runtime trtexec"
+
+
+def refuse_elsewhere(path: Path, runtime: str, link: Link) -> None:
+    """Raise BackendMissing for an engine of another TensorRT, GPU or JetPack than the device's, as its manifest has it.
+
+    Nothing is asked of an engine without a manifest: TensorRT tells itself what it does not load.
+    """
+    manifest = manifest_of(path)
+    if manifest is None or path.suffix != ".engine" or (runtime == "tensorrt" and isinstance(link, LocalLink)):
+        return  # bench/runtime_tensorrt.py looks at the manifest beside its file itself
+    other = runtime_tensorrt.differences(manifest.details, _there(runtime, link))
+    if other is not None:
+        theirs, ours = other
+        device = "" if isinstance(link, LocalLink) else f" --device {shlex.quote(link.name)}"
+        raise BackendMissing(
+            f"{path.name} was built for {theirs}, and{builder.on(link)} is {ours}",
+            f"build it again: {runtime_tensorrt.command(manifest.model_dump(mode='json'))}{device}",
+        )
+
+
+def _there(runtime: str, link: Link) -> dict[str, Any]:
+    """What the device has, under the names of a manifest's details; trtexec tells of no GPU before it runs."""
+    if runtime == "trtexec":
+        program = builder.trtexec_on(link)
+        return {"tensorrt": program and program[1], **builder.release(builder.release_of(link))}
+    try:
+        found = builder.probe(link)
+    except builder.Missing as error:
+        raise BackendMissing(
+            f"TensorRT cannot be loaded{builder.on(link)}: {error}", WITHOUT.format(link.python)
+        ) from None
+    return {**found, **builder.release(found.get("jetson_release"))}

@@ -1,0 +1,287 @@
+"""trtexec, TensorRT's own program: its flags by version, and what it says, read from its log.
+
+Its JSON exports (tensorrt.trtexec_exports) are preferred to its log. A run counts only with exit code 0 and the
+verdict line PASSED: a crash leaves no verdict. Lines can be cut, doubled or merged into each other, so that everything
+is searched for and nothing is taken by its place; a number is one only if it stands in the text as such.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgekit.errors import BackendMissing, EdgekitError, UsageError
+from edgekit.tensorrt.capabilities import Capabilities
+
+NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?(?![\w.%-])"
+PERCENT = r"([0-9]+(?:\.[0-9]+)?)%"
+VERDICT = re.compile(r"&&&& (PASSED|FAILED|WAIVED) TensorRT\.trtexec")
+BANNER = re.compile(r"TensorRT\.trtexec \[TensorRT v([0-9]{4,6})\]")
+NAMED = re.compile(r"TensorRT version: ([0-9]+\.[0-9]+\.[0-9]+)(?![0-9.])")
+STAMP = re.compile(r"^\[[0-9][0-9]/[0-9][0-9]/[0-9]{4}-[0-9][0-9]:[0-9][0-9]:[0-9][0-9]\] \[([VIWE])\] ?(.*)$")
+SECTIONS = ("Latency", "End-to-End Host Latency", "Enqueue Time", "H2D Latency", "GPU Compute Time", "D2H Latency")
+ENQUEUE_SHARE = 0.8  # trtexec's own limit: above it the host's speed is measured
+# The same on every version when said aloud; 11 does so by default, and takes them without effect.
+SAME_EVERYWHERE = ("--useSpinWait", "--useCudaGraph", "--separateProfileRun")
+
+
+# Flags
+
+
+def build_flags(
+    row: Capabilities,
+    precision: str,
+    onnx: str,
+    engine: str,
+    workspace_mib: int | None = None,
+    timing_cache: str | None = None,
+    dla: int | None = None,
+) -> list[str]:
+    """The arguments (without the program) that build an engine and do not run it."""
+    flags = [f"--onnx={onnx}", f"--saveEngine={engine}", *row.trtexec_flags(precision, dla is not None)]
+    flags += [row.skip_inference, "--profilingVerbosity=detailed"]
+    if workspace_mib is not None:
+        flags.append(f"--memPoolSize=workspace:{workspace_mib}")
+    if timing_cache is not None:
+        flags.append(f"--timingCacheFile={timing_cache}")
+    return [*flags, f"--useDLACore={dla}", "--allowGPUFallback"] if dla is not None else flags
+
+
+def measure_flags(
+    row: Capabilities,
+    engine: str,
+    times: str,
+    *,
+    warmup_seconds: float = 1.0,
+    seconds: float = 10.0,
+    runs: int = 200,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    dla: int | None = None,
+    copies: bool = False,
+    profile: str | None = None,
+) -> list[str]:
+    """The arguments that measure an engine, in the same way on every version: what 11 does by default is asked for.
+
+    `copies` has the times of the copies to and from the GPU taken, too. Seconds are rounded up.
+    """
+    flags = [f"--loadEngine={engine}", f"--warmUp={math.ceil(1000 * warmup_seconds)}"]
+    flags += [f"--duration={math.ceil(seconds)}", f"--iterations={runs}", "--percentile=50,90,95,99"]
+    flags += [*SAME_EVERYWHERE, f"--exportTimes={times}"]
+    if shapes:
+        flags.append("--shapes=" + ",".join(f"{name}:{'x'.join(map(str, shape))}" for name, shape in shapes.items()))
+    if dla is not None:
+        flags.append(f"--useDLACore={dla}")
+    if not copies:
+        flags.append("--noDataTransfers")
+    elif row.trtexec_data_transfers:
+        flags.append("--includeDataTransfers")
+    return [*flags, "--dumpProfile", f"--exportProfile={profile}"] if profile is not None else flags
+
+
+# The log
+
+
+@dataclass(frozen=True)
+class Section:
+    """One row of the performance summary, milliseconds; None where it is not in the text."""
+
+    min: float | None
+    max: float | None
+    mean: float | None
+    median: float | None
+    percentiles: Mapping[str, float]  # "99" -> milliseconds
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a log says. `verdict` is PASSED, FAILED, WAIVED or None; None is also what is not there."""
+
+    version: str | None
+    verdict: str | None
+    gpu: str | None
+    compute_capability: str | None
+    throughput: float | None  # queries per second
+    sections: Mapping[str, Section]
+    queries: int | None
+    host_walltime_s: float | None
+    gpu_compute_time_s: float | None
+    build_seconds: float | None
+    load_seconds: float | None  # until the engine could run
+    cuda_graph: bool | None  # whether one was captured
+    engine_mib: float | None
+    gpu_mib_at_start: float | None  # already used by whoever, before the build
+    coefficient_of_variance: float | None  # percent, where trtexec calls the times unstable
+    unstable: bool
+    bound_by_enqueue: bool
+    warnings: tuple[str, ...]
+    errors: tuple[str, ...]
+    profile: tuple[Mapping[str, Any], ...]
+
+
+def parse_log(text: str) -> Log:
+    """What stands in a log of trtexec 7 to 11, whole or not. Never raises."""
+    lines = text.splitlines()
+    messages = [(match.group(1), match.group(2).rstrip()) for line in lines if (match := STAMP.match(line))]
+    sections = {name: found for name in SECTIONS if (found := _section(name, text))}
+    sections = sections or _old_sections(lines)
+    cov = _last(rf"coefficient of variance = {PERCENT}", text)
+    return Log(
+        version=version(text),
+        verdict=_verdict(text),
+        gpu=_last_text(r"Selected Device: (.+)$", text),
+        compute_capability=_last_text(r"Compute Capability: ([0-9]+\.[0-9]+)(?![0-9.])", text),
+        throughput=_last(rf"\] Throughput: ({NUMBER}) qps", text),
+        sections=sections,
+        queries=_integer(r"Timing trace has ([0-9]+) queries over", text),
+        host_walltime_s=_last(rf"Total Host Walltime: ({NUMBER}) s", text),
+        gpu_compute_time_s=_last(rf"Total GPU Compute Time: ({NUMBER}) s", text),
+        build_seconds=_last(rf"Engine built in ({NUMBER}) sec", text),
+        load_seconds=_last(rf"Engine deserialized in ({NUMBER}) sec", text),
+        cuda_graph=_captured(text),
+        engine_mib=_last(rf"Loaded engine size: ({NUMBER}) MiB", text),
+        gpu_mib_at_start=_last(
+            rf"Init CUDA: CPU \+[0-9]+, GPU \+[0-9]+, now: CPU [0-9]+, GPU ({NUMBER}) \(MiB\)", text
+        ),
+        coefficient_of_variance=cov,
+        unstable="GPU compute time is unstable" in text,
+        bound_by_enqueue="may be bound by Enqueue" in text or _enqueue_bound(sections),
+        warnings=tuple(message for level, message in messages if level == "W" and message.strip()),
+        errors=tuple(message for level, message in messages if level == "E" and message.strip()),
+        profile=_profile(lines),
+    )
+
+
+def _captured(text: str) -> bool | None:
+    """None where nothing is said: older releases do not tell whether it could be."""
+    told = re.findall(r"CUDA Graph: (Enabled|Disabled)$", text, re.MULTILINE)
+    if told[-1:] == ["Disabled"]:
+        return False
+    return True if "Successfully captured CUDA graph" in text else None
+
+
+def _enqueue_bound(sections: Mapping[str, Section]) -> bool:
+    enqueue, compute = (sections.get(name) for name in ("Enqueue Time", "GPU Compute Time"))
+    medians = (enqueue.median if enqueue else None, compute.median if compute else None)
+    return medians[0] is not None and medians[1] is not None and medians[0] > ENQUEUE_SHARE * medians[1]
+
+
+def version(text: str) -> str | None:
+    """The version in the banner. 8.x packs major*1000 + minor*100 + patch, 10.x major*10000 + minor*100 + patch."""
+    packed = BANNER.search(text)
+    if packed is None:
+        return _last_text(NAMED.pattern, text)
+    number = int(packed.group(1))
+    if number < 10_000:
+        return f"{number // 1000}.{number // 100 % 10}.{number % 100}"
+    return f"{number // 10_000}.{number // 100 % 100}.{number % 100}"
+
+
+def failure(code: int | None, log: Log, text: str) -> EdgekitError | None:
+    """Why a run does not count; None where it does: exit code 0 and the verdict PASSED."""
+    if code == 0 and log.verdict == "PASSED":
+        return None
+    unknown = re.findall(r"Unknown option: (\S+)", text)
+    if unknown:
+        return UsageError(f"this trtexec does not know {', '.join(unknown)}", "report its version; it printed no other")
+    if log.verdict == "PASSED":
+        return BackendMissing(f"trtexec said PASSED and ended with exit code {code}", "see its log")
+    cause = _cause(log, text)
+    if "serialization version" in cause.lower():
+        return BackendMissing(f"the engine was built by another TensorRT: {cause}", "build it again on this device")
+    if log.verdict is None:
+        end = "was killed or crashed" if code is None or code < 0 or code >= 128 else f"ended with exit code {code}"
+        return BackendMissing(f"trtexec {end} and gave no verdict: {cause}", "see its log, or another TensorRT")
+    return BackendMissing(f"trtexec failed (exit code {code}, {log.verdict}): {cause}", "see its log")
+
+
+def _cause(log: Log, text: str) -> str:
+    node = re.search(r'While parsing node number ([0-9]+) \[(\w+) -> "([^"\n]*)"\]', text)
+    where = f"node {node.group(1)}, {node.group(2)} that makes {node.group(3)}: " if node else ""
+    why = re.search(r"^(?:\w+::)?\w+: Error Code [0-9]+: .+$", text, re.MULTILINE) if node else None
+    if why is not None:
+        return where + why.group(0)
+    telling = [line for line in log.errors if "Error Code" in line or "Error[" in line or "assert" in line.lower()]
+    last = [line for line in text.splitlines() if line.strip() and "&&&&" not in line]
+    return where + (telling[0] if telling else log.errors[0] if log.errors else last[-1].strip() if last else "no word")
+
+
+def _verdict(text: str) -> str | None:
+    found = VERDICT.findall(text)
+    return str(found[-1]) if found else None
+
+
+def _section(name: str, text: str) -> Section | None:
+    found = re.findall(rf"\] {re.escape(name)}: (min = .*)$", text, re.MULTILINE)
+    if not found:
+        return None
+    line = found[-1]
+    values = {key: _last(rf"(?:^|, ){key} = ({NUMBER}) ms", line) for key in ("min", "max", "mean", "median")}
+    pairs = re.findall(rf"percentile\(([0-9]+(?:\.[0-9]+)?)%\) = ({NUMBER}) ms", line)
+    percentiles = {share: number for share, value in pairs if (number := _number(value)) is not None}
+    return Section(values["min"], values["max"], values["mean"], values["median"], percentiles)
+
+
+def _old_sections(lines: list[str]) -> dict[str, Section]:
+    """The summary of 7.x: a heading, then a value on each line."""
+    names = {"Host Latency": "Latency", "Enqueue Time": "Enqueue Time", "GPU Compute": "GPU Compute Time"}
+    found: dict[str, dict[str, float]] = {}
+    shares: dict[str, dict[str, float]] = {}
+    current: str | None = None
+    for line in lines:
+        match = STAMP.match(line)
+        message = match.group(2).strip() if match else ""
+        current = names.get(message, current if message else None)
+        value = re.match(rf"(min|max|mean|median): ({NUMBER}) ms", message)
+        share = re.match(rf"percentile: ({NUMBER}) ms at {PERCENT}", message)
+        if current and value and (number := _number(value.group(2))) is not None:
+            found.setdefault(current, {})[value.group(1)] = number
+        if current and share and (number := _number(share.group(1))) is not None:
+            shares.setdefault(current, {})[share.group(2)] = number
+    return {
+        name: Section(row.get("min"), row.get("max"), row.get("mean"), row.get("median"), shares.get(name, {}))
+        for name, row in found.items()
+    }
+
+
+def _profile(lines: list[str]) -> tuple[Mapping[str, Any], ...]:
+    """The table of layers: the name stands last since 8.6, first before; without the row of totals."""
+    start = [index for index, line in enumerate(lines) if "=== Profile (" in line]
+    rows: list[Mapping[str, Any]] = []
+    for line in lines[start[-1] :] if start else []:
+        match = STAMP.match(line)
+        message = match.group(2) if match else ""
+        last = re.match(rf"\s*({NUMBER})\s+({NUMBER})\s+({NUMBER})\s+({NUMBER})\s{{3}}(\S.*)$", message)
+        first = re.match(rf"\s*(\S.*?)\s+({NUMBER})\s+({NUMBER})\s+({NUMBER})\s+({NUMBER})\s*$", message)
+        if last:
+            rows.append(_layer(last.group(5), last.groups()[:4]))
+        elif first:
+            rows.append(_layer(first.group(1), first.groups()[1:]))
+    return tuple(row for row in rows if row["name"] != "Total")
+
+
+def _layer(name: str, values: tuple[str | Any, ...]) -> dict[str, Any]:
+    keys = ("total_ms", "average_ms", "median_ms", "percent")
+    return {"name": name.strip(), **{key: _number(value) for key, value in zip(keys, values, strict=True)}}
+
+
+def _last(pattern: str, text: str) -> float | None:
+    found = re.findall(pattern, text, re.MULTILINE)
+    return _number(found[-1]) if found else None
+
+
+def _integer(pattern: str, text: str) -> int | None:
+    found = re.findall(pattern, text)
+    return int(found[-1]) if found else None
+
+
+def _last_text(pattern: str, text: str) -> str | None:
+    found = re.findall(pattern, text, re.MULTILINE)
+    return str(found[-1]).strip() if found else None
+
+
+def _number(text: str) -> float | None:
+    value = float(text)
+    return value if math.isfinite(value) else None

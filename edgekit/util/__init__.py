@@ -1,0 +1,1 @@
+"""Files, downloads and words that know nothing of networks or devices."""

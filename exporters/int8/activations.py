@@ -1,0 +1,255 @@
+"""Scales of activations: which tensors become integers in a scheme, and how.
+
+A scheme is what one runtime is fast at: tflite (int8, asymmetric), onnxruntime (uint8, asymmetric, what its x86 and Arm
+kernels take) and tensorrt (int8, symmetric). All come from the same recorded ranges.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from edgekit.errors import UsageError, nearest
+from edgekit.exporters.int8 import tflite_constraints
+from edgekit.ir.graph import Graph, Op
+from edgekit.ir.passes.fused_activations import fused_activations
+from edgekit.ir.quantized import QParams
+
+MIN_SCALE = 1e-9  # of a tensor that is constant zero: any will do that later arithmetic can hold
+# The runtimes multiply sums by input scale * weight scale / output scale, which their fixed point keeps under 256.
+MAX_MULTIPLIER = 128.0
+HARDSWISH_MARGIN = 1.1  # of TFLite's HARD_SWISH, whose limit is a multiplier below 128
+PIXEL_MARGIN = 255 / 254
+LOGIT_MARGIN = 0.1  # of the output's range, on both sides: other images reach further than those of the set
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """The integers of activations in one runtime."""
+
+    low: int
+    high: int
+    symmetric: bool
+
+
+SCHEMES = {
+    "tflite": Scheme(-128, 127, symmetric=False),
+    "onnxruntime": Scheme(0, 255, symmetric=False),
+    "tensorrt": Scheme(-128, 127, symmetric=True),
+}
+# What onnxruntime's CPU provider computes in integers (QLinear operators, or moves without looking at the values).
+_QLINEAR = frozenset(
+    {"conv", "linear", "add", "mul", "avg_pool", "mean", "sigmoid", "leaky_relu", "relu", "clip"}
+    | {"max_pool", "reshape", "permute", "slice", "pad", "cat"}
+)
+_MOVING = frozenset({"max_pool", "reshape", "permute", "slice", "pad", "cat"})
+# Channels of a kernel and of the output up to which onnxruntime's integer convolutions lose to its float ones.
+_FEW_READ, _FEW_MADE = 4, 31
+
+
+def scheme_of(name: str) -> Scheme:
+    """The scheme of a name; UsageError for another."""
+    if name not in SCHEMES:
+        raise UsageError(
+            f"unknown int8 scheme '{name}'{nearest(name, SCHEMES)}", f"choose one of: {', '.join(SCHEMES)}"
+        )
+    return SCHEMES[name]
+
+
+def islands(graph: Graph, scheme: str, keep_float: Collection[str]) -> dict[str, str]:
+    """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
+    fused = fused_activations(graph)
+    quicker = thin_start(graph) if scheme == "onnxruntime" else ()
+    found: dict[str, str] = {}
+    for op in graph.ops[1:]:
+        reason = "kept in float as asked" if op.name in keep_float else _why_float(op, scheme)
+        if op.name in quicker:
+            reason = reason or "of so few channels onnxruntime is quicker in float"
+        if reason:
+            found.setdefault(op.name, reason)
+        if op.name in found and op.name in fused:
+            found[fused[op.name].name] = found[op.name]
+    return found
+
+
+def thin_start(graph: Graph) -> frozenset[str]:
+    """The convolutions at a network's start that onnxruntime computes faster in float than in integers.
+
+    Its integer kernels pay for every place of the kernel, whatever few channels are there, and the first layers have
+    the most places. Once in integers a network stays so: each change of form costs a pass over the tensor.
+    """
+    fused = fused_activations(graph)
+    reached, thin = {graph.input.name}, set()
+    for op in graph.ops[1:]:
+        if op.kind != "conv" or len(op.shape) != 4 or op.inputs[0] not in reached or op.shape[1] > _FEW_MADE:
+            continue
+        if graph.tensors(op)["weight"].shape[1] <= _FEW_READ:
+            thin.add(op.name)
+            reached.add(fused[op.name].name if op.name in fused else op.name)
+    return frozenset(thin)
+
+
+def _why_float(op: Op, scheme: str) -> str | None:
+    if not op.dtype.is_floating_point:
+        return "its values are integers already"
+    if op.kind == "conv_transpose" and op.attrs["groups"] > 1:
+        return "a grouped transposed convolution has no int8 kernel"
+    if scheme == "tflite":
+        return tflite_constraints.float_only(op)
+    if op.kind not in _QLINEAR or (op.kind == "linear" and len(op.shape) != 2):
+        return "onnxruntime has no int8 kernel for it"
+    return None
+
+
+def activations(
+    graph: Graph,
+    extremes: Mapping[str, tuple[float, float]],
+    scheme: str,
+    in_float: Collection[str],
+    integer_border: bool = False,
+) -> dict[str, QParams]:
+    """QParams of every tensor that the runtime makes in integers, by operator name.
+
+    An operator in float has some only where an integer operator reads it. With `integer_border` the network's input
+    and output have some in any case: a caller hands over and takes integers. Raises UsageError for a tensor without a
+    recorded range.
+    """
+    kind = scheme_of(scheme)
+    wanted = _stored(graph, scheme, in_float)
+    if integer_border:
+        wanted += [name for name in _border(graph) if name not in wanted]
+    leader = _groups(graph, scheme, wanted)
+    widest: dict[str, tuple[float, float]] = {}
+    for name in wanted:
+        low, high = _range(graph, extremes, name)
+        before = widest.get(leader[name], (0.0, 0.0))  # zero is always one of the values
+        widest[leader[name]] = (min(low, before[0]), max(high, before[1]))
+    floors = _floors(graph, scheme, leader, widest)
+    found = {name: _params(*widest[leader[name]], kind, floors.get(leader[name], MIN_SCALE)) for name in wanted}
+    return {name: _fixed(graph[name], scheme) or params for name, params in found.items()}
+
+
+def _range(graph: Graph, extremes: Mapping[str, tuple[float, float]], name: str) -> tuple[float, float]:
+    if name not in extremes:
+        raise UsageError(f"no range was recorded for layer {name}", "calibrate again, on the network as it is")
+    low, high = extremes[name]
+    if name == graph.input.name:
+        # 8-bit pixels fill 255 steps: on a grid of just as many each could lie halfway between two integers.
+        return low * PIXEL_MARGIN, high * PIXEL_MARGIN
+    if name == graph.output and graph[name].kind in ("conv", "linear"):
+        margin = (high - low) * LOGIT_MARGIN
+        return low - margin, high + margin
+    return low, high
+
+
+def _stored(graph: Graph, scheme: str, in_float: Collection[str]) -> list[str]:
+    """The tensors that exist as integers, in order."""
+    fused, readers = fused_activations(graph), graph.consumers()
+    kept = []
+    for op in graph:
+        if op.name in fused:
+            continue
+        read_in_integers = any(reader.name not in in_float for reader in readers[op.name])
+        made_in_integers = op.kind != "input" and op.name not in in_float
+        # A final product needs no rounding where the runtime can hand out its float sums.
+        free = op.name == graph.output and scheme != "tflite" and op.kind == "linear"
+        if (made_in_integers or read_in_integers) and not free:
+            kept.append(op.name)
+    return kept
+
+
+def _border(graph: Graph) -> list[str]:
+    """The input and the output, as far as they are real numbers."""
+    return [op.name for op in (graph.input, graph[graph.output]) if op.dtype.is_floating_point]
+
+
+def scale_groups(graph: Graph, scheme: str, in_float: Collection[str]) -> list[list[str]]:
+    """The integer tensors whose scale is free, each with those that must share it."""
+    leader = _groups(graph, scheme, _stored(graph, scheme, in_float))
+    members: dict[str, list[str]] = {}
+    for name, first in leader.items():
+        if _fixed(graph[name], scheme) is None:
+            members.setdefault(first, []).append(name)
+    return list(members.values())
+
+
+def _fixed(op: Op, scheme: str) -> QParams | None:
+    return tflite_constraints.fixed_output(op.kind) if scheme == "tflite" else None
+
+
+def _groups(graph: Graph, scheme: str, wanted: list[str]) -> dict[str, str]:
+    """For each tensor the representative of those that must share its scale; prescribed scales join nothing."""
+    leader = {name: name for name in wanted}
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
+    for op in graph.ops[1:]:
+        moving = tflite_constraints.same_scale(op.kind) if scheme == "tflite" else op.kind in _MOVING
+        if not moving or op.name not in leader:
+            continue
+        for name in op.inputs:
+            if name in leader and _fixed(graph[name], scheme) is None:
+                leader[find(op.name)] = find(name)
+    return {name: find(name) for name in wanted}
+
+
+def operand(tensor: Tensor, scheme: str) -> QParams:
+    """How a constant operand of an addition or product becomes integers."""
+    low, high = (float(value) for value in torch.aminmax(tensor.detach().float()))
+    if scheme == "tflite":  # as its kernels like constants best
+        return QParams(max(max(-low, high) / 127, MIN_SCALE), 0)
+    return _params(min(low, 0.0), max(high, 0.0), scheme_of(scheme), MIN_SCALE)
+
+
+def _params(low: float, high: float, kind: Scheme, floor: float) -> QParams:
+    if kind.symmetric:
+        return QParams(max(max(-low, high) / kind.high, floor), 0, kind.low, kind.high)
+    scale = max((high - low) / (kind.high - kind.low), floor)
+    zero_point = kind.low - round(low / scale)
+    return QParams(scale, min(max(zero_point, kind.low), kind.high), kind.low, kind.high)
+
+
+def _floors(
+    graph: Graph, scheme: str, leader: Mapping[str, str], widest: Mapping[str, tuple[float, float]]
+) -> dict[str, float]:
+    """The least scale of each group so that nothing in front of it needs too large a multiplier (dead channels do).
+
+    No step is lost: a 128th of what one step of the inputs makes of the output is finer than anything that comes.
+    """
+    kind, fused = scheme_of(scheme), fused_activations(graph)
+    floors: dict[str, float] = {}
+
+    def scale(name: str) -> float:
+        first = leader[name]
+        free = _params(*widest[first], kind, floors.get(first, MIN_SCALE))
+        return (_fixed(graph[name], scheme) or free).scale
+
+    for op in graph:
+        out = fused[op.name].name if op.name in fused else op.name
+        if out not in leader or not op.inputs or any(name not in leader for name in op.inputs):
+            continue
+        step = _step(graph, op, [scale(name) for name in op.inputs], scheme)
+        floors[leader[out]] = max(floors.get(leader[out], MIN_SCALE), step / MAX_MULTIPLIER)
+    return floors
+
+
+def _step(graph: Graph, op: Op, sources: list[float], scheme: str) -> float:
+    """What one step of the inputs makes of the output; 0 where no limit is known."""
+    own = graph.tensors(op)
+    if op.kind in ("conv", "linear", "conv_transpose", "scale"):
+        return sources[0] * float(own["weight"].detach().abs().max()) / 127
+    if op.kind == "hardswish":
+        return sources[0] * HARDSWISH_MARGIN
+    if op.kind not in ("add", "sub", "mul", "div") or op.attrs.get("reflected"):
+        return 0.0
+    if len(op.inputs) == 1:
+        other = own.get("other", torch.tensor(op.attrs.get("other", 0.0))).detach()
+        sources = [*sources, operand(1 / other if op.kind == "div" else other, scheme).scale]
+    return max(sources) if op.kind in ("add", "sub") else math.prod(sources)

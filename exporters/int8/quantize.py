@@ -1,0 +1,215 @@
+"""Recorded ranges -> an int8 network: scales of activations, rounded weights, corrected biases.
+
+Weights are symmetric int8 per output channel. Rounding them shifts the mean of each output channel; the shift is known
+from the mean inputs and taken off the bias (Nagel et al., "Data-Free Quantization Through Weight Equalization and Bias
+Correction", 2019, section 4.2, with measured means).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from edgekit.data.calibration import CalibrationSet
+from edgekit.errors import UsageError, nearest
+from edgekit.exporters.int8.activations import activations, islands, scheme_of
+from edgekit.exporters.int8.adaptive_rounding import adapted
+from edgekit.exporters.int8.bias_correction import IMAGES, measured_biases, measured_ranges, output_error, sample
+from edgekit.exporters.int8.pixel_input import PixelEntry, pixel_entry, response
+from edgekit.exporters.int8.ranges import Ranges
+from edgekit.ir.graph import Graph, Op, rebuilt
+from edgekit.ir.quantized import QParams, QuantizedGraph, QWeight
+from edgekit.records.preprocessing import Preprocessing
+
+EFFORTS = ("fast", "default", "best")
+ADAPT_IMAGES = 64  # at most, that weights are adapted to
+WEIGHT_LIMIT = 127  # -128 is left out: the integers are symmetric, as all three runtimes want them
+# A channel's largest weight stands on an integer from here to the limit: any coarser grid is part of one of these.
+LEAST_TOP = 64
+JUDGING = 512  # weights of a channel that its grids are compared on, at most
+BIAS_LIMIT = 2.0**30  # of an int32, with room for the sum that is added to it
+# Fixed-point multipliers of the runtimes reach down to 2^-31.
+MIN_MULTIPLIER = 2.0**-30
+
+
+def quantize(
+    graph: Graph,
+    ranges: Ranges,
+    scheme: str,
+    effort: str = "default",
+    keep_float: Collection[str] = (),
+    pixels: Preprocessing | None = None,
+) -> QuantizedGraph:
+    """The int8 form of a folded float32 graph in a scheme (tflite, onnxruntime or tensorrt).
+
+    `effort`: fast rounds to nearest; default also corrects biases, measured on some calibration images where there are
+    any; best also narrows ranges and adapts the rounding of weights, where images kept back say that it helps.
+    `keep_float` names layers that stay in float. With `pixels` a caller hands over and takes integers: input and output
+    have scales even where the layers there are in float, and the input's integers are 8-bit pixels, exactly, where
+    the network allows it (exporters.int8.pixel_input). Raises UsageError for weights or ranges that are not finite or
+    that
+    no int8 scale can hold.
+    """
+    if effort not in EFFORTS:
+        raise UsageError(f"unknown int8 effort '{effort}'{nearest(effort, EFFORTS)}", f"choose: {', '.join(EFFORTS)}")
+    scheme_of(scheme)
+    in_float = islands(graph, scheme, keep_float)
+    entry = pixel_entry(graph, in_float, pixels) if pixels is not None else None
+    border = pixels is not None
+    quantized = _rounded(graph, ranges, scheme, in_float, entry, border, correct=effort != "fast")
+    if effort == "fast" or ranges.images is None:
+        return quantized
+    measured = measured_biases(quantized, graph, sample(graph, ranges.images))
+    held = _made_from(ranges.images)
+    if effort == "default" or held == 0:  # one image alone can judge nothing that is made from it
+        return measured
+    x = sample(graph, ranges.images, count=min(held, IMAGES))
+    narrowed = measured_ranges(graph, quantized, ranges, x)
+    narrow = _rounded(graph, narrowed, scheme, in_float, entry, border, correct=True)
+    candidates = [measured, measured_biases(narrow, graph, x)]
+    return _best(graph, candidates, ranges.images)
+
+
+def _made_from(images: CalibrationSet) -> int:
+    """From how many images the best effort may make anything; the others judge it."""
+    return min(max(images.n - IMAGES, images.n // 2), ADAPT_IMAGES)
+
+
+def _best(graph: Graph, candidates: list[QuantizedGraph], images: CalibrationSet) -> QuantizedGraph:
+    """The candidate that disturbs the output least, or it with adapted weights where that disturbs it less yet.
+
+    Judged on images that neither narrower ranges nor weights were made from: what helps must help on others.
+    """
+    held = _made_from(images)
+    fit, others = sample(graph, images, count=held), sample(graph, images, start=held)
+    errors = [output_error(graph, candidate, others) for candidate in candidates]
+    least = min(errors)
+    found = candidates[errors.index(least)]
+    better = adapted(found, graph, fit)
+    return better if output_error(graph, better, others) < least else found
+
+
+def _rounded(
+    graph: Graph,
+    ranges: Ranges,
+    scheme: str,
+    in_float: Mapping[str, str],
+    entry: PixelEntry | None,
+    border: bool,
+    correct: bool,
+) -> QuantizedGraph:
+    scales = activations(graph, ranges.extremes, scheme, in_float, border)
+    if entry is not None:
+        scales[graph.input.name] = entry.grid
+    weights = {op.name: round_weight(graph, op, scales) for op in graph if _in_integers(op, in_float)}
+    quantized = QuantizedGraph(graph, scheme, scales, weights, {}, in_float, entry.offset if entry else None)
+    return with_biases(quantized, analytic_shifts(quantized, ranges) if correct else {})
+
+
+def _in_integers(op: Op, in_float: Collection[str]) -> bool:
+    return op.kind in ("conv", "linear", "conv_transpose") and op.name not in in_float
+
+
+def channel_axis(op: Op) -> int:
+    """The axis of the output channels in the operator's weight."""
+    return 1 if op.kind == "conv_transpose" else 0
+
+
+def round_weight(graph: Graph, op: Op, scales: dict[str, QParams]) -> QWeight:
+    """The weight rounded to nearest, on the grid of each channel that rounds it best."""
+    own, axis = graph.tensors(op), channel_axis(op)
+    weight = _finite(op, "weight", own["weight"])
+    bias = _finite(op, "bias", own["bias"]) if "bias" in own else torch.zeros(weight.shape[axis])
+    rows = weight.transpose(0, axis).flatten(1)
+    scale = rows.abs().amax(1).double() / best_tops(rows)
+    scale = torch.maximum(scale, _least_scale(graph, op, bias, scale, scales))
+    if not bool((scale * scales[op.inputs[0]].scale < 1e30).all()):
+        raise UsageError(f"the weights of layer {op.name} are too large for int8", "keep it in float32, or check them")
+    scale = scale.float()
+    values = torch.round(weight / _along(scale, axis, weight)).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT).to(torch.int8)
+    return QWeight(values, scale, axis)
+
+
+def best_tops(rows: Tensor) -> Tensor:
+    """For each channel (channels, weights) the integer of its largest weight with which all are rounded best.
+
+    Weights that lie on a grid already, as those of quantisation-aware training do, stay exactly on it; and the few
+    weights of a depthwise kernel lie nearer to some grid than to the finest.
+    """
+    unit = rows[:, :: -(-rows.shape[1] // JUDGING)] / rows.abs().amax(1, keepdim=True).clamp(min=1e-30)
+    tops = torch.full((len(rows),), float(WEIGHT_LIMIT))
+    least = torch.full((len(rows),), torch.inf)
+    for top in range(WEIGHT_LIMIT, LEAST_TOP - 1, -1):
+        values = unit * top
+        error = (values - values.round()).square_().sum(1) / top**2
+        tops, least = torch.where(error < least, top, tops), torch.minimum(error, least)
+    return tops.double()
+
+
+def _least_scale(graph: Graph, op: Op, bias: Tensor, scale: Tensor, scales: dict[str, QParams]) -> Tensor:
+    """What keeps the bias within int32 and the multiplier within fixed point; nothing but dead channels need it."""
+    source = scales[op.inputs[0]].scale
+    for_bias = bias.abs().double() * 1.01 / (source * BIAS_LIMIT)  # the correction may add a little
+    readers = [op.name, *(reader.name for reader in graph.consumers()[op.name])]
+    target = next((scales[name].scale for name in readers if name in scales), source)
+    return torch.clamp(for_bias, min=max(target * MIN_MULTIPLIER / source, 1e-30))
+
+
+def _finite(op: Op, role: str, tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().float()
+    if not bool(tensor.isfinite().all()):
+        raise UsageError(f"the {role} of layer {op.name} is not finite", "check the weights file")
+    return tensor
+
+
+def _along(values: Tensor, axis: int, like: Tensor) -> Tensor:
+    """Per-channel values (channels,) in a shape that broadcasts over a weight."""
+    shape = [1] * like.dim()
+    shape[axis] = -1
+    return values.reshape(shape)
+
+
+# Biases
+
+
+def analytic_shifts(quantized: QuantizedGraph, ranges: Ranges) -> dict[str, Tensor]:
+    """By how much rounded weights raise the mean of each output channel, (channels,) by operator name."""
+    graph, shifts = quantized.graph, {}
+    for op in graph:
+        if op.name not in quantized.weights or op.name not in ranges.windows:
+            continue
+        error = quantized.weights[op.name].real() - graph.tensors(op)["weight"].detach()
+        window = ranges.windows[op.name]
+        if op.kind == "linear":
+            shifts[op.name] = (error * window).sum(-1)
+            continue
+        groups = op.attrs["groups"]  # each group of outputs sees its own inputs
+        error = error.reshape(groups, -1, *error.shape[1:])
+        window = window.reshape(groups, 1, -1, *window.shape[1:])
+        shifts[op.name] = (error * window).flatten(2).sum(-1).reshape(-1)
+    return shifts
+
+
+def with_biases(quantized: QuantizedGraph, shifts: dict[str, Tensor]) -> QuantizedGraph:
+    """The same network with `shifts` taken off its biases, which are then rounded to int32."""
+    graph, params, ops, biases = quantized.graph, {}, [], {}
+    for op in graph:
+        if op.name in quantized.weights:
+            weight = quantized.weights[op.name]
+            own = graph.tensors(op)
+            bias = own["bias"].detach().float() if "bias" in own else torch.zeros_like(weight.scale)
+            bias = bias - shifts.get(op.name, torch.zeros_like(bias))
+            name = op.params.get("bias", f"{op.name}.bias")
+            if name in params:  # two layers share it, and each needs its own now
+                name = f"{op.name}.own_bias"
+            params[name] = bias
+            op = op.with_(params={**op.params, "bias": name})
+            step = quantized.activations[op.inputs[0]].scale * weight.scale.double()
+            if quantized.input_offset is not None and op.inputs[0] == graph.input.name:
+                bias = bias + response(op, weight.real(), quantized.input_offset)
+            biases[op.name] = torch.round(bias / step).clamp(-(2**31), 2**31 - 1).to(torch.int32)
+        ops.append(op)
+    return replace(quantized, graph=rebuilt(graph, ops, params=params), biases=biases)

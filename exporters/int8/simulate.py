@@ -1,0 +1,143 @@
+"""The int8 network in torch: what the files will answer, before any is written.
+
+Products of integers are computed as the runtimes compute them; other operators in float, then rounded to the grid of
+their output, where a value that lies on an edge may fall one step beside a runtime's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgekit.exporters.int8.activations import operand
+from edgekit.ir.graph import Graph, Op
+from edgekit.ir.passes.fused_activations import fused_activations
+from edgekit.ir.quantized import QParams, QuantizedGraph
+from edgekit.ir.reference import KERNELS
+
+Correction = Callable[[Op, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class LayerNoise:
+    """How far a layer's int8 values are from the float network's. `snr_db` is None where they are equal."""
+
+    name: str
+    kind: str
+    snr_db: float | None
+
+
+def integer_graph(quantized: QuantizedGraph, correct: Correction | None = None) -> Graph:
+    """The graph with each product of integers in the place of its float operator.
+
+    Between operators stand real numbers on the grid of their integers; what is no product is left to `round_values`.
+    `correct(op, sums)` may change the integer sums of a product before they are scaled.
+    """
+    graph = quantized.graph
+    fused = fused_activations(graph)
+    params = dict(graph.params)
+    ops = []
+    for op in graph:
+        if op.name in quantized.weights:
+            target = quantized.activations.get(fused[op.name].name if op.name in fused else op.name)
+            params[f"{op.name}/weight"] = quantized.weights[op.name].values.float()
+            params[f"{op.name}/bias"] = quantized.biases[op.name].float()
+            own = {"weight": f"{op.name}/weight", "bias": f"{op.name}/bias"}
+            op = op.with_(kind="call", params=own, attrs={"function": _product(quantized, op, target, correct)})
+        elif op.kind in ("add", "mul") and len(op.inputs) == 1 and op.name not in quantized.islands:
+            other = graph.tensors(op).get("other", torch.tensor(op.attrs.get("other", 0.0)))
+            params[f"{op.name}/other"] = operand(other, quantized.scheme).fake(other.detach().float())
+            op = op.with_(params={"other": f"{op.name}/other"})
+        ops.append(op)
+    return replace(graph, ops=tuple(ops), params=params)
+
+
+def _product(
+    quantized: QuantizedGraph, op: Op, target: QParams | None, correct: Correction | None
+) -> Callable[..., Tensor]:
+    """A convolution or linear layer as the runtimes compute it: exact sums, one float32 factor, one rounding.
+
+    Sums up to 2^24 are exact in float32. A fused activation follows on the grid, where it only cuts.
+    """
+    source = quantized.activations[op.inputs[0]].scale
+    steps = torch.tensor(source) * quantized.weights[op.name].scale  # float32, as in the files
+    shape = (1, -1, *[1] * (len(op.shape) - 2)) if op.kind != "linear" else (-1,)
+    factors = (steps if target is None else steps / torch.tensor(target.scale)).reshape(shape)
+
+    def function(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        sums = KERNELS[op.kind](op, [torch.round(x / source)], {"weight": weight, "bias": bias})
+        y = (correct(op, sums) if correct else sums).mul_(factors)
+        if target is None:
+            return y
+        return y.round_().clamp_(target.low - target.zero_point, target.high - target.zero_point).mul_(target.scale)
+
+    return function
+
+
+def run(quantized: QuantizedGraph, x: Tensor) -> Tensor:
+    """What the int8 network answers to a float batch (N, *input shape), as real numbers."""
+    return runner(quantized)(x)
+
+
+def runner(quantized: QuantizedGraph) -> Callable[[Tensor], Tensor]:
+    """`run` for many batches: weights are expanded once."""
+    graph, rounding = integer_graph(quantized), round_values(quantized)
+    return lambda x: graph.run(x, observe=rounding)
+
+
+def round_values(quantized: QuantizedGraph) -> Callable[[Op, Tensor], Tensor | None]:
+    """What rounds each tensor to its integers while a graph runs."""
+
+    def rounding(op: Op, y: Tensor) -> Tensor | None:
+        params = quantized.activations.get(op.name)
+        if params and op.kind == "input":
+            y = quantized.input_on_grid(y)
+        return params.fake(y) if params else None
+
+    return rounding
+
+
+@torch.no_grad()
+def layer_snr(
+    graph: Graph, quantized: QuantizedGraph, batches: Iterable[NDArray[np.float32]]
+) -> tuple[LayerNoise, ...]:
+    """Signal-to-noise of every integer tensor against the float graph on real inputs, the worst first.
+
+    Noise adds up on the way, so a layer shows its own and what came before it.
+    """
+    integer, rounding = integer_graph(quantized), round_values(quantized)
+    signal: dict[str, float] = {}
+    noise: dict[str, float] = {}
+    for batch in batches:
+        float_values: dict[str, Tensor] = {}
+        x = torch.from_numpy(batch)
+
+        def remember(op: Op, y: Tensor, values: dict[str, Tensor] = float_values) -> None:
+            if op.name in quantized.activations or op.name == graph.output:
+                values[op.name] = quantized.input_on_grid(y) if op.kind == "input" else y
+
+        def compare(op: Op, y: Tensor, values: dict[str, Tensor] = float_values) -> Tensor | None:
+            rounded = rounding(op, y)
+            got = y if rounded is None else rounded
+            want = values.pop(op.name, None)
+            if want is not None:
+                signal[op.name] = signal.get(op.name, 0.0) + float(want.double().square().sum())
+                noise[op.name] = noise.get(op.name, 0.0) + float((got - want).double().square().sum())
+            return got
+
+        graph.run(x, observe=remember)
+        integer.run(x, observe=compare)
+    rows = [LayerNoise(name, graph[name].kind, _decibel(signal[name], noise[name])) for name in signal]
+    return tuple(sorted(rows, key=lambda row: math.inf if row.snr_db is None else row.snr_db))
+
+
+def _decibel(signal: float, noise: float) -> float | None:
+    if noise == 0:
+        return None
+    return 10 * math.log10(signal / noise) if signal > 0 else -math.inf

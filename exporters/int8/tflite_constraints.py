@@ -1,0 +1,49 @@
+"""What TFLite's int8 kernels demand, for whoever chooses the ranges; where it is not kept, a QUANTIZE is inserted.
+
+Sources: the kernels' own checks (tensorflow/lite/kernels/{activations,pooling,concatenation,pad}.cc) and TFLite's
+8-bit quantization specification (https://ai.google.dev/edge/litert/models/quantization_spec).
+"""
+
+from __future__ import annotations
+
+from edgekit.ir.graph import Op
+from edgekit.ir.quantized import QParams
+
+# The output's integers are prescribed: the kernel computes them whatever the tensor says.
+FIXED_OUTPUT = {
+    "softmax": QParams(1 / 256, -128),
+    "log_softmax": QParams(16 / 256, 127),
+    "sigmoid": QParams(1 / 256, -128),
+    "tanh": QParams(1 / 128, 0),
+}
+
+# Inputs and output share one scale and zero point: elements are moved or chosen, or averaged in integers.
+SAME_SCALE = frozenset({"max_pool", "avg_pool", "reshape", "pad", "cat", "slice", "permute", "upsample"})
+
+_FLOAT_ONLY = {
+    "lrn": "local response normalisation has no int8 kernel",
+    "adaptive_avg_pool": "adaptive pooling with uneven windows has no int8 kernel",
+    "batch_norm": "a normalisation that was not folded has no int8 kernel",
+    "call": "it is no operator of TFLite",
+}
+
+
+def fixed_output(kind: str) -> QParams | None:
+    """The only output quantisation that an operator's int8 kernel has; None where any will do."""
+    return FIXED_OUTPUT.get(kind)
+
+
+def same_scale(kind: str) -> bool:
+    """Whether an operator's int8 kernel wants its inputs and its output on one scale."""
+    return kind in SAME_SCALE
+
+
+def float_only(op: Op) -> str | None:
+    """Why an operator has no int8 kernel and must be computed in float; None where it has one."""
+    if op.kind in _FLOAT_ONLY:
+        return _FLOAT_ONLY[op.kind]
+    if op.kind == "elu" and op.attrs["alpha"] != 1:
+        return "ELU with an alpha of its own has no int8 kernel"
+    if op.kind == "div" and (len(op.inputs) == 2 or op.attrs.get("reflected")):
+        return "a division by what is computed has no int8 kernel"
+    return None

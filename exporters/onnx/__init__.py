@@ -1,0 +1,1 @@
+"""The ONNX format: graphs written operator by operator."""

@@ -1,0 +1,83 @@
+"""What the ONNX form of an operator is written into: nodes and constants, with names that stay those of our layers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from edgekit.exporters import WriteJob
+from edgekit.ir.graph import Graph, Op
+from edgekit.records.manifest import TensorRecord
+
+LAYOUTS = {1: "N", 2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
+
+
+@dataclass
+class Emission:
+    """Nodes in order and the constants that they read. A node that makes a layer's output bears the layer's name."""
+
+    graph: Graph
+    opset: int
+    dynamic_batch: bool = False
+    half: bool = False  # float values are float16
+    nodes: list[Any] = field(default_factory=list)
+    constants: dict[str, NDArray[Any]] = field(default_factory=dict)
+
+    def node(self, kind: str, inputs: Sequence[str], output: str, name: str = "", **attributes: Any) -> str:
+        """Add one node with one output; attributes that are None are left out. Returns the output's name."""
+        given = {key: value for key, value in attributes.items() if value is not None}
+        self.nodes.append(onnx.helper.make_node(kind, list(inputs), [output], name=name or output, **given))
+        return output
+
+    def constant(self, name: str, value: Tensor | NDArray[Any]) -> str:
+        """Add a constant (once for each name). Returns its name."""
+        if name not in self.constants:
+            self.constants[name] = as_array(value)
+        return name
+
+    def integers(self, name: str, values: Sequence[int]) -> str:
+        """Add a constant of int64, as shapes, axes and pads are."""
+        return self.constant(name, np.array(values, np.int64))
+
+    def number(self, name: str, value: float, like: Op) -> str:
+        """Add a scalar in the floating type of an operator."""
+        return self.constant(name, torch.tensor(value, dtype=self.dtype(like)))
+
+    def dtype(self, op: Op) -> torch.dtype:
+        """The type in which an operator's values are kept."""
+        return torch.float16 if self.half and op.dtype.is_floating_point else op.dtype
+
+    def own(self, op: Op) -> dict[str, str]:
+        """The operator's own tensors as constants, by role."""
+        return {role: self.constant(name, self.graph.params[name]) for role, name in op.params.items()}
+
+    def drop_unread(self) -> None:
+        """Forget the constants that no node reads."""
+        read = {name for node in self.nodes for name in node.input}
+        self.constants = {name: value for name, value in self.constants.items() if name in read}
+
+    def tensors(self, op: Op) -> Mapping[str, Tensor]:
+        """The operator's own tensors by role, to read shapes and values from."""
+        return self.graph.tensors(op)
+
+
+# Adds the nodes of one operator: emission, operator, names of its inputs, of its own tensors by role, of its output.
+Operator = Callable[[Emission, Op, list[str], dict[str, str], str], None]
+
+
+def as_array(value: Tensor | NDArray[Any]) -> NDArray[Any]:
+    """A view of the same memory where there can be one."""
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
+
+
+def record(job: WriteJob, op: Op, dtype: str = "float32") -> TensorRecord:
+    """An input or output as a caller sees it."""
+    shape = (-1, *op.shape[1:]) if job.dynamic_batch else op.shape
+    return TensorRecord(name=op.name, dtype=dtype, shape=shape, layout=LAYOUTS.get(len(shape), "other"))

@@ -1,0 +1,125 @@
+"""ONNX: one file, weights inside, static shapes unless the batch is asked to be free, a conservative IR version.
+
+The folded graph is written operator by operator (exporters.onnx.ops). A node bears the name of its layer and an
+initialiser the name of its parameter, so that what a profiler says can be laid beside the layer table.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+
+from edgekit.errors import UsageError
+from edgekit.exporters import WriteJob, Written
+from edgekit.exporters.free_batch import batch_axes
+from edgekit.exporters.onnx.emitter import Emission, Operator, record
+from edgekit.exporters.onnx.fallback import inline
+from edgekit.exporters.onnx.ops import FORMS
+from edgekit.exporters.onnx.qdq import emit as emit_quantized
+from edgekit.exporters.onnx.serialize import check, save
+from edgekit.ir.graph import Graph, Op
+from edgekit.records.manifest import TensorRecord
+
+DEFAULT_OPSET = 17
+# The oldest IR version that admits each opset: what old runtimes still read.
+IR_VERSIONS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9}
+
+
+def write(job: WriteJob, path: Path) -> Written:
+    """Write the folded graph to `path` as ONNX in float32, float16 (float32 outside) or int8 (Q/DQ).
+
+    Raises UsageError for an opset outside 13 to 20, an operator without a form, a batch that cannot be free, and more
+    than 2 GB.
+    """
+    opset = DEFAULT_OPSET if job.opset is None else job.opset
+    if opset not in IR_VERSIONS:
+        raise UsageError(
+            f"ONNX opset {opset} is not supported", f"choose {min(IR_VERSIONS)} to {max(IR_VERSIONS)}, or leave it out"
+        )
+    if job.dynamic_batch:
+        batch_axes(job.graph)
+    emit = emit_quantized if job.precision == "int8" else _emit
+    emission, given, result = emit(job, opset, emit_operator)
+    emission.drop_unread()
+    model = _model(job, emission, given, result, opset)
+    check(model, emission.constants)
+    save(model, emission.constants, path)
+    return Written(
+        inputs=(given,),
+        outputs=(result,),
+        operators=dict(sorted(Counter(node.op_type for node in emission.nodes).items())),
+        details={"opset": opset, "ir_version": IR_VERSIONS[opset], "dynamic_batch": job.dynamic_batch},
+    )
+
+
+def emit_operator(emission: Emission, op: Op, inputs: list[str], own: dict[str, str], out: str) -> None:
+    """Add the nodes of one operator; its output gets the name `out`."""
+    form = FORMS.get(op.kind)
+    if form is None or form(emission, op, inputs, own, out) is NotImplemented:
+        inline(emission, op, inputs, own, out)
+
+
+def _emit(job: WriteJob, opset: int, operator: Operator) -> tuple[Emission, TensorRecord, TensorRecord]:
+    if job.io != "float32":
+        raise UsageError(f"--io {job.io} needs --precision int8, not {job.precision}", "leave --io out")
+    half = job.precision == "fp16"
+    graph = _halved(job.graph) if half else job.graph
+    emission = Emission(graph, opset, job.dynamic_batch, half)
+    value = {op.name: op.name for op in graph}
+    output = graph[graph.output]
+    widened = half and output.dtype.is_floating_point
+    if half:
+        value[graph.input.name] = emission.node(
+            "Cast", [graph.input.name], f"{graph.input.name}/float16", to=onnx.TensorProto.FLOAT16
+        )
+    if widened:
+        value[output.name] = f"{output.name}/float16"
+    for op in graph.ops[1:]:
+        operator(emission, op, [value[name] for name in op.inputs], emission.own(op), value[op.name])
+    if widened:
+        emission.node("Cast", [value[output.name]], output.name, f"{output.name}/float", to=onnx.TensorProto.FLOAT)
+    dtype = str(output.dtype).removeprefix("torch.")
+    return emission, record(job, graph.input), record(job, output, dtype)
+
+
+def _halved(graph: Graph) -> Graph:
+    limit = torch.finfo(torch.float16).max
+    for op in graph:
+        for role, tensor in graph.tensors(op).items():
+            if tensor.is_floating_point() and tensor.numel() and float(tensor.detach().abs().max()) > limit:
+                raise UsageError(
+                    f"the {role} of layer {op.name} exceeds what float16 can hold ({limit:g})",
+                    "choose --precision fp32",
+                )
+    return graph.to(torch.float16)
+
+
+def _model(job: WriteJob, emission: Emission, given: TensorRecord, result: TensorRecord, opset: int) -> Any:
+    graph = onnx.helper.make_graph(emission.nodes, "network", [_info(given)], [_info(result)])
+    model = onnx.helper.make_model(
+        graph,
+        ir_version=IR_VERSIONS[opset],
+        opset_imports=[onnx.helper.make_opsetid("", opset)],
+        producer_name="edgekit",
+        producer_version=importlib.metadata.version("edgekit"),
+        doc_string=job.description,
+    )
+    onnx.helper.set_model_props(model, _properties(job))
+    return model
+
+
+def _properties(job: WriteJob) -> dict[str, str]:
+    """What goes into `metadata_props`: how an image becomes the input, as JSON, and a line for each output's name."""
+    how = {"preprocessing": job.preprocessing.model_dump_json()} if job.preprocessing is not None else {}
+    return how | ({"labels": "\n".join(job.labels)} if job.labels else {})
+
+
+def _info(record: TensorRecord) -> Any:
+    kind = getattr(onnx.TensorProto, record.dtype.upper().replace("FLOAT32", "FLOAT"))
+    shape = ["batch" if size == -1 else size for size in record.shape]
+    return onnx.helper.make_tensor_value_info(record.name, kind, shape)

@@ -1,0 +1,1 @@
+"""The TFLite format: graphs lowered to channels-last operators and written as a flatbuffer."""

@@ -1,0 +1,245 @@
+"""Graph -> Program: each operator in TFLite's words, in the order of axes that it reads, in float or in int8.
+
+One function per kind stands in ops_layers, ops_pooling, ops_elementwise and ops_shapes (the table is LOWERINGS); it
+reads its inputs through `Lowering`, which converts order and precision only where an operator asks for another, and
+returns the value it made. What TFLite lacks is an Unsupported, and all of them are told in one error before anything
+is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgekit.exporters.int8.tflite_constraints import float_only
+from edgekit.exporters.tflite.layout import Layout, Shape, channels_last, order, stored_shape
+from edgekit.exporters.tflite.program import Grid, Program
+from edgekit.ir.graph import Graph, Op
+from edgekit.ir.passes.fused_activations import activation_name, fused_activations
+from edgekit.ir.quantized import QParams, QuantizedGraph
+
+# Kinds that treat every element alike, wherever it lies.
+ELEMENTWISE = frozenset(
+    ("sigmoid", "tanh", "hardswish", "leaky_relu", "gelu", "elu", "relu", "clip", "silu", "hardsigmoid")
+)
+
+
+class Unsupported(Exception):
+    """TFLite has no operator for this; the message says what exactly."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What an operator computed: its stored tensor, torch's shape, and where torch's axes lie in the tensor.
+
+    `q` is None for float32. `columns` is there when the last axis is a flattened map whose elements lie in another
+    order than torch's: the map's sizes, and its axes as they lie. Only a linear layer can read that.
+    """
+
+    tensor: int
+    shape: Shape
+    layout: Layout
+    q: QParams | None = None
+    columns: tuple[Shape, Shape] | None = None
+
+
+Lower = Callable[["Lowering", Op], Value]
+
+
+class Lowering:
+    """Walks through a graph once; the lowering functions read values and emit operators through it."""
+
+    def __init__(self, graph: Graph, half: bool, quantized: QuantizedGraph | None) -> None:
+        self.graph = graph
+        self.program = Program()
+        self.half = half
+        self.quantized = quantized
+        self.readers = graph.consumers()
+        self.ops = graph.by_name()
+        self.joined: dict[tuple[int, QParams | None, tuple[str, ...]], Value] = {}  # what has been concatenated
+        self._fused = fused_activations(graph)
+        self._values: dict[str, Value] = {}
+        self._converted: dict[tuple[Any, ...], Value] = {}
+
+    def walk(self, io: str, lowerings: Mapping[str, Lower]) -> list[str]:
+        """Lower every operator; what TFLite lacks comes back as "layer (kind): reason"."""
+        refused = []
+        inside = {op.name for op in self._fused.values()}
+        for op in self.graph:
+            if op.name in inside:
+                continue
+            if op.kind == "input":
+                self._values[op.name] = self._input(op, io)
+                continue
+            try:
+                if op.kind not in lowerings:
+                    raise Unsupported("no such operator")
+                self._keep(op, self._finished(op, lowerings[op.kind](self, op)))
+            except Unsupported as reason:
+                refused.append(f"{op.name} ({op.attrs.get('label', op.kind)}): {reason}")
+                self._keep(op, self._blank(op))
+        if not refused:
+            self._output(io)
+        return refused
+
+    # What the lowering functions use.
+
+    def read(self, op: Op, index: int = 0, layout: Layout | None = None, real: bool = False) -> Value:
+        """An input of `op` in the precision in which `op` is computed (float where `real`), stored in `layout`."""
+        value = self._values[op.inputs[index]]
+        if value.columns and op.kind != "linear" and op.kind not in ELEMENTWISE:
+            raise AssertionError(f"{op.name} cannot read a flattened map")
+        name = op.inputs[index]
+        value = self._integers(value, name) if self.int8(op) and not real else self._real(value, name)
+        return value if layout is None else self.arranged(value, layout, op.name)
+
+    def int8(self, op: Op) -> bool:
+        """Whether `op` is computed in integers."""
+        if self.quantized is None or self.wanted(op) is None or op.name in self.quantized.islands or float_only(op):
+            return False
+        known = self.quantized.activations
+        return all(self._values[name].q or name in known for name in op.inputs)
+
+    def wanted(self, op: Op) -> QParams | None:
+        """The quantisation of what `op` and its fused activation give; None: float."""
+        if self.quantized is None:
+            return None
+        known, last = self.quantized.activations, self._fused.get(op.name, op)
+        return known.get(last.name) or known.get(op.name)
+
+    def activation(self, op: Op) -> str:
+        """The schema's name of the activation that `op` computes on the way."""
+        return (activation_name(self._fused[op.name]) or "none").upper() if op.name in self._fused else "NONE"
+
+    def label(self, op: Op) -> str:
+        """The name of the tensor that `op` gives: its layer's, with the fused activation's behind a semicolon."""
+        return f"{op.name};{self._fused[op.name].name}" if op.name in self._fused else op.name
+
+    def emit(
+        self,
+        builtin: str,
+        name: str,
+        inputs: Sequence[int],
+        like: Value,
+        **options: Any,
+    ) -> Value:
+        """One operator whose result has the shape, layout, quantisation and columns of `like`."""
+        shape = stored_shape(like.shape, like.layout)
+        tensor = self.program.activation(name, shape, like.q)
+        self.program.node(builtin, inputs, tensor, **options)
+        return replace(like, tensor=tensor)
+
+    def arranged(self, value: Value, layout: Layout, name: str) -> Value:
+        """The same value stored in another order of axes: nothing, a RESHAPE, or a TRANSPOSE."""
+        if value.layout == layout:
+            return value
+        key = (value.tensor, value.layout, layout)
+        if key not in self._converted:
+            self._converted[key] = self._arrange(value, layout, name)
+        return self._converted[key]
+
+    def _arrange(self, value: Value, layout: Layout, name: str) -> Value:
+        if order(value.shape, value.layout) != order(value.shape, layout):
+            bare = tuple(axis for axis in value.layout if axis is not None)
+            target = tuple(axis for axis in layout if axis is not None)
+            value = self.reshaped(value, replace(value, layout=bare), f"{name}/axes")
+            turns = self.program.integers([bare.index(axis) for axis in target])
+            value = self.emit("TRANSPOSE", f"{name}/transpose", [value.tensor, turns], replace(value, layout=target))
+        return self.reshaped(value, replace(value, layout=layout), f"{name}/axes")
+
+    def reshaped(self, value: Value, like: Value, name: str) -> Value:
+        """The same elements under another shape; the batch stays free. Nothing where the shape is the same."""
+        before, after = stored_shape(value.shape, value.layout), stored_shape(like.shape, like.layout)
+        if before == after:
+            return replace(like, tensor=value.tensor)
+        return self.emit(
+            "RESHAPE", name, [value.tensor, self.program.integers((-1, *after[1:]) if after else ())], like
+        )
+
+    def requantised(self, value: Value, q: QParams, name: str) -> Value:
+        """The value as integers of `q`: nothing, or a QUANTIZE."""
+        return value if value.q == q else self._converted_once("QUANTIZE", value, q, name)
+
+    def weight(self, op: Op, view: Tensor, shape: Shape | None = None) -> int:
+        """A float weight; with half precision stored as float16 and expanded when the file is loaded."""
+        name = f"{op.name}/weight"
+        if not self.half:
+            return self.program.constant(name, view, shape)
+        stored = self.program.constant(name, view, shape, "float16")
+        key = ("half", stored)
+        if key not in self._converted:
+            full = self.program.tensors[stored].shape
+            like = Value(-1, full, tuple(range(len(full))))
+            self._converted[key] = self.emit("DEQUANTIZE", f"{name}/float32", [stored], like)
+        return self._converted[key].tensor
+
+    def constant(self, op: Op, role: str, tensor: Tensor, integers: bool) -> tuple[int, QParams | None]:
+        """A small constant operand: float32, or symmetric int8 of one scale."""
+        tensor = tensor.detach()
+        if not integers:
+            return self.program.constant(f"{op.name}/{role}", tensor), None
+        scale = float(tensor.abs().max()) / 127 or 1.0
+        stored = torch.round(tensor / scale).to(torch.int8)
+        return self.program.constant(f"{op.name}/{role}", stored, None, "int8", Grid((scale,))), QParams(scale, 0)
+
+    # The rest of the walk.
+
+    def _keep(self, op: Op, value: Value) -> None:
+        self._values[op.name] = self._values[self._fused.get(op.name, op).name] = value
+
+    def _blank(self, op: Op) -> Value:
+        layout = channels_last(len(op.shape))
+        return Value(self.program.activation(op.name, stored_shape(op.shape, layout), None), op.shape, layout)
+
+    def _finished(self, op: Op, value: Value) -> Value:
+        """In integers where the quantised graph wants it and the operator's own way was another."""
+        wanted = self.wanted(op)
+        if wanted is None or op.name in (self.quantized.islands if self.quantized else ()):
+            return value
+        return self.requantised(value, wanted, f"{self.label(op)}/quantize") if value.q or self.int8(op) else value
+
+    def _integers(self, value: Value, name: str) -> Value:
+        if value.q or self.quantized is None:
+            return value
+        return self.requantised(value, self.quantized.activations[name], f"{name}/quantize")
+
+    def _real(self, value: Value, name: str) -> Value:
+        return self._converted_once("DEQUANTIZE", value, None, f"{name}/dequantize") if value.q else value
+
+    def _converted_once(self, builtin: str, value: Value, q: QParams | None, name: str) -> Value:
+        key = (builtin, value.tensor, q)
+        if key not in self._converted:
+            self._converted[key] = self.emit(builtin, name, [value.tensor], replace(value, q=q))
+        return replace(self._converted[key], shape=value.shape, layout=value.layout, columns=value.columns)
+
+    def _input(self, op: Op, io: str) -> Value:
+        layout = channels_last(len(op.shape))
+        q = self.quantized.activations[op.name] if self.quantized and io != "float32" else None
+        given = _unsigned(q) if q and io == "uint8" else q
+        tensor = self.program.activation(op.name, stored_shape(op.shape, layout), given)
+        self.program.inputs.append(tensor)
+        value = Value(tensor, op.shape, layout, given)
+        return self.requantised(value, q, f"{op.name}/int8") if q else value
+
+    def _output(self, io: str) -> None:
+        name = self.graph.output
+        value = self._values[name]
+        value = self.arranged(value, channels_last(len(value.shape)), name)
+        if io == "float32":
+            value = self._real(value, name)
+        elif self.quantized and self.ops[name].dtype.is_floating_point:
+            q = value.q or self.quantized.activations[name]
+            value = self.requantised(value, q, f"{name}/int8")
+            value = self.requantised(value, _unsigned(q), f"{name}/uint8") if io == "uint8" else value
+        if value.tensor in self.program.inputs:  # a network that only renames its axes
+            sizes = stored_shape(value.shape, value.layout)
+            value = self.emit("RESHAPE", name, [value.tensor, self.program.integers((-1, *sizes[1:]))], value)
+        self.program.outputs.append(value.tensor)
+
+
+def _unsigned(q: QParams) -> QParams:
+    return QParams(q.scale, q.zero_point + 128, 0, 255)

@@ -1,0 +1,176 @@
+"""What moves elements and computes nothing: pad, slice, reshape, permute, concatenate, resize."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from edgekit.exporters.tflite.layout import reshaping, spatial
+from edgekit.exporters.tflite.lowering import ELEMENTWISE, Lowering, Unsupported, Value
+from edgekit.exporters.tflite.program import Grid
+from edgekit.ir.graph import Op
+
+Pairs = tuple[tuple[int, int], ...]
+_MOST_JOINED = 5  # inputs of one concatenation that XNNPACK runs
+
+
+def padded(to: Lowering, x: Value, pads: Pairs, name: str, fill: float = 0.0) -> Value:
+    """`x` with (low, high) more elements on each of torch's axes; integers are padded with what stands for `fill`."""
+    shape = tuple(size + low + high for size, (low, high) in zip(x.shape, pads, strict=True))
+    like = replace(x, shape=shape)
+    pairs = torch.tensor([(0, 0) if axis is None else pads[axis] for axis in x.layout], dtype=torch.int32)
+    amounts = to.program.constant(f"{name}/amounts", pairs, None, "int32")
+    if fill == 0:
+        return to.emit("PAD", name, [x.tensor, amounts], like)
+    return to.emit("PADV2", name, [x.tensor, amounts, _filling(to, x, fill, name)], like)
+
+
+def _filling(to: Lowering, x: Value, fill: float, name: str) -> int:
+    if x.q is None:
+        return to.program.constant(f"{name}/value", torch.tensor([fill]))
+    integer = max(x.q.low, min(x.q.high, fill / x.q.scale + x.q.zero_point))
+    stored = torch.tensor([round(integer)], dtype=torch.int8)
+    return to.program.constant(f"{name}/value", stored, None, "int8", Grid((x.q.scale,), x.q.zero_point))
+
+
+def pad(to: Lowering, op: Op) -> Value:
+    """PAD with zeros, PADV2 with anything else; what is negative is cut off."""
+    x = to.read(op)
+    for axis, (low, high) in enumerate(op.attrs["pads"]):
+        if low < 0 or high < 0:
+            x = sliced(to, x, axis, max(-low, 0), x.shape[axis] + min(high, 0), 1, f"{op.name}/crop")
+    growing = tuple((max(low, 0), max(high, 0)) for low, high in op.attrs["pads"])
+    return padded(to, x, growing, op.name, op.attrs["value"]) if any(map(any, growing)) else x
+
+
+def sliced(to: Lowering, x: Value, axis: int, start: int, stop: int, step: int, name: str) -> Value:
+    """STRIDED_SLICE of one of torch's axes; all others are kept whole, whatever their size."""
+    place, rank = x.layout.index(axis), len(x.layout)
+    others = (1 << rank) - 1 - (1 << place)
+    ends = [
+        [value if i == place else other for i in range(rank)] for value, other in ((start, 0), (stop, 0), (step, 1))
+    ]
+    size = len(range(start, stop, step))
+    like = replace(x, shape=(*x.shape[:axis], size, *x.shape[axis + 1 :]))
+    inputs = [x.tensor, *(to.program.integers(values) for values in ends)]
+    return to.emit("STRIDED_SLICE", name, inputs, like, beginMask=others, endMask=others)
+
+
+def slice_(to: Lowering, op: Op) -> Value:
+    """STRIDED_SLICE; of every so many rows or columns of a map a depthwise convolution, as XNNPACK slices no steps."""
+    a, x = op.attrs, to.read(op)
+    if a["step"] == 1 or a["dim"] not in (2, 3) or x.layout != spatial(4):
+        return sliced(to, x, a["dim"], a["start"], a["stop"], a["step"], op.name)
+    if (a["start"], a["stop"]) != (0, x.shape[a["dim"]]):
+        x = sliced(to, x, a["dim"], a["start"], a["stop"], 1, f"{op.name}/part")
+    return _every(to, x, a["dim"], a["step"], op)
+
+
+def _every(to: Lowering, x: Value, dim: int, step: int, op: Op) -> Value:
+    """Each `step`-th row or column, times one. In integers the factor is 64 / 64, which no rounding can touch."""
+    channels, name = x.shape[1], f"{op.name}/one"
+    shape, one, zero = (1, 1, 1, channels), torch.ones(channels), torch.zeros(channels)
+    if x.q is None:
+        constants = [to.program.constant(name, one, shape), to.program.constant(f"{op.name}/zero", zero)]
+    else:
+        grid, steps = Grid((1 / 64,) * channels, 0, 3), Grid((x.q.scale / 64,) * channels, 0, 0)
+        constants = [
+            to.program.constant(name, one.mul(64).to(torch.int8), shape, "int8", grid),
+            to.program.constant(f"{op.name}/zero", zero.to(torch.int32), None, "int32", steps),
+        ]
+    options: dict[str, Any] = {"strideH": step if dim == 2 else 1, "strideW": step if dim == 3 else 1}
+    options |= {"dilationHFactor": 1, "dilationWFactor": 1, "depthMultiplier": 1, "padding": "VALID"}
+    like = replace(x, shape=op.shape)
+    return to.emit(
+        "DEPTHWISE_CONV_2D", op.name, [x.tensor, *constants], like, fusedActivationFunction="NONE", **options
+    )
+
+
+def cat(to: Lowering, op: Op) -> Value:
+    """CONCATENATION; in integers every input is brought to the output's scale first.
+
+    What an earlier one has put together already is taken from there: a dense block joins a growing list again and
+    again, and each then copies as much but has two inputs (XNNPACK takes five at most).
+    """
+    first = to.read(op)
+    if len(op.inputs) == 1:
+        return first
+    axis, wanted = first.layout.index(op.attrs["dim"]), to.wanted(op) if to.int8(op) else None
+    known = ((to.joined.get((axis, wanted, op.inputs[:end])), end) for end in range(len(op.inputs) - 1, 1, -1))
+    values, done = next((([value], end) for value, end in known if value), ([], 0))
+    for index in range(done, len(op.inputs)):
+        value = to.read(op, index, first.layout)
+        values.append(to.requantised(value, wanted, f"{op.inputs[index]}/quantize") if wanted else value)
+    values = [to.arranged(value, first.layout, op.name) for value in values]
+    dim = op.attrs["dim"]
+    while len(values) > _MOST_JOINED:  # the smallest neighbours first, which are then copied twice
+        at = min(range(len(values) - 1), key=lambda i: values[i].shape[dim] + values[i + 1].shape[dim])
+        values[at : at + 2] = [joined(to, values[at : at + 2], dim, f"{op.name}/part")]
+    y = to.joined[axis, wanted, op.inputs] = joined(to, values, dim, op.name)
+    return y
+
+
+def joined(to: Lowering, values: list[Value], dim: int, name: str) -> Value:
+    """CONCATENATION along one of torch's axes of values that are stored alike; nothing where there is one."""
+    first = values[0]
+    if len(values) == 1:
+        return first
+    size = sum(value.shape[dim] for value in values)
+    like = replace(first, shape=(*first.shape[:dim], size, *first.shape[dim + 1 :]))
+    axis = first.layout.index(dim)
+    return to.emit("CONCATENATION", name, [value.tensor for value in values], like, axis=axis)
+
+
+def permute(to: Lowering, op: Op) -> Value:
+    """Nothing is moved: only where torch's axes lie changes. A reader that needs another order says so."""
+    x, dims = to.read(op), op.attrs["dims"]
+    layout = tuple(None if axis is None else dims.index(axis) for axis in x.layout)
+    return replace(x, shape=op.shape, layout=layout)
+
+
+def reshape(to: Lowering, op: Op) -> Value:
+    """RESHAPE, and a TRANSPOSE before it only where elements that must be neighbours are not."""
+    x = to.read(op)
+    way = reshaping(x.shape, op.shape, x.layout)
+    if not way.direct:
+        if len(op.shape) == 2 and x.shape[0] == op.shape[0] and way.stored[0] == 0 and _read_by_linears(to, op):
+            sizes = tuple(x.shape[axis] for axis in range(1, len(x.shape)))
+            lying = tuple(axis - 1 for axis in x.layout if axis)
+            return to.reshaped(x, Value(-1, op.shape, (0, 1), x.q, (sizes, lying)), op.name)
+        left = tuple(axis for axis in range(len(x.shape)) if axis not in way.target)
+        x = to.arranged(x, (*way.target[:1], *left, *way.target[1:]), op.name)
+    return to.reshaped(x, Value(-1, op.shape, way.layout, x.q), op.name)
+
+
+def _read_by_linears(to: Lowering, op: Op) -> bool:
+    """Whether only linear layers read it, perhaps behind operators that treat every element alike."""
+    readers = to.readers[op.name]
+    return (
+        not to.graph.is_output(op.name)
+        and bool(readers)
+        and all(r.kind == "linear" or (r.kind in ELEMENTWISE and _read_by_linears(to, r)) for r in readers)
+    )
+
+
+def upsample(to: Lowering, op: Op) -> Value:
+    """RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR. torch's nearest takes the floor, its bilinear the pixel centres."""
+    rank, a = len(op.shape), op.attrs
+    if rank == 5:
+        raise Unsupported("a 3-D resize")
+    x = to.read(op, layout=spatial(rank))
+    corners = bool(a["align_corners"])
+    like = replace(x, shape=op.shape)
+    height_width = (1, *op.shape[2:]) if rank == 3 else op.shape[2:]
+    inputs = [x.tensor, to.program.integers(height_width)]
+    if a["mode"] == "nearest":
+        return to.emit("RESIZE_NEAREST_NEIGHBOR", op.name, inputs, like)
+    return to.emit("RESIZE_BILINEAR", op.name, inputs, like, alignCorners=corners, halfPixelCenters=not corners)
+
+
+def lifted(x: Value, rank: int) -> Value:
+    """`x` as torch broadcasts it: more axes of size 1 in front."""
+    more = rank - len(x.shape)
+    layout = (*range(more), *(None if axis is None else axis + more for axis in x.layout))
+    return Value(x.tensor, (*(1,) * more, *x.shape), layout, x.q)

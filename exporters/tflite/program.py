@@ -1,0 +1,115 @@
+"""What stands between a Graph and a TFLite file: stored tensors and TFLite's own operators, as plain data.
+
+Nothing here knows flatbuffers, and nothing in tflite_file.py knows torch's layouts: `lower` (nhwc_lower) makes a
+Program, the file writer reads it. A constant is a *view* of the network's own tensor, in whatever strides; it is copied
+only while its bytes are written, so a Program costs no memory for weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgekit.ir.quantized import QParams
+
+DTYPES = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "int8": torch.int8,
+    "uint8": torch.uint8,
+    "int32": torch.int32,
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """How stored integers become real numbers: real = (integer - zero_point) * scale, one scale a channel of `axis`."""
+
+    scales: tuple[float, ...]
+    zero_point: int = 0
+    axis: int = 0
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A tensor of the file. The elements of `constant`, in their order, fill `shape`; None for an activation."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    constant: Tensor | None = None
+    grid: Grid | None = None
+
+
+@dataclass(frozen=True)
+class Node:
+    """One TFLite operator by its builtin name; `options` has the schema's field names. All have one output."""
+
+    builtin: str
+    inputs: tuple[int, ...]
+    output: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Program:
+    """Tensors and operators in an order in which they can run."""
+
+    def __init__(self) -> None:
+        self.tensors: list[Stored] = []
+        self.nodes: list[Node] = []
+        self.inputs: list[int] = []
+        self.outputs: list[int] = []
+        self._taken: dict[str, int] = {}
+        self._constants: dict[tuple[Any, ...], int] = {}
+
+    def activation(self, name: str, shape: Sequence[int], q: QParams | None) -> int:
+        """A tensor that is computed: float32, or integers where `q` says how."""
+        dtype = "float32" if q is None else ("uint8" if q.low == 0 else "int8")
+        return self._add(
+            Stored(self._unique(name), dtype, tuple(shape), None, Grid((q.scale,), q.zero_point) if q else None)
+        )
+
+    def indices(self, name: str, shape: Sequence[int]) -> int:
+        """A tensor of int32 that is computed."""
+        return self._add(Stored(self._unique(name), "int32", tuple(shape)))
+
+    def constant(
+        self,
+        name: str,
+        view: Tensor,
+        shape: Sequence[int] | None = None,
+        dtype: str = "float32",
+        grid: Grid | None = None,
+    ) -> int:
+        """A constant tensor; the same view asked for twice is one tensor."""
+        shape = tuple(view.shape if shape is None else shape)
+        # The storage cannot be freed and reused under a second key: the first Stored keeps it alive.
+        key = (view.data_ptr(), view.dtype, tuple(view.shape), view.stride(), shape, dtype, grid)
+        if view.is_meta or key not in self._constants:
+            self._constants[key] = self._add(Stored(self._unique(name), dtype, shape, view.detach(), grid))
+        return self._constants[key]
+
+    def integers(self, values: Sequence[int]) -> int:
+        """A vector of int32 that an operator takes as its argument."""
+        key = ("integers", *values)
+        if key not in self._constants:
+            view = torch.tensor(list(values), dtype=torch.int32)
+            name = self._unique("const/" + "_".join(map(str, values)))
+            self._constants[key] = self._add(Stored(name, "int32", (len(values),), view))
+        return self._constants[key]
+
+    def node(self, builtin: str, inputs: Sequence[int], output: int, **options: Any) -> None:
+        """Append an operator."""
+        self.nodes.append(Node(builtin, tuple(inputs), output, options))
+
+    def _add(self, tensor: Stored) -> int:
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
+    def _unique(self, name: str) -> str:
+        count = self._taken[name] = self._taken.get(name, 0) + 1
+        return name if count == 1 else self._unique(f"{name}/{count}")

@@ -1,0 +1,88 @@
+"""TFLite files, written by ourselves: a folded Graph becomes TFLite's operators (nhwc_lower), these a flatbuffer.
+
+fp32; fp16, whose weights are float16 and are expanded when the file is loaded; and int8 from a QuantizedGraph, with
+float islands where TFLite has no int8 kernel. Input and output are channels-last (NHWC).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+from edgekit.errors import UsageError
+from edgekit.exporters import WriteJob, Written
+from edgekit.exporters.free_batch import batch_axes
+from edgekit.exporters.tflite import metadata
+from edgekit.exporters.tflite.flatbuffer import write_file
+from edgekit.exporters.tflite.layout import layout_name
+from edgekit.exporters.tflite.lowering_table import lower
+from edgekit.exporters.tflite.program import Program, Stored
+from edgekit.ir.graph import Graph
+from edgekit.records.manifest import TensorRecord
+
+_LARGEST_HALF = 65504.0
+
+
+def write(job: WriteJob, path: Path) -> Written:
+    """Write one file.
+
+    Raises BackendMissing for an operator that TFLite lacks, and UsageError for a batch that cannot be free, before
+    anything is written.
+    """
+    _check(job)
+    if job.dynamic_batch:
+        batch_axes(job.graph)
+    program = lower(job.graph, job.precision == "fp16", job.quantized, job.io)
+    inputs, outputs = (
+        tuple(_record(program, index, job.dynamic_batch) for index in side)
+        for side in (program.inputs, program.outputs)
+    )
+    about = metadata.pack(job.description, inputs, outputs, job.preprocessing, job.labels)
+    file = write_file(program, path, job.description, job.dynamic_batch, {metadata.NAME: about})
+    if job.labels:
+        metadata.append_labels(path, job.labels)
+    return Written(
+        inputs=inputs,
+        outputs=outputs,
+        operators=dict(sorted(Counter(node.builtin for node in program.nodes).items())),
+        details={"min_runtime_version": file.min_runtime, "constant_bytes": file.constant_bytes},
+    )
+
+
+def _check(job: WriteJob) -> None:
+    if (job.precision == "int8") != (job.quantized is not None):
+        raise ValueError("a quantised graph belongs to int8, and to nothing else")
+    if job.quantized is not None and job.quantized.scheme != "tflite":
+        raise ValueError(f"a TFLite file needs the tflite scheme, not {job.quantized.scheme}")
+    if job.io != "float32" and job.quantized is None:
+        raise UsageError(f"{job.io} input and output need int8, not {job.precision}", "add --precision int8")
+    if job.precision == "fp16":
+        _check_half(job.graph)
+
+
+def _check_half(graph: Graph) -> None:
+    for op in graph:
+        for name in op.params.values():
+            tensor = graph.params[name]
+            if not tensor.is_meta and tensor.is_floating_point() and tensor.numel():
+                low, high = torch.aminmax(tensor.detach())
+                if max(-float(low), float(high)) > _LARGEST_HALF:
+                    raise UsageError(
+                        f"a weight of {op.name} is {max(-float(low), float(high)):.3g}, beyond float16 (65504)",
+                        "use --precision fp32",
+                    )
+
+
+def _record(program: Program, index: int, dynamic_batch: bool) -> TensorRecord:
+    tensor: Stored = program.tensors[index]
+    grid = tensor.grid
+    return TensorRecord(
+        name=tensor.name,
+        dtype=tensor.dtype,
+        shape=(-1, *tensor.shape[1:]) if dynamic_batch else tensor.shape,
+        layout=layout_name(len(tensor.shape)),
+        scale=grid.scales[0] if grid else None,
+        zero_point=grid.zero_point if grid else None,
+    )

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from edgekit.bench import runner
+from edgekit.bench.links import local
+from edgekit.bench.links.base import ask
+from edgekit.bench.links.local import LocalLink
+from edgekit.errors import BackendMissing, DeviceUnreachable, EnvironmentRefused, MeasurementInvalid, UsageError
+from edgekit.records.runtime import RUNTIMES, Runtime
+
+JOB = {"mode": "baseline", "runtime": "probe"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder like bench/."""
+    found = tmp_path / "bench"
+    found.mkdir()
+    for name in ("runner.py", "loop.py", "sensors.py", "soc.py", "footprint.py"):
+        (found / name).write_bytes((runner.FOLDER / name).read_bytes())
+    return found
+
+
+@pytest.fixture
+def link(folder: Path) -> LocalLink:
+    return LocalLink(folder=folder)
+
+
+@pytest.fixture
+def probe(folder: Path) -> Iterator[Callable[[str], None]]:
+    """Makes a runtime `probe` whose loading is the given code."""
+    RUNTIMES.register("probe", Runtime("probe", ("onnx",)))
+
+    def load(code: str) -> None:
+        lines = "\n    ".join(code.splitlines())
+        (folder / "runtime_probe.py").write_text(f"import os, sys, time\ndef preload():\n    {lines}\n")
+
+    yield load
+    RUNTIMES._entries.pop("probe")
+
+
+def test_each_run_is_a_fresh_process(link: LocalLink, probe: Callable[[str], None]) -> None:
+    probe("raise OSError(str(os.getpid()))")
+    seen = set()
+    for _ in range(2):
+        with pytest.raises(BackendMissing) as caught:
+            ask(link, JOB, 60)
+        seen.add(int(caught.value.message.rsplit(" ", 1)[1]))
+    assert len(seen) == 2 and os.getpid() not in seen
+
+
+def test_a_crash_is_told_with_the_last_line_of_stderr(link: LocalLink, probe: Callable[[str], None]) -> None:
+    probe("print('first')\nprint('the arena is torn')\nsys.stdout.flush()\nos.kill(os.getpid(), 11)")
+    with pytest.raises(BackendMissing, match="ended by SIGSEGV: the arena is torn$"):
+        ask(link, JOB, 60)
+    probe("os._exit(9)")
+    with pytest.raises(BackendMissing, match="ended with exit code 9$"):
+        ask(link, JOB, 60)
+
+
+def test_a_kill_points_at_memory(link: LocalLink, probe: Callable[[str], None]) -> None:
+    probe("os.kill(os.getpid(), 9)")
+    with pytest.raises(EnvironmentRefused, match="was killed") as caught:
+        ask(link, JOB, 60)
+    assert "memory" in caught.value.remedy
+
+
+def test_a_run_that_takes_too_long_is_ended(link: LocalLink, probe: Callable[[str], None], tmp_path: Path) -> None:
+    begun, survived = (str(tmp_path / name) for name in ("begun", "survived"))
+    probe(f"open({begun!r}, 'w').close()\ntime.sleep(15)\nopen({survived!r}, 'w').close()")
+    with pytest.raises(MeasurementInvalid, match="no answer from probe in 5 s"):
+        ask(link, JOB, 5)
+    assert Path(begun).exists() and not Path(survived).exists()
+
+
+def test_a_look_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "ANSWER_SECONDS", 1.0)
+    with pytest.raises(DeviceUnreachable, match="this machine did not tell what it has in 1 s"):
+        LocalLink().look({"commands": [{"argv": ["sleep", "6"]}]})
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [("raise ImportError('no libprobe')", BackendMissing), ("raise ValueError('bad file')", UsageError)],
+)
+def test_what_the_runner_refuses(
+    link: LocalLink, probe: Callable[[str], None], code: str, kind: type[Exception]
+) -> None:
+    probe(code)
+    with pytest.raises(kind):
+        ask(link, JOB, 60)
+
+
+WAITS = """
+import sys
+from pathlib import Path
+from edgekit.bench.links.base import ask
+from edgekit.bench.links.local import LocalLink
+ask(LocalLink(folder=Path(sys.argv[1])), {"mode": "baseline", "runtime": "probe"}, 60)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_the_runner_goes_when_we_go(
+    link: LocalLink, probe: Callable[[str], None], tmp_path: Path, how: signal.Signals
+) -> None:
+    pid = tmp_path / "pid"
+    probe(f"open({str(tmp_path / 'draft')!r}, 'w').write(str(os.getpid()))\n"
+          f"os.replace({str(tmp_path / 'draft')!r}, {str(pid)!r})\ntime.sleep(60)")  # fmt: skip
+    parent = subprocess.Popen(
+        [sys.executable, "-c", WAITS, link.tools()], cwd=Path(__file__).parents[3], stderr=subprocess.DEVNULL
+    )
+    _until(pid.exists)
+    parent.send_signal(how)
+    assert parent.wait(timeout=30) != 0
+    _until(lambda: _gone(int(pid.read_text())))
+
+
+def _gone(pid: int) -> bool:
+    """Whether the process has ended; where nobody reaps orphans it stays as a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,163 @@
+"""Nothing that others wrote makes a terminal obey: names, notes, errors and answers of devices are shown escaped."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekit.cli.app import command
+from edgekit.cli.failure import describe, tell
+from edgekit.cli.output import Outcome, Progress, notice, write
+from edgekit.cli.views import measure, sweep
+from edgekit.errors import UsageError
+from edgekit.reporting.command import of_records
+from edgekit.reporting.text import as_csv
+from edgekit.storage.store import FailedCell, Store
+from edgekit.util.formatting import csv_cell, escaped
+from tests.cli.test_tables import CELL, MEASURED
+from tests.comparison.test_command import record
+
+POISON = "\x1b]0;owned\x07\x1b[2J\r\n\x00\x7f\x85\x9b31m\u202e\u2066\u200f\u061c\u2028x"
+OBEYED = {*map(chr, (*range(0x20), *range(0x7F, 0xA0))), *"\u061c\u200e\u200f\u2028\u2029"}
+OBEYED |= {*map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A)))}
+
+
+class Terminal(io.StringIO):
+    """A stream that says that a person looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def obeyed(text: str, styles: bool = False) -> set[str]:
+    """The characters in a text that a terminal would obey; the ends of lines, and our own styles, are meant."""
+    if styles:
+        for own in ("\x1b[1m", "\x1b[2m", "\x1b[0m", "\r\x1b[2K"):
+            text = text.replace(own, "")
+    return set(text) & OBEYED - {"\n"}
+
+
+def poisoned(value: Any) -> Any:
+    """A document with the poison in each of its texts that is no word of ours."""
+    if isinstance(value, dict):
+        return {key: one if key in ("status", "verdict") else poisoned(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [poisoned(one) for one in value]
+    return f"a{POISON}" if isinstance(value, str) else value
+
+
+INSPECTED: dict[str, Any] = {
+    "path": "x", "format": "onnx", "bytes": 5, "intact": None, "foreign": True, "operators": {f"Conv{POISON}": 3},
+    "operators_reason": None, "labels": ["cat", "dog"], "manifest": None, "layers": [{"layer": "x", "snr_db": 3.0}],
+    "snippet": None,
+}  # fmt: skip
+FAILED = {"code": "usage", "reason": "because", "remedy": "do", "exit_code": 2, "format": "onnx", "precision": "fp32"}
+DOCUMENTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "bench": (measure.bench, {"measurements": [MEASURED | {"reasons": ["hot"]}], "pairs": [], "failed": []}),
+    "sweep": (
+        sweep.sweep,
+        {"cells": [CELL | {"measurement": MEASURED, "accuracy": None}], "dry_run": False, "seconds": 1},
+    ),
+    "inspect": (measure.inspect, INSPECTED),
+    "code": (measure.inspect, INSPECTED | {"snippet": "print(1)"}),
+    "report": (measure.report, {"paths": ["a", "b"], "rows": 1}),
+}
+
+
+@pytest.mark.parametrize("terminal", [Terminal, io.StringIO])
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_a_view_shows_poison_escaped(name: str, terminal: type[io.StringIO]) -> None:
+    view, document = DOCUMENTS[name]
+    stream = terminal()
+    write(Outcome(poisoned(document), view), False, stream)
+    assert not obeyed(stream.getvalue(), styles=True) and "\\x1b]0;owned\\x07" in stream.getvalue()
+
+
+def test_json_keeps_every_character_as_an_escape() -> None:
+    stream = io.StringIO()
+    write(Outcome(poisoned(INSPECTED), measure.inspect), True, stream)
+    assert not obeyed(stream.getvalue()) and stream.getvalue().count("\n") == 1
+    assert json.loads(stream.getvalue()) == poisoned(INSPECTED)
+
+
+def test_text_for_other_programs_is_escaped_in_its_lines() -> None:
+    stream = io.StringIO()
+    write(Outcome({}, measure.compare, 0, f"one\ttwo\n{POISON}\n"), False, stream)
+    assert not obeyed(stream.getvalue()) - {"\t"} and stream.getvalue().startswith("one\ttwo\n")
+
+
+@pytest.mark.parametrize("error", [UsageError(f"a{POISON}", f"b{POISON}"), ValueError(POISON), OSError(28, POISON)])
+@pytest.mark.parametrize("as_json", [True, False])
+def test_errors_are_told_escaped(
+    error: Exception, as_json: bool, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    out = io.StringIO()
+    tell(describe(error, []), out if as_json else None)
+    told = out.getvalue() if as_json else capsys.readouterr().err
+    assert told and not obeyed(told)
+
+
+def test_a_bug_is_shown_escaped_where_its_traceback_is_asked_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEKIT_DEBUG", "1")
+    describe(RuntimeError(POISON), [])
+    assert "RuntimeError" in (told := capsys.readouterr().err) and not obeyed(told)
+
+
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()])
+def test_progress_and_notices_are_escaped(stream: io.StringIO, capsys: pytest.CaptureFixture[str]) -> None:
+    with Progress(stream) as progress:
+        progress(f"exporting {POISON}", 1, 2)
+    notice(f"note: {POISON}")
+    assert not obeyed(stream.getvalue(), styles=True) and not obeyed(capsys.readouterr().err)
+
+
+def test_a_file_with_such_a_name_is_shown_with_escapes(
+    tiny_onnx: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = "\x1b[31mred\n.onnx"
+    tiny_onnx().rename(tmp_path / name)
+    outcome = command(["inspect", name])
+    assert outcome is not None
+    write(outcome, False, stream := io.StringIO())
+    assert "\\x1b[31mred\\n.onnx" in stream.getvalue() and not obeyed(stream.getvalue())
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "@", "-", "\t=", "\r=", "\n=", "x\r="])
+def test_samples_and_rows_are_no_formulas(sign: str, tmp_path: Path) -> None:
+    pytest.importorskip("vl_convert")
+    evil = f"{sign}HYPERLINK(1)"
+    fields = {"id": evil, "artifact": evil, "device": evil, "runtime": evil, "sha256": evil}
+    one = record().model_copy(update=fields)
+    result = of_records([one], [], out=tmp_path / "r.csv", format="csv", assets=tmp_path / "assets")
+    for text in ((tmp_path / "assets" / "samples.csv").read_text(), as_csv(result.rows)):
+        assert text.isascii() and not obeyed(text) and csv_cell(evil) in text
+        assert all(cell[:1] not in tuple("=+@-") for line in text.split("\n") for cell in line.split(",") if cell)
+
+
+def test_only_control_characters_are_escaped() -> None:
+    assert escaped("müller ─ \U0001f600 日本 עברית") == "müller ─ \U0001f600 日本 עברית"
+    assert escaped("a\nb\tc", lines=True) == "a\nb\tc" and escaped("a\nb\tc") == "a\\nb\\tc"
+    assert csv_cell("a=b") == "a=b" and csv_cell("") == ""
+
+
+def test_a_store_of_a_stranger_is_listed_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = Store("edgekit.db")
+    for session in ("base", "new"):
+        store.append(record(session=session).model_copy(update={"artifact": f"{POISON}.onnx", "device": POISON}))
+    failed = {"variant": POISON, "format": POISON, "precision": POISON, "device": POISON, "code": "usage"}
+    store.append(FailedCell(id="1", created="2026", reason=POISON, remedy=POISON, **failed))
+    for format in ("text", "md", "json"):
+        outcome = command(["compare", "latest~1", "latest", "--format", format])
+        assert outcome is not None
+        write(outcome, False, stream := io.StringIO())
+        assert not obeyed(stream.getvalue())

@@ -1,0 +1,140 @@
+"""Tables for people: units, and columns that are left out rather than broken where the terminal is narrow."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from edgekit.cli.tables import Column, count, facts, interval, milliseconds, percent, shape, size, table
+from edgekit.cli.views import measure, sweep
+from edgekit.cli.views.network import models
+from edgekit.measure.command import KEYS
+from edgekit.util.formatting import counted
+
+COLUMNS = (
+    Column("file", lambda row: row["file"], left=True),
+    Column("median ms", lambda row: milliseconds(row["ms"])),
+    Column("p90", lambda row: milliseconds(row["ms"]), rank=1),
+    Column("verdict", lambda row: "not assessed", rank=2),
+)
+ROWS: list[dict[str, Any]] = [
+    {"file": "mobilenet_0.5_160_random0_fp32.tflite", "ms": 1.64},
+    {"file": "[red]x", "ms": None},
+]
+
+
+def shown(width: int) -> str:
+    """The table as printed in `width` columns."""
+    console = Console(file=(stream := io.StringIO()), width=width, markup=False)
+    for part in table(COLUMNS, ROWS, width):
+        console.print(part)
+    return stream.getvalue()
+
+
+def test_a_wide_terminal_shows_every_column() -> None:
+    text = shown(120)
+    assert "verdict" in text and "also shows" not in text
+
+
+def test_a_narrow_one_leaves_out_the_least_important_and_says_which() -> None:
+    text = shown(62)
+    assert "p90" in text.splitlines()[0] and "verdict" not in text.splitlines()[0]
+    assert "also shows: verdict" in " ".join(text.split())
+    assert "mobilenet_0.5_160_random0_fp32.tflite" in text and len(text.splitlines()[1]) <= 62
+
+
+def test_where_nothing_fits_the_first_column_folds_and_the_others_stay_whole() -> None:
+    lines = shown(24).splitlines()
+    assert all(len(line) <= 24 for line in lines) and "1.64" in lines[1]
+    assert "".join(line[:13].strip() for line in lines[1:4]) == "mobilenet_0.5_160_random0_fp32.tflite"
+
+
+MEASURED = dict.fromkeys(KEYS) | {"artifact": "a/mobilenet_0.25_224_ce8f61fe_int8.tflite", "threads": 1, "batch": 1}
+MEASURED |= {"median_ms": 12.34, "ci95_ms": [12.31, 12.36], "verdict": "invalid", "reasons": [], "top1": 0.65}
+CELL = {"variant": "mobilenet_0.25_224", "format": "tflite", "precision": "int8", "device": "local", "status": "done"}
+DOCUMENTS: dict[str, tuple[Callable[[Any, int], Any], Any]] = {
+    "bench": (measure.bench, {"measurements": [MEASURED]}),
+    "demo": (measure.demo, {"rows": [MEASURED | {"bytes": 584_000}], "failed": [], "seconds": 1, "report": "r.html"}),
+    "sweep": (
+        sweep.sweep,
+        {"cells": [CELL | {"measurement": MEASURED, "accuracy": None}], "dry_run": False, "seconds": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 140])
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_no_terminal_is_too_narrow_for_the_verdict(name: str, width: int) -> None:
+    view, document = DOCUMENTS[name]
+    console = Console(file=(stream := io.StringIO()), width=width, markup=False)
+    for part in view(document, width):
+        console.print(part)
+    assert " invalid" in stream.getvalue() and "12.3" in stream.getvalue()
+
+
+def test_names_are_printed_as_they_are() -> None:
+    assert "[red]x" in shown(120)
+
+
+@pytest.mark.parametrize(
+    ("found", "wanted"),
+    [
+        (count(4_231_976), "4.23 M"),
+        (count(567_716_352), "568 M"),
+        (count(12), "12"),
+        (count(None), "-"),
+        (size(5_316_992), "5.32 MB"),
+        (size(12), "12 B"),
+        (milliseconds(1.6449), "1.64"),
+        (milliseconds(0.0342), "0.0342"),
+        (milliseconds(123.4), "123"),
+        (milliseconds(0), "0"),
+        (milliseconds(None), "-"),
+        (percent(0.7061), "70.6 %"),
+        (percent(389 / 400), "97.3 %"),
+        (percent(57 / 400), "14.3 %"),
+        (percent(None), "-"),
+        (interval([0.66, 0.7], percent), "66.0 .. 70.0 %"),
+        (interval(None, percent), "-"),
+        (shape([1, 3, 224, 224]), "1x3x224x224"),
+    ],
+)
+def test_numbers_carry_their_units(found: str, wanted: str) -> None:
+    assert found == wanted
+
+
+@pytest.mark.parametrize("number, said", [(1, "1 cell: 1 failed; 2 s"), (2, "2 cells: 2 failed; 2 s")])
+def test_one_is_one(number: int, said: str) -> None:
+    cells: Any = [{"status": "failed"}] * number
+    assert sweep._sum({"cells": cells, "dry_run": False, "seconds": 2}).plain == said
+    assert [counted(one, "variant") for one in (0, 1, 2000)] == ["0 variants", "1 variant", "2,000 variants"]
+
+
+def test_facts_fold_what_is_long() -> None:
+    console = Console(file=(stream := io.StringIO()), width=40)
+    pairs: list[tuple[str, Any]] = [("key", "word " * 20)]
+    console.print(facts(pairs))
+    assert max(map(len, stream.getvalue().splitlines())) <= 40
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 140, 200])
+def test_a_mark_is_explained_where_it_is_seen(width: int) -> None:
+    row = {
+        "name": "alexnet", "input_shape": (1, 3, 224, 224), "params": 61_000_000, "macs": 714_000_000, "alphas": (),
+        "published": [
+            {
+                "params": 60e6, "params_agrees": False, "macs": 714e6, "macs_agrees": True, "top1": 0.5, "top5": 0.8,
+                "alpha": 1.0, "resolution": None, "options": {},
+            },
+        ],
+    }  # fmt: skip
+    console = Console(file=(stream := io.StringIO()), width=width, markup=False)
+    for part in models({"models": [{**row, "name": "alexnet" + 50 * "x"}]}, width):
+        console.print(part)
+    text = " ".join(stream.getvalue().split())
+    assert ("60.0 M*" in text) == ("* differs" in text)
+    assert "published, published" not in text and (width == 200) == ("* differs" in text and "also shows" not in text)

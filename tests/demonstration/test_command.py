@@ -1,0 +1,72 @@
+"""The demo goes the whole way: three sets of images that do not overlap, files, accuracies, latencies, a report."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgekit.data.images import pixel_hash
+from edgekit.demonstration import command
+from edgekit.records.manifest import read_manifest
+from edgekit.records.preprocessing import Preprocessing
+from edgekit.storage.store import open_store
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+
+
+def test_the_parts_are_of_the_stated_size_and_do_not_overlap() -> None:
+    from edgekit.demonstration.digits import Digits
+
+    digits = Digits()
+    hashes = {part: [pixel_hash(digits.images[index]) for index in chosen] for part, chosen in digits.parts.items()}
+    assert {part: len(found) for part, found in hashes.items()} == {"test": 400, "calibration": 100, "train": 1297}
+    together = [digest for found in hashes.values() for digest in found]
+    assert len(set(together)) == len(together) == 1797
+    assert set(digits.classes[digits.parts["test"]]) == set(range(10))
+
+
+def test_the_split_is_the_same_every_time() -> None:
+    from edgekit.demonstration.digits import Digits
+
+    first, again = Digits(), Digits()
+    assert all((first.parts[part] == again.parts[part]).all() for part in first.parts)
+    assert (first.parts["test"] != Digits(seed=1).parts["test"]).any()
+
+
+def test_training_sees_what_a_device_will_see() -> None:
+    from edgekit.demonstration.digits import Digits
+
+    inputs, classes = Digits().tensors("calibration", Preprocessing(crop_fraction=1.0))
+    assert inputs.shape == (100, 3, 32, 32) and classes.shape == (100,)
+    assert -1.0 <= float(inputs.min()) < -0.9 and 0.9 < float(inputs.max()) <= 1.0
+
+
+def test_a_store_of_ones_own_in_the_same_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(command, "COURSES", ())
+    for name in ("edgekit.db", command.STORE):
+        (tmp_path / name).write_text("measurements")
+    command._prepare(tmp_path, command._silent)
+    assert (tmp_path / "edgekit.db").exists() and not (tmp_path / command.STORE).exists()
+
+
+def test_every_file_has_an_accuracy_and_a_latency(small_demo: Path) -> None:
+    result = json.loads((small_demo / "result.json").read_text(encoding="utf-8"))
+    assert not result["failed"] and len(result["rows"]) == 8
+    for row in result["rows"]:
+        assert row["n"] == 400 and row["top1"] > 0.6 and row["median_ms"] > 0
+    assert Path(result["report"]).read_text(encoding="utf-8").lower().startswith("<!doctype html>")
+
+
+def test_int8_was_calibrated_on_images_that_were_not_tested(small_demo: Path) -> None:
+    (manifest,) = (small_demo / "demo" / "artifacts" / "lenet5_32").glob("*int8.tflite.json")
+    calibration = read_manifest(manifest).calibration
+    assert calibration is not None and calibration.n == 100 and not calibration.synthetic
+    assert read_manifest(manifest).weights.trained
+
+
+def test_the_store_holds_what_was_measured(small_demo: Path) -> None:
+    store = open_store(f"sqlite:///{small_demo / 'demo' / command.STORE}")
+    assert len(store.measurements()) == len(store.accuracies()) == 8

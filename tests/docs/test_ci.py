@@ -1,0 +1,92 @@
+"""The recipes of docs/ci.md: they are YAML of the right shape, and their commands run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as xml
+
+import pytest
+import yaml
+
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "ci.md").read_text(encoding="utf-8")
+NETWORK = """
+from torch import nn
+
+
+def build():
+    layers = nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 225, 10)
+    return nn.Sequential(*layers).eval()
+"""
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+
+
+def recipes() -> tuple[Any, Any]:
+    """GitHub's and GitLab's, parsed."""
+    github, gitlab = (yaml.safe_load(block) for block in blocks("yaml"))
+    return github, gitlab
+
+
+def scripts() -> Iterator[str]:
+    """Every script of GitHub's recipe and of a machine's own that calls edgekit, without what fetches."""
+    steps = recipes()[0]["jobs"]["latency"]["steps"]
+    for script in [*(step.get("run", "") for step in steps), *blocks("sh")]:
+        if "edgekit " in script and not script.startswith("pip "):
+            yield "\n".join(line for line in script.splitlines() if not line.startswith("git "))
+
+
+def commands(script: str) -> set[str]:
+    """The calls of edgekit in a script, without where their output goes."""
+    lines = script.replace("\\\n", "").splitlines()
+    calls = (re.split(r" \|\| | >> ", line)[0] for line in lines if line.strip().startswith("edgekit "))
+    return {" ".join(call.replace("--format md", "").split()) for call in calls}
+
+
+def test_the_recipes_have_the_shape_of_their_systems() -> None:
+    github, gitlab = recipes()
+    job = github["jobs"]["latency"]
+    assert github["name"] and github[True] == "pull_request" and job["runs-on"]  # `on` is a yes to YAML 1.1
+    assert all(("run" in step) != ("uses" in step) for step in job["steps"])
+    assert all("@v" in step["uses"] for step in job["steps"] if "uses" in step)
+    assert all(isinstance(line, str) for line in gitlab["latency"]["script"])
+    assert gitlab["latency"]["retry"]["exit_codes"] == 6
+    assert gitlab["latency"]["artifacts"]["reports"]["junit"] == "latency.xml"
+
+
+def test_both_systems_are_given_the_same_commands() -> None:
+    github, gitlab = recipes()
+    theirs = set().union(*(commands(step.get("run", "")) for step in github["jobs"]["latency"]["steps"]))
+    assert commands("\n".join(gitlab["latency"]["script"])) == theirs and len(theirs) == 4
+
+
+def test_every_command_of_the_recipes_runs(tmp_path: Path) -> None:
+    for package in ("torch", "onnx", "onnxruntime"):
+        pytest.importorskip(package)
+    for folder in (tmp_path, tmp_path / "base"):
+        folder.mkdir(exist_ok=True)
+        (folder / "network.py").write_text(NETWORK)
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+    }
+    environment.pop("EDGEKIT_STORE", None)
+    for script in scripts():
+        quick = re.sub(r"(edgekit bench [^|\n]*)", r"\1 --preset quick ", script).replace("1 2 3", "1")
+        done = subprocess.run(
+            ["bash", "-e", "-c", quick], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        # What runs beside the tests may rightly make a measurement invalid.
+        allowed = (0,) if "edgekit export" in script else (0, 6)
+        assert done.returncode in allowed, f"{quick}\n{done.stdout}{done.stderr}"
+    assert (tmp_path / "summary.md").read_text().startswith("### Latency of new-files/")
+    (suite,) = xml.parse(tmp_path / "latency.xml").getroot()
+    assert suite.get("tests") == "1" and len(suite) == 1

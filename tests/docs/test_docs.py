@@ -1,0 +1,118 @@
+"""The documents tell the truth: every command has help, an example that runs, its function, and a place in README."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer.main
+
+import edgekit
+from edgekit.cli.app import app
+from edgekit.errors import EXIT_PRECEDENCE, EdgekitError
+
+APART = ("edgekit demo", "edgekit weights pull")
+# On a machine that is busy with other tests a measurement may rightly be called invalid, or slower than another.
+NOISE = {"bench": (6,), "compare": (3, 6), "reproduce": (6,)}
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = {command.name or "": command for command in typer.main.get_group(app).commands.values()}
+
+
+def examples(name: str) -> list[str]:
+    """The example lines in a command's help."""
+    text = (COMMANDS[name].help or "").partition("Example:")[2]
+    return [line.strip() for line in text.splitlines() if line.strip().startswith("edgekit ")]
+
+
+def fenced(text: str) -> Iterator[str]:
+    """The commands in a document's shell blocks."""
+    for block in re.findall(r"^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        yield from (line for line in block.replace("\\\n", "").splitlines() if line.startswith("edgekit "))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_has_help_an_example_a_function_and_a_place_in_readme(name: str) -> None:
+    assert COMMANDS[name].help
+    assert examples(name), f"{name} has no example"
+    assert all(example.startswith(f"edgekit {name}") for example in examples(name))
+    assert name in edgekit.__all__ and name in edgekit.VERBS
+    assert f"edgekit {name}" in README
+    assert {"--json", "--help"} <= {option for param in COMMANDS[name].params for option in param.opts} | {"--help"}
+
+
+def test_every_verb_is_a_command() -> None:
+    assert set(COMMANDS) == set(edgekit.VERBS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_option_says_what_it_is_for(name: str) -> None:
+    for param in COMMANDS[name].params:
+        assert getattr(param, "help", None), f"{name} {param.name} has no help"
+
+
+def runnable() -> list[str]:
+    """Every command in the help texts and documents, each once, but for the demo, which has a test of its own, and
+    what downloads."""
+    found = [example for name in COMMANDS for example in examples(name)]
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        found += fenced(path.read_text(encoding="utf-8"))
+    return [command for command in dict.fromkeys(found) if not command.startswith(APART)]
+
+
+def test_every_command_in_help_and_documents_runs(small_demo: Path) -> None:
+    """In their order, in one folder where the demo ran: later ones use what earlier ones made. Two measurements, which
+    `compare` needs, come first."""
+    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    commands = runnable()
+    bench = [command for command in commands if command.startswith("edgekit bench demo/")]
+    for command in bench * 2 + [command for command in commands if command not in bench]:
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=small_demo, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode in (0, *NOISE.get(command.split()[1], ())), f"{command}\n{done.stdout}{done.stderr}"
+        assert done.stdout
+
+
+def samples() -> dict[str, str]:
+    """What README shows under a block of commands, by the last of them."""
+    found = re.findall(r"^```bash\n(.*?)^```\n```\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return {block.splitlines()[-1]: shown for block, shown in found}
+
+
+def lines(text: str, command: str) -> set[str]:
+    """The lines of an output, without the times and errors that an export may differ in."""
+    varies = r"\d+\.\d(e-\d+)?(?= )" if command.startswith("edgekit export") else r"(?!)"
+    return {" ".join(re.sub(varies, "#", line).split()) for line in text.splitlines()}
+
+
+@pytest.mark.parametrize("command", samples())
+def test_readme_shows_what_a_command_prints(command: str, tmp_path: Path) -> None:
+    for package in ("torch", "onnx", "onnxruntime", "ai_edge_litert"):
+        pytest.importorskip(package)
+    arguments, wide = [sys.executable, "-m", *command.split()], os.environ | {"COLUMNS": "160"}
+    done = subprocess.run(arguments, cwd=tmp_path, env=wide, capture_output=True, text=True, check=True)
+    assert lines(samples()[command], command) <= lines(done.stdout + done.stderr, command)
+
+
+def test_readme_lists_the_exit_codes() -> None:
+    kinds: list[type[EdgekitError]] = [EdgekitError, *EdgekitError.__subclasses__()]
+    for code in {0, 130, *EXIT_PRECEDENCE, *(kind.exit_code for kind in kinds)}:
+        assert re.search(rf"^\| {code} \|", README, re.MULTILINE), f"README does not explain exit code {code}"
+
+
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/measuring.md"])
+def test_links_lead_somewhere(path: str) -> None:
+    text = (ROOT / path).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:]+)\)", text):
+        assert ((ROOT / path).parent / target).exists(), f"{path} links to {target}"
+
+
+def test_the_changelog_has_this_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{edgekit.__version__}]" in changelog

@@ -1,0 +1,302 @@
+"""The TFLite file as a whole: what is refused, what stands in it, how it is laid out, what writing costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ai_edge_litert import schema_py_generated as schema
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekit.checkpoints.load import load
+from edgekit.errors import BackendMissing, UsageError
+from edgekit.exporters import WriteJob
+from edgekit.exporters.tflite import flatbuffer
+from edgekit.exporters.tflite.lowering_table import LOWERINGS, lower
+from edgekit.exporters.tflite.versions import minimum_runtime
+from edgekit.exporters.tflite.writer import write
+from edgekit.frontend.tracer import trace
+from edgekit.ir.graph import Graph
+from edgekit.ir.passes.fold_batch_norm import fold
+from edgekit.ir.reference import KERNELS
+from edgekit.models import alexnet, densenet, lenet, mobilenet_v1, resnet_cifar, resnet_v2  # noqa: F401 - register
+from edgekit.network.spec import variant
+
+MAP = (1, 3, 8, 8)
+
+
+def model_of(path: Path) -> Any:
+    return schema.ModelT.InitFromPackedBuf(bytearray(path.read_bytes()), 0)
+
+
+def network(name: str, **more: Any) -> Graph:
+    """A registered network with random weights that keep its activations alive."""
+    point = variant(name, **more)
+    module = point.build()
+    load(module, point, "random")
+    return fold(trace(module.eval(), point.input_shape)).graph
+
+
+def feed(graph: Graph) -> Tensor:
+    return torch.randn(graph.input.shape, generator=torch.Generator().manual_seed(4))
+
+
+def error(got: Any, want: Any) -> float:
+    """The largest error over the largest output."""
+    assert np.ptp(want) > 0
+    return float(np.abs(got - want).max() / np.abs(want).max())
+
+
+def agrees(opened: Any, graph: Graph) -> bool:
+    """Whether the file is as near to the exact answer as torch's own float32 is, but for the order of its sums."""
+    x = feed(graph)
+    exact = graph.to(torch.float64).run(x.double()).numpy()
+    return error(opened.run(x.numpy()), exact) <= 4 * error(graph.run(x).numpy(), exact) + 1e-6
+
+
+def small() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2), nn.ReLU6(), nn.Conv2d(4, 4, 3, groups=4), nn.ReLU(), nn.Flatten(), nn.Linear(4, 5)
+    )
+
+
+# What is refused
+
+
+class Refused(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.MaxPool2d(2, dilation=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cumsum(self.gate(x), 1)
+
+
+def test_all_that_tflite_lacks_is_named_before_anything_is_written(tmp_path: Path) -> None:
+    graph = trace(Refused().eval(), MAP)
+    with pytest.raises(BackendMissing) as caught:
+        write(WriteJob(graph, "fp32"), tmp_path / "a.tflite")
+    refused = "gate (max_pool): max-pooling with gaps (dilation), cumsum (cumsum): no such operator"
+    assert caught.value.message == f"TFLite cannot run {refused}"
+    assert caught.value.exit_code == 5
+    assert "onnx" in caught.value.remedy
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_lowering_reads_no_weights() -> None:
+    with torch.device("meta"):
+        point = variant("mobilenet", alpha=0.5, resolution=160)
+        graph = fold(trace(point.build(), point.input_shape)).graph
+    assert lower(graph).nodes
+
+
+def test_every_kind_but_these_is_known() -> None:
+    assert set(KERNELS) - set(LOWERINGS) == {"batch_norm", "adaptive_max_pool", "call"}
+
+
+def test_weights_beyond_float16_are_refused(tmp_path: Path, graph_of: Any) -> None:
+    layer = nn.Conv2d(3, 4, 1)
+    nn.init.constant_(layer.weight, 1e30)
+    with pytest.raises(UsageError, match=r"weight of 0 is 1e\+30"):
+        write(WriteJob(graph_of(nn.Sequential(layer), MAP), "fp16"), tmp_path / "a.tflite")
+
+
+# What stands in the file
+
+
+@pytest.mark.parametrize(("alpha", "resolution"), [(1.0, 224), (0.5, 160), (0.25, 97)])
+def test_mobilenet_is_one_delegated_graph(alpha: float, resolution: int, open_tflite: Any) -> None:
+    graph = network("mobilenet", alpha=alpha, resolution=resolution)
+    opened = open_tflite(graph)
+    assert opened.written.operators == {
+        "CONV_2D": 14, "DEPTHWISE_CONV_2D": 13, "FULLY_CONNECTED": 1, "MEAN": 1, "RESHAPE": 1
+    }  # fmt: skip
+    assert opened.delegated
+    assert agrees(opened, graph)
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [
+        ("lenet5", ("PAD", "TRANSPOSE")),
+        ("densenet40_12_cifar", ("PAD", "TRANSPOSE", "MUL")),
+        ("alexnet", ("TRANSPOSE", "LOCAL_RESPONSE_NORMALIZATION")),
+        ("se_resnet18", ("TRANSPOSE", "PADV2")),
+    ],
+)
+def test_other_families_are_delegated_too(name: str, absent: tuple[str, ...], open_tflite: Any) -> None:
+    graph = network(name)
+    opened = open_tflite(graph)
+    assert not set(absent) & set(opened.written.operators)
+    assert opened.delegated
+    assert agrees(opened, graph)
+
+
+def test_half_precision_halves_the_file(open_tflite: Any) -> None:
+    graph = network("mobilenet", alpha=0.25, resolution=128)
+    full = open_tflite(graph)
+    whole = full.path.stat().st_size
+    half = open_tflite(graph, "fp16")
+    assert half.path.stat().st_size < 0.55 * whole
+    assert half.written.operators["DEQUANTIZE"] == 28
+    assert half.delegated
+    x = feed(graph)
+    rounded = replace(graph, params={name: t.half().float() if t.dim() > 1 else t for name, t in graph.params.items()})
+    assert error(half.run(x.numpy()), rounded.run(x).numpy()) <= 1e-4 < error(half.run(x.numpy()), graph.run(x).numpy())
+
+
+def test_the_record_says_what_a_caller_hands_over(open_tflite: Any, graph_of: Any) -> None:
+    opened = open_tflite(graph_of(small(), MAP), description="a small one")
+    (taken,), (given,) = opened.written.inputs, opened.written.outputs
+    assert (taken.name, taken.dtype, taken.shape, taken.layout) == ("input", "float32", (1, 8, 8, 3), "NHWC")
+    assert (given.name, given.dtype, given.shape, given.layout) == ("5", "float32", (1, 5), "NC")
+    runner = opened.interpreter.get_signature_runner("serving_default")
+    assert list(runner.get_input_details()) == ["input"]
+    assert list(runner.get_output_details()) == ["5"]
+
+
+def test_names_lead_back_to_layers(open_tflite: Any, graph_of: Any) -> None:
+    model = model_of(open_tflite(graph_of(small(), MAP), description="a small one").path)
+    graph = model.subgraphs[0]
+    made = [graph.tensors[op.outputs[0]].name.decode() for op in graph.operators]
+    assert made == ["0;1", "2;3", "4", "5"]
+    assert model.description == b"a small one"
+    assert {t.name.decode() for t in graph.tensors} >= {"0/weight", "0/bias", "5/weight"}
+    assert len({t.name for t in graph.tensors}) == len(graph.tensors)
+
+
+def test_versions_are_the_lowest_that_do(open_tflite: Any, graph_of: Any) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, groups=2), nn.GELU(), nn.Flatten(), nn.Linear(64, 5))
+    model = model_of(open_tflite(graph_of(network, MAP)).path)
+    versions = {code.builtinCode: code.version for code in model.operatorCodes}
+    operators = schema.BuiltinOperator
+    assert versions == {operators.CONV_2D: 6, operators.GELU: 1, operators.RESHAPE: 1, operators.FULLY_CONNECTED: 1}
+    assert all(code.deprecatedBuiltinCode == min(code.builtinCode, 127) for code in model.operatorCodes)
+    note = next(entry for entry in model.metadata if entry.name == b"min_runtime_version")
+    assert bytes(model.buffers[note.buffer].data).rstrip(b"\0") == b"2.9.0"
+    assert minimum_runtime({"CONV_2D": 1, "MEAN": 2, "TRANSPOSE": 6}) == "2.12.0"
+
+
+# How it is laid out
+
+
+def test_buffers_are_aligned_and_apart(open_tflite: Any, graph_of: Any) -> None:
+    path = open_tflite(graph_of(small(), MAP)).path
+    data = path.read_bytes()
+    assert data[4:8] == b"TFL3"
+    model = schema.Model.GetRootAs(data)
+    end = 0
+    for index in range(1, model.BuffersLength()):
+        buffer = model.Buffers(index)
+        start = buffer._tab.Vector(buffer._tab.Offset(4))
+        assert start % 16 == 0
+        assert start >= end + 4
+        end = start + buffer.DataLength()
+    assert end == len(data)
+    graph = model.Subgraphs(0)
+    for index in range(graph.TensorsLength()):
+        tensor = graph.Tensors(index)
+        held = model.Buffers(tensor.Buffer()).DataLength()
+        width = {schema.TensorType.FLOAT32: 4, schema.TensorType.INT32: 4}[tensor.Type()]
+        assert held in (0, width * int(np.prod(tensor.ShapeAsNumpy())))
+
+
+def test_an_independent_reader_walks_through(open_tflite: Any, graph_of: Any) -> None:
+    reader = pytest.importorskip("tflite", reason="the package tflite is not installed")
+    data = open_tflite(graph_of(small(), MAP)).path.read_bytes()
+    assert reader.Model.ModelBufferHasIdentifier(data, 0)
+    model = reader.Model.GetRootAsModel(data, 0)
+    graph = model.Subgraphs(0)
+    for index in range(graph.OperatorsLength()):
+        operator = graph.Operators(index)
+        code = model.OperatorCodes(operator.OpcodeIndex())
+        assert reader.opcode2name(code.BuiltinCode())
+        for tensor in [*operator.InputsAsNumpy(), *operator.OutputsAsNumpy()]:
+            assert graph.Tensors(tensor).Name()
+
+
+def test_the_same_network_gives_the_same_bytes(tmp_path: Path, graph_of: Any) -> None:
+    graph = graph_of(small(), MAP)
+    for name in ("a", "b"):
+        write(WriteJob(graph, "fp32"), tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_beyond_what_references_reach(open_tflite: Any, graph_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = graph_of(small(), MAP)
+    monkeypatch.setattr(flatbuffer, "LARGEST", 0)
+    opened = open_tflite(graph)
+    assert all(buffer.data is None for buffer in model_of(opened.path).buffers)
+    assert agrees(opened, graph)
+
+
+# Constants
+
+
+class Shared(nn.Module):
+    """One weight for two layers, one equal to it, and two layers without bias."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = nn.Conv2d(3, 3, 5, padding=2, bias=False)
+        self.equal = nn.Conv2d(3, 3, 5, padding=2, bias=False)
+        self.equal.weight.data.copy_(self.one.weight.data)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.one(self.equal(self.one(x))))
+
+
+def test_equal_constants_are_stored_once(open_tflite: Any, graph_of: Any) -> None:
+    graph = graph_of(Shared(), MAP)
+    opened = open_tflite(graph)
+    model = model_of(opened.path)
+    sizes = [len(buffer.data) for buffer in model.buffers if buffer.data is not None]
+    assert sizes[:-1] == [3 * 25 * 3 * 4, 3 * 4, 16]  # the last is the metadata
+    assert agrees(opened, graph)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_weights_that_are_not_contiguous(precision: str, open_tflite: Any, graph_of: Any) -> None:
+    layers: list[nn.Conv2d | nn.Linear] = [nn.Conv2d(8, 8, 3, padding=1, groups=8) for _ in range(3)]
+    layers.append(nn.Linear(8 * 64, 8))
+    torch.manual_seed(1)
+    for layer in layers:
+        turned = torch.randn_like(layer.weight.data.transpose(0, -1).contiguous())
+        layer.weight.data = turned.transpose(0, -1)
+        assert not layer.weight.is_contiguous()
+    network = nn.Sequential(*layers[:3], nn.Flatten(), layers[3])
+    graph = graph_of(network, (1, 8, 8, 8))
+    x = feed(graph)
+    got = open_tflite(graph, precision).run(x.numpy())
+    assert error(got, graph.run(x).numpy()) <= (1e-5 if precision == "fp32" else 3e-3)
+
+
+def test_no_second_copy_of_the_weights_is_held(tmp_path: Path) -> None:
+    program = f"""
+import resource, torch
+from pathlib import Path
+from torch import nn
+from edgekit.exporters import WriteJob
+from edgekit.exporters.tflite.writer import write
+from edgekit.frontend.tracer import trace
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+def job(width):
+    return WriteJob(trace(nn.Sequential(nn.Flatten(), nn.Linear(16 * 49, width)).eval(), (1, 16, 7, 7)), "fp32")
+write(job(10), Path({str(tmp_path / "a")!r}))
+large = job(1 << 16)
+before = peak()
+write(large, Path({str(tmp_path / "b")!r}))
+print(before, peak(), Path({str(tmp_path / "b")!r}).stat().st_size >> 20)
+"""
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    before, after, size = map(int, ran.stdout.split())
+    assert size == 196
+    assert before > size  # the weights are really there, in MiB
+    assert after - before < 32

@@ -1,0 +1,99 @@
+"""Parity: what is equal passes, and each way of being wrong is named."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edgekit.exporting.parity import (
+    MIN_REAL,
+    THRESHOLDS,
+    Array,
+    Reference,
+    dequantized,
+    from_layout,
+    judge,
+    quantized,
+    to_layout,
+)
+from edgekit.records.manifest import TensorRecord
+
+
+def reference(n: int = 20, trained: bool = True) -> Reference:
+    random = np.random.default_rng(0)
+    outputs = random.normal(size=(n, 10)).astype(np.float32)
+    return Reference(np.zeros((n, 3, 4, 4), np.float32), outputs, n_real=n, trained=trained)
+
+
+def noisy(share: float) -> Array:
+    """The reference outputs with noise of this share of the largest of them."""
+    want = reference().outputs
+    noise = np.random.default_rng(1).uniform(-1, 1, want.shape)
+    found: Array = (want + share * np.abs(want).max() * noise).astype(np.float32)
+    return found
+
+
+@pytest.mark.parametrize("precision", THRESHOLDS)
+def test_equal_answers_pass(precision: str) -> None:
+    record = judge(reference().outputs, reference(), precision)
+    assert record.passed and record.max_abs_error == 0 and record.top1_agreement == 1 and record.snr_db is None
+
+
+@pytest.mark.parametrize(
+    ("precision", "share", "passes"),
+    [
+        ("fp32", 1e-6, True),
+        ("fp32", 1e-3, False),
+        ("fp16", 1e-3, True),
+        ("fp16", 0.3, False),
+        ("int8", 0.02, True),
+        ("int8", 1.0, False),
+    ],
+)
+def test_thresholds_tell_rounding_from_mistakes(precision: str, share: float, passes: bool) -> None:
+    record = judge(noisy(share), reference(), precision)
+    assert record.passed == passes and bool(record.reasons) != passes
+
+
+def test_two_swapped_layers_of_equal_weights_do_not_pass_by_their_distribution() -> None:
+    shuffled = reference().outputs[:, ::-1].copy()  # the same numbers in other places
+    assert not judge(shuffled, reference(), "int8").passed
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda y: y[:, :5], "shape"),
+        (lambda y: np.where(y > 1, np.nan, y), "not finite"),
+        (lambda y: np.where(y > 1, np.inf, y), "not finite"),
+    ],
+)
+def test_what_cannot_be_compared_fails_with_its_reason(spoil: object, reason: str) -> None:
+    assert callable(spoil)
+    record = judge(spoil(reference().outputs), reference(), "fp32")
+    assert not record.passed and reason in record.reasons[0]
+
+
+def test_an_output_that_never_varies_proves_nothing() -> None:
+    still = Reference(np.zeros((4, 3, 4, 4), np.float32), np.ones((4, 10), np.float32), 0, trained=False)
+    record = judge(still.outputs, still, "fp32")
+    assert not record.passed and "does not vary" in record.reasons[0]
+
+
+def test_agreement_is_asked_only_of_enough_real_images_and_trained_weights() -> None:
+    half_wrong = noisy(0.25)
+    assert judge(half_wrong, reference(), "int8").top1_agreement is not None
+    few = reference(n=MIN_REAL - 1)
+    for known in (few, reference(trained=False)):
+        reasons = judge(half_wrong[: len(known.outputs)], known, "int8").reasons
+        assert not any("agreement" in reason for reason in reasons)
+
+
+def test_layouts_and_integers_go_there_and_back() -> None:
+    x = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
+    assert to_layout(x, "NHWC").shape == (2, 4, 5, 3)
+    assert np.array_equal(from_layout(to_layout(x, "NHWC"), "NHWC"), x)
+    record = TensorRecord(name="x", dtype="uint8", shape=(1,), layout="NC", scale=0.5, zero_point=10)
+    stored = quantized(np.array([-100.0, 0.0, 3.0, 1000.0], np.float32), record)
+    assert stored.dtype == np.uint8 and stored.tolist() == [0, 10, 16, 255]
+    assert dequantized(stored, record).tolist() == [-5.0, 0.0, 3.0, 122.5]

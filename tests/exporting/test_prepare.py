@@ -1,0 +1,56 @@
+"""What all files of an export share, and what is given back when the last of them was written."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import weakref
+
+import torch
+
+from edgekit.checkpoints.load import load
+from edgekit.exporting.prepare import Prepared, Request, prepare
+from edgekit.ir.memory import ideal_bytes
+from edgekit.network.spec import variant
+
+importlib.import_module("edgekit.models")
+
+
+def prepared() -> Prepared:
+    request = Request(
+        model="mobilenet",
+        alpha=0.25,
+        resolution=128,
+        classes=10,
+        input=None,
+        options={},
+        weights=None,
+        data=None,
+        preprocess=None,
+        synthetic=False,
+        ranges="data",
+        effort="default",
+        max_drop=None,
+        int8=False,
+    )
+    return prepare(request, lambda stage: None)
+
+
+def test_a_network_that_was_not_drawn_is_filled_with_the_same_weights() -> None:
+    point = variant("mobilenet", 0.25, 128, 10)
+    network = point.build()
+    load(network, point, "random")
+    same = next(tensor for name, tensor in prepared().graph.params.items() if name == "classifier.weight")
+    torch.testing.assert_close(same, dict(network.named_parameters())["classifier.weight"], rtol=0, atol=0)
+
+
+def test_the_last_file_keeps_shapes_and_reference_and_gives_the_weights_back() -> None:
+    network = prepared()
+    reference, size = network.reference(), ideal_bytes(network.graph, "fp32")
+    weights = [weakref.ref(tensor) for tensor in network.graph.params.values()]
+    network.drop_weights()
+    assert network.reference() is reference
+    assert ideal_bytes(network.graph, "fp32") == size
+    assert all(tensor.is_meta for tensor in network.graph.params.values())
+    gc.collect()
+    assert not [tensor for weight in weights if (tensor := weight()) is not None and not tensor.is_meta]

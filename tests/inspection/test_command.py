@@ -1,0 +1,91 @@
+"""Inspect: what a file is, read from itself and from its manifest; and a snippet that really runs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import edgekit
+from edgekit.errors import UsageError
+from edgekit.records.manifest import Artifact
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Artifact]:
+    """LeNet-5, float and int8, in both formats."""
+    result = edgekit.export(
+        "lenet5", precision=["fp32", "int8"], synthetic_calibration=True, out=tmp_path_factory.mktemp("artifacts")
+    )
+    assert not result.failed
+    return {f"{a.manifest.format} {a.manifest.precision}": a for a in result.artifacts if a.manifest}
+
+
+@pytest.mark.parametrize("which", ["onnx fp32", "tflite fp32", "onnx int8", "tflite int8"])
+def test_operators_are_those_of_the_file_and_of_the_manifest(which: str, exported: dict[str, Artifact]) -> None:
+    artifact = exported[which]
+    found = edgekit.inspect(artifact.path)
+    assert artifact.manifest and found.operators == artifact.manifest.operators
+    assert json.loads(json.dumps(found.to_json()))["intact"] is True
+
+
+def test_a_foreign_file_shows_its_operators(exported: dict[str, Artifact], tmp_path: Path) -> None:
+    foreign = tmp_path / "theirs.tflite"
+    foreign.write_bytes(exported["tflite fp32"].path.read_bytes())
+    found = edgekit.inspect(foreign)
+    assert found.artifact.foreign and found.operators and found.to_json()["manifest"] is None
+    with pytest.raises(UsageError, match="has no manifest"):
+        edgekit.inspect(foreign, snippet="python")
+
+
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
+def test_what_only_bears_the_suffix_is_refused(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"text{suffix}"
+    path.write_text("this is a text and no network")
+    with pytest.raises(UsageError, match="is not a"):
+        edgekit.inspect(path)
+
+
+def test_layers_of_an_int8_file_come_worst_first(exported: dict[str, Artifact]) -> None:
+    layers = edgekit.inspect(exported["tflite int8"].path, layers=True).layers
+    assert layers
+    known = [row["snr_db"] for row in layers if row["snr_db"] is not None]
+    assert known == sorted(known) and len(known) > 5
+    with pytest.raises(UsageError, match="is not int8"):
+        edgekit.inspect(exported["tflite fp32"].path, layers=True)
+
+
+@pytest.mark.parametrize("which", ["onnx fp32", "tflite fp32", "tflite int8"])
+def test_the_python_snippet_runs_and_ranks_like_the_file(
+    which: str, exported: dict[str, Artifact], tmp_path: Path
+) -> None:
+    artifact = exported[which]
+    snippet = edgekit.inspect(artifact.path, snippet="python").snippet
+    assert snippet
+    random = np.random.default_rng(0)
+    Image.fromarray(random.integers(0, 256, (40, 48), dtype=np.uint8)).save(tmp_path / "picture.png")
+    (tmp_path / "program.py").write_text(snippet)
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "picture.png")],
+        cwd=artifact.path.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert len(lines) == 5
+    assert all(0 <= int(index) < 10 for index, _ in lines)
+    scores = [float(score) for _, score in lines]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_an_unknown_language_suggests_the_nearest(exported: dict[str, Artifact]) -> None:
+    with pytest.raises(UsageError, match="did you mean 'python'"):
+        edgekit.inspect(exported["onnx fp32"].path, snippet="pyton")

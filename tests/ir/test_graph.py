@@ -1,0 +1,43 @@
+"""A graph runs: several inputs and outputs, in forward()'s order, and whether it takes several images at once."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from edgekit.ir.graph import Graph, Op
+
+A, B = torch.arange(6.0).reshape(2, 3), torch.ones(2, 3)
+
+
+def two_of_each() -> Graph:
+    ops = (
+        Op("a", "input", (), (1, 3)),
+        Op("b", "input", (), (1, 3)),
+        Op("sum", "add", ("a", "b"), (1, 3)),
+        Op("product", "mul", ("a", "b"), (1, 3)),
+    )
+    return Graph(ops, {"times": "product", "plus": "sum"}, {})
+
+
+def test_inputs_and_outputs_keep_their_order() -> None:
+    graph = two_of_each()
+    assert [op.name for op in graph.inputs] == ["a", "b"]
+    times, plus = graph.run(A, 2 * B)
+    assert torch.equal(times, 2 * A) and torch.equal(plus, A + 2)
+    assert graph.takes_several and graph.is_output("sum") and not graph.is_output("a")
+
+
+def test_the_only_input_and_the_only_output_are_not_asked_of_a_graph_with_several() -> None:
+    for ask in (lambda: two_of_each().input, lambda: two_of_each().output):
+        with pytest.raises(ValueError, match="unpack"):
+            ask()
+
+
+def test_what_mixes_the_images_of_a_batch_is_found_by_running() -> None:
+    def of(kind: str, **attrs: object) -> Graph:
+        return Graph((Op("x", "input", (), (1, 3)), Op("y", kind, ("x",), (1, 3), {}, attrs)), {"y": "y"}, {})
+
+    assert of("flip", dims=(1,)).takes_several
+    assert not of("flip", dims=(0,)).takes_several
+    assert not of("cumsum", dim=0).takes_several

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgekit.bench import runner
+from edgekit.errors import BackendMissing, UsageError
+from edgekit.records.runtime import RUNTIMES, Runtime, choose, default_runtime, open_session
+
+
+@pytest.mark.parametrize("name", list(RUNTIMES))
+def test_every_entry_has_its_file_and_its_functions(name: str) -> None:
+    assert RUNTIMES[name].name == name
+    assert (runner.FOLDER / RUNTIMES[name].file).is_file()
+    if RUNTIMES[name].installed:
+        module = importlib.import_module(f"edgekit.bench.runtime_{name}")
+        assert callable(module.open_session) and callable(module.preload)
+
+
+@pytest.mark.parametrize("path", sorted(runner.FOLDER.glob("run*.py")), ids=lambda path: path.name)
+def test_what_is_pushed_to_devices_is_old_python_and_stands_alone(path: Path) -> None:
+    tree = ast.parse(path.read_text(), feature_version=(3, 8))
+    imported = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = [alias.name for node in imported for alias in node.names if isinstance(node, ast.Import)]
+    names += [str(node.module) for node in imported if isinstance(node, ast.ImportFrom)]
+    assert not [name for name in names if name.startswith("edgekit")]
+    zips = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "zip"]
+    assert not [call for call in zips if call.keywords]
+    aliases = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    assert not [value for value in aliases if isinstance(value, ast.Subscript)]  # Callable[...] needs 3.9 at run time
+    methods = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert not methods & {"removeprefix", "removesuffix", "pairwise", "bit_count"}
+
+
+def test_defaults() -> None:
+    assert default_runtime("onnx") == "onnxruntime"
+    assert default_runtime("tflite") == "litert"
+    assert default_runtime("onnx", among=["torch", "litert"]) == "torch"
+    with pytest.raises(BackendMissing, match="no runtime here runs a tensorrt file"):
+        default_runtime("tensorrt", among=["onnxruntime", "litert", "null"])
+
+
+def test_choosing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert choose(Path("x.tflite"), "tflite").name == "litert"
+    with pytest.raises(UsageError, match=r"did you mean 'litert'"):
+        choose(Path("x.tflite"), "litrt")
+    with pytest.raises(UsageError, match="is no artifact"):
+        choose(Path("x.txt"))
+    with pytest.raises(BackendMissing, match="litert does not run onnx files such as x.onnx"):
+        choose(Path("x.onnx"), "litert")
+
+
+def test_a_runtime_that_is_not_installed_is_named_with_its_remedy() -> None:
+    absent = Runtime("absent", ("onnx",), ("no_such_module",), ("no-such-package",), "absent")
+    assert not absent.installed and absent.version is None
+    RUNTIMES.register("absent", absent)
+    try:
+        with pytest.raises(BackendMissing, match="absent is not installed") as caught:
+            choose(Path("x.onnx"), "absent")
+        assert caught.value.remedy == "pip install 'edgekit[absent]'"
+    finally:
+        RUNTIMES._entries.pop("absent")
+
+
+def test_opening_here(tiny_onnx: Callable[..., Path]) -> None:
+    pytest.importorskip("onnxruntime")
+    session = open_session(tiny_onnx())
+    assert [(x.name, x.dtype, x.shape) for x in session.inputs] == [("x", "float32", (1, 3, 16, 16))]
+    assert [(y.name, y.dtype, y.shape) for y in session.outputs] == [("y", "float32", (1, 5))]
+    (y,) = session.run([np.ones((1, 3, 16, 16), np.float32)])
+    assert y.shape == (1, 5) and np.ptp(y) > 0
+    assert session.found["threads"] == 1 and session.found["provider"] == "CPUExecutionProvider"
+
+
+def test_what_cannot_be_opened(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    for name, content in (("empty.onnx", b""), ("text.onnx", b"hello" * 100)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UsageError, match=name):
+            open_session(tmp_path / name)
+    with pytest.raises(UsageError, match="does not exist"):
+        open_session(tmp_path / "missing.onnx")

@@ -1,0 +1,202 @@
+"""The page in a real browser: it draws without a complaint, filters, sorts, unfolds, and shows names as text.
+
+Skipped where no Chromium is installed.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edgekit.reporting import charts, page
+from edgekit.reporting import text as report_text
+from edgekit.reporting.rows import Row, rows
+from edgekit.util.formatting import percent
+
+if TYPE_CHECKING:
+    from tests.reporting.conftest import Records
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+EVIL = "<script>document.title='run'</script>"
+ARGUMENTS = ("--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", "--enable-logging=stderr")
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+
+@pytest.fixture(scope="module")
+def library() -> str:
+    pytest.importorskip("vl_convert", reason="vl-convert is not installed")
+    return charts.script()
+
+
+def browse(found: tuple[Row, ...], library: str, folder: Path, probe: str, address: str = "", *flags: str) -> Any:
+    """What the JavaScript expression `probe` is once the page is drawn; the browser must not have complained."""
+    text = page.page(found, "now", library)
+    end = text.rindex("</body>")
+    script = f"""<script>
+    const wait = setInterval(async () => {{
+      if (!document.body.dataset.drawn) return;
+      clearInterval(wait);
+      const value = await (async () => {{ {probe} }})();
+      const textContent = JSON.stringify(value);
+      document.body.append(Object.assign(document.createElement("pre"), {{ id: "probe", textContent }}));
+    }}, 50);</script>"""
+    path = folder / "page.html"
+    path.write_text(text[:end] + script + text[end:], encoding="utf-8")
+    command = [
+        str(CHROMIUM),
+        *ARGUMENTS,
+        f"--user-data-dir={folder / 'profile'}",
+        *flags,
+        "--dump-dom",
+        f"{path.as_uri()}{address}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr, done.stderr
+    answer = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert answer, "the page was not drawn"
+    return json.loads(html.unescape(answer[1]))
+
+
+SETTLED = "const settled = () => new Promise((done) => setTimeout(done, 400));"
+TABLE = "const lines = () => [...document.querySelectorAll('tr.row')].map((line) => line.innerText);"
+
+
+def test_it_draws_filters_and_unfolds(make: Records, library: str, tmp_path: Path) -> None:
+    found = rows(*make.family())
+    value = browse(
+        found,
+        library,
+        tmp_path,
+        SETTLED
+        + TABLE
+        + """
+        const marks = (name) => document.querySelectorAll(`#${name} .mark-symbol.role-mark path`).length;
+        const before = Object.fromEntries(["latency", "macs", "params", "strips"].map((name) => [name, marks(name)]));
+        before.lines = lines().length;
+        const bold = [...document.querySelectorAll("tr.row")].filter(
+          (line) => line.cells[3].querySelector("b")).map((line) => line.cells[0].innerText.split("\\n")[0]);
+        const choice = document.getElementById("only-precision");
+        choice.value = "int8";
+        choice.dispatchEvent(new Event("change"));
+        await settled();
+        const count = document.getElementById("count").textContent;
+        const after = { lines: lines().length, count, address: location.hash };
+        document.querySelector("tr.row button").click();
+        await settled();
+        return { before, after, bold, provenance: document.querySelector("tr.provenance").innerText };
+        """,
+    )
+    assert value["before"]["lines"] == 64 and value["before"]["macs"] >= 64 and value["before"]["params"] >= 64
+    assert value["before"]["latency"] >= 60
+    assert value["before"]["strips"] == charts.MAX_STRIPS, "a dot for the greatest sample of each strip"
+    assert value["after"] == {"lines": 32, "count": "32 of 64 rows", "address": "#precision=int8"}
+    assert sorted(value["bold"]) == sorted(row.variant for row in found if row.front_latency), "the same front as ours"
+    first = next(row for row in found if row.precision == "int8")
+    assert first.sha256 in value["provenance"] and "onnxruntime" in value["provenance"]
+
+
+def test_it_sorts_with_the_unknown_last(make: Records, library: str, tmp_path: Path) -> None:
+    known = [make.manifest(f"net{i}_1.0_{160 + i}") for i in range(3)]
+    measured = [make.measurement(one, 1.0 + i) for i, one in enumerate(known)]
+    found = rows(measured, [make.accuracy(known[0], 0.5), make.accuracy(known[2], 0.7)])
+    probe = TABLE + "return lines().map((line) => line.split(/\\s/)[0]);"
+    assert browse(found, library, tmp_path, probe, "#sort=-top1") == [known[i].variant.name for i in (2, 0, 1)]
+    assert browse(found, library, tmp_path, probe, "#sort=top1") == [known[i].variant.name for i in (0, 2, 1)]
+    assert browse(found, library, tmp_path, probe, "#query=net1") == [known[1].variant.name]
+
+
+def test_one_accuracy_is_one_number(make: Records, library: str, tmp_path: Path) -> None:
+    """Halves are rounded in the page as they are in the terminal and in the other formats."""
+    hits = (389, 57, 115, 229, 201, 1, 3, 399)
+    known = [make.manifest(f"net{i}_1.0_{160 + i}") for i in range(len(hits))]
+    found = rows(
+        [make.measurement(one) for one in known],
+        [make.accuracy(one, count / 400, n=400) for one, count in zip(known, hits, strict=True)],
+    )
+    probe = """const heads = [...document.querySelectorAll("#table thead th")];
+    const place = heads.findIndex((head) => head.dataset.field === "top1");
+    return [...document.querySelectorAll("tr.row")].map((line) => line.cells[place].innerText.split("\\n"));"""
+    shown = browse(found, library, tmp_path, probe)
+    pairs = [(row.top1, row.top1_ci95) for row in found]
+    assert all(top1 is not None and interval is not None for top1, interval in pairs)
+    assert shown == [[percent(top1), "–".join(map(percent, interval))] for top1, interval in pairs if top1 and interval]
+    text = report_text.as_markdown(found, [], "now")
+    assert all(f"| {percent(count / 400)} (" in text for count in hits) and "97.3" in text
+
+
+def test_names_are_shown_and_not_run(make: Records, library: str, tmp_path: Path) -> None:
+    known = make.manifest(EVIL)
+    measured = make.measurement(known, device=EVIL, artifact=EVIL, verdict="suspect", reasons=(EVIL,))
+    found = rows([measured, make.measurement(known, device="other")], [make.accuracy(known, dataset=EVIL)])
+    probe = """document.querySelector("tr.row button").click();
+    const shown = (name) => document.querySelector(name).innerText;
+    return [document.title, shown("tr.row"), shown("tr.provenance")];"""
+    title, line, provenance = browse(found, library, tmp_path, probe)
+    assert title != "run" and EVIL in title and EVIL in line and EVIL in provenance
+
+
+def test_a_report_of_one_foreign_file_draws(make: Records, library: str, tmp_path: Path) -> None:
+    probe = """return [document.getElementById("macs").innerText, document.querySelector("tr.row").innerText,
+      document.querySelector("tr.row abbr").title];"""
+    picture, line, reason = browse(rows([make.measurement(None)], []), library, tmp_path, probe)
+    assert picture == "No row has both MACs and an accuracy." and "–" in line and "foreign" in reason
+
+
+@pytest.mark.parametrize(("scheme", "paper"), [("0", "rgb(20, 24, 28)"), ("1", "rgb(255, 255, 255)")])
+def test_it_follows_the_reader_into_the_dark(
+    make: Records, library: str, tmp_path: Path, scheme: str, paper: str
+) -> None:
+    probe = """const label = document.querySelector("#strips .role-axis-label text");
+    return [getComputedStyle(document.body).backgroundColor, getComputedStyle(label).fill];"""
+    flag = f"--blink-settings=preferredColorScheme={scheme}"
+    background, label = browse(rows([make.measurement(make.manifest())], []), library, tmp_path, probe, "", flag)
+    assert background == paper and (label == "rgb(154, 165, 176)") == (scheme == "0")
+
+
+def test_a_phone_scrolls_the_table_and_not_the_page(make: Records, library: str, tmp_path: Path) -> None:
+    probe = "return [document.documentElement.scrollWidth, innerWidth];"
+    wide, window = browse(rows(*make.family()), library, tmp_path, probe, "", "--window-size=500,900")
+    assert wide <= window
+
+
+BOXES = """const box = (one) => one.getBoundingClientRect();
+const plot = (name) => box(document.querySelector(`#${name} .role-frame path.background`));"""
+
+
+def test_a_phone_gives_the_picture_to_the_strips_and_not_to_names(make: Records, library: str, tmp_path: Path) -> None:
+    probe = (
+        BOXES
+        + """const place = document.getElementById("strips");
+    const texts = [...place.querySelectorAll(".role-axis-label text")].filter((one) => one.textContent);
+    const ticks = texts.filter((one) => !isNaN(one.textContent)).filter((one) => getComputedStyle(one).opacity !== "0");
+    const ends = ticks.map(box).sort((a, b) => a.left - b.left);
+    return { share: plot("strips").width / place.clientWidth, beyond: place.scrollWidth - place.clientWidth,
+      ticks: ticks.map((one) => Number(one.textContent)), names: texts.length - ticks.length,
+      apart: ends.every((end, i) => !i || end.left > ends[i - 1].right + 2),
+      breaks: document.querySelectorAll("tr.row th button wbr").length };"""
+    )
+    known = [make.manifest(f"mobilenet_0.5_32_c10_{i}_1.0_160") for i in range(8)]
+    found = rows([make.measurement(one, 0.2 * 1.6**i) for i, one in enumerate(known)], [])
+    value = browse(found, library, tmp_path, probe, "", "--window-size=500,900")
+    assert value["share"] > 0.85 and value["beyond"] <= 0 and value["apart"] and value["names"] == 8
+    assert len(value["ticks"]) > 2 and max(value["ticks"]) / min(value["ticks"]) < 200, "the data's range is 27"
+    assert value["breaks"] >= 8 * 5
+
+
+def test_no_name_of_the_front_lies_over_the_labels(make: Records, library: str, tmp_path: Path) -> None:
+    probe = (
+        BOXES
+        + """const names = (name) => [...document.querySelectorAll(`#${name} .mark-text.role-mark text`)];
+    const left = (name) => names(name).map((one) => box(one).left);
+    return ["latency", "macs"].map((name) => [left(name).length, Math.min(...left(name)) - plot(name).left]);"""
+    )
+    for count, beyond in browse(rows(*make.family()), library, tmp_path, probe, "", "--window-size=1280,900"):
+        assert count > 3 and beyond >= 0

@@ -1,0 +1,47 @@
+"""What a sweep could not do stands in the report, until somebody does it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgekit.reporting.cautions import still_failing
+from edgekit.reporting.command import report
+from edgekit.reporting.rows import rows
+from edgekit.storage.store import FailedCell, Store, new_id
+
+if TYPE_CHECKING:
+    from tests.reporting.conftest import Records
+
+NAME = "mobilenet_0.5_160"
+
+
+def failure(**known: Any) -> FailedCell:
+    values = {"id": new_id(), "created": "2026-11-20T09:30:00Z", "variant": NAME, "format": "onnx", "precision": "fp32"}
+    return FailedCell(**values | {"device": "local", "code": "gate", "reason": "parity failed", "remedy": "r"} | known)
+
+
+def test_a_reason_is_said_once_with_its_cells() -> None:
+    cells = [failure(variant=f"n{index}") for index in range(5)]
+    assert still_failing(
+        (), [*cells, failure(variant="n0"), failure(variant="x", device=None, reason="no memory")]
+    ) == [
+        "n0 onnx fp32 on local, n1 onnx fp32 on local, n2 onnx fp32 on local and 2 more failed: parity failed.",
+        "x onnx fp32 failed: no memory.",
+    ]
+
+
+def test_what_was_done_since_is_not_told(make: Records) -> None:
+    done = rows([make.measurement(make.manifest(NAME), created="2026-11-20T10:00:00Z")], [])
+    assert still_failing(done, [failure(), failure(device=None)]) == []
+    assert still_failing(done, [failure(variant="mobilenet")]) == [], "as older sweeps named it"
+    later, elsewhere = failure(created="2026-11-20T10:30:00Z"), failure(device="orin")
+    assert len(still_failing(done, [later])) == len(still_failing(done, [elsewhere])) == 1
+
+
+def test_the_report_tells_it(make: Records, tmp_path: Path) -> None:
+    store: Store = make.store([make.measurement(make.manifest())])
+    store.append(failure(variant="<b>", reason="no <i>space</i>"))
+    page, text = (path.read_text() for path in report(store, tmp_path / "r", "html,md").paths)
+    assert "&lt;b&gt; onnx fp32 on local failed: no &lt;i&gt;space&lt;/i&gt;." in page and "<i>space" not in page
+    assert "> &lt;b&gt; onnx fp32 on local failed" in text

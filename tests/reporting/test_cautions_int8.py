@@ -1,0 +1,50 @@
+"""int8 that costs more than it brings is told, and nothing is told of what was not measured on both sides."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import pytest
+
+from edgekit.reporting.cautions import not_worth_it
+from edgekit.reporting.rows import Row
+
+
+def row(precision: str, **known: Any) -> Row:
+    values: dict[str, Any] = dict.fromkeys((field.name for field in fields(Row)), None)
+    return Row(
+        **values | {"label": f"net {precision}", "variant": "net", "format": "tflite", "precision": precision} | known
+    )
+
+
+FP32 = row("fp32", median_ms=2.0, ci95_ms=(1.9, 2.1), top1=0.700, dataset="test", dataset_hash="a")
+
+
+@pytest.mark.parametrize(
+    ("int8", "words"),
+    [
+        (row("int8", median_ms=1.0, ci95_ms=(0.9, 1.1), top1=0.690, dataset="test", dataset_hash="a"), []),
+        (row("int8", median_ms=1.8, ci95_ms=(1.7, 1.95)), ["not faster than fp32 (1.8 ms against 2 ms)"]),
+        (row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1)), ["not faster"]),
+        (row("int8", top1=0.675, dataset="test", dataset_hash="a"), ["loses 2.5 points"]),
+        (row("int8", top1=0.675, dataset="test", dataset_hash="b"), []),
+        (row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1), threads=4), []),
+        (row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1), verdict="invalid"), []),
+        (
+            row(
+                "int8", median_ms=3.0, ci95_ms=(2.9, 3.1), verdict="invalid", top1=0.5, dataset="test", dataset_hash="a"
+            ),
+            ["loses 20.0"],
+        ),
+        (
+            row("int8", median_ms=3.0, ci95_ms=(2.9, 3.1), top1=0.5, dataset="test", dataset_hash="a"),
+            ["not faster", "loses 20.0 points"],
+        ),
+    ],
+)
+def test_what_is_said(int8: Row, words: list[str]) -> None:
+    said = not_worth_it([FP32, int8])
+    assert len(said) == bool(words)
+    assert all(word in said[0] for word in words)
+    assert not words or "net int8" in said[0]

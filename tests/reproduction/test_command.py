@@ -1,0 +1,174 @@
+"""The published tables beside exact counts, the correlation with what was measured, and the whole way once."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekit.errors import UsageError
+from edgekit.network.spec import MODELS, ModelSpec
+from edgekit.records.manifest import Manifest, VariantRecord
+from edgekit.records.measurement import Accuracy
+from edgekit.reproduction.tables import Table, correlations, tables
+from edgekit.stats.pareto import front
+
+pytest.importorskip("torch")
+
+HOSTED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "mobilenet_v1_hosted"
+IMAGES = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "imagenet_val"
+
+
+@pytest.fixture(scope="module")
+def spec() -> ModelSpec:
+    import edgekit.models  # noqa: F401
+
+    return MODELS["mobilenet"]
+
+
+@pytest.fixture(scope="module")
+def found(spec: ModelSpec) -> tuple[Table, ...]:
+    from edgekit.network.catalog import chosen, counted
+
+    def counts(name: str, alpha: float, res: int) -> tuple[int, int]:
+        table = counted(chosen(name, alpha, res, None, None, None))
+        return table.macs, table.params
+
+    return tables(spec, MODELS["conv_mobilenet"], counts)
+
+
+def test_the_papers_tables_are_as_printed(found: tuple[Table, ...]) -> None:
+    printed = {
+        table.title.partition(".")[0]: [
+            (line.variant, line.paper.top1, (line.paper.macs or 0) / 1e6, (line.paper.params or 0) / 1e6)
+            for line in table.lines
+            if line.paper
+        ]
+        for table in found[:3]
+    }
+    whole = ("mobilenet_1.0_224", 0.706, 569, 4.2)
+    assert printed == {
+        "Table 4": [("conv_mobilenet_1.0_224", 0.717, 4866, 29.3), whole],
+        "Table 6": [
+            whole,
+            ("mobilenet_0.75_224", 0.684, 325, 2.6),
+            ("mobilenet_0.5_224", 0.637, 149, 1.3),
+            ("mobilenet_0.25_224", 0.506, 41, 0.5),
+        ],
+        "Table 7": [
+            whole,
+            ("mobilenet_1.0_192", 0.691, 418, 4.2),
+            ("mobilenet_1.0_160", 0.672, 290, 4.2),
+            ("mobilenet_1.0_128", 0.644, 186, 4.2),
+        ],
+    }
+
+
+def test_what_is_more_than_rounding_is_marked(found: tuple[Table, ...]) -> None:
+    slim = found[3].lines
+    assert len(slim) == 16
+    marked = {line.variant for line in slim if line.slim and line.slim.differs}
+    assert marked == {f"mobilenet_0.75_{res}" for res in (224, 192, 160, 128)} | {"mobilenet_0.25_192"}
+    paper = {line.variant for table in found[:3] for line in table.lines if line.paper and line.paper.differs}
+    assert paper == {"conv_mobilenet_1.0_224"}, "it leaves the classifier out"
+    assert {line.variant: line.macs for line in slim}["mobilenet_0.5_160"] == 76_524_800
+
+
+def test_the_front_of_the_published_rows_over_exact_macs(found: tuple[Table, ...]) -> None:
+    points = [(float(line.macs), line.slim.top1 or 0) for line in found[3].lines if line.slim]
+    dominated = {line.variant for line, kept in zip(found[3].lines, front(points), strict=True) if not kept}
+    assert dominated == {"mobilenet_0.5_192", "mobilenet_1.0_128"}
+
+
+def accuracy(alpha: float, res: int, correct: int) -> Accuracy:
+    """Of 100 images; only what a correlation reads is there."""
+    variant = VariantRecord(
+        name="x", model="mobilenet", family="MobileNet", alpha=alpha, resolution=res, classes=1001,
+        input_shape=(1, 3, res, res),
+    )  # fmt: skip
+    record = Accuracy(
+        id="x", created="", artifact="x.onnx", sha256="00", format="onnx", manifest=None, device="local",
+        runtime="onnxruntime", dataset="images", dataset_hash="11", n=100, correct1=correct, correct5=correct,
+        hits="", images_per_second=1.0,
+    )  # fmt: skip
+    known: dict[str, Any] = {"variant": variant}
+    return record.model_copy(update={"manifest": Manifest.model_construct(**known)})
+
+
+def test_correlation_is_over_the_variants_that_were_measured_and_published(spec: ModelSpec) -> None:
+    measured = {(1.0, 224): 80, (0.75, 224): 70, (0.5, 224): 60, (0.25, 224): 65, (0.3, 96): 1}
+    records = [("onnx fp32", accuracy(*point, correct)) for point, correct in measured.items()]
+    both = {one.published: one for one in correlations(records, spec)}
+    assert both["TF-slim"].n == both["paper"].n == 4
+    assert both["TF-slim"].spearman == pytest.approx(0.8) and both["paper"].spearman == pytest.approx(0.8)
+    alone = correlations(records[:1], spec)
+    assert [(one.n, one.spearman) for one in alone] == [(1, None), (1, None)]
+
+
+def test_only_what_was_published_can_be_reproduced() -> None:
+    from edgekit.reproduction.command import reproduce
+
+    with pytest.raises(UsageError, match="did you mean 'mobilenet'"):
+        reproduce("mobilnet")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("precision", ("int8",)), ("format", ("onnx",)), ("threads", 4), ("device", "nonsense"), ("preset", "quick"),
+        ("jobs", 1), ("int8_effort", "fast"), ("devices", Path("devices.yaml")), ("alpha", (0.5,)), ("data", "images"),
+    ],
+)  # fmt: skip
+def test_the_zoo_refuses_what_it_does_not_heed(name: str, value: Any, tmp_path: Path) -> None:
+    from edgekit.reproduction.command import reproduce
+
+    with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} has nothing to say"):
+        reproduce("zoo", out=tmp_path / "out", **{name: value})
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_to_calibrate_with_need_int8(tmp_path: Path) -> None:
+    from edgekit.reproduction.command import reproduce
+
+    with pytest.raises(UsageError, match="--calibration is for int8"):
+        reproduce(calibration=tmp_path, precision=("fp32",), out=tmp_path / "out")
+
+
+def test_the_whole_way_with_real_weights_and_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("onnx", "onnxruntime", "ai_edge_litert", "vl_convert", "PIL"):
+        pytest.importorskip(package)
+    if not (HOSTED.is_dir() and IMAGES.is_dir()):
+        pytest.skip(f"no {HOSTED} or no {IMAGES}")
+    from edgekit.reproduction.command import Reproduction, reproduce
+
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
+    images = tmp_path / "images"
+    images.mkdir()
+    rows = (IMAGES / "labels.csv").read_text().splitlines()[:21]
+    (images / "labels.csv").write_text("\n".join(rows) + "\n")
+    for row in rows[1:]:
+        (images / row.partition(",")[0]).symlink_to((IMAGES / row.partition(",")[0]).resolve())
+    with ThreadPoolExecutor(1) as pool:
+        result = reproduce(
+            weights=HOSTED, data=images, alpha=(0.75, 0.5, 0.25), res=(128,), format=("tflite",), precision=("fp32",),
+            preset="quick", out=tmp_path / "out", store=f"sqlite:///{tmp_path}/store.db", executor=pool,
+        )  # fmt: skip
+    assert isinstance(result, Reproduction)
+    bare, half, quarter = result.sweep.cells
+    assert bare.measurement is not None and bare.accuracy is None, "no weights: latency only"
+    assert half.accuracy is not None and half.accuracy.n == 20 and half.measurement is not None
+    assert quarter.accuracy is not None and quarter.accuracy.correct1 <= half.accuracy.correct1
+    assert any("no weights are here for 1 of the variants" in note for note in result.notes)
+    assert {(one.series, one.published, one.n) for one in result.correlations} == {
+        ("tflite fp32", "paper", 0), ("tflite fp32", "TF-slim", 2),
+    }  # fmt: skip
+    names = {path.name for path in result.report.paths} if result.report else set()
+    assert {"report.html", "report.md", "accuracy-macs.svg", "accuracy-params.svg"} <= names
+    document = json.loads(json.dumps(result.to_json(), allow_nan=False))
+    assert len(document["tables"]) == 4 and len(document["cells"]) == 3
+    from edgekit.cli.views.sweep import reproduce as view
+
+    assert len(list(view(document, 200))) > 10

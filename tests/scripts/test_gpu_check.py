@@ -1,0 +1,120 @@
+"""What `make gpu-check` does around the GPU: this machine has none, so that the GPU's own part is stood in for."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def check() -> Any:
+    pytest.importorskip("torch")
+    spec = importlib.util.spec_from_file_location("gpu_check", ROOT / "scripts" / "gpu_check.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["gpu_check"] = module  # its dataclass looks itself up there
+    spec.loader.exec_module(module)
+    return module
+
+
+class Step:
+    """What torch on a GPU would do, on the processor."""
+
+    def __init__(self, work: Callable[[], object], as_graph: bool) -> None:
+        self._work, self._as_graph = work, as_graph
+
+    def __call__(self) -> None:
+        self._work()
+
+    def facts(self) -> dict[str, Any]:
+        return {"device_ms": 0.5, "cuda_graph": self._as_graph}
+
+    @staticmethod
+    def settings() -> dict[str, Any]:
+        return {"tf32": False}
+
+
+def test_without_cuda_it_refuses_and_writes_nothing(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA GPU")
+    command = [sys.executable, str(ROOT / "scripts" / "gpu_check.py"), "--out", str(tmp_path / "measured")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 2 and "gpu-check: torch" in done.stderr and "NVIDIA GPU" in done.stderr
+    assert not (tmp_path / "measured").exists()
+
+
+def test_the_page_says_what_ran_what_was_left_out_and_what_was_wrong(
+    check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(check, "DEVICE", "cpu")
+    monkeypatch.setattr(check, "WARM_SECONDS", 0.01)
+    monkeypatch.setattr(check, "SAMPLES", 5)
+    Step.Step = Step  # type: ignore[attr-defined]
+    real = check._bench
+    monkeypatch.setattr(check, "_bench", lambda stem: Step if stem == "cuda_torch" else real(stem))
+    report = check.Report(gpu="NVIDIA Test/1")
+    check.network(report, "lenet5", tmp_path)
+    assert not report.wrong
+    ways = [(row["how"], row["precision"]) for row in report.rows]
+    assert ways == [(f"torch {way}", p) for p in ("fp32", "fp16") for way in ("eager", "CUDA graph")]
+    assert report.rows[0]["error"] == 0.0 and 0 < report.rows[2]["error"] < 0.1
+    assert any("onnxruntime on CUDA" in line and "CUDA" in line for line in report.left_out)
+    assert any("TensorRT" in line for line in report.left_out)
+    check.judge(report, {**report.rows[0]}, report.rows[0]["error"] + _ones(), _ones() * 2)
+    page = check.write(report, tmp_path)
+    text = page.read_text()
+    assert page.name == "nvidia-test-1.md" and "| lenet5 | fp32 | torch eager |" in text
+    assert "relative error 0.5" in text.partition("## Wrong")[2]
+
+
+def test_power_is_that_of_the_energy_pass(check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program, report = tmp_path / "nvidia-smi", check.Report(gpu="T4")
+    program.write_text("#!/bin/sh\necho 'power.draw [W]'; echo '30.00 W'\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(check, "POWER_SECONDS", 3.0)
+    monkeypatch.setattr(check, "SETTLE_SECONDS", 0.0)
+    check.drawn(report, lambda: time.sleep(0.001))
+    (told,) = report.facts.values()
+    assert told.startswith("30.0 W, 30.0 W before; ") and "0.00 mJ above idle" in told and not report.left_out
+    program.write_text("#!/bin/sh\necho 'power.draw [W]'; echo '[N/A]'\n")
+    check.drawn(report, lambda: None)
+    assert len(report.left_out) == 1 and "nvidia-smi not what the GPU" in report.left_out[0]
+
+
+def _ones() -> Any:
+    import numpy as np
+
+    return np.ones((1, 10))
+
+
+def test_networks_build_where_there_is_no_pydantic(check: Any) -> None:
+    known = importlib.import_module("edgekit.network.spec")
+    importlib.import_module("edgekit.models")
+    assert all(name in known.MODELS for name in check.NETWORKS)
+    code = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+sys.modules["pydantic"] = None  # as if it were not installed
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name == "pydantic" else found(name, *more)
+from scripts import gpu_check
+gpu_check.stand_in_for_pydantic()
+graph, x = gpu_check.prepared("lenet5")
+print(tuple(graph.run(x).shape))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "(1, 10)", done.stderr

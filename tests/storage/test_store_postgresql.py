@@ -1,0 +1,196 @@
+"""The same store on PostgreSQL: a real server, which is started here and gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from edgekit.errors import EnvironmentRefused, UsageError
+from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
+from edgekit.storage.merge import store as verb
+from edgekit.storage.store import FailedCell, Store, new_id, now
+
+
+def programs() -> Path:
+    """The folder of PostgreSQL's own programs; Debian keeps them off the path."""
+    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+        if (folder / "initdb").exists():
+            return folder
+    found = shutil.which("initdb")
+    if found is None:
+        pytest.skip("no PostgreSQL server is installed here (Debian: apt-get install postgresql)")
+    return Path(found).parent
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """The URL of a server on a socket in a folder of its own, up to the name of the database."""
+    if find_spec("psycopg") is None:
+        pytest.skip("psycopg is not installed")
+    folder, tools = Path(tempfile.mkdtemp(prefix="edgekit-pg-")), programs()
+    user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+    if user is not None:
+        try:
+            shutil.chown(folder, user)
+        except LookupError:
+            pytest.skip("root cannot run a PostgreSQL server, and there is no user postgres")
+
+    def run(*command: str) -> None:
+        subprocess.run(command, user=user, cwd=folder, check=True, capture_output=True)
+
+    data = str(folder / "data")
+    run(str(tools / "initdb"), "--pgdata", data, "--username", "edgekit", "--auth", "trust", "--no-sync")
+    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
+    run(str(tools / "pg_ctl"), "--pgdata", data, "-o", options, "-l", str(folder / "log"), "--wait", "start")
+    try:
+        yield f"postgresql+psycopg://edgekit@/{{}}?host={folder}"
+    finally:
+        with contextlib.suppress(subprocess.CalledProcessError):
+            run(str(tools / "pg_ctl"), "--pgdata", data, "--mode", "immediate", "--wait", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def url(server: str, request: pytest.FixtureRequest) -> str:
+    """A database of the test's own."""
+    name = f"t{abs(hash(request.node.nodeid))}"
+    execute(server.format("postgres"), f"CREATE DATABASE {name}")
+    return server.format(name)
+
+
+def execute(url: str, statement: str) -> None:
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def measurement(artifact: str = "x.onnx") -> Measurement:
+    run = ProcessRun(samples_ns=(1, 2, 3), warmup_ns=(4,), load_ns=5, first_ns=6, wall_ns=7)
+    memory = Memory(peak_bytes=None, baseline_bytes=8, method="none", reason="not asked")
+    return Measurement(
+        id=new_id(), created=now(), artifact=artifact, sha256="00", bytes=9, format="onnx", manifest=None,
+        device="local", runtime="null", protocol=Protocol(), runs=(run,), memory=memory, found={"name": "<é> \0"},
+    )  # fmt: skip
+
+
+def test_what_is_appended_comes_back_in_order(url: str) -> None:
+    store = Store(url)
+    assert (store.measurements(), store.accuracies(), store.failures()) == ([], [], []), "and reading makes nothing"
+    first, second = measurement("a"), measurement("b")
+    hit = Accuracy(
+        id=new_id(), created=now(), artifact="x.onnx", sha256="00", format="onnx", manifest=None, device="local",
+        runtime="null", dataset="images", dataset_hash="11", n=3, correct1=1, correct5=2, hits="15-",
+        images_per_second=2.5,
+    )  # fmt: skip
+    miss = FailedCell(
+        id=new_id(), created=now(), variant="v", format="onnx", precision="fp32", device=None, code="usage",
+        reason="r", remedy="s",
+    )  # fmt: skip
+    records: list[Measurement | Accuracy | FailedCell] = [first, hit, miss, second]
+    for record in records:
+        store.append(record)
+    again = Store(url)
+    assert (again.measurements(), again.accuracies(), again.failures()) == ([first, second], [hit], [miss])
+    assert again.measurements([second.id]) == [second]
+
+
+WRITER = """
+import sys
+sys.path.insert(0, sys.argv[4])
+from test_store_postgresql import measurement
+from edgekit.storage.store import Store
+store = Store(sys.argv[1])
+for number in range(int(sys.argv[3])):
+    store.append(measurement(f"{sys.argv[2]}-{number}"))
+"""
+
+
+def test_writers_at_once_lose_nothing_not_even_while_tables_are_made(url: str) -> None:
+    here = Path(__file__).parent
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, url, str(writer), "15", str(here)], cwd=here.parent)
+        for writer in range(3)
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0, 0]
+    names = [record.artifact for record in Store(url).measurements()]
+    assert sorted(names) == sorted(f"{writer}-{number}" for writer in range(3) for number in range(15))
+
+
+def test_older_and_newer_schemas(url: str) -> None:
+    first = measurement()
+    Store(url).append(first)
+    execute(url, "DROP TABLE failures")
+    execute(url, "UPDATE edgekit_schema SET version = 1")
+    assert (Store(url).measurements(), Store(url).failures()) == ([first], [])
+    second = measurement()
+    Store(url).append(second)
+    assert (Store(url).measurements(), Store(url).failures()) == ([first, second], [])
+    execute(url, "UPDATE edgekit_schema SET version = 99")
+    for use in (Store(url).measurements, Store(url).check):
+        with pytest.raises(UsageError, match="schema version 99"):
+            use()
+
+
+def test_a_colleagues_file_is_brought_in_once(url: str, tmp_path: Path) -> None:
+    theirs = Store(f"sqlite:///{tmp_path}/theirs.db")
+    records = [measurement(str(number)) for number in range(3)]
+    for record in records:
+        theirs.append(record)
+    mine = measurement("mine")
+    Store(url).append(mine)
+    assert verb("merge", tmp_path / "theirs.db", store=url).added["measurements"] == 3
+    assert verb("merge", tmp_path / "theirs.db", store=url).known["measurements"] == 3
+    assert Store(url).measurements() == [mine, *records]
+
+
+def test_merging_at_once_makes_no_doubles(url: str, tmp_path: Path) -> None:
+    theirs = Store(f"sqlite:///{tmp_path}/theirs.db")
+    for number in range(30):
+        theirs.append(measurement(str(number)))
+    code = "import sys; from edgekit.storage.merge import store; store('merge', sys.argv[1], store=sys.argv[2])"
+    command = [sys.executable, "-c", code, str(tmp_path / "theirs.db"), url]
+    both = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for _ in range(2)]
+    assert [one.wait() for one in both] == [0, 0]
+    assert [record.artifact for record in Store(url).measurements()] == [str(number) for number in range(30)]
+
+
+def test_a_table_that_another_process_holds_is_waited_for_and_told(url: str) -> None:
+    import sqlalchemy
+
+    Store(url).append(measurement())
+    engine = sqlalchemy.create_engine(url)
+    with engine.connect() as holder, holder.begin():
+        holder.exec_driver_sql("LOCK TABLE measurements IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(EnvironmentRefused, match="locked by another process"):
+            Store(url, wait_seconds=1).append(measurement())
+    engine.dispose()
+    assert len(Store(url).measurements()) == 1
+
+
+def test_a_store_that_may_only_be_read(url: str, server: str) -> None:
+    Store(url).append(measurement())
+    name = url.partition("edgekit@/")[2].partition("?")[0]
+    execute(server.format("postgres"), f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    assert len(Store(url).measurements()) == 1
+    with pytest.raises(EnvironmentRefused, match="cannot be written"):
+        Store(url).append(measurement())
+
+
+def test_a_server_that_is_not_there_is_told_without_the_password(server: str) -> None:
+    with pytest.raises(EnvironmentRefused) as caught:
+        Store("postgresql+psycopg://ann:secret@/edgekit?host=/nowhere", wait_seconds=1).check()
+    assert "cannot be used" in caught.value.message and "secret" not in caught.value.message
+    with pytest.raises(EnvironmentRefused, match="does not exist"):
+        Store(server.format("nothing")).measurements()

@@ -1,0 +1,238 @@
+"""What a sweep may be asked for, and which weights a variant gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekit.errors import UsageError
+from edgekit.sweeps.command import sweep
+from edgekit.sweeps.grid import Cell, _refuse_twice, grid
+from edgekit.sweeps.weights import in_folder, source, told_by
+
+
+def written(folder: Path, text: str) -> str:
+    path = folder / "grid.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_grid_is_every_combination_the_files_of_a_variant_together() -> None:
+    found = grid("mobilenet", alpha=(1.0, 0.5), res=(32,), precision=("fp32", "fp16"), format=("onnx",))
+    assert found.count == 4
+    assert list(found.cells()) == [
+        Cell(1.0, 32, "onnx", "fp32", "local"),
+        Cell(1.0, 32, "onnx", "fp16", "local"),
+        Cell(0.5, 32, "onnx", "fp32", "local"),
+        Cell(0.5, 32, "onnx", "fp16", "local"),
+    ]
+
+
+def test_other_names_mean_the_same() -> None:
+    found = grid("mobilenet", format=("litert",), precision=("half", "float32"))
+    assert (found.format, found.precision) == (("tflite",), ("fp16", "fp32"))
+
+
+def test_without_measuring_there_is_no_device() -> None:
+    assert [cell.device for cell in grid("lenet5", export_only=True, format=("onnx",)).cells()] == [None]
+
+
+def test_a_file_names_a_grid_its_paths_stand_beside_it_and_the_command_line_comes_first(tmp_path: Path) -> None:
+    text = "model: mobilenet\nalpha: [1, 0.5]\nres: 64\nweights: w\ndata: images\nout: there\nprecision: int8\n"
+    found = grid(written(tmp_path, text), res=(32,), eval=None)
+    assert (found.alpha, found.res, found.precision) == ((1.0, 0.5), (32,), ("int8",))
+    assert found.weights == str(tmp_path / "w")
+    assert (found.data, found.out, found.eval) == (tmp_path / "images", tmp_path / "there", None)
+    assert grid(written(tmp_path, "model: mobilenet\nweights: random:3\n")).weights == "random:3"
+
+
+# Each list holds the one before it ten times: to write the last one out would take longer than anybody has.
+LAUGH = "&a0 [x]"
+for level in range(1, 12):
+    LAUGH = f"&a{level} [{LAUGH}{f', *a{level - 1}' * 9}]"
+BAD: dict[str, tuple[str, str]] = {
+    "misspelt": ("model: mobilenet\nprecison: int8\n", "unknown key 'precison' .* did you mean 'precision'"),
+    "no model": ("alpha: [0.5]\n", "there is no 'model'"),
+    "a key twice": ("model: mobilenet\nalpha: [1.0]\nalpha: [0.5]\n", "'alpha' stands twice"),
+    "a value twice": ("model: mobilenet\nalpha: [0.5, 0.50]\n", "'alpha' .* holds 0.5 twice"),
+    "two names of one": ("model: mobilenet\nprecision: [fp16, half]\n", "'precision' .* holds fp16 twice"),
+    "words for numbers": ("model: mobilenet\nres: [large]\n", "'res.0' .* valid integer"),
+    "yes for a number": ("model: mobilenet\nalpha: [yes]\n", "'alpha.0' .* valid number"),
+    "a fraction of a pixel": ("model: mobilenet\nres: [31.5]\n", "'res.0'"),
+    "nested": ("model: mobilenet\nalpha: [[1.0]]\n", "'alpha.0'"),
+    "nothing": ("", "is no mapping"),
+    "a list": ("- mobilenet\n", "is no mapping"),
+    "not YAML": ("model: [\n", r"cannot be read: .* \(line 2, column 1\)"),
+    "code": ("model: !!python/object/apply:os.getcwd []\n", "cannot be read"),
+    "no threads": ("model: mobilenet\nthreads: 0\n", "'threads' .* greater than or equal to 1"),
+    "no such precision": ("model: mobilenet\nprecision: int4\n", "unknown precision 'int4'"),
+    "no such format": ("model: mobilenet\nformat: onx\n", "unknown format 'onx'; did you mean 'onnx'"),
+    "no such preset": ("model: mobilenet\npreset: quik\n", "did you mean 'quick'"),
+    "int8 without images": ("model: mobilenet\nprecision: int8\n", "int8 needs images"),
+    "no such day": ("model: mobilenet\npreset: 2024-02-30\n", r"2024-02-30 is no timestamp .* \(line 2, column 9\)"),
+    "no integer": ("model: mobilenet\nres: !!int abc\n", "abc is no int"),
+    "no hexadecimal": ("model: mobilenet\nres: 0x_\n", "0x_ is no int"),
+    "no number": ("model: mobilenet\nalpha: [!!float x]\n", "x is no float"),
+    "no truth": ("model: mobilenet\nexport_only: !!bool x\n", "x is no bool"),
+    "an integer without end": (f"model: mobilenet\nres: {'9' * 5000}\n", "'res'|is no int"),
+    "aliases as a value": (f"model: {LAUGH}\n", "'model'"),
+    "aliases below a key": (f"options: {{x: {LAUGH}}}\nmodel: mobilenet\n", "'options.x'"),
+    "aliases as a key": (f"? {LAUGH}\n: 1\n", "a key must be text"),
+    "an empty axis": ("model: mobilenet\nformat: []\n", "'format'"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_grid_is_told_in_one_line(name: str, tmp_path: Path) -> None:
+    text, cause = BAD[name]
+    with pytest.raises(UsageError, match=cause) as caught:
+        grid(written(tmp_path, text))
+    assert "\n" not in caught.value.message and len(caught.value.message) < 2000
+
+
+def test_a_grid_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        grid(str(tmp_path / "no.yaml"))
+    (tmp_path / "grid.yaml").write_bytes(b"\xff\xfe\x00model")
+    with pytest.raises(UsageError, match="cannot be read"):
+        grid(str(tmp_path / "grid.yaml"))
+    (tmp_path / "grid.yaml").write_text("#" * 2_000_000)
+    with pytest.raises(UsageError, match="2,000,000 bytes"):
+        grid(str(tmp_path / "grid.yaml"))
+
+
+def test_a_million_cells_are_counted_before_anything_is_done(tmp_path: Path) -> None:
+    lists = {"alpha": [n / 1000 for n in range(1, 501)], "res": list(range(32, 1032)), "precision": ["fp32", "fp16"]}
+    text = "model: mobilenet\nformat: onnx\n" + "".join(f"{key}: {value}\n" for key, value in lists.items())
+    with pytest.raises(UsageError, match=r"this grid has 1,000,000 cells, about \d+ days") as caught:
+        sweep(written(tmp_path, text), out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db")
+    assert "--yes" in caught.value.remedy
+    assert [path.name for path in tmp_path.iterdir()] == ["grid.yaml"]
+
+
+def test_a_long_axis_is_looked_through_once() -> None:
+    values = (Counted(n) for n in [*range(100_000), 7])
+    with pytest.raises(UsageError, match="'res' holds 7 twice"):
+        _refuse_twice("res", tuple(values), "")
+    assert Counted.compared < 1000
+
+
+class Counted(int):
+    """An integer that counts how often it is compared."""
+
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return int(self) == other
+
+    def __hash__(self) -> int:
+        return int(self)
+
+
+NOTHING: list[tuple[dict[str, Any], str]] = [
+    ({"model": "mobilenett"}, "did you mean 'mobilenet'"),
+    ({"alpha": (2.0,)}, "alpha must be"),
+    ({"alpha": (float("nan"),)}, "alpha must be"),
+    ({"res": (7,)}, "resolution must be"),
+    ({"device": ("pixel",)}, "no device 'pixel'"),
+    ({"weights": "nowhere"}, "weights nowhere do not exist"),
+    ({"eval": Path("nowhere")}, "nowhere does not exist"),
+    ({"data": Path("nowhere")}, "nowhere does not exist"),
+    ({"preprocess": Path("no.yaml")}, "no.yaml does not exist"),
+    ({"jobs": 0}, "--jobs must be at least 1"),
+    ({"int8_effort": "fast"}, "--int8-effort is for int8 files"),
+    ({"synthetic_calibration": True}, "--synthetic-calibration is for int8 files"),
+    ({"export_only": True, "device": ("board",)}, "--device is not for --export-only"),
+    ({"export_only": True, "preset": "quick"}, "--preset is not for --export-only"),
+    ({"export_only": True, "batch": 2}, "--batch is not for --export-only"),
+    ({"export_only": True, "threads": 2}, "--threads is not for --export-only"),
+    ({"export_only": True, "runtime": "torch"}, "--runtime is not for --export-only"),
+    ({"preprocess": Path(__file__)}, "--preprocess means nothing for random weights"),
+]
+
+
+@pytest.mark.parametrize(("asked", "cause"), NOTHING)
+def test_what_would_fail_everywhere_is_said_before_the_first_step(
+    asked: dict[str, Any], cause: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    values: dict[str, Any] = {
+        "model": "mobilenet",
+        "out": tmp_path / "out",
+        "store": f"sqlite:///{tmp_path}/s.db",
+    } | asked
+    with pytest.raises(UsageError, match=cause):
+        sweep(**values)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_images_calibrate_nothing_for_random_weights(tmp_path: Path) -> None:
+    Image = pytest.importorskip("PIL.Image")
+    (tmp_path / "images").mkdir()
+    for index in range(3):
+        Image.new("L", (8, 8), index).save(tmp_path / "images" / f"{index}.png")
+    asked: dict[str, Any] = {"precision": ("int8",), "data": tmp_path / "images", "dry_run": True}
+    with pytest.raises(UsageError, match="--data means nothing for random weights"):
+        sweep("mobilenet", **asked, out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db")
+
+
+def test_engines_are_made_for_this_machine_only(tmp_path: Path) -> None:
+    (tmp_path / "devices.yaml").write_text("devices: {board: {link: ssh, host: board, runtimes: [tensorrt]}}")
+    asked: dict[str, Any] = {"format": ("engine",), "device": ("local", "board"), "store": f"sqlite:///{tmp_path}/s.db"}
+    with pytest.raises(UsageError, match="an engine runs where it was built, and .* not for board") as caught:
+        sweep("mobilenet", devices=tmp_path / "devices.yaml", out=tmp_path / "out", **asked)
+    assert "edgekit export --format tensorrt --device" in caught.value.remedy and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "point"),
+    [
+        ("mobilenet_v1_0_5_160_quant.tflite", "mobilenet", (0.5, 160)),
+        ("mobilenet_v1_0_25_224_float.tflite", "mobilenet", (0.25, 224)),
+        ("mobilenet_v1_1.0_224.tflite", "mobilenet", (1.0, 224)),
+        ("mobilenet_7_5_192_tf.h5", "mobilenet", (0.75, 192)),
+        ("mobilenet_0.25.safetensors", "mobilenet", (0.25, None)),
+        ("mobilenet.pth", "mobilenet", (None, None)),
+        ("resnet50-0676ba61.pth", "resnet50", (None, None)),
+        ("mobilenet_v2_1.0_224.pth", "mobilenet", None),
+        ("resnet50_v2.pth", "resnet50", None),
+        ("squeezenet.npz", "mobilenet", None),
+    ],
+)
+def test_a_files_name_tells_its_variant(name: str, model: str, point: tuple[float | None, int | None] | None) -> None:
+    assert told_by(name, model) == point
+
+
+def test_the_file_that_fits_best_is_taken(tmp_path: Path) -> None:
+    for name in (
+        "mobilenet_0.5.pth",
+        "mobilenet_v1_0_5_160_quant.tflite",
+        "mobilenet_v1_0_5_160_float.tflite",
+        "a.txt",
+    ):
+        (tmp_path / name).write_bytes(name.encode())
+
+    def named(alpha: float, res: int, precision: str = "fp32") -> str | None:
+        found = in_folder(tmp_path, "mobilenet", alpha, res, precision)
+        return found.name if found else None
+
+    assert named(0.5, 160) == "mobilenet_v1_0_5_160_float.tflite"
+    assert named(0.5, 160, "int8") == "mobilenet_v1_0_5_160_quant.tflite"
+    assert named(0.5, 128) == "mobilenet_0.5.pth"
+    assert named(1.0, 160) is None
+    with pytest.raises(UsageError, match="no weights of mobilenet_1.0_160"):
+        source(str(tmp_path), "mobilenet", 1.0, 160, "fp32", random_where_missing=False)
+    assert source(str(tmp_path), "mobilenet", 1.0, 160, "fp32", random_where_missing=True).random
+
+
+def test_weights_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    path.write_bytes(b"one")
+    first = source(str(path), "mobilenet", None, None, "fp32", False).identity
+    path.write_bytes(b"two!")
+    assert source(str(path), "mobilenet", None, None, "fp32", False).identity != first
+    with pytest.raises(UsageError, match="do not exist"):
+        source(str(tmp_path / "no.pth"), "mobilenet", None, None, "fp32", False)

@@ -1,0 +1,28 @@
+"""How many layers of each kind the older --exportLayerInfo files list, counted by hand (grep) in the samples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekit.tensorrt import trtexec_exports
+
+SAMPLES = Path(__file__).resolve().parents[2] / ".." / "shared" / "samples"
+COUNTED = {
+    "trtexec_exportLayerInfo_mobilenet_qat_trt8.json": {
+        "CaskConvolution": 36, "CudaDepthwiseConvolution": 17, "NoOp": 1, "Reformat": 18, "TiledPooling": 1,
+    },
+    "trtexec_exportLayerInfo_resnet18_fp16_A100_trt8.json": {
+        "CaskConvolution": 21, "CaskPooling": 1, "CudaPooling": 1, "NoOp": 11, "Reformat": 2,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_layers_by_kind(name: str) -> None:
+    path = SAMPLES / name
+    if not path.is_file():
+        pytest.skip(f"no {path}")
+    text = path.read_text(encoding="utf-8").partition("\n")[2]
+    assert trtexec_exports.parse_layers(text) == COUNTED[name]

@@ -1,0 +1,334 @@
+"""Downloading from a real server on loopback that cuts, stalls, redirects, lies and refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from edgekit.errors import EdgekitError, EnvironmentRefused
+from edgekit.util.download import Patience, download
+
+CONTENT = bytes(range(256)) * 1200
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+HASTY = Patience(connect=5, stall=0.3, tries=3, pause=0.01)
+
+
+@dataclass
+class Site:
+    """What the server does with the one file that it has; `log` holds the headers of every request for it."""
+
+    address: str = ""
+    content: bytes = CONTENT
+    mark: str | None = '"one"'  # ETag
+    ranges: bool = True
+    length: bool = True  # whether it tells the length
+    statuses: list[int] = field(default_factory=list)  # of the next answers, before it serves the file
+    cuts: list[int] = field(default_factory=list)  # after so many bytes the next answers end
+    stalls: int = 0  # so many answers stop half-way and stay open
+    trickle: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+    log: list[dict[str, str]] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def url(self) -> str:
+        """The address of the file."""
+        return f"{self.address}/file.bin"
+
+
+class Handler(BaseHTTPRequestHandler):
+    site: Site
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        if self.path == "/moved.bin":
+            self.send_response(302)
+            self.send_header("Location", "/file.bin")
+            self.end_headers()
+            return
+        self.site.log.append(dict(self.headers))
+        if self.site.statuses:
+            self.send_error(self.site.statuses.pop(0))
+        else:
+            self.serve()
+
+    def serve(self) -> None:
+        site = self.site
+        start = self.start()
+        if start and start >= len(site.content):
+            self.send_response(416)
+            self.send_header("Content-Range", f"bytes */{len(site.content)}")
+            self.end_headers()
+            return
+        body = site.content[start:]
+        self.send_response(206 if start else 200)
+        if start:
+            self.send_header("Content-Range", f"bytes {start}-{len(site.content) - 1}/{len(site.content)}")
+        if site.length:
+            self.send_header("Content-Length", str(len(body)))
+        if site.mark:
+            self.send_header("ETag", site.mark)
+        for name, value in site.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.write(body)
+
+    def start(self) -> int:
+        asked = self.headers.get("Range")
+        unchanged = self.headers.get("If-Range") in (None, self.site.mark)
+        return int(asked[6:-1]) if asked and self.site.ranges and unchanged else 0
+
+    def write(self, body: bytes) -> None:
+        site = self.site
+        if site.cuts:
+            self.wfile.write(body[: site.cuts.pop(0)])
+        elif site.stalls:
+            site.stalls -= 1
+            self.wfile.write(body[: len(body) // 2])
+            site.closing.wait(20)
+        elif site.trickle:
+            for index in range(200):
+                if site.closing.wait(0.03):
+                    return
+                self.wfile.write(body[index : index + 1])
+        else:
+            self.wfile.write(body)
+
+
+@pytest.fixture
+def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """A server with one file, on a free port."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    served = Site()
+    handler = type("Own", (Handler,), {"site": served})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that goes away is part of the play
+    served.address = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield served
+    served.closing.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where the file should go."""
+    return tmp_path / "file.bin"
+
+
+def part(target: Path) -> Path:
+    """What has arrived of a file so far."""
+    return target.with_name("file.bin.part")
+
+
+def refusal(url: str, target: Path, sha256: str | None = SHA256) -> EdgekitError:
+    """The error of a download that cannot work: one line of cause, one of remedy, and no file in its place."""
+    with pytest.raises(EnvironmentRefused) as caught:
+        download(url, target, sha256, patience=HASTY)
+    assert not target.exists()
+    assert "\n" not in caught.value.message + caught.value.remedy
+    assert target.name in caught.value.message
+    return caught.value
+
+
+def test_a_file_arrives_whole_and_nothing_else_is_left(site: Site, target: Path) -> None:
+    told: list[tuple[int, int | None]] = []
+    assert download(site.url, target, SHA256[:8], lambda done, total: told.append((done, total))) == SHA256
+    assert target.read_bytes() == CONTENT
+    assert list(target.parent.iterdir()) == [target]
+    assert told[0] == (0, len(CONTENT)) and told[-1] == (len(CONTENT), len(CONTENT)) and told == sorted(told)
+
+
+def test_a_broken_connection_is_resumed_where_it_broke(site: Site, target: Path) -> None:
+    site.cuts = [100_000, 50_000]
+    assert download(site.url, target, SHA256, patience=HASTY) == SHA256
+    assert [asked.get("Range") for asked in site.log] == [None, "bytes=100000-", "bytes=150000-"]
+    assert site.log[1]["If-Range"] == '"one"'
+
+
+def test_what_arrived_stays_for_the_next_call(site: Site, target: Path) -> None:
+    site.cuts = [1000] * HASTY.tries
+    error = refusal(site.url, target)
+    assert "3 tries" in error.message and "goes on where it stopped" in error.remedy
+    assert part(target).stat().st_size == 3000
+    assert download(site.url, target, SHA256) == SHA256
+    assert site.log[-1]["Range"] == "bytes=3000-"
+
+
+def test_a_server_without_ranges_begins_anew(site: Site, target: Path) -> None:
+    site.ranges, site.cuts = False, [100_000]
+    assert download(site.url, target, SHA256, patience=HASTY) == SHA256
+    assert site.log[1]["Range"] == "bytes=100000-"
+
+
+def test_two_versions_of_a_file_are_never_mixed(site: Site, target: Path) -> None:
+    site.cuts = [1000] * HASTY.tries
+    refusal(site.url, target, None)
+    site.content, site.mark = CONTENT[::-1], '"two"'
+    download(site.url, target)
+    assert target.read_bytes() == CONTENT[::-1]
+
+
+def test_without_a_mark_and_a_hash_nothing_is_resumed(site: Site, target: Path) -> None:
+    site.mark, site.cuts = None, [1000] * HASTY.tries
+    refusal(site.url, target, None)
+    assert download(site.url, target) == SHA256
+    assert "Range" not in site.log[-1]
+
+
+def test_a_corrupted_file_is_removed_and_said(site: Site, target: Path) -> None:
+    site.content = CONTENT[:-1] + b"?"
+    error = refusal(site.url, target)
+    assert "sha256" in error.message and "removed" in error.message and str(target) in error.remedy
+    assert not list(target.parent.iterdir())
+
+
+def test_a_corrupted_beginning_is_removed_and_the_next_call_works(site: Site, target: Path) -> None:
+    part(target).write_bytes(b"?" * 1000)
+    assert "removed" in refusal(site.url, target).message
+    assert download(site.url, target, SHA256) == SHA256
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_a_missing_file_is_said_at_once(site: Site, target: Path, status: int) -> None:
+    site.statuses = [status]
+    error = refusal(site.url, target)
+    assert str(status) in error.message and site.url in error.remedy and str(target) in error.remedy
+    assert error.exit_code == 7 and len(site.log) == 1
+
+
+def test_a_busy_server_is_asked_again(site: Site, target: Path) -> None:
+    site.statuses = [503, 429]
+    assert download(site.url, target, SHA256, patience=HASTY) == SHA256
+    site.statuses = [503] * 3
+    target.unlink()
+    assert "503" in refusal(site.url, target).message
+
+
+def test_a_stalled_server_is_left_and_asked_for_the_rest(site: Site, target: Path) -> None:
+    site.stalls = 1
+    assert download(site.url, target, SHA256, patience=HASTY) == SHA256
+    assert site.log[1]["Range"] == f"bytes={len(CONTENT) // 2}-"
+
+
+def test_a_server_that_always_stalls_is_given_up(site: Site, target: Path) -> None:
+    site.stalls = HASTY.tries
+    assert "stopped sending" in refusal(site.url, target).message
+    assert part(target).stat().st_size > len(CONTENT) // 2
+
+
+def test_a_server_that_only_trickles_is_given_up(site: Site, target: Path) -> None:
+    site.trickle = True
+    assert "bytes per second" in refusal(site.url, target).message
+
+
+def test_a_redirect_is_followed_with_the_range(site: Site, target: Path) -> None:
+    site.cuts = [1000]
+    assert download(f"{site.address}/moved.bin", target, SHA256, patience=HASTY) == SHA256
+    assert site.log[1]["Range"] == "bytes=1000-"
+
+
+def test_where_nobody_answers_the_file_and_its_place_are_named(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/file.bin"
+        error = refusal(url, target)
+    assert "cannot be reached" in error.message and "127.0.0.1" in error.message
+    assert error.remedy == f"get {url} elsewhere and put it at {target}"
+
+
+def test_a_web_page_is_not_taken_for_the_file(site: Site, target: Path) -> None:
+    site.headers = {"Content-Type": "text/html; charset=utf-8"}
+    assert "web page" in refusal(site.url, target, None).message
+
+
+def test_a_part_that_is_complete_is_only_checked(site: Site, target: Path) -> None:
+    part(target).write_bytes(CONTENT)
+    assert download(site.url, target, SHA256) == SHA256
+    assert len(site.log) == 1
+
+
+def test_a_part_that_is_too_long_is_begun_anew(site: Site, target: Path) -> None:
+    part(target).write_bytes(CONTENT + b"more")
+    assert download(site.url, target, SHA256, patience=HASTY) == SHA256
+
+
+def test_a_server_may_keep_the_length_to_itself(site: Site, target: Path) -> None:
+    site.length = False
+    totals: set[int | None] = set()
+    assert download(site.url, target, SHA256, lambda done, total: totals.add(total)) == SHA256
+    assert totals == {None}
+
+
+def test_bytes_are_kept_as_sent_whatever_their_encoding_is_said_to_be(site: Site, target: Path) -> None:
+    site.headers = {"Content-Encoding": "gzip"}
+    assert download(site.url, target, SHA256) == SHA256
+
+
+def test_without_a_hash_an_encoded_body_is_refused(site: Site, target: Path) -> None:
+    site.headers = {"Content-Encoding": "gzip"}
+    assert "encoded as gzip" in refusal(site.url, target, None).message
+    assert not part(target).exists()
+
+
+@pytest.mark.parametrize("sha256", [SHA256, None])
+@pytest.mark.parametrize("length", [True, False])
+def test_an_empty_body_is_refused(site: Site, target: Path, sha256: str | None, length: bool) -> None:
+    site.content, site.length = b"", length
+    assert "sent an empty file.bin" in refusal(site.url, target, sha256).message
+    assert not part(target).exists()
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from edgekit.util.download import download
+from edgekit.errors import EnvironmentRefused
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    download(sys.argv[1], Path(sys.argv[2]))
+except EnvironmentRefused as error:
+    print(error.message, "|", error.remedy)
+"""
+
+
+def test_a_full_disk_is_said_and_what_arrived_is_kept(site: Site, target: Path) -> None:
+    command = [sys.executable, "-c", FULL, site.url, str(target)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(f"no space to write {part(target)}") and "EDGEKIT_CACHE" in done.stdout
+    assert not target.exists() and part(target).stat().st_size == 200_000
+    assert download(site.url, target, SHA256) == SHA256
+
+
+def test_more_than_the_disk_holds_is_refused_before_it_begins(site: Site, target: Path) -> None:
+    site.length, site.headers = False, {"Content-Length": str(10**17)}
+    assert "MB free" in refusal(site.url, target).message
+    assert not part(target).exists()
+
+
+def test_without_requests_its_install_line_is_named(target: Path) -> None:
+    code = (
+        "import sys; sys.modules['requests'] = None\n"
+        "from pathlib import Path\nfrom edgekit.util.download import download\n"
+        "from edgekit.errors import BackendMissing\n"
+        f"try: download('http://127.0.0.1/x', Path({str(target)!r}))\n"
+        "except BackendMissing as error: print(error.remedy)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "pip install 'edgekit[export]'\n"

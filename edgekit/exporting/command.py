@@ -96,7 +96,7 @@ def export(
         output=output,
         labels=Path(labels) if labels is not None else None,
     )
-    _check(request, formats, precisions, io, opset, max_drop, max_latency)
+    _check(request, formats, precisions, io, opset, max_drop, max_bytes, max_latency)
     if max_batch is not None:
         _check_max_batch(max_batch, formats, dynamic_batch)
     target = load(devices)[device]
@@ -188,6 +188,7 @@ def _check(
     io: str,
     opset: int | None,
     max_drop: float | None,
+    max_bytes: int | None,
     max_latency: float | None,
 ) -> None:
     check_name(request.output)
@@ -203,6 +204,8 @@ def _check(
         raise UsageError(f"--max-drop is in points of top-1, 0 to 100, not {max_drop:g}", "write, say, --max-drop 1.0")
     if opset is not None:
         _check_opset(opset, formats)
+    if max_bytes is not None and max_bytes < 1:
+        raise UsageError(f"--max-bytes must be at least 1, not {max_bytes}", "write, say, 4000000")
     if max_latency is not None and not 0 < max_latency < float("inf"):
         raise UsageError(f"--max-latency is in milliseconds above 0, not {max_latency:g}", "write, say, 10")
 

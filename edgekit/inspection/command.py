@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import BackendMissing, UsageError
+from edgekit.errors import BackendMissing, UsageError, first_line
 from edgekit.inspection import snippets
 from edgekit.records.manifest import Artifact, Manifest, open_artifact
 
@@ -109,6 +109,14 @@ def _tflite(path: Path) -> Contents:
     data = path.read_bytes()
     if data[4:8] != b"TFL3":
         raise UsageError(f"{path} is not a TFLite file", "give a file that starts as one")
+    try:
+        return _tflite_operators(schema, data), read_labels(path)
+    except Exception as error:  # whatever the flatbuffer reader stumbles over, and zip and Unicode behind it
+        raise _broken(path, "TFLite", error) from error
+
+
+def _tflite_operators(schema: Any, data: bytes) -> dict[str, int]:
+    """How many of each operator the first graph has. A broken file raises anything."""
     names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
     model = schema.Model.GetRootAs(data, 0)
     codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
@@ -117,7 +125,14 @@ def _tflite(path: Path) -> Contents:
     for index in range(graph.OperatorsLength()):
         code = codes[graph.Operators(index).OpcodeIndex()]
         found[names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]] += 1
-    return dict(sorted(found.items())), read_labels(path)
+    return dict(sorted(found.items()))
+
+
+def _broken(path: Path, kind: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"{path} is no readable {kind} file (truncated or something else): {first_line(error)[:160]}",
+        "get or export the file again",
+    )
 
 
 def _onnx(path: Path) -> Contents:
@@ -129,8 +144,14 @@ def _onnx(path: Path) -> Contents:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf's own kinds of error
         raise UsageError(f"{path} is not an ONNX file", "give a file that onnx can load") from error
-    labels = (line for one in model.metadata_props if one.key == "labels" for line in one.value.splitlines())
-    return dict(sorted(Counter(node.op_type for node in model.graph.node).items())), tuple(labels)
+    if not model.graph.node:  # no bytes at all are a message of protobuf, too
+        raise UsageError(f"{path} is not an ONNX file: it has no operators", "get or export the file again")
+    try:  # a text that is none comes as bytes
+        labels = (line for one in model.metadata_props if one.key == "labels" for line in one.value.splitlines())
+        counts = Counter(node.op_type.encode().decode() for node in model.graph.node)
+        return dict(sorted(counts.items())), tuple(line.encode().decode() for line in labels)
+    except (AttributeError, UnicodeError) as error:
+        raise _broken(path, "ONNX", error) from error
 
 
 def _engine(path: Path) -> Contents:

@@ -6,6 +6,8 @@ serves calibration, evaluation and the code snippets. Needs numpy, and pillow wh
 
 from __future__ import annotations
 
+import re
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,7 +119,11 @@ class ForeignInput:
     layout: str | None = None  # NCHW or NHWC
 
 
+_EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", re.ASCII)
 _KEYS = ("size", "crop", "square_crop", "channels", "mean", "std", "scale", "layout", "class_offset")
+
+
+_SHORT = reprlib.Repr()  # a value of a few lines can be any number of others, by YAML's aliases
 
 
 def from_yaml(path: Path) -> Preprocessing:
@@ -144,7 +150,7 @@ def foreign_input(path: Path) -> ForeignInput:
     try:
         read = ForeignInput(_preprocessing(raw), _size(raw.get("size")), _layout(raw.get("layout")))
         _refuse_wrong_units(read.preprocessing)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         cause = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise UsageError(
             f"the preprocessing file {path} is wrong: {cause.removeprefix('Value error, ')}", f"correct {path.name}"
@@ -157,7 +163,7 @@ def _mapping(path: Path) -> dict[str, Any]:
 
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         cause = " ".join(str(error).split())
         raise UsageError(f"the preprocessing file {path} cannot be read: {cause}", "give a YAML file") from error
     if not isinstance(raw, dict):
@@ -183,10 +189,17 @@ def _preprocessing(raw: dict[str, Any]) -> Preprocessing:
 
 
 def _numbers(key: str, value: Any, count: int) -> tuple[float, ...]:
-    values = value if isinstance(value, list) else [value] * count
+    values = [_number(one) for one in value] if isinstance(value, list) else [_number(value)] * count
     if len(values) != count or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
-        raise ValueError(f"{key} must be one number or {count}, not {value!r}")
+        raise ValueError(f"{key} must be one number or {count}, not {_SHORT.repr(value)}")
     return tuple(map(float, values))
+
+
+def _number(value: Any) -> Any:
+    """The number in a text such as 1e-3, which YAML 1.1 reads as text for want of a point; else the value."""
+    if isinstance(value, str) and len(value) < 40 and _EXPONENT.fullmatch(value):
+        return float(value)
+    return value
 
 
 def _size(value: Any) -> tuple[int, int] | None:
@@ -194,19 +207,20 @@ def _size(value: Any) -> tuple[int, int] | None:
     if sides is None:
         return None
     if not isinstance(sides, list) or len(sides) != 2 or any(type(s) is not int or s < 1 for s in sides):
-        raise ValueError(f"size must be one whole number or [height, width], not {value!r}")
+        raise ValueError(f"size must be one whole number or [height, width], not {_SHORT.repr(value)}")
     return sides[0], sides[1]
 
 
 def _layout(value: Any) -> str | None:
     if value not in (None, "NCHW", "NHWC"):
-        raise ValueError(f"layout must be NCHW or NHWC, not {value!r}")
+        raise ValueError(f"layout must be NCHW or NHWC, not {_SHORT.repr(value)}")
     return value  # type: ignore[no-any-return]
 
 
 def _refuse_wrong_units(preprocessing: Preprocessing) -> None:
     mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
-    largest = float(np.abs(np.concatenate([-mean / std, (255.0 - mean) / std])).max())
+    with np.errstate(over="ignore"):
+        largest = float(np.abs(np.concatenate([-mean / std, (255.0 - mean) / std])).max())
     if largest > LARGEST_INPUT:
         raise ValueError(
             f"inputs would reach {largest:g}; mean and std are in pixel units (0..255), and scale multiplies"

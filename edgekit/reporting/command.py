@@ -30,6 +30,8 @@ from edgekit.util.formatting import csv_cell
 FORMATS = ("html", "md", "csv", "json")
 ALIASES = {"markdown": "md", "htm": "html"}
 
+LONGEST_NAME = 160  # bytes
+
 
 @dataclass(frozen=True)
 class ReportResult:
@@ -150,7 +152,7 @@ def _assets(folder: Path, found: Sequence[Row], measurements: Sequence[Measureme
     }
     pictures["latency-distributions"] = (charts.distributions(found), {"strips": charts.strips(found)})
     for index, profile in profiled(found):
-        name = re.sub(r"[^\w.]+", "-", found[index].label)
+        name = _file_name(found[index].label, index)
         drawn = charts_profile.datasets(profile)
         pictures[f"layers-{name}"] = (charts_profile.layers(), drawn["layers"])
         pictures[f"roofline-{name}"] = (charts_profile.roofline(), drawn["roofline"])
@@ -161,6 +163,13 @@ def _assets(folder: Path, found: Sequence[Row], measurements: Sequence[Measureme
         svg, png = charts.render(spec, data)
         paths += [_write(folder / f"{name}.svg", svg), _write(folder / f"{name}.png", png)]
     return [*paths, _write(folder / "samples.csv", _samples(measurements))]
+
+
+def _file_name(label: str, index: int) -> str:
+    """A label as part of a file's name. Names end somewhere below 255 bytes; a cut one is told apart by its row."""
+    name = re.sub(r"[^\w.]+", "-", label)
+    short = name.encode()[:LONGEST_NAME].decode(errors="ignore")
+    return name if name == short else f"{short}-{index}"
 
 
 def _samples(measurements: Iterable[Measurement]) -> str:

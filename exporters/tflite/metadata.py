@@ -52,6 +52,9 @@ def pack(
     return bytes(builder.Output())
 
 
+LARGEST_LABELS = 1 << 24  # bytes
+
+
 def append_labels(path: Path, labels: Sequence[str]) -> None:
     """Put the names behind a written model."""
     archive = io.BytesIO()
@@ -66,8 +69,13 @@ def read_labels(path: Path) -> tuple[str, ...]:
     if not zipfile.is_zipfile(path):
         return ()
     with zipfile.ZipFile(path) as members:
-        names = [name for name in members.namelist() if name == LABELS]
-        return tuple(members.read(names[0]).decode().splitlines()) if names else ()
+        if LABELS not in members.namelist():
+            return ()
+        with members.open(LABELS) as stream:  # a few packed bytes can be any number of names
+            data = stream.read(LARGEST_LABELS + 1)
+    if len(data) > LARGEST_LABELS:
+        raise ValueError(f"its {LABELS} is larger than {LARGEST_LABELS >> 20} MiB")
+    return tuple(data.decode().splitlines())
 
 
 def _content(builder: Any, record: TensorRecord, how: Preprocessing | None) -> int:

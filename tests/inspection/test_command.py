@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +91,35 @@ def test_the_python_snippet_runs_and_ranks_like_the_file(
 def test_an_unknown_language_suggests_the_nearest(exported: dict[str, Artifact]) -> None:
     with pytest.raises(UsageError, match="did you mean 'python'"):
         edgekit.inspect(exported["onnx fp32"].path, snippet="pyton")
+
+
+@pytest.mark.parametrize("which", ["tflite fp32", "tflite int8", "onnx fp32"])
+def test_a_damaged_file_is_a_damaged_file(which: str, exported: dict[str, Artifact], tmp_path: Path) -> None:
+    """Cut, and with bytes changed: what is said is an error of ours, or what the file still holds."""
+    data = exported[which].path.read_bytes()
+    path, random = tmp_path / f"w{exported[which].path.suffix}", np.random.default_rng(0)
+    for trial in range(150):
+        damaged = bytearray(data[: random.integers(len(data))] if trial % 3 == 0 else data)
+        places = random.integers(4096 if trial % 2 else len(damaged) or 1, size=0 if trial % 3 == 0 else 12)
+        for place in places:
+            if not 4 <= place < 8:  # the file keeps its mark, so that it is read
+                damaged[place] = random.integers(256)
+        path.write_bytes(damaged)
+        with contextlib.suppress(UsageError):
+            edgekit.inspect(path)
+
+
+@pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
+def test_an_empty_file_is_no_network(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / f"w{suffix}").write_bytes(b"")
+    with pytest.raises(UsageError, match="is not a"):
+        edgekit.inspect(tmp_path / f"w{suffix}")
+
+
+def test_names_that_are_packed_small_are_not_unpacked(exported: dict[str, Artifact], tmp_path: Path) -> None:
+    path = tmp_path / "w.tflite"
+    path.write_bytes(exported["tflite fp32"].path.read_bytes())
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("labels.txt", "\n" * (1 << 26))
+    with pytest.raises(UsageError, match="larger than 16 MiB"):
+        edgekit.inspect(path)

@@ -152,6 +152,17 @@ def test_an_empty_answer_is_the_default(tmp_path: Path) -> None:
         ("{mean: 127.5, scale: 127.5}", "inputs would reach"),
         ("{mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}", "inputs would reach"),
         ("std: 0", "above 0"),
+        ("std: 1e-30", "inputs would reach 1.275e"),
+        ("scale: 1e+30", "inputs would reach"),
+        ("{mean: 1e308, std: 1e-30}", "inputs would reach inf"),
+        ("std: 1e999", "finite"),
+        ("mean: " + "9" * 400, "wrong"),
+        ("mean: " + "9" * 5000, "cannot be read"),
+        ("std: " + "[" * 20_000, "cannot be read"),
+        ("? [1]\n: 2", "cannot be read"),
+        ("size: &a [1]\nmean: &b [" + "*a," * 99 + "]\nstd: [" + "*b," * 999 + "]", "must be one number or 3, not"),
+        ("size: &a [*a]", "size must be"),
+        ("!!python/object/apply:os.system [ls]", "cannot be read"),
     ],
 )
 def test_a_wrong_preprocessing_file_says_what_is_wrong(tmp_path: Path, text: str, cause: str) -> None:

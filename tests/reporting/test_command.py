@@ -16,6 +16,7 @@ import edgekit
 from edgekit.errors import BackendMissing, EnvironmentRefused, UsageError
 from edgekit.reporting import charts
 from edgekit.reporting import page as report_page
+from edgekit.reporting.command import _file_name as report_name
 from edgekit.reporting.command import report
 from edgekit.reporting.rows import rows
 
@@ -186,6 +187,12 @@ def test_assets_are_each_picture_twice_and_the_raw_samples(make: Records, tmp_pa
     expected = [(str(p), str(value)) for p, run in enumerate(measured.runs) for value in run.samples_ns]
     assert [(line["process"], line["latency_ns"]) for line in lines] == expected
     assert (tmp_path / "assets" / "accuracy-macs.svg").read_text().startswith("<svg")
+
+
+def test_names_of_any_length_are_names_of_pictures(tmp_path: Path, make: Records) -> None:
+    assert report_name("a/b c", 3) == "a-b-c"
+    names = {report_name("ü" * 300 + tail, row) for row, tail in enumerate(("a", "b"))}
+    assert len(names) == 2 and all(len(f"layers-{name}.svg".encode()) < 200 for name in names)
 
 
 def test_a_picture_with_nothing_in_it_is_not_written(make: Records, tmp_path: Path) -> None:

@@ -17,18 +17,23 @@ def batch_axes(graph: Graph) -> dict[str, int]:
     Raises UsageError that names the first layer which fixes the batch, or loses it.
     """
     dtype = next((t.dtype for t in graph.params.values() if t.is_floating_point()), torch.float32)
-    count, *rest = graph.input.shape
-    values = {graph.input.name: torch.empty((2 * count, *rest), dtype=dtype, device="meta")}
-    axes = {graph.input.name: 0}
-    for op in graph.ops[1:]:
-        values[op.name] = _output(graph, op, [values[name] for name in op.inputs])
+    values: dict[str, Tensor] = {}
+    axes: dict[str, int] = {}
+    for op in graph.ops:
+        if op.kind == "input":
+            values[op.name] = torch.empty((2 * op.shape[0], *op.shape[1:]), dtype=dtype, device="meta")
+        else:
+            values[op.name] = _output(graph, op, [values[name] for name in op.inputs])
+        if op.kind == "constant":
+            continue
         sizes = zip(values[op.name].shape, op.shape, strict=True)
         doubled = [axis for axis, (twice, once) in enumerate(sizes) if twice != once]
         if len(doubled) != 1:
             raise _fixed(op, "mixes the images of a batch")
         axes[op.name] = doubled[0]
-    if axes[graph.output]:
-        raise _fixed(graph[graph.output], "ends the network with the batch in another place than the first")
+    for name in graph.outputs.values():
+        if axes[name]:
+            raise _fixed(graph[name], "ends the network with the batch in another place than the first")
     return axes
 
 
@@ -39,9 +44,9 @@ def moved(graph: Graph) -> str | None:
 
 def _output(graph: Graph, op: Op, inputs: list[Tensor]) -> Tensor:
     own = {role: tensor.detach().to("meta") for role, tensor in graph.tensors(op).items()}
-    shape = known_shape(op, inputs, own)
-    if shape is not None:
-        return torch.empty(shape, dtype=inputs[0].dtype, device="meta")
+    known = known_shape(op.kind, op.attrs, inputs, own)
+    if known is not None:
+        return torch.empty(known[0], dtype=known[1], device="meta")
     try:
         return KERNELS[op.kind](op, inputs, own)
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:  # how torch refuses a shape

@@ -152,7 +152,8 @@ def refused(link: Link, runtime: str, error: Mapping[str, str]) -> EdgekitError:
         return found
     remedy = found.remedy
     if error["kind"] == "missing":
-        remedy = f"see `edgekit devices check {link.name}` for what to install there, and how"
+        packages = " or ".join(RUNTIMES[runtime].packages)
+        remedy = f"install numpy and {packages} there, for the Python that devices.yaml names ({link.python})"
         remedy += f", or give --runtime {RUNTIMES[runtime].instead}" if RUNTIMES[runtime].instead else ""
     return type(found)(f"{link.name}: {found.message}", remedy)
 

@@ -30,7 +30,7 @@ from edgekit.exporting.options import Request as Request
 from edgekit.exporting.options import check
 from edgekit.exporting.parity import Array, Reference
 from edgekit.frontend import verify
-from edgekit.frontend.tracer import trace
+from edgekit.frontend.tracer import trace, unwrapped
 from edgekit.ir.graph import Graph
 from edgekit.ir.layer_table import LayerTable, table
 from edgekit.ir.passes.fold_batch_norm import fold
@@ -154,6 +154,11 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
     say("fold")
     graph = trace(network, point.input_shape)
     folded = fold(graph)
+    if len(graph.outputs) > 1:
+        raise UsageError(
+            f"the network returns {len(graph.outputs)} tensors ({', '.join(graph.outputs)})",
+            "wrap it in a module whose forward() returns one tensor",
+        )
     head.check(folded.graph, request.output)
     if request.max_drop is not None:
         check_output(folded.graph)
@@ -197,7 +202,7 @@ def _network(request: Request, say: Callable[[str], None]) -> tuple[nn.Module, V
     if is_file(request.model):
         torch.manual_seed(0)  # a build function that draws its weights draws the same ones every time
         point = variant(spec, options=request.options)
-        network, notes = _in_float32(point.build())
+        network, notes = _in_float32(unwrapped(point.build()))
         own = _as_built(network, request, spec.preprocessing) if request.weights is None else None
         loaded = own or weights.load(network, point, request.weights or "random")
         return network, point, replace(loaded, notes=(*loaded.notes, *notes))
@@ -267,5 +272,6 @@ def _reference(network: nn.Module, traced: Graph, made: Prepared) -> Reference:
     together = np.concatenate(inputs)
     want = verify.answers(network, together)
     got = np.concatenate([made.graph.run(torch.from_numpy(x[None])).float().numpy() for x in together])
-    verify.prove(network, traced, made.graph, together, want, got)
+    note = verify.prove(network, traced, made.graph, [together], want, [got])
+    made.notes += (note,) if note else ()
     return Reference(together, got, len(together) - len(random), made.weights.trained)

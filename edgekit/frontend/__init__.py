@@ -1,1 +1,5 @@
-"""From a torch module to a graph in edgekit's own operators, and the proof that both compute the same."""
+"""torch module -> Graph: running forward() once and writing down what it calls.
+
+`tracer.trace` is the way in, `verify.prove` the proof; docs/architecture.md says why a network is run for this, and not
+exported by torch.
+"""

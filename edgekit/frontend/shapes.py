@@ -7,49 +7,109 @@ not certain here is run, so that torch can refuse it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
-from torch import Tensor
-
-from edgekit.ir.graph import Op
+import torch
 
 Shape = tuple[int, ...]
+
+
+class Shaped(Protocol):
+    """A tensor, or what stands for one."""
+
+    @property
+    def shape(self) -> Shape: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+
 _ELEMENTWISE = frozenset(
-    {"relu", "clip", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "lrn", "softmax"}
+    {"relu", "clip", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "lrn", "softmax", "log_softmax"}
+    | {"leaky_relu", "elu", "exp", "log", "sqrt", "rsqrt", "reciprocal", "neg", "abs", "sin", "cos", "floor", "ceil"}
+    | {"round", "erf", "sign", "softplus", "flip", "cumsum"}
 )
-_BINARY = frozenset({"add", "sub", "mul", "div"})
+_BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "floor_div", "remainder"})
+_COMPARING = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
+_REDUCING = frozenset({"mean", "sum", "max", "min"})
 
 
-def known_shape(op: Op, inputs: list[Tensor], own: dict[str, Tensor]) -> Shape | None:
-    """The output's shape where it is certain and the output has the inputs' type; else None."""
-    first = tuple(inputs[0].shape)
-    if not inputs[0].is_floating_point() or len({tensor.dtype for tensor in (*inputs, *own.values())}) > 1:
+def known_shape(
+    kind: str, attrs: Mapping[str, Any], inputs: Sequence[Shaped], own: Mapping[str, Shaped]
+) -> tuple[Shape, torch.dtype] | None:
+    """The output's shape and type where they are certain; else None. What is not floating is not looked at."""
+    tensors = (*inputs, *own.values())
+    if not inputs or not inputs[0].dtype.is_floating_point or len({tensor.dtype for tensor in tensors}) != 1:
         return None
-    if op.kind in _ELEMENTWISE:
+    shape = _shape(kind, attrs, [tuple(x.shape) for x in inputs], {role: tuple(x.shape) for role, x in own.items()})
+    return None if shape is None else (shape, torch.bool if kind in _COMPARING else inputs[0].dtype)
+
+
+def _shape(kind: str, a: Mapping[str, Any], inputs: list[Shape], own: dict[str, Shape]) -> Shape | None:
+    first = inputs[0]
+    if kind in _ELEMENTWISE:
         return first
-    if op.kind in _BINARY:
-        return _broadcast(tuple(tensor.shape) for tensor in (*inputs, *own.values()))
-    if op.kind == "batch_norm":
-        return first if all(tensor.shape == first[1:2] for tensor in own.values()) else None
-    if op.kind == "conv":
-        return _convolved(op, first, tuple(own["weight"].shape))
-    if op.kind in ("max_pool", "avg_pool"):
-        return _pooled(op, first)
-    if op.kind == "linear":
-        outputs, columns = own["weight"].shape
+    if kind in _BINARY or kind in _COMPARING:
+        return _broadcast([*inputs, *own.values()])
+    if kind == "batch_norm":
+        return first if all(shape == first[1:2] for shape in own.values()) else None
+    if kind == "layer_norm":
+        return first if all(shape == tuple(first[dim] for dim in a["dims"]) for shape in own.values()) else None
+    if kind == "linear":
+        outputs, columns = own["weight"]
         return (*first[:-1], outputs) if len(first) > 1 and first[-1] == columns else None
-    if op.kind == "mean" and op.attrs["keepdim"]:
-        return tuple(1 if axis in op.attrs["dims"] else size for axis, size in enumerate(first))
-    return _joined([tuple(x.shape) for x in inputs], op.attrs["dim"]) if op.kind == "cat" else None
+    if kind == "matmul":
+        return _product(first, inputs[1])
+    if kind in _REDUCING:
+        return reduced(first, a["dims"], a["keepdim"])
+    return _windowed(kind, a, inputs, own) or _moved(kind, a, inputs)
 
 
-def _broadcast(shapes: Iterable[Shape]) -> Shape | None:
-    """The common shape of shapes of one rank."""
-    shapes = list(shapes)
-    if len({len(shape) for shape in shapes}) > 1:
+def _windowed(kind: str, a: Mapping[str, Any], inputs: list[Shape], own: dict[str, Shape]) -> Shape | None:
+    if kind in ("conv", "conv_dynamic"):
+        return _convolved(a, inputs[0], own["weight"] if kind == "conv" else inputs[1])
+    if kind == "conv_transpose":
+        return _transposed(a, inputs[0], own["weight"])
+    return _pooled(a, inputs[0]) if kind in ("max_pool", "avg_pool") else None
+
+
+def _moved(kind: str, a: Mapping[str, Any], inputs: list[Shape]) -> Shape | None:
+    first = inputs[0]
+    if kind == "cat":
+        return _joined(inputs, a["dim"])
+    if kind == "permute":
+        return tuple(first[dim] for dim in a["dims"]) if sorted(a["dims"]) == list(range(len(first))) else None
+    if kind == "slice":
+        size = len(range(*slice(a["start"], a["stop"], a["step"]).indices(first[a["dim"]])))
+        return (*first[: a["dim"]], size, *first[a["dim"] + 1 :])
+    if kind == "reshape":
+        shape: Shape = a["shape"]
+        whole = (first[0], *shape[1:]) if shape[:1] == (-1,) and first else shape
+        return whole if math.prod(whole) == math.prod(first) and -1 not in whole else None
+    return (*first[:2], *a["size"]) if kind == "upsample" else None
+
+
+def reduced(first: Shape, dims: Iterable[int], keepdim: bool) -> Shape:
+    """The shape without some axes, or with 1 in their place."""
+    gone = set(dims)
+    sizes = (1 if axis in gone else size for axis, size in enumerate(first))
+    return tuple(size for axis, size in enumerate(sizes) if keepdim or axis not in gone)
+
+
+def _broadcast(given: Sequence[Shape]) -> Shape | None:
+    """The common shape."""
+    rank = max(map(len, given))
+    axes = [{1, *sizes} for sizes in zip(*((1,) * (rank - len(shape)) + shape for shape in given), strict=True)]
+    return tuple(max(sizes) for sizes in axes) if all(len(sizes) <= 2 and 0 not in sizes for sizes in axes) else None
+
+
+def _product(a: Shape, b: Shape) -> Shape | None:
+    if min(len(a), len(b)) < 2 or a[-1] != b[-2]:
         return None
-    axes = [{1, *sizes} for sizes in zip(*shapes, strict=True)]
-    return tuple(max(sizes) for sizes in axes) if all(len(sizes) <= 2 for sizes in axes) else None
+    front = _broadcast([a[:-2], b[:-2]])
+    return None if front is None else (*front, a[-2], b[-1])
 
 
 def _joined(shapes: list[Shape], dim: int) -> Shape | None:
@@ -58,25 +118,33 @@ def _joined(shapes: list[Shape], dim: int) -> Shape | None:
     return (*first[:dim], sum(shape[dim] for shape in shapes), *first[dim + 1 :]) if len(rest) == 1 else None
 
 
-def _convolved(op: Op, x: Shape, weight: Shape) -> Shape | None:
-    groups = op.attrs["groups"]
+def _convolved(a: Mapping[str, Any], x: Shape, weight: Shape) -> Shape | None:
+    groups = a["groups"]
     if len(x) != len(weight) or x[1] != weight[1] * groups or weight[0] % groups:
         return None
-    sizes = _windows(op, x[2:], weight[2:])
+    sizes = _windows(a, x[2:], weight[2:])
     return (x[0], weight[0], *sizes) if min(sizes) > 0 else None
 
 
-def _pooled(op: Op, x: Shape) -> Shape | None:
-    kernel = op.attrs["kernel"]
-    wide = any(2 * max(pads) > k for pads, k in zip(op.attrs["padding"], kernel, strict=True))
+def _transposed(a: Mapping[str, Any], x: Shape, weight: Shape) -> Shape | None:
+    if len(x) != len(weight) or x[1] != weight[0]:
+        return None
+    axes = zip(x[2:], weight[2:], a["stride"], a["dilation"], a["padding"], a["output_padding"], strict=True)
+    sizes = [(size - 1) * s - low - high + d * (k - 1) + more + 1 for size, k, s, d, (low, high), more in axes]
+    fits = all(more < max(s, d) for more, s, d in zip(a["output_padding"], a["stride"], a["dilation"], strict=True))
+    return (x[0], weight[1] * a["groups"], *sizes) if fits and min(sizes) > 0 else None
+
+
+def _pooled(a: Mapping[str, Any], x: Shape) -> Shape | None:
+    kernel = a["kernel"]
+    wide = any(2 * max(pads) > k for pads, k in zip(a["padding"], kernel, strict=True))
     if wide or len(x) != len(kernel) + 2:
         return None
-    sizes = _windows(op, x[2:], kernel)
+    sizes = _windows(a, x[2:], kernel)
     return (*x[:2], *sizes) if min(sizes) > 0 else None
 
 
-def _windows(op: Op, sizes: Shape, kernel: Shape) -> Shape:
+def _windows(a: Mapping[str, Any], sizes: Shape, kernel: Shape) -> Shape:
     """How often a kernel fits along each axis."""
-    a = op.attrs
     axes = zip(sizes, kernel, a["stride"], a.get("dilation", (1,) * len(kernel)), a["padding"], strict=True)
     return tuple((size + low + high - d * (k - 1) - 1) // s + 1 for size, k, s, d, (low, high) in axes)

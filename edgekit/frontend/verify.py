@@ -1,29 +1,47 @@
-"""The proof that a graph answers like the module that it was made of, and which layer is to blame where it does not."""
+"""The proof that a graph answers like the module that it was made of, and which layer is to blame where it does not.
+
+It is held in float32 first. Where float32 differs, that may be all that float32 can do: in a deep network with random
+weights a loud input is chaotic, and another order of the same sums ends elsewhere. Then float64 judges: what was read
+from forward() and what was folded are right where they agree with the network there.
+"""
 
 from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from edgekit.errors import USERS_CODE, GateFailed, UsageError, first_line
+from edgekit.errors import USERS_CODE, EdgekitError, GateFailed, UsageError, first_line
+from edgekit.frontend.outputs import flat
+from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
+from edgekit.ir.passes.fold_batch_norm import fold
 
 TOLERANCE = 1e-3  # float32, deep networks: rounding only; a wrong fold shows at 1e-1 and above
+EXACT = 1e-9  # float64
+OF_ITS_OWN = 1e-4  # of what the network's own float32 is off: what is chaotic is so in float64, a billion times less
+ROUNDED = 1e-4  # float32 weights beside float64 ones, of the largest
 LOUD = 8.0  # standard deviations of one more input, which reaches limits that no image does
 
 Array = NDArray[np.float32]
+Inputs = tuple[Tensor, ...]
+Outputs = tuple[Tensor, ...]
 
 
 @torch.no_grad()
-def answers(network: nn.Module, inputs: Array) -> Array:
-    """What a module answers to each of (n, *input shape without its batch), one by one: (n, ...).
+def answers(network: nn.Module, *inputs: Array) -> tuple[Array, ...]:
+    """What a module answers to each of (n, *shape) of each input, one by one: (n, ...) for each output.
 
     Raises UsageError for inputs that it does not run on, and GateFailed for answers that are not finite.
     """
-    found = np.concatenate([_answer(network, torch.from_numpy(x[None])).float().numpy() for x in inputs])
-    if not np.isfinite(found).all():
+    alone = [_answer(network, _nth(inputs, index)) for index in range(len(inputs[0]))]
+    found = tuple(np.concatenate([_array(y) for y in ys]) for ys in zip(*alone, strict=True))
+    if not all(np.isfinite(y).all() for y in found):
         raise GateFailed(
             "the network itself answers with values that are not finite",
             "check the weights for values that are not finite or variances near zero, and the preprocessing",
@@ -32,77 +50,174 @@ def answers(network: nn.Module, inputs: Array) -> Array:
 
 
 @torch.no_grad()
-def prove(network: nn.Module, traced: Graph, folded: Graph, inputs: Array, want: Array, got: Array) -> None:
+def prove(
+    network: nn.Module,
+    traced: Graph,
+    folded: Graph,
+    inputs: Sequence[Array],
+    want: Sequence[Array],
+    got: Sequence[Array],
+) -> str | None:
     """The folded graph must answer (`got`) like the module (`want`) on all inputs, and on one that is much larger.
 
-    `traced` is the graph before folding. Raises GateFailed, which says whether folding or tracing is at fault.
+    `traced` is the graph before folding. Returns a note where only float64 could tell. Raises GateFailed, which says
+    whether folding or tracing is at fault.
     """
-    if not _gap(got, want) <= TOLERANCE:  # not a number fails too
-        worst = int(np.abs(got - want).reshape(len(inputs), -1).max(1).argmax()) if got.shape == want.shape else 0
-        raise _difference(network, traced, torch.from_numpy(inputs[worst][None]), _gap(got, want))
-    loud = LOUD * torch.randn(folded.input.shape, generator=torch.Generator().manual_seed(0))
-    answer = _answer(network, loud).float().numpy()
-    gap = _gap(folded.run(loud).float().numpy(), answer)
-    if np.isfinite(answer).all() and not gap <= TOLERANCE:
-        raise _difference(network, traced, loud, gap)
+    gap = _gap(got, want)
+    if not gap <= TOLERANCE:  # not a number fails too
+        return _Judge(network, traced, folded, _nth(inputs, _worst(want, got))).judged(gap)
+    drawn = torch.Generator().manual_seed(0)
+    loud = tuple(LOUD * torch.randn(op.shape, generator=drawn) for op in folded.inputs)
+    answer = [_array(y) for y in _answer(network, loud)]
+    gap = _gap([_array(y) for y in _of(folded, loud)], answer)
+    if all(np.isfinite(y).all() for y in answer) and not gap <= TOLERANCE:
+        return _Judge(network, traced, folded, loud).judged(gap)
+    return None
 
 
-def _answer(network: nn.Module, x: Tensor) -> Tensor:
-    try:
-        y: Tensor = network(x.clone())  # it may change its input
-    except USERS_CODE as error:  # the user's code: a shape that only a pooling layer minds, say
-        shape = "x".join(map(str, x.shape))
-        raise UsageError(
-            f"the network does not run on an input of {shape}: {first_line(error)}", "give another --input"
-        ) from error
-    return y
+class _Judge:
+    """Why a folded graph and a network answer one input differently in float32."""
 
+    def __init__(self, network: nn.Module, traced: Graph, folded: Graph, x: Inputs) -> None:
+        self.network, self.traced, self.folded, self.x = network, traced, folded, x
+        self.answer = [_array(y) for y in _answer(network, x)]
 
-def _gap(got: Array, want: Array) -> float:
-    """The largest difference as a part of the largest value."""
-    if got.shape != want.shape:
-        return float("inf")
-    largest = float(np.abs(want).max())
-    return float(np.abs(got - want).max()) / largest if largest else float(np.abs(got).max())
-
-
-def _difference(network: nn.Module, traced: Graph, x: Tensor, gap: float) -> GateFailed:
-    """The error for an input that the folded graph answers differently."""
-    unfolded = _gap(traced.run(x).float().numpy(), _answer(network, x).float().numpy())
-    if unfolded <= TOLERANCE:
-        return GateFailed(
-            f"the folded network differs from the network by {gap:.2g} of its largest output",
-            "check the weights for values that are not finite or variances near zero",
+    def judged(self, gap: float) -> str:
+        """A note where float64 finds nothing wrong. Raises GateFailed for what is."""
+        again = [_array(y) for y in _answer(self.network, self.x)]
+        if any(not np.array_equal(one, other, equal_nan=True) for one, other in zip(again, self.answer, strict=True)):
+            raise GateFailed(
+                "the network answers the same input differently each time",
+                "leave random numbers and memory of earlier inputs out of forward() in eval mode",
+            )
+        own = self._exactly()
+        if own is None:
+            raise self._difference(gap)
+        return (
+            f"float32 rounding moves this network's answers: on one input its own float32 is {own:.2g} of its largest "
+            "output from its float64; what was read and folded agrees with it in float64"
         )
-    return GateFailed(
-        f"what was read from forward() differs from the network by {unfolded:.2g} of its largest output"
-        + _first_layer(network, traced, x),
-        "write forward() without hooks, randomness, or tensors that change behind another name",
+
+    def _exactly(self) -> float | None:
+        """How far the network's float32 is from its float64; None where the graph differs from it, or cannot tell."""
+        x = tuple(one.double() for one in self.x)
+        with _in_float64(self.network):
+            try:
+                exact = _answer(self.network, x)
+                graph = trace(self.network, *(tuple(one.shape) for one in x))
+                refolded = fold(graph).graph
+                found = _of(refolded, x)
+            except (EdgekitError, RuntimeError):  # it holds float32 somewhere: only float32 can tell
+                return None
+            wide, right = [y.double().numpy() for y in exact], [y.double().numpy() for y in found]
+            own = _gap(self.answer, wide)
+            same = _gap(right, wide) <= max(EXACT, OF_ITS_OWN * own)
+        return own if same and _alike(self.folded, refolded) else None
+
+    def _difference(self, gap: float) -> GateFailed:
+        unfolded = _gap([_array(y) for y in _of(self.traced, self.x)], self.answer)
+        if unfolded <= TOLERANCE:
+            return GateFailed(
+                f"the folded network differs from the network by {gap:.2g} of its largest output",
+                "check the weights for values that are not finite or variances near zero",
+            )
+        return GateFailed(
+            f"what was read from forward() differs from the network by {unfolded:.2g} of its largest output"
+            + self._first_layer(),
+            "write forward() without randomness, and without what depends on a tensor's values or on earlier calls",
+        )
+
+    def _first_layer(self) -> str:
+        """Where they part, as an addition to a message: the first layer with a name of its own that differs."""
+        seen: dict[str, Tensor] = {}
+
+        def keep(name: str) -> object:
+            def hook(module: nn.Module, inputs: object, y: object) -> None:
+                if isinstance(y, Tensor):
+                    seen.setdefault(name, y.detach().clone())
+
+            return hook
+
+        hooks = [module.register_forward_hook(keep(name)) for name, module in self.network.named_modules()]
+        try:
+            _answer(self.network, self.x)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        different: list[str] = []
+
+        def look(op: Op, y: Tensor) -> None:
+            if op.name in seen and not _gap([_array(y)], [_array(seen[op.name])]) <= TOLERANCE:
+                different.append(op.name)
+
+        self.traced.run(*self.x, observe=look)
+        return f"; they part before the end of layer {different[0]}" if different else ""
+
+
+@contextlib.contextmanager
+def _in_float64(network: nn.Module) -> Iterator[None]:
+    """The network with its tensors in float64; they are those of before afterwards."""
+    before = [(tensor, tensor.data) for tensor in (*network.parameters(), *network.buffers())]
+    try:
+        network.double()
+        yield
+    finally:
+        network.float()
+        for tensor, data in before:
+            tensor.data = data
+
+
+def _alike(folded: Graph, exact: Graph) -> bool:
+    """Whether a graph is one of float64, with its tensors rounded."""
+    same = [(op.name, op.kind, op.inputs, op.shape) for op in folded] == [
+        (op.name, op.kind, op.inputs, op.shape) for op in exact
+    ]
+    return same and all(
+        _gap([tensor.detach().numpy()], [exact.params[name].detach().numpy()]) <= ROUNDED
+        for name, tensor in folded.params.items()
+        if tensor.is_floating_point()
     )
 
 
-def _first_layer(network: nn.Module, traced: Graph, x: Tensor) -> str:
-    """Where they part, as an addition to a message: the first layer with a name of its own that differs."""
-    seen: dict[str, Tensor] = {}
+def _of(graph: Graph, x: Inputs) -> Outputs:
+    found = graph.run(*x)
+    return found if isinstance(found, tuple) else (found,)
 
-    def keep(name: str) -> object:
-        def hook(module: nn.Module, inputs: object, y: object) -> None:
-            if isinstance(y, Tensor):
-                seen.setdefault(name, y.detach().clone())
 
-        return hook
-
-    hooks = [module.register_forward_hook(keep(name)) for name, module in network.named_modules()]
+def _answer(network: nn.Module, x: Inputs) -> Outputs:
     try:
-        _answer(network, x)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    different: list[str] = []
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            y = network(*(one.clone() for one in x))  # it may change its input, and print
+    except USERS_CODE as error:  # the user's code: a shape that only a pooling layer minds, say
+        shape = " and ".join("x".join(map(str, one.shape)) for one in x)
+        raise UsageError(
+            f"the network does not run on an input of {shape}: {first_line(error)}", "give another --input"
+        ) from error
+    return tuple(value for _, value in flat(y) if isinstance(value, Tensor))
 
-    def look(op: Op, y: Tensor) -> None:
-        if op.name in seen and not _gap(y.float().numpy(), seen[op.name].float().numpy()) <= TOLERANCE:
-            different.append(op.name)
 
-    traced.run(x, observe=look)
-    return f"; they part before the end of layer {different[0]}" if different else ""
+def _nth(inputs: Sequence[Array], index: int) -> Inputs:
+    return tuple(torch.from_numpy(x[index : index + 1]) for x in inputs)
+
+
+def _array(y: Tensor) -> Array:
+    return y.detach().float().numpy()
+
+
+def _worst(want: Sequence[Array], got: Sequence[Array]) -> int:
+    """The input whose answers differ most."""
+    pairs = [(a, b) for a, b in zip(want, got, strict=False) if a.shape == b.shape and a.size]
+    gaps = [np.abs(a - b).reshape(len(a), -1).max(1) / max(float(np.abs(a).max()), 1e-30) for a, b in pairs]
+    return int(np.max(gaps, axis=0).argmax()) if gaps else 0
+
+
+def _gap(got: Sequence[NDArray[np.floating]], want: Sequence[NDArray[np.floating]]) -> float:
+    """The largest difference as a part of the largest value, over all outputs."""
+    if len(got) != len(want) or any(a.shape != b.shape for a, b in zip(got, want, strict=True)):
+        return float("inf")
+    gaps = [0.0]
+    for a, b in zip(got, want, strict=True):
+        largest = float(np.abs(b).max()) if b.size else 0.0
+        apart = float(np.abs(a - b).max()) if b.size else 0.0
+        gaps.append(apart / largest if largest else apart)
+    return float(np.max(gaps))

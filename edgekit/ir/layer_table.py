@@ -48,7 +48,7 @@ class LayerRow:
     params: int
     macs: int
     activation_elements: int
-    receptive_field: int  # input pixels, along the wider axis
+    receptive_field: int | None  # input pixels, along the wider axis; None where no input reaches it
 
     def to_json(self) -> dict[str, Any]:
         """The row under its documented keys."""
@@ -78,7 +78,7 @@ class LayerTable:
 def table(graph: Graph) -> LayerTable:
     """The layer table of a graph, for the batch size that it was traced with."""
     seen: set[str] = set()
-    fields: dict[str, Reach] = {}
+    fields: dict[str, Reach | None] = {}
     shapes = {op.name: op.shape for op in graph}
     rows = []
     for op in graph:
@@ -95,7 +95,7 @@ def table(graph: Graph) -> LayerTable:
     )
 
 
-def _row(op: Op, graph: Graph, source: tuple[int, ...], seen: set[str], reach: Reach) -> LayerRow:
+def _row(op: Op, graph: Graph, source: tuple[int, ...], seen: set[str], reach: Reach | None) -> LayerRow:
     counter = MACS.get(op.kind)
     return LayerRow(
         name=op.name,
@@ -105,7 +105,7 @@ def _row(op: Op, graph: Graph, source: tuple[int, ...], seen: set[str], reach: R
         params=_params(op, graph, seen),
         macs=counter(op, graph, source) if counter else 0,
         activation_elements=math.prod(op.shape) if _stored(op) else 0,
-        receptive_field=round(max(reach.size)),
+        receptive_field=round(max(reach.size)) if reach else None,
     )
 
 
@@ -177,23 +177,30 @@ class Reach:
 
 
 def _widest(inputs: list[Reach]) -> Reach:
-    sizes, jumps, axes = zip(*((x.size, x.jump, x.axes) for x in inputs), strict=True)
+    """The reach of several inputs together; one that has fewer axes of the image says nothing about the others."""
+    most = max(len(x.size) for x in inputs)
+    sizes, jumps, axes = zip(*((x.size, x.jump, x.axes) for x in inputs if len(x.size) == most), strict=True)
     kept = (next((axis for axis in given if axis is not None), None) for given in zip(*axes, strict=True))
     return Reach(tuple(map(max, zip(*sizes, strict=True))), tuple(map(max, zip(*jumps, strict=True))), tuple(kept))
 
 
-def _reach(op: Op, graph: Graph, source: tuple[int, ...], inputs: list[Reach]) -> Reach:
-    if not inputs:
-        spatial = tuple(range(2, len(op.shape))) or (1,)
+def _reach(op: Op, graph: Graph, source: tuple[int, ...], inputs: list[Reach | None]) -> Reach | None:
+    if op.kind == "input":
+        spatial = tuple(range(2, len(op.shape))) or (min(1, len(op.shape) - 1),)
         return Reach((1,) * len(spatial), (1,) * len(spatial), spatial)
-    widest = inputs[0] if len(inputs) == 1 else _widest(inputs)
-    if op.kind in ("conv", "conv_transpose"):
-        return _slid(widest, op, _weight(op, graph)[2:])
-    if op.kind in ("max_pool", "avg_pool"):
-        return _slid(widest, op, op.attrs["kernel"])
+    known = [reach for reach in inputs if reach]
+    if not known:
+        return None
+    widest = known[0] if len(known) == 1 else _widest(known)
+    if inputs[0] is None:
+        source = op.shape
+    if op.kind in ("conv", "conv_transpose", "max_pool", "avg_pool"):
+        kernel = op.attrs["kernel"] if op.kind.endswith("pool") else _weight(op, graph)[2:]
+        return _slid(widest, op, kernel) if len(kernel) == len(widest.size) else _everything(widest, source)
     if op.kind.startswith("adaptive"):
-        return _adaptive(widest, source[2:], op.shape[2:])
-    if op.kind == "mean":
+        same = len(op.shape) - 2 == len(widest.size)
+        return _adaptive(widest, source[2:], op.shape[2:]) if same else _everything(widest, source)
+    if op.kind in ("mean", "sum", "max", "min", "prod"):
         return _averaged(widest, op, source)
     if op.kind == "reshape":
         axes = tuple(None if axis is None else _place(axis, source, op.shape) for axis in widest.axes)
@@ -201,7 +208,14 @@ def _reach(op: Op, graph: Graph, source: tuple[int, ...], inputs: list[Reach]) -
     if op.kind == "permute":
         dims = list(op.attrs["dims"])
         return replace(widest, axes=tuple(None if axis is None else dims.index(axis) for axis in widest.axes))
+    if op.kind in ("matmul", "lstm", "gru", "grid_sample") or len(op.shape) != len(source):
+        return _everything(widest, source)
     return widest
+
+
+def _everything(reach: Reach, source: tuple[int, ...]) -> Reach:
+    """What has seen the whole of what is left of every axis."""
+    return _seen_whole(reach, source, [True] * len(reach.size), (None,) * len(reach.size))
 
 
 def _slid(reach: Reach, op: Op, kernel: tuple[int, ...]) -> Reach:
@@ -248,7 +262,7 @@ def _place(axis: int, source: tuple[int, ...], shape: tuple[int, ...]) -> int | 
 def _seen_whole(reach: Reach, source: tuple[int, ...], whole: Sequence[bool], axes: tuple[int | None, ...]) -> Reach:
     """The reach with other axes; everything that is left along the ones that are `whole` is seen."""
     sizes = (
-        size + (source[axis] - 1) * jump if gone and axis is not None else size
+        size + (source[axis] - 1) * jump if gone and axis is not None and axis < len(source) else size
         for size, jump, axis, gone in zip(reach.size, reach.jump, reach.axes, whole, strict=True)
     )
     return Reach(tuple(sizes), reach.jump, axes)

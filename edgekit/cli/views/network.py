@@ -57,7 +57,7 @@ def summary(document: Json, width: int) -> View:
         Column("activations", lambda row: f"{row['activation_elements']:,}", rank=3),
         Column("parameters", lambda row: f"{row['params']:,}"),
         Column("MACs", lambda row: f"{row['macs']:,}"),
-        Column("sees", lambda row: f"{row['receptive_field']} px" if row["name"] != "sum" else "", rank=2),
+        Column("sees", lambda row: f"{row['receptive_field']} px" if row["receptive_field"] else "", rank=2),
     )
     layers = document["layers"]
     shown = [row for row in layers if row["activation_elements"] or row["params"] or row["macs"]]

@@ -31,4 +31,5 @@ def _belongs(pad: Op, op: Op) -> bool:
     fitting = 0.0 if op.kind == "conv" else -math.inf
     spatial_only = all(pair == (0, 0) for pair in pad.attrs["pads"][:2])
     growing = all(amount >= 0 for pair in pad.attrs["pads"] for amount in pair)
-    return spatial_only and growing and pad.attrs["value"] == fitting
+    constant = pad.attrs.get("mode", "constant") == "constant"
+    return constant and spatial_only and growing and bool(pad.attrs["value"] == fitting)

@@ -1,0 +1,243 @@
+"""Taking and setting parts by index."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgekit.frontend.builder import Builder
+from edgekit.frontend.elementwise import Converter
+from edgekit.frontend.moving import cut, expanded, shaped
+from edgekit.frontend.node import Node, leaves
+from edgekit.frontend.storage import put
+
+
+def getitem(b: Builder, name: str, x: Any, index: Any) -> Any:
+    parts = _parts(index)
+    if not isinstance(x, Node) or leaves(parts, Node):
+        return _by_node(b, name, x, parts)
+    if all(part is None or part is Ellipsis or isinstance(part, (int, slice)) for part in parts):
+        return basic(b, name, x, parts)
+    return _by_places(b, name, x, parts)
+
+
+def _parts(index: Any) -> tuple[Any, ...]:
+    """The index of each axis; numbers that numpy or a tensor of one element hold are numbers."""
+    parts = index if isinstance(index, tuple) else (index,)
+    return tuple(_plain(part) for part in parts)
+
+
+def _plain(part: Any) -> Any:
+    if isinstance(part, Tensor) and part.dim() == 0 and part.dtype != torch.bool and not part.is_meta:
+        return int(part)
+    if isinstance(part, slice):
+        return slice(*(None if end is None else _end(end) for end in (part.start, part.stop, part.step)))
+    return part.__index__() if hasattr(part, "__index__") and not isinstance(part, (Tensor, Node, bool)) else part
+
+
+def _end(end: Any) -> Any:
+    return end if isinstance(end, Node) else int(end)
+
+
+def _whole(parts: Sequence[Any], rank: int) -> list[Any]:
+    """The same index without an ellipsis, with one part for each axis."""
+    taken = sum(_axes(part) for part in parts if part is not None and part is not Ellipsis)
+    if taken > rank:
+        raise IndexError(f"too many indices for a tensor of {rank} axes")
+    found: list[Any] = []
+    for part in parts:
+        found += [slice(None)] * (rank - taken) if part is Ellipsis else [part]
+    missing = rank - sum(_axes(part) for part in found if part is not None)
+    return found + [slice(None)] * missing
+
+
+def _axes(part: Any) -> int:
+    """How many axes a part of an index takes: a mask as many as it has."""
+    if isinstance(part, list):
+        part = torch.as_tensor(part)
+    return part.dim() if isinstance(part, Tensor) and part.dtype == torch.bool else 1
+
+
+def basic(b: Builder, name: str, x: Node, parts: Sequence[Any]) -> Node:
+    """Numbers, slices, None and an ellipsis."""
+    dim, shape, start = 0, [], x
+    for part in _whole(parts, x.rank):
+        if part is None:
+            shape.append(1)
+            continue
+        size = start.shape[dim]
+        if isinstance(part, slice):
+            begin, stop, step = part.indices(size)
+            if step < 1:
+                raise ValueError("a slice's step must be above 0")
+            stop = max(begin, stop)
+            x = cut(b, name, x, dim, begin, stop, step)
+            shape.append(x.shape[dim])
+        else:
+            if not -size <= part < size:
+                raise IndexError(f"index {part} is out of range for axis {dim} of size {size}")
+            x = cut(b, name, x, dim, part % size, part % size + 1)
+        dim += 1
+    return shaped(b, name, x, shape)
+
+
+def _by_places(b: Builder, name: str, x: Node, parts: Sequence[Any]) -> Node:
+    """Lists, masks and tensors of constants: what they take is known."""
+    whole = _whole(parts, x.rank)
+    special = [axis for axis, part in enumerate(whole) if not (isinstance(part, slice) and part == slice(None))]
+    one = whole[special[0]]
+    if len(special) == 1 and None not in whole and not isinstance(one, slice):
+        chosen = torch.arange(x.shape[special[0]])[_index(one)] if _axes(one) == 1 else None
+        if chosen is not None and chosen.dim() == 1:
+            return b.emit(name, "gather", [x], {"indices": chosen}, dim=special[0])
+    places = [at for at, part in enumerate(whole) if part is not None and not isinstance(part, slice)]
+    together = places[-1] - places[0] == len(places) - 1  # else torch puts what they take in front of all axes
+    kept = together and isinstance(whole[0], slice) and whole[0] == slice(None) and x.rank > 1
+    front, rest = (x.shape[:1], x.shape[1:]) if kept else ((), x.shape)
+    chosen = torch.arange(math.prod(rest)).reshape(rest)[tuple(_index(part) for part in whole[len(front) :])]
+    flat = shaped(b, f"{name}/flat", x, (*front, math.prod(rest)))
+    taken = b.emit(f"{name}/taken", "gather", [flat], {"indices": chosen.reshape(-1)}, dim=len(front))
+    return shaped(b, name, taken, (*front, *chosen.shape))
+
+
+def _index(part: Any) -> Any:
+    return torch.as_tensor(part) if isinstance(part, list) else part
+
+
+def _by_node(b: Builder, name: str, x: Any, parts: Sequence[Any]) -> Any:
+    """Whole numbers that the network computes, for one axis."""
+    whole = _whole(parts, len(x.shape))
+    special = [axis for axis, part in enumerate(whole) if not (isinstance(part, slice) and part == slice(None))]
+    if len(special) != 1 or not isinstance(whole[special[0]], Node):
+        return NotImplemented
+    indices = whole[special[0]]
+    if indices.dtype == torch.bool:
+        return NotImplemented
+    node = b.operand(f"{name}/of", x, indices)
+    return take(b, name, node, special[0], indices)
+
+
+def take(b: Builder, name: str, x: Node, dim: int, indices: Node) -> Node:
+    """What indices of any shape take along an axis."""
+    flat = shaped(b, f"{name}/indices", indices, (math.prod(indices.shape),))
+    taken = b.emit(f"{name}/taken" if indices.rank != 1 else name, "gather", [x, flat], dim=dim)
+    return shaped(b, name, taken, (*x.shape[:dim], *indices.shape, *x.shape[dim + 1 :]))
+
+
+def index_select(b: Builder, name: str, input: Any, dim: int, index: Any) -> Any:
+    dim %= len(input.shape)
+    if isinstance(index, Tensor):
+        return b.emit(name, "gather", [input], {"indices": index.reshape(-1)}, dim=dim)
+    return b.emit(name, "gather", [b.operand(f"{name}/of", input, index), index], dim=dim)
+
+
+def embedding(b: Builder, name: str, input: Any, weight: Any, *rest: Any, **kwargs: Any) -> Any:
+    if not isinstance(input, Node):
+        return NotImplemented
+    return take(b, name, b.operand(f"{name}/weight", weight, input), 0, input)
+
+
+def gather(b: Builder, name: str, input: Any, dim: int, index: Any, **kwargs: Any) -> Any:
+    """torch.gather by a constant: an element for each of the index's."""
+    if not isinstance(index, Tensor) or index.is_meta or not isinstance(input, Node):
+        return NotImplemented
+    everything = torch.arange(math.prod(input.shape)).reshape(input.shape)
+    places = everything.gather(dim, index)
+    flat = shaped(b, f"{name}/flat", input, (math.prod(input.shape),))
+    taken = b.emit(f"{name}/taken", "gather", [flat], {"indices": places.reshape(-1)}, dim=0)
+    return shaped(b, name, taken, places.shape)
+
+
+def setitem(b: Builder, name: str, x: Node, index: Any, value: Any) -> Any:
+    """The whole tensor with `value` at an index."""
+    parts = _parts(index)
+    masks = [part for part in parts if isinstance(part, Node)]
+    if masks:
+        return _masked(b, name, x, parts, value)
+    if leaves(parts, Node):
+        return NotImplemented
+    everything = torch.arange(math.prod(x.shape)).reshape(x.shape)
+    chosen = everything[tuple(_index(part) for part in _whole(parts, x.rank))]
+    node = _fitting(b, name, value, x, tuple(chosen.shape))
+    axis = _one_axis(parts, x)
+    if axis is not None:
+        dim, places = axis
+        shape = (*x.shape[:dim], len(places), *x.shape[dim + 1 :])
+        return put(b, name, x, shaped(b, f"{name}/axes", node, shape), dim, places)
+    count = math.prod(x.shape)
+    flat, new = shaped(b, f"{name}/flat", x, (count,)), shaped(b, f"{name}/values", node, (chosen.numel(),))
+    return shaped(b, name, put(b, f"{name}/put", flat, new, 0, chosen.reshape(-1)), x.shape)
+
+
+def _one_axis(parts: Sequence[Any], x: Node) -> tuple[int, Tensor] | None:
+    """The only axis that a basic index takes less of than everything, and its places."""
+    whole = _whole(parts, x.rank)
+    if None in whole or not all(isinstance(part, (int, slice)) for part in whole):
+        return None
+    places = [torch.arange(size)[part].reshape(-1) for size, part in zip(x.shape, whole, strict=True)]
+    less = [axis for axis, size in enumerate(x.shape) if len(places[axis]) < size]
+    if len(less) > 1:
+        return None
+    return (less[0], places[less[0]]) if less else (0, places[0])
+
+
+def _fitting(b: Builder, name: str, value: Any, x: Node, shape: tuple[int, ...]) -> Node:
+    """A value in the type and shape of what it replaces."""
+    if not isinstance(value, Node):
+        constant = torch.as_tensor(value).detach().to(x.dtype)
+        constant = constant.reshape(constant.shape[max(constant.dim() - len(shape), 0) :])
+        return b.constant(f"{name}/value", constant.expand(shape).contiguous())
+    node = value if value.dtype == x.dtype else b.emit(f"{name}/cast", "cast", [value], dtype=x.dtype)
+    while node.rank > len(shape) and node.shape[0] == 1:
+        node = shaped(b, f"{name}/axes", node, node.shape[1:])
+    return expanded(b, f"{name}/expand", node, shape)
+
+
+def _masked(b: Builder, name: str, x: Node, parts: Sequence[Any], value: Any) -> Any:
+    """x[mask] = a number."""
+    (mask, *more) = parts
+    if more or mask.dtype != torch.bool or not isinstance(value, (int, float, Tensor)):
+        return NotImplemented
+    if isinstance(value, Tensor) and value.numel() != 1:
+        return NotImplemented
+    mask = shaped(b, f"{name}/mask", mask, (*mask.shape, *[1] * (x.rank - mask.rank)))
+    number = b.constant(f"{name}/value", torch.as_tensor(value).to(x.dtype).reshape(()))
+    return b.emit(name, "where", [mask, number, x])
+
+
+def index_fill(b: Builder, name: str, input: Node, dim: int, index: Any, value: Any) -> Any:
+    if not isinstance(index, Tensor):
+        return NotImplemented
+    parts: list[Any] = [slice(None)] * input.rank
+    parts[dim % input.rank] = index
+    return setitem(b, name, input, tuple(parts), value)
+
+
+def copied_into(b: Builder, name: str, input: Any, source: Any, *rest: Any) -> Any:
+    """Tensor.copy_: the values of another, in this one's type and shape."""
+    like = input if isinstance(input, Node) else Node("", "", (), tuple(input.shape), input.dtype)
+    return _fitting(b, name, source, like, like.shape)
+
+
+def filled(b: Builder, name: str, input: Node, value: Any = 0.0) -> Any:
+    """Tensor.fill_ and zero_."""
+    return _fitting(b, name, value, input, input.shape)
+
+
+def scattered(dims: str) -> Converter:
+    """select_scatter and slice_scatter."""
+
+    def convert(b: Builder, name: str, input: Node, src: Any, dim: int = 0, *args: Any, **k: Any) -> Any:
+        parts: list[Any] = [slice(None)] * input.rank
+        if dims == "select":
+            parts[dim] = k.get("index", args[0] if args else None)
+        else:
+            ends = dict(zip(("start", "end", "step"), args, strict=False)) | k
+            parts[dim] = slice(ends.get("start"), ends.get("end"), ends.get("step"))
+        return setitem(b, name, input, tuple(parts), src)
+
+    return convert

@@ -1,0 +1,321 @@
+"""Runs forward() and writes down what it calls.
+
+The inputs are tensors without data (on the meta device); what the network owns is real. torch shows every call of its
+functions with its arguments (torch.overrides.TorchFunctionMode): a call that an input reaches is given the form that
+the table has for it, everything else is computed. So shapes, loops, branches and assertions are Python's own affair; a
+question that only the input's values answer is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from edgekit.errors import UsageError
+from edgekit.frontend import calls, scope
+from edgekit.frontend.builder import REFUSALS, Builder, at, refused
+from edgekit.frontend.calls import Call, asked_in_place, described
+from edgekit.frontend.node import Node, leaves, mapped
+from edgekit.frontend.storage import Storage
+from edgekit.frontend.table import CONVERTERS
+from edgekit.frontend.template import calling
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class Recorder(TorchFunctionMode):
+    """One run of a network. `builder` has what was written down."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.builder = Builder()
+        self.scope = scope.Scope(module)
+        self.storage = Storage(self.builder)
+        self.owned = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+        self.device = next((t.device for t in self.owned.values()), torch.device("cpu"))
+        self._memories = {_memory(tensor): name for name, tensor in self.owned.items()}
+        self._constants: dict[int, Tensor] = {}  # without data too, where the network was built so
+
+    def given(self, name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """An input, and the tensor that stands for it."""
+        node = self.builder.input(self.scope.argument(name), shape, dtype)
+        tensor = node.meta()
+        self.storage.fresh(tensor, node)
+        return tensor
+
+    def node_of(self, value: Any) -> Any:
+        """What a value of forward() is in the graph; itself where no input reaches it."""
+        return self.storage.read(value) if isinstance(value, Tensor) and value in self.storage else value
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        call = described(func)
+        tensors = leaves(args, Tensor) + leaves(kwargs, Tensor) if kwargs else leaves(args, Tensor)
+        if not any(tensor in self.storage for tensor in tensors):
+            return self._constant(func, call, tensors, args, kwargs)
+        self.builder.next_call()
+        return self._about_tensors(func, call, args, kwargs)
+
+    # Calls that no input reaches
+
+    def _constant(
+        self, func: Any, call: Call, tensors: list[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if call.name in calls.RANDOM or (call.name in calls.NOTHING and kwargs.get("training")):
+            raise _random(call)
+        if call.name == "device":
+            return args[0].device
+        for tensor in tensors:
+            if tensor.is_meta and id(tensor) not in self._constants and _memory(tensor) not in self._memories:
+                raise _unseen(call)
+        target = _target(func, call, args, kwargs)
+        if target is not None:
+            self._refuse_own(target)
+            self._keep_constants(target)
+        if any(tensor.is_meta for tensor in tensors) and not all(tensor.is_meta for tensor in tensors):
+            args, kwargs = mapped((args, kwargs), lambda v: v.to("meta") if isinstance(v, Tensor) else v)
+        result = func(*args, **kwargs)
+        for tensor in leaves(result, Tensor):
+            if tensor.is_meta:
+                self._constants[id(tensor)] = tensor
+        return result
+
+    def _refuse_own(self, tensor: Tensor) -> None:
+        name = self._memories.get(_memory(tensor))
+        if name is not None:
+            raise changes_itself(name)
+
+    def _keep_constants(self, target: Tensor) -> None:
+        """What was written down keeps the values that it had."""
+        for node in self.builder.nodes:
+            for role, tensor in node.params.items():
+                if tensor is not target and _memory(tensor) != _memory(target):
+                    continue
+                node.params[role] = tensor.clone()
+
+    # Calls that an input reaches
+
+    def _about_tensors(self, func: Any, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = call.name
+        if name in calls.QUESTIONS:
+            return func(*args, **kwargs)
+        if name == "device":
+            return self.device if self.device.type == "meta" else torch.device("cpu")
+        if name == "is_meta":
+            return self.device.type == "meta"
+        if name in calls.VALUES:
+            raise _depends(call)
+        if name in calls.PRINTED:
+            return f"tensor of {tuple(args[0].shape)}, whose values are not known while forward() is read"
+        if name in calls.RANDOM:
+            raise _random(call)
+        if name in calls.LIKE or (name in calls.TAKING and args[0] not in self.storage):
+            return self._like(func, args, kwargs)
+        if name in calls.NOTHING:
+            return self._dropped(call, args, kwargs)
+        if name == "__setitem__":
+            return self._set_item(args)
+        if name == "__iter__":
+            return iter(self._about_tensors(Tensor.unbind, described(Tensor.unbind), args, {}))
+        if name.endswith(".__set__"):
+            raise UsageError(at(scope.line(), f"forward() sets a tensor's {call.shown}"), "write it without that")
+        return self._operator(func, call, args, kwargs)
+
+    def _like(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A constant of a tensor's shape and type."""
+        device = "meta" if self.device.type == "meta" else "cpu"
+
+        def there(value: Any) -> Any:
+            if isinstance(value, Tensor) and value in self.storage:
+                return torch.empty((), dtype=value.dtype, device=device).expand(value.shape)
+            return torch.device(device) if isinstance(value, torch.device) else value
+
+        args, kwargs = mapped((args, kwargs), there)
+        result = func(*args, **kwargs)
+        if result.is_meta:
+            self._constants[id(result)] = result
+        return result
+
+    def _dropped(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Dropout: nothing in eval mode."""
+        training = kwargs.get("training", args[2] if len(args) > 2 else call.name != "register_hook")
+        if training and kwargs.get("p", args[1] if len(args) > 1 else 0.5) != 0:
+            raise UsageError(
+                at(scope.line(), f"{call.shown} drops at random, in eval mode too"),
+                "write training=self.training, or nn.Dropout",
+            )
+        return args[0] if args else kwargs["input"]
+
+    def _set_item(self, args: tuple[Any, ...]) -> None:
+        """tensor[index] = value."""
+        target, index, value = args
+        if target not in self.storage:
+            self._refuse_own(target)
+            self.storage.adopt(target)
+        name = self.scope.name("setitem")
+        x, index, value = self._nodes((self.storage.read(target), index, value))
+        result = self._converted(CONVERTERS["__setitem__"], name, (x, index, value), {})
+        if result is NotImplemented:
+            raise UsageError(
+                at(scope.line(), "forward() sets elements at places that depend on the input's values"),
+                "choose them with torch.where",
+            )
+        self.storage.write(target, result)
+
+    def _operator(self, func: Any, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        name = self.scope.name(call.shown)
+        if call.shown in calls.RESHAPING:
+            node = self._result(func, call, name, self._nodes((args, kwargs)))
+            self.storage.view(func(*args, **kwargs), node, args[0])
+            return args[0]
+        target = _target(func, call, args, kwargs)
+        if target is not None:
+            return self._in_place(func, call, name, target, args, kwargs)
+        result = self._result(func, call, name, self._nodes((args, kwargs)))
+        by_places = call.name == "__getitem__" and bool(leaves(args[1:], (list, Tensor)))  # these are always copied
+        if call.name in calls.VIEWS and not by_places:
+            return self._viewed(func, call, result, args, kwargs)
+        return mapped(result, lambda value: self._handed(value, args, kwargs))
+
+    def _in_place(
+        self, func: Any, call: Call, name: str, target: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Tensor:
+        if target not in self.storage:
+            self._refuse_own(target)
+            self.storage.adopt(target)
+        kwargs = {key: value for key, value in kwargs.items() if key not in ("out", "inplace")}
+        plain = calls.without_change(func, call) if call.in_place else func
+        result = self._result(plain, call, name, self._nodes((args, kwargs)))
+        if isinstance(result, (tuple, list)):
+            raise UsageError(at(scope.line(), f"{call.shown} writes several tensors"), "write it without out=")
+        node = result if isinstance(result, Node) else self.builder.constant(name, result)
+        if node.shape != tuple(target.shape):
+            node = self.builder.emit(f"{name}/expand", "expand", [node], shape=tuple(target.shape))
+        self.storage.write(target, node)
+        return target
+
+    def _nodes(self, values: Any) -> Any:
+        """The same arguments by what they are in the graph."""
+        return mapped(values, self.node_of)
+
+    def _result(self, func: Any, call: Call, name: str, given: Arguments) -> Any:
+        args, kwargs = given
+        converter = CONVERTERS.get(call.name)
+        result = self._converted(converter, name, args, kwargs) if converter else NotImplemented
+        if result is not NotImplemented:
+            return result
+        return calling(self.builder, name, call, func, args, kwargs)
+
+    def _converted(self, converter: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+        try:
+            return converter(self.builder, name, *args, **kwargs)
+        except AttributeError:  # a constant where it looks for what the input reaches
+            return NotImplemented
+        except REFUSALS as error:
+            raise refused(name, leaves((args, kwargs), Node), error) from error
+
+    # What forward() gets back
+
+    def _viewed(self, func: Any, call: Call, result: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Tensors that may lie in the memory of others: torch itself says which do."""
+        base = next(tensor for tensor in leaves((args, kwargs), Tensor) if tensor in self.storage)
+        if result is NotImplemented or isinstance(result, str):
+            return result
+        func = torch.reshape if call.name in ("view", "view_as") and isinstance(result, Node) else func
+        shape = result.shape if isinstance(result, Node) else None
+        made = base.reshape(shape) if func is torch.reshape else self._again(func, args, kwargs)
+        return _together(result, made, lambda node, tensor: self._placed(node, tensor, base))
+
+    def _again(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What torch makes of the tensors themselves; on the meta device where they are there."""
+
+        def there(value: Any) -> Any:
+            return torch.device("meta") if isinstance(value, (torch.device, str)) else value
+
+        named = {key: there(value) if key == "device" else value for key, value in kwargs.items()}
+        if getattr(func, "__name__", "") in ("to", "cpu", "cuda"):
+            args = tuple(there(value) for value in args)
+            func = Tensor.to if getattr(func, "__name__", "") == "to" else Tensor.detach
+            args = args[:1] if func is Tensor.detach else args
+        args = mapped(args, lambda v: v.to("meta") if isinstance(v, Tensor) and v not in self.storage else v)
+        return func(*args, **named)
+
+    def _placed(self, node: Any, tensor: Tensor, base: Tensor) -> Any:
+        if not isinstance(node, Node) or tensor is base:
+            return tensor if isinstance(node, Node) else node
+        if _memory(tensor) == _memory(base):
+            self.storage.view(tensor, node, base)
+        else:
+            self.storage.fresh(tensor, node)
+        return tensor
+
+    def _handed(self, value: Any, args: Any, kwargs: Any) -> Any:
+        """A tensor for a new value, which lies as the first argument does."""
+        if not isinstance(value, Node):
+            return value
+        first = next((t for t in leaves((args, kwargs), Tensor) if t.is_meta and tuple(t.shape) == value.shape), None)
+        if first is None or first.is_contiguous() or 0 in first.stride():
+            tensor = value.meta()
+        else:
+            tensor = torch.empty_strided(first.shape, first.stride(), dtype=value.dtype, device="meta")
+        self.storage.fresh(tensor, value)
+        return tensor
+
+
+def _together(result: Any, made: Any, pair: Callable[[Any, Any], Any]) -> Any:
+    """A structure of nodes beside the same one of tensors."""
+    if isinstance(result, (tuple, list)):
+        return type(made)(_together(one, other, pair) for one, other in zip(result, made, strict=True))
+    return pair(result, made)
+
+
+def _target(func: Any, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    """The tensor that a call changes in place, or None."""
+    if isinstance(kwargs.get("out"), Tensor):
+        return kwargs["out"]  # type: ignore[no-any-return]
+    if call.name == "__setitem__" or call.in_place or asked_in_place(func, args, kwargs):
+        first = args[0] if args else kwargs.get("input")
+        return first if isinstance(first, Tensor) else None
+    return None
+
+
+def _memory(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def _depends(call: Call) -> UsageError:
+    return UsageError(
+        at(scope.line(), f"forward() asks for the values of a tensor that depends on the input ({call.shown})"),
+        "write it without branches, sizes or numbers that depend on a tensor's values, as with torch.where",
+    )
+
+
+def _random(call: Call) -> UsageError:
+    return UsageError(
+        at(scope.line(), f"forward() draws random numbers ({call.shown}), so that its answers differ"),
+        "leave them out in eval mode, as `if self.training:` around them does",
+    )
+
+
+def _unseen(call: Call) -> UsageError:
+    return UsageError(
+        at(scope.line(), f"{call.shown} reads a tensor that no call of torch's in forward() made"),
+        "write that part with torch's own functions, without torch.jit.script or extensions",
+    )
+
+
+def changes_itself(name: str) -> UsageError:
+    """The error for a network that remembers something from one input to the next."""
+    return UsageError(
+        at(
+            scope.line(),
+            f"forward() changes {name}, which belongs to the network, so that its answer depends on earlier inputs",
+        ),
+        "leave it unchanged in eval mode, as `if self.training:` around the change does",
+    )

@@ -9,7 +9,7 @@ RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := $(VENV)-oracle
 
-.PHONY: demo test check bench-self bench-peers gpu-check oracle oracle-test zoo clean
+.PHONY: demo test check bench-self bench-peers gpu-check phone-tool board-check oracle oracle-test zoo clean
 
 demo: $(INSTALLED)
 	$(RUN)/edgekit demo
@@ -29,6 +29,15 @@ bench-self: $(INSTALLED)
 # The desktop-GPU part, on a machine with a CUDA GPU: needs torch and numpy there, and nothing installed.
 gpu-check:
 	$(if $(wildcard $(RUN)/python),$(RUN)/python,$(PYTHON)) scripts/gpu_check.py
+
+# The classic benchmark_model for this machine, built in the user's cache from Debian's source: with it the tests run a
+# phone that is real but for its hardware. Two minutes and 150 MB to fetch, once.
+phone-tool: $(INSTALLED)
+	$(RUN)/python -m scripts.phone_tool
+
+# What an ARM processor answers, on an arm64 Debian below qemu: docs/measured/arm.md. Some minutes, 150 MB to fetch once.
+board-check: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.board_check
 
 # Every network as ONNX and TFLite, proved: docs/zoo.md. Takes an hour and 23 GB in build/; goes on where it stopped.
 # ZOO=--time then adds latencies: a quarter of an hour, on a machine that does nothing else.

@@ -60,6 +60,7 @@ def settings() -> dict[str, Any]:
         "max_mhz": max(highest) if highest else None,
         "turbo": _turbo(),
         "virtual": _virtual(),
+        "emulated": emulated(_text(PROC / "sys/kernel/arch"), _text(SYS / "devices/system/cpu/modalias")),
     }
 
 
@@ -94,6 +95,30 @@ def _virtual() -> bool | None:
             return "hypervisor" in line.split()
     is_guest = (SYS / "hypervisor/type").exists() or (PROC / "device-tree/hypervisor").exists()
     return True if is_guest else None
+
+
+def emulated(arch: str | None, modalias: str | None, machine: str = "") -> str | None:
+    """The processor that really is there, where it emulates the one that programs see; None where nothing says so.
+
+    `arch` is the kernel's own processor (Linux 6.1), `modalias` its name for the first core; `machine` is what programs
+    are told (empty: this one). A 32-bit program on the same processor is not emulated.
+    """
+    told = arch or (modalias or "").partition("cpu:type:")[2].partition(":")[0].partition(",")[0]
+    families = [_family(name) for name in (told, machine or platform.machine())]
+    return told if None not in families and families[0] != families[1] else None
+
+
+def _family(machine: str) -> str | None:
+    kinds = {
+        "x86": "x86",
+        "i386": "x86",
+        "i686": "x86",
+        "amd64": "x86",
+        "arm": "arm",
+        "aarch64": "arm",
+        "riscv": "riscv",
+    }
+    return next((family for start, family in kinds.items() if machine.lower().startswith(start)), None)
 
 
 def temperatures() -> dict[str, float] | None:

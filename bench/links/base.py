@@ -152,8 +152,7 @@ def refused(link: Link, runtime: str, error: Mapping[str, str]) -> EdgekitError:
         return found
     remedy = found.remedy
     if error["kind"] == "missing":
-        packages = " or ".join(RUNTIMES[runtime].packages)
-        remedy = f"install numpy and {packages} there, for the Python that devices.yaml names ({link.python})"
+        remedy = f"see `edgekit devices check {link.name}` for what to install there, and how"
         remedy += f", or give --runtime {RUNTIMES[runtime].instead}" if RUNTIMES[runtime].instead else ""
     return type(found)(f"{link.name}: {found.message}", remedy)
 

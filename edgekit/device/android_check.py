@@ -42,6 +42,7 @@ def check_phone(device: AdbDevice, link: AdbLink) -> Check:
     return Check(
         name=link.name,
         model=who.model,
+        architecture=who.abis[0] if who.abis else None,
         os=f"Android {who.android}{api}" if who.android else None,
         kernel=kernel or None,
         soc=who.soc,

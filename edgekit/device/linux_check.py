@@ -7,20 +7,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from edgekit.bench import jetson, soc
+from edgekit.bench import jetson, sensors, soc
 from edgekit.bench.links.base import Link
 from edgekit.bench.links.local import LocalLink
 from edgekit.device.config import AnyDevice, SshDevice
+from edgekit.errors import BackendMissing
 from edgekit.records.runtime import RUNTIMES, Runtime
 from edgekit.tensorrt.builder import trtexec_on
 from edgekit.tensorrt.trtexec_measure import GET
 
 MODEL = ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model", "/sys/class/dmi/id/product_name")
+ARCH, MODALIAS = "/proc/sys/kernel/arch", "/sys/devices/system/cpu/modalias"
+MANAGED = "/usr/lib/python3.*/EXTERNALLY-MANAGED"  # PEP 668: this Python takes no packages from pip
 COMPATIBLE, RELEASE, MODES = "/proc/device-tree/compatible", "/etc/nv_tegra_release", "/etc/nvpmodel.conf"
 CPU = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_"
 FREQ = "/sys/class/devfreq/*/"
 FILES = (
-    *MODEL, COMPATIBLE, RELEASE, MODES, "/etc/os-release", "/proc/meminfo", "/proc/cpuinfo",
+    *MODEL, ARCH, MODALIAS, MANAGED, COMPATIBLE, RELEASE, MODES, "/etc/os-release", "/proc/meminfo", "/proc/cpuinfo",
     *(CPU + name for name in ("governor", "min_freq", "max_freq", "cur_freq")),
     *(FREQ + name for name in ("governor", "min_freq", "max_freq", "cur_freq")),
 )  # fmt: skip
@@ -32,7 +35,12 @@ NVPMODEL, JETSON_CLOCKS, CORE, SUDO = (
 )
 LIMITS = ["sudo", "-n", *NVPMODEL, "--verbose"]
 COMMANDS = (NVPMODEL, LIMITS, JETSON_CLOCKS, ["sudo", "-n", *JETSON_CLOCKS], ["dpkg-query", "-W", CORE], SUDO)
-PIP = "install it there, for the Python that devices.yaml names: pip install {}"
+PIP = "`{python} -m pip install {packages}` there"
+# For Debian's and Raspberry Pi OS's own Python.
+VENV = (
+    "`python3 -m venv ~/edgekit && ~/edgekit/bin/pip install {packages}` there (Debian: apt install python3-venv "
+    "before), and `python: ~/edgekit/bin/python` in devices.yaml"
+)
 GIB = 1 << 30
 
 
@@ -52,6 +60,7 @@ class Check:
 
     name: str
     model: str | None
+    architecture: str | None
     os: str | None
     kernel: str | None
     soc: str | None
@@ -69,6 +78,11 @@ class Check:
     missing: tuple[str, ...] = ()  # what is missing, and the remedy
     runtimes: tuple[RuntimeFound, ...] = field(default_factory=tuple)
 
+    @property
+    def exit_code(self) -> int:
+        """5 where the device cannot run what its entry names."""
+        return 0 if all(runtime.version for runtime in self.runtimes) else BackendMissing.exit_code
+
     def facts(self) -> dict[str, Any]:
         """What belongs to a measurement: without what is missing, and without what is not known."""
         found = asdict(self)
@@ -85,10 +99,11 @@ def check_device(device: AnyDevice, link: Link) -> Check:
     seen = link.look(wish)
     files = seen["files"]
     answers = dict(zip(map(tuple, COMMANDS), seen["commands"], strict=True)) if is_jetson else {}
-    runtimes = tuple(_runtime(name, seen["packages"], link) for name in device.runtimes)
+    runtimes = tuple(_runtime(name, seen, link) for name in device.runtimes)
     return Check(
         name=link.name,
         model=next((files[path] for path in MODEL if files.get(path)), None),
+        architecture=seen["system"][4],
         os=_quoted(files.get("/etc/os-release", ""), "PRETTY_NAME"),
         kernel=seen["system"][2],
         soc=_soc(files.get(COMPATIBLE, "")),
@@ -147,7 +162,10 @@ def _missing(
     device: AnyDevice, link: Link, seen: Mapping[str, Any], answers: Mapping[tuple[str, ...], Any]
 ) -> Iterable[str]:
     if seen["packages"].get("numpy") is None:
-        yield f"no numpy: {PIP.format('numpy')}"
+        yield f"no numpy: {_install('numpy', seen, link)}"
+    below = sensors.emulated(seen["files"].get(ARCH), seen["files"].get(MODALIAS), seen["system"][4])
+    if below is not None:
+        yield f"its processor is emulated by {below}: its answers count, its times do not"
     if seen["free_bytes"] < GIB:
         yield f"only {seen['free_bytes'] // 2**20} MiB are free: free some, or name a larger place with `folder:`"
     if not answers or not isinstance(device, SshDevice):
@@ -162,7 +180,13 @@ def _missing(
         yield "sudo does not set the power mode without a password: allow nvpmodel in sudoers (NOPASSWD)"
 
 
-def _runtime(name: str, packages: Mapping[str, str | None], link: Link) -> RuntimeFound:
+def _install(packages: str, seen: Mapping[str, Any], link: Link) -> str:
+    own = MANAGED.replace("3.*", ".".join(seen["python"].split(".")[:2]))
+    is_managed = own in seen["files"] and link.python in ("python3", "/usr/bin/python3")
+    return (VENV if is_managed else PIP).format(packages=packages, python=link.python)
+
+
+def _runtime(name: str, seen: Mapping[str, Any], link: Link) -> RuntimeFound:
     runtime = RUNTIMES[name]
     if runtime.programs:
         program = trtexec_on(link)
@@ -170,9 +194,11 @@ def _runtime(name: str, packages: Mapping[str, str | None], link: Link) -> Runti
     if isinstance(link, LocalLink):
         found = (runtime.version or "built in") if runtime.installed else None
         return RuntimeFound(name, found, *(() if found else ("not installed", runtime.remedy)))
-    version = _version(runtime, packages)
+    version = _version(runtime, seen["packages"])
     if version is None:
-        return RuntimeFound(name, None, "not installed", PIP.format(" or ".join(runtime.packages)))
+        return RuntimeFound(name, None, "not installed", _install(f"numpy {runtime.packages[0]}", seen, link))
+    if runtime.modules and seen["packages"].get("numpy") is None:
+        return RuntimeFound(name, None, "there is no numpy", _install("numpy", seen, link))
     return RuntimeFound(name, version)
 
 

@@ -216,8 +216,8 @@ class Station:
         runs = tuple(
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
         )
-        threads, emulator = found.get("threads") or cell.protocol.threads, bool(found.get("device", {}).get("emulator"))
-        judged = verdict.assess(runs, threads, found.get("virtual"), emulator)
+        threads = found.get("threads") or cell.protocol.threads
+        judged = verdict.assess(runs, threads, found.get("virtual"), _emulated(found))
         memory, layers = self._memory(cell), self._profile(cell)
         held = artifact.still()  # last of all, so that no pass saw another file
         return Measurement(
@@ -260,6 +260,13 @@ class Patience:
             time.sleep(pause)
             self._left -= pause
         return False
+
+
+def _emulated(found: Mapping[str, Any]) -> str | None:
+    """What is not there but emulated."""
+    if found.get("device", {}).get("emulator"):
+        return verdict.PHONE
+    return verdict.PROCESSOR.format(found["emulated"]) if found.get("emulated") else None
 
 
 def _remarks(found: Mapping[str, Any]) -> list[str]:

@@ -40,9 +40,8 @@ class Finding:
         return f"{self.level}: {self.cause}; {self.advice}"
 
 
-EMULATED = Finding(
-    INVALID, "this is an emulator, whose times are those of the computer that runs it", "measure on a phone"
-)
+PHONE = "this is an emulator of a phone"
+PROCESSOR = "this processor is emulated by {}"
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,11 @@ class Verdict:
 
 
 def assess(
-    runs: Sequence[ProcessRun], threads: int = 1, virtual: bool | None = None, emulator: bool = False
+    runs: Sequence[ProcessRun], threads: int = 1, virtual: bool | None = None, emulated: str | None = None
 ) -> Verdict:
     """The verdict on the runs of one measurement that asked for `threads`, on a machine that is `virtual` or not.
 
-    An `emulator` of a phone keeps no phone's time, however quiet it was.
+    `emulated` says what is not there: an emulator keeps no device's time, however quiet it was.
     """
     background, unknown = list(_background(runs, threads)), tuple(_unknown(runs))
     restless = [*_clocks(runs), *_warmth(runs), *_statistics(stability(runs))]
@@ -75,7 +74,7 @@ def assess(
     if is_alone:
         why, advice = (f"{NEIGHBOURS}{_slowest(runs)}", ELSEWHERE) if virtual else (ALONE, FIXED_CLOCK)
         restless = list(_explained(restless, why, advice))
-    findings = [*([EMULATED] if emulator else []), *background, *restless]
+    findings = [*_emulated(emulated), *background, *restless]
     if {"background load", "speed"} & set(unknown):
         findings.append(Finding(SUSPECT, "nothing tells whether the device was disturbed", "measure where /proc is"))
     levels = {finding.level for finding in findings}
@@ -83,6 +82,11 @@ def assess(
     # What makes a measurement invalid also makes its times restless: that would only be said twice.
     told = [finding for finding in findings if word == SUSPECT or finding.level == INVALID]
     return Verdict(word, tuple(told), unknown)
+
+
+def _emulated(what: str | None) -> Iterator[Finding]:
+    if what is not None:
+        yield Finding(INVALID, f"{what}, whose times are those of the computer that runs it", "measure on a real one")
 
 
 # The checks

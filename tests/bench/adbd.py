@@ -18,23 +18,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.debian import unpacked
+from scripts.debian import Release, cached
 
 RELEASE, PACKAGES = "trixie", ("adbd", "mksh", "toybox")
 FORWARD = Path(__file__).with_name("adbd_forward.py")
 NAMESPACES = ("unshare", "--mount", "--pid", "--net", "--fork", "--kill-child")
 OWN = ("bin", "data/local/tmp", "sys", "tmp")  # folders of one phone
 # $1 the system, $2 the phone's folder, $3 the descriptor of the cable's socket, $4 of its end, $5 Python, $6 the cable.
-# The first process stays a shell, so that somebody waits for what lost its parent.
-BOOT = """set -e
+# The first process ends with the test, however that ends, and everything in the namespaces with it.
+BOOT = r"""set -e
 mount --rbind /dev "$1/dev"; mount -t proc proc "$1/proc"
 for own in data sys tmp; do mount --bind "$2/$own" "$1/$own"; done
 mount --bind "$2" "$1/phone"; mount --rbind / "$1/host"
 chroot "$1" /usr/bin/ifconfig lo up
 "$5" "$6" "$3" "$4" &
-exec </dev/null
-chroot "$1" /usr/bin/env -i PATH=/phone/bin:/usr/bin:/usr/sbin PHONE=/phone HOME=/ SHELL=/bin/sh /usr/sbin/adbd &
-wait $!
+exec env -i PATH=/phone/bin:/usr/bin:/usr/sbin PHONE=/phone HOME=/ SHELL=/bin/sh \
+  chroot "$1" /usr/sbin/adbd </dev/null &
+read -r end || :
 """
 
 
@@ -42,7 +42,7 @@ def system() -> Path:
     """Return the folder of what all phones share. Raises LookupError where it cannot be had or used here."""
     if shutil.which("unshare") is None or subprocess.run([*_namespaces(), "true"], capture_output=True).returncode:
         raise LookupError("no namespaces for a phone here: neither root nor a user may make them")
-    return unpacked(f"adbd-{RELEASE}", RELEASE, PACKAGES, _furnish)
+    return cached(f"adbd-{RELEASE}", _furnish)
 
 
 def _namespaces() -> list[str]:
@@ -51,6 +51,7 @@ def _namespaces() -> list[str]:
 
 def _furnish(root: Path) -> None:
     """Android's shell under the name that adbd calls, toybox's tools under theirs, and the folders of a phone."""
+    Release(RELEASE, root.parent / "apt").unpack(PACKAGES, root)
     (root / "usr/bin/sh").symlink_to("mksh")
     toybox = ["chroot", str(root), "/usr/bin/toybox"]
     if os.geteuid():
@@ -77,7 +78,7 @@ class Phone:
         with (folder / "adbd.log").open("wb") as log:
             self._process = subprocess.Popen(
                 [*_namespaces(), "sh", "-c", BOOT, "boot", *words],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 pass_fds=(listening, end),
@@ -123,8 +124,7 @@ class Phone:
     def stop(self) -> None:
         """End it with all that runs there."""
         self.unplug()
-        self._process.kill()
-        self._process.wait()
+        self._process.communicate(timeout=60)
 
 
 def make_phones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Phone]]:

@@ -58,6 +58,7 @@ def test_every_sensor_of_a_board(board: Path) -> None:
     assert found["throttle_count"] == 6 * cpus and found["cooling"] == 2
     assert {key: value for key, value in sensors.settings().items() if key != "host"} == {
         "processor": "Fine CPU @ 3 GHz", "governors": ["powersave"], "max_mhz": 3600.0, "turbo": False, "virtual": None,
+        "emulated": None,
     }  # fmt: skip
     assert Snapshot(**found).cpus == cpus
 
@@ -70,7 +71,7 @@ def test_what_is_not_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {key for key, value in found.items() if value is not None} == own
     unknown = {key: value for key, value in sensors.settings().items() if key not in ("processor", "host")}
     # Of processor and host Python itself may know.
-    assert unknown == {"governors": None, "max_mhz": None, "turbo": None, "virtual": None}
+    assert unknown == {"governors": None, "max_mhz": None, "turbo": None, "virtual": None, "emulated": None}
     Snapshot(**found)
 
 
@@ -136,3 +137,31 @@ def test_it_needs_nothing_but_python() -> None:
     command = [sys.executable, "-S", "-c", code, str(Path(sensors.__file__))]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+X86, ARM = "cpu:type:x86,ven0002fam001Amod0002:feature:,0000", "cpu:type:aarch64:feature:,0000"
+
+
+@pytest.mark.parametrize(
+    ("arch", "modalias", "machine", "found"),
+    [
+        ("x86_64", None, "aarch64", "x86_64"),  # qemu-user, and containers for another processor
+        ("aarch64", None, "x86_64", "aarch64"),
+        (None, X86, "aarch64", "x86"),  # a kernel before 6.1
+        ("x86_64", X86, "x86_64", None),
+        ("x86_64", None, "i686", None),  # 32 bits on the same processor
+        ("aarch64", None, "armv8l", None),
+        (None, ARM, "armv7l", None),
+        (None, None, "aarch64", None),
+        ("loongarch64", None, "aarch64", None),  # of a kind that we do not know
+    ],
+)
+def test_an_emulated_processor(arch: str | None, modalias: str | None, machine: str, found: str | None) -> None:
+    assert sensors.emulated(arch, modalias, machine) == found
+
+
+def test_a_machine_says_that_its_processor_is_emulated(board: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (board / "proc/sys/kernel").mkdir(parents=True)
+    (board / "proc/sys/kernel/arch").write_text("x86_64\n")
+    monkeypatch.setattr(platform, "machine", lambda: "aarch64")
+    assert sensors.settings()["emulated"] == "x86_64"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgekit.bench.links.local import LocalLink
+from edgekit.bench.links.ssh.link import SshLink
 from edgekit.device.config import SshDevice
 from edgekit.device.linux_check import Check, check_device
 
@@ -15,19 +15,25 @@ CPU, FREQ = "/sys/devices/system/cpu/cpu{}/cpufreq/scaling_", "/sys/class/devfre
 NO = {"code": 1, "out": "", "err": "sudo: a password is required\n"}
 
 
-class Told(LocalLink):
+class Told(SshLink):
     """A link to a board that tells these files, and answers these commands; any other needs a password."""
 
-    def __init__(self, files: Mapping[str, str], answers: Mapping[str, str]) -> None:
-        super().__init__("board")
+    def __init__(self, files: Mapping[str, str], answers: Mapping[str, str], lacks: str = "") -> None:
+        super().__init__("board", "h")
+        self._packages = {"numpy": "1.26.4", "ai-edge-litert": "2.3.0", lacks: None}
         self._files, self._answers = dict(files), dict(answers)
 
     def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
         """What it tells."""
         found = [self._answers.get(" ".join(command["argv"])) for command in wish["commands"]]
         commands = [NO if out is None else {"code": 0, "out": out, "err": ""} for out in found]
-        about = {"python": "3.10.12", "system": ["Linux", "board", "5.15"], "cpus": 8, "free_bytes": 1 << 40}
-        return {"files": self._files, "commands": commands, "packages": {"numpy": "1.26.4"}, **about}
+        about = {
+            "python": "3.10.12",
+            "system": ["Linux", "board", "5.15", "", "aarch64"],
+            "cpus": 8,
+            "free_bytes": 1 << 40,
+        }
+        return {"files": self._files, "commands": commands, "packages": self._packages, **about}
 
 
 def checked(files: Mapping[str, str] | None = None, answers: Mapping[str, str] | None = None) -> Check:
@@ -55,3 +61,29 @@ def test_what_sudo_may_is_asked_of_nvpmodel_alone() -> None:
     assert any("sudoers" in line for line in checked().missing)
     allowed = checked(answers={"sudo -n -l nvpmodel -m 0": "/usr/sbin/nvpmodel -m 0\n"})
     assert not any("sudo" in line for line in allowed.missing)
+
+
+def told(**wish: Any) -> Check:
+    files = wish.pop("files", {})
+    return check_device(SshDevice(link="ssh", host="h", runtimes=("null", "litert")), Told(files, {}, **wish))
+
+
+def test_how_packages_are_installed_for_a_python_that_the_system_owns() -> None:
+    """Debian and Raspberry Pi OS refuse `pip install` (PEP 668)."""
+    owned = {"/usr/lib/python3.10/EXTERNALLY-MANAGED": "[externally-managed]"}
+    for files, way in ((owned, "python3 -m venv ~/edgekit && ~/edgekit/bin/pip install "), ({}, "-m pip install ")):
+        found = told(files=files, lacks="numpy")
+        (_, litert) = found.runtimes
+        assert litert.version is None and litert.remedy and f"{way}numpy`" in litert.remedy
+        assert f"{way}numpy`" in found.missing[0] and found.exit_code == 5
+        (_, litert) = told(files=files, lacks="ai-edge-litert").runtimes
+        assert litert.version is None and litert.remedy and f"{way}numpy ai-edge-litert`" in litert.remedy
+        assert told(files=files).exit_code == 0
+    assert "python: ~/edgekit/bin/python" in told(files=owned, lacks="numpy").missing[0]
+
+
+def test_an_emulated_processor_is_named() -> None:
+    found = told(files={"/proc/sys/kernel/arch": "x86_64"})
+    assert found.architecture == "aarch64"
+    assert "its processor is emulated by x86_64: its answers count, its times do not" in found.missing
+    assert told(files={"/proc/sys/kernel/arch": "aarch64"}).missing == ()

@@ -148,7 +148,10 @@ def test_what_the_device_lacks(server: Server, here: Path, tiny_onnx: Callable[.
     check = edgekit.devices(check="board").check
     assert check is not None and any("numpy" in line for line in check.missing)
     (absent,) = check.runtimes
-    assert absent.version is None and absent.remedy and "pip install onnxruntime" in absent.remedy
+    assert absent.version is None and absent.remedy and "pip install numpy onnxruntime" in absent.remedy
+    command = [sys.executable, "-m", "edgekit", "devices", "check", "board", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 5 and json.loads(done.stdout)["check"]["architecture"] == os.uname().machine
     with pytest.raises(BackendMissing, match="board: .*cannot be loaded"):
         edgekit.bench([tiny_onnx()], device="board", preset="quick")
 

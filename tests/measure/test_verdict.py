@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgekit.measure.command import bench
-from edgekit.measure.verdict import assess
+from edgekit.measure.verdict import INVALID, PROCESSOR, assess
 from edgekit.records.measurement import ProcessRun, Sensed, Snapshot
 
 QUIET: dict[str, Any] = {
@@ -193,3 +193,9 @@ def test_a_machine_with_a_busy_core_is_never_valid(
     (tmp_path / "x.onnx").write_bytes(b"anything")
     result = bench("x.onnx", runtime="null", preset="quick", store="sqlite:///s.db")
     assert result.measurements[0].verdict == "invalid" and result.exit_code == 6
+
+
+def test_an_emulated_processor_keeps_no_time() -> None:
+    found = assess([], emulated=PROCESSOR.format("x86_64"))
+    cause = "this processor is emulated by x86_64, whose times are those of the computer that runs it"
+    assert found.word == INVALID and cause in found.reasons[0]

@@ -161,11 +161,17 @@ class SshLink:
         broken = self.failure(done.code, done.stderr)
         if broken is not None:
             raise broken
-        said = done.stdout.decode(errors="replace").rpartition("edgekit ")[2].split(".")
+        before, _, version = done.stdout.decode(errors="replace").rpartition("edgekit ")
+        said = version.split(".")
         if done.code != 0 or len(said) != 3:
             raise BackendMissing(
                 f"{self.name} has no Python: `{self.python}` ended with exit code {done.code}{_last(done.stderr)}",
                 "install python3 there, or name another one with `python:` in devices.yaml",
+            )
+        if before:
+            raise EnvironmentRefused(
+                f"the shell of {self.name} prints before a command runs: {before.strip()[:80]!r}",
+                "have its ~/.bashrc print to a terminal only: put `[[ $- == *i* ]] || return` at its top",
             )
         if (int(said[0]), int(said[1])) < OLDEST_PYTHON:
             raise BackendMissing(

@@ -145,4 +145,5 @@ def devices(
     from edgekit.cli.views import measure as views
 
     check = o.checked(action, name, lambda: edgekit.devices(devices=devices).devices)
-    return Outcome(edgekit.devices(check=check, devices=devices).to_json(), views.devices)
+    found = edgekit.devices(check=check, devices=devices)
+    return Outcome(found.to_json(), views.devices, found.check.exit_code if found.check else 0)

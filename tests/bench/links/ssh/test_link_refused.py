@@ -151,3 +151,20 @@ def test_a_device_that_never_answers(server: Server, monkeypatch: pytest.MonkeyP
     server.script("slow", "#!/bin/sh\nexec sleep 60\n")
     with pytest.raises(DeviceUnreachable, match="no answer in 1 s"):
         server.link(python="slow").look({})
+
+
+def test_a_shell_that_prints_before_every_command(server: Server) -> None:
+    """As on boards whose ~/.bashrc greets: bash reads it for each command that comes over ssh."""
+    home = server.folder / "home"
+    home.mkdir()
+    (home / ".bashrc").write_text("echo 'Welcome to JetPack 6'\n")
+    key = (server.folder / "authorized").read_text()
+    command = f'env HOME={home} SHLVL=0 bash -c \\"$SSH_ORIGINAL_COMMAND\\"'
+    (server.folder / "authorized").write_text(f'command="{command}" {key}')
+    error = refusal(server)
+    assert isinstance(error, EnvironmentRefused) and "prints before a command runs: 'Welcome to JetPack 6'" in str(
+        error
+    )
+    assert "~/.bashrc" in error.remedy and "[[ $- == *i* ]] || return" in error.remedy
+    (home / ".bashrc").write_text("[[ $- == *i* ]] || return\necho 'Welcome to JetPack 6'\n")
+    assert server.link().look({})["cpus"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -17,20 +18,64 @@ import pytest
 
 from edgekit.bench.links.ssh.link import SshLink
 from edgekit.demonstration import command
+from edgekit.util.files import locked
 from tests.bench.ssh_server import Server as Server
 from tests.bench.ssh_server import disconnect, make, missing
+from tests.paths import DATA, HOSTED, NO_DATA, SAMPLES, TESTS
 
-SHARED = Path(__file__).resolve().parents[1] / ".." / "shared"
-DOUBLES = Path(__file__).resolve().parent / "exporters"
+DOUBLES = TESTS / "exporters"
 # A shell ignores SIGINT in what it starts in the background, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-HOSTED = Path(__file__).resolve().parents[1] / ".." / "shared" / "data" / "mobilenet_v1_hosted"
-LONGEST = ("test_docs.py", "test_demo.py", "test_ci.py", "test_sweep.py")  # minutes in one process
+# Minutes in one process each.
+LONGEST = ("docs/test_docs.py", "docs/test_ci.py", "demonstration/test_command.py", "sweeps/test_command.py")
+# What may be skipped where everything that can be installed is there, by the beginning of the reason.
+EXPECTED_SKIPS = (
+    "root writes everywhere",
+    "no Python 3.",  # an old interpreter, for the device side
+    "no Kotlin compiler here",
+    "the package tflite is not installed",  # in the environment of `make oracle`
+    "could not import 'torchvision",
+    "it has no BatchNorm",
+    "this machine has a CUDA GPU",
+    "this Python does not read its clock",
+    "the driver is here",
+    # What the kernel lets nobody make in a container.
+    "no network namespace can be made here",
+    "no namespace of processes can be made here",
+    "no small file system can be mounted here",
+)
+_skipped: dict[str, str] = {}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest begin first, beside all the others: at the end one would keep the rest of the processors waiting."""
-    items.sort(key=lambda item: item.path.name not in LONGEST)
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
+    if not DATA.is_dir():
+        for item in items:
+            if item.get_closest_marker("data"):
+                item.add_marker(pytest.mark.skip(reason=NO_DATA))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Remember what was skipped without being expected to be."""
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = str(report.longrepr[2]).removeprefix("Skipped: ")
+        if not reason.startswith(EXPECTED_SKIPS):
+            _skipped[report.nodeid] = reason
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With EDGEKIT_NO_SKIPS, as in continuous integration, an unexpected skip fails the run: it hides a feature."""
+    if _skipped and "EDGEKIT_NO_SKIPS" in os.environ and not hasattr(session.config, "workerinput"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which skips failed the run."""
+    if _skipped and "EDGEKIT_NO_SKIPS" in os.environ:
+        terminalreporter.section("skipped, and nobody expected it")
+        for test, reason in sorted(_skipped.items()):
+            terminalreporter.line(f"{test}: {reason}")
 
 
 @dataclass
@@ -58,7 +103,7 @@ class TensorRT:
 spec = importlib.util.spec_from_file_location("tensorrt_double", {str(DOUBLES / "tensorrt_double.py")!r})
 double = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(double)
-double.install(__name__, {str(SHARED / "samples" / f"tensorrt_api_{dump}.json")!r})
+double.install(__name__, {str(SAMPLES / f"tensorrt_api_{dump}.json")!r})
 """
         (package / "__init__.py").write_text(text)
         shutil.rmtree(package / "__pycache__", ignore_errors=True)
@@ -83,8 +128,6 @@ def tensorrt(
     request: pytest.FixtureRequest, tmp_path: Path, libcuda: Path, monkeypatch: pytest.MonkeyPatch
 ) -> TensorRT:
     """Each TensorRT release whose real API is known, as a double, with a GPU to match."""
-    if not (SHARED / "samples" / f"tensorrt_api_{request.param}.json").is_file():
-        pytest.skip("../shared/samples has the dumps of TensorRT's API, and is not here")
     pytest.importorskip("onnxruntime")
     monkeypatch.setenv("EDGEKIT_LIBCUDA", str(libcuda))
     monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
@@ -136,10 +179,21 @@ def tiny_onnx(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def hosted_tflite() -> Path:
     """A real uint8 network from the folder beside the checkout."""
-    path = (HOSTED / "mobilenet_v1_0_25_128_quant.tflite").resolve()
+    path = HOSTED / "mobilenet_v1_0_25_128_quant.tflite"
     if not path.is_file():
-        pytest.skip(f"no {path}")
+        pytest.skip(NO_DATA)
     return path
+
+
+def once(factory: pytest.TempPathFactory, name: str, prepare: Callable[[Path], None]) -> Path:
+    """A folder that `prepare` fills once for all processes of a run."""
+    folder = factory.getbasetemp().parent / f"{name}-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    with locked(folder.with_suffix(".lock")):
+        if not folder.with_suffix(".done").exists():
+            folder.mkdir(exist_ok=True)
+            prepare(folder)
+            folder.with_suffix(".done").touch()
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -147,13 +201,15 @@ def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which `edgekit demo` ran, with two networks that were trained for a moment only."""
     for name in ("torch", "onnx", "onnxruntime", "ai_edge_litert", "sklearn", "vl_convert"):
         pytest.importorskip(name)
-    folder = tmp_path_factory.mktemp("demo")
-    courses = (command.Course("lenet5", None, 3), command.Course("mobilenet", 0.25, 3))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(command, "COURSES", courses)
-        result = command.demo(out=folder / "demo")
-    (folder / "result.json").write_text(json.dumps(result.to_json()), encoding="utf-8")
-    return folder
+
+    def prepare(folder: Path) -> None:
+        courses = (command.Course("lenet5", None, 3), command.Course("mobilenet", 0.25, 3))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(command, "COURSES", courses)
+            result = command.demo(out=folder / "demo")
+        (folder / "result.json").write_text(json.dumps(result.to_json()), encoding="utf-8")
+
+    return once(tmp_path_factory, "demo", prepare)
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
+
 FOLDERS = {"edgekit": "edgekit", "models": "edgekit.models", "exporters": "edgekit.exporters", "bench": "edgekit.bench"}
 # A row a line; a package stands for all that is in it which has no row of its own.
 ROWS = (

@@ -17,7 +17,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-ROOT = Path(__file__).resolve().parents[1]
+from tests.paths import ROOT
+
 FOLDERS = {"edgekit": "edgekit", "models": "edgekit/models", "exporters": "edgekit/exporters", "bench": "edgekit/bench"}
 OPTIONAL = ("torch", "onnx", "onnxruntime", "ai_edge_litert", "PIL", "altair", "vl_convert", "sklearn", "h5py")
 

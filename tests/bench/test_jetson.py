@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgekit.bench import jetson
+from tests.paths import GOLDENS, sample
 
-TESTS = Path(__file__).resolve().parents[1]
-SAMPLES = TESTS.parent / ".." / "shared" / "samples"
-GOLDEN: dict[str, Any] = json.loads((TESTS / "golden" / "samples.json").read_text(encoding="utf-8"))
+GOLDEN: dict[str, Any] = json.loads((GOLDENS / "samples.json").read_text(encoding="utf-8"))
 
 # Lines of several releases, made up.
 LINES = (
@@ -28,14 +26,6 @@ LINES = (
     "01-02-2026 03:04:05 RAM 10/7486MB (lfb 33x4MB) CPU [2%@729] GR3D_FREQ @[305,0] NVDEC0 off VIC 36%@115 "
     "cpu@45.812C/51C VDD_IN 3582mW/3580mW/3599mW NC 0mW/0mW NC 0mW/0mW",
 )
-
-
-def sample(name: str) -> str:
-    """A sample without its first line, which says where it is from."""
-    path = SAMPLES / name
-    if not path.is_file():
-        pytest.skip(f"no {path}")
-    return path.read_text(encoding="utf-8").partition("\n")[2]
 
 
 def names(start: str) -> list[str]:

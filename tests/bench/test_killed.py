@@ -25,12 +25,12 @@ from tests.bench.adb_peer import Peer
 from tests.bench.adb_server import Phones, make_phones
 from tests.bench.ssh_server import hang_up, until
 from tests.device.test_over_ssh import MODES, NVPMODEL
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from tests.bench.ssh_server import Server
 
 phones = pytest.fixture(make_phones)
-ROOT = Path(__file__).resolve().parents[2]
 # As the real one: what it starts has neither our mark nor our process group.
 SUDO = '#!/bin/sh\n[ "$1" = -n ] && shift\nexec env -u EDGEKIT_WORK setsid -w "$@"\n'
 # Everything that a benchmark does there: a power mode, files, a runner, a session that answers.

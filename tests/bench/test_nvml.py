@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.bench import energy, nvml
+from tests.paths import sample
 
 FIRST_UUID = nvml._first_uuid
-SAMPLES = Path(__file__).resolve().parents[2] / ".." / "shared" / "samples"
 PRO = "NVIDIA RTX PRO 6000 Blackwell Server Edition"
 # Written down by a person from what stands in each sample.
 READ: dict[str, list[dict[str, Any]]] = {
@@ -33,13 +33,6 @@ READ: dict[str, list[dict[str, Any]]] = {
     "nvidia-smi_jetson_orin_nano_JP6_driver540.txt": [],
     "nvidia-smi_jetson_orin_nano_super_JP7_driver595.txt": [],
 }  # fmt: skip
-
-
-def sample(name: str) -> str:
-    path = SAMPLES / name
-    if not path.is_file():
-        pytest.skip("../shared/samples has real outputs of nvidia-smi, and is not here")
-    return path.read_text(encoding="utf-8").partition("\n")[2]
 
 
 @pytest.mark.parametrize("name", READ)

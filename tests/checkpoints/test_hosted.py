@@ -15,12 +15,10 @@ from edgekit.checkpoints import load as weights
 from edgekit.errors import UsageError
 from edgekit.network.spec import variant
 from edgekit.records.preprocessing import TENSORFLOW
+from tests.paths import DATA, HOSTED
 
 importlib.import_module("edgekit.models")
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
-HOSTED = DATA / "mobilenet_v1_hosted"
 KERAS = DATA / "weights" / "mobilenet_0.25_128_keras.h5"
-needs_data = pytest.mark.skipif(not HOSTED.is_dir(), reason=f"real weights are missing: {DATA}")
 
 
 def refusal(source: Path, model: str = "mobilenet", **typed: float) -> UsageError:
@@ -53,7 +51,7 @@ def rewritten(path: Path, change: Callable[[Any], None]) -> bytes:
     return bytes(builder.Output())
 
 
-@needs_data
+@pytest.mark.data
 @pytest.mark.parametrize("alpha", [0.25, 0.5])
 @pytest.mark.parametrize("resolution", [128, 224])
 def test_a_hosted_file_tells_its_variant_and_preprocessing(alpha: float, resolution: int) -> None:
@@ -65,7 +63,7 @@ def test_a_hosted_file_tells_its_variant_and_preprocessing(alpha: float, resolut
     assert not found.has_batch_norm and found.record.trained
 
 
-@needs_data
+@pytest.mark.data
 def test_the_hosted_float_file_and_the_network_compute_the_same() -> None:
     path = HOSTED / "mobilenet_v1_0_25_224_float.tflite"
     point = weights.variant_of(str(path), "mobilenet")
@@ -78,7 +76,7 @@ def test_the_hosted_float_file_and_the_network_compute_the_same() -> None:
     assert np.abs(got - want).max() < 1e-4 * want.max()
 
 
-@needs_data
+@pytest.mark.data
 def test_batch_norm_of_a_folded_file_divides_by_exactly_one() -> None:
     path = HOSTED / "mobilenet_v1_0_25_128_quant.tflite"
     point = weights.variant_of(str(path), "mobilenet")
@@ -94,7 +92,7 @@ def test_batch_norm_of_a_folded_file_divides_by_exactly_one() -> None:
         assert bool((norm.running_mean == 0).all()) and bool((norm.weight == 1).all())
 
 
-@needs_data
+@pytest.mark.data
 def test_a_quantised_file_dequantises_to_the_network_that_it_rounds() -> None:
     path = HOSTED / "mobilenet_v1_0_5_160_quant.tflite"
     point = weights.variant_of(str(path), "mobilenet")
@@ -112,7 +110,7 @@ def test_a_quantised_file_dequantises_to_the_network_that_it_rounds() -> None:
     assert np.corrcoef(got.ravel(), codes.ravel().astype(float))[0, 1] > 0.98
 
 
-@needs_data
+@pytest.mark.data
 def test_ranges_stand_under_the_operators_that_a_runtime_keeps() -> None:
     path = HOSTED / "mobilenet_v1_0_25_128_quant.tflite"
     point = weights.variant_of(str(path), "mobilenet")
@@ -123,7 +121,7 @@ def test_ranges_stand_under_the_operators_that_a_runtime_keeps() -> None:
     assert ranges["classifier"][0] == pytest.approx(-12.56, abs=0.01)
 
 
-@needs_data
+@pytest.mark.data
 def test_typed_values_must_not_contradict_a_hosted_file() -> None:
     path = HOSTED / "mobilenet_v1_0_25_128_quant.tflite"
     assert "--alpha 0.25" in refusal(path, alpha=0.5).remedy
@@ -132,14 +130,14 @@ def test_typed_values_must_not_contradict_a_hosted_file() -> None:
     assert weights.variant_of(str(path), "mobilenet", 0.25, 128, 1001).alpha == 0.25
 
 
-@needs_data
+@pytest.mark.data
 @pytest.mark.parametrize("model", ["resnet18", "conv_mobilenet", "lenet5", "mobilenet_v2"])
 def test_files_of_mobilenet_are_no_weights_of_another_network(model: str) -> None:
     for path in (HOSTED / "mobilenet_v1_0_25_128_quant.tflite", KERAS):
         refusal(path, model)
 
 
-@needs_data
+@pytest.mark.data
 def test_another_network_in_a_tflite_file_is_noticed(tmp_path: Path) -> None:
     source, path = HOSTED / "mobilenet_v1_0_25_224_float.tflite", tmp_path / "other.tflite"
 
@@ -161,7 +159,7 @@ def test_another_network_in_a_tflite_file_is_noticed(tmp_path: Path) -> None:
         assert "MobileNet v1" in refusal(path).message or "another network" in refusal(path).message
 
 
-@needs_data
+@pytest.mark.data
 @pytest.mark.parametrize("part", [0.02, 0.3, 0.7, 0.999])
 def test_truncated_files_are_refused(tmp_path: Path, part: float) -> None:
     for source in (HOSTED / "mobilenet_v1_0_25_128_quant.tflite", KERAS):
@@ -171,7 +169,7 @@ def test_truncated_files_are_refused(tmp_path: Path, part: float) -> None:
         assert "truncated" in refusal(path).message
 
 
-@needs_data
+@pytest.mark.data
 def test_keras_weights_keep_their_batch_norm() -> None:
     import h5py
 
@@ -249,7 +247,7 @@ def keras_file(path: Path, alpha: float = 0.25, classes: int = 10, drop: str = "
     return path
 
 
-@needs_data
+@pytest.mark.data
 def test_cifar_weights_of_another_trainer_recognise_cifar() -> None:
     from PIL import Image
 
@@ -267,7 +265,7 @@ def test_cifar_weights_of_another_trainer_recognise_cifar() -> None:
     assert right.mean() >= 0.88
 
 
-@needs_data
+@pytest.mark.data
 def test_squeezenet_of_deep_compression_fits() -> None:
     path = DATA / "weights" / "squeezenet_1.0_deep_compression.npz"
     point = weights.variant_of(str(path), "squeezenet1_0")

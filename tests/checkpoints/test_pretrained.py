@@ -30,9 +30,9 @@ from edgekit.checkpoints.pretrained_table import ALPHAS, RESOLUTIONS, SOURCES, S
 from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.network.spec import MODELS, variant
 from edgekit.records.preprocessing import Preprocessing
+from tests.paths import DATA
 
 importlib.import_module("edgekit.models")
-DATA = (Path(__file__).resolve().parents[2] / ".." / "shared" / "data").resolve()
 DIGITS = Preprocessing(channels="L", mean=(33.0,), std=(78.0,))
 
 
@@ -324,10 +324,9 @@ def test_export_with_pretrained_weights(site: Site, tmp_path: Path, monkeypatch:
     assert "download lenet-12345678.pth: 0 % of 0 MB" in said and len(site.asked) == 1
 
 
+@pytest.mark.data
 def test_keras_weights_by_name_bring_their_variant(cache: Path) -> None:
     path = DATA / "weights" / "mobilenet_0.25_128_keras.h5"
-    if not path.is_file():
-        pytest.skip(f"no {path}")
     (cache / "mobilenet_2_5_128_tf.h5").write_bytes(path.read_bytes())
     name = "pretrained:mobilenet_0.25_128_keras"
     point = weights.variant_of(name, "mobilenet")

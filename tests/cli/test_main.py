@@ -15,8 +15,8 @@ import pytest
 
 import edgekit
 from edgekit.cli.output import _encodable, send
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 EDGEKIT = [sys.executable, "-m", "edgekit"]
 HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "sqlalchemy", "pydantic", "numpy", "rich.console")
 

@@ -13,9 +13,9 @@ from edgekit.data.decode import decode
 from edgekit.data.images import pixel_hash
 from edgekit.errors import UsageError
 from edgekit.records.preprocessing import TENSORFLOW, TORCHVISION, Preprocessing, apply
+from tests.paths import DATA
 
 Image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
-SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 SHAPE = (1, 3, 16, 16)
 
 
@@ -161,10 +161,10 @@ def test_noise_says_what_it_is() -> None:
     assert len(hashes) == 3
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared images are not beside the checkout")
+@pytest.mark.data
 def test_real_images_are_chosen_one_a_class() -> None:
-    chosen = from_folder(SHARED / "imagenet_calibration", TENSORFLOW, (1, 3, 64, 64), n=20)
+    chosen = from_folder(DATA / "imagenet_calibration", TENSORFLOW, (1, 3, 64, 64), n=20)
     assert len(set(_groups(chosen))) == 20 and len(chosen.notes) == 1
     digits = Preprocessing(channels="L", crop_fraction=1.0, mean=(127.5,), std=(127.5,))
-    mnist = from_folder(SHARED / "mnist" / "t10k-images-idx3-ubyte.gz", digits, (1, 1, 32, 32), n=40)
+    mnist = from_folder(DATA / "mnist" / "t10k-images-idx3-ubyte.gz", digits, (1, 1, 32, 32), n=40)
     assert {group: _groups(mnist).count(group) for group in "0123456789"} == dict.fromkeys("0123456789", 4)

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from edgekit.data.decode import decode
 from edgekit.data.images import find, labelled, pixel_hash
 from edgekit.errors import UsageError
+from tests.paths import DATA
 
 Image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
-SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 
 
 def _pixels(seed: int = 0, size: int = 8) -> NDArray[np.uint8]:
@@ -240,9 +240,9 @@ def test_a_class_that_is_named_twice_is_refused(tmp_path: Path) -> None:
         find(tmp_path)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared images are not beside the checkout")
+@pytest.mark.data
 def test_the_shared_folders_are_read_as_they_are() -> None:
-    calibration, validation = labelled(SHARED / "imagenet_calibration"), labelled(SHARED / "imagenet_val")
+    calibration, validation = labelled(DATA / "imagenet_calibration"), labelled(DATA / "imagenet_val")
     assert len(calibration) == 500 and len({s.label for s in calibration}) == 500
     assert len(validation) == 650 and max(s.label or 0 for s in validation) <= 999
     by_wnid = {s.group: s.label for s in calibration}

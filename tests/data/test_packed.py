@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from edgekit.data.images import labelled
 from edgekit.data.packed import read
 from edgekit.errors import UsageError
+from tests.paths import DATA
 
 Image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
-SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
-needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared images are not beside the checkout")
 
 
 def _idx(values: NDArray[np.uint8]) -> bytes:
@@ -66,13 +65,13 @@ def test_a_broken_idx_file_is_named(tmp_path: Path, data: bytes) -> None:
         read(tmp_path / "t-images-idx3-ubyte.gz")
 
 
-@needs_shared
+@pytest.mark.data
 def test_mnist_is_read_as_it_is_published() -> None:
-    packed = read(SHARED / "mnist" / "t10k-images-idx3-ubyte.gz")
+    packed = read(DATA / "mnist" / "t10k-images-idx3-ubyte.gz")
     assert packed.pixels.shape == (10000, 28, 28, 1) and packed.labels[:5] == (7, 2, 1, 0, 4)
 
 
-@needs_shared
+@pytest.mark.data
 def test_cifar_is_read_row_by_row() -> None:
-    packed = read(SHARED / "cifar10" / "test_1000.png")
+    packed = read(DATA / "cifar10" / "test_1000.png")
     assert packed.pixels.shape == (1000, 32, 32, 3) and packed.labels[:3] == (3, 8, 8)

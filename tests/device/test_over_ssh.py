@@ -25,13 +25,12 @@ from edgekit.records.measurement import PRESETS, Protocol
 from edgekit.records.runtime import open_session
 from edgekit.reporting.rows import rows
 from edgekit.storage.store import open_store
+from tests.paths import ROOT, SAMPLES
 
 if TYPE_CHECKING:
     from tests.bench.ssh_server import Server
 
 pytest.importorskip("onnxruntime")
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLES = ROOT / ".." / "shared" / "samples"
 SHORT = Protocol(
     preset="quick", processes=1, warmup_seconds=0.01, warmup_runs=3, warmup_max_seconds=0.02, cooldown_seconds=0.1,
     min_seconds=0.02, min_runs=7, max_seconds=1.0,
@@ -202,8 +201,6 @@ def test_a_session_there_answers_as_one_here(server: Server, tiny_onnx: Callable
 
 def test_a_jetson_tells_what_it_is(server: Server, jetson: Path) -> None:
     name = "jetson_clocks_show_agx_orin_LOCKED_30W.txt"
-    if not (SAMPLES / name).is_file():
-        pytest.skip(f"no {SAMPLES / name}")
     server.script("jetson_clocks", f"#!/bin/sh\ntail -n +2 {SAMPLES / name}\n")
     server.script("dpkg-query", "#!/bin/sh\nprintf 'nvidia-l4t-core\\t36.4.4-20250616085344\\n'\n")
     check = edgekit.devices(check="board").check
@@ -291,8 +288,6 @@ def test_floating_clocks_and_what_a_power_mode_sets(
     server: Server, jetson: Path, tiny_onnx: Callable[..., Path]
 ) -> None:
     names = ("jetson_clocks_show_agx_orin_UNLOCKED_30W.txt", "nvpmodel_verbose_orin.txt")
-    if not all((SAMPLES / name).is_file() for name in names):
-        pytest.skip(f"no {SAMPLES}")
     server.script("jetson_clocks", f"#!/bin/sh\ntail -n +2 {SAMPLES / names[0]}\n")
     server.script("tegrastats", "#!/bin/sh\n")
     plain = NVPMODEL.format(folder=jetson).replace("-q)", f'-q)\n  [ "$2" ] && exec tail -n +2 {SAMPLES / names[1]}')

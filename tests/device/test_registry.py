@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from edgekit.device.config import schema
 from edgekit.device.registry import AdbDevice, SshDevice, devices, load, parse
 from edgekit.errors import BackendMissing, UsageError
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 GOOD = """
 devices:
   local:      {link: local, runtimes: [onnxruntime, litert]}

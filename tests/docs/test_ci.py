@@ -14,7 +14,9 @@ from xml.etree import ElementTree as xml
 import pytest
 import yaml
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "ci.md").read_text(encoding="utf-8")
+from tests.paths import ROOT
+
+TEXT = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
 NETWORK = """
 from torch import nn
 

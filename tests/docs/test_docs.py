@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,11 +16,12 @@ import typer.main
 import edgekit
 from edgekit.cli.app import app
 from edgekit.errors import EXIT_PRECEDENCE, EdgekitError
+from tests.conftest import once
+from tests.paths import ROOT
 
 APART = ("edgekit demo", "edgekit weights pull")
 # On a machine that is busy with other tests a measurement may rightly be called invalid, or slower than another.
 NOISE = {"bench": (6,), "compare": (3, 6), "reproduce": (6,)}
-ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = {command.name or "": command for command in typer.main.get_group(app).commands.values()}
 
@@ -65,18 +67,37 @@ def runnable() -> list[str]:
     return [command for command in dict.fromkeys(found) if not command.startswith(APART)]
 
 
-def test_every_command_in_help_and_documents_runs(small_demo: Path) -> None:
-    """In their order, in one folder where the demo ran: later ones use what earlier ones made. Two measurements, which
-    `compare` needs, come first."""
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run one command as a reader types it."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    commands = runnable()
-    bench = [command for command in commands if command.startswith("edgekit bench demo/")]
-    for command in bench * 2 + [command for command in commands if command not in bench]:
-        done = subprocess.run(
-            ["bash", "-c", command], cwd=small_demo, env=environment, capture_output=True, text=True, check=False
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="session")
+def reader(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where the demo and the first export of README ran, and two measurements, which `compare` needs."""
+
+    def prepare(folder: Path) -> None:
+        shutil.copytree(small_demo, folder, dirs_exist_ok=True)
+        bench = (
+            "edgekit bench demo/artifacts/lenet5_32/*.tflite demo/artifacts/lenet5_32/*.onnx --threads 1 --preset quick"
         )
-        assert done.returncode in (0, *NOISE.get(command.split()[1], ())), f"{command}\n{done.stdout}{done.stderr}"
-        assert done.stdout
+        for command in ("edgekit export mobilenet --alpha 0.5 --res 160", bench, bench):
+            done = run(command, folder)
+            assert done.returncode in (0, *NOISE.get(command.split()[1], ())), done.stderr
+
+    return once(tmp_path_factory, "reader", prepare)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", runnable())
+def test_a_command_in_help_or_a_document_runs(command: str, reader: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(reader, tmp_path / "reader")
+    done = run(command, folder)
+    assert done.returncode in (0, *NOISE.get(command.split()[1], ())), f"{done.stdout}{done.stderr}"
+    assert done.stdout
 
 
 def samples() -> dict[str, str]:

@@ -8,7 +8,6 @@ import operator
 import re
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,10 +16,10 @@ import edgekit.models  # noqa: F401  # registers the zoo
 from edgekit.ir.layer_table import LayerTable
 from edgekit.network.catalog import agrees, counted
 from edgekit.network.spec import MODELS, published_at, variant
+from tests.paths import GOLDENS, ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "errata.md").read_text(encoding="utf-8")
-COUNTS: dict[str, dict[str, int]] = json.loads((ROOT / "tests" / "golden" / "networks.json").read_text())
+COUNTS: dict[str, dict[str, int]] = json.loads((GOLDENS / "networks.json").read_text())
 FIELDS = {"MACs": "macs", "parameters": "params"}
 OPERATORS: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,

@@ -32,11 +32,11 @@ from edgekit.records.manifest import (
 from edgekit.records.preprocessing import Preprocessing
 from edgekit.storage.store import open_store
 from edgekit.util.files import file_sha256
+from tests.paths import DATA, NO_DATA
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 Image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
-SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data"
 WHOLE = Preprocessing(crop_fraction=1.0)
 COLOURS = ((230, 20, 30), (10, 240, 20), (5, 30, 250))
 
@@ -373,9 +373,9 @@ def test_without_pillow_the_remedy_is_said(tmp_path: Path, evaluate: Any, monkey
 @pytest.fixture
 def validation(tmp_path: Path) -> Path:
     """The first 120 images of the validation subset, by link."""
-    source = SHARED / "imagenet_val"
+    source = DATA / "imagenet_val"
     if not source.is_dir():
-        pytest.skip("the shared images are not beside the checkout")
+        pytest.skip(NO_DATA)
     lines = (source / "labels.csv").read_text().splitlines()[:121]
     folder = tmp_path / "validation"
     folder.mkdir()
@@ -388,7 +388,7 @@ def validation(tmp_path: Path) -> Path:
 
 def test_a_hosted_file_reaches_its_accuracy_on_real_images(tmp_path: Path, validation: Path) -> None:
     pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
-    hosted = SHARED / "mobilenet_v1_hosted" / "mobilenet_v1_0_5_160_quant.tflite"
+    hosted = DATA / "mobilenet_v1_hosted" / "mobilenet_v1_0_5_160_quant.tflite"
     store = str(tmp_path / "store.db")
     right = foreign_yaml(tmp_path, "{crop: 0.875, mean: 127.5, std: 127.5, layout: NHWC, class_offset: 1}")
     (row,) = eval([hosted], data=validation, preprocess=right, store=store).to_json()["results"]

@@ -32,8 +32,9 @@ from edgekit.network.user_model import find
 from edgekit.records.preprocessing import Preprocessing
 from tests.exporters.small_networks import NETWORKS as SMALL
 from tests.exporters.small_networks import SHAPE, head
+from tests.paths import GOLDENS
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "exported_bytes.json"
+GOLDEN = GOLDENS / "exported_bytes.json"
 # One small member of each family: name, alpha, resolution (None: the network's own).
 NETWORKS: tuple[tuple[str, float | None, int | None], ...] = (
     ("lenet5", None, None),

@@ -17,6 +17,7 @@ from edgekit.records import measurement
 from edgekit.records.measurement import Measurement, Memory, ProcessRun, Protocol
 from edgekit.reporting.rows import rows
 from edgekit.storage.store import Store, new_id, now
+from tests.paths import ROOT
 
 DOCUMENTED = {
     *("artifact", "foreign", "device", "runtime", "threads", "batch", "median_ms", "ci95_ms", "p90_ms", "p99_ms"),
@@ -201,9 +202,7 @@ def test_a_runtime_alone_that_cannot_be_read_has_a_reason(monkeypatch: pytest.Mo
 def test_measuring_imports_nothing_heavy() -> None:
     heavy = ("torch", "onnx", "tensorflow", "onnxruntime", "ai_edge_litert", "sqlalchemy")
     code = f"import sys, edgekit.measure.command; print([name for name in {heavy} if name in sys.modules])"
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "[]"
 
 

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,8 +22,9 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.layer_table import LayerTable, table
 from edgekit.network.spec import MODELS, Variant, published_at, variant
 from edgekit.records.preprocessing import CHANNELS
+from tests.paths import GOLDENS
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden" / "networks.json"
+GOLDEN = GOLDENS / "networks.json"
 FEATURE_MAPS = ("inception_naive", "inception_module", "inception_3a")  # modules: they have no classifier
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from torch import Tensor
@@ -12,8 +10,9 @@ from edgekit.frontend.tracer import trace
 from edgekit.ir.layer_table import LayerTable, table
 from edgekit.models.resnet_cifar import BasicBlock
 from edgekit.network.spec import variant
+from tests.paths import DATA
 
-CHECKPOINT = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "weights" / "resnet20_cifar10.th"
+CHECKPOINT = DATA / "weights" / "resnet20_cifar10.th"
 
 
 def counted(name: str, **options: str) -> LayerTable:
@@ -81,9 +80,8 @@ def test_names_are_those_of_published_weights(name: str, key: str, shape: tuple[
         assert tuple(variant(name).build().state_dict()[key].shape) == shape
 
 
+@pytest.mark.data
 def test_a_published_cifar_checkpoint_fits() -> None:
-    if not CHECKPOINT.is_file():
-        pytest.skip(f"no {CHECKPOINT}")
     content = torch.load(CHECKPOINT, weights_only=True, map_location="cpu")
     weights = {name.removeprefix("module."): value for name, value in content["state_dict"].items()}
     variant("resnet20_cifar").build().load_state_dict(weights)

@@ -19,6 +19,7 @@ from edgekit.reporting import page as report_page
 from edgekit.reporting.command import _file_name as report_name
 from edgekit.reporting.command import report
 from edgekit.reporting.rows import rows
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from tests.reporting.conftest import Records
@@ -27,7 +28,7 @@ EVIL = "<script>alert(1)</script>|`*_=1+1"
 
 
 def test_the_headline_is_told_as_it_is_computed() -> None:
-    paths = (Path(__file__).parents[2] / "README.md", report_page.ASSETS / "report.html")
+    paths = (ROOT / "README.md", report_page.ASSETS / "report.html")
     texts = [path.read_text(encoding="utf-8") for path in paths]
     assert not [text for text in texts if "median of all samples" in text or "median over every sample" in text]
 

@@ -15,11 +15,9 @@ from edgekit.records.manifest import Manifest, VariantRecord
 from edgekit.records.measurement import Accuracy
 from edgekit.reproduction.tables import Table, correlations, tables
 from edgekit.stats.pareto import front
+from tests.paths import HOSTED, IMAGENET
 
 pytest.importorskip("torch")
-
-HOSTED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "mobilenet_v1_hosted"
-IMAGES = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "imagenet_val"
 
 
 @pytest.fixture(scope="module")
@@ -137,20 +135,19 @@ def test_images_to_calibrate_with_need_int8(tmp_path: Path) -> None:
         reproduce(calibration=tmp_path, precision=("fp32",), out=tmp_path / "out")
 
 
+@pytest.mark.data
 def test_the_whole_way_with_real_weights_and_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("onnx", "onnxruntime", "ai_edge_litert", "vl_convert", "PIL"):
         pytest.importorskip(package)
-    if not (HOSTED.is_dir() and IMAGES.is_dir()):
-        pytest.skip(f"no {HOSTED} or no {IMAGES}")
     from edgekit.reproduction.command import Reproduction, reproduce
 
     monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
     images = tmp_path / "images"
     images.mkdir()
-    rows = (IMAGES / "labels.csv").read_text().splitlines()[:21]
+    rows = (IMAGENET / "labels.csv").read_text().splitlines()[:21]
     (images / "labels.csv").write_text("\n".join(rows) + "\n")
     for row in rows[1:]:
-        (images / row.partition(",")[0]).symlink_to((IMAGES / row.partition(",")[0]).resolve())
+        (images / row.partition(",")[0]).symlink_to((IMAGENET / row.partition(",")[0]).resolve())
     with ThreadPoolExecutor(1) as pool:
         result = reproduce(
             weights=HOSTED, data=images, alpha=(0.75, 0.5, 0.25), res=(128,), format=("tflite",), precision=("fp32",),

@@ -12,6 +12,7 @@ import pytest
 from edgekit.errors import BackendMissing, EnvironmentRefused, UsageError
 from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
 from edgekit.storage.store import Store, new_id, now, open_store
+from tests.paths import ROOT
 
 
 def measurement(**changes: Any) -> Measurement:
@@ -72,7 +73,7 @@ def test_writers_at_once_lose_nothing(url: str) -> None:
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, url, str(writer), "15", str(Path(__file__).parent)],
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
         )
         for writer in range(3)
     ]
@@ -164,7 +165,7 @@ except EnvironmentRefused as error:
 """
     done = subprocess.run(
         [sys.executable, "-c", limited, url, str(Path(__file__).parent)],
-        cwd=Path(__file__).parents[2], capture_output=True, text=True,
+        cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert "no space" in done.stdout, done.stderr
     assert len(Store(url).measurements()) == 1
@@ -215,7 +216,7 @@ def test_a_missing_driver_is_named() -> None:
 
 def test_sqlalchemy_comes_with_the_first_use() -> None:
     code = "import sys, edgekit.storage.store as s; s.open_store(); assert 'sqlalchemy' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 def _execute(folder: Path, statement: str) -> None:

@@ -18,6 +18,7 @@ from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
 from edgekit.storage.merge import store as verb
 from edgekit.storage.store import FailedCell, Store, new_id, now
+from tests.paths import ROOT
 
 
 def programs() -> Path:
@@ -161,7 +162,7 @@ def test_merging_at_once_makes_no_doubles(url: str, tmp_path: Path) -> None:
         theirs.append(measurement(str(number)))
     code = "import sys; from edgekit.storage.merge import store; store('merge', sys.argv[1], store=sys.argv[2])"
     command = [sys.executable, "-c", code, str(tmp_path / "theirs.db"), url]
-    both = [subprocess.Popen(command, cwd=Path(__file__).parents[2]) for _ in range(2)]
+    both = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
     assert [one.wait() for one in both] == [0, 0]
     assert [record.artifact for record in Store(url).measurements()] == [str(number) for number in range(30)]
 

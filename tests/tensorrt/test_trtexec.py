@@ -1,10 +1,9 @@
-"""trtexec's real outputs (../shared/samples), read as a person reads them, and what happens to them on the way."""
+"""trtexec's real outputs (tests/samples), read as a person reads them, and what happens to them on the way."""
 
 from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +13,9 @@ from hypothesis import strategies as st
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.tensorrt import trtexec, trtexec_exports
 from edgekit.tensorrt.capabilities import TABLE, capabilities
+from tests.paths import GOLDENS, SAMPLES, sample
 
-SAMPLES = Path(__file__).resolve().parents[2] / ".." / "shared" / "samples"
-GOLDEN: dict[str, dict[str, Any]] = json.loads(
-    (Path(__file__).resolve().parents[1] / "golden" / "trtexec_samples.json").read_text(encoding="utf-8")
-)
+GOLDEN: dict[str, dict[str, Any]] = json.loads((GOLDENS / "trtexec_samples.json").read_text(encoding="utf-8"))
 LOGS = [name for name in GOLDEN if name]
 PLAIN = (
     *("version", "verdict", "gpu", "compute_capability", "throughput", "queries", "host_walltime_s", "build_seconds"),
@@ -27,16 +24,7 @@ PLAIN = (
 )
 
 
-def sample(name: str) -> str:
-    path = SAMPLES / name
-    if not path.is_file():
-        pytest.skip("../shared/samples has real outputs of trtexec, and is not here")
-    return path.read_text(encoding="utf-8", errors="replace").partition("\n")[2]
-
-
 def test_every_sample_is_in_the_golden_file() -> None:
-    if not SAMPLES.is_dir():
-        pytest.skip("../shared/samples has real outputs of trtexec, and is not here")
     assert sorted(path.name for path in SAMPLES.glob("trtexec_v*.log")) == sorted(LOGS)
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from edgekit.tensorrt import trtexec_exports
+from tests.paths import sample
 
-SAMPLES = Path(__file__).resolve().parents[2] / ".." / "shared" / "samples"
 COUNTED = {
     "trtexec_exportLayerInfo_mobilenet_qat_trt8.json": {
         "CaskConvolution": 36, "CudaDepthwiseConvolution": 17, "NoOp": 1, "Reformat": 18, "TiledPooling": 1,
@@ -21,8 +19,4 @@ COUNTED = {
 
 @pytest.mark.parametrize("name", COUNTED)
 def test_layers_by_kind(name: str) -> None:
-    path = SAMPLES / name
-    if not path.is_file():
-        pytest.skip(f"no {path}")
-    text = path.read_text(encoding="utf-8").partition("\n")[2]
-    assert trtexec_exports.parse_layers(text) == COUNTED[name]
+    assert trtexec_exports.parse_layers(sample(name)) == COUNTED[name]

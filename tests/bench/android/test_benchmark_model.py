@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +11,9 @@ from hypothesis import strategies as st
 
 from edgekit.bench.android import benchmark_model
 from edgekit.bench.android.benchmark_model import CLASSIC, LITERT, Tool, coverage, parse, read, recognise
+from tests.paths import GOLDENS, sample
 
-ROOT = Path(__file__).resolve().parents[3]
-SAMPLES = ROOT / ".." / "shared" / "samples"
-GOLDEN = json.loads((ROOT / "tests" / "golden" / "android_samples.json").read_text())
+GOLDEN = json.loads((GOLDENS / "android_samples.json").read_text())
 LOGS = [name for name in GOLDEN if "benchmark" in name]
 LOG = """INFO: STARTING!
 INFO: Num threads: [2]
@@ -31,14 +29,6 @@ INFO: Inference timings in us: Init: 12500, First inference: 410, Warmup (avg): 
 INFO: Memory footprint delta from the start of the tool (MB): init=4.5 overall=6.25
 INFO: Overall peak memory footprint (MB) via periodic monitoring: 25.0508
 """
-
-
-def sample(name: str) -> str:
-    """A real output, without the line that says where it is from."""
-    path = SAMPLES / name
-    if not path.is_file():
-        pytest.skip(f"no {path}")
-    return path.read_text().partition("\n")[2]
 
 
 @pytest.mark.parametrize("name", LOGS)

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +12,9 @@ from hypothesis import strategies as st
 
 from edgekit.bench.android import dumpsys
 from edgekit.device import android_check
+from tests.paths import GOLDENS, sample
 
-ROOT = Path(__file__).resolve().parents[3]
-SAMPLES = ROOT / ".." / "shared" / "samples"
-GOLDEN = json.loads((ROOT / "tests" / "golden" / "android_samples.json").read_text())
+GOLDEN = json.loads((GOLDENS / "android_samples.json").read_text())
 HEAT = """IsStatusOverride: false
 Thermal Status: 3
 Cached temperatures:
@@ -60,14 +58,6 @@ CLOCKS = "".join(
     )
 )
 PROPERTIES = "[ro.product.model]: [Pixel 8]\n[a.b]: []\n[several]: [one\ntwo]\n[ro.build.version.sdk]: [34]\n"
-
-
-def sample(name: str) -> str:
-    """A real output, without the line that says where it is from."""
-    path = SAMPLES / name
-    if not path.is_file():
-        pytest.skip(f"no {path}")
-    return path.read_text().partition("\n")[2]
 
 
 def kilobytes(found: dumpsys.MemInfo) -> dict[str, int | None]:

@@ -16,6 +16,7 @@ from edgekit.bench.links.base import ask
 from edgekit.bench.links.local import LocalLink
 from edgekit.errors import BackendMissing, DeviceUnreachable, EnvironmentRefused, MeasurementInvalid, UsageError
 from edgekit.records.runtime import RUNTIMES, Runtime
+from tests.paths import ROOT
 
 JOB = {"mode": "baseline", "runtime": "probe"}
 
@@ -116,9 +117,7 @@ def test_the_runner_goes_when_we_go(
     pid = tmp_path / "pid"
     probe(f"open({str(tmp_path / 'draft')!r}, 'w').write(str(os.getpid()))\n"
           f"os.replace({str(tmp_path / 'draft')!r}, {str(pid)!r})\ntime.sleep(60)")  # fmt: skip
-    parent = subprocess.Popen(
-        [sys.executable, "-c", WAITS, link.tools()], cwd=Path(__file__).parents[3], stderr=subprocess.DEVNULL
-    )
+    parent = subprocess.Popen([sys.executable, "-c", WAITS, link.tools()], cwd=ROOT, stderr=subprocess.DEVNULL)
     _until(pid.exists)
     parent.send_signal(how)
     assert parent.wait(timeout=30) != 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,9 +16,10 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.layer_table import table
 from edgekit.ir.passes.fold_batch_norm import Folded, fold
 from edgekit.network.spec import MODELS, ModelSpec, Variant, variant
+from tests.paths import GOLDENS
 
 importlib.import_module("edgekit.models")
-GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "remaining_batch_norms.json"
+GOLDEN = GOLDENS / "remaining_batch_norms.json"
 TOLERANCE = 1e-12  # relative, float64
 BatchNorm = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 

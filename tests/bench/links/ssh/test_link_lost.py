@@ -21,11 +21,11 @@ from edgekit.bench.links.ssh import link as link_ssh
 from edgekit.bench.links.ssh.link import SshLink
 from edgekit.errors import DeviceUnreachable, EnvironmentRefused
 from tests.bench.ssh_server import disconnect, hang_up, marked, until
+from tests.paths import ROOT
 
 if TYPE_CHECKING:
     from tests.bench.ssh_server import Server
 
-ROOT = Path(__file__).resolve().parents[4]
 LONG = {"mode": "baseline", "runtime": "stuck"}
 # It holds Python's lock: not even the runner's own watcher can end it.
 STUCK = """import ctypes

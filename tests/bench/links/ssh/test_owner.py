@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from edgekit.bench.links.ssh.owner import is_gone, owner
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[4]
 CONTAINER = ("unshare", "-Urpf", "--mount-proc")  # its own process numbers, and a /proc that shows only these
 ASKS = "import json, sys; from edgekit.bench.links.ssh.owner import *; print(json.dumps({}))"
 

@@ -9,7 +9,7 @@ RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := $(VENV)-oracle
 
-.PHONY: demo test check bench-self bench-peers gpu-check phone-tool board-check oracle oracle-test zoo clean
+.PHONY: demo test quick coverage check bench-self bench-peers gpu-check phone-tool board-check oracle oracle-test zoo clean
 
 demo: $(INSTALLED)
 	$(RUN)/edgekit demo
@@ -17,6 +17,14 @@ demo: $(INSTALLED)
 # Three processes of one thread each: many tests wait for a process of their own.
 test: check
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 3 --dist worksteal
+
+# An answer in about a minute, while one edits: no network, no browser, no database, no training.
+quick: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -q -n 3 --dist worksteal -m "not slow and not data"
+
+# Which lines the tests run, those in processes of their own too: a table, and pages in build/coverage.
+coverage: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -q -n 3 --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 check: $(INSTALLED)
 	$(RUN)/ruff check .
@@ -36,7 +44,15 @@ phone-tool: $(INSTALLED)
 	$(RUN)/python -m scripts.phone_tool
 
 # What an ARM processor answers, on an arm64 Debian below qemu: docs/measured/arm.md. Some minutes, 150 MB to fetch once.
-board-check: $(INSTALLED)
+board-# An answer in about a minute, while one edits: no network, no browser, no database, no training.
+quick: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -q -n 3 --dist worksteal -m "not slow and not data"
+
+# Which lines the tests run, those in processes of their own too: a table, and pages in build/coverage.
+coverage: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -q -n 3 --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
+
+check: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.board_check
 
 # Every network as ONNX and TFLite, proved: docs/zoo.md. Takes an hour and 23 GB in build/; goes on where it stopped.

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from edgekit.checkpoints.pretrained_table import SOURCES, Source
 from edgekit.errors import EdgekitError, UsageError, nearest, worst_exit_code
@@ -22,6 +23,7 @@ from edgekit.util.files import cache_folder, drafting, file_sha256, known_sha256
 PREFIX = "pretrained"
 LARGEST_MEMBER = 100_000_000  # bytes; the largest hosted file has 17 MB
 MB = 1_000_000
+HOSTS = frozenset(str(urlsplit(source.url).hostname) for source in SOURCES)
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class Found:
     checked: bool
     downloaded: bool
 
+    @property
+    def hash_bits(self) -> int:
+        """How many bits of its hash are published, and were checked."""
+        return 4 * len(self.source.sha256 or "")
+
     def to_json(self) -> dict[str, Any]:
         """The file under its documented keys."""
         return {
@@ -41,6 +48,7 @@ class Found:
             "path": str(self.path),
             "sha256": self.sha256,
             "checked": self.checked,
+            "hash_bits": self.hash_bits,
             "downloaded": self.downloaded,
             "bytes": self.path.stat().st_size,
             "license": self.source.license,
@@ -266,7 +274,7 @@ def _bring(source: Source, path: Path, progress: Progress | None) -> Found:
     if by_hand_here:
         _check_by_hand(source, arrival)
     else:
-        download(source.url, arrival, source.sha256, progress)
+        download(source.url, arrival, source.sha256, progress, hosts=HOSTS)
     if source.member is not None:
         _extract(source, arrival, path)
         if not by_hand_here:

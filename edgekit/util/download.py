@@ -7,15 +7,17 @@ which knows proxies and certificates from the environment.
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shutil
+import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
 
 from edgekit.errors import BackendMissing, EnvironmentRefused
 from edgekit.util.files import file_sha256, publish
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int | None], None]  # bytes here, bytes in all where the server tells
 _BLOCK = 1 << 16
+_MOST = 4 * 10**9  # bytes; what is published has 0.6 GB at most, and a server need not stop
+_MOVES = 5
+_WHOLE = 64  # hexadecimal digits; with fewer, somebody can have made another file that has them
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -49,20 +54,27 @@ def download(
     sha256: str | None = None,
     progress: Progress | None = None,
     patience: Patience | None = None,
+    hosts: Collection[str] = (),
 ) -> str:
     """Bring what is at `url` to `target` and return its sha256, which must begin with `sha256` where that is given.
+
+    Without a whole hash the server must tell the length, and only what it calls the same version is continued. It may
+    send us on to itself and to `hosts`, and from https to nothing less.
 
     Raises EnvironmentRefused where the server cannot be reached, has no such file, stays too slow or sends nothing or
     something else (that is removed), and where the disk is full; BackendMissing without `requests`.
     """
     patience = patience or Patience()
-    part = target.with_name(target.name + ".part")
-    if sha256 is None and not _tag(part).exists():
-        part.unlink(missing_ok=True)  # nothing would tell whether the rest is of the same file
+    part, hashed = _part(target), sha256 is not None and len(sha256) == _WHOLE
+    with disk(part):
+        _keep_only_files(part)
+        if not hashed and not _tag(part).exists():
+            part.unlink(missing_ok=True)  # nothing would tell whether the rest is of the same file
     with _session() as session:
         for attempt in range(1, patience.tries + 1):
             try:
-                _transfer(session, url, target, sha256 is not None, progress or (lambda done, total: None), patience)
+                with _answer(session, url, target, _headers(part), patience, hosts) as response:
+                    _receive(response, url, target, hashed, progress or (lambda done, total: None), patience)
                 break
             except _Lost as lost:
                 if attempt == patience.tries:
@@ -106,46 +118,97 @@ def _session() -> Session:
     return requests.Session()
 
 
-def _transfer(session: Session, url: str, target: Path, hashed: bool, progress: Progress, patience: Patience) -> None:
-    """One try: ask for what is missing, and append it to the part. `hashed`: a hash will tell whether it is right."""
-    part = target.with_name(target.name + ".part")
-    offset = part.stat().st_size if part.exists() else 0
-    with _answer(session, url, target, _headers(part, offset), patience) as response:
-        if response.status_code == 416:  # there is nothing after what is here: it is all, or it is too much
-            if _complete_size(response) == offset:
-                return
-            _forget(part)
-            raise _Lost("what had arrived was not the beginning of the file")
-        offset = _accepted(response, offset, url, target)
-        if not hashed:
-            _refuse_encoded(response, url, target)
-        total = _total(response, offset)
-        _room(target, None if total is None else total - offset)
-        with disk(part), part.open("ab" if offset else "wb") as out:
-            if not offset:
-                _remember_tag(part, response)
-            done = offset
+def _part(target: Path) -> Path:
+    """Where what has arrived of a file stands."""
+    return target.with_name(target.name + ".part")
+
+
+def _keep_only_files(part: Path) -> None:
+    """Remove what stands in the place of a part and its mark and is no file of its own, such as a link."""
+    for path in (part, _tag(part)):
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(path.lstat().st_mode):
+                path.unlink()
+
+
+def _receive(response: Response, url: str, target: Path, hashed: bool, progress: Progress, patience: Patience) -> None:
+    """Append what an answer brings to the part. `hashed`: a whole hash will tell whether it is right."""
+    part = _part(target)
+    offset = _size(part)
+    if response.status_code == 416:  # there is nothing after what is here: it is all, or it is too much
+        if _complete_size(response) == offset and _continues(part, response):
+            return
+        _forget(part)
+        raise _Lost("what had arrived was not the beginning of the file")
+    offset = _accepted(response, offset, url, target)
+    total = _total(response, offset)
+    if not hashed:
+        _refuse_unknowable(response, total, url, target)
+    _room(target, total, offset)
+    with disk(part), _append(part, offset) as out:
+        if not offset:
+            _remember_tag(part, response)
+        done = offset
+        progress(done, total)
+        for block in _blocks(response, patience):
+            out.write(block)
+            done += len(block)
             progress(done, total)
-            for block in _blocks(response, patience):
-                out.write(block)
-                done += len(block)
-                progress(done, total)
+            _refuse_endless(done, url, target)
+    if total is not None and done != total:
+        raise _Lost(f"{done} of {total} bytes came")
 
 
-def _headers(part: Path, offset: int) -> dict[str, str]:
+def _append(part: Path, offset: int) -> IO[bytes]:
+    """The part, open to go on at its end or to begin anew; never what a link leads to."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if offset else os.O_TRUNC)
+    return os.fdopen(os.open(part, flags, 0o666), "ab" if offset else "wb")
+
+
+def _size(part: Path) -> int:
+    return part.lstat().st_size if part.exists() else 0
+
+
+def _headers(part: Path) -> dict[str, str]:
     headers = {"Accept-Encoding": "identity", "User-Agent": "edgekit"}
-    if offset:
-        headers["Range"] = f"bytes={offset}-"
+    if _size(part):
+        headers["Range"] = f"bytes={_size(part)}-"
         with suppress(OSError):
             headers["If-Range"] = _tag(part).read_text(encoding="utf-8")
     return headers
 
 
-def _answer(session: Session, url: str, target: Path, headers: dict[str, str], patience: Patience) -> Response:
+def _answer(
+    session: Session, url: str, target: Path, headers: dict[str, str], patience: Patience, hosts: Collection[str]
+) -> Response:
+    """The answer to a question, from where the server sends us on to, as long as that is allowed."""
+    at = url
+    for _ in range(_MOVES + 1):
+        response = _asked(session, at, target, headers, patience)
+        if not response.is_redirect:
+            return response
+        response.close()
+        at = urljoin(at, response.headers["Location"])
+        _refuse_move(url, at, target, hosts)
+    raise EnvironmentRefused(f"{_host(url)} sends us in circles for {target.name}", by_hand(url, target))
+
+
+def _refuse_move(url: str, to: str, target: Path, hosts: Collection[str]) -> None:
+    schemes = ("https",) if urlsplit(url).scheme == "https" else ("https", "http")
+    if urlsplit(to).scheme not in schemes or _host(to) not in {_host(url), *hosts}:
+        where = f"{urlsplit(to).scheme}://{_host(to)}"
+        raise EnvironmentRefused(
+            f"{_host(url)} sends us on to {where} for {target.name}, which is not known to have it",
+            f"try again from another network; or {by_hand(url, target)}",
+        )
+
+
+def _asked(session: Session, url: str, target: Path, headers: dict[str, str], patience: Patience) -> Response:
     import requests
 
     try:
-        return session.get(url, headers=headers, stream=True, timeout=(patience.connect, patience.stall))
+        seconds = (patience.connect, patience.stall)
+        return session.get(url, headers=headers, stream=True, timeout=seconds, allow_redirects=False)
     except requests.Timeout as error:
         raise _Lost("no answer in time") from error
     except requests.ConnectionError as error:
@@ -174,20 +237,36 @@ def _accepted(response: Response, offset: int, url: str, target: Path) -> int:
         )
     if status == 200:
         return 0
-    start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    if start is None or int(start[1]) != offset:
-        _forget(target.with_name(target.name + ".part"))
+    start = re.match(r"bytes (\d{1,18})-", response.headers.get("Content-Range", ""))
+    if start is None or int(start[1]) != offset or not _continues(_part(target), response):
+        _forget(_part(target))
         raise _Lost("the server sent another part than was asked for")
     return offset
 
 
-def _refuse_encoded(response: Response, url: str, target: Path) -> None:
-    """Servers call an archive's own compression an encoding too; only a hash tells that from a compressed body."""
+def _refuse_unknowable(response: Response, total: int | None, url: str, target: Path) -> None:
+    """Refuse a body of which nothing would tell whether it is whole and as it was published.
+
+    Servers call an archive's own compression an encoding too; only a hash tells that from a compressed body.
+    """
     encoding = response.headers.get("Content-Encoding", "identity")
     if encoding.lower() != "identity":
         raise EnvironmentRefused(
             f"{_host(url)} sent {target.name} encoded as {encoding}, which nobody asked for",
             f"try again from another network; or {by_hand(url, target)}",
+        )
+    if total is None:
+        raise EnvironmentRefused(
+            f"{_host(url)} does not tell how long {target.name} is, and no whole hash of it is published",
+            f"try again from another network; or {by_hand(url, target)}",
+        )
+
+
+def _refuse_endless(done: int, url: str, target: Path) -> None:
+    if done > _MOST:
+        _forget(_part(target))
+        raise EnvironmentRefused(
+            f"{_host(url)} sent more than {_MOST // 10**9} GB for {target.name}; it was removed", by_hand(url, target)
         )
 
 
@@ -215,11 +294,11 @@ def _blocks(response: Response, patience: Patience) -> Iterator[bytes]:
 
 def _total(response: Response, offset: int) -> int | None:
     length = response.headers.get("Content-Length", "")
-    return offset + int(length) if length.isdigit() else None
+    return offset + int(length) if re.fullmatch(r"[0-9]{1,18}", length) else None
 
 
 def _complete_size(response: Response) -> int | None:
-    found = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
+    found = re.fullmatch(r"bytes \*/(\d{1,18})", response.headers.get("Content-Range", ""))
     return int(found[1]) if found else None
 
 
@@ -228,12 +307,24 @@ def _tag(part: Path) -> Path:
     return part.with_name(part.name + ".tag")
 
 
-def _remember_tag(part: Path, response: Response) -> None:
+def _mark(response: Response) -> str:
+    """What the server calls this version of the file; empty where it does not."""
     mark = response.headers.get("ETag", "")
-    mark = response.headers.get("Last-Modified", "") if not mark or mark.startswith("W/") else mark
+    return response.headers.get("Last-Modified", "") if not mark or mark.startswith("W/") else mark
+
+
+def _continues(part: Path, response: Response) -> bool:
+    """Whether an answer is of the version that the part is the beginning of."""
+    try:
+        return _tag(part).read_text(encoding="utf-8") == _mark(response)
+    except FileNotFoundError:
+        return True  # there was none: a hash will tell
+
+
+def _remember_tag(part: Path, response: Response) -> None:
     _tag(part).unlink(missing_ok=True)
-    if mark:
-        _tag(part).write_text(mark, encoding="utf-8")
+    if _mark(response):
+        _tag(part).write_text(_mark(response), encoding="utf-8")
 
 
 def _forget(part: Path) -> None:
@@ -241,9 +332,9 @@ def _forget(part: Path) -> None:
     _tag(part).unlink(missing_ok=True)
 
 
-def _room(target: Path, missing: int | None) -> None:
-    free = shutil.disk_usage(target.parent).free
-    if missing is not None and missing > free:
+def _room(target: Path, total: int | None, offset: int) -> None:
+    free, missing = shutil.disk_usage(target.parent).free, (total or offset) - offset
+    if missing > free:
         raise EnvironmentRefused(
             f"{target.name} needs {missing / 1e6:.0f} MB more, and {target.parent} has {free / 1e6:.0f} MB free",
             _FREE_SPACE,

@@ -21,12 +21,14 @@ from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 
 import edgekit
 from edgekit.checkpoints import load as weights
 from edgekit.checkpoints import pretrained
 from edgekit.checkpoints.file import FORMATS
 from edgekit.checkpoints.pretrained_table import ALPHAS, RESOLUTIONS, SOURCES, Source
+from edgekit.cli.views.measure import weights_pull
 from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.network.spec import MODELS, variant
 from edgekit.records.preprocessing import Preprocessing
@@ -400,3 +402,22 @@ def test_the_command_needs_no_torch() -> None:
 
 def test_the_function_has_the_name_of_the_command() -> None:
     assert isinstance(edgekit.weights("list"), pretrained.Listing)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("resnet18", "checked by 32 bits of its hash"),
+        ("mobilenet_1.0_224", "as published"),
+        ("mobilenet_1.0_224_keras", "as first seen: none is published"),
+    ],
+)
+def test_how_much_of_a_hash_was_checked_is_said(name: str, said: str, tmp_path: Path) -> None:
+    source = pretrained.named(name)
+    (tmp_path / "file").write_bytes(b"x")
+    found = pretrained.Found(source, tmp_path / "file", "f" * 64, source.sha256 is not None, downloaded=False)
+    document = pretrained.Pulled((found,), ()).to_json()
+    console = Console(width=200, file=io.StringIO())
+    for part in weights_pull(document, 200):
+        console.print(part)
+    assert isinstance(console.file, io.StringIO) and f"({said})" in console.file.getvalue()

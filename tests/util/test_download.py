@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.errors import EdgekitError, EnvironmentRefused
+from edgekit.util import download as transfer
 from edgekit.util.download import Patience, download
 
 CONTENT = bytes(range(256)) * 1200
@@ -35,6 +37,8 @@ class Site:
     cuts: list[int] = field(default_factory=list)  # after so many bytes the next answers end
     stalls: int = 0  # so many answers stop half-way and stay open
     trickle: bool = False
+    location: str = "/file.bin"  # where /moved.bin has gone
+    part_mark: str | None = None  # ETag of a part, where it is another than the file's
     headers: dict[str, str] = field(default_factory=dict)
     log: list[dict[str, str]] = field(default_factory=list)
     closing: threading.Event = field(default_factory=threading.Event)
@@ -54,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/moved.bin":
             self.send_response(302)
-            self.send_header("Location", "/file.bin")
+            self.send_header("Location", self.site.location)
             self.end_headers()
             return
         self.site.log.append(dict(self.headers))
@@ -78,7 +82,7 @@ class Handler(BaseHTTPRequestHandler):
         if site.length:
             self.send_header("Content-Length", str(len(body)))
         if site.mark:
-            self.send_header("ETag", site.mark)
+            self.send_header("ETag", site.part_mark if start and site.part_mark else site.mark)
         for name, value in site.headers.items():
             self.send_header(name, value)
         self.end_headers()
@@ -86,7 +90,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def start(self) -> int:
         asked = self.headers.get("Range")
-        unchanged = self.headers.get("If-Range") in (None, self.site.mark)
+        unchanged = self.headers.get("If-Range") in (None, self.site.mark) or self.site.part_mark
         return int(asked[6:-1]) if asked and self.site.ranges and unchanged else 0
 
     def write(self, body: bytes) -> None:
@@ -242,6 +246,76 @@ def test_a_redirect_is_followed_with_the_range(site: Site, target: Path) -> None
     assert site.log[1]["Range"] == "bytes=1000-"
 
 
+@pytest.mark.parametrize(
+    ("location", "where"),
+    [
+        ("http://localhost:{port}/file.bin", "http://localhost"),
+        ("file:///etc/passwd", "file://"),
+        ("ftp://127.0.0.1/x", "ftp://127.0.0.1"),
+        ("//elsewhere.example/file.bin", "http://elsewhere.example"),
+        ("/moved.bin", "in circles"),
+    ],
+)
+def test_no_server_sends_us_where_the_file_is_not_known_to_be(
+    site: Site, target: Path, location: str, where: str
+) -> None:
+    site.location = location.format(port=site.address.rpartition(":")[2])
+    assert where in refusal(f"{site.address}/moved.bin", target).message and site.log == []
+
+
+def test_a_host_that_is_known_may_have_it(site: Site, target: Path) -> None:
+    site.location = f"{site.address.replace('127.0.0.1', 'localhost')}/file.bin"
+    assert download(f"{site.address}/moved.bin", target, SHA256, hosts=("localhost",)) == SHA256
+
+
+def test_https_is_not_given_up(target: Path) -> None:
+    with pytest.raises(EnvironmentRefused, match="http://a.example"):
+        transfer._refuse_move("https://a.example/x", "http://a.example/x", target, ())
+    transfer._refuse_move("https://a.example/x", "https://b.example/x", target, ("b.example",))
+
+
+@pytest.mark.parametrize("sha256", [None, SHA256[:8]])
+def test_without_a_whole_hash_the_length_must_be_told(site: Site, target: Path, sha256: str | None) -> None:
+    site.length = False
+    assert "does not tell how long" in refusal(site.url, target, sha256).message
+    assert not part(target).exists()
+
+
+@pytest.mark.parametrize("sha256", [None, SHA256[:8]])
+def test_a_part_of_another_version_is_not_continued(site: Site, target: Path, sha256: str | None) -> None:
+    """The server minds no If-Range, and says of which version its part is."""
+    site.cuts = [1000]
+    site.part_mark = '"two"'
+    assert download(site.url, target, sha256, patience=HASTY) == SHA256
+    assert [asked.get("Range") for asked in site.log] == [None, "bytes=1000-", None]
+
+
+def test_eight_digits_of_a_hash_do_not_join_two_versions(site: Site, target: Path) -> None:
+    part(target).write_bytes(CONTENT[:1000])  # nobody knows of which version
+    assert download(site.url, target, SHA256[:8]) == SHA256
+    assert "Range" not in site.log[0]
+
+
+@pytest.mark.parametrize("name", ["file.bin.part", "file.bin.part.tag"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_part_that_is_no_file_is_not_followed(site: Site, target: Path, name: str, kind: str) -> None:
+    place, victim = target.with_name(name), target.with_name("victim")
+    victim.write_bytes(b"precious")
+    if kind == "link":
+        place.symlink_to(victim)
+    else:
+        os.mkfifo(place)
+    assert download(site.url, target, SHA256) == SHA256
+    assert victim.read_bytes() == b"precious" and not place.is_symlink() and not target.is_symlink()
+
+
+def test_a_server_that_does_not_end_is_left(site: Site, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "_MOST", 100_000)
+    site.length = False
+    assert "sent more than" in refusal(site.url, target).message
+    assert not part(target).exists()
+
+
 def test_where_nobody_answers_the_file_and_its_place_are_named(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with socket.socket() as free:
@@ -286,8 +360,7 @@ def test_without_a_hash_an_encoded_body_is_refused(site: Site, target: Path) -> 
     assert not part(target).exists()
 
 
-@pytest.mark.parametrize("sha256", [SHA256, None])
-@pytest.mark.parametrize("length", [True, False])
+@pytest.mark.parametrize(("sha256", "length"), [(SHA256, True), (SHA256, False), (None, True)])
 def test_an_empty_body_is_refused(site: Site, target: Path, sha256: str | None, length: bool) -> None:
     site.content, site.length = b"", length
     assert "sent an empty file.bin" in refusal(site.url, target, sha256).message

@@ -273,7 +273,9 @@ def weights_list(document: Json, width: int) -> View:
 def weights_pull(document: Json, width: int) -> View:
     """The files that are here now, and what is known of each."""
     for row in document["pulled"]:
-        checked = "as published" if row["checked"] else "as first seen: none is published"
+        bits = row["hash_bits"]
+        checked = f"checked by {bits} bits of its hash" if 0 < bits < 256 else "as published"
+        checked = checked if row["checked"] else "as first seen: none is published"
         yield str(row["path"])
         pairs = [("sha256", f"{row['sha256']} ({checked})"), ("licence", row["license"])]
         yield facts(pairs + [("note", row["note"])] * bool(row["note"]))

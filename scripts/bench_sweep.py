@@ -8,8 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from edgekit.storage.schema import table
-from edgekit.storage.store import Store, row
+from edgekit.storage.store import Store
 from scripts.bench_helpers import Line
 from tests.reporting.conftest import accuracy, manifest, measurement
 
@@ -58,10 +57,7 @@ def report(data: Path, scratch: Path) -> Iterator[Line]:
         manifest(f"mobilenet_{(index + 1) / RECORDS:.4f}_160", macs=76_520_000 - index) for index in range(RECORDS)
     ]
     taken = [measurement(one, 1 + index / RECORDS, samples=SAMPLES, processes=1) for index, one in enumerate(known)]
-    with store.connection(writes=True) as (connection, _):
-        connection.execute(table("measurements").insert(), [row("measurements", one) for one in taken])
-        evaluated = [row("accuracies", accuracy(one, 0.5)) for one in known]
-        connection.execute(table("accuracies").insert(), evaluated)
+    store.append(*taken, *(accuracy(one, 0.5) for one in known))
     took, _ = timed([*EDGEKIT, "report", "--store", store.url, "--out", str(scratch / "many.html")])
     size = (scratch / "many.html").stat().st_size
     yield Line(f"report of {RECORDS:,} measurements", "< 10 s", f"{took:.1f} s", took < 10)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.comparison.matching import pairs
-from edgekit.comparison.selection import Selection, cell, select
+from edgekit.comparison.selection import Selection, select
 from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
 from edgekit.measure.pair import compared, medians
 from edgekit.records import hosts
 from edgekit.records.conditions import fact, gpu, setting
 from edgekit.records.measurement import Measurement
+from edgekit.records.summary import cell
 from edgekit.redact import masked_url
 from edgekit.stats import latency
 from edgekit.stats import ratio as stats_ratio
@@ -132,8 +133,7 @@ def compare(
     """
     margin = _margin(max_slowdown)
     database = open_store(store)
-    stored = database.measurements()
-    before, after = (select(str(word), database, stored) for word in (base, new))
+    before, after = (select(str(word), database) for word in (base, new))
     result = CompareResult(
         masked_url(str(base)), masked_url(str(new)), margin, strict, tuple(_rows(before, after, margin))
     )

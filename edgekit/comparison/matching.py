@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from edgekit.comparison.selection import Selection, cell, name
+from edgekit.comparison.selection import Selection
 from edgekit.errors import UsageError
 from edgekit.records.conditions import setting
 from edgekit.records.measurement import Measurement
+from edgekit.records.summary import cell, name
 
 Alike = Callable[[Measurement, Measurement], bool]
 ONE_BY_ONE = "compare them one by one: give their paths, or their ids from `edgekit bench --json`"

@@ -26,7 +26,12 @@ class Setting:
 
     def place(self, ambiguous: frozenset[str]) -> str:
         """The device in its power mode, with the machine where its name is `ambiguous`."""
-        return " ".join(filter(None, (hosts.place(self.device, self.host, ambiguous), self.power_mode)))
+        return place(self.device, self.host, self.power_mode, ambiguous)
+
+
+def place(device: str | None, host: str | None, power_mode: str | None, ambiguous: frozenset[str]) -> str:
+    """A device in its power mode, with the machine where its name is `ambiguous`."""
+    return " ".join(filter(None, (hosts.place(device, host, ambiguous), power_mode)))
 
 
 def setting(record: Measurement) -> Setting:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import gc
-import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,9 +21,10 @@ from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.reporting import charts, charts_profile, page
 from edgekit.reporting import text as report_text
 from edgekit.reporting.page_profile import profiled
+from edgekit.reporting.records import Records, from_store
 from edgekit.reporting.rows import Row, rows
 from edgekit.storage.store import FailedCell, Store, open_store
-from edgekit.util.files import make_folder, write_atomically
+from edgekit.util.files import drafting, environment, make_folder, publish, write_atomically
 from edgekit.util.formatting import csv_cell
 
 FORMATS = ("html", "md", "csv", "json")
@@ -50,18 +50,21 @@ def report(
     out: Path | str = "report.html",
     format: str | Sequence[str] = "html",
     assets: Path | str | None = None,
+    last: int | None = None,
 ) -> ReportResult:
     """Write the store's measurements and accuracies to `out`, with a suffix for each format.
 
-    `assets` is a folder for each picture as SVG and PNG and for all raw samples as CSV. Raises UsageError for an empty
-    store or an unknown format, BackendMissing where a page or a picture is asked for and vl-convert is not installed,
+    `last`: of so many measurements only, with the accuracies of their files and what failed since. `assets` is a folder
+    for each picture as SVG and PNG and for all raw samples as CSV. Raises UsageError for an empty store, an unknown
+    format or a `last` below 1, BackendMissing where a page or a picture is asked for and vl-convert is not installed,
     EnvironmentRefused where nothing can be written.
     """
+    if last is not None and last < 1:
+        raise UsageError(f"--last must be at least 1, not {last}", "leave --last out for all measurements")
     _refuse_missing(_formats(format), assets)  # what is missing is said before the store is read
     source = store if isinstance(store, Store) else open_store(store)
     with _all_stays():
-        records = source.measurements(), source.accuracies(), source.failures()
-        return of_records(*records, out=out, format=format, assets=assets)
+        return _written(from_store(source, last), out, format, assets)
 
 
 @contextmanager
@@ -86,17 +89,21 @@ def of_records(
     assets: Path | str | None = None,
 ) -> ReportResult:
     """As `report`, of these records."""
+    return _written(Records(measurements, measurements, accuracies, failures), out, format, assets)
+
+
+def _written(records: Records, out: Path | str, format: str | Sequence[str], assets: Path | str | None) -> ReportResult:
     formats = _formats(format)
     targets = {name: _path(Path(out), name) for name in formats}
     _refuse_missing(formats, assets)
-    if not measurements and not accuracies:
+    with ThreadPoolExecutor(1) as other:  # its process takes seconds, as the statistics do here
+        library = other.submit(charts.script) if "html" in formats else None
+        found = rows(records.latest, records.accuracies, records.resample)
+    if not found:
         raise UsageError(
             "the store has nothing to report", "run `edgekit bench` or `edgekit eval` first, or give --store"
         )
-    with ThreadPoolExecutor(1) as other:  # its process takes seconds, as the statistics do here
-        library = other.submit(charts.script) if "html" in formats else None
-        found = rows(measurements, accuracies)
-    created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    created, failures = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), records.failures
     texts = {
         "html": lambda: page.page(found, created, library.result() if library else "", failures),
         "md": lambda: report_text.as_markdown(found, page.cautions(found, failures), created),
@@ -105,7 +112,7 @@ def of_records(
     }
     paths = [_write(targets[name], texts[name]()) for name in formats]
     if assets is not None:
-        paths += _assets(Path(assets), found, measurements)
+        paths += _assets(Path(assets), found, records.measurements)
     return ReportResult(tuple(paths), found)
 
 
@@ -141,7 +148,7 @@ def _write(path: Path, text: str | bytes) -> Path:
     return path
 
 
-def _assets(folder: Path, found: Sequence[Row], measurements: Sequence[Measurement]) -> list[Path]:
+def _assets(folder: Path, found: Sequence[Row], measurements: Iterable[Measurement]) -> list[Path]:
     published = charts.published_points(found)
     pictures: dict[str, tuple[charts.Spec, dict[str, Any]]] = {
         f"accuracy-{cost}": (
@@ -162,7 +169,7 @@ def _assets(folder: Path, found: Sequence[Row], measurements: Sequence[Measureme
             continue  # nothing to draw
         svg, png = charts.render(spec, data)
         paths += [_write(folder / f"{name}.svg", svg), _write(folder / f"{name}.png", png)]
-    return [*paths, _write(folder / "samples.csv", _samples(measurements))]
+    return [*paths, _samples(folder / "samples.csv", measurements)]
 
 
 def _file_name(label: str, index: int) -> str:
@@ -172,14 +179,19 @@ def _file_name(label: str, index: int) -> str:
     return name if name == short else f"{short}-{index}"
 
 
-def _samples(measurements: Iterable[Measurement]) -> str:
-    """Every raw sample in the order in which it was taken."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
+def _samples(path: Path, measurements: Iterable[Measurement]) -> Path:
+    """Write every raw sample in the order in which it was taken."""
+    with drafting(path.parent, path.name) as draft:
+        with environment(path), draft.open("w", encoding="utf-8", errors="surrogatepass", newline="") as stream:
+            _write_samples(csv.writer(stream, lineterminator="\n"), measurements)
+        publish(draft, path)
+    return path
+
+
+def _write_samples(writer: Any, measurements: Iterable[Measurement]) -> None:
     writer.writerow(("measurement", "artifact", "sha256", "device", "runtime", "process", "sample", "latency_ns"))
     for record in measurements:
         texts = (record.id, record.artifact, record.sha256, record.device, record.runtime)
         known = tuple(map(csv_cell, texts))
         for process, run in enumerate(record.runs):
             writer.writerows((*known, process, index, value) for index, value in enumerate(run.samples_ns))
-    return stream.getvalue()

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from edgekit.records import hosts
-from edgekit.records.conditions import setting, way
+from edgekit.records.conditions import Setting, place, setting, way
 from edgekit.records.manifest import Manifest
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.reporting.labels import labels, shorts
@@ -25,6 +25,7 @@ MAX_RESAMPLED = 500  # measurements: a report of more must not take minutes, and
 ONE_INDEX = "the file answers with one index: export it without --output argmax"
 TIMES = ("median_ms", "p90_ms", "first_ms", "load_ms")
 Interval = tuple[float, float]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -111,14 +112,23 @@ class Row:
         return values | {"conditions": self.conditions, "setting": self.setting}
 
 
-def rows(measurements: Iterable[Measurement], accuracies: Iterable[Accuracy]) -> tuple[Row, ...]:
-    """Every row, sorted by network, then from more to fewer MACs, then by precision, format and setting."""
-    evaluated = _latest((record.sha256, record) for record in accuracies)
-    measured = _latest(((record.sha256, setting(record)), record) for record in measurements)
-    resample = len(measured) <= MAX_RESAMPLED
-    ambiguous = hosts.shared((record.device, hosts.host(record)) for record in measured.values())
-    found = [_measured_row(record, evaluated.get(record.sha256), resample, ambiguous) for record in measured.values()]
-    seen = {record.sha256 for record in measured.values()}
+def rows(
+    measurements: Iterable[Measurement], accuracies: Iterable[Accuracy], resample: bool | None = None
+) -> tuple[Row, ...]:
+    """Every row, sorted by network, then from more to fewer MACs, then by precision, format and setting.
+
+    Each record is let go as soon as its row is made, where it is told whether to `resample`; else they are counted.
+    """
+    if resample is None:
+        measurements = list(measurements)
+        resample = len({_key(record) for record in measurements}) <= MAX_RESAMPLED
+    evaluated = _latest((record.sha256, record.created, record) for record in accuracies)
+    measured = _latest(
+        (_key(record), record.created, _measured_row(record, evaluated.get(record.sha256), resample))
+        for record in measurements
+    )
+    found = _placed(list(measured.values()))
+    seen = {row.sha256 for row in found}
     found += [_evaluated_row(record) for sha256, record in evaluated.items() if sha256 not in seen]
     found.sort(key=_order)
     fronts = _fronts(found)
@@ -135,16 +145,26 @@ def rows(measurements: Iterable[Measurement], accuracies: Iterable[Accuracy]) ->
     )
 
 
-def _latest(records: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
-    """The record of each key that was created last; of two at the same time, the later in the store."""
-    kept: dict[Any, Any] = {}
-    for key, record in records:
-        if key not in kept or record.created >= kept[key].created:
-            kept[key] = record
-    return kept
+def _key(record: Measurement) -> tuple[str, Setting]:
+    return record.sha256, setting(record)
 
 
-def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: bool, ambiguous: frozenset[str]) -> Row:
+def _latest(records: Iterable[tuple[Any, str, T]]) -> dict[Any, T]:
+    """What was created last under each key; of two at the same time, the later."""
+    kept: dict[Any, tuple[str, T]] = {}
+    for key, created, record in records:
+        if key not in kept or created >= kept[key][0]:
+            kept[key] = created, record
+    return {key: record for key, (_, record) in kept.items()}
+
+
+def _placed(found: list[Row]) -> list[Row]:
+    """The rows with their device's place: which names mean several machines is known when all are there."""
+    ambiguous = hosts.shared((row.device, row.host) for row in found)
+    return [replace(row, place=place(row.device, row.host, row.power_mode, ambiguous)) for row in found]
+
+
+def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: bool) -> Row:
     missing: dict[str, str] = {}
     time = latency(record.runs, setting(record).batch, resample)
     if time is None:
@@ -157,7 +177,7 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
         missing["ideal_memory_bytes"] = "only files that edgekit made tell it"
     return Row(
         **_identity(record, missing),
-        **_setting(record, ambiguous),
+        **_setting(record),
         **_accuracies(record.manifest, evaluated, missing),
         **_times(time, missing),
         quantiles_ms=quantiles(record.runs),
@@ -272,10 +292,10 @@ def _accuracies(known: Manifest | None, evaluated: Accuracy | None, missing: dic
     }
 
 
-def _setting(record: Measurement, ambiguous: frozenset[str]) -> dict[str, Any]:
-    found = setting(record)
-    told = {"runtime_version": record.found.get("runtime_version"), "way": way(record)}
-    return {**asdict(found), **told, "place": found.place(ambiguous)}
+def _setting(record: Measurement) -> dict[str, Any]:
+    """How it was taken; the place is given later."""
+    told = {"runtime_version": record.found.get("runtime_version"), "way": way(record), "place": None}
+    return {**asdict(setting(record)), **told}
 
 
 def _times(time: Latency | None, missing: dict[str, str]) -> dict[str, Any]:

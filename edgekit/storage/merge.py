@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from edgekit.errors import UsageError, nearest
-from edgekit.storage.schema import KINDS, alone, table
-from edgekit.storage.store import RECORDS, FailedCell, Store, open_store, row
+from edgekit.storage.rows import insert, read, selected
+from edgekit.storage.schema import KINDS, alone, table, tables
+from edgekit.storage.store import AT_ONCE, RECORDS, AnyRecord, Store, open_store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-    from edgekit.records.measurement import Accuracy, Measurement
-
-    AnyRecord = Measurement | Accuracy | FailedCell
-
 ACTIONS = ("merge",)
-AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -53,17 +50,11 @@ def store(action: str, file: Path | str, *, store: str | None = None) -> Merged:
     if into.file is not None and into.file.exists() and into.file.samefile(path):
         raise UsageError(f"{path} is the store itself", "give another store with --store, or another file")
     theirs = Store(f"sqlite:///file:{_quoted(path)}?mode=ro&uri=true")
-    records: dict[str, Sequence[AnyRecord]] = {
-        "measurements": theirs.measurements(),
-        "accuracies": theirs.accuracies(),
-        "failures": theirs.failures(),
-    }
-    added = {}
+    added, known = {}, {}
     with into.connection(writes=True) as (connection, _):
         alone(connection)
         for name in KINDS:
-            added[name] = _add(connection, name, records[name], path)
-    known = {name: len(records[name]) - added[name] for name in KINDS}
+            added[name], known[name] = _add(connection, name, theirs, path)
     return Merged(str(path), into.shown, added, known)
 
 
@@ -72,33 +63,26 @@ def _quoted(path: Path) -> str:
     return quote(quote(str(path.resolve())))
 
 
-def _add(connection: Connection, name: str, records: Sequence[AnyRecord], path: Path) -> int:
-    """Append what is new, and say how much that is."""
-    added = 0
-    for at in range(0, len(records), AT_ONCE):
-        some = {record.id: record for record in records[at : at + AT_ONCE]}
+def _add(connection: Connection, name: str, theirs: Store, path: Path) -> tuple[int, int]:
+    """Append what is new, a few records at a time, and say how much was new and how much known."""
+    added, known, records = 0, 0, theirs.each(name, RECORDS[name])
+    while some := {record.id: record for record in islice(records, AT_ONCE)}:
         present = _present(connection, name, list(some))
         _refuse_others(some, present, path)
-        new = [row(name, record) for identity, record in some.items() if identity not in present]
-        if new:
-            connection.execute(table(name).insert(), new)
-        added += len(new)
-    return added
+        insert(connection, name, [record for identity, record in some.items() if identity not in present])
+        added, known = added + len(some) - len(present), known + len(present)
+    return added, known
 
 
-def _present(connection: Connection, name: str, ids: Sequence[str]) -> dict[str, str]:
-    from sqlalchemy import select
-
-    columns = table(name).c
-    found = connection.execute(select(columns.id, columns.payload).where(columns.id.in_(ids)))
-    return {one.id: one.payload for one in found}
+def _present(connection: Connection, name: str, ids: Sequence[str]) -> dict[str, AnyRecord]:
+    """The records of ours that have these names."""
+    rows = connection.execute(selected(name, frozenset(tables().tables)).where(table(name).c.id.in_(ids)))
+    return {row.id: read(RECORDS[name], row[1:], "the store") for row in rows}
 
 
-def _refuse_others(theirs: dict[str, AnyRecord], ours: dict[str, str], path: Path) -> None:
-    for identity, payload in ours.items():
-        record = theirs[identity]
-        kind = next(kind for kind in RECORDS.values() if isinstance(record, kind))
-        if kind.model_validate_json(payload) != record:
+def _refuse_others(theirs: dict[str, AnyRecord], ours: dict[str, AnyRecord], path: Path) -> None:
+    for identity, record in ours.items():
+        if theirs[identity] != record:
             raise UsageError(
                 f"record {identity} of {path} differs from the one of that name here", "one of the two was changed"
             )

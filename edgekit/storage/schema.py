@@ -6,17 +6,23 @@ run in one transaction, when a store is first written to; an older store is read
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, fields
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import UsageError
+from edgekit.records.measurement import Measurement
+from edgekit.records.summary import Summary, summary, unreadable
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData, Table
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 KINDS = ("measurements", "accuracies", "failures")
+INDEXED = ("created", "session", "sha256", "artifact")  # what measurements are looked for by
+ALWAYS = ("created", "sha256", "artifact", "format", "device", "runtime", "verdict")  # what all of them have
+AT_ONCE = 100
 _LOCK = 0x6564676B  # of PostgreSQL's advisory locks: one process at a time makes tables or merges
 
 
@@ -43,7 +49,25 @@ def tables() -> MetaData:
             Column("version", Integer, nullable=False),
             Column("payload", Text, nullable=False),
         )
+    Table("samples", found, Column("id", String(32), primary_key=True), Column("payload", Text, nullable=False))
+    Table(
+        "summaries",
+        found,
+        Column("position", Integer, primary_key=True, autoincrement=True),
+        Column("id", String(32), nullable=False, unique=True),
+        *(Column(name, kind, index=name in INDEXED, nullable=name not in ALWAYS) for name, kind in _columns()),
+    )
     return found
+
+
+def _columns() -> Iterator[tuple[str, Any]]:
+    """The fields of a summary beside its id, and their types."""
+    from sqlalchemy import Float, Integer, Text
+
+    kinds = {"int": Integer, "float": Float}
+    for one in fields(Summary):
+        if one.name != "id":
+            yield one.name, kinds.get(str(one.type).partition(" ")[0], Text)
 
 
 def table(name: str) -> Table:
@@ -56,8 +80,34 @@ def _add_failures(connection: Connection) -> None:
     _create(connection, table("failures"))
 
 
+def _add_summaries(connection: Connection) -> None:
+    """Version 3: what a measurement is found by, in columns; and a table for the samples of newer records."""
+    from sqlalchemy import select
+
+    measurements, summaries = table("measurements"), table("summaries")
+    for one in (table("samples"), summaries):
+        _create(connection, one)
+    has_one = select(summaries.c.id).where(summaries.c.id == measurements.c.id).exists()
+    columns = [measurements.c[name] for name in ("position", "id", "created", "sha256", "device", "runtime", "payload")]
+    last = -1
+    while True:
+        some = select(*columns).where(measurements.c.position > last, ~has_one)
+        rows = connection.execute(some.order_by(measurements.c.position).limit(AT_ONCE)).all()
+        if not rows:
+            return
+        connection.execute(summaries.insert(), [asdict(_summarised(*row[1:])) for row in rows])
+        last = rows[-1].position
+
+
+def _summarised(id: str, created: str, sha256: str, device: str, runtime: str, payload: str) -> Summary:
+    try:
+        return summary(Measurement.model_validate_json(payload))
+    except ValueError:
+        return unreadable(id, created, sha256, device, runtime)
+
+
 # The version that a step leads to -> the step.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _add_failures}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _add_failures, 3: _add_summaries}
 
 
 def prepare(connection: Connection, url: str, writes: bool) -> frozenset[str]:
@@ -80,7 +130,7 @@ def prepare(connection: Connection, url: str, writes: bool) -> frozenset[str]:
     if connection.dialect.name == "sqlite" and known and schema.name not in known:
         raise UsageError(f"{url} is no store of edgekit: it has other tables", "choose another --store")
     if not writes or version == SCHEMA_VERSION:
-        return known & set(KINDS)
+        return known & set(tables().tables)
     if version is None:
         for one in tables().sorted_tables:
             _create(connection, one)
@@ -89,7 +139,7 @@ def prepare(connection: Connection, url: str, writes: bool) -> frozenset[str]:
         for step in range(version + 1, SCHEMA_VERSION + 1):
             MIGRATIONS[step](connection)
         connection.execute(schema.update().values(version=SCHEMA_VERSION))
-    return frozenset(KINDS)
+    return frozenset(tables().tables)
 
 
 def alone(connection: Connection) -> None:

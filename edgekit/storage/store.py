@@ -1,7 +1,8 @@
 """The store: an append-only database of measurements, accuracies and failures, at a SQLAlchemy URL.
 
-Each record is one row: a few columns to look for, and the whole record as JSON. SQLite by default, PostgreSQL where a
-team shares it. SQLAlchemy is imported when a store is opened, not before.
+Each record is one row: a few columns to look for, and the record as JSON. A measurement's samples lie apart, and what
+it is found by stands in the columns of `summaries`, so that nothing is read that was not asked for. SQLite by default,
+PostgreSQL where a team shares it. SQLAlchemy is imported when a store is opened, not before.
 """
 
 from __future__ import annotations
@@ -12,24 +13,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from edgekit.errors import BackendMissing, EnvironmentRefused, UsageError
 from edgekit.records.measurement import RECORD_VERSION, Accuracy, Measurement
 from edgekit.redact import masked_url, without_password_of
-from edgekit.storage.schema import prepare, table
+from edgekit.storage.rows import Record, insert, read, selected
+from edgekit.storage.schema import prepare, table, tables
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import ColumnElement, Connection, Engine
 
 DEFAULT_URL = "sqlite:///./edgekit.db"
 WAIT_SECONDS = 30.0  # for another writer
-AT_ONCE = 500  # ids in one question; SQLite takes no more than 999 in older versions
-
-Record = TypeVar("Record", bound=BaseModel)
+AT_ONCE = 200  # records in memory
 
 
 class FailedCell(BaseModel):
@@ -49,6 +49,7 @@ class FailedCell(BaseModel):
     remedy: str
 
 
+AnyRecord = Measurement | Accuracy | FailedCell
 # Each table with the kind of its records.
 RECORDS: dict[str, type[Measurement] | type[Accuracy] | type[FailedCell]] = {
     "measurements": Measurement,
@@ -94,14 +95,14 @@ class Store:
         name = self.url.partition("sqlite:///")[2] if self.url.startswith("sqlite:///") else ""
         return Path(name) if name and not name.startswith((":memory:", "file:")) else None
 
-    def append(self, record: Measurement | Accuracy | FailedCell) -> None:
-        """Add one record; it is on the disk when this returns.
+    def append(self, *records: AnyRecord) -> None:
+        """Add all of these records or none; they are on the disk when this returns.
 
         Raises EnvironmentRefused where the store is locked, read-only or full, UsageError where it is no store of ours.
         """
-        name = next(name for name, kind in RECORDS.items() if isinstance(record, kind))
         with self.connection(writes=True) as (connection, _):
-            connection.execute(table(name).insert(), row(name, record))
+            for name, kind in RECORDS.items():
+                insert(connection, name, (record for record in records if isinstance(record, kind)))
 
     def check(self) -> None:
         """Make the store if it is missing, and see that it can be written: asked before a long measurement."""
@@ -111,50 +112,47 @@ class Store:
 
     def measurements(self, ids: Sequence[str] | None = None) -> list[Measurement]:
         """All measurements, oldest first, or those of `ids`; none where there is no store yet."""
-        return self._all("measurements", Measurement, ids)
+        return list(self.each("measurements", Measurement, ids))
 
     def accuracies(self, ids: Sequence[str] | None = None) -> list[Accuracy]:
         """All accuracies, oldest first, or those of `ids`; none where there is no store yet."""
-        return self._all("accuracies", Accuracy, ids)
+        return list(self.each("accuracies", Accuracy, ids))
 
     def failures(self, ids: Sequence[str] | None = None) -> list[FailedCell]:
         """All cells that failed, oldest first, or those of `ids`; none where there is no store yet."""
-        return self._all("failures", FailedCell, ids)
+        return list(self.each("failures", FailedCell, ids))
 
-    def _all(self, name: str, kind: type[Record], ids: Sequence[str] | None) -> list[Record]:
-        if ids is not None and len(ids) > AT_ONCE:
-            return [one for at in range(0, len(ids), AT_ONCE) for one in self._all(name, kind, ids[at : at + AT_ONCE])]
-        if self.file and not self.file.exists():
-            return []
-        from sqlalchemy import select
+    def each(
+        self, name: str, kind: type[Record], values: Sequence[str] | None = None, column: str = "id"
+    ) -> Iterator[Record]:
+        """The records of a table one after the other, or those with one of these values; a few are in memory."""
+        if self.is_missing:
+            return
+        if values is None:
+            yield from self._walk(name, kind)
+            return
+        for at in range(0, len(values), AT_ONCE):
+            some = table(name).c[column].in_(values[at : at + AT_ONCE])
+            yield from (read(kind, one[1:], self.shown) for one in self._rows(name, some))
 
-        columns = table(name).c
-        wanted = select(columns.id, columns.version, columns.payload).order_by(columns.position)
-        if ids is not None:
-            wanted = wanted.where(columns.id.in_(ids))
+    def _walk(self, name: str, kind: type[Record]) -> Iterator[Record]:
+        last = -1
+        while some := self._rows(name, table(name).c.position > last, AT_ONCE):
+            yield from (read(kind, one[1:], self.shown) for one in some)
+            last = some[-1][0]
+
+    def _rows(self, name: str, which: ColumnElement[bool], most: int | None = None) -> Sequence[Any]:
+        """Position, id, version, payload and samples of the records that fit."""
         with self.connection() as (connection, known):
-            rows = connection.execute(wanted) if name in known else ()
-            return [self._read(kind, *one) for one in rows]
+            if name not in known:
+                return ()
+            wanted = selected(name, known).where(which).order_by(table(name).c.position).limit(most)
+            return connection.execute(wanted).all()
 
-    def _read(self, kind: type[Record], identity: str, version: int, payload: str) -> Record:
-        if version > RECORD_VERSION:
-            raise UsageError(
-                f"record {identity} in {self.shown} has version {version}; this edgekit reads {RECORD_VERSION}",
-                "use a newer edgekit, or another --store",
-            )
-        try:
-            return kind.model_validate_json(payload)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            if first["type"] == "extra_forbidden":
-                raise UsageError(
-                    f"record {identity} in {self.shown} has '{where}', which this edgekit does not know",
-                    "use a newer edgekit, or another --store",
-                ) from error
-            raise UsageError(
-                f"record {identity} in {self.shown} is broken at '{where}': {first['msg']}", "use another --store"
-            ) from error
+    @property
+    def is_missing(self) -> bool:
+        """Whether it is a file that is not there yet."""
+        return self.file is not None and not self.file.exists()
 
     @contextmanager
     def connection(self, writes: bool = False) -> Iterator[tuple[Connection, frozenset[str]]]:
@@ -168,7 +166,7 @@ class Store:
                         prepare(connection, self.shown, writes)
                     self._writable = True
                 with connection.begin():
-                    yield connection, frozenset(RECORDS) if writes else prepare(connection, self.shown, False)
+                    yield connection, frozenset(tables().tables) if writes else prepare(connection, self.shown, False)
 
     def _connect(self) -> Engine:
         from sqlalchemy import create_engine, event
@@ -220,12 +218,6 @@ class Store:
 
     def _no_url(self) -> UsageError:
         return UsageError(f"'{self.shown}' is no database URL", "write for example sqlite:///./edgekit.db")
-
-
-def row(name: str, record: BaseModel) -> dict[str, Any]:
-    """A record as its table holds it."""
-    columns = [column.name for column in table(name).c if column.name not in ("position", "payload")]
-    return {column: getattr(record, column) for column in columns} | {"payload": record.model_dump_json()}
 
 
 def _leave_transactions_to_us(connection: Any, _: object) -> None:

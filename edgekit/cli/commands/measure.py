@@ -113,6 +113,9 @@ def report(
     assets: Annotated[
         Path | None, typer.Option("--assets", metavar="DIR", help="Also write the pictures as SVG and PNG here.")
     ] = None,
+    last: Annotated[
+        int | None, typer.Option("--last", metavar="N", help="Of the last N measurements.  [default: all]")
+    ] = None,
     store: o.Store = None,
     json: o.Json = False,
 ) -> Outcome:
@@ -126,7 +129,7 @@ def report(
     """
     from edgekit.cli.views import measure as views
 
-    result = edgekit.report(out=out, format=o.words(format, "--format"), assets=assets, store=store)
+    result = edgekit.report(out=out, format=o.words(format, "--format"), assets=assets, last=last, store=store)
     return Outcome(result.to_json(), views.report)
 
 

@@ -1,0 +1,94 @@
+"""What a measurement is found by and shown as: everything that is needed to choose among many, without its samples."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from edgekit.records.conditions import Setting, setting
+from edgekit.records.measurement import Measurement
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A measurement without its samples; the fields are the columns of a store's `summaries`."""
+
+    id: str
+    created: str
+    session: str | None
+    sha256: str
+    artifact: str
+    variant: str | None  # None, as precision and weights, of a foreign file
+    precision: str | None
+    weights: str | None  # their id
+    format: str
+    device: str
+    host: str | None
+    power_mode: str | None
+    runtime: str
+    threads: int
+    batch: int
+    provider: str | None
+    delegate: str | None
+    median_ns: float | None  # of the medians of its processes; None without samples
+    verdict: str
+
+    @property
+    def command(self) -> str:
+        """The command that took it, or itself where none is known."""
+        return self.session or self.id
+
+    @property
+    def setting(self) -> Setting:
+        """How it was taken."""
+        return Setting(**{field.name: getattr(self, field.name) for field in fields(Setting)})
+
+    @property
+    def cell(self) -> tuple[str, str | None, str]:
+        """As `cell` of the measurement."""
+        return self.variant or self.artifact, self.precision, self.format
+
+    @property
+    def name(self) -> tuple[str, str | None]:
+        """As `name` of the measurement."""
+        return self.artifact, self.weights
+
+
+def cell(record: Measurement) -> tuple[str, str | None, str]:
+    """What was measured: the variant (or a foreign file's name), its precision and format."""
+    known = record.manifest
+    return (known.variant.name if known else record.artifact, known.precision if known else None, record.format)
+
+
+def name(record: Measurement) -> tuple[str, str | None]:
+    """What tells the files of one cell apart in words: the file's name, and the id of its weights."""
+    return record.artifact, record.manifest.weights.id if record.manifest else None
+
+
+def summary(record: Measurement) -> Summary:
+    """The summary of a measurement."""
+    known, taken = record.manifest, [run.samples_ns for run in record.runs]
+    return Summary(
+        id=record.id,
+        created=record.created,
+        session=record.session,
+        sha256=record.sha256,
+        artifact=record.artifact,
+        variant=known.variant.name if known else None,
+        precision=known.precision if known else None,
+        weights=known.weights.id if known else None,
+        format=record.format,
+        **asdict(setting(record)),
+        median_ns=statistics.median(map(statistics.median, taken)) if taken and all(taken) else None,
+        verdict=record.verdict,
+    )
+
+
+def unreadable(id: str, created: str, sha256: str, device: str, runtime: str) -> Summary:
+    """The summary of a record that is broken or of a newer edgekit: whoever asks for it hears so."""
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("session", "variant", "precision", "weights", "host", "power_mode", "provider", "delegate", "median_ns")
+    )
+    known: dict[str, Any] = {"id": id, "created": created, "sha256": sha256, "device": device, "runtime": runtime}
+    return Summary(**known, **nothing, artifact="", format="", threads=0, batch=0, verdict="unreadable")

@@ -1,0 +1,108 @@
+"""Which measurements of a store are meant: by the columns of their summaries, so that no others are read.
+
+A store of an older edgekit that nobody wrote to since has no summaries; its records are read one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from edgekit.records.measurement import Measurement
+from edgekit.records.summary import Summary, summary
+from edgekit.storage.schema import table
+
+if TYPE_CHECKING:
+    from edgekit.storage.store import Store
+
+FIELDS = [field.name for field in fields(Summary)]
+MOST = 500  # rows in memory
+
+
+def all_of(store: Store) -> Iterator[Summary]:
+    """Every summary, oldest first by the clock; of the same time, as they were appended."""
+    return _found(store, lambda one: True, lambda columns: columns.position > -1)
+
+
+def with_value(store: Store, field: str, value: str) -> list[Summary]:
+    """Those in which a field has this value."""
+    return list(_found(store, lambda one: getattr(one, field) == value, lambda columns: columns[field] == value))
+
+
+def of_command(store: Store, command: str) -> list[Summary]:
+    """Those that one command took."""
+    return list(
+        _found(
+            store,
+            lambda one: one.command == command,
+            lambda columns: (columns.session == command) | ((columns.id == command) & columns.session.is_(None)),
+        )
+    )
+
+
+def begins(store: Store, digits: str) -> list[Summary]:
+    """Those whose id, or whose command's, begins so."""
+    after = digits + "~"  # behind every name that begins so; a range is looked up in an index
+
+    def fits(one: Summary) -> bool:
+        return one.id.startswith(digits) or (one.session or "").startswith(digits)
+
+    def where(columns: Any) -> Any:
+        return columns.id.between(digits, after) | columns.session.between(digits, after)
+
+    return list(_found(store, fits, where))
+
+
+def last(store: Store, count: int) -> list[Summary]:
+    """The last ones, oldest first."""
+    if store.is_missing or _is_older(store):
+        return list(all_of(store))[-count:]
+    columns = table("summaries").c
+    newest = _select().order_by(columns.created.desc(), columns.position.desc()).limit(count)
+    with store.connection() as (connection, _):
+        return [Summary(*row) for row in connection.execute(newest)][::-1]
+
+
+def commands(store: Store) -> list[str]:
+    """The commands that took measurements, in the order in which they ended."""
+    if store.is_missing:
+        return []
+    if _is_older(store):
+        ended: dict[str, str] = {}
+        for one in all_of(store):
+            ended[one.command] = one.created
+        return sorted(ended, key=lambda command: ended[command])
+    from sqlalchemy import func, select
+
+    columns = table("summaries").c
+    command = func.coalesce(columns.session, columns.id).label("command")
+    order = func.max(columns.created), func.min(columns.created), func.min(columns.position)
+    with store.connection() as (connection, _):
+        return [row.command for row in connection.execute(select(command).group_by(command).order_by(*order))]
+
+
+def _found(store: Store, fits: Callable[[Summary], bool], where: Callable[[Any], Any]) -> Iterator[Summary]:
+    if store.is_missing:
+        return
+    if _is_older(store):
+        read = (summary(record) for record in store.each("measurements", Measurement))
+        yield from sorted((one for one in read if fits(one)), key=lambda one: one.created)
+        return
+    columns = table("summaries").c
+    wanted = _select().where(where(columns)).order_by(columns.created, columns.position)
+    with store.connection() as (connection, _):
+        for row in connection.execution_options(yield_per=MOST).execute(wanted):
+            yield Summary(*row)
+
+
+def _select() -> Any:
+    from sqlalchemy import select
+
+    return select(*(table("summaries").c[name] for name in FIELDS))
+
+
+def _is_older(store: Store) -> bool:
+    """Whether it has no summaries, being of an older edgekit."""
+    with store.connection() as (_, known):
+        return "summaries" not in known

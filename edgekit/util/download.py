@@ -7,19 +7,27 @@ which knows proxies and certificates from the environment.
 from __future__ import annotations
 
 import errno
-import os
 import re
 import shutil
-import stat
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from edgekit.errors import BackendMissing, EnvironmentRefused
+from edgekit.util.download_part import (
+    append_to,
+    continues,
+    forget,
+    keep_only_files,
+    part_of,
+    remember_tag,
+    size_of,
+    tag_of,
+)
 from edgekit.util.files import file_sha256, publish
 
 if TYPE_CHECKING:
@@ -65,10 +73,10 @@ def download(
     something else (that is removed), and where the disk is full; BackendMissing without `requests`.
     """
     patience = patience or Patience()
-    part, hashed = _part(target), sha256 is not None and len(sha256) == _WHOLE
+    part, hashed = part_of(target), sha256 is not None and len(sha256) == _WHOLE
     with disk(part):
-        _keep_only_files(part)
-        if not hashed and not _tag(part).exists():
+        keep_only_files(part)
+        if not hashed and not tag_of(part).exists():
             part.unlink(missing_ok=True)  # nothing would tell whether the rest is of the same file
     with _session() as session:
         for attempt in range(1, patience.tries + 1):
@@ -86,20 +94,20 @@ def download(
     _refuse_empty(part, url, target)
     digest = file_sha256(part)
     if sha256 is not None and not digest.startswith(sha256):
-        _forget(part)
+        forget(part)
         raise EnvironmentRefused(
             f"{_host(url)} sent another {target.name}: its sha256 begins with {digest[: len(sha256)]}, not {sha256}; "
             "it was removed",
             f"try again later or from another network; or {by_hand(url, target)}",
         )
     publish(part, target)
-    _forget(part)
+    forget(part)
     return digest
 
 
 def _refuse_empty(part: Path, url: str, target: Path) -> None:
     if not part.exists() or not part.stat().st_size:
-        _forget(part)
+        forget(part)
         raise EnvironmentRefused(
             f"{_host(url)} sent an empty {target.name}", f"try again later; or {by_hand(url, target)}"
         )
@@ -118,36 +126,23 @@ def _session() -> Session:
     return requests.Session()
 
 
-def _part(target: Path) -> Path:
-    """Where what has arrived of a file stands."""
-    return target.with_name(target.name + ".part")
-
-
-def _keep_only_files(part: Path) -> None:
-    """Remove what stands in the place of a part and its mark and is no file of its own, such as a link."""
-    for path in (part, _tag(part)):
-        with suppress(FileNotFoundError):
-            if not stat.S_ISREG(path.lstat().st_mode):
-                path.unlink()
-
-
 def _receive(response: Response, url: str, target: Path, hashed: bool, progress: Progress, patience: Patience) -> None:
     """Append what an answer brings to the part. `hashed`: a whole hash will tell whether it is right."""
-    part = _part(target)
-    offset = _size(part)
+    part = part_of(target)
+    offset = size_of(part)
     if response.status_code == 416:  # there is nothing after what is here: it is all, or it is too much
-        if _complete_size(response) == offset and _continues(part, response):
+        if _complete_size(response) == offset and continues(part, response):
             return
-        _forget(part)
+        forget(part)
         raise _Lost("what had arrived was not the beginning of the file")
     offset = _accepted(response, offset, url, target)
     total = _total(response, offset)
     if not hashed:
         _refuse_unknowable(response, total, url, target)
     _room(target, total, offset)
-    with disk(part), _append(part, offset) as out:
+    with disk(part), append_to(part, offset) as out:
         if not offset:
-            _remember_tag(part, response)
+            remember_tag(part, response)
         done = offset
         progress(done, total)
         for block in _blocks(response, patience):
@@ -159,22 +154,12 @@ def _receive(response: Response, url: str, target: Path, hashed: bool, progress:
         raise _Lost(f"{done} of {total} bytes came")
 
 
-def _append(part: Path, offset: int) -> IO[bytes]:
-    """The part, open to go on at its end or to begin anew; never what a link leads to."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if offset else os.O_TRUNC)
-    return os.fdopen(os.open(part, flags, 0o666), "ab" if offset else "wb")
-
-
-def _size(part: Path) -> int:
-    return part.lstat().st_size if part.exists() else 0
-
-
 def _headers(part: Path) -> dict[str, str]:
     headers = {"Accept-Encoding": "identity", "User-Agent": "edgekit"}
-    if _size(part):
-        headers["Range"] = f"bytes={_size(part)}-"
+    if size_of(part):
+        headers["Range"] = f"bytes={size_of(part)}-"
         with suppress(OSError):
-            headers["If-Range"] = _tag(part).read_text(encoding="utf-8")
+            headers["If-Range"] = tag_of(part).read_text(encoding="utf-8")
     return headers
 
 
@@ -238,8 +223,8 @@ def _accepted(response: Response, offset: int, url: str, target: Path) -> int:
     if status == 200:
         return 0
     start = re.match(r"bytes (\d{1,18})-", response.headers.get("Content-Range", ""))
-    if start is None or int(start[1]) != offset or not _continues(_part(target), response):
-        _forget(_part(target))
+    if start is None or int(start[1]) != offset or not continues(part_of(target), response):
+        forget(part_of(target))
         raise _Lost("the server sent another part than was asked for")
     return offset
 
@@ -264,7 +249,7 @@ def _refuse_unknowable(response: Response, total: int | None, url: str, target: 
 
 def _refuse_endless(done: int, url: str, target: Path) -> None:
     if done > _MOST:
-        _forget(_part(target))
+        forget(part_of(target))
         raise EnvironmentRefused(
             f"{_host(url)} sent more than {_MOST // 10**9} GB for {target.name}; it was removed", by_hand(url, target)
         )
@@ -300,36 +285,6 @@ def _total(response: Response, offset: int) -> int | None:
 def _complete_size(response: Response) -> int | None:
     found = re.fullmatch(r"bytes \*/(\d{1,18})", response.headers.get("Content-Range", ""))
     return int(found[1]) if found else None
-
-
-def _tag(part: Path) -> Path:
-    """Where the server's mark of this version of the file stands."""
-    return part.with_name(part.name + ".tag")
-
-
-def _mark(response: Response) -> str:
-    """What the server calls this version of the file; empty where it does not."""
-    mark = response.headers.get("ETag", "")
-    return response.headers.get("Last-Modified", "") if not mark or mark.startswith("W/") else mark
-
-
-def _continues(part: Path, response: Response) -> bool:
-    """Whether an answer is of the version that the part is the beginning of."""
-    try:
-        return _tag(part).read_text(encoding="utf-8") == _mark(response)
-    except FileNotFoundError:
-        return True  # there was none: a hash will tell
-
-
-def _remember_tag(part: Path, response: Response) -> None:
-    _tag(part).unlink(missing_ok=True)
-    if _mark(response):
-        _tag(part).write_text(_mark(response), encoding="utf-8")
-
-
-def _forget(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    _tag(part).unlink(missing_ok=True)
 
 
 def _room(target: Path, total: int | None, offset: int) -> None:

@@ -1,7 +1,8 @@
 """Scales of activations: which tensors become integers in a scheme, and how.
 
 A scheme is what one runtime is fast at: tflite (int8, asymmetric), onnxruntime (uint8, asymmetric, what its x86 and Arm
-kernels take) and tensorrt (int8, symmetric). All come from the same recorded ranges.
+kernels take; onnxruntime-vnni is for processors with VNNI alone) and tensorrt (int8, symmetric). All come from the same
+recorded ranges.
 """
 
 from __future__ import annotations
@@ -29,16 +30,18 @@ LOGIT_MARGIN = 0.1  # of the output's range, on both sides: other images reach f
 
 @dataclass(frozen=True)
 class Scheme:
-    """The integers of activations in one runtime."""
+    """The integers of activations in one runtime. `pairs`: its kernels may add two products in 16 bits."""
 
     low: int
     high: int
     symmetric: bool
+    pairs: bool = False
 
 
 SCHEMES = {
     "tflite": Scheme(-128, 127, symmetric=False),
-    "onnxruntime": Scheme(0, 255, symmetric=False),
+    "onnxruntime": Scheme(0, 255, symmetric=False, pairs=True),
+    "onnxruntime-vnni": Scheme(0, 255, symmetric=False),
     "tensorrt": Scheme(-128, 127, symmetric=True),
 }
 # What onnxruntime's CPU provider computes in integers (QLinear operators, or moves without looking at the values).
@@ -63,7 +66,7 @@ def scheme_of(name: str) -> Scheme:
 def islands(graph: Graph, scheme: str, keep_float: Collection[str]) -> dict[str, str]:
     """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
     fused = fused_activations(graph)
-    quicker = thin_start(graph) if scheme == "onnxruntime" else ()
+    quicker = thin_start(graph) if scheme.startswith("onnxruntime") else ()
     found: dict[str, str] = {}
     for op in graph.ops[1:]:
         reason = "kept in float as asked" if op.name in keep_float else _why_float(op, scheme)

@@ -9,13 +9,16 @@ neighbours of each weight, all output channels at once, which takes no tuning an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekit.exporters.int8.activations import scheme_of
 from edgekit.exporters.int8.bias_correction import moved_bias
+from edgekit.exporters.int8.pair_sums import LIMIT, adds_in_pairs, partners
 from edgekit.exporters.int8.simulate import integer_graph, round_values
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.quantized import QuantizedGraph, QWeight
@@ -82,7 +85,9 @@ def _rounded(quantized: QuantizedGraph, graph: Graph, op: Op, x: Tensor, wanted:
     scale = weight.scale.reshape(groups, -1, 1)
     flat = target.reshape(groups, -1, rows.shape[2])
     values = weight.values.reshape(flat.shape).float()
-    found = descend(values, flat, scale, spread, shared)
+    pairs = scheme_of(quantized.scheme).pairs and adds_in_pairs(op, target)
+    partner = partners(target.shape[1], target[0, 0].numel()) if pairs else None
+    found = descend(values, flat, scale, spread, shared, partner)
     return replace(weight, values=found.reshape(weight.values.shape).to(torch.int8))
 
 
@@ -107,11 +112,19 @@ def _places(op: Op, x: Tensor, missed: Tensor, weight: Tensor) -> tuple[Tensor, 
     return found[0], found[1]
 
 
-def descend(values: Tensor, target: Tensor, scale: Tensor, spread: Tensor, shared: Tensor) -> Tensor:
+def descend(
+    values: Tensor,
+    target: Tensor,
+    scale: Tensor,
+    spread: Tensor,
+    shared: Tensor,
+    partner: Sequence[int | None] | None = None,
+) -> Tensor:
     """Integers (groups, outputs, columns) next to target / scale that lower the squared error, one flip after another.
 
     With d = values * scale - target the error is d spread d + 2 d shared. `scale` is (groups, outputs, 1), `spread`
-    (groups, columns, columns), `shared` (groups, outputs, columns). Never worse than the `values` given.
+    (groups, columns, columns), `shared` (groups, outputs, columns). `partner` is the column that a kernel adds to each
+    in 16 bits; they stay within them. Never worse than the `values` given.
     """
     values, d = values.clone(), values * scale - target
     slope = d @ spread + shared
@@ -127,6 +140,9 @@ def descend(values: Tensor, target: Tensor, scale: Tensor, spread: Tensor, share
                 step = up * scale[:, :, 0]
                 gain = 2 * step * near[:, :, j] + step.square() * inner[:, j, j, None]
                 allowed = (values[:, :, column] + up).abs() <= 127
+                other = partner[column] if partner else None
+                if other is not None:
+                    allowed &= (values[:, :, column] + up + values[:, :, other]).abs() <= LIMIT
                 step = torch.where((gain < 0) & allowed, step, 0.0)
                 values[:, :, column] += torch.where(step == 0, 0.0, up)
                 d[:, :, column] += step

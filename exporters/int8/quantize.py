@@ -18,6 +18,7 @@ from edgekit.errors import UsageError, nearest
 from edgekit.exporters.int8.activations import activations, islands, scheme_of
 from edgekit.exporters.int8.adaptive_rounding import adapted
 from edgekit.exporters.int8.bias_correction import IMAGES, measured_biases, measured_ranges, output_error, sample
+from edgekit.exporters.int8.pair_sums import adds_in_pairs, fitted, from_kernel_order, in_kernel_order
 from edgekit.exporters.int8.pixel_input import PixelEntry, pixel_entry, response
 from edgekit.exporters.int8.ranges import Ranges
 from edgekit.ir.graph import Graph, Op, rebuilt
@@ -104,7 +105,8 @@ def _rounded(
     scales = activations(graph, ranges.extremes, scheme, in_float, border)
     if entry is not None:
         scales[graph.input.name] = entry.grid
-    weights = {op.name: round_weight(graph, op, scales) for op in graph if _in_integers(op, in_float)}
+    pairs = scheme_of(scheme).pairs
+    weights = {op.name: round_weight(graph, op, scales, pairs) for op in graph if _in_integers(op, in_float)}
     quantized = QuantizedGraph(graph, scheme, scales, weights, {}, in_float, entry.offset if entry else None)
     return with_biases(quantized, analytic_shifts(quantized, ranges) if correct else {})
 
@@ -118,35 +120,52 @@ def channel_axis(op: Op) -> int:
     return 1 if op.kind == "conv_transpose" else 0
 
 
-def round_weight(graph: Graph, op: Op, scales: dict[str, QParams]) -> QWeight:
-    """The weight rounded to nearest, on the grid of each channel that rounds it best."""
+def round_weight(graph: Graph, op: Op, scales: dict[str, QParams], pairs: bool = False) -> QWeight:
+    """The weight rounded to nearest, on the grid of each channel that rounds it best.
+
+    With `pairs` no two products that a kernel adds in 16 bits can leave them (exporters.pair_sums).
+    """
     own, axis = graph.tensors(op), channel_axis(op)
     weight = _finite(op, "weight", own["weight"])
     bias = _finite(op, "bias", own["bias"]) if "bias" in own else torch.zeros(weight.shape[axis])
-    rows = weight.transpose(0, axis).flatten(1)
-    scale = rows.abs().amax(1).double() / best_tops(rows)
+    pairs = pairs and adds_in_pairs(op, weight)
+    rows = in_kernel_order(weight) if pairs else weight.transpose(0, axis).flatten(1)
+    scale = rows.abs().amax(1).double() / best_tops(rows, pairs)
     scale = torch.maximum(scale, _least_scale(graph, op, bias, scale, scales))
     if not bool((scale * scales[op.inputs[0]].scale < 1e30).all()):
         raise UsageError(f"the weights of layer {op.name} are too large for int8", "keep it in float32, or check them")
     scale = scale.float()
     values = torch.round(weight / _along(scale, axis, weight)).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT).to(torch.int8)
+    if pairs:
+        values = from_kernel_order(fitted(in_kernel_order(values)), weight.shape)
     return QWeight(values, scale, axis)
 
 
-def best_tops(rows: Tensor) -> Tensor:
+def best_tops(rows: Tensor, pairs: bool = False) -> Tensor:
     """For each channel (channels, weights) the integer of its largest weight with which all are rounded best.
 
     Weights that lie on a grid already, as those of quantisation-aware training do, stay exactly on it; and the few
-    weights of a depthwise kernel lie nearer to some grid than to the finest.
+    weights of a depthwise kernel lie nearer to some grid than to the finest. With `pairs`, what neighbours give to
+    stay within 16 bits counts as an error too.
     """
-    unit = rows[:, :: -(-rows.shape[1] // JUDGING)] / rows.abs().amax(1, keepdim=True).clamp(min=1e-30)
+    unit = _judged(rows, pairs) / rows.abs().amax(1, keepdim=True).clamp(min=1e-30)
     tops = torch.full((len(rows),), float(WEIGHT_LIMIT))
     least = torch.full((len(rows),), torch.inf)
     for top in range(WEIGHT_LIMIT, LEAST_TOP - 1, -1):
         values = unit * top
-        error = (values - values.round()).square_().sum(1) / top**2
+        integers = fitted(values.round()) if pairs else values.round()
+        error = (values - integers).square_().sum(1) / top**2
         tops, least = torch.where(error < least, top, tops), torch.minimum(error, least)
     return tops.double()
+
+
+def _judged(rows: Tensor, pairs: bool) -> Tensor:
+    """At most JUDGING weights of each channel (channels, weights), evenly spread; whole pairs with `pairs`."""
+    step = -(-rows.shape[1] // JUDGING)
+    if not pairs or step == 1:
+        return rows[:, ::step]
+    places = torch.arange(rows.shape[1] // 2)[::step] * 2
+    return rows[:, torch.stack([places, places + 1], 1).flatten()]
 
 
 def _least_scale(graph: Graph, op: Op, bias: Tensor, scale: Tensor, scales: dict[str, QParams]) -> Tensor:

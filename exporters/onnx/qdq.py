@@ -1,11 +1,7 @@
 """int8 in ONNX: QuantizeLinear/DequantizeLinear pairs where onnxruntime joins them with the operators between.
 
-Weights are stored in 8 bits and biases as int32, each behind a DequantizeLinear. A pair stands behind every tensor that
+Weights are stored as int8 and biases as int32, each behind a DequantizeLinear. A pair stands behind every tensor that
 exists as integers and nowhere else, so that Conv + Relu becomes one integer operator.
-
-For onnxruntime the integers of weights are written as uint8 with zero point 128. On x86 processors without VNNI its
-kernels for uint8 activations and int8 weights add two products in 16 bits and saturate; those for uint8 and uint8 widen
-first, and are exact everywhere.
 """
 
 from __future__ import annotations
@@ -20,8 +16,6 @@ from edgekit.exporters.onnx.emitter import Emission, Operator, record
 from edgekit.ir.graph import Op
 from edgekit.ir.quantized import QParams, QuantizedGraph, QWeight
 from edgekit.records.manifest import TensorRecord
-
-WEIGHT_ZERO = 128  # the zero point of weights for onnxruntime
 
 
 def emit(job: WriteJob, opset: int, operator: Operator) -> tuple[Emission, TensorRecord, TensorRecord]:
@@ -72,14 +66,13 @@ def _own(e: Emission, quantized: QuantizedGraph, op: Op) -> dict[str, str]:
 
 
 def _weight(e: Emission, name: str, weight: QWeight, scheme: str) -> str:
-    scale, channels = e.constant(f"{name}.weight/scale", weight.scale), len(weight.scale)
+    scale = e.constant(f"{name}.weight/scale", weight.scale)
+    zero = e.constant(f"{name}.weight/zero_point", np.zeros(len(weight.scale), np.int8))
     if scheme == "tensorrt":  # before 10 it reads no int8 constants: the pair stands behind rounded floats
-        zero = e.constant(f"{name}.weight/zero_point", np.zeros(channels, np.int8))
         real = e.constant(f"{name}.weight", weight.real())
         stored = e.node("QuantizeLinear", [real, scale, zero], f"{name}.weight/integers", axis=weight.axis)
     else:
-        zero = e.constant(f"{name}.weight/zero_point", np.full(channels, WEIGHT_ZERO, np.uint8))
-        stored = e.constant(f"{name}.weight", (weight.values.short() + WEIGHT_ZERO).to(torch.uint8))
+        stored = e.constant(f"{name}.weight", weight.values)
     return e.node("DequantizeLinear", [stored, scale, zero], f"{name}.weight/real", axis=weight.axis)
 
 

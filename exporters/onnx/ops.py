@@ -218,7 +218,12 @@ def _padded(e: Emission, op: Op, source: str, pads: Any, value: float, out: str)
 
 
 def _pad(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
-    _padded(e, op, x[0], op.attrs["pads"], op.attrs["value"], out)
+    value = op.attrs["value"]
+    if value == 0 and any(reader.kind in ("max_pool", "avg_pool") for reader in e.graph.consumers()[op.name]):
+        # onnxruntime joins a Pad of zeros with the pooling behind it, as if a pooling padded with zeros. It knows zero
+        # by its bytes, and those of -0.0 are not zero.
+        value = -0.0
+    _padded(e, op, x[0], op.attrs["pads"], value, out)
 
 
 def _reshape(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:

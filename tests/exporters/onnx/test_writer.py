@@ -71,6 +71,12 @@ OPERATORS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: nn.Sequential(nn.ConstantPad2d((3, 0, 3, 0), -math.inf), nn.MaxPool2d(2, 1)),
         SHAPE,
     ),
+    "max pool after zeros": (lambda: nn.Sequential(nn.ZeroPad2d(1), nn.MaxPool2d(3, 2)), SHAPE),
+    "padded max pool after zeros": (lambda: nn.Sequential(nn.ZeroPad2d(1), nn.MaxPool2d(3, 2, padding=1)), SHAPE),
+    "avg pool after zeros": (
+        lambda: nn.Sequential(nn.ZeroPad2d(1), nn.AvgPool2d(3, 2, padding=1, count_include_pad=False)),
+        SHAPE,
+    ),
     "max pool 3d": (lambda: nn.MaxPool3d(2), (1, 3, 4, 6, 6)),
     "avg pool": (lambda: nn.AvgPool2d(3, 2, padding=1), SHAPE),
     "avg pool without padding": (lambda: nn.AvgPool2d(3, 2, padding=1, count_include_pad=False), SHAPE),
@@ -158,8 +164,9 @@ def test_operator_equals_torch(name: str, opset: int, tmp_path: Path) -> None:
     written = write(WriteJob(graph, "fp32", opset=opset), tmp_path / "n.onnx")
     torch.manual_seed(1)
     x = torch.randn(graph.input.shape)
-    expected = graph.run(x)
-    assert_close(run(tmp_path / "n.onnx", x), expected, 1e-5)
+    for x in (x, -x.abs() - 1) if "after zeros" in name else (x,):
+        expected = graph.run(x)
+        assert_close(run(tmp_path / "n.onnx", x), expected, 1e-5)
     assert written.outputs[0].shape == graph[graph.output].shape
 
 

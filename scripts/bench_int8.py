@@ -22,20 +22,8 @@ FORMATS = ("onnx", "tflite")
 
 def pooled(data: Path, scratch: Path) -> Iterator[Line]:
     """Every hosted MobileNet: int8 made by us against fp32 and against the hosted quantisation-aware file."""
-    return _pooled(data, "default", hosted_rows(data))
+    rows = hosted_rows(data)
 
-
-def best(data: Path, scratch: Path) -> Iterator[Line]:
-    """The same with `--int8-effort best`, for every second network."""
-    return _pooled(data, "best", hosted_rows(data)[::2])
-
-
-def hosted_rows(data: Path) -> list[Path]:
-    """The hosted quantisation-aware files, in the order of their names."""
-    return sorted((data / "mobilenet_v1_hosted").glob("*_quant.tflite"))
-
-
-def _pooled(data: Path, effort: str, rows: list[Path]) -> Iterator[Line]:
     if not rows:
         yield Line("int8 of the hosted networks", "-", f"{data}/mobilenet_v1_hosted is missing", None)
         return
@@ -43,7 +31,7 @@ def _pooled(data: Path, effort: str, rows: list[Path]) -> Iterator[Line]:
     equal: dict[str, list[bool]] = {format: [] for format in FORMATS}
     worst = dict.fromkeys(FORMATS, 0.0)
     for weights in rows:
-        made = exported("mobilenet", weights, data, effort)
+        made = exported("mobilenet", weights, data)
         shown = prepared(made["onnx", "fp32"], data)
         hosted = hits(run_pixels(weights, shown), shown.labels)
         for format in FORMATS:
@@ -63,7 +51,7 @@ def _pooled(data: Path, effort: str, rows: list[Path]) -> Iterator[Line]:
     for format in FORMATS:
         under = paired(full[format], small[format])
         over, ceiling = (paired(google[format], found[format]) for found in (small, full))
-        name = f"{format} int8 ({effort}), {len(rows)} networks x {len(full[format]) // len(rows)} images"
+        name = f"{format} int8, {len(rows)} networks x {len(full[format]) // len(rows)} images"
         yield Line(f"{name}, mean against fp32", ">= -0.5 points", interval(under), under.difference * 100 >= -0.5)
         yield Line(f"{name}, largest drop of one", "<= 2.0 points", f"{worst[format]:.1f}", worst[format] <= 2)
         share = float(np.mean(equal[format]))
@@ -71,6 +59,11 @@ def _pooled(data: Path, effort: str, rows: list[Path]) -> Iterator[Line]:
         low = over.ci95[0] * 100
         shown_points = f"{interval(over)}; of fp32 itself {interval(ceiling)}"
         yield Line(f"{name}, lower bound against the hosted files", ">= -0.5 points", shown_points, low >= -0.5)
+
+
+def hosted_rows(data: Path) -> list[Path]:
+    """The hosted quantisation-aware files, in the order of their names."""
+    return sorted((data / "mobilenet_v1_hosted").glob("*_quant.tflite"))
 
 
 def keras(data: Path, scratch: Path) -> Iterator[Line]:
@@ -186,14 +179,13 @@ def other_files(weights: Path, chosen: Images, scratch: Path) -> dict[str, Path]
 # Helpers
 
 
-def exported(model: str, weights: Path, data: Path, effort: str = "default") -> dict[tuple[str, str], Artifact]:
+def exported(model: str, weights: Path, data: Path) -> dict[tuple[str, str], Artifact]:
     """Artifacts by (format, precision)."""
     made = edgekit.export(
         model,
         weights=str(weights),
         precision=["fp32", "int8"],
         data=data / "imagenet_calibration",
-        int8_effort=effort,
     )
     if made.failed:
         raise made.failed[0].error

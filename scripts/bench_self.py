@@ -297,7 +297,6 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "odd sizes": odd_sizes,
     "squeezenet": bench_zoo.squeezenet,
     "int8 pooled": bench_int8.pooled,
-    "int8 best": bench_int8.best,
     "int8 keras": bench_int8.keras,
     "int8 peers": bench_int8.peers,
     "float latency": bench_cost.float_latency,

@@ -198,8 +198,8 @@ def _check(
         raise UsageError(f"--io {io} is for int8 TFLite files", "add --format tflite --precision int8")
     if request.ranges not in ("data", "file"):
         raise UsageError(f"--ranges cannot be '{request.ranges}'", "choose data or file")
-    if request.effort not in ("fast", "default", "best"):
-        raise UsageError(f"--int8-effort cannot be '{request.effort}'", "choose fast, default or best")
+    if request.effort not in ("fast", "default"):
+        raise UsageError(f"--int8-effort cannot be '{request.effort}'", "choose fast or default")
     if max_drop is not None and not 0 <= max_drop <= 100:
         raise UsageError(f"--max-drop is in points of top-1, 0 to 100, not {max_drop:g}", "write, say, --max-drop 1.0")
     if opset is not None:

@@ -10,7 +10,7 @@ from edgekit.records.measurement import Protocol
 EXPORT = 2.0  # build, fold, and the reference of parity
 FILE = 1.0  # write, open, run and compare
 CALIBRATE_PER_GMAC = 10.0  # 100 images forward, and the statistics of every tensor
-EFFORTS = {"fast": 1.0, "default": 3.0, "best": 8.0}
+EFFORTS = {"fast": 1.0, "default": 3.0}
 PROCESS = 1.5  # starting a runner, loading the file
 IMAGE = 0.004  # decoding
 PER_GMAC = 0.04  # one inference

@@ -170,16 +170,6 @@ def _border(graph: Graph) -> list[str]:
     return [op.name for op in (graph.input, graph[graph.output]) if op.dtype.is_floating_point]
 
 
-def scale_groups(graph: Graph, scheme: str, in_float: Collection[str]) -> list[list[str]]:
-    """The integer tensors whose scale is free, each with those that must share it."""
-    leader = _groups(graph, scheme, _stored(graph, scheme, in_float))
-    members: dict[str, list[str]] = {}
-    for name, first in leader.items():
-        if _fixed(graph[name], scheme) is None:
-            members.setdefault(first, []).append(name)
-    return list(members.values())
-
-
 def _fixed(op: Op, scheme: str) -> QParams | None:
     return tflite_constraints.fixed_output(op.kind) if scheme == "tflite" else None
 

@@ -54,19 +54,3 @@ def fitted(rows: Tensor) -> Tensor:
             one -= (sign * larger).to(rows.dtype)
             other -= (sign * (over - larger)).to(rows.dtype)
     return found
-
-
-def partners(channels: int, places: int) -> list[int | None]:
-    """For each column of a weight (outputs, channels * places) the one that is added to it in 16 bits, or None.
-
-    `places` are those of the kernel; the columns are in the weight's own order, places last.
-    """
-    count = channels * places
-
-    def column(position: int) -> int:
-        return position % channels * places + position // channels
-
-    found: list[int | None] = [None] * count
-    for position in range(count - count % 2):
-        found[column(position)] = column(position ^ 1)
-    return found

@@ -13,11 +13,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from edgekit.data.calibration import CalibrationSet
 from edgekit.errors import UsageError, nearest
 from edgekit.exporters.int8.activations import activations, islands, scheme_of
-from edgekit.exporters.int8.adaptive_rounding import adapted
-from edgekit.exporters.int8.bias_correction import IMAGES, measured_biases, measured_ranges, output_error, sample
+from edgekit.exporters.int8.bias_correction import measured_biases, sample
 from edgekit.exporters.int8.pair_sums import adds_in_pairs, fitted, from_kernel_order, in_kernel_order
 from edgekit.exporters.int8.pixel_input import PixelEntry, pixel_entry, response
 from edgekit.exporters.int8.ranges import Ranges
@@ -25,8 +23,7 @@ from edgekit.ir.graph import Graph, Op, rebuilt
 from edgekit.ir.quantized import QParams, QuantizedGraph, QWeight
 from edgekit.records.preprocessing import Preprocessing
 
-EFFORTS = ("fast", "default", "best")
-ADAPT_IMAGES = 64  # at most, that weights are adapted to
+EFFORTS = ("fast", "default")
 WEIGHT_LIMIT = 127  # -128 is left out: the integers are symmetric, as all three runtimes want them
 # A channel's largest weight stands on an integer from here to the limit: any coarser grid is part of one of these.
 LEAST_TOP = 64
@@ -47,12 +44,10 @@ def quantize(
     """The int8 form of a folded float32 graph in a scheme (tflite, onnxruntime or tensorrt).
 
     `effort`: fast rounds to nearest; default also corrects biases, measured on some calibration images where there are
-    any; best also narrows ranges and adapts the rounding of weights, where images kept back say that it helps.
-    `keep_float` names layers that stay in float. With `pixels` a caller hands over and takes integers: input and output
-    have scales even where the layers there are in float, and the input's integers are 8-bit pixels, exactly, where
-    the network allows it (exporters.int8.pixel_input). Raises UsageError for weights or ranges that are not finite or
-    that
-    no int8 scale can hold.
+    any. `keep_float` names layers that stay in float. With `pixels` a caller hands over and takes integers: input and
+    output have scales even where the layers there are in float, and the input's integers are 8-bit pixels, exactly,
+    where the network allows it (exporters.int8.pixel_input). Raises UsageError for weights or ranges that are not
+    finite or that no int8 scale can hold.
     """
     if effort not in EFFORTS:
         raise UsageError(f"unknown int8 effort '{effort}'{nearest(effort, EFFORTS)}", f"choose: {', '.join(EFFORTS)}")
@@ -63,34 +58,7 @@ def quantize(
     quantized = _rounded(graph, ranges, scheme, in_float, entry, border, correct=effort != "fast")
     if effort == "fast" or ranges.images is None:
         return quantized
-    measured = measured_biases(quantized, graph, sample(graph, ranges.images))
-    held = _made_from(ranges.images)
-    if effort == "default" or held == 0:  # one image alone can judge nothing that is made from it
-        return measured
-    x = sample(graph, ranges.images, count=min(held, IMAGES))
-    narrowed = measured_ranges(graph, quantized, ranges, x)
-    narrow = _rounded(graph, narrowed, scheme, in_float, entry, border, correct=True)
-    candidates = [measured, measured_biases(narrow, graph, x)]
-    return _best(graph, candidates, ranges.images)
-
-
-def _made_from(images: CalibrationSet) -> int:
-    """From how many images the best effort may make anything; the others judge it."""
-    return min(max(images.n - IMAGES, images.n // 2), ADAPT_IMAGES)
-
-
-def _best(graph: Graph, candidates: list[QuantizedGraph], images: CalibrationSet) -> QuantizedGraph:
-    """The candidate that disturbs the output least, or it with adapted weights where that disturbs it less yet.
-
-    Judged on images that neither narrower ranges nor weights were made from: what helps must help on others.
-    """
-    held = _made_from(images)
-    fit, others = sample(graph, images, count=held), sample(graph, images, start=held)
-    errors = [output_error(graph, candidate, others) for candidate in candidates]
-    least = min(errors)
-    found = candidates[errors.index(least)]
-    better = adapted(found, graph, fit)
-    return better if output_error(graph, better, others) < least else found
+    return measured_biases(quantized, graph, sample(graph, ranges.images))
 
 
 def _rounded(

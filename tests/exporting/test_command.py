@@ -284,7 +284,6 @@ def test_a_bug_in_one_file_does_not_hide_the_others(
         ("lenet5", {"precision": ["int8"], "data": ".", "synthetic_calibration": True}, "exclude each other"),
         ("lenet5", {"synthetic_calibration": True}, "--synthetic-calibration is for int8 files"),
         ("lenet5", {"ranges": "file"}, "--ranges file is for int8 files"),
-        ("lenet5", {"int8_effort": "best"}, "--int8-effort best is for int8 files"),
         ("lenet5", {"int8_effort": "fast"}, "--int8-effort fast is for int8 files"),
         ("lenet5", {"max_drop": 1.0, "precision": ["fp32", "fp16"]}, "--max-drop is for int8 files"),
         ("lenet5", {"weights": "nowhere.pth"}, "nowhere.pth"),

@@ -81,7 +81,7 @@ def export(
     ] = False,
     ranges: Annotated[str, typer.Option("--ranges", metavar="data|file", help="Where int8 ranges come from.")] = "data",
     int8_effort: Annotated[
-        str, typer.Option("--int8-effort", metavar="fast|default|best", help="Time spent on int8 accuracy.")
+        str, typer.Option("--int8-effort", metavar="fast|default", help="Time spent on int8 accuracy.")
     ] = "default",
     max_drop: Annotated[
         float | None, typer.Option("--max-drop", metavar="P", help="Most points of top-1 that int8 may lose.")

@@ -25,7 +25,7 @@ Preset = Annotated[
 ]
 Effort = Annotated[
     str | None,
-    typer.Option("--int8-effort", metavar="fast|default|best", help="Time spent on int8 accuracy.", show_default=False),
+    typer.Option("--int8-effort", metavar="fast|default", help="Time spent on int8 accuracy.", show_default=False),
 ]
 
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgekit.exporters import WriteJob
-from edgekit.exporters.int8.adaptive_rounding import adapted
-from edgekit.exporters.int8.pair_sums import fitted, from_kernel_order, in_kernel_order, partners
+from edgekit.exporters.int8.pair_sums import fitted, from_kernel_order, in_kernel_order
 from edgekit.exporters.int8.quantize import best_tops
 from edgekit.exporters.int8.simulate import run
 from edgekit.exporters.onnx.writer import write
@@ -72,13 +71,6 @@ def test_the_order_of_the_kernels_is_inputs_last(shape: tuple[int, ...]) -> None
     assert torch.equal(from_kernel_order(rows, weight.shape), weight)
     if len(shape) > 2:
         assert torch.equal(rows[0, : shape[1]], weight[0].flatten(1)[:, 0])
-    flat = weight.flatten(1)
-    found = partners(shape[1], flat.shape[1] // shape[1])
-    for position in range(rows.shape[1] - rows.shape[1] % 2):
-        column = int((flat[0] == rows[0, position]).nonzero())
-        other = found[column]
-        assert other is not None and flat[0, other] == rows[0, position ^ 1]
-    assert found.count(None) == rows.shape[1] % 2
 
 
 def test_the_grid_is_chosen_for_the_integers_that_fit() -> None:
@@ -111,10 +103,10 @@ def heavy(name: str) -> Graph:
 DENSE = ("residual", "fork", "average", "grouped", "tanh", "segmentation")
 
 
-@pytest.mark.parametrize(("name", "effort"), [*((name, "default") for name in DENSE), ("residual", "best")])
-def test_no_layer_of_an_int8_network_can_saturate(name: str, effort: str) -> None:
-    made = quantized(heavy(name), "onnxruntime", effort)
-    full = quantized(heavy(name), "onnxruntime-vnni", effort)
+@pytest.mark.parametrize("name", DENSE)
+def test_no_layer_of_an_int8_network_can_saturate(name: str) -> None:
+    made = quantized(heavy(name), "onnxruntime")
+    full = quantized(heavy(name), "onnxruntime-vnni")
     touched = 0
     for op in made.graph:
         if op.name in made.weights:
@@ -141,16 +133,3 @@ def test_depthwise_layers_keep_all_their_bits() -> None:
     one, other = (quantized(graph, scheme).weights for scheme in ("onnxruntime", "onnxruntime-vnni"))
     same = {name: torch.equal(one[name].values, other[name].values) for name in one}
     assert same == {"0": False, "1": True, "5": same["5"]}
-
-
-def test_adapted_weights_lower_the_error_within_16_bits() -> None:
-    torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 32, 3), nn.ReLU(), *head(32))
-    graph = fold(trace(network.eval(), SHAPE)).graph
-    made, x = quantized(graph, "onnxruntime"), inputs(16)
-    better = adapted(made, graph, x)
-    assert any(not torch.equal(better.weights[name].values, made.weights[name].values) for name in made.weights)
-    for weight in better.weights.values():
-        rows = in_kernel_order(weight.values)
-        assert torch.equal(fitted(rows), rows)
-    assert snr_db(graph.run(x), run(better, x)) > snr_db(graph.run(x), run(made, x))

@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.errors import UsageError
-from edgekit.exporters.int8.bias_correction import output_error, sample
 from edgekit.exporters.int8.quantize import EFFORTS, analytic_shifts, best_tops, quantize
 from edgekit.exporters.int8.ranges import record
 from edgekit.exporters.int8.simulate import layer_snr, run
@@ -114,14 +113,6 @@ def test_correction_removes_the_mean_error() -> None:
     assert bias_of_outputs(without_images, graph, x) < errors["fast"]
 
 
-def test_best_is_not_worse_on_the_images_that_it_keeps_back() -> None:
-    graph = graph_of("fork")
-    ranges = record(graph, noise(64))
-    kept = sample(graph, noise(64), start=32)
-    best = output_error(graph, quantize(graph, ranges, "tflite", "best"), kept)
-    assert best <= output_error(graph, quantize(graph, ranges, "tflite", "default"), kept)
-
-
 def test_the_analytic_shift_is_exact() -> None:
     """The mean output of a convolution is linear in its mean input, padding and stride included."""
     for name in ("grouped", "separable"):
@@ -214,8 +205,8 @@ def test_names_that_do_not_exist() -> None:
     ranges = record(graph, noise())
     with pytest.raises(UsageError, match="'tflight'; did you mean 'tflite'"):
         quantize(graph, ranges, "tflight")
-    with pytest.raises(UsageError, match="'bset'; did you mean 'best'"):
-        quantize(graph, ranges, "tflite", "bset")
+    with pytest.raises(UsageError, match="'fsat'; did you mean 'fast'"):
+        quantize(graph, ranges, "tflite", "fsat")
 
 
 def test_two_layers_that_share_a_weight_get_a_bias_each() -> None:

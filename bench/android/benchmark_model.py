@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 CLASSIC, LITERT = "classic", "litert"
-PARTIAL = ":partial"  # after a delegate's name: fewer than all operators on it are accepted
 MIB = 1024 * 1024
 
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
@@ -40,7 +39,6 @@ _UNUSED = re.compile(
     r"Though (\w+) delegate is explicitly applied, the model graph will not be executed by the delegate\."
 )
 _FLAG = re.compile(r"^\s*--([A-Za-z][\w-]*)=", re.MULTILINE | re.ASCII)
-_GPU_KERNELS = re.compile(r"gpu|LITERT_(CL|GL|METAL|WEBGPU|VULKAN)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -181,80 +179,12 @@ def recognise(usage: str) -> Tool | None:
     return Tool(LITERT if "use_npu" in flags else CLASSIC, flags)
 
 
-def delegate_flags(tool: Tool, delegate: str | None) -> dict[str, str]:
-    """The flags for a delegate (None: the tool's default on the processor). Raises ValueError where it has none."""
-    wish = (delegate or "").split(PARTIAL)[0]
-    classic = {
-        "": {},
-        "xnnpack": {"use_xnnpack": "true"},
-        "none": {"use_xnnpack": "false"},
-        "gpu": {"use_gpu": "true", "gpu_precision_loss_allowed": "false"},
-        "gpu-fp16": {"use_gpu": "true", "gpu_precision_loss_allowed": "true"},
-        "nnapi": {"use_nnapi": "true"},
-    }
-    own = {
-        "": {"use_cpu": "true"},
-        "xnnpack": {"use_cpu": "true"},
-        "gpu": {"use_gpu": "true", "use_cpu": "false", "gpu-precision": "fp32"},
-        "gpu-fp16": {"use_gpu": "true", "use_cpu": "false", "gpu-precision": "fp16"},
-        "npu": {"use_npu": "true", "use_cpu": "false"},
-    }
-    known: Mapping[str, dict[str, str]] = own if tool.kind == LITERT else classic
-    if wish not in known:
-        name = "LiteRT's benchmark_model" if tool.kind == LITERT else "benchmark_model"
-        raise ValueError(f"{name} has no delegate '{wish}'; it has {', '.join(key for key in known if key)}")
-    return known[wish]
-
-
 def arguments(tool: Tool, flags: Mapping[str, object]) -> list[str]:
     """Flags as the tool takes them. Raises ValueError for one that it does not know: it would pass it over."""
     unknown = [f"--{name}" for name in flags if name not in tool.flags]
     if unknown:
         raise ValueError(f"this benchmark_model knows no {', '.join(unknown)}")
     return [f"--{name}={value}" for name, value in flags.items()]
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """What a delegate really ran. `nodes` and `taken` are None where the log does not count them."""
-
-    delegate: str | None
-    nodes: int | None = None
-    taken: int | None = None
-    how: str = "unknown"  # completely, partially, not, unknown
-
-
-def coverage(log: Log, delegate: str | None) -> Coverage:
-    """What a log proves of the delegate that was asked for (None: XNNPACK, the tool's default).
-
-    Only the tool's own lines count. Where they disagree, the one that says less wins.
-    """
-    wish = (delegate or "xnnpack").split(PARTIAL)[0]
-    if wish == "none":
-        return Coverage(None)
-    taken = [one for one in log.taken if _is(one.delegate, wish)]
-    said = [one.how for one in log.applied if one.delegate.lower() == wish.split("-fp16")[0]]
-    # A graph that another delegate went over first counts what that one left; the largest is the file's own.
-    nodes = sum(one.of for one in taken) or None
-    own = sum(one.nodes for one in taken) if taken else None
-    ways = [*said, *([_how(own or 0, nodes)] if nodes else [])]
-    created = any(name.startswith("XNNPACK") for name in log.created) and wish == "xnnpack"
-    if not ways:
-        return Coverage(wish if created else None, how="unknown" if created else "not")
-    worst = next(way for way in ("not", "partially", "completely") if way in ways)
-    return Coverage(wish if worst != "not" else None, nodes, own, worst)
-
-
-def _how(taken: int, nodes: int) -> str:
-    return "not" if not taken else "completely" if taken == nodes else "partially"
-
-
-def _is(kernel: str, wish: str) -> bool:
-    if wish.startswith("gpu"):
-        return bool(_GPU_KERNELS.search(kernel))
-    if wish == "npu":
-        return kernel == "DispatchDelegate"  # LiteRT hands to the maker's libraries through this one
-    return wish in kernel.lower()
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from edgekit.bench.android import benchmark_model, dumpsys
-from edgekit.bench.android.benchmark_model import PARTIAL, Coverage, Log
+from edgekit.bench.android import benchmark_model, delegates, dumpsys
+from edgekit.bench.android.benchmark_model import Log
+from edgekit.bench.android.delegates import PARTIAL, Coverage
 from edgekit.bench.links.adb import AdbLink
 from edgekit.bench.links.base import Link
 from edgekit.device.android_answers import compared
@@ -35,6 +36,9 @@ MEMORY_METHOD = (
 GRAPHICS_METHOD = "dumpsys meminfo, Graphics, while it ran"
 MEMORY_SECONDS = 2  # dumpsys takes some tenths of a second
 COOL = "unplug it, take it out of the sun and its case, let it cool, and measure again"
+COMPILE = (
+    "put the maker's compiler plugin into npu_libraries (docs/android.md), or compile the file for the chip before"
+)
 TOO_HOT, TOO_THROTTLED = 45.0, 2  # degrees of skin or battery; the thermal status `moderate`
 
 
@@ -143,7 +147,12 @@ class Phone:
 
     def _delegated(self, log: Log, job: Mapping[str, Any]) -> dict[str, Any]:
         asked = job["delegate"]
-        proved = benchmark_model.coverage(log, asked)
+        proved = delegates.coverage(log, asked)
+        if asked == "none" and proved.delegate:
+            raise MeasurementInvalid(
+                f"{NAME} on {self.link.name} ran XNNPACK where none was asked for",
+                "take another one, or --delegate xnnpack",
+            )
         if asked not in (None, "none"):
             self._assert(proved, str(asked), Path(job["artifact"]).name)
         return {
@@ -162,7 +171,7 @@ class Phone:
         if proved.how == "not":
             raise BackendMissing(
                 f"{plain} ran nothing of {file} on {self.link.name}",
-                "choose another --delegate, or none for the default",
+                COMPILE if plain == "npu" else "choose another --delegate, or none for the default",
             )
         if proved.how == "partially" and plain != "xnnpack" and not asked.endswith(PARTIAL):
             raise MeasurementInvalid(

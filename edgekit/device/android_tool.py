@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekit.bench.android import benchmark_model, dumpsys
-from edgekit.bench.android.benchmark_model import PARTIAL, Log, Tool
+from edgekit.bench.android import benchmark_model, delegates, dumpsys
+from edgekit.bench.android.benchmark_model import CLASSIC, Log, Tool
+from edgekit.bench.android.delegates import PARTIAL
 from edgekit.bench.links.adb import AdbLink
 from edgekit.bench.links.base import Done
 from edgekit.device.android_check import IDENTITY, NAME, PART, STATE, machine, parts, program, wrong_machine
@@ -37,21 +38,35 @@ class PhoneTool:
     def flags(self, job: Mapping[str, Any]) -> dict[str, object]:
         """The file, the threads and the delegate."""
         try:
-            chosen = benchmark_model.delegate_flags(self.prepared()[0], job["delegate"])
+            chosen = delegates.delegate_flags(self.prepared()[0], job["delegate"])
+            if _is_npu(job):
+                chosen = {**chosen, **self._npu(self.prepared()[0])}
         except ValueError as error:
             raise BackendMissing(f"{self._link.name}: {error}", "choose another --delegate") from error
-        if (job["delegate"] or "").removesuffix(PARTIAL) == "npu" and self._device.npu_libraries:
-            chosen = {**chosen, "dispatch_library_path": self._libraries()}
         return {"graph": self._link.place(Path(job["artifact"])), "num_threads": job["threads"], **chosen}
 
-    def _libraries(self) -> str:
-        """The folder there with the maker's libraries for the NPU, under their own names."""
-        folder = Path(str(self._device.npu_libraries)).expanduser()
+    def _npu(self, tool: Tool) -> dict[str, str]:
+        """The flags for the maker's libraries, and the user's own. Raises ValueError where the tool needs another."""
+        named, own = self._device.npu_libraries, dict(_pair(flag) for flag in self._device.npu_flags)
+        if named is None and tool.kind == CLASSIC:
+            raise BackendMissing(
+                f"devices.yaml names no npu_libraries for {self._link.name}",
+                "name the folder with the chip maker's delegate for TFLite",
+            )
+        if named is None:
+            return own
+        folder = Path(named).expanduser()
         files = sorted(path for path in folder.glob("*") if path.is_file())
         if not files:
             raise BackendMissing(
                 f"{folder}, the npu_libraries of {self._link.name}, has no file", "correct devices.yaml"
             )
+        found = delegates.npu_flags(tool, f"{self._link.work}/npu", [path.name for path in files])
+        self._bring(files)
+        return {**found, **own}
+
+    def _bring(self, files: Sequence[Path]) -> None:
+        """Have libraries in one folder there, under their own names."""
         there = f"{self._link.work}/npu"
         links = [f"ln -sf {self._link.place(path)} {shlex.quote(f'{there}/{path.name}')}" for path in files]
         done = self._link.run("; ".join([f"mkdir -p {there}", *links]))
@@ -59,7 +74,6 @@ class PhoneTool:
             raise EnvironmentRefused(
                 f"{self._link.name} refuses {there}: {done.stderr.strip()[-200:]}", "free some there"
             )
-        return there
 
     def run(self, flags: Mapping[str, object], seconds: float, job: Mapping[str, Any]) -> Log:
         """The log of one process with these flags. Raises BackendMissing where the tool does not know one, or fails."""
@@ -85,10 +99,8 @@ class PhoneTool:
 
     def _begin(self, job: Mapping[str, Any]) -> str:
         """Where the tool begins, and what it finds there."""
-        is_npu = (job["delegate"] or "").removesuffix(PARTIAL) == "npu"
-        own = (
-            f"export LD_LIBRARY_PATH={self._link.work}/npu ADSP_LIBRARY_PATH={self._link.work}/npu; " if is_npu else ""
-        )
+        folder = f"{self._link.work}/npu"
+        own = f"export LD_LIBRARY_PATH={folder} ADSP_LIBRARY_PATH={folder}; " if _is_npu(job) else ""
         return f"cd {self._link.work} || exit 1; {own}export LC_ALL=C;"
 
     def _command(self, flags: Mapping[str, object], job: Mapping[str, Any]) -> str:
@@ -158,3 +170,12 @@ class PhoneTool:
                 f"give --threads {len(found)} at most",
             )
         return found
+
+
+def _is_npu(job: Mapping[str, Any]) -> bool:
+    return (job["delegate"] or "").removesuffix(PARTIAL) == "npu"
+
+
+def _pair(flag: str) -> tuple[str, str]:
+    name, _, value = flag.partition("=")
+    return name, value

@@ -99,7 +99,9 @@ class AdbDevice(_Device):
     benchmark_model: str | None = None
     """The path here of the benchmark_model program for the phone."""
     npu_libraries: str | None = None
-    """A folder here with the phone maker's LiteRT libraries for its NPU, which `--delegate npu` needs."""
+    """A folder here with the chip maker's libraries for its NPU, which `--delegate npu` needs."""
+    npu_flags: tuple[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*=[^\n]*$")], ...] = ()
+    """Further flags of benchmark_model for the NPU, such as mediatek_nerun_pilot_version=version9."""
     cores: Literal["big", "little", "all"] | None = None
     """The processor cores to measure on."""
     sensors: Literal["android"] | None = None

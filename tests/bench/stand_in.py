@@ -20,6 +20,7 @@ FLAGS = {
     ),
     "litert": (
         *("use_cpu", "use_gpu", "use_npu", "gpu-precision", "report_peak_memory_footprint", "dispatch_library_path"),
+        *("compiler_plugin_library_path", "mediatek_nerun_pilot_version"),
     ),
 }
 

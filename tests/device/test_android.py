@@ -244,6 +244,16 @@ def test_the_npu(phone: Peer, tflite: Path, tmp_path: Path) -> None:
     assert (found.found["delegate"], found.found["coverage"]) == ("npu", "completely")
     assert any("--dispatch_library_path=" in command and "LD_LIBRARY_PATH" in command for command in phone.commands)
     assert any("libDispatch $(x).so" in command for command in phone.commands)
+    assert not any("--compiler_plugin" in command for command in phone.commands)
+    (libraries / "libLiteRtCompilerPlugin_MediaTek.so").write_bytes(b"a plugin")
+    listed(tmp_path, phone, npu_libraries=str(libraries), npu_flags=["mediatek_nerun_pilot_version=version9"])
+    bench(tflite, device="pixel", preset="test", delegate="npu")
+    last = next(command for command in reversed(phone.commands) if "--graph=" in command)
+    assert "--compiler_plugin_library_path=" in last and "--mediatek_nerun_pilot_version=version9" in last
+    listed(tmp_path, phone, npu_flags=["no_such_flag=1"])
+    with pytest.raises(BackendMissing, match="knows no --no_such_flag"):
+        bench(tflite, device="pixel", preset="test", delegate="npu")
+    listed(tmp_path, phone, npu_libraries=str(libraries))
     tool(phone, kind="litert", taken=0)
     with pytest.raises(BackendMissing, match="npu ran nothing of .* on pixel"):
         bench(tflite, device="pixel", preset="test", delegate="npu")

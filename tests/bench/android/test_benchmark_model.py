@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.bench.android import benchmark_model
-from edgekit.bench.android.benchmark_model import CLASSIC, LITERT, Tool, coverage, parse, read, recognise
+from edgekit.bench.android.benchmark_model import CLASSIC, LITERT, Tool, parse, read, recognise
+from edgekit.bench.android.delegates import Coverage, coverage
 from tests.paths import GOLDENS, sample
 
 GOLDEN = json.loads((GOLDENS / "android_samples.json").read_text())
@@ -60,8 +61,8 @@ def test_the_log_of_a_run() -> None:
     found = read(log)
     assert (found.load_ns, found.first_ns, found.mean_ns) == (12_500_000, 410_000, 389_250)
     assert (found.count, found.warmup_count) == (50, 5) and found.microseconds["median"] == 388
-    assert coverage(log, None) == benchmark_model.Coverage("xnnpack", 33, 31, "partially")
-    assert coverage(log, "none").delegate is None
+    assert coverage(log, None) == Coverage("xnnpack", 33, 31, "partially")
+    assert coverage(log, "none").delegate == "xnnpack"
 
 
 @pytest.mark.parametrize(
@@ -106,53 +107,6 @@ def test_flags_that_the_tool_does_not_know_are_an_error() -> None:
     assert benchmark_model.arguments(tool, {"graph": "a b", "num_runs": 5}) == ["--graph=a b", "--num_runs=5"]
     with pytest.raises(ValueError, match="knows no --num_run$"):
         benchmark_model.arguments(tool, {"num_run": 5})
-
-
-def test_delegates_of_either_tool() -> None:
-    classic, own = Tool(CLASSIC, frozenset()), Tool(LITERT, frozenset())
-    assert benchmark_model.delegate_flags(classic, "gpu")["gpu_precision_loss_allowed"] == "false"
-    assert benchmark_model.delegate_flags(own, "gpu-fp16:partial")["gpu-precision"] == "fp16"
-    for tool, wish in ((own, "nnapi"), (own, "none"), (classic, "npu"), (classic, "")):
-        if wish:
-            with pytest.raises(ValueError, match=f"no delegate '{wish}'"):
-                benchmark_model.delegate_flags(tool, wish)
-
-
-@pytest.mark.parametrize(
-    ("lines", "how"),
-    [
-        ("", "not"),
-        ("INFO: Created TensorFlow Lite delegate for GPU.\n", "not"),
-        (
-            "VERBOSE: Replacing 4 out of 4 node(s) with delegate (TfLiteGpuDelegateV2) node, yielding 1 partitions.\n",
-            "completely",
-        ),
-        (
-            "VERBOSE: Replacing 3 out of 4 node(s) with delegate (TfLiteGpuDelegateV2) node, yielding 1 partitions.\n",
-            "partially",
-        ),
-        (
-            "VERBOSE: Replacing 4 out of 4 node(s) with delegate (LITERT_CL) node, yielding 1 partitions.\n",
-            "completely",
-        ),
-        (
-            "VERBOSE: Replacing 4 out of 4 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 1 partitions\n",
-            "not",
-        ),
-        (
-            "INFO: Though GPU delegate is explicitly applied, the model graph will not be executed by the delegate.\n",
-            "not",
-        ),
-        (
-            "VERBOSE: Replacing 3 out of 4 node(s) with delegate (TfLiteGpuDelegateV2) node, yielding 1 partitions.\n"
-            "INFO: Explicitly applied GPU delegate, and the model graph will be completely executed by the delegate.\n",
-            "partially",
-        ),
-    ],
-)
-def test_what_proves_a_delegate(lines: str, how: str) -> None:
-    assert coverage(parse(lines), "gpu").how == how
-    assert (coverage(parse(lines), "gpu").delegate is None) == (how == "not")
 
 
 def numbers(value: Any) -> list[float]:

@@ -44,15 +44,7 @@ phone-tool: $(INSTALLED)
 	$(RUN)/python -m scripts.phone_tool
 
 # What an ARM processor answers, on an arm64 Debian below qemu: docs/measured/arm.md. Some minutes, 150 MB to fetch once.
-board-# An answer in about a minute, while one edits: no network, no browser, no database, no training.
-quick: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -q -n 3 --dist worksteal -m "not slow and not data"
-
-# Which lines the tests run, those in processes of their own too: a table, and pages in build/coverage.
-coverage: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -q -n 3 --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
-
-check: $(INSTALLED)
+board-check: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.board_check
 
 # Every network as ONNX and TFLite, proved: docs/zoo.md. Takes an hour and 23 GB in build/; goes on where it stopped.

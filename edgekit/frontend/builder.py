@@ -8,18 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgekit.errors import UsageError, first_line
+from edgekit.errors import UsageError
 from edgekit.frontend import scope
 from edgekit.frontend.node import Node
+from edgekit.frontend.refusals import REFUSALS, at, refused
 from edgekit.frontend.shapes import known_shape
 from edgekit.ir.reference import KERNELS
-
-REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, AttributeError, NotImplementedError)
-
-
-def at(where: str, text: str) -> str:
-    """A message with the line of the user's code that it is about."""
-    return f"{where}: {text}" if where else text
 
 
 class Builder:
@@ -95,13 +89,3 @@ class Builder:
     def _unique(self, name: str) -> str:
         count = self._taken[name] = self._taken.get(name, 0) + 1
         return name if count == 1 else f"{name}#{count}"
-
-
-def refused(name: str, values: Sequence[Any], error: BaseException) -> UsageError:
-    """The error for a call that torch refuses."""
-    shapes, why = " and ".join(str(tuple(value.shape)) for value in values), first_line(error)
-    remedy = "give the input shape that the network was made for, or a larger resolution"
-    if isinstance(error, NotImplementedError) or "meta tensor" in why or "data-dependent" in why:
-        why = "its result depends on the input's values"
-        remedy = "write forward() without branches or sizes that depend on a tensor's values"
-    return UsageError(at(scope.line(), f"layer {name} cannot take an input of {shapes}: {why}"), remedy)

@@ -1,23 +1,16 @@
-"""Convolution, linear layers and pooling."""
+"""Convolution, linear layers and BatchNorm."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from torch import Tensor
 
 from edgekit.errors import UsageError
 from edgekit.frontend import scope
-from edgekit.frontend.builder import Builder, at
-from edgekit.frontend.node import Node
-
-
-def per_axis(value: Any, rank: int) -> tuple[int, ...]:
-    """torch's "a number or one for each axis" as one for each axis."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
-    return values * rank if len(values) == 1 else values
-
+from edgekit.frontend.builder import Builder
+from edgekit.frontend.node import Node, per_axis
+from edgekit.frontend.refusals import at, in_training
 
 # Convolution and linear. A weight that forward() computes from its input is none that a layer can own.
 
@@ -116,120 +109,6 @@ def linear(b: Builder, name: str, input: Any, weight: Any, bias: Any = None) -> 
     return b.emit(name, "add", [product, bias])
 
 
-# Pooling. Ceil mode becomes padding at the high end, which every runtime agrees on.
-
-
-def windows(
-    x: Node, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
-) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[tuple[int, int], ...]]:
-    """Kernel, stride, dilation and padding ((low, high)) of each axis."""
-    rank = x.rank - 2
-    kernel, dilation, padding = per_axis(kernel_size, rank), per_axis(dilation, rank), per_axis(padding, rank)
-    stride = per_axis(kernel_size if stride in (None, [], ()) else stride, rank)
-    pairs = []
-    for size, k, s, p, d in zip(x.shape[2:], kernel, stride, padding, dilation, strict=True):
-        reach = d * (k - 1) + 1
-        steps = (size + 2 * p - reach) / s
-        count = math.floor(steps) + 1
-        if ceil_mode:
-            count = math.ceil(steps) + 1
-            if (count - 1) * s >= size + p:  # a window must start inside the input or its low padding
-                count -= 1
-        pairs.append((p, max((count - 1) * s + reach - size - p, p) if ceil_mode else p))
-    return kernel, stride, dilation, tuple(pairs)
-
-
-def max_pool(
-    b: Builder,
-    name: str,
-    input: Node,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    if return_indices or input.rank - 2 != len(per_axis(kernel_size, input.rank - 2)):
-        return NotImplemented
-    kernel, stride, dilation, pairs = windows(input, kernel_size, stride, padding, dilation, ceil_mode)
-    return b.emit(name, "max_pool", [input], kernel=kernel, stride=stride, dilation=dilation, padding=pairs)
-
-
-def avg_pool(
-    b: Builder,
-    name: str,
-    input: Node,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: Any = None,
-) -> Any:
-    kernel, stride, _, pairs = windows(input, kernel_size, stride, padding, 1, ceil_mode)
-    if divisor_override == 0:
-        return NotImplemented
-    if divisor_override is not None:
-        return _summed(b, name, input, kernel, stride, pairs, divisor_override)
-    if count_include_pad and any(p for p in per_axis(padding, len(kernel))):
-        own = tuple((p, p) for p in per_axis(padding, len(kernel)))
-        input = b.emit(f"{name}.pad", "pad", [input], pads=((0, 0), (0, 0), *own), value=0.0)
-        pairs = tuple((0, high - p) for (_, high), (p, _) in zip(pairs, own, strict=True))
-    return b.emit(name, "avg_pool", [input], kernel=kernel, stride=stride, padding=pairs)
-
-
-def _summed(b: Builder, name: str, x: Node, kernel: Any, stride: Any, pairs: Any, divisor: int) -> Any:
-    """The sum over each window, zeros of its padding among it, over a divisor of its own."""
-    if any(map(any, pairs)):
-        x = b.emit(f"{name}/pad", "pad", [x], pads=((0, 0), (0, 0), *pairs), value=0.0)
-    x = b.emit(f"{name}/mean", "avg_pool", [x], kernel=kernel, stride=stride, padding=((0, 0),) * len(kernel))
-    return b.emit(name, "mul", [x], other=math.prod(kernel) / divisor)
-
-
-def adaptive_avg_pool(b: Builder, name: str, input: Node, output_size: Any) -> Any:
-    return _adaptive(b, name, "avg", input, output_size)
-
-
-def adaptive_max_pool(b: Builder, name: str, input: Node, output_size: Any, return_indices: bool = False) -> Any:
-    return NotImplemented if return_indices else _adaptive(b, name, "max", input, output_size)
-
-
-def _adaptive(b: Builder, name: str, kind: str, input: Node, output_size: Any) -> Any:
-    rank, sizes = input.rank - 2, input.shape[2:]
-    if rank < 1 or len(per_axis(output_size, rank)) != rank:
-        return NotImplemented
-    wanted = tuple(
-        have if want is None else want for want, have in zip(per_axis(output_size, rank), sizes, strict=True)
-    )
-    if wanted == sizes:
-        return input
-    if set(wanted) == {1} and kind == "avg":
-        return b.emit(name, "mean", [input], dims=tuple(range(2, 2 + rank)), keepdim=True)
-    if all(want > 0 and have % want == 0 for have, want in zip(sizes, wanted, strict=True)):
-        step = tuple(have // want for have, want in zip(sizes, wanted, strict=True))
-        return (avg_pool if kind == "avg" else max_pool)(b, name, input, step, step)
-    return b.emit(name, f"adaptive_{kind}_pool", [input], size=wanted)
-
-
-def lp_pool(
-    b: Builder,
-    name: str,
-    input: Node,
-    norm_type: float,
-    kernel_size: Any,
-    stride: Any = None,
-    ceil_mode: bool = False,
-) -> Any:
-    """sign(s) * (|s|)^(1/p) of the sum s of x^p over each window."""
-    kernel = per_axis(kernel_size, input.rank - 2)
-    x = b.emit(f"{name}/power", "pow", [input], other=float(norm_type))
-    x = avg_pool(b, f"{name}/mean", x, kernel, stride, 0, ceil_mode)
-    x = b.emit(f"{name}/positive", "relu", [x])
-    x = b.emit(f"{name}/sum", "mul", [x], other=float(math.prod(kernel)))
-    return b.emit(name, "pow", [x], other=1 / norm_type)
-
-
 def batch_norm(
     b: Builder,
     name: str,
@@ -245,6 +124,8 @@ def batch_norm(
 ) -> Any:
     if any(isinstance(tensor, Node) for tensor in (running_mean, running_var, weight, bias)):
         return NotImplemented
+    if training and running_mean is not None:
+        raise in_training(name)
     if training or running_mean is None or running_var is None:
         return _own_statistics(b, name, input, weight, bias, eps)
     own = {"weight": weight, "bias": bias, "mean": running_mean, "var": running_var}

@@ -71,3 +71,9 @@ def leaves(value: Any, kind: type | tuple[type, ...]) -> list[Any]:
     if isinstance(value, slice):
         return [leaf for item in (value.start, value.stop, value.step) for leaf in leaves(item, kind)]
     return []
+
+
+def per_axis(value: Any, rank: int) -> tuple[int, ...]:
+    """torch's "a number or one for each axis" as one for each axis."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    return values * rank if len(values) == 1 else values

@@ -24,6 +24,8 @@ def named_outputs(result: Any, node_of: Callable[[Any], Any], builder: Builder) 
     found: dict[str, Node] = {}
     used: set[int] = set()
     for path, value in flat(result):
+        if not path:
+            raise UsageError(f"the network returns {_told(value)}, not a tensor", "return a tensor, or several")
         name = _name(path)
         if name in found:
             raise UsageError(f"two outputs of the network are called {name}", "give them names of their own")
@@ -56,8 +58,8 @@ def flat(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ..
 
 
 def _name(path: tuple[Any, ...]) -> str:
-    first = f"output_{path[0]}" if path and isinstance(path[0], int) else "".join(map(str, path[:1]))
-    return ".".join([first or "output", *map(str, path[1:])])
+    first = f"output_{path[0]}" if isinstance(path[0], int) else str(path[0])
+    return ".".join([first, *map(str, path[1:])])
 
 
 def _checked(what: str, node: Node | Any, builder: Builder, used: set[int]) -> Node:

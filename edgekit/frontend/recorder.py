@@ -17,9 +17,10 @@ from torch.overrides import TorchFunctionMode
 
 from edgekit.errors import UsageError
 from edgekit.frontend import calls, scope
-from edgekit.frontend.builder import REFUSALS, Builder, at, refused
+from edgekit.frontend.builder import Builder
 from edgekit.frontend.calls import Call, asked_in_place, described
 from edgekit.frontend.node import Node, leaves, mapped
+from edgekit.frontend.refusals import REFUSALS, at, changes_itself, depends, draws, in_training, refused, unseen
 from edgekit.frontend.storage import Storage
 from edgekit.frontend.table import CONVERTERS
 from edgekit.frontend.template import calling
@@ -68,12 +69,12 @@ class Recorder(TorchFunctionMode):
         self, func: Any, call: Call, tensors: list[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         if call.name in calls.RANDOM or (call.name in calls.NOTHING and kwargs.get("training")):
-            raise _random(call)
+            raise draws(call)
         if call.name == "device":
             return args[0].device
         for tensor in tensors:
             if tensor.is_meta and id(tensor) not in self._constants and _memory(tensor) not in self._memories:
-                raise _unseen(call)
+                raise unseen(call)
         target = _target(func, call, args, kwargs)
         if target is not None:
             self._refuse_own(target)
@@ -88,6 +89,8 @@ class Recorder(TorchFunctionMode):
 
     def _refuse_own(self, tensor: Tensor) -> None:
         name = self._memories.get(_memory(tensor))
+        if name is not None and name.endswith("num_batches_tracked"):
+            raise in_training(name.rpartition(".")[0])
         if name is not None:
             raise changes_itself(name)
 
@@ -110,11 +113,11 @@ class Recorder(TorchFunctionMode):
         if name == "is_meta":
             return self.device.type == "meta"
         if name in calls.VALUES:
-            raise _depends(call)
+            raise depends(call)
         if name in calls.PRINTED:
             return f"tensor of {tuple(args[0].shape)}, whose values are not known while forward() is read"
         if name in calls.RANDOM:
-            raise _random(call)
+            raise draws(call)
         if name in calls.LIKE or (name in calls.TAKING and args[0] not in self.storage):
             return self._like(func, args, kwargs)
         if name in calls.NOTHING:
@@ -287,35 +290,3 @@ def _target(func: Any, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 def _memory(tensor: Tensor) -> int:
     return int(tensor.untyped_storage()._cdata)
-
-
-def _depends(call: Call) -> UsageError:
-    return UsageError(
-        at(scope.line(), f"forward() asks for the values of a tensor that depends on the input ({call.shown})"),
-        "write it without branches, sizes or numbers that depend on a tensor's values, as with torch.where",
-    )
-
-
-def _random(call: Call) -> UsageError:
-    return UsageError(
-        at(scope.line(), f"forward() draws random numbers ({call.shown}), so that its answers differ"),
-        "leave them out in eval mode, as `if self.training:` around them does",
-    )
-
-
-def _unseen(call: Call) -> UsageError:
-    return UsageError(
-        at(scope.line(), f"{call.shown} reads a tensor that no call of torch's in forward() made"),
-        "write that part with torch's own functions, without torch.jit.script or extensions",
-    )
-
-
-def changes_itself(name: str) -> UsageError:
-    """The error for a network that remembers something from one input to the next."""
-    return UsageError(
-        at(
-            scope.line(),
-            f"forward() changes {name}, which belongs to the network, so that its answer depends on earlier inputs",
-        ),
-        "leave it unchanged in eval mode, as `if self.training:` around the change does",
-    )

@@ -10,9 +10,9 @@ from torch.nn import functional as F
 
 from edgekit.frontend.attention import matmul
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.layers import adaptive_avg_pool, per_axis
 from edgekit.frontend.moving import shaped
-from edgekit.frontend.node import Node
+from edgekit.frontend.node import Node, per_axis
+from edgekit.frontend.pooling import adaptive_avg_pool
 
 _SMOOTH = ("linear", "bilinear", "bicubic", "trilinear")
 

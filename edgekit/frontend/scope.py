@@ -81,7 +81,6 @@ class Scope:
         self._paths = {id(part): name for name, part in module.named_modules()}
         self._stack: list[tuple[str, bool, int]] = []  # path, whether a layer, how many operators there were
         self._names = _Names()
-        self._first: dict[int, str] = {}  # depth of a running layer -> the name of the first call in it
 
     def enter(self, module: nn.Module, operators: int) -> None:
         """A module begins."""
@@ -100,11 +99,12 @@ class Scope:
         if not layer or not isinstance(result, Node):
             return
         made = operators[before:]
-        if result in made and result.name.partition("#")[0] != path:
-            for node in made:
-                if node.name.partition("#")[0] == path:
-                    node.name, result.name = f"{path}/{node.kind}", node.name
-                    return
+        if result not in made:
+            return
+        for node in made:
+            if node is not result and node.name.partition("#")[0] == path:
+                node.name = f"{path}/{node.kind}"
+        result.name = path
 
     def name(self, function: str) -> str:
         """The name of a call of a function that stands here."""

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from edgekit.errors import UsageError
 from edgekit.frontend import scope
-from edgekit.frontend.builder import Builder, at
+from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
+from edgekit.frontend.refusals import at
 
 STEPS = frozenset({"slice", "reshape", "permute"})  # what a view is made of
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 
 from edgekit.frontend import activations as act
-from edgekit.frontend import attention, indexing, layers, moving, norms, recurrent, reductions, resize
+from edgekit.frontend import attention, indexing, layers, moving, norms, pooling, recurrent, reductions, resize
 from edgekit.frontend import elementwise as el
 from edgekit.frontend.elementwise import Converter, binary, converted, logical, pair, unary
 
@@ -23,11 +23,11 @@ _LAYERS: dict[str, Converter] = {
     "linear": layers.linear,
     "bilinear": attention.bilinear,
     "batch_norm": layers.batch_norm,
-    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), layers.max_pool),
-    **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), layers.avg_pool),
-    **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"), layers.adaptive_avg_pool),
-    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"), layers.adaptive_max_pool),
-    **dict.fromkeys(("lp_pool1d", "lp_pool2d", "lp_pool3d"), layers.lp_pool),
+    **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), pooling.max_pool),
+    **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), pooling.avg_pool),
+    **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"), pooling.adaptive_avg_pool),
+    **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"), pooling.adaptive_max_pool),
+    **dict.fromkeys(("lp_pool1d", "lp_pool2d", "lp_pool3d"), pooling.lp_pool),
     "local_response_norm": layers.lrn,
     "layer_norm": norms.layer_norm,
     "group_norm": norms.group_norm,

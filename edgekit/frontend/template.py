@@ -11,9 +11,10 @@ from torch import Tensor
 
 from edgekit.errors import UsageError
 from edgekit.frontend import scope
-from edgekit.frontend.builder import REFUSALS, Builder, at, refused
+from edgekit.frontend.builder import Builder
 from edgekit.frontend.calls import Call
 from edgekit.frontend.node import Node, mapped
+from edgekit.frontend.refusals import REFUSALS, at, refused
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import sys
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,10 +15,10 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 
 from edgekit.errors import USERS_CODE, UsageError, first_line
 from edgekit.frontend import scope
-from edgekit.frontend.builder import at
 from edgekit.frontend.node import Node
 from edgekit.frontend.outputs import named_outputs
-from edgekit.frontend.recorder import Recorder, changes_itself
+from edgekit.frontend.recorder import Recorder
+from edgekit.frontend.refusals import at, changes_itself
 from edgekit.ir.graph import Graph
 from edgekit.ir.passes.absorb_padding import absorb_padding
 
@@ -71,7 +72,7 @@ def _run(module: nn.Module, recorder: Recorder, shapes: Sequence[Shape]) -> Any:
     """What forward() returns for tensors without data."""
     inputs = _inputs(module, recorder, shapes)
     try:
-        with contextlib.redirect_stdout(sys.stderr), torch.no_grad(), _on_cpu(), recorder, _watched(recorder):
+        with _quietly(), torch.no_grad(), _on_cpu(), recorder, _watched(recorder):
             return module(*inputs)
     except UsageError:
         raise
@@ -82,6 +83,14 @@ def _run(module: nn.Module, recorder: Recorder, shapes: Sequence[Shape]) -> Any:
             at(scope.line_of(error), f"{type(module).__name__} fails: {first_line(error)}"),
             "check its forward(), and that the input shape is the one that it was made for",
         ) from error
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """What forward() prints is no answer of ours, and what torch remarks on is no concern of who exports."""
+    with contextlib.redirect_stdout(sys.stderr), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import warnings
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -186,8 +187,9 @@ def _of(graph: Graph, x: Inputs) -> Outputs:
 
 def _answer(network: nn.Module, x: Inputs) -> Outputs:
     try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            y = network(*(one.clone() for one in x))  # it may change its input, and print
+        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            y = network(*(one.clone() for one in x))  # it may change its input, print and warn
     except USERS_CODE as error:  # the user's code: a shape that only a pooling layer minds, say
         shape = " and ".join("x".join(map(str, one.shape)) for one in x)
         raise UsageError(

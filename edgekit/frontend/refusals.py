@@ -1,0 +1,68 @@
+"""How a network is refused: what it does, in which line, and what would work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edgekit.errors import UsageError, first_line
+from edgekit.frontend import scope
+from edgekit.frontend.calls import Call
+
+# How torch refuses.
+REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, AttributeError, NotImplementedError)
+
+
+def at(where: str, text: str) -> str:
+    """A message with the line of the user's code that it is about."""
+    return f"{where}: {text}" if where else text
+
+
+def refused(name: str, values: Sequence[Any], error: BaseException) -> UsageError:
+    """The error for a call that torch refuses."""
+    shapes, why = " and ".join(str(tuple(value.shape)) for value in values), first_line(error)
+    remedy = "give the input shape that the network was made for, or a larger resolution"
+    if isinstance(error, NotImplementedError) or "meta tensor" in why or "data-dependent" in why:
+        why = "its result depends on the input's values"
+        remedy = "write forward() without branches or sizes that depend on a tensor's values"
+    return UsageError(at(scope.line(), f"layer {name} cannot take an input of {shapes}: {why}"), remedy)
+
+
+def depends(call: Call) -> UsageError:
+    """The error for a question that only values answer."""
+    return UsageError(
+        at(scope.line(), f"forward() asks for the values of a tensor that depends on the input ({call.shown})"),
+        "write it without branches, sizes or numbers that depend on a tensor's values, as with torch.where",
+    )
+
+
+def draws(call: Call) -> UsageError:
+    """The error for random numbers."""
+    return UsageError(
+        at(scope.line(), f"forward() draws random numbers ({call.shown}), so that its answers differ"),
+        "leave them out in eval mode, as `if self.training:` around them does",
+    )
+
+
+def unseen(call: Call) -> UsageError:
+    """The error for a tensor that comes from nowhere."""
+    return UsageError(
+        at(scope.line(), f"{call.shown} reads a tensor that no call of torch's in forward() made"),
+        "write that part with torch's own functions, without torch.jit.script or extensions",
+    )
+
+
+def changes_itself(name: str) -> UsageError:
+    """The error for a network that remembers something from one input to the next."""
+    return UsageError(
+        at(
+            scope.line(),
+            f"forward() changes {name}, which belongs to the network, so that its answer depends on earlier inputs",
+        ),
+        "leave it unchanged in eval mode, as `if self.training:` around the change does",
+    )
+
+
+def in_training(name: str) -> UsageError:
+    """The error for a layer that would still learn."""
+    return UsageError(at(scope.line(), f"layer {name} is in training mode"), "call .eval() on the whole network")

@@ -1,0 +1,140 @@
+"""Networks that cannot be followed: one error each, with its line in forward() and a remedy, and nothing printed."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekit.errors import UsageError
+from edgekit.frontend.tracer import trace
+
+SHAPE = (1, 4, 6, 6)
+
+
+class Calls(nn.Module):
+    def __init__(self, function: Callable[[Tensor, Calls], Any]) -> None:
+        super().__init__()
+        self.function = function
+        self.weight = nn.Parameter(torch.randn(4, 1, 1))
+        self.norm = nn.BatchNorm2d(4)
+        self.table: dict[str, Tensor] = {}
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x, self)
+
+
+def sets_a_weight(x: Tensor, m: Calls) -> Tensor:
+    m.weight[0] = x.mean()
+    return x * 2
+
+
+HERE = r"^test_bad_input.py:\d+: "
+FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
+    "a branch": (lambda x, m: x if x.mean() > 0 else -x, HERE + r"forward\(\) asks for the values .*\(bool\)"),
+    "an assertion": (
+        lambda x, m: x * torch.isfinite(x).all().item(),
+        HERE + r"forward\(\) asks for the values .*\(item\)",
+    ),
+    "a number": (lambda x, m: x * float(x.max()), HERE + r"forward\(\) asks for the values .*\(float\)"),
+    "a size": (lambda x, m: x[: int(x.argmax())], HERE + r"forward\(\) asks for the values .*\(int\)"),
+    "a mask": (lambda x, m: x[x > 0], HERE + "layer getitem .* its result depends on the input's values"),
+    "nonzero": (lambda x, m: x.nonzero(), HERE + r"forward\(\) asks for the values .*\(nonzero\)"),
+    "numpy": (lambda x, m: torch.from_numpy(x.detach().cpu().numpy()), HERE + r"forward\(\) asks for .*\(numpy\)"),
+    "numpy's function": (lambda x, m: torch.tensor(np.asarray(x)), HERE + r"forward\(\) asks for .*\(array\)"),
+    "random numbers": (lambda x, m: x + torch.randn(6), HERE + r"forward\(\) draws random numbers \(randn\)"),
+    "random numbers like it": (lambda x, m: x + torch.rand_like(x), HERE + r"forward\(\) draws random numbers"),
+    "dropout that is always on": (lambda x, m: F.dropout(x), HERE + "dropout drops at random, in eval mode too"),
+    "its own parameters": (lambda x, m: x * m.weight.add_(1), HERE + r"forward\(\) changes weight, which belongs to"),
+    "its own parameters, by index": (sets_a_weight, "changes weight"),
+    "a layer in training mode": (lambda x, m: m.norm.train()(x), HERE + "layer norm is in training mode"),
+    "nothing": (lambda x, m: None, "the network returns nothing, not a tensor"),
+    "a string": (lambda x, m: "a", "the network returns str 'a', not a tensor"),
+    "a number of Python's": (lambda x, m: 7, "int 7, not a tensor"),
+    "a tuple of nothing": (lambda x, m: (), "the network returns tuple of nothing"),
+    "a number without axes": (lambda x, m: x.mean(), "one number without axes"),
+    "a parameter": (lambda x, m: (x * 2, m.weight), "output output_1 .* does not depend on the input"),
+    "its input": (lambda x, m: {"a": x * 2, "b": x}, "output b of the network is the input x"),
+    "two outputs of one name": (lambda x, m: {"a": [x * 2], "a.0": x * 3}, "two outputs of the network are called a.0"),
+    "a wrong shape": (lambda x, m: x.view(7, -1), HERE + r"layer view cannot take an input of \(1, 4, 6, 6\): shape"),
+    "an index": (lambda x, m: x[:, 9], HERE + r"layer getitem .*: index 9 is out of range for axis 1 of size 4"),
+    "no such method": (lambda x, m: m.no_such_method(x), HERE + "Calls fails: .*no_such_method"),  # type: ignore[operator]
+    "an error of its own": (lambda x, m: m.table["no such key"], HERE + "Calls fails: 'no such key'"),
+    "no end": (lambda x, m: m(x), "Calls calls itself without end"),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_it_is_refused_with_its_line(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    function, cause = FUNCTIONS[name]
+    with pytest.raises(UsageError, match=cause) as caught:
+        trace(Calls(function).eval(), SHAPE)
+    assert caught.value.remedy and "\n" not in caught.value.message
+    assert capfd.readouterr() == ("", "")
+
+
+class ByName(nn.Module):
+    def forward(self, *, image: Tensor) -> Tensor:
+        return image * 2
+
+
+class Two(nn.Module):
+    def forward(self, image: Tensor, state: Tensor, scale: float = 2.0) -> Tensor:
+        return image * scale + state.mean()
+
+
+def scripted() -> nn.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made: nn.Module = torch.jit.script(nn.ReLU())
+    return made
+
+
+@pytest.mark.parametrize(
+    ("module", "shapes", "cause"),
+    [
+        (ByName(), [SHAPE], r"forward\(\) takes image by keyword only"),
+        (Two(), [SHAPE], r"the network needs more than one input \(image, state\)"),
+        (Two(), [SHAPE] * 4, r"forward\(\) takes 3 inputs \(image, state, scale\), not 4"),
+        (scripted(), [SHAPE], "is TorchScript"),
+        (nn.Sequential(nn.ReLU()).train(), [SHAPE], "is in training mode"),
+        (nn.Conv2d(3, 4, 3), [SHAPE], r"layer 0 .* cannot take an input of \(1, 4, 6, 6\)"),
+    ],
+    ids=["by keyword", "too few shapes", "too many shapes", "TorchScript", "training", "another shape"],
+)
+def test_a_module_that_cannot_be_called_so_is_refused(module: nn.Module, shapes: Any, cause: str) -> None:
+    training = module.training and isinstance(module, nn.Sequential)
+    with pytest.raises(UsageError, match=cause) as caught:
+        trace(module if training or isinstance(module, torch.jit.ScriptModule) else module.eval(), *shapes)
+    assert caught.value.remedy
+
+
+def test_what_forward_prints_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    def prints(x: Tensor, m: Calls) -> Tensor:
+        print("shape", x.shape, x)
+        return x * 2
+
+    trace(Calls(prints).eval(), SHAPE)
+    printed = capsys.readouterr()
+    assert printed.out == "" and "shape torch.Size([1, 4, 6, 6]) tensor of (1, 4, 6, 6)" in printed.err
+
+
+def test_a_long_loop_is_only_long() -> None:
+    def loops(x: Tensor, m: Calls) -> Tensor:
+        for _ in range(10_000):
+            x = x + 1
+        return x
+
+    assert len(trace(Calls(loops).eval(), SHAPE).ops) == 10_001
+
+
+def test_pythons_random_numbers_are_pythons_affair() -> None:
+    graph = trace(Calls(lambda x, m: x * random.random()).eval(), SHAPE)
+    assert [op.kind for op in graph] == ["input", "mul"]  # the proof finds that the answers differ

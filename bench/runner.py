@@ -242,9 +242,10 @@ def options(job: Job) -> dict[str, Any]:
 
 
 def _read_once(path: str) -> None:
-    """Bring the file into the page cache, so that every load is a warm one."""
-    if path:
-        with Path(path).open("rb") as stream:
+    """Bring the file, or those in the folder, into the page cache, so that every load is a warm one."""
+    found = [Path(path), *Path(path).rglob("*")] if path else []
+    for file in (one for one in found if one.is_file()):
+        with file.open("rb") as stream:
             while stream.read(1 << 20):
                 pass
 

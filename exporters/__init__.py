@@ -1,18 +1,17 @@
-"""One format per file; each has one function `write` that turns a folded network into a file.
+"""One format per package; each has one function `write(job, path)` that turns a folded network into a file.
 
-To add a format: a module with `write(job: WriteJob, path: Path) -> Written`, and a line in FORMATS.
+`FORMATS` (edgekit.records.formats) says which there are, and everything that tells one from another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgekit.records.formats import FORMATS as FORMATS
 from edgekit.records.manifest import TensorRecord
 from edgekit.records.preprocessing import Preprocessing
-from edgekit.registry import Registry
 
 if TYPE_CHECKING:  # measuring with trtexec reads its flags here, and needs no torch
     from edgekit.ir.graph import Graph
@@ -44,16 +43,3 @@ class Written:
     operators: dict[str, int]  # by the format's own names
     details: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-
-
-Writer = Callable[[WriteJob, Path], Written]
-
-FORMATS: Registry[Writer] = Registry(
-    "format",
-    {
-        "onnx": "edgekit.exporters.onnx.writer:write",
-        "tflite": "edgekit.exporters.tflite.writer:write",
-        "tensorrt": "edgekit.exporters.tensorrt.writer:write",
-    },
-    aliases={"litert": "tflite", "trt": "tensorrt", "engine": "tensorrt"},
-)

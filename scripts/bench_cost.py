@@ -162,7 +162,7 @@ from edgekit.frontend.tracer import trace
 from edgekit.checkpoints.load import load
 
 format, what, out = sys.argv[1:]
-write = FORMATS[format]
+write = FORMATS[format].write
 importlib.import_module("onnxruntime" if format == "onnx" else "ai_edge_litert.interpreter")
 
 

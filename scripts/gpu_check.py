@@ -282,7 +282,7 @@ def with_tensorrt(report: Report, name: str, graph: Any, x: Any, want: Any, scra
         exporters = importlib.import_module("edgekit.exporters")
         for precision in ("fp32", "fp16"):
             path = scratch / f"{name}_{precision}.engine"
-            exporters.FORMATS["tensorrt"](exporters.WriteJob(graph, precision), path)
+            exporters.FORMATS["tensorrt"].write(exporters.WriteJob(graph, precision), path)
             session = _bench("runtime_tensorrt").open_session(str(path), {"batch": 1})
             row = timed(session.prepare([x])) | {"network": name, "how": "TensorRT", "precision": precision}
             row |= {"device_ms": session.found["device_ms"], "note": f"CUDA graph {session.found['cuda_graph']}"}

@@ -9,7 +9,11 @@ from typing import Annotated
 import typer
 
 from edgekit.errors import UsageError
+from edgekit.records.formats import FORMATS
 
+*_FIRST, _LAST = (format.suffix for _, format in FORMATS.items())
+SUFFIXES = f"{', '.join(_FIRST)} or {_LAST}"
+FORMAT_NAMES = f"{', '.join(FORMATS)}."
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A name from `edgekit models`, or FILE.py:build.")]
 Alpha = Annotated[float | None, typer.Option("--alpha", help="Width multiplier in (0, 1].")]
@@ -20,7 +24,7 @@ NetworkOptions = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="An option of the network, e.g. pool=max; repeatable."),
 ]
-Artifacts = Annotated[list[Path], typer.Argument(metavar="ARTIFACT", help="Files .onnx, .tflite or .engine.")]
+Artifacts = Annotated[list[Path], typer.Argument(metavar="ARTIFACT", help=f"Files {SUFFIXES}.")]
 Device = Annotated[str, typer.Option("--device", help="A name from devices.yaml.")]
 Devices = Annotated[
     Path | None, typer.Option("--devices", metavar="FILE", help="The devices.yaml to use.", show_default=False)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.errors import UsageError
-from edgekit.records.manifest import SUFFIXES
+from edgekit.records.formats import is_artifact
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import Summary
 from edgekit.storage import finding
 from edgekit.storage.store import Store
-from edgekit.util.files import file_sha256
+from edgekit.util.files import content
 from edgekit.util.formatting import counted
 
 STORES = (".db", ".sqlite", ".sqlite3")
@@ -44,7 +44,7 @@ def select(word: str, store: Store) -> Selection:
     if "://" in word or path.suffix in STORES:
         other = _other(word, path)
         return _selection(word, other, _latest(finding.all_of(other)))
-    if path.suffix in SUFFIXES:
+    if is_artifact(path):
         return _of_file(word, store)
     if re.fullmatch(r"[0-9a-f]{4,12}", word):
         return _by_id(word, store)
@@ -115,8 +115,8 @@ def _other(word: str, path: Path) -> Store:
 def _of_file(word: str, store: Store) -> Selection:
     """By the bytes of a file that is there, else by its name; a path that leads nowhere means no namesake of it."""
     path = Path(word)
-    if path.is_file():
-        found = finding.with_value(store, "sha256", file_sha256(path))
+    if path.exists():
+        found = finding.with_value(store, "sha256", content(path).sha256)
         if not found:
             raise UsageError(f"{path} as it is now was never measured into {store.shown}", _measure(path))
         last = {record.setting: record for record in found}

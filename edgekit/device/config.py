@@ -110,7 +110,7 @@ class AdbDevice(_Device):
 
 AnyDevice = LocalDevice | SshDevice | AdbDevice
 KINDS: dict[str, type[_Device]] = {"local": LocalDevice, "ssh": SshDevice, "adb": AdbDevice}
-LOCAL = LocalDevice(link="local", runtimes=("onnxruntime", "litert", "tensorrt", "torch", "null"))
+LOCAL = LocalDevice(link="local", runtimes=tuple(name for name, runtime in RUNTIMES.items() if runtime.by_steps))
 
 
 def _printable(name: str) -> str:

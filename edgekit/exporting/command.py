@@ -17,11 +17,11 @@ from edgekit.device.config import AdbDevice, AnyDevice
 from edgekit.device.link import open_link
 from edgekit.device.registry import load
 from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError, UsageError, nearest
-from edgekit.exporters import FORMATS, Writer
 from edgekit.exporters.head import check_name
-from edgekit.exporting.export_file import SUFFIX, Cell, Site, export_cell
+from edgekit.exporting.export_file import Cell, Site, export_cell
 from edgekit.exporting.prepare import Request, prepare
 from edgekit.exporting.result import ExportResult, Failure
+from edgekit.records.formats import FORMATS
 from edgekit.records.runtime import choose
 from edgekit.tensorrt import builder as engine
 from edgekit.util.files import make_folder
@@ -76,7 +76,8 @@ def export(
     say = progress or (lambda stage: None)
     formats = _each(format, FORMATS.canonical)
     precisions = _each(precision, _precision)
-    writers = {name: _writer(name) for name in formats}
+    for name in formats:
+        FORMATS[name].check()
     request = Request(
         model=model,
         alpha=alpha,
@@ -111,7 +112,7 @@ def export(
                 say(f"{name} {wanted}")
                 limits = (dynamic_batch, max_batch, max_bytes, max_latency)
                 last = (name, wanted) == (formats[-1], precisions[-1])
-                cell = Cell(name, wanted, writers[name], io, opset, *limits, site, last)
+                cell = Cell(name, wanted, io, opset, *limits, site, last)
                 try:
                     if name in unfit:
                         raise unfit[name]
@@ -134,7 +135,7 @@ def _site(formats: Sequence[str], device: AnyDevice, link: Link) -> tuple[Site, 
         try:
             if not isinstance(link, LocalLink):
                 _check_runs(name, device, link)
-            if name == "tensorrt":
+            if FORMATS[name].is_built:
                 builder = engine.find(link)
         except BackendMissing as error:
             unfit[name] = error
@@ -145,7 +146,7 @@ def _site(formats: Sequence[str], device: AnyDevice, link: Link) -> tuple[Site, 
 
 def _check_runs(format: str, device: AnyDevice, link: Link) -> None:
     try:
-        choose(Path(f"file{SUFFIX[format]}"), None, device.runtimes, here=False)
+        choose(Path(f"file{FORMATS[format].suffix}"), None, device.runtimes, here=False)
     except BackendMissing:
         raise BackendMissing(
             f"{link.name} runs no {format} files: its runtimes are {', '.join(device.runtimes)}",
@@ -245,12 +246,3 @@ def _precision(name: str) -> str:
             f"unknown precision '{name}'{nearest(name, PRECISIONS)}", f"choose one of: {', '.join(PRECISIONS)}"
         )
     return name
-
-
-def _writer(name: str) -> Writer:
-    try:
-        return FORMATS[name]
-    except ImportError as error:
-        raise BackendMissing(
-            f"{name} export needs the package {error.name}", "pip install 'edgekit[export]'"
-        ) from error

@@ -19,7 +19,7 @@ from edgekit.bench.links.local import LocalLink
 from edgekit.device.config import LOCAL, AdbDevice, AnyDevice
 from edgekit.device.place import Place
 from edgekit.errors import GateFailed
-from edgekit.exporters import WriteJob, Writer, Written
+from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import moved
 from edgekit.exporters.head import LOGITS, with_head
 from edgekit.exporting.mixed_precision import float_cost
@@ -28,11 +28,11 @@ from edgekit.exporting.prepare import Prepared
 from edgekit.ir.graph import Graph
 from edgekit.ir.layer_costs import layer_costs
 from edgekit.ir.memory import ideal_bytes
+from edgekit.records.formats import FORMATS, tool_versions
 from edgekit.records.manifest import Artifact, Manifest, ParityRecord, VariantRecord, release
 from edgekit.tensorrt.builder import Builder
-from edgekit.util.files import drafting, environment, file_sha256, publish
+from edgekit.util.files import Content, content, drafting, environment, publish
 
-SUFFIX = {"onnx": ".onnx", "tflite": ".tflite", "tensorrt": ".engine"}
 DELEGATION = ("delegate", "nodes", "nodes_delegated", "undelegated")  # what LiteRT tells of the file's operators
 TOGETHER = 7  # inputs at once, where the batch is free; no size that a kernel is made for
 
@@ -55,7 +55,7 @@ class Site:
 
     def runtime(self, format: str) -> str | None:
         """What runs a format there; None: the usual one."""
-        return self.builder.runtime if format == "tensorrt" and self.builder is not None else None
+        return self.builder.runtime if FORMATS[format].is_built and self.builder is not None else None
 
     def prover(self, format: str, opened: ExitStack) -> Place:
         """Where a file answers, to be compared: there, or here where no Python runs files."""
@@ -70,7 +70,6 @@ class Cell:
 
     format: str
     precision: str
-    write: Writer
     io: str
     opset: int | None
     dynamic_batch: bool
@@ -82,8 +81,9 @@ class Cell:
 
     def target(self, prepared: Prepared) -> str:
         """The file's name. An engine belongs to its device; other files are the same for all of them."""
-        device = f"_{_plain(self.site.name)}" if self.format == "tensorrt" and self.site.name != "local" else ""
-        return f"{prepared.point}_{prepared.weights.id}_{self.precision}{device}{SUFFIX[self.format]}"
+        format = FORMATS[self.format]
+        device = f"_{_plain(self.site.name)}" if format.is_built and self.site.name != "local" else ""
+        return f"{prepared.point}_{prepared.weights.id}_{self.precision}{device}{format.suffix}"
 
     @property
     def together(self) -> int | None:
@@ -107,26 +107,24 @@ def export_cell(cell: Cell, prepared: Prepared, folder: Path, say: Callable[[str
             job = replace(job, graph=job.graph.to("meta"))
         say("prove")
         with ThreadPoolExecutor(1) as other:  # a large file's hash takes as long as proving it
-            sha256 = other.submit(file_sha256, draft)
+            held = other.submit(content, draft)
             parity, proof = _proved(cell, prepared, plain, written, draft)
         if not parity.passed:
             _reject(draft, target, cell, parity, job.graph)
-        details = (
-            _details(written, prepared, cell, job) | _gates(cell, draft, target) | _cost(cell, prepared, job, draft)
-        )
-        details |= {"proof": proof}
-        manifest = _manifest(cell, prepared, written, parity, target.name, draft, sha256.result(), details, started)
+        details = _details(written, prepared, cell, job) | _gates(cell, held.result(), draft, target)
+        details |= _cost(cell, prepared, job, draft) | {"proof": proof}
+        manifest = _manifest(cell, prepared, written, parity, target.name, held.result(), details, started)
         return release(draft, target, manifest)
 
 
 def _write(cell: Cell, prepared: Prepared, job: WriteJob, draft: Path) -> tuple[WriteJob, Written, Written]:
     """Write the file; a head's file after the same without it. The job, and what stands in the plain file and in it."""
     head = prepared.request.output
-    plain = cell.write(job, _plain_file(draft, head))
+    plain = FORMATS[cell.format].write(job, _plain_file(draft, head))
     if head == LOGITS:
         return job, plain, plain
     job = with_head(job, head)
-    return job, plain, cell.write(job, draft)
+    return job, plain, FORMATS[cell.format].write(job, draft)
 
 
 def _plain_file(draft: Path, head: str) -> Path:
@@ -174,11 +172,11 @@ def _job(cell: Cell, prepared: Prepared, say: Callable[[str], None]) -> WriteJob
         quantized=quantized,
         io=cell.io,
         dynamic_batch=cell.dynamic_batch,
-        opset=cell.opset if cell.format == "onnx" else None,
+        opset=cell.opset if "opset" in FORMATS[cell.format].options else None,
         description=f"{prepared.point} {cell.precision}, weights {prepared.weights.origin}",
         preprocessing=prepared.preprocessing,
         labels=prepared.labels,
-        options=_building(cell, say) if cell.format == "tensorrt" else {},
+        options=_building(cell, say) if FORMATS[cell.format].is_built else {},
     )
 
 
@@ -202,12 +200,11 @@ def _reject(draft: Path, target: Path, cell: Cell, parity: ParityRecord, graph: 
     raise GateFailed(f"parity failed for {cell.format} {cell.precision}: {'; '.join(reasons)}", remedy)
 
 
-def _gates(cell: Cell, draft: Path, target: Path) -> dict[str, Any]:
+def _gates(cell: Cell, held: Content, draft: Path, target: Path) -> dict[str, Any]:
     """What the gates measured; one that is not passed raises GateFailed."""
-    size = draft.stat().st_size
-    if cell.max_bytes is not None and size > cell.max_bytes:
+    if cell.max_bytes is not None and held.bytes > cell.max_bytes:
         raise GateFailed(
-            f"{target.name} has {size} bytes, more than --max-bytes {cell.max_bytes}",
+            f"{target.name} has {held.bytes} bytes, more than --max-bytes {cell.max_bytes}",
             "choose int8, a smaller alpha, or a larger limit",
         )
     if cell.max_latency is None:
@@ -226,7 +223,7 @@ def _cost(cell: Cell, prepared: Prepared, job: WriteJob, draft: Path) -> dict[st
     if plain is None:
         return {}
     other = draft.with_name("plain" + draft.suffix)
-    cell.write(replace(job, graph=plain.graph, quantized=plain), other)
+    FORMATS[cell.format].write(replace(job, graph=plain.graph, quantized=plain), other)
     with ExitStack() as opened:
         place = cell.site.prover(cell.format, opened)
         cost = float_cost(place.open(other)[1], place.open(draft)[1])
@@ -240,16 +237,15 @@ def _manifest(
     written: Written,
     parity: ParityRecord,
     name: str,
-    draft: Path,
-    sha256: str,
+    held: Content,
     details: dict[str, Any],
     started: float,
 ) -> Manifest:
     return Manifest(
         edgekit=importlib.metadata.version("edgekit"),
         file=name,
-        sha256=sha256,
-        bytes=draft.stat().st_size,
+        sha256=held.sha256,
+        bytes=held.bytes,
         format=cell.format,
         precision=cell.precision,
         variant=_variant_record(prepared),
@@ -264,7 +260,7 @@ def _manifest(
         activation_elements=prepared.table.activation_elements,
         remaining_batch_norms=prepared.remaining,
         operators=written.operators,
-        tool_versions=_versions(),
+        tool_versions={"edgekit": importlib.metadata.version("edgekit"), **tool_versions()},
         seconds=time.perf_counter() - started,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         output=prepared.request.output,
@@ -278,7 +274,7 @@ def _details(written: Written, prepared: Prepared, cell: Cell, job: WriteJob) ->
     more: dict[str, Any] = {
         "published": [asdict(row) for row in prepared.point.published()],
         "ideal_memory_bytes": ideal_bytes(prepared.graph, cell.precision),
-        "layers": layer_costs(job.graph, cell.precision, cell.format, job.quantized),
+        "layers": layer_costs(job.graph, _is_half(cell), job.quantized),
     }
     if cell.precision == "int8":
         more["float_islands"] = dict(prepared.quantized(cell.format).islands)
@@ -300,12 +296,5 @@ def _variant_record(prepared: Prepared) -> VariantRecord:
     )
 
 
-def _versions() -> dict[str, str]:
-    """Versions of the packages that shape a file, as installed."""
-    found = {}
-    for package in ("edgekit", "torch", "numpy", "onnx", "onnxruntime", "ai-edge-litert"):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+def _is_half(cell: Cell) -> bool:
+    return cell.precision == "fp16" and FORMATS[cell.format].keeps_half

@@ -37,14 +37,10 @@ from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.network.spec import Variant, variant
 from edgekit.network.user_model import find, is_file
+from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import CalibrationRecord, WeightsRecord
 from edgekit.records.preprocessing import Preprocessing, from_yaml
 
-SCHEMES = {
-    "onnx": "onnxruntime",
-    "tflite": "tflite",
-    "tensorrt": "tensorrt",
-}  # how each format's usual runtime wants int8 activations
 CALIBRATION_IMAGES = 100
 SYNTHETIC_INPUTS = 32
 NOISE_IMAGES, NOISE_INPUTS = 8, 2  # for the signal-to-noise per layer: of images, and of synthetic inputs
@@ -80,7 +76,7 @@ class Prepared:
 
     def quantized(self, format: str) -> QuantizedGraph:
         """The int8 network in the scheme of a format; all schemes come from the same recorded ranges."""
-        scheme = SCHEMES[format]
+        scheme = FORMATS[format].scheme
         if scheme not in self._quantized:
             self._quantized[scheme] = self._quantize(scheme)
             if self.request.io != "float32" and self._quantized[scheme].input_offset is None:
@@ -107,7 +103,7 @@ class Prepared:
 
     def all_int8(self, format: str) -> QuantizedGraph | None:
         """The network without the float layers that --max-drop asked for; None where it asked for none."""
-        return self._all_int8.get(SCHEMES[format])
+        return self._all_int8.get(FORMATS[format].scheme)
 
     @torch.no_grad()  # or what comes out keeps what went in, for its gradient
     def drop_weights(self) -> None:

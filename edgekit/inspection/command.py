@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import BackendMissing, UsageError, first_line
+from edgekit.errors import BackendMissing, UsageError
 from edgekit.inspection import snippets
+from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import Artifact, Manifest, open_artifact
-
-Contents = tuple[dict[str, int], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,12 @@ def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None =
     labels: tuple[str, ...] = ()
     reason = None
     try:
-        operators, labels = CONTENTS[opened.format](opened.path)
+        operators, labels = FORMATS[opened.format].contents(opened.path)
     except BackendMissing as error:
         reason = f"{error.message}: {error.remedy}"
     return InspectResult(
         artifact=opened,
-        bytes=opened.path.stat().st_size,
+        bytes=opened.still().bytes,
         operators=operators,
         labels=labels,
         reason=reason,
@@ -94,68 +92,3 @@ def _manifest(opened: Artifact, needed_by: str) -> Manifest:
     if opened.manifest is None:
         raise UsageError(f"{opened.path.name} has no manifest, which {needed_by} needs", "export it with edgekit")
     return opened.manifest
-
-
-# Operators and the outputs' names as they stand in the file
-
-
-def _tflite(path: Path) -> Contents:
-    try:
-        from ai_edge_litert import schema_py_generated as schema
-
-        from edgekit.exporters.tflite.metadata import read_labels
-    except ImportError as error:
-        raise BackendMissing("reading TFLite files needs ai-edge-litert", "pip install 'edgekit[litert]'") from error
-    data = path.read_bytes()
-    if data[4:8] != b"TFL3":
-        raise UsageError(f"{path} is not a TFLite file", "give a file that starts as one")
-    try:
-        return _tflite_operators(schema, data), read_labels(path)
-    except Exception as error:  # whatever the flatbuffer reader stumbles over, and zip and Unicode behind it
-        raise _broken(path, "TFLite", error) from error
-
-
-def _tflite_operators(schema: Any, data: bytes) -> dict[str, int]:
-    """How many of each operator the first graph has. A broken file raises anything."""
-    names = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
-    model = schema.Model.GetRootAs(data, 0)
-    codes = [model.OperatorCodes(i) for i in range(model.OperatorCodesLength())]
-    graph = model.Subgraphs(0)
-    found = Counter[str]()
-    for index in range(graph.OperatorsLength()):
-        code = codes[graph.Operators(index).OpcodeIndex()]
-        found[names[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]] += 1
-    return dict(sorted(found.items()))
-
-
-def _broken(path: Path, kind: str, error: Exception) -> UsageError:
-    return UsageError(
-        f"{path} is no readable {kind} file (truncated or something else): {first_line(error)[:160]}",
-        "get or export the file again",
-    )
-
-
-def _onnx(path: Path) -> Contents:
-    try:
-        import onnx
-    except ImportError as error:
-        raise BackendMissing("reading ONNX files needs onnx", "pip install 'edgekit[export]'") from error
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-    except Exception as error:  # protobuf's own kinds of error
-        raise UsageError(f"{path} is not an ONNX file", "give a file that onnx can load") from error
-    if not model.graph.node:  # no bytes at all are a message of protobuf, too
-        raise UsageError(f"{path} is not an ONNX file: it has no operators", "get or export the file again")
-    try:  # a text that is none comes as bytes
-        labels = (line for one in model.metadata_props if one.key == "labels" for line in one.value.splitlines())
-        counts = Counter(node.op_type.encode().decode() for node in model.graph.node)
-        return dict(sorted(counts.items())), tuple(line.encode().decode() for line in labels)
-    except (AttributeError, UnicodeError) as error:
-        raise _broken(path, "ONNX", error) from error
-
-
-def _engine(path: Path) -> Contents:
-    raise BackendMissing("a TensorRT engine can only be read on the device that it was built for", "inspect it there")
-
-
-CONTENTS = {"tflite": _tflite, "onnx": _onnx, "tensorrt": _engine}

@@ -1,22 +1,23 @@
 """Code that runs an artifact on one image, from nothing but its manifest: what to paste into one's own program.
 
-To add a language: a module `snippets_<language>.py` with one function of a manifest, and a line in SNIPPETS.
+To add a language: a module `snippets_<language>.py` with one function of a manifest and the parts that call its format
+(`CALLS` in calls_<format>.py), and a line in SNIPPETS.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from edgekit.errors import UsageError, nearest
 from edgekit.inspection.snippets_cpp import cpp
 from edgekit.inspection.snippets_kotlin import kotlin
 from edgekit.inspection.snippets_python import python
+from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import Manifest
 from edgekit.records.preprocessing import check_input
 
-SNIPPETS: dict[str, Callable[[Manifest], str]] = {"python": python, "cpp": cpp, "kotlin": kotlin}
+SNIPPETS: dict[str, Callable[[Manifest, Mapping[str, str]], str]] = {"python": python, "cpp": cpp, "kotlin": kotlin}
 GIVEN, TAKEN = ("float32", "uint8", "int8"), ("float32", "uint8", "int8", "int32", "int64")
-FORMATS = ("onnx", "tflite")
 
 
 def check_language(language: str) -> None:
@@ -28,12 +29,15 @@ def check_language(language: str) -> None:
 def snippet(manifest: Manifest, language: str) -> str:
     """A complete program in a language.
 
-    Raises UsageError for a file that takes no images, is no ONNX or TFLite file, or answers with more than scores.
+    Raises UsageError for a file that takes no images, that answers with more than scores, or of a format that has no
+    call in this language.
     """
     check_language(language)
-    if manifest.format not in FORMATS:
+    parts = FORMATS[manifest.format].called_from(language)
+    if parts is None:
+        called = [name for name, format in FORMATS.items() if format.called_from(language)]
         raise UsageError(
-            f"a snippet calls an {' or '.join(FORMATS)} file, not a {manifest.format} one",
+            f"a snippet calls an {' or '.join(called)} file, not a {manifest.format} one",
             "export the network to one of these formats too",
         )
     check_input(manifest.preprocessing, manifest.variant.input_shape)
@@ -48,4 +52,4 @@ def snippet(manifest: Manifest, language: str) -> str:
             f"a snippet hands over {', '.join(GIVEN)}, and {manifest.file} takes {given} and gives {taken}",
             "call it from your own code",
         )
-    return SNIPPETS[language](manifest)
+    return SNIPPETS[language](manifest, parts)

@@ -1,6 +1,8 @@
-"""A C++17 program that runs a file on an image, with ONNX Runtime's or TensorFlow Lite's own C++ interface."""
+"""A C++17 program that runs a file on an image, with its runtime's own C++ interface."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from edgekit.inspection.snippets_call import Call, cpp_literal
 from edgekit.records.manifest import Manifest
@@ -121,42 +123,6 @@ int main(int argc, char** argv) {{
   return 0;
 }}
 """
-ONNX = """
-  Ort::Env env(ORT_LOGGING_LEVEL_WARNING);
-  Ort::SessionOptions options;
-  options.SetIntraOpNumThreads(1);
-  Ort::Session session(env, {file}, options);
-  const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
-  const std::vector<int64_t> shape{{{shape}}};
-  Ort::Value x = Ort::Value::CreateTensor<{type}>(memory, input.data(), input.size(), shape.data(), shape.size());
-  const char* inputs[] = {{{given}}};
-  const char* outputs[] = {{{taken}}};
-  auto results = session.Run(Ort::RunOptions{{nullptr}}, inputs, &x, 1, outputs, 1);
-  const {out}* y = results[0].GetTensorData<{out}>();
-  const size_t count = results[0].GetTensorTypeAndShapeInfo().GetElementCount();
-"""
-TFLITE = """
-  const char* file = {file};
-  auto model = tflite::FlatBufferModel::BuildFromFile(file);
-  tflite::ops::builtin::BuiltinOpResolver resolver;
-  std::unique_ptr<tflite::Interpreter> interpreter;
-  if (!model || tflite::InterpreterBuilder(*model, resolver)(&interpreter, 1) != kTfLiteOk ||
-      interpreter->AllocateTensors() != kTfLiteOk)
-    return std::fprintf(stderr, "%s does not load\\n", file), 1;
-  std::copy(input.begin(), input.end(), interpreter->typed_input_tensor<{type}>(0));
-  if (interpreter->Invoke() != kTfLiteOk) return std::fprintf(stderr, "%s does not run\\n", file), 1;
-  const {out}* y = interpreter->typed_output_tensor<{out}>(0);
-  const size_t count = interpreter->output_tensor(0)->bytes / sizeof({out});
-"""
-HEADERS = {
-    "onnx": "#include <onnxruntime_cxx_api.h>",
-    "tflite": '#include "tensorflow/lite/interpreter.h"\n#include "tensorflow/lite/kernels/register.h"\n'
-    '#include "tensorflow/lite/model.h"',
-}
-BUILDS = {
-    "onnx": "Build with ONNX Runtime: g++ -std=c++17 -O2 program.cc -lonnxruntime",
-    "tflite": "Build with TensorFlow Lite: g++ -std=c++17 -O2 program.cc -ltensorflow-lite",
-}
 SCORES = """
   std::vector<float> scores;
   for (size_t i = {offset}; i < count; ++i) scores.push_back({score});{background}
@@ -184,7 +150,7 @@ COLOUR = """  if (image.channels == 1) {
 TYPES = {"float32": "float", "int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "int64": "int64_t"}
 
 
-def cpp(manifest: Manifest) -> str:
+def cpp(manifest: Manifest, parts: Mapping[str, str]) -> str:
     """A program that prints the five best classes, best first, or the one that the file answers with."""
     call = Call(manifest)
     (height, width, channels), how = call.size, call.how
@@ -196,11 +162,10 @@ def cpp(manifest: Manifest) -> str:
         "taken": cpp_literal(call.taken.name),
         "out": TYPES[call.taken.dtype],
     }
-    body = ONNX if manifest.format == "onnx" else TFLITE
     return PROGRAM.format(
         title=call.title,
-        build=BUILDS[manifest.format],
-        headers=HEADERS[manifest.format],
+        build=parts["build"],
+        headers=parts["headers"],
         height=height,
         width=width,
         channels=channels,
@@ -218,7 +183,7 @@ def cpp(manifest: Manifest) -> str:
         if call.channels_first
         else "(size_t(y) * kWidth + x) * kChannels + c",
         value=_value(call),
-        run=body.format(**running).strip("\n"),
+        run=parts["run"].format(**running).strip("\n"),
         answer=_answer(call),
     )
 

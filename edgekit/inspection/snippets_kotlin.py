@@ -1,6 +1,8 @@
-"""A Kotlin function that runs a file on an image, with ONNX Runtime's or TensorFlow Lite's own Java interface."""
+"""A Kotlin function that runs a file on an image, with its runtime's own Java interface."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from edgekit.inspection.snippets_call import Call, kotlin_literal
 from edgekit.records.manifest import Manifest
@@ -71,42 +73,6 @@ fun input(pixels: IntArray, width: Int, height: Int): ByteBuffer {{
 
 {run}
 """
-ONNX = """/** {what}.
- *  `model` holds the bytes of {file}. */
-fun classify(model: ByteArray, pixels: IntArray, width: Int, height: Int): {returns} {{
-    val environment = OrtEnvironment.getEnvironment()
-    environment.createSession(model, OrtSession.SessionOptions()).use {{ session ->
-        val shape = longArrayOf({shape})
-        OnnxTensor.createTensor(environment, input(pixels, width, height).asFloatBuffer(), shape).use {{ x ->
-            session.run(mapOf({given} to x)).use {{ results ->
-                val y = (results[0] as OnnxTensor).{getter}
-{answer}
-            }}
-        }}
-    }}
-}}"""
-TFLITE = """/** {what}.
- *  `model` is {file}, mapped or read into a direct buffer. */
-fun classify(model: ByteBuffer, pixels: IntArray, width: Int, height: Int): {returns} {{
-    val interpreter = Interpreter(model, Interpreter.Options().setNumThreads(1))
-    try {{
-        val bytes = ByteBuffer.allocateDirect(interpreter.getOutputTensor(0).numBytes()).order(ByteOrder.nativeOrder())
-        interpreter.run(input(pixels, width, height), bytes)
-        bytes.rewind()
-        val y = bytes{view}
-{answer}
-    }} finally {{
-        interpreter.close()
-    }}
-}}"""
-IMPORTS = {
-    "onnx": "import ai.onnxruntime.OnnxTensor\nimport ai.onnxruntime.OrtEnvironment\nimport ai.onnxruntime.OrtSession",
-    "tflite": "import org.tensorflow.lite.Interpreter",
-}
-BUILDS = {
-    "onnx": "Gradle: implementation 'com.microsoft.onnxruntime:onnxruntime-android:1.+'",
-    "tflite": "Gradle: implementation 'org.tensorflow:tensorflow-lite:2.+'",
-}
 BEST = "The five best classes with their scores, best first"
 ONE = "The best class"
 BYTES = {"float32": 4, "int8": 1, "uint8": 1}
@@ -122,7 +88,7 @@ PLANES = {
 }
 
 
-def kotlin(manifest: Manifest) -> str:
+def kotlin(manifest: Manifest, parts: Mapping[str, str]) -> str:
     """A function from pixels to the five best classes, best first, or to the one that the file answers with."""
     call = Call(manifest)
     (height, width, channels), how = call.size, call.how
@@ -134,13 +100,12 @@ def kotlin(manifest: Manifest) -> str:
         "given": kotlin_literal(call.given.name),
         "getter": GETTERS.get(call.taken.dtype, ""),
         "view": VIEWS[call.taken.dtype],
-        "answer": _answer(call),
+        "answer": _answer(call, parts["indent"]),
     }
-    body = ONNX if manifest.format == "onnx" else TFLITE
     return PROGRAM.format(
         title=call.title,
-        build=BUILDS[manifest.format],
-        imports=IMPORTS[manifest.format],
+        build=parts["build"],
+        imports=parts["imports"],
         height=height,
         width=width,
         channels=channels,
@@ -156,7 +121,7 @@ def kotlin(manifest: Manifest) -> str:
         put="putFloat" if call.given.dtype == "float32" else "put",
         value=_value(call),
         loops=CHANNELS_FIRST if call.channels_first else CHANNELS_LAST,
-        run=body.format(**running),
+        run=parts["run"].format(**running),
     )
 
 
@@ -171,7 +136,7 @@ def _value(call: Call) -> str:
     return f"({steps}).coerceIn({low}, {high}).toByte()"
 
 
-def _answer(call: Call) -> str:
+def _answer(call: Call, indent: str) -> str:
     offset, tensor = call.how.class_offset, call.taken
     background = " // index 0 is the background" if offset else ""
     if call.gives_index:
@@ -186,5 +151,4 @@ def _answer(call: Call) -> str:
             f"val scores = ({start}).map {{ Pair({index}, {score}) }}{background}",
             "return scores.sortedByDescending { it.second }.take(5)",
         ]
-    indent = " " * (16 if call.manifest.format == "onnx" else 8)
     return "\n".join(indent + line for line in lines)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from edgekit.inspection.snippets_call import Call
 from edgekit.records.manifest import Manifest
 
@@ -21,29 +23,11 @@ def pixels(path):
     array = np.asarray(image, dtype=np.float32).reshape({height}, {width}, {depth}){reverse}
     return {value}
 '''
-ONNX = """
-import onnxruntime
-session = onnxruntime.InferenceSession({file}, providers=["CPUExecutionProvider"])
-y = session.run(None, {{session.get_inputs()[0].name: np.ascontiguousarray(x)}})[0]
-"""
-TFLITE = """
-from ai_edge_litert.interpreter import Interpreter
-interpreter = Interpreter({file})
-interpreter.allocate_tensors()
-interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
-interpreter.invoke()
-y = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-"""
-NAMES = {
-    "onnx": 'names = session.get_modelmeta().custom_metadata_map["labels"].splitlines()',
-    "tflite": 'import zipfile\nnames = zipfile.ZipFile({file}).read("labels.txt").decode().splitlines()',
-}
 
 
-def python(manifest: Manifest) -> str:
+def python(manifest: Manifest, parts: Mapping[str, str]) -> str:
     """A program that prints the five best classes, best first, or the one that the file answers with."""
     call = Call(manifest)
-    body = ONNX if manifest.format == "onnx" else TFLITE
     lines = [
         f'"""Run {call.title} on one image."""',
         "import sys",
@@ -54,8 +38,8 @@ def python(manifest: Manifest) -> str:
         "x = pixels(sys.argv[1])[None]  # (1, height, width, channels)",
         *(["x = x.transpose(0, 3, 1, 2)  # the file wants channels first"] if call.channels_first else []),
         _stored(call),
-        body.format(file=repr(manifest.file)).strip(),
-        *([NAMES[manifest.format].format(file=repr(manifest.file))] if manifest.labels else []),
+        parts["run"].format(file=repr(manifest.file)).strip(),
+        *([parts["names"].format(file=repr(manifest.file))] if manifest.labels else []),
         *_answer(call),
         "",
     ]

@@ -1,7 +1,7 @@
 """What each layer of a written file computes, keeps and gives, so that a profile can be laid against it.
 
 Goes into the file's manifest, because a station that measures has no network to count. Bytes are those of the file's
-own arithmetic: int8 where the quantised graph has integers; TFLite expands float16 weights when it loads them.
+own arithmetic: int8 where the quantised graph has integers.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from edgekit.ir.graph import Graph, Op
 from edgekit.ir.layer_table import table
 from edgekit.ir.quantized import QuantizedGraph
 
-FLOAT, BIAS = 4, 4
+FLOAT, HALF, BIAS = 4, 2, 4
 
 
-def layer_costs(graph: Graph, precision: str, format: str, quantized: QuantizedGraph | None) -> list[dict[str, Any]]:
-    """A row per operator of the graph that was written: name, kind, inputs, macs, weight_bytes, output_bytes, int8."""
-    size = 2 if precision == "fp16" and format != "tflite" else FLOAT
+def layer_costs(graph: Graph, is_half: bool, quantized: QuantizedGraph | None) -> list[dict[str, Any]]:
+    """A row per operator of the graph that was written: name, kind, inputs, macs, weight_bytes, output_bytes, int8.
+
+    `is_half`: what is not integers is float16 while it runs.
+    """
+    size = HALF if is_half else FLOAT
     return [
         {
             "name": op.name,

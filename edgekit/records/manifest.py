@@ -1,4 +1,4 @@
-"""An artifact: a file that runs, and the manifest (`<file>.json`) that says what it is.
+"""An artifact: a file or folder that runs, and the manifest (`<file>.json`) beside it that says what it is.
 
 The manifest is written last, so a file without one was never finished. Opening an artifact checks that the two fit.
 """
@@ -15,14 +15,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgekit.errors import EdgekitError, UsageError
+from edgekit.records.formats import format_of
 from edgekit.records.preprocessing import Preprocessing
-from edgekit.util.files import Content, content, environment, file_sha256, locked, publish, stamp, write_atomically
+from edgekit.util.files import Content, content, environment, locked, publish, stamp, write_atomically
 
 MANIFEST_VERSION = 1
 LARGEST_MANIFEST = 1 << 26  # bytes
 LEAVE_ALONE = "run the command again, and leave the file as it is until that ends"
 REPLACED_MEANWHILE = 2  # an export may put another file there between two looks
-SUFFIXES = {".onnx": "onnx", ".tflite": "tflite", ".engine": "tensorrt"}
 Dtype = Literal[
     "bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"
 ]
@@ -144,8 +144,8 @@ class Artifact(_Record):
 
     @property
     def format(self) -> str:
-        """onnx, tflite or tensorrt."""
-        return SUFFIXES[self.path.suffix]
+        """A name of FORMATS."""
+        return format_of(self.path).name
 
     def still(self) -> Content:
         """The content, asked for when the file was used: a number belongs to bytes that did not change meanwhile.
@@ -187,11 +187,11 @@ def open_artifact(path: Path) -> Artifact:
 
     Raises UsageError for a missing file, an unknown suffix, a manifest that is broken, newer or of other bytes.
     """
-    if path.suffix not in SUFFIXES:
-        raise UsageError(f"{path} is no artifact", f"give a file that ends in {', '.join(SUFFIXES)}")
-    if not path.is_file():
+    is_folder = format_of(path).is_folder
+    if not (path.is_dir() if is_folder else path.is_file()):
+        kind = "folder" if is_folder else "file"
         raise UsageError(
-            f"{path} does not exist" if not path.exists() else f"{path} is not a file",
+            f"{path} does not exist" if not path.exists() else f"{path} is not a {kind}",
             "give the path that `edgekit export` printed",
         )
     if not _is_text(path.name):
@@ -318,7 +318,7 @@ def _settle(coming: Path) -> None:
     path = coming.with_name(coming.name.removesuffix(_COMING))
     with environment(coming):
         try:
-            fits = read_manifest(coming).sha256 == file_sha256(path)
+            fits = read_manifest(coming).sha256 == content(path).sha256
         except (EdgekitError, FileNotFoundError):
             fits = False
         if fits:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from edgekit.errors import BackendMissing, EdgekitError, UsageError
-from edgekit.records.manifest import SUFFIXES
+from edgekit.records.formats import FORMATS, format_of
 from edgekit.registry import Registry
 
 
@@ -124,7 +124,7 @@ RUNTIMES: Registry[Runtime] = Registry(
             Runtime("torch", ("onnx",), ("torch",), ("torch",), "export"),
             # a program on phones; no Python opens it
             Runtime("benchmark_model", ("tflite",), ("benchmark_model",), by_steps=False),
-            Runtime("null", tuple(SUFFIXES.values())),
+            Runtime("null", tuple(FORMATS)),
         )
     },
     aliases={
@@ -135,15 +135,16 @@ RUNTIMES: Registry[Runtime] = Registry(
         "ai_edge_litert": "litert",
     },
 )
-# torch and null run a file only when they are asked for by name.
-DEFAULTS = {"onnx": "onnxruntime", "tflite": "litert", "tensorrt": "tensorrt"}
 REBUILD = "; build it again on this device: "  # as bench/runtime_tensorrt.py says it
 
 
 def default_runtime(format: str, among: Sequence[str] | None = None) -> str:
-    """The runtime for a format, of those that a device has (`among`; None: any). Raises BackendMissing."""
-    name = DEFAULTS.get(format)
-    if name is None or (among is not None and name not in among):
+    """The runtime for a format, of those that a device has (`among`; None: any). Raises BackendMissing.
+
+    null, which answers nothing, runs a file only when it is asked for by name.
+    """
+    name = FORMATS[format].runtime
+    if among is not None and name not in among:
         known = [other for other in among or () if other in RUNTIMES and other != "null"]
         others = [other for other in known if format in RUNTIMES[other].formats]
         if not others:
@@ -157,9 +158,7 @@ def choose(path: Path, runtime: str | None = None, among: Sequence[str] | None =
 
     Raises UsageError or BackendMissing.
     """
-    if path.suffix not in SUFFIXES:
-        raise UsageError(f"{path} is no artifact", f"give a file that ends in {', '.join(SUFFIXES)}")
-    format = SUFFIXES[path.suffix]
+    format = format_of(path).name
     found = RUNTIMES[runtime or default_runtime(format, among)]
     if format not in found.formats:
         raise BackendMissing(
@@ -177,7 +176,7 @@ def open_session(path: Path, runtime: str | None = None, threads: int = 1, batch
     Raises UsageError for a file that is missing or broken, BackendMissing where the runtime is or cannot run it.
     """
     chosen = choose(path, runtime)
-    if not path.is_file():
+    if not path.exists():
         raise UsageError(f"{path} does not exist", "give the path that `edgekit export` printed")
     try:
         module = importlib.import_module(f"edgekit.bench.runtime_{chosen.name}")

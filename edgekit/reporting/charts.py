@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from edgekit.errors import BackendMissing, EnvironmentRefused
+from edgekit.records.formats import FORMATS
 from edgekit.reporting.rows import PRECISIONS, Row, counts_for_latency, has_latency
 
 Spec = dict[str, Any]
 
 COLOURS = ("#0072b2", "#009e73", "#d55e00", "#8a8f98")  # fp32, fp16, int8, unknown
 FILLINGS = (0.9, 0.4, 0.0, 0.2)
-SHAPES = {"onnx": "circle", "tflite": "square", "tensorrt": "triangle-up"}
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 INK, SOFT, LINE = "#1d2329", "#5c6670", "#dfe3e8"
 LABEL = 130  # pixels of a name in a picture
@@ -250,8 +250,8 @@ def _dots(cost: str, rows: list[Row]) -> dict[str, Any]:
             "field": "format",
             "type": "nominal",
             "title": "Format",
-            "scale": {"domain": list(SHAPES), "range": list(SHAPES.values())},
-            "legend": {"values": [name for name in SHAPES if any(row.format == name for row in rows)]},
+            "scale": {"domain": list(FORMATS), "range": [format.mark for _, format in FORMATS.items()]},
+            "legend": {"values": [name for name in FORMATS if any(row.format == name for row in rows)]},
         },
         "size": {"condition": {"test": "datum.front", "value": 72}, "value": 40},
         "opacity": {"condition": {"test": "datum.front", "value": 1}, "value": 0.62},

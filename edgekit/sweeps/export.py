@@ -19,6 +19,7 @@ from edgekit.sweeps.journal import Journal, device
 from edgekit.sweeps.keys import Inputs
 from edgekit.sweeps.weights import Source
 from edgekit.sweeps.workers import Workers
+from edgekit.util.files import stamp
 
 
 @dataclass(frozen=True)
@@ -95,18 +96,13 @@ def there(journal: Journal, file: File, out: Path) -> Made | None:
         )
     path = out / str(entry.get("path"))
     try:
-        untouched = _stat(path) == entry.get("stat")  # else its bytes are looked at
+        untouched = list(stamp(path)) == entry.get("stat")  # else its bytes are looked at
         manifest = read_manifest(manifest_path(path)) if untouched else open_artifact(path).manifest
     except (EdgekitError, OSError):
         return None
     if manifest is None or manifest.sha256 != entry.get("sha256"):
         return None
     return Made(file, path, manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
-
-
-def _stat(path: Path) -> list[int]:
-    found = path.stat()
-    return [found.st_size, found.st_mtime_ns]
 
 
 def run(job: Job) -> tuple[Made, ...]:
@@ -173,7 +169,7 @@ def _export(job: Job, files: Sequence[File], journal: Journal) -> list[Made]:
         assert manifest is not None
         file = named[manifest.format, manifest.precision]
         where = artifact.path.relative_to(grid.out)
-        journal.put("file", file.key, file.inputs, path=str(where), sha256=manifest.sha256, stat=_stat(artifact.path))
+        journal.put("file", file.key, file.inputs, path=str(where), sha256=manifest.sha256, stat=stamp(artifact.path))
         found = (artifact.path, manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
         made.append(Made(file, *found, fresh=True))
     return made

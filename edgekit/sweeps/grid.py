@@ -25,13 +25,12 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, ValidationError
 
 from edgekit.errors import UsageError, nearest
-from edgekit.records.manifest import SUFFIXES as ARTIFACTS
+from edgekit.records.formats import FORMATS
 from edgekit.records.measurement import PRESETS
 
 # The words of `export`, again: to import them would import torch, which a sweep with nothing left to do can spare.
-NAMES = {"format": tuple(ARTIFACTS.values()), "precision": ("fp32", "fp16", "int8")}
-OTHER_NAMES = {"litert": "tflite", "trt": "tensorrt", "engine": "tensorrt"}
-OTHER_NAMES |= {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"}
+PRECISIONS = ("fp32", "fp16", "int8")
+OTHER_PRECISIONS = {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"}
 MANY = 1000  # cells: beyond it, a slip of the hand is likelier than a wish
 LARGEST_FILE = 1_000_000  # bytes of YAML
 SUFFIXES = (".yaml", ".yml")
@@ -132,8 +131,8 @@ def grid(model: str, **asked: Any) -> Grid:
 
 
 def _checked(found: Grid, origin: str) -> Grid:
-    formats = tuple(_canonical("format", name) for name in found.format)
-    precisions = tuple(_canonical("precision", name) for name in found.precision)
+    formats = tuple(FORMATS.canonical(name) for name in found.format)
+    precisions = tuple(map(_precision, found.precision))
     if found.preset not in PRESETS:
         hint = nearest(found.preset, PRESETS)
         raise UsageError(f"unknown preset '{found.preset}'{hint}", f"choose one of: {', '.join(PRESETS)}")
@@ -160,11 +159,11 @@ def _refuse(found: Grid, names: Sequence[str], why: str, remedy: str) -> None:
             raise UsageError(f"--{name.replace('_', '-')} is {why}", remedy)
 
 
-def _canonical(axis: str, name: str) -> str:
-    known = NAMES[axis]
-    name = OTHER_NAMES.get(name, name)
-    if name not in known:
-        raise UsageError(f"unknown {axis} '{name}'{nearest(name, known)}", f"choose one of: {', '.join(known)}")
+def _precision(name: str) -> str:
+    name = OTHER_PRECISIONS.get(name, name)
+    if name not in PRECISIONS:
+        hint = nearest(name, PRECISIONS)
+        raise UsageError(f"unknown precision '{name}'{hint}", f"choose one of: {', '.join(PRECISIONS)}")
     return name
 
 

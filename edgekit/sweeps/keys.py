@@ -18,6 +18,7 @@ from typing import Any
 
 from edgekit.data import calibration, images
 from edgekit.data.images import Sample
+from edgekit.records.formats import tool_versions
 from edgekit.records.measurement import Protocol
 from edgekit.records.runtime import Runtime
 from edgekit.sweeps.device import Identity
@@ -26,7 +27,6 @@ from edgekit.sweeps.weights import Source
 from edgekit.util.files import file_sha256
 
 SOURCES = ("edgekit", "edgekit.models", "edgekit.exporters", "edgekit.bench")
-TOOLS = ("torch", "numpy", "onnx", "onnxruntime", "ai-edge-litert")
 Inputs = Mapping[str, Any]
 
 
@@ -97,13 +97,7 @@ class Keys:
 @cache
 def tools() -> dict[str, str]:
     """Versions of what shapes a file, and a digest of edgekit's own source."""
-    found = {"edgekit": _source()}
-    for name in TOOLS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    return {"edgekit": _source(), **tool_versions()}
 
 
 def _images(samples: Iterable[Sample]) -> str:

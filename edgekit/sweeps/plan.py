@@ -11,6 +11,7 @@ from pathlib import Path
 from edgekit.device.config import LocalDevice
 from edgekit.device.registry import load
 from edgekit.errors import UsageError
+from edgekit.records.formats import FORMATS
 from edgekit.storage.store import Store
 from edgekit.sweeps.estimate import accuracy_seconds, export_seconds, latency_seconds
 from edgekit.sweeps.export import File, Job, Made, Refusal, refused, there
@@ -55,9 +56,9 @@ class Plan:
         self._name_refused()
 
     def _preflight(self) -> None:
-        known = load(self.devices)
+        known, is_built = load(self.devices), any(FORMATS[one].is_built for one in self.grid.format)
         for name in self.grid.devices:
-            if name is not None and "tensorrt" in self.grid.format and not isinstance(known[name], LocalDevice):
+            if name is not None and is_built and not isinstance(known[name], LocalDevice):
                 raise UsageError(
                     f"an engine runs where it was built, and a sweep makes each file once, not for {name}",
                     "leave tensorrt out, and build with `edgekit export --format tensorrt --device`",

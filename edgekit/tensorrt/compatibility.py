@@ -10,6 +10,7 @@ from edgekit.bench import runtime_tensorrt
 from edgekit.bench.links.base import Link
 from edgekit.bench.links.local import LocalLink
 from edgekit.errors import BackendMissing
+from edgekit.records.formats import format_of
 from edgekit.records.manifest import manifest_of
 from edgekit.tensorrt import builder
 
@@ -22,7 +23,11 @@ def refuse_elsewhere(path: Path, runtime: str, link: Link) -> None:
     Nothing is asked of an engine without a manifest: TensorRT tells itself what it does not load.
     """
     manifest = manifest_of(path)
-    if manifest is None or path.suffix != ".engine" or (runtime == "tensorrt" and isinstance(link, LocalLink)):
+    if (
+        manifest is None
+        or format_of(path).name != "tensorrt"
+        or (runtime == "tensorrt" and isinstance(link, LocalLink))
+    ):
         return  # bench/runtime_tensorrt.py looks at the manifest beside its file itself
     other = runtime_tensorrt.differences(manifest.details, _there(runtime, link))
     if other is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import hashlib
@@ -87,9 +88,16 @@ def _digest(stream: IO[bytes]) -> str:  # Python 3.10
     return digest.hexdigest()
 
 
+def files_of(path: Path) -> tuple[Path, ...]:
+    """The files that make up a file or a folder: itself, or all that are in it, in the order of their names."""
+    if not path.is_dir():
+        return (path,)
+    return tuple(sorted(one for one in path.rglob("*") if one.is_file()))
+
+
 @dataclass(frozen=True)
 class Content:
-    """What a file held when it was read; `stamp` tells without reading it again that it still does."""
+    """What a file or folder held when it was read; `stamp` tells without reading it again that it still does."""
 
     sha256: str
     bytes: int
@@ -97,14 +105,27 @@ class Content:
 
 
 def content(path: Path) -> Content:
-    """The content of a file as it is now. Raises OSError."""
+    """The content of a file or folder as it is now. Raises OSError.
+
+    The digest of a folder is the sha256 of a line for each file: its name in the folder, a zero byte, its digest.
+    """
     before = stamp(path)  # first: a change while it is read shows later
-    return Content(file_sha256(path), before[0], before)
+    if not path.is_dir():
+        return Content(file_sha256(path), before[0], before)
+    names = [(one.relative_to(path).as_posix(), file_sha256(one)) for one in files_of(path)]
+    lines = "".join(f"{name}\0{digest}\n" for name, digest in names)
+    return Content(hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest(), before[0], before)
 
 
 def stamp(path: Path) -> tuple[int, ...]:
-    """Size, times and place of a file: some of it changes whenever it is written or replaced. Raises OSError."""
+    """Size, times and place of a file: some of it changes whenever it is written or replaced. Raises OSError.
+
+    Of a folder its size is that of its files, and all of their stamps follow.
+    """
     found = path.stat()
+    if path.is_dir():
+        each = [stamp(one) for one in files_of(path)]
+        return sum(one[0] for one in each), found.st_mtime_ns, found.st_ino, *(value for one in each for value in one)
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
@@ -200,11 +221,31 @@ def _remove_if_left(draft: Path) -> None:
 
 
 def publish(draft: Path, target: Path) -> None:
-    """Move a finished draft to its place in one step, its bytes on the disk first."""
+    """Move a finished draft, a file or a folder, to its place in one step, its bytes on the disk first.
+
+    A folder that is there changes places with its draft.
+    """
     with environment(target):
-        with draft.open("rb") as stream:
-            os.fsync(stream.fileno())
-        draft.replace(target)
+        for file in files_of(draft):
+            with file.open("rb") as stream:
+                os.fsync(stream.fileno())
+        if draft.is_dir() and target.is_dir():
+            _exchange(draft, target)
+        else:
+            draft.replace(target)
+
+
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+
+
+def _exchange(draft: Path, target: Path) -> None:
+    """Let two folders change places: in one step where Linux and the file system can, else in two. Raises OSError."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)
+    if rename is not None and rename(_HERE, os.fsencode(draft), _HERE, os.fsencode(target), _EXCHANGE) == 0:
+        return
+    old = draft.with_name(draft.name + ".old")
+    target.rename(old)
+    draft.rename(target)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

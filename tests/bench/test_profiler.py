@@ -61,8 +61,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, str
         quantized = quantize(graph, ranges, scheme, "fast") if precision == "int8" else None
         job = WriteJob(quantized.graph if quantized else graph, precision, quantized)
         path = folder / f"{name}_{precision}.{format}"
-        FORMATS[format](job, path)
-        return path, layer_costs(job.graph, precision, format, quantized)
+        FORMATS[format].write(job, path)
+        return path, layer_costs(job.graph, precision == "fp16" and FORMATS[format].keeps_half, quantized)
 
     return write
 

@@ -118,7 +118,7 @@ def _graph(name: str, alpha: float | None = None, resolution: int | None = None)
 
 
 def _hash(job: WriteJob, format: str, folder: Path) -> str:
-    FORMATS[format](job, folder / "n")
+    FORMATS[format].write(job, folder / "n")
     return hashlib.sha256((folder / "n").read_bytes()).hexdigest()[:16]
 
 

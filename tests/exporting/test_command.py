@@ -18,7 +18,8 @@ from PIL import Image
 
 import edgekit
 from edgekit.errors import EdgekitError, UsageError
-from edgekit.exporters import FORMATS, WriteJob, Written
+from edgekit.exporters import WriteJob, Written
+from edgekit.exporters.onnx import writer as onnx_writer
 from edgekit.exporting.result import ExportResult
 from edgekit.records.manifest import manifest_path, open_artifact
 from edgekit.records.runtime import open_session
@@ -243,14 +244,14 @@ def test_one_failing_format_does_not_hide_the_other(network: str, tmp_path: Path
 def test_a_bug_in_one_file_does_not_hide_the_others(
     network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = FORMATS["onnx"]
+    real = onnx_writer.write
 
     def broken(job: WriteJob, path: Path) -> Written:
         if job.precision == "fp16":
             raise KeyError("no such key")
         return real(job, path)
 
-    monkeypatch.setitem(FORMATS._entries, "onnx", broken)
+    monkeypatch.setattr(onnx_writer, "write", broken)
     result = edgekit.export(f"{network}:build", input=SHAPE, precision=["fp32", "fp16"], out=tmp_path / "out")
     made = [(a.manifest.format, a.manifest.precision) for a in result.artifacts if a.manifest]
     assert made == [("onnx", "fp32"), ("tflite", "fp32"), ("tflite", "fp16")]
@@ -334,7 +335,7 @@ def test_a_network_whose_output_never_varies_is_not_called_equal(network: str, t
 def test_a_wrong_file_is_rejected_and_kept_for_study(
     network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = FORMATS["onnx"]
+    real = onnx_writer.write
 
     def wrong_weights(job: WriteJob, path: Path) -> Written:
         """What a converter does that mixes up the weights of two layers."""
@@ -344,7 +345,7 @@ def test_a_wrong_file_is_rejected_and_kept_for_study(
         graph = type(job.graph)(job.graph.ops, job.graph.outputs, params)
         return real(WriteJob(graph, job.precision), path)
 
-    monkeypatch.setitem(FORMATS._entries, "onnx", wrong_weights)
+    monkeypatch.setattr(onnx_writer, "write", wrong_weights)
     result = edgekit.export(f"{network}:build", input=SHAPE, format=["onnx"], out=tmp_path / "out")
     assert result.exit_code == 3 and not result.artifacts
     (name,) = files(tmp_path / "out")

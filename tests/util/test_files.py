@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 import threading
@@ -13,7 +14,7 @@ import pytest
 
 from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.util import files
-from edgekit.util.files import drafting, environment, locked, make_folder, publish, write_atomically
+from edgekit.util.files import content, drafting, environment, locked, make_folder, publish, stamp, write_atomically
 from tests.kills import killed_at
 
 
@@ -158,3 +159,49 @@ def test_a_lock_is_held_alone_or_shared_and_ends_with_its_holder(tmp_path: Path)
     with locked(tmp_path / "lock", shared=True, waiting=lambda: waited.append("once")):
         assert waited == ["once"]
     thread.join(20)
+
+
+def _folder(path: Path, **texts: str) -> Path:
+    (path / "parts").mkdir(parents=True)
+    for name, text in texts.items():
+        (path / "parts" / name).write_text(text)
+    return path
+
+
+def test_the_digest_of_a_folder_is_that_of_its_names_and_bytes_wherever_it_lies(tmp_path: Path) -> None:
+    first = _folder(tmp_path / "a", x="one", y="two")
+    expected = hashlib.sha256()
+    for name, text in (("parts/x", b"one"), ("parts/y", b"two")):
+        expected.update(f"{name}\0{hashlib.sha256(text).hexdigest()}\n".encode())
+    assert (content(first).sha256, content(first).bytes) == (expected.hexdigest(), 6)
+    others = [_folder(tmp_path / "b", x="two", y="one"), _folder(tmp_path / "c", x="one", z="two")]
+    assert len({content(one).sha256 for one in (first, *others)}) == 3
+    assert content(_folder(tmp_path / "d", y="two", x="one")).sha256 == content(first).sha256
+
+
+def test_the_stamp_of_a_folder_tells_that_one_of_its_files_was_written(tmp_path: Path) -> None:
+    folder = _folder(tmp_path / "a", x="one", y="two")
+    before = stamp(folder)
+    assert stamp(folder) == before
+    (folder / "parts" / "x").write_text("three")
+    assert stamp(folder) != before
+
+
+@pytest.mark.parametrize("in_one_step", [True, False])
+def test_a_published_folder_takes_the_place_of_the_one_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_one_step: bool
+) -> None:
+    if not in_one_step:
+        monkeypatch.setattr("ctypes.CDLL", lambda name: object())
+    target = _folder(tmp_path / "a", x="old", left="over")
+    with drafting(tmp_path, "a") as draft:
+        publish(_folder(draft, x="new"), target)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+    assert {path.name: path.read_text() for path in (target / "parts").iterdir()} == {"x": "new"}
+
+
+def test_a_file_where_a_folder_is_to_go_is_the_users_to_move(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("mine")
+    with drafting(tmp_path, "a") as draft, pytest.raises(UsageError, match="in the way"):
+        publish(_folder(draft, x="new"), tmp_path / "a")
+    assert (tmp_path / "a").read_text() == "mine"

@@ -57,9 +57,7 @@ def export(
     classes: o.Classes = None,
     input: o.Input = None,
     option: o.NetworkOptions = None,
-    format: Annotated[
-        str, typer.Option("--format", "-f", metavar="F,F", help="onnx, tflite, tensorrt.")
-    ] = "onnx,tflite",
+    format: Annotated[str, typer.Option("--format", "-f", metavar="F,F", help=o.FORMAT_NAMES)] = "onnx,tflite",
     precision: Annotated[
         str | None,
         typer.Option("--precision", metavar="P,P", help="fp32, fp16, int8.  [default: fp32]", show_default=False),
@@ -162,7 +160,7 @@ def export(
 
 
 def inspect(
-    artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help="A file .onnx, .tflite or .engine.")],
+    artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help=f"A file {o.SUFFIXES}.")],
     layers: Annotated[
         bool, typer.Option("--layers", help="An int8 file's layers by signal-to-noise, worst first.")
     ] = False,

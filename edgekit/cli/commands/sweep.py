@@ -36,7 +36,7 @@ def sweep(
     classes: o.Classes = None,
     input: o.Input = None,
     option: o.NetworkOptions = None,
-    format: Annotated[str | None, typer.Option("--format", "-f", metavar="F,F", help="onnx, tflite, tensorrt.")] = None,
+    format: Annotated[str | None, typer.Option("--format", "-f", metavar="F,F", help=o.FORMAT_NAMES)] = None,
     precision: Annotated[str | None, typer.Option("--precision", metavar="P,P", help="fp32, fp16, int8.")] = None,
     device: Annotated[str | None, typer.Option("--device", metavar="D,D", help="Names from devices.yaml.")] = None,
     weights: Annotated[
@@ -134,9 +134,7 @@ def reproduce(
     ] = None,
     alpha: Annotated[str | None, typer.Option("--alpha", metavar="A,A", help="Only these widths.")] = None,
     res: Annotated[str | None, typer.Option("--res", "--imgsz", metavar="R,R", help="Only these resolutions.")] = None,
-    format: Annotated[
-        str, typer.Option("--format", "-f", metavar="F,F", help="onnx, tflite, tensorrt.")
-    ] = "onnx,tflite",
+    format: Annotated[str, typer.Option("--format", "-f", metavar="F,F", help=o.FORMAT_NAMES)] = "onnx,tflite",
     precision: Annotated[
         str | None,
         typer.Option(

@@ -1,0 +1,50 @@
+"""How a program calls an ONNX file: what edgekit.inspection.snippets puts between an image and the best classes."""
+
+PYTHON = """
+import onnxruntime
+session = onnxruntime.InferenceSession({file}, providers=["CPUExecutionProvider"])
+y = session.run(None, {{session.get_inputs()[0].name: np.ascontiguousarray(x)}})[0]
+"""
+CPP = """
+  Ort::Env env(ORT_LOGGING_LEVEL_WARNING);
+  Ort::SessionOptions options;
+  options.SetIntraOpNumThreads(1);
+  Ort::Session session(env, {file}, options);
+  const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+  const std::vector<int64_t> shape{{{shape}}};
+  Ort::Value x = Ort::Value::CreateTensor<{type}>(memory, input.data(), input.size(), shape.data(), shape.size());
+  const char* inputs[] = {{{given}}};
+  const char* outputs[] = {{{taken}}};
+  auto results = session.Run(Ort::RunOptions{{nullptr}}, inputs, &x, 1, outputs, 1);
+  const {out}* y = results[0].GetTensorData<{out}>();
+  const size_t count = results[0].GetTensorTypeAndShapeInfo().GetElementCount();
+"""
+KOTLIN = """/** {what}.
+ *  `model` holds the bytes of {file}. */
+fun classify(model: ByteArray, pixels: IntArray, width: Int, height: Int): {returns} {{
+    val environment = OrtEnvironment.getEnvironment()
+    environment.createSession(model, OrtSession.SessionOptions()).use {{ session ->
+        val shape = longArrayOf({shape})
+        OnnxTensor.createTensor(environment, input(pixels, width, height).asFloatBuffer(), shape).use {{ x ->
+            session.run(mapOf({given} to x)).use {{ results ->
+                val y = (results[0] as OnnxTensor).{getter}
+{answer}
+            }}
+        }}
+    }}
+}}"""
+CALLS = {
+    "python": {"run": PYTHON, "names": 'names = session.get_modelmeta().custom_metadata_map["labels"].splitlines()'},
+    "cpp": {
+        "run": CPP,
+        "headers": "#include <onnxruntime_cxx_api.h>",
+        "build": "Build with ONNX Runtime: g++ -std=c++17 -O2 program.cc -lonnxruntime",
+    },
+    "kotlin": {
+        "run": KOTLIN,
+        "imports": "import ai.onnxruntime.OnnxTensor\nimport ai.onnxruntime.OrtEnvironment\n"
+        "import ai.onnxruntime.OrtSession",
+        "build": "Gradle: implementation 'com.microsoft.onnxruntime:onnxruntime-android:1.+'",
+        "indent": "                ",  # of what is done with the answer
+    },
+}

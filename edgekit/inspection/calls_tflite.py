@@ -1,0 +1,55 @@
+"""How a program calls a TFLite file: what edgekit.inspection.snippets puts between an image and the best classes."""
+
+PYTHON = """
+from ai_edge_litert.interpreter import Interpreter
+interpreter = Interpreter({file})
+interpreter.allocate_tensors()
+interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+interpreter.invoke()
+y = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+"""
+CPP = """
+  const char* file = {file};
+  auto model = tflite::FlatBufferModel::BuildFromFile(file);
+  tflite::ops::builtin::BuiltinOpResolver resolver;
+  std::unique_ptr<tflite::Interpreter> interpreter;
+  if (!model || tflite::InterpreterBuilder(*model, resolver)(&interpreter, 1) != kTfLiteOk ||
+      interpreter->AllocateTensors() != kTfLiteOk)
+    return std::fprintf(stderr, "%s does not load\\n", file), 1;
+  std::copy(input.begin(), input.end(), interpreter->typed_input_tensor<{type}>(0));
+  if (interpreter->Invoke() != kTfLiteOk) return std::fprintf(stderr, "%s does not run\\n", file), 1;
+  const {out}* y = interpreter->typed_output_tensor<{out}>(0);
+  const size_t count = interpreter->output_tensor(0)->bytes / sizeof({out});
+"""
+KOTLIN = """/** {what}.
+ *  `model` is {file}, mapped or read into a direct buffer. */
+fun classify(model: ByteBuffer, pixels: IntArray, width: Int, height: Int): {returns} {{
+    val interpreter = Interpreter(model, Interpreter.Options().setNumThreads(1))
+    try {{
+        val bytes = ByteBuffer.allocateDirect(interpreter.getOutputTensor(0).numBytes()).order(ByteOrder.nativeOrder())
+        interpreter.run(input(pixels, width, height), bytes)
+        bytes.rewind()
+        val y = bytes{view}
+{answer}
+    }} finally {{
+        interpreter.close()
+    }}
+}}"""
+CALLS = {
+    "python": {
+        "run": PYTHON,
+        "names": 'import zipfile\nnames = zipfile.ZipFile({file}).read("labels.txt").decode().splitlines()',
+    },
+    "cpp": {
+        "run": CPP,
+        "headers": '#include "tensorflow/lite/interpreter.h"\n#include "tensorflow/lite/kernels/register.h"\n'
+        '#include "tensorflow/lite/model.h"',
+        "build": "Build with TensorFlow Lite: g++ -std=c++17 -O2 program.cc -ltensorflow-lite",
+    },
+    "kotlin": {
+        "run": KOTLIN,
+        "imports": "import org.tensorflow.lite.Interpreter",
+        "build": "Gradle: implementation 'org.tensorflow:tensorflow-lite:2.+'",
+        "indent": "        ",  # of what is done with the answer
+    },
+}

@@ -15,11 +15,18 @@ from edgekit.records.formats import FORMATS
 SUFFIXES = f"{', '.join(_FIRST)} or {_LAST}"
 FORMAT_NAMES = f"{', '.join(FORMATS)}."
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A name from `edgekit models`, or FILE.py:build.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A name from `edgekit models`, FILE.py:function, PACKAGE.MODULE:function or FILE.pt2."
+    ),
+]
 Alpha = Annotated[float | None, typer.Option("--alpha", help="Width multiplier in (0, 1].")]
 Resolution = Annotated[int | None, typer.Option("--res", "--imgsz", help="Input height and width in pixels.")]
 Classes = Annotated[int | None, typer.Option("--classes", help="Number of classes.")]
-Input = Annotated[str | None, typer.Option("--input", metavar="1,3,224,224", help="Input shape of FILE.py:build.")]
+Input = Annotated[
+    str | None, typer.Option("--input", metavar="1,3,224,224", help="Input shape of a network of your own.")
+]
 NetworkOptions = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="An option of the network, e.g. pool=max; repeatable."),

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from torch import nn
+
 from edgekit.bench.links.base import Link
 from edgekit.bench.links.local import LocalLink
 from edgekit.bug_report import tellable
@@ -32,7 +34,7 @@ Progress = Callable[[str], None]
 
 
 def export(
-    model: str,
+    model: str | nn.Module,
     *,
     alpha: float | None = None,
     res: int | None = None,
@@ -63,12 +65,13 @@ def export(
 ) -> ExportResult:
     """Export one variant to every asked format and precision; each file is re-opened, run and compared.
 
-    `model` is a network of the zoo or `FILE.py:function` (then `input` is its shape). `weights` is "random" (the
-    default for the zoo), "pretrained", a file, or None for what the user's function builds. `data` is a folder of
-    images: int8 takes its ranges from it, and parity its real inputs. With `device`, a name of devices.yaml, engines
-    are built there, and files proved and timed; a phone only times. `output` is what the file answers with: the
-    network's own output ("logits"), its "softmax", or the index of the largest ("argmax"). `labels` is a text file with
-    the outputs' names, which go into the file.
+    `model` is a network of the zoo, or one's own: an `nn.Module` in eval mode, which is left as it is;
+    `FILE.py:function` or `PACKAGE.MODULE:function`, which build one; or a `FILE.pt2` of torch.export. `input` is the
+    shape of one's own. `weights` is "random" (the default for the zoo), "pretrained", a file, or None for what one's
+    own network holds. `data` is a folder of images: int8 takes its ranges from it, and parity its real inputs. With
+    `device`, a name of devices.yaml, engines are built there, and files proved and timed; a phone only times. `output`
+    is what the file answers with: the network's own output ("logits"), its "softmax", or the index of the largest
+    ("argmax"). `labels` is a text file with the outputs' names, which go into the file.
 
     Raises EdgekitError where nothing at all can be exported; what fails for one format or precision only is in the
     result's `failed`, bugs of edgekit (code "internal") among it.

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import nn
+
 from edgekit.errors import UsageError
-from edgekit.network.user_model import is_file, refuse_point
+from edgekit.network.user_model import is_own, refuse_point
 
 
 @dataclass(frozen=True)
 class Request:
     """What was asked, about the network rather than about one file."""
 
-    model: str
+    model: str | nn.Module
     alpha: float | None
     resolution: int | None
     classes: int | None
@@ -35,7 +37,7 @@ class Request:
 
 def check(request: Request) -> None:
     """What can be said before the network is built. Raises UsageError."""
-    if is_file(request.model):
+    if is_own(request.model):
         refuse_point(request.alpha, request.resolution, request.classes)
     if request.int8:
         _check_int8(request)
@@ -67,7 +69,7 @@ def _check_int8(request: Request) -> None:
             "int8 needs images to calibrate with",
             "add --data FOLDER, or --synthetic-calibration where only latency matters",
         )
-    if source.startswith("random") and not is_file(request.model) and not request.synthetic:
+    if source.startswith("random") and not is_own(request.model) and not request.synthetic:
         raise UsageError(
             "int8 of random weights says nothing about accuracy",
             "give --weights FILE, or --synthetic-calibration where only latency matters",

@@ -5,6 +5,7 @@ Built, traced, folded, counted and calibrated once, whatever the number of forma
 
 from __future__ import annotations
 
+import copy
 import gc
 import hashlib
 from collections.abc import Callable, Mapping
@@ -36,7 +37,7 @@ from edgekit.ir.layer_table import LayerTable, table
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.network.spec import Variant, variant
-from edgekit.network.user_model import find, is_file
+from edgekit.network.user_model import find, is_own
 from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import CalibrationRecord, WeightsRecord
 from edgekit.records.preprocessing import Preprocessing, from_yaml
@@ -195,10 +196,10 @@ def _names(path: Path | None, graph: Graph, preprocessing: Preprocessing) -> tup
 
 def _network(request: Request, say: Callable[[str], None]) -> tuple[nn.Module, Variant, weights.Loaded]:
     spec = find(request.model, request.input)
-    if is_file(request.model):
+    if is_own(request.model):
         torch.manual_seed(0)  # a build function that draws its weights draws the same ones every time
         point = variant(spec, options=request.options)
-        network, notes = _in_float32(unwrapped(point.build()))
+        network, notes = _in_float32(_to_change(unwrapped(point.build()), request))
         own = _as_built(network, request, spec.preprocessing) if request.weights is None else None
         loaded = own or weights.load(network, point, request.weights or "random")
         return network, point, replace(loaded, notes=(*loaded.notes, *notes))
@@ -207,6 +208,17 @@ def _network(request: Request, say: Callable[[str], None]) -> tuple[nn.Module, V
     with _Undrawn():
         network = point.build()
     return network, point, weights.load(network, point, source)
+
+
+def _to_change(network: nn.Module, request: Request) -> nn.Module:
+    """The network, or a copy where it is the caller's own and would be changed. Raises UsageError without values."""
+    tensors = [*network.parameters(), *network.buffers()]
+    if any(tensor.is_meta for tensor in tensors):
+        raise UsageError("the network's tensors have no values (they are on the meta device)", "build it on the CPU")
+    floats = all(tensor.dtype == torch.float32 for tensor in tensors if tensor.is_floating_point())
+    if not isinstance(request.model, nn.Module) or (floats and request.weights is None):
+        return network
+    return copy.deepcopy(network)
 
 
 def _in_float32(network: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
@@ -233,7 +245,8 @@ def _as_built(network: nn.Module, request: Request, preprocessing: Preprocessing
     digest = hashlib.sha256()
     for name, tensor in network.state_dict().items():
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    origin = request.model.rpartition("/")[2]
+    own = request.model
+    origin = own.rpartition("/")[2] if isinstance(own, str) else type(own).__name__
     sha256 = digest.hexdigest()
     return weights.Loaded(WeightsRecord(origin=origin, id=sha256[:8], sha256=sha256, trained=True), preprocessing, None)
 

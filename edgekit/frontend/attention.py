@@ -16,6 +16,8 @@ from edgekit.frontend.node import Node
 
 
 def matmul(b: Builder, name: str, input: Any, other: Any) -> Any:
+    if isinstance(input, Node) and _is_weight(input, other):
+        return linear(b, name, input, other.detach().t())
     like = input if isinstance(input, Node) else other
     left, right = b.operand(f"{name}/left", input, like), b.operand(f"{name}/right", other, like)
     if left.rank >= 2 and right.rank >= 2:
@@ -31,12 +33,20 @@ def matmul(b: Builder, name: str, input: Any, other: Any) -> Any:
     return shaped(b, name, product, shape)
 
 
+def _is_weight(x: Node, other: Any) -> bool:
+    """Whether a product with a constant is what a linear layer computes."""
+    return x.rank > 1 and isinstance(other, Tensor) and other.dim() == 2 and other.dtype == x.dtype
+
+
 def rmatmul(b: Builder, name: str, input: Any, other: Any) -> Any:
     return matmul(b, name, other, input)
 
 
 def baddbmm(b: Builder, name: str, input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1) -> Any:
     """beta * input + alpha * (batch1 @ batch2); also addmm and addmv."""
+    row = isinstance(input, Tensor) and input.dim() == 1 and alpha == beta == 1
+    if row and isinstance(batch1, Node) and _is_weight(batch1, batch2):
+        return linear(b, name, batch1, batch2.detach().t(), input)
     product = matmul(b, f"{name}/product", batch1, batch2)
     product = product if alpha == 1 else scaled(b, f"{name}/alpha", product, alpha)
     if beta == 0:

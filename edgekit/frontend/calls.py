@@ -49,7 +49,7 @@ VIEWS = frozenset(
     | {"unfold", "diagonal", "tensor_split", "view_as", "reshape_as", "ravel", "unflatten", "__getitem__", "data", "T"}
     | {"mT", "H", "mH", "t", "adjoint", "split_with_sizes", "hsplit", "vsplit", "dsplit", "broadcast_to", "real"}
     | {"float", "double", "half", "type", "type_as", "cpu", "cuda", "requires_grad_", "detach_", "alias"}
-    | {"bool", "int", "long", "bfloat16", "numpy_T", "resolve_conj", "resolve_neg"}
+    | {"slice", "_unsafe_view", "bool", "int", "long", "bfloat16", "numpy_T", "resolve_conj", "resolve_neg"}
     | {"unsafe_chunk", "unsafe_split", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors"}
 )
 # What gives a tensor another shape in place; it stays in its memory.
@@ -99,6 +99,8 @@ class Call:
 def described(function: Any) -> Call:
     """What a function is called, and whether it works in place by itself."""
     raw = str(getattr(function, "__name__", function))
+    if isinstance(function, torch._ops.OpOverload):
+        raw = raw.partition(".")[0]
     if raw in ("__get__", "__set__", "__delete__"):
         owner = getattr(function.__self__, "__name__", "")
         return Call(owner if raw == "__get__" else f"{owner}.{raw}", owner, False)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from torch import Tensor
+from torch.nn import functional as F
+
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node, per_axis
 
@@ -42,10 +45,31 @@ def max_pool(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
-    if return_indices or input.rank - 2 != len(per_axis(kernel_size, input.rank - 2)):
-        return NotImplemented
+    if return_indices:
+        return max_pool_with_indices(b, name, input, kernel_size, stride, padding, dilation, ceil_mode)
     kernel, stride, dilation, pairs = windows(input, kernel_size, stride, padding, dilation, ceil_mode)
     return b.emit(name, "max_pool", [input], kernel=kernel, stride=stride, dilation=dilation, padding=pairs)
+
+
+def max_pool_with_indices(
+    b: Builder,
+    name: str,
+    input: Node,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = True,
+) -> tuple[Node, Node]:
+    """The values, and where they were, which only torch tells."""
+    pool = (F.max_pool1d, F.max_pool2d, F.max_pool3d)[input.rank - 3]
+
+    def indices(x: Tensor) -> Any:
+        return pool(x, kernel_size, stride or None, padding, dilation, ceil_mode, return_indices=True)[1]
+
+    values = max_pool(b, name, input, kernel_size, stride, padding, dilation, ceil_mode)
+    return values, b.call(f"{name}/indices", "max_pool with indices", indices, [input], {})
 
 
 def avg_pool(

@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from edgekit.errors import UsageError
 from edgekit.frontend import calls, scope
+from edgekit.frontend.aten import ATEN
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.calls import Call, asked_in_place, described
 from edgekit.frontend.node import Node, leaves, mapped
@@ -209,7 +210,8 @@ class Recorder(TorchFunctionMode):
 
     def _result(self, func: Any, call: Call, name: str, given: Arguments) -> Any:
         args, kwargs = given
-        converter = CONVERTERS.get(call.name)
+        own = ATEN.get(call.name) if isinstance(func, torch._ops.OpOverload) else None
+        converter = own or CONVERTERS.get(call.name)
         result = self._converted(converter, name, args, kwargs) if converter else NotImplemented
         if result is not NotImplemented:
             return result

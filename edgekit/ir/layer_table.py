@@ -2,7 +2,8 @@
 
 Conventions (the same before and after folding):
 
-* MACs are the multiply-accumulates of convolution and linear layers; no bias, no BatchNorm, no pooling.
+* MACs are the multiply-accumulates of convolution, linear and recurrent layers and of products of two computed
+  matrices; no bias, no normalisation, no pooling.
 * Parameters are weights, biases and BatchNorm's scale and shift; running statistics are not. A shared one counts once.
 * Activation elements are the input and the output of each convolution, pooling, linear, LRN, concatenation and
   addition; BatchNorm, activation functions, dropout, flatten, softmax and a concatenation of one tensor count nothing.
@@ -138,6 +139,19 @@ def _linear_macs(op: Op, graph: Graph, source: tuple[int, ...]) -> int:
     return math.prod(op.shape) * _weight(op, graph)[1]
 
 
+def _matmul_macs(op: Op, graph: Graph, source: tuple[int, ...]) -> int:
+    return math.prod(op.shape) * source[-1]
+
+
+def _dynamic_macs(op: Op, graph: Graph, source: tuple[int, ...]) -> int:
+    return math.prod(op.shape) * math.prod(graph[op.inputs[1]].shape[1:])
+
+
+def _recurrent_macs(op: Op, graph: Graph, source: tuple[int, ...]) -> int:
+    steps = math.prod(source[:2])
+    return steps * sum(graph.params[op.params[role]].numel() for role in ("w_ih", "w_hh"))
+
+
 def _weight(op: Op, graph: Graph) -> tuple[int, ...]:
     return tuple(graph.params[op.params["weight"]].shape)
 
@@ -146,6 +160,10 @@ MACS: dict[str, Callable[[Op, Graph, tuple[int, ...]], int]] = {
     "conv": _conv_macs,
     "conv_transpose": _conv_transpose_macs,
     "linear": _linear_macs,
+    "matmul": _matmul_macs,
+    "conv_dynamic": _dynamic_macs,
+    "lstm": _recurrent_macs,
+    "gru": _recurrent_macs,
 }
 
 

@@ -14,12 +14,14 @@ from decimal import Decimal
 from typing import Any
 
 import torch
+from torch import nn
 
+from edgekit.errors import UsageError
 from edgekit.frontend.tracer import trace
 from edgekit.ir.layer_summary import where
 from edgekit.ir.layer_table import LayerTable, table
 from edgekit.network.spec import MODELS, ModelSpec, Published, Variant, variant
-from edgekit.network.user_model import find, is_file, refuse_point
+from edgekit.network.user_model import USER_FAMILY, find, is_own, refuse_point
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _all_before_stays() -> Iterator[None]:
 
 
 def summary(
-    model: str,
+    model: str | nn.Module,
     *,
     alpha: float | None = None,
     res: int | None = None,
@@ -120,13 +122,14 @@ def summary(
     options: Mapping[str, str] | None = None,
     input: tuple[int, ...] | None = None,
 ) -> SummaryResult:
-    """The layer table of one variant, or of a user's own network (`FILE.py:build` with `input`). Raises UsageError."""
+    """The layer table of one variant, or of a user's own network: an `nn.Module`, `FILE.py:function` or
+    `PACKAGE.MODULE:function` with `input`, or `FILE.pt2`. Raises UsageError."""
     point = chosen(model, alpha, res, classes, options, input)
     return SummaryResult(str(point), point.input_shape, counted(point))
 
 
 def chosen(
-    model: str,
+    model: str | nn.Module,
     alpha: float | None,
     res: int | None,
     classes: int | None,
@@ -134,16 +137,20 @@ def chosen(
     input: tuple[int, ...] | None,
 ) -> Variant:
     """The variant that the arguments of a command name, without looking at any weights."""
-    if is_file(model):
+    if is_own(model):
         refuse_point(alpha, res, classes)
     return variant(find(model, input), alpha, res, classes, options)
 
 
 def counted(point: Variant) -> LayerTable:
-    """The layer table of a variant, built without memory for its weights."""
-    with torch.device("meta"):
-        network = point.build()
-    return table(trace(network, point.input_shape))
+    """The layer table of a variant, built without memory for its weights where it can be."""
+    try:
+        with torch.device("meta"):
+            return table(trace(point.build(), point.input_shape))
+    except UsageError:
+        if point.spec.family != USER_FAMILY:
+            raise
+    return table(trace(point.build(), point.input_shape))  # it asks for values of its own
 
 
 def _model_row(spec: ModelSpec) -> ModelRow:

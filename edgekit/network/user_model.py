@@ -1,4 +1,8 @@
-"""Which network the user means: one of the zoo, or `FILE.py:function` that builds one of their own."""
+"""Which network the user means: one of the zoo, or their own.
+
+Their own is an nn.Module, or what a text names: `FILE.py:function` and `PACKAGE.MODULE:function` build one,
+`FILE.pt2` is an archive of torch.export.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,18 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import MethodType, ModuleType
 from typing import Any, NoReturn
 
+import torch
 from torch import nn
 
-from edgekit.errors import NO_EXIT, UsageError, first_line
+from edgekit.errors import NO_EXIT, UsageError, first_line, nearest
+from edgekit.frontend.tracer import unwrapped
 from edgekit.network.spec import MODELS, ModelSpec
 
 USER_FAMILY = "user"
@@ -20,18 +29,25 @@ RANKS = (3, 4, 5)  # of an input, with its batch
 EXAMPLE = "write, say, --input 1,3,224,224"
 
 
-def is_file(model: str) -> bool:
-    """Whether the name is of the form FILE.py:function."""
-    return ".py" in model and ":" in model or model.endswith(".py")
+def is_own(model: str | nn.Module) -> bool:
+    """Whether it is a network of the user's: a module, FILE.py:function, PACKAGE.MODULE:function or FILE.pt2."""
+    return isinstance(model, nn.Module) or ":" in model or model.endswith((".py", ".pt2"))
 
 
-def find(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
-    """The spec of a registered network, or one made for the user's own function.
+def find(model: str | nn.Module, input_shape: tuple[int, ...] | None) -> ModelSpec:
+    """The spec of a registered network, or one made for the user's own.
 
-    `input_shape` (N, C, *spatial) is needed for the latter and refused for the former. Raises UsageError.
+    `input_shape` (N, C, *spatial) is needed for the latter and refused for the former; a FILE.pt2 has its own.
+    Raises UsageError.
     """
-    if is_file(model):
-        return _from_file(model, input_shape)
+    if isinstance(model, nn.Module):
+        kind = type(unwrapped(model))
+        name = re.sub(r"\W+", "_", kind.__name__).lower()
+        return _own(name, f"{kind.__module__}.{kind.__qualname__}", _as_given(model), input_shape)
+    if model.endswith(".pt2"):
+        return _archived(Path(model), input_shape)
+    if is_own(model):
+        return _built_by(model, input_shape)
     importlib.import_module("edgekit.models")  # registers the zoo
     spec = MODELS[model]
     if input_shape is not None:
@@ -62,28 +78,72 @@ def _refuse_input(spec: ModelSpec, given: tuple[int, ...]) -> NoReturn:
     )
 
 
-def _from_file(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
-    name, _, function = model.rpartition(":")
-    path = Path(name if name else model)
-    if not name or not function:
+def _built_by(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
+    """A network that a function of a file or of an installed package builds."""
+    place, _, function = model.rpartition(":")
+    if not place or not function:
         raise UsageError(f"{model} does not name a function", f"write {model.removesuffix(':')}:build")
-    if not path.is_file():
-        raise UsageError(f"{path} does not exist", "give a Python file and a function in it, as in mynet.py:build")
+    if place.endswith(".py"):
+        path = Path(place)
+        if not path.is_file():
+            raise UsageError(f"{path} does not exist", "give a Python file and a function in it, as in mynet.py:build")
+        name, told, imported = path.stem, f"{path.name}:{function}", partial(_file, path)
+    else:
+        name, told, imported = function, model, partial(_package, place)
+    return _own(re.sub(r"\W+", "_", name), told, _builder(_callable(imported(), place, function), model), input_shape)
+
+
+def _own(name: str, told: str, build: Callable[..., nn.Module], input_shape: tuple[int, ...] | None) -> ModelSpec:
+    """The spec of a user's network for one input shape."""
     if input_shape is None:
-        raise UsageError(f"{model} needs an input shape", EXAMPLE)
+        raise UsageError(f"{told} needs an input shape", EXAMPLE)
     _check_input(input_shape)
-    build = _function(path, function)
-    channels = input_shape[1]
     return ModelSpec(
-        name=re.sub(r"\W+", "_", path.stem),
+        name=name,
         family=USER_FAMILY,
-        paper=f"{path.name}:{function}",
-        build=_builder(build, model),
+        paper=told,
+        build=build,
         input_shape=input_shape[1:],
         classes=0,  # known when it has been built
         fixed_resolution=True,
-        preprocessing=_preprocessing(channels),
+        preprocessing=_preprocessing(input_shape[1]),
     )
+
+
+def _as_given(module: nn.Module) -> Callable[..., nn.Module]:
+    def built(**chosen: Any) -> nn.Module:
+        if module.training:
+            raise UsageError(f"{type(module).__name__} is in training mode", "call .eval() on it first")
+        return module
+
+    return built
+
+
+def _archived(path: Path, input_shape: tuple[int, ...] | None) -> ModelSpec:
+    """A network that torch.export wrote, which is for one input shape."""
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist", "give a file that torch.export.save wrote")
+    try:
+        program = torch.export.load(path)
+    except Exception as error:  # a zip of something else, or of another version of torch
+        raise UsageError(f"{path} cannot be read: {first_line(error)}", "write it with torch.export.save") from error
+    inputs = [node.meta["val"] for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
+    shapes = [tuple(int(size) for size in value.shape) for value in inputs]
+    if len(shapes) != 1:
+        raise UsageError(
+            f"{path} takes {len(shapes)} inputs, not one", "export a module whose forward() takes one tensor"
+        )
+    if input_shape is not None and input_shape != shapes[0]:
+        told = ["x".join(map(str, shape)) for shape in (shapes[0], input_shape)]
+        raise UsageError(f"{path} was exported for an input of {told[0]}, not {told[1]}", "leave --input out")
+
+    def built(**chosen: Any) -> nn.Module:
+        module = program.module()
+        for name in ("train", "eval"):  # torch forbids both, which change nothing in what is exported
+            setattr(module, name, MethodType(getattr(nn.Module, name), module))
+        return module
+
+    return _own(re.sub(r"\W+", "_", path.stem), path.name, built, shapes[0])
 
 
 def _check_input(shape: tuple[int, ...]) -> None:
@@ -105,25 +165,44 @@ def _preprocessing(channels: int) -> Any:
     return Preprocessing(channels="L", mean=(127.5,), std=(127.5,))
 
 
-def _function(path: Path, function: str) -> Callable[[], Any]:
+def _file(path: Path) -> ModuleType:
     name = f"_edgekit_user_{path.stem}"
     found = importlib.util.spec_from_file_location(name, path)
     assert found and found.loader
     module = importlib.util.module_from_spec(found)
     sys.modules[name] = module
-    sys.path.insert(0, str(path.parent.resolve()))
-    try:
+    with _imported(str(path), str(path.parent.resolve())):
         found.loader.exec_module(module)
+    return module
+
+
+def _package(name: str) -> ModuleType:
+    with _imported(name, str(Path.cwd())):
+        return importlib.import_module(name)
+
+
+@contextmanager
+def _imported(what: str, beside: str) -> Iterator[None]:
+    """Import what the user wrote, with their folder on the path. Raises UsageError for whatever it raises."""
+    sys.path.insert(0, beside)
+    try:
+        yield
     except SystemExit as error:
-        raise UsageError(f"{path} cannot be imported: {first_line(error)}", NO_EXIT) from error
+        raise UsageError(f"{what} cannot be imported: {first_line(error)}", NO_EXIT) from error
     except Exception as error:  # the user's code: whatever it raises is about their file
-        raise UsageError(f"{path} cannot be imported: {_first_line(error)}", "check that `python` runs it") from error
+        raise UsageError(f"{what} cannot be imported: {_first_line(error)}", "check that `python` runs it") from error
     finally:
-        sys.path.pop(0)
+        sys.path.remove(beside)
+
+
+def _callable(module: ModuleType, place: str, function: str) -> Callable[[], Any]:
     build = getattr(module, function, None)
     if not callable(build):
         known = ", ".join(name for name, value in vars(module).items() if callable(value) and name[0] != "_")
-        raise UsageError(f"{path} has no function '{function}'", f"it has: {known or 'none'}")
+        raise UsageError(
+            f"{place} has no function '{function}'{nearest(function, vars(module))}",
+            f"it has: {known or 'none'}"[:200],
+        )
     return build  # type: ignore[no-any-return]
 
 

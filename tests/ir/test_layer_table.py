@@ -108,3 +108,31 @@ def test_a_network_of_vgg_size_needs_no_memory_for_weights() -> None:
     with torch.device("meta"):
         network = nn.Sequential(nn.Flatten(), nn.Linear(25088, 4096), nn.Linear(4096, 4096)).eval()
         assert table(trace(network, (1, 512, 7, 7))).params == 25088 * 4096 + 4096 + 4096 * 4096 + 4096
+
+
+def test_products_of_computed_matrices_and_recurrent_layers_count() -> None:
+    assert counted(Moved(lambda x: x @ x.mT), (2, 3, 5)).macs == 2 * 3 * 3 * 5
+    assert counted(Moved(lambda x: nn.functional.conv2d(x, x)), (1, 3, 5, 5)).macs == 3 * 5 * 5
+
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(4, 6)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.lstm(x)[0]
+            return y
+
+    assert counted(Last(), (7, 1, 4)).macs == 7 * 4 * 6 * (4 + 6)
+
+
+def test_the_receptive_field_stops_nothing() -> None:
+    for move in (
+        lambda x: x[:, 0].unsqueeze(1),
+        lambda x: x.mean((2, 3)).unsqueeze(1).sum(1),
+        lambda x: x.reshape(1, 2, 2, 8, 8).sum(2),
+        lambda x: x.unfold(2, 2, 2).amax(-1),
+        lambda x: torch.ones(1, 4, 8, 8) @ x,
+        lambda x: x.flatten(2) @ x.flatten(2).mT,
+    ):
+        assert counted(nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), Moved(move)), (1, 4, 8, 8)).rows[-1]

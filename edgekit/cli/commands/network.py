@@ -66,7 +66,11 @@ def export(
     int8: Annotated[bool, typer.Option("--int8", help="The same as --precision int8.")] = False,
     weights: Annotated[
         str | None,
-        typer.Option("--weights", metavar="random|pretrained|FILE", help="Where weights come from.  [default: random]"),
+        typer.Option(
+            "--weights",
+            metavar="random|pretrained|FILE",
+            help="Where weights come from.  [default: random, or what a network of your own holds]",
+        ),
     ] = None,
     data: Annotated[
         Path | None, typer.Option("--data", metavar="DIR", help="Calibration images for int8, and for the proof.")

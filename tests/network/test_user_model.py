@@ -1,0 +1,142 @@
+"""Networks of the user's own: a module, a function of a file or of a package, an archive of torch.export."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import edgekit
+from edgekit.errors import UsageError
+from edgekit.frontend.tracer import trace
+from edgekit.network.user_model import find
+from edgekit.records.runtime import open_session
+
+SHAPE = (1, 3, 16, 16)
+
+
+class Residual(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3, 2, 1), nn.BatchNorm2d(8)
+        self.block = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.Hardswish(), nn.MaxPool2d(2))
+        self.head = nn.Linear(8, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu6(self.norm(self.conv(x)))
+        y = F.interpolate(self.block(x), scale_factor=2.0)
+        y = torch.cat([y[:, :4] + x[:, 4:], y[:, 4:].softmax(1)], 1)
+        out: Tensor = self.head(y.mean((2, 3)).view(x.size(0), -1))
+        return out
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return Residual().eval()
+
+
+def right(result: edgekit.ExportResult, module: nn.Module) -> None:
+    """The only file that was written answers like the module."""
+    (artifact,) = result.artifacts
+    x = torch.randn(SHAPE)
+    with torch.no_grad():
+        want = module(x).numpy()
+    (got,) = open_session(artifact.path).run([x.numpy()])
+    assert np.abs(got - want).max() <= 1e-4 * np.abs(want).max()
+
+
+def test_a_module_is_exported_and_left_as_it_is(tmp_path: Path) -> None:
+    module = network()
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    result = edgekit.export(module, input=SHAPE, format=["onnx"], out=tmp_path)
+    right(result, module)
+    assert "residual" in str(result.artifacts[0].path)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    half = network().half()
+    right(edgekit.export(half, input=SHAPE, format=["onnx"], out=tmp_path / "half"), copy.deepcopy(half).float())
+    assert {tensor.dtype for tensor in half.parameters()} == {torch.float16}
+
+
+def test_a_module_has_a_summary() -> None:
+    found = edgekit.summary(network(), input=SHAPE)
+    assert found.table.params == sum(parameter.numel() for parameter in network().parameters())
+
+
+class Asks(nn.Module):
+    """Looks at a value of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps: Tensor
+        self.register_buffer("steps", torch.tensor(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * int(self.steps)
+
+
+FILE = """
+import torch
+from torch import nn
+
+
+class Asks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("steps", torch.linspace(1, 3, 3))
+
+    def forward(self, x):
+        return x * int(self.steps[1].item())
+
+
+def build(): return Asks().eval()
+"""
+
+
+def test_a_summary_is_there_where_the_network_asks_for_its_own_values(tmp_path: Path) -> None:
+    (tmp_path / "asks.py").write_text(FILE)
+    assert [row.op for row in edgekit.summary(f"{tmp_path / 'asks.py'}:build", input=SHAPE).table.rows][-1] == "mul"
+    assert trace(Asks().eval(), SHAPE).ops[-1].attrs["other"] == 3.0
+
+
+def test_a_function_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nets_of_mine").mkdir()
+    (tmp_path / "nets_of_mine" / "__init__.py").write_text("")
+    (tmp_path / "nets_of_mine" / "small.py").write_text(FILE)
+    monkeypatch.chdir(tmp_path)
+    spec = find("nets_of_mine.small:build", SHAPE)
+    assert (spec.name, spec.paper) == ("build", "nets_of_mine.small:build")
+    assert type(spec.build()).__name__ == "Asks" and str(tmp_path) not in sys.path
+    with pytest.raises(UsageError, match="has no function 'biuld'; did you mean 'build'"):
+        find("nets_of_mine.small:biuld", SHAPE)
+    with pytest.raises(UsageError, match="nets_of_mine.large cannot be imported"):
+        find("nets_of_mine.large:build", SHAPE)
+
+
+@pytest.mark.parametrize("decomposed", [False, True])
+@pytest.mark.filterwarnings("ignore")
+def test_an_archive_of_torch_export(decomposed: bool, tmp_path: Path) -> None:
+    program = torch.export.export(network(), (torch.randn(SHAPE),))
+    torch.export.save(program.run_decompositions() if decomposed else program, tmp_path / "net.pt2")
+    result = edgekit.export(str(tmp_path / "net.pt2"), format=["onnx"], out=tmp_path / "out")
+    right(result, network())
+    graph = trace(find(str(tmp_path / "net.pt2"), None).build().eval(), SHAPE)
+    assert "conv.weight" in graph.params and "call" not in {op.kind for op in graph}
+    with pytest.raises(UsageError, match="was exported for an input of 1x3x16x16, not 1x3x8x8"):
+        find(str(tmp_path / "net.pt2"), (1, 3, 8, 8))
+    (tmp_path / "other.pt2").write_text("no archive")
+    with pytest.raises(UsageError, match="cannot be read"):
+        find(str(tmp_path / "other.pt2"), None)
+
+
+def test_a_module_without_values_or_in_training_mode_is_refused(tmp_path: Path) -> None:
+    with torch.device("meta"):
+        empty = Residual().eval()
+    for module, cause in ((empty, "no values"), (Residual(), "in training mode")):
+        with pytest.raises(UsageError, match=cause):
+            edgekit.export(module, input=SHAPE, format=["onnx"], out=tmp_path)

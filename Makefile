@@ -9,7 +9,8 @@ RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := $(VENV)-oracle
 
-.PHONY: demo test quick coverage check bench-self bench-peers gpu-check phone-tool board-check oracle oracle-test zoo clean
+.PHONY: demo test quick coverage check bench-self bench-peers fuzz gpu-check phone-tool board-check oracle oracle-test zoo \
+	clean
 
 demo: $(INSTALLED)
 	$(RUN)/edgekit demo
@@ -33,6 +34,10 @@ check: $(INSTALLED)
 
 bench-self: $(INSTALLED)
 	$(RUN)/python -m scripts.bench_self
+
+# Every parser of foreign texts on 100,000 damaged ones: half an hour.
+fuzz: $(INSTALLED)
+	$(RUN)/python -m scripts.fuzz
 
 # The desktop-GPU part, on a machine with a CUDA GPU: needs torch and numpy there, and nothing installed.
 gpu-check:

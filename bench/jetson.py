@@ -32,7 +32,8 @@ TOTALS = (
     ("GPU", "CPU", "SOC", "CV", "VDDRQ", "SYS5V"),
 )
 
-_N = r"[0-9]+"
+_N = r"[0-9]{1,15}"  # a longer number is none of a device's, and thousands of digits are none of Python's
+_REAL = r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _TIME = re.compile(r"([0-9]{2}-[0-9]{2}-[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}) ")
 # (kind, form); each must be followed by a blank or the end.
 _TOKENS = [
@@ -41,17 +42,17 @@ _TOKENS = [
         ("ram", rf"RAM ({_N})/({_N})MB(?: ?\(lfb ({_N})x({_N})([kM])B\))?"),
         ("swap", rf"SWAP ({_N})/({_N})MB(?: ?\(cached ({_N})MB\))?"),
         ("iram", rf"IRAM ({_N})/({_N})kB(?: ?\(lfb ({_N})kB\))?"),
-        ("cpus", r"(?:CPU|cpu) \[([^\[\]]*)\](?:@([0-9]+))?"),
+        ("cpus", r"(?:CPU|cpu) \[([^\[\]]*)\](?:@([0-9]{1,15}))?"),
         ("emc", rf"EMC(?:_FREQ)? ({_N})%(?:@({_N}))?"),
         ("gpu", rf"GR3D(?:_FREQ)? (?:({_N})%)?(?:@(?:({_N})|\[({_N}(?:,{_N})*)\]))?"),
         ("mts", rf"MTS fg ({_N})% bg ({_N})%"),
-        ("temperature", r"([A-Za-z][A-Za-z0-9_.-]*)@(-?[0-9]+(?:\.[0-9]+)?)C(?:/(-?[0-9]+(?:\.[0-9]+)?)C)?"),
+        ("temperature", rf"([A-Za-z][A-Za-z0-9_.-]*)@({_REAL})C(?:/({_REAL})C)?"),
         ("rail", rf"([A-Za-z][A-Za-z0-9_]*) ({_N})mW/({_N})mW(?:/({_N})mW)?"),
         ("rail", rf"([A-Za-z][A-Za-z0-9_]*) ({_N})/({_N})"),
         ("engine", rf"((?!VDD|VIN|POM|SYS)[A-Z][A-Z0-9_]*) (?:(off)|({_N})%@({_N})|@({_N})|({_N}))"),
     )
 ]
-_CPU = re.compile(r"(?:(off)|([0-9]+)%(?:@([0-9]+))?)")
+_CPU = re.compile(rf"(?:(off)|({_N})%(?:@({_N}))?)")
 
 
 def tegrastats(line: str) -> dict[str, Any] | None:
@@ -171,7 +172,7 @@ def power_mode(text: str) -> dict[str, Any] | None:
 
 def power_modes(conf: str) -> dict[str, int]:
     """The modes in /etc/nvpmodel.conf by name: the highest is not always number 0."""
-    found = re.findall(r"^\s*<\s*POWER_MODEL\s+ID=([0-9]+)\s+NAME=(\S+)\s*>", conf, re.MULTILINE)
+    found = re.findall(rf"^[ \t]*<[ \t]*POWER_MODEL[ \t]+ID=({_N})[ \t]+NAME=(\S+)[ \t]*>", conf, re.MULTILINE)
     return {name: int(number) for number, name in found}
 
 
@@ -181,10 +182,10 @@ def power_models(text: str) -> dict[str, Any]:
     modes: list[dict[str, Any]] = []
     for line in text.splitlines():
         words = line.partition("NVPM VERB:")[2].strip()
-        match = re.fullmatch(r"PM_CONFIG: DEFAULT=(\S+)\(([0-9]+)\)", words)
+        match = re.fullmatch(rf"PM_CONFIG: DEFAULT=(\S+)\(({_N})\)", words)
         if match:
             default = {"name": match.group(1), "id": int(match.group(2))}
-        match = re.fullmatch(r"POWER_MODEL: ID=([0-9]+) NAME=(\S+)", words)
+        match = re.fullmatch(rf"POWER_MODEL: ID=({_N}) NAME=(\S+)", words)
         if match:
             modes.append({"id": int(match.group(1)), "name": match.group(2), "settings": {}})
         elif modes:
@@ -194,7 +195,7 @@ def power_models(text: str) -> dict[str, Any]:
     return {"default": default, "modes": modes, "current": power_mode(text)}
 
 
-_FIELD = re.compile(r"(\w+)=(\S*)")
+_FIELD = re.compile(r"(?<!\w)(\w{1,40})=(\S*)")  # a word is looked at once, however long it is
 
 
 def clocks(text: str) -> dict[str, Any] | None:
@@ -277,7 +278,7 @@ def thermal_zones(files: dict[str, str]) -> dict[str, float]:
     found: dict[str, float] = {}
     for path, text in files.items():
         match = re.fullmatch(r"(.*/thermal_zone[0-9]+)/temp", path)
-        if match is None or not re.fullmatch(r"-?[0-9]+", text.strip()):
+        if match is None or not re.fullmatch(rf"-?{_N}", text.strip()):
             continue
         celsius = int(text) / 1000
         name = files.get(match.group(1) + "/type", "").strip() or match.group(1).rpartition("/")[2]

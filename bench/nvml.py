@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import math
 import os
 import re
 import shutil
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 UNKNOWN = {"", "N/A", "[N/A]", "[Not Supported]", "Not Supported", "[Unknown Error]", "[Insufficient Permissions]"}
-CELL = re.compile(r"^([-+]?[0-9]+(?:\.[0-9]+)?)(?: (\S+))?$")
+CELL = re.compile(r"^([-+]?[0-9]{1,15}(?:\.[0-9]{1,15})?)(?: (\S+))?$")
 FIELD = re.compile(r"^[a-z][a-z0-9_.]*$")
 HEADING = re.compile(r"^(.*?)(?: \[(\S+)\])?$")
 # What drivers once called these.
@@ -67,7 +66,7 @@ def _heading(cell: str) -> tuple[str, str | None]:
 def _value(cell: str, unit: str | None) -> Any:
     if cell in UNKNOWN:
         return None
-    if re.match(r"^0x[0-9a-fA-F]+$", cell):
+    if re.match(r"^0x[0-9a-fA-F]{1,16}$", cell):
         return int(cell, 16)
     match = CELL.match(cell)
     if match is None:
@@ -75,8 +74,7 @@ def _value(cell: str, unit: str | None) -> Any:
     number, own = match.groups()
     if unit != own:
         return None if unit else cell
-    value = float(number)
-    return (value if "." in number else int(number)) if math.isfinite(value) else None
+    return float(number) if "." in number else int(number)
 
 
 def reasons(mask: int | None) -> list[str] | None:

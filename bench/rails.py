@@ -16,7 +16,7 @@ HWMON = "bus/i2c/drivers/ina3221/*/hwmon/hwmon*"
 SINGLE = "bus/i2c/drivers/ina238/*/hwmon/hwmon*"  # Thor's whole board; in1 is the bus, in0 the shunt
 IIO = "bus/i2c/drivers/ina3221x/*/iio:device*"
 CHANNELS = (1, 2, 3)  # of hwmon; 7 is the sum of the shunts. iio counts from 0.
-NUMBER = re.compile(r"-?[0-9]+", re.ASCII)
+NUMBER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 
 
 class Rail(NamedTuple):

@@ -229,7 +229,7 @@ def arenas(log: str) -> dict[str, int]:
     found, name = {}, ""
     for line in log.splitlines():
         grows = re.search(r"Extending BFCArena for (\w+)", line)
-        total = re.search(r"Total allocated bytes: (\d+)", line)
+        total = re.search(r"Total allocated bytes: ([0-9]{1,15})(?![0-9])", line)
         if grows:
             name = grows.group(1)
         elif total and name:

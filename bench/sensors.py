@@ -235,10 +235,8 @@ def _per_cpu(cpus: list[int], name: str, scale: float) -> list[float] | None:
 
 
 def _number(path: Path) -> int | None:
-    try:
-        return int(_text(path) or "")
-    except ValueError:
-        return None
+    text = _text(path) or ""
+    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else None
 
 
 def _text(path: Path) -> str | None:

@@ -6,6 +6,7 @@ processor's time. What is not told is None.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def throttling() -> int | None:
 
 def _number(path: Path) -> int | None:
     text = _text(path) or ""
-    return int(text) if text.isdecimal() and text.isascii() else None
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else None
 
 
 def _text(path: Path) -> str | None:

@@ -8,8 +8,10 @@ else, so that flags are held against the tool's own usage text, and the warning 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from edgekit.bench.numerals import real, whole
 
 CLASSIC, LITERT = "classic", "litert"
 MIB = 1024 * 1024
@@ -86,34 +88,42 @@ def parse(text: str) -> Log:
         re.fullmatch(r"Created TensorFlow Lite (XNNPACK delegate for CPU|delegate for \w+)\.", row) for row in rows
     )
     unconsumed = (re.fullmatch(r"Unconsumed cmdline flags: (.*)", row) for row in rows)
-    sizes = [
-        float(match.group(1))
-        for row in rows
-        if (match := re.fullmatch(rf"The input model file size \(MB\): ({_NUMBER})", row))
-    ]
+    sizes = _each(rows, rf"The input model file size \(MB\): ({_NUMBER})")
     peak = rf"Overall peak memory footprint \(MB\) via periodic monitoring: ({_NUMBER})"
     return Log(
         statistics=tuple(found for row in rows if (found := _statistics(row))),
         timings=tuple(found for row in rows if (found := _timings(row))),
-        session_ms=tuple(
-            float(match.group(1))
-            for row in rows
-            if (match := re.fullmatch(rf"Initialized session in ({_NUMBER})ms\.?", row))
-        ),
+        session_ms=_each(rows, rf"Initialized session in ({_NUMBER})ms\.?"),
         results=_results(rows),
-        taken=tuple(
-            Taken(match[3], int(match[1]), int(match[2]), int(match[4]))
-            for row in rows
-            if (match := _NODES.fullmatch(row))
-        ),
+        taken=tuple(one for row in rows if (one := _taken(row))),
         applied=tuple(said for row in rows if (said := _applied(row))),
         created=tuple(match.group(1) for match in created if match),
-        peak_mb=tuple(float(match.group(1)) for row in rows if (match := re.fullmatch(peak, row))),
+        peak_mb=_each(rows, peak),
         footprint_mb=tuple(found for row in rows if (found := _footprint(row))),
         file_mb=sizes[0] if len(set(sizes)) == 1 else None,
         unconsumed=tuple(flag for match in unconsumed if match for flag in match.group(1).split()),
         errors=tuple(errors),
     )
+
+
+def _each(rows: Sequence[str], form: str) -> tuple[float, ...]:
+    """The number of each line of a form."""
+    numbers = (real(match.group(1)) for row in rows if (match := re.fullmatch(form, row)))
+    return tuple(number for number in numbers if number is not None)
+
+
+def _numbers(pairs: Iterable[tuple[str, str]]) -> dict[str, float] | None:
+    """The numbers by name; None where one is none."""
+    found = {name: real(text) for name, text in pairs}
+    known = {name: number for name, number in found.items() if number is not None}
+    return known if len(known) == len(found) else None
+
+
+def _taken(row: str) -> Taken | None:
+    match = _NODES.fullmatch(row)
+    counts = [whole(match[place]) for place in (1, 2, 4)] if match else []
+    known = [count for count in counts if count is not None]
+    return Taken(match[3], *known) if match and len(known) == 3 else None
 
 
 def _statistics(row: str) -> dict[str, float] | None:
@@ -123,9 +133,11 @@ def _statistics(row: str) -> dict[str, float] | None:
     keys = [part.group(1) for part in parts if part]
     if keys[0] != "count" or len(set(keys)) != len(keys) or not set(keys) <= set(_STATISTICS):
         return None
-    values = {part.group(1): float(part.group(2)) for part in parts if part}
-    whole = {"count", "curr"} if values["count"] == 1 else {"count", "first", "min", "max", "avg", "std"}
-    return values if whole <= set(values) and values["count"] >= 1 else None
+    values = _numbers((part.group(1), part.group(2)) for part in parts if part)
+    if values is None:
+        return None
+    needed = {"count", "curr"} if values["count"] == 1 else {"count", "first", "min", "max", "avg", "std"}
+    return values if needed <= set(values) and values["count"] >= 1 else None
 
 
 def _timings(row: str) -> dict[str, float] | None:
@@ -133,23 +145,23 @@ def _timings(row: str) -> dict[str, float] | None:
     parts = [_TIMING.fullmatch(part) for part in match.group(1).split(", ")] if match else []
     if not parts or not all(parts):
         return None
-    return {_TIMING_KEYS[part.group(1)]: float(part.group(2)) for part in parts if part}
+    return _numbers((_TIMING_KEYS[part.group(1)], part.group(2)) for part in parts if part)
 
 
 def _results(rows: Sequence[str]) -> dict[str, float]:
     found: dict[str, float] = {}
     for row in rows:
         match = _RESULT.fullmatch(row)
-        if match:
-            found[match.group(1)] = float(match.group(2))
-            if match.group(3):
-                found[match.group(1).split()[0] + " runs"] = float(match.group(3))
+        told = [(match.group(1), match.group(2))] if match else []
+        if match and match.group(3):
+            told.append((match.group(1).split()[0] + " runs", match.group(3)))
+        found |= _numbers(told) or {}
     return found
 
 
 def _applied(row: str) -> Applied | None:
     if match := _APPLIED.fullmatch(row):
-        return Applied(match.group(1), match.group(2), int(match.group(3)) if match.group(3) else None)
+        return Applied(match.group(1), match.group(2), whole(match.group(3)))
     unused = _UNUSED.fullmatch(row)
     return Applied(unused.group(1), "not") if unused else None
 
@@ -160,7 +172,7 @@ def _footprint(row: str) -> dict[str, float] | None:
         rf"init=({_NUMBER}) overall=({_NUMBER})",
         row,
     )
-    return {"init": float(match.group(1)), "overall": float(match.group(2))} if match else None
+    return _numbers((("init", match.group(1)), ("overall", match.group(2)))) if match else None
 
 
 @dataclass(frozen=True)
@@ -209,12 +221,12 @@ def read(log: Log) -> Reading:
             f"its log tells of {len(log.session_ms)} runs with {len(log.statistics)} loops, not of 1 with 2{said}"
         )
     warm, loop = log.statistics
-    mean = loop.get("avg", loop["curr"])
+    mean = loop["avg"] if "avg" in loop else loop["curr"]  # a loop of one inference tells no mean
     if not mean > 0:
         raise ValueError("its log tells no time")
     return Reading(
         load_ns=round(log.session_ms[0] * 1e6),
-        first_ns=round(warm.get("first", warm["curr"]) * 1000),
+        first_ns=round((warm["first"] if "first" in warm else warm["curr"]) * 1000),
         mean_ns=round(mean * 1000),
         count=int(loop["count"]),
         warmup_count=int(warm["count"]),

@@ -6,10 +6,11 @@ None. A last line without its end was cut, and its number with it.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+
+from edgekit.bench.numerals import kibibytes, real, whole
 
 # Sensor kinds of android.hardware.thermal (TemperatureType); others keep their number.
 KINDS = {0: "CPU", 1: "GPU", 2: "BATTERY", 3: "SKIN", 4: "USB", 5: "POWER_AMPLIFIER", 9: "NPU", 10: "TPU", 13: "SOC"}
@@ -29,12 +30,17 @@ _TOTALS = re.compile(
     r"TOTAL(?: PSS)?: +(\d+)(?: +TOTAL RSS: +(\d+))?(?: +TOTAL SWAP(?: PSS: +| \(KB\): +)(\d+))?", re.ASCII
 )
 _ROW = re.compile(r"([A-Za-z.][A-Za-z. ]*?):? {2,}(\d+(?: +\d+)*)", re.ASCII)
+LONGEST_LINE = 2000
+MOST_PROCESSORS = 1024
 CPU_COOLING = 2  # android.hardware.thermal CoolingType
 
 
 def lines(text: str) -> list[str]:
-    """The whole lines of a text, without carriage returns and without a last one that has no end."""
-    return [line.rstrip("\r") for line in text.split("\n")[:-1]]
+    """The whole lines of a text, without carriage returns and without a last one that has no end.
+
+    Without those that are longer than any is: they would be gone through again and again.
+    """
+    return [line.rstrip("\r") for line in text.split("\n")[:-1] if len(line) <= LONGEST_LINE]
 
 
 def properties(text: str) -> dict[str, str]:
@@ -67,7 +73,7 @@ def identity(found: Mapping[str, str]) -> Identity:
     return Identity(
         model=named,
         android=found.get("ro.build.version.release") or None,
-        sdk=int(sdk) if sdk.isdecimal() and sdk.isascii() else None,
+        sdk=whole(sdk),
         build=found.get("ro.build.fingerprint") or None,
         soc=f"{who} {soc}" if who and soc and soc == found.get("ro.soc.model") else soc,
         abis=tuple(part for part in abis.split(",") if part),
@@ -111,16 +117,19 @@ def thermal(text: str) -> Thermal:
                 sensors.append(_sensor(*found.groups()))
         elif line.startswith("CoolingDevice{"):
             device = _COOLING.fullmatch(line)
-            if device and block == "Current cooling devices from HAL:" and int(device.group(2)) == CPU_COOLING:
-                cooling.append(int(device.group(1)))
+            if device and block == "Current cooling devices from HAL:" and whole(device.group(2)) == CPU_COOLING:
+                cooling.append(whole(device.group(1)))
         else:
             block = line
-    kept = tuple(sensor for sensor in sensors if math.isfinite(sensor.celsius))
-    return Thermal(status, kept, max(cooling, default=None))
+    kept = tuple(sensor for sensor in sensors if sensor is not None)
+    return Thermal(status, kept, max((state for state in cooling if state is not None), default=None))
 
 
-def _sensor(value: str, kind: str, name: str, status: str) -> Sensor:
-    return Sensor(KINDS.get(int(kind), kind), name, float(value), int(status))
+def _sensor(value: str, kind: str, name: str, status: str) -> Sensor | None:
+    celsius, number, throttling = real(value), whole(kind), whole(status)
+    if celsius is None or number is None or throttling is None:
+        return None
+    return Sensor(KINDS.get(number, kind), name, celsius, throttling)
 
 
 @dataclass(frozen=True)
@@ -141,13 +150,13 @@ def battery(text: str) -> Battery:
         match = re.fullmatch(r"  ([A-Za-z][A-Za-z ]*): (\S.*)", line)
         if match:
             values.setdefault(match.group(1), match.group(2))
-    tenths, level, scale = (_whole(values.get(key)) for key in ("temperature", "level", "scale"))
+    tenths, level, scale = (whole(values.get(key)) for key in ("temperature", "level", "scale"))
     return Battery(
         celsius=None if tenths is None else tenths / 10,
         percent=None if level is None or not scale else 100 * level / scale,
-        status=CHARGE.get(_whole(values.get("status")) or 0),
+        status=CHARGE.get(whole(values.get("status")) or 0),
         powered=tuple(key[:-8] for key, value in values.items() if key[-8:] == " powered" and value == "true"),
-        millivolts=_whole(values.get("voltage")),
+        millivolts=whole(values.get("voltage")),
     )
 
 
@@ -165,20 +174,21 @@ class MemInfo:
 
 def meminfo(text: str) -> MemInfo:
     """The app summary of `dumpsys meminfo PID`, in its layouts up to Android 10 and since 12."""
-    pid, totals, rows, in_summary = None, None, {}, False
+    pid, totals, in_summary = None, None, False
+    rows: dict[str, int | None] = {}
     for line in map(str.strip, lines(text)):
         if match := re.fullmatch(r"\*\* MEMINFO in pid (\d+) \[.*\] \*\*", line, re.ASCII):
-            pid = int(match.group(1))
+            pid = whole(match.group(1))
         in_summary = in_summary or line == "App Summary"
         if not in_summary:
             continue
         if line.startswith("TOTAL"):
             totals = _TOTALS.fullmatch(line)
         elif row := _ROW.fullmatch(line):
-            rows[row.group(1)] = int(row.group(2).split()[0])
+            rows[row.group(1)] = kibibytes(row.group(2).split()[0])
     parts = totals.groups() if totals else (None, None, None)
-    pss, rss, swap = (None if part is None else int(part) * 1024 for part in parts)
-    native, graphics = (rows[key] * 1024 if key in rows else None for key in ("Native Heap", "Graphics"))
+    pss, rss, swap = map(kibibytes, parts)
+    native, graphics = rows.get("Native Heap"), rows.get("Graphics")
     return MemInfo(pid, pss, rss, swap, native, graphics)
 
 
@@ -205,16 +215,19 @@ def frequencies(text: str) -> tuple[Policy, ...]:
     found: dict[int, dict[str, str]] = {}
     for line in lines(text):
         # The phone's own folder may lie below another on a stand-in; only the end of the path counts.
-        if match := re.search(_POLICY.pattern + "$", line, re.ASCII):
-            found.setdefault(int(match.group(1)), {})[match.group(2)] = match.group(3).strip()
+        match = re.search(_POLICY.pattern + "$", line, re.ASCII)
+        number = whole(match.group(1)) if match else None
+        if match and number is not None:
+            found.setdefault(number, {})[match.group(2)] = match.group(3).strip()
     return tuple(_policy(found[number]) for number in sorted(found) if found[number].get("related_cpus"))
 
 
 def _policy(values: Mapping[str, str]) -> Policy:
     names = ("scaling_cur_freq", "scaling_max_freq", "cpuinfo_max_freq")
-    khz = [_whole(values.get(name)) for name in names]
+    khz = [whole(values.get(name)) for name in names]
     now, highest, hardware = (None if value is None else value / 1000 for value in khz)
-    cpus = tuple(int(part) for part in values["related_cpus"].split() if part.isdecimal() and part.isascii())
+    numbers = map(whole, values["related_cpus"].split())
+    cpus = tuple(number for number in numbers if number is not None and 0 <= number < MOST_PROCESSORS)
     return Policy(cpus, now, highest, hardware, values.get("scaling_governor") or None)
 
 
@@ -257,7 +270,3 @@ def _seen(rows: Sequence[str]) -> Iterator[Seen]:
             if match:
                 pairs = (part.partition(":") for part in match.group(3).split() if ":" in part)
                 yield Seen(match.group(1), match.group(2), {key: value for key, _, value in pairs})
-
-
-def _whole(text: str | None) -> int | None:
-    return int(text) if text is not None and re.fullmatch(r"-?[0-9]+", text) else None

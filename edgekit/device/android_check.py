@@ -9,6 +9,7 @@ from pathlib import Path
 from edgekit.bench import sensors
 from edgekit.bench.android import dumpsys
 from edgekit.bench.links.adb import AdbLink
+from edgekit.bench.numerals import kibibytes, whole
 from edgekit.device.config import AdbDevice
 from edgekit.device.linux_check import GIB, Check, RuntimeFound
 from edgekit.errors import BackendMissing, EdgekitError, nearest
@@ -47,7 +48,7 @@ def check_phone(device: AdbDevice, link: AdbLink) -> Check:
         kernel=kernel or None,
         soc=who.soc,
         processor=None,
-        cpus=int(cpus) if re.fullmatch("[0-9]+", cpus) else None,
+        cpus=whole(cpus),
         memory_bytes=total(memory),
         free_bytes=free_bytes,
         python=None,
@@ -65,13 +66,13 @@ def host_of(properties: Mapping[str, str]) -> str | None:
 def total(memory: str) -> int | None:
     """Bytes of memory, from /proc/meminfo; None where it is not told."""
     found = re.search(r"^MemTotal: +([0-9]+) kB$", memory, re.MULTILINE)
-    return int(found.group(1)) * 1024 if found else None
+    return kibibytes(found.group(1)) if found else None
 
 
 def free(space: str) -> int | None:
     """Free bytes, from the last line of `df -k`; None where it is not told."""
     words = (space.splitlines() or [""])[-1].split()
-    return int(words[3]) * 1024 if len(words) > 3 and re.fullmatch("[0-9]+", words[3]) else None
+    return kibibytes(words[3]) if len(words) > 3 else None
 
 
 def _missing(

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from edgekit.device.config import KINDS, ONE, AnyDevice
 from edgekit.errors import UsageError, nearest
 from edgekit.records.runtime import RUNTIMES
+from edgekit.util.formatting import escaped
 
 _SHAPE = "write `devices:` and below it `<name>: {link: local, runtimes: [onnxruntime]}`"
 _NULLS = ("", "~", "null", "Null", "NULL")
@@ -78,7 +79,11 @@ def _device(device: str, node: yaml.Node, name: str) -> AnyDevice:
     link = kind.value if isinstance(kind, yaml.ScalarNode) else None
     if link not in KINDS:
         line = pairs["link"][0] if kind else _line(node)
-        cause = f"unknown link '{link}'{nearest(str(link), KINDS)}" if kind else "the key 'link' is missing"
+        cause = (
+            f"unknown link '{escaped(str(link))[:80]}'{nearest(str(link)[:80], KINDS)}"
+            if kind
+            else "the key 'link' is missing"
+        )
         raise UsageError(f"{name} line {line}: device '{device}': {cause}", f"choose one of: {', '.join(KINDS)}")
     _check_keys(device, pairs, link, name)
     values = {key: _plain(value) for key, (_, value) in told.items()}

@@ -10,6 +10,7 @@ from typing import Any
 from edgekit.bench import jetson, sensors, soc
 from edgekit.bench.links.base import Link
 from edgekit.bench.links.local import LocalLink
+from edgekit.bench.numerals import kibibytes
 from edgekit.device.config import AnyDevice, SshDevice
 from edgekit.errors import BackendMissing
 from edgekit.records.runtime import RUNTIMES, Runtime
@@ -109,7 +110,7 @@ def check_device(device: AnyDevice, link: Link) -> Check:
         soc=_soc(files.get(COMPATIBLE, "")),
         processor=_colon(files.get("/proc/cpuinfo", ""), "model name"),
         cpus=seen["cpus"],
-        memory_bytes=_kilobytes(files.get("/proc/meminfo", ""), "MemTotal"),
+        memory_bytes=kilobytes(files.get("/proc/meminfo", ""), "MemTotal"),
         free_bytes=seen["free_bytes"],
         python=seen["python"],
         missing=tuple(_missing(device, link, seen, answers)),
@@ -224,6 +225,6 @@ def _colon(text: str, key: str) -> str | None:
     return match.group(1).strip() if match else None
 
 
-def _kilobytes(text: str, key: str) -> int | None:
+def kilobytes(text: str, key: str) -> int | None:
     match = re.search(rf"^{key}:\s*([0-9]+) kB", text, re.MULTILINE)
-    return int(match.group(1)) * 1024 if match else None
+    return kibibytes(match.group(1)) if match else None

@@ -13,10 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit.bench.numerals import real, whole
 from edgekit.errors import BackendMissing, EdgekitError, UsageError
 from edgekit.tensorrt.capabilities import Capabilities
 
-NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?(?![\w.%-])"
+# So many digits and no more: a line of nothing else is then looked at once.
+NUMBER = r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,3})?(?![\w.%-])"
 PERCENT = r"([0-9]+(?:\.[0-9]+)?)%"
 VERDICT = re.compile(r"&&&& (PASSED|FAILED|WAIVED) TensorRT\.trtexec")
 BANNER = re.compile(r"TensorRT\.trtexec \[TensorRT v([0-9]{4,6})\]")
@@ -220,7 +222,7 @@ def _section(name: str, text: str) -> Section | None:
     line = found[-1]
     values = {key: _last(rf"(?:^|, ){key} = ({NUMBER}) ms", line) for key in ("min", "max", "mean", "median")}
     pairs = re.findall(rf"percentile\(([0-9]+(?:\.[0-9]+)?)%\) = ({NUMBER}) ms", line)
-    percentiles = {share: number for share, value in pairs if (number := _number(value)) is not None}
+    percentiles = {share: number for share, value in pairs if (number := real(value)) is not None}
     return Section(values["min"], values["max"], values["mean"], values["median"], percentiles)
 
 
@@ -236,9 +238,9 @@ def _old_sections(lines: list[str]) -> dict[str, Section]:
         current = names.get(message, current if message else None)
         value = re.match(rf"(min|max|mean|median): ({NUMBER}) ms", message)
         share = re.match(rf"percentile: ({NUMBER}) ms at {PERCENT}", message)
-        if current and value and (number := _number(value.group(2))) is not None:
+        if current and value and (number := real(value.group(2))) is not None:
             found.setdefault(current, {})[value.group(1)] = number
-        if current and share and (number := _number(share.group(1))) is not None:
+        if current and share and (number := real(share.group(1))) is not None:
             shares.setdefault(current, {})[share.group(2)] = number
     return {
         name: Section(row.get("min"), row.get("max"), row.get("mean"), row.get("median"), shares.get(name, {}))
@@ -253,35 +255,33 @@ def _profile(lines: list[str]) -> tuple[Mapping[str, Any], ...]:
     for line in lines[start[-1] :] if start else []:
         match = STAMP.match(line)
         message = match.group(2) if match else ""
-        last = re.match(rf"\s*({NUMBER})\s+({NUMBER})\s+({NUMBER})\s+({NUMBER})\s{{3}}(\S.*)$", message)
-        first = re.match(rf"\s*(\S.*?)\s+({NUMBER})\s+({NUMBER})\s+({NUMBER})\s+({NUMBER})\s*$", message)
-        if last:
-            rows.append(_layer(last.group(5), last.groups()[:4]))
-        elif first:
-            rows.append(_layer(first.group(1), first.groups()[1:]))
+        row = _layer(message)
+        rows += [row] if row else []
     return tuple(row for row in rows if row["name"] != "Total")
 
 
-def _layer(name: str, values: tuple[str | Any, ...]) -> dict[str, Any]:
+def _layer(message: str) -> dict[str, Any] | None:
+    """A row of the table of layers; None for any other line. Whatever its length, it is gone through twice."""
+    *values, name = message.split(None, 4) if message else ("",)
+    if len(values) < 4 or None in map(real, values) or not message.rstrip().endswith(f"   {name.rstrip()}"):
+        name, *values = message.rsplit(None, 4) if message else ("",)
+    numbers = [real(value) for value in values]
+    if len(numbers) < 4 or None in numbers or not name.strip():
+        return None
     keys = ("total_ms", "average_ms", "median_ms", "percent")
-    return {"name": name.strip(), **{key: _number(value) for key, value in zip(keys, values, strict=True)}}
+    return {"name": name.strip(), **dict(zip(keys, numbers, strict=True))}
 
 
 def _last(pattern: str, text: str) -> float | None:
     found = re.findall(pattern, text, re.MULTILINE)
-    return _number(found[-1]) if found else None
+    return real(found[-1]) if found else None
 
 
 def _integer(pattern: str, text: str) -> int | None:
     found = re.findall(pattern, text)
-    return int(found[-1]) if found else None
+    return whole(found[-1]) if found else None
 
 
 def _last_text(pattern: str, text: str) -> str | None:
     found = re.findall(pattern, text, re.MULTILINE)
     return str(found[-1]).strip() if found else None
-
-
-def _number(text: str) -> float | None:
-    value = float(text)
-    return value if math.isfinite(value) else None

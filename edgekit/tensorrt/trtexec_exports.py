@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit.bench.numerals import LARGEST
 from edgekit.errors import UsageError
+
+LARGEST_MS = LARGEST / 1e6  # so that nanoseconds are no more than LARGEST
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def parse_profile(text: str) -> tuple[int, tuple[Mapping[str, Any], ...]]:
         raise UsageError("this is no --exportProfile file", "measure again")
     count = rows[0].get("count")
     names = {"timeMs": "total_ms", "averageMs": "average_ms", "medianMs": "median_ms", "percentage": "percent"}
-    if isinstance(count, bool) or not isinstance(count, int):
+    if isinstance(count, bool) or not isinstance(count, int) or abs(count) > LARGEST:
         raise UsageError("this --exportProfile file does not say how often it ran", "measure again")
     layers = [
         {"name": str(row["name"]), **{ours: _float(row.get(theirs)) for theirs, ours in names.items()}}
@@ -78,4 +80,4 @@ def _ns(row: Mapping[str, Any], key: str) -> int:
 
 def _float(value: Any) -> float | None:
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return float(value) if is_number and math.isfinite(value) else None
+    return float(value) if is_number and abs(value) <= LARGEST_MS else None  # not a number is not, either

@@ -11,6 +11,7 @@ this machine that is gone has its processes killed and its folder removed by the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -121,6 +122,22 @@ class AdbLink:
             self.run(f"touch {shlex.quote(there)}")
             self._placed[key] = there
         return self._placed[key]
+
+    def push_folder(self, folder: Path, there: str) -> None:
+        """Bring a folder of this session's, which replaces what is there; not kept. Raises as `place` does."""
+        self._begun()
+        gone = self.run(f"rm -rf {shlex.quote(there)}")
+        files = sorted(path for path in folder.rglob("*") if path.is_file())
+        size = sum(path.stat().st_size for path in files)
+        if gone.code:
+            raise self._refused(gone)
+        self._send(folder, there, size)
+        both = hashlib.sha256()
+        for path in files:
+            both.update(path.read_bytes())
+        done = self.run(f"cd {shlex.quote(there)} && cat */* | sha256sum", ANSWER_SECONDS * 5)
+        if done.stdout.decode(errors="replace").split()[:1] != [both.hexdigest()]:
+            raise DeviceUnreachable(f"{folder.name} did not reach {self.name} whole", "try again")
 
     def pull(self, there: str, local: Path) -> None:
         """Bring a file from there; it appears under its name when all of it is here and checked."""
@@ -255,17 +272,19 @@ class AdbLink:
 
     def _push(self, path: Path, there: str, digest: str, size: int) -> None:
         draft = f"{self.work}/draft"
-        done = self._adb(
-            ["push", str(path.resolve()), draft], ANSWER_SECONDS + size / SLOWEST_BYTES_PER_SECOND, check=False
-        )
-        if done.code:
-            said = done.stderr + done.stdout.decode(errors="replace")
-            raise self._refused(Done(1, b"", said)) if "remote" in said else self._lost(said.strip()[-200:])
+        self._send(path, draft, size)
         if self._digest(draft) != digest:
             raise DeviceUnreachable(f"{path.name} did not reach {self.name} whole", "try again")
         moved = self.run(f"chmod 755 {draft} && mv -f {draft} {shlex.quote(there)}")
         if moved.code:
             raise self._refused(moved)
+
+    def _send(self, path: Path, there: str, size: int) -> None:
+        seconds = ANSWER_SECONDS + size / SLOWEST_BYTES_PER_SECOND
+        done = self._adb(["push", str(path.resolve()), there], seconds, check=False)
+        if done.code:
+            said = done.stderr + done.stdout.decode(errors="replace")
+            raise self._refused(Done(1, b"", said)) if "remote" in said else self._lost(said.strip()[-200:])
 
     def _shell(self, script: str) -> list[str]:
         # Without a terminal: what is printed comes as it is, and stderr apart. Older phones know only the other form.

@@ -33,8 +33,9 @@ class Tensor(NamedTuple):
 class FarSession:
     """An artifact that is open on a device. `last_ns` is how long the last run took there, without the way."""
 
-    def __init__(self, link: Link, path: Path, runtime: str, threads: int = 1) -> None:
+    def __init__(self, link: Link, path: Path, runtime: str, threads: int = 1, delegate: str | None = None) -> None:
         job = {"mode": "latency", "runtime": runtime, "artifact": link.place(path), "threads": threads}
+        job["delegate"] = delegate
         self._link, self._runtime = link, runtime
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the session)
         read, write = os.pipe()

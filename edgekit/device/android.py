@@ -18,6 +18,7 @@ from edgekit.bench.links.adb import AdbLink
 from edgekit.bench.links.base import Link
 from edgekit.device.android_answers import compared
 from edgekit.device.android_check import IDENTITY, NAME, check_phone, host_of, parts
+from edgekit.device.android_session import PhoneSession
 from edgekit.device.android_tool import PhoneTool, state
 from edgekit.device.config import AdbDevice, AnyDevice
 from edgekit.device.linux import Board
@@ -97,6 +98,13 @@ class Phone:
             return compared(known, self.link, job, lambda more: self._tool.run({**flags, **more}, seconds, job))
 
         return {"answers": answers}
+
+    def open_session(self, path: Path, threads: int, delegate: str | None) -> PhoneSession:
+        """A file that answers there. Raises BackendMissing where the tool takes no inputs, or lacks the delegate."""
+        job = {"artifact": str(path), "threads": threads, "delegate": delegate}
+        session = PhoneSession(self._tool, self.link, job, lambda log: self._delegated(log, job))
+        session.found |= {"tool": f"{NAME} ({self._tool.prepared()[0].kind})", "cores": self._device.cores or "all"}
+        return session
 
     def ask(self, job: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any]:
         """One process of benchmark_model, or what it says of memory.

@@ -18,11 +18,11 @@ from edgekit.bench.android.benchmark_model import Tool
 from edgekit.bench.links.adb import AdbLink
 from edgekit.bench.runner import make_inputs
 from edgekit.errors import BackendMissing, EdgekitError
-from edgekit.records.runtime import Session, open_session
+from edgekit.records.runtime import Session, Tensor, open_session
 
 NEEDED = ("input_layer", "input_layer_shape", "input_layer_value_files", "output_filepath")
 FAR = 0.05  # over the largest answer: more than float16 or one step of int8 explains
-SEPARATORS = ",:"  # the tool's flags cannot name a tensor that has one of these
+SEPARATOR = ","  # the tool's flags cannot name a tensor that has one
 
 
 def compared(
@@ -33,15 +33,15 @@ def compared(
     `run` runs the tool there with these flags beside its own.
     """
     unknown: dict[str, Any] = {"max_error": None, "largest": None}
-    lacking = [name for name in NEEDED if name not in tool.flags]
-    if lacking:
-        return {**unknown, "reason": f"this benchmark_model tells no outputs: it has no --{lacking[-1]}"}
+    reason = lacking(tool)
+    if reason is not None:
+        return {**unknown, "reason": reason}
     path = Path(job["artifact"])
     try:
         session = open_session(path, "litert", batch=job["batch"])
     except BackendMissing as error:
         return {**unknown, "reason": f"nothing here to compare with: {error.message}"}
-    if any(sign in tensor.name for tensor in session.inputs for sign in SEPARATORS):
+    if unnamed(session.inputs):
         return {**unknown, "reason": "the tool cannot be given inputs for a tensor of that name"}
     inputs = make_inputs(session.inputs, job["seed"])
     try:
@@ -51,11 +51,42 @@ def compared(
     return _distance(got, session.run(inputs), str(session.found["runtime_version"]))
 
 
+def lacking(tool: Tool) -> str | None:
+    """Why a tool tells nothing that could be compared; None where it does."""
+    found = [name for name in NEEDED if name not in tool.flags]
+    return f"this benchmark_model tells no outputs: it has no --{found[-1]}" if found else None
+
+
+def unnamed(tensors: Sequence[Tensor]) -> bool:
+    """Whether a tensor has a name that the tool's flags cannot have."""
+    return any(SEPARATOR in tensor.name for tensor in tensors)
+
+
+def input_flags(tensors: Sequence[Tensor], arrays: Sequence[NDArray[Any]], places: Sequence[str]) -> dict[str, object]:
+    """The flags that give files there to a file's inputs."""
+    # A colon stands between name and place, and in many a name.
+    names = [tensor.name.replace(":", "\\:") for tensor in tensors]
+    pairs = [f"{name}:{place}" for name, place in zip(names, places, strict=True)]
+    return {
+        "input_layer": ",".join(tensor.name for tensor in tensors),
+        "input_layer_shape": ":".join(",".join(map(str, array.shape)) for array in arrays),
+        "input_layer_value_files": ",".join(pairs),
+    }
+
+
+def remarks(error: float, most: float) -> list[str]:
+    """What a reader must know of answers that are so far from LiteRT's here, whose largest is `most`."""
+    if not np.isfinite(error):
+        return ["its answers are not finite, and LiteRT's here are"]
+    if error <= FAR * most:
+        return []
+    return [f"its answers differ from LiteRT's here by up to {error:.3g}, where the largest is {most:.3g}"]
+
+
 def _there(
     link: AdbLink, session: Session, inputs: Sequence[NDArray[Any]], run: Callable[[Mapping[str, object]], object]
 ) -> bytes:
     """The bytes of all outputs, one after the other."""
-    names = [tensor.name for tensor in session.inputs]
     written = f"{link.work}/answers"
     with tempfile.TemporaryDirectory(prefix="edgekit-") as folder:
         places = []
@@ -63,16 +94,7 @@ def _there(
             file = Path(folder) / f"input{index}.bin"
             file.write_bytes(array.tobytes())
             places.append(link.place(file))
-        run(
-            {
-                "input_layer": ",".join(names),
-                "input_layer_shape": ":".join(",".join(map(str, array.shape)) for array in inputs),
-                "input_layer_value_files": ",".join(
-                    f"{name}:{place}" for name, place in zip(names, places, strict=True)
-                ),
-                "output_filepath": written,
-            }
-        )
+        run({**input_flags(session.inputs, inputs, places), "output_filepath": written})
         link.pull(written, Path(folder) / "answers")
         return (Path(folder) / "answers").read_bytes()
 
@@ -89,9 +111,6 @@ def _distance(got: bytes, wanted: Sequence[NDArray[Any]], version: str) -> dict[
         at += array.nbytes
     error, most = max(errors), max(largest)
     if not np.isfinite(error):
-        return {"max_error": None, "largest": most, "remarks": ["its answers are not finite, and LiteRT's here are"]}
-    far = error > FAR * most
-    said = (
-        [f"its answers differ from LiteRT's here by up to {error:.3g}, where the largest is {most:.3g}"] if far else []
-    )
-    return {"max_error": error, "largest": most, "reference": f"LiteRT {version} here, seeded inputs", "remarks": said}
+        return {"max_error": None, "largest": most, "remarks": remarks(error, most)}
+    reference = f"LiteRT {version} here, seeded inputs"
+    return {"max_error": error, "largest": most, "reference": reference, "remarks": remarks(error, most)}

@@ -82,6 +82,19 @@ class PhoneTool:
             raise self._failed(done)
         return benchmark_model.parse(done.stdout.decode(errors="replace"))
 
+    def each(self, flags: Mapping[str, object], seconds: float, job: Mapping[str, Any]) -> list[Log]:
+        """A process for each folder in `batches` there, which it finds as `batch`; its `answer` goes to `answers`."""
+        script = (
+            f"{self._begin(job)} : > answers; for b in batches/*; do rm -f batch; ln -s $b batch; "
+            f"{self._command(flags, job)} 2>&1 || exit; "
+            f"cat answer >> answers && rm answer || exit; echo; echo {PART}; done"
+        )
+        done = self._link.tended(script, seconds)
+        logs = done.stdout.decode(errors="replace").split(f"\n{PART}\n")
+        if done.code:
+            raise self._failed(Done(done.code, logs[-1].encode(), done.stderr))
+        return [benchmark_model.parse(log + "\n") for log in logs[:-1]]
+
     def watched(self, flags: Mapping[str, object], seconds: float, job: Mapping[str, Any]) -> tuple[Log, str]:
         """A run, and what `dumpsys meminfo` says of it meanwhile; that stalls it, so that its times do not count."""
         script = (

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from edgekit.bench.links.remote_session import FarSession
 from edgekit.data.images import Sample, labelled, pixel_hash
+from edgekit.device.android_session import PhoneSession
 from edgekit.device.link import open_link
 from edgekit.device.place import Place
 from edgekit.device.registry import load
@@ -47,6 +48,7 @@ def eval(
     device: str = "local",
     preprocess: str | Path | None = None,
     runtime: str | None = None,
+    delegate: str | None = None,
     threads: int = 1,
     store: str | None = None,
     devices: Path | None = None,
@@ -67,7 +69,7 @@ def eval(
     database = open_store(store)
     hashes: tuple[str, ...] = ()
     with open_link(device, target) as link, ExitStack() as opened:
-        place = Place(target, link, opened, runtime, threads)
+        place = Place(target, link, opened, runtime, threads, delegate)
         runs, failures = _prepared([Path(path) for path in artifacts], said, place, samples)
         if runs:
             database.check()
@@ -79,7 +81,7 @@ def eval(
         raise failures[0].error
     for evaluated in done:
         database.append(evaluated.accuracy)
-    return EvalResult(done, tuple(failures), _notes(hashes))
+    return EvalResult(done, tuple(failures), (*_notes(hashes), *_remarks(done)))
 
 
 @dataclass
@@ -112,19 +114,24 @@ class _Run:
             )
         assert sample.label is not None
         self.waiting.append((self.input.stored(pixels), sample.label + self.input.preprocessing.class_offset))
-        if len(self.waiting) == (self.input.batch or 1):
+        if len(self.waiting) == self._together:
             self.flush()
+
+    @property
+    def _together(self) -> int:
+        """How many images are asked about at once: a file's batch; on a phone many of them."""
+        return (self.input.batch or 1) * (self.session.ahead if isinstance(self.session, PhoneSession) else 1)
 
     def flush(self) -> None:
         """Run what waits; a fixed batch is filled up with its last image, whose further answers are dropped."""
         if not self.waiting:
             return
-        missing = (self.input.batch or 1) - len(self.waiting)
+        missing = -len(self.waiting) % (self.input.batch or 1)
         batch = np.stack([x for x, _ in self.waiting] + [self.waiting[-1][0]] * missing)
         start = time.perf_counter_ns()
         output = self._answers(batch)
         took = time.perf_counter_ns() - start
-        self.nanoseconds += self.session.last_ns if isinstance(self.session, FarSession) else took
+        self.nanoseconds += self.session.last_ns if isinstance(self.session, (FarSession, PhoneSession)) else took
         scores = output.reshape(len(batch), -1)
         self.hits += [self._hit(row, target) for row, (_, target) in zip(scores, self.waiting, strict=False)]
         self.waiting.clear()
@@ -301,6 +308,13 @@ def _dataset_hash(samples: tuple[Sample, ...], hashes: tuple[str, ...]) -> str:
     """16 hex digits over the images' pixels and labels, in order."""
     lines = (f"{digest} {sample.label}\n" for sample, digest in zip(samples, hashes, strict=False))
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+
+
+def _remarks(done: Sequence[Evaluated]) -> Iterator[str]:
+    """What a reader of an accuracy must know of how its answers compare with this machine's."""
+    for one in done:
+        for remark in one.accuracy.found.get("answers", {}).get("remarks", ()):
+            yield f"{one.artifact.name} on {one.accuracy.device}: {remark}"
 
 
 def _notes(hashes: tuple[str, ...]) -> tuple[str, ...]:

@@ -170,7 +170,13 @@ def choose(path: Path, runtime: str | None = None, among: Sequence[str] | None =
     return found
 
 
-def open_session(path: Path, runtime: str | None = None, threads: int = 1, batch: int | None = None) -> Session:
+def open_session(
+    path: Path,
+    runtime: str | None = None,
+    threads: int = 1,
+    batch: int | None = None,
+    delegate: str | None = None,
+) -> Session:
     """Open an artifact in this process, to run it; `batch` None keeps the file's own, free where it is free.
 
     Raises UsageError for a file that is missing or broken, BackendMissing where the runtime is or cannot run it.
@@ -181,7 +187,8 @@ def open_session(path: Path, runtime: str | None = None, threads: int = 1, batch
     try:
         module = importlib.import_module(f"edgekit.bench.runtime_{chosen.name}")
         with _quiet():
-            return cast(Session, module.open_session(str(path), {"threads": threads, "batch": batch}))
+            options = {"threads": threads, "batch": batch, "delegate": delegate}
+            return cast(Session, module.open_session(str(path), options))
     except ImportError as error:
         raise refusal("missing", str(error), chosen) from error
     except ValueError as error:

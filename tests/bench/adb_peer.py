@@ -283,6 +283,7 @@ class Sync:
                 break
             data += self._stream.read(length)
         try:
+            self._path(path).parent.mkdir(parents=True, exist_ok=True)
             self._path(path).write_bytes(data)
         except OSError as error:
             said = f"couldn't create file: {error.strerror}".encode()

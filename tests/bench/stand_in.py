@@ -69,7 +69,7 @@ def run(flags: dict[str, str], wish: dict[str, object]) -> int:
     delegates(flags, wish)
     say(f"The input model file size (MB): {Path(flags['graph']).stat().st_size / 1e6:g}")
     say(f"Initialized session in {init / 1000:g}ms.")
-    given = dict(pair.split(":") for pair in flags.get("input_layer_value_files", "").split(",") if pair)
+    given = dict(pair.rsplit(":", 1) for pair in flags.get("input_layer_value_files", "").split(",") if pair)
     for detail in interpreter.get_input_details():
         value = np.zeros(detail["shape"], detail["dtype"])
         if detail["name"] in given:
@@ -88,7 +88,7 @@ def run(flags: dict[str, str], wish: dict[str, object]) -> int:
             times.append((time.perf_counter_ns() - before) // 1000)
         print(f"INFO: {line(times, wish.get('kind') != 'old')}\n")
         loops.append(times)
-    first, warm, mean = loops[0][0], statistics.fmean(loops[0]), statistics.fmean(loops[1])
+    first, warm, mean = (loops[0] or [0])[0], statistics.fmean(loops[0] or [0]), statistics.fmean(loops[1])
     if wish.get("kind") == "litert":
         here = "[./litert/tools/benchmark_litert_model.h:88]"
         say(f"{here} \n========== BENCHMARK RESULTS ==========")
@@ -142,6 +142,8 @@ def line(times: list[int], is_new: bool) -> str:
     """Its line of statistics."""
     ordered = sorted(times)
     text = f"count={len(times)}"
+    if not times:
+        return text
     if len(times) == 1:
         text += f" curr={times[0]}"
     else:

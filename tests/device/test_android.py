@@ -8,15 +8,20 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from edgekit.bench.links.adb import AdbLink
 from edgekit.device import android
+from edgekit.device.android import Phone
+from edgekit.device.android_session import PhoneSession
+from edgekit.device.config import AdbDevice
 from edgekit.device.registry import devices
 from edgekit.errors import BackendMissing, DeviceUnreachable, MeasurementInvalid, UsageError
-from edgekit.evaluation.command import eval as evaluate
 from edgekit.measure.command import bench
 from edgekit.measure.verdict import INVALID, SUSPECT
 from edgekit.records.measurement import PRESETS, Protocol
+from edgekit.records.runtime import open_session
 from edgekit.storage.store import open_store
 from tests.bench.adb_peer import Peer
 from tests.bench.adb_server import Phones, make_phones
@@ -342,9 +347,49 @@ def test_checking(phone: Peer, tmp_path: Path) -> None:
     assert missing and missing.runtimes[0].version is None and "does not exist" in str(missing.runtimes[0].missing)
 
 
-def test_no_accuracy_on_a_phone(phone: Peer, tflite: Path, tmp_path: Path) -> None:
-    with pytest.raises((BackendMissing, UsageError)):
-        evaluate([tflite], data=tmp_path, device="pixel")
+def answers(phone: Peer, path: Path, delegate: str | None = None, apart: float = 1e-5) -> PhoneSession:
+    """A session that was asked about three images."""
+    device = AdbDevice(
+        link="adb", serial=phone.serial, runtimes=("benchmark_model",), benchmark_model="benchmark model"
+    )
+    link = AdbLink("pixel", phone.serial)
+    try:
+        session = Phone(device, link).open_session(path, 1, delegate)
+        images = np.random.default_rng(0).standard_normal((3, *session.inputs[0].shape[1:]), np.float32)
+        (got,) = session.run([images])
+        here = open_session(path, "litert")
+        np.testing.assert_allclose(got, np.concatenate([here.run([image[None]])[0] for image in images]), atol=apart)
+        return session
+    finally:
+        link.close()
+
+
+def test_a_session_answers_many_images_at_once(phone: Peer, tflite: Path) -> None:
+    session = answers(phone, tflite)
+    assert session.found["answers"]["max_error"] <= 1e-5 and session.last_ns > 0 and session.found["tool_sha256"]
+    assert session.found["delegate"] == "xnnpack" and not session.found["answers"]["remarks"]
+    assert len([command for command in phone.commands if "--graph=" in command]) == 1  # one call for all three
+
+
+def test_answers_of_a_session_that_are_far_off_are_told(phone: Peer, tflite: Path) -> None:
+    tool(phone, wrong_by=100.0)
+    (said,) = answers(phone, tflite, apart=101).found["answers"]["remarks"]
+    assert "its answers differ from LiteRT's here by up to 100" in said
+
+
+def test_a_session_proves_its_delegate(phone: Peer, tflite: Path) -> None:
+    assert answers(phone, tflite, "gpu").found["coverage"] == "completely"
+    tool(phone, taken=3)
+    with pytest.raises(MeasurementInvalid, match="gpu ran only a part"):
+        answers(phone, tflite, "gpu")
+    assert answers(phone, tflite, "gpu:partial").found["nodes_delegated"] == 3
+    tool(phone, fails=True)
+    with pytest.raises(BackendMissing, match="Failed to allocate tensors!"):
+        answers(phone, tflite)
+    tool(phone, kind="litert")
+    with pytest.raises(BackendMissing, match="this benchmark_model tells no outputs") as caught:
+        answers(phone, tflite)
+    assert "classic" in caught.value.remedy
 
 
 def test_an_export_is_timed_there_and_proved_here(phone: Peer, tflite: Path, tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ def eval(
         Path | None, typer.Option("--preprocess", metavar="FILE", help="YAML for a file that edgekit did not make.")
     ] = None,
     runtime: o.Runtime = None,
+    delegate: Annotated[str | None, typer.Option("--delegate", help="Delegate of LiteRT.")] = None,
     threads: o.Threads = 1,
     store: o.Store = None,
     devices: o.Devices = None,
@@ -97,6 +98,7 @@ def eval(
             device=device,
             preprocess=preprocess,
             runtime=runtime,
+            delegate=delegate,
             threads=threads,
             store=store,
             devices=devices,

@@ -33,7 +33,7 @@ class LocalLink:
 
     def place(self, path: Path) -> str:
         """The file's own path."""
-        return str(path.resolve())
+        return str(path.absolute())  # what a link leads to may have another name, and no parts beside it
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
         """Nothing stands between that could fail."""

@@ -17,6 +17,8 @@ from edgekit.util.formatting import escaped
 if TYPE_CHECKING:  # rich is loaded when something is shown
     from rich.console import RenderableType
 
+    from edgekit.errors import EdgekitError
+
 PLAIN = str.maketrans("─━│…×±–−", "--|.x~--")  # of our tables, where the encoding has none of them
 WIDE = 160  # columns where stdout is no terminal: nobody's window is too narrow for a file
 
@@ -130,6 +132,13 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def refused(error: EdgekitError | None) -> None:
+    """What went wrong beside a result that is there, on stderr."""
+    if error is not None:
+        notice(f"error: {error.message}")
+        notice(f"  fix: {error.remedy}")
 
 
 def notice(message: str) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from edgekit.errors import UsageError
 from edgekit.records.formats import is_artifact
+from edgekit.records.manifest import content_of
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import Summary
 from edgekit.storage import finding
 from edgekit.storage.store import Store
-from edgekit.util.files import content
 from edgekit.util.formatting import counted
 
 STORES = (".db", ".sqlite", ".sqlite3")
@@ -116,7 +116,7 @@ def _of_file(word: str, store: Store) -> Selection:
     """By the bytes of a file that is there, else by its name; a path that leads nowhere means no namesake of it."""
     path = Path(word)
     if path.exists():
-        found = finding.with_value(store, "sha256", content(path).sha256)
+        found = finding.with_value(store, "sha256", content_of(path).sha256)
         if not found:
             raise UsageError(f"{path} as it is now was never measured into {store.shown}", _measure(path))
         last = {record.setting: record for record in found}

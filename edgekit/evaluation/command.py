@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.bench.links.local import LocalLink
 from edgekit.bench.links.remote_session import FarSession
 from edgekit.data.images import Sample, labelled, pixel_hash
 from edgekit.device.android_session import PhoneSession
@@ -31,10 +32,12 @@ from edgekit.evaluation.input import FileInput, file_input
 from edgekit.evaluation.result import EvalResult, Evaluated, Failure
 from edgekit.records.manifest import Artifact, in_use, open_artifact
 from edgekit.records.measurement import Accuracy
+from edgekit.records.onnx_parts import refuse_carrying
 from edgekit.records.preprocessing import ForeignInput, Preprocessing, foreign_input, to_pixels
 from edgekit.records.runtime import Session
 from edgekit.stats.accuracy import HIT1, MISS, correct1, correct5, hit
-from edgekit.storage.store import new_id, now, open_store
+from edgekit.storage.keeping import Keeper
+from edgekit.storage.store import new_id, now
 
 Progress = Callable[[str, int | None, int | None], None]
 View = tuple[Preprocessing, tuple[int, int]]  # what is done to an image before any arithmetic
@@ -50,7 +53,7 @@ def eval(
     runtime: str | None = None,
     delegate: str | None = None,
     threads: int = 1,
-    store: str | None = None,
+    store: str | Keeper | None = None,
     devices: Path | None = None,
     progress: Progress | None = None,
 ) -> EvalResult:
@@ -58,7 +61,8 @@ def eval(
 
     Images are prepared here, and the file runs on `device`, a name of devices.yaml. A file is run with its manifest's
     preprocessing; a foreign one needs `preprocess`, a YAML file
-    (edgekit.preprocess.foreign_input). Records go to the store. Raises UsageError for images or labels that are
+    (edgekit.preprocess.foreign_input). Records go to the store; those that it refuses in the end are kept in a file
+    beside it, which `unstored` of the result names. Raises UsageError for images or labels that are
     wrong, and whatever failed when there is one file only; of several files, those that failed are in the result.
     """
     if not artifacts:
@@ -66,22 +70,21 @@ def eval(
     target = load(devices)[device]
     samples = labelled(Path(data))
     said = foreign_input(Path(preprocess)) if preprocess is not None else None
-    database = open_store(store)
+    keeper = store if isinstance(store, Keeper) else Keeper(store)
     hashes: tuple[str, ...] = ()
     with open_link(device, target) as link, ExitStack() as opened:
         place = Place(target, link, opened, runtime, threads, delegate)
         runs, failures = _prepared([Path(path) for path in artifacts], said, place, samples)
         if runs:
-            database.check()
+            keeper.check()
             hashes = _run_all(runs, samples, progress)
     name = Path(data).resolve().name.encode(errors="backslashreplace").decode()
     done = _finished(runs, name, _dataset_hash(samples, hashes))
     failures += [Failure(run.artifact.path, run.error) for run in runs if run.error is not None]
     if failures and len(artifacts) == 1:
         raise failures[0].error
-    for evaluated in done:
-        database.append(evaluated.accuracy)
-    return EvalResult(done, tuple(failures), (*_notes(hashes), *_remarks(done)))
+    keeper.append(*(evaluated.accuracy for evaluated in done))
+    return EvalResult(done, tuple(failures), (*_notes(hashes), *_remarks(done)), keeper.refusal)
 
 
 @dataclass
@@ -206,6 +209,8 @@ def _prepared(
 
 def _opened(artifact: Artifact, said: ForeignInput | None, place: Place, samples: tuple[Sample, ...]) -> _Run:
     _refuse_meaningless(artifact)
+    if not isinstance(place.link, LocalLink):
+        refuse_carrying(artifact.path, artifact.parts)
     with in_use(artifact):
         chosen, session, found = place.open(artifact.path)
     taken = file_input(artifact, session, said)

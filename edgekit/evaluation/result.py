@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import EdgekitError, worst_exit_code
+from edgekit.errors import EdgekitError, EnvironmentRefused, worst_exit_code
 from edgekit.records.measurement import Accuracy
 from edgekit.stats.accuracy import fraction, paired
 from edgekit.stats.latency import PairedDifference, wilson
+from edgekit.storage.keeping import told
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,13 @@ class EvalResult:
     results: tuple[Evaluated, ...]
     failed: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
+    unstored: EnvironmentRefused | None = None  # why the store does not hold them, and what does
 
     @property
     def exit_code(self) -> int:
         """0, or the first that applies of what failed."""
-        return worst_exit_code(failure.error.exit_code for failure in self.failed)
+        errors = [failure.error for failure in self.failed] + ([self.unstored] if self.unstored else [])
+        return worst_exit_code(error.exit_code for error in errors)
 
     def paired(self) -> tuple[tuple[Evaluated, Evaluated, PairedDifference], ...]:
         """Each further file against the first, image by image."""
@@ -64,7 +67,7 @@ class EvalResult:
         return tuple((base, new, paired(base.accuracy.hits, new.accuracy.hits)) for new in others if base)
 
     def to_json(self) -> dict[str, Any]:
-        """{"results": [...], "paired": [...], "failed": [...], "notes": [...]}"""
+        """{"results": [...], "paired": [...], "failed": [...], "notes": [...], "unstored": null}"""
         return {
             "results": [evaluated.to_json() for evaluated in self.results],
             "paired": [
@@ -84,4 +87,5 @@ class EvalResult:
                 for failure in self.failed
             ],
             "notes": list(self.notes),
+            "unstored": told(self.unstored),
         }

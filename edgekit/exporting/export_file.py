@@ -29,7 +29,8 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.layer_costs import layer_costs
 from edgekit.ir.memory import ideal_bytes
 from edgekit.records.formats import FORMATS, tool_versions
-from edgekit.records.manifest import Artifact, Manifest, ParityRecord, VariantRecord, release
+from edgekit.records.manifest import Artifact, Manifest, ParityRecord, VariantRecord
+from edgekit.records.release import release
 from edgekit.tensorrt.builder import Builder
 from edgekit.util.files import Content, content, drafting, environment, publish
 

@@ -37,6 +37,7 @@ class InspectResult:
             "foreign": self.artifact.foreign,
             "intact": None if manifest is None else True,  # a file that is not is an error
             "bytes": self.bytes,
+            "parts": [str(part) for part in self.artifact.parts],
             "operators": self.operators,
             "operators_reason": self.reason,
             "labels": list(self.labels),

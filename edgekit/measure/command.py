@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,18 @@ from edgekit.device.android import board_of
 from edgekit.device.config import AdbDevice, LocalDevice
 from edgekit.device.link import open_link
 from edgekit.device.registry import load
-from edgekit.errors import EdgekitError, MeasurementInvalid, UsageError, nearest, worst_exit_code
+from edgekit.errors import EdgekitError, EnvironmentRefused, MeasurementInvalid, UsageError, nearest, worst_exit_code
 from edgekit.measure import profile as profiling
 from edgekit.measure.pair import Versus
 from edgekit.measure.session import Cell, Progress, Station
 from edgekit.measure.verdict import INVALID
 from edgekit.records.manifest import open_artifact
 from edgekit.records.measurement import PRESETS, VERSUS, Measurement, Protocol
+from edgekit.records.onnx_parts import refuse_carrying
 from edgekit.records.runtime import choose
 from edgekit.stats import latency, ratio
 from edgekit.stats.stability import stability
-from edgekit.storage.store import open_store
+from edgekit.storage.keeping import Keeper, told
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class BenchResult:
 
     cells: tuple[tuple[str, Measurement] | Failure, ...]
     versus: tuple[Versus, ...] = ()
+    unstored: EnvironmentRefused | None = None  # why the store does not hold them, and what does
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -122,15 +124,16 @@ class BenchResult:
     def exit_code(self) -> int:
         """The command's exit code; 6 where a measurement is invalid."""
         invalid = any(measurement.verdict == INVALID for measurement in self.measurements)
-        own = [MeasurementInvalid.exit_code] if invalid else []
+        own = [MeasurementInvalid.exit_code] * invalid + [EnvironmentRefused.exit_code] * (self.unstored is not None)
         return worst_exit_code([*(failure.error.exit_code for failure in self.failures), *own])
 
     def to_json(self) -> dict[str, Any]:
         """What `edgekit bench --json` prints."""
         rows = [cell.to_json() if isinstance(cell, Failure) else row(cell[1], cell[0]) for cell in self.cells]
+        found = {"measurements": rows, "unstored": told(self.unstored)}
         if not self.versus:
-            return {"measurements": rows}
-        return {"measurements": rows, "versus": [pair.to_json() for pair in self.versus], "noise": ratio.NOISE}
+            return found
+        return {**found, "versus": [pair.to_json() for pair in self.versus], "noise": ratio.NOISE}
 
 
 def bench(
@@ -145,7 +148,7 @@ def bench(
     versus: bool = False,
     profile: bool = False,
     power_mode: str | None = None,
-    store: str | None = None,
+    store: str | Keeper | None = None,
     devices: Path | None = None,
     progress: Progress | None = None,
     session: str | None = None,
@@ -158,6 +161,8 @@ def bench(
     On a device of devices.yaml that is a Jetson, `power_mode` is set for as long as this lasts.
 
     With `profile` a pass more, of its own, tells how long each layer takes (docs/measuring.md, *Layers*).
+
+    Measurements that the store refuses in the end are kept in a file beside it, which `unstored` of the result names.
 
     `session` is what the records name as their command, where this is a part of a larger one (store.new_id).
 
@@ -182,17 +187,17 @@ def bench(
     ]
     if isinstance(found, AdbDevice):
         plan = [_for_phone(cell) for cell in plan]
-    database = open_store(store)
+    keeper = store if isinstance(store, Keeper) else Keeper(store)
     if any(isinstance(cell, Cell) for cell in plan):
-        database.check()
+        keeper.check()
     with open_link(device, found) as link, board_of(found, link, power_mode) as board:
         station = Station(sum(cell.steps for cell in plan if isinstance(cell, Cell)), progress, board, session)
         if versus:
-            return _interleaved(station, plan, database.append)
-        done = [_measured(station, cell, database.append) for cell in plan]
+            return replace(_interleaved(station, plan, keeper), unstored=keeper.refusal)
+        done = [_measured(station, cell, keeper) for cell in plan]
     if len(done) == 1 and isinstance(done[0], Failure):
         raise done[0].error
-    return BenchResult(tuple(done))
+    return BenchResult(tuple(done), unstored=keeper.refusal)
 
 
 def _protocol(preset: str, threads: int, batch: int, versus: bool) -> Protocol:
@@ -215,6 +220,8 @@ def _plan(
 ) -> Cell | Failure:
     try:
         artifact, chosen = open_artifact(path), choose(path, runtime, among, here)
+        if not here:
+            refuse_carrying(path, artifact.parts)
         if options["profile"]:
             profiling.refuse(chosen.name)
         return Cell(artifact, chosen, protocol, **options)
@@ -234,10 +241,8 @@ def _for_phone(cell: Cell | Failure) -> Cell | Failure:
     return cell
 
 
-def _measured(
-    station: Station, cell: Cell | Failure, keep: Callable[[Measurement], None]
-) -> tuple[str, Measurement] | Failure:
-    """Measure a cell and give the measurement to `keep` as soon as it is there."""
+def _measured(station: Station, cell: Cell | Failure, keeper: Keeper) -> tuple[str, Measurement] | Failure:
+    """Measure a cell and keep the measurement as soon as it is there."""
     if isinstance(cell, Failure):
         return cell
     after = station.done + cell.steps
@@ -248,19 +253,18 @@ def _measured(
         asked = cell.protocol
         return Failure(str(cell.artifact.path), cell.runtime.name, cell.device, asked.threads, asked.batch, error)
     station.done = after
-    keep(found)
+    keeper.append(found)
     return str(cell.artifact.path), found
 
 
-def _interleaved(station: Station, plan: Sequence[Cell | Failure], keep: Callable[[Measurement], None]) -> BenchResult:
-    """Every cell against the first; all of them are needed."""
+def _interleaved(station: Station, plan: Sequence[Cell | Failure], keeper: Keeper) -> BenchResult:
+    """Every cell against the first; all of them are needed, and kept together."""
     cells = []
     for cell in plan:
         if isinstance(cell, Failure):
             raise cell.error
         cells.append(cell)
     found = station.interleave(cells)
-    for measurement in found:
-        keep(measurement)
+    keeper.append(*found)
     named = [(str(cell.artifact.path), one) for cell, one in zip(cells, found, strict=True)]
     return BenchResult(tuple(named), tuple(Versus(named[0], other) for other in named[1:]))

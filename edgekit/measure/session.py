@@ -53,7 +53,7 @@ class Cell:
     def job(self, mode: str) -> dict[str, Any]:
         """What the runner is asked for."""
         fields = self.protocol.model_dump(exclude=PARENT)
-        names = {"runtime": self.runtime.name, "artifact": str(self.artifact.path.resolve())}
+        names = {"runtime": self.runtime.name, "artifact": str(self.artifact.path.absolute())}
         return {"mode": mode, **names, "provider": self.provider, "delegate": self.delegate, **fields}
 
 

@@ -6,7 +6,7 @@ The manifest is written last, so a file without one was never finished. Opening 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -16,8 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.records.formats import format_of
+from edgekit.records.onnx_parts import parts
 from edgekit.records.preprocessing import Preprocessing
-from edgekit.util.files import Content, content, environment, locked, publish, stamp, write_atomically
+from edgekit.util.files import Content, content, stamp, write_atomically
 
 MANIFEST_VERSION = 1
 LARGEST_MANIFEST = 1 << 26  # bytes
@@ -130,12 +131,14 @@ class Manifest(_Record):
 class Artifact(_Record):
     """A file with its manifest; `manifest` is None for a foreign file.
 
-    `content` is what it held when it was opened; None for one that was only just written.
+    `content` is what it held when it was opened, with its `parts`: other files that have its weights. None for one that
+    was only just written.
     """
 
     path: Path
     manifest: Manifest | None
     content: Content | None = None
+    parts: tuple[Path, ...] = ()
 
     @property
     def foreign(self) -> bool:
@@ -153,9 +156,9 @@ class Artifact(_Record):
         Raises UsageError where the file is gone or holds other bytes.
         """
         try:
-            if self.content is not None and self.content.stamp == stamp(self.path):
+            if self.content is not None and self.content.stamp == stamp(self.path, self.parts):
                 return self.content
-            found = content(self.path)
+            found = content(self.path, self.parts)
         except OSError as error:
             raise UsageError(
                 f"{self.path} could not be read any more while it was used: {error.strerror}", LEAVE_ALONE
@@ -182,6 +185,14 @@ def manifest_path(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
+COMING = ".json.next"
+
+
+def coming_path(path: Path) -> Path:
+    """Where the manifest of a file waits while that is put in its place."""
+    return path.with_name(path.name + COMING)
+
+
 def open_artifact(path: Path) -> Artifact:
     """The artifact at `path`, its bytes checked against its manifest; without a manifest it is foreign.
 
@@ -199,7 +210,9 @@ def open_artifact(path: Path) -> Artifact:
     for _ in range(REPLACED_MEANWHILE):
         found = _content(path)
         manifest = _fitting(path, found.sha256)
-        if manifest is None or manifest.sha256 == found.sha256:
+        if manifest is None:
+            return _foreign(path, found)
+        if manifest.sha256 == found.sha256:
             return Artifact(path=path, manifest=manifest, content=found)
     raise UsageError(
         f"{path} is not the file that its manifest describes (sha256 differs)",
@@ -207,21 +220,31 @@ def open_artifact(path: Path) -> Artifact:
     )
 
 
-def _content(path: Path) -> Content:
+def content_of(path: Path) -> Content:
+    """What identifies a file, whether its manifest fits or not."""
+    return _content(path) if os.path.lexists(manifest_path(path)) else _foreign(path, _content(path)).still()
+
+
+def _foreign(path: Path, found: Content) -> Artifact:
+    others = parts(path) if format_of(path).name == "onnx" else ()
+    return Artifact(path=path, manifest=None, content=_content(path, others) if others else found, parts=others)
+
+
+def _content(path: Path, others: Sequence[Path] = ()) -> Content:
     try:
-        return content(path)
+        return content(path, others)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", "check the path and its permissions") from error
 
 
 def manifest_of(path: Path) -> Manifest | None:
     """The manifest of a file, whose bytes are only looked at where two are there; None for a foreign file."""
-    return _fitting(path, _content(path).sha256 if _coming_path(path).exists() else None)
+    return _fitting(path, _content(path).sha256 if coming_path(path).exists() else None)
 
 
 def _fitting(path: Path, sha256: str | None) -> Manifest | None:
     """The manifest beside a file: the coming one where its sha256 is the file's, else the one that is there."""
-    coming, beside = _coming_path(path), manifest_path(path)
+    coming, beside = coming_path(path), manifest_path(path)
     if sha256 is not None:
         with suppress(UsageError):
             waiting = read_manifest(coming)
@@ -286,45 +309,6 @@ def seal(path: Path, manifest: Manifest) -> Artifact:
     """Write the manifest beside its finished file; from here on the artifact counts as made."""
     write_atomically(manifest_path(path), manifest.model_dump_json(indent=2).encode() + b"\n")
     return Artifact(path=path, manifest=manifest)
-
-
-def release(draft: Path, target: Path, manifest: Manifest) -> Artifact:
-    """Put a finished draft and its manifest in the place of what is there; a whole artifact is there at every moment.
-
-    No file system moves two files at once: the new manifest waits beside the old one while the file is replaced, and
-    whoever opens the artifact takes the one that fits. One export at a time puts its files into a folder.
-    """
-    coming = _coming_path(target)
-    with locked(target.parent / ".lock"):
-        for left in target.parent.glob("*" + _COMING):
-            _settle(left)
-        write_atomically(coming, manifest.model_dump_json(indent=2).encode() + b"\n")
-        publish(draft, target)
-        with environment(target):
-            coming.replace(manifest_path(target))
-    return Artifact(path=target, manifest=manifest)
-
-
-_COMING = ".json.next"
-
-
-def _coming_path(path: Path) -> Path:
-    """Where the manifest of a file waits while that is put in its place."""
-    return path.with_name(path.name + _COMING)
-
-
-def _settle(coming: Path) -> None:
-    """Finish what a process that was killed in `release` began: its manifest takes its place, or goes."""
-    path = coming.with_name(coming.name.removesuffix(_COMING))
-    with environment(coming):
-        try:
-            fits = read_manifest(coming).sha256 == content(path).sha256
-        except (EdgekitError, FileNotFoundError):
-            fits = False
-        if fits:
-            coming.replace(manifest_path(path))
-        else:
-            coming.unlink()
 
 
 def pixels_are_codes(preprocessing: Preprocessing, tensor: TensorRecord) -> bool:

@@ -164,7 +164,7 @@ def _weights(weights: str | Path | None) -> str:
 
 def _notes(swept: SweepResult, data: str | Path | None, calibration: str | Path | None) -> list[str]:
     """What a reader must know about what is missing."""
-    said = []
+    said = [f"{swept.unstored.message}; {swept.unstored.remedy}"] if swept.unstored else []
     bare = {cell.variant for cell in swept.cells if cell.measurement and not _trained(cell.measurement)}
     if bare:
         names = ", ".join(sorted(bare))

@@ -11,6 +11,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ class _Sweep:
                 self._judge(point)
         result = self._record(last=True)
         self._tell_failures(result)
-        return result
+        return replace(result, unstored=self.plan.measuring.refusal)
 
     def _exported(self, job: Job, made: Sequence[Made]) -> None:
         point = (job.alpha, job.res)
@@ -150,10 +151,12 @@ class _Sweep:
 
     def _record(self, last: bool) -> SweepResult:
         seconds = time.monotonic() - self.started
-        result = SweepResult(tuple(self._cell(cell) for cell in self.grid.cells()), seconds)
+        cells = tuple(self._cell(cell) for cell in self.grid.cells())
+        result = SweepResult(cells, seconds, unstored=self.plan.measuring.refusal)
         if last or time.monotonic() - self._recorded > RECORD_SECONDS:
             text = json.dumps(result.to_json(), indent=1, default=str)
-            write_atomically(self.grid.out / RECORD, text.encode("utf-8", "surrogatepass") + b"\n")
+            with self.plan.measuring.going_on():
+                write_atomically(self.grid.out / RECORD, text.encode("utf-8", "surrogatepass") + b"\n")
             self._recorded = time.monotonic()
         return result
 
@@ -191,9 +194,8 @@ class _Sweep:
         """The store keeps what failed, for those who only see the store."""
         if self.grid.export_only and not self.grid.eval:
             return
-        for one in result.cells:
-            if one.refusal is not None and not one.refusal.known:
-                self.plan.store.append(_failure(one, one.refusal))
+        failed = [(one, one.refusal) for one in result.cells if one.refusal is not None and not one.refusal.known]
+        self.plan.measuring.keeper.append(*(_failure(one, refusal) for one, refusal in failed))
 
 
 def _failure(one: CellResult, refusal: Refusal) -> FailedCell:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from edgekit.device.config import AnyDevice, LocalDevice
 from edgekit.device.registry import load
-from edgekit.errors import EdgekitError, UsageError
+from edgekit.errors import EdgekitError, EnvironmentRefused, UsageError
 from edgekit.evaluation.command import eval
 from edgekit.measure.command import bench
 from edgekit.measure.verdict import INVALID
 from edgekit.records.measurement import PRESETS, Accuracy, Measurement, Protocol
 from edgekit.records.runtime import choose
+from edgekit.storage.keeping import Keeper
 from edgekit.storage.store import Store, new_id
 from edgekit.sweeps.device import Identity, identify
 from edgekit.sweeps.export import Made, Refusal, refused
@@ -54,7 +56,9 @@ class Measuring:
         self.keys = keys
         self.journal = journal
         self.store = store
+        self.keeper = Keeper(store)
         self.devices = devices
+        self._forgotten: EnvironmentRefused | None = None
         self._identities: dict[str, Identity] = {}  # by the device's name
         self._silent: set[str] = set()  # devices that were asked and did not answer
         self.protocol: Protocol = PRESETS[grid.preset].model_copy(update={"threads": grid.threads, "batch": grid.batch})
@@ -72,8 +76,26 @@ class Measuring:
             _refuse_another(made, measurement)
         except Exception as error:  # it must not end the other cells
             return Measured(refusal=refused(error))
-        self.journal.put("latency", key(inputs), inputs, id=measurement.id)
+        self._remember("latency", inputs, measurement)
         return Measured(measurement, fresh=True)
+
+    def _remember(self, kind: str, inputs: Inputs, record: Measurement | Accuracy) -> None:
+        """Write down that it was taken, so that it is not taken again."""
+        with self.going_on():
+            self.journal.put(kind, key(inputs), inputs, id=record.id)
+
+    @contextmanager
+    def going_on(self) -> Iterator[None]:
+        """What cannot be written inside is told at the end: the rest is measured, and what was taken is kept."""
+        try:
+            yield
+        except EnvironmentRefused as error:
+            self._forgotten = self._forgotten or error
+
+    @property
+    def refusal(self) -> EnvironmentRefused | None:
+        """Where the records are, if the store refused them, or what else could not be written."""
+        return self.keeper.refusal or self._forgotten
 
     def known_latency(self, made: Made, name: str) -> Measurement | None:
         """The measurement that was taken of this file in just this way, if it may be used.
@@ -115,7 +137,7 @@ class Measuring:
             threads=grid.threads,
             batch=grid.batch,
             preset=grid.preset,
-            store=self.store.url,
+            store=self.keeper,
             devices=self.devices,
             progress=lambda message, *_: say(message),
             session=self.session,
@@ -179,7 +201,7 @@ class Measuring:
                 data=self.grid.eval,
                 runtime=self.grid.runtime,
                 threads=self.grid.threads,
-                store=self.store.url,
+                store=self.keeper,
             )
         except Exception as error:
             return {sha256: _failed(refused(error)) for sha256 in wanted}
@@ -192,7 +214,7 @@ class Measuring:
                 found[sha256] = _failed(refused(error))
                 continue
             inputs = self._accuracy_inputs(wanted[sha256])
-            self.journal.put("accuracy", key(inputs), inputs, id=record.id)
+            self._remember("accuracy", inputs, record)
             found[sha256] = Judged(record, fresh=True)
         return found
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.errors import MeasurementInvalid, worst_exit_code
+from edgekit.errors import EnvironmentRefused, MeasurementInvalid, worst_exit_code
 from edgekit.measure.command import row
 from edgekit.measure.verdict import INVALID
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.stats.accuracy import fraction
 from edgekit.stats.latency import wilson
+from edgekit.storage.keeping import told
 from edgekit.sweeps.export import Refusal
 from edgekit.sweeps.grid import Cell
 
@@ -80,21 +81,24 @@ class SweepResult:
     seconds: float
     dry_run: bool = False
     notes: tuple[str, ...] = ()
+    unstored: EnvironmentRefused | None = None  # why the store does not hold what was measured, and what does
 
     @property
     def exit_code(self) -> int:
         """0, or the first that applies of what failed, in the documented order."""
-        return worst_exit_code(code for cell in self.cells for code in cell.exit_codes)
+        own = [self.unstored.exit_code] if self.unstored else []
+        return worst_exit_code([*(code for cell in self.cells for code in cell.exit_codes), *own])
 
     def count(self, status: str) -> int:
         """How many cells ended so."""
         return sum(cell.status == status for cell in self.cells)
 
     def to_json(self) -> dict[str, Any]:
-        """{"cells": [...], "seconds", "dry_run", "notes"}"""
+        """{"cells": [...], "seconds", "dry_run", "notes", "unstored"}"""
         return {
             "cells": [cell.to_json() for cell in self.cells],
             "seconds": round(self.seconds, 3),
             "dry_run": self.dry_run,
             "notes": list(self.notes),
+            "unstored": told(self.unstored),
         }

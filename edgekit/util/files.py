@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -104,29 +104,33 @@ class Content:
     stamp: tuple[int, ...]
 
 
-def content(path: Path) -> Content:
-    """The content of a file or folder as it is now. Raises OSError.
+def content(path: Path, parts: Sequence[Path] = ()) -> Content:
+    """The content of a file or folder as it is now, and of the `parts` beside it that belong to it. Raises OSError.
 
-    The digest of a folder is the sha256 of a line for each file: its name in the folder, a zero byte, its digest.
+    The digest of a folder, and of a file with parts, is the sha256 of a line for each file: its name in the folder
+    (none for the file that has the parts), a zero byte, its digest.
     """
-    before = stamp(path)  # first: a change while it is read shows later
-    if not path.is_dir():
+    before = stamp(path, parts)  # first: a change while it is read shows later
+    if not path.is_dir() and not parts:
         return Content(file_sha256(path), before[0], before)
-    names = [(one.relative_to(path).as_posix(), file_sha256(one)) for one in files_of(path)]
-    lines = "".join(f"{name}\0{digest}\n" for name, digest in names)
-    return Content(hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest(), before[0], before)
+    base = path if path.is_dir() else path.parent
+    names = [("" if one == path else one.relative_to(base).as_posix(), one) for one in (*files_of(path), *parts)]
+    lines = "".join(f"{name}\0{file_sha256(one)}\n" for name, one in names)
+    size = before[0] + sum(part.stat().st_size for part in parts)
+    return Content(hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest(), size, before)
 
 
-def stamp(path: Path) -> tuple[int, ...]:
+def stamp(path: Path, parts: Sequence[Path] = ()) -> tuple[int, ...]:
     """Size, times and place of a file: some of it changes whenever it is written or replaced. Raises OSError.
 
-    Of a folder its size is that of its files, and all of their stamps follow.
+    Of a folder its size is that of its files, and all of their stamps follow; those of `parts` follow too.
     """
     found = path.stat()
+    others = tuple(value for part in parts for value in stamp(part))
     if path.is_dir():
         each = [stamp(one) for one in files_of(path)]
         return sum(one[0] for one in each), found.st_mtime_ns, found.st_ino, *(value for one in each for value in one)
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, *others
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from edgekit.errors import UsageError
-from edgekit.records.manifest import Manifest, manifest_of, manifest_path, open_artifact, read_manifest, release
+from edgekit.records.manifest import Manifest, manifest_of, manifest_path, open_artifact, read_manifest
+from edgekit.records.release import release
 from edgekit.util import files
 from edgekit.util.files import file_sha256
 from tests.evaluation.test_command import sealed

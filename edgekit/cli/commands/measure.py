@@ -9,7 +9,7 @@ import typer
 
 import edgekit
 from edgekit.cli import options as o
-from edgekit.cli.output import Outcome, Progress, notice
+from edgekit.cli.output import Outcome, Progress, notice, refused
 
 
 def bench(
@@ -64,6 +64,7 @@ def bench(
             devices=devices,
             progress=progress,
         )
+    refused(result.unstored)
     return Outcome(result.to_json(), views.bench, result.exit_code)
 
 
@@ -106,6 +107,7 @@ def eval(
         )
     for note in result.notes:
         notice(f"note: {note}")
+    refused(result.unstored)
     return Outcome(result.to_json(), views.eval, result.exit_code)
 
 

@@ -9,7 +9,7 @@ import typer
 
 import edgekit
 from edgekit.cli import options as o
-from edgekit.cli.output import Outcome, Progress, notice
+from edgekit.cli.output import Outcome, Progress, notice, refused
 
 Jobs = Annotated[
     int | None, typer.Option("--jobs", help="Exports at once.  [default: one for each processor]", show_default=False)
@@ -120,6 +120,7 @@ def sweep(
         )
     for note in result.notes:
         notice(f"note: {note}")
+    refused(result.unstored)
     return Outcome(result.to_json(), views.sweep, result.exit_code)
 
 

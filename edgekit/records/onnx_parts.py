@@ -1,0 +1,150 @@
+"""The other files that an .onnx file takes its weights from (ONNX's external data).
+
+They are read off the file's own bytes, which are protobuf, so that measuring needs no package for it. Weights in the
+file itself are skipped, not read. Field numbers are those of onnx.proto3.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from edgekit.errors import UsageError
+
+# A kind of message -> the fields that lead to others, and to which kind.
+MODEL, GRAPH, NODE, ATTRIBUTE, TENSOR, SPARSE, FUNCTION, TRAINING = range(8)
+LEADS = {
+    MODEL: {7: GRAPH, 20: TRAINING, 25: FUNCTION},
+    GRAPH: {1: NODE, 5: TENSOR, 15: SPARSE},
+    NODE: {5: ATTRIBUTE},
+    ATTRIBUTE: {5: TENSOR, 6: GRAPH, 10: TENSOR, 11: GRAPH, 22: SPARSE, 23: SPARSE},
+    SPARSE: {1: TENSOR, 2: TENSOR},
+    FUNCTION: {7: NODE, 11: ATTRIBUTE},
+    TRAINING: {1: GRAPH, 2: GRAPH},
+}
+EXTERNAL_DATA, DATA_LOCATION, EXTERNAL = 13, 14, 1
+ONE_FILE = "make it one file: onnx.save(onnx.load(PATH), NEW_PATH)"
+LONGEST = 4096  # bytes of a place's name
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a tensor's bytes are."""
+
+    location: str
+    end: int  # the last byte that is needed, and one
+
+
+def parts(path: Path) -> tuple[Path, ...]:
+    """The files beside an .onnx file that hold its weights, each of them there and long enough; none for most files.
+
+    Raises UsageError for one that is missing, cut short, or outside the file's own folder. What is no ONNX file has
+    none: whoever runs it says so.
+    """
+    try:
+        places = list(_places(path))
+    except (ValueError, IndexError):  # no protobuf
+        return ()
+    needed: dict[str, int] = {}
+    for place in places:
+        needed[place.location] = max(needed.get(place.location, 0), place.end)
+    return tuple(_checked(path, location, needed[location]) for location in sorted(needed))
+
+
+def refuse_carrying(path: Path, found: Sequence[Path]) -> None:
+    """Raise UsageError for a file in parts, where it would have to be brought to a device."""
+    if found:
+        raise UsageError(
+            f"{path} has its weights in {', '.join(part.name for part in found)}, and only whole files go to a device",
+            ONE_FILE,
+        )
+
+
+def _checked(path: Path, location: str, needed: int) -> Path:
+    inside = PurePosixPath(location)
+    if not inside.parts or inside.is_absolute() or ".." in inside.parts:
+        raise UsageError(f"{path} takes its weights from '{location}', which is outside its own folder", ONE_FILE)
+    part = path.parent / inside
+    if not part.is_file():
+        missing = "is missing" if not part.exists() else "is no regular file"
+        raise UsageError(
+            f"{path} has its weights in {location}, which {missing}", f"put that file beside {path.name}, or {ONE_FILE}"
+        )
+    if (size := part.stat().st_size) < needed:
+        raise UsageError(
+            f"{path} has its weights in {location}, which has {size} bytes of the {needed} that it needs",
+            "bring that file again, whole",
+        )
+    return part
+
+
+def _places(path: Path) -> Iterator[_Place]:
+    with path.open("rb") as stream:
+        if not path.stat().st_size:
+            return
+        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            yield from _walk(data)
+
+
+def _walk(data: mmap.mmap) -> Iterator[_Place]:
+    waiting = [(MODEL, 0, len(data))]  # not by recursion: a file may nest as deep as it likes
+    while waiting:
+        kind, at, end = waiting.pop()
+        if kind == TENSOR:
+            yield from _place(data, at, end)
+            continue
+        leads = LEADS[kind]
+        waiting += [(leads[field], at, end) for field, at, end in _fields(data, at, end) if field in leads]
+
+
+def _place(data: mmap.mmap, at: int, end: int) -> Iterator[_Place]:
+    """Where a tensor's bytes are, if in another file."""
+    entries: dict[bytes, bytes] = {}
+    is_external = False
+    for field, start, stop in _fields(data, at, end):
+        if field == EXTERNAL_DATA:
+            texts = {name: data[a : min(b, a + LONGEST)] for name, a, b in _fields(data, start, stop)}
+            entries[texts.get(1, b"")] = texts.get(2, b"")
+        elif field == DATA_LOCATION:
+            is_external = _varint(data, start, stop)[0] == EXTERNAL
+    if is_external:
+        offset, length = (_number(entries.get(name, b"0")) for name in (b"offset", b"length"))
+        yield _Place(entries.get(b"location", b"").decode(errors="replace"), offset + length)
+
+
+def _number(text: bytes) -> int:
+    return int(text) if text.isdigit() and len(text) < 19 else 0
+
+
+def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """(number, start, stop) of the fields of a message. Raises ValueError for what is none."""
+    while at < end:
+        tag, start = _varint(data, at, end)
+        wire = tag & 7
+        if wire == 0:
+            at = _varint(data, start, end)[1]
+        elif wire == 2:
+            length, start = _varint(data, start, end)
+            at = start + length
+        elif wire in (1, 5):
+            at = start + (8 if wire == 1 else 4)
+        else:
+            raise ValueError(f"no protobuf: wire type {wire}")
+        if at > end:
+            raise ValueError("no protobuf: a field is longer than what it is in")
+        yield tag >> 3, start, at
+
+
+def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+    """A number, and where it ends. Raises ValueError for one that does not end."""
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= end:
+            break
+        byte = data[at]
+        value, at = value | (byte & 0x7F) << shift, at + 1
+        if not byte & 0x80:
+            return value, at
+    raise ValueError("no protobuf: a number does not end")

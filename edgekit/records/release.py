@@ -1,0 +1,40 @@
+"""Putting a finished file and its manifest in their place, so that a whole artifact is there at every moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edgekit.errors import EdgekitError
+from edgekit.records.manifest import COMING, Artifact, Manifest, coming_path, manifest_path, read_manifest
+from edgekit.util.files import content, environment, locked, publish, write_atomically
+
+
+def release(draft: Path, target: Path, manifest: Manifest) -> Artifact:
+    """Put a finished draft and its manifest in the place of what is there; a whole artifact is there at every moment.
+
+    No file system moves two files at once: the new manifest waits beside the old one while the file is replaced, and
+    whoever opens the artifact takes the one that fits. One export at a time puts its files into a folder.
+    """
+    coming = coming_path(target)
+    with locked(target.parent / ".lock"):
+        for left in target.parent.glob("*" + COMING):
+            _settle(left)
+        write_atomically(coming, manifest.model_dump_json(indent=2).encode() + b"\n")
+        publish(draft, target)
+        with environment(target):
+            coming.replace(manifest_path(target))
+    return Artifact(path=target, manifest=manifest)
+
+
+def _settle(coming: Path) -> None:
+    """Finish what a process that was killed in `release` began: its manifest takes its place, or goes."""
+    path = coming.with_name(coming.name.removesuffix(COMING))
+    with environment(coming):
+        try:
+            fits = read_manifest(coming).sha256 == content(path).sha256
+        except (EdgekitError, FileNotFoundError):
+            fits = False
+        if fits:
+            coming.replace(manifest_path(path))
+        else:
+            coming.unlink()

@@ -22,6 +22,7 @@ from torch import nn
 
 from edgekit.errors import NO_EXIT, UsageError, first_line, nearest
 from edgekit.frontend.tracer import unwrapped
+from edgekit.network import archive
 from edgekit.network.spec import MODELS, ModelSpec
 
 USER_FAMILY = "user"
@@ -123,6 +124,7 @@ def _archived(path: Path, input_shape: tuple[int, ...] | None) -> ModelSpec:
     """A network that torch.export wrote, which is for one input shape."""
     if not path.is_file():
         raise UsageError(f"{path} does not exist", "give a file that torch.export.save wrote")
+    archive.check(path)
     try:
         program = torch.export.load(path)
     except Exception as error:  # a zip of something else, or of another version of torch

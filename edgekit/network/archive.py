@@ -1,0 +1,159 @@
+"""What a torch.export archive (.pt2) holds, looked at before torch opens it, because torch would run code of it.
+
+torch unpickles parts of an archive, looks every operator up by its name from `torch` on, evaluates the sizes that are
+left free as Python, and writes the names of tensors into the source of a function. So that a stranger's archive is data
+and no program, pickles must hold tensors alone, operators be of ATen, and names be names.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgekit.errors import UsageError, first_line
+
+GRAPH, OLD_GRAPH = "models/model.json", "serialized_exported_program.json"  # since torch 2.8, and before
+WEIGHTS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
+PICKLES = ("data/sample_inputs/model.pt", "data/weights/model.pt", "data/constants/model.pt")
+OLD_PICKLES = ("serialized_state_dict.pt", "serialized_constants.pt", "serialized_example_inputs.pt")
+LARGEST_GRAPH = 1 << 27  # bytes of JSON
+SHARED = 64  # how often the same bytes may be a tensor
+
+_OPERATORS = re.compile(
+    r"torch\.ops\.(aten|prims|torchvision)\._?[a-z]\w*\.[A-Za-z]\w*"
+    r"|torch\.ops\.higher_order\.(wrap_with_set_grad_enabled|wrap_with_autocast|cond|while_loop|scan|map_impl)"
+    r"|_operator\.(getitem|add|sub|mul|truediv|floordiv|mod|pow|neg|eq|ne|lt|le|gt|ge|and_|or_)"
+    r"|torch\.sym_(max|min|int|float|ite|not|sum)"
+    r"|math\.(ceil|floor|trunc)"
+)
+_SYMBOL = r"Symbol\('[su]\d{1,9}'(?:, (?:positive|nonnegative|integer)=True)*\)"
+_FUNCTION = r"(?:Add|Mul|Integer|Max|Min|Mod|FloorDiv|CleanDiv|PythonMod|CeilToInt)\("  # no power: it has no end
+_FREE_SIZE = re.compile(rf"(?:{_SYMBOL}|{_FUNCTION}|[su]?\d{{1,18}}|[ ,()-])*")
+_NAME = re.compile(r"([A-Za-z_]\w*)?", re.ASCII)
+_PLAIN = re.compile(r"[\w.+:/ -]*", re.ASCII)
+_PAYLOAD = re.compile(r"(weight|tensor)_\d{1,9}", re.ASCII)
+_TREES = (None, "builtins.tuple", "builtins.list", "builtins.dict")
+_REFUSED = "write it again with torch.export.save, or give the FILE.py:function that builds the network"
+
+
+def check(path: Path) -> None:
+    """Raise UsageError for an archive that is more than a network's graph and tensors, or is none."""
+    try:
+        parts, read = _parts(path)
+        graph = GRAPH if GRAPH in parts else OLD_GRAPH
+        others = [name for name in parts if name.startswith("models/") and name != GRAPH]
+        if graph not in parts or others:
+            raise ValueError(f"it holds {', '.join(others[:3]) or 'no graph'}")
+        for name in (*PICKLES, *OLD_PICKLES):
+            if name in parts:
+                _check_pickle(path, name, read(name))
+        for name in WEIGHTS:
+            if name in parts:
+                _check_tensors(path, _json(read(name)))
+        _check_graph(path, _json(read(graph)), ())
+    except UsageError:
+        raise
+    except Exception as error:  # zip, JSON and torch raise many kinds for bytes that are not their own
+        raise UsageError(f"{path} cannot be read: {first_line(error)}", "write it with torch.export.save") from error
+
+
+def _parts(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
+    """The names of the parts, and what reads one: the same reader that torch takes for each kind of archive."""
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+    names = [member.filename for member in members]
+    if len(set(names)) < len(names) or any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise ValueError("another program has packed it again")
+    if OLD_GRAPH in names or "version" in names:
+        return names, lambda name: _member(path, name)
+    reader = torch._C.PyTorchFileReader(str(path))
+    return reader.get_all_records(), reader.get_record
+
+
+def _member(path: Path, name: str) -> bytes:
+    with zipfile.ZipFile(path) as archive:
+        return archive.read(name)
+
+
+def _refused(path: Path, why: str) -> UsageError:
+    return UsageError(f"{path.name} {why}: refused", _REFUSED)
+
+
+def _check_pickle(path: Path, name: str, data: bytes) -> None:
+    """What torch unpickles in any case, it must be able to without running anything."""
+    try:
+        if data:
+            torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise _refused(path, f"holds more than tensors in {name} and would run code when opened") from error
+
+
+def _json(data: bytes) -> Any:
+    if len(data) > LARGEST_GRAPH:
+        raise ValueError(f"its graph is larger than {LARGEST_GRAPH >> 20} MiB")
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("its graph is nested too deep") from error
+
+
+def _check_tensors(path: Path, found: Any) -> None:
+    """Each tensor must lie in the archive as plain bytes, and not be more than these."""
+    total = 0
+    for name, entry in found["config"].items():
+        if entry["use_pickle"] is not False or not _PAYLOAD.fullmatch(entry["path_name"]):
+            raise _refused(path, f"holds '{name[:80]}' as a pickle, which would run code when opened")
+        if not _PLAIN.fullmatch(name):
+            raise _refused(path, f"has a tensor called {name[:80]!r}")
+        total += math.prod(int(size["as_int"]) for size in entry["tensor_meta"]["sizes"])
+    if total > SHARED * path.stat().st_size:
+        raise _refused(path, f"says that it holds {total:,} numbers, and has {path.stat().st_size:,} bytes")
+
+
+def _check_graph(path: Path, value: Any, keys: tuple[str, ...]) -> None:
+    """Every text of a graph must be what its place is for."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            if not _PLAIN.fullmatch(key):
+                raise _refused(path, f"has a part called {key[:80]!r}")
+            _check_graph(path, one, (*keys, key))
+    elif isinstance(value, list):
+        for one in value:
+            _check_graph(path, one, keys)
+    elif isinstance(value, str) and not _is_meant(value, keys):
+        raise _refused(path, f"has {value[:80]!r} as {keys[-1] if keys else 'its graph'}, which would run as code")
+
+
+def _is_meant(text: str, keys: tuple[str, ...]) -> bool:
+    key, around = keys[-1] if keys else "", keys[-2] if len(keys) > 1 else ""
+    if key in ("target", "as_operator"):
+        return _OPERATORS.fullmatch(text) is not None
+    if key == "expr_str":
+        return len(text) < 1000 and _FREE_SIZE.fullmatch(text) is not None
+    if key in ("in_spec", "out_spec"):
+        hidden = "__" in text or "\\u" in text  # what torch takes there for the name of a class to import
+        return not text or (not hidden and all(kind in _TREES for kind in _kinds(json.loads(text))))
+    if key in ("name", "as_name", "forward_arg_names"):
+        return _NAME.fullmatch(text) is not None
+    if key in ("as_string", "as_strings"):
+        return True  # torch quotes it
+    return around == "metadata" or _PLAIN.fullmatch(text) is not None  # where a call stands in its source
+
+
+def _kinds(tree: Any) -> Iterator[Any]:
+    """What each level of the nested tuples is that a forward() takes or gives."""
+    if isinstance(tree, dict):
+        yield tree.get("type")
+        for one in tree.values():
+            yield from _kinds(one)
+    elif isinstance(tree, list):
+        for one in tree:
+            yield from _kinds(one)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated
@@ -94,12 +95,28 @@ def pairs(texts: list[str] | None) -> dict[str, str]:
     return found
 
 
+def agreed(tool: str, yes: bool) -> str:
+    """The benchmark_model that `devices tool NAME` names, after a person has agreed that it is fetched."""
+    from edgekit.device.android_download import BUILT_FOR, address
+
+    url = address(tool)
+    if yes:
+        return tool
+    if not sys.stdin or not sys.stdin.isatty():
+        raise UsageError(f"nobody is here to agree to a download from {url}", "add --yes")
+    what = f"Fetch a program for {BUILT_FOR} from {url}? No hash is published; what comes is named by its own."
+    if not typer.confirm(what, err=True):
+        raise UsageError("nothing was fetched", "say yes, or name a benchmark_model of your own in devices.yaml")
+    return tool
+
+
 def checked(action: str | None, name: str | None, known: Callable[[], Iterable[str]]) -> str | None:
     """The device that `devices check NAME` names, of those that are `known`; None for plain `devices`."""
     if action is None:
         return None
     if action != "check":
-        raise UsageError(f"`edgekit devices` does not know '{action}'", "write `edgekit devices check NAME`")
+        remedy = "write `edgekit devices check NAME`, or `edgekit devices tool litert`"
+        raise UsageError(f"`edgekit devices` does not know '{action}'", remedy)
     if name is None:
         raise UsageError("`edgekit devices check` needs a name", f"add one of: {', '.join(known())}")
     return name

@@ -107,7 +107,7 @@ def _runtime(name: str, device: AdbDevice, link: AdbLink, abis: tuple[str, ...])
 
 def program(device: AdbDevice, link: AdbLink) -> Path:
     """The benchmark_model that devices.yaml names, a file here. Raises BackendMissing."""
-    remedy = f"write the path of one built for the phone into devices.yaml, as `{NAME}: PATH`"
+    remedy = f"write `{NAME}: PATH` into devices.yaml; `edgekit devices tool litert` fetches Google's (docs/android.md)"
     if device.benchmark_model is None:
         raise BackendMissing(f"devices.yaml names no {NAME} for {link.name}", remedy)
     path = Path(device.benchmark_model).expanduser()

@@ -13,6 +13,7 @@ from typing import Any
 
 from edgekit.bench.links.adb import AdbLink
 from edgekit.device.android_check import check_phone
+from edgekit.device.android_download import Fetched, fetch
 from edgekit.device.config import LOCAL, AnyDevice
 from edgekit.device.config import AdbDevice as AdbDevice
 from edgekit.device.config import LocalDevice as LocalDevice
@@ -21,6 +22,7 @@ from edgekit.device.config_file import parse as parse
 from edgekit.device.link import open_link
 from edgekit.device.linux_check import Check, check_device
 from edgekit.errors import UsageError, nearest
+from edgekit.util.download import Progress
 
 CONFIG = Path("~/.config/edgekit/devices.yaml")
 
@@ -32,6 +34,7 @@ class DeviceList:
     devices: dict[str, AnyDevice]
     file: Path | None
     check: Check | None = None
+    tool: Fetched | None = None
 
     def __getitem__(self, name: str) -> AnyDevice:
         if name not in self.devices:
@@ -45,16 +48,23 @@ class DeviceList:
         """What `edgekit devices --json` prints."""
         rows = [{"name": name, **device.model_dump(mode="json")} for name, device in self.devices.items()]
         document: dict[str, Any] = {"file": str(self.file) if self.file else None, "devices": rows}
+        if self.tool is not None:
+            document["tool"] = {**asdict(self.tool), "path": str(self.tool.path)}
         return document | {"check": asdict(self.check)} if self.check else document
 
 
-def devices(check: str | None = None, devices: Path | None = None) -> DeviceList:
+def devices(
+    check: str | None = None, devices: Path | None = None, tool: str | None = None, progress: Progress | None = None
+) -> DeviceList:
     """The devices of devices.yaml; with `check`, also what is there on the device of that name.
 
-    Raises UsageError for a broken file or an unknown name, DeviceUnreachable for a device that does not answer,
-    BackendMissing for one without Python, or without adb.
+    With `tool`, "litert" or "classic", Google's benchmark_model for phones is fetched into the cache. Raises UsageError
+    for a broken file or an unknown name, DeviceUnreachable for a device that does not answer, BackendMissing for one
+    without Python, or without adb.
     """
     found = load(devices)
+    if tool is not None:
+        return DeviceList(found.devices, found.file, tool=fetch(tool, progress))
     if check is None:
         return found
     device = found[check]

@@ -138,12 +138,17 @@ def report(
 
 
 def devices(
-    action: Annotated[str | None, typer.Argument(metavar="check", help="Try to reach a device.")] = None,
+    action: Annotated[
+        str | None, typer.Argument(metavar="check|tool", help="Try to reach a device, or fetch a phone's tool.")
+    ] = None,
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Which one.")] = None,
     devices: o.Devices = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Fetch without asking.")] = False,
     json: o.Json = False,
 ) -> Outcome:
     """List the devices of devices.yaml, or check that one answers.
+
+    `devices tool litert` and `devices tool classic` fetch Google's benchmark_model for phones, after asking.
 
     \b
     Example:
@@ -151,6 +156,14 @@ def devices(
     """
     from edgekit.cli.views import measure as views
 
+    if action == "tool" and name is not None:
+        with Progress() as progress:
+            fetched = edgekit.devices(
+                devices=devices,
+                tool=o.agreed(name, yes),
+                progress=lambda done, total: progress("fetching benchmark_model", done, total),
+            )
+        return Outcome(fetched.to_json(), views.devices)
     check = o.checked(action, name, lambda: edgekit.devices(devices=devices).devices)
     found = edgekit.devices(check=check, devices=devices)
     return Outcome(found.to_json(), views.devices, found.check.exit_code if found.check else 0)

@@ -215,7 +215,11 @@ def devices(document: Json, width: int) -> View:
         Column("link", lambda row: row["link"], left=True),
         Column("runtimes", lambda row: _plain(row["runtimes"]), left=True),
     )
-    check = document.get("check")
+    check, tool = document.get("check"), document.get("tool")
+    if tool is not None:
+        yield facts([("sha256", tool["sha256"]), ("size", size(tool["bytes"])), ("from", tool["url"])])
+        yield f"for devices.yaml: benchmark_model: {tool['path']}"
+        return
     if check is None:
         yield from table(columns, document["devices"], width)
         yield Text(f"from {document['file'] or 'the built-in list: there is no devices.yaml'}", style="dim")

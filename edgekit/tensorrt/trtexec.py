@@ -262,9 +262,11 @@ def _profile(lines: list[str]) -> tuple[Mapping[str, Any], ...]:
 
 def _layer(message: str) -> dict[str, Any] | None:
     """A row of the table of layers; None for any other line. Whatever its length, it is gone through twice."""
-    *values, name = message.split(None, 4) if message else ("",)
+    if not message.strip():
+        return None
+    *values, name = message.split(None, 4)
     if len(values) < 4 or None in map(real, values) or not message.rstrip().endswith(f"   {name.rstrip()}"):
-        name, *values = message.rsplit(None, 4) if message else ("",)
+        name, *values = message.rsplit(None, 4)
     numbers = [real(value) for value in values]
     if len(numbers) < 4 or None in numbers or not name.strip():
         return None

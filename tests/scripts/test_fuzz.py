@@ -33,6 +33,7 @@ BROKE: dict[str, str] = {
     "nvidia-smi": f"name, clocks.sm [MHz]\nH200, {'1' * 5000} MHz\n",
     "onnxruntime arenas": f"Extending BFCArena for Cpu. x\nTotal allocated bytes: {'1' * 5000}\n",
     "meminfo": f"MemTotal:       {'1' * 5000} kB\n",
+    "trtexec log": f"{STAMP}=== Profile (1 iterations ) ===\n{STAMP}   \n{STAMP}\n{STAMP}a\n",
     "trtexec times": '[{"computeMs": 1e308, "latencyMs": 2, "startEnqMs": 0, "endEnqMs": 1}]',
     "devices.yaml": "devices: " + "[" * 20_000,
 }

@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from edgekit.bench.links.base import Link
 from edgekit.bench.links.local import LocalLink
 from edgekit.device.config import LOCAL, AdbDevice, AnyDevice
@@ -22,6 +24,8 @@ from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import moved
 from edgekit.exporters.head import LOGITS, with_head
+from edgekit.exporting.first_fault import first_fault
+from edgekit.exporting.inner_values import inner_values
 from edgekit.exporting.mixed_precision import float_cost
 from edgekit.exporting.parity import check_head, compare
 from edgekit.exporting.prepare import Prepared
@@ -35,6 +39,8 @@ from edgekit.tensorrt.builder import Builder
 from edgekit.util.files import Content, content, drafting, environment, publish
 
 DELEGATION = ("delegate", "nodes", "nodes_delegated", "undelegated")  # what LiteRT tells of the file's operators
+SIMULATION_NEAR = 40.0  # dB: nearer to its simulation no wrong layer brings a file
+FAULT_INPUTS = 3  # that the layers of a file are looked at on
 TOGETHER = 7  # inputs at once, where the batch is free; no size that a kernel is made for
 
 
@@ -138,6 +144,7 @@ def _proved(
 ) -> tuple[ParityRecord, dict[str, Any]]:
     """The comparison of what the network gives, without a head, and where the file ran for it."""
     reference, head = prepared.reference(), prepared.request.output
+    simulated = prepared.simulated(cell.format) if cell.precision == "int8" else None
     with ExitStack() as opened:
         place = cell.site.prover(cell.format, opened)
         runtime, session, found = place.open(_plain_file(draft, head))
@@ -149,7 +156,9 @@ def _proved(
             reference,
             cell.together,
             prepared.preprocessing,
+            simulated,
         )
+        parity = _right(cell, prepared, plain, _plain_file(draft, head), parity)
         if head != LOGITS and parity.passed:
             runtime, headed, found = place.open(draft)
             sides = (session, plain.outputs[0]), (headed, written.outputs[0])
@@ -157,6 +166,22 @@ def _proved(
     delegation = {name: found[name] for name in DELEGATION if found.get(name) is not None}
     proof = {"device": place.link.name, "runtime": runtime, "version": found.get("runtime_version"), **delegation}
     return parity, proof
+
+
+def _right(cell: Cell, prepared: Prepared, written: Written, path: Path, parity: ParityRecord) -> ParityRecord:
+    """The record, with the first wrong layer of an int8 file that does not answer as its simulation does."""
+    near = parity.simulated_snr_db is None or parity.simulated_snr_db >= SIMULATION_NEAR
+    if cell.precision != "int8" or (near and parity.passed) or prepared.simulated(cell.format) is None:
+        return parity
+    quantized, x = prepared.quantized(cell.format), prepared.reference().inputs
+    x = x[:FAULT_INPUTS] if prepared.graph.takes_several else x[:1]
+    found = inner_values(path, quantized, written.inputs[0], x, prepared.preprocessing)
+    fault = first_fault(quantized, found, torch.from_numpy(x))
+    return (
+        parity
+        if fault is None
+        else parity.model_copy(update={"passed": False, "reasons": (*parity.reasons, str(fault))})
+    )
 
 
 def _plain(name: str) -> str:

@@ -25,7 +25,7 @@ from edgekit.errors import UsageError
 from edgekit.exporters import head
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import Ranges, from_file, record
-from edgekit.exporters.int8.simulate import layer_snr
+from edgekit.exporters.int8.simulate import layer_snr, runner
 from edgekit.exporting.mixed_precision import Judged, check_output, held_out, within
 from edgekit.exporting.options import Request as Request
 from edgekit.exporting.options import check
@@ -44,6 +44,7 @@ from edgekit.records.preprocessing import Preprocessing, from_yaml
 
 CALIBRATION_IMAGES = 100
 SYNTHETIC_INPUTS = 32
+SIMULATED_INPUTS = 12  # of the reference, that an int8 file is held against its simulation on
 NOISE_IMAGES, NOISE_INPUTS = 8, 2  # for the signal-to-noise per layer: of images, and of synthetic inputs
 PARITY_GMACS = 8  # how much computing the real inputs of parity may cost
 
@@ -68,6 +69,7 @@ class Prepared:
     _ranges: Ranges | None = None
     _judged: Judged | None = None
     _quantized: dict[str, QuantizedGraph] = field(default_factory=dict)
+    _simulated: dict[str, Array] = field(default_factory=dict)
     _all_int8: dict[str, QuantizedGraph] = field(default_factory=dict)
 
     def reference(self) -> Reference:
@@ -86,6 +88,17 @@ class Prepared:
                     "this preprocessing",
                 )
         return self._quantized[scheme]
+
+    def simulated(self, format: str) -> Array | None:
+        """What the integer simulation of a format answers to the reference's first inputs; None where it cannot."""
+        reference = self.reference()
+        if len(self.graph.inputs) != 1 or len(self.graph.outputs) != 1:
+            return None
+        if format not in self._simulated:
+            run = runner(self.quantized(format))
+            some = [run(torch.from_numpy(x[None])).numpy() for x in reference.inputs[:SIMULATED_INPUTS]]
+            self._simulated[format] = np.concatenate(some)
+        return self._simulated[format]
 
     def _quantize(self, scheme: str) -> QuantizedGraph:
         ranges, request = self._recorded(), self.request

@@ -89,6 +89,9 @@ class ParityRecord(_Record):
     cosine: float | None
     top1_agreement: float | None  # fraction
     snr_db: float | None
+    # int8: the file against its integer simulation, and the simulation against the network; None: equal, or not known
+    simulated_snr_db: float | None = None
+    simulation_snr_db: float | None = None
     reasons: tuple[str, ...] = ()  # why it did not pass
 
 

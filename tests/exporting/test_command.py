@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -470,3 +471,19 @@ def raise_first(result: ExportResult) -> None:
     """What fails in one cell only is an error too."""
     if result.failed:
         raise result.failed[0].error
+
+
+def test_a_wrong_int8_file_names_its_first_wrong_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = onnx_writer.write
+
+    def spoilt(job: WriteJob, path: Path) -> Written:
+        assert job.quantized is not None
+        biases = {**job.quantized.biases, "f6": torch.full_like(job.quantized.biases["f6"], 3000)}
+        return write(replace(job, quantized=replace(job.quantized, biases=biases)), path)
+
+    monkeypatch.setattr(onnx_writer, "write", spoilt)
+    result = edgekit.export(
+        "lenet5", format=["onnx"], precision=["int8"], synthetic_calibration=True, out=tmp_path / "out"
+    )
+    (failed,) = result.failed
+    assert "layer f6 (linear) is the first that differs" in str(failed.error) and "a bias" in str(failed.error)

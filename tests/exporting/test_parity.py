@@ -89,6 +89,19 @@ def test_agreement_is_asked_only_of_enough_real_images_and_trained_weights() -> 
         assert not any("agreement" in reason for reason in reasons)
 
 
+def test_an_int8_file_is_held_against_its_simulation() -> None:
+    coarse, near, far = noisy(0.7), noisy(0.71), noisy(2.0)
+    untrained = reference(trained=False)
+    assert not judge(coarse, untrained, "int8").passed  # nothing shows that it is right
+    for got in (coarse, near):
+        record = judge(got, untrained, "int8", coarse[:12])
+        assert record.passed and record.simulation_snr_db is not None and record.simulation_snr_db < 8
+    assert judge(coarse, untrained, "int8", coarse[:12]).simulated_snr_db is None
+    assert "under the" in judge(far, untrained, "int8", coarse[:12]).reasons[0]
+    trained = judge(coarse, reference(), "int8", coarse[:12])
+    assert not trained.passed and "under 8 dB" in trained.reasons[0]
+
+
 def test_layouts_and_integers_go_there_and_back() -> None:
     x = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
     assert to_layout(x, "NHWC").shape == (2, 4, 5, 3)

@@ -1,0 +1,251 @@
+"""Where a written int8 file leaves its integer simulation: the first layer, and the likely cause.
+
+Each layer is simulated on what the *file* gives to it, so that a layer answers for itself alone and no rounding of an
+earlier one is held against it. A file whose layers are all right differs from the simulation by rounding that grew.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgekit.exporters.int8.pair_sums import fitted, in_kernel_order
+from edgekit.exporters.int8.simulate import integer_graph, round_values
+from edgekit.ir.graph import Op
+from edgekit.ir.passes.fused_activations import fused_activations
+from edgekit.ir.quantized import QuantizedGraph
+from edgekit.ir.reference import KERNELS, pad_argument
+
+TOLERANCE = 2.5  # steps: kernels that scale in fixed point, or in several roundings, are up to two beside
+FLOAT_TOLERANCE = 1e-3  # of the largest value, of what is computed in float
+PADDING = ("conv", "max_pool", "avg_pool", "pad", "conv_transpose")
+MOST = 0.98  # of the wrong values that a cause must explain
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The first layer of a file that is not what it should be. `steps`: its largest error, in steps of its output."""
+
+    layer: str
+    kind: str
+    steps: float
+    share: float  # of its values that are wrong
+    cause: str
+
+    def __str__(self) -> str:
+        return (
+            f"layer {self.layer} ({self.kind}) is the first that differs: {self.share:.1%} of its values, "
+            f"by up to {self.steps:.0f} steps; likely cause: {self.cause}"
+        )
+
+
+@torch.no_grad()
+def first_fault(quantized: QuantizedGraph, found: dict[str, Tensor], x: Tensor) -> Fault | None:
+    """The first layer whose value in `found` (of one file, on the input x) is not what its own inputs make of it.
+
+    None where every layer that the file keeps is right.
+    """
+    integer, rounding = integer_graph(quantized), round_values(quantized)
+    values: dict[str, Tensor] = {}
+    for op, product in zip(quantized.graph, integer, strict=True):
+        inputs = [values[name] for name in op.inputs]
+        y = x if op.kind == "input" else KERNELS[product.kind](product, inputs, integer.tensors(product))
+        rounded = rounding(op, y)
+        want = y if rounded is None else rounded
+        got = found.get(op.name)
+        if got is not None and got.shape == want.shape:
+            fault = _fault(quantized, op, values, want, got)
+            if fault is not None:
+                return fault
+        values[op.name] = want if got is None or got.shape != want.shape else got
+    return None
+
+
+def _fault(quantized: QuantizedGraph, op: Op, values: dict[str, Tensor], want: Tensor, got: Tensor) -> Fault | None:
+    params = quantized.activations.get(op.name)
+    step = params.scale if params else FLOAT_TOLERANCE / TOLERANCE * max(float(want.abs().max()), 1e-30)
+    steps = (got - want) / step
+    wrong = steps.abs() > TOLERANCE
+    if not bool(wrong.any()):
+        return None
+    layer = _layer(quantized, op)
+    cause = _cause(quantized, layer, values, want / step, got / step, wrong)
+    return Fault(op.name, layer.kind, float(steps.abs().max()), float(wrong.float().mean()), cause)
+
+
+def _layer(quantized: QuantizedGraph, op: Op) -> Op:
+    """The operator itself, or the one whose fused activation it is."""
+    producers = {last.name: name for name, last in fused_activations(quantized.graph).items()}
+    return quantized.graph[producers[op.name]] if op.name in producers else op
+
+
+def _cause(
+    quantized: QuantizedGraph, op: Op, values: dict[str, Tensor], want: Tensor, got: Tensor, wrong: Tensor
+) -> str:
+    """The first cause that explains the wrong values. `want` and `got` are in steps."""
+    product = op.name in quantized.weights
+    if product and _saturates(quantized, op, values, want, got, wrong):
+        return "saturation: the kernel adds two products in 16 bits"
+    if _only_at_borders(op, wrong) or _moved(op, want, got) or _pooled_beside(op, values, want, got):
+        return "padding"
+    if _cut(want, got, wrong):
+        return "a range: values beyond it are cut"
+    if _uncut(want, got, wrong):
+        return "an activation that is missing or another"
+    shifted = _shift(want, got)
+    if shifted is not None:
+        everywhere = float(shifted.max() - shifted.min()) < 1 and shifted.numel() > 1
+        return "a zero point" if everywhere or not product else "a bias"
+    if _permuted(want, got, wrong):
+        return "channels in another order"
+    if _scaled(want, got):
+        return "a scale"
+    if float((got - want).abs().max()) < 2 * TOLERANCE:
+        return "rounding"
+    return "weights" if product else "the runtime's own operator"
+
+
+def _explained(want: Tensor, got: Tensor, wrong: Tensor | None = None) -> bool:
+    right = (want - got).abs() <= TOLERANCE
+    share = right.float().mean() if wrong is None else right[wrong].float().mean()
+    return float(share) >= MOST
+
+
+def _saturates(
+    quantized: QuantizedGraph, op: Op, values: dict[str, Tensor], want: Tensor, got: Tensor, wrong: Tensor
+) -> bool:
+    """Whether adding pairs of products in 16 bits gives what the file gives; where weights allow it at all."""
+    weight = quantized.weights[op.name].values
+    rows = in_kernel_order(weight)
+    if not quantized.scheme.startswith("onnxruntime") or bool((fitted(rows) == rows).all()):
+        return False
+    lost = _lost_in_pairs(quantized, op, values[op.inputs[0]])
+    if lost is None:
+        return False
+    return bool((lost != 0)[wrong].float().mean() >= MOST) and bool(((got - want) * lost >= 0)[wrong].all())
+
+
+def _lost_in_pairs(quantized: QuantizedGraph, op: Op, x: Tensor) -> Tensor | None:
+    """By how much saturated sums differ from the true ones, in products; None for what is not computed here."""
+    source = quantized.activations[op.inputs[0]]
+    codes = torch.round(x / source.scale) + source.zero_point
+    weight = quantized.weights[op.name].values.float()
+    if op.kind == "linear":
+        columns = codes[..., None]
+    elif len(op.shape) == 4 and op.attrs["groups"] == 1:
+        a = op.attrs
+        padded = F.pad(codes, pad_argument(a["padding"]), value=float(source.zero_point))
+        columns = F.unfold(padded, weight.shape[2:], a["dilation"], 0, a["stride"])
+        columns = columns.reshape(len(codes), weight.shape[1], -1, columns.shape[2]).transpose(1, 2).flatten(1, 2)
+    else:
+        return None
+    rows = in_kernel_order(weight)
+    even = rows.shape[1] - rows.shape[1] % 2
+    lost = torch.zeros(len(codes), len(rows), columns.shape[2])
+    for start in range(0, even, 2):
+        pair = rows[:, start, None] * columns[:, start, None] + rows[:, start + 1, None] * columns[:, start + 1, None]
+        lost += pair.clamp(-32768, 32767) - pair
+    return lost.reshape(-1, *op.shape[1:])
+
+
+def _only_at_borders(op: Op, wrong: Tensor) -> bool:
+    """Whether nothing is wrong but near the edges of the map, in a layer that pads."""
+    if wrong.dim() < 3 or op.kind not in PADDING:
+        return False
+    inside = wrong
+    for axis in range(2, wrong.dim()):
+        if wrong.shape[axis] < 5:
+            return False
+        inside = inside.narrow(axis, 2, wrong.shape[axis] - 4)
+    return not bool(inside.any())
+
+
+def _moved(op: Op, want: Tensor, got: Tensor) -> bool:
+    """Whether what the file gives is what is wanted, one or two places beside, in a layer that pads."""
+    if want.dim() != 4 or op.kind not in PADDING or min(want.shape[2:]) < 8:
+        return False
+    inside = got[:, :, 3:-3, 3:-3]
+    beside = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if i or j]
+    return any(_explained(want.roll((i, j), (2, 3))[:, :, 3:-3, 3:-3], inside) for i, j in beside)
+
+
+def _pooled_beside(op: Op, values: dict[str, Tensor], want: Tensor, got: Tensor) -> bool:
+    """Whether a pooling whose padding lies more to one side gives what the file gives."""
+    if op.kind not in ("max_pool", "avg_pool"):
+        return False
+    x, padding = values[op.inputs[0]], op.attrs["padding"]
+    step = KERNELS[op.kind](op, [x], {}).abs().max() / want.abs().max().clamp(min=1e-30)
+    for moves in itertools.product((-1, 0, 1), repeat=len(padding)):
+        pads = tuple((low + move, high - move) for (low, high), move in zip(padding, moves, strict=True))
+        if min(min(pair) for pair in pads) >= 0 and any(moves):
+            other = KERNELS[op.kind](op.with_(attrs={**op.attrs, "padding": pads}), [x], {})
+            if _explained(other / step, got):
+                return True
+    return False
+
+
+def _cut(want: Tensor, got: Tensor, wrong: Tensor) -> bool:
+    """Whether the wrong values all stand at the ends of what the file gives, short of what is wanted."""
+    low, high = got.min(), got.max()
+    short = ((got >= high - 1) & (want > got)) | ((got <= low + 1) & (want < got))
+    return float(short[wrong].float().mean()) >= MOST and not bool(wrong.all())
+
+
+def _uncut(want: Tensor, got: Tensor, wrong: Tensor) -> bool:
+    """Whether the wrong values go on where those that are wanted stand at an end."""
+    low, high = want.min(), want.max()
+    beyond = ((want >= high - 1) & (got > want)) | ((want <= low + 1) & (got < want))
+    return float(beyond[wrong].float().mean()) >= MOST and not bool(wrong.all())
+
+
+def _channels(y: Tensor) -> Tensor:
+    """(channels, everything else)."""
+    return y.movedim(1, 0).flatten(1) if y.dim() > 1 else y[None]
+
+
+def _inside(want: Tensor, got: Tensor) -> Tensor:
+    """Where neither stands at the ends of its range."""
+    inside = torch.ones_like(want, dtype=torch.bool)
+    for y in (want, got):
+        inside &= (y > y.min() + 0.5) & (y < y.max() - 0.5)
+    return inside
+
+
+def _shift(want: Tensor, got: Tensor) -> Tensor | None:
+    """By how much each channel is off, where that alone explains what is wrong; only of channels that tell."""
+    shifts = []
+    for one, other, inside in zip(*map(_channels, (want, got, _inside(want, got))), strict=True):
+        if not bool(inside.any()):
+            continue
+        gap = (other - one)[inside]
+        if float((gap - gap.median()).abs().max()) > TOLERANCE:
+            return None
+        shifts.append(gap.median())
+    return torch.stack(shifts) if shifts else None
+
+
+def _scaled(want: Tensor, got: Tensor) -> bool:
+    """Whether a factor for each channel explains what is wrong, up to a tenth of it."""
+    for one, other, inside in zip(*map(_channels, (want, got, _inside(want, got))), strict=True):
+        a, b = one[inside], other[inside]
+        if a.numel() < 2:
+            continue
+        a, b = a - a.mean(), b - b.mean()
+        factor = (a * b).sum() / (a * a).sum().clamp(min=1e-30)
+        left = (b - factor * a).abs()
+        if float(left.max()) > TOLERANCE + 0.02 * float(b.abs().max()):
+            return False
+    return True
+
+
+def _permuted(want: Tensor, got: Tensor, wrong: Tensor) -> bool:
+    """Whether each wrong channel is another one of those that are wanted."""
+    ours, theirs = _channels(want), _channels(got)
+    for channel in _channels(wrong).any(1).nonzero().flatten().tolist():
+        if not bool(((ours - theirs[channel]).abs() <= TOLERANCE).float().mean(1).ge(MOST).any()):
+            return False
+    return True

@@ -27,6 +27,7 @@ class WriteJob:
     quantized: QuantizedGraph | None = None
     io: str = "float32"  # what a caller hands over and gets: float32, uint8 or int8
     dynamic_batch: bool = False
+    layout: str = "nhwc"  # of maps in TFLite: nhwc, or nchw as torch has them
     opset: int | None = None  # ONNX only; None: its default
     description: str = ""  # goes into the file's own metadata, like the next two
     preprocessing: Preprocessing | None = None

@@ -20,6 +20,13 @@ FIXED_OUTPUT = {
 # Inputs and output share one scale and zero point: elements are moved or chosen, or averaged in integers.
 SAME_SCALE = frozenset({"max_pool", "avg_pool", "reshape", "pad", "cat", "slice", "permute", "upsample"})
 
+# Kinds whose int8 kernels, where TFLite has some, are not used yet.
+_NO_INTEGERS = frozenset(
+    {"exp", "log", "sqrt", "rsqrt", "reciprocal", "neg", "abs", "sin", "cos", "floor", "ceil", "round", "erf", "sign"}
+    | {"logical_not", "softplus", "cast", "sum", "max", "min", "prod", "cumsum", "topk_values", "pow", "maximum"}
+    | {"minimum", "floor_div", "remainder", "where", "matmul", "conv_dynamic", "constant", "gather", "flip", "expand"}
+    | {"tile", "layer_norm", "group_norm", "lstm", "gru", "grid_sample", "adaptive_max_pool"}
+)
 _FLOAT_ONLY = {
     "lrn": "local response normalisation has no int8 kernel",
     "adaptive_avg_pool": "adaptive pooling with uneven windows has no int8 kernel",
@@ -42,6 +49,8 @@ def float_only(op: Op) -> str | None:
     """Why an operator has no int8 kernel and must be computed in float; None where it has one."""
     if op.kind in _FLOAT_ONLY:
         return _FLOAT_ONLY[op.kind]
+    if op.kind in _NO_INTEGERS:
+        return f"{op.kind} is computed in float"
     if op.kind == "elu" and op.attrs["alpha"] != 1:
         return "ELU with an alpha of its own has no int8 kernel"
     if op.kind == "div" and (len(op.inputs) == 2 or op.attrs.get("reflected")):

@@ -26,19 +26,30 @@ LARGEST = 2**31 - 1  # bytes that a flatbuffer can refer to
 _CHUNK = 4 << 20  # bytes that are copied at a time
 _OPTIONS = {
     "AVERAGE_POOL_2D": "Pool2D",
+    "BATCH_MATMUL": "BatchMatMul",
     "CONV_2D": "Conv2D",
+    "CONV_3D_TRANSPOSE": "Conv3D",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2D",
     "MAXIMUM": "MaximumMinimum",
     "MAX_POOL_2D": "Pool2D",
     "MEAN": "Reducer",
     "MINIMUM": "MaximumMinimum",
+    "MIRROR_PAD": "MirrorPad",
     "PADV2": "PadV2",
+    "REVERSE_V2": "ReverseV2",
+    "SELECT_V2": "SelectV2",
+    "TOPK_V2": "TopKV2",
+    **dict.fromkeys(("REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "SUM"), "Reducer"),
     **dict.fromkeys(("ELU", "LOGISTIC", "PRELU", "RELU", "RELU6", "RELU_N1_TO_1", "SQRT", "TANH")),
+    **dict.fromkeys(("CEIL", "FLOOR", "LOG", "ROUND", "RSQRT", "SIN")),
 }
 _ENUMS = {
     "padding": schema.Padding,
     "fusedActivationFunction": schema.ActivationFunctionType,
     "outputType": schema.TensorType,
+    "inDataType": schema.TensorType,
+    "outDataType": schema.TensorType,
+    "mode": schema.MirrorPadMode,
 }
 
 
@@ -225,7 +236,7 @@ def _code(builtin: str, needed: int) -> schema.OperatorCodeT:
 
 def _operator(node: Node, code: int) -> schema.OperatorT:
     name = _OPTIONS.get(node.builtin, "".join(part.capitalize() for part in node.builtin.split("_")))
-    operator = schema.OperatorT(opcodeIndex=code, inputs=list(node.inputs), outputs=[node.output])
+    operator = schema.OperatorT(opcodeIndex=code, inputs=list(node.inputs), outputs=list(node.outputs))
     if name is not None:
         operator.builtinOptionsType = getattr(schema.BuiltinOptions, f"{name}Options")
         operator.builtinOptions = getattr(schema, f"{name}OptionsT")()

@@ -7,6 +7,7 @@ written only where an operator or the caller needs another order, and splitting 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 Shape = tuple[int, ...]
@@ -14,7 +15,7 @@ Layout = tuple[int | None, ...]
 
 
 def channels_last(rank: int) -> Layout:
-    """How inputs, outputs and spatial maps of `rank` axes are stored: NC, NWC, NHWC, NDHWC; other ranks as in torch."""
+    """How convolutions read maps of `rank` axes: NWC, NHWC, NDHWC; other ranks are as in torch."""
     return (0, *range(2, rank), 1) if 3 <= rank <= 5 else tuple(range(rank))
 
 
@@ -23,9 +24,15 @@ def spatial(rank: int) -> Layout:
     return (0, None, 2, 1) if rank == 3 else channels_last(rank)
 
 
-def layout_name(rank: int) -> str:
-    """The letters of channels_last(rank)."""
-    return {0: "", 1: "N", 2: "NC", 3: "NWC", 4: "NHWC", 5: "NDHWC"}.get(rank, "as in torch")
+def border(rank: int, torchs_axes: bool = False) -> Layout:
+    """How inputs and outputs are stored: maps and volumes channels-last unless torch's axes are asked for."""
+    return channels_last(rank) if rank in (4, 5) and not torchs_axes else tuple(range(rank))
+
+
+def layout_name(rank: int, torchs_axes: bool = False) -> str:
+    """The letters of border(rank)."""
+    maps = {4: "NCHW", 5: "NCDHW"} if torchs_axes else {4: "NHWC", 5: "NDHWC"}
+    return ({0: "", 1: "N", 2: "NC", 3: "NCL"} | maps).get(rank, "as in torch")
 
 
 def stored_shape(shape: Shape, layout: Layout) -> Shape:
@@ -36,6 +43,18 @@ def stored_shape(shape: Shape, layout: Layout) -> Shape:
 def order(shape: Shape, layout: Layout) -> Shape:
     """The axes that decide where an element lies. The batch always counts: it may be 1 only here."""
     return tuple(axis for axis in layout if axis is not None and (axis == 0 or shape[axis] != 1))
+
+
+def merged_broadcast(shapes: list[Shape], out: Shape) -> list[Shape]:
+    """Operands of one broadcast operation, all of out's rank, with as few axes as say the same; then `out` itself."""
+    groups: list[tuple[tuple[bool, ...] | None, list[int]]] = []
+    for axis, size in enumerate(out):
+        pattern = None if size == 1 else tuple(shape[axis] == size for shape in shapes)
+        if groups and (pattern is None or groups[-1][0] in (None, pattern)):
+            groups[-1] = (groups[-1][0] or pattern, [*groups[-1][1], axis])
+        else:
+            groups.append((pattern, [axis]))
+    return [tuple(math.prod(shape[axis] for axis in axes) for _, axes in groups) for shape in (*shapes, out)]
 
 
 @dataclass(frozen=True)

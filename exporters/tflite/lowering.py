@@ -8,6 +8,7 @@ is written.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from torch import Tensor
 
 from edgekit.exporters.int8.tflite_constraints import float_only
-from edgekit.exporters.tflite.layout import Layout, Shape, channels_last, order, stored_shape
+from edgekit.exporters.tflite.layout import Layout, Shape, border, order, stored_shape
 from edgekit.exporters.tflite.program import Grid, Program
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import activation_name, fused_activations
@@ -28,6 +29,10 @@ ELEMENTWISE = frozenset(
 )
 
 
+_TURNED = 6  # axes that a TRANSPOSE has at most
+_HALF_FROM = 1024  # elements of an operand from which on half precision is worth an operator that expands it
+
+
 class Unsupported(Exception):
     """TFLite has no operator for this; the message says what exactly."""
 
@@ -36,8 +41,10 @@ class Unsupported(Exception):
 class Value:
     """What an operator computed: its stored tensor, torch's shape, and where torch's axes lie in the tensor.
 
-    `q` is None for float32. `columns` is there when the last axis is a flattened map whose elements lie in another
-    order than torch's: the map's sizes, and its axes as they lie. Only a linear layer can read that.
+    `q` is there for 8-bit integers, which stand for real numbers; else `dtype` says what is stored. `columns` is there
+    when the last axis is a flattened map whose elements lie in another order than torch's: the map's sizes, and its
+    axes as they lie. Only a linear layer can read that. `source` is the network's own tensor in torch's order, where
+    nothing computes this value.
     """
 
     tensor: int
@@ -45,6 +52,8 @@ class Value:
     layout: Layout
     q: QParams | None = None
     columns: tuple[Shape, Shape] | None = None
+    dtype: str = "float32"
+    source: Tensor | None = None
 
 
 Lower = Callable[["Lowering", Op], Value]
@@ -53,14 +62,16 @@ Lower = Callable[["Lowering", Op], Value]
 class Lowering:
     """Walks through a graph once; the lowering functions read values and emit operators through it."""
 
-    def __init__(self, graph: Graph, half: bool, quantized: QuantizedGraph | None) -> None:
+    def __init__(self, graph: Graph, half: bool, quantized: QuantizedGraph | None, torchs_axes: bool = False) -> None:
         self.graph = graph
+        self.torchs_axes = torchs_axes
         self.program = Program()
         self.half = half
         self.quantized = quantized
         self.readers = graph.consumers()
         self.ops = graph.by_name()
         self.joined: dict[tuple[int, QParams | None, tuple[str, ...]], Value] = {}  # what has been concatenated
+        self.pairs: dict[tuple[Any, ...], tuple[Value, Value]] = {}  # what operators with two results have given
         self._fused = fused_activations(graph)
         self._values: dict[str, Value] = {}
         self._converted: dict[tuple[Any, ...], Value] = {}
@@ -82,8 +93,8 @@ class Lowering:
             except Unsupported as reason:
                 refused.append(f"{op.name} ({op.attrs.get('label', op.kind)}): {reason}")
                 self._keep(op, self._blank(op))
-        if not refused:
-            self._output(io)
+        for public, name in self.graph.outputs.items() if not refused else ():
+            self._output(public, name, io)
         return refused
 
     # What the lowering functions use.
@@ -128,15 +139,39 @@ class Lowering:
         **options: Any,
     ) -> Value:
         """One operator whose result has the shape, layout, quantisation and columns of `like`."""
-        shape = stored_shape(like.shape, like.layout)
-        tensor = self.program.activation(name, shape, like.q)
-        self.program.node(builtin, inputs, tensor, **options)
-        return replace(like, tensor=tensor)
+        made = self.result(name, like)
+        self.program.node(builtin, inputs, made.tensor, **options)
+        return made
+
+    def result(self, name: str, like: Value) -> Value:
+        """A value with the shape, layout, type and quantisation of `like` that an operator is to give."""
+        tensor = self.program.activation(name, stored_shape(like.shape, like.layout), like.q, like.dtype)
+        return replace(like, tensor=tensor, source=None)
+
+    def owned(self, name: str, tensor: Tensor, dtype: str, layout: Layout | None = None) -> Value:
+        """A tensor that the network owns, as an operand."""
+        layout = tuple(range(tensor.dim())) if layout is None else layout
+        view = tensor.detach().permute([axis for axis in layout if axis is not None])
+        shape = stored_shape(tuple(tensor.shape), layout)
+        if self.half and dtype == "float32" and tensor.numel() >= _HALF_FROM:
+            index = self._halved(name, view, shape)
+        else:
+            index = self.program.constant(name, view, shape, dtype)
+        return Value(index, tuple(tensor.shape), layout, dtype=dtype, source=tensor)
+
+    def converted(self, value: Value, dtype: str, name: str) -> Value:
+        """The value in another type: nothing, or a CAST."""
+        if value.dtype == dtype:
+            return value
+        options = {"inDataType": value.dtype.upper(), "outDataType": dtype.upper()}
+        return self.emit("CAST", name, [value.tensor], replace(value, dtype=dtype), **options)
 
     def arranged(self, value: Value, layout: Layout, name: str) -> Value:
         """The same value stored in another order of axes: nothing, a RESHAPE, or a TRANSPOSE."""
         if value.layout == layout:
             return value
+        if value.source is not None:
+            return self.owned(self.program.tensors[value.tensor].name, value.source, value.dtype, layout)
         key = (value.tensor, value.layout, layout)
         if key not in self._converted:
             self._converted[key] = self._arrange(value, layout, name)
@@ -147,9 +182,31 @@ class Lowering:
             bare = tuple(axis for axis in value.layout if axis is not None)
             target = tuple(axis for axis in layout if axis is not None)
             value = self.reshaped(value, replace(value, layout=bare), f"{name}/axes")
+            if len(bare) > _TURNED:
+                return self._arrange_many(value, bare, target, layout, name)
             turns = self.program.integers([bare.index(axis) for axis in target])
             value = self.emit("TRANSPOSE", f"{name}/transpose", [value.tensor, turns], replace(value, layout=target))
         return self.reshaped(value, replace(value, layout=layout), f"{name}/axes")
+
+    def _arrange_many(self, value: Value, bare: Shape, target: Shape, layout: Layout, name: str) -> Value:
+        """The same of more axes than TRANSPOSE has: what must come next is moved there, axis by axis."""
+        like, lying = replace(value, layout=layout), list(bare)
+        for place, axis in enumerate(target):
+            at = lying.index(axis)
+            if at == place or all(value.shape[one] == 1 for one in lying[place:at]):
+                lying.insert(place, lying.pop(at))
+                continue
+            cuts = (lying[:place], lying[place:at], [axis], lying[at + 1 :])
+            sizes = tuple(math.prod(value.shape[one] for one in part) for part in cuts)
+            blocks = replace(value, shape=sizes, layout=(0, 1, 2, 3))
+            value_ = self.reshaped(value, blocks, f"{name}/blocks")
+            turned = replace(blocks, shape=(sizes[0], sizes[2], sizes[1], sizes[3]))
+            moved = self.emit(
+                "TRANSPOSE", f"{name}/transpose", [value_.tensor, self.program.integers((0, 2, 1, 3))], turned
+            )
+            lying.insert(place, lying.pop(at))
+            value = self.reshaped(moved, replace(value, layout=tuple(lying)), f"{name}/axes")
+        return self.reshaped(value, like, f"{name}/axes")
 
     def reshaped(self, value: Value, like: Value, name: str) -> Value:
         """The same elements under another shape; the batch stays free. Nothing where the shape is the same."""
@@ -162,13 +219,22 @@ class Lowering:
 
     def requantised(self, value: Value, q: QParams, name: str) -> Value:
         """The value as integers of `q`: nothing, or a QUANTIZE."""
-        return value if value.q == q else self._converted_once("QUANTIZE", value, q, name)
+        if value.q == q:
+            return value
+        if value.source is not None:
+            integers = torch.round(value.source.detach().double() / q.scale + q.zero_point).clamp(q.low, q.high)
+            view = integers.to(torch.int8).permute([axis for axis in value.layout if axis is not None])
+            shape = stored_shape(value.shape, value.layout)
+            index = self.program.constant(name, view, shape, "int8", Grid((q.scale,), q.zero_point))
+            return replace(value, tensor=index, q=q, source=None)
+        return self._converted_once("QUANTIZE", value, q, name)
 
     def weight(self, op: Op, view: Tensor, shape: Shape | None = None) -> int:
         """A float weight; with half precision stored as float16 and expanded when the file is loaded."""
         name = f"{op.name}/weight"
-        if not self.half:
-            return self.program.constant(name, view, shape)
+        return self._halved(name, view, shape) if self.half else self.program.constant(name, view, shape)
+
+    def _halved(self, name: str, view: Tensor, shape: Shape | None) -> int:
         stored = self.program.constant(name, view, shape, "float16")
         key = ("half", stored)
         if key not in self._converted:
@@ -192,8 +258,9 @@ class Lowering:
         self._values[op.name] = self._values[self._fused.get(op.name, op).name] = value
 
     def _blank(self, op: Op) -> Value:
-        layout = channels_last(len(op.shape))
-        return Value(self.program.activation(op.name, stored_shape(op.shape, layout), None), op.shape, layout)
+        layout = tuple(range(len(op.shape)))
+        dtype = stored_dtype(op)
+        return Value(self.program.activation(op.name, op.shape, None, dtype), op.shape, layout, dtype=dtype)
 
     def _finished(self, op: Op, value: Value) -> Value:
         """In integers where the quantised graph wants it and the operator's own way was another."""
@@ -203,7 +270,7 @@ class Lowering:
         return self.requantised(value, wanted, f"{self.label(op)}/quantize") if value.q or self.int8(op) else value
 
     def _integers(self, value: Value, name: str) -> Value:
-        if value.q or self.quantized is None:
+        if value.q or self.quantized is None or value.dtype != "float32":
             return value
         return self.requantised(value, self.quantized.activations[name], f"{name}/quantize")
 
@@ -217,28 +284,40 @@ class Lowering:
         return replace(self._converted[key], shape=value.shape, layout=value.layout, columns=value.columns)
 
     def _input(self, op: Op, io: str) -> Value:
-        layout = channels_last(len(op.shape))
-        q = self.quantized.activations[op.name] if self.quantized and io != "float32" else None
+        layout, dtype = border(len(op.shape), self.torchs_axes), stored_dtype(op)
+        in_integers = self.quantized is not None and io != "float32" and dtype == "float32"
+        q = self.quantized.activations[op.name] if self.quantized and in_integers else None
         given = _unsigned(q) if q and io == "uint8" else q
-        tensor = self.program.activation(op.name, stored_shape(op.shape, layout), given)
+        tensor = self.program.activation(op.name, stored_shape(op.shape, layout), given, dtype)
         self.program.inputs.append(tensor)
-        value = Value(tensor, op.shape, layout, given)
+        value = Value(tensor, op.shape, layout, given, dtype=dtype)
         return self.requantised(value, q, f"{op.name}/int8") if q else value
 
-    def _output(self, io: str) -> None:
-        name = self.graph.output
+    def _output(self, public: str, name: str, io: str) -> None:
+        """Hand a value out. One that is handed in, handed out already or owned is copied first."""
         value = self._values[name]
-        value = self.arranged(value, channels_last(len(value.shape)), name)
+        value = self.arranged(value, border(len(value.shape), self.torchs_axes), name)
         if io == "float32":
             value = self._real(value, name)
         elif self.quantized and self.ops[name].dtype.is_floating_point:
             q = value.q or self.quantized.activations[name]
             value = self.requantised(value, q, f"{name}/int8")
             value = self.requantised(value, _unsigned(q), f"{name}/uint8") if io == "uint8" else value
-        if value.tensor in self.program.inputs:  # a network that only renames its axes
+        taken = (*self.program.inputs, *self.program.outputs)
+        if value.tensor in taken or self.program.tensors[value.tensor].constant is not None:
             sizes = stored_shape(value.shape, value.layout)
-            value = self.emit("RESHAPE", name, [value.tensor, self.program.integers((-1, *sizes[1:]))], value)
+            ends = self.program.integers((-1, *sizes[1:]) if sizes else ())
+            value = self.emit("RESHAPE", name, [value.tensor, ends], value)
         self.program.outputs.append(value.tensor)
+        if public != name or len(self.graph.outputs) > 1:
+            self.program.rename(value.tensor, public)
+
+
+def stored_dtype(op: Op) -> str:
+    """The type in which TFLite keeps what an operator gives: every float as float32, every integer as int32."""
+    if op.dtype.is_floating_point:
+        return "float32"
+    return "bool" if op.dtype == torch.bool else "int32"
 
 
 def _unsigned(q: QParams) -> QParams:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from edgekit.errors import BackendMissing
-from edgekit.exporters.tflite import ops_elementwise, ops_layers, ops_pooling, ops_shapes
+from edgekit.exporters.tflite import (
+    ops_binary,
+    ops_elementwise,
+    ops_layers,
+    ops_matrix,
+    ops_moving,
+    ops_norms,
+    ops_pooling,
+    ops_reduce,
+    ops_shapes,
+)
 from edgekit.exporters.tflite.lowering import Lower, Lowering
 from edgekit.exporters.tflite.program import Program
 from edgekit.ir.graph import Graph
@@ -17,7 +27,6 @@ LOWERINGS: dict[str, Lower] = {
     "adaptive_avg_pool": ops_layers.adaptive_avg_pool,
     "max_pool": ops_pooling.max_pool,
     "avg_pool": ops_pooling.avg_pool,
-    "mean": ops_pooling.mean,
     "lrn": ops_pooling.lrn,
     "relu": ops_elementwise.relu,
     "clip": ops_elementwise.clip,
@@ -28,8 +37,24 @@ LOWERINGS: dict[str, Lower] = {
     "prelu": ops_elementwise.prelu,
     "softmax": ops_elementwise.softmax,
     "log_softmax": ops_elementwise.softmax,
-    "argmax": ops_elementwise.argmax,
-    **dict.fromkeys(("add", "sub", "mul", "div"), ops_elementwise.binary),
+    "cast": ops_elementwise.cast,
+    "reciprocal": ops_elementwise.reciprocal,
+    "softplus": ops_elementwise.softplus,
+    "erf": ops_elementwise.erf,
+    **dict.fromkeys(ops_reduce.REDUCTIONS, ops_reduce.reduce),
+    **dict.fromkeys(("argmax", "argmin"), ops_reduce.arg_extreme),
+    "cumsum": ops_reduce.cumsum,
+    **dict.fromkeys(("topk_values", "topk_indices"), ops_reduce.topk),
+    **dict.fromkeys(ops_binary.BUILTINS, ops_binary.binary),
+    "where": ops_binary.where,
+    "matmul": ops_matrix.matmul,
+    "layer_norm": ops_norms.layer_norm,
+    "group_norm": ops_norms.group_norm,
+    "constant": ops_moving.constant,
+    "gather": ops_moving.gather,
+    "flip": ops_moving.flip,
+    "expand": ops_moving.expand,
+    "tile": ops_moving.tile,
     "pad": ops_shapes.pad,
     "slice": ops_shapes.slice_,
     "cat": ops_shapes.cat,
@@ -39,12 +64,21 @@ LOWERINGS: dict[str, Lower] = {
 }
 
 
-def lower(graph: Graph, half: bool = False, quantized: QuantizedGraph | None = None, io: str = "float32") -> Program:
-    """The program of a folded graph. `half`: float16 weights; `quantized`: int8; `io`: what the caller hands over.
+def lower(
+    graph: Graph,
+    half: bool = False,
+    quantized: QuantizedGraph | None = None,
+    io: str = "float32",
+    torchs_axes: bool = False,
+) -> Program:
+    """The program of a folded graph.
+
+    `half`: float16 weights; `quantized`: int8; `io`: what the caller hands over; `torchs_axes`: maps come and go as
+    torch has them, not channels-last.
 
     Raises BackendMissing that names every operator which TFLite lacks.
     """
-    lowering = Lowering(graph, half, quantized)
+    lowering = Lowering(graph, half, quantized, torchs_axes)
     refused = lowering.walk(io, LOWERINGS)
     if refused:
         more = f", and {len(refused) - 3} more" if len(refused) > 3 else ""

@@ -1,16 +1,14 @@
-"""Activations, arithmetic with broadcasting, and softmax in TFLite's words."""
+"""Functions of one tensor that treat every element alike, and softmax, in TFLite's words."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT
-from edgekit.exporters.tflite.layout import Layout
-from edgekit.exporters.tflite.lowering import Lowering, Value
-from edgekit.exporters.tflite.ops_shapes import lifted
+from edgekit.exporters.tflite.lowering import Lowering, Value, stored_dtype
+from edgekit.exporters.tflite.ops_binary import operand
 from edgekit.exporters.tflite.program import Grid
 from edgekit.ir.graph import Op
 from edgekit.ir.quantized import QParams
@@ -23,9 +21,14 @@ UNARY = {
     "leaky_relu": ("LEAKY_RELU", {"alpha": "slope"}),
     "gelu": ("GELU", {}),
     "elu": ("ELU", {}),
+    **{
+        name: (name.upper(), {})
+        for name in ("exp", "log", "sqrt", "rsqrt", "neg", "abs", "sin", "cos", "floor", "ceil", "round", "sign")
+    },
+    "logical_not": ("LOGICAL_NOT", {}),
 }
+_OF_FLOATS = frozenset({"floor", "ceil", "round", "sign"})  # TFLite has them for real numbers only
 _CLIPS = {(0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1"}
-_BINARY = {"add": "ADD", "sub": "SUB", "mul": "MUL", "div": "DIV"}
 
 
 def _quantisation(to: Lowering, op: Op) -> QParams | None:
@@ -36,10 +39,32 @@ def unary(to: Lowering, op: Op) -> Value:
     """One builtin operator of one tensor, in whatever order its elements lie."""
     builtin, names = UNARY[op.kind]
     x = to.read(op)
+    if op.kind in _OF_FLOATS and x.dtype != "float32":
+        return _of_integers(to, op, x)
     options = {option: op.attrs[attribute] for option, attribute in names.items()}
     if op.kind == "gelu":
         options["approximate"] = op.attrs["approximate"] == "tanh"
     return to.emit(builtin, op.name, [x.tensor], replace(x, q=_quantisation(to, op)), **options)
+
+
+def _of_integers(to: Lowering, op: Op, x: Value) -> Value:
+    """Integers are whole already; their sign is that of the real number."""
+    if op.kind != "sign":
+        return x
+    real = to.converted(x, "float32", f"{op.name}/float")
+    return to.converted(to.emit("SIGN", f"{op.name}/sign", [real.tensor], real), x.dtype, op.name)
+
+
+def cast(to: Lowering, op: Op) -> Value:
+    """CAST; nothing between types that TFLite keeps alike."""
+    return to.converted(to.read(op, real=True), stored_dtype(op), op.name)
+
+
+def reciprocal(to: Lowering, op: Op) -> Value:
+    """1 / x."""
+    x = to.read(op, real=True)
+    one = to.program.constant(f"{op.name}/one", torch.tensor([1.0]))
+    return to.emit("DIV", op.name, [one, x.tensor], x)
 
 
 def relu(to: Lowering, op: Op) -> Value:
@@ -65,7 +90,7 @@ def clip(to: Lowering, op: Op) -> Value:
 def _bound(to: Lowering, op: Op, x: Value, role: str, value: float) -> int:
     name = f"{op.name}/{role}"
     if x.q is None:
-        return to.program.constant(name, torch.tensor([float(value)]))
+        return to.program.constant(name, torch.tensor([value]), None, x.dtype)
     integer = max(x.q.low, min(x.q.high, round(value / x.q.scale) + x.q.zero_point))
     grid = Grid((x.q.scale,), x.q.zero_point)
     return to.program.constant(name, torch.tensor([integer], dtype=torch.int8), None, "int8", grid)
@@ -109,7 +134,7 @@ def prelu(to: Lowering, op: Op) -> Value:
     """PRELU with a slope per channel."""
     x = to.read(op)
     slope = to.graph.tensors(op)["weight"].expand(op.shape[1])
-    shaped = _operand(slope.reshape(-1, *[1] * (len(op.shape) - 2)), x.layout, len(op.shape))
+    shaped = operand(slope.reshape(-1, *[1] * (len(op.shape) - 2)), x.layout, len(op.shape))
     constant, _ = to.constant(op, "slope", shaped, x.q is not None)
     return to.emit("PRELU", op.name, [x.tensor, constant], replace(x, q=_quantisation(to, op)))
 
@@ -124,48 +149,58 @@ def softmax(to: Lowering, op: Op) -> Value:
     return to.emit("LOG_SOFTMAX", op.name, [x.tensor], like)
 
 
-def argmax(to: Lowering, op: Op) -> Value:
-    """ARG_MAX over an axis, int32: the first of those that are largest."""
-    x = to.read(op, layout=tuple(range(len(op.shape) + 1)), real=True)
-    index = to.program.indices(op.name, op.shape)
-    axis = to.program.integers([op.attrs["dim"]])
-    to.program.node("ARG_MAX", [x.tensor, axis], index, outputType="INT32")
-    return Value(index, op.shape, tuple(range(len(op.shape))))
+def softplus(to: Lowering, op: Op) -> Value:
+    """log(1 + exp(z)) / beta with z = beta * x, as relu(z) + log(1 + exp(-|z|)), where nothing overflows.
+
+    Above torch's threshold this is z to the last bit where the threshold is torch's own 20; a lower one is SELECT_V2.
+    """
+    x, name, beta, threshold = to.read(op, real=True), op.name, float(op.attrs["beta"]), float(op.attrs["threshold"])
+    z = x if beta == 1 else _times(to, x, beta, f"{name}/scaled")
+    far = to.emit("ABS", f"{name}/abs", [z.tensor], z)
+    far = to.emit("NEG", f"{name}/neg", [far.tensor], z)
+    far = to.emit("EXP", f"{name}/exp", [far.tensor], z)
+    one = to.program.constant(f"{name}/one", torch.tensor([1.0]))
+    far = to.emit("ADD", f"{name}/more", [far.tensor, one], z)
+    far = to.emit("LOG", f"{name}/log", [far.tensor], z)
+    near = to.emit("RELU", f"{name}/relu", [z.tensor], z)
+    last = beta == 1 and threshold >= _EXACT
+    y = to.emit("ADD", name if last else f"{name}/sum", [near.tensor, far.tensor], z)
+    if threshold < _EXACT:
+        limit = to.program.constant(f"{name}/threshold", torch.tensor([threshold]))
+        above = to.emit("GREATER", f"{name}/above", [z.tensor, limit], replace(z, dtype="bool"))
+        y = to.emit("SELECT_V2", f"{name}/linear", [above.tensor, z.tensor, y.tensor], z)
+    return y if beta == 1 else _times(to, y, 1 / beta, name)
 
 
-def binary(to: Lowering, op: Op) -> Value:
-    """ADD, SUB, MUL or DIV of two tensors, or of one and a constant, with torch's broadcasting."""
-    rank, builtin = len(op.shape), _BINARY[op.kind]
-    left = lifted(to.read(op), rank)
-    if len(op.inputs) == 2:
-        right = lifted(to.read(op, 1), rank)
-        layout = left.layout if left.shape == op.shape else right.layout
-        left, right = (to.arranged(x, layout, op.name) for x in (left, right))
-        operand = right.tensor
-    else:
-        layout = left.layout
-        builtin, operand = _constant_operand(to, op, left, builtin)
-    operands = [operand, left.tensor] if op.attrs.get("reflected") else [left.tensor, operand]
-    like = Value(-1, op.shape, layout, _quantisation(to, op))
-    return to.emit(builtin, to.label(op), operands, like, fusedActivationFunction=to.activation(op))
+_EXACT = 17.0  # from here on softplus(z) is z in float32
 
 
-def _constant_operand(to: Lowering, op: Op, x: Value, builtin: str) -> tuple[str, int]:
-    own = to.graph.tensors(op).get("other")
-    other = torch.tensor(float(op.attrs["other"])) if own is None else own.detach()
-    if x.q and op.kind == "div":  # TFLite divides no integers
-        builtin, other = "MUL", 1 / other
-    constant, _ = to.constant(op, "constant", _operand(other, x.layout, len(op.shape)), x.q is not None)
-    return builtin, constant
+def _times(to: Lowering, x: Value, factor: float, name: str) -> Value:
+    return to.emit("MUL", name, [x.tensor, to.program.constant(f"{name}/factor", torch.tensor([factor]))], x)
 
 
-def _operand(tensor: Tensor, layout: Layout, rank: int) -> Tensor:
-    """A constant as it broadcasts against a value stored in `layout`: axes in that order, leading ones left out."""
-    whole = tensor.reshape(*[1] * (rank - tensor.dim()), *tensor.shape)
-    axes = [axis for axis in layout if axis is not None]
-    stored = whole.permute(axes)
-    for place, axis in enumerate(layout):
-        stored = stored.unsqueeze(place) if axis is None else stored
-    while stored.dim() > 1 and stored.shape[0] == 1:
-        stored = stored[0]
-    return stored
+# erf(z) for z >= 0 is 1 - (a1 t + ... + a5 t^5) exp(-z^2) with t = 1 / (1 + p z), to 1.5e-7
+# (Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26).
+_ERF = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
+_ERF_P = 0.3275911
+
+
+def erf(to: Lowering, op: Op) -> Value:
+    """TFLite has no error function: a polynomial and an exponential that are as good as float32."""
+    x, name = to.read(op, real=True), op.name
+
+    def step(builtin: str, part: str, a: Value, b: Value | float) -> Value:
+        right = b.tensor if isinstance(b, Value) else to.program.constant(f"{name}/{part}/number", torch.tensor([b]))
+        return to.emit(builtin, f"{name}/{part}", [a.tensor, right], a)
+
+    z = to.emit("ABS", f"{name}/abs", [x.tensor], x)
+    t = step("ADD", "denominator", step("MUL", "p", z, _ERF_P), 1.0)
+    one = to.program.constant(f"{name}/one", torch.tensor([1.0]))
+    t = to.emit("DIV", f"{name}/t", [one, t.tensor], x)
+    y = step("MUL", "a5", t, _ERF[4])
+    for index, factor in reversed(list(enumerate(_ERF[:4], start=1))):
+        y = step("MUL", f"t{index}", step("ADD", f"a{index}", y, factor), t)
+    square = to.emit("NEG", f"{name}/square", [step("MUL", "z2", z, z).tensor], x)
+    y = step("MUL", "product", y, to.emit("EXP", f"{name}/exp", [square.tensor], x))
+    y = to.emit("SUB", f"{name}/size", [one, y.tensor], x)
+    return step("MUL", "signed", y, to.emit("SIGN", f"{name}/sign", [x.tensor], x))

@@ -122,19 +122,6 @@ def _never_negative(to: Lowering, name: str) -> bool:
     return op.kind in _POSITIVE or (op.kind in _KEEPING and all(_never_negative(to, i) for i in op.inputs))
 
 
-def mean(to: Lowering, op: Op) -> Value:
-    """MEAN over any axes."""
-    x, dims, keep = to.read(op), op.attrs["dims"], op.attrs["keepdim"]
-    axes = to.program.integers([x.layout.index(d) for d in sorted(dims, key=x.layout.index)])
-    layout = x.layout if keep else tuple(_renumbered(axis, dims) for axis in x.layout if axis not in dims)
-    like = Value(-1, op.shape, layout, to.wanted(op) if to.int8(op) else None)
-    return to.emit("MEAN", op.name, [x.tensor, axes], like, keepDims=keep)
-
-
-def _renumbered(axis: int | None, gone: Shape) -> int | None:
-    return None if axis is None else axis - sum(d < axis for d in gone)
-
-
 def lrn(to: Lowering, op: Op) -> Value:
     """x / (k + alpha / size * sum of the neighbours' squares) ** beta, in float.
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import torch
 
-from edgekit.exporters.tflite.layout import reshaping, spatial
+from edgekit.exporters.tflite.layout import reshaping, spatial, stored_shape
 from edgekit.exporters.tflite.lowering import ELEMENTWISE, Lowering, Unsupported, Value
 from edgekit.exporters.tflite.program import Grid
 from edgekit.ir.graph import Op
 
 Pairs = tuple[tuple[int, int], ...]
+_SLICED = 5  # axes that STRIDED_SLICE has at most
 _MOST_JOINED = 5  # inputs of one concatenation that XNNPACK runs
 
 
@@ -48,6 +50,8 @@ def pad(to: Lowering, op: Op) -> Value:
 def sliced(to: Lowering, x: Value, axis: int, start: int, stop: int, step: int, name: str) -> Value:
     """STRIDED_SLICE of one of torch's axes; all others are kept whole, whatever their size."""
     place, rank = x.layout.index(axis), len(x.layout)
+    if rank > _SLICED:
+        return _sliced_flat(to, x, axis, (start, stop, step), name)
     others = (1 << rank) - 1 - (1 << place)
     ends = [
         [value if i == place else other for i in range(rank)] for value, other in ((start, 0), (stop, 0), (step, 1))
@@ -56,6 +60,15 @@ def sliced(to: Lowering, x: Value, axis: int, start: int, stop: int, step: int, 
     like = replace(x, shape=(*x.shape[:axis], size, *x.shape[axis + 1 :]))
     inputs = [x.tensor, *(to.program.integers(values) for values in ends)]
     return to.emit("STRIDED_SLICE", name, inputs, like, beginMask=others, endMask=others)
+
+
+def _sliced_flat(to: Lowering, x: Value, axis: int, ends: tuple[int, int, int], name: str) -> Value:
+    """The same of a tensor with more axes than STRIDED_SLICE takes: those in front and behind as one each."""
+    stored, place = stored_shape(x.shape, x.layout), x.layout.index(axis)
+    three = (math.prod(stored[:place]), stored[place], math.prod(stored[place + 1 :]))
+    flat = replace(x, shape=three, layout=(0, 1, 2), source=None)
+    y = sliced(to, to.reshaped(x, flat, f"{name}/flat"), 1, *ends, f"{name}/part")
+    return to.reshaped(y, replace(x, shape=(*x.shape[:axis], y.shape[1], *x.shape[axis + 1 :])), name)
 
 
 def slice_(to: Lowering, op: Op) -> Value:
@@ -141,7 +154,7 @@ def reshape(to: Lowering, op: Op) -> Value:
             return to.reshaped(x, Value(-1, op.shape, (0, 1), x.q, (sizes, lying)), op.name)
         left = tuple(axis for axis in range(len(x.shape)) if axis not in way.target)
         x = to.arranged(x, (*way.target[:1], *left, *way.target[1:]), op.name)
-    return to.reshaped(x, Value(-1, op.shape, way.layout, x.q), op.name)
+    return to.reshaped(x, Value(-1, op.shape, way.layout, x.q, dtype=x.dtype), op.name)
 
 
 def _read_by_linears(to: Lowering, op: Op) -> bool:
@@ -172,5 +185,8 @@ def upsample(to: Lowering, op: Op) -> Value:
 def lifted(x: Value, rank: int) -> Value:
     """`x` as torch broadcasts it: more axes of size 1 in front."""
     more = rank - len(x.shape)
+    if not more:
+        return x
     layout = (*range(more), *(None if axis is None else axis + more for axis in x.layout))
-    return Value(x.tensor, (*(1,) * more, *x.shape), layout, x.q)
+    shape = (*(1,) * more, *x.shape)
+    return replace(x, shape=shape, layout=layout, source=None if x.source is None else x.source.reshape(shape))

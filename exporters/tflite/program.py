@@ -8,7 +8,7 @@ only while its bytes are written, so a Program costs no memory for weights.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ DTYPES = {
     "int8": torch.int8,
     "uint8": torch.uint8,
     "int32": torch.int32,
+    "bool": torch.bool,
 }
 
 
@@ -47,11 +48,11 @@ class Stored:
 
 @dataclass(frozen=True)
 class Node:
-    """One TFLite operator by its builtin name; `options` has the schema's field names. All have one output."""
+    """One TFLite operator by its builtin name; `options` has the schema's field names."""
 
     builtin: str
     inputs: tuple[int, ...]
-    output: int
+    outputs: tuple[int, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -66,16 +67,12 @@ class Program:
         self._taken: dict[str, int] = {}
         self._constants: dict[tuple[Any, ...], int] = {}
 
-    def activation(self, name: str, shape: Sequence[int], q: QParams | None) -> int:
-        """A tensor that is computed: float32, or integers where `q` says how."""
-        dtype = "float32" if q is None else ("uint8" if q.low == 0 else "int8")
+    def activation(self, name: str, shape: Sequence[int], q: QParams | None, dtype: str = "float32") -> int:
+        """A tensor that is computed: of `dtype`, or 8-bit integers where `q` says how."""
+        dtype = dtype if q is None else ("uint8" if q.low == 0 else "int8")
         return self._add(
             Stored(self._unique(name), dtype, tuple(shape), None, Grid((q.scale,), q.zero_point) if q else None)
         )
-
-    def indices(self, name: str, shape: Sequence[int]) -> int:
-        """A tensor of int32 that is computed."""
-        return self._add(Stored(self._unique(name), "int32", tuple(shape)))
 
     def constant(
         self,
@@ -102,9 +99,16 @@ class Program:
             self._constants[key] = self._add(Stored(name, "int32", (len(values),), view))
         return self._constants[key]
 
-    def node(self, builtin: str, inputs: Sequence[int], output: int, **options: Any) -> None:
+    def node(self, builtin: str, inputs: Sequence[int], *outputs: int, **options: Any) -> None:
         """Append an operator."""
-        self.nodes.append(Node(builtin, tuple(inputs), output, options))
+        self.nodes.append(Node(builtin, tuple(inputs), outputs, options))
+
+    def rename(self, index: int, name: str) -> None:
+        """Give a tensor a name; another one that has it gets a new one."""
+        for other, tensor in enumerate(self.tensors):
+            if tensor.name == name and other != index:
+                self.tensors[other] = replace(tensor, name=self._unique(f"{name}/inside"))
+        self.tensors[index] = replace(self.tensors[index], name=name)
 
     def _add(self, tensor: Stored) -> int:
         self.tensors.append(tensor)

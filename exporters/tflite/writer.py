@@ -34,10 +34,9 @@ def write(job: WriteJob, path: Path) -> Written:
     _check(job)
     if job.dynamic_batch:
         batch_axes(job.graph)
-    program = lower(job.graph, job.precision == "fp16", job.quantized, job.io)
+    program = lower(job.graph, job.precision == "fp16", job.quantized, job.io, job.layout == "nchw")
     inputs, outputs = (
-        tuple(_record(program, index, job.dynamic_batch) for index in side)
-        for side in (program.inputs, program.outputs)
+        tuple(_record(program, index, job) for index in side) for side in (program.inputs, program.outputs)
     )
     about = metadata.pack(job.description, inputs, outputs, job.preprocessing, job.labels)
     file = write_file(program, path, job.description, job.dynamic_batch, {metadata.NAME: about})
@@ -75,14 +74,14 @@ def _check_half(graph: Graph) -> None:
                     )
 
 
-def _record(program: Program, index: int, dynamic_batch: bool) -> TensorRecord:
+def _record(program: Program, index: int, job: WriteJob) -> TensorRecord:
     tensor: Stored = program.tensors[index]
     grid = tensor.grid
     return TensorRecord(
         name=tensor.name,
         dtype=tensor.dtype,
-        shape=(-1, *tensor.shape[1:]) if dynamic_batch else tensor.shape,
-        layout=layout_name(len(tensor.shape)),
+        shape=(-1, *tensor.shape[1:]) if job.dynamic_batch else tensor.shape,
+        layout=layout_name(len(tensor.shape), job.layout == "nchw"),
         scale=grid.scales[0] if grid else None,
         zero_point=grid.zero_point if grid else None,
     )

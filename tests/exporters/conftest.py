@@ -30,14 +30,14 @@ class Opened:
 
     def run(self, x: Any) -> Any:
         details = self.interpreter.get_input_details()[0]
-        fed = np.moveaxis(x, 1, -1) if 3 <= x.ndim <= 5 else x
+        fed = np.moveaxis(x, 1, -1) if x.ndim in (4, 5) else x
         if tuple(details["shape"]) != fed.shape:
             self.interpreter.resize_tensor_input(details["index"], fed.shape)
             self.interpreter.allocate_tensors()
         self.interpreter.set_tensor(details["index"], np.ascontiguousarray(fed))
         self.interpreter.invoke()
         y = self.interpreter.get_tensor(self.interpreter.get_output_details()[0]["index"])
-        return np.moveaxis(y, -1, 1) if 3 <= y.ndim <= 5 else y
+        return np.moveaxis(y, -1, 1) if y.ndim in (4, 5) else y
 
     @property
     def delegated(self) -> bool:

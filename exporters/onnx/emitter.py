@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,9 +33,13 @@ class Emission:
 
     def node(self, kind: str, inputs: Sequence[str], output: str, name: str = "", **attributes: Any) -> str:
         """Add one node with one output; attributes that are None are left out. Returns the output's name."""
-        given = {key: value for key, value in attributes.items() if value is not None}
-        self.nodes.append(onnx.helper.make_node(kind, list(inputs), [output], name=name or output, **given))
+        self.nodes_of(kind, inputs, [output], name or output, **attributes)
         return output
+
+    def nodes_of(self, kind: str, inputs: Sequence[str], outputs: Sequence[str], name: str, **attributes: Any) -> None:
+        """Add one node with several outputs; one that is "" is left out."""
+        given = {key: value for key, value in attributes.items() if value is not None}
+        self.nodes.append(onnx.helper.make_node(kind, list(inputs), list(outputs), name=name, **given))
 
     def constant(self, name: str, value: Tensor | NDArray[Any]) -> str:
         """Add a constant (once for each name). Returns its name."""
@@ -47,12 +52,18 @@ class Emission:
         return self.constant(name, np.array(values, np.int64))
 
     def number(self, name: str, value: float, like: Op) -> str:
-        """Add a scalar in the floating type of an operator."""
-        return self.constant(name, torch.tensor(value, dtype=self.dtype(like)))
+        """Add a scalar in the type of an operator; one that float16 cannot hold is its largest."""
+        kind = self.dtype(like)
+        if kind == torch.float16 and math.isfinite(value):
+            limit = torch.finfo(kind).max
+            value = min(max(value, -limit), limit)
+        return self.constant(name, torch.tensor(value).to(kind))
 
     def dtype(self, op: Op) -> torch.dtype:
-        """The type in which an operator's values are kept."""
-        return torch.float16 if self.half and op.dtype.is_floating_point else op.dtype
+        """The type in which an operator's values are kept: of real numbers one in the whole file."""
+        if op.dtype.is_floating_point:
+            return torch.float16 if self.half else torch.float32
+        return op.dtype
 
     def own(self, op: Op) -> dict[str, str]:
         """The operator's own tensors as constants, by role."""
@@ -77,7 +88,30 @@ def as_array(value: Tensor | NDArray[Any]) -> NDArray[Any]:
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
 
 
-def record(job: WriteJob, op: Op, dtype: str = "float32") -> TensorRecord:
-    """An input or output as a caller sees it."""
+def record(job: WriteJob, op: Op, name: str) -> TensorRecord:
+    """An input or output as a caller sees it. Real numbers are float32 for callers."""
     shape = (-1, *op.shape[1:]) if job.dynamic_batch else op.shape
-    return TensorRecord(name=op.name, dtype=dtype, shape=shape, layout=LAYOUTS.get(len(shape), "other"))
+    dtype = "float32" if op.dtype.is_floating_point else str(op.dtype).removeprefix("torch.")
+    return TensorRecord(name=name, dtype=dtype, shape=shape, layout=LAYOUTS.get(len(shape), "other"))
+
+
+def value_names(graph: Graph) -> dict[str, str]:
+    """The name of each operator's value: that of the output which it is, else its own as far as no output has it."""
+    taken = set(graph.outputs)
+    names = {op.name: f"{op.name}/inside" if op.name in taken and op.kind != "input" else op.name for op in graph}
+    return names | published(graph)
+
+
+def published(graph: Graph) -> dict[str, str]:
+    """The operators that compute an output, each with the first name under which it is handed out."""
+    found: dict[str, str] = {}
+    for public, name in graph.outputs.items():
+        if graph[name].kind != "input":
+            found.setdefault(name, public)
+    return found
+
+
+def copies(graph: Graph) -> list[tuple[str, str]]:
+    """The outputs that are what another output or an input is already: public names and operators."""
+    first = published(graph)
+    return [(public, name) for public, name in graph.outputs.items() if first.get(name) != public]

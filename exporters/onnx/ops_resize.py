@@ -1,69 +1,97 @@
-"""The ONNX form of resizing a map."""
+"""The ONNX form of resizing a map, and of sampling it at computed places."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch.nn import functional as F
 
+from edgekit.errors import UsageError
 from edgekit.exporters.onnx.emitter import Emission
+from edgekit.exporters.onnx.ops_moving import take
+from edgekit.exporters.windows import nearest_places
 from edgekit.ir.graph import Op
+
+_CUBIC = -0.75  # torch's coefficient
+_GRID_SAMPLE, _GRID_SAMPLE_3D = 16, 20  # the first opsets that have it
+_SAMPLED = {"bilinear": ("bilinear", "linear"), "bicubic": ("bicubic", "cubic"), "nearest": ("nearest", "nearest")}
 
 
 def upsample(e: Emission, op: Op, x: list[str], own: Mapping[str, str], out: str) -> None:
     """Resize, or Gather where its nearest takes other places than torch."""
-    before, nearest = e.graph[op.inputs[0]].shape, op.attrs["mode"] == "nearest"
-    ratios = [_ratio(have, want) for have, want in zip(before, op.shape, strict=True)]
-    if nearest and not all(map(_takes_alike, before[2:], op.shape[2:], ratios[2:])):
+    before, nearest = e.graph[op.inputs[0]].shape, op.attrs["mode"].startswith("nearest")
+    factors = op.attrs.get("scale") or [None] * (len(before) - 2)
+    ratios = [np.float32(1), np.float32(1)]
+    ratios += [_ratio(*each) for each in zip(before[2:], op.shape[2:], factors, strict=True)]
+    if nearest and not all(_takes_alike(op, before, axis, ratios[axis]) for axis in range(2, len(before))):
         _gathered(e, op, x[0], before, out)
         return
-    if e.dynamic_batch:
-        target = ["", e.constant(f"{op.name}/scales", np.array([1.0, *ratios[1:]], np.float32))]
+    if e.dynamic_batch or op.attrs.get("scale"):
+        target = ["", e.constant(f"{op.name}/scales", np.array(ratios, np.float32))]
     else:
         target = ["", "", e.integers(f"{op.name}/sizes", op.shape)]
-    corners = "align_corners" if op.attrs["align_corners"] else "pytorch_half_pixel"
-    e.node(
-        "Resize",
-        [x[0], *target],
-        out,
-        op.name,
-        mode="nearest" if nearest else "linear",
-        coordinate_transformation_mode="asymmetric" if nearest else corners,
-        nearest_mode="floor" if nearest else None,
-    )
+    e.node("Resize", [x[0], *target], out, op.name, **(_nearest(op) if nearest else _smooth(op)))
 
 
-def _ratio(have: int, want: int) -> np.float32:
-    """`want` over `have`, and no less: a free batch has ratios in the place of sizes, which are rounded down."""
-    ratio = np.float32(want) / np.float32(have)
+def _nearest(op: Op) -> dict[str, Any]:
+    if op.attrs["mode"] == "nearest":
+        return {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    return {"mode": "nearest", "coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_ceil"}
+
+
+def _smooth(op: Op) -> dict[str, Any]:
+    """ONNX's pytorch_half_pixel takes the first place for a side of one element, where torch takes the middle."""
+    cubic = op.attrs["mode"] == "bicubic"
+    centres = "half_pixel" if cubic or 1 in op.shape[2:] else "pytorch_half_pixel"
+    return {
+        "mode": "cubic" if cubic else "linear",
+        "coordinate_transformation_mode": "align_corners" if op.attrs["align_corners"] else centres,
+        "cubic_coeff_a": _CUBIC if cubic else None,
+    }
+
+
+def _ratio(have: int, want: int, factor: float | None) -> np.float32:
+    """The factor, or `want` over `have`, and no less: a free batch has ratios in the place of sizes, rounded down."""
+    ratio = np.float32(want) / np.float32(have) if factor is None else np.float32(factor)
     while have * float(ratio) < want:
         ratio = np.nextafter(ratio, np.float32(np.inf))
     return ratio
 
 
-def _takes_alike(have: int, want: int, ratio: np.float32) -> bool:
+def _takes_alike(op: Op, before: Sequence[int], axis: int, ratio: np.float32) -> bool:
     """Whether Resize takes the places that torch takes: it divides by a ratio where torch multiplies by its inverse."""
-    places = np.arange(want, dtype=np.float32)
+    want, places = op.shape[axis], np.arange(op.shape[axis], dtype=np.float32)
+    half = np.float32(0 if op.attrs["mode"] == "nearest" else 0.5)
+    taken = nearest_places(op, before, axis)
     return all(
-        np.array_equal(np.floor(places / divisor), _chosen(have, want))
-        for divisor in (ratio, np.float32(want) / np.float32(have))
+        np.array_equal(np.floor(((places + half) / divisor - half) + half).clip(0, before[axis] - 1), taken)
+        for divisor in (ratio, np.float32(want) / np.float32(before[axis]))
     )
-
-
-def _chosen(have: int, want: int) -> NDArray[np.int64]:
-    """The place that torch's nearest takes for each of `want`, of `have`."""
-    places = torch.arange(have, dtype=torch.float32).reshape(1, 1, -1)
-    return F.interpolate(places, size=want, mode="nearest").reshape(-1).numpy().astype(np.int64)
 
 
 def _gathered(e: Emission, op: Op, source: str, before: Sequence[int], out: str) -> None:
     """The places by their numbers, axis by axis."""
     axes = [axis for axis in range(2, len(before)) if before[axis] != op.shape[axis]]
     for axis in axes:
-        places = e.constant(f"{op.name}/places{axis}", _chosen(before[axis], op.shape[axis]))
         last = axis == axes[-1]
         name = op.name if last else f"{op.name}/axis{axis}"
-        source = e.node("Gather", [source, places], out if last else name, name, axis=axis)
+        source = take(e, op, source, axis, nearest_places(op, before, axis), out if last else name, name)
+
+
+def grid_sample(e: Emission, op: Op, x: list[str], own: Mapping[str, str], out: str) -> None:
+    """GridSample. Raises UsageError for an opset that has none."""
+    least = _GRID_SAMPLE if len(op.shape) == 4 else _GRID_SAMPLE_3D
+    if e.opset < least:
+        raise UsageError(f"{op.name}: ONNX has no sampling by a grid before opset {least}", f"choose --opset {least}")
+    a = op.attrs
+    mode = _SAMPLED[a["mode"]][e.opset >= _GRID_SAMPLE_3D]
+    e.node(
+        "GridSample",
+        x,
+        out,
+        op.name,
+        mode=mode,
+        padding_mode=a["padding_mode"],
+        align_corners=int(bool(a["align_corners"])),
+    )

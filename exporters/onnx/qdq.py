@@ -12,13 +12,12 @@ import torch
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob
 from edgekit.exporters.int8.activations import operand
-from edgekit.exporters.onnx.emitter import Emission, Operator, record
+from edgekit.exporters.onnx.emitter import Emission, Operator, published, value_names
 from edgekit.ir.graph import Op
 from edgekit.ir.quantized import QParams, QuantizedGraph, QWeight
-from edgekit.records.manifest import TensorRecord
 
 
-def emit(job: WriteJob, opset: int, operator: Operator) -> tuple[Emission, TensorRecord, TensorRecord]:
+def emit(job: WriteJob, opset: int, operator: Operator) -> Emission:
     """The nodes and constants of the int8 network; `operator` adds those of one float operator."""
     quantized = job.quantized
     if quantized is None:
@@ -29,16 +28,14 @@ def emit(job: WriteJob, opset: int, operator: Operator) -> tuple[Emission, Tenso
         )
     graph = quantized.graph
     e = Emission(graph, opset, job.dynamic_batch)
-    value: dict[str, str] = {}
+    value, final = value_names(graph), published(graph)
     for op in graph:
-        params = quantized.activations.get(op.name)
-        final = op.name == graph.output
-        made = f"{op.name}/float" if params and final else op.name
+        params, name = quantized.activations.get(op.name), value[op.name]
+        made = f"{op.name}/float" if params and op.name in final else name
         if op.kind != "input":
             operator(e, op, [value[name] for name in op.inputs], _own(e, quantized, op), made)
-        value[op.name] = _pair(e, made, op.name if final else f"{op.name}/real", op, params) if params else made
-    output = graph[graph.output]
-    return e, record(job, graph.input), record(job, output, str(output.dtype).removeprefix("torch."))
+        value[op.name] = _pair(e, made, final.get(op.name, f"{op.name}/real"), op, params) if params else made
+    return e
 
 
 def _pair(e: Emission, made: str, real: str, op: Op, params: QParams) -> str:

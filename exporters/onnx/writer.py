@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
+from torch import Tensor
 
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import batch_axes
-from edgekit.exporters.onnx.emitter import Emission, Operator, record
+from edgekit.exporters.onnx.emitter import Emission, Operator, copies, published, record, value_names
 from edgekit.exporters.onnx.fallback import inline
 from edgekit.exporters.onnx.ops import FORMS
 from edgekit.exporters.onnx.qdq import emit as emit_quantized
@@ -44,14 +46,18 @@ def write(job: WriteJob, path: Path) -> Written:
     if job.dynamic_batch:
         batch_axes(job.graph)
     emit = emit_quantized if job.precision == "int8" else _emit
-    emission, given, result = emit(job, opset, emit_operator)
+    emission = emit(job, opset, emit_operator)
+    for public, name in copies(emission.graph):
+        emission.node("Identity", [published(emission.graph).get(name, name)], public)
     emission.drop_unread()
-    model = _model(job, emission, given, result, opset)
+    given = tuple(record(job, op, op.name) for op in emission.graph.inputs)
+    results = tuple(record(job, emission.graph[name], public) for public, name in emission.graph.outputs.items())
+    model = _model(job, emission, given, results, opset)
     check(model, emission.constants)
     save(model, emission.constants, path)
     return Written(
-        inputs=(given,),
-        outputs=(result,),
+        inputs=given,
+        outputs=results,
         operators=dict(sorted(Counter(node.op_type for node in emission.nodes).items())),
         details={"opset": opset, "ir_version": IR_VERSIONS[opset], "dynamic_batch": job.dynamic_batch},
     )
@@ -64,43 +70,59 @@ def emit_operator(emission: Emission, op: Op, inputs: list[str], own: dict[str, 
         inline(emission, op, inputs, own, out)
 
 
-def _emit(job: WriteJob, opset: int, operator: Operator) -> tuple[Emission, TensorRecord, TensorRecord]:
+def _emit(job: WriteJob, opset: int, operator: Operator) -> Emission:
     if job.io != "float32":
         raise UsageError(f"--io {job.io} needs --precision int8, not {job.precision}", "leave --io out")
     half = job.precision == "fp16"
-    graph = _halved(job.graph) if half else job.graph
+    graph = _halved(job.graph) if half else job.graph.to(torch.float32)
     emission = Emission(graph, opset, job.dynamic_batch, half)
-    value = {op.name: op.name for op in graph}
-    output = graph[graph.output]
-    widened = half and output.dtype.is_floating_point
+    value = value_names(graph)
+    widened = {}
     if half:
-        value[graph.input.name] = emission.node(
-            "Cast", [graph.input.name], f"{graph.input.name}/float16", to=onnx.TensorProto.FLOAT16
-        )
-    if widened:
-        value[output.name] = f"{output.name}/float16"
-    for op in graph.ops[1:]:
-        operator(emission, op, [value[name] for name in op.inputs], emission.own(op), value[op.name])
-    if widened:
-        emission.node("Cast", [value[output.name]], output.name, f"{output.name}/float", to=onnx.TensorProto.FLOAT)
-    dtype = str(output.dtype).removeprefix("torch.")
-    return emission, record(job, graph.input), record(job, output, dtype)
+        for op in graph.inputs:
+            if op.dtype.is_floating_point:
+                value[op.name] = emission.node("Cast", [op.name], f"{op.name}/float16", to=onnx.TensorProto.FLOAT16)
+        widened = {name: public for name, public in published(graph).items() if graph[name].dtype.is_floating_point}
+        value |= {name: f"{public}/float16" for name, public in widened.items()}
+    for op in graph.ops:
+        if op.kind != "input":
+            operator(emission, op, [value[name] for name in op.inputs], emission.own(op), value[op.name])
+    for name, public in widened.items():
+        emission.node("Cast", [value[name]], public, f"{public}/float", to=onnx.TensorProto.FLOAT)
+    return emission
+
+
+_LAYERS = frozenset({"conv", "conv_transpose", "linear", "scale", "batch_norm", "lstm", "gru"})
 
 
 def _halved(graph: Graph) -> Graph:
     limit = torch.finfo(torch.float16).max
     for op in graph:
         for role, tensor in graph.tensors(op).items():
-            if tensor.is_floating_point() and tensor.numel() and float(tensor.detach().abs().max()) > limit:
+            if op.kind in _LAYERS and tensor.numel() and float(tensor.detach().abs().max()) > limit:
                 raise UsageError(
                     f"the {role} of layer {op.name} exceeds what float16 can hold ({limit:g})",
                     "choose --precision fp32",
                 )
-    return graph.to(torch.float16)
+    return replace(graph, params={name: _within_half(tensor) for name, tensor in graph.params.items()})
 
 
-def _model(job: WriteJob, emission: Emission, given: TensorRecord, result: TensorRecord, opset: int) -> Any:
-    graph = onnx.helper.make_graph(emission.nodes, "network", [_info(given)], [_info(result)])
+def _within_half(tensor: Tensor) -> Tensor:
+    """In float16; what is beyond it, as masks of attention are, at its largest. Infinities stay."""
+    if not tensor.is_floating_point():
+        return tensor
+    limit = torch.finfo(torch.float16).max
+    return torch.where(tensor.isfinite(), tensor.detach().clamp(-limit, limit), tensor.detach()).to(torch.float16)
+
+
+def _model(
+    job: WriteJob,
+    emission: Emission,
+    given: tuple[TensorRecord, ...],
+    results: tuple[TensorRecord, ...],
+    opset: int,
+) -> Any:
+    graph = onnx.helper.make_graph(emission.nodes, "network", [*map(_info, given)], [*map(_info, results)])
     model = onnx.helper.make_model(
         graph,
         ir_version=IR_VERSIONS[opset],

@@ -73,17 +73,19 @@ def small() -> nn.Module:
 class Refused(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.gate = nn.MaxPool2d(2, dilation=2)
+        self.gate = nn.LocalResponseNorm(4, beta=0.6)
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cumsum(self.gate(x), 1)
+        return torch.special.bessel_j0(self.gate(x))
 
 
 def test_all_that_tflite_lacks_is_named_before_anything_is_written(tmp_path: Path) -> None:
     graph = trace(Refused().eval(), MAP)
     with pytest.raises(BackendMissing) as caught:
         write(WriteJob(graph, "fp32"), tmp_path / "a.tflite")
-    refused = "gate (max_pool): max-pooling with gaps (dilation), bessel_j0 (special_bessel_j0): no such operator"
+    refused = (
+        "gate (lrn): an even window of 4 channels with a beta of 0.6, bessel_j0 (special_bessel_j0): no such operator"
+    )
     assert caught.value.message == f"TFLite cannot run {refused}"
     assert caught.value.exit_code == 5
     assert "onnx" in caught.value.remedy

@@ -1,0 +1,42 @@
+"""Each kind of operator alone in onnxruntime, in fp32 at every opset that changes a form and in fp16, against torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from edgekit.errors import UsageError
+from edgekit.exporters import WriteJob
+from edgekit.exporters.onnx.writer import write
+from tests.exporters.kinds import CASES, SAMPLES, Case
+
+ALL = CASES | SAMPLES
+NO_SAMPLES = 15  # the last opset without GridSample
+
+
+def check(case: Case, path: Path, precision: str, opset: int, close: float) -> None:
+    written = write(WriteJob(case.graph(), precision, opset=opset), path)
+    values = case.values()
+    want = case.function(*values).numpy()
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [given.name for given in session.get_inputs()]
+    (got,) = session.run(None, dict(zip(names, [value.numpy() for value in values], strict=True)))
+    assert (np.shape(got), written.outputs[0].dtype) == (want.shape, str(want.dtype))
+    if want.dtype.kind == "f":
+        assert np.abs(got - want).max() <= close * np.abs(want).max()
+    else:
+        assert (got == want).all()
+
+
+@pytest.mark.parametrize("opset", [13, 17, 20])
+@pytest.mark.parametrize("name", ALL)
+def test_onnxruntime_computes_what_torch_computes(name: str, opset: int, tmp_path: Path) -> None:
+    case = ALL[name]
+    if name in SAMPLES and opset <= NO_SAMPLES:
+        with pytest.raises(UsageError, match="no sampling by a grid before opset 16"):
+            check(case, tmp_path / "operator.onnx", "fp32", opset, case.close)
+        return
+    check(case, tmp_path / "operator.onnx", "fp32", opset, case.close)

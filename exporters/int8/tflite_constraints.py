@@ -51,6 +51,15 @@ def float_only(op: Op) -> str | None:
         return _FLOAT_ONLY[op.kind]
     if op.kind in _NO_INTEGERS:
         return f"{op.kind} is computed in float"
+    plain = op.kind == "conv" and op.attrs["groups"] == 1
+    if op.kind in ("conv", "conv_transpose") and len(op.shape) == 5 and not plain:
+        return "a grouped or transposed convolution of volumes has no int8 kernel"
+    if op.kind == "max_pool" and any(d != 1 for d in op.attrs["dilation"]):
+        return "pooling with gaps is computed in float"
+    if op.kind == "upsample" and (op.attrs["mode"] == "bicubic" or op.attrs.get("scale") is not None):
+        return "a resize by weights of its own is computed in float"
+    if op.kind == "pad" and op.attrs.get("mode", "constant") == "replicate":
+        return "edges that are continued are gathered in float"
     if op.kind == "elu" and op.attrs["alpha"] != 1:
         return "ELU with an alpha of its own has no int8 kernel"
     if op.kind == "div" and (len(op.inputs) == 2 or op.attrs.get("reflected")):

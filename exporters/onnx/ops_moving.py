@@ -30,7 +30,12 @@ def padded(e: Emission, op: Op, source: str, pads: Any, value: float, out: str) 
 def pad(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     mode = op.attrs.get("mode", "constant")
     if mode == "constant":
-        padded(e, op, x[0], op.attrs["pads"], op.attrs["value"], out)
+        value = op.attrs["value"]
+        if value == 0 and any(reader.kind in ("max_pool", "avg_pool") for reader in e.graph.consumers()[op.name]):
+            # onnxruntime joins a Pad of zeros with the pooling behind it, as if a pooling padded with zeros. It knows
+            # zero by its bytes, and those of -0.0 are not zero.
+            value = -0.0
+        padded(e, op, x[0], op.attrs["pads"], value, out)
         return
     amounts = e.integers(f"{op.name}/pads", flat_pads(op.attrs["pads"]))
     e.node("Pad", [x[0], amounts], out, op.name, mode=_MODES[mode])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from edgekit.exporters.onnx.emitter import Emission
 from edgekit.exporters.onnx.ops_elementwise import Form
@@ -16,18 +15,11 @@ Names = Mapping[str, str]
 
 
 def max_pool(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
-    """MaxPool. Behind a Pad it has no padding of its own and says VALID.
-
-    onnxruntime takes a Pad with zeros into a MaxPool that lists its padding, and pads with minus infinity there; one
-    that says VALID it leaves alone.
-    """
     a, source = op.attrs, x[0]
-    padding, behind = a["padding"], _is_padded(e, op)
-    wide = any(max(pair) >= k for pair, k in zip(padding, a["kernel"], strict=True))  # runtimes refuse such padding
-    if wide or (behind and any(map(any, padding))):
+    padding = a["padding"]
+    if any(max(pair) >= k for pair, k in zip(padding, a["kernel"], strict=True)):  # runtimes refuse such padding
         source = padded(e, op, source, ((0, 0), (0, 0), *padding), -math.inf, f"{op.name}/padded")
         padding = ((0, 0),) * len(padding)
-    says: dict[str, Any] = {"auto_pad": "VALID"} if behind else {"pads": flat_pads(padding)}
     e.node(
         "MaxPool",
         [source],
@@ -35,16 +27,9 @@ def max_pool(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
         op.name,
         kernel_shape=list(a["kernel"]),
         strides=list(a["stride"]),
-        **says,
+        pads=flat_pads(padding),
         dilations=list(a["dilation"]),
     )
-
-
-def _is_padded(e: Emission, op: Op) -> bool:
-    source = e.graph[op.inputs[0]]
-    while source.kind in ("cast", "relu"):
-        source = e.graph[source.inputs[0]]
-    return source.kind == "pad"
 
 
 def avg_pool(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:

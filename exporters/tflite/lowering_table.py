@@ -10,9 +10,13 @@ from edgekit.exporters.tflite import (
     ops_matrix,
     ops_moving,
     ops_norms,
+    ops_pads,
     ops_pooling,
+    ops_recurrent,
     ops_reduce,
+    ops_resize,
     ops_shapes,
+    ops_volumes,
 )
 from edgekit.exporters.tflite.lowering import Lower, Lowering
 from edgekit.exporters.tflite.program import Program
@@ -20,13 +24,15 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.quantized import QuantizedGraph
 
 LOWERINGS: dict[str, Lower] = {
-    "conv": ops_layers.conv,
-    "conv_transpose": ops_layers.conv_transpose,
+    "conv": ops_volumes.conv,
+    "conv_transpose": ops_volumes.conv_transpose,
+    "conv_dynamic": ops_volumes.conv_dynamic,
     "linear": ops_layers.linear,
     "scale": ops_layers.scale,
     "adaptive_avg_pool": ops_layers.adaptive_avg_pool,
     "max_pool": ops_pooling.max_pool,
     "avg_pool": ops_pooling.avg_pool,
+    "adaptive_max_pool": ops_pooling.adaptive_max_pool,
     "lrn": ops_pooling.lrn,
     "relu": ops_elementwise.relu,
     "clip": ops_elementwise.clip,
@@ -55,12 +61,14 @@ LOWERINGS: dict[str, Lower] = {
     "flip": ops_moving.flip,
     "expand": ops_moving.expand,
     "tile": ops_moving.tile,
-    "pad": ops_shapes.pad,
+    "pad": ops_pads.pad,
     "slice": ops_shapes.slice_,
     "cat": ops_shapes.cat,
     "permute": ops_shapes.permute,
     "reshape": ops_shapes.reshape,
-    "upsample": ops_shapes.upsample,
+    "upsample": ops_resize.upsample,
+    **dict.fromkeys(("lstm", "gru"), ops_recurrent.recurrent),
+    "grid_sample": ops_moving.grid_sample,
 }
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgekit.exporters.tflite.layout import Shape, channels_last, padding_of, spatial, stored_shape
-from edgekit.exporters.tflite.lowering import Lowering, Unsupported, Value
-from edgekit.exporters.tflite.ops_shapes import joined, padded, sliced
+from edgekit.exporters.tflite.layout import Shape, padding_of, spatial, stored_shape
+from edgekit.exporters.tflite.lowering import Lowering, Value
+from edgekit.exporters.tflite.ops_shapes import padded, sliced
 from edgekit.exporters.tflite.program import Grid
 from edgekit.exporters.windows import means
 from edgekit.ir.graph import Op
@@ -21,39 +21,39 @@ def conv(to: Lowering, op: Op) -> Value:
     """CONV_2D (grouped too) or DEPTHWISE_CONV_2D. A 1-D convolution is one of height 1."""
     rank = len(op.shape)
     x = to.read(op, layout=spatial(rank))
-    if rank == 5:
-        return _conv_3d(to, op, x)
-    x, options = _windows(to, op, x, op.shape[2:])
+    x, options = windows(to, op, x, op.shape[2:])
     groups, channels = op.attrs["groups"], x.shape[1]
     like = Value(-1, op.shape, spatial(rank), to.wanted(op) if to.int8(op) else None)
     if groups == channels > 1:
         options["depthMultiplier"] = op.shape[1] // channels
-        return _layer(to, op, "DEPTHWISE_CONV_2D", x, (1, 2, 3, 0), 3, like, options)
-    return _layer(to, op, "CONV_2D", x, (0, 2, 3, 1), 0, like, options)
+        return layer(to, op, "DEPTHWISE_CONV_2D", x, (1, 2, 3, 0), 3, like, options)
+    return layer(to, op, "CONV_2D", x, (0, 2, 3, 1), 0, like, options)
 
 
-def _windows(to: Lowering, op: Op, x: Value, outputs: Shape) -> tuple[Value, dict[str, Any]]:
+def windows(
+    to: Lowering, op: Op, x: Value, outputs: Shape, weight: Shape | None = None
+) -> tuple[Value, dict[str, Any]]:
     """The input, padded where TFLite's word for it is not enough, and the options that say how windows go over it.
 
     The PAD costs nothing where XNNPACK runs the file: it takes the padding into the convolution behind it.
     """
     a, axes = op.attrs, len(outputs)
-    kernel = tuple(to.graph.params[op.params["weight"]].shape[-axes:])
+    kernel = tuple((to.graph.params[op.params["weight"]].shape if weight is None else weight)[-axes:])
     stride, dilation, pads = (a[name][-axes:] for name in ("stride", "dilation", "padding"))
     padding = padding_of(x.shape[2:], outputs, kernel, stride, dilation, pads)
     if padding.explicit:
         x = padded(to, x, ((0, 0), (0, 0), *padding.explicit), f"{op.name}/pad")
     options: dict[str, Any] = {"padding": padding.word, "fusedActivationFunction": to.activation(op)}
-    options |= dict(zip(("strideH", "strideW"), _two_at_least(stride), strict=True))
-    options |= dict(zip(("dilationHFactor", "dilationWFactor"), _two_at_least(dilation), strict=True))
+    options |= dict(zip(("strideH", "strideW"), two_at_least(stride), strict=True))
+    options |= dict(zip(("dilationHFactor", "dilationWFactor"), two_at_least(dilation), strict=True))
     return x, options
 
 
-def _two_at_least(values: Shape) -> Shape:
+def two_at_least(values: Shape) -> Shape:
     return (1, *values) if len(values) == 1 else values
 
 
-def _layer(
+def layer(
     to: Lowering,
     op: Op,
     builtin: str,
@@ -71,42 +71,6 @@ def _layer(
 
     weight, bias = weight_and_bias(to, op, x, stored, axis, op.shape[1], shape)
     return to.emit(builtin, to.label(op), [x.tensor, weight, bias], like, **options)
-
-
-def _conv_3d(to: Lowering, op: Op, x: Value) -> Value:
-    """CONV_2D over each frame of the output, the frames that its window reads put together as channels.
-
-    TFLite's CONV_3D has no int8 kernel and no delegate, and unfolds every window in memory. This is the same sum.
-    """
-    if op.attrs["groups"] > 1:
-        raise Unsupported(f"a 3-D convolution in {op.attrs['groups']} groups")
-    (n, _, _, h, w), (_, filters, depth, *sizes) = x.shape, op.shape
-    x = _frames(to, op, x)
-    x = to.reshaped(x, Value(-1, (n * depth, x.shape[1], h, w), channels_last(4), x.q), f"{op.name}/frames")
-    x, options = _windows(to, op, x, tuple(sizes))
-    rows, columns = to.graph.params[op.params["weight"]].shape[3:]
-    like = Value(-1, (n * depth, filters, *sizes), x.layout, to.wanted(op) if to.int8(op) else None)
-    shape = (filters, rows, columns, x.shape[1])
-    y = _layer(to, op, "CONV_2D", x, (0, 3, 4, 2, 1), 0, like, options, shape)
-    return to.reshaped(y, Value(-1, op.shape, channels_last(5), y.q), f"{op.name}/volume")
-
-
-def _frames(to: Lowering, op: Op, x: Value) -> Value:
-    """(N, C, D, H, W) as (N, kernel depth * C, output depth, H * W): what each output frame reads, in order."""
-    n, c, d, h, w = x.shape
-    (step, *_), (gap, *_), ((low, _), *_) = (op.attrs[name] for name in ("stride", "dilation", "padding"))
-    reach, depth = to.graph.params[op.params["weight"]].shape[2], op.shape[2]
-    last = (depth - 1) * step + 1  # from a window's first frame in the first output to that in the last
-    high = max((reach - 1) * gap + last - d - low, 0)
-    x = to.reshaped(x, Value(-1, (n, c, d, h * w), channels_last(4), x.q), f"{op.name}/pixels")
-    if low or high:
-        x = padded(to, x, ((0, 0), (0, 0), (low, high), (0, 0)), f"{op.name}/time")
-    starts = range(0, reach * gap, gap)
-    if (last, step) == (x.shape[2], 1):
-        return x
-    return joined(
-        to, [sliced(to, x, 2, at, at + last, step, f"{op.name}/frame") for at in starts], 1, f"{op.name}/join"
-    )
 
 
 def weight_and_bias(
@@ -133,6 +97,8 @@ def linear(to: Lowering, op: Op) -> Value:
     """FULLY_CONNECTED. Where a map was flattened as it lies, the weight's columns are read in that order."""
     x = to.read(op)
     columns, rank = x.columns, len(op.shape)
+    if rank == 1:
+        return _linear_of_vector(to, op, x)
     x = replace(x, columns=None) if columns else to.arranged(x, tuple(range(rank)), op.name)
     own = to.graph.params[op.params["weight"]]
 
@@ -150,11 +116,19 @@ def linear(to: Lowering, op: Op) -> Value:
     )
 
 
+def _linear_of_vector(to: Lowering, op: Op, x: Value) -> Value:
+    """The same of a row."""
+    x = to.reshaped(x, Value(-1, (1, *x.shape), (0, 1), x.q), f"{op.name}/row")
+    weight, bias = weight_and_bias(to, op, x, lambda weight: weight, 0, op.shape[0])
+    like = Value(-1, (1, *op.shape), (0, 1), to.wanted(op) if to.int8(op) else None)
+    options = {"fusedActivationFunction": to.activation(op), "keepNumDims": False}
+    y = to.emit("FULLY_CONNECTED", f"{op.name}/product", [x.tensor, weight, bias], like, **options)
+    return to.reshaped(y, Value(-1, op.shape, (0,), y.q), to.label(op))
+
+
 def conv_transpose(to: Lowering, op: Op) -> Value:
     """TRANSPOSE_CONV. Where torch's padding is not SAME, the whole output is computed and cropped."""
     rank, a = len(op.shape), op.attrs
-    if rank == 5:
-        raise Unsupported("a 3-D transposed convolution")
     x = to.read(op, layout=spatial(rank))
     dilation, groups = a["dilation"], a["groups"]
     weight = to.graph.params[op.params["weight"]]
@@ -171,11 +145,11 @@ def conv_transpose(to: Lowering, op: Op) -> Value:
     stored = stored_shape(shape, like.layout)
 
     def turned(weight: Tensor) -> Tensor:
-        weight = _dense(_dilated(weight, dilation), groups)
+        weight = dense(dilated(weight, dilation), groups)
         return (weight.unsqueeze(2) if rank == 3 else weight).permute(1, 2, 3, 0)
 
     kernel, bias = weight_and_bias(to, op, x, turned, 0, op.shape[1])
-    stride = _two_at_least(a["stride"])
+    stride = two_at_least(a["stride"])
     y = to.emit(
         "TRANSPOSE_CONV",
         op.name if direct else f"{op.name}/whole",
@@ -190,7 +164,7 @@ def conv_transpose(to: Lowering, op: Op) -> Value:
     return y
 
 
-def _dilated(weight: Tensor, dilation: Shape) -> Tensor:
+def dilated(weight: Tensor, dilation: Shape) -> Tensor:
     """The kernel with its gaps written out as zeros."""
     if all(d == 1 for d in dilation):
         return weight
@@ -201,7 +175,7 @@ def _dilated(weight: Tensor, dilation: Shape) -> Tensor:
     return whole
 
 
-def _dense(weight: Tensor, groups: int) -> Tensor:
+def dense(weight: Tensor, groups: int) -> Tensor:
     """(in, out / groups, ...) as (in, out, ...), zero between different groups."""
     if groups == 1:
         return weight

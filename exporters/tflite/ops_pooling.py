@@ -14,8 +14,10 @@ import torch
 
 from edgekit.exporters.tflite.layout import Shape, channels_last, padding_of, spatial
 from edgekit.exporters.tflite.lowering import Lowering, Unsupported, Value
+from edgekit.exporters.tflite.ops_moving import taken
 from edgekit.exporters.tflite.ops_shapes import padded
 from edgekit.exporters.tflite.program import Grid
+from edgekit.exporters.windows import adaptive_windows, dilated_windows
 from edgekit.ir.graph import Op
 
 Pairs = tuple[tuple[int, int], ...]
@@ -25,10 +27,42 @@ _POSITIVE = frozenset({"relu", "sigmoid", "softmax", "hardsigmoid"})
 
 def max_pool(to: Lowering, op: Op) -> Value:
     """MAX_POOL_2D. What is not SAME is padded with minus infinity, or with zeros where nothing is negative."""
-    if any(d != 1 for d in op.attrs["dilation"]):
-        raise Unsupported("max-pooling with gaps (dilation)")
     fill = 0.0 if _never_negative(to, op.inputs[0]) else -math.inf
+    if any(d != 1 for d in op.attrs["dilation"]):
+        return _max_pool_with_gaps(to, op, fill)
     return _pool(to, op, to.read(op, layout=spatial(len(op.shape))), fill)
+
+
+def _max_pool_with_gaps(to: Lowering, op: Op, fill: float) -> Value:
+    """What the windows read laid side by side, in float, then a pooling that goes from one window to the next."""
+    rank, a = len(op.shape), op.attrs
+    x = to.read(op, layout=spatial(rank), real=True)
+    reaches = zip(x.shape[2:], op.shape[2:], a["kernel"], a["stride"], a["dilation"], a["padding"], strict=True)
+    pads = []
+    for size, count, k, s, d, (low, _) in reaches:
+        pads.append((low, max((count - 1) * s + (k - 1) * d + 1 - size - low, 0)))
+    if any(map(any, pads)):
+        x = padded(to, x, ((0, 0), (0, 0), *pads), f"{op.name}/pad", fill)
+    each = zip(op.shape[2:], a["kernel"], a["stride"], a["dilation"], strict=True)
+    for axis, (count, k, s, d) in enumerate(each, start=2):
+        x = taken(to, x, axis, dilated_windows(count, k, s, d), f"{op.name}/windows{axis}")
+    return _side_by_side(to, op, x, a["kernel"])
+
+
+def adaptive_max_pool(to: Lowering, op: Op) -> Value:
+    """What the windows read laid side by side, then a pooling that goes from one window to the next."""
+    x, kernel = to.read(op, layout=spatial(len(op.shape)), real=True), []
+    for axis, (size, count) in enumerate(zip(x.shape[2:], op.shape[2:], strict=True), start=2):
+        places, longest = adaptive_windows(size, count)
+        kernel.append(longest)
+        x = taken(to, x, axis, places, f"{op.name}/windows{axis}")
+    return _side_by_side(to, op, x, tuple(kernel))
+
+
+def _side_by_side(to: Lowering, op: Op, x: Value, kernel: Shape) -> Value:
+    none = ((0, 0),) * len(kernel)
+    apart = op.with_(attrs={"kernel": kernel, "stride": kernel, "padding": none, "dilation": (1,) * len(kernel)})
+    return _pool(to, apart, x, -math.inf)
 
 
 def avg_pool(to: Lowering, op: Op) -> Value:

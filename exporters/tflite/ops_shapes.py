@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from edgekit.exporters.tflite.layout import reshaping, spatial, stored_shape
-from edgekit.exporters.tflite.lowering import ELEMENTWISE, Lowering, Unsupported, Value
+from edgekit.exporters.tflite.lowering import ELEMENTWISE, Lowering, Value
 from edgekit.exporters.tflite.program import Grid
 from edgekit.ir.graph import Op
 
@@ -37,14 +37,12 @@ def _filling(to: Lowering, x: Value, fill: float, name: str) -> int:
     return to.program.constant(f"{name}/value", stored, None, "int8", Grid((x.q.scale,), x.q.zero_point))
 
 
-def pad(to: Lowering, op: Op) -> Value:
-    """PAD with zeros, PADV2 with anything else; what is negative is cut off."""
-    x = to.read(op)
-    for axis, (low, high) in enumerate(op.attrs["pads"]):
+def cropped(to: Lowering, x: Value, pads: Pairs, name: str) -> tuple[Value, Pairs]:
+    """`x` with what is negative cut off, and the pairs that are left."""
+    for axis, (low, high) in enumerate(pads):
         if low < 0 or high < 0:
-            x = sliced(to, x, axis, max(-low, 0), x.shape[axis] + min(high, 0), 1, f"{op.name}/crop")
-    growing = tuple((max(low, 0), max(high, 0)) for low, high in op.attrs["pads"])
-    return padded(to, x, growing, op.name, op.attrs["value"]) if any(map(any, growing)) else x
+            x = sliced(to, x, axis, max(-low, 0), x.shape[axis] + min(high, 0), 1, f"{name}/crop")
+    return x, tuple((max(low, 0), max(high, 0)) for low, high in pads)
 
 
 def sliced(to: Lowering, x: Value, axis: int, start: int, stop: int, step: int, name: str) -> Value:
@@ -165,21 +163,6 @@ def _read_by_linears(to: Lowering, op: Op) -> bool:
         and bool(readers)
         and all(r.kind == "linear" or (r.kind in ELEMENTWISE and _read_by_linears(to, r)) for r in readers)
     )
-
-
-def upsample(to: Lowering, op: Op) -> Value:
-    """RESIZE_NEAREST_NEIGHBOR or RESIZE_BILINEAR. torch's nearest takes the floor, its bilinear the pixel centres."""
-    rank, a = len(op.shape), op.attrs
-    if rank == 5:
-        raise Unsupported("a 3-D resize")
-    x = to.read(op, layout=spatial(rank))
-    corners = bool(a["align_corners"])
-    like = replace(x, shape=op.shape)
-    height_width = (1, *op.shape[2:]) if rank == 3 else op.shape[2:]
-    inputs = [x.tensor, to.program.integers(height_width)]
-    if a["mode"] == "nearest":
-        return to.emit("RESIZE_NEAREST_NEIGHBOR", op.name, inputs, like)
-    return to.emit("RESIZE_BILINEAR", op.name, inputs, like, alignCorners=corners, halfPixelCenters=not corners)
 
 
 def lifted(x: Value, rank: int) -> Value:

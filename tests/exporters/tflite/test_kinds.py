@@ -10,9 +10,10 @@ import pytest
 import torch
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from edgekit.errors import BackendMissing
 from edgekit.exporters import WriteJob
 from edgekit.exporters.tflite.writer import write
-from tests.exporters.kinds import CASES, Case
+from tests.exporters.kinds import CASES, SAMPLES, Case
 
 RESOLVERS = {"reference": OpResolverType.BUILTIN_REF, "default": OpResolverType.AUTO}
 
@@ -48,3 +49,9 @@ def test_litert_computes_what_torch_computes(name: str, tmp_path: Path) -> None:
             assert np.abs(got - want).max() <= case.close * np.abs(want).max()
         else:
             assert (got == want).all()
+
+
+def test_sampling_at_computed_places_is_refused_by_its_cause(tmp_path: Path) -> None:
+    with pytest.raises(BackendMissing, match="no operator that samples a map at computed places"):
+        write(WriteJob(next(iter(SAMPLES.values())).graph(), "fp32"), tmp_path / "operator.tflite")
+    assert not list(tmp_path.iterdir())

@@ -20,7 +20,7 @@ from edgekit.exporters.onnx import serialize
 from edgekit.exporters.onnx.ops import FORMS
 from edgekit.exporters.onnx.writer import IR_VERSIONS, write
 from edgekit.frontend.tracer import trace
-from edgekit.ir.graph import Graph
+from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fold_batch_norm import fold
 
 SHAPE = (2, 6, 9, 8)
@@ -278,7 +278,9 @@ def test_an_operator_that_onnx_lacks_is_named(tmp_path: Path) -> None:
 
 def test_an_operator_that_torch_writes_wrongly_is_named(tmp_path: Path) -> None:
     pool = torch.ops.aten.avg_pool2d.default  # torch's exporter leaves its divisor out
-    graph = trace(Function(lambda x: pool(x, [2, 2], divisor_override=3)).eval(), SHAPE)
+    call = Op("y", "call", ("x",), (2, 6, 4, 4), attrs={"label": "avg_pool2d", "function": lambda x: pool(
+        x, [2, 2], divisor_override=3)})  # fmt: skip
+    graph = Graph((Op("x", "input", (), SHAPE), call), {"y": "y"}, {})
     for precision in ("fp32", "fp16"):
         with pytest.raises(UsageError, match="avg_pool2d.*other values than torch"):
             write(WriteJob(graph, precision), tmp_path / "n.onnx")

@@ -12,7 +12,6 @@ from edgekit.bench.links.base import Link
 from edgekit.bench.links.local import LocalLink
 from edgekit.bench.numerals import kibibytes
 from edgekit.device.config import AnyDevice, SshDevice
-from edgekit.errors import BackendMissing
 from edgekit.records.runtime import RUNTIMES, Runtime
 from edgekit.tensorrt.builder import trtexec_on
 from edgekit.tensorrt.trtexec_measure import GET
@@ -78,11 +77,6 @@ class Check:
     clocks: str | None = None  # locked, floating; None: not known
     missing: tuple[str, ...] = ()  # what is missing, and the remedy
     runtimes: tuple[RuntimeFound, ...] = field(default_factory=tuple)
-
-    @property
-    def exit_code(self) -> int:
-        """5 where the device cannot run what its entry names."""
-        return 0 if all(runtime.version for runtime in self.runtimes) else BackendMissing.exit_code
 
     def facts(self) -> dict[str, Any]:
         """What belongs to a measurement: without what is missing, and without what is not known."""

@@ -21,7 +21,7 @@ from edgekit.device.config import SshDevice as SshDevice
 from edgekit.device.config_file import parse as parse
 from edgekit.device.link import open_link
 from edgekit.device.linux_check import Check, check_device
-from edgekit.errors import UsageError, nearest
+from edgekit.errors import BackendMissing, UsageError, nearest
 from edgekit.util.download import Progress
 
 CONFIG = Path("~/.config/edgekit/devices.yaml")
@@ -43,6 +43,13 @@ class DeviceList:
                 f"choose one of: {', '.join(self.devices)}; or add it to devices.yaml",
             )
         return self.devices[name]
+
+    @property
+    def exit_code(self) -> int:
+        """5 where the device that was checked cannot run what its entry names; nobody wrote what is built in."""
+        if self.check is None or self.devices[self.check.name] is LOCAL:
+            return 0
+        return 0 if all(runtime.version for runtime in self.check.runtimes) else BackendMissing.exit_code
 
     def to_json(self) -> dict[str, Any]:
         """What `edgekit devices --json` prints."""

@@ -75,10 +75,9 @@ def test_how_packages_are_installed_for_a_python_that_the_system_owns() -> None:
         found = told(files=files, lacks="numpy")
         (_, litert) = found.runtimes
         assert litert.version is None and litert.remedy and f"{way}numpy`" in litert.remedy
-        assert f"{way}numpy`" in found.missing[0] and found.exit_code == 5
+        assert f"{way}numpy`" in found.missing[0]
         (_, litert) = told(files=files, lacks="ai-edge-litert").runtimes
         assert litert.version is None and litert.remedy and f"{way}numpy ai-edge-litert`" in litert.remedy
-        assert told(files=files).exit_code == 0
     assert "python: ~/edgekit/bin/python" in told(files=owned, lacks="numpy").missing[0]
 
 

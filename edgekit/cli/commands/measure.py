@@ -166,4 +166,4 @@ def devices(
         return Outcome(fetched.to_json(), views.devices)
     check = o.checked(action, name, lambda: edgekit.devices(devices=devices).devices)
     found = edgekit.devices(check=check, devices=devices)
-    return Outcome(found.to_json(), views.devices, found.check.exit_code if found.check else 0)
+    return Outcome(found.to_json(), views.devices, found.exit_code)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from edgekit.frontend import layers, moving, norms, resize
+from edgekit.frontend import layers, moving, norms, pooling, resize
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.elementwise import Converter, converted
 from edgekit.frontend.node import Node
@@ -99,6 +99,7 @@ ATEN: dict[str, Converter] = {
     "instance_norm": instance_norm,
     "native_layer_norm": layer_norm_and_statistics,
     "native_group_norm": group_norm_and_statistics,
+    "_adaptive_avg_pool2d": pooling.adaptive_avg_pool,
     "slice": slice_,
     "_unsafe_view": unsafe_view,
     "_to_copy": cast,

@@ -114,7 +114,7 @@ def described(function: Any) -> Call:
     return Call(name, _SHOWN.get(name, name), False)
 
 
-def asked_in_place(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def _asked_in_place(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether the arguments ask a function to work in place."""
     if "inplace" in kwargs:
         return bool(kwargs["inplace"])
@@ -131,6 +131,16 @@ def _place_of_inplace(function: Any) -> int | None:
     except ValueError:
         return None
     return names.index("inplace") if "inplace" in names else None
+
+
+def target(func: Any, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+    """The tensor that a call changes in place, or None."""
+    if isinstance(kwargs.get("out"), Tensor):
+        return kwargs["out"]  # type: ignore[no-any-return]
+    if call.name == "__setitem__" or call.in_place or _asked_in_place(func, args, kwargs):
+        first = args[0] if args else kwargs.get("input")
+        return first if isinstance(first, Tensor) else None
+    return None
 
 
 def without_change(function: Any, call: Call) -> Callable[..., Any]:

@@ -19,7 +19,7 @@ from edgekit.errors import UsageError
 from edgekit.frontend import calls, scope
 from edgekit.frontend.aten import ATEN
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.calls import Call, asked_in_place, described
+from edgekit.frontend.calls import Call, described
 from edgekit.frontend.node import Node, leaves, mapped
 from edgekit.frontend.refusals import REFUSALS, at, changes_itself, depends, draws, in_training, refused, unseen
 from edgekit.frontend.storage import Storage
@@ -35,6 +35,7 @@ class Recorder(TorchFunctionMode):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.builder = Builder()
+        self.answering = False  # what torch's own functions call on the way is theirs
         self.scope = scope.Scope(module)
         self.storage = Storage(self.builder)
         self.owned = {**dict(module.named_parameters()), **dict(module.named_buffers())}
@@ -56,13 +57,30 @@ class Recorder(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        kwargs = kwargs or {}
+        if self.answering:
+            return func(*args, **(kwargs or {}))
+        self.answering = True
+        try:
+            return self.answer(func, args, kwargs or {})
+        finally:
+            self.answering = False
+
+    def answer(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What a call gives; it is written down where an input reaches it."""
         call = described(func)
         tensors = leaves(args, Tensor) + leaves(kwargs, Tensor) if kwargs else leaves(args, Tensor)
         if not any(tensor in self.storage for tensor in tensors):
             return self._constant(func, call, tensors, args, kwargs)
+        for tensor in tensors:
+            if tensor.is_meta and self.is_unknown(tensor):
+                raise unseen(call)
         self.builder.next_call()
         return self._about_tensors(func, call, args, kwargs)
+
+    def is_unknown(self, tensor: Tensor) -> bool:
+        """Whether a tensor without data is none that a call made, and none of the network's."""
+        known = tensor in self.storage or id(tensor) in self._constants
+        return not known and _memory(tensor) not in self._memories
 
     # Calls that no input reaches
 
@@ -74,9 +92,9 @@ class Recorder(TorchFunctionMode):
         if call.name == "device":
             return args[0].device
         for tensor in tensors:
-            if tensor.is_meta and id(tensor) not in self._constants and _memory(tensor) not in self._memories:
+            if tensor.is_meta and self.is_unknown(tensor):
                 raise unseen(call)
-        target = _target(func, call, args, kwargs)
+        target = calls.target(func, call, args, kwargs)
         if target is not None:
             self._refuse_own(target)
             self._keep_constants(target)
@@ -178,7 +196,7 @@ class Recorder(TorchFunctionMode):
             node = self._result(func, call, name, self._nodes((args, kwargs)))
             self.storage.view(func(*args, **kwargs), node, args[0])
             return args[0]
-        target = _target(func, call, args, kwargs)
+        target = calls.target(func, call, args, kwargs)
         if target is not None:
             return self._in_place(func, call, name, target, args, kwargs)
         result = self._result(func, call, name, self._nodes((args, kwargs)))
@@ -278,16 +296,6 @@ def _together(result: Any, made: Any, pair: Callable[[Any, Any], Any]) -> Any:
     if isinstance(result, (tuple, list)):
         return type(made)(_together(one, other, pair) for one, other in zip(result, made, strict=True))
     return pair(result, made)
-
-
-def _target(func: Any, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
-    """The tensor that a call changes in place, or None."""
-    if isinstance(kwargs.get("out"), Tensor):
-        return kwargs["out"]  # type: ignore[no-any-return]
-    if call.name == "__setitem__" or call.in_place or asked_in_place(func, args, kwargs):
-        first = args[0] if args else kwargs.get("input")
-        return first if isinstance(first, Tensor) else None
-    return None
 
 
 def _memory(tensor: Tensor) -> int:

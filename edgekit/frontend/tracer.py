@@ -15,6 +15,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 
 from edgekit.errors import USERS_CODE, UsageError, first_line
 from edgekit.frontend import scope
+from edgekit.frontend.beneath import Beneath
 from edgekit.frontend.node import Node
 from edgekit.frontend.outputs import named_outputs
 from edgekit.frontend.recorder import Recorder
@@ -72,7 +73,7 @@ def _run(module: nn.Module, recorder: Recorder, shapes: Sequence[Shape]) -> Any:
     """What forward() returns for tensors without data."""
     inputs = _inputs(module, recorder, shapes)
     try:
-        with _quietly(), torch.no_grad(), _on_cpu(), recorder, _watched(recorder):
+        with _quietly(), torch.no_grad(), _on_cpu(), Beneath(recorder), recorder, _watched(recorder):
             return module(*inputs)
     except UsageError:
         raise

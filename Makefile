@@ -9,7 +9,7 @@ RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := $(VENV)-oracle
 
-.PHONY: demo test quick coverage check bench-self bench-peers fuzz gpu-check phone-tool board-check oracle oracle-test zoo \
+.PHONY: demo test quick coverage check bench-self bench-peers fuzz attack gpu-check phone-tool board-check oracle oracle-test zoo \
 	clean
 
 demo: $(INSTALLED)
@@ -38,6 +38,10 @@ bench-self: $(INSTALLED)
 # Every parser of foreign texts on 100,000 damaged ones: half an hour.
 fuzz: $(INSTALLED)
 	$(RUN)/python -m scripts.fuzz
+
+# Every command killed at any moment, and on a full disk: half an hour; ATTACK="600 sweep" takes ten minutes of one.
+attack: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.attack_kills $(ATTACK)
 
 # The desktop-GPU part, on a machine with a CUDA GPU: needs torch and numpy there, and nothing installed.
 gpu-check:

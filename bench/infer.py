@@ -3,7 +3,7 @@
 Stands alone (Python 3.8), beside runner.py. The first line on stdin is a job as runner.py has it; the answer is
 {"ok": {"inputs": [[name, dtype, shape]], "outputs": [...], "found": {...}}} or an error. Then each question is a line
 with the sizes of .npy files that follow it, and each answer {"ok": {"sizes": [...], "ns": time of the inference}} with
-the files after it. When stdin ends, so does this.
+the files after it. When stdin ends, so does this, in the middle of an answer too.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import importlib.util
 import io
 import json
 import os
+import queue
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
+
+BLOCK = 1 << 20
 
 
 def _runner() -> Any:
@@ -30,8 +34,42 @@ def _runner() -> Any:
 RUNNER = _runner()
 
 
+class Questions:
+    """What comes through stdin, taken in by a thread: a file that is run may never give its answer.
+
+    When stdin ends, nobody is there any more to wait for one, and the thread ends this process.
+    """
+
+    def __init__(self) -> None:
+        self._blocks: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._rest = b""
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        while True:
+            block = os.read(0, BLOCK)
+            if not block:
+                os._exit(3)
+            self._blocks.put(block)
+
+    def readline(self) -> bytes:
+        """The next line, with its end."""
+        while b"\n" not in self._rest:
+            self._rest += self._blocks.get()
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line + b"\n"
+
+    def read(self, size: int) -> bytes:
+        """So many bytes."""
+        found = bytearray(self._rest)
+        while len(found) < size:
+            found += self._blocks.get()
+        self._rest = bytes(found[size:])
+        return bytes(found[:size])
+
+
 def serve(questions: Any, answers: Any) -> None:
-    """Answer until there are no more questions."""
+    """Answer questions, for as long as there is somebody who asks."""
     state: dict[str, Any] = {}
 
     def begin(text: str) -> dict[str, Any]:
@@ -45,8 +83,6 @@ def serve(questions: Any, answers: Any) -> None:
     _send(answers, RUNNER.guarded(begin, questions.readline().decode()))
     while "session" in state:
         line = questions.readline()
-        if not line:
-            return
         arrays = [_array(questions, size) for size in json.loads(line)]
         results: list[bytes] = []
 
@@ -86,4 +122,4 @@ if __name__ == "__main__":
     stdout = os.dup(1)
     os.dup2(2, 1)  # whatever a runtime prints stays out of the answers
     with os.fdopen(stdout, "wb") as stream:
-        serve(sys.stdin.buffer, stream)
+        serve(Questions(), stream)

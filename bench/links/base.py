@@ -93,7 +93,7 @@ def call(link: Link, command: Sequence[str], line: bytes, timeout_seconds: float
         except subprocess.TimeoutExpired as error:
             link.close()  # what does not see its stdin end is killed there
             raise MeasurementInvalid(
-                f"no answer from {what}{_on(link)} in {timeout_seconds:.0f} s: the run was ended",
+                f"no answer from {what}{on(link)} in {timeout_seconds:.0f} s: the run was ended",
                 "use --preset quick, or a smaller network",
             ) from error
         finally:
@@ -148,7 +148,7 @@ def parsed(text: bytes) -> dict[str, Any] | None:
 def refused(link: Link, runtime: str, error: Mapping[str, str]) -> EdgekitError:
     """The error for what the runner said that it cannot do."""
     found = refusal(error["kind"], error["message"], RUNTIMES[runtime])
-    if not _on(link):
+    if not on(link):
         return found
     remedy = found.remedy
     if error["kind"] == "missing":
@@ -166,7 +166,7 @@ def death(link: Link, runtime: str, done: Done) -> EdgekitError:
     killer = _signal(done.code)
     how = f"by {killer.name}" if killer else f"with exit code {done.code}"
     last = f": {lines[-1].strip()}" if lines else ""
-    process = f"the process running {runtime}{_on(link)}"
+    process = f"the process running {runtime}{on(link)}"
     if killer == signal.SIGKILL:
         return EnvironmentRefused(f"{process} was killed{last}", "see whether memory ran out")
     return BackendMissing(f"{process} ended {how}{last}", "try another runtime or version of it")
@@ -180,5 +180,6 @@ def _signal(code: int) -> signal.Signals | None:
     return None
 
 
-def _on(link: Link) -> str:
+def on(link: Link) -> str:
+    """Where something ran, for a message; nothing for this machine."""
     return "" if link.name == "local" else f" on {link.name}"

@@ -1,4 +1,4 @@
-"""A session on a device: the same calls as a session here, answered by bench/infer.py over the link."""
+"""A file that is open on a device, or in a process of its own here: bench/infer.py answers over the link."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgekit.bench.links.base import Done, Link, death, parsed, refused, start
+from edgekit.bench.links.base import Done, Link, death, on, parsed, refused, start
 from edgekit.bench.links.silence import Silence, coming, first_line, written
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid
 
@@ -114,7 +114,8 @@ class FarSession:
 
     def _silent(self) -> EdgekitError:
         return MeasurementInvalid(
-            f"no answer from {self._runtime} on {self._link.name} in {ANSWER_SECONDS:.0f} s", "try another runtime"
+            f"no answer from {self._runtime}{on(self._link)} in {ANSWER_SECONDS:.0f} s: the run was ended",
+            "try another runtime, or a file that ends",
         )
 
     def _no_answer(self, line: bytes) -> EdgekitError:
@@ -123,7 +124,7 @@ class FarSession:
         except subprocess.TimeoutExpired:
             self._process.kill()  # one that says anything else may go on saying it
             return BackendMissing(
-                f"{self._runtime} on {self._link.name} said what is no answer: {line[:80].decode(errors='replace')!r}",
+                f"{self._runtime}{on(self._link)} said what is no answer: {line[:80].decode(errors='replace')!r}",
                 "see what the shell there prints before a command runs",
             )
         self._said.seek(0)

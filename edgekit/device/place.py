@@ -1,4 +1,7 @@
-"""Where files are run to see what they answer: in this process, or on a device by bench/infer.py."""
+"""Where files are run to see what they answer: in a process of their own here, or on a device, by bench/infer.py.
+
+Never in this process: a file may crash its runtime, or not end.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from edgekit.device.android_check import NAME, check_phone
 from edgekit.device.config import AdbDevice, AnyDevice
 from edgekit.device.linux_check import check_device
 from edgekit.errors import BackendMissing, UsageError
-from edgekit.records.runtime import Session, choose, open_session
+from edgekit.records.runtime import Session, choose
 from edgekit.tensorrt.compatibility import refuse_elsewhere
 
 
@@ -44,15 +47,13 @@ class Place:
             raise UsageError("the null runtime answers nothing that could be right", "leave --runtime out")
         if isinstance(self._device, AdbDevice) and isinstance(self.link, AdbLink):
             return self._on_phone(self._device, self.link, path, chosen)
-        if here:
-            session: Session = open_session(path, runtime=chosen, threads=self._threads, delegate=self._delegate)
-            return chosen, session, dict(session.found)
-        refuse_elsewhere(path, chosen, self.link)
-        if self._facts is None:
-            self._facts = check_device(self._device, self.link).facts()
+        if not here:
+            refuse_elsewhere(path, chosen, self.link)
+            if self._facts is None:
+                self._facts = check_device(self._device, self.link).facts()
         far = FarSession(self.link, path, chosen, self._threads, self._delegate)
         self._opened.callback(far.close)
-        return chosen, far, {**far.found, "device": self._facts}
+        return chosen, far, {**far.found, **({} if here else {"device": self._facts})}
 
     def _on_phone(
         self, device: AdbDevice, link: AdbLink, path: Path, chosen: str

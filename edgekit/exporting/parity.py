@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import EdgekitError, GateFailed
+from edgekit.errors import DeviceUnreachable, EnvironmentRefused, GateFailed, MeasurementInvalid
 from edgekit.records.manifest import ParityRecord, TensorRecord, pixels_are_codes
 from edgekit.records.preprocessing import Preprocessing
 from edgekit.records.runtime import Session
@@ -105,7 +105,7 @@ def _together(run: Callable[[Array], Array], alone: Reference, precision: str) -
     """Why inputs that go through together do not come out as they did alone; empty where they do."""
     try:
         return judge(run(alone.inputs), alone, precision).reasons
-    except EdgekitError:
+    except (DeviceUnreachable, EnvironmentRefused, MeasurementInvalid):
         raise
     except Exception as error:  # each runtime has exceptions of its own
         return (f"the runtime refuses it: {' '.join(str(error).split()) or type(error).__name__}",)

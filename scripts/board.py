@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 from scripts.debian import Release, cached, run
@@ -17,7 +18,7 @@ from tests.bench.ssh_server import Server, disconnect, make, missing
 
 RELEASE = "bookworm"  # what Raspberry Pi OS is made of, too
 EMULATOR = "trixie"  # under qemu 7.2 both runtimes crash
-PACKAGES, WHEELS = ("python3", "libstdc++6"), ("numpy", "ai-edge-litert", "onnxruntime", "flatbuffers")
+PACKAGES, RUNTIMES = ("python3", "libstdc++6"), ("ai-edge-litert", "onnxruntime")
 PYTHON = "3.11"
 TOOLS = ("sh", "env", "cat", "ls", "uname", "true", "echo", "sleep", "mkdir", "rm", "df", "head", "grep")
 # -0: what Python takes for its own name, and starts again when it needs another process.
@@ -33,18 +34,24 @@ exec "$@"
 
 
 def system() -> Path:
-    """Return the folder with the board's system, made once. Raises LookupError where it cannot be had."""
-    return cached(f"board-arm64-{RELEASE}", _fill)
+    """Return the folder with the board's system, made once for each version of the runtimes that are installed here.
+
+    Raises LookupError where it cannot be had.
+    """
+    versions = {name: metadata.version(name) for name in RUNTIMES}
+    wheels = ["numpy", "flatbuffers", *(f"{name}=={version}" for name, version in versions.items())]
+    return cached(f"board-arm64-{RELEASE}-{'-'.join(versions.values())}", lambda root: _fill(root, wheels))
 
 
-def _fill(root: Path) -> None:
+def _fill(root: Path, wanted: Sequence[str]) -> None:
     Release(RELEASE, root.parent / "arm64", "arm64").unpack(PACKAGES, root)
+    Release(RELEASE, root.parent / "arm64-alone", "arm64").unpack(["base-files"], root, ["./usr/lib/os-release"])
     Release(RELEASE, root.parent / "native").unpack(["busybox-static"], root, ["./bin/busybox"])
     Release(EMULATOR, root.parent / "emulator").unpack(["qemu-user"], root, ["./usr/bin/qemu-aarch64"])
     wheels, packages = root.parent / "wheels", root / f"usr/local/lib/python{PYTHON}/dist-packages"
     wish = ["--only-binary=:all:", "--no-deps", "--python-version", PYTHON, "--dest", str(wheels)]
     platforms = [f"--platform=manylinux_2_{minor}_aarch64" for minor in range(17, 37)]
-    run([sys.executable, "-m", "pip", "download", "--quiet", *platforms, *wish, *WHEELS])
+    run([sys.executable, "-m", "pip", "download", "--quiet", *platforms, *wish, *wanted])
     packages.mkdir(parents=True)
     for wheel in wheels.glob("*.whl"):
         run([sys.executable, "-m", "zipfile", "-e", str(wheel), str(packages)])
@@ -54,6 +61,7 @@ def _fill(root: Path) -> None:
     for name in TOOLS:
         (root / "usr/bin" / name).unlink(missing_ok=True)
         (root / "usr/bin" / name).symlink_to("busybox")
+    (root / "etc/os-release").symlink_to("../usr/lib/os-release")
     for name in ("proc", "dev", "sys", "tmp", "root"):
         (root / name).mkdir(exist_ok=True)
 

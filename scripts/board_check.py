@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -33,7 +34,7 @@ from edgekit.evaluation.input import file_input
 from edgekit.records.manifest import Artifact, open_artifact
 from edgekit.records.preprocessing import to_pixels
 from edgekit.records.runtime import Session, choose, open_session
-from scripts.board import running
+from scripts.board import RUNTIMES, running
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/measured/arm.md"
@@ -43,13 +44,13 @@ IMAGES = 50
 HEAD = """# Answers of an ARM processor
 
 Written by `make board-check`. The board is not one: arm64 Debian, its Python and the runtimes' own aarch64 wheels run
-below qemu-user, which executes ARM's instructions as the named core would ({cores}). So the answers are an ARM
-processor's, and no time is worth anything: each measurement there is `invalid`, and says that the processor is
-emulated. Everything went the way that a user's own would: a real sshd, `devices check`, `eval` and `bench`.
+below qemu-user, which executes ARM's instructions as the named core would ({cores}).
+So the answers are an ARM processor's, and no time is worth anything: each measurement there is `invalid`, and says that
+the processor is emulated. Everything went the way of a user: a real sshd, `devices check`, `eval` and `bench`.
 
-Against {processor} ({machine}), {versions} on both sides; {images} images each. `equal` counts images whose
-answers are the same bit by bit; then the largest difference of any answer, of the largest answer; how often the best
-class is the same; how many of the best classes are right, there and here.
+Against {processor} ({machine}), {versions} on both sides; {images} images each. `equal` counts the
+images whose answers are the same bit by bit; then the largest difference of any answer, of the largest; how often
+the best class is the same; and how many of the best classes are right, there and here.
 
 | file | core | equal | largest difference | same best class | right, there / here |
 |---|---|---|---|---|---|
@@ -182,19 +183,23 @@ def _answer(session: Session, image: NDArray[Any]) -> NDArray[Any]:
 
 def _page(rows: Sequence[Row]) -> str:
     table = [
-        f"| {row.file} | {row.core} | {row.equal} / {row.images} | {row.largest:.3g} of {row.scale:.3g} | "
+        f"| {_short(row.file)} | {row.core} | {row.equal} / {row.images} | {row.largest:.2g} of {row.scale:.3g} | "
         f"{row.agree} / {row.images} | {row.top1[0]} / {row.top1[1]} |"
-        for row in rows
+        for row in sorted(rows, key=lambda row: row.file)
     ]
     head = HEAD.format(
-        processor=processor(), machine=platform.machine(), images=IMAGES, versions=_versions(),
-        cores="; ".join(f"{core}, {what}" for core, what in CORES.items()),
-    )  # fmt: skip
+        processor=processor(),
+        machine=platform.machine(),
+        images=IMAGES,
+        versions=", ".join(f"{name} {metadata.version(name)}" for name in RUNTIMES),
+        cores="; ".join(f"{core}: {what}" for core, what in CORES.items()),
+    )
     return head + "\n".join(table) + "\n"
 
 
-def _versions() -> str:
-    return ", ".join(f"{name} {metadata.version(name)}" for name in ("ai-edge-litert", "onnxruntime"))
+def _short(name: str) -> str:
+    """A file's name without the hash of its weights, which a training of a moment makes anew."""
+    return re.sub("_[0-9a-f]{8}_", "_", name)
 
 
 if __name__ == "__main__":

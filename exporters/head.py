@@ -10,20 +10,12 @@ from dataclasses import replace
 
 import torch
 
-from edgekit.errors import UsageError, nearest
+from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob
 from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT
 from edgekit.ir.graph import Graph, Op, rebuilt
 from edgekit.ir.quantized import QuantizedGraph
-
-LOGITS, SOFTMAX, ARGMAX = "logits", "softmax", "argmax"
-HEADS = (LOGITS, SOFTMAX, ARGMAX)
-
-
-def check_name(head: str) -> None:
-    """Raises UsageError for a head that is unknown."""
-    if head not in HEADS:
-        raise UsageError(f"--output cannot be '{head}'{nearest(head, HEADS)}", f"choose {', '.join(HEADS)}")
+from edgekit.records.formats import LOGITS, SOFTMAX
 
 
 def check(graph: Graph, head: str) -> None:

@@ -1,14 +1,18 @@
 """`edgekit export`: from a network and its weights to files that are proved to answer like it.
 
-Everything that can be known to fail is said before the first long step. Each (format, precision) is a cell of its
+Everything that can be known to fail is said before the first long step. Each (format, precision) is a task of its
 own: one that fails does not hide the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
+import inspect
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import ParamSpec, TypeVar, get_type_hints
 
 from torch import nn
 
@@ -18,51 +22,44 @@ from edgekit.bug_report import tellable
 from edgekit.device.config import AdbDevice, AnyDevice
 from edgekit.device.link import open_link
 from edgekit.device.registry import load
-from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError, UsageError, nearest
-from edgekit.exporters.head import check_name
-from edgekit.exporting.export_file import Cell, Site, export_cell
-from edgekit.exporting.prepare import Request, prepare
+from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError
+from edgekit.exporting.export_file import ExportTask, Site, export_file
+from edgekit.exporting.options import ExportOptions, Progress, check_heeded
+from edgekit.exporting.prepare import prepare
 from edgekit.exporting.result import ExportResult, Failure
 from edgekit.records.formats import FORMATS
 from edgekit.records.runtime import choose
 from edgekit.tensorrt import builder as engine
 from edgekit.util.files import make_folder
 
-PRECISIONS = ("fp32", "fp16", "int8")
-_PRECISION_ALIASES = {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"}
-Progress = Callable[[str], None]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
-def export(
-    model: str | nn.Module,
-    *,
-    alpha: float | None = None,
-    res: int | None = None,
-    classes: int | None = None,
-    input: tuple[int, ...] | None = None,
-    options: Mapping[str, str] | None = None,
-    format: Sequence[str] = ("onnx", "tflite"),
-    precision: Sequence[str] = ("fp32",),
-    weights: str | None = None,
-    data: str | Path | None = None,
-    preprocess: str | Path | None = None,
-    synthetic_calibration: bool = False,
-    ranges: str = "data",
-    int8_effort: str = "default",
-    max_drop: float | None = None,
-    io: str = "float32",
-    output: str = "logits",
-    labels: str | Path | None = None,
-    opset: int | None = None,
-    dynamic_batch: bool = False,
-    max_bytes: int | None = None,
-    max_latency: float | None = None,
-    max_batch: int | None = None,
-    device: str = "local",
-    devices: Path | None = None,
-    out: str | Path = "artifacts",
-    progress: Progress | None = None,
-) -> ExportResult:
+def _of_options(make: Callable[P, ExportOptions]) -> Callable[[Callable[[ExportOptions], R]], Callable[P, R]]:
+    """Give a function of options the arguments that make them, for type checkers and for those who look at it."""
+    signature = inspect.signature(make, eval_str=True, locals={"nn": nn})
+
+    def with_arguments(function: Callable[[ExportOptions], R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{function.__name__}() {error}") from None
+            return function(make(*args, **kwargs))
+
+        hints = get_type_hints(function)
+        called.__dict__["__signature__"] = signature.replace(return_annotation=hints["return"])
+        called.__annotations__ = {name: one.annotation for name, one in signature.parameters.items()} | hints
+        del called.__annotations__["asked"], called.__dict__["__wrapped__"]
+        return called
+
+    return with_arguments
+
+
+@_of_options(ExportOptions)
+def export(asked: ExportOptions) -> ExportResult:
     """Export one variant to every asked format and precision; each file is re-opened, run and compared.
 
     `model` is a network of the zoo, or one's own: an `nn.Module` in eval mode, which is left as it is;
@@ -76,53 +73,36 @@ def export(
     Raises EdgekitError where nothing at all can be exported; what fails for one format or precision only is in the
     result's `failed`, bugs of edgekit (code "internal") among it.
     """
-    say = progress or (lambda stage: None)
-    formats = _each(format, FORMATS.canonical)
-    precisions = _each(precision, _precision)
-    for name in formats:
+    return run(asked)
+
+
+def run(asked: ExportOptions) -> ExportResult:
+    """Do what `export` does, for options that are there already."""
+    say = asked.progress or (lambda stage: None)
+    for name in asked.format:
         FORMATS[name].check()
-    request = Request(
-        model=model,
-        alpha=alpha,
-        resolution=res,
-        classes=classes,
-        input=input,
-        options=options or {},
-        weights=weights,
-        data=Path(data) if data is not None else None,
-        preprocess=Path(preprocess) if preprocess is not None else None,
-        synthetic=synthetic_calibration,
-        ranges=ranges,
-        effort=int8_effort,
-        max_drop=max_drop,
-        int8="int8" in precisions,
-        io=io,
-        output=output,
-        labels=Path(labels) if labels is not None else None,
-    )
-    _check(request, formats, precisions, io, opset, max_drop, max_bytes, max_latency)
-    if max_batch is not None:
-        _check_max_batch(max_batch, formats, dynamic_batch)
-    target = load(devices)[device]
-    with open_link(device, target) as link:
-        with _folder_or_nothing(Path(out)):
-            site, unfit = _site(formats, target, link)
-            prepared = prepare(request, say)
-        folder = make_folder(Path(out) / str(prepared.point))
+    check_heeded(asked)
+    target = load(Path(asked.devices) if asked.devices is not None else None)[asked.device]
+    with open_link(asked.device, target) as link:
+        with _folder_or_nothing(Path(asked.out)):
+            site, unfit = _site(asked.format, target, link)
+            prepared = prepare(asked, say)
+        folder = make_folder(Path(asked.out) / str(prepared.point))
         artifacts, failed = [], []
-        for name in formats:
-            for wanted in precisions:
-                say(f"{name} {wanted}")
-                limits = (dynamic_batch, max_batch, max_bytes, max_latency)
-                last = (name, wanted) == (formats[-1], precisions[-1])
-                cell = Cell(name, wanted, io, opset, *limits, site, last)
-                try:
-                    if name in unfit:
-                        raise unfit[name]
-                    artifacts.append(export_cell(cell, prepared, folder, _told(say, cell)))
-                except USERS_CODE as error:  # a bug in one must not hide the files that are made
-                    failed.append(Failure(name, wanted, tellable(error)))
+        for task in _tasks(asked, site):
+            say(f"{task.format} {task.precision}")
+            try:
+                if task.format in unfit:
+                    raise unfit[task.format]
+                artifacts.append(export_file(task, prepared, folder, _told(say, task)))
+            except USERS_CODE as error:  # a bug in one must not hide the files that are made
+                failed.append(Failure(task.format, task.precision, tellable(error)))
     return ExportResult(tuple(artifacts), tuple(failed), (*prepared.notes, *_notes(site)))
+
+
+def _tasks(asked: ExportOptions, site: Site) -> list[ExportTask]:
+    wanted = list(itertools.product(asked.format, asked.precision))
+    return [ExportTask(*one, asked.for_files(one[:1], one[1:]), site, one == wanted[-1]) for one in wanted]
 
 
 def _site(formats: Sequence[str], device: AnyDevice, link: Link) -> tuple[Site, dict[str, EdgekitError]]:
@@ -157,10 +137,10 @@ def _check_runs(format: str, device: AnyDevice, link: Link) -> None:
         ) from None
 
 
-def _told(say: Progress, cell: Cell) -> Progress:
+def _told(say: Progress, task: ExportTask) -> Progress:
     """What is going on with one file."""
-    on = "" if isinstance(cell.site.link, LocalLink) else f" on {cell.site.name}"
-    return lambda stage: say(f"{cell.format} {cell.precision}{on}: {stage}")
+    on = "" if isinstance(task.site.link, LocalLink) else f" on {task.site.name}"
+    return lambda stage: say(f"{task.format} {task.precision}{on}: {stage}")
 
 
 def _notes(site: Site) -> tuple[str, ...]:
@@ -180,72 +160,3 @@ def _folder_or_nothing(folder: Path) -> Iterator[None]:
             with suppress(OSError):  # not empty: another export writes there by now
                 folder.rmdir()
         raise
-
-
-# Checks that cost nothing
-
-
-def _check(
-    request: Request,
-    formats: Sequence[str],
-    precisions: Sequence[str],
-    io: str,
-    opset: int | None,
-    max_drop: float | None,
-    max_bytes: int | None,
-    max_latency: float | None,
-) -> None:
-    check_name(request.output)
-    if io not in ("float32", "uint8", "int8"):
-        raise UsageError(f"--io cannot be '{io}'", "choose float32, uint8 or int8")
-    if io != "float32" and ("tflite" not in formats or set(precisions) != {"int8"} or "onnx" in formats):
-        raise UsageError(f"--io {io} is for int8 TFLite files", "add --format tflite --precision int8")
-    if request.ranges not in ("data", "file"):
-        raise UsageError(f"--ranges cannot be '{request.ranges}'", "choose data or file")
-    if request.effort not in ("fast", "default"):
-        raise UsageError(f"--int8-effort cannot be '{request.effort}'", "choose fast or default")
-    if max_drop is not None and not 0 <= max_drop <= 100:
-        raise UsageError(f"--max-drop is in points of top-1, 0 to 100, not {max_drop:g}", "write, say, --max-drop 1.0")
-    if opset is not None:
-        _check_opset(opset, formats)
-    if max_bytes is not None and max_bytes < 1:
-        raise UsageError(f"--max-bytes must be at least 1, not {max_bytes}", "write, say, 4000000")
-    if max_latency is not None and not 0 < max_latency < float("inf"):
-        raise UsageError(f"--max-latency is in milliseconds above 0, not {max_latency:g}", "write, say, 10")
-
-
-def _check_max_batch(most: int, formats: Sequence[str], dynamic_batch: bool) -> None:
-    if "tensorrt" not in formats or not dynamic_batch:
-        raise UsageError(
-            "--max-batch is for TensorRT engines whose batch is open", "add --format tensorrt --dynamic-batch"
-        )
-    if most < 2:
-        raise UsageError(f"--max-batch must be at least 2, not {most}", "leave --dynamic-batch out for a batch of 1")
-
-
-def _check_opset(opset: int, formats: Sequence[str]) -> None:
-    if "onnx" not in formats:
-        raise UsageError("--opset is for ONNX files", "leave it out, or add --format onnx")
-    from edgekit.exporters.onnx.writer import IR_VERSIONS
-
-    if opset not in IR_VERSIONS:
-        raise UsageError(
-            f"ONNX opset {opset} is not supported", f"choose {min(IR_VERSIONS)} to {max(IR_VERSIONS)}, or leave it out"
-        )
-
-
-def _each(names: Sequence[str], canonical: Callable[[str], str]) -> tuple[str, ...]:
-    """The canonical names, each once, in the order given."""
-    found = tuple(dict.fromkeys(canonical(name.strip()) for name in names if name.strip()))
-    if not found:
-        raise UsageError("nothing to export was named", "give at least one format and one precision")
-    return found
-
-
-def _precision(name: str) -> str:
-    name = _PRECISION_ALIASES.get(name, name)
-    if name not in PRECISIONS:
-        raise UsageError(
-            f"unknown precision '{name}'{nearest(name, PRECISIONS)}", f"choose one of: {', '.join(PRECISIONS)}"
-        )
-    return name

@@ -23,16 +23,17 @@ from edgekit.device.place import Place
 from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import moved
-from edgekit.exporters.head import LOGITS, with_head
+from edgekit.exporters.head import with_head
 from edgekit.exporting.first_fault import first_fault
 from edgekit.exporting.inner_values import inner_values
 from edgekit.exporting.mixed_precision import float_cost
+from edgekit.exporting.options import ExportOptions
 from edgekit.exporting.parity import check_head, compare
 from edgekit.exporting.prepare import Prepared
 from edgekit.ir.graph import Graph
 from edgekit.ir.layer_costs import layer_costs
 from edgekit.ir.memory import ideal_bytes
-from edgekit.records.formats import FORMATS, tool_versions
+from edgekit.records.formats import FORMATS, LOGITS, tool_versions
 from edgekit.records.manifest import Artifact, Manifest, ParityRecord, VariantRecord
 from edgekit.records.release import release
 from edgekit.tensorrt.builder import Builder
@@ -72,17 +73,12 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Cell:
-    """One file to be made."""
+class ExportTask:
+    """One file to be made; `asked` holds the options that it heeds."""
 
     format: str
     precision: str
-    io: str
-    opset: int | None
-    dynamic_batch: bool
-    max_batch: int | None
-    max_bytes: int | None
-    max_latency: float | None
+    asked: ExportOptions
     site: Site
     last: bool = False  # of its export: nobody needs the weights after it
 
@@ -95,43 +91,43 @@ class Cell:
     @property
     def together(self) -> int | None:
         """How many inputs go through at once, to prove a free batch."""
-        return min(TOGETHER, self.max_batch or TOGETHER) if self.dynamic_batch else None
+        return min(TOGETHER, self.asked.max_batch or TOGETHER) if self.asked.dynamic_batch else None
 
 
-def export_cell(cell: Cell, prepared: Prepared, folder: Path, say: Callable[[str], None]) -> Artifact:
+def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callable[[str], None]) -> Artifact:
     """Make one file in `folder`. Raises GateFailed, UsageError, BackendMissing or what a device fails with.
 
     Then no finished file is there.
     """
     started = time.perf_counter()
-    target = folder / cell.target(prepared)
-    job = _job(cell, prepared, say)
+    target = folder / task.target(prepared)
+    job = _job(task, prepared, say)
     with drafting(folder, target.name) as draft:
         with environment(target):
-            job, plain, written = _write(cell, prepared, job, draft)
-        if cell.last and cell.precision != "int8":
+            job, plain, written = _write(task, prepared, job, draft)
+        if task.last and task.precision != "int8":
             prepared.drop_weights()
             job = replace(job, graph=job.graph.to("meta"))
         say("prove")
         with ThreadPoolExecutor(1) as other:  # a large file's hash takes as long as proving it
             held = other.submit(content, draft)
-            parity, proof = _proved(cell, prepared, plain, written, draft)
+            parity, proof = _proved(task, prepared, plain, written, draft)
         if not parity.passed:
-            _reject(draft, target, cell, parity, job.graph)
-        details = _details(written, prepared, cell, job) | _gates(cell, held.result(), draft, target)
-        details |= _cost(cell, prepared, job, draft) | {"proof": proof}
-        manifest = _manifest(cell, prepared, written, parity, target.name, held.result(), details, started)
+            _reject(draft, target, task, parity, job.graph)
+        details = _details(written, prepared, task, job) | _gates(task, held.result(), draft, target)
+        details |= _cost(task, prepared, job, draft) | {"proof": proof}
+        manifest = _manifest(task, prepared, written, parity, target.name, held.result(), details, started)
         return release(draft, target, manifest)
 
 
-def _write(cell: Cell, prepared: Prepared, job: WriteJob, draft: Path) -> tuple[WriteJob, Written, Written]:
+def _write(task: ExportTask, prepared: Prepared, job: WriteJob, draft: Path) -> tuple[WriteJob, Written, Written]:
     """Write the file; a head's file after the same without it. The job, and what stands in the plain file and in it."""
-    head = prepared.request.output
-    plain = FORMATS[cell.format].write(job, _plain_file(draft, head))
+    head = prepared.asked.output
+    plain = FORMATS[task.format].write(job, _plain_file(draft, head))
     if head == LOGITS:
         return job, plain, plain
     job = with_head(job, head)
-    return job, plain, FORMATS[cell.format].write(job, draft)
+    return job, plain, FORMATS[task.format].write(job, draft)
 
 
 def _plain_file(draft: Path, head: str) -> Path:
@@ -140,40 +136,40 @@ def _plain_file(draft: Path, head: str) -> Path:
 
 
 def _proved(
-    cell: Cell, prepared: Prepared, plain: Written, written: Written, draft: Path
+    task: ExportTask, prepared: Prepared, plain: Written, written: Written, draft: Path
 ) -> tuple[ParityRecord, dict[str, Any]]:
     """The comparison of what the network gives, without a head, and where the file ran for it."""
-    reference, head = prepared.reference(), prepared.request.output
-    simulated = prepared.simulated(cell.format) if cell.precision == "int8" else None
+    reference, head = prepared.reference(), prepared.asked.output
+    simulated = prepared.simulated(task.format) if task.precision == "int8" else None
     with ExitStack() as opened:
-        place = cell.site.prover(cell.format, opened)
+        place = task.site.prover(task.format, opened)
         runtime, session, found = place.open(_plain_file(draft, head))
         parity = compare(
             session,
             plain.inputs,
             plain.outputs,
-            cell.precision,
+            task.precision,
             reference,
-            cell.together,
+            task.together,
             prepared.preprocessing,
             simulated,
         )
-        parity = _right(cell, prepared, plain, _plain_file(draft, head), parity)
+        parity = _right(task, prepared, plain, _plain_file(draft, head), parity)
         if head != LOGITS and parity.passed:
             runtime, headed, found = place.open(draft)
             sides = (session, plain.outputs[0]), (headed, written.outputs[0])
-            check_head(head, *sides, plain.inputs[0], cell.precision, reference)
+            check_head(head, *sides, plain.inputs[0], task.precision, reference)
     delegation = {name: found[name] for name in DELEGATION if found.get(name) is not None}
     proof = {"device": place.link.name, "runtime": runtime, "version": found.get("runtime_version"), **delegation}
     return parity, proof
 
 
-def _right(cell: Cell, prepared: Prepared, written: Written, path: Path, parity: ParityRecord) -> ParityRecord:
+def _right(task: ExportTask, prepared: Prepared, written: Written, path: Path, parity: ParityRecord) -> ParityRecord:
     """The record, with the first wrong layer of an int8 file that does not answer as its simulation does."""
     near = parity.simulated_snr_db is None or parity.simulated_snr_db >= SIMULATION_NEAR
-    if cell.precision != "int8" or (near and parity.passed) or prepared.simulated(cell.format) is None:
+    if task.precision != "int8" or (near and parity.passed) or prepared.simulated(task.format) is None:
         return parity
-    quantized, x = prepared.quantized(cell.format), prepared.reference().inputs
+    quantized, x = prepared.quantized(task.format), prepared.reference().inputs
     x = x[:FAULT_INPUTS] if prepared.graph.takes_several else x[:1]
     found = inner_values(path, quantized, written.inputs[0], x, prepared.preprocessing)
     fault = first_fault(quantized, found, torch.from_numpy(x))
@@ -190,32 +186,32 @@ def _plain(name: str) -> str:
     return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
-def _job(cell: Cell, prepared: Prepared, say: Callable[[str], None]) -> WriteJob:
-    quantized = prepared.quantized(cell.format) if cell.precision == "int8" else None
+def _job(task: ExportTask, prepared: Prepared, say: Callable[[str], None]) -> WriteJob:
+    quantized = prepared.quantized(task.format) if task.precision == "int8" else None
     return WriteJob(
         graph=quantized.graph if quantized else prepared.graph,
-        precision=cell.precision,
+        precision=task.precision,
         quantized=quantized,
-        io=cell.io,
-        dynamic_batch=cell.dynamic_batch,
-        opset=cell.opset if "opset" in FORMATS[cell.format].options else None,
-        description=f"{prepared.point} {cell.precision}, weights {prepared.weights.origin}",
+        io=task.asked.io,
+        dynamic_batch=task.asked.dynamic_batch,
+        opset=task.asked.opset,
+        description=f"{prepared.point} {task.precision}, weights {prepared.weights.origin}",
         preprocessing=prepared.preprocessing,
         labels=prepared.labels,
-        options=_building(cell, say) if FORMATS[cell.format].is_built else {},
+        options=_building(task, say) if FORMATS[task.format].is_built else {},
     )
 
 
-def _building(cell: Cell, say: Callable[[str], None]) -> dict[str, Any]:
+def _building(task: ExportTask, say: Callable[[str], None]) -> dict[str, Any]:
     """How an engine is to be built; what concerns the device stands in devices.yaml."""
-    found: dict[str, Any] = {"builder": cell.site.builder, "say": say, "max_batch": cell.max_batch}
-    device = cell.site.device
+    found: dict[str, Any] = {"builder": task.site.builder, "say": say, "max_batch": task.asked.max_batch}
+    device = task.site.device
     if not isinstance(device, AdbDevice):
         found |= {"workspace_mib": device.workspace_mib, "dla": 0 if device.dla else None}
     return found
 
 
-def _reject(draft: Path, target: Path, cell: Cell, parity: ParityRecord, graph: Graph) -> None:
+def _reject(draft: Path, target: Path, task: ExportTask, parity: ParityRecord, graph: Graph) -> None:
     rejected = target.with_name(target.name + ".rejected")
     publish(draft, rejected)
     reasons, remedy = parity.reasons, f"the file is kept for study as {rejected}"
@@ -223,42 +219,42 @@ def _reject(draft: Path, target: Path, cell: Cell, parity: ParityRecord, graph: 
         place = moved(graph)
         reasons += (f"layer {place} moves the batch from the first place",) if place else ()
         remedy = f"leave --dynamic-batch out; {remedy}"
-    raise GateFailed(f"parity failed for {cell.format} {cell.precision}: {'; '.join(reasons)}", remedy)
+    raise GateFailed(f"parity failed for {task.format} {task.precision}: {'; '.join(reasons)}", remedy)
 
 
-def _gates(cell: Cell, held: Content, draft: Path, target: Path) -> dict[str, Any]:
+def _gates(task: ExportTask, held: Content, draft: Path, target: Path) -> dict[str, Any]:
     """What the gates measured; one that is not passed raises GateFailed."""
-    if cell.max_bytes is not None and held.bytes > cell.max_bytes:
+    if task.asked.max_bytes is not None and held.bytes > task.asked.max_bytes:
         raise GateFailed(
-            f"{target.name} has {held.bytes} bytes, more than --max-bytes {cell.max_bytes}",
+            f"{target.name} has {held.bytes} bytes, more than --max-bytes {task.asked.max_bytes}",
             "choose int8, a smaller alpha, or a larger limit",
         )
-    if cell.max_latency is None:
+    if task.asked.max_latency is None:
         return {}
     from edgekit.exporting.latency_gate import (
         latency_within,  # brings everything that measures; most exports time nothing
     )
 
-    site = cell.site
-    return {"latency_gate": latency_within(draft, cell.max_latency, site.device, site.link, site.runtime(cell.format))}
+    site, limit = task.site, task.asked.max_latency
+    return {"latency_gate": latency_within(draft, limit, site.device, site.link, site.runtime(task.format))}
 
 
-def _cost(cell: Cell, prepared: Prepared, job: WriteJob, draft: Path) -> dict[str, Any]:
+def _cost(task: ExportTask, prepared: Prepared, job: WriteJob, draft: Path) -> dict[str, Any]:
     """What the layers that --max-drop kept in float cost in time, against the same network all in int8."""
-    plain = prepared.all_int8(cell.format) if cell.precision == "int8" else None
+    plain = prepared.all_int8(task.format) if task.precision == "int8" else None
     if plain is None:
         return {}
     other = draft.with_name("plain" + draft.suffix)
-    FORMATS[cell.format].write(replace(job, graph=plain.graph, quantized=plain), other)
+    FORMATS[task.format].write(replace(job, graph=plain.graph, quantized=plain), other)
     with ExitStack() as opened:
-        place = cell.site.prover(cell.format, opened)
+        place = task.site.prover(task.format, opened)
         cost = float_cost(place.open(other)[1], place.open(draft)[1])
-    prepared.notes += (cost.note(cell.format),)
+    prepared.notes += (cost.note(task.format),)
     return {"float_layers": asdict(cost)}
 
 
 def _manifest(
-    cell: Cell,
+    task: ExportTask,
     prepared: Prepared,
     written: Written,
     parity: ParityRecord,
@@ -272,14 +268,14 @@ def _manifest(
         file=name,
         sha256=held.sha256,
         bytes=held.bytes,
-        format=cell.format,
-        precision=cell.precision,
+        format=task.format,
+        precision=task.precision,
         variant=_variant_record(prepared),
         weights=prepared.weights,
         preprocessing=prepared.preprocessing,
         inputs=written.inputs,
         outputs=written.outputs,
-        calibration=prepared.calibration_record if cell.precision == "int8" else None,
+        calibration=prepared.calibration_record if task.precision == "int8" else None,
         parity=parity,
         macs=prepared.table.macs,
         params=prepared.table.params,
@@ -289,22 +285,22 @@ def _manifest(
         tool_versions={"edgekit": importlib.metadata.version("edgekit"), **tool_versions()},
         seconds=time.perf_counter() - started,
         created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        output=prepared.request.output,
+        output=prepared.asked.output,
         labels=prepared.labels,
         notes=written.notes,
         details=details,
     )
 
 
-def _details(written: Written, prepared: Prepared, cell: Cell, job: WriteJob) -> dict[str, Any]:
+def _details(written: Written, prepared: Prepared, task: ExportTask, job: WriteJob) -> dict[str, Any]:
     more: dict[str, Any] = {
         "published": [asdict(row) for row in prepared.point.published()],
-        "ideal_memory_bytes": ideal_bytes(prepared.graph, cell.precision),
-        "layers": layer_costs(job.graph, _is_half(cell), job.quantized),
+        "ideal_memory_bytes": ideal_bytes(prepared.graph, task.precision),
+        "layers": layer_costs(job.graph, _is_half(task), job.quantized),
     }
-    if cell.precision == "int8":
-        more["float_islands"] = dict(prepared.quantized(cell.format).islands)
-        more["layer_snr"] = prepared.layer_noise(cell.format)
+    if task.precision == "int8":
+        more["float_islands"] = dict(prepared.quantized(task.format).islands)
+        more["layer_snr"] = prepared.layer_noise(task.format)
     return {**written.details, **more}
 
 
@@ -322,5 +318,5 @@ def _variant_record(prepared: Prepared) -> VariantRecord:
     )
 
 
-def _is_half(cell: Cell) -> bool:
-    return cell.precision == "fp16" and FORMATS[cell.format].keeps_half
+def _is_half(task: ExportTask) -> bool:
+    return task.precision == "fp16" and FORMATS[task.format].keeps_half

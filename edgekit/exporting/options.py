@@ -1,76 +1,213 @@
-"""What was asked of an export, and whether it can be meant: an argument that would change nothing is refused."""
+"""What an export may be asked for: each option once, with its type, its help and its check.
+
+The command line, `edgekit.export(...)`, the grid of a sweep and its jobs are made from `ExportOptions`. To add an
+option: a field here, and the place that uses it (docs/extending.md). Light, because `edgekit export --help` reads it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, get_type_hints
 
-from torch import nn
+from edgekit.errors import UsageError, nearest
+from edgekit.records.formats import FORMATS, HEADS
 
-from edgekit.errors import UsageError
-from edgekit.network.user_model import is_own, refuse_point
+if TYPE_CHECKING:
+    from torch import nn
+
+PRECISIONS = ("fp32", "fp16", "int8")
+OTHER_PRECISIONS = {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"}
+Progress = Callable[[str], None]
+StrPath = str | Path
 
 
 @dataclass(frozen=True)
-class Request:
-    """What was asked, about the network rather than about one file."""
+class Option:
+    """How an option is told and checked; on the command line it is --<field>, unless `names` say otherwise."""
 
-    model: str | nn.Module
-    alpha: float | None
-    resolution: int | None
-    classes: int | None
-    input: tuple[int, ...] | None
-    options: Mapping[str, str]
-    weights: str | None
-    data: Path | None
-    preprocess: Path | None
-    synthetic: bool
-    ranges: str
-    effort: str
-    max_drop: float | None
-    int8: bool
-    io: str = "float32"
-    output: str = "logits"
-    labels: Path | None = None
+    help: str
+    metavar: str | None = None
+    names: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()  # where only these are taken
+    check: Callable[[Any], None] | None = None  # raises UsageError for a value that was given and cannot be meant
+    of_int8: bool = False  # int8 files alone heed it
 
-
-def check(request: Request) -> None:
-    """What can be said before the network is built. Raises UsageError."""
-    if is_own(request.model):
-        refuse_point(request.alpha, request.resolution, request.classes)
-    if request.int8:
-        _check_int8(request)
-    else:
-        _refuse_int8(request)
+    def refuse(self, flag: str, value: Any) -> None:
+        """Raise UsageError for a value that cannot be meant."""
+        if self.choices and value not in self.choices:
+            *first, last = self.choices
+            raise UsageError(
+                f"{flag} cannot be '{value}'{nearest(value, self.choices)}", f"choose {', '.join(first)} or {last}"
+            )
+        if self.check is not None and value is not None:
+            self.check(value)
 
 
-def _refuse_int8(request: Request) -> None:
-    """What only int8 files heed."""
-    given = {
-        "--synthetic-calibration": request.synthetic,
-        f"--ranges {request.ranges}": request.ranges != "data",
-        f"--int8-effort {request.effort}": request.effort != "default",
-        "--max-drop": request.max_drop is not None,
-    }
-    for option, is_given in given.items():
-        if is_given:
-            raise UsageError(f"{option} is for int8 files, and none is asked for", "add --precision int8")
+def _points(value: float) -> None:
+    if not 0 <= value <= 100:
+        raise UsageError(f"--max-drop is in points of top-1, 0 to 100, not {value:g}", "write, say, --max-drop 1.0")
 
 
-def _check_int8(request: Request) -> None:
-    source = request.weights or "random"
-    if request.max_drop is not None and request.data is None:
+def _milliseconds(value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise UsageError(f"--max-latency is in milliseconds above 0, not {value:g}", "write, say, 10")
+
+
+def _size(value: int) -> None:
+    if value < 1:
+        raise UsageError(f"--max-bytes must be at least 1, not {value}", "write, say, 4000000")
+
+
+def _several(value: int) -> None:
+    if value < 2:
+        raise UsageError(f"--max-batch must be at least 2, not {value}", "leave --dynamic-batch out for a batch of 1")
+
+
+def _opset(value: int) -> None:
+    from edgekit.exporters.onnx.versions import IR_VERSIONS
+
+    if value not in IR_VERSIONS:
+        raise UsageError(
+            f"ONNX opset {value} is not supported", f"choose {min(IR_VERSIONS)} to {max(IR_VERSIONS)}, or leave it out"
+        )
+
+
+def _option(default: Any, help: str, metavar: str | None = None, *names: str, **more: Any) -> Any:
+    return field(default=default, metadata={"option": Option(help, metavar, names, **more)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """One export: a network, and how its files are to be made. Raises UsageError for a value that cannot be meant.
+
+    `format` and `precision` hold canonical names, each once. `progress` hears what is going on; it is no option.
+    """
+
+    model: str | nn.Module = field(kw_only=False)
+    alpha: float | None = _option(None, "Width multiplier in (0, 1].")
+    res: int | None = _option(None, "Input height and width in pixels.", None, "--res", "--imgsz")
+    classes: int | None = _option(None, "Number of classes.")
+    input: tuple[int, ...] | None = _option(None, "Input shape of FILE.py:build.", "1,3,224,224")
+    options: Mapping[str, str] | None = _option(
+        None, "An option of the network, e.g. pool=max; repeatable.", "NAME=VALUE", "--option"
+    )
+    format: Sequence[str] = _option(("onnx", "tflite"), f"{', '.join(FORMATS)}.", "F,F", "--format", "-f")
+    precision: Sequence[str] = _option(("fp32",), f"{', '.join(PRECISIONS)}.", "P,P")
+    weights: str | None = _option(
+        None,
+        "Where weights come from.  [default: random, or what a network of your own holds]",
+        "random|pretrained|FILE",
+    )
+    data: StrPath | None = _option(None, "Calibration images for int8, and for the proof.", "DIR")
+    preprocess: StrPath | None = _option(None, "YAML where the weights bring none.", "FILE")
+    synthetic_calibration: bool = _option(False, "int8 without images: only its latency means anything.", of_int8=True)
+    ranges: str = _option("data", "Where int8 ranges come from.", choices=("data", "file"), of_int8=True)
+    int8_effort: str = _option("default", "Time spent on int8 accuracy.", choices=("fast", "default"), of_int8=True)
+    max_drop: float | None = _option(None, "Most points of top-1 that int8 may lose.", "P", check=_points, of_int8=True)
+    io: str = _option("float32", "Type of input and output.", choices=("float32", "uint8", "int8"))
+    output: str = _option("logits", "What the file answers with.", choices=HEADS)
+    labels: StrPath | None = _option(None, "Names of the outputs, one a line, to be in the file.", "FILE")
+    opset: int | None = _option(None, "ONNX operator set.", check=_opset)
+    dynamic_batch: bool = _option(False, "Leave the batch size open.")
+    max_batch: int | None = _option(None, "Largest batch of an open TensorRT engine.", "N", check=_several)
+    max_bytes: int | None = _option(None, "Largest file that is accepted.", check=_size)
+    max_latency: float | None = _option(None, "Longest median inference that is accepted.", "MS", check=_milliseconds)
+    device: str = _option("local", "A name from devices.yaml.")
+    devices: StrPath | None = _option(None, "The devices.yaml to use.", "FILE")
+    out: StrPath = _option("artifacts", "Where files go.", "DIR")
+    progress: Progress | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "format", _each(self.format, FORMATS.canonical))
+        object.__setattr__(self, "precision", _each(self.precision, canonical_precision))
+        for name, option in OPTIONS.items():
+            option.refuse(flag(name), getattr(self, name))
+
+    @property
+    def has_int8(self) -> bool:
+        """Whether any of the files is int8."""
+        return "int8" in self.precision
+
+    def given(self) -> dict[str, Any]:
+        """The options that are not at their defaults."""
+        return {name: value for name in OPTIONS if (value := getattr(self, name)) != DEFAULTS[name]}
+
+    def for_files(self, format: Sequence[str], precision: Sequence[str]) -> ExportOptions:
+        """The same for some of the files, without the options that these do not heed."""
+        others = {name for one in FORMATS for name in FORMATS[one].options}
+        others -= {name for one in format for name in FORMATS[one].options}
+        others |= {name for name, option in OPTIONS.items() if option.of_int8 and "int8" not in precision}
+        return replace(self, format=format, precision=precision, **{name: DEFAULTS[name] for name in others})
+
+
+OPTIONS: dict[str, Option] = {one.name: one.metadata["option"] for one in fields(ExportOptions) if one.metadata}
+HINTS = get_type_hints(ExportOptions, localns={"nn": SimpleNamespace(Module=object)})  # without importing torch
+DEFAULTS: dict[str, Any] = {one.name: one.default for one in fields(ExportOptions) if one.metadata}
+
+
+def flag(name: str) -> str:
+    """An option on the command line."""
+    return OPTIONS[name].names[0] if OPTIONS[name].names else f"--{name.replace('_', '-')}"
+
+
+def canonical_precision(name: str) -> str:
+    """A precision's own name. Raises UsageError for an unknown one."""
+    name = OTHER_PRECISIONS.get(name, name)
+    if name not in PRECISIONS:
+        hint = nearest(name, PRECISIONS)
+        raise UsageError(f"unknown precision '{name}'{hint}", f"choose one of: {', '.join(PRECISIONS)}")
+    return name
+
+
+def _each(names: Sequence[str], canonical: Callable[[str], str]) -> tuple[str, ...]:
+    """The canonical names, each once, in the order given."""
+    found = tuple(dict.fromkeys(canonical(name.strip()) for name in names if name.strip()))
+    if not found:
+        raise UsageError("nothing to export was named", "give at least one format and one precision")
+    return found
+
+
+# What several options mean together
+
+
+def check_heeded(asked: ExportOptions) -> None:
+    """Raise UsageError for an option that none of the files heeds."""
+    given = asked.given()
+    for name in given:
+        shown = f"{flag(name)} {given[name]}" if OPTIONS[name].choices else flag(name)
+        if OPTIONS[name].of_int8 and not asked.has_int8:
+            raise UsageError(f"{shown} is for int8 files, and none is asked for", "add --precision int8")
+    if asked.io != "float32" and (set(asked.precision) != {"int8"} or not _all_heed("io", asked.format)):
+        raise UsageError(f"--io {asked.io} is for int8 TFLite files", "add --format tflite --precision int8")
+    if asked.opset is not None and not _any_heeds("opset", asked.format):
+        raise UsageError("--opset is for ONNX files", "leave it out, or add --format onnx")
+    if asked.max_batch is not None and not (_any_heeds("max_batch", asked.format) and asked.dynamic_batch):
+        raise UsageError(
+            "--max-batch is for TensorRT engines whose batch is open", "add --format tensorrt --dynamic-batch"
+        )
+
+
+def _any_heeds(option: str, formats: Sequence[str]) -> bool:
+    return any(option in FORMATS[name].options for name in formats)
+
+
+def _all_heed(option: str, formats: Sequence[str]) -> bool:
+    return all(option in FORMATS[name].options for name in formats)
+
+
+def check_calibration(asked: ExportOptions) -> None:
+    """Raise UsageError where int8 files are asked for, and what gives their ranges is missing or told twice."""
+    if not asked.has_int8:
+        return
+    if asked.max_drop is not None and asked.data is None:
         raise UsageError("--max-drop needs labelled images to measure on", "add --data FOLDER")
-    if request.synthetic and request.data is not None:
+    if asked.synthetic_calibration and asked.data is not None:
         raise UsageError("--data and --synthetic-calibration exclude each other", "leave one of them out")
-    if request.data is None and not request.synthetic:
+    if asked.data is None and not asked.synthetic_calibration:
         raise UsageError(
             "int8 needs images to calibrate with",
             "add --data FOLDER, or --synthetic-calibration where only latency matters",
-        )
-    if source.startswith("random") and not is_own(request.model) and not request.synthetic:
-        raise UsageError(
-            "int8 of random weights says nothing about accuracy",
-            "give --weights FILE, or --synthetic-calibration where only latency matters",
         )

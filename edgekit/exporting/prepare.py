@@ -27,8 +27,7 @@ from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import Ranges, from_file, record
 from edgekit.exporters.int8.simulate import layer_snr, runner
 from edgekit.exporting.mixed_precision import Judged, check_output, held_out, within
-from edgekit.exporting.options import Request as Request
-from edgekit.exporting.options import check
+from edgekit.exporting.options import ExportOptions, check_calibration
 from edgekit.exporting.parity import Array, Reference
 from edgekit.frontend import verify
 from edgekit.frontend.tracer import trace, unwrapped
@@ -37,7 +36,7 @@ from edgekit.ir.layer_table import LayerTable, table
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.network.spec import Variant, variant
-from edgekit.network.user_model import find, is_own
+from edgekit.network.user_model import find, is_own, refuse_point
 from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import CalibrationRecord, WeightsRecord
 from edgekit.records.preprocessing import Preprocessing, from_yaml
@@ -53,7 +52,7 @@ PARITY_GMACS = 8  # how much computing the real inputs of parity may cost
 class Prepared:
     """A folded network, ready to be written. What only some files need is worked out when first asked for."""
 
-    request: Request
+    asked: ExportOptions
     point: Variant
     graph: Graph
     remaining: tuple[str, ...]
@@ -82,7 +81,7 @@ class Prepared:
         scheme = FORMATS[format].scheme
         if scheme not in self._quantized:
             self._quantized[scheme] = self._quantize(scheme)
-            if self.request.io != "float32" and self._quantized[scheme].input_offset is None:
+            if self.asked.io != "float32" and self._quantized[scheme].input_offset is None:
                 self.notes += (
                     "the input's integers are rounded normalised values, not pixels: the first layer cannot take up "
                     "this preprocessing",
@@ -101,18 +100,18 @@ class Prepared:
         return self._simulated[format]
 
     def _quantize(self, scheme: str) -> QuantizedGraph:
-        ranges, request = self._recorded(), self.request
-        pixels = self.preprocessing if request.io != "float32" else None
-        if request.max_drop is None:
-            return quantize(self.graph, ranges, scheme, request.effort, pixels=pixels)
-        assert self.calibration is not None and request.data is not None
+        ranges, asked = self._recorded(), self.asked
+        pixels = self.preprocessing if asked.io != "float32" else None
+        if asked.max_drop is None:
+            return quantize(self.graph, ranges, scheme, asked.int8_effort, pixels=pixels)
+        assert self.calibration is not None and asked.data is not None
         if self._judged is None:
             offset = self.preprocessing.class_offset
-            self._judged = held_out(self.graph, self.table.macs, self.calibration, request.data, offset)
-        mixed = within(request.max_drop, self.graph, ranges, scheme, request.effort, self._judged, pixels)
+            self._judged = held_out(self.graph, self.table.macs, self.calibration, Path(asked.data), offset)
+        mixed = within(asked.max_drop, self.graph, ranges, scheme, asked.int8_effort, self._judged, pixels)
         self.notes += (mixed.note(scheme),)
         if mixed.kept_float:
-            self._all_int8[scheme] = quantize(self.graph, ranges, scheme, request.effort, pixels=pixels)
+            self._all_int8[scheme] = quantize(self.graph, ranges, scheme, asked.int8_effort, pixels=pixels)
         return mixed.quantized
 
     def all_int8(self, format: str) -> QuantizedGraph | None:
@@ -140,11 +139,11 @@ class Prepared:
             assert self.calibration is not None
             self._ranges = record(self.graph, self.calibration)
             self.notes += self._ranges.notes
-            if not self.graph.takes_several and self.request.effort != "fast":
+            if not self.graph.takes_several and self.asked.int8_effort != "fast":
                 self.notes += ("forward() takes one image at a time, so int8 biases are worked out, not measured",)
-            if self.calibration.synthetic and self.request.effort == "default":
+            if self.calibration.synthetic and self.asked.int8_effort == "default":
                 self._ranges = replace(self._ranges, images=None)  # noise has no means that are worth measuring
-            if self.request.ranges == "file":
+            if self.asked.ranges == "file":
                 if self.file_ranges is None:
                     raise UsageError("the weights carry no ranges", "leave --ranges file out")
                 self._ranges = from_file(self.graph, self.file_ranges, self._ranges)
@@ -153,14 +152,14 @@ class Prepared:
     @property
     def calibration_record(self) -> CalibrationRecord | None:
         """What the manifest says about the calibration set."""
-        return self.calibration.record("minmax", self.request.ranges) if self.calibration else None
+        return self.calibration.record("minmax", self.asked.ranges) if self.calibration else None
 
 
-def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
+def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
     """Build, load, trace, fold, count and prove. Raises UsageError, and GateFailed for another network than given."""
-    check(request)
+    _check(asked)
     say("build")
-    network, point, loaded = _network(request, say)
+    network, point, loaded = _network(asked, say)
     say("fold")
     graph = trace(network, point.input_shape)
     folded = fold(graph)
@@ -169,19 +168,20 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
             f"the network returns {len(graph.outputs)} tensors ({', '.join(graph.outputs)})",
             "wrap it in a module whose forward() returns one tensor",
         )
-    head.check(folded.graph, request.output)
-    if request.max_drop is not None:
+    head.check(folded.graph, asked.output)
+    if asked.max_drop is not None:
         check_output(folded.graph)
-    preprocessing = from_yaml(request.preprocess) if request.preprocess else loaded.preprocessing
-    names = _names(request.labels, folded.graph, preprocessing)
-    images = _images(request, preprocessing, point)
-    noise = calibration.synthetic(point.input_shape, preprocessing, SYNTHETIC_INPUTS, 0) if request.synthetic else None
-    chosen = (images or noise) if request.int8 else None
+    preprocessing = from_yaml(Path(asked.preprocess)) if asked.preprocess else loaded.preprocessing
+    names = _names(Path(asked.labels) if asked.labels else None, folded.graph, preprocessing)
+    images = _images(asked, preprocessing, point)
+    chosen = images if asked.has_int8 else None
+    if asked.synthetic_calibration:
+        chosen = calibration.synthetic(point.input_shape, preprocessing, SYNTHETIC_INPUTS, 0)
     notes = [] if loaded.record.trained else ["weights are random: only latency means anything"]
     notes += [*loaded.notes, *(f"not folded: {line}" for line in folded.remaining)]
-    notes += [*_channels(request, preprocessing, point), *(chosen.notes if chosen else ())]
+    notes += [*_channels(asked, preprocessing, point), *(chosen.notes if chosen else ())]
     made = Prepared(
-        request=request,
+        asked=asked,
         point=point,
         graph=folded.graph,
         remaining=folded.remaining,
@@ -198,6 +198,19 @@ def prepare(request: Request, say: Callable[[str], None]) -> Prepared:
     return made
 
 
+def _check(asked: ExportOptions) -> None:
+    """What can be said before the network is built. Raises UsageError."""
+    own, source = is_own(asked.model), asked.weights or "random"
+    if own:
+        refuse_point(asked.alpha, asked.res, asked.classes)
+    check_calibration(asked)
+    if asked.has_int8 and source.startswith("random") and not own and not asked.synthetic_calibration:
+        raise UsageError(
+            "int8 of random weights says nothing about accuracy",
+            "give --weights FILE, or --synthetic-calibration where only latency matters",
+        )
+
+
 def _names(path: Path | None, graph: Graph, preprocessing: Preprocessing) -> tuple[str, ...]:
     shape = graph[graph.output].shape
     if path is None:
@@ -207,29 +220,29 @@ def _names(path: Path | None, graph: Graph, preprocessing: Preprocessing) -> tup
     return labels.read(path, shape[1], preprocessing.class_offset)
 
 
-def _network(request: Request, say: Callable[[str], None]) -> tuple[nn.Module, Variant, weights.Loaded]:
-    spec = find(request.model, request.input)
-    if is_own(request.model):
+def _network(asked: ExportOptions, say: Callable[[str], None]) -> tuple[nn.Module, Variant, weights.Loaded]:
+    spec = find(asked.model, asked.input)
+    if is_own(asked.model):
         torch.manual_seed(0)  # a build function that draws its weights draws the same ones every time
-        point = variant(spec, options=request.options)
-        network, notes = _in_float32(_to_change(unwrapped(point.build()), request))
-        own = _as_built(network, request, spec.preprocessing) if request.weights is None else None
-        loaded = own or weights.load(network, point, request.weights or "random")
+        point = variant(spec, options=asked.options or {})
+        network, notes = _in_float32(_to_change(unwrapped(point.build()), asked))
+        own = _as_built(network, asked, spec.preprocessing) if asked.weights is None else None
+        loaded = own or weights.load(network, point, asked.weights or "random")
         return network, point, replace(loaded, notes=(*loaded.notes, *notes))
-    source = request.weights or "random"
-    point = weights.variant_of(source, spec, request.alpha, request.resolution, request.classes, request.options, say)
+    source = asked.weights or "random"
+    point = weights.variant_of(source, spec, asked.alpha, asked.res, asked.classes, asked.options or {}, say)
     with _Undrawn():
         network = point.build()
     return network, point, weights.load(network, point, source)
 
 
-def _to_change(network: nn.Module, request: Request) -> nn.Module:
+def _to_change(network: nn.Module, asked: ExportOptions) -> nn.Module:
     """The network, or a copy where it is the caller's own and would be changed. Raises UsageError without values."""
     tensors = [*network.parameters(), *network.buffers()]
     if any(tensor.is_meta for tensor in tensors):
         raise UsageError("the network's tensors have no values (they are on the meta device)", "build it on the CPU")
     floats = all(tensor.dtype == torch.float32 for tensor in tensors if tensor.is_floating_point())
-    if not isinstance(request.model, nn.Module) or (floats and request.weights is None):
+    if not isinstance(asked.model, nn.Module) or (floats and asked.weights is None):
         return network
     return copy.deepcopy(network)
 
@@ -253,34 +266,34 @@ class _Undrawn(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def _as_built(network: nn.Module, request: Request, preprocessing: Preprocessing) -> weights.Loaded:
+def _as_built(network: nn.Module, asked: ExportOptions, preprocessing: Preprocessing) -> weights.Loaded:
     """The weights that the user's function made, identified by their bytes."""
     digest = hashlib.sha256()
     for name, tensor in network.state_dict().items():
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    own = request.model
+    own = asked.model
     origin = own.rpartition("/")[2] if isinstance(own, str) else type(own).__name__
     sha256 = digest.hexdigest()
     return weights.Loaded(WeightsRecord(origin=origin, id=sha256[:8], sha256=sha256, trained=True), preprocessing, None)
 
 
-def _channels(request: Request, preprocessing: Preprocessing, point: Variant) -> list[str]:
+def _channels(asked: ExportOptions, preprocessing: Preprocessing, point: Variant) -> list[str]:
     """A note where no image can be the network's input, so that its preprocessing is an empty word."""
     own, given = point.input_shape[1], len(preprocessing.mean)
     if own == given:
         return []
-    if request.preprocess is not None:
+    if asked.preprocess is not None:
         raise UsageError(
-            f"{request.preprocess} prepares images of {given} channels, and the network takes {own}",
+            f"{asked.preprocess} prepares images of {given} channels, and the network takes {own}",
             "correct `channels` in it, or leave --preprocess out",
         )
     return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval refuses the file"]
 
 
-def _images(request: Request, preprocessing: Preprocessing, point: Variant) -> CalibrationSet | None:
-    if request.data is None:
+def _images(asked: ExportOptions, preprocessing: Preprocessing, point: Variant) -> CalibrationSet | None:
+    if asked.data is None:
         return None
-    return calibration.from_folder(request.data, preprocessing, point.input_shape, n=CALIBRATION_IMAGES, seed=0)
+    return calibration.from_folder(Path(asked.data), preprocessing, point.input_shape, n=CALIBRATION_IMAGES, seed=0)
 
 
 @torch.no_grad()

@@ -23,6 +23,7 @@ from torch import nn
 from edgekit.errors import NO_EXIT, UsageError, first_line, nearest
 from edgekit.frontend.tracer import unwrapped
 from edgekit.network import archive
+from edgekit.network.names import is_own_name
 from edgekit.network.spec import MODELS, ModelSpec
 
 USER_FAMILY = "user"
@@ -32,7 +33,7 @@ EXAMPLE = "write, say, --input 1,3,224,224"
 
 def is_own(model: str | nn.Module) -> bool:
     """Whether it is a network of the user's: a module, FILE.py:function, PACKAGE.MODULE:function or FILE.pt2."""
-    return isinstance(model, nn.Module) or ":" in model or model.endswith((".py", ".pt2"))
+    return isinstance(model, nn.Module) or is_own_name(model)
 
 
 def find(model: str | nn.Module, input_shape: tuple[int, ...] | None) -> ModelSpec:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from edgekit.exporters import WriteJob, Written
 
 
+HEADS = LOGITS, SOFTMAX, ARGMAX = "logits", "softmax", "argmax"  # what a file answers with
+
+
 @dataclass(frozen=True)
 class Format:
     """One format. `writer`, `reader` and `calls` are "module:attribute"."""

@@ -20,9 +20,9 @@ from edgekit.records.measurement import PRESETS
 from edgekit.storage.store import FailedCell, new_id, now, open_store
 from edgekit.sweeps.estimate import FILE, TimeLeft, latency_seconds, told
 from edgekit.sweeps.export import Job, Made, Refusal, run_all
-from edgekit.sweeps.grid import MANY, Cell, Grid, grid
+from edgekit.sweeps.grid import MANY, Grid, Point, SweepCell, grid
 from edgekit.sweeps.measure import Judged, Measured
-from edgekit.sweeps.plan import Plan, Point
+from edgekit.sweeps.plan import Plan
 from edgekit.sweeps.result import CACHED, DONE, FAILED, PLANNED, CellResult, SweepResult
 from edgekit.sweeps.workers import processors
 from edgekit.util.files import make_folder, write_atomically
@@ -49,9 +49,9 @@ def sweep(
 ) -> SweepResult:
     """Export, measure and evaluate every cell of a grid.
 
-    `model` is a network (or `FILE.py:build`) or a YAML file; `asked` are fields of `edgekit.sweep_grid.Grid`, which
-    replace those of the file. `continue_` keeps what was done before and is still what it was. `executor` takes the
-    exports (default: `jobs` processes of our own).
+    `model` is a network (or `FILE.py:build`) or a YAML file; `asked` are fields of `edgekit.sweeps.grid.Grid` and the
+    other options of `edgekit.export`, which replace those of the file. `continue_` keeps what was done before and is
+    still what it was. `executor` takes the exports (default: `jobs` processes of our own).
     Raises UsageError for a grid that cannot be meant, before the first step; what fails later is in the result.
     """
     started, wanted = time.time(), grid(model, **asked)
@@ -110,7 +110,7 @@ class _Sweep:
         return replace(result, unstored=self.plan.measuring.refusal)
 
     def _exported(self, job: Job, made: Sequence[Made]) -> None:
-        point = (job.alpha, job.res)
+        point = job.point
         for one in made:
             self.made[point, one.file.format, one.file.precision] = one
             self.plan.learn(point, one)
@@ -160,7 +160,7 @@ class _Sweep:
             self._recorded = time.monotonic()
         return result
 
-    def _cell(self, cell: Cell) -> CellResult:
+    def _cell(self, cell: SweepCell) -> CellResult:
         point = (cell.alpha, cell.res)
         made = self.made.get((point, cell.format, cell.precision))
         name = self.plan.names[point]

@@ -14,7 +14,7 @@ from edgekit.bug_report import tellable
 from edgekit.errors import USERS_CODE, EdgekitError, GateFailed
 from edgekit.records.manifest import manifest_path, open_artifact, read_manifest
 from edgekit.redact import masked
-from edgekit.sweeps.grid import Grid
+from edgekit.sweeps.grid import Grid, Point
 from edgekit.sweeps.journal import Journal, device
 from edgekit.sweeps.keys import Inputs
 from edgekit.sweeps.weights import Source
@@ -48,8 +48,7 @@ class Job:
     """The files of one variant that are to be made. `since`: what was made before it does not count."""
 
     grid: Grid
-    alpha: float | None
-    res: int | None
+    point: Point
     weights: Source
     files: tuple[File, ...]
     since: float
@@ -107,9 +106,9 @@ def there(journal: Journal, file: File, out: Path) -> Made | None:
 
 def run(job: Job) -> tuple[Made, ...]:
     """Make the files of a job that nobody made meanwhile. Runs in a worker; raises nothing for what fails."""
-    journal = Journal(job.grid.out, job.since)
+    journal, timed = Journal(job.grid.out, job.since), job.grid.export.max_latency is not None
     try:
-        with journal.alone(f"{job.grid.model} {job.alpha} {job.res}"), device("local", measuring=False):
+        with journal.alone(f"{job.grid.model} {job.point[0]} {job.point[1]}"), device("local", measuring=timed):
             known = [there(journal, file, job.grid.out) for file in job.files]
             found = {made.file: made for made in known if made is not None}
             for files in _together([file for file in job.files if file not in found]):
@@ -132,27 +131,12 @@ def _together(files: Sequence[File]) -> list[list[File]]:
 
 def _export(job: Job, files: Sequence[File], journal: Journal) -> list[Made]:
     """One export; what stops it as a whole is tried again for each precision alone, so that each has its own reason."""
-    from edgekit.exporting.command import export
+    from edgekit.exporting.command import run as export
 
-    grid, noise = job.grid, job.grid.synthetic_calibration or job.weights.random
-    precisions = tuple(dict.fromkeys(file.precision for file in files))
+    grid, precisions = job.grid, tuple(dict.fromkeys(file.precision for file in files))
+    formats = tuple(dict.fromkeys(file.format for file in files))
     try:
-        result = export(
-            grid.model,
-            alpha=job.alpha,
-            res=job.res,
-            classes=grid.classes,
-            input=grid.input,
-            options=grid.options,
-            format=tuple(dict.fromkeys(file.format for file in files)),
-            precision=precisions,
-            weights=_weights(job),
-            data=None if noise else grid.data,
-            preprocess=None if job.weights.random else grid.preprocess,
-            synthetic_calibration=noise and "int8" in precisions,
-            int8_effort=grid.int8_effort if "int8" in precisions else "default",
-            out=grid.out,
-        )
+        result = export(grid.asked(job.point, job.weights, formats, precisions))
     except USERS_CODE as error:
         if len(precisions) == 1:
             return [Made(file, refusal=refused(error)) for file in files]
@@ -173,11 +157,6 @@ def _export(job: Job, files: Sequence[File], journal: Journal) -> list[Made]:
         found = (artifact.path, manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
         made.append(Made(file, *found, fresh=True))
     return made
-
-
-def _weights(job: Job) -> str | None:
-    """A user's own function brings its weights, unless others were asked for."""
-    return None if ".py" in job.grid.model and job.weights.weights == "random" else job.weights.weights
 
 
 # Many of them

@@ -8,7 +8,7 @@
     data: images/calibration
     eval: images/test
 
-The keys are the fields of `Grid`. Paths are relative to the file's folder.
+The keys are the fields of `Grid`, and every other option of `edgekit export`. Paths are relative to the file's folder.
 """
 
 from __future__ import annotations
@@ -17,20 +17,42 @@ import itertools
 import math
 import reprlib
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    InstanceOf,
+    Strict,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    create_model,
+)
 
 from edgekit.errors import UsageError, nearest
+from edgekit.exporting.options import (
+    DEFAULTS,
+    HINTS,
+    OPTIONS,
+    ExportOptions,
+    StrPath,
+    canonical_precision,
+    check_calibration,
+    check_heeded,
+)
+from edgekit.network.names import is_own_name
 from edgekit.records.formats import FORMATS
 from edgekit.records.measurement import PRESETS
+from edgekit.sweeps.weights import Source
 
-# The words of `export`, again: to import them would import torch, which a sweep with nothing left to do can spare.
-PRECISIONS = ("fp32", "fp16", "int8")
-OTHER_PRECISIONS = {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"}
+Point = tuple[float | None, int | None]  # alpha, resolution
 MANY = 1000  # cells: beyond it, a slip of the hand is likelier than a wish
 LARGEST_FILE = 1_000_000  # bytes of YAML
 SUFFIXES = (".yaml", ".yml")
@@ -49,16 +71,16 @@ Count = Annotated[StrictInt, Field(ge=1)]
 
 
 class Grid(BaseModel):
-    """A whole sweep. `alpha` and `res` empty: the network's own, or what the weights tell."""
+    """A whole sweep. `alpha` and `res` empty: the network's own, or what the weights tell.
+
+    `export` holds what all files have in common: the options of `edgekit export` that are no fields here (SHARED).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: Text
     alpha: Floats = ()
     res: Integers = ()
-    classes: Count | None = None
-    options: dict[str, str] = Field(default_factory=dict)
-    input: tuple[Count, ...] | None = None  # of FILE.py:build
     format: Texts = ("onnx", "tflite")
     precision: Texts = ("fp32",)
     device: Texts = ("local",)
@@ -68,13 +90,10 @@ class Grid(BaseModel):
     preset: Text = "default"
     weights: Text = "random"
     random_where_missing: StrictBool = False  # variants without a file in the folder: random weights, latency only
-    data: Path | None = None
-    synthetic_calibration: StrictBool = False
-    preprocess: Path | None = None
-    int8_effort: Text = "default"
     eval: Path | None = None
     export_only: StrictBool = False
     out: Path = Path("artifacts")
+    export: Annotated[ExportOptions, InstanceOf()]
 
     @property
     def devices(self) -> tuple[str | None, ...]:
@@ -92,15 +111,32 @@ class Grid(BaseModel):
         axes = (self.alpha or (None,), self.res or (None,), self.format, self.precision, self.devices)
         return math.prod(len(axis) for axis in axes)
 
-    def cells(self) -> Iterator[Cell]:
+    def cells(self) -> Iterator[SweepCell]:
         """Every cell, the files of one variant together."""
         for alpha, res in self.points:
             for format, precision, device in itertools.product(self.format, self.precision, self.devices):
-                yield Cell(alpha, res, format, precision, device)
+                yield SweepCell(alpha, res, format, precision, device)
+
+    def asked(self, point: Point, weights: Source, format: Sequence[str], precision: Sequence[str]) -> ExportOptions:
+        """The export of some files of a variant. Random weights in the place of missing ones heed no images."""
+        alpha, res = point
+        own: dict[str, Any] = {"alpha": alpha, "res": res, "out": self.out, "weights": weights.weights}
+        if self.is_own and weights.weights == "random":
+            own["weights"] = None  # the function brings its weights
+        if weights.random or self.export.synthetic_calibration:
+            own |= {"data": None, "synthetic_calibration": "int8" in precision}
+        if weights.random:
+            own |= {"preprocess": None, "ranges": DEFAULTS["ranges"], "max_drop": None}
+        return replace(self.export.for_files(format, precision), **own)
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is a user's own network, which brings its weights."""
+        return is_own_name(self.model)
 
 
 @dataclass(frozen=True)
-class Cell:
+class SweepCell:
     """One point of the grid: one file on one device."""
 
     alpha: float | None
@@ -108,6 +144,15 @@ class Cell:
     format: str
     precision: str
     device: str | None
+
+
+# What all files of a sweep have in common, checked as YAML has it: a number is none in quotes, a path is text.
+SHARED = tuple(name for name in OPTIONS if name not in {*Grid.model_fields, "devices"})
+PATHS = tuple(name for name in SHARED if HINTS[name] == StrPath | None)
+_FIELDS: dict[str, Any] = {name: (HINTS[name], DEFAULTS[name]) for name in SHARED}
+_FIELDS |= {name: (Annotated[Path, Strict(False)] | None, None) for name in PATHS}
+_Shared: type[BaseModel] = create_model("_Shared", __config__=ConfigDict(strict=True), **_FIELDS)
+KEYS = (*(name for name in Grid.model_fields if name != "export"), *SHARED)
 
 
 def is_grid(name: str) -> bool:
@@ -123,48 +168,51 @@ def grid(model: str, **asked: Any) -> Grid:
     values = _file(Path(model)) if is_grid(model) else {"model": model}
     values |= {key: value for key, value in asked.items() if value is not None}
     origin = f" in {model}" if is_grid(model) else ""
+    _refuse_unknown(values, origin)
     try:
-        found = Grid.model_validate(values)
+        shared = _Shared.model_validate({key: _tuple(value) for key, value in values.items() if key in SHARED})
+        named = values.get("model")
+        export = ExportOptions(named if isinstance(named, str) else "", **dict(shared))
+        own = {key: value for key, value in values.items() if key not in SHARED}
+        found = Grid.model_validate({**own, "export": export})
     except ValidationError as error:
         raise _told(error, origin) from error
     return _checked(found, origin)
 
 
+def _refuse_unknown(values: Mapping[str, Any], origin: str) -> None:
+    unknown = next((key for key in values if key not in KEYS), None)
+    if unknown is not None:
+        raise UsageError(f"unknown key '{unknown}'{origin}{nearest(unknown, KEYS)}", f"the keys are: {', '.join(KEYS)}")
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _checked(found: Grid, origin: str) -> Grid:
     formats = tuple(FORMATS.canonical(name) for name in found.format)
-    precisions = tuple(map(_precision, found.precision))
+    precisions = tuple(map(canonical_precision, found.precision))
     if found.preset not in PRESETS:
         hint = nearest(found.preset, PRESETS)
         raise UsageError(f"unknown preset '{found.preset}'{hint}", f"choose one of: {', '.join(PRESETS)}")
-    found = found.model_copy(update={"format": formats, "precision": precisions})
+    export = replace(found.export, format=formats, precision=precisions)
+    found = found.model_copy(update={"format": formats, "precision": precisions, "export": export})
     for axis in ("alpha", "res", "format", "precision", "device"):
         _refuse_twice(axis, getattr(found, axis), origin)
-    _refuse_unheeded(found)
-    _check_int8(found)
-    return found
-
-
-def _refuse_unheeded(found: Grid) -> None:
-    """What would change nothing."""
-    if "int8" not in found.precision:
-        _refuse(found, ("synthetic_calibration", "int8_effort"), "for int8 files", "add int8 to --precision")
     if found.export_only:
         names = ("device", "batch", "preset", *(() if found.eval else ("runtime", "threads")))
         _refuse(found, names, "not for --export-only", "leave one of them out")
+    check_heeded(export)
+    if not found.random_where_missing:
+        check_calibration(export)
+    return found
 
 
 def _refuse(found: Grid, names: Sequence[str], why: str, remedy: str) -> None:
     for name in names:
         if getattr(found, name) != Grid.model_fields[name].default:
             raise UsageError(f"--{name.replace('_', '-')} is {why}", remedy)
-
-
-def _precision(name: str) -> str:
-    name = OTHER_PRECISIONS.get(name, name)
-    if name not in PRECISIONS:
-        hint = nearest(name, PRECISIONS)
-        raise UsageError(f"unknown precision '{name}'{hint}", f"choose one of: {', '.join(PRECISIONS)}")
-    return name
 
 
 def _refuse_twice(axis: str, values: Sequence[Hashable], origin: str) -> None:
@@ -175,19 +223,6 @@ def _refuse_twice(axis: str, values: Sequence[Hashable], origin: str) -> None:
         seen.add(value)
 
 
-def _check_int8(found: Grid) -> None:
-    """What `export` would refuse for every variant."""
-    if "int8" not in found.precision or found.random_where_missing:
-        return
-    if found.synthetic_calibration and found.data is not None:
-        raise UsageError("calibration images and synthetic calibration exclude each other", "leave one of them out")
-    if found.data is None and not found.synthetic_calibration:
-        raise UsageError(
-            "int8 needs images to calibrate with",
-            "add --data FOLDER, or --synthetic-calibration where only latency matters",
-        )
-
-
 _SHORT = reprlib.Repr()  # aliases can make a short text a value without end
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
 
@@ -195,9 +230,6 @@ _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
 def _told(error: ValidationError, origin: str) -> UsageError:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if not str(part).endswith("]"))
-    if first["type"] == "extra_forbidden":
-        hint = nearest(where, Grid.model_fields)
-        return UsageError(f"unknown key '{where}'{origin}{hint}", f"the keys are: {', '.join(Grid.model_fields)}")
     if first["type"] == "missing":
         return UsageError(f"there is no '{where}'{origin}", "name a network, as in model: mobilenet")
     return UsageError(
@@ -219,7 +251,7 @@ def _file(path: Path) -> dict[str, Any]:
     if not isinstance(values, Mapping):
         raise UsageError(f"the grid {path} is no mapping of keys to values", example)
     found = {str(key): value for key, value in values.items()}
-    for key in ("data", "preprocess", "eval", "out"):
+    for key in ("eval", "out", *PATHS):
         if isinstance(found.get(key), str):
             found[key] = path.parent / Path(found[key]).expanduser()
     source = found.get("weights")

@@ -1,8 +1,9 @@
 """What decides whether a cell must be done again: keys over the content of everything that goes into it.
 
-A key of an export covers the variant, the weights' bytes, the calibration images' bytes, and the versions of all tools,
-edgekit's own source among them. A key of a measurement covers the file's bytes, the device, the runtime's version there
-and the protocol; one of an accuracy covers the file's bytes, the runtime's version, and the images' bytes and labels.
+A key of an export covers every option that the file heeds, the bytes of weights, images and other files, and the
+versions of all tools, edgekit's own source among them. A key of a measurement covers the file's bytes, the device, the
+runtime's version there and the protocol; one of an accuracy covers the file's bytes, the runtime's version, and the
+images' bytes and labels.
 """
 
 from __future__ import annotations
@@ -18,15 +19,18 @@ from typing import Any
 
 from edgekit.data import calibration, images
 from edgekit.data.images import Sample
+from edgekit.exporting.options import ExportOptions
+from edgekit.network.names import OWN_FILES
 from edgekit.records.formats import tool_versions
 from edgekit.records.measurement import Protocol
 from edgekit.records.runtime import Runtime
 from edgekit.sweeps.device import Identity
-from edgekit.sweeps.grid import Cell, Grid
+from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.weights import Source
 from edgekit.util.files import file_sha256
 
 SOURCES = ("edgekit", "edgekit.models", "edgekit.exporters", "edgekit.bench")
+ELSEWHERE = ("weights", "data", "out")  # where what matters of these stands in a key, or nothing does
 Inputs = Mapping[str, Any]
 
 
@@ -42,20 +46,17 @@ class Keys:
     def __init__(self, grid: Grid) -> None:
         self.grid = grid
 
-    def of_export(self, cell: Cell, weights: Source) -> Inputs:
-        """What a file is made from."""
-        grid = self.grid
+    def of_export(self, asked: ExportOptions, weights: Source) -> Inputs:
+        """What one file is made from."""
+        given = {name: value for name, value in asked.given().items() if name not in ELSEWHERE}
         found: dict[str, Any] = {
-            "model": _model(grid.model),
-            "point": [cell.alpha, cell.res, grid.classes, dict(grid.options), grid.input],
-            "file": [cell.format, cell.precision],
+            "model": _model(self.grid.model),
+            "asked": {name: file_sha256(value) if isinstance(value, Path) else value for name, value in given.items()},
             "weights": weights.identity,
-            "preprocess": file_sha256(grid.preprocess) if grid.preprocess else None,
             "tools": tools(),
         }
-        if cell.precision == "int8":
-            noise = weights.random or grid.synthetic_calibration
-            found["int8"] = [grid.int8_effort, None if noise else self.calibrated_on]
+        if asked.has_int8 and asked.data is not None:
+            found["images"] = self.calibrated_on if asked.max_drop is None else self.labelled_for_drop
         return found
 
     def of_measurement(
@@ -76,8 +77,14 @@ class Keys:
     @cached_property
     def calibrated_on(self) -> str | None:
         """A digest of the images that a calibration may choose; it chooses by name, and passes over equal ones."""
-        data = self.grid.data
-        return _images(calibration.first(data, 2 * calibration.DEFAULT_N, seed=0)) if data else None
+        data = self.grid.export.data
+        return _images(calibration.first(Path(data), 2 * calibration.DEFAULT_N, seed=0)) if data else None
+
+    @cached_property
+    def labelled_for_drop(self) -> str | None:
+        """A digest of all images with their labels: --max-drop judges on those that the calibration leaves."""
+        data = self.grid.export.data
+        return _images(images.labelled(Path(data))) if data else None
 
     @cached_property
     def evaluated_on(self) -> str | None:
@@ -112,8 +119,8 @@ def _images(samples: Iterable[Sample]) -> str:
 
 def _model(name: str) -> str:
     """A network of the zoo by its name, a user's own by the bytes of its file."""
-    path, _, function = name.rpartition(":")
-    return f"{file_sha256(Path(path))}:{function}" if path.endswith(".py") and Path(path).is_file() else name
+    path, _, function = name.rpartition(":") if not name.endswith(OWN_FILES) else (name, "", "")
+    return f"{file_sha256(Path(path))}:{function}" if path.endswith(OWN_FILES) and Path(path).is_file() else name
 
 
 def _source() -> str:

@@ -185,7 +185,7 @@ class Measuring:
         """Why the accuracy of a file would say nothing."""
         if not made.trained:
             return UNTRAINED
-        return NOISE if made.file.precision == "int8" and self.grid.synthetic_calibration else None
+        return NOISE if made.file.precision == "int8" and self.grid.export.synthetic_calibration else None
 
     def _accuracy_inputs(self, made: Made) -> Inputs:
         assert made.path is not None and made.sha256 is not None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgekit.device.config import LocalDevice
 from edgekit.device.registry import load
@@ -15,14 +16,16 @@ from edgekit.records.formats import FORMATS
 from edgekit.storage.store import Store
 from edgekit.sweeps.estimate import accuracy_seconds, export_seconds, latency_seconds
 from edgekit.sweeps.export import File, Job, Made, Refusal, refused, there
-from edgekit.sweeps.grid import Cell, Grid
+from edgekit.sweeps.grid import Grid, Point, SweepCell
 from edgekit.sweeps.journal import Journal
 from edgekit.sweeps.keys import Keys, key
 from edgekit.sweeps.measure import UNTRAINED, Measuring
 from edgekit.sweeps.result import CACHED, FAILED, PLANNED, CellResult, SweepResult
 from edgekit.sweeps.weights import NAMED, Source, named, source
 
-Point = tuple[float | None, int | None]  # alpha, resolution
+if TYPE_CHECKING:
+    from edgekit.network.spec import Variant
+
 Place = tuple[Point, str, str]  # ... format, precision
 
 
@@ -64,8 +67,10 @@ class Plan:
                     "leave tensorrt out, and build with `edgekit export --format tensorrt --device`",
                 )
             _ = known[name] if name is not None else None
-        if self.grid.preprocess is not None and not self.grid.preprocess.is_file():
-            raise UsageError(f"{self.grid.preprocess} does not exist", "give a YAML file with --preprocess")
+        shared = self.grid.export
+        for option, path in {"--preprocess": shared.preprocess, "--labels": shared.labels}.items():
+            if path is not None and not Path(path).is_file():
+                raise UsageError(f"{path} does not exist", f"give a file with {option}")
         weights = self.grid.weights
         if weights.partition(":")[0] not in NAMED and not Path(weights).expanduser().exists():
             raise UsageError(f"the weights {weights} do not exist", "check the path, or say --weights random")
@@ -75,9 +80,9 @@ class Plan:
     def _refuse_for_random(self) -> None:
         """What random weights do not heed; a user's own function brings weights."""
         grid = self.grid
-        if not grid.weights.startswith("random") or self.is_own or grid.random_where_missing:
+        if not grid.weights.startswith("random") or self.grid.is_own or grid.random_where_missing:
             return
-        for option, value in {"--data": grid.data, "--preprocess": grid.preprocess}.items():
+        for option, value in {"--data": grid.export.data, "--preprocess": grid.export.preprocess}.items():
             if value is not None:
                 raise UsageError(
                     f"{option} means nothing for random weights",
@@ -85,12 +90,12 @@ class Plan:
                 )
 
     def _look(self, point: Point) -> None:
-        grid, (alpha, res) = self.grid, point
-        self.names[point] = named(self.network, alpha, res)
+        grid = self.grid
+        self.names[point] = named(self.network, *point)
         missing: dict[Source, list[File]] = {}
         for format, precision in itertools.product(grid.format, grid.precision):
             weights, refusal = self._weights(point, precision)
-            inputs = self.keys.of_export(Cell(alpha, res, format, precision, None), weights)
+            inputs = self.keys.of_export(grid.asked(point, weights, (format,), (precision,)), weights)
             file = File(format, precision, key(inputs), inputs)
             found = Made(file, refusal=refusal) if refusal else there(self.journal, file, grid.out)
             if found is None:
@@ -98,17 +103,12 @@ class Plan:
             else:
                 self.made[point, format, precision] = found
                 self.learn(point, found)
-        self.jobs += [Job(grid, alpha, res, weights, tuple(files), self.since) for weights, files in missing.items()]
-
-    @property
-    def is_own(self) -> bool:
-        """Whether it is a user's own network, which brings its weights."""
-        return ".py" in self.grid.model
+        self.jobs += [Job(grid, point, weights, tuple(files), self.since) for weights, files in missing.items()]
 
     @property
     def network(self) -> str:
         """What the network is called; of a user's own, the function that builds it."""
-        return self.grid.model.rpartition(":")[2] if self.is_own else self.grid.model
+        return self.grid.model.rpartition(":")[2] if self.grid.is_own else self.grid.model
 
     def _weights(self, point: Point, precision: str) -> tuple[Source, Refusal | None]:
         grid = self.grid
@@ -116,9 +116,9 @@ class Plan:
             found = source(grid.weights, self.network, *point, precision, grid.random_where_missing)
         except UsageError as error:
             return Source("", None, False), refused(error)
-        if self.is_own and found.weights == "random":
+        if self.grid.is_own and found.weights == "random":
             return replace(found, random=False), None
-        if found.random and not self.is_own:
+        if found.random and not self.grid.is_own:
             self.untrained.add(point)
         return found, None
 
@@ -129,36 +129,38 @@ class Plan:
         if made.macs is not None:
             self.gmacs[point] = made.macs / 1e9
 
-    def _check_variants(self) -> None:
-        """Whether the network has such variants: asked before the first of them is made. Imports torch."""
+    def _variant(self, point: Point) -> Variant:
+        """The variant of a point. Raises UsageError where the network has none such. Imports torch."""
         from edgekit.network.catalog import chosen
 
-        grid = self.grid
+        shared = self.grid.export
+        return chosen(self.grid.model, *point, shared.classes, shared.options, shared.input)
+
+    def _check_variants(self) -> None:
+        """Whether the network has such variants: asked before the first of them is made."""
         for job in self.jobs:
-            variant = chosen(grid.model, job.alpha, job.res, grid.classes, grid.options, grid.input)
-            self.names[job.alpha, job.res] = str(variant)
+            variant = self._variant(job.point)
+            self.names[job.point] = str(variant)
             row = next((row for row in variant.spec.published if row.macs), None)
             if row is not None:
                 size = variant.resolution / (row.resolution or variant.spec.resolution)
                 scale = (variant.alpha / row.alpha * size) ** 2
-                self.gmacs.setdefault((job.alpha, job.res), (row.macs or 0) * scale / 1e9)
+                self.gmacs.setdefault(job.point, (row.macs or 0) * scale / 1e9)
 
     def _name_refused(self) -> None:
         """Failures are remembered under the variant's whole name, by which it is known when it was done later."""
-        grid, exported = self.grid, {(job.alpha, job.res) for job in self.jobs}
+        exported = {job.point for job in self.jobs}
         for (point, _, _), made in self.made.items():
             if made.refusal is not None and not made.refusal.known and point not in exported:
-                from edgekit.network.catalog import chosen  # imports torch
-
                 with suppress(UsageError):  # there is no such variant: it keeps the name that was asked for
-                    self.names[point] = str(chosen(grid.model, *point, grid.classes, grid.options, grid.input))
+                    self.names[point] = str(self._variant(point))
 
     # How long it takes
 
     def job_seconds(self, job: Job) -> float:
         """Guessed, of one export, where several run at once."""
         int8 = sum(file.precision == "int8" for file in job.files)
-        guess = export_seconds(len(job.files), int8, self.grid.int8_effort, self.gmacs.get((job.alpha, job.res)))
+        guess = export_seconds(len(job.files), int8, self.grid.export.int8_effort, self.gmacs.get(job.point))
         return guess / max(1, min(self.workers, len(self.jobs)))
 
     def latency_seconds(self) -> float:
@@ -186,7 +188,7 @@ class Plan:
             seconds += self.accuracy_seconds(point, len(files))
         return SweepResult(cells, seconds, dry_run=True)
 
-    def _cell(self, cell: Cell) -> CellResult:
+    def _cell(self, cell: SweepCell) -> CellResult:
         point = (cell.alpha, cell.res)
         name, made = self.names[point], self.made.get((point, cell.format, cell.precision))
         reason = next(self._no_accuracy(point, made), None)

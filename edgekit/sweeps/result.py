@@ -13,7 +13,7 @@ from edgekit.stats.accuracy import fraction
 from edgekit.stats.latency import wilson
 from edgekit.storage.keeping import told
 from edgekit.sweeps.export import Refusal
-from edgekit.sweeps.grid import Cell
+from edgekit.sweeps.grid import SweepCell
 
 PLANNED, DONE, CACHED, FAILED = "planned", "done", "cached", "failed"
 
@@ -22,7 +22,7 @@ PLANNED, DONE, CACHED, FAILED = "planned", "done", "cached", "failed"
 class CellResult:
     """One cell. `reason` is None unless it failed; `accuracy_reason`: why an accuracy that was asked for is None."""
 
-    cell: Cell
+    cell: SweepCell
     variant: str
     status: str
     artifact: str | None = None

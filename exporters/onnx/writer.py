@@ -24,12 +24,9 @@ from edgekit.exporters.onnx.fallback import inline
 from edgekit.exporters.onnx.ops import FORMS
 from edgekit.exporters.onnx.qdq import emit as emit_quantized
 from edgekit.exporters.onnx.serialize import check, save
+from edgekit.exporters.onnx.versions import DEFAULT_OPSET, IR_VERSIONS
 from edgekit.ir.graph import Graph, Op
 from edgekit.records.manifest import TensorRecord
-
-DEFAULT_OPSET = 17
-# The oldest IR version that admits each opset: what old runtimes still read.
-IR_VERSIONS = {13: 7, 14: 7, 15: 8, 16: 8, 17: 8, 18: 8, 19: 9, 20: 9}
 
 
 def write(job: WriteJob, path: Path) -> Written:

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 import edgekit
 from edgekit.errors import GateFailed, UsageError
-from edgekit.exporters import head
 from edgekit.exporting import parity
+from edgekit.records.formats import HEADS
 from edgekit.records.manifest import Artifact
 from edgekit.records.runtime import open_session
 
@@ -29,7 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[str, str, str],
     folder = tmp_path_factory.mktemp("heads")
     (folder / "names.txt").write_text("\n".join(NAMES))
     found: dict[tuple[str, str, str], Artifact] = {}
-    for output in head.HEADS:
+    for output in HEADS:
         result = edgekit.export(
             "lenet5", precision=PRECISIONS, synthetic_calibration=True, int8_effort="fast", output=output,
             labels=folder / "names.txt", out=folder / output,
@@ -49,7 +49,7 @@ def answers(artifact: Artifact, count: int = 8) -> NDArray[Any]:
 
 @pytest.mark.parametrize(("format", "precision"), FILES)
 def test_a_head_answers_with_what_the_plain_file_says(made: Any, format: str, precision: str) -> None:
-    logits, softmax, index = (answers(made[format, precision, output]) for output in head.HEADS)
+    logits, softmax, index = (answers(made[format, precision, output]) for output in HEADS)
     raised = np.exp(logits - logits.max(1, keepdims=True))
     np.testing.assert_allclose(
         softmax, raised / raised.sum(1, keepdims=True), atol=2e-3 if precision == "fp16" else 1e-5

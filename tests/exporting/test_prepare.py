@@ -9,7 +9,8 @@ import weakref
 import torch
 
 from edgekit.checkpoints.load import load
-from edgekit.exporting.prepare import Prepared, Request, prepare
+from edgekit.exporting.options import ExportOptions
+from edgekit.exporting.prepare import Prepared, prepare
 from edgekit.ir.memory import ideal_bytes
 from edgekit.network.spec import variant
 
@@ -17,23 +18,7 @@ importlib.import_module("edgekit.models")
 
 
 def prepared() -> Prepared:
-    request = Request(
-        model="mobilenet",
-        alpha=0.25,
-        resolution=128,
-        classes=10,
-        input=None,
-        options={},
-        weights=None,
-        data=None,
-        preprocess=None,
-        synthetic=False,
-        ranges="data",
-        effort="default",
-        max_drop=None,
-        int8=False,
-    )
-    return prepare(request, lambda stage: None)
+    return prepare(ExportOptions("mobilenet", alpha=0.25, res=128, classes=10), lambda stage: None)
 
 
 def test_a_network_that_was_not_drawn_is_filled_with_the_same_weights() -> None:

@@ -20,13 +20,14 @@ import pytest
 from edgekit.comparison.command import compare
 from edgekit.errors import UsageError
 from edgekit.evaluation.command import eval
+from edgekit.exporting.options import OPTIONS, ExportOptions
 from edgekit.measure.command import bench
 from edgekit.records.manifest import manifest_path, open_artifact
 from edgekit.records.measurement import PRESETS
 from edgekit.storage.store import Store
 from edgekit.sweeps import measure
 from edgekit.sweeps.command import sweep
-from edgekit.sweeps.grid import grid
+from edgekit.sweeps.grid import KEYS, SHARED, Grid, grid
 from edgekit.sweeps.keys import Keys, key
 from edgekit.sweeps.result import SweepResult
 from edgekit.sweeps.weights import Source
@@ -164,6 +165,41 @@ def test_other_weights_and_labels_make_it_new(run: Callable[..., SweepResult], g
     assert run(**asked).cells[0].status == "done"
 
 
+def _first(wanted: Grid, weights: Source) -> ExportOptions:
+    cell = next(wanted.cells())
+    return wanted.asked((cell.alpha, cell.res), weights, (cell.format,), (cell.precision,))
+
+
+OTHERS: dict[str, Any] = {
+    "classes": 7, "input": (1, 3, 8, 8), "options": {"pool": "max"}, "preprocess": "p.yaml", "labels": "p.yaml",
+    "int8_effort": "fast", "ranges": "file", "max_drop": 1.0, "io": "int8", "output": "softmax", "dynamic_batch": True,
+    "opset": 15, "max_batch": 4, "max_bytes": 10**6, "max_latency": 5.0,
+}  # fmt: skip
+
+
+def test_no_option_of_export_is_missing_in_a_sweep() -> None:
+    assert set(OPTIONS) <= {*KEYS, "devices"}
+    assert {*OTHERS, "data", "synthetic_calibration"} == set(SHARED)
+
+
+@pytest.mark.parametrize("option", OTHERS)
+def test_every_option_of_export_comes_to_the_export_and_into_its_key(given: Path, tmp_path: Path, option: str) -> None:
+    (tmp_path / "p.yaml").write_text("size: 32")
+    value = tmp_path / "p.yaml" if OTHERS[option] == "p.yaml" else OTHERS[option]
+    format = {"opset": "onnx", "max_batch": "tensorrt"}.get(option, "tflite")
+    weights = Source("w", "ab" * 32, random=False)
+
+    def of(**more: Any) -> tuple[Any, str]:
+        data = given / ("test" if option == "max_drop" else "calibration")
+        needed = {"dynamic_batch": True} if option == "max_batch" else {}
+        wanted = grid("mobilenet", data=data, format=format, precision="int8", **needed, **more)
+        first = _first(wanted, weights)
+        return getattr(first, option), key(Keys(wanted).of_export(first, weights))
+
+    plain, other = of(), of(**{option: value})
+    assert other[0] == value and plain[1] != other[1]
+
+
 def test_a_key_covers_everything_that_goes_into_a_file(given: Path, tmp_path: Path) -> None:
     shutil.copytree(given / "calibration", tmp_path / "calibration")
     (tmp_path / "p.yaml").write_text("size: 32")
@@ -173,7 +209,7 @@ def test_a_key_covers_everything_that_goes_into_a_file(given: Path, tmp_path: Pa
         both = (precision, "int8" if precision == "fp32" else "fp32")
         values = {"data": tmp_path / "calibration", "precision": both, "res": (32,)} | asked
         wanted = grid("mobilenet", **values)
-        return key(Keys(wanted).of_export(next(wanted.cells()), weights))
+        return key(Keys(wanted).of_export(_first(wanted, weights), weights))
 
     assert of("int8") == of("int8") != of("fp32")
     other = Source("w", "cd" * 32, random=False)

@@ -9,7 +9,7 @@ import pytest
 
 from edgekit.errors import UsageError
 from edgekit.sweeps.command import sweep
-from edgekit.sweeps.grid import Cell, _refuse_twice, grid
+from edgekit.sweeps.grid import SweepCell, _refuse_twice, grid
 from edgekit.sweeps.weights import in_folder, source, told_by
 
 
@@ -23,10 +23,10 @@ def test_a_grid_is_every_combination_the_files_of_a_variant_together() -> None:
     found = grid("mobilenet", alpha=(1.0, 0.5), res=(32,), precision=("fp32", "fp16"), format=("onnx",))
     assert found.count == 4
     assert list(found.cells()) == [
-        Cell(1.0, 32, "onnx", "fp32", "local"),
-        Cell(1.0, 32, "onnx", "fp16", "local"),
-        Cell(0.5, 32, "onnx", "fp32", "local"),
-        Cell(0.5, 32, "onnx", "fp16", "local"),
+        SweepCell(1.0, 32, "onnx", "fp32", "local"),
+        SweepCell(1.0, 32, "onnx", "fp16", "local"),
+        SweepCell(0.5, 32, "onnx", "fp32", "local"),
+        SweepCell(0.5, 32, "onnx", "fp16", "local"),
     ]
 
 
@@ -44,7 +44,7 @@ def test_a_file_names_a_grid_its_paths_stand_beside_it_and_the_command_line_come
     found = grid(written(tmp_path, text), res=(32,), eval=None)
     assert (found.alpha, found.res, found.precision) == ((1.0, 0.5), (32,), ("int8",))
     assert found.weights == str(tmp_path / "w")
-    assert (found.data, found.out, found.eval) == (tmp_path / "images", tmp_path / "there", None)
+    assert (found.export.data, found.out, found.eval) == (tmp_path / "images", tmp_path / "there", None)
     assert grid(written(tmp_path, "model: mobilenet\nweights: random:3\n")).weights == "random:3"
 
 
@@ -143,7 +143,7 @@ NOTHING: list[tuple[dict[str, Any], str]] = [
     ({"data": Path("nowhere")}, "nowhere does not exist"),
     ({"preprocess": Path("no.yaml")}, "no.yaml does not exist"),
     ({"jobs": 0}, "--jobs must be at least 1"),
-    ({"int8_effort": "fast"}, "--int8-effort is for int8 files"),
+    ({"int8_effort": "fast"}, "--int8-effort fast is for int8 files"),
     ({"synthetic_calibration": True}, "--synthetic-calibration is for int8 files"),
     ({"export_only": True, "device": ("board",)}, "--device is not for --export-only"),
     ({"export_only": True, "preset": "quick"}, "--preset is not for --export-only"),

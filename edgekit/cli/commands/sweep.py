@@ -9,7 +9,9 @@ import typer
 
 import edgekit
 from edgekit.cli import options as o
+from edgekit.cli.export_options import from_text, parameter, takes
 from edgekit.cli.output import Outcome, Progress, notice, refused
+from edgekit.exporting.options import DEFAULTS, OPTIONS, flag
 
 Jobs = Annotated[
     int | None, typer.Option("--jobs", help="Exports at once.  [default: one for each processor]", show_default=False)
@@ -29,32 +31,30 @@ Effort = Annotated[
 ]
 
 
+# Where a sweep takes several values, or says more than an export.
+_OWN: dict[str, dict[str, Any]] = {
+    "alpha": {"hint": str | None, "metavar": "A,A", "help": "Width multipliers."},
+    "res": {"hint": str | None, "metavar": "R,R", "help": "Input heights in pixels."},
+    "device": {"hint": str | None, "metavar": "D,D", "help": "Names from devices.yaml."},
+    "weights": {"metavar": "random|pretrained|FILE|DIR", "help": "A folder has a file for each variant."},
+    "data": {"help": "Calibration images for int8."},
+    "out": {"help": "Where files go.  [default: artifacts]"},
+}
+_EXPORT = [
+    parameter(name, default=False) if DEFAULTS[name] is False else parameter(name, default=None, **_OWN.get(name, {}))
+    for name in OPTIONS
+    if name != "devices"
+]
+
+
+@takes(_EXPORT)
 def sweep(
     model: Annotated[str, typer.Argument(metavar="MODEL|GRID.yaml", help="A network, or a file that names a grid.")],
-    alpha: Annotated[str | None, typer.Option("--alpha", metavar="A,A", help="Width multipliers.")] = None,
-    res: Annotated[str | None, typer.Option("--res", "--imgsz", metavar="R,R", help="Input heights in pixels.")] = None,
-    classes: o.Classes = None,
-    input: o.Input = None,
-    option: o.NetworkOptions = None,
-    format: Annotated[str | None, typer.Option("--format", "-f", metavar="F,F", help=o.FORMAT_NAMES)] = None,
-    precision: Annotated[str | None, typer.Option("--precision", metavar="P,P", help="fp32, fp16, int8.")] = None,
-    device: Annotated[str | None, typer.Option("--device", metavar="D,D", help="Names from devices.yaml.")] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", metavar="random|pretrained|FILE|DIR", help="A folder has a file for each variant."),
-    ] = None,
+    *,
     random_where_missing: Annotated[
         bool, typer.Option("--random-where-missing", help="Latency alone for variants that the folder lacks.")
     ] = False,
-    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Calibration images for int8.")] = None,
-    synthetic_calibration: Annotated[
-        bool, typer.Option("--synthetic-calibration", help="int8 without images: only its latency means anything.")
-    ] = False,
-    preprocess: Annotated[
-        Path | None, typer.Option("--preprocess", metavar="FILE", help="YAML where the weights bring none.")
-    ] = None,
     eval: Annotated[Path | None, typer.Option("--eval", metavar="DIR", help="Labelled images for accuracy.")] = None,
-    int8_effort: Effort = None,
     runtime: o.Runtime = None,
     threads: Annotated[int | None, typer.Option("--threads", help="Threads that the runtime may use.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", help="Batch size to measure.")] = None,
@@ -64,13 +64,10 @@ def sweep(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and how long it will take.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Yes, that many cells are meant.")] = False,
     jobs: Jobs = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Where files go.  [default: artifacts]", show_default=False),
-    ] = None,
     store: o.Store = None,
     devices: o.Devices = None,
     json: o.Json = False,
+    **given: Any,
 ) -> Outcome:
     """Export, measure and evaluate every cell of a grid.
 
@@ -83,33 +80,22 @@ def sweep(
     """
     from edgekit.cli.views import sweep as views
 
-    axes: dict[str, Any] = {
-        "alpha": None if alpha is None else o.decimals(alpha, "--alpha"),
-        "res": None if res is None else o.numbers(res, "--res"),
-        "format": None if format is None else o.words(format, "--format"),
-        "precision": None if precision is None else o.words(precision, "--precision"),
-        "device": None if device is None else o.words(device, "--device"),
-    }
+    axes = {"alpha": o.decimals, "res": o.numbers, "device": o.words}
+    asked: dict[str, Any] = {}  # a flag that was not given replaces nothing that a file says
+    for name, value in given.items():
+        if value is not None and value is not False and value != []:
+            asked[name] = axes[name](value, flag(name)) if name in axes else from_text(name, value)
     with Progress() as progress:
         result = edgekit.sweep(
             model,
-            **axes,
-            classes=classes,
-            input=o.shape(input),
-            options=o.pairs(option) or None,
-            weights=weights,
+            **asked,
             random_where_missing=random_where_missing or None,
-            data=data,
-            synthetic_calibration=synthetic_calibration or None,
-            preprocess=preprocess,
             eval=eval,
-            int8_effort=int8_effort,
             runtime=runtime,
             threads=threads,
             batch=batch,
             preset=preset,
             export_only=export_only or None,
-            out=out,
             continue_=continue_,
             dry_run=dry_run,
             yes=yes,

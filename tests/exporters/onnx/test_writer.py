@@ -18,7 +18,8 @@ from edgekit.errors import EnvironmentRefused, GateFailed, UsageError
 from edgekit.exporters import WriteJob
 from edgekit.exporters.onnx import serialize
 from edgekit.exporters.onnx.ops import FORMS
-from edgekit.exporters.onnx.writer import IR_VERSIONS, write
+from edgekit.exporters.onnx.versions import IR_VERSIONS
+from edgekit.exporters.onnx.writer import write
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fold_batch_norm import fold

@@ -28,8 +28,7 @@ from edgekit.bench.links.remote_session import FarSession
 from edgekit.bench.sensors import processor
 from edgekit.data.images import labelled
 from edgekit.demonstration import command as demonstration
-from edgekit.device.link import open_link
-from edgekit.device.registry import load
+from edgekit.device.registry import load, open_target
 from edgekit.evaluation.input import file_input
 from edgekit.records.manifest import Artifact, open_artifact
 from edgekit.records.preprocessing import to_pixels
@@ -152,8 +151,8 @@ def _on(core: str, folder: Path, sets: Sequence[Set]) -> Iterator[Row]:
 def _compared(path: Path, images: Path, core: str, devices: Path, top1: tuple[int, int]) -> Row:
     artifact, runtime = open_artifact(path), choose(path).name
     here = open_session(path)
-    with open_link("board", load(devices)["board"]) as link:
-        far = FarSession(link, path, runtime)
+    with open_target("board", load(devices)["board"]) as target:
+        far = FarSession(target.link, path, runtime)
         try:
             pairs = [(_answer(here, image), _answer(far, image)) for image in _inputs(artifact, here, images)]
         finally:

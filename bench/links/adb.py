@@ -55,13 +55,14 @@ class AdbLink:
     """A device on adb. `serial` None: the one of $ANDROID_SERIAL, or the only one. Connects when it is first used."""
 
     python = ""
+    is_local = False
 
     def __init__(self, name: str, serial: str | None = None, root: str = ROOT) -> None:
         self.name = name
         self._wished = serial or os.environ.get("ANDROID_SERIAL") or None
         self._root = root
         self._serial = ""
-        self._session = ""
+        self.session = ""
         self._raw = False
         self._placed: dict[tuple[str, int, int], str] = {}
 
@@ -69,7 +70,12 @@ class AdbLink:
     def work(self) -> str:
         """This session's folder there."""
         self._begun()
-        return f"{self._root}/work/{self._session}"
+        return f"{self._root}/work/{self.session}"
+
+    def begin(self) -> str:
+        """Connect, and return the session's name there."""
+        self._begun()
+        return self.session
 
     def argv(self, command: Sequence[str]) -> list[str]:
         """adb with the command quoted once, for the shell there."""
@@ -97,7 +103,7 @@ class AdbLink:
         # Commands in the background have no stdin of their own; the third descriptor brings it to the watcher. The
         # watcher reads it by itself: a program that it had started would outlive it, and keep open what the phone's
         # adbd waits for, which is one socket for stdin and stdout.
-        inner, kill = f"export {MARK}={self._session}; {script}", _kill(self._session)
+        inner, kill = f"export {MARK}={self.session}; {script}", _kill(self.session)
         watched = (
             f"exec 3<&0; sh -c {shlex.quote(inner)} 3<&- & p=$!; "
             f"(while read -r x <&3; do :; done; kill -9 $p; {kill}) >/dev/null 2>&1 & w=$!; "
@@ -166,13 +172,13 @@ class AdbLink:
 
     def close(self) -> None:
         """End the session: kill what still runs and remove its folder."""
-        session, self._session = self._session, ""
+        session, self.session = self.session, ""
         if session:
             with suppress(EdgekitError):  # what is not reached now is cleaned up at the next contact
                 self._run(f"{_kill(session)}; rm -rf {self._root}/work/{session}", ANSWER_SECONDS, subprocess.DEVNULL)
 
     def _begun(self) -> None:
-        if self._session:
+        if self.session:
             return
         self._serial = self._find()
         features = self._adb(["features"], ANSWER_SECONDS).stdout.decode(errors="replace").split()
@@ -189,7 +195,7 @@ class AdbLink:
         )
         if done.code:
             raise self._refused(done)
-        self._session = session
+        self.session = session
         self._sweep(done.stdout.decode(errors="replace"))
 
     def _sweep(self, text: str) -> None:

@@ -2,8 +2,8 @@
 
 A link turns an argument list for the device into one for this machine, and puts files there. Everything else is the
 same for every link: the runner is started with its stdin held open, blocks nobody, and ends when we do.
-To add a link: a class with these methods, a model and a line of KINDS in edgekit.device.config, and a line in
-edgekit.device_link.
+To add a link: a class with these methods, a model in edgekit.device.config, and a line of TARGETS in
+edgekit.device.registry.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ class Link(Protocol):
 
     name: str
     python: str
+    is_local: bool
+    session: str  # the name of what was begun there; empty where nothing is
+
+    def begin(self) -> str:
+        """Connect, and return the session's name there."""
 
     def argv(self, command: Sequence[str]) -> list[str]:
         """What to start here so that `command` runs there, with its stdin, stdout, stderr and exit code."""

@@ -18,10 +18,17 @@ ANSWER_SECONDS = 120.0
 class LocalLink:
     """Runs the runner in fresh processes of this Python."""
 
+    is_local = True
+    session = ""
+
     def __init__(self, name: str = "local", folder: Path = FOLDER) -> None:
         self.name = name
         self.python = sys.executable
         self._folder = folder
+
+    def begin(self) -> str:
+        """Nothing has to be begun."""
+        return self.session
 
     def argv(self, command: Sequence[str]) -> list[str]:
         """The command itself."""

@@ -1,6 +1,6 @@
 """A phone while it measures: its own benchmark_model runs the file, and the phone says how warm it is.
 
-The same calls as edgekit.device.linux's Board, over a link that has no Python at its other end.
+No Python runs at the other end of its link.
 """
 
 from __future__ import annotations
@@ -8,22 +8,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from edgekit.bench.android import benchmark_model, delegates, dumpsys
 from edgekit.bench.android.benchmark_model import Log
 from edgekit.bench.android.delegates import PARTIAL, Coverage
 from edgekit.bench.links.adb import AdbLink
-from edgekit.bench.links.base import Link
 from edgekit.device.android_answers import compared
-from edgekit.device.android_check import IDENTITY, NAME, check_phone, host_of, parts
+from edgekit.device.android_check import IDENTITY, NAME, check_phone, host_of, parts, program
 from edgekit.device.android_session import PhoneSession
 from edgekit.device.android_tool import PhoneTool, state
-from edgekit.device.config import AdbDevice, AnyDevice
-from edgekit.device.linux import Board
+from edgekit.device.check import Check
+from edgekit.device.config import AdbDevice
+from edgekit.device.target import RUNNER, Identity, Opened
 from edgekit.errors import BackendMissing, MeasurementInvalid, UsageError
 from edgekit.records.manifest import Artifact
+from edgekit.records.measurement import Protocol
+from edgekit.records.runtime import choose
+from edgekit.stats.latency import MIN_PROCESSES
+from edgekit.util.files import file_sha256
 
 # It tells means, not samples: several short processes instead of one long one, at least as many as an interval needs.
 SHORT: dict[str, dict[str, Any]] = {
@@ -43,42 +46,47 @@ COMPILE = (
 TOO_HOT, TOO_THROTTLED = 45.0, 2  # degrees of skin or battery; the thermal status `moderate`
 
 
-class Phone:
-    """One phone and the link to it."""
+class AndroidTarget:
+    """A phone and the link to it (edgekit.device.target.Target)."""
 
-    is_jetson = False
+    is_local = has_runner = False
 
     def __init__(self, device: AdbDevice, link: AdbLink, power_mode: str | None = None) -> None:
         if power_mode is not None:
             raise UsageError(f"{link.name} is a phone and has no power modes", "leave --power-mode out")
         self.link = link
+        self.name, self.runtimes = link.name, device.runtimes
         self._device = device
         self._facts: dict[str, Any] | None = None
+        self._checked: dict[str, Any] | None = None  # the same without a look at its heat
         self._host: str | None = None
         self._tool = PhoneTool(device, link)
 
-    def __enter__(self) -> Phone:
-        return self
+    def check(self) -> Check:
+        """Return what the phone is and has, and what it lacks."""
+        return check_phone(self._device, self.link)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        return None
+    def identity(self) -> Identity:
+        """Return which phone it is and on which cores it measures; benchmark_model tells no version."""
+        which = host_of(dumpsys.properties(parts(self.link, IDENTITY[:1])[0]))
+        return Identity((which, self._device.cores), {NAME: file_sha256(program(self._device, self.link))})
 
     def facts(self) -> dict[str, Any]:
-        """What the phone is, for the record."""
+        """Return what the phone is, for the record. Raises MeasurementInvalid for one that is too warm."""
         if self._facts is None:
             self._refuse_heat()
             props = dumpsys.properties(parts(self.link, IDENTITY)[0])
             who = dumpsys.identity(props)
             self._host = host_of(props)
             more = {"build": who.build, "abis": who.abis, "emulator": who.is_emulator or None}
-            found = check_phone(self._device, self.link).facts()
+            found = self.check().facts()
             self._facts = {**found, **{key: value for key, value in more.items() if value}}
         return self._facts
 
     def _refuse_heat(self) -> None:
         """Raises MeasurementInvalid for a phone that is so warm that it is, or soon will be, slowed."""
         heat, cell, _ = self._state()
-        surface, name = _surface(heat, cell), self.link.name
+        surface, name = _surface(heat, cell), self.name
         if surface is not None and surface >= TOO_HOT:
             raise MeasurementInvalid(f"the skin or battery of {name} is at {surface:.1f} degrees", COOL)
         if heat.status is not None and heat.status >= TOO_THROTTLED:
@@ -99,18 +107,13 @@ class Phone:
 
         return {"answers": answers}
 
-    def open_session(self, path: Path, threads: int, delegate: str | None) -> PhoneSession:
-        """A file that answers there. Raises BackendMissing where the tool takes no inputs, or lacks the delegate."""
-        job = {"artifact": str(path), "threads": threads, "delegate": delegate}
-        session = PhoneSession(self._tool, self.link, job, lambda log: self._delegated(log, job))
-        session.found |= {"tool": f"{NAME} ({self._tool.prepared()[0].kind})", "cores": self._device.cores or "all"}
-        return session
-
-    def ask(self, job: Mapping[str, Any], timeout_seconds: float) -> dict[str, Any]:
+    def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str = RUNNER) -> dict[str, Any]:
         """One process of benchmark_model, or what it says of memory.
 
         Raises BackendMissing for what it cannot run, MeasurementInvalid where a delegate took only part.
         """
+        if script != RUNNER:
+            raise BackendMissing(f"{NAME} only measures whole files", "leave --profile out for a phone")
         if job["mode"] == "baseline":
             return {"peak_bytes": None, "reason": f"{NAME} cannot run without a file"}
         if job["provider"] is not None:
@@ -129,9 +132,7 @@ class Phone:
         try:
             found = benchmark_model.read(log)
         except ValueError as error:
-            raise MeasurementInvalid(
-                f"benchmark_model on {self.link.name}: {error}", "see its own output there"
-            ) from error
+            raise MeasurementInvalid(f"benchmark_model on {self.name}: {error}", "see its own output there") from error
         return {
             "samples_ns": (found.mean_ns,),
             "inferences_per_sample": found.count,
@@ -178,12 +179,12 @@ class Phone:
         )
         if proved.how == "not":
             raise BackendMissing(
-                f"{plain} ran nothing of {file} on {self.link.name}",
+                f"{plain} ran nothing of {file} on {self.name}",
                 COMPILE if plain == "npu" else "choose another --delegate, or none for the default",
             )
         if proved.how == "partially" and plain != "xnnpack" and not asked.endswith(PARTIAL):
             raise MeasurementInvalid(
-                f"{plain} ran only a part of {file} on {self.link.name}{counted}",
+                f"{plain} ran only a part of {file} on {self.name}{counted}",
                 f"give --delegate {plain}{PARTIAL} to measure it so",
             )
 
@@ -195,6 +196,50 @@ class Phone:
         seen = dumpsys.meminfo(rest)
         graphics = {"gpu_bytes": seen.graphics_bytes, "gpu_method": GRAPHICS_METHOD} if seen.graphics_bytes else {}
         return {"peak_bytes": peak, "pss_bytes": seen.pss_bytes, "method": MEMORY_METHOD, "reason": reason, **graphics}
+
+    def open_session(
+        self, path: Path, runtime: str | None = None, threads: int = 1, delegate: str | None = None
+    ) -> Opened:
+        """Open a file that answers there; what is found is complete after the first images.
+
+        Raises BackendMissing where the tool takes no inputs, or lacks the delegate.
+        """
+        chosen = choose(path, runtime, self.runtimes, here=False).name
+        if chosen != NAME:
+            raise BackendMissing(f"{self.name} is a phone, and {chosen} does not run there", "leave --runtime out")
+        if self._checked is None:
+            self._checked = self.check().facts()
+        job = {"artifact": str(path), "threads": threads, "delegate": delegate}
+        session = PhoneSession(self._tool, self.link, job, lambda log: self._delegated(log, job))
+        session.found |= {"tool": f"{NAME} ({self._tool.prepared()[0].kind})", "cores": self._device.cores or "all"}
+        session.found["device"] = self._checked
+        return Opened(chosen, session, session.found, lambda: None, session.ahead)
+
+    def fitted(self, preset: str, protocol: Protocol) -> Protocol:
+        """Return the protocol in several short processes, because the program tells means and no samples."""
+        return protocol.model_copy(update=SHORT.get(preset, {"processes": MIN_PROCESSES}))
+
+    def refuse(self, artifact: Artifact, runtime: str, batch: int) -> None:
+        """Raise BackendMissing or UsageError for what no benchmark_model runs."""
+        if runtime != NAME or artifact.format != "tflite":
+            raise BackendMissing(
+                f"{self.name} is a phone, and {runtime} does not run there",
+                f"export to tflite, and leave --runtime out for {NAME}",
+            )
+        own = artifact.manifest.inputs[0].shape[0] if artifact.manifest and artifact.manifest.inputs else 1
+        if batch != max(own, 1):
+            raise UsageError(
+                f"{NAME} runs {artifact.path.name} with its own batch of {max(own, 1)}, not {batch}",
+                f"give --batch {max(own, 1)}",
+            )
+
+    def building(self) -> dict[str, Any]:
+        """Return nothing: no engine is built on a phone."""
+        return {}
+
+    def close(self) -> None:
+        """End the link."""
+        self.link.close()
 
     def _state(self) -> tuple[dumpsys.Thermal, dumpsys.Battery, tuple[dumpsys.Policy, ...]]:
         return state(self.link)
@@ -219,28 +264,3 @@ class Phone:
 def _surface(heat: dumpsys.Thermal, cell: dumpsys.Battery) -> float | None:
     known = [value for value in (heat.hottest("SKIN", "BATTERY"), cell.celsius) if value is not None]
     return max(known, default=None)
-
-
-def refuse(artifact: Artifact, runtime: str, batch: int, device: str) -> None:
-    """Raises BackendMissing or UsageError for what no benchmark_model runs."""
-    if runtime != NAME or artifact.format != "tflite":
-        raise BackendMissing(
-            f"{device} is a phone, and {runtime} does not run there",
-            f"export to tflite, and leave --runtime out for {NAME}",
-        )
-    own = artifact.manifest.inputs[0].shape[0] if artifact.manifest and artifact.manifest.inputs else 1
-    if batch != max(own, 1):
-        raise UsageError(
-            f"{NAME} runs {artifact.path.name} with its own batch of {max(own, 1)}, not {batch}",
-            f"give --batch {max(own, 1)}",
-        )
-
-
-AnyBoard = Board | Phone
-
-
-def board_of(device: AnyDevice, link: Link, power_mode: str | None = None) -> AnyBoard:
-    """What measures on a device."""
-    if isinstance(device, AdbDevice) and isinstance(link, AdbLink):
-        return Phone(device, link, power_mode)
-    return Board(device, link, power_mode)

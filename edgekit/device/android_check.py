@@ -10,8 +10,8 @@ from edgekit.bench import sensors
 from edgekit.bench.android import dumpsys
 from edgekit.bench.links.adb import AdbLink
 from edgekit.bench.numerals import kibibytes, whole
+from edgekit.device.check import GIB, Check, RuntimeFound
 from edgekit.device.config import AdbDevice
-from edgekit.device.linux_check import GIB, Check, RuntimeFound
 from edgekit.errors import BackendMissing, EdgekitError, nearest
 from edgekit.util.files import file_sha256
 

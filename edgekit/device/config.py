@@ -1,12 +1,12 @@
 """What devices.yaml may say of a device, link by link; docs/devices.schema.json is made from this.
 
-To add a link: a model here, a line in KINDS, and its class in edgekit.device_link.
+To add a link: a model here and in AnyDevice, and a line in TARGETS of edgekit.device.registry.
 """
 
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -51,6 +51,21 @@ class _Device(BaseModel):
     runtimes: tuple[RuntimeName, ...] = Field(min_length=1)
     """What runs files there; where several run a format, the first is used."""
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is this machine."""
+        return False
+
+    @property
+    def is_jetson(self) -> bool:
+        """Whether it has NVIDIA's tools for power and clocks."""
+        return False
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The power modes in which may be measured."""
+        return ()
+
 
 class _Builder(_Device):
     """A machine that may build TensorRT engines."""
@@ -65,6 +80,11 @@ class LocalDevice(_Builder):
     """This machine."""
 
     link: Literal["local"]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is this machine."""
+        return True
 
 
 class SshDevice(_Builder):
@@ -81,6 +101,16 @@ class SshDevice(_Builder):
     """jetson: read tegrastats, nvpmodel and jetson_clocks, and measure energy."""
     power_modes: tuple[Typed, ...] = ()
     """The nvpmodel modes, by name, in which may be measured; only to these may the mode be changed."""
+
+    @property
+    def is_jetson(self) -> bool:
+        """Whether it has NVIDIA's tools for power and clocks."""
+        return self.sensors == "jetson"
+
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The power modes in which may be measured."""
+        return self.power_modes
 
     @field_validator("power_modes")
     @classmethod
@@ -109,7 +139,9 @@ class AdbDevice(_Device):
 
 
 AnyDevice = LocalDevice | SshDevice | AdbDevice
-KINDS: dict[str, type[_Device]] = {"local": LocalDevice, "ssh": SshDevice, "adb": AdbDevice}
+KINDS: dict[str, type[_Device]] = {
+    get_args(kind.model_fields["link"].annotation)[0]: kind for kind in get_args(AnyDevice)
+}
 LOCAL = LocalDevice(link="local", runtimes=tuple(name for name, runtime in RUNTIMES.items() if runtime.by_steps))
 
 

@@ -1,23 +1,27 @@
-"""A device while it measures: what it is, its power mode, its heat, the energy that an inference takes."""
+"""A machine with Linux and Python, here or over ssh: what it is, its heat, the energy that an inference takes."""
 
 from __future__ import annotations
 
-import json
+import platform
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from edgekit.bench import jetson, sensors
 from edgekit.bench.links.base import Link, ask
 from edgekit.bench.links.local import LocalLink
-from edgekit.bench.links.ssh.link import SshLink
-from edgekit.bench.links.ssh.owner import owner
+from edgekit.bench.links.remote_session import FarSession
 from edgekit.bench.runner import wants_gpu
-from edgekit.device.config import LOCAL, AnyDevice, SshDevice
-from edgekit.device.linux_check import MODES, NVPMODEL, check_device, mode_of
-from edgekit.errors import DeviceUnreachable, EdgekitError, EnvironmentRefused, MeasurementInvalid, UsageError, nearest
+from edgekit.device.check import Check
+from edgekit.device.config import LOCAL, LocalDevice, SshDevice
+from edgekit.device.linux_check import check_device
+from edgekit.device.target import RUNNER, Identity, Opened
+from edgekit.errors import DeviceUnreachable, EdgekitError, UsageError, nearest
+from edgekit.records.manifest import Artifact
+from edgekit.records.measurement import Protocol
+from edgekit.records.runtime import RUNTIMES, choose, open_session
 from edgekit.tensorrt import trtexec_measure
 from edgekit.tensorrt.compatibility import refuse_elsewhere
 from edgekit.tensorrt.trtexec_measure import Trtexec
@@ -28,49 +32,62 @@ FEWEST_SAMPLES = 10
 ENERGY_METHOD = "{} in a pass of its own: mean power x time / inferences"
 SYSFS = "/sys"
 CARD = "GPU board"  # as bench/energy.py calls it
+MACHINE_ID, CPUINFO, MODEL = "/etc/machine-id", "/proc/cpuinfo", "/proc/device-tree/model"
 
 
-class Board:
-    """One device and the link to it. In a `with` block, its power mode is put back at the end.
+class LinuxTarget:
+    """A machine and the link to it (edgekit.device.target.Target)."""
 
-    `power_mode` is the nvpmodel mode to measure in (None: the one that is found).
-    """
+    has_runner = True
 
-    def __init__(self, device: AnyDevice = LOCAL, link: Link | None = None, power_mode: str | None = None) -> None:
+    def __init__(
+        self, device: LocalDevice | SshDevice = LOCAL, link: Link | None = None, power_mode: str | None = None
+    ) -> None:
         self.link: Link = link or LocalLink()
+        self.name, self.runtimes, self.is_local = self.link.name, device.runtimes, self.link.is_local
         self._device = device
         self._power_mode = power_mode
         self._facts: dict[str, Any] | None = None
-        self._changed = False
         self._admitted: set[tuple[str, str]] = set()  # files and runtimes
         self._trtexec = Trtexec(self.link)
         self._session = ""  # in which the facts were found
-        self.is_jetson = isinstance(device, SshDevice) and device.sensors == "jetson"
-        if power_mode is not None:
-            self._refuse_mode(power_mode)
+        if power_mode is not None and power_mode not in device.modes:
+            raise _not_allowed(power_mode, self.name, device.modes)
 
-    def __enter__(self) -> Board:
-        return self
+    def check(self) -> Check:
+        """Return what the machine is and has, and what it lacks."""
+        return check_device(self._device, self.link)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        if self._changed and isinstance(self.link, SshLink):
-            self.link.undone()
+    def identity(self) -> Identity:
+        """Return which machine it is, its architecture and power mode, and the versions of its runtimes."""
+        if self.is_local:
+            versions = {runtime.name: runtime.version for _, runtime in RUNTIMES.items()}
+            return Identity((sensors.host(), platform.machine()), versions)
+        packages = sorted({package for _, runtime in RUNTIMES.items() for package in runtime.packages})
+        seen = self.link.look({"files": [MACHINE_ID, CPUINFO, MODEL], "packages": packages, "commands": []})
+        return Identity((_host(seen), seen["system"][4], self._mode()), seen["packages"])
 
     def facts(self) -> dict[str, Any]:
-        """What the device is, for the record; the first call sees that its power mode is right, or sets it.
+        """Return what the machine is, for the record; the first call makes it ready to measure.
 
-        Empty for this machine, of which the runner tells all. Raises MeasurementInvalid in a mode that devices.yaml
-        does not name, EnvironmentRefused where the mode cannot be set.
+        Empty for this machine, of which the runner tells all. Raises MeasurementInvalid or EnvironmentRefused where it
+        is not fit.
         """
-        if isinstance(self.link, LocalLink):
+        if self.is_local:
             return {}
-        if self._facts is None or self._session != self._session_now():
+        if self._facts is None or self._session != self.link.session:
             with self._unbroken():
-                if self.is_jetson:
-                    self._in_mode()
-                self._facts = check_device(self._device, self.link).facts()
-            self._session = self._session_now()
+                self._make_ready()
+                self._facts = self.check().facts()
+            self._session = self.link.session
         return self._facts
+
+    def _make_ready(self) -> None:
+        """Bring the machine into the state that it is to be measured in."""
+
+    def _mode(self) -> str | None:
+        """The power mode that it is in; None where it has none."""
+        return None
 
     @contextmanager
     def _unbroken(self) -> Iterator[None]:
@@ -78,44 +95,38 @@ class Board:
 
         Raises DeviceUnreachable where it was lost, whatever that made fail.
         """
-        session = self.link.begin() if isinstance(self.link, SshLink) else ""
+        session = self.link.begin()
         try:
             yield
         except EdgekitError as error:
-            if session != self._session_now():
+            if session != self.link.session:
                 raise self._lost() from error
             raise
-        if session != self._session_now():
+        if session != self.link.session:
             raise self._lost()
 
     def _lost(self) -> DeviceUnreachable:
-        return DeviceUnreachable(f"the connection to {self.link.name} was lost meanwhile", "measure again")
+        return DeviceUnreachable(f"the connection to {self.name} was lost meanwhile", "measure again")
 
-    def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str = "runner.py") -> dict[str, Any]:
-        """What the runner there answers to a job."""
+    def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str = RUNNER) -> dict[str, Any]:
+        """Return what the runner there answers to a job. Raises what it refuses or dies of."""
         self.facts()
         for one in job.get("jobs", [job]):
             self._admit(one)
         # A Jetson's GPU takes the machine's own memory.
-        shared = {"unified": True} if self.is_jetson and script == "runner.py" else {}
+        shared = {"unified": True} if self._device.is_jetson and script == RUNNER else {}
         if job["runtime"] == trtexec_measure.NAME:
             answer = self._trtexec.ask(job, timeout_seconds, script)
         else:
             answer = ask(self.link, {**job, **shared}, timeout_seconds, script)
-        mode = self._mode() if self.is_jetson else None
-        if self._session != self._session_now():  # when a session ends, the device puts its power mode back
+        mode = self._mode()
+        if self._session != self.link.session:  # when a session ends, the device puts its power mode back
             raise self._lost()
         self._refuse_change(mode)
         return answer
 
     def _refuse_change(self, mode: str | None) -> None:
-        """Raise MeasurementInvalid where the device is in another power mode than it was to be measured in."""
-        expected = self._power_mode or self.facts().get("power_mode")
-        if None not in (mode, expected) and mode != expected:
-            raise MeasurementInvalid(
-                f"{self.link.name} was in power mode {mode} at the end, and was to be measured in {expected}",
-                "see who else sets it there, and measure again",
-            )
+        """Raise MeasurementInvalid where it is in another power mode than it was to be measured in."""
 
     def _admit(self, job: Mapping[str, Any]) -> None:
         """See, once for each file, that an engine belongs here."""
@@ -125,12 +136,9 @@ class Board:
                 refuse_elsewhere(Path(what[0]), what[1], self.link)
             self._admitted.add(what)
 
-    def _session_now(self) -> str:
-        return self.link.session if isinstance(self.link, SshLink) else ""
-
     def hottest(self) -> float | None:
-        """The highest temperature in degrees Celsius; None where none is told."""
-        if isinstance(self.link, LocalLink):
+        """Return the highest temperature in degrees Celsius; None where none is told."""
+        if self.is_local:
             found = sensors.temperatures() or {}
         else:
             zones = "/sys/class/thermal/thermal_zone*/"
@@ -139,11 +147,8 @@ class Board:
         return max((celsius for name, celsius in found.items() if "PMIC" not in name), default=None)
 
     def passes(self, job: Mapping[str, Any]) -> dict[str, Callable[[float], dict[str, Any]]]:
-        """What else can be found of a job, each in a pass of its own that takes so many seconds at most.
-
-        Energy where power is told: a Jetson's rails, an NVIDIA GPU's board.
-        """
-        if not (self.is_jetson or wants_gpu(job["runtime"], job["provider"])):
+        """Return the energy pass where power is told: of a Jetson's rails, or an NVIDIA GPU's board."""
+        if not (self._device.is_jetson or wants_gpu(job["runtime"], job["provider"])):
             return {}
         return {"energy": lambda seconds: self._energy(job, seconds)}
 
@@ -155,79 +160,51 @@ class Board:
         except EdgekitError as error:
             return {"gross_mj": None, "net_mj": None, "reason": error.message}
 
-    def _refuse_mode(self, wanted: str) -> None:
-        allowed = self._device.power_modes if self.is_jetson and isinstance(self._device, SshDevice) else ()
-        if wanted not in allowed:
-            raise UsageError(
-                f"devices.yaml does not allow the power mode '{wanted}' for {self.link.name}{nearest(wanted, allowed)}",
-                f"choose one of: {', '.join(allowed)}"
-                if allowed
-                else "name it there under power_modes, or leave it out",
-            )
+    def open_session(
+        self, path: Path, runtime: str | None = None, threads: int = 1, delegate: str | None = None
+    ) -> Opened:
+        """Open a file in this process, or there. Raises BackendMissing or UsageError."""
+        chosen = choose(path, runtime, None if self.is_local else self.runtimes, self.is_local).name
+        if chosen == "null":
+            raise UsageError("the null runtime answers nothing that could be right", "leave --runtime out")
+        if self.is_local:
+            session = open_session(path, runtime=chosen, threads=threads, delegate=delegate)
+            return Opened(chosen, session, dict(session.found), lambda: None)
+        refuse_elsewhere(path, chosen, self.link)
+        if self._facts is None:
+            self._facts = self.check().facts()
+        far = FarSession(self.link, path, chosen, threads, delegate)
+        return Opened(chosen, far, {**far.found, "device": self._facts}, far.close)
 
-    def _in_mode(self) -> None:
-        assert isinstance(self._device, SshDevice)
-        wanted, allowed = self._power_mode, self._device.power_modes
-        if wanted is not None:
-            self._claim()  # first: the mode that is found may be another command's, and not last
-        found = self._mode()
-        if wanted is None:
-            if allowed and found not in allowed:
-                raise MeasurementInvalid(
-                    f"{self.link.name} is in power mode {found}, and devices.yaml measures in {' or '.join(allowed)}",
-                    f"add --power-mode {allowed[0]}, or set it on the device",
-                )
-        elif wanted != found:
-            self._set_mode(found, wanted)
+    def fitted(self, preset: str, protocol: Protocol) -> Protocol:
+        """Return the protocol itself: the runner follows any."""
+        return protocol
 
-    def _mode(self) -> str | None:
-        return mode_of(self._run([{"argv": NVPMODEL}])[0])
+    def refuse(self, artifact: Artifact, runtime: str, batch: int) -> None:
+        """Refuse nothing: the runner says itself what it cannot do."""
 
-    def _claim(self) -> None:
-        """Be the one command there that sets the power mode. Raises EnvironmentRefused where another is."""
-        assert isinstance(self.link, SshLink)
-        answer = self._run([{"argv": [self.link.python, f"{self.link.tools()}/claim.py", self.link.work]}])[0]
-        if answer is None or answer["code"] != 0:
-            why = " ".join(answer["err"].split())[-200:] if answer else "its Python is gone"
-            raise EnvironmentRefused(f"{self.link.name} cannot be claimed: {why}", "see whether its disk is full")
-        other = json.loads(answer["out"])
-        if other is not None:
-            where = "this machine" if other.get("machine") == owner()["machine"] else "another machine"
-            raise EnvironmentRefused(
-                f"the power mode of {self.link.name} is set by another command: process {other.get('pid')} of {where}",
-                "wait until that has ended",
-            )
+    def building(self) -> dict[str, Any]:
+        """Return the memory that TensorRT may work in, and the DLA core to build for."""
+        return {"workspace_mib": self._device.workspace_mib, "dla": 0 if self._device.dla else None}
 
-    def _set_mode(self, before: str | None, wanted: str) -> None:
-        """Change the mode, after the device was told how to undo it."""
-        name = self.link.name
-        known = jetson.power_modes(self.link.look({"files": [MODES]})["files"].get(MODES, ""))
-        if wanted not in known or before not in known:
-            raise EnvironmentRefused(
-                f"{name} is in power mode {before} and knows {', '.join(known) or 'no modes'}: {wanted} cannot be set",
-                f"see `nvpmodel -q` and {MODES} there",
-            )
-        assert isinstance(self.link, SshLink)
-        check = {"check": {"argv": NVPMODEL}, "expect": f"NV Power Mode: {before}\n"}
-        change = _set(known[wanted])
-        lasting = [self.link.python, f"{self.link.tools()}/lasting.py", self.link.work]
-        self._changed = True
-        self.link.undo([{**_set(known[before]), **check}])
-        done = self._run([{**change, "argv": [*lasting, *change["argv"]]}])[0]
-        if self._mode() != wanted:  # its exit code tells nothing: a question that was declined is 0
-            said = " ".join((done["err"] or done["out"]).split())[-200:] if done else "there is no nvpmodel"
-            raise EnvironmentRefused(
-                f"{name} stays in power mode {self._mode()}: {said}",
-                f"set it there (`sudo nvpmodel -m {known[wanted]}`; it may need a reboot), or allow it in sudoers",
-            )
-
-    def _run(self, commands: Sequence[Mapping[str, Any]]) -> list[Any]:
-        return list(self.link.look({"commands": list(commands)})["commands"])
+    def close(self) -> None:
+        """End the link."""
+        self.link.close()
 
 
-def _set(number: int) -> dict[str, Any]:
-    """Setting a mode asks whether to reboot, where it would need to: no."""
-    return {"argv": ["sudo", "-n", "nvpmodel", "-m", str(number)], "input": "no\n"}
+def _not_allowed(wanted: str, name: str, allowed: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"devices.yaml does not allow the power mode '{wanted}' for {name}{nearest(wanted, allowed)}",
+        f"choose one of: {', '.join(allowed)}" if allowed else "name it there under power_modes, or leave it out",
+    )
+
+
+def _host(seen: Mapping[str, Any]) -> str:
+    """Eight hex digits for a machine, by what bench/sensors.py makes them of there."""
+    told = seen["files"].get(MACHINE_ID, "")
+    named = re.search(r"^model name[^:]*:(.*)", seen["files"].get(CPUINFO, ""), re.MULTILINE)
+    processor = named.group(1).strip() if named else seen["files"].get(MODEL, "")
+    return sensors.anonymous(told if re.fullmatch("[0-9a-f]{32}", told) else seen["system"][1], processor)
 
 
 def energy_of(found: Mapping[str, Any]) -> dict[str, Any]:

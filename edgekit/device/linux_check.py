@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from edgekit.bench import jetson, sensors, soc
 from edgekit.bench.links.base import Link
-from edgekit.bench.links.local import LocalLink
 from edgekit.bench.numerals import kibibytes
-from edgekit.device.config import AnyDevice, SshDevice
+from edgekit.device.check import GIB, Check, RuntimeFound
+from edgekit.device.config import AnyDevice
 from edgekit.records.runtime import RUNTIMES, Runtime
 from edgekit.tensorrt.builder import trtexec_on
 from edgekit.tensorrt.trtexec_measure import GET
@@ -41,59 +40,16 @@ VENV = (
     "`python3 -m venv ~/edgekit && ~/edgekit/bin/pip install {packages}` there (Debian: apt install python3-venv "
     "before), and `python: ~/edgekit/bin/python` in devices.yaml"
 )
-GIB = 1 << 30
-
-
-@dataclass(frozen=True)
-class RuntimeFound:
-    """A runtime that a device is said to have; `version` is None where it is missing, with the remedy."""
-
-    name: str
-    version: str | None
-    missing: str | None = None
-    remedy: str | None = None
-
-
-@dataclass(frozen=True)
-class Check:
-    """What is on a device. None where the device does not tell."""
-
-    name: str
-    model: str | None
-    architecture: str | None
-    os: str | None
-    kernel: str | None
-    soc: str | None
-    processor: str | None
-    cpus: int | None
-    memory_bytes: int | None
-    free_bytes: int | None
-    python: str | None
-    l4t: str | None = None
-    jetpack: str | None = None
-    power_mode: str | None = None
-    power_modes: tuple[str, ...] = ()
-    power_limits: dict[str, str] = field(default_factory=dict)  # what the power mode sets, where sudo may ask
-    clocks: str | None = None  # locked, floating; None: not known
-    missing: tuple[str, ...] = ()  # what is missing, and the remedy
-    runtimes: tuple[RuntimeFound, ...] = field(default_factory=tuple)
-
-    def facts(self) -> dict[str, Any]:
-        """What belongs to a measurement: without what is missing, and without what is not known."""
-        found = asdict(self)
-        kept = {key: found[key] for key in found if key not in ("name", "missing", "runtimes", "free_bytes")}
-        return {key: value for key, value in kept.items() if value not in (None, (), {})}
 
 
 def check_device(device: AnyDevice, link: Link) -> Check:
     """Ask a device what it is and has; nothing heavy is imported there."""
     names = {package for _, runtime in RUNTIMES.items() for package in runtime.packages}
     wish: dict[str, Any] = {"files": FILES, "packages": sorted(names | {"numpy"})}
-    is_jetson = isinstance(device, SshDevice) and device.sensors == "jetson"
-    wish["commands"] = [{"argv": command} for command in COMMANDS] if is_jetson else []
+    wish["commands"] = [{"argv": command} for command in COMMANDS] if device.is_jetson else []
     seen = link.look(wish)
     files = seen["files"]
-    answers = dict(zip(map(tuple, COMMANDS), seen["commands"], strict=True)) if is_jetson else {}
+    answers = dict(zip(map(tuple, COMMANDS), seen["commands"], strict=True)) if device.is_jetson else {}
     runtimes = tuple(_runtime(name, seen, link) for name in device.runtimes)
     return Check(
         name=link.name,
@@ -163,15 +119,16 @@ def _missing(
         yield f"its processor is emulated by {below}: its answers count, its times do not"
     if seen["free_bytes"] < GIB:
         yield f"only {seen['free_bytes'] // 2**20} MiB are free: free some, or name a larger place with `folder:`"
-    if not answers or not isinstance(device, SshDevice):
+    if not answers:
         return
+    modes = device.modes
     mode = mode_of(answers[tuple(NVPMODEL)])
     if mode is None:
         yield "nvpmodel does not tell the power mode: see `nvpmodel -q` there, or take `sensors: jetson` away"
-    elif device.power_modes and mode not in device.power_modes:
-        yield f"it is in power mode {mode}, not in {' or '.join(device.power_modes)}: measure with --power-mode"
+    elif modes and mode not in modes:
+        yield f"it is in power mode {mode}, not in {' or '.join(modes)}: measure with --power-mode"
     sudo = answers[tuple(SUDO)]
-    if device.power_modes and (sudo is None or sudo["code"] != 0):
+    if modes and (sudo is None or sudo["code"] != 0):
         yield "sudo does not set the power mode without a password: allow nvpmodel in sudoers (NOPASSWD)"
 
 
@@ -186,7 +143,7 @@ def _runtime(name: str, seen: Mapping[str, Any], link: Link) -> RuntimeFound:
     if runtime.programs:
         program = trtexec_on(link)
         return RuntimeFound(name, program and program[1], *(() if program else ("not installed", GET)))
-    if isinstance(link, LocalLink):
+    if link.is_local:
         found = (runtime.version or "built in") if runtime.installed else None
         return RuntimeFound(name, found, *(() if found else ("not installed", runtime.remedy)))
     version = _version(runtime, seen["packages"])

@@ -7,20 +7,26 @@ machine, is always there.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from edgekit.bench.links.adb import AdbLink
-from edgekit.device.android_check import check_phone
+from edgekit.bench.links.local import LocalLink
+from edgekit.bench.links.ssh.link import ROOT, SshLink
+from edgekit.device.android import AndroidTarget
 from edgekit.device.android_download import Fetched, fetch
+from edgekit.device.check import Check
 from edgekit.device.config import LOCAL, AnyDevice
 from edgekit.device.config import AdbDevice as AdbDevice
 from edgekit.device.config import LocalDevice as LocalDevice
 from edgekit.device.config import SshDevice as SshDevice
 from edgekit.device.config_file import parse as parse
-from edgekit.device.link import open_link
-from edgekit.device.linux_check import Check, check_device
+from edgekit.device.jetson import JetsonTarget
+from edgekit.device.linux import LinuxTarget
+from edgekit.device.target import Target
 from edgekit.errors import BackendMissing, UsageError, nearest
 from edgekit.util.download import Progress
 
@@ -74,11 +80,8 @@ def devices(
         return DeviceList(found.devices, found.file, tool=fetch(tool, progress))
     if check is None:
         return found
-    device = found[check]
-    with open_link(check, device) as link:
-        if isinstance(device, AdbDevice) and isinstance(link, AdbLink):
-            return DeviceList(found.devices, found.file, check_phone(device, link))
-        return DeviceList(found.devices, found.file, check_device(device, link))
+    with open_target(check, found[check]) as target:
+        return DeviceList(found.devices, found.file, target.check())
 
 
 def load(path: Path | None = None) -> DeviceList:
@@ -94,3 +97,39 @@ def load(path: Path | None = None) -> DeviceList:
         raise UsageError(f"{asked} cannot be read: {error}", "give another file with --devices") from error
     found = parse(text, str(asked))
     return DeviceList(found if "local" in found else {"local": LOCAL, **found}, asked)
+
+
+def _local(name: str, device: Any, power_mode: str | None) -> Target:
+    return LinuxTarget(device, LocalLink(name), power_mode)
+
+
+def _ssh(name: str, device: Any, power_mode: str | None) -> Target:
+    link = SshLink(name, device.host, device.python, _own(device.folder) if device.folder else ROOT)
+    return JetsonTarget(device, link, power_mode) if device.is_jetson else LinuxTarget(device, link, power_mode)
+
+
+def _adb(name: str, device: Any, power_mode: str | None) -> Target:
+    return AndroidTarget(device, AdbLink(name, device.serial), power_mode)
+
+
+# How the device of an entry is used, by the entry's link.
+TARGETS: dict[str, Callable[[str, Any, str | None], Target]] = {"local": _local, "ssh": _ssh, "adb": _adb}
+
+
+@contextmanager
+def open_target(name: str, device: AnyDevice, power_mode: str | None = None) -> Iterator[Target]:
+    """Use a device until the end of the block. Nothing is reached before it is asked.
+
+    Raises UsageError for a power mode that its entry does not allow.
+    """
+    target = TARGETS[device.link](name, device, power_mode)
+    try:
+        yield target
+    finally:
+        target.close()
+
+
+def _own(folder: str) -> str:
+    """A folder of edgekit's own name: the one that is named may have other things in it."""
+    path = PurePosixPath(folder)
+    return str(path if path.name == "edgekit" else path / "edgekit")

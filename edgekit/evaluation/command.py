@@ -20,26 +20,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench.links.local import LocalLink
-from edgekit.bench.links.remote_session import FarSession
 from edgekit.data.images import Sample, labelled, pixel_hash
-from edgekit.device.android_session import PhoneSession
-from edgekit.device.link import open_link
-from edgekit.device.place import Place
-from edgekit.device.registry import load
+from edgekit.device.registry import load, open_target
+from edgekit.device.target import Opened
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
 from edgekit.evaluation.input import FileInput, file_input
 from edgekit.evaluation.result import EvalResult, Evaluated, Failure
 from edgekit.records.manifest import Artifact, in_use, open_artifact
 from edgekit.records.measurement import Accuracy
-from edgekit.records.onnx_parts import refuse_carrying
 from edgekit.records.preprocessing import ForeignInput, Preprocessing, foreign_input, to_pixels
-from edgekit.records.runtime import Session
+from edgekit.records.runtime import Session, own_time
 from edgekit.stats.accuracy import HIT1, MISS, correct1, correct5, hit
 from edgekit.storage.keeping import Keeper
 from edgekit.storage.store import new_id, now
 
 Progress = Callable[[str, int | None, int | None], None]
+OpenFile = Callable[[Artifact], Opened]
 View = tuple[Preprocessing, tuple[int, int]]  # what is done to an image before any arithmetic
 DECODERS = min(4, os.cpu_count() or 1)
 
@@ -67,14 +63,20 @@ def eval(
     """
     if not artifacts:
         raise UsageError("no artifact to evaluate was named", "give at least one .onnx or .tflite file")
-    target = load(devices)[device]
     samples = labelled(Path(data))
     said = foreign_input(Path(preprocess)) if preprocess is not None else None
     keeper = store if isinstance(store, Keeper) else Keeper(store)
     hashes: tuple[str, ...] = ()
-    with open_link(device, target) as link, ExitStack() as opened:
-        place = Place(target, link, opened, runtime, threads, delegate)
-        runs, failures = _prepared([Path(path) for path in artifacts], said, place, samples)
+    with open_target(device, load(devices)[device]) as target, ExitStack() as opened:
+
+        def open_file(artifact: Artifact) -> Opened:
+            if not target.is_local:
+                refuse_carrying(artifact.path, artifact.parts)
+            found = target.open_session(artifact.path, runtime, threads, delegate)
+            opened.callback(found.close)
+            return found
+
+        runs, failures = _prepared([Path(path) for path in artifacts], said, device, open_file, samples)
         if runs:
             keeper.check()
             hashes = _run_all(runs, samples, progress)
@@ -98,6 +100,7 @@ class _Run:
     found: dict[str, Any]
     input: FileInput
     calibrated_on: frozenset[str]
+    ahead: int = 1  # batches that are best asked about at once
     hits: list[str] = field(default_factory=list)
     waiting: list[tuple[NDArray[Any], int]] = field(default_factory=list)  # inputs and where their class stands
     nanoseconds: int = 0
@@ -123,7 +126,7 @@ class _Run:
     @property
     def _together(self) -> int:
         """How many images are asked about at once: a file's batch; on a phone many of them."""
-        return (self.input.batch or 1) * (self.session.ahead if isinstance(self.session, PhoneSession) else 1)
+        return (self.input.batch or 1) * self.ahead
 
     def flush(self) -> None:
         """Run what waits; a fixed batch is filled up with its last image, whose further answers are dropped."""
@@ -134,7 +137,7 @@ class _Run:
         start = time.perf_counter_ns()
         output = self._answers(batch)
         took = time.perf_counter_ns() - start
-        self.nanoseconds += self.session.last_ns if isinstance(self.session, (FarSession, PhoneSession)) else took
+        self.nanoseconds += own_time(self.session) or took
         scores = output.reshape(len(batch), -1)
         self.hits += [self._hit(row, target) for row, (_, target) in zip(scores, self.waiting, strict=False)]
         self.waiting.clear()
@@ -186,7 +189,7 @@ class _Run:
 
 
 def _prepared(
-    paths: list[Path], said: ForeignInput | None, place: Place, samples: tuple[Sample, ...]
+    paths: list[Path], said: ForeignInput | None, device: str, open_file: OpenFile, samples: tuple[Sample, ...]
 ) -> tuple[list[_Run], list[Failure]]:
     """Every file opened and checked, before the first image is decoded."""
     runs: list[_Run] = []
@@ -201,23 +204,23 @@ def _prepared(
         raise UsageError("--preprocess is for foreign files; these have it in their manifests", "leave it out")
     for artifact in artifacts:
         try:
-            runs.append(_opened(artifact, said, place, samples))
+            runs.append(_opened(artifact, said, device, open_file, samples))
         except EdgekitError as error:
             failures.append(Failure(artifact.path, error))
     return runs, failures
 
 
-def _opened(artifact: Artifact, said: ForeignInput | None, place: Place, samples: tuple[Sample, ...]) -> _Run:
+def _opened(
+    artifact: Artifact, said: ForeignInput | None, device: str, open_file: OpenFile, samples: tuple[Sample, ...]
+) -> _Run:
     _refuse_meaningless(artifact)
-    if not isinstance(place.link, LocalLink):
-        refuse_carrying(artifact.path, artifact.parts)
     with in_use(artifact):
-        chosen, session, found = place.open(artifact.path)
-    taken = file_input(artifact, session, said)
-    _check_labels(artifact, session.outputs[0].shape, taken.preprocessing.class_offset, samples)
+        opened = open_file(artifact)
+    taken = file_input(artifact, opened.session, said)
+    _check_labels(artifact, opened.session.outputs[0].shape, taken.preprocessing.class_offset, samples)
     calibration = artifact.manifest.calibration if artifact.manifest else None
     calibrated_on = frozenset(calibration.pixels if calibration else ())
-    return _Run(artifact, session, place.link.name, chosen, found, taken, calibrated_on)
+    return _Run(artifact, opened.session, device, opened.runtime, opened.found, taken, calibrated_on, opened.ahead)
 
 
 def _refuse_meaningless(artifact: Artifact) -> None:

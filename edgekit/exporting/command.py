@@ -16,12 +16,9 @@ from typing import ParamSpec, TypeVar, get_type_hints
 
 from torch import nn
 
-from edgekit.bench.links.base import Link
-from edgekit.bench.links.local import LocalLink
 from edgekit.bug_report import tellable
-from edgekit.device.config import AdbDevice, AnyDevice
-from edgekit.device.link import open_link
-from edgekit.device.registry import load
+from edgekit.device.registry import load, open_target
+from edgekit.device.target import Target
 from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError
 from edgekit.exporting.export_file import ExportTask, Site, export_file
 from edgekit.exporting.options import ExportOptions, Progress, check_heeded
@@ -82,10 +79,10 @@ def run(asked: ExportOptions) -> ExportResult:
     for name in asked.format:
         FORMATS[name].check()
     check_heeded(asked)
-    target = load(Path(asked.devices) if asked.devices is not None else None)[asked.device]
-    with open_link(asked.device, target) as link:
+    entry = load(Path(asked.devices) if asked.devices is not None else None)[asked.device]
+    with open_target(asked.device, entry) as target:
         with _folder_or_nothing(Path(asked.out)):
-            site, unfit = _site(asked.format, target, link)
+            site, unfit = _site(asked.format, target)
             prepared = prepare(asked, say)
         folder = make_folder(Path(asked.out) / str(prepared.point))
         artifacts, failed = [], []
@@ -105,47 +102,48 @@ def _tasks(asked: ExportOptions, site: Site) -> list[ExportTask]:
     return [ExportTask(*one, asked.for_files(one[:1], one[1:]), site, one == wanted[-1]) for one in wanted]
 
 
-def _site(formats: Sequence[str], device: AnyDevice, link: Link) -> tuple[Site, dict[str, EdgekitError]]:
+def _site(formats: Sequence[str], target: Target) -> tuple[Site, dict[str, EdgekitError]]:
     """Where files are proved, and the formats that cannot be made for it, with the reason.
 
     Raises DeviceUnreachable, and the reason where no format is left.
     """
     unfit: dict[str, EdgekitError] = {}
     builder = None
-    if not isinstance(link, LocalLink):
-        link.look({"commands": [{"argv": ["true"]}]})  # whether it is there at all
+    if not target.is_local:
+        target.link.look({"commands": [{"argv": ["true"]}]})  # whether it is there at all
     for name in formats:
         try:
-            if not isinstance(link, LocalLink):
-                _check_runs(name, device, link)
+            if not target.is_local:
+                _check_runs(name, target)
             if FORMATS[name].is_built:
-                builder = engine.find(link)
+                builder = engine.find(target.link)
         except BackendMissing as error:
             unfit[name] = error
     if len(unfit) == len(formats):
         raise unfit[formats[0]]
-    return Site(device, link, builder), unfit
+    return Site(target, builder), unfit
 
 
-def _check_runs(format: str, device: AnyDevice, link: Link) -> None:
+def _check_runs(format: str, target: Target) -> None:
     try:
-        choose(Path(f"file{FORMATS[format].suffix}"), None, device.runtimes, here=False)
+        choose(Path(f"file{FORMATS[format].suffix}"), None, target.runtimes, here=False)
     except BackendMissing:
         raise BackendMissing(
-            f"{link.name} runs no {format} files: its runtimes are {', '.join(device.runtimes)}",
+            f"{target.name} runs no {format} files: its runtimes are {', '.join(target.runtimes)}",
             "add one that does to its runtimes in devices.yaml, or choose another --format",
         ) from None
 
 
 def _told(say: Progress, task: ExportTask) -> Progress:
     """What is going on with one file."""
-    on = "" if isinstance(task.site.link, LocalLink) else f" on {task.site.name}"
+    on = "" if task.site.target.is_local else f" on {task.site.name}"
     return lambda stage: say(f"{task.format} {task.precision}{on}: {stage}")
 
 
 def _notes(site: Site) -> tuple[str, ...]:
-    is_phone = isinstance(site.device, AdbDevice)
-    return (f"proved here: no Python runs files on {site.name}, which is a phone",) if is_phone else ()
+    if site.target.has_runner:
+        return ()
+    return (f"proved here: no Python runs files on {site.name}, which is a phone",)
 
 
 @contextmanager

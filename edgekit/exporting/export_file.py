@@ -16,10 +16,8 @@ from typing import Any
 
 import torch
 
-from edgekit.bench.links.base import Link
-from edgekit.bench.links.local import LocalLink
-from edgekit.device.config import LOCAL, AdbDevice, AnyDevice
-from edgekit.device.place import Place
+from edgekit.device.linux import LinuxTarget
+from edgekit.device.target import Opened, Target
 from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import moved
@@ -52,24 +50,28 @@ class Site:
     `builder` builds TensorRT engines there; None where none are asked for.
     """
 
-    device: AnyDevice
-    link: Link
+    target: Target
     builder: Builder | None = None
 
     @property
     def name(self) -> str:
         """The device's name."""
-        return self.link.name
+        return self.target.name
+
+    @property
+    def prover(self) -> Target:
+        """Where files answer, to be compared: there, or here where no Python runs files."""
+        return self.target if self.target.has_runner else LinuxTarget()
 
     def runtime(self, format: str) -> str | None:
         """What runs a format there; None: the usual one."""
         return self.builder.runtime if FORMATS[format].is_built and self.builder is not None else None
 
-    def prover(self, format: str, opened: ExitStack) -> Place:
-        """Where a file answers, to be compared: there, or here where no Python runs files."""
-        if isinstance(self.device, AdbDevice):
-            return Place(LOCAL, LocalLink(), opened, None, 1)
-        return Place(self.device, self.link, opened, self.runtime(format), 1)
+    def open(self, path: Path, format: str, opened: ExitStack) -> Opened:
+        """A file that is open where it is proved, until `opened` ends."""
+        found = self.prover.open_session(path, self.runtime(format) if self.target.has_runner else None)
+        opened.callback(found.close)
+        return found
 
 
 @dataclass(frozen=True)
@@ -142,8 +144,7 @@ def _proved(
     reference, head = prepared.reference(), prepared.asked.output
     simulated = prepared.simulated(task.format) if task.precision == "int8" else None
     with ExitStack() as opened:
-        place = task.site.prover(task.format, opened)
-        runtime, session, found = place.open(_plain_file(draft, head))
+        runtime, session, found, *_ = task.site.open(_plain_file(draft, head), task.format, opened)
         parity = compare(
             session,
             plain.inputs,
@@ -156,11 +157,11 @@ def _proved(
         )
         parity = _right(task, prepared, plain, _plain_file(draft, head), parity)
         if head != LOGITS and parity.passed:
-            runtime, headed, found = place.open(draft)
+            runtime, headed, found, *_ = task.site.open(draft, task.format, opened)
             sides = (session, plain.outputs[0]), (headed, written.outputs[0])
             check_head(head, *sides, plain.inputs[0], task.precision, reference)
     delegation = {name: found[name] for name in DELEGATION if found.get(name) is not None}
-    proof = {"device": place.link.name, "runtime": runtime, "version": found.get("runtime_version"), **delegation}
+    proof = {"device": task.site.prover.name, "runtime": runtime, "version": found.get("runtime_version"), **delegation}
     return parity, proof
 
 
@@ -205,10 +206,7 @@ def _job(task: ExportTask, prepared: Prepared, say: Callable[[str], None]) -> Wr
 def _building(task: ExportTask, say: Callable[[str], None]) -> dict[str, Any]:
     """How an engine is to be built; what concerns the device stands in devices.yaml."""
     found: dict[str, Any] = {"builder": task.site.builder, "say": say, "max_batch": task.asked.max_batch}
-    device = task.site.device
-    if not isinstance(device, AdbDevice):
-        found |= {"workspace_mib": device.workspace_mib, "dla": 0 if device.dla else None}
-    return found
+    return found | task.site.target.building()
 
 
 def _reject(draft: Path, target: Path, task: ExportTask, parity: ParityRecord, graph: Graph) -> None:
@@ -235,8 +233,9 @@ def _gates(task: ExportTask, held: Content, draft: Path, target: Path) -> dict[s
         latency_within,  # brings everything that measures; most exports time nothing
     )
 
-    site, limit = task.site, task.asked.max_latency
-    return {"latency_gate": latency_within(draft, limit, site.device, site.link, site.runtime(task.format))}
+    return {
+        "latency_gate": latency_within(draft, task.asked.max_latency, task.site.target, task.site.runtime(task.format))
+    }
 
 
 def _cost(task: ExportTask, prepared: Prepared, job: WriteJob, draft: Path) -> dict[str, Any]:
@@ -247,8 +246,7 @@ def _cost(task: ExportTask, prepared: Prepared, job: WriteJob, draft: Path) -> d
     other = draft.with_name("plain" + draft.suffix)
     FORMATS[task.format].write(replace(job, graph=plain.graph, quantized=plain), other)
     with ExitStack() as opened:
-        place = task.site.prover(task.format, opened)
-        cost = float_cost(place.open(other)[1], place.open(draft)[1])
+        cost = float_cost(*(task.site.open(file, task.format, opened).session for file in (other, draft)))
     prepared.notes += (cost.note(task.format),)
     return {"float_layers": asdict(cost)}
 

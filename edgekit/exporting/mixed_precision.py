@@ -17,7 +17,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgekit.bench.links.remote_session import FarSession
 from edgekit.data.calibration import CalibrationSet
 from edgekit.data.images import Sample, find, pixel_hash
 from edgekit.errors import GateFailed, UsageError
@@ -27,7 +26,7 @@ from edgekit.exporters.int8.simulate import runner
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.records.preprocessing import Preprocessing, apply
-from edgekit.records.runtime import Session
+from edgekit.records.runtime import Session, own_time
 
 GMACS = 150.0  # what one measuring of the loss may cost
 MIN_IMAGES, MAX_IMAGES = 50, 500
@@ -90,7 +89,7 @@ def float_cost(int8: Session, mixed: Session) -> FloatCost:
             began = time.perf_counter_ns()
             session.run([x])
             took = time.perf_counter_ns() - began
-            found.append(session.last_ns if isinstance(session, FarSession) else took)
+            found.append(own_time(session) or took)
     plain, kept = (float(np.median(found[WARMUP:])) / 1e6 for found in samples)
     return FloatCost(plain, kept)
 

@@ -7,11 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgekit.device import android
-from edgekit.device.android import board_of
-from edgekit.device.config import AdbDevice, LocalDevice
-from edgekit.device.link import open_link
-from edgekit.device.registry import load
+from edgekit.device.registry import load, open_target
+from edgekit.device.target import Target
 from edgekit.errors import EdgekitError, EnvironmentRefused, MeasurementInvalid, UsageError, nearest, worst_exit_code
 from edgekit.measure import profile as profiling
 from edgekit.measure.pair import Versus
@@ -176,22 +173,14 @@ def bench(
         raise UsageError("--versus compares two files or more, at one batch size", "give a second file")
     if not paths or not protocols:
         raise UsageError("there is nothing to measure", "give at least one file and one batch size")
-    found = load(devices)[device]
-    if isinstance(found, AdbDevice) and not versus:
-        short = android.SHORT.get(preset, {"processes": latency.MIN_PROCESSES})
-        protocols = [protocol.model_copy(update=short) for protocol in protocols]
     options = {"device": device, "provider": provider, "delegate": delegate, "profile": profile}
-    here = isinstance(found, LocalDevice)
-    plan = [
-        _plan(Path(path), runtime, found.runtimes, protocol, options, here) for path in paths for protocol in protocols
-    ]
-    if isinstance(found, AdbDevice):
-        plan = [_for_phone(cell) for cell in plan]
-    keeper = store if isinstance(store, Keeper) else Keeper(store)
-    if any(isinstance(cell, Cell) for cell in plan):
-        keeper.check()
-    with open_link(device, found) as link, board_of(found, link, power_mode) as board:
-        station = Station(sum(cell.steps for cell in plan if isinstance(cell, Cell)), progress, board, session)
+    with open_target(device, load(devices)[device], power_mode) as target:
+        fitted = protocols if versus else [target.fitted(preset, protocol) for protocol in protocols]
+        plan = [_plan(Path(path), runtime, target, protocol, options) for path in paths for protocol in fitted]
+        keeper = store if isinstance(store, Keeper) else Keeper(store)
+        if any(isinstance(cell, Cell) for cell in plan):
+            keeper.check()
+        station = Station(sum(cell.steps for cell in plan if isinstance(cell, Cell)), progress, target, session)
         if versus:
             return replace(_interleaved(station, plan, keeper), unstored=keeper.refusal)
         done = [_measured(station, cell, keeper) for cell in plan]
@@ -211,34 +200,19 @@ def _protocol(preset: str, threads: int, batch: int, versus: bool) -> Protocol:
 
 
 def _plan(
-    path: Path,
-    runtime: str | None,
-    among: Sequence[str],
-    protocol: Protocol,
-    options: Mapping[str, Any],
-    here: bool,
+    path: Path, runtime: str | None, target: Target, protocol: Protocol, options: Mapping[str, Any]
 ) -> Cell | Failure:
     try:
-        artifact, chosen = open_artifact(path), choose(path, runtime, among, here)
-        if not here:
+        artifact, chosen = open_artifact(path), choose(path, runtime, target.runtimes, target.is_local)
+        runtime = chosen.name
+        if not target.is_local:
             refuse_carrying(path, artifact.parts)
         if options["profile"]:
-            profiling.refuse(chosen.name)
+            profiling.refuse(runtime)
+        target.refuse(artifact, runtime, protocol.batch)
         return Cell(artifact, chosen, protocol, **options)
     except EdgekitError as error:
         return Failure(str(path), runtime, options["device"], protocol.threads, protocol.batch, error)
-
-
-def _for_phone(cell: Cell | Failure) -> Cell | Failure:
-    """The cell, where a phone can run it so."""
-    if isinstance(cell, Failure):
-        return cell
-    asked = cell.protocol
-    try:
-        android.refuse(cell.artifact, cell.runtime.name, asked.batch, cell.device)
-    except EdgekitError as error:
-        return Failure(str(cell.artifact.path), cell.runtime.name, cell.device, asked.threads, asked.batch, error)
-    return cell
 
 
 def _measured(station: Station, cell: Cell | Failure, keeper: Keeper) -> tuple[str, Measurement] | Failure:

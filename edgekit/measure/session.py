@@ -8,9 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.bench.links.local import LocalLink
-from edgekit.device.android import AnyBoard
-from edgekit.device.linux import Board
+from edgekit.device.linux import LinuxTarget
+from edgekit.device.target import Target
 from edgekit.errors import EdgekitError
 from edgekit.measure import verdict
 from edgekit.measure.profile import ON_GPU, profile
@@ -68,10 +67,10 @@ class Station:
         self,
         total: int,
         progress: Progress | None = None,
-        board: AnyBoard | None = None,
+        target: Target | None = None,
         session: str | None = None,
     ) -> None:
-        self._board: AnyBoard = board or Board()
+        self._target: Target = target or LinuxTarget()
         self._progress = progress
         self._total = total
         self._session = session or new_id()
@@ -108,34 +107,33 @@ class Station:
             return [self._measurement(cell, found) for cell, found in zip(cells, answers, strict=True)]
 
     def _take_turns(self, cells: Sequence[Cell]) -> bool:
-        return isinstance(self._board, Board) and all(cell.runtime.by_steps for cell in cells)
+        return self._target.has_runner and all(cell.runtime.by_steps for cell in cells)
 
     def _processes(self, cells: Sequence[Cell], patience: Patience, what: str) -> list[dict[str, Any]]:
         return [self._process(cell, patience, what) for cell in cells]
 
     def _turns(self, cells: Sequence[Cell], patience: Patience, what: str) -> list[dict[str, Any]]:
-        assert isinstance(self._board, Board)
         hot = self._cooled(patience)
         for cell in cells:
             self._say(cell, what)
         jobs = [cell.job("latency") for cell in cells]
         job = {"runtime": jobs[0]["runtime"], "jobs": jobs, "turn_seconds": TURN_SECONDS}
         longest = sum(LOAD_SECONDS + 3 * cell.protocol.max_seconds for cell in cells)
-        found = self._board.ask(job, longest, "turns.py")["answers"]
+        found = self._target.ask(job, longest, "turns.py")["answers"]
         return [{**answer, "hot": hot} for answer in found]
 
     def _cooled(self, patience: Patience) -> bool | None:
         """Wait until the device is as cool as before the first process; True where it is still hot."""
-        self._board.facts()  # before the first process: in the right power mode
+        self._target.facts()  # before the first process: in the right power mode
         if not self._heat_known:
-            self._heat, self._heat_known = self._board.hottest(), True
-        pause = LOOK_SECONDS if isinstance(self._board.link, LocalLink) else LOOK_AWAY_SECONDS
-        return patience.cool_down(self._heat, self._board.hottest, pause)
+            self._heat, self._heat_known = self._target.hottest(), True
+        pause = LOOK_SECONDS if self._target.is_local else LOOK_AWAY_SECONDS
+        return patience.cool_down(self._heat, self._target.hottest, pause)
 
     def _process(self, cell: Cell, patience: Patience, what: str) -> dict[str, Any]:
         hot = self._cooled(patience)
         self._say(cell, what)
-        return {**self._board.ask(cell.job("latency"), LOAD_SECONDS + 3 * cell.protocol.max_seconds), "hot": hot}
+        return {**self._target.ask(cell.job("latency"), LOAD_SECONDS + 3 * cell.protocol.max_seconds), "hot": hot}
 
     def _memory(self, cell: Cell) -> Memory:
         """The memory pass: a process of its own, because reading it must not disturb the times."""
@@ -166,7 +164,7 @@ class Station:
 
     def _peak(self, job: Mapping[str, Any], protocol: Protocol) -> tuple[dict[str, Any], str | None]:
         try:
-            found = self._board.ask(job, LOAD_SECONDS + protocol.max_seconds)
+            found = self._target.ask(job, LOAD_SECONDS + protocol.max_seconds)
         except EdgekitError as error:
             return {}, error.message
         silent = found.get("reason") or "this system has no VmHWM in /proc/self/status"
@@ -177,10 +175,9 @@ class Station:
         if not cell.profile:
             return None
         self._say(cell, "profile")
-        assert isinstance(self._board, Board)  # a phone's runtime was refused
         seconds = LOAD_SECONDS + cell.protocol.max_seconds
         try:
-            found = self._board.ask(cell.job("memory"), seconds, "profiler.py")
+            found = self._target.ask(cell.job("memory"), seconds, "profiler.py")
             return profile(found, cell.artifact.manifest, cell.protocol.batch, self._peaks(cell, seconds))
         except EdgekitError as error:
             return Profile(reasons=(error.message,))
@@ -192,14 +189,13 @@ class Station:
         threads = cell.protocol.threads
         if threads not in self._roofs:
             job = {"runtime": cell.runtime.name, "threads": threads}
-            assert isinstance(self._board, Board)
-            self._roofs[threads] = Peaks(**self._board.ask(job, seconds, "peaks.py"))
+            self._roofs[threads] = Peaks(**self._target.ask(job, seconds, "peaks.py"))
         return self._roofs[threads]
 
     def _beside(self, cell: Cell) -> dict[str, Any]:
         """What a device that is not this machine tells of itself, and what passes of their own find."""
-        facts, found = self._board.facts(), {}
-        for name, find in self._board.passes(cell.job("memory")).items():
+        facts, found = self._target.facts(), {}
+        for name, find in self._target.passes(cell.job("memory")).items():
             self._say(cell, name)
             self.done -= 1  # not among the steps that were announced
             found[name] = find(LOAD_SECONDS + cell.protocol.max_seconds)
@@ -251,7 +247,7 @@ class Patience:
         self, start: float | None, heat: Callable[[], float | None] | None = None, pause: float = LOOK_SECONDS
     ) -> bool | None:
         """Wait until the device is as cool as at the `start`; True where it is still hot, None without a sensor."""
-        read = heat or Board().hottest
+        read = heat or LinuxTarget().hottest
         if start is None:
             return None
         while (now := read()) is not None and now > start + WARMER:

@@ -19,12 +19,12 @@ from typing import Any
 
 from edgekit.data import calibration, images
 from edgekit.data.images import Sample
+from edgekit.device.target import Identity
 from edgekit.exporting.options import ExportOptions
 from edgekit.network.names import OWN_FILES
 from edgekit.records.formats import tool_versions
 from edgekit.records.measurement import Protocol
 from edgekit.records.runtime import Runtime
-from edgekit.sweeps.device import Identity
 from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.weights import Source
 from edgekit.util.files import file_sha256

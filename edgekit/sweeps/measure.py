@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from edgekit.device.config import AnyDevice, LocalDevice
-from edgekit.device.registry import load
+from edgekit.device.config import AnyDevice
+from edgekit.device.registry import load, open_target
+from edgekit.device.target import Identity
 from edgekit.errors import EdgekitError, EnvironmentRefused, UsageError
 from edgekit.evaluation.command import eval
 from edgekit.measure.command import bench
@@ -18,7 +19,6 @@ from edgekit.records.measurement import PRESETS, Accuracy, Measurement, Protocol
 from edgekit.records.runtime import choose
 from edgekit.storage.keeping import Keeper
 from edgekit.storage.store import Store, new_id
-from edgekit.sweeps.device import Identity, identify
 from edgekit.sweeps.export import Made, Refusal, refused
 from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.journal import Journal, device
@@ -112,14 +112,15 @@ class Measuring:
     def _latency_inputs(self, made: Made, name: str) -> Inputs:
         assert made.path is not None and made.sha256 is not None
         where = load(self.devices)[name]
-        runtime = choose(made.path, self.grid.runtime, where.runtimes, here=isinstance(where, LocalDevice))
+        runtime = choose(made.path, self.grid.runtime, where.runtimes, here=where.is_local)
         return self.keys.of_measurement(made.sha256, name, self._identity(name, where), runtime, self.protocol)
 
     def _identity(self, name: str, where: AnyDevice) -> Identity:
         """Who the device is, asked once; a device that did not answer is asked again."""
         if name not in self._identities:
             self._silent.add(name)  # until it answers
-            self._identities[name] = identify(name, where)
+            with open_target(name, where) as target:
+                self._identities[name] = target.identity()
             self._silent.remove(name)
         return self._identities[name]
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit.device.config import LocalDevice
 from edgekit.device.registry import load
 from edgekit.errors import UsageError
 from edgekit.records.formats import FORMATS
@@ -61,7 +60,7 @@ class Plan:
     def _preflight(self) -> None:
         known, is_built = load(self.devices), any(FORMATS[one].is_built for one in self.grid.format)
         for name in self.grid.devices:
-            if name is not None and is_built and not isinstance(known[name], LocalDevice):
+            if name is not None and is_built and not known[name].is_local:
                 raise UsageError(
                     f"an engine runs where it was built, and a sweep makes each file once, not for {name}",
                     "leave tensorrt out, and build with `edgekit export --format tensorrt --device`",

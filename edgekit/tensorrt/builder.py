@@ -101,7 +101,7 @@ def probe(link: Link) -> dict[str, Any]:
 
 def trtexec_on(link: Link) -> tuple[str, str] | None:
     """trtexec on a device and its version: it prints that in its banner, whatever it is asked."""
-    names = [name for name in TRTEXEC if not isinstance(link, LocalLink) or shutil.which(name)]
+    names = [name for name in TRTEXEC if not link.is_local or shutil.which(name)]
     if not names:
         return None
     answers = link.look({"commands": [{"argv": [name, "--version"]} for name in names]})["commands"]
@@ -128,7 +128,7 @@ class WithPython:
     def build(self, order: Order, say: Say) -> Built:
         """Build in a process that does nothing else, and bring the engine here."""
         row, dla = capabilities(self.version), order.dla is not None
-        is_here = isinstance(self.link, LocalLink)
+        is_here = self.link.is_local
         job = {
             "mode": "build",
             "artifact": self.link.place(order.onnx),
@@ -164,7 +164,7 @@ class WithTrtexec:
 
     def build(self, order: Order, say: Say) -> Built:
         """Build, and believe it only with exit code 0, the verdict PASSED and an engine."""
-        row, is_here = capabilities(self.version), isinstance(self.link, LocalLink)
+        row, is_here = capabilities(self.version), self.link.is_local
         cache = f"{_caches(self.link)}/trtexec-{self.version}.timing"
         engine = str(order.engine.resolve()) if is_here else BUILT
         flags = _build_flags(row, order, self.link.place(order.onnx), engine, cache)
@@ -216,7 +216,7 @@ def release(text: str | None) -> dict[str, Any]:
 
 def on(link: Link) -> str:
     """Where: ` on NAME`, or ` here`."""
-    return " here" if isinstance(link, LocalLink) else f" on {link.name}"
+    return " here" if link.is_local else f" on {link.name}"
 
 
 class Missing(Exception):
@@ -237,7 +237,7 @@ def _shape_flags(shapes: Sequence[tuple[str, tuple[int, ...], tuple[int, ...], t
 
 def _caches(link: Link) -> str:
     """The folder of timing caches; on a device it lies beside the runner's files, in edgekit's own folder there."""
-    is_here = isinstance(link, LocalLink)
+    is_here = link.is_local
     return str(cache_folder() / "tensorrt" if is_here else PurePosixPath(link.tools()).parents[1] / "tensorrt")
 
 
@@ -264,4 +264,4 @@ def _ask(link: Link, job: Mapping[str, Any], seconds: float, say: Say) -> dict[s
 
 
 def _get(link: Link) -> str:
-    return HERE if isinstance(link, LocalLink) else THERE.format(link.python)
+    return HERE if link.is_local else THERE.format(link.python)

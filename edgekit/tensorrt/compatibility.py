@@ -8,7 +8,6 @@ from typing import Any
 
 from edgekit.bench import runtime_tensorrt
 from edgekit.bench.links.base import Link
-from edgekit.bench.links.local import LocalLink
 from edgekit.errors import BackendMissing
 from edgekit.records.formats import format_of
 from edgekit.records.manifest import manifest_of
@@ -23,16 +22,12 @@ def refuse_elsewhere(path: Path, runtime: str, link: Link) -> None:
     Nothing is asked of an engine without a manifest: TensorRT tells itself what it does not load.
     """
     manifest = manifest_of(path)
-    if (
-        manifest is None
-        or format_of(path).name != "tensorrt"
-        or (runtime == "tensorrt" and isinstance(link, LocalLink))
-    ):
+    if manifest is None or format_of(path).name != "tensorrt" or (runtime == "tensorrt" and link.is_local):
         return  # bench/runtime_tensorrt.py looks at the manifest beside its file itself
     other = runtime_tensorrt.differences(manifest.details, _there(runtime, link))
     if other is not None:
         theirs, ours = other
-        device = "" if isinstance(link, LocalLink) else f" --device {shlex.quote(link.name)}"
+        device = "" if link.is_local else f" --device {shlex.quote(link.name)}"
         raise BackendMissing(
             f"{path.name} was built for {theirs}, and{builder.on(link)} is {ours}",
             f"build it again: {runtime_tensorrt.command(manifest.model_dump(mode='json'))}{device}",

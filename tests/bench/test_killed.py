@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ import pytest
 
 from edgekit.bench.links.adb import AdbLink
 from edgekit.bench.links.base import FOLDER
-from edgekit.device import linux
+from edgekit.device import jetson as jetson_target
 from edgekit.device.config import SshDevice
 from edgekit.errors import DeviceUnreachable
 from tests.bench.adb_peer import Peer
@@ -37,14 +38,15 @@ SUDO = '#!/bin/sh\n[ "$1" = -n ] && shift\nexec env -u EDGEKIT_WORK setsid -w "$
 WORKS = """
 import sys
 from pathlib import Path
-from edgekit.device import linux as device_board
+from contextlib import closing
+from edgekit.device import jetson
 from edgekit.bench.links.ssh.link import SshLink
 from edgekit.device.config import SshDevice
 python, root, conf, file = sys.argv[1:]
-device_board.MODES = conf
+jetson.MODES = conf
 device = SshDevice(link="ssh", host="board", runtimes=("null",), sensors="jetson", power_modes=("15W", "25W"))
 link = SshLink("board", "board", python, root)
-with device_board.Board(device, link, "25W") as board:
+with closing(jetson.JetsonTarget(device, link, "25W")) as board:
     link.place(Path(file))
     board.ask({"mode": "baseline", "runtime": "null"}, 60)
     board.ask({"mode": "latency", "runtime": "null", "min_seconds": 0.3, "warmup_max_seconds": 0.1}, 60)
@@ -123,7 +125,6 @@ def test_killed_while_the_power_mode_is_being_changed(server: Server, jetson: Pa
 HOLDER = """
 import sys
 from pathlib import Path
-from edgekit.device import linux as device_board
 from edgekit.bench.links.base import FOLDER
 from edgekit.bench.links.adb import AdbLink
 from edgekit.device.config import SshDevice
@@ -171,7 +172,7 @@ def test_a_connection_that_is_lost_while_the_power_mode_is_set(
     server: Server, jetson: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is told as that: the link connects again, and the new session knows nothing of the change."""
-    monkeypatch.setattr(linux, "MODES", str(jetson / "nvpmodel.conf"))
+    monkeypatch.setattr(jetson_target, "MODES", str(jetson / "nvpmodel.conf"))
     device = SshDevice(link="ssh", host="board", runtimes=("null",), sensors="jetson", power_modes=("15W", "25W"))
     link = server.link()
 
@@ -181,7 +182,10 @@ def test_a_connection_that_is_lost_while_the_power_mode_is_set(
 
     loser = threading.Thread(target=lose)
     loser.start()
-    with linux.Board(device, link, "25W") as board, pytest.raises(DeviceUnreachable, match="lost") as caught:
+    with (
+        closing(jetson_target.JetsonTarget(device, link, "25W")) as board,
+        pytest.raises(DeviceUnreachable, match="lost") as caught,
+    ):
         board.facts()
     loser.join()
     assert caught.value.exit_code == 4

@@ -13,7 +13,7 @@ import pytest
 
 from edgekit.bench.links.adb import AdbLink
 from edgekit.device import android
-from edgekit.device.android import Phone
+from edgekit.device.android import AndroidTarget
 from edgekit.device.android_session import PhoneSession
 from edgekit.device.config import AdbDevice
 from edgekit.device.registry import devices
@@ -354,7 +354,8 @@ def answers(phone: Peer, path: Path, delegate: str | None = None, apart: float =
     )
     link = AdbLink("pixel", phone.serial)
     try:
-        session = Phone(device, link).open_session(path, 1, delegate)
+        session = AndroidTarget(device, link).open_session(path, None, 1, delegate).session
+        assert isinstance(session, PhoneSession)
         images = np.random.default_rng(0).standard_normal((3, *session.inputs[0].shape[1:]), np.float32)
         (got,) = session.run([images])
         here = open_session(path, "litert")

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from edgekit.bench.links.ssh.link import SshLink
+from edgekit.device.check import Check
 from edgekit.device.config import SshDevice
-from edgekit.device.linux_check import Check, check_device
+from edgekit.device.linux_check import check_device
 
 CPU, FREQ = "/sys/devices/system/cpu/cpu{}/cpufreq/scaling_", "/sys/class/devfreq/{}/"
 NO = {"code": 1, "out": "", "err": "sudo: a password is required\n"}

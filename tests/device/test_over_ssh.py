@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,10 @@ import pytest
 
 import edgekit
 from edgekit.bench.links.remote_session import FarSession
+from edgekit.device import jetson as jetson_target
 from edgekit.device import linux, linux_check
 from edgekit.device.config import SshDevice
-from edgekit.device.linux import Board
+from edgekit.device.jetson import JetsonTarget
 from edgekit.errors import BackendMissing, DeviceUnreachable, EnvironmentRefused, MeasurementInvalid, UsageError
 from edgekit.records.measurement import PRESETS, Protocol
 from edgekit.records.runtime import open_session
@@ -83,7 +85,7 @@ def jetson(server: Server, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     server.script("nvpmodel", NVPMODEL.format(folder=folder))
     server.script("sudo", SUDO)
     conf = str(folder / "nvpmodel.conf")
-    monkeypatch.setattr(linux, "MODES", conf)
+    monkeypatch.setattr(jetson_target, "MODES", conf)
     monkeypatch.setattr(linux_check, "MODES", conf)
     monkeypatch.setattr(linux_check, "FILES", (*linux_check.FILES, conf))
     monkeypatch.setattr(linux, "IDLE_SECONDS", 1.8)
@@ -348,20 +350,20 @@ def test_a_mode_that_needs_a_reboot(server: Server, jetson: Path, tiny_onnx: Cal
     assert mode(jetson) == 0 and open_store().measurements() == []
 
 
-def board_of(server: Server, power_mode: str | None) -> Board:
+def jetson_of(server: Server, power_mode: str | None) -> closing[JetsonTarget]:
     device = SshDevice(link="ssh", host="board", runtimes=("null",), sensors="jetson", power_modes=("15W", "25W"))
-    return Board(device, server.link(), power_mode)
+    return closing(JetsonTarget(device, server.link(), power_mode))
 
 
 def test_one_command_at_a_time_sets_the_mode(server: Server, jetson: Path) -> None:
-    with board_of(server, "25W") as first, board_of(server, "15W") as second:
+    with jetson_of(server, "25W") as first, jetson_of(server, "15W") as second:
         assert first.facts()["power_mode"] == "25W"
         with pytest.raises(EnvironmentRefused, match=f"set by another command: process {os.getpid()} of this machine"):
             second.facts()
         assert mode(jetson) == 1
     assert mode(jetson) == 0
     first.link.close()
-    with board_of(server, "15W") as other, board_of(server, "25W") as late:
+    with jetson_of(server, "15W") as other, jetson_of(server, "25W") as late:
         assert other.facts()["power_mode"] == "15W"
         other.link.close()
         assert late.facts()["power_mode"] == "25W"
@@ -373,7 +375,7 @@ def test_a_mode_that_is_another_one_afterwards_gives_no_number(
     server: Server, jetson: Path, tiny_onnx: Callable[..., Path], wanted: str | None
 ) -> None:
     job = {"mode": "memory", "runtime": "null", "artifact": str(tiny_onnx())}
-    with board_of(server, wanted) as board:
+    with jetson_of(server, wanted) as board:
         assert board.ask(job, 60)["peak_bytes"]
         (jetson / "mode").write_text("2\n")
         with pytest.raises(MeasurementInvalid, match="was in power mode MAXN_SUPER at the end, .* measured in 15W"):
@@ -386,8 +388,8 @@ def test_a_mode_is_put_back_when_we_are_killed(
 ) -> None:
     code = f"""
 import sys, edgekit
-from edgekit.device import linux as device_board
-device_board.MODES = {str(jetson / "nvpmodel.conf")!r}
+from edgekit.device import jetson
+jetson.MODES = {str(jetson / "nvpmodel.conf")!r}
 edgekit.bench([sys.argv[1]], device="board", preset="rigorous", power_mode="25W")
 """
     process = subprocess.Popen([sys.executable, "-c", code, str(tiny_onnx())], stderr=subprocess.DEVNULL)

@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from edgekit.device.place import Place
 
 import edgekit
 from edgekit.bench.links import remote_session
 from edgekit.bench.links.local import LocalLink
 from edgekit.device.config import LOCAL
-from edgekit.device.place import Place
 from edgekit.errors import BackendMissing, MeasurementInvalid
 
 FOREIGN = "size: [8, 8]\nmean: [0, 0, 0]\nstd: [1, 1, 1]\n"

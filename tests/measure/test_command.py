@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from edgekit.device.linux import Board
+from edgekit.device.linux import LinuxTarget
 from edgekit.errors import BackendMissing, MeasurementInvalid, UsageError
 from edgekit.measure.command import KEYS, BenchResult, bench, row
 from edgekit.records import measurement
@@ -182,14 +182,14 @@ def test_what_cannot_be_known_is_null_with_its_reason() -> None:
 
 
 def test_a_runtime_alone_that_cannot_be_read_has_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = Board.ask
+    asked = LinuxTarget.ask
 
-    def ask(board: Board, job: Any, *more: Any) -> dict[str, Any]:
+    def ask(target: LinuxTarget, job: Any, *more: Any) -> dict[str, Any]:
         if job.get("mode") == "baseline":
             raise MeasurementInvalid("the runner was killed", "measure again")
-        return asked(board, job, *more)
+        return asked(target, job, *more)
 
-    monkeypatch.setattr(Board, "ask", ask)
+    monkeypatch.setattr(LinuxTarget, "ask", ask)
     Path("x.onnx").write_bytes(b"x")
     result = bench("x.onnx", runtime="null", preset="test")
     (one,) = result.measurements

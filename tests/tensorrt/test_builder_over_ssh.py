@@ -134,17 +134,16 @@ def test_a_mismatch_is_told_before_anything_is_loaded(far: Server) -> None:
 
 @ONE_RELEASE
 def test_an_engine_of_another_release_is_told_to_evaluations_too(far: Server, tensorrt: TensorRT) -> None:
-    from edgekit.device.link import open_link
-    from edgekit.device.registry import load
+    from edgekit.device.registry import load, open_target
     from edgekit.tensorrt.compatibility import refuse_elsewhere
 
     (made,) = exported().artifacts
     tensorrt.install("8.6.1")
     with (
-        open_link("board", load()["board"]) as link,
+        open_target("board", load()["board"]) as target,
         pytest.raises(BackendMissing, match="built for TensorRT 10.3.0, and on board is TensorRT 8.6.1"),
     ):
-        refuse_elsewhere(made.path, "tensorrt", link)
+        refuse_elsewhere(made.path, "tensorrt", target.link)
 
 
 @ONE_RELEASE

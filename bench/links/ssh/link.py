@@ -41,6 +41,8 @@ Result = TypeVar("Result")
 class SshLink:
     """A device on ssh. Connects when it is first used, and again when the connection was lost in between."""
 
+    is_local = False
+
     def __init__(self, name: str, host: str, python: str = "python3", root: str = ROOT) -> None:
         self.name, self.host = name, host
         self.python = "./" + python[2:] if python.startswith("~/") else python  # ssh begins in the home folder

@@ -17,7 +17,7 @@ import pytest
 from edgekit.bench.links.base import FOLDER, ask, call
 from edgekit.bench.links.ssh.link import SshLink
 from edgekit.device.config import SshDevice
-from edgekit.device.link import make_link
+from edgekit.device.registry import TARGETS
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError
 from tests.bench.ssh_server import disconnect, marked
 
@@ -143,7 +143,9 @@ def test_a_folder_of_the_users_gets_one_of_edgekits_own(server: Server, tmp_path
     ssd = tmp_path / "ssd"
     ssd.mkdir()
     for folder in (ssd, ssd / "edgekit"):
-        link = make_link("board", SshDevice(link="ssh", host="board", runtimes=("null",), folder=str(folder)))
+        link = TARGETS["ssh"](
+            "board", SshDevice(link="ssh", host="board", runtimes=("null",), folder=str(folder)), None
+        ).link
         assert isinstance(link, SshLink)
         link.look({})
         disconnect(link)

@@ -95,7 +95,7 @@ def jetson(server: Server, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def mode(jetson: Path) -> int:
-    return int((jetson / "mode").read_text())
+    return int((jetson / "mode").read_text() or -1)  # empty while it is written
 
 
 def test_a_device_is_measured_as_this_machine_is(server: Server, here: Path, tiny_onnx: Callable[..., Path]) -> None:

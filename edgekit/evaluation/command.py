@@ -28,6 +28,7 @@ from edgekit.evaluation.input import FileInput, file_input
 from edgekit.evaluation.result import EvalResult, Evaluated, Failure
 from edgekit.records.manifest import Artifact, in_use, open_artifact
 from edgekit.records.measurement import Accuracy
+from edgekit.records.onnx_parts import refuse_carrying
 from edgekit.records.preprocessing import ForeignInput, Preprocessing, foreign_input, to_pixels
 from edgekit.records.runtime import Session, own_time
 from edgekit.stats.accuracy import HIT1, MISS, correct1, correct5, hit

@@ -69,8 +69,7 @@ class AdbLink:
     @property
     def work(self) -> str:
         """This session's folder there."""
-        self._begun()
-        return f"{self._root}/work/{self.session}"
+        return f"{self._root}/work/{self.begin()}"
 
     def begin(self) -> str:
         """Connect, and return the session's name there."""

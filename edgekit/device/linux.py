@@ -21,7 +21,7 @@ from edgekit.device.target import RUNNER, Identity, Opened
 from edgekit.errors import DeviceUnreachable, EdgekitError, UsageError, nearest
 from edgekit.records.manifest import Artifact
 from edgekit.records.measurement import Protocol
-from edgekit.records.runtime import RUNTIMES, choose, open_session
+from edgekit.records.runtime import RUNTIMES, choose
 from edgekit.tensorrt import trtexec_measure
 from edgekit.tensorrt.compatibility import refuse_elsewhere
 from edgekit.tensorrt.trtexec_measure import Trtexec
@@ -163,18 +163,19 @@ class LinuxTarget:
     def open_session(
         self, path: Path, runtime: str | None = None, threads: int = 1, delegate: str | None = None
     ) -> Opened:
-        """Open a file in this process, or there. Raises BackendMissing or UsageError."""
+        """Open a file in a process of its own, here or there: it may crash its runtime, or not end.
+
+        Raises BackendMissing or UsageError.
+        """
         chosen = choose(path, runtime, None if self.is_local else self.runtimes, self.is_local).name
         if chosen == "null":
             raise UsageError("the null runtime answers nothing that could be right", "leave --runtime out")
-        if self.is_local:
-            session = open_session(path, runtime=chosen, threads=threads, delegate=delegate)
-            return Opened(chosen, session, dict(session.found), lambda: None)
-        refuse_elsewhere(path, chosen, self.link)
-        if self._facts is None:
-            self._facts = self.check().facts()
+        if not self.is_local:
+            refuse_elsewhere(path, chosen, self.link)
+            if self._facts is None:
+                self._facts = self.check().facts()
         far = FarSession(self.link, path, chosen, threads, delegate)
-        return Opened(chosen, far, {**far.found, "device": self._facts}, far.close)
+        return Opened(chosen, far, {**far.found, **({} if self.is_local else {"device": self._facts})}, far.close)
 
     def fitted(self, preset: str, protocol: Protocol) -> Protocol:
         """Return the protocol itself: the runner follows any."""

@@ -8,18 +8,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from edgekit.device.place import Place
 
 import edgekit
 from edgekit.bench.links import remote_session
-from edgekit.bench.links.local import LocalLink
-from edgekit.device.config import LOCAL
+from edgekit.device.linux import LinuxTarget
 from edgekit.errors import BackendMissing, MeasurementInvalid
 
 FOREIGN = "size: [8, 8]\nmean: [0, 0, 0]\nstd: [1, 1, 1]\n"
@@ -156,8 +154,9 @@ def test_an_answer_is_that_of_the_file(tiny_onnx: Callable[..., Path]) -> None:
     from edgekit.records.runtime import open_session
 
     path, x = tiny_onnx(batch="N"), np.random.default_rng(0).standard_normal((3, 3, 16, 16)).astype(np.float32)
-    with ExitStack() as opened:
-        _, session, found = Place(LOCAL, LocalLink(), opened, None, 1).open(path)
+    opened = LinuxTarget().open_session(path)
+    session, found = opened.session, opened.found
+    with closing(opened):
         ours = open_session(path)
         np.testing.assert_array_equal(session.run([x])[0], ours.run([x])[0])
         assert [(one.name, one.shape) for one in session.inputs] == [(one.name, one.shape) for one in ours.inputs]

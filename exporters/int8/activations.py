@@ -131,9 +131,10 @@ def activations(
         low, high = _range(graph, extremes, name)
         before = widest.get(leader[name], (0.0, 0.0))  # zero is always one of the values
         widest[leader[name]] = (min(low, before[0]), max(high, before[1]))
+    prescribed = _prescribed(graph, scheme)
     floors = _floors(graph, scheme, leader, widest)
     found = {name: _params(*widest[leader[name]], kind, floors.get(leader[name], MIN_SCALE)) for name in wanted}
-    return {name: _fixed(graph[name], scheme) or params for name, params in found.items()}
+    return {name: prescribed.get(name, params) for name, params in found.items()}
 
 
 def _range(graph: Graph, extremes: Mapping[str, tuple[float, float]], name: str) -> tuple[float, float]:
@@ -170,13 +171,34 @@ def _border(graph: Graph) -> list[str]:
     return [op.name for op in (graph.input, graph[graph.output]) if op.dtype.is_floating_point]
 
 
-def _fixed(op: Op, scheme: str) -> QParams | None:
-    return tflite_constraints.fixed_output(op.kind) if scheme == "tflite" else None
+def _prescribed(graph: Graph, scheme: str) -> dict[str, QParams]:
+    """The tensors whose integers follow from what makes them: a fixed function, or a move of what one gave.
+
+    TFLite's kernels know no others. onnxruntime's softmax does, and overflows to zeros where they are finer.
+    """
+    if scheme == "tensorrt":
+        return {}
+    found: dict[str, QParams] = {}
+    for op in graph:
+        own = tflite_constraints.fixed_output(op.kind)
+        moved = {found.get(name) for name in op.inputs} if _moves(op, scheme) else {None}
+        if own is None and len(moved) == 1:
+            own = moved.pop()
+        elif own is not None and scheme != "tflite":
+            own = QParams(own.scale, own.zero_point + 128, 0, 255)
+        if own is not None:
+            found[op.name] = own
+    return found
+
+
+def _moves(op: Op, scheme: str) -> bool:
+    """Whether an operator only moves or chooses elements, so that its inputs and its output share a scale."""
+    return tflite_constraints.same_scale(op.kind) if scheme == "tflite" else op.kind in _MOVING
 
 
 def _groups(graph: Graph, scheme: str, wanted: list[str]) -> dict[str, str]:
     """For each tensor the representative of those that must share its scale; prescribed scales join nothing."""
-    leader = {name: name for name in wanted}
+    leader, prescribed = {name: name for name in wanted}, _prescribed(graph, scheme)
 
     def find(name: str) -> str:
         while leader[name] != name:
@@ -184,11 +206,10 @@ def _groups(graph: Graph, scheme: str, wanted: list[str]) -> dict[str, str]:
         return name
 
     for op in graph.ops[1:]:
-        moving = tflite_constraints.same_scale(op.kind) if scheme == "tflite" else op.kind in _MOVING
-        if not moving or op.name not in leader:
+        if not _moves(op, scheme) or op.name not in leader or op.name in prescribed:
             continue
         for name in op.inputs:
-            if name in leader and _fixed(graph[name], scheme) is None:
+            if name in leader and name not in prescribed:
                 leader[find(op.name)] = find(name)
     return {name: find(name) for name in wanted}
 
@@ -216,13 +237,13 @@ def _floors(
 
     No step is lost: a 128th of what one step of the inputs makes of the output is finer than anything that comes.
     """
-    kind, fused = scheme_of(scheme), fused_activations(graph)
+    kind, fused, prescribed = scheme_of(scheme), fused_activations(graph), _prescribed(graph, scheme)
     floors: dict[str, float] = {}
 
     def scale(name: str) -> float:
         first = leader[name]
         free = _params(*widest[first], kind, floors.get(first, MIN_SCALE))
-        return (_fixed(graph[name], scheme) or free).scale
+        return prescribed.get(name, free).scale
 
     for op in graph:
         out = fused[op.name].name if op.name in fused else op.name

@@ -38,25 +38,29 @@ if TYPE_CHECKING:
 
     __version__: str
 
-# Each command's function, where it lives.
-VERBS = {
-    "bench": "edgekit.measure.command:bench",
-    "compare": "edgekit.comparison.command:compare",
-    "demo": "edgekit.demonstration.command:demo",
-    "devices": "edgekit.device.registry:devices",
-    "doctor": "edgekit.diagnosis:doctor",
-    "eval": "edgekit.evaluation.command:eval",
-    "export": "edgekit.exporting.command:export",
-    "inspect": "edgekit.inspection.command:inspect",
-    "models": "edgekit.network.catalog:models",
-    "report": "edgekit.reporting.command:report",
-    "reproduce": "edgekit.reproduction.command:reproduce",
-    "store": "edgekit.storage.merge:store",
-    "summary": "edgekit.network.catalog:summary",
-    "sweep": "edgekit.sweeps.command:sweep",
-    "weights": "edgekit.checkpoints.pretrained:weights",
+# Every command, in the order in which a newcomer meets them: the module and function that do it, and its line of help.
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "models": ("edgekit.network.catalog", "models", "List the networks, their MACs and published accuracy."),
+    "summary": ("edgekit.network.catalog", "summary", "Show a network layer by layer, with parameters and MACs."),
+    "export": ("edgekit.exporting.command", "export", "Write a network to files for devices, each proved."),
+    "inspect": ("edgekit.inspection.command", "inspect", "Say what a file is, what made it, and how to call it."),
+    "bench": ("edgekit.measure.command", "bench", "Measure latency and memory of files, in fresh processes."),
+    "compare": ("edgekit.comparison.command", "compare", "Compare stored latencies, and fail when one became slower."),
+    "eval": ("edgekit.evaluation.command", "eval", "Measure the accuracy of the files that ship."),
+    "report": ("edgekit.reporting.command", "report", "Write what was measured as one self-contained HTML file."),
+    "sweep": ("edgekit.sweeps.command", "sweep", "Export, measure and evaluate every cell of a grid."),
+    "reproduce": (
+        "edgekit.reproduction.command",
+        "reproduce",
+        "Measure a published trade-off, and lay it beside the paper's.",
+    ),
+    "store": ("edgekit.storage.merge", "store", "Bring what a colleague measured into your store."),
+    "weights": ("edgekit.checkpoints.pretrained", "weights", "List published weights, or download some."),
+    "devices": ("edgekit.device.registry", "devices", "List the devices of devices.yaml, or check that one answers."),
+    "doctor": ("edgekit.diagnosis", "doctor", "Say what is installed, what is missing, how to get it."),
+    "demo": ("edgekit.demonstration.command", "demo", "Go the whole way on handwritten digits, in minutes."),
 }
-# Verbs that are also the name of a module inside edgekit; these modules are callable (see callable_module).
+# Commands that are also the name of a module inside edgekit; these modules are callable (see callable_module).
 _CALLABLE_MODULES = ("bench", "models")
 
 __all__ = [
@@ -93,8 +97,8 @@ def __getattr__(name: str) -> Any:
         return version("edgekit")
     if name in _CALLABLE_MODULES:
         return _module(f"edgekit.{name}")
-    if name in VERBS:
-        module, _, function = VERBS[name].partition(":")
+    if name in COMMANDS:
+        module, function, _ = COMMANDS[name]
         return getattr(_module(module), function)
     if name in __all__:
         return getattr(_module("edgekit.errors"), name)

@@ -58,10 +58,10 @@ def _usage_message(error: BaseException) -> str | None:
 
 
 def _help_command(arguments: list[str]) -> str:
-    from edgekit import VERBS
+    from edgekit import COMMANDS
 
     named = next((word for word in arguments if not word.startswith("-")), "")
-    return f"edgekit {named} --help" if named in VERBS else "edgekit --help"
+    return f"edgekit {named} --help" if named in COMMANDS else "edgekit --help"
 
 
 def _one_line(text: str) -> str:

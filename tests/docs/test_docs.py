@@ -43,13 +43,18 @@ def test_a_command_has_help_an_example_a_function_and_a_place_in_readme(name: st
     assert COMMANDS[name].help
     assert examples(name), f"{name} has no example"
     assert all(example.startswith(f"edgekit {name}") for example in examples(name))
-    assert name in edgekit.__all__ and name in edgekit.VERBS
+    assert name in edgekit.__all__
     assert f"edgekit {name}" in README
     assert {"--json", "--help"} <= {option for param in COMMANDS[name].params for option in param.opts} | {"--help"}
 
 
 def test_every_verb_is_a_command() -> None:
-    assert set(COMMANDS) == set(edgekit.VERBS)
+    assert list(COMMANDS) == list(edgekit.COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_first_line_of_help_is_that_of_the_table(name: str) -> None:
+    assert (COMMANDS[name].help or "").splitlines()[0] == edgekit.COMMANDS[name][2]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

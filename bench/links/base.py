@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,25 +129,40 @@ def start(
 
 
 def _answer(link: Link, runtime: str, done: Done) -> dict[str, Any]:
-    answer = parsed(done.stdout)
+    answer = parsed(done.stdout, link.name)
     if answer is None:
         raise death(link, runtime, done)
     if "error" in answer:
         raise refused(link, runtime, answer["error"])
-    return dict(answer["ok"])
+    done_there: Answer = answer["ok"] or Answer(link.name)
+    return done_there
 
 
-def parsed(text: bytes) -> dict[str, Any] | None:
+class Answer(dict[str, Any]):
+    """What `who` told by name. What it did not tell is no bug of ours: its shell may have said all of it."""
+
+    def __init__(self, who: str, told: Iterable[tuple[str, Any]] = ()) -> None:
+        super().__init__(told)
+        self.who = who
+
+    def __missing__(self, key: str) -> Any:
+        raise BackendMissing(
+            f"{self.who} said what is no answer: it lacks '{key}'", "see what its shell prints before a command runs"
+        )
+
+
+def parsed(text: bytes, who: str = "the device") -> Answer | None:
     """An answer; None for anything else that a device may say, such as the greeting of its shell."""
     try:
-        answer = json.loads(text)
+        answer = json.loads(text, object_pairs_hook=lambda pairs: Answer(who, pairs))
     except (ValueError, RecursionError):
         return None
-    if not isinstance(answer, dict):
+    if not isinstance(answer, Answer):
         return None
     error = answer.get("error")
     told = isinstance(error, dict) and all(isinstance(error.get(key), str) for key in ("kind", "message"))
-    return answer if told or "ok" in answer else None
+    done = isinstance(answer.get("ok", 0), (Answer, type(None)))
+    return answer if told or (done and "error" not in answer) else None
 
 
 def refused(link: Link, runtime: str, error: Mapping[str, str]) -> EdgekitError:

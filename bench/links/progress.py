@@ -55,7 +55,7 @@ def ask_told(link: Link, script: str, job: Mapping[str, Any], seconds: float, sa
         link.close()  # what does not see its stdin end is killed there
         on = "" if link.name == "local" else f" on {link.name}"
         raise MeasurementInvalid(f"no answer from {what}{on} in {seconds:.0f} s: it was ended", "try a smaller network")
-    answer = parsed(stdout)
+    answer = parsed(stdout, link.name)
     if answer is None:
         raise death(link, what, Done(process.returncode, stdout, "\n".join(kept)))
     return answer

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from edgekit.bench.links.base import Done, Link, death, on, parsed, refused, start
+from edgekit.bench.links.base import Answer, Done, Link, death, on, parsed, refused, start
 from edgekit.bench.links.silence import Silence, coming, first_line, written
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid
 
@@ -87,12 +87,12 @@ class FarSession:
         except Silence as error:
             raise self._silent() from error
         line, self._rest = first_line(self._coming())
-        answer = parsed(line)
+        answer = parsed(line, self._link.name)
         if answer is None:
             raise self._no_answer(line or self._rest)
         if "error" in answer:
             raise refused(self._link, self._runtime, answer["error"])
-        return dict(answer["ok"])
+        return answer["ok"] or Answer(self._link.name)
 
     def _take(self, size: int) -> bytes:
         """The next bytes of an answer, all of them."""

@@ -103,7 +103,8 @@ class Station:
                 order.shuffle(places)
                 found = block_of([cells[place] for place in places], patience, f"block {block + 1} of {blocks}")
                 for position, (place, answer) in enumerate(zip(places, found, strict=True)):
-                    answers[place].append({**answer, "block": block, "position": position})
+                    answer.update(block=block, position=position)
+                    answers[place].append(answer)
             return [self._measurement(cell, found) for cell, found in zip(cells, answers, strict=True)]
 
     def _take_turns(self, cells: Sequence[Cell]) -> bool:
@@ -120,7 +121,7 @@ class Station:
         job = {"runtime": jobs[0]["runtime"], "jobs": jobs, "turn_seconds": TURN_SECONDS}
         longest = sum(LOAD_SECONDS + 3 * cell.protocol.max_seconds for cell in cells)
         found = self._target.ask(job, longest, "turns.py")["answers"]
-        return [{**answer, "hot": hot} for answer in found]
+        return [_with_heat(answer, hot) for answer in found]
 
     def _cooled(self, patience: Patience) -> bool | None:
         """Wait until the device is as cool as before the first process; True where it is still hot."""
@@ -133,7 +134,7 @@ class Station:
     def _process(self, cell: Cell, patience: Patience, what: str) -> dict[str, Any]:
         hot = self._cooled(patience)
         self._say(cell, what)
-        return {**self._target.ask(cell.job("latency"), LOAD_SECONDS + 3 * cell.protocol.max_seconds), "hot": hot}
+        return _with_heat(self._target.ask(cell.job("latency"), LOAD_SECONDS + 3 * cell.protocol.max_seconds), hot)
 
     def _memory(self, cell: Cell) -> Memory:
         """The memory pass: a process of its own, because reading it must not disturb the times."""
@@ -279,3 +280,9 @@ def _remarks(found: Mapping[str, Any]) -> list[str]:
         left = ", ".join(sorted(found.get("undelegated") or ())) or "the others"
         remarks.append(f"{found['delegate']} runs {delegated} of {nodes} operators; not {left}")
     return remarks
+
+
+def _with_heat(answer: dict[str, Any], hot: bool | None) -> dict[str, Any]:
+    """The device's own answer, which knows what it lacks, and whether the device was hot."""
+    answer["hot"] = hot
+    return answer

@@ -194,7 +194,7 @@ def run_trtexec(link: Link, job: Mapping[str, Any], seconds: float, say: Say = l
     answer = ask_told(link, TRTEXEC_SCRIPT, job, seconds, say, "trtexec")
     if "error" in answer:
         raise BackendMissing(f"trtexec did not run{on(link)}: {answer['error']['message']}", _get(link))
-    done = dict(answer["ok"])
+    done: dict[str, Any] = answer["ok"]
     failed = trtexec.failure(done["code"], trtexec.parse_log(done["log"]), done["log"])
     if failed is not None:
         raise failed if not on(link) else type(failed)(f"{link.name}: {failed.message}", failed.remedy)
@@ -256,7 +256,8 @@ def _ask(link: Link, job: Mapping[str, Any], seconds: float, say: Say) -> dict[s
     except EdgekitError as death:
         raise type(death)(death.message.replace("process running", "process building with"), death.remedy) from None
     if "error" not in answer:
-        return dict(answer["ok"])
+        done: dict[str, Any] = answer["ok"]
+        return done
     error = answer["error"]
     if error["kind"] == "missing":
         raise Missing(error["message"])

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from edgekit.bench.links.base import FOLDER, Done, parsed, start
+from edgekit.bench.links.base import FOLDER, Answer, Done, parsed, start
 from edgekit.bench.links.silence import first_line
 from edgekit.bench.links.ssh import errors as ssh_errors
 from edgekit.bench.links.ssh.connection import Connection, environment
@@ -252,11 +252,11 @@ class SshLink:
         return start(self._marked(command), subprocess.PIPE, environment())
 
     def _answer(self, verb: str, done: Done) -> Any:
-        answer = parsed(done.stdout)
+        answer = parsed(done.stdout, self.name)
         if answer is None:
             raise self._death(verb, done)
         if "error" not in answer:
-            return answer["ok"]
+            return answer["ok"] or Answer(self.name)
         kind, message = answer["error"]["kind"], answer["error"]["message"]
         if kind == "full":
             raise EnvironmentRefused(

@@ -211,7 +211,9 @@ def test_what_is_no_answer(said: bytes) -> None:
     assert parsed(b'{"ok": null}') == {"ok": None}
 
 
-@pytest.mark.parametrize("greeting", ["5", "[]", "{}", "Welcome to the board!"])
+@pytest.mark.parametrize(
+    "greeting", ["5", "[]", "{}", '{"ok": true}', '{"ok": {}}', '{"ok": [1]}', "Welcome to the board!"]
+)
 def test_a_python_that_says_something_else(server: Server, greeting: str) -> None:
     server.script(
         "talker",

@@ -29,22 +29,33 @@ class Shaped(Protocol):
 _ELEMENTWISE = frozenset(
     {"relu", "clip", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "lrn", "softmax", "log_softmax"}
     | {"leaky_relu", "elu", "exp", "log", "sqrt", "rsqrt", "reciprocal", "neg", "abs", "sin", "cos", "floor", "ceil"}
-    | {"round", "erf", "sign", "softplus", "flip", "cumsum"}
+    | {"round", "erf", "sign", "softplus", "cumsum"}
 )
 _BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "floor_div", "remainder"})
 _COMPARING = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
+_TYPELESS = frozenset({"permute", "slice", "reshape", "expand", "tile", "flip", "gather", "cast", "pad"})
 _REDUCING = frozenset({"mean", "sum", "max", "min"})
 
 
 def known_shape(
     kind: str, attrs: Mapping[str, Any], inputs: Sequence[Shaped], own: Mapping[str, Shaped]
 ) -> tuple[Shape, torch.dtype] | None:
-    """The output's shape and type where they are certain; else None. What is not floating is not looked at."""
-    tensors = (*inputs, *own.values())
-    if not inputs or not inputs[0].dtype.is_floating_point or len({tensor.dtype for tensor in tensors}) != 1:
+    """The output's shape and type where they are certain; else None. What mixes types is not looked at."""
+    if not inputs:
         return None
-    shape = _shape(kind, attrs, [tuple(x.shape) for x in inputs], {role: tuple(x.shape) for role, x in own.items()})
-    return None if shape is None else (shape, torch.bool if kind in _COMPARING else inputs[0].dtype)
+    dtype = inputs[0].dtype
+    shapes, owns = [tuple(x.shape) for x in inputs], {role: tuple(x.shape) for role, x in own.items()}
+    if kind in _TYPELESS:
+        moved = _moved(kind, attrs, [*shapes, *owns.values()])
+        return None if moved is None else (moved, attrs["dtype"] if kind == "cast" else dtype)
+    if kind == "where":
+        joined = _broadcast(shapes) if inputs[1].dtype == inputs[2].dtype else None
+        return None if joined is None else (joined, inputs[1].dtype)
+    if not dtype.is_floating_point or len({tensor.dtype for tensor in (*inputs, *own.values())}) != 1:
+        return None
+    shape = _shape(kind, attrs, shapes, owns)
+    results = {**dict.fromkeys(_COMPARING, torch.bool), "argmax": torch.int64, "argmin": torch.int64}
+    return None if shape is None else (shape, results.get(kind, dtype))
 
 
 def _shape(kind: str, a: Mapping[str, Any], inputs: list[Shape], own: dict[str, Shape]) -> Shape | None:
@@ -53,6 +64,8 @@ def _shape(kind: str, a: Mapping[str, Any], inputs: list[Shape], own: dict[str, 
         return first
     if kind in _BINARY or kind in _COMPARING:
         return _broadcast([*inputs, *own.values()])
+    if kind == "group_norm":
+        return first if len(first) > 1 and first[1] % a["groups"] == 0 else None
     if kind == "batch_norm":
         return first if all(shape == first[1:2] for shape in own.values()) else None
     if kind == "layer_norm":
@@ -64,6 +77,10 @@ def _shape(kind: str, a: Mapping[str, Any], inputs: list[Shape], own: dict[str, 
         return _product(first, inputs[1])
     if kind in _REDUCING:
         return reduced(first, a["dims"], a["keepdim"])
+    if kind in ("argmax", "argmin"):
+        return reduced(first, (a["dim"],), a.get("keepdim", False))
+    if kind in ("lstm", "gru"):
+        return (*first[:2], a["hidden"]) if len(first) == 3 and own["w_ih"][1] == first[2] else None
     return _windowed(kind, a, inputs, own) or _moved(kind, a, inputs)
 
 
@@ -77,8 +94,21 @@ def _windowed(kind: str, a: Mapping[str, Any], inputs: list[Shape], own: dict[st
 
 def _moved(kind: str, a: Mapping[str, Any], inputs: list[Shape]) -> Shape | None:
     first = inputs[0]
+    if kind in ("cast", "flip"):
+        return first
     if kind == "cat":
         return _joined(inputs, a["dim"])
+    if kind == "gather":
+        return (*first[: a["dim"]], *inputs[1], *first[a["dim"] + 1 :])
+    if kind == "tile":
+        return tuple(size * times for size, times in zip(first, a["repeats"], strict=True))
+    if kind == "expand":
+        pairs = [(have, have if want == -1 else want) for have, want in zip(first, a["shape"], strict=True)]
+        return tuple(want for _, want in pairs) if all(have in (1, want) for have, want in pairs) else None
+    if kind == "pad":
+        constant = a.get("mode", "constant") == "constant"
+        sizes = tuple(size + low + high for size, (low, high) in zip(first, a["pads"], strict=True))
+        return sizes if constant and min(sizes, default=1) > 0 else None
     if kind == "permute":
         return tuple(first[dim] for dim in a["dims"]) if sorted(a["dims"]) == list(range(len(first))) else None
     if kind == "slice":

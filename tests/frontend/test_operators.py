@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from edgekit.frontend.table import CONVERTERS
 from edgekit.frontend.tracer import trace
+from edgekit.ir.graph import Op
 
 SHAPE = (2, 4, 6, 8)
 MASK = torch.arange(8) % 3 == 0
@@ -253,13 +254,19 @@ class State(nn.Module):
         return self.inner(x)[1][0]
 
 
+def has_its_shape(op: Op, y: Tensor) -> None:
+    """What was worked out without running a kernel is what the kernel gives."""
+    assert op.shape == tuple(y.shape)
+    assert op.dtype == y.dtype or op.dtype.is_floating_point and y.dtype.is_floating_point
+
+
 def check(module: nn.Module, shape: tuple[int, ...]) -> None:
     module = module.double().eval()
     x = torch.randn(shape, dtype=torch.float64)
     graph = trace(module, shape)
     with torch.no_grad():
         want = module(x.clone())
-    torch.testing.assert_close(graph.run(x), want, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(graph.run(x, observe=has_its_shape), want, rtol=1e-9, atol=1e-9)
     for op in graph:
         assert op.kind != "call"
 

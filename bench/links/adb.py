@@ -84,8 +84,8 @@ class AdbLink:
     def tools(self) -> str:
         """A phone has no Python that could run the runner."""
         raise BackendMissing(
-            f"{self.name} is a phone: only benchmark_model runs there, and it does not tell outputs",
-            "measure it with `bench`; evaluate the file on this machine or on a device that ssh reaches",
+            f"{self.name} is a phone: only benchmark_model runs there",
+            "leave --runtime out for benchmark_model, or take this machine or a device that ssh reaches",
         )
 
     def run(self, script: str, seconds: float = ANSWER_SECONDS) -> Done:

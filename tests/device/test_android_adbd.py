@@ -27,7 +27,10 @@ from tests.bench.ssh_server import until
 from tests.paths import sample
 
 phones = pytest.fixture(make_phones)
-pytestmark = pytest.mark.skipif(not TOOL.is_file(), reason="no benchmark_model was built here: make phone-tool")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not TOOL.is_file(), reason="no benchmark_model was built here: make phone-tool"),
+]
 
 # Real ones; but this phone's processor is this machine's.
 PROPERTIES = sample("getprop_pixel8pro.txt") + f"[ro.product.cpu.abilist]: [{platform.machine()}]\n"

@@ -19,6 +19,7 @@ from edgekit.errors import DeviceUnreachable
 from tests.bench.adbd import Phone, make_phones
 from tests.bench.ssh_server import until
 
+pytestmark = pytest.mark.slow
 phones = pytest.fixture(make_phones)
 KILLS = 3
 

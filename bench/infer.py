@@ -75,7 +75,7 @@ def serve(questions: Any, answers: Any) -> None:
     def begin(text: str) -> dict[str, Any]:
         job = RUNNER.parse(text)
         module = RUNNER.loaded(job.runtime)
-        session = module.open_session(job.artifact, {**RUNNER.options(job), "batch": None})
+        session = module.open_session(job.artifact, {**RUNNER.options(job), "batch": None, "free": True})
         state["session"] = session
         tensors = [[[t.name, t.dtype, list(t.shape)] for t in side] for side in (session.inputs, session.outputs)]
         return {"inputs": tensors[0], "outputs": tensors[1], "found": {**session.found, **RUNNER.environment()}}

@@ -47,6 +47,7 @@ class Job:
     delegate: str | None = None
     unified: bool = False  # the GPU shares the machine's memory: a memory pass watches what is left of it
     seed: int = 0
+    input_shapes: dict[str, list[int]] = dataclasses.field(default_factory=dict)  # by name; "": of the only input
     warmup_seconds: float = 0.5
     warmup_runs: int = 5
     warmup_max_seconds: float = 5.0
@@ -238,11 +239,14 @@ def options(job: Job) -> dict[str, Any]:
     cpus = _processors()
     if job.threads > THREADS_EACH * cpus:
         raise ValueError(f"{job.threads} threads on {cpus} processors: more than {THREADS_EACH} for each")
-    return {"threads": job.threads, "batch": job.batch, "provider": job.provider, "delegate": job.delegate}
+    asked = {"threads": job.threads, "batch": job.batch, "provider": job.provider, "delegate": job.delegate}
+    return {**asked, "shapes": job.input_shapes} if job.input_shapes else asked
 
 
 def _read_once(path: str) -> None:
     """Bring the file, or those in the folder, into the page cache, so that every load is a warm one."""
+    if path:
+        Path(path).stat()  # one that is not there is told as that
     found = [Path(path), *Path(path).rglob("*")] if path else []
     for file in (one for one in found if one.is_file()):
         with file.open("rb") as stream:

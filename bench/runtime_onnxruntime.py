@@ -51,7 +51,9 @@ class Session:
         threads, batch = options.get("threads") or 1, options.get("batch")
         provider = _provider(onnxruntime, options.get("provider"))
         self._session = _open(onnxruntime, path, threads, provider)
-        self.inputs = [_tensor(value, batch) for value in self._session.get_inputs()]
+        given = _given(options.get("shapes") or {}, [value.name for value in self._session.get_inputs()])
+        strict = not options.get("free")
+        self.inputs = [_tensor(value, batch, strict, given.get(value.name)) for value in self._session.get_inputs()]
         self.outputs = [_tensor(value, batch, strict=False) for value in self._session.get_outputs()]
         self._names = [value.name for value in self.outputs]
         self.found: dict[str, Any] = {
@@ -62,6 +64,8 @@ class Session:
             "timed": "InferenceSession.run: inputs as they lie, outputs allocated",
             **_assigned(self._session, provider),
         }
+        if given:
+            self.found["input_shapes"] = {value.name: list(value.shape) for value in self.inputs}
         self.on_gpu = provider in (CUDA, TENSORRT)
         if self.on_gpu:
             self.found["timed"] = "run_with_iobinding and the wait for it: inputs and outputs in GPU memory, no copies"
@@ -112,7 +116,9 @@ def preload() -> None:
 def open_session(path: str, options: dict[str, Any]) -> Session:
     """Open a file.
 
-    `options`: threads (default 1), batch (None: the file's), provider (None: the CPU's; or "cuda", "tensorrt" ...).
+    `options`: threads (default 1), batch (None: the file's), shapes (of inputs with sizes that are free beside the
+    batch, by name; "": of the only input), free (such sizes may stay so), provider (None: the CPU's; or "cuda",
+    "tensorrt" ...).
     Raises ImportError without the package, ValueError for a broken file or an impossible wish, RuntimeError where
     this onnxruntime cannot run the file as asked.
     """
@@ -237,10 +243,22 @@ def arenas(log: str) -> dict[str, int]:
     return found
 
 
-def _tensor(value: Any, batch: int | None, strict: bool = True) -> Tensor:
+def _given(shapes: dict[str, list[int]], names: list[str]) -> dict[str, list[int]]:
+    """The shapes that were asked for, by the inputs' names. Raises ValueError where that is not clear."""
+    unknown = [name for name in shapes if name and name not in names]
+    if unknown or ("" in shapes and len(names) > 1):
+        raise ValueError("--input must name one of this file's inputs: {}".format(", ".join(names)))
+    return {name or names[0]: sizes for name, sizes in shapes.items()}
+
+
+def _tensor(value: Any, batch: int | None, strict: bool = True, given: list[int] | None = None) -> Tensor:
     if value.type not in DTYPES:
         raise RuntimeError(f"'{value.name}' is a {value.type}, which cannot be handed over")
     shape = [size if isinstance(size, int) else -1 for size in value.shape]
+    if given is not None:
+        if len(given) != len(shape) or any(size not in (-1, asked) for size, asked in zip(shape, given)):  # noqa: B905
+            raise ValueError(f"--input {given} does not fit '{value.name}', which is {value.shape}")
+        shape = list(given)
     if strict and -1 in shape[1:]:
         raise RuntimeError(f"input '{value.name}' has free sizes {value.shape}; only the batch may be free")
     if shape and batch is not None:

@@ -84,6 +84,15 @@ def shape(text: str | None) -> tuple[int, ...] | None:
     return sizes
 
 
+def shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]]:
+    """`["x=1,3,224,224"]` as {"x": (1, 3, 224, 224)}; without a name, under ""."""
+    found = {}
+    for text in texts or []:
+        name, _, sizes = text.rpartition("=")
+        found[name] = shape(sizes) or ()
+    return found
+
+
 def pairs(texts: list[str] | None) -> dict[str, str]:
     """`["pool=max"]` as {"pool": "max"}. Raises UsageError where there is no "="."""
     found = {}

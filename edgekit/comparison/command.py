@@ -225,7 +225,8 @@ def _namer(base: Sequence[Measurement], new: Sequence[Measurement]) -> Namer:
         where = setting(record)
         place = where.place(ambiguous)
         threads = f"{where.threads} thread{'' if where.threads == 1 else 's'}"
-        return f"{record.artifact} on {place}, {where.runtime}, {threads}, batch {where.batch}"
+        told = f"{record.artifact} on {place}, {where.runtime}, {threads}, batch {where.batch}"
+        return f"{told}, {where.sizes}" if where.sizes else told
 
     counted = [Counter(map(plain, side)) for side in (base, new)]
 

@@ -149,6 +149,7 @@ def bench(
     devices: Path | None = None,
     progress: Progress | None = None,
     session: str | None = None,
+    input: Mapping[str, Sequence[int]] | None = None,
 ) -> BenchResult:
     """Measure each file at each batch size and append the measurements to the store.
 
@@ -161,6 +162,9 @@ def bench(
 
     Measurements that the store refuses in the end are kept in a file beside it, which `unstored` of the result names.
 
+    `input` gives the shapes of inputs whose sizes the file leaves free, by name ("": of its only input); their first
+    number is the batch.
+
     `session` is what the records name as their command, where this is a part of a larger one (store.new_id).
 
     With `versus` the files are measured interleaved, in random blocks, and each is compared with the first; then a cell
@@ -168,7 +172,12 @@ def bench(
     """
     paths = [artifacts] if isinstance(artifacts, (str, Path)) else list(artifacts)
     batches = [batch] if isinstance(batch, int) else list(batch)
-    protocols = [_protocol(preset, threads, size, versus) for size in batches]
+    shapes = {name: tuple(sizes) for name, sizes in (input or {}).items()}
+    if shapes:
+        batches = [_batch_of(shapes, batches)]
+    protocols = [
+        _protocol(preset, threads, size, versus).model_copy(update={"input_shapes": shapes}) for size in batches
+    ]
     if versus and (len(paths) < 2 or len(protocols) != 1):
         raise UsageError("--versus compares two files or more, at one batch size", "give a second file")
     if not paths or not protocols:
@@ -199,6 +208,16 @@ def _protocol(preset: str, threads: int, batch: int, versus: bool) -> Protocol:
     return protocol.model_copy(update=VERSUS.get(preset, {"processes": latency.MIN_PROCESSES})) if versus else protocol
 
 
+def _batch_of(shapes: Mapping[str, Sequence[int]], batches: Sequence[int]) -> int:
+    """The batch that the shapes of inputs have. Raises UsageError where another one was asked for."""
+    firsts = {sizes[0] if sizes else 0 for sizes in shapes.values()}
+    if len(firsts) > 1 or not all(sizes and min(sizes) > 0 for sizes in shapes.values()):
+        raise UsageError("--input takes sizes from 1 on, and inputs of one batch", "write, say, --input 1,3,224,224")
+    if list(batches) not in ([1], list(firsts)):
+        raise UsageError(f"--input has batch {firsts.pop()}, and --batch another", "leave --batch out")
+    return firsts.pop()
+
+
 def _plan(
     path: Path, runtime: str | None, target: Target, protocol: Protocol, options: Mapping[str, Any]
 ) -> Cell | Failure:
@@ -207,6 +226,8 @@ def _plan(
         runtime = chosen.name
         if not target.is_local:
             refuse_carrying(path, artifact.parts)
+        if protocol.input_shapes and chosen.name != "onnxruntime":
+            raise UsageError(f"{chosen.name} takes the sizes that {path.name} has", "leave --input out")
         if options["profile"]:
             profiling.refuse(runtime)
         target.refuse(artifact, runtime, protocol.batch)

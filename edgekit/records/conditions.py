@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ class Setting:
     batch: int
     provider: str | None
     delegate: str | None
+    sizes: str | None = None  # of inputs whose sizes are free in the file
 
     def place(self, ambiguous: frozenset[str]) -> str:
         """The device in its power mode, with the machine where its name is `ambiguous`."""
@@ -46,7 +48,13 @@ def setting(record: Measurement) -> Setting:
         found.get("batch") or asked.batch,
         found.get("provider"),
         found.get("delegate"),
+        sizes(found.get("input_shapes")),
     )
+
+
+def sizes(shapes: Mapping[str, Sequence[int]] | None) -> str | None:
+    """The shapes of inputs for people; None where the file fixes them."""
+    return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items()) if shapes else None
 
 
 def way(record: Measurement) -> str | None:

@@ -39,6 +39,7 @@ class Protocol(_Record):
     threads: int = 1
     batch: int = 1
     seed: int = 0
+    input_shapes: dict[str, tuple[int, ...]] = {}  # of inputs whose sizes are free; "": of the only one
 
 
 PRESETS = {

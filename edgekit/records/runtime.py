@@ -225,12 +225,16 @@ def refusal(kind: str, cause: str, runtime: Runtime) -> EdgekitError:
     """The error for what a runtime refused; the kinds are those of bench/runner.py."""
     if kind == "missing":
         return BackendMissing(f"{runtime.name} cannot be loaded: {cause}", runtime.remedy)
+    if kind == "usage" and "--input" in cause:
+        return UsageError(cause, "write --input NAME=1,3,224,224")
     if kind == "usage" and "batch" in cause:
         return UsageError(cause, "give --batch as the file has it, or export with --dynamic-batch")
     if kind == "usage" and "threads on" in cause:
         return UsageError(cause, "ask for fewer with --threads")
     if kind == "usage":
         return UsageError(f"{runtime.name}: {cause}", "check the file and the options; export it again if it is broken")
+    if "has free sizes" in cause and runtime.name == "onnxruntime":
+        return UsageError(cause, "say how large it is to be, for example --input 1,3,224,224")
     if REBUILD in cause:
         why, _, command = cause.partition(REBUILD)
         return BackendMissing(why, f"build it again on this device: {command}")

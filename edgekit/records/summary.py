@@ -31,6 +31,7 @@ class Summary:
     batch: int
     provider: str | None
     delegate: str | None
+    sizes: str | None
     median_ns: float | None  # of the medians of its processes; None without samples
     verdict: str
 
@@ -88,7 +89,18 @@ def summary(record: Measurement) -> Summary:
 def unreadable(id: str, created: str, sha256: str, device: str, runtime: str) -> Summary:
     """The summary of a record that is broken or of a newer edgekit: whoever asks for it hears so."""
     nothing: dict[str, Any] = dict.fromkeys(
-        ("session", "variant", "precision", "weights", "host", "power_mode", "provider", "delegate", "median_ns")
+        (
+            "session",
+            "variant",
+            "precision",
+            "weights",
+            "host",
+            "power_mode",
+            "provider",
+            "delegate",
+            "sizes",
+            "median_ns",
+        )
     )
     known: dict[str, Any] = {"id": id, "created": created, "sha256": sha256, "device": device, "runtime": runtime}
     return Summary(**known, **nothing, artifact="", format="", threads=0, batch=0, verdict="unreadable")

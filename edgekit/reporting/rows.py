@@ -51,6 +51,7 @@ class Row:
     runtime_version: str | None
     provider: str | None
     delegate: str | None
+    sizes: str | None  # of inputs that are free in the file
     way: str | None  # the provider or delegate, for people
     threads: int | None
     batch: int | None
@@ -99,7 +100,8 @@ class Row:
         """What the rows of one front share: device, power mode, threads, batch. What runs a file there is a choice."""
         if self.median_ms is None:
             return None
-        return f"{self.place}, {self.threads} thread{'' if self.threads == 1 else 's'}, batch {self.batch}"
+        known = f"{self.place}, {self.threads} thread{'' if self.threads == 1 else 's'}, batch {self.batch}"
+        return f"{known}, {self.sizes}" if self.sizes else known
 
     @property
     def setting(self) -> str | None:
@@ -203,7 +205,7 @@ def _evaluated_row(record: Accuracy) -> Row:
     nowhere: dict[str, Any] = dict.fromkeys(
         (
             *("device", "host", "place", "power_mode", "runtime", "runtime_version", "threads", "batch"),
-            *("provider", "delegate", "way"),
+            *("provider", "delegate", "sizes", "way"),
         )
     )
     return Row(

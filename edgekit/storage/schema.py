@@ -18,7 +18,7 @@ from edgekit.records.summary import Summary, summary, unreadable
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData, Table
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 KINDS = ("measurements", "accuracies", "failures")
 INDEXED = ("created", "session", "sha256", "artifact")  # what measurements are looked for by
 ALWAYS = ("created", "sha256", "artifact", "format", "device", "runtime", "verdict")  # what all of them have
@@ -106,8 +106,17 @@ def _summarised(id: str, created: str, sha256: str, device: str, runtime: str, p
         return unreadable(id, created, sha256, device, runtime)
 
 
+def _add_sizes(connection: Connection) -> None:
+    """Version 4: the sizes of inputs that are free in the file; until now there were none."""
+    from sqlalchemy import inspect
+
+    columns = [column["name"] for column in inspect(connection).get_columns("summaries")]
+    if "sizes" not in columns:
+        connection.exec_driver_sql("ALTER TABLE summaries ADD COLUMN sizes TEXT")
+
+
 # The version that a step leads to -> the step.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _add_failures, 3: _add_summaries}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _add_failures, 3: _add_summaries, 4: _add_sizes}
 
 
 def prepare(connection: Connection, url: str, writes: bool) -> frozenset[str]:
@@ -130,7 +139,8 @@ def prepare(connection: Connection, url: str, writes: bool) -> frozenset[str]:
     if connection.dialect.name == "sqlite" and known and schema.name not in known:
         raise UsageError(f"{url} is no store of edgekit: it has other tables", "choose another --store")
     if not writes or version == SCHEMA_VERSION:
-        return known & set(tables().tables)
+        older = {"summaries"} if version != SCHEMA_VERSION else set()  # whose columns are not ours
+        return known & set(tables().tables) - older
     if version is None:
         for one in tables().sorted_tables:
             _create(connection, one)

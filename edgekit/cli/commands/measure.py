@@ -20,6 +20,12 @@ def bench(
     delegate: Annotated[str | None, typer.Option("--delegate", help="Delegate of LiteRT.")] = None,
     threads: o.Threads = 1,
     batch: Annotated[str, typer.Option("--batch", metavar="N,N", help="Batch sizes to measure.")] = "1",
+    input: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input", metavar="[NAME=]1,3,224,224", help="Shape of an input whose sizes are free; repeatable."
+        ),
+    ] = None,
     preset: Annotated[
         str, typer.Option("--preset", metavar="quick|default|rigorous", help="How long to measure.")
     ] = "default",
@@ -56,6 +62,7 @@ def bench(
             delegate=delegate,
             threads=threads,
             batch=o.numbers(batch, "--batch"),
+            input=o.shapes(input),
             preset=preset,
             versus=versus,
             profile=profile,

@@ -22,6 +22,7 @@ from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import moved
 from edgekit.exporters.head import with_head
+from edgekit.exporters.int8.quantize import pair_cost
 from edgekit.exporting.first_fault import first_fault
 from edgekit.exporting.inner_values import inner_values
 from edgekit.exporting.mixed_precision import float_cost
@@ -299,6 +300,8 @@ def _details(written: Written, prepared: Prepared, task: ExportTask, job: WriteJ
     if task.precision == "int8":
         more["float_islands"] = dict(prepared.quantized(task.format).islands)
         more["layer_snr"] = prepared.layer_noise(task.format)
+        assert job.quantized is not None
+        more["weight_pairs"] = pair_cost(job.quantized)
     return {**written.details, **more}
 
 

@@ -106,6 +106,12 @@ class ExportOptions:
     synthetic_calibration: bool = _option(False, "int8 without images: only its latency means anything.", of_int8=True)
     ranges: str = _option("data", "Where int8 ranges come from.", choices=("data", "file"), of_int8=True)
     int8_effort: str = _option("default", "Time spent on int8 accuracy.", choices=("fast", "default"), of_int8=True)
+    int8_range: str = _option(
+        "safe",
+        "Weights of int8 ONNX files: safe for every processor, or full for those with VNNI alone.",
+        choices=("safe", "full"),
+        of_int8=True,
+    )
     max_drop: float | None = _option(None, "Most points of top-1 that int8 may lose.", "P", check=_points, of_int8=True)
     io: str = _option("float32", "Type of input and output.", choices=("float32", "uint8", "int8"))
     output: str = _option("logits", "What the file answers with.", choices=HEADS)
@@ -184,6 +190,8 @@ def check_heeded(asked: ExportOptions) -> None:
         raise UsageError(f"--io {asked.io} is for int8 TFLite files", "add --format tflite --precision int8")
     if asked.opset is not None and not _any_heeds("opset", asked.format):
         raise UsageError("--opset is for ONNX files", "leave it out, or add --format onnx")
+    if asked.int8_range != "safe" and not _any_heeds("int8_range", asked.format):
+        raise UsageError(f"--int8-range {asked.int8_range} is for ONNX files", "leave it out, or add --format onnx")
     if asked.max_batch is not None and not (_any_heeds("max_batch", asked.format) and asked.dynamic_batch):
         raise UsageError(
             "--max-batch is for TensorRT engines whose batch is open", "add --format tensorrt --dynamic-batch"

@@ -59,6 +59,20 @@ MIN_REAL = 16  # below this many images an agreement says nothing
 
 
 @dataclass(frozen=True)
+class Part:
+    """A tensor that an output joins with others: from `start` to `stop` along `axis`."""
+
+    name: str
+    axis: int
+    start: int
+    stop: int
+
+    def of(self, outputs: Array) -> Array:
+        """Its values."""
+        return outputs.take(range(self.start, self.stop), self.axis)
+
+
+@dataclass(frozen=True)
 class Reference:
     """What the folded torch network answers. `inputs` are (N, C, *spatial) float32, the last `n_real` are images."""
 
@@ -66,6 +80,7 @@ class Reference:
     outputs: Array
     n_real: int
     trained: bool
+    parts: tuple[Part, ...] = ()  # where the output joins tensors: what each of them is
 
 
 def compare(
@@ -172,11 +187,41 @@ def judge(got: Array, reference: Reference, precision: str, simulated: Array | N
     # What no simulation has shown to be right must at least be good.
     judged = reference.trained or simulated is None
     reasons = _reasons(record, reference, THRESHOLDS[precision], judged)
+    if precision == "int8":
+        record = record.model_copy(update=_worst_channel(got, want))
+        reasons += _parts(got, reference) if judged else []
     if simulated is not None:
         found, gap = _against_simulation(got[: len(simulated)], want[: len(simulated)], simulated)
         record = record.model_copy(update=found)
         reasons += [gap] if gap else []
     return record.model_copy(update={"passed": not reasons, "reasons": tuple(reasons)})
+
+
+def _parts(got: Array, reference: Reference) -> list[str]:
+    """Why the tensors that an output joins are not each good: a large one hides what a small one loses."""
+    limit, reasons = THRESHOLDS["int8"].snr_db, []
+    for part in reference.parts:
+        want = part.of(reference.outputs)
+        db = _snr_db(want, part.of(got).astype(np.float64) - want)
+        if db is not None and limit is not None and db < limit and np.any(want):
+            where = f"{part.start} to {part.stop - 1} of axis {part.axis}"
+            reasons.append(f"signal-to-noise {db:.1f} dB of {part.name} ({where} of the output) is under {limit:g} dB")
+    return reasons
+
+
+def _worst_channel(got: Array, want: Array) -> dict[str, float | int | None]:
+    """The channel of a map or of a list of boxes that loses most, for the record."""
+    if want.ndim < 3:
+        return {}
+    axes = tuple(axis for axis in range(want.ndim) if axis != 1)
+    signal = np.square(want.astype(np.float64)).sum(axes)
+    noise = np.square(got.astype(np.float64) - want).sum(axes)
+    told = (signal > 0) & (noise > 0)
+    if not told.any():
+        return {}
+    ratios = np.where(told, signal / np.where(told, noise, 1.0), np.inf)
+    worst = int(ratios.argmin())
+    return {"worst_channel": worst, "worst_channel_snr_db": float(10 * np.log10(ratios[worst]))}
 
 
 def _against_simulation(got: Array, want: Array, simulated: Array) -> tuple[dict[str, float | None], str | None]:

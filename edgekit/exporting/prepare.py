@@ -28,7 +28,7 @@ from edgekit.exporters.int8.ranges import Ranges, from_file, record
 from edgekit.exporters.int8.simulate import layer_snr, runner
 from edgekit.exporting.mixed_precision import Judged, check_output, held_out, within
 from edgekit.exporting.options import ExportOptions, check_calibration
-from edgekit.exporting.parity import Array, Reference
+from edgekit.exporting.parity import Array, Part, Reference
 from edgekit.frontend import verify
 from edgekit.frontend.tracer import trace, unwrapped
 from edgekit.ir.graph import Graph
@@ -78,7 +78,7 @@ class Prepared:
 
     def quantized(self, format: str) -> QuantizedGraph:
         """The int8 network in the scheme of a format; all schemes come from the same recorded ranges."""
-        scheme = FORMATS[format].scheme
+        scheme = self._scheme(format)
         if scheme not in self._quantized:
             self._quantized[scheme] = self._quantize(scheme)
             if self.asked.io != "float32" and self._quantized[scheme].input_offset is None:
@@ -116,7 +116,11 @@ class Prepared:
 
     def all_int8(self, format: str) -> QuantizedGraph | None:
         """The network without the float layers that --max-drop asked for; None where it asked for none."""
-        return self._all_int8.get(FORMATS[format].scheme)
+        return self._all_int8.get(self._scheme(format))
+
+    def _scheme(self, format: str) -> str:
+        scheme = FORMATS[format].scheme
+        return "onnxruntime-vnni" if scheme == "onnxruntime" and self.asked.int8_range == "full" else scheme
 
     @torch.no_grad()  # or what comes out keeps what went in, for its gradient
     def drop_weights(self) -> None:
@@ -309,4 +313,19 @@ def _reference(network: nn.Module, traced: Graph, made: Prepared) -> Reference:
     got = np.concatenate([made.graph.run(torch.from_numpy(x[None])).float().numpy() for x in together])
     note = verify.prove(network, traced, made.graph, [together], want, [got])
     made.notes += (note,) if note else ()
-    return Reference(together, got, len(together) - len(random), made.weights.trained)
+    return Reference(together, got, len(together) - len(random), made.weights.trained, _parts(made.graph))
+
+
+def _parts(graph: Graph) -> tuple[Part, ...]:
+    """What the only output joins, where its last operator is a concatenation."""
+    if len(graph.outputs) != 1:
+        return ()
+    last = graph[graph.output]
+    if last.kind != "cat":
+        return ()
+    axis, start, found = last.attrs["dim"], 0, []
+    for name in last.inputs:
+        stop = start + graph[name].shape[axis]
+        found.append(Part(name, axis % len(last.shape), start, stop))
+        start = stop
+    return tuple(found)

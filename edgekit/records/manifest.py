@@ -92,6 +92,8 @@ class ParityRecord(_Record):
     # int8: the file against its integer simulation, and the simulation against the network; None: equal, or not known
     simulated_snr_db: float | None = None
     simulation_snr_db: float | None = None
+    worst_channel: int | None = None  # int8: of a map or list of boxes, the one that loses most
+    worst_channel_snr_db: float | None = None
     reasons: tuple[str, ...] = ()  # why it did not pass
 
 

@@ -25,6 +25,7 @@ MIN_SCALE = 1e-9  # of a tensor that is constant zero: any will do that later ar
 MAX_MULTIPLIER = 128.0
 HARDSWISH_MARGIN = 1.1  # of TFLite's HARD_SWISH, whose limit is a multiplier below 128
 PIXEL_MARGIN = 255 / 254
+MAX_APART = 8  # times, between the ranges of tensors that are joined to an output: three of eight bits
 LOGIT_MARGIN = 0.1  # of the output's range, on both sides: other images reach further than those of the set
 
 
@@ -63,19 +64,44 @@ def scheme_of(name: str) -> Scheme:
     return SCHEMES[name]
 
 
-def islands(graph: Graph, scheme: str, keep_float: Collection[str]) -> dict[str, str]:
+def islands(
+    graph: Graph,
+    scheme: str,
+    keep_float: Collection[str],
+    extremes: Mapping[str, tuple[float, float]] | None = None,
+) -> dict[str, str]:
     """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
+    apart = outputs_apart(graph, scheme, extremes or {})
     fused = fused_activations(graph)
     quicker = thin_start(graph) if scheme.startswith("onnxruntime") else ()
     found: dict[str, str] = {}
     for op in graph.ops[1:]:
         reason = "kept in float as asked" if op.name in keep_float else _why_float(op, scheme)
+        reason = reason or apart.get(op.name)
         if op.name in quicker:
             reason = reason or "of so few channels onnxruntime is quicker in float"
         if reason:
             found.setdefault(op.name, reason)
         if op.name in found and op.name in fused:
             found[fused[op.name].name] = found[op.name]
+    return found
+
+
+def outputs_apart(graph: Graph, scheme: str, extremes: Mapping[str, tuple[float, float]]) -> dict[str, str]:
+    """The concatenations that an output is made of, whose parts differ so much in range that one scale would ruin some.
+
+    A detector's boxes (0 .. 248) and scores (0 .. 1) are an example: in integers scores would have two values left.
+    What only moves the elements on their way to the output stays in float with them.
+    """
+    found: dict[str, str] = {}
+    for output in graph.outputs.values():
+        path = [graph[output]]
+        while _moves(path[-1], scheme) and path[-1].kind != "cat" and len(path[-1].inputs) == 1:
+            path.append(graph[path[-1].inputs[0]])
+        widths = [max(-low, high) for low, high in (extremes.get(name, (0.0, 0.0)) for name in path[-1].inputs)]
+        if path[-1].kind == "cat" and min(widths) > 0 and max(widths) > MAX_APART * min(widths):
+            reason = f"the ranges of what it joins differ {max(widths) / min(widths):.0f} times, and are an output"
+            found |= {op.name: reason for op in path}
     return found
 
 

@@ -7,6 +7,7 @@ Correction", 2019, section 4.2, with measured means).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
@@ -52,7 +53,7 @@ def quantize(
     if effort not in EFFORTS:
         raise UsageError(f"unknown int8 effort '{effort}'{nearest(effort, EFFORTS)}", f"choose: {', '.join(EFFORTS)}")
     scheme_of(scheme)
-    in_float = islands(graph, scheme, keep_float)
+    in_float = islands(graph, scheme, keep_float, ranges.extremes)
     entry = pixel_entry(graph, in_float, pixels) if pixels is not None else None
     border = pixels is not None
     quantized = _rounded(graph, ranges, scheme, in_float, entry, border, correct=effort != "fast")
@@ -125,6 +126,44 @@ def best_tops(rows: Tensor, pairs: bool = False) -> Tensor:
         error = (values - integers).square_().sum(1) / top**2
         tops, least = torch.where(error < least, top, tops), torch.minimum(error, least)
     return tops.double()
+
+
+def pair_cost(quantized: QuantizedGraph) -> dict[str, float | int] | None:
+    """What it costs the weights that pairs of products fit 16 bits; None in a scheme that does not ask for it.
+
+    `layers` and `channels` are those that the kernels add in pairs, `grown` the share of channels whose scale grew, by
+    `growth` on average over all; the others are signal-to-noise of all weights together, in dB.
+    """
+    if not scheme_of(quantized.scheme).pairs:
+        return None
+    growths, noise, free_noise, signal = [], 0.0, 0.0, 0.0
+    for name, weight in quantized.weights.items():
+        real = quantized.graph.tensors(quantized.graph[name])["weight"].detach().float()
+        if not adds_in_pairs(quantized.graph[name], real):
+            continue
+        rows, fit = in_kernel_order(real), in_kernel_order(weight.real())
+        scale = (rows.abs().amax(1).double() / best_tops(rows)).float().clamp(min=1e-30)
+        free = torch.round(rows / scale[:, None]) * scale[:, None]
+        growths.append(weight.scale / scale)
+        signal += float(rows.double().square().sum())
+        noise += float((rows - fit).double().square().sum())
+        free_noise += float((rows - free).double().square().sum())
+    if not growths:
+        return None
+    growth = torch.cat(growths)
+    return {
+        "layers": len(growths),
+        "channels": len(growth),
+        "grown": float((growth > 1.001).float().mean()),
+        "growth": float(growth.mean()),
+        "snr_db": _decibel(signal, noise),
+        "full_range_snr_db": _decibel(signal, free_noise),
+    }
+
+
+def _decibel(signal: float, noise: float) -> float:
+    """Up to 99: more is as good as exact."""
+    return min(10 * math.log10(max(signal, 1e-30) / max(noise, 1e-40)), 99.0)
 
 
 def _judged(rows: Tensor, pairs: bool) -> Tensor:

@@ -9,6 +9,7 @@ from edgekit.exporting.parity import (
     MIN_REAL,
     THRESHOLDS,
     Array,
+    Part,
     Reference,
     dequantized,
     from_layout,
@@ -110,3 +111,18 @@ def test_layouts_and_integers_go_there_and_back() -> None:
     stored = quantized(np.array([-100.0, 0.0, 3.0, 1000.0], np.float32), record)
     assert stored.dtype == np.uint8 and stored.tolist() == [0, 10, 16, 255]
     assert dequantized(stored, record).tolist() == [-5.0, 0.0, 3.0, 122.5]
+
+
+def test_each_part_of_an_output_is_judged_and_the_worst_channel_told() -> None:
+    random = np.random.default_rng(0)
+    boxes, scores = 248 * random.random((20, 4, 50)), random.random((20, 6, 50))
+    outputs = np.concatenate([boxes, scores], 1).astype(np.float32)
+    parts = (Part("boxes", 1, 0, 4), Part("scores", 1, 4, 10))
+    known = Reference(np.zeros((20, 3, 4, 4), np.float32), outputs, 20, True, parts)
+    one_scale = (np.round(outputs * 255 / 248) * 248 / 255).astype(np.float32)
+    record = judge(one_scale, known, "int8")
+    assert record.cosine is not None and record.cosine > 0.9999
+    assert not record.passed and "of scores (4 to 9 of axis 1 of the output)" in record.reasons[0]
+    assert record.worst_channel is not None and record.worst_channel >= 4
+    two_scales = np.where(np.arange(10)[:, None] < 4, one_scale, np.round(outputs * 255) / 255).astype(np.float32)
+    assert judge(two_scales, known, "int8").passed

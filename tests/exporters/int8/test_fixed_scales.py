@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.exporters import WriteJob
+from edgekit.exporters.int8.simulate import run
 from edgekit.exporters.onnx.writer import write
 from edgekit.frontend.tracer import trace
-from tests.exporters.small_networks import quantized
+from tests.exporters.small_networks import quantized, snr_db
 
 WANTED = {"softmax": (1 / 256, 0.0), "sigmoid": (1 / 256, 0.0), "tanh": (1 / 128, -1.0)}
 
@@ -101,3 +102,34 @@ def test_what_onnxruntime_joins_is_what_the_pairs_mean(name: str, opset: int, tm
     step = found.activations[found.graph.output].scale
     off = (joined - plain).abs() / step
     assert float(off.max()) < 2.5 and float((off > 0.5).float().mean()) < 0.02
+
+
+class Detector(nn.Module):
+    """Boxes in pixels and scores, joined; turned into rows where `turned`."""
+
+    def __init__(self, size: float, turned: bool) -> None:
+        super().__init__()
+        self.stem, self.boxes, self.scores = nn.Conv2d(3, 16, 3, 4), nn.Conv2d(16, 4, 1), nn.Conv2d(16, 6, 1)
+        self.size, self.turned = size, turned
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.stem(x))
+        boxes, scores = self.boxes(x).sigmoid() * self.size, self.scores(x).sigmoid()
+        y = torch.cat([boxes.flatten(2), scores.flatten(2)], 1)
+        return y.transpose(1, 2) if self.turned else y
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("scheme", ["onnxruntime", "tflite"])
+def test_outputs_that_join_different_ranges_stay_in_float(scheme: str, turned: bool, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(6, 3, 24, 24, generator=torch.Generator().manual_seed(1))
+    for size, apart in ((240.0, True), (3.0, False)):
+        graph = trace(Detector(size, turned).eval(), (1, 3, 24, 24))
+        found = quantized(graph, scheme)
+        reasons = {graph[name].kind: reason for name, reason in found.islands.items()}
+        assert ("cat" in reasons and "differ" in reasons["cat"]) == apart
+        want, got = graph.run(x), run(found, x)
+        want, got = (y.transpose(1, 2) if turned else y for y in (want, got))
+        assert apart == (graph.output not in found.activations)
+        assert snr_db(want[:, 4:], got[:, 4:]) > 25

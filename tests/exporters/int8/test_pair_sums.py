@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from edgekit.exporters import WriteJob
 from edgekit.exporters.int8.pair_sums import fitted, from_kernel_order, in_kernel_order
-from edgekit.exporters.int8.quantize import best_tops
+from edgekit.exporters.int8.quantize import best_tops, pair_cost
 from edgekit.exporters.int8.simulate import run
 from edgekit.exporters.onnx.writer import write
 from edgekit.frontend.tracer import trace
@@ -133,3 +133,12 @@ def test_depthwise_layers_keep_all_their_bits() -> None:
     one, other = (quantized(graph, scheme).weights for scheme in ("onnxruntime", "onnxruntime-vnni"))
     same = {name: torch.equal(one[name].values, other[name].values) for name in one}
     assert same == {"0": False, "1": True, "5": same["5"]}
+
+
+def test_the_cost_of_the_safe_range_is_told() -> None:
+    found, full = (quantized(heavy("residual"), scheme) for scheme in ("onnxruntime", "onnxruntime-vnni"))
+    cost = pair_cost(found)
+    assert cost is not None and pair_cost(full) is None and pair_cost(quantized(heavy("residual"), "tflite")) is None
+    assert 0 < cost["grown"] <= 1 < cost["growth"] and cost["snr_db"] < cost["full_range_snr_db"]
+    assert cost["layers"] == len(found.weights)
+    assert cost["channels"] == sum(len(weight.scale) for weight in found.weights.values())

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from edgekit.device.config import KINDS, ONE, AnyDevice
 from edgekit.errors import UsageError, nearest
 from edgekit.records.runtime import RUNTIMES
+from edgekit.util import yaml_text
 from edgekit.util.formatting import escaped
+from edgekit.util.yaml_text import YamlError, line_of
 
 _SHAPE = "write `devices:` and below it `<name>: {link: local, runtimes: [onnxruntime]}`"
 _NULLS = ("", "~", "null", "Null", "NULL")
@@ -22,8 +24,8 @@ _KEYS_NOT_PASSWORDS = "remove it: edgekit uses ssh keys (`ssh-copy-id HOST`), an
 def parse(text: str, name: str = "devices.yaml") -> dict[str, AnyDevice]:
     """The devices in a YAML text. Raises UsageError with the line and the nearest key."""
     try:
-        root = yaml.compose(text, yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError) as error:
+        root = yaml_text.root(text)
+    except YamlError as error:
         raise _no_yaml(text, name, error) from error
     if root is None:
         return {}
@@ -38,37 +40,28 @@ def parse(text: str, name: str = "devices.yaml") -> dict[str, AnyDevice]:
     }
 
 
-def _no_yaml(text: str, name: str, error: Exception) -> UsageError:
-    mark = getattr(error, "problem_mark", None)
-    where = f" line {mark.line + 1}" if mark else ""
+def _no_yaml(text: str, name: str, error: YamlError) -> UsageError:
+    where = f" line {error.line}" if error.line else ""
     remedy = "see that every bracket and quote is closed"
-    if mark and "\t" in (text.splitlines() or [""])[min(mark.line, len(text.splitlines()) - 1)]:
+    lines = text.splitlines() or [""]
+    if error.line and "\t" in lines[min(error.line, len(lines)) - 1]:
         remedy = "there is a tab: indent with spaces"
-    cause = " ".join(str(getattr(error, "problem", None) or error or "too deep").split())
-    return UsageError(f"{name}{where} is no YAML: {cause}", remedy)
+    return UsageError(f"{name}{where} is no YAML: {error.cause}", remedy)
 
 
 def _pairs(node: yaml.Node, name: str, what: str) -> dict[str, tuple[int, yaml.Node]]:
-    """A mapping's keys with their line and value; a key may stand there once."""
+    """A mapping's names with their line and value."""
     if not isinstance(node, yaml.MappingNode):
-        raise UsageError(f"{name} line {_line(node)}: {what} must be a mapping of names to values", _SHAPE)
-    pairs: dict[str, tuple[int, yaml.Node]] = {}
-    for key, value in node.value:
-        if not isinstance(key, yaml.ScalarNode) or not key.value:
-            raise UsageError(f"{name} line {_line(key)}: a name must be text", _SHAPE)
-        if not key.value.isprintable():
-            raise UsageError(f"{name} line {_line(key)}: the name {key.value!r} must be printable, on one line", _SHAPE)
-        if key.value in pairs:
-            raise UsageError(
-                f"{name} line {_line(key)}: '{key.value}' is there twice, first in line {pairs[key.value][0]}",
-                "give each its own name",
-            )
-        pairs[key.value] = (_line(key), value)
-    return pairs
-
-
-def _line(node: yaml.Node) -> int:
-    return int(node.start_mark.line) + 1
+        raise UsageError(f"{name} line {line_of(node)}: {what} must be a mapping of names to values", _SHAPE)
+    try:
+        found = yaml_text.pairs(node)
+    except YamlError as error:
+        remedy = "give each its own name" if "twice" in error.cause else _SHAPE
+        raise UsageError(f"{name} line {error.line}: {error.cause}", remedy) from error
+    for key, (line, _) in found.items():
+        if not key.isprintable():
+            raise UsageError(f"{name} line {line}: the name {key!r} must be printable, on one line", _SHAPE)
+    return found
 
 
 def _device(device: str, node: yaml.Node, name: str) -> AnyDevice:
@@ -78,7 +71,7 @@ def _device(device: str, node: yaml.Node, name: str) -> AnyDevice:
     kind = told["link"][1] if "link" in told else None
     link = kind.value if isinstance(kind, yaml.ScalarNode) else None
     if link not in KINDS:
-        line = pairs["link"][0] if kind else _line(node)
+        line = pairs["link"][0] if kind else line_of(node)
         cause = (
             f"unknown link '{escaped(str(link))[:80]}'{nearest(str(link)[:80], KINDS)}"
             if kind
@@ -92,7 +85,7 @@ def _device(device: str, node: yaml.Node, name: str) -> AnyDevice:
     except ValidationError as error:
         first = error.errors()[0]
         key = next((str(part) for part in first["loc"] if str(part) in KINDS[link].model_fields), "")
-        line = pairs[key][0] if key in pairs else _line(node)
+        line = pairs[key][0] if key in pairs else line_of(node)
         raise UsageError(f"{name} line {line}: device '{device}': {key}: {_said(first)}", _remedy(key)) from error
 
 

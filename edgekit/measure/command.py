@@ -12,7 +12,7 @@ from edgekit.device.target import Target
 from edgekit.errors import EdgekitError, EnvironmentRefused, MeasurementInvalid, UsageError, nearest, worst_exit_code
 from edgekit.measure import profile as profiling
 from edgekit.measure.pair import Versus
-from edgekit.measure.session import Cell, Progress, Station
+from edgekit.measure.session import BenchTask, Progress, Station
 from edgekit.measure.verdict import INVALID
 from edgekit.records.manifest import open_artifact
 from edgekit.records.measurement import PRESETS, VERSUS, Measurement, Protocol
@@ -187,9 +187,9 @@ def bench(
         fitted = protocols if versus else [target.fitted(preset, protocol) for protocol in protocols]
         plan = [_plan(Path(path), runtime, target, protocol, options) for path in paths for protocol in fitted]
         keeper = store if isinstance(store, Keeper) else Keeper(store)
-        if any(isinstance(cell, Cell) for cell in plan):
+        if any(isinstance(cell, BenchTask) for cell in plan):
             keeper.check()
-        station = Station(sum(cell.steps for cell in plan if isinstance(cell, Cell)), progress, target, session)
+        station = Station(sum(cell.steps for cell in plan if isinstance(cell, BenchTask)), progress, target, session)
         if versus:
             return replace(_interleaved(station, plan, keeper), unstored=keeper.refusal)
         done = [_measured(station, cell, keeper) for cell in plan]
@@ -220,7 +220,7 @@ def _batch_of(shapes: Mapping[str, Sequence[int]], batches: Sequence[int]) -> in
 
 def _plan(
     path: Path, runtime: str | None, target: Target, protocol: Protocol, options: Mapping[str, Any]
-) -> Cell | Failure:
+) -> BenchTask | Failure:
     try:
         artifact, chosen = open_artifact(path), choose(path, runtime, target.runtimes, target.is_local)
         runtime = chosen.name
@@ -231,12 +231,12 @@ def _plan(
         if options["profile"]:
             profiling.refuse(runtime)
         target.refuse(artifact, runtime, protocol.batch)
-        return Cell(artifact, chosen, protocol, **options)
+        return BenchTask(artifact, chosen, protocol, **options)
     except EdgekitError as error:
         return Failure(str(path), runtime, options["device"], protocol.threads, protocol.batch, error)
 
 
-def _measured(station: Station, cell: Cell | Failure, keeper: Keeper) -> tuple[str, Measurement] | Failure:
+def _measured(station: Station, cell: BenchTask | Failure, keeper: Keeper) -> tuple[str, Measurement] | Failure:
     """Measure a cell and keep the measurement as soon as it is there."""
     if isinstance(cell, Failure):
         return cell
@@ -252,7 +252,7 @@ def _measured(station: Station, cell: Cell | Failure, keeper: Keeper) -> tuple[s
     return str(cell.artifact.path), found
 
 
-def _interleaved(station: Station, plan: Sequence[Cell | Failure], keeper: Keeper) -> BenchResult:
+def _interleaved(station: Station, plan: Sequence[BenchTask | Failure], keeper: Keeper) -> BenchResult:
     """Every cell against the first; all of them are needed, and kept together."""
     cells = []
     for cell in plan:

@@ -33,7 +33,7 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
-class Cell:
+class BenchTask:
     """One file to be measured in one way."""
 
     artifact: Artifact
@@ -80,7 +80,7 @@ class Station:
         self._heat_known = False
         self.done = 0
 
-    def measure(self, cell: Cell) -> Measurement:
+    def measure(self, cell: BenchTask) -> Measurement:
         """One cell, its processes one after the other. Raises what the runner refuses or dies of."""
         patience = Patience(cell.protocol.cooldown_seconds)
         count = cell.protocol.processes
@@ -88,7 +88,7 @@ class Station:
             answers = [self._process(cell, patience, f"process {index + 1} of {count}") for index in range(count)]
             return self._measurement(cell, answers)
 
-    def interleave(self, cells: Sequence[Cell], seed: int = 0) -> list[Measurement]:
+    def interleave(self, cells: Sequence[BenchTask], seed: int = 0) -> list[Measurement]:
         """Several cells in blocks, each in a new random order, so that what changes with time meets all of them alike.
 
         A block is one fresh process in which they take turns; where a runtime cannot, it is one process for each.
@@ -107,13 +107,13 @@ class Station:
                     answers[place].append(answer)
             return [self._measurement(cell, found) for cell, found in zip(cells, answers, strict=True)]
 
-    def _take_turns(self, cells: Sequence[Cell]) -> bool:
+    def _take_turns(self, cells: Sequence[BenchTask]) -> bool:
         return self._target.has_runner and all(cell.runtime.by_steps for cell in cells)
 
-    def _processes(self, cells: Sequence[Cell], patience: Patience, what: str) -> list[dict[str, Any]]:
+    def _processes(self, cells: Sequence[BenchTask], patience: Patience, what: str) -> list[dict[str, Any]]:
         return [self._process(cell, patience, what) for cell in cells]
 
-    def _turns(self, cells: Sequence[Cell], patience: Patience, what: str) -> list[dict[str, Any]]:
+    def _turns(self, cells: Sequence[BenchTask], patience: Patience, what: str) -> list[dict[str, Any]]:
         hot = self._cooled(patience)
         for cell in cells:
             self._say(cell, what)
@@ -131,12 +131,12 @@ class Station:
         pause = LOOK_SECONDS if self._target.is_local else LOOK_AWAY_SECONDS
         return patience.cool_down(self._heat, self._target.hottest, pause)
 
-    def _process(self, cell: Cell, patience: Patience, what: str) -> dict[str, Any]:
+    def _process(self, cell: BenchTask, patience: Patience, what: str) -> dict[str, Any]:
         hot = self._cooled(patience)
         self._say(cell, what)
         return _with_heat(self._target.ask(cell.job("latency"), LOAD_SECONDS + 3 * cell.protocol.max_seconds), hot)
 
-    def _memory(self, cell: Cell) -> Memory:
+    def _memory(self, cell: BenchTask) -> Memory:
         """The memory pass: a process of its own, because reading it must not disturb the times."""
         self._say(cell, "memory")
         name = cell.runtime.name
@@ -171,7 +171,7 @@ class Station:
         silent = found.get("reason") or "this system has no VmHWM in /proc/self/status"
         return found, None if found["peak_bytes"] is not None else silent
 
-    def _profile(self, cell: Cell) -> Profile | None:
+    def _profile(self, cell: BenchTask) -> Profile | None:
         """The profile pass, where it was asked for: a process of its own, because a profiler takes time."""
         if not cell.profile:
             return None
@@ -183,7 +183,7 @@ class Station:
         except EdgekitError as error:
             return Profile(reasons=(error.message,))
 
-    def _peaks(self, cell: Cell, seconds: float) -> Peaks | None:
+    def _peaks(self, cell: BenchTask, seconds: float) -> Peaks | None:
         """What the machine reaches at best with as many threads, measured once; None for a GPU."""
         if cell.runtime.name in ON_GPU:
             return None
@@ -193,7 +193,7 @@ class Station:
             self._roofs[threads] = Peaks(**self._target.ask(job, seconds, "peaks.py"))
         return self._roofs[threads]
 
-    def _beside(self, cell: Cell) -> dict[str, Any]:
+    def _beside(self, cell: BenchTask) -> dict[str, Any]:
         """What a device that is not this machine tells of itself, and what passes of their own find."""
         facts, found = self._target.facts(), {}
         for name, find in self._target.passes(cell.job("memory")).items():
@@ -202,13 +202,13 @@ class Station:
             found[name] = find(LOAD_SECONDS + cell.protocol.max_seconds)
         return {**({"device": facts} if facts else {}), **found}
 
-    def _say(self, cell: Cell, what: str) -> None:
+    def _say(self, cell: BenchTask, what: str) -> None:
         if self._progress:
             label = f"{cell.artifact.path.name} on {cell.runtime.name}, batch {cell.protocol.batch}"
             self._progress(f"{label}: {what}", self.done, self._total)
         self.done += 1
 
-    def _measurement(self, cell: Cell, answers: list[dict[str, Any]]) -> Measurement:
+    def _measurement(self, cell: BenchTask, answers: list[dict[str, Any]]) -> Measurement:
         artifact, found = cell.artifact, {**answers[0]["found"], **self._beside(cell)}
         runs = tuple(
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers

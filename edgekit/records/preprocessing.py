@@ -159,11 +159,11 @@ def foreign_input(path: Path) -> ForeignInput:
 
 
 def _mapping(path: Path) -> dict[str, Any]:
-    import yaml
+    from edgekit.util import yaml_text
 
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raw = yaml_text.values(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         cause = " ".join(str(error).split())
         raise UsageError(f"the preprocessing file {path} cannot be read: {cause}", "give a YAML file") from error
     if not isinstance(raw, dict):

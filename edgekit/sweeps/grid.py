@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -36,7 +35,7 @@ from pydantic import (
     create_model,
 )
 
-from edgekit.errors import UsageError, nearest
+from edgekit.errors import UsageError, first_line, nearest
 from edgekit.exporting.options import (
     DEFAULTS,
     HINTS,
@@ -51,6 +50,7 @@ from edgekit.network.names import is_own_name
 from edgekit.records.formats import FORMATS
 from edgekit.records.measurement import PRESETS
 from edgekit.sweeps.weights import Source
+from edgekit.util import yaml_text
 
 Point = tuple[float | None, int | None]  # alpha, resolution
 MANY = 1000  # cells: beyond it, a slip of the hand is likelier than a wish
@@ -245,9 +245,9 @@ def _file(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > LARGEST_FILE:
             raise UsageError(f"the grid {path} has {path.stat().st_size:,} bytes", "a grid names values, not cells")
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"the grid {path} cannot be read: {_cause(error)}", "correct the YAML") from error
+        values = yaml_text.values(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the grid {path} cannot be read: {first_line(error)[:200]}", "correct the YAML") from error
     if not isinstance(values, Mapping):
         raise UsageError(f"the grid {path} is no mapping of keys to values", example)
     found = {str(key): value for key, value in values.items()}
@@ -258,39 +258,3 @@ def _file(path: Path) -> dict[str, Any]:
     if isinstance(source, str) and source.partition(":")[0] not in ("random", "pretrained"):
         found["weights"] = str(path.parent / Path(source).expanduser())
     return found
-
-
-def _cause(error: Exception) -> str:
-    """One line; what YAML finds wrong has its own line and column."""
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"{' '.join(str(error.problem).split())[:200]} (line {mark.line + 1}, column {mark.column + 1})"
-    return " ".join(str(error).split())[:200]
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key that stands twice, where plain YAML silently keeps the last."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """The value of a node; one that is not what its tag or its looks promise is an error with its line."""
-        try:
-            return super().construct_object(node, deep)
-        except (ValueError, LookupError, ArithmeticError, AttributeError, TypeError) as error:
-            kind = node.tag.rpartition(":")[2]
-            told = f"{str(node.value)[:60]} is no {kind} that can be read"
-            raise yaml.constructor.ConstructorError(None, None, told, node.start_mark) from error
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen = set()
-    for node_of_key, _ in node.value:
-        if not isinstance(node_of_key, yaml.ScalarNode):
-            raise yaml.constructor.ConstructorError(None, None, "a key must be text", node_of_key.start_mark)
-        key = str(loader.construct_object(node_of_key))
-        if key in seen:
-            raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' stands twice", node_of_key.start_mark)
-        seen.add(key)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

@@ -161,7 +161,7 @@ def test_an_empty_answer_is_the_default(tmp_path: Path) -> None:
         ("std: " + "[" * 20_000, "cannot be read"),
         ("? [1]\n: 2", "cannot be read"),
         ("size: &a [1]\nmean: &b [" + "*a," * 99 + "]\nstd: [" + "*b," * 999 + "]", "must be one number or 3, not"),
-        ("size: &a [*a]", "size must be"),
+        ("size: &a [*a]", "recursive node"),
         ("!!python/object/apply:os.system [ls]", "cannot be read"),
     ],
 )
@@ -174,3 +174,8 @@ def test_a_wrong_preprocessing_file_says_what_is_wrong(tmp_path: Path, text: str
 def test_a_missing_preprocessing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere\.yaml cannot be read"):
         foreign_input(tmp_path / "nowhere.yaml")
+
+
+def test_a_key_that_stands_twice_is_told_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"'mean' is there twice, first in line 1 \(line 3, column 1\)"):
+        from_yaml(_file(tmp_path, "mean: 1\nsize: 32\nmean: 2\n"))

@@ -15,7 +15,7 @@ import pytest
 
 import edgekit
 from edgekit.errors import EnvironmentRefused
-from edgekit.measure.session import Cell, Station
+from edgekit.measure.session import BenchTask, Station
 from edgekit.records.measurement import Measurement
 from edgekit.storage import store
 from edgekit.storage.keeping import Keeper
@@ -148,7 +148,7 @@ def test_a_sweep_goes_on_and_tells_it_at_the_end(there: Store, scratch: Path, mo
     assert there.file is not None
     folder, measure = there.file.parent, Station.measure
 
-    def lose(station: Station, cell: Cell) -> Measurement:
+    def lose(station: Station, cell: BenchTask) -> Measurement:
         shutil.rmtree(folder, ignore_errors=True)
         return measure(station, cell)
 

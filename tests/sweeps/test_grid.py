@@ -55,7 +55,7 @@ for level in range(1, 12):
 BAD: dict[str, tuple[str, str]] = {
     "misspelt": ("model: mobilenet\nprecison: int8\n", "unknown key 'precison' .* did you mean 'precision'"),
     "no model": ("alpha: [0.5]\n", "there is no 'model'"),
-    "a key twice": ("model: mobilenet\nalpha: [1.0]\nalpha: [0.5]\n", "'alpha' stands twice"),
+    "a key twice": ("model: mobilenet\nalpha: [1.0]\nalpha: [0.5]\n", "'alpha' is there twice, first in line 2"),
     "a value twice": ("model: mobilenet\nalpha: [0.5, 0.50]\n", "'alpha' .* holds 0.5 twice"),
     "two names of one": ("model: mobilenet\nprecision: [fp16, half]\n", "'precision' .* holds fp16 twice"),
     "words for numbers": ("model: mobilenet\nres: [large]\n", "'res.0' .* valid integer"),
@@ -79,7 +79,7 @@ BAD: dict[str, tuple[str, str]] = {
     "an integer without end": (f"model: mobilenet\nres: {'9' * 5000}\n", "'res'|is no int"),
     "aliases as a value": (f"model: {LAUGH}\n", "'model'"),
     "aliases below a key": (f"options: {{x: {LAUGH}}}\nmodel: mobilenet\n", "'options.x'"),
-    "aliases as a key": (f"? {LAUGH}\n: 1\n", "a key must be text"),
+    "aliases as a key": (f"? {LAUGH}\n: 1\n", "a name must be text"),
     "an empty axis": ("model: mobilenet\nformat: []\n", "'format'"),
 }
 

@@ -113,7 +113,11 @@ def _adb(name: str, device: Any, power_mode: str | None) -> Target:
 
 
 # How the device of an entry is used, by the entry's link.
-TARGETS: dict[str, Callable[[str, Any, str | None], Target]] = {"local": _local, "ssh": _ssh, "adb": _adb}
+TARGETS: dict[str, Callable[[str, Any, str | None], Target]] = {
+    "local": _local,
+    "ssh": _ssh,
+    "adb": _adb,
+}
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from typing import Any, Protocol
 
 import torch
 
+from edgekit.ir.reference import ONE_TENSOR
+
 Shape = tuple[int, ...]
 
 
@@ -28,8 +30,7 @@ class Shaped(Protocol):
 
 _ELEMENTWISE = frozenset(
     {"relu", "clip", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "lrn", "softmax", "log_softmax"}
-    | {"leaky_relu", "elu", "exp", "log", "sqrt", "rsqrt", "reciprocal", "neg", "abs", "sin", "cos", "floor", "ceil"}
-    | {"round", "erf", "sign", "softplus", "cumsum"}
+    | {"leaky_relu", "elu", "softplus", "cumsum", *ONE_TENSOR}
 )
 _BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "floor_div", "remainder"})
 _COMPARING = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})

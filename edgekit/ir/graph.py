@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgekit.ir.reference import KERNELS
+from edgekit.ir.reference import KERNELS, ONE_TENSOR
 
 SAME = 1e-3  # of the largest output: another order of the same arithmetic
 
@@ -179,8 +179,7 @@ _ALIKE = frozenset(
         "upsample",
     }
     | {"adaptive_avg_pool", "adaptive_max_pool", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "elu"}
-    | {"leaky_relu", "prelu", "linear", "exp", "log", "sqrt", "rsqrt", "reciprocal", "neg", "abs", "sin", "cos", "erf"}
-    | {"floor", "ceil", "round", "sign", "logical_not", "softplus", "cast", "group_norm", "grid_sample"}
+    | {"leaky_relu", "prelu", "linear", "logical_not", "softplus", "cast", "group_norm", "grid_sample", *ONE_TENSOR}
 )
 _BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "floor_div", "remainder"})
 

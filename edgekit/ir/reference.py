@@ -65,7 +65,8 @@ _AVG_POOL: list[Callable[..., Tensor]] = [F.avg_pool1d, F.avg_pool2d, F.avg_pool
 _ADAPTIVE_AVG: list[Callable[..., Tensor]] = [F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d]
 _ADAPTIVE_MAX: list[Callable[..., Tensor]] = [F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d]
 
-_ONE_TENSOR = (
+# Functions of torch that treat every element alike and take nothing else; nothing more has to be known of them.
+ONE_TENSOR = (
     "exp",
     "log",
     "sqrt",
@@ -288,7 +289,7 @@ KERNELS: dict[str, Kernel] = {
     "cumsum": _unary(torch.cumsum, dim="dim"),
     "topk_values": _topk(0),
     "topk_indices": _topk(1),
-    **{name: _unary(getattr(torch, name)) for name in _ONE_TENSOR},
+    **{name: _unary(getattr(torch, name)) for name in ONE_TENSOR},
     "logical_not": _unary(torch.logical_not),
     "softplus": _unary(F.softplus, beta="beta", threshold="threshold"),
     "cast": lambda op, inputs, own: inputs[0].to(op.attrs["dtype"]),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from edgekit.ir.graph import Op
 from edgekit.ir.quantized import QParams
+from edgekit.ir.reference import ONE_TENSOR
 
 # The output's integers are prescribed: the kernel computes them whatever the tensor says.
 FIXED_OUTPUT = {
@@ -22,8 +23,20 @@ SAME_SCALE = frozenset({"max_pool", "avg_pool", "reshape", "pad", "cat", "slice"
 
 # Kinds whose int8 kernels, where TFLite has some, are not used yet.
 _NO_INTEGERS = frozenset(
-    {"exp", "log", "sqrt", "rsqrt", "reciprocal", "neg", "abs", "sin", "cos", "floor", "ceil", "round", "erf", "sign"}
-    | {"logical_not", "softplus", "cast", "sum", "max", "min", "prod", "cumsum", "topk_values", "pow", "maximum"}
+    {
+        *ONE_TENSOR,
+        "logical_not",
+        "softplus",
+        "cast",
+        "sum",
+        "max",
+        "min",
+        "prod",
+        "cumsum",
+        "topk_values",
+        "pow",
+        "maximum",
+    }
     | {"minimum", "floor_div", "remainder", "where", "matmul", "conv_dynamic", "constant", "gather", "flip", "expand"}
     | {"tile", "layer_norm", "group_norm", "lstm", "gru", "grid_sample", "adaptive_max_pool"}
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 
 from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT
-from edgekit.exporters.tflite.lowering import Lowering, Value, stored_dtype
+from edgekit.exporters.tflite.lowering import Lower, Lowering, Value, stored_dtype
 from edgekit.exporters.tflite.ops_binary import operand
 from edgekit.exporters.tflite.program import Grid
 from edgekit.ir.graph import Op
@@ -204,3 +204,20 @@ def erf(to: Lowering, op: Op) -> Value:
     y = step("MUL", "product", y, to.emit("EXP", f"{name}/exp", [square.tensor], x))
     y = to.emit("SUB", f"{name}/size", [one, y.tensor], x)
     return step("MUL", "signed", y, to.emit("SIGN", f"{name}/sign", [x.tensor], x))
+
+
+LOWERINGS: dict[str, Lower] = {
+    "relu": relu,
+    "clip": clip,
+    **dict.fromkeys(UNARY, unary),
+    "elu": elu,
+    "hardsigmoid": hardsigmoid,
+    "silu": silu,
+    "prelu": prelu,
+    "softmax": softmax,
+    "log_softmax": softmax,
+    "cast": cast,
+    "reciprocal": reciprocal,
+    "softplus": softplus,
+    "erf": erf,
+}

@@ -17,11 +17,20 @@ from tests.paths import ROOT
 
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}
-MOST = {"A network": 2, "A format": 2, "A runtime": 2, "An option of export": 2}  # product files
+MOST = {
+    "A network": 2,
+    "An operator": 4,
+    "A format": 2,
+    "A runtime": 2,
+    "A device": 3,
+    "An option of export": 2,
+}  # product files
 HEADER = re.compile(r"# (?P<path>\S+?)(?:, (?P<how>below|instead of): (?P<line>.*))?")
 USE = """
 import json, sys
 from pathlib import Path
+import torch
+from torch import nn
 import edgekit
 from edgekit.errors import UsageError
 
@@ -33,6 +42,22 @@ for _ in range(2):  # the second takes the place of the first
 first = result.artifacts[0]
 seen = edgekit.inspect(first.path)
 measured = edgekit.bench([first.path], preset="quick", store=store).measurements[0]
+Path("devices.yaml").write_text("devices: {there: {link: loop, runtimes: [twin]}}")
+away = edgekit.bench([first.path], device="there", preset="quick", store=store).measurements[0]
+
+
+class Squared(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        return torch.square(self.conv(x))
+
+
+both = dict(format=["onnx", "tflite"], precision=["fp32", "int8"], synthetic_calibration=True)
+squares = edgekit.export(Squared().eval(), input=(1, 3, 8, 8), out=out, **both)
+assert not squares.failed, [failure.error.message for failure in squares.failed]
 edgekit.report(out="report.md", format=("md",), store=store)
 swept = edgekit.sweep("tiny", export_only=True, store=store, **asked)
 found = {
@@ -43,6 +68,9 @@ found = {
     "bytes": [seen.bytes, sum(path.stat().st_size for path in first.path.iterdir())],
     "runtime": measured.runtime, "format": measured.format,
     "report": first.path.name in Path("report.md").read_text() or "tiny" in Path("report.md").read_text(),
+    "away": [away.device, away.found["device"]["name" if "name" in away.found["device"] else "architecture"] != ""],
+    "kinds": sorted({row["kind"] for row in squares.artifacts[0].manifest.details["layers"]}),
+    "squares": [artifact.manifest.parity.passed for artifact in squares.artifacts],
     "swept": [cell.status for cell in swept.cells],
 }
 (first.path / "about.txt").write_text("by somebody else")
@@ -114,7 +142,8 @@ def test_what_the_recipes_add_is_there_from_one_end_to_the_other(extended: Path,
     assert "by Ada" in found["about"] and found["operators"]["Conv"] == 1
     assert found["bytes"][0] == found["bytes"][1]
     assert (found["runtime"], found["format"], found["report"]) == ("twin", "twin", True)
-    assert found["swept"] == ["done"]
+    assert found["swept"] == ["done"] and found["away"] == ["there", True]
+    assert "square" in found["kinds"] and found["squares"] == [True] * 4
     assert "is not the file that its manifest describes" in found["altered"]
 
 

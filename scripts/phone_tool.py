@@ -14,7 +14,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from scripts.debian import CACHE, Release, cached, run
+from scripts.debian import CACHE, Release, cached, inside, run
 
 NAME = "benchmark-model-2.14"
 TOOL = CACHE / NAME / "benchmark_model"
@@ -63,7 +63,7 @@ def build(folder: Path) -> None:
     (root / "objects").mkdir()
     found = sorted(path.relative_to(root / "src") for path in (root / f"src/{LITE}/tools/benchmark").glob("*.cc"))
     sources = [*(str(path) for path in found if not path.name.endswith(NOT_OURS)), *SOURCES]
-    compiler = ["chroot", str(root), "g++"]
+    compiler = [*inside(root), "g++"]
 
     def compile_one(source: str) -> None:
         target = f"/objects/{source.replace('/', '_')}.o"
@@ -81,7 +81,7 @@ def build(folder: Path) -> None:
         f"-Wl,--disable-new-dtags,-rpath={own}", f"-Wl,--dynamic-linker={own}/{loader.name}",
     ]  # fmt: skip
     run([*compiler, "-o", "/benchmark_model", *linked])
-    needed = run(["chroot", str(root), f"/{loader.relative_to(root)}", "--list", "/benchmark_model"])
+    needed = run([*inside(root), f"/{loader.relative_to(root)}", "--list", "/benchmark_model"])
     folder.mkdir()
     for path in {Path(word) for word in needed.split() if word.startswith("/") and own not in word} | {
         Path("/benchmark_model")

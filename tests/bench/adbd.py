@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.debian import Release, cached
+from scripts.debian import Release, cached, inside
 
 RELEASE, PACKAGES = "trixie", ("adbd", "mksh", "toybox")
 FORWARD = Path(__file__).with_name("adbd_forward.py")
@@ -53,9 +53,7 @@ def _furnish(root: Path) -> None:
     """Android's shell under the name that adbd calls, toybox's tools under theirs, and the folders of a phone."""
     Release(RELEASE, root.parent / "apt").unpack(PACKAGES, root)
     (root / "usr/bin/sh").symlink_to("mksh")
-    toybox = ["chroot", str(root), "/usr/bin/toybox"]
-    if os.geteuid():
-        toybox = ["unshare", "--user", "--map-root-user", *toybox]
+    toybox = [*inside(root), "/usr/bin/toybox"]
     for name in subprocess.run(toybox, capture_output=True, text=True, check=True).stdout.split():
         if not (root / "usr/bin" / name).is_symlink():
             (root / "usr/bin" / name).symlink_to("toybox")

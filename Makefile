@@ -39,9 +39,10 @@ bench-self: $(INSTALLED)
 fuzz: $(INSTALLED)
 	$(RUN)/python -m scripts.fuzz
 
-# Every command killed at any moment, and on a full disk: half an hour; ATTACK="600 sweep" takes ten minutes of one.
+# Damaged files of each kind and names that mean harm, then every command killed at any moment and on a full disk: an hour.
+# ATTACK=600 takes ten minutes; each half takes its own part with python -m scripts.attack_input, or attack_kills.
 attack: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.attack_kills $(ATTACK)
+	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.attack $(ATTACK)
 
 # The desktop-GPU part, on a machine with a CUDA GPU: needs torch and numpy there, and nothing installed.
 gpu-check:

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edgekit.bench.sensors import host
+from edgekit.bench.ondevice.sensors.linux import host
 from edgekit.device.registry import load
 from edgekit.errors import EdgekitError
 from edgekit.storage.store import DEFAULT_URL, Store

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 import edgekit
 from edgekit.bench.links.remote_session import FarSession
-from edgekit.bench.sensors import processor
+from edgekit.bench.ondevice.sensors.linux import processor
 from edgekit.data.images import labelled
 from edgekit.demonstration import command as demonstration
 from edgekit.device.registry import load, open_target

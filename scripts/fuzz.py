@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.bench import jetson, nvml, runtime_onnxruntime, runtime_trtexec
 from edgekit.bench.android import benchmark_model, dumpsys
 from edgekit.bench.links import base
+from edgekit.bench.ondevice.runtimes import onnxruntime as runtime_onnxruntime
+from edgekit.bench.ondevice.runtimes import trtexec as runtime_trtexec
+from edgekit.bench.ondevice.sensors import jetson_tools, nvidia_smi
 from edgekit.device import android_check, config_file, linux_check
 from edgekit.errors import UsageError
 from edgekit.tensorrt import trtexec, trtexec_exports
@@ -79,7 +81,7 @@ def _memory(text: str) -> Any:
 
 def _thermal_zones(text: str) -> Any:
     rows = dict(line.partition(": ")[::2] for line in text.splitlines())
-    return jetson.thermal_zones(rows)
+    return jetson_tools.thermal_zones(rows)
 
 
 PARSERS: Mapping[str, Parser] = {
@@ -139,24 +141,24 @@ PARSERS: Mapping[str, Parser] = {
         "trtexec_v", "[TensorRT v8601]",
     ),
     "jetson tegrastats": Parser(
-        lambda text: [jetson.tegrastats(line) for line in text.splitlines()],
+        lambda text: [jetson_tools.tegrastats(line) for line in text.splitlines()],
         "tegrastats",
         "RAM 1/2MB (lfb 3x4MB) SWAP 1/2MB (cached 3MB) CPU [1%@2,off] EMC_FREQ 1%@2 GR3D_FREQ 3%@[4,5] NVDEC off "
         "MTS fg 1% bg 2% cpu@41.5C VDD_IN 1mW/2mW\n",
     ),
-    "jetson power mode": Parser(jetson.power_mode, "nvpmodel_q", "NV Power Mode: 25W\n1\n"),
-    "jetson power modes": Parser(jetson.power_modes, "nvpmodel_modes", "< POWER_MODEL ID=1 NAME=25W >\n"),
+    "jetson power mode": Parser(jetson_tools.power_mode, "nvpmodel_q", "NV Power Mode: 25W\n1\n"),
+    "jetson power modes": Parser(jetson_tools.power_modes, "nvpmodel_modes", "< POWER_MODEL ID=1 NAME=25W >\n"),
     "jetson power models": Parser(
-        jetson.power_models, "nvpmodel_verbose",
+        jetson_tools.power_models, "nvpmodel_verbose",
         "NVPM VERB: PM_CONFIG: DEFAULT=15W(0)\nNVPM VERB: POWER_MODEL: ID=1 NAME=25W\nNVPM VERB: GPU MAX 10\n",
     ),
     "jetson clocks": Parser(
-        jetson.clocks, "jetson_clocks",
+        jetson_tools.clocks, "jetson_clocks",
         "cpu0: Online=1 Governor=x MinFreq=1 MaxFreq=2 CurrentFreq=1 IdleStates: WFI=1\n"
         "GPU MinFreq=1 MaxFreq=2 CurrentFreq=1\nFAN PWM=3\n",
     ),
     "jetson release": Parser(
-        lambda text: (jetson.release(text), jetson.package_release(text)), "nv_tegra",
+        lambda text: (jetson_tools.release(text), jetson_tools.package_release(text)), "nv_tegra",
         "# R36 (release), REVISION: 4.3, GCID: 1, BOARD: generic, DATE: Wed\n",
     ),
     "jetson thermal zones": Parser(
@@ -164,7 +166,9 @@ PARSERS: Mapping[str, Parser] = {
         "/sys/class/thermal/thermal_zone0/type: cpu\n/sys/class/thermal/thermal_zone0/temp: 41500\n",
     ),
     "nvidia-smi": Parser(
-        nvml.table, "nvidia-smi_query", "name, clocks.sm [MHz], clocks_event_reasons.active\nH200, 1980 MHz, 0x4\n"
+        nvidia_smi.table,
+        "nvidia-smi_query",
+        "name, clocks.sm [MHz], clocks_event_reasons.active\nH200, 1980 MHz, 0x4\n",
     ),
     "onnxruntime arenas": Parser(
         runtime_onnxruntime.arenas, "-", "Extending BFCArena for Cpu. x\nTotal allocated bytes: 1048576\n"

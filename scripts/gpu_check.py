@@ -129,7 +129,7 @@ def _distributions() -> set[str]:
 
 
 def driver(report: Report) -> None:
-    """bench/cuda.py against torch, on the same GPU: names, memory there and back, events, an empty graph."""
+    """bench/ondevice/cuda.py against torch, on the same GPU: names, memory there and back, events, an empty graph."""
     import numpy as np
 
     cuda, torch = _bench("cuda"), _torch()
@@ -160,13 +160,13 @@ def driver(report: Report) -> None:
         "torch": torch.__version__,
         "Python": platform.python_version(),
         "system": platform.platform(),
-        "processor": _bench("runner").processor(),
+        "processor": _bench("sensors.linux").processor(),
     }
 
 
 def sensors(report: Report) -> None:
-    """What nvidia-smi tells, as read by bench/nvml.py."""
-    nvml = _bench("nvml")
+    """What nvidia-smi tells, as read by bench/ondevice/sensors/nvidia_smi.py."""
+    nvml = _bench("sensors.nvidia_smi")
     found = nvml.state()
     if not found:
         report.left_out.append("nvidia-smi (clocks, throttle reasons, power, memory by process): not here, or silent")
@@ -253,7 +253,7 @@ def with_onnxruntime(report: Report, name: str, graph: Any, x: Any, want: Any, s
         _leave(report, f"onnxruntime on CUDA: {' and '.join(missing)} not installed")
         return
     try:
-        runtime = _bench("runtime_onnxruntime")
+        runtime = _bench("runtimes.onnxruntime")
         for precision in ("fp32", "fp16"):
             path = scratch / f"{name}_{precision}.onnx"
             write_onnx(graph, precision, path)
@@ -283,7 +283,7 @@ def with_tensorrt(report: Report, name: str, graph: Any, x: Any, want: Any, scra
         for precision in ("fp32", "fp16"):
             path = scratch / f"{name}_{precision}.engine"
             exporters.FORMATS["tensorrt"].write(exporters.WriteJob(graph, precision), path)
-            session = _bench("runtime_tensorrt").open_session(str(path), {"batch": 1})
+            session = _bench("runtimes.tensorrt").open_session(str(path), {"batch": 1})
             row = timed(session.prepare([x])) | {"network": name, "how": "TensorRT", "precision": precision}
             row |= {"device_ms": session.found["device_ms"], "note": f"CUDA graph {session.found['cuda_graph']}"}
             judge(report, row, session.run([x])[0], want)
@@ -293,7 +293,7 @@ def with_tensorrt(report: Report, name: str, graph: Any, x: Any, want: Any, scra
 
 def power(report: Report) -> None:
     """Watts and millijoules of one network, in a pass of its own, and the memory that the driver counts for us."""
-    nvml = _bench("nvml")
+    nvml = _bench("sensors.nvidia_smi")
     if nvml.state() is None:
         return
     torch = _torch()
@@ -342,7 +342,7 @@ def _leave(report: Report, line: str) -> None:
 
 
 def _bench(stem: str) -> Any:
-    return importlib.import_module(f"edgekit.bench.{stem}")
+    return importlib.import_module(f"edgekit.bench.ondevice.{stem}")
 
 
 # The page

@@ -15,7 +15,7 @@ from tests.paths import ROOT
 FOLDERS = {"edgekit": "edgekit", "models": "edgekit.models", "exporters": "edgekit.exporters", "bench": "edgekit.bench"}
 # A row a line; a package stands for all that is in it which has no row of its own.
 ROWS = (
-    "callable_module redact ir bench",
+    "callable_module redact ir bench bench.ondevice",
     "errors",
     "registry util frontend",
     "bug_report records",
@@ -38,7 +38,7 @@ LIGHT = [
     *("edgekit.device.registry", "edgekit.evaluation.command", "edgekit.demonstration.command"),
     "edgekit.records.runtime",
 ]
-MAX_LINES, MAX_FUNCTION_LINES, MAX_FILES = 350, 70, 35
+MAX_LINES, MAX_FUNCTION_LINES, MAX_FILES = 350, 70, 30
 
 
 def modules() -> Iterator[tuple[str, Path]]:

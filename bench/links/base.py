@@ -21,7 +21,7 @@ from typing import IO, Any, Protocol
 from edgekit.errors import BackendMissing, EdgekitError, EnvironmentRefused, MeasurementInvalid
 from edgekit.records.runtime import RUNTIMES, refusal
 
-FOLDER = Path(__file__).resolve().parents[1]
+FOLDER = Path(__file__).resolve().parents[1] / "ondevice"  # what runs on a device, and here in fresh processes
 
 
 class Link(Protocol):
@@ -39,7 +39,7 @@ class Link(Protocol):
         """What to start here so that `command` runs there, with its stdin, stdout, stderr and exit code."""
 
     def tools(self) -> str:
-        """The folder there that holds runner.py."""
+        """What Python runs there with a command: the folder of bench/ondevice."""
 
     def place(self, path: Path) -> str:
         """Where the same bytes lie there; they are brought there when they are not."""
@@ -48,7 +48,7 @@ class Link(Protocol):
         """The error where an exit code means that the link itself failed."""
 
     def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
-        """Files, packages and answers of commands there (bench/remote.py `look`)."""
+        """Files, packages and answers of commands there (bench/ondevice/session.py `look`)."""
 
     def close(self) -> None:
         """End what was begun there."""
@@ -63,14 +63,14 @@ class Done:
     stderr: str
 
 
-def ask(link: Link, job: Mapping[str, Any], timeout_seconds: float, script: str = "runner.py") -> dict[str, Any]:
-    """What the runner on a device answers to a job, from a process that does nothing else and is gone then.
+def ask(link: Link, job: Mapping[str, Any], timeout_seconds: float, command: str = "run") -> dict[str, Any]:
+    """What a command of the device side answers to a job there, from a process that does nothing else and is gone then.
 
     `artifact` in the job is a path here. Raises BackendMissing or UsageError for what the runner refuses or dies of,
     MeasurementInvalid when it takes longer than `timeout_seconds`, DeviceUnreachable where the link breaks.
     """
-    command = [link.python, f"{link.tools()}/{script}"]
-    done = call(link, command, json.dumps(_placed(link, job)).encode() + b"\n", timeout_seconds, str(job["runtime"]))
+    argv = [link.python, link.tools(), command]
+    done = call(link, argv, json.dumps(_placed(link, job)).encode() + b"\n", timeout_seconds, str(job["runtime"]))
     return _answer(link, str(job["runtime"]), done)
 
 

@@ -35,7 +35,7 @@ class LocalLink:
         return list(command)
 
     def tools(self) -> str:
-        """Where the runner lies."""
+        """The folder of the device side as it is installed here."""
         return str(self._folder)
 
     def place(self, path: Path) -> str:
@@ -47,8 +47,8 @@ class LocalLink:
         return None
 
     def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
-        """What bench/remote.py sees here. Raises DeviceUnreachable where it does not answer."""
-        command = [self.python, str(FOLDER / "remote.py"), str(self._folder), "look"]
+        """What bench/ondevice/session.py sees here. Raises DeviceUnreachable where it does not answer."""
+        command = [self.python, str(self._folder), "session", str(self._folder), "look"]
         try:
             done = subprocess.run(
                 command, input=json.dumps(wish).encode(), capture_output=True, timeout=ANSWER_SECONDS, check=True

@@ -1,4 +1,4 @@
-"""Asking a script on a device that takes long, and says on stderr how far it is."""
+"""Asking a command of the device side that takes long, and says on stderr how far it is."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from contextlib import suppress
 from typing import IO, Any, cast
 
 from edgekit.bench.links.base import Done, Link, death, parsed, start
+from edgekit.bench.ondevice.protocol import PROGRESS
 from edgekit.errors import MeasurementInvalid
 
-PROGRESS = "PROGRESS "  # before each line that is a stage
 KEPT_LINES = 100  # of the others, to say what a process died of
 Say = Callable[[str], None]
 
 
-def ask_told(link: Link, script: str, job: Mapping[str, Any], seconds: float, say: Say, what: str) -> dict[str, Any]:
-    """What a script of bench/ answers: {"ok": ...} or {"error": ...}; its stages go to `say` as they come.
+def ask_told(link: Link, command: str, job: Mapping[str, Any], seconds: float, say: Say, what: str) -> dict[str, Any]:
+    """What a command of bench/ondevice answers: {"ok": ...} or {"error": ...}; its stages go to `say` as they come.
 
-    Raises MeasurementInvalid after `seconds`, and what `edgekit.bench.link.death` makes of a process that died.
+    Raises MeasurementInvalid after `seconds`, and what `edgekit.bench.links.base.death` makes of a process that died.
     """
-    stdin, alive = os.pipe()  # held open: when this process goes, the script goes too
+    stdin, alive = os.pipe()  # held open: when this process goes, it goes too
     try:
-        process = start(link.argv([link.python, f"{link.tools()}/{script}"]), stdin)
+        process = start(link.argv([link.python, link.tools(), command]), stdin)
     except BaseException:
         os.close(alive)
         raise

@@ -1,4 +1,4 @@
-"""A file that is open on a device, or in a process of its own here: bench/infer.py answers over the link."""
+"""A file that is open on a device, or in a process of its own here: bench/ondevice/infer.py answers over the link."""
 
 from __future__ import annotations
 
@@ -10,24 +10,17 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from edgekit.bench.links.base import Answer, Done, Link, death, on, parsed, refused, start
 from edgekit.bench.links.silence import Silence, coming, first_line, written
+from edgekit.bench.ondevice.tensor import Tensor
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid
 
 ENDING_SECONDS = 5.0
 ANSWER_SECONDS = 300.0  # of silence: for loading, and for one batch
-
-
-class Tensor(NamedTuple):
-    """An input or output, as a caller sees it; -1 for a free batch."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
 
 
 class FarSession:
@@ -40,7 +33,7 @@ class FarSession:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the session)
         read, write = os.pipe()
         try:
-            self._process = start(link.argv([link.python, f"{link.tools()}/infer.py"]), read, stderr=self._said)
+            self._process = start(link.argv([link.python, link.tools(), "infer"]), read, stderr=self._said)
         except BaseException:
             os.close(write)
             self._said.close()

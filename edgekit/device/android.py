@@ -20,7 +20,7 @@ from edgekit.device.android_session import PhoneSession
 from edgekit.device.android_tool import PhoneTool, state
 from edgekit.device.check import Check
 from edgekit.device.config import AdbDevice
-from edgekit.device.target import RUNNER, Identity, Opened
+from edgekit.device.target import RUN, Identity, Opened
 from edgekit.errors import BackendMissing, MeasurementInvalid, UsageError
 from edgekit.records.manifest import Artifact
 from edgekit.records.measurement import Protocol
@@ -107,12 +107,12 @@ class AndroidTarget:
 
         return {"answers": answers}
 
-    def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str = RUNNER) -> dict[str, Any]:
+    def ask(self, job: Mapping[str, Any], timeout_seconds: float, command: str = RUN) -> dict[str, Any]:
         """One process of benchmark_model, or what it says of memory.
 
         Raises BackendMissing for what it cannot run, MeasurementInvalid where a delegate took only part.
         """
-        if script != RUNNER:
+        if command != RUN:
             raise BackendMissing(f"{NAME} only measures whole files", "leave --profile out for a phone")
         if job["mode"] == "baseline":
             return {"peak_bytes": None, "reason": f"{NAME} cannot run without a file"}

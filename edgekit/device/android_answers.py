@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgekit.bench.android.benchmark_model import Tool
 from edgekit.bench.links.adb import AdbLink
-from edgekit.bench.runner import make_inputs
+from edgekit.bench.ondevice.runner import make_inputs
 from edgekit.errors import BackendMissing, EdgekitError
 from edgekit.records.runtime import Session, Tensor, open_session
 

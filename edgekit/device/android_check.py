@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekit.bench import sensors
 from edgekit.bench.android import dumpsys
 from edgekit.bench.links.adb import AdbLink
 from edgekit.bench.numerals import kibibytes, whole
+from edgekit.bench.ondevice.sensors.linux import anonymous
 from edgekit.device.check import GIB, Check, RuntimeFound
 from edgekit.device.config import AdbDevice
 from edgekit.errors import BackendMissing, EdgekitError, nearest
@@ -60,7 +60,7 @@ def check_phone(device: AdbDevice, link: AdbLink) -> Check:
 def host_of(properties: Mapping[str, str]) -> str | None:
     """Eight hex digits for a phone; None where it tells no serial number."""
     serial = properties.get("ro.serialno") or properties.get("ro.boot.serialno")
-    return sensors.anonymous(serial, dumpsys.identity(properties).model or "") if serial else None
+    return anonymous(serial, dumpsys.identity(properties).model or "") if serial else None
 
 
 def total(memory: str) -> int | None:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgekit.bench import jetson
 from edgekit.bench.links.ssh.link import SshLink
 from edgekit.bench.links.ssh.owner import owner
+from edgekit.bench.ondevice.sensors.jetson_tools import power_modes
 from edgekit.device.config import SshDevice
 from edgekit.device.linux import LinuxTarget
 from edgekit.device.linux_check import MODES, NVPMODEL, mode_of
@@ -62,7 +62,7 @@ class JetsonTarget(LinuxTarget):
 
     def _claim(self) -> None:
         """Be the one command there that sets the power mode. Raises EnvironmentRefused where another is."""
-        answer = self._run([{"argv": [self._ssh.python, f"{self._ssh.tools()}/claim.py", self._ssh.work]}])[0]
+        answer = self._run([{"argv": [self._ssh.python, self._ssh.tools(), "device_lock", self._ssh.work]}])[0]
         if answer is None or answer["code"] != 0:
             why = " ".join(answer["err"].split())[-200:] if answer else "its Python is gone"
             raise EnvironmentRefused(f"{self.name} cannot be claimed: {why}", "see whether its disk is full")
@@ -77,7 +77,7 @@ class JetsonTarget(LinuxTarget):
     def _set_mode(self, before: str | None, wanted: str) -> None:
         """Change the mode, after the device was told how to undo it."""
         name = self.name
-        known = jetson.power_modes(self._ssh.look({"files": [MODES]})["files"].get(MODES, ""))
+        known = power_modes(self._ssh.look({"files": [MODES]})["files"].get(MODES, ""))
         if wanted not in known or before not in known:
             raise EnvironmentRefused(
                 f"{name} is in power mode {before} and knows {', '.join(known) or 'no modes'}: {wanted} cannot be set",
@@ -85,10 +85,10 @@ class JetsonTarget(LinuxTarget):
             )
         check = {"check": {"argv": NVPMODEL}, "expect": f"NV Power Mode: {before}\n"}
         change = _set(known[wanted])
-        lasting = [self._ssh.python, f"{self._ssh.tools()}/lasting.py", self._ssh.work]
+        detached = [self._ssh.python, self._ssh.tools(), "run_detached", self._ssh.work]
         self._changed = True
         self._ssh.undo([{**_set(known[before]), **check}])
-        done = self._run([{**change, "argv": [*lasting, *change["argv"]]}])[0]
+        done = self._run([{**change, "argv": [*detached, *change["argv"]]}])[0]
         if self._mode() != wanted:  # its exit code tells nothing: a question that was declined is 0
             said = " ".join((done["err"] or done["out"]).split())[-200:] if done else "there is no nvpmodel"
             raise EnvironmentRefused(

@@ -9,15 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edgekit.bench import jetson, sensors
 from edgekit.bench.links.base import Link, ask
 from edgekit.bench.links.local import LocalLink
 from edgekit.bench.links.remote_session import FarSession
-from edgekit.bench.runner import wants_gpu
+from edgekit.bench.ondevice.runner import wants_gpu
+from edgekit.bench.ondevice.sensors import jetson_tools
+from edgekit.bench.ondevice.sensors.linux import anonymous, host, temperatures
 from edgekit.device.check import Check
 from edgekit.device.config import LOCAL, LocalDevice, SshDevice
 from edgekit.device.linux_check import check_device
-from edgekit.device.target import RUNNER, Identity, Opened
+from edgekit.device.target import RUN, Identity, Opened
 from edgekit.errors import DeviceUnreachable, EdgekitError, UsageError, nearest
 from edgekit.records.manifest import Artifact
 from edgekit.records.measurement import Protocol
@@ -31,7 +32,7 @@ SETTLE_SECONDS = 1.0  # at the start of either stretch
 FEWEST_SAMPLES = 10
 ENERGY_METHOD = "{} in a pass of its own: mean power x time / inferences"
 SYSFS = "/sys"
-CARD = "GPU board"  # as bench/energy.py calls it
+CARD = "GPU board"  # as bench/ondevice/energy.py calls it
 MACHINE_ID, CPUINFO, MODEL = "/etc/machine-id", "/proc/cpuinfo", "/proc/device-tree/model"
 
 
@@ -62,7 +63,7 @@ class LinuxTarget:
         """Return which machine it is, its architecture and power mode, and the versions of its runtimes."""
         if self.is_local:
             versions = {runtime.name: runtime.version for _, runtime in RUNTIMES.items()}
-            return Identity((sensors.host(), platform.machine()), versions)
+            return Identity((host(), platform.machine()), versions)
         packages = sorted({package for _, runtime in RUNTIMES.items() for package in runtime.packages})
         seen = self.link.look({"files": [MACHINE_ID, CPUINFO, MODEL], "packages": packages, "commands": []})
         return Identity((_host(seen), seen["system"][4], self._mode()), seen["packages"])
@@ -108,17 +109,17 @@ class LinuxTarget:
     def _lost(self) -> DeviceUnreachable:
         return DeviceUnreachable(f"the connection to {self.name} was lost meanwhile", "measure again")
 
-    def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str = RUNNER) -> dict[str, Any]:
+    def ask(self, job: Mapping[str, Any], timeout_seconds: float, command: str = RUN) -> dict[str, Any]:
         """Return what the runner there answers to a job. Raises what it refuses or dies of."""
         self.facts()
         for one in job.get("jobs", [job]):
             self._admit(one)
         # A Jetson's GPU takes the machine's own memory.
-        shared = {"unified": True} if self._device.is_jetson and script == RUNNER else {}
+        shared = {"unified": True} if self._device.is_jetson and command == RUN else {}
         if job["runtime"] == trtexec_measure.NAME:
-            answer = self._trtexec.ask(job, timeout_seconds, script)
+            answer = self._trtexec.ask(job, timeout_seconds, command)
         else:
-            answer = ask(self.link, {**job, **shared}, timeout_seconds, script)
+            answer = ask(self.link, {**job, **shared}, timeout_seconds, command)
         mode = self._mode()
         if self._session != self.link.session:  # when a session ends, the device puts its power mode back
             raise self._lost()
@@ -139,10 +140,10 @@ class LinuxTarget:
     def hottest(self) -> float | None:
         """Return the highest temperature in degrees Celsius; None where none is told."""
         if self.is_local:
-            found = sensors.temperatures() or {}
+            found = temperatures() or {}
         else:
             zones = "/sys/class/thermal/thermal_zone*/"
-            found = jetson.thermal_zones(self.link.look({"files": [zones + "type", zones + "temp"]})["files"])
+            found = jetson_tools.thermal_zones(self.link.look({"files": [zones + "type", zones + "temp"]})["files"])
         # A Jetson's PMIC shows a constant: it would hide every other zone.
         return max((celsius for name, celsius in found.items() if "PMIC" not in name), default=None)
 
@@ -156,7 +157,7 @@ class LinuxTarget:
         """Energy per inference and how it was found, or why it was not."""
         wish = {**job, "idle_seconds": IDLE_SECONDS, "busy_seconds": BUSY_SECONDS, "sysfs": SYSFS}
         try:
-            return energy_of(self.ask(wish, timeout_seconds, "energy.py"))
+            return energy_of(self.ask(wish, timeout_seconds, "energy"))
         except EdgekitError as error:
             return {"gross_mj": None, "net_mj": None, "reason": error.message}
 
@@ -201,11 +202,11 @@ def _not_allowed(wanted: str, name: str, allowed: Sequence[str]) -> UsageError:
 
 
 def _host(seen: Mapping[str, Any]) -> str:
-    """Eight hex digits for a machine, by what bench/sensors.py makes them of there."""
+    """Eight hex digits for a machine, by what bench/ondevice makes them of there."""
     told = seen["files"].get(MACHINE_ID, "")
     named = re.search(r"^model name[^:]*:(.*)", seen["files"].get(CPUINFO, ""), re.MULTILINE)
     processor = named.group(1).strip() if named else seen["files"].get(MODEL, "")
-    return sensors.anonymous(told if re.fullmatch("[0-9a-f]{32}", told) else seen["system"][1], processor)
+    return anonymous(told if re.fullmatch("[0-9a-f]{32}", told) else seen["system"][1], processor)
 
 
 def energy_of(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -240,7 +241,7 @@ def energy_of(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _total(rails: Mapping[str, float]) -> tuple[float, list[str]] | None:
     """What all of it draws; a GPU's board stands for itself."""
-    return (rails[CARD], [CARD]) if CARD in rails else jetson.total(rails)
+    return (rails[CARD], [CARD]) if CARD in rails else jetson_tools.total(rails)
 
 
 def _within(when: int, stretch: Sequence[int]) -> bool:

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from edgekit.bench import jetson, sensors, soc
 from edgekit.bench.links.base import Link
 from edgekit.bench.numerals import kibibytes
+from edgekit.bench.ondevice.sensors import jetson_tools
+from edgekit.bench.ondevice.sensors.linux import emulated
+from edgekit.bench.ondevice.sensors.tegra import is_gpu
 from edgekit.device.check import GIB, Check, RuntimeFound
 from edgekit.device.config import AnyDevice
 from edgekit.records.runtime import RUNTIMES, Runtime
@@ -72,26 +74,28 @@ def check_device(device: AnyDevice, link: Link) -> Check:
 
 def _jetson(files: Mapping[str, str], answers: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:
     package = answers.get(("dpkg-query", "-W", CORE))
-    release = jetson.release(files.get(RELEASE, "")) or (jetson.package_release(package["out"]) if package else None)
+    release = jetson_tools.release(files.get(RELEASE, "")) or (
+        jetson_tools.package_release(package["out"]) if package else None
+    )
     mode = mode_of(answers.get(tuple(NVPMODEL)))
     return {
         "l4t": release["l4t"] if release else None,
         "jetpack": release["jetpack"] if release else None,
         "power_mode": mode,
-        "power_modes": tuple(jetson.power_modes(files.get(MODES, ""))),
+        "power_modes": tuple(jetson_tools.power_modes(files.get(MODES, ""))),
         "power_limits": _limits(answers.get(tuple(LIMITS)), mode),
     }
 
 
 def _limits(answer: Mapping[str, Any] | None, mode: str | None) -> dict[str, str]:
     """What the power mode of that name or number sets: which processors are on, and the highest clocks."""
-    found = jetson.power_models(answer["out"])["modes"] if answer else []
+    found = jetson_tools.power_models(answer["out"])["modes"] if answer else []
     return next((dict(one["settings"]) for one in found if mode in (one["name"], str(one["id"]))), {})
 
 
 def mode_of(answer: Mapping[str, Any] | None) -> str | None:
     """The name of the power mode that `nvpmodel -q` told, its number where it has no name."""
-    found = jetson.power_mode(answer["out"]) if answer else None
+    found = jetson_tools.power_mode(answer["out"]) if answer else None
     return (found["name"] or str(found["id"])) if found else None
 
 
@@ -99,12 +103,12 @@ def _clocks(files: Mapping[str, str], answers: Mapping[tuple[str, ...], Any]) ->
     """Whether clocks are held at one value: by jetson_clocks where it tells (it may need root), else by the kernel."""
     for command in (JETSON_CLOCKS, ["sudo", "-n", *JETSON_CLOCKS]):
         answer = answers.get(tuple(command))
-        shown = jetson.clocks(answer["out"]) if answer else None
+        shown = jetson_tools.clocks(answer["out"]) if answer else None
         if shown and shown["locked"] is not None:
             return "locked" if shown["locked"] else "floating"
     least = [(path, text) for path, text in files.items() if path.endswith("min_freq") and text.isdecimal()]
     # What decodes video keeps its own clock, also under jetson_clocks.
-    limits = [(path, text) for path, text in least if "/devfreq/" not in path or soc.is_gpu(path.split("/")[-2])]
+    limits = [(path, text) for path, text in least if "/devfreq/" not in path or is_gpu(path.split("/")[-2])]
     held = [files.get(path.replace("min_freq", "max_freq")) == text for path, text in limits]
     return None if not held else "locked" if all(held) else "floating"
 
@@ -114,7 +118,7 @@ def _missing(
 ) -> Iterable[str]:
     if seen["packages"].get("numpy") is None:
         yield f"no numpy: {_install('numpy', seen, link)}"
-    below = sensors.emulated(seen["files"].get(ARCH), seen["files"].get(MODALIAS), seen["system"][4])
+    below = emulated(seen["files"].get(ARCH), seen["files"].get(MODALIAS), seen["system"][4])
     if below is not None:
         yield f"its processor is emulated by {below}: its answers count, its times do not"
     if seen["free_bytes"] < GIB:

@@ -16,7 +16,7 @@ from edgekit.records.manifest import Artifact
 from edgekit.records.measurement import Protocol as MeasuringProtocol
 from edgekit.records.runtime import Runtime, Session
 
-RUNNER = "runner.py"
+RUN = "run"  # the command of the device side that measures
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Target(Protocol):
     def facts(self) -> dict[str, Any]:
         """Return what the device is, for the record; the first call sees that it is fit to measure."""
 
-    def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str = RUNNER) -> dict[str, Any]:
+    def ask(self, job: Mapping[str, Any], timeout_seconds: float, command: str = RUN) -> dict[str, Any]:
         """Return what a fresh process there answers to a job."""
 
     def hottest(self) -> float | None:

@@ -1,4 +1,4 @@
-"""What disturbed one process while it was measured, as numbers: pure functions of what bench/sensors.py read around it.
+"""What disturbed one process while it was measured, as numbers: pure functions of what the device side read.
 
 None where the device does not tell it. What a number means is decided in edgekit.verdict.
 """

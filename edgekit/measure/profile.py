@@ -15,7 +15,7 @@ from edgekit.errors import UsageError
 from edgekit.records.manifest import Manifest
 from edgekit.records.roofline import LayerTime, Peaks, Profile
 
-# Those whose profiler is read, by a bench/profile_<name>.py or from what trtexec exports; of a GPU no peaks are known.
+# Those whose profiler is read (bench/ondevice/profilers), and what trtexec exports; of a GPU no peaks are known.
 RUNTIMES, ON_GPU = ("onnxruntime", "litert", "tensorrt", "trtexec"), ("tensorrt", "trtexec")
 NO_PEAKS = "the peaks of a GPU are not measured: shares of them are unknown"
 NO_TABLE = "its manifest has no layer table: export it again to see layers instead of operators"
@@ -44,7 +44,7 @@ def refuse(runtime: str) -> None:
 
 
 def profile(found: Mapping[str, Any], manifest: Manifest | None, batch: int, peaks: Peaks | None) -> Profile:
-    """A profile from what bench/profiler.py told; without a layer table its rows are the runtime's operators.
+    """A profile from what bench/ondevice/profiler.py told; without a layer table its rows are the runtime's operators.
 
     Without `peaks`, as on a GPU, what each row reaches is known, and no share of a peak.
     """

@@ -120,7 +120,7 @@ class Station:
         jobs = [cell.job("latency") for cell in cells]
         job = {"runtime": jobs[0]["runtime"], "jobs": jobs, "turn_seconds": TURN_SECONDS}
         longest = sum(LOAD_SECONDS + 3 * cell.protocol.max_seconds for cell in cells)
-        found = self._target.ask(job, longest, "turns.py")["answers"]
+        found = self._target.ask(job, longest, "interleave")["answers"]
         return [_with_heat(answer, hot) for answer in found]
 
     def _cooled(self, patience: Patience) -> bool | None:
@@ -178,7 +178,7 @@ class Station:
         self._say(cell, "profile")
         seconds = LOAD_SECONDS + cell.protocol.max_seconds
         try:
-            found = self._target.ask(cell.job("memory"), seconds, "profiler.py")
+            found = self._target.ask(cell.job("memory"), seconds, "profile")
             return profile(found, cell.artifact.manifest, cell.protocol.batch, self._peaks(cell, seconds))
         except EdgekitError as error:
             return Profile(reasons=(error.message,))
@@ -190,7 +190,7 @@ class Station:
         threads = cell.protocol.threads
         if threads not in self._roofs:
             job = {"runtime": cell.runtime.name, "threads": threads}
-            self._roofs[threads] = Peaks(**self._target.ask(job, seconds, "peaks.py"))
+            self._roofs[threads] = Peaks(**self._target.ask(job, seconds, "peaks"))
         return self._roofs[threads]
 
     def _beside(self, cell: BenchTask) -> dict[str, Any]:

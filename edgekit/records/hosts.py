@@ -1,6 +1,6 @@
 """Which machine a number comes from, where the devices of several people share a name: everybody has a `local`.
 
-The runner finds a machine's identity (bench/sensors.py, `host`); records made before it did have none.
+The runner finds a machine's identity (bench/ondevice/sensors/linux.py, `host`); records made before it did have none.
 """
 
 from __future__ import annotations

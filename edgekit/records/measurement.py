@@ -77,7 +77,7 @@ VERSUS: dict[str, dict[str, Any]] = {
 
 
 class Snapshot(_Record):
-    """What a device said at one moment (bench/sensors.py). None is unknown, never zero."""
+    """What a device said at one moment (bench/ondevice/sensors). None is unknown, never zero."""
 
     time_ns: int  # monotonic
     own_cpu_ns: int | None = None  # what the runner has used of processors

@@ -30,7 +30,7 @@ class LayerTime(_Record):
 
 
 class Peaks(_Record):
-    """What the machine reaches with a large matrix product and a large copy (bench/peaks.py)."""
+    """What the machine reaches with a large matrix product and a large copy (bench/ondevice/peaks.py)."""
 
     threads: int
     gemm_float32_gmacs: float | None

@@ -1,7 +1,7 @@
 """What runs an artifact, and how to open one in this process.
 
-To add a runtime: a file `bench/runtime_<name>.py` that stands alone (see bench/runner.py), and a line in RUNTIMES.
-The same file is imported here by parity and evaluation, and driven by the runner in a fresh process or on a device.
+To add a runtime: a module `bench/ondevice/runtimes/<name>.py`, and a line in RUNTIMES. The same module is imported here
+by parity and evaluation, and driven by the runner in a fresh process or on a device.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ class Runtime:
     by_steps: bool = True  # one inference at a time; else a program that has a loop of its own
 
     @property
-    def file(self) -> str:
-        """The file that drives it, in bench/."""
-        return f"runtime_{self.name}.py"
+    def module(self) -> str:
+        """The module that drives it."""
+        return f"edgekit.bench.ondevice.runtimes.{self.name}"
 
     @property
     def installed(self) -> bool:
@@ -104,7 +104,7 @@ class Runtime:
         return f"pip install 'edgekit[{self.extra}]'{other}"
 
 
-TRTEXEC = ("trtexec", "/usr/src/tensorrt/bin/trtexec")  # as bench/runtime_trtexec.py has it
+TRTEXEC = ("trtexec", "/usr/src/tensorrt/bin/trtexec")  # as bench/ondevice/runtimes/trtexec.py has it
 RUNTIMES: Registry[Runtime] = Registry(
     "runtime",
     {
@@ -141,7 +141,7 @@ RUNTIMES: Registry[Runtime] = Registry(
         "ai_edge_litert": "litert",
     },
 )
-REBUILD = "; build it again on this device: "  # as bench/runtime_tensorrt.py says it
+REBUILD = "; build it again on this device: "  # as bench/ondevice/runtimes/tensorrt.py says it
 
 
 def default_runtime(format: str, among: Sequence[str] | None = None) -> str:
@@ -193,7 +193,7 @@ def open_session(
     if not path.exists():
         raise UsageError(f"{path} does not exist", "give the path that `edgekit export` printed")
     try:
-        module = importlib.import_module(f"edgekit.bench.runtime_{chosen.name}")
+        module = importlib.import_module(chosen.module)
         with _quiet():
             options = {"threads": threads, "batch": batch, "delegate": delegate}
             return cast(Session, module.open_session(str(path), options))
@@ -224,7 +224,7 @@ def _quiet() -> Iterator[None]:
 
 
 def refusal(kind: str, cause: str, runtime: Runtime) -> EdgekitError:
-    """The error for what a runtime refused; the kinds are those of bench/runner.py."""
+    """The error for what a runtime refused; the kinds are those of bench/ondevice/protocol.py."""
     if kind == "missing":
         return BackendMissing(f"{runtime.name} cannot be loaded: {cause}", runtime.remedy)
     if kind == "usage" and "--input" in cause:

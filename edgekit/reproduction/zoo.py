@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekit.bench import sensors
+from edgekit.bench.ondevice.sensors import linux
 from edgekit.reporting import charts
 from edgekit.reporting.rows import Row, rows
 from edgekit.reproduction.zoo_page import page
@@ -211,7 +211,7 @@ def label(point: Variant) -> str:
 def latencies(variant: str, measured: Iterable[Row]) -> dict[str, float | None]:
     """The least median here of one image on one thread, of each precision; None where there is none that counts."""
     times: dict[str, list[float]] = {precision: [] for precision in LATENCIES}
-    this = sensors.host()
+    this = linux.host()
     for row in measured:
         here = row.device == "local" and row.host in (None, this)
         fits = row.variant == variant and (row.threads, row.batch) == (1, 1) and row.verdict != "invalid"

@@ -1,6 +1,6 @@
 """Building a TensorRT engine where its GPU is: here, or on a device over its link.
 
-With TensorRT's Python package (bench/build_tensorrt.py, in a process of its own), else with trtexec.
+With TensorRT's Python package (bench/ondevice/build_tensorrt.py, in a process of its own), else with trtexec.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
-from edgekit.bench import jetson
 from edgekit.bench.links.base import Link
 from edgekit.bench.links.local import LocalLink
 from edgekit.bench.links.progress import Say, ask_told
+from edgekit.bench.ondevice.sensors import jetson_tools
 from edgekit.errors import BackendMissing, EdgekitError
 from edgekit.records.runtime import TRTEXEC
 from edgekit.tensorrt import trtexec, trtexec_exports
 from edgekit.tensorrt.capabilities import Capabilities, capabilities
 from edgekit.util.files import cache_folder
 
-SCRIPT, TRTEXEC_SCRIPT, BUILT, LAYERS = "build_tensorrt.py", "run_trtexec.py", "built.engine", "layers.json"
+BUILT, LAYERS = "built.engine", "layers.json"
 PROBE_SECONDS, BUILD_SECONDS = 120.0, 7200.0  # a build that measures every kernel on a small board takes an hour
 HERE = (
     "pip install 'edgekit[tensorrt]' on a machine with an NVIDIA GPU, put trtexec on its PATH, "
@@ -190,8 +190,8 @@ class WithTrtexec:
 
 
 def run_trtexec(link: Link, job: Mapping[str, Any], seconds: float, say: Say = lambda stage: None) -> dict[str, Any]:
-    """What bench/run_trtexec.py says of a run that counts. Raises what trtexec.failure makes of one that does not."""
-    answer = ask_told(link, TRTEXEC_SCRIPT, job, seconds, say, "trtexec")
+    """What `run_trtexec` there says of a run that counts. Raises what trtexec.failure makes of one that does not."""
+    answer = ask_told(link, "run_trtexec", job, seconds, say, "trtexec")
     if "error" in answer:
         raise BackendMissing(f"trtexec did not run{on(link)}: {answer['error']['message']}", _get(link))
     done: dict[str, Any] = answer["ok"]
@@ -210,7 +210,7 @@ def release_of(link: Link) -> str | None:
 
 def release(text: str | None) -> dict[str, Any]:
     """L4T and JetPack, as they stand in a manifest."""
-    found = jetson.release(text) if text else None
+    found = jetson_tools.release(text) if text else None
     return {"l4t": found["l4t"], "jetpack": found["jetpack"]} if found else {}
 
 
@@ -236,7 +236,7 @@ def _shape_flags(shapes: Sequence[tuple[str, tuple[int, ...], tuple[int, ...], t
 
 
 def _caches(link: Link) -> str:
-    """The folder of timing caches; on a device it lies beside the runner's files, in edgekit's own folder there."""
+    """The folder of timing caches; on a device it lies beside the device side, in edgekit's own folder there."""
     is_here = link.is_local
     return str(cache_folder() / "tensorrt" if is_here else PurePosixPath(link.tools()).parents[1] / "tensorrt")
 
@@ -252,7 +252,7 @@ def _pull(link: Link, there: str, here: Path, say: Say) -> None:
 def _ask(link: Link, job: Mapping[str, Any], seconds: float, say: Say) -> dict[str, Any]:
     """What the building script answers. Raises Missing, Refused, or what the process died of."""
     try:
-        answer = ask_told(link, SCRIPT, job, seconds, say, "tensorrt")
+        answer = ask_told(link, "build_tensorrt", job, seconds, say, "tensorrt")
     except EdgekitError as death:
         raise type(death)(death.message.replace("process running", "process building with"), death.remedy) from None
     if "error" not in answer:

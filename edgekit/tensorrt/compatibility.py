@@ -6,8 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from edgekit.bench import runtime_tensorrt
 from edgekit.bench.links.base import Link
+from edgekit.bench.ondevice.runtimes.tensorrt import command, differences
 from edgekit.errors import BackendMissing
 from edgekit.records.formats import format_of
 from edgekit.records.manifest import manifest_of
@@ -23,14 +23,14 @@ def refuse_elsewhere(path: Path, runtime: str, link: Link) -> None:
     """
     manifest = manifest_of(path)
     if manifest is None or format_of(path).name != "tensorrt" or (runtime == "tensorrt" and link.is_local):
-        return  # bench/runtime_tensorrt.py looks at the manifest beside its file itself
-    other = runtime_tensorrt.differences(manifest.details, _there(runtime, link))
+        return  # bench/ondevice/runtimes/tensorrt.py looks at the manifest beside its file itself
+    other = differences(manifest.details, _there(runtime, link))
     if other is not None:
         theirs, ours = other
         device = "" if link.is_local else f" --device {shlex.quote(link.name)}"
         raise BackendMissing(
             f"{path.name} was built for {theirs}, and{builder.on(link)} is {ours}",
-            f"build it again: {runtime_tensorrt.command(manifest.model_dump(mode='json'))}{device}",
+            f"build it again: {command(manifest.model_dump(mode='json'))}{device}",
         )
 
 

@@ -1,4 +1,4 @@
-"""Measuring engines with trtexec, where Python has no TensorRT: the same answers as bench/runner.py gives.
+"""Measuring engines with trtexec, where Python has no TensorRT: the same answers as bench/ondevice/runner.py gives.
 
 trtexec has a loop of its own, so that a process of it is one run of the protocol. It counts only with exit code 0 and
 the verdict PASSED, and its times come from its JSON export. They are the GPU's own: from the first kernel to the last.
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgekit.bench import profile_tensorrt
 from edgekit.bench.links.base import Link
+from edgekit.bench.ondevice.profilers.tensorrt import kind
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.records.manifest import Manifest, manifest_of
 from edgekit.stats.latency import median
@@ -36,16 +36,16 @@ class Trtexec:
         self._program: tuple[str, Capabilities, str] | None = None
         self._copied: dict[str, float] = {}  # milliseconds with the copies, by file
 
-    def ask(self, job: Mapping[str, Any], timeout_seconds: float, script: str) -> dict[str, Any]:
-        """What the runner would answer to a job. Raises BackendMissing for what trtexec does not do."""
-        if script not in ("runner.py", "profiler.py"):
+    def ask(self, job: Mapping[str, Any], timeout_seconds: float, command: str) -> dict[str, Any]:
+        """What the command would answer to a job. Raises BackendMissing for what trtexec does not do."""
+        if command not in ("run", "profile"):
             raise BackendMissing(
                 f"{NAME} has a loop of its own, into which nothing else can look", "read it with others"
             )
         for name in ("provider", "delegate"):
             if job[name] is not None:
                 raise UsageError(f"{NAME} has no {name}", f"leave --{name} out")
-        if script == "profiler.py":
+        if command == "profile":
             return self._profile(job, timeout_seconds)
         if job["mode"] == "baseline":
             return {"peak_bytes": None, "reason": f"{NAME} cannot run without a file"}
@@ -76,7 +76,7 @@ class Trtexec:
         }
 
     def _profile(self, job: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """What bench/profiler.py would answer: trtexec times the whole, and each layer in a run apart."""
+        """What bench/ondevice/profiler.py would answer: trtexec times the whole, and each layer in a run apart."""
         warm, loop = float(job["warmup_seconds"]), float(job["min_seconds"])
         done, times = self._run(job, warm, loop, int(job["min_runs"]), seconds, profile=PROFILE)
         runs, layers = parse_profile(done["files"][PROFILE] or "")
@@ -159,11 +159,11 @@ class Trtexec:
 
 
 def _operator(layer: Mapping[str, Any]) -> dict[str, Any]:
-    """A layer of a profile as bench/profiler.py tells it; releases before 8.2 know the mean alone."""
+    """A layer of a profile as bench/ondevice/profiler.py tells it; releases before 8.2 know the mean alone."""
     name, ms = str(layer["name"]), layer["average_ms"] if layer["median_ms"] is None else layer["median_ms"]
     if ms is None:
         raise UsageError(f"trtexec's profile has no time for '{name}'", "measure again")
-    return {"name": name, "op": profile_tensorrt.kind(name), "ns": round(ms * NS_PER_MS)}
+    return {"name": name, "op": kind(name), "ns": round(ms * NS_PER_MS)}
 
 
 def _shapes(manifest: Manifest | None, path: Path, batch: int) -> dict[str, tuple[int, ...]] | None:

@@ -196,7 +196,7 @@ def test_a_connection_that_is_lost_while_the_power_mode_is_set(
 @pytest.mark.parametrize("gone", ["before it has begun", "while it begins"])
 def test_a_session_whose_owner_is_gone_before_it_has_begun_leaves_no_folder(gone: str, tmp_path: Path) -> None:
     name, read, write = "0" * 32, *os.pipe()
-    command = [sys.executable, str(FOLDER / "remote.py"), str(tmp_path), "tend", name, "{}"]
+    command = [sys.executable, str(FOLDER), "session", str(tmp_path), "tend", name, "{}"]
     if gone == "while it begins":
         (tmp_path / "work" / ("f" * 32)).mkdir(parents=True)  # of a session that was killed
     os.close(read)  # nobody reads its answer

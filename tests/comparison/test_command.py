@@ -11,7 +11,7 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from edgekit.bench.sensors import processor
+from edgekit.bench.ondevice.sensors.linux import processor
 from edgekit.comparison.command import CompareResult, compare
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.measure import pair as contrast

@@ -1,4 +1,4 @@
-/* Enough of NVIDIA's driver for bench/cuda.py, with the host's memory as the GPU's. Every call checks what it can. */
+/* Enough of NVIDIA's driver for bench/ondevice/cuda.py, with the host's memory as the GPU's. Every call checks what it can. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

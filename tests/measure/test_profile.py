@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgekit.bench import profile_tensorrt
+from edgekit.bench.ondevice.profilers.tensorrt import kind as kind_of
 from edgekit.errors import UsageError
 from edgekit.measure import profile
 from edgekit.measure.profile import by_layer
@@ -163,6 +163,6 @@ def test_a_runtime_without_a_profiler_is_refused() -> None:
 def test_what_an_engine_joined_is_told_apart(name: str, layers: list[str]) -> None:
     known = ("features.0.0", "features.0.2", "gate", "scale", "left", "right")
     network = [layer("input", "input"), *(layer(one, "conv", "input", macs=9) for one in known)]
-    operators = [{"name": name, "op": profile_tensorrt.kind(name), "ns": 7_000}]
+    operators = [{"name": name, "op": kind_of(name), "ns": 7_000}]
     (row,), _ = by_layer(operators, network)
     assert row.ms == 0.007 and sorted(row.layers) == sorted(layers)

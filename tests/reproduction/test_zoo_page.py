@@ -27,7 +27,7 @@ POINTS = (
 
 
 def times(make: Records, monkeypatch: pytest.MonkeyPatch) -> dict[str, float | None]:
-    monkeypatch.setattr("edgekit.bench.sensors.host", lambda: "3fc95c0b")
+    monkeypatch.setattr("edgekit.bench.ondevice.sensors.linux.host", lambda: "3fc95c0b")
     manifest = make.manifest("mobilenet_1.0_224")
     measured = [
         make.measurement(manifest, 12.5),

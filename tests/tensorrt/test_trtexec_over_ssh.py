@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import edgekit
-from edgekit.bench import runtime_trtexec
 from edgekit.bench.links.ssh import connection as ssh_connection
+from edgekit.bench.ondevice.runtimes import trtexec as runtime_trtexec
 from edgekit.errors import BackendMissing, EdgekitError, UsageError
 from edgekit.measure import profile
 from edgekit.records.manifest import manifest_path

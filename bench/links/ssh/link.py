@@ -1,6 +1,6 @@
 """The ssh link: a machine that the user's own OpenSSH reaches, with their configuration, agent and jump hosts.
 
-What runs there is bench/remote.py and the runner, with the device's own Python. Each link has a session there, which
+What runs there is bench/ondevice, with the device's own Python. Each link has a session there, which
 the device itself ends when we are gone.
 """
 
@@ -15,12 +15,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
+from edgekit.bench.links.archive import packed
 from edgekit.bench.links.base import FOLDER, Answer, Done, parsed, start
 from edgekit.bench.links.silence import first_line
 from edgekit.bench.links.ssh import errors as ssh_errors
 from edgekit.bench.links.ssh.connection import Connection, environment
 from edgekit.bench.links.ssh.owner import is_gone, owner
 from edgekit.bench.links.ssh.process import arriving, begun, ended, is_whole
+from edgekit.bench.ondevice.session import MARK
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
 from edgekit.util.files import file_sha256
 
@@ -28,12 +30,11 @@ OLDEST_PYTHON = (3, 8)
 ROOT = "~/.cache/edgekit"
 ANSWER_SECONDS = 120.0  # of silence: for what takes seconds, such as killing, or hashing a gigabyte
 BLOCK = 1 << 20
-BOOT = "import sys; exec(compile(sys.stdin.buffer.read(int(sys.argv.pop(1))), 'remote.py', 'exec'))"
+BOOT = "import sys; exec(compile(sys.stdin.buffer.read(int(sys.argv.pop(1))), 'session.py', 'exec'))"
 # Every Python from 2.6 on can say this.
 PROBE = "import sys; sys.stdout.write('edgekit %d.%d.%d' % tuple(sys.version_info[:3]))"
 # A shell stands between, so that ssh's own exit code 255 is not confused with a death by a signal.
 SHELL = ("sh", "-c", '"$@"; exit $?', "sh")
-MARK = "EDGEKIT_WORK"
 
 Result = TypeVar("Result")
 
@@ -67,10 +68,10 @@ class SshLink:
         return self._marked(command)
 
     def tools(self) -> str:
-        """The folder there with the runner's files, brought there once for each version of them."""
+        """The folder there with the device side, brought there once for each version of it."""
         if self._tools is None:
             self._begun()
-            body = json.dumps(carried(), sort_keys=True).encode()
+            body = packed(FOLDER)
             digest = hashlib.sha256(body).hexdigest()[:16]
             found = self._repeat(lambda: self._verb("tools", self.session, digest))["path"]
             self._tools = found or self._repeat(lambda: self._verb("tools", self.session, digest, data=body))["path"]
@@ -94,7 +95,7 @@ class SshLink:
         self._repeat(lambda: self._get(path, local))
 
     def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
-        """Files, packages and answers of commands there (bench/remote.py `look`)."""
+        """Files, packages and answers of commands there (bench/ondevice/session.py `look`)."""
         self._begun()
         return dict(self._repeat(lambda: self._verb("look", data=json.dumps(wish).encode())))
 
@@ -277,13 +278,8 @@ class SshLink:
         )
 
 
-def carried() -> dict[str, str]:
-    """The files of the device side, by name: what the runner may need there."""
-    return {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.py") if path.name != "__init__.py"}
-
-
 def _helper_text() -> bytes:
-    return (FOLDER / "remote.py").read_bytes()
+    return (FOLDER / "session.py").read_bytes()
 
 
 def _last(stderr: str) -> str:

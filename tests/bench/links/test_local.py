@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.bench import runner
 from edgekit.bench.links import local
-from edgekit.bench.links.base import ask
+from edgekit.bench.links.base import FOLDER, ask
 from edgekit.bench.links.local import LocalLink
 from edgekit.errors import BackendMissing, DeviceUnreachable, EnvironmentRefused, MeasurementInvalid, UsageError
 from edgekit.records.runtime import RUNTIMES, Runtime
@@ -23,12 +23,8 @@ JOB = {"mode": "baseline", "runtime": "probe"}
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A folder like bench/."""
-    found = tmp_path / "bench"
-    found.mkdir()
-    for name in ("runner.py", "loop.py", "sensors.py", "soc.py", "footprint.py"):
-        (found / name).write_bytes((runner.FOLDER / name).read_bytes())
-    return found
+    """A folder like bench/ondevice."""
+    return Path(shutil.copytree(FOLDER, tmp_path / "ondevice", ignore=shutil.ignore_patterns("__pycache__")))
 
 
 @pytest.fixture
@@ -43,7 +39,7 @@ def probe(folder: Path) -> Iterator[Callable[[str], None]]:
 
     def load(code: str) -> None:
         lines = "\n    ".join(code.splitlines())
-        (folder / "runtime_probe.py").write_text(f"import os, sys, time\ndef preload():\n    {lines}\n")
+        (folder / "runtimes" / "probe.py").write_text(f"import os, sys, time\ndef preload():\n    {lines}\n")
 
     yield load
     RUNTIMES._entries.pop("probe")

@@ -35,7 +35,7 @@ class Board(LocalLink):
 
 def far(folder: Path, code: str) -> FarSession:
     """A session whose far end does this when it was loaded."""
-    (folder / "infer.py").write_text(BEGINS + code)
+    (folder / "__main__.py").write_text(BEGINS + code)
     (folder / "a.onnx").touch()
     return FarSession(Board("board", folder), folder / "a.onnx", "onnxruntime")
 

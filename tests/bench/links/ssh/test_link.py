@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
+import zipfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -91,15 +94,19 @@ def test_a_file_that_changes_on_its_way_is_not_kept(server: Server, board: SshLi
 
 
 def test_two_sessions_bring_the_same_tools_at_once(tmp_path: Path) -> None:
-    command = [sys.executable, str(FOLDER / "remote.py"), str(tmp_path), "tools"]
-    # Each looks for the tools when their text has ended; they are slow to write, so that both have found none.
-    body = json.dumps({f"{index}.py": "x" for index in range(3000)}).encode()
+    command = [sys.executable, str(FOLDER), "session", str(tmp_path), "tools"]
+    # Each looks for the tools when their zip has ended; they are slow to write, so that all have found none.
     for trial in range(4):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            for index in range(3000):
+                archive.writestr(f"{index}.py", str(trial))
+        body, digest = stream.getvalue(), hashlib.sha256(stream.getvalue()).hexdigest()[:16]
         several = []
         with ExitStack() as ends:
             for session in "abc":
                 (tmp_path / "work" / f"{session}{trial}").mkdir(parents=True)
-                argv = [*command, f"{session}{trial}", f"{trial:016x}"]
+                argv = [*command, f"{session}{trial}", digest]
                 process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
                 several.append(ends.enter_context(process))
             pipes = [(one.stdin, one.stdout) for one in several if one.stdin and one.stdout]
@@ -108,7 +115,7 @@ def test_two_sessions_bring_the_same_tools_at_once(tmp_path: Path) -> None:
             for stdin, _ in pipes:
                 stdin.close()
             answers = [json.loads(stdout.read()) for _, stdout in pipes]
-        assert answers == [{"ok": {"path": str(tmp_path / "tools" / f"{trial:016x}")}}] * 3
+        assert answers == [{"ok": {"path": str(tmp_path / "tools" / digest)}}] * 3
 
 
 def test_what_was_not_used_for_long_is_removed(server: Server, board: SshLink, tmp_path: Path) -> None:
@@ -123,7 +130,7 @@ def test_what_was_not_used_for_long_is_removed(server: Server, board: SshLink, t
 
 
 def test_what_is_not_edgekits_own_is_left_alone(server: Server, board: SshLink, tmp_path: Path) -> None:
-    names = ("work/my thesis/chapter.tex", "work/notes.txt", "work/" + "a" * 32 + "/x", "files/photo.jpg", "lock",
+    names = ("work/my thesis/chapter.tex", "work/notes.txt", "work/" + "a" * 31 + "/x", "files/photo.jpg", "lock",
              "tools/crosstool/gcc", "files/" + "a" * 64 + "/x")  # fmt: skip
     theirs = [server.root / name for name in names]
     for path in theirs:

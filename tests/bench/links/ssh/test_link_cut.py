@@ -230,7 +230,7 @@ def test_a_session_that_says_something_else(server: Server, tmp_path: Path) -> N
     path.write_bytes(b"x")
     server.script(
         "talker",
-        f'#!/bin/sh\ncase "$*" in *infer.py*) echo \'[1, 2]\'; exec sleep 60;; esac\nexec {sys.executable} "$@"\n',
+        f'#!/bin/sh\ncase "$*" in *" infer") echo \'[1, 2]\'; exec sleep 60;; esac\nexec {sys.executable} "$@"\n',
     )
     with pytest.raises(BackendMissing, match="board"):
         FarSession(server.link(python="talker"), path, "onnxruntime")

@@ -43,18 +43,18 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def stuck(tmp_path: Path) -> Path:
-    """A folder like bench/, with a runtime that never answers."""
-    folder = tmp_path / "bench"
+    """A folder like bench/ondevice, with a runtime that never answers."""
+    folder = tmp_path / "ondevice"
     shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "runtime_stuck.py").write_text(STUCK)
+    (folder / "runtimes" / "stuck.py").write_text(STUCK)
     return folder
 
 
 def runs(name: str, server: Server) -> bool:
-    """Whether a session of this server runs a program of that name."""
+    """Whether a session of this server runs that command of the device side."""
     for pid in marked(server):
         try:
-            if name.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+            if f"\0{name}\0".encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
                 return True
         except OSError:
             continue
@@ -79,7 +79,7 @@ def victim(server: Server, stuck: Path, tmp_path: Path) -> Iterator[subprocess.P
     """A process of ours that measures there, and has something to undo."""
     command = [sys.executable, "-c", MEASURES, str(server.root), str(tmp_path / "undone"), str(stuck)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    until(lambda: any(server.root.glob("tools/*/stuck")))
+    until(lambda: any(server.root.glob("tools/*/runtimes/stuck")))
     yield process
     process.kill()
     process.wait()
@@ -92,7 +92,7 @@ def test_the_server_is_killed_while_it_measures(
     board.tools()
 
     def kill() -> None:
-        until(lambda: any(server.root.glob("tools/*/stuck")))
+        until(lambda: any(server.root.glob("tools/*/runtimes/stuck")))
         server.stop()
 
     killer = threading.Thread(target=kill)
@@ -145,7 +145,7 @@ def test_when_the_device_could_not_end_it_the_next_contact_does(
     assert len(server.work()) == 1 and not (tmp_path / "undone").exists()
     board = server.link()
     board.look({})
-    assert (tmp_path / "undone").exists() and len(server.work()) == 1 and not runs("runner.py", server)
+    assert (tmp_path / "undone").exists() and len(server.work()) == 1 and not runs("run", server)
     disconnect(board)
     assert not server.work()
 
@@ -168,9 +168,9 @@ def test_when_the_device_did_not_notice_the_next_contact_ends_it(
     link = server.link()
     link._connection._control = link._connection._control_path()
     hang_up(link)
-    assert runs("runner.py", server)
+    assert runs("run", server)
     link.look({})
-    assert (tmp_path / "undone").exists() and len(server.work()) == 1 and not runs("runner.py", server)
+    assert (tmp_path / "undone").exists() and len(server.work()) == 1 and not runs("run", server)
     disconnect(link)
     for pid in frozen:
         os.kill(pid, signal.SIGKILL)
@@ -179,7 +179,7 @@ def test_when_the_device_did_not_notice_the_next_contact_ends_it(
 def test_another_session_that_lives_is_left_alone(server: Server, victim: subprocess.Popen[bytes]) -> None:
     board = server.link()
     board.look({})
-    assert len(server.work()) == 2 and runs("runner.py", server)
+    assert len(server.work()) == 2 and runs("run", server)
     board.close()
     assert len(server.work()) == 1 and victim.poll() is None
 

@@ -1,0 +1,1 @@
+"""What runs an artifact: one module for each runtime, with `preload` and `open_session`."""

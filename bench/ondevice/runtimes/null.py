@@ -1,0 +1,45 @@
+"""The null runtime: does nothing, so that what it measures is the harness itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..tensor import Tensor
+
+
+class Session:
+    """Accepts anything and returns one zero per row of the batch."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        import numpy as np
+
+        batch = options.get("batch") or 1
+        self.inputs = [Tensor("nothing", "float32", (batch, 1))]
+        self.outputs = [Tensor("nothing", "float32", (batch, 1))]
+        self.found: dict[str, Any] = {"threads": 1, "batch": batch, "runtime_version": None, "timed": "an empty call"}
+        self._result = [np.zeros((batch, 1), np.float32)]
+
+    def run(self, arrays: list[Any]) -> list[Any]:
+        """The same zeros for everything."""
+        return self._result
+
+    def prepare(self, arrays: list[Any]) -> Callable[[], object]:
+        """What is timed: a function that does nothing."""
+        return _nothing
+
+
+def _nothing() -> None:
+    return None
+
+
+def preload() -> None:
+    """There is no runtime to load."""
+
+
+def open_session(path: str, options: dict[str, Any]) -> Session:
+    """A session that never looks at the file."""
+    for name in ("provider", "delegate"):
+        if options.get(name):
+            raise ValueError("the null runtime has no " + name)
+    return Session(options)

@@ -2,3 +2,5 @@
 
 No logic of the product lives here, and importing this package imports nothing heavy.
 """
+
+from edgekit.cli.main import main as main

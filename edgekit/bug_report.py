@@ -9,7 +9,7 @@ import tempfile
 import traceback
 
 from edgekit.errors import NO_EXIT, EdgekitError, EnvironmentRefused, UsageError, first_line
-from edgekit.redact import masked
+from edgekit.redact import redacted
 from edgekit.util.formatting import escaped
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
@@ -35,7 +35,7 @@ def _told(error: BaseException) -> EdgekitError:
 
 
 def _bug(error: BaseException) -> EdgekitError:
-    trace = masked("".join(traceback.format_exception(error)))
+    trace = redacted("".join(traceback.format_exception(error)))
     cause = " ".join(f"a bug of edgekit: {type(error).__name__}: {error}".split())
     if os.environ.get("EDGEKIT_DEBUG"):
         print(escaped(trace, lines=True), file=sys.stderr)

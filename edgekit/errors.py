@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-from edgekit.redact import masked
+from edgekit.redact import redacted
 
 
 class EdgekitError(Exception):
@@ -29,8 +29,8 @@ class EdgekitError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, remedy: str) -> None:
-        self.message = masked(message)
-        self.remedy = masked(remedy)
+        self.message = redacted(message)
+        self.remedy = redacted(remedy)
         super().__init__(self.message)
 
 

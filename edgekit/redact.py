@@ -18,12 +18,12 @@ _NAMED = re.compile(
 _ODBC_END = re.compile(r";|%(?:25)*3B", re.IGNORECASE)
 
 
-def masked(text: str) -> str:
+def redacted(text: str) -> str:
     """The text with `***` for the password of each URL in it."""
     return _NAMED.sub(r"\1***", _IN_TEXT.sub(r"\1:***@", _IN_TEXT_OF_STORE.sub(r"\1:***@", text)))
 
 
-def masked_url(url: str) -> str:
+def redacted_url(url: str) -> str:
     """The URL with `***` for its password, which may hold anything."""
     return _NAMED.sub(r"\1***", _IN_URL.sub(r"\1:***@", url))
 
@@ -34,4 +34,4 @@ def without_password_of(url: str, text: str) -> str:
         for secret in (found, _ODBC_END.split(found)[0]):
             for written in filter(None, (secret, unquote(secret), unquote(secret).strip("{}"))):
                 text = text.replace(written, "***")
-    return masked(text)
+    return redacted(text)

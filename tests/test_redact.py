@@ -13,7 +13,7 @@ from edgekit.cli.app import command
 from edgekit.cli.failure import describe, tell
 from edgekit.cli.output import write
 from edgekit.errors import EdgekitError, UsageError
-from edgekit.redact import masked, without_password_of
+from edgekit.redact import redacted, without_password_of
 from edgekit.storage.store import Store, open_store
 from tests.comparison.test_command import BASE, NEW, record
 
@@ -157,7 +157,7 @@ def test_a_bug_is_told_without_the_password() -> None:
     ],
 )  # fmt: skip
 def test_what_is_masked(text: str, shown: str) -> None:
-    assert masked(text) == shown
+    assert redacted(text) == shown
 
 
 def test_a_cause_that_quotes_a_password_of_odbc() -> None:

@@ -9,7 +9,7 @@ from typing import TextIO
 
 from edgekit.bug_report import tellable
 from edgekit.cli.output import as_line, send
-from edgekit.redact import masked
+from edgekit.redact import redacted
 from edgekit.util.formatting import escaped
 
 
@@ -65,4 +65,4 @@ def _help_command(arguments: list[str]) -> str:
 
 
 def _one_line(text: str) -> str:
-    return masked(" ".join(text.split()))
+    return redacted(" ".join(text.split()))

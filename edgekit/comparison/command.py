@@ -14,10 +14,10 @@ from edgekit.comparison.selection import Selection, select
 from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
 from edgekit.measure.pair import compared, medians
 from edgekit.records import hosts
-from edgekit.records.conditions import fact, gpu, setting
+from edgekit.records.conditions import fact, gpu, run_conditions
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import cell
-from edgekit.redact import masked_url
+from edgekit.redact import redacted_url
 from edgekit.stats import latency
 from edgekit.stats import ratio as stats_ratio
 from edgekit.stats.ratio import CANNOT_TELL, FASTER, SAME, SLOWER
@@ -135,7 +135,7 @@ def compare(
     database = open_store(store)
     before, after = (select(str(word), database) for word in (base, new))
     result = CompareResult(
-        masked_url(str(base)), masked_url(str(new)), margin, strict, tuple(_rows(before, after, margin))
+        redacted_url(str(base)), redacted_url(str(new)), margin, strict, tuple(_rows(before, after, margin))
     )
     if junit is not None:
         write_atomically(Path(junit), result.to_junit().encode())
@@ -189,7 +189,7 @@ def _row(base: Measurement, new: Measurement | None, margin: float, name: Namer)
         return Row(**values, **nothing, verdict=CANNOT_TELL, reason=reason, status=MISSING)
     values |= {"new": new.id, "new_ms": _ms(new)}
     if cell(base) != cell(new):
-        other = new.artifact if setting(base) == setting(new) else name(new)
+        other = new.artifact if run_conditions(base) == run_conditions(new) else name(new)
         values["name"] = f"{other} against {name(base)}"
     differences = list(_differences(base, new))
     if differences:
@@ -205,7 +205,7 @@ def _added(new: Measurement, name: Namer) -> Row:
 
 def _differences(base: Measurement, new: Measurement) -> Iterator[str]:
     """Why two numbers must not be compared, a difference each; nothing where they may."""
-    one, two = asdict(setting(base)), asdict(setting(new))
+    one, two = asdict(run_conditions(base)), asdict(run_conditions(new))
     if None in (one["host"], two["host"]):  # an older record: its processor must do
         one["host"] = two["host"]
     yield from (f"{key} {one[key]} and {two[key]}" for key in one if one[key] != two[key])
@@ -222,7 +222,7 @@ def _namer(base: Sequence[Measurement], new: Sequence[Measurement]) -> Namer:
     ambiguous = hosts.shared((record.device, hosts.host(record)) for record in (*base, *new))
 
     def plain(record: Measurement) -> str:
-        where = setting(record)
+        where = run_conditions(record)
         place = where.place(ambiguous)
         threads = f"{where.threads} thread{'' if where.threads == 1 else 's'}"
         told = f"{record.artifact} on {place}, {where.runtime}, {threads}, batch {where.batch}"

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from edgekit.comparison.selection import Selection
 from edgekit.errors import UsageError
-from edgekit.records.conditions import setting
+from edgekit.records.conditions import run_conditions
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import cell, name
 
@@ -52,12 +52,12 @@ def _same_cell(one: Measurement, two: Measurement) -> bool:
 
 
 def _same_setting(one: Measurement, two: Measurement) -> bool:
-    return setting(one) == setting(two)
+    return run_conditions(one) == run_conditions(two)
 
 
 def _perhaps_same_setting(one: Measurement, two: Measurement) -> bool:
     """Of older records, which tell no machine."""
-    a, b = setting(one), setting(two)
+    a, b = run_conditions(one), run_conditions(two)
     return None in (a.host, b.host) and replace(a, host=None) == replace(b, host=None)
 
 

@@ -67,7 +67,7 @@ def _latest(records: Iterable[Summary]) -> tuple[Summary, ...]:
     for command in _commands(records):
         groups: dict[object, dict[str, Summary]] = {}
         for record in command:
-            groups.setdefault((record.cell, record.setting), {})[record.sha256] = record
+            groups.setdefault((record.cell, record.run_conditions), {})[record.sha256] = record
         for place, fresh in groups.items():
             kept[place] = _others(kept.get(place, {}), fresh) | fresh
     return tuple(record for files in kept.values() for record in files.values())
@@ -119,7 +119,7 @@ def _of_file(word: str, store: Store) -> Selection:
         found = finding.with_value(store, "sha256", content_of(path).sha256)
         if not found:
             raise UsageError(f"{path} as it is now was never measured into {store.shown}", _measure(path))
-        last = {record.setting: record for record in found}
+        last = {record.run_conditions: record for record in found}
         return _selection(word, store, tuple(last.values()), is_file=True, is_there=True)
     if path.name != word:
         raise UsageError(f"{path} does not exist", f"correct the path, or give {path.name} for what was measured so")
@@ -127,7 +127,7 @@ def _of_file(word: str, store: Store) -> Selection:
     if not found:
         raise UsageError(f"no file {path.name} was ever measured into {store.shown}", _measure(path))
     records = _latest(found)
-    if len({record.setting for record in records}) < len(records):
+    if len({record.run_conditions for record in records}) < len(records):
         raise UsageError(f"{path.name} is the name of several files that one command measured", HOW_ONE)
     return _selection(word, store, records, is_file=True)
 

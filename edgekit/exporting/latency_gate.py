@@ -8,7 +8,7 @@ from typing import Any
 from edgekit.device.linux import LinuxTarget
 from edgekit.device.target import Target
 from edgekit.errors import GateFailed, MeasurementInvalid
-from edgekit.measure.session import BenchTask, Station
+from edgekit.measure.session import BenchTask, MeasuringSession
 from edgekit.measure.verdict import INVALID
 from edgekit.records.manifest import Artifact
 from edgekit.records.measurement import PRESETS
@@ -30,10 +30,10 @@ def latency_within(
     chosen = choose(path, runtime, None if target.is_local else target.runtimes, target.is_local)
     protocol = target.fitted("quick", PRESETS["quick"])
     on = "" if target.is_local else f" of {target.name}"
-    station = Station(0, target=target)
+    session = MeasuringSession(0, target=target)
     for _ in range(TRIES):
         cell = BenchTask(Artifact(path=path, manifest=None), chosen, protocol, target.name, None, None)
-        found = station.measure(cell)
+        found = session.measure(cell)
         median_ms = latency.median([latency.median(run.samples_ns) for run in found.runs]) / latency.NS_PER_MS
         if median_ms <= limit_ms:
             facts = {"limit_ms": limit_ms, "median_ms": median_ms, "verdict": found.verdict, "runtime": chosen.name}

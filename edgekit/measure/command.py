@@ -12,7 +12,7 @@ from edgekit.device.target import Target
 from edgekit.errors import EdgekitError, EnvironmentRefused, MeasurementInvalid, UsageError, nearest, worst_exit_code
 from edgekit.measure import profile as profiling
 from edgekit.measure.pair import Versus
-from edgekit.measure.session import BenchTask, Progress, Station
+from edgekit.measure.session import BenchTask, MeasuringSession, Progress
 from edgekit.measure.verdict import INVALID
 from edgekit.records.manifest import open_artifact
 from edgekit.records.measurement import PRESETS, VERSUS, Measurement, Protocol
@@ -189,10 +189,11 @@ def bench(
         keeper = store if isinstance(store, Keeper) else Keeper(store)
         if any(isinstance(cell, BenchTask) for cell in plan):
             keeper.check()
-        station = Station(sum(cell.steps for cell in plan if isinstance(cell, BenchTask)), progress, target, session)
+        steps = sum(cell.steps for cell in plan if isinstance(cell, BenchTask))
+        measuring = MeasuringSession(steps, progress, target, session)
         if versus:
-            return replace(_interleaved(station, plan, keeper), unstored=keeper.refusal)
-        done = [_measured(station, cell, keeper) for cell in plan]
+            return replace(_interleaved(measuring, plan, keeper), unstored=keeper.refusal)
+        done = [_measured(measuring, cell, keeper) for cell in plan]
     if len(done) == 1 and isinstance(done[0], Failure):
         raise done[0].error
     return BenchResult(tuple(done), unstored=keeper.refusal)
@@ -236,30 +237,32 @@ def _plan(
         return Failure(str(path), runtime, options["device"], protocol.threads, protocol.batch, error)
 
 
-def _measured(station: Station, cell: BenchTask | Failure, keeper: Keeper) -> tuple[str, Measurement] | Failure:
+def _measured(
+    session: MeasuringSession, cell: BenchTask | Failure, keeper: Keeper
+) -> tuple[str, Measurement] | Failure:
     """Measure a cell and keep the measurement as soon as it is there."""
     if isinstance(cell, Failure):
         return cell
-    after = station.done + cell.steps
+    after = session.done + cell.steps
     try:
-        found = station.measure(cell)
+        found = session.measure(cell)
     except EdgekitError as error:
-        station.done = after
+        session.done = after
         asked = cell.protocol
         return Failure(str(cell.artifact.path), cell.runtime.name, cell.device, asked.threads, asked.batch, error)
-    station.done = after
+    session.done = after
     keeper.append(found)
     return str(cell.artifact.path), found
 
 
-def _interleaved(station: Station, plan: Sequence[BenchTask | Failure], keeper: Keeper) -> BenchResult:
+def _interleaved(session: MeasuringSession, plan: Sequence[BenchTask | Failure], keeper: Keeper) -> BenchResult:
     """Every cell against the first; all of them are needed, and kept together."""
     cells = []
     for cell in plan:
         if isinstance(cell, Failure):
             raise cell.error
         cells.append(cell)
-    found = station.interleave(cells)
+    found = session.interleave(cells)
     keeper.append(*found)
     named = [(str(cell.artifact.path), one) for cell, one in zip(cells, found, strict=True)]
     return BenchResult(tuple(named), tuple(Versus(named[0], other) for other in named[1:]))

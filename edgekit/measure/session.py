@@ -56,7 +56,7 @@ class BenchTask:
         return {"mode": mode, **names, "provider": self.provider, "delegate": self.delegate, **fields}
 
 
-class Station:
+class MeasuringSession:
     """Measures one process at a time on a device (None: this machine).
 
     Counts the steps, and remembers each runtime's baseline, the machine's peaks and the first heat. `session` is the id

@@ -13,7 +13,7 @@ NO_DELEGATE = "no delegate"
 
 
 @dataclass(frozen=True)
-class Setting:
+class RunConditions:
     """What two latencies must share to be compared."""
 
     device: str
@@ -36,10 +36,10 @@ def place(device: str | None, host: str | None, power_mode: str | None, ambiguou
     return " ".join(filter(None, (hosts.place(device, host, ambiguous), power_mode)))
 
 
-def setting(record: Measurement) -> Setting:
-    """The setting of a measurement."""
+def run_conditions(record: Measurement) -> RunConditions:
+    """Return the run conditions of a measurement."""
     found, asked = record.found, record.protocol
-    return Setting(
+    return RunConditions(
         record.device,
         hosts.host(record),
         fact(record, "power_mode"),

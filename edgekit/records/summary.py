@@ -6,7 +6,7 @@ import statistics
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from edgekit.records.conditions import Setting, setting
+from edgekit.records.conditions import RunConditions, run_conditions
 from edgekit.records.measurement import Measurement
 
 
@@ -41,9 +41,9 @@ class Summary:
         return self.session or self.id
 
     @property
-    def setting(self) -> Setting:
+    def run_conditions(self) -> RunConditions:
         """How it was taken."""
-        return Setting(**{field.name: getattr(self, field.name) for field in fields(Setting)})
+        return RunConditions(**{field.name: getattr(self, field.name) for field in fields(RunConditions)})
 
     @property
     def cell(self) -> tuple[str, str | None, str]:
@@ -80,7 +80,7 @@ def summary(record: Measurement) -> Summary:
         precision=known.precision if known else None,
         weights=known.weights.id if known else None,
         format=record.format,
-        **asdict(setting(record)),
+        **asdict(run_conditions(record)),
         median_ns=statistics.median(map(statistics.median, taken)) if taken and all(taken) else None,
         verdict=record.verdict,
     )

@@ -53,4 +53,4 @@ def from_store(store: Store, last: int | None) -> Records:
 
 
 def _key(one: Summary) -> tuple[object, ...]:
-    return one.sha256, one.setting
+    return one.sha256, one.run_conditions

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
 
 from edgekit.records import hosts
-from edgekit.records.conditions import Setting, place, setting, way
+from edgekit.records.conditions import RunConditions, place, run_conditions, way
 from edgekit.records.manifest import Manifest
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.reporting.labels import labels, shorts
@@ -147,8 +147,8 @@ def rows(
     )
 
 
-def _key(record: Measurement) -> tuple[str, Setting]:
-    return record.sha256, setting(record)
+def _key(record: Measurement) -> tuple[str, RunConditions]:
+    return record.sha256, run_conditions(record)
 
 
 def _latest(records: Iterable[tuple[Any, str, T]]) -> dict[Any, T]:
@@ -168,7 +168,7 @@ def _placed(found: list[Row]) -> list[Row]:
 
 def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: bool) -> Row:
     missing: dict[str, str] = {}
-    time = latency(record.runs, setting(record).batch, resample)
+    time = latency(record.runs, run_conditions(record).batch, resample)
     if time is None:
         missing |= dict.fromkeys(TIMES, "no sample was taken")
     if record.memory.peak_bytes is None:
@@ -297,7 +297,7 @@ def _accuracies(known: Manifest | None, evaluated: Accuracy | None, missing: dic
 def _setting(record: Measurement) -> dict[str, Any]:
     """How it was taken; the place is given later."""
     told = {"runtime_version": record.found.get("runtime_version"), "way": way(record), "place": None}
-    return {**asdict(setting(record)), **told}
+    return {**asdict(run_conditions(record)), **told}
 
 
 def _times(time: Latency | None, missing: dict[str, str]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from edgekit.errors import EdgekitError, EnvironmentRefused
-from edgekit.redact import masked_url
+from edgekit.redact import redacted_url
 from edgekit.storage.store import AnyRecord, Store, open_store
 
 
@@ -51,7 +51,7 @@ class Keeper:
         said = [self._cause]
         said += [f"what was measured is kept in {kept}"] if kept else []
         said += ["what could be kept in no file stands in the output alone"] if self._lost else []
-        into = shlex.quote(masked_url(self.store.url))
+        into = shlex.quote(redacted_url(self.store.url))
         merging = [f"edgekit store merge {shlex.quote(str(file))} --store {into}" for file in self._files]
         remedy = (
             f"when the store can be written: {'; '.join(merging)}" if merging else "free some space and run it again"

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict
 
 from edgekit.errors import BackendMissing, EnvironmentRefused, UsageError
 from edgekit.records.measurement import RECORD_VERSION, Accuracy, Measurement
-from edgekit.redact import masked_url, without_password_of
+from edgekit.redact import redacted_url, without_password_of
 from edgekit.storage.rows import Record, insert, read, selected
 from edgekit.storage.schema import prepare, table, tables
 
@@ -87,7 +87,7 @@ class Store:
         """The URL for people, without a password; a file that is only read, by its path."""
         if self.url.startswith("sqlite:///file:"):
             return unquote(unquote(self.url.removeprefix("sqlite:///file:").partition("?")[0]))
-        return masked_url(self.url)
+        return redacted_url(self.url)
 
     @property
     def file(self) -> Path | None:

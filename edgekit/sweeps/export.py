@@ -13,7 +13,7 @@ from pathlib import Path
 from edgekit.bug_report import tellable
 from edgekit.errors import USERS_CODE, EdgekitError, GateFailed
 from edgekit.records.manifest import manifest_path, open_artifact, read_manifest
-from edgekit.redact import masked
+from edgekit.redact import redacted
 from edgekit.sweeps.grid import Grid, Point
 from edgekit.sweeps.journal import Journal, device
 from edgekit.sweeps.keys import Inputs
@@ -76,7 +76,7 @@ def refused(error: BaseException) -> Refusal:
         return Refusal(error.code, error.message, error.remedy, error.exit_code)
     if isinstance(error, MemoryError):
         return Refusal("environment", "not enough memory", "close other programs, or sweep with --jobs 1", 7)
-    cause = masked(" ".join(f"{type(error).__name__}: {error}".split()))
+    cause = redacted(" ".join(f"{type(error).__name__}: {error}".split()))
     return Refusal("internal", f"a bug of edgekit: {cause}", "export this variant alone to see more", 1)
 
 

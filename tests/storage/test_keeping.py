@@ -15,7 +15,7 @@ import pytest
 
 import edgekit
 from edgekit.errors import EnvironmentRefused
-from edgekit.measure.session import BenchTask, Station
+from edgekit.measure.session import BenchTask, MeasuringSession
 from edgekit.records.measurement import Measurement
 from edgekit.storage import store
 from edgekit.storage.keeping import Keeper
@@ -146,13 +146,13 @@ def test_a_comparison_is_stored_as_a_whole(there: Store, scratch: Path, tiny_onn
 
 def test_a_sweep_goes_on_and_tells_it_at_the_end(there: Store, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert there.file is not None
-    folder, measure = there.file.parent, Station.measure
+    folder, measure = there.file.parent, MeasuringSession.measure
 
-    def lose(station: Station, cell: BenchTask) -> Measurement:
+    def lose(session: MeasuringSession, cell: BenchTask) -> Measurement:
         shutil.rmtree(folder, ignore_errors=True)
-        return measure(station, cell)
+        return measure(session, cell)
 
-    monkeypatch.setattr(Station, "measure", lose)
+    monkeypatch.setattr(MeasuringSession, "measure", lose)
     result = edgekit.sweep(
         "lenet5", format=("onnx",), precision=("fp32", "fp16"), preset="quick", out=scratch / "out", store=there.url
     )
@@ -171,12 +171,12 @@ def test_the_command_prints_the_measurement_and_the_cause(
         "from edgekit.measure import command\n"
         "from edgekit.storage import store\n"
         "store.Store.__init__.__defaults__ = (0.1,)\n"
-        "measure = command.Station.measure\n"
+        "measure = command.MeasuringSession.measure\n"
         "def lock(self, cell):\n"
         "    self.holder = sqlite3.connect(sys.argv[-1].partition('///')[2], isolation_level=None)\n"
         "    self.holder.execute('BEGIN IMMEDIATE')\n"
         "    return measure(self, cell)\n"
-        "command.Station.measure = lock\n"
+        "command.MeasuringSession.measure = lock\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )
     command = [sys.executable, "-c", code, "bench", str(tiny_onnx()), "--preset", "quick", "--json", "--store"]

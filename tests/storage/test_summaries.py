@@ -11,7 +11,7 @@ import pytest
 
 from edgekit.comparison.command import compare
 from edgekit.errors import UsageError
-from edgekit.records.conditions import setting
+from edgekit.records.conditions import run_conditions
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import Summary, summary
 from edgekit.reporting.command import report
@@ -74,7 +74,7 @@ def test_summaries_are_found_alike_in_stores_of_every_version(store: Store) -> N
 def test_a_summary_tells_what_its_record_does() -> None:
     for record in family():
         found = summary(record)
-        assert found.setting == setting(record)
+        assert found.run_conditions == run_conditions(record)
         assert isinstance(found, Summary) and found.median_ns == pytest.approx(float(found.median_ns or 0))
         assert found.variant == record.manifest.variant.name if record.manifest else True
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from edgekit.redact import redacted
 
@@ -32,6 +33,20 @@ class EdgekitError(Exception):
         self.message = redacted(message)
         self.remedy = redacted(remedy)
         super().__init__(self.message)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error as a value: what a command says, what a sweep remembers, what a worker sends.
+
+    `known`: a sweep met it before, and did not try again.
+    """
+
+    code: str
+    message: str
+    remedy: str
+    exit_code: int
+    known: bool = False
 
 
 class UsageError(EdgekitError):

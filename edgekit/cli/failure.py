@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TextIO
 
 from edgekit.bug_report import tellable
 from edgekit.cli.output import as_line, send
+from edgekit.errors import Refusal
 from edgekit.redact import redacted
 from edgekit.util.formatting import escaped
 
 
-@dataclass(frozen=True)
-class Failure:
-    """An error as it is told."""
-
-    code: str
-    message: str
-    remedy: str
-    exit_code: int
-
-
-def describe(error: BaseException, arguments: list[str]) -> Failure:
+def describe(error: BaseException, arguments: list[str]) -> Refusal:
     """How to tell `error`. What nobody foresaw is a bug: its traceback is saved, and the message says where."""
     if isinstance(error, KeyboardInterrupt):
-        return Failure("interrupted", "interrupted", "run the same command again; nothing half-written is left", 130)
+        return Refusal("interrupted", "interrupted", "run the same command again; nothing half-written is left", 130)
     usage = _usage_message(error)
     if usage is not None:
-        return Failure("usage", usage, f"see `{_help_command(arguments)}`", 2)
+        return Refusal("usage", usage, f"see `{_help_command(arguments)}`", 2)
     told = tellable(error)
-    return Failure(told.code, _one_line(told.message), _one_line(told.remedy), told.exit_code)
+    return Refusal(told.code, _one_line(told.message), _one_line(told.remedy), told.exit_code)
 
 
-def tell(failure: Failure, stdout: TextIO | None) -> None:
+def tell(failure: Refusal, stdout: TextIO | None) -> None:
     """Print a failure: as JSON on `stdout` where one is given and takes it, else in two lines on stderr."""
     if stdout is not None:
         fields = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}

@@ -25,7 +25,7 @@ from edgekit.device.registry import load, open_target
 from edgekit.device.target import Opened
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
 from edgekit.evaluation.input import FileInput, file_input
-from edgekit.evaluation.result import EvalResult, Evaluated, Failure
+from edgekit.evaluation.result import EvalFailure, EvalResult, Evaluated
 from edgekit.records.manifest import Artifact, in_use, open_artifact
 from edgekit.records.measurement import Accuracy
 from edgekit.records.onnx_parts import refuse_carrying
@@ -83,7 +83,7 @@ def eval(
             hashes = _run_all(runs, samples, progress)
     name = Path(data).resolve().name.encode(errors="backslashreplace").decode()
     done = _finished(runs, name, _dataset_hash(samples, hashes))
-    failures += [Failure(run.artifact.path, run.error) for run in runs if run.error is not None]
+    failures += [EvalFailure(run.artifact.path, run.error) for run in runs if run.error is not None]
     if failures and len(artifacts) == 1:
         raise failures[0].error
     keeper.append(*(evaluated.accuracy for evaluated in done))
@@ -191,23 +191,23 @@ class _Run:
 
 def _prepared(
     paths: list[Path], said: ForeignInput | None, device: str, open_file: OpenFile, samples: tuple[Sample, ...]
-) -> tuple[list[_Run], list[Failure]]:
+) -> tuple[list[_Run], list[EvalFailure]]:
     """Every file opened and checked, before the first image is decoded."""
     runs: list[_Run] = []
-    failures: list[Failure] = []
+    failures: list[EvalFailure] = []
     artifacts: list[Artifact] = []
     for path in paths:
         try:
             artifacts.append(open_artifact(path))
         except EdgekitError as error:
-            failures.append(Failure(path, error))
+            failures.append(EvalFailure(path, error))
     if said is not None and artifacts and not any(artifact.foreign for artifact in artifacts):
         raise UsageError("--preprocess is for foreign files; these have it in their manifests", "leave it out")
     for artifact in artifacts:
         try:
             runs.append(_opened(artifact, said, device, open_file, samples))
         except EdgekitError as error:
-            failures.append(Failure(artifact.path, error))
+            failures.append(EvalFailure(artifact.path, error))
     return runs, failures
 
 

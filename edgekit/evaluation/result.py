@@ -14,7 +14,7 @@ from edgekit.storage.keeping import told
 
 
 @dataclass(frozen=True)
-class Failure:
+class EvalFailure:
     """A file that could not be evaluated, and why."""
 
     artifact: Path
@@ -51,7 +51,7 @@ class EvalResult:
     """The files that were evaluated, in the order given, all on the same images."""
 
     results: tuple[Evaluated, ...]
-    failed: tuple[Failure, ...] = ()
+    failed: tuple[EvalFailure, ...] = ()
     notes: tuple[str, ...] = ()
     unstored: EnvironmentRefused | None = None  # why the store does not hold them, and what does
 

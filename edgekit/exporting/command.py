@@ -23,7 +23,7 @@ from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError
 from edgekit.exporting.export_file import ExportTask, Site, export_file
 from edgekit.exporting.options import ExportOptions, Progress, check_heeded
 from edgekit.exporting.prepare import prepare
-from edgekit.exporting.result import ExportResult, Failure
+from edgekit.exporting.result import ExportFailure, ExportResult
 from edgekit.records.formats import FORMATS
 from edgekit.records.runtime import choose
 from edgekit.tensorrt import builder as engine
@@ -93,7 +93,7 @@ def run(asked: ExportOptions) -> ExportResult:
                     raise unfit[task.format]
                 artifacts.append(export_file(task, prepared, folder, _told(say, task)))
             except USERS_CODE as error:  # a bug in one must not hide the files that are made
-                failed.append(Failure(task.format, task.precision, tellable(error)))
+                failed.append(ExportFailure(task.format, task.precision, tellable(error)))
     return ExportResult(tuple(artifacts), tuple(failed), (*prepared.notes, *_notes(site)))
 
 

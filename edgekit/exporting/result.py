@@ -10,7 +10,7 @@ from edgekit.records.manifest import Artifact, manifest_path
 
 
 @dataclass(frozen=True)
-class Failure:
+class ExportFailure:
     """A cell that could not be made, and why."""
 
     format: str
@@ -33,7 +33,7 @@ class ExportResult:
     """What was made and what was not; `notes` are for the person who asked."""
 
     artifacts: tuple[Artifact, ...]
-    failed: tuple[Failure, ...]
+    failed: tuple[ExportFailure, ...]
     notes: tuple[str, ...] = ()
 
     @property

@@ -24,7 +24,7 @@ from edgekit.storage.keeping import Keeper, told
 
 
 @dataclass(frozen=True)
-class Failure:
+class BenchFailure:
     """A cell that has no measurement, and why."""
 
     artifact: str
@@ -103,19 +103,19 @@ def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]
 class BenchResult:
     """What was measured and what was not, in the order that was asked for; paths as they were given."""
 
-    cells: tuple[tuple[str, Measurement] | Failure, ...]
+    cells: tuple[tuple[str, Measurement] | BenchFailure, ...]
     versus: tuple[Versus, ...] = ()
     unstored: EnvironmentRefused | None = None  # why the store does not hold them, and what does
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
         """What was measured."""
-        return tuple(cell[1] for cell in self.cells if not isinstance(cell, Failure))
+        return tuple(cell[1] for cell in self.cells if not isinstance(cell, BenchFailure))
 
     @property
-    def failures(self) -> tuple[Failure, ...]:
+    def failures(self) -> tuple[BenchFailure, ...]:
         """What was not."""
-        return tuple(cell for cell in self.cells if isinstance(cell, Failure))
+        return tuple(cell for cell in self.cells if isinstance(cell, BenchFailure))
 
     @property
     def exit_code(self) -> int:
@@ -126,7 +126,7 @@ class BenchResult:
 
     def to_json(self) -> dict[str, Any]:
         """What `edgekit bench --json` prints."""
-        rows = [cell.to_json() if isinstance(cell, Failure) else row(cell[1], cell[0]) for cell in self.cells]
+        rows = [cell.to_json() if isinstance(cell, BenchFailure) else row(cell[1], cell[0]) for cell in self.cells]
         found = {"measurements": rows, "unstored": told(self.unstored)}
         if not self.versus:
             return found
@@ -194,7 +194,7 @@ def bench(
         if versus:
             return replace(_interleaved(measuring, plan, keeper), unstored=keeper.refusal)
         done = [_measured(measuring, cell, keeper) for cell in plan]
-    if len(done) == 1 and isinstance(done[0], Failure):
+    if len(done) == 1 and isinstance(done[0], BenchFailure):
         raise done[0].error
     return BenchResult(tuple(done), unstored=keeper.refusal)
 
@@ -221,7 +221,7 @@ def _batch_of(shapes: Mapping[str, Sequence[int]], batches: Sequence[int]) -> in
 
 def _plan(
     path: Path, runtime: str | None, target: Target, protocol: Protocol, options: Mapping[str, Any]
-) -> BenchTask | Failure:
+) -> BenchTask | BenchFailure:
     try:
         artifact, chosen = open_artifact(path), choose(path, runtime, target.runtimes, target.is_local)
         runtime = chosen.name
@@ -234,14 +234,14 @@ def _plan(
         target.refuse(artifact, runtime, protocol.batch)
         return BenchTask(artifact, chosen, protocol, **options)
     except EdgekitError as error:
-        return Failure(str(path), runtime, options["device"], protocol.threads, protocol.batch, error)
+        return BenchFailure(str(path), runtime, options["device"], protocol.threads, protocol.batch, error)
 
 
 def _measured(
-    session: MeasuringSession, cell: BenchTask | Failure, keeper: Keeper
-) -> tuple[str, Measurement] | Failure:
+    session: MeasuringSession, cell: BenchTask | BenchFailure, keeper: Keeper
+) -> tuple[str, Measurement] | BenchFailure:
     """Measure a cell and keep the measurement as soon as it is there."""
-    if isinstance(cell, Failure):
+    if isinstance(cell, BenchFailure):
         return cell
     after = session.done + cell.steps
     try:
@@ -249,17 +249,17 @@ def _measured(
     except EdgekitError as error:
         session.done = after
         asked = cell.protocol
-        return Failure(str(cell.artifact.path), cell.runtime.name, cell.device, asked.threads, asked.batch, error)
+        return BenchFailure(str(cell.artifact.path), cell.runtime.name, cell.device, asked.threads, asked.batch, error)
     session.done = after
     keeper.append(found)
     return str(cell.artifact.path), found
 
 
-def _interleaved(session: MeasuringSession, plan: Sequence[BenchTask | Failure], keeper: Keeper) -> BenchResult:
+def _interleaved(session: MeasuringSession, plan: Sequence[BenchTask | BenchFailure], keeper: Keeper) -> BenchResult:
     """Every cell against the first; all of them are needed, and kept together."""
     cells = []
     for cell in plan:
-        if isinstance(cell, Failure):
+        if isinstance(cell, BenchFailure):
             raise cell.error
         cells.append(cell)
     found = session.interleave(cells)

@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import UsageError
+from edgekit.errors import Refusal, UsageError
 from edgekit.records.measurement import PRESETS
 from edgekit.storage.store import FailedCell, new_id, now, open_store
 from edgekit.sweeps.estimate import FILE, TimeLeft, latency_seconds, told
-from edgekit.sweeps.export import Job, Made, Refusal, run_all
+from edgekit.sweeps.export import Job, Made, run_all
 from edgekit.sweeps.grid import MANY, Grid, Point, SweepCell, grid
 from edgekit.sweeps.measure import Judged, Measured
 from edgekit.sweeps.plan import Plan

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.bug_report import tellable
-from edgekit.errors import USERS_CODE, EdgekitError, GateFailed
+from edgekit.errors import USERS_CODE, EdgekitError, GateFailed, Refusal
 from edgekit.records.manifest import manifest_path, open_artifact, read_manifest
 from edgekit.redact import redacted
 from edgekit.sweeps.grid import Grid, Point
@@ -20,17 +20,6 @@ from edgekit.sweeps.keys import Inputs
 from edgekit.sweeps.weights import Source
 from edgekit.sweeps.workers import Workers
 from edgekit.util.files import stamp
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """An error of ours as a value; `remedy` and `code` are those of edgekit.errors. `known`: from an earlier sweep."""
-
-    code: str
-    message: str
-    remedy: str
-    exit_code: int
-    known: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from edgekit.device.config import AnyDevice
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Identity
-from edgekit.errors import EdgekitError, EnvironmentRefused, UsageError
+from edgekit.errors import EdgekitError, EnvironmentRefused, Refusal, UsageError
 from edgekit.evaluation.command import eval
 from edgekit.measure.command import bench
 from edgekit.measure.verdict import INVALID
@@ -19,7 +19,7 @@ from edgekit.records.measurement import PRESETS, Accuracy, Measurement, Protocol
 from edgekit.records.runtime import choose
 from edgekit.storage.keeping import Keeper
 from edgekit.storage.store import Store, new_id
-from edgekit.sweeps.export import Made, Refusal, refused
+from edgekit.sweeps.export import Made, refused
 from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.journal import Journal, device
 from edgekit.sweeps.keys import Inputs, Keys, key

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.device.registry import load
-from edgekit.errors import UsageError
+from edgekit.errors import Refusal, UsageError
 from edgekit.records.formats import FORMATS
 from edgekit.storage.store import Store
 from edgekit.sweeps.estimate import accuracy_seconds, export_seconds, latency_seconds
-from edgekit.sweeps.export import File, Job, Made, Refusal, refused, there
+from edgekit.sweeps.export import File, Job, Made, refused, there
 from edgekit.sweeps.grid import Grid, Point, SweepCell
 from edgekit.sweeps.journal import Journal
 from edgekit.sweeps.keys import Keys, key

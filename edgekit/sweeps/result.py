@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.errors import EnvironmentRefused, MeasurementInvalid, worst_exit_code
+from edgekit.errors import EnvironmentRefused, MeasurementInvalid, Refusal, worst_exit_code
 from edgekit.measure.command import row
 from edgekit.measure.verdict import INVALID
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.stats.accuracy import fraction
 from edgekit.stats.latency import wilson
 from edgekit.storage.keeping import told
-from edgekit.sweeps.export import Refusal
 from edgekit.sweeps.grid import SweepCell
 
 PLANNED, DONE, CACHED, FAILED = "planned", "done", "cached", "failed"

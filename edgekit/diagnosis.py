@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edgekit.bench.ondevice.sensors.linux import host
+from edgekit.bench.ondevice.sensors.linux import adds_in_16_bits, host, instructions
 from edgekit.device.registry import load
 from edgekit.errors import EdgekitError
 from edgekit.storage.store import DEFAULT_URL, Store
@@ -33,8 +33,12 @@ PACKAGES = (
     ("vl-convert-python", "the report", "report"),
     ("scikit-learn", "the demo", "demo"),
 )
-# The processor features that int8 and fp16 kernels look for, as Linux names them.
-FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "asimdhp", "asimddp", "i8mm", "sve")
+# What the processor's instructions mean for int8, by whether onnxruntime adds two products in 16 bits.
+INT8: dict[bool | None, str] = {
+    False: "onnxruntime's sums are exact",
+    True: "onnxruntime adds two products in 16 bits: files that edgekit wrote fit them, unless with --int8-range full; "
+    "others may saturate",
+}
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,8 @@ def doctor(devices: Path | None = None, store: str | None = None) -> Diagnosis:
         "processor": (cpu.get("model name"), "/proc/cpuinfo does not name it"),
         "host": (host(), ""),
         "cores": (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(), ""),
-        "features": ([name for name in FEATURES if name in cpu.get("flags", "").split()], ""),
+        "features": (instructions(), "/proc/cpuinfo does not tell them"),
+        "int8": (INT8.get(adds_in_16_bits(instructions())), "the processor's instructions are not known"),
         "governor": (_governor(), "this system shows no cpufreq"),
         "memory_bytes": (_memory(), "this system does not tell"),
         "free_disk_bytes": (_free(), "the working folder was removed, or cannot be looked at"),

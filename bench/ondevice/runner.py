@@ -212,10 +212,13 @@ def environment() -> dict[str, Any]:
     """What this process runs on, as it finds it."""
     import numpy as np
 
+    from .sensors import linux
+
     return {
         "python": platform.python_version(),
         "numpy": np.__version__,
         "machine": platform.machine(),
+        "instructions": linux.instructions(),
         "kernel": platform.release(),
         "cpus": _processors(),
         "os_threads": _os_threads(),

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.bench.ondevice.sensors.linux import adds_in_16_bits
 from edgekit.data.images import Sample, labelled, pixel_hash
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Opened
@@ -324,6 +325,20 @@ def _remarks(done: Sequence[Evaluated]) -> Iterator[str]:
     for one in done:
         for remark in one.accuracy.found.get("answers", {}).get("remarks", ()):
             yield f"{one.artifact.name} on {one.accuracy.device}: {remark}"
+        if _holds_here_only(one):
+            adds = adds_in_16_bits(one.accuracy.found.get("instructions"))
+            here = "may saturate in onnxruntime here" if adds else "may saturate in onnxruntime on x86-64 without VNNI"
+            yield f"{one.artifact.name}: its int8 weights {here}, so that other processors may answer otherwise"
+
+
+def _holds_here_only(one: Evaluated) -> bool:
+    """Whether an accuracy is of int8 weights that onnxruntime adds differently on other processors."""
+    manifest, instructions = one.accuracy.manifest, one.accuracy.found.get("instructions")
+    if one.accuracy.runtime != "onnxruntime" or instructions is None:
+        return False
+    if manifest is None:
+        return any(word in one.artifact.read_bytes() for word in (b"QLinearConv", b"QuantizeLinear"))
+    return manifest.precision == "int8" and not manifest.details.get("weight_pairs")
 
 
 def _notes(hashes: tuple[str, ...]) -> tuple[str, ...]:

@@ -38,7 +38,8 @@ from edgekit.records.release import release
 from edgekit.tensorrt.builder import Builder
 from edgekit.util.files import Content, content, drafting, environment, publish
 
-DELEGATION = ("delegate", "nodes", "nodes_delegated", "undelegated")  # what LiteRT tells of the file's operators
+# What LiteRT tells of the file's operators, and what int8 kernels the processor has.
+DELEGATION = ("delegate", "nodes", "nodes_delegated", "undelegated", "instructions")
 SIMULATION_NEAR = 40.0  # dB: nearer to its simulation no wrong layer brings a file
 FAULT_INPUTS = 3  # that the layers of a file are looked at on
 TOGETHER = 7  # inputs at once, where the batch is free; no size that a kernel is made for

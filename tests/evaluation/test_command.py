@@ -11,7 +11,8 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ import pytest
 from edgekit.data.decode import decode
 from edgekit.data.images import pixel_hash
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
-from edgekit.evaluation.command import eval
+from edgekit.evaluation.command import _remarks, eval
+from edgekit.evaluation.result import Evaluated
 from edgekit.records.manifest import (
     CalibrationRecord,
     Manifest,
@@ -397,3 +399,22 @@ def test_a_hosted_file_reaches_its_accuracy_on_real_images(tmp_path: Path, valid
     wrong = foreign_yaml(tmp_path, "{crop: 0.875, class_offset: 0}")
     (row,) = eval([hosted], data=validation, preprocess=wrong, store=store).to_json()["results"]
     assert row["top1"] < 0.1
+
+
+@pytest.mark.parametrize(
+    ("instructions", "pairs", "said"),
+    [
+        (["avx2", "avx512_vnni"], None, "on x86-64 without VNNI"),
+        (["avx2"], None, "in onnxruntime here"),
+        (["avx2"], {"layers": 1}, None),
+        (None, None, None),
+    ],
+)
+def test_an_int8_accuracy_that_holds_for_some_processors_says_so(
+    instructions: list[str] | None, pairs: object, said: str | None
+) -> None:
+    manifest = SimpleNamespace(precision="int8", details={"weight_pairs": pairs})
+    accuracy = SimpleNamespace(runtime="onnxruntime", manifest=manifest, found={"instructions": instructions})
+    one = cast(Evaluated, SimpleNamespace(artifact=Path("n.onnx"), accuracy=accuracy))
+    remarks = list(_remarks([one]))
+    assert remarks == [] if said is None else said in remarks[0]

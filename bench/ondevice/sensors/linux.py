@@ -26,6 +26,15 @@ SENTINEL_WARMUP, SENTINEL_ROUNDS, SENTINEL_STEPS = 4, 21, 25_000
 WALK = tuple((number * 77 + 13) % 256 for number in range(256))
 
 
+# Instructions that int8 and fp16 kernels look for, as Linux names them.
+INSTRUCTIONS = (
+    *("avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8"),
+    *("asimd", "asimdhp", "asimddp", "i8mm", "sve"),
+)
+# Of x86-64: with one of these a kernel adds products of int8 in 32 bits.
+EXACT_INT8 = ("avx512_vnni", "avx_vnni", "amx_int8")
+
+
 def snapshot() -> dict[str, Any]:
     """Counters since boot or since this process began, and levels at this moment; about a millisecond."""
     cpus = _cpus()
@@ -55,6 +64,7 @@ def settings() -> dict[str, Any]:
     highest = _per_cpu(cpus, "cpufreq/cpuinfo_max_freq", 1e-3)
     return {
         "processor": processor(),
+        "instructions": instructions(),
         "host": host(),
         "governors": sorted(str(name) for name in governors) or None,
         "max_mhz": max(highest) if highest else None,
@@ -70,6 +80,22 @@ def processor() -> str | None:
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
     return _text(PROC / "device-tree/model") or platform.processor() or None
+
+
+def instructions() -> list[str] | None:
+    """Those of INSTRUCTIONS that the first processor has; None where the system does not tell."""
+    for line in (_text(PROC / "cpuinfo") or "").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() in ("flags", "Features"):  # ARM's word
+            return [name for name in INSTRUCTIONS if name in value.split()]
+    return None
+
+
+def adds_in_16_bits(found: list[str] | None) -> bool | None:
+    """Whether onnxruntime adds two products of int8 in 16 bits with these instructions; None: unknown."""
+    if found is None:
+        return None
+    return "avx2" in found and not any(name in found for name in EXACT_INT8)
 
 
 def host() -> str:

@@ -58,7 +58,7 @@ def test_every_sensor_of_a_board(board: Path) -> None:
     assert found["throttle_count"] == 6 * cpus and found["cooling"] == 2
     assert {key: value for key, value in linux.settings().items() if key != "host"} == {
         "processor": "Fine CPU @ 3 GHz", "governors": ["powersave"], "max_mhz": 3600.0, "turbo": False, "virtual": None,
-        "emulated": None,
+        "emulated": None, "instructions": None,
     }  # fmt: skip
     assert Snapshot(**found).cpus == cpus
 
@@ -71,7 +71,9 @@ def test_what_is_not_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {key for key, value in found.items() if value is not None} == own
     unknown = {key: value for key, value in linux.settings().items() if key not in ("processor", "host")}
     # Of processor and host Python itself may know.
-    assert unknown == {"governors": None, "max_mhz": None, "turbo": None, "virtual": None, "emulated": None}
+    assert set(unknown.values()) == {None} and set(unknown) == {
+        "governors", "max_mhz", "turbo", "virtual", "emulated", "instructions",
+    }  # fmt: skip
     Snapshot(**found)
 
 
@@ -165,3 +167,23 @@ def test_a_machine_says_that_its_processor_is_emulated(board: Path, monkeypatch:
     (board / "proc/sys/kernel/arch").write_text("x86_64\n")
     monkeypatch.setattr(platform, "machine", lambda: "aarch64")
     assert linux.settings()["emulated"] == "x86_64"
+
+
+@pytest.mark.parametrize(
+    ("line", "found", "adds"),
+    [
+        ("flags : fpu sse4_2", [], False),
+        ("flags\t\t: fpu avx2 avx512", ["avx2"], True),
+        ("flags : avx2 avx512f avx512bw", ["avx2", "avx512f", "avx512bw"], True),
+        ("flags : avx2 avx512f avx512bw avx512_vnni", ["avx2", "avx512f", "avx512bw", "avx512_vnni"], False),
+        ("flags : avx2 avx_vnni", ["avx2", "avx_vnni"], False),
+        ("Features\t: fp asimd asimddp i8mm", ["asimd", "asimddp", "i8mm"], False),
+        ("model name : none", None, None),
+    ],
+)
+def test_instructions_and_what_they_mean_for_int8(
+    line: str, found: list[str] | None, adds: bool | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux, "PROC", tmp_path)
+    (tmp_path / "cpuinfo").write_text(f"processor : 0\n{line}\n")
+    assert linux.instructions() == found and linux.adds_in_16_bits(found) is adds

@@ -42,8 +42,6 @@ for _ in range(2):  # the second takes the place of the first
 first = result.artifacts[0]
 seen = edgekit.inspect(first.path)
 measured = edgekit.bench([first.path], preset="quick", store=store).measurements[0]
-Path("devices.yaml").write_text("devices: {there: {link: loop, runtimes: [twin]}}")
-away = edgekit.bench([first.path], device="there", preset="quick", store=store).measurements[0]
 
 
 class Squared(nn.Module):
@@ -58,6 +56,9 @@ class Squared(nn.Module):
 both = dict(format=["onnx", "tflite"], precision=["fp32", "int8"], synthetic_calibration=True)
 squares = edgekit.export(Squared().eval(), input=(1, 3, 8, 8), out=out, **both)
 assert not squares.failed, [failure.error.message for failure in squares.failed]
+Path("devices.yaml").write_text("devices: {there: {link: loop, runtimes: [onnxruntime]}}")
+single = squares.artifacts[0].path  # a folder goes to no device
+away = edgekit.bench([single], device="there", preset="quick", store=store).measurements[0]
 edgekit.report(out="report.md", format=("md",), store=store)
 swept = edgekit.sweep("tiny", export_only=True, store=store, **asked)
 found = {

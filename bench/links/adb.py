@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.bench.android import dumpsys
-from edgekit.bench.links.base import Done, start
+from edgekit.bench.links.base import Done, file_state, start
 from edgekit.bench.links.ssh.owner import is_gone, owner
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
 from edgekit.util.files import file_sha256
@@ -116,7 +116,7 @@ class AdbLink:
 
     def place(self, path: Path) -> str:
         """Where the same bytes lie there, found or brought by their sha256; they may be run."""
-        info = path.stat()
+        info = file_state(self.name, path)
         key = (str(path.resolve()), info.st_mtime_ns, info.st_size)
         if key not in self._placed:
             digest = file_sha256(path)

@@ -54,6 +54,13 @@ class Link(Protocol):
         """End what was begun there."""
 
 
+def file_state(name: str, path: Path) -> os.stat_result:
+    """The state of a file that is to be brought to a device (`name`). Raises BackendMissing for a folder."""
+    if path.is_dir():
+        raise BackendMissing(f"{path.name} is a folder, and only single files are brought to {name}", "run it here")
+    return path.stat()
+
+
 @dataclass(frozen=True)
 class Done:
     """How a command ended."""

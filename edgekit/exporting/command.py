@@ -128,8 +128,6 @@ def _check_runs(format: str, target: Target) -> None:
     try:
         choose(Path(f"file{FORMATS[format].suffix}"), None, target.runtimes, here=False)
     except BackendMissing:
-        if FORMATS[format].is_folder:
-            raise
         raise BackendMissing(
             f"{target.name} runs no {format} files: its runtimes are {', '.join(target.runtimes)}",
             "add one that does to its runtimes in devices.yaml, or choose another --format",

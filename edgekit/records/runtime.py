@@ -162,7 +162,7 @@ def default_runtime(format: str, among: Sequence[str] | None = None) -> str:
 def choose(path: Path, runtime: str | None = None, among: Sequence[str] | None = None, here: bool = True) -> Runtime:
     """The runtime for a file, fit for its format and installed (`here`: on this machine; else nobody looks).
 
-    A folder runs on this machine only. Raises UsageError or BackendMissing.
+    Raises UsageError or BackendMissing.
     """
     format = format_of(path).name
     found = RUNTIMES[runtime or default_runtime(format, among)]
@@ -171,8 +171,6 @@ def choose(path: Path, runtime: str | None = None, among: Sequence[str] | None =
             f"{found.name} does not run {format} files such as {path.name}",
             f"leave --runtime out, or give a file of {' or '.join(found.formats)}",
         )
-    if not here and FORMATS[format].is_folder:
-        raise BackendMissing(f"{path.name} is a folder, and only single files are brought to devices", "run it here")
     if here and not found.installed:
         raise BackendMissing(f"{found.name} is not installed, and {path.name} needs it", found.remedy)
     return found

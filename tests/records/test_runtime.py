@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import numpy as np
 import pytest
 
 from edgekit.errors import BackendMissing, UsageError
-from edgekit.records.formats import FORMATS
 from edgekit.records.runtime import RUNTIMES, Runtime, choose, default_runtime, open_session
 
 
@@ -71,10 +69,3 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
             open_session(tmp_path / name)
     with pytest.raises(UsageError, match="does not exist"):
         open_session(tmp_path / "missing.onnx")
-
-
-def test_a_folder_is_not_brought_to_a_device(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(FORMATS._entries, "onnx", replace(FORMATS["onnx"], is_folder=True))
-    assert choose(tmp_path / "a.onnx").name == "onnxruntime"
-    with pytest.raises(BackendMissing, match="a.onnx is a folder"):
-        choose(tmp_path / "a.onnx", here=False)

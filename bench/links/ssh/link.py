@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgekit.bench.links.archive import packed
-from edgekit.bench.links.base import FOLDER, Answer, Done, parsed, start
+from edgekit.bench.links.base import FOLDER, Answer, Done, file_state, parsed, start
 from edgekit.bench.links.silence import first_line
 from edgekit.bench.links.ssh import errors as ssh_errors
 from edgekit.bench.links.ssh.connection import Connection, environment
@@ -79,7 +79,7 @@ class SshLink:
 
     def place(self, path: Path) -> str:
         """Where the same bytes lie there, found or brought by their sha256."""
-        info = path.stat()
+        info = file_state(self.name, path)
         key = (str(path.resolve()), info.st_mtime_ns, info.st_size)
         if key not in self._placed:
             digest = file_sha256(path)

@@ -148,14 +148,11 @@ def test_a_weight_that_two_layers_share(tmp_path: Path) -> None:
 
 
 def test_an_operator_that_tflite_lacks_is_named_and_the_other_file_is_made(tmp_path: Path) -> None:
-    body = "return self.conv(x).cumsum(1)"
-    try:
-        result = export(tmp_path, folder(tmp_path, noise), source=SPECIAL.format(body=body))
-    except EdgekitError as error:
-        assert "cumsum" in str(error)
-    else:
-        assert any("cumsum" in str(failure.error) for failure in result.failed)
-    assert not list((tmp_path / "out").rglob("*.tflite"))
+    body = "return torch.nn.functional.grid_sample(self.conv(x), torch.zeros(1, 4, 4, 2), align_corners=False)"
+    result = export(tmp_path, folder(tmp_path, noise), source=SPECIAL.format(body=body))
+    assert [failure.format for failure in result.failed] == ["tflite"]
+    assert "grid_sample" in result.failed[0].error.message
+    assert not list((tmp_path / "out").rglob("*.tflite")) and list((tmp_path / "out").rglob("*.onnx"))
 
 
 def test_a_shape_that_depends_on_values_is_refused(tmp_path: Path) -> None:

@@ -303,6 +303,8 @@ def _details(written: Written, prepared: Prepared, task: ExportTask, job: WriteJ
         more["layer_snr"] = prepared.layer_noise(task.format)
         assert job.quantized is not None
         more["weight_pairs"] = pair_cost(job.quantized)
+        drop = prepared.drop(task.format)
+        more |= {"accuracy_drop": drop.to_json()} if drop else {}
     return {**written.details, **more}
 
 

@@ -7,10 +7,12 @@ measured after each step in simulation, on labelled images of the calibration fo
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ from edgekit.ir.graph import Graph, Op
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.records.preprocessing import Preprocessing, apply
 from edgekit.records.runtime import Session, own_time
+from edgekit.stats.latency import PairedDifference, paired_difference
 
 GMACS = 150.0  # what one measuring of the loss may cost
 MIN_IMAGES, MAX_IMAGES = 50, 500
@@ -44,13 +47,69 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Drop:
+    """Points of top-1 that int8 is under fp32 on the same held-out images, against the limit; below 0 it is above."""
+
+    difference: PairedDifference  # fp32 less int8, as fractions
+    limit: float
+
+    @property
+    def points(self) -> float:
+        """As measured."""
+        return self.difference.difference * 100
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 %, paired image by image, in points."""
+        low, high = self.difference.ci95
+        return low * 100, high * 100
+
+    @property
+    def verdict(self) -> str:
+        """passed, failed, or cannot tell: where the limit lies within the interval, the images are too few."""
+        low, high = self.interval
+        return "passed" if high <= self.limit else "failed" if low > self.limit else "cannot tell"
+
+    @property
+    def enough(self) -> int | None:
+        """About how many images would tell, were the drop what was measured; None where it is the limit itself."""
+        low, high = self.interval
+        margin = self.limit - self.points
+        reach = high - self.points if margin > 0 else self.points - low
+        if abs(margin) < 1e-9:
+            return None
+        wanted = self.difference.n * (reach / margin) ** 2
+        digits = int(10 ** max(len(str(int(wanted))) - 2, 0))
+        return math.ceil(wanted / digits) * digits
+
+    def __str__(self) -> str:
+        low, high = self.interval
+        said = f"loses {self.points:.1f} points" if low > 0 else f"is {self.points:+.1f} points under fp32"
+        text = f"{said} of top-1 on {self.difference.n} held-out images (95 % paired {low:+.1f} .. {high:+.1f})"
+        if self.verdict != "cannot tell":
+            return text
+        more = "no number of images" if self.enough is None else f"about {self.enough:,} images"
+        return f"{text}: these cannot tell whether it is within {self.limit:g}; {more} would"
+
+    def to_json(self) -> dict[str, Any]:
+        """{"verdict", "points", "ci95", "n", "limit", "enough"} for the manifest."""
+        return {
+            "verdict": self.verdict,
+            "points": self.points,
+            "ci95": list(self.interval),
+            "n": self.difference.n,
+            "limit": self.limit,
+            "enough": self.enough if self.verdict == "cannot tell" else None,
+        }
+
+
+@dataclass(frozen=True)
 class Mixed:
-    """An int8 network within the limit, the layers that stay in float, and the drop in points of top-1 on n images."""
+    """An int8 network whose measured drop is within the limit, and the layers that stay in float."""
 
     quantized: QuantizedGraph
     kept_float: tuple[str, ...]
-    drop: float
-    n: int
+    drop: Drop
 
     def note(self, scheme: str) -> str:
         """One line for the person who asked."""
@@ -59,7 +118,7 @@ class Mixed:
             if self.kept_float
             else ("no layer had to stay in float")
         )
-        return f"int8 ({scheme}) loses {self.drop:.1f} points of top-1 on {self.n} held-out images; {layers}"
+        return f"int8 ({scheme}) {self.drop}; {layers}"
 
 
 @dataclass(frozen=True)
@@ -103,26 +162,27 @@ def within(
     judged: Judged,
     pixels: Preprocessing | None = None,
 ) -> Mixed:
-    """The int8 network with as few float layers as keep its drop within `limit` points.
+    """The int8 network with as few float layers as bring its measured drop within `limit` points.
 
-    Raises GateFailed when not even every layer in float is within it.
+    Whether so many images can tell that it is within is the drop's verdict. Raises GateFailed when not even every layer
+    in float is within it.
     """
     quantized = quantize(graph, ranges, scheme, effort, pixels=pixels)
-    drop = _drop(quantized, judged)
-    if drop <= limit:
-        return Mixed(quantized, (), drop, len(judged.labels))
+    drop = _drop(quantized, judged, limit)
+    if drop.points <= limit:
+        return Mixed(quantized, (), drop)
     order = _worst_tensors(graph, quantized, judged.inputs)
     count = 1
     while True:
         kept = set().union(*(_around(graph, name) for name in order[:count]))
         quantized = quantize(graph, ranges, scheme, effort, keep_float=kept, pixels=pixels)
-        drop = _drop(quantized, judged)
-        if drop <= limit:
+        drop = _drop(quantized, judged, limit)
+        if drop.points <= limit:
             layers = tuple(op.name for op in graph if op.name in kept and op.kind not in MOVERS)
-            return Mixed(quantized, layers, drop, len(judged.labels))
+            return Mixed(quantized, layers, drop)
         if count >= len(order):
             raise GateFailed(
-                f"int8 loses {drop:.1f} points of top-1 even with every layer in float",
+                f"int8 {drop}, even with every layer in float",
                 "calibrate with more images, or raise --max-drop",
             )
         count = min(2 * count, len(order))
@@ -197,9 +257,9 @@ def _parts(graph: Graph, x: Tensor) -> Sequence[Tensor]:
     return [x[start : start + size] for start in range(0, len(x), size)]
 
 
-def _drop(quantized: QuantizedGraph, judged: Judged) -> float:
+def _drop(quantized: QuantizedGraph, judged: Judged, limit: float) -> Drop:
     hits = _hits(quantized.graph, runner(quantized), judged.inputs, judged.labels)
-    return float(judged.float_hits.mean() - hits.mean()) * 100
+    return Drop(paired_difference(judged.float_hits.tolist(), hits.tolist()), limit)
 
 
 @torch.no_grad()

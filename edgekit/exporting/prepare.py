@@ -26,7 +26,7 @@ from edgekit.exporters import head
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import Ranges, from_file, record
 from edgekit.exporters.int8.simulate import layer_snr, runner
-from edgekit.exporting.mixed_precision import Judged, check_output, held_out, within
+from edgekit.exporting.mixed_precision import Drop, Judged, check_output, held_out, within
 from edgekit.exporting.options import ExportOptions, check_calibration
 from edgekit.exporting.parity import Array, Part, Reference
 from edgekit.frontend import verify
@@ -70,6 +70,7 @@ class Prepared:
     _quantized: dict[str, QuantizedGraph] = field(default_factory=dict)
     _simulated: dict[str, Array] = field(default_factory=dict)
     _all_int8: dict[str, QuantizedGraph] = field(default_factory=dict)
+    _drops: dict[str, Drop] = field(default_factory=dict)
 
     def reference(self) -> Reference:
         """What the folded network answers on random and on real inputs."""
@@ -110,6 +111,7 @@ class Prepared:
             self._judged = held_out(self.graph, self.table.macs, self.calibration, Path(asked.data), offset)
         mixed = within(asked.max_drop, self.graph, ranges, scheme, asked.int8_effort, self._judged, pixels)
         self.notes += (mixed.note(scheme),)
+        self._drops[scheme] = mixed.drop
         if mixed.kept_float:
             self._all_int8[scheme] = quantize(self.graph, ranges, scheme, asked.int8_effort, pixels=pixels)
         return mixed.quantized
@@ -117,6 +119,10 @@ class Prepared:
     def all_int8(self, format: str) -> QuantizedGraph | None:
         """The network without the float layers that --max-drop asked for; None where it asked for none."""
         return self._all_int8.get(self._scheme(format))
+
+    def drop(self, format: str) -> Drop | None:
+        """What --max-drop measured for a format; None where it was not asked for."""
+        return self._drops.get(self._scheme(format))
 
     def _scheme(self, format: str) -> str:
         scheme = FORMATS[format].scheme

@@ -16,11 +16,12 @@ from edgekit.data.calibration import from_folder
 from edgekit.errors import UsageError
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import record
-from edgekit.exporting.mixed_precision import Judged, _drop, held_out, within
+from edgekit.exporting.mixed_precision import Drop, Judged, _drop, held_out, within
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.records.preprocessing import Preprocessing, apply
+from edgekit.stats.latency import paired_difference
 
 PREPROCESSING = Preprocessing(crop_fraction=1.0)
 
@@ -91,12 +92,41 @@ def test_layers_stay_in_float_until_the_drop_is_within_the_limit(images: Path) -
     calibration = from_folder(images, PREPROCESSING, (1, 3, 16, 16), n=100)
     judged = judged_by_the_network(graph, images)
     ranges = record(graph, calibration)
-    plain = _drop(quantize(graph, ranges, "tflite", "default"), judged)
+    plain = _drop(quantize(graph, ranges, "tflite", "default"), judged, 5.0)
     mixed = within(5.0, graph, ranges, "tflite", "default", judged)
-    assert plain > 50 and mixed.drop <= 5.0
+    assert plain.points > 50 and plain.verdict == "failed" and mixed.drop.points <= 5.0
     assert mixed.kept_float == ("2", "4")  # what makes the awkward tensor, and what reads it
     assert set(mixed.kept_float) <= set(mixed.quantized.islands)
     assert all(name in mixed.note("tflite") for name in mixed.kept_float)
+
+
+@pytest.mark.parametrize(
+    ("only_float", "only_int8", "n", "limit", "verdict", "text"),
+    [
+        (4, 4, 400, 0.1, "cannot tell", "is +0.0 points under fp32"),
+        (12, 2, 400, 0.1, "failed", "loses 2.5 points"),
+        (40, 10, 400, 1.0, "failed", "loses 7.5 points"),
+        (6, 4, 400, 3.0, "passed", "is +0.5 points under fp32"),
+        (2, 6, 400, 2.0, "passed", "is -1.0 points under fp32"),
+        (8, 4, 400, 1.0, "cannot tell", "no number of images would"),
+        (12, 2, 400, 2.0, "cannot tell", "loses 2.5 points"),
+    ],
+)
+def test_the_verdict_knows_the_noise(
+    only_float: int, only_int8: int, n: int, limit: float, verdict: str, text: str
+) -> None:
+    rest = n - only_float - only_int8
+    real = [True] * (only_float + rest // 2) + [False] * (n - only_float - rest // 2)
+    ints = [False] * only_float + [True] * (rest // 2 + only_int8) + [False] * (n - only_float - rest // 2 - only_int8)
+    drop = Drop(paired_difference(real, ints), limit)
+    assert drop.difference.only_a == only_float and drop.difference.only_b == only_int8
+    assert drop.verdict == verdict and text in str(drop), str(drop)
+    assert ("cannot tell" in str(drop)) == (verdict == "cannot tell")
+    if verdict == "cannot tell" and drop.enough is not None:
+        times = -(-drop.enough // n)
+        more = Drop(paired_difference(real * times, ints * times), limit)
+        assert drop.enough > n and more.verdict != "cannot tell" and f"{drop.enough:,}" in str(drop)
+    assert drop.to_json()["verdict"] == verdict
 
 
 def test_nothing_stays_in_float_where_nothing_is_lost(images: Path) -> None:
@@ -141,6 +171,8 @@ def test_export_says_which_layers_stay_in_float_and_what_they_cost(network: Path
     (artifact,) = result.artifacts
     assert artifact.manifest and {"2", "4"} <= set(artifact.manifest.details["float_islands"])
     assert artifact.manifest.details["float_layers"]["mixed_ms"] > 0
+    told = artifact.manifest.details["accuracy_drop"]
+    assert told["points"] <= told["limit"] == 5.0 and told["verdict"] in ("passed", "cannot tell")
     assert any("2 layers stay in float: 2, 4" in note for note in result.notes)
     assert any("the float layers cost" in note for note in result.notes)
 

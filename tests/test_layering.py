@@ -38,7 +38,7 @@ LIGHT = [
     *("edgekit.device.registry", "edgekit.evaluation.command", "edgekit.demonstration.command"),
     "edgekit.records.runtime",
 ]
-MAX_LINES, MAX_FUNCTION_LINES, MAX_FILES = 350, 70, 30
+MAX_LINES, MAX_FUNCTION_LINES, MAX_FILES = 350, 70, 25
 
 
 def modules() -> Iterator[tuple[str, Path]]:

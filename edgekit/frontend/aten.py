@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from edgekit.frontend import layers, moving, norms, pooling, resize
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.elementwise import Converter, converted
 from edgekit.frontend.node import Node
+from edgekit.frontend.operators import layers, moving, norms, pooling, resize
+from edgekit.frontend.operators.elementwise import Converter, converted
 
 
 def batch_norm(

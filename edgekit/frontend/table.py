@@ -10,10 +10,20 @@ from __future__ import annotations
 
 import torch
 
-from edgekit.frontend import activations as act
-from edgekit.frontend import attention, indexing, layers, moving, norms, pooling, recurrent, reductions, resize
-from edgekit.frontend import elementwise as el
-from edgekit.frontend.elementwise import Converter, binary, converted, logical, pair, unary
+from edgekit.frontend.operators import activations as act
+from edgekit.frontend.operators import (
+    attention,
+    indexing,
+    layers,
+    moving,
+    norms,
+    pooling,
+    recurrent,
+    reductions,
+    resize,
+)
+from edgekit.frontend.operators import elementwise as el
+from edgekit.frontend.operators.elementwise import Converter, binary, converted, logical, pair, unary
 
 _LAYERS: dict[str, Converter] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), layers.conv),

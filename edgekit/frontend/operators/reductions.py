@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.elementwise import Converter, as_float, pair
-from edgekit.frontend.moving import shaped
 from edgekit.frontend.node import Node
+from edgekit.frontend.operators.elementwise import Converter, as_float, pair
+from edgekit.frontend.operators.moving import shaped
 
 
 def axes(dim: Any, rank: int) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.elementwise import Converter
 from edgekit.frontend.node import Node
+from edgekit.frontend.operators.elementwise import Converter
 
 
 def kept(before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:

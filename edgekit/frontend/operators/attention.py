@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.elementwise import pair, scaled
-from edgekit.frontend.layers import linear
-from edgekit.frontend.moving import shaped, transpose
 from edgekit.frontend.node import Node
+from edgekit.frontend.operators.elementwise import pair, scaled
+from edgekit.frontend.operators.layers import linear
+from edgekit.frontend.operators.moving import shaped, transpose
 
 
 def matmul(b: Builder, name: str, input: Any, other: Any) -> Any:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.elementwise import Converter
-from edgekit.frontend.moving import cut, expanded, shaped
 from edgekit.frontend.node import Node, leaves
+from edgekit.frontend.operators.elementwise import Converter
+from edgekit.frontend.operators.moving import cut, expanded, shaped
 from edgekit.frontend.storage import put
 
 

@@ -8,9 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.elementwise import Converter
-from edgekit.frontend.moving import shaped
 from edgekit.frontend.node import Node
+from edgekit.frontend.operators.elementwise import Converter
+from edgekit.frontend.operators.moving import shaped
 
 ROLES = ("w_ih", "w_hh", "b_ih", "b_hh")
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.elementwise import pair
-from edgekit.frontend.layers import batch_norm
 from edgekit.frontend.node import Node
+from edgekit.frontend.operators.elementwise import pair
+from edgekit.frontend.operators.layers import batch_norm
 
 
 def _computed(*tensors: Any) -> bool:

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from edgekit.frontend.attention import matmul
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.moving import shaped
 from edgekit.frontend.node import Node, per_axis
-from edgekit.frontend.pooling import adaptive_avg_pool
+from edgekit.frontend.operators.attention import matmul
+from edgekit.frontend.operators.moving import shaped
+from edgekit.frontend.operators.pooling import adaptive_avg_pool
 
 _SMOOTH = ("linear", "bilinear", "bicubic", "trilinear")
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.elementwise import Converter, clip
 from edgekit.frontend.node import Node
+from edgekit.frontend.operators.elementwise import Converter, clip
 
 
 def leaky_relu(b: Builder, name: str, input: Node, negative_slope: float = 0.01, inplace: bool = False) -> Node:

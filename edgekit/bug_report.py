@@ -12,6 +12,7 @@ from edgekit.errors import NO_EXIT, EdgekitError, EnvironmentRefused, UsageError
 from edgekit.redact import redacted
 from edgekit.util.formatting import escaped
 
+_NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
@@ -31,6 +32,10 @@ def _told(error: BaseException) -> EdgekitError:
         return EnvironmentRefused("not enough memory", "close other programs, or choose a smaller network")
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return EnvironmentRefused(str(error), "free some space, or work in another folder")
+    if isinstance(error, OSError) and error.errno in _NO_NAME:
+        name = str(error.filename or "")
+        shown = name if len(name) <= 80 else f"{name[:60]}..."
+        return UsageError(f"{shown} cannot be a file's name here: {error.strerror}", "give a shorter or a direct name")
     return _bug(error)
 
 

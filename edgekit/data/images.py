@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING
 from edgekit.data import packed
 from edgekit.data.decode import decode, pillow
 from edgekit.errors import UsageError
+from edgekit.util.text_file import text_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -154,7 +156,7 @@ def _table(folders: list[Path]) -> dict[str, int]:
     for file in (folder / name for folder in folders for name in CLASS_TABLES):
         if file.is_file():
             try:
-                lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+                lines = [line.strip() for line in text_of(file, "utf-8-sig").splitlines() if line.strip()]
             except (OSError, ValueError) as error:
                 raise UsageError(f"{file} cannot be read: {error}", "write one class a line, as text") from error
             ids = [match.group() if (match := _WNID.match(line)) else line for line in lines]
@@ -167,9 +169,8 @@ def _table(folders: list[Path]) -> dict[str, int]:
 def _from_csv(root: Path) -> tuple[Sample, ...]:
     file = root / "labels.csv"
     try:
-        with file.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            columns, rows = list(reader.fieldnames or ()), list(reader)
+        reader = csv.DictReader(io.StringIO(text_of(file, "utf-8-sig"), newline=""))
+        columns, rows = list(reader.fieldnames or ()), list(reader)
     except (OSError, ValueError, csv.Error) as error:
         raise UsageError(f"{file} cannot be read: {error}", "write it as CSV in UTF-8") from error
     for column in ("file", "class"):
@@ -188,11 +189,18 @@ def _from_csv(root: Path) -> tuple[Sample, ...]:
 def _csv_sample(root: Path, line: int, row: dict[str, str | None]) -> Sample:
     name, label = (row["file"] or "").strip(), (row["class"] or "").strip()
     where = f"{root / 'labels.csv'} line {line}"
-    if not (label.isascii() and label.isdecimal()):
-        raise UsageError(f"{where}: class '{label}' is no whole number", "write classes as 0, 1, 2 ...")
-    if not name or not (root / name).is_file():
-        raise UsageError(f"{where}: the file '{name}' does not exist", "correct the name, relative to labels.csv")
+    if not (label.isascii() and label.isdecimal() and len(label) < 10):
+        raise UsageError(f"{where}: class '{label[:80]}' is no whole number", "write classes as 0, 1, 2 ...")
+    if not name or not _is_there(root / name):
+        raise UsageError(f"{where}: the file '{name[:200]}' does not exist", "correct the name, relative to labels.csv")
     return Sample(name, root / name, label, int(label))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _refuse_twice(file: Path, samples: tuple[Sample, ...]) -> None:

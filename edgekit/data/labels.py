@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekit.errors import UsageError
+from edgekit.util.text_file import text_of
 
 BACKGROUND = "background"
 
@@ -15,7 +16,7 @@ def read(path: Path, outputs: int, offset: int) -> tuple[str, ...]:
     Raises UsageError for a file that is missing, is no text, has an empty line, or another number of names.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = text_of(path, "utf-8-sig")
     except OSError as error:
         raise UsageError(f"the names in {path} cannot be read: {error.strerror}", "give a text file") from error
     except ValueError as error:

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from edgekit.data.decode import decode
 from edgekit.errors import UsageError
+from edgekit.util.text_file import text_of
 
+LARGEST = 1 << 31  # bytes of pixels; EMNIST has a quarter of it
 _BESIDE = "a packed set needs its labels beside it: NAME_labels.txt, or NAME-labels-idx1-ubyte; else give a folder"
 
 
@@ -39,7 +41,7 @@ def read(path: Path) -> Packed:
         raise UsageError(f"{path} is a file without labels ({beside.name} is missing)", _BESIDE)
     try:
         pixels = _idx(path, 3)[:, :, :, None] if idx else _rows(path)
-        labels = tuple(_idx(beside, 1).tolist() if idx else map(int, beside.read_text("ascii").split()))
+        labels = tuple(_idx(beside, 1).tolist() if idx else map(int, text_of(beside, "ascii").split()))
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UsageError(f"the packed images {path} cannot be read: {error}", "fetch the files again") from error
     if len(pixels) != len(labels) or min(labels, default=0) < 0:
@@ -48,11 +50,15 @@ def read(path: Path) -> Packed:
 
 
 def _idx(path: Path, axes: int) -> NDArray[np.uint8]:
-    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    if data[:4] != bytes((0, 0, 8, axes)):  # 8: unsigned bytes
-        raise ValueError(f"{path.name} is no IDX file of bytes with {axes} axes")
-    shape = np.frombuffer(data, dtype=">u4", count=axes, offset=4).tolist()
-    return np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * axes).reshape(shape)
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        head = stream.read(4 + 4 * axes)
+        if head[:4] != bytes((0, 0, 8, axes)):  # 8: unsigned bytes
+            raise ValueError(f"{path.name} is no IDX file of bytes with {axes} axes")
+        shape = np.frombuffer(head, dtype=">u4", count=axes, offset=4).tolist()
+        if math.prod(shape) > LARGEST:  # a few packed bytes can be any number of them
+            raise ValueError(f"{path.name} says that it has {math.prod(shape):,} bytes")
+        data = stream.read(math.prod(shape) + 1)
+    return np.frombuffer(data, dtype=np.uint8).reshape(shape)
 
 
 def _rows(path: Path) -> NDArray[np.uint8]:

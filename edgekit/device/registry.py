@@ -29,6 +29,7 @@ from edgekit.device.linux import LinuxTarget
 from edgekit.device.target import Target
 from edgekit.errors import BackendMissing, UsageError, nearest
 from edgekit.util.download import Progress
+from edgekit.util.text_file import text_of
 
 CONFIG = Path("~/.config/edgekit/devices.yaml")
 
@@ -92,8 +93,8 @@ def load(path: Path | None = None) -> DeviceList:
     if asked is None:
         return DeviceList({"local": LOCAL}, None)
     try:
-        text = asked.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = text_of(asked)
+    except (OSError, ValueError) as error:
         raise UsageError(f"{asked} cannot be read: {error}", "give another file with --devices") from error
     found = parse(text, str(asked))
     return DeviceList(found if "local" in found else {"local": LOCAL, **found}, asked)

@@ -19,9 +19,9 @@ from edgekit.records.formats import format_of
 from edgekit.records.onnx_parts import parts
 from edgekit.records.preprocessing import Preprocessing
 from edgekit.util.files import Content, content, stamp, write_atomically
+from edgekit.util.text_file import text_of
 
 MANIFEST_VERSION = 1
-LARGEST_MANIFEST = 1 << 26  # bytes
 LEAVE_ALONE = "run the command again, and leave the file as it is until that ends"
 REPLACED_MEANWHILE = 2  # an export may put another file there between two looks
 Dtype = Literal[
@@ -291,11 +291,7 @@ def _regular_text(path: Path) -> str:
     """The text of a manifest. Raises OSError, and ValueError for a pipe or a device, which might never end."""
     if not path.is_file():
         raise ValueError("it is no regular file")
-    with path.open("rb") as stream:
-        data = stream.read(LARGEST_MANIFEST + 1)
-    if len(data) > LARGEST_MANIFEST:
-        raise ValueError(f"it is larger than {LARGEST_MANIFEST >> 20} MiB")
-    return data.decode()
+    return text_of(path)
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from edgekit.errors import UsageError, nearest
+from edgekit.util.text_file import text_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -162,7 +163,7 @@ def _mapping(path: Path) -> dict[str, Any]:
     from edgekit.util import yaml_text
 
     try:
-        raw = yaml_text.values(path.read_text(encoding="utf-8"))
+        raw = yaml_text.values(text_of(path))
     except (OSError, ValueError) as error:
         cause = " ".join(str(error).split())
         raise UsageError(f"the preprocessing file {path} cannot be read: {cause}", "give a YAML file") from error

@@ -215,6 +215,8 @@ class Store:
             raise BackendMissing(f"{self.shown} needs the package {error.name}", f"pip install {extra}") from error
         except exc.DBAPIError as error:
             raise _refusal(without_password_of(self.url, str(error.orig)), self.shown) from error
+        except UnicodeDecodeError as error:  # sqlite3 itself raises it for a name or a cause that is no text
+            raise UsageError(f"{self.shown} is damaged: {error}", "restore it, or choose another --store") from error
 
     def _no_url(self) -> UsageError:
         return UsageError(f"'{self.shown}' is no database URL", "write for example sqlite:///./edgekit.db")

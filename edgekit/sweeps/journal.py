@@ -35,7 +35,7 @@ class Journal:
         try:
             found = json.loads(self._path(kind, key).read_text(encoding="utf-8"))
             return found if isinstance(found, dict) and float(found["at"]) >= self.since else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
     def holds(self, kind: str) -> bool:

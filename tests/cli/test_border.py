@@ -14,7 +14,7 @@ from edgekit.cli.app import command
 from edgekit.cli.failure import describe, tell
 from edgekit.cli.output import Outcome, Progress, notice, write
 from edgekit.cli.views import measure, sweep
-from edgekit.errors import UsageError
+from edgekit.errors import EdgekitError, UsageError
 from edgekit.reporting.command import of_records
 from edgekit.reporting.text import as_csv
 from edgekit.storage.store import FailedCell, Store
@@ -161,3 +161,42 @@ def test_a_store_of_a_stranger_is_listed_escaped(tmp_path: Path, monkeypatch: py
         assert outcome is not None
         write(outcome, False, stream := io.StringIO())
         assert not obeyed(stream.getvalue())
+
+
+LONG = "a" * 5000
+TOO_LONG = (
+    ("inspect", f"{LONG}.onnx"),
+    ("bench", f"{LONG}.tflite"),
+    ("export", f"{LONG}.py:build", "--input", "1,3,8,8"),
+    ("export", f"{LONG}.pt2"),
+    ("export", "lenet5", "--weights", f"{LONG}.pth"),
+    ("export", "lenet5", "--out", LONG),
+    ("sweep", f"{LONG}.yaml"),
+    ("report", "--format", "csv", "--store", LONG),
+    ("compare", LONG, "latest"),
+    ("devices", "--devices", LONG),
+)
+
+
+@pytest.mark.parametrize("arguments", TOO_LONG, ids=lambda words: " ".join(words)[:20])
+def test_a_name_that_no_file_can_have_is_a_usage_error(
+    arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - what it is told as counts
+        command(list(arguments))
+    failure = describe(caught.value, list(arguments))
+    assert failure.exit_code == 2 and "bug of edgekit" not in failure.message
+
+
+@pytest.mark.parametrize("position", range(0, 1200, 60))
+def test_a_store_with_damaged_names_is_damaged(position: int, tmp_path: Path) -> None:
+    Store(str(tmp_path / "a.db")).append(record())
+    data = bytearray((tmp_path / "a.db").read_bytes())
+    names = data.index(b"measurements")
+    for at in range(names, names + 3000, 61):
+        data[at + position % 61] = 0x80
+    (tmp_path / "a.db").write_bytes(data)
+    with pytest.raises(EdgekitError):
+        Store(str(tmp_path / "a.db")).measurements()

@@ -247,3 +247,11 @@ def test_the_shared_folders_are_read_as_they_are() -> None:
     assert len(validation) == 650 and max(s.label or 0 for s in validation) <= 999
     by_wnid = {s.group: s.label for s in calibration}
     assert by_wnid["n01440764"] == 0 and by_wnid["n01484850"] == 2
+
+
+@pytest.mark.parametrize("row", ["a" * 5000 + ",1", f"{'a/' * 3000}b,1", "0.png," + "9" * 5000, "\0,1"])
+def test_a_row_that_no_image_can_have_is_told(row: str, tmp_path: Path) -> None:
+    (tmp_path / "0.png").write_bytes(b"x")
+    (tmp_path / "labels.csv").write_text(f"file,class\n{row}\n")
+    with pytest.raises(UsageError, match="does not exist|no whole number|cannot be read"):
+        find(tmp_path)

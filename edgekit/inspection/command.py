@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import BackendMissing, UsageError
-from edgekit.inspection import snippets
+from edgekit.inspection import apart, snippets
 from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import Artifact, Manifest, open_artifact
 
@@ -60,7 +60,8 @@ def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None =
     labels: tuple[str, ...] = ()
     reason = None
     try:
-        operators, labels = FORMATS[opened.format].contents(opened.path)
+        look = apart.contents if opened.foreign else FORMATS[opened.format].contents
+        operators, labels = look(opened.path)
     except BackendMissing as error:
         reason = f"{error.message}: {error.remedy}"
     return InspectResult(

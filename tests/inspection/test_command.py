@@ -15,7 +15,9 @@ from PIL import Image
 
 import edgekit
 from edgekit.errors import UsageError
-from edgekit.records.manifest import Artifact
+from edgekit.inspection import apart
+from edgekit.records.formats import FORMATS
+from edgekit.records.manifest import Artifact, open_artifact
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,35 @@ def test_a_foreign_file_shows_its_operators(exported: dict[str, Artifact], tmp_p
     assert found.artifact.foreign and found.operators and found.to_json()["manifest"] is None
     with pytest.raises(UsageError, match="has no manifest"):
         edgekit.inspect(foreign, snippet="python")
+
+
+@pytest.mark.parametrize(
+    ("does", "cause"),
+    [
+        ("os.kill(os.getpid(), 11)", "what reads .* ended with -11"),
+        ("sys.exit('it fell over')", "ended with 1: it fell over"),
+        ("time.sleep(60)", "could not be read in 5 s"),
+    ],
+)
+def test_a_reader_that_crashes_or_does_not_end_takes_nothing_of_ours_along(
+    does: str, cause: str, exported: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = tmp_path / "theirs.tflite"
+    foreign.write_bytes(exported["tflite fp32"].path.read_bytes())
+    monkeypatch.setattr(apart, "READER", f"import os, sys, time\n{does}")
+    monkeypatch.setattr(apart, "SECONDS", 5.0)
+    with pytest.raises(UsageError, match=cause):
+        edgekit.inspect(foreign)
+
+
+def test_what_lies_around_is_not_imported(
+    exported: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    foreign = tmp_path / "theirs.tflite"
+    foreign.write_bytes(exported["tflite fp32"].path.read_bytes())
+    assert edgekit.inspect(foreign).operators
 
 
 @pytest.mark.parametrize("suffix", [".tflite", ".onnx"])
@@ -106,7 +137,7 @@ def test_a_damaged_file_is_a_damaged_file(which: str, exported: dict[str, Artifa
                 damaged[place] = random.integers(256)
         path.write_bytes(damaged)
         with contextlib.suppress(UsageError):
-            edgekit.inspect(path)
+            FORMATS[open_artifact(path).format].contents(path)  # in this process, where a bug of ours shows
 
 
 @pytest.mark.parametrize("suffix", [".tflite", ".onnx"])

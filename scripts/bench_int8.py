@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import edgekit
-from edgekit.exporting.parity import to_layout
+from edgekit.exporting.stored_values import to_layout
 from edgekit.records.manifest import Artifact
 from edgekit.stats.accuracy import correct1, paired
 from edgekit.stats.latency import PairedDifference

@@ -14,6 +14,7 @@ import typer
 
 from edgekit.cli import options as o
 from edgekit.exporting.options import DEFAULTS, HINTS, OPTIONS, StrPath, flag
+from edgekit.network.inputs import Input
 
 _PATHS = (StrPath, StrPath | None)
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -47,7 +48,7 @@ def from_text(name: str, value: Any) -> Any:
     if HINTS[name] == Sequence[str]:
         return o.words(value, flag(name))
     if name == "input":
-        return o.shape(value)
+        return o.inputs(value)
     return o.pairs(value) if name == "options" else value
 
 
@@ -76,9 +77,7 @@ def _on_command_line(hint: Any) -> Any:
         return Path if hint == StrPath else Path | None
     if hint == Sequence[str]:
         return str
-    if hint == tuple[int, ...] | None:
-        return str | None
-    return list[str] | None if hint == Mapping[str, str] | None else hint
+    return list[str] | None if hint in (Input, Mapping[str, str] | None) else hint
 
 
 def _as_text(name: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from edgekit.errors import UsageError
+from edgekit.network.inputs import Input
 from edgekit.records.formats import FORMATS
 
 *_FIRST, _LAST = (format.suffix for _, format in FORMATS.items())
@@ -25,8 +26,13 @@ Model = Annotated[
 Alpha = Annotated[float | None, typer.Option("--alpha", help="Width multiplier in (0, 1].")]
 Resolution = Annotated[int | None, typer.Option("--res", "--imgsz", help="Input height and width in pixels.")]
 Classes = Annotated[int | None, typer.Option("--classes", help="Number of classes.")]
-Input = Annotated[
-    str | None, typer.Option("--input", metavar="1,3,224,224", help="Input shape of a network of your own.")
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        metavar="[NAME=]1,3,224,224",
+        help="Input shape of a network of your own; once for each of several inputs.",
+    ),
 ]
 NetworkOptions = Annotated[
     list[str] | None,
@@ -71,10 +77,21 @@ def decimals(text: str, option: str) -> tuple[float, ...]:
         raise UsageError(f"{option} takes numbers, not '{text}'", f"write, say, {option} 1.0,0.5") from None
 
 
-def shape(text: str | None) -> tuple[int, ...] | None:
-    """`"1,3,224,224"` as a shape, batch first."""
-    if text is None:
+def inputs(texts: list[str] | None) -> Input:
+    """`["image=1,3,224,224", "state=1,64"]` as shapes by name, or in order where none has one. Raises UsageError."""
+    if not texts:
         return None
+    named = [text.partition("=")[::2] if "=" in text else ("", text) for text in texts]
+    found = {name: shape(text) for name, text in named}
+    if "" not in found and len(found) == len(texts):
+        return found
+    if set(found) != {""}:
+        raise UsageError("--input names some inputs only, or one twice", "name each one, or none")
+    return [shape(text) for _, text in named] if len(texts) > 1 else found[""]
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """`"1,3,224,224"` as a shape, batch first. Raises UsageError."""
     try:
         sizes = tuple(int(word) for word in text.replace("x", ",").split(","))
     except ValueError:
@@ -89,7 +106,7 @@ def shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]]:
     found = {}
     for text in texts or []:
         name, _, sizes = text.rpartition("=")
-        found[name] = shape(sizes) or ()
+        found[name] = shape(sizes)
     return found
 
 

@@ -21,6 +21,7 @@ from edgekit.records.preprocessing import Preprocessing, check_input, normalise,
 
 DEFAULT_N = 100
 FEW = 32  # below this, the largest activations of the set say little about those of other images
+IMAGE_AXES = 3  # of an image without its batch
 KEPT_BYTES = 64 << 20  # prepared pixels that stay in memory; beyond it they are decoded again
 # Colours in CMYK depend on a profile; ranges should not rest on a guess.
 REFUSED_MODES = ("CMYK", "YCCK")
@@ -41,6 +42,7 @@ class CalibrationSet:
     samples: tuple[Sample, ...] = ()
     pixels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    more_inputs: tuple[tuple[int, ...], ...] = ()  # whole shapes of the network's other inputs, which get noise
     _kept: tuple[NDArray[np.uint8], ...] = field(default=(), repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -51,13 +53,25 @@ class CalibrationSet:
         """16 hex digits over the pixels, the preprocessing and the seed (for noise: its shape and count)."""
         content: list[object] = [self.pixels, self.preprocessing.model_dump(mode="json"), self.seed]
         if self.synthetic:
-            content += [self.n, self.input_shape]
+            content += [self.n, self.input_shape, *self.more_inputs]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def batches(self, size: int = 16) -> Iterator[NDArray[np.float32]]:
         """The inputs in order, float32 (up to `size`, *input shape without its batch), the same at each call."""
         for start in range(0, self.n, size):
             yield np.stack([self._input(index) for index in range(start, min(start + size, self.n))])
+
+    def inputs(self, size: int = 16) -> Iterator[tuple[NDArray[np.float32], ...]]:
+        """The same for every input of the network: one array (up to `size`, ...) each."""
+        start = 0
+        for first in self.batches(size):
+            numbers = range(start, start + len(first))
+            beside = [
+                np.stack([_noise(shape[1:], self.preprocessing, (self.seed, index, place)) for index in numbers])
+                for place, shape in enumerate(self.more_inputs, start=1)  # 0 would draw the first input again
+            ]
+            yield first, *beside
+            start += len(first)
 
     def record(self, method: str, source: str) -> CalibrationRecord:
         """What the manifest says: `method` made the ranges from `source` ("data" or "file")."""
@@ -138,11 +152,15 @@ def first(folder: Path, n: int, seed: int = 0) -> tuple[Sample, ...]:
 
 
 def synthetic(
-    input_shape: tuple[int, ...], preprocessing: Preprocessing, n: int = DEFAULT_N, seed: int = 0
+    input_shape: tuple[int, ...],
+    preprocessing: Preprocessing,
+    n: int = DEFAULT_N,
+    seed: int = 0,
+    more_inputs: tuple[tuple[int, ...], ...] = (),
 ) -> CalibrationSet:
     """Seeded noise in the preprocessing's range, for any input shape. The files made from it are for latency only."""
     note = "calibrated on noise: the ranges are good for latency only"
-    return CalibrationSet(n, input_shape, preprocessing, seed, synthetic=True, notes=(note,))
+    return CalibrationSet(n, input_shape, preprocessing, seed, synthetic=True, notes=(note,), more_inputs=more_inputs)
 
 
 def _balanced(samples: tuple[Sample, ...], seed: int) -> list[Sample]:
@@ -175,9 +193,14 @@ def _notes(chosen: tuple[Sample, ...], asked: int, twice: int, flat: int) -> tup
     return tuple(notes)
 
 
-def _noise(shape: tuple[int, ...], preprocessing: Preprocessing, seed: tuple[int, int]) -> NDArray[np.float32]:
-    """Coarse blocks with fine grain over them, as pixels 0..255; normalised where the channels fit."""
+def _noise(shape: tuple[int, ...], preprocessing: Preprocessing, seed: tuple[int, ...]) -> NDArray[np.float32]:
+    """Coarse blocks with fine grain over them, as pixels 0..255; normalised where the channels fit.
+
+    What is no map or volume gets values of mean 0 and variance 1, as normalised signals have.
+    """
     random = np.random.default_rng(seed)
+    if len(shape) < IMAGE_AXES:
+        return random.standard_normal(shape).astype(np.float32)
     coarse = random.uniform(0.0, 255.0, [max(1, side // 8 + (side % 8 > 0)) for side in shape[1:]] + [shape[0]])
     for axis, side in enumerate(shape[1:]):
         coarse = coarse.repeat(8, axis=axis).take(np.arange(side), axis=axis)

@@ -25,7 +25,7 @@ from edgekit.data.images import Sample, labelled, pixel_hash
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Opened
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
-from edgekit.evaluation.input import FileInput, file_input
+from edgekit.evaluation.input import FileInput, file_input, scores_of
 from edgekit.evaluation.result import EvalFailure, EvalResult, Evaluated
 from edgekit.records.manifest import Artifact, in_use, open_artifact
 from edgekit.records.measurement import Accuracy
@@ -48,6 +48,7 @@ def eval(
     data: str | Path,
     device: str = "local",
     preprocess: str | Path | None = None,
+    output_name: str | None = None,
     runtime: str | None = None,
     delegate: str | None = None,
     threads: int = 1,
@@ -58,10 +59,10 @@ def eval(
     """Top-1 and top-5 of each file on the labelled images of `data` (edgekit.data.images says what that may be).
 
     Images are prepared here, and the file runs on `device`, a name of devices.yaml. A file is run with its manifest's
-    preprocessing; a foreign one needs `preprocess`, a YAML file
-    (edgekit.preprocess.foreign_input). Records go to the store; those that it refuses in the end are kept in a file
-    beside it, which `unstored` of the result names. Raises UsageError for images or labels that are
-    wrong, and whatever failed when there is one file only; of several files, those that failed are in the result.
+    preprocessing; a foreign one needs `preprocess`, a YAML file (edgekit.preprocess.foreign_input). Of several outputs
+    `output_name` is the one that classifies. Records go to the store; those that it refuses in the end are kept in a
+    file beside it, which `unstored` of the result names. Raises UsageError for images or labels that are wrong, and
+    whatever failed when there is one file only; of several files, those that failed are in the result.
     """
     if not artifacts:
         raise UsageError("no artifact to evaluate was named", "give at least one .onnx or .tflite file")
@@ -78,7 +79,8 @@ def eval(
             opened.callback(found.close)
             return found
 
-        runs, failures = _prepared([Path(path) for path in artifacts], said, device, open_file, samples)
+        paths = [Path(path) for path in artifacts]
+        runs, failures = _prepared(paths, said, device, open_file, samples, output_name)
         if runs:
             keeper.check()
             hashes = _run_all(runs, samples, progress)
@@ -102,6 +104,7 @@ class _Run:
     found: dict[str, Any]
     input: FileInput
     calibrated_on: frozenset[str]
+    output: int  # which one holds the scores
     ahead: int = 1  # batches that are best asked about at once
     hits: list[str] = field(default_factory=list)
     waiting: list[tuple[NDArray[Any], int]] = field(default_factory=list)  # inputs and where their class stands
@@ -146,7 +149,7 @@ class _Run:
 
     def _answers(self, batch: NDArray[Any]) -> NDArray[Any]:
         try:
-            return np.asarray(self.session.run([batch])[0])
+            return np.asarray(self.session.run([batch])[self.output])
         except EdgekitError:
             raise
         except Exception as error:  # a runtime raises what it likes
@@ -191,7 +194,12 @@ class _Run:
 
 
 def _prepared(
-    paths: list[Path], said: ForeignInput | None, device: str, open_file: OpenFile, samples: tuple[Sample, ...]
+    paths: list[Path],
+    said: ForeignInput | None,
+    device: str,
+    open_file: OpenFile,
+    samples: tuple[Sample, ...],
+    output: str | None,
 ) -> tuple[list[_Run], list[EvalFailure]]:
     """Every file opened and checked, before the first image is decoded."""
     runs: list[_Run] = []
@@ -206,23 +214,31 @@ def _prepared(
         raise UsageError("--preprocess is for foreign files; these have it in their manifests", "leave it out")
     for artifact in artifacts:
         try:
-            runs.append(_opened(artifact, said, device, open_file, samples))
+            runs.append(_opened(artifact, said, device, open_file, samples, output))
         except EdgekitError as error:
             failures.append(EvalFailure(artifact.path, error))
     return runs, failures
 
 
 def _opened(
-    artifact: Artifact, said: ForeignInput | None, device: str, open_file: OpenFile, samples: tuple[Sample, ...]
+    artifact: Artifact,
+    said: ForeignInput | None,
+    device: str,
+    open_file: OpenFile,
+    samples: tuple[Sample, ...],
+    asked: str | None,
 ) -> _Run:
     _refuse_meaningless(artifact)
     with in_use(artifact):
         opened = open_file(artifact)
     taken = file_input(artifact, opened.session, said)
-    _check_labels(artifact, opened.session.outputs[0].shape, taken.preprocessing.class_offset, samples)
+    output = scores_of(artifact.path.name, opened.session, asked)
+    _check_labels(artifact, opened.session.outputs[output].shape, taken.preprocessing.class_offset, samples)
     calibration = artifact.manifest.calibration if artifact.manifest else None
     calibrated_on = frozenset(calibration.pixels if calibration else ())
-    return _Run(artifact, opened.session, device, opened.runtime, opened.found, taken, calibrated_on, opened.ahead)
+    return _Run(
+        artifact, opened.session, device, opened.runtime, opened.found, taken, calibrated_on, output, opened.ahead
+    )
 
 
 def _refuse_meaningless(artifact: Artifact) -> None:

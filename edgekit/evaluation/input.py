@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import UsageError
-from edgekit.exporting.parity import quantized, to_layout
+from edgekit.errors import UsageError, nearest
+from edgekit.exporting.stored_values import quantized, to_layout
 from edgekit.records.manifest import Artifact, TensorRecord, pixels_are_codes
 from edgekit.records.preprocessing import CHANNELS, ForeignInput, Preprocessing, normalise
 from edgekit.records.runtime import Session
@@ -45,13 +45,12 @@ class FileInput:
 def file_input(artifact: Artifact, session: Session, said: ForeignInput | None) -> FileInput:
     """What the file's input is, by its manifest or, for a foreign one, by the file and what the user says.
 
-    Raises UsageError where it takes no images, has several inputs or outputs, or nobody says how it was trained.
+    Raises UsageError where it takes no images, has several inputs, or nobody says how it was trained.
     """
     name = artifact.path.name
-    if len(session.inputs) != 1 or len(session.outputs) != 1:
+    if len(session.inputs) != 1:
         raise UsageError(
-            f"{name} has {len(session.inputs)} inputs and {len(session.outputs)} outputs",
-            "eval takes classifiers with one of each",
+            f"{name} has {len(session.inputs)} inputs", "eval takes classifiers of one image: judge it with your code"
         )
     if artifact.manifest is not None:
         preprocessing, tensor = artifact.manifest.preprocessing, artifact.manifest.inputs[0]
@@ -60,6 +59,20 @@ def file_input(artifact: Artifact, session: Session, said: ForeignInput | None) 
     else:
         raise UsageError(f"{name} has no manifest that says how its images are prepared", "add --preprocess FILE")
     return _checked(name, preprocessing, tensor, said.size if said and artifact.foreign else None)
+
+
+def scores_of(name: str, session: Session, asked: str | None) -> int:
+    """Which output of a file holds the scores: the only one, or the one of a name. Raises UsageError."""
+    known = [output.name for output in session.outputs]
+    if asked is not None:
+        if asked not in known:
+            raise UsageError(f"{name} has no output '{asked}'{nearest(asked, known)}", f"it has: {', '.join(known)}")
+        return known.index(asked)
+    if len(known) != 1:
+        raise UsageError(
+            f"{name} has {len(known)} outputs: {', '.join(known)}", "say with --output-name which one classifies"
+        )
+    return 0
 
 
 def _foreign(name: str, session: Session, said: ForeignInput) -> TensorRecord:

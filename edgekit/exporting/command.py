@@ -61,11 +61,13 @@ def export(asked: ExportOptions) -> ExportResult:
 
     `model` is a network of the zoo, or one's own: an `nn.Module` in eval mode, which is left as it is;
     `FILE.py:function` or `PACKAGE.MODULE:function`, which build one; or a `FILE.pt2` of torch.export. `input` is the
-    shape of one's own. `weights` is "random" (the default for the zoo), "pretrained", a file, or None for what one's
-    own network holds. `data` is a folder of images: int8 takes its ranges from it, and parity its real inputs. With
-    `device`, a name of devices.yaml, engines are built there, and files proved and timed; a phone only times. `output`
-    is what the file answers with: the network's own output ("logits"), its "softmax", or the index of the largest
-    ("argmax"). `labels` is a text file with the outputs' names, which go into the file.
+    shape of one's own: of several inputs a list of shapes, or a mapping from forward()'s arguments. `weights` is
+    "random" (the default for the zoo), "pretrained", a file, or None for what one's own network holds. `data` is a
+    folder of images: int8 takes its ranges from it, and parity its real inputs. With `device`, a name of devices.yaml,
+    engines are built there, and files proved and timed; a phone only times. `output` is what the file answers with: the
+    network's own output ("logits"), its "softmax", or the index of the largest ("argmax"). `labels` is a text file with
+    the outputs' names, which go into the file. `layout` "nchw" leaves torch's axes to
+    maps that TFLite files take and give, at the cost of transpositions.
 
     Raises EdgekitError where nothing at all can be exported; what fails for one format or precision only is in the
     result's `failed`, bugs of edgekit (code "internal") among it.

@@ -172,8 +172,10 @@ def _right(task: ExportTask, prepared: Prepared, written: Written, path: Path, p
     near = parity.simulated_snr_db is None or parity.simulated_snr_db >= SIMULATION_NEAR
     if task.precision != "int8" or (near and parity.passed) or prepared.simulated(task.format) is None:
         return parity
-    quantized, x = prepared.quantized(task.format), prepared.reference().inputs
-    x = x[:FAULT_INPUTS] if prepared.graph.takes_several else x[:1]
+    quantized, inputs = prepared.quantized(task.format), prepared.reference().inputs
+    if len(inputs) > 1 or len(written.outputs) > 1:  # which layer it is, is told of networks with one of each
+        return parity
+    x = inputs[0][:FAULT_INPUTS] if prepared.graph.takes_several else inputs[0][:1]
     found = inner_values(path, quantized, written.inputs[0], x, prepared.preprocessing)
     fault = first_fault(quantized, found, torch.from_numpy(x))
     return (
@@ -198,6 +200,7 @@ def _job(task: ExportTask, prepared: Prepared, say: Callable[[str], None]) -> Wr
         io=task.asked.io,
         dynamic_batch=task.asked.dynamic_batch,
         opset=task.asked.opset,
+        layout=task.asked.layout,
         description=f"{prepared.point} {task.precision}, weights {prepared.weights.origin}",
         preprocessing=prepared.preprocessing,
         labels=prepared.labels,
@@ -308,6 +311,12 @@ def _details(written: Written, prepared: Prepared, task: ExportTask, job: WriteJ
     return {**written.details, **more}
 
 
+def _classes(graph: Graph) -> int:
+    """The last axis of the only output; 0 of several, or of one without axes."""
+    shapes = [graph[name].shape for name in graph.outputs.values()]
+    return shapes[0][-1] if len(shapes) == 1 and shapes[0] else 0
+
+
 def _variant_record(prepared: Prepared) -> VariantRecord:
     point = prepared.point
     return VariantRecord(
@@ -316,8 +325,8 @@ def _variant_record(prepared: Prepared) -> VariantRecord:
         family=point.spec.family,
         alpha=point.alpha,
         resolution=point.resolution,
-        classes=prepared.graph[prepared.graph.output].shape[-1] if point.classes == 0 else point.classes,
-        input_shape=prepared.graph.input.shape,
+        classes=_classes(prepared.graph) if point.classes == 0 else point.classes,
+        input_shape=prepared.graph.inputs[0].shape,
         options=dict(point.options),
     )
 

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgekit.exporting.parity import stored, to_layout
+from edgekit.exporting.stored_values import stored, to_layout
 from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.records.manifest import TensorRecord

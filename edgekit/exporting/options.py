@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from edgekit.errors import UsageError, nearest
+from edgekit.network.inputs import Input
 from edgekit.records.formats import FORMATS, HEADS
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ class ExportOptions:
     alpha: float | None = _option(None, "Width multiplier in (0, 1].")
     res: int | None = _option(None, "Input height and width in pixels.", None, "--res", "--imgsz")
     classes: int | None = _option(None, "Number of classes.")
-    input: tuple[int, ...] | None = _option(None, "Input shape of FILE.py:build.", "1,3,224,224")
+    input: Input = _option(
+        None, "Input shape of a network of your own; once for each of several inputs.", "[NAME=]1,3,224,224"
+    )
     options: Mapping[str, str] | None = _option(
         None, "An option of the network, e.g. pool=max; repeatable.", "NAME=VALUE", "--option"
     )
@@ -117,6 +120,7 @@ class ExportOptions:
     output: str = _option("logits", "What the file answers with.", choices=HEADS)
     labels: StrPath | None = _option(None, "Names of the outputs, one a line, to be in the file.", "FILE")
     opset: int | None = _option(None, "ONNX operator set.", check=_opset)
+    layout: str = _option("nhwc", "Axes of the maps that a TFLite file takes and gives.", choices=("nhwc", "nchw"))
     dynamic_batch: bool = _option(False, "Leave the batch size open.")
     max_batch: int | None = _option(None, "Largest batch of an open TensorRT engine.", "N", check=_several)
     max_bytes: int | None = _option(None, "Largest file that is accepted.", check=_size)
@@ -188,6 +192,8 @@ def check_heeded(asked: ExportOptions) -> None:
             raise UsageError(f"{shown} is for int8 files, and none is asked for", "add --precision int8")
     if asked.io != "float32" and (set(asked.precision) != {"int8"} or not _all_heed("io", asked.format)):
         raise UsageError(f"--io {asked.io} is for int8 TFLite files", "add --format tflite --precision int8")
+    if asked.layout != DEFAULTS["layout"] and not _any_heeds("layout", asked.format):
+        raise UsageError("--layout is for TFLite files; others have torch's axes", "leave it out")
     if asked.opset is not None and not _any_heeds("opset", asked.format):
         raise UsageError("--opset is for ONNX files", "leave it out, or add --format onnx")
     if asked.int8_range != "safe" and not _any_heeds("int8_range", asked.format):

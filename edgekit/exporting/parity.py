@@ -8,19 +8,19 @@ The thresholds stand in one table, THRESHOLDS, each with its reason.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.errors import DeviceUnreachable, EnvironmentRefused, GateFailed, MeasurementInvalid
-from edgekit.records.manifest import ParityRecord, TensorRecord, pixels_are_codes
+from edgekit.exporting.reference import Array, Reference
+from edgekit.exporting.stored_values import dequantized, from_layout, quantized, stored, to_layout
+from edgekit.records.manifest import ParityRecord, TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 from edgekit.records.runtime import Session
-
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -58,31 +58,6 @@ SIMULATION_MARGIN = 3.0  # dB: rounding that grows on its way moves right files 
 MIN_REAL = 16  # below this many images an agreement says nothing
 
 
-@dataclass(frozen=True)
-class Part:
-    """A tensor that an output joins with others: from `start` to `stop` along `axis`."""
-
-    name: str
-    axis: int
-    start: int
-    stop: int
-
-    def of(self, outputs: Array) -> Array:
-        """Its values."""
-        return outputs.take(range(self.start, self.stop), self.axis)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """What the folded torch network answers. `inputs` are (N, C, *spatial) float32, the last `n_real` are images."""
-
-    inputs: Array
-    outputs: Array
-    n_real: int
-    trained: bool
-    parts: tuple[Part, ...] = ()  # where the output joins tensors: what each of them is
-
-
 def compare(
     session: Session,
     inputs: Sequence[TensorRecord],
@@ -91,32 +66,40 @@ def compare(
     reference: Reference,
     batch: int | None = None,
     preprocessing: Preprocessing | None = None,
-    simulated: Array | None = None,
+    simulated: Sequence[Array] | None = None,
 ) -> ParityRecord:
-    """Run every reference input through a file that was opened again, one by one, and judge what comes out.
+    """Run every example through a file that was opened again, one by one, and judge each output.
 
     With `preprocessing` a file whose integers are pixels gets pixels, as an evaluation hands them over.
 
-    `simulated` is what the integer simulation answers to the first inputs.
+    `simulated` is what the integer simulation answers to the first examples.
 
     With `batch` the inputs also go through together, that many at once, and must come out as they did alone.
     """
 
-    def run(x: Array) -> Array:
-        fed = to_layout(stored(x, inputs[0], preprocessing), inputs[0].layout)
-        return from_layout(dequantized(session.run([fed])[0], outputs[0]), outputs[0].layout)
+    def run(xs: Sequence[Array]) -> list[Array]:
+        fed = [
+            to_layout(stored(x, given, preprocessing if given is inputs[0] else None), given.layout)
+            for x, given in zip(xs, inputs, strict=True)
+        ]
+        answered = zip(session.run(fed), outputs, strict=True)
+        return [from_layout(dequantized(y, taken), taken.layout) for y, taken in answered]
 
-    got = np.concatenate([run(x[None]) for x in reference.inputs])
-    record = judge(got, reference, precision, simulated)
+    each = [run(reference.example(index)) for index in range(reference.n)]
+    got = [np.concatenate(ys) for ys in zip(*each, strict=True)]
+    names = [taken.name for taken in outputs]
+    record = judge(got, reference, precision, simulated, names)
     if batch is not None and record.passed:
-        several = np.resize(reference.inputs, (batch, *reference.inputs.shape[1:]))
-        alone = replace(reference, inputs=several, outputs=np.resize(got, (batch, *got.shape[1:])))
+        several, expected = (
+            tuple(np.resize(x, (batch, *x.shape[1:])) for x in side) for side in (reference.inputs, got)
+        )
+        alone = replace(reference, inputs=several, outputs=expected)
         reasons = tuple(f"at batch {batch}: {reason}" for reason in _together(run, alone, precision))
         record = record.model_copy(update={"passed": not reasons, "reasons": reasons})
     return record
 
 
-def _together(run: Callable[[Array], Array], alone: Reference, precision: str) -> tuple[str, ...]:
+def _together(run: Callable[[Sequence[Array]], list[Array]], alone: Reference, precision: str) -> tuple[str, ...]:
     """Why inputs that go through together do not come out as they did alone; empty where they do."""
     try:
         return judge(run(alone.inputs), alone, precision).reasons
@@ -138,7 +121,7 @@ def check_head(
 
     Both are given as an open session and its output; `taken` is their input. Raises GateFailed.
     """
-    inputs = [to_layout(quantized(x[None], taken), taken.layout) for x in reference.inputs]
+    inputs = [to_layout(quantized(x[None], taken), taken.layout) for x in reference.inputs[0]]
     scores, got = (
         np.concatenate([dequantized(session.run([x])[0], output) for x in inputs])
         for session, output in (plain, headed)
@@ -163,9 +146,48 @@ def _softmax(scores: Array) -> NDArray[np.float64]:
     return np.asarray(raised / raised.sum(1, keepdims=True))
 
 
-def judge(got: Array, reference: Reference, precision: str, simulated: Array | None = None) -> ParityRecord:
-    """The record of one comparison; `got` must have the shape of the reference outputs, `simulated` of the first."""
-    want = reference.outputs
+def judge(
+    got: Sequence[Array],
+    reference: Reference,
+    precision: str,
+    simulated: Sequence[Array] | None = None,
+    names: Sequence[str] = (),
+) -> ParityRecord:
+    """The record of one comparison of every output; of several it holds the worst of each figure.
+
+    `got` must have the shapes of the reference outputs, `simulated` those of their first examples.
+    """
+    if len(got) != len(reference.outputs):
+        return _failed(reference, f"the file has {len(got)} outputs, the network {len(reference.outputs)}")
+    moving = any(map(varies, reference.outputs))
+    records = []
+    for index, (y, want) in enumerate(zip(got, reference.outputs, strict=True)):
+        told = None if simulated is None else simulated[index]
+        records.append(_judged(y, want, reference, precision, told, moving))
+    return records[0] if len(records) == 1 else _worst(records, names or [str(i) for i in range(len(records))])
+
+
+_LARGER_IS_WORSE = ("max_abs_error", "max_rel_error")
+_SMALLER_IS_WORSE = ("cosine", "top1_agreement", "snr_db", "simulated_snr_db", "simulation_snr_db")
+
+
+def _worst(records: Sequence[ParityRecord], names: Sequence[str]) -> ParityRecord:
+    """One record for several outputs."""
+    reasons = tuple(f"{name}: {reason}" for name, one in zip(names, records, strict=True) for reason in one.reasons)
+    figures: dict[str, float | None] = {}
+    for choose, fields in ((max, _LARGER_IS_WORSE), (min, _SMALLER_IS_WORSE)):
+        for field in fields:
+            known = [value for one in records if (value := getattr(one, field)) is not None]
+            figures[field] = choose(known, default=None)
+    worst = min(records, key=lambda one: math.inf if one.worst_channel_snr_db is None else one.worst_channel_snr_db)
+    figures |= {field: getattr(worst, field) for field in ("worst_channel", "worst_channel_snr_db")}
+    return records[0].model_copy(update={**figures, "passed": not reasons, "reasons": reasons})
+
+
+def _judged(
+    got: Array, want: Array, reference: Reference, precision: str, simulated: Array | None, moving: bool
+) -> ParityRecord:
+    """The record of one output. `moving`: whether any output varies with the input."""
     if got.shape != want.shape:
         return _failed(reference, f"the file's output has shape {got.shape[1:]}, the network's {want.shape[1:]}")
     if not np.isfinite(want).all():
@@ -176,7 +198,7 @@ def judge(got: Array, reference: Reference, precision: str, simulated: Array | N
     largest = float(np.abs(want).max())
     record = ParityRecord(
         passed=True,
-        n=len(want),
+        n=reference.n,
         n_real=reference.n_real,
         max_abs_error=float(np.abs(difference).max()),
         max_rel_error=float(np.abs(difference).max()) / largest if largest else 0.0,
@@ -186,10 +208,10 @@ def judge(got: Array, reference: Reference, precision: str, simulated: Array | N
     )
     # What no simulation has shown to be right must at least be good.
     judged = reference.trained or simulated is None
-    reasons = _reasons(record, reference, THRESHOLDS[precision], judged)
+    reasons = _reasons(record, reference, THRESHOLDS[precision], judged, moving)
     if precision == "int8":
         record = record.model_copy(update=_worst_channel(got, want))
-        reasons += _parts(got, reference) if judged else []
+        reasons += _parts(got, want, reference) if judged else []
     if simulated is not None:
         found, gap = _against_simulation(got[: len(simulated)], want[: len(simulated)], simulated)
         record = record.model_copy(update=found)
@@ -197,11 +219,11 @@ def judge(got: Array, reference: Reference, precision: str, simulated: Array | N
     return record.model_copy(update={"passed": not reasons, "reasons": tuple(reasons)})
 
 
-def _parts(got: Array, reference: Reference) -> list[str]:
+def _parts(got: Array, whole: Array, reference: Reference) -> list[str]:
     """Why the tensors that an output joins are not each good: a large one hides what a small one loses."""
     limit, reasons = THRESHOLDS["int8"].snr_db, []
     for part in reference.parts:
-        want = part.of(reference.outputs)
+        want = part.of(whole)
         db = _snr_db(want, part.of(got).astype(np.float64) - want)
         if db is not None and limit is not None and db < limit and np.any(want):
             where = f"{part.start} to {part.stop - 1} of axis {part.axis}"
@@ -236,9 +258,9 @@ def _against_simulation(got: Array, want: Array, simulated: Array) -> tuple[dict
     return found, f"signal-to-noise {file:.1f} dB is under the {simulation:.1f} dB of its integer simulation"
 
 
-def _reasons(record: ParityRecord, reference: Reference, limit: Threshold, judged: bool) -> list[str]:
+def _reasons(record: ParityRecord, reference: Reference, limit: Threshold, judged: bool, moving: bool) -> list[str]:
     reasons = []
-    if not varies(reference.outputs):
+    if not moving:
         reasons.append("the network's output does not vary with its input, so agreement would prove nothing")
     if limit.max_rel_error is not None and (record.max_rel_error or 0.0) > limit.max_rel_error:
         reasons.append(f"relative error {record.max_rel_error:.2g} is above {limit.max_rel_error:g}")
@@ -259,7 +281,7 @@ def varies(outputs: Array) -> bool:
 def _failed(reference: Reference, reason: str) -> ParityRecord:
     return ParityRecord(
         passed=False,
-        n=len(reference.outputs),
+        n=reference.n,
         n_real=reference.n_real,
         max_abs_error=None,
         max_rel_error=None,
@@ -285,43 +307,3 @@ def _agreement(got: Array, want: Array) -> float | None:
 def _snr_db(want: Array, difference: NDArray[np.float64]) -> float | None:
     noise = float((difference**2).sum())
     return float(10 * np.log10(float((want.astype(np.float64) ** 2).sum()) / noise)) if noise else None
-
-
-# Between torch's layout and the file's, real numbers and the file's integers
-
-
-def to_layout(x: NDArray[Any], layout: str) -> NDArray[Any]:
-    """(N, C, *spatial) in the file's layout."""
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if layout in ("NHWC", "NDHWC", "NWC") else x
-
-
-def from_layout(y: Array, layout: str) -> Array:
-    """The file's layout in (N, C, *spatial)."""
-    return np.moveaxis(y, -1, 1) if layout in ("NHWC", "NDHWC", "NWC") else y
-
-
-def stored(x: Array, record: TensorRecord, preprocessing: Preprocessing | None = None) -> NDArray[Any]:
-    """Normalised inputs (N, C, *spatial) as the file wants its integers, or as they are where it takes floats."""
-    if preprocessing is None or np.dtype(record.dtype).kind == "f" or not pixels_are_codes(preprocessing, record):
-        return quantized(x, record)
-    shape = (1, -1, *[1] * (x.ndim - 2))
-    mean, std = (np.reshape(values, shape) for values in (preprocessing.mean, preprocessing.std))
-    pixels = np.clip(np.round(x * std + mean), 0, 255).astype(np.int16)
-    codes: NDArray[Any] = (pixels + np.iinfo(record.dtype).min).astype(record.dtype)
-    return codes
-
-
-def quantized(x: Array, record: TensorRecord) -> NDArray[np.generic]:
-    """Real numbers as the file wants them."""
-    if record.scale is None or record.zero_point is None:
-        return x
-    limits = np.iinfo(record.dtype)
-    integers: NDArray[np.generic] = np.clip(np.round(x / record.scale) + record.zero_point, limits.min, limits.max)
-    return integers.astype(record.dtype)
-
-
-def dequantized(y: NDArray[np.generic], record: TensorRecord) -> Array:
-    """What the file returns, as real numbers."""
-    if record.scale is None or record.zero_point is None:
-        return y.astype(np.float32)
-    return ((y.astype(np.float32) - record.zero_point) * record.scale).astype(np.float32)

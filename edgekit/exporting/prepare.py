@@ -27,9 +27,8 @@ from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import Ranges, from_file, record
 from edgekit.exporters.int8.simulate import layer_snr, runner
 from edgekit.exporting.mixed_precision import Drop, Judged, check_output, held_out, within
-from edgekit.exporting.options import ExportOptions, check_calibration
-from edgekit.exporting.parity import Array, Part, Reference
-from edgekit.frontend import verify
+from edgekit.exporting.options import DEFAULTS, ExportOptions, check_calibration
+from edgekit.exporting.reference import Array, Reference, answered, run_all
 from edgekit.frontend.tracer import trace, unwrapped
 from edgekit.ir.graph import Graph
 from edgekit.ir.layer_table import LayerTable, table
@@ -68,7 +67,7 @@ class Prepared:
     _ranges: Ranges | None = None
     _judged: Judged | None = None
     _quantized: dict[str, QuantizedGraph] = field(default_factory=dict)
-    _simulated: dict[str, Array] = field(default_factory=dict)
+    _simulated: dict[str, tuple[Array, ...]] = field(default_factory=dict)
     _all_int8: dict[str, QuantizedGraph] = field(default_factory=dict)
     _drops: dict[str, Drop] = field(default_factory=dict)
 
@@ -89,15 +88,14 @@ class Prepared:
                 )
         return self._quantized[scheme]
 
-    def simulated(self, format: str) -> Array | None:
-        """What the integer simulation of a format answers to the reference's first inputs; None where it cannot."""
+    def simulated(self, format: str) -> tuple[Array, ...] | None:
+        """What the integer simulation of a format answers to the reference's first examples."""
         reference = self.reference()
-        if len(self.graph.inputs) != 1 or len(self.graph.outputs) != 1:
-            return None
         if format not in self._simulated:
             run = runner(self.quantized(format))
-            some = [run(torch.from_numpy(x[None])).numpy() for x in reference.inputs[:SIMULATED_INPUTS]]
-            self._simulated[format] = np.concatenate(some)
+            count = min(SIMULATED_INPUTS, reference.n)
+            some = [run_all(self.graph, reference.example(index), run) for index in range(count)]
+            self._simulated[format] = tuple(np.concatenate(ys) for ys in zip(*some, strict=True))
         return self._simulated[format]
 
     def _quantize(self, scheme: str) -> QuantizedGraph:
@@ -137,8 +135,9 @@ class Prepared:
     def layer_noise(self, format: str) -> list[dict[str, float | str | None]]:
         """Signal-to-noise of every integer tensor on some of the calibration images, in dB, the worst first."""
         assert self.calibration is not None
-        some = next(self.calibration.batches(NOISE_INPUTS if self.calibration.synthetic else NOISE_IMAGES))
-        batches = [some] if self.graph.takes_several else [x[None] for x in some]
+        some = next(self.calibration.inputs(NOISE_INPUTS if self.calibration.synthetic else NOISE_IMAGES))
+        each = [tuple(x[index : index + 1] for x in some) for index in range(len(some[0]))]
+        batches = [some] if self.graph.takes_several else each
         return [
             {"layer": noise.name, "snr_db": noise.snr_db}
             for noise in layer_snr(self.graph, self.quantized(format), batches)
@@ -171,13 +170,9 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
     say("build")
     network, point, loaded = _network(asked, say)
     say("fold")
-    graph = trace(network, point.input_shape)
+    graph = trace(network, *point.input_shapes)
     folded = fold(graph)
-    if len(graph.outputs) > 1:
-        raise UsageError(
-            f"the network returns {len(graph.outputs)} tensors ({', '.join(graph.outputs)})",
-            "wrap it in a module whose forward() returns one tensor",
-        )
+    _check_single(folded.graph, asked)
     head.check(folded.graph, asked.output)
     if asked.max_drop is not None:
         check_output(folded.graph)
@@ -186,7 +181,8 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
     images = _images(asked, preprocessing, point)
     chosen = images if asked.has_int8 else None
     if asked.synthetic_calibration:
-        chosen = calibration.synthetic(point.input_shape, preprocessing, SYNTHETIC_INPUTS, 0)
+        more = point.spec.more_inputs
+        chosen = calibration.synthetic(point.input_shape, preprocessing, SYNTHETIC_INPUTS, 0, more)
     notes = [] if loaded.record.trained else ["weights are random: only latency means anything"]
     notes += [*loaded.notes, *(f"not folded: {line}" for line in folded.remaining)]
     notes += [*_channels(asked, preprocessing, point), *(chosen.notes if chosen else ())]
@@ -204,7 +200,12 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
         notes=tuple(notes),
         labels=names,
     )
-    made.proved = _reference(network, graph, made)
+    sets = [(calibration.synthetic(point.input_shape, preprocessing, 4, 1, point.spec.more_inputs), 4)]
+    if images is not None:
+        wanted = int(np.clip(PARITY_GMACS * 1e9 / max(made.table.macs, 1), 2, 64))
+        sets.append((images, min(wanted, len(images))))
+    made.proved, note = answered(network, graph, folded.graph, sets, loaded.record.trained)
+    made.notes += (note,) if note else ()
     return made
 
 
@@ -221,10 +222,27 @@ def _check(asked: ExportOptions) -> None:
         )
 
 
+def _check_single(graph: Graph, asked: ExportOptions) -> None:
+    """What is about one input or one output only. Raises UsageError."""
+    of_output = {f"--output {asked.output}": asked.output != DEFAULTS["output"], "--labels": asked.labels is not None}
+    of_output["--max-drop"] = asked.max_drop is not None
+    for option, given in of_output.items():
+        if given and len(graph.outputs) > 1:
+            raise UsageError(
+                f"{option} is about one output, and the network has {len(graph.outputs)}: {', '.join(graph.outputs)}",
+                f"leave {option.split()[0]} out",
+            )
+    if asked.data is not None and len(graph.inputs) > 1:
+        raise UsageError(
+            f"--data fills one input with images, and the network has {len(graph.inputs)}",
+            "use --synthetic-calibration, which is good for latency",
+        )
+
+
 def _names(path: Path | None, graph: Graph, preprocessing: Preprocessing) -> tuple[str, ...]:
-    shape = graph[graph.output].shape
     if path is None:
         return ()
+    shape = graph[graph.output].shape
     if len(shape) != 2:
         raise UsageError("--labels are for one score per class, and the network gives none", "leave --labels out")
     return labels.read(path, shape[1], preprocessing.class_offset)
@@ -289,6 +307,8 @@ def _as_built(network: nn.Module, asked: ExportOptions, preprocessing: Preproces
 
 def _channels(asked: ExportOptions, preprocessing: Preprocessing, point: Variant) -> list[str]:
     """A note where no image can be the network's input, so that its preprocessing is an empty word."""
+    if len(point.input_shape) < 3:
+        return ["the input is no image: the preprocessing in the manifest means nothing, and eval refuses the file"]
     own, given = point.input_shape[1], len(preprocessing.mean)
     if own == given:
         return []
@@ -304,34 +324,3 @@ def _images(asked: ExportOptions, preprocessing: Preprocessing, point: Variant) 
     if asked.data is None:
         return None
     return calibration.from_folder(Path(asked.data), preprocessing, point.input_shape, n=CALIBRATION_IMAGES, seed=0)
-
-
-@torch.no_grad()
-def _reference(network: nn.Module, traced: Graph, made: Prepared) -> Reference:
-    """What the folded network answers, which is proved to be what the module answers."""
-    random = next(calibration.synthetic(made.point.input_shape, made.preprocessing, 4, 1).batches(4))
-    inputs: list[Array] = [np.asarray(random)]
-    if made.images is not None:
-        wanted = int(np.clip(PARITY_GMACS * 1e9 / max(made.table.macs, 1), 2, 64))
-        inputs.append(next(made.images.batches(min(wanted, len(made.images)))))
-    together = np.concatenate(inputs)
-    want = verify.answers(network, together)
-    got = np.concatenate([made.graph.run(torch.from_numpy(x[None])).float().numpy() for x in together])
-    note = verify.prove(network, traced, made.graph, [together], want, [got])
-    made.notes += (note,) if note else ()
-    return Reference(together, got, len(together) - len(random), made.weights.trained, _parts(made.graph))
-
-
-def _parts(graph: Graph) -> tuple[Part, ...]:
-    """What the only output joins, where its last operator is a concatenation."""
-    if len(graph.outputs) != 1:
-        return ()
-    last = graph[graph.output]
-    if last.kind != "cat":
-        return ()
-    axis, start, found = last.attrs["dim"], 0, []
-    for name in last.inputs:
-        stop = start + graph[name].shape[axis]
-        found.append(Part(name, axis % len(last.shape), start, stop))
-        start = stop
-    return tuple(found)

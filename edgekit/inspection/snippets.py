@@ -40,6 +40,13 @@ def snippet(manifest: Manifest, language: str) -> str:
             f"a snippet calls an {' or '.join(called)} file, not a {manifest.format} one",
             "export the network to one of these formats too",
         )
+    if len(manifest.inputs) > 1 or len(manifest.outputs) > 1:
+        sides = ((len(side), word) for side, word in ((manifest.inputs, "input"), (manifest.outputs, "output")))
+        raise UsageError(
+            f"a snippet prints the best classes of one image, and {manifest.file} has "
+            + " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in sides),
+            "call it from your own code",
+        )
     check_input(manifest.preprocessing, manifest.variant.input_shape)
     if len(manifest.outputs[0].shape) > 2:
         shape = "x".join(map(str, manifest.outputs[0].shape))

@@ -20,6 +20,7 @@ from edgekit.errors import UsageError
 from edgekit.frontend.tracer import trace
 from edgekit.ir.layer_summary import where
 from edgekit.ir.layer_table import LayerTable, table
+from edgekit.network.inputs import Input
 from edgekit.network.spec import MODELS, ModelSpec, Published, Variant, variant
 from edgekit.network.user_model import USER_FAMILY, find, is_own, refuse_point
 
@@ -120,7 +121,7 @@ def summary(
     res: int | None = None,
     classes: int | None = None,
     options: Mapping[str, str] | None = None,
-    input: tuple[int, ...] | None = None,
+    input: Input = None,
 ) -> SummaryResult:
     """The layer table of one variant, or of a user's own network: an `nn.Module`, `FILE.py:function` or
     `PACKAGE.MODULE:function` with `input`, or `FILE.pt2`. Raises UsageError."""
@@ -134,7 +135,7 @@ def chosen(
     res: int | None,
     classes: int | None,
     options: Mapping[str, str] | None,
-    input: tuple[int, ...] | None,
+    input: Input,
 ) -> Variant:
     """The variant that the arguments of a command name, without looking at any weights."""
     if is_own(model):
@@ -146,11 +147,11 @@ def counted(point: Variant) -> LayerTable:
     """The layer table of a variant, built without memory for its weights where it can be."""
     try:
         with torch.device("meta"):
-            return table(trace(point.build(), point.input_shape))
+            return table(trace(point.build(), *point.input_shapes))
     except UsageError:
         if point.spec.family != USER_FAMILY:
             raise
-    return table(trace(point.build(), point.input_shape))  # it asks for values of its own
+    return table(trace(point.build(), *point.input_shapes))  # it asks for values of its own
 
 
 def _model_row(spec: ModelSpec) -> ModelRow:

@@ -58,12 +58,13 @@ class ModelSpec:
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     preprocessing: Preprocessing = TORCHVISION
     published: tuple[Published, ...] = ()
+    more_inputs: tuple[tuple[int, ...], ...] = ()  # whole shapes of further inputs, in forward()'s order
     training_only: tuple[str, ...] = ()  # how the names of parameters begin that inference does not use
 
     @property
     def resolution(self) -> int:
         """The network's own input height in pixels; of an input with one axis its length."""
-        return self.input_shape[max(len(self.input_shape) - 2, 0)]
+        return self.input_shape[max(len(self.input_shape) - 2, 0)] if self.input_shape else 1
 
 
 MODELS: Registry[ModelSpec] = Registry("network")
@@ -95,6 +96,11 @@ class Variant:
         if self.resolution == self.spec.resolution:
             return (1, *self.spec.input_shape)  # a user's own network need not be square
         return (1, *self.spec.input_shape[:-2], self.resolution, self.resolution)
+
+    @property
+    def input_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """The shape of each input, batch first."""
+        return (self.input_shape, *self.spec.more_inputs)
 
     def build(self) -> nn.Module:
         """The torch network, in eval mode, with its own initial weights (on torch's current default device)."""

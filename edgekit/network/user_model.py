@@ -23,12 +23,11 @@ from torch import nn
 from edgekit.errors import NO_EXIT, UsageError, first_line, nearest
 from edgekit.frontend.tracer import unwrapped
 from edgekit.network import archive
+from edgekit.network.inputs import EXAMPLE, Input, check_names, names_of, shapes_of
 from edgekit.network.names import is_own_name
 from edgekit.network.spec import MODELS, ModelSpec
 
 USER_FAMILY = "user"
-RANKS = (3, 4, 5)  # of an input, with its batch
-EXAMPLE = "write, say, --input 1,3,224,224"
 
 
 def is_own(model: str | nn.Module) -> bool:
@@ -36,24 +35,24 @@ def is_own(model: str | nn.Module) -> bool:
     return isinstance(model, nn.Module) or is_own_name(model)
 
 
-def find(model: str | nn.Module, input_shape: tuple[int, ...] | None) -> ModelSpec:
+def find(model: str | nn.Module, input: Input) -> ModelSpec:
     """The spec of a registered network, or one made for the user's own.
 
-    `input_shape` (N, C, *spatial) is needed for the latter and refused for the former; a FILE.pt2 has its own.
+    `input` (edgekit.network.inputs) is needed for the latter and refused for the former; a FILE.pt2 has its own.
     Raises UsageError.
     """
     if isinstance(model, nn.Module):
         kind = type(unwrapped(model))
         name = re.sub(r"\W+", "_", kind.__name__).lower()
-        return _own(name, f"{kind.__module__}.{kind.__qualname__}", _as_given(model), input_shape)
+        return _own(name, f"{kind.__module__}.{kind.__qualname__}", _as_given(model), input)
     if model.endswith(".pt2"):
-        return _archived(Path(model), input_shape)
+        return _archived(Path(model), input)
     if is_own(model):
-        return _built_by(model, input_shape)
+        return _built_by(model, input)
     importlib.import_module("edgekit.models")  # registers the zoo
     spec = MODELS[model]
-    if input_shape is not None:
-        _refuse_input(spec, input_shape)
+    if input is not None:
+        _refuse_input(spec, shapes_of(input)[0])
     return spec
 
 
@@ -80,7 +79,7 @@ def _refuse_input(spec: ModelSpec, given: tuple[int, ...]) -> NoReturn:
     )
 
 
-def _built_by(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
+def _built_by(model: str, input: Input) -> ModelSpec:
     """A network that a function of a file or of an installed package builds."""
     place, _, function = model.rpartition(":")
     if not place or not function:
@@ -92,23 +91,30 @@ def _built_by(model: str, input_shape: tuple[int, ...] | None) -> ModelSpec:
         name, told, imported = path.stem, f"{path.name}:{function}", partial(_file, path)
     else:
         name, told, imported = function, model, partial(_package, place)
-    return _own(re.sub(r"\W+", "_", name), told, _builder(_callable(imported(), place, function), model), input_shape)
+    return _own(re.sub(r"\W+", "_", name), told, _builder(_callable(imported(), place, function), model), input)
 
 
-def _own(name: str, told: str, build: Callable[..., nn.Module], input_shape: tuple[int, ...] | None) -> ModelSpec:
-    """The spec of a user's network for one input shape."""
-    if input_shape is None:
+def _own(name: str, told: str, build: Callable[..., nn.Module], input: Input) -> ModelSpec:
+    """The spec of a user's network for the shapes of its inputs."""
+    if input is None:
         raise UsageError(f"{told} needs an input shape", EXAMPLE)
-    _check_input(input_shape)
+    first, *others = shapes_of(input)
+
+    def named(**chosen: Any) -> nn.Module:
+        network = build(**chosen)
+        check_names(unwrapped(network), names_of(input))
+        return network
+
     return ModelSpec(
         name=name,
         family=USER_FAMILY,
         paper=told,
-        build=build,
-        input_shape=input_shape[1:],
+        build=named,
+        input_shape=first[1:],
+        more_inputs=tuple(others),
         classes=0,  # known when it has been built
         fixed_resolution=True,
-        preprocessing=_preprocessing(input_shape[1]),
+        preprocessing=_preprocessing(first[1] if len(first) > 1 else 1),
     )
 
 
@@ -121,7 +127,7 @@ def _as_given(module: nn.Module) -> Callable[..., nn.Module]:
     return built
 
 
-def _archived(path: Path, input_shape: tuple[int, ...] | None) -> ModelSpec:
+def _archived(path: Path, input: Input) -> ModelSpec:
     """A network that torch.export wrote, which is for one input shape."""
     if not path.is_file():
         raise UsageError(f"{path} does not exist", "give a file that torch.export.save wrote")
@@ -132,12 +138,8 @@ def _archived(path: Path, input_shape: tuple[int, ...] | None) -> ModelSpec:
         raise UsageError(f"{path} cannot be read: {first_line(error)}", "write it with torch.export.save") from error
     inputs = [node.meta["val"] for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
     shapes = [tuple(int(size) for size in value.shape) for value in inputs]
-    if len(shapes) != 1:
-        raise UsageError(
-            f"{path} takes {len(shapes)} inputs, not one", "export a module whose forward() takes one tensor"
-        )
-    if input_shape is not None and input_shape != shapes[0]:
-        told = ["x".join(map(str, shape)) for shape in (shapes[0], input_shape)]
+    if input is not None and list(shapes_of(input)) != shapes:
+        told = [" and ".join("x".join(map(str, shape)) for shape in side) for side in (shapes, shapes_of(input))]
         raise UsageError(f"{path} was exported for an input of {told[0]}, not {told[1]}", "leave --input out")
 
     def built(**chosen: Any) -> nn.Module:
@@ -146,18 +148,7 @@ def _archived(path: Path, input_shape: tuple[int, ...] | None) -> ModelSpec:
             setattr(module, name, MethodType(getattr(nn.Module, name), module))
         return module
 
-    return _own(re.sub(r"\W+", "_", path.stem), path.name, built, shapes[0])
-
-
-def _check_input(shape: tuple[int, ...]) -> None:
-    told = "x".join(map(str, shape))
-    if len(shape) not in RANKS or min(shape) < 1:
-        raise UsageError(f"an input has a batch, channels and 1 to 3 sizes, all above 0, not {told}", EXAMPLE)
-    if shape[0] != 1:
-        raise UsageError(
-            f"a file is made for a batch of 1, not {shape[0]}",
-            f"write --input {','.join(map(str, (1, *shape[1:])))}; export --dynamic-batch leaves the batch open",
-        )
+    return _own(re.sub(r"\W+", "_", path.stem), path.name, built, shapes)
 
 
 def _preprocessing(channels: int) -> Any:

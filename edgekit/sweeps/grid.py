@@ -187,7 +187,7 @@ def _refuse_unknown(values: Mapping[str, Any], origin: str) -> None:
 
 
 def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(map(_tuple, value)) if isinstance(value, list) else value
 
 
 def _checked(found: Grid, origin: str) -> Grid:

@@ -75,7 +75,9 @@ def islands(
     fused = fused_activations(graph)
     quicker = thin_start(graph) if scheme.startswith("onnxruntime") else ()
     found: dict[str, str] = {}
-    for op in graph.ops[1:]:
+    for op in graph.ops:
+        if op.kind == "input":
+            continue
         reason = "kept in float as asked" if op.name in keep_float else _why_float(op, scheme)
         reason = reason or apart.get(op.name)
         if op.name in quicker:
@@ -112,8 +114,8 @@ def thin_start(graph: Graph) -> frozenset[str]:
     the most places. Once in integers a network stays so: each change of form costs a pass over the tensor.
     """
     fused = fused_activations(graph)
-    reached, thin = {graph.input.name}, set()
-    for op in graph.ops[1:]:
+    reached, thin = {op.name for op in graph.inputs}, set()
+    for op in graph.ops:
         if op.kind != "conv" or len(op.shape) != 4 or op.inputs[0] not in reached or op.shape[1] > _FEW_MADE:
             continue
         if graph.tensors(op)["weight"].shape[1] <= _FEW_READ:
@@ -167,10 +169,10 @@ def _range(graph: Graph, extremes: Mapping[str, tuple[float, float]], name: str)
     if name not in extremes:
         raise UsageError(f"no range was recorded for layer {name}", "calibrate again, on the network as it is")
     low, high = extremes[name]
-    if name == graph.input.name:
+    if graph[name].kind == "input":
         # 8-bit pixels fill 255 steps: on a grid of just as many each could lie halfway between two integers.
         return low * PIXEL_MARGIN, high * PIXEL_MARGIN
-    if name == graph.output and graph[name].kind in ("conv", "linear"):
+    if graph.is_output(name) and graph[name].kind in ("conv", "linear"):
         margin = (high - low) * LOGIT_MARGIN
         return low - margin, high + margin
     return low, high
@@ -186,7 +188,7 @@ def _stored(graph: Graph, scheme: str, in_float: Collection[str]) -> list[str]:
         read_in_integers = any(reader.name not in in_float for reader in readers[op.name])
         made_in_integers = op.kind != "input" and op.name not in in_float
         # A final product needs no rounding where the runtime can hand out its float sums.
-        free = op.name == graph.output and scheme != "tflite" and op.kind == "linear"
+        free = graph.is_output(op.name) and scheme != "tflite" and op.kind == "linear"
         if (made_in_integers or read_in_integers) and not free:
             kept.append(op.name)
     return kept
@@ -194,7 +196,8 @@ def _stored(graph: Graph, scheme: str, in_float: Collection[str]) -> list[str]:
 
 def _border(graph: Graph) -> list[str]:
     """The input and the output, as far as they are real numbers."""
-    return [op.name for op in (graph.input, graph[graph.output]) if op.dtype.is_floating_point]
+    ends = [*graph.inputs, *(graph[name] for name in graph.outputs.values())]
+    return [op.name for op in ends if op.dtype.is_floating_point]
 
 
 def _prescribed(graph: Graph, scheme: str) -> dict[str, QParams]:

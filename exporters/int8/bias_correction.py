@@ -22,22 +22,23 @@ IMAGES = 32  # more changed nothing on eight MobileNets
 SAMPLE_BYTES = 256 << 20  # of the largest activation of all images together
 
 
-def sample(graph: Graph, images: CalibrationSet) -> Tensor:
+def sample(graph: Graph, images: CalibrationSet) -> list[Tensor]:
     """The set's first IMAGES images in one batch; fewer where a large network would not fit into memory."""
     largest = 4 * max(math.prod(op.shape[1:]) for op in graph)
     count = max(min(IMAGES, SAMPLE_BYTES // largest, images.n), 1)
-    x = torch.from_numpy(np.concatenate(list(islice(images.batches(1), count))))
-    return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+    several = zip(*islice(images.inputs(1), count), strict=True)
+    xs = [torch.from_numpy(np.concatenate(parts)) for parts in several]
+    return [x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x for x in xs]
 
 
 @torch.no_grad()
-def measured_biases(quantized: QuantizedGraph, graph: Graph, x: Tensor) -> QuantizedGraph:
-    """The same network with each bias moved so that the layer's mean output on `x` is the float network's.
+def measured_biases(quantized: QuantizedGraph, graph: Graph, xs: list[Tensor]) -> QuantizedGraph:
+    """The same network with each bias moved so that the layer's mean output on the inputs is the float network's.
 
     From the input to the output, so that a layer is measured behind layers that are corrected already. What rounding
     activations does to means (values near zero become zero) is seen only so.
     """
-    wanted = _means(graph, quantized, x)
+    wanted = _means(graph, quantized, xs)
     biases = dict(quantized.biases)
 
     def correct(op: Op, sums: Tensor) -> Tensor:
@@ -46,7 +47,7 @@ def measured_biases(quantized: QuantizedGraph, graph: Graph, x: Tensor) -> Quant
         biases[op.name] = moved
         return sums + (shift if op.kind == "linear" else shift.reshape(1, -1, *[1] * (sums.dim() - 2)))
 
-    integer_graph(quantized, correct).run(x, observe=round_values(quantized))
+    integer_graph(quantized, correct).run(*xs, observe=round_values(quantized))
     return replace(quantized, biases=biases)
 
 
@@ -56,14 +57,14 @@ def _moved(quantized: QuantizedGraph, op: Op, bias: Tensor, wanted: Tensor, sums
     return (bias.double() + shift).clamp(-(2.0**30), 2.0**30).to(torch.int32)
 
 
-def _means(graph: Graph, quantized: QuantizedGraph, x: Tensor) -> dict[str, Tensor]:
+def _means(graph: Graph, quantized: QuantizedGraph, xs: list[Tensor]) -> dict[str, Tensor]:
     found: dict[str, Tensor] = {}
 
     def look(op: Op, y: Tensor) -> None:
         if op.name in quantized.weights:
             found[op.name] = _channel_mean(op, y)
 
-    graph.run(x, observe=look)
+    graph.run(*xs, observe=look)
     return found
 
 

@@ -38,10 +38,12 @@ def pixel_entry(graph: Graph, in_float: Collection[str], preprocessing: Preproce
     there is some, stays within half a pixel of zero.
     """
     mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
+    if len(graph.inputs) > 1:
+        return None
     readers = graph.consumers()[graph.input.name]
     if len(graph.input.shape) != 4 or graph.input.shape[1] != len(mean) or np.ptp(std) > 0:
         return None
-    if any(op.kind != "conv" or op.name in in_float for op in readers) or graph.output == graph.input.name:
+    if any(op.kind != "conv" or op.name in in_float for op in readers) or graph.is_output(graph.input.name):
         return None
     zero_point = int(np.clip(np.floor((mean.min() + mean.max()) / 2 + HALF_STEP) - 128, -128, 127))
     missing = zero_point + 128 - mean

@@ -32,7 +32,7 @@ from edgekit.util.files import cache_folder
 MAX_BATCH = 16  # images at a time
 BATCH_BYTES = 64 << 20  # of the largest activation in a batch: VGG-16 at 224 goes 4 at a time
 WIDE_SPREAD = 0.25  # between halves of the set: above it, more images would change the ranges
-_VERSION = 1  # of the cache's content
+_VERSION = 2  # of the cache's content
 
 
 @dataclass(frozen=True)
@@ -98,12 +98,13 @@ def _measure(graph: Graph, images: CalibrationSet) -> Ranges:
     seen = 0
     largest = 4 * max(math.prod(op.shape[1:]) for op in graph)
     together = min(max(BATCH_BYTES // largest, 1), MAX_BATCH, -(-images.n // 2)) if graph.takes_several else 1
-    for batch in images.batches(together):
+    for batch in images.inputs(together):
         watch.half = 0 if 2 * seen < images.n else 1
-        x = torch.from_numpy(batch)
+        xs = [torch.from_numpy(x) for x in batch]
         # torch's depthwise convolutions are twice as fast on this layout.
-        graph.run(x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x, observe=watch)
-        seen += len(batch)
+        xs = [x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x for x in xs]
+        graph.run(*xs, observe=watch)
+        seen += len(xs[0])
     windows = {op.name: window_mean(op, graph.tensors(op)["weight"], watch.mean(op.inputs[0])) for op in watch.readers}
     return Ranges(watch.extremes(), windows, seen, watch.spread())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -80,15 +81,15 @@ def _product(
     return function
 
 
-def run(quantized: QuantizedGraph, x: Tensor) -> Tensor:
-    """What the int8 network answers to a float batch (N, *input shape), as real numbers."""
-    return runner(quantized)(x)
+def run(quantized: QuantizedGraph, *xs: Tensor) -> Any:
+    """What the int8 network answers to float batches (N, *input shape), as real numbers: as Graph.run does."""
+    return runner(quantized)(*xs)
 
 
-def runner(quantized: QuantizedGraph) -> Callable[[Tensor], Tensor]:
+def runner(quantized: QuantizedGraph) -> Callable[..., Any]:
     """`run` for many batches: weights are expanded once."""
     graph, rounding = integer_graph(quantized), round_values(quantized)
-    return lambda x: graph.run(x, observe=rounding)
+    return lambda *xs: graph.run(*xs, observe=rounding)
 
 
 def round_values(quantized: QuantizedGraph) -> Callable[[Op, Tensor], Tensor | None]:
@@ -105,7 +106,7 @@ def round_values(quantized: QuantizedGraph) -> Callable[[Op, Tensor], Tensor | N
 
 @torch.no_grad()
 def layer_snr(
-    graph: Graph, quantized: QuantizedGraph, batches: Iterable[NDArray[np.float32]]
+    graph: Graph, quantized: QuantizedGraph, batches: Iterable[tuple[NDArray[np.float32], ...]]
 ) -> tuple[LayerNoise, ...]:
     """Signal-to-noise of every integer tensor against the float graph on real inputs, the worst first.
 
@@ -116,10 +117,10 @@ def layer_snr(
     noise: dict[str, float] = {}
     for batch in batches:
         float_values: dict[str, Tensor] = {}
-        x = torch.from_numpy(batch)
+        xs = [torch.from_numpy(x) for x in batch]
 
         def remember(op: Op, y: Tensor, values: dict[str, Tensor] = float_values) -> None:
-            if op.name in quantized.activations or op.name == graph.output:
+            if op.name in quantized.activations or graph.is_output(op.name):
                 values[op.name] = quantized.input_on_grid(y) if op.kind == "input" else y
 
         def compare(op: Op, y: Tensor, values: dict[str, Tensor] = float_values) -> Tensor | None:
@@ -131,8 +132,8 @@ def layer_snr(
                 noise[op.name] = noise.get(op.name, 0.0) + float((got - want).double().square().sum())
             return got
 
-        graph.run(x, observe=remember)
-        integer.run(x, observe=compare)
+        graph.run(*xs, observe=remember)
+        integer.run(*xs, observe=compare)
     rows = [LayerNoise(name, graph[name].kind, _decibel(signal[name], noise[name])) for name in signal]
     return tuple(sorted(rows, key=lambda row: math.inf if row.snr_db is None else row.snr_db))
 

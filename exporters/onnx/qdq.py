@@ -54,10 +54,9 @@ def _grid(e: Emission, name: str, params: QParams) -> list[str]:
 
 def _own(e: Emission, quantized: QuantizedGraph, op: Op) -> dict[str, str]:
     if op.name not in quantized.weights:
-        own = e.own(op)
         if op.kind in ("add", "mul") and op.name not in quantized.islands and len(op.inputs) == 1:
-            own["other"] = _operand(e, quantized, op)
-        return own
+            return {"other": _operand(e, quantized, op)}  # which may have the name of the float tensor
+        return e.own(op)
     weight = quantized.weights[op.name]
     return {"weight": _weight(e, op.name, weight, quantized.scheme), "bias": _bias(e, quantized, op)}
 

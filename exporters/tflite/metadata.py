@@ -26,7 +26,7 @@ COLOURS = {"RGB": 1, "L": 2}  # others are unknown to it: 0
 # Places of a table's fields, in the schema's order.
 MODEL = {"name": 0, "description": 1, "subgraph_metadata": 3}
 SUBGRAPH = {"input_tensor_metadata": 2, "output_tensor_metadata": 3}
-TENSOR = {"name": 0, "content": 3, "process_units": 4, "associated_files": 6}
+TENSOR = {"name": 0, "dimension_names": 2, "content": 3, "process_units": 4, "associated_files": 6}
 CONTENT = {"content_properties_type": 0, "content_properties": 1}
 PROCESS_UNIT = {"options_type": 0, "options": 1}
 LARGEST_STAMP = (1980, 1, 1, 0, 0, 0)  # of the archive's entry: the same file has the same bytes whenever it is made
@@ -116,7 +116,15 @@ def _tensor(builder: Any, record: TensorRecord, content: int, units: int | None,
     fields = {"name": builder.CreateString(record.name), "content": content}
     fields |= {"process_units": units} if units is not None else {}
     fields |= {"associated_files": files} if files is not None else {}
+    fields |= {"dimension_names": axes} if (axes := _axes(builder, record, units)) is not None else {}
     return _table(builder, 7, TENSOR, fields)
+
+
+def _axes(builder: Any, record: TensorRecord, units: int | None) -> int | None:
+    """A letter for each axis of what is no vector; nobody asks of an image how its axes lie."""
+    if len(record.shape) < 3 or len(record.layout) != len(record.shape) or units is not None:
+        return None
+    return _vector(builder, [builder.CreateString(letter) for letter in record.layout])
 
 
 def _labels(builder: Any) -> int:

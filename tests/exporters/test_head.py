@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 import edgekit
 from edgekit.errors import GateFailed, UsageError
 from edgekit.exporting import parity
+from edgekit.exporting.reference import Reference
 from edgekit.records.formats import HEADS
 from edgekit.records.manifest import Artifact
 from edgekit.records.runtime import open_session
@@ -127,7 +128,7 @@ def test_a_wrong_head_is_found(made: Any, monkeypatch: pytest.MonkeyPatch, tmp_p
         plain, headed = made["onnx", "fp32", "logits"], made["onnx", "fp32", output]
         one, other = ((open_session(file.path), file.manifest.outputs[0]) for file in (plain, headed))
         inputs = np.random.default_rng(0).standard_normal((4, 1, 32, 32)).astype(np.float32)
-        reference = parity.Reference(inputs, np.zeros((4, 10), np.float32), 0, False)
+        reference = Reference((inputs,), (np.zeros((4, 10), np.float32),), 0, False)
         if output == "argmax":
             one = Negated(one[0]), one[1]
         with pytest.raises(GateFailed, match=f"{output} failed its proof"):

@@ -5,30 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgekit.exporting.parity import (
-    MIN_REAL,
-    THRESHOLDS,
-    Array,
-    Part,
-    Reference,
-    dequantized,
-    from_layout,
-    judge,
-    quantized,
-    to_layout,
-)
+from edgekit.exporting.parity import MIN_REAL, THRESHOLDS, judge
+from edgekit.exporting.reference import Array, Part, Reference
+from edgekit.exporting.stored_values import dequantized, from_layout, quantized, to_layout
 from edgekit.records.manifest import TensorRecord
 
 
 def reference(n: int = 20, trained: bool = True) -> Reference:
     random = np.random.default_rng(0)
     outputs = random.normal(size=(n, 10)).astype(np.float32)
-    return Reference(np.zeros((n, 3, 4, 4), np.float32), outputs, n_real=n, trained=trained)
+    return Reference((np.zeros((n, 3, 4, 4), np.float32),), (outputs,), n_real=n, trained=trained)
 
 
 def noisy(share: float) -> Array:
     """The reference outputs with noise of this share of the largest of them."""
-    want = reference().outputs
+    (want,) = reference().outputs
     noise = np.random.default_rng(1).uniform(-1, 1, want.shape)
     found: Array = (want + share * np.abs(want).max() * noise).astype(np.float32)
     return found
@@ -52,13 +43,13 @@ def test_equal_answers_pass(precision: str) -> None:
     ],
 )
 def test_thresholds_tell_rounding_from_mistakes(precision: str, share: float, passes: bool) -> None:
-    record = judge(noisy(share), reference(), precision)
+    record = judge([noisy(share)], reference(), precision)
     assert record.passed == passes and bool(record.reasons) != passes
 
 
 def test_two_swapped_layers_of_equal_weights_do_not_pass_by_their_distribution() -> None:
-    shuffled = reference().outputs[:, ::-1].copy()  # the same numbers in other places
-    assert not judge(shuffled, reference(), "int8").passed
+    shuffled = reference().outputs[0][:, ::-1].copy()  # the same numbers in other places
+    assert not judge([shuffled], reference(), "int8").passed
 
 
 @pytest.mark.parametrize(
@@ -71,35 +62,45 @@ def test_two_swapped_layers_of_equal_weights_do_not_pass_by_their_distribution()
 )
 def test_what_cannot_be_compared_fails_with_its_reason(spoil: object, reason: str) -> None:
     assert callable(spoil)
-    record = judge(spoil(reference().outputs), reference(), "fp32")
+    record = judge([spoil(reference().outputs[0])], reference(), "fp32")
     assert not record.passed and reason in record.reasons[0]
 
 
 def test_an_output_that_never_varies_proves_nothing() -> None:
-    still = Reference(np.zeros((4, 3, 4, 4), np.float32), np.ones((4, 10), np.float32), 0, trained=False)
+    still = Reference((np.zeros((4, 3, 4, 4), np.float32),), (np.ones((4, 10), np.float32),), 0, trained=False)
     record = judge(still.outputs, still, "fp32")
     assert not record.passed and "does not vary" in record.reasons[0]
 
 
 def test_agreement_is_asked_only_of_enough_real_images_and_trained_weights() -> None:
     half_wrong = noisy(0.25)
-    assert judge(half_wrong, reference(), "int8").top1_agreement is not None
+    assert judge([half_wrong], reference(), "int8").top1_agreement is not None
     few = reference(n=MIN_REAL - 1)
     for known in (few, reference(trained=False)):
-        reasons = judge(half_wrong[: len(known.outputs)], known, "int8").reasons
+        reasons = judge([half_wrong[: known.n]], known, "int8").reasons
         assert not any("agreement" in reason for reason in reasons)
+
+
+def test_every_output_is_judged_and_the_worst_tells() -> None:
+    both = Reference(reference().inputs, (*reference().outputs, noisy(0.1)), 20, trained=True)
+    assert judge(both.outputs, both, "fp32").passed
+    record = judge([both.outputs[0], noisy(0.2)], both, "fp32", names=("scores", "boxes"))
+    assert not record.passed and [reason.partition(":")[0] for reason in record.reasons] == ["boxes", "boxes"]
+    alone = judge([noisy(0.2)], Reference(both.inputs, both.outputs[1:], 20, trained=True), "fp32")
+    assert (record.max_rel_error, record.snr_db, record.cosine) == (alone.max_rel_error, alone.snr_db, alone.cosine)
+    assert "1 outputs, the network 2" in judge(both.outputs[:1], both, "fp32").reasons[0]
 
 
 def test_an_int8_file_is_held_against_its_simulation() -> None:
     coarse, near, far = noisy(0.7), noisy(0.71), noisy(2.0)
     untrained = reference(trained=False)
-    assert not judge(coarse, untrained, "int8").passed  # nothing shows that it is right
+    assert not judge([coarse], untrained, "int8").passed  # nothing shows that it is right
     for got in (coarse, near):
-        record = judge(got, untrained, "int8", coarse[:12])
+        record = judge([got], untrained, "int8", [coarse[:12]])
         assert record.passed and record.simulation_snr_db is not None and record.simulation_snr_db < 8
-    assert judge(coarse, untrained, "int8", coarse[:12]).simulated_snr_db is None
-    assert "under the" in judge(far, untrained, "int8", coarse[:12]).reasons[0]
-    trained = judge(coarse, reference(), "int8", coarse[:12])
+    assert judge([coarse], untrained, "int8", [coarse[:12]]).simulated_snr_db is None
+    assert "under the" in judge([far], untrained, "int8", [coarse[:12]]).reasons[0]
+    trained = judge([coarse], reference(), "int8", [coarse[:12]])
     assert not trained.passed and "under 8 dB" in trained.reasons[0]
 
 
@@ -118,11 +119,11 @@ def test_each_part_of_an_output_is_judged_and_the_worst_channel_told() -> None:
     boxes, scores = 248 * random.random((20, 4, 50)), random.random((20, 6, 50))
     outputs = np.concatenate([boxes, scores], 1).astype(np.float32)
     parts = (Part("boxes", 1, 0, 4), Part("scores", 1, 4, 10))
-    known = Reference(np.zeros((20, 3, 4, 4), np.float32), outputs, 20, True, parts)
+    known = Reference((np.zeros((20, 3, 4, 4), np.float32),), (outputs,), 20, True, parts)
     one_scale = (np.round(outputs * 255 / 248) * 248 / 255).astype(np.float32)
-    record = judge(one_scale, known, "int8")
+    record = judge([one_scale], known, "int8")
     assert record.cosine is not None and record.cosine > 0.9999
     assert not record.passed and "of scores (4 to 9 of axis 1 of the output)" in record.reasons[0]
     assert record.worst_channel is not None and record.worst_channel >= 4
     two_scales = np.where(np.arange(10)[:, None] < 4, one_scale, np.round(outputs * 255) / 255).astype(np.float32)
-    assert judge(two_scales, known, "int8").passed
+    assert judge([two_scales], known, "int8").passed

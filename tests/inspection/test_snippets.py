@@ -25,7 +25,7 @@ from PIL import Image
 
 import edgekit
 from edgekit.errors import UsageError
-from edgekit.exporting.parity import stored, to_layout
+from edgekit.exporting.stored_values import stored, to_layout
 from edgekit.inspection.snippets import snippet
 from edgekit.inspection.snippets_call import cpp_literal, in_comment, kotlin_literal
 from edgekit.records.manifest import Manifest, TensorRecord, manifest_path, read_manifest

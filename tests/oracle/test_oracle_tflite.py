@@ -12,7 +12,7 @@ from edgekit.exporters import WriteJob
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import record
 from edgekit.exporters.tflite.writer import write
-from edgekit.exporting.parity import from_layout, to_layout
+from edgekit.exporting.stored_values import from_layout, to_layout
 from tests.oracle.client import Array, Oracle, Refused, run_tflite
 from tests.oracle.conftest import Case
 

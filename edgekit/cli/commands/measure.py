@@ -82,6 +82,9 @@ def eval(
     preprocess: Annotated[
         Path | None, typer.Option("--preprocess", metavar="FILE", help="YAML for a file that edgekit did not make.")
     ] = None,
+    output_name: Annotated[
+        str | None, typer.Option("--output-name", metavar="NAME", help="Which of several outputs classifies.")
+    ] = None,
     runtime: o.Runtime = None,
     delegate: Annotated[str | None, typer.Option("--delegate", help="Delegate of LiteRT.")] = None,
     threads: o.Threads = 1,
@@ -105,6 +108,7 @@ def eval(
             data=data,
             device=device,
             preprocess=preprocess,
+            output_name=output_name,
             runtime=runtime,
             delegate=delegate,
             threads=threads,

@@ -34,7 +34,7 @@ def summary(
     res: o.Resolution = None,
     classes: o.Classes = None,
     option: o.NetworkOptions = None,
-    input: o.Input = None,
+    input: o.Inputs = None,
     json: o.Json = False,
 ) -> Outcome:
     """Show a network layer by layer, with parameters and MACs.
@@ -48,7 +48,9 @@ def summary(
     """
     from edgekit.cli.views import network as views
 
-    table = edgekit.summary(model, alpha=alpha, res=res, classes=classes, options=o.pairs(option), input=o.shape(input))
+    table = edgekit.summary(
+        model, alpha=alpha, res=res, classes=classes, options=o.pairs(option), input=o.inputs(input)
+    )
     return Outcome(table.to_json(), views.summary)
 
 

@@ -16,7 +16,7 @@ from edgekit.exporters.int8.pixel_input import pixel_entry, response
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import record
 from edgekit.exporters.int8.simulate import layer_snr, run
-from edgekit.exporting.parity import quantized, stored
+from edgekit.exporting.stored_values import quantized, stored
 from edgekit.ir.graph import Graph
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.records.manifest import TensorRecord
@@ -91,7 +91,7 @@ def test_pixels_lose_less_than_rounded_values(graph_of: Folded) -> None:
     exact, rounded = (quantize(graph, ranges, "tflite", "fast", pixels=p) for p in (TENSORFLOW, None))
     want = graph.run(x)
     assert (run(exact, x) - want).square().sum() < (run(rounded, x) - want).square().sum()
-    row = next(row for row in layer_snr(graph, exact, [x.numpy()]) if row.name == graph.input.name)
+    row = next(row for row in layer_snr(graph, exact, [(x.numpy(),)]) if row.name == graph.input.name)
     assert row.snr_db is None or row.snr_db > 90
 
 

@@ -145,9 +145,9 @@ def test_the_noisiest_layer_comes_first() -> None:
     spoilt = next(op for op in graph if op.kind == "conv" and op.attrs["groups"] > 1)
     weight = made.weights[spoilt.name]
     coarse = replace(weight, values=(weight.values // 64) * 64)
-    rows = layer_snr(graph, replace(made, weights={**made.weights, spoilt.name: coarse}), noise(8, 5).batches(8))
+    rows = layer_snr(graph, replace(made, weights={**made.weights, spoilt.name: coarse}), noise(8, 5).inputs(8))
     after = [op.name for op in graph.consumers()[spoilt.name]]
-    good = {row.name: row.snr_db for row in layer_snr(graph, made, noise(8, 5).batches(8))}
+    good = {row.name: row.snr_db for row in layer_snr(graph, made, noise(8, 5).inputs(8))}
     bad = {row.name: row.snr_db for row in rows}
     assert (bad[after[0]] or 0) < (good[after[0]] or 0) - 10
     assert bad[graph.input.name] == good[graph.input.name]

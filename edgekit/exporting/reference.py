@@ -1,0 +1,98 @@
+"""What the folded network answers to some inputs: what every file is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from edgekit.data.calibration import CalibrationSet
+from edgekit.frontend import verify
+from edgekit.ir.graph import Graph
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A tensor that an output joins with others: from `start` to `stop` along `axis`."""
+
+    name: str
+    axis: int
+    start: int
+    stop: int
+
+    def of(self, outputs: Array) -> Array:
+        """Its values."""
+        return outputs.take(range(self.start, self.stop), self.axis)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the folded torch network answers to n examples, of which the last `n_real` are images.
+
+    `inputs` has (n, *shape of one) float32 for each input of the network, `outputs` the same for each output.
+    """
+
+    inputs: tuple[Array, ...]
+    outputs: tuple[Array, ...]
+    n_real: int
+    trained: bool
+    parts: tuple[Part, ...] = ()  # where the only output joins tensors: what each of them is
+
+    @property
+    def n(self) -> int:
+        """The number of examples."""
+        return len(self.inputs[0])
+
+    def example(self, index: int) -> list[Array]:
+        """One example, as a batch of 1 of each input."""
+        return [x[index : index + 1] for x in self.inputs]
+
+
+@torch.no_grad()
+def answered(
+    network: nn.Module,
+    traced: Graph,
+    folded: Graph,
+    sets: Sequence[tuple[CalibrationSet, int]],
+    trained: bool,
+) -> tuple[Reference, str | None]:
+    """What the folded network answers, which is proved to be what the module answers; and what the proof has to say.
+
+    `sets` are noise and, where there are any, images, each with how many of them are taken.
+    """
+    inputs = [next(one.inputs(count)) for one, count in sets]
+    together = tuple(np.concatenate(parts) for parts in zip(*inputs, strict=True))
+    want = verify.answers(network, *together)
+    count = len(together[0])
+    each = [run_all(folded, [x[index : index + 1] for x in together]) for index in range(count)]
+    got = tuple(np.concatenate(ys) for ys in zip(*each, strict=True))
+    note = verify.prove(network, traced, folded, together, want, got)
+    return Reference(together, got, count - len(inputs[0][0]), trained, _parts(folded)), note
+
+
+def _parts(graph: Graph) -> tuple[Part, ...]:
+    """What the only output joins, where its last operator is a concatenation."""
+    if len(graph.outputs) != 1:
+        return ()
+    last = graph[graph.output]
+    if last.kind != "cat":
+        return ()
+    axis, start, found = last.attrs["dim"], 0, []
+    for name in last.inputs:
+        stop = start + graph[name].shape[axis]
+        found.append(Part(name, axis % len(last.shape), start, stop))
+        start = stop
+    return tuple(found)
+
+
+def run_all(graph: Graph, inputs: Sequence[Array], run: Callable[..., Any] | None = None) -> tuple[Array, ...]:
+    """Every output of a graph (or of what `run` makes of it), float32."""
+    found = (run or graph.run)(*map(torch.from_numpy, inputs))
+    return tuple(y.float().numpy() for y in (found if isinstance(found, tuple) else (found,)))

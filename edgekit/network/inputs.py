@@ -1,0 +1,60 @@
+"""The shapes of a network's inputs, as a user gives them: one, several in forward()'s order, or several by name.
+
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from edgekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+Shape = tuple[int, ...]
+# One shape; several, in forward()'s order; the same with the names of its arguments; None: what the network knows.
+Input = Shape | Sequence[Shape] | Mapping[str, Shape] | None
+RANKS = (1, 2, 3, 4, 5)  # of an input, with its batch
+EXAMPLE = "write, say, --input 1,3,224,224, and once more for each further input"
+
+
+def shapes_of(given: Input) -> tuple[Shape, ...]:
+    """The shapes, checked. Raises UsageError."""
+    if isinstance(given, Mapping):
+        several: list[Shape] = [tuple(shape) for shape in given.values()]
+    elif given and not isinstance(given[0], int):
+        several = [tuple(shape) for shape in given]  # type: ignore[arg-type]
+    else:
+        several = [tuple(given or ())]  # type: ignore[arg-type]
+    for shape in several:
+        _check(shape)
+    return tuple(several)
+
+
+def names_of(given: Input) -> tuple[str, ...]:
+    """The names of forward()'s arguments that were given with the shapes; empty where none were."""
+    return tuple(given) if isinstance(given, Mapping) else ()
+
+
+def check_names(module: nn.Module, names: Sequence[str]) -> None:
+    """Raises UsageError where forward() does not take arguments of these names in this order."""
+    known = list(inspect.signature(module.forward).parameters)
+    if names and known[: len(names)] != list(names):
+        raise UsageError(
+            f"forward() of {type(module).__name__} takes {', '.join(known)}, not {', '.join(names)}",
+            "give each --input in forward()'s order, with its argument's name or without any",
+        )
+
+
+def _check(shape: Shape) -> None:
+    told = "x".join(map(str, shape))
+    if len(shape) not in RANKS or min(shape) < 1:
+        raise UsageError(f"an input has a batch and at most 4 more axes, all above 0, not {told or 'none'}", EXAMPLE)
+    if shape[0] != 1:
+        raise UsageError(
+            f"a file is made for a batch of 1, not {shape[0]}",
+            f"write --input {','.join(map(str, (1, *shape[1:])))}; export --dynamic-batch leaves the batch open",
+        )

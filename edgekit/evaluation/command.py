@@ -7,11 +7,8 @@ nothing, is refused.
 from __future__ import annotations
 
 import hashlib
-import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,16 +18,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.bench.ondevice.sensors.linux import adds_in_16_bits
-from edgekit.data.images import Sample, labelled, pixel_hash
+from edgekit.data.images import Sample, labelled
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Opened
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
+from edgekit.evaluation.decoding import View, decoded
 from edgekit.evaluation.input import FileInput, file_input, scores_of
 from edgekit.evaluation.result import EvalFailure, EvalResult, Evaluated
 from edgekit.records.manifest import Artifact, in_use, open_artifact
 from edgekit.records.measurement import Accuracy
 from edgekit.records.onnx_parts import refuse_carrying
-from edgekit.records.preprocessing import ForeignInput, Preprocessing, foreign_input, to_pixels
+from edgekit.records.preprocessing import ForeignInput, foreign_input
 from edgekit.records.runtime import Session, own_time
 from edgekit.stats.accuracy import HIT1, MISS, correct1, correct5, hit
 from edgekit.storage.keeping import Keeper
@@ -38,8 +36,6 @@ from edgekit.storage.store import new_id, now
 
 Progress = Callable[[str, int | None, int | None], None]
 OpenFile = Callable[[Artifact], Opened]
-View = tuple[Preprocessing, tuple[int, int]]  # what is done to an image before any arithmetic
-DECODERS = min(4, os.cpu_count() or 1)
 
 
 def eval(
@@ -274,7 +270,7 @@ def _run_all(runs: list[_Run], samples: tuple[Sample, ...], progress: Progress |
     """Show every image to every file; what goes wrong with one file ends that file only. The images' hashes."""
     views = {run.view for run in runs}
     hashes = []
-    for done, (sample, (digest, pixels)) in enumerate(_decoded(samples, views), start=1):
+    for done, (sample, (digest, pixels)) in enumerate(decoded(samples, views), start=1):
         hashes.append(digest)
         for run in (run for run in runs if run.error is None):
             with _ending(run):
@@ -305,29 +301,6 @@ def _ending(run: _Run) -> Iterator[None]:
         yield
     except EdgekitError as error:
         run.error = error
-
-
-def _decoded(
-    samples: tuple[Sample, ...], views: set[View]
-) -> Iterator[tuple[Sample, tuple[str, dict[View, NDArray[np.uint8]]]]]:
-    """Each image's hash and its pixels in every view, in order, decoded a few images ahead by threads."""
-
-    def prepare(sample: Sample) -> tuple[str, dict[View, NDArray[np.uint8]]]:
-        image = sample.load()
-        return pixel_hash(image), {view: to_pixels(view[0], image, view[1]) for view in views}
-
-    ahead: deque[tuple[Sample, Future[tuple[str, dict[View, NDArray[np.uint8]]]]]] = deque()
-    with ThreadPoolExecutor(DECODERS) as pool:
-        try:
-            for sample in samples:
-                ahead.append((sample, pool.submit(prepare, sample)))
-                if len(ahead) > 2 * DECODERS:
-                    first, future = ahead.popleft()
-                    yield first, future.result()
-            for first, future in ahead:
-                yield first, future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _dataset_hash(samples: tuple[Sample, ...], hashes: tuple[str, ...]) -> str:

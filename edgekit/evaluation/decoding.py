@@ -1,0 +1,40 @@
+"""Images as pixels, decoded a few ahead of those who ask for them."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.data.images import Sample, pixel_hash
+from edgekit.records.preprocessing import Preprocessing, to_pixels
+
+View = tuple[Preprocessing, tuple[int, int]]  # what is done to an image before any arithmetic
+DECODERS = min(4, os.cpu_count() or 1)
+
+
+def decoded(
+    samples: tuple[Sample, ...], views: set[View]
+) -> Iterator[tuple[Sample, tuple[str, dict[View, NDArray[np.uint8]]]]]:
+    """Each image's hash and its pixels in every view, in order, decoded a few images ahead by threads."""
+
+    def prepare(sample: Sample) -> tuple[str, dict[View, NDArray[np.uint8]]]:
+        image = sample.load()
+        return pixel_hash(image), {view: to_pixels(view[0], image, view[1]) for view in views}
+
+    ahead: deque[tuple[Sample, Future[tuple[str, dict[View, NDArray[np.uint8]]]]]] = deque()
+    with ThreadPoolExecutor(DECODERS) as pool:
+        try:
+            for sample in samples:
+                ahead.append((sample, pool.submit(prepare, sample)))
+                if len(ahead) > 2 * DECODERS:
+                    first, future = ahead.popleft()
+                    yield first, future.result()
+            for first, future in ahead:
+                yield first, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)

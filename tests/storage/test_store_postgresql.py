@@ -121,7 +121,7 @@ for number in range(int(sys.argv[3])):
 def test_writers_at_once_lose_nothing_not_even_while_tables_are_made(url: str) -> None:
     here = Path(__file__).parent
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, url, str(writer), "15", str(here)], cwd=here.parent)
+        subprocess.Popen([sys.executable, "-c", WRITER, url, str(writer), "15", str(here)], cwd=ROOT)
         for writer in range(3)
     ]
     assert [writer.wait() for writer in writers] == [0, 0, 0]

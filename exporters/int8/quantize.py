@@ -151,11 +151,12 @@ def pair_cost(quantized: QuantizedGraph) -> dict[str, float | int] | None:
     if not growths:
         return None
     growth = torch.cat(growths)
+    growth = growth[growth <= 1.01 * WEIGHT_LIMIT / LEAST_TOP]  # what is beyond, _least_scale made so, of dead channels
     return {
         "layers": len(growths),
-        "channels": len(growth),
-        "grown": float((growth > 1.001).float().mean()),
-        "growth": float(growth.mean()),
+        "channels": sum(map(len, growths)),
+        "grown": float((growth > 1.001).float().mean()) if len(growth) else 0.0,
+        "growth": float(growth.mean()) if len(growth) else 1.0,
         "snr_db": _decibel(signal, noise),
         "full_range_snr_db": _decibel(signal, free_noise),
     }

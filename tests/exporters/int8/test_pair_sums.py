@@ -135,10 +135,20 @@ def test_depthwise_layers_keep_all_their_bits() -> None:
     assert same == {"0": False, "1": True, "5": same["5"]}
 
 
+def test_dead_channels_are_no_cost_of_the_safe_range() -> None:
+    graph = heavy("residual")
+    params = dict(graph.params)
+    name = next(op.params["weight"] for op in graph if op.kind == "conv" and op.shape[1] == 8 and op.name != "0")
+    params[name] = params[name].clone()
+    params[name][0] *= 1e-12
+    cost = pair_cost(quantized(replace(graph, params=params), "onnxruntime"))
+    assert cost is not None and 1 < cost["growth"] <= 2
+
+
 def test_the_cost_of_the_safe_range_is_told() -> None:
     found, full = (quantized(heavy("residual"), scheme) for scheme in ("onnxruntime", "onnxruntime-vnni"))
     cost = pair_cost(found)
     assert cost is not None and pair_cost(full) is None and pair_cost(quantized(heavy("residual"), "tflite")) is None
-    assert 0 < cost["grown"] <= 1 < cost["growth"] and cost["snr_db"] < cost["full_range_snr_db"]
+    assert 0 < cost["grown"] <= 1 < cost["growth"] <= 2 and cost["snr_db"] < cost["full_range_snr_db"]
     assert cost["layers"] == len(found.weights)
     assert cost["channels"] == sum(len(weight.scale) for weight in found.weights.values())

@@ -209,7 +209,7 @@ class MeasuringSession:
         self.done += 1
 
     def _measurement(self, cell: BenchTask, answers: list[dict[str, Any]]) -> Measurement:
-        artifact, found = cell.artifact, {**answers[0]["found"], **self._beside(cell)}
+        artifact, found = cell.artifact, plain({**answers[0]["found"], **self._beside(cell)})
         runs = tuple(
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
         )
@@ -257,6 +257,13 @@ class Patience:
             time.sleep(pause)
             self._left -= pause
         return False
+
+
+def plain(value: Any) -> Any:
+    """Return what a device answered as plain data: a record outlives the answer that knows whom it is from."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _emulated(found: Mapping[str, Any]) -> str | None:

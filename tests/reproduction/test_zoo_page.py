@@ -15,6 +15,7 @@ from edgekit.reporting.rows import rows
 from edgekit.reproduction.zoo import Point, latencies
 from edgekit.reproduction.zoo_charts import accuracy_over_time
 from edgekit.reproduction.zoo_page import page
+from tests.reporting.conftest import make as make
 from tests.reporting.test_browser import ARGUMENTS, CHROMIUM
 
 if TYPE_CHECKING:

@@ -173,7 +173,7 @@ def _first(wanted: Grid, weights: Source) -> ExportOptions:
 OTHERS: dict[str, Any] = {
     "classes": 7, "input": (1, 3, 8, 8), "options": {"pool": "max"}, "preprocess": "p.yaml", "labels": "p.yaml",
     "int8_effort": "fast", "int8_range": "full", "ranges": "file", "max_drop": 1.0, "io": "int8", "output": "softmax",
-    "dynamic_batch": True,
+    "dynamic_batch": True, "layout": "nchw",
     "opset": 15, "max_batch": 4, "max_bytes": 10**6, "max_latency": 5.0,
 }  # fmt: skip
 

@@ -99,7 +99,8 @@ def test_an_engine_is_built_proved_and_measured_there(far: Server, tensorrt: Ten
     assert made.manifest is not None and made.manifest.parity.passed
     details = made.manifest.details
     assert details["tensorrt"] == tensorrt.version and details["compute_capability"] == "8.7"
-    assert details["proof"] == {"device": "board", "runtime": "tensorrt", "version": tensorrt.version}
+    proof = {"device": "board", "runtime": "tensorrt", "version": tensorrt.version}
+    assert proof.items() <= details["proof"].items() and details["proof"]["instructions"]
     assert {"tensorrt fp32 on board: parse", "tensorrt fp32 on board: build", "tensorrt fp32 on board: prove"} <= set(
         said
     )

@@ -128,7 +128,8 @@ def test_it_builds_proves_and_measures(board: Server) -> None:
     details = made.manifest.details
     assert details["builder"] == "trtexec" and details["tensorrt"] == "10.16.1" and details["build_seconds"] == 8.05109
     assert details["compute_capability"] == "9.0" and details["layer_kinds"]["CaskConvolution"] >= 1
-    assert details["proof"] == {"device": "board", "runtime": "trtexec", "version": "10.16.1"}
+    proof = {"device": "board", "runtime": "trtexec", "version": "10.16.1"}
+    assert proof.items() <= details["proof"].items() and details["proof"]["instructions"]
     assert details["timing_cache_sha256"] and (board.root / "tensorrt" / "trtexec-10.16.1.timing").is_file()
     assert "tensorrt fp32 on board: Start parsing network model" in said
 

@@ -26,6 +26,58 @@ from tests.paths import DATA, HOSTED, NO_DATA, SAMPLES, TESTS
 DOUBLES = TESTS / "exporters"
 # A shell ignores SIGINT in what it starts in the background, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Files that `make quick` leaves out: 8 seconds and more of two cores, measured with --durations=0.
+SLOW = frozenset(
+    [
+        "test_packaging",
+        "bench/links/ssh/test_link",
+        "bench/links/ssh/test_link_cut",
+        "bench/links/ssh/test_link_lost",
+        "bench/links/ssh/test_link_refused",
+        "bench/links/ssh/test_process",
+        "bench/links/test_adb",
+        "bench/links/test_adbd",
+        "bench/links/test_remote_session",
+        "bench/ondevice/test_profiler",
+        "bench/test_killed",
+        "cli/test_main",
+        "demonstration/test_command",
+        "device/test_android",
+        "device/test_android_adbd",
+        "device/test_linux_sessions",
+        "device/test_over_ssh",
+        "device/test_runtimes_over_ssh",
+        "docs/test_ci",
+        "docs/test_docs",
+        "docs/test_extending",
+        "evaluation/test_command",
+        "exporters/onnx/test_kinds",
+        "exporters/tensorrt/test_writer",
+        "exporters/test_golden_bytes",
+        "exporters/test_head",
+        "exporters/tflite/test_writer",
+        "exporting/test_command",
+        "exporting/test_latency_gate",
+        "inspection/test_command",
+        "inspection/test_snippets",
+        "ir/passes/test_fold_batch_norm",
+        "measure/test_bench_profile",
+        "measure/test_command",
+        "measure/test_input_shapes",
+        "models/test_every_network",
+        "network/test_catalog",
+        "reporting/test_browser",
+        "reproduction/test_command",
+        "scripts/test_gpu_check",
+        "scripts/test_zoo_table",
+        "storage/test_keeping",
+        "storage/test_store_postgresql",
+        "sweeps/test_command",
+        "sweeps/test_devices",
+        "tensorrt/test_builder_over_ssh",
+        "tensorrt/test_trtexec_over_ssh",
+    ]
+)
 # Minutes in one process each.
 LONGEST = ("docs/test_docs.py", "docs/test_ci.py", "demonstration/test_command.py", "sweeps/test_command.py")
 # What may be skipped where everything that can be installed is there, by the beginning of the reason.
@@ -52,6 +104,9 @@ _skipped: dict[str, str] = {}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest begin first, beside all the others: at the end one would keep the rest of the processors waiting."""
     items.sort(key=lambda item: not item.path.as_posix().endswith(LONGEST))
+    for item in items:
+        if item.path.is_relative_to(TESTS) and item.path.relative_to(TESTS).with_suffix("").as_posix() in SLOW:
+            item.add_marker(pytest.mark.slow)
     if not DATA.is_dir():
         for item in items:
             if item.get_closest_marker("data"):

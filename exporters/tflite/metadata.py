@@ -29,6 +29,7 @@ SUBGRAPH = {"input_tensor_metadata": 2, "output_tensor_metadata": 3}
 TENSOR = {"name": 0, "dimension_names": 2, "content": 3, "process_units": 4, "associated_files": 6}
 CONTENT = {"content_properties_type": 0, "content_properties": 1}
 PROCESS_UNIT = {"options_type": 0, "options": 1}
+USUAL = ("NHWC", "NDHWC")  # of TFLite's maps and volumes: of inputs only other orders are said
 LARGEST_STAMP = (1980, 1, 1, 0, 0, 0)  # of the archive's entry: the same file has the same bytes whenever it is made
 
 
@@ -41,9 +42,14 @@ def pack(
 ) -> bytes:
     """The metadata of one model: its tensors, the input's normalisation, and that labels.txt names the outputs."""
     builder = flatbuffers.Builder(1024)
-    given = [_tensor(builder, one, _content(builder, one, how), _units(builder, one, how), None) for one in inputs]
+    given = [
+        _tensor(builder, one, _content(builder, one, how), _units(builder, one, how), None, one.layout not in USUAL)
+        for one in inputs
+    ]
     files = _vector(builder, [_labels(builder)]) if labels else None
-    taken = [_tensor(builder, one, _table(builder, 2, CONTENT, _feature(builder)), None, files) for one in outputs]
+    taken = [
+        _tensor(builder, one, _table(builder, 2, CONTENT, _feature(builder)), None, files, True) for one in outputs
+    ]
     sides = {"input_tensor_metadata": _vector(builder, given), "output_tensor_metadata": _vector(builder, taken)}
     graphs = _vector(builder, [_table(builder, 10, SUBGRAPH, sides)])
     text = builder.CreateString(description)
@@ -112,19 +118,15 @@ def _is_image(record: TensorRecord, how: Preprocessing) -> bool:
     return len(record.shape) == 4 and record.shape[-1] == CHANNELS[how.channels]
 
 
-def _tensor(builder: Any, record: TensorRecord, content: int, units: int | None, files: int | None) -> int:
+def _tensor(
+    builder: Any, record: TensorRecord, content: int, units: int | None, files: int | None, says_axes: bool
+) -> int:
     fields = {"name": builder.CreateString(record.name), "content": content}
     fields |= {"process_units": units} if units is not None else {}
     fields |= {"associated_files": files} if files is not None else {}
-    fields |= {"dimension_names": axes} if (axes := _axes(builder, record, units)) is not None else {}
+    if says_axes and len(record.shape) >= 3 and len(record.layout) == len(record.shape):
+        fields |= {"dimension_names": _vector(builder, [builder.CreateString(letter) for letter in record.layout])}
     return _table(builder, 7, TENSOR, fields)
-
-
-def _axes(builder: Any, record: TensorRecord, units: int | None) -> int | None:
-    """A letter for each axis of what is no vector; nobody asks of an image how its axes lie."""
-    if len(record.shape) < 3 or len(record.layout) != len(record.shape) or units is not None:
-        return None
-    return _vector(builder, [builder.CreateString(letter) for letter in record.layout])
 
 
 def _labels(builder: Any) -> int:

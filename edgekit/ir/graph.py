@@ -24,7 +24,7 @@ class Op:
     """One operator. Its name is also the name of its only output.
 
     `params` maps a role ("weight", "bias", "mean", "var", "other") to a tensor's name in `Graph.params`. What `attrs`
-    holds for each kind stands in edgekit.kernels. `shape` is the output's, batch first. `where` is the line of the
+    holds for each kind stands in edgekit.ir.reference. `shape` is the output's, batch first. `where` is the line of the
     user's code that asked for it ("net.py:14"), empty where nobody's did.
     """
 

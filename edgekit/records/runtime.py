@@ -1,7 +1,7 @@
 """What runs an artifact, and how to open one in this process.
 
-To add a runtime: a module `bench/ondevice/runtimes/<name>.py`, and a line in RUNTIMES. The same module is imported here
-by parity and evaluation, and driven by the runner in a fresh process or on a device.
+To add a runtime: a module `bench/ondevice/runtimes/<name>.py`, and a line in RUNTIMES. The same module serves
+parity and evaluation, whose files run in a process of their own, and the runner, here or on a device.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ here is exported by torch (exporters.onnx.fallback).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from edgekit.exporters.onnx.emitter import Emission
 from edgekit.exporters.onnx.ops_elementwise import ELEMENTWISE, Form, unary
@@ -26,51 +27,31 @@ def _weights(x: list[str], own: Names) -> list[str]:
     return [x[0], own["weight"], *([own["bias"]] if "bias" in own else [])]
 
 
-def _conv(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
+def _window(op: Op, weight: Sequence[int]) -> dict[str, Any]:
+    """The attributes of a convolution with a weight of that shape."""
     a = op.attrs
-    e.node(
-        "Conv",
-        _weights(x, own),
-        out,
-        op.name,
-        kernel_shape=list(e.tensors(op)["weight"].shape[2:]),
-        strides=list(a["stride"]),
-        pads=flat_pads(a["padding"]),
-        dilations=list(a["dilation"]),
-        group=a["groups"],
-    )
+    return {
+        "kernel_shape": list(weight[2:]),
+        "strides": list(a["stride"]),
+        "pads": flat_pads(a["padding"]),
+        "dilations": list(a["dilation"]),
+        "group": a["groups"],
+    }
+
+
+def _conv(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
+    e.node("Conv", _weights(x, own), out, op.name, **_window(op, e.tensors(op)["weight"].shape))
 
 
 def _conv_dynamic(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     """A convolution whose weight is computed."""
-    a = op.attrs
-    e.node(
-        "Conv",
-        [*x, *([own["bias"]] if "bias" in own else [])],
-        out,
-        op.name,
-        kernel_shape=list(e.graph[op.inputs[1]].shape[2:]),
-        strides=list(a["stride"]),
-        pads=flat_pads(a["padding"]),
-        dilations=list(a["dilation"]),
-        group=a["groups"],
-    )
+    inputs = [*x, *([own["bias"]] if "bias" in own else [])]
+    e.node("Conv", inputs, out, op.name, **_window(op, e.graph[op.inputs[1]].shape))
 
 
 def _conv_transpose(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
-    a = op.attrs
-    e.node(
-        "ConvTranspose",
-        _weights(x, own),
-        out,
-        op.name,
-        kernel_shape=list(e.tensors(op)["weight"].shape[2:]),
-        strides=list(a["stride"]),
-        pads=flat_pads(a["padding"]),
-        output_padding=list(a["output_padding"]),
-        dilations=list(a["dilation"]),
-        group=a["groups"],
-    )
+    window = _window(op, e.tensors(op)["weight"].shape)
+    e.node("ConvTranspose", _weights(x, own), out, op.name, **window, output_padding=list(op.attrs["output_padding"]))
 
 
 def _linear(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:

@@ -1,6 +1,6 @@
 """What stands between a Graph and a TFLite file: stored tensors and TFLite's own operators, as plain data.
 
-Nothing here knows flatbuffers, and nothing in tflite_file.py knows torch's layouts: `lower` (nhwc_lower) makes a
+Nothing here knows flatbuffers, and nothing in flatbuffer.py knows torch's layouts: `lower` (lowering_table) makes a
 Program, the file writer reads it. A constant is a *view* of the network's own tensor, in whatever strides; it is copied
 only while its bytes are written, so a Program costs no memory for weights.
 """

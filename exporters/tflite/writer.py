@@ -1,4 +1,4 @@
-"""TFLite files, written by ourselves: a folded Graph becomes TFLite's operators (nhwc_lower), these a flatbuffer.
+"""TFLite files, written by ourselves: a folded Graph becomes TFLite's operators (lowering), these a flatbuffer.
 
 fp32; fp16, whose weights are float16 and are expanded when the file is loaded; and int8 from a QuantizedGraph, with
 float islands where TFLite has no int8 kernel. Input and output are channels-last (NHWC).

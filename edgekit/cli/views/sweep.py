@@ -1,4 +1,4 @@
-"""What sweep, reproduce and store show a person; see cli_views."""
+"""What sweep, reproduce and store show a person."""
 
 from __future__ import annotations
 

@@ -17,10 +17,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import edgekit
-from edgekit.bench.links.ssh import connection as ssh_connection
 from edgekit.errors import BackendMissing, DeviceUnreachable, UsageError
 from edgekit.exporting.result import ExportResult
-from edgekit.records.measurement import PRESETS, Protocol
+from edgekit.records.measurement import Protocol
 from edgekit.storage.store import open_store
 
 if TYPE_CHECKING:
@@ -31,23 +30,11 @@ for package in ("torch", "onnx", "onnxruntime"):
     pytest.importorskip(package)
 NASTY = "orin 'nano' \"8 GB\" $(touch injected)"
 ONE_RELEASE = pytest.mark.parametrize("tensorrt", ["10.3.0"], indirect=True)
+pytestmark = pytest.mark.usefixtures("here")
 SHORT = Protocol(
     preset="quick", processes=1, warmup_seconds=0.01, warmup_runs=3, warmup_max_seconds=0.02, cooldown_seconds=0.1,
     min_seconds=0.02, min_runs=7, max_seconds=5.0,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("EDGEKIT_STORE", f"sqlite:///{folder / 'edgekit.db'}")
-    monkeypatch.delenv("EDGEKIT_DEVICES", raising=False)
-    monkeypatch.setitem(PRESETS, "quick", SHORT)
-    monkeypatch.setattr(ssh_connection, "PAUSE_SECONDS", 0.01)
-    return folder
 
 
 def describe(server: Server, name: str = "board", **more: object) -> None:

@@ -22,12 +22,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import edgekit
-from edgekit.bench.links.ssh import connection as ssh_connection
 from edgekit.bench.ondevice.runtimes import trtexec as runtime_trtexec
 from edgekit.errors import BackendMissing, EdgekitError, UsageError
 from edgekit.measure import profile
 from edgekit.records.manifest import manifest_path
-from edgekit.records.measurement import PRESETS, VERSUS, Protocol
+from edgekit.records.measurement import VERSUS, Protocol
 from edgekit.records.runtime import TRTEXEC
 from edgekit.storage.store import open_store
 from tests.paths import SAMPLES
@@ -38,23 +37,11 @@ if TYPE_CHECKING:
 for package in ("torch", "onnx", "onnxruntime"):
     pytest.importorskip(package)
 TIMES = "trtexec_exportTimes_mobilenet_qat_head60.json"
+pytestmark = pytest.mark.usefixtures("here")
 SHORT = Protocol(
     preset="quick", processes=2, warmup_seconds=0.01, warmup_runs=3, warmup_max_seconds=0.02, cooldown_seconds=0.1,
     min_seconds=0.02, min_runs=7, max_seconds=5.0,
 )  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in."""
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setenv("EDGEKIT_STORE", f"sqlite:///{folder / 'edgekit.db'}")
-    monkeypatch.delenv("EDGEKIT_DEVICES", raising=False)
-    monkeypatch.setitem(PRESETS, "quick", SHORT)
-    monkeypatch.setattr(ssh_connection, "PAUSE_SECONDS", 0.01)
-    return folder
 
 
 @pytest.fixture

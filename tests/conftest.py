@@ -113,6 +113,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=NO_DATA))
 
 
+def seed() -> None:
+    """Let weights that a test draws be the same whichever tests are collected, or run before it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+def pytest_collectstart(collector: pytest.Collector) -> None:
+    """Networks in a list of cases are made while their file is imported."""
+    if isinstance(collector, pytest.Module):
+        seed()
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Every test begins with the same random numbers."""
+    seed()
+
+
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Remember what was skipped without being expected to be."""
     if report.skipped and isinstance(report.longrepr, tuple):

@@ -12,8 +12,10 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from functools import cache, cached_property
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -118,17 +120,35 @@ def _images(samples: Iterable[Sample]) -> str:
 
 
 def _model(name: str) -> str:
-    """A network of the zoo by its name, a user's own by the bytes of its file."""
-    path, _, function = name.rpartition(":") if not name.endswith(OWN_FILES) else (name, "", "")
-    return f"{file_sha256(Path(path))}:{function}" if path.endswith(OWN_FILES) and Path(path).is_file() else name
+    """A network of the zoo by its name, a user's own by the bytes of its file, or of the package that it is in."""
+    place, _, function = name.rpartition(":") if not name.endswith(OWN_FILES) else (name, "", "")
+    if place.endswith(OWN_FILES):
+        return f"{file_sha256(Path(place))}:{function}" if Path(place).is_file() else name
+    return f"{_sources(place)}:{name}" if place else name
 
 
 def _source() -> str:
     """edgekit's version, and a digest of its files where they may be worked on."""
     digest = hashlib.sha256()
     for package in SOURCES:
-        found = importlib.util.find_spec(package)
-        for folder in (found.submodule_search_locations or ()) if found else ():
-            for path in sorted(Path(folder).rglob("*.py")):
-                digest.update(f"{package}/{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
+        _add(digest, package, importlib.util.find_spec(package))
     return f"{importlib.metadata.version('edgekit')} {digest.hexdigest()[:16]}"
+
+
+def _sources(module: str) -> str:
+    """A digest of all files of the outermost package that a module is in; nothing of it is imported."""
+    digest = hashlib.sha256()
+    outermost = module.partition(".")[0]
+    _add(digest, outermost, PathFinder.find_spec(outermost, [str(Path.cwd()), *sys.path]))
+    return digest.hexdigest()
+
+
+def _add(digest: Any, package: str, found: ModuleSpec | None) -> None:
+    """Add the name and the bytes of each Python file of a package, or of a module that is one file."""
+    if found is None:
+        return
+    for folder in found.submodule_search_locations or ():
+        for path in sorted(Path(folder).rglob("*.py")):
+            digest.update(f"{package}/{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
+    if not found.submodule_search_locations and found.origin and Path(found.origin).is_file():
+        digest.update(Path(found.origin).read_bytes())

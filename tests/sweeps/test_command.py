@@ -183,6 +183,32 @@ def test_no_option_of_export_is_missing_in_a_sweep() -> None:
     assert {*OTHERS, "data", "synthetic_calibration"} == set(SHARED)
 
 
+def test_a_key_covers_every_file_of_the_package_that_builds_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "nets_of_mine" / "deep"
+    folder.mkdir(parents=True)
+    for path in (folder / "__init__.py", folder / "build.py", folder.parent / "blocks.py", tmp_path / "net_of_mine.py"):
+        path.write_text("raise SystemExit('imported')\n")
+    weights = Source("w", "ab" * 32, random=False)
+
+    def of(model: str) -> str:
+        wanted = grid(model, input=(1, 1, 8, 8))
+        return key(Keys(wanted).of_export(_first(wanted, weights), weights))
+
+    for model, changed in (
+        ("nets_of_mine.deep.build:small", folder.parent / "blocks.py"),
+        ("nets_of_mine.deep.build:small", folder / "build.py"),
+        ("net_of_mine:small", tmp_path / "net_of_mine.py"),
+    ):
+        before = of(model)
+        assert before == of(model) != of(model.replace("small", "large"))
+        changed.write_text(f"{changed.read_text()}# changed\n")
+        assert of(model) != before, changed
+    assert of("no_such_package.at_all:small") != of("no_such_package_at_all:small")
+
+
 @pytest.mark.parametrize("option", OTHERS)
 def test_every_option_of_export_comes_to_the_export_and_into_its_key(given: Path, tmp_path: Path, option: str) -> None:
     (tmp_path / "p.yaml").write_text("size: 32")

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.bench.android import dumpsys
-from edgekit.bench.links.base import Done, file_state, start
+from edgekit.bench.links.base import Done, brought, start
 from edgekit.bench.links.ssh.owner import is_gone, owner
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
 from edgekit.util.files import file_sha256
@@ -115,8 +115,24 @@ class AdbLink:
             os.close(alive)
 
     def place(self, path: Path) -> str:
-        """Where the same bytes lie there, found or brought by their sha256; they may be run."""
-        info = file_state(self.name, path)
+        """Where the same bytes lie there, found or brought by their sha256; they may be run.
+
+        Several files lie beside one another in this session's folder, as links to where they are kept.
+        """
+        files = brought(path)
+        if files == {path.name: path}:
+            return self._place_file(path)
+        there = {name: self._place_file(file) for name, file in files.items()}
+        folder = f"{self.work}/beside/{hashlib.sha256(json.dumps(there).encode()).hexdigest()[:16]}"
+        for name, file in there.items():
+            place = shlex.quote(f"{folder}/{name}")
+            made = self.run(f'mkdir -p "$(dirname {place})" && ln -sf {shlex.quote(file)} {place}')
+            if made.code:
+                raise self._refused(made)
+        return f"{folder}/{path.name}"
+
+    def _place_file(self, path: Path) -> str:
+        info = path.stat()
         key = (str(path.resolve()), info.st_mtime_ns, info.st_size)
         if key not in self._placed:
             digest = file_sha256(path)

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from edgekit.errors import BackendMissing, EdgekitError, EnvironmentRefused, MeasurementInvalid
+from edgekit.records.onnx_parts import parts_of
 from edgekit.records.runtime import RUNTIMES, refusal
+from edgekit.util.files import files_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "ondevice"  # what runs on a device, and here in fresh processes
 
@@ -42,7 +44,7 @@ class Link(Protocol):
         """What Python runs there with a command: the folder of bench/ondevice."""
 
     def place(self, path: Path) -> str:
-        """Where the same bytes lie there; they are brought there when they are not."""
+        """Where the same bytes lie there, of all files that are `brought`; they are sent when they are not there."""
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
         """The error where an exit code means that the link itself failed."""
@@ -54,11 +56,15 @@ class Link(Protocol):
         """End what was begun there."""
 
 
-def file_state(name: str, path: Path) -> os.stat_result:
-    """The state of a file that is to be brought to a device (`name`). Raises BackendMissing for a folder."""
+def brought(path: Path) -> dict[str, Path]:
+    """The files that an artifact consists of, by the names under which they must lie beside one another.
+
+    One for most; all that are in a folder; an .onnx file with those that have its weights. Raises UsageError where one
+    of these is missing.
+    """
     if path.is_dir():
-        raise BackendMissing(f"{path.name} is a folder, and only single files are brought to {name}", "run it here")
-    return path.stat()
+        return {f"{path.name}/{one.relative_to(path).as_posix()}": one for one in files_of(path)}
+    return {path.name: path, **{one.relative_to(path.parent).as_posix(): one for one in parts_of(path)}}
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,6 @@ from edgekit.evaluation.input import FileInput, file_input, scores_of
 from edgekit.evaluation.result import EvalFailure, EvalResult, Evaluated
 from edgekit.records.manifest import Artifact, in_use, open_artifact
 from edgekit.records.measurement import Accuracy
-from edgekit.records.onnx_parts import refuse_carrying
 from edgekit.records.preprocessing import ForeignInput, foreign_input
 from edgekit.records.runtime import Session, own_time
 from edgekit.stats.accuracy import HIT1, MISS, correct1, correct5, hit
@@ -69,8 +68,6 @@ def eval(
     with open_target(device, load(devices)[device]) as target, ExitStack() as opened:
 
         def open_file(artifact: Artifact) -> Opened:
-            if not target.is_local:
-                refuse_carrying(artifact.path, artifact.parts)
             found = target.open_session(artifact.path, runtime, threads, delegate)
             opened.callback(found.close)
             return found

@@ -16,7 +16,6 @@ from edgekit.measure.session import BenchTask, MeasuringSession, Progress
 from edgekit.measure.verdict import INVALID
 from edgekit.records.manifest import open_artifact
 from edgekit.records.measurement import PRESETS, VERSUS, Measurement, Protocol
-from edgekit.records.onnx_parts import refuse_carrying
 from edgekit.records.runtime import choose
 from edgekit.stats import latency, ratio
 from edgekit.stats.stability import stability
@@ -225,8 +224,6 @@ def _plan(
     try:
         artifact, chosen = open_artifact(path), choose(path, runtime, target.runtimes, target.is_local)
         runtime = chosen.name
-        if not target.is_local:
-            refuse_carrying(path, artifact.parts)
         if protocol.input_shapes and chosen.name != "onnxruntime":
             raise UsageError(f"{chosen.name} takes the sizes that {path.name} has", "leave --input out")
         if options["profile"]:

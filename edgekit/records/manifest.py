@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.records.formats import format_of
-from edgekit.records.onnx_parts import parts
+from edgekit.records.onnx_parts import parts_of
 from edgekit.records.preprocessing import Preprocessing
 from edgekit.util.files import Content, content, stamp, write_atomically
 from edgekit.util.text_file import text_of
@@ -213,12 +213,11 @@ def open_artifact(path: Path) -> Artifact:
     if not _is_text(path.name):
         raise UsageError(f"the name of {ascii(path.name)} is not UTF-8, and no record could hold it", "rename the file")
     for _ in range(REPLACED_MEANWHILE):
-        found = _content(path)
+        others = parts_of(path)
+        found = _content(path, others)
         manifest = _fitting(path, found.sha256)
-        if manifest is None:
-            return _foreign(path, found)
-        if manifest.sha256 == found.sha256:
-            return Artifact(path=path, manifest=manifest, content=found)
+        if manifest is None or manifest.sha256 == found.sha256:
+            return Artifact(path=path, manifest=manifest, content=found, parts=others)
     raise UsageError(
         f"{path} is not the file that its manifest describes (sha256 differs)",
         f"export it again, or remove {manifest_path(path).name} to use it as a foreign file",
@@ -226,16 +225,11 @@ def open_artifact(path: Path) -> Artifact:
 
 
 def content_of(path: Path) -> Content:
-    """What identifies a file, whether its manifest fits or not."""
-    return _content(path) if os.path.lexists(manifest_path(path)) else _foreign(path, _content(path)).still()
+    """What identifies a file with its parts, whether its manifest fits or not."""
+    return _content(path, parts_of(path))
 
 
-def _foreign(path: Path, found: Content) -> Artifact:
-    others = parts(path) if format_of(path).name == "onnx" else ()
-    return Artifact(path=path, manifest=None, content=_content(path, others) if others else found, parts=others)
-
-
-def _content(path: Path, others: Sequence[Path] = ()) -> Content:
+def _content(path: Path, others: Sequence[Path]) -> Content:
     try:
         return content(path, others)
     except OSError as error:
@@ -244,7 +238,7 @@ def _content(path: Path, others: Sequence[Path] = ()) -> Content:
 
 def manifest_of(path: Path) -> Manifest | None:
     """The manifest of a file, whose bytes are only looked at where two are there; None for a foreign file."""
-    return _fitting(path, _content(path).sha256 if coming_path(path).exists() else None)
+    return _fitting(path, content_of(path).sha256 if coming_path(path).exists() else None)
 
 
 def _fitting(path: Path, sha256: str | None) -> Manifest | None:

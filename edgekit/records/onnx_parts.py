@@ -7,7 +7,7 @@ file itself are skipped, not read. Field numbers are those of onnx.proto3.
 from __future__ import annotations
 
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -37,6 +37,11 @@ class _Place:
     end: int  # the last byte that is needed, and one
 
 
+def parts_of(path: Path) -> tuple[Path, ...]:
+    """The parts of a file of any kind: only .onnx files have some."""
+    return parts(path) if path.suffix == ".onnx" else ()
+
+
 def parts(path: Path) -> tuple[Path, ...]:
     """The files beside an .onnx file that hold its weights, each of them there and long enough; none for most files.
 
@@ -51,15 +56,6 @@ def parts(path: Path) -> tuple[Path, ...]:
     for place in places:
         needed[place.location] = max(needed.get(place.location, 0), place.end)
     return tuple(_checked(path, location, needed[location]) for location in sorted(needed))
-
-
-def refuse_carrying(path: Path, found: Sequence[Path]) -> None:
-    """Raise UsageError for a file in parts, where it would have to be brought to a device."""
-    if found:
-        raise UsageError(
-            f"{path} has its weights in {', '.join(part.name for part in found)}, and only whole files go to a device",
-            ONE_FILE,
-        )
 
 
 def _checked(path: Path, location: str, needed: int) -> Path:

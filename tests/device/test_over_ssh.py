@@ -22,7 +22,9 @@ from edgekit.device import jetson as jetson_target
 from edgekit.device import linux, linux_check
 from edgekit.device.config import SshDevice
 from edgekit.device.jetson import JetsonTarget
+from edgekit.device.registry import load, open_target
 from edgekit.errors import BackendMissing, DeviceUnreachable, EnvironmentRefused, MeasurementInvalid, UsageError
+from edgekit.records.manifest import open_artifact
 from edgekit.records.measurement import PRESETS, Protocol
 from edgekit.records.runtime import open_session
 from edgekit.reporting.rows import rows
@@ -108,6 +110,27 @@ def test_a_device_is_measured_as_this_machine_is(server: Server, here: Path, tin
     assert facts["python"] == ".".join(map(str, sys.version_info[:3])) and facts["kernel"] == os.uname().release
     assert open_store().measurements() == [one]
     assert not server.work() and server.connections() == 1 and not list(here.rglob("x"))
+
+
+def test_a_file_and_its_parts_go_there_together(
+    server: Server, here: Path, tiny_onnx: Callable[..., Path], tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    describe(server)
+    path = tmp_path / "in parts" / "net.onnx"
+    path.parent.mkdir()
+    (path.parent / "of net").mkdir()
+    whole = onnx.load(tiny_onnx())
+    onnx.save(whole, path, save_as_external_data=True, location="of net/w.bin", size_threshold=0)
+    (one,) = edgekit.bench([path], device="board", preset="quick").measurements
+    assert (one.sha256, one.bytes) == (open_artifact(path).still().sha256, open_artifact(path).still().bytes)
+    with open_target("board", load()["board"]) as target:
+        opened = target.open_session(path)
+        inputs = np.random.default_rng(0).standard_normal((1, 3, 16, 16)).astype(np.float32)
+        (there,), (near,) = opened.session.run([inputs]), open_session(tmp_path / "tiny.onnx").run([inputs])
+        opened.close()
+    assert np.array_equal(there, near)
+    assert not server.work() and len(list((server.root / "files").iterdir())) == 2
 
 
 def test_twenty_benchmarks_open_one_connection(server: Server, here: Path, tiny_onnx: Callable[..., Path]) -> None:

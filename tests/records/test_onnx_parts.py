@@ -12,8 +12,10 @@ import pytest
 import edgekit
 from edgekit.errors import UsageError
 from edgekit.records import onnx_parts
-from edgekit.records.manifest import open_artifact
+from edgekit.records.manifest import manifest_path, open_artifact, read_manifest
 from edgekit.storage.store import open_store
+from edgekit.util.files import file_sha256
+from tests.evaluation.test_command import sealed
 
 onnx = pytest.importorskip("onnx")
 
@@ -148,10 +150,8 @@ def test_what_is_whole_or_no_onnx_has_no_parts(tiny_onnx: Callable[..., Path], t
     assert onnx_parts.parts(path) == ()
 
 
-def test_a_file_in_parts_is_not_sent_to_a_device(split: Callable[..., Path], tmp_path: Path) -> None:
-    (tmp_path / "devices.yaml").write_text(
-        "devices:\n  board: {link: ssh, host: nowhere.invalid, runtimes: [onnxruntime]}\n"
-    )
-    with pytest.raises(UsageError, match="only whole files go to a device") as caught:
-        edgekit.bench(split(), device="board", devices=tmp_path / "devices.yaml")
-    assert "onnx.save" in caught.value.remedy
+def test_a_manifest_that_leaves_out_the_parts_is_of_another_file(split: Callable[..., Path]) -> None:
+    path = split()
+    assert read_manifest(manifest_path(sealed(path))).sha256 == file_sha256(path)
+    with pytest.raises(UsageError, match="not the file that its manifest describes"):
+        open_artifact(path)

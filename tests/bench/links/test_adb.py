@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -84,6 +85,20 @@ def test_a_file_is_pushed_once(phone: Peer, link: AdbLink, tmp_path: Path, name:
     again.close()
     assert AdbLink("pixel", phone.serial).place(path) == placed and len(phone.pushed) == 2
     assert Path(phone.inside(placed)).read_bytes() == path.read_bytes()
+
+
+def test_a_folder_is_pushed_file_by_file(phone: Peer, link: AdbLink, tmp_path: Path) -> None:
+    folder = tmp_path / "two 'words'.twin"
+    for name in ("a.tflite", "in/-n $(x).bin"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(os.urandom(1000))
+    placed = link.place(folder)
+    for name in ("a.tflite", "in/-n $(x).bin"):
+        done = link.run(f"cat {shlex.quote(f'{placed}/{name}')}")
+        assert done.stdout == (folder / name).read_bytes()
+    assert link.place(folder) == placed and len(phone.pushed) == 2
+    link.close()
+    assert list(there(phone, "work").iterdir()) == []
 
 
 def test_a_file_comes_back(phone: Peer, link: AdbLink, tmp_path: Path) -> None:

@@ -82,6 +82,26 @@ def test_a_file_goes_over_once(server: Server, board: SshLink, tmp_path: Path, m
     assert Path(board.place(path)).read_bytes() == b"changed"
 
 
+def test_a_folder_goes_over_file_by_file(server: Server, board: SshLink, tmp_path: Path) -> None:
+    folder = tmp_path / "two 'words'.twin"
+    for name in ("a.onnx", f"in/{NASTY}".replace("`touch injected`", "").replace("/x", "")):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(os.urandom(1000))
+
+    def contents(of: Path) -> dict[str, bytes]:
+        return {str(path.relative_to(of)): path.read_bytes() for path in of.rglob("*") if path.is_file()}
+
+    there = Path(board.place(folder))
+    assert contents(there) == contents(folder) and there.name == folder.name
+    assert board.place(folder) == str(there)
+    (folder / "a.onnx").write_bytes(b"changed")
+    assert contents(Path(board.place(folder))) == contents(folder)
+    board.close()
+    assert contents(Path(board.place(folder))) == contents(folder), "in the folder of the new session"
+    board.close()
+    assert not server.work() and len(list((server.root / "files").iterdir())) == 3
+
+
 def test_a_file_that_changes_on_its_way_is_not_kept(server: Server, board: SshLink, tmp_path: Path) -> None:
     path = tmp_path / "a.onnx"
     path.write_bytes(b"x" * 100)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.bench.android import dumpsys
-from edgekit.bench.links.base import Done, brought, start
+from edgekit.bench.links.base import Done, placed, start
 from edgekit.bench.links.ssh.owner import is_gone, owner
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
 from edgekit.util.files import file_sha256
@@ -44,10 +44,7 @@ STATES = {
     "unauthorized": ("does not trust this computer", "unlock it and accept the question for USB debugging"),
     "authorizing": ("does not trust this computer yet", "unlock it and accept the question for USB debugging"),
     "offline": ("is offline", "unplug it and plug it in again, then `adb reconnect`"),
-    "no permissions": (
-        "may not be opened by this user",
-        "install udev rules (Debian: android-sdk-platform-tools-common)",
-    ),
+    "no permissions": ("may not be opened by this user", "install udev rules: android-sdk-platform-tools-common"),
 }
 
 
@@ -115,21 +112,8 @@ class AdbLink:
             os.close(alive)
 
     def place(self, path: Path) -> str:
-        """Where the same bytes lie there, found or brought by their sha256; they may be run.
-
-        Several files lie beside one another in this session's folder, as links to where they are kept.
-        """
-        files = brought(path)
-        if files == {path.name: path}:
-            return self._place_file(path)
-        there = {name: self._place_file(file) for name, file in files.items()}
-        folder = f"{self.work}/beside/{hashlib.sha256(json.dumps(there).encode()).hexdigest()[:16]}"
-        for name, file in there.items():
-            place = shlex.quote(f"{folder}/{name}")
-            made = self.run(f'mkdir -p "$(dirname {place})" && ln -sf {shlex.quote(file)} {place}')
-            if made.code:
-                raise self._refused(made)
-        return f"{folder}/{path.name}"
+        """Where the same bytes lie there, found or brought by their sha256; they may be run."""
+        return placed(self, path, self._place_file)
 
     def _place_file(self, path: Path) -> str:
         info = path.stat()

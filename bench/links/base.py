@@ -8,11 +8,12 @@ edgekit.device.registry.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,10 @@ class Link(Protocol):
     is_local: bool
     session: str  # the name of what was begun there; empty where nothing is
 
+    @property
+    def work(self) -> str:
+        """The session's folder there; empty where it has none."""
+
     def begin(self) -> str:
         """Connect, and return the session's name there."""
 
@@ -44,7 +49,7 @@ class Link(Protocol):
         """What Python runs there with a command: the folder of bench/ondevice."""
 
     def place(self, path: Path) -> str:
-        """Where the same bytes lie there, of all files that are `brought`; they are sent when they are not there."""
+        """Where the same bytes lie there, all files of an artifact beside one another, brought when they are not there."""
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
         """The error where an exit code means that the link itself failed."""
@@ -56,15 +61,42 @@ class Link(Protocol):
         """End what was begun there."""
 
 
-def brought(path: Path) -> dict[str, Path]:
-    """The files that an artifact consists of, by the names under which they must lie beside one another.
+def placed(link: Link, path: Path, one: Callable[[Path], str]) -> str:
+    """Where an artifact lies there, when `one` has brought each of its files.
 
-    One for most; all that are in a folder; an .onnx file with those that have its weights. Raises UsageError where one
-    of these is missing.
+    Raises UsageError where one of them is missing.
+    """
+    files = _files(path)
+    if files == {path.name: path}:
+        return one(path)
+    return _beside(link, path.name, {name: one(file) for name, file in files.items()})
+
+
+def _files(path: Path) -> dict[str, Path]:
+    """What an artifact consists of: itself, all that is in a folder, or an .onnx file with those that have its weights.
+
+    By the names under which they must lie beside one another.
     """
     if path.is_dir():
         return {f"{path.name}/{one.relative_to(path).as_posix()}": one for one in files_of(path)}
     return {path.name: path, **{one.relative_to(path.parent).as_posix(): one for one in parts_of(path)}}
+
+
+def _beside(link: Link, name: str, there: Mapping[str, str]) -> str:
+    """Let files that are there have names beside one another, in the session's folder; return where `name` is then.
+
+    `there` has for each name where its bytes are. Raises EnvironmentRefused where the device refuses.
+    """
+    link.begin()
+    folder = f"{link.work}/beside/{hashlib.sha256(json.dumps(there).encode()).hexdigest()[:16]}"
+    places = {f"{folder}/{inside}": file for inside, file in there.items()}
+    commands = [["mkdir", "-p", *sorted({place.rpartition("/")[0] for place in places})]]
+    commands += [["ln", "-sf", file, place] for place, file in places.items()]
+    for done in link.look({"commands": [{"argv": command} for command in commands]})["commands"]:
+        if done is None or done["code"] != 0:
+            said = " ".join(done["err"].split())[-200:] if done else "it has no mkdir or ln"
+            raise EnvironmentRefused(f"{link.name} refuses {folder}: {said}", "see what may be written there")
+    return f"{folder}/{name}"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ class LocalLink:
     """Runs the runner in fresh processes of this Python."""
 
     is_local = True
-    session = ""
+    session = work = ""
 
     def __init__(self, name: str = "local", folder: Path = FOLDER) -> None:
         self.name = name

@@ -123,23 +123,6 @@ def put(root: Path, session: str, digest: str, suffix: str, size: str) -> None:
     _answer({"ok": {"path": str(path)}})
 
 
-def beside(root: Path, session: str) -> None:
-    """A folder of the session's in which files that are there lie under the names that stdin gives them."""
-    text = sys.stdin.buffer.read()
-    wish = json.loads(text.decode())
-    folder = root / "work" / session / "beside" / hashlib.sha256(text).hexdigest()[:16]
-    for name, there in wish["files"].items():
-        place = folder / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if place.exists():
-            continue
-        try:
-            os.link(there, str(place))
-        except OSError:  # a file system without links
-            shutil.copyfile(there, str(place))
-    _answer({"ok": {"path": str(folder / wish["name"])}})
-
-
 def tools(root: Path, session: str, digest: str) -> None:
     """A folder with what the zip on stdin holds, named by its sha256; stdin is empty to ask whether it is there."""
     folder = root / "tools" / digest
@@ -350,7 +333,7 @@ def _answer(answer: dict[str, Any]) -> None:
 def main(arguments: list[str]) -> None:
     """Do what a verb says; whatever fails is an answer."""
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), *PLACES])
-    verbs = (tend, sweep, undo, undone, have, put, beside, tools, get, look)
+    verbs = (tend, sweep, undo, undone, have, put, tools, get, look)
     known: dict[str, Any] = {verb.__name__: verb for verb in verbs}
     try:
         known[arguments[1]](Path(arguments[0]).expanduser(), *arguments[2:])

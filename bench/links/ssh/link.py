@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgekit.bench.links.archive import packed
-from edgekit.bench.links.base import FOLDER, Answer, Done, brought, parsed, start
+from edgekit.bench.links.base import FOLDER, Answer, Done, parsed, placed, start
 from edgekit.bench.links.silence import first_line
 from edgekit.bench.links.ssh import errors as ssh_errors
 from edgekit.bench.links.ssh.connection import Connection, environment
@@ -55,7 +55,6 @@ class SshLink:
         self.work = ""  # the session's folder there
         self._tools: str | None = None
         self._placed: dict[tuple[str, int, int], str] = {}
-        self._beside: dict[str, str] = {}  # what lies in a session's folder, by that session and the files
         self._lost: EdgekitError | None = None
 
     def begin(self) -> str:
@@ -80,15 +79,7 @@ class SshLink:
 
     def place(self, path: Path) -> str:
         """Where the same bytes lie there, found or brought by their sha256; several files beside one another."""
-        files = brought(path)
-        if files == {path.name: path}:
-            return self._place_file(path)
-        there = {name: self._place_file(file) for name, file in files.items()}
-        key = json.dumps([self.begin(), path.name, there])
-        if key not in self._beside:
-            wish = json.dumps({"name": path.name, "files": there}).encode()
-            self._beside[key] = str(self._repeat(lambda: self._verb("beside", self.session, data=wish))["path"])
-        return self._beside[key]
+        return placed(self, path, self._place_file)
 
     def _place_file(self, path: Path) -> str:
         info = path.stat()

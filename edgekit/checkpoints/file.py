@@ -17,12 +17,16 @@ FORMATS = {
     ".pth": "torch",
     ".pt": "torch",
     ".th": "torch",
+    ".pth.tar": "torch",
+    ".ckpt": "torch",
+    ".bin": "torch",
     ".safetensors": "safetensors",
     ".npz": "npz",
     ".tflite": "tflite",
     ".h5": "hdf5",
     ".hdf5": "hdf5",
 }
+_PACKED = {("zip", "torch"), ("zip", "npz")}  # these formats are archives
 AGAIN = "get the file again"
 COUNTER = "num_batches_tracked"  # of BN's training; no part of inference, and older files lack it
 
@@ -34,6 +38,7 @@ class Checkpoint:
     `preprocessing` None: the network's own. `resolution` and `ranges` are None where the file does not tell them;
     `ranges` gives (low, high) by the name of the operator that computes the tensor. `batch_norm_eps` is the epsilon
     that the file's statistics were made with; None: the network's own. `folded`: the file has no BN any more.
+    `notes` say what was chosen where a file left a choice.
     """
 
     tensors: Mapping[str, Tensor]
@@ -42,6 +47,7 @@ class Checkpoint:
     ranges: Mapping[str, tuple[float, float]] | None = None
     batch_norm_eps: float | None = None
     folded: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -60,18 +66,19 @@ def file_format(path: Path) -> str:
         raise UsageError(f"the weights {path} do not exist", "check the path, or say --weights random")
     if not path.is_file():
         raise UsageError(f"the weights {path} are no regular file", f"give a file that ends in {', '.join(FORMATS)}")
-    if path.suffix.lower() not in FORMATS:
+    wanted = next((format for suffix, format in FORMATS.items() if path.name.lower().endswith(suffix)), None)
+    if wanted is None:
         raise UsageError(f"{path.name} is no kind of weights file", f"give a file that ends in {', '.join(FORMATS)}")
     try:
         with path.open("rb") as stream:
-            head = stream.read(64)
+            head = stream.read(512)
     except OSError as error:
         raise UsageError(f"the weights {path} cannot be read: {error.strerror}", "check its permissions") from error
     if not head:
         raise UsageError(f"the weights {path} are empty", AGAIN)
     _refuse_placeholder(path, head)
-    wanted, inside = FORMATS[path.suffix.lower()], _sniff(head)
-    if inside and inside != wanted and {inside, wanted} != {"zip", "torch"} and {inside, wanted} != {"zip", "npz"}:
+    inside = _sniff(head)
+    if inside and inside != wanted and (inside, wanted) not in _PACKED:
         raise UsageError(
             f"{path.name} is named like {wanted} weights, but its content is {inside}", "give it the suffix that fits"
         )
@@ -112,4 +119,6 @@ def _sniff(head: bytes) -> str | None:
         return "tflite"
     if head.startswith(b"PK\x03\x04"):
         return "zip"
+    if head[257:262] == b"ustar":
+        return "an archive of files"
     return None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from edgekit.checkpoints.file import AGAIN, COUNTER, Checkpoint
 from edgekit.errors import USERS_CODE, UsageError
+from edgekit.frontend.tracer import unwrapped
 from edgekit.network.spec import MODELS, MOST_CLASSES, ModelSpec, Variant, variant, with_classes
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ def named_shapes(network: nn.Module, spec: ModelSpec) -> dict[str, tuple[int, ..
     """Names and shapes of the tensors of a network that weights must give."""
     return {
         name: tuple(tensor.shape)
-        for name, tensor in for_inference(network.state_dict(), spec).items()
+        for name, tensor in for_inference(unwrapped(network).state_dict(), spec).items()
         if not name.endswith(COUNTER)
     }
 
@@ -183,7 +184,7 @@ def _networks_of(found: Shapes) -> Iterable[str]:
 
 def fill(file: str, network: nn.Module, checkpoint: Checkpoint) -> None:
     """Copy fitting tensors into the network, converted to its own types; refuse what would not be the same numbers."""
-    own = network.state_dict()
+    own = unwrapped(network).state_dict()
     given = {name: tensor for name, tensor in checkpoint.tensors.items() if name in own and not name.endswith(COUNTER)}
     for name, tensor in given.items():
         _refuse_other_kinds(file, name, tensor, own[name])

@@ -121,7 +121,7 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
         checkpoint.preprocessing or (published or spec).preprocessing,
         checkpoint.ranges,
         has_batch_norm=not checkpoint.folded,
-        notes=() if published else tuple(_not_told(path, variant)),
+        notes=() if published else (*checkpoint.notes, *_not_told(path, variant)),
     )
 
 

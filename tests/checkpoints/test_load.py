@@ -142,20 +142,14 @@ def test_wrappers_and_prefixes_of_training_scripts_are_taken_off(tmp_path: Path,
     assert torch.equal(network.state_dict()["5.weight"], state["5.weight"])
 
 
-def test_averaged_weights_are_taken_without_their_counter_and_only_where_there_are_no_others(tmp_path: Path) -> None:
-    network = build_with_seed()
-    averaged = torch.optim.swa_utils.AveragedModel(network)
-    path, others = tmp_path / "w.pth", build_tiny().state_dict()
-    torch.save({"model_ema": averaged.state_dict()}, path)
-    assert torch.equal(loaded(path)[0].state_dict()["5.weight"], network.state_dict()["5.weight"])
-    torch.save({"model_ema": averaged.state_dict(), "model": others}, path)
-    assert torch.equal(loaded(path)[0].state_dict()["5.weight"], others["5.weight"])
-
-
-def test_half_precision_and_transposed_tensors_arrive_contiguous_in_float32(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+@pytest.mark.parametrize("suffix", [".pth", ".pth.tar", ".ckpt", ".bin"])
+def test_other_precisions_and_transposed_tensors_arrive_contiguous_in_float32(
+    kind: torch.dtype, suffix: str, tmp_path: Path
+) -> None:
     state = build_tiny().state_dict()
-    state["5.weight"] = state["5.weight"].half().t().contiguous().t()
-    path = tmp_path / "w.pth"
+    state["5.weight"] = state["5.weight"].to(kind).t().contiguous().t()
+    path = tmp_path / f"w{suffix}"
     torch.save(state, path)
     weight = loaded(path)[0].state_dict()["5.weight"]
     assert weight.dtype == torch.float32 and weight.is_contiguous()

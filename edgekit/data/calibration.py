@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,17 +195,27 @@ def _notes(chosen: tuple[Sample, ...], asked: int, twice: int, flat: int) -> tup
 
 
 def _noise(shape: tuple[int, ...], preprocessing: Preprocessing, seed: tuple[int, ...]) -> NDArray[np.float32]:
-    """Coarse blocks with fine grain over them, as pixels 0..255; normalised where the channels fit.
+    """Coarse blocks with fine grain over them, as pixels 0..255 normalised, where the preprocessing has such channels.
 
-    What is no map or volume gets values of mean 0 and variance 1, as normalised signals have.
+    What can be no image gets values of mean 0 and variance 1, as normalised signals have; a map half of it as blocks.
     """
     random = np.random.default_rng(seed)
     if len(shape) < IMAGE_AXES:
         return random.standard_normal(shape).astype(np.float32)
-    coarse = random.uniform(0.0, 255.0, [max(1, side // 8 + (side % 8 > 0)) for side in shape[1:]] + [shape[0]])
-    for axis, side in enumerate(shape[1:]):
+    sides, channels = shape[1:], shape[0]
+    few = [max(1, side // 8 + (side % 8 > 0)) for side in sides] + [channels]
+    if channels == len(preprocessing.mean):
+        pixels = _blocks(random.uniform(0.0, 255.0, few), sides)
+        pixels = np.clip(pixels + random.normal(0.0, 16.0, pixels.shape), 0.0, 255.0)
+        values = (pixels - preprocessing.mean) / preprocessing.std
+    else:
+        values = _blocks(random.normal(0.0, math.sqrt(0.5), few), sides)
+        values += random.normal(0.0, math.sqrt(0.5), values.shape)
+    return np.ascontiguousarray(np.moveaxis(values, -1, 0), dtype=np.float32)
+
+
+def _blocks(coarse: NDArray[np.float64], sides: tuple[int, ...]) -> NDArray[np.float64]:
+    """(*coarse sides, C) -> (*sides, C): each element eight times along each side."""
+    for axis, side in enumerate(sides):
         coarse = coarse.repeat(8, axis=axis).take(np.arange(side), axis=axis)
-    pixels = np.clip(coarse + random.normal(0.0, 16.0, coarse.shape), 0.0, 255.0)
-    fits = shape[0] == len(preprocessing.mean)
-    mean, std = (preprocessing.mean, preprocessing.std) if fits else ((127.5,), (127.5,))
-    return np.ascontiguousarray(np.moveaxis((pixels - mean) / std, -1, 0), dtype=np.float32)
+    return coarse

@@ -36,7 +36,8 @@ class Part:
 class Reference:
     """What the folded torch network answers to n examples, of which the last `n_real` are images.
 
-    `inputs` has (n, *shape of one) float32 for each input of the network, `outputs` the same for each output.
+    `inputs` has (n, *shape of one) float32 for each input of the network, `outputs` the same for each output. `trained`
+    says whether accuracy means anything: not of random weights, nor of int8 ranges from noise.
     """
 
     inputs: tuple[Array, ...]

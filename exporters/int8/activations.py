@@ -25,7 +25,6 @@ MIN_SCALE = 1e-9  # of a tensor that is constant zero: any will do that later ar
 MAX_MULTIPLIER = 128.0
 HARDSWISH_MARGIN = 1.1  # of TFLite's HARD_SWISH, whose limit is a multiplier below 128
 PIXEL_MARGIN = 255 / 254
-MAX_APART = 8  # times, between the ranges of tensors that are joined to an output: three of eight bits
 LOGIT_MARGIN = 0.1  # of the output's range, on both sides: other images reach further than those of the set
 
 
@@ -45,14 +44,7 @@ SCHEMES = {
     "onnxruntime-vnni": Scheme(0, 255, symmetric=False),
     "tensorrt": Scheme(-128, 127, symmetric=True),
 }
-# What onnxruntime's CPU provider computes in integers (QLinear operators, or moves without looking at the values).
-_QLINEAR = frozenset(
-    {"conv", "linear", "add", "mul", "avg_pool", "mean", "sigmoid", "leaky_relu", "relu", "clip"}
-    | {"max_pool", "reshape", "permute", "slice", "pad", "cat"}
-)
-_MOVING = frozenset({"max_pool", "reshape", "permute", "slice", "pad", "cat"})
-# Channels of a kernel and of the output up to which onnxruntime's integer convolutions lose to its float ones.
-_FEW_READ, _FEW_MADE = 4, 31
+_MOVING = frozenset({"max_pool", "reshape", "permute", "slice", "pad", "cat"})  # in onnxruntime
 
 
 def scheme_of(name: str) -> Scheme:
@@ -62,78 +54,6 @@ def scheme_of(name: str) -> Scheme:
             f"unknown int8 scheme '{name}'{nearest(name, SCHEMES)}", f"choose one of: {', '.join(SCHEMES)}"
         )
     return SCHEMES[name]
-
-
-def islands(
-    graph: Graph,
-    scheme: str,
-    keep_float: Collection[str],
-    extremes: Mapping[str, tuple[float, float]] | None = None,
-) -> dict[str, str]:
-    """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
-    apart = outputs_apart(graph, scheme, extremes or {})
-    fused = fused_activations(graph)
-    quicker = thin_start(graph) if scheme.startswith("onnxruntime") else ()
-    found: dict[str, str] = {}
-    for op in graph.ops:
-        if op.kind == "input":
-            continue
-        reason = "kept in float as asked" if op.name in keep_float else _why_float(op, scheme)
-        reason = reason or apart.get(op.name)
-        if op.name in quicker:
-            reason = reason or "of so few channels onnxruntime is quicker in float"
-        if reason:
-            found.setdefault(op.name, reason)
-        if op.name in found and op.name in fused:
-            found[fused[op.name].name] = found[op.name]
-    return found
-
-
-def outputs_apart(graph: Graph, scheme: str, extremes: Mapping[str, tuple[float, float]]) -> dict[str, str]:
-    """The concatenations that an output is made of, whose parts differ so much in range that one scale would ruin some.
-
-    A detector's boxes (0 .. 248) and scores (0 .. 1) are an example: in integers scores would have two values left.
-    What only moves the elements on their way to the output stays in float with them.
-    """
-    found: dict[str, str] = {}
-    for output in graph.outputs.values():
-        path = [graph[output]]
-        while _moves(path[-1], scheme) and path[-1].kind != "cat" and len(path[-1].inputs) == 1:
-            path.append(graph[path[-1].inputs[0]])
-        widths = [max(-low, high) for low, high in (extremes.get(name, (0.0, 0.0)) for name in path[-1].inputs)]
-        if path[-1].kind == "cat" and min(widths) > 0 and max(widths) > MAX_APART * min(widths):
-            reason = f"the ranges of what it joins differ {max(widths) / min(widths):.0f} times, and are an output"
-            found |= {op.name: reason for op in path}
-    return found
-
-
-def thin_start(graph: Graph) -> frozenset[str]:
-    """The convolutions at a network's start that onnxruntime computes faster in float than in integers.
-
-    Its integer kernels pay for every place of the kernel, whatever few channels are there, and the first layers have
-    the most places. Once in integers a network stays so: each change of form costs a pass over the tensor.
-    """
-    fused = fused_activations(graph)
-    reached, thin = {op.name for op in graph.inputs}, set()
-    for op in graph.ops:
-        if op.kind != "conv" or len(op.shape) != 4 or op.inputs[0] not in reached or op.shape[1] > _FEW_MADE:
-            continue
-        if graph.tensors(op)["weight"].shape[1] <= _FEW_READ:
-            thin.add(op.name)
-            reached.add(fused[op.name].name if op.name in fused else op.name)
-    return frozenset(thin)
-
-
-def _why_float(op: Op, scheme: str) -> str | None:
-    if not op.dtype.is_floating_point:
-        return "its values are integers already"
-    if op.kind == "conv_transpose" and op.attrs["groups"] > 1:
-        return "a grouped transposed convolution has no int8 kernel"
-    if scheme == "tflite":
-        return tflite_constraints.float_only(op)
-    if op.kind not in _QLINEAR or (op.kind == "linear" and len(op.shape) != 2):
-        return "onnxruntime has no int8 kernel for it"
-    return None
 
 
 def activations(
@@ -210,7 +130,7 @@ def _prescribed(graph: Graph, scheme: str) -> dict[str, QParams]:
     found: dict[str, QParams] = {}
     for op in graph:
         own = tflite_constraints.fixed_output(op.kind)
-        moved = {found.get(name) for name in op.inputs} if _moves(op, scheme) else {None}
+        moved = {found.get(name) for name in op.inputs} if moves(op, scheme) else {None}
         if own is None and len(moved) == 1:
             own = moved.pop()
         elif own is not None and scheme != "tflite":
@@ -220,7 +140,7 @@ def _prescribed(graph: Graph, scheme: str) -> dict[str, QParams]:
     return found
 
 
-def _moves(op: Op, scheme: str) -> bool:
+def moves(op: Op, scheme: str) -> bool:
     """Whether an operator only moves or chooses elements, so that its inputs and its output share a scale."""
     return tflite_constraints.same_scale(op.kind) if scheme == "tflite" else op.kind in _MOVING
 
@@ -235,7 +155,7 @@ def _groups(graph: Graph, scheme: str, wanted: list[str]) -> dict[str, str]:
         return name
 
     for op in graph.ops[1:]:
-        if not _moves(op, scheme) or op.name not in leader or op.name in prescribed:
+        if not moves(op, scheme) or op.name not in leader or op.name in prescribed:
             continue
         for name in op.inputs:
             if name in leader and name not in prescribed:

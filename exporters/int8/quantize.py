@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from edgekit.errors import UsageError, nearest
-from edgekit.exporters.int8.activations import activations, islands, scheme_of
+from edgekit.exporters.int8.activations import activations, scheme_of
 from edgekit.exporters.int8.bias_correction import measured_biases, sample
+from edgekit.exporters.int8.islands import islands
 from edgekit.exporters.int8.pair_sums import adds_in_pairs, fitted, from_kernel_order, in_kernel_order
 from edgekit.exporters.int8.pixel_input import PixelEntry, pixel_entry, response
 from edgekit.exporters.int8.ranges import Ranges

@@ -14,7 +14,7 @@ from torch import nn
 
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob
-from edgekit.exporters.int8.activations import thin_start
+from edgekit.exporters.int8.islands import thin_start
 from edgekit.exporters.int8.simulate import run
 from edgekit.exporters.onnx.writer import write
 from edgekit.frontend.tracer import trace

@@ -1,0 +1,124 @@
+"""Which operators of an int8 network are computed in float, each with the reason.
+
+Where a runtime has no integer kernel, where its float kernel is quicker, and where eight bits would say too little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from edgekit.exporters.int8 import tflite_constraints
+from edgekit.exporters.int8.activations import moves
+from edgekit.ir.graph import Graph, Op
+from edgekit.ir.passes.fused_activations import fused_activations
+
+MAX_APART = 8  # times, between the ranges of tensors that are joined to an output: three of eight bits
+LEAST_SHARE = 1 / 16  # of the largest element of a softmax, whose integers are steps of 1/256: four bits
+Extremes = Mapping[str, tuple[float, float]]
+# What onnxruntime's CPU provider computes in integers (QLinear operators, or moves without looking at the values).
+_QLINEAR = frozenset(
+    {"conv", "linear", "add", "mul", "avg_pool", "mean", "sigmoid", "leaky_relu", "relu", "clip"}
+    | {"max_pool", "reshape", "permute", "slice", "pad", "cat"}
+)
+_CHOICES = frozenset({"argmax", "argmin", "topk_indices", "topk_values"})
+_KEEPING_ORDER = frozenset({"upsample", "softmax", "log_softmax", "sigmoid", "reshape", "permute", "slice"})
+# Channels of a kernel and of the output up to which onnxruntime's integer convolutions lose to its float ones.
+_FEW_READ, _FEW_MADE = 4, 31
+
+
+def islands(
+    graph: Graph,
+    scheme: str,
+    keep_float: Collection[str],
+    extremes: Extremes | None = None,
+) -> dict[str, str]:
+    """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
+    apart = outputs_apart(graph, scheme, extremes or {}) | fine_shares(graph, scheme, extremes or {})
+    if scheme == "tflite":
+        apart |= before_choices(graph)
+    fused = fused_activations(graph)
+    quicker = thin_start(graph) if scheme.startswith("onnxruntime") else ()
+    found: dict[str, str] = {}
+    for op in graph.ops:
+        if op.kind == "input":
+            continue
+        reason = "kept in float as asked" if op.name in keep_float else _why_float(op, scheme)
+        reason = reason or apart.get(op.name)
+        if op.name in quicker:
+            reason = reason or "of so few channels onnxruntime is quicker in float"
+        if reason:
+            found.setdefault(op.name, reason)
+        if op.name in found and op.name in fused:
+            found[fused[op.name].name] = found[op.name]
+    return found
+
+
+def outputs_apart(graph: Graph, scheme: str, extremes: Extremes) -> dict[str, str]:
+    """The concatenations that an output is made of, whose parts differ so much in range that one scale would ruin some.
+
+    A detector's boxes (0 .. 248) and scores (0 .. 1) are an example: in integers scores would have two values left.
+    What only moves the elements on their way to the output stays in float with them.
+    """
+    found: dict[str, str] = {}
+    for output in graph.outputs.values():
+        path = [graph[output]]
+        while moves(path[-1], scheme) and path[-1].kind != "cat" and len(path[-1].inputs) == 1:
+            path.append(graph[path[-1].inputs[0]])
+        widths = [max(-low, high) for low, high in (extremes.get(name, (0.0, 0.0)) for name in path[-1].inputs)]
+        if path[-1].kind == "cat" and min(widths) > 0 and max(widths) > MAX_APART * min(widths):
+            reason = f"the ranges of what it joins differ {max(widths) / min(widths):.0f} times, and are an output"
+            found |= {op.name: reason for op in path}
+    return found
+
+
+def fine_shares(graph: Graph, scheme: str, extremes: Extremes) -> dict[str, str]:
+    """The softmaxes over so many elements that each is a few steps of 1/256, what moves them, and what reads them."""
+    found: dict[str, str] = {}
+    for op in graph.ops if scheme != "tensorrt" else ():  # whose integers are as fine as the values are small
+        fine = op.kind == "softmax" and extremes.get(op.name, (0.0, 1.0))[1] < LEAST_SHARE
+        if fine or any(_hands_on(graph[name], scheme) for name in op.inputs if name in found):
+            found[op.name] = f"of a softmax whose largest is under {LEAST_SHARE:g} integers would say too little"
+    return found
+
+
+def _hands_on(op: Op, scheme: str) -> bool:
+    return op.kind == "softmax" or (moves(op, scheme) and len(op.inputs) == 1)
+
+
+def before_choices(graph: Graph) -> dict[str, str]:
+    """What stands between integers and the place of the largest of them, which is another where rounded values tie."""
+    readers, found = graph.consumers(), dict[str, str]()
+    for op in reversed(graph.ops):
+        chosen = readers[op.name] and all(r.kind in _CHOICES or r.name in found for r in readers[op.name])
+        if chosen and op.kind in _KEEPING_ORDER and not graph.is_output(op.name):
+            found[op.name] = "the largest of its values is looked for, and integers tie"
+    return found
+
+
+def thin_start(graph: Graph) -> frozenset[str]:
+    """The convolutions at a network's start that onnxruntime computes faster in float than in integers.
+
+    Its integer kernels pay for every place of the kernel, whatever few channels are there, and the first layers have
+    the most places. Once in integers a network stays so: each change of form costs a pass over the tensor.
+    """
+    fused = fused_activations(graph)
+    reached, thin = {op.name for op in graph.inputs}, set()
+    for op in graph.ops:
+        if op.kind != "conv" or len(op.shape) != 4 or op.inputs[0] not in reached or op.shape[1] > _FEW_MADE:
+            continue
+        if graph.tensors(op)["weight"].shape[1] <= _FEW_READ:
+            thin.add(op.name)
+            reached.add(fused[op.name].name if op.name in fused else op.name)
+    return frozenset(thin)
+
+
+def _why_float(op: Op, scheme: str) -> str | None:
+    if not op.dtype.is_floating_point:
+        return "its values are integers already"
+    if op.kind == "conv_transpose" and op.attrs["groups"] > 1:
+        return "a grouped transposed convolution has no int8 kernel"
+    if scheme == "tflite":
+        return tflite_constraints.float_only(op)
+    if op.kind not in _QLINEAR or (op.kind == "linear" and len(op.shape) != 2):
+        return "onnxruntime has no int8 kernel for it"
+    return None

@@ -1,0 +1,75 @@
+"""What is computed in float because eight bits would say too little."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekit.data.calibration import synthetic
+from edgekit.exporters.int8.islands import before_choices, fine_shares, islands
+from edgekit.exporters.int8.quantize import quantize
+from edgekit.exporters.int8.ranges import record
+from edgekit.exporters.int8.simulate import run
+from edgekit.frontend.tracer import trace
+from edgekit.records.preprocessing import TORCHVISION
+from tests.exporters.small_networks import snr_db
+
+SHAPE = (1, 3, 16, 24)
+
+
+class Shares(nn.Module):
+    """A softmax over a map's places, scaled and joined."""
+
+    def __init__(self, factor: float = 100.0) -> None:
+        super().__init__()
+        self.conv, self.factor = nn.Conv2d(3, 8, 3, 1, 1), factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return torch.cat([F.softmax(y, 1), F.softmax(y.flatten(2), -1).view_as(y) * self.factor], 1)
+
+
+class Chosen(nn.Module):
+    """The class of each place of a map that is made larger."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.interpolate(self.conv(x), scale_factor=2, mode="bilinear").softmax(1).argmax(1)
+
+
+@pytest.mark.parametrize("scheme", ["tflite", "onnxruntime"])
+def test_a_softmax_over_many_is_read_in_float(scheme: str) -> None:
+    graph = trace(Shares().eval(), SHAPE)
+    noise = synthetic(SHAPE, TORCHVISION, 16)
+    ranges = record(graph, noise)
+    found = fine_shares(graph, scheme, ranges.extremes)
+    assert [graph[name].kind for name in found] == ["softmax", "reshape", "mul"]  # the other softmax stays
+    x = torch.from_numpy(next(noise.batches(4)))
+    assert snr_db(graph.run(x), run(quantize(graph, ranges, scheme), x)) > 20
+
+
+def test_elsewhere_shares_stay_integers() -> None:
+    graph = trace(Shares().eval(), SHAPE)
+    extremes = {op.name: (0.0, 0.5) for op in graph}
+    assert not fine_shares(graph, "tflite", extremes) and not fine_shares(graph, "tensorrt", {})
+
+
+def test_integers_that_tie_are_not_compared() -> None:
+    graph = trace(Chosen().eval(), SHAPE)
+    assert sorted(graph[name].kind for name in before_choices(graph)) == ["softmax", "upsample"]
+    in_float = islands(graph, "tflite", ())
+    assert {graph[name].kind for name in in_float} == {"argmax", "softmax", "upsample"}
+
+
+def test_what_is_read_elsewhere_too_stays() -> None:
+    class Both(Chosen):
+        def forward(self, x: Tensor) -> Tensor:
+            y = F.interpolate(self.conv(x), scale_factor=2, mode="bilinear")
+            return y.argmax(1) + y.relu().sum(1)
+
+    assert not before_choices(trace(Both().eval(), SHAPE))

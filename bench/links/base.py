@@ -49,7 +49,7 @@ class Link(Protocol):
         """What Python runs there with a command: the folder of bench/ondevice."""
 
     def place(self, path: Path) -> str:
-        """Where the same bytes lie there, all files of an artifact beside one another, brought when they are not there."""
+        """Where the same bytes lie there, all files of an artifact beside one another; they are brought if missing."""
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
         """The error where an exit code means that the link itself failed."""

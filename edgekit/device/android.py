@@ -213,7 +213,7 @@ class AndroidTarget:
         session = PhoneSession(self._tool, self.link, job, lambda log: self._delegated(log, job))
         session.found |= {"tool": f"{NAME} ({self._tool.prepared()[0].kind})", "cores": self._device.cores or "all"}
         session.found["device"] = self._checked
-        return Opened(chosen, session, session.found, lambda: None, session.ahead)
+        return Opened(chosen, session, session.found, session.close, session.ahead)
 
     def fitted(self, preset: str, protocol: Protocol) -> Protocol:
         """Return the protocol in several short processes, because the program tells means and no samples."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from numpy.typing import NDArray
 from edgekit.bench.android.benchmark_model import Tool
 from edgekit.bench.links.adb import AdbLink
 from edgekit.bench.ondevice.runner import make_inputs
-from edgekit.errors import BackendMissing, EdgekitError
-from edgekit.records.runtime import Session, Tensor, open_session
+from edgekit.bench.ondevice.tensor import Tensor as Sized
+from edgekit.device.linux import LinuxTarget
+from edgekit.errors import EdgekitError
+from edgekit.records.runtime import Session, Tensor
 
 NEEDED = ("input_layer", "input_layer_shape", "input_layer_value_files", "output_filepath")
 FAR = 0.05  # over the largest answer: more than float16 or one step of int8 explains
@@ -38,17 +41,18 @@ def compared(
         return {**unknown, "reason": reason}
     path = Path(job["artifact"])
     try:
-        session = open_session(path, "litert", batch=job["batch"])
-    except BackendMissing as error:
-        return {**unknown, "reason": f"nothing here to compare with: {error.message}"}
-    if unnamed(session.inputs):
-        return {**unknown, "reason": "the tool cannot be given inputs for a tensor of that name"}
-    inputs = make_inputs(session.inputs, job["seed"])
-    try:
-        got = _there(link, session, inputs, run)
+        here = LinuxTarget().open_session(path, "litert")
     except EdgekitError as error:
-        return {**unknown, "reason": error.message}
-    return _distance(got, session.run(inputs), str(session.found["runtime_version"]))
+        return {**unknown, "reason": f"nothing here to compare with: {error.message}"}
+    with closing(here):
+        if unnamed(here.session.inputs):
+            return {**unknown, "reason": "the tool cannot be given inputs for a tensor of that name"}
+        inputs = make_inputs([_of_one(tensor) for tensor in here.session.inputs], job["seed"])
+        try:
+            got, wanted = _there(link, here.session, inputs, run), here.session.run(inputs)
+        except EdgekitError as error:
+            return {**unknown, "reason": error.message}
+        return _distance(got, wanted, str(here.found["runtime_version"]))
 
 
 def lacking(tool: Tool) -> str | None:
@@ -81,6 +85,11 @@ def remarks(error: float, most: float) -> list[str]:
     if error <= FAR * most:
         return []
     return [f"its answers differ from LiteRT's here by up to {error:.3g}, where the largest is {most:.3g}"]
+
+
+def _of_one(tensor: Tensor) -> Tensor:
+    """The tensor with a batch of 1 where that is free, as the tool takes it."""
+    return Sized(tensor.name, tensor.dtype, tuple(max(1, size) for size in tensor.shape))
 
 
 def _there(

@@ -19,8 +19,8 @@ from edgekit.bench.android.benchmark_model import Log
 from edgekit.bench.links.adb import AdbLink
 from edgekit.device.android_answers import input_flags, lacking, remarks, unnamed
 from edgekit.device.android_tool import PhoneTool
+from edgekit.device.linux import LinuxTarget
 from edgekit.errors import BackendMissing, MeasurementInvalid
-from edgekit.records.runtime import open_session
 from edgekit.util.files import file_sha256
 
 MOST, MOST_BYTES = 64, 32 << 20  # batches of one push
@@ -49,14 +49,15 @@ class PhoneSession:
         if reason is not None:
             raise BackendMissing(f"{link.name}: {reason}", "name the classic benchmark_model in devices.yaml")
         self._tool, self._link, self._job, self._prove = tool, link, job, prove
-        self._here = open_session(Path(job["artifact"]), "litert", threads=int(job["threads"]))
-        self.inputs, self.outputs = self._here.inputs, self._here.outputs
+        self._flags = {**tool.flags(job), **ONCE, **_kept(known.flags, job, link.work)}
+        self._here = LinuxTarget().open_session(Path(job["artifact"]), "litert", int(job["threads"]))
+        self.inputs, self.outputs = self._here.session.inputs, self._here.session.outputs
         if unnamed(self.inputs):
+            self.close()
             raise BackendMissing(f"{link.name}: the tool takes no tensor with a comma in its name", "rename its input")
         self.last_ns = 0
         self.ahead = max(1, min(MOST, MOST_BYTES // sum(_bytes(tensor) for tensor in self.inputs)))
         self._held, self._errors, self._largest = 0, [0.0], [0.0]
-        self._flags = {**tool.flags(job), **ONCE, **_kept(known.flags, job, link.work)}
         self.found: dict[str, Any] = {
             "threads": job["threads"],
             "runtime_version": f"benchmark_model {digest[:16]}",
@@ -77,6 +78,10 @@ class PhoneSession:
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
         """The same as a function; a time taken around it holds the way there and the loading."""
         return lambda: self.run(arrays)
+
+    def close(self) -> None:
+        """End LiteRT's own session here."""
+        self._here.close()
 
     def _asked(self, batches: list[tuple[NDArray[Any], ...]]) -> tuple[list[Log], bytes]:
         """One process for each batch; all their answers, one after the other."""
@@ -115,7 +120,7 @@ class PhoneSession:
     def _hold(self, batches: list[list[NDArray[Any]]], found: list[list[NDArray[Any]]]) -> None:
         """Hold the first batches' answers against LiteRT's here."""
         for number in range(min(len(found), HELD - self._held)):
-            here = self._here.run([array[number] for array in batches])
+            here = self._here.session.run([array[number] for array in batches])
             for near, there in zip(here, found[number], strict=True):
                 self._errors.append(float(np.abs(there.astype(np.float64) - near).max(initial=0)))
                 self._largest.append(float(np.abs(near.astype(np.float64)).max(initial=0)))

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,11 @@ from edgekit.errors import BackendMissing, DeviceUnreachable, MeasurementInvalid
 from edgekit.measure.command import bench
 from edgekit.measure.verdict import INVALID, SUSPECT
 from edgekit.records.measurement import PRESETS, Protocol
-from edgekit.records.runtime import open_session
+from edgekit.records.runtime import Session, open_session
 from edgekit.storage.store import open_store
 from tests.bench.adb_peer import Peer
 from tests.bench.adb_server import Phones, make_phones
+from tests.device.test_linux_sessions import crashing_tflite
 
 phones = pytest.fixture(make_phones)
 
@@ -354,15 +356,19 @@ def answers(phone: Peer, path: Path, delegate: str | None = None, apart: float =
     )
     link = AdbLink("pixel", phone.serial)
     try:
-        session = AndroidTarget(device, link).open_session(path, None, 1, delegate).session
-        assert isinstance(session, PhoneSession)
-        images = np.random.default_rng(0).standard_normal((3, *session.inputs[0].shape[1:]), np.float32)
-        (got,) = session.run([images])
-        here = open_session(path, "litert")
-        np.testing.assert_allclose(got, np.concatenate([here.run([image[None]])[0] for image in images]), atol=apart)
-        return session
+        with closing(AndroidTarget(device, link).open_session(path, None, 1, delegate)) as opened:
+            return _answered(opened.session, path, apart)
     finally:
         link.close()
+
+
+def _answered(session: Session, path: Path, apart: float) -> PhoneSession:
+    assert isinstance(session, PhoneSession)
+    images = np.random.default_rng(0).standard_normal((3, *session.inputs[0].shape[1:]), np.float32)
+    (got,) = session.run([images])
+    here = open_session(path, "litert")
+    np.testing.assert_allclose(got, np.concatenate([here.run([image[None]])[0] for image in images]), atol=apart)
+    return session
 
 
 def test_a_session_answers_many_images_at_once(phone: Peer, tflite: Path) -> None:
@@ -370,6 +376,11 @@ def test_a_session_answers_many_images_at_once(phone: Peer, tflite: Path) -> Non
     assert session.found["answers"]["max_error"] <= 1e-5 and session.last_ns > 0 and session.found["tool_sha256"]
     assert session.found["delegate"] == "xnnpack" and not session.found["answers"]["remarks"]
     assert len([command for command in phone.commands if "--graph=" in command]) == 1  # one call for all three
+
+
+def test_a_file_that_crashes_litert_here_takes_nothing_of_ours_along(phone: Peer, tmp_path: Path) -> None:
+    with pytest.raises(BackendMissing, match="the process running litert ended by SIGSEGV"):
+        answers(phone, crashing_tflite(tmp_path / "crashing.tflite"))
 
 
 def test_answers_of_a_session_that_are_far_off_are_told(phone: Peer, tflite: Path) -> None:

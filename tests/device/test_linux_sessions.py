@@ -64,9 +64,8 @@ def endless(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def crashing(tmp_path: Path) -> Path:
-    """A file with a custom operator whose options are missing: LiteRT reads them without looking."""
+def crashing_tflite(path: Path) -> Path:
+    """Write a file with a custom operator whose options are missing: LiteRT reads them without looking."""
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     flatbuffers = pytest.importorskip("flatbuffers")
 
@@ -83,9 +82,14 @@ def crashing(tmp_path: Path) -> Path:
     model = made("Model", version=3, operatorCodes=[code], subgraphs=[graph], buffers=[made("Buffer")])
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
-    path = tmp_path / "crashing.tflite"
     path.write_bytes(builder.Output())
     return path
+
+
+@pytest.fixture
+def crashing(tmp_path: Path) -> Path:
+    """Such a file."""
+    return crashing_tflite(tmp_path / "crashing.tflite")
 
 
 def test_a_file_that_crashes_its_runtime_is_told(crashing: Path) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import BackendMissing, UsageError
-from edgekit.inspection import apart, snippets
-from edgekit.records.formats import FORMATS
+from edgekit.inspection import snippets
 from edgekit.records.manifest import Artifact, Manifest, open_artifact
+from edgekit.util import apart
+
+SECONDS = 60.0  # for reading what stands in a file
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,7 @@ def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None =
     labels: tuple[str, ...] = ()
     reason = None
     try:
-        look = apart.contents if opened.foreign else FORMATS[opened.format].contents
-        operators, labels = look(opened.path)
+        operators, labels = _contents(opened.path)
     except BackendMissing as error:
         reason = f"{error.message}: {error.remedy}"
     return InspectResult(
@@ -73,6 +74,15 @@ def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None =
         layers=_layers(opened) if layers else None,
         snippet=_snippet(opened, snippet) if snippet else None,
     )
+
+
+def _contents(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The operators in a file with their counts, and its labels, as a process of its own reads them."""
+    try:
+        operators, labels = apart.call("edgekit.inspection.contents:of", str(path), seconds=SECONDS)
+    except apart.NoAnswer as error:
+        raise UsageError(f"{path} cannot be read: what reads it {error}", "give a file that is whole") from error
+    return operators, tuple(labels)
 
 
 def _layers(opened: Artifact) -> tuple[dict[str, Any], ...]:

@@ -11,8 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import BackendMissing, UsageError, first_line
+from edgekit.records.formats import FORMATS, format_of
 
 Contents = tuple[dict[str, int], tuple[str, ...]]
+
+
+def of(path: str) -> Contents:
+    """Read a file of any format, in a process of its own (edgekit.util.apart)."""
+    return FORMATS[format_of(Path(path)).name].contents(Path(path))
 
 
 def tflite(path: Path) -> Contents:

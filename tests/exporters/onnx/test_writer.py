@@ -23,6 +23,7 @@ from edgekit.exporters.onnx.writer import write
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fold_batch_norm import fold
+from edgekit.util import apart
 
 SHAPE = (2, 6, 9, 8)
 
@@ -285,7 +286,14 @@ def test_an_operator_that_torch_writes_wrongly_is_named(tmp_path: Path) -> None:
     for precision in ("fp32", "fp16"):
         with pytest.raises(UsageError, match="avg_pool2d.*other values than torch"):
             write(WriteJob(graph, precision), tmp_path / "n.onnx")
-    assert not list(tmp_path.iterdir())
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+def test_an_operator_whose_file_crashes_what_runs_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "CHILD", "import os\nos.kill(os.getpid(), 11)")
+    call = Op("y", "call", ("x",), SHAPE, attrs={"label": "cosine", "function": torch.cos})
+    with pytest.raises(UsageError, match="'cosine' has no form in ONNX: what runs it ended with -11"):
+        write(WriteJob(Graph((Op("x", "input", (), SHAPE), call), {"y": "y"}, {}), "fp32"), tmp_path / "n.onnx")
 
 
 def test_what_the_checker_refuses_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

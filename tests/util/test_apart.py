@@ -1,0 +1,89 @@
+"""Functions in processes of their own: what they return and refuse, and how they may end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from edgekit.errors import BackendMissing, EdgekitError, GateFailed, UsageError
+from edgekit.util.apart import NoAnswer, call
+
+FUNCTIONS = """
+import os, sys, time
+from edgekit.errors import BackendMissing, GateFailed, UsageError
+KINDS = {kind.__name__: kind for kind in (BackendMissing, GateFailed, UsageError)}
+def both(*texts):
+    print("printed between")
+    os.write(1, b"from C too")
+    return [os.getpid(), *texts]
+def refuse(kind): raise KINDS[kind]("a cause", "a remedy")
+def crash(): os.kill(os.getpid(), 11)
+def leave(): sys.exit("it fell over")
+def wait(path):
+    open(path, "w").write(str(os.getpid()))
+    time.sleep(120)
+"""
+
+
+@pytest.fixture(autouse=True)
+def functions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module that processes find where this one does."""
+    (tmp_path / "functions_apart.py").write_text(FUNCTIONS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+def test_what_a_function_returns_comes_back_and_what_it_prints_does_not() -> None:
+    pid, *texts = call("functions_apart:both", "a\nb", "\udc80'", seconds=60)
+    assert pid != os.getpid() and texts == ["a\nb", "\udc80'"]
+
+
+@pytest.mark.parametrize("kind", [BackendMissing, GateFailed, UsageError])
+def test_our_errors_come_back_as_they_are(kind: type[EdgekitError]) -> None:
+    with pytest.raises(kind, match="a cause") as caught:
+        call("functions_apart:refuse", kind.__name__, seconds=60)
+    assert type(caught.value) is kind and caught.value.remedy == "a remedy"
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [("crash", "ended with -11"), ("leave", "ended with 1: it fell over"), ("none", "AttributeError")],
+)
+def test_a_process_that_dies_is_told(name: str, cause: str) -> None:
+    with pytest.raises(NoAnswer, match=cause):
+        call(f"functions_apart:{name}", seconds=60)
+
+
+def test_a_process_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    with pytest.raises(NoAnswer, match="gave no answer in 5 s"):
+        call("functions_apart:wait", str(tmp_path / "pid"), seconds=5)
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
+
+
+def test_it_ends_when_whoever_asked_is_killed(tmp_path: Path) -> None:
+    code = f"from edgekit.util.apart import call; call('functions_apart:wait', {str(tmp_path / 'pid')!r}, seconds=90)"
+    asking = subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    pid = int((tmp_path / "pid").read_text())
+    asking.send_signal(signal.SIGKILL)
+    asking.wait()
+    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_it_imports_nothing_from_the_folder_that_it_is_started_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "json.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path / "here")
+    assert call("functions_apart:both", seconds=60)

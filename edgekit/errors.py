@@ -14,8 +14,9 @@ Anything else that escapes is a bug of ours and ends with exit code 1.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from edgekit.redact import redacted
 
@@ -47,6 +48,27 @@ class Refusal:
     remedy: str
     exit_code: int
     known: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One part of a command that failed while the other parts went on.
+
+    `part` names it by its keys in the command's JSON: {"format": "onnx", "precision": "int8"}, {"artifact": "a.onnx"}.
+    """
+
+    part: Mapping[str, Any]
+    error: EdgekitError
+
+    @property
+    def exit_code(self) -> int:
+        """What it adds to the command's exit code."""
+        return self.error.exit_code
+
+    def to_json(self, *keys: str) -> dict[str, Any]:
+        """Return the part and its error under those of the documented keys (reason, remedy, code) that are named."""
+        said = {"reason": self.error.message, "remedy": self.error.remedy, "code": self.error.code}
+        return {**self.part, **{key: said[key] for key in keys}}
 
 
 class UsageError(EdgekitError):

@@ -155,7 +155,7 @@ def cells(network: str, out: Path) -> Iterator[Cell]:
         return
     ends = [*(begin for _, begin in marks[1:]), time.process_time()]
     seconds = {stage: end - begin for (stage, begin), end in zip(marks, ends, strict=True)}
-    yield from (failure((network, failed.format, failed.precision), failed.error.message) for failed in made.failed)
+    yield from (failure((network, *one.part.values()), one.error.message) for one in made.failed)
     for artifact in made.artifacts:
         manifest = artifact.manifest
         assert manifest is not None

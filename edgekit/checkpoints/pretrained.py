@@ -16,7 +16,7 @@ from typing import IO, Any
 from urllib.parse import urlsplit
 
 from edgekit.checkpoints.pretrained_table import SOURCES, Source
-from edgekit.errors import EdgekitError, UsageError, nearest, worst_exit_code
+from edgekit.errors import EdgekitError, Failure, UsageError, nearest, worst_exit_code
 from edgekit.util.download import Progress, by_hand, disk, download
 from edgekit.util.files import cache_folder, drafting, file_sha256, known_sha256, locked, publish, write_atomically
 
@@ -84,22 +84,19 @@ class Listing:
 
 @dataclass(frozen=True)
 class Pulled:
-    """What is here now, and what could not be had: (name, why)."""
+    """What is here now, and what could not be had."""
 
     found: tuple[Found, ...]
-    failed: tuple[tuple[str, EdgekitError], ...]
+    failed: tuple[Failure, ...]
 
     @property
     def exit_code(self) -> int:
         """0, or the first that applies in the documented order."""
-        return worst_exit_code(error.exit_code for _, error in self.failed)
+        return worst_exit_code(failure.exit_code for failure in self.failed)
 
     def to_json(self) -> dict[str, Any]:
         """{"pulled": [...], "failed": [...]}"""
-        failed = [
-            {"name": name, "code": error.code, "reason": error.message, "remedy": error.remedy}
-            for name, error in self.failed
-        ]
+        failed = [failure.to_json("code", "reason", "remedy") for failure in self.failed]
         return {"pulled": [found.to_json() for found in self.found], "failed": failed}
 
 
@@ -135,7 +132,7 @@ def pull(names: Sequence[str], progress: Callable[..., None] | None = None) -> P
         try:
             found.append(fetch(source, _counting(source, progress)))
         except EdgekitError as error:
-            failed.append((source.name, error))
+            failed.append(Failure({"name": source.name}, error))
     return Pulled(tuple(found), tuple(failed))
 
 

@@ -21,10 +21,10 @@ from edgekit.bench.ondevice.sensors.linux import adds_in_16_bits
 from edgekit.data.images import Sample, labelled
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Opened
-from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
+from edgekit.errors import BackendMissing, EdgekitError, Failure, MeasurementInvalid, UsageError
 from edgekit.evaluation.decoding import View, decoded
 from edgekit.evaluation.input import FileInput, file_input, scores_of
-from edgekit.evaluation.result import EvalFailure, EvalResult, Evaluated
+from edgekit.evaluation.result import EvalResult, Evaluated
 from edgekit.records.manifest import Artifact, in_use, open_artifact
 from edgekit.records.measurement import Accuracy
 from edgekit.records.preprocessing import ForeignInput, foreign_input
@@ -79,7 +79,7 @@ def eval(
             hashes = _run_all(runs, samples, progress)
     name = Path(data).resolve().name.encode(errors="backslashreplace").decode()
     done = _finished(runs, name, _dataset_hash(samples, hashes))
-    failures += [EvalFailure(run.artifact.path, run.error) for run in runs if run.error is not None]
+    failures += [_failure(run.artifact.path, run.error) for run in runs if run.error is not None]
     if failures and len(artifacts) == 1:
         raise failures[0].error
     keeper.append(*(evaluated.accuracy for evaluated in done))
@@ -193,24 +193,28 @@ def _prepared(
     open_file: OpenFile,
     samples: tuple[Sample, ...],
     output: str | None,
-) -> tuple[list[_Run], list[EvalFailure]]:
+) -> tuple[list[_Run], list[Failure]]:
     """Every file opened and checked, before the first image is decoded."""
     runs: list[_Run] = []
-    failures: list[EvalFailure] = []
+    failures: list[Failure] = []
     artifacts: list[Artifact] = []
     for path in paths:
         try:
             artifacts.append(open_artifact(path))
         except EdgekitError as error:
-            failures.append(EvalFailure(path, error))
+            failures.append(_failure(path, error))
     if said is not None and artifacts and not any(artifact.foreign for artifact in artifacts):
         raise UsageError("--preprocess is for foreign files; these have it in their manifests", "leave it out")
     for artifact in artifacts:
         try:
             runs.append(_opened(artifact, said, device, open_file, samples, output))
         except EdgekitError as error:
-            failures.append(EvalFailure(artifact.path, error))
+            failures.append(_failure(artifact.path, error))
     return runs, failures
+
+
+def _failure(path: Path, error: EdgekitError) -> Failure:
+    return Failure({"artifact": str(path)}, error)
 
 
 def _opened(

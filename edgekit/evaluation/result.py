@@ -6,19 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import EdgekitError, EnvironmentRefused, worst_exit_code
+from edgekit.errors import EnvironmentRefused, Failure, worst_exit_code
 from edgekit.records.measurement import Accuracy
 from edgekit.stats.accuracy import fraction, paired
 from edgekit.stats.latency import PairedDifference, wilson
 from edgekit.storage.keeping import told
-
-
-@dataclass(frozen=True)
-class EvalFailure:
-    """A file that could not be evaluated, and why."""
-
-    artifact: Path
-    error: EdgekitError
 
 
 @dataclass(frozen=True)
@@ -51,15 +43,15 @@ class EvalResult:
     """The files that were evaluated, in the order given, all on the same images."""
 
     results: tuple[Evaluated, ...]
-    failed: tuple[EvalFailure, ...] = ()
+    failed: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
     unstored: EnvironmentRefused | None = None  # why the store does not hold them, and what does
 
     @property
     def exit_code(self) -> int:
         """0, or the first that applies of what failed."""
-        errors = [failure.error for failure in self.failed] + ([self.unstored] if self.unstored else [])
-        return worst_exit_code(error.exit_code for error in errors)
+        unstored = [self.unstored.exit_code] if self.unstored else []
+        return worst_exit_code([*(failure.exit_code for failure in self.failed), *unstored])
 
     def paired(self) -> tuple[tuple[Evaluated, Evaluated, PairedDifference], ...]:
         """Each further file against the first, image by image."""
@@ -82,10 +74,7 @@ class EvalResult:
                 }
                 for base, new, difference in self.paired()
             ],
-            "failed": [
-                {"artifact": str(failure.artifact), "reason": failure.error.message, "remedy": failure.error.remedy}
-                for failure in self.failed
-            ],
+            "failed": [failure.to_json("reason", "remedy") for failure in self.failed],
             "notes": list(self.notes),
             "unstored": told(self.unstored),
         }

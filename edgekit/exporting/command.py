@@ -19,11 +19,11 @@ from torch import nn
 from edgekit.bug_report import tellable
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Target
-from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError
+from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError, Failure
 from edgekit.exporting.export_file import ExportTask, Site, export_file
 from edgekit.exporting.options import ExportOptions, Progress, check_heeded
 from edgekit.exporting.prepare import prepare
-from edgekit.exporting.result import ExportFailure, ExportResult
+from edgekit.exporting.result import ExportResult
 from edgekit.records.formats import FORMATS
 from edgekit.records.runtime import choose
 from edgekit.tensorrt import builder as engine
@@ -95,7 +95,7 @@ def run(asked: ExportOptions) -> ExportResult:
                     raise unfit[task.format]
                 artifacts.append(export_file(task, prepared, folder, _told(say, task)))
             except USERS_CODE as error:  # a bug in one must not hide the files that are made
-                failed.append(ExportFailure(task.format, task.precision, tellable(error)))
+                failed.append(Failure({"format": task.format, "precision": task.precision}, tellable(error)))
     return ExportResult(tuple(artifacts), tuple(failed), (*prepared.notes, *_notes(site)))
 
 

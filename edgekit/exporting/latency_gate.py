@@ -32,8 +32,8 @@ def latency_within(
     on = "" if target.is_local else f" of {target.name}"
     session = MeasuringSession(0, target=target)
     for _ in range(TRIES):
-        cell = BenchTask(Artifact(path=path, manifest=None), chosen, protocol, target.name, None, None)
-        found = session.measure(cell)
+        task = BenchTask(Artifact(path=path, manifest=None), chosen, protocol, target.name, None, None)
+        found = session.measure(task)
         median_ms = latency.median([latency.median(run.samples_ns) for run in found.runs]) / latency.NS_PER_MS
         if median_ms <= limit_ms:
             facts = {"limit_ms": limit_ms, "median_ms": median_ms, "verdict": found.verdict, "runtime": chosen.name}

@@ -5,47 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.errors import EdgekitError, worst_exit_code
+from edgekit.errors import Failure, worst_exit_code
 from edgekit.records.manifest import Artifact, manifest_path
 
 
 @dataclass(frozen=True)
-class ExportFailure:
-    """A cell that could not be made, and why."""
-
-    format: str
-    precision: str
-    error: EdgekitError
-
-    def to_json(self) -> dict[str, Any]:
-        """The failure under its documented keys."""
-        return {
-            "format": self.format,
-            "precision": self.precision,
-            "reason": self.error.message,
-            "remedy": self.error.remedy,
-            "code": self.error.code,
-        }
-
-
-@dataclass(frozen=True)
 class ExportResult:
-    """What was made and what was not; `notes` are for the person who asked."""
+    """What was made and what was not, by format and precision; `notes` are for the person who asked."""
 
     artifacts: tuple[Artifact, ...]
-    failed: tuple[ExportFailure, ...]
+    failed: tuple[Failure, ...]
     notes: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """0, or the first that applies in the documented order."""
-        return worst_exit_code(failure.error.exit_code for failure in self.failed)
+        return worst_exit_code(failure.exit_code for failure in self.failed)
 
     def to_json(self) -> dict[str, Any]:
         """{"artifacts": [...], "failed": [...], "notes": [...]}"""
         return {
             "artifacts": [_artifact_json(artifact) for artifact in self.artifacts],
-            "failed": [failure.to_json() for failure in self.failed],
+            "failed": [failure.to_json("reason", "remedy", "code") for failure in self.failed],
             "notes": list(self.notes),
         }
 

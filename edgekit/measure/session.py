@@ -1,4 +1,4 @@
-"""From cells to measurements: fresh processes one after the other, or interleaved, with cool-down and a memory pass."""
+"""From files to measurements: fresh processes one after the other, or interleaved, with cool-down and a memory pass."""
 
 from __future__ import annotations
 
@@ -80,46 +80,46 @@ class MeasuringSession:
         self._heat_known = False
         self.done = 0
 
-    def measure(self, cell: BenchTask) -> Measurement:
-        """One cell, its processes one after the other. Raises what the runner refuses or dies of."""
-        patience = Patience(cell.protocol.cooldown_seconds)
-        count = cell.protocol.processes
-        with in_use(cell.artifact):
-            answers = [self._process(cell, patience, f"process {index + 1} of {count}") for index in range(count)]
-            return self._measurement(cell, answers)
+    def measure(self, task: BenchTask) -> Measurement:
+        """One file, its processes one after the other. Raises what the runner refuses or dies of."""
+        patience = Patience(task.protocol.cooldown_seconds)
+        count = task.protocol.processes
+        with in_use(task.artifact):
+            answers = [self._process(task, patience, f"process {index + 1} of {count}") for index in range(count)]
+            return self._measurement(task, answers)
 
-    def interleave(self, cells: Sequence[BenchTask], seed: int = 0) -> list[Measurement]:
-        """Several cells in blocks, each in a new random order, so that what changes with time meets all of them alike.
+    def interleave(self, tasks: Sequence[BenchTask], seed: int = 0) -> list[Measurement]:
+        """Several files in blocks, each in a new random order, so that what changes with time meets all of them alike.
 
         A block is one fresh process in which they take turns; where a runtime cannot, it is one process for each.
         Raises what the runner refuses or dies of.
         """
-        order, block_of = random.Random(seed), self._turns if self._take_turns(cells) else self._processes
-        patience, blocks = Patience(cells[0].protocol.cooldown_seconds), cells[0].protocol.processes
-        answers: list[list[dict[str, Any]]] = [[] for _ in cells]
-        with in_use(*(cell.artifact for cell in cells)):
+        order, block_of = random.Random(seed), self._turns if self._take_turns(tasks) else self._processes
+        patience, blocks = Patience(tasks[0].protocol.cooldown_seconds), tasks[0].protocol.processes
+        answers: list[list[dict[str, Any]]] = [[] for _ in tasks]
+        with in_use(*(task.artifact for task in tasks)):
             for block in range(blocks):
-                places = list(range(len(cells)))
+                places = list(range(len(tasks)))
                 order.shuffle(places)
-                found = block_of([cells[place] for place in places], patience, f"block {block + 1} of {blocks}")
+                found = block_of([tasks[place] for place in places], patience, f"block {block + 1} of {blocks}")
                 for position, (place, answer) in enumerate(zip(places, found, strict=True)):
                     answer.update(block=block, position=position)
                     answers[place].append(answer)
-            return [self._measurement(cell, found) for cell, found in zip(cells, answers, strict=True)]
+            return [self._measurement(task, found) for task, found in zip(tasks, answers, strict=True)]
 
-    def _take_turns(self, cells: Sequence[BenchTask]) -> bool:
-        return self._target.has_runner and all(cell.runtime.by_steps for cell in cells)
+    def _take_turns(self, tasks: Sequence[BenchTask]) -> bool:
+        return self._target.has_runner and all(task.runtime.by_steps for task in tasks)
 
-    def _processes(self, cells: Sequence[BenchTask], patience: Patience, what: str) -> list[dict[str, Any]]:
-        return [self._process(cell, patience, what) for cell in cells]
+    def _processes(self, tasks: Sequence[BenchTask], patience: Patience, what: str) -> list[dict[str, Any]]:
+        return [self._process(task, patience, what) for task in tasks]
 
-    def _turns(self, cells: Sequence[BenchTask], patience: Patience, what: str) -> list[dict[str, Any]]:
+    def _turns(self, tasks: Sequence[BenchTask], patience: Patience, what: str) -> list[dict[str, Any]]:
         hot = self._cooled(patience)
-        for cell in cells:
-            self._say(cell, what)
-        jobs = [cell.job("latency") for cell in cells]
+        for task in tasks:
+            self._say(task, what)
+        jobs = [task.job("latency") for task in tasks]
         job = {"runtime": jobs[0]["runtime"], "jobs": jobs, "turn_seconds": TURN_SECONDS}
-        longest = sum(LOAD_SECONDS + 3 * cell.protocol.max_seconds for cell in cells)
+        longest = sum(LOAD_SECONDS + 3 * task.protocol.max_seconds for task in tasks)
         found = self._target.ask(job, longest, "interleave")["answers"]
         return [_with_heat(answer, hot) for answer in found]
 
@@ -131,21 +131,21 @@ class MeasuringSession:
         pause = LOOK_SECONDS if self._target.is_local else LOOK_AWAY_SECONDS
         return patience.cool_down(self._heat, self._target.hottest, pause)
 
-    def _process(self, cell: BenchTask, patience: Patience, what: str) -> dict[str, Any]:
+    def _process(self, task: BenchTask, patience: Patience, what: str) -> dict[str, Any]:
         hot = self._cooled(patience)
-        self._say(cell, what)
-        return _with_heat(self._target.ask(cell.job("latency"), LOAD_SECONDS + 3 * cell.protocol.max_seconds), hot)
+        self._say(task, what)
+        return _with_heat(self._target.ask(task.job("latency"), LOAD_SECONDS + 3 * task.protocol.max_seconds), hot)
 
-    def _memory(self, cell: BenchTask) -> Memory:
+    def _memory(self, task: BenchTask) -> Memory:
         """The memory pass: a process of its own, because reading it must not disturb the times."""
-        self._say(cell, "memory")
-        name = cell.runtime.name
+        self._say(task, "memory")
+        name = task.runtime.name
         if name not in self._baselines:
-            alone, why = self._peak(cell.job("baseline"), cell.protocol)
+            alone, why = self._peak(task.job("baseline"), task.protocol)
             self._baselines[name] = alone.get("peak_bytes"), why
         baseline, baseline_reason = self._baselines[name]
-        found, reason = self._peak(cell.job("memory"), cell.protocol)
-        details = cell.artifact.manifest.details if cell.artifact.manifest else {}
+        found, reason = self._peak(task.job("memory"), task.protocol)
+        details = task.artifact.manifest.details if task.artifact.manifest else {}
         return Memory(
             peak_bytes=found.get("peak_bytes"),
             pss_bytes=found.get("pss_bytes"),
@@ -171,51 +171,51 @@ class MeasuringSession:
         silent = found.get("reason") or "this system has no VmHWM in /proc/self/status"
         return found, None if found["peak_bytes"] is not None else silent
 
-    def _profile(self, cell: BenchTask) -> Profile | None:
+    def _profile(self, task: BenchTask) -> Profile | None:
         """The profile pass, where it was asked for: a process of its own, because a profiler takes time."""
-        if not cell.profile:
+        if not task.profile:
             return None
-        self._say(cell, "profile")
-        seconds = LOAD_SECONDS + cell.protocol.max_seconds
+        self._say(task, "profile")
+        seconds = LOAD_SECONDS + task.protocol.max_seconds
         try:
-            found = self._target.ask(cell.job("memory"), seconds, "profile")
-            return profile(found, cell.artifact.manifest, cell.protocol.batch, self._peaks(cell, seconds))
+            found = self._target.ask(task.job("memory"), seconds, "profile")
+            return profile(found, task.artifact.manifest, task.protocol.batch, self._peaks(task, seconds))
         except EdgekitError as error:
             return Profile(reasons=(error.message,))
 
-    def _peaks(self, cell: BenchTask, seconds: float) -> Peaks | None:
+    def _peaks(self, task: BenchTask, seconds: float) -> Peaks | None:
         """What the machine reaches at best with as many threads, measured once; None for a GPU."""
-        if cell.runtime.name in ON_GPU:
+        if task.runtime.name in ON_GPU:
             return None
-        threads = cell.protocol.threads
+        threads = task.protocol.threads
         if threads not in self._roofs:
-            job = {"runtime": cell.runtime.name, "threads": threads}
+            job = {"runtime": task.runtime.name, "threads": threads}
             self._roofs[threads] = Peaks(**self._target.ask(job, seconds, "peaks"))
         return self._roofs[threads]
 
-    def _beside(self, cell: BenchTask) -> dict[str, Any]:
+    def _beside(self, task: BenchTask) -> dict[str, Any]:
         """What a device that is not this machine tells of itself, and what passes of their own find."""
         facts, found = self._target.facts(), {}
-        for name, find in self._target.passes(cell.job("memory")).items():
-            self._say(cell, name)
+        for name, find in self._target.passes(task.job("memory")).items():
+            self._say(task, name)
             self.done -= 1  # not among the steps that were announced
-            found[name] = find(LOAD_SECONDS + cell.protocol.max_seconds)
+            found[name] = find(LOAD_SECONDS + task.protocol.max_seconds)
         return {**({"device": facts} if facts else {}), **found}
 
-    def _say(self, cell: BenchTask, what: str) -> None:
+    def _say(self, task: BenchTask, what: str) -> None:
         if self._progress:
-            label = f"{cell.artifact.path.name} on {cell.runtime.name}, batch {cell.protocol.batch}"
+            label = f"{task.artifact.path.name} on {task.runtime.name}, batch {task.protocol.batch}"
             self._progress(f"{label}: {what}", self.done, self._total)
         self.done += 1
 
-    def _measurement(self, cell: BenchTask, answers: list[dict[str, Any]]) -> Measurement:
-        artifact, found = cell.artifact, plain({**answers[0]["found"], **self._beside(cell)})
+    def _measurement(self, task: BenchTask, answers: list[dict[str, Any]]) -> Measurement:
+        artifact, found = task.artifact, plain({**answers[0]["found"], **self._beside(task)})
         runs = tuple(
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
         )
-        threads = found.get("threads") or cell.protocol.threads
+        threads = found.get("threads") or task.protocol.threads
         judged = verdict.assess(runs, threads, found.get("virtual"), _emulated(found))
-        memory, layers = self._memory(cell), self._profile(cell)
+        memory, layers = self._memory(task), self._profile(task)
         held = artifact.still()  # last of all, so that no pass saw another file
         return Measurement(
             id=new_id(),
@@ -226,9 +226,9 @@ class MeasuringSession:
             bytes=held.bytes,
             format=artifact.format,
             manifest=artifact.manifest.for_records() if artifact.manifest else None,
-            device=cell.device,
-            runtime=cell.runtime.name,
-            protocol=cell.protocol,
+            device=task.device,
+            runtime=task.runtime.name,
+            protocol=task.protocol,
             runs=runs,
             memory=memory,
             found=found,
@@ -239,7 +239,7 @@ class MeasuringSession:
 
 
 class Patience:
-    """How long one cell may still wait for a cooler device."""
+    """How long one file may still wait for a cooler device."""
 
     def __init__(self, seconds: float) -> None:
         self._left = seconds

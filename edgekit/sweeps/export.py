@@ -132,7 +132,7 @@ def _export(job: Job, files: Sequence[File], journal: Journal) -> list[Made]:
         alone = [[file for file in files if file.precision == precision] for precision in precisions]
         return [made for group in alone for made in _export(job, group, journal)]
     named = {(file.format, file.precision): file for file in files}
-    made = [Made(named[one.format, one.precision], refusal=refused(one.error)) for one in result.failed]
+    made = [Made(named[one.part["format"], one.part["precision"]], refusal=refused(one.error)) for one in result.failed]
     for one in made:
         if one.refusal is not None and one.refusal.code == GateFailed.code:  # it would fail in the same way again
             said = {"message": one.refusal.message, "remedy": one.refusal.remedy}

@@ -206,7 +206,7 @@ class Measuring:
             )
         except Exception as error:
             return {sha256: _failed(refused(error)) for sha256 in wanted}
-        found = {paths[failure.artifact]: _failed(refused(failure.error)) for failure in result.failed}
+        found = {paths[Path(failure.part["artifact"])]: _failed(refused(failure.error)) for failure in result.failed}
         for evaluated in result.results:
             sha256, record = paths[evaluated.artifact], evaluated.accuracy
             try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.errors import EnvironmentRefused, MeasurementInvalid, Refusal, worst_exit_code
-from edgekit.measure.command import row
+from edgekit.measure.result import row
 from edgekit.measure.verdict import INVALID
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.stats.accuracy import fraction

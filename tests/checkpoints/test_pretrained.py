@@ -292,8 +292,8 @@ def test_one_that_fails_does_not_hide_the_others(site: Site, monkeypatch: pytest
     told: list[tuple[Any, ...]] = []
     result = pretrained.pull(["two", "one", "two"], lambda *arguments: told.append(arguments))
     assert [found.source.name for found in result.found] == ["one"]
-    (name, error), document = result.failed[0], result.to_json()
-    assert name == "two" and isinstance(error, EnvironmentRefused) and result.exit_code == 7
+    failure, document = result.failed[0], result.to_json()
+    assert failure.part == {"name": "two"} and isinstance(failure.error, EnvironmentRefused) and result.exit_code == 7
     assert "404" in document["failed"][0]["reason"] and document["pulled"][0]["name"] == "one"
     assert told and told[0][0] == "download one.pth, MB"
     assert [row["path"] is not None for row in pretrained.list_weights().to_json()["weights"]] == [False, True]

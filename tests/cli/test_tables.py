@@ -12,7 +12,7 @@ from rich.console import Console
 from edgekit.cli.tables import Column, count, facts, interval, milliseconds, percent, shape, size, table
 from edgekit.cli.views import measure, sweep
 from edgekit.cli.views.network import models
-from edgekit.measure.command import KEYS
+from edgekit.measure.result import KEYS
 from edgekit.util.formatting import counted
 
 COLUMNS = (

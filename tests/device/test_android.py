@@ -414,5 +414,5 @@ def test_an_export_is_timed_there_and_proved_here(phone: Peer, tflite: Path, tmp
     gate = made.manifest.details["latency_gate"]
     assert gate["device"] == "pixel" and gate["runtime"] == "benchmark_model" and 0 < gate["median_ms"] < 60_000
     assert "proved here: no Python runs files on pixel, which is a phone" in result.notes
-    assert [one.format for one in result.failed] == ["onnx"] and result.exit_code == 5
+    assert [one.part["format"] for one in result.failed] == ["onnx"] and result.exit_code == 5
     assert "pixel runs no onnx files: its runtimes are benchmark_model" in result.failed[0].error.message

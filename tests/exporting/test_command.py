@@ -239,7 +239,7 @@ def test_one_failing_format_does_not_hide_the_other(network: str, tmp_path: Path
     result = edgekit.export(f"{network}:Sampled", input=SHAPE, out=tmp_path / "out")
     assert [a.manifest.format for a in result.artifacts if a.manifest] == ["onnx"]
     (failure,) = result.failed
-    assert failure.format == "tflite" and "samples a map" in failure.error.message and failure.error.remedy
+    assert failure.part["format"] == "tflite" and "samples a map" in failure.error.message and failure.error.remedy
     assert not [name for name in files(tmp_path / "out") if "tflite" in name]
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from edgekit.device.linux import LinuxTarget
 from edgekit.errors import BackendMissing, MeasurementInvalid, UsageError
-from edgekit.measure.command import KEYS, BenchResult, bench, row
+from edgekit.measure.command import bench
+from edgekit.measure.result import KEYS, BenchResult, row
 from edgekit.records import measurement
 from edgekit.records.measurement import Measurement, Memory, ProcessRun, Protocol
 from edgekit.reporting.rows import rows

@@ -150,7 +150,7 @@ def test_what_the_device_lacks_is_told_before_the_network_is_made(far: Server) -
     again(far, PYTHONPATH="/nowhere")
     refused("TensorRT is not installed on board: .*and no trtexec", "or put trtexec into /usr/src/tensorrt/bin")
     both = exported(format=["tensorrt", "onnx"])
-    assert [one.format for one in both.failed] == ["tensorrt"] and both.exit_code == 5
+    assert [one.part["format"] for one in both.failed] == ["tensorrt"] and both.exit_code == 5
     assert [one.path.suffix for one in both.artifacts] == [".onnx"]
 
 

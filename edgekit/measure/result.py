@@ -1,0 +1,110 @@
+"""What `bench` gives: a row for each file and batch size that was asked for, measured or failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from edgekit.errors import EnvironmentRefused, Failure, MeasurementInvalid, worst_exit_code
+from edgekit.measure.pair import Versus
+from edgekit.measure.verdict import INVALID
+from edgekit.records.measurement import Measurement
+from edgekit.stats import latency, ratio
+from edgekit.stats.stability import stability
+from edgekit.storage.keeping import told
+
+KEYS = (
+    *("artifact", "foreign", "device", "runtime", "threads", "batch", "median_ms", "ci95_ms", "p90_ms", "p99_ms"),
+    *("min_ms", "mad_ms", "first_ms", "load_ms", "throughput_per_s", "n", "processes", "stability", "harness_us"),
+    *("peak_memory_bytes", "pss_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes"),
+    *("arena_memory_bytes", "gpu_memory_bytes", "unified_memory_bytes", "memory_method"),
+    *("verdict", "reasons", "error", "id", "session", "found", "profile"),
+)
+
+
+def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]:
+    """A measurement under the documented keys; what cannot be known is null, and `reasons` says why."""
+    time = latency.latency(measurement.runs, measurement.protocol.batch)
+    memory = measurement.memory
+    reasons = [*measurement.reasons, *(time.reasons if time else ["no sample was taken"])]
+    if memory.peak_bytes is None:
+        reasons.append(f"no peak memory: {memory.reason}")
+    alone = memory.baseline_reason or "not recorded why"
+    if memory.baseline_bytes is None and alone != memory.reason:
+        reasons.append(f"no memory of the runtime alone: {alone}")
+    known = {name: getattr(time, name) for name in KEYS if hasattr(time, name)}
+    still = stability(measurement.runs)
+    harness = [run.harness_ns for run in measurement.runs if run.harness_ns is not None]
+    return {
+        **dict.fromkeys(KEYS),
+        **known,
+        "ci95_ms": list(time.ci95_ms) if time and time.ci95_ms else None,
+        "artifact": artifact or measurement.artifact,
+        "foreign": measurement.manifest is None,
+        "device": measurement.device,
+        "runtime": measurement.runtime,
+        "threads": measurement.found.get("threads", measurement.protocol.threads),
+        "batch": measurement.protocol.batch,
+        "stability": still.to_json() if still else None,
+        "harness_us": round(latency.median(harness) / 1000, 4) if harness else None,
+        "peak_memory_bytes": memory.peak_bytes,
+        "pss_memory_bytes": memory.pss_bytes,
+        "baseline_memory_bytes": memory.baseline_bytes,
+        "ideal_memory_bytes": memory.ideal_bytes,
+        "arena_memory_bytes": memory.arena_bytes,
+        "gpu_memory_bytes": memory.gpu_bytes,
+        "unified_memory_bytes": memory.unified_bytes,
+        "memory_method": memory.method,
+        "verdict": measurement.verdict,
+        "reasons": reasons,
+        "id": measurement.id,
+        "session": measurement.session,
+        "found": measurement.found,
+        "profile": measurement.profile.to_json() if measurement.profile else None,
+    }
+
+
+def failed_row(failure: Failure) -> dict[str, Any]:
+    """Return the same keys for what has no measurement: its numbers are null, and `error` says why."""
+    error = failure.error
+    return {
+        **dict.fromkeys(KEYS),
+        **failure.part,
+        "verdict": "not assessed",
+        "reasons": [error.message],
+        "error": {"code": error.code, "message": error.message, "remedy": error.remedy},
+    }
+
+
+@dataclass(frozen=True)
+class BenchResult:
+    """What was measured and what was not, in the order that was asked for; paths as they were given."""
+
+    outcomes: tuple[tuple[str, Measurement] | Failure, ...]
+    versus: tuple[Versus, ...] = ()
+    unstored: EnvironmentRefused | None = None  # why the store does not hold them, and what does
+
+    @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """What was measured."""
+        return tuple(one[1] for one in self.outcomes if not isinstance(one, Failure))
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What was not."""
+        return tuple(one for one in self.outcomes if isinstance(one, Failure))
+
+    @property
+    def exit_code(self) -> int:
+        """The command's exit code; 6 where a measurement is invalid."""
+        invalid = any(measurement.verdict == INVALID for measurement in self.measurements)
+        own = [MeasurementInvalid.exit_code] * invalid + [EnvironmentRefused.exit_code] * (self.unstored is not None)
+        return worst_exit_code([*(failure.exit_code for failure in self.failures), *own])
+
+    def to_json(self) -> dict[str, Any]:
+        """What `edgekit bench --json` prints."""
+        rows = [failed_row(one) if isinstance(one, Failure) else row(one[1], one[0]) for one in self.outcomes]
+        found = {"measurements": rows, "unstored": told(self.unstored)}
+        if not self.versus:
+            return found
+        return {**found, "versus": [pair.to_json() for pair in self.versus], "noise": ratio.NOISE}

@@ -1,8 +1,14 @@
-"""The parser: every command, in the order in which a newcomer meets them."""
+"""The parser: each command is the function of its name in the module of its name in edgekit.cli.commands.
+
+A module is imported when its command runs or shows its help; the names and the first lines of help stand in
+edgekit.COMMANDS.
+"""
 
 from __future__ import annotations
 
+import importlib
 import os
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,31 +17,9 @@ import typer
 import typer.core
 import typer.main
 
-from edgekit.cli.commands import compare, measure, network, setup, sweep, weights
+import edgekit
 from edgekit.cli.output import Outcome
 from edgekit.errors import EnvironmentRefused, UsageError
-
-# Plain help: rich's takes three times as long to import and wraps what fits.
-app = typer.Typer(name="edgekit", rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False)
-
-COMMANDS = (
-    network.models,
-    network.summary,
-    network.export,
-    network.inspect,
-    measure.bench,
-    compare.compare,
-    measure.eval,
-    measure.report,
-    sweep.sweep,
-    sweep.reproduce,
-    sweep.store,
-    weights.weights,
-    measure.devices,
-    setup.doctor,
-    setup.demo,
-)
-
 
 ANYWHERE = ("weights", "devices", "doctor")
 
@@ -67,14 +51,45 @@ class Command(typer.core.TyperCommand):
         return super().invoke(ctx)
 
 
-for _command in COMMANDS:
-    app.command(_command.__name__, cls=Command)(_command)
+class Commands(Mapping[str, Any]):
+    """The parsers of all commands by name, each made when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in edgekit.COMMANDS:
+            raise KeyError(name)
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        function = getattr(importlib.import_module(f"edgekit.cli.commands.{name}"), name)
+        alone.command(name, cls=Command)(function)
+        return typer.main.get_command(alone)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(edgekit.COMMANDS)
+
+    def __len__(self) -> int:
+        return len(edgekit.COMMANDS)
+
+
+class Group(typer.core.TyperGroup):
+    """The command `edgekit`, which makes the parser of one command only."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = Commands()  # type: ignore[assignment]  # it is only read
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands from the table, as it needs none of their parsers."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in edgekit.COMMANDS.items()])
+
+
+# Plain help: rich's takes three times as long to import and wraps what fits.
+app = typer.Typer(
+    name="edgekit", cls=Group, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False
+)
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        import edgekit
-
         print(f"edgekit {edgekit.__version__}")
         raise typer.Exit
 

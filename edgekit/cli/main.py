@@ -1,7 +1,7 @@
 """The command line: runs one command, and turns whatever happens into an exit code and at most two lines.
 
 Results go to stdout, messages and progress to stderr. With `--json`, stdout carries exactly one object. This file
-imports nothing heavy, so that an interrupt is answered from the first moment on; the commands are in `cli_app`.
+imports nothing heavy, so that an interrupt is answered from the first moment on; the parser is in `edgekit.cli.app`.
 """
 
 from __future__ import annotations

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from edgekit.errors import UsageError
-from edgekit.network.inputs import Input
-from edgekit.records.formats import FORMATS
 
-*_FIRST, _LAST = (format.suffix for _, format in FORMATS.items())
-SUFFIXES = f"{', '.join(_FIRST)} or {_LAST}"
-FORMAT_NAMES = f"{', '.join(FORMATS)}."
+if TYPE_CHECKING:
+    from edgekit.network.inputs import Input
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Model = Annotated[
     str,
@@ -38,7 +34,6 @@ NetworkOptions = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="An option of the network, e.g. pool=max; repeatable."),
 ]
-Artifacts = Annotated[list[Path], typer.Argument(metavar="ARTIFACT", help=f"Files {SUFFIXES}.")]
 Device = Annotated[str, typer.Option("--device", help="A name from devices.yaml.")]
 Devices = Annotated[
     Path | None, typer.Option("--devices", metavar="FILE", help="The devices.yaml to use.", show_default=False)
@@ -47,6 +42,18 @@ Runtime = Annotated[
     str | None, typer.Option("--runtime", help="onnxruntime, litert, tensorrt, trtexec, torch or null.")
 ]
 Threads = Annotated[int, typer.Option("--threads", help="Threads that the runtime may use.")]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="quick|default|rigorous",
+        help="How long to measure.  [default: default]",
+        show_default=False,
+    ),
+]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", help="Exports at once.  [default: one for each processor]", show_default=False)
+]
 Store = Annotated[
     str | None,
     typer.Option("--store", metavar="URL", help="Default: $EDGEKIT_STORE, else sqlite:///./edgekit.db."),
@@ -119,30 +126,3 @@ def pairs(texts: list[str] | None) -> dict[str, str]:
             raise UsageError(f"--option takes NAME=VALUE, not '{text}'", "write, say, --option pool=max")
         found[key] = value
     return found
-
-
-def agreed(tool: str, yes: bool) -> str:
-    """The benchmark_model that `devices tool NAME` names, after a person has agreed that it is fetched."""
-    from edgekit.device.android_download import BUILT_FOR, address
-
-    url = address(tool)
-    if yes:
-        return tool
-    if not sys.stdin or not sys.stdin.isatty():
-        raise UsageError(f"nobody is here to agree to a download from {url}", "add --yes")
-    what = f"Fetch a program for {BUILT_FOR} from {url}? No hash is published; what comes is named by its own."
-    if not typer.confirm(what, err=True):
-        raise UsageError("nothing was fetched", "say yes, or name a benchmark_model of your own in devices.yaml")
-    return tool
-
-
-def checked(action: str | None, name: str | None, known: Callable[[], Iterable[str]]) -> str | None:
-    """The device that `devices check NAME` names, of those that are `known`; None for plain `devices`."""
-    if action is None:
-        return None
-    if action != "check":
-        remedy = "write `edgekit devices check NAME`, or `edgekit devices tool litert`"
-        raise UsageError(f"`edgekit devices` does not know '{action}'", remedy)
-    if name is None:
-        raise UsageError("`edgekit devices check` needs a name", f"add one of: {', '.join(known())}")
-    return name

@@ -47,6 +47,20 @@ def test_help_imports_nothing_heavy() -> None:
     assert done.returncode == 0 and done.stderr.strip() == "[]"
 
 
+EVERY_HELP = {
+    *("edgekit", "edgekit.cli", "edgekit.cli.app", "edgekit.cli.main", "edgekit.cli.output", "edgekit.errors"),
+    *("edgekit.redact", "edgekit.util", "edgekit.util.formatting"),
+}
+REPORT_HELP = EVERY_HELP | {"edgekit.cli.commands", "edgekit.cli.commands.report", "edgekit.cli.options"}
+
+
+@pytest.mark.parametrize(("arguments", "modules"), [(["--help"], EVERY_HELP), (["report", "--help"], REPORT_HELP)])
+def test_help_imports_the_modules_of_one_command_only(arguments: list[str], modules: set[str]) -> None:
+    code = f"import sys, json; from edgekit.cli.main import main; main({arguments!r}); "
+    done = python(code + "print(json.dumps([name for name in sys.modules if name.startswith('edgekit')]))")
+    assert set(json.loads(done.stdout.splitlines()[-1])) == modules
+
+
 def removed(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a working folder that was removed."""
     folder.mkdir()

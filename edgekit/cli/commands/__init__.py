@@ -1,1 +1,1 @@
-"""One function a command: its arguments, its help, and the call."""
+"""A module a command, with the function of its name: its arguments, its help, and the call."""

@@ -1,4 +1,4 @@
-"""The commands that need nothing first: doctor and demo."""
+"""The command `demo`: the whole way, offline."""
 
 from __future__ import annotations
 
@@ -10,18 +10,6 @@ import typer
 import edgekit
 from edgekit.cli import options as o
 from edgekit.cli.output import Outcome, Progress
-
-
-def doctor(devices: o.Devices = None, store: o.Store = None, json: o.Json = False) -> Outcome:
-    """Say what is installed, what is missing, how to get it.
-
-    \b
-    Example:
-      edgekit doctor
-    """
-    from edgekit.cli.views import measure as views
-
-    return Outcome(edgekit.doctor(devices=devices, store=store).to_json(), views.doctor)
 
 
 def demo(

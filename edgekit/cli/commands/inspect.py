@@ -1,0 +1,36 @@
+"""The command `inspect`: what a file is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import edgekit
+from edgekit.cli import options as o
+from edgekit.cli.artifact_options import SUFFIXES
+from edgekit.cli.output import Outcome
+
+
+def inspect(
+    artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help=f"A file {SUFFIXES}.")],
+    layers: Annotated[
+        bool, typer.Option("--layers", help="An int8 file's layers by signal-to-noise, worst first.")
+    ] = False,
+    snippet: Annotated[
+        str | None, typer.Option("--snippet", metavar="python|cpp|kotlin", help="Print code that calls it.")
+    ] = None,
+    json: o.Json = False,
+) -> Outcome:
+    """Say what a file is, what made it, and how to call it.
+
+    A file that has changed since it was made is refused.
+
+    \b
+    Example:
+      edgekit inspect artifacts/mobilenet_0.5_160/mobilenet_0.5_160_random0_fp32.tflite
+    """
+    from edgekit.cli.views import measure as views
+
+    return Outcome(edgekit.inspect(artifact, layers=layers, snippet=snippet).to_json(), views.inspect)

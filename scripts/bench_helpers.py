@@ -78,7 +78,7 @@ def interleaved(first: Sequence[str], second: Sequence[str], rounds: int) -> tup
 
 
 def paths(made: ExportResult) -> dict[tuple[str, str], Path]:
-    """Files by (format, precision); a failed cell stops the run."""
+    """Files by (format, precision); one that failed stops the run."""
     if made.failed:
         raise made.failed[0].error
     return {(a.manifest.format, a.manifest.precision): a.path for a in made.artifacts if a.manifest}

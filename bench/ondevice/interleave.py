@@ -20,10 +20,10 @@ def measure(text: str) -> dict[str, Any]:
     """What the jobs in a line of JSON find, each loaded and warmed up in its place, then measured by turns."""
     asked = json.loads(text)
     jobs, seconds = [runner.parse(json.dumps(job)) for job in asked["jobs"]], float(asked["turn_seconds"])
-    return {"answers": runner.measured(jobs, lambda ready: by_turns(ready, seconds))}
+    return {"answers": runner.measured(jobs, lambda ready: interleaved(ready, seconds))}
 
 
-def by_turns(ready: Any, seconds: float) -> list[dict[str, Any]]:
+def interleaved(ready: Any, seconds: float) -> list[dict[str, Any]]:
     """Samples, wall time and the number of samples in each turn, for each artifact.
 
     A round gives every artifact one turn, in a new random order. A turn begins with an inference that is not timed: it

@@ -29,7 +29,7 @@ class Column:
     """
 
     title: str
-    cell: Callable[[Json], str]
+    text: Callable[[Json], str]
     rank: int = 0
     left: bool = False
     full: str | None = None
@@ -37,7 +37,7 @@ class Column:
 
 def fitting(columns: Sequence[Column], rows: Sequence[Json], width: int) -> tuple[list[Column], bool]:
     """The columns that a table of `width` shows, and whether even those are too wide."""
-    widths = {column: max(len(column.title), *(len(column.cell(row)) for row in rows), 0) + 2 for column in columns}
+    widths = {column: max(len(column.title), *(len(column.text(row)) for row in rows), 0) + 2 for column in columns}
     kept = list(columns)
     while sum(widths[column] for column in kept) > width and any(column.rank for column in kept):
         kept.remove(max(kept, key=lambda column: column.rank))
@@ -53,7 +53,7 @@ def table(columns: Sequence[Column], rows: Sequence[Json], width: int) -> Iterat
         folds = column is kept[0] and too_wide  # rather than that others are cut
         shown.add_column(column.title, justify=side, no_wrap=not folds, overflow="fold")  # type: ignore[arg-type]
     for row in rows:
-        shown.add_row(*(Text(column.cell(row)) for column in kept))
+        shown.add_row(*(Text(column.text(row)) for column in kept))
     yield shown
     missing = [column.full or column.title for column in columns if column not in kept]
     if missing:
@@ -86,11 +86,11 @@ def percent(value: float | None) -> str:
     return UNKNOWN if value is None else f"{formatting.percent(value)} %"
 
 
-def interval(bounds: Sequence[float] | None, cell: Callable[[float], str]) -> str:
+def interval(bounds: Sequence[float] | None, text: Callable[[float], str]) -> str:
     """[lo, hi] as "lo .. hi"."""
     if not bounds or bounds[0] is None:
         return UNKNOWN
-    return f"{cell(bounds[0])} .. {cell(bounds[1])}".replace(" % ..", " ..")
+    return f"{text(bounds[0])} .. {text(bounds[1])}".replace(" % ..", " ..")
 
 
 def shape(sizes: Sequence[int]) -> str:

@@ -16,7 +16,7 @@ from edgekit.measure.pair import compared, medians
 from edgekit.records import hosts
 from edgekit.records.conditions import fact, gpu, run_conditions
 from edgekit.records.measurement import Measurement
-from edgekit.records.summary import cell
+from edgekit.records.summary import subject
 from edgekit.redact import redacted_url
 from edgekit.stats import latency
 from edgekit.stats import ratio as stats_ratio
@@ -29,7 +29,7 @@ Namer = Callable[[Measurement], str]
 # What a row is: compared; or not, because of what the status says.
 MEASURED, MISSING, INVALID, ADDED = "measured", "missing", "invalid", "added"
 WORST_FIRST = (NOT_COMPARABLE, SLOWER, MISSING, INVALID, CANNOT_TELL, FASTER, SAME)  # as their exit codes
-# Facts that must agree beside the setting: a number of another machine is another number.
+# Facts that must agree beside the run conditions: a number of another machine is another number.
 SAME_FACTS: dict[str, Callable[[Measurement], Any]] = {
     "machine": lambda record: fact(record, "machine"),
     "processor": lambda record: fact(record, "processor"),
@@ -40,7 +40,7 @@ SAME_FACTS: dict[str, Callable[[Measurement], Any]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One cell in both selections; `base` and `new` are ids. `ratio` is new over base: above 1 is slower."""
+    """One subject in both selections; `base` and `new` are ids. `ratio` is new over base: above 1 is slower."""
 
     name: str
     base: str | None
@@ -108,7 +108,7 @@ class CompareResult:
         return markdown(self)
 
     def to_junit(self) -> str:
-        """JUnit's XML: a test case for each cell."""
+        """JUnit's XML: a test case for each row."""
         from edgekit.comparison.formats import junit
 
         return junit(self)
@@ -123,13 +123,13 @@ def compare(
     junit: str | Path | None = None,
     store: str | None = None,
 ) -> CompareResult:
-    """Compare the stored latencies of `new` with those of `base`, cell by cell.
+    """Compare the stored latencies of `new` with those of `base`, file by file.
 
     Each is `latest`, `latest~1` (bench commands and sweeps, counted back), the id of a measurement or of a command, a
-    file that was measured, or another store. Cells are matched by variant, precision, format and setting
+    file that was measured, or another store. They are matched by variant, precision, format and run conditions
     (edgekit.records.conditions); two files by the last. `max_slowdown` is a fraction, or text such as "5%". `junit` is
-    written as XML. Raises UsageError where a side names nothing, or several files of a cell leave it open which belongs
-    to which (edgekit.comparison.matching).
+    written as XML. Raises UsageError where a side names nothing, or several files of one variant leave it open which
+    belongs to which (edgekit.comparison.matching).
     """
     margin = _margin(max_slowdown)
     database = open_store(store)
@@ -188,7 +188,7 @@ def _row(base: Measurement, new: Measurement | None, margin: float, name: Namer)
         nothing: dict[str, Any] = {"new": None, "new_ms": None, **unknown}
         return Row(**values, **nothing, verdict=CANNOT_TELL, reason=reason, status=MISSING)
     values |= {"new": new.id, "new_ms": _ms(new)}
-    if cell(base) != cell(new):
+    if subject(base) != subject(new):
         other = new.artifact if run_conditions(base) == run_conditions(new) else name(new)
         values["name"] = f"{other} against {name(base)}"
     differences = list(_differences(base, new))
@@ -217,7 +217,7 @@ def _differences(base: Measurement, new: Measurement) -> Iterator[str]:
 
 
 def _namer(base: Sequence[Measurement], new: Sequence[Measurement]) -> Namer:
-    """What names a cell of these records: the host too, where several share a device's name, and the bytes of a file
+    """What names a row of these records: the host too, where several share a device's name, and the bytes of a file
     where several on one side share all that."""
     ambiguous = hosts.shared((record.device, hosts.host(record)) for record in (*base, *new))
 

@@ -13,31 +13,31 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def markdown(result: CompareResult) -> str:
-    """A heading with the verdict, a row for each cell, and whether the gate holds."""
+    """A heading with the verdict, a row for each comparison, and whether the gate holds."""
     lines = [
-        f"### Latency of {_cell(result.new)} against {_cell(result.base)}: {result.verdict}",
+        f"### Latency of {_escaped(result.new)} against {_escaped(result.base)}: {result.verdict}",
         "",
         "| cell | base ms | new ms | ratio | 95 % interval | verdict | why |",
         "|---|--:|--:|--:|:-:|---|---|",
     ]
     for row in result.rows:
-        cells = (
-            _cell(row.name),
+        texts = (
+            _escaped(row.name),
             _number(row.base_ms),
             _number(row.new_ms),
             _number(row.ratio),
             f"{row.ratio_ci95[0]:.3f} .. {row.ratio_ci95[1]:.3f}" if row.ratio_ci95 else "-",
             row.word,
-            _cell(row.reason),
+            _escaped(row.reason),
         )
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(f"| {' | '.join(texts)} |")
     strict = ", strict" if result.strict else ""
     outcome = "holds" if result.exit_code == 0 else f"**fails** (exit code {result.exit_code})"
     return "\n".join([*lines, "", f"The gate of {result.max_slowdown:.0%} slowdown{strict} {outcome}.", ""])
 
 
 def junit(result: CompareResult) -> str:
-    """A test suite: slower and missing cells fail, what could not be judged is an error, what is unsure is skipped."""
+    """A test suite: slower and missing rows fail, what could not be judged is an error, what is unsure is skipped."""
     tags = [_tag(row, result.strict) for row in result.rows]
     counts = {"tests": len(tags), "failures": tags.count("failure"), "errors": tags.count("error")}
     attributes = {key: str(value) for key, value in counts.items()} | {"skipped": str(tags.count("skipped"))}
@@ -66,10 +66,10 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
 
 
-def _cell(text: str) -> str:
+def _escaped(text: str) -> str:
     """Text that stays text in a Markdown table."""
-    escaped = re.sub(r"([\\`*_\[\]|<>])", r"\\\1", " ".join(text.split()))
-    return escaped.replace("\\<", "&lt;").replace("\\>", "&gt;")
+    text = re.sub(r"([\\`*_\[\]|<>])", r"\\\1", " ".join(text.split()))
+    return text.replace("\\<", "&lt;").replace("\\>", "&gt;")
 
 
 def _legal(text: str) -> str:

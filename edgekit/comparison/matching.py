@@ -9,7 +9,7 @@ from edgekit.comparison.selection import Selection
 from edgekit.errors import UsageError
 from edgekit.records.conditions import run_conditions
 from edgekit.records.measurement import Measurement
-from edgekit.records.summary import cell, name
+from edgekit.records.summary import name, subject
 
 Alike = Callable[[Measurement, Measurement], bool]
 ONE_BY_ONE = "compare them one by one: give their paths, or their ids from `edgekit bench --json`"
@@ -18,19 +18,20 @@ ONE_BY_ONE = "compare them one by one: give their paths, or their ids from `edge
 def pairs(base: Selection, new: Selection) -> dict[str, Measurement]:
     """The new side's measurement of each id of the base that has one.
 
-    A cell in another setting is matched only when nothing fits better; of several files of one cell, those of the same
-    bytes are matched first, then those of the same name and weights, then what is left when that is one on each side.
+    A measurement under other run conditions is matched only when nothing fits better. Of several files of one subject,
+    those of the same bytes are matched first, then those of the same name and weights, then what is left when that is
+    one on each side.
     Raises UsageError where several are left.
     """
     found: dict[str, Measurement] = {}
     left, others = list(base.measurements), list(new.measurements)
-    same_cell: Alike = _any if base.is_file and new.is_file else _same_cell
-    for near in (_same_setting, _perhaps_same_setting, _any):
+    same_subject: Alike = _any if base.is_file and new.is_file else _same_subject
+    for near in (_same_conditions, _perhaps_same_conditions, _any):
         for alike in (_same_bytes, _same_name, _any):
             for one in tuple(left):
-                fits = [two for two in others if _all(one, two, same_cell, near, alike)]
-                rivals = [rival for rival in left if any(_all(rival, two, same_cell, near, alike) for two in fits)]
-                if fits and (near is _any or len(fits) == len(rivals) == 1):  # another setting is no match anyway
+                fits = [two for two in others if _all(one, two, same_subject, near, alike)]
+                rivals = [rival for rival in left if any(_all(rival, two, same_subject, near, alike) for two in fits)]
+                if fits and (near is _any or len(fits) == len(rivals) == 1):  # other conditions are no match anyway
                     found[one.id] = fits[0]
                     left.remove(one)
                     others.remove(fits[0])
@@ -47,15 +48,15 @@ def _any(one: Measurement, two: Measurement) -> bool:
     return True
 
 
-def _same_cell(one: Measurement, two: Measurement) -> bool:
-    return cell(one) == cell(two)
+def _same_subject(one: Measurement, two: Measurement) -> bool:
+    return subject(one) == subject(two)
 
 
-def _same_setting(one: Measurement, two: Measurement) -> bool:
+def _same_conditions(one: Measurement, two: Measurement) -> bool:
     return run_conditions(one) == run_conditions(two)
 
 
-def _perhaps_same_setting(one: Measurement, two: Measurement) -> bool:
+def _perhaps_same_conditions(one: Measurement, two: Measurement) -> bool:
     """Of older records, which tell no machine."""
     a, b = run_conditions(one), run_conditions(two)
     return None in (a.host, b.host) and replace(a, host=None) == replace(b, host=None)

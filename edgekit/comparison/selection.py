@@ -24,7 +24,7 @@ HOW_ONE = "give the path of one of them, or its id from `edgekit bench --json`"
 
 @dataclass(frozen=True)
 class Selection:
-    """The measurements that a word means. `is_file`: it names one file, whatever that is, not a set of cells.
+    """The measurements that a word means. `is_file`: it names one file, whatever that is, not a set of measurements.
 
     `is_there`: it is the path of a file, by whose bytes they were found.
     """
@@ -60,21 +60,23 @@ def _selection(
 
 
 def _latest(records: Iterable[Summary]) -> tuple[Summary, ...]:
-    """What counts of each cell in each setting, in the order in which the cells first came: the last record of each
-    file. What a later command measured takes the place of its namesakes, or, where it has none, of all before it.
+    """What counts of each subject under the same run conditions, in the order in which they first came.
+
+    That is the last record of each file. What a later command measured takes the place of its namesakes, or, where it
+    has none, of all before it.
     """
     kept: dict[object, dict[str, Summary]] = {}
     for command in _commands(records):
         groups: dict[object, dict[str, Summary]] = {}
         for record in command:
-            groups.setdefault((record.cell, record.run_conditions), {})[record.sha256] = record
+            groups.setdefault((record.subject, record.run_conditions), {})[record.sha256] = record
         for place, fresh in groups.items():
             kept[place] = _others(kept.get(place, {}), fresh) | fresh
     return tuple(record for files in kept.values() for record in files.values())
 
 
 def _others(before: Mapping[str, Summary], fresh: Mapping[str, Summary]) -> dict[str, Summary]:
-    """The files of a cell that a later command did not measure again, if it measured any of them."""
+    """The files of a subject that a later command did not measure again, if it measured any of them."""
     names = {record.name for record in fresh.values()}
     others = {sha256: record for sha256, record in before.items() if sha256 not in fresh and record.name not in names}
     return others if len(others) < len(before) else {}

@@ -85,8 +85,8 @@ class AndroidTarget:
 
     def _refuse_heat(self) -> None:
         """Raises MeasurementInvalid for a phone that is so warm that it is, or soon will be, slowed."""
-        heat, cell, _ = self._state()
-        surface, name = _surface(heat, cell), self.name
+        heat, battery, _ = self._state()
+        surface, name = _surface(heat, battery), self.name
         if surface is not None and surface >= TOO_HOT:
             raise MeasurementInvalid(f"the skin or battery of {name} is at {surface:.1f} degrees", COOL)
         if heat.status is not None and heat.status >= TOO_THROTTLED:
@@ -94,8 +94,8 @@ class AndroidTarget:
 
     def hottest(self) -> float | None:
         """What it throttles by, in degrees Celsius: the warmest of skin and battery; None where neither is told."""
-        heat, cell, _ = self._state()
-        return _surface(heat, cell)
+        heat, battery, _ = self._state()
+        return _surface(heat, battery)
 
     def passes(self, job: Mapping[str, Any]) -> dict[str, Callable[[float], dict[str, Any]]]:
         """The answers, held against LiteRT's here. No energy: a battery's gauge is too coarse for an inference."""
@@ -245,10 +245,10 @@ class AndroidTarget:
         return state(self.link)
 
     def _snapshot(self) -> dict[str, Any]:
-        heat, cell, policies = self._state()
+        heat, battery, policies = self._state()
         celsius = {f"{one.kind} {one.name}": one.celsius for one in heat.sensors}
-        if cell.celsius is not None:
-            celsius["battery"] = cell.celsius
+        if battery.celsius is not None:
+            celsius["battery"] = battery.celsius
         # What a clock may reach, not what it is at while nothing runs: heat lowers it.
         allowed = tuple(policy.highest_mhz for policy in policies if policy.highest_mhz is not None)
         return {
@@ -257,10 +257,10 @@ class AndroidTarget:
             "celsius": celsius or None,
             "cooling": heat.cpu_cooling,
             "thermal_status": heat.status,
-            "surface_celsius": _surface(heat, cell),
+            "surface_celsius": _surface(heat, battery),
         }
 
 
-def _surface(heat: dumpsys.Thermal, cell: dumpsys.Battery) -> float | None:
-    known = [value for value in (heat.hottest("SKIN", "BATTERY"), cell.celsius) if value is not None]
+def _surface(heat: dumpsys.Thermal, battery: dumpsys.Battery) -> float | None:
+    known = [value for value in (heat.hottest("SKIN", "BATTERY"), battery.celsius) if value is not None]
     return max(known, default=None)

@@ -37,7 +37,7 @@ def check_phone(device: AdbDevice, link: AdbLink) -> Check:
     texts = parts(link, IDENTITY)
     who = dumpsys.identity(dumpsys.properties(texts[0]))
     kernel, cpus, memory, space, saver = (text.strip() for text in texts[1:6])
-    heat, cell = dumpsys.thermal(texts[6]), dumpsys.battery(texts[7])
+    heat, battery = dumpsys.thermal(texts[6]), dumpsys.battery(texts[7])
     free_bytes = free(space)
     api = f" (API {who.sdk})" if who.sdk else ""
     return Check(
@@ -52,7 +52,7 @@ def check_phone(device: AdbDevice, link: AdbLink) -> Check:
         memory_bytes=total(memory),
         free_bytes=free_bytes,
         python=None,
-        missing=tuple(_missing(heat, cell, saver, free_bytes, who)),
+        missing=tuple(_missing(heat, battery, saver, free_bytes, who)),
         runtimes=tuple(_runtime(name, device, link, who.abis) for name in device.runtimes),
     )
 
@@ -76,15 +76,15 @@ def free(space: str) -> int | None:
 
 
 def _missing(
-    heat: dumpsys.Thermal, cell: dumpsys.Battery, saver: str, space: int | None, who: dumpsys.Identity
+    heat: dumpsys.Thermal, battery: dumpsys.Battery, saver: str, space: int | None, who: dumpsys.Identity
 ) -> list[str]:
     found = []
     if who.is_emulator:
         found.append("it is an emulator, whose times mean nothing: take a phone")
     if heat.status:
         found.append(f"its thermal status is {dumpsys.STATUSES[heat.status]}: let it cool")
-    if cell.percent is not None and cell.percent < 30:
-        found.append(f"its battery is at {cell.percent:.0f} %: charge it")
+    if battery.percent is not None and battery.percent < 30:
+        found.append(f"its battery is at {battery.percent:.0f} %: charge it")
     if saver == "1":
         found.append("it saves its battery: switch battery saver off")
     if space is not None and space < GIB:

@@ -33,7 +33,7 @@ SERIALIZE = ("delegate_serialize_dir", "delegate_serialize_token")
 class PhoneSession:
     """The same calls as a session here. `found` is complete when the first batches have been answered.
 
-    `prove` says what a log tells of the delegate, and raises where that is not what was asked for. `ahead` is how many
+    `verify` says what a log tells of the delegate, and raises where that is not what was asked for. `ahead` is how many
     batches are best asked about at once; `last_ns` is how long the inferences of the last run took there.
     """
 
@@ -42,13 +42,13 @@ class PhoneSession:
         tool: PhoneTool,
         link: AdbLink,
         job: Mapping[str, Any],
-        prove: Callable[[Log], dict[str, Any]],
+        verify: Callable[[Log], dict[str, Any]],
     ) -> None:
         known, _, digest = tool.prepared()
         reason = lacking(known)
         if reason is not None:
             raise BackendMissing(f"{link.name}: {reason}", "name the classic benchmark_model in devices.yaml")
-        self._tool, self._link, self._job, self._prove = tool, link, job, prove
+        self._tool, self._link, self._job, self._verify = tool, link, job, verify
         self._flags = {**tool.flags(job), **ONCE, **_kept(known.flags, job, link.work)}
         self._here = LinuxTarget().open_session(Path(job["artifact"]), "litert", int(job["threads"]))
         self.inputs, self.outputs = self._here.session.inputs, self._here.session.outputs
@@ -70,7 +70,7 @@ class PhoneSession:
         logs, answers = self._asked(list(zip(*batches, strict=True)))
         self.last_ns = sum(round(log.statistics[-1].get("curr", 0.0) * 1000) for log in logs if log.statistics)
         if "answers" not in self.found:
-            self.found.update(self._prove(logs[0]))
+            self.found.update(self._verify(logs[0]))
         found = self._outputs(answers, len(batches[0]))
         self._hold(batches, found)
         return [np.concatenate(parts) for parts in zip(*found, strict=True)]

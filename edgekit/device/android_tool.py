@@ -23,8 +23,8 @@ NOT_RUN = ("not executable", "Exec format error", "cannot execute", "syntax erro
 
 def state(link: AdbLink) -> tuple[dumpsys.Thermal, dumpsys.Battery, tuple[dumpsys.Policy, ...]]:
     """How warm the phone is, its battery, and its groups of processors."""
-    heat, cell, clocks = parts(link, STATE)
-    return dumpsys.thermal(heat), dumpsys.battery(cell), dumpsys.frequencies(clocks)
+    heat, battery, clocks = parts(link, STATE)
+    return dumpsys.thermal(heat), dumpsys.battery(battery), dumpsys.frequencies(clocks)
 
 
 class PhoneTool:

@@ -46,7 +46,7 @@ class JetsonTarget(LinuxTarget):
         """
         wanted, allowed = self._power_mode, self._device.modes
         if wanted is not None:
-            self._claim()  # first: the mode that is found may be another command's, and not last
+            self._lock()  # first: the mode that is found may be another command's, and not last
         found = self._mode()
         if wanted is None:
             if allowed and found not in allowed:
@@ -60,12 +60,12 @@ class JetsonTarget(LinuxTarget):
     def _mode(self) -> str | None:
         return mode_of(self._run([{"argv": NVPMODEL}])[0])
 
-    def _claim(self) -> None:
+    def _lock(self) -> None:
         """Be the one command there that sets the power mode. Raises EnvironmentRefused where another is."""
         answer = self._run([{"argv": [self._ssh.python, self._ssh.tools(), "device_lock", self._ssh.work]}])[0]
         if answer is None or answer["code"] != 0:
             why = " ".join(answer["err"].split())[-200:] if answer else "its Python is gone"
-            raise EnvironmentRefused(f"{self.name} cannot be claimed: {why}", "see whether its disk is full")
+            raise EnvironmentRefused(f"{self.name} cannot be locked: {why}", "see whether its disk is full")
         other = json.loads(answer["out"])
         if other is not None:
             where = "this machine" if other.get("machine") == owner()["machine"] else "another machine"

@@ -54,7 +54,7 @@ def eval(
     """Top-1 and top-5 of each file on the labelled images of `data` (edgekit.data.images says what that may be).
 
     Images are prepared here, and the file runs on `device`, a name of devices.yaml. A file is run with its manifest's
-    preprocessing; a foreign one needs `preprocess`, a YAML file (edgekit.preprocess.foreign_input). Of several outputs
+    preprocessing; a foreign one needs `preprocess`, a YAML file (edgekit.records.preprocessing). Of several outputs
     `output_name` is the one that classifies. Records go to the store; those that it refuses in the end are kept in a
     file beside it, which `unstored` of the result names. Raises UsageError for images or labels that are wrong, and
     whatever failed when there is one file only; of several files, those that failed are in the result.

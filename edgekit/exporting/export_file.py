@@ -62,7 +62,7 @@ class Site:
         return self.target.name
 
     @property
-    def prover(self) -> Target:
+    def verifier(self) -> Target:
         """Where files answer, to be compared: there, or here where no Python runs files."""
         return self.target if self.target.has_runner else LinuxTarget()
 
@@ -72,7 +72,7 @@ class Site:
 
     def open(self, path: Path, format: str, opened: ExitStack) -> Opened:
         """A file that is open where it is proved, until `opened` ends."""
-        found = self.prover.open_session(path, self.runtime(format) if self.target.has_runner else None)
+        found = self.verifier.open_session(path, self.runtime(format) if self.target.has_runner else None)
         opened.callback(found.close)
         return found
 
@@ -116,7 +116,7 @@ def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callabl
         say("prove")
         with ThreadPoolExecutor(1) as other:  # a large file's hash takes as long as proving it
             held = other.submit(content, draft)
-            parity, proof = _proved(task, prepared, plain, written, draft)
+            parity, proof = _verified(task, prepared, plain, written, draft)
         if not parity.passed:
             _reject(draft, target, task, parity, job.graph)
         details = _details(written, prepared, task, job) | _gates(task, held.result(), draft, target)
@@ -140,7 +140,7 @@ def _plain_file(draft: Path, head: str) -> Path:
     return draft if head == LOGITS else draft.with_name("logits" + draft.suffix)
 
 
-def _proved(
+def _verified(
     task: ExportTask, prepared: Prepared, plain: Written, written: Written, draft: Path
 ) -> tuple[ParityRecord, dict[str, Any]]:
     """The comparison of what the network gives, without a head, and where the file ran for it."""
@@ -164,7 +164,12 @@ def _proved(
             sides = (session, plain.outputs[0]), (headed, written.outputs[0])
             check_head(head, *sides, plain.inputs[0], task.precision, reference)
     delegation = {name: found[name] for name in DELEGATION if found.get(name) is not None}
-    proof = {"device": task.site.prover.name, "runtime": runtime, "version": found.get("runtime_version"), **delegation}
+    proof = {
+        "device": task.site.verifier.name,
+        "runtime": runtime,
+        "version": found.get("runtime_version"),
+        **delegation,
+    }
     return parity, proof
 
 

@@ -15,7 +15,7 @@ from edgekit.records.measurement import PRESETS
 from edgekit.records.runtime import choose
 from edgekit.stats import latency
 
-TRIES = 3  # a disturbance passes; what is still there at the third look is no accident
+TRIES = 3  # interference passes; what is still there at the third look is no accident
 
 
 def latency_within(

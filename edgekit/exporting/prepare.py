@@ -63,7 +63,7 @@ class Prepared:
     file_ranges: Mapping[str, tuple[float, float]] | None
     notes: tuple[str, ...]
     labels: tuple[str, ...] = ()
-    proved: Reference | None = None
+    _reference: Reference | None = None
     _ranges: Ranges | None = None
     _judged: Judged | None = None
     _quantized: dict[str, QuantizedGraph] = field(default_factory=dict)
@@ -73,8 +73,8 @@ class Prepared:
 
     def reference(self) -> Reference:
         """What the folded network answers on random and on real inputs."""
-        assert self.proved is not None
-        return self.proved
+        assert self._reference is not None
+        return self._reference
 
     def quantized(self, format: str) -> QuantizedGraph:
         """The int8 network in the scheme of a format; all schemes come from the same recorded ranges."""
@@ -205,7 +205,7 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
         wanted = int(np.clip(PARITY_GMACS * 1e9 / max(made.table.macs, 1), 2, 64))
         sets.append((images, min(wanted, len(images))))
     telling = loaded.record.trained and not asked.synthetic_calibration  # noise says nothing about accuracy either
-    made.proved, note = answered(network, graph, folded.graph, sets, telling)
+    made._reference, note = answered(network, graph, folded.graph, sets, telling)
     made.notes += (note,) if note else ()
     return made
 

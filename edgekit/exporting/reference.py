@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgekit.data.calibration import CalibrationSet
-from edgekit.frontend import verify
+from edgekit.frontend.verify import answers, verify
 from edgekit.ir.graph import Graph
 
 Array = NDArray[np.float32]
@@ -70,11 +70,11 @@ def answered(
     """
     inputs = [next(one.inputs(count)) for one, count in sets]
     together = tuple(np.concatenate(parts) for parts in zip(*inputs, strict=True))
-    want = verify.answers(network, *together)
+    want = answers(network, *together)
     count = len(together[0])
     each = [run_all(folded, [x[index : index + 1] for x in together]) for index in range(count)]
     got = tuple(np.concatenate(ys) for ys in zip(*each, strict=True))
-    note = verify.prove(network, traced, folded, together, want, got)
+    note = verify(network, traced, folded, together, want, got)
     return Reference(together, got, count - len(inputs[0][0]), trained, _parts(folded)), note
 
 

@@ -51,7 +51,7 @@ def answers(network: nn.Module, *inputs: Array) -> tuple[Array, ...]:
 
 
 @torch.no_grad()
-def prove(
+def verify(
     network: nn.Module,
     traced: Graph,
     folded: Graph,

@@ -1,6 +1,6 @@
 """What disturbed one process while it was measured, as numbers: pure functions of what the device side read.
 
-None where the device does not tell it. What a number means is decided in edgekit.verdict.
+None where the device does not tell it. What a number means is decided in edgekit.measure.verdict.
 """
 
 from __future__ import annotations

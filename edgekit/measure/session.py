@@ -94,7 +94,7 @@ class MeasuringSession:
         A block is one fresh process in which they take turns; where a runtime cannot, it is one process for each.
         Raises what the runner refuses or dies of.
         """
-        order, block_of = random.Random(seed), self._turns if self._take_turns(tasks) else self._processes
+        order, block_of = random.Random(seed), self._interleaved if self._can_interleave(tasks) else self._processes
         patience, blocks = Patience(tasks[0].protocol.cooldown_seconds), tasks[0].protocol.processes
         answers: list[list[dict[str, Any]]] = [[] for _ in tasks]
         with in_use(*(task.artifact for task in tasks)):
@@ -107,13 +107,13 @@ class MeasuringSession:
                     answers[place].append(answer)
             return [self._measurement(task, found) for task, found in zip(tasks, answers, strict=True)]
 
-    def _take_turns(self, tasks: Sequence[BenchTask]) -> bool:
+    def _can_interleave(self, tasks: Sequence[BenchTask]) -> bool:
         return self._target.has_runner and all(task.runtime.by_steps for task in tasks)
 
     def _processes(self, tasks: Sequence[BenchTask], patience: Patience, what: str) -> list[dict[str, Any]]:
         return [self._process(task, patience, what) for task in tasks]
 
-    def _turns(self, tasks: Sequence[BenchTask], patience: Patience, what: str) -> list[dict[str, Any]]:
+    def _interleaved(self, tasks: Sequence[BenchTask], patience: Patience, what: str) -> list[dict[str, Any]]:
         hot = self._cooled(patience)
         for task in tasks:
             self._say(task, what)

@@ -134,7 +134,7 @@ def _background(runs: Sequence[ProcessRun], threads: int) -> Iterator[Finding]:
         advice = "use no more threads than processors"
         found.append(Finding(SUSPECT, f"{threads} threads share fewer processors", advice))
     invalid = [finding for finding in found if finding.level == INVALID]
-    # The same disturbance shows in several facts; the one that weighs most is enough where it decides.
+    # The same interference shows in several facts; the one that weighs most is enough where it decides.
     yield from invalid[:1] or found
 
 

@@ -46,8 +46,8 @@ class Summary:
         return RunConditions(**{field.name: getattr(self, field.name) for field in fields(RunConditions)})
 
     @property
-    def cell(self) -> tuple[str, str | None, str]:
-        """As `cell` of the measurement."""
+    def subject(self) -> tuple[str, str | None, str]:
+        """As `subject` of the measurement."""
         return self.variant or self.artifact, self.precision, self.format
 
     @property
@@ -56,14 +56,14 @@ class Summary:
         return self.artifact, self.weights
 
 
-def cell(record: Measurement) -> tuple[str, str | None, str]:
+def subject(record: Measurement) -> tuple[str, str | None, str]:
     """What was measured: the variant (or a foreign file's name), its precision and format."""
     known = record.manifest
     return (known.variant.name if known else record.artifact, known.precision if known else None, record.format)
 
 
 def name(record: Measurement) -> tuple[str, str | None]:
-    """What tells the files of one cell apart in words: the file's name, and the id of its weights."""
+    """What tells the files of one subject apart in words: the file's name, and the id of its weights."""
     return record.artifact, record.manifest.weights.id if record.manifest else None
 
 

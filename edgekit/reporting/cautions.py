@@ -39,7 +39,7 @@ def _some(names: Sequence[str]) -> str:
 def not_worth_it(rows: Sequence[Row]) -> list[str]:
     """One sentence for each int8 row that is not faster than its fp32 row, or loses more than LOST_POINTS.
 
-    Rows belong together where network, weights, format and setting are the same. Faster means
+    Rows belong together where network, weights, format and run conditions are the same. Faster means
     that the intervals of the medians lie apart; what was measured for one of the two only is not judged, and neither is
     an invalid latency.
     """

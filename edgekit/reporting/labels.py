@@ -37,13 +37,13 @@ def _plain(row: Row) -> str:
     return " ".join(part for part in (row.variant, row.precision, row.runtime or row.format) if part)
 
 
-def _setting(row: Row) -> str:
+def _where(row: Row) -> str:
     return row.setting or "not measured"
 
 
 _ATTEMPTS: tuple[Callable[[Row], str], ...] = (
     _plain,
-    lambda row: f"{_plain(row)} ({_setting(row)})",
-    lambda row: f"{_plain(row)} ({row.weights or row.artifact}, {_setting(row)})",
-    lambda row: f"{_plain(row)} ({row.sha256[:8]}, {_setting(row)})",
+    lambda row: f"{_plain(row)} ({_where(row)})",
+    lambda row: f"{_plain(row)} ({row.weights or row.artifact}, {_where(row)})",
+    lambda row: f"{_plain(row)} ({row.sha256[:8]}, {_where(row)})",
 )

@@ -37,9 +37,9 @@ def data(rows: Sequence[Row]) -> str:
     missing, provenance = _Pool(), _Provenance()
     lines = []
     for row in rows:
-        cells = [_short(getattr(row, name)) for name in COLUMNS]
-        cells[COLUMNS.index("missing")] = missing.place(row.missing)
-        lines.append(cells)
+        values = [_short(getattr(row, name)) for name in COLUMNS]
+        values[COLUMNS.index("missing")] = missing.place(row.missing)
+        lines.append(values)
         provenance.add(row.provenance)
     document = {
         "columns": COLUMNS,

@@ -1,7 +1,7 @@
 """Rows of a report: measurements joined with the accuracies of the same file. No disk, no clock, no device.
 
-A row is one file in one setting (edgekit.records.conditions), as found; of each, the latest record counts.
-A file that was only evaluated, or only measured, has a row too: what is not known is None, and `missing` says why.
+A row is one file under one set of run conditions (edgekit.records.conditions), of which the latest record counts. A
+file that was only evaluated, or only measured, has a row too: what is not known is None, and `missing` says why.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ class Row:
 def rows(
     measurements: Iterable[Measurement], accuracies: Iterable[Accuracy], resample: bool | None = None
 ) -> tuple[Row, ...]:
-    """Every row, sorted by network, then from more to fewer MACs, then by precision, format and setting.
+    """Every row, sorted by network, then from more to fewer MACs, then by precision, format and run conditions.
 
     Each record is let go as soon as its row is made, where it is told whether to `resample`; else they are counted.
     """
@@ -179,7 +179,7 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
         missing["ideal_memory_bytes"] = "only files that edgekit made tell it"
     return Row(
         **_identity(record, missing),
-        **_setting(record),
+        **_conditions(record),
         **_accuracies(record.manifest, evaluated, missing),
         **_times(time, missing),
         quantiles_ms=quantiles(record.runs),
@@ -294,7 +294,7 @@ def _accuracies(known: Manifest | None, evaluated: Accuracy | None, missing: dic
     }
 
 
-def _setting(record: Measurement) -> dict[str, Any]:
+def _conditions(record: Measurement) -> dict[str, Any]:
     """How it was taken; the place is given later."""
     told = {"runtime_version": record.found.get("runtime_version"), "way": way(record), "place": None}
     return {**asdict(run_conditions(record)), **told}

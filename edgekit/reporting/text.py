@@ -23,8 +23,8 @@ def as_json(rows: Sequence[Row], created: str) -> str:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """A line a row; intervals as two columns, what is not known as an empty cell, lists joined by `; `."""
-    lines = [_cells(row) for row in rows]
+    """A line a row; intervals as two columns, what is not known as an empty field, lists joined by `; `."""
+    lines = [_values(row) for row in rows]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(lines[0]) if lines else [], lineterminator="\n")
     writer.writeheader()
@@ -32,19 +32,19 @@ def as_csv(rows: Sequence[Row]) -> str:
     return stream.getvalue()
 
 
-def _cells(row: Row) -> dict[str, Any]:
-    cells: dict[str, Any] = {}
+def _values(row: Row) -> dict[str, Any]:
+    values: dict[str, Any] = {}
     for name, value in row.to_json().items():
         if name in NESTED:
             continue
         if name.endswith(("_ci95", "ci95_ms")):
-            cells[f"{name}_low"], cells[f"{name}_high"] = value or (None, None)
+            values[f"{name}_low"], values[f"{name}_high"] = value or (None, None)
         else:
-            cells[name] = _cell(value)
-    return cells
+            values[name] = _value(value)
+    return values
 
 
-def _cell(value: Any) -> Any:
+def _value(value: Any) -> Any:
     if isinstance(value, tuple):
         value = "; ".join(map(str, value))
     return csv_cell(value) if isinstance(value, str) else value
@@ -90,10 +90,10 @@ def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str) -> s
     lines.append("| " + " | ".join(title for title, _, _ in TABLE) + " |")
     lines.append("|" + "|".join("---:" if numeric else "---" for _, numeric, _ in TABLE) + "|")
     for row in rows:
-        cells = [_escape(show(row)) for _, _, show in TABLE]
+        values = [_escape(show(row)) for _, _, show in TABLE]
         if row.front_latency:
-            cells[5] = f"**{cells[5]}**"
-        lines.append("| " + " | ".join(cells) + " |")
+            values[5] = f"**{values[5]}**"
+        lines.append("| " + " | ".join(values) + " |")
     notes = (
         "Latency is the median of one inference of the whole batch; bold: on the Pareto front of accuracy over latency."
     )

@@ -152,10 +152,10 @@ def _table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
         f'<th class="{kind}">{html.escape(text.lstrip("#"))}</th>' for text, kind in zip(heads, kinds, strict=True)
     )
     body = "".join(
-        f"<tr>{''.join(_cell(text, kind) for text, kind in zip(line, kinds, strict=True))}</tr>" for line in lines
+        f"<tr>{''.join(_td(text, kind) for text, kind in zip(line, kinds, strict=True))}</tr>" for line in lines
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _cell(text: str, kind: str) -> str:
+def _td(text: str, kind: str) -> str:
     return f'<td class="{VERDICTS.get(text, kind)}">{html.escape(text)}</td>'

@@ -90,7 +90,7 @@ class Keys:
 
     @cached_property
     def evaluated_on(self) -> str | None:
-        """A digest of the labelled images. Raises UsageError as `edgekit.images.labelled` does."""
+        """A digest of the labelled images. Raises UsageError as `edgekit.data.images.labelled` does."""
         return _images(self._labelled) if self.grid.eval else None
 
     @property

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgekit.exporters.onnx.emitter import Emission
-from edgekit.exporters.onnx.ops_elementwise import ELEMENTWISE, Form, unary
+from edgekit.exporters.onnx.ops_elementwise import ELEMENTWISE, Converter, unary
 from edgekit.exporters.onnx.ops_moving import MOVES, flat_pads
 from edgekit.exporters.onnx.ops_norms import NORMS
 from edgekit.exporters.onnx.ops_pools import POOLS
@@ -79,7 +79,7 @@ def _prelu(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     e.node("PRelu", [x[0], _per_channel(e, op, "weight")], out, op.name)
 
 
-FORMS: dict[str, Form] = {
+CONVERTERS: dict[str, Converter] = {
     **ELEMENTWISE,
     **REDUCTIONS,
     **MOVES,

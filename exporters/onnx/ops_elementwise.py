@@ -13,12 +13,12 @@ from edgekit.exporters.onnx.emitter import Emission
 from edgekit.ir.graph import Op
 
 Names = Mapping[str, str]
-Form = Callable[[Emission, Op, list[str], Names, str], Any]
+Converter = Callable[[Emission, Op, list[str], Names, str], Any]
 COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
 _SURE = 17.0  # from here on softplus(z) is z in float32
 
 
-def unary(kind: str, **names: str) -> Form:
+def unary(kind: str, **names: str) -> Converter:
     """One node of one input; `names` maps its attributes to ours."""
 
     def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
@@ -101,7 +101,7 @@ def typed(e: Emission, name: str, have: torch.dtype, want: torch.dtype, made: st
 # Two operands
 
 
-def binary(kind: str) -> Form:
+def binary(kind: str) -> Converter:
     """One node of two operands, which are brought to one type first."""
 
     def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
@@ -146,7 +146,7 @@ def _working(e: Emission, op: Op) -> torch.dtype:
     return torch.bool if all(kind == torch.bool for kind in kinds) else torch.int64
 
 
-def logic_or(kind: str, of_bool: str) -> Form:
+def logic_or(kind: str, of_bool: str) -> Converter:
     """Arithmetic, which of truth values is logic."""
 
     def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
@@ -190,7 +190,7 @@ def where(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     e.node("Where", values, out, op.name)
 
 
-ELEMENTWISE: dict[str, Form] = {
+ELEMENTWISE: dict[str, Converter] = {
     "relu": unary("Relu"),
     "clip": clip,
     "hardswish": hardswish,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.exporters.onnx.emitter import Emission
-from edgekit.exporters.onnx.ops_elementwise import Form, unary
+from edgekit.exporters.onnx.ops_elementwise import Converter, unary
 from edgekit.ir.graph import Op
 
 Names = Mapping[str, str]
@@ -100,7 +100,7 @@ def take(e: Emission, op: Op, x: str, axis: int, places: Sequence[int], out: str
     return e.node("Gather", [x, e.integers(f"{name}/places", places)], out, name, axis=axis)
 
 
-MOVES: dict[str, Form] = {
+MOVES: dict[str, Converter] = {
     "cat": unary("Concat", axis="dim"),
     "pad": pad,
     "reshape": reshape,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from edgekit.exporters.onnx.emitter import Emission
-from edgekit.exporters.onnx.ops_elementwise import Form
+from edgekit.exporters.onnx.ops_elementwise import Converter
 from edgekit.ir.graph import Op
 
 Names = Mapping[str, str]
@@ -91,7 +91,7 @@ def _ones(sizes: Sequence[int]) -> list[int]:
     return [1] * len(sizes)
 
 
-NORMS: dict[str, Form] = {
+NORMS: dict[str, Converter] = {
     "batch_norm": batch_norm,
     "lrn": lrn,
     "layer_norm": layer_norm,

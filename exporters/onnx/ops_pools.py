@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from edgekit.exporters.onnx.emitter import Emission
-from edgekit.exporters.onnx.ops_elementwise import Form
+from edgekit.exporters.onnx.ops_elementwise import Converter
 from edgekit.exporters.onnx.ops_moving import flat_pads, padded, take
 from edgekit.exporters.windows import adaptive_windows, means
 from edgekit.ir.graph import Op
@@ -58,7 +58,7 @@ def adaptive_max_pool(e: Emission, op: Op, x: list[str], own: Names, out: str) -
     e.node("MaxPool", [source], out, op.name, kernel_shape=kernel, strides=kernel)
 
 
-POOLS: dict[str, Form] = {
+POOLS: dict[str, Converter] = {
     "max_pool": max_pool,
     "avg_pool": avg_pool,
     "adaptive_avg_pool": adaptive_avg_pool,

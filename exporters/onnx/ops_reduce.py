@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgekit.exporters.onnx.emitter import Emission
-from edgekit.exporters.onnx.ops_elementwise import Form, typed
+from edgekit.exporters.onnx.ops_elementwise import Converter, typed
 from edgekit.ir.graph import Op
 
 Names = Mapping[str, str]
@@ -28,7 +28,7 @@ def mean(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
         e.node("Reshape", [pooled, shape], out, f"{op.name}/flat")
 
 
-def reduce(kind: str) -> Form:
+def reduce(kind: str) -> Converter:
     """A reduction over axes, in the type of its result."""
 
     def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
@@ -45,7 +45,7 @@ def _over(e: Emission, op: Op, kind: str, x: str, out: str) -> None:
         e.node(kind, [x], out, op.name, axes=dims, keepdims=keep)
 
 
-def arg_extreme(kind: str) -> Form:
+def arg_extreme(kind: str) -> Converter:
     """The first index of those that are largest or smallest."""
 
     def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
@@ -67,7 +67,7 @@ def topk(e: Emission, op: Op, x: list[str], own: Names, out: str) -> Any:
     e.nodes_of("TopK", inputs, results, op.name, axis=a["dim"], largest=int(a["largest"]), sorted=int(a["sorted"]))
 
 
-REDUCTIONS: dict[str, Form] = {
+REDUCTIONS: dict[str, Converter] = {
     "mean": mean,
     "sum": reduce("ReduceSum"),
     "max": reduce("ReduceMax"),

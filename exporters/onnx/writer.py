@@ -21,7 +21,7 @@ from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import batch_axes
 from edgekit.exporters.onnx.emitter import Emission, Operator, copies, published, record, value_names
 from edgekit.exporters.onnx.fallback import inline
-from edgekit.exporters.onnx.ops import FORMS
+from edgekit.exporters.onnx.ops import CONVERTERS
 from edgekit.exporters.onnx.qdq import emit as emit_quantized
 from edgekit.exporters.onnx.serialize import check, save
 from edgekit.exporters.onnx.versions import DEFAULT_OPSET, IR_VERSIONS
@@ -62,7 +62,7 @@ def write(job: WriteJob, path: Path) -> Written:
 
 def emit_operator(emission: Emission, op: Op, inputs: list[str], own: dict[str, str], out: str) -> None:
     """Add the nodes of one operator; its output gets the name `out`."""
-    form = FORMS.get(op.kind)
+    form = CONVERTERS.get(op.kind)
     if form is None or form(emission, op, inputs, own, out) is NotImplemented:
         inline(emission, op, inputs, own, out)
 

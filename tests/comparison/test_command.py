@@ -14,7 +14,7 @@ import pytest
 from edgekit.bench.ondevice.sensors.linux import processor
 from edgekit.comparison.command import CompareResult, compare
 from edgekit.errors import EdgekitError, UsageError
-from edgekit.measure import pair as contrast
+from edgekit.measure import pair
 from edgekit.measure.command import bench
 from edgekit.records.conditions import fact
 from edgekit.records.measurement import Measurement, Memory, ProcessRun, Protocol, Sensed, Snapshot
@@ -62,15 +62,15 @@ def record(
 def test_measurements_apart_that_differ_less_than_their_processes_cannot_be_told() -> None:
     lucky = [-0.002, 0.0, 0.001, 0.003, 0.002, 0.5]  # one process of six fell into a burst
     base, new = record(spread=tuple(lucky)), record(ms=13, spread=(*lucky[:5], 0.004))
-    assert ratio.decide(ratio.unpaired(contrast.medians(base), contrast.medians(new)), 0.05) != "same"
-    found = contrast.compared(base, new, 0.05)
+    assert ratio.decide(ratio.unpaired(pair.medians(base), pair.medians(new)), 0.05) != "same"
+    found = pair.compared(base, new, 0.05)
     assert found["verdict"] == "cannot tell"
     steady, slow = record(spread=(0.0, 0.12) * 3), record(ms=10.5, spread=(0.1, 0.12) * 3)
-    assert ratio.decide(ratio.unpaired(contrast.medians(steady), contrast.medians(slow)), 0.02) == "slower"
-    found = contrast.compared(steady, slow, 0.02)
+    assert ratio.decide(ratio.unpaired(pair.medians(steady), pair.medians(slow)), 0.02) == "slower"
+    found = pair.compared(steady, slow, 0.02)
     assert (found["verdict"], found["status"]) == ("cannot tell", "measured")
     assert "differ by 12%" in found["reason"] and "--versus" in found["reason"]
-    assert contrast.compared(record(), record(ms=11), 0.05)["verdict"] == "slower"
+    assert pair.compared(record(), record(ms=11), 0.05)["verdict"] == "slower"
 
 
 def test_turns_of_one_round_are_compared_with_each_other() -> None:
@@ -85,11 +85,11 @@ def test_turns_of_one_round_are_compared_with_each_other() -> None:
         return found.model_copy(update={"runs": runs})
 
     one, two = in_turns(one, 1.0, weather), in_turns(two, 1.1, [1.0, *weather[:-1]])
-    assert contrast.ratios_by_block(one, two) == pytest.approx([1.1] * 6)
-    assert contrast.medians_by_turn(one.runs[0]) == pytest.approx([1e6 * slow for slow in weather])
-    assert contrast.compared(one, two, 0.02)["verdict"] == "slower"
+    assert pair.ratios_by_block(one, two) == pytest.approx([1.1] * 6)
+    assert pair.medians_by_turn(one.runs[0]) == pytest.approx([1e6 * slow for slow in weather])
+    assert pair.compared(one, two, 0.02)["verdict"] == "slower"
     apart = two.model_copy(update={"session": "another"})
-    assert contrast.ratios_by_block(one, apart) == []
+    assert pair.ratios_by_block(one, apart) == []
 
 
 @pytest.fixture(autouse=True)
@@ -175,7 +175,7 @@ def test_a_record_from_before_machines_were_told_is_compared() -> None:
     assert row.verdict == "slower"
 
 
-def test_missing_cells_fail_and_new_ones_do_not() -> None:
+def test_missing_rows_fail_and_new_ones_do_not() -> None:
     keep(record("a.onnx", session=BASE), record("b.onnx", session=BASE))
     keep(record("b.onnx", session=NEW), record("c.onnx", session=NEW))
     result = compare(BASE, NEW)
@@ -282,7 +282,7 @@ def in_mode(mode: str) -> dict[str, Any]:
     return {"device": {"model": "NVIDIA Orin Nano", "power_mode": mode}}
 
 
-def test_power_modes_are_different_settings() -> None:
+def test_power_modes_are_different_run_conditions() -> None:
     keep(record(session=BASE, found=in_mode("15W")), record(session=NEW, ms=5, found=in_mode("25W")))
     (row,) = compare(BASE, NEW).rows
     assert row.verdict == "not comparable" and row.reason == "power_mode 15W and 25W" and "local 15W" in row.name
@@ -318,7 +318,7 @@ def test_a_newer_minor_version_may_be_compared() -> None:
     assert two(record(), record(found={"runtime_version": "1.31.1"})).verdict == "same"
 
 
-def test_cells_are_matched_by_their_setting_first() -> None:
+def test_they_are_matched_by_their_run_conditions_first() -> None:
     threads = [{"threads": count} for count in (1, 2)]
     keep(*(record(session=BASE, ms=10 * (index + 1), found=one) for index, one in enumerate(threads)))
     keep(*(record(session=NEW, ms=10 * (2 - index), found=one) for index, one in enumerate(reversed(threads))))
@@ -351,7 +351,7 @@ def test_files_by_name_and_by_content(tmp_path: Path) -> None:
 def test_another_store() -> None:
     keep(record(), store="base.db")
     keep(record(ms=5), record(ms=20))
-    assert compare("base.db", "edgekit.db").verdict == "slower"  # the latest of each cell counts
+    assert compare("base.db", "edgekit.db").verdict == "slower"  # the latest of each counts
     assert compare("sqlite:///base.db", "latest").verdict == "slower"
     assert compare("base.db", "latest", store="base.db").verdict == "not comparable"
 
@@ -393,7 +393,7 @@ def test_an_empty_store_has_no_latest() -> None:
 
 
 def mixed(**options: Any) -> CompareResult:
-    """A gate with a slower, a missing, an unsure and an added cell, and a name that tries to be markup."""
+    """A gate with a slower, a missing, an unsure and an added row, and a name that tries to be markup."""
     evil = "<script>|`a`\x00.onnx"
     keep(record(evil, session=BASE), record("b.onnx", session=BASE), record("c.onnx", session=BASE, processes=1))
     keep(record(evil, ms=20, session=NEW), record("c.onnx", session=NEW, processes=1), record("d.onnx", session=NEW))

@@ -469,7 +469,7 @@ def test_torch_is_left_as_it_was(network: str, tmp_path: Path) -> None:
 
 
 def raise_first(result: ExportResult) -> None:
-    """What fails in one cell only is an error too."""
+    """What fails for one file only is an error too."""
     if result.failed:
         raise result.failed[0].error
 

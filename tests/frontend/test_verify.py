@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import edgekit
 from edgekit.errors import GateFailed, UsageError
 from edgekit.frontend.tracer import trace
-from edgekit.frontend.verify import answers, prove
+from edgekit.frontend.verify import answers, verify
 from edgekit.ir.graph import Graph
 from edgekit.ir.passes.fold_batch_norm import fold
 
@@ -25,16 +25,16 @@ def network() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 3)).eval()
 
 
-def proved(module: nn.Module, size: float = 1.0) -> None:
+def verified(module: nn.Module, size: float = 1.0) -> None:
     traced = trace(module, SHAPE)
     graph = fold(traced).graph
     inputs = size * np.random.default_rng(0).standard_normal((3, *SHAPE[1:]), np.float32)
     got = np.concatenate([graph.run(torch.from_numpy(x[None])).numpy() for x in inputs])
-    prove(module, traced, graph, [inputs], answers(module, inputs), [got])
+    verify(module, traced, graph, [inputs], answers(module, inputs), [got])
 
 
 def test_a_sound_graph_passes() -> None:
-    proved(network())
+    verified(network())
 
 
 def limited(module: nn.Module, inputs: tuple[Tensor], y: Tensor) -> Tensor:
@@ -45,7 +45,7 @@ def test_a_hook_of_the_users_is_part_of_the_network() -> None:
     module = network()
     module[2].register_forward_hook(limited)
     assert "clip" in [op.kind for op in trace(module, SHAPE)]
-    proved(module, 20.0)
+    verified(module, 20.0)
 
 
 class Switched(nn.Module):
@@ -88,7 +88,7 @@ def test_a_network_that_counts_its_calls_is_told_so() -> None:
 def judged(module: nn.Module, traced: Graph, inputs: NDArray[np.float32]) -> str | None:
     graph = fold(traced).graph
     got = np.concatenate([graph.run(torch.from_numpy(x[None])).numpy() for x in inputs])
-    return prove(module, traced, graph, [inputs], answers(module, inputs), [got])
+    return verify(module, traced, graph, [inputs], answers(module, inputs), [got])
 
 
 def chaotic() -> nn.Sequential:
@@ -122,7 +122,7 @@ def test_a_wrong_fold_of_a_chaotic_network_is_found_all_the_same() -> None:
     inputs = np.random.default_rng(0).standard_normal((3, *SHAPE[1:]), np.float32)
     got = np.concatenate([graph.run(torch.from_numpy(x[None])).numpy() for x in inputs])
     with pytest.raises(GateFailed, match="differs from the network"):
-        prove(module, traced, graph, [inputs], answers(module, inputs), [got])
+        verify(module, traced, graph, [inputs], answers(module, inputs), [got])
 
 
 def test_a_graph_that_only_folding_changed_is_blamed_on_folding() -> None:
@@ -133,7 +133,7 @@ def test_a_graph_that_only_folding_changed_is_blamed_on_folding() -> None:
     inputs = np.ones((1, *SHAPE[1:]), np.float32)
     got = graph.run(torch.from_numpy(inputs)).numpy()
     with pytest.raises(GateFailed, match="the folded network differs"):
-        prove(module, traced, graph, [inputs], answers(module, inputs), [got])
+        verify(module, traced, graph, [inputs], answers(module, inputs), [got])
 
 
 class Fails(nn.Module):

@@ -62,7 +62,7 @@ def test_null_needs_no_runtime(tmp_path: Path) -> None:
     assert each["median_ms"] < 0.005 and each["runtime"] == "null"
 
 
-def test_a_failing_cell_is_a_row_and_hides_no_other(tiny_onnx: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_file_that_fails_is_a_row_and_hides_no_other(tiny_onnx: Callable[..., Path], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     good = tiny_onnx("good.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"hello" * 50)
@@ -79,7 +79,7 @@ def test_a_failing_cell_is_a_row_and_hides_no_other(tiny_onnx: Callable[..., Pat
     assert result.exit_code == 2 and len(Store("sqlite:///edgekit.db").measurements()) == 1
 
 
-def test_a_single_failing_cell_raises(tiny_onnx: Callable[..., Path]) -> None:
+def test_a_single_file_that_fails_raises(tiny_onnx: Callable[..., Path]) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         bench("missing.onnx")
     assert not Path("edgekit.db").exists()

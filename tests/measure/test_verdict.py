@@ -76,7 +76,7 @@ def test_a_sentinel_that_changes_by_chance_goes_either_way() -> None:
         ({"sentinel": (1000, 1300)}, "invalid", "changed by +30.0%"),
     ],
 )
-def test_each_disturbance(after: dict[str, Any], word: str, said: str) -> None:
+def test_each_interference(after: dict[str, Any], word: str, said: str) -> None:
     found = assess([run(sensed(**after))] * 6)
     assert found.word == word and (said in " ".join(found.reasons) if said else not found.reasons)
     assert all(reason.startswith(("suspect: ", "invalid: ")) and "; " in reason for reason in found.reasons)

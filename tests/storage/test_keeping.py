@@ -148,9 +148,9 @@ def test_a_sweep_goes_on_and_tells_it_at_the_end(there: Store, scratch: Path, mo
     assert there.file is not None
     folder, measure = there.file.parent, MeasuringSession.measure
 
-    def lose(session: MeasuringSession, cell: BenchTask) -> Measurement:
+    def lose(session: MeasuringSession, task: BenchTask) -> Measurement:
         shutil.rmtree(folder, ignore_errors=True)
-        return measure(session, cell)
+        return measure(session, task)
 
     monkeypatch.setattr(MeasuringSession, "measure", lose)
     result = edgekit.sweep(
@@ -172,10 +172,10 @@ def test_the_command_prints_the_measurement_and_the_cause(
         "from edgekit.storage import store\n"
         "store.Store.__init__.__defaults__ = (0.1,)\n"
         "measure = command.MeasuringSession.measure\n"
-        "def lock(self, cell):\n"
+        "def lock(self, task):\n"
         "    self.holder = sqlite3.connect(sys.argv[-1].partition('///')[2], isolation_level=None)\n"
         "    self.holder.execute('BEGIN IMMEDIATE')\n"
-        "    return measure(self, cell)\n"
+        "    return measure(self, task)\n"
         "command.MeasuringSession.measure = lock\n"
         "sys.exit(main(sys.argv[1:]))\n"
     )

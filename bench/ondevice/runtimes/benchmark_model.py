@@ -1,4 +1,4 @@
-"""The runtime `benchmark_model`: a program on a phone, driven by edgekit.device_phone. No Python can open it."""
+"""The runtime `benchmark_model`: a program on a phone, driven by edgekit.device.android. No Python can open it."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def models(document: Json, width: int) -> View:
     )
     rows = document["models"]
     yield from table(columns, rows, width)
-    if any(MARK in column.cell(row) for column in fitting(columns, rows, width)[0] for row in rows):
+    if any(MARK in column.text(row) for column in fitting(columns, rows, width)[0] for row in rows):
         yield Text(f"{MARK} differs from the exact count by more than rounding; docs/errata.md says why", style="dim")
 
 

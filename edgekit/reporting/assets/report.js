@@ -19,7 +19,7 @@ function element(tag, properties = {}, ...children) {
 // ---- figures ------------------------------------------------------------------------------------------------------
 const number = (value, digits) =>
   value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
-// As edgekit.wording.percent: twelve digits, then halves away from zero.
+// As edgekit.util.formatting.percent: twelve digits, then halves away from zero.
 const percent = (value, digits = 1) => number(Number((100 * value).toPrecision(12)), digits);
 const times = rows.map((row) => row.median_ms).filter((value) => value > 0);
 const msDigits = Math.min(4, Math.max(1, 2 - Math.floor(Math.log10(times.reduce((a, b) => Math.min(a, b), 100)))));
@@ -86,7 +86,7 @@ function matches(row) {
     words.every((word) => text(row).includes(word));
 }
 
-// The ids that nothing beats: as edgekit.pareto.front, on [id, cost, accuracy].
+// The ids that nothing beats: as edgekit.stats.pareto.front, on [id, cost, accuracy].
 function front(points) {
   const kept = new Set();
   let best = -Infinity;
@@ -102,7 +102,7 @@ function front(points) {
   return kept;
 }
 
-// As edgekit.report_rows.has_latency: null measures the harness, and is ranked with no file.
+// As edgekit.reporting.rows.has_latency: null measures the harness, and is ranked with no file.
 const hasLatency = (row) => row.median_ms !== null && row.verdict !== "invalid" && row.runtime !== "null";
 
 function markFronts(chosen) {

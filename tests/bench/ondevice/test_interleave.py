@@ -36,7 +36,7 @@ def artifacts(seconds: float, runs: int, most: float = 5.0) -> tuple[list[Artifa
 
 def test_every_round_gives_each_artifact_one_turn() -> None:
     ready, log = artifacts(0, 8)
-    found = interleave.by_turns(ready, 0.0)
+    found = interleave.interleaved(ready, 0.0)
     assert [row["turns"] for row in found] == [[1] * 8] * 3  # one sample a turn: its time is over at once
     assert all(sum(row["turns"]) == len(row["samples_ns"]) for row in found)
     pairs = list(zip(log[::2], log[1::2], strict=True))
@@ -47,16 +47,16 @@ def test_every_round_gives_each_artifact_one_turn() -> None:
 
 def test_the_order_of_a_round_is_random() -> None:
     ready, log = artifacts(0, 60)
-    interleave.by_turns(ready, 0.0)
+    interleave.interleaved(ready, 0.0)
     assert {tuple(log[start : start + 6 : 2]) for start in range(0, len(log), 6)} > {("a", "b", "c"), ("c", "b", "a")}
 
 
 def test_rounds_go_on_until_every_artifact_has_time_and_count() -> None:
     ready, _ = artifacts(0.01, 8)
-    found = interleave.by_turns(ready, 0.001)
+    found = interleave.interleaved(ready, 0.001)
     assert all(row["wall_ns"] >= 10_000_000 and len(row["samples_ns"]) >= 8 for row in found)
     endless, _ = artifacts(1000, 1, most=0.01)
-    assert all(row["turns"] for row in interleave.by_turns(endless, 0.001))
+    assert all(row["turns"] for row in interleave.interleaved(endless, 0.001))
 
 
 @pytest.mark.parametrize("runtimes", [("null", "null"), ("null", "missing")])

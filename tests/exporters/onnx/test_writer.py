@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from edgekit.errors import EnvironmentRefused, GateFailed, UsageError
 from edgekit.exporters import WriteJob
 from edgekit.exporters.onnx import serialize
-from edgekit.exporters.onnx.ops import FORMS
+from edgekit.exporters.onnx.ops import CONVERTERS
 from edgekit.exporters.onnx.versions import IR_VERSIONS
 from edgekit.exporters.onnx.writer import write
 from edgekit.frontend.tracer import trace
@@ -297,7 +297,7 @@ def test_an_operator_whose_file_crashes_what_runs_it_is_named(tmp_path: Path, mo
 
 
 def test_what_the_checker_refuses_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(FORMS, "relu", lambda e, op, x, own, out: e.node("Relu", [*x, *x], out, op.name))
+    monkeypatch.setitem(CONVERTERS, "relu", lambda e, op, x, own, out: e.node("Relu", [*x, *x], out, op.name))
     graph = graph_of("relu")
     with pytest.raises(GateFailed, match=f"Name: {graph.output} OpType: Relu"):
         write(WriteJob(graph, "fp32"), tmp_path / "n.onnx")

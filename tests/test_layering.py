@@ -18,7 +18,7 @@ ROWS = (
     "callable_module redact ir bench bench.ondevice",
     "errors",
     "registry util frontend",
-    "bug_report records",
+    "bug_report records importers",
     "data network stats storage bench.links bench.android.dumpsys",
     "checkpoints models exporters.int8 tensorrt reporting demonstration",
     "device exporters",

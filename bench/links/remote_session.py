@@ -26,9 +26,17 @@ ANSWER_SECONDS = 300.0  # of silence: for loading, and for one batch
 class FarSession:
     """An artifact that is open on a device. `last_ns` is how long the last run took there, without the way."""
 
-    def __init__(self, link: Link, path: Path, runtime: str, threads: int = 1, delegate: str | None = None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        path: Path,
+        runtime: str,
+        threads: int = 1,
+        delegate: str | None = None,
+        unoptimised: bool = False,
+    ) -> None:
         job = {"mode": "latency", "runtime": runtime, "artifact": link.place(path), "threads": threads}
-        job["delegate"] = delegate
+        job |= {"delegate": delegate, "unoptimised": unoptimised}
         self._link, self._runtime = link, runtime
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the session)
         read, write = os.pipe()

@@ -16,7 +16,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on std
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="A name from `edgekit models`, FILE.py:function, PACKAGE.MODULE:function or FILE.pt2."
+        metavar="MODEL",
+        help="A name from `edgekit models`, FILE.py:function, PACKAGE.MODULE:function, FILE.pt2 or FILE.onnx.",
     ),
 ]
 Alpha = Annotated[float | None, typer.Option("--alpha", help="Width multiplier in (0, 1].")]

@@ -305,6 +305,7 @@ def _manifest(
         output=prepared.asked.output,
         labels=prepared.labels,
         notes=written.notes,
+        source=prepared.point.spec.source.record if prepared.point.spec.source else None,
         details=details,
     )
 

@@ -34,7 +34,7 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.layer_table import LayerTable, table
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.ir.quantized import QuantizedGraph
-from edgekit.network.spec import Variant, variant
+from edgekit.network.spec import ModelSpec, Variant, variant
 from edgekit.network.user_model import find, is_own, refuse_point
 from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import CalibrationRecord, WeightsRecord
@@ -205,8 +205,8 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
         wanted = int(np.clip(PARITY_GMACS * 1e9 / max(made.table.macs, 1), 2, 64))
         sets.append((images, min(wanted, len(images))))
     telling = loaded.record.trained and not asked.synthetic_calibration  # noise says nothing about accuracy either
-    made._reference, note = answered(network, graph, folded.graph, sets, telling)
-    made.notes += (note,) if note else ()
+    made._reference, said = answered(network, graph, folded.graph, sets, telling, point.spec.source)
+    made.notes += said
     return made
 
 
@@ -255,7 +255,7 @@ def _network(asked: ExportOptions, say: Callable[[str], None]) -> tuple[nn.Modul
         torch.manual_seed(0)  # a build function that draws its weights draws the same ones every time
         point = variant(spec, options=asked.options or {})
         network, notes = _in_float32(_to_change(unwrapped(point.build()), asked))
-        own = _as_built(network, asked, spec.preprocessing) if asked.weights is None else None
+        own = _own_weights(network, asked, spec)
         loaded = own or weights.load(network, point, asked.weights or "random")
         return network, point, replace(loaded, notes=(*loaded.notes, *notes))
     source = asked.weights or "random"
@@ -293,6 +293,17 @@ class _Undrawn(TorchFunctionMode):
         if function in (nn.init.kaiming_uniform_, nn.init.uniform_):
             return None
         return function(*args, **(kwargs or {}))
+
+
+def _own_weights(network: nn.Module, asked: ExportOptions, spec: ModelSpec) -> weights.Loaded | None:
+    """The weights that the user's network brings; None where others were asked for."""
+    if spec.source is None:
+        return _as_built(network, asked, spec.preprocessing) if asked.weights is None else None
+    if asked.weights is not None:
+        raise UsageError(f"{spec.paper} has its own weights, so --weights says nothing", "leave --weights out")
+    held = spec.source.record
+    record = WeightsRecord(origin=held.file, id=held.sha256[:8], sha256=held.sha256, trained=True)
+    return weights.Loaded(record, spec.preprocessing, spec.source.ranges or None, notes=spec.source.notes)
 
 
 def _as_built(network: nn.Module, asked: ExportOptions, preprocessing: Preprocessing) -> weights.Loaded:

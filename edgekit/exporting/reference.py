@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgekit.data.calibration import CalibrationSet
+from edgekit.exporting.source_answers import held_against
 from edgekit.frontend.verify import answers, verify
+from edgekit.importers.source import Source
 from edgekit.ir.graph import Graph
 
 Array = NDArray[np.float32]
@@ -63,10 +65,12 @@ def answered(
     folded: Graph,
     sets: Sequence[tuple[CalibrationSet, int]],
     trained: bool,
-) -> tuple[Reference, str | None]:
+    source: Source | None = None,
+) -> tuple[Reference, tuple[str, ...]]:
     """What the folded network answers, which is proved to be what the module answers; and what the proof has to say.
 
-    `sets` are noise and, where there are any, images, each with how many of them are taken.
+    `sets` are noise and, where there are any, images, each with how many of them are taken. Of a network that was read
+    from a file (`source`) it is what that file answers in its own runtime.
     """
     inputs = [next(one.inputs(count)) for one, count in sets]
     together = tuple(np.concatenate(parts) for parts in zip(*inputs, strict=True))
@@ -74,8 +78,13 @@ def answered(
     count = len(together[0])
     each = [run_all(folded, [x[index : index + 1] for x in together]) for index in range(count)]
     got = tuple(np.concatenate(ys) for ys in zip(*each, strict=True))
-    note = verify(network, traced, folded, together, want, got)
-    return Reference(together, got, count - len(inputs[0][0]), trained, _parts(folded)), note
+    notes = [verify(network, traced, folded, together, want, got)]
+    if source is not None:
+        own, note = held_against(source, network, together, want)
+        notes.append(note)
+        got = got if own is None else own
+    said = tuple(note for note in notes if note)
+    return Reference(together, got, count - len(inputs[0][0]), trained, _parts(folded)), said
 
 
 def _parts(graph: Graph) -> tuple[Part, ...]:

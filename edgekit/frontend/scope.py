@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 from torch.nn.utils import parametrize
 
+from edgekit.frontend.imported import Layer
 from edgekit.frontend.node import Node
 
 _PYTHON = str(Path(re.__file__).parents[1])
@@ -48,7 +49,9 @@ def line_of(error: BaseException) -> str:
 
 
 def is_layer(module: nn.Module) -> bool:
-    """Whether it is a layer of torch.nn, which a network is made of and not looked into."""
+    """Whether it is a layer of torch.nn or of a file, which a network is made of and not looked into."""
+    if isinstance(module, Layer):
+        return True
     kind = type(module).__bases__[0] if parametrize.is_parametrized(module) else type(module)
     return kind.__module__.startswith("torch.nn.modules") and not isinstance(
         module, (nn.Sequential, nn.ModuleList, nn.ModuleDict)
@@ -84,7 +87,7 @@ class Scope:
 
     def enter(self, module: nn.Module, operators: int) -> None:
         """A module begins."""
-        path = self._paths.get(id(module))
+        path = module.label if isinstance(module, Layer) else self._paths.get(id(module))
         layer = path != "" and is_layer(module)
         if path is None:
             outer = self._stack[-1][0] if self._stack else ""

@@ -16,6 +16,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from edgekit.errors import USERS_CODE, UsageError, first_line
 from edgekit.frontend import scope
 from edgekit.frontend.beneath import Beneath
+from edgekit.frontend.imported import Imported
 from edgekit.frontend.node import Node
 from edgekit.frontend.outputs import named_outputs
 from edgekit.frontend.recorder import Recorder
@@ -131,6 +132,8 @@ def _inputs(module: nn.Module, recorder: Recorder, shapes: Sequence[Shape]) -> l
 
 def _arguments(module: nn.Module, count: int) -> list[str]:
     """The names of forward()'s arguments, of which `count` are given. Raises UsageError where it wants others."""
+    if isinstance(module, Imported):
+        return list(module.input_names)
     kinds = inspect.Parameter
     found = inspect.signature(module.forward).parameters.values()
     named = [p for p in found if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]

@@ -64,16 +64,30 @@ def verify(
     `traced` is the graph before folding. Returns a note where only float64 could tell. Raises GateFailed, which says
     whether folding or tracing is at fault.
     """
-    gap = _gap(got, want)
+    gap = distance(got, want)
     if not gap <= TOLERANCE:  # not a number fails too
         return _Judge(network, traced, folded, _nth(inputs, _worst(want, got))).judged(gap)
     drawn = torch.Generator().manual_seed(0)
     loud = tuple(LOUD * torch.randn(op.shape, generator=drawn) for op in folded.inputs)
     answer = [_array(y) for y in _answer(network, loud)]
-    gap = _gap([_array(y) for y in _of(folded, loud)], answer)
+    gap = distance([_array(y) for y in _of(folded, loud)], answer)
     if all(np.isfinite(y).all() for y in answer) and not gap <= TOLERANCE:
         return _Judge(network, traced, folded, loud).judged(gap)
     return None
+
+
+@torch.no_grad()
+def rounding(network: nn.Module, inputs: Sequence[Array]) -> float | None:
+    """How far a module's float32 is from its float64, as a part of the largest output; None where it has no float64."""
+    x = [tuple(torch.from_numpy(one[index : index + 1]) for one in inputs) for index in range(len(inputs[0]))]
+    single = [_answer(network, one) for one in x]
+    with _in_float64(network):
+        try:
+            exact = [_answer(network, tuple(part.double() for part in one)) for one in x]
+        except (EdgekitError, RuntimeError):
+            return None
+    pairs = zip(single, exact, strict=True)
+    return max(distance([_array(y) for y in a], [y.double().numpy() for y in b]) for a, b in pairs)
 
 
 class _Judge:
@@ -111,12 +125,12 @@ class _Judge:
             except (EdgekitError, RuntimeError):  # it holds float32 somewhere: only float32 can tell
                 return None
             wide, right = [y.double().numpy() for y in exact], [y.double().numpy() for y in found]
-            own = _gap(self.answer, wide)
-            same = _gap(right, wide) <= max(EXACT, OF_ITS_OWN * own)
+            own = distance(self.answer, wide)
+            same = distance(right, wide) <= max(EXACT, OF_ITS_OWN * own)
         return own if same and _alike(self.folded, refolded) else None
 
     def _difference(self, gap: float) -> GateFailed:
-        unfolded = _gap([_array(y) for y in _of(self.traced, self.x)], self.answer)
+        unfolded = distance([_array(y) for y in _of(self.traced, self.x)], self.answer)
         if unfolded <= TOLERANCE:
             return GateFailed(
                 f"the folded network differs from the network by {gap:.2g} of its largest output",
@@ -148,7 +162,7 @@ class _Judge:
         different: list[str] = []
 
         def look(op: Op, y: Tensor) -> None:
-            if op.name in seen and not _gap([_array(y)], [_array(seen[op.name])]) <= TOLERANCE:
+            if op.name in seen and not distance([_array(y)], [_array(seen[op.name])]) <= TOLERANCE:
                 different.append(op.name)
 
         self.traced.run(*self.x, observe=look)
@@ -174,7 +188,7 @@ def _alike(folded: Graph, exact: Graph) -> bool:
         (op.name, op.kind, op.inputs, op.shape) for op in exact
     ]
     return same and all(
-        _gap([tensor.detach().numpy()], [exact.params[name].detach().numpy()]) <= ROUNDED
+        distance([tensor.detach().numpy()], [exact.params[name].detach().numpy()]) <= ROUNDED
         for name, tensor in folded.params.items()
         if tensor.is_floating_point()
     )
@@ -213,7 +227,7 @@ def _worst(want: Sequence[Array], got: Sequence[Array]) -> int:
     return int(np.max(gaps, axis=0).argmax()) if gaps else 0
 
 
-def _gap(got: Sequence[NDArray[np.floating]], want: Sequence[NDArray[np.floating]]) -> float:
+def distance(got: Sequence[NDArray[np.floating]], want: Sequence[NDArray[np.floating]]) -> float:
     """The largest difference as a part of the largest value, over all outputs."""
     if len(got) != len(want) or any(a.shape != b.shape for a, b in zip(got, want, strict=True)):
         return float("inf")

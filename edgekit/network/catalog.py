@@ -124,7 +124,7 @@ def summary(
     input: Input = None,
 ) -> SummaryResult:
     """The layer table of one variant, or of a user's own network: an `nn.Module`, `FILE.py:function` or
-    `PACKAGE.MODULE:function` with `input`, or `FILE.pt2`. Raises UsageError."""
+    `PACKAGE.MODULE:function` with `input`, `FILE.pt2` or `FILE.onnx`. Raises UsageError."""
     point = chosen(model, alpha, res, classes, options, input)
     return SummaryResult(str(point), point.input_shape, counted(point))
 

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-OWN_FILES = (".py", ".pt2")
+from pathlib import Path
+
+SOURCES = (".onnx",)  # files of other programs that are read as networks
+OWN_FILES = (".py", ".pt2", *SOURCES)
 
 
 def is_own_name(model: str) -> bool:
-    """Whether the name is FILE.py:function, PACKAGE.MODULE:function or FILE.pt2."""
+    """Whether the name is FILE.py:function, PACKAGE.MODULE:function, FILE.pt2 or FILE.onnx."""
     return ":" in model or model.endswith(OWN_FILES)
+
+
+def is_source(model: str) -> bool:
+    """Whether the name is a file of another program: FILE.onnx."""
+    return Path(model).suffix in SOURCES

@@ -14,6 +14,8 @@ from edgekit.registry import Registry
 if TYPE_CHECKING:
     from torch import nn
 
+    from edgekit.importers.source import Source
+
 MIN_RESOLUTION, MAX_RESOLUTION = 32, 2048
 MOST_CLASSES = 100_000
 
@@ -59,6 +61,7 @@ class ModelSpec:
     preprocessing: Preprocessing = TORCHVISION
     published: tuple[Published, ...] = ()
     more_inputs: tuple[tuple[int, ...], ...] = ()  # whole shapes of further inputs, in forward()'s order
+    source: Source | None = None  # the file that it was read from
     training_only: tuple[str, ...] = ()  # how the names of parameters begin that inference does not use
 
     @property

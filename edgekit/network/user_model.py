@@ -1,7 +1,7 @@
 """Which network the user means: one of the zoo, or their own.
 
 Their own is an nn.Module, or what a text names: `FILE.py:function` and `PACKAGE.MODULE:function` build one,
-`FILE.pt2` is an archive of torch.export.
+`FILE.pt2` is an archive of torch.export, and `FILE.onnx` a file that any program wrote.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MethodType, ModuleType
@@ -24,21 +25,23 @@ from edgekit.errors import NO_EXIT, UsageError, first_line, nearest
 from edgekit.frontend.tracer import unwrapped
 from edgekit.network import archive
 from edgekit.network.inputs import EXAMPLE, Input, check_names, names_of, shapes_of
-from edgekit.network.names import is_own_name
+from edgekit.network.names import is_own_name, is_source
 from edgekit.network.spec import MODELS, ModelSpec
+from edgekit.records.formats import format_of
 
 USER_FAMILY = "user"
 
 
 def is_own(model: str | nn.Module) -> bool:
-    """Whether it is a network of the user's: a module, FILE.py:function, PACKAGE.MODULE:function or FILE.pt2."""
+    """Whether it is a network of the user's: a module, a function that builds one, FILE.pt2 or FILE.onnx."""
     return isinstance(model, nn.Module) or is_own_name(model)
 
 
 def find(model: str | nn.Module, input: Input) -> ModelSpec:
     """The spec of a registered network, or one made for the user's own.
 
-    `input` (edgekit.network.inputs) is needed for the latter and refused for the former; a FILE.pt2 has its own.
+    `input` (edgekit.network.inputs) is needed for the latter and refused for the former; a FILE.pt2 or FILE.onnx has
+    its own, of which only sizes that a FILE.onnx leaves open need to be given.
     Raises UsageError.
     """
     if isinstance(model, nn.Module):
@@ -47,6 +50,8 @@ def find(model: str | nn.Module, input: Input) -> ModelSpec:
         return _own(name, f"{kind.__module__}.{kind.__qualname__}", _as_given(model), input)
     if model.endswith(".pt2"):
         return _archived(Path(model), input)
+    if is_source(model):
+        return _read_from(Path(model), input)
     if is_own(model):
         return _built_by(model, input)
     importlib.import_module("edgekit.models")  # registers the zoo
@@ -61,7 +66,9 @@ def refuse_point(alpha: float | None, res: int | None, classes: int | None) -> N
     given = {"--alpha": alpha, "--res": res, "--classes": classes}
     named = " and ".join(option for option, value in given.items() if value is not None)
     if named:
-        raise UsageError(f"{named}: only networks of the zoo take that", "set it in your build function")
+        raise UsageError(
+            f"{named}: only networks of the zoo take that", "set it where the network is built; sizes with --input"
+        )
 
 
 def _refuse_input(spec: ModelSpec, given: tuple[int, ...]) -> NoReturn:
@@ -149,6 +156,21 @@ def _archived(path: Path, input: Input) -> ModelSpec:
         return module
 
     return _own(re.sub(r"\W+", "_", path.stem), path.name, built, shapes)
+
+
+def _read_from(path: Path, input: Input) -> ModelSpec:
+    """A network that stands in a file of another program."""
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist" if not path.exists() else f"{path} is no file", "give a file's path")
+    if input is None:
+        given: Input = None
+    else:
+        several = shapes_of(input)
+        given = dict(zip(input, several, strict=True)) if isinstance(input, Mapping) else several
+    source = format_of(path).source(path, given)
+    name = re.sub(r"\W+", "_", path.stem)
+    spec = _own(name, path.name, lambda **chosen: source.build(), list(source.shapes.values()))
+    return replace(spec, source=source, preprocessing=source.preprocessing or spec.preprocessing)
 
 
 def _preprocessing(channels: int) -> Any:

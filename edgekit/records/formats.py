@@ -19,6 +19,8 @@ from edgekit.registry import Registry
 
 if TYPE_CHECKING:
     from edgekit.exporters import WriteJob, Written
+    from edgekit.importers.source import Source
+    from edgekit.network.inputs import Input
 
 
 HEADS = LOGITS, SOFTMAX, ARGMAX = "logits", "softmax", "argmax"  # what a file answers with
@@ -26,7 +28,7 @@ HEADS = LOGITS, SOFTMAX, ARGMAX = "logits", "softmax", "argmax"  # what a file a
 
 @dataclass(frozen=True)
 class Format:
-    """One format. `writer`, `reader` and `calls` are "module:attribute"."""
+    """One format. `writer`, `importer`, `reader` and `calls` are "module:attribute"."""
 
     name: str
     suffix: str
@@ -37,6 +39,7 @@ class Format:
     packages: tuple[str, ...] = ()  # distributions whose versions a manifest records: they shape what is written
     options: tuple[str, ...] = ()  # of `edgekit export`, that no other format heeds
     mark: str = "diamond"  # the shape of its points in a chart, a name of Vega's
+    importer: str | None = None  # a file's network, open_source(path, input shapes), see edgekit.importers; None: none
     reader: str | None = None  # operators(path): names to counts, and labels; None: `inspect` cannot look into it
     calls: str | None = None  # how a program calls it, language by language (edgekit.inspection.snippets)
     keeps_half: bool = True  # fp16 weights stay so when the file is loaded
@@ -57,6 +60,20 @@ class Format:
                 f"{self.name} export needs the package {error.name}", "pip install 'edgekit[export]'"
             ) from error
         return writer
+
+    def source(self, path: Path, shapes: Input) -> Source:
+        """A file as a network of the user's. Raises UsageError, and BackendMissing where its packages are missing."""
+        if self.importer is None:
+            raise UsageError(
+                f"{path} is a {self.name} file, which is not read as a network", "give a file of another format"
+            )
+        try:
+            found: Source = load(self.importer)(path, shapes)
+        except ImportError as error:
+            raise BackendMissing(
+                f"reading {self.name} files needs the package {error.name}", "pip install 'edgekit[export]'"
+            ) from error
+        return found
 
     def contents(self, path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
         """The operators in a file with their counts, and its labels. Raises BackendMissing or UsageError."""
@@ -87,6 +104,7 @@ _FORMATS = (
         packages=("onnx", "onnxruntime"),
         options=("opset", "int8_range"),
         mark="circle",
+        importer="edgekit.importers.onnx.reader:open_source",
         reader="edgekit.inspection.contents:onnx",
         calls="edgekit.inspection.calls_onnx:CALLS",
     ),

@@ -55,6 +55,16 @@ class WeightsRecord(_Record):
     trained: bool
 
 
+class SourceRecord(_Record):
+    """The file of another program that a network was read from."""
+
+    file: str
+    format: str  # a name of FORMATS
+    sha256: str
+    producer: str  # "pytorch 2.13.0"; empty where the file does not say
+    opset: int | None = None
+
+
 class TensorRecord(_Record):
     """An input or output of the file, as a caller sees it; real = (stored - zero_point) * scale where quantised."""
 
@@ -125,6 +135,7 @@ class Manifest(_Record):
     output: str = "logits"  # what the file answers with: the network's own output, or its softmax or argmax
     labels: tuple[str, ...] = ()  # the outputs' names, which are in the file too
     notes: tuple[str, ...] = ()
+    source: SourceRecord | None = None  # of a network that was read from a file
     details: dict[str, Any] = Field(default_factory=dict)  # of the format: opset, ir_version, delegation ...
 
     def for_records(self) -> Manifest:

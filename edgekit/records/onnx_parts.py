@@ -92,16 +92,16 @@ def _walk(data: mmap.mmap) -> Iterator[_Place]:
             yield from _place(data, at, end)
             continue
         leads = LEADS[kind]
-        waiting += [(leads[field], at, end) for field, at, end in _fields(data, at, end) if field in leads]
+        waiting += [(leads[field], at, end) for field, at, end in fields(data, at, end) if field in leads]
 
 
 def _place(data: mmap.mmap, at: int, end: int) -> Iterator[_Place]:
     """Where a tensor's bytes are, if in another file."""
     entries: dict[bytes, bytes] = {}
     is_external = False
-    for field, start, stop in _fields(data, at, end):
+    for field, start, stop in fields(data, at, end):
         if field == EXTERNAL_DATA:
-            texts = {name: data[a : min(b, a + LONGEST)] for name, a, b in _fields(data, start, stop)}
+            texts = {name: data[a : min(b, a + LONGEST)] for name, a, b in fields(data, start, stop)}
             entries[texts.get(1, b"")] = texts.get(2, b"")
         elif field == DATA_LOCATION:
             is_external = _varint(data, start, stop)[0] == EXTERNAL
@@ -114,7 +114,7 @@ def _number(text: bytes) -> int:
     return int(text) if text.isdigit() and len(text) < 19 else 0
 
 
-def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+def fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
     """(number, start, stop) of the fields of a message. Raises ValueError for what is none."""
     while at < end:
         tag, start = _varint(data, at, end)

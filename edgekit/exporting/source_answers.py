@@ -1,0 +1,77 @@
+"""What the file that a network was read from answers in its own runtime, which our reading of it is held against.
+
+The runtime runs each operator as the file has it, in a process of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from edgekit.bench.links.local import LocalLink
+from edgekit.bench.links.remote_session import FarSession
+from edgekit.errors import BackendMissing, GateFailed
+from edgekit.frontend import verify
+from edgekit.importers.source import Source
+from edgekit.records.formats import FORMATS
+from edgekit.records.runtime import choose
+
+Array = NDArray[np.float32]
+# Of the largest output, by the precision that the file computes in: fp32 as for the files that are written, fp16 and
+# integers as rounding moves a deep network.
+TOLERANCE = {"fp32": verify.TOLERANCE, "fp16": 1e-1, "int8": 0.4}
+CHAOTIC = 20.0  # times what the network's own float32 is off from its float64
+
+
+def answers(source: Source, inputs: Sequence[Array]) -> tuple[Array, ...]:
+    """What the file answers to each of (n, *shape) of each input, one by one.
+
+    Raises BackendMissing where its runtime does not run it.
+    """
+    runtime = choose(source.path, FORMATS[source.record.format].runtime).name
+    try:
+        session = FarSession(LocalLink(), source.path, runtime, unoptimised=True)
+    except BackendMissing as error:
+        raise BackendMissing(
+            f"{source.path.name} does not run, so that nothing could be held against it: {error.message}",
+            "give a file that its runtime runs",
+        ) from error
+    try:
+        order = [list(source.shapes).index(one.name) for one in session.inputs]
+        taken = list(zip(order, session.inputs, strict=True))
+        each = [
+            session.run([inputs[at][index : index + 1].astype(one.dtype) for at, one in taken])
+            for index in range(len(inputs[0]))
+        ]
+    finally:
+        session.close()
+    return tuple(np.concatenate([np.asarray(y, np.float32) for y in ys]) for ys in zip(*each, strict=True))
+
+
+def held_against(
+    source: Source, network: nn.Module, inputs: Sequence[Array], read: Sequence[Array]
+) -> tuple[tuple[Array, ...] | None, str | None]:
+    """What the files are to answer as: the file's own answers, or None where ours (`read`) say more, with the reason.
+
+    Raises GateFailed where what was read is not what the file computes.
+    """
+    own = answers(source, inputs)
+    gap, precision = verify.distance(read, own), source.precision
+    name, runtime = source.path.name, FORMATS[source.record.format].runtime
+    if precision != "fp32" and gap <= TOLERANCE[precision]:
+        return None, f"{name} computes in {precision}: {runtime} is within {gap:.2g} of what is read from it in float32"
+    if gap <= TOLERANCE["fp32"]:
+        return own, None
+    rounding = verify.rounding(network, inputs)
+    if precision == "fp32" and rounding is not None and gap <= CHAOTIC * rounding:
+        return None, (
+            f"float32 rounding moves the answers of {name}: {runtime} is within {gap:.2g} of what is read from it, and "
+            f"float64 is {rounding:.2g} from float32"
+        )
+    raise GateFailed(
+        f"what was read from {name} differs from what {runtime} computes by {gap:.2g} of the largest output",
+        "report this with the file",
+    )

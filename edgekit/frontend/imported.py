@@ -1,0 +1,26 @@
+"""A network that was read from a file: its inputs and layers bear the names of the file, which need not be Python's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+
+class Layer(nn.Module):
+    """One operator of a file. What it computes bears its name in the graph."""
+
+    def __init__(self, label: str, compute: Callable[..., Any]) -> None:
+        super().__init__()
+        self.label, self.compute = label, compute
+
+    def forward(self, *values: Any) -> Any:
+        """What the operator gives."""
+        return self.compute(*values)
+
+
+class Imported(nn.Module):
+    """A network of a file. forward() takes a tensor for each of `input_names`, and returns outputs by name."""
+
+    input_names: tuple[str, ...]

@@ -1,0 +1,232 @@
+"""The graph of an ONNX file: its nodes in order, what it owns, its inputs and outputs; and what is wrong with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.inliner
+from numpy.typing import NDArray
+
+from edgekit.errors import UsageError, first_line
+from edgekit.importers.onnx.file import OnnxFile
+from edgekit.importers.onnx.node import STANDARD, Block, Node
+
+OLDEST = 7
+MOST_NODES = 50_000
+AGAIN = "get or export the file again"
+
+
+@dataclass(frozen=True)
+class Input:
+    """An input of the file; a size that is free is its name, or "" where it has none."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a file says, checked. `constants` maps a name to the tensor of the file that has its values."""
+
+    file: OnnxFile
+    inputs: tuple[Input, ...]
+    block: Block
+    constants: Mapping[str, Any]
+    opset: int
+    producer: str
+    properties: Mapping[str, str]
+
+    def array(self, name: str) -> NDArray[Any]:
+        """The values of a constant."""
+        return self.file.array(self.constants[name])
+
+
+def read(file: OnnxFile, known: Iterable[str]) -> Model:
+    """The graph of a file whose operators are all `known`. Raises UsageError for a file that is wrong or has others."""
+    model = _inlined(file)
+    versions = _opsets(file, model)
+    graph = model.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for sparse in graph.sparse_initializer:
+        raise UsageError(f"{file.path.name}: {sparse.values.name} is a sparse tensor", "store it as a whole one")
+    nodes = _nodes(graph, versions, constants)
+    inputs = tuple(_input(file, value) for value in graph.input if value.name not in constants)
+    outputs = tuple(value.name for value in graph.output)
+    found = Block(_needed(nodes, outputs), outputs)
+    _refuse_unknown(file, found, frozenset(known))
+    made = [*constants, *(value.name for value in inputs), *(name for node in nodes for name in node.outputs if name)]
+    _check(file, found, Counter(made))
+    return Model(
+        file,
+        inputs,
+        Block(_ordered(file, found.nodes), outputs),
+        constants,
+        versions[""],
+        " ".join(filter(None, (model.producer_name, model.producer_version))),
+        {entry.key: entry.value for entry in model.metadata_props},
+    )
+
+
+def _inlined(file: OnnxFile) -> Any:
+    """The model with its own functions in the place of their calls."""
+    model = file.model
+    if not model.functions:
+        return model
+    try:
+        return onnx.inliner.inline_local_functions(model)
+    except Exception as error:  # what C++ says of functions that call themselves, among others
+        raise UsageError(f"{file.path.name}: its functions cannot be read: {first_line(error)}", AGAIN) from error
+
+
+def _opsets(file: OnnxFile, model: Any) -> dict[str, int]:
+    """The version of each domain; that of ONNX itself under ""."""
+    found = {("" if one.domain in STANDARD else one.domain): one.version for one in model.opset_import}
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST <= found.get("", 0) <= newest:
+        raise UsageError(
+            f"{file.path.name} is of ONNX opset {found.get('', 'none')}; edgekit reads {OLDEST} to {newest}",
+            "convert it with onnx.version_converter, or export it again with another opset",
+        )
+    return found
+
+
+def _input(file: OnnxFile, value: Any) -> Input:
+    if value.type.WhichOneof("value") != "tensor_type":
+        raise UsageError(f"input {value.name} of {file.path.name} is no tensor", "make a file that takes tensors")
+    kind = value.type.tensor_type
+    names = {number: name for name, number in onnx.TensorProto.DataType.items()}
+    sizes = tuple(dim.dim_value if dim.dim_value > 0 else dim.dim_param for dim in kind.shape.dim)
+    return Input(value.name, names.get(kind.elem_type, "undefined").lower(), sizes)
+
+
+def _nodes(graph: Any, versions: Mapping[str, int], constants: dict[str, Any]) -> list[Node]:
+    """The nodes of a graph; those that only hold a tensor are constants instead."""
+    found = []
+    for raw in graph.node:
+        held = _held(raw)
+        if held is not None:
+            constants[raw.output[0]] = held
+        else:
+            found.append(_node(raw, versions, constants))
+    return found
+
+
+def _held(raw: Any) -> Any:
+    """The tensor of a Constant; None for another node."""
+    if raw.op_type != "Constant" or raw.domain not in STANDARD or len(raw.attribute) != 1:
+        return None
+    (attribute,) = raw.attribute
+    kinds = {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64, "value_ints": np.int64}
+    if attribute.name == "value":
+        return attribute.t
+    if attribute.name not in kinds:
+        return None
+    value = np.array(onnx.helper.get_attribute_value(attribute), kinds[attribute.name])
+    return onnx.numpy_helper.from_array(value, raw.output[0])
+
+
+def _node(raw: Any, versions: Mapping[str, int], constants: dict[str, Any]) -> Node:
+    name = raw.name or next(filter(None, raw.output), raw.op_type)
+    domain = "" if raw.domain in STANDARD else raw.domain
+    attributes = {one.name: _attribute(one, versions, constants) for one in raw.attribute}
+    opset = versions.get(domain, 1)
+    return Node(name, raw.op_type, tuple(raw.input), tuple(raw.output), opset, domain, attributes)
+
+
+def _attribute(raw: Any, versions: Mapping[str, int], constants: dict[str, Any]) -> Any:
+    if raw.type == onnx.AttributeProto.GRAPH:
+        constants.update({tensor.name: tensor for tensor in raw.g.initializer})
+        return Block(tuple(_nodes(raw.g, versions, constants)), tuple(value.name for value in raw.g.output))
+    value = onnx.helper.get_attribute_value(raw)
+    if isinstance(value, bytes):
+        return value.decode(errors="replace")
+    if isinstance(value, onnx.TensorProto):
+        return onnx.numpy_helper.to_array(value)
+    if raw.type in _LISTS:
+        return [one.decode(errors="replace") if isinstance(one, bytes) else one for one in value]
+    return value
+
+
+_LISTS = (onnx.AttributeProto.FLOATS, onnx.AttributeProto.INTS, onnx.AttributeProto.STRINGS)
+
+
+def reads(node: Node) -> list[str]:
+    """The names that a node reads, and those that its branches take from around them."""
+    found = [name for name in node.inputs if name]
+    for block in node.attributes.values():
+        if isinstance(block, Block):
+            made = {name for inner in block.nodes for name in inner.outputs}
+            wanted = [name for inner in block.nodes for name in reads(inner)] + list(block.outputs)
+            found += [name for name in wanted if name not in made]
+    return found
+
+
+def _needed(nodes: Sequence[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
+    """The nodes that an output depends on, in the order of the file."""
+    makers = {name: node for node in nodes for name in node.outputs if name}
+    waiting, found = list(outputs), set[int]()
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is not None and id(node) not in found:
+            found.add(id(node))
+            waiting += reads(node)
+    return tuple(node for node in nodes if id(node) in found)
+
+
+def _check(file: OnnxFile, block: Block, made: Mapping[str, int]) -> None:
+    """Every value must be made, and made once (`made`: how often each is). Raises UsageError."""
+    if len(block.nodes) > MOST_NODES:
+        raise UsageError(
+            f"{file.path.name} has {len(block.nodes):,} operators, and edgekit reads at most {MOST_NODES:,}",
+            "simplify it: most of so many compute constants",
+        )
+    twice = [name for name, count in made.items() if count > 1]
+    if twice:
+        raise UsageError(f"{file.path.name}: value {twice[0]} is made {made[twice[0]]} times", AGAIN)
+    names = Counter(node.name for node in block.nodes)
+    same = [name for name, count in names.items() if count > 1]
+    if same:
+        raise UsageError(
+            f"{file.path.name}: {names[same[0]]} operators are called {same[0]}", "give each a name of its own, or none"
+        )
+    for node in block.nodes:
+        missing = [name for name in reads(node) if name not in made]
+        if missing:
+            raise UsageError(f"{file.path.name}: {node} reads {missing[0]}, which nothing in the file makes", AGAIN)
+    if not block.outputs:
+        raise UsageError(f"{file.path.name} has no outputs", AGAIN)
+    for name in block.outputs:
+        if name not in made:
+            raise UsageError(f"{file.path.name}: nothing in the file makes its output {name}", AGAIN)
+
+
+def _refuse_unknown(file: OnnxFile, block: Block, known: frozenset[str]) -> None:
+    """Raise UsageError for operators that no table has, by name and count."""
+    counts = Counter(node.key for node in block.nodes if node.key not in known)
+    if counts:
+        told = ", ".join(f"{key} ({count})" for key, count in sorted(counts.items()))
+        raise UsageError(
+            f"{file.path.name} has operators that edgekit does not read: {told}",
+            "export it without them; docs/from-files.md says what is read",
+        )
+
+
+def _ordered(file: OnnxFile, nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes in an order in which they can run: the file's own where it is one."""
+    makers = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
+    before = [[makers[name] for name in reads(node) if name in makers] for node in nodes]
+    if all(at < index for index, others in enumerate(before) for at in others):
+        return tuple(nodes)
+    try:
+        order = list(TopologicalSorter(dict(enumerate(before))).static_order())
+    except CycleError as error:
+        names = " <- ".join(nodes[index].name for index in error.args[1][:4])
+        raise UsageError(f"{file.path.name}: its operators wait for one another: {names}", AGAIN) from error
+    return tuple(nodes[index] for index in order)

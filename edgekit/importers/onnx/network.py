@@ -1,0 +1,124 @@
+"""A network that computes what an ONNX file says, one call of torch's functions after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from edgekit.errors import UsageError, first_line
+from edgekit.frontend.imported import Imported, Layer
+from edgekit.importers.onnx.file import LARGE
+from edgekit.importers.onnx.model import Model, reads
+from edgekit.importers.onnx.node import Block, Node
+from edgekit.importers.onnx.table import OPERATORS
+
+# torch computes little with these.
+_WIDER = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}
+
+
+class OnnxNetwork(Imported):
+    """The network of a file. What the file owns is a parameter or a buffer under its name, real numbers in float32."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.input_names = tuple(one.name for one in model.inputs)
+        self._block = model.block
+        self._layers = {id(node): _layer(node) for node in _all(model.block.nodes)}
+        self._dead = _dead(model.block)
+        for name in {name for node in _all(model.block.nodes) for name in reads(node)} | set(model.block.outputs):
+            if name in model.constants:
+                self._own(name, model)
+
+    def _own(self, name: str, model: Model) -> None:
+        """Names may have dots, which torch keeps for modules in modules."""
+        tensor = _tensor(model, name)
+        if tensor.is_floating_point():
+            self._parameters[name] = nn.Parameter(tensor, requires_grad=False)
+        else:
+            self._buffers[name] = tensor
+
+    def forward(self, *inputs: Tensor) -> dict[str, Tensor]:
+        """The outputs by name."""
+        values: dict[str, Any] = {**self._parameters, **self._buffers}
+        values.update(zip(self.input_names, inputs, strict=True))
+        self._run(self._block.nodes, values, self._dead)
+        return {name: values[name] for name in self._block.outputs}
+
+    def _run(self, nodes: Sequence[Node], values: dict[str, Any], dead: Sequence[Sequence[str]] = ()) -> None:
+        for index, node in enumerate(nodes):
+            given = [values[name] if name else None for name in node.inputs]
+            made = self._chosen(node, given, values) if node.kind == "If" else self._layers[id(node)](*given)
+            values.update(zip(node.outputs, made if isinstance(made, (tuple, list)) else (made,), strict=False))
+            for name in dead[index] if dead else ():
+                del values[name]
+
+    def _chosen(self, node: Node, given: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
+        """What the branch gives that a constant condition chooses."""
+        block: Block = node.get("then_branch" if node.numbers(given[0], "condition")[0] else "else_branch")
+        inside = dict(values)
+        self._run(block.nodes, inside)
+        return [inside[name] for name in block.outputs]
+
+
+def _all(nodes: Sequence[Node]) -> Iterator[Node]:
+    """The nodes, and those of their branches."""
+    for node in nodes:
+        yield node
+        for block in node.attributes.values():
+            if isinstance(block, Block):
+                yield from _all(block.nodes)
+
+
+def _dead(block: Block) -> list[list[str]]:
+    """For each node the values that nobody reads after it."""
+    last = {name: index for index, node in enumerate(block.nodes) for name in (*node.outputs, *reads(node)) if name}
+    made = {name for node in block.nodes for name in node.outputs}
+    found: list[list[str]] = [[] for _ in block.nodes]
+    for name, index in last.items():
+        if name in made and name not in block.outputs:
+            found[index].append(name)
+    return found
+
+
+def _layer(node: Node) -> Layer:
+    return Layer(node.name, partial(_computed, node, OPERATORS.get(node.key)))
+
+
+def _computed(node: Node, operator: Callable[..., Any] | None, *given: Any) -> Any:
+    if operator is None:
+        raise node.refusal("is an operator that edgekit does not read")
+    try:
+        return operator(node, *given)
+    except UsageError:
+        raise
+    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
+        raise node.refusal(f"cannot be computed: {first_line(error)}", "check the file with onnx.checker") from error
+
+
+def _tensor(model: Model, name: str) -> Tensor:
+    """A constant, as torch has it; without its values where only shapes are asked for."""
+    held = model.constants[name]
+    size = int(np.prod(held.dims, dtype=np.int64))
+    floating = held.data_type in _FLOATS
+    if floating and size * 4 >= LARGE and torch.get_default_device().type == "meta":
+        return torch.empty(tuple(held.dims), dtype=torch.float32, device="meta")
+    return as_tensor(model.array(name))
+
+
+_FLOATS = frozenset({1, 10, 11, 16})  # FLOAT, FLOAT16, DOUBLE, BFLOAT16 of TensorProto
+
+
+def as_tensor(array: NDArray[Any]) -> Tensor:
+    """A tensor of the same memory where torch can have it so; real numbers are float32."""
+    name = array.dtype.name
+    if name in ("float16", "float64", "bfloat16"):
+        array = array.astype(np.float32)
+    elif name in _WIDER:
+        array = array.astype(_WIDER[name])
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))

@@ -1,0 +1,175 @@
+"""Taking and setting elements by their places, and what tells of a tensor's shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from edgekit.errors import UsageError
+from edgekit.importers.onnx.node import Node
+from edgekit.importers.onnx.operators.elementwise import REAL, TYPES
+
+
+def gather(n: Node, x: Tensor, indices: Tensor) -> Tensor:
+    """What places of any shape take along an axis; places before 0 count from the end."""
+    axis = n.get("axis", 0) % x.dim()
+    size = x.shape[axis]
+    if indices.dim() == 0:
+        try:
+            return x.select(axis, int(indices))
+        except UsageError:  # a place that the network computes
+            pass
+    flat = x.index_select(axis, _from_start(indices.reshape(-1), size))
+    if indices.dim() == 1:
+        return flat
+    return flat.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+
+
+def _from_start(indices: Tensor, size: int) -> Tensor:
+    """Places that are known are counted from the start; those that the network computes are taken to be so."""
+    indices = indices.long()
+    return torch.remainder(indices, size) if _is_known(indices) else indices
+
+
+def _is_known(value: Tensor) -> bool:
+    try:
+        value.tolist()
+    except (UsageError, NotImplementedError):
+        return False
+    return True
+
+
+def gather_elements(n: Node, x: Tensor, indices: Tensor) -> Tensor:
+    axis = n.get("axis", 0) % x.dim()
+    return torch.gather(x, axis, _from_start(indices, x.shape[axis]))
+
+
+def gather_nd(n: Node, x: Tensor, indices: Tensor) -> Tensor:
+    """The last axis of `indices` has a place in each of the first axes behind the batch's."""
+    batch = n.get("batch_dims", 0)
+    return x[_index(x, indices, batch)]
+
+
+def _index(x: Tensor, indices: Tensor, batch: int = 0) -> tuple[Tensor, ...]:
+    """One tensor of places for each axis that is taken from; those of the batch count through it."""
+    given = [_from_start(indices[..., axis], x.shape[batch + axis]) for axis in range(indices.shape[-1])]
+    rank = indices.dim() - 1
+    counts = [
+        torch.arange(x.shape[axis]).reshape([-1 if at == axis else 1 for at in range(rank)]) for axis in range(batch)
+    ]
+    return (*counts, *given)
+
+
+_JOINED = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
+
+
+def scatter_nd(n: Node, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
+    """A copy with new elements at known places, or with these joined to what is there."""
+    index, reduction = _index(x, indices), n.get("reduction", "none")
+    y = x.clone()
+    if reduction == "none":
+        y[index] = updates
+        return y
+    places = torch.arange(x.numel()).reshape(x.shape)[index].reshape(-1)
+    return y.reshape(-1).scatter_reduce(0, places, updates.reshape(-1), _JOINED[reduction]).reshape(x.shape)
+
+
+def scatter_elements(n: Node, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
+    """The same with a place for each element along one axis."""
+    axis, reduction = n.get("axis", 0) % x.dim(), n.get("reduction", "none")
+    along = _from_start(indices, x.shape[axis])
+    if reduction != "none":
+        return x.scatter_reduce(axis, along, updates, _JOINED[reduction])
+    places = [
+        torch.arange(size).reshape([-1 if at == index else 1 for at in range(x.dim())]).expand(indices.shape)
+        for index, size in enumerate(indices.shape)
+    ]
+    places[axis] = along
+    y = x.clone()
+    y[tuple(places)] = updates
+    return y
+
+
+def one_hot(n: Node, indices: Tensor, depth: Tensor, values: Tensor) -> Tensor:
+    """The second of two values at the place that is given, the first elsewhere."""
+    count, axis = n.integer(depth, "depth"), n.get("axis", -1) % (indices.dim() + 1)
+    places = torch.arange(count).reshape([-1 if at == axis else 1 for at in range(indices.dim() + 1)])
+    inside = indices.long().unsqueeze(axis)
+    if _is_known(inside):
+        inside = torch.where(inside < 0, inside + count, inside)
+    return torch.where(inside == places, values[1], values[0])
+
+
+def compress(n: Node, x: Tensor, condition: Tensor) -> Tensor:
+    """What known truth values choose along an axis."""
+    chosen = [index for index, taken in enumerate(n.numbers(condition, "condition")) if taken]
+    axis = n.get("axis")
+    x = x.reshape(-1) if axis is None else x
+    return x.index_select(0 if axis is None else axis % x.dim(), torch.tensor(chosen, dtype=torch.int64))
+
+
+def non_zero(n: Node, x: Tensor) -> Tensor:
+    try:
+        return x.nonzero().t()
+    except UsageError as error:
+        raise n.refusal("gives a tensor whose size depends on the network's input") from error
+
+
+def reverse_sequence(n: Node, x: Tensor, lengths: Tensor) -> Tensor:
+    """The first elements of each sequence turned round, as many as it is long."""
+    batch, time = n.get("batch_axis", 1), n.get("time_axis", 0)
+    places = torch.arange(x.shape[time]).repeat(x.shape[batch], 1)
+    for row, count in enumerate(n.integers(lengths, "sequence_lens") or []):
+        places[row, :count] = torch.arange(count).flip(0)
+    parts = [x.select(batch, row).index_select(time - (time > batch), places[row]) for row in range(x.shape[batch])]
+    return torch.stack(parts, batch)
+
+
+# Shapes, and what is made of numbers
+
+
+def shape(n: Node, x: Tensor) -> Tensor:
+    start, end = n.get("start", 0), n.get("end")
+    return torch.tensor(list(x.shape)[start:end], dtype=torch.int64)
+
+
+def size(n: Node, x: Tensor) -> Tensor:
+    return torch.tensor(x.numel(), dtype=torch.int64)
+
+
+def constant(n: Node) -> Any:
+    raise n.refusal("holds a value that is no tensor of numbers")
+
+
+def constant_of_shape(n: Node, sizes: Tensor) -> Tensor:
+    value = n.get("value")
+    number = 0.0 if value is None else value.reshape(-1)[0].item()
+    dtype = torch.float32 if value is None or value.dtype.kind == "f" else _NUMPY[value.dtype.name]
+    return torch.full(tuple(n.integers(sizes, "shape") or []), number, dtype=dtype)
+
+
+_NUMPY = {
+    "bool": torch.bool,
+    "uint8": torch.uint8,
+    "int8": torch.int8,
+    "int16": torch.int16,
+    "uint16": torch.int32,
+    "int32": torch.int32,
+    "int64": torch.int64,
+    "uint32": torch.int64,
+    "uint64": torch.int64,
+}
+
+
+def range_(n: Node, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
+    ends = [n.numbers(value, "ends")[0] for value in (start, limit, delta)]
+    return torch.arange(*ends, dtype=start.dtype)
+
+
+def eye_like(n: Node, x: Tensor) -> Tensor:
+    kind = n.get("dtype", 1)
+    rows, columns = x.shape
+    ones = torch.eq(torch.arange(columns) - torch.arange(rows)[:, None], n.get("k", 0))
+    return ones.to(torch.float32 if kind in REAL else TYPES[kind])

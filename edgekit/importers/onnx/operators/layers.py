@@ -1,0 +1,99 @@
+"""Convolution, products with a weight, and BatchNormalization."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgekit.importers.onnx.node import Node
+from edgekit.importers.onnx.operators.windows import flat, padding, sizes
+
+_CONV = (F.conv1d, F.conv2d, F.conv3d)
+_CONV_TRANSPOSE = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
+
+
+def conv(n: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
+    rank = w.dim() - 2
+    stride, dilation = sizes(n, "strides", rank), sizes(n, "dilations", rank)
+    pairs = padding(n, x.shape[2:], w.shape[2:], stride, dilation)
+    if all(low == high for low, high in pairs):
+        both = tuple(low for low, _ in pairs)
+    else:
+        x, both = F.pad(x, flat(pairs)), (0,) * rank
+    return _CONV[rank - 1](x, w, b, stride, both, dilation, n.get("group", 1))
+
+
+def conv_transpose(n: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
+    """torch pads both ends alike: what the file takes away at one end only is cut off, or not added there."""
+    rank = w.dim() - 2
+    stride, dilation = sizes(n, "strides", rank), sizes(n, "dilations", rank)
+    extra = tuple(n.get("output_padding") or (0,) * rank)
+    axes = zip(x.shape[2:], w.shape[2:], stride, dilation, extra, strict=True)
+    whole = [(size - 1) * s + d * (k - 1) + 1 + more for size, k, s, d, more in axes]
+    pairs = _taken_away(n, whole, x.shape[2:], stride)
+    ends = [_ends(*pair, *one) for pair, one in zip(pairs, zip(extra, stride, dilation, strict=True), strict=True)]
+    both, more = tuple(end[0] for end in ends), tuple(end[1] for end in ends)
+    y: Tensor = _CONV_TRANSPOSE[rank - 1](x, w, b, stride, both, more, n.get("group", 1), dilation)
+    for axis, (_, _, low, high) in enumerate(ends):
+        if low < 0 or high < 0:
+            raise n.refusal("asks for a larger output than its windows reach")
+        if low or high:
+            y = y.narrow(axis + 2, low, y.shape[axis + 2] - low - high)
+    return y
+
+
+def _ends(low: int, high: int, extra: int, stride: int, dilation: int) -> tuple[int, int, int, int]:
+    """torch's padding and output padding, and what is still to be cut off at the low and the high end."""
+    if low >= 0 and high <= low and extra + low - high < max(stride, dilation):
+        return low, extra + low - high, 0, 0
+    both = max(min(low, high), 0)
+    return both, extra, low - both, high - both
+
+
+def _taken_away(n: Node, whole: list[int], shape: torch.Size, stride: tuple[int, ...]) -> list[tuple[int, int]]:
+    """What is cut off at both ends of each axis."""
+    rule, rank = n.get("auto_pad", "NOTSET"), len(whole)
+    wanted = n.get("output_shape")
+    if wanted is None and rule in ("NOTSET", "VALID"):
+        pads = n.get("pads") or (0,) * 2 * rank
+        return [(pads[axis], pads[axis + rank]) if rule == "NOTSET" else (0, 0) for axis in range(rank)]
+    target = list(wanted)[-rank:] if wanted else [size * s for size, s in zip(shape, stride, strict=True)]
+    found = []
+    for have, want in zip(whole, target, strict=True):
+        total, half = have - want, (have - want) // 2
+        found.append((half, total - half) if rule == "SAME_UPPER" else (total - half, half))
+    return found
+
+
+def gemm(n: Node, a: Tensor, b: Tensor, c: Tensor | None = None) -> Tensor:
+    """alpha * a @ b + beta * c; a linear layer where that is one."""
+    alpha, beta = n.get("alpha", 1.0), n.get("beta", 1.0)
+    a = a.t() if n.get("transA", 0) else a
+    w = b if n.get("transB", 0) else b.t()
+    if alpha == 1 and beta == 1 and (c is None or _is_row(c, w.shape[0])):
+        return F.linear(a, w, c if c is None or c.dim() == 1 else c.reshape(-1))
+    y = F.linear(a, w) if alpha == 1 else F.linear(a, w) * alpha
+    if c is None or beta == 0:
+        return y
+    return y + (c if beta == 1 else c * beta)
+
+
+def _is_row(c: Tensor, columns: int) -> bool:
+    return c.numel() == columns and c.dim() >= 1 and c.shape[-1] == columns and c.dim() <= 2
+
+
+def matmul(n: Node, a: Tensor, b: Tensor) -> Tensor:
+    return torch.matmul(a, b)
+
+
+def batch_normalization(n: Node, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+    if n.get("training_mode", 0) or any(n.asks(index) for index in range(1, len(n.outputs))):
+        raise n.refusal("computes statistics, as in training", "export the network in eval mode")
+    if n.get("spatial", 1) != 1:
+        raise n.refusal("normalises each place by itself (spatial=0)")
+    return F.batch_norm(x, mean, var, scale, bias, False, 0.0, n.get("epsilon", 1e-5))
+
+
+def einsum(n: Node, *operands: Tensor) -> Tensor:
+    return torch.einsum(n.get("equation"), *operands)

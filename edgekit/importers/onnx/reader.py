@@ -1,0 +1,118 @@
+"""An ONNX file -> a Source: looked into, its input shapes settled, its network built when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edgekit.errors import UsageError
+from edgekit.importers.onnx.file import OnnxFile
+from edgekit.importers.onnx.model import Input, Model, read
+from edgekit.importers.onnx.network import OnnxNetwork
+from edgekit.importers.onnx.table import OPERATORS
+from edgekit.importers.source import Shape, Source
+from edgekit.records.manifest import SourceRecord, content_of
+from edgekit.records.preprocessing import Preprocessing
+
+Given = Sequence[Shape] | Mapping[str, Shape] | None
+_REAL = ("float", "float16", "bfloat16", "double")
+
+
+def open_source(path: Path, given: Given) -> Source:
+    """Look into a file; `given` are shapes of its inputs, by name or in order. Raises UsageError."""
+    model = read(OnnxFile(path), {*OPERATORS, "If"})
+    shapes = _shapes(path, model.inputs, given)
+    return Source(
+        path=path,
+        shapes=shapes,
+        build=lambda: OnnxNetwork(model),
+        record=SourceRecord(
+            file=path.name,
+            format="onnx",
+            sha256=content_of(path).sha256,
+            producer=model.producer,
+            opset=model.opset,
+        ),
+        preprocessing=_preprocessing(model),
+        precision=_precision(model),
+        notes=_notes(model),
+    )
+
+
+def _shapes(path: Path, inputs: Sequence[Input], given: Given) -> dict[str, Shape]:
+    """The shape of each input: as given, else the file's own with a batch of 1 where that is free."""
+    if not inputs:
+        raise UsageError(f"{path.name} has no inputs", "give a file of a network")
+    wanted = _by_name(path, inputs, given)
+    found = {}
+    for one in inputs:
+        if one.dtype not in _REAL:
+            raise UsageError(
+                f"input {one.name} of {path.name} takes {one.dtype}, and edgekit gives real numbers",
+                "make a file whose inputs are float32",
+            )
+        found[one.name] = _shape(path, one, wanted.get(one.name))
+    return found
+
+
+def _by_name(path: Path, inputs: Sequence[Input], given: Given) -> dict[str, Shape]:
+    names = [one.name for one in inputs]
+    if isinstance(given, Mapping):
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise UsageError(
+                f"{path.name} has no input {unknown[0]}; it takes {', '.join(names)}", "write --input NAME=1,3,224,224"
+            )
+        return dict(given)
+    if given is not None and len(given) != len(names):
+        raise UsageError(
+            f"{path.name} takes {len(names)} inputs ({', '.join(names)}), not {len(given)}",
+            "give a shape for each, or --input NAME=1,3,224,224 for some",
+        )
+    return dict(zip(names, given or (), strict=False))
+
+
+def _shape(path: Path, one: Input, given: Shape | None) -> Shape:
+    told = "x".join(str(size) if size else "?" for size in one.shape)
+    if given is not None:
+        fits = len(given) == len(one.shape) and all(
+            isinstance(size, str) or size == want for size, want in zip(one.shape, given, strict=False)
+        )
+        if not fits and one.shape:
+            asked = "x".join(map(str, given))
+            raise UsageError(f"input {one.name} of {path.name} is {told}, not {asked}", "leave --input out")
+        return given
+    sizes = (1 if isinstance(size, str) and axis == 0 else size for axis, size in enumerate(one.shape))
+    found = tuple(size for size in sizes if isinstance(size, int))
+    if len(found) != len(one.shape) or not found:
+        raise UsageError(
+            f"input {one.name} of {path.name} leaves sizes open ({told or 'all of them'})",
+            f"say how large it is to be: --input {one.name}=1,3,224,224",
+        )
+    return found
+
+
+def _preprocessing(model: Model) -> Preprocessing | None:
+    """How an image becomes the input, where the file says so as ours do."""
+    text = model.properties.get("preprocessing")
+    if text is None:
+        return None
+    try:
+        return Preprocessing.model_validate_json(text)
+    except ValueError:  # another program's
+        return None
+
+
+def _precision(model: Model) -> str:
+    """What most of the file's real numbers are."""
+    held = {tensor.data_type for tensor in model.constants.values()}
+    return "fp16" if held & {10, 16} else "fp32"
+
+
+def _notes(model: Model) -> tuple[str, ...]:
+    kinds = {one.dtype for one in model.inputs} - {"float"}
+    held = {model.constants[name].data_type for name in model.constants}
+    wide = sorted({name for number, name in {10: "float16", 11: "float64", 16: "bfloat16"}.items() if number in held})
+    if not wide and not kinds:
+        return ()
+    return (f"the file computes in {' and '.join(wide or sorted(kinds))}: it is read in float32",)

@@ -1,0 +1,142 @@
+"""A file is looked into: its inputs, its names, what it says of itself, and how much memory that takes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from edgekit.errors import UsageError
+from edgekit.importers.onnx.reader import open_source
+from edgekit.ir.passes.fold_batch_norm import fold
+from tests.importers.onnx.files import node, same_as_runtime, small_network, traced, weight, write
+
+
+def test_layers_tensors_inputs_and_outputs_keep_their_names(tmp_path: Path) -> None:
+    graph = same_as_runtime(small_network(tmp_path / "net.onnx"))
+    assert [op.name for op in graph][:3] == ["image", "conv_c", "batchnormalization_n"]
+    assert dict(graph["gemm_scores"].params) == {"weight": "fc.weight", "bias": "fc.bias"}
+    assert dict(graph.outputs) == {"scores": "gemm_scores"}
+    assert not fold(graph).remaining
+
+
+def test_a_node_without_a_name_is_called_after_what_it_gives(tmp_path: Path) -> None:
+    nodes = [node("Relu", "x", "a", name=""), node("Abs", "a", "y", name="size")]
+    graph = same_as_runtime(write(tmp_path / "net.onnx", nodes, {"x": (1, 4)}, ["y"]))
+    assert [op.name for op in graph] == ["x", "a", "size"]
+
+
+def test_what_the_file_says_of_itself_is_recorded(tmp_path: Path) -> None:
+    path = small_network(tmp_path / "net.onnx")
+    source = open_source(path, None)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    record = source.record.model_dump()
+    assert record == {"file": "net.onnx", "format": "onnx", "sha256": sha256, "producer": "test 1", "opset": 17}
+
+
+@pytest.mark.parametrize(
+    ("shape", "given", "found"),
+    [
+        (("batch", 3, 16, 16), None, (1, 3, 16, 16)),
+        ((None, 3, 16, 16), None, (1, 3, 16, 16)),
+        (("n", 3, "h", "w"), {"image": (1, 3, 24, 20)}, (1, 3, 24, 20)),
+        (("n", 3, "h", "w"), [(1, 3, 24, 20)], (1, 3, 24, 20)),
+    ],
+)
+def test_sizes_that_are_open_are_given(tmp_path: Path, shape: Any, given: Any, found: Any) -> None:
+    assert dict(open_source(small_network(tmp_path / "net.onnx", shape), given).shapes) == {"image": found}
+
+
+@pytest.mark.parametrize(
+    ("shape", "given", "cause"),
+    [
+        (("n", 3, "h", "w"), None, r"leaves sizes open \(nx3xhxw\)"),
+        ((1, 3, 16, 16), {"image": (1, 3, 32, 32)}, "is 1x3x16x16, not 1x3x32x32"),
+        ((1, 3, 16, 16), {"picture": (1, 3, 16, 16)}, "has no input picture; it takes image"),
+        ((1, 3, 16, 16), [(1, 3, 16, 16)] * 2, r"takes 1 inputs \(image\), not 2"),
+    ],
+)
+def test_sizes_that_do_not_fit_are_refused(tmp_path: Path, shape: Any, given: Any, cause: str) -> None:
+    with pytest.raises(UsageError, match=cause):
+        open_source(small_network(tmp_path / "net.onnx", shape), given)
+
+
+def test_real_numbers_of_another_precision_are_read_in_float32(tmp_path: Path) -> None:
+    nodes = [node("Cast", "x", "h", to=10), node("Mul", "h w", "m"), node("Cast", "m", "y", to=1)]
+    path = write(tmp_path / "net.onnx", nodes, {"x": (1, 4)}, ["y"], {"w": weight(4).astype(np.float16)})
+    source = open_source(path, None)
+    assert source.precision == "fp16" and source.notes == ("the file computes in float16: it is read in float32",)
+    assert [op.kind for op in traced(path)] == ["input", "mul"]
+
+
+def test_weights_in_another_file_are_read(tmp_path: Path) -> None:
+    whole = onnx.load(small_network(tmp_path / "whole.onnx"))
+    onnx.save(whole, tmp_path / "net.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    same_as_runtime(tmp_path / "net.onnx")
+
+
+def test_a_large_file_is_not_read_to_be_looked_into_and_costs_its_size_once(tmp_path: Path) -> None:
+    big = weight(2000, 2000)
+    path = write(tmp_path / "net.onnx", [node("MatMul", "x w", "y")], {"x": (1, 2000)}, ["y"], {"w": big})
+    tracemalloc.start()
+    source = open_source(path, None)
+    looked = tracemalloc.get_traced_memory()[1]
+    network = source.build()
+    built = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert looked < big.nbytes / 10 and built < 1.1 * big.nbytes
+    assert torch.equal(dict(network.named_parameters())["w"], torch.from_numpy(big))
+
+
+def test_without_memory_for_weights_their_shapes_are_there(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.onnx", [node("MatMul", "x w", "y")], {"x": (1, 64)}, ["y"], {"w": weight(64, 64)})
+    with torch.device("meta"):
+        network = open_source(path, None).build()
+    assert [tensor.is_meta for tensor in network.parameters()] == [True]
+
+
+def test_preprocessing_that_our_own_files_carry_is_taken(tmp_path: Path) -> None:
+    path = small_network(tmp_path / "net.onnx")
+    held = onnx.load(path)
+    entry = held.metadata_props.add()
+    entry.key, entry.value = "preprocessing", json.dumps({"mean": [0, 0, 0], "std": [255, 255, 255]})
+    onnx.save(held, path)
+    found = open_source(path, None).preprocessing
+    assert found is not None and found.std == (255.0, 255.0, 255.0)
+
+
+def test_a_condition_that_is_known_chooses_its_branch(tmp_path: Path) -> None:
+    def branch(kind: str, name: str) -> Any:
+        info = onnx.helper.make_tensor_value_info(name, 1, None)
+        return onnx.helper.make_graph([node(kind, "x", name)], name, [], [info])
+
+    nodes = [
+        node("Shape", "x", "shape"),
+        node("ReduceProd", "shape", "count", keepdims=0),
+        node("Greater", "count three", "more"),
+        node("If", "more", "y", then_branch=branch("Relu", "a"), else_branch=branch("Abs", "b")),
+    ]
+    path = write(tmp_path / "net.onnx", nodes, {"x": (1, 4)}, ["y"], {"three": np.array(3)})
+    assert [op.kind for op in same_as_runtime(path)] == ["input", "relu"]
+
+
+def test_functions_of_the_file_are_read_where_they_are_called(tmp_path: Path) -> None:
+    body = [node("Neg", "a", "b"), node("Relu", "b", "c")]
+    opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("own", 1)]
+    function = onnx.helper.make_function("own", "Turned", ["a"], ["c"], body, opsets[:1])
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Turned", ["x"], ["y"], domain="own", name="turned")],
+        "test",
+        [onnx.helper.make_tensor_value_info("x", 1, (1, 4))],
+        [onnx.helper.make_tensor_value_info("y", 1, None)],
+    )
+    path = tmp_path / "net.onnx"
+    onnx.save(onnx.helper.make_model(graph, functions=[function], opset_imports=opsets, ir_version=8), path)
+    assert [op.kind for op in same_as_runtime(path)] == ["input", "neg", "relu"]

@@ -40,6 +40,7 @@ SLOW = frozenset(
         "bench/links/test_remote_session",
         "bench/ondevice/test_profiler",
         "bench/test_killed",
+        "checkpoints/keras/test_reader",
         "cli/test_main",
         "demonstration/test_command",
         "device/test_android",

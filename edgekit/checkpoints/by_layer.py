@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from edgekit.checkpoints.fit import without_memory
 from edgekit.errors import UsageError
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
-from edgekit.network.spec import ModelSpec, variant
+from edgekit.network.spec import Variant
 
 # With this epsilon, 1 - eps and (1 - eps) + eps are exact in float32: such a BN divides by exactly one.
 EXACT_EPS = 2.0**-10
@@ -38,12 +39,14 @@ class Layer:
     range: tuple[float, float] | None = None
 
 
-def traced(spec: ModelSpec) -> Graph:
-    """The graph of a network's own variant, without memory for its tensors."""
-    point = variant(spec)
-    with torch.device("meta"):
-        network = point.build()
-    return trace(network, point.input_shape)
+def traced(point: Variant) -> Graph:
+    """The graph of a variant, without memory for its tensors."""
+    return trace(without_memory(point), *point.input_shapes)
+
+
+def eps_of(graph: Graph, eps: float) -> dict[str, float]:
+    """The same epsilon for every BatchNorm of a graph, by the name of its module."""
+    return {op.params["mean"].rpartition(".")[0]: eps for op in graph if op.kind == "batch_norm"}
 
 
 def name_tensors(file: str, family: str, layers: Sequence[Layer], graph: Graph, model: str) -> dict[str, Tensor]:

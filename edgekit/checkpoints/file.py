@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +12,8 @@ from edgekit.records.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from edgekit.network.spec import Variant
 
 FORMATS = {
     ".pth": "torch",
@@ -25,8 +27,9 @@ FORMATS = {
     ".tflite": "tflite",
     ".h5": "hdf5",
     ".hdf5": "hdf5",
+    ".keras": "keras",
 }
-_PACKED = {("zip", "torch"), ("zip", "npz")}  # these formats are archives
+_PACKED = {("zip", "torch"), ("zip", "npz"), ("zip", "keras")}  # these formats are archives
 AGAIN = "get the file again"
 COUNTER = "num_batches_tracked"  # of BN's training; no part of inference, and older files lack it
 
@@ -37,7 +40,8 @@ class Checkpoint:
 
     `preprocessing` None: the network's own. `resolution` and `ranges` are None where the file does not tell them;
     `ranges` gives (low, high) by the name of the operator that computes the tensor. `batch_norm_eps` is the epsilon
-    that the file's statistics were made with; None: the network's own. `folded`: the file has no BN any more.
+    that the file's statistics were made with, by the name of the BatchNorm; None: the network's own. `folded`: the file
+    has no BN any more. `check` raises UsageError for a variant that computes something else with the same shapes.
     `notes` say what was chosen where a file left a choice.
     """
 
@@ -45,9 +49,10 @@ class Checkpoint:
     preprocessing: Preprocessing | None = None
     resolution: int | None = None
     ranges: Mapping[str, tuple[float, float]] | None = None
-    batch_norm_eps: float | None = None
+    batch_norm_eps: Mapping[str, float] | None = None
     folded: bool = False
     notes: tuple[str, ...] = ()
+    check: Callable[[Variant], None] | None = None
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

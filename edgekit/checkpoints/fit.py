@@ -23,10 +23,11 @@ _WHOLE = (torch.float64, torch.float32, torch.float16, torch.bfloat16)  # smalle
 
 def shapes_of(point: Variant) -> dict[str, tuple[int, ...]]:
     """Names and shapes of a variant's tensors, worked out without memory for them."""
-    return named_shapes(_without_memory(point), point.spec)
+    return named_shapes(without_memory(point), point.spec)
 
 
-def _without_memory(point: Variant) -> nn.Module:
+def without_memory(point: Variant) -> nn.Module:
+    """The network of a variant on the meta device; a user's own with its tensors where it needs their values."""
     try:
         with torch.device("meta"):
             return point.build()
@@ -52,7 +53,7 @@ def most_elements(spec: ModelSpec) -> int:
     widest = variant(spec, max((point.alpha, *spec.alphas))) if spec.alphas else point
     if spec.classifier and spec.name in MODELS:
         widest = with_classes(widest, MOST_CLASSES)
-    return 2 * _elements({name: tuple(x.shape) for name, x in _without_memory(widest).state_dict().items()}) + 4096
+    return 2 * _elements({name: tuple(x.shape) for name, x in without_memory(widest).state_dict().items()}) + 4096
 
 
 def for_inference(named: Mapping[str, T], spec: ModelSpec) -> dict[str, T]:
@@ -195,10 +196,13 @@ def fill(file: str, network: nn.Module, checkpoint: Checkpoint) -> None:
     with torch.no_grad():
         for name, tensor in given.items():
             own[name].copy_(tensor)
-    if checkpoint.batch_norm_eps is not None:
-        for module in network.modules():
-            if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):
-                module.eps = checkpoint.batch_norm_eps
+    for name, eps in (checkpoint.batch_norm_eps or {}).items():
+        norm = unwrapped(network).get_submodule(name)
+        if not hasattr(norm, "eps"):
+            raise UsageError(
+                f"{file} has a BatchNorm of epsilon {eps:g}, and {name} has none to set", "use nn.BatchNorm2d"
+            )
+        setattr(norm, "eps", eps)  # noqa: B010
 
 
 def _refuse_other_kinds(file: str, name: str, tensor: Tensor, own: Tensor) -> None:

@@ -1,7 +1,6 @@
 """The front door for weights: random, published or a file's own, into a network; what a file tells of the variant.
 
-Preprocessing belongs to the weights and is returned with them. Each kind of file has its own room: weights_torch,
-weights_npz, weights_tflite, weights_keras; random weights are in weights_random, published ones in pretrained.
+Preprocessing belongs to the weights and is returned with them. READERS has the module for each kind of file.
 """
 
 from __future__ import annotations
@@ -31,7 +30,8 @@ READERS = {  # format -> module with read(path, spec) -> Checkpoint
     "safetensors": "edgekit.checkpoints.torch",
     "npz": "edgekit.checkpoints.npz",
     "tflite": "edgekit.checkpoints.tflite",
-    "hdf5": "edgekit.checkpoints.keras",
+    "hdf5": "edgekit.checkpoints.keras.reader",
+    "keras": "edgekit.checkpoints.keras.reader",
 }
 
 
@@ -92,7 +92,7 @@ def variant_of(
     _agree(path, "--alpha", alpha, told_alpha)
     if told_alpha is not None:
         point = variant(spec, told_alpha, point.resolution, point.classes, options)
-    fit.check(path.name, fit.shapes_of(point), checkpoint.shapes, point)
+    _check(path, fit.shapes_of(point), checkpoint, point)
     return point
 
 
@@ -112,7 +112,7 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
     published = _published(source, spec, variant.alpha, variant.resolution, variant.options)
     path = _path(source, published)
     checkpoint = _read(path, spec, published)
-    fit.check(path.name, fit.named_shapes(network, spec), checkpoint.shapes, variant)
+    _check(path, fit.named_shapes(network, spec), checkpoint, variant)
     fit.fill(path.name, network, checkpoint)
     published = published or _recognised(path, spec)
     digest = known_sha256(path)
@@ -123,6 +123,13 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
         has_batch_norm=not checkpoint.folded,
         notes=() if published else (*checkpoint.notes, *_not_told(path, variant)),
     )
+
+
+def _check(path: Path, wanted: fit.Shapes, checkpoint: Checkpoint, point: Variant) -> None:
+    """Raise UsageError where the file is of another network than `point`, whose tensors have the shapes `wanted`."""
+    fit.check(path.name, wanted, checkpoint.shapes, point)
+    if checkpoint.check is not None:
+        checkpoint.check(point)
 
 
 def _seed(source: str) -> int | None:

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgekit.checkpoints.by_layer import EXACT_EPS, Layer, name_ranges, name_tensors, traced
+from edgekit.checkpoints.by_layer import EXACT_EPS, Layer, eps_of, name_ranges, name_tensors, traced
 from edgekit.checkpoints.file import Checkpoint, broken, check_size
 from edgekit.checkpoints.fit import most_elements
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.ir.graph import Graph
-from edgekit.network.spec import ModelSpec
+from edgekit.network.spec import ModelSpec, variant
 from edgekit.records.preprocessing import TENSORFLOW
 
 WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
@@ -52,12 +52,14 @@ def read(path: Path, spec: ModelSpec) -> Checkpoint:
         raise
     except Exception as error:  # numpy and torch on tensors of the wrong size, rank or type
         raise broken(path, ".tflite", error) from error
-    graph = traced(spec)
+    graph = traced(variant(spec))
     tensors = name_tensors(path.name, f"another network, of {len(layers)} layers", layers, graph, spec.name)
     # TensorFlow's own networks put a class "background" before ImageNet's.
     offset = int(layers[-1].weight.shape[0] == spec.classes + 1)
     preprocessing = TENSORFLOW.model_copy(update={"class_offset": offset})
-    return Checkpoint(tensors, preprocessing, resolution, _ranges(file, layers, graph), EXACT_EPS, folded=True)
+    return Checkpoint(
+        tensors, preprocessing, resolution, _ranges(file, layers, graph), eps_of(graph, EXACT_EPS), folded=True
+    )
 
 
 def _another(path: Path, spec: ModelSpec, why: str) -> UsageError:

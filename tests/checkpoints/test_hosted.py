@@ -210,7 +210,7 @@ def test_a_keras_file_of_something_else_is_refused(tmp_path: Path) -> None:
         kernel = file["conv_dw_1/conv_dw_1/depthwise_kernel:0"][()]
         del file["conv_dw_1/conv_dw_1/depthwise_kernel:0"]
         file["conv_dw_1/conv_dw_1/depthwise_kernel:0"] = kernel.reshape(3, -1)
-    assert "no readable Keras MobileNet v1" in refusal(flat).message
+    assert "misshapen (blocks.0.depthwise.conv.weight 24x3x1x1" in refusal(flat).message
     with h5py.File(tmp_path / "empty.h5", "w"):
         pass
     assert "no Keras MobileNet" in refusal(tmp_path / "empty.h5").message

@@ -1,0 +1,46 @@
+"""What a `.keras` archive holds: the model's configuration, and its arrays as an HDF5 file.
+
+Nothing is unpacked to disk, so names in it lead nowhere. Keras stores both parts uncompressed; so no few bytes can
+stand for many.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+from edgekit.checkpoints.file import broken
+from edgekit.errors import UsageError
+
+CONFIG, ARRAYS = "config.json", "model.weights.h5"
+LARGEST_CONFIG = 1 << 26  # bytes
+
+
+def read(path: Path) -> tuple[str, io.BytesIO]:
+    """The configuration, and the HDF5 file. Raises UsageError for an archive of something else."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = [_part(path, archive, name) for name in (CONFIG, ARRAYS)]
+            if parts[0].file_size > LARGEST_CONFIG:
+                raise ValueError(f"its {CONFIG} has {parts[0].file_size:,} bytes")
+            config, arrays = (archive.read(part) for part in parts)
+        return config.decode(), io.BytesIO(arrays)
+    except UsageError:
+        raise
+    except Exception as error:  # zip raises many kinds
+        raise broken(path, ".keras", error) from error
+
+
+def _part(path: Path, archive: zipfile.ZipFile, name: str) -> zipfile.ZipInfo:
+    found = [member for member in archive.infolist() if member.filename == name]
+    if len(found) != 1:
+        raise UsageError(
+            f"{path.name} holds {len(found) or 'no'} {name}", "save it with Keras: model.save('FILE.keras')"
+        )
+    (member,) = found
+    if member.compress_type != zipfile.ZIP_STORED or member.file_size > path.stat().st_size:
+        raise UsageError(
+            f"{path.name} was packed again by another program", "save it with Keras: model.save('FILE.keras')"
+        )
+    return member

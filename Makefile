@@ -9,7 +9,7 @@ RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := $(VENV)-oracle
 
-.PHONY: demo test quick coverage check bench-self bench-peers fuzz attack gpu-check phone-tool board-check oracle oracle-test zoo \
+.PHONY: demo test quick coverage check bench-self bench-peers fuzz attack gpu-check tensorrt-check phone-tool board-check oracle oracle-test zoo \
 	clean
 
 demo: $(INSTALLED)
@@ -47,6 +47,11 @@ attack: $(INSTALLED)
 # The desktop-GPU part, on a machine with a CUDA GPU: needs torch and numpy there, and nothing installed.
 gpu-check:
 	$(if $(wildcard $(RUN)/python),$(RUN)/python,$(PYTHON)) scripts/gpu_check.py
+
+# Every network built by TensorRT for RTX in three precisions, without a GPU: docs/measured/tensorrt-rtx.md. An hour; goes
+# on where it stopped.
+tensorrt-check: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.tensorrt_check
 
 # The classic benchmark_model for this machine, built in the user's cache from Debian's source: with it the tests run a
 # phone that is real but for its hardware. Two minutes and 150 MB to fetch, once.
@@ -92,6 +97,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(RUN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(RUN)/python -m pip install --quiet -c constraints.txt torch
 	$(RUN)/python -m pip install --quiet -c constraints.txt --editable ".[all]" --group dev
+	$(RUN)/python -m pip install --quiet -c constraints.txt --editable ".[tensorrt-rtx]" || \
+		echo "TensorRT for RTX cannot be had here: its tests will be skipped"
 	touch $@
 
 clean:

@@ -23,7 +23,8 @@ from edgekit.util.files import cache_folder
 PACKAGES = (
     ("onnxruntime", "running .onnx", "onnxruntime"),
     ("ai-edge-litert", "running .tflite", "litert"),
-    ("tensorrt", "running .engine", "tensorrt"),
+    ("tensorrt", "building and running .engine", "tensorrt"),
+    ("tensorrt-rtx-cu13-bindings", "the same with TensorRT for RTX", "tensorrt-rtx"),
     ("pillow", "reading images", "onnxruntime"),
     ("torch", "exporting", "export"),
     ("onnx", "writing .onnx", "export"),

@@ -76,6 +76,7 @@ SLOW = frozenset(
         "sweeps/test_command",
         "sweeps/test_devices",
         "tensorrt/test_builder_over_ssh",
+        "tensorrt/test_rtx",
         "tensorrt/test_trtexec_over_ssh",
     ]
 )
@@ -92,6 +93,7 @@ EXPECTED_SKIPS = (
     "this machine has a CUDA GPU",
     "this Python does not read its clock",
     "the driver is here",
+    "TensorRT for RTX is not installed",  # wheels for Linux on x86-64 alone
     "no benchmark_model was built here",  # of a Debian release that moves
     # What the kernel lets nobody make in a container.
     "no namespaces for a phone here",

@@ -1,10 +1,10 @@
 """Builds a TensorRT engine with TensorRT's Python package, in a process of its own, and says so in one line of JSON.
 
 Asked like the runner, and needs no numpy. What differs between releases is not known here: the job names the flags to
-set.
+set. `product` is TensorRT or TensorRT for RTX (engines.py).
 
-    {"mode": "probe"}                   what is there: TensorRT's version, the GPU, the Jetson's release
-    {"mode": "build", "artifact": ...}  see `Plan`
+    {"mode": "probe", "product": ...}                   what is there: its version, the GPU, the Jetson's release
+    {"mode": "build", "product": ..., "artifact": ...}  see `Plan`
 
 A stage of the build goes to stderr (`protocol.say`). A build that TensorRT ends by an assertion ends this
 process and no other.
@@ -16,6 +16,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 import time
@@ -24,11 +25,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import cuda
+from . import cuda, engines
 from .protocol import answer_job, refusal, say
 from .work_folder import make_folder
 
 KEPT_WARNINGS = 20
+INNER_SECONDS = 1.0  # between two words about phases within another, which may take milliseconds or minutes
+LISTING = "Layers:"  # begins the message that lists the layers of an engine
 
 if TYPE_CHECKING:
     Say = Callable[[str], None]
@@ -46,8 +49,10 @@ class Plan:
     workspace_mib: int | None = None
     timing_cache: str | None = None  # the folder of timing caches; None: none is kept
     dla: int | None = None
+    targets: tuple[str, ...] = ()  # members of ComputeCapability to build for; empty: what the builder takes itself
     progress: bool = False
     error_nodes: bool = False
+    listed: bool = False  # the builder's most verbose messages list the layers of the engine
     shapes: tuple[Any, ...] = field(default_factory=tuple)
 
 
@@ -59,12 +64,17 @@ class Refused(Exception):
         self.nodes = nodes or []
 
 
-def probe(trt: Any) -> dict[str, Any]:
-    """What an engine built here would belong to."""
-    driver = cuda.Driver()
+def probe(trt: Any, product: str) -> dict[str, Any]:
+    """What an engine built here would belong to. TensorRT for RTX builds without a GPU: `no_gpu` then says why."""
+    try:
+        driver = cuda.Driver()
+    except RuntimeError as error:
+        if product != engines.RTX:
+            raise
+        return {product: trt.__version__, "no_gpu": str(error)}
     gpu = driver.gpu()
     return {
-        "tensorrt": trt.__version__,
+        product: trt.__version__,
         "gpu": gpu.name,
         "compute_capability": gpu.compute_capability,
         "gpu_memory_bytes": gpu.memory_bytes,
@@ -102,6 +112,8 @@ def build(trt: Any, plan: Plan, here: dict[str, Any], say: Say) -> dict[str, Any
         "engine": str(path),
         "build_seconds": seconds,
         "network_layers": network.num_layers,
+        "layers": log.layers if plan.listed else None,
+        "weights_bytes": log.weights,
         "warnings": log.warnings[-KEPT_WARNINGS:],
         "timing_cache_used": used,
         "timing_cache_sha256": _keep_cache(config, cache_path),
@@ -125,7 +137,7 @@ def _refused_node(error: Any, names: bool) -> dict[str, Any]:
 
 
 def configure(trt: Any, plan: Plan, config: Any) -> None:
-    """Flags, the limit of the workspace, and DLA."""
+    """Flags, the limit of the workspace, DLA, and the GPUs to build for."""
     for name in plan.builder_flags:
         config.set_flag(getattr(trt.BuilderFlag, name))
     for name in plan.cleared_flags:
@@ -136,6 +148,11 @@ def configure(trt: Any, plan: Plan, config: Any) -> None:
     if plan.dla is not None:
         config.default_device_type = trt.DeviceType.DLA
         config.DLA_core = plan.dla
+    if plan.targets:
+        config.num_compute_capabilities = len(plan.targets)
+        for index, name in enumerate(plan.targets):
+            if not config.set_compute_capability(getattr(trt.ComputeCapability, name), index):
+                raise Refused(f"the builder does not take {name} as its target")
 
 
 def profile(builder: Any, plan: Plan, network: Any, config: Any) -> None:
@@ -150,13 +167,15 @@ def profile(builder: Any, plan: Plan, network: Any, config: Any) -> None:
 
 
 def make_logger(trt: Any) -> Any:
-    """What keeps TensorRT's warnings and errors, and prints all of them to stderr."""
+    """What keeps TensorRT's warnings and errors, and prints all of them to stderr; and what it tells of the engine."""
 
     class Log(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
             self.warnings: list[str] = []
             self.errors: list[str] = []
+            self.layers: str | None = None
+            self.weights: int | None = None
 
         def log(self, severity: Any, msg: str) -> None:
             line = " ".join(msg.split())
@@ -165,10 +184,18 @@ def make_logger(trt: Any) -> Any:
             elif severity == trt.ILogger.Severity.WARNING:
                 self.warnings.append(line)
             else:
+                self.weights = told_weights(msg) or self.weights
+                self.layers = msg if msg.startswith(LISTING) else self.layers
                 return
             print(line, file=sys.stderr, flush=True)
 
     return Log()
+
+
+def told_weights(message: str) -> int | None:
+    """How many bytes of an engine are weights, from the message that tells it; None from another."""
+    found = re.match("Total Weights Memory: ([0-9]+) bytes", message)
+    return int(found.group(1)) if found else None
 
 
 def make_monitor(trt: Any, say: Say) -> Any:
@@ -178,15 +205,23 @@ def make_monitor(trt: Any, say: Say) -> Any:
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
             self.steps: dict[str, int] = {}
+            self.within: dict[str, str | None] = {}
+            self.told = 0.0
+
+        def tell(self, phase: str, line: str) -> None:
+            now = time.monotonic()
+            if self.within.get(phase) is None or now - self.told >= INNER_SECONDS:
+                self.told = now
+                say(line)
 
         def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
-            self.steps[phase_name] = num_steps
-            say(phase_name)
+            self.steps[phase_name], self.within[phase_name] = num_steps, parent_phase
+            self.tell(phase_name, phase_name)
 
         def step_complete(self, phase_name: str, step: int) -> bool:
             steps = self.steps.get(phase_name, 0)
             if steps and (10 * (step + 1)) // steps != (10 * step) // steps:  # there can be thousands
-                say(f"{phase_name} {step + 1}/{steps}")
+                self.tell(phase_name, f"{phase_name} {step + 1}/{steps}")
             return True
 
         def phase_finish(self, phase_name: str) -> None:
@@ -199,7 +234,7 @@ def _cache_path(plan: Plan, here: dict[str, Any]) -> Path | None:
     """One cache for each release and GPU: TensorRT takes no other's."""
     if plan.timing_cache is None:
         return None
-    words = [here["tensorrt"], here["gpu"], here["compute_capability"]]
+    words = [here[engines.TENSORRT], here["gpu"], here["compute_capability"]]
     name = "-".join("".join(c if c.isalnum() or c == "." else "_" for c in str(word)) for word in words)
     return Path(plan.timing_cache).expanduser() / (name + ".timing")
 
@@ -251,9 +286,9 @@ def _made(text: str, say: Say) -> dict[str, Any]:
         raise ValueError("mode must be probe or build")
     names = {item.name for item in dataclasses.fields(Plan)}
     plan = None if mode == "probe" else Plan(**{key: value for key, value in raw.items() if key in names})
-    import tensorrt as trt
-
-    here = probe(trt)
+    product = raw.get("product", engines.TENSORRT)
+    trt = engines.load(product)
+    here = probe(trt, product)
     return here if plan is None else build(trt, plan, here, say)
 
 

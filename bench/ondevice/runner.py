@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import loop
+from . import engines, loop
 from .protocol import answer_job, guarded
 
 MEMORY_RUNS = 5
@@ -170,7 +170,7 @@ def _answer(one: Ready, row: dict[str, Any], sensed: dict[str, Any], about: dict
 
 def wants_gpu(runtime: str, provider: str | None) -> bool:
     """Whether a job is to run on a GPU, as far as it says."""
-    return runtime == "tensorrt" or (provider or "cpu").lower().replace("executionprovider", "") != "cpu"
+    return runtime in engines.TITLES or (provider or "cpu").lower().replace("executionprovider", "") != "cpu"
 
 
 def loaded(runtime: str) -> Any:

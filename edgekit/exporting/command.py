@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import ParamSpec, TypeVar, get_type_hints
@@ -20,13 +20,16 @@ from edgekit.bug_report import tellable
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Target
 from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError, Failure
-from edgekit.exporting.export_file import ExportTask, Site, export_file
+from edgekit.exporting.export_file import ExportTask, export_file
 from edgekit.exporting.options import ExportOptions, Progress, check_heeded
 from edgekit.exporting.prepare import prepare
 from edgekit.exporting.result import ExportResult
+from edgekit.exporting.site import Site
+from edgekit.exporting.source_file import NOT_RUN
 from edgekit.records.formats import FORMATS
 from edgekit.records.runtime import choose
 from edgekit.tensorrt import builder as engine
+from edgekit.tensorrt.capabilities import targets
 from edgekit.util.files import make_folder
 
 P = ParamSpec("P")
@@ -85,7 +88,7 @@ def run(asked: ExportOptions) -> ExportResult:
     entry = load(Path(asked.devices) if asked.devices is not None else None)[asked.device]
     with open_target(asked.device, entry) as target:
         with _folder_or_nothing(Path(asked.out)):
-            site, unfit = _site(asked.format, target)
+            site, unfit = _site(asked, target)
             prepared = prepare(asked, say)
         folder = make_folder(Path(asked.out) / str(prepared.point))
         artifacts, failed = [], []
@@ -105,12 +108,12 @@ def _tasks(asked: ExportOptions, site: Site) -> list[ExportTask]:
     return [ExportTask(*one, asked.for_files(one[:1], one[1:]), site, one == wanted[-1]) for one in wanted]
 
 
-def _site(formats: Sequence[str], target: Target) -> tuple[Site, dict[str, EdgekitError]]:
+def _site(asked: ExportOptions, target: Target) -> tuple[Site, dict[str, EdgekitError]]:
     """Where files are proved, and the formats that cannot be made for it, with the reason.
 
     Raises DeviceUnreachable, and the reason where no format is left.
     """
-    unfit: dict[str, EdgekitError] = {}
+    formats, unfit = asked.format, dict[str, EdgekitError]()
     builder = None
     if not target.is_local:
         target.link.look({"commands": [{"argv": ["true"]}]})  # whether it is there at all
@@ -119,12 +122,24 @@ def _site(formats: Sequence[str], target: Target) -> tuple[Site, dict[str, Edgek
             if not target.is_local:
                 _check_runs(name, target)
             if FORMATS[name].is_built:
-                builder = engine.find(target.link)
+                builder = _builder(asked, target)
         except BackendMissing as error:
             unfit[name] = error
     if len(unfit) == len(formats):
         raise unfit[formats[0]]
     return Site(target, builder), unfit
+
+
+def _builder(asked: ExportOptions, target: Target) -> engine.Builder:
+    """What builds engines there. Raises BackendMissing where nothing does, or where a gate would have to run them."""
+    among = None if target.is_local else target.runtimes
+    found = engine.find(target.link, among, targets(asked.target_gpu) if asked.target_gpu else ())
+    if found.not_run is not None and asked.max_latency is not None:
+        raise BackendMissing(
+            f"--max-latency has to run the engine, and {found.not_run}",
+            "leave --max-latency out, or build on the device that will run it, with --device NAME",
+        )
+    return found
 
 
 def _check_runs(format: str, target: Target) -> None:
@@ -144,6 +159,9 @@ def _told(say: Progress, task: ExportTask) -> Progress:
 
 
 def _notes(site: Site) -> tuple[str, ...]:
+    reason = site.builder.not_run if site.builder is not None else None
+    if reason is not None:
+        return (f"{NOT_RUN}: {reason}; the ONNX files that engines were built from were proved instead",)
     if site.target.has_runner:
         return ()
     return (f"proved here: no Python runs files on {site.name}, which is a phone",)

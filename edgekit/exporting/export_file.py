@@ -16,8 +16,6 @@ from typing import Any
 
 import torch
 
-from edgekit.device.linux import LinuxTarget
-from edgekit.device.target import Opened, Target
 from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import moved
@@ -29,13 +27,15 @@ from edgekit.exporting.mixed_precision import float_cost
 from edgekit.exporting.options import ExportOptions
 from edgekit.exporting.parity import check_head, compare
 from edgekit.exporting.prepare import Prepared
+from edgekit.exporting.site import Site
+from edgekit.exporting.source_file import not_run
 from edgekit.ir.graph import Graph
 from edgekit.ir.layer_costs import layer_costs
 from edgekit.ir.memory import ideal_bytes
 from edgekit.records.formats import FORMATS, LOGITS, tool_versions
 from edgekit.records.manifest import Artifact, Manifest, ParityRecord, VariantRecord
 from edgekit.records.release import release
-from edgekit.tensorrt.builder import Builder
+from edgekit.tensorrt.capabilities import targets
 from edgekit.util.files import Content, content, drafting, environment, publish
 
 # What LiteRT tells of the file's operators, and what int8 kernels the processor has.
@@ -44,37 +44,6 @@ SIMULATION_NEAR = 40.0  # dB: nearer to its simulation no wrong layer brings a f
 FAULT_MARGIN = 6.0  # dB over the simulation's own signal-to-noise, from which on a wrong layer changes too little
 FAULT_INPUTS = 3  # that the layers of a file are looked at on
 TOGETHER = 7  # inputs at once, where the batch is free; no size that a kernel is made for
-
-
-@dataclass(frozen=True)
-class Site:
-    """Where files are proved and timed, and where engines are built: this machine, or a device of devices.yaml.
-
-    `builder` builds TensorRT engines there; None where none are asked for.
-    """
-
-    target: Target
-    builder: Builder | None = None
-
-    @property
-    def name(self) -> str:
-        """The device's name."""
-        return self.target.name
-
-    @property
-    def verifier(self) -> Target:
-        """Where files answer, to be compared: there, or here where no Python runs files."""
-        return self.target if self.target.has_runner else LinuxTarget()
-
-    def runtime(self, format: str) -> str | None:
-        """What runs a format there; None: the usual one."""
-        return self.builder.runtime if FORMATS[format].is_built and self.builder is not None else None
-
-    def open(self, path: Path, format: str, opened: ExitStack) -> Opened:
-        """A file that is open where it is proved, until `opened` ends."""
-        found = self.verifier.open_session(path, self.runtime(format) if self.target.has_runner else None)
-        opened.callback(found.close)
-        return found
 
 
 @dataclass(frozen=True)
@@ -88,10 +57,12 @@ class ExportTask:
     last: bool = False  # of its export: nobody needs the weights after it
 
     def target(self, prepared: Prepared) -> str:
-        """The file's name. An engine belongs to its device; other files are the same for all of them."""
+        """The file's name. An engine belongs to its device or its GPUs; other files are the same for all of them."""
         format = FORMATS[self.format]
         device = f"_{_plain(self.site.name)}" if format.is_built and self.site.name != "local" else ""
-        return f"{prepared.point}_{prepared.weights.id}_{self.precision}{device}{format.suffix}"
+        gpus = targets(self.asked.target_gpu) if self.asked.target_gpu else ()
+        ahead = "".join(f"_sm{one.replace('.', '')}" for one in gpus)
+        return f"{prepared.point}_{prepared.weights.id}_{self.precision}{device}{ahead}{format.suffix}"
 
     @property
     def together(self) -> int | None:
@@ -117,7 +88,7 @@ def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callabl
         with ThreadPoolExecutor(1) as other:  # a large file's hash takes as long as proving it
             held = other.submit(content, draft)
             parity, proof = _verified(task, prepared, plain, written, draft)
-        if not parity.passed:
+        if parity.passed is False:
             _reject(draft, target, task, parity, job.graph)
         details = _details(written, prepared, task, job) | _gates(task, held.result(), draft, target)
         details |= _cost(task, prepared, job, draft) | {"proof": proof}
@@ -170,7 +141,8 @@ def _verified(
         "version": found.get("runtime_version"),
         **delegation,
     }
-    return parity, proof
+    reason = task.site.not_run(task.format)
+    return (parity, proof) if reason is None else not_run(reason, parity, proof)
 
 
 def _right(task: ExportTask, prepared: Prepared, written: Written, path: Path, parity: ParityRecord) -> ParityRecord:
@@ -225,6 +197,7 @@ def _job(task: ExportTask, prepared: Prepared, say: Callable[[str], None]) -> Wr
 def _building(task: ExportTask, say: Callable[[str], None]) -> dict[str, Any]:
     """How an engine is to be built; what concerns the device stands in devices.yaml."""
     found: dict[str, Any] = {"builder": task.site.builder, "say": say, "max_batch": task.asked.max_batch}
+    found["keep_source"] = task.site.not_run(task.format) is not None
     return found | task.site.target.building()
 
 
@@ -260,7 +233,7 @@ def _gates(task: ExportTask, held: Content, draft: Path, target: Path) -> dict[s
 def _cost(task: ExportTask, prepared: Prepared, job: WriteJob, draft: Path) -> dict[str, Any]:
     """What the layers that --max-drop kept in float cost in time, against the same network all in int8."""
     plain = prepared.all_int8(task.format) if task.precision == "int8" else None
-    if plain is None:
+    if plain is None or task.site.not_run(task.format) is not None:
         return {}
     other = draft.with_name("plain" + draft.suffix)
     FORMATS[task.format].write(replace(job, graph=plain.graph, quantized=plain), other)

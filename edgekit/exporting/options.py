@@ -67,6 +67,12 @@ def _several(value: int) -> None:
         raise UsageError(f"--max-batch must be at least 2, not {value}", "leave --dynamic-batch out for a batch of 1")
 
 
+def _gpus(value: str) -> None:
+    from edgekit.tensorrt.capabilities import targets
+
+    targets(value)
+
+
 def _opset(value: int) -> None:
     from edgekit.exporters.onnx.versions import IR_VERSIONS
 
@@ -123,6 +129,12 @@ class ExportOptions:
     layout: str = _option("nhwc", "Axes of the maps that a TFLite file takes and gives.", choices=("nhwc", "nchw"))
     dynamic_batch: bool = _option(False, "Leave the batch size open.")
     max_batch: int | None = _option(None, "Largest batch of an open TensorRT engine.", "N", check=_several)
+    target_gpu: str | None = _option(
+        None,
+        "Build engines ahead, with TensorRT for RTX, for GPUs of these compute capabilities.",
+        "8.6,8.9",
+        check=_gpus,
+    )
     max_bytes: int | None = _option(None, "Largest file that is accepted.", check=_size)
     max_latency: float | None = _option(None, "Longest median inference that is accepted.", "MS", check=_milliseconds)
     device: str = _option("local", "A name from devices.yaml.")
@@ -202,6 +214,8 @@ def check_heeded(asked: ExportOptions) -> None:
         raise UsageError(
             "--max-batch is for TensorRT engines whose batch is open", "add --format tensorrt --dynamic-batch"
         )
+    if asked.target_gpu is not None and not _any_heeds("target_gpu", asked.format):
+        raise UsageError("--target-gpu is for TensorRT engines", "leave it out, or add --format tensorrt")
 
 
 def _any_heeds(option: str, formats: Sequence[str]) -> bool:

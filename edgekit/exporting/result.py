@@ -50,6 +50,7 @@ def _artifact_json(artifact: Artifact) -> dict[str, Any]:
             "snr_db": parity.snr_db,
             "n": parity.n,
             "n_real": parity.n_real,
+            "reasons": list(parity.reasons),
         },
         "operators": manifest.operators,
     }

@@ -16,7 +16,8 @@ from edgekit.records.manifest import Manifest
 from edgekit.records.roofline import LayerTime, Peaks, Profile
 
 # Those whose profiler is read (bench/ondevice/profilers), and what trtexec exports; of a GPU no peaks are known.
-RUNTIMES, ON_GPU = ("onnxruntime", "litert", "tensorrt", "trtexec"), ("tensorrt", "trtexec")
+ON_GPU = ("tensorrt", "tensorrt_rtx", "trtexec")
+RUNTIMES = ("onnxruntime", "litert", *ON_GPU)
 NO_PEAKS = "the peaks of a GPU are not measured: shares of them are unknown"
 NO_TABLE = "its manifest has no layer table: export it again to see layers instead of operators"
 FOREIGN = "a foreign file has no layer table: these are the runtime's operators"

@@ -91,7 +91,7 @@ class CalibrationRecord(_Record):
 class ParityRecord(_Record):
     """The written file against the folded torch network, on `n` inputs of which `n_real` are images."""
 
-    passed: bool
+    passed: bool | None  # None: an engine that was built where nothing can run it; reasons say why
     n: int
     n_real: int
     max_abs_error: float | None  # None: no comparison was possible, see reasons
@@ -104,7 +104,7 @@ class ParityRecord(_Record):
     simulation_snr_db: float | None = None
     worst_channel: int | None = None  # int8: of a map or list of boxes, the one that loses most
     worst_channel_snr_db: float | None = None
-    reasons: tuple[str, ...] = ()  # why it did not pass
+    reasons: tuple[str, ...] = ()  # why it did not pass, or was not run
 
 
 class Manifest(_Record):

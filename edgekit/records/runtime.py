@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from edgekit.bench.ondevice.engines import REBUILD, RTX, TENSORRT, TITLES, product_of
 from edgekit.errors import BackendMissing, EdgekitError, UsageError
 from edgekit.records.formats import FORMATS, format_of
 from edgekit.registry import Registry
@@ -126,6 +127,13 @@ RUNTIMES: Registry[Runtime] = Registry(
                 "tensorrt",
                 instead="trtexec",
             ),
+            Runtime(
+                "tensorrt_rtx",
+                ("tensorrt",),
+                ("tensorrt_rtx", "tensorrt_rtx_bindings"),
+                ("tensorrt-rtx-cu13-bindings", "tensorrt-rtx-cu13", "tensorrt-rtx"),
+                "tensorrt-rtx",
+            ),
             Runtime("trtexec", ("tensorrt",), programs=TRTEXEC, by_steps=False),
             Runtime("torch", ("onnx",), ("torch",), ("torch",), "export"),
             # a program on phones; no Python opens it
@@ -135,13 +143,14 @@ RUNTIMES: Registry[Runtime] = Registry(
     },
     aliases={
         "trt": "tensorrt",
+        "tensorrt-rtx": "tensorrt_rtx",
+        "rtx": "tensorrt_rtx",
         "ort": "onnxruntime",
         "tflite": "litert",
         "tflite_runtime": "litert",
         "ai_edge_litert": "litert",
     },
 )
-REBUILD = "; build it again on this device: "  # as bench/ondevice/runtimes/tensorrt.py says it
 
 
 def default_runtime(format: str, among: Sequence[str] | None = None) -> str:
@@ -165,15 +174,31 @@ def choose(path: Path, runtime: str | None = None, among: Sequence[str] | None =
     Raises UsageError or BackendMissing.
     """
     format = format_of(path).name
-    found = RUNTIMES[runtime or default_runtime(format, among)]
+    built_by = product_of(str(path)) if FORMATS[format].is_built else None
+    found = RUNTIMES[runtime or _of_product(built_by, among) or default_runtime(format, among)]
     if format not in found.formats:
         raise BackendMissing(
             f"{found.name} does not run {format} files such as {path.name}",
             f"leave --runtime out, or give a file of {' or '.join(found.formats)}",
         )
+    if built_by is not None and found.name in PRODUCTS and PRODUCTS[found.name] != built_by:
+        raise BackendMissing(
+            f"{path.name} was built by {TITLES[built_by]}, and {found.name} does not run it",
+            f"give --runtime {built_by} where it is installed, or build the engine again with what is",
+        )
     if here and not found.installed:
         raise BackendMissing(f"{found.name} is not installed, and {path.name} needs it", found.remedy)
     return found
+
+
+# What built the engines that a runtime runs.
+PRODUCTS = {"tensorrt": TENSORRT, "trtexec": TENSORRT, "tensorrt_rtx": RTX}
+
+
+def _of_product(built_by: str | None, among: Sequence[str] | None) -> str | None:
+    """The runtime of an engine, where the device has one of its product; None: the format's."""
+    names = [name for name, product in PRODUCTS.items() if product == built_by]
+    return next((name for name in names if among is None or name in among), None)
 
 
 def open_session(
@@ -238,5 +263,10 @@ def refusal(kind: str, cause: str, runtime: Runtime) -> EdgekitError:
     if REBUILD in cause:
         why, _, command = cause.partition(REBUILD)
         return BackendMissing(why, f"build it again on this device: {command}")
+    if runtime.name in PRODUCTS and ("no NVIDIA driver" in cause or "no GPU" in cause):
+        return BackendMissing(
+            f"{runtime.name} cannot run this: {cause}",
+            "run it where an NVIDIA GPU and its driver are, with --device NAME",
+        )
     other = "another --provider" if "provider" in cause.lower() else "another --runtime"
     return BackendMissing(f"{runtime.name} cannot run this: {cause}", f"try {other}, or a newer {runtime.name}")

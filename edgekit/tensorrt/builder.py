@@ -1,6 +1,7 @@
 """Building a TensorRT engine where its GPU is: here, or on a device over its link.
 
-With TensorRT's Python package (bench/ondevice/build_tensorrt.py, in a process of its own), else with trtexec.
+With TensorRT's Python package (bench/ondevice/build_tensorrt.py, in a process of its own), else with trtexec, else with
+the package of TensorRT for RTX, which wants no GPU to build.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 from edgekit.bench.links.base import Link
 from edgekit.bench.links.local import LocalLink
 from edgekit.bench.links.progress import Say, ask_told
+from edgekit.bench.ondevice.engines import RTX, TENSORRT, TITLES, runs_on, targets_in_words
 from edgekit.bench.ondevice.sensors import jetson_tools
 from edgekit.errors import BackendMissing, EdgekitError
 from edgekit.records.runtime import TRTEXEC
@@ -22,11 +24,18 @@ from edgekit.tensorrt.capabilities import Capabilities, capabilities
 from edgekit.util.files import cache_folder
 
 BUILT, LAYERS = "built.engine", "layers.json"
+# What an engine of TensorRT for RTX does not belong to, and of a build that measures nothing is no fact of it.
+OF_THE_GPU = (
+    *("gpu", "compute_capability", "gpu_memory_bytes", "cuda_driver", "no_gpu"),
+    *("timing_cache_used", "timing_cache_sha256"),
+)
 PROBE_SECONDS, BUILD_SECONDS = 120.0, 7200.0  # a build that measures every kernel on a small board takes an hour
 HERE = (
-    "pip install 'edgekit[tensorrt]' on a machine with an NVIDIA GPU, put trtexec on its PATH, "
-    "or build on the device that will run it, with --device NAME"
+    "pip install 'edgekit[tensorrt]' on a machine with an NVIDIA GPU, put trtexec on its PATH, or build on the device "
+    "that will run it, with --device NAME; for GeForce and RTX GPUs pip install 'edgekit[tensorrt-rtx]' builds anywhere"
 )
+HERE_RTX = "pip install 'edgekit[tensorrt-rtx]'"
+THERE_RTX = "`{} -m pip install tensorrt-rtx-cu13-libs tensorrt-rtx-cu13-bindings` there"
 THERE = "install TensorRT there for the Python that devices.yaml names ({}), or put trtexec into /usr/src/tensorrt/bin"
 
 
@@ -44,10 +53,11 @@ class Order:
 
 @dataclass(frozen=True)
 class Built:
-    """What an engine belongs to, for its manifest; `warnings` are TensorRT's own."""
+    """What an engine belongs to, for its manifest; `warnings` are TensorRT's own, `layers` its list of the layers."""
 
     facts: Mapping[str, Any]
     warnings: tuple[str, ...]
+    layers: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,34 +77,62 @@ class Builder(Protocol):
     def runtime(self) -> str:
         """The runtime that can run there what is built."""
 
+    @property
+    def product(self) -> str:
+        """Which of NVIDIA's products it is, a name of engines.TITLES."""
+
+    @property
+    def not_run(self) -> str | None:
+        """Why nothing there can run what is built; None where it can."""
+
     def build(self, order: Order, say: Say) -> Built:
         """Raises Refused for a network that is not taken, else an EdgekitError."""
 
 
-def find(link: Link | None = None) -> Builder:
-    """What builds engines on a device (None: here). Raises BackendMissing where nothing does that edgekit knows."""
-    link = link or LocalLink()
-    builder: Builder
-    try:
-        builder = WithPython(link, probe(link))
-    except Missing as missing:
-        program = trtexec_on(link)
-        if program is None:
-            raise BackendMissing(
-                f"TensorRT is not installed{on(link)}: {missing}, and no trtexec", _get(link)
-            ) from None
-        builder = WithTrtexec(link, *program)
-    capabilities(builder.version)  # one that edgekit does not know is told now
+def find(link: Link | None = None, runtimes: Sequence[str] | None = None, targets: tuple[str, ...] = ()) -> Builder:
+    """What builds engines on a device (None: here) that has these `runtimes` (None: any).
+
+    TensorRT, with its Python package or trtexec, goes before TensorRT for RTX, which alone builds for `targets`, the
+    compute capabilities of other GPUs. Raises BackendMissing where nothing does that edgekit knows.
+    """
+    link, missing = link or LocalLink(), list[str]()
+    for product in _products(runtimes, targets):
+        try:
+            return _known(WithPython(link, probe(link, product), product, targets))
+        except Missing as error:
+            missing.append(f"{TITLES[product]} is not installed{on(link)}: {error}")
+        program = trtexec_on(link) if product == TENSORRT else None
+        if program is not None:
+            return _known(WithTrtexec(link, *program))
+    if targets:
+        raise BackendMissing(f"--target-gpu builds with TensorRT for RTX: {missing[0]}", _get_rtx(link))
+    raise BackendMissing(f"{missing[0]}, and no trtexec", _get(link))
+
+
+def named(builder: Builder) -> str:
+    """A builder's product and version, as a person knows them."""
+    return f"{TITLES[builder.product]} {builder.version}"
+
+
+def _products(runtimes: Sequence[str] | None, targets: tuple[str, ...]) -> tuple[str, ...]:
+    """The products to look for, in this order."""
+    if targets:
+        return (RTX,)
+    return tuple(name for name in TITLES if runtimes is None or name in runtimes) or (TENSORRT,)
+
+
+def _known(builder: Builder) -> Builder:
+    capabilities(builder.version, builder.product)  # one that edgekit does not know is told now
     return builder
 
 
-def probe(link: Link) -> dict[str, Any]:
-    """TensorRT's version, the GPU and the Jetson's release, as an engine that is built there belongs to them.
+def probe(link: Link, product: str = TENSORRT) -> dict[str, Any]:
+    """A product's version, the GPU and the Jetson's release, as an engine that is built there belongs to them.
 
-    Raises Missing where Python has no TensorRT, BackendMissing where there is no GPU.
+    Raises Missing where Python has it not, BackendMissing where there is no GPU and it needs one.
     """
     try:
-        return _ask(link, {"mode": "probe"}, PROBE_SECONDS, lambda stage: None)
+        return _ask(link, {"mode": "probe", "product": product}, PROBE_SECONDS, lambda stage: None)
     except Refused as error:
         raise BackendMissing(f"no engine can be built{on(link)}: {error.message}", _get(link)) from error
 
@@ -114,43 +152,69 @@ def trtexec_on(link: Link) -> tuple[str, str] | None:
 
 @dataclass(frozen=True)
 class WithPython:
-    """TensorRT's Python package; `here` is what it said of itself and the GPU."""
+    """The Python package of a product; `here` is what it said of itself and the GPU."""
 
     link: Link
     here: Mapping[str, Any]
-    runtime = "tensorrt"
+    product: str = TENSORRT
+    targets: tuple[str, ...] = ()
+
+    @property
+    def runtime(self) -> str:
+        """The runtime of the same product."""
+        return self.product
 
     @property
     def version(self) -> str:
-        """TensorRT's version."""
-        return str(self.here["tensorrt"])
+        """The product's version."""
+        return str(self.here[self.product])
+
+    @property
+    def not_run(self) -> str | None:
+        """Why nothing there can run what is built."""
+        if "no_gpu" in self.here:
+            return f"there is no GPU{on(self.link)} ({self.here['no_gpu']})"
+        capability = str(self.here["compute_capability"])
+        if self.product != RTX or runs_on(self.targets, capability):
+            return None
+        own = f"{targets_in_words(self.targets)}, and{on(self.link)} is compute capability {capability}"
+        return f"the engine is for {own}"
 
     def build(self, order: Order, say: Say) -> Built:
         """Build in a process that does nothing else, and bring the engine here."""
-        row, dla = capabilities(self.version), order.dla is not None
         is_here = self.link.is_local
-        job = {
-            "mode": "build",
-            "artifact": self.link.place(order.onnx),
-            "engine": str(order.engine.resolve()) if is_here else "",
-            "network_flags": row.network_flags(order.precision, dla),
-            "builder_flags": row.builder_flags(order.precision, dla),
-            "cleared_flags": row.cleared_flags(order.precision),
-            "workspace_mib": order.workspace_mib,
-            "timing_cache": _caches(self.link),
-            "dla": order.dla,
-            "progress": row.progress,
-            "error_nodes": row.error_nodes,
-            "shapes": order.shapes,
-        }
+        job = self._job(order)
         found = _ask(self.link, job, BUILD_SECONDS, say)
         if not is_here:
             _pull(self.link, str(found["engine"]), order.engine, say)
         names = ("network_flags", "builder_flags", "cleared_flags", "workspace_mib", "dla")
         made = {name: job[name] for name in names}
-        kept = {key: value for key, value in found.items() if key not in ("engine", "warnings", "jetson_release")}
+        apart = ("engine", "warnings", "jetson_release", "layers", *(OF_THE_GPU if self.product == RTX else ()))
+        kept = {key: value for key, value in found.items() if key not in apart}
         facts = {"builder": "python", **kept, **release(found.get("jetson_release")), "build_flags": made}
-        return Built(facts, tuple(found["warnings"]))
+        if self.product == RTX:
+            facts["target_gpus"] = list(self.targets)
+        return Built(facts, tuple(found["warnings"]), found["layers"])
+
+    def _job(self, order: Order) -> dict[str, Any]:
+        row, dla = capabilities(self.version, self.product), order.dla is not None
+        return {
+            "mode": "build",
+            "product": self.product,
+            "artifact": self.link.place(order.onnx),
+            "engine": str(order.engine.resolve()) if self.link.is_local else "",
+            "network_flags": row.network_flags(order.precision, dla),
+            "builder_flags": row.builder_flags(order.precision, dla),
+            "cleared_flags": row.cleared_flags(order.precision),
+            "workspace_mib": order.workspace_mib,
+            "timing_cache": None if self.product == RTX else _caches(self.link),  # RTX times no kernels
+            "dla": order.dla,
+            "targets": [f"SM{target.replace('.', '')}" for target in self.targets],
+            "progress": row.progress,
+            "error_nodes": row.error_nodes,
+            "listed": self.product == RTX,
+            "shapes": order.shapes,
+        }
 
 
 @dataclass(frozen=True)
@@ -161,6 +225,8 @@ class WithTrtexec:
     program: str
     version: str
     runtime = "trtexec"
+    product = TENSORRT
+    not_run = None
 
     def build(self, order: Order, say: Say) -> Built:
         """Build, and believe it only with exit code 0, the verdict PASSED and an engine."""
@@ -262,6 +328,10 @@ def _ask(link: Link, job: Mapping[str, Any], seconds: float, say: Say) -> dict[s
     if error["kind"] == "missing":
         raise Missing(error["message"])
     raise Refused(error["message"], tuple(error.get("nodes", ())))
+
+
+def _get_rtx(link: Link) -> str:
+    return HERE_RTX if link.is_local else THERE_RTX.format(link.python)
 
 
 def _get(link: Link) -> str:

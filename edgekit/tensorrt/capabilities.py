@@ -1,7 +1,8 @@
-"""What each TensorRT release can be asked for: one row for each time it changed.
+"""What each release of TensorRT, and of TensorRT for RTX, can be asked for: one row for each time it changed.
 
-Versions 8.5 to 11. Names are those of the Python API (`NetworkDefinitionCreationFlag`, `BuilderFlag`) and of trtexec;
-tests/exporters/tensorrt/test_writer.py runs everything that uses them on a double of each release's real API.
+Names are those of the Python API (`NetworkDefinitionCreationFlag`, `BuilderFlag`, `ComputeCapability`) and of trtexec;
+tests/exporters/tensorrt/test_writer.py runs everything that uses them on a double of each release's real API, and
+tests/tensorrt/test_rtx.py builds with TensorRT for RTX itself.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edgekit.bench.ondevice.engines import RTX, TENSORRT, TITLES
 from edgekit.errors import BackendMissing, UsageError
 
 PRECISIONS = ("fp32", "fp16", "int8")
@@ -30,6 +32,7 @@ class Capabilities:
     error_nodes: bool  # a parser's error names its node
     skip_inference: str  # trtexec: build only
     trtexec_data_transfers: bool  # trtexec has --includeDataTransfers; they are off without it
+    targets: tuple[str, ...] = ()  # compute capabilities that it builds ahead for, on any machine
 
     def network_flags(self, precision: str, dla: bool = False) -> tuple[str, ...]:
         """The NetworkDefinitionCreationFlags to create a network with."""
@@ -70,23 +73,49 @@ TABLE = (
     Capabilities((10, 0), False, True, ("fp32", "int8"), _FLAGS, True, True, "--skipInference", False),
     Capabilities((11, 0), False, True, PRECISIONS, None, True, True, "--skipInference", True),
 )
+# TensorRT for RTX has versions of its own, and no trtexec that edgekit drives.
+_RTX = Capabilities(
+    (1, 4), False, True, PRECISIONS, None, True, True, "", False, ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
+)
+TABLES: Mapping[str, tuple[Capabilities, ...]] = {TENSORRT: TABLE, RTX: (_RTX,)}
 
 
-def capabilities(version: str) -> Capabilities:
+def capabilities(version: str, product: str = TENSORRT) -> Capabilities:
     """The row of a version such as 10.3.0. Raises BackendMissing for a release that edgekit does not know."""
+    table = TABLES[product]
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    fitting = [row for row in TABLE if len(numbers) == 2 and row.since[0] == numbers[0] and row.since <= numbers]
+    fitting = [row for row in table if len(numbers) == 2 and row.since[0] == numbers[0] and row.since <= numbers]
     if not fitting:
-        majors = sorted({row.since[0] for row in TABLE})
+        majors, (first, second) = sorted({row.since[0] for row in table}), table[0].since
         raise BackendMissing(
-            f"TensorRT {version} is there, and edgekit builds with {', '.join(map(str, majors))} (from 8.5 on)",
+            f"{TITLES[product]} {version} is there, and edgekit builds with {', '.join(map(str, majors))} "
+            f"(from {first}.{second} on)",
             "install one of them, or build on a device that has one, with --device NAME",
         )
     return fitting[-1]
 
 
-def check_dla(precision: str) -> None:
+def targets(text: str) -> tuple[str, ...]:
+    """The compute capabilities of --target-gpu, such as 8.6,8.9 or sm86, each once. Raises UsageError for others."""
+    known = {f"sm{target.replace('.', '')}": target for target in _RTX.targets}
+    found = []
+    for word in filter(None, (word.strip().lower() for word in text.split(","))):
+        target = known.get("sm" + word.removeprefix("sm").replace(".", ""))
+        if target is None:
+            raise UsageError(
+                f"--target-gpu {word} is no compute capability that TensorRT for RTX builds for",
+                f"choose of {', '.join(_RTX.targets)}; NVIDIA's list at developer.nvidia.com/cuda-gpus tells a GPU's",
+            )
+        found.append(target)
+    if not found:
+        raise UsageError("--target-gpu names no compute capability", "write, say, --target-gpu 8.9")
+    return tuple(dict.fromkeys(found))
+
+
+def check_dla(precision: str, product: str = TENSORRT) -> None:
     """DLA computes in half precision or int8, and takes no explicit quantisation. Raises UsageError for others."""
+    if product != TENSORRT:
+        raise UsageError(f"{TITLES[product]} builds for no DLA", "take `dla:` out of devices.yaml")
     if precision != "fp16":
         why = "takes no Q/DQ network" if precision == "int8" else "does not compute in float32"
         raise UsageError(

@@ -7,22 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.bench.links.base import Link
-from edgekit.bench.ondevice.runtimes.tensorrt import command, differences
+from edgekit.bench.ondevice.engines import RTX, TENSORRT, TITLES, command, differences
 from edgekit.errors import BackendMissing
 from edgekit.records.formats import format_of
 from edgekit.records.manifest import manifest_of
 from edgekit.tensorrt import builder
 
-WITHOUT = "install TensorRT there for the Python that devices.yaml names ({}), or measure with --runtime trtexec"
+WITHOUT = {
+    TENSORRT: "install TensorRT there for the Python that devices.yaml names ({}), or measure with --runtime trtexec",
+    RTX: builder.THERE_RTX,
+}
 
 
 def refuse_elsewhere(path: Path, runtime: str, link: Link) -> None:
-    """Raise BackendMissing for an engine of another TensorRT, GPU or JetPack than the device's, as its manifest has it.
+    """Raise BackendMissing for an engine of another TensorRT, GPU or JetPack than the device's, by its manifest.
 
     Nothing is asked of an engine without a manifest: TensorRT tells itself what it does not load.
     """
     manifest = manifest_of(path)
-    if manifest is None or format_of(path).name != "tensorrt" or (runtime == "tensorrt" and link.is_local):
+    if manifest is None or format_of(path).name != "tensorrt" or (runtime in TITLES and link.is_local):
         return  # bench/ondevice/runtimes/tensorrt.py looks at the manifest beside its file itself
     other = differences(manifest.details, _there(runtime, link))
     if other is not None:
@@ -39,10 +42,11 @@ def _there(runtime: str, link: Link) -> dict[str, Any]:
     if runtime == "trtexec":
         program = builder.trtexec_on(link)
         return {"tensorrt": program and program[1], **builder.release(builder.release_of(link))}
+    product = RTX if runtime == RTX else TENSORRT
     try:
-        found = builder.probe(link)
+        found = builder.probe(link, product)
     except builder.Missing as error:
         raise BackendMissing(
-            f"TensorRT cannot be loaded{builder.on(link)}: {error}", WITHOUT.format(link.python)
+            f"{TITLES[product]} cannot be loaded{builder.on(link)}: {error}", WITHOUT[product].format(link.python)
         ) from None
     return {**found, **builder.release(found.get("jetson_release"))}

@@ -143,7 +143,7 @@ def test_without_a_table_each_operator_stands_for_itself() -> None:
 def test_a_runtime_without_a_profiler_is_refused() -> None:
     for name in profile.RUNTIMES:
         profile.refuse(name)
-    with pytest.raises(UsageError, match="onnxruntime, litert, tensorrt and trtexec, not of torch"):
+    with pytest.raises(UsageError, match="onnxruntime, litert, tensorrt, tensorrt_rtx and trtexec, not of torch"):
         profile.refuse("torch")
 
 

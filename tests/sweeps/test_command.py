@@ -174,7 +174,7 @@ OTHERS: dict[str, Any] = {
     "classes": 7, "input": (1, 3, 8, 8), "options": {"pool": "max"}, "preprocess": "p.yaml", "labels": "p.yaml",
     "int8_effort": "fast", "int8_range": "full", "ranges": "file", "max_drop": 1.0, "io": "int8", "output": "softmax",
     "dynamic_batch": True, "layout": "nchw",
-    "opset": 15, "max_batch": 4, "max_bytes": 10**6, "max_latency": 5.0,
+    "opset": 15, "max_batch": 4, "target_gpu": "8.9", "max_bytes": 10**6, "max_latency": 5.0,
 }  # fmt: skip
 
 
@@ -213,7 +213,9 @@ def test_a_key_covers_every_file_of_the_package_that_builds_the_network(
 def test_every_option_of_export_comes_to_the_export_and_into_its_key(given: Path, tmp_path: Path, option: str) -> None:
     (tmp_path / "p.yaml").write_text("size: 32")
     value = tmp_path / "p.yaml" if OTHERS[option] == "p.yaml" else OTHERS[option]
-    format = {"opset": "onnx", "int8_range": "onnx", "max_batch": "tensorrt"}.get(option, "tflite")
+    format = {"opset": "onnx", "int8_range": "onnx", "max_batch": "tensorrt", "target_gpu": "tensorrt"}.get(
+        option, "tflite"
+    )
     weights = Source("w", "ab" * 32, random=False)
 
     def of(**more: Any) -> tuple[Any, str]:

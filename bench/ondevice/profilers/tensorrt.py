@@ -15,17 +15,18 @@ REFORMATTING = "Reformatting CopyNode"  # what TensorRT inserts where two layers
 
 def profile(module: Any, path: str, options: dict[str, Any], inputs: list[Any], runs: int) -> dict[str, Any]:
     """Median time of each layer over `runs`, and of all together. RuntimeError where nothing is told."""
-    import tensorrt as trt
+    session = module.open_session(path, options)
+    base: Any = session.package.IProfiler
 
-    class Told(trt.IProfiler):  # type: ignore[misc]
+    class Told(base):  # type: ignore[misc]
         def __init__(self) -> None:
-            trt.IProfiler.__init__(self)
+            base.__init__(self)
             self.layers: list[tuple[str, float]] = []
 
         def report_layer_time(self, layer_name: str, ms: float) -> None:
             self.layers.append((layer_name, ms))
 
-    session, told, inferences = module.open_session(path, options), Told(), []
+    told, inferences = Told(), []
     session.profile(told)
     for _ in range(WARM_RUNS + runs):
         session.run(inputs)

@@ -1,21 +1,18 @@
 """TensorRT: runs .engine files on an NVIDIA GPU.
 
-It is loaded by edgekit here, and by the runner on a device; cuda.py calls the driver. An engine runs where it was
-built: with the same TensorRT on the same kind of GPU. What its manifest (`<file>.json`, where it is beside it) says of
-that is compared before anything is loaded.
+It is loaded by edgekit here, and by the runner on a device; cuda.py calls the driver. What the manifest of an engine
+(`<file>.json`, where it is beside it) says that it belongs to is compared before anything is loaded.
 """
 
 from __future__ import annotations
 
-import json
-import re
 import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .. import cuda
+from .. import cuda, engines
 from ..tensor import Tensor
 
 RING = 64  # the device times of the latest inferences are kept
@@ -28,9 +25,6 @@ DTYPES = {
     "INT64": "int64",
     "BOOL": "bool",
 }
-REBUILD = "; build it again on this device: "
-# What an engine belongs to: the names in its manifest's details, and their words.
-BELONGS = {"tensorrt": "TensorRT", "compute_capability": "compute capability", "gpu": "GPU", "jetpack": "JetPack"}
 # How TensorRT words a plan of another release or of another GPU.
 FOREIGN = (
     *("serialization version", "library version", "magictag", "version tag"),
@@ -39,15 +33,19 @@ FOREIGN = (
 
 
 class Session:
-    """An open engine; `found` says what really runs it, with device times once something was timed."""
+    """An open engine; `found` says what really runs it, with device times once something was timed.
 
-    def __init__(self, path: str, options: dict[str, Any]) -> None:
-        import tensorrt as trt
+    `product` is one of engines.TITLES, and `trt` its Python package, which is the same for both but for its name.
+    """
 
+    def __init__(self, trt: Any, product: str, path: str, options: dict[str, Any]) -> None:
+        _refuse_other_product(product, path)
+        self.package = trt
         self._driver = cuda.Driver()
         gpu = self._driver.gpu()
-        manifest = _manifest(path)
-        check(manifest, trt.__version__, gpu.compute_capability, gpu.name, jetpack())
+        manifest = engines.manifest_beside(path)
+        here = {product: trt.__version__, "compute_capability": gpu.compute_capability}
+        engines.check(manifest, {**here, "gpu": gpu.name, "jetpack": engines.jetpack()})
         free_before = self._driver.free_bytes()
         self._engine, self._runtime = _deserialize(trt, path, manifest)  # an engine lives no longer than its runtime
         self._context = self._engine.create_execution_context()
@@ -68,7 +66,7 @@ class Session:
             "runtime_version": trt.__version__,
             "threads": 1,
             "batch": self._batch,
-            "provider": "tensorrt",
+            "provider": product,
             "gpu": gpu.name,
             "compute_capability": gpu.compute_capability,
             "cuda_driver": self._driver.version(),
@@ -203,7 +201,7 @@ class Step:
 
 def preload() -> None:
     """Import the runtime and open nothing: the baseline of the memory figure."""
-    import tensorrt  # noqa: F401
+    engines.load(engines.TENSORRT)
 
 
 def open_session(path: str, options: dict[str, Any]) -> Session:
@@ -212,67 +210,25 @@ def open_session(path: str, options: dict[str, Any]) -> Session:
     Raises ImportError without tensorrt, ValueError for a broken file or an impossible wish, RuntimeError where there is
     no GPU, or for an engine of another TensorRT or GPU, which is said before it is loaded.
     """
+    return open_with(engines.TENSORRT, path, options)
+
+
+def open_with(product: str, path: str, options: dict[str, Any]) -> Session:
+    """The same with either product."""
     for name in ("provider", "delegate"):
         if options.get(name):
-            raise ValueError("tensorrt has no " + name)
-    return Session(path, options)
+            raise ValueError(f"{product} has no {name}")
+    return Session(engines.load(product), product, path, options)
 
 
-def check(
-    manifest: dict[str, Any], version: str, compute_capability: str, gpu: str, jetpack: str | None = None
-) -> None:
-    """Compare what an engine was built for with what is here. Raises RuntimeError with how to build it again."""
-    here = {"tensorrt": version, "compute_capability": compute_capability, "gpu": gpu, "jetpack": jetpack}
-    other = differences(manifest.get("details") or {}, here)
-    if other:
-        raise RuntimeError(f"the engine was built for {other[0]}, and here is {other[1]}{REBUILD}{command(manifest)}")
-
-
-def differences(details: dict[str, Any], here: dict[str, Any]) -> tuple[str, str] | None:
-    """What an engine was built for and what is here, where they differ; what either does not tell is passed over."""
-    both = [(words, details.get(key), here.get(key)) for key, words in BELONGS.items()]
-    known = [(words, made, found) for words, made, found in both if None not in (made, found)]
-    other = [
-        (words, made, found)
-        for words, made, found in known
-        if made != found and not (words == "TensorRT" and is_same_release(str(made), str(found)))
-    ]
-    if not other:
-        return None
-    theirs = ", ".join(f"{words} {made}" for words, made, _ in other)
-    return theirs, ", ".join(f"{words} {found}" for words, _, found in other)
-
-
-def is_same_release(one: str, other: str) -> bool:
-    """Whether two versions of TensorRT are one, as far as both tell: Python knows a fourth part, trtexec three."""
-    mine, theirs = (re.findall("[0-9]+", version) for version in (one, other))
-    return all(a == b for a, b in zip(mine, theirs))  # noqa: B905 (strict= needs Python 3.10)
-
-
-def command(manifest: dict[str, Any]) -> str:
-    """The export command that builds the same again."""
-    variant, weights = manifest.get("variant") or {}, manifest.get("weights") or {}
-    if not variant:
-        return "export the network with --format tensorrt"
-    words = ["edgekit export", str(variant.get("model"))]
-    words += ["--alpha {}".format(variant["alpha"])] if variant.get("alpha") not in (None, 1.0) else []
-    words += ["--res {}".format(variant["resolution"])] if variant.get("resolution") else []
-    words += [f"--option {name}={value}" for name, value in (variant.get("options") or {}).items()]
-    words += ["--format tensorrt --precision {}".format(manifest.get("precision"))]
-    words += ["--weights {}".format(weights["origin"])] if weights.get("origin") else []
-    calibration = manifest.get("calibration")
-    if calibration:
-        words.append("--synthetic-calibration" if calibration.get("synthetic") else "--data FOLDER")
-    return " ".join(words)
-
-
-def _manifest(path: str) -> dict[str, Any]:
-    """What the manifest beside a file says; nothing where there is none."""
-    try:
-        found = json.loads(Path(path + ".json").read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _refuse_other_product(product: str, path: str) -> None:
+    """Raise RuntimeError for an engine that the other product built."""
+    built_by = engines.product_of(path)
+    if built_by is not None and built_by != product:
+        made, own = engines.TITLES[built_by], engines.TITLES[product]
+        raise RuntimeError(
+            f"{Path(path).name} was built by {made}, and {own} does not run it; use --runtime {built_by}"
+        )
 
 
 def _deserialize(trt: Any, path: str, manifest: dict[str, Any]) -> tuple[Any, Any]:
@@ -299,7 +255,7 @@ def _deserialize(trt: Any, path: str, manifest: dict[str, Any]) -> tuple[Any, An
         why = errors[0] if errors else "TensorRT does not say why"
         if any(word in error.lower() for error in errors for word in FOREIGN):
             here = f"the engine {name} was built by another TensorRT or for another GPU ({why})"
-            raise RuntimeError(here + REBUILD + command(manifest))
+            raise RuntimeError(here + engines.REBUILD + engines.command(manifest))
         raise ValueError(f"{name} is no TensorRT engine: {why}")
     return engine, runtime
 
@@ -309,14 +265,3 @@ def _activation_memory(engine: Any) -> int | None:
         if hasattr(engine, name):
             return int(getattr(engine, name))
     return None
-
-
-def jetpack() -> str | None:
-    """The JetPack of this Jetson; None elsewhere, and where its release is not known."""
-    text = cuda.jetson_release()
-    if not text:
-        return None
-    from ..sensors import jetson_tools
-
-    found = jetson_tools.release(text)
-    return found["jetpack"] if found else None

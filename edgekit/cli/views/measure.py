@@ -25,6 +25,7 @@ from edgekit.cli.tables import (
     size,
     table,
 )
+from edgekit.cli.views.engine import engine
 from edgekit.cli.views.network import models as models
 from edgekit.cli.views.network import summary as summary
 from edgekit.cli.views.profile import profile
@@ -39,9 +40,9 @@ def export(document: Json, width: int) -> View:
         Column("file", lambda row: file_name(row["path"]), left=True),
         Column("size", lambda row: size(row["bytes"])),
         Column("seconds", lambda row: f"{row['seconds']:.1f}", rank=1),
-        Column("cosine", lambda row: f"{row['parity']['cosine']:.6f}", rank=3),
-        Column("largest error", lambda row: f"{row['parity']['max_abs_error']:.1e}", rank=2),
-        Column("parity", lambda row: "passed" if row["parity"]["passed"] else "failed"),
+        Column("cosine", lambda row: _number(row["parity"]["cosine"], ".6f"), rank=3),
+        Column("largest error", lambda row: _number(row["parity"]["max_abs_error"], ".1e"), rank=2),
+        Column("parity", lambda row: PARITY[row["parity"]["passed"]]),
     )
     made = document["artifacts"]
     if made:
@@ -49,6 +50,13 @@ def export(document: Json, width: int) -> View:
         yield Text(f"in {made[0]['path'].rpartition('/')[0] or '.'}/", style="dim")
     for row in document["failed"]:
         yield from failure(f"{row['format']} {row['precision']}", row)
+
+
+PARITY = {True: "passed", False: "failed", None: "not run"}
+
+
+def _number(value: float | None, form: str) -> str:
+    return UNKNOWN if value is None else f"{value:{form}}"
 
 
 def failure(what: str, row: Json) -> View:
@@ -193,9 +201,16 @@ def _made(manifest: Json) -> Iterator[tuple[str, str]]:
     if calibration:
         kind = "noise: latency only" if calibration["synthetic"] else f"set {calibration['hash']}"
         yield "calibration", f"{calibration['n']} images, {kind}"
-    yield "parity", f"passed on {parity['n']} inputs ({parity['n_real']} images), cosine {parity['cosine']:.6f}"
+    yield "parity", _parity(parity)
+    yield from engine(manifest["details"])
     yield "made", f"{manifest['created']} by edgekit {manifest['edgekit']}"
     yield from (("note", note) for note in manifest["notes"])
+
+
+def _parity(parity: Json) -> str:
+    if parity["passed"] is None:
+        return "; ".join(parity["reasons"])
+    return f"passed on {parity['n']} inputs ({parity['n_real']} images), cosine {parity['cosine']:.6f}"
 
 
 def _plain(value: object) -> str:

@@ -176,11 +176,16 @@ def test_without_a_gpu_it_says_so(tensorrt: Any, monkeypatch: pytest.MonkeyPatch
 
 def test_without_tensorrt_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "tensorrt.py").write_text("raise ModuleNotFoundError('No module named tensorrt', name='tensorrt')")
+    (tmp_path / "tensorrt_rtx.py").write_text("raise ImportError('it is not here either')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BackendMissing, match="TensorRT is not installed here.*and no trtexec") as caught:
         find()
-    assert "pip install 'edgekit[tensorrt]'" in caught.value.remedy and "device" in caught.value.remedy
+    remedy = caught.value.remedy
+    assert "pip install 'edgekit[tensorrt]'" in remedy and "edgekit[tensorrt-rtx]" in remedy and "device" in remedy
+    with pytest.raises(BackendMissing, match="--target-gpu builds with TensorRT for RTX: .*not here either") as caught:
+        find(targets=("8.9",))
+    assert caught.value.remedy == "pip install 'edgekit[tensorrt-rtx]'"
 
 
 # Through the verbs

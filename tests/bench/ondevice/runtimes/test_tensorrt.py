@@ -15,7 +15,7 @@ from edgekit.bench.ondevice import cuda
 from edgekit.bench.ondevice.profilers import tensorrt as profile_tensorrt
 from edgekit.bench.ondevice.runtimes import tensorrt as runtime_tensorrt
 from edgekit.errors import BackendMissing, UsageError
-from edgekit.records.runtime import REBUILD, RUNTIMES, open_session, refusal
+from edgekit.records.runtime import open_session
 from edgekit.tensorrt.builder import Order, find
 
 WriteOnnx = Callable[..., Path]
@@ -92,48 +92,6 @@ def test_what_cannot_be_captured_runs_plainly_and_says_so(
         step()
     assert session.found["cuda_graph"] is False
     assert "cuStreamEndCapture: operation not permitted" in session.found["cuda_graph_reason"]
-
-
-@pytest.mark.parametrize(
-    ("here", "said"),
-    [
-        (("10.3.0", "8.7", "Orin"), "built for TensorRT 8.6.1, and here is TensorRT 10.3.0"),
-        (("8.6.1", "8.9", "Orin"), "built for compute capability 8.7, and here is compute capability 8.9"),
-        (("8.6.1", "8.7", "Orin Nano"), "built for GPU Orin, and here is GPU Orin Nano"),
-        (("8.6.1", "8.7", "Orin", "6.2"), "built for JetPack 6.1, and here is JetPack 6.2"),
-    ],
-)
-def test_another_place_is_told_with_the_command_that_builds_again(here: tuple[str, ...], said: str) -> None:
-    with pytest.raises(RuntimeError) as caught:
-        runtime_tensorrt.check(MANIFEST, *here)
-    error = refusal("backend", str(caught.value), RUNTIMES["tensorrt"])
-    assert isinstance(error, BackendMissing) and said in error.message and error.exit_code == 5
-    command = "edgekit export mobilenet --alpha 0.5 --res 160 --format tensorrt --precision fp16 --weights random"
-    assert error.remedy == f"build it again on this device: {command}"
-    assert runtime_tensorrt.REBUILD == REBUILD
-
-
-def test_the_same_place_and_foreign_engines_pass() -> None:
-    runtime_tensorrt.check(MANIFEST, "8.6.1", "8.7", "Orin")
-    runtime_tensorrt.check(MANIFEST, "8.6.1", "8.7", "Orin", "6.1")
-    runtime_tensorrt.check({}, "8.6.1", "8.7", "Orin")
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "is_same"),
-    [
-        ("10.12.0.36", "10.12.0", True),
-        ("10.12.0.36", "10.12.0.36", True),
-        ("10.0.0b6", "10.0.0", True),
-        ("10.12.0.36", "10.1.0", False),
-        ("10.12.0.36", "10.12.1", False),
-        ("8.5.1.7", "8.5.1.8", False),  # TensorRT itself compares all that both have
-    ],
-)
-def test_a_version_has_three_parts_or_four(one: str, other: str, is_same: bool) -> None:
-    for made, here in ((one, other), (other, one)):
-        found = runtime_tensorrt.differences({"tensorrt": made}, {"tensorrt": here})
-        assert found == (None if is_same else (f"TensorRT {made}", f"TensorRT {here}"))
 
 
 def test_it_is_told_before_anything_is_loaded(tensorrt: Any, engine: Path) -> None:

@@ -19,7 +19,7 @@ ROWS = (
     "errors",
     "registry util frontend",
     "bug_report records importers",
-    "data network stats storage bench.links bench.android.dumpsys",
+    "data network stats storage bench.links bench.android",
     "checkpoints models exporters.int8 tensorrt reporting demonstration",
     "device exporters",
     "exporters.onnx.writer exporters.tflite.writer measure diagnosis",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from edgekit.bench.numerals import real, whole
+from edgekit.util.numerals import real, whole
 
 CLASSIC, LITERT = "classic", "litert"
 MIB = 1024 * 1024

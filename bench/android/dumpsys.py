@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from edgekit.bench.numerals import kibibytes, real, whole
+from edgekit.util.numerals import kibibytes, real, whole
 
 # Sensor kinds of android.hardware.thermal (TemperatureType); others keep their number.
 KINDS = {0: "CPU", 1: "GPU", 2: "BATTERY", 3: "SKIN", 4: "USB", 5: "POWER_AMPLIFIER", 9: "NPU", 10: "TPU", 13: "SOC"}

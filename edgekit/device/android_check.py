@@ -8,12 +8,12 @@ from pathlib import Path
 
 from edgekit.bench.android import dumpsys
 from edgekit.bench.links.adb import AdbLink
-from edgekit.bench.numerals import kibibytes, whole
 from edgekit.bench.ondevice.sensors.linux import anonymous
 from edgekit.device.check import GIB, Check, RuntimeFound
 from edgekit.device.config import AdbDevice
 from edgekit.errors import BackendMissing, EdgekitError, nearest
 from edgekit.util.files import file_sha256
+from edgekit.util.numerals import kibibytes, whole
 
 NAME = "benchmark_model"
 MACHINES = {3: "x86", 8: "mips", 40: "armeabi-v7a", 62: "x86_64", 183: "arm64-v8a", 243: "riscv64"}  # of ELF

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from edgekit.bench.links.base import Link
-from edgekit.bench.numerals import kibibytes
 from edgekit.bench.ondevice.sensors import jetson_tools
 from edgekit.bench.ondevice.sensors.linux import emulated
 from edgekit.bench.ondevice.sensors.tegra import is_gpu
@@ -16,6 +15,7 @@ from edgekit.device.config import AnyDevice
 from edgekit.records.runtime import RUNTIMES, Runtime
 from edgekit.tensorrt.builder import trtexec_on
 from edgekit.tensorrt.trtexec_measure import GET
+from edgekit.util.numerals import kibibytes
 
 MODEL = ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model", "/sys/class/dmi/id/product_name")
 ARCH, MODALIAS = "/proc/sys/kernel/arch", "/sys/devices/system/cpu/modalias"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from dataclasses import dataclass
+from pathlib import Path
 
 from edgekit.records.manifest import Manifest, TensorRecord, pixels_are_codes
 from edgekit.records.preprocessing import Preprocessing
@@ -68,6 +69,11 @@ class Call:
     def file(self) -> str:
         """The file's name, for a comment."""
         return in_comment(self.manifest.file)
+
+
+def template(name: str) -> string.Template:
+    """Return a program of templates/, with ${name} where a file's own values go."""
+    return string.Template((Path(__file__).with_name("templates") / name).read_text(encoding="utf-8"))
 
 
 def in_comment(text: str) -> str:

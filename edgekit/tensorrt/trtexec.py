@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.bench.numerals import real, whole
 from edgekit.errors import BackendMissing, EdgekitError, UsageError
 from edgekit.tensorrt.capabilities import Capabilities
+from edgekit.util.numerals import real, whole
 
 # So many digits and no more: a line of nothing else is then looked at once.
 NUMBER = r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,3})?(?![\w.%-])"

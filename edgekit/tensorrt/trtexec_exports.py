@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.bench.numerals import LARGEST
 from edgekit.errors import UsageError
+from edgekit.util.numerals import LARGEST
 
 LARGEST_MS = LARGEST / 1e6  # so that nanoseconds are no more than LARGEST
 

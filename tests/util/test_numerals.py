@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgekit.bench.numerals import LARGEST, kibibytes, real, whole
+from edgekit.util.numerals import LARGEST, kibibytes, real, whole
 
 NONE = (
     None,

@@ -1,7 +1,7 @@
 """Numbers out of texts that other programs wrote.
 
 Such a text can hold anything: a number of thousands of digits, which Python refuses to read, or 1e999, which is none.
-What is read here fits into 64 bits, and so do a thousand times it. Stands alone (Python 3.8).
+What is read here fits into 64 bits, and so do a thousand times it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from edgekit.errors import EdgekitError, UsageError
 from edgekit.records.formats import format_of
 from edgekit.records.onnx_parts import parts_of
 from edgekit.records.preprocessing import Preprocessing
-from edgekit.util.files import Content, content, stamp, write_atomically
+from edgekit.util.files import Content, content, stamp
 from edgekit.util.text_file import text_of
 
 MANIFEST_VERSION = 1
@@ -309,12 +309,6 @@ def _json_object(text: str) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise ValueError("not a JSON object")
     return raw
-
-
-def seal(path: Path, manifest: Manifest) -> Artifact:
-    """Write the manifest beside its finished file; from here on the artifact counts as made."""
-    write_atomically(manifest_path(path), manifest.model_dump_json(indent=2).encode() + b"\n")
-    return Artifact(path=path, manifest=manifest)
 
 
 def pixels_are_codes(preprocessing: Preprocessing, tensor: TensorRecord) -> bool:

@@ -29,7 +29,7 @@ from edgekit.records.manifest import (
     TensorRecord,
     VariantRecord,
     WeightsRecord,
-    seal,
+    manifest_path,
 )
 from edgekit.records.preprocessing import Preprocessing
 from edgekit.storage.store import open_store
@@ -85,42 +85,40 @@ def sealed(
 ) -> Path:
     """Write the manifest beside a file."""
     tensor = tensor or TensorRecord(name="x", dtype="float32", shape=(1, 3, 8, 8), layout="NCHW")
-    seal(
-        path,
-        Manifest(
-            edgekit="0",
-            file=path.name,
-            sha256=file_sha256(path),
-            bytes=path.stat().st_size,
-            format="onnx",
-            precision="fp32",
-            variant=VariantRecord(
-                name="colours_8",
-                model="colours",
-                family="test",
-                alpha=1.0,
-                resolution=8,
-                classes=3,
-                input_shape=(1, 3, 8, 8),
-            ),
-            weights=WeightsRecord(origin="random", id="random0", sha256=None, trained=trained),
-            preprocessing=preprocessing,
-            inputs=(tensor,),
-            outputs=(TensorRecord(name="y", dtype="float32", shape=(1, 3), layout="NC"),),
-            calibration=calibration,
-            parity=ParityRecord(
-                passed=True, n=1, n_real=0, max_abs_error=0, max_rel_error=0, cosine=1, top1_agreement=1, snr_db=None
-            ),
-            macs=0,
-            params=0,
-            activation_elements=0,
-            remaining_batch_norms=(),
-            operators={},
-            tool_versions={},
-            seconds=0.0,
-            created="2026-01-01T00:00:00+00:00",
+    manifest = Manifest(
+        edgekit="0",
+        file=path.name,
+        sha256=file_sha256(path),
+        bytes=path.stat().st_size,
+        format="onnx",
+        precision="fp32",
+        variant=VariantRecord(
+            name="colours_8",
+            model="colours",
+            family="test",
+            alpha=1.0,
+            resolution=8,
+            classes=3,
+            input_shape=(1, 3, 8, 8),
         ),
+        weights=WeightsRecord(origin="random", id="random0", sha256=None, trained=trained),
+        preprocessing=preprocessing,
+        inputs=(tensor,),
+        outputs=(TensorRecord(name="y", dtype="float32", shape=(1, 3), layout="NC"),),
+        calibration=calibration,
+        parity=ParityRecord(
+            passed=True, n=1, n_real=0, max_abs_error=0, max_rel_error=0, cosine=1, top1_agreement=1, snr_db=None
+        ),
+        macs=0,
+        params=0,
+        activation_elements=0,
+        remaining_batch_norms=(),
+        operators={},
+        tool_versions={},
+        seconds=0.0,
+        created="2026-01-01T00:00:00+00:00",
     )
+    manifest_path(path).write_text(manifest.model_dump_json(), encoding="utf-8")
     return path
 
 

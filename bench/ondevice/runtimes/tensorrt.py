@@ -165,7 +165,6 @@ class Step:
         self._driver, self._stream, self._enqueue = driver, stream, enqueue
         self._pairs = [(driver.event(), driver.event()) for _ in range(RING)]
         self._runs = 0
-        self._launched = 0  # since the graph is there
         self._graph: Any = None
         self._why: str | None = None
 

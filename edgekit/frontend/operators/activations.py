@@ -123,10 +123,6 @@ def softmin(b: Builder, name: str, input: Node, dim: Any = None, *rest: Any, **m
     return softmax("softmax")(b, name, b.emit(f"{name}/neg", "neg", [input]), dim, *rest, **more)
 
 
-def softmax2d(b: Builder, name: str, input: Node) -> Node:
-    return b.emit(name, "softmax", [input], dim=input.rank - 3)
-
-
 def gelu(b: Builder, name: str, input: Node, approximate: str = "none") -> Node:
     return b.emit(name, "gelu", [input], approximate=approximate)
 

@@ -16,9 +16,10 @@ from torch.nn import functional as F
 from edgekit.exporters.int8.pair_sums import fitted, in_kernel_order
 from edgekit.exporters.int8.simulate import integer_graph, round_values
 from edgekit.ir.graph import Op
+from edgekit.ir.kernels import pad_argument
 from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import QuantizedGraph
-from edgekit.ir.reference import KERNELS, pad_argument
+from edgekit.ir.reference import KERNELS
 
 TOLERANCE = 2.5  # steps: kernels that scale in fixed point, or in several roundings, are up to two beside
 FLOAT_TOLERANCE = 1e-3  # of the largest value, of what is computed in float

@@ -45,25 +45,18 @@ Attributes, all static:
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekit.ir import kernels
+from edgekit.ir.kernels import Kernel, Tensors
+
 if TYPE_CHECKING:
     from edgekit.ir.graph import Op
-
-Tensors = Mapping[str, Tensor]
-Kernel = Callable[["Op", list[Tensor], Tensors], Tensor]
-_CONV: list[Callable[..., Tensor]] = [F.conv1d, F.conv2d, F.conv3d]
-_CONV_TRANSPOSE: list[Callable[..., Tensor]] = [F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d]
-_MAX_POOL: list[Callable[..., Tensor]] = [F.max_pool1d, F.max_pool2d, F.max_pool3d]
-_AVG_POOL: list[Callable[..., Tensor]] = [F.avg_pool1d, F.avg_pool2d, F.avg_pool3d]
-_ADAPTIVE_AVG: list[Callable[..., Tensor]] = [F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d]
-_ADAPTIVE_MAX: list[Callable[..., Tensor]] = [F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d]
 
 # Functions of torch that treat every element alike and take nothing else; nothing more has to be known of them.
 ONE_TENSOR = (
@@ -84,73 +77,6 @@ ONE_TENSOR = (
 )
 
 
-def _by_rank(table: list[Callable[..., Tensor]], x: Tensor) -> Callable[..., Tensor]:
-    return table[x.dim() - 3]
-
-
-def pad_argument(padding: tuple[tuple[int, int], ...]) -> list[int]:
-    """((low, high), ...) per axis, first axis first, in the order of torch's F.pad (last axis first)."""
-    return [amount for pair in reversed(padding) for amount in pair]
-
-
-def _conv(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    (x,), padding = inputs, op.attrs["padding"]
-    if any(low != high for low, high in padding):
-        x, padding = F.pad(x, pad_argument(padding)), ((0, 0),) * len(padding)
-    return _by_rank(_CONV, x)(
-        x,
-        own["weight"],
-        own.get("bias"),
-        op.attrs["stride"],
-        tuple(p for p, _ in padding),
-        op.attrs["dilation"],
-        op.attrs["groups"],
-    )
-
-
-def _conv_transpose(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    x, a = inputs[0], op.attrs
-    return _by_rank(_CONV_TRANSPOSE, x)(
-        x,
-        own["weight"],
-        own.get("bias"),
-        a["stride"],
-        tuple(p for p, _ in a["padding"]),
-        a["output_padding"],
-        a["groups"],
-        a["dilation"],
-    )
-
-
-def _batch_norm(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    return F.batch_norm(
-        inputs[0], own["mean"], own["var"], own.get("weight"), own.get("bias"), False, 0.0, op.attrs["eps"]
-    )
-
-
-def _scale(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    shape = (1, -1, *[1] * (inputs[0].dim() - 2))
-    return inputs[0] * own["weight"].reshape(shape) + own["bias"].reshape(shape)
-
-
-def _max_pool(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    x, a = inputs[0], op.attrs
-    padding = a["padding"]
-    if any(low != high or 2 * low > k for (low, high), k in zip(padding, a["kernel"], strict=True)):
-        x, padding = F.pad(x, pad_argument(padding), value=-math.inf), ((0, 0),) * len(padding)
-    return _by_rank(_MAX_POOL, x)(x, a["kernel"], a["stride"], tuple(p for p, _ in padding), a["dilation"])
-
-
-def _avg_pool(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    x, a = inputs[0], op.attrs
-    pool = _by_rank(_AVG_POOL, x)
-    if all(low == high for low, high in a["padding"]):
-        return pool(x, a["kernel"], a["stride"], tuple(p for p, _ in a["padding"]), count_include_pad=False)
-    pads = pad_argument(a["padding"])
-    inside = F.pad(torch.ones_like(x[:1, :1]), pads)
-    return pool(F.pad(x, pads), a["kernel"], a["stride"]) / pool(inside, a["kernel"], a["stride"])
-
-
 def _binary(function: Callable[[Any, Any], Tensor]) -> Kernel:
     def kernel(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
         left: Any = inputs[0]
@@ -163,12 +89,6 @@ def _binary(function: Callable[[Any, Any], Tensor]) -> Kernel:
 def _over(function: Callable[..., Tensor]) -> Kernel:
     """A reduction over axes."""
     return lambda op, inputs, own: function(inputs[0], op.attrs["dims"], op.attrs["keepdim"])
-
-
-def _prod(x: Tensor, dims: tuple[int, ...], keepdim: bool) -> Tensor:
-    for dim in sorted(dims, reverse=True):
-        x = x.prod(dim, keepdim)
-    return x
 
 
 def _index_of(function: Callable[..., Tensor]) -> Kernel:
@@ -193,83 +113,21 @@ def _unary(function: Callable[..., Tensor], **names: str) -> Kernel:
     return kernel
 
 
-def _reshape(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    return inputs[0].reshape(op.attrs["shape"])
-
-
-def _slice(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    a = op.attrs
-    index = [slice(None)] * a["dim"] + [slice(a["start"], a["stop"], a["step"])]
-    return inputs[0][tuple(index)]
-
-
-def _pad(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    pads, mode = op.attrs["pads"], op.attrs.get("mode", "constant")
-    if mode == "constant":
-        return F.pad(inputs[0], pad_argument(pads), value=op.attrs["value"])
-    return F.pad(inputs[0], pad_argument(pads[2:]), mode=mode)  # torch has these for the axes behind the channels
-
-
-def _gather(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    return inputs[0].index_select(op.attrs["dim"], inputs[1] if len(inputs) > 1 else own["indices"])
-
-
-def _upsample(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    a = op.attrs
-    scale = a.get("scale")
-    size = a["size"] if scale is None else None
-    return F.interpolate(inputs[0], size, scale, mode=a["mode"], align_corners=a["align_corners"])
-
-
-def _layer_norm(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    (x,), a = inputs, op.attrs
-    sizes = [x.shape[dim] for dim in a["dims"]]
-    return F.layer_norm(x, sizes, own.get("weight"), own.get("bias"), a["eps"])
-
-
-def _group_norm(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    return F.group_norm(inputs[0], op.attrs["groups"], own.get("weight"), own.get("bias"), op.attrs["eps"])
-
-
-def _recurrent(function: Callable[..., Any]) -> Kernel:
-    def kernel(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-        x, *states = inputs
-        if not states:
-            zero = x.new_zeros((1, x.shape[1], op.attrs["hidden"]))
-            states = [zero, zero] if op.kind == "lstm" else [zero]
-        weights = [own[role] for role in ("w_ih", "w_hh", "b_ih", "b_hh") if role in own]
-        x = x.flip(0) if op.attrs["reverse"] else x
-        given = states if op.kind == "lstm" else states[0]
-        y: Tensor = function(x, given, weights, len(weights) == 4, 1, 0.0, False, False, False)[0]
-        return y.flip(0) if op.attrs["reverse"] else y
-
-    return kernel
-
-
-def _conv_dynamic(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    return _conv(op, inputs[:1], {**own, "weight": inputs[1]})
-
-
-def _grid_sample(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    a = op.attrs
-    return F.grid_sample(inputs[0], inputs[1], a["mode"], a["padding_mode"], a["align_corners"])
-
-
 KERNELS: dict[str, Kernel] = {
-    "conv": _conv,
-    "conv_transpose": _conv_transpose,
+    "conv": kernels.conv,
+    "conv_transpose": kernels.conv_transpose,
     "linear": lambda op, inputs, own: F.linear(inputs[0], own["weight"], own.get("bias")),
-    "batch_norm": _batch_norm,
-    "scale": _scale,
-    "max_pool": _max_pool,
-    "avg_pool": _avg_pool,
+    "batch_norm": kernels.batch_norm,
+    "scale": kernels.scale,
+    "max_pool": kernels.max_pool,
+    "avg_pool": kernels.avg_pool,
     "mean": _over(torch.mean),
     "sum": _over(torch.sum),
     "max": _over(torch.amax),
     "min": _over(torch.amin),
-    "prod": _over(_prod),
-    "adaptive_avg_pool": lambda op, inputs, own: _by_rank(_ADAPTIVE_AVG, inputs[0])(inputs[0], op.attrs["size"]),
-    "adaptive_max_pool": lambda op, inputs, own: _by_rank(_ADAPTIVE_MAX, inputs[0])(inputs[0], op.attrs["size"]),
+    "prod": _over(kernels.prod),
+    "adaptive_avg_pool": kernels.adaptive_pool(kernels.ADAPTIVE_AVG),
+    "adaptive_max_pool": kernels.adaptive_pool(kernels.ADAPTIVE_MAX),
     "lrn": _unary(F.local_response_norm, size="size", alpha="alpha", beta="beta", k="k"),
     "relu": _unary(F.relu),
     "clip": _unary(torch.clamp, min="min", max="max"),
@@ -312,22 +170,22 @@ KERNELS: dict[str, Kernel] = {
     "logical_or": _binary(torch.logical_or),
     "where": lambda op, inputs, own: torch.where(inputs[0], inputs[1], inputs[2]),
     "matmul": lambda op, inputs, own: torch.matmul(*inputs),
-    "conv_dynamic": _conv_dynamic,
+    "conv_dynamic": kernels.conv_dynamic,
     "constant": lambda op, inputs, own: own["value"],
     "cat": lambda op, inputs, own: torch.cat(inputs, op.attrs["dim"]),
-    "pad": _pad,
-    "reshape": _reshape,
+    "pad": kernels.pad,
+    "reshape": kernels.reshape,
     "permute": lambda op, inputs, own: inputs[0].permute(op.attrs["dims"]),
-    "slice": _slice,
-    "gather": _gather,
+    "slice": kernels.slice_,
+    "gather": kernels.gather,
     "flip": lambda op, inputs, own: inputs[0].flip(op.attrs["dims"]),
     "expand": lambda op, inputs, own: inputs[0].expand(op.attrs["shape"]),
     "tile": lambda op, inputs, own: inputs[0].repeat(op.attrs["repeats"]),
-    "upsample": _upsample,
-    "layer_norm": _layer_norm,
-    "group_norm": _group_norm,
-    "lstm": _recurrent(torch.lstm),
-    "gru": _recurrent(torch.gru),
-    "grid_sample": _grid_sample,
+    "upsample": kernels.upsample,
+    "layer_norm": kernels.layer_norm,
+    "group_norm": kernels.group_norm,
+    "lstm": kernels.recurrent(torch.lstm),
+    "gru": kernels.recurrent(torch.gru),
+    "grid_sample": kernels.grid_sample,
     "call": lambda op, inputs, own: op.attrs["function"](*inputs, **own),
 }

@@ -163,6 +163,7 @@ class TensorRT:
     dump: str
     folder: Path
     patch: pytest.MonkeyPatch
+    name: str = "tensorrt"  # of the package: TensorRT's, or that of TensorRT for RTX
 
     @property
     def version(self) -> str:
@@ -175,18 +176,18 @@ class TensorRT:
     def install(self, dump: str) -> None:
         """Be this release from now on."""
         self.dump = dump
-        package = self.folder / "tensorrt"
+        package = self.folder / self.name
         package.mkdir(parents=True, exist_ok=True)
         text = f"""import importlib.util
 spec = importlib.util.spec_from_file_location("tensorrt_double", {str(DOUBLES / "tensorrt_double.py")!r})
 double = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(double)
-double.install(__name__, {str(SAMPLES / f"tensorrt_api_{dump}.json")!r})
+double.install(__name__, {str(SAMPLES / f"{self.name}_api_{dump}.json")!r})
 """
         (package / "__init__.py").write_text(text)
         shutil.rmtree(package / "__pycache__", ignore_errors=True)
         importlib.invalidate_caches()
-        self.patch.delitem(sys.modules, "tensorrt", raising=False)
+        self.patch.delitem(sys.modules, self.name, raising=False)
 
 
 @pytest.fixture(scope="session")
@@ -201,21 +202,29 @@ def libcuda(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
-@pytest.fixture(params=["8.6.1", "10.3.0", "11.4.0.106"])
-def tensorrt(
-    request: pytest.FixtureRequest, tmp_path: Path, libcuda: Path, monkeypatch: pytest.MonkeyPatch
-) -> TensorRT:
-    """Each TensorRT release whose real API is known, as a double, with a GPU to match."""
+@pytest.fixture
+def double_of(tmp_path: Path, libcuda: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], TensorRT]:
+    """Makes a double of a release, by its version and the name of its package, with a GPU to match."""
     pytest.importorskip("onnxruntime")
-    monkeypatch.setenv("EDGEKIT_LIBCUDA", str(libcuda))
-    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
-    monkeypatch.syspath_prepend(str(tmp_path / "packages"))
-    release = TensorRT(request.param, tmp_path / "packages", monkeypatch)
-    release.install(request.param)
-    monkeypatch.setitem(sys.modules, "tensorrt", None)  # what is there afterwards is what was there before
-    monkeypatch.delitem(sys.modules, "tensorrt")
-    return release
+
+    def make(version: str, name: str = "tensorrt") -> TensorRT:
+        monkeypatch.setenv("EDGEKIT_LIBCUDA", str(libcuda))
+        monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+        monkeypatch.syspath_prepend(str(tmp_path / "packages"))
+        release = TensorRT(version, tmp_path / "packages", monkeypatch, name)
+        release.install(version)
+        monkeypatch.setitem(sys.modules, name, None)  # what is there afterwards is what was there before
+        monkeypatch.delitem(sys.modules, name)
+        return release
+
+    return make
+
+
+@pytest.fixture(params=["8.6.1", "10.3.0", "11.4.0.106"])
+def tensorrt(request: pytest.FixtureRequest, double_of: Callable[[str], TensorRT]) -> TensorRT:
+    """A release of each major version, as a double."""
+    return double_of(request.param)
 
 
 @pytest.fixture

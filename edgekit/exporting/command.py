@@ -21,11 +21,11 @@ from edgekit.device.registry import load, open_target
 from edgekit.device.target import Target
 from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError, Failure
 from edgekit.exporting.export_file import ExportTask, export_file
+from edgekit.exporting.not_run import NOT_RUN
 from edgekit.exporting.options import ExportOptions, Progress, check_heeded
 from edgekit.exporting.prepare import prepare
 from edgekit.exporting.result import ExportResult
 from edgekit.exporting.site import Site
-from edgekit.exporting.source_file import NOT_RUN
 from edgekit.records.formats import FORMATS
 from edgekit.records.runtime import choose
 from edgekit.tensorrt import builder as engine

@@ -24,11 +24,11 @@ from edgekit.exporters.int8.quantize import pair_cost
 from edgekit.exporting.first_fault import first_fault
 from edgekit.exporting.inner_values import inner_values
 from edgekit.exporting.mixed_precision import float_cost
+from edgekit.exporting.not_run import not_run
 from edgekit.exporting.options import ExportOptions
 from edgekit.exporting.parity import check_head, compare
 from edgekit.exporting.prepare import Prepared
 from edgekit.exporting.site import Site
-from edgekit.exporting.source_file import not_run
 from edgekit.ir.graph import Graph
 from edgekit.ir.layer_costs import layer_costs
 from edgekit.ir.memory import ideal_bytes

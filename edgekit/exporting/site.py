@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgekit.device.linux import LinuxTarget
 from edgekit.device.target import Opened, Target
-from edgekit.exporting.source_file import open_source
+from edgekit.exporting.not_run import open_built_from
 from edgekit.records.formats import FORMATS
 from edgekit.tensorrt.builder import Builder
 
@@ -44,7 +44,8 @@ class Site:
     def open(self, path: Path, format: str, opened: ExitStack) -> Opened:
         """A file that is open where it is proved, until `opened` ends; of an engine that cannot be run, its source."""
         if self.not_run(format) is not None:
-            return open_source(path)
-        found = self.verifier.open_session(path, self.runtime(format) if self.target.has_runner else None)
+            found = open_built_from(path)
+        else:
+            found = self.verifier.open_session(path, self.runtime(format) if self.target.has_runner else None)
         opened.callback(found.close)
         return found

@@ -7,7 +7,7 @@ from tests.paths import SAMPLES, TESTS
 # Of tools that edgekit neither runs nor reads.
 NOT_DRIVEN = ("benchncnn_", "mlperf_loadgen_", "onnxruntime_perf_test_", "trex_", "INDEX.md")
 # Read by tests that take all of their kind.
-BY_KIND = ("tensorrt_api_",)
+BY_KIND = ("tensorrt_api_", "tensorrt_rtx_api_")
 
 
 def test_every_sample_is_held_to_what_a_person_reads() -> None:

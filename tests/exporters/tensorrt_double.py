@@ -338,6 +338,7 @@ BEHAVIOUR: dict[str, Callable[..., Any]] = {
     "ParserError.node_operator": lambda self: self.state["node"].op_type,
     "IBuilderConfig.set_flag": _set_flag,
     "IBuilderConfig.clear_flag": _clear_flag,
+    "IBuilderConfig.set_compute_capability": lambda self, compute_capability, index: True,
     "IBuilderConfig.set_memory_pool_limit": lambda self, pool, pool_size: None,
     "IBuilderConfig.create_timing_cache": _new_cache,
     "IBuilderConfig.set_timing_cache": _take_cache,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from edgekit.bench.links.local import LocalLink
+from edgekit.bench.links.remote_session import FarSession
 from edgekit.device.target import Opened
 from edgekit.records.manifest import ParityRecord
 
@@ -18,29 +20,13 @@ UNKNOWN = ParityRecord(
 )
 
 
-class SourceSession:
-    """The file as it is written: pairs of an int8 network stay as they are, and compute in float without saturating."""
+def open_built_from(engine: Path) -> Opened:
+    """The file that an engine was built from, which its writer left beside it, in a process of its own.
 
-    def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        settings = onnxruntime.SessionOptions()
-        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        settings.log_severity_level = 3
-        settings.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
-        self._names = [one.name for one in self._session.get_inputs()]
-        self.found: dict[str, Any] = {"runtime_version": onnxruntime.__version__}
-
-    def run(self, arrays: list[Any]) -> list[Any]:
-        """One array per output."""
-        return list(self._session.run(None, dict(zip(self._names, arrays, strict=True))))
-
-
-def open_source(engine: Path) -> Opened:
-    """The file that an engine was built from, which its writer left beside it."""
-    session: Any = SourceSession(engine.with_suffix(".onnx"))
-    return Opened("onnxruntime", session, session.found, lambda: None)
+    It runs as it is written: the pairs of an int8 network compute in float, and nothing saturates.
+    """
+    session = FarSession(LocalLink(), engine.with_suffix(".onnx"), "onnxruntime", unoptimised=True)
+    return Opened("onnxruntime", session, session.found, session.close)
 
 
 def not_run(reason: str, source: ParityRecord, proof: dict[str, Any]) -> tuple[ParityRecord, dict[str, Any]]:

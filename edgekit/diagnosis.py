@@ -23,8 +23,8 @@ from edgekit.util.files import cache_folder
 PACKAGES = (
     ("onnxruntime", "running .onnx", "onnxruntime"),
     ("ai-edge-litert", "running .tflite", "litert"),
-    ("tensorrt", "building and running .engine", "tensorrt"),
-    ("tensorrt-rtx-cu13-bindings", "the same with TensorRT for RTX", "tensorrt-rtx"),
+    ("tensorrt", "building and running .engine (int8 too: no int8 .onnx serves it)", "tensorrt"),
+    ("tensorrt-rtx-cu13-bindings", "the same with TensorRT for RTX; builds without a GPU", "tensorrt-rtx"),
     ("pillow", "reading images", "onnxruntime"),
     ("torch", "exporting", "export"),
     ("onnx", "writing .onnx", "export"),

@@ -100,7 +100,7 @@ def run(asked: ExportOptions) -> ExportResult:
                 artifacts.append(export_file(task, prepared, folder, _told(say, task)))
             except USERS_CODE as error:  # a bug in one must not hide the files that are made
                 failed.append(Failure({"format": task.format, "precision": task.precision}, tellable(error)))
-    return ExportResult(tuple(artifacts), tuple(failed), (*prepared.notes, *_notes(site)))
+    return ExportResult(tuple(artifacts), tuple(failed), (*prepared.notes, *_notes(site), *_for_whom(asked)))
 
 
 def _tasks(asked: ExportOptions, site: Site) -> list[ExportTask]:
@@ -156,6 +156,12 @@ def _told(say: Progress, task: ExportTask) -> Progress:
     """What is going on with one file."""
     on = "" if task.site.target.is_local else f" on {task.site.name}"
     return lambda stage: say(f"{task.format} {task.precision}{on}: {stage}")
+
+
+def _for_whom(asked: ExportOptions) -> tuple[str, ...]:
+    """Who takes int8 files of a format that others read, too."""
+    told = (FORMATS[name].int8_for for name in asked.format) if asked.has_int8 else ()
+    return tuple(one for one in told if one is not None)
 
 
 def _notes(site: Site) -> tuple[str, ...]:

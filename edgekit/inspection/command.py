@@ -9,6 +9,7 @@ from typing import Any
 
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.inspection import snippets
+from edgekit.inspection.pairs import PAIRED
 from edgekit.records.manifest import Artifact, Manifest, open_artifact
 from edgekit.util import apart
 
@@ -20,6 +21,7 @@ class InspectResult:
     """What is known of one file.
 
     `operators` are read from the file itself; None, with the `reason`, where that needs a package that is missing.
+    `quantized_for` tells of an ONNX file with Q/DQ pairs which runtimes take them (edgekit.inspection.pairs).
     """
 
     artifact: Artifact
@@ -29,6 +31,7 @@ class InspectResult:
     reason: str | None
     layers: tuple[dict[str, Any], ...] | None
     snippet: str | None
+    quantized_for: dict[str, list[str]] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Everything under plain keys; the manifest as it stands beside the file."""
@@ -43,6 +46,7 @@ class InspectResult:
             "operators": self.operators,
             "operators_reason": self.reason,
             "labels": list(self.labels),
+            "quantized_for": self.quantized_for,
             "manifest": manifest.model_dump(mode="json") if manifest else None,
             "layers": list(self.layers) if self.layers is not None else None,
             "snippet": self.snippet,
@@ -73,16 +77,27 @@ def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None =
         reason=reason,
         layers=_layers(opened) if layers else None,
         snippet=_snippet(opened, snippet) if snippet else None,
+        quantized_for=_pairs(opened.path) if PAIRED in (operators or ()) else None,
     )
 
 
 def _contents(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     """The operators in a file with their counts, and its labels, as a process of its own reads them."""
+    operators, labels = _apart("edgekit.inspection.contents:of", path)
+    return operators, tuple(labels)
+
+
+def _pairs(path: Path) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = _apart("edgekit.inspection.pairs:quantized_for", path)
+    return found
+
+
+def _apart(function: str, path: Path) -> Any:
+    """What a function says of a file, in a process of its own."""
     try:
-        operators, labels = apart.call("edgekit.inspection.contents:of", str(path), seconds=SECONDS)
+        return apart.call(function, str(path), seconds=SECONDS)
     except apart.NoAnswer as error:
         raise UsageError(f"{path} cannot be read: what reads it {error}", "give a file that is whole") from error
-    return operators, tuple(labels)
 
 
 def _layers(opened: Artifact) -> tuple[dict[str, Any], ...]:

@@ -43,6 +43,7 @@ class Format:
     reader: str | None = None  # operators(path): names to counts, and labels; None: `inspect` cannot look into it
     calls: str | None = None  # how a program calls it, language by language (edgekit.inspection.snippets)
     keeps_half: bool = True  # fp16 weights stay so when the file is loaded
+    int8_for: str | None = None  # whose its int8 files are, where others that read the format refuse them
     is_folder: bool = False  # a folder of files rather than one file
     is_built: bool = False  # on the device that is to run it, and for no other
 
@@ -103,6 +104,7 @@ _FORMATS = (
         runtime="onnxruntime",
         packages=("onnx", "onnxruntime"),
         options=("opset", "int8_range"),
+        int8_for="int8 ONNX files are for onnxruntime; TensorRT refuses their zero points: --format tensorrt is for it",
         mark="circle",
         importer="edgekit.importers.onnx.reader:open_source",
         reader="edgekit.inspection.contents:onnx",

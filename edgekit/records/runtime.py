@@ -263,6 +263,12 @@ def refusal(kind: str, cause: str, runtime: Runtime) -> EdgekitError:
     if REBUILD in cause:
         why, _, command = cause.partition(REBUILD)
         return BackendMissing(why, f"build it again on this device: {command}")
+    if runtime.name == "onnxruntime" and _refused_by_tensorrt(cause):
+        return BackendMissing(
+            f"{runtime.name} cannot run this: {cause}",
+            "an int8 ONNX file is for onnxruntime's own kernels: give --provider cpu or cuda, or for TensorRT build an "
+            "engine with --format tensorrt --precision int8",
+        )
     if runtime.name in PRODUCTS and ("no NVIDIA driver" in cause or "no GPU" in cause):
         return BackendMissing(
             f"{runtime.name} cannot run this: {cause}",
@@ -270,3 +276,9 @@ def refusal(kind: str, cause: str, runtime: Runtime) -> EdgekitError:
         )
     other = "another --provider" if "provider" in cause.lower() else "another --runtime"
     return BackendMissing(f"{runtime.name} cannot run this: {cause}", f"try {other}, or a newer {runtime.name}")
+
+
+def _refused_by_tensorrt(cause: str) -> bool:
+    """Whether onnxruntime's TensorRT provider did not take a file, perhaps for the pairs of an int8 network."""
+    words = ("zero point", "zero_point", "quantizelinear", "runs no node")
+    return "tensorrt" in cause.lower() and any(word in cause.lower() for word in words)

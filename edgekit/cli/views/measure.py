@@ -29,6 +29,7 @@ from edgekit.cli.views.engine import engine
 from edgekit.cli.views.network import models as models
 from edgekit.cli.views.network import summary as summary
 from edgekit.cli.views.profile import profile
+from edgekit.inspection.pairs import in_words
 from edgekit.util.formatting import fixed
 
 View = Iterator[RenderableType]
@@ -166,6 +167,7 @@ def inspect(document: Json, width: int) -> View:
             ("intact", "yes, as its manifest says" if document["intact"] else "unknown: no manifest beside it"),
             *(_made(document["manifest"]) if document["manifest"] else ()),
             ("operators", _plain(document["operators"] or document["operators_reason"])),
+            *([("int8 for", in_words(document["quantized_for"]))] if document["quantized_for"] else ()),
             *([("labels", _some(document["labels"]))] if document["labels"] else ()),
         ]
     )

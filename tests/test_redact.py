@@ -15,7 +15,7 @@ from edgekit.cli.output import write
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.redact import redacted, without_password_of
 from edgekit.storage.store import Store, open_store
-from tests.comparison.test_command import BASE, NEW, record
+from tests.comparison.records import BASE, NEW, record
 
 SECRET = "s3cret"
 NOWHERE = f"postgresql+psycopg://ann:{SECRET}@/edgekit?host=/nowhere"

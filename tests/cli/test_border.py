@@ -20,7 +20,7 @@ from edgekit.reporting.text import as_csv
 from edgekit.storage.store import FailedCell, Store
 from edgekit.util.formatting import csv_cell, escaped
 from tests.cli.test_tables import CELL, MEASURED
-from tests.comparison.test_command import record
+from tests.comparison.records import record
 
 POISON = "\x1b]0;owned\x07\x1b[2J\r\n\x00\x7f\x85\x9b31m\u202e\u2066\u200f\u061c\u2028x"
 OBEYED = {*map(chr, (*range(0x20), *range(0x7F, 0xA0))), *"\u061c\u200e\u200f\u2028\u2029"}

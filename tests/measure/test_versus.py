@@ -14,7 +14,7 @@ from edgekit.measure.session import Patience
 from edgekit.records import measurement
 from edgekit.records.measurement import Protocol
 from edgekit.storage.store import Store
-from tests.comparison.test_command import record
+from tests.comparison.records import record
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -14,7 +13,6 @@ from typing import Any
 import pytest
 
 import edgekit
-from edgekit.cli.output import _encodable, send
 from tests.paths import ROOT
 
 EDGEKIT = [sys.executable, "-m", "edgekit"]
@@ -247,22 +245,6 @@ def test_a_closed_stream_is_no_bug(closed: str, code: int, more: str, tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("encoding", ["ascii", "utf-8", "cp1252"])
-def test_no_number_is_lost_for_the_encoding_of_a_terminal(encoding: str, tmp_path: Path) -> None:
-    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    rest = r" -\udcff"  # what no encoding has, with the line beside it as plain
-    send(_encodable("müller \u2500\udcff", encoding), stream)
-    stream.seek(0)
-    assert stream.read() == ("m\\xfcller" if encoding == "ascii" else "müller") + rest
-    assert _encodable("müller ─", "utf-8") == "müller ─"
-    (tmp_path / "müller.onnx").write_bytes(b"x")
-    command = [*EDGEKIT, "bench", "müller.onnx", "--runtime", "null", "--preset", "quick"]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=False
-    )
-    assert done.returncode in (0, 6) and b"ller.onnx" in done.stdout and b"Traceback" not in done.stderr
-
-
 def test_the_other_names_of_options_are_accepted() -> None:
     code = """
 import edgekit, json, sys
@@ -280,29 +262,3 @@ print(json.dumps(asked), file=sys.stderr)
     asked = json.loads(python(code).stderr)
     assert asked["precision"] == "('fp16', 'int8')" and asked["res"] == "160"
     assert asked["format"] == "('litert', 'engine')" and asked["options"] == "{'a': 'b'}"
-
-
-def test_progress_writes_a_line_per_step_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    from edgekit.cli.output import Progress
-
-    with Progress() as progress:
-        for done in range(3):
-            progress("one", done, 3)
-        progress("two")
-    assert capsys.readouterr().err == "one\ntwo\n"
-
-
-def test_progress_rewrites_one_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    from edgekit.cli.output import Progress
-
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    monkeypatch.setenv("COLUMNS", "20")
-    stream = Terminal()
-    with Progress(stream) as progress:
-        progress("x" * 30, 1, 3)
-        progress("short", 2, 3)
-    rewrite = "\r\x1b[2K"
-    assert stream.getvalue() == f"{rewrite}{'x' * 19}{rewrite}short  2/3{rewrite}"

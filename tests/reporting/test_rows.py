@@ -151,18 +151,6 @@ def test_fronts_are_within_a_setting_and_without_invalid_rows(make: Records) -> 
     assert {key[0] for key, row in found.items() if row.front_params} == {"net_small", "net_large"}, "equal in both"
 
 
-def test_names_are_short_and_told_apart(make: Records) -> None:
-    one, other = make.manifest(), make.manifest(trained=False)
-    found = rows([make.measurement(one), make.measurement(other)], [])
-    assert {row.label for row in found} == {
-        "mobilenet_0.5_160 fp32 onnxruntime (mobilenet_v1.tflite, local, 1 thread, batch 1)",
-        "mobilenet_0.5_160 fp32 onnxruntime (random, local, 1 thread, batch 1)",
-    }
-    assert rows([make.measurement(one)], [])[0].short == "0.5_160"
-    two = rows([make.measurement(one), make.measurement(make.manifest("lenet5"))], [])
-    assert {row.short for row in two} == {"mobilenet_0.5_160", "lenet5"}, "two networks keep their names"
-
-
 def test_a_large_report_resamples_nothing_and_says_so(make: Records) -> None:
     known = make.manifest()
     many = [make.measurement(known, device=f"d{i}", samples=25, processes=1) for i in range(MAX_RESAMPLED + 1)]

@@ -1,0 +1,53 @@
+"""The shapes of inputs as a user gives them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edgekit.errors import UsageError
+from edgekit.network.inputs import check_names, names_of, shapes_of
+
+ONE, OTHER = (1, 3, 8, 8), (1, 64)
+
+
+@pytest.mark.parametrize(
+    ("given", "shapes", "names"),
+    [
+        (ONE, (ONE,), ()),
+        (list(ONE), (ONE,), ()),
+        ([ONE, OTHER], (ONE, OTHER), ()),
+        ({"image": ONE, "state": OTHER}, (ONE, OTHER), ("image", "state")),
+    ],
+)
+def test_one_several_and_named_ones(given: Any, shapes: tuple[Any, ...], names: tuple[str, ...]) -> None:
+    assert (shapes_of(given), names_of(given)) == (shapes, names)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (None, "not none"),
+        ((1, 3, 0, 8), "not 1x3x0x8"),
+        ((1, 2, 3, 4, 5, 6), "at most 4 more axes"),
+        ((8, 3, 8, 8), "a batch of 1, not 8"),
+        ([ONE, (2, 64)], "a batch of 1, not 2"),
+    ],
+)
+def test_what_no_input_can_be_is_told(given: Any, said: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        shapes_of(given)
+    assert "--input" in caught.value.remedy
+
+
+def test_names_are_those_of_forward_in_its_order() -> None:
+    class Module:
+        def forward(self, image: Any, state: Any) -> Any:
+            return image, state
+
+    module: Any = Module()
+    check_names(module, ())
+    check_names(module, ("image",))
+    with pytest.raises(UsageError, match="takes image, state, not state, image"):
+        check_names(module, ("state", "image"))

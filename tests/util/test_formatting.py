@@ -1,0 +1,38 @@
+"""How numbers and foreign texts are written."""
+
+from __future__ import annotations
+
+import pytest
+
+from edgekit.util.formatting import counted, csv_cell, escaped, fixed, percent
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "said"),
+    [(97.25, 1, "97.3"), (-0.125, 2, "-0.13"), (0.285 * 100, 0, "29"), (1234567.0, 0, "1,234,567"), (1e-9, 3, "0.000")],
+)
+def test_halves_go_away_from_zero_however_binary_fractions_hold_them(value: float, digits: int, said: str) -> None:
+    assert fixed(value, digits) == said
+
+
+def test_a_sign_is_written_where_it_is_asked_for() -> None:
+    assert (fixed(0.5, 1, "+"), fixed(-0.5, 1, "+"), percent(0.9725)) == ("+0.5", "-0.5", "97.3")
+
+
+@pytest.mark.parametrize(
+    ("number", "words", "said"),
+    [(1, ("cell",), "1 cell"), (2000, ("cell",), "2,000 cells"), (0, ("entry", "entries"), "0 entries")],
+)
+def test_a_number_with_its_noun(number: int, words: tuple[str, ...], said: str) -> None:
+    assert counted(number, *words) == said
+
+
+def test_what_a_terminal_would_obey_is_shown() -> None:
+    assert escaped("a\x1b[2Jb\u202e\n") == "a\\x1b[2Jb\\u202e\\n"
+    assert escaped("a\n\tb\r", lines=True) == "a\n\tb\\r"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "@x", "-2"])
+def test_a_formula_stays_a_text_in_a_spreadsheet(text: str) -> None:
+    assert csv_cell(text) == f"'{text}"
+    assert csv_cell(f"a{text}") == f"a{text}"

@@ -1,7 +1,7 @@
 """What a file answers with: the network's own output, its softmax, or the index of the largest.
 
 A head is put on when a file is written. Ranges, simulation and parity are about the network's own output, which says
-more; that the head computes what it should is proved apart (edgekit.exporting.parity.check_head).
+more; that the head computes what it should is proved apart (edgekit.exporting.head_proof).
 """
 
 from __future__ import annotations

@@ -22,11 +22,12 @@ from edgekit.exporters.free_batch import moved
 from edgekit.exporters.head import with_head
 from edgekit.exporters.int8.quantize import pair_cost
 from edgekit.exporting.first_fault import first_fault
+from edgekit.exporting.head_proof import check_head
 from edgekit.exporting.inner_values import inner_values
 from edgekit.exporting.mixed_precision import float_cost
 from edgekit.exporting.not_run import not_run
 from edgekit.exporting.options import ExportOptions
-from edgekit.exporting.parity import check_head, compare
+from edgekit.exporting.parity import compare
 from edgekit.exporting.prepare import Prepared
 from edgekit.exporting.site import Site
 from edgekit.ir.graph import Graph
@@ -150,12 +151,11 @@ def _right(task: ExportTask, prepared: Prepared, written: Written, path: Path, p
     near = parity.simulated_snr_db is None or parity.simulated_snr_db >= SIMULATION_NEAR
     if task.precision != "int8" or (near and parity.passed) or prepared.simulated(task.format) is None:
         return parity
-    quantized, inputs = prepared.quantized(task.format), prepared.reference().inputs
-    if len(inputs) > 1 or len(written.outputs) > 1:  # which layer it is, is told of networks with one of each
-        return parity
-    x = inputs[0][:FAULT_INPUTS] if prepared.graph.takes_several else inputs[0][:1]
-    found = inner_values(path, quantized, written.inputs[0], x, prepared.preprocessing)
-    fault = first_fault(quantized, found, torch.from_numpy(x))
+    quantized, count = prepared.quantized(task.format), FAULT_INPUTS if prepared.graph.takes_several else 1
+    xs = [x[:count] for x in prepared.reference().inputs]
+    how = task.asked.io, task.asked.layout
+    found = inner_values(path, quantized, written.inputs, xs, prepared.preprocessing, how)
+    fault = first_fault(quantized, found, *map(torch.from_numpy, xs))
     if parity.passed and not _tells(parity):
         return parity
     return (

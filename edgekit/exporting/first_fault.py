@@ -45,24 +45,31 @@ class Fault:
 
 
 @torch.no_grad()
-def first_fault(quantized: QuantizedGraph, found: dict[str, Tensor], x: Tensor) -> Fault | None:
-    """The first layer whose value in `found` (of one file, on the input x) is not what its own inputs make of it.
+def first_fault(quantized: QuantizedGraph, found: dict[str, Tensor], *xs: Tensor) -> Fault | None:
+    """The first layer whose value in `found` (of one file, on the inputs) is not what its own inputs make of it.
 
     None where every layer that the file keeps is right.
     """
     integer, rounding = integer_graph(quantized), round_values(quantized)
     values: dict[str, Tensor] = {}
+    real: dict[str, Tensor] = {}  # what an island gives before it becomes integers, which TFLite's other islands read
+    given = dict(zip((op.name for op in quantized.graph.inputs), xs, strict=True))
     for op, product in zip(quantized.graph, integer, strict=True):
-        inputs = [values[name] for name in op.inputs]
-        y = x if op.kind == "input" else KERNELS[product.kind](product, inputs, integer.tensors(product))
+        inputs = [(real if op.name in quantized.islands else values)[name] for name in op.inputs]
+        y = given[op.name] if op.kind == "input" else KERNELS[product.kind](product, inputs, integer.tensors(product))
         rounded = rounding(op, y)
         want = y if rounded is None else rounded
         got = found.get(op.name)
-        if got is not None and got.shape == want.shape:
-            fault = _fault(quantized, op, values, want, got)
-            if fault is not None:
-                return fault
-        values[op.name] = want if got is None or got.shape != want.shape else got
+        if got is None or got.shape != want.shape:
+            values[op.name], real[op.name] = want, y if op.name in quantized.islands else want
+            continue
+        got = real[op.name] = got.to(want.dtype)
+        if op.name in quantized.islands and op.name in quantized.activations:
+            got = quantized.activations[op.name].fake(got)
+        fault = _fault(quantized, op, values, want, got) if want.is_floating_point() else None
+        if fault is not None:
+            return fault
+        values[op.name] = got
     return None
 
 

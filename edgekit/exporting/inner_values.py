@@ -6,7 +6,7 @@ that exist as integers are asked for; LiteRT runs without a delegate, which woul
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgekit.exporters.tflite.layout import Layout
+from edgekit.exporters.tflite.lowering_table import kept
 from edgekit.exporting.stored_values import stored, to_layout
+from edgekit.ir.graph import Op
 from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.records.manifest import TensorRecord
@@ -25,29 +28,42 @@ Array = NDArray[np.float32]
 
 
 def inner_values(
-    path: Path, quantized: QuantizedGraph, given: TensorRecord, x: Array, preprocessing: Preprocessing | None
+    path: Path,
+    quantized: QuantizedGraph,
+    given: Sequence[TensorRecord],
+    xs: Sequence[Array],
+    preprocessing: Preprocessing | None = None,
+    how: tuple[str, str] = ("float32", "nhwc"),
 ) -> dict[str, Tensor]:
-    """The layers' values on inputs x (N, C, *spatial), by operator name; empty for a format that shows none."""
+    """The layers' values on inputs (N, C, *spatial) by operator name; empty for a format that shows none.
+
+    `how` is the file's --io and --layout.
+    """
     run = {".onnx": _onnx, ".tflite": _tflite}.get(path.suffix)
     if run is None:
         return {}
-    answer = run(path, quantized)
-    each = [answer(to_layout(stored(one[None], given, preprocessing), given.layout)) for one in x]
-    return {name: torch.cat([found[name] for found in each]) for name in each[0]}
+    answer = run(path, quantized, how)
+    pixels = [preprocessing if one is given[0] else None for one in given]
+    fed = zip(*xs, strict=True)
+    each = [
+        answer([to_layout(stored(x[None], to, by), to.layout) for x, to, by in zip(row, given, pixels, strict=True)])
+        for row in fed
+    ]
+    return {name: torch.cat([found[name] for found in each]) for name in each[0]} if len(each) > 1 else each[0]
 
 
-Answer = Callable[[NDArray[Any]], dict[str, Tensor]]
+Answer = Callable[[list[NDArray[Any]]], dict[str, Tensor]]
 
 
-def _onnx(path: Path, quantized: QuantizedGraph) -> Answer:
+def _onnx(path: Path, quantized: QuantizedGraph, how: tuple[str, str]) -> Answer:
     import onnx
     import onnxruntime
 
     model = onnx.load(str(path))
     made = {output for node in model.graph.node for output in node.output}
     wanted = {op.name: f"{op.name}/integers" for op in quantized.graph if f"{op.name}/integers" in made}
-    final = quantized.graph.output
-    wanted |= {} if final in wanted else {final: final}
+    ends = {op.name: public for op, public in _ends(quantized) if op.name not in wanted and public in made}
+    wanted |= ends
     outputs = {value.name for value in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted.values() if name not in outputs)
     settings = onnxruntime.SessionOptions()
@@ -62,14 +78,20 @@ def _onnx(path: Path, quantized: QuantizedGraph) -> Answer:
         scale, zero = (constants[name] for name in grids[tensor])
         return torch.from_numpy((y.astype(np.float32) - zero.astype(np.float32)) * scale)
 
-    def answer(fed: NDArray[Any]) -> dict[str, Tensor]:
-        found = session.run(list(wanted.values()), {session.get_inputs()[0].name: fed})
+    names = [one.name for one in session.get_inputs()]
+
+    def answer(fed: list[NDArray[Any]]) -> dict[str, Tensor]:
+        found = session.run(list(wanted.values()), dict(zip(names, fed, strict=True)))
         return {name: real(tensor, y) for (name, tensor), y in zip(wanted.items(), found, strict=True)}
 
     return answer
 
 
-def _tflite(path: Path, quantized: QuantizedGraph) -> Answer:
+def _ends(quantized: QuantizedGraph) -> list[tuple[Op, str]]:
+    return [(quantized.graph[name], public) for public, name in quantized.graph.outputs.items()]
+
+
+def _tflite(path: Path, quantized: QuantizedGraph, how: tuple[str, str]) -> Answer:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     interpreter = Interpreter(
@@ -79,25 +101,32 @@ def _tflite(path: Path, quantized: QuantizedGraph) -> Answer:
     )
     interpreter.allocate_tensors()
     known = {detail["name"]: detail for detail in interpreter.get_tensor_details()}
-    fused = fused_activations(quantized.graph)
-    shown: dict[str, tuple[dict[str, Any], tuple[int, ...]]] = {}
+    inside = fused_activations(quantized.graph)
+    places = kept(quantized, how[0], how[1] == "nchw")
+    shown: dict[str, tuple[dict[str, Any], Layout]] = {}
     for op in quantized.graph:
-        last = fused.get(op.name, op)
-        detail = known.get(op.name if last is op else f"{op.name};{last.name}")
-        if detail is not None and op.kind not in ("reshape", "permute", "input"):  # whose axes may lie in another order
-            shown[last.name] = detail, last.shape
+        if op.kind != "input" and op.name not in inside and op.name in places:
+            tensor, layout = places[op.name]
+            detail = known.get(tensor, known.get(op.name))  # a file that is wrong may join other operators
+            shown |= {op.name: (detail, layout)} if detail and len(detail["shape"]) == len(layout) else {}
 
-    def answer(fed: NDArray[Any]) -> dict[str, Tensor]:
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], fed)
+    def answer(fed: list[NDArray[Any]]) -> dict[str, Tensor]:
+        for detail, y in zip(interpreter.get_input_details(), fed, strict=True):
+            interpreter.set_tensor(detail["index"], y)
         interpreter.invoke()
-        found = {name: _real(interpreter.get_tensor(detail["index"]), detail) for name, (detail, _) in shown.items()}
-        return {name: torch.from_numpy(y) for name, y in found.items() if y.shape == shown[name][1]}
+        return {
+            name: _real(interpreter.get_tensor(detail["index"]), detail, layout)
+            for name, (detail, layout) in shown.items()
+        }
 
     return answer
 
 
-def _real(y: NDArray[Any], detail: dict[str, Any]) -> Array:
-    """A tensor of the file as real numbers, channels first."""
+def _real(y: NDArray[Any], detail: dict[str, Any], layout: Layout) -> Tensor:
+    """A tensor of the file as real numbers with torch's axes."""
     scale, zero = detail["quantization"]
     real = (y.astype(np.float32) - zero) * np.float32(scale) if scale else y.astype(np.float32)
-    return np.ascontiguousarray(np.moveaxis(real, -1, 1) if real.ndim > 2 else real)
+    axes = [axis for axis in layout if axis is not None]
+    sizes = [size for size, axis in zip(y.shape, layout, strict=True) if axis is not None]
+    bare = torch.from_numpy(real).reshape(sizes)
+    return bare.permute([axes.index(axis) for axis in range(len(axes))])

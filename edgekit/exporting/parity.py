@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import DeviceUnreachable, EnvironmentRefused, GateFailed, MeasurementInvalid
+from edgekit.errors import DeviceUnreachable, EnvironmentRefused, MeasurementInvalid
+from edgekit.exporting import places
 from edgekit.exporting.reference import Array, Reference
-from edgekit.exporting.stored_values import dequantized, from_layout, quantized, stored, to_layout
+from edgekit.exporting.stored_values import dequantized, from_layout, stored, to_layout
 from edgekit.records.manifest import ParityRecord, TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 from edgekit.records.runtime import Session
@@ -56,6 +57,7 @@ THRESHOLDS = {
 }
 SIMULATION_MARGIN = 3.0  # dB: rounding that grows on its way moves right files by 1.6 at most (17 networks, 2 formats)
 MIN_REAL = 16  # below this many images an agreement says nothing
+_STILL = "the network's output does not vary with its input, so agreement would prove nothing"
 
 
 def compare(
@@ -109,43 +111,6 @@ def _together(run: Callable[[Sequence[Array]], list[Array]], alone: Reference, p
         return (f"the runtime refuses it: {' '.join(str(error).split()) or type(error).__name__}",)
 
 
-def check_head(
-    head: str,
-    plain: tuple[Session, TensorRecord],
-    headed: tuple[Session, TensorRecord],
-    taken: TensorRecord,
-    precision: str,
-    reference: Reference,
-) -> None:
-    """Whether a file answers with the softmax or argmax of what the same file without a head answers.
-
-    Both are given as an open session and its output; `taken` is their input. Raises GateFailed.
-    """
-    inputs = [to_layout(quantized(x[None], taken), taken.layout) for x in reference.inputs[0]]
-    scores, got = (
-        np.concatenate([dequantized(session.run([x])[0], output) for x in inputs])
-        for session, output in (plain, headed)
-    )
-    if head == "argmax":
-        wrong = int((got != scores.argmax(1)).sum())
-        cause = f"its index is another than that of the largest output for {wrong} of {len(inputs)} inputs"
-    else:
-        gap = float(np.abs(got - _softmax(scores)).max())
-        step = headed[1].scale
-        wrong = not gap <= (2 * step if step else HEAD_ERROR[precision])  # not a number fails too
-        cause = f"its softmax is off by {gap:.2g}"
-    if wrong:
-        raise GateFailed(f"{head} failed its proof: {cause}", "leave --output out, and report this")
-
-
-HEAD_ERROR = {"fp32": 1e-5, "fp16": 5e-3, "int8": 1e-5}  # of a softmax in float
-
-
-def _softmax(scores: Array) -> NDArray[np.float64]:
-    raised = np.exp(scores.astype(np.float64) - scores.max(1, keepdims=True))
-    return np.asarray(raised / raised.sum(1, keepdims=True))
-
-
 def judge(
     got: Sequence[Array],
     reference: Reference,
@@ -163,7 +128,7 @@ def judge(
     records = []
     for index, (y, want) in enumerate(zip(got, reference.outputs, strict=True)):
         told = None if simulated is None else simulated[index]
-        records.append(_judged(y, want, reference, precision, told, moving))
+        records.append(_judged(y, want, reference, precision, told, moving, index in reference.places))
     return records[0] if len(records) == 1 else _worst(records, names or [str(i) for i in range(len(records))])
 
 
@@ -185,9 +150,15 @@ def _worst(records: Sequence[ParityRecord], names: Sequence[str]) -> ParityRecor
 
 
 def _judged(
-    got: Array, want: Array, reference: Reference, precision: str, simulated: Array | None, moving: bool
+    got: Array,
+    want: Array,
+    reference: Reference,
+    precision: str,
+    simulated: Array | None,
+    moving: bool,
+    whole: bool,
 ) -> ParityRecord:
-    """The record of one output. `moving`: whether any output varies with the input."""
+    """The record of one output. `moving`: whether any output varies with the input; `whole`: it is whole numbers."""
     if got.shape != want.shape:
         return _failed(reference, f"the file's output has shape {got.shape[1:]}, the network's {want.shape[1:]}")
     if not np.isfinite(want).all():
@@ -206,6 +177,10 @@ def _judged(
         top1_agreement=_agreement(got, want),
         snr_db=_snr_db(want, difference),
     )
+    if whole:
+        judged = reference.trained and reference.n_real >= MIN_REAL
+        why = places.reasons(precision, got, want, judged, simulated)
+        return places.record(record, got, want, why if moving else [_STILL, *why])
     # What no simulation has shown to be right must at least be good.
     judged = reference.trained or simulated is None
     reasons = _reasons(record, reference, THRESHOLDS[precision], judged, moving)
@@ -261,7 +236,7 @@ def _against_simulation(got: Array, want: Array, simulated: Array) -> tuple[dict
 def _reasons(record: ParityRecord, reference: Reference, limit: Threshold, judged: bool, moving: bool) -> list[str]:
     reasons = []
     if not moving:
-        reasons.append("the network's output does not vary with its input, so agreement would prove nothing")
+        reasons.append(_STILL)
     if limit.max_rel_error is not None and (record.max_rel_error or 0.0) > limit.max_rel_error:
         reasons.append(f"relative error {record.max_rel_error:.2g} is above {limit.max_rel_error:g}")
     if judged and limit.snr_db is not None and record.snr_db is not None and record.snr_db < limit.snr_db:

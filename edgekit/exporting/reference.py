@@ -47,6 +47,7 @@ class Reference:
     n_real: int
     trained: bool
     parts: tuple[Part, ...] = ()  # where the only output joins tensors: what each of them is
+    places: tuple[int, ...] = ()  # the outputs that are whole numbers or truth values, whose distances mean nothing
 
     @property
     def n(self) -> int:
@@ -84,7 +85,9 @@ def answered(
         notes.append(note)
         got = got if own is None else own
     said = tuple(note for note in notes if note)
-    return Reference(together, got, count - len(inputs[0][0]), trained, _parts(folded)), said
+    whole = [not folded[name].dtype.is_floating_point for name in folded.outputs.values()]
+    places = tuple(index for index, is_whole in enumerate(whole) if is_whole)
+    return Reference(together, got, count - len(inputs[0][0]), trained, _parts(folded), places), said
 
 
 def _parts(graph: Graph) -> tuple[Part, ...]:

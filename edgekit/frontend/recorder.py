@@ -228,6 +228,7 @@ class Recorder(TorchFunctionMode):
 
     def _result(self, func: Any, call: Call, name: str, given: Arguments) -> Any:
         args, kwargs = given
+        kwargs = {calls.NUMPYS.get(key, key): value for key, value in kwargs.items()}
         own = ATEN.get(call.name) if isinstance(func, torch._ops.OpOverload) else None
         converter = own or CONVERTERS.get(call.name)
         result = self._converted(converter, name, args, kwargs) if converter else NotImplemented

@@ -80,8 +80,9 @@ def _shape(kind: str, a: Mapping[str, Any], inputs: list[Shape], own: dict[str, 
         return reduced(first, a["dims"], a["keepdim"])
     if kind in ("argmax", "argmin"):
         return reduced(first, (a["dim"],), a.get("keepdim", False))
-    if kind in ("lstm", "gru"):
-        return (*first[:2], a["hidden"]) if len(first) == 3 and own["w_ih"][1] == first[2] else None
+    if kind in ("lstm", "lstm_cell", "gru"):
+        steps = 1 if kind == "lstm_cell" else first[0]
+        return (steps, first[1], a["hidden"]) if len(first) == 3 and own["w_ih"][1] == first[2] else None
     return _windowed(kind, a, inputs, own) or _moved(kind, a, inputs)
 
 

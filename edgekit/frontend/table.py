@@ -8,11 +8,14 @@ and returns nodes; NotImplemented means that it has no form with these arguments
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from edgekit.frontend.operators import activations as act
 from edgekit.frontend.operators import (
     attention,
+    compositions,
     indexing,
     layers,
     moving,
@@ -35,6 +38,7 @@ _LAYERS: dict[str, Converter] = {
     "batch_norm": layers.batch_norm,
     **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), pooling.max_pool),
     **{f"max_pool{n}d_with_indices": pooling.max_pool_with_indices for n in (1, 2, 3)},
+    **dict.fromkeys(("max_unpool1d", "max_unpool2d", "max_unpool3d"), pooling.max_unpool),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), pooling.avg_pool),
     **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"), pooling.adaptive_avg_pool),
     **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"), pooling.adaptive_max_pool),
@@ -160,6 +164,33 @@ _PRODUCTS: dict[str, Converter] = {
     "scaled_dot_product_attention": attention.scaled_dot_product_attention,
     "multi_head_attention_forward": attention.multi_head_attention_forward,
 }
+_COMPOSED: dict[str, Converter] = {
+    "tensordot": compositions.tensordot,
+    "inner": compositions.inner,
+    **dict.fromkeys(("vecdot", "linalg_vecdot"), compositions.vecdot),
+    **dict.fromkeys(("chain_matmul", "linalg_multi_dot"), compositions.chain_matmul),
+    "addbmm": compositions.addbmm,
+    **dict.fromkeys(("cross", "linalg_cross"), compositions.cross),
+    "cdist": compositions.cdist,
+    "dist": compositions.dist,
+    "hypot": compositions.hypot,
+    "triu": compositions.triangle(True),
+    "tril": compositions.triangle(False),
+    **dict.fromkeys(("diagonal", "linalg_diagonal"), compositions.diagonal),
+    "diag_embed": compositions.diag_embed,
+    "rot90": compositions.rot90,
+    "logaddexp": compositions.logaddexp,
+    "fmod": compositions.fmod,
+    **dict.fromkeys(("erfc", "special_erfc"), compositions.erfc),
+    "deg2rad": compositions.scaled_by(math.pi / 180),
+    "rad2deg": compositions.scaled_by(180 / math.pi),
+    "diff": compositions.diff,
+    "aminmax": compositions.aminmax,
+    "kthvalue": compositions.kthvalue,
+    "median": compositions.median,
+    "count_nonzero": compositions.count_nonzero,
+    "one_hot": compositions.one_hot,
+}
 _MOVING: dict[str, Converter] = {
     "view": moving.view,
     **dict.fromkeys(("view_as", "reshape_as"), moving.view_as),
@@ -239,6 +270,7 @@ CONVERTERS: dict[str, Converter] = {
     **_ARITHMETIC,
     **_REDUCTIONS,
     **_PRODUCTS,
+    **_COMPOSED,
     **_MOVING,
     **_RESIZING,
     **_CONVERSIONS,

@@ -37,12 +37,7 @@ def trace(module: nn.Module, *shapes: Shape) -> Graph:
     _check(module)
     if scope.is_layer(module):  # its operators are named by the layer's place in a network
         module = nn.Sequential(module).eval()
-    recorder = Recorder(module)
-    before = _versions(module)
-    result = _run(module, recorder, shapes)
-    changed = [name for name, version in _versions(module).items() if version != before.get(name)]
-    if changed:
-        raise changes_itself(changed[0])
+    recorder, result = _steady(module, shapes)
     outputs = named_outputs(result, recorder.node_of, recorder.builder)
     return absorb_padding(_graph(recorder, outputs))
 
@@ -55,6 +50,28 @@ def unwrapped(module: nn.Module) -> nn.Module:
         if not isinstance(inside, nn.Module):
             return module
         module = inside
+
+
+def _steady(module: nn.Module, shapes: Sequence[Shape]) -> tuple[Recorder, Any]:
+    """A run that leaves the module's tensors as they were. Raises UsageError where none does.
+
+    The first may set some by the input's shape, as tables of relative positions are kept; the next finds them there.
+    """
+    for last in (False, True):
+        recorder, before = Recorder(module), _versions(module)
+        result = _run(module, recorder, shapes)
+        changed = [name for name, version in _versions(module).items() if version != before.get(name)]
+        same = all(_replaced_by_equal(recorder.owned.get(name), name, module) for name in changed)
+        if not changed or (last and same):
+            return recorder, result
+    raise changes_itself(changed[0])
+
+
+def _replaced_by_equal(before: Tensor | None, name: str, module: nn.Module) -> bool:
+    """Whether a tensor was set anew to what it had been."""
+    after = dict(module.named_buffers()).get(name)
+    real = before is not None and after is not None and not before.is_meta and not after.is_meta
+    return real and before is not after and torch.equal(before, after)  # type: ignore[arg-type]
 
 
 def _check(module: nn.Module) -> None:

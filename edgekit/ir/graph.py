@@ -207,6 +207,11 @@ def _keeps_batch(graph: Graph, op: Op, shapes: Mapping[str, tuple[int, ...]]) ->
     return None
 
 
+def same_steps(one: Op, other: Op) -> bool:
+    """Whether two recurrent operators are results of the same steps."""
+    return (one.inputs, one.params, one.attrs) == (other.inputs, other.params, other.attrs)
+
+
 def rebuilt(
     graph: Graph, ops: list[Op], outputs: Mapping[str, str] | None = None, params: Mapping[str, Tensor] | None = None
 ) -> Graph:

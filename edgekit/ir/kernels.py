@@ -139,16 +139,16 @@ def group_norm(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
     return F.group_norm(inputs[0], op.attrs["groups"], own.get("weight"), own.get("bias"), op.attrs["eps"])
 
 
-def recurrent(function: Callable[..., Any]) -> Kernel:
+def recurrent(function: Callable[..., Any], part: int = 0) -> Kernel:
     def kernel(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
         x, *states = inputs
         if not states:
             zero = x.new_zeros((1, x.shape[1], op.attrs["hidden"]))
-            states = [zero, zero] if op.kind == "lstm" else [zero]
+            states = [zero] if op.kind == "gru" else [zero, zero]
         weights = [own[role] for role in ("w_ih", "w_hh", "b_ih", "b_hh") if role in own]
         x = x.flip(0) if op.attrs["reverse"] else x
-        given = states if op.kind == "lstm" else states[0]
-        y: Tensor = function(x, given, weights, len(weights) == 4, 1, 0.0, False, False, False)[0]
+        given = states[0] if op.kind == "gru" else states
+        y: Tensor = function(x, given, weights, len(weights) == 4, 1, 0.0, False, False, False)[part]
         return y.flip(0) if op.attrs["reverse"] else y
 
     return kernel

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from edgekit.ir.graph import Graph, Op
+from edgekit.ir.graph import Graph, Op, same_steps
 
 STORED = frozenset(
     {
@@ -148,6 +148,8 @@ def _dynamic_macs(op: Op, graph: Graph, source: tuple[int, ...]) -> int:
 
 
 def _recurrent_macs(op: Op, graph: Graph, source: tuple[int, ...]) -> int:
+    if op.kind == "lstm_cell" and any(one.kind == "lstm" and same_steps(one, op) for one in graph):
+        return 0
     steps = math.prod(source[:2])
     return steps * sum(graph.params[op.params[role]].numel() for role in ("w_ih", "w_hh"))
 
@@ -163,6 +165,7 @@ MACS: dict[str, Callable[[Op, Graph, tuple[int, ...]], int]] = {
     "matmul": _matmul_macs,
     "conv_dynamic": _dynamic_macs,
     "lstm": _recurrent_macs,
+    "lstm_cell": _recurrent_macs,
     "gru": _recurrent_macs,
 }
 
@@ -226,7 +229,7 @@ def _reach(op: Op, graph: Graph, source: tuple[int, ...], inputs: list[Reach | N
     if op.kind == "permute":
         dims = list(op.attrs["dims"])
         return replace(widest, axes=tuple(None if axis is None else dims.index(axis) for axis in widest.axes))
-    if op.kind in ("matmul", "lstm", "gru", "grid_sample") or len(op.shape) != len(source):
+    if op.kind in ("matmul", "lstm", "lstm_cell", "gru", "grid_sample") or len(op.shape) != len(source):
         return _everything(widest, source)
     return widest
 

@@ -39,6 +39,7 @@ Attributes, all static:
   group_norm      groups, eps                        weight, bias
   lstm, gru       hidden, reverse: one direction of one layer on (T, N, C); further inputs: the first state(s)
                                                      w_ih, w_hh, b_ih, b_hh
+  lstm_cell       the same: the last cell state (1, N, hidden)
   grid_sample     two inputs; mode, padding_mode, align_corners
   call            function(*inputs): anything else that torch can run; exported to ONNX only
 """
@@ -185,6 +186,7 @@ KERNELS: dict[str, Kernel] = {
     "layer_norm": kernels.layer_norm,
     "group_norm": kernels.group_norm,
     "lstm": kernels.recurrent(torch.lstm),
+    "lstm_cell": kernels.recurrent(torch.lstm, 2),
     "gru": kernels.recurrent(torch.gru),
     "grid_sample": kernels.grid_sample,
     "call": lambda op, inputs, own: op.attrs["function"](*inputs, **own),

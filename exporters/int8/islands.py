@@ -33,7 +33,7 @@ def islands(
     extremes: Extremes | None = None,
 ) -> dict[str, str]:
     """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
-    apart = outputs_apart(graph, scheme, extremes or {}) | fine_shares(graph, scheme, extremes or {})
+    apart = outputs_apart(graph, scheme, extremes or {}) | fine_shares(graph, scheme, extremes or {}) | squares(graph)
     if scheme == "tflite":
         apart |= before_choices(graph)
     fused = fused_activations(graph)
@@ -95,6 +95,17 @@ def before_choices(graph: Graph) -> dict[str, str]:
     return found
 
 
+def squares(graph: Graph) -> dict[str, str]:
+    """Squares that are summed or averaged, as in variances and norms, and their sums: eight bits hold no squares."""
+    readers, found = graph.consumers(), dict[str, str]()
+    for op in graph:
+        summed = readers[op.name] and all(reader.kind in ("mean", "sum") for reader in readers[op.name])
+        if op.kind == "mul" and len(op.inputs) == 2 and len(set(op.inputs)) == 1 and summed:
+            reason = "squares that are summed differ too much in size for eight bits"
+            found |= dict.fromkeys((op.name, *(reader.name for reader in readers[op.name])), reason)
+    return found
+
+
 def thin_start(graph: Graph) -> frozenset[str]:
     """The convolutions at a network's start that onnxruntime computes faster in float than in integers.
 
@@ -119,6 +130,6 @@ def _why_float(op: Op, scheme: str) -> str | None:
         return "a grouped transposed convolution has no int8 kernel"
     if scheme == "tflite":
         return tflite_constraints.float_only(op)
-    if op.kind not in _QLINEAR or (op.kind == "linear" and len(op.shape) != 2):
+    if op.kind not in _QLINEAR or (scheme == "tensorrt" and op.kind == "linear" and len(op.shape) != 2):
         return "onnxruntime has no int8 kernel for it"
     return None

@@ -13,7 +13,6 @@ from edgekit.ir.reference import ONE_TENSOR
 # The output's integers are prescribed: the kernel computes them whatever the tensor says.
 FIXED_OUTPUT = {
     "softmax": QParams(1 / 256, -128),
-    "log_softmax": QParams(16 / 256, 127),
     "sigmoid": QParams(1 / 256, -128),
     "tanh": QParams(1 / 128, 0),
 }
@@ -38,13 +37,14 @@ _NO_INTEGERS = frozenset(
         "maximum",
     }
     | {"minimum", "floor_div", "remainder", "where", "matmul", "conv_dynamic", "constant", "gather", "flip", "expand"}
-    | {"tile", "layer_norm", "group_norm", "lstm", "gru", "grid_sample", "adaptive_max_pool"}
+    | {"tile", "layer_norm", "group_norm", "lstm", "lstm_cell", "gru", "grid_sample", "adaptive_max_pool"}
 )
 _FLOAT_ONLY = {
     "lrn": "local response normalisation has no int8 kernel",
     "adaptive_avg_pool": "adaptive pooling with uneven windows has no int8 kernel",
     "batch_norm": "a normalisation that was not folded has no int8 kernel",
     "call": "it is no operator of TFLite",
+    "log_softmax": "the integers of a logarithm of shares are steps of 1/16",
 }
 
 

@@ -97,5 +97,6 @@ CONVERTERS: dict[str, Converter] = {
     "upsample": upsample,
     "grid_sample": grid_sample,
     "lstm": recurrent,
+    "lstm_cell": recurrent,
     "gru": recurrent,
 }

@@ -14,7 +14,10 @@ from edgekit.exporters import WriteJob
 from edgekit.exporters.int8.activations import operand
 from edgekit.exporters.onnx.emitter import Emission, Operator, published, value_names
 from edgekit.ir.graph import Op
+from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import QParams, QuantizedGraph, QWeight
+
+_WITH_WEIGHTS = frozenset({"conv", "conv_transpose", "linear"})
 
 
 def emit(job: WriteJob, opset: int, operator: Operator) -> Emission:
@@ -28,20 +31,38 @@ def emit(job: WriteJob, opset: int, operator: Operator) -> Emission:
         )
     graph = quantized.graph
     e = Emission(graph, opset, job.dynamic_batch)
-    value, final = value_names(graph), published(graph)
+    value, final, between = value_names(graph), published(graph), _between_integers(quantized)
     for op in graph:
         params, name = quantized.activations.get(op.name), value[op.name]
         made = f"{op.name}/float" if params and op.name in final else name
-        if op.kind != "input":
-            operator(e, op, [value[name] for name in op.inputs], _own(e, quantized, op), made)
-        value[op.name] = _pair(e, made, final.get(op.name, f"{op.name}/real"), op, params) if params else made
+        if op.kind == "linear" and len(op.shape) != 2 and op.name in quantized.weights:
+            _by_rows(e, quantized, op, value[op.inputs[0]], made)
+        elif op.kind != "input":
+            own = _own(e, quantized, op) | ({"bias": _hidden_bias(e, op)} if op.name in between else {})
+            operator(e, op, [value[name] for name in op.inputs], own, made)
+        if params:
+            value[op.name] = _pair(e, made, final.get(op.name, f"{op.name}/real"), op.name, _grid(e, op.name, params))
+        else:
+            value[op.name] = made
     return e
 
 
-def _pair(e: Emission, made: str, real: str, op: Op, params: QParams) -> str:
-    grid = _grid(e, op.name, params)
-    integers = e.node("QuantizeLinear", [made, *grid], f"{op.name}/integers")
-    return e.node("DequantizeLinear", [integers, *grid], real, f"{op.name}/real")
+def _pair(e: Emission, made: str, real: str, name: str, grid: list[str]) -> str:
+    integers = e.node("QuantizeLinear", [made, *grid], f"{name}/integers")
+    return e.node("DequantizeLinear", [integers, *grid], real, f"{name}/real")
+
+
+def _by_rows(e: Emission, quantized: QuantizedGraph, op: Op, x: str, made: str) -> None:
+    """A linear layer of more axes as one of a matrix: onnxruntime's integer product with weights has no others."""
+    own, known, name = _own(e, quantized, op), quantized.activations, op.name
+    columns = e.tensors(op)["weight"].shape[1]
+    rows = e.node("Reshape", [x, e.integers(f"{name}/rows/shape", (-1, columns))], f"{name}/rows")
+    source = op.inputs[0]
+    rows = _pair(e, rows, f"{name}/rows/real", f"{name}/rows", _grid(e, source, known[source]))
+    y = e.node("Gemm", [rows, own["weight"], own["bias"]], f"{name}/product", name, transB=1)
+    if name in known:
+        y = _pair(e, y, f"{name}/product/real", f"{name}/product", _grid(e, name, known[name]))
+    e.node("Reshape", [y, e.integers(f"{name}/shape", (-1, *op.shape[1:]))], made, f"{name}/reshape")
 
 
 def _grid(e: Emission, name: str, params: QParams) -> list[str]:
@@ -59,6 +80,30 @@ def _own(e: Emission, quantized: QuantizedGraph, op: Op) -> dict[str, str]:
         return e.own(op)
     weight = quantized.weights[op.name]
     return {"weight": _weight(e, op.name, weight, quantized.scheme), "bias": _bias(e, quantized, op)}
+
+
+def _between_integers(quantized: QuantizedGraph) -> frozenset[str]:
+    """The layers in float that read integers and of which integers are made, in onnxruntime."""
+    known, fused = quantized.activations, fused_activations(quantized.graph)
+    layers = (op for op in quantized.graph if op.kind in _WITH_WEIGHTS and op.name not in quantized.weights)
+    ends = {op.name: fused.get(op.name, op).name for op in layers if op.inputs[0] in known}
+    made = (name for name, end in ends.items() if name in known or end in known)
+    return frozenset(made if quantized.scheme != "tensorrt" else ())
+
+
+def _hidden_bias(e: Emission, op: Op) -> str:
+    """The bias of a layer in float behind a DequantizeLinear, as exact as in float32.
+
+    Where the bias is a constant, onnxruntime takes a layer that reads integers for one whose weights were forgotten,
+    and rounds them to one scale for all channels.
+    """
+    weight = e.tensors(op)["weight"]
+    channels = weight.shape[1] * op.attrs["groups"] if op.kind == "conv_transpose" else weight.shape[0]
+    bias = e.tensors(op).get("bias", torch.zeros(channels)).detach().double()
+    step = max(float(bias.abs().max()), 1e-30) / 2**30
+    stored = e.constant(f"{op.name}.bias/integers", torch.round(bias / step).to(torch.int32))
+    scale = e.constant(f"{op.name}.bias/scale", np.array(step, np.float32))
+    return e.node("DequantizeLinear", [stored, scale], f"{op.name}.bias/real")
 
 
 def _weight(e: Emission, name: str, weight: QWeight, scheme: str) -> str:

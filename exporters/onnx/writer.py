@@ -89,7 +89,7 @@ def _emit(job: WriteJob, opset: int, operator: Operator) -> Emission:
     return emission
 
 
-_LAYERS = frozenset({"conv", "conv_transpose", "linear", "scale", "batch_norm", "lstm", "gru"})
+_LAYERS = frozenset({"conv", "conv_transpose", "linear", "scale", "batch_norm", "lstm", "lstm_cell", "gru"})
 
 
 def _halved(graph: Graph) -> Graph:

@@ -108,6 +108,11 @@ class Lowering:
         value = self._integers(value, name) if self.int8(op) and not real else self._real(value, name)
         return value if layout is None else self.arranged(value, layout, op.name)
 
+    def kept(self) -> dict[str, tuple[str, Layout]]:
+        """For each operator the tensor that has its value, and where torch's axes lie in it."""
+        values = {name: value for name, value in self._values.items() if value.columns is None}
+        return {name: (self.program.tensors[value.tensor].name, value.layout) for name, value in values.items()}
+
     def int8(self, op: Op) -> bool:
         """Whether `op` is computed in integers."""
         if self.quantized is None or self.wanted(op) is None or op.name in self.quantized.islands or float_only(op):

@@ -18,6 +18,7 @@ from edgekit.exporters.tflite import (
     ops_shapes,
     ops_volumes,
 )
+from edgekit.exporters.tflite.layout import Layout
 from edgekit.exporters.tflite.lowering import Lower, Lowering
 from edgekit.exporters.tflite.program import Program
 from edgekit.ir.graph import Graph
@@ -56,6 +57,7 @@ LOWERINGS: dict[str, Lower] = {
     "reshape": ops_shapes.reshape,
     "upsample": ops_resize.upsample,
     **dict.fromkeys(("lstm", "gru"), ops_recurrent.recurrent),
+    "lstm_cell": ops_recurrent.cell_state,
     "grid_sample": ops_moving.grid_sample,
 }
 
@@ -74,6 +76,15 @@ def lower(
 
     Raises BackendMissing that names every operator which TFLite lacks.
     """
+    return _lowered(graph, half, quantized, io, torchs_axes).program
+
+
+def kept(quantized: QuantizedGraph, io: str, torchs_axes: bool) -> dict[str, tuple[str, Layout]]:
+    """For each operator of an int8 file's network the name of its tensor there, and where torch's axes lie in it."""
+    return _lowered(quantized.graph, False, quantized, io, torchs_axes).kept()
+
+
+def _lowered(graph: Graph, half: bool, quantized: QuantizedGraph | None, io: str, torchs_axes: bool) -> Lowering:
     lowering = Lowering(graph, half, quantized, torchs_axes)
     refused = lowering.walk(io, LOWERINGS)
     if refused:
@@ -82,4 +93,4 @@ def lower(
             f"TFLite cannot run {', '.join(refused[:3])}{more}",
             "use --format onnx, or write the layer with operators that TFLite has",
         )
-    return lowering.program
+    return lowering

@@ -48,17 +48,34 @@ class _Cell:
 
 def recurrent(to: Lowering, op: Op) -> Value:
     """(T, N, C) to (T, N, hidden)."""
+    return _steps(to, op)[0]
+
+
+def cell_state(to: Lowering, op: Op) -> Value:
+    """The last cell state of the same steps, (1, N, hidden)."""
+    return _steps(to, op)[1]
+
+
+def _steps(to: Lowering, op: Op) -> tuple[Value, Value]:
+    """All that the steps give, written once: every output, and the last of the states."""
+    key = (op.inputs, *op.params.items(), *op.attrs.items())
+    if key not in to.pairs:
+        to.pairs[key] = _written(to, op)
+    return to.pairs[key]
+
+
+def _written(to: Lowering, op: Op) -> tuple[Value, Value]:
     x = to.read(op, layout=(0, 1, 2), real=True)
     steps, batch, _ = x.shape
     if steps > MOST_STEPS:
         raise Unsupported(f"{steps} steps (they are written out one by one, {MOST_STEPS} at most)")
     cell = _Cell(to, op)
     bias = cell.own.get("b_ih")
-    if bias is not None and op.kind == "lstm":
+    if bias is not None and op.kind != "gru":
         bias = bias + cell.own["b_hh"]
     given = cell.product(x, "w_ih", bias, f"{op.name}/given")
-    states = [_first(to, op, index, batch) for index in range(2 if op.kind == "lstm" else 1)]
-    step = _lstm if op.kind == "lstm" else _gru
+    states = [_first(to, op, index, batch) for index in range(1 if op.kind == "gru" else 2)]
+    step = _gru if op.kind == "gru" else _lstm
     outputs: dict[int, Value] = {}
     for time in reversed(range(steps)) if op.attrs["reverse"] else range(steps):
         name = f"{op.name}/{time}"
@@ -66,7 +83,8 @@ def recurrent(to: Lowering, op: Op) -> Value:
         at = to.reshaped(at, Value(-1, at.shape[1:], (0, 1)), f"{name}/row")
         states = step(cell, at, states, name)
         outputs[time] = to.reshaped(states[0], Value(-1, (1, *states[0].shape), (0, 1, 2)), f"{name}/output")
-    return joined(to, [outputs[time] for time in range(steps)], 0, op.name)
+    last = to.reshaped(states[-1], Value(-1, (1, *states[-1].shape), (0, 1, 2)), f"{op.name}/last")
+    return joined(to, [outputs[time] for time in range(steps)], 0, op.name), last
 
 
 def _first(to: Lowering, op: Op, index: int, batch: int) -> Value:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import edgekit
 from edgekit.errors import GateFailed, UsageError
-from edgekit.exporting import parity
+from edgekit.exporting import head_proof
 from edgekit.exporting.reference import Reference
 from edgekit.records.formats import HEADS
 from edgekit.records.manifest import Artifact
@@ -124,7 +124,7 @@ def test_what_no_output_can_have_is_refused(more: Any, said: str, tmp_path: Path
 
 def test_a_wrong_head_is_found(made: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for output in ("softmax", "argmax"):
-        monkeypatch.setattr(parity, "_softmax", lambda scores: np.full(scores.shape, 0.1))
+        monkeypatch.setattr(head_proof, "_softmax", lambda scores: np.full(scores.shape, 0.1))
         plain, headed = made["onnx", "fp32", "logits"], made["onnx", "fp32", output]
         one, other = ((open_session(file.path), file.manifest.outputs[0]) for file in (plain, headed))
         inputs = np.random.default_rng(0).standard_normal((4, 1, 32, 32)).astype(np.float32)
@@ -132,7 +132,7 @@ def test_a_wrong_head_is_found(made: Any, monkeypatch: pytest.MonkeyPatch, tmp_p
         if output == "argmax":
             one = Negated(one[0]), one[1]
         with pytest.raises(GateFailed, match=f"{output} failed its proof"):
-            parity.check_head(output, one, other, plain.manifest.inputs[0], "fp32", reference)
+            head_proof.check_head(output, one, other, plain.manifest.inputs[0], "fp32", reference)
 
 
 class Negated:

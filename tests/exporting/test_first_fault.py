@@ -12,8 +12,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from edgekit.data.calibration import synthetic
 from edgekit.exporters import FORMATS, WriteJob
 from edgekit.exporters.int8.pair_sums import in_kernel_order
+from edgekit.exporters.int8.quantize import quantize
+from edgekit.exporters.int8.ranges import record
 from edgekit.exporters.int8.simulate import integer_graph, round_values
 from edgekit.exporting.first_fault import first_fault
 from edgekit.exporting.inner_values import inner_values
@@ -21,6 +24,7 @@ from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Op
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.ir.quantized import QuantizedGraph
+from edgekit.records.preprocessing import TORCHVISION
 from tests.exporters.small_networks import NETWORKS, SHAPE, graph_of, head, inputs, quantized
 
 SCHEMES = {"onnx": "onnxruntime", "tflite": "tflite"}
@@ -60,7 +64,7 @@ def fault_of(format: str, right: QuantizedGraph, written: QuantizedGraph, folder
     path = folder / f"n.{format}"
     found = FORMATS[format].write(WriteJob(written.graph, "int8", written), path)
     x = inputs(4).numpy()
-    return first_fault(right, inner_values(path, right, found.inputs[0], x, None), torch.from_numpy(x))
+    return first_fault(right, inner_values(path, right, found.inputs, [x]), torch.from_numpy(x))
 
 
 @pytest.mark.parametrize("format", SCHEMES)
@@ -199,3 +203,34 @@ def test_saturation_is_named() -> None:
     values["3"] = saturated(right.graph["2"], values["1"], wide)
     found = first_fault(right, values, x)
     assert found is not None and (found.layer, found.cause.partition(":")[0]) == ("3", "saturation")
+
+
+class Islands(nn.Module):
+    """Two inputs and outputs, tokens of as many places as channels, and float between integers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.map, self.state = nn.Conv2d(3, 36, 3, padding=1), nn.Linear(5, 36)
+        self.tokens, self.norm, self.last = nn.Linear(36, 36), nn.LayerNorm(36), nn.Conv2d(36, 36, 1)
+
+    def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.tokens(self.map(x).flatten(2).transpose(1, 2)) + self.state(state)[:, None]
+        y = self.norm(y)
+        return y @ y.transpose(1, 2), self.last((y * 2).transpose(1, 2).reshape(1, 36, 6, 6))
+
+
+@pytest.mark.parametrize("format", SCHEMES)
+def test_several_inputs_and_what_is_beyond_the_ranges_are_no_fault(format: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    graph = trace(Islands().eval(), (1, 3, 6, 6), (1, 5))
+    drawn = synthetic((1, 3, 6, 6), TORCHVISION, 8, 0, ((1, 5),))
+    made = quantize(graph, record(graph, drawn), SCHEMES[format])
+    path = tmp_path / f"n.{format}"
+    written = FORMATS[format].write(WriteJob(made.graph, "int8", made), path)
+    xs = [3 * x[:1] for x in next(drawn.inputs(1))]
+    found = inner_values(path, made, written.inputs, xs)
+    assert {"tokens", "norm", "last", "matmul"} & set(found) >= {"tokens", "norm", "last"}
+    assert first_fault(made, found, *map(torch.from_numpy, xs)) is None
+    wrong = {**found, "tokens": found["tokens"].transpose(1, 2)}
+    fault = first_fault(made, wrong, *map(torch.from_numpy, xs))
+    assert fault is not None and fault.layer == "tokens"

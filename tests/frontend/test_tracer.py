@@ -176,3 +176,26 @@ def test_training_mode_is_refused() -> None:
 
 def kinds(graph: Graph) -> list[str]:
     return [op.kind for op in graph]
+
+
+class Relative(nn.Module):
+    """A table that is made anew where the map has another size, and, with `growing`, at every call."""
+
+    table: Tensor
+
+    def __init__(self, growing: bool = False) -> None:
+        super().__init__()
+        self.register_buffer("table", torch.zeros(1))
+        self.growing = growing
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.growing or self.table.numel() != x.shape[-1]:
+            self.table = torch.arange(x.shape[-1]) + self.growing * (self.table.sum() + 1.0)
+        return x * self.table
+
+
+def test_a_table_that_follows_the_shape_is_a_constant() -> None:
+    x = torch.randn(1, 3, 4, 5)
+    assert torch.equal(trace(Relative().eval(), (1, 3, 4, 5)).run(x), x * torch.arange(5))
+    with pytest.raises(UsageError, match="changes table"):
+        trace(Relative(growing=True).eval(), (1, 3, 4, 5))

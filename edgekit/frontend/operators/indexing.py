@@ -142,7 +142,9 @@ def embedding(b: Builder, name: str, input: Any, weight: Any, *rest: Any, **kwar
 
 
 def gather(b: Builder, name: str, input: Any, dim: int, index: Any, **kwargs: Any) -> Any:
-    """torch.gather by a constant: an element for each of the index's."""
+    """torch.gather: an element for each of the index's, which is a constant or computed."""
+    if isinstance(index, Node):
+        return _gathered(b, name, b.operand(f"{name}/input", input, index), dim % index.rank, index)
     if not isinstance(index, Tensor) or index.is_meta or not isinstance(input, Node):
         return NotImplemented
     everything = torch.arange(math.prod(input.shape)).reshape(input.shape)
@@ -150,6 +152,20 @@ def gather(b: Builder, name: str, input: Any, dim: int, index: Any, **kwargs: An
     flat = shaped(b, f"{name}/flat", input, (math.prod(input.shape),))
     taken = b.emit(f"{name}/taken", "gather", [flat], {"indices": places.reshape(-1)}, dim=0)
     return shaped(b, name, taken, places.shape)
+
+
+def _gathered(b: Builder, name: str, x: Node, dim: int, index: Node) -> Node:
+    """Places along one axis as places in the flattened tensor: the other axes' are known."""
+    strides = [math.prod(x.shape[axis + 1 :]) for axis in range(x.rank)]
+    beside = torch.zeros(index.shape, dtype=torch.int64)
+    for axis, size in enumerate(index.shape):
+        if axis != dim:
+            beside += (torch.arange(size) * strides[axis]).reshape(-1, *[1] * (x.rank - axis - 1))
+    places = b.emit(f"{name}/steps", "mul", [index], other=strides[dim]) if strides[dim] != 1 else index
+    places = b.emit(f"{name}/places", "add", [places], {"other": beside})
+    flat = shaped(b, f"{name}/flat", x, (math.prod(x.shape),))
+    vector = shaped(b, f"{name}/vector", places, (math.prod(index.shape),))
+    return shaped(b, name, b.emit(f"{name}/taken", "gather", [flat, vector], dim=0), index.shape)
 
 
 def setitem(b: Builder, name: str, x: Node, index: Any, value: Any) -> Any:

@@ -38,6 +38,7 @@ def recurrent(kind: str) -> Converter:
         directions, per = 2 if bidirectional else 1, 4 if has_biases else 2
         weights = [list(params[i : i + per]) for i in range(0, len(params), per)]
         last: list[Node] = []
+        cells: list[Node] = []
         for layer in range(num_layers):
             outputs = []
             for reverse in range(directions):
@@ -50,13 +51,20 @@ def recurrent(kind: str) -> Converter:
                     return NotImplemented  # an LSTM with projections
                 y = b.emit(label, kind, [x, *given], own, hidden=hidden, reverse=bool(reverse))
                 outputs.append(y)
+                if kind == "lstm":
+                    more: dict[str, Any] = {"hidden": hidden, "reverse": bool(reverse)}
+                    cells.append(b.emit(f"{label}/cell", "lstm_cell", [x, *given], own, **more))
                 last.append(_final(b, label, y, bool(reverse)))
             x = outputs[0] if directions == 1 else b.emit(f"{name}/layer{layer}/both", "cat", outputs, dim=2)
         y = b.emit(name, "permute", [x], dims=(1, 0, 2)) if batch_first else x
-        final = last[0] if len(last) == 1 else b.emit(f"{name}/states", "cat", last, dim=0)
-        return (y, final, None) if kind == "lstm" else (y, final)
+        final = _together(b, f"{name}/states", last)
+        return (y, final, _together(b, f"{name}/cells", cells)) if kind == "lstm" else (y, final)
 
     return convert
+
+
+def _together(b: Builder, name: str, states: list[Node]) -> Node:
+    return states[0] if len(states) == 1 else b.emit(name, "cat", states, dim=0)
 
 
 def _states(b: Builder, name: str, states: Sequence[Any], at: int) -> list[Node]:

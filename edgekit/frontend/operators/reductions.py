@@ -32,11 +32,9 @@ def reduce(kind: str) -> Converter:
         keepdim: bool = False,
         *,
         dtype: Any = None,
-        axis: Any = None,
     ) -> Node:
         input = input if dtype is None or dtype == input.dtype else b.emit(f"{name}/cast", "cast", [input], dtype=dtype)
-        dims = axes(axis if dim is None else dim, input.rank)
-        return b.emit(name, kind, [input], dims=dims, keepdim=keepdim)
+        return b.emit(name, kind, [input], dims=axes(dim, input.rank), keepdim=keepdim)
 
     return convert
 

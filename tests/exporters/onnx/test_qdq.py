@@ -1,0 +1,67 @@
+"""int8 in ONNX: linear layers of more than two axes, and layers that stay in float between integers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+
+from edgekit.exporters import WriteJob
+from edgekit.exporters.int8.quantize import quantize
+from edgekit.exporters.int8.ranges import record
+from edgekit.exporters.int8.simulate import run
+from edgekit.exporters.onnx.writer import write
+from edgekit.frontend.tracer import trace
+from edgekit.ir.graph import Graph
+from tests.exporters.small_networks import SHAPE, answers, graph_of, inputs, noise, quantized, snr_db
+
+
+class Tokens(nn.Module):
+    """Two linear layers on the places of a map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 32, 8, 8)
+        self.wide, self.narrow = nn.Linear(32, 48), nn.Linear(48, 32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.patches(x).flatten(2).transpose(1, 2)
+        first, second = (y + self.narrow(torch.relu(self.wide(y)))).chunk(2, -1)
+        joined: Tensor = first * second
+        return joined
+
+
+def graph_of_tokens() -> Graph:
+    torch.manual_seed(0)
+    return trace(Tokens().eval(), SHAPE)
+
+
+def operators(file: Path) -> list[str]:
+    """What onnxruntime makes of a file."""
+    options = onnxruntime.SessionOptions()
+    options.optimized_model_filepath = str(file.with_name("optimised.onnx"))
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return [node.op_type for node in onnx.load(options.optimized_model_filepath).graph.node]
+
+
+@pytest.mark.parametrize("dynamic_batch", [False, True])
+def test_linear_layers_of_tokens_are_computed_in_integers(dynamic_batch: bool, tmp_path: Path) -> None:
+    made, x = quantized(graph_of_tokens(), "onnxruntime"), inputs()
+    write(WriteJob(made.graph, "int8", made, dynamic_batch=dynamic_batch), tmp_path / "n.onnx")
+    assert snr_db(run(made, x), answers(tmp_path / "n.onnx", x)) > 40
+    found = operators(tmp_path / "n.onnx")
+    assert found.count("QGemm") == 2 and "MatMul" not in found and "Gemm" not in found
+
+
+@pytest.mark.parametrize("name", ["residual", "transposed", "tokens"])
+def test_a_layer_kept_in_float_keeps_its_weights(name: str, tmp_path: Path) -> None:
+    graph, x = graph_of_tokens() if name == "tokens" else graph_of(name), inputs()
+    kept = [op.name for op in graph if op.kind in ("conv", "linear", "conv_transpose")][1:-1] or ["narrow"]
+    made = quantize(graph, record(graph, noise()), "onnxruntime", keep_float=kept)
+    write(WriteJob(made.graph, "int8", made), tmp_path / "n.onnx")
+    assert snr_db(run(made, x), answers(tmp_path / "n.onnx", x)) > 40

@@ -1,0 +1,77 @@
+"""Functions that are a few others in a row, and what is made by way of places: torch's own answers, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tests.frontend.test_operators import SHAPE, Calls, check, positive
+
+
+def numpys(function: Callable[..., Any], **where: int) -> Any:
+    """A reduction asked for by numpy's names of its arguments."""
+    return function(**where, keepdims=True)
+
+
+FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
+    "tensordot": lambda x, w: torch.tensordot(x, w, dims=([3], [0])) + torch.tensordot(x, w, 1),
+    "tensordot of a map": lambda x, w: torch.tensordot(x, w[:4], dims=([1], [0])),
+    "inner": lambda x, w: torch.inner(x, w),
+    "vecdot": lambda x, w: torch.linalg.vecdot(x, w[0]),
+    "multi_dot": lambda x, w: torch.linalg.multi_dot([x[0, 0], w, w]),
+    "addbmm": lambda x, w: torch.addbmm(w[:6, :6], x[0], x[0].transpose(1, 2)),
+    "cross": lambda x, w: torch.cross(x[:, :3], w[:3, :1, None].expand(3, 6, 8)[None].expand(2, -1, -1, -1), dim=1),
+    "cdist": lambda x, w: torch.cdist(x[0], w[None].expand(4, -1, -1)) + torch.cdist(x[0], w, p=1),
+    "dist": lambda x, w: x + torch.dist(x, x * 2 + 1),
+    "hypot": lambda x, w: torch.hypot(x, w[0]),
+    "triu, tril": lambda x, w: x.triu(1) + x.tril(-2),
+    "diagonal": lambda x, w: (x.diagonal(1, 2, 3), torch.diagonal(x)),
+    "diag_embed": lambda x, w: torch.diag_embed(x),
+    "rot90": lambda x, w: [torch.rot90(x, k, (2, 3)) for k in (1, 2, 3)],
+    "logaddexp": lambda x, w: torch.logaddexp(x, w[0] * 30),
+    "fmod": lambda x, w: torch.fmod(x, 0.3) + torch.fmod(x, positive(w[0])),
+    "erfc": lambda x, w: torch.erfc(x),
+    "angles": lambda x, w: torch.deg2rad(x) + torch.rad2deg(x),
+    "diff": lambda x, w: (x.diff(), torch.diff(x, 2, 1)),
+    "aminmax": lambda x, w: (*torch.aminmax(x, dim=1), x - x.aminmax()[0]),
+    "kthvalue": lambda x, w: (*x.kthvalue(3), torch.kthvalue(x, 2, 1, True)[0]),
+    "median": lambda x, w: (*x.median(-1), x - x.median(), *torch.median(x, 1, keepdim=True)),
+    "count_nonzero": lambda x, w: (x.relu().count_nonzero(1), torch.count_nonzero(x > 0) + x),
+    "one_hot": lambda x, w: F.one_hot(x.argmax(1), 4),
+    "gather by computed places": lambda x, w: x.gather(2, x.topk(3, 2)[1]) + x.gather(1, x.argmax(1, True))[:, :, :3],
+    "gather from a constant": lambda x, w: w.detach()[:2].gather(1, x[:, 0, 0].topk(3)[1]),
+    "numpy's names": lambda x, w: numpys(x.sum, axis=1) + numpys(x.max, dim=1)[0],
+    "unpooling": lambda x, w: F.max_unpool2d(*F.max_pool2d(x.relu(), 2, return_indices=True), (2, 2)),
+    "unpooling, other windows": lambda x, w: F.max_unpool2d(
+        F.max_pool2d(x, (3, 2)) * 2, F.max_pool2d(x, (3, 2), return_indices=True)[1], (3, 2)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_composition_computes_what_torch_computes(name: str) -> None:
+    torch.manual_seed(0)
+    check(Calls(FUNCTIONS[name]), SHAPE)
+
+
+class Cells(nn.Module):
+    """Both last states of an LSTM, and what it gives."""
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__()
+        self.inner = nn.LSTM(8, 5, **how)
+
+    def forward(self, x: Tensor) -> Any:
+        y, (hidden, cell) = self.inner(x, (x[:1, :, :5].repeat(len(self.inner.all_weights), 1, 1),) * 2)
+        return y, hidden, cell
+
+
+@pytest.mark.parametrize("how", [{}, {"num_layers": 2, "bidirectional": True}], ids=["one", "two layers both ways"])
+def test_the_cell_state_of_an_lstm_is_given(how: dict[str, Any]) -> None:
+    torch.manual_seed(0)
+    check(Cells(**how), (7, 2, 8))

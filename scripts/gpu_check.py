@@ -1,7 +1,8 @@
 """`make gpu-check`: the desktop-GPU part on a machine that has a CUDA GPU, whatever else that machine lacks.
 
 Runs from a checkout that is not installed, with seeded weights, without network or data; torch and numpy are all it
-needs. What else is missing (onnx, onnxruntime with CUDA, TensorRT, nvidia-smi) is left out and said. Writes
+needs. What else is missing (onnx, onnxruntime with CUDA or TensorRT, TensorRT, TensorRT for RTX, NVML, nvidia-smi) is
+left out and said. Writes
 docs/measured/<gpu>.md with what was run and seen; ends with 1 when an answer on the GPU is wrong, and with 2, writing
 nothing, when there is no CUDA GPU.
 """
@@ -9,17 +10,16 @@ nothing, when there is no CUDA GPU.
 from __future__ import annotations
 
 import argparse
-import datetime
+import ctypes
 import importlib
 import importlib.util
 import platform
-import re
 import statistics
 import sys
 import tempfile
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ ROOT = Path(__file__).resolve().parents[1]
 NETWORKS = ("lenet5", "mobilenet", "resnet50", "googlenet", "squeezenet1_0", "vgg16")
 WARM_SECONDS, SAMPLES = 1.0, 200
 # Largest error over the largest answer: float32 sums in another order; float16 rounds each value at 5e-4.
-LIMITS = {"fp32": 1e-4, "fp16": 0.1}
+# int8 is held against its own integers, where a value may round to the next step.
+LIMITS = {"fp32": 1e-4, "fp16": 0.1, "int8": 0.1}
 POWER_SECONDS, SETTLE_SECONDS = 5.0, 1.0
 DEVICE = "cuda"
 
@@ -42,6 +43,11 @@ class Report:
     rows: list[dict[str, Any]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
+
+    def leave(self, line: str) -> None:
+        """Say once what was left out."""
+        if line not in self.left_out:
+            self.left_out.append(line)
 
 
 def main() -> int:
@@ -60,11 +66,13 @@ def main() -> int:
         installed_in(Path(scratch))
         driver(report)
         sensors(report)
+        library(report)
         for name in arguments.networks:
             print(name, flush=True)
             network(report, name, Path(scratch))
         power(report)
-    page = write(report, arguments.out)
+    how = f"{SAMPLES} inferences after {WARM_SECONDS:g} s of warm-up"
+    page = importlib.import_module("scripts.gpu_page").write(report, arguments.out, how)
     print(f"wrote {page}")
     for line in report.wrong:
         print(f"wrong: {line}", file=sys.stderr)
@@ -178,6 +186,34 @@ def sensors(report: Report) -> None:
     report.facts["other processes on the GPU"] = "unknown" if others is None else len(others)
 
 
+def library(report: Report) -> None:
+    """What NVML itself tells of the first GPU, against what torch calls it: the library under nvidia-smi."""
+    try:
+        nvml = ctypes.CDLL("libnvidia-ml.so.1")
+    except OSError:
+        report.leave("NVML: there is no libnvidia-ml.so.1")
+        return
+    name, driver, handle = ctypes.create_string_buffer(96), ctypes.create_string_buffer(96), ctypes.c_void_p()
+    degrees, milliwatts = ctypes.c_uint(), ctypes.c_uint()
+    calls: dict[str, tuple[Any, ...]] = {
+        "nvmlInit_v2": (),
+        "nvmlSystemGetDriverVersion": (driver, 96),
+        "nvmlDeviceGetHandleByIndex_v2": (0, ctypes.byref(handle)),
+        "nvmlDeviceGetName": (handle, name, 96),
+        "nvmlDeviceGetTemperature": (handle, 0, ctypes.byref(degrees)),
+        "nvmlDeviceGetPowerUsage": (handle, ctypes.byref(milliwatts)),
+    }
+    for function, arguments in calls.items():
+        code = getattr(nvml, function)(*arguments)
+        if code:
+            report.leave(f"NVML: {function} answers {code}")
+            return
+    told = name.value.decode(errors="replace"), driver.value.decode(errors="replace")
+    report.facts["NVML"] = f"{told[0]}, driver {told[1]}, {degrees.value} degrees, {milliwatts.value / 1000:.1f} W"
+    if told[0] != report.gpu:
+        report.wrong.append(f"NVML calls the first GPU {told[0]}, torch {report.gpu}")
+
+
 def network(report: Report, name: str, scratch: Path) -> None:
     """One network: folded, on the processor and on the GPU, eagerly and as a graph, in float32 and float16."""
     torch = _torch()
@@ -202,8 +238,18 @@ def network(report: Report, name: str, scratch: Path) -> None:
             judge(report, row, answer.numpy(), want.numpy())
             if facts["cuda_graph"] != (way == "CUDA graph"):
                 report.wrong.append(f"{name} {precision}: {way} was asked for and did not run")
-    with_onnxruntime(report, name, graph, x.numpy(), want.numpy(), scratch)
-    with_tensorrt(report, name, graph, x.numpy(), want.numpy(), scratch)
+    runtimes = importlib.import_module("scripts.gpu_runtimes")
+
+    def judge_open(row: dict[str, Any], session: Any, want: Any) -> None:
+        row = timed(session.prepare([x.numpy()])) | row
+        row["device_ms"] = session.found.get("device_ms")
+        if session.found.get("cuda_graph") is not None:
+            row["note"] = f"CUDA graph {session.found['cuda_graph']} {row.get('note', '')}".strip()
+        judge(report, row, session.run([x.numpy()])[0], want)
+
+    case = runtimes.Case(name, graph, x.numpy(), want.numpy(), scratch, judge_open)
+    runtimes.with_onnxruntime(report, case)
+    runtimes.with_engines(report, case)
 
 
 def prepared(name: str) -> tuple[Any, Any]:
@@ -246,51 +292,6 @@ def judge(report: Report, row: dict[str, Any], got: Any, want: Any) -> None:
         report.wrong.append(f"{row['network']} {row['precision']} {row['how']}: relative error {error:.2g}")
 
 
-def with_onnxruntime(report: Report, name: str, graph: Any, x: Any, want: Any, scratch: Path) -> None:
-    """The written ONNX file on onnxruntime's CUDA provider, asserted to be what runs it."""
-    missing = [package for package in ("onnx", "onnxruntime") if importlib.util.find_spec(package) is None]
-    if missing:
-        _leave(report, f"onnxruntime on CUDA: {' and '.join(missing)} not installed")
-        return
-    try:
-        runtime = _bench("runtimes.onnxruntime")
-        for precision in ("fp32", "fp16"):
-            path = scratch / f"{name}_{precision}.onnx"
-            write_onnx(graph, precision, path)
-            session = runtime.open_session(str(path), {"provider": "cuda", "batch": 1})
-            nodes = session.found["nodes_by_provider"]
-            row = timed(session.prepare([x])) | {"network": name, "how": "onnxruntime CUDA", "precision": precision}
-            row |= {"device_ms": None, "note": f"nodes {nodes}"}
-            judge(report, row, session.run([x])[0], want)
-    except (RuntimeError, ImportError) as error:
-        _leave(report, f"onnxruntime on CUDA: {' '.join(str(error).split())[:200]}")
-
-
-def write_onnx(graph: Any, precision: str, path: Path) -> None:
-    """The ONNX file of a folded graph."""
-    exporters = importlib.import_module("edgekit.exporters")
-    importlib.import_module("edgekit.exporters.onnx.writer").write(exporters.WriteJob(graph, precision), path)
-
-
-def with_tensorrt(report: Report, name: str, graph: Any, x: Any, want: Any, scratch: Path) -> None:
-    """An engine built here, opened again and run."""
-    missing = [package for package in ("onnx", "tensorrt") if importlib.util.find_spec(package) is None]
-    if missing:
-        _leave(report, f"TensorRT: {' and '.join(missing)} not installed")
-        return
-    try:
-        exporters = importlib.import_module("edgekit.exporters")
-        for precision in ("fp32", "fp16"):
-            path = scratch / f"{name}_{precision}.engine"
-            exporters.FORMATS["tensorrt"].write(exporters.WriteJob(graph, precision), path)
-            session = _bench("runtimes.tensorrt").open_session(str(path), {"batch": 1})
-            row = timed(session.prepare([x])) | {"network": name, "how": "TensorRT", "precision": precision}
-            row |= {"device_ms": session.found["device_ms"], "note": f"CUDA graph {session.found['cuda_graph']}"}
-            judge(report, row, session.run([x])[0], want)
-    except Exception as error:  # whatever a library that was never run here may raise belongs on the page
-        _leave(report, f"TensorRT: {' '.join(str(error).split())[:200]}")
-
-
 def power(report: Report) -> None:
     """Watts and millijoules of one network, in a pass of its own, and the memory that the driver counts for us."""
     nvml = _bench("sensors.nvidia_smi")
@@ -313,7 +314,7 @@ def drawn(report: Report, step: Callable[[], object]) -> None:
     try:
         meter, count = _bench("energy").meter(Path("/sys")), 0
     except RuntimeError as error:
-        _leave(report, f"power: {error}")
+        report.leave(f"power: {error}")
         return
     with meter as source:
         time.sleep(POWER_SECONDS)
@@ -326,7 +327,7 @@ def drawn(report: Report, step: Callable[[], object]) -> None:
     idle = [watts for when, watts in told if begin - (POWER_SECONDS - SETTLE_SECONDS) * 1e9 <= when < begin]
     busy = [watts for when, watts in told if begin + SETTLE_SECONDS * 1e9 <= when < end]
     if min(len(idle), len(busy)) < 5:
-        _leave(report, f"power: only {len(idle)} readings of the idle and {len(busy)} of the busy GPU")
+        report.leave(f"power: only {len(idle)} readings of the idle and {len(busy)} of the busy GPU")
         return
     before, during = statistics.mean(idle), statistics.mean(busy)
     each = (end - begin) / 1e6 / count
@@ -336,55 +337,8 @@ def drawn(report: Report, step: Callable[[], object]) -> None:
     )
 
 
-def _leave(report: Report, line: str) -> None:
-    if line not in report.left_out:
-        report.left_out.append(line)
-
-
 def _bench(stem: str) -> Any:
     return importlib.import_module(f"edgekit.bench.ondevice.{stem}")
-
-
-# The page
-
-
-def write(report: Report, folder: Path) -> Path:
-    """The page of this GPU."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = re.sub(r"[^a-z0-9]+", "-", report.gpu.lower()).strip("-") or "gpu"
-    path = folder / f"{name}.md"
-    path.write_text("\n".join(lines(report)) + "\n", encoding="utf-8")
-    return path
-
-
-def lines(report: Report) -> Iterator[str]:
-    """The page line by line."""
-    yield f"# {report.gpu}"
-    yield ""
-    day = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-    yield f"Written by `make gpu-check` on {day}. Seeded random weights, batch 1: times and agreement, no accuracy."
-    yield f"{SAMPLES} inferences after {WARM_SECONDS:g} s of warm-up in one process; inputs and outputs in GPU memory."
-    yield "Host: the median time of a call and the wait for it. GPU: between two events, median of 64."
-    yield "Error: the largest difference from the folded network in float32 on the processor, over its largest answer."
-    yield ""
-    yield "| network | precision | how | host ms | quartiles | GPU ms | error | |"
-    yield "|---|---|---|---:|---:|---:|---:|---|"
-    for row in report.rows:
-        device = "" if row["device_ms"] is None else f"{row['device_ms']:.4f}"
-        yield (
-            f"| {row['network']} | {row['precision']} | {row['how']} | {row['host_ms']:.4f} "
-            f"| {row['low_ms']:.4f} to {row['high_ms']:.4f} | {device} | {row['error']:.1e} | {row.get('note', '')} |"
-        )
-    yield ""
-    yield "## The machine"
-    yield ""
-    for key, value in report.facts.items():
-        yield f"- {key}: {value}"
-    for title, found in (("Left out", report.left_out), ("Wrong", report.wrong)):
-        yield ""
-        yield f"## {title}"
-        yield ""
-        yield from (f"- {line}" for line in found or ["nothing"])
 
 
 if __name__ == "__main__":

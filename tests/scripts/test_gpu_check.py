@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from scripts.gpu_page import write
+from scripts.gpu_runtimes import PROVIDERS, Case, with_engines, with_onnxruntime
 from tests.paths import ROOT
 
 
@@ -70,13 +72,48 @@ def test_the_page_says_what_ran_what_was_left_out_and_what_was_wrong(
     ways = [(row["how"], row["precision"]) for row in report.rows]
     assert ways == [(f"torch {way}", p) for p in ("fp32", "fp16") for way in ("eager", "CUDA graph")]
     assert report.rows[0]["error"] == 0.0 and 0 < report.rows[2]["error"] < 0.1
-    assert any("onnxruntime on CUDA" in line and "CUDA" in line for line in report.left_out)
-    assert any("TensorRT" in line for line in report.left_out)
+    for way in ("onnxruntime CUDA", "onnxruntime TensorRT", "TensorRT", "TensorRT for RTX"):
+        assert any(line.startswith(way) for line in report.left_out), report.left_out
     check.judge(report, {**report.rows[0]}, report.rows[0]["error"] + _ones(), _ones() * 2)
-    page = check.write(report, tmp_path)
+    page = write(report, tmp_path, "5 inferences")
     text = page.read_text()
     assert page.name == "nvidia-test-1.md" and "| lenet5 | fp32 | torch eager |" in text
     assert "relative error 0.5" in text.partition("## Wrong")[2]
+
+
+@pytest.mark.parametrize(("version", "product"), [("10.3.0", "tensorrt"), ("1.7.1.116", "tensorrt_rtx")])
+def test_engines_of_either_product_are_built_opened_and_judged(
+    check: Any, tmp_path: Path, double_of: Callable[..., Any], version: str, product: str
+) -> None:
+    double_of(version, product)
+    rows, report = list[dict[str, Any]](), check.Report(gpu="Orin")
+    graph, x = check.prepared("lenet5")
+
+    def judge(row: dict[str, Any], session: Any, want: Any) -> None:
+        rows.append(row)
+        check.judge(report, {**row, "device_ms": None}, session.run([x.numpy()])[0], want)
+
+    with_engines(report, Case("lenet5", graph, x.numpy(), graph.run(x).numpy(), tmp_path, judge))
+    title = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT for RTX"}[product]
+    own = [row["precision"] for row in rows if row["how"] == title]
+    assert own == ["fp32", "fp16", "int8"] and not report.wrong, (report.left_out, report.wrong)
+
+
+def test_each_provider_is_left_out_by_itself(check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the provider that is here the file runs; one that this onnxruntime lacks is said."""
+    monkeypatch.setitem(PROVIDERS, "cpu", "onnxruntime on the processor")
+    rows, report = list[dict[str, Any]](), check.Report(gpu="none")
+    graph, x = check.prepared("lenet5")
+    keep = Case("lenet5", graph, x.numpy(), None, tmp_path, lambda row, session, want: rows.append(row))
+    with_onnxruntime(report, keep)
+    assert [row["how"] for row in rows] == ["onnxruntime on the processor"] * 2
+    assert [line.partition(":")[0] for line in report.left_out] == ["onnxruntime CUDA", "onnxruntime TensorRT"]
+
+
+def test_nvml_is_asked_itself_or_left_out(check: Any) -> None:
+    report = check.Report(gpu="none")
+    check.library(report)
+    assert ("NVML" in report.facts) != bool(report.left_out)
 
 
 def test_power_is_that_of_the_energy_pass(check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

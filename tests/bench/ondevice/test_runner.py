@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgekit.bench.links.base import FOLDER
-from edgekit.bench.ondevice import loop, runner
+from edgekit.bench.ondevice import runner
 from edgekit.bench.ondevice.tensor import Tensor
 
 
@@ -64,70 +63,12 @@ def test_inputs_are_seeded_and_fit_their_type() -> None:
     assert 0.8 < float(arrays[0].std()) < 1.2
 
 
-def test_the_loop_lasts_until_both_time_and_count_are_reached() -> None:
-    def nap() -> None:
-        time.sleep(0.002)
-
-    samples, wall = loop.take(nap, seconds=0.0, runs=5, max_seconds=10)
-    assert len(samples) == 5 and min(samples) >= 2_000_000 and wall >= sum(samples)
-    samples, wall = loop.take(nap, seconds=0.05, runs=1, max_seconds=10)
-    assert wall >= 50_000_000 and len(samples) > 1
-    samples, _ = loop.take(nap, seconds=0.0, runs=10**6, max_seconds=0.05)
-    assert 1 <= len(samples) <= 25
-    samples, _ = loop.take(nap, seconds=0.0, runs=2, max_seconds=10, repeat=3)
-    assert len(samples) == 2 and min(samples) >= 2_000_000
-
-
 def test_null_shows_what_the_harness_adds() -> None:
     found = ask({"mode": "latency", "runtime": "null", **SHORT})["ok"]
     assert found["inferences_per_sample"] > 1  # one call is too short for the clock
     assert sorted(found["samples_ns"])[len(found["samples_ns"]) // 2] < 5000
     assert found["found"]["clock_ns"] > 0 and found["first_ns"] > 0
     assert 0 < found["harness_ns"] < 5000
-
-
-class Clock:
-    """A clock that moves only when a step says so."""
-
-    def __init__(self) -> None:
-        self.now = 0
-
-    def perf_counter_ns(self) -> int:
-        return self.now
-
-    def perf_counter(self) -> float:
-        return self.now / 1e9
-
-
-def warmed(monkeypatch: pytest.MonkeyPatch, lasts: Callable[[int], int]) -> tuple[list[int], bool]:
-    """The warm-up of a step whose n-th call lasts so many milliseconds."""
-    clock, calls = Clock(), iter(range(10**6))
-
-    def step() -> None:
-        clock.now += lasts(next(calls)) * 1_000_000
-
-    monkeypatch.setattr(loop, "time", clock)
-    job = runner.Job("latency", "null", warmup_seconds=0, warmup_runs=20, warmup_max_seconds=5)
-    return loop.warm_up(step, job)
-
-
-def test_warm_up_lasts_until_times_settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    samples, is_settled = warmed(monkeypatch, lambda call: 8 if call < 10 else 4 if call < 20 else 2)
-    assert is_settled and len(samples) == 40  # the third and the fourth ten are the first that agree
-    samples, is_settled = warmed(monkeypatch, lambda call: 100)
-    assert is_settled and len(samples) == 20
-
-
-def test_warm_up_ends_where_times_never_settle(monkeypatch: pytest.MonkeyPatch) -> None:
-    samples, is_settled = warmed(monkeypatch, lambda call: 10 + call)
-    assert not is_settled and 5_000 <= sum(samples) / 1e6 < 7_000
-
-
-def test_two_stretches_agree_by_median_and_quartiles() -> None:
-    flat = [1000 + 10 * (index % 3) for index in range(50)]
-    assert loop.settled(flat, flat[::-1])
-    assert not loop.settled(flat, [value + 30 for value in flat])
-    assert not loop.settled(flat, [value + 200 * (index % 2) for index, value in enumerate(flat)])
 
 
 def test_what_was_sensed_goes_with_the_samples() -> None:

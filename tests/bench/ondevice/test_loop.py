@@ -1,0 +1,68 @@
+"""The loop that is timed, and its warm-up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from edgekit.bench.ondevice import loop, runner
+
+
+def test_the_loop_lasts_until_both_time_and_count_are_reached() -> None:
+    def nap() -> None:
+        time.sleep(0.002)
+
+    samples, wall = loop.take(nap, seconds=0.0, runs=5, max_seconds=10)
+    assert len(samples) == 5 and min(samples) >= 2_000_000 and wall >= sum(samples)
+    samples, wall = loop.take(nap, seconds=0.05, runs=1, max_seconds=10)
+    assert wall >= 50_000_000 and len(samples) > 1
+    samples, _ = loop.take(nap, seconds=0.0, runs=10**6, max_seconds=0.05)
+    assert 1 <= len(samples) <= 25
+    samples, _ = loop.take(nap, seconds=0.0, runs=2, max_seconds=10, repeat=3)
+    assert len(samples) == 2 and min(samples) >= 2_000_000
+
+
+class Clock:
+    """A clock that moves only when a step says so."""
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def perf_counter_ns(self) -> int:
+        return self.now
+
+    def perf_counter(self) -> float:
+        return self.now / 1e9
+
+
+def warmed(monkeypatch: pytest.MonkeyPatch, lasts: Callable[[int], int]) -> tuple[list[int], bool]:
+    """The warm-up of a step whose n-th call lasts so many milliseconds."""
+    clock, calls = Clock(), iter(range(10**6))
+
+    def step() -> None:
+        clock.now += lasts(next(calls)) * 1_000_000
+
+    monkeypatch.setattr(loop, "time", clock)
+    job = runner.Job("latency", "null", warmup_seconds=0, warmup_runs=20, warmup_max_seconds=5)
+    return loop.warm_up(step, job)
+
+
+def test_warm_up_lasts_until_times_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, is_settled = warmed(monkeypatch, lambda call: 8 if call < 10 else 4 if call < 20 else 2)
+    assert is_settled and len(samples) == 40  # the third and the fourth ten are the first that agree
+    samples, is_settled = warmed(monkeypatch, lambda call: 100)
+    assert is_settled and len(samples) == 20
+
+
+def test_warm_up_ends_where_times_never_settle(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples, is_settled = warmed(monkeypatch, lambda call: 10 + call)
+    assert not is_settled and 5_000 <= sum(samples) / 1e6 < 7_000
+
+
+def test_two_stretches_agree_by_median_and_quartiles() -> None:
+    flat = [1000 + 10 * (index % 3) for index in range(50)]
+    assert loop.settled(flat, flat[::-1])
+    assert not loop.settled(flat, [value + 30 for value in flat])
+    assert not loop.settled(flat, [value + 200 * (index % 2) for index, value in enumerate(flat)])

@@ -78,6 +78,10 @@ def _checked(what: str, node: Node | Any, builder: Builder, used: set[int]) -> N
             f"{what} one number without axes for all of its inputs together",
             "keep the batch in front, as x.mean((1, 2, 3)) does",
         )
+    if 0 in node.shape:
+        raise UsageError(
+            f"{what} a tensor without elements, of shape {node.shape}", "leave it out of what forward() returns"
+        )
     if id(node) in used:
         node = builder.emit(f"{node.name}/again", "reshape", [node], shape=(-1, *node.shape[1:]))
     used.add(id(node))

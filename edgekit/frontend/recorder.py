@@ -35,6 +35,7 @@ class Recorder(TorchFunctionMode):
     def __init__(self, module: nn.Module) -> None:
         super().__init__()
         self.builder = Builder()
+        self.refusal: UsageError | None = None  # the first one
         self.answering = False  # what torch's own functions call on the way is theirs
         self.scope = scope.Scope(module)
         self.storage = Storage(self.builder)
@@ -62,6 +63,9 @@ class Recorder(TorchFunctionMode):
         self.answering = True
         try:
             return self.answer(func, args, kwargs or {})
+        except UsageError as error:
+            self.refusal = self.refusal or error
+            raise
         finally:
             self.answering = False
 

@@ -19,7 +19,9 @@ def at(where: str, text: str) -> str:
 
 
 def refused(name: str, values: Sequence[Any], error: BaseException) -> UsageError:
-    """The error for a call that torch refuses."""
+    """The error for a call that torch refuses. Raises RecursionError again, which is about the whole forward()."""
+    if isinstance(error, RecursionError):
+        raise error
     shapes, why = " and ".join(str(tuple(value.shape)) for value in values), first_line(error)
     remedy = "give the input shape that the network was made for, or a larger resolution"
     if isinstance(error, NotImplementedError) or "meta tensor" in why or "data-dependent" in why:
@@ -52,11 +54,11 @@ def unseen(call: Call) -> UsageError:
     )
 
 
-def changes_itself(name: str) -> UsageError:
+def changes_itself(name: str, where: str = "") -> UsageError:
     """The error for a network that remembers something from one input to the next."""
     return UsageError(
         at(
-            scope.line(),
+            where or scope.line(),
             f"forward() changes {name}, which belongs to the network, so that its answer depends on earlier inputs",
         ),
         "leave it unchanged in eval mode, as `if self.training:` around the change does",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections import defaultdict
@@ -22,7 +23,10 @@ _NUMBERED = re.compile(r"(.*)_(\d+)$")
 
 def is_theirs(frame: FrameType) -> bool:
     """Whether code is neither Python's nor torch's nor edgekit's."""
-    file, name = frame.f_code.co_filename, str(frame.f_globals.get("__name__"))
+    return _is_theirs(frame.f_code.co_filename, str(frame.f_globals.get("__name__")))
+
+
+def _is_theirs(file: str, name: str) -> bool:
     if name.partition(".")[0] in ("torch", "edgekit") or file.startswith("<"):
         return False
     return not file.startswith(_PYTHON) or "-packages" in file
@@ -46,6 +50,15 @@ def line_of(error: BaseException) -> str:
             found = f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
         trace = trace.tb_next
     return found
+
+
+def of_forward(module: nn.Module) -> str:
+    """Where the user's forward() begins, as "net.py:12"; empty for one of torch's."""
+    function = inspect.unwrap(getattr(module.forward, "__func__", module.forward))
+    code = getattr(function, "__code__", None)
+    if code is None or not _is_theirs(code.co_filename, str(function.__module__)):
+        return ""
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}"
 
 
 def is_layer(module: nn.Module) -> bool:

@@ -38,7 +38,8 @@ def trace(module: nn.Module, *shapes: Shape) -> Graph:
     if scope.is_layer(module):  # its operators are named by the layer's place in a network
         module = nn.Sequential(module).eval()
     recorder, result = _steady(module, shapes)
-    outputs = named_outputs(result, recorder.node_of, recorder.builder)
+    with _about(module):
+        outputs = named_outputs(result, recorder.node_of, recorder.builder)
     return absorb_padding(_graph(recorder, outputs))
 
 
@@ -64,7 +65,7 @@ def _steady(module: nn.Module, shapes: Sequence[Shape]) -> tuple[Recorder, Any]:
         same = all(_replaced_by_equal(recorder.owned.get(name), name, module) for name in changed)
         if not changed or (last and same):
             return recorder, result
-    raise changes_itself(changed[0])
+    raise changes_itself(changed[0], scope.of_forward(module.get_submodule(changed[0].rpartition(".")[0])))
 
 
 def _replaced_by_equal(before: Tensor | None, name: str, module: nn.Module) -> bool:
@@ -89,19 +90,35 @@ def _check(module: nn.Module) -> None:
 
 def _run(module: nn.Module, recorder: Recorder, shapes: Sequence[Shape]) -> Any:
     """What forward() returns for tensors without data."""
-    inputs = _inputs(module, recorder, shapes)
+    with _about(module):
+        inputs = _inputs(module, recorder, shapes)
     try:
         with _quietly(), torch.no_grad(), _on_cpu(), Beneath(recorder), recorder, _watched(recorder):
-            return module(*inputs)
+            result = module(*inputs)
     except UsageError:
         raise
     except RecursionError as error:
-        raise UsageError(f"{type(module).__name__} calls itself without end", "check its forward()") from error
+        where = scope.of_forward(module)
+        raise UsageError(
+            at(where, f"{type(module).__name__} calls itself without end"), "check its forward()"
+        ) from error
     except USERS_CODE as error:  # user code runs here: whatever it raises is about the network
         raise UsageError(
             at(scope.line_of(error), f"{type(module).__name__} fails: {first_line(error)}"),
             "check its forward(), and that the input shape is the one that it was made for",
         ) from error
+    if recorder.refusal is not None:  # forward() caught it, and went another way than with values
+        raise recorder.refusal
+    return result
+
+
+@contextlib.contextmanager
+def _about(module: nn.Module) -> Iterator[None]:
+    """Give what is wrong with all of a forward() the line where it begins."""
+    try:
+        yield
+    except UsageError as error:
+        raise UsageError(at(scope.of_forward(module), error.message), error.remedy) from error
 
 
 @contextlib.contextmanager
@@ -165,7 +182,7 @@ def _arguments(module: nn.Module, count: int) -> list[str]:
         more = "more than one input" if count == 1 else f"{len(needed)} inputs, not {count}"
         raise UsageError(
             f"the network needs {more} ({', '.join(needed)})",
-            "give a shape for each, in this order",
+            f"give a shape for each, in this order: {' '.join(f'--input {name}=1,...' for name in needed[:4])}",
         )
     if rest is None and count > len(named):
         raise UsageError(

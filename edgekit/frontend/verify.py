@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from edgekit.errors import USERS_CODE, EdgekitError, GateFailed, UsageError, first_line
+from edgekit.frontend import scope
 from edgekit.frontend.outputs import flat
+from edgekit.frontend.refusals import at
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fold_batch_norm import fold
@@ -62,7 +64,7 @@ def verify(
     """The folded graph must answer (`got`) like the module (`want`) on all inputs, and on one that is much larger.
 
     `traced` is the graph before folding. Returns a note where only float64 could tell. Raises GateFailed, which says
-    whether folding or tracing is at fault.
+    whether folding or tracing is at fault, and UsageError for a module that answers differently each time.
     """
     gap = distance(got, want)
     if not gap <= TOLERANCE:  # not a number fails too
@@ -98,11 +100,13 @@ class _Judge:
         self.answer = [_array(y) for y in _answer(network, x)]
 
     def judged(self, gap: float) -> str:
-        """A note where float64 finds nothing wrong. Raises GateFailed for what is."""
+        """A note where float64 finds nothing wrong. Raises GateFailed for what is, UsageError where answers vary."""
         again = [_array(y) for y in _answer(self.network, self.x)]
-        if any(not np.array_equal(one, other, equal_nan=True) for one, other in zip(again, self.answer, strict=True)):
-            raise GateFailed(
-                "the network answers the same input differently each time",
+        shapes = [self.traced[name].shape for name in self.traced.outputs.values()]
+        if [y.shape for y in self.answer] != shapes or not _same(again, self.answer):
+            where = scope.of_forward(self.network)
+            raise UsageError(
+                at(where, f"{type(self.network).__name__} answers the same input differently each time"),
                 "leave random numbers and memory of earlier inputs out of forward() in eval mode",
             )
         own = self._exactly()
@@ -182,6 +186,12 @@ def _in_float64(network: nn.Module) -> Iterator[None]:
             tensor.data = data
 
 
+def _same(one: Sequence[Array], other: Sequence[Array]) -> bool:
+    return len(one) == len(other) and all(
+        np.array_equal(*pair, equal_nan=True) for pair in zip(one, other, strict=True)
+    )
+
+
 def _alike(folded: Graph, exact: Graph) -> bool:
     """Whether a graph is one of float64, with its tensors rounded."""
     same = [(op.name, op.kind, op.inputs, op.shape) for op in folded] == [
@@ -207,7 +217,8 @@ def _answer(network: nn.Module, x: Inputs) -> Outputs:
     except USERS_CODE as error:  # the user's code: a shape that only a pooling layer minds, say
         shape = " and ".join("x".join(map(str, one.shape)) for one in x)
         raise UsageError(
-            f"the network does not run on an input of {shape}: {first_line(error)}", "give another --input"
+            at(scope.line_of(error), f"the network does not run on an input of {shape}: {first_line(error)}"),
+            "check its forward() on the CPU in eval mode, or give another --input",
         ) from error
     return tuple(value for _, value in flat(y) if isinstance(value, Tensor))
 

@@ -37,6 +37,11 @@ class Op:
     dtype: torch.dtype = torch.float32
     where: str = field(default="", compare=False)
 
+    @property
+    def place(self) -> str:
+        """The operator with the line that asked for it, as messages name it."""
+        return f"{self.where}: {self.name}" if self.where else self.name
+
     def with_(self, **changes: Any) -> Op:
         """A copy with some fields changed."""
         return replace(self, **changes)

@@ -37,6 +37,12 @@ _OPERATORS = re.compile(
 _SYMBOL = r"Symbol\('[su]\d{1,9}'(?:, (?:positive|nonnegative|integer)=True)*\)"
 _FUNCTION = r"(?:Add|Mul|Integer|Max|Min|Mod|FloorDiv|CleanDiv|PythonMod|CeilToInt)\("  # no power: it has no end
 _FREE_SIZE = re.compile(rf"(?:{_SYMBOL}|{_FUNCTION}|[su]?\d{{1,18}}|[ ,()-])*")
+# What sizes must be to one another: comparisons of sums and products of sizes and numbers; no power, which has no end.
+_GUARD = re.compile(
+    r"(?:L\['\w{1,99}'\](?:\[(?:\d{1,4}|'\w{1,99}')\])*\.size\(\)\[\d{1,2}\]|\b\d{1,18}\b|\b(?:and|or|not)\b"
+    r"|[ ()+%<>-]|[=!<>]=|//?|\*(?!\*))*",
+    re.ASCII,
+)
 _NAME = re.compile(r"([A-Za-z_]\w*)?", re.ASCII)
 _PLAIN = re.compile(r"[\w.+:/ -]*", re.ASCII)
 _PAYLOAD = re.compile(r"(weight|tensor)_\d{1,9}", re.ASCII)
@@ -138,6 +144,8 @@ def _is_meant(text: str, keys: tuple[str, ...]) -> bool:
         return _OPERATORS.fullmatch(text) is not None
     if key == "expr_str":
         return len(text) < 1000 and _FREE_SIZE.fullmatch(text) is not None
+    if key == "guards_code":
+        return len(text) < 1000 and _GUARD.fullmatch(text) is not None
     if key in ("in_spec", "out_spec"):
         hidden = "__" in text or "\\u" in text  # what torch takes there for the name of a class to import
         return not text or (not hidden and all(kind in _TREES for kind in _kinds(json.loads(text))))

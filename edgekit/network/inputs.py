@@ -41,7 +41,10 @@ def names_of(given: Input) -> tuple[str, ...]:
 
 def check_names(module: nn.Module, names: Sequence[str]) -> None:
     """Raises UsageError where forward() does not take arguments of these names in this order."""
-    known = list(inspect.signature(module.forward).parameters)
+    try:
+        known = list(inspect.signature(module.forward).parameters)
+    except ValueError:  # TorchScript has none, and is refused when it is read
+        return
     if names and known[: len(names)] != list(names):
         raise UsageError(
             f"forward() of {type(module).__name__} takes {', '.join(known)}, not {', '.join(names)}",
@@ -56,5 +59,11 @@ def _check(shape: Shape) -> None:
     if shape[0] != 1:
         raise UsageError(
             f"a file is made for a batch of 1, not {shape[0]}",
-            f"write --input {','.join(map(str, (1, *shape[1:])))}; export --dynamic-batch leaves the batch open",
+            f"write {_with_batch(shape)}; export --dynamic-batch leaves the batch open",
         )
+
+
+def _with_batch(shape: Shape) -> str:
+    """What may be meant: with a batch of 1, or with the batch that was left out."""
+    first, other = (",".join(map(str, sizes)) for sizes in ((1, *shape[1:]), (1, *shape)))
+    return f"--input {first}" + (f", or {other} where {shape[0]} is no batch" if len(shape) < max(RANKS) else "")

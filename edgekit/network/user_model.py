@@ -15,15 +15,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import MethodType, ModuleType
+from types import ModuleType
 from typing import Any, NoReturn
 
-import torch
 from torch import nn
 
 from edgekit.errors import NO_EXIT, UsageError, first_line, nearest
 from edgekit.frontend.tracer import unwrapped
-from edgekit.network import archive
+from edgekit.network import program
 from edgekit.network.inputs import EXAMPLE, Input, check_names, names_of, shapes_of
 from edgekit.network.names import is_own_name, is_source
 from edgekit.network.spec import MODELS, ModelSpec
@@ -135,27 +134,13 @@ def _as_given(module: nn.Module) -> Callable[..., nn.Module]:
 
 
 def _archived(path: Path, input: Input) -> ModelSpec:
-    """A network that torch.export wrote, which is for one input shape."""
+    """A network that torch.export wrote, which is for one input shape but for the sizes that were left free."""
     if not path.is_file():
         raise UsageError(f"{path} does not exist", "give a file that torch.export.save wrote")
-    archive.check(path)
-    try:
-        program = torch.export.load(path)
-    except Exception as error:  # a zip of something else, or of another version of torch
-        raise UsageError(f"{path} cannot be read: {first_line(error)}", "write it with torch.export.save") from error
-    inputs = [node.meta["val"] for node in program.graph.nodes if node.name in program.graph_signature.user_inputs]
-    shapes = [tuple(int(size) for size in value.shape) for value in inputs]
-    if input is not None and list(shapes_of(input)) != shapes:
-        told = [" and ".join("x".join(map(str, shape)) for shape in side) for side in (shapes, shapes_of(input))]
-        raise UsageError(f"{path} was exported for an input of {told[0]}, not {told[1]}", "leave --input out")
-
-    def built(**chosen: Any) -> nn.Module:
-        module = program.module()
-        for name in ("train", "eval"):  # torch forbids both, which change nothing in what is exported
-            setattr(module, name, MethodType(getattr(nn.Module, name), module))
-        return module
-
-    return _own(re.sub(r"\W+", "_", path.stem), path.name, built, shapes)
+    found = program.read(path)
+    shapes = program.shapes(path, found, shapes_of(input) if input is not None else None)
+    given = dict(zip(input, shapes, strict=True)) if isinstance(input, Mapping) else shapes
+    return _own(re.sub(r"\W+", "_", path.stem), path.name, lambda **chosen: program.module(found), given)
 
 
 def _read_from(path: Path, input: Input) -> ModelSpec:
@@ -231,6 +216,8 @@ def _builder(build: Callable[[], Any], model: str) -> Callable[..., nn.Module]:
         except Exception as error:
             raise UsageError(f"{model} fails: {_first_line(error)}", "it is called without arguments") from error
         if not isinstance(network, nn.Module):
+            if isinstance(network, type):
+                raise UsageError(f"{model} returns the class {network.__name__}", f"return {network.__name__}()")
             raise UsageError(f"{model} returns {type(network).__name__}", "return a torch.nn.Module")
         return network
 

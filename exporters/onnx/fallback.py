@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +118,7 @@ def _exported(e: Emission, op: Op, kernel: nn.Module, examples: list[Tensor]) ->
     names = [f"in{i}" for i in range(len(examples))]
     free = {name: {0: "batch"} for name in [*names[: len(op.inputs)], "out"]} if e.dynamic_batch else None
     try:
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), _unlogged(), torch.no_grad():
             # The exporter that needs no further package calls itself deprecated; its remarks are for
             # those who export by hand: here the proof decides.
             warnings.simplefilter("ignore")
@@ -146,6 +148,21 @@ def _exported(e: Emission, op: Op, kernel: nn.Module, examples: list[Tensor]) ->
     return model.graph
 
 
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Without what torch prints of a graph that it cannot write, which it does even where its log is off."""
+    name = "_jit_onnx_log"
+    kept = getattr(torch._C, name, None)
+    if kept is None:
+        yield
+        return
+    setattr(torch._C, name, lambda *parts: None)
+    try:
+        yield
+    finally:
+        setattr(torch._C, name, kept)
+
+
 def _alike(got: NDArray[Any], want: NDArray[Any]) -> bool:
     tolerance, share = ROUNDING[want.dtype == np.float16]
     finite = np.abs(want[np.isfinite(want)])
@@ -157,5 +174,5 @@ def _alike(got: NDArray[Any], want: NDArray[Any]) -> bool:
 def _refusal(op: Op, why: str) -> UsageError:
     label = op.attrs.get("label", op.kind)
     return UsageError(
-        f"{op.name}: '{label}' has no form in ONNX: {why}", "replace the operator, or try another --opset (13 to 20)"
+        f"{op.place}: '{label}' has no form in ONNX: {why}", "replace the operator, or try another --opset (13 to 20)"
     )

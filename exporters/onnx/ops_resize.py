@@ -83,7 +83,7 @@ def grid_sample(e: Emission, op: Op, x: list[str], own: Mapping[str, str], out: 
     """GridSample. Raises UsageError for an opset that has none."""
     least = _GRID_SAMPLE if len(op.shape) == 4 else _GRID_SAMPLE_3D
     if e.opset < least:
-        raise UsageError(f"{op.name}: ONNX has no sampling by a grid before opset {least}", f"choose --opset {least}")
+        raise UsageError(f"{op.place}: ONNX has no sampling by a grid before opset {least}", f"choose --opset {least}")
     a = op.attrs
     mode = _SAMPLED[a["mode"]][e.opset >= _GRID_SAMPLE_3D]
     e.node(

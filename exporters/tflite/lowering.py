@@ -77,7 +77,7 @@ class Lowering:
         self._converted: dict[tuple[Any, ...], Value] = {}
 
     def walk(self, io: str, lowerings: Mapping[str, Lower]) -> list[str]:
-        """Lower every operator; what TFLite lacks comes back as "layer (kind): reason"."""
+        """Lower every operator; what TFLite lacks comes back as "layer (kind): reason (asked for in net.py:14)"."""
         refused = []
         inside = {op.name for op in self._fused.values()}
         for op in self.graph:
@@ -91,7 +91,8 @@ class Lowering:
                     raise Unsupported("no such operator")
                 self._keep(op, self._finished(op, lowerings[op.kind](self, op)))
             except Unsupported as reason:
-                refused.append(f"{op.name} ({op.attrs.get('label', op.kind)}): {reason}")
+                asked = f" (asked for in {op.where})" if op.where else ""
+                refused.append(f"{op.name} ({op.attrs.get('label', op.kind)}): {reason}{asked}")
                 self._keep(op, self._blank(op))
         for public, name in self.graph.outputs.items() if not refused else ():
             self._output(public, name, io)

@@ -1,0 +1,143 @@
+"""What torch.export writes: several inputs and outputs, free sizes, dictionaries, keywords and numbers as inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import edgekit
+from edgekit.errors import UsageError
+from edgekit.network import program
+from edgekit.network.user_model import find
+from edgekit.records.runtime import open_session
+from edgekit.util.files import file_sha256
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+IMAGE, STATE = (1, 3, 8, 8), (1, 5)
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(5, 4)
+
+    def forward(self, image: Tensor, state: Tensor) -> dict[str, Tensor]:
+        z = self.linear(state)
+        return {"map": self.conv(image) + z[:, :, None, None], "vector": z * 2}
+
+
+class Nested(nn.Module):
+    """Takes a dictionary and a number, and gives nested tuples."""
+
+    def forward(self, given: dict[str, Tensor], factor: float) -> list[Any]:
+        return [given["image"] * factor, (given["state"] + 1,)]
+
+
+class Words(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(10, 4)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        y: Tensor = self.table(ids)
+        return y
+
+
+def drawn(batch: int = 1) -> dict[str, Tensor]:
+    torch.manual_seed(1)
+    return {"image": torch.randn(batch, *IMAGE[1:]), "state": torch.randn(batch, *STATE[1:])}
+
+
+def free() -> Any:
+    batch = torch.export.Dim("batch", min=1, max=8)
+    sizes = {"image": {0: batch}, "state": {0: batch}}
+    return torch.export.export(Two().eval(), tuple(drawn(2).values()), dynamic_shapes=sizes)
+
+
+PROGRAMS: dict[str, Callable[[], Any]] = {
+    "by position": lambda: torch.export.export(Two().eval(), tuple(drawn().values())),
+    "by keyword": lambda: torch.export.export(Two().eval(), (), kwargs=drawn()),
+    "a free batch": free,
+    "a dictionary and a number": lambda: torch.export.export(Nested().eval(), (drawn(), 3.0)),
+}
+
+
+def saved(folder: Path, made: Any) -> str:
+    torch.export.save(made, folder / "net.pt2")
+    return str(folder / "net.pt2")
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_answers_as_it_does_in_torch(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made, x = PROGRAMS[name](), drawn()
+    (artifact,) = edgekit.export(saved(tmp_path, made), format=["onnx"], out=tmp_path / "out").artifacts
+    with torch.no_grad():
+        called = {"by keyword": lambda: made.module()(**x), "a dictionary and a number": lambda: made.module()(x, 3.0)}
+        answer = called.get(name, lambda: made.module()(*x.values()))()
+    want = list(answer.values()) if isinstance(answer, dict) else [answer[0], answer[1][0]]
+    session = open_session(artifact.path)
+    assert [one.shape for one in session.inputs] == [IMAGE, STATE]
+    for got, tensor in zip(session.run([one.numpy() for one in x.values()]), want, strict=True):
+        assert np.abs(got - tensor.numpy()).max() <= 1e-4 * np.abs(tensor.numpy()).max()
+
+
+def test_weights_fit_by_the_modules_own_names(tmp_path: Path) -> None:
+    model, other = saved(tmp_path, PROGRAMS["by position"]()), Two().eval()
+    torch.save({"state_dict": other.state_dict()}, tmp_path / "w.ckpt")
+    weights = str(tmp_path / "w.ckpt")
+    (artifact,) = edgekit.export(model, weights=weights, format=["onnx"], out=tmp_path / "out").artifacts
+    got = open_session(artifact.path).run([one.numpy() for one in drawn().values()])
+    assert np.allclose(got[0], other(*drawn().values())["map"].detach().numpy(), atol=1e-5)
+    assert artifact.path.stem.split("_")[2] == file_sha256(Path(weights))[:8]
+
+
+@pytest.mark.parametrize(("input", "cause"), [
+    ([IMAGE], "was exported for an input of 1x3x8x8 and 1x5, not 1x3x8x8"),
+    ([IMAGE, (1, 6)], "not 1x3x8x8 and 1x6"),
+    ([STATE, IMAGE], "not 1x5 and 1x3x8x8"),
+    ({"picture": IMAGE, "state": STATE}, "takes image, state, not picture, state"),
+])  # fmt: skip
+def test_inputs_that_a_program_was_not_made_for_are_refused(input: Any, cause: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=cause):
+        find(saved(tmp_path, PROGRAMS["by position"]()), input).build()
+
+
+def test_a_free_size_is_of_the_example_or_as_given(tmp_path: Path) -> None:
+    width = torch.export.Dim("width", min=6, max=64)
+    made = torch.export.export(nn.Conv2d(3, 4, 3).eval(), (torch.randn(1, 3, 8, 10),), dynamic_shapes=({3: width},))
+    model = saved(tmp_path, made)
+    assert find(model, None).input_shape == (3, 8, 10) and find(model, (1, 3, 8, 20)).input_shape == (3, 8, 20)
+    with pytest.raises(UsageError, match=r"for an input of 1x3x8x\?, not 1x3x9x10"):
+        find(model, (1, 3, 9, 10))
+
+
+def test_what_no_file_can_take_is_refused(tmp_path: Path) -> None:
+    several = torch.export.export(Two().eval(), tuple(drawn(2).values()))
+    with pytest.raises(UsageError, match="exported for a batch of 2, and a file is made for 1"):
+        find(saved(tmp_path, several), None)
+    words = torch.export.export(Words().eval(), (torch.zeros(1, 3, dtype=torch.long),))
+    with pytest.raises(UsageError, match="its input ids is int64, and networks here take float32"):
+        find(saved(tmp_path, words), None)
+
+
+def test_conditions_between_sizes_are_no_code(tmp_path: Path) -> None:
+    from edgekit.network.archive import _is_meant
+
+    keys = ("graph_module", "guards_code")
+    assert all(_is_meant(text, keys) for text in (
+        "L['image'].size()[0] == L['state'].size()[0]",
+        "L['given']['image'].size()[2] % 2 == 0 and not L['x'][1].size()[0] * 3 <= 1024",
+        "(L['x'].size()[0] + 1) // 2 != 7 or 3 < L['x'].size()[1] - 2",
+    ))  # fmt: skip
+    assert not any(_is_meant(text, keys) for text in (
+        "__import__('os').system('x')", "L['x'].size.__class__", "9**9**9", "L['x'].item()", "exec(1)", "x",
+        "L['x']['__class__'].mro()", "(" * 2000,
+    ))  # fmt: skip
+    assert program.read(Path(saved(tmp_path, free()))).range_constraints

@@ -9,8 +9,8 @@ RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := $(VENV)-oracle
 
-.PHONY: demo test quick coverage check bench-self bench-peers fuzz attack gpu-check tensorrt-check phone-tool board-check oracle oracle-test zoo \
-	clean
+.PHONY: demo test quick coverage check bench-self bench-peers bench-store fuzz attack gpu-check tensorrt-check phone-tool \
+	board-check oracle oracle-test zoo clean
 
 demo: $(INSTALLED)
 	$(RUN)/edgekit demo
@@ -34,6 +34,10 @@ check: $(INSTALLED)
 
 bench-self: $(INSTALLED)
 	$(RUN)/python -m scripts.bench_self
+
+# What a store of 100,000 measurements costs: docs/measured/store.md. A quarter of an hour, and 5 GB among the temporary files.
+bench-store: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.bench_store
 
 # Every parser of foreign texts on 100,000 damaged ones: half an hour.
 fuzz: $(INSTALLED)

@@ -25,6 +25,7 @@ LEADS = {
     TRAINING: {1: GRAPH, 2: GRAPH},
 }
 EXTERNAL_DATA, DATA_LOCATION, EXTERNAL = 13, 14, 1
+VARINT, BYTES, GROUP, GROUP_END, FIXED = 0, 2, 3, 4, {1: 8, 5: 4}  # wire types, and the length of what is fixed
 ONE_FILE = "make it one file: onnx.save(onnx.load(PATH), NEW_PATH)"
 LONGEST = 4096  # bytes of a place's name
 
@@ -99,12 +100,12 @@ def _place(data: mmap.mmap, at: int, end: int) -> Iterator[_Place]:
     """Where a tensor's bytes are, if in another file."""
     entries: dict[bytes, bytes] = {}
     is_external = False
-    for field, start, stop in fields(data, at, end):
-        if field == EXTERNAL_DATA:
+    for field, wire, start, stop in _all_fields(data, at, end):
+        if field == EXTERNAL_DATA and wire == BYTES:
             texts = {name: data[a : min(b, a + LONGEST)] for name, a, b in fields(data, start, stop)}
             entries[texts.get(1, b"")] = texts.get(2, b"")
-        elif field == DATA_LOCATION:
-            is_external = _varint(data, start, stop)[0] == EXTERNAL
+        elif field == DATA_LOCATION and wire == VARINT:
+            is_external = _varint(data, start, stop)[0] & 0xFFFFFFFF == EXTERNAL
     if is_external:
         offset, length = (_number(entries.get(name, b"0")) for name in (b"offset", b"length"))
         yield _Place(entries.get(b"location", b"").decode(errors="replace"), offset + length)
@@ -115,22 +116,34 @@ def _number(text: bytes) -> int:
 
 
 def fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """(number, start, stop) of the fields of a message. Raises ValueError for what is none."""
+    """(number, start, stop) of the fields of a message that are bytes: texts and messages."""
+    return ((field, start, stop) for field, wire, start, stop in _all_fields(data, at, end) if wire == BYTES)
+
+
+def _all_fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """(number, wire type, start, stop) of the fields of a message. Raises ValueError for what is none.
+
+    Whatever a runtime's reader passes over is passed over: another wire type than a field's own, and groups.
+    """
+    depth = 0  # in groups
     while at < end:
         tag, start = _varint(data, at, end)
         wire = tag & 7
-        if wire == 0:
+        if wire == VARINT:
             at = _varint(data, start, end)[1]
-        elif wire == 2:
+        elif wire == BYTES:
             length, start = _varint(data, start, end)
             at = start + length
-        elif wire in (1, 5):
-            at = start + (8 if wire == 1 else 4)
+        elif wire in FIXED:
+            at = start + FIXED[wire]
+        elif wire in (GROUP, GROUP_END):
+            at, depth = start, depth + (1 if wire == GROUP else -1)
         else:
             raise ValueError(f"no protobuf: wire type {wire}")
         if at > end:
             raise ValueError("no protobuf: a field is longer than what it is in")
-        yield tag >> 3, start, at
+        if not depth:
+            yield tag >> 3, wire, start, at
 
 
 def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:

@@ -124,6 +124,40 @@ def test_nothing_outside_the_folder_is_read(split: Callable[..., Path], location
         open_artifact(path)
 
 
+@pytest.mark.parametrize(
+    ("ahead", "marked"),
+    [
+        (b"", b"\x70\x01"),
+        (b"\x38\x01", b"\x70\x01"),  # a number where the graph should be: no reader takes it for one
+        (b"\xa3\x06\x38\x01\xa4\x06", b"\x70\x01"),  # a group, which is passed over
+        (b"\xa3\x06\xab\x06\xac\x06\xa4\x06", b"\x70\x01"),
+        (b"", b"\x70\x81\x80\x80\x80\x10"),  # 2**32 + 1, of which readers take 32 bits
+        (b"", b"\x70\x00\x70\x01"),  # the last one counts
+    ],
+)
+def test_parts_are_found_however_a_file_is_written(split: Callable[..., Path], ahead: bytes, marked: bytes) -> None:
+    path = split()
+    model = onnx.load(str(path), load_external_data=False)
+    (tensor,) = model.graph.initializer
+    tensor.ClearField("data_location")
+    plain = tensor.SerializeToString()
+    graph, rest = model.graph, onnx.ModelProto()
+    rest.CopyFrom(model)
+    del graph.initializer[:]
+    rest.ClearField("graph")
+    inside = graph.SerializeToString() + _field(5, plain + marked)
+    path.write_bytes(ahead + rest.SerializeToString() + _field(7, inside))
+    assert onnx.load(str(path), load_external_data=False).graph.initializer[0].data_location == 1
+    assert onnx_parts.parts(path) == (path.parent / "net.onnx.data",)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    size, length = len(content), b""
+    while size > 0x7F:
+        length, size = length + bytes([size & 0x7F | 0x80]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+
 def test_a_linked_file_is_run_where_its_parts_are(split: Callable[..., Path], tmp_path: Path) -> None:
     """As in a cache of downloads: each name is a link to a file that is called by its hash."""
     path, blobs = split(), tmp_path / "blobs"

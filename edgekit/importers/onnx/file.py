@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,9 @@ class OnnxFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._places = {"": path}  # what is in no other file
+        # External data that is missing, cut short or outside the folder is refused here.
+        self._places |= {part.relative_to(path.parent).as_posix(): part for part in onnx_parts.parts(path)}
         self.model = _message(path)
 
     def array(self, tensor: Any) -> NDArray[Any]:
@@ -64,7 +67,9 @@ class OnnxFile:
         """A tensor whose bytes lie in a file."""
         place = {entry.key: entry.value for entry in tensor.external_data}
         location = place.get("location", "")
-        path = self.path if location == "" else self.path.parent / location
+        path = self._places.get(PurePosixPath(location).as_posix() if location else "")
+        if path is None:
+            raise ValueError(f"its bytes are in '{location}', which is no part of the file")
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
         count = int(np.prod(tensor.dims, dtype=np.int64)) if tensor.dims else 1
         given = int(place["length"]) if "length" in place else count * dtype.itemsize
@@ -90,7 +95,6 @@ def _message(path: Path) -> Any:
             f"{path} has {size:,} bytes, and one ONNX file holds at most {LARGEST_MESSAGE:,}",
             "save its weights beside it: onnx.save(model, PATH, save_as_external_data=True)",
         )
-    onnx_parts.parts(path)  # refuses external data that is missing, cut short or outside the folder
     try:
         with path.open("rb") as stream:
             start = stream.read(8)

@@ -32,6 +32,7 @@ class Case:
 Attack = Callable[[Path, random.Random, Path], Case]
 
 PREPARE = """
+import lzma
 import sys
 from pathlib import Path
 import numpy as np
@@ -51,6 +52,7 @@ files = sorted((seeds / "artifacts").rglob("*_fp32.onnx")) + sorted((seeds / "ar
 save_file(state, seeds / "weights.safetensors")
 np.savez(seeds / "weights.npz", **{name: value.numpy() for name, value in state.items()})
 keras_file(seeds / "weights.h5")
+(seeds / "weights.keras").write_bytes(lzma.decompress(Path("tests/samples/keras/transferred.keras.xz").read_bytes()))
 network = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 3))
 torch.export.save(torch.export.export(network.eval(), (torch.zeros(1, 1, 8, 8),)), seeds / "net.pt2")
 (seeds / "images").mkdir()

@@ -71,14 +71,17 @@ def manifest(folder: Path, chance: random.Random, seeds: Path) -> Case:
 
 def weights(folder: Path, chance: random.Random, seeds: Path) -> Case:
     """A damaged checkpoint."""
-    source = seeds / f"weights.{chance.choice(('pth', 'safetensors', 'npz', 'h5'))}"
-    path = write(folder / source.name, damaged_bytes(chance, source.read_bytes()))
-    network = "mobilenet" if source.suffix == ".h5" else "lenet5"
-    return Case(["export", network, "--format", "onnx", "--weights", path.name, *_small(network)])
+    suffix = chance.choice(("pth", "safetensors", "npz", "h5", "keras"))
+    path = write(folder / f"weights.{suffix}", damaged_bytes(chance, (seeds / f"weights.{suffix}").read_bytes()))
+    kind = {"h5": ["mobilenet", "--res", "64"], "keras": ["mobilenet", "--alpha", "0.03125"]}.get(suffix, ["lenet5"])
+    return Case(["export", *kind, "--format", "onnx", "--weights", path.name])
 
 
-def _small(network: str) -> list[str]:
-    return ["--res", "64"] if network == "mobilenet" else []
+def network(folder: Path, chance: random.Random, seeds: Path) -> Case:
+    """A damaged ONNX file of another program that is exported as a network."""
+    source = chance.choice([*artifacts(seeds, ".onnx")])
+    write(folder / "net.onnx", damaged_bytes(chance, source.read_bytes()))
+    return Case(["export", "net.onnx", "--format", chance.choice(("onnx", "tflite"))])
 
 
 def archive(folder: Path, chance: random.Random, seeds: Path) -> Case:
@@ -121,6 +124,7 @@ ATTACKS: Mapping[str, Attack] = {
     "file manifest": manifest,
     "file weights": weights,
     "file archive": archive,
+    "file network": network,
     "file store": store,
     "file text": text,
     "file eval": evaluate,

@@ -31,6 +31,7 @@ from tests.kills import arm
 SECONDS = 1800.0
 LEAVE = 20.0  # seconds in which what a killed command started must end
 KNOWN = (0, 2, 3, 4, 5, 6, 7, 130)
+MOST_STEPS = 100  # more than any command has
 LIMITS = (0, 100, 3_000, 20_000, 100_000, 230_000, 2_000_000)  # bytes that no file may grow beyond
 
 
@@ -101,11 +102,16 @@ class Field:
         self.folder = folder
         self.log = folder / "log"
         self.found: list[str] = []
-        self.trials = 0
+        self.done: dict[str, int] = {}  # trials of each command
+
+    @property
+    def trials(self) -> int:
+        """All of them."""
+        return sum(self.done.values())
 
     def attacked(self, scene: Scene, what: str, attack: Attack) -> int:
         """One trial; what went wrong is printed and kept."""
-        self.trials += 1
+        self.done[scene.name] = self.done.get(scene.name, 0) + 1
         argv = scene.argv()
         code = run(argv, self.log, attack)
         said = self.log.read_text(errors="replace")
@@ -268,15 +274,16 @@ def _stores(folder: Path, log: Path) -> Iterator[Scene]:
 
 
 def attacks(scene: Scene, random: random.Random, field: Field) -> Iterator[None]:
-    """Every step, then sizes of a full disk, then moments without end; one trial each time it is asked."""
-    step = 0
-    while field.attacked(scene, f"killed at step {step}", at_step(step)) == -signal.SIGKILL:
-        step += 1
+    """Any step, size of a full disk and moment in turn, without end; one trial each time it is asked."""
+    most = MOST_STEPS
+    while True:
+        step = random.randrange(most)
+        if field.attacked(scene, f"killed at step {step}", at_step(step)) != -signal.SIGKILL:
+            most = max(1, step)  # it has no more of them
         yield
-    for size in LIMITS:
+        size = random.choice(LIMITS)
         field.attacked(scene, f"no file beyond {size} bytes", full_at(size))
         yield
-    while True:
         moment = random.uniform(0, 1.2 * scene.seconds)
         field.attacked(scene, f"killed after {moment:.3f} s", after(moment))
         yield
@@ -287,9 +294,10 @@ def attack(seconds: float, names: Sequence[str], folder: Path) -> list[str]:
     os.environ["EDGEKIT_ATTACK"] = str(folder)
     os.environ["EDGEKIT_CACHE"] = str(folder / "cache")
     os.chdir(folder)
-    deadline, field = time.monotonic() + seconds, Field(folder)
+    deadline, field, seed = time.monotonic() + seconds, Field(folder), random.randrange(10**6)
+    print(f"seed {seed}", flush=True)
     waiting = {
-        scene.name: attacks(scene, random.Random(0), field)
+        scene.name: attacks(scene, random.Random(seed), field)
         for scene in scenes(folder)
         if not names or scene.name in names
     }
@@ -298,7 +306,9 @@ def attack(seconds: float, names: Sequence[str], folder: Path) -> list[str]:
             if time.monotonic() < deadline:
                 next(trials)
                 print(f"\r{field.trials} trials, {len(field.found)} faults, {name} ", end="", file=sys.stderr)
-    print(f"\n{field.trials} trials, {len(field.found)} faults", flush=True)
+    for name, count in field.done.items():
+        print(f"{name:32} {count:6} trials")
+    print(f"{field.trials} trials, {len(field.found)} faults", flush=True)
     return field.found
 
 

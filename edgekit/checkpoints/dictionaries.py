@@ -80,7 +80,7 @@ def _dictionaries(content: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[st
     """Every dictionary of tensors alone, by the keys that lead to it."""
     if not isinstance(content, Mapping) or not content:
         return
-    if all(isinstance(value, Tensor) for value in content.values()):
+    if all(isinstance(value, Tensor) and not value.is_nested for value in content.values()):
         if keys[:1] not in (("optimizer",), ("optimizers",)):
             yield ".".join(keys), {str(name): tensor for name, tensor in content.items()}
     elif len(keys) < _DEEPEST:
@@ -145,5 +145,5 @@ def _without_tensors(path: Path, content: Any) -> UsageError:
     for key in (*(key for key in content if key in KNOWN or AVERAGED & {*str(key).split("_")}), *content):
         if isinstance(content[key], Unread):
             return refuse_unread(path, f"an object as '{key}'", content[key])
-    strange = next(key for key, value in content.items() if not isinstance(value, Tensor))
+    strange = next(key for key, value in content.items() if not isinstance(value, Tensor) or value.is_nested)
     return UsageError(f"{path.name} holds something other than tensors, first '{strange}'", _SAVE)

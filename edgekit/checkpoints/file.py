@@ -108,6 +108,11 @@ def check_size(path: Path, elements: int, most: int) -> None:
         )
 
 
+def check_bytes(path: Path, count: int, most: int) -> None:
+    """The same for what is read into memory as it is: numbers have 8 bytes at most."""
+    check_size(path, count // 8, most)
+
+
 def _refuse_placeholder(path: Path, head: bytes) -> None:
     if head.startswith(b"version https://git-lfs"):
         raise UsageError(

@@ -37,13 +37,17 @@ def opened(path: Path, content: IO[bytes] | None = None) -> Iterator[Any]:
 
 
 def group(path: Path, file: Any, name: str) -> Any:
-    """The group of a name, or None. Raises UsageError where it is a link to elsewhere."""
+    """The group of a name, or None. Raises UsageError where a part of the name is a link to elsewhere."""
     import h5py
 
-    link = file.get(name, getlink=True)
-    if link is not None and not isinstance(link, h5py.HardLink):
-        raise _elsewhere(path, name)
-    found = file.get(name)
+    found = file
+    for part in name.split("/"):
+        link = found.get(part, getlink=True) if isinstance(found, h5py.Group) and part else None
+        if link is None:
+            return None
+        if not isinstance(link, h5py.HardLink):
+            raise _elsewhere(path, name)
+        found = found[part]
     return found if isinstance(found, h5py.Group) else None
 
 

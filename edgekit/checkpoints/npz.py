@@ -17,6 +17,7 @@ from edgekit.checkpoints.fit import most_elements
 from edgekit.errors import UsageError
 from edgekit.network.spec import ModelSpec
 from edgekit.records.preprocessing import Preprocessing
+from edgekit.util.zip_file import members
 
 # The mean of BGR images in 0..255 that Caffe's ImageNet networks subtract; SqueezeNet's input is 227 x 227
 # (Iandola et al., "SqueezeNet", 2016, and its deploy.prototxt).
@@ -49,7 +50,7 @@ def read(path: Path, spec: ModelSpec) -> Checkpoint:
 def _elements(path: Path, stream: IO[bytes]) -> int:
     """How many numbers the members of an archive say that they hold. Reads their heads alone."""
     with zipfile.ZipFile(stream) as archive:
-        return sum(_member_elements(path, archive, member) for member in archive.infolist())
+        return sum(_member_elements(path, archive, member) for member in members(archive))
 
 
 def _member_elements(path: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:

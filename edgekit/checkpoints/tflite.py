@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from edgekit.checkpoints.by_layer import EXACT_EPS, Layer, eps_of, name_ranges, name_tensors, traced
-from edgekit.checkpoints.file import Checkpoint, broken, check_size
+from edgekit.checkpoints.file import Checkpoint, broken, check_bytes, check_size
 from edgekit.checkpoints.fit import most_elements
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.ir.graph import Graph
@@ -38,7 +38,7 @@ SIX = 6.001  # a quantised file clips by its range, which training left a little
 
 def read(path: Path, spec: ModelSpec) -> Checkpoint:
     """The tensors of a MobileNet v1 file. Raises UsageError for what is broken or another network's."""
-    file = _open(path)
+    file = _open(path, most_elements(spec))
     try:
         unknown = sorted({kind for kind, _ in file.operators} - {*WEIGHTED, *POOLS, *OTHERS})
         weighted = [(kind, op) for kind, op in file.operators if kind in WEIGHTED]
@@ -79,11 +79,12 @@ def _ranges(file: _File, layers: list[Layer], graph: Graph) -> dict[str, tuple[f
     return {graph.input.name: entry, **pooled, **name_ranges(layers, graph)}
 
 
-def _open(path: Path) -> _File:
+def _open(path: Path, most: int) -> _File:
     try:
         from ai_edge_litert import schema_py_generated as schema
     except ImportError as error:
         raise BackendMissing("ai-edge-litert is not installed", "pip install 'edgekit[export]'") from error
+    check_bytes(path, path.stat().st_size, most)
     try:
         data = path.read_bytes()
         if data[4:8] != b"TFL3":

@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.checkpoints.dictionaries import chosen
-from edgekit.checkpoints.file import Checkpoint, broken, check_size
+from edgekit.checkpoints.file import Checkpoint, broken, check_bytes
 from edgekit.checkpoints.fit import for_inference, most_elements, shapes_of
 from edgekit.checkpoints.pickled import opened
 from edgekit.errors import BackendMissing
 from edgekit.network.spec import ModelSpec, variant
+from edgekit.util.zip_file import members
 
 _BLOCK = 1 << 20
-_LARGEST = 8  # bytes of a number
 # torchvision's DenseNet files are older than its module names: norm.1 is norm1 now.
 _DOTTED = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
@@ -44,6 +44,8 @@ def _torch(path: Path, most: int) -> Any:
             as_saved = _as_saved(path, most)
             state = path.stat()
             _check_sums(path, state.st_mtime_ns, state.st_size)
+        else:  # of before torch 1.6, read into memory
+            check_bytes(path, path.stat().st_size, most)
     except (OSError, ValueError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError) as error:
         raise broken(path, "torch", error) from error
     return opened(path, mapped=as_saved)
@@ -56,9 +58,9 @@ def _as_saved(path: Path, most: int) -> bool:
     they are no more than `most` numbers of the largest kind.
     """
     with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-    packed = [member.file_size for member in members if member.compress_type != zipfile.ZIP_STORED]
-    check_size(path, sum(packed) // _LARGEST, most)
+        found = members(archive)
+    packed = [member.file_size for member in found if member.compress_type != zipfile.ZIP_STORED]
+    check_bytes(path, sum(packed), most)
     return not packed
 
 

@@ -17,6 +17,7 @@ import flatbuffers
 
 from edgekit.records.manifest import TensorRecord
 from edgekit.records.preprocessing import CHANNELS, Preprocessing
+from edgekit.util.zip_file import members
 
 NAME, IDENTIFIER = "TFLITE_METADATA", b"M001"
 LABELS = "labels.txt"
@@ -64,8 +65,8 @@ LARGEST_LABELS = 1 << 24  # bytes
 def append_labels(path: Path, labels: Sequence[str]) -> None:
     """Put the names behind a written model."""
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as members:
-        members.writestr(zipfile.ZipInfo(LABELS, LARGEST_STAMP), "\n".join(labels) + "\n")
+    with zipfile.ZipFile(archive, "w") as written:
+        written.writestr(zipfile.ZipInfo(LABELS, LARGEST_STAMP), "\n".join(labels) + "\n")
     with path.open("ab") as stream:
         stream.write(archive.getvalue())
 
@@ -74,10 +75,10 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """The names that stand behind a model; empty where there are none."""
     if not zipfile.is_zipfile(path):
         return ()
-    with zipfile.ZipFile(path) as members:
-        if LABELS not in members.namelist():
+    with zipfile.ZipFile(path) as archive:
+        if LABELS not in [member.filename for member in members(archive)]:
             return ()
-        with members.open(LABELS) as stream:  # a few packed bytes can be any number of names
+        with archive.open(LABELS) as stream:  # a few packed bytes can be any number of names
             data = stream.read(LARGEST_LABELS + 1)
     if len(data) > LARGEST_LABELS:
         raise ValueError(f"its {LABELS} is larger than {LARGEST_LABELS >> 20} MiB")

@@ -226,3 +226,44 @@ def test_plain_arrays_are_taken(tmp_path: Path) -> None:
     np.savez_compressed(buffer, x=np.zeros(3))
     (tmp_path / "w.npz").write_bytes(buffer.getvalue())
     assert "1 unexpected (x)" in refused(tmp_path / "w.npz", "lenet5")
+
+
+@pytest.mark.parametrize("way", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("suffix", [".npz", ".pth"])
+def test_archives_that_python_unpacks_without_bounds(suffix: str, way: int, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / f"w{suffix}", "w", way) as archive:
+        archive.writestr("weight.npy", npy("(4,)") + bytes(1 << 26))
+    assert "packed with bzip2 or the like" in refused(tmp_path / f"w{suffix}", "lenet5")
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".tflite"])
+def test_what_is_read_whole_is_no_larger_than_the_network(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"w{suffix}"
+    torch.save({"a": torch.zeros(4)}, path, _use_new_zipfile_serialization=False)
+    if suffix == ".tflite":
+        path.write_bytes(b"\x1c\0\0\0TFL3")
+    os.truncate(path, 1 << 42)  # takes no room
+    assert "numbers or more" in refused(path, "lenet5")
+
+
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+def test_a_tensor_without_a_shape(tmp_path: Path) -> None:
+    ragged = torch.nested.nested_tensor([torch.zeros(2), torch.zeros(3)])
+    torch.save({**variant("lenet5").build().state_dict(), "c1.weight": ragged}, tmp_path / "w.pth")
+    assert "other than tensors, first 'c1.weight'" in refused(tmp_path / "w.pth", "lenet5")
+
+
+@pytest.mark.parametrize("place", ["conv_dw_7", "inner/conv_dw_7"])
+def test_a_list_of_layers_leads_to_no_other_file(place: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    path = keras_file(tmp_path / "w.h5", drop="conv_dw_7")
+    with h5py.File(path, "r+") as file:
+        below = file.get("model_weights", file)
+        outer, _, name = place.rpartition("/")
+        (below.create_group(outer) if outer else below)[name] = h5py.ExternalLink(str(tmp_path / "pipe"), "/x")
+        below.attrs["layer_names"] = np.array([*(one.encode() for one in below), place.encode()])
+        for owner in (file, below):
+            owner.attrs.pop("model_config", None)
+    code = f"import edgekit.models, edgekit.checkpoints.load as weights; weights.variant_of({str(path)!r}, 'mobilenet')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert f"takes {place} from elsewhere" in done.stderr

@@ -54,4 +54,4 @@ def test_damages_are_the_same_for_the_same_seed_and_always_some() -> None:
 
 def test_every_name_is_one_that_a_file_can_have() -> None:
     assert all(len(os.fsencode(f"{name}.tflite.json")) < 256 and "/" not in name and name for name in NAMES)
-    assert len(KINDS) == 14
+    assert len(KINDS) == 15

@@ -10,20 +10,21 @@ import io
 import zipfile
 from pathlib import Path
 
-from edgekit.checkpoints.file import broken
+from edgekit.checkpoints.file import broken, check_bytes
 from edgekit.errors import UsageError
 
 CONFIG, ARRAYS = "config.json", "model.weights.h5"
 LARGEST_CONFIG = 1 << 26  # bytes
 
 
-def read(path: Path) -> tuple[str, io.BytesIO]:
-    """The configuration, and the HDF5 file. Raises UsageError for an archive of something else."""
+def read(path: Path, most: int) -> tuple[str, io.BytesIO]:
+    """The configuration, and the HDF5 file, of `most` numbers. Raises UsageError for an archive of something else."""
     try:
         with zipfile.ZipFile(path) as archive:
             parts = [_part(path, archive, name) for name in (CONFIG, ARRAYS)]
             if parts[0].file_size > LARGEST_CONFIG:
                 raise ValueError(f"its {CONFIG} has {parts[0].file_size:,} bytes")
+            check_bytes(path, parts[1].file_size, most)
             config, arrays = (archive.read(part) for part in parts)
         return config.decode(), io.BytesIO(arrays)
     except UsageError:

@@ -40,7 +40,7 @@ class Found:
 def read(path: Path, most: int) -> Found:
     """What a file holds, at most `most` numbers. Raises UsageError for what is broken, or does not tell its layers."""
     if path.suffix.lower() == ".keras":
-        told, content = archive.read(path)
+        told, content = archive.read(path, most)
         with hdf5.opened(path, content) as file:
             return _by_place(path, file, told, most)
     with hdf5.opened(path) as file:
@@ -158,7 +158,7 @@ def _in_order(path: Path, below: Any, most: int) -> Found:
     """Weights alone of Keras 2: a list says the order of the layers; without one, their names must be Keras' own."""
     found = {_key(name): dataset for name, dataset in hdf5.datasets(below).items() if _key(name)[2] in ROLES}
     order = hdf5.names(below, "layer_names") or _known_order(path, {layer for _, layer, _ in found})
-    inner = [layer for name in order for layer in _layers_of(below, name, found)]
+    inner = [layer for name in order for layer in _layers_of(path, below, name, found)]
     arrays = hdf5.tensors(path, {key[1:]: found[key] for key in found if key[1] in inner}, most)
     layers = []
     for name in dict.fromkeys(inner):
@@ -174,9 +174,10 @@ def _in_order(path: Path, below: Any, most: int) -> Found:
     return Found(layers, None)
 
 
-def _layers_of(below: Any, name: str, found: Mapping[tuple[str, str, str], Any]) -> Iterator[str]:
+def _layers_of(path: Path, below: Any, name: str, found: Mapping[tuple[str, str, str], Any]) -> Iterator[str]:
     """The layers that stand below a name, in their order: itself, or those of a model in the model."""
-    inner = hdf5.names(below[name], "weight_names") if name in below else None
+    owner = hdf5.group(path, below, name)
+    inner = hdf5.names(owner, "weight_names") if owner else None
     yield from [_key(one)[1] for one in inner] if inner else [layer for group, layer, _ in found if group == name]
 
 

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 
 from edgekit.errors import UsageError
 from edgekit.importers.onnx import model as reading
+from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.reader import open_source
 from tests.importers.onnx.files import model, node, small_network, weight, write
 
@@ -151,3 +152,16 @@ def test_weights_outside_of_the_folder_or_nowhere(tmp_path: Path, place: str) ->
     entry.key, entry.value = "location", place
     (tmp_path / "net.onnx").write_bytes(held.SerializeToString())
     assert "weights" in refused(tmp_path / "net.onnx")
+
+
+def test_a_tensor_is_read_from_no_file_that_is_not_part_of_it(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(bytes(16))
+    opened = OnnxFile(small_network(tmp_path / "net.onnx"))
+    tensor = weight(4)
+    for place in ("secret", "../secret", str(tmp_path / "secret")):
+        evil = onnx.numpy_helper.from_array(tensor, "w")
+        onnx.external_data_helper.set_external_data(evil, place)
+        evil.ClearField("raw_data")
+        evil.data_location = TensorProto.EXTERNAL
+        with pytest.raises(UsageError, match="which is no part of the file"):
+            opened.array(evil)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path, PurePosixPath
 
 from edgekit.errors import UsageError
@@ -27,6 +28,7 @@ LEADS = {
 EXTERNAL_DATA, DATA_LOCATION, EXTERNAL = 13, 14, 1
 VARINT, BYTES, GROUP, GROUP_END, FIXED = 0, 2, 3, 4, {1: 8, 5: 4}  # wire types, and the length of what is fixed
 ONE_FILE = "make it one file: onnx.save(onnx.load(PATH), NEW_PATH)"
+MOST_FIELDS = 10_000_000  # of a file; the largest networks have some hundred thousand operators
 LONGEST = 4096  # bytes of a place's name
 
 
@@ -51,6 +53,8 @@ def parts(path: Path) -> tuple[Path, ...]:
     """
     try:
         places = list(_places(path))
+    except OverflowError as error:
+        raise UsageError(f"{path} is no readable ONNX file: {error}", "get or export the file again") from error
     except (ValueError, IndexError):  # no protobuf
         return ()
     needed: dict[str, int] = {}
@@ -86,21 +90,22 @@ def _places(path: Path) -> Iterator[_Place]:
 
 
 def _walk(data: mmap.mmap) -> Iterator[_Place]:
+    seen = count()
     waiting = [(MODEL, 0, len(data))]  # not by recursion: a file may nest as deep as it likes
     while waiting:
         kind, at, end = waiting.pop()
         if kind == TENSOR:
-            yield from _place(data, at, end)
+            yield from _place(data, at, end, seen)
             continue
         leads = LEADS[kind]
-        waiting += [(leads[field], at, end) for field, at, end in fields(data, at, end) if field in leads]
+        waiting += [(leads[field], at, end) for field, at, end in fields(data, at, end, seen) if field in leads]
 
 
-def _place(data: mmap.mmap, at: int, end: int) -> Iterator[_Place]:
+def _place(data: mmap.mmap, at: int, end: int, seen: Iterator[int]) -> Iterator[_Place]:
     """Where a tensor's bytes are, if in another file."""
     entries: dict[bytes, bytes] = {}
     is_external = False
-    for field, wire, start, stop in _all_fields(data, at, end):
+    for field, wire, start, stop in _all_fields(data, at, end, seen):
         if field == EXTERNAL_DATA and wire == BYTES:
             texts = {name: data[a : min(b, a + LONGEST)] for name, a, b in fields(data, start, stop)}
             entries[texts.get(1, b"")] = texts.get(2, b"")
@@ -115,20 +120,26 @@ def _number(text: bytes) -> int:
     return int(text) if text.isdigit() and len(text) < 19 else 0
 
 
-def fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """(number, start, stop) of the fields of a message that are bytes: texts and messages."""
-    return ((field, start, stop) for field, wire, start, stop in _all_fields(data, at, end) if wire == BYTES)
+def fields(data: mmap.mmap, at: int, end: int, seen: Iterator[int] | None = None) -> Iterator[tuple[int, int, int]]:
+    """(number, start, stop) of the fields of a message that are bytes: texts and messages. Raises as _all_fields."""
+    each = _all_fields(data, at, end, seen or count())
+    return ((field, start, stop) for field, wire, start, stop in each if wire == BYTES)
 
 
-def _all_fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """(number, wire type, start, stop) of the fields of a message. Raises ValueError for what is none.
+def _all_fields(data: mmap.mmap, at: int, end: int, seen: Iterator[int]) -> Iterator[tuple[int, int, int, int]]:
+    """(number, wire type, start, stop) of the fields of a message; `seen` counts them.
 
-    Whatever a runtime's reader passes over is passed over: another wire type than a field's own, and groups.
+    Whatever a runtime's reader passes over is passed over: another wire type than a field's own, and groups. Raises
+    ValueError for what is no message, OverflowError for more fields than any network has.
     """
     depth = 0  # in groups
     while at < end:
         tag, start = _varint(data, at, end)
         wire = tag & 7
+        if not tag >> 3:
+            raise ValueError("no protobuf: a field without a number")
+        if next(seen) == MOST_FIELDS:
+            raise OverflowError(f"it has more than {MOST_FIELDS:,} fields")
         if wire == VARINT:
             at = _varint(data, start, end)[1]
         elif wire == BYTES:

@@ -151,6 +151,22 @@ def test_parts_are_found_however_a_file_is_written(split: Callable[..., Path], a
     assert onnx_parts.parts(path) == (path.parent / "net.onnx.data",)
 
 
+@pytest.mark.parametrize("content", [b"\x08\x00" * 600, b"\x3a\xa0\x06" + b"\x2a\x02\x08\x01" * 200])
+def test_a_file_of_more_fields_than_a_network_has(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_parts, "MOST_FIELDS", 500)
+    (tmp_path / "many.onnx").write_bytes(content * 2)
+    with pytest.raises(UsageError, match="more than 500 fields"):
+        open_artifact(tmp_path / "many.onnx")
+
+
+def test_zeros_are_no_fields(tmp_path: Path) -> None:
+    (tmp_path / "zeros.onnx").touch()
+    os.truncate(tmp_path / "zeros.onnx", 1 << 30)  # takes no room, and would take a quarter of an hour
+    assert onnx_parts.parts(tmp_path / "zeros.onnx") == ()
+
+
 def _field(number: int, content: bytes) -> bytes:
     size, length = len(content), b""
     while size > 0x7F:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:  # measuring with trtexec reads its flags here, and needs no t
 
 @dataclass(frozen=True)
 class WriteJob:
-    """What is to be written. `quantized` is there exactly when the precision is int8."""
+    """What is to be written. `quantized` is there exactly when the precision is int8 or int8w."""
 
     graph: Graph  # folded
-    precision: str  # fp32, fp16 or int8
+    precision: str  # fp32, fp16, int8 or int8w
     quantized: QuantizedGraph | None = None
     io: str = "float32"  # what a caller hands over and gets: float32, uint8 or int8
     dynamic_batch: bool = False

@@ -85,6 +85,29 @@ def keras(data: Path, scratch: Path) -> Iterator[Line]:
         )
 
 
+def weights_alone(data: Path, scratch: Path) -> Iterator[Line]:
+    """int8w without images: its size, answers and latency against fp32."""
+    for weights in (data / "weights" / "mobilenet_0.25_128_keras.h5", *hosted_rows(data)[5:6]):
+        if not weights.exists():
+            yield Line(f"int8w of {weights.stem}", "-", f"{weights} is missing", None)
+            continue
+        files = exported("mobilenet", weights, None, ("fp32", "int8w"))
+        shown = prepared(files["onnx", "fp32"], data)
+        for format in FORMATS:
+            full, small = (files[format, precision] for precision in ("fp32", "int8w"))
+            real, rounded = (answers(one, shown) for one in (full, small))
+            found = paired(hits(real, shown.labels), hits(rounded, shown.labels))
+            name = f"{weights.stem} {format} int8w"
+            size = small.path.stat().st_size / full.path.stat().st_size
+            yield Line(f"{name}, size over fp32", "<= 0.3", f"{size:.3f}", size <= 0.3)
+            agreement = np.mean(real.argmax(1) == rounded.argmax(1))
+            told = f"{interval(found)}, agreement {agreement:.1%}"
+            yield Line(f"{name} under fp32", ">= -2 points", told, found.difference * 100 >= -2)
+            ratio, mine, other = latency(small.path, full.path, 5)
+            told = f"{ratio:.3f} ({mine:.2f} ms, {other:.2f} ms)"
+            yield Line(f"{name} over fp32, latency, one thread, 5 pairs", "<= 1.05", told, ratio <= 1.05)
+
+
 def peers(data: Path, scratch: Path) -> Iterator[Line]:
     """MobileNet 0.5/160 in int8 against ai-edge-quantizer's static recipe and onnxruntime's `quantize_static`."""
     weights = data / "mobilenet_v1_hosted" / "mobilenet_v1_0_5_160_quant.tflite"
@@ -179,14 +202,12 @@ def other_files(weights: Path, chosen: Images, scratch: Path) -> dict[str, Path]
 # Helpers
 
 
-def exported(model: str, weights: Path, data: Path) -> dict[tuple[str, str], Artifact]:
-    """Artifacts by (format, precision)."""
-    made = edgekit.export(
-        model,
-        weights=str(weights),
-        precision=["fp32", "int8"],
-        data=data / "imagenet_calibration",
-    )
+def exported(
+    model: str, weights: Path, data: Path | None, precisions: tuple[str, ...] = ("fp32", "int8")
+) -> dict[tuple[str, str], Artifact]:
+    """Artifacts by (format, precision); `data` has the images to calibrate with."""
+    images = data / "imagenet_calibration" if data is not None else None
+    made = edgekit.export(model, weights=str(weights), precision=precisions, data=images)
     if made.failed:
         raise made.failed[0].error
     return {(a.manifest.format, a.manifest.precision): a for a in made.artifacts if a.manifest}

@@ -298,6 +298,7 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "squeezenet": bench_zoo.squeezenet,
     "int8 pooled": bench_int8.pooled,
     "int8 keras": bench_int8.keras,
+    "int8 weights alone": bench_int8.weights_alone,
     "int8 peers": bench_int8.peers,
     "float latency": bench_cost.float_latency,
     "tflite time": bench_cost.tflite_time,

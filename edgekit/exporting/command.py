@@ -19,14 +19,15 @@ from torch import nn
 from edgekit.bug_report import tellable
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Target
-from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError, Failure
-from edgekit.exporting.export_file import ExportTask, export_file
+from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError, Failure, UsageError
+from edgekit.exporting.export_file import export_file
 from edgekit.exporting.not_run import NOT_RUN
 from edgekit.exporting.options import ExportOptions, Progress, check_heeded
 from edgekit.exporting.prepare import prepare
 from edgekit.exporting.result import ExportResult
 from edgekit.exporting.site import Site
-from edgekit.records.formats import FORMATS
+from edgekit.exporting.task import ExportTask
+from edgekit.records.formats import FORMATS, PRECISIONS
 from edgekit.records.runtime import choose
 from edgekit.tensorrt import builder as engine
 from edgekit.tensorrt.capabilities import targets
@@ -85,6 +86,7 @@ def run(asked: ExportOptions) -> ExportResult:
     for name in asked.format:
         FORMATS[name].check()
     check_heeded(asked)
+    _check_written(asked)
     entry = load(Path(asked.devices) if asked.devices is not None else None)[asked.device]
     with open_target(asked.device, entry) as target:
         with _folder_or_nothing(Path(asked.out)):
@@ -97,6 +99,7 @@ def run(asked: ExportOptions) -> ExportResult:
             try:
                 if task.format in unfit:
                     raise unfit[task.format]
+                _check_writes(task.format, task.precision)
                 artifacts.append(export_file(task, prepared, folder, _told(say, task)))
             except USERS_CODE as error:  # a bug in one must not hide the files that are made
                 failed.append(Failure({"format": task.format, "precision": task.precision}, tellable(error)))
@@ -106,6 +109,20 @@ def run(asked: ExportOptions) -> ExportResult:
 def _tasks(asked: ExportOptions, site: Site) -> list[ExportTask]:
     wanted = list(itertools.product(asked.format, asked.precision))
     return [ExportTask(*one, asked.for_files(one[:1], one[1:]), site, one == wanted[-1]) for one in wanted]
+
+
+def _check_written(asked: ExportOptions) -> None:
+    """Raise UsageError where none of the formats has files of any asked precision."""
+    wanted = list(itertools.product(asked.format, asked.precision))
+    if all(precision in FORMATS[format].lacks for format, precision in wanted):
+        _check_writes(*wanted[0])
+
+
+def _check_writes(format: str, precision: str) -> None:
+    why = FORMATS[format].lacks.get(precision)
+    if why is not None:
+        others = ", ".join(one for one in PRECISIONS if one not in FORMATS[format].lacks)
+        raise UsageError(f"there are no {format} files in {precision}: {why}", f"choose --precision {others}")
 
 
 def _site(asked: ExportOptions, target: Target) -> tuple[Site, dict[str, EdgekitError]]:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
-import hashlib
-import importlib.metadata
-import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +16,19 @@ from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import moved
 from edgekit.exporters.head import with_head
-from edgekit.exporters.int8.quantize import pair_cost
+from edgekit.exporting.description import details_of, manifest_for, nearness
 from edgekit.exporting.first_fault import first_fault
 from edgekit.exporting.head_proof import check_head
 from edgekit.exporting.inner_values import inner_values
 from edgekit.exporting.mixed_precision import float_cost
 from edgekit.exporting.not_run import not_run
-from edgekit.exporting.options import ExportOptions
 from edgekit.exporting.parity import compare
 from edgekit.exporting.prepare import Prepared
-from edgekit.exporting.site import Site
+from edgekit.exporting.task import ExportTask
 from edgekit.ir.graph import Graph
-from edgekit.ir.layer_costs import layer_costs
-from edgekit.ir.memory import ideal_bytes
-from edgekit.records.formats import FORMATS, LOGITS, tool_versions
-from edgekit.records.manifest import Artifact, Manifest, ParityRecord, VariantRecord
+from edgekit.records.formats import FORMATS, LOGITS
+from edgekit.records.manifest import Artifact, ParityRecord
 from edgekit.records.release import release
-from edgekit.tensorrt.capabilities import targets
 from edgekit.util.files import Content, content, drafting, environment, publish
 
 # What LiteRT tells of the file's operators, and what int8 kernels the processor has.
@@ -44,31 +36,6 @@ DELEGATION = ("delegate", "nodes", "nodes_delegated", "undelegated", "instructio
 SIMULATION_NEAR = 40.0  # dB: nearer to its simulation no wrong layer brings a file
 FAULT_MARGIN = 6.0  # dB over the simulation's own signal-to-noise, from which on a wrong layer changes too little
 FAULT_INPUTS = 3  # that the layers of a file are looked at on
-TOGETHER = 7  # inputs at once, where the batch is free; no size that a kernel is made for
-
-
-@dataclass(frozen=True)
-class ExportTask:
-    """One file to be made; `asked` holds the options that it heeds."""
-
-    format: str
-    precision: str
-    asked: ExportOptions
-    site: Site
-    last: bool = False  # of its export: nobody needs the weights after it
-
-    def target(self, prepared: Prepared) -> str:
-        """The file's name. An engine belongs to its device or its GPUs; other files are the same for all of them."""
-        format = FORMATS[self.format]
-        device = f"_{_plain(self.site.name)}" if format.is_built and self.site.name != "local" else ""
-        gpus = targets(self.asked.target_gpu) if self.asked.target_gpu else ()
-        ahead = "".join(f"_sm{one.replace('.', '')}" for one in gpus)
-        return f"{prepared.point}_{prepared.weights.id}_{self.precision}{device}{ahead}{format.suffix}"
-
-    @property
-    def together(self) -> int | None:
-        """How many inputs go through at once, to prove a free batch."""
-        return min(TOGETHER, self.asked.max_batch or TOGETHER) if self.asked.dynamic_batch else None
 
 
 def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callable[[str], None]) -> Artifact:
@@ -82,18 +49,20 @@ def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callabl
     with drafting(folder, target.name) as draft:
         with environment(target):
             job, plain, written = _write(task, prepared, job, draft)
-        if task.last and task.precision != "int8":
+        if task.last and job.quantized is None:
             prepared.drop_weights()
             job = replace(job, graph=job.graph.to("meta"))
         say("prove")
         with ThreadPoolExecutor(1) as other:  # a large file's hash takes as long as proving it
             held = other.submit(content, draft)
             parity, proof = _verified(task, prepared, plain, written, draft)
+        if task.precision == "int8w" and job.quantized is not None:
+            prepared.note(nearness(parity, job.quantized))
         if parity.passed is False:
             _reject(draft, target, task, parity, job.graph)
-        details = _details(written, prepared, task, job) | _gates(task, held.result(), draft, target)
+        details = details_of(written, prepared, task, job) | _gates(task, held.result(), draft, target)
         details |= _cost(task, prepared, job, draft) | {"proof": proof}
-        manifest = _manifest(task, prepared, written, parity, target.name, held.result(), details, started)
+        manifest = manifest_for(task, prepared, written, parity, target.name, held.result(), details, started)
         return release(draft, target, manifest)
 
 
@@ -117,7 +86,7 @@ def _verified(
 ) -> tuple[ParityRecord, dict[str, Any]]:
     """The comparison of what the network gives, without a head, and where the file ran for it."""
     reference, head = prepared.reference(), prepared.asked.output
-    simulated = prepared.simulated(task.format) if task.precision == "int8" else None
+    simulated = prepared.simulated(task.format, task.precision)
     with ExitStack() as opened:
         runtime, session, found, *_ = task.site.open(_plain_file(draft, head), task.format, opened)
         parity = compare(
@@ -149,7 +118,7 @@ def _verified(
 def _right(task: ExportTask, prepared: Prepared, written: Written, path: Path, parity: ParityRecord) -> ParityRecord:
     """The record, with the first wrong layer of an int8 file that does not answer as its simulation does."""
     near = parity.simulated_snr_db is None or parity.simulated_snr_db >= SIMULATION_NEAR
-    if task.precision != "int8" or (near and parity.passed) or prepared.simulated(task.format) is None:
+    if task.precision != "int8" or (near and parity.passed):
         return parity
     quantized, count = prepared.quantized(task.format), FAULT_INPUTS if prepared.graph.takes_several else 1
     xs = [x[:count] for x in prepared.reference().inputs]
@@ -171,14 +140,8 @@ def _tells(parity: ParityRecord) -> bool:
     return file is not None and (simulation is None or file < simulation + FAULT_MARGIN)
 
 
-def _plain(name: str) -> str:
-    """A device's name as part of a file's: what had to be changed makes it another name."""
-    plain = re.sub(r"[^A-Za-z0-9.-]+", "-", name)
-    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
-
-
 def _job(task: ExportTask, prepared: Prepared, say: Callable[[str], None]) -> WriteJob:
-    quantized = prepared.quantized(task.format) if task.precision == "int8" else None
+    quantized = prepared.integers(task.format, task.precision)
     return WriteJob(
         graph=quantized.graph if quantized else prepared.graph,
         precision=task.precision,
@@ -241,83 +204,3 @@ def _cost(task: ExportTask, prepared: Prepared, job: WriteJob, draft: Path) -> d
         cost = float_cost(*(task.site.open(file, task.format, opened).session for file in (other, draft)))
     prepared.notes += (cost.note(task.format),)
     return {"float_layers": asdict(cost)}
-
-
-def _manifest(
-    task: ExportTask,
-    prepared: Prepared,
-    written: Written,
-    parity: ParityRecord,
-    name: str,
-    held: Content,
-    details: dict[str, Any],
-    started: float,
-) -> Manifest:
-    return Manifest(
-        edgekit=importlib.metadata.version("edgekit"),
-        file=name,
-        sha256=held.sha256,
-        bytes=held.bytes,
-        format=task.format,
-        precision=task.precision,
-        variant=_variant_record(prepared),
-        weights=prepared.weights,
-        preprocessing=prepared.preprocessing,
-        inputs=written.inputs,
-        outputs=written.outputs,
-        calibration=prepared.calibration_record if task.precision == "int8" else None,
-        parity=parity,
-        macs=prepared.table.macs,
-        params=prepared.table.params,
-        activation_elements=prepared.table.activation_elements,
-        remaining_batch_norms=prepared.remaining,
-        operators=written.operators,
-        tool_versions={"edgekit": importlib.metadata.version("edgekit"), **tool_versions()},
-        seconds=time.perf_counter() - started,
-        created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        output=prepared.asked.output,
-        labels=prepared.labels,
-        notes=written.notes,
-        source=prepared.point.spec.source.record if prepared.point.spec.source else None,
-        details=details,
-    )
-
-
-def _details(written: Written, prepared: Prepared, task: ExportTask, job: WriteJob) -> dict[str, Any]:
-    more: dict[str, Any] = {
-        "published": [asdict(row) for row in prepared.point.published()],
-        "ideal_memory_bytes": ideal_bytes(prepared.graph, task.precision),
-        "layers": layer_costs(job.graph, _is_half(task), job.quantized),
-    }
-    if task.precision == "int8":
-        more["float_islands"] = dict(prepared.quantized(task.format).islands)
-        more["layer_snr"] = prepared.layer_noise(task.format)
-        assert job.quantized is not None
-        more["weight_pairs"] = pair_cost(job.quantized)
-        drop = prepared.drop(task.format)
-        more |= {"accuracy_drop": drop.to_json()} if drop else {}
-    return {**written.details, **more}
-
-
-def _classes(graph: Graph) -> int:
-    """The last axis of the only output; 0 of several, or of one without axes."""
-    shapes = [graph[name].shape for name in graph.outputs.values()]
-    return shapes[0][-1] if len(shapes) == 1 and shapes[0] else 0
-
-
-def _variant_record(prepared: Prepared) -> VariantRecord:
-    point = prepared.point
-    return VariantRecord(
-        name=str(point),
-        model=point.spec.name,
-        family=point.spec.family,
-        alpha=point.alpha,
-        resolution=point.resolution,
-        classes=_classes(prepared.graph) if point.classes == 0 else point.classes,
-        input_shape=prepared.graph.inputs[0].shape,
-        options=dict(point.options),
-    )
-
-
-def _is_half(task: ExportTask) -> bool:
-    return task.precision == "fp16" and FORMATS[task.format].keeps_half

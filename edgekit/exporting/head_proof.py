@@ -11,7 +11,7 @@ from edgekit.exporting.stored_values import dequantized, quantized, to_layout
 from edgekit.records.manifest import TensorRecord
 from edgekit.records.runtime import Session
 
-HEAD_ERROR = {"fp32": 1e-5, "fp16": 5e-3, "int8": 1e-5}  # of a softmax in float
+HEAD_ERROR = {"fp32": 1e-5, "fp16": 5e-3, "int8": 1e-5, "int8w": 1e-5}  # of a softmax in float
 
 
 def check_head(

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from edgekit.errors import UsageError, nearest
 from edgekit.network.inputs import Input
-from edgekit.records.formats import FORMATS, HEADS
+from edgekit.records.formats import FORMATS, HEADS, PRECISIONS
 
 if TYPE_CHECKING:
     from torch import nn
 
-PRECISIONS = ("fp32", "fp16", "int8")
 OTHER_PRECISIONS = {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"}
 Progress = Callable[[str], None]
 StrPath = str | Path

@@ -32,6 +32,7 @@ class Threshold:
     snr_db: float | None  # of an int8 file that is right by its simulation: with trained weights only
     top1_agreement: float | None  # on real images with trained weights only: random logits nearly tie
     reason: str
+    simulation_rel_error: float | None = None  # of a file against its simulation; None: SIMULATION_MARGIN instead
 
 
 THRESHOLDS = {
@@ -53,6 +54,13 @@ THRESHOLDS = {
         8.0,
         0.80,
         "a sound int8 network keeps 15 to 30 dB; saturated, mis-scaled or per-tensor weights fall under 5 dB",
+    ),
+    "int8w": Threshold(
+        None,
+        8.0,
+        0.80,
+        "the arithmetic of fp32 with rounded weights, which keep 30 to 45 dB; what it loses is no more than int8 may",
+        3e-4,
     ),
 }
 SIMULATION_MARGIN = 3.0  # dB: rounding that grows on its way moves right files by 1.6 at most (17 networks, 2 formats)
@@ -103,6 +111,8 @@ def compare(
 
 def _together(run: Callable[[Sequence[Array]], list[Array]], alone: Reference, precision: str) -> tuple[str, ...]:
     """Why inputs that go through together do not come out as they did alone; empty where they do."""
+    if THRESHOLDS[precision].simulation_rel_error is not None:
+        precision = "fp32"  # the same float arithmetic twice, whatever its weights are
     try:
         return judge(run(alone.inputs), alone, precision).reasons
     except (DeviceUnreachable, EnvironmentRefused, MeasurementInvalid):
@@ -166,13 +176,12 @@ def _judged(
     if not np.isfinite(got).all():
         return _failed(reference, "the file returns values that are not finite")
     difference = got.astype(np.float64) - want
-    largest = float(np.abs(want).max())
     record = ParityRecord(
         passed=True,
         n=reference.n,
         n_real=reference.n_real,
         max_abs_error=float(np.abs(difference).max()),
-        max_rel_error=float(np.abs(difference).max()) / largest if largest else 0.0,
+        max_rel_error=_rel_error(difference, want),
         cosine=_cosine(got, want),
         top1_agreement=_agreement(got, want),
         snr_db=_snr_db(want, difference),
@@ -188,7 +197,9 @@ def _judged(
         record = record.model_copy(update=_worst_channel(got, want))
         reasons += _parts(got, want, reference) if judged else []
     if simulated is not None:
-        found, gap = _against_simulation(got[: len(simulated)], want[: len(simulated)], simulated)
+        found, gap = _against_simulation(
+            got[: len(simulated)], want[: len(simulated)], simulated, THRESHOLDS[precision].simulation_rel_error
+        )
         record = record.model_copy(update=found)
         reasons += [gap] if gap else []
     return record.model_copy(update={"passed": not reasons, "reasons": tuple(reasons)})
@@ -221,13 +232,22 @@ def _worst_channel(got: Array, want: Array) -> dict[str, float | int | None]:
     return {"worst_channel": worst, "worst_channel_snr_db": float(10 * np.log10(ratios[worst]))}
 
 
-def _against_simulation(got: Array, want: Array, simulated: Array) -> tuple[dict[str, float | None], str | None]:
-    """The file against its integer simulation: figures for the record, and why it is not right where it is not."""
+def _against_simulation(
+    got: Array, want: Array, simulated: Array, most: float | None
+) -> tuple[dict[str, float | None], str | None]:
+    """The file against its simulation: figures for the record, and why it is not right where it is not.
+
+    `most` is the largest relative error of float arithmetic; None where integers decide.
+    """
     file, simulation = (_snr_db(want, y.astype(np.float64) - want) for y in (got, simulated))
     found = {
         "simulated_snr_db": _snr_db(simulated, got.astype(np.float64) - simulated),
         "simulation_snr_db": simulation,
     }
+    if most is not None:
+        error = _rel_error(got.astype(np.float64) - simulated, simulated)
+        above = f"relative error {error:.2g} against the float network with rounded weights is above {most:g}"
+        return found, above if error > most else None
     if file is None or simulation is None or file >= simulation - SIMULATION_MARGIN:
         return found, None
     return found, f"signal-to-noise {file:.1f} dB is under the {simulation:.1f} dB of its integer simulation"
@@ -251,6 +271,12 @@ def varies(outputs: Array) -> bool:
     """Whether different inputs gave different outputs."""
     spread = float(np.ptp(outputs, axis=0).max()) if len(outputs) > 1 else 0.0
     return spread > 1e-6 * max(float(np.abs(outputs).max()), 1e-30)
+
+
+def _rel_error(difference: NDArray[np.float64], want: Array) -> float:
+    """The largest absolute error over the largest absolute value."""
+    largest = float(np.abs(want).max())
+    return float(np.abs(difference).max()) / largest if largest else 0.0
 
 
 def _failed(reference: Reference, reason: str) -> ParityRecord:

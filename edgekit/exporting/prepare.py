@@ -5,18 +5,15 @@ Built, traced, folded, counted and calibrated once, whatever the number of forma
 
 from __future__ import annotations
 
-import copy
 import gc
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from edgekit.checkpoints import load as weights
 from edgekit.data import calibration, labels
@@ -26,7 +23,9 @@ from edgekit.exporters import head
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import Ranges, from_file, record
 from edgekit.exporters.int8.simulate import layer_snr, runner
+from edgekit.exporters.int8.weights_only import WEIGHTS, weights_only
 from edgekit.exporting.mixed_precision import Drop, Judged, check_output, held_out, within
+from edgekit.exporting.module import Undrawn, in_float32, to_change
 from edgekit.exporting.options import DEFAULTS, ExportOptions, check_calibration
 from edgekit.exporting.reference import Array, Reference, answered, run_all
 from edgekit.frontend.tracer import trace, unwrapped
@@ -76,6 +75,19 @@ class Prepared:
         assert self._reference is not None
         return self._reference
 
+    def note(self, text: str) -> None:
+        """Tell something once, whichever file shows it."""
+        self.notes += (text,) if text not in self.notes else ()
+
+    def integers(self, format: str, precision: str) -> QuantizedGraph | None:
+        """The network with what a file has in integers; None: nothing."""
+        if precision == "int8w":
+            if WEIGHTS not in self._quantized:
+                means = record(self.graph, self.images) if self.images is not None else None
+                self._quantized[WEIGHTS] = weights_only(self.graph, means)
+            return self._quantized[WEIGHTS]
+        return self.quantized(format) if precision == "int8" else None
+
     def quantized(self, format: str) -> QuantizedGraph:
         """The int8 network in the scheme of a format; all schemes come from the same recorded ranges."""
         scheme = self._scheme(format)
@@ -88,15 +100,17 @@ class Prepared:
                 )
         return self._quantized[scheme]
 
-    def simulated(self, format: str) -> tuple[Array, ...] | None:
-        """What the integer simulation of a format answers to the reference's first examples."""
-        reference = self.reference()
-        if format not in self._simulated:
-            run = runner(self.quantized(format))
+    def simulated(self, format: str, precision: str) -> tuple[Array, ...] | None:
+        """What the simulation of a file with integers answers to the reference's first examples; None of others."""
+        quantized, reference = self.integers(format, precision), self.reference()
+        if quantized is None:
+            return None
+        if quantized.scheme not in self._simulated:
+            run = quantized.graph.run if quantized.scheme == WEIGHTS else runner(quantized)
             count = min(SIMULATED_INPUTS, reference.n)
             some = [run_all(self.graph, reference.example(index), run) for index in range(count)]
-            self._simulated[format] = tuple(np.concatenate(ys) for ys in zip(*some, strict=True))
-        return self._simulated[format]
+            self._simulated[quantized.scheme] = tuple(np.concatenate(ys) for ys in zip(*some, strict=True))
+        return self._simulated[quantized.scheme]
 
     def _quantize(self, scheme: str) -> QuantizedGraph:
         ranges, asked = self._recorded(), self.asked
@@ -158,10 +172,13 @@ class Prepared:
                 self._ranges = from_file(self.graph, self.file_ranges, self._ranges)
         return self._ranges
 
-    @property
-    def calibration_record(self) -> CalibrationRecord | None:
-        """What the manifest says about the calibration set."""
-        return self.calibration.record("minmax", self.asked.ranges) if self.calibration else None
+    def calibration_record(self, precision: str) -> CalibrationRecord | None:
+        """What the manifest of a file says about the images that went into it."""
+        if precision == "int8w":
+            return self.images.record("means", "data") if self.images else None
+        if precision != "int8" or self.calibration is None:
+            return None
+        return self.calibration.record("minmax", self.asked.ranges)
 
 
 def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
@@ -254,45 +271,15 @@ def _network(asked: ExportOptions, say: Callable[[str], None]) -> tuple[nn.Modul
     if is_own(asked.model):
         torch.manual_seed(0)  # a build function that draws its weights draws the same ones every time
         point = variant(spec, options=asked.options or {})
-        network, notes = _in_float32(_to_change(unwrapped(point.build()), asked))
+        network, notes = in_float32(to_change(unwrapped(point.build()), asked))
         own = _own_weights(network, asked, spec)
         loaded = own or weights.load(network, point, asked.weights or "random")
         return network, point, replace(loaded, notes=(*loaded.notes, *notes))
     source = asked.weights or "random"
     point = weights.variant_of(source, spec, asked.alpha, asked.res, asked.classes, asked.options or {}, say)
-    with _Undrawn():
+    with Undrawn():
         network = point.build()
     return network, point, weights.load(network, point, source)
-
-
-def _to_change(network: nn.Module, asked: ExportOptions) -> nn.Module:
-    """The network, or a copy where it is the caller's own and would be changed. Raises UsageError without values."""
-    tensors = [*network.parameters(), *network.buffers()]
-    if any(tensor.is_meta for tensor in tensors):
-        raise UsageError("the network's tensors have no values (they are on the meta device)", "build it on the CPU")
-    floats = all(tensor.dtype == torch.float32 for tensor in tensors if tensor.is_floating_point())
-    if not isinstance(asked.model, nn.Module) or (floats and asked.weights is None):
-        return network
-    return copy.deepcopy(network)
-
-
-def _in_float32(network: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
-    """The user's network in float32, and a note where it was not."""
-    tensors = [*network.parameters(), *network.buffers()]
-    others = {tensor.dtype for tensor in tensors if tensor.is_floating_point()} - {torch.float32}
-    if not others:
-        return network, ()
-    names = " and ".join(sorted(str(dtype).removeprefix("torch.") for dtype in others))
-    return network.float(), (f"the network's tensors are {names}: they were converted to float32",)
-
-
-class _Undrawn(TorchFunctionMode):
-    """Layers of torch come without their initial draw, which is overwritten next and takes VGG-16 a second."""
-
-    def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if function in (nn.init.kaiming_uniform_, nn.init.uniform_):
-            return None
-        return function(*args, **(kwargs or {}))
 
 
 def _own_weights(network: nn.Module, asked: ExportOptions, spec: ModelSpec) -> weights.Loaded | None:

@@ -14,7 +14,7 @@ from edgekit.ir.graph import Graph, Op
 from edgekit.ir.layer_table import STORED
 
 # Bytes of an element (weight, bias, activation) as the file's own arithmetic has them.
-SIZES = {"fp32": (4, 4, 4), "fp16": (2, 2, 2), "int8": (1, 4, 1)}
+SIZES = {"fp32": (4, 4, 4), "fp16": (2, 2, 2), "int8": (1, 4, 1), "int8w": (1, 4, 4)}
 
 # The same numbers seen otherwise; convolutions and pools pad as they read.
 VIEWS = ("pad", "reshape")

@@ -39,9 +39,13 @@ class QWeight:
 
     def real(self) -> Tensor:
         """The weight that the integers stand for, float32."""
+        return self.values.to(torch.float32) * self.along(self.scale)
+
+    def along(self, values: Tensor) -> Tensor:
+        """Values per channel (channels,) in a shape that broadcasts over the weight."""
         shape = [1] * self.values.dim()
         shape[self.axis] = -1
-        return self.values.to(torch.float32) * self.scale.reshape(shape)
+        return values.reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ class QuantizedGraph:
     """
 
     graph: Graph
-    scheme: str  # tflite, onnxruntime or tensorrt
+    scheme: str  # tflite, onnxruntime or tensorrt; weights: these alone are integers, and the graph has what they say
     activations: Mapping[str, QParams]
     weights: Mapping[str, QWeight]
     biases: Mapping[str, Tensor]  # int32 (channels,)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edgekit.network.inputs import Input
 
 
+PRECISIONS = ("fp32", "fp16", "int8", "int8w")  # int8w: int8 weights, arithmetic in float
 HEADS = LOGITS, SOFTMAX, ARGMAX = "logits", "softmax", "argmax"  # what a file answers with
 
 
@@ -42,6 +43,7 @@ class Format:
     importer: str | None = None  # a file's network, open_source(path, input shapes), see edgekit.importers; None: none
     reader: str | None = None  # operators(path): names to counts, and labels; None: `inspect` cannot look into it
     calls: str | None = None  # how a program calls it, language by language (edgekit.inspection.snippets)
+    lacks: Mapping[str, str] = field(default_factory=dict)  # precisions that it has no files of, and why
     keeps_half: bool = True  # fp16 weights stay so when the file is loaded
     int8_for: str | None = None  # whose its int8 files are, where others that read the format refuse them
     is_folder: bool = False  # a folder of files rather than one file
@@ -132,6 +134,7 @@ _FORMATS = (
         runtime="tensorrt",
         aliases=("trt", "engine"),
         options=("max_batch", "target_gpu"),
+        lacks={"int8w": "TensorRT expands no int8 weights in front of float arithmetic, only 4-bit ones"},
         mark="triangle-up",
         reader="edgekit.inspection.contents:engine",
         is_built=True,

@@ -82,7 +82,7 @@ class CalibrationRecord(_Record):
     hash: str  # of the set: pixels, preprocessing, seed
     n: int
     synthetic: bool  # latency only
-    method: str  # minmax, percentile, mse, file
+    method: str  # minmax, percentile, mse, file; means: of int8w, which has no ranges
     source: str  # "data" or "file" (ranges that a weights file carried)
     seed: int
     pixels: tuple[str, ...] = ()

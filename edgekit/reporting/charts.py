@@ -13,13 +13,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from edgekit.errors import BackendMissing, EnvironmentRefused
-from edgekit.records.formats import FORMATS
-from edgekit.reporting.rows import PRECISIONS, Row, counts_for_latency, has_latency
+from edgekit.records.formats import FORMATS, PRECISIONS
+from edgekit.reporting.rows import Row, counts_for_latency, has_latency
 
 Spec = dict[str, Any]
 
-COLOURS = ("#0072b2", "#009e73", "#d55e00", "#8a8f98")  # fp32, fp16, int8, unknown
-FILLINGS = (0.9, 0.4, 0.0, 0.2)
+COLOURS = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#8a8f98")  # fp32, fp16, int8, int8w, unknown
+FILLINGS = (0.9, 0.4, 0.0, 0.6, 0.2)
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 INK, SOFT, LINE = "#1d2329", "#5c6670", "#dfe3e8"
 LABEL = 130  # pixels of a name in a picture

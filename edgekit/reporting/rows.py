@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from edgekit.records import hosts
 from edgekit.records.conditions import RunConditions, place, run_conditions, way
+from edgekit.records.formats import PRECISIONS
 from edgekit.records.manifest import Manifest
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.reporting.labels import labels, shorts
@@ -20,7 +21,6 @@ from edgekit.stats.accuracy import fraction
 from edgekit.stats.latency import Latency, latency, wilson
 from edgekit.stats.pareto import front
 
-PRECISIONS = ("fp32", "fp16", "int8")
 MAX_RESAMPLED = 500  # measurements: a report of more must not take minutes, and leaves resampled intervals out
 ONE_INDEX = "the file answers with one index: export it without --output argmax"
 TIMES = ("median_ms", "p90_ms", "first_ms", "load_ms")

@@ -18,6 +18,7 @@ from edgekit.errors import UsageError, nearest
 from edgekit.exporters.int8.activations import activations, scheme_of
 from edgekit.exporters.int8.bias_correction import measured_biases, sample
 from edgekit.exporters.int8.islands import islands
+from edgekit.exporters.int8.level_rounding import level
 from edgekit.exporters.int8.pair_sums import adds_in_pairs, fitted, from_kernel_order, in_kernel_order
 from edgekit.exporters.int8.pixel_input import PixelEntry, pixel_entry, response
 from edgekit.exporters.int8.ranges import Ranges
@@ -33,6 +34,7 @@ JUDGING = 512  # weights of a channel that its grids are compared on, at most
 BIAS_LIMIT = 2.0**30  # of an int32, with room for the sum that is added to it
 # Fixed-point multipliers of the runtimes reach down to 2^-31.
 MIN_MULTIPLIER = 2.0**-30
+MIN_WEIGHT_SCALE = 1e-30  # of a channel of zeros
 
 
 def quantize(
@@ -82,7 +84,12 @@ def _rounded(
 
 
 def _in_integers(op: Op, in_float: Collection[str]) -> bool:
-    return op.kind in ("conv", "linear", "conv_transpose") and op.name not in in_float
+    return layer_with_weight(op) and op.name not in in_float
+
+
+def layer_with_weight(op: Op) -> bool:
+    """Whether an operator multiplies its input by a weight that is rounded channel by channel."""
+    return op.kind in ("conv", "linear", "conv_transpose")
 
 
 def channel_axis(op: Op) -> int:
@@ -90,25 +97,37 @@ def channel_axis(op: Op) -> int:
     return 1 if op.kind == "conv_transpose" else 0
 
 
-def round_weight(graph: Graph, op: Op, scales: dict[str, QParams], pairs: bool = False) -> QWeight:
+def round_weight(graph: Graph, op: Op, scales: Mapping[str, QParams] | None = None, pairs: bool = False) -> QWeight:
     """The weight rounded to nearest, on the grid of each channel that rounds it best.
 
-    With `pairs` no two products that a kernel adds in 16 bits can leave them (exporters.pair_sums).
+    `scales` are those of the activations; None where they stay in float and no mean is known that a bias could make up
+    for: then the sums of weights are kept (level_rounding). With `pairs` no two products that a kernel adds in 16 bits
+    can leave them (pair_sums).
     """
-    own, axis = graph.tensors(op), channel_axis(op)
-    weight = _finite(op, "weight", own["weight"])
-    bias = _finite(op, "bias", own["bias"]) if "bias" in own else torch.zeros(weight.shape[axis])
+    axis = channel_axis(op)
+    weight = _finite(op, "weight", graph.tensors(op)["weight"])
     pairs = pairs and adds_in_pairs(op, weight)
     rows = in_kernel_order(weight) if pairs else weight.transpose(0, axis).flatten(1)
-    scale = rows.abs().amax(1).double() / best_tops(rows, pairs)
-    scale = torch.maximum(scale, _least_scale(graph, op, bias, scale, scales))
-    if not bool((scale * scales[op.inputs[0]].scale < 1e30).all()):
+    scale = (rows.abs().amax(1).double() / best_tops(rows, pairs)).clamp(min=MIN_WEIGHT_SCALE)
+    if scales is not None:
+        scale = torch.maximum(scale, _least_scale(graph, op, scale, scales))
+    source = scales[op.inputs[0]].scale if scales is not None else 1.0
+    if not bool((scale * source < 1e30).all()):
         raise UsageError(f"the weights of layer {op.name} are too large for int8", "keep it in float32, or check them")
     scale = scale.float()
-    values = torch.round(weight / _along(scale, axis, weight)).clamp(-WEIGHT_LIMIT, WEIGHT_LIMIT).to(torch.int8)
+    steps = weight / _along(scale, axis, weight)
+    values = _level(steps, axis) if scales is None else steps.round_().clamp_(-WEIGHT_LIMIT, WEIGHT_LIMIT)
+    values = values.to(torch.int8)
     if pairs:
         values = from_kernel_order(fitted(in_kernel_order(values)), weight.shape)
     return QWeight(values, scale, axis)
+
+
+def _level(steps: Tensor, axis: int) -> Tensor:
+    """Integers for the steps of a weight, whose output channels lie on `axis`."""
+    turned = steps.transpose(0, axis)
+    integers = level(turned.flatten(1), math.prod(steps.shape[2:]), WEIGHT_LIMIT)
+    return integers.reshape(turned.shape).transpose(0, axis)
 
 
 def best_tops(rows: Tensor, pairs: bool = False) -> Tensor:
@@ -158,12 +177,12 @@ def pair_cost(quantized: QuantizedGraph) -> dict[str, float | int] | None:
         "channels": sum(map(len, growths)),
         "grown": float((growth > 1.001).float().mean()) if len(growth) else 0.0,
         "growth": float(growth.mean()) if len(growth) else 1.0,
-        "snr_db": _decibel(signal, noise),
-        "full_range_snr_db": _decibel(signal, free_noise),
+        "snr_db": decibel(signal, noise),
+        "full_range_snr_db": decibel(signal, free_noise),
     }
 
 
-def _decibel(signal: float, noise: float) -> float:
+def decibel(signal: float, noise: float) -> float:
     """Up to 99: more is as good as exact."""
     return min(10 * math.log10(max(signal, 1e-30) / max(noise, 1e-40)), 99.0)
 
@@ -177,13 +196,14 @@ def _judged(rows: Tensor, pairs: bool) -> Tensor:
     return rows[:, torch.stack([places, places + 1], 1).flatten()]
 
 
-def _least_scale(graph: Graph, op: Op, bias: Tensor, scale: Tensor, scales: dict[str, QParams]) -> Tensor:
+def _least_scale(graph: Graph, op: Op, scale: Tensor, scales: Mapping[str, QParams]) -> Tensor:
     """What keeps the bias within int32 and the multiplier within fixed point; nothing but dead channels need it."""
-    source = scales[op.inputs[0]].scale
+    own, source = graph.tensors(op), scales[op.inputs[0]].scale
+    bias = _finite(op, "bias", own["bias"]) if "bias" in own else torch.zeros_like(scale)
     for_bias = bias.abs().double() * 1.01 / (source * BIAS_LIMIT)  # the correction may add a little
     readers = [op.name, *(reader.name for reader in graph.consumers()[op.name])]
     target = next((scales[name].scale for name in readers if name in scales), source)
-    return torch.clamp(for_bias, min=max(target * MIN_MULTIPLIER / source, 1e-30))
+    return torch.clamp(for_bias, min=max(target * MIN_MULTIPLIER / source, MIN_WEIGHT_SCALE))
 
 
 def _finite(op: Op, role: str, tensor: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import batch_axes
 from edgekit.exporters.onnx.emitter import Emission, Operator, copies, published, record, value_names
+from edgekit.exporters.onnx.expanded import emit as emit_expanded
 from edgekit.exporters.onnx.fallback import inline
 from edgekit.exporters.onnx.ops import CONVERTERS
 from edgekit.exporters.onnx.qdq import emit as emit_quantized
@@ -30,7 +31,7 @@ from edgekit.records.manifest import TensorRecord
 
 
 def write(job: WriteJob, path: Path) -> Written:
-    """Write the folded graph to `path` as ONNX in float32, float16 (float32 outside) or int8 (Q/DQ).
+    """Write the folded graph to `path` as ONNX in float32, float16 (float32 outside), int8 (Q/DQ) or int8w.
 
     Raises UsageError for an opset outside 13 to 20, an operator without a form, a batch that cannot be free, and more
     than 2 GB.
@@ -42,7 +43,7 @@ def write(job: WriteJob, path: Path) -> Written:
         )
     if job.dynamic_batch:
         batch_axes(job.graph)
-    emit = emit_quantized if job.precision == "int8" else _emit
+    emit = {"int8": emit_quantized, "int8w": emit_expanded}.get(job.precision, _emit)
     emission = emit(job, opset, emit_operator)
     for public, name in copies(emission.graph):
         emission.node("Identity", [published(emission.graph).get(name, name)], public)

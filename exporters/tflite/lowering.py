@@ -18,7 +18,7 @@ from torch import Tensor
 
 from edgekit.exporters.int8.tflite_constraints import float_only
 from edgekit.exporters.tflite.layout import Layout, Shape, border, order, stored_shape
-from edgekit.exporters.tflite.program import Grid, Program
+from edgekit.exporters.tflite.program import Grid, Program, channel_grid
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import activation_name, fused_activations
 from edgekit.ir.quantized import QParams, QuantizedGraph
@@ -57,6 +57,7 @@ class Value:
 
 
 Lower = Callable[["Lowering", Op], Value]
+Turned = Callable[[Tensor], Tensor]
 
 
 class Lowering:
@@ -235,14 +236,24 @@ class Lowering:
             return replace(value, tensor=index, q=q, source=None)
         return self._converted_once("QUANTIZE", value, q, name)
 
-    def weight(self, op: Op, view: Tensor, shape: Shape | None = None) -> int:
-        """A float weight; with half precision stored as float16 and expanded when the file is loaded."""
-        name = f"{op.name}/weight"
+    def weight(self, op: Op, turned: Turned, axis: int, channels: int, shape: Shape | None = None) -> int:
+        """An operator's weight in float. `turned` lays torch's tensor as TFLite reads it: output channels on `axis`.
+
+        Stored as float16 or int8 where the file is asked to, and expanded when it is loaded.
+        """
+        name, rounded = f"{op.name}/weight", self.quantized.weights.get(op.name) if self.quantized else None
+        if rounded is not None:
+            grid = channel_grid(rounded, channels, axis)
+            return self._expanded(name, self.program.constant(name, turned(rounded.values), shape, "int8", grid))
+        view = turned(self.graph.tensors(op)["weight"].detach())
         return self._halved(name, view, shape) if self.half else self.program.constant(name, view, shape)
 
     def _halved(self, name: str, view: Tensor, shape: Shape | None) -> int:
-        stored = self.program.constant(name, view, shape, "float16")
-        key = ("half", stored)
+        return self._expanded(name, self.program.constant(name, view, shape, "float16"))
+
+    def _expanded(self, name: str, stored: int) -> int:
+        """A stored constant as float32. The runtimes do it once, and XNNPACK before it packs the weights."""
+        key = ("expanded", stored)
         if key not in self._converted:
             full = self.program.tensors[stored].shape
             like = Value(-1, full, tuple(range(len(full))))

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from edgekit.exporters.tflite.layout import Shape, padding_of, spatial, stored_shape
-from edgekit.exporters.tflite.lowering import Lowering, Value
+from edgekit.exporters.tflite.lowering import Lowering, Turned, Value
 from edgekit.exporters.tflite.ops_shapes import padded, sliced
-from edgekit.exporters.tflite.program import Grid
+from edgekit.exporters.tflite.program import Grid, channel_grid
 from edgekit.exporters.windows import means
 from edgekit.ir.graph import Op
 from edgekit.ir.quantized import QParams
@@ -74,22 +74,20 @@ def layer(
 
 
 def weight_and_bias(
-    to: Lowering, op: Op, x: Value, stored: Any, axis: int, channels: int, shape: Shape | None = None
+    to: Lowering, op: Op, x: Value, stored: Turned, axis: int, channels: int, shape: Shape | None = None
 ) -> tuple[int, int]:
     """The two constants of a layer, in float or as the quantised graph has them. `stored` turns torch's weight."""
-    own = to.graph.tensors(op)
     name = f"{op.name}/bias"
     if to.quantized is None or x.q is None:
-        bias = own.get("bias", torch.zeros(channels))
-        return to.weight(op, stored(own["weight"]), shape), to.program.constant(name, bias)
+        bias = to.graph.tensors(op).get("bias", torch.zeros(channels))
+        return to.weight(op, stored, axis, channels, shape), to.program.constant(name, bias)
     weight = to.quantized.weights[op.name]
-    scales = weight.scale.double().repeat(channels // weight.scale.numel())
+    grid = channel_grid(weight, channels, axis)
     integers = to.quantized.biases.get(op.name, torch.zeros(channels, dtype=torch.int32))
+    steps = Grid(tuple(scale * x.q.scale for scale in grid.scales))
     return (
-        to.program.constant(
-            f"{op.name}/weight", stored(weight.values), shape, "int8", Grid(tuple(scales.tolist()), 0, axis)
-        ),
-        to.program.constant(name, integers, None, "int32", Grid(tuple((scales * x.q.scale).tolist()), 0, 0)),
+        to.program.constant(f"{op.name}/weight", stored(weight.values), shape, "int8", grid),
+        to.program.constant(name, integers, None, "int32", steps),
     )
 
 
@@ -201,7 +199,7 @@ def scale(to: Lowering, op: Op) -> Value:
     if x.q:
         kernel, added = _scale_constants_int8(to, op, x.q, weight.double(), bias.double())
     else:
-        kernel = to.weight(op, weight, (1, 1, 1, len(weight)))
+        kernel = to.weight(op, lambda weight: weight, 3, len(weight), (1, 1, 1, len(weight)))
         added = to.program.constant(f"{op.name}/bias", bias)
     options: dict[str, Any] = {f"stride{axis}": 1 for axis in "HW"} | {f"dilation{axis}Factor": 1 for axis in "HW"}
     options |= {"padding": "VALID", "depthMultiplier": 1, "fusedActivationFunction": to.activation(op)}

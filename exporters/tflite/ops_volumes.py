@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from edgekit.exporters.tflite import ops_layers
 from edgekit.exporters.tflite.layout import channels_last
@@ -59,26 +60,31 @@ def _conv_3d_groups(to: Lowering, op: Op) -> Value:
     x = to.read(op, layout=_NDHWC, real=True)
     (n, channels, _, h, w), (_, filters, depth, *sizes) = x.shape, op.shape
     own = to.graph.tensors(op)
-    weight, bias = own["weight"].detach(), own.get("bias", torch.zeros(filters)).detach()
+    reach, bias = own["weight"].shape[2], own.get("bias", torch.zeros(filters)).detach()
     depthwise = op.attrs["groups"] == channels
+    order, axis = ((1, 2, 3, 0), 3) if depthwise else ((0, 2, 3, 1), 0)
     total: Value | None = None
     for at, frames in enumerate(_frames(to, op, x)):
         y = to.reshaped(frames, Value(-1, (n * depth, channels, h, w), _NHWC), f"{op.name}/frames")
         y, options = windows(to, op, y, tuple(sizes))
         options["fusedActivationFunction"] = "NONE"
-        plane = weight[:, :, at].permute((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))
+
+        def plane(weight: Tensor, at: int = at) -> Tensor:
+            return weight[:, :, at].permute(order)
+
         addend = to.program.constant(f"{op.name}/bias", bias if at == 0 else torch.zeros(filters))
         if depthwise:
             options["depthMultiplier"] = filters // channels
         like = Value(-1, (n * depth, filters, *sizes), _NHWC)
         builtin = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
-        y = to.emit(builtin, f"{op.name}/plane{at}", [y.tensor, to.weight(op, plane), addend], like, **options)
-        last = at == weight.shape[2] - 1
+        kernel = to.weight(op, plane, axis, filters)
+        y = to.emit(builtin, f"{op.name}/plane{at}", [y.tensor, kernel, addend], like, **options)
+        last = at == reach - 1
         fused = to.activation(op) if last else "NONE"
         total = y if total is None else to.emit(
             "ADD", f"{op.name}/sum{at}", [total.tensor, y.tensor], y, fusedActivationFunction=fused)  # fmt: skip
     assert total is not None
-    if weight.shape[2] == 1 and to.activation(op) != "NONE":
+    if reach == 1 and to.activation(op) != "NONE":
         total = to.emit(to.activation(op), f"{op.name}/activation", [total.tensor], total)
     return to.reshaped(total, Value(-1, op.shape, _NDHWC), to.label(op))
 
@@ -90,13 +96,17 @@ def conv_transpose(to: Lowering, op: Op) -> Value:
     x, a = to.read(op, layout=_NDHWC, real=True), op.attrs
     sizes, low = op.shape[2:], tuple(p for p, _ in a["padding"])
     own = to.graph.tensors(op)
-    weight = dense(dilated(own["weight"].detach(), a["dilation"]), a["groups"])
-    reaches = zip(x.shape[2:], weight.shape[2:], a["stride"], low, sizes, strict=True)
+
+    def turned(weight: Tensor) -> Tensor:
+        return dense(dilated(weight, a["dilation"]), a["groups"]).permute(2, 3, 4, 1, 0)
+
+    kernel = [d * (k - 1) + 1 for d, k in zip(a["dilation"], own["weight"].shape[2:], strict=True)]
+    reaches = zip(x.shape[2:], kernel, a["stride"], low, sizes, strict=True)
     whole = tuple(max((n - 1) * s + r, p + size) for n, r, s, p, size in reaches)
     like = Value(-1, (*op.shape[:2], *whole), _NDHWC)
     inputs = [
         to.program.integers((op.shape[0], *whole, op.shape[1])),
-        to.weight(op, weight.permute(2, 3, 4, 1, 0)),
+        to.weight(op, turned, 3, op.shape[1]),
         x.tensor,
         to.program.constant(f"{op.name}/bias", own.get("bias", torch.zeros(op.shape[1]))),
     ]

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgekit.ir.quantized import QParams
+from edgekit.ir.quantized import QParams, QWeight
 
 DTYPES = {
     "float32": torch.float32,
@@ -33,6 +33,11 @@ class Grid:
     scales: tuple[float, ...]
     zero_point: int = 0
     axis: int = 0
+
+
+def channel_grid(weight: QWeight, channels: int, axis: int) -> Grid:
+    """The grid of a layer's integers; a group's scales serve each group of a transposed convolution."""
+    return Grid(tuple(weight.scale.double().repeat(channels // weight.scale.numel()).tolist()), 0, axis)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ _RELEASES: dict[str, dict[int, str]] = {
     "CUMSUM": {1: "2.4.0"},
     "CONV_2D": {1: "1.5.0", 3: "1.14.0", 6: "2.9.0"},
     "DEPTHWISE_CONV_2D": {1: "1.5.0", 2: "1.12.0", 3: "1.14.0"},
-    "DEQUANTIZE": {2: "1.14.0", 3: "1.15.0"},
+    "DEQUANTIZE": {2: "1.14.0", 3: "1.15.0", 5: "2.7.0"},
     "DIV": {1: "1.6.0", 2: "2.3.0"},
     "ELU": {1: "1.14.0"},
     "EQUAL": {1: "1.14.0"},
@@ -100,6 +100,8 @@ def version(program: Program, node: Node) -> int:
     if special:
         return special
     scales = [program.tensors[i].grid for i in (*node.inputs, *node.outputs)]
+    if node.builtin == "DEQUANTIZE" and scales[0] and len(scales[0].scales) > 1:
+        return 5  # a scale a channel
     if node.builtin == "MUL" and all(scales):
         one, two, out = (grid.scales[0] for grid in scales if grid)
         return 3 if one * two / out >= 1 else 2

@@ -1,7 +1,7 @@
 """TFLite files, written by ourselves: a folded Graph becomes TFLite's operators (lowering), these a flatbuffer.
 
-fp32; fp16, whose weights are float16 and are expanded when the file is loaded; and int8 from a QuantizedGraph, with
-float islands where TFLite has no int8 kernel. Input and output are channels-last (NHWC).
+fp32; fp16 and int8w, whose weights are float16 or int8 and are expanded when the file is loaded; and int8 from a
+QuantizedGraph, with float islands where TFLite has no int8 kernel. Input and output are channels-last (NHWC).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import torch
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import batch_axes
+from edgekit.exporters.int8.weights_only import WEIGHTS
 from edgekit.exporters.tflite import metadata
 from edgekit.exporters.tflite.flatbuffer import write_file
 from edgekit.exporters.tflite.layout import layout_name
@@ -51,11 +52,10 @@ def write(job: WriteJob, path: Path) -> Written:
 
 
 def _check(job: WriteJob) -> None:
-    if (job.precision == "int8") != (job.quantized is not None):
-        raise ValueError("a quantised graph belongs to int8, and to nothing else")
-    if job.quantized is not None and job.quantized.scheme != "tflite":
-        raise ValueError(f"a TFLite file needs the tflite scheme, not {job.quantized.scheme}")
-    if job.io != "float32" and job.quantized is None:
+    scheme = {"int8": "tflite", "int8w": WEIGHTS}.get(job.precision)
+    if (job.quantized.scheme if job.quantized else None) != scheme:
+        raise ValueError(f"{job.precision} in TFLite needs a graph quantised as {scheme}")
+    if job.io != "float32" and job.precision != "int8":
         raise UsageError(f"{job.io} input and output need int8, not {job.precision}", "add --precision int8")
     if job.precision == "fp16":
         _check_half(job.graph)

@@ -20,7 +20,7 @@ from edgekit.records.manifest import Artifact
 from edgekit.records.runtime import open_session
 
 NAMES = tuple(f"digit {index}" for index in range(10))
-PRECISIONS = ("fp32", "fp16", "int8")
+PRECISIONS = ("fp32", "fp16", "int8", "int8w")
 FILES = [(format, precision) for format in ("onnx", "tflite") for precision in PRECISIONS]
 
 

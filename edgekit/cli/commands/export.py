@@ -11,9 +11,10 @@ from edgekit.cli import options as o
 from edgekit.cli.export_options import from_text, keyword, parameter, takes
 from edgekit.cli.output import Outcome, Progress, notice
 from edgekit.exporting.options import OPTIONS
+from edgekit.records.formats import PRECISIONS
 
 _PRECISION = (
-    parameter("precision", default=None, hint=str | None, help="fp32, fp16, int8.  [default: fp32]"),
+    parameter("precision", default=None, hint=str | None, help=f"{', '.join(PRECISIONS)}.  [default: fp32]"),
     keyword("half", Annotated[bool, typer.Option("--half", help="The same as --precision fp16.")], False),
     keyword("int8", Annotated[bool, typer.Option("--int8", help="The same as --precision int8.")], False),
 )

@@ -58,6 +58,7 @@ SLOW = frozenset(
         "exporters/test_head",
         "exporters/tflite/test_writer",
         "exporting/test_command",
+        "importers/onnx/test_node_tests",
         "exporting/test_latency_gate",
         "inspection/test_command",
         "inspection/test_snippets",

@@ -15,14 +15,14 @@ from edgekit.bench.links.local import LocalLink
 from edgekit.bench.links.remote_session import FarSession
 from edgekit.errors import BackendMissing, GateFailed
 from edgekit.frontend import verify
+from edgekit.frontend.imported import Imported
 from edgekit.importers.source import Source
 from edgekit.records.formats import FORMATS
 from edgekit.records.runtime import choose
 
 Array = NDArray[np.float32]
-# Of the largest output, by the precision that the file computes in: fp32 as for the files that are written, fp16 and
-# integers as rounding moves a deep network.
-TOLERANCE = {"fp32": verify.TOLERANCE, "fp16": 1e-1, "int8": 0.4}
+# How near a file that rounds must be, in dB of signal-to-noise, by the precision that it computes in.
+NEAR = {"fp16": 25.0, "int8": 15.0}
 CHAOTIC = 20.0  # times what the network's own float32 is off from its float64
 
 
@@ -59,11 +59,16 @@ def held_against(
     Raises GateFailed where what was read is not what the file computes.
     """
     own = answers(source, inputs)
-    gap, precision = verify.distance(read, own), source.precision
+    precision = source.precision
+    rounded = _rounding(network, inputs) if precision == "int8" else read
+    gap = verify.distance(rounded, own)
     name, runtime = source.path.name, FORMATS[source.record.format].runtime
-    if precision != "fp32" and gap <= TOLERANCE[precision]:
-        return None, f"{name} computes in {precision}: {runtime} is within {gap:.2g} of what is read from it in float32"
-    if gap <= TOLERANCE["fp32"]:
+    if precision in NEAR and (db := _snr_db(rounded, own)) >= NEAR[precision]:
+        return (
+            None,
+            f"{name} computes in {precision}: {runtime} has a signal-to-noise of {db:.1f} dB against what is read",
+        )
+    if gap <= verify.TOLERANCE:
         return own, None
     rounding = verify.rounding(network, inputs)
     if precision == "fp32" and rounding is not None and gap <= CHAOTIC * rounding:
@@ -75,3 +80,22 @@ def held_against(
         f"what was read from {name} differs from what {runtime} computes by {gap:.2g} of the largest output",
         "report this with the file",
     )
+
+
+def _rounding(network: nn.Module, inputs: Sequence[Array]) -> tuple[Array, ...]:
+    """What a network answers that rounds what its file rounds."""
+    assert isinstance(network, Imported)
+    network.rounds = True
+    try:
+        return verify.answers(network, *inputs)
+    finally:
+        network.rounds = False
+
+
+def _snr_db(want: Sequence[Array], got: Sequence[Array]) -> float:
+    """The signal-to-noise of the worst output."""
+    found = [np.inf]
+    for a, b in zip(want, got, strict=True):
+        noise = float(np.square(a - b, dtype=np.float64).sum())
+        found.append(10 * float(np.log10(float(np.square(a, dtype=np.float64).sum()) / noise)) if noise else np.inf)
+    return min(found)

@@ -21,6 +21,10 @@ class Layer(nn.Module):
 
 
 class Imported(nn.Module):
-    """A network of a file. forward() takes a tensor for each of `input_names`, and returns outputs by name."""
+    """A network of a file. forward() takes a tensor for each of `input_names`, and returns outputs by name.
+
+    While `rounds` is set, it rounds what a quantised file rounds.
+    """
 
     input_names: tuple[str, ...]
+    rounds = False

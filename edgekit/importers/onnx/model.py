@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edgekit.errors import UsageError, first_line
 from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.node import STANDARD, Block, Node
+from edgekit.importers.onnx.quantized import in_real_numbers
 
 OLDEST = 7
 MOST_NODES = 50_000
@@ -41,6 +42,7 @@ class Model:
     constants: Mapping[str, Any]
     opset: int
     producer: str
+    ranges: Mapping[str, tuple[float, float]]  # by layer, of a quantised file
     properties: Mapping[str, str]
 
     def array(self, name: str) -> NDArray[Any]:
@@ -63,13 +65,18 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
     _refuse_unknown(file, found, frozenset(known))
     made = [*constants, *(value.name for value in inputs), *(name for node in nodes for name in node.outputs if name)]
     _check(file, found, Counter(made))
+    ordered = Block(_ordered(file, found.nodes), outputs)
+    block, ranges = in_real_numbers(
+        ordered, [one.name for one in inputs], lambda name: file.array(constants[name]), constants
+    )
     return Model(
         file,
         inputs,
-        Block(_ordered(file, found.nodes), outputs),
+        block,
         constants,
         versions[""],
         " ".join(filter(None, (model.producer_name, model.producer_version))),
+        ranges,
         {entry.key: entry.value for entry in model.metadata_props},
     )
 

@@ -16,6 +16,7 @@ from edgekit.frontend.imported import Imported, Layer
 from edgekit.importers.onnx.file import LARGE
 from edgekit.importers.onnx.model import Model, reads
 from edgekit.importers.onnx.node import Block, Node
+from edgekit.importers.onnx.operators.quantization import rounded
 from edgekit.importers.onnx.table import OPERATORS
 
 # torch computes little with these.
@@ -54,6 +55,9 @@ class OnnxNetwork(Imported):
         for index, node in enumerate(nodes):
             given = [values[name] if name else None for name in node.inputs]
             made = self._chosen(node, given, values) if node.kind == "If" else self._layers[id(node)](*given)
+            if self.rounds and node.get("grid") and isinstance(made, Tensor):
+                scale, zero = (values.get(name) for name in node.get("grid"))
+                made = rounded(node, made, scale, zero)
             values.update(zip(node.outputs, made if isinstance(made, (tuple, list)) else (made,), strict=False))
             for name in dead[index] if dead else ():
                 del values[name]

@@ -14,13 +14,14 @@ from edgekit.importers.source import Shape, Source
 from edgekit.records.manifest import SourceRecord, content_of
 from edgekit.records.preprocessing import Preprocessing
 
+READ = frozenset({*OPERATORS, "If"})
 Given = Sequence[Shape] | Mapping[str, Shape] | None
 _REAL = ("float", "float16", "bfloat16", "double")
 
 
 def open_source(path: Path, given: Given) -> Source:
     """Look into a file; `given` are shapes of its inputs, by name or in order. Raises UsageError."""
-    model = read(OnnxFile(path), {*OPERATORS, "If"})
+    model = read(OnnxFile(path), READ)
     shapes = _shapes(path, model.inputs, given)
     return Source(
         path=path,
@@ -35,6 +36,7 @@ def open_source(path: Path, given: Given) -> Source:
         ),
         preprocessing=_preprocessing(model),
         precision=_precision(model),
+        ranges=model.ranges,
         notes=_notes(model),
     )
 
@@ -105,11 +107,18 @@ def _preprocessing(model: Model) -> Preprocessing | None:
 
 def _precision(model: Model) -> str:
     """What most of the file's real numbers are."""
+    if model.ranges or any(node.kind == "DynamicQuantizeLinear" for node in model.block.nodes):
+        return "int8"
     held = {tensor.data_type for tensor in model.constants.values()}
     return "fp16" if held & {10, 16} else "fp32"
 
 
 def _notes(model: Model) -> tuple[str, ...]:
+    if model.ranges:
+        return (
+            "the file is quantised: its weights are dequantised, and what it computes is no longer rounded; with "
+            "--precision int8 --ranges file the integers span what they do there",
+        )
     kinds = {one.dtype for one in model.inputs} - {"float"}
     held = {model.constants[name].data_type for name in model.constants}
     wide = sorted({name for number, name in {10: "float16", 11: "float64", 16: "bfloat16"}.items() if number in held})

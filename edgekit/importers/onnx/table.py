@@ -11,7 +11,17 @@ from torch.nn import functional as F
 from edgekit.importers.onnx.operators import (
     elementwise as el,
 )
-from edgekit.importers.onnx.operators import indexing, layers, moving, norms, pooling, recurrent, reductions, resize
+from edgekit.importers.onnx.operators import (
+    indexing,
+    layers,
+    moving,
+    norms,
+    pooling,
+    quantization,
+    recurrent,
+    reductions,
+    resize,
+)
 from edgekit.importers.onnx.operators.elementwise import Operator, given, plain, variadic
 from edgekit.importers.onnx.operators.reductions import index_of, reduction
 
@@ -161,6 +171,25 @@ _MOVING: dict[str, Operator] = {
     "GridSample": resize.grid_sample,
     "AffineGrid": resize.affine_grid,
 }
+# Of quantised files: each is read as what it computes in real numbers.
+QUANTIZED: dict[str, Operator] = {
+    "DequantizeLinear": quantization.dequantize,
+    "QuantizeLinear": quantization.carried,
+    "QuantizeLinear of a constant": quantization.rounded,
+    "DynamicQuantizeLinear": quantization.dynamic,
+    "ConvInteger": quantization.conv_integer,
+    "MatMulInteger": quantization.matmul_integer,
+    "QLinearConv": quantization.qlinear_conv,
+    "QLinearMatMul": quantization.qlinear_matmul,
+    "com.microsoft.QGemm": quantization.qgemm,
+    "com.microsoft.QLinearAdd": quantization.qlinear_pair(torch.add),
+    "com.microsoft.QLinearMul": quantization.qlinear_pair(torch.mul),
+    "com.microsoft.QLinearSigmoid": quantization.qlinear_one(plain(torch.sigmoid)),
+    "com.microsoft.QLinearLeakyRelu": quantization.qlinear_one(given(F.leaky_relu, negative_slope=("alpha", 0.01))),
+    "com.microsoft.QLinearAveragePool": quantization.qlinear_one(pooling.average_pool),
+    "com.microsoft.QLinearGlobalAveragePool": quantization.qlinear_global_average_pool,
+    "com.microsoft.QLinearConcat": quantization.qlinear_concat,
+}
 _SHAPES: dict[str, Operator] = {
     "Shape": indexing.shape,
     "Size": indexing.size,
@@ -177,5 +206,23 @@ OPERATORS: dict[str, Operator] = {
     **_LOGIC,
     **_REDUCTIONS,
     **_MOVING,
+    **QUANTIZED,
     **_SHAPES,
+}
+# What of an operator is not read; such a node is refused by its name.
+LIMITS = {
+    "BatchNormalization": "in inference",
+    "Dropout": "in inference",
+    "Einsum": "no letter twice in a term",
+    "GatherElements": "places that are known",
+    "GatherND": "places that are known",
+    "ScatterND": "places that are known",
+    "ScatterElements": "places that are known",
+    "LSTM": "sequences of one length",
+    "GRU": "sequences of one length",
+    "RNN": "sequences of one length",
+    "NonZero": "of what is known",
+    "Compress": "a condition that is known",
+    "Range": "ends that are known",
+    "TopK": "a count that is known",
 }

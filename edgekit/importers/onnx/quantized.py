@@ -1,0 +1,111 @@
+"""A quantised file as a network of real numbers, and the ranges that its own integers span.
+
+QuantizeLinear and DequantizeLinear around what the network computes are left out: what their integers span is kept as a
+range of the layer before them. Where they begin at 0, the file may have no Relu of its own, so one stands in their
+place unless the layer before gives nothing below 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edgekit.importers.onnx.node import Block, Node
+
+Range = tuple[float, float]
+_RELU6 = 6.0
+# Where the grid of what an operator gives stands among its inputs: scale, and the zero point behind it.
+GRIDS = {
+    "QuantizeLinear": 1,
+    "QLinearConv": 6,
+    "QLinearMatMul": 6,
+    "com.microsoft.QGemm": 7,
+    "com.microsoft.QLinearAdd": 6,
+    "com.microsoft.QLinearMul": 6,
+    "com.microsoft.QLinearSigmoid": 3,
+    "com.microsoft.QLinearLeakyRelu": 3,
+    "com.microsoft.QLinearAveragePool": 3,
+    "com.microsoft.QLinearGlobalAveragePool": 3,
+    "com.microsoft.QLinearConcat": 0,
+}
+_NEVER_BELOW_0 = frozenset({"Relu", "Sigmoid", "HardSigmoid", "Softmax", "Exp", "Abs", "Softplus", "Sqrt"})
+_PASS = frozenset({"DequantizeLinear", "QuantizeLinear", "Identity", "Dropout"})
+_FOLDED = frozenset({"BatchNormalization", "Mul", "Div", "Add", "Sub"})
+_KEEP_SIGN = frozenset(
+    {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Reshape", "Flatten", "Transpose", "Identity"}
+    | {"Squeeze", "Unsqueeze", "Slice", "Gather", "Concat", "Resize", "Dropout", "DequantizeLinear", "QuantizeLinear"}
+)
+
+
+class _Reader:
+    """Goes through the nodes in order. Of each value it knows whether an input reaches it, and where that may end."""
+
+    def __init__(self, inputs: Sequence[str], arrays: Any, constants: Mapping[str, Any]) -> None:
+        self._computed, self._positive, self._cut = set(inputs), set[str](), set[str]()
+        self._layers = {name: name for name in inputs}  # what gives a value: an operator, or an input
+        self._arrays, self._constants = arrays, constants
+        self.ranges: dict[str, Range] = {}
+
+    def read(self, node: Node) -> Node:
+        """The node as it is run."""
+        reads = [name for name in node.inputs if name in self._computed]
+        if not reads:
+            return replace(node, kind="QuantizeLinear of a constant") if node.kind == "QuantizeLinear" else node
+        self._computed.update(filter(None, node.outputs))
+        if node.kind in _FOLDED and len(reads) == 1:  # the layer before it then gives what this one gives
+            self.ranges.pop(self._layers[reads[0]], None)
+        layer = self._layers.get(reads[0], node.name) if node.kind in _PASS else node.name
+        if node.key in GRIDS:
+            node, layer = self._gridded(node, reads[0], layer)
+        self._layers.update(dict.fromkeys(node.outputs, layer))
+        self._know(node, reads)
+        return node
+
+    def _know(self, node: Node, reads: Sequence[str]) -> None:
+        """Whether what a node gives is never below 0, and whether the file itself cuts it off there and above."""
+        keeps, cuts = node.kind in _KEEP_SIGN, node.kind == "Clip" or node.get("ends") is not None
+        if cuts or node.kind in _NEVER_BELOW_0 or (keeps and self._positive.issuperset(reads)):
+            self._positive.update(node.outputs)
+        if cuts or (keeps and self._cut.issuperset(reads)):
+            self._cut.update(node.outputs)
+
+    def _gridded(self, node: Node, source: str, layer: str) -> tuple[Node, str]:
+        """An operator that gives integers, with where they are cut off; and the layer whose range they span."""
+        span = self._span(node)
+        if span is None:
+            return node, layer
+        low, high, step = span
+        at = GRIDS[node.key]
+        node = replace(node, attributes={**node.attributes, "grid": [*node.inputs[at : at + 2], ""][:2]})
+        of_source = node.kind == "QuantizeLinear"  # else the operator computes before it cuts off
+        is_six = abs(high - _RELU6) < step and not (of_source and source in self._cut)
+        if low >= 0 and (is_six or not (of_source and source in self._positive)):
+            node = replace(node, attributes={**node.attributes, "ends": (0.0, _RELU6 if is_six else None)})
+            layer = node.name
+        self.ranges[layer] = (low, high)
+        return node, layer
+
+    def _span(self, node: Node) -> tuple[float, float, float] | None:
+        """The least and the largest real number that the integers of a node's grid mean, and their step."""
+        at = GRIDS[node.key]
+        names = [*node.inputs[at : at + 2], "", ""][:2]
+        if names[0] not in self._constants or (names[1] and names[1] not in self._constants):
+            return None
+        scale = self._arrays(names[0])
+        zero = self._arrays(names[1]) if names[1] else np.zeros((), np.uint8)
+        if scale.size != 1 or zero.dtype.kind not in "iu" or zero.dtype.itemsize > 1:
+            return None
+        step, ends, shift = float(scale.reshape(-1)[0]), np.iinfo(zero.dtype), int(zero.reshape(-1)[0])
+        return (ends.min - shift) * step, (ends.max - shift) * step, step
+
+
+def in_real_numbers(
+    block: Block, inputs: Sequence[str], arrays: Any, constants: Mapping[str, Any]
+) -> tuple[Block, dict[str, Range]]:
+    """The nodes of a file in real numbers, and the ranges by layer. `arrays` reads a constant by its name."""
+    reader = _Reader(inputs, arrays, constants)
+    nodes = tuple(reader.read(node) for node in block.nodes)
+    return Block(nodes, block.outputs), reader.ranges

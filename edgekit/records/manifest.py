@@ -303,12 +303,19 @@ def _json_object(text: str) -> dict[str, Any]:
     import json
 
     try:
-        raw = json.loads(text)
+        raw = json.loads(text, parse_int=_whole)
     except RecursionError as error:
         raise ValueError("it is nested too deep") from error
     if not isinstance(raw, dict):
         raise ValueError("not a JSON object")
     return raw
+
+
+def _whole(text: str) -> int:
+    """A number of 64 bits: all that a manifest counts is less, and what computes with it can take it."""
+    if len(text) > 20 or abs(int(text)) >= 1 << 63:
+        raise ValueError(f"it has a number of {len(text)} digits")
+    return int(text)
 
 
 def pixels_are_codes(preprocessing: Preprocessing, tensor: TensorRecord) -> bool:

@@ -48,6 +48,8 @@ def test_a_folder_is_no_artifact(tmp_path: Path) -> None:
         ('{"version": 2}', "has version 2"),
         ('{"version": 1, "file": "x"}', "is broken at"),
         ('{"version": 1', "cannot be read"),
+        (f'{{"version": 1, "bytes": {10**400}}}', "a number of 401 digits"),
+        (f'{{"version": 1, "bytes": {2**63}}}', "a number of 19 digits"),
     ],
 )
 def test_a_broken_manifest_is_an_error_and_never_ignored(text: str, cause: str, tmp_path: Path) -> None:

@@ -108,9 +108,21 @@ def _message(path: Path) -> Any:
         told = next((what for begin, what in _STARTS.items() if start.startswith(begin)), None)
         why = f"it is {told}" if told else f"truncated, encrypted or something else ({first_line(error)})"
         raise UsageError(f"{path} is no readable ONNX file: {why}", "give a file that onnx.load reads") from error
+    if not all(isinstance(text, str) for text in _texts(model)):
+        raise UsageError(f"{path} is no readable ONNX file: a name in it is no text", "get or export the file again")
     if not model.graph.node:
         raise UsageError(f"{path} holds no network: it has no operators", "get or export the file again")
     return model
+
+
+def _texts(message: Any) -> Iterator[Any]:
+    """Every name and other text in a message; protobuf gives bytes for what is none."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            yield from (value,) if isinstance(value, (str, bytes)) else value
+        elif field.type == field.TYPE_MESSAGE:
+            for one in (value,) if hasattr(value, "ListFields") else value:
+                yield from _texts(one)
 
 
 def _small(data: mmap.mmap, kind: int, at: int, end: int) -> Iterator[bytes]:

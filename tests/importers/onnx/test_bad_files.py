@@ -50,6 +50,15 @@ def test_bytes_of_something_else(tmp_path: Path, bytes_of: Callable[[bytes], byt
     assert cause in refused(path)
 
 
+@pytest.mark.parametrize("text", [b"Relu", b"middle", b"the graph's name"])
+def test_a_name_that_is_no_text(tmp_path: Path, text: bytes) -> None:
+    held = model([node("Relu", "x", "middle"), node("Abs", "middle", "y")], X, ["y"])
+    held.graph.name = "the graph's name"
+    path = tmp_path / "net.onnx"
+    path.write_bytes(held.SerializeToString().replace(text, b"\xff" + text[1:]))
+    assert "a name in it is no text" in refused(path)
+
+
 def test_a_zip_is_named(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "net.onnx", "w") as archive:
         archive.write(small_network(tmp_path / "inside.onnx"))

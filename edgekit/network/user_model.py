@@ -159,11 +159,9 @@ def _read_from(path: Path, input: Input) -> ModelSpec:
 
 
 def _preprocessing(channels: int) -> Any:
-    from edgekit.records.preprocessing import TORCHVISION, Preprocessing
+    from edgekit.records.preprocessing import TORCHVISION, TORCHVISION_GREY
 
-    if channels == 3:
-        return TORCHVISION
-    return Preprocessing(channels="L", mean=(127.5,), std=(127.5,))
+    return TORCHVISION if channels == 3 else TORCHVISION_GREY
 
 
 def _file(path: Path) -> ModuleType:

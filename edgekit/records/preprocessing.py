@@ -62,6 +62,7 @@ class Preprocessing(BaseModel):
 
 TENSORFLOW = Preprocessing()  # x in [-1, 1]
 TORCHVISION = Preprocessing(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
+TORCHVISION_GREY = Preprocessing(channels="L", mean=(114.5,), std=(57.63,))  # the means of the three channels
 
 
 def crop_box(preprocessing: Preprocessing, width: int, height: int) -> tuple[float, float, float, float]:

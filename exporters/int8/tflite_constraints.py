@@ -18,7 +18,20 @@ FIXED_OUTPUT = {
 }
 
 # Inputs and output share one scale and zero point: elements are moved or chosen, or averaged in integers.
-SAME_SCALE = frozenset({"max_pool", "avg_pool", "reshape", "pad", "cat", "slice", "permute", "upsample"})
+SAME_SCALE = frozenset(
+    {
+        "max_pool",
+        "avg_pool",
+        "reshape",
+        "pad",
+        "cat",
+        "slice",
+        "permute",
+        "upsample",
+        "gather",
+    }
+    | {"max", "min", "maximum", "minimum"}
+)
 
 # Kinds whose int8 kernels, where TFLite has some, are not used yet.
 _NO_INTEGERS = frozenset(
@@ -28,16 +41,13 @@ _NO_INTEGERS = frozenset(
         "softplus",
         "cast",
         "sum",
-        "max",
-        "min",
         "prod",
         "cumsum",
         "topk_values",
         "pow",
-        "maximum",
     }
-    | {"minimum", "floor_div", "remainder", "where", "matmul", "conv_dynamic", "constant", "gather", "flip", "expand"}
-    | {"tile", "layer_norm", "group_norm", "lstm", "lstm_cell", "gru", "grid_sample", "adaptive_max_pool"}
+    | {"floor_div", "remainder", "where", "matmul", "conv_dynamic", "constant", "flip", "expand", "tile"}
+    | {"layer_norm", "group_norm", "lstm", "lstm_cell", "gru", "grid_sample", "adaptive_max_pool"}
 )
 _FLOAT_ONLY = {
     "lrn": "local response normalisation has no int8 kernel",

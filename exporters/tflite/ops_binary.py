@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT
+from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT, same_scale
 from edgekit.exporters.tflite.layout import Layout, Shape, merged_broadcast, stored_shape
 from edgekit.exporters.tflite.lowering import Lowering, Unsupported, Value, stored_dtype
 from edgekit.exporters.tflite.ops_shapes import lifted
@@ -58,6 +58,8 @@ def binary(to: Lowering, op: Op) -> Value:
     if op.attrs.get("reflected"):
         operands.reverse()
     quantisation = FIXED_OUTPUT.get(op.kind, to.wanted(op)) if to.int8(op) else None
+    if quantisation and same_scale(op.kind):
+        operands = [to.requantised(x, quantisation, f"{op.name}/quantize") for x in operands]
     like = Value(-1, op.shape, layout, quantisation, dtype=stored_dtype(op))
     fused = {"fusedActivationFunction": to.activation(op)} if builtin in ARITHMETIC.values() else {}
     return broadcast(to, builtin, to.label(op), operands, like, **fused)

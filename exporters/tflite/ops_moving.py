@@ -19,12 +19,12 @@ def constant(to: Lowering, op: Op) -> Value:
 
 def gather(to: Lowering, op: Op) -> Value:
     """GATHER along an axis, of places that the network owns or computes."""
-    x, dim = to.read(op, real=True), op.attrs["dim"]
+    x, dim = to.read(op), op.attrs["dim"]
     own = to.graph.tensors(op).get("indices")
     if own is not None:
         places = torch.where(own < 0, own + x.shape[dim], own)
         return taken(to, x, dim, places.tolist(), op.name)
-    index = to.converted(to.read(op, 1), "int32", f"{op.name}/indices")
+    index = to.converted(to.read(op, 1, real=True), "int32", f"{op.name}/indices")
     return to.emit(
         "GATHER", op.name, [x.tensor, index.tensor], replace(x, shape=op.shape), axis=x.layout.index(dim), batchDims=0
     )
@@ -41,7 +41,7 @@ def taken(to: Lowering, x: Value, dim: int, places: Sequence[int], name: str) ->
 
 def flip(to: Lowering, op: Op) -> Value:
     """REVERSE_V2, one for each axis."""
-    x = to.read(op, real=True)
+    x = to.read(op)
     for dim in op.attrs["dims"]:
         axis = to.program.integers([x.layout.index(dim)])
         x = to.emit("REVERSE_V2", op.name, [x.tensor, axis], x)
@@ -50,14 +50,14 @@ def flip(to: Lowering, op: Op) -> Value:
 
 def expand(to: Lowering, op: Op) -> Value:
     """TILE of the axes of size 1."""
-    x = lifted(to.read(op, real=True), len(op.shape))
+    x = lifted(to.read(op), len(op.shape))
     return _tiled(to, x, [want // have for want, have in zip(op.shape, x.shape, strict=True)], op.name)
 
 
 def tile(to: Lowering, op: Op) -> Value:
     """TILE."""
     repeats = op.attrs["repeats"]
-    return _tiled(to, lifted(to.read(op, real=True), len(repeats)), repeats, op.name)
+    return _tiled(to, lifted(to.read(op), len(repeats)), repeats, op.name)
 
 
 def _tiled(to: Lowering, x: Value, repeats: Sequence[int], name: str) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from edgekit.exporters.int8.tflite_constraints import same_scale
 from edgekit.exporters.tflite.layout import Layout, Shape
 from edgekit.exporters.tflite.lowering import Lowering, Value, stored_dtype
 from edgekit.ir.graph import Op
@@ -17,7 +18,8 @@ def reduce(to: Lowering, op: Op) -> Value:
     x = to.converted(x, stored_dtype(op), f"{op.name}/type")
     axes = to.program.integers([x.layout.index(d) for d in sorted(dims, key=x.layout.index)])
     layout = x.layout if keep else without(x.layout, dims)
-    like = Value(-1, op.shape, layout, to.wanted(op) if to.int8(op) else None, dtype=x.dtype)
+    quantisation = (x.q if same_scale(op.kind) else to.wanted(op)) if to.int8(op) else None
+    like = Value(-1, op.shape, layout, quantisation, dtype=x.dtype)
     return to.emit(REDUCTIONS[op.kind], op.name, [x.tensor, axes], like, keepDims=keep)
 
 

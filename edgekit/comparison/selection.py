@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.errors import UsageError
-from edgekit.records.formats import is_artifact
+from edgekit.records.formats import check_not_rejected, is_artifact
 from edgekit.records.manifest import content_of
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import Summary
@@ -44,6 +44,7 @@ def select(word: str, store: Store) -> Selection:
     if "://" in word or path.suffix in STORES:
         other = _other(word, path)
         return _selection(word, other, _latest(finding.all_of(other)))
+    check_not_rejected(path)
     if is_artifact(path):
         return _of_file(word, store)
     if re.fullmatch(r"[0-9a-f]{4,12}", word):

@@ -26,10 +26,10 @@ from edgekit.exporting.parity import compare
 from edgekit.exporting.prepare import Prepared
 from edgekit.exporting.task import ExportTask
 from edgekit.ir.graph import Graph
-from edgekit.records.formats import FORMATS, LOGITS
+from edgekit.records.formats import FORMATS, LOGITS, REJECTED
 from edgekit.records.manifest import Artifact, ParityRecord
 from edgekit.records.release import release
-from edgekit.util.files import Content, content, drafting, environment, publish
+from edgekit.util.files import Content, content, drafting, environment
 
 # What LiteRT tells of the file's operators, and what int8 kernels the processor has.
 DELEGATION = ("delegate", "nodes", "nodes_delegated", "undelegated", "instructions")
@@ -58,12 +58,16 @@ def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callabl
             parity, proof = _verified(task, prepared, plain, written, draft)
         if task.precision == "int8w" and job.quantized is not None:
             prepared.note(nearness(parity, job.quantized))
-        if parity.passed is False:
-            _reject(draft, target, task, parity, job.graph)
-        details = details_of(written, prepared, task, job) | _gates(task, held.result(), draft, target)
-        details |= _cost(task, prepared, job, draft) | {"proof": proof}
-        manifest = manifest_for(task, prepared, written, parity, target.name, held.result(), details, started)
-        return release(draft, target, manifest)
+        rejected = target.with_name(target.name + REJECTED) if parity.passed is False else None
+        details = details_of(written, prepared, task, job) | {"proof": proof}
+        if rejected is None:
+            details |= _gates(task, held.result(), draft, target) | _cost(task, prepared, job, draft)
+        place = rejected or target
+        manifest = manifest_for(task, prepared, written, parity, place.name, held.result(), details, started)
+        made = release(draft, place, manifest)
+        if rejected is not None:
+            raise _rejection(rejected, task, parity, job.graph)
+        return made
 
 
 def _write(task: ExportTask, prepared: Prepared, job: WriteJob, draft: Path) -> tuple[WriteJob, Written, Written]:
@@ -164,15 +168,14 @@ def _building(task: ExportTask, say: Callable[[str], None]) -> dict[str, Any]:
     return found | task.site.target.building()
 
 
-def _reject(draft: Path, target: Path, task: ExportTask, parity: ParityRecord, graph: Graph) -> None:
-    rejected = target.with_name(target.name + ".rejected")
-    publish(draft, rejected)
-    reasons, remedy = parity.reasons, f"the file is kept for study as {rejected}"
+def _rejection(rejected: Path, task: ExportTask, parity: ParityRecord, graph: Graph) -> GateFailed:
+    """Why a file that is kept for study may not be used."""
+    reasons, remedy = parity.reasons, f"the file is kept for study: edgekit inspect {rejected}"
     if any(reason.startswith("at batch ") for reason in reasons):
         place = moved(graph)
         reasons += (f"layer {place} moves the batch from the first place",) if place else ()
         remedy = f"leave --dynamic-batch out; {remedy}"
-    raise GateFailed(f"parity failed for {task.format} {task.precision}: {'; '.join(reasons)}", remedy)
+    return GateFailed(f"parity failed for {task.format} {task.precision}: {'; '.join(reasons)}", remedy)
 
 
 def _gates(task: ExportTask, held: Content, draft: Path, target: Path) -> dict[str, Any]:

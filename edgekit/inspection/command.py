@@ -10,6 +10,8 @@ from typing import Any
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.inspection import snippets
 from edgekit.inspection.pairs import PAIRED
+from edgekit.inspection.rejected import open_rejected
+from edgekit.records.formats import REJECTED, check_not_rejected
 from edgekit.records.manifest import Artifact, Manifest, open_artifact
 from edgekit.util import apart
 
@@ -40,6 +42,7 @@ class InspectResult:
             "path": str(self.artifact.path),
             "format": self.artifact.format,
             "foreign": self.artifact.foreign,
+            "rejected": list(manifest.parity.reasons) if manifest is not None and self.artifact.rejected else None,
             "intact": None if manifest is None else True,  # a file that is not is an error
             "bytes": self.bytes,
             "parts": [str(part) for part in self.artifact.parts],
@@ -56,17 +59,21 @@ class InspectResult:
 def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None = None) -> InspectResult:
     """Open an artifact and say what it is. Raises UsageError when it is missing, altered or of something else.
 
+    A file that failed its verification is told by its manifest, with the reasons; no code is given that would run it.
+
     `layers` adds what was recorded per layer of an int8 file (signal-to-noise in dB, worst first). `snippet` names a
     language and adds code that runs the file on one image.
     """
+    path = Path(artifact)
     if snippet is not None:
         snippets.check_language(snippet)
-    opened = open_artifact(Path(artifact))
+        check_not_rejected(path)
+    opened = open_rejected(path) if path.suffix == REJECTED else open_artifact(path)
     operators: dict[str, int] | None = None
     labels: tuple[str, ...] = ()
     reason = None
     try:
-        operators, labels = _contents(opened.path)
+        operators, labels = _contents(opened)
     except BackendMissing as error:
         reason = f"{error.message}: {error.remedy}"
     return InspectResult(
@@ -77,13 +84,18 @@ def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None =
         reason=reason,
         layers=_layers(opened) if layers else None,
         snippet=_snippet(opened, snippet) if snippet else None,
-        quantized_for=_pairs(opened.path) if PAIRED in (operators or ()) else None,
+        quantized_for=_pairs(opened.path) if PAIRED in (operators or ()) and not opened.rejected else None,
     )
 
 
-def _contents(path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
-    """The operators in a file with their counts, and its labels, as a process of its own reads them."""
-    operators, labels = _apart("edgekit.inspection.contents:of", path)
+def _contents(opened: Artifact) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The operators in a file with their counts, and its labels, as a process of its own reads them.
+
+    Of a rejected file as its manifest tells them: nothing opens it.
+    """
+    if opened.rejected and opened.manifest is not None:
+        return opened.manifest.operators, opened.manifest.labels
+    operators, labels = _apart("edgekit.inspection.contents:of", opened.path)
     return operators, tuple(labels)
 
 

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekit.errors import BackendMissing, UsageError
+from edgekit.errors import BackendMissing, GateFailed, UsageError
 from edgekit.registry import Registry
 
 if TYPE_CHECKING:
@@ -148,8 +148,21 @@ FORMATS: Registry[Format] = Registry(
 _SUFFIXES = {format.suffix: format for format in _FORMATS}
 
 
+REJECTED = ".rejected"  # behind the name of a file that failed its verification
+
+
+def check_not_rejected(path: Path) -> None:
+    """Raise GateFailed for a file that an export kept for study."""
+    if path.suffix == REJECTED:
+        raise GateFailed(
+            f"{path.name} failed its verification when it was exported, and is kept for study alone",
+            f"see why with `edgekit inspect {path}`, and export it again",
+        )
+
+
 def format_of(path: Path) -> Format:
-    """The format of a file by its suffix. Raises UsageError for another one."""
+    """The format of a file by its suffix. Raises UsageError for another one, GateFailed for a rejected file."""
+    check_not_rejected(path)
     if not is_artifact(path):
         raise UsageError(f"{path} is no artifact", f"give a file that ends in {', '.join(_SUFFIXES)}")
     return _SUFFIXES[path.suffix]

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edgekit.errors import EdgekitError, UsageError
-from edgekit.records.formats import format_of
+from edgekit.errors import EdgekitError, GateFailed, UsageError
+from edgekit.records.formats import REJECTED, format_of
 from edgekit.records.onnx_parts import parts_of
 from edgekit.records.preprocessing import Preprocessing
 from edgekit.util.files import Content, content, stamp
@@ -164,7 +164,12 @@ class Artifact(_Record):
     @property
     def format(self) -> str:
         """A name of FORMATS."""
-        return format_of(self.path).name
+        return format_of(self.path.with_suffix("") if self.rejected else self.path).name
+
+    @property
+    def rejected(self) -> bool:
+        """Whether it failed its verification, so that nothing may run it."""
+        return self.path.suffix == REJECTED
 
     def still(self) -> Content:
         """The content, asked for when the file was used: a number belongs to bytes that did not change meanwhile.
@@ -212,7 +217,8 @@ def coming_path(path: Path) -> Path:
 def open_artifact(path: Path) -> Artifact:
     """The artifact at `path`, its bytes checked against its manifest; without a manifest it is foreign.
 
-    Raises UsageError for a missing file, an unknown suffix, a manifest that is broken, newer or of other bytes.
+    Raises UsageError for a missing file, an unknown suffix, a manifest that is broken, newer or of other bytes, and
+    GateFailed for a file that failed its verification, whatever it is called by now.
     """
     is_folder = format_of(path).is_folder
     if not (path.is_dir() if is_folder else path.is_file()):
@@ -228,6 +234,9 @@ def open_artifact(path: Path) -> Artifact:
         found = _content(path, others)
         manifest = _fitting(path, found.sha256)
         if manifest is None or manifest.sha256 == found.sha256:
+            if manifest is not None and manifest.parity.passed is False:
+                why = "; ".join(manifest.parity.reasons)
+                raise GateFailed(f"{path} failed its verification when it was exported: {why}", "export it again")
             return Artifact(path=path, manifest=manifest, content=found, parts=others)
     raise UsageError(
         f"{path} is not the file that its manifest describes (sha256 differs)",

@@ -18,7 +18,7 @@ import torch
 from PIL import Image
 
 import edgekit
-from edgekit.errors import EdgekitError, UsageError
+from edgekit.errors import EdgekitError, GateFailed, UsageError
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.onnx import writer as onnx_writer
 from edgekit.exporting.result import ExportResult
@@ -331,7 +331,7 @@ def test_a_network_whose_output_never_varies_is_not_called_equal(network: str, t
     result = edgekit.export(f"{network}:Constant", input=SHAPE, format=["onnx"], out=tmp_path / "out")
     (failure,) = result.failed
     assert result.exit_code == 3 and "does not vary" in failure.error.message
-    assert [name for name in files(tmp_path / "out") if not name.endswith(".rejected")] == []
+    assert [name for name in files(tmp_path / "out") if ".rejected" not in name] == []
 
 
 def test_a_wrong_file_is_rejected_and_kept_for_study(
@@ -350,8 +350,34 @@ def test_a_wrong_file_is_rejected_and_kept_for_study(
     monkeypatch.setattr(onnx_writer, "write", wrong_weights)
     result = edgekit.export(f"{network}:build", input=SHAPE, format=["onnx"], out=tmp_path / "out")
     assert result.exit_code == 3 and not result.artifacts
-    (name,) = files(tmp_path / "out")
+    name, beside = sorted(files(tmp_path / "out"))
     assert name.endswith(".onnx.rejected")
+    assert beside == f"{name}.json"
+    (path,) = (tmp_path / "out").rglob(name)
+    told = edgekit.inspect(path)
+    assert told.to_json()["rejected"] == list(told.artifact.manifest.parity.reasons if told.artifact.manifest else ())
+    assert any("relative error" in reason for reason in told.to_json()["rejected"])
+    assert told.operators
+    assert f"edgekit inspect {path}" in result.failed[0].error.remedy
+    check_that_nothing_runs_it(path)
+
+
+def check_that_nothing_runs_it(path: Path) -> None:
+    """Every way to use a rejected file ends with the gate's code, also where somebody took the ending off."""
+    store = f"sqlite:///{path.parent / 'none.db'}"
+    for use in (
+        lambda: open_artifact(path),
+        lambda: edgekit.inspect(path, snippet="python"),
+        lambda: edgekit.compare(path, path, store=store),
+        lambda: edgekit.bench([path], preset="quick", store=store),
+    ):
+        with pytest.raises(GateFailed, match="kept for study alone"):
+            use()
+    plain = path.with_suffix("")
+    path.rename(plain)
+    path.with_name(path.name + ".json").rename(plain.with_name(plain.name + ".json"))
+    with pytest.raises(GateFailed, match="failed its verification when it was exported: relative error"):
+        open_artifact(plain)
 
 
 def test_weights_that_are_not_contiguous_ship_as_they_are(tmp_path: Path) -> None:

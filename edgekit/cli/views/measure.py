@@ -212,6 +212,8 @@ def _made(manifest: Json) -> Iterator[tuple[str, str]]:
 def _parity(parity: Json) -> str:
     if parity["passed"] is None:
         return "; ".join(parity["reasons"])
+    if parity["passed"] is False:
+        return f"failed: {'; '.join(parity['reasons'])}"
     return f"passed on {parity['n']} inputs ({parity['n_real']} images), cosine {parity['cosine']:.6f}"
 
 

@@ -40,13 +40,15 @@ class Loaded:
     """What was put into a network.
 
     `ranges` are the activation ranges that the file carries, (low, high) by operator name of the traced network, or
-    None. `has_batch_norm` is false where the file's BN was folded already. `notes` are for the person who asked.
+    None. `has_batch_norm` is false where the file's BN was folded already. `assumed` is true where nothing says how the
+    weights' images were prepared, so that `preprocessing` is the usual one. `notes` are for the person who asked.
     """
 
     record: WeightsRecord
     preprocessing: Preprocessing
     ranges: Mapping[str, tuple[float, float]] | None = None
     has_batch_norm: bool = True
+    assumed: bool = False
     notes: tuple[str, ...] = ()
 
 
@@ -121,6 +123,7 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
         checkpoint.preprocessing or (published or spec).preprocessing,
         checkpoint.ranges,
         has_batch_norm=not checkpoint.folded,
+        assumed=not (checkpoint.preprocessing or published),
         notes=() if published else (*checkpoint.notes, *_not_told(path, variant)),
     )
 

@@ -27,7 +27,8 @@ from edgekit.evaluation.input import FileInput, file_input, scores_of
 from edgekit.evaluation.result import EvalResult, Evaluated
 from edgekit.records.manifest import Artifact, in_use, open_artifact
 from edgekit.records.measurement import Accuracy
-from edgekit.records.preprocessing import ForeignInput, foreign_input
+from edgekit.records.preprocessing import ForeignInput
+from edgekit.records.preprocessing_file import foreign_input
 from edgekit.records.runtime import Session, own_time
 from edgekit.stats.accuracy import HIT1, MISS, correct1, correct5, hit
 from edgekit.storage.keeping import Keeper

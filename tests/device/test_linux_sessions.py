@@ -20,7 +20,7 @@ from edgekit.bench.links import remote_session
 from edgekit.device.linux import LinuxTarget
 from edgekit.errors import BackendMissing, MeasurementInvalid
 
-FOREIGN = "size: [8, 8]\nmean: [0, 0, 0]\nstd: [1, 1, 1]\n"
+FOREIGN = "size: [8, 8]\nunits: 0..255\nmean: 0\nstd: 1\n"
 
 
 @pytest.fixture(autouse=True)

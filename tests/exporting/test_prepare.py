@@ -5,8 +5,11 @@ from __future__ import annotations
 import gc
 import importlib
 import weakref
+from pathlib import Path
 
+import pytest
 import torch
+from torch import nn
 
 from edgekit.checkpoints.load import load
 from edgekit.exporting.options import ExportOptions
@@ -39,3 +42,17 @@ def test_the_last_file_keeps_shapes_and_reference_and_gives_the_weights_back() -
     assert all(tensor.is_meta for tensor in network.graph.params.values())
     gc.collect()
     assert not [tensor for weight in weights if (tensor := weight()) is not None and not tensor.is_meta]
+
+
+@pytest.mark.parametrize("said", [False, True])
+@pytest.mark.parametrize("weights", ["own", "file", "random"])
+def test_a_preprocessing_that_nothing_says_is_named(weights: str, said: bool, tmp_path: Path) -> None:
+    preprocess = tmp_path / "p.yaml"
+    preprocess.write_text("mean: 100\nstd: 50\n")
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    given = {"own": None, "file": tmp_path / "w.pth", "random": "random"}[weights]
+    asked = ExportOptions(network.eval(), input=(1, 3, 16, 16), weights=given, preprocess=preprocess if said else None)
+    notes = [note for note in prepare(asked, lambda stage: None).notes if "the preprocessing is assumed" in note]
+    assert len(notes) == (weights != "random" and not said)
+    assert all("mean [123.675, 116.28, 103.53]" in note and "(torchvision's)" in note for note in notes)

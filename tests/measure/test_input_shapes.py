@@ -97,7 +97,7 @@ def test_eval_takes_the_size_from_the_preprocessing_file(free: Callable[..., Pat
     image = pytest.importorskip("PIL.Image")
     (tmp_path / "images" / "0").mkdir(parents=True)
     image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "images" / "0" / "a.png")
-    (tmp_path / "how.yaml").write_text("size: [16, 12]\nmean: [0, 0, 0]\nstd: [1, 1, 1]\n")
+    (tmp_path / "how.yaml").write_text("size: [16, 12]\nunits: 0..255\nmean: 0\nstd: 1\n")
     assert edgekit.eval([free()], data="images", preprocess="how.yaml").results[0].accuracy.correct1 == 1
 
 

@@ -1,8 +1,6 @@
-"""Preprocessing: what a pixel becomes, and what a preprocessing file may say."""
+"""Preprocessing: what a pixel becomes."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +14,6 @@ from edgekit.records.preprocessing import (
     apply,
     check_input,
     crop_box,
-    foreign_input,
-    from_yaml,
     to_pixels,
 )
 
@@ -104,78 +100,3 @@ def test_images_must_fit_the_network() -> None:
     for shape in ((1, 1, 32, 32), (1, 3, 16, 112, 112), (1, 10)):
         with pytest.raises(UsageError, match="RGB do not fit"):
             check_input(TENSORFLOW, shape)
-
-
-def _file(folder: Path, text: str) -> Path:
-    path = folder / "p.yaml"
-    path.write_text(text)
-    return path
-
-
-def test_a_preprocessing_file_says_everything(tmp_path: Path) -> None:
-    text = "{size: [96, 64], crop: 0.9, mean: [1, 2, 3], scale: 0.5, channels: BGR, layout: NCHW, class_offset: 1}"
-    said = foreign_input(_file(tmp_path, text))
-    assert said.size == (96, 64) and said.layout == "NCHW"
-    assert said.preprocessing == Preprocessing(
-        channels="BGR", crop_fraction=0.9, mean=(1.0, 2.0, 3.0), std=(2.0, 2.0, 2.0), class_offset=1
-    )
-
-
-def test_scale_multiplies_and_std_divides(tmp_path: Path) -> None:
-    assert from_yaml(_file(tmp_path, "scale: 0.0078125")).std == (128.0,) * 3
-    assert from_yaml(_file(tmp_path, "{channels: L, std: 128}")).std == (128.0,)
-
-
-def test_an_empty_answer_is_the_default(tmp_path: Path) -> None:
-    said = foreign_input(_file(tmp_path, "{}"))
-    assert said.preprocessing == TENSORFLOW and said.size is None and said.layout is None
-
-
-@pytest.mark.parametrize(
-    ("text", "cause"),
-    [
-        ("meen: 3", "did you mean 'mean'"),
-        ("- 1", "holds no keys"),
-        ("", "holds no keys"),
-        ("a: [", "cannot be read"),
-        ("size: big", "size must be"),
-        ("size: [1, 2, 3]", "size must be"),
-        ("size: true", "size must be"),
-        ("mean: [1, 2]", "mean must be one number or 3"),
-        ("mean: x", "mean must be"),
-        ("layout: CHW", "layout must be"),
-        ("crop: 87.5", "crop_fraction must be in"),
-        ("channels: [1]", "wrong"),
-        ("class_offset: one", "wrong"),
-        ("scale: 0", "scale must not be 0"),
-        ("{scale: 1, std: 1}", "give one of them"),
-        ("{mean: 127.5, scale: 127.5}", "inputs would reach"),
-        ("{mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225]}", "inputs would reach"),
-        ("std: 0", "above 0"),
-        ("std: 1e-30", "inputs would reach 1.275e"),
-        ("scale: 1e+30", "inputs would reach"),
-        ("{mean: 1e308, std: 1e-30}", "inputs would reach inf"),
-        ("std: 1e999", "finite"),
-        ("mean: " + "9" * 400, "wrong"),
-        ("mean: " + "9" * 5000, "cannot be read"),
-        ("std: " + "[" * 20_000, "cannot be read"),
-        ("? [1]\n: 2", "cannot be read"),
-        ("size: &a [1]\nmean: &b [" + "*a," * 99 + "]\nstd: [" + "*b," * 999 + "]", "must be one number or 3, not"),
-        ("size: &a [*a]", "recursive node"),
-        ("!!python/object/apply:os.system [ls]", "cannot be read"),
-    ],
-)
-def test_a_wrong_preprocessing_file_says_what_is_wrong(tmp_path: Path, text: str, cause: str) -> None:
-    with pytest.raises(UsageError, match=cause) as caught:
-        foreign_input(_file(tmp_path, text))
-    assert "\n" not in caught.value.message and caught.value.remedy
-
-
-def test_a_missing_preprocessing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"nowhere\.yaml cannot be read"):
-        foreign_input(tmp_path / "nowhere.yaml")
-
-
-def test_a_key_that_stands_twice_is_told_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"'mean' is there twice, first in line 1 \(line 3, column 1\)"):
-        from_yaml(_file(tmp_path, "mean: 1\nsize: 32\nmean: 2\n"))

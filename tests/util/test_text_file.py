@@ -13,7 +13,7 @@ from edgekit.data import labels, packed
 from edgekit.data.images import find
 from edgekit.device.registry import load
 from edgekit.errors import UsageError
-from edgekit.records.preprocessing import foreign_input
+from edgekit.records.preprocessing_file import foreign_input
 from edgekit.sweeps.grid import grid
 from edgekit.util.text_file import text_of
 

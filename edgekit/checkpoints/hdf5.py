@@ -90,6 +90,8 @@ def names(owner: Any, name: str) -> list[str] | None:
     if name not in owner.attrs:
         return None
     attribute = owner.attrs.get_id(name)
+    if attribute.shape == (0,):  # of which HDF5 cannot tell the size
+        return []
     if len(attribute.shape) != 1 or attribute.shape[0] > MOST_NAMES or attribute.get_storage_size() > LONGEST_TEXT:
         return None
     return [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in owner.attrs[name]]

@@ -75,7 +75,8 @@ def _check_counts(
     lacking = counts.pop("full")
     if all(one == other for one, other in counts.values()) and lacking[0] == lacking[1] - 1:
         raise UsageError(
-            f"{path.name} has no classifier (as conv_preds)", "give the file with its top, not a `no_top` one"
+            f"{path.name} has no classifier (as conv_preds)",
+            "give the file with its top, not a `no_top` one; or bring the network without one as FILE.py:function",
         )
     for kind, (one, other) in {"full": lacking, **counts}.items():
         if one != other:

@@ -22,6 +22,7 @@ from edgekit.errors import UsageError
 from edgekit.network.spec import Variant, variant
 from edgekit.network.user_model import find
 from edgekit.records.preprocessing import TENSORFLOW
+from tests.checkpoints.test_hosted import keras_file
 from tests.paths import ROOT
 
 h5py = pytest.importorskip("h5py")
@@ -235,7 +236,8 @@ def test_a_flattened_map_lies_as_torch_has_it(tmp_path: Path) -> None:
             "dense/dense/bias:0": linear.bias.detach(),
         }.items():
             file[name] = tensor.numpy()
-        file.attrs["layer_names"] = [b"conv2d", b"dense"]
+        file.create_group("flatten").attrs["weight_names"] = np.empty(0)
+        file.attrs["layer_names"] = [b"conv2d", b"flatten", b"dense"]
         for name in ("conv2d", "dense"):
             file[name].attrs["weight_names"] = [f"{name}/kernel:0".encode(), f"{name}/bias:0".encode()]
     again = copy.deepcopy(own)
@@ -244,6 +246,17 @@ def test_a_flattened_map_lies_as_torch_has_it(tmp_path: Path) -> None:
     weights.load(again, variant(find(again, (1, 3, 8, 8))), str(tmp_path / "w.h5"))
     x = torch.randn(1, 3, 8, 8)
     assert torch.equal(again(x), own(x))
+
+
+def test_a_file_without_a_top_fits_a_network_without_one(tmp_path: Path) -> None:
+    path = keras_file(tmp_path / "no_top.h5", drop="conv_preds")
+    with pytest.raises(UsageError, match="has no classifier") as caught:
+        weights.variant_of(str(path), "mobilenet", 0.25)
+    assert "bring the network without one as FILE.py:function" in caught.value.remedy
+    whole = variant("mobilenet", 0.25, 64).build()
+    body = nn.Sequential(whole.get_submodule("conv0"), whole.get_submodule("blocks")).eval()
+    weights.load(body, variant(find(body, (1, 3, 64, 64))), str(path))
+    assert all(bool((tensor == 2).all()) for name, tensor in body.state_dict().items() if tensor.is_floating_point())
 
 
 # Archives that were made to do harm

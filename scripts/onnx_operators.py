@@ -11,8 +11,8 @@ from edgekit.util.files import write_atomically
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "onnx-operators.md"
 HEAD = f"""# ONNX operators that are read
 
-Made by `python -m scripts.onnx_operators` from the table of the reader, `edgekit/importers/onnx/table.py`. Opsets {OLDEST}
-to that of the installed `onnx`. Each operator passes all tests of real numbers that `onnx` has for it
+Made by `python -m scripts.onnx_operators` from the table of the reader, `edgekit/importers/onnx/table.py`. Opsets
+{OLDEST} to that of the installed `onnx`. Each operator passes all tests of real numbers that `onnx` has for it
 (`tests/importers/onnx/test_node_tests.py`), but for those that train, and two of `Resize` with aligned corners and
 a size that is no whole number: there onnxruntime, and so this reader, takes whole sizes. `If` is read where its
 condition is known, and `Constant` where it holds numbers.

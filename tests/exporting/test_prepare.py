@@ -51,7 +51,7 @@ def test_a_preprocessing_that_nothing_says_is_named(weights: str, said: bool, tm
     preprocess.write_text("mean: 100\nstd: 50\n")
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
     torch.save(network.state_dict(), tmp_path / "w.pth")
-    given = {"own": None, "file": tmp_path / "w.pth", "random": "random"}[weights]
+    given = {"own": None, "file": str(tmp_path / "w.pth"), "random": "random"}[weights]
     asked = ExportOptions(network.eval(), input=(1, 3, 16, 16), weights=given, preprocess=preprocess if said else None)
     notes = [note for note in prepare(asked, lambda stage: None).notes if "the preprocessing is assumed" in note]
     assert len(notes) == (weights != "random" and not said)

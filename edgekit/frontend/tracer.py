@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import math
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.passes.absorb_padding import absorb_padding
 
 Shape = tuple[int, ...]
+MOST_NUMBERS = 1 << 40  # of an input: some terabytes
 
 
 def trace(module: nn.Module, *shapes: Shape) -> Graph:
@@ -35,6 +37,10 @@ def trace(module: nn.Module, *shapes: Shape) -> Graph:
     """
     module = unwrapped(module)
     _check(module)
+    for shape in shapes:
+        if math.prod(shape) > MOST_NUMBERS:
+            told = "x".join(map(str, shape))
+            raise UsageError(f"an input of {told} is larger than any machine's memory", "give a smaller --input")
     if scope.is_layer(module):  # its operators are named by the layer's place in a network
         module = nn.Sequential(module).eval()
     recorder, result = _steady(module, shapes)

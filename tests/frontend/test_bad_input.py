@@ -138,3 +138,10 @@ def test_a_long_loop_is_only_long() -> None:
 def test_pythons_random_numbers_are_pythons_affair() -> None:
     graph = trace(Calls(lambda x, m: x * random.random()).eval(), SHAPE)
     assert [op.kind for op in graph] == ["input", "mul"]  # the proof finds that the answers differ
+
+
+@pytest.mark.parametrize("shape", [(1, 2**63 - 1, 32, 32), (1, 2**21, 2**20, 1), (1, 10**30)])
+def test_an_input_that_no_machine_holds(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match="is larger than any machine's memory") as caught:
+        trace(nn.ReLU().eval(), shape)
+    assert "--input" in caught.value.remedy

@@ -26,7 +26,7 @@ def tellable(error: BaseException) -> EdgekitError:
 
 
 def _told(error: BaseException) -> EdgekitError:
-    if isinstance(error, SystemExit):
+    if not isinstance(error, Exception):  # none of ours is so: it is made to pass by whoever catches errors
         return UsageError(f"Python code that was run here ends the program: {first_line(error)}", NO_EXIT)
     if isinstance(error, MemoryError):
         return EnvironmentRefused("not enough memory", "close other programs, or choose a smaller network")

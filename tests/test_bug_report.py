@@ -17,6 +17,8 @@ from edgekit.errors import EdgekitError, EnvironmentRefused, GateFailed, UsageEr
     ("error", "kind", "said"),
     [
         (SystemExit(3), UsageError, "ends the program: it calls sys.exit(3)"),
+        (GeneratorExit(), UsageError, "ends the program: GeneratorExit"),
+        (type("Stop", (BaseException,), {})("now"), UsageError, "ends the program: now"),
         (MemoryError(), EnvironmentRefused, "not enough memory"),
         (OSError(errno.ENOSPC, "No space left on device"), EnvironmentRefused, "No space left"),
         (OSError(errno.EROFS, "Read-only file system"), EnvironmentRefused, "Read-only"),

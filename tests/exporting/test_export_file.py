@@ -1,0 +1,73 @@
+"""When a layer that differs from the simulation fails a file, and when it is no more than rounding."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgekit.exporting import export_file
+from edgekit.records.manifest import ParityRecord
+
+FAULT = "the first wrong layer is conv1: its bias"
+
+
+def record(passed: bool, simulated_snr_db: float | None, simulation_snr_db: float | None) -> ParityRecord:
+    return ParityRecord(
+        passed=passed,
+        n=4,
+        n_real=0,
+        max_abs_error=0.1,
+        max_rel_error=0.1,
+        cosine=0.99,
+        top1_agreement=1.0,
+        snr_db=20.0,
+        simulated_snr_db=simulated_snr_db,
+        simulation_snr_db=simulation_snr_db,
+        reasons=() if passed else ("signal-to-noise",),
+    )
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """`_right` of a file in which a layer differs from the simulation."""
+    monkeypatch.setattr(export_file, "inner_values", lambda *asked: {})
+    monkeypatch.setattr(export_file, "first_fault", lambda *asked: FAULT)
+    task = SimpleNamespace(precision="int8", format="onnx", asked=SimpleNamespace(io="float32", layout="nhwc"))
+    prepared = SimpleNamespace(
+        quantized=lambda format: None,
+        reference=lambda: SimpleNamespace(inputs=(np.zeros((1, 3), np.float32),)),
+        graph=SimpleNamespace(takes_several=True),
+        preprocessing=None,
+    )
+    written = SimpleNamespace(inputs=(None,), outputs=(None,))
+    return lambda parity: export_file._right(task, prepared, written, Path("n.onnx"), parity)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("file_db", "simulation_db", "counts"),
+    [
+        (22.0, 20.0, True),  # as far from the simulation as rounding brings the network itself
+        (25.9, 20.0, True),
+        (26.0, 20.0, False),  # a quarter of that noise: the layer computes otherwise, and it does not matter
+        (35.0, 20.0, False),
+        (35.0, None, True),  # the simulation is the network, so nothing explains the difference
+        (41.0, 39.0, False),  # near enough that no layer is looked at
+        (None, 20.0, False),  # the same bits
+    ],
+)
+def test_a_wrong_layer_fails_a_file_only_where_it_counts(
+    file_db: float | None, simulation_db: float | None, counts: bool, judged: Any
+) -> None:
+    found = judged(record(True, file_db, simulation_db))
+    assert found.passed is not counts
+    assert found.reasons == ((FAULT,) if counts else ())
+
+
+def test_a_file_that_fails_anyway_names_the_layer(judged: Any) -> None:
+    found = judged(record(False, 35.0, 20.0))
+    assert not found.passed
+    assert found.reasons == ("signal-to-noise", FAULT)

@@ -14,7 +14,7 @@ from edgekit.comparison.selection import Selection, select
 from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
 from edgekit.measure.pair import compared, medians
 from edgekit.records import hosts
-from edgekit.records.conditions import fact, gpu, run_conditions
+from edgekit.records.conditions import fact, gpu, instructions, run_conditions
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import subject
 from edgekit.redact import redacted_url
@@ -211,6 +211,9 @@ def _differences(base: Measurement, new: Measurement) -> Iterator[str]:
     yield from (f"{key} {one[key]} and {two[key]}" for key in one if one[key] != two[key])
     facts = ((key, told(base), told(new)) for key, told in SAME_FACTS.items())
     yield from (f"{key} {a} and {b}" for key, a, b in facts if a != b)
+    kernels = [instructions(record) for record in (base, new)]
+    if kernels[0] != kernels[1] and None not in kernels:  # older records do not tell them
+        yield "instructions {} and {}".format(*kernels)
     versions = [str(record.found.get("runtime_version")) for record in (base, new)]
     if versions[0].partition(".")[0] != versions[1].partition(".")[0]:
         yield f"{base.runtime} {versions[0]} and {versions[1]}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.records import hosts
-from edgekit.records.measurement import Measurement
+from edgekit.records.measurement import Accuracy, Measurement
 
 NO_DELEGATE = "no delegate"
 
@@ -73,6 +73,12 @@ def fact(record: Measurement, name: str) -> Any:
     """What the runner found of the machine, else what its device told over the link; None where neither did."""
     found = record.found
     return found.get(name) or found.get("device", {}).get(name)
+
+
+def instructions(record: Measurement | Accuracy) -> str | None:
+    """The processor's instructions that int8 kernels look for, in words; None where the record does not tell."""
+    found = record.found.get("instructions")
+    return None if found is None else " ".join(found) or "none"
 
 
 def gpu(record: Measurement) -> str | None:

@@ -1,8 +1,8 @@
-"""What a report says in words above its table: cells that still fail, and int8 that is not worth it."""
+"""What a report says in words above its table: cells that fail, int8 that is not worth it, processors that differ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.storage.store import FailedCell
@@ -51,6 +51,43 @@ def not_worth_it(rows: Sequence[Row]) -> list[str]:
         if reasons:
             said.append(f"int8 is not worth it for {row.label}: {' and '.join(reasons)}.")
     return said
+
+
+def instructions_apart(rows: Sequence[Row]) -> list[str]:
+    """Where numbers that stand side by side come from processors with other instructions: a sentence for each kind.
+
+    Latencies differ by them on one device's name, and answers of int8 files in onnxruntime may.
+    """
+    said = []
+    for place in dict.fromkeys(row.place for row in rows if has_latency(row)):
+        found = _by_instructions((row.instructions, row) for row in rows if row.place == place and has_latency(row))
+        if len(found) > 1:
+            said.append(f"Latencies on {place} are of different processors: {_named(found)}.")
+    judged = (row for row in rows if row.precision == "int8" and row.top1 is not None)
+    found = _by_instructions((row.accuracy_instructions, row) for row in judged)
+    if len(found) > 1:
+        said.append(f"Accuracies of int8 are of different processors, which may answer otherwise: {_named(found)}.")
+    for row in rows:
+        known = None not in (row.instructions, row.accuracy_instructions)
+        if row.precision == "int8" and known and row.instructions != row.accuracy_instructions:
+            said.append(
+                f"{row.label} was timed with {row.instructions} and evaluated with {row.accuracy_instructions}: "
+                "it may answer otherwise where it was timed."
+            )
+    return said
+
+
+def _by_instructions(told: Iterable[tuple[str | None, Row]]) -> dict[str, list[str]]:
+    """The labels of rows under the instructions that are told of them."""
+    found: dict[str, list[str]] = {}
+    for instructions, row in told:
+        if instructions is not None:
+            found.setdefault(instructions, []).append(row.label)
+    return found
+
+
+def _named(found: dict[str, list[str]]) -> str:
+    return "; ".join(f"{instructions}: {_some(labels)}" for instructions, labels in found.items())
 
 
 def _key(row: Row) -> tuple[object, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import edgekit
 from edgekit.reporting import charts
-from edgekit.reporting.cautions import not_worth_it, still_failing
+from edgekit.reporting.cautions import instructions_apart, not_worth_it, still_failing
 from edgekit.reporting.page_data import data
 from edgekit.reporting.rows import Row
 from edgekit.stats.pareto import spearman
@@ -141,7 +141,7 @@ def cautions(rows: Sequence[Row], failures: Sequence[FailedCell] = ()) -> list[s
     failed = sum(row.parity is False for row in rows)
     if failed:
         said.append(f"{_count(failed, 'file', 'files')} did not pass the parity check.")
-    return said + still_failing(rows, failures) + not_worth_it(rows)
+    return said + still_failing(rows, failures) + not_worth_it(rows) + instructions_apart(rows)
 
 
 def _caution(said: Sequence[str]) -> str:

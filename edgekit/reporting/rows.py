@@ -11,18 +11,17 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
 
 from edgekit.records import hosts
-from edgekit.records.conditions import RunConditions, place, run_conditions, way
+from edgekit.records.conditions import RunConditions, instructions, place, run_conditions, way
 from edgekit.records.formats import PRECISIONS
 from edgekit.records.manifest import Manifest
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.reporting.labels import labels, shorts
+from edgekit.reporting.row_accuracy import accuracy_of
 from edgekit.reporting.row_facts import provenance, quantiles
-from edgekit.stats.accuracy import fraction
-from edgekit.stats.latency import Latency, latency, wilson
+from edgekit.stats.latency import Latency, latency
 from edgekit.stats.pareto import front
 
 MAX_RESAMPLED = 500  # measurements: a report of more must not take minutes, and leaves resampled intervals out
-ONE_INDEX = "the file answers with one index: export it without --output argmax"
 TIMES = ("median_ms", "p90_ms", "first_ms", "load_ms")
 Interval = tuple[float, float]
 T = TypeVar("T")
@@ -52,6 +51,7 @@ class Row:
     provider: str | None
     delegate: str | None
     sizes: str | None  # of inputs that are free in the file
+    instructions: str | None  # of the processor that the latency is of, as far as int8 kernels look for them
     way: str | None  # the provider or delegate, for people
     threads: int | None
     batch: int | None
@@ -65,6 +65,7 @@ class Row:
     images: int | None
     dataset: str | None  # the folder's name, which other images may share
     dataset_hash: str | None
+    accuracy_instructions: str | None  # of the processor that answered
     median_ms: float | None
     ci95_ms: Interval | None
     p90_ms: float | None
@@ -180,7 +181,7 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
     return Row(
         **_identity(record, missing),
         **_conditions(record),
-        **_accuracies(record.manifest, evaluated, missing),
+        **accuracy_of(record.manifest, evaluated, missing),
         **_times(time, missing),
         quantiles_ms=quantiles(record.runs),
         peak_memory_bytes=record.memory.peak_bytes,
@@ -205,13 +206,13 @@ def _evaluated_row(record: Accuracy) -> Row:
     nowhere: dict[str, Any] = dict.fromkeys(
         (
             *("device", "host", "place", "power_mode", "runtime", "runtime_version", "threads", "batch"),
-            *("provider", "delegate", "sizes", "way"),
+            *("provider", "delegate", "sizes", "way", "instructions"),
         )
     )
     return Row(
         **_identity(record, missing),
         **nowhere,
-        **_accuracies(record.manifest, record, missing),
+        **accuracy_of(record.manifest, record, missing),
         **_times(None, missing),
         quantiles_ms=None,
         peak_memory_bytes=None,
@@ -269,34 +270,10 @@ def _published(known: Manifest | None) -> tuple[dict[str, Any], ...]:
     return tuple(row for row in rows if isinstance(row, dict) and isinstance(row.get("top1"), float))
 
 
-def _accuracies(known: Manifest | None, evaluated: Accuracy | None, missing: dict[str, str]) -> dict[str, Any]:
-    """The accuracy that may be shown: none for weights or int8 ranges that nothing was learnt from."""
-    reason = None
-    if evaluated is None or evaluated.n == 0:
-        reason = "not evaluated: run `edgekit eval` on this file"
-    elif known and not known.weights.trained:
-        reason = "random weights: only the latency means anything"
-    elif known and known.calibration and known.calibration.synthetic:
-        reason = "synthetic calibration: only the latency means anything"
-    if evaluated is None or reason is not None:
-        missing |= dict.fromkeys(("top1", "top5"), reason or "")
-        return dict.fromkeys(("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset", "dataset_hash"))
-    if evaluated.correct5 is None:
-        missing["top5"] = ONE_INDEX
-    return {
-        "top1": evaluated.correct1 / evaluated.n,
-        "top1_ci95": wilson(evaluated.correct1, evaluated.n),
-        "top5": fraction(evaluated.correct5, evaluated.n),
-        "top5_ci95": None if evaluated.correct5 is None else wilson(evaluated.correct5, evaluated.n),
-        "images": evaluated.n,
-        "dataset": evaluated.dataset,
-        "dataset_hash": evaluated.dataset_hash,
-    }
-
-
 def _conditions(record: Measurement) -> dict[str, Any]:
     """How it was taken; the place is given later."""
     told = {"runtime_version": record.found.get("runtime_version"), "way": way(record), "place": None}
+    told["instructions"] = instructions(record)
     return {**asdict(run_conditions(record)), **told}
 
 

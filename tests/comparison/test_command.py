@@ -161,3 +161,22 @@ def test_comparing_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("base", "new", "verdict"),
+    [
+        (["avx2"], ["avx2", "avx512f", "avx512_vnni"], "not comparable"),
+        (["avx2"], ["avx2"], "same"),
+        (None, ["avx2"], "same"),  # an older record tells none
+    ],
+)
+def test_other_instructions_are_other_processors(
+    base: list[str] | None, new: list[str] | None, verdict: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one, other = (record(blocks=True, found={"instructions": found}) for found in (base, new))
+    (row,) = two(one, other).rows
+    assert row.verdict == verdict
+    if verdict == "not comparable":
+        assert row.reason == "instructions avx2 and avx2 avx512f avx512_vnni"

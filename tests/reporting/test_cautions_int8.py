@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edgekit.reporting.cautions import not_worth_it
+from edgekit.reporting.cautions import instructions_apart, not_worth_it
 from edgekit.reporting.rows import Row
 
 
@@ -48,3 +48,33 @@ def test_what_is_said(int8: Row, words: list[str]) -> None:
     assert len(said) == bool(words)
     assert all(word in said[0] for word in words)
     assert not words or "net int8" in said[0]
+
+
+OLD, NEW = "avx2", "avx2 avx512f avx512_vnni"
+TIMED = {"median_ms": 1.0, "ci95_ms": (0.9, 1.1), "place": "local"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([row("int8", **TIMED, instructions=OLD), row("fp32", **TIMED, instructions=OLD)], []),
+        ([row("int8", **TIMED, instructions=OLD), row("fp32", **TIMED, instructions=NEW)], ["Latencies on local"]),
+        ([row("int8", **TIMED, instructions=OLD), row("fp32", **TIMED, instructions=None)], []),  # an older record
+        ([row("int8", **TIMED, instructions=OLD), row("fp32", **TIMED | {"place": "b"}, instructions=NEW)], []),
+        (
+            [row("int8", top1=0.5, accuracy_instructions=OLD), row("int8", top1=0.5, accuracy_instructions=NEW)],
+            ["Accuracies of int8"],
+        ),
+        ([row("fp32", top1=0.5, accuracy_instructions=OLD), row("fp32", top1=0.5, accuracy_instructions=NEW)], []),
+        (
+            [row("int8", **TIMED, instructions=NEW, top1=0.5, accuracy_instructions=OLD)],
+            [f"net int8 was timed with {NEW} and evaluated with {OLD}"],
+        ),
+    ],
+)
+def test_numbers_of_other_instructions_do_not_stand_side_by_side_without_a_word(
+    rows: list[Row], words: list[str]
+) -> None:
+    said = instructions_apart(rows)
+    assert len(said) == len(words)
+    assert all(word in sentence for word, sentence in zip(words, said, strict=True))

@@ -1,0 +1,45 @@
+"""The part of a report's row that is about accuracy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgekit.records.conditions import instructions
+from edgekit.records.manifest import Manifest
+from edgekit.records.measurement import Accuracy
+from edgekit.stats.accuracy import fraction
+from edgekit.stats.latency import wilson
+
+ONE_INDEX = "the file answers with one index: export it without --output argmax"
+FIELDS = (
+    *("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset", "dataset_hash"),
+    "accuracy_instructions",
+)
+
+
+def accuracy_of(known: Manifest | None, evaluated: Accuracy | None, missing: dict[str, str]) -> dict[str, Any]:
+    """The accuracy that may be shown: none for weights or int8 ranges that nothing was learnt from."""
+    reason = None
+    if evaluated is None or evaluated.n == 0:
+        reason = "not evaluated: run `edgekit eval` on this file"
+    elif known and not known.weights.trained:
+        reason = "random weights: only the latency means anything"
+    elif known and known.calibration and known.calibration.synthetic:
+        reason = "synthetic calibration: only the latency means anything"
+    if evaluated is None or reason is not None:
+        missing |= dict.fromkeys(("top1", "top5"), reason or "")
+        return dict.fromkeys(
+            ("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset", "dataset_hash", "accuracy_instructions")
+        )
+    if evaluated.correct5 is None:
+        missing["top5"] = ONE_INDEX
+    return {
+        "top1": evaluated.correct1 / evaluated.n,
+        "top1_ci95": wilson(evaluated.correct1, evaluated.n),
+        "top5": fraction(evaluated.correct5, evaluated.n),
+        "top5_ci95": None if evaluated.correct5 is None else wilson(evaluated.correct5, evaluated.n),
+        "images": evaluated.n,
+        "dataset": evaluated.dataset,
+        "dataset_hash": evaluated.dataset_hash,
+        "accuracy_instructions": instructions(evaluated),
+    }

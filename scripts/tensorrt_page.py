@@ -91,10 +91,15 @@ def _size(cell: Cell | None) -> str:
 
 def _consists(network: str, fp32: Cell, fp16: Cell, int8: Cell) -> str:
     kinds = ", ".join(f"{count} {SHORT.get(kind, kind)}" for kind, count in int8["computed_in"].items())
-    layers = [sum((cell.get("layer_kinds") or {}).values()) or "-" for cell in (fp32, fp16, int8)]
+    layers = [sum(_work(cell).values()) or "-" for cell in (fp32, fp16, int8)]
     generated = [(cell.get("layer_kinds") or {}).get("kgen", "-") for cell in (fp32, int8)]
     halves = [f"{int8[half]['fused']} of {int8[half]['nodes']}" for half in ("quantize", "dequantize")]
     return f"| {network} | {kinds} | " + " | ".join(map(str, (*layers, *generated, *halves))) + " |"
+
+
+def _work(cell: Cell) -> dict[str, int]:
+    """The layers that compute or move something."""
+    return {kind: count for kind, count in (cell.get("layer_kinds") or {}).items() if kind not in ("signal", "wait")}
 
 
 def _in_float(found: dict[tuple[str, str], Cell], networks: Sequence[str]) -> Iterator[str]:

@@ -167,7 +167,7 @@ def inspect(document: Json, width: int) -> View:
             ("intact", "yes, as its manifest says" if document["intact"] else "unknown: no manifest beside it"),
             *(_made(document["manifest"]) if document["manifest"] else ()),
             ("operators", _plain(document["operators"] or document["operators_reason"])),
-            *([("int8 for", in_words(document["quantized_for"]))] if document["quantized_for"] else ()),
+            *([("int8 for", in_words(document["quantized_for"]))] if document.get("quantized_for") else ()),
             *([("labels", _some(document["labels"]))] if document["labels"] else ()),
         ]
     )

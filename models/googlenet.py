@@ -19,7 +19,8 @@
 * `googlenet_bn`: torchvision's, with its names and its differences: BN, no LRN, 3x3 where the table has 5x5, the last
   pool 2x2. Its weights expect inputs in [-1, 1].
 * `inception_naive`, `inception_module`: one module of 28x28x256 as lectures draw it, without and with the 1x1
-  reductions; `inception_3a`: the first module of the table. They end in a feature map.
+  reductions; `inception_3a`: the first module of the table; `inception_simple`: the same as lectures simplify it,
+  without its pooling branch. They end in a feature map.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class Conv(nn.Module):
 
 
 class Inception(nn.Module):
-    """Four branches side by side: (N, inputs, H, W) -> (N, b1 + b3 + b5 + bp, H, W)."""
+    """Four branches side by side: (N, inputs, H, W) -> (N, b1 + b3 + b5 + bp, H, W); three where `bp` is 0."""
 
     def __init__(
         self, inputs: int, b1: int, r3: int, b3: int, r5: int, b5: int, bp: int, *, bn: bool = False, large: int = 5
@@ -58,10 +59,11 @@ class Inception(nn.Module):
         self.branch1 = Conv(inputs, b1, 1, bn=bn)
         self.branch2 = nn.Sequential(Conv(inputs, r3, 1, bn=bn), Conv(r3, b3, 3, bn=bn))
         self.branch3 = nn.Sequential(Conv(inputs, r5, 1, bn=bn), Conv(r5, b5, large, bn=bn))
-        self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, 1), Conv(inputs, bp, 1, bn=bn))
+        self.branch4 = nn.Sequential(nn.MaxPool2d(3, 1, 1), Conv(inputs, bp, 1, bn=bn)) if bp else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([self.branch1(x), self.branch2(x), self.branch3(x), self.branch4(x)], 1)
+        branches = [self.branch1, self.branch2, self.branch3, self.branch4]
+        return torch.cat([branch(x) for branch in branches if branch], 1)
 
 
 class NaiveInception(nn.Module):
@@ -194,10 +196,16 @@ def inception_3a(resolution: int = 28, classes: int = 256) -> nn.Module:
     return Inception(192, 64, 96, 128, 16, 32, 32)
 
 
+def inception_simple(resolution: int = 28, classes: int = 224) -> nn.Module:
+    """(N, 192, H, W) -> (N, 224, H, W), the table's first module without its pooling branch."""
+    return Inception(192, 64, 96, 128, 16, 32, 0)
+
+
 for _name, _build, _inputs, _outputs in (
     ("inception_naive", inception_naive, 256, 672),
     ("inception_module", inception_module, 256, 480),
     ("inception_3a", inception_3a, 192, 256),
+    ("inception_simple", inception_simple, 192, 224),
 ):
     register(
         ModelSpec(

@@ -107,6 +107,7 @@ _register(32, 7.51, 0.46)
 _register(44, 7.17, 0.66)
 _register(56, 6.97, 0.85)
 _register(110, 6.43, 1.7)
+_register(1202, 7.93, 19.4)
 register(
     ModelSpec(
         name="resnet110_stochastic_cifar",

@@ -50,6 +50,9 @@ NETWORKS: tuple[tuple[str, float | None, int | None], ...] = (
     ("densenet40_12_cifar", None, None),
     ("resnet20_cifar", None, None),
     ("plain20_cifar", None, None),
+    ("nasnet_mobile", None, 32),
+    ("pnasnet_mobile", None, 32),
+    ("darts", None, 32),
 )
 OTHERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     **{name: (build, SHAPE) for name, build in SMALL.items()},

@@ -135,7 +135,24 @@ def test_single_inception_modules() -> None:
     assert reduced.macs == 271_351_808
     three = next(row.macs for row in reduced.rows if row.kind == "conv 3x3")
     assert round((reduced.macs + three) / 1e6) == 358
-    assert (weights("inception_3a"), first.macs) == (163_328, 128_049_152)
+    assert (weights("inception_3a"), first.params, first.macs) == (163_328, 163_696, 128_049_152)
+    simple = counted("inception_simple")  # no pooling, and no 1x1 behind it
+    assert (simple.params, simple.macs) == (163_696 - (192 * 32 + 32), 128_049_152 - 192 * 32 * 28 * 28)
+    assert [row.op for row in simple.rows].count("max_pool") == 0
+
+
+def test_overfeats_fast_model() -> None:
+    counts = counted("overfeat")
+    assert (counts.params, counts.macs) == (145_920_872, 2_801_403_904)
+    assert volumes(counts) == [
+        (96, 56, 56),
+        (96, 28, 28),
+        (256, 24, 24),
+        (256, 12, 12),
+        (512, 12, 12),
+        (1024, 12, 12),
+        (1024, 6, 6),
+    ]
 
 
 def test_bn_inception_sizes() -> None:

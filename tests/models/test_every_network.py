@@ -25,7 +25,8 @@ from edgekit.records.preprocessing import CHANNELS
 from tests.paths import GOLDENS
 
 GOLDEN = GOLDENS / "networks.json"
-FEATURE_MAPS = ("inception_naive", "inception_module", "inception_3a")  # modules: they have no classifier
+# modules: they have no classifier
+FEATURE_MAPS = ("inception_naive", "inception_module", "inception_3a", "inception_simple")
 
 
 def points() -> Iterator[Variant]:
@@ -151,6 +152,10 @@ def test_a_fixed_resolution_is_said_before_anything_is_built(name: str) -> None:
         ("inception_v2", None, 99),
         ("inception_naive", None, None),
         ("fractalnet", None, None),
+        ("nasnet_mobile", None, 64),
+        ("pnasnet_mobile", None, 43),
+        ("darts", None, 64),
+        ("darts_cifar", None, None),
     ],
 )
 def test_the_graph_computes_what_the_network_computes(name: str, alpha: float | None, resolution: int | None) -> None:
@@ -201,6 +206,12 @@ MISPRINTS: dict[tuple[str, str], set[float]] = {
     ("inception_v3", "macs"): {4.8e9},
     ("inception_v3", "params"): {27_161_264},  # with the auxiliary head
     ("fractalnet", "params"): {38.6e6},
+    ("nasnet_large", "params"): {88.9e6},
+    ("pnasnet_mobile", "macs"): {588e6},
+    ("pnasnet_large", "macs"): {25.0e9},
+    ("darts", "macs"): {574e6},
+    ("overfeat", "macs"): {2810e6},
+    ("overfeat", "params"): {145e6},  # cut off, not rounded
 }
 
 

@@ -24,6 +24,7 @@ def models(document: Json, width: int) -> View:
         Column("published", lambda row: _printed(row, "macs"), rank=3, full="published MACs"),
         Column("published top-1", lambda row: percent(_own_published(row).get("top1"))),
         Column("top-5", lambda row: percent(_own_published(row).get("top5")), rank=4),
+        Column("by", lambda row: _own_published(row).get("source", UNKNOWN), rank=5, left=True, full="by whom"),
         Column("alphas", lambda row: " ".join(f"{alpha:g}" for alpha in row["alphas"]) or UNKNOWN, rank=2, left=True),
     )
     rows = document["models"]
@@ -42,10 +43,15 @@ def _printed(row: Json, what: str) -> str:
 
 
 def _own_published(row: Json) -> Json:
-    """The published row of the network at full width and its own resolution and options, where there is one."""
+    """The published row of the network's own point that tells its accuracy, of one crop where there is one."""
     own = row["input_shape"][-1]
     rows = (p for p in row["published"] if (p["alpha"], p["options"]) == (1.0, {}) and p["resolution"] in (None, own))
-    return dict(max(rows, key=lambda p: p["top1"] is not None, default={}))
+    return dict(max(rows, key=lambda p: (p["top1"] is not None, p["one_crop"]), default={}))
+
+
+def _by(row: Json) -> str:
+    """Who printed a figure, without where: --json has the whole source."""
+    return str(row.get("source", UNKNOWN)).partition(",")[0]
 
 
 def summary(document: Json, width: int) -> View:
@@ -104,6 +110,7 @@ def zoo(document: Json, width: int) -> View:
         Column("MACs", lambda row: count(row["macs"])),
         Column("parameters", lambda row: count(row["params"])),
         Column("published top-1", lambda row: percent(row["top1"])),
+        Column("by", lambda row: row["source"], rank=5, left=True, full="by whom"),
         Column("points per M parameters", lambda row: f"{row['top1_points_per_million_params']:.2f}", rank=3),
         Column("fp32 ms", lambda row: milliseconds(row["ms"]["fp32"]), rank=1),
         Column("int8 ms", lambda row: milliseconds(row["ms"]["int8"]), rank=2),

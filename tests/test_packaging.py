@@ -62,7 +62,7 @@ def test_the_wheel_holds_exactly_the_tracked_modules(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     assert {name for name in names if name.endswith(".py")} == expected
-    assert "edgekit/py.typed" in names
+    assert {"edgekit/py.typed", "edgekit/network/zoo.json.gz"} <= set(names)
 
 
 def test_the_wheel_has_one_top_level_name(wheel: Path) -> None:
@@ -112,7 +112,9 @@ def test_the_base_install_has_none_of_the_optional_packages(bare: Path, tmp_path
     assert run(bare, tmp_path, "-c", code).stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["--help", "--version", "doctor", "devices", "export --help"])
+@pytest.mark.parametrize(
+    "command", ["--help", "--version", "doctor", "devices", "export --help", "models", "summary mobilenet --alpha 0.5"]
+)
 def test_the_base_install_runs(bare: Path, tmp_path: Path, command: str) -> None:
     done = run(bare, tmp_path, "-m", "edgekit", *command.split())
     assert done.returncode == 0, done.stderr
@@ -128,7 +130,7 @@ def test_doctor_says_how_to_get_what_the_base_install_lacks(bare: Path, tmp_path
 
 @pytest.mark.parametrize(
     "command",
-    ["models", "summary mobilenet", "export mobilenet", "bench x.onnx", "eval x.onnx --data images", "demo"],
+    ["summary mobilenet --alpha 0.6", "export mobilenet", "bench x.onnx", "eval x.onnx --data images", "demo"],
 )
 def test_what_needs_more_than_the_base_install_says_so(bare: Path, tmp_path: Path, command: str) -> None:
     (tmp_path / "x.onnx").write_bytes(b"never read")

@@ -20,6 +20,16 @@ Model = Annotated[
         help="A name from `edgekit models`, FILE.py:function, PACKAGE.MODULE:function, FILE.pt2 or FILE.onnx.",
     ),
 ]
+Models = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="MODEL...",
+        help="Names from `edgekit models`, FILE.py:function, PACKAGE.MODULE:function, FILE.pt2 or FILE.onnx.",
+    ),
+]
+Format = Annotated[
+    str, typer.Option("--format", "-f", metavar="text|json|csv|md|latex", help="How to print it; exact, but for text.")
+]
 Alpha = Annotated[float | None, typer.Option("--alpha", help="Width multiplier in (0, 1].")]
 Resolution = Annotated[int | None, typer.Option("--res", "--imgsz", help="Input height and width in pixels.")]
 Classes = Annotated[int | None, typer.Option("--classes", help="Number of classes.")]

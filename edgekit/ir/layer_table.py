@@ -16,9 +16,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from edgekit.ir.graph import Graph, Op, same_steps
+if TYPE_CHECKING:  # so that a table can be read where torch is missing
+    from edgekit.ir.graph import Graph, Op
 
 STORED = frozenset(
     {
@@ -148,6 +149,8 @@ def _dynamic_macs(op: Op, graph: Graph, source: tuple[int, ...]) -> int:
 
 
 def _recurrent_macs(op: Op, graph: Graph, source: tuple[int, ...]) -> int:
+    from edgekit.ir.graph import same_steps
+
     if op.kind == "lstm_cell" and any(one.kind == "lstm" and same_steps(one, op) for one in graph):
         return 0
     steps = math.prod(source[:2])

@@ -1,28 +1,27 @@
 """The two commands that only look: `models` lists the zoo, `summary` prints one network's layer table.
 
-Networks are built on the meta device, so neither costs memory for weights.
+What is published of the zoo is shipped as data. Torch is needed, and loaded, for any other variant and for a user's own
+network; those are built on the meta device, so they cost no memory for weights.
 """
 
 from __future__ import annotations
 
-import gc
-import importlib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import nn
-
-from edgekit.errors import UsageError
-from edgekit.frontend.tracer import trace
+from edgekit.errors import BackendMissing, UsageError
 from edgekit.ir.layer_summary import where
 from edgekit.ir.layer_table import LayerTable, table
+from edgekit.network import shipped
 from edgekit.network.inputs import Input
-from edgekit.network.spec import MODELS, ModelSpec, Published, Variant, variant
-from edgekit.network.user_model import USER_FAMILY, find, is_own, refuse_point
+from edgekit.network.names import is_own_name
+from edgekit.network.spec import ModelSpec, Published, Variant, variant
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(frozen=True)
@@ -97,21 +96,13 @@ def agrees(printed: float, exact: int, unit: float | None = None) -> bool:
     return abs(Decimal(round(printed)) - exact) <= step / 2
 
 
-def models() -> ModelsResult:
-    """Every registered network with its exact counts and published facts."""
-    importlib.import_module("edgekit.models")  # registers the zoo
-    with _all_before_stays():
-        return ModelsResult(tuple(_model_row(spec) for _, spec in MODELS.items()))
+def models(*names: str) -> ModelsResult:
+    """The named networks of the zoo, all of them by default, with exact counts and published facts. Needs no torch.
 
-
-@contextmanager
-def _all_before_stays() -> Iterator[None]:
-    """Spares the garbage collector torch's half a million objects, which a zoo of networks sends it through often."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
+    Raises UsageError for a name that the zoo does not have.
+    """
+    networks = shipped.networks()
+    return ModelsResult(tuple(_model_row(networks[name]) for name in names or networks))
 
 
 def summary(
@@ -124,9 +115,40 @@ def summary(
     input: Input = None,
 ) -> SummaryResult:
     """The layer table of one variant, or of a user's own network: an `nn.Module`, `FILE.py:function` or
-    `PACKAGE.MODULE:function` with `input`, `FILE.pt2` or `FILE.onnx`. Raises UsageError."""
+    `PACKAGE.MODULE:function` with `input`, `FILE.pt2` or `FILE.onnx`. A published variant needs no torch.
+
+    Raises UsageError, and BackendMissing where torch is needed and missing.
+    """
+    known = _shipped(model, alpha, res, classes, options, input)
+    if known is not None:
+        return known
     point = chosen(model, alpha, res, classes, options, input)
     return SummaryResult(str(point), point.input_shape, counted(point))
+
+
+def _shipped(
+    model: str | nn.Module,
+    alpha: float | None,
+    res: int | None,
+    classes: int | None,
+    options: Mapping[str, str] | None,
+    input: Input,
+) -> SummaryResult | None:
+    """The summary of what needs no torch; None for what has to be counted. Raises BackendMissing where it cannot be."""
+    here = find_spec("torch") is not None
+    told = f"counting {model}"
+    if isinstance(model, str) and not is_own_name(model) and input is None:
+        networks = shipped.networks()
+        if here and model not in networks:
+            return None  # one of a zoo that was extended, or of none
+        point = variant(networks[model], alpha, res, classes, options)
+        counts = shipped.layer_table(point)
+        if counts is not None:
+            return SummaryResult(str(point), point.input_shape, counts)
+        told = f"{point} is not a published variant: counting it"
+    if not here:
+        raise BackendMissing(f"{told} needs torch, which is not installed", shipped.REMEDY)
+    return None
 
 
 def chosen(
@@ -138,6 +160,8 @@ def chosen(
     input: Input,
 ) -> Variant:
     """The variant that the arguments of a command name, without looking at any weights."""
+    from edgekit.network.user_model import find, is_own, refuse_point
+
     if is_own(model):
         refuse_point(alpha, res, classes)
     return variant(find(model, input), alpha, res, classes, options)
@@ -145,6 +169,11 @@ def chosen(
 
 def counted(point: Variant) -> LayerTable:
     """The layer table of a variant, built without memory for its weights where it can be."""
+    import torch
+
+    from edgekit.frontend.tracer import trace
+    from edgekit.network.user_model import USER_FAMILY
+
     try:
         with torch.device("meta"):
             return table(trace(point.build(), *point.input_shapes))
@@ -156,7 +185,8 @@ def counted(point: Variant) -> LayerTable:
 
 def _model_row(spec: ModelSpec) -> ModelRow:
     point = variant(spec)
-    counts = counted(point)
+    counts = shipped.layer_table(point)
+    assert counts is not None, f"{spec.name} is not in {shipped.FILE}"
     return ModelRow(
         name=spec.name,
         family=spec.family,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -142,6 +142,18 @@ def variant(
 def published_at(spec: ModelSpec, row: Published) -> Variant:
     """The point that a published row is of."""
     return variant(spec, row.alpha, row.resolution, options=row.options)
+
+
+def published_variants(spec: ModelSpec) -> Iterator[Variant]:
+    """The network's own point, each published alpha and row, and each value of its options; some come twice."""
+    yield variant(spec)
+    for alpha in spec.alphas:
+        yield variant(spec, alpha)
+    for row in spec.published:
+        yield published_at(spec, row)
+    for option, values in spec.options.items():
+        for value in values[1:]:
+            yield variant(spec, options={option: value})
 
 
 def with_classes(point: Variant, classes: int) -> Variant:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -20,29 +19,22 @@ from edgekit.errors import UsageError
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph
 from edgekit.ir.layer_table import LayerTable, table
-from edgekit.network.spec import MODELS, Variant, published_at, variant
+from edgekit.network import shipped
+from edgekit.network.spec import MODELS, published_at, published_variants, variant
 from edgekit.records.preprocessing import CHANNELS
 from tests.paths import GOLDENS
 
 GOLDEN = GOLDENS / "networks.json"
-# modules: they have no classifier
-FEATURE_MAPS = ("inception_naive", "inception_module", "inception_3a", "inception_simple")
+FEATURE_MAPS = (
+    "inception_naive",
+    "inception_module",
+    "inception_3a",
+    "inception_simple",
+)  # modules: they have no classifier
 
 
-def points() -> Iterator[Variant]:
-    """Every network at its own size, at each published alpha and resolution, and with each value of its options."""
-    for _, spec in MODELS.items():
-        yield variant(spec)
-        for alpha in spec.alphas:
-            yield variant(spec, alpha)
-        for row in spec.published:
-            yield published_at(spec, row)
-        for option, values in spec.options.items():
-            for value in values[1:]:
-                yield variant(spec, options={option: value})
-
-
-POINTS = {str(point): point for point in points()}
+# Every network at its own size, at each published alpha and resolution, and with each value of its options.
+POINTS = {str(point): point for _, spec in MODELS.items() for point in published_variants(spec)}
 
 
 @cache
@@ -68,6 +60,19 @@ def test_the_counts_are_the_accepted_ones(name: str) -> None:
         lines = (f"{json.dumps(key)}: {json.dumps(accepted[key])}" for key in sorted(accepted))
         GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     assert accepted.get(name) == found, "to accept this, run again with EDGEKIT_ACCEPT=1"
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_the_shipped_table_is_the_one_that_is_counted(name: str) -> None:
+    assert shipped.layer_table(POINTS[name]) == counted(name), "write it with python -m scripts.zoo_data"
+
+
+def test_the_shipped_facts_are_those_of_the_networks() -> None:
+    known = shipped.networks()
+    assert list(known) == list(MODELS), "write them with python -m scripts.zoo_data"
+    for name, spec in known.items():
+        facts = [{fact: getattr(one, fact) for fact in shipped.FACTS} for one in (spec, MODELS[name])]
+        assert facts[0] == facts[1], "write them with python -m scripts.zoo_data"
 
 
 @pytest.mark.parametrize("name", POINTS)

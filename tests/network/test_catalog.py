@@ -16,6 +16,7 @@ from edgekit.cli.views import measure
 from edgekit.ir.layer_summary import where
 from edgekit.network.catalog import agrees
 from edgekit.network.spec import MODELS, variant
+from edgekit.reproduction.zoo import _published
 
 
 def shown(view: str, document: Json, width: int = 160) -> str:
@@ -85,6 +86,15 @@ def test_models_mark_them(models: Json) -> None:
     assert "errata" in text.splitlines()[-1]
 
 
+def test_models_and_the_chart_of_the_zoo_show_one_accuracy_and_whose_it_is(models: Json) -> None:
+    """Of one crop where there is one: VGG-16's paper has 73.0 % at all positions of an image."""
+    vgg = line(shown("models", models, width=250), "vgg16 ")
+    assert "71.6 %" in vgg and "torchvision IMAGENET1K_V1" in vgg
+    _, points, _ = _published([])
+    (charted,) = (point for point in points if point.variant == "vgg16_224")
+    assert (charted.top1, charted.source) == (0.71592, "torchvision IMAGENET1K_V1")
+
+
 def test_summary_is_the_table_of_lectures() -> None:
     text = shown("summary", edgekit.summary("vgg16").to_json())
     assert line(text, "features.0 ").split()[3:] == ["1x64x224x224", "3,211,264", "1,792", "86,704,128", "3", "px"]
@@ -132,6 +142,7 @@ def test_where_most_of_it_is(name: str, sentences: tuple[str, ...]) -> None:
 
 def test_layers_of_an_int8_file_are_shown_with_one_decimal() -> None:
     row = {"path": "a.tflite", "format": "tflite", "bytes": 1, "intact": None, "manifest": None, "snippet": None}
+    row["quantized_for"] = None
     layers = [{"layer": "conv", "snr_db": 31.23456}, {"layer": "pool", "snr_db": None}]
     text = shown("inspect", row | {"operators": {}, "operators_reason": None, "labels": [], "layers": layers})
     assert line(text, "conv").split() == ["conv", "31.2"]

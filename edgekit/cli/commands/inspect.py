@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import edgekit
 from edgekit.cli import options as o
-from edgekit.cli.artifact_options import SUFFIXES
+from edgekit.cli.artifact_options import Artifacts
 from edgekit.cli.output import Outcome
 
 
 def inspect(
-    artifact: Annotated[Path, typer.Argument(metavar="ARTIFACT", help=f"A file {SUFFIXES}.")],
+    artifact: Artifacts,
     layers: Annotated[
         bool, typer.Option("--layers", help="An int8 file's layers by signal-to-noise, worst first.")
     ] = False,
     snippet: Annotated[
         str | None, typer.Option("--snippet", metavar="python|cpp|kotlin", help="Print code that calls it.")
     ] = None,
+    format: o.Format = "text",
     json: o.Json = False,
 ) -> Outcome:
     """Say what a file is, what made it, and how to call it.
@@ -31,6 +31,11 @@ def inspect(
     Example:
       edgekit inspect artifacts/mobilenet_0.5_160/mobilenet_0.5_160_random0_fp32.tflite
     """
+    from edgekit.cli import written
     from edgekit.cli.views import measure as views
+    from edgekit.cli.views.files import FILES
 
-    return Outcome(edgekit.inspect(artifact, layers=layers, snippet=snippet).to_json(), views.inspect)
+    format = written.checked(format)
+    found = [edgekit.inspect(one, layers=layers, snippet=snippet).to_json() for one in artifact]
+    document = found[0] if len(found) == 1 else {"files": found}
+    return Outcome(document, views.inspect, text=written.text(format, document, FILES, found))

@@ -8,12 +8,13 @@ from edgekit.cli.output import Outcome
 
 
 def summary(
-    model: o.Model,
+    model: o.Models,
     alpha: o.Alpha = None,
     res: o.Resolution = None,
     classes: o.Classes = None,
     option: o.NetworkOptions = None,
     input: o.Inputs = None,
+    format: o.Format = "text",
     json: o.Json = False,
 ) -> Outcome:
     """Show a network layer by layer, with parameters and MACs.
@@ -25,9 +26,14 @@ def summary(
     Example:
       edgekit summary mobilenet --alpha 0.5 --res 160
     """
+    from edgekit.cli import written
     from edgekit.cli.views import network as views
 
-    table = edgekit.summary(
-        model, alpha=alpha, res=res, classes=classes, options=o.pairs(option), input=o.inputs(input)
-    )
-    return Outcome(table.to_json(), views.summary)
+    format, options, inputs = written.checked(format), o.pairs(option), o.inputs(input)
+    found = [
+        edgekit.summary(one, alpha=alpha, res=res, classes=classes, options=options, input=inputs).to_json()
+        for one in model
+    ]
+    document = found[0] if len(found) == 1 else {"summaries": found}
+    text = written.text(format, document, views.LAYERS, views.layers(found, sums=format != "csv"))
+    return Outcome(document, views.summary, text=text)

@@ -155,6 +155,13 @@ def report(document: Json, width: int) -> View:
 
 
 def inspect(document: Json, width: int) -> View:
+    """What each file is."""
+    for index, one in enumerate(document.get("files", [document])):
+        yield from [Text()] * bool(index)
+        yield from _file(one, width)
+
+
+def _file(document: Json, width: int) -> View:
     """What a file is, a fact a line; or only the code, where it was asked for, so that it can go into a file."""
     if document["snippet"] is not None:
         yield str(document["snippet"])

@@ -2,15 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from edgekit.cli.tables import UNKNOWN, Column, Json, count, facts, fitting, milliseconds, percent, shape, table
+from edgekit.cli.written import Fields
 
 View = Iterator[RenderableType]
 MARK = "*"
+
+
+# What a table for another program has of a network, and of a layer.
+MODELS: Fields = {
+    "network": lambda row: row["name"],
+    "family": lambda row: row["family"],
+    "input": lambda row: shape(row["input_shape"]),
+    "parameters": lambda row: row["params"],
+    "MACs": lambda row: row["macs"],
+    "activations": lambda row: row["activation_elements"],
+    "published top-1": lambda row: _own_published(row).get("top1"),
+    "published top-5": lambda row: _own_published(row).get("top5"),
+    "source": lambda row: _own_published(row).get("source", ""),
+}
+LAYERS: Fields = {
+    "variant": lambda row: row["variant"],
+    "layer": lambda row: row["name"],
+    "kind": lambda row: row["kind"],
+    "output": lambda row: shape(row["output_shape"]),
+    "activations": lambda row: row["activation_elements"],
+    "parameters": lambda row: row["params"],
+    "MACs": lambda row: row["macs"],
+    "receptive field": lambda row: row["receptive_field"],
+}
+
+
+def layers(documents: Sequence[Json], sums: bool) -> list[Json]:
+    """The layers that hold or compute anything, each with its variant, and with `sums` what they add up to."""
+    return [
+        {**row, "variant": one["variant"]}
+        for one in documents
+        for row in [*filter(_holds, one["layers"]), *[_sum(one)] * sums]
+    ]
+
+
+def _holds(row: Json) -> bool:
+    return bool(row["activation_elements"] or row["params"] or row["macs"])
+
+
+def _sum(document: Json) -> Json:
+    total = {key: document[key] for key in ("params", "macs", "activation_elements")}
+    return {"name": "sum", "kind": "", "op": "", "output_shape": (), "receptive_field": None, **total}
 
 
 def models(document: Json, width: int) -> View:
@@ -24,7 +67,7 @@ def models(document: Json, width: int) -> View:
         Column("published", lambda row: _printed(row, "macs"), rank=3, full="published MACs"),
         Column("published top-1", lambda row: percent(_own_published(row).get("top1"))),
         Column("top-5", lambda row: percent(_own_published(row).get("top5")), rank=4),
-        Column("by", lambda row: _own_published(row).get("source", UNKNOWN), rank=5, left=True, full="by whom"),
+        Column("by", lambda row: _by(_own_published(row)), rank=2, left=True, full="by whom"),
         Column("alphas", lambda row: " ".join(f"{alpha:g}" for alpha in row["alphas"]) or UNKNOWN, rank=2, left=True),
     )
     rows = document["models"]
@@ -46,7 +89,7 @@ def _own_published(row: Json) -> Json:
     """The published row of the network's own point that tells its accuracy, of one crop where there is one."""
     own = row["input_shape"][-1]
     rows = (p for p in row["published"] if (p["alpha"], p["options"]) == (1.0, {}) and p["resolution"] in (None, own))
-    return dict(max(rows, key=lambda p: (p["top1"] is not None, p["one_crop"]), default={}))
+    return dict(max(rows, key=lambda p: (p["top1"] is not None, p.get("one_crop", True)), default={}))
 
 
 def _by(row: Json) -> str:
@@ -55,7 +98,14 @@ def _by(row: Json) -> str:
 
 
 def summary(document: Json, width: int) -> View:
-    """The table that lectures draw: the layers that hold or compute anything, their sums, and where most of it is."""
+    """The table that lectures draw, of one network or of several after each other."""
+    for index, one in enumerate(document.get("summaries", [document])):
+        yield from [Text()] * bool(index)
+        yield from _summary(one, width)
+
+
+def _summary(document: Json, width: int) -> View:
+    """The layers that hold or compute anything, their sums, and where most of it is."""
     columns = (
         Column("layer", lambda row: row["name"], left=True),
         Column("kind", lambda row: str(row.get("kind") or row["op"]), left=True),
@@ -66,10 +116,8 @@ def summary(document: Json, width: int) -> View:
         Column("sees", lambda row: f"{row['receptive_field']} px" if row["receptive_field"] else "", rank=2),
     )
     layers = document["layers"]
-    shown = [row for row in layers if row["activation_elements"] or row["params"] or row["macs"]]
-    total = {key: document[key] for key in ("params", "macs", "activation_elements")}
-    last = {"name": "sum", "kind": "", "op": "", "output_shape": (), "receptive_field": 0, **total}
-    yield from table(columns, [*shown, last], width)
+    shown = list(filter(_holds, layers))
+    yield from table(columns, [*shown, _sum(document)], width)
     if len(shown) < len(layers):
         yield Text(f"({len(layers) - len(shown)} layers that hold and compute nothing here are in --json)", style="dim")
     yield Text()
@@ -110,7 +158,7 @@ def zoo(document: Json, width: int) -> View:
         Column("MACs", lambda row: count(row["macs"])),
         Column("parameters", lambda row: count(row["params"])),
         Column("published top-1", lambda row: percent(row["top1"])),
-        Column("by", lambda row: row["source"], rank=5, left=True, full="by whom"),
+        Column("by", _by, rank=2, left=True, full="by whom"),
         Column("points per M parameters", lambda row: f"{row['top1_points_per_million_params']:.2f}", rank=3),
         Column("fp32 ms", lambda row: milliseconds(row["ms"]["fp32"]), rank=1),
         Column("int8 ms", lambda row: milliseconds(row["ms"]["int8"]), rank=2),

@@ -25,6 +25,7 @@ from edgekit.device.target import Identity
 from edgekit.exporting.options import ExportOptions
 from edgekit.network.names import OWN_FILES
 from edgekit.records.formats import tool_versions
+from edgekit.records.manifest import content_of
 from edgekit.records.measurement import Protocol
 from edgekit.records.runtime import Runtime
 from edgekit.sweeps.grid import Grid
@@ -120,10 +121,10 @@ def _images(samples: Iterable[Sample]) -> str:
 
 
 def _model(name: str) -> str:
-    """A network of the zoo by its name, a user's own by the bytes of its file, or of the package that it is in."""
+    """A network of the zoo by its name, a user's own by the bytes of its files, or of the package that it is in."""
     place, _, function = name.rpartition(":") if not name.endswith(OWN_FILES) else (name, "", "")
     if place.endswith(OWN_FILES):
-        return f"{file_sha256(Path(place))}:{function}" if Path(place).is_file() else name
+        return f"{content_of(Path(place)).sha256}:{function}" if Path(place).is_file() else name
     return f"{_sources(place)}:{name}" if place else name
 
 

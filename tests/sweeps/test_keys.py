@@ -12,6 +12,7 @@ from edgekit.exporting.options import OPTIONS, ExportOptions
 from edgekit.sweeps.grid import KEYS, SHARED, Grid, grid
 from edgekit.sweeps.keys import Keys, key
 from edgekit.sweeps.weights import Source
+from tests.importers.onnx.files import small_network
 
 pytest.importorskip("torch")
 
@@ -39,6 +40,18 @@ OTHERS: dict[str, Any] = {
 def test_no_option_of_export_is_missing_in_a_sweep() -> None:
     assert set(OPTIONS) <= {*KEYS, "devices"}
     assert {*OTHERS, "data", "synthetic_calibration"} == set(SHARED)
+
+
+def test_a_key_covers_the_other_files_that_hold_a_networks_weights(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    path, weights = tmp_path / "net.onnx", Source("w", "ab" * 32, random=False)
+    held = onnx.load(small_network(tmp_path / "whole.onnx"))
+    onnx.save(held, path, save_as_external_data=True, location="net.bin", size_threshold=0)
+    wanted = grid(str(path))
+    before = key(Keys(wanted).of_export(_first(wanted, weights), weights))
+    data = (tmp_path / "net.bin").read_bytes()
+    (tmp_path / "net.bin").write_bytes(data[::-1])
+    assert key(Keys(wanted).of_export(_first(wanted, weights), weights)) != before
 
 
 def test_a_key_covers_every_file_of_the_package_that_builds_the_network(

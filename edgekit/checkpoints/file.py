@@ -41,8 +41,9 @@ class Checkpoint:
     `preprocessing` None: the network's own. `resolution` and `ranges` are None where the file does not tell them;
     `ranges` gives (low, high) by the name of the operator that computes the tensor. `batch_norm_eps` is the epsilon
     that the file's statistics were made with, by the name of the BatchNorm; None: the network's own. `folded`: the file
-    has no BN any more. `check` raises UsageError for a variant that computes something else with the same shapes.
-    `notes` say what was chosen where a file left a choice.
+    has no BN any more. `assumed`: the file does not tell `preprocessing`, which is the usual one of its kind. `notes`
+    say what was chosen where a file left a choice. `check` raises UsageError for a variant that computes something else
+    with the same shapes.
     """
 
     tensors: Mapping[str, Tensor]
@@ -51,6 +52,7 @@ class Checkpoint:
     ranges: Mapping[str, tuple[float, float]] | None = None
     batch_norm_eps: Mapping[str, float] | None = None
     folded: bool = False
+    assumed: bool = False
     notes: tuple[str, ...] = ()
     check: Callable[[Variant], None] | None = None
 
@@ -58,6 +60,11 @@ class Checkpoint:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each tensor that inference needs."""
         return {name: tuple(tensor.shape) for name, tensor in self.tensors.items() if not name.endswith(COUNTER)}
+
+
+def suffix_of(name: str) -> str:
+    """The suffix by which a file is known as weights, as a key of FORMATS (".pth.tar" too); empty where it is none."""
+    return next((suffix for suffix in FORMATS if name.lower().endswith(suffix)), "")
 
 
 def file_format(path: Path) -> str:
@@ -71,7 +78,7 @@ def file_format(path: Path) -> str:
         raise UsageError(f"the weights {path} do not exist", "check the path, or say --weights random")
     if not path.is_file():
         raise UsageError(f"the weights {path} are no regular file", f"give a file that ends in {', '.join(FORMATS)}")
-    wanted = next((format for suffix, format in FORMATS.items() if path.name.lower().endswith(suffix)), None)
+    wanted = FORMATS.get(suffix_of(path.name))
     if wanted is None:
         raise UsageError(f"{path.name} is no kind of weights file", f"give a file that ends in {', '.join(FORMATS)}")
     try:

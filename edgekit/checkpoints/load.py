@@ -123,7 +123,7 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
         checkpoint.preprocessing or (published or spec).preprocessing,
         checkpoint.ranges,
         has_batch_norm=not checkpoint.folded,
-        assumed=not (checkpoint.preprocessing or published),
+        assumed=not published and (checkpoint.assumed or checkpoint.preprocessing is None),
         notes=() if published else (*checkpoint.notes, *_not_told(path, variant)),
     )
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgekit.checkpoints.file import FORMATS
+from edgekit.checkpoints.file import suffix_of
 from edgekit.errors import UsageError
 from edgekit.util.files import known_sha256
 
@@ -67,7 +67,7 @@ def in_folder(folder: Path, model: str, alpha: float | None, res: int | None, pr
     """The file of a variant: one that names its resolution before one that does not, then the one for its precision."""
     fitting = []
     for path in sorted(folder.iterdir()):
-        told = told_by(path.name, model) if path.suffix.lower() in FORMATS else None
+        told = told_by(path.name, model)
         if told is None:
             continue
         its_alpha, its_res = told
@@ -80,9 +80,10 @@ def in_folder(folder: Path, model: str, alpha: float | None, res: int | None, pr
 
 def told_by(name: str, model: str) -> tuple[float | None, int | None] | None:
     """(alpha, resolution) as a file's name tells them; None for a file of something else."""
-    if not name.startswith(model):
+    suffix = suffix_of(name)
+    if not name.startswith(model) or not suffix:
         return None
-    stem = name.removeprefix(model)[: -len(Path(name).suffix)]
+    stem = name.removeprefix(model).removesuffix(name[-len(suffix) :])
     match = _POINT.fullmatch(stem)
     if match is None:
         return None

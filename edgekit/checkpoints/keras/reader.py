@@ -14,7 +14,7 @@ from edgekit.checkpoints.keras.config import KerasModel
 from edgekit.checkpoints.keras.network import named
 from edgekit.errors import UsageError
 from edgekit.ir.graph import Graph
-from edgekit.network.spec import ModelSpec, Variant, variant
+from edgekit.network.spec import MODELS, ModelSpec, Variant, variant
 from edgekit.records.preprocessing import TENSORFLOW, Preprocessing
 
 
@@ -25,25 +25,28 @@ def read(path: Path, spec: ModelSpec) -> Checkpoint:
     try:
         tensors, eps = named(path, found.layers, graph, spec.name)
         steps = chain.steps(path, found.model.layers) if found.model else []
-        preprocessing, notes = _prepared(path, steps, graph)
-        resolution = _resolution(path, found.model)
+        preprocessing, assumed = _prepared(path, steps, graph)
+        resolution = _resolution(path, found.model) if spec.name in MODELS else None
     except UsageError:
         raise
     except Exception as error:  # a configuration can say anything, and arrays have any shape
         raise broken(path, f"Keras {spec.family}", error) from error
     own = [step for step in steps if step.kind != "scale"]
-    if not found.model:
-        notes += (f"{path.name} has no configuration: what its layers compute is taken from {spec.name}",)
+    alone = f"{path.name} has no configuration: what its layers compute is taken from {spec.name}"
+    notes = () if found.model else (alone,)
     check = partial(_check, path, own) if own else None
-    return Checkpoint(tensors, preprocessing, resolution, batch_norm_eps=eps, notes=notes, check=check)
+    return Checkpoint(tensors, preprocessing, resolution, batch_norm_eps=eps, assumed=assumed, notes=notes, check=check)
 
 
 def _check(path: Path, steps: Sequence[chain.Step], point: Variant) -> None:
     chain.compare(path, steps, traced(point), str(point))
 
 
-def _prepared(path: Path, steps: Sequence[chain.Step], graph: Graph) -> tuple[Preprocessing | None, tuple[str, ...]]:
-    """How images are prepared: by what the model does to them first, else as Keras does for MobileNet."""
+def _prepared(path: Path, steps: Sequence[chain.Step], graph: Graph) -> tuple[Preprocessing | None, bool]:
+    """How images are prepared: by what the model does to them first, else as Keras does for MobileNet.
+
+    Also whether that is assumed.
+    """
     scale, offset = 1.0, 0.0
     within = [step for step in steps if step.kind == "scale"]
     if list(steps[: len(within)]) != within:
@@ -53,12 +56,13 @@ def _prepared(path: Path, steps: Sequence[chain.Step], graph: Graph) -> tuple[Pr
     for step in within:
         scale, offset = scale * step.attrs["scale"], offset * step.attrs["scale"] + step.attrs["offset"]
     if graph.input.shape[1] != 3:
-        return None, ()
+        return None, False
     if within:
+        if not 0 < scale < float("inf"):
+            raise UsageError(f"{path.name} scales its pixels by {scale:g}", "give --weights of a network without that")
         mean, std = -offset / scale, 1 / scale
-        return TENSORFLOW.model_copy(update={"mean": (mean,) * 3, "std": (std,) * 3}), ()
-    taken = "pixels / 127.5 - 1 is taken, as Keras' MobileNet does; --preprocess FILE says otherwise"
-    return TENSORFLOW, (f"{path.name} does not tell how its images were prepared: {taken}",)
+        return TENSORFLOW.model_copy(update={"mean": (mean,) * 3, "std": (std,) * 3}), False
+    return TENSORFLOW, True
 
 
 def _resolution(path: Path, model: KerasModel | None) -> int | None:

@@ -77,8 +77,8 @@ def test_what_a_file_does_not_tell_is_said(tmp_path: Path) -> None:
     whole = loaded(unpacked("convolutional_head.keras", tmp_path))[2]
     with_scale = loaded(unpacked("transferred.keras", tmp_path))[2]
     assert alone.preprocessing == whole.preprocessing == TENSORFLOW
-    assert [("prepared" in note, "no configuration" in note) for note in alone.notes] == [(True, False), (False, True)]
-    assert len(whole.notes) == 1 and "does not tell how its images were prepared" in whole.notes[0]
+    assert alone.assumed and whole.assumed and not with_scale.assumed
+    assert ["no configuration" in note for note in alone.notes] == [True] and whole.notes == ()
     assert with_scale.notes == () and with_scale.preprocessing.mean == (128.0,) * 3
     assert with_scale.preprocessing.std == (64.0,) * 3
 
@@ -148,6 +148,7 @@ WRONG: dict[str, tuple[Callable[[Config], object], str]] = {
     ),
     "another end": (lambda c: layers(c, "ReLU")[0].update(max_value=1.0), "has max 1.0 where conv0.act has 6.0"),
     "a leak": (lambda c: layers(c, "ReLU")[0].update(negative_slope=0.1), "computes leaky_relu"),
+    "pixels without a scale": (lambda c: layers(c, "Rescaling")[0].update(scale=0.0), "scales its pixels by 0"),
     "a stride": (
         lambda c: layers(c, "DepthwiseConv2D")[3].update(strides=[1, 1]),
         r"depthwise_conv2d_3 \(DepthwiseConv2D\) has stride 1x1 where blocks.3.depthwise.conv has 2x2",

@@ -24,6 +24,7 @@ from edgekit.frontend.recorder import Recorder
 from edgekit.frontend.refusals import at, changes_itself
 from edgekit.ir.graph import Graph
 from edgekit.ir.passes.absorb_padding import absorb_padding
+from edgekit.ir.passes.join_operators import join_operators
 
 Shape = tuple[int, ...]
 MOST_NUMBERS = 1 << 40  # of an input: some terabytes
@@ -46,7 +47,8 @@ def trace(module: nn.Module, *shapes: Shape) -> Graph:
     recorder, result = _steady(module, shapes)
     with _about(module):
         outputs = named_outputs(result, recorder.node_of, recorder.builder)
-    return absorb_padding(_graph(recorder, outputs))
+    graph = absorb_padding(_graph(recorder, outputs))
+    return join_operators(graph) if isinstance(module, Imported) else graph
 
 
 def unwrapped(module: nn.Module) -> nn.Module:

@@ -1,0 +1,230 @@
+"""What a file says in several operators, as the one that they are: activations, biases, BatchNorm in two parts.
+
+Writers of files take operators apart that their opset lacked, or that they folded halfway. As one operator they have an
+integer form, count once, and become what a format has for them. A join keeps the name of the operator that gave its
+value; a layer that takes up a bias keeps its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from edgekit.ir.graph import Graph, Op, rebuilt
+
+_LAYERS = ("conv", "conv_transpose", "linear")
+_NEAR = 1e-4  # of a number, which files round
+
+
+def join_operators(graph: Graph) -> Graph:
+    """The same network with fewer operators. Each join is exact but for the order of the arithmetic."""
+    for join in (_Products, _Biases, _Affine):
+        graph = join(graph).joined()
+    return graph
+
+
+class _Join:
+    """One kind of join over a graph. What only the last operator of a pattern reads goes into it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.ops = graph, graph.by_name()
+        self.consumers = graph.consumers()
+        self.readers = {name: len(found) for name, found in self.consumers.items()}
+        self.params = dict(graph.params)
+        self.gone: set[str] = set()
+        self.alias: dict[str, str] = {}
+
+    def joined(self) -> Graph:
+        """The graph afterwards."""
+        for op in self.graph:
+            changed = self.change(self.ops[op.name])
+            if changed is not None:
+                self.ops[op.name] = changed
+        ops = [self.ops[op.name] for op in self.graph if op.name not in self.gone]
+        ops = [op.with_(inputs=tuple(self.alias.get(name, name) for name in op.inputs)) for op in ops]
+        outputs = {public: self.alias.get(name, name) for public, name in self.graph.outputs.items()}
+        return rebuilt(self.graph, ops, outputs, self.params)
+
+    def change(self, op: Op) -> Op | None:
+        """What an operator becomes as the last one of a pattern; None where it is none."""
+        raise NotImplementedError
+
+    def inner(self, name: str) -> Op | None:
+        """An operator that is read once, and by nobody outside."""
+        op = self.ops[name]
+        return None if self.readers[name] != 1 or self.graph.is_output(name) or name in self.gone else op
+
+    def tensor(self, op: Op) -> Tensor | None:
+        """The constant operand of an operator; a number as a tensor."""
+        if len(op.inputs) != 1 or op.attrs.get("reflected"):
+            return None
+        if "other" in op.params:
+            found = self.params[op.params["other"]]
+            return found if found.is_floating_point() else None
+        other = op.attrs.get("other")
+        return torch.tensor(float(other)) if isinstance(other, (int, float)) else None
+
+    def number(self, op: Op) -> float | None:
+        """The number that an operator has as its other operand."""
+        other = self.tensor(op)
+        return float(other) if other is not None and other.numel() == 1 and not other.is_meta else None
+
+    def drop(self, names: Sequence[str]) -> None:
+        """Leave operators out."""
+        self.gone.update(names)
+
+
+class _Products(_Join):
+    """x times a gate of x: silu, hardswish, gelu; and hardsigmoid, which is a gate."""
+
+    def change(self, op: Op) -> Op | None:
+        if op.kind not in ("mul", "div"):
+            return None
+        factors, number, inside = self._factors(op)
+        if len(factors) == 1 and math.isclose(number, 1 / 6, rel_tol=_NEAR):
+            x, more = self._of_six(factors[0])
+            return self._made(op, "hardsigmoid", x, [*inside, *more])
+        if len(factors) != 2:
+            return None
+        return self._gated(op, factors, number, inside) or self._gated(op, factors[::-1], number, inside)
+
+    def _gated(self, op: Op, factors: Sequence[str], number: float, inside: list[str]) -> Op | None:
+        x, gate = factors[0], self.inner(factors[1])
+        if gate is None:
+            return None
+        if gate.inputs == (x,) and gate.kind in ("sigmoid", "hardsigmoid") and math.isclose(number, 1, rel_tol=_NEAR):
+            kind = "silu" if gate.kind == "sigmoid" else "hardswish"
+            return self._made(op, kind, x, [*inside, gate.name])
+        if math.isclose(number, 1 / 6, rel_tol=_NEAR):
+            source, more = self._of_six(gate.name)
+            return self._made(op, "hardswish", x, [*inside, *more]) if source == x else None
+        if math.isclose(number, 0.5, rel_tol=_NEAR):
+            source, more = self._of_erf(gate)
+            made = self._made(op, "gelu", x, [*inside, *more]) if source == x else None
+            return made.with_(attrs={"approximate": "none"}) if made else None
+        return None
+
+    def _made(self, op: Op, kind: str, x: str | None, inside: Sequence[str]) -> Op | None:
+        if x is None:
+            return None
+        self.drop(inside)
+        self.readers[x] -= max(self._times(x, [op.name, *inside]) - 1, 0)
+        return op.with_(kind=kind, inputs=(x,), params={}, attrs={})
+
+    def _times(self, x: str, names: Sequence[str]) -> int:
+        return sum(self.ops[name].inputs.count(x) for name in names)
+
+    def _factors(self, op: Op) -> tuple[list[str], float, list[str]]:
+        """What is multiplied: values, the product of the numbers, and the operators between."""
+        waiting, factors, number, inside = [op], [], 1.0, []
+        while waiting:
+            one = waiting.pop()
+            value = self.number(one)
+            if len(one.inputs) == 1 and value is None or one.kind == "div" and (len(one.inputs) > 1 or not value):
+                return [], 0.0, []
+            number = number if value is None else number / value if one.kind == "div" else number * value
+            for name in one.inputs:
+                part = self.inner(name)
+                if part is not None and part.kind in ("mul", "div") and self._scales(part):
+                    inside.append(name)
+                    waiting.append(part)
+                else:
+                    factors.append(name)
+        return factors, number, inside
+
+    def _scales(self, op: Op) -> bool:
+        """Whether an operator multiplies by a number, or two values."""
+        return bool(self.number(op)) if len(op.inputs) == 1 else op.kind == "mul"
+
+    def _of_six(self, name: str) -> tuple[str | None, list[str]]:
+        """The x of clip(x + 3, 0, 6)."""
+        clip = self.inner(name)
+        if clip is None or clip.kind != "clip" or (clip.attrs["min"], clip.attrs["max"]) != (0, 6):
+            return None, []
+        more = self.inner(clip.inputs[0])
+        if more is None or more.kind != "add" or self.number(more) != 3:
+            return None, []
+        return more.inputs[0], [clip.name, more.name]
+
+    def _of_erf(self, more: Op) -> tuple[str | None, list[str]]:
+        """The x of 1 + erf(x / sqrt(2))."""
+        erf = self.inner(more.inputs[0]) if more.kind == "add" and self.number(more) == 1 else None
+        scaled = self.inner(erf.inputs[0]) if erf is not None and erf.kind == "erf" else None
+        if scaled is None or erf is None or scaled.kind not in ("div", "mul"):
+            return None, []
+        wanted = math.sqrt(2) if scaled.kind == "div" else math.sqrt(0.5)
+        if not math.isclose(self.number(scaled) or 0.0, wanted, rel_tol=_NEAR):
+            return None, []
+        return scaled.inputs[0], [more.name, erf.name, scaled.name]
+
+
+class _Biases(_Join):
+    """A sum with a number for each channel behind a layer that has no bias."""
+
+    def change(self, op: Op) -> Op | None:
+        other = self.tensor(op) if op.kind == "add" else None
+        layer = self.inner(op.inputs[0]) if other is not None else None
+        if other is None or layer is None or layer.kind not in _LAYERS or "bias" in layer.params:
+            return None
+        bias = per_channel(other, layer)
+        if bias is None or bias.dtype != self.params[layer.params["weight"]].dtype or op.shape != layer.shape:
+            return None
+        name = op.params.get("other", f"{layer.name}.bias")
+        if bias is not other:
+            name = f"{layer.name}.bias"
+        self.params[name] = bias
+        self.drop([layer.name])
+        self.alias[op.name] = layer.name
+        return layer.with_(params={**layer.params, "bias": name})
+
+
+class _Affine(_Join):
+    """A product and a sum with a number for each channel: a BatchNorm, which folding then takes up or leaves."""
+
+    def change(self, op: Op) -> Op | None:
+        scaled = self._scaled(op)
+        if scaled is None:
+            return None
+        mul, scale, shift = scaled
+        own = {"weight": scale, "bias": shift, "mean": torch.zeros_like(scale), "var": torch.ones_like(scale)}
+        names = {role: f"{mul.name}.{role}" for role in own}
+        self.params.update({names[role]: tensor for role, tensor in own.items()})
+        if op is not mul:
+            self.drop([mul.name])
+            self.alias[op.name] = mul.name
+        return mul.with_(kind="batch_norm", params=names, attrs={"eps": 0.0})
+
+    def _scaled(self, op: Op) -> tuple[Op, Tensor, Tensor] | None:
+        """The product, its numbers, and those that are added to it."""
+        if op.kind == "add":
+            other, mul = self.tensor(op), self.inner(op.inputs[0])
+            shift = per_channel(other, op) if other is not None else None
+        else:
+            other, mul, shift = None, op, None
+        factor = self.tensor(mul) if mul is not None and mul.kind == "mul" else None
+        scale = per_channel(factor, mul) if factor is not None and mul is not None else None
+        if mul is None or scale is None or scale.numel() == 1 or len(mul.shape) < 3 or mul.shape != op.shape:
+            return None
+        if op.kind == "add":
+            return None if shift is None else (mul, scale, shift.expand_as(scale).contiguous())
+        return (mul, scale, torch.zeros_like(scale)) if self._behind_layer(mul) else None
+
+    def _behind_layer(self, mul: Op) -> bool:
+        """Whether a product alone stands behind a convolution that can take it up, and no sum does behind it."""
+        layer = self.inner(mul.inputs[0])
+        summed = [op for op in self.consumers[mul.name] if op.kind == "add" and self.tensor(op) is not None]
+        return layer is not None and layer.kind in ("conv", "conv_transpose") and not summed
+
+
+def per_channel(other: Tensor, op: Op) -> Tensor | None:
+    """A constant operand as a vector of the operator's channels, or one number; None where it is anything else."""
+    axis = len(op.shape) - 1 if op.kind == "linear" else 1
+    if op.kind == "linear" or len(op.shape) > 2:
+        channels = op.shape[axis]
+        padded = (1,) * (len(op.shape) - other.dim()) + tuple(other.shape)
+        if len(padded) == len(op.shape) and other.numel() == channels == padded[axis]:
+            return other if other.dim() == 1 else other.reshape(-1)
+    return None

@@ -56,7 +56,7 @@ TESTED_BY = (
     ),
     (
         "exporting/test_command",
-        "edgekit/exporting/export_file edgekit/exporting/not_run edgekit/exporting/result edgekit/exporting/site",
+        "edgekit/exporting/not_run edgekit/exporting/result edgekit/exporting/site",
     ),
     ("exporting/test_parity", "edgekit/exporting/reference"),
     ("exporters/test_head", "edgekit/exporting/head_proof"),
@@ -76,7 +76,7 @@ TESTED_BY = (
     # The far end of a link: its protocol, its programs, and what they find are tested through the link.
     ("device/test_android", "edgekit/device/android_*"),
     ("device/test_linux_check", "edgekit/device/check"),
-    ("device/test_over_ssh", "edgekit/device/jetson bench/ondevice/session"),
+    ("device/test_over_ssh", "bench/ondevice/session"),
     (
         "tensorrt/test_builder_over_ssh",
         "edgekit/tensorrt/compatibility bench/links/progress bench/ondevice/build_tensorrt",

@@ -25,7 +25,7 @@ from edgekit.errors import DeviceUnreachable
 from tests.bench.adb_peer import Peer
 from tests.bench.adb_server import Phones, make_phones
 from tests.bench.ssh_server import hang_up, until
-from tests.device.test_over_ssh import MODES, NVPMODEL
+from tests.device.test_jetson import MODES, NVPMODEL
 from tests.paths import ROOT
 
 if TYPE_CHECKING:

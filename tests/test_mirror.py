@@ -23,7 +23,7 @@ TESTED_BY = (
     ("bench/ondevice/test_profiler", "bench/ondevice/profilers/*"),
     # A reader of weights is judged by the network that it fills, whatever the file is.
     ("checkpoints/test_hosted", "edgekit/checkpoints/by_layer edgekit/checkpoints/tflite edgekit/checkpoints/keras/*"),
-    ("checkpoints/test_hostile_files", "edgekit/checkpoints/hdf5 edgekit/checkpoints/npz"),
+    ("checkpoints/test_hostile_files", "edgekit/checkpoints/hdf5 edgekit/checkpoints/npz edgekit/util/zip_file"),
     ("checkpoints/test_load", "edgekit/checkpoints/file edgekit/checkpoints/fit"),
     ("checkpoints/test_dictionaries", "edgekit/checkpoints/torch edgekit/checkpoints/pickled"),
     ("checkpoints/test_pretrained", "edgekit/checkpoints/pretrained_table"),
@@ -56,9 +56,11 @@ TESTED_BY = (
     ),
     (
         "exporting/test_command",
-        "edgekit/exporting/not_run edgekit/exporting/result edgekit/exporting/site",
+        "edgekit/exporting/description edgekit/exporting/not_run edgekit/exporting/result edgekit/exporting/site "
+        "edgekit/exporting/task",
     ),
     ("exporting/test_parity", "edgekit/exporting/reference"),
+    ("exporting/test_int8w", "exporters/onnx/expanded"),
     ("exporters/test_head", "edgekit/exporting/head_proof"),
     ("exporting/test_first_fault", "edgekit/exporting/inner_values"),
     ("evaluation/test_command", "edgekit/evaluation/decoding"),

@@ -59,7 +59,7 @@ SLOW = frozenset(
         "exporters/test_head",
         "exporters/tflite/test_writer",
         "exporting/test_command",
-        "exporting/test_export_file",
+        "exporting/test_export_file_written",
         "exporting/test_latency_gate",
         "importers/onnx/test_node_tests",
         "inspection/test_command",

@@ -61,6 +61,7 @@ TESTED_BY = (
     ),
     ("exporting/test_parity", "edgekit/exporting/reference"),
     ("exporting/test_int8w", "exporters/onnx/expanded"),
+    ("exporting/test_export_file_written", "edgekit/inspection/rejected"),
     ("exporters/test_head", "edgekit/exporting/head_proof"),
     ("exporting/test_first_fault", "edgekit/exporting/inner_values"),
     ("evaluation/test_command", "edgekit/evaluation/decoding"),

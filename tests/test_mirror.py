@@ -56,8 +56,7 @@ TESTED_BY = (
     ),
     (
         "exporting/test_command",
-        "edgekit/exporting/description edgekit/exporting/not_run edgekit/exporting/result edgekit/exporting/site "
-        "edgekit/exporting/task",
+        "edgekit/exporting/description edgekit/exporting/result edgekit/exporting/site edgekit/exporting/task",
     ),
     ("exporting/test_parity", "edgekit/exporting/reference"),
     ("exporting/test_int8w", "exporters/onnx/expanded"),
@@ -68,6 +67,7 @@ TESTED_BY = (
     ("inspection/test_command", "edgekit/inspection/contents"),
     ("reporting/test_browser", "edgekit/reporting/page edgekit/reporting/page_data edgekit/reporting/page_profile"),
     ("reporting/test_command", "edgekit/reporting/records edgekit/reporting/text"),
+    ("reporting/test_rows", "edgekit/reporting/row_accuracy"),
     ("reproduction/test_command", "edgekit/reproduction/tables"),
     ("reproduction/test_zoo", "edgekit/reproduction/zoo_charts"),
     ("demonstration/test_command", "edgekit/demonstration/digits"),
@@ -84,7 +84,6 @@ TESTED_BY = (
         "tensorrt/test_builder_over_ssh",
         "edgekit/tensorrt/compatibility bench/links/progress bench/ondevice/build_tensorrt",
     ),
-    ("tensorrt/test_rtx", "edgekit/tensorrt/engine_layers"),
     ("tensorrt/test_trtexec_over_ssh", "edgekit/tensorrt/trtexec_measure bench/ondevice/run_trtexec"),
     ("bench/links/test_remote_session", "bench/ondevice/infer"),
     ("bench/ondevice/sensors/test_power_rails", "bench/ondevice/energy"),

@@ -303,6 +303,7 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "float latency": bench_cost.float_latency,
     "tflite time": bench_cost.tflite_time,
     "memory": bench_cost.memory,
+    "reading": bench_cost.reading,
     "installation": bench_cost.installation,
     "harness": bench_measuring.harness,
     "telling apart": bench_measuring.telling_apart,

@@ -141,7 +141,6 @@ class Prepared:
         scheme = FORMATS[format].scheme
         return "onnxruntime-vnni" if scheme == "onnxruntime" and self.asked.int8_range == "full" else scheme
 
-    @torch.no_grad()  # or what comes out keeps what went in, for its gradient
     def drop_weights(self) -> None:
         """What the last file still needs of the network is shapes; the runtime that proves it takes the memory."""
         self.graph = self.graph.to("meta")

@@ -104,6 +104,7 @@ class Graph:
         """The operator's own tensors by role."""
         return {role: self.params[name] for role, name in op.params.items()}
 
+    @torch.no_grad()  # or what comes out keeps what went in, for its gradient
     def to(self, target: torch.dtype | torch.device | str) -> Graph:
         """The same graph with its floating-point tensors converted (to a dtype) or all moved (to a device)."""
         only_floats = isinstance(target, torch.dtype)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 import torch
+from torch import nn
 
 from edgekit.ir.graph import Graph, Op
 
@@ -41,3 +44,12 @@ def test_what_mixes_the_images_of_a_batch_is_found_by_running() -> None:
     assert of("flip", dims=(1,)).takes_several
     assert not of("flip", dims=(0,)).takes_several
     assert not of("cumsum", dim=0).takes_several
+
+
+def test_a_graph_without_values_lets_go_of_them() -> None:
+    linear = nn.Linear(3, 2)
+    held = weakref.ref(linear.weight)
+    ops = (Op("x", "input", (), (1, 3)), Op("y", "linear", ("x",), (1, 2), {"weight": "w", "bias": "b"}))
+    shapes = Graph(ops, {"y": "y"}, {"w": linear.weight, "b": linear.bias}).to("meta")
+    del linear
+    assert held() is None and shapes.params["w"].is_meta

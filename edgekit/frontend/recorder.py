@@ -215,12 +215,16 @@ class Recorder(TorchFunctionMode):
         if target not in self.storage:
             self._refuse_own(target)
             self.storage.adopt(target)
+        anew = kwargs.get("out") is target or call.shown == "resize_"
         kwargs = {key: value for key, value in kwargs.items() if key not in ("out", "inplace")}
         plain = calls.without_change(func, call) if call.in_place else func
         result = self._result(plain, call, name, self._nodes((args, kwargs)))
         if isinstance(result, (tuple, list)):
             raise UsageError(at(scope.line(), f"{call.shown} writes several tensors"), "write it without out=")
         node = result if isinstance(result, Node) else self.builder.constant(name, result)
+        if anew and node.shape != tuple(target.shape):
+            shown = f"{call.shown} writes a result of {node.shape} into a tensor of {tuple(target.shape)}"
+            raise UsageError(at(scope.line(), shown), "use what it returns, without out=")
         if node.shape != tuple(target.shape):
             node = self.builder.emit(f"{name}/expand", "expand", [node], shape=tuple(target.shape))
         self.storage.write(target, node)

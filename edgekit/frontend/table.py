@@ -177,6 +177,7 @@ _COMPOSED: dict[str, Converter] = {
     "triu": compositions.triangle(True),
     "tril": compositions.triangle(False),
     **dict.fromkeys(("diagonal", "linalg_diagonal"), compositions.diagonal),
+    "as_strided": compositions.as_strided,
     "diag_embed": compositions.diag_embed,
     "rot90": compositions.rot90,
     "logaddexp": compositions.logaddexp,

@@ -43,6 +43,10 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
         lambda x, m: x * torch.isfinite(x).all().item(),
         HERE + r"forward\(\) asks for the values .*\(item\)",
     ),
+    "out= of another size": (
+        lambda x, m: torch.add(x, 1, out=torch.empty(1, 4, 9, 9)),
+        HERE + r"add writes a result of \(1, 4, 6, 6\) into a tensor of \(1, 4, 9, 9\)",
+    ),
     "a number": (lambda x, m: x * float(x.max()), HERE + r"forward\(\) asks for the values .*\(float\)"),
     "a size": (lambda x, m: x[: int(x.argmax())], HERE + r"forward\(\) asks for the values .*\(int\)"),
     "a mask": (lambda x, m: x[x > 0], HERE + "layer getitem .* its result depends on the input's values"),

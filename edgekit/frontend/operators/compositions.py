@@ -150,6 +150,15 @@ def rot90(b: Builder, name: str, input: Node, k: int = 1, dims: Any = (0, 1)) ->
     return transpose(b, name, flipped, one, other)
 
 
+def as_strided(b: Builder, name: str, input: Node, size: Any, stride: Any, storage_offset: int | None = None) -> Node:
+    """The places that the strides mean in a tensor which lies without gaps."""
+    count = math.prod(input.shape)
+    places = torch.arange(count).as_strided(tuple(size), tuple(stride), storage_offset or 0)
+    flat = shaped(b, f"{name}/flat", input, (count,))
+    taken = b.emit(f"{name}/taken", "gather", [flat], {"indices": places.reshape(-1)}, dim=0)
+    return shaped(b, name, taken, places.shape)
+
+
 # Elements
 
 

@@ -31,17 +31,24 @@ if TYPE_CHECKING:
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 CLASS_TABLES = ("classes.txt", "synset_words.txt")
 _WNID = re.compile(r"n\d{8}(?![0-9])")
+Words = dict[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One image of a set. `name` is what messages call it; `group` is what a balanced choice is balanced over."""
+    """One image of a set. `name` is what messages call it; `group` is what a balanced choice is balanced over.
+
+    `called` are the names of its class, where its folder or its WordNet id is one; `counted` is true where `label` is
+    only the folder's place among the sorted ones.
+    """
 
     name: str
     path: Path
     group: str = ""
     label: int | None = None
     row: int | None = None  # of a packed file
+    called: tuple[str, ...] = ()
+    counted: bool = False
 
     def load(self, refused_modes: Iterable[str] = ()) -> Image:
         """The image in 8-bit RGB. Raises UsageError naming the file when it is broken, or in a refused mode."""
@@ -130,28 +137,31 @@ def _flat(root: Path, file: Path) -> Sample:
 
 def _classified(root: Path, samples: list[Sample], by_folder: bool) -> Iterable[Sample]:
     groups = sorted({sample.group for sample in samples})
-    known = _classes(root, groups, by_folder)
-    return (Sample(s.name, s.path, s.group, known.get(s.group)) for s in samples)
+    known, words, counted = _classes(root, groups, by_folder)
+    for s in samples:
+        called = (s.group, *words.get(s.group, ())) if s.group else ()
+        yield Sample(s.name, s.path, s.group, known.get(s.group), called=called, counted=counted)
 
 
-def _classes(root: Path, groups: list[str], by_folder: bool) -> dict[str, int]:
-    """The class of each group.
+def _classes(root: Path, groups: list[str], by_folder: bool) -> tuple[dict[str, int], Words, bool]:
+    """The class of each group, the words that a table has for it, and whether it is its place in the sorted order.
 
     WordNet ids need a table, unless all 1000 of ILSVRC are there: its classes are the sorted ids. Sub-folders that
     are all numbers mean those numbers; others count in sorted order, unless the folder has a `classes.txt`.
     """
     wnids = all(_WNID.fullmatch(group) for group in groups)
-    table = _table([root, *root.resolve().parents[:2]]) if wnids else _table([root]) if by_folder else {}
-    if table:
-        return table
+    words = _table([root, *root.resolve().parents[:2]]) if wnids else _table([root]) if by_folder else {}
+    if words:
+        return {group: index for index, group in enumerate(words)}, words, False
     if wnids and len(groups) != 1000:
-        return {}
+        return {}, {}, False
     if by_folder and all(group.isascii() and group.isdecimal() for group in groups):
-        return {group: int(group) for group in groups}
-    return {group: index for index, group in enumerate(groups)} if by_folder or wnids else {}
+        return {group: int(group) for group in groups}, {}, False
+    places = {group: index for index, group in enumerate(groups)} if by_folder or wnids else {}
+    return places, {}, not wnids
 
 
-def _table(folders: list[Path]) -> dict[str, int]:
+def _table(folders: list[Path]) -> Words:
     """The first table of classes found: a line for each class, its WordNet id first, or its whole name."""
     for file in (folder / name for folder in folders for name in CLASS_TABLES):
         if file.is_file():
@@ -162,8 +172,13 @@ def _table(folders: list[Path]) -> dict[str, int]:
             ids = [match.group() if (match := _WNID.match(line)) else line for line in lines]
             if len(set(ids)) != len(ids):
                 raise UsageError(f"{file} names a class twice", "write each class once, class 0 first")
-            return {name: index for index, name in enumerate(ids)}
+            return {name: _synonyms(line) for name, line in zip(ids, lines, strict=True)}
     return {}
+
+
+def _synonyms(line: str) -> tuple[str, ...]:
+    """What stands behind a WordNet id: the class's names, between commas."""
+    return tuple(word.strip() for word in _WNID.sub("", line).split(",") if _WNID.match(line) and word.strip())
 
 
 def _from_csv(root: Path) -> tuple[Sample, ...]:

@@ -22,6 +22,7 @@ from edgekit.data.images import Sample, labelled
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Opened
 from edgekit.errors import BackendMissing, EdgekitError, Failure, MeasurementInvalid, UsageError
+from edgekit.evaluation.classes import ClassNames, by_group
 from edgekit.evaluation.decoding import View, decoded
 from edgekit.evaluation.input import FileInput, file_input, scores_of
 from edgekit.evaluation.result import EvalResult, Evaluated
@@ -45,6 +46,8 @@ def eval(
     device: str = "local",
     preprocess: str | Path | None = None,
     output_name: str | None = None,
+    labels: str | Path | None = None,
+    classes_by_order: bool = False,
     runtime: str | None = None,
     delegate: str | None = None,
     threads: int = 1,
@@ -56,7 +59,9 @@ def eval(
 
     Images are prepared here, and the file runs on `device`, a name of devices.yaml. A file is run with its manifest's
     preprocessing; a foreign one needs `preprocess`, a YAML file (edgekit.records.preprocessing). Of several outputs
-    `output_name` is the one that classifies. Records go to the store; those that it refuses in the end are kept in a
+    `output_name` is the one that classifies. Class folders are matched with the file's labels by name, or with those of
+    `labels`, a file with a name a line, for a file without; without names there must be as many folders as classes,
+    unless `classes_by_order`. Records go to the store; those that it refuses in the end are kept in a
     file beside it, which `unstored` of the result names. Raises UsageError for images or labels that are wrong, and
     whatever failed when there is one file only; of several files, those that failed are in the result.
     """
@@ -64,6 +69,7 @@ def eval(
         raise UsageError("no artifact to evaluate was named", "give at least one .onnx or .tflite file")
     samples = labelled(Path(data))
     said = foreign_input(Path(preprocess)) if preprocess is not None else None
+    classes = ClassNames(Path(labels) if labels is not None else None, classes_by_order)
     keeper = store if isinstance(store, Keeper) else Keeper(store)
     hashes: tuple[str, ...] = ()
     with open_target(device, load(devices)[device]) as target, ExitStack() as opened:
@@ -74,7 +80,7 @@ def eval(
             return found
 
         paths = [Path(path) for path in artifacts]
-        runs, failures = _prepared(paths, said, device, open_file, samples, output_name)
+        runs, failures = _prepared(paths, said, device, open_file, samples, output_name, classes)
         if runs:
             keeper.check()
             hashes = _run_all(runs, samples, progress)
@@ -99,6 +105,7 @@ class _Run:
     input: FileInput
     calibrated_on: frozenset[str]
     output: int  # which one holds the scores
+    classes: dict[str, int]  # of groups of images, by the file's names for them
     ahead: int = 1  # batches that are best asked about at once
     hits: list[str] = field(default_factory=list)
     waiting: list[tuple[NDArray[Any], int]] = field(default_factory=list)  # inputs and where their class stands
@@ -117,8 +124,9 @@ class _Run:
                 f"{self.artifact.path.name} was calibrated on {sample.name}, so its accuracy there would flatter it",
                 "evaluate on other images, or calibrate on others",
             )
-        assert sample.label is not None
-        self.waiting.append((self.input.stored(pixels), sample.label + self.input.preprocessing.class_offset))
+        label = self.classes.get(sample.group, sample.label)
+        assert label is not None
+        self.waiting.append((self.input.stored(pixels), label + self.input.preprocessing.class_offset))
         if len(self.waiting) == self._together:
             self.flush()
 
@@ -194,6 +202,7 @@ def _prepared(
     open_file: OpenFile,
     samples: tuple[Sample, ...],
     output: str | None,
+    classes: ClassNames,
 ) -> tuple[list[_Run], list[Failure]]:
     """Every file opened and checked, before the first image is decoded."""
     runs: list[_Run] = []
@@ -208,7 +217,7 @@ def _prepared(
         raise UsageError("--preprocess is for foreign files; these have it in their manifests", "leave it out")
     for artifact in artifacts:
         try:
-            runs.append(_opened(artifact, said, device, open_file, samples, output))
+            runs.append(_opened(artifact, said, device, open_file, samples, output, classes))
         except EdgekitError as error:
             failures.append(_failure(artifact.path, error))
     return runs, failures
@@ -225,17 +234,28 @@ def _opened(
     open_file: OpenFile,
     samples: tuple[Sample, ...],
     asked: str | None,
+    classes: ClassNames,
 ) -> _Run:
     _refuse_meaningless(artifact)
     with in_use(artifact):
         opened = open_file(artifact)
     taken = file_input(artifact, opened.session, said)
     output = scores_of(artifact.path.name, opened.session, asked)
-    _check_labels(artifact, opened.session.outputs[output].shape, taken.preprocessing.class_offset, samples)
+    shape, offset = opened.session.outputs[output].shape, taken.preprocessing.class_offset
+    groups = _classes(artifact, shape, offset, samples, classes)
     calibration = artifact.manifest.calibration if artifact.manifest else None
     calibrated_on = frozenset(calibration.pixels if calibration else ())
     return _Run(
-        artifact, opened.session, device, opened.runtime, opened.found, taken, calibrated_on, output, opened.ahead
+        artifact,
+        opened.session,
+        device,
+        opened.runtime,
+        opened.found,
+        taken,
+        calibrated_on,
+        output,
+        groups,
+        opened.ahead,
     )
 
 
@@ -256,16 +276,23 @@ def _gives_index(artifact: Artifact) -> bool:
     return artifact.manifest is not None and artifact.manifest.output == "argmax"
 
 
-def _check_labels(artifact: Artifact, shape: Sequence[int], offset: int, samples: tuple[Sample, ...]) -> None:
-    manifest = artifact.manifest
+def _classes(
+    artifact: Artifact, shape: Sequence[int], offset: int, samples: tuple[Sample, ...], asked: ClassNames
+) -> dict[str, int]:
+    """The classes that groups of images have by their names. Raises UsageError for a class that the file has not."""
+    manifest, name = artifact.manifest, artifact.path.name
     answers = manifest.variant.classes if manifest and _gives_index(artifact) else int(np.prod(shape[1:]))
     classes = answers - offset  # not positive where the file does not tell
+    names = asked.of(artifact, answers, offset)
+    groups = by_group(name, samples, names[offset:], classes, asked.by_order)
     for sample in samples:
-        if sample.label is not None and sample.label >= classes > 0:
+        label = groups.get(sample.group, sample.label)
+        if label is not None and label >= classes > 0:
             raise UsageError(
-                f"{sample.name} has class {sample.label}, and {artifact.path.name} knows 0 to {classes - 1}",
+                f"{sample.name} has class {label}, and {name} knows 0 to {classes - 1}",
                 "correct the labels, or the class offset",
             )
+    return groups
 
 
 def _run_all(runs: list[_Run], samples: tuple[Sample, ...], progress: Progress | None) -> tuple[str, ...]:

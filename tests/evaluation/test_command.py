@@ -237,6 +237,29 @@ def test_the_channel_order_counts(tmp_path: Path, evaluate: Callable[..., Any]) 
     assert evaluate(path).results[0].accuracy.hits == "51551551" + "55"
 
 
+@pytest.fixture
+def colours(tmp_path: Path) -> Path:
+    """A folder for each colour but green."""
+    for index, name in ((0, "red"), (2, "the blue")):
+        folder = tmp_path / "colours" / name
+        folder.mkdir(parents=True)
+        Image.new("RGB", (8, 8), COLOURS[index]).save(folder / "0.png")
+    return tmp_path / "colours"
+
+
+def test_folders_are_the_classes_that_they_are_called(tmp_path: Path, colours: Path, evaluate: Any) -> None:
+    file, how, names = network(tmp_path / "colours.onnx"), foreign_yaml(tmp_path), tmp_path / "names.txt"
+    with pytest.raises(UsageError, match="there are 2 class folders, and colours.onnx knows 3 classes"):
+        evaluate(file, data=colours, preprocess=how)
+    shifted = evaluate(file, data=colours, preprocess=how, classes_by_order=True).results[0]
+    assert shifted.accuracy.hits == "15"
+    names.write_text("Red\ngreen\nthe_blue\n")
+    assert evaluate(file, data=colours, preprocess=how, labels=names).results[0].accuracy.hits == "11"
+    names.write_text("red\ngreen\n")
+    with pytest.raises(UsageError, match="2 names, and the network 3 outputs"):
+        evaluate(file, data=colours, preprocess=how, labels=names)
+
+
 def test_an_overlap_with_the_calibration_is_refused_under_any_name(
     tmp_path: Path, pictures: Path, evaluate: Callable[..., Any]
 ) -> None:

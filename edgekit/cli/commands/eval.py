@@ -23,6 +23,13 @@ def eval(
     output_name: Annotated[
         str | None, typer.Option("--output-name", metavar="NAME", help="Which of several outputs classifies.")
     ] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", metavar="FILE", help="The classes' names, for a file that has none.")
+    ] = None,
+    classes_by_order: Annotated[
+        bool,
+        typer.Option("--classes-by-order", help="Class folders count in their sorted order, whatever their names."),
+    ] = False,
     runtime: o.Runtime = None,
     delegate: Annotated[str | None, typer.Option("--delegate", help="Delegate of LiteRT.")] = None,
     threads: o.Threads = 1,
@@ -47,6 +54,8 @@ def eval(
             device=device,
             preprocess=preprocess,
             output_name=output_name,
+            labels=labels,
+            classes_by_order=classes_by_order,
             runtime=runtime,
             delegate=delegate,
             threads=threads,

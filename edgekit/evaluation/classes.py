@@ -1,0 +1,105 @@
+"""Which class of a file each group of images means: by its name where the file has names, else by its number.
+
+A folder's place among the sorted folders says its class only where there are as many folders as classes: with one
+folder missing, every class behind it would be another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgekit.data import labels
+from edgekit.data.images import Sample
+from edgekit.errors import UsageError
+from edgekit.records.manifest import Artifact
+
+_WNID = re.compile(r"^n\d{8}\s+")
+_BY_ORDER = "say --classes-by-order where their order is right"
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """What a user says about classes: the names for files without, and that folders count in their order."""
+
+    file: Path | None = None
+    by_order: bool = False
+
+    def of(self, artifact: Artifact, outputs: int, offset: int) -> tuple[str, ...]:
+        """Return the name of each output, or nothing if no names are known. Raises UsageError for a wrong file."""
+        own = artifact.manifest.labels if artifact.manifest else ()
+        if self.file is None:
+            return own
+        if own:
+            raise UsageError(f"{artifact.path.name} has labels of its own", "leave --labels out")
+        return labels.read(self.file, outputs, offset)
+
+
+def by_group(
+    file: str, samples: Sequence[Sample], names: Sequence[str], classes: int, by_order: bool
+) -> dict[str, int]:
+    """Return the class of each group of images whose class another than its own number may be.
+
+    `names` are those of the file's classes, class 0 first, or empty; `classes` is their number, not positive if
+    unknown. Raises UsageError where names and numbers disagree, or where nothing says which class a folder is.
+    """
+    groups = {sample.group: sample for sample in samples if sample.called}
+    if by_order or not groups:
+        return {}
+    places = {group: _places(sample.called, names) for group, sample in groups.items()}
+    if any(places.values()):
+        return {group: _class(file, sample, places[group], names) for group, sample in groups.items()}
+    if any(sample.counted for sample in groups.values()):
+        _check_order(file, sorted(groups), names, classes)
+    return {}
+
+
+def _places(called: Sequence[str], names: Sequence[str]) -> list[int]:
+    wanted = {_plain(name) for name in called}
+    return [place for place, name in enumerate(names) if wanted & _words(name)]
+
+
+def _words(name: str) -> set[str]:
+    """Return what a label may be called by: all of it, or one of its synonyms, as in ILSVRC's lists."""
+    rest = _WNID.sub("", name)
+    return {_plain(one) for one in (name, rest, *rest.split(","))}
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_\-]+", " ", name).strip().casefold()
+
+
+def _class(file: str, sample: Sample, places: list[int], names: Sequence[str]) -> int:
+    assert sample.label is not None
+    if not sample.counted:
+        if places and sample.label not in places:
+            raise UsageError(
+                f"'{sample.group}' is class {sample.label} of the images, and {file} calls class {places[0]} so",
+                f"correct the labels or the classes, or {_BY_ORDER}",
+            )
+        return sample.label
+    if not places:
+        raise UsageError(
+            f"no class of {file} is called '{sample.group}'", f"name the folder like a label, or {_BY_ORDER}"
+        )
+    if len(places) > 1:
+        raise UsageError(
+            f"{file} has {len(places)} classes that are called '{sample.group}': {', '.join(names[i] for i in places)}",
+            f"add classes.txt beside the folders, or {_BY_ORDER}",
+        )
+    return places[0]
+
+
+def _check_order(file: str, folders: list[str], names: Sequence[str], classes: int) -> None:
+    if names:
+        raise UsageError(
+            f"none of the folders ('{folders[0]}' ...) is called like a class of {file} ('{names[0]}' ...)",
+            f"name the folders like the labels, add classes.txt beside them, or {_BY_ORDER}",
+        )
+    if len(folders) != classes > 0:
+        raise UsageError(
+            f"there are {len(folders)} class folders, and {file} knows {classes} classes",
+            f"give the classes' names with --labels FILE, add classes.txt beside the folders, or {_BY_ORDER}",
+        )

@@ -7,33 +7,26 @@ nothing, is refused.
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edgekit.bench.ondevice.sensors.linux import adds_in_16_bits
 from edgekit.data.images import Sample, labelled
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Opened
-from edgekit.errors import BackendMissing, EdgekitError, Failure, MeasurementInvalid, UsageError
+from edgekit.errors import EdgekitError, Failure, UsageError
 from edgekit.evaluation.classes import ClassNames, by_group
-from edgekit.evaluation.decoding import View, decoded
-from edgekit.evaluation.input import FileInput, file_input, scores_of
+from edgekit.evaluation.decoding import decoded
+from edgekit.evaluation.input import file_input, scores_of
 from edgekit.evaluation.result import EvalResult, Evaluated
+from edgekit.evaluation.run import Run, gives_index
 from edgekit.records.manifest import Artifact, in_use, open_artifact
-from edgekit.records.measurement import Accuracy
 from edgekit.records.preprocessing import ForeignInput
 from edgekit.records.preprocessing_file import foreign_input
-from edgekit.records.runtime import Session, own_time
-from edgekit.stats.accuracy import HIT1, MISS, correct1, correct5, hit
 from edgekit.storage.keeping import Keeper
-from edgekit.storage.store import new_id, now
 
 Progress = Callable[[str, int | None, int | None], None]
 OpenFile = Callable[[Artifact], Opened]
@@ -93,108 +86,6 @@ def eval(
     return EvalResult(done, tuple(failures), (*_notes(hashes), *_remarks(done)), keeper.refusal)
 
 
-@dataclass
-class _Run:
-    """One file on its way through the images. `error` ends it."""
-
-    artifact: Artifact
-    session: Session
-    device: str
-    runtime: str
-    found: dict[str, Any]
-    input: FileInput
-    calibrated_on: frozenset[str]
-    output: int  # which one holds the scores
-    classes: dict[str, int]  # of groups of images, by the file's names for them
-    ahead: int = 1  # batches that are best asked about at once
-    hits: list[str] = field(default_factory=list)
-    waiting: list[tuple[NDArray[Any], int]] = field(default_factory=list)  # inputs and where their class stands
-    nanoseconds: int = 0
-    error: EdgekitError | None = None
-
-    @property
-    def view(self) -> View:
-        """What files that get the same pixels have in common."""
-        return self.input.preprocessing, self.input.size
-
-    def take(self, sample: Sample, digest: str, pixels: NDArray[np.uint8]) -> None:
-        """One more image; runs when the file's batch is full."""
-        if digest in self.calibrated_on:
-            raise UsageError(
-                f"{self.artifact.path.name} was calibrated on {sample.name}, so its accuracy there would flatter it",
-                "evaluate on other images, or calibrate on others",
-            )
-        label = self.classes.get(sample.group, sample.label)
-        assert label is not None
-        self.waiting.append((self.input.stored(pixels), label + self.input.preprocessing.class_offset))
-        if len(self.waiting) == self._together:
-            self.flush()
-
-    @property
-    def _together(self) -> int:
-        """How many images are asked about at once: a file's batch; on a phone many of them."""
-        return (self.input.batch or 1) * self.ahead
-
-    def flush(self) -> None:
-        """Run what waits; a fixed batch is filled up with its last image, whose further answers are dropped."""
-        if not self.waiting:
-            return
-        missing = -len(self.waiting) % (self.input.batch or 1)
-        batch = np.stack([x for x, _ in self.waiting] + [self.waiting[-1][0]] * missing)
-        start = time.perf_counter_ns()
-        output = self._answers(batch)
-        took = time.perf_counter_ns() - start
-        self.nanoseconds += own_time(self.session) or took
-        scores = output.reshape(len(batch), -1)
-        self.hits += [self._hit(row, target) for row, (_, target) in zip(scores, self.waiting, strict=False)]
-        self.waiting.clear()
-
-    def _answers(self, batch: NDArray[Any]) -> NDArray[Any]:
-        try:
-            return np.asarray(self.session.run([batch])[self.output])
-        except EdgekitError:
-            raise
-        except Exception as error:  # a runtime raises what it likes
-            cause = " ".join(str(error).split())
-            raise BackendMissing(
-                f"{self.runtime} cannot run {self.artifact.path.name}: {cause}", "try another runtime or version"
-            ) from error
-
-    def _hit(self, scores: NDArray[Any], target: int) -> str:
-        if _gives_index(self.artifact):
-            return HIT1 if int(scores[0]) == target else MISS
-        if target >= len(scores):
-            raise UsageError(f"{self.artifact.path.name} has no output {target}", "correct the labels or class offset")
-        try:
-            return hit(scores, target)
-        except ValueError as error:
-            raise MeasurementInvalid(
-                f"{self.artifact.path.name} answers with NaN", "its weights or ranges are broken: export it again"
-            ) from error
-
-    def accuracy(self, dataset: str, dataset_hash: str) -> Accuracy:
-        """The record of a finished run. Raises UsageError where its file changed meanwhile."""
-        hits, manifest = "".join(self.hits), self.artifact.manifest
-        return Accuracy(
-            id=new_id(),
-            created=now(),
-            artifact=self.artifact.path.name,
-            sha256=self.artifact.still().sha256,
-            format=self.artifact.format,
-            manifest=manifest.for_records() if manifest else None,
-            device=self.device,
-            runtime=self.runtime,
-            dataset=dataset,
-            dataset_hash=dataset_hash,
-            n=len(hits),
-            correct1=correct1(hits),
-            correct5=None if _gives_index(self.artifact) else correct5(hits),
-            hits=hits,
-            images_per_second=len(hits) / (self.nanoseconds / 1e9),
-            found=self.found,
-        )
-
-
 def _prepared(
     paths: list[Path],
     said: ForeignInput | None,
@@ -203,9 +94,9 @@ def _prepared(
     samples: tuple[Sample, ...],
     output: str | None,
     classes: ClassNames,
-) -> tuple[list[_Run], list[Failure]]:
+) -> tuple[list[Run], list[Failure]]:
     """Every file opened and checked, before the first image is decoded."""
-    runs: list[_Run] = []
+    runs: list[Run] = []
     failures: list[Failure] = []
     artifacts: list[Artifact] = []
     for path in paths:
@@ -235,7 +126,7 @@ def _opened(
     samples: tuple[Sample, ...],
     asked: str | None,
     classes: ClassNames,
-) -> _Run:
+) -> Run:
     _refuse_meaningless(artifact)
     with in_use(artifact):
         opened = open_file(artifact)
@@ -245,7 +136,7 @@ def _opened(
     groups = _classes(artifact, shape, offset, samples, classes)
     calibration = artifact.manifest.calibration if artifact.manifest else None
     calibrated_on = frozenset(calibration.pixels if calibration else ())
-    return _Run(
+    return Run(
         artifact,
         opened.session,
         device,
@@ -271,17 +162,12 @@ def _refuse_meaningless(artifact: Artifact) -> None:
         )
 
 
-def _gives_index(artifact: Artifact) -> bool:
-    """Whether the file answers with the index of its best class alone."""
-    return artifact.manifest is not None and artifact.manifest.output == "argmax"
-
-
 def _classes(
     artifact: Artifact, shape: Sequence[int], offset: int, samples: tuple[Sample, ...], asked: ClassNames
 ) -> dict[str, int]:
     """The classes that groups of images have by their names. Raises UsageError for a class that the file has not."""
     manifest, name = artifact.manifest, artifact.path.name
-    answers = manifest.variant.classes if manifest and _gives_index(artifact) else int(np.prod(shape[1:]))
+    answers = manifest.variant.classes if manifest and gives_index(artifact) else int(np.prod(shape[1:]))
     classes = answers - offset  # not positive where the file does not tell
     names = asked.of(artifact, answers, offset)
     groups = by_group(name, samples, names[offset:], classes, asked.by_order)
@@ -295,7 +181,7 @@ def _classes(
     return groups
 
 
-def _run_all(runs: list[_Run], samples: tuple[Sample, ...], progress: Progress | None) -> tuple[str, ...]:
+def _run_all(runs: list[Run], samples: tuple[Sample, ...], progress: Progress | None) -> tuple[str, ...]:
     """Show every image to every file; what goes wrong with one file ends that file only. The images' hashes."""
     views = {run.view for run in runs}
     hashes = []
@@ -314,7 +200,7 @@ def _run_all(runs: list[_Run], samples: tuple[Sample, ...], progress: Progress |
     return tuple(hashes)
 
 
-def _finished(runs: Sequence[_Run], dataset: str, dataset_hash: str) -> tuple[Evaluated, ...]:
+def _finished(runs: Sequence[Run], dataset: str, dataset_hash: str) -> tuple[Evaluated, ...]:
     """The records of the runs that nothing ended; a file that is no longer the same ends its own."""
     done = []
     for run in (run for run in runs if run.error is None):
@@ -324,7 +210,7 @@ def _finished(runs: Sequence[_Run], dataset: str, dataset_hash: str) -> tuple[Ev
 
 
 @contextmanager
-def _ending(run: _Run) -> Iterator[None]:
+def _ending(run: Run) -> Iterator[None]:
     """What goes wrong inside ends this run."""
     try:
         yield

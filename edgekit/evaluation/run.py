@@ -1,0 +1,127 @@
+"""One file on its way through the images: batches, answers, hits, and the record in the end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.data.images import Sample
+from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
+from edgekit.evaluation.decoding import View
+from edgekit.evaluation.input import FileInput
+from edgekit.records.manifest import Artifact
+from edgekit.records.measurement import Accuracy
+from edgekit.records.runtime import Session, own_time
+from edgekit.stats.accuracy import HIT1, MISS, correct1, correct5, hit
+from edgekit.storage.store import new_id, now
+
+
+@dataclass
+class Run:
+    """One file on its way through the images. `error` ends it."""
+
+    artifact: Artifact
+    session: Session
+    device: str
+    runtime: str
+    found: dict[str, Any]
+    input: FileInput
+    calibrated_on: frozenset[str]
+    output: int  # which one holds the scores
+    classes: dict[str, int]  # of groups of images, by the file's names for them
+    ahead: int = 1  # batches that are best asked about at once
+    hits: list[str] = field(default_factory=list)
+    waiting: list[tuple[NDArray[Any], int]] = field(default_factory=list)  # inputs and where their class stands
+    nanoseconds: int = 0
+    error: EdgekitError | None = None
+
+    @property
+    def view(self) -> View:
+        """What files that get the same pixels have in common."""
+        return self.input.preprocessing, self.input.size
+
+    def take(self, sample: Sample, digest: str, pixels: NDArray[np.uint8]) -> None:
+        """One more image; runs when the file's batch is full."""
+        if digest in self.calibrated_on:
+            raise UsageError(
+                f"{self.artifact.path.name} was calibrated on {sample.name}, so its accuracy there would flatter it",
+                "evaluate on other images, or calibrate on others",
+            )
+        label = self.classes.get(sample.group, sample.label)
+        assert label is not None
+        self.waiting.append((self.input.stored(pixels), label + self.input.preprocessing.class_offset))
+        if len(self.waiting) == self._together:
+            self.flush()
+
+    @property
+    def _together(self) -> int:
+        """How many images are asked about at once: a file's batch; on a phone many of them."""
+        return (self.input.batch or 1) * self.ahead
+
+    def flush(self) -> None:
+        """Run what waits; a fixed batch is filled up with its last image, whose further answers are dropped."""
+        if not self.waiting:
+            return
+        missing = -len(self.waiting) % (self.input.batch or 1)
+        batch = np.stack([x for x, _ in self.waiting] + [self.waiting[-1][0]] * missing)
+        start = time.perf_counter_ns()
+        output = self._answers(batch)
+        took = time.perf_counter_ns() - start
+        self.nanoseconds += own_time(self.session) or took
+        scores = output.reshape(len(batch), -1)
+        self.hits += [self._hit(row, target) for row, (_, target) in zip(scores, self.waiting, strict=False)]
+        self.waiting.clear()
+
+    def _answers(self, batch: NDArray[Any]) -> NDArray[Any]:
+        try:
+            return np.asarray(self.session.run([batch])[self.output])
+        except EdgekitError:
+            raise
+        except Exception as error:  # a runtime raises what it likes
+            cause = " ".join(str(error).split())
+            raise BackendMissing(
+                f"{self.runtime} cannot run {self.artifact.path.name}: {cause}", "try another runtime or version"
+            ) from error
+
+    def _hit(self, scores: NDArray[Any], target: int) -> str:
+        if gives_index(self.artifact):
+            return HIT1 if int(scores[0]) == target else MISS
+        if target >= len(scores):
+            raise UsageError(f"{self.artifact.path.name} has no output {target}", "correct the labels or class offset")
+        try:
+            return hit(scores, target)
+        except ValueError as error:
+            raise MeasurementInvalid(
+                f"{self.artifact.path.name} answers with NaN", "its weights or ranges are broken: export it again"
+            ) from error
+
+    def accuracy(self, dataset: str, dataset_hash: str) -> Accuracy:
+        """The record of a finished run. Raises UsageError where its file changed meanwhile."""
+        hits, manifest = "".join(self.hits), self.artifact.manifest
+        return Accuracy(
+            id=new_id(),
+            created=now(),
+            artifact=self.artifact.path.name,
+            sha256=self.artifact.still().sha256,
+            format=self.artifact.format,
+            manifest=manifest.for_records() if manifest else None,
+            device=self.device,
+            runtime=self.runtime,
+            dataset=dataset,
+            dataset_hash=dataset_hash,
+            n=len(hits),
+            correct1=correct1(hits),
+            correct5=None if gives_index(self.artifact) else correct5(hits),
+            hits=hits,
+            images_per_second=len(hits) / (self.nanoseconds / 1e9),
+            found=self.found,
+        )
+
+
+def gives_index(artifact: Artifact) -> bool:
+    """Return whether the file answers with the index of its best class alone."""
+    return artifact.manifest is not None and artifact.manifest.output == "argmax"

@@ -24,6 +24,7 @@ from torch import nn
 from edgekit.exporters import FORMATS, WriteJob
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import Ranges
+from edgekit.exporters.int8.weights_only import weights_only
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fold_batch_norm import fold
@@ -80,6 +81,8 @@ OPTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "onnx labels": ("onnx", "fp32", {"labels": LABELS, "preprocessing": PIXELS, "description": "small"}),
     "tflite dynamic batch": ("tflite", "fp32", {"dynamic_batch": True}),
     "tflite labels": ("tflite", "fp32", {"labels": LABELS, "preprocessing": PIXELS, "description": "small"}),
+    "onnx int8w": ("onnx", "int8w", {}),
+    "tflite int8w": ("tflite", "int8w", {}),
     "tflite int8 pixels": ("tflite", "int8", {"io": "uint8", "preprocessing": PIXELS}),
 }
 
@@ -151,7 +154,7 @@ def test_the_bytes_of_a_network_are_the_golden_ones(
 def test_the_bytes_of_options_are_the_golden_ones(tmp_path: Path) -> None:
     graph, found = _graph("separable"), {}
     for row, (format, precision, options) in OPTIONS.items():
-        quantized = None
+        quantized = weights_only(graph) if precision == "int8w" else None
         if precision == "int8":
             quantized = quantize(graph, _ranges(graph), "tflite", "fast", pixels=options["preprocessing"])
         job = WriteJob(quantized.graph if quantized else graph, precision, quantized, **options)

@@ -22,6 +22,9 @@ _QLINEAR = frozenset(
 )
 _CHOICES = frozenset({"argmax", "argmin", "topk_indices", "topk_values"})
 _KEEPING_ORDER = frozenset({"upsample", "softmax", "log_softmax", "sigmoid", "reshape", "permute", "slice"})
+_TOWARDS_DIVISORS = frozenset(
+    {"add", "mul", "clip", "maximum", "sum", "mean", "sqrt", "abs", "slice", "reshape", "permute", "expand"}
+)
 # Channels of a kernel and of the output up to which onnxruntime's integer convolutions lose to its float ones.
 _FEW_READ, _FEW_MADE = 4, 31
 
@@ -34,6 +37,7 @@ def islands(
 ) -> dict[str, str]:
     """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
     apart = outputs_apart(graph, scheme, extremes or {}) | fine_shares(graph, scheme, extremes or {}) | squares(graph)
+    apart |= divisors(graph)
     if scheme == "tflite":
         apart |= before_choices(graph)
     fused = fused_activations(graph)
@@ -104,6 +108,22 @@ def squares(graph: Graph) -> dict[str, str]:
             reason = "squares that are summed differ too much in size for eight bits"
             found |= dict.fromkeys((op.name, *(reader.name for reader in readers[op.name])), reason)
     return found
+
+
+def divisors(graph: Graph) -> dict[str, str]:
+    """What is divided by, with the steps that lead to it: in eight bits it would be zero, and its epsilon is gone."""
+    found: dict[str, str] = {}
+    for op in graph:
+        by = op.inputs[-1 if len(op.inputs) == 2 else 0] if _divides(op) else None
+        while by is not None and len(graph[by].inputs) == 1 and graph[by].kind in _TOWARDS_DIVISORS:
+            found[by] = "what is divided by it must not be rounded to zero"
+            by = graph[by].inputs[0]
+    return found
+
+
+def _divides(op: Op) -> bool:
+    by_computed = op.kind == "div" and (len(op.inputs) == 2 or bool(op.attrs.get("reflected")))
+    return by_computed or op.kind in ("rsqrt", "reciprocal", "log")
 
 
 def thin_start(graph: Graph) -> frozenset[str]:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekit.data.calibration import synthetic
-from edgekit.exporters.int8.islands import before_choices, fine_shares, islands
+from edgekit.exporters.int8.islands import before_choices, divisors, fine_shares, islands
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import record
 from edgekit.exporters.int8.simulate import run
@@ -73,3 +73,27 @@ def test_what_is_read_elsewhere_too_stays() -> None:
             return y.argmax(1) + y.relu().sum(1)
 
     assert not before_choices(trace(Both().eval(), SHAPE))
+
+
+class Linear(nn.Module):
+    """Attention without a softmax: sums of products over the sum of their weights, which is zero for some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 24, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.conv(x).flatten(2).chunk(3, 1)
+        v = F.pad(v, (0, 0, 0, 1), value=1.0)
+        y = (v @ k.relu().transpose(1, 2)) @ (q - 2).relu()
+        return (y[:, :-1] / (y[:, -1:] + 1e-15)).view(x.shape[0], 8, *x.shape[2:])
+
+
+@pytest.mark.parametrize("scheme", ["tflite", "onnxruntime"])
+def test_what_is_divided_by_keeps_its_epsilon(scheme: str) -> None:
+    torch.manual_seed(0)
+    graph, noise = trace(Linear().eval(), SHAPE), synthetic(SHAPE, TORCHVISION, 16)
+    assert sorted(graph[name].kind for name in divisors(graph)) == ["add", "slice"]
+    x = torch.from_numpy(next(noise.batches(4)))
+    y = torch.cat([run(quantize(graph, record(graph, noise), scheme), one[None]) for one in x])
+    assert bool(y.isfinite().all())

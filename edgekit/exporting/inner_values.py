@@ -105,7 +105,8 @@ def _tflite(path: Path, quantized: QuantizedGraph, how: tuple[str, str]) -> Answ
     places = kept(quantized, how[0], how[1] == "nchw")
     shown: dict[str, tuple[dict[str, Any], Layout]] = {}
     for op in quantized.graph:
-        if op.kind != "input" and op.name not in inside and op.name in places:
+        moved = op.kind in ("input", "reshape", "permute")  # which give a tensor of another operator, as a rule
+        if not moved and op.name not in inside and op.name in places:
             tensor, layout = places[op.name]
             detail = known.get(tensor, known.get(op.name))  # a file that is wrong may join other operators
             shown |= {op.name: (detail, layout)} if detail and len(detail["shape"]) == len(layout) else {}

@@ -86,7 +86,8 @@ class Linear(nn.Module):
         q, k, v = self.conv(x).flatten(2).chunk(3, 1)
         v = F.pad(v, (0, 0, 0, 1), value=1.0)
         y = (v @ k.relu().transpose(1, 2)) @ (q - 2).relu()
-        return (y[:, :-1] / (y[:, -1:] + 1e-15)).view(x.shape[0], 8, *x.shape[2:])
+        shares: Tensor = (y[:, :-1] / (y[:, -1:] + 1e-15)).view(x.shape[0], 8, *x.shape[2:])
+        return shares
 
 
 @pytest.mark.parametrize("scheme", ["tflite", "onnxruntime"])

@@ -63,7 +63,7 @@ TESTED_BY = (
     ("exporting/test_export_file_written", "edgekit/inspection/rejected"),
     ("exporters/test_head", "edgekit/exporting/head_proof"),
     ("exporting/test_first_fault", "edgekit/exporting/inner_values"),
-    ("evaluation/test_command", "edgekit/evaluation/decoding"),
+    ("evaluation/test_command", "edgekit/evaluation/decoding edgekit/evaluation/run"),
     ("inspection/test_command", "edgekit/inspection/contents"),
     ("reporting/test_browser", "edgekit/reporting/page edgekit/reporting/page_data edgekit/reporting/page_profile"),
     ("reporting/test_command", "edgekit/reporting/records edgekit/reporting/text"),

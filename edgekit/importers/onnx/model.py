@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -175,7 +175,7 @@ def reads(node: Node) -> list[str]:
     return found
 
 
-def _needed(nodes: Sequence[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
+def _needed(nodes: Sequence[Node], outputs: Sequence[str]) -> tuple[Node, ...]:
     """The nodes that an output depends on, in the order of the file."""
     makers = {name: node for node in nodes for name in node.outputs if name}
     waiting, found = list(outputs), set[int]()
@@ -184,7 +184,14 @@ def _needed(nodes: Sequence[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
         if node is not None and id(node) not in found:
             found.add(id(node))
             waiting += reads(node)
-    return tuple(node for node in nodes if id(node) in found)
+    kept = [node for node in nodes if id(node) in found]
+    read = {name for node in kept for name in reads(node)} | set(outputs)
+    return tuple(_without_unread(node, read) for node in kept)
+
+
+def _without_unread(node: Node, read: set[str]) -> Node:
+    """The node without the names of outputs that nobody reads, so that it need not compute them."""
+    return replace(node, outputs=tuple(name if name in read else "" for name in node.outputs))
 
 
 def _check(file: OnnxFile, block: Block, made: Mapping[str, int]) -> None:

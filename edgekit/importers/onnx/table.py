@@ -211,7 +211,7 @@ OPERATORS: dict[str, Operator] = {
 }
 # What of an operator is not read; such a node is refused by its name.
 LIMITS = {
-    "BatchNormalization": "in inference",
+    "BatchNormalization": "without the statistics that training gives",
     "Dropout": "in inference",
     "Einsum": "no letter twice in a term",
     "GatherElements": "places that are known",

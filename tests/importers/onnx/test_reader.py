@@ -140,3 +140,15 @@ def test_functions_of_the_file_are_read_where_they_are_called(tmp_path: Path) ->
     path = tmp_path / "net.onnx"
     onnx.save(onnx.helper.make_model(graph, functions=[function], opset_imports=opsets, ir_version=8), path)
     assert [op.kind for op in same_as_runtime(path)] == ["input", "neg", "relu"]
+
+
+def test_weights_that_are_standardised_by_their_own_statistics_are_constants(tmp_path: Path) -> None:
+    nodes = [
+        node("BatchNormalization", "rows scale shift mean var", "n m v", training_mode=1),
+        node("Reshape", "n shape", "w"),
+        node("Conv", "x w", "y"),
+    ]
+    own = {"rows": weight(1, 4, 27), "scale": weight(4, seed=1), "shift": np.zeros(4, np.float32)}
+    own |= {"mean": np.zeros(4, np.float32), "var": np.ones(4, np.float32), "shape": np.array([4, 3, 3, 3])}
+    graph = same_as_runtime(write(tmp_path / "net.onnx", nodes, {"x": (1, 3, 8, 8)}, ["y"], own))
+    assert [op.kind for op in graph] == ["input", "conv"]

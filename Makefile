@@ -44,7 +44,7 @@ fuzz: $(INSTALLED)
 	$(RUN)/python -m scripts.fuzz
 
 # Damaged files of each kind and names that mean harm, then every command killed at any moment and on a full disk: an hour.
-# ATTACK=600 takes ten minutes; each half takes its own part with python -m scripts.attack_input, or attack_kills.
+# ATTACK=600 takes ten minutes; each half takes its own part with python -m scripts.attack.input, or scripts.attack.kills.
 attack: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.attack $(ATTACK)
 
@@ -88,7 +88,7 @@ $(ORACLE)/.installed: pyproject.toml constraints.txt
 # One network by edgekit and by what one would use without it: docs/measured/peers.md. Ten minutes of a machine that does
 # nothing else.
 bench-peers: $(INSTALLED) $(ORACLE)/.installed
-	$(RUN)/python -m scripts.bench_peers
+	$(RUN)/python -m scripts.peers
 
 # Every network of the zoo through the other converters too: an hour, and up to 6 GB for each of the two processes.
 oracle-test: $(INSTALLED) $(ORACLE)/.installed

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.attack_case import MARK, SECRET, Case, damaged_bytes, damaged_json, poisoned
-from scripts.attack_input import KINDS, Ended, broken
-from scripts.attack_names import NAMES
+from scripts.attack.case import MARK, SECRET, Case, damaged_bytes, damaged_json, poisoned
+from scripts.attack.input import KINDS, Ended, broken
+from scripts.attack.names import NAMES
 
 CASE = Case(["inspect", "a.onnx"])
 FINE = Ended(2 << 8, "", "error: a.onnx is not an ONNX file\n  fix: get it again\n")

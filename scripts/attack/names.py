@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from scripts.attack_case import MARK, POISON, Attack, Case, artifacts, poisoned, text_of, write
-from scripts.attack_files import SHOWN, STORES
+from scripts.attack.case import MARK, POISON, Attack, Case, artifacts, poisoned, text_of, write
+from scripts.attack.files import SHOWN, STORES
 
 NAMES = (
     f"a{POISON}b",

@@ -25,10 +25,10 @@ import edgekit
 from edgekit.errors import EdgekitError
 from edgekit.stats.accuracy import correct1
 from edgekit.util.files import write_atomically
-from scripts import bench_peers_scripts as scripts
 from scripts.bench_helpers import ORACLE, ROOT, Images, for_other_converters, hits, images
 from scripts.bench_int8 import CALIBRATION_IMAGES, laid_out, run_pixels
-from scripts.bench_peers_page import page
+from scripts.peers import scripts
+from scripts.peers.page import page
 from tests.oracle.client import Array, run_onnx, run_tflite
 
 ROUNDS, EXPORTS = 8, 3

@@ -2,7 +2,7 @@
 
 Each case is a command in a process of its own. Whatever it is given, it must end in time with a documented exit code
 other than 1, say nothing that a terminal obeys, run nothing, read no file that it was not given, and leave no draft.
-`python -m scripts.attack_input SECONDS [KIND...]`; what broke a promise is kept in build/attack, to be looked at.
+`python -m scripts.attack.input SECONDS [KIND...]`; what broke a promise is kept in build/attack, to be looked at.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: a process that is forked keeps no threads of another
 
-from scripts import attack_files, attack_names
-from scripts.attack_case import MARK, SECRET, Attack, Case, prepare
+from scripts.attack import files as damaged
+from scripts.attack import names as poison
+from scripts.attack.case import MARK, SECRET, Attack, Case, prepare
 
 SECONDS = 1800.0
 LIMIT_SECONDS = 120.0  # for one command; the slowest that ends takes ten
@@ -50,7 +51,7 @@ STYLES = ("\x1b[1m", "\x1b[2m", "\x1b[0m", "\r\x1b[2K")
 OBEYED = {*map(chr, (*range(0x20), *range(0x7F, 0xA0)))} - {"\n", "\t"}
 OBEYED |= {"\u061c", "\u200e", "\u200f", "\u2028", "\u2029"}
 OBEYED |= {*map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A)))}
-KINDS: Mapping[str, Attack] = {**attack_files.ATTACKS, **attack_names.ATTACKS}
+KINDS: Mapping[str, Attack] = {**damaged.ATTACKS, **poison.ATTACKS}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 
-from scripts.attack_case import Attack, Case, artifacts, damaged_bytes, damaged_json, text_of, write
+from scripts.attack.case import Attack, Case, artifacts, damaged_bytes, damaged_json, text_of, write
 from scripts.fuzz import damaged
 
 STORES = (

@@ -78,7 +78,7 @@ def prepare(seeds: Path) -> None:
         (seeds / name).write_text(text)
     (seeds / "secret").write_text(SECRET)
     code = [sys.executable, "-W", "ignore", "-c", PREPARE, str(seeds)]
-    subprocess.run(code, check=True, cwd=Path(__file__).resolve().parents[1], stdout=subprocess.DEVNULL)
+    subprocess.run(code, check=True, cwd=Path(__file__).resolve().parents[2], stdout=subprocess.DEVNULL)
 
 
 def artifacts(seeds: Path, suffix: str = "") -> list[Path]:

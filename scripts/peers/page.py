@@ -17,7 +17,7 @@ from edgekit.stats.accuracy import correct1, paired
 from scripts.bench_helpers import ORACLE, hits
 
 if TYPE_CHECKING:
-    from scripts.bench_peers import Peer
+    from scripts.peers.__main__ import Peer
 
 OWN = ("edgekit", "torch", "onnxruntime", "ai-edge-litert")
 OTHERS = ("litert-torch", "ai-edge-quantizer", "torch", "onnxruntime")

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 SECONDS = 3600.0
-HALVES = ("scripts.attack_input", "scripts.attack_kills")
+HALVES = ("scripts.attack.input", "scripts.attack.kills")
 
 
 def main(seconds: float) -> int:

@@ -2,7 +2,7 @@
 
 Each trial runs a command in a fork that is killed before its n-th change to the file system, or at a random moment, or
 that may write no file beyond some size. Then nothing may be lost (artifacts, records, the report that was there),
-nothing left (drafts, processes), and the same command must succeed. `python -m scripts.attack_kills 600 sweep merge`
+nothing left (drafts, processes), and the same command must succeed. `python -m scripts.attack.kills 600 sweep merge`
 takes ten minutes, and the commands that are named; without names it takes all of them.
 """
 

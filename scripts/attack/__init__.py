@@ -1,0 +1,1 @@
+"""Damaged input, names that mean harm, and kills at any moment: `make attack`."""

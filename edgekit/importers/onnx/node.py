@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from edgekit.errors import UsageError
@@ -47,12 +48,11 @@ class Node:
 
     def numbers(self, value: Tensor, what: str) -> list[Any]:
         """The numbers in a tensor that tells how the operator works. Raises UsageError where the input decides them."""
-        try:
-            return list(value.reshape(-1).tolist())
-        except UsageError as error:
+        if not is_known(value):
             raise self.refusal(
                 f"takes its {what} from the values of the network's input", "fix it when the file is made"
-            ) from error
+            )
+        return list(value.reshape(-1).tolist())
 
     def integers(self, value: Tensor | None, what: str, attribute: str = "") -> list[int] | None:
         """Whole numbers from an attribute, as older opsets have them, or from an input; None where neither is there."""
@@ -64,6 +64,12 @@ class Node:
         """One whole number from an input."""
         (found,) = self.numbers(value, what)
         return int(found)
+
+
+def is_known(value: Tensor) -> bool:
+    """Whether a tensor has values while a network is followed: those that its input reaches have none."""
+    with torch._C.DisableTorchFunction():  # whoever follows the network does not take it for a question about values
+        return not value.is_meta
 
 
 @dataclass(frozen=True)

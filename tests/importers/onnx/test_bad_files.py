@@ -18,7 +18,7 @@ from edgekit.errors import UsageError
 from edgekit.importers.onnx import model as reading
 from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.reader import open_source
-from tests.importers.onnx.files import model, node, small_network, weight, write
+from tests.importers.onnx.files import model, node, small_network, traced, weight, write
 
 X = {"x": (1, 4)}
 
@@ -174,3 +174,10 @@ def test_a_tensor_is_read_from_no_file_that_is_not_part_of_it(tmp_path: Path) ->
         evil.data_location = TensorProto.EXTERNAL
         with pytest.raises(UsageError, match="which is no part of the file"):
             opened.array(evil)
+
+
+def test_what_the_values_of_the_input_decide_is_named(tmp_path: Path) -> None:
+    nodes = [node("Cast", "x", "i", to=7), node("Reshape", "x i", "y")]
+    path = write(tmp_path / "net.onnx", nodes, X, ["y"])
+    with pytest.raises(UsageError, match=r"reshape_y \(Reshape\) takes its shape from the values"):
+        traced(path)

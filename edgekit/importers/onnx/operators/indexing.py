@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgekit.errors import UsageError
-from edgekit.importers.onnx.node import Node
+from edgekit.importers.onnx.node import Node, is_known
 from edgekit.importers.onnx.operators.elementwise import REAL, TYPES
 
 
@@ -16,11 +15,8 @@ def gather(n: Node, x: Tensor, indices: Tensor) -> Tensor:
     """What places of any shape take along an axis; places before 0 count from the end."""
     axis = n.get("axis", 0) % x.dim()
     size = x.shape[axis]
-    if indices.dim() == 0:
-        try:
-            return x.select(axis, int(indices))
-        except UsageError:  # a place that the network computes
-            pass
+    if indices.dim() == 0 and is_known(indices):
+        return x.select(axis, int(indices))
     flat = x.index_select(axis, _from_start(indices.reshape(-1), size))
     if indices.dim() == 1:
         return flat
@@ -30,15 +26,7 @@ def gather(n: Node, x: Tensor, indices: Tensor) -> Tensor:
 def _from_start(indices: Tensor, size: int) -> Tensor:
     """Places that are known are counted from the start; those that the network computes are taken to be so."""
     indices = indices.long()
-    return torch.remainder(indices, size) if _is_known(indices) else indices
-
-
-def _is_known(value: Tensor) -> bool:
-    try:
-        value.tolist()
-    except (UsageError, NotImplementedError):
-        return False
-    return True
+    return torch.remainder(indices, size) if is_known(indices) else indices
 
 
 def gather_elements(n: Node, x: Tensor, indices: Tensor) -> Tensor:
@@ -97,7 +85,7 @@ def one_hot(n: Node, indices: Tensor, depth: Tensor, values: Tensor) -> Tensor:
     count, axis = n.integer(depth, "depth"), n.get("axis", -1) % (indices.dim() + 1)
     places = torch.arange(count).reshape([-1 if at == axis else 1 for at in range(indices.dim() + 1)])
     inside = indices.long().unsqueeze(axis)
-    if _is_known(inside):
+    if is_known(inside):
         inside = torch.where(inside < 0, inside + count, inside)
     return torch.where(inside == places, values[1], values[0])
 
@@ -111,10 +99,9 @@ def compress(n: Node, x: Tensor, condition: Tensor) -> Tensor:
 
 
 def non_zero(n: Node, x: Tensor) -> Tensor:
-    try:
-        return x.nonzero().t()
-    except UsageError as error:
-        raise n.refusal("gives a tensor whose size depends on the network's input") from error
+    if not is_known(x):
+        raise n.refusal("gives a tensor whose size depends on the network's input")
+    return x.nonzero().t()
 
 
 def reverse_sequence(n: Node, x: Tensor, lengths: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgekit.checkpoints.pretrained import weights as weights
+    from edgekit.choosing.command import choose as choose
     from edgekit.comparison.command import compare as compare
     from edgekit.demonstration.command import demo as demo
     from edgekit.device.registry import devices as devices
@@ -47,6 +48,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "bench": ("edgekit.measure.command", "bench", "Measure latency and memory of files, in fresh processes."),
     "compare": ("edgekit.comparison.command", "compare", "Compare stored latencies, and fail when one became slower."),
     "eval": ("edgekit.evaluation.command", "eval", "Measure the accuracy of the files that ship."),
+    "choose": ("edgekit.choosing.command", "choose", "Say which stored file to ship to a device, within limits."),
     "report": ("edgekit.reporting.command", "report", "Write what was measured as one self-contained HTML file."),
     "sweep": ("edgekit.sweeps.command", "sweep", "Export, measure and evaluate every cell of a grid."),
     "reproduce": (
@@ -73,6 +75,7 @@ __all__ = [
     "UsageError",
     "__version__",
     "bench",
+    "choose",
     "compare",
     "demo",
     "devices",

@@ -23,7 +23,7 @@ ROWS = (
     "checkpoints models exporters.int8 tensorrt reporting demonstration",
     "device exporters",
     "exporters.onnx.writer exporters.tflite.writer measure diagnosis",
-    "exporters.tensorrt.writer comparison exporting inspection",
+    "exporters.tensorrt.writer choosing comparison exporting inspection",
     "evaluation",
     "sweeps",
     "reproduction cli",
@@ -36,7 +36,7 @@ LIGHT = [
     *("edgekit.cli.app", "edgekit.measure.command", "edgekit.storage.store", "edgekit.storage.merge", "edgekit.bench"),
     *("edgekit.reporting.command", "edgekit.reproduction.command", "edgekit.sweeps.command", "edgekit.diagnosis"),
     *("edgekit.device.registry", "edgekit.evaluation.command", "edgekit.demonstration.command"),
-    "edgekit.records.runtime",
+    *("edgekit.records.runtime", "edgekit.choosing.command"),
 ]
 MAX_LINES, MAX_FUNCTION_LINES, MAX_FILES = 350, 70, 25
 

@@ -65,6 +65,7 @@ TESTED_BY = (
     ("exporting/test_first_fault", "edgekit/exporting/inner_values"),
     ("evaluation/test_command", "edgekit/evaluation/decoding edgekit/evaluation/run"),
     ("inspection/test_command", "edgekit/inspection/contents"),
+    ("choosing/test_command", "edgekit/choosing/result"),
     ("reporting/test_browser", "edgekit/reporting/page edgekit/reporting/page_data edgekit/reporting/page_profile"),
     ("reporting/test_command", "edgekit/reporting/records edgekit/reporting/text"),
     ("reporting/test_rows", "edgekit/reporting/row_accuracy"),

@@ -37,6 +37,7 @@ COMMANDS = {
     "eval": ("eval", "tiny.onnx", "--data", "images"),
     "report": ("report", "--format", "csv"),
     "compare": ("compare", "latest", "latest"),
+    "choose": ("choose",),
     "merge": ("store", "merge", "theirs.db"),
     "doctor": ("doctor",),
     "sweep": ("sweep", "lenet5", "--format", "onnx", "--precision", "fp32", "--export-only", "--dry-run"),

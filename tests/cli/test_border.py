@@ -155,6 +155,10 @@ def test_a_store_of_a_stranger_is_listed_escaped(tmp_path: Path, monkeypatch: py
     for session in ("base", "new"):
         store.append(record(session=session).model_copy(update={"artifact": f"{POISON}.onnx", "device": POISON}))
     failed = {"variant": POISON, "format": POISON, "precision": POISON, "device": POISON, "code": "usage"}
+    outcome = command(["choose"])
+    assert outcome is not None
+    write(outcome, False, stream := io.StringIO())
+    assert not obeyed(stream.getvalue())
     store.append(FailedCell(id="1", created="2026", reason=POISON, remedy=POISON, **failed))
     for format in ("text", "md", "json"):
         outcome = command(["compare", "latest~1", "latest", "--format", format])
@@ -174,6 +178,8 @@ TOO_LONG = (
     ("sweep", f"{LONG}.yaml"),
     ("report", "--format", "csv", "--store", LONG),
     ("compare", LONG, "latest"),
+    ("choose", "--device", LONG),
+    ("choose", "--store", LONG),
     ("devices", "--devices", LONG),
 )
 

@@ -21,7 +21,7 @@ from tests.paths import ROOT
 
 APART = ("edgekit demo", "edgekit weights pull")
 # On a machine that is busy with other tests a measurement may rightly be called invalid, or slower than another.
-NOISE = {"bench": (6,), "compare": (3, 6), "reproduce": (6,)}
+NOISE = {"bench": (6,), "choose": (3, 6), "compare": (3, 6), "reproduce": (6,)}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = {command.name or "": command for command in typer.main.get_group(app).commands.values()}
 

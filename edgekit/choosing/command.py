@@ -1,0 +1,133 @@
+"""The verb `choose`: which of the stored files to ship to a device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from edgekit.choosing.decide import decide
+from edgekit.choosing.limits import Quantity, limits
+from edgekit.choosing.result import ChooseResult
+from edgekit.errors import UsageError, nearest
+from edgekit.records import hosts
+from edgekit.records.measurement import Accuracy, Measurement
+from edgekit.records.summary import Summary
+from edgekit.reporting.cautions import instructions_apart
+from edgekit.reporting.rows import Row, rows
+from edgekit.stats.latency import MIN_PROCESSES
+from edgekit.storage import finding
+from edgekit.storage.store import Store, open_store
+
+FEW_PROCESSES = (
+    f"a latency of fewer than {MIN_PROCESSES} processes has an interval of its own run only: "
+    "another run may lie outside it"
+)
+
+
+def choose(
+    device: str | None = None,
+    *,
+    max_latency: Quantity = None,
+    min_top1: Quantity = None,
+    max_bytes: Quantity = None,
+    max_memory: Quantity = None,
+    model: str | Sequence[str] | None = None,
+    threads: int | None = None,
+    batch: int | None = None,
+    store: Store | str | None = None,
+) -> ChooseResult:
+    """Choose the file to ship to `device` from what a store holds.
+
+    Of the files that hold every limit, the most accurate one leads; among those that its images cannot tell apart from
+    it, the quickest is chosen. Limits are numbers (milliseconds, percent, bytes) or texts such as "10ms", "70%", "5MB".
+    One that lies inside an interval cannot be told: such a file is neither passed nor failed, and never chosen. Of a
+    file under the same run conditions the latest measurement counts, of its accuracies the latest.
+
+    `device` may be left out where the store knows one only. `model` names networks or variants. `threads` and `batch`
+    are needed where the device was measured under several. Raises UsageError for an empty store, an unknown name, a
+    wrong limit, or latencies that must not be ranked together.
+    """
+    wanted = limits(max_latency, min_top1, max_bytes, max_memory)
+    source = store if isinstance(store, Store) else open_store(store)
+    summaries = list(finding.all_of(source))
+    chosen_place, measured = _on_device(summaries, device, source)
+    measured = _alike(measured, threads, batch)
+    accuracies = sorted(source.accuracies(), key=lambda record: record.created)
+    found = _of_model(_rows(source, measured, accuracies), model)
+    decision = decide(found, {record.sha256: record.hits for record in accuracies}, wanted)
+    return ChooseResult(
+        chosen_place,
+        wanted,
+        decision.verdict,
+        decision.reason,
+        decision.chosen,
+        decision.others,
+        tuple(_notes(found, decision.chosen.row if decision.chosen else None)),
+    )
+
+
+def _on_device(summaries: Sequence[Summary], device: str | None, store: Store) -> tuple[str, list[Summary]]:
+    """The place that `device` means, and what was measured there."""
+    if not summaries:
+        raise UsageError(
+            f"the store {store.shown} holds no measurement", "run `edgekit bench` on the files first, or give --store"
+        )
+    ambiguous = hosts.shared((one.device, one.host) for one in summaries)
+    by_place: dict[str, list[Summary]] = {}
+    for one in summaries:
+        by_place.setdefault(one.run_conditions.place(ambiguous), []).append(one)
+    names = [name for name, some in by_place.items() if device in (None, name, some[0].device)]
+    if not names:
+        known = ", ".join(by_place)
+        hint = nearest(device or "", by_place)
+        raise UsageError(
+            f"nothing was measured on '{device}'{hint}", f"choose one of: {known}, or give another --store"
+        )
+    if len(names) > 1:
+        what = f"'{device}' means" if device else "the store has measurements of"
+        raise UsageError(f"{what} several: {', '.join(names)}", f"give one, say --device '{names[0]}'")
+    return names[0], by_place[names[0]]
+
+
+def _alike(found: list[Summary], threads: int | None, batch: int | None) -> list[Summary]:
+    """Those whose latencies may be ranked together: of one number of threads, and one batch."""
+    for option, asked in (("threads", threads), ("batch", batch)):
+        there = sorted({int(getattr(one, option)) for one in found})
+        told = ", ".join(map(str, there))
+        if asked is None and len(there) > 1:
+            raise UsageError(
+                f"the latencies are of several --{option}: {told}", f"say which counts, as in --{option} {there[0]}"
+            )
+        if asked is not None and asked not in there:
+            raise UsageError(f"nothing was measured there with --{option} {asked}", f"there is --{option} {told}")
+        found = [one for one in found if asked is None or getattr(one, option) == asked]
+    return found
+
+
+def _rows(store: Store, measured: Iterable[Summary], accuracies: Sequence[Accuracy]) -> tuple[Row, ...]:
+    """The rows of the latest measurement of each file under its run conditions, and of what was only evaluated."""
+    latest = {(one.sha256, one.run_conditions): one.id for one in measured}
+    records = store.each("measurements", Measurement, list(latest.values()))
+    return rows(records, accuracies, resample=True)
+
+
+def _of_model(found: tuple[Row, ...], model: str | Sequence[str] | None) -> tuple[Row, ...]:
+    if model is None:
+        return found
+    words = [model] if isinstance(model, str) else list(model)
+    known = dict.fromkeys(name for row in found for name in (row.model, row.variant) if name)
+    for word in words:
+        if word not in known:
+            raise UsageError(f"the store has no '{word}'{nearest(word, known)}", f"choose of: {', '.join(known)}")
+    return tuple(row for row in found if row.model in words or row.variant in words)
+
+
+def _notes(found: Sequence[Row], chosen: Row | None) -> list[str]:
+    """What a choice must be read with."""
+    notes = list(instructions_apart(found))
+    if chosen is None:
+        return notes
+    if chosen.verdict in ("suspect", "invalid"):
+        notes.append(f"the latency of the chosen file is {chosen.verdict}: {'; '.join(chosen.reasons)}")
+    if chosen.processes is not None and chosen.processes < MIN_PROCESSES:
+        notes.append(FEW_PROCESSES)
+    return notes

@@ -1,0 +1,137 @@
+"""What a file must hold to be chosen: limits as they are written, and whether a row of a report holds them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from edgekit.errors import UsageError
+from edgekit.reporting.rows import Row, has_latency
+from edgekit.util.formatting import percent
+
+HOLDS, FAILS, CANNOT_TELL = "holds", "fails", "cannot tell"
+TIMES_MS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "": 1.0}
+SIZES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30}
+Quantity = str | float | None
+
+
+@dataclass(frozen=True)
+class Limits:
+    """None: no limit. `min_top1` is a fraction of 1."""
+
+    max_latency_ms: float | None = None
+    min_top1: float | None = None
+    max_bytes: int | None = None
+    max_memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """Whether a row holds one limit, and in words why. `is_invalid`: an invalid latency leaves it open."""
+
+    outcome: str
+    reason: str
+    is_invalid: bool = False
+
+
+def limits(max_latency: Quantity, min_top1: Quantity, max_bytes: Quantity, max_memory: Quantity) -> Limits:
+    """Return the limits as they are written: "10ms", 70 or "70%", "5MB", "100MiB"; numbers are ms, percent and bytes.
+
+    Raises UsageError for what is no such quantity, and for a top-1 that is a fraction.
+    """
+    latency_ms = _quantity(max_latency, "--max-latency", TIMES_MS, "10ms")
+    size = _quantity(max_bytes, "--max-bytes", SIZES, "5MB")
+    memory = _quantity(max_memory, "--max-memory", SIZES, "100MB")
+    return Limits(latency_ms, _top1(min_top1), *(None if one is None else int(one) for one in (size, memory)))
+
+
+def _quantity(value: Quantity, option: str, units: Mapping[str, float], example: str) -> float | None:
+    if value is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+)\s*([a-zµ]*)\s*", str(value).lower())
+    factor = units.get(found[2]) if found else None
+    number = float(found[1]) * factor if found and factor else math.nan
+    if not 0 < number < math.inf:
+        known = ", ".join(unit for unit in units if unit)
+        raise UsageError(f"{option} cannot be '{value}'", f"write, say, {option} {example}; units are {known}")
+    if units is SIZES and number < 1:
+        raise UsageError(f"{option} must be at least 1 byte, not '{value}'", f"write, say, {option} {example}")
+    return number
+
+
+def _top1(value: Quantity) -> float | None:
+    if value is None:
+        return None
+    try:
+        number = float(str(value).strip().removesuffix("%"))
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 100:
+        raise UsageError(f"--min-top1 cannot be '{value}'", "write percent, 0 to 100, say --min-top1 70")
+    if 0 < number < 1:
+        raise UsageError(f"--min-top1 is in percent, and {value} is less than one", f"write --min-top1 {number:.0%}")
+    return number / 100
+
+
+def checks(row: Row, wanted: Limits) -> Iterator[Check]:
+    """The limits that are set, each with its outcome for this row. A limit inside an interval cannot be told."""
+    asked: tuple[tuple[float | None, Callable[[Row, float], Check]], ...] = (
+        (wanted.min_top1, _accuracy),
+        (wanted.max_latency_ms, _latency),
+        (wanted.max_bytes, lambda one, limit: _exact(one, "bytes", "size", limit)),
+        (wanted.max_memory_bytes, lambda one, limit: _exact(one, "peak_memory_bytes", "peak memory", limit)),
+    )
+    return (check(row, limit) for limit, check in asked if limit is not None)
+
+
+def _accuracy(row: Row, limit: float) -> Check:
+    if row.top1 is None or row.top1_ci95 is None:
+        return Check(CANNOT_TELL, f"top-1 is unknown: {row.missing.get('top1', 'not evaluated')}")
+    low, high = row.top1_ci95
+    told = f"top-1 {percent(row.top1)} % (95 % {percent(low)} .. {percent(high)})"
+    return _against(told, f"{100 * limit:g} %", holds=low >= limit, fails=high < limit, beyond="below")
+
+
+def _latency(row: Row, limit: float) -> Check:
+    if not has_latency(row) or row.median_ms is None:
+        return Check(CANNOT_TELL, f"latency is unknown: {why_no_latency(row)}", row.verdict == "invalid")
+    told, wanted = f"latency {_ms(row.median_ms)} ms", f"{limit:g} ms"
+    if row.ci95_ms is None:
+        reason = row.missing.get("ci95_ms", "it has no interval")
+        return Check(CANNOT_TELL, f"{told} cannot be held against {wanted}: {reason}")
+    low, high = row.ci95_ms
+    told = f"{told} (95 % {_ms(low)} .. {_ms(high)})"
+    return _against(told, wanted, holds=high <= limit, fails=low > limit, beyond="above")
+
+
+def _against(told: str, wanted: str, *, holds: bool, fails: bool, beyond: str) -> Check:
+    if holds:
+        return Check(HOLDS, f"{told} holds {wanted}")
+    if fails:
+        return Check(FAILS, f"{told} is {beyond} {wanted}")
+    return Check(CANNOT_TELL, f"{told}: the limit of {wanted} lies inside the interval")
+
+
+def _exact(row: Row, field: str, word: str, limit: float) -> Check:
+    value = getattr(row, field)
+    if value is None:
+        return Check(CANNOT_TELL, f"{word} is unknown: {row.missing.get(field, 'not measured')}")
+    told = f"{word} {value:,} bytes"
+    if value <= limit:
+        return Check(HOLDS, f"{told} holds {limit:,.0f}")
+    return Check(FAILS, f"{told} is above {limit:,.0f}")
+
+
+def why_no_latency(row: Row) -> str:
+    """Why a row has no latency that may be ranked, in words."""
+    if row.median_ms is None:
+        return row.missing.get("median_ms", "not measured")
+    if row.runtime == "null":
+        return "the runtime null runs nothing"
+    return f"the measurement is invalid: {'; '.join(row.reasons) or 'no reason was recorded'}"
+
+
+def _ms(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:.0f}"

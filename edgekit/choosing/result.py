@@ -1,0 +1,74 @@
+"""What `choose` answers: the file, and each other candidate with the reason why it was passed over."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgekit.choosing.limits import Limits
+from edgekit.errors import GateFailed, MeasurementInvalid
+from edgekit.reporting.rows import Row
+from edgekit.stats.latency import Interval
+
+# The answer, and what a candidate can be.
+CHOSEN, NONE_FITS, CANNOT_DECIDE = "chosen", "none fits", "cannot decide"
+FITS, CANNOT_TELL, FAILS = "fits", "cannot tell", "fails"
+FIELDS = (
+    *("artifact", "sha256", "label", "variant", "model", "format", "precision", "bytes"),
+    *("top1", "top1_ci95", "images", "dataset", "median_ms", "ci95_ms", "verdict", "peak_memory_bytes"),
+    *("device", "place", "runtime", "way", "threads", "batch", "sizes"),
+)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A file under its run conditions. `difference` is its top-1 minus that of the most accurate one that fits."""
+
+    row: Row
+    status: str  # chosen, fits, cannot tell or fails
+    reasons: tuple[str, ...]
+    difference: float | None = None  # as a fraction
+    difference_ci95: Interval | None = None  # image by image; None where that is not known
+    is_level: bool = False  # the images cannot tell it apart from the most accurate one that fits
+    is_invalid: bool = False  # nothing but an invalid latency leaves it open
+
+    def to_json(self) -> dict[str, Any]:
+        """The facts of the row that the choice rests on, the status and its reasons."""
+        known = {name: getattr(self.row, name) for name in FIELDS}
+        told = {"status": self.status, "reasons": list(self.reasons), "top1_difference": self.difference}
+        interval = self.difference_ci95
+        return known | told | {"top1_difference_ci95": list(interval) if interval else None}
+
+
+@dataclass(frozen=True)
+class ChooseResult:
+    """`chosen` is None where no file may be named: `reason` says why. `others` are in the order of their chances."""
+
+    device: str
+    limits: Limits
+    verdict: str
+    reason: str
+    chosen: Candidate | None
+    others: tuple[Candidate, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """0 with a file, 6 where only invalid latencies stand in the way, else 3."""
+        if self.chosen is not None:
+            return 0
+        left_open = [one for one in self.others if one.status != FAILS]
+        is_invalid = bool(left_open) and all(one.is_invalid for one in left_open)
+        return MeasurementInvalid.exit_code if is_invalid else GateFailed.exit_code
+
+    def to_json(self) -> dict[str, Any]:
+        """What `edgekit choose --json` prints. Accuracies are fractions of 1."""
+        return {
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "device": self.device,
+            "limits": asdict(self.limits),
+            "chosen": self.chosen.to_json() if self.chosen else None,
+            "others": [one.to_json() for one in self.others],
+            "notes": list(self.notes),
+        }

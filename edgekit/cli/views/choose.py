@@ -1,0 +1,66 @@
+"""What `edgekit choose` shows a person: the file and why, then what was passed over and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from edgekit.cli.tables import UNKNOWN, Column, Json, facts, interval, milliseconds, percent, size, table
+
+LIMITS = (
+    ("min_top1", "top-1 at least", percent),
+    ("max_latency_ms", "latency at most", lambda value: f"{milliseconds(value)} ms"),
+    ("max_bytes", "file at most", size),
+    ("max_memory_bytes", "memory at most", size),
+)
+COLUMNS = (
+    Column("file", lambda row: row["artifact"], left=True),
+    Column("sha256", lambda row: row["sha256"][:8], rank=4, left=True),
+    Column("runtime", lambda row: row["runtime"] or UNKNOWN, rank=5, left=True),
+    Column("top-1", lambda row: percent(row["top1"])),
+    Column("95 % interval", lambda row: interval(row["top1_ci95"], percent), rank=1, full="interval of top-1"),
+    Column("median ms", lambda row: milliseconds(row["median_ms"])),
+    Column("95 % interval", lambda row: interval(row["ci95_ms"], milliseconds), rank=2, full="interval of the median"),
+    Column("size", lambda row: size(row["bytes"]), rank=3),
+    Column("memory", lambda row: size(row["peak_memory_bytes"]), rank=6),
+    Column("verdict", lambda row: row["verdict"], rank=7, left=True),
+    Column("outcome", lambda row: row["status"], left=True),
+)
+
+
+def choose(document: Json, width: int) -> Iterator[RenderableType]:
+    """The answer first; then every candidate in a table, and a line for each that was passed over."""
+    chosen, others = document["chosen"], document["others"]
+    if chosen is None:
+        yield Text(f"{document['verdict']}: {document['reason']}", style="red")
+    else:
+        yield _answer(chosen, document)
+    wanted = [f"{word} {text(document['limits'][key])}" for key, word, text in LIMITS if document["limits"][key]]
+    yield Text(f"limits on {document['device']}: {', '.join(wanted) or 'none'}", style="dim")
+    yield Text()
+    yield from table(COLUMNS, [chosen] * bool(chosen) + others, width)
+    for row in others:
+        yield Text(f"{row['label']}: {'; '.join(row['reasons'])}", style="dim")
+    for note in document["notes"]:
+        yield Text(f"note: {note}")
+
+
+def _answer(chosen: Json, document: Json) -> RenderableType:
+    """The file, its hash, and what it was chosen for."""
+    threads = f"{chosen['threads']} thread{'' if chosen['threads'] == 1 else 's'}"
+    how = (document["device"], chosen["runtime"], chosen["way"], threads, f"batch {chosen['batch']}", chosen["sizes"])
+    latency = f"{milliseconds(chosen['median_ms'])} ms (95 % {interval(chosen['ci95_ms'], milliseconds)})"
+    accuracy = f"{percent(chosen['top1'])} (95 % {interval(chosen['top1_ci95'], percent)})"
+    return facts(
+        [
+            ("ship", chosen["artifact"]),
+            ("sha256", chosen["sha256"]),
+            ("because", document["reason"]),
+            ("top-1", f"{accuracy} on {chosen['images']:,} images of {chosen['dataset']}"),
+            ("latency", f"{latency}, {chosen['verdict']}: {', '.join(filter(None, how))}"),
+            ("size", size(chosen["bytes"])),
+            ("memory", size(chosen["peak_memory_bytes"])),
+        ]
+    )

@@ -151,10 +151,10 @@ def _less_accurate(one: Candidate) -> tuple[str, ...]:
 
 def _points(one: Candidate) -> str:
     """The difference in points, with its interval where there is one."""
-    told = f"{fixed(100 * (one.difference or 0), 1, '+')} points"
+    told = f"{fixed(100 * (one.difference or 0), 2, '+')} points"
     if one.difference_ci95 is None:
         return told
-    low, high = (fixed(100 * bound, 1, "+") for bound in one.difference_ci95)
+    low, high = (fixed(100 * bound, 2, "+") for bound in one.difference_ci95)
     return f"{told} (95 % {low} .. {high})"
 
 

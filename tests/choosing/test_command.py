@@ -137,3 +137,12 @@ def test_what_a_choice_must_be_read_with_is_said(make: Records) -> None:
     notes = choose(store=shelf(make, verdict="suspect", reasons=("background load",), processes=3)).notes
     assert any("suspect: background load" in note for note in notes)
     assert any("fewer than 6 processes" in note for note in notes)
+
+
+def test_a_person_sees_the_nearest_of_many_and_a_program_all(make: Records) -> None:
+    measured, evaluated = make.family()
+    url = make.store(measured, evaluated).url
+    text, code = printed("--store", url, "--max-latency", "4ms")
+    document = choose(max_latency="4ms", store=url).to_json()
+    assert code == 0 and "(51 more candidates: " in text and len(document["others"]) == 63
+    assert all(row["reasons"] for row in document["others"])

@@ -56,7 +56,7 @@ def test_the_most_accurate_of_those_that_fit() -> None:
     assert chosen(shelf.decide()) == "big"
     found = shelf.decide(max_latency_ms=10)
     assert chosen(found) == "middle" and status(found) == {"small": "fits", "big": "fails"}
-    assert "is above 10 ms" in reasons(found, "big") and "less accurate: top-1 -20.0 points" in reasons(found, "small")
+    assert "is above 10 ms" in reasons(found, "big") and "less accurate: top-1 -20.00 points" in reasons(found, "small")
 
 
 def test_of_equally_accurate_files_the_quickest() -> None:

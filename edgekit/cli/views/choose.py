@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from edgekit.cli.tables import UNKNOWN, Column, Json, facts, interval, milliseconds, percent, size, table
+from edgekit.util.formatting import counted
 
+SHOWN = 12  # candidates beside the chosen one; --json has all
 LIMITS = (
     ("min_top1", "top-1 at least", percent),
     ("max_latency_ms", "latency at most", lambda value: f"{milliseconds(value)} ms"),
@@ -31,8 +34,8 @@ COLUMNS = (
 
 
 def choose(document: Json, width: int) -> Iterator[RenderableType]:
-    """The answer first; then every candidate in a table, and a line for each that was passed over."""
-    chosen, others = document["chosen"], document["others"]
+    """The answer first; then the nearest candidates in a table, and a line for each that was passed over."""
+    chosen, others, more = document["chosen"], document["others"][:SHOWN], document["others"][SHOWN:]
     if chosen is None:
         yield Text(f"{document['verdict']}: {document['reason']}", style="red")
     else:
@@ -43,6 +46,11 @@ def choose(document: Json, width: int) -> Iterator[RenderableType]:
     yield from table(COLUMNS, [chosen] * bool(chosen) + others, width)
     for row in others:
         yield Text(f"{row['label']}: {'; '.join(row['reasons'])}", style="dim")
+    if more:
+        outcomes = ", ".join(f"{number} {status}" for status, number in Counter(row["status"] for row in more).items())
+        yield Text(
+            f"({counted(len(more), 'more candidate')}: {outcomes}; --json has each with its reasons)", style="dim"
+        )
     for note in document["notes"]:
         yield Text(f"note: {note}")
 

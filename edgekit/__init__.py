@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from edgekit.network.catalog import summary as summary
     from edgekit.reporting.command import report as report
     from edgekit.reproduction.command import reproduce as reproduce
-    from edgekit.storage.merge import store as store
+    from edgekit.storage.command import store as store
     from edgekit.sweeps.command import sweep as sweep
 
     __version__: str
@@ -56,7 +56,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "reproduce",
         "Measure a published trade-off, and lay it beside the paper's.",
     ),
-    "store": ("edgekit.storage.merge", "store", "Bring what a colleague measured into your store."),
+    "store": ("edgekit.storage.command", "store", "List stored records; show, export, merge or remove some."),
     "weights": ("edgekit.checkpoints.pretrained", "weights", "List published weights, or download some."),
     "devices": ("edgekit.device.registry", "devices", "List the devices of devices.yaml, or check that one answers."),
     "doctor": ("edgekit.diagnosis", "doctor", "Say what is installed, what is missing, how to get it."),

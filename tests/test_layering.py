@@ -33,7 +33,13 @@ ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names.split()}
 STRANGERS = ("models", "exporters", "bench")  # none of them imports another
 HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "altair", "vl_convert", "sklearn", "PIL")
 LIGHT = [
-    *("edgekit.cli.app", "edgekit.measure.command", "edgekit.storage.store", "edgekit.storage.merge", "edgekit.bench"),
+    *(
+        "edgekit.cli.app",
+        "edgekit.measure.command",
+        "edgekit.storage.store",
+        "edgekit.storage.command",
+        "edgekit.bench",
+    ),
     *("edgekit.reporting.command", "edgekit.reproduction.command", "edgekit.sweeps.command", "edgekit.diagnosis"),
     *("edgekit.device.registry", "edgekit.evaluation.command", "edgekit.demonstration.command"),
     *("edgekit.records.runtime", "edgekit.choosing.command"),

@@ -39,6 +39,8 @@ COMMANDS = {
     "compare": ("compare", "latest", "latest"),
     "choose": ("choose",),
     "merge": ("store", "merge", "theirs.db"),
+    "list": ("store", "list"),
+    "rm": ("store", "rm", "--latest", "1"),
     "doctor": ("doctor",),
     "sweep": ("sweep", "lenet5", "--format", "onnx", "--precision", "fp32", "--export-only", "--dry-run"),
     "reproduce": ("reproduce", "zoo"),
@@ -47,6 +49,8 @@ COMMANDS = {
 MISPLACED = {
     "as a file": ("bench", NOWHERE),
     "as a file to merge": ("store", "merge", NOWHERE),
+    "as a file to export to": ("store", "export", NOWHERE, "--store", "theirs.db"),
+    "as an id": ("store", "show", NOWHERE, "--store", "theirs.db"),
     "as both sides": ("compare", NOWHERE, NOWHERE),
     "one slash too few": ("compare", NOWHERE.replace("://", ":/"), "latest"),
     "one argument too many": ("compare", "latest", "latest", NOWHERE),
@@ -135,6 +139,8 @@ def test_a_comparison_with_a_store_that_opens(format: str, opened: str) -> None:
 def test_reports_and_merges_with_a_store_that_opens(opened: str) -> None:
     assert SECRET not in said("report", "--store", opened, "--format", "md,csv,json")
     assert SECRET not in said("store", "merge", "theirs.db", "--store", opened, "--json")
+    for words in (["list"], ["list", "--json"], ["rm", "--latest", "1"], ["export", "new.db"]):
+        assert SECRET not in said("store", *words, "--store", opened)
     assert SECRET not in said("doctor", "--store", opened)
 
 

@@ -1,4 +1,4 @@
-"""The verb `store`: bring what a colleague measured into a store, each record once."""
+"""Bring what a colleague measured into a store, each record once."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from edgekit.errors import UsageError, nearest
+from edgekit.errors import UsageError
 from edgekit.storage.rows import insert, read, selected
 from edgekit.storage.schema import KINDS, alone, table, tables
-from edgekit.storage.store import AT_ONCE, RECORDS, AnyRecord, Store, open_store
+from edgekit.storage.store import AT_ONCE, RECORDS, AnyRecord, Store
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-
-ACTIONS = ("merge",)
 
 
 @dataclass(frozen=True)
@@ -34,22 +32,20 @@ class Merged:
         return {"file": self.file, "store": self.store, "added": self.added, "known": self.known}
 
 
-def store(action: str, file: Path | str, *, store: str | None = None) -> Merged:
-    """`merge`: append the records of the SQLite store in `file` that `store` does not have, in their order.
+def merge(file: Path | str, into: Store) -> Merged:
+    """Append the records of the SQLite store in `file` that `into` does not have, in their order.
 
     All or nothing; the file is only read. Raises UsageError for a file that is missing, no store, newer or damaged, and
     for a record that differs from one of the same name.
     """
-    if action not in ACTIONS:
-        raise UsageError(f"`edgekit store` does not know '{action}'{nearest(action, ACTIONS)}", "say store merge FILE")
-    path, into = Path(file), open_store(store)
+    path = Path(file)
     if not path.is_file():
         raise UsageError(f"there is no store {path}", "give the SQLite file that was measured into")
     if path.stat().st_size == 0:
         raise UsageError(f"{path} is empty", "give the SQLite file that was measured into")
     if into.file is not None and into.file.exists() and into.file.samefile(path):
         raise UsageError(f"{path} is the store itself", "give another store with --store, or another file")
-    theirs = Store(f"sqlite:///file:{_quoted(path)}?mode=ro&uri=true")
+    theirs = Store(file_url(path, "ro"))
     added, known = {}, {}
     with into.connection(writes=True) as (connection, _):
         alone(connection)
@@ -58,9 +54,10 @@ def store(action: str, file: Path | str, *, store: str | None = None) -> Merged:
     return Merged(str(path), into.shown, added, known)
 
 
-def _quoted(path: Path) -> str:
-    """A path for SQLite's URIs, and once more for SQLAlchemy, which undoes one quoting itself."""
-    return quote(quote(str(path.resolve())))
+def file_url(path: Path, mode: str) -> str:
+    """The URL of a SQLite file with any name, opened as SQLite's `mode` says: ro, or rwc to make it."""
+    quoted = quote(quote(str(path.resolve())))  # for SQLite's URIs, and for SQLAlchemy, which undoes one quoting itself
+    return f"sqlite:///file:{quoted}?mode={mode}&uri=true"
 
 
 def _add(connection: Connection, name: str, theirs: Store, path: Path) -> tuple[int, int]:

@@ -159,9 +159,12 @@ def test_a_store_of_a_stranger_is_listed_escaped(tmp_path: Path, monkeypatch: py
     assert outcome is not None
     write(outcome, False, stream := io.StringIO())
     assert not obeyed(stream.getvalue())
-    store.append(FailedCell(id="1", created="2026", reason=POISON, remedy=POISON, **failed))
-    for format in ("text", "md", "json"):
-        outcome = command(["compare", "latest~1", "latest", "--format", format])
+    store.append(FailedCell(id="xx", created="2026", reason=POISON, remedy=POISON, **failed))
+    measured = store.measurements()[0].id
+    commands = [["compare", "latest~1", "latest", "--format", format] for format in ("text", "md", "json")]
+    commands += [["store", "list"], ["store", "show", measured], ["store", "show", "xx"], ["store", "rm", "xx"]]
+    for words in commands:
+        outcome = command(words)
         assert outcome is not None
         write(outcome, False, stream := io.StringIO())
         assert not obeyed(stream.getvalue())

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from edgekit.cli.tables import Column, count, facts, interval, milliseconds, percent, shape, size, table
 from edgekit.cli.views import measure, sweep
+from edgekit.cli.views import store as stored
 from edgekit.cli.views.network import models
 from edgekit.measure.result import KEYS
 from edgekit.util.formatting import counted
@@ -56,9 +57,12 @@ def test_where_nothing_fits_the_first_column_folds_and_the_others_stay_whole() -
 MEASURED = dict.fromkeys(KEYS) | {"artifact": "a/mobilenet_0.25_224_ce8f61fe_int8.tflite", "threads": 1, "batch": 1}
 MEASURED |= {"median_ms": 12.34, "ci95_ms": [12.31, 12.36], "verdict": "invalid", "reasons": [], "top1": 0.65}
 CELL = {"variant": "mobilenet_0.25_224", "format": "tflite", "precision": "int8", "device": "local", "status": "done"}
+RECORD: dict[str, Any] = {"kind": "measurements", "id": "0123456789ab", "created": "2026-11-20T10:00:00.000+00:00"}
+RECORD |= CELL | {"artifact": None, "runtime": "litert", "verdict": "invalid", "median_ms": 12.34, "top1": None}
 DOCUMENTS: dict[str, tuple[Callable[[Any, int], Any], Any]] = {
     "bench": (measure.bench, {"measurements": [MEASURED]}),
     "demo": (measure.demo, {"rows": [MEASURED | {"bytes": 584_000}], "failed": [], "seconds": 1, "report": "r.html"}),
+    "store": (stored.listed, {"store": "edgekit.db", "records": [RECORD]}),
     "sweep": (
         sweep.sweep,
         {"cells": [CELL | {"measurement": MEASURED, "accuracy": None}], "dry_run": False, "seconds": 1},
@@ -138,3 +142,12 @@ def test_a_mark_is_explained_where_it_is_seen(width: int) -> None:
     text = " ".join(stream.getvalue().split())
     assert ("60.0 M*" in text) == ("* differs" in text)
     assert "published, published" not in text and (width == 200) == ("* differs" in text and "also shows" not in text)
+
+
+@pytest.mark.parametrize(
+    ("is_dry", "said"), [(True, "would remove 1 measurement from"), (False, "removed 1 measurement")]
+)
+def test_a_removal_says_whether_it_happened(is_dry: bool, said: str) -> None:
+    document = {"store": "edgekit.db", "dry_run": is_dry, "records": [RECORD]}
+    lines = [str(part) for part in stored.removed(document, 100)]
+    assert lines[-1].startswith(said) and ("add --yes" in lines[-1]) == is_dry

@@ -18,8 +18,8 @@ from edgekit.errors import EnvironmentRefused
 from edgekit.measure.session import BenchTask, MeasuringSession
 from edgekit.records.measurement import Measurement
 from edgekit.storage import store
+from edgekit.storage.command import store as verb
 from edgekit.storage.keeping import Keeper
-from edgekit.storage.merge import store as verb
 from edgekit.storage.store import Store
 from tests.storage.test_merge import failed, measurement
 

@@ -10,7 +10,7 @@ import pytest
 
 from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
-from edgekit.storage.merge import store as verb
+from edgekit.storage.command import store as verb
 from edgekit.storage.schema import MIGRATIONS, SCHEMA_VERSION
 from edgekit.storage.store import FailedCell, Store, new_id, now
 

@@ -16,9 +16,13 @@ import pytest
 
 from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
-from edgekit.storage.merge import store as verb
+from edgekit.storage.command import store as verb
+from edgekit.storage.looking import Filters, entries, named
 from edgekit.storage.store import FailedCell, Store, new_id, now
 from tests.paths import ROOT
+from tests.reporting.conftest import accuracy as evaluated
+from tests.reporting.conftest import manifest
+from tests.reporting.conftest import measurement as timed
 
 
 def programs() -> Path:
@@ -107,6 +111,27 @@ def test_what_is_appended_comes_back_in_order(url: str) -> None:
     assert again.measurements([second.id]) == [second]
 
 
+def test_records_are_looked_at_copied_and_removed(url: str, tmp_path: Path) -> None:
+    store, known = Store(url), manifest("mobilenet_0.5_160")
+    one, two, other = timed(known, 2.5), evaluated(known, 0.6), measurement("x.onnx")
+    miss = FailedCell(
+        id=new_id(), created=now(), variant="net_1.0_224", format="onnx", precision="fp32", device=None, code="usage",
+        reason="a \0 b", remedy="s",
+    )  # fmt: skip
+    store.append(one, two.model_copy(update={"found": {"name": "\0"}}), other, miss)
+    found = {entry.id: entry for entry in entries(store, Filters(model="mobilenet", since="2020"))}
+    assert set(found) == {one.id, two.id}
+    assert found[two.id].top1 == pytest.approx(two.correct1 / two.n) and found[two.id].images == two.n
+    assert [entry.id for entry in named(store, [other.id[:11], miss.id])] == [other.id, miss.id]
+    verb("export", tmp_path / "all.db", store=url)
+    verb("rm", store=url, model="mobilenet")
+    assert len(entries(store, Filters())) == 4
+    verb("rm", store=url, model="mobilenet", yes=True)
+    assert {entry.id for entry in entries(store, Filters())} == {other.id, miss.id}
+    merged = verb("merge", tmp_path / "all.db", store=url)
+    assert merged.added == {"measurements": 1, "accuracies": 1, "failures": 0}
+
+
 WRITER = """
 import sys
 sys.path.insert(0, sys.argv[4])
@@ -160,7 +185,7 @@ def test_merging_at_once_makes_no_doubles(url: str, tmp_path: Path) -> None:
     theirs = Store(f"sqlite:///{tmp_path}/theirs.db")
     for number in range(30):
         theirs.append(measurement(str(number)))
-    code = "import sys; from edgekit.storage.merge import store; store('merge', sys.argv[1], store=sys.argv[2])"
+    code = "import sys; from edgekit.storage.command import store; store('merge', sys.argv[1], store=sys.argv[2])"
     command = [sys.executable, "-c", code, str(tmp_path / "theirs.db"), url]
     both = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
     assert [one.wait() for one in both] == [0, 0]

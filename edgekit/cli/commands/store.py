@@ -1,8 +1,7 @@
-"""The command `store`: where a team's numbers come together."""
+"""The command `store`: what was measured, looked at and brought together."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,21 +10,40 @@ import edgekit
 from edgekit.cli import options as o
 from edgekit.cli.output import Outcome
 
+_WORDS = "Ids, or their first digits; for export, the file last; for merge, the file."
+
 
 def store(
-    action: Annotated[str, typer.Argument(metavar="merge", help="What to do.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A colleague's SQLite store.")],
+    action: Annotated[str, typer.Argument(metavar="list|show|export|merge|rm", help="What to do.")],
+    words: Annotated[list[str] | None, typer.Argument(metavar="[ID...] [FILE]", help=_WORDS)] = None,
+    device: Annotated[str | None, typer.Option("--device", help="Only records of this device.")] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="Only of this network, variant or file.")
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="DATE", help="Only from 2026-01-31 (UTC), or the last 7d or 24h.")
+    ] = None,
+    latest: Annotated[int | None, typer.Option("--latest", metavar="N", help="Only the last N of these.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it, rm shows what would go.")] = False,
     store: o.Store = None,
     json: o.Json = False,
 ) -> Outcome:
-    """Bring what a colleague measured into your store.
+    """List stored records; show, export, merge or remove some.
 
-    Each record comes once, however often the same file is merged. The file is only read.
+    list prints a line for each record, show all of one. export writes records into a new SQLite store, which merge
+    brings into another: each record once, however often. rm removes for good. list, export and rm take filters.
 
     \b
     Example:
-      edgekit store merge edgekit.db --store sqlite:///team.db
+      edgekit store list --model mobilenet --since 7d
+      edgekit store show 3f2a91
+      edgekit store export --device pi5 pi5.db
+      edgekit store merge pi5.db --store sqlite:///team.db
+      edgekit store rm --device pi5 --yes
     """
-    from edgekit.cli.views import sweep as views
+    from edgekit.cli.views import store as views
 
-    return Outcome(edgekit.store(action, file, store=store).to_json(), views.store)
+    result = edgekit.store(
+        action, *(words or ()), store=store, device=device, model=model, since=since, latest=latest, yes=yes
+    )
+    return Outcome(result.to_json(), views.VIEWS[action])

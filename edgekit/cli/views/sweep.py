@@ -1,4 +1,4 @@
-"""What sweep, reproduce and store show a person."""
+"""What sweep and reproduce show a person."""
 
 from __future__ import annotations
 
@@ -121,12 +121,3 @@ def _latency(cells: dict[str, list[Json]], row: Json, precision: str) -> str:
         return milliseconds(None)
     best = min(found, key=lambda one: (MARKS.get(one["verdict"]) == "!", one["median_ms"]))
     return milliseconds(best["median_ms"]) + MARKS.get(best["verdict"], "")
-
-
-def store(document: Json, width: int) -> View:
-    """How much was new."""
-    for kind, number in document["added"].items():
-        if number or document["known"][kind]:
-            yield Text(f"{number:,} {kind} added, {document['known'][kind]:,} there already")
-    if not any((*document["added"].values(), *document["known"].values())):
-        yield Text(f"{document['file']} holds no records")

@@ -1,0 +1,215 @@
+"""What a store holds, a line a record: found and described by columns in the database, so that no samples are read.
+
+A measurement's line comes from its summary. Accuracies and failures have none; of their JSON the database itself takes
+the few values that are shown. The measurements of a store that an older edgekit made are read one after the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from edgekit.errors import UsageError
+from edgekit.records.summary import Summary
+from edgekit.storage import finding
+from edgekit.storage.schema import KINDS, table
+from edgekit.storage.store import Store
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection
+
+DIGITS = "0123456789"
+NAMED_AT_MOST = 5  # ids in a message
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One record as a list shows it. What its kind does not have is None; `top1` is a fraction of 1."""
+
+    kind: str  # a table's name: measurements, accuracies or failures
+    id: str
+    created: str  # ISO 8601, UTC
+    variant: str | None  # None of a foreign file
+    artifact: str | None  # None of a cell that failed
+    format: str
+    precision: str | None
+    device: str | None
+    runtime: str | None
+    verdict: str | None  # a measurement's
+    median_ms: float | None
+    top1: float | None
+    images: int | None
+    reason: str | None  # why a cell failed
+
+    def to_json(self) -> dict[str, Any]:
+        """Its fields."""
+        return asdict(self)
+
+
+SHOWN = [field.name for field in fields(Entry) if field.name != "kind"]
+
+
+@dataclass(frozen=True)
+class Filters:
+    """Which records are meant; None leaves one out. `since` is a time as records have it."""
+
+    device: str | None = None
+    model: str | None = None
+    since: str | None = None
+    latest: int | None = None
+
+    def __bool__(self) -> bool:
+        return self != Filters()
+
+    def fits(self, one: Entry) -> bool:
+        """Whether a record is meant, as far as it alone tells: `latest` is a matter of all of them."""
+        return (
+            self.device in (None, one.device)
+            and (self.model is None or self._is_named(one, self.model))
+            and (self.since is None or one.created >= self.since)
+        )
+
+    @staticmethod
+    def _is_named(one: Entry, name: str) -> bool:
+        variant = one.variant or ""
+        return name in (variant, one.artifact) or (
+            variant.startswith(f"{name}_") and variant[len(name) + 1 : len(name) + 2] in tuple(DIGITS)
+        )
+
+    def where(self, columns: dict[str, Any]) -> Iterator[ColumnElement[bool]]:
+        """The same as conditions on columns."""
+        from sqlalchemy import func
+
+        if self.device is not None:
+            yield columns["device"] == self.device
+        if self.since is not None:
+            yield columns["created"] >= self.since
+        if self.model is not None:
+            variant, size = columns["variant"], len(self.model)
+            begins = func.substr(variant, 1, size + 1) == f"{self.model}_"  # LIKE minds case in PostgreSQL alone
+            of_it = begins & func.substr(variant, size + 2, 1).in_(list(DIGITS))
+            yield (variant == self.model) | (columns["artifact"] == self.model) | of_it
+
+
+def filters(device: str | None, model: str | None, since: str | None, latest: int | None) -> Filters:
+    """Filters as a user writes them. Raises UsageError for a time or a number that is none."""
+    if latest is not None and latest < 1:
+        raise UsageError(f"--latest cannot be {latest}", "give a number of records from 1, say --latest 10")
+    return Filters(device, model, None if since is None else _time(since), latest)
+
+
+def _time(text: str) -> str:
+    """`7d`, `24h` or an ISO date or time (UTC where it names no zone), as records write theirs."""
+    try:
+        if match := re.fullmatch(r"([0-9]{1,5})([dh])", text.strip()):
+            back = timedelta(**{{"d": "days", "h": "hours"}[match[2]]: int(match[1])})
+            found = datetime.now(timezone.utc) - back
+        else:
+            found = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text.strip()))
+            found = found if found.tzinfo else found.replace(tzinfo=timezone.utc)
+        return found.astimezone(timezone.utc).isoformat(timespec="milliseconds")
+    except (ValueError, OverflowError):
+        raise UsageError(f"--since cannot be '{text}'", "write a date, say 2026-01-31, or 7d or 24h") from None
+
+
+def entries(store: Store, wanted: Filters) -> list[Entry]:
+    """The records that are meant, oldest first. Raises UsageError where there is no store."""
+    check_is_there(store)
+    found = [one for kind in KINDS for one in _of_kind(store, kind, wanted)]
+    found.sort(key=lambda one: one.created)
+    return found[-wanted.latest :] if wanted.latest else found
+
+
+def named(store: Store, ids: Sequence[str]) -> list[Entry]:
+    """The records that ids name, each in full or by its first digits, in the order of the ids, each once.
+
+    Raises UsageError for one that names no record, or several.
+    """
+    check_is_there(store)
+    return list(dict.fromkeys(_one(store, id) for id in ids))
+
+
+def check_is_there(store: Store) -> None:
+    """Raise UsageError where the store is a file that is not there."""
+    if store.is_missing:
+        raise UsageError(f"there is no store {store.shown}", "give another --store, or measure with `edgekit bench`")
+
+
+def _one(store: Store, id: str) -> Entry:
+    found = [one for kind in KINDS for one in _of_kind(store, kind, Filters(), id)] if id else []
+    found = [one for one in found if one.id == id] or found
+    if not found:
+        raise UsageError(f"no record of {store.shown} has an id that begins with '{id}'", "see `edgekit store list`")
+    if len(found) > 1:
+        names = ", ".join(one.id for one in found[:NAMED_AT_MOST])
+        more = " ..." if len(found) > NAMED_AT_MOST else ""
+        raise UsageError(f"'{id}' is the beginning of {len(found)} ids: {names}{more}", "give more digits")
+    return found[0]
+
+
+def _of_kind(store: Store, kind: str, wanted: Filters, begin: str | None = None) -> list[Entry]:
+    """The records of a table that are meant; `begin`: only those whose id begins so."""
+    with store.connection() as (connection, known):
+        is_there, is_older = kind in known, "summaries" not in known
+        if is_there and not (kind == "measurements" and is_older):
+            return _read(connection, kind, wanted, begin)
+    if not is_there:
+        return []
+    read = map(_of_summary, finding.all_of(store))
+    return [one for one in read if wanted.fits(one) and (begin is None or one.id.startswith(begin))]
+
+
+def _read(connection: Connection, kind: str, wanted: Filters, begin: str | None) -> list[Entry]:
+    from sqlalchemy import func, select
+
+    columns = _columns(kind, connection.dialect.name)
+    conditions = list(wanted.where(columns))
+    if begin is not None:
+        conditions.append(func.substr(columns["id"], 1, len(begin)) == begin)
+    position = table("summaries" if kind == "measurements" else kind).c.position
+    order = columns["created"].desc(), position.desc()
+    chosen = select(*(columns[name].label(name) for name in SHOWN)).where(*conditions).order_by(*order)
+    rows = connection.execute(chosen.limit(wanted.latest)).mappings()
+    return [Entry(kind=kind, **row) for row in rows][::-1]
+
+
+def _columns(kind: str, dialect: str) -> dict[str, Any]:
+    """Where each field of an entry comes from: a column, or a value in the record's JSON."""
+    from sqlalchemy import Float, cast, null
+
+    own = table("summaries" if kind == "measurements" else kind).c
+    found: dict[str, Any] = {name: own[name] if name in own else null() for name in SHOWN}
+    if kind == "measurements":
+        return found | {"median_ms": own.median_ns / 1e6}
+    record = _json(own.payload, dialect)
+    if kind == "failures":
+        return found | {
+            name: record[name].as_string() for name in ("variant", "format", "precision", "device", "reason")
+        }
+    images = record["n"].as_integer()
+    return found | {
+        "variant": record["manifest", "variant", "name"].as_string(),
+        "precision": record["manifest", "precision"].as_string(),
+        "artifact": record["artifact"].as_string(),
+        "format": record["format"].as_string(),
+        "images": images,
+        "top1": cast(record["correct1"].as_integer(), Float) / images,
+    }
+
+
+def _json(payload: Any, dialect: str) -> Any:
+    """A column of JSON as something to take values of. SQLite has no type for it, and stops at a broken one."""
+    from sqlalchemy import JSON, case, cast, func, type_coerce
+
+    if dialect != "sqlite":
+        return cast(func.replace(payload, "\\u0000", "\\ufffd"), JSON)  # PostgreSQL takes no value beside a NUL
+    return type_coerce(case((func.json_valid(payload) == 1, payload), else_="{}"), JSON)
+
+
+def _of_summary(one: Summary) -> Entry:
+    known = {name: getattr(one, name) for name in SHOWN if hasattr(one, name)}
+    nothing: dict[str, Any] = dict.fromkeys(("top1", "images", "reason"))
+    return Entry(kind="measurements", **known, median_ms=one.median_ns and one.median_ns / 1e6, **nothing)

@@ -1,0 +1,143 @@
+"""What a store holds, found by columns: filters in the database and the same filters over an older store's records."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edgekit.errors import UsageError
+from edgekit.storage.looking import Entry, Filters, entries, filters, named
+from edgekit.storage.schema import table
+from edgekit.storage.store import Store
+from tests.reporting.conftest import accuracy, manifest, measurement
+from tests.storage.test_merge import accuracy as foreign
+from tests.storage.test_merge import failed, old_store
+
+DAYS = [f"2026-11-2{day}T10:00:00.000+00:00" for day in range(4)]
+VARIANTS = ("mobilenet_0.5_160", "mobilenet_0.75_160", "mobilenet_v2_1.0_224", "MobileNet_0.5_160")
+IDS = ("aa0000000001", "aa0000000002", "bb0000000001", "cc0000000001")
+
+
+def records() -> list[Any]:
+    """Four measurements, a day and a variant each, the last two on another device."""
+    return [
+        measurement(manifest(variant), 1.0 + place, created=DAYS[place]).model_copy(
+            update={"id": IDS[place], "device": "local" if place < 2 else "pi5"}
+        )
+        for place, variant in enumerate(VARIANTS)
+    ]
+
+
+@pytest.fixture(params=["new", "old"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """A store with these records, of this version and of an older one."""
+    if request.param == "old":
+        return old_store(tmp_path / "store.db", *records())
+    made = Store(str(tmp_path / "store.db"))
+    made.append(*records())
+    return made
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, [0, 1, 2, 3]),
+        ({"device": "pi5"}, [2, 3]),
+        ({"device": "pi"}, []),
+        ({"model": "mobilenet"}, [0, 1]),  # neither mobilenet_v2 nor another case
+        ({"model": "mobilenet_v2"}, [2]),
+        ({"model": "mobilenet_0.5_160"}, [0]),
+        ({"model": "%"}, []),
+        ({"model": "mobilenet_0"}, []),
+        ({"since": "2026-11-22"}, [2, 3]),
+        ({"since": "2026-11-22T10:00:00Z"}, [2, 3]),
+        ({"since": "2026-11-22T12:00:01+02:00"}, [3]),
+        ({"latest": 1}, [3]),
+        ({"latest": 9}, [0, 1, 2, 3]),
+        ({"device": "local", "latest": 1}, [1]),
+        ({"device": "pi5", "model": "mobilenet_v2", "since": "2026-11-20"}, [2]),
+    ],
+)
+def test_filters_choose_alike_in_stores_of_every_version(
+    store: Store, wanted: dict[str, Any], found: list[int]
+) -> None:
+    chosen = filters(**dict.fromkeys(("device", "model", "since", "latest")) | wanted)
+    assert [one.id for one in entries(store, chosen)] == [IDS[place] for place in found]
+
+
+def test_a_file_is_a_model_too(store: Store) -> None:
+    name = records()[0].artifact
+    assert IDS[0] in [one.id for one in entries(store, Filters(model=name))]
+
+
+def test_times_back_from_now() -> None:
+    for text, back in (("7d", timedelta(days=7)), ("24h", timedelta(hours=24))):
+        since = filters(None, None, text, None).since
+        assert since is not None
+        assert abs(datetime.now(timezone.utc) - back - datetime.fromisoformat(since)) < timedelta(minutes=5)
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "7w", "99999999d", "2026-13-01", "0001-01-01T00:00+14:00", "-7d"])
+def test_times_that_are_none(text: str) -> None:
+    with pytest.raises(UsageError, match="--since cannot be"):
+        filters(None, None, text, None)
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_numbers_that_are_none(count: int) -> None:
+    with pytest.raises(UsageError, match="--latest cannot be"):
+        filters(None, None, None, count)
+
+
+def test_every_kind_has_its_values(tmp_path: Path) -> None:
+    made, known = Store(str(tmp_path / "store.db")), manifest("mobilenet_0.5_160")
+    one, two, three, four = measurement(known, 2.5), accuracy(known, 0.6), failed("no weights"), foreign()
+    made.append(one, two, three, four)
+    found = {entry.id: entry for entry in entries(made, Filters())}
+    assert found[one.id].median_ms == pytest.approx(2.5, rel=0.05) and found[one.id].verdict == one.verdict
+    assert found[one.id].variant == found[two.id].variant == "mobilenet_0.5_160"
+    assert found[two.id].top1 == pytest.approx(two.correct1 / two.n) and found[two.id].images == two.n
+    assert (found[two.id].precision, found[two.id].format) == (known.precision, two.format)
+    assert (found[three.id].kind, found[three.id].variant) == ("failures", "net_1.0_224")
+    assert (found[three.id].reason, found[three.id].device) == ("no weights", "local")
+    assert (found[four.id].variant, found[four.id].artifact) == (None, "x.onnx")
+    assert {entry.id for entry in entries(made, Filters(model="mobilenet"))} == {one.id, two.id}
+    assert {entry.id for entry in entries(made, Filters(model="net"))} == {three.id}
+    assert [entry.id for entry in entries(made, Filters(model="x.onnx"))] == [four.id]
+
+
+def test_broken_samples_and_payloads_of_others_stop_no_list(tmp_path: Path) -> None:
+    made = Store(str(tmp_path / "store.db"))
+    made.append(*records(), foreign())
+    with made.connection(writes=True) as (connection, _):
+        for name in ("samples", "measurements", "accuracies"):
+            connection.execute(table(name).update().values(payload="{"))
+    assert len(entries(made, Filters())) == 5
+
+
+def test_ids_by_their_first_digits(store: Store) -> None:
+    assert [one.id for one in named(store, ["bb", IDS[0], "bb00"])] == [IDS[2], IDS[0]]
+    with pytest.raises(UsageError, match=f"'aa' is the beginning of 2 ids: {IDS[0]}, {IDS[1]}"):
+        named(store, ["aa"])
+    for id in ("ff", "", "%", "b_"):
+        with pytest.raises(UsageError, match="no record of .* has an id that begins with"):
+            named(store, [id])
+
+
+def test_a_whole_id_is_not_the_beginning_of_another(tmp_path: Path) -> None:
+    made = Store(str(tmp_path / "store.db"))
+    made.append(*(failed().model_copy(update={"id": id}) for id in ("ab", "abc")))
+    assert [one.id for one in named(made, ["ab"])] == ["ab"]
+
+
+def test_a_store_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no store"):
+        entries(Store(str(tmp_path / "none.db")), Filters())
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_an_entry_is_plain() -> None:
+    assert set(Entry(*["x"] * 14).to_json()) >= {"id", "kind", "verdict"}  # type: ignore[arg-type]

@@ -30,15 +30,14 @@ def store(
 ) -> Outcome:
     """List stored records; show, export, merge or remove some.
 
-    list prints a line for each record, show all of one. export writes records into a new SQLite store, which merge
+    list prints a line for each record, show ID all of one. export writes records into a new SQLite store, which merge
     brings into another: each record once, however often. rm removes for good. list, export and rm take filters.
 
     \b
     Example:
       edgekit store list --model mobilenet --since 7d
-      edgekit store show 3f2a91
-      edgekit store export --device pi5 pi5.db
-      edgekit store merge pi5.db --store sqlite:///team.db
+      edgekit store export --device local mine.db
+      edgekit store merge edgekit.db --store sqlite:///team.db
       edgekit store rm --device pi5 --yes
     """
     from edgekit.cli.views import store as views

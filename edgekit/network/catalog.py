@@ -141,7 +141,12 @@ def _shipped(
         networks = shipped.networks()
         if here and model not in networks:
             return None  # one of a zoo that was extended, or of none
-        point = variant(networks[model], alpha, res, classes, options)
+        try:
+            point = variant(networks[model], alpha, res, classes, options)
+        except BackendMissing:  # what is wrong with the variant takes the network itself to say
+            if here:
+                return None
+            raise
         counts = shipped.layer_table(point)
         if counts is not None:
             return SummaryResult(str(point), point.input_shape, counts)

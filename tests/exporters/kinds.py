@@ -387,20 +387,22 @@ def layers() -> dict[str, Case]:
 
 def recurrences() -> dict[str, Case]:
     cases: dict[str, Case] = {}
-    for kind, reverse, states in product(("lstm", "gru"), (False, True), (0, 1)):
-        gates, hidden, channels = (4 if kind == "lstm" else 3), 5, 3
+    for kind, reverse, states in product(("lstm", "lstm_cell", "gru"), (False, True), (0, 1)):
+        gates, hidden, channels = (3 if kind == "gru" else 4), 5, 3
         mine = [own(gates * hidden, channels), own(gates * hidden, hidden, seed=6), own(gates * hidden, seed=7),
                 own(gates * hidden, seed=8)]  # fmt: skip
 
         def run(x: Tensor, *first: Tensor, k: str = kind, r: bool = reverse, w: list[Tensor] = mine) -> Tensor:
             zero = torch.zeros(1, x.shape[1], 5)
-            given: Any = first or ((zero, zero) if k == "lstm" else (zero,))
+            given: Any = first or ((zero,) if k == "gru" else (zero, zero))
             x = x.flip(0) if r else x
-            state = given if k == "lstm" else given[0]
-            y: Tensor = getattr(torch, k)(x, state, w, True, 1, 0.0, False, False, False)[0]
-            return y.flip(0) if r else y
+            if k == "gru":
+                y: Tensor = torch.gru(x, given[0], w, True, 1, 0.0, False, False, False)[0]
+            else:
+                y = torch.lstm(x, given, w, True, 1, 0.0, False, False, False)[2 if k == "lstm_cell" else 0]
+            return y.flip(0) if r and k != "lstm_cell" else y
 
-        given = ((1, 2, hidden),) * (0 if not states else 2 if kind == "lstm" else 1)
+        given = ((1, 2, hidden),) * (0 if not states else 1 if kind == "gru" else 2)
         cases[f"{kind}{' backwards' if reverse else ''}{' from a state' if states else ''}"] = Case(
             kind, run, ((7, 2, channels), *given), {"hidden": hidden, "reverse": reverse},
             dict(zip(("w_ih", "w_hh", "b_ih", "b_hh"), mine, strict=True)), close=1e-5,

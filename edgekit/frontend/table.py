@@ -24,6 +24,7 @@ from edgekit.frontend.operators import (
     recurrent,
     reductions,
     resize,
+    unpooling,
 )
 from edgekit.frontend.operators import elementwise as el
 from edgekit.frontend.operators.elementwise import Converter, binary, converted, logical, pair, unary
@@ -38,7 +39,7 @@ _LAYERS: dict[str, Converter] = {
     "batch_norm": layers.batch_norm,
     **dict.fromkeys(("max_pool1d", "max_pool2d", "max_pool3d"), pooling.max_pool),
     **{f"max_pool{n}d_with_indices": pooling.max_pool_with_indices for n in (1, 2, 3)},
-    **dict.fromkeys(("max_unpool1d", "max_unpool2d", "max_unpool3d"), pooling.max_unpool),
+    **dict.fromkeys(("max_unpool1d", "max_unpool2d", "max_unpool3d"), unpooling.max_unpool),
     **dict.fromkeys(("avg_pool1d", "avg_pool2d", "avg_pool3d"), pooling.avg_pool),
     **dict.fromkeys(("adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"), pooling.adaptive_avg_pool),
     **dict.fromkeys(("adaptive_max_pool1d", "adaptive_max_pool2d", "adaptive_max_pool3d"), pooling.adaptive_max_pool),

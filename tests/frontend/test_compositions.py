@@ -51,6 +51,20 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "unpooling, other windows": lambda x, w: F.max_unpool2d(
         F.max_pool2d(x, (3, 2)) * 2, F.max_pool2d(x, (3, 2), return_indices=True)[1], (3, 2)
     ),
+    "unpooling, overlapping windows": lambda x, w: F.max_unpool2d(
+        *F.max_pool2d(x.relu(), 3, 2, 1, return_indices=True), (2, 2)
+    ),
+    "unpooling, dense windows": lambda x, w: F.max_unpool2d(
+        F.max_pool2d(x, 3, 1, 1) - x, F.max_pool2d(x, 3, 1, 1, return_indices=True)[1], (3, 3), (1, 1), (1, 1)
+    ),
+    "unpooling, gaps and a rest": lambda x, w: F.max_unpool2d(
+        *F.max_pool2d(x, (2, 1), (4, 3), return_indices=True), (2, 1), (4, 3), output_size=x.shape
+    ),
+    "unpooling, ceil mode and dilation": lambda x, w: F.max_unpool2d(
+        *F.max_pool2d(x, 2, 2, 1, (2, 1), True, True), (2, 2), (2, 2), (1, 1), x.shape[2:]
+    ),
+    "unpooling of a row": lambda x, w: F.max_unpool1d(*F.max_pool1d(x[:, 0], 4, 2, 1, return_indices=True), (2,)),
+    "unpooling of a volume": lambda x, w: F.max_unpool3d(*F.max_pool3d(x[None], 2, 2, return_indices=True), (2, 2, 2)),
 }  # fmt: skip
 
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node, per_axis
-from edgekit.frontend.operators.moving import shaped
 
 WITH_INDICES = "max_pool with indices"
 
@@ -74,43 +72,8 @@ def max_pool_with_indices(
 
     values = max_pool(b, name, input, kernel_size, stride, padding, dilation, ceil_mode)
     found = b.call(f"{name}/indices", WITH_INDICES, indices, [input], {})
-    found.attrs["window"] = per_axis(kernel_size, input.rank - 2), per_axis(stride or kernel_size, input.rank - 2)
+    found.attrs["windows"] = windows(input, kernel_size, stride, padding, dilation, ceil_mode)
     return values, found
-
-
-def max_unpool(
-    b: Builder,
-    name: str,
-    input: Any,
-    indices: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    output_size: Any = None,
-) -> Any:
-    """Each value back where its window's largest was, zeros elsewhere; of windows that touch and do not overlap.
-
-    A window's elements are laid along an axis: the place of the largest, as one of these, says which gets the value.
-    """
-    if not isinstance(indices, Node) or indices.attrs.get("label") != WITH_INDICES or not isinstance(input, Node):
-        return NotImplemented
-    pooled, rank = indices.inputs[0], input.rank - 2
-    kernel, stride, pads = (per_axis(x, rank) for x in (kernel_size, stride or kernel_size, padding))
-    whole = tuple(size * k for size, k in zip(input.shape[2:], kernel, strict=True))
-    if kernel != stride or any(pads) or pooled.shape[2:] != whole or indices.attrs["window"] != (kernel, kernel):
-        return NotImplemented
-    split = [part for size, k in zip(input.shape[2:], kernel, strict=True) for part in (size, k)]
-    order = (0, 1, *range(2, 2 + 2 * rank, 2), *range(3, 3 + 2 * rank, 2))
-    x = shaped(b, f"{name}/windows", pooled, (*input.shape[:2], *split))
-    x = b.emit(f"{name}/beside", "permute", [x], dims=order)
-    x = shaped(b, f"{name}/elements", x, (*input.shape, math.prod(kernel)))
-    largest = shaped(b, f"{name}/column", b.emit(f"{name}/largest", "argmax", [x], dim=x.rank - 1), (*input.shape, 1))
-    there = b.emit(f"{name}/there", "equal", [largest], {"other": torch.arange(math.prod(kernel))})
-    there = b.emit(f"{name}/share", "cast", [there], dtype=input.dtype)
-    y = b.emit(f"{name}/placed", "mul", [shaped(b, f"{name}/values", input, (*input.shape, 1)), there])
-    y = shaped(b, f"{name}/split", y, (*input.shape, *kernel))
-    back = tuple(order.index(axis) for axis in range(len(order)))
-    return shaped(b, name, b.emit(f"{name}/order", "permute", [y], dims=back), (*input.shape[:2], *whole))
 
 
 def avg_pool(

@@ -97,6 +97,10 @@ def pooling() -> Cases:
         cases[f"average {words}"] = nn.AvgPool2d(k, s, p, ceil_mode=ceil), shape
         cases[f"average inside {words}"] = nn.AvgPool2d(k, s, p, ceil_mode=ceil, count_include_pad=False), shape
     return cases | {
+        "max of windows padded by infinity, put together": (By(
+            lambda x: F.pad(x, (1, 1, 1, 1), value=-torch.inf)[:, :, ::2, 1::2].maximum(x[:, :, :4, :4] - 9)), MAP),
+        "unpooled": (By(lambda x: F.max_unpool2d(
+            *F.max_pool2d(x, 3, 2, 1, return_indices=True), (3, 3), (2, 2), (1, 1))), MAP),
         "max 3-D": (nn.MaxPool3d(3, 2, 1), CUBE),
         "max 3-D, batch of 2": (nn.MaxPool3d(3, 2, 1), (2, *CUBE[1:])),
         "max 3-D, ceil": (nn.MaxPool3d(2, 2, ceil_mode=True), CUBE),

@@ -27,9 +27,14 @@ def clock_cost() -> int:
     return max(1, sorted(gaps)[500])
 
 
-def repeats(clock_ns: int, samples: list[int]) -> int:
-    """How many inferences make one sample, so that reading the clock takes little of it."""
-    return max(1, math.ceil(CLOCK_READINGS * clock_ns / max(1, _median(samples))))
+def repeats(clock_ns: int, samples: list[int], seconds: float = 0.0, most: int | None = None) -> int:
+    """How many inferences make one sample, so that reading the clock takes little of it.
+
+    And so that about `most` samples take so many `seconds`, where both are given.
+    """
+    each = max(1, _median(samples))
+    fewest = 0 if most is None else seconds * 1e9 / most
+    return max(1, math.ceil(max(CLOCK_READINGS * clock_ns, fewest) / each))
 
 
 def take(

@@ -50,6 +50,7 @@ class Job:
     min_seconds: float = 1.0
     min_runs: int = 64
     max_seconds: float = 30.0
+    max_samples: int | None = None  # in `min_seconds`: more inferences make one sample then
 
 
 def parse(text: str) -> Job:
@@ -120,7 +121,7 @@ def ready(job: Job) -> Ready:
     gc.disable()  # until nothing is timed any more
     (first,), _ = loop.take(step, 0, 1, 0)
     warmup, is_settled = loop.warm_up(step, job)
-    repeat = loop.repeats(cost, warmup[-job.warmup_runs :])
+    repeat = loop.repeats(cost, warmup[-job.warmup_runs :], job.min_seconds, job.max_samples)
     facts = {"warmup_ns": warmup, "load_ns": load_ns, "first_ns": first, "settled": is_settled}
     return Ready(job, session, step, repeat, {**facts, "inferences_per_sample": repeat, "clock_ns": cost})
 

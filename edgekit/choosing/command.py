@@ -48,7 +48,8 @@ def choose(
     """
     wanted = limits(max_latency, min_top1, max_bytes, max_memory)
     source = store if isinstance(store, Store) else open_store(store)
-    summaries = list(finding.all_of(source))
+    # What a device does under sustained load is another number, and not ranked with these.
+    summaries = [one for one in finding.all_of(source) if one.sustained_seconds is None]
     chosen_place, measured = _on_device(summaries, device, source)
     measured = _alike(measured, threads, batch)
     accuracies = sorted(source.accuracies(), key=lambda record: record.created)

@@ -14,7 +14,7 @@ from edgekit.comparison.selection import Selection, select
 from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
 from edgekit.measure.pair import compared, medians
 from edgekit.records import hosts
-from edgekit.records.conditions import fact, gpu, instructions, run_conditions
+from edgekit.records.conditions import fact, gpu, instructions, load, run_conditions
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import subject
 from edgekit.redact import redacted_url
@@ -229,7 +229,7 @@ def _namer(base: Sequence[Measurement], new: Sequence[Measurement]) -> Namer:
         place = where.place(ambiguous)
         threads = f"{where.threads} thread{'' if where.threads == 1 else 's'}"
         told = f"{record.artifact} on {place}, {where.runtime}, {threads}, batch {where.batch}"
-        return f"{told}, {where.sizes}" if where.sizes else told
+        return ", ".join(filter(None, (told, where.sizes, load(where.sustained_seconds))))
 
     counted = [Counter(map(plain, side)) for side in (base, new)]
 

@@ -11,6 +11,7 @@ from edgekit.device.registry import load, open_target
 from edgekit.device.target import Target
 from edgekit.errors import EdgekitError, Failure, UsageError, nearest
 from edgekit.measure import profile as profiling
+from edgekit.measure import sustain
 from edgekit.measure.pair import Versus
 from edgekit.measure.result import BenchResult
 from edgekit.measure.session import BenchTask, MeasuringSession, Progress
@@ -19,6 +20,8 @@ from edgekit.records.measurement import PRESETS, VERSUS, Measurement, Protocol
 from edgekit.records.runtime import choose
 from edgekit.stats import latency
 from edgekit.storage.keeping import Keeper
+
+Outcome = tuple[str, Measurement] | Failure  # the path as it was given
 
 
 def bench(
@@ -32,6 +35,7 @@ def bench(
     preset: str = "default",
     versus: bool = False,
     profile: bool = False,
+    sustained: str | float | None = None,
     power_mode: str | None = None,
     store: str | Keeper | None = None,
     devices: Path | None = None,
@@ -57,25 +61,36 @@ def bench(
 
     With `versus` the files are measured interleaved, in random blocks, and each is compared with the first; then one
     that fails ends the whole.
+
+    With `sustained` ("10m", "90s", or seconds) the files run in turn for that time without a pause, and the first
+    minute is held against the last (docs/measuring.md, *Sustained load*).
     """
     paths = [artifacts] if isinstance(artifacts, (str, Path)) else list(artifacts)
-    protocols = _protocols(preset, threads, [batch] if isinstance(batch, int) else batch, versus, input or {})
+    batches = [batch] if isinstance(batch, int) else batch
+    protocols = _protocols(preset, threads, batches, versus, input or {})
     if versus and (len(paths) < 2 or len(protocols) != 1):
         raise UsageError("--versus compares two files or more, at one batch size", "give a second file")
     if not paths or not protocols:
         raise UsageError("there is nothing to measure", "give at least one file and one batch size")
+    if sustained is not None:
+        protocols = _lasting(protocols, sustained, versus, len(paths))
     options = {"device": device, "provider": provider, "delegate": delegate, "profile": profile}
     with open_target(device, load(devices)[device], power_mode) as target:
-        fitted = protocols if versus else [target.fitted(preset, protocol) for protocol in protocols]
+        is_own = versus or sustained is not None  # its number of processes is
+        fitted = protocols if is_own else [target.fitted(preset, protocol) for protocol in protocols]
         plan = [_plan(Path(path), runtime, target, protocol, options) for path in paths for protocol in fitted]
         keeper = store if isinstance(store, Keeper) else Keeper(store)
         tasks = [task for task in plan if isinstance(task, BenchTask)]
         if tasks:
             keeper.check()
-        measuring = MeasuringSession(sum(task.steps for task in tasks), progress, target, session)
+        total = protocols[0].sustained_seconds or sum(task.steps for task in tasks)
+        measuring = MeasuringSession(total, progress, target, session)
         if versus:
             return replace(_interleaved(measuring, plan, keeper), unstored=keeper.refusal)
-        outcomes = tuple(_measured(measuring, task, keeper) for task in plan)
+        if sustained is not None:
+            outcomes = _sustained(measuring, plan, keeper)
+        else:
+            outcomes = tuple(_measured(measuring, task, keeper) for task in plan)
     if len(outcomes) == 1 and isinstance(outcomes[0], Failure):
         raise outcomes[0].error
     return BenchResult(outcomes, unstored=keeper.refusal)
@@ -99,6 +114,18 @@ def _protocol(preset: str, threads: int, batch: int, versus: bool) -> Protocol:
             raise UsageError(f"--{name} must be at least 1, not {value}", f"leave --{name} out for 1")
     protocol = PRESETS[preset].model_copy(update={"threads": threads, "batch": batch})
     return protocol.model_copy(update=VERSUS.get(preset, {"processes": latency.MIN_PROCESSES})) if versus else protocol
+
+
+def _lasting(protocols: Sequence[Protocol], wanted: str | float, versus: bool, files: int) -> list[Protocol]:
+    """The protocol of sustained load instead. Raises UsageError for what it cannot be joined with."""
+    (asked, *more), seconds = protocols, sustain.duration(wanted)
+    if versus or more:
+        wrong = "--versus" if versus else "several batch sizes"
+        raise UsageError(f"--sustained cannot be joined with {wrong}", "give one of the two")
+    if asked.preset != "default":
+        raise UsageError("--sustained says itself how long to measure", "leave --preset out")
+    found = sustain.protocol(seconds, files, asked.threads, asked.batch)
+    return [found.model_copy(update={"input_shapes": asked.input_shapes})]
 
 
 def _batch_of(shapes: Mapping[str, Sequence[int]], batches: Sequence[int]) -> int:
@@ -132,21 +159,34 @@ def _failure(path: Path, runtime: str | None, device: str, protocol: Protocol, e
     return Failure({**names, "threads": protocol.threads, "batch": protocol.batch}, error)
 
 
-def _measured(
-    session: MeasuringSession, task: BenchTask | Failure, keeper: Keeper
-) -> tuple[str, Measurement] | Failure:
+def _sustained(session: MeasuringSession, plan: Sequence[BenchTask | Failure], keeper: Keeper) -> tuple[Outcome, ...]:
+    """All in turn under sustained load, and kept together."""
+    tasks = [task for task in plan if isinstance(task, BenchTask)]
+    found = iter(sustain.sustain(session, tasks) if tasks else ())
+    outcomes = tuple(task if isinstance(task, Failure) else _outcome(task, next(found)) for task in plan)
+    keeper.append(*(one[1] for one in outcomes if not isinstance(one, Failure)))
+    return outcomes
+
+
+def _outcome(task: BenchTask, found: Measurement | EdgekitError) -> Outcome:
+    if isinstance(found, EdgekitError):
+        return _failure(task.artifact.path, task.runtime.name, task.device, task.protocol, found)
+    return str(task.artifact.path), found
+
+
+def _measured(session: MeasuringSession, task: BenchTask | Failure, keeper: Keeper) -> Outcome:
     """Measure what a task asks for, and keep the measurement as soon as it is there."""
     if isinstance(task, Failure):
         return task
     after = session.done + task.steps
+    found: Measurement | EdgekitError
     try:
         found = session.measure(task)
+        keeper.append(found)
     except EdgekitError as error:
-        session.done = after
-        return _failure(task.artifact.path, task.runtime.name, task.device, task.protocol, error)
+        found = error
     session.done = after
-    keeper.append(found)
-    return str(task.artifact.path), found
+    return _outcome(task, found)
 
 
 def _interleaved(session: MeasuringSession, plan: Sequence[BenchTask | Failure], keeper: Keeper) -> BenchResult:

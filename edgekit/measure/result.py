@@ -11,6 +11,7 @@ from edgekit.measure.verdict import INVALID
 from edgekit.records.measurement import Measurement
 from edgekit.stats import latency, ratio
 from edgekit.stats.stability import stability
+from edgekit.stats.sustained import ranking, sustained
 from edgekit.storage.keeping import told
 
 KEYS = (
@@ -18,7 +19,7 @@ KEYS = (
     *("min_ms", "mad_ms", "first_ms", "load_ms", "throughput_per_s", "n", "processes", "stability", "harness_us"),
     *("peak_memory_bytes", "pss_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes"),
     *("arena_memory_bytes", "gpu_memory_bytes", "unified_memory_bytes", "memory_method"),
-    *("verdict", "reasons", "error", "id", "session", "found", "profile"),
+    *("verdict", "reasons", "error", "id", "session", "found", "profile", "sustained"),
 )
 
 
@@ -33,7 +34,7 @@ def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]
     if memory.baseline_bytes is None and alone != memory.reason:
         reasons.append(f"no memory of the runtime alone: {alone}")
     known = {name: getattr(time, name) for name in KEYS if hasattr(time, name)}
-    still = stability(measurement.runs)
+    still, lasting = stability(measurement.runs), sustained(measurement)
     harness = [run.harness_ns for run in measurement.runs if run.harness_ns is not None]
     return {
         **dict.fromkeys(KEYS),
@@ -61,6 +62,7 @@ def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]
         "session": measurement.session,
         "found": measurement.found,
         "profile": measurement.profile.to_json() if measurement.profile else None,
+        "sustained": lasting.to_json() if lasting else None,
     }
 
 
@@ -104,7 +106,13 @@ class BenchResult:
     def to_json(self) -> dict[str, Any]:
         """What `edgekit bench --json` prints."""
         rows = [failed_row(one) if isinstance(one, Failure) else row(one[1], one[0]) for one in self.outcomes]
-        found = {"measurements": rows, "unstored": told(self.unstored)}
+        found = {"measurements": rows, "unstored": told(self.unstored), **self._ranking()}
         if not self.versus:
             return found
         return {**found, "versus": [pair.to_json() for pair in self.versus], "noise": ratio.NOISE}
+
+    def _ranking(self) -> dict[str, Any]:
+        """How several files under sustained load stand to each other, first and last; nothing of others."""
+        named = [one for one in self.outcomes if not isinstance(one, Failure)]
+        lasting = [(path, found) for path, one in named if (found := sustained(one)) is not None]
+        return {"ranking": ranking(lasting)} if len(lasting) > 1 else {}

@@ -26,7 +26,7 @@ TURN_SECONDS = 0.01  # far shorter than what disturbs a machine, long against sw
 WARMER = 3.0  # degrees above the start at which the next process may begin
 LOOK_SECONDS, LOOK_AWAY_SECONDS = 0.5, 5.0  # between two looks while it cools; over a link a look itself costs heat
 # What concerns the parent alone; everything else of the protocol goes to the runner.
-PARENT = {"preset", "processes", "cooldown_seconds"}
+PARENT = {"preset", "processes", "cooldown_seconds", "sustained_seconds"}
 
 # (what is going on, steps done, steps in all)
 Progress = Callable[[str, int, int], None]
@@ -86,7 +86,7 @@ class MeasuringSession:
         count = task.protocol.processes
         with in_use(task.artifact):
             answers = [self._process(task, patience, f"process {index + 1} of {count}") for index in range(count)]
-            return self._measurement(task, answers)
+            return self.recorded(task, answers)
 
     def interleave(self, tasks: Sequence[BenchTask], seed: int = 0) -> list[Measurement]:
         """Several files in blocks, each in a new random order, so that what changes with time meets all of them alike.
@@ -105,7 +105,11 @@ class MeasuringSession:
                 for position, (place, answer) in enumerate(zip(places, found, strict=True)):
                     answer.update(block=block, position=position)
                     answers[place].append(answer)
-            return [self._measurement(task, found) for task, found in zip(tasks, answers, strict=True)]
+            return [self.recorded(task, found) for task, found in zip(tasks, answers, strict=True)]
+
+    def window(self, task: BenchTask) -> dict[str, Any]:
+        """What one process answers that begins at once, however warm the device is. Raises as `measure`."""
+        return self._target.ask(task.job("latency"), LOAD_SECONDS + 3 * task.protocol.max_seconds)
 
     def _can_interleave(self, tasks: Sequence[BenchTask]) -> bool:
         return self._target.has_runner and all(task.runtime.by_steps for task in tasks)
@@ -202,19 +206,26 @@ class MeasuringSession:
             found[name] = find(LOAD_SECONDS + task.protocol.max_seconds)
         return {**({"device": facts} if facts else {}), **found}
 
-    def _say(self, task: BenchTask, what: str) -> None:
+    def say(self, what: str, done: int) -> None:
+        """Tell how far the whole is: `done` of the total."""
+        self.done = done
         if self._progress:
-            label = f"{task.artifact.path.name} on {task.runtime.name}, batch {task.protocol.batch}"
-            self._progress(f"{label}: {what}", self.done, self._total)
+            self._progress(what, done, self._total)
+
+    def _say(self, task: BenchTask, what: str) -> None:
+        label = f"{task.artifact.path.name} on {task.runtime.name}, batch {task.protocol.batch}"
+        self.say(f"{label}: {what}", self.done)
         self.done += 1
 
-    def _measurement(self, task: BenchTask, answers: list[dict[str, Any]]) -> Measurement:
+    def recorded(self, task: BenchTask, answers: Sequence[dict[str, Any]]) -> Measurement:
+        """The measurement of what its processes answered, with the passes beside. Raises where its file has changed."""
         artifact, found = task.artifact, plain({**answers[0]["found"], **self._beside(task)})
         runs = tuple(
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
         )
         threads = found.get("threads") or task.protocol.threads
-        judged = verdict.assess(runs, threads, found.get("virtual"), _emulated(found))
+        sustained = task.protocol.sustained_seconds is not None
+        judged = verdict.assess(runs, threads, found.get("virtual"), _emulated(found), sustained)
         memory, layers = self._memory(task), self._profile(task)
         held = artifact.still()  # last of all, so that no pass saw another file
         return Measurement(

@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from edgekit.measure import interference
 from edgekit.records.measurement import ProcessRun, Sensed
+from edgekit.stats import interference
 from edgekit.stats.latency import median
 from edgekit.stats.stability import Stability, stability
 
@@ -62,14 +62,21 @@ class Verdict:
 
 
 def assess(
-    runs: Sequence[ProcessRun], threads: int = 1, virtual: bool | None = None, emulated: str | None = None
+    runs: Sequence[ProcessRun],
+    threads: int = 1,
+    virtual: bool | None = None,
+    emulated: str | None = None,
+    sustained: bool = False,
 ) -> Verdict:
     """The verdict on the runs of one measurement that asked for `threads`, on a machine that is `virtual` or not.
 
-    `emulated` says what is not there: an emulator keeps no device's time, however quiet it was.
+    `emulated` says what is not there: an emulator keeps no device's time, however quiet it was. Under `sustained` load
+    heat, and how the latency changes with it, is what is measured and speaks against nothing.
     """
     background, unknown = list(_background(runs, threads)), tuple(_unknown(runs))
-    restless = [*_clocks(runs), *_warmth(runs), *_statistics(stability(runs))]
+    restless = [*_fixed_work(runs), *_statistics(stability(runs), sustained)]
+    if not sustained:
+        restless = [*_heat(runs), *_warmth(runs), *restless]
     is_alone = not background and "background load" not in unknown and "other processes" not in unknown
     if is_alone:
         why, advice = (f"{NEIGHBOURS}{_slowest(runs)}", ELSEWHERE) if virtual else (ALONE, FIXED_CLOCK)
@@ -138,9 +145,12 @@ def _background(runs: Sequence[ProcessRun], threads: int) -> Iterator[Finding]:
     yield from invalid[:1] or found
 
 
-def _clocks(runs: Sequence[ProcessRun]) -> Iterator[Finding]:
+def _heat(runs: Sequence[ProcessRun]) -> Iterator[Finding]:
     for check in (THROTTLED, OVERDRAWN, STATUS, SURFACE, JUNCTION, CLOCK, GPU_CLOCK, GPU_HELD):
         yield from _checked(check, runs)
+
+
+def _fixed_work(runs: Sequence[ProcessRun]) -> Iterator[Finding]:
     changes = [change for change in map(interference.slowed, _sensed(runs)) if change is not None]
     if not changes:
         return
@@ -160,7 +170,7 @@ def _warmth(runs: Sequence[ProcessRun]) -> Iterator[Finding]:
         yield Finding(SUSPECT, f"the device was still hot at the start{_in(hot, len(runs))}", COOL)
 
 
-def _statistics(found: Stability | None) -> Iterator[Finding]:
+def _statistics(found: Stability | None, sustained: bool) -> Iterator[Finding]:
     if found is None:
         yield Finding(INVALID, "no sample was taken", "measure again")
         return
@@ -169,7 +179,7 @@ def _statistics(found: Stability | None) -> Iterator[Finding]:
     if found.drift is not None and abs(found.drift) > 0.02:
         advice = COOL if found.drift > 0 else LONGER
         yield Finding(SUSPECT, f"the second half differs by {found.drift:+.1%} from the first", advice)
-    if found.between_processes is not None and found.between_processes > 0.05:
+    if not sustained and found.between_processes is not None and found.between_processes > 0.05:
         cause = f"the processes' medians differ by {found.between_processes:.1%}"
         yield Finding(SUSPECT, cause, f"{QUIET}, or {LONGER}")
     if found.autocorrelation is not None and found.wander is not None and found.wander > 0.05:

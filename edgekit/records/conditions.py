@@ -8,6 +8,7 @@ from typing import Any
 
 from edgekit.records import hosts
 from edgekit.records.measurement import Accuracy, Measurement
+from edgekit.util.formatting import span
 
 NO_DELEGATE = "no delegate"
 
@@ -25,6 +26,7 @@ class RunConditions:
     provider: str | None
     delegate: str | None
     sizes: str | None = None  # of inputs whose sizes are free in the file
+    sustained_seconds: int | None = None  # of load without a pause; None: in bursts, between which the device cools
 
     def place(self, ambiguous: frozenset[str]) -> str:
         """The device in its power mode, with the machine where its name is `ambiguous`."""
@@ -49,12 +51,18 @@ def run_conditions(record: Measurement) -> RunConditions:
         found.get("provider"),
         found.get("delegate"),
         sizes(found.get("input_shapes")),
+        asked.sustained_seconds,
     )
 
 
 def sizes(shapes: Mapping[str, Sequence[int]] | None) -> str | None:
     """The shapes of inputs for people; None where the file fixes them."""
     return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items()) if shapes else None
+
+
+def load(sustained_seconds: int | None) -> str | None:
+    """The load for people, as in "sustained for 10 min"; None in bursts, which is the usual one."""
+    return None if sustained_seconds is None else f"sustained for {span(sustained_seconds)}"
 
 
 def way(record: Measurement) -> str | None:

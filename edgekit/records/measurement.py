@@ -36,10 +36,12 @@ class Protocol(_Record):
     min_seconds: float = 2.0  # measuring, per process
     min_runs: int = 50
     max_seconds: float = 60.0
+    max_samples: int | None = None  # of a process; more inferences make one sample then. None: as many as there are
     threads: int = 1
     batch: int = 1
     seed: int = 0
     input_shapes: dict[str, tuple[int, ...]] = {}  # of inputs whose sizes are free; "": of the only one
+    sustained_seconds: int | None = None  # of load without a pause, in windows that are the processes; None: in bursts
 
 
 PRESETS = {
@@ -129,6 +131,7 @@ class ProcessRun(_Record):
     block: int | None = None  # of an interleaved comparison, with the place within it
     position: int | None = None
     turns: tuple[int, ...] | None = None  # samples in each turn, where the files of a block took turns in one process
+    began_s: float | None = None  # of a window under sustained load: seconds after the first one began
 
 
 class Memory(_Record):

@@ -32,6 +32,7 @@ class Summary:
     provider: str | None
     delegate: str | None
     sizes: str | None
+    sustained_seconds: int | None
     median_ns: float | None  # of the medians of its processes; None without samples
     verdict: str
 
@@ -99,6 +100,7 @@ def unreadable(id: str, created: str, sha256: str, device: str, runtime: str) ->
             "provider",
             "delegate",
             "sizes",
+            "sustained_seconds",
             "median_ns",
         )
     )

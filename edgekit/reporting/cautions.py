@@ -101,6 +101,7 @@ def _key(row: Row) -> tuple[object, ...]:
         row.batch,
         row.provider,
         row.delegate,
+        row.sustained_seconds,
     )
 
 

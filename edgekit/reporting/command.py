@@ -18,7 +18,7 @@ from typing import Any
 
 from edgekit.errors import UsageError, nearest
 from edgekit.records.measurement import Accuracy, Measurement
-from edgekit.reporting import charts, charts_profile, page
+from edgekit.reporting import charts, charts_profile, charts_sustained, page
 from edgekit.reporting import text as report_text
 from edgekit.reporting.page_profile import profiled
 from edgekit.reporting.records import Records, from_store
@@ -158,6 +158,7 @@ def _assets(folder: Path, found: Sequence[Row], measurements: Iterable[Measureme
         for cost in charts.COSTS
     }
     pictures["latency-distributions"] = (charts.distributions(found), {"strips": charts.strips(found)})
+    pictures["sustained"] = (charts_sustained.sustained(), {"curves": charts_sustained.curves(found)})
     for index, profile in profiled(found):
         name = _file_name(found[index].label, index)
         drawn = charts_profile.datasets(profile)

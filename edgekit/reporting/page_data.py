@@ -7,7 +7,7 @@ import marshal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from edgekit.reporting import charts, charts_profile
+from edgekit.reporting import charts, charts_profile, charts_sustained
 from edgekit.reporting.page_profile import profiles
 from edgekit.reporting.rows import Row
 
@@ -56,13 +56,22 @@ def data(rows: Sequence[Row]) -> str:
             "strips": charts.distributions(rows),
             "layers": charts_profile.layers(),
             "roofline": charts_profile.roofline(),
+            "sustained": charts_sustained.sustained(),
         },
         "profiles": profiles(rows),
+        "sustained": [_lasting(index, row) for index, row in enumerate(rows) if row.sustained],
         "config": charts.config(),
         "max_strips": charts.MAX_STRIPS,
     }
     text = json.dumps(document, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _lasting(index: int, row: Row) -> dict[str, Any]:
+    """Of a row under sustained load: its id, what the table says of it, and its curve."""
+    names = ("seconds", "part_seconds", "first_ms", "last_ms", "ratio", "ratio_ci95", "settled_s", "facts")
+    told = {name: (row.sustained or {})[name] for name in names}
+    return {"id": index, **told, "curve": charts_sustained.curve(row)}
 
 
 class _Pool:

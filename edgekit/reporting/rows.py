@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, TypeVar
 
 from edgekit.records import hosts
-from edgekit.records.conditions import RunConditions, instructions, place, run_conditions, way
+from edgekit.records.conditions import RunConditions, instructions, load, place, run_conditions, way
 from edgekit.records.formats import PRECISIONS
 from edgekit.records.manifest import Manifest
 from edgekit.records.measurement import Accuracy, Measurement
@@ -20,6 +20,7 @@ from edgekit.reporting.row_accuracy import accuracy_of
 from edgekit.reporting.row_facts import provenance, quantiles
 from edgekit.stats.latency import Latency, latency
 from edgekit.stats.pareto import front
+from edgekit.stats.sustained import sustained
 
 MAX_RESAMPLED = 500  # measurements: a report of more must not take minutes, and leaves resampled intervals out
 TIMES = ("median_ms", "p90_ms", "first_ms", "load_ms")
@@ -51,6 +52,7 @@ class Row:
     provider: str | None
     delegate: str | None
     sizes: str | None  # of inputs that are free in the file
+    sustained_seconds: int | None  # of load without a pause; None: in bursts
     instructions: str | None  # of the processor that the latency is of, as far as int8 kernels look for them
     way: str | None  # the provider or delegate, for people
     threads: int | None
@@ -93,6 +95,7 @@ class Row:
     sha256: str
     published: tuple[dict[str, Any], ...]
     profile: dict[str, Any] | None  # by layer, where one was taken
+    sustained: dict[str, Any] | None  # the windows of sustained load, and its first minute against its last
     missing: dict[str, str]  # field -> why it is None
     provenance: dict[str, dict[str, Any]]  # section -> what -> value
 
@@ -102,7 +105,7 @@ class Row:
         if self.median_ms is None:
             return None
         known = f"{self.place}, {self.threads} thread{'' if self.threads == 1 else 's'}, batch {self.batch}"
-        return f"{known}, {self.sizes}" if self.sizes else known
+        return ", ".join(filter(None, (known, self.sizes, load(self.sustained_seconds))))
 
     @property
     def setting(self) -> str | None:
@@ -169,7 +172,7 @@ def _placed(found: list[Row]) -> list[Row]:
 
 def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: bool) -> Row:
     missing: dict[str, str] = {}
-    time = latency(record.runs, run_conditions(record).batch, resample)
+    time, lasting = latency(record.runs, run_conditions(record).batch, resample), sustained(record)
     if time is None:
         missing |= dict.fromkeys(TIMES, "no sample was taken")
     if record.memory.peak_bytes is None:
@@ -190,9 +193,10 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
         arena_memory_bytes=record.memory.arena_bytes,
         memory_method=record.memory.method,
         verdict=record.verdict,
-        reasons=record.reasons,
+        reasons=(*record.reasons, lasting.words) if lasting else record.reasons,
         created=max(record.created, evaluated.created) if evaluated else record.created,
         profile=record.profile.to_json() if record.profile else None,
+        sustained=lasting.to_json() if lasting else None,
         missing=missing,
         provenance=provenance(record, evaluated),
     )
@@ -206,7 +210,7 @@ def _evaluated_row(record: Accuracy) -> Row:
     nowhere: dict[str, Any] = dict.fromkeys(
         (
             *("device", "host", "place", "power_mode", "runtime", "runtime_version", "threads", "batch"),
-            *("provider", "delegate", "sizes", "way", "instructions"),
+            *("provider", "delegate", "sizes", "sustained_seconds", "way", "instructions"),
         )
     )
     return Row(
@@ -224,6 +228,7 @@ def _evaluated_row(record: Accuracy) -> Row:
         reasons=(),
         created=record.created,
         profile=None,
+        sustained=None,
         missing=missing,
         provenance=provenance(None, record),
     )
@@ -292,7 +297,7 @@ def _order(row: Row) -> tuple[Any, ...]:
     place = PRECISIONS.index(row.precision) if known and row.precision else len(PRECISIONS)
     network = (row.model is None, row.model or "", -(row.macs or 0), row.variant, place, row.format, row.weights or "")
     where = (row.place or "", row.runtime or "", row.way or "", row.threads or 0, row.batch or 0)
-    return (*network, *where, row.sha256)
+    return (*network, *where, row.sustained_seconds or 0, row.sha256)
 
 
 def _fronts(found: Sequence[Row]) -> dict[str, set[int]]:

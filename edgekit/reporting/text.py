@@ -12,7 +12,7 @@ import edgekit
 from edgekit.reporting.rows import Row
 from edgekit.util.formatting import csv_cell, fixed
 
-NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile")  # in the JSON report only
+NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile", "sustained")  # in the JSON report only
 DASH = "-"
 
 

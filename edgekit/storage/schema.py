@@ -18,7 +18,7 @@ from edgekit.records.summary import Summary, summary, unreadable
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData, Table
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 KINDS = ("measurements", "accuracies", "failures")
 INDEXED = ("created", "session", "sha256", "artifact")  # what measurements are looked for by
 ALWAYS = ("created", "sha256", "artifact", "format", "device", "runtime", "verdict")  # what all of them have
@@ -108,15 +108,29 @@ def _summarised(id: str, created: str, sha256: str, device: str, runtime: str, p
 
 def _add_sizes(connection: Connection) -> None:
     """Version 4: the sizes of inputs that are free in the file; until now there were none."""
+    _add_column(connection, "sizes TEXT")
+
+
+def _add_sustained(connection: Connection) -> None:
+    """Version 5: for how long the load lasted without a pause; until now it came in bursts."""
+    _add_column(connection, "sustained_seconds INTEGER")
+
+
+def _add_column(connection: Connection, definition: str) -> None:
     from sqlalchemy import inspect
 
     columns = [column["name"] for column in inspect(connection).get_columns("summaries")]
-    if "sizes" not in columns:
-        connection.exec_driver_sql("ALTER TABLE summaries ADD COLUMN sizes TEXT")
+    if definition.partition(" ")[0] not in columns:  # a table that version 3 has just made has them all
+        connection.exec_driver_sql(f"ALTER TABLE summaries ADD COLUMN {definition}")
 
 
 # The version that a step leads to -> the step.
-MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {2: _add_failures, 3: _add_summaries, 4: _add_sizes}
+MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
+    2: _add_failures,
+    3: _add_summaries,
+    4: _add_sizes,
+    5: _add_sustained,
+}
 
 
 def prepare(connection: Connection, url: str, writes: bool) -> frozenset[str]:

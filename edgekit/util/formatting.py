@@ -39,6 +39,11 @@ def percent(value: float, digits: int = 1) -> str:
     return fixed(100 * value, digits)
 
 
+def span(seconds: float) -> str:
+    """600 as "10 min", 90 as "1.5 min", 20 as "20 s"."""
+    return f"{seconds:.3g} s" if seconds < 60 else f"{seconds / 60:.3g} min"
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """1 as "1 cell", 2000 as "2,000 cells"."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"

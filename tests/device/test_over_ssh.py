@@ -63,6 +63,16 @@ def test_a_device_is_measured_as_this_machine_is(server: Server, here: Path, tin
     assert not server.work() and server.connections() == 1 and not list(here.rglob("x"))
 
 
+def test_sustained_load_runs_there_window_by_window(server: Server, here: Path, tiny_onnx: Callable[..., Path]) -> None:
+    describe(server)
+    result = edgekit.bench([tiny_onnx()], device="board", runtime="null", sustained="1s")
+    (one,) = result.measurements
+    (row,) = result.to_json()["measurements"]
+    assert one.device == "board" and one.protocol.processes == len(one.runs) == len(row["sustained"]["windows"]) >= 1
+    assert all(run.began_s is not None and run.sensed and run.hot is None for run in one.runs)
+    assert not server.work() and server.connections() == 1
+
+
 def test_a_file_and_its_parts_go_there_together(
     server: Server, here: Path, tiny_onnx: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -19,6 +19,7 @@ from edgekit.reporting import charts, page
 from edgekit.reporting import text as report_text
 from edgekit.reporting.rows import Row, rows
 from edgekit.util.formatting import percent
+from tests.stats.test_sustained import loaded
 
 if TYPE_CHECKING:
     from tests.reporting.conftest import Records
@@ -200,3 +201,16 @@ def test_no_name_of_the_front_lies_over_the_labels(make: Records, library: str, 
     )
     for count, beyond in browse(rows(*make.family()), library, tmp_path, probe, "", "--window-size=1280,900"):
         assert count > 3 and beyond >= 0
+
+
+def test_sustained_load_has_a_curve_and_others_have_none(make: Records, library: str, tmp_path: Path) -> None:
+    lasting = loaded(lambda at: 10.0 if at < 60 else 15.0, seconds=120)
+    probe = (
+        SETTLED
+        + """await settled();
+    const points = document.querySelectorAll("#sustained .mark-symbol.role-mark path").length;
+    return [points, document.getElementById("lasting").hidden, document.querySelector("#ends tbody").innerText];"""
+    )
+    points, hidden, told = browse(rows([lasting], []), library, tmp_path, probe)
+    assert points == 20 and not hidden and "1.50" in told and "1.0 min" in told
+    assert browse(rows([make.measurement(make.manifest())], []), library, tmp_path, probe) == [0, True, ""]

@@ -10,6 +10,7 @@ import pytest
 
 from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
+from edgekit.storage import finding
 from edgekit.storage.command import store as verb
 from edgekit.storage.schema import MIGRATIONS, SCHEMA_VERSION
 from edgekit.storage.store import FailedCell, Store, new_id, now
@@ -112,6 +113,20 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(tmp_path: Path, monkeypatc
     assert "failures" not in tables
     Store(store.url).append(failed())
     assert version(path) == SCHEMA_VERSION
+
+
+def test_a_store_of_the_version_before_gets_its_new_column(tmp_path: Path) -> None:
+    path, first, second = tmp_path / "a.db", measurement(), measurement("y.onnx")
+    store = Store(f"sqlite:///{path}")
+    store.append(first)
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE summaries DROP COLUMN sustained_seconds")
+        connection.execute("UPDATE edgekit_schema SET version = 4")
+    connection.close()
+    assert [one.artifact for one in finding.all_of(Store(store.url))] == ["x.onnx"]  # read as it is
+    Store(store.url).append(second)
+    assert version(path) == SCHEMA_VERSION
+    assert [one.sustained_seconds for one in finding.all_of(Store(store.url))] == [None, None]
 
 
 def test_records_are_found_by_their_names(tmp_path: Path) -> None:

@@ -33,6 +33,14 @@ def bench(
         bool, typer.Option("--versus", help="Interleave the files, and compare each with the first.")
     ] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Also measure each layer, in a pass of its own.")] = False,
+    sustained: Annotated[
+        str | None,
+        typer.Option(
+            "--sustained",
+            metavar="TIME",
+            help="Run for so long, say 10m, and compare the first minute with the last.",
+        ),
+    ] = None,
     power_mode: Annotated[
         str | None, typer.Option("--power-mode", metavar="MODE", help="Set a Jetson's mode, put back afterwards.")
     ] = None,
@@ -50,6 +58,7 @@ def bench(
       edgekit bench artifacts/mobilenet_0.5_160/*.tflite --threads 1 --preset quick
       edgekit bench artifacts/mobilenet_0.5_160/*.onnx --profile --preset quick
       edgekit bench artifacts/mobilenet_0.5_160/*.tflite artifacts/mobilenet_0.5_160/*.onnx --versus --preset quick
+      edgekit bench artifacts/mobilenet_0.5_160/*.tflite --sustained 10m
     """
     from edgekit.cli.views import measure as views
 
@@ -66,6 +75,7 @@ def bench(
             preset=preset,
             versus=versus,
             profile=profile,
+            sustained=sustained,
             power_mode=power_mode,
             store=store,
             devices=devices,

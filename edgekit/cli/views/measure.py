@@ -29,6 +29,7 @@ from edgekit.cli.views.engine import engine
 from edgekit.cli.views.network import models as models
 from edgekit.cli.views.network import summary as summary
 from edgekit.cli.views.profile import profile
+from edgekit.cli.views.sustained import sustained
 from edgekit.inspection.pairs import in_words
 from edgekit.util.formatting import fixed
 
@@ -98,6 +99,10 @@ def bench(document: Json, width: int) -> View:
     if "versus" in document:
         yield Text()
         yield from ratios(document["versus"], width)
+    lasting = [row for row in measured if row["sustained"]]
+    if lasting:
+        yield Text()
+        yield from sustained(lasting, document.get("ranking", {}), width)
     for row in measured:
         if row["profile"]:
             yield from profile(row, width)

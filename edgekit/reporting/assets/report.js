@@ -357,6 +357,29 @@ function profile(id) {
   drawing = drawing.then(() => drawPictures(choose(), ["layers", "roofline"]));
 }
 
+// ---- sustained load -----------------------------------------------------------------------------------------------
+function lastingPicture(chosen) {
+  const ids = new Set(chosen.map((row) => row.id));
+  const known = payload.sustained.filter((one) => ids.has(one.id));
+  document.getElementById("lasting").hidden = !known.length;
+  if (!known.length) return {};
+  document.querySelector("#ends tbody").replaceChildren(...known.map(bothEnds));
+  return { sustained: { curves: known.flatMap((one) => one.curve) } };
+}
+
+function bothEnds(one) {
+  const cell = (textContent) => element("td", { className: "number", textContent });
+  const fact = (name, digits) => {
+    const { first, last } = one.facts[name];
+    return cell(first === null || last === null ? "–" : `${number(first, digits)} → ${number(last, digits)}`);
+  };
+  const settled = one.settled_s === null ? "not settled" : `${number(one.settled_s / 60, 1)} min`;
+  const ratio = element("td", { className: "number" }, number(one.ratio, 3), small(range(one.ratio_ci95, (value) => number(value, 3))));
+  return element("tr", { className: "row" }, element("th", { scope: "row", textContent: rows[one.id].label }),
+    cell(ms(one.first_ms)), cell(ms(one.last_ms)), ratio, element("td", { textContent: settled }),
+    fact("celsius", 1), fact("mhz", 0), fact("foreign_processors", 2));
+}
+
 function datasets(chosen) {
   const published = (field) => {
     const values = new Set(chosen.map((row) => row[field]));
@@ -367,13 +390,14 @@ function datasets(chosen) {
     macs: { points: points(chosen, "macs"), published: published("variant") },
     params: { points: points(chosen, "params"), published: published("variant") },
     strips: { strips: strips(chosen) },
+    ...lastingPicture(chosen),
     ...profilePictures(chosen),
   };
 }
 
 const EMPTY = { latency: "No row has both an accuracy and a latency that is not invalid.", macs: "No row has both MACs and an accuracy.",
   params: "No row has both parameters and an accuracy.", strips: "No row has a latency.",
-  layers: "No row that is shown was profiled.", roofline: "No layer has both multiply-accumulates and a time." };
+  sustained: "No row that is shown was under sustained load.", layers: "No row that is shown was profiled.", roofline: "No layer has both multiply-accumulates and a time." };
 let drawing = Promise.resolve();
 
 const NARROW = 480;

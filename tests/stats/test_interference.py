@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edgekit.measure.interference import foreign_cores, stolen, waited
+from edgekit.stats.interference import foreign_cores, stolen, waited
 from tests.measure.test_verdict import sensed
 
 

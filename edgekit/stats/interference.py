@@ -125,3 +125,46 @@ def _since(sensed: Sensed, name: str) -> float | None:
 def _over_wall(sensed: Sensed, name: str, ns: float) -> float | None:
     amount, wall = _since(sensed, name), _since(sensed, "time_ns")
     return None if amount is None or not wall else max(0.0, amount * ns / wall)
+
+
+# Levels, which say how a device stands when a loop has ended
+
+
+def hottest(sensed: Sensed) -> float | None:
+    """The temperature that a device slows down by, in degrees Celsius: a phone's surface, else its hottest zone."""
+    after = sensed.after
+    # A Jetson's PMIC shows a constant.
+    zones = [celsius for name, celsius in (after.celsius or {}).items() if "PMIC" not in name]
+    return max(zones, default=None) if after.surface_celsius is None else after.surface_celsius
+
+
+def clock(sensed: Sensed) -> float | None:
+    """The clock of the fastest processor in MHz; on a phone, what it may reach."""
+    return max(sensed.after.mhz) if sensed.after.mhz else None
+
+
+def gpu_clock(sensed: Sensed) -> float | None:
+    """The clock of the GPU that was used, in MHz."""
+    return sensed.after.gpu_mhz if sensed.after.gpu_mhz is not None else _of_card(sensed, "clocks.sm")
+
+
+def gpu_celsius(sensed: Sensed) -> float | None:
+    """The temperature of the GPU that was used, in degrees Celsius."""
+    return _of_card(sensed, "temperature.gpu")
+
+
+def is_throttled(sensed: Sensed) -> float | None:
+    """1 where heat or power slowed the device during the loop, 0 where not."""
+    told = [fact(sensed) for fact in (throttled, overdrawn, gpu_held, thermal_status)]
+    known = [value for value in told if value is not None]
+    return float(any(known)) if known else None
+
+
+def sentinel_us(sensed: Sensed) -> float | None:
+    """How long the small fixed work took after the loop, in microseconds."""
+    return None if sensed.sentinel_ns is None else sensed.sentinel_ns[1] / 1000
+
+
+def _of_card(sensed: Sensed, field: str) -> float | None:
+    value = card(sensed.gpus[1]).get(field)
+    return float(value) if isinstance(value, (int, float)) else None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from edgekit.errors import EdgekitError
+from edgekit.records.formats import REJECTED
 from edgekit.records.manifest import COMING, Artifact, Manifest, coming_path, manifest_path, read_manifest
 from edgekit.util.files import content, environment, locked, publish, write_atomically
 
@@ -13,7 +15,8 @@ def release(draft: Path, target: Path, manifest: Manifest) -> Artifact:
     """Put a finished draft and its manifest in the place of what is there; a whole artifact is there at every moment.
 
     No file system moves two files at once: the new manifest waits beside the old one while the file is replaced, and
-    whoever opens the artifact takes the one that fits. One export at a time puts its files into a folder.
+    whoever opens the artifact takes the one that fits. One export at a time puts its files into a folder. What an
+    earlier export of the same name was refused for goes: a reader would take it for a word about the new file.
     """
     coming = coming_path(target)
     with locked(target.parent / ".lock"):
@@ -23,7 +26,18 @@ def release(draft: Path, target: Path, manifest: Manifest) -> Artifact:
         publish(draft, target)
         with environment(target):
             coming.replace(manifest_path(target))
+            _remove_rejected(target)
     return Artifact(path=target, manifest=manifest)
+
+
+def _remove_rejected(target: Path) -> None:
+    """Remove the rejected file of this name and its manifest, if they are there."""
+    rejected = target.with_name(target.name + REJECTED)
+    if rejected.is_dir():
+        shutil.rmtree(rejected)
+    else:
+        rejected.unlink(missing_ok=True)
+    manifest_path(rejected).unlink(missing_ok=True)
 
 
 def _settle(coming: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -53,7 +54,7 @@ def test_a_file_that_cannot_follow_the_batch_is_rejected(network: str, tmp_path:
 
 
 def test_a_wrong_file_is_rejected_and_kept_for_study(
-    network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    network: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = onnx_writer.write
 
@@ -72,22 +73,32 @@ def test_a_wrong_file_is_rejected_and_kept_for_study(
     assert name.endswith(".onnx.rejected")
     assert beside == f"{name}.json"
     (path,) = (tmp_path / "out").rglob(name)
+    kept = shutil.copytree(path.parent, tmp_path / "kept") / path.name
     told = edgekit.inspect(path)
     assert told.to_json()["rejected"] == list(told.artifact.manifest.parity.reasons if told.artifact.manifest else ())
     assert any("relative error" in reason for reason in told.to_json()["rejected"])
     assert told.operators
     assert f"edgekit inspect {path}" in result.failed[0].error.remedy
-    check_that_nothing_runs_it(path)
+    check_that_nothing_runs_it(kept, images)
+
+    monkeypatch.undo()
+    assert edgekit.export(f"{network}:build", input=SHAPE, format=["onnx"], out=tmp_path / "out").exit_code == 0
+    passed = name.removesuffix(".rejected")
+    assert files(tmp_path / "out") == [passed, f"{passed}.json"]  # the older refusal is gone
 
 
-def check_that_nothing_runs_it(path: Path) -> None:
+def check_that_nothing_runs_it(path: Path, images: Path) -> None:
     """Every way to use a rejected file ends with the gate's code, also where somebody took the ending off."""
     store = f"sqlite:///{path.parent / 'none.db'}"
+    labelled = shutil.copytree(images, path.parent / "labelled")
+    rows = [f"{image.name},0" for image in labelled.iterdir()]
+    (labelled / "labels.csv").write_text("\n".join(["file,class", *rows]))
     for use in (
         lambda: open_artifact(path),
         lambda: edgekit.inspect(path, snippet="python"),
         lambda: edgekit.compare(path, path, store=store),
         lambda: edgekit.bench([path], preset="quick", store=store),
+        lambda: edgekit.eval([path], data=labelled, store=store),
     ):
         with pytest.raises(GateFailed, match="kept for study alone"):
             use()

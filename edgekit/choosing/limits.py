@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from edgekit.errors import UsageError
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.util.formatting import percent
+from edgekit.util.quantity import top1_limit
 
 HOLDS, FAILS, CANNOT_TELL = "holds", "fails", "cannot tell"
 TIMES_MS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "": 1.0}
@@ -44,7 +45,9 @@ def limits(max_latency: Quantity, min_top1: Quantity, max_bytes: Quantity, max_m
     latency_ms = _quantity(max_latency, "--max-latency", TIMES_MS, "10ms")
     size = _quantity(max_bytes, "--max-bytes", SIZES, "5MB")
     memory = _quantity(max_memory, "--max-memory", SIZES, "100MB")
-    return Limits(latency_ms, _top1(min_top1), *(None if one is None else int(one) for one in (size, memory)))
+    return Limits(
+        latency_ms, top1_limit(min_top1, "--min-top1"), *(None if one is None else int(one) for one in (size, memory))
+    )
 
 
 def _quantity(value: Quantity, option: str, units: Mapping[str, float], example: str) -> float | None:
@@ -59,20 +62,6 @@ def _quantity(value: Quantity, option: str, units: Mapping[str, float], example:
     if units is SIZES and number < 1:
         raise UsageError(f"{option} must be at least 1 byte, not '{value}'", f"write, say, {option} {example}")
     return number
-
-
-def _top1(value: Quantity) -> float | None:
-    if value is None:
-        return None
-    try:
-        number = float(str(value).strip().removesuffix("%"))
-    except ValueError:
-        number = math.nan
-    if not 0 <= number <= 100:
-        raise UsageError(f"--min-top1 cannot be '{value}'", "write percent, 0 to 100, say --min-top1 70")
-    if 0 < number < 1:
-        raise UsageError(f"--min-top1 is in percent, and {value} is less than one", f"write --min-top1 {number:.0%}")
-    return number / 100
 
 
 def checks(row: Row, wanted: Limits) -> Iterator[Check]:

@@ -18,6 +18,7 @@ from edgekit.data.images import Sample, labelled
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Opened
 from edgekit.errors import EdgekitError, Failure, UsageError
+from edgekit.evaluation import gates
 from edgekit.evaluation.classes import ClassNames, by_group
 from edgekit.evaluation.decoding import decoded
 from edgekit.evaluation.input import file_input, scores_of
@@ -41,6 +42,9 @@ def eval(
     output_name: str | None = None,
     labels: str | Path | None = None,
     classes_by_order: bool = False,
+    min_top1: str | float | None = None,
+    max_drop: str | float | None = None,
+    against: str | Path | None = None,
     runtime: str | None = None,
     delegate: str | None = None,
     threads: int = 1,
@@ -54,12 +58,19 @@ def eval(
     preprocessing; a foreign one needs `preprocess`, a YAML file (edgekit.records.preprocessing). Of several outputs
     `output_name` is the one that classifies. Class folders are matched with the file's labels by name, or with those of
     `labels`, a file with a name a line, for a file without; without names there must be as many folders as classes,
-    unless `classes_by_order`. Records go to the store; those that it refuses in the end are kept in a
-    file beside it, which `unstored` of the result names. Raises UsageError for images or labels that are wrong, and
-    whatever failed when there is one file only; of several files, those that failed are in the result.
+    unless `classes_by_order`.
+
+    `min_top1` is the least top-1 of each file, in percent. `max_drop` is the most points that each may be under the
+    file `against` on the same images; that file is evaluated, too. A limit that does not hold gives the result the
+    exit code 3.
+
+    Records go to the store; those that it refuses in the end are kept in a file beside it, which `unstored` of the
+    result names. Raises UsageError for images, labels or limits that are wrong, and whatever failed when there is one
+    file only; of several files, those that failed are in the result.
     """
     if not artifacts:
         raise UsageError("no artifact to evaluate was named", "give at least one .onnx or .tflite file")
+    limits = gates.limits([Path(path) for path in artifacts], min_top1, max_drop, against)
     samples = labelled(Path(data))
     said = foreign_input(Path(preprocess)) if preprocess is not None else None
     classes = ClassNames(Path(labels) if labels is not None else None, classes_by_order)
@@ -72,7 +83,7 @@ def eval(
             opened.callback(found.close)
             return found
 
-        paths = [Path(path) for path in artifacts]
+        paths = list(dict.fromkeys([*map(Path, artifacts), *([limits.against] if limits.against else [])]))
         runs, failures = _prepared(paths, said, device, open_file, samples, output_name, classes)
         if runs:
             keeper.check()
@@ -83,7 +94,10 @@ def eval(
     if failures and len(artifacts) == 1:
         raise failures[0].error
     keeper.append(*(evaluated.accuracy for evaluated in done))
-    return EvalResult(done, tuple(failures), (*_notes(hashes), *_remarks(done)), keeper.refusal)
+    notes = (*_notes(hashes), *_remarks(done))
+    place = next((i for i, one in enumerate(done) if one.artifact == limits.against), None)
+    held = gates.held([(one.artifact, one.accuracy) for one in done], place, limits)
+    return EvalResult(done, tuple(failures), notes, keeper.refusal, place, tuple(held))
 
 
 def _prepared(

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekit.errors import EnvironmentRefused, Failure, worst_exit_code
+from edgekit.errors import EnvironmentRefused, Failure, GateFailed, worst_exit_code
+from edgekit.evaluation.gates import Gate
+from edgekit.evaluation.pairs import bases
 from edgekit.records.measurement import Accuracy
 from edgekit.stats.accuracy import fraction, paired
 from edgekit.stats.latency import PairedDifference, wilson
@@ -40,26 +42,33 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class EvalResult:
-    """The files that were evaluated, in the order given, all on the same images."""
+    """The files that were evaluated, in the order given, all on the same images.
+
+    `against` is the place of the file that all others are compared with, where one was named.
+    """
 
     results: tuple[Evaluated, ...]
     failed: tuple[Failure, ...] = ()
     notes: tuple[str, ...] = ()
     unstored: EnvironmentRefused | None = None  # why the store does not hold them, and what does
+    against: int | None = None
+    gates: tuple[Gate, ...] = ()
 
     @property
     def exit_code(self) -> int:
-        """0, or the first that applies of what failed."""
+        """0, or the first that applies of what failed and of the gates that do not hold."""
+        held = [GateFailed.exit_code for gate in self.gates if not gate.held.is_held]
         unstored = [self.unstored.exit_code] if self.unstored else []
-        return worst_exit_code([*(failure.exit_code for failure in self.failed), *unstored])
+        return worst_exit_code([*(failure.exit_code for failure in self.failed), *held, *unstored])
 
     def paired(self) -> tuple[tuple[Evaluated, Evaluated, PairedDifference], ...]:
-        """Each further file against the first, image by image."""
-        base, *others = self.results or (None,)
-        return tuple((base, new, paired(base.accuracy.hits, new.accuracy.hits)) for new in others if base)
+        """Each file against its base (edgekit.evaluation.pairs), image by image."""
+        found = bases([one.accuracy for one in self.results], self.against)
+        pairs = [(self.results[base], new) for base, new in zip(found, self.results, strict=True) if base is not None]
+        return tuple((base, new, paired(base.accuracy.hits, new.accuracy.hits)) for base, new in pairs)
 
     def to_json(self) -> dict[str, Any]:
-        """{"results": [...], "paired": [...], "failed": [...], "notes": [...], "unstored": null}"""
+        """{"results": [...], "paired": [...], "gates": [...], "failed": [...], "notes": [...], "unstored": null}"""
         return {
             "results": [evaluated.to_json() for evaluated in self.results],
             "paired": [
@@ -74,6 +83,7 @@ class EvalResult:
                 }
                 for base, new, difference in self.paired()
             ],
+            "gates": [gate.to_json() for gate in self.gates],
             "failed": [failure.to_json("reason", "remedy") for failure in self.failed],
             "notes": list(self.notes),
             "unstored": told(self.unstored),

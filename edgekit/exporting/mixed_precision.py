@@ -7,7 +7,6 @@ measured after each step in simulation, on labelled images of the calibration fo
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from edgekit.ir.quantized import QuantizedGraph
 from edgekit.records.preprocessing import Preprocessing, apply
 from edgekit.records.runtime import Session, own_time
 from edgekit.stats.latency import PairedDifference, paired_difference
+from edgekit.stats.limit import CANNOT_TELL, Held
 
 GMACS = 150.0  # what one measuring of the loss may cost
 MIN_IMAGES, MAX_IMAGES = 50, 500
@@ -54,6 +54,11 @@ class Drop:
     limit: float
 
     @property
+    def held(self) -> Held:
+        """The drop as a fraction, against its limit."""
+        return Held(self.difference.difference, self.difference.ci95, self.difference.n, self.limit / 100)
+
+    @property
     def points(self) -> float:
         """As measured."""
         return self.difference.difference * 100
@@ -64,42 +69,22 @@ class Drop:
         low, high = self.difference.ci95
         return low * 100, high * 100
 
-    @property
-    def verdict(self) -> str:
-        """passed, failed, or cannot tell: where the limit lies within the interval, the images are too few."""
-        low, high = self.interval
-        return "passed" if high <= self.limit else "failed" if low > self.limit else "cannot tell"
-
-    @property
-    def enough(self) -> int | None:
-        """About how many images would tell, were the drop what was measured; None where it is the limit itself."""
-        low, high = self.interval
-        margin = self.limit - self.points
-        reach = high - self.points if margin > 0 else self.points - low
-        if abs(margin) < 1e-9:
-            return None
-        wanted = self.difference.n * (reach / margin) ** 2
-        digits = int(10 ** max(len(str(int(wanted))) - 2, 0))
-        return math.ceil(wanted / digits) * digits
-
     def __str__(self) -> str:
         low, high = self.interval
         said = f"loses {self.points:.1f} points" if low > 0 else f"is {self.points:+.1f} points under fp32"
         text = f"{said} of top-1 on {self.difference.n} held-out images (95 % paired {low:+.1f} .. {high:+.1f})"
-        if self.verdict != "cannot tell":
-            return text
-        more = "no number of images" if self.enough is None else f"about {self.enough:,} images"
-        return f"{text}: these cannot tell whether it is within {self.limit:g}; {more} would"
+        doubt = self.held.doubt()
+        return f"{text}: these cannot tell whether it is within {self.limit:g}; {doubt}" if doubt else text
 
     def to_json(self) -> dict[str, Any]:
         """{"verdict", "points", "ci95", "n", "limit", "enough"} for the manifest."""
         return {
-            "verdict": self.verdict,
+            "verdict": self.held.verdict,
             "points": self.points,
             "ci95": list(self.interval),
             "n": self.difference.n,
             "limit": self.limit,
-            "enough": self.enough if self.verdict == "cannot tell" else None,
+            "enough": self.held.enough if self.held.verdict == CANNOT_TELL else None,
         }
 
 
@@ -169,7 +154,7 @@ def within(
     """
     quantized = quantize(graph, ranges, scheme, effort, pixels=pixels)
     drop = _drop(quantized, judged, limit)
-    if drop.points <= limit:
+    if drop.held.is_held:
         return Mixed(quantized, (), drop)
     order = _worst_tensors(graph, quantized, judged.inputs)
     count = 1
@@ -177,7 +162,7 @@ def within(
         kept = set().union(*(_around(graph, name) for name in order[:count]))
         quantized = quantize(graph, ranges, scheme, effort, keep_float=kept, pixels=pixels)
         drop = _drop(quantized, judged, limit)
-        if drop.points <= limit:
+        if drop.held.is_held:
             layers = tuple(op.name for op in graph if op.name in kept and op.kind not in MOVERS)
             return Mixed(quantized, layers, drop)
         if count >= len(order):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from edgekit.errors import UsageError, nearest
 from edgekit.network.inputs import Input
 from edgekit.records.formats import FORMATS, HEADS, PRECISIONS
+from edgekit.util.quantity import points
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,8 +48,7 @@ class Option:
 
 
 def _points(value: float) -> None:
-    if not 0 <= value <= 100:
-        raise UsageError(f"--max-drop is in points of top-1, 0 to 100, not {value:g}", "write, say, --max-drop 1.0")
+    points(value, "--max-drop")
 
 
 def _milliseconds(value: float) -> None:

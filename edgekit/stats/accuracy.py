@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.stats.latency import PairedDifference, paired_difference
+from edgekit.stats.limit import Held
 
 HIT1, HIT5, MISS = "1", "5", "-"
 
@@ -50,3 +51,12 @@ def fraction(correct: int | None, n: int) -> float | None:
 def paired(base: str, new: str) -> PairedDifference:
     """Top-1 of `new` minus top-1 of `base` over the same images (A is `new`). Raises ValueError for other lengths."""
     return paired_difference([one == HIT1 for one in new], [one == HIT1 for one in base])
+
+
+def drop(base: str, new: str, limit: float) -> Held:
+    """Return how far top-1 of `new` is under that of `base` over the same images, against the most that it may be.
+
+    All are fractions of 1; a drop below 0 is a gain. Raises ValueError for other lengths.
+    """
+    found = paired(new, base)
+    return Held(found.difference, found.ci95, found.n, limit)

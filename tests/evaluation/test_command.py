@@ -40,6 +40,7 @@ onnx = pytest.importorskip("onnx", reason="onnx is not installed")
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 Image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
 WHOLE = Preprocessing(crop_fraction=1.0)
+
 COLOURS = ((230, 20, 30), (10, 240, 20), (5, 30, 250))
 
 
@@ -206,6 +207,18 @@ def test_right_answers_are_counted_and_stored(tmp_path: Path, evaluate: Callable
     assert stored == result.results[0].accuracy
     assert stored.hits == "111111111" + "5" and stored.dataset == "pictures" and stored.runtime == "onnxruntime"
     assert result.exit_code == 0 and stored.images_per_second > 0
+
+
+def test_limits_on_accuracy_decide_the_exit_code(tmp_path: Path, evaluate: Callable[..., Any]) -> None:
+    good, bad = sealed(network(tmp_path / "a.onnx")), sealed(network(tmp_path / "b.onnx", background=True))
+    wanted = {"min_top1": 50, "max_drop": "20", "against": good}
+    result = evaluate(bad, **wanted)
+    assert [one.artifact for one in result.results] == [bad, good]
+    (least, most) = result.to_json()["gates"]
+    assert result.exit_code == 3 and [one["gate"] for one in (least, most)] == ["min-top1", "max-drop"]
+    assert (least["measured"], least["passed"], least["verdict"]) == (0.1, False, "failed")
+    assert (most["measured"], most["passed"], most["base"]) == (pytest.approx(0.8), False, str(good))
+    assert most["reason"].startswith("a drop of +80.00 points from a.onnx (95 % paired ")
 
 
 @pytest.mark.parametrize("batch", [4, "N"])

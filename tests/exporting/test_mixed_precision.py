@@ -94,7 +94,7 @@ def test_layers_stay_in_float_until_the_drop_is_within_the_limit(images: Path) -
     ranges = record(graph, calibration)
     plain = _drop(quantize(graph, ranges, "tflite", "default"), judged, 5.0)
     mixed = within(5.0, graph, ranges, "tflite", "default", judged)
-    assert plain.points > 50 and plain.verdict == "failed" and mixed.drop.points <= 5.0
+    assert plain.points > 50 and plain.held.verdict == "failed" and mixed.drop.points <= 5.0
     assert mixed.kept_float == ("2", "4")  # what makes the awkward tensor, and what reads it
     assert set(mixed.kept_float) <= set(mixed.quantized.islands)
     assert all(name in mixed.note("tflite") for name in mixed.kept_float)
@@ -120,12 +120,12 @@ def test_the_verdict_knows_the_noise(
     ints = [False] * only_float + [True] * (rest // 2 + only_int8) + [False] * (n - only_float - rest // 2 - only_int8)
     drop = Drop(paired_difference(real, ints), limit)
     assert drop.difference.only_a == only_float and drop.difference.only_b == only_int8
-    assert drop.verdict == verdict and text in str(drop), str(drop)
+    assert drop.held.verdict == verdict and text in str(drop), str(drop)
     assert ("cannot tell" in str(drop)) == (verdict == "cannot tell")
-    if verdict == "cannot tell" and drop.enough is not None:
-        times = -(-drop.enough // n)
+    if verdict == "cannot tell" and drop.held.enough is not None:
+        times = -(-drop.held.enough // n)
         more = Drop(paired_difference(real * times, ints * times), limit)
-        assert drop.enough > n and more.verdict != "cannot tell" and f"{drop.enough:,}" in str(drop)
+        assert drop.held.enough > n and more.held.verdict != "cannot tell" and f"{drop.held.enough:,}" in str(drop)
     assert drop.to_json()["verdict"] == verdict
 
 

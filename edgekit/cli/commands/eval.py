@@ -30,6 +30,15 @@ def eval(
         bool,
         typer.Option("--classes-by-order", help="Class folders count in their sorted order, whatever their names."),
     ] = False,
+    min_top1: Annotated[
+        str | None, typer.Option("--min-top1", metavar="P", help="Least top-1 of each file, in percent.")
+    ] = None,
+    max_drop: Annotated[
+        str | None, typer.Option("--max-drop", metavar="P", help="Most points of top-1 under --against.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option("--against", metavar="FILE", help="The file to compare with, image by image.")
+    ] = None,
     runtime: o.Runtime = None,
     delegate: Annotated[str | None, typer.Option("--delegate", help="Delegate of LiteRT.")] = None,
     threads: o.Threads = 1,
@@ -40,10 +49,12 @@ def eval(
     """Measure the accuracy of the files that ship.
 
     On labelled images, with their number and an interval. Images that the int8 ranges were calibrated on are refused.
+    Each file is compared with its own fp32 file where that is named, else with the first.
+    Exit code 3: top-1 is under --min-top1, or further under that of --against than --max-drop.
 
     \b
     Example:
-      edgekit eval demo/artifacts/lenet5_32/*.tflite --data demo/images/test
+      edgekit eval demo/artifacts/lenet5_32/*.tflite --data demo/images/test --min-top1 70
     """
     from edgekit.cli.views import measure as views
 
@@ -56,6 +67,9 @@ def eval(
             output_name=output_name,
             labels=labels,
             classes_by_order=classes_by_order,
+            min_top1=min_top1,
+            max_drop=max_drop,
+            against=against,
             runtime=runtime,
             delegate=delegate,
             threads=threads,

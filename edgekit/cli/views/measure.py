@@ -133,7 +133,7 @@ def ratios(rows: list[Json], width: int) -> View:
 
 
 def eval(document: Json, width: int) -> View:
-    """A line per file, then each against the first, on the same images."""
+    """A line per file, each against its base on the same images, and the gates."""
     columns = (
         Column("file", lambda row: file_name(row["artifact"]), left=True),
         Column("images", lambda row: str(row["n"])),
@@ -148,8 +148,10 @@ def eval(document: Json, width: int) -> View:
         low, high = (100 * bound for bound in pair["ci95"])
         yield Text(
             f"{file_name(pair['artifact'])}: {fixed(100 * pair['top1_difference'], 1, '+')} points "
-            f"(95 % {fixed(low, 1, '+')} .. {fixed(high, 1, '+')}) against the first"
+            f"(95 % {fixed(low, 1, '+')} .. {fixed(high, 1, '+')}) against {file_name(pair['base'])}"
         )
+    for gate in document["gates"]:
+        yield Text(f"{file_name(gate['artifact'])}: {gate['reason']}", style="" if gate["passed"] else "red")
     for row in document["failed"]:
         yield from failure(file_name(row["artifact"]), row)
 

@@ -1,0 +1,34 @@
+"""Quantities as they are written: percent and points become fractions, and what is neither is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from edgekit.errors import UsageError
+from edgekit.util.quantity import points, top1_limit
+
+
+@pytest.mark.parametrize(
+    ("read", "value", "wanted"),
+    [
+        *((top1_limit, value, wanted) for value, wanted in ((None, None), (70, 0.7), ("70.5%", 0.705), (" 0 ", 0.0))),
+        *((points, value, wanted) for value, wanted in ((None, None), ("0.5", 0.005), (1, 0.01), (0.0, 0.0))),
+    ],
+)
+def test_what_is_written_is_read(read: Callable[..., float | None], value: object, wanted: float | None) -> None:
+    assert read(value, "--x") == (None if wanted is None else pytest.approx(wanted))
+
+
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        *((top1_limit, value) for value in ("0.7", "101", "nan", "")),
+        *((points, value) for value in ("-1", "5%", "nan")),
+    ],
+)
+def test_what_is_none_is_refused(read: Callable[..., float | None], value: str) -> None:
+    with pytest.raises(UsageError, match=r"--x ") as caught:
+        read(value, "--x")
+    assert "--x" in caught.value.remedy

@@ -22,10 +22,14 @@ from edgekit.util.files import locked
 from tests.bench.ssh_server import Server as Server
 from tests.bench.ssh_server import disconnect, make, missing
 from tests.paths import DATA, HOSTED, NO_DATA, SAMPLES, TESTS
+from tests.short import shorten
 
 DOUBLES = TESTS / "exporters"
 # A shell ignores SIGINT in what it starts in the background, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Texts are wrapped for this many columns, whatever terminal the tests are started from.
+os.environ["COLUMNS"] = "80"
+shorten()
 # Files that `make quick` leaves out: 8 seconds and more of two cores, measured with --durations=0.
 SLOW = frozenset(
     [

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from tests.paths import ROOT
+from tests.short import program
 
 TEXT = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
 NETWORK = """
@@ -77,7 +77,7 @@ def test_every_command_of_the_recipes_runs(tmp_path: Path) -> None:
         folder.mkdir(exist_ok=True)
         (folder / "network.py").write_text(NETWORK)
     environment = os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PATH": f"{program(tmp_path)}{os.pathsep}{os.environ['PATH']}",
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
     }
     environment.pop("EDGEKIT_STORE", None)

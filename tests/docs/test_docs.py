@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -14,7 +15,8 @@ import pytest
 import typer.main
 
 import edgekit
-from edgekit.cli.app import app
+from edgekit.cli.app import app, command
+from edgekit.cli.output import write
 from edgekit.errors import EXIT_PRECEDENCE, EdgekitError
 from tests.conftest import once
 from tests.paths import ROOT
@@ -23,7 +25,7 @@ APART = ("edgekit demo", "edgekit weights pull")
 # On a machine that is busy with other tests a measurement may rightly be called invalid, or slower than another.
 NOISE = {"bench": (6,), "choose": (3, 6), "compare": (3, 6), "reproduce": (6,)}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = {command.name or "": command for command in typer.main.get_group(app).commands.values()}
+COMMANDS = {one.name or "": one for one in typer.main.get_group(app).commands.values()}
 
 
 def examples(name: str) -> list[str]:
@@ -69,15 +71,22 @@ def runnable() -> list[str]:
     found = [example for name in COMMANDS for example in examples(name)]
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         found += fenced(path.read_text(encoding="utf-8"))
-    return [command for command in dict.fromkeys(found) if not command.startswith(APART)]
+    return [line for line in dict.fromkeys(found) if not line.startswith(APART)]
 
 
-def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run one command as a reader types it."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    return subprocess.run(
-        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+# Prints the arguments that a shell makes of a command, as it finds files for a pattern.
+SPLIT = "edgekit() {{ printf '%s\\0' \"$@\"; }}; {}"
+
+
+def run(line: str, folder: Path) -> tuple[int, str]:
+    """The exit code and the text of one command, run as a reader types it but for its process."""
+    split = subprocess.run(["bash", "-c", SPLIT.format(line)], cwd=folder, capture_output=True, text=True, check=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        outcome = command(split.stdout.split("\0")[:-1])
+        assert outcome is not None
+        write(outcome, "--json" in line, stream := io.StringIO())
+    return outcome.exit_code, stream.getvalue()
 
 
 @pytest.fixture(scope="session")
@@ -89,20 +98,18 @@ def reader(small_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         bench = (
             "edgekit bench demo/artifacts/lenet5_32/*.tflite demo/artifacts/lenet5_32/*.onnx --threads 1 --preset quick"
         )
-        for command in ("edgekit export mobilenet --alpha 0.5 --res 160", bench, bench):
-            done = run(command, folder)
-            assert done.returncode in (0, *NOISE.get(command.split()[1], ())), done.stderr
+        for line in ("edgekit export mobilenet --alpha 0.5 --res 160", bench, bench):
+            code, text = run(line, folder)
+            assert code in (0, *NOISE.get(line.split()[1], ())), text
 
     return once(tmp_path_factory, "reader", prepare)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", runnable())
-def test_a_command_in_help_or_a_document_runs(command: str, reader: Path, tmp_path: Path) -> None:
-    folder = shutil.copytree(reader, tmp_path / "reader")
-    done = run(command, folder)
-    assert done.returncode in (0, *NOISE.get(command.split()[1], ())), f"{done.stdout}{done.stderr}"
-    assert done.stdout
+@pytest.mark.parametrize("line", runnable())
+def test_a_command_in_help_or_a_document_runs(line: str, reader: Path, tmp_path: Path) -> None:
+    code, text = run(line, shutil.copytree(reader, tmp_path / "reader"))
+    assert code in (0, *NOISE.get(line.split()[1], ())) and text, text
 
 
 def samples() -> dict[str, str]:
@@ -117,13 +124,13 @@ def lines(text: str, command: str) -> set[str]:
     return {" ".join(re.sub(varies, "#", line).split()) for line in text.splitlines()}
 
 
-@pytest.mark.parametrize("command", samples())
-def test_readme_shows_what_a_command_prints(command: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("line", samples())
+def test_readme_shows_what_a_command_prints(line: str, tmp_path: Path) -> None:
     for package in ("torch", "onnx", "onnxruntime", "ai_edge_litert"):
         pytest.importorskip(package)
-    arguments, wide = [sys.executable, "-m", *command.split()], os.environ | {"COLUMNS": "160"}
+    arguments, wide = [sys.executable, "-m", *line.split()], os.environ | {"COLUMNS": "160"}
     done = subprocess.run(arguments, cwd=tmp_path, env=wide, capture_output=True, text=True, check=True)
-    assert lines(samples()[command], command) <= lines(done.stdout + done.stderr, command)
+    assert lines(samples()[line], line) <= lines(done.stdout + done.stderr, line)
 
 
 def test_readme_lists_the_exit_codes() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from edgekit.records.measurement import PRESETS
 from edgekit.sweeps.estimate import TimeLeft, accuracy_seconds, export_seconds, latency_seconds, told
+from tests.short import QUICK
 
 
 @pytest.mark.parametrize(
@@ -22,7 +23,7 @@ def test_more_work_takes_longer() -> None:
     bare, fast, usual = (export_seconds(2, *asked, 1.0) for asked in ((0, "default"), (1, "fast"), (1, "default")))
     assert bare < fast < usual < export_seconds(2, 1, "default", 5.0)
     assert accuracy_seconds(100, 2, 1.0) > accuracy_seconds(100, 1, 1.0) > accuracy_seconds(10, 1, 1.0)
-    quick, usual, rigorous = (latency_seconds(PRESETS[name]) for name in ("quick", "default", "rigorous"))
+    quick, usual, rigorous = map(latency_seconds, (QUICK, PRESETS["default"], PRESETS["rigorous"]))
     assert quick < usual < rigorous
 
 

@@ -27,8 +27,8 @@ from tests.short import shorten
 DOUBLES = TESTS / "exporters"
 # A shell ignores SIGINT in what it starts in the background, and so would every process that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-# Texts are wrapped for this many columns, whatever terminal the tests are started from.
-os.environ["COLUMNS"] = "80"
+# Texts are as wide as where there is no terminal, whatever terminal the tests are started from.
+os.environ.pop("COLUMNS", None)
 shorten()
 # Files that `make quick` leaves out: 8 seconds and more of two cores, measured with --durations=0.
 SLOW = frozenset(

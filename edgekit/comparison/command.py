@@ -1,17 +1,20 @@
-"""The verb `compare`: whether files became slower, from stored measurements, with the noise in view."""
+"""The verb `compare`: whether files became slower, or worse in another way, with the noise in view."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from edgekit.comparison.matching import pairs
+from edgekit.comparison.checks import checks
+from edgekit.comparison.evaluated import accuracies
+from edgekit.comparison.limits import limits
+from edgekit.comparison.matching import Pairs, pairs
+from edgekit.comparison.result import ADDED, MEASURED, MISSING, NOT_COMPARABLE, CompareResult, Row
 from edgekit.comparison.selection import Selection, select
-from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
+from edgekit.errors import UsageError
 from edgekit.measure.pair import compared, medians
 from edgekit.records import hosts
 from edgekit.records.conditions import fact, gpu, instructions, load, run_conditions
@@ -19,16 +22,11 @@ from edgekit.records.measurement import Measurement
 from edgekit.records.summary import subject
 from edgekit.redact import redacted_url
 from edgekit.stats import latency
-from edgekit.stats import ratio as stats_ratio
-from edgekit.stats.ratio import CANNOT_TELL, FASTER, SAME, SLOWER
+from edgekit.stats.ratio import CANNOT_TELL
 from edgekit.storage.store import open_store
 from edgekit.util.files import write_atomically
 
-NOT_COMPARABLE = "not comparable"
 Namer = Callable[[Measurement], str]
-# What a row is: compared; or not, because of what the status says.
-MEASURED, MISSING, INVALID, ADDED = "measured", "missing", "invalid", "added"
-WORST_FIRST = (NOT_COMPARABLE, SLOWER, MISSING, INVALID, CANNOT_TELL, FASTER, SAME)  # as their exit codes
 # Facts that must agree beside the run conditions: a number of another machine is another number.
 SAME_FACTS: dict[str, Callable[[Measurement], Any]] = {
     "machine": lambda record: fact(record, "machine"),
@@ -38,137 +36,54 @@ SAME_FACTS: dict[str, Callable[[Measurement], Any]] = {
 }
 
 
-@dataclass(frozen=True)
-class Row:
-    """One subject in both selections; `base` and `new` are ids. `ratio` is new over base: above 1 is slower."""
-
-    name: str
-    base: str | None
-    new: str | None
-    base_ms: float | None
-    new_ms: float | None
-    ratio: float | None
-    ratio_ci95: list[float] | None
-    verdict: str
-    reason: str
-    status: str
-
-    @property
-    def word(self) -> str:
-        """The verdict, or the status that stands in its way."""
-        return self.verdict if self.status == MEASURED else self.status
-
-    def exit_code(self, strict: bool) -> int:
-        """What this row alone would end the command with."""
-        if self.verdict == NOT_COMPARABLE:
-            return UsageError.exit_code
-        if self.status == INVALID:
-            return MeasurementInvalid.exit_code
-        failed = self.verdict == SLOWER or self.status == MISSING or (strict and self.verdict == CANNOT_TELL)
-        return GateFailed.exit_code if failed and self.status != ADDED else 0
-
-
-@dataclass(frozen=True)
-class CompareResult:
-    """The rows in the base's order, then what only the new side has."""
-
-    base: str
-    new: str
-    max_slowdown: float
-    strict: bool
-    rows: tuple[Row, ...]
-
-    @property
-    def verdict(self) -> str:
-        """The worst of the rows', or what stands in the way of one."""
-        words = {row.word for row in self.rows if row.status != ADDED}
-        return next((word for word in WORST_FIRST if word in words), CANNOT_TELL)
-
-    @property
-    def exit_code(self) -> int:
-        """0, or the first that applies in the documented order."""
-        return worst_exit_code(row.exit_code(self.strict) for row in self.rows)
-
-    def to_json(self) -> dict[str, Any]:
-        """What `edgekit compare --json` prints."""
-        return {
-            "verdict": self.verdict,
-            "base": self.base,
-            "new": self.new,
-            "max_slowdown": self.max_slowdown,
-            "strict": self.strict,
-            "passed": self.exit_code == 0,
-            "rows": [asdict(row) for row in self.rows],
-        }
-
-    def to_markdown(self) -> str:
-        """A table for a pull request."""
-        from edgekit.comparison.formats import markdown
-
-        return markdown(self)
-
-    def to_junit(self) -> str:
-        """JUnit's XML: a test case for each row."""
-        from edgekit.comparison.formats import junit
-
-        return junit(self)
-
-
 def compare(
     base: str | Path,
     new: str | Path,
     *,
     max_slowdown: str | float = "5%",
+    max_drop: str | float | None = None,
+    max_growth: str | float | None = None,
+    max_memory_growth: str | float | None = None,
     strict: bool = False,
     junit: str | Path | None = None,
     store: str | None = None,
 ) -> CompareResult:
-    """Compare the stored latencies of `new` with those of `base`, file by file.
+    """Compare the stored latencies of `new` with those of `base`, file by file, and hold other limits.
 
     Each is `latest`, `latest~1` (bench commands and sweeps, counted back), the id of a measurement or of a command, a
     file that was measured, or another store. They are matched by variant, precision, format and run conditions
-    (edgekit.records.conditions); two files by the last. `max_slowdown` is a fraction, or text such as "5%". `junit` is
-    written as XML. Raises UsageError where a side names nothing, or several files of one variant leave it open which
-    belongs to which (edgekit.comparison.matching).
+    (edgekit.records.conditions); two files by the last. `max_slowdown`, `max_growth` (of the file) and
+    `max_memory_growth` (of the peak) are fractions, or text such as "5%". `max_drop` is in points of top-1, image by
+    image, from the last stored accuracies of the same bytes. `junit` is written as XML. Raises UsageError where a side
+    names nothing, or several files of one variant leave it open which belongs to which (edgekit.comparison.matching).
     """
-    margin = _margin(max_slowdown)
+    wanted = limits(max_slowdown, max_drop, max_growth, max_memory_growth)
     database = open_store(store)
-    before, after = (select(str(word), database) for word in (base, new))
-    result = CompareResult(
-        redacted_url(str(base)), redacted_url(str(new)), margin, strict, tuple(_rows(before, after, margin))
-    )
+    before, after = (select(str(word), database, not wanted.is_of_files) for word in (base, new))
+    of_files = before.is_file and after.is_file
+    measured = pairs(before.measurements, after.measurements, not of_files)
+    sides = (accuracies(before), accuracies(after)) if wanted.is_of_files else ((), ())
+    evaluated = pairs(*sides, not of_files)
+    name = _namer(before.measurements, after.measurements)
+    unchanged = None not in (before.sha256, after.sha256)
+    rows = tuple(_rows(measured, after, wanted.slowdown, unchanged, name))
+    held = tuple(checks(measured, evaluated, wanted, name))
+    if not rows and not held:
+        raise UsageError(f"{before.word} has nothing that was measured or evaluated", "run `edgekit eval` on it first")
+    result = CompareResult(redacted_url(str(base)), redacted_url(str(new)), wanted, strict, rows, held)
     if junit is not None:
         write_atomically(Path(junit), result.to_junit().encode())
     return result
 
 
-def _margin(value: str | float) -> float:
-    text = str(value).strip()
-    try:
-        margin = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        margin = math.nan
-    if not 0 <= margin < 1:
-        raise UsageError(f"--max-slowdown cannot be '{value}'", "write a percentage, say --max-slowdown 5%")
-    if margin < stats_ratio.NOISE:
-        raise UsageError(
-            f"--max-slowdown {value} is below the noise of {stats_ratio.NOISE:.0%} that the same file shows",
-            f"give {stats_ratio.NOISE:.0%} or more",
-        )
-    return margin
-
-
-def _rows(base: Selection, new: Selection, margin: float) -> Iterator[Row]:
-    matched = pairs(base, new)
-    name = _namer(base.measurements, new.measurements)
-    is_unchanged = base.is_there and new.is_there  # two files of the same bytes: the same number is the answer
-    for one in base.measurements:
-        two = matched.get(one.id)
-        if two is not None and two.id == one.id and not is_unchanged:
+def _rows(matched: Pairs[Measurement], new: Selection, margin: float, unchanged: bool, name: Namer) -> Iterator[Row]:
+    """`unchanged`: both sides are files by their bytes, so that the same measurement is a true answer."""
+    for one, two in matched:
+        if two is not None and two.id == one.id and not unchanged:
             yield _itself(one, name)
         else:
             yield _row(one, two, margin, name)
-    taken = {two.id for two in matched.values()}
+    taken = {two.id for _, two in matched if two is not None}
     yield from (_added(two, name) for two in new.measurements if two.id not in taken)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as xml
 
 if TYPE_CHECKING:
-    from edgekit.comparison.command import CompareResult, Row
+    from edgekit.comparison.result import Check, CompareResult, Row
 
 _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -15,7 +16,7 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def markdown(result: CompareResult) -> str:
     """A heading with the verdict, a row for each comparison, and whether the gate holds."""
     lines = [
-        f"### Latency of {_escaped(result.new)} against {_escaped(result.base)}: {result.verdict}",
+        f"### {_escaped(result.new)} against {_escaped(result.base)}: {result.verdict}",
         "",
         "| cell | base ms | new ms | ratio | 95 % interval | verdict | why |",
         "|---|--:|--:|--:|:-:|---|---|",
@@ -31,35 +32,46 @@ def markdown(result: CompareResult) -> str:
             _escaped(row.reason),
         )
         lines.append(f"| {' | '.join(texts)} |")
+    lines += _checks(result.checks) if result.checks else []
     strict = ", strict" if result.strict else ""
     outcome = "holds" if result.exit_code == 0 else f"**fails** (exit code {result.exit_code})"
-    return "\n".join([*lines, "", f"The gate of {result.max_slowdown:.0%} slowdown{strict} {outcome}.", ""])
+    return "\n".join([*lines, "", f"The gate of {result.limits}{strict} {outcome}.", ""])
+
+
+def _checks(checks: Sequence[Check]) -> list[str]:
+    lines = ["", "| gate | of | verdict | why |", "|---|---|---|---|"]
+    return lines + [f"| {one.gate} | {_escaped(one.name)} | {one.word} | {_escaped(one.reason)} |" for one in checks]
 
 
 def junit(result: CompareResult) -> str:
-    """A test suite: slower and missing rows fail, what could not be judged is an error, what is unsure is skipped."""
-    tags = [_tag(row, result.strict) for row in result.rows]
+    """A test suite: what is beyond a limit or missing fails, what could not be judged is an error, what is unsure is
+    skipped. The type of a failure or an error is the verdict, so that invalid is told apart from slower."""
+    cases: list[tuple[str, Row | Check, float | None]]
+    cases = [(f"latency: {row.name}", row, row.new_ms) for row in result.rows]
+    cases += [(f"{check.gate}: {check.name}", check, None) for check in result.checks]
+    tags = [_tag(one, result.strict) for _, one, _ in cases]
     counts = {"tests": len(tags), "failures": tags.count("failure"), "errors": tags.count("error")}
     attributes = {key: str(value) for key, value in counts.items()} | {"skipped": str(tags.count("skipped"))}
     suite = xml.Element("testsuite", {"name": "edgekit compare", **attributes})
-    for row, tag in zip(result.rows, tags, strict=True):
-        seconds = "0" if row.new_ms is None else f"{row.new_ms / 1000:.6f}"
+    for (name, one, milliseconds), tag in zip(cases, tags, strict=True):
+        seconds = "0" if milliseconds is None else f"{milliseconds / 1000:.6f}"
         case = xml.SubElement(
-            suite, "testcase", {"classname": "edgekit.compare", "name": _legal(row.name), "time": seconds}
+            suite, "testcase", {"classname": "edgekit.compare", "name": _legal(name), "time": seconds}
         )
         if tag:
-            xml.SubElement(case, tag, {"message": _legal(f"{row.word}: {row.reason}")})
+            kind = {} if tag == "skipped" else {"type": one.word}
+            xml.SubElement(case, tag, {**kind, "message": _legal(f"{one.word}: {one.reason}")})
     suites = xml.Element("testsuites", attributes)
     suites.append(suite)
     xml.indent(suites)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + xml.tostring(suites, encoding="unicode") + "\n"
 
 
-def _tag(row: Row, strict: bool) -> str | None:
-    code = row.exit_code(strict)
+def _tag(one: Row | Check, strict: bool) -> str | None:
+    code = one.exit_code(strict)
     if code:
         return "failure" if code == 3 else "error"
-    return "skipped" if row.verdict == "cannot tell" else None
+    return "skipped" if one.verdict == "cannot tell" else None
 
 
 def _number(value: float | None) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgekit.errors import UsageError
 from edgekit.records.formats import check_not_rejected, is_artifact
@@ -26,38 +27,42 @@ HOW_ONE = "give the path of one of them, or its id from `edgekit bench --json`"
 class Selection:
     """The measurements that a word means. `is_file`: it names one file, whatever that is, not a set of measurements.
 
-    `is_there`: it is the path of a file, by whose bytes they were found.
+    `sha256` is that of a file that is there, by whose bytes they were found; `is_store`: they are all of `store`.
     """
 
     word: str
+    store: Store
     measurements: tuple[Measurement, ...]
-    is_file: bool
-    is_there: bool = False
+    is_file: bool = False
+    sha256: str | None = None
+    is_store: bool = False
 
 
-def select(word: str, store: Store) -> Selection:
-    """What `word` means among the measurements of `store`. Raises UsageError where it means nothing."""
+def select(word: str, store: Store, must_be_measured: bool = True) -> Selection:
+    """What `word` means among the measurements of `store`.
+
+    Raises UsageError where it means nothing; a store or a file that was never measured is an empty selection unless it
+    `must_be_measured`.
+    """
     path = Path(word)
     if match := re.fullmatch(r"latest(?:~(\d+))?", word):
         back = int(match[1] or 0)
         return _selection(word, store, _latest(finding.of_command(store, _command(back, store))))
     if "://" in word or path.suffix in STORES:
-        other = _other(word, path)
-        return _selection(word, other, _latest(finding.all_of(other)))
+        other = _other(word, path, must_be_measured)
+        return _selection(word, other, _latest(finding.all_of(other)), is_store=True)
     check_not_rejected(path)
     if is_artifact(path):
-        return _of_file(word, store)
+        return _of_file(word, store, must_be_measured)
     if re.fullmatch(r"[0-9a-f]{4,12}", word):
         return _by_id(word, store)
     raise UsageError(f"'{word}' names no measurement", HOW)
 
 
-def _selection(
-    word: str, store: Store, found: Sequence[Summary], is_file: bool = False, is_there: bool = False
-) -> Selection:
+def _selection(word: str, store: Store, found: Sequence[Summary], **known: Any) -> Selection:
     """The measurements of these summaries, in their order; nothing else is read."""
     read = {record.id: record for record in store.measurements([one.id for one in found])}
-    return Selection(word, tuple(read[one.id] for one in found), is_file, is_there)
+    return Selection(word, store, tuple(read[one.id] for one in found), **known)
 
 
 def _latest(records: Iterable[Summary]) -> tuple[Summary, ...]:
@@ -106,24 +111,25 @@ def _command(back: int, store: Store) -> str:
     return commands[-1 - back]
 
 
-def _other(word: str, path: Path) -> Store:
+def _other(word: str, path: Path, must_be_measured: bool) -> Store:
     if "://" not in word and not path.is_file():
         raise UsageError(f"there is no store {word}", "give the path of a store that `edgekit bench --store` wrote")
     other = Store(word)
-    if next(finding.all_of(other), None) is None:
+    if must_be_measured and next(finding.all_of(other), None) is None:
         raise UsageError(f"the store {other.shown} holds no measurement", "run `edgekit bench --store` with it first")
     return other
 
 
-def _of_file(word: str, store: Store) -> Selection:
+def _of_file(word: str, store: Store, must_be_measured: bool) -> Selection:
     """By the bytes of a file that is there, else by its name; a path that leads nowhere means no namesake of it."""
     path = Path(word)
     if path.exists():
-        found = finding.with_value(store, "sha256", content_of(path).sha256)
-        if not found:
+        sha256 = content_of(path).sha256
+        found = finding.with_value(store, "sha256", sha256)
+        if not found and must_be_measured:
             raise UsageError(f"{path} as it is now was never measured into {store.shown}", _measure(path))
         last = {record.run_conditions: record for record in found}
-        return _selection(word, store, tuple(last.values()), is_file=True, is_there=True)
+        return _selection(word, store, tuple(last.values()), is_file=True, sha256=sha256)
     if path.name != word:
         raise UsageError(f"{path} does not exist", f"correct the path, or give {path.name} for what was measured so")
     found = finding.with_value(store, "artifact", path.name)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from edgekit.records.conditions import RunConditions, run_conditions
-from edgekit.records.measurement import Measurement
+from edgekit.records.measurement import Accuracy, Measurement
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ class Summary:
         return self.artifact, self.weights
 
 
-def subject(record: Measurement) -> tuple[str, str | None, str]:
+def subject(record: Measurement | Accuracy) -> tuple[str, str | None, str]:
     """What was measured: the variant (or a foreign file's name), its precision and format."""
     known = record.manifest
     return (known.variant.name if known else record.artifact, known.precision if known else None, record.format)
 
 
-def name(record: Measurement) -> tuple[str, str | None]:
+def name(record: Measurement | Accuracy) -> tuple[str, str | None]:
     """What tells the files of one subject apart in words: the file's name, and the id of its weights."""
     return record.artifact, record.manifest.weights.id if record.manifest else None
 

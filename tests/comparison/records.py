@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekit.comparison.command import CompareResult, compare
+from edgekit.comparison.command import compare
+from edgekit.comparison.result import CompareResult
 from edgekit.records.measurement import Measurement, Memory, ProcessRun, Protocol, Sensed, Snapshot
 from edgekit.storage.store import Store, new_id, now
 

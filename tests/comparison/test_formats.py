@@ -8,7 +8,8 @@ from xml.etree import ElementTree as xml
 
 import pytest
 
-from edgekit.comparison.command import CompareResult, compare
+from edgekit.comparison.command import compare
+from edgekit.comparison.result import CompareResult
 from edgekit.errors import EdgekitError
 from tests.comparison.records import BASE, NEW, keep, record
 

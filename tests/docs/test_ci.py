@@ -18,11 +18,14 @@ from tests.short import program
 
 TEXT = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
 NETWORK = """
+import torch
 from torch import nn
 
 
 def build():
+    torch.manual_seed(0)
     layers = nn.Conv2d(3, 8, 3, 2), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 225, 10)
+    layers[-1].bias.data += SHIFT
     return nn.Sequential(*layers).eval()
 """
 
@@ -40,7 +43,7 @@ def recipes() -> tuple[Any, Any]:
 
 def scripts() -> Iterator[str]:
     """Every script of GitHub's recipe and of a machine's own that calls edgekit, without what fetches."""
-    steps = recipes()[0]["jobs"]["latency"]["steps"]
+    steps = recipes()[0]["jobs"]["gate"]["steps"]
     for script in [*(step.get("run", "") for step in steps), *blocks("sh")]:
         if "edgekit " in script and not script.startswith("pip "):
             yield "\n".join(line for line in script.splitlines() if not line.startswith("git "))
@@ -53,29 +56,40 @@ def commands(script: str) -> set[str]:
     return {" ".join(call.replace("--format md", "").split()) for call in calls}
 
 
+def labelled_images(folder: Path) -> None:
+    """Ten images of ten classes."""
+    image = pytest.importorskip("PIL.Image")
+    folder.mkdir()
+    for index in range(10):
+        image.new("RGB", (32, 32), (25 * index, 128, 255 - 25 * index)).save(folder / f"{index}.png")
+    rows = "".join(f"{index}.png,{index}\n" for index in range(10))
+    (folder / "labels.csv").write_text(f"file,class\n{rows}")
+
+
 def test_the_recipes_have_the_shape_of_their_systems() -> None:
     github, gitlab = recipes()
-    job = github["jobs"]["latency"]
+    job = github["jobs"]["gate"]
     assert github["name"] and github[True] == "pull_request" and job["runs-on"]  # `on` is a yes to YAML 1.1
     assert all(("run" in step) != ("uses" in step) for step in job["steps"])
     assert all("@v" in step["uses"] for step in job["steps"] if "uses" in step)
-    assert all(isinstance(line, str) for line in gitlab["latency"]["script"])
-    assert gitlab["latency"]["retry"]["exit_codes"] == 6
-    assert gitlab["latency"]["artifacts"]["reports"]["junit"] == "latency.xml"
+    assert all(isinstance(line, str) for line in gitlab["gate"]["script"])
+    assert gitlab["gate"]["retry"]["exit_codes"] == 6
+    assert gitlab["gate"]["artifacts"]["reports"]["junit"] == "gate.xml"
 
 
 def test_both_systems_are_given_the_same_commands() -> None:
     github, gitlab = recipes()
-    theirs = set().union(*(commands(step.get("run", "")) for step in github["jobs"]["latency"]["steps"]))
-    assert commands("\n".join(gitlab["latency"]["script"])) == theirs and len(theirs) == 4
+    theirs = set().union(*(commands(step.get("run", "")) for step in github["jobs"]["gate"]["steps"]))
+    assert commands("\n".join(gitlab["gate"]["script"])) == theirs and len(theirs) == 5
 
 
 def test_every_command_of_the_recipes_runs(tmp_path: Path) -> None:
     for package in ("torch", "onnx", "onnxruntime"):
         pytest.importorskip(package)
-    for folder in (tmp_path, tmp_path / "base"):
+    for folder, shift in ((tmp_path, "1e-6"), (tmp_path / "base", "0")):
         folder.mkdir(exist_ok=True)
-        (folder / "network.py").write_text(NETWORK)
+        (folder / "network.py").write_text(NETWORK.replace("SHIFT", shift))
+    labelled_images(tmp_path / "images")
     environment = os.environ | {
         "PATH": f"{program(tmp_path)}{os.pathsep}{os.environ['PATH']}",
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
@@ -87,8 +101,9 @@ def test_every_command_of_the_recipes_runs(tmp_path: Path) -> None:
             ["bash", "-e", "-c", quick], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         # What runs beside the tests may rightly make a measurement invalid.
-        allowed = (0,) if "edgekit export" in script else (0, 6)
+        allowed = (0, 6) if re.search("edgekit (bench|compare)", script) else (0,)
         assert done.returncode in allowed, f"{quick}\n{done.stdout}{done.stderr}"
-    assert (tmp_path / "summary.md").read_text().startswith("### Latency of new-files/")
-    (suite,) = xml.parse(tmp_path / "latency.xml").getroot()
-    assert suite.get("tests") == "1" and len(suite) == 1
+    assert (tmp_path / "summary.md").read_text().startswith("### new-files/")
+    (suite,) = xml.parse(tmp_path / "gate.xml").getroot()
+    assert [case.get("name", "").partition(":")[0] for case in suite] == ["latency", "accuracy", "size", "memory"]
+    assert all(not len(case) or case[0].tag == "skipped" for case in suite[1:])

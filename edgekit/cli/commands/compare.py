@@ -22,6 +22,13 @@ def compare(
     max_slowdown: Annotated[
         str, typer.Option("--max-slowdown", metavar="P%", help="Slowdown that is still accepted.")
     ] = "5%",
+    max_drop: Annotated[
+        str | None, typer.Option("--max-drop", metavar="P", help="Most points of top-1 lost, image by image.")
+    ] = None,
+    max_growth: Annotated[str | None, typer.Option("--max-growth", metavar="P%", help="Most growth of a file.")] = None,
+    max_memory_growth: Annotated[
+        str | None, typer.Option("--max-memory-growth", metavar="P%", help="Most growth of the peak memory.")
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Fail also where the noise leaves it open.")] = False,
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="Also write the outcome as JUnit XML here.")
@@ -32,18 +39,30 @@ def compare(
 ) -> Outcome:
     """Compare stored latencies, and fail when one became slower.
 
-    Exit code 3: slower, or missing on the new side. 6: a measurement is invalid.
-    2: not comparable (another device, runtime or number of threads).
+    With limits of their own also accuracies, sizes and memory.
+    Exit code 3: slower or beyond a limit, or missing on the new side. 6: a measurement is invalid.
+    2: not comparable (another device, runtime or number of threads; other images).
     Where the noise leaves it open the code is 0; with --strict, 3.
 
     \b
     Example:
       edgekit compare latest~1 latest --max-slowdown 5%
+      edgekit compare latest~1 latest --max-growth 10% --max-memory-growth 10%
     """
     from edgekit.cli.views import measure as views
 
     if format not in FORMATS:
         raise UsageError(f"unknown format '{format}'{nearest(format, FORMATS)}", f"choose one of: {', '.join(FORMATS)}")
-    result = edgekit.compare(base, new, max_slowdown=max_slowdown, strict=strict, junit=junit, store=store)
+    result = edgekit.compare(
+        base,
+        new,
+        max_slowdown=max_slowdown,
+        max_drop=max_drop,
+        max_growth=max_growth,
+        max_memory_growth=max_memory_growth,
+        strict=strict,
+        junit=junit,
+        store=store,
+    )
     text = {"text": None, "json": as_line(result.to_json()), "md": result.to_markdown()}[format]
     return Outcome(result.to_json(), views.compare, result.exit_code, text)

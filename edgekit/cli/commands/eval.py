@@ -54,7 +54,7 @@ def eval(
 
     \b
     Example:
-      edgekit eval demo/artifacts/lenet5_32/*.tflite --data demo/images/test --min-top1 70
+      edgekit eval demo/artifacts/lenet5_32/*.tflite --data demo/images/test --min-top1 50
     """
     from edgekit.cli.views import measure as views
 

@@ -109,10 +109,14 @@ def bench(document: Json, width: int) -> View:
 
 
 def compare(document: Json, width: int) -> View:
-    """A line per cell, why, and whether the gate holds."""
-    yield from ratios(document["rows"], width)
-    holds = "holds" if document["passed"] else "fails"
-    yield Text(f"{document['verdict']}: the gate of {percent(document['max_slowdown'])} slowdown {holds}")
+    """A line per cell, why, the other limits, and whether the gate holds."""
+    if document["rows"]:
+        yield from ratios(document["rows"], width)
+    for check in document["checks"]:
+        word = "failed" if check["passed"] is False else check["verdict"]
+        told = f"{check['gate']}: {word}: {check['name']}: {check['reason']}"
+        yield Text(told, style="red" if word == "failed" else "")
+    yield Text(f"{document['verdict']}: the gate of {document['gate']} {'holds' if document['passed'] else 'fails'}")
 
 
 def ratios(rows: list[Json], width: int) -> View:

@@ -1,0 +1,108 @@
+"""Limits beside latency: accuracy image by image, the size of the file, and the peak memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from edgekit.comparison.evaluated import differences
+from edgekit.comparison.limits import Limits
+from edgekit.comparison.matching import Pairs
+from edgekit.comparison.result import MISSING, NOT_COMPARABLE, Check
+from edgekit.records.measurement import Accuracy, Measurement
+from edgekit.stats.accuracy import drop
+from edgekit.stats.limit import FAILED, PASSED, TINY
+from edgekit.util.formatting import fixed, percent
+
+ACCURACY, SIZE, MEMORY = "accuracy", "size", "memory"
+NEVER_EVALUATED = "never evaluated: run `edgekit eval` on it with the same --data"
+Namer = Callable[[Measurement], str]
+
+
+def checks(measured: Pairs[Measurement], evaluated: Pairs[Accuracy], wanted: Limits, name: Namer) -> Iterator[Check]:
+    """Hold each file of the base and what came of it against the limits that were asked for.
+
+    `measured` and `evaluated` are records of the base with those of the new side, or None where it has none.
+    """
+    if wanted.drop is not None:
+        yield from _accuracies(measured, evaluated, wanted.drop)
+    if wanted.growth is not None:
+        yield from _sizes(measured, evaluated, wanted.growth)
+    if wanted.memory_growth is not None:
+        yield from (_memory(name(base), base, new, wanted.memory_growth) for base, new in measured)
+
+
+def _accuracies(measured: Pairs[Measurement], evaluated: Pairs[Accuracy], limit: float) -> Iterator[Check]:
+    for base, new in evaluated:
+        yield _accuracy(base, new, limit)
+    known = {base.sha256 for base, _ in evaluated}
+    for name in dict.fromkeys(base.artifact for base, _ in measured if base.sha256 not in known):
+        yield _not_comparable(ACCURACY, name, f"the base's {name} was {NEVER_EVALUATED}", limit)
+
+
+def _accuracy(base: Accuracy, new: Accuracy | None, limit: float) -> Check:
+    name = f"{base.artifact} on {base.dataset}"
+    top1 = base.correct1 / base.n
+    if new is None:
+        return _missing(ACCURACY, name, top1, f"the new side's {base.artifact} was {NEVER_EVALUATED}", limit)
+    if reason := differences(base, new):
+        return _not_comparable(ACCURACY, name, reason, limit)
+    values: dict[str, Any] = {"gate": ACCURACY, "name": name, "base": top1, "new": new.correct1 / new.n, "limit": limit}
+    if base.sha256 == new.sha256:
+        return Check(**values, change=0.0, change_ci95=None, passed=True, verdict=PASSED, reason="the same file")
+    held = drop(base.hits, new.hits, limit)
+    low, high = (fixed(100 * bound, 2, "+") for bound in held.ci95)
+    reason = f"a drop of {fixed(100 * held.value, 2, '+')} points (95 % paired {low} .. {high}) on {held.n:,} images"
+    reason += f" {'holds' if held.is_held else 'fails'} {100 * limit:g}"
+    doubt = held.doubt()
+    reason += f", and they cannot tell it from the limit; {doubt}" if doubt else ""
+    known: dict[str, Any] = {"change": held.value, "change_ci95": list(held.ci95), "passed": held.is_held}
+    return Check(**values, **known, verdict=held.verdict, reason=reason)
+
+
+def _sizes(measured: Pairs[Measurement], evaluated: Pairs[Accuracy], limit: float) -> Iterator[Check]:
+    """One for each file of the base, by whichever record tells of it."""
+    found: dict[str, Check] = {}
+    both: list[tuple[Measurement | Accuracy, Measurement | Accuracy | None]] = [*measured, *evaluated]
+    for base, new in both:
+        if base.sha256 not in found or found[base.sha256].verdict == MISSING:
+            size = None if new is None else _bytes(new)
+            found[base.sha256] = _grown(SIZE, base.artifact, _bytes(base), size, new is None, limit)
+    yield from found.values()
+
+
+def _bytes(record: Measurement | Accuracy) -> int | None:
+    if isinstance(record, Measurement):
+        return record.bytes
+    return record.manifest.bytes if record.manifest else None
+
+
+def _memory(name: str, base: Measurement, new: Measurement | None, limit: float) -> Check:
+    if new is None:
+        return _grown(MEMORY, name, base.memory.peak_bytes, None, True, limit)
+    if base.memory.method != new.memory.method:
+        return _not_comparable(MEMORY, name, f"{base.memory.method} and {new.memory.method}", limit)
+    return _grown(MEMORY, name, base.memory.peak_bytes, new.memory.peak_bytes, False, limit)
+
+
+def _grown(gate: str, name: str, base: int | None, new: int | None, is_missing: bool, limit: float) -> Check:
+    if is_missing:
+        return _missing(gate, name, base, "the base has this file and the new side does not", limit)
+    if not base or not new:
+        return _not_comparable(
+            gate, name, f"the {gate} of {'the base' if not base else 'the new side'} is not known", limit
+        )
+    growth = new / base - 1
+    passed = growth <= limit + TINY
+    reason = f"{new:,} bytes against {base:,}, {fixed(100 * growth, 1, '+')} %, {'holds' if passed else 'fails'} "
+    known: dict[str, Any] = {"gate": gate, "name": name, "base": base, "new": new, "change": growth, "limit": limit}
+    verdict = PASSED if passed else FAILED
+    return Check(**known, change_ci95=None, passed=passed, verdict=verdict, reason=f"{reason}{percent(limit)} %")
+
+
+def _missing(gate: str, name: str, base: float | None, reason: str, limit: float) -> Check:
+    return Check(gate, name, base, None, None, None, limit, None, MISSING, reason)
+
+
+def _not_comparable(gate: str, name: str, reason: str, limit: float) -> Check:
+    return Check(gate, name, None, None, None, None, limit, None, NOT_COMPARABLE, reason)

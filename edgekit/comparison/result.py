@@ -1,0 +1,129 @@
+"""What `compare` gives: a row for each latency, a check for each other limit, and the gate made of them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from edgekit.comparison.limits import Limits
+from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
+from edgekit.stats.limit import FAILED, PASSED
+from edgekit.stats.ratio import CANNOT_TELL, FASTER, SAME, SLOWER
+
+NOT_COMPARABLE = "not comparable"
+# What a row is: compared; or not, because of what the status says.
+MEASURED, MISSING, INVALID, ADDED = "measured", "missing", "invalid", "added"
+# As their exit codes.
+WORST_FIRST = (NOT_COMPARABLE, FAILED, SLOWER, MISSING, INVALID, CANNOT_TELL, FASTER, SAME, PASSED)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One subject in both selections; `base` and `new` are ids. `ratio` is new over base: above 1 is slower."""
+
+    name: str
+    base: str | None
+    new: str | None
+    base_ms: float | None
+    new_ms: float | None
+    ratio: float | None
+    ratio_ci95: list[float] | None
+    verdict: str
+    reason: str
+    status: str
+
+    @property
+    def word(self) -> str:
+        """The verdict, or the status that stands in its way."""
+        return self.verdict if self.status == MEASURED else self.status
+
+    def exit_code(self, strict: bool) -> int:
+        """What this row alone would end the command with."""
+        if self.verdict == NOT_COMPARABLE:
+            return UsageError.exit_code
+        if self.status == INVALID:
+            return MeasurementInvalid.exit_code
+        failed = self.verdict == SLOWER or self.status == MISSING or (strict and self.verdict == CANNOT_TELL)
+        return GateFailed.exit_code if failed and self.status != ADDED else 0
+
+
+@dataclass(frozen=True)
+class Check:
+    """One limit beside latency on one file: `gate` is accuracy, size or memory.
+
+    `base` and `new` are the values, as fractions of 1 or bytes; `change` is the drop, or the growth as a fraction.
+    `passed` goes by what was measured, and is None where nothing could be compared.
+    """
+
+    gate: str
+    name: str
+    base: float | None
+    new: float | None
+    change: float | None
+    change_ci95: list[float] | None
+    limit: float
+    passed: bool | None
+    verdict: str  # passed, failed, cannot tell, missing or not comparable
+    reason: str
+
+    @property
+    def word(self) -> str:
+        """The verdict; of what was measured beyond the limit it is failed, however sure that is."""
+        return FAILED if self.passed is False else self.verdict
+
+    def exit_code(self, strict: bool) -> int:
+        """What this check alone would end the command with."""
+        if self.verdict == NOT_COMPARABLE:
+            return UsageError.exit_code
+        failed = self.passed is False or self.verdict == MISSING or (strict and self.verdict == CANNOT_TELL)
+        return GateFailed.exit_code if failed else 0
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """The rows in the base's order, then what only the new side has; then the checks of the other limits."""
+
+    base: str
+    new: str
+    limits: Limits
+    strict: bool
+    rows: tuple[Row, ...]
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """The worst of the rows' and checks', or what stands in the way of one."""
+        words = {row.word for row in self.rows if row.status != ADDED} | {check.word for check in self.checks}
+        return next((word for word in WORST_FIRST if word in words), CANNOT_TELL)
+
+    @property
+    def exit_code(self) -> int:
+        """0, or the first that applies in the documented order."""
+        codes = [row.exit_code(self.strict) for row in self.rows]
+        return worst_exit_code([*codes, *(check.exit_code(self.strict) for check in self.checks)])
+
+    def to_json(self) -> dict[str, Any]:
+        """What `edgekit compare --json` prints. A limit that was not asked for is null."""
+        return {
+            "verdict": self.verdict,
+            "base": self.base,
+            "new": self.new,
+            **{f"max_{name}": limit for name, limit in asdict(self.limits).items()},
+            "strict": self.strict,
+            "passed": self.exit_code == 0,
+            "gate": str(self.limits),
+            "rows": [asdict(row) for row in self.rows],
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+    def to_markdown(self) -> str:
+        """A table for a pull request."""
+        from edgekit.comparison.formats import markdown
+
+        return markdown(self)
+
+    def to_junit(self) -> str:
+        """JUnit's XML: a test case for each row and check."""
+        from edgekit.comparison.formats import junit
+
+        return junit(self)

@@ -25,6 +25,7 @@ _KEEPING_ORDER = frozenset({"upsample", "softmax", "log_softmax", "sigmoid", "re
 _TOWARDS_DIVISORS = frozenset(
     {"add", "mul", "clip", "maximum", "sum", "mean", "sqrt", "abs", "slice", "reshape", "permute", "expand"}
 )
+_TOWARDS_DIVIDENDS = frozenset({"slice", "reshape", "permute", "expand"})
 # Channels of a kernel and of the output up to which onnxruntime's integer convolutions lose to its float ones.
 _FEW_READ, _FEW_MADE = 4, 31
 
@@ -111,13 +112,21 @@ def squares(graph: Graph) -> dict[str, str]:
 
 
 def divisors(graph: Graph) -> dict[str, str]:
-    """What is divided by, with the steps that lead to it: in eight bits it would be zero, and its epsilon is gone."""
+    """What is divided by, with the steps that lead to it: in eight bits it would be zero, and its epsilon is gone.
+
+    What is divided is moved in float, too: where a divisor is small, a step of it is many of the quotient.
+    """
     found: dict[str, str] = {}
     for op in graph:
-        by = op.inputs[-1 if len(op.inputs) == 2 else 0] if _divides(op) else None
-        while by is not None and len(graph[by].inputs) == 1 and graph[by].kind in _TOWARDS_DIVISORS:
-            found[by] = "what is divided by it must not be rounded to zero"
-            by = graph[by].inputs[0]
+        if not _divides(op):
+            continue
+        paths = [(op.inputs[-1], _TOWARDS_DIVISORS, "what is divided by it must not be rounded to zero")]
+        if len(op.inputs) == 2:
+            paths.append((op.inputs[0], _TOWARDS_DIVIDENDS, "its rounding would grow by the division behind it"))
+        for name, kinds, reason in paths:
+            while len(graph[name].inputs) == 1 and graph[name].kind in kinds:
+                found.setdefault(name, reason)
+                name = graph[name].inputs[0]
     return found
 
 

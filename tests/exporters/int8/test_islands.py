@@ -94,7 +94,7 @@ class Linear(nn.Module):
 def test_what_is_divided_by_keeps_its_epsilon(scheme: str) -> None:
     torch.manual_seed(0)
     graph, noise = trace(Linear().eval(), SHAPE), synthetic(SHAPE, TORCHVISION, 16)
-    assert sorted(graph[name].kind for name in divisors(graph)) == ["add", "slice"]
+    assert sorted(graph[name].kind for name in divisors(graph)) == ["add", "slice", "slice"]
     x = torch.from_numpy(next(noise.batches(4)))
     y = torch.cat([run(quantize(graph, record(graph, noise), scheme), one[None]) for one in x])
-    assert bool(y.isfinite().all())
+    assert float(y.abs().max()) <= max(map(abs, record(graph, noise).extremes["conv"]))  # means are no larger

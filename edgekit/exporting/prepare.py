@@ -187,7 +187,7 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
     say("build")
     network, point, loaded = _network(asked, say)
     say("fold")
-    graph = trace(network, *point.input_shapes)
+    graph = trace(network, *point.input_shapes).to(torch.float32)
     folded = fold(graph)
     _check_single(folded.graph, asked)
     head.check(folded.graph, asked.output)

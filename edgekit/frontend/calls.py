@@ -25,9 +25,11 @@ QUESTIONS = frozenset(
 VALUES = frozenset(
     {"item", "tolist", "__bool__", "__float__", "__int__", "__index__", "__complex__", "__contains__", "numpy"}
     | {"__array__", "nonzero", "argwhere", "unique", "unique_consecutive", "masked_select", "equal", "allclose"}
-    | {"is_nonzero", "bincount", "histc", "data_ptr", "untyped_storage", "storage", "__dlpack__", "__deepcopy__"}
-    | {"__array_interface__", "__cuda_array_interface__", "to_sparse", "__reduce_ex__", "_storage", "__setstate__"}
+    | {"is_nonzero", "bincount", "histc", "data_ptr", "untyped_storage", "storage", "__dlpack__"}
+    | {"__array_interface__", "__cuda_array_interface__", "to_sparse", "_storage"}
 )
+# What torch.save, pickle and processes ask a tensor for.
+PICKLED = frozenset({"_backward_hooks", "__reduce_ex__", "__reduce__", "__setstate__"})
 PRINTED = frozenset({"__repr__", "__str__", "__format__"})
 # Constants whose shape and type are those of a tensor.
 LIKE = frozenset(

@@ -21,7 +21,7 @@ from edgekit.frontend.aten import ATEN
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.calls import Call, described
 from edgekit.frontend.node import Node, leaves, mapped
-from edgekit.frontend.refusals import REFUSALS, at, changes_itself, depends, draws, in_training, refused, unseen
+from edgekit.frontend.refusals import REFUSALS, at, changes_itself, depends, draws, in_training, refused, saves, unseen
 from edgekit.frontend.storage import Storage
 from edgekit.frontend.table import CONVERTERS
 from edgekit.frontend.template import calling
@@ -137,6 +137,8 @@ class Recorder(TorchFunctionMode):
             return self.device.type == "meta"
         if name in calls.VALUES:
             raise depends(call)
+        if name in calls.PICKLED:
+            raise saves()
         if name in calls.PRINTED:
             return f"tensor of {tuple(args[0].shape)}, whose values are not known while forward() is read"
         if name in calls.RANDOM:

@@ -38,6 +38,14 @@ def depends(call: Call) -> UsageError:
     )
 
 
+def saves() -> UsageError:
+    """The error for a tensor that is written to a file or handed to another process."""
+    return UsageError(
+        at(scope.line(), "forward() saves a tensor that depends on the input, as torch.save and pickle do"),
+        "leave that out in eval mode, as `if self.training:` around it does, or save from outside with a hook",
+    )
+
+
 def draws(call: Call) -> UsageError:
     """The error for random numbers."""
     return UsageError(

@@ -22,12 +22,12 @@ _NUMBERED = re.compile(r"(.*)_(\d+)$")
 
 
 def is_theirs(frame: FrameType) -> bool:
-    """Whether code is neither Python's nor torch's nor edgekit's."""
+    """Whether code is neither Python's, numpy's, torch's nor edgekit's."""
     return _is_theirs(frame.f_code.co_filename, str(frame.f_globals.get("__name__")))
 
 
 def _is_theirs(file: str, name: str) -> bool:
-    if name.partition(".")[0] in ("torch", "edgekit") or file.startswith("<"):
+    if name.partition(".")[0] in ("torch", "numpy", "edgekit") or file.startswith("<"):
         return False
     return not file.startswith(_PYTHON) or "-packages" in file
 

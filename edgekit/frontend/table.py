@@ -264,6 +264,7 @@ _CONVERSIONS: dict[str, Converter] = {
     **dict.fromkeys(("to", "type_as"), converted()),
     "type": el.type_,
     **dict.fromkeys(("clone", "contiguous", "detach", "data", "cpu", "cuda", "requires_grad_", "detach_"), el.same),
+    "__deepcopy__": el.same,
     **dict.fromkeys(("alias", "real", "positive", "resolve_conj", "resolve_neg"), el.same),
 }
 CONVERTERS: dict[str, Converter] = {

@@ -113,7 +113,9 @@ def _run(module: nn.Module, recorder: Recorder, shapes: Sequence[Shape]) -> Any:
     except USERS_CODE as error:  # user code runs here: whatever it raises is about the network
         raise UsageError(
             at(scope.line_of(error), f"{type(module).__name__} fails: {first_line(error)}"),
-            "check its forward(), and that the input shape is the one that it was made for",
+            "leave files and the network out of forward()"
+            if isinstance(error, OSError)
+            else "check its forward(), and that the input shape is the one that it was made for",
         ) from error
     if recorder.refusal is not None:  # forward() caught it, and went another way than with values
         raise recorder.refusal

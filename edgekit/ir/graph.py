@@ -46,6 +46,13 @@ class Op:
         """A copy with some fields changed."""
         return replace(self, **changes)
 
+    def computed_in(self, dtype: torch.dtype) -> Op:
+        """The operator with real numbers of one type; itself where it has no others."""
+        if not self.dtype.is_floating_point or dtype == self.dtype:
+            return self
+        attrs = {**self.attrs, "dtype": dtype} if "dtype" in self.attrs else self.attrs
+        return self.with_(dtype=dtype, attrs=attrs)
+
 
 Observe = Callable[[Op, Tensor], Tensor | None]
 
@@ -106,13 +113,17 @@ class Graph:
 
     @torch.no_grad()  # or what comes out keeps what went in, for its gradient
     def to(self, target: torch.dtype | torch.device | str) -> Graph:
-        """The same graph with its floating-point tensors converted (to a dtype) or all moved (to a device)."""
+        """The same graph with its real numbers converted (to a dtype), or all tensors moved (to a device).
+
+        A dtype holds for all real numbers of a graph: a conversion among such types on the way changes nothing then.
+        """
         only_floats = isinstance(target, torch.dtype)
         moved = {
             name: tensor.to(target) if tensor.is_floating_point() or not only_floats else tensor
             for name, tensor in self.params.items()
         }
-        return replace(self, params=moved)
+        ops = tuple(op.computed_in(target) for op in self.ops) if isinstance(target, torch.dtype) else self.ops
+        return replace(self, ops=ops, params=moved)
 
     @cached_property
     def takes_several(self) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 import random
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,6 +56,10 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
     "nonzero": (lambda x, m: x.nonzero(), HERE + r"forward\(\) asks for the values .*\(nonzero\)"),
     "numpy": (lambda x, m: torch.from_numpy(x.detach().cpu().numpy()), HERE + r"forward\(\) asks for .*\(numpy\)"),
     "numpy's function": (lambda x, m: torch.tensor(np.asarray(x)), HERE + r"forward\(\) asks for .*\(array\)"),
+    "numpy's file": (lambda x, m: np.save(io.BytesIO(), x), HERE + r"forward\(\) asks for .*\(array\)"),
+    "torch's file": (lambda x, m: torch.save(x, io.BytesIO()), HERE + r"forward\(\) saves a tensor"),
+    "pickle": (lambda x, m: pickle.dumps(x), HERE + r"forward\(\) saves a tensor"),
+    "a file that is not there": (lambda x, m: Path("none/such").read_text(), HERE + "Calls fails: .*No such file"),
     "random numbers": (lambda x, m: x + torch.randn(6), HERE + r"forward\(\) draws random numbers \(randn\)"),
     "random numbers like it": (lambda x, m: x + torch.rand_like(x), HERE + r"forward\(\) draws random numbers"),
     "dropout that is always on": (lambda x, m: F.dropout(x), HERE + "dropout drops at random, in eval mode too"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -47,7 +48,7 @@ def changes_both_halves(y: Tensor) -> Tensor:
 
 
 def changes_a_clone(y: Tensor) -> Tensor:
-    z = y.clone()
+    z = copy.deepcopy(y.clone())
     z.mul_(3)
     return y + z
 

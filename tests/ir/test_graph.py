@@ -6,8 +6,9 @@ import weakref
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
 
 A, B = torch.arange(6.0).reshape(2, 3), torch.ones(2, 3)
@@ -53,3 +54,14 @@ def test_a_graph_without_values_lets_go_of_them() -> None:
     shapes = Graph(ops, {"y": "y"}, {"w": linear.weight, "b": linear.bias}).to("meta")
     del linear
     assert held() is None and shapes.params["w"].is_meta
+
+
+def test_conversions_among_real_numbers_are_none_in_a_graph_of_one_type() -> None:
+    class Converts(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x.half() + x.int()).double() * torch.tensor(0.1, dtype=torch.float64)
+
+    x = torch.randn(1, 6, generator=torch.Generator().manual_seed(0))
+    graph = trace(Converts().eval(), (1, 6)).to(torch.float32)
+    assert {op.dtype for op in graph} == {torch.float32, torch.int32}
+    assert torch.equal(graph.run(x), (x + x.int()) * 0.1)

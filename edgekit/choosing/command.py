@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edgekit.choosing.decide import decide
+from edgekit.choosing.decide import decide, remarks
 from edgekit.choosing.limits import Quantity, limits
 from edgekit.choosing.result import ChooseResult
 from edgekit.errors import UsageError, nearest
@@ -13,14 +13,8 @@ from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.records.summary import Summary
 from edgekit.reporting.cautions import instructions_apart
 from edgekit.reporting.rows import Row, rows
-from edgekit.stats.latency import MIN_PROCESSES
 from edgekit.storage import finding
 from edgekit.storage.store import Store, open_store
-
-FEW_PROCESSES = (
-    f"a latency of fewer than {MIN_PROCESSES} processes has an interval of its own run only: "
-    "another run may lie outside it"
-)
 
 
 def choose(
@@ -62,7 +56,7 @@ def choose(
         decision.reason,
         decision.chosen,
         decision.others,
-        tuple(_notes(found, decision.chosen.row if decision.chosen else None)),
+        (*instructions_apart(found), *(remarks(decision.chosen.row) if decision.chosen else ())),
     )
 
 
@@ -120,15 +114,3 @@ def _of_model(found: tuple[Row, ...], model: str | Sequence[str] | None) -> tupl
         if word not in known:
             raise UsageError(f"the store has no '{word}'{nearest(word, known)}", f"choose of: {', '.join(known)}")
     return tuple(row for row in found if row.model in words or row.variant in words)
-
-
-def _notes(found: Sequence[Row], chosen: Row | None) -> list[str]:
-    """What a choice must be read with."""
-    notes = list(instructions_apart(found))
-    if chosen is None:
-        return notes
-    if chosen.verdict in ("suspect", "invalid"):
-        notes.append(f"the latency of the chosen file is {chosen.verdict}: {'; '.join(chosen.reasons)}")
-    if chosen.processes is not None and chosen.processes < MIN_PROCESSES:
-        notes.append(FEW_PROCESSES)
-    return notes

@@ -15,9 +15,13 @@ from edgekit.choosing.limits import HOLDS, Limits, checks, why_no_latency
 from edgekit.choosing.result import CANNOT_DECIDE, CANNOT_TELL, CHOSEN, FAILS, FITS, NONE_FITS, Candidate
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.stats.accuracy import paired
-from edgekit.stats.latency import Interval
+from edgekit.stats.latency import MIN_PROCESSES, Interval
 from edgekit.util.formatting import counted, fixed
 
+FEW_PROCESSES = (
+    f"a latency of fewer than {MIN_PROCESSES} processes has an interval of its own run only: "
+    "another run may lie outside it"
+)
 ORDER = (FITS, CANNOT_TELL, FAILS)
 Hits = Mapping[str, str]  # sha256 -> a character an image, as of edgekit.stats.accuracy
 
@@ -47,7 +51,8 @@ def decide(rows: Sequence[Row], hits: Hits, limits: Limits) -> Decision:
     if not timed and len(equal) > 1:
         return Decision(CANNOT_DECIDE, *_untimed(level, equal, rest))
     won = timed[0] if timed else equal[0]
-    chosen = replace(won, status=CHOSEN, reasons=_why(won, best, equal, timed))
+    why = _why(won, best, equal, timed) if len(judged) > 1 else ("the only candidate",)
+    chosen = replace(won, status=CHOSEN, reasons=why)
     others = tuple(replace(one, reasons=_passed_over(one, won)) for one in level if one is not won)
     return Decision(CHOSEN, "; ".join(chosen.reasons), chosen, (*others, *rest))
 
@@ -100,6 +105,9 @@ def _nothing(judged: Sequence[Candidate]) -> tuple[str, str]:
     if len(left_open) == len(judged) and all(one.row.top1 is None for one in judged):
         causes = dict.fromkeys(one.row.missing.get("top1", "not evaluated") for one in judged)
         return CANNOT_DECIDE, f"no candidate has an accuracy: {'; '.join(causes)}"
+    if all(one.row.median_ms is None for one in judged):
+        causes = dict.fromkeys(why_no_latency(one.row) for one in judged)
+        return CANNOT_DECIDE, f"no candidate has a latency: {'; '.join(causes)}"
     if all(one.is_invalid for one in left_open):
         every = "every latency is" if len(left_open) == len(judged) else "the latencies that count are"
         return CANNOT_DECIDE, f"{every} invalid: {'; '.join(_causes(left_open))}"
@@ -134,15 +142,14 @@ def _untimed(
 def _why(won: Candidate, best: Row, equal: Sequence[Candidate], timed: Sequence[Candidate]) -> tuple[str, ...]:
     if won.difference == 0 and len(equal) == 1:
         return ("the most accurate that fits, beyond what the images leave open",)
-    accuracy = "the most accurate that fits" if won.difference == 0 else _not_apart(won, best)
-    if len(timed) == len(equal):
-        return accuracy, f"the quickest of {len(equal)} that the images cannot tell apart"
+    accuracy = "the most accurate that fits" if won.difference == 0 else _against_best(won, best)
+    quickest = f"the quickest of {len(timed)} whose accuracies the images cannot tell apart"
     untimed = len(equal) - len(timed)
-    return accuracy, f"the quickest of {len(timed)} such files; {untimed} more have no valid latency"
+    return (quickest, *([f"{untimed} more such files have no valid latency"] if untimed else []), accuracy)
 
 
-def _not_apart(one: Candidate, best: Row) -> str:
-    return f"top-1 {_points(one)} against {best.label}, the most accurate that fits, which the images cannot tell apart"
+def _against_best(one: Candidate, best: Row) -> str:
+    return f"top-1 {_points(one)} against {best.label}, the most accurate that fits"
 
 
 def _less_accurate(one: Candidate) -> tuple[str, ...]:
@@ -156,6 +163,16 @@ def _points(one: Candidate) -> str:
         return told
     low, high = (fixed(100 * bound, 2, "+") for bound in one.difference_ci95)
     return f"{told} (95 % {low} .. {high})"
+
+
+def remarks(chosen: Row) -> list[str]:
+    """What the numbers of a chosen file must be read with."""
+    said = []
+    if chosen.verdict in ("suspect", "invalid"):
+        said.append(f"the latency of the chosen file is {chosen.verdict}: {'; '.join(chosen.reasons)}")
+    if chosen.processes is not None and chosen.processes < MIN_PROCESSES:
+        said.append(FEW_PROCESSES)
+    return said
 
 
 def _passed_over(one: Candidate, won: Candidate) -> tuple[str, ...]:

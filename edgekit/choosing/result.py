@@ -14,7 +14,7 @@ from edgekit.stats.latency import Interval
 CHOSEN, NONE_FITS, CANNOT_DECIDE = "chosen", "none fits", "cannot decide"
 FITS, CANNOT_TELL, FAILS = "fits", "cannot tell", "fails"
 FIELDS = (
-    *("artifact", "sha256", "label", "variant", "model", "format", "precision", "bytes"),
+    *("artifact", "path", "sha256", "label", "variant", "model", "format", "precision", "bytes"),
     *("top1", "top1_ci95", "images", "dataset", "median_ms", "ci95_ms", "verdict", "peak_memory_bytes"),
     *("device", "place", "runtime", "way", "threads", "batch", "sizes"),
 )

@@ -45,6 +45,11 @@ NetworkOptions = Annotated[
     list[str] | None,
     typer.Option("--option", metavar="NAME=VALUE", help="An option of the network, e.g. pool=max; repeatable."),
 ]
+OfDevice = Annotated[str | None, typer.Option("--device", help="Only records of this device.")]
+OfModel = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Only of this network, variant or file.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="DATE", help="Only from 2026-01-31 (UTC), or the last 7d or 24h.")
+]
 Device = Annotated[str, typer.Option("--device", help="A name from devices.yaml.")]
 Devices = Annotated[
     Path | None, typer.Option("--devices", metavar="FILE", help="The devices.yaml to use.", show_default=False)

@@ -6,7 +6,6 @@ and named below it; where even the others do not fit, the first one goes over se
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -66,7 +65,7 @@ def count(value: float | None) -> str:
         return UNKNOWN
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= limit:
-            return f"{value / limit:.{_decimals(value / limit)}f} {unit}"
+            return f"{value / limit:.{formatting.decimals(value / limit)}f} {unit}"
     return f"{value:.0f}"
 
 
@@ -78,7 +77,7 @@ def size(value: float | None) -> str:
 
 def milliseconds(value: float | None) -> str:
     """Three digits that mean something."""
-    return UNKNOWN if value is None else f"{value:.{_decimals(value)}f}"
+    return UNKNOWN if value is None else formatting.milliseconds(value)
 
 
 def percent(value: float | None) -> str:
@@ -111,8 +110,3 @@ def facts(pairs: Iterable[tuple[str, str]]) -> RenderableType:
     for key, value in pairs:
         shown.add_row(Text(key, style="bold"), Text(value))
     return shown
-
-
-def _decimals(value: float) -> int:
-    """How many decimals show three digits that mean something, four at most."""
-    return min(4, max(0, 2 - math.floor(math.log10(value)))) if value > 0 else 0

@@ -118,7 +118,7 @@ class Run:
             correct5=None if gives_index(self.artifact) else correct5(hits),
             hits=hits,
             images_per_second=len(hits) / (self.nanoseconds / 1e9),
-            found=self.found,
+            found={**self.found, "path": str(self.artifact.path)},
         )
 
 

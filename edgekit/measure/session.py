@@ -219,7 +219,8 @@ class MeasuringSession:
 
     def recorded(self, task: BenchTask, answers: Sequence[dict[str, Any]]) -> Measurement:
         """The measurement of what its processes answered, with the passes beside. Raises where its file has changed."""
-        artifact, found = task.artifact, plain({**answers[0]["found"], **self._beside(task)})
+        artifact, beside = task.artifact, self._beside(task)
+        found = plain({**answers[0]["found"], **beside, "path": str(artifact.path)})
         runs = tuple(
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
         )

@@ -1,18 +1,14 @@
-"""The pictures of a report as Vega-Lite specifications (plain data), rendered to SVG, PNG or a page's script.
+"""The pictures of a report as Vega-Lite specifications (plain data).
 
 Colour tells the precision (the Okabe-Ito palette, which colour-blind readers tell apart) and so does the filling;
-shape tells the format. Needs vl-convert only to render.
+shape tells the format.
 """
 
 from __future__ import annotations
 
-import importlib
-import subprocess
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edgekit.errors import BackendMissing, EnvironmentRefused
 from edgekit.records.formats import FORMATS, PRECISIONS
 from edgekit.reporting.rows import Row, counts_for_latency, has_latency
 
@@ -24,34 +20,15 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu 
 INK, SOFT, LINE = "#1d2329", "#5c6670", "#dfe3e8"
 LABEL = 130  # pixels of a name in a picture
 NARROW = 400  # pixels: below it names would push the picture aside
+APART, MAX_APART = 8, 36  # pixels between marks of equal cost, and of all of them
 MAX_STRIPS = 40
 MAX_INTERVALS = 300  # more lines than these hide the points
-
-BUNDLE_SECONDS = 300.0  # it takes five on an idle machine
-# Without the folder that it is started in, where anything may be called like a module.
-BUNDLE = """
-import sys
-sys.path[:] = [folder for folder in sys.path if folder]
-import vl_convert
-sys.stdout.buffer.write(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode())
-"""
 
 COSTS = {
     "macs": ("macs_millions", "MACs of one image (millions, log scale)"),
     "params": ("params_millions", "Parameters (millions, log scale)"),
     "latency": ("median_ms", "Median latency (ms, log scale)"),
 }
-
-
-def converter() -> Any:
-    """The vl_convert module. Raises BackendMissing where it is not installed."""
-    try:
-        return importlib.import_module("vl_convert")
-    except ImportError as error:
-        raise BackendMissing(
-            f"the pictures of a report need vl-convert ({error})",
-            "pip install 'edgekit[report]', or choose --format md,csv,json",
-        ) from error
 
 
 def points(rows: Iterable[Row], cost: str) -> list[dict[str, Any]]:
@@ -139,6 +116,7 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
     y["axis"] = {"tickCount": 6}
     only_front = {"filter": "datum.front"}
     rows = list(rows)
+    beside = {"expr": "datum.shift"}
     overlay = {
         "data": {"name": "published"},
         "transform": [{"filter": f"isValid(datum.{field})"}],
@@ -156,20 +134,23 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
         {
             "transform": [only_front],
             "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": "#8a8f98"},
-            "encoding": {"detail": {"field": "conditions" if cost == "latency" else "nothing"}},
+            "encoding": _fronts(cost, rows),
         },
         {
             "transform": [
                 {"joinaggregate": [{"op": "count", "as": "total"}]},
                 {"filter": f"isValid(datum.low) && datum.total <= {MAX_INTERVALS}"},
             ],
-            "mark": {"type": "rule", "strokeWidth": 1, "opacity": 0.35, "color": "#8a8f98"},
+            "mark": {"type": "rule", "strokeWidth": 1, "opacity": 0.35, "color": "#8a8f98", "xOffset": beside},
             "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}},
         },
-        {"mark": {"type": "point", "filled": True, "strokeWidth": 1.6}, "encoding": _dots(cost, rows)},
+        {
+            "mark": {"type": "point", "filled": True, "strokeWidth": 1.6, "xOffset": beside},
+            "encoding": _dots(cost, rows),
+        },
         {
             "transform": _named(field),
-            "mark": _beside(field) | {"type": "text", "dy": -7, "fontSize": 10, "limit": LABEL},
+            "mark": _beside(field) | {"type": "text", "xOffset": beside, "dy": -7, "fontSize": 10, "limit": LABEL},
             "encoding": {"text": {"field": "short"}},
         },
     ]
@@ -177,9 +158,30 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
         "data": {"name": "points"},
         "width": "container",
         "height": 380,
+        "transform": _side_by_side(field),
         "encoding": {"x": x, "y": y},
         "layer": layers,
     }
+
+
+def _side_by_side(field: str) -> list[Spec]:
+    """Pixels by which marks of equal cost stand apart: fp32 and int8 of a network have the same MACs."""
+    order = [{"field": name, "order": "ascending"} for name in ("precision", "format")]
+    pixels = f"(datum.nth - (datum.equal + 1) / 2) * min({APART}, {MAX_APART} / datum.equal)"
+    return [
+        {"window": [{"op": "row_number", "as": "nth"}], "sort": order, "groupby": [field]},
+        {"joinaggregate": [{"op": "count", "as": "equal"}], "groupby": [field]},
+        {"calculate": pixels, "as": "shift"},
+    ]
+
+
+def _fronts(cost: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """The staircases: one for each set of conditions of a latency, told apart by their dashes."""
+    if cost != "latency":
+        return {"detail": {"field": "nothing"}}
+    several = len({row.conditions for row in rows if row.front_latency}) > 1
+    field = {"field": "conditions", "type": "nominal", "title": "Front of"}
+    return {"strokeDash": field} if several else {"detail": {"field": "conditions"}}
 
 
 def _colour(rows: Iterable[Row]) -> dict[str, Any]:
@@ -218,7 +220,7 @@ def _named(cost: str) -> list[Spec]:
     clear = f"{away} * width > 6 * length(datum.next_short) + {own} + 10 || {above} * height > 15"
     return [
         {"filter": "datum.front"},
-        {"window": lead, "sort": sort, "groupby": ["conditions"]},
+        {"window": lead, "sort": sort},
         {"joinaggregate": ends},
         {"filter": f"width > {NARROW} && (!isValid(datum.next_{cost}) || {clear})"},
     ]
@@ -283,7 +285,13 @@ def distributions(rows: Iterable[Row]) -> Spec:
         "width": "container",
         "height": {"step": 19},
         "encoding": {
-            "y": {"field": "label", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 330}},
+            "y": {
+                "field": "label",
+                "type": "nominal",
+                "sort": None,
+                "title": None,
+                "axis": {"labelLimit": 330, "ticks": False},
+            },
             "color": _colour(rows),
             "tooltip": tips,
         },
@@ -301,8 +309,14 @@ def config(ink: str = INK, soft: str = SOFT, line: str = LINE) -> Spec:
     """The look of every picture; a page restyles text and lines for dark mode."""
     words = {"labelFont": FONT, "titleFont": FONT, "labelColor": soft, "titleColor": ink, "titleFontWeight": 500}
     words |= {"labelFontSize": 11, "titleFontSize": 12}
-    axis = words | {"gridColor": line, "domain": False, "tickColor": line, "titlePadding": 10, "labelPadding": 5}
-    legend = words | {"orient": "bottom", "direction": "horizontal", "titleOrient": "left", "offset": 14}
+    axis = words | {"gridColor": line, "domain": False, "tickColor": soft, "titlePadding": 10, "labelPadding": 5}
+    legend = words | {
+        "orient": "bottom",
+        "direction": "horizontal",
+        "titleOrient": "left",
+        "offset": 14,
+        "layout": {"bottom": {"direction": "vertical"}},
+    }
     legend |= {"symbolStrokeWidth": 1.6, "symbolSize": 70, "columnPadding": 16}
     return {
         "background": None,
@@ -313,29 +327,3 @@ def config(ink: str = INK, soft: str = SOFT, line: str = LINE) -> Spec:
         "legend": legend,
         "text": {"font": FONT, "color": soft},
     }
-
-
-def render(spec: Spec, datasets: dict[str, list[dict[str, Any]]], width: int = 760) -> tuple[str, bytes]:
-    """One picture with its data as (SVG text, PNG bytes at twice the size), on white."""
-    whole = spec | {"width": width, "datasets": datasets, "config": config() | {"background": "white"}, "padding": 16}
-    convert = converter()
-    return convert.vegalite_to_svg(whole), convert.vegalite_to_png(whole, scale=2)
-
-
-def script() -> str:
-    """The JavaScript that draws the pictures in a page, `window.vegaEmbed`, without any address to load from.
-
-    Bundled in a process of its own: it takes seconds in which no other thread of this one could run.
-    Raises EnvironmentRefused where it does not end.
-    """
-    converter()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", BUNDLE], stdout=subprocess.PIPE, check=True, timeout=BUNDLE_SECONDS
-        )
-    except subprocess.TimeoutExpired as error:
-        raise EnvironmentRefused(
-            f"bundling the script of the report took more than {BUNDLE_SECONDS:.0f} s",
-            "write it again when the machine is less busy, or choose --format md,csv,json",
-        ) from error
-    return done.stdout.decode()

@@ -79,7 +79,13 @@ def layers() -> Spec:
         "mark": {"type": "bar", "height": 11},
         "encoding": {
             "x": {"field": "ms", "type": "quantitative", "title": "Milliseconds of one inference"},
-            "y": {"field": "name", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 300}},
+            "y": {
+                "field": "name",
+                "type": "nominal",
+                "sort": None,
+                "title": None,
+                "axis": {"labelLimit": 300, "ticks": False},
+            },
             "color": _colour(),
             "tooltip": _tips(),
         },

@@ -18,11 +18,13 @@ from typing import Any
 
 from edgekit.errors import UsageError, nearest
 from edgekit.records.measurement import Accuracy, Measurement
-from edgekit.reporting import charts, charts_profile, charts_sustained, page
+from edgekit.reporting import charts, charts_profile, charts_sustained, drawing, page
 from edgekit.reporting import text as report_text
+from edgekit.reporting.answer import Answer, answers
 from edgekit.reporting.page_profile import profiled
 from edgekit.reporting.records import Records, from_store
 from edgekit.reporting.rows import Row, rows
+from edgekit.storage.filters import filters
 from edgekit.storage.store import FailedCell, Store, open_store
 from edgekit.util.files import drafting, environment, make_folder, publish, write_atomically
 from edgekit.util.formatting import csv_cell
@@ -35,14 +37,16 @@ LONGEST_NAME = 160  # bytes
 
 @dataclass(frozen=True)
 class ReportResult:
-    """The files that were written, and the rows in them."""
+    """The files that were written, the rows in them, and which file to ship to each device."""
 
     paths: tuple[Path, ...]
     rows: tuple[Row, ...]
+    answers: tuple[Answer, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The paths, and how many rows."""
-        return {"paths": [str(path) for path in self.paths], "rows": len(self.rows)}
+        """The paths, how many rows, and which file to ship to each device."""
+        answers = [one.to_json() for one in self.answers]
+        return {"paths": [str(path) for path in self.paths], "rows": len(self.rows), "answers": answers}
 
 
 def report(
@@ -50,21 +54,26 @@ def report(
     out: Path | str = "report.html",
     format: str | Sequence[str] = "html",
     assets: Path | str | None = None,
-    last: int | None = None,
+    *,
+    device: str | None = None,
+    model: str | None = None,
+    since: str | None = None,
+    latest: int | None = None,
 ) -> ReportResult:
     """Write the store's measurements and accuracies to `out`, with a suffix for each format.
 
-    `last`: of so many measurements only, with the accuracies of their files and what failed since. `assets` is a folder
-    for each picture as SVG and PNG and for all raw samples as CSV. Raises UsageError for an empty store, an unknown
-    format or a `last` below 1, BackendMissing where a page or a picture is asked for and vl-convert is not installed,
-    EnvironmentRefused where nothing can be written.
+    Its first lines say which file to ship to each device, as `edgekit.choose` without limits does. Filters leave what
+    was measured on `device`, of `model` (a network, a variant or a file's name), `since` a time (an ISO date or time in
+    UTC, or "7d" or "24h"), and of that the `latest` so many measurements; their files' accuracies come with them.
+    `assets` is a folder for each picture as SVG and PNG and for all raw samples as CSV. Raises UsageError for a store
+    with no such record, an unknown format or a wrong filter, BackendMissing where a page or a picture is asked for and
+    vl-convert is not installed, EnvironmentRefused where nothing can be written.
     """
-    if last is not None and last < 1:
-        raise UsageError(f"--last must be at least 1, not {last}", "leave --last out for all measurements")
+    wanted = filters(device, model, since, latest)
     _refuse_missing(_formats(format), assets)  # what is missing is said before the store is read
     source = store if isinstance(store, Store) else open_store(store)
     with _all_stays():
-        return _written(from_store(source, last), out, format, assets)
+        return _written(from_store(source, wanted), out, format, assets, bool(wanted))
 
 
 @contextmanager
@@ -92,33 +101,52 @@ def of_records(
     return _written(Records(measurements, measurements, accuracies, failures), out, format, assets)
 
 
-def _written(records: Records, out: Path | str, format: str | Sequence[str], assets: Path | str | None) -> ReportResult:
+def _written(
+    records: Records,
+    out: Path | str,
+    format: str | Sequence[str],
+    assets: Path | str | None,
+    filtered: bool = False,
+) -> ReportResult:
     formats = _formats(format)
     targets = {name: _path(Path(out), name) for name in formats}
     _refuse_missing(formats, assets)
     with ThreadPoolExecutor(1) as other:  # its process takes seconds, as the statistics do here
-        library = other.submit(charts.script) if "html" in formats else None
-        found = rows(records.latest, records.accuracies, records.resample)
+        library = other.submit(drawing.script) if "html" in formats else None
+        hits: dict[str, str] = {}
+        found = rows(records.latest, _noting(records.accuracies, hits), records.resample)
+    if not found and filtered:
+        raise UsageError("the store has nothing to report that fits the filters", "see `edgekit store list`")
     if not found:
         raise UsageError(
             "the store has nothing to report", "run `edgekit bench` or `edgekit eval` first, or give --store"
         )
+    which = answers(found, hits)
     created, failures = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), records.failures
     texts = {
-        "html": lambda: page.page(found, created, library.result() if library else "", failures),
-        "md": lambda: report_text.as_markdown(found, page.cautions(found, failures), created),
+        "html": lambda: page.page(found, created, library.result() if library else "", failures, which),
+        "md": lambda: report_text.as_markdown(found, page.cautions(found, failures), created, which),
         "csv": lambda: report_text.as_csv(found),
-        "json": lambda: report_text.as_json(found, created),
+        "json": lambda: report_text.as_json(found, created, which),
     }
     paths = [_write(targets[name], texts[name]()) for name in formats]
     if assets is not None:
         paths += _assets(Path(assets), found, records.measurements)
-    return ReportResult(tuple(paths), found)
+    return ReportResult(tuple(paths), found, which)
+
+
+def _noting(accuracies: Iterable[Accuracy], hits: dict[str, str]) -> Iterator[Accuracy]:
+    """The same accuracies; of each file's latest, the images that it got right go into `hits`."""
+    latest: dict[str, str] = {}
+    for one in accuracies:
+        if one.created >= latest.get(one.sha256, ""):
+            latest[one.sha256], hits[one.sha256] = one.created, one.hits
+        yield one
 
 
 def _refuse_missing(formats: Sequence[str], assets: Path | str | None) -> None:
     if "html" in formats or assets is not None:
-        charts.converter()
+        drawing.converter()
 
 
 def _formats(asked: str | Sequence[str]) -> list[str]:
@@ -168,7 +196,7 @@ def _assets(folder: Path, found: Sequence[Row], measurements: Iterable[Measureme
     for name, (spec, data) in pictures.items():
         if not next(iter(data.values())):
             continue  # nothing to draw
-        svg, png = charts.render(spec, data)
+        svg, png = drawing.render(spec, data)
         paths += [_write(folder / f"{name}.svg", svg), _write(folder / f"{name}.png", png)]
     return [*paths, _samples(folder / "samples.csv", measurements)]
 

@@ -26,7 +26,9 @@ def labels(rows: Sequence[Row]) -> list[str]:
 
 
 def shorts(rows: Sequence[Row]) -> list[str]:
-    """The variants, without the network's name where all rows are of one network."""
+    """The variants, without the network's name where all rows are of one; of one variant, precision and format."""
+    if len({row.variant for row in rows}) == 1 and len({(row.precision, row.format) for row in rows}) > 1:
+        return [" ".join(filter(None, (row.precision, row.format))) for row in rows]
     models = {row.model for row in rows}
     if len(models) > 1 or None in models:
         return [row.variant for row in rows]

@@ -13,18 +13,28 @@ from typing import Any
 
 import edgekit
 from edgekit.reporting import charts
+from edgekit.reporting.answer import Answer
 from edgekit.reporting.cautions import instructions_apart, not_worth_it, still_failing
+from edgekit.reporting.page_answer import answers_html
 from edgekit.reporting.page_data import data
+from edgekit.reporting.page_devices import devices_html
 from edgekit.reporting.rows import Row
 from edgekit.stats.pareto import spearman
 from edgekit.storage.store import FailedCell
+from edgekit.util.formatting import counted
 
 ASSETS = Path(__file__).with_name("assets")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def page(rows: Sequence[Row], created: str, library: str, failures: Sequence[FailedCell] = ()) -> str:
-    """The whole page; `library` is `charts.script()`."""
+def page(
+    rows: Sequence[Row],
+    created: str,
+    library: str,
+    failures: Sequence[FailedCell] = (),
+    answers: Sequence[Answer] = (),
+) -> str:
+    """The whole page; `library` is `drawing.script()`, `answers` are those of edgekit.reporting.answer."""
     parts = {
         "library": library,
         "css": _file("report.css"),
@@ -32,10 +42,12 @@ def page(rows: Sequence[Row], created: str, library: str, failures: Sequence[Fai
         "title": html.escape(_title(rows)),
         "lead": html.escape(_lead(rows)),
         "facts": "\n".join(f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>" for k, v in _facts(rows)),
+        "answers": answers_html(answers),
+        "devices": devices_html(rows),
         "cautions": _caution(cautions(rows, failures)),
         "overlay": _overlay(rows),
         "footer": html.escape(
-            f"Made by edgekit {edgekit.__version__} on {created} from {len(rows)} rows of its store."
+            f"Made by edgekit {edgekit.__version__} on {created} from {counted(len(rows), 'row')} of its store."
         ),
         "data": data(rows),
     }

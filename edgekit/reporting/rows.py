@@ -91,7 +91,8 @@ class Row:
     front_params: bool
     front_latency: bool
     created: str
-    artifact: str
+    artifact: str  # the file's name
+    path: str | None  # as it was named when it was measured or evaluated; None in older records
     sha256: str
     published: tuple[dict[str, Any], ...]
     profile: dict[str, Any] | None  # by layer, where one was taken
@@ -264,6 +265,7 @@ def _identity(record: Measurement | Accuracy, missing: dict[str, str]) -> dict[s
         "parity": known.parity.passed if known else None,
         "parity_error": known.parity.max_abs_error if known else None,
         "artifact": record.artifact,
+        "path": record.found.get("path"),
         "sha256": record.sha256,
         "published": _published(known),
     }

@@ -9,16 +9,23 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import edgekit
+from edgekit.reporting.answer import Answer
+from edgekit.reporting.by_device import by_device
 from edgekit.reporting.rows import Row
-from edgekit.util.formatting import csv_cell, fixed
+from edgekit.util.formatting import counted, csv_cell, fixed
 
 NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile", "sustained")  # in the JSON report only
 DASH = "-"
 
 
-def as_json(rows: Sequence[Row], created: str) -> str:
+def as_json(rows: Sequence[Row], created: str, answers: Sequence[Answer] = ()) -> str:
     """Everything, with units in the keys; what is not known is null and its reason is under `missing`."""
-    document = {"edgekit": edgekit.__version__, "created": created, "rows": [row.to_json() for row in rows]}
+    document = {
+        "edgekit": edgekit.__version__,
+        "created": created,
+        "answers": [one.to_json() for one in answers],
+        "rows": [row.to_json() for row in rows],
+    }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -83,9 +90,10 @@ def _with(value: float | None, interval: tuple[float, float] | None, show: Calla
     return f"{show(value)} ({show(interval[0])} to {show(interval[1])})" if interval else show(value)
 
 
-def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str) -> str:
-    """A table for a pull request or a README; rows on the front of their conditions have their latency in bold."""
-    lines = ["# edgekit report", "", f"{len(rows)} rows, written {created} by edgekit {edgekit.__version__}.", ""]
+def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str, answers: Sequence[Answer] = ()) -> str:
+    """The answers, then a table for a pull request; a bold latency is on the front of its conditions."""
+    lines = ["# edgekit report", "", *map(_answer, answers), ""]
+    lines += [f"{counted(len(rows), 'row')}, written {created} by edgekit {edgekit.__version__}.", ""]
     lines += [f"> {text}\n" for text in map(_escape, cautions)]
     lines.append("| " + " | ".join(title for title, _, _ in TABLE) + " |")
     lines.append("|" + "|".join("---:" if numeric else "---" for _, numeric, _ in TABLE) + "|")
@@ -97,7 +105,43 @@ def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str) -> s
     notes = (
         "Latency is the median of one inference of the whole batch; bold: on the Pareto front of accuracy over latency."
     )
-    return "\n".join([*lines, "", notes, f"`{DASH}` is not known, never zero.", ""])
+    return "\n".join([*lines, "", *_devices(rows), notes, f"`{DASH}` is not known, never zero.", ""])
+
+
+def _answer(one: Answer) -> str:
+    """One line: the file to ship with its hash and why, or why none can be named."""
+    where, chosen = _escape(one.setting or "any device"), one.decision.chosen
+    if chosen is None:
+        said = "; ".join(filter(None, (one.decision.reason, one.remedy)))
+        return f"- No file can be named for {where}: {_escape(said)}."
+    row = chosen.row
+    numbers = (
+        f"top-1 {_with(row.top1, row.top1_ci95, _number(1, 100))} %",
+        f"{_with(row.median_ms, row.ci95_ms, _number(3))} ms ({row.verdict})",
+        f"{_number(2, 1e-6)(row.bytes)} MB",
+        one.decision.reason,
+        *one.notes,
+    )
+    told = "; ".join(map(_escape, numbers))
+    return f"- Ship **{_escape(row.path or row.artifact)}** (sha256 {row.sha256}) to {where}: {told}."
+
+
+def _devices(rows: Sequence[Row]) -> list[str]:
+    """A table with a device a column, where there are several: median latencies."""
+    found = by_device(rows)
+    if found is None:
+        return []
+    heads = " | ".join(_escape(f"{place}, ms") for place in found.places)
+    lines = [f"| File | {heads} |", "|---|" + "---:|" * len(found.places)]
+    for line in found.lines:
+        cells = ("; ".join(filter(None, (_time(row, found.how(row)) for row in some))) for some in line.cells)
+        lines.append(f"| {_escape(line.file.artifact)} | " + " | ".join(cell or DASH for cell in cells) + " |")
+    return [*lines, ""]
+
+
+def _time(row: Row, how: str) -> str:
+    doubt = row.verdict if row.verdict in ("suspect", "invalid") else ""
+    return " ".join(filter(None, (_number(3)(row.median_ms), _escape(", ".join(filter(None, (doubt, how)))))))
 
 
 def _escape(text: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from edgekit.checkpoints.pretrained import folder as cached_weights
 from edgekit.errors import UsageError, nearest
-from edgekit.reporting import charts
+from edgekit.reporting import drawing
 from edgekit.reporting.command import ReportResult, of_records
 from edgekit.reproduction.tables import Correlation, Table, correlations, tables
 from edgekit.reproduction.zoo import ZooReproduction, reproduce_zoo
@@ -85,7 +85,7 @@ def reproduce(
     """
     if model not in KNOWN:
         raise UsageError(f"reproduce does not know '{model}'{nearest(model, KNOWN)}", f"say one of: {', '.join(KNOWN)}")
-    charts.converter()  # what is missing is said before anything takes long
+    drawing.converter()  # what is missing is said before anything takes long
     if model == "zoo":
         _refuse_for_zoo(
             weights=weights, data=data, calibration=calibration, alpha=alpha, res=res, format=tuple(format),

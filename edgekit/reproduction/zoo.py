@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit.bench.ondevice.sensors import linux
-from edgekit.reporting import charts
+from edgekit.reporting import drawing
 from edgekit.reporting.rows import Row, rows
 from edgekit.reproduction.zoo_page import page
 from edgekit.stats.pareto import front
@@ -141,7 +141,7 @@ def reproduce_zoo(out: str | Path = "reproduction", store: str | None = None) ->
 
     Raises BackendMissing where the page cannot be drawn, and what opening the store raises.
     """
-    library = charts.script()
+    library = drawing.script()
     source = open_store(store)
     measured = rows(source.measurements(), source.accuracies())
     counts, found, left_out = _published(measured)

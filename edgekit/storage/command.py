@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from edgekit.errors import EnvironmentRefused, UsageError, nearest
-from edgekit.storage.looking import Entry, Filters, entries, filters, named
+from edgekit.storage.filters import Filters, filters
+from edgekit.storage.looking import Entry, entries, named
 from edgekit.storage.merge import Merged, file_url, merge
 from edgekit.storage.rows import SERIES, insert
 from edgekit.storage.schema import KINDS, table

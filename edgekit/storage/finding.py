@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import Summary, summary
+from edgekit.storage.filters import Filters
 from edgekit.storage.schema import table
 
 if TYPE_CHECKING:
@@ -54,14 +55,18 @@ def begins(store: Store, digits: str) -> list[Summary]:
     return list(_found(store, fits, where))
 
 
-def last(store: Store, count: int) -> list[Summary]:
-    """The last ones, oldest first."""
-    if store.is_missing or _is_older(store):
-        return list(all_of(store))[-count:]
+def meant(store: Store, wanted: Filters) -> list[Summary]:
+    """Those that fit, oldest first."""
+    if store.is_missing:
+        return []
+    if _is_older(store):
+        found = [one for one in all_of(store) if wanted.fits(one)]
+        return found[-wanted.latest :] if wanted.latest else found
     columns = table("summaries").c
-    newest = _select().order_by(columns.created.desc(), columns.position.desc()).limit(count)
+    newest = columns.created.desc(), columns.position.desc()
+    chosen = _select().where(*wanted.where(columns)).order_by(*newest).limit(wanted.latest)
     with store.connection() as (connection, _):
-        return [Summary(*row) for row in connection.execute(newest)][::-1]
+        return [Summary(*row) for row in connection.execute(chosen)][::-1]
 
 
 def commands(store: Store) -> list[str]:

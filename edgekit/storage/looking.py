@@ -6,22 +6,20 @@ the few values that are shown. The measurements of a store that an older edgekit
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import UsageError
 from edgekit.records.summary import Summary
 from edgekit.storage import finding
+from edgekit.storage.filters import Filters
 from edgekit.storage.schema import KINDS, table
 from edgekit.storage.store import Store
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import Connection
 
-DIGITS = "0123456789"
 NAMED_AT_MOST = 5  # ids in a message
 
 
@@ -52,73 +50,10 @@ class Entry:
 SHOWN = [field.name for field in fields(Entry) if field.name != "kind"]
 
 
-@dataclass(frozen=True)
-class Filters:
-    """Which records are meant; None leaves one out. `since` is a time as records have it."""
-
-    device: str | None = None
-    model: str | None = None
-    since: str | None = None
-    latest: int | None = None
-
-    def __bool__(self) -> bool:
-        return self != Filters()
-
-    def fits(self, one: Entry) -> bool:
-        """Whether a record is meant, as far as it alone tells: `latest` is a matter of all of them."""
-        return (
-            self.device in (None, one.device)
-            and (self.model is None or self._is_named(one, self.model))
-            and (self.since is None or one.created >= self.since)
-        )
-
-    @staticmethod
-    def _is_named(one: Entry, name: str) -> bool:
-        variant = one.variant or ""
-        return name in (variant, one.artifact) or (
-            variant.startswith(f"{name}_") and variant[len(name) + 1 : len(name) + 2] in tuple(DIGITS)
-        )
-
-    def where(self, columns: dict[str, Any]) -> Iterator[ColumnElement[bool]]:
-        """The same as conditions on columns."""
-        from sqlalchemy import func
-
-        if self.device is not None:
-            yield columns["device"] == self.device
-        if self.since is not None:
-            yield columns["created"] >= self.since
-        if self.model is not None:
-            variant, size = columns["variant"], len(self.model)
-            begins = func.substr(variant, 1, size + 1) == f"{self.model}_"  # LIKE minds case in PostgreSQL alone
-            of_it = begins & func.substr(variant, size + 2, 1).in_(list(DIGITS))
-            yield (variant == self.model) | (columns["artifact"] == self.model) | of_it
-
-
-def filters(device: str | None, model: str | None, since: str | None, latest: int | None) -> Filters:
-    """Filters as a user writes them. Raises UsageError for a time or a number that is none."""
-    if latest is not None and latest < 1:
-        raise UsageError(f"--latest cannot be {latest}", "give a number of records from 1, say --latest 10")
-    return Filters(device, model, None if since is None else _time(since), latest)
-
-
-def _time(text: str) -> str:
-    """`7d`, `24h` or an ISO date or time (UTC where it names no zone), as records write theirs."""
-    try:
-        if match := re.fullmatch(r"([0-9]{1,5})([dh])", text.strip()):
-            back = timedelta(**{{"d": "days", "h": "hours"}[match[2]]: int(match[1])})
-            found = datetime.now(timezone.utc) - back
-        else:
-            found = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text.strip()))
-            found = found if found.tzinfo else found.replace(tzinfo=timezone.utc)
-        return found.astimezone(timezone.utc).isoformat(timespec="milliseconds")
-    except (ValueError, OverflowError):
-        raise UsageError(f"--since cannot be '{text}'", "write a date, say 2026-01-31, or 7d or 24h") from None
-
-
 def entries(store: Store, wanted: Filters) -> list[Entry]:
     """The records that are meant, oldest first. Raises UsageError where there is no store."""
     check_is_there(store)
-    found = [one for kind in KINDS for one in _of_kind(store, kind, wanted)]
+    found = [one for kind in KINDS for one in of_kind(store, kind, wanted)]
     found.sort(key=lambda one: one.created)
     return found[-wanted.latest :] if wanted.latest else found
 
@@ -139,7 +74,7 @@ def check_is_there(store: Store) -> None:
 
 
 def _one(store: Store, id: str) -> Entry:
-    found = [one for kind in KINDS for one in _of_kind(store, kind, Filters(), id)] if id else []
+    found = [one for kind in KINDS for one in of_kind(store, kind, Filters(), id)] if id else []
     found = [one for one in found if one.id == id] or found
     if not found:
         raise UsageError(f"no record of {store.shown} has an id that begins with '{id}'", "see `edgekit store list`")
@@ -150,7 +85,7 @@ def _one(store: Store, id: str) -> Entry:
     return found[0]
 
 
-def _of_kind(store: Store, kind: str, wanted: Filters, begin: str | None = None) -> list[Entry]:
+def of_kind(store: Store, kind: str, wanted: Filters, begin: str | None = None) -> list[Entry]:
     """The records of a table that are meant; `begin`: only those whose id begins so."""
     with store.connection() as (connection, known):
         is_there, is_older = kind in known, "summaries" not in known

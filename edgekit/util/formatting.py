@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_HALF_UP, Decimal
 
 # What a terminal obeys instead of showing it: C0 and C1 controls, marks of direction, and separators of lines.
@@ -42,6 +43,16 @@ def percent(value: float, digits: int = 1) -> str:
 def span(seconds: float) -> str:
     """600 as "10 min", 90 as "1.5 min", 20 as "20 s"."""
     return f"{seconds:.3g} s" if seconds < 60 else f"{seconds / 60:.3g} min"
+
+
+def decimals(value: float) -> int:
+    """How many decimals show three digits that mean something, four at most."""
+    return min(4, max(0, 2 - math.floor(math.log10(value)))) if value > 0 else 0
+
+
+def milliseconds(value: float) -> str:
+    """1.6349 as "1.63": three digits that mean something."""
+    return f"{value:.{decimals(value)}f}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

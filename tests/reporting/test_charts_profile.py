@@ -118,7 +118,7 @@ def test_pictures_apart(make: Records, tmp_path: Path) -> None:
 
 
 def test_the_page_draws_and_changes_profiles(make: Records, tmp_path: Path) -> None:
-    from edgekit.reporting import charts
+    from edgekit.reporting import drawing
     from tests.reporting import test_browser
 
     if test_browser.CHROMIUM is None:
@@ -148,7 +148,7 @@ def test_the_page_draws_and_changes_profiles(make: Records, tmp_path: Path) -> N
     await settled();
     first.gone = document.getElementById("profiles").hidden;
     return first;"""
-    found = test_browser.browse(rows(taken, []), charts.script(), tmp_path, probe)
+    found = test_browser.browse(rows(taken, []), drawing.script(), tmp_path, probe)
     title, told = found.pop("title"), found.pop("told")
     assert found == {"bars": 6, "points": 4, "lines": 2, "hidden": False, "others": 11, "gone": True} and title != "run"
     assert told == "So. The operators sum "

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edgekit.reporting import charts
+from edgekit.reporting import drawing
 from edgekit.reporting.rows import rows
 from edgekit.reproduction.zoo import Point, latencies
 from edgekit.reproduction.zoo_charts import accuracy_over_time
@@ -42,7 +42,7 @@ def times(make: Records, monkeypatch: pytest.MonkeyPatch) -> dict[str, float | N
 
 def page_of(ms: dict[str, float | None]) -> str:
     points = [replace(POINTS[0], ms=ms).to_json(), replace(POINTS[1], ms={"fp32": None, "int8": None}).to_json()]
-    return page(points, [], ["a note"], "now", charts.script())
+    return page(points, [], ["a note"], "now", drawing.script())
 
 
 def test_only_times_of_this_machine_are_drawn(make: Records, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from edgekit.records.measurement import Measurement
 from edgekit.records.summary import Summary, summary
 from edgekit.reporting.command import report
 from edgekit.storage import finding
+from edgekit.storage.filters import Filters
 from edgekit.storage.schema import SCHEMA_VERSION
 from edgekit.storage.store import Store, new_id
 from tests.reporting.conftest import accuracy, manifest, measurement
@@ -59,7 +60,7 @@ def execute(path: Path, statement: str, *values: str) -> None:
 def test_summaries_are_found_alike_in_stores_of_every_version(store: Store) -> None:
     expected = sorted(map(summary, family()), key=lambda one: one.created)
     assert list(finding.all_of(store)) == expected
-    assert finding.last(store, 2) == expected[-2:]
+    assert finding.meant(store, Filters(latest=2)) == expected[-2:]
     assert finding.commands(store) == ["ee0000000000", "111111111111", "222222222222", "cc00000000c1"]
     assert [one.id for one in finding.of_command(store, "111111111111")] == ["aa00000000a1", "aa00000000a2"]
     assert [one.id for one in finding.of_command(store, "cc00000000c1")] == ["cc00000000c1"]
@@ -81,7 +82,7 @@ def test_a_summary_tells_what_its_record_does() -> None:
 
 def test_a_store_that_is_not_there_has_none(tmp_path: Path) -> None:
     nowhere = Store(str(tmp_path / "nothing.db"))
-    assert not [*finding.all_of(nowhere), *finding.last(nowhere, 3), *finding.commands(nowhere)]
+    assert not [*finding.all_of(nowhere), *finding.meant(nowhere, Filters(latest=3)), *finding.commands(nowhere)]
     assert not list(tmp_path.iterdir())
 
 
@@ -148,12 +149,29 @@ def test_a_report_of_the_last_measurements(tmp_path: Path) -> None:
     store.append(*taken, *hits, early, late)
     execute(tmp_path / "store.db", "UPDATE measurements SET payload = '{' WHERE id IN (?, ?)", IDS[0], IDS[4])
     execute(tmp_path / "store.db", "UPDATE accuracies SET payload = '{' WHERE id = ?", hits[0].id)
-    made = report(store, tmp_path / "r.md", format="md,json", assets=tmp_path / "assets", last=2)
+    made = report(store, tmp_path / "r.md", format="md,json", assets=tmp_path / "assets", latest=2)
     rows = {row.provenance["Measured"]["id"]: row for row in made.rows}
     assert {id: row.top1 is None for id, row in rows.items()} == {IDS[2]: False, IDS[3]: True}
     text = (tmp_path / "r.md").read_text()
     assert "reason 29" in text and "reason 20" not in text
     samples = (tmp_path / "assets" / "samples.csv").read_text()
     assert IDS[2] in samples and IDS[3] in samples and IDS[1] not in samples
-    with pytest.raises(UsageError, match="at least 1"):
-        report(store, tmp_path / "r.md", format="md", last=0)
+    with pytest.raises(UsageError, match="--latest cannot be 0"):
+        report(store, tmp_path / "r.md", format="md", latest=0)
+
+
+def test_a_report_reads_only_what_its_filters_mean(tmp_path: Path) -> None:
+    store, taken = Store(str(tmp_path / "store.db")), family()
+    first, second = taken[1].model_copy(update={"device": "pi5"}), taken[2]
+    hits = [accuracy(one.manifest) for one in (first, second) if one.manifest]
+    unmeasured = accuracy(manifest("lenet5_1.0_32"))
+    store.append(first, second, *hits, unmeasured)
+    execute(tmp_path / "store.db", "UPDATE measurements SET payload = '{' WHERE id = ?", second.id)
+    made = report(store, tmp_path / "r.md", format="md", device="pi5")
+    assert [row.place for row in made.rows] == ["pi5"] and made.rows[0].top1 is not None
+    alone = report(store, tmp_path / "r.md", format="md", model="lenet5")
+    assert [row.variant for row in alone.rows] == ["lenet5_1.0_32"], "a file that was only evaluated"
+    with pytest.raises(UsageError, match="nothing to report that fits"):
+        report(store, tmp_path / "r.md", format="md", device="pi6")
+    with pytest.raises(UsageError, match="is broken"):
+        report(store, tmp_path / "r.md", format="md", since="2020-01-01")

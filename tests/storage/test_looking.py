@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from edgekit.errors import UsageError
-from edgekit.storage.looking import Entry, Filters, entries, filters, named
+from edgekit.storage.filters import Filters, filters
+from edgekit.storage.looking import Entry, entries, named
 from edgekit.storage.schema import table
 from edgekit.storage.store import Store
 from tests.reporting.conftest import accuracy, manifest, measurement

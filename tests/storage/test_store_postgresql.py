@@ -17,7 +17,8 @@ import pytest
 from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
 from edgekit.storage.command import store as verb
-from edgekit.storage.looking import Filters, entries, named
+from edgekit.storage.filters import Filters
+from edgekit.storage.looking import entries, named
 from edgekit.storage.store import FailedCell, Store, new_id, now
 from tests.paths import ROOT
 from tests.reporting.conftest import accuracy as evaluated

@@ -18,21 +18,28 @@ def report(
     assets: Annotated[
         Path | None, typer.Option("--assets", metavar="DIR", help="Also write the pictures as SVG and PNG here.")
     ] = None,
-    last: Annotated[
-        int | None, typer.Option("--last", metavar="N", help="Of the last N measurements.  [default: all]")
+    device: o.OfDevice = None,
+    model: o.OfModel = None,
+    since: o.Since = None,
+    latest: Annotated[
+        int | None, typer.Option("--latest", "--last", metavar="N", help="Only the last N measurements of these.")
     ] = None,
     store: o.Store = None,
     json: o.Json = False,
 ) -> Outcome:
     """Write what was measured as one self-contained HTML file.
 
-    A table, pictures of accuracy against MACs and latency, and where each row comes from. It opens without a network.
+    It begins with the file to ship to each device, as `choose` names it without limits. Then tables, pictures of
+    accuracy against latency and MACs, and where each row comes from. It opens without a network.
 
     \b
     Example:
       edgekit report --out report.html
+      edgekit report --device pixel-8 --since 7d
     """
     from edgekit.cli.views import measure as views
 
-    result = edgekit.report(out=out, format=o.words(format, "--format"), assets=assets, last=last, store=store)
+    result = edgekit.report(
+        store, out, o.words(format, "--format"), assets, device=device, model=model, since=since, latest=latest
+    )
     return Outcome(result.to_json(), views.report)

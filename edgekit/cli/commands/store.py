@@ -16,13 +16,9 @@ _WORDS = "Ids, or their first digits; for export, the file last; for merge, the 
 def store(
     action: Annotated[str, typer.Argument(metavar="list|show|export|merge|rm", help="What to do.")],
     words: Annotated[list[str] | None, typer.Argument(metavar="[ID...] [FILE]", help=_WORDS)] = None,
-    device: Annotated[str | None, typer.Option("--device", help="Only records of this device.")] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help="Only of this network, variant or file.")
-    ] = None,
-    since: Annotated[
-        str | None, typer.Option("--since", metavar="DATE", help="Only from 2026-01-31 (UTC), or the last 7d or 24h.")
-    ] = None,
+    device: o.OfDevice = None,
+    model: o.OfModel = None,
+    since: o.Since = None,
     latest: Annotated[int | None, typer.Option("--latest", metavar="N", help="Only the last N of these.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it, rm shows what would go.")] = False,
     store: o.Store = None,

@@ -63,7 +63,7 @@ def _answer(chosen: Json, document: Json) -> RenderableType:
     accuracy = f"{percent(chosen['top1'])} (95 % {interval(chosen['top1_ci95'], percent)})"
     return facts(
         [
-            ("ship", chosen["artifact"]),
+            ("ship", chosen["path"] or chosen["artifact"]),
             ("sha256", chosen["sha256"]),
             ("because", document["reason"]),
             ("top-1", f"{accuracy} on {chosen['images']:,} images of {chosen['dataset']}"),

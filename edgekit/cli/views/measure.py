@@ -161,7 +161,15 @@ def eval(document: Json, width: int) -> View:
 
 
 def report(document: Json, width: int) -> View:
-    """The files that were written."""
+    """The file to ship to each device, then the files that were written."""
+    for one in document["answers"]:
+        chosen, where = one["chosen"], one["setting"] or "any device"
+        if chosen is None:
+            told = "; ".join(filter(None, (one["reason"], one["remedy"])))
+            yield Text(f"no file can be named for {where}: {told}")
+        else:
+            numbers = f"top-1 {percent(chosen['top1'])}, {milliseconds(chosen['median_ms'])} ms ({chosen['verdict']})"
+            yield Text(f"ship {chosen['path'] or chosen['artifact']} to {where}: {numbers}; {one['reason']}")
     yield from (str(path) for path in document["paths"])
 
 

@@ -43,37 +43,45 @@ function precision(row) {
   return element("span", {}, element("span", { className: `dot ${row.precision}` }), row.precision);
 }
 
-// Columns: field to sort by, two lines of heading, and the cell as one or two lines.
+const under = (row) => [row.threads === null ? null : `${row.threads} thread${row.threads === 1 ? "" : "s"}`,
+  row.batch === null ? null : `batch ${row.batch}`].filter(Boolean).join(", ");
+
+// Columns: field to sort by, two lines of heading, and the cell as one or two lines. What one asks first stands first.
 const COLUMNS = [
   ["variant", "Network", "variant", (row) => [breakable(row.variant), row.weights && element("small", {}, breakable(row.weights))]],
   ["precision", "Precision", "", (row) => [precision(row)]],
   ["runtime", "Format", "runtime", (row) => [row.format, small(ranBy(row))]],
-  ["place", "Device", "", (row) => [or(row, "place", String)]],
-  ["threads", "Threads", "", (row) => [or(row, "threads", String)], true],
-  ["batch", "Batch", "images", (row) => [or(row, "batch", String)], true],
+  ["place", "Device", "", (row) => [or(row, "place", String), small(constant("threads") && constant("batch") ? "" : under(row))]],
   ["median_ms", "Latency", "median, ms", (row) => [strong(row.on.latency, or(row, "median_ms", ms)), small(range(row.ci95_ms, ms))], true],
-  ["verdict", "Verdict", "", (row) => [badge(row.verdict, MARKS[row.verdict] || row.verdict, row.reasons.join("; "))]],
-  ["p90_ms", "p90", "ms", (row) => [or(row, "p90_ms", ms)], true],
-  ["first_ms", "First", "ms", (row) => [or(row, "first_ms", ms)], true],
-  ["load_ms", "Load", "ms", (row) => [or(row, "load_ms", (value) => number(value, 1))], true],
   ["top1", "Top-1", "%", (row) => [or(row, "top1", percent), small(range(row.top1_ci95, percent))], true],
-  ["top5", "Top-5", "%", (row) => [or(row, "top5", percent), small(range(row.top5_ci95, percent))], true],
-  ["images", "Images", "evaluated", (row) => [or(row, "images", (value) => number(value, 0))], true],
-  ["macs", "MACs", "millions", (row) => [strong(row.on.macs, or(row, "macs", mega(2)))], true],
-  ["params", "Parameters", "millions", (row) => [or(row, "params", mega(3))], true],
+  ["verdict", "Verdict", "", (row) => [badge(row.verdict, MARKS[row.verdict] || row.verdict, row.reasons.join("; "))]],
   ["bytes", "File", "MB", (row) => [or(row, "bytes", mega(2))], true],
   ["peak_memory_bytes", "Memory", "peak, MB", (row) => [or(row, "peak_memory_bytes", mega(1)),
     small(row.baseline_memory_bytes === null ? null : `${mega(1)(row.baseline_memory_bytes)} without`)], true],
+  ["macs", "MACs", "millions", (row) => [strong(row.on.macs, or(row, "macs", mega(2)))], true],
+  ["params", "Params", "millions", (row) => [or(row, "params", mega(3))], true],
+  ["top5", "Top-5", "%", (row) => [or(row, "top5", percent), small(range(row.top5_ci95, percent))], true],
+  ["images", "Images", "evaluated", (row) => [or(row, "images", (value) => number(value, 0))], true],
+  ["p90_ms", "p90", "ms", (row) => [or(row, "p90_ms", ms)], true],
+  ["first_ms", "First", "ms", (row) => [or(row, "first_ms", ms),
+    small(row.load_ms === null ? null : `${number(row.load_ms, 1)} load`)], true],
   ["ideal_memory_bytes", "Least", "memory, MB", (row) => [or(row, "ideal_memory_bytes", mega(1)),
     small(row.arena_memory_bytes === null ? null : `${mega(1)(row.arena_memory_bytes)} arena`)], true],
   ["parity", "Parity", "", (row) => [or(row, "parity", (ok) => badge(ok ? "passed" : "failed", ok ? "passed" : "failed",
     row.parity_error === null ? "" : `largest absolute error ${row.parity_error.toPrecision(2)}`))]],
 ].map(([field, title, unit, cell, numeric = false]) => ({ field, title, unit, cell, numeric }));
 
-// What is the same in every row is said once, above the table.
-const SAME = { place: "device", threads: "threads", batch: "batch", images: "images evaluated" };
-const constant = (field) => rows.length > 1 && new Set(rows.map((row) => row[field])).size === 1;
-const columns = COLUMNS.filter(({ field }) => !(field in SAME && constant(field)));
+// What is the same in every row, or known of none, is said once above the table. How each is said:
+const SAME = { place: (row) => `device ${row.place}`, images: (row) => `${number(row.images, 0)} images`,
+  verdict: (row) => `verdict ${row.verdict}`, parity: (row) => `parity ${row.parity ? "passed" : "failed"}`,
+  macs: (row) => `${mega(2)(row.macs)} million MACs`, params: (row) => `${mega(3)(row.params)} million parameters`,
+  top5: (row) => `top-5 ${percent(row.top5)} %`, ideal_memory_bytes: (row) => `least memory ${mega(1)(row.ideal_memory_bytes)} MB` };
+const WORDS = { place: "device", images: "images", macs: "MACs", params: "parameters", top5: "top-5", parity: "parity",
+  ideal_memory_bytes: "least memory" };
+const constant = (field) => new Set(rows.map((row) => row[field])).size === 1;
+const isSaidOnce = (field) => field in SAME && constant(field) &&
+  (field !== "place" || (constant("threads") && constant("batch"))) && (field !== "verdict" || rows[0].verdict === "valid");
+const columns = COLUMNS.filter(({ field }) => !isSaidOnce(field));
 
 // ---- choosing rows ------------------------------------------------------------------------------------------------
 const FILTERS = [["model", "Network"], ["precision", "Precision"], ["format", "Format"], ["runtime", "Runtime"],
@@ -152,7 +160,16 @@ function drawFilters() {
   }
   const tick = element("input", { type: "checkbox", id: "front", checked: state.front });
   tick.addEventListener("change", () => update({ front: tick.checked }));
-  bar.append(element("label", { className: "tick" }, tick, "Pareto front only"));
+  bar.append(element("label", { className: "tick" }, tick, "Pareto front only"), element("label", { className: "sort" }, "Sort", sorter()));
+}
+
+// On a phone, where rows are cards without a heading.
+function sorter() {
+  const orders = [["", "network"], ["median_ms", "quickest"], ["-top1", "most accurate"], ["bytes", "smallest"]];
+  const select = element("select", { id: "sort" }, ...orders.map(([value, textContent]) => element("option", { value, textContent })));
+  select.value = `${state.down ? "-" : ""}${state.sort || ""}`;
+  select.addEventListener("change", () => update({ sort: select.value.replace(/^-/, "") || null, down: select.value.startsWith("-") }));
+  return select;
 }
 
 function readAddress() {
@@ -185,18 +202,24 @@ function drawHead() {
     return head;
   });
   document.querySelector("#table thead").replaceChildren(element("tr", {}, ...cells));
-  const told = columns.length < COLUMNS.length && Object.keys(SAME).filter((field) => constant(field) && rows[0][field] !== null);
-  if (told && told.length) {
-    document.getElementById("same").textContent =
-      `In every row: ${told.map((field) => `${SAME[field]} ${rows[0][field]}`).join(", ")}.`;
-  }
+  const once = Object.keys(SAME).filter(isSaidOnce);
+  const told = once.filter((field) => rows[0][field] !== null).map((field) => SAME[field](rows[0]));
+  if (once.includes("place") && rows[0].place !== null) told.splice(1, 0, under(rows[0]));
+  const unknown = once.filter((field) => rows[0][field] === null)
+    .map((field) => `${WORDS[field]} (${rows[0].missing[field] || "not recorded"})`);
+  document.getElementById("same").textContent = [told.length ? `${rows.length > 1 ? "In every row" : "Of this row"}: ${told.join(", ")}.` : "",
+    unknown.length ? `Not known: ${unknown.join(", ")}.` : ""].join(" ").trim();
 }
 
 function drawRow(row) {
   const open = state.open.has(row.id);
-  const cells = columns.map(({ field, cell, numeric }) => {
+  const cells = columns.map(({ field, title, unit, cell, numeric }) => {
     const lines = cell(row);
-    if (field !== "variant") return element("td", { className: numeric ? "number" : "" }, ...lines);
+    if (field !== "variant") {
+      const made = element("td", { className: numeric ? "number" : "" }, ...lines);
+      Object.assign(made.dataset, { field, title: numeric && unit ? `${title}, ${unit}` : title });
+      return made;
+    }
     const button = element("button", { type: "button", title: "Where this row comes from" }, lines[0]);
     button.setAttribute("aria-expanded", open);
     button.addEventListener("click", () => {
@@ -230,8 +253,8 @@ function drawTable(chosen) {
     else head.removeAttribute("aria-sort");
   }
   const count = document.getElementById("count");
-  count.textContent = chosen.length === rows.length ? `${number(rows.length, 0)} rows` :
-    `${number(chosen.length, 0)} of ${number(rows.length, 0)} rows`;
+  const all = `${number(rows.length, 0)} ${rows.length === 1 ? "row" : "rows"}`;
+  count.textContent = chosen.length === rows.length ? all : `${number(chosen.length, 0)} of ${all}`;
   const more = document.getElementById("more");
   more.replaceChildren();
   if (chosen.length > shown.length) {
@@ -274,7 +297,7 @@ function drawTiles(chosen) {
     tiles.push(tile("int8 over fp32", `${number(median(pairs.map(([a, b]) => a.median_ms / b.median_ms)), 2)} × the speed`,
       `${about}median of ${pairs.length} ${pairs.length === 1 ? "pair" : "pairs"}`));
   }
-  document.getElementById("tiles").replaceChildren(...tiles);
+  document.getElementById("tiles").replaceChildren(...(chosen.length > 1 ? tiles : []));
 }
 
 function int8Pairs(chosen) {
@@ -395,10 +418,33 @@ function datasets(chosen) {
   };
 }
 
-const EMPTY = { latency: "No row has both an accuracy and a latency that is not invalid.", macs: "No row has both MACs and an accuracy.",
-  params: "No row has both parameters and an accuracy.", strips: "No row has a latency.",
+const COSTS = { latency: ["median_ms", "latency"], macs: ["macs_millions", "MACs"], params: ["params_millions", "number of parameters"] };
+const TITLES = { latency: "Accuracy over latency", macs: "Accuracy over arithmetic", params: "Accuracy over parameters",
+  strips: "How much the latency varied" };
+const EMPTY = { latency: "no row has both an accuracy and a latency that is not invalid.", macs: "no row has both MACs and an accuracy.",
+  params: "no row has both parameters and an accuracy.", strips: "no row has a latency.",
   sustained: "No row that is shown was under sustained load.", layers: "No row that is shown was profiled.", roofline: "No layer has both multiply-accumulates and a time." };
 let drawing = Promise.resolve();
+
+// Why a picture would show nothing: it has no data, or its points lie on one vertical line. Null where it is drawn.
+function whyNot(name, data) {
+  if (!data.length) return EMPTY[name];
+  if (!(name in COSTS)) return null;
+  const [field, word] = COSTS[name];
+  if (data.length === 1) return `only one ${name === "latency" ? "row" : "file"} has both.`;
+  return new Set(data.map((point) => point[field])).size > 1 ? null : `all files have the same ${word}.`;
+}
+
+// Of names that would lie over one another, the first stays.
+function keepApart(place) {
+  const kept = [];
+  for (const text of place.querySelectorAll(".mark-text.role-mark text")) {
+    const box = text.getBoundingClientRect();
+    const isFree = kept.every((other) => box.right < other.left || other.right < box.left || box.bottom < other.top || other.bottom < box.top);
+    text.style.visibility = isFree ? "" : "hidden";
+    if (isFree) kept.push(box);
+  }
+}
 
 const NARROW = 480;
 // On a phone the names of rows stand above their strips or bars: beside them they would take the picture's place.
@@ -409,6 +455,8 @@ function namesAbove(spec) {
   return { ...spec, height: { step: 34 }, encoding: { ...spec.encoding, y: { ...y, axis } } };
 }
 
+const undrawn = new Map();
+
 async function drawPictures(chosen, only = null) {
   for (const [name, data] of Object.entries(datasets(chosen))) {
     if (only && !only.includes(name)) continue;
@@ -416,21 +464,23 @@ async function drawPictures(chosen, only = null) {
     const main = Object.keys(data)[0];
     if (views[name]) views[name].finalize();
     delete views[name];
-    if (!data[main].length) {
-      place.replaceChildren(element("p", { className: "empty", textContent: EMPTY[name] }));
-      continue;
-    }
+    const reason = whyNot(name, data[main]);
+    place.closest("figure").hidden = reason !== null;
+    undrawn.set(name, reason && name in TITLES ? `${TITLES[name]} is not drawn: ${reason}` : null);
+    if (reason !== null) continue;
     const isNarrow = place.clientWidth < NARROW;
-    const legend = isNarrow ? { ...payload.config.legend, layout: { bottom: { direction: "vertical" } } } : payload.config.legend;
     const drawn = payload.pictures[name];
-    const spec = { ...(isNarrow && drawn.height.step ? namesAbove(drawn) : drawn), datasets: data, config: { ...payload.config, legend } };
+    const spec = { ...(isNarrow && drawn.height.step ? namesAbove(drawn) : drawn), datasets: data, config: payload.config };
     // A layer with data of its own (published points, roofs) is left out where there are none.
     if (spec.layer) spec.layer = spec.layer.filter((layer) => !layer.data || data[layer.data.name].length);
     if (spec.height.step) spec.height = spec.height.step * data[main].length;
     const embedded = await vegaEmbed(place, spec, { actions: false, ast: true, renderer: "svg" });
     views[name] = embedded;
+    keepApart(place);
+    embedded.view.addResizeListener(() => requestAnimationFrame(() => keepApart(place)));
     embedded.view.addEventListener("click", (_, item) => item && item.datum && select(item.datum.id));
   }
+  document.getElementById("undrawn").textContent = [...undrawn.values()].filter(Boolean).join(" ");
   document.body.dataset.drawn = "yes";
 }
 
@@ -454,6 +504,8 @@ function update(change) {
   if (set === before) return;
   before = set;
   drawTiles(chosen);
+  const files = new Set(chosen.map((row) => row.sha256));
+  for (const line of document.querySelectorAll("#devices tr[data-sha]")) line.hidden = !files.has(line.dataset.sha);
   drawing = drawing.then(() => drawPictures(chosen));
 }
 

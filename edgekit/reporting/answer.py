@@ -1,0 +1,85 @@
+"""Which file to ship: the first lines of a report, by the decision that `edgekit choose` makes without limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgekit.choosing.decide import Decision, Hits, decide, remarks
+from edgekit.choosing.limits import Limits
+from edgekit.choosing.result import CANNOT_TELL
+from edgekit.reporting.rows import Row, has_latency
+
+STEP = 1.5  # times quicker than the one before: a person's limit is seldom nearer
+MAX_STEPS = 5
+AGAIN = "run `edgekit bench` on these files again while the machine does nothing else, and write the report anew"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The decision under one set of run conditions; `setting` is None where nothing was measured."""
+
+    setting: str | None
+    decision: Decision
+    quicker: tuple[Row, ...]  # of the Pareto front, each STEP times as quick as the one before
+    notes: tuple[str, ...]
+
+    @property
+    def remedy(self) -> str | None:
+        """What to do where no file is named; None where the reason says it, or one is."""
+        undecided = [one for one in self.decision.others if one.status == CANNOT_TELL]
+        is_invalid = bool(undecided) and all(one.is_invalid for one in undecided)
+        return AGAIN if self.decision.chosen is None and is_invalid else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The setting, the verdict with its reason, and the facts of the chosen file."""
+        chosen = self.decision.chosen
+        return {
+            "setting": self.setting,
+            "verdict": self.decision.verdict,
+            "reason": self.decision.reason,
+            "remedy": self.remedy,
+            "chosen": chosen.to_json() if chosen else None,
+            "notes": list(self.notes),
+        }
+
+
+def answers(rows: Sequence[Row], hits: Hits) -> tuple[Answer, ...]:
+    """An answer for each device, threads and batch that have measurements, the most measured first.
+
+    Files that were only evaluated are candidates everywhere. `hits`: as of edgekit.choosing.decide.
+    """
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.place is not None and row.runtime != "null":
+            groups.setdefault(_setting(row), []).append(row)
+    elsewhere = [row for row in rows if row.place is None]
+    if not groups:
+        return (_answer(None, elsewhere, hits),) if elsewhere else ()
+    most_first = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return tuple(_answer(setting, [*group, *elsewhere], hits) for setting, group in most_first)
+
+
+def _setting(row: Row) -> str:
+    threads = f"{row.threads} thread{'' if row.threads == 1 else 's'}"
+    return ", ".join(filter(None, (row.place, threads, f"batch {row.batch}", row.sizes)))
+
+
+def _answer(setting: str | None, rows: Sequence[Row], hits: Hits) -> Answer:
+    decision = decide(rows, hits, Limits())
+    chosen = decision.chosen.row if decision.chosen else None
+    return Answer(setting, decision, _quicker(rows, chosen), tuple(remarks(chosen)) if chosen else ())
+
+
+def _quicker(rows: Sequence[Row], chosen: Row | None) -> tuple[Row, ...]:
+    """Files of the front for whom the chosen one is too slow."""
+    if chosen is None or not has_latency(chosen) or chosen.median_ms is None:
+        return ()
+    found: list[Row] = []
+    limit = chosen.median_ms / STEP
+    for row in sorted((row for row in rows if row.front_latency), key=lambda row: -(row.median_ms or 0)):
+        if row.median_ms is not None and row.median_ms <= limit and len(found) < MAX_STEPS:
+            found.append(row)
+            limit = row.median_ms / STEP
+    return tuple(found)

@@ -17,14 +17,14 @@ Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A name from `edgekit models`, FILE.py:function, PACKAGE.MODULE:function, FILE.pt2 or FILE.onnx.",
+        help="A name from `edgekit models`, FILE.py:function, PACKAGE.MODULE:function, FILE.pt2, .onnx or .tflite.",
     ),
 ]
 Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL...",
-        help="Names from `edgekit models`, FILE.py:function, PACKAGE.MODULE:function, FILE.pt2 or FILE.onnx.",
+        help="Names from `edgekit models`, FILE.py:function, PACKAGE.MODULE:function, FILE.pt2, .onnx or .tflite.",
     ),
 ]
 Format = Annotated[

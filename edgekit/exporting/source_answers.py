@@ -14,6 +14,7 @@ from torch import nn
 from edgekit.bench.links.local import LocalLink
 from edgekit.bench.links.remote_session import FarSession
 from edgekit.errors import BackendMissing, GateFailed
+from edgekit.exporting.stored_values import dequantized, from_layout, quantized, to_layout
 from edgekit.frontend import verify
 from edgekit.frontend.imported import Imported
 from edgekit.importers.source import Source
@@ -40,15 +41,21 @@ def answers(source: Source, inputs: Sequence[Array]) -> tuple[Array, ...]:
             "give a file that its runtime runs",
         ) from error
     try:
-        order = [list(source.shapes).index(one.name) for one in session.inputs]
-        taken = list(zip(order, session.inputs, strict=True))
-        each = [
-            session.run([inputs[at][index : index + 1].astype(one.dtype) for at, one in taken])
-            for index in range(len(inputs[0]))
-        ]
+        each = [_answer(source, session, [x[index : index + 1] for x in inputs]) for index in range(len(inputs[0]))]
     finally:
         session.close()
-    return tuple(np.concatenate([np.asarray(y, np.float32) for y in ys]) for ys in zip(*each, strict=True))
+    return tuple(np.concatenate(ys) for ys in zip(*each, strict=True))
+
+
+def _answer(source: Source, session: FarSession, example: Sequence[Array]) -> list[Array]:
+    """What the file answers to one example, in torch's order of axes and as real numbers."""
+    if source.takes:
+        given = [to_layout(quantized(x, one), one.layout) for x, one in zip(example, source.takes, strict=True)]
+        answered = zip(session.run(given), source.gives, strict=True)
+        return [from_layout(dequantized(y, one), one.layout) for y, one in answered]
+    names = list(source.shapes)
+    given = [example[names.index(one.name)].astype(one.dtype) for one in session.inputs]
+    return [np.asarray(y, np.float32) for y in session.run(given)]
 
 
 def held_against(

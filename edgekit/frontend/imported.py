@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 
 class Layer(nn.Module):
@@ -28,3 +28,10 @@ class Imported(nn.Module):
 
     input_names: tuple[str, ...]
     rounds = False
+
+    def own(self, name: str, tensor: Tensor) -> None:
+        """Keep a tensor of the file under its name, which may have dots: torch keeps those for modules in modules."""
+        if tensor.is_floating_point():
+            self._parameters[name] = nn.Parameter(tensor, requires_grad=False)
+        else:
+            self._buffers[name] = tensor

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edgekit.errors import UsageError
 from edgekit.frontend.imported import Imported
-from edgekit.records.manifest import SourceRecord
+from edgekit.records.manifest import SourceRecord, TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
 Shape = tuple[int, ...]
+Given = Sequence[Shape] | Mapping[str, Shape] | None  # shapes of inputs, in order or by name
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class Source:
 
     `shapes` has the shape of each input, batch first. `precision` is what the file computes in: fp32, fp16 or int8.
     `ranges` maps a layer to the (low, high) that the file's own integers span there; empty for a file of real numbers.
+    `takes` and `gives` say how the file has its inputs and outputs, in its order, where that is not as torch has them.
     """
 
     path: Path
@@ -29,3 +32,22 @@ class Source:
     preprocessing: Preprocessing | None = None
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    takes: tuple[TensorRecord, ...] = ()
+    gives: tuple[TensorRecord, ...] = ()
+
+
+def given_by_name(path: Path, names: Sequence[str], given: Given) -> dict[str, Shape]:
+    """Return the given shapes by the names of a file's inputs. Raises UsageError for others, and for another number."""
+    if isinstance(given, Mapping):
+        unknown = [name for name in given if name not in names]
+        if unknown:
+            raise UsageError(
+                f"{path.name} has no input {unknown[0]}; it takes {', '.join(names)}", "write --input NAME=1,3,224,224"
+            )
+        return dict(given)
+    if given is not None and len(given) != len(names):
+        raise UsageError(
+            f"{path.name} takes {len(names)} inputs ({', '.join(names)}), not {len(given)}",
+            "give a shape for each, or --input NAME=1,3,224,224 for some",
+        )
+    return dict(zip(names, given or (), strict=False))

@@ -1,7 +1,7 @@
 """Which network the user means: one of the zoo, or their own.
 
 Their own is an nn.Module, or what a text names: `FILE.py:function` and `PACKAGE.MODULE:function` build one,
-`FILE.pt2` is an archive of torch.export, and `FILE.onnx` a file that any program wrote.
+`FILE.pt2` is an archive of torch.export, and `FILE.onnx` or `FILE.tflite` a file of any program.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ USER_FAMILY = "user"
 
 
 def is_own(model: str | nn.Module) -> bool:
-    """Whether it is a network of the user's: a module, a function that builds one, FILE.pt2 or FILE.onnx."""
+    """Whether it is a network of the user's: a module, a function that builds one, or a file of a network."""
     return isinstance(model, nn.Module) or is_own_name(model)
 
 
 def find(model: str | nn.Module, input: Input) -> ModelSpec:
     """The spec of a registered network, or one made for the user's own.
 
-    `input` (edgekit.network.inputs) is needed for the latter and refused for the former; a FILE.pt2 or FILE.onnx has
-    its own, of which only sizes that a FILE.onnx leaves open need to be given.
+    `input` (edgekit.network.inputs) is needed for the latter and refused for the former; a file of a network has
+    its own, of which only sizes that a FILE.onnx or FILE.tflite leaves open need to be given.
     Raises UsageError.
     """
     if isinstance(model, nn.Module):

@@ -122,6 +122,7 @@ _FORMATS = (
         packages=("ai-edge-litert",),
         options=("io", "layout"),
         mark="square",
+        importer="edgekit.importers.tflite.reader:open_source",
         reader="edgekit.inspection.contents:tflite",
         calls="edgekit.inspection.calls_tflite:CALLS",
         keeps_half=False,

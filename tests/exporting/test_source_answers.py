@@ -17,6 +17,7 @@ from edgekit.importers.onnx.node import Node
 from edgekit.importers.onnx.reader import open_source
 from edgekit.records.runtime import open_session
 from tests.importers.onnx.files import node, of_runtime, small_network, weight, write
+from tests.importers.tflite import files as tflite
 
 
 def test_a_file_goes_in_and_proved_files_come_out(tmp_path: Path) -> None:
@@ -39,6 +40,23 @@ def test_a_file_goes_in_and_proved_files_come_out(tmp_path: Path) -> None:
             fed = x if artifact.format == "onnx" else x.transpose(0, 2, 3, 1).copy()
             (got,) = open_session(artifact.path).run([fed])
             np.testing.assert_allclose(got, want, atol=1e-5 * np.abs(want).max())
+
+
+def test_a_tflite_file_is_proved_in_litert_and_written_in_every_format(tmp_path: Path) -> None:
+    path = tflite.small_network(tmp_path / "net.tflite")
+    result = edgekit.export(
+        str(path), format=["onnx", "tflite"], precision=["fp32", "int8"], synthetic_calibration=True, out=tmp_path
+    )
+    assert result.exit_code == 0
+    x = weight(1, 3, 16, 16)
+    source, _ = tflite.opened(path)
+    (want,) = tflite.of_runtime(path, source, [x])
+    np.testing.assert_allclose(source_answers.answers(source, [x])[0], want, atol=1e-6)
+    for artifact in result.artifacts:
+        manifest = artifact.manifest
+        assert manifest is not None and manifest.parity.passed and manifest.source is not None
+        assert (manifest.source.file, manifest.source.format, manifest.source.opset) == ("net.tflite", "tflite", None)
+        assert manifest.inputs[0].name == "image"
 
 
 def test_the_layer_table_of_a_file_is_counted(tmp_path: Path) -> None:

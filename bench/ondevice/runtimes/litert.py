@@ -21,7 +21,7 @@ class Session:
     def __init__(self, path: str, options: dict[str, Any]) -> None:
         library = _library()
         threads, batch, delegate = options.get("threads") or 1, options.get("batch"), options.get("delegate")
-        self._interpreter = _open(library, path, threads, delegate)
+        self._interpreter = _open(library, path, threads, delegate, bool(options.get("unoptimised")))
         free = batch is None  # only then may a free batch stay free
         if batch is not None:
             self._resize([(batch, *value["shape"][1:]) for value in self._interpreter.get_input_details()], batch)
@@ -82,7 +82,8 @@ def open_session(path: str, options: dict[str, Any]) -> Session:
     """Open a file.
 
     `options`: threads (default 1), batch (None: the file's), delegate (None: the runtime's default, XNNPACK where it
-    is built in; "xnnpack": the same, asserted; "none"; or the path of an external delegate's library).
+    is built in; "xnnpack": the same, asserted; "none"; or the path of an external delegate's library), unoptimised (the
+    reference kernels, to be what others are held against).
     Raises ImportError without the package, ValueError for a broken file or an impossible wish, RuntimeError where
     this runtime cannot run the file as asked.
     """
@@ -110,13 +111,26 @@ def _version(library: Any) -> str | None:
         return None
 
 
-def _open(library: Any, path: str, threads: int, delegate: str | None) -> Any:
-    resolvers = library.OpResolverType
+def _open(library: Any, path: str, threads: int, delegate: str | None, unoptimised: bool = False) -> Any:
+    kinds = library.OpResolverType
     arguments: dict[str, Any] = {"num_threads": threads}
     if delegate not in (None, "xnnpack"):
-        arguments["experimental_op_resolver_type"] = resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        arguments["experimental_op_resolver_type"] = kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     if delegate not in (None, "xnnpack", "none"):
         arguments["experimental_delegates"] = [_external(library, str(delegate))]
+    if not unoptimised:
+        return _allocated(library, path, arguments)
+    try:
+        return _allocated(library, path, {**arguments, "experimental_op_resolver_type": kinds.BUILTIN_REF})
+    except (
+        RuntimeError,
+        ValueError,
+    ):  # a few operators have no reference kernel: then none but those that are built in
+        kind = kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        return _allocated(library, path, {**arguments, "experimental_op_resolver_type": kind})
+
+
+def _allocated(library: Any, path: str, arguments: dict[str, Any]) -> Any:
     name = Path(path).name
     try:
         interpreter = library.Interpreter(path, **arguments)

@@ -17,6 +17,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgekit.errors import UsageError, first_line
+from edgekit.importers.beginnings import told_by
 from edgekit.records import onnx_parts
 from edgekit.records.onnx_parts import ATTRIBUTE, DATA_LOCATION, EXTERNAL_DATA, GRAPH, LEADS, MODEL, NODE, TENSOR
 
@@ -24,14 +25,6 @@ LARGE = 4096  # bytes, from which on a tensor stays in the file
 LARGEST_MESSAGE = 2**31 - 1
 RAW_DATA = 9
 _OPENED = {MODEL, GRAPH, NODE, ATTRIBUTE, TENSOR}  # the messages that are looked into for tensors
-_STARTS = {
-    b"PK\x03\x04": "a zip archive: unpack it first",
-    b"\x1f\x8b": "compressed with gzip: unpack it first",
-    b"version ": "a pointer of git-lfs: fetch the file itself with git lfs pull",
-    b"\x89HDF": "an HDF5 file",
-    b"<!DO": "a web page",
-    b"<htm": "a web page",
-}
 _REFUSED_TYPES = "edgekit reads float32, float16, bfloat16, float64, bool and integers of 8 to 64 bits"
 _READABLE = frozenset(
     ("FLOAT", "FLOAT16", "BFLOAT16", "DOUBLE", "BOOL", "INT8", "INT16", "INT32", "INT64")
@@ -105,7 +98,7 @@ def _message(path: Path) -> Any:
         model = onnx.ModelProto()
         model.ParseFromString(without)
     except Exception as error:  # protobuf's own class is private; what else is told of bytes that are none of its
-        told = next((what for begin, what in _STARTS.items() if start.startswith(begin)), None)
+        told = told_by(start)
         why = f"it is {told}" if told else f"truncated, encrypted or something else ({first_line(error)})"
         raise UsageError(f"{path} is no readable ONNX file: {why}", "give a file that onnx.load reads") from error
     if not all(isinstance(text, str) for text in _texts(model)):

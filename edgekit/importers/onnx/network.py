@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from edgekit.errors import UsageError, first_line
 from edgekit.frontend.imported import Imported, Layer
@@ -18,9 +17,7 @@ from edgekit.importers.onnx.model import Model, reads
 from edgekit.importers.onnx.node import Block, Node
 from edgekit.importers.onnx.operators.quantization import rounded
 from edgekit.importers.onnx.table import OPERATORS
-
-# torch computes little with these.
-_WIDER = {"uint16": np.int32, "uint32": np.int64, "uint64": np.int64}
+from edgekit.importers.tensors import as_tensor
 
 
 class OnnxNetwork(Imported):
@@ -34,15 +31,7 @@ class OnnxNetwork(Imported):
         self._dead = _dead(model.block)
         for name in {name for node in _all(model.block.nodes) for name in reads(node)} | set(model.block.outputs):
             if name in model.constants:
-                self._own(name, model)
-
-    def _own(self, name: str, model: Model) -> None:
-        """Names may have dots, which torch keeps for modules in modules."""
-        tensor = _tensor(model, name)
-        if tensor.is_floating_point():
-            self._parameters[name] = nn.Parameter(tensor, requires_grad=False)
-        else:
-            self._buffers[name] = tensor
+                self.own(name, _tensor(model, name))
 
     def forward(self, *inputs: Tensor) -> dict[str, Tensor]:
         """The outputs by name."""
@@ -116,13 +105,3 @@ def _tensor(model: Model, name: str) -> Tensor:
 
 
 _FLOATS = frozenset({1, 10, 11, 16})  # FLOAT, FLOAT16, DOUBLE, BFLOAT16 of TensorProto
-
-
-def as_tensor(array: NDArray[Any]) -> Tensor:
-    """A tensor of the same memory where torch can have it so; real numbers are float32."""
-    name = array.dtype.name
-    if name in ("float16", "float64", "bfloat16"):
-        array = array.astype(np.float32)
-    elif name in _WIDER:
-        array = array.astype(_WIDER[name])
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from edgekit.errors import UsageError
+from edgekit.importers.tensors import is_known
 
 STANDARD = ("", "ai.onnx")
 
@@ -64,12 +64,6 @@ class Node:
         """One whole number from an input."""
         (found,) = self.numbers(value, what)
         return int(found)
-
-
-def is_known(value: Tensor) -> bool:
-    """Whether a tensor has values while a network is followed: those that its input reaches have none."""
-    with torch._C.DisableTorchFunction():  # whoever follows the network does not take it for a question about values
-        return not value.is_meta
 
 
 @dataclass(frozen=True)

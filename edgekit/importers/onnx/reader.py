@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgekit.errors import UsageError
@@ -10,12 +10,11 @@ from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.model import Input, Model, read
 from edgekit.importers.onnx.network import OnnxNetwork
 from edgekit.importers.onnx.table import OPERATORS
-from edgekit.importers.source import Shape, Source
+from edgekit.importers.source import Given, Shape, Source, given_by_name
 from edgekit.records.manifest import SourceRecord, content_of
 from edgekit.records.preprocessing import Preprocessing
 
 READ = frozenset({*OPERATORS, "If"})
-Given = Sequence[Shape] | Mapping[str, Shape] | None
 _REAL = ("float", "float16", "bfloat16", "double")
 
 
@@ -45,7 +44,7 @@ def _shapes(path: Path, inputs: Sequence[Input], given: Given) -> dict[str, Shap
     """The shape of each input: as given, else the file's own with a batch of 1 where that is free."""
     if not inputs:
         raise UsageError(f"{path.name} has no inputs", "give a file of a network")
-    wanted = _by_name(path, inputs, given)
+    wanted = given_by_name(path, [one.name for one in inputs], given)
     found = {}
     for one in inputs:
         if one.dtype not in _REAL:
@@ -55,23 +54,6 @@ def _shapes(path: Path, inputs: Sequence[Input], given: Given) -> dict[str, Shap
             )
         found[one.name] = _shape(path, one, wanted.get(one.name))
     return found
-
-
-def _by_name(path: Path, inputs: Sequence[Input], given: Given) -> dict[str, Shape]:
-    names = [one.name for one in inputs]
-    if isinstance(given, Mapping):
-        unknown = [name for name in given if name not in names]
-        if unknown:
-            raise UsageError(
-                f"{path.name} has no input {unknown[0]}; it takes {', '.join(names)}", "write --input NAME=1,3,224,224"
-            )
-        return dict(given)
-    if given is not None and len(given) != len(names):
-        raise UsageError(
-            f"{path.name} takes {len(names)} inputs ({', '.join(names)}), not {len(given)}",
-            "give a shape for each, or --input NAME=1,3,224,224 for some",
-        )
-    return dict(zip(names, given or (), strict=False))
 
 
 def _shape(path: Path, one: Input, given: Shape | None) -> Shape:

@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgekit.importers.onnx.node import Node, is_known
+from edgekit.importers.onnx.node import Node
 from edgekit.importers.onnx.operators.elementwise import REAL, TYPES
+from edgekit.importers.tensors import is_known
 
 
 def gather(n: Node, x: Tensor, indices: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekit.importers.onnx.node import Node
-from edgekit.importers.onnx.operators.windows import flat, padding, sizes
+from edgekit.importers.onnx.operators.windows import padding, sizes
+from edgekit.importers.padding import flat
 
 _CONV = (F.conv1d, F.conv2d, F.conv3d)
 _CONV_TRANSPOSE = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekit.importers.onnx.node import Node
-from edgekit.importers.onnx.operators.windows import Pairs, flat, padding, sizes
+from edgekit.importers.onnx.operators.windows import padding, sizes
+from edgekit.importers.padding import Pairs, flat
 
 _MAX: tuple[Any, ...] = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
 _AVERAGE: tuple[Any, ...] = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgekit.importers.onnx.node import Node
-
-Pairs = tuple[tuple[int, int], ...]
+from edgekit.importers.padding import Pairs, same
 
 
 def sizes(n: Node, name: str, rank: int) -> tuple[int, ...]:
@@ -24,15 +23,4 @@ def padding(
         return tuple((pads[axis], pads[axis + rank]) for axis in range(rank))
     if rule == "VALID":
         return ((0, 0),) * rank
-    return tuple(_same(*one, rule == "SAME_UPPER") for one in zip(shape, kernel, stride, dilation, strict=True))
-
-
-def _same(size: int, k: int, s: int, d: int, upper: bool) -> tuple[int, int]:
-    """As much as lets every stride have a window; the odd one lies at the end, or at the beginning."""
-    total = max((-(-size // s) - 1) * s + d * (k - 1) + 1 - size, 0)
-    return (total // 2, total - total // 2) if upper else (total - total // 2, total // 2)
-
-
-def flat(pairs: Pairs) -> list[int]:
-    """(low, high) of each axis, as torch's F.pad has them: the last axis first."""
-    return [amount for pair in reversed(pairs) for amount in pair]
+    return tuple(same(*one, rule == "SAME_UPPER") for one in zip(shape, kernel, stride, dilation, strict=True))

@@ -1,0 +1,133 @@
+"""A TFLite file -> a Source: looked into, its input shapes settled, its network built when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from edgekit.errors import UsageError
+from edgekit.importers.source import Given, Shape, Source, given_by_name
+from edgekit.importers.tflite.file import Stored, TfliteFile
+from edgekit.importers.tflite.held import channels_first
+from edgekit.importers.tflite.model import Model, read
+from edgekit.importers.tflite.network import TfliteNetwork
+from edgekit.importers.tflite.node import LARGEST
+from edgekit.importers.tflite.signs import span
+from edgekit.importers.tflite.table import OPERATORS
+from edgekit.records.manifest import Dtype, SourceRecord, TensorRecord, content_of
+
+_LETTERS = {4: ("NHWC", "NCHW"), 5: ("NDHWC", "NCDHW")}
+_WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL")
+
+
+def open_source(path: Path, given: Given) -> Source:
+    """Look into a file; `given` are shapes of its inputs as torch has them, by name or in order. Raises UsageError."""
+    model = read(TfliteFile(path), OPERATORS)
+    network = TfliteNetwork  # built when it is asked for
+    return Source(
+        path=path,
+        shapes=_shapes(model, given),
+        build=lambda: network(model),
+        record=SourceRecord(
+            file=path.name,
+            format="tflite",
+            sha256=content_of(path).sha256,
+            producer=model.file.description,
+        ),
+        precision="int8" if _rounds(model) else "fp32",
+        ranges=model.ranges,
+        notes=_notes(model),
+        takes=tuple(_record(model, index) for index in model.inputs),
+        gives=tuple(_record(model, index) for index in model.outputs),
+    )
+
+
+def _shapes(model: Model, given: Given) -> dict[str, Shape]:
+    """The shape of each input as torch has it: as given, else the file's own with a batch of 1 where that is free."""
+    names = [model.file.tensor(index).name for index in model.inputs]
+    wanted = given_by_name(model.file.path, names, given)
+    found = {}
+    for index, name in zip(model.inputs, names, strict=True):
+        found[name] = _shape(model, index, wanted.get(name))
+    return found
+
+
+def _shape(model: Model, index: int, given: Shape | None) -> Shape:
+    tensor, name = model.file.tensor(index), model.file.path.name
+    if not tensor.dtype.startswith("float") and tensor.grid is None:
+        raise UsageError(
+            f"input {tensor.name} of {name} takes {tensor.dtype}, and edgekit gives real numbers",
+            "make a file whose inputs are float32, or integers with a scale",
+        )
+    sizes = _as_torch(model, index, tensor.open_sizes)
+    told = "x".join("?" if size < 0 else str(size) for size in sizes)
+    if given is not None:
+        if len(given) != len(sizes) or any(size not in (-1, want) for size, want in zip(sizes, given, strict=True)):
+            raise UsageError(
+                f"input {tensor.name} of {name} is {told}, not {'x'.join(map(str, given))}",
+                "leave --input out" if -1 not in sizes else f"write --input {tensor.name}=1,3,224,224",
+            )
+        return given
+    found = tuple(1 if size < 0 and axis == 0 else size for axis, size in enumerate(sizes))
+    if not found or min(found) < 0:
+        raise UsageError(
+            f"input {tensor.name} of {name} leaves sizes open ({told or 'it has no axes'})",
+            f"say how large it is to be, channels first: --input {tensor.name}=1,3,224,224",
+        )
+    total = 1
+    for size in found:
+        total *= size
+    if not 0 < total <= LARGEST:
+        raise UsageError(f"input {tensor.name} of {name} is {told}", "give a file of a network")
+    return found
+
+
+def _as_torch(model: Model, index: int, sizes: Sequence[int]) -> Shape:
+    """The sizes of an input channels-first where the file has them channels-last."""
+    if len(sizes) not in _LETTERS or index in model.turned:
+        return tuple(sizes)
+    axes = channels_first(len(sizes))
+    return tuple(sizes[axes.index(dim)] for dim in range(len(sizes)))
+
+
+def _record(model: Model, index: int) -> TensorRecord:
+    """How the file has an input or output."""
+    tensor = model.file.tensor(index)
+    real = span(tensor) is not None and tensor.grid is not None
+    layouts = _LETTERS.get(len(tensor.shape))
+    return TensorRecord(
+        name=tensor.name,
+        dtype=cast(Dtype, tensor.dtype),
+        shape=tensor.shape,
+        layout=layouts[index in model.turned] if layouts else "as in torch",
+        scale=float(tensor.grid.scales[0]) if real and tensor.grid else None,
+        zero_point=int(tensor.grid.zeros[0]) if real and tensor.grid else None,
+    )
+
+
+def _rounds(model: Model) -> bool:
+    """Whether the file computes in integers: with integers between its operators, or with integer weights in one."""
+    constants = set(model.constants())
+
+    def is_integer(index: int) -> bool:
+        return index in constants and span(model.file.tensor(index)) is not None
+
+    return bool(model.ranges) or any(
+        is_integer(index) for node in model.nodes if node.kind in _WEIGHTED for index in node.inputs
+    )
+
+
+def _notes(model: Model) -> tuple[str, ...]:
+    found = []
+    if model.ranges:
+        found.append(
+            "the file is quantised: its weights are dequantised, and what it computes is no longer rounded; with "
+            "--precision int8 --ranges file the integers span what they do there"
+        )
+    constants: list[Stored] = [model.file.tensor(index) for index in model.constants()]
+    if any(one.dtype == "float16" for one in constants):
+        found.append("the file's weights are float16: they are read in float32")
+    if model.file.graphs > 1:
+        found.append(f"the file has {model.file.graphs} graphs: the first is read")
+    return tuple(found)

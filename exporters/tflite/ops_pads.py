@@ -11,6 +11,8 @@ from edgekit.exporters.tflite.ops_moving import taken
 from edgekit.exporters.tflite.ops_shapes import Pairs, cropped, padded
 from edgekit.ir.graph import Op
 
+_LARGEST = torch.finfo(torch.float32).max
+
 
 def pad(to: Lowering, op: Op) -> Value:
     """PAD with zeros, PADV2 with anything else, MIRROR_PAD, or GATHER of the edges; what is negative is cut off."""
@@ -18,8 +20,8 @@ def pad(to: Lowering, op: Op) -> Value:
     x, growing = cropped(to, to.read(op), op.attrs["pads"], op.name)
     if not any(map(any, growing)):
         return x
-    if mode == "constant":
-        return padded(to, x, growing, op.name, op.attrs["value"])
+    if mode == "constant":  # an infinite number would be no number once a kernel multiplies it by zero
+        return padded(to, x, growing, op.name, max(-_LARGEST, min(_LARGEST, op.attrs["value"])))
     return _mirrored(to, x, growing, op.name) if mode == "reflect" else _continued(to, x, growing, op.name)
 
 

@@ -30,9 +30,8 @@ def padded(to: Lowering, x: Value, pads: Pairs, name: str, fill: float = 0.0) ->
 
 
 def _filling(to: Lowering, x: Value, fill: float, name: str) -> int:
-    if x.q is None:  # an infinite number would be no number once a kernel multiplies it by zero
-        most = torch.finfo(torch.float32).max
-        return to.program.constant(f"{name}/value", torch.tensor([max(-most, min(most, fill))]))
+    if x.q is None:
+        return to.program.constant(f"{name}/value", torch.tensor([fill]))
     integer = max(x.q.low, min(x.q.high, fill / x.q.scale + x.q.zero_point))
     stored = torch.tensor([round(integer)], dtype=torch.int8)
     return to.program.constant(f"{name}/value", stored, None, "int8", Grid((x.q.scale,), x.q.zero_point))

@@ -80,6 +80,7 @@ TESTED_BY = (
     ("reproduction/test_zoo", "edgekit/reproduction/zoo_charts"),
     ("demonstration/test_command", "edgekit/demonstration/digits"),
     ("sweeps/test_command", "edgekit/sweeps/export edgekit/sweeps/measure edgekit/sweeps/plan edgekit/sweeps/result"),
+    ("sweeps/test_grid", "edgekit/sweeps/axes edgekit/sweeps/grid_file"),
     # What is written is read again, by the store that is made of it.
     ("storage/test_store", "edgekit/records/measurement edgekit/storage/rows"),
     ("storage/test_merge", "edgekit/storage/schema"),

@@ -57,6 +57,11 @@ class _Device(BaseModel):
         return False
 
     @property
+    def address(self) -> str:
+        """How it is reached: two entries with the same address are one machine."""
+        return " ".join(str(getattr(self, name)) for name in ("link", "host", "serial") if getattr(self, name, None))
+
+    @property
     def is_jetson(self) -> bool:
         """Whether it has NVIDIA's tools for power and clocks."""
         return False

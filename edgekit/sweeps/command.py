@@ -15,14 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from edgekit.device.registry import load
 from edgekit.errors import Refusal, UsageError
 from edgekit.records.measurement import PRESETS
 from edgekit.storage.store import FailedCell, new_id, now, open_store
+from edgekit.sweeps.axes import How, SweepCell
+from edgekit.sweeps.cells import cells
 from edgekit.sweeps.estimate import FILE, TimeLeft, latency_seconds, told
 from edgekit.sweeps.export import Job, Made, run_all
-from edgekit.sweeps.grid import MANY, Grid, Point, SweepCell, grid
+from edgekit.sweeps.grid import MANY, MOST, Grid, grid
+from edgekit.sweeps.jobs import ACCURACY, LATENCY, Task
 from edgekit.sweeps.measure import Judged, Measured
-from edgekit.sweeps.plan import Plan
+from edgekit.sweeps.plan import Plan, place_of
 from edgekit.sweeps.result import CACHED, DONE, FAILED, PLANNED, CellResult, SweepResult
 from edgekit.sweeps.workers import processors
 from edgekit.util.files import make_folder, write_atomically
@@ -35,7 +39,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def sweep(
-    model: str,
+    model: str | Sequence[str],
     *,
     continue_: bool = False,
     dry_run: bool = False,
@@ -49,20 +53,29 @@ def sweep(
 ) -> SweepResult:
     """Export, measure and evaluate every cell of a grid.
 
-    `model` is a network (or `FILE.py:build`) or a YAML file; `asked` are fields of `edgekit.sweeps.grid.Grid` and the
-    other options of `edgekit.export`, which replace those of the file. `continue_` keeps what was done before and is
-    still what it was. `executor` takes the exports (default: `jobs` processes of our own).
+    `model` is a network (or `FILE.py:build`), several of them, or a YAML file; `asked` are fields of
+    `edgekit.sweeps.grid.Grid` and the other options of `edgekit.export`, which replace those of the file. `continue_`
+    keeps what was done before and is still what it was. `executor` takes the exports (default: `jobs` processes of our
+    own).
     Raises UsageError for a grid that cannot be meant, before the first step; what fails later is in the result.
     """
     started, wanted = time.time(), grid(model, **asked)
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs must be at least 1, not {jobs}", "leave --jobs out for one for each processor")
-    if wanted.count > MANY and not yes:
+    if wanted.bound > MOST:
         raise UsageError(
-            f"this grid has {wanted.count:,} cells, about {told(_rough_seconds(wanted))} of work",
+            f"this grid has {wanted.bound:,} cells, about {told(_rough_seconds(wanted, wanted.bound))} of work",
+            f"name fewer values: one sweep takes {MOST:,} cells, also with --yes",
+        )
+    known = load(devices)
+    found = cells(wanted, known)
+    if len(found) > MANY and not yes:
+        raise UsageError(
+            f"this grid has {len(found):,} cells, about {told(_rough_seconds(wanted, len(found)))} of work",
             "name fewer values, or add --yes",
         )
-    plan = Plan(wanted, open_store(store), devices, 0.0 if continue_ else started, jobs or processors())
+    since, at_once = 0.0 if continue_ else started, jobs or processors()
+    plan = Plan(wanted, found, open_store(store), known, since, at_once, processors())
     if dry_run:
         return plan.preview()
     return _Sweep(plan, progress or (lambda *_: None)).run(executor)
@@ -76,14 +89,9 @@ class _Sweep:
         self.grid = plan.grid
         self.progress = progress
         self.made = dict(plan.made)
-        self.measured: dict[tuple[str, str], Measured] = {}  # (sha256, device)
-        self.judged: dict[str, Judged] = {}  # sha256
-        latencies = (
-            0
-            if plan.grid.export_only
-            else len(plan.grid.devices) * len(plan.grid.format) * (len(plan.grid.precision) * len(plan.grid.points))
-        )
-        self.steps = len(plan.jobs) + latencies + (len(plan.grid.points) if plan.grid.eval else 0)
+        self.measured: dict[tuple[str, How], Measured] = {}  # by sha256
+        self.judged: dict[tuple[str, str | None], Judged] = {}  # by sha256 and runtime
+        self.tasks = plan.tasks
         self.finished = 0
         self.left = TimeLeft(plan.preview().seconds)
         self.started = time.monotonic()
@@ -99,12 +107,14 @@ class _Sweep:
             self._say(f"exporting {counted(jobs, 'variant')}, {min(self.plan.workers, jobs)} at once")
             run_all(self.plan.jobs, self.plan.workers, executor, self._exported)
         self._record(last=False)
-        for device in self.grid.devices:
-            if device is not None:
-                self._measure(device)
-        if self.grid.eval is not None:
-            for point in self.grid.points:
-                self._judge(point)
+        latencies = [task for task in self.tasks if task.kind == LATENCY]
+        for device in self.grid.pools:
+            for task in latencies:
+                if task.work[1].device == device:
+                    self._measure(task)
+        for task in self.tasks:
+            if task.kind == ACCURACY:
+                self._judge(task)
         result = self._record(last=True)
         self._tell_failures(result)
         return replace(result, unstored=self.plan.measuring.refusal)
@@ -119,39 +129,41 @@ class _Sweep:
         failed = sum(one.refusal is not None for one in made)
         self._say(f"exported {self.plan.names[point]}" + (f", {failed} files failed" if failed else ""))
 
-    def _measure(self, device: str) -> None:
-        for cell in self.grid.cells():
-            made = self.made.get(((cell.alpha, cell.res), cell.format, cell.precision))
-            if cell.device != device or made is None or made.sha256 is None or made.path is None:
-                continue
-            place, known = (made.sha256, device), self.plan.measuring.known_latency(made, device)
-            self.finished += 1
-            if known is not None:
-                self.measured[place] = Measured(known)
-                continue
-            self._say(f"measuring {made.path.name} on {device}")
-            self.measured[place] = self.plan.measuring.latency(made, device, self._say)
-            self.left.finish(self.plan.latency_seconds())
-            self._record(last=False)
-
-    def _judge(self, point: Point) -> None:
+    def _measure(self, task: Task) -> None:
+        place, how = task.work
+        made = self.made[place]
         self.finished += 1
-        files = [made for (where, _, _), made in self.made.items() if where == point and made.sha256 is not None]
-        found = self.plan.measuring.accuracies(files, self._say) if files else {}
-        self.judged |= found
+        if made.sha256 is None or made.path is None:
+            return
+        where, known = (made.sha256, how), self.plan.measuring.known_latency(made, how)
+        if known is not None:
+            self.measured[where] = Measured(known)
+            return
+        device = task.needs.devices[0]
+        self._say(f"measuring {made.path.name} on {device}")
+        self.measured[where] = self.plan.measuring.latency(made, how, device, self._say)
+        self.left.finish(task.seconds)
+        self._record(last=False)
+
+    def _judge(self, task: Task) -> None:
+        self.finished += 1
+        places, runtime = task.work
+        files = [self.made[place] for place in places if self.made[place].sha256 is not None]
+        found = self.plan.measuring.accuracies(files, runtime, self._say) if files else {}
+        self.judged |= {(sha256, runtime): judged for sha256, judged in found.items()}
         fresh = sum(one.fresh for one in found.values())
         if fresh:
-            self.left.finish(self.plan.accuracy_seconds(point, fresh))
+            self.left.finish(self.plan.accuracy_seconds(places[0][0], fresh))
             self._record(last=False)
 
     def _say(self, message: str) -> None:
-        self.progress(f"{message}; about {self.left} left", self.finished, self.steps)
+        self.progress(f"{message}; about {self.left} left", self.finished, len(self.tasks))
 
     # What is known so far
 
     def _record(self, last: bool) -> SweepResult:
         seconds = time.monotonic() - self.started
-        cells = tuple(self._cell(cell) for cell in self.grid.cells())
+        cells = tuple(self._cell(cell) for cell in self.plan.cells)
         result = SweepResult(cells, seconds, unstored=self.plan.measuring.refusal)
         if last or time.monotonic() - self._recorded > RECORD_SECONDS:
             text = json.dumps(result.to_json(), indent=1, default=str)
@@ -161,15 +173,13 @@ class _Sweep:
         return result
 
     def _cell(self, cell: SweepCell) -> CellResult:
-        point = (cell.alpha, cell.res)
-        made = self.made.get((point, cell.format, cell.precision))
-        name = self.plan.names[point]
+        name, made = self.plan.names[cell.point], self.made.get(place_of(cell))
         if made is None:
             return CellResult(cell, name, PLANNED)
         if made.path is None or made.sha256 is None:
             return CellResult(cell, made.variant or name, FAILED, refusal=made.refusal)
-        measured = self.measured.get((made.sha256, cell.device)) if cell.device else Measured()
-        judged = self.judged.get(made.sha256) if self.grid.eval else Judged()
+        measured = self.measured.get((made.sha256, cell.how)) if cell.device else Measured()
+        judged = self.judged.get((made.sha256, cell.how.runtime)) if self.grid.eval else Judged()
         refusal = (measured.refusal if measured else None) or (judged.refusal if judged else None)
         status = CACHED
         if refusal is not None:
@@ -213,6 +223,6 @@ def _failure(one: CellResult, refusal: Refusal) -> FailedCell:
     )
 
 
-def _rough_seconds(wanted: Grid) -> float:
+def _rough_seconds(wanted: Grid, count: int) -> float:
     """Of a grid that is too large to be looked at cell by cell."""
-    return wanted.count * (FILE + (0.0 if wanted.export_only else latency_seconds(PRESETS[wanted.preset])))
+    return count * (FILE + (0.0 if wanted.export_only else latency_seconds(PRESETS[wanted.preset])))

@@ -14,7 +14,8 @@ from edgekit.bug_report import tellable
 from edgekit.errors import USERS_CODE, EdgekitError, GateFailed, Refusal
 from edgekit.records.manifest import manifest_path, open_artifact, read_manifest
 from edgekit.redact import redacted
-from edgekit.sweeps.grid import Grid, Point
+from edgekit.sweeps.axes import Point
+from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.journal import Journal, device
 from edgekit.sweeps.keys import Inputs
 from edgekit.sweeps.weights import Source
@@ -97,7 +98,7 @@ def run(job: Job) -> tuple[Made, ...]:
     """Make the files of a job that nobody made meanwhile. Runs in a worker; raises nothing for what fails."""
     journal, timed = Journal(job.grid.out, job.since), job.grid.export.max_latency is not None
     try:
-        with journal.alone(f"{job.grid.model} {job.point[0]} {job.point[1]}"), device("local", measuring=timed):
+        with journal.alone(f"{job.point.model} {job.point.alpha} {job.point.res}"), device("local", measuring=timed):
             known = [there(journal, file, job.grid.out) for file in job.files]
             found = {made.file: made for made in known if made is not None}
             for files in _together([file for file in job.files if file not in found]):

@@ -1,9 +1,11 @@
 """What a sweep is asked for: a grid of variants, formats, precisions and devices, from the command line or a YAML file.
 
-    model: mobilenet
-    alpha: [1.0, 0.75, 0.5, 0.25]
-    res: [224, 192, 160, 128]
+    model: [mobilenet, resnet50, mynet.py:build]
+    alpha: [1.0, 0.5]
     precision: [fp32, int8]
+    device: [desktop, {pi: [pi-1, pi-2, pi-3]}]   # a pool: any of the three
+    exclude: [{device: pi, precision: int8}]
+    include: [{model: mobilenet, alpha: 0.25, res: 128}]
     weights: weights/          # random, pretrained, a file, or a folder with one file for each variant
     data: images/calibration
     eval: images/test
@@ -13,11 +15,10 @@ The keys are the fields of `Grid`, and every other option of `edgekit export`. P
 
 from __future__ import annotations
 
-import itertools
 import math
 import reprlib
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,17 +26,14 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     InstanceOf,
     Strict,
     StrictBool,
-    StrictFloat,
-    StrictInt,
     ValidationError,
     create_model,
 )
 
-from edgekit.errors import UsageError, first_line, nearest
+from edgekit.errors import UsageError, nearest
 from edgekit.exporting.options import (
     DEFAULTS,
     HINTS,
@@ -49,44 +47,61 @@ from edgekit.exporting.options import (
 from edgekit.network.names import is_own_name
 from edgekit.records.formats import FORMATS
 from edgekit.records.measurement import PRESETS
+from edgekit.records.runtime import RUNTIMES
+from edgekit.sweeps.axes import (
+    AXES,
+    Choices,
+    Counts,
+    Devices,
+    Entry,
+    Floats,
+    Integers,
+    Point,
+    Pool,
+    Text,
+    Texts,
+    as_pool,
+    label,
+    named,
+    several,
+)
+from edgekit.sweeps.grid_file import read
 from edgekit.sweeps.weights import Source
-from edgekit.util import yaml_text
 
-Point = tuple[float | None, int | None]  # alpha, resolution
+Entries = Annotated[tuple[Entry, ...], BeforeValidator(several)]
+CANONICAL: dict[str, Callable[[str], str]] = {
+    "format": FORMATS.canonical,
+    "precision": canonical_precision,
+    "runtime": RUNTIMES.canonical,
+}
 MANY = 1000  # cells: beyond it, a slip of the hand is likelier than a wish
-LARGEST_FILE = 1_000_000  # bytes of YAML
+MOST = 100_000  # cells of one sweep, which are all held in memory
 SUFFIXES = (".yaml", ".yml")
 
 
-def _several(value: Any) -> Any:
-    """A list of values; one alone stands for a list of it."""
-    return value if isinstance(value, (list, tuple)) else (value,)
-
-
-Text = Annotated[str, Field(min_length=1)]
-Texts = Annotated[tuple[Text, ...], BeforeValidator(_several), Field(min_length=1)]
-Floats = Annotated[tuple[StrictFloat, ...], BeforeValidator(_several)]
-Integers = Annotated[tuple[StrictInt, ...], BeforeValidator(_several)]
-Count = Annotated[StrictInt, Field(ge=1)]
-
-
 class Grid(BaseModel):
-    """A whole sweep. `alpha` and `res` empty: the network's own, or what the weights tell.
+    """A whole sweep: its axes (edgekit.sweeps.axes), and what its cells share.
 
-    `export` holds what all files have in common: the options of `edgekit export` that are no fields here (SHARED).
+    `alpha` and `res` empty: the network's own, or what the weights tell. `export` holds what all files have in common:
+    the options of `edgekit export` that are no fields here (SHARED).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    model: Text
+    model: Texts
     alpha: Floats = ()
     res: Integers = ()
     format: Texts = ("onnx", "tflite")
     precision: Texts = ("fp32",)
-    device: Texts = ("local",)
-    runtime: Text | None = None
-    threads: Count = 1
-    batch: Count = 1
+    device: Devices = ("local",)
+    runtime: Choices = ()
+    provider: Choices = ()
+    delegate: Choices = ()
+    threads: Counts = (1,)
+    batch: Counts = (1,)
+    power_mode: Choices = ()
+    exclude: Entries = ()
+    include: Entries = ()
     preset: Text = "default"
     weights: Text = "random"
     random_where_missing: StrictBool = False  # variants without a file in the folder: random weights, latency only
@@ -96,54 +111,47 @@ class Grid(BaseModel):
     export: Annotated[ExportOptions, InstanceOf()]
 
     @property
-    def devices(self) -> tuple[str | None, ...]:
-        """Where to measure; (None,): nowhere."""
-        return (None,) if self.export_only else self.device
+    def pools(self) -> dict[str, tuple[str, ...]]:
+        """The devices that may measure for each name of the axis `device`."""
+        added = (one for entry in self.include for one in named(entry).get("device", ()))
+        every = dict.fromkeys((*self.device, *added))
+        return {one.name: one.members if isinstance(one, Pool) else (one,) for one in map(as_pool, every)}
 
     @property
-    def points(self) -> list[tuple[float | None, int | None]]:
-        """Each (alpha, resolution), in the order given."""
-        return list(itertools.product(self.alpha or (None,), self.res or (None,)))
+    def devices(self) -> tuple[str, ...]:
+        """Every device that may measure; none where nothing is measured."""
+        members = (name for members in self.pools.values() for name in members)
+        return () if self.export_only else tuple(dict.fromkeys(members))
 
     @property
-    def count(self) -> int:
-        """How many cells there are."""
-        axes = (self.alpha or (None,), self.res or (None,), self.format, self.precision, self.devices)
-        return math.prod(len(axis) for axis in axes)
+    def axes(self) -> dict[str, tuple[Any, ...]]:
+        """The values of each axis; (None,) where the choice is left open."""
+        found = {name: getattr(self, name) or (None,) for name in AXES}
+        return found | ({"device": (None,)} if self.export_only else {})
 
-    def cells(self) -> Iterator[SweepCell]:
-        """Every cell, the files of one variant together."""
-        for alpha, res in self.points:
-            for format, precision, device in itertools.product(self.format, self.precision, self.devices):
-                yield SweepCell(alpha, res, format, precision, device)
+    @property
+    def bound(self) -> int:
+        """How many cells there are at most, counted without making one."""
+        whole = self.axes
+        grids = [whole, *(whole | named(entry) for entry in self.include)]
+        return sum(math.prod(len(values) or 1 for values in axes.values()) for axes in grids)
 
     def asked(self, point: Point, weights: Source, format: Sequence[str], precision: Sequence[str]) -> ExportOptions:
         """The export of some files of a variant. Random weights in the place of missing ones heed no images."""
-        alpha, res = point
-        own: dict[str, Any] = {"alpha": alpha, "res": res, "out": self.out, "weights": weights.weights}
-        if self.is_own and weights.weights == "random":
+        own: dict[str, Any] = {**point._asdict(), "out": self.out, "weights": weights.weights}
+        if is_own_name(point.model) and weights.weights == "random":
             own["weights"] = None  # the function brings its weights
         if weights.random or self.export.synthetic_calibration:
             own |= {"data": None, "synthetic_calibration": "int8" in precision}
         if weights.random:
             own |= {"preprocess": None, "ranges": DEFAULTS["ranges"], "max_drop": None}
-        return replace(self.export.for_files(format, precision), **own)
+        return replace(self.export.for_files(format, precision), **own, **self.unheeded(point.model))
 
-    @property
-    def is_own(self) -> bool:
-        """Whether it is a user's own network, which brings its weights."""
-        return is_own_name(self.model)
-
-
-@dataclass(frozen=True)
-class SweepCell:
-    """One point of the grid: one file on one device."""
-
-    alpha: float | None
-    res: int | None
-    format: str
-    precision: str
-    device: str | None
+    def unheeded(self, model: str) -> dict[str, Any]:
+        """The options that a network does not take and others of the grid do, as it takes them: left out."""
+        if len(self.model) == 1:
+            return {}
+        return dict.fromkeys(("classes", "options") if is_own_name(model) else ("input",))
 
 
 # What all files of a sweep have in common, checked as YAML has it: a number is none in quotes, a path is text.
@@ -160,21 +168,23 @@ def is_grid(name: str) -> bool:
     return name.endswith(SUFFIXES)
 
 
-def grid(model: str, **asked: Any) -> Grid:
-    """The checked grid of a network's name or of a YAML file; what is asked for here replaces what the file says.
+def grid(model: str | Sequence[str], **asked: Any) -> Grid:
+    """The checked grid of networks by name, or of a YAML file; what is asked for here replaces what the file says.
 
     Values that are None were not asked for. Raises UsageError, naming the key.
     """
-    values = _file(Path(model)) if is_grid(model) else {"model": model}
+    models = (model,) if isinstance(model, str) else tuple(model)
+    file = next((name for name in models if is_grid(name)), None)
+    if file is not None and len(models) > 1:
+        raise UsageError(f"{file} is a grid, and other networks stand beside it", "name the networks in the file")
+    values = read(Path(file), PATHS) if file else {"model": models}
     values |= {key: value for key, value in asked.items() if value is not None}
-    origin = f" in {model}" if is_grid(model) else ""
+    origin = f" in {file}" if file else ""
     _refuse_unknown(values, origin)
     try:
         shared = _Shared.model_validate({key: _tuple(value) for key, value in values.items() if key in SHARED})
-        named = values.get("model")
-        export = ExportOptions(named if isinstance(named, str) else "", **dict(shared))
         own = {key: value for key, value in values.items() if key not in SHARED}
-        found = Grid.model_validate({**own, "export": export})
+        found = Grid.model_validate({**own, "export": ExportOptions("", **dict(shared))})
     except ValidationError as error:
         raise _told(error, origin) from error
     return _checked(found, origin)
@@ -191,22 +201,62 @@ def _tuple(value: Any) -> Any:
 
 
 def _checked(found: Grid, origin: str) -> Grid:
-    formats = tuple(FORMATS.canonical(name) for name in found.format)
-    precisions = tuple(map(canonical_precision, found.precision))
     if found.preset not in PRESETS:
         hint = nearest(found.preset, PRESETS)
         raise UsageError(f"unknown preset '{found.preset}'{hint}", f"choose one of: {', '.join(PRESETS)}")
-    export = replace(found.export, format=formats, precision=precisions)
-    found = found.model_copy(update={"format": formats, "precision": precisions, "export": export})
-    for axis in ("alpha", "res", "format", "precision", "device"):
+    changes: dict[str, Any] = {name: _canonical(name, getattr(found, name)) for name in CANONICAL}
+    for key in ("exclude", "include"):
+        entries = map(named, getattr(found, key))
+        changes[key] = tuple(Entry(**{axis: _canonical(axis, one[axis]) for axis in one}) for one in entries)
+    found = found.model_copy(update=changes)
+    every = {name: [*getattr(found, name), *_included(found, name)] for name in ("format", "precision")}
+    export = replace(found.export, format=every["format"], precision=every["precision"])
+    found = found.model_copy(update={"export": export})
+    for axis in AXES:
         _refuse_twice(axis, getattr(found, axis), origin)
+    _check_entries(found, origin)
+    _check_pools(found, origin)
     if found.export_only:
-        names = ("device", "batch", "preset", *(() if found.eval else ("runtime", "threads")))
+        names: tuple[str, ...] = ("device", "batch", "preset", "provider", "delegate", "power_mode")
+        names = (*names, *(() if found.eval else ("runtime", "threads")))
         _refuse(found, names, "not for --export-only", "leave one of them out")
     check_heeded(export)
     if not found.random_where_missing:
         check_calibration(export)
     return found
+
+
+def _canonical(axis: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    own = CANONICAL.get(axis)
+    return tuple(value if own is None or value is None else own(value) for value in values)
+
+
+def _included(found: Grid, axis: str) -> list[Any]:
+    return [value for entry in found.include for value in named(entry).get(axis, ())]
+
+
+def _check_entries(found: Grid, origin: str) -> None:
+    """Refuse an entry that says nothing, and one that excludes what the grid does not have: a slip of the hand."""
+    whole = {name: [label(value) for value in values] for name, values in found.axes.items()}
+    for key in ("exclude", "include"):
+        for entry in getattr(found, key):
+            empty = not named(entry) or next((name for name, values in named(entry).items() if not values), None)
+            if empty:
+                raise UsageError(f"an entry of '{key}'{origin} names no values", "write, say, {device: pi, batch: 8}")
+    for entry in found.exclude:
+        for name, values in named(entry).items():
+            other = next((value for value in map(label, values) if value not in whole[name]), Ellipsis)
+            if other is not Ellipsis:
+                known = ", ".join(map(str, whole[name]))
+                raise UsageError(f"'exclude'{origin}: '{name}' has no {other}", f"its values are: {known}")
+
+
+def _check_pools(found: Grid, origin: str) -> None:
+    """Refuse two meanings of one name."""
+    seen: dict[str, tuple[str, ...]] = {}
+    for one in map(as_pool, [*found.device, *_included(found, "device")]):
+        if seen.setdefault(one.name, one.members) != one.members:
+            raise UsageError(f"'device'{origin}: {one.name} is two things", "give each pool a name of its own")
 
 
 def _refuse(found: Grid, names: Sequence[str], why: str, remedy: str) -> None:
@@ -235,26 +285,3 @@ def _told(error: ValidationError, origin: str) -> UsageError:
     return UsageError(
         f"'{where}'{origin}: {first['msg'].lower()}, not {_SHORT.repr(first['input'])}", "correct the value"
     )
-
-
-def _file(path: Path) -> dict[str, Any]:
-    """The keys of a YAML file, its paths made relative to where it stands."""
-    example = "write a mapping, as in model: mobilenet"
-    if not path.is_file():
-        raise UsageError(f"the grid {path} does not exist", "give a network, or a YAML file")
-    try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise UsageError(f"the grid {path} has {path.stat().st_size:,} bytes", "a grid names values, not cells")
-        values = yaml_text.values(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"the grid {path} cannot be read: {first_line(error)[:200]}", "correct the YAML") from error
-    if not isinstance(values, Mapping):
-        raise UsageError(f"the grid {path} is no mapping of keys to values", example)
-    found = {str(key): value for key, value in values.items()}
-    for key in ("eval", "out", *PATHS):
-        if isinstance(found.get(key), str):
-            found[key] = path.parent / Path(found[key]).expanduser()
-    source = found.get("weights")
-    if isinstance(source, str) and source.partition(":")[0] not in ("random", "pretrained"):
-        found["weights"] = str(path.parent / Path(source).expanduser())
-    return found

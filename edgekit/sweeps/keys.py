@@ -28,12 +28,14 @@ from edgekit.records.formats import tool_versions
 from edgekit.records.manifest import content_of
 from edgekit.records.measurement import Protocol
 from edgekit.records.runtime import Runtime
+from edgekit.sweeps.axes import How
 from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.weights import Source
 from edgekit.util.files import file_sha256
 
 SOURCES = ("edgekit", "edgekit.models", "edgekit.exporters", "edgekit.bench")
 ELSEWHERE = ("weights", "data", "out")  # where what matters of these stands in a key, or nothing does
+ASKED = ("provider", "delegate", "power_mode")  # of a measurement, where they were asked for
 Inputs = Mapping[str, Any]
 
 
@@ -53,7 +55,7 @@ class Keys:
         """What one file is made from."""
         given = {name: value for name, value in asked.given().items() if name not in ELSEWHERE}
         found: dict[str, Any] = {
-            "model": _model(self.grid.model),
+            "model": _model(str(asked.model)),
             "asked": {name: file_sha256(value) if isinstance(value, Path) else value for name, value in given.items()},
             "weights": weights.identity,
             "tools": tools(),
@@ -63,14 +65,16 @@ class Keys:
         return found
 
     def of_measurement(
-        self, sha256: str, device: str, identity: Identity, runtime: Runtime, protocol: Protocol
+        self, sha256: str, device: str, identity: Identity, runtime: Runtime, protocol: Protocol, how: How
     ) -> Inputs:
         """What a latency depends on, as far as it can be known beforehand."""
+        asked = {name: value for name in ASKED if (value := getattr(how, name)) is not None}
         return {
             "sha256": sha256,
             "device": [device, *identity.facts],
             "runtime": [runtime.name, identity.version(runtime)],
             "protocol": protocol.model_dump(mode="json"),
+            **asked,
         }
 
     def of_accuracy(self, sha256: str, runtime: Runtime) -> Inputs:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from edgekit.device.config import AnyDevice
-from edgekit.device.registry import load, open_target
+from edgekit.device.registry import DeviceList, open_target
 from edgekit.device.target import Identity
 from edgekit.errors import EdgekitError, EnvironmentRefused, Refusal, UsageError
 from edgekit.evaluation.command import eval
@@ -19,6 +19,7 @@ from edgekit.records.measurement import PRESETS, Accuracy, Measurement, Protocol
 from edgekit.records.runtime import choose
 from edgekit.storage.keeping import Keeper
 from edgekit.storage.store import Store, new_id
+from edgekit.sweeps.axes import How
 from edgekit.sweeps.export import Made, refused
 from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.journal import Journal, device
@@ -51,28 +52,32 @@ class Judged:
 class Measuring:
     """Takes what a sweep asks for, and remembers it in the journal and the store."""
 
-    def __init__(self, grid: Grid, keys: Keys, journal: Journal, store: Store, devices: Path | None) -> None:
+    def __init__(self, grid: Grid, keys: Keys, journal: Journal, store: Store, known: DeviceList) -> None:
         self.grid = grid
         self.keys = keys
         self.journal = journal
         self.store = store
         self.keeper = Keeper(store)
-        self.devices = devices
+        self.known = known
         self._forgotten: EnvironmentRefused | None = None
         self._identities: dict[str, Identity] = {}  # by the device's name
         self._silent: set[str] = set()  # devices that were asked and did not answer
-        self.protocol: Protocol = PRESETS[grid.preset].model_copy(update={"threads": grid.threads, "batch": grid.batch})
 
-    def latency(self, made: Made, name: str, say: Say) -> Measured:
-        """Measure one file, unless that was done; nothing else of ours runs on the device meanwhile."""
+    def protocol(self, how: How) -> Protocol:
+        """How a measurement is made."""
+        return PRESETS[self.grid.preset].model_copy(update={"threads": how.threads, "batch": how.batch})
+
+    def latency(self, made: Made, how: How, name: str, say: Say) -> Measured:
+        """Measure one file on one device, unless that was done; nothing else of ours runs on it meanwhile."""
         assert made.path is not None and made.sha256 is not None
         try:
-            with device(name, measuring=True, waiting=lambda: say("waiting for another sweep on this device")):
-                inputs = self._latency_inputs(made, name)
+            address = self.known[name].address
+            with device(address, measuring=True, waiting=lambda: say("waiting for another sweep on this device")):
+                inputs = self._latency_inputs(made, how, name)
                 known = self._known(inputs)
                 if known is not None:
                     return Measured(known)
-                measurement = self._bench(made.path, name, say)
+                measurement = self._bench(made.path, how, name, say)
             _refuse_another(made, measurement)
         except Exception as error:  # it must not end the other cells
             return Measured(refusal=refused(error))
@@ -97,23 +102,27 @@ class Measuring:
         """Where the records are, if the store refused them, or what else could not be written."""
         return self.keeper.refusal or self._forgotten
 
-    def known_latency(self, made: Made, name: str) -> Measurement | None:
-        """The measurement that was taken of this file in just this way, if it may be used.
+    def known_latency(self, made: Made, how: How) -> Measurement | None:
+        """The measurement that was taken of this file in just this way, on any device of the pool, if it may be used.
 
-        None also where the device does not say who it is: a plan needs no device, and `latency` asks again.
+        None also where the devices do not say who they are: a plan needs no device, and `latency` asks again.
         """
-        if name in self._silent or not self.journal.holds("latency"):
+        if how.device is None or not self.journal.holds("latency"):
             return None
-        try:
-            return self._known(self._latency_inputs(made, name))
-        except EdgekitError:
-            return None
+        for name in self.grid.pools[how.device]:
+            with suppress(EdgekitError):
+                known = None if name in self._silent else self._known(self._latency_inputs(made, how, name))
+                if known is not None:
+                    return known
+        return None
 
-    def _latency_inputs(self, made: Made, name: str) -> Inputs:
+    def _latency_inputs(self, made: Made, how: How, name: str) -> Inputs:
         assert made.path is not None and made.sha256 is not None
-        where = load(self.devices)[name]
-        runtime = choose(made.path, self.grid.runtime, where.runtimes, here=where.is_local)
-        return self.keys.of_measurement(made.sha256, name, self._identity(name, where), runtime, self.protocol)
+        where = self.known[name]
+        runtime = choose(made.path, how.runtime, where.runtimes, here=where.is_local)
+        return self.keys.of_measurement(
+            made.sha256, name, self._identity(name, where), runtime, self.protocol(how), how
+        )
 
     def _identity(self, name: str, where: AnyDevice) -> Identity:
         """Who the device is, asked once; a device that did not answer is asked again."""
@@ -129,17 +138,14 @@ class Measuring:
         found = self.store.measurements([str(entry.get("id"))]) if entry else []
         return found[0] if found and found[0].verdict != INVALID else None
 
-    def _bench(self, path: Path, name: str, say: Say) -> Measurement:
-        grid = self.grid
+    def _bench(self, path: Path, how: How, name: str, say: Say) -> Measurement:
+        asked = how._replace(device=name)._asdict()
         result = bench(
             [path],
-            device=name,
-            runtime=grid.runtime,
-            threads=grid.threads,
-            batch=grid.batch,
-            preset=grid.preset,
+            **asked,
+            preset=self.grid.preset,
             store=self.keeper,
-            devices=self.devices,
+            devices=self.known.file,
             progress=lambda message, *_: say(message),
             session=self.session,
         )
@@ -148,7 +154,8 @@ class Measuring:
     @cached_property
     def session(self) -> str:
         """The command that the measurements belong to: a sweep that goes on is still the one that was begun."""
-        inputs = {"model": self.grid.model}  # several networks may share a folder
+        models = self.grid.model  # others may share the folder
+        inputs = {"model": models[0] if len(models) == 1 else models}
         entry = self.journal.get("session", key(inputs))
         if entry is not None:
             return str(entry.get("id"))
@@ -156,27 +163,27 @@ class Measuring:
         self.journal.put("session", key(inputs), inputs, id=session)
         return session
 
-    def accuracies(self, files: Sequence[Made], say: Say) -> dict[str, Judged]:
+    def accuracies(self, files: Sequence[Made], runtime: str | None, say: Say) -> dict[str, Judged]:
         """The accuracy of each file by its sha256, on the same images; they are decoded once."""
         found: dict[str, Judged] = {}
         wanted: dict[str, Made] = {}
         for made in files:
             assert made.sha256 is not None
             reason = self.meaningless(made)
-            known = None if reason else self.known_accuracy(made)
+            known = None if reason else self.known_accuracy(made, runtime)
             if reason or known:
                 found[made.sha256] = Judged(known, reason=reason)
             else:
                 wanted[made.sha256] = made
         if wanted:
             with device("local", measuring=False):
-                found |= self._judge(wanted, say)
+                found |= self._judge(wanted, runtime, say)
         return found
 
-    def known_accuracy(self, made: Made) -> Accuracy | None:
+    def known_accuracy(self, made: Made, runtime: str | None) -> Accuracy | None:
         """What was found for this file on just these images."""
         try:
-            entry = self.journal.get("accuracy", key(self._accuracy_inputs(made)))
+            entry = self.journal.get("accuracy", key(self._accuracy_inputs(made, runtime)))
         except EdgekitError:
             return None
         found = self.store.accuracies([str(entry.get("id"))]) if entry else []
@@ -188,11 +195,11 @@ class Measuring:
             return UNTRAINED
         return NOISE if made.file.precision == "int8" and self.grid.export.synthetic_calibration else None
 
-    def _accuracy_inputs(self, made: Made) -> Inputs:
+    def _accuracy_inputs(self, made: Made, runtime: str | None) -> Inputs:
         assert made.path is not None and made.sha256 is not None
-        return self.keys.of_accuracy(made.sha256, choose(made.path, self.grid.runtime))
+        return self.keys.of_accuracy(made.sha256, choose(made.path, runtime))
 
-    def _judge(self, wanted: dict[str, Made], say: Say) -> dict[str, Judged]:
+    def _judge(self, wanted: dict[str, Made], runtime: str | None, say: Say) -> dict[str, Judged]:
         assert self.grid.eval is not None
         paths = {made.path: sha256 for sha256, made in wanted.items() if made.path}
         say(f"evaluating {next(iter(wanted.values())).variant}")
@@ -200,8 +207,8 @@ class Measuring:
             result = eval(
                 list(paths),
                 data=self.grid.eval,
-                runtime=self.grid.runtime,
-                threads=self.grid.threads,
+                runtime=runtime,
+                threads=max(self.grid.threads),
                 store=self.keeper,
             )
         except Exception as error:
@@ -214,7 +221,7 @@ class Measuring:
             except UsageError as error:
                 found[sha256] = _failed(refused(error))
                 continue
-            inputs = self._accuracy_inputs(wanted[sha256])
+            inputs = self._accuracy_inputs(wanted[sha256], runtime)
             self._remember("accuracy", inputs, record)
             found[sha256] = Judged(record, fresh=True)
         return found

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit.device.registry import load
+from edgekit.device.registry import DeviceList
 from edgekit.errors import Refusal, UsageError
+from edgekit.network.names import is_own_name
 from edgekit.records.formats import FORMATS
 from edgekit.storage.store import Store
+from edgekit.sweeps.axes import How, Point, SweepCell
 from edgekit.sweeps.estimate import accuracy_seconds, export_seconds, latency_seconds
 from edgekit.sweeps.export import File, Job, Made, refused, there
-from edgekit.sweeps.grid import Grid, Point, SweepCell
+from edgekit.sweeps.grid import Grid
+from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, Needs, Task, export_bytes
 from edgekit.sweeps.journal import Journal
 from edgekit.sweeps.keys import Keys, key
 from edgekit.sweeps.measure import UNTRAINED, Measuring
@@ -36,36 +38,42 @@ class Plan:
     """
 
     grid: Grid
+    cells: tuple[SweepCell, ...]
     store: Store
-    devices: Path | None
+    known: DeviceList
     since: float
     workers: int
+    processors: int
     made: dict[Place, Made] = field(default_factory=dict)  # files that are there, and those that cannot be
     jobs: list[Job] = field(default_factory=list)
     names: dict[Point, str] = field(default_factory=dict)
     untrained: set[Point] = field(default_factory=set)
     gmacs: dict[Point, float] = field(default_factory=dict)
+    parameters: dict[Point, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.keys = Keys(self.grid)
         self.journal = Journal(self.grid.out, self.since)
-        self.measuring = Measuring(self.grid, self.keys, self.journal, self.store, self.devices)
+        self.measuring = Measuring(self.grid, self.keys, self.journal, self.store, self.known)
+        self.files: dict[Point, list[tuple[str, str]]] = {}  # format and precision of each that is wanted
+        for cell in self.cells:
+            self.files.setdefault(cell.point, []).append((cell.format, cell.precision))
         self._preflight()
-        for point in self.grid.points:
-            self._look(point)
+        for point, files in self.files.items():
+            self._look(point, list(dict.fromkeys(files)))
         if self.jobs:
             self._check_variants()
         self._name_refused()
+        self._refuse_namesakes()
 
     def _preflight(self) -> None:
-        known, is_built = load(self.devices), any(FORMATS[one].is_built for one in self.grid.format)
+        is_built = any(FORMATS[one].is_built for one in self.grid.export.format)
         for name in self.grid.devices:
-            if name is not None and is_built and not known[name].is_local:
+            if is_built and not self.known[name].is_local:
                 raise UsageError(
                     f"an engine runs where it was built, and a sweep makes each file once, not for {name}",
                     "leave tensorrt out, and build with `edgekit export --format tensorrt --device`",
                 )
-            _ = known[name] if name is not None else None
         shared = self.grid.export
         for option, path in {"--preprocess": shared.preprocess, "--labels": shared.labels}.items():
             if path is not None and not Path(path).is_file():
@@ -79,7 +87,7 @@ class Plan:
     def _refuse_for_random(self) -> None:
         """What random weights do not heed; a user's own function brings weights."""
         grid = self.grid
-        if not grid.weights.startswith("random") or self.grid.is_own or grid.random_where_missing:
+        if not grid.weights.startswith("random") or all(map(is_own_name, grid.model)) or grid.random_where_missing:
             return
         for option, value in {"--data": grid.export.data, "--preprocess": grid.export.preprocess}.items():
             if value is not None:
@@ -88,11 +96,11 @@ class Plan:
                     "give --weights, or --synthetic-calibration for int8 where only latency matters",
                 )
 
-    def _look(self, point: Point) -> None:
+    def _look(self, point: Point, files: list[tuple[str, str]]) -> None:
         grid = self.grid
-        self.names[point] = named(self.network, *point)
+        self.names[point] = named(network(point.model), point.alpha, point.res)
         missing: dict[Source, list[File]] = {}
-        for format, precision in itertools.product(grid.format, grid.precision):
+        for format, precision in files:
             weights, refusal = self._weights(point, precision)
             inputs = self.keys.of_export(grid.asked(point, weights, (format,), (precision,)), weights)
             file = File(format, precision, key(inputs), inputs)
@@ -104,20 +112,16 @@ class Plan:
                 self.learn(point, found)
         self.jobs += [Job(grid, point, weights, tuple(files), self.since) for weights, files in missing.items()]
 
-    @property
-    def network(self) -> str:
-        """What the network is called; of a user's own, the function that builds it."""
-        return self.grid.model.rpartition(":")[2] if self.grid.is_own else self.grid.model
-
     def _weights(self, point: Point, precision: str) -> tuple[Source, Refusal | None]:
         grid = self.grid
         try:
-            found = source(grid.weights, self.network, *point, precision, grid.random_where_missing)
+            its = (network(point.model), point.alpha, point.res)
+            found = source(grid.weights, *its, precision, grid.random_where_missing)
         except UsageError as error:
             return Source("", None, False), refused(error)
-        if self.grid.is_own and found.weights == "random":
+        if is_own_name(point.model) and found.weights == "random":
             return replace(found, random=False), None
-        if found.random and not self.grid.is_own:
+        if found.random and not is_own_name(point.model):
             self.untrained.add(point)
         return found, None
 
@@ -132,8 +136,8 @@ class Plan:
         """The variant of a point. Raises UsageError where the network has none such. Imports torch."""
         from edgekit.network.catalog import chosen
 
-        shared = self.grid.export
-        return chosen(self.grid.model, *point, shared.classes, shared.options, shared.input)
+        shared = replace(self.grid.export, **self.grid.unheeded(point.model))
+        return chosen(*point, shared.classes, shared.options, shared.input)
 
     def _check_variants(self) -> None:
         """Whether the network has such variants: asked before the first of them is made."""
@@ -145,6 +149,7 @@ class Plan:
                 size = variant.resolution / (row.resolution or variant.spec.resolution)
                 scale = (variant.alpha / row.alpha * size) ** 2
                 self.gmacs.setdefault(job.point, (row.macs or 0) * scale / 1e9)
+                self.parameters[job.point] = int((row.params or 0) * (variant.alpha / row.alpha) ** 2)
 
     def _name_refused(self) -> None:
         """Failures are remembered under the variant's whole name, by which it is known when it was done later."""
@@ -154,17 +159,71 @@ class Plan:
                 with suppress(UsageError):  # there is no such variant: it keeps the name that was asked for
                     self.names[point] = str(self._variant(point))
 
-    # How long it takes
+    def _refuse_namesakes(self) -> None:
+        """Raise UsageError where two networks would write files of the same names."""
+        models: dict[str, str] = {}
+        for point, name in self.names.items():
+            other = models.setdefault(name, point.model)
+            if other != point.model:
+                raise UsageError(
+                    f"{other} and {point.model} are both called {name}, and their files would be",
+                    "put them into files of different names",
+                )
+
+    # The jobs, how long they take, and what they need
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Every job that is left: exports, what is measured of their files, and accuracies."""
+        exports = {job: self._export_task(job) for job in self.jobs}
+        awaited = {
+            (job.point, file.format, file.precision): task.key for job, task in exports.items() for file in job.files
+        }
+        return (*exports.values(), *self._latency_tasks(awaited), *self._accuracy_tasks(awaited))
+
+    def _export_task(self, job: Job) -> Task:
+        needs = Needs(
+            processors=max(1, self.processors // self.workers),
+            memory=export_bytes(self.parameters.get(job.point)),
+            alone=self.grid.export.max_latency is not None,
+        )
+        digest = key({"export": [file.key for file in job.files]})
+        return Task(digest, EXPORT, self.names[job.point], needs, (), job.point.model, self.job_seconds(job), job)
+
+    def _latency_tasks(self, awaited: Mapping[Place, str]) -> Iterator[Task]:
+        for cell in self.cells:
+            place = (cell.point, cell.format, cell.precision)
+            if cell.how.device is None or (place in self.made and self.made[place].refusal is not None):
+                continue
+            after = (awaited[place],) if place in awaited else ()
+            digest = key({"file": self._file_key(place, awaited), "how": cell.how, "preset": self.grid.preset})
+            name = f"{self.names[cell.point]} {cell.format} {cell.precision}"
+            needs = Needs(devices=self.grid.pools[cell.how.device])
+            seconds = latency_seconds(self.measuring.protocol(cell.how))
+            yield Task(digest, LATENCY, name, needs, after, cell.point.model, seconds, (place, cell.how))
+
+    def _accuracy_tasks(self, awaited: Mapping[Place, str]) -> Iterator[Task]:
+        if self.grid.eval is None:
+            return
+        wanted: dict[tuple[Point, str | None], dict[Place, None]] = {}
+        for cell in self.cells:
+            place = (cell.point, cell.format, cell.precision)
+            wanted.setdefault((cell.point, cell.how.runtime), {})[place] = None
+        for (point, runtime), places in wanted.items():
+            after = tuple(dict.fromkeys(awaited[place] for place in places if place in awaited))
+            digest = key({"files": [self._file_key(place, awaited) for place in places], "runtime": runtime})
+            needs, seconds = Needs(processors=max(self.grid.threads)), self.accuracy_seconds(point, len(places))
+            work = (tuple(places), runtime)
+            yield Task(digest, ACCURACY, self.names[point], needs, after, point.model, seconds, work)
+
+    def _file_key(self, place: Place, awaited: Mapping[Place, str]) -> str:
+        """The key of a file that is there, or of the job that makes it, with the file's format and precision."""
+        return self.made[place].file.key if place in self.made else f"{awaited[place]} {place[1]} {place[2]}"
 
     def job_seconds(self, job: Job) -> float:
-        """Guessed, of one export, where several run at once."""
+        """Guessed, of one export."""
         int8 = sum(file.precision == "int8" for file in job.files)
-        guess = export_seconds(len(job.files), int8, self.grid.export.int8_effort, self.gmacs.get(job.point))
-        return guess / max(1, min(self.workers, len(self.jobs)))
-
-    def latency_seconds(self) -> float:
-        """Guessed, of one measurement."""
-        return latency_seconds(self.measuring.protocol)
+        return export_seconds(len(job.files), int8, self.grid.export.int8_effort, self.gmacs.get(job.point))
 
     def accuracy_seconds(self, point: Point, files: int) -> float:
         """Guessed, of the files of one variant on all images."""
@@ -172,31 +231,32 @@ class Plan:
 
     def preview(self) -> SweepResult:
         """What is there already, what is to be done, and how long that will take."""
-        cells = tuple(self._cell(cell) for cell in self.grid.cells())
-        planned = [cell for cell in cells if cell.status == PLANNED]
-        seconds = sum(map(self.job_seconds, self.jobs))
-        seconds += sum(cell.cell.device is not None and cell.measurement is None for cell in planned) * (
-            self.latency_seconds()
-        )
-        for point in self.grid.points if self.grid.eval else ():
-            files = {
-                (cell.cell.format, cell.cell.precision)
-                for cell in planned
-                if (cell.cell.alpha, cell.cell.res) == point and cell.accuracy is None and not cell.accuracy_reason
-            }
-            seconds += self.accuracy_seconds(point, len(files))
-        return SweepResult(cells, seconds, dry_run=True)
+        cells = tuple(self._cell(cell) for cell in self.cells)
+        jobs = self.left(cells)
+        at_once = max(1, min(self.workers, len(self.jobs)))
+        seconds = sum(task.seconds / (at_once if task.kind == EXPORT else 1) for task in jobs)
+        return SweepResult(cells, seconds, dry_run=True, jobs=jobs)
+
+    def left(self, cells: Sequence[CellResult]) -> tuple[Task, ...]:
+        """The jobs that cells which are planned still need."""
+        planned = [one for one in cells if one.status == PLANNED]
+        timed = {(place_of(one.cell), one.cell.how) for one in planned if one.measurement is None}
+        judged = {
+            (place_of(one.cell), one.cell.how.runtime)
+            for one in planned
+            if one.accuracy is None and not one.accuracy_reason
+        }
+        return tuple(task for task in self.tasks if _is_left(task, timed, judged))
 
     def _cell(self, cell: SweepCell) -> CellResult:
-        point = (cell.alpha, cell.res)
-        name, made = self.names[point], self.made.get((point, cell.format, cell.precision))
-        reason = next(self._no_accuracy(point, made), None)
+        name, made = self.names[cell.point], self.made.get(place_of(cell))
+        reason = next(self._no_accuracy(cell.point, made), None)
         if made is None:
             return CellResult(cell, name, PLANNED, accuracy_reason=reason)
         if made.refusal is not None:
             return CellResult(cell, name, FAILED, refusal=made.refusal)
-        latency = self.measuring.known_latency(made, cell.device) if cell.device else None
-        accuracy = self.measuring.known_accuracy(made) if self.grid.eval and not reason else None
+        latency = self.measuring.known_latency(made, cell.how) if cell.device else None
+        accuracy = self.measuring.known_accuracy(made, cell.how.runtime) if self.grid.eval and not reason else None
         there = (latency or cell.device is None) and (accuracy or reason or not self.grid.eval)
         status = CACHED if there else PLANNED
         return CellResult(cell, name, status, str(made.path), made.sha256, None, latency, accuracy, reason)
@@ -206,3 +266,19 @@ class Plan:
             yield from filter(None, [self.measuring.meaningless(made)])
         elif self.grid.eval and point in self.untrained:
             yield UNTRAINED
+
+
+def network(model: str) -> str:
+    """Return what a network is called; of a user's own, the function that builds it."""
+    return model.rpartition(":")[2] if is_own_name(model) else model
+
+
+def place_of(cell: SweepCell) -> Place:
+    """Return which file a cell is about."""
+    return cell.point, cell.format, cell.precision
+
+
+def _is_left(task: Task, timed: set[tuple[Place, How]], judged: set[tuple[Place, str | None]]) -> bool:
+    if task.kind == LATENCY:
+        return task.work in timed
+    return task.kind == EXPORT or any((place, task.work[1]) in judged for place in task.work[0])

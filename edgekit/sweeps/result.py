@@ -12,7 +12,8 @@ from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.stats.accuracy import fraction
 from edgekit.stats.latency import wilson
 from edgekit.storage.keeping import told
-from edgekit.sweeps.grid import SweepCell
+from edgekit.sweeps.axes import SweepCell
+from edgekit.sweeps.jobs import Task
 
 PLANNED, DONE, CACHED, FAILED = "planned", "done", "cached", "failed"
 
@@ -43,11 +44,7 @@ class CellResult:
         refusal = self.refusal
         return {
             "variant": self.variant,
-            "alpha": self.cell.alpha,
-            "res": self.cell.res,
-            "format": self.cell.format,
-            "precision": self.cell.precision,
-            "device": self.cell.device,
+            **self.cell.to_json(),
             "status": self.status,
             "reason": refusal.message if refusal else None,
             "remedy": refusal.remedy if refusal else None,
@@ -80,6 +77,7 @@ class SweepResult:
     seconds: float
     dry_run: bool = False
     notes: tuple[str, ...] = ()
+    jobs: tuple[Task, ...] = ()  # of a plan: what is left to do
     unstored: EnvironmentRefused | None = None  # why the store does not hold what was measured, and what does
 
     @property
@@ -93,11 +91,13 @@ class SweepResult:
         return sum(cell.status == status for cell in self.cells)
 
     def to_json(self) -> dict[str, Any]:
-        """{"cells": [...], "seconds", "dry_run", "notes", "unstored"}"""
+        """{"cells": [...], "seconds", "dry_run", "notes", "unstored"}, and {"jobs": [...]} of a plan."""
+        jobs = {"jobs": [task.to_json() for task in self.jobs]} if self.dry_run else {}
         return {
             "cells": [cell.to_json() for cell in self.cells],
             "seconds": round(self.seconds, 3),
             "dry_run": self.dry_run,
             "notes": list(self.notes),
             "unstored": told(self.unstored),
+            **jobs,
         }

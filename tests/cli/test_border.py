@@ -51,6 +51,7 @@ def poisoned(value: Any) -> Any:
     return f"a{POISON}" if isinstance(value, str) else value
 
 
+WAY = dict.fromkeys(sweep.WAYS)
 INSPECTED: dict[str, Any] = {
     "path": "x", "format": "onnx", "bytes": 5, "intact": None, "foreign": True, "operators": {f"Conv{POISON}": 3},
     "operators_reason": None, "labels": ["cat", "dog"], "manifest": None, "layers": [{"layer": "x", "snr_db": 3.0}],
@@ -61,7 +62,11 @@ DOCUMENTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "bench": (measure.bench, {"measurements": [MEASURED | {"reasons": ["hot"]}], "pairs": [], "failed": []}),
     "sweep": (
         sweep.sweep,
-        {"cells": [CELL | {"measurement": MEASURED, "accuracy": None}], "dry_run": False, "seconds": 1},
+        {
+            "cells": [dict.fromkeys(sweep.WAYS) | CELL | {"measurement": MEASURED, "accuracy": None}],
+            "dry_run": False,
+            "seconds": 1,
+        },
     ),
     "inspect": (measure.inspect, INSPECTED),
     "code": (measure.inspect, INSPECTED | {"snippet": "print(1)"}),

@@ -59,13 +59,14 @@ MEASURED |= {"median_ms": 12.34, "ci95_ms": [12.31, 12.36], "verdict": "invalid"
 CELL = {"variant": "mobilenet_0.25_224", "format": "tflite", "precision": "int8", "device": "local", "status": "done"}
 RECORD: dict[str, Any] = {"kind": "measurements", "id": "0123456789ab", "created": "2026-11-20T10:00:00.000+00:00"}
 RECORD |= CELL | {"artifact": None, "runtime": "litert", "verdict": "invalid", "median_ms": 12.34, "top1": None}
+WAY = dict.fromkeys(sweep.WAYS)
 DOCUMENTS: dict[str, tuple[Callable[[Any, int], Any], Any]] = {
     "bench": (measure.bench, {"measurements": [MEASURED]}),
     "demo": (measure.demo, {"rows": [MEASURED | {"bytes": 584_000}], "failed": [], "seconds": 1, "report": "r.html"}),
     "store": (stored.listed, {"store": "edgekit.db", "records": [RECORD]}),
     "sweep": (
         sweep.sweep,
-        {"cells": [CELL | {"measurement": MEASURED, "accuracy": None}], "dry_run": False, "seconds": 1},
+        {"cells": [WAY | CELL | {"measurement": MEASURED, "accuracy": None}], "dry_run": False, "seconds": 1},
     ),
 }
 
@@ -109,6 +110,15 @@ def test_names_are_printed_as_they_are() -> None:
 )
 def test_numbers_carry_their_units(found: str, wanted: str) -> None:
     assert found == wanted
+
+
+def test_ways_to_run_a_file_have_columns_where_they_differ() -> None:
+    cells = [WAY | CELL | {"measurement": None, "accuracy": None, "threads": threads} for threads in (1, 2)]
+    header = io.StringIO()
+    console = Console(file=header, width=140)
+    for part in sweep.sweep({"cells": cells, "dry_run": True, "seconds": 1}, 140):
+        console.print(part)
+    assert "threads" in header.getvalue() and "batch" not in header.getvalue()
 
 
 @pytest.mark.parametrize("number, said", [(1, "1 cell: 1 failed; 2 s"), (2, "2 cells: 2 failed; 2 s")])

@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from edgekit.device.config import LOCAL
+from edgekit.device.registry import DeviceList, parse
 from edgekit.errors import UsageError
+from edgekit.sweeps.axes import How, Point, SweepCell
+from edgekit.sweeps.cells import cells
 from edgekit.sweeps.command import sweep
-from edgekit.sweeps.grid import SweepCell, _refuse_twice, grid
+from edgekit.sweeps.grid import _refuse_twice, grid
 
 
 def written(folder: Path, text: str) -> str:
@@ -18,14 +22,18 @@ def written(folder: Path, text: str) -> str:
     return str(path)
 
 
+def combined(*model: str, devices: str = "", **asked: Any) -> list[SweepCell]:
+    return list(cells(grid(model, **asked), DeviceList({"local": LOCAL, **parse(devices)}, None)))
+
+
 def test_a_grid_is_every_combination_the_files_of_a_variant_together() -> None:
-    found = grid("mobilenet", alpha=(1.0, 0.5), res=(32,), precision=("fp32", "fp16"), format=("onnx",))
-    assert found.count == 4
-    assert list(found.cells()) == [
-        SweepCell(1.0, 32, "onnx", "fp32", "local"),
-        SweepCell(1.0, 32, "onnx", "fp16", "local"),
-        SweepCell(0.5, 32, "onnx", "fp32", "local"),
-        SweepCell(0.5, 32, "onnx", "fp16", "local"),
+    asked: dict[str, Any] = {"alpha": (1.0, 0.5), "res": (32,), "precision": ("fp32", "fp16"), "format": ("onnx",)}
+    assert grid("mobilenet", **asked).bound == 4
+    assert combined("mobilenet", **asked) == [
+        SweepCell(Point("mobilenet", 1.0, 32), "onnx", "fp32", How("local")),
+        SweepCell(Point("mobilenet", 1.0, 32), "onnx", "fp16", How("local")),
+        SweepCell(Point("mobilenet", 0.5, 32), "onnx", "fp32", How("local")),
+        SweepCell(Point("mobilenet", 0.5, 32), "onnx", "fp16", How("local")),
     ]
 
 
@@ -35,7 +43,7 @@ def test_other_names_mean_the_same() -> None:
 
 
 def test_without_measuring_there_is_no_device() -> None:
-    assert [cell.device for cell in grid("lenet5", export_only=True, format=("onnx",)).cells()] == [None]
+    assert [cell.device for cell in combined("lenet5", export_only=True, format=("onnx",))] == [None]
 
 
 def test_a_file_names_a_grid_its_paths_stand_beside_it_and_the_command_line_comes_first(tmp_path: Path) -> None:
@@ -65,7 +73,7 @@ BAD: dict[str, tuple[str, str]] = {
     "a list": ("- mobilenet\n", "is no mapping"),
     "not YAML": ("model: [\n", r"cannot be read: .* \(line 2, column 1\)"),
     "code": ("model: !!python/object/apply:os.getcwd []\n", "cannot be read"),
-    "no threads": ("model: mobilenet\nthreads: 0\n", "'threads' .* greater than or equal to 1"),
+    "no threads": ("model: mobilenet\nthreads: 0\n", "'threads.0' .* greater than or equal to 1"),
     "no such precision": ("model: mobilenet\nprecision: int4\n", "unknown precision 'int4'"),
     "no such format": ("model: mobilenet\nformat: onx\n", "unknown format 'onx'; did you mean 'onnx'"),
     "no such preset": ("model: mobilenet\npreset: quik\n", "did you mean 'quick'"),
@@ -76,7 +84,7 @@ BAD: dict[str, tuple[str, str]] = {
     "no number": ("model: mobilenet\nalpha: [!!float x]\n", "x is no float"),
     "no truth": ("model: mobilenet\nexport_only: !!bool x\n", "x is no bool"),
     "an integer without end": (f"model: mobilenet\nres: {'9' * 5000}\n", "'res'|is no int"),
-    "aliases as a value": (f"model: {LAUGH}\n", "'model'"),
+    "aliases as a value": (f"model: {LAUGH}\n", "'model.0'"),
     "aliases below a key": (f"options: {{x: {LAUGH}}}\nmodel: mobilenet\n", "'options.x'"),
     "aliases as a key": (f"? {LAUGH}\n: 1\n", "a name must be text"),
     "an empty axis": ("model: mobilenet\nformat: []\n", "'format'"),
@@ -106,7 +114,10 @@ def test_a_million_cells_are_counted_before_anything_is_done(tmp_path: Path) -> 
     lists = {"alpha": [n / 1000 for n in range(1, 501)], "res": list(range(32, 1032)), "precision": ["fp32", "fp16"]}
     text = "model: mobilenet\nformat: onnx\n" + "".join(f"{key}: {value}\n" for key, value in lists.items())
     with pytest.raises(UsageError, match=r"this grid has 1,000,000 cells, about \d+ days") as caught:
-        sweep(written(tmp_path, text), out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db")
+        sweep(written(tmp_path, text), yes=True, out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db")
+    assert "one sweep takes 100,000 cells" in caught.value.remedy
+    with pytest.raises(UsageError, match="this grid has 2,000 cells") as caught:
+        sweep(written(tmp_path, text), res=(32, 64), out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db")
     assert "--yes" in caught.value.remedy
     assert [path.name for path in tmp_path.iterdir()] == ["grid.yaml"]
 
@@ -146,9 +157,9 @@ NOTHING: list[tuple[dict[str, Any], str]] = [
     ({"synthetic_calibration": True}, "--synthetic-calibration is for int8 files"),
     ({"export_only": True, "device": ("board",)}, "--device is not for --export-only"),
     ({"export_only": True, "preset": "quick"}, "--preset is not for --export-only"),
-    ({"export_only": True, "batch": 2}, "--batch is not for --export-only"),
-    ({"export_only": True, "threads": 2}, "--threads is not for --export-only"),
-    ({"export_only": True, "runtime": "torch"}, "--runtime is not for --export-only"),
+    ({"export_only": True, "batch": (2,)}, "--batch is not for --export-only"),
+    ({"export_only": True, "threads": (2,)}, "--threads is not for --export-only"),
+    ({"export_only": True, "runtime": ("torch",)}, "--runtime is not for --export-only"),
     ({"preprocess": Path(__file__)}, "--preprocess means nothing for random weights"),
 ]
 

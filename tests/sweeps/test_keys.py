@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from edgekit.exporting.options import OPTIONS, ExportOptions
+from edgekit.sweeps.axes import Point
 from edgekit.sweeps.grid import KEYS, SHARED, Grid, grid
 from edgekit.sweeps.keys import Keys, key
 from edgekit.sweeps.weights import Source
@@ -25,8 +26,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def _first(wanted: Grid, weights: Source) -> ExportOptions:
-    cell = next(wanted.cells())
-    return wanted.asked((cell.alpha, cell.res), weights, (cell.format,), (cell.precision,))
+    first = {axis: values[0] for axis, values in wanted.axes.items()}
+    point = Point(first["model"], first["alpha"], first["res"])
+    return wanted.asked(point, weights, (first["format"],), (first["precision"],))
 
 
 OTHERS: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,15 +32,28 @@ _EXPORT = [
 
 @takes(_EXPORT)
 def sweep(
-    model: Annotated[str, typer.Argument(metavar="MODEL|GRID.yaml", help="A network, or a file that names a grid.")],
+    model: Annotated[
+        list[str], typer.Argument(metavar="MODEL...|GRID.yaml", help="Networks, or a file that names a grid.")
+    ],
     *,
     random_where_missing: Annotated[
         bool, typer.Option("--random-where-missing", help="Latency alone for variants that the folder lacks.")
     ] = False,
     eval: Annotated[Path | None, typer.Option("--eval", metavar="DIR", help="Labelled images for accuracy.")] = None,
-    runtime: o.Runtime = None,
-    threads: Annotated[int | None, typer.Option("--threads", help="Threads that the runtime may use.")] = None,
-    batch: Annotated[int | None, typer.Option("--batch", help="Batch size to measure.")] = None,
+    runtime: Annotated[str | None, typer.Option("--runtime", metavar="R,R", help="Names of runtimes.")] = None,
+    provider: Annotated[
+        str | None, typer.Option("--provider", metavar="P,P", help="Execution providers of onnxruntime.")
+    ] = None,
+    delegate: Annotated[
+        str | None, typer.Option("--delegate", metavar="D,D", help="LiteRT delegates, such as gpu or nnapi.")
+    ] = None,
+    threads: Annotated[
+        str | None, typer.Option("--threads", metavar="N,N", help="Threads that the runtime may use.")
+    ] = None,
+    batch: Annotated[str | None, typer.Option("--batch", metavar="N,N", help="Batch sizes to measure.")] = None,
+    power_mode: Annotated[
+        str | None, typer.Option("--power-mode", metavar="M,M", help="Power modes of Jetsons, by name.")
+    ] = None,
     preset: o.Preset = None,
     export_only: Annotated[bool, typer.Option("--export-only", help="Measure no latency.")] = False,
     continue_: Annotated[bool, typer.Option("--continue", help="Redo only what is missing or changed.")] = False,
@@ -63,19 +77,27 @@ def sweep(
     from edgekit.cli.views import sweep as views
 
     axes = {"alpha": o.decimals, "res": o.numbers, "device": o.words}
+    ways: dict[str, tuple[Callable[[str, str], Any], str | None]] = {
+        "runtime": (o.words, runtime),
+        "provider": (o.words, provider),
+        "delegate": (o.words, delegate),
+        "threads": (o.numbers, threads),
+        "batch": (o.numbers, batch),
+        "power_mode": (o.words, power_mode),
+    }
     asked: dict[str, Any] = {}  # a flag that was not given replaces nothing that a file says
     for name, value in given.items():
         if value is not None and value is not False and value != []:
             asked[name] = axes[name](value, flag(name)) if name in axes else from_text(name, value)
+    for name, (read, text) in ways.items():
+        if text is not None:
+            asked[name] = read(text, f"--{name.replace('_', '-')}")
     with Progress() as progress:
         result = edgekit.sweep(
             model,
             **asked,
             random_where_missing=random_where_missing or None,
             eval=eval,
-            runtime=runtime,
-            threads=threads,
-            batch=batch,
             preset=preset,
             export_only=export_only or None,
             continue_=continue_,

@@ -14,6 +14,7 @@ from edgekit.util.formatting import counted
 
 View = Iterator[RenderableType]
 MARKS = {"suspect": "?", "invalid": "!", "not assessed": "!"}
+WAYS = ("runtime", "provider", "delegate", "threads", "batch", "power_mode")
 SHOWN = 200  # rows: more are for --json
 
 
@@ -24,7 +25,8 @@ def sweep(document: Json, width: int) -> View:
         Column("network", lambda row: row["variant"], left=True),
         Column("format", lambda row: row["format"], left=True),
         Column("precision", lambda row: row["precision"], left=True),
-        Column("device", lambda row: row["device"] or UNKNOWN, rank=4, left=True),
+        Column("device", _where, rank=4, left=True),
+        *(_way(key) for key in WAYS if len({row[key] for row in cells}) > 1),
         Column("median ms", lambda row: milliseconds(_of(row, "measurement", "median_ms"))),
         Column("95 % interval", lambda row: interval(_of(row, "measurement", "ci95_ms"), milliseconds), rank=3),
         Column("top-1", lambda row: percent(_of(row, "accuracy", "top1"))),
@@ -57,6 +59,17 @@ def _sum(document: Json) -> Text:
     if document["dry_run"]:
         return Text(f"{cells}: {said}; about {told(document['seconds'])} of work")
     return Text(f"{cells}: {said}; {document['seconds']:.0f} s")
+
+
+def _where(row: Json) -> str:
+    """The device that measured, and the pool that it was chosen from."""
+    device, pool = _of(row, "measurement", "device"), row["device"]
+    return pool or UNKNOWN if device in (None, pool) else f"{device} of {pool}"
+
+
+def _way(key: str) -> Column:
+    """One of the ways to run a file, where the cells differ in it."""
+    return Column(key.replace("_", " "), lambda row: str(UNKNOWN if row[key] is None else row[key]), left=True)
 
 
 def _of(row: Json, part: str, key: str) -> Any:

@@ -1,0 +1,42 @@
+"""The YAML file of a grid, as a mapping of keys to values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgekit.errors import UsageError, first_line
+from edgekit.util import yaml_text
+
+LARGEST = 1_000_000  # bytes of YAML
+OTHER_NAMES = {"devices": "device", "models": "model"}  # an axis by the plural of its name
+
+
+def read(path: Path, paths: Sequence[str]) -> dict[str, Any]:
+    """Return the keys of a YAML file, the values of `paths` and the weights made relative to where it stands.
+
+    Raises UsageError for a file that is missing, too large, no YAML or no mapping.
+    """
+    example = "write a mapping, as in model: mobilenet"
+    if not path.is_file():
+        raise UsageError(f"the grid {path} does not exist", "give a network, or a YAML file")
+    try:
+        if path.stat().st_size > LARGEST:
+            raise UsageError(f"the grid {path} has {path.stat().st_size:,} bytes", "a grid names values, not cells")
+        values = yaml_text.values(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the grid {path} cannot be read: {first_line(error)[:200]}", "correct the YAML") from error
+    if not isinstance(values, Mapping):
+        raise UsageError(f"the grid {path} is no mapping of keys to values", example)
+    found = {str(key): value for key, value in values.items()}
+    for other, name in OTHER_NAMES.items():
+        if other in found and name not in found:
+            found[name] = found.pop(other)
+    for key in ("eval", "out", *paths):
+        if isinstance(found.get(key), str):
+            found[key] = path.parent / Path(found[key]).expanduser()
+    source = found.get("weights")
+    if isinstance(source, str) and source.partition(":")[0] not in ("random", "pretrained"):
+        found["weights"] = str(path.parent / Path(source).expanduser())
+    return found

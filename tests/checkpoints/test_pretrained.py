@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import importlib
 import io
-import json
 import os
 import subprocess
-import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -21,14 +19,12 @@ from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
 
 import edgekit
 from edgekit.checkpoints import load as weights
 from edgekit.checkpoints import pretrained
 from edgekit.checkpoints.file import FORMATS
 from edgekit.checkpoints.pretrained_table import ALPHAS, RESOLUTIONS, SOURCES, Source
-from edgekit.cli.views.measure import weights_pull
 from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.network.spec import MODELS, variant
 from edgekit.records.preprocessing import Preprocessing
@@ -363,61 +359,3 @@ def test_densenet_files_with_the_old_names_fit(tmp_path: Path) -> None:
     network = point.build()
     weights.load(network, point, str(tmp_path / "densenet.pth"))
     assert all(torch.equal(tensor, tensors[name]) for name, tensor in network.state_dict().items())
-
-
-# The command
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `edgekit weights`."""
-    command = [sys.executable, "-m", "edgekit", "weights", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_command_lists_and_pulls(cache: Path) -> None:
-    (cache / "mobilenet_2_5_128_tf.h5").write_bytes(b"put there by hand")
-    done = run("pull", "mobilenet_0.25_128_keras", "--json")
-    (row,) = json.loads(done.stdout)["pulled"]
-    assert done.returncode == 0 and not row["checked"] and not row["downloaded"]
-    assert row["sha256"] == hashlib.sha256(b"put there by hand").hexdigest()
-    rows = {row["name"]: row for row in json.loads(run("list", "--json").stdout)["weights"]}
-    assert len(rows) == len(SOURCES)
-    assert rows["mobilenet_0.25_128_keras"]["sha256_found"] == row["sha256"]
-    assert rows["resnet18"]["path"] is None
-    assert "mobilenet_0.25_128_keras" in run().stdout
-    assert "none is published" in run("pull", "mobilenet_0.25_128_keras").stdout
-
-
-@pytest.mark.parametrize("arguments", ["pull", "list resnet18", "psuh x", "pull resnet17"])
-def test_the_command_refuses_what_it_does_not_know(arguments: str) -> None:
-    done = run(*arguments.split())
-    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 2)
-
-
-def test_the_command_needs_no_torch() -> None:
-    heavy = ("torch", "requests", "h5py")
-    code = f"import sys, edgekit.checkpoints.pretrained\nprint([n for n in {heavy} if n in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
-
-
-def test_the_function_has_the_name_of_the_command() -> None:
-    assert isinstance(edgekit.weights("list"), pretrained.Listing)
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("resnet18", "checked by 32 bits of its hash"),
-        ("mobilenet_1.0_224", "as published"),
-        ("mobilenet_1.0_224_keras", "as first seen: none is published"),
-    ],
-)
-def test_how_much_of_a_hash_was_checked_is_said(name: str, said: str, tmp_path: Path) -> None:
-    source = pretrained.named(name)
-    (tmp_path / "file").write_bytes(b"x")
-    found = pretrained.Found(source, tmp_path / "file", "f" * 64, source.sha256 is not None, downloaded=False)
-    document = pretrained.Pulled((found,), ()).to_json()
-    console = Console(width=200, file=io.StringIO())
-    for part in weights_pull(document, 200):
-        console.print(part)
-    assert isinstance(console.file, io.StringIO) and f"({said})" in console.file.getvalue()

@@ -13,15 +13,11 @@ from typing import Any
 import pytest
 
 import edgekit
+from tests.command_line import edgekit as run
 from tests.paths import ROOT
 
 EDGEKIT = [sys.executable, "-m", "edgekit"]
 HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "sqlalchemy", "pydantic", "numpy", "rich.console")
-
-
-def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run([*EDGEKIT, *arguments], cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def python(code: str, **extra: str) -> subprocess.CompletedProcess[str]:
@@ -69,8 +65,11 @@ def removed(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("command", ["models", "export lenet5", "bench a.onnx", "report", "sweep a.yaml", "demo"])
-def test_a_working_folder_that_was_removed(command: str, tmp_path: Path) -> None:
-    done = removed(tmp_path / "gone", *command.split())
+def test_a_working_folder_that_was_removed(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    done = run(*command.split())
     assert (done.returncode, done.stdout) == (7, "")
     assert done.stderr == "error: the working folder was removed\n  fix: cd into one that is there\n"
 
@@ -90,8 +89,9 @@ def test_no_arguments_is_help() -> None:
     assert run().returncode == 0
 
 
-def test_version() -> None:
-    assert run("--version").stdout == f"edgekit {edgekit.__version__}\n"
+def test_version_in_a_process_of_its_own() -> None:
+    done = subprocess.run([*EDGEKIT, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == run("--version").stdout == f"edgekit {edgekit.__version__}\n"
 
 
 USAGE = {
@@ -171,19 +171,27 @@ def test_a_bug_shows_its_traceback_where_that_is_asked_for(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("raised", "exit_code", "code"),
     [
-        ("edgekit.GateFailed('a', 'b')", 3, "gate"),
-        ("edgekit.DeviceUnreachable('a', 'b')", 4, "device"),
-        ("edgekit.BackendMissing('a', 'b')", 5, "backend"),
-        ("edgekit.MeasurementInvalid('a', 'b')", 6, "measurement"),
-        ("edgekit.EnvironmentRefused('a', 'b')", 7, "environment"),
-        ("OSError(28, 'No space left on device')", 7, "environment"),
-        ("MemoryError()", 7, "environment"),
-        ("KeyboardInterrupt()", 130, "interrupted"),
-        ("ValueError()", 1, "internal"),
+        (edgekit.GateFailed("a", "b"), 3, "gate"),
+        (edgekit.DeviceUnreachable("a", "b"), 4, "device"),
+        (edgekit.BackendMissing("a", "b"), 5, "backend"),
+        (edgekit.MeasurementInvalid("a", "b"), 6, "measurement"),
+        (edgekit.EnvironmentRefused("a", "b"), 7, "environment"),
+        (OSError(28, "No space left on device"), 7, "environment"),
+        (MemoryError(), 7, "environment"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (ValueError(), 1, "internal"),
     ],
+    ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
 )
-def test_each_kind_of_error_has_its_exit_code(raised: str, exit_code: int, code: str, tmp_path: Path) -> None:
-    done = python(BOOM.format(f"raise {raised}", ["doctor", "--json"]), TMPDIR=str(tmp_path))
+def test_each_kind_of_error_has_its_exit_code(
+    raised: BaseException, exit_code: int, code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def boom(**_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(edgekit, "doctor", boom)
+    done = run("doctor", "--json")
     assert (done.returncode, error(done)["code"]) == (exit_code, code)
 
 

@@ -17,6 +17,7 @@ from edgekit.comparison.command import compare
 from edgekit.measure.command import bench
 from edgekit.records.conditions import fact
 from edgekit.util.files import file_sha256
+from tests.command_line import edgekit
 from tests.comparison.records import BASE, FOUND, NEW, keep, on_gpu, record, two
 
 
@@ -135,10 +136,6 @@ def test_what_must_agree_is_what_is_recorded(tiny_onnx: Callable[..., Path]) -> 
     (real,) = bench([tiny_onnx()], preset="quick", store="real.db").measurements
     assert set(FOUND) <= set(real.found)
     assert fact(real, "machine") == platform.machine() and fact(real, "processor") == processor()
-
-
-def edgekit(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "edgekit", *arguments], capture_output=True, text=True, check=False)
 
 
 def test_the_command() -> None:

@@ -290,7 +290,8 @@ def test_a_store_that_cannot_be_written_is_told_first(run: Callable[..., SweepRe
 
 def command(given: Path, folder: Path, *more: str) -> list[str]:
     return [
-        sys.executable, "-m", "edgekit", "sweep", "mobilenet", "--alpha", "0.25,0.5", "--res", "32", "--export-only",
+        sys.executable, "-m", "edgekit", "sweep", "mobilenet", "--alpha", "0.25,0.5", "--res", "32", "--format", "onnx",
+        "--export-only",
         "--weights", str(given / "weights"), "--eval", str(given / "test"), "--out", str(folder / "out"),
         "--store", f"sqlite:///{folder}/store.db", "--json", *more,
     ]  # fmt: skip

@@ -49,6 +49,7 @@ SLOW = frozenset(
         "demonstration/test_command",
         "device/test_android",
         "device/test_android_adbd",
+        "device/test_android_session",
         "device/test_jetson",
         "device/test_linux_sessions",
         "device/test_over_ssh",

@@ -2,139 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import threading
-from contextlib import closing
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from edgekit.bench.links.adb import AdbLink
-from edgekit.device import android
-from edgekit.device.android import AndroidTarget
-from edgekit.device.android_session import PhoneSession
-from edgekit.device.config import AdbDevice
 from edgekit.device.registry import devices
 from edgekit.errors import BackendMissing, DeviceUnreachable, MeasurementInvalid, UsageError
 from edgekit.measure.command import bench
 from edgekit.measure.verdict import INVALID, SUSPECT
-from edgekit.records.measurement import PRESETS, Protocol
-from edgekit.records.runtime import Session, open_session
 from edgekit.storage.store import open_store
 from tests.bench.adb_peer import Peer
-from tests.bench.adb_server import Phones, make_phones
-from tests.device.test_linux_sessions import crashing_tflite
-
-phones = pytest.fixture(make_phones)
-
-STAND_IN = Path(__file__).resolve().parents[1] / "bench" / "stand_in.py"
-HEAT = """IsStatusOverride: false
-Thermal Status: {status}
-Cached temperatures:
-\tTemperature{{mValue=84.2, mType=3, mName=SKIN, mStatus=0}}
-HAL Ready: true
-Current temperatures from HAL:
-\tTemperature{{mValue=51.5, mType=0, mName=CPU, mStatus=0}}
-\tTemperature{{mValue={skin}, mType=3, mName=SKIN, mStatus=0}}
-Current cooling devices from HAL:
-\tCoolingDevice{{mValue=0, mType=2, mName=thermal-cpufreq-0}}
-"""
-MEMORY = """** MEMINFO in pid 4711 [benchmark_model] **
- App Summary
-         Native Heap:   382944                          391000
-            Graphics:     2048                            2048
-
-           TOTAL PSS:    20480            TOTAL RSS:    30720      TOTAL SWAP (KB):        0
-"""
-PROPERTIES = """[ro.product.manufacturer]: [Google]
-[ro.product.model]: [Pixel 8 Pro]
-[ro.serialno]: [0A1B2C3D]
-[ro.build.version.release]: [14]
-[ro.build.version.sdk]: [34]
-[ro.soc.manufacturer]: [Google]
-[ro.soc.model]: [Tensor G3]
-[ro.product.cpu.abilist]: [arm64-v8a,armeabi-v7a]
-"""
-
-
-@pytest.fixture(scope="session")
-def tflite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small network that really runs."""
-    pytest.importorskip("ai_edge_litert")
-    pytest.importorskip("torch")
-    from edgekit.exporting.command import export
-
-    folder = tmp_path_factory.mktemp("export")
-    export("mobilenet_v2", alpha=0.25, res=32, classes=4, format=["tflite"], out=folder)
-    return next(folder.rglob("*.tflite"))
-
-
-def state(phone: Peer, status: int = 0, skin: float = 31.0) -> None:
-    """How warm it says that it is."""
-    (phone.folder / "heat").write_text(HEAT.format(status=status, skin=skin))
-
-
-def tool(phone: Peer, **wish: object) -> None:
-    """What its benchmark_model does."""
-    (phone.folder / "tool.json").write_text(json.dumps(wish))
-
-
-def furnish(phone: Peer) -> None:
-    """Give it what a phone's shell has."""
-    (phone.folder / "properties").write_text(PROPERTIES)
-    (phone.folder / "battery").write_text(
-        "  USB powered: true\n  status: 2\n  level: 80\n  scale: 100\n  temperature: 300\n"
-    )
-    phone.script("getprop", '#!/bin/sh\ncat "$PHONE/properties"\n')
-    phone.script(
-        "dumpsys",
-        '#!/bin/sh\n[ "$1" = thermalservice ] && cat "$PHONE/heat"\n[ "$1" = battery ] && cat "$PHONE/battery"\n'
-        '[ "$1" = meminfo ] && echo "$2" > "$PHONE/asked" && cat "$PHONE/memory"\n:\n',
-    )
-    (phone.folder / "memory").write_text(MEMORY)
-    phone.script("settings", "#!/bin/sh\necho 0\n")
-    phone.script("taskset", '#!/bin/sh\necho "$1" >> "$PHONE/masks"\nshift\nexec "$@"\n')
-    for number, cpus, top in ((0, "0 1 2 3", 1700000), (4, "4 5 6 7", 2370000), (8, "8", 2910000)):
-        folder = phone.folder / f"sys/devices/system/cpu/cpufreq/policy{number}"
-        folder.mkdir(parents=True)
-        for name, value in {
-            "related_cpus": cpus, "scaling_cur_freq": 500000,
-            "scaling_max_freq": top, "cpuinfo_max_freq": top, "scaling_governor": "sched_pixel",
-        }.items():  # fmt: skip
-            (folder / name).write_text(f"{value}\n")
-    state(phone)
-    tool(phone)
-
-
-@pytest.fixture
-def phone(phones: Phones, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Peer:
-    """A furnished phone, which devices.yaml calls pixel."""
-    found = phones()
-    furnish(found)
-    program = tmp_path / "benchmark model"
-    program.write_text(f"#!{sys.executable}\n" + STAND_IN.read_text())
-    listed(tmp_path, found)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EDGEKIT_STORE", f"sqlite:///{tmp_path / 'edgekit.db'}")
-    monkeypatch.setattr(android, "MEMORY_SECONDS", 0)
-    short = {"warmup_seconds": 0, "warmup_runs": 2, "cooldown_seconds": 0.5, "min_seconds": 0, "min_runs": 5}
-    monkeypatch.setitem(PRESETS, "test", Protocol(preset="test", **short))
-    monkeypatch.setitem(android.SHORT, "test", {"processes": 2})
-    return found
-
-
-def listed(folder: Path, *found: Peer, **more: object) -> None:
-    rows = {
-        f"pixel{index or ''}": {
-            "link": "adb", "serial": one.serial, "runtimes": ["benchmark_model"],
-            "benchmark_model": str(folder / "benchmark model"), **more,
-        }
-        for index, one in enumerate(found)
-    }  # fmt: skip
-    (folder / "devices.yaml").write_text(json.dumps({"devices": rows}))
+from tests.device.phone import HEAT, PROPERTIES, listed, state, tool
+from tests.device.phone import phone as phone
+from tests.device.phone import tflite as tflite
 
 
 def test_a_measurement(phone: Peer, tflite: Path, tmp_path: Path) -> None:
@@ -347,72 +229,3 @@ def test_checking(phone: Peer, tmp_path: Path) -> None:
     listed(tmp_path, phone, benchmark_model="nowhere")
     missing = devices(check="pixel").check
     assert missing and missing.runtimes[0].version is None and "does not exist" in str(missing.runtimes[0].missing)
-
-
-def answers(phone: Peer, path: Path, delegate: str | None = None, apart: float = 1e-5) -> PhoneSession:
-    """A session that was asked about three images."""
-    device = AdbDevice(
-        link="adb", serial=phone.serial, runtimes=("benchmark_model",), benchmark_model="benchmark model"
-    )
-    link = AdbLink("pixel", phone.serial)
-    try:
-        with closing(AndroidTarget(device, link).open_session(path, None, 1, delegate)) as opened:
-            return _answered(opened.session, path, apart)
-    finally:
-        link.close()
-
-
-def _answered(session: Session, path: Path, apart: float) -> PhoneSession:
-    assert isinstance(session, PhoneSession)
-    images = np.random.default_rng(0).standard_normal((3, *session.inputs[0].shape[1:]), np.float32)
-    (got,) = session.run([images])
-    here = open_session(path, "litert")
-    np.testing.assert_allclose(got, np.concatenate([here.run([image[None]])[0] for image in images]), atol=apart)
-    return session
-
-
-def test_a_session_answers_many_images_at_once(phone: Peer, tflite: Path) -> None:
-    session = answers(phone, tflite)
-    assert session.found["answers"]["max_error"] <= 1e-5 and session.last_ns > 0 and session.found["tool_sha256"]
-    assert session.found["delegate"] == "xnnpack" and not session.found["answers"]["remarks"]
-    assert len([command for command in phone.commands if "--graph=" in command]) == 1  # one call for all three
-
-
-def test_a_file_that_crashes_litert_here_takes_nothing_of_ours_along(phone: Peer, tmp_path: Path) -> None:
-    with pytest.raises(BackendMissing, match="the process running litert ended by SIGSEGV"):
-        answers(phone, crashing_tflite(tmp_path / "crashing.tflite"))
-
-
-def test_answers_of_a_session_that_are_far_off_are_told(phone: Peer, tflite: Path) -> None:
-    tool(phone, wrong_by=100.0)
-    (said,) = answers(phone, tflite, apart=101).found["answers"]["remarks"]
-    assert "its answers differ from LiteRT's here by up to 100" in said
-
-
-def test_a_session_proves_its_delegate(phone: Peer, tflite: Path) -> None:
-    assert answers(phone, tflite, "gpu").found["coverage"] == "completely"
-    tool(phone, taken=3)
-    with pytest.raises(MeasurementInvalid, match="gpu ran only a part"):
-        answers(phone, tflite, "gpu")
-    assert answers(phone, tflite, "gpu:partial").found["nodes_delegated"] == 3
-    tool(phone, fails=True)
-    with pytest.raises(BackendMissing, match="Failed to allocate tensors!"):
-        answers(phone, tflite)
-    tool(phone, kind="litert")
-    with pytest.raises(BackendMissing, match="this benchmark_model tells no outputs") as caught:
-        answers(phone, tflite)
-    assert "classic" in caught.value.remedy
-
-
-def test_an_export_is_timed_there_and_proved_here(phone: Peer, tflite: Path, tmp_path: Path) -> None:
-    from edgekit.exporting.command import export
-
-    wish = {"alpha": 0.25, "res": 32, "classes": 4, "device": "pixel", "out": tmp_path / "made"}
-    result = export("mobilenet_v2", format=["tflite", "onnx"], max_latency=60_000, **wish)  # type: ignore[arg-type]
-    (made,) = result.artifacts
-    assert made.manifest is not None and made.manifest.details["proof"]["device"] == "local"
-    gate = made.manifest.details["latency_gate"]
-    assert gate["device"] == "pixel" and gate["runtime"] == "benchmark_model" and 0 < gate["median_ms"] < 60_000
-    assert "proved here: no Python runs files on pixel, which is a phone" in result.notes
-    assert [one.part["format"] for one in result.failed] == ["onnx"] and result.exit_code == 5
-    assert "pixel runs no onnx files: its runtimes are benchmark_model" in result.failed[0].error.message

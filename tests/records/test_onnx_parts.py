@@ -15,7 +15,7 @@ from edgekit.records import onnx_parts
 from edgekit.records.manifest import manifest_path, open_artifact, read_manifest
 from edgekit.storage.store import open_store
 from edgekit.util.files import file_sha256
-from tests.evaluation.test_command import sealed
+from tests.evaluation.files import sealed
 
 onnx = pytest.importorskip("onnx")
 

@@ -11,7 +11,7 @@ from edgekit.records.manifest import Manifest, manifest_of, manifest_path, open_
 from edgekit.records.release import release
 from edgekit.util import files
 from edgekit.util.files import file_sha256
-from tests.evaluation.test_command import sealed
+from tests.evaluation.files import sealed
 from tests.kills import killed_at
 
 

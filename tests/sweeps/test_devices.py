@@ -15,8 +15,8 @@ from edgekit.sweeps import measure
 from edgekit.sweeps.command import sweep
 from edgekit.sweeps.result import CellResult
 from tests.bench.adb_peer import Peer
-from tests.device.test_android import phone as phone
-from tests.device.test_android import phones as phones
+from tests.device.phone import phone as phone
+from tests.device.phone import phones as phones
 from tests.device.test_over_ssh import describe
 from tests.device.test_over_ssh import here as here
 

@@ -23,6 +23,7 @@ TESTED_BY = (
     ("bench/ondevice/runtimes/test_runtimes", "bench/ondevice/runtimes/*"),
     ("bench/ondevice/test_profiler", "bench/ondevice/profilers/*"),
     # A reader of weights is judged by the network that it fills, whatever the file is.
+    ("evaluation/test_answers", "edgekit/evaluation/tables edgekit/records/breakdown"),
     ("comparison/test_checks", "edgekit/comparison/evaluated edgekit/comparison/result"),
     ("checkpoints/test_hosted", "edgekit/checkpoints/by_layer edgekit/checkpoints/tflite edgekit/checkpoints/keras/*"),
     ("checkpoints/test_hostile_files", "edgekit/checkpoints/hdf5 edgekit/checkpoints/npz edgekit/util/zip_file"),

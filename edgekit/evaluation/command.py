@@ -18,7 +18,8 @@ from edgekit.data.images import Sample, labelled
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Opened
 from edgekit.errors import EdgekitError, Failure, UsageError
-from edgekit.evaluation import gates
+from edgekit.evaluation import gates, tables
+from edgekit.evaluation.answers import Answers
 from edgekit.evaluation.classes import ClassNames, by_group
 from edgekit.evaluation.decoding import decoded
 from edgekit.evaluation.input import file_input, scores_of
@@ -28,6 +29,7 @@ from edgekit.records.manifest import Artifact, in_use, open_artifact
 from edgekit.records.preprocessing import ForeignInput
 from edgekit.records.preprocessing_file import foreign_input
 from edgekit.storage.keeping import Keeper
+from edgekit.util.files import make_folder
 
 Progress = Callable[[str, int | None, int | None], None]
 OpenFile = Callable[[Artifact], Opened]
@@ -45,6 +47,7 @@ def eval(
     min_top1: str | float | None = None,
     max_drop: str | float | None = None,
     against: str | Path | None = None,
+    csv: str | Path | None = None,
     runtime: str | None = None,
     delegate: str | None = None,
     threads: int = 1,
@@ -62,7 +65,7 @@ def eval(
 
     `min_top1` is the least top-1 of each file, in percent. `max_drop` is the most points that each may be under the
     file `against` on the same images; that file is evaluated, too. A limit that does not hold gives the result the
-    exit code 3.
+    exit code 3. `csv` is a folder for tables of each file: its classes, its confusion matrix, and every image.
 
     Records go to the store; those that it refuses in the end are kept in a file beside it, which `unstored` of the
     result names. Raises UsageError for images, labels or limits that are wrong, and whatever failed when there is one
@@ -75,6 +78,8 @@ def eval(
     said = foreign_input(Path(preprocess)) if preprocess is not None else None
     classes = ClassNames(Path(labels) if labels is not None else None, classes_by_order)
     keeper = store if isinstance(store, Keeper) else Keeper(store)
+    if csv is not None:
+        make_folder(Path(csv))
     hashes: tuple[str, ...] = ()
     with open_target(device, load(devices)[device]) as target, ExitStack() as opened:
 
@@ -94,6 +99,8 @@ def eval(
     if failures and len(artifacts) == 1:
         raise failures[0].error
     keeper.append(*(evaluated.accuracy for evaluated in done))
+    if csv is not None:
+        tables.write(Path(csv), done)
     notes = (*_notes(hashes), *_remarks(done))
     place = next((i for i, one in enumerate(done) if one.artifact == limits.against), None)
     held = gates.held([(one.artifact, one.accuracy) for one in done], place, limits)
@@ -147,8 +154,9 @@ def _opened(
     taken = file_input(artifact, opened.session, said)
     output = scores_of(artifact.path.name, opened.session, asked)
     shape, offset = opened.session.outputs[output].shape, taken.preprocessing.class_offset
-    groups = _classes(artifact, shape, offset, samples, classes)
-    calibration = artifact.manifest.calibration if artifact.manifest else None
+    groups, names = _classes(artifact, shape, offset, samples, classes)
+    manifest = artifact.manifest
+    calibration = manifest.calibration if manifest else None
     calibrated_on = frozenset(calibration.pixels if calibration else ())
     return Run(
         artifact,
@@ -160,6 +168,8 @@ def _opened(
         calibrated_on,
         output,
         groups,
+        Answers(manifest.output if manifest else None, manifest.outputs[output] if manifest else None, offset),
+        names,
         opened.ahead,
     )
 
@@ -178,21 +188,27 @@ def _refuse_meaningless(artifact: Artifact) -> None:
 
 def _classes(
     artifact: Artifact, shape: Sequence[int], offset: int, samples: tuple[Sample, ...], asked: ClassNames
-) -> dict[str, int]:
-    """The classes that groups of images have by their names. Raises UsageError for a class that the file has not."""
+) -> tuple[dict[str, int], dict[int, str]]:
+    """The classes that groups of images have by their names, and what each class is called.
+
+    Raises UsageError for a class that the file has not.
+    """
     manifest, name = artifact.manifest, artifact.path.name
     answers = manifest.variant.classes if manifest and gives_index(artifact) else int(np.prod(shape[1:]))
     classes = answers - offset  # not positive where the file does not tell
     names = asked.of(artifact, answers, offset)
     groups = by_group(name, samples, names[offset:], classes, asked.by_order)
+    called = dict(enumerate(names[offset:]))
     for sample in samples:
         label = groups.get(sample.group, sample.label)
+        if label is not None and sample.called:
+            called.setdefault(label, sample.called[-1])
         if label is not None and label >= classes > 0:
             raise UsageError(
                 f"{sample.name} has class {label}, and {name} knows 0 to {classes - 1}",
                 "correct the labels, or the class offset",
             )
-    return groups
+    return groups, called
 
 
 def _run_all(runs: list[Run], samples: tuple[Sample, ...], progress: Progress | None) -> tuple[str, ...]:
@@ -219,7 +235,7 @@ def _finished(runs: Sequence[Run], dataset: str, dataset_hash: str) -> tuple[Eva
     done = []
     for run in (run for run in runs if run.error is None):
         with _ending(run):
-            done.append(Evaluated(run.artifact.path, run.accuracy(dataset, dataset_hash)))
+            done.append(Evaluated(run.artifact.path, run.accuracy(dataset, dataset_hash), run.answers))
     return tuple(done)
 
 

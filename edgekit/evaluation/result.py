@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EnvironmentRefused, Failure, GateFailed, worst_exit_code
+from edgekit.evaluation.answers import Answers, details
 from edgekit.evaluation.gates import Gate
 from edgekit.evaluation.pairs import bases
 from edgekit.records.measurement import Accuracy
@@ -17,10 +18,11 @@ from edgekit.storage.keeping import told
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A file and its record."""
+    """A file, its record, and what it answered to each image."""
 
     artifact: Path
     accuracy: Accuracy
+    answers: Answers | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Fractions of 1; images per second counts the file's inferences alone, not the decoding."""
@@ -37,6 +39,7 @@ class Evaluated:
             "foreign": record.manifest is None,
             "device": record.device,
             "runtime": record.runtime,
+            "breakdown": details(record.breakdown) if record.breakdown else None,
         }
 
 

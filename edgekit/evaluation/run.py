@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from edgekit.data.images import Sample
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
+from edgekit.evaluation.answers import Answers, breakdown
 from edgekit.evaluation.decoding import View
 from edgekit.evaluation.input import FileInput
 from edgekit.records.manifest import Artifact
@@ -33,9 +35,11 @@ class Run:
     calibrated_on: frozenset[str]
     output: int  # which one holds the scores
     classes: dict[str, int]  # of groups of images, by the file's names for them
+    answers: Answers
+    names: Mapping[int, str]  # of the labels' classes, as far as they are known
     ahead: int = 1  # batches that are best asked about at once
     hits: list[str] = field(default_factory=list)
-    waiting: list[tuple[NDArray[Any], int]] = field(default_factory=list)  # inputs and where their class stands
+    waiting: list[tuple[NDArray[Any], str, int]] = field(default_factory=list)  # inputs, images' names and classes
     nanoseconds: int = 0
     error: EdgekitError | None = None
 
@@ -53,7 +57,7 @@ class Run:
             )
         label = self.classes.get(sample.group, sample.label)
         assert label is not None
-        self.waiting.append((self.input.stored(pixels), label + self.input.preprocessing.class_offset))
+        self.waiting.append((self.input.stored(pixels), sample.name, label))
         if len(self.waiting) == self._together:
             self.flush()
 
@@ -67,13 +71,15 @@ class Run:
         if not self.waiting:
             return
         missing = -len(self.waiting) % (self.input.batch or 1)
-        batch = np.stack([x for x, _ in self.waiting] + [self.waiting[-1][0]] * missing)
+        batch = np.stack([x for x, *_ in self.waiting] + [self.waiting[-1][0]] * missing)
         start = time.perf_counter_ns()
         output = self._answers(batch)
         took = time.perf_counter_ns() - start
         self.nanoseconds += own_time(self.session) or took
         scores = output.reshape(len(batch), -1)
-        self.hits += [self._hit(row, target) for row, (_, target) in zip(scores, self.waiting, strict=False)]
+        for row, (_, image, label) in zip(scores, self.waiting, strict=False):
+            self.hits.append(self._hit(row, label + self.input.preprocessing.class_offset))
+            self.answers.add(image, label, row)
         self.waiting.clear()
 
     def _answers(self, batch: NDArray[Any]) -> NDArray[Any]:
@@ -119,6 +125,7 @@ class Run:
             hits=hits,
             images_per_second=len(hits) / (self.nanoseconds / 1e9),
             found={**self.found, "path": str(self.artifact.path)},
+            breakdown=breakdown(self.answers, self.names),
         )
 
 

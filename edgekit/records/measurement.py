@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from edgekit.records.breakdown import Breakdown
 from edgekit.records.manifest import Manifest
 from edgekit.records.roofline import Profile
 
@@ -196,3 +197,4 @@ class Accuracy(_Record):
     hits: str  # one character an image, in the dataset's order: 1, 5 or -, for paired comparisons
     images_per_second: float
     found: dict[str, Any] = {}  # what really ran it, as in a measurement; empty in older records
+    breakdown: Breakdown | None = None  # where it is lost; None in older records

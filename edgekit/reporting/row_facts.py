@@ -12,6 +12,7 @@ from edgekit.records.measurement import Accuracy, Measurement, ProcessRun
 from edgekit.stats.latency import NS_PER_MS
 
 QUANTILES = (0.0, 0.10, 0.25, 0.50, 0.75, 0.90, 0.99, 1.0)
+MISTAKES = 5  # of each kind that a report tells of an accuracy
 
 
 def quantiles(runs: Sequence[ProcessRun]) -> tuple[float, ...] | None:
@@ -80,4 +81,5 @@ def _measured(record: Measurement) -> dict[str, dict[str, Any]]:
 
 def _evaluated(record: Accuracy) -> dict[str, Any]:
     kept = ("id", "created", "device", "runtime", "dataset", "dataset_hash", "n", "correct1", "correct5")
-    return record.model_dump(include=set(kept)) | {"images_per_second": round(record.images_per_second, 2)}
+    lost = record.breakdown.summary(MISTAKES) if record.breakdown else {}
+    return record.model_dump(include=set(kept)) | {"images_per_second": round(record.images_per_second, 2)} | lost

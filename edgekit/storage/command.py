@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, overload
 
 from edgekit.errors import EnvironmentRefused, UsageError, nearest
+from edgekit.records.measurement import Accuracy
 from edgekit.storage.filters import Filters, filters
 from edgekit.storage.looking import Entry, entries, named
 from edgekit.storage.merge import Merged, file_url, merge
@@ -26,6 +27,7 @@ ACTIONS = {
     "merge": "store merge FILE",
     "rm": "store rm ID ...",
 }
+MISTAKES = 5  # of each kind that are shown of an accuracy
 FILTERED = ("list", "export", "rm")
 
 
@@ -158,6 +160,8 @@ def _shown(opened: Store, id: str) -> Shown:
     (record,) = opened.each(one.kind, RECORDS[one.kind], [one.id])
     document = json.loads(record.model_dump_json())
     document.pop("hits", None)  # an accuracy's, a character an image; what they come to stands beside
+    if isinstance(record, Accuracy) and record.breakdown is not None:
+        document["breakdown"] = record.breakdown.summary(MISTAKES)  # the matrix may have thousands of entries
     for run in document.get("runs", ()):
         run.update({key: _summarised(run[key]) for key in SERIES})
     return Shown(opened.shown, one.kind, document)

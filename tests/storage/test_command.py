@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from edgekit.errors import EdgekitError, UsageError
+from edgekit.records.breakdown import Breakdown
 from edgekit.records.measurement import Accuracy
 from edgekit.storage import command
 from edgekit.storage.command import Exported, Listed, Removed, Shown
@@ -55,6 +56,10 @@ def test_a_record_is_shown_whole_with_its_samples_summed_up(store: Store) -> Non
     assert shown.record["runs"][0]["samples_ns"]["max"] == max(samples)
     of_images = verb("show", store.accuracies()[0].id, store=store.url)
     assert isinstance(of_images, Shown) and "hits" not in of_images.record and of_images.record["correct1"] == 1
+    lost = Breakdown(counts=((0, 0, 1), (0, 1, 2)), names={}, confusions=(), mistakes=(), confidence=None)
+    store.append(accuracy().model_copy(update={"id": "dd0000000002", "breakdown": lost}))
+    of_classes = verb("show", "dd0000000002", store=store.url)
+    assert isinstance(of_classes, Shown) and of_classes.record["breakdown"] == {"weakest class": "0, 33.3 % of 3"}
 
 
 def test_what_is_exported_is_merged_whole(store: Store, tmp_path: Path) -> None:

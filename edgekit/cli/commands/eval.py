@@ -39,6 +39,10 @@ def eval(
     against: Annotated[
         Path | None, typer.Option("--against", metavar="FILE", help="The file to compare with, image by image.")
     ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", metavar="DIR", help="Also write each file's classes, confusions and images here."),
+    ] = None,
     runtime: o.Runtime = None,
     delegate: Annotated[str | None, typer.Option("--delegate", help="Delegate of LiteRT.")] = None,
     threads: o.Threads = 1,
@@ -70,6 +74,7 @@ def eval(
             min_top1=min_top1,
             max_drop=max_drop,
             against=against,
+            csv=csv,
             runtime=runtime,
             delegate=delegate,
             threads=threads,

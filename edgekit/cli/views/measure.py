@@ -34,6 +34,7 @@ from edgekit.inspection.pairs import in_words
 from edgekit.util.formatting import fixed
 
 View = Iterator[RenderableType]
+DETAILED = 4  # files whose mistakes are told in lines of their own
 
 
 def export(document: Json, width: int) -> View:
@@ -148,6 +149,11 @@ def eval(document: Json, width: int) -> View:
     )
     if document["results"]:
         yield from table(columns, document["results"], width)
+    for row in document["results"][:DETAILED]:
+        for what, told in (row["breakdown"] or {}).get("summary", {}).items():
+            yield Text(f"{file_name(row['artifact'])}: {what}: {told}", style="dim")
+    if len(document["results"]) > DETAILED:
+        yield Text("(--json and --csv DIR have classes, confusions and mistakes of every file)", style="dim")
     for pair in document["paired"]:
         low, high = (100 * bound for bound in pair["ci95"])
         yield Text(

@@ -60,7 +60,7 @@ def eval(
     Example:
       edgekit eval demo/artifacts/lenet5_32/*.tflite --data demo/images/test --min-top1 50
     """
-    from edgekit.cli.views import measure as views
+    from edgekit.cli.views import accuracy as views
 
     with Progress() as progress:
         result = edgekit.eval(

@@ -31,10 +31,8 @@ from edgekit.cli.views.network import summary as summary
 from edgekit.cli.views.profile import profile
 from edgekit.cli.views.sustained import sustained
 from edgekit.inspection.pairs import in_words
-from edgekit.util.formatting import fixed
 
 View = Iterator[RenderableType]
-DETAILED = 4  # files whose mistakes are told in lines of their own
 
 
 def export(document: Json, width: int) -> View:
@@ -135,35 +133,6 @@ def ratios(rows: list[Json], width: int) -> View:
     yield from table([column for column in columns if column.title not in empty], rows, width)
     for reason in dict.fromkeys(row["reason"] for row in rows):
         yield Text(reason, style="dim")
-
-
-def eval(document: Json, width: int) -> View:
-    """A line per file, each against its base on the same images, and the gates."""
-    columns = (
-        Column("file", lambda row: file_name(row["artifact"]), left=True),
-        Column("images", lambda row: str(row["n"])),
-        Column("top-1", lambda row: percent(row["top1"])),
-        Column("95 % interval", lambda row: interval(row["top1_ci95"], percent)),
-        Column("top-5", lambda row: percent(row["top5"]), rank=1),
-        Column("images/s", lambda row: count(row["images_per_second"]), rank=2),
-    )
-    if document["results"]:
-        yield from table(columns, document["results"], width)
-    for row in document["results"][:DETAILED]:
-        for what, told in (row["breakdown"] or {}).get("summary", {}).items():
-            yield Text(f"{file_name(row['artifact'])}: {what}: {told}", style="dim")
-    if len(document["results"]) > DETAILED:
-        yield Text("(--json and --csv DIR have classes, confusions and mistakes of every file)", style="dim")
-    for pair in document["paired"]:
-        low, high = (100 * bound for bound in pair["ci95"])
-        yield Text(
-            f"{file_name(pair['artifact'])}: {fixed(100 * pair['top1_difference'], 1, '+')} points "
-            f"(95 % {fixed(low, 1, '+')} .. {fixed(high, 1, '+')}) against {file_name(pair['base'])}"
-        )
-    for gate in document["gates"]:
-        yield Text(f"{file_name(gate['artifact'])}: {gate['reason']}", style="" if gate["passed"] else "red")
-    for row in document["failed"]:
-        yield from failure(file_name(row["artifact"]), row)
 
 
 def report(document: Json, width: int) -> View:

@@ -97,6 +97,7 @@ TESTED_BY = (
     ("tensorrt/test_trtexec_over_ssh", "edgekit/tensorrt/trtexec_measure bench/ondevice/run_trtexec"),
     ("bench/links/test_remote_session", "bench/ondevice/infer"),
     ("bench/ondevice/sensors/test_power_rails", "bench/ondevice/energy"),
+    ("measure/test_session", "bench/ondevice/idle"),
     ("bench/ondevice/runtimes/test_tensorrt", "bench/ondevice/cuda"),
     ("scripts/test_gpu_check", "bench/ondevice/cuda_torch"),
     # Doors: nothing but a call, a list or a type.

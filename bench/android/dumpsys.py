@@ -30,6 +30,7 @@ _TOTALS = re.compile(
     r"TOTAL(?: PSS)?: +(\d+)(?: +TOTAL RSS: +(\d+))?(?: +TOTAL SWAP(?: PSS: +| \(KB\): +)(\d+))?", re.ASCII
 )
 _ROW = re.compile(r"([A-Za-z.][A-Za-z. ]*?):? {2,}(\d+(?: +\d+)*)", re.ASCII)
+FROZEN = "(UPDATES STOPPED"  # `dumpsys battery set` was used: its values are not those of the battery
 LONGEST_LINE = 2000
 MOST_PROCESSORS = 1024
 CPU_COOLING = 2  # android.hardware.thermal CoolingType
@@ -141,6 +142,7 @@ class Battery:
     status: str | None
     powered: tuple[str, ...]  # by what: AC, USB, Wireless, Dock
     millivolts: int | None
+    charge_uah: int | None  # what is left, by the gauge's own counter; None where that is not there or stands still
 
 
 def battery(text: str) -> Battery:
@@ -157,6 +159,7 @@ def battery(text: str) -> Battery:
         status=CHARGE.get(whole(values.get("status")) or 0),
         powered=tuple(key[:-8] for key, value in values.items() if key[-8:] == " powered" and value == "true"),
         millivolts=whole(values.get("voltage")),
+        charge_uah=None if FROZEN in text else whole(values.get("Charge counter")) or None,  # 0: there is no counter
     )
 
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "infer": "infer",
     "profile": "profiler",
     "energy": "energy",
+    "idle": "idle",
     "peaks": "peaks",
     "build_tensorrt": "build_tensorrt",
     "run_trtexec": "run_trtexec",

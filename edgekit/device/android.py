@@ -98,7 +98,7 @@ class AndroidTarget:
         return _surface(heat, battery)
 
     def passes(self, job: Mapping[str, Any]) -> dict[str, Callable[[float], dict[str, Any]]]:
-        """The answers, held against LiteRT's here. No energy: a battery's gauge is too coarse for an inference."""
+        """The answers, held against LiteRT's here."""
 
         def answers(seconds: float) -> dict[str, Any]:
             flags = {**self._tool.flags(job), "num_runs": 1, "warmup_runs": 1}
@@ -258,6 +258,9 @@ class AndroidTarget:
             "cooling": heat.cpu_cooling,
             "thermal_status": heat.status,
             "surface_celsius": _surface(heat, battery),
+            "charge_uah": battery.charge_uah,
+            "battery_mv": battery.millivolts,
+            "on_cable": bool(battery.powered),
         }
 
 

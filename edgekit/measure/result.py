@@ -19,7 +19,7 @@ KEYS = (
     *("min_ms", "mad_ms", "first_ms", "load_ms", "throughput_per_s", "n", "processes", "stability", "harness_us"),
     *("peak_memory_bytes", "pss_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes"),
     *("arena_memory_bytes", "gpu_memory_bytes", "unified_memory_bytes", "memory_method"),
-    *("verdict", "reasons", "error", "id", "session", "found", "profile", "sustained"),
+    *("verdict", "reasons", "error", "id", "session", "found", "profile", "sustained", "energy_mj"),
 )
 
 
@@ -63,6 +63,7 @@ def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]
         "found": measurement.found,
         "profile": measurement.profile.to_json() if measurement.profile else None,
         "sustained": lasting.to_json() if lasting else None,
+        "energy_mj": measurement.found.get("energy", {}).get("gross_mj"),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +15,17 @@ from edgekit.errors import EdgekitError
 from edgekit.measure import verdict
 from edgekit.measure.profile import ON_GPU, profile
 from edgekit.records.manifest import Artifact, in_use
-from edgekit.records.measurement import Measurement, Memory, ProcessRun, Protocol
+from edgekit.records.measurement import Measurement, Memory, ProcessRun, Protocol, Snapshot
 from edgekit.records.roofline import Peaks, Profile
 from edgekit.records.runtime import Runtime
+from edgekit.stats import energy
 from edgekit.storage.store import new_id, now
 
 MEMORY_METHOD = "VmHWM of a separate process: highest resident size, loading included"
 ARENA_UNTOLD = "this runtime does not tell it"
 LOAD_SECONDS = 300.0  # how long opening a file and one inference may take, beside what the protocol allows
 TURN_SECONDS = 0.01  # far shorter than what disturbs a machine, long against switching between files
+IDLE_SECONDS = 2.0  # the counters of packages move once in a millisecond
 WARMER = 3.0  # degrees above the start at which the next process may begin
 LOOK_SECONDS, LOOK_AWAY_SECONDS = 0.5, 5.0  # between two looks while it cools; over a link a look itself costs heat
 # What concerns the parent alone; everything else of the protocol goes to the runner.
@@ -78,6 +81,7 @@ class MeasuringSession:
         self._roofs: dict[int, Peaks] = {}
         self._heat: float | None = None
         self._heat_known = False
+        self._pause: tuple[Snapshot, Snapshot] | None = None
         self.done = 0
 
     def measure(self, task: BenchTask) -> Measurement:
@@ -206,6 +210,14 @@ class MeasuringSession:
             found[name] = find(LOAD_SECONDS + task.protocol.max_seconds)
         return {**({"device": facts} if facts else {}), **found}
 
+    def _idle(self, runs: Sequence[ProcessRun]) -> tuple[Snapshot, Snapshot] | None:
+        """What a machine whose packages count energy does in a pause, looked at once; None of any other."""
+        if self._pause is None and any(run.sensed and run.sensed.after.package_uj for run in runs):
+            job = {"runtime": "null", "seconds": IDLE_SECONDS}
+            with suppress(EdgekitError):  # then only the gross energy is known
+                self._pause = energy.from_answer(self._target.ask(job, LOAD_SECONDS, "idle"))
+        return self._pause
+
     def say(self, what: str, done: int) -> None:
         """Tell how far the whole is: `done` of the total."""
         self.done = done
@@ -221,9 +233,12 @@ class MeasuringSession:
         """The measurement of what its processes answered, with the passes beside. Raises where its file has changed."""
         artifact, beside = task.artifact, self._beside(task)
         found = plain({**answers[0]["found"], **beside, "path": str(artifact.path)})
+        untold = found.pop("no_energy", None)
         runs = tuple(
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
         )
+        if "energy" not in found:
+            found["energy"] = energy.of_runs(runs, untold, self._idle(runs))
         threads = found.get("threads") or task.protocol.threads
         sustained = task.protocol.sustained_seconds is not None
         judged = verdict.assess(runs, threads, found.get("virtual"), _emulated(found), sustained)

@@ -104,6 +104,10 @@ class Snapshot(_Record):
     power_events: int | None = None  # since boot: a chip was slowed for drawing too much current
     thermal_status: int | None = None  # a phone's own: 0 none, 1 light, 2 moderate ... 6 shutdown
     surface_celsius: float | None = None  # a phone's skin or battery, whichever is warmer
+    package_uj: dict[str, tuple[int, int]] | None = None  # energy of processor packages, and where its counter ends
+    charge_uah: int | None = None  # what is left in a phone's battery, by its own counter
+    battery_mv: int | None = None
+    on_cable: bool | None = None  # whether a phone is charged meanwhile
 
 
 class Sensed(_Record):

@@ -19,6 +19,32 @@ from tests.device.phone import phone as phone
 from tests.device.phone import tflite as tflite
 
 
+def test_sustained_load_and_the_gauge_of_an_unplugged_phone(
+    phone: Peer, tflite: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgekit.stats.energy.FEWEST_STEPS", 1)
+    (phone.folder / "left").write_text("3000000")
+    (phone.folder / "battery").write_text(
+        "  USB powered: false\n  status: 3\n  level: 80\n  scale: 100\n  voltage: 3850\n  temperature: 300\n"
+    )
+    phone.script(
+        "dumpsys",
+        '#!/bin/sh\n[ "$1" = thermalservice ] && cat "$PHONE/heat"\n'
+        '[ "$1" = battery ] && left=$(($(cat "$PHONE/left") - 5000)) && echo $left > "$PHONE/left" && '
+        'echo "  Charge counter: $left" && cat "$PHONE/battery"\n:\n',
+    )
+    result = bench([tflite], device="pixel", sustained="1s")
+    (one,) = result.measurements
+    energy = one.found["energy"]
+    drawn = 5000 * (2 * len(one.runs) - 1)
+    seconds = energy["seconds"]
+    assert energy["busy_mw"] == pytest.approx(drawn * 3.6e-3 * 3850 / seconds, rel=0.01) and energy["net_mj"] is None
+    assert energy["gross_mj"] == pytest.approx(energy["busy_mw"] * seconds / energy["inferences"], rel=0.01)
+    assert len(one.runs) == one.protocol.processes and all(run.began_s is not None for run in one.runs)
+    lasting = result.to_json()["measurements"][0]["sustained"]
+    assert lasting["facts"]["celsius"] == {"first": 31.0, "last": 31.0} and lasting["facts"]["mhz"]["last"] == 2910
+
+
 def test_a_measurement(phone: Peer, tflite: Path, tmp_path: Path) -> None:
     listed(tmp_path, phone, cores="big")
     found = bench(tflite, device="pixel", preset="test", threads=2).measurements[0]

@@ -68,6 +68,7 @@ def failure(what: str, row: Json) -> View:
 
 def bench(document: Json, width: int) -> View:
     """A line per measurement; what could not be measured is a dash, and why."""
+    told = any(row["energy_mj"] is not None for row in document["measurements"])
     columns = (
         Column("file", lambda row: file_name(row["artifact"]), left=True),
         Column("runtime", lambda row: row["runtime"] or UNKNOWN, rank=5, left=True),
@@ -85,6 +86,7 @@ def bench(document: Json, width: int) -> View:
         Column("ideal", lambda row: size(row["ideal_memory_bytes"]), rank=12),
         Column("arena", lambda row: size(row["arena_memory_bytes"]), rank=12),
         Column("harness us", lambda row: milliseconds(row["harness_us"]), rank=13),
+        *([Column("energy mJ", lambda row: milliseconds(row["energy_mj"]), rank=3)] if told else ()),
         Column("verdict", lambda row: row["verdict"], left=True),
     )
     rows = document["measurements"]

@@ -208,3 +208,17 @@ def test_cut_texts_give_the_same_numbers_or_none(text: str) -> None:
     whole = told(TEXTS[text], text)
     for cut in range(len(text)):
         assert told(TEXTS[text], text[:cut]) <= whole
+
+
+@pytest.mark.parametrize(
+    ("more", "charge"),
+    [
+        ("  Charge counter: 3045000\n", 3_045_000),
+        ("  Charge counter: 0\n", None),  # phones without a gauge say 0
+        ("", None),
+        ("  Charge counter: 3045000\n  (UPDATES STOPPED -- use 'reset' to restart)\n", None),  # what somebody has set
+    ],
+)
+def test_a_gauge_tells_what_is_left(more: str, charge: int | None) -> None:
+    text = BATTERY.replace("  status: 2\n", f"{more}  status: 2\n")
+    assert dumpsys.battery(text).charge_uah == charge and dumpsys.battery(text).millivolts == 3944

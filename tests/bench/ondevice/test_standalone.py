@@ -69,7 +69,17 @@ def test_every_python_looks_at_the_device(version: str, folder: Path, tmp_path: 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_every_python_answers_a_job(version: str, folder: Path, archive: Path) -> None:
     """Without numpy, which not every Python here has, the answer is that it is missing."""
-    for command in ("run", "infer", "profile", "peaks", "energy", "interleave", "build_tensorrt", "run_trtexec"):
+    for command in (
+        "run",
+        "infer",
+        "profile",
+        "peaks",
+        "energy",
+        "idle",
+        "interleave",
+        "build_tensorrt",
+        "run_trtexec",
+    ):
         program = archive if command in ("run", "build_tensorrt") else folder
         job = b'{"mode": "baseline", "runtime": "null"}\n'
         argv = [interpreter(version), "-W", "error", str(program), command]

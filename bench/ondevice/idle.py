@@ -1,0 +1,23 @@
+"""What processor packages draw while nothing is measured: their energy counters around a pause."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from .protocol import answer_job, guarded
+from .sensors import linux
+
+
+def measure(text: str) -> dict[str, Any]:
+    """The snapshots before and after a pause of `seconds`."""
+    seconds = float(json.loads(text)["seconds"])
+    before = linux.snapshot()
+    time.sleep(seconds)
+    return {"before": before, "after": linux.snapshot()}
+
+
+def main(arguments: list[str]) -> None:
+    """Answer a job."""
+    answer_job(arguments, lambda text: guarded(measure, text))

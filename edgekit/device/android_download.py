@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from edgekit.device.android_check import NAME, machine
@@ -18,6 +18,8 @@ from edgekit.util.download import Progress, download
 from edgekit.util.files import cache_folder, make_folder, publish, write_atomically
 
 BUILT_FOR = "arm64-v8a"
+# The first stands in Google's page on the benchmark of CompiledModel (developers.google.com/edge/litert/next/benchmark),
+# the second in that on measuring TensorFlow Lite (tensorflow.org/lite/performance/measurement).
 STORAGE = "https://storage.googleapis.com"
 NIGHTLY = "tensorflow-nightly-public/prod/tensorflow/release/lite/tools/nightly/latest"
 ADDRESSES = {
@@ -37,6 +39,7 @@ class Fetched:
     bytes: int
     built_for: str
     fetched: str
+    others: tuple[str, ...] = ()  # the paths of those of this name that came before and are not the same
 
 
 def address(tool: str) -> str:
@@ -63,8 +66,9 @@ def fetch(tool: str, progress: Progress | None = None) -> Fetched:
             )
         came.chmod(0o755)
         target = folder / f"{NAME}-{tool}-{digest[:16]}"
+        others = sorted(str(path) for path in folder.glob(f"{NAME}-{tool}-*") if path.suffix == "" and path != target)
         record = Fetched(tool, target, url, digest, came.stat().st_size, built, now())
         if not target.exists():
             publish(came, target)
             write_atomically(target.with_suffix(".json"), json.dumps(asdict(record), default=str).encode())
-    return record
+    return replace(record, others=tuple(others))

@@ -60,6 +60,7 @@ def test_it_is_named_by_its_hash_and_another_lies_beside_it(published: Path, tmp
     published.write_bytes(ARM + b"newer")
     second = fetch("litert")
     assert second.path != first.path and first.path.read_bytes() == ARM and len(kept(tmp_path)) == 4
+    assert (first.others, second.others) == ((), (str(first.path),))  # it is said that what is published has changed
 
 
 @pytest.mark.parametrize(

@@ -241,6 +241,7 @@ def devices(document: Json, width: int) -> View:
     if tool is not None:
         yield facts([("sha256", tool["sha256"]), ("size", size(tool["bytes"])), ("from", tool["url"])])
         yield f"for devices.yaml: benchmark_model: {tool['path']}"
+        yield from (Text(f"another one came before, and is kept: {path}", style="dim") for path in tool["others"])
         return
     if check is None:
         yield from table(columns, document["devices"], width)

@@ -18,7 +18,7 @@ from edgekit.util.download import Progress, download
 from edgekit.util.files import cache_folder, make_folder, publish, write_atomically
 
 BUILT_FOR = "arm64-v8a"
-# The first stands in Google's page on the benchmark of CompiledModel (developers.google.com/edge/litert/next/benchmark),
+# The first stands in Google's page on benchmarks of CompiledModel (developers.google.com/edge/litert/next/benchmark),
 # the second in that on measuring TensorFlow Lite (tensorflow.org/lite/performance/measurement).
 STORAGE = "https://storage.googleapis.com"
 NIGHTLY = "tensorflow-nightly-public/prod/tensorflow/release/lite/tools/nightly/latest"

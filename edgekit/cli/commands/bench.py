@@ -58,7 +58,6 @@ def bench(
       edgekit bench artifacts/mobilenet_0.5_160/*.tflite --threads 1 --preset quick
       edgekit bench artifacts/mobilenet_0.5_160/*.onnx --profile --preset quick
       edgekit bench artifacts/mobilenet_0.5_160/*.tflite artifacts/mobilenet_0.5_160/*.onnx --versus --preset quick
-      edgekit bench artifacts/mobilenet_0.5_160/*.tflite --sustained 10m
     """
     from edgekit.cli.views import measure as views
 

@@ -102,6 +102,17 @@ def file_name(path: str | None) -> str:
     return (path or UNKNOWN).rpartition("/")[2]
 
 
+def plain(value: object) -> str:
+    """A value of a document in words: lists by spaces, pairs by commas, what is not known as a dash."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(plain(item) for item in value) or UNKNOWN
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return UNKNOWN if value is None else str(value)
+
+
 def facts(pairs: Iterable[tuple[str, str]]) -> RenderableType:
     """Two columns: a word and what is the case."""
     shown = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))

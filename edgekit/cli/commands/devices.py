@@ -31,7 +31,7 @@ def devices(
     Example:
       edgekit devices
     """
-    from edgekit.cli.views import measure as views
+    from edgekit.cli.views import devices as views
 
     if action == "tool" and name is not None:
         with Progress() as progress:

@@ -14,6 +14,6 @@ def doctor(devices: o.Devices = None, store: o.Store = None, json: o.Json = Fals
     Example:
       edgekit doctor
     """
-    from edgekit.cli.views import measure as views
+    from edgekit.cli.views import devices as views
 
     return Outcome(edgekit.doctor(devices=devices, store=store).to_json(), views.doctor)

@@ -6,7 +6,6 @@ A plain string is printed as it is; what rich renders is wrapped to the terminal
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -21,6 +20,7 @@ from edgekit.cli.tables import (
     interval,
     milliseconds,
     percent,
+    plain,
     shape,
     size,
     table,
@@ -169,7 +169,7 @@ def _file(document: Json, width: int) -> View:
             ("size", size(document["bytes"])),
             ("intact", "yes, as its manifest says" if document["intact"] else "unknown: no manifest beside it"),
             *(_made(document["manifest"]) if document["manifest"] else ()),
-            ("operators", _plain(document["operators"] or document["operators_reason"])),
+            ("operators", plain(document["operators"] or document["operators_reason"])),
             *([("int8 for", in_words(document["quantized_for"]))] if document.get("quantized_for") else ()),
             *([("labels", _some(document["labels"]))] if document["labels"] else ()),
         ]
@@ -188,7 +188,7 @@ def _some(labels: Sequence[str], most: int = 5) -> str:
 def _item(key: str) -> Callable[[Json], str]:
     if key == "snr_db":  # None: the layer is exact, or has no signal
         return lambda row: UNKNOWN if row[key] is None else f"{row[key]:.1f}"
-    return lambda row: _plain(row[key])
+    return lambda row: plain(row[key])
 
 
 def _made(manifest: Json) -> Iterator[tuple[str, str]]:
@@ -202,7 +202,7 @@ def _made(manifest: Json) -> Iterator[tuple[str, str]]:
     for side in ("input", "output"):
         for tensor in manifest[f"{side}s"]:
             yield side, f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])} {tensor['layout']}"
-    yield "preprocessing", _plain(manifest["preprocessing"])
+    yield "preprocessing", plain(manifest["preprocessing"])
     if calibration:
         kind = "noise: latency only" if calibration["synthetic"] else f"set {calibration['hash']}"
         yield "calibration", f"{calibration['n']} images, {kind}"
@@ -218,68 +218,6 @@ def _parity(parity: Json) -> str:
     if parity["passed"] is False:
         return f"failed: {'; '.join(parity['reasons'])}"
     return f"passed on {parity['n']} inputs ({parity['n_real']} images), cosine {parity['cosine']:.6f}"
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return " ".join(_plain(item) for item in value) or UNKNOWN
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return UNKNOWN if value is None else str(value)
-
-
-def devices(document: Json, width: int) -> View:
-    """A device a line; where one was checked, what was found there."""
-    columns = (
-        Column("device", lambda row: row["name"], left=True),
-        Column("link", lambda row: row["link"], left=True),
-        Column("runtimes", lambda row: _plain(row["runtimes"]), left=True),
-    )
-    check, tool = document.get("check"), document.get("tool")
-    if tool is not None:
-        yield facts([("sha256", tool["sha256"]), ("size", size(tool["bytes"])), ("from", tool["url"])])
-        yield f"for devices.yaml: benchmark_model: {tool['path']}"
-        yield from (Text(f"another one came before, and is kept: {path}", style="dim") for path in tool["others"])
-        return
-    if check is None:
-        yield from table(columns, document["devices"], width)
-        yield Text(f"from {document['file'] or 'the built-in list: there is no devices.yaml'}", style="dim")
-        return
-    empty: tuple[object, ...] = (None, [], ())
-    apart = ("runtimes", "missing", "power_limits")  # the last are dozens, for --json and the record
-    shown = ((key, value) for key, value in check.items() if key not in apart and value not in empty)
-    yield facts(
-        (key.removesuffix("_bytes").replace("_", " "), size(value) if key.endswith("_bytes") else _plain(value))
-        for key, value in shown
-    )
-    yield from (f"missing: {line}" for line in check.get("missing", ()))
-    for found in check["runtimes"]:
-        missing = f"{found['missing']}; {found['remedy']}"
-        yield Text(f"{found['name']}: {found['version'] or missing}")
-
-
-def doctor(document: Json, width: int) -> View:
-    """The machine, then what is installed, then how to get what is not."""
-    reasons = document["reasons"]
-    yield facts(
-        (key.removesuffix("_bytes").replace("_", " "), _fact(key, value, reasons))
-        for key, value in document["machine"].items()
-    )
-    yield Text()
-    columns = (
-        Column("package", lambda row: row["package"], left=True),
-        Column("for", lambda row: row["purpose"], left=True),
-        Column("version", lambda row: row["version"] or f"missing: {row['install']}", left=True),
-    )
-    yield from table(columns, document["packages"], width)
-
-
-def _fact(key: str, value: Any, reasons: Json) -> str:
-    if value is None:
-        return f"{UNKNOWN} ({reasons[key]})"
-    return size(value) if key.endswith("_bytes") else _plain(value)
 
 
 def weights_list(document: Json, width: int) -> View:

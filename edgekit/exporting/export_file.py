@@ -22,7 +22,7 @@ from edgekit.exporting.head_proof import check_head
 from edgekit.exporting.inner_values import inner_values
 from edgekit.exporting.mixed_precision import float_cost
 from edgekit.exporting.not_run import not_run
-from edgekit.exporting.parity import compare
+from edgekit.exporting.parity import compare, rounding_note
 from edgekit.exporting.prepare import Prepared
 from edgekit.exporting.task import ExportTask
 from edgekit.ir.graph import Graph
@@ -56,6 +56,8 @@ def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callabl
         with ThreadPoolExecutor(1) as other:  # a large file's hash takes as long as proving it
             held = other.submit(content, draft)
             parity, proof = _verified(task, prepared, plain, written, draft)
+        if said := rounding_note(parity, task.precision, prepared.reference()):
+            prepared.note(said)
         if task.precision == "int8w" and job.quantized is not None:
             prepared.note(nearness(parity, job.quantized))
         rejected = target.with_name(target.name + REJECTED) if parity.passed is False else None

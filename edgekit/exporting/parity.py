@@ -63,6 +63,9 @@ THRESHOLDS = {
         3e-4,
     ),
 }
+# A network whose own float32 is off from its float64 cannot be held to less than a few times that: each runtime adds in
+# an order of its own. Never more than what a wrong weight or padding shows.
+OWN_ROUNDING, MOST_ROUNDING = 5.0, 1e-2
 SIMULATION_MARGIN = 3.0  # dB: rounding that grows on its way moves right files by 1.6 at most (17 networks, 2 formats)
 MIN_REAL = 16  # below this many images an agreement says nothing
 _STILL = "the network's output does not vary with its input, so agreement would prove nothing"
@@ -138,8 +141,31 @@ def judge(
     records = []
     for index, (y, want) in enumerate(zip(got, reference.outputs, strict=True)):
         told = None if simulated is None else simulated[index]
-        records.append(_judged(y, want, reference, precision, told, moving, index in reference.places))
+        limit = _threshold(precision, reference, index)
+        records.append(_judged(y, want, reference, precision, limit, told, moving, index in reference.places))
     return records[0] if len(records) == 1 else _worst(records, names or [str(i) for i in range(len(records))])
+
+
+def _threshold(precision: str, reference: Reference, index: int) -> Threshold:
+    """What is asked of an output, whose own rounding is allowed for where float32 answers are compared."""
+    limit = THRESHOLDS[precision]
+    if not reference.rounding:
+        return limit
+    own = min(OWN_ROUNDING * reference.rounding[index], MOST_ROUNDING)
+    if precision == "int8w":
+        return replace(limit, simulation_rel_error=max(limit.simulation_rel_error or 0.0, own))
+    return replace(limit, max_rel_error=max(limit.max_rel_error or 0.0, own)) if precision == "fp32" else limit
+
+
+def rounding_note(record: ParityRecord, precision: str, reference: Reference) -> str | None:
+    """What is to be said of an fp32 file that passed because the network's own rounding was allowed for."""
+    usual = THRESHOLDS[precision].max_rel_error
+    if precision != "fp32" or not record.passed or usual is None or (record.max_rel_error or 0.0) <= usual:
+        return None
+    return (
+        f"fp32 files were allowed {OWN_ROUNDING:g} times {max(reference.rounding):.2g} of the largest output, which is "
+        "how far the network's own float32 is from its float64"
+    )
 
 
 _LARGER_IS_WORSE = ("max_abs_error", "max_rel_error")
@@ -164,6 +190,7 @@ def _judged(
     want: Array,
     reference: Reference,
     precision: str,
+    limit: Threshold,
     simulated: Array | None,
     moving: bool,
     whole: bool,
@@ -192,13 +219,13 @@ def _judged(
         return places.record(record, got, want, why if moving else [_STILL, *why])
     # What no simulation has shown to be right must at least be good.
     judged = reference.trained or simulated is None
-    reasons = _reasons(record, reference, THRESHOLDS[precision], judged, moving)
+    reasons = _reasons(record, reference, limit, judged, moving)
     if precision == "int8":
         record = record.model_copy(update=_worst_channel(got, want))
         reasons += _parts(got, want, reference) if judged else []
     if simulated is not None:
         found, gap = _against_simulation(
-            got[: len(simulated)], want[: len(simulated)], simulated, THRESHOLDS[precision].simulation_rel_error
+            got[: len(simulated)], want[: len(simulated)], simulated, limit.simulation_rel_error
         )
         record = record.model_copy(update=found)
         reasons += [gap] if gap else []

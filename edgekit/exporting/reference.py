@@ -13,11 +13,12 @@ from torch import nn
 
 from edgekit.data.calibration import CalibrationSet
 from edgekit.exporting.source_answers import held_against
-from edgekit.frontend.verify import answers, verify
+from edgekit.frontend.verify import answers, distance, verify
 from edgekit.importers.source import Source
 from edgekit.ir.graph import Graph
 
 Array = NDArray[np.float32]
+MOVED = 3e-5  # between two orders of the same float32 arithmetic, of the largest output: trained networks stay below
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Reference:
     """What the folded torch network answers to n examples, of which the last `n_real` are images.
 
     `inputs` has (n, *shape of one) float32 for each input of the network, `outputs` the same for each output. `trained`
-    says whether accuracy means anything: not of random weights, nor of int8 ranges from noise.
+    says whether accuracy means anything: not of random weights, nor of int8 ranges from noise. `rounding` is how far
+    each output is from the same network's in float64, as a part of the largest value; empty where that was not asked.
     """
 
     inputs: tuple[Array, ...]
@@ -47,6 +49,7 @@ class Reference:
     n_real: int
     trained: bool
     parts: tuple[Part, ...] = ()  # where the only output joins tensors: what each of them is
+    rounding: tuple[float, ...] = ()
     places: tuple[int, ...] = ()  # the outputs that are whole numbers or truth values, whose distances mean nothing
 
     @property
@@ -80,6 +83,7 @@ def answered(
     each = [run_all(folded, [x[index : index + 1] for x in together]) for index in range(count)]
     got = tuple(np.concatenate(ys) for ys in zip(*each, strict=True))
     notes = [verify(network, traced, folded, together, want, got)]
+    rounding = _rounding(folded, together, got) if distance(got, want) > MOVED else ()
     if source is not None:
         own, note = held_against(source, network, together, want)
         notes.append(note)
@@ -87,7 +91,18 @@ def answered(
     said = tuple(note for note in notes if note)
     whole = [not folded[name].dtype.is_floating_point for name in folded.outputs.values()]
     places = tuple(index for index, is_whole in enumerate(whole) if is_whole)
-    return Reference(together, got, count - len(inputs[0][0]), trained, _parts(folded), places), said
+    return Reference(together, got, count - len(inputs[0][0]), trained, _parts(folded), rounding, places), said
+
+
+def _rounding(graph: Graph, inputs: Sequence[Array], got: Sequence[Array]) -> tuple[float, ...]:
+    """How far each output is from that of the same graph in float64, relative to its largest value."""
+    exact = graph.to(torch.float64)
+    gaps = []
+    for index in range(len(inputs[0])):
+        found = exact.run(*(torch.from_numpy(x[index : index + 1]).double() for x in inputs))
+        wide = [y.double().numpy() for y in (found if isinstance(found, tuple) else (found,))]
+        gaps.append([distance([y[index : index + 1]], [z]) for y, z in zip(got, wide, strict=True)])
+    return tuple(max(gap) for gap in zip(*gaps, strict=True))
 
 
 def _parts(graph: Graph) -> tuple[Part, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.data.folder import passed_over
 from edgekit.data.images import Sample, find, pixel_hash
 from edgekit.errors import UsageError
 from edgekit.records.manifest import CalibrationRecord
@@ -94,7 +95,9 @@ class CalibrationSet:
 
     def _prepared(self, index: int) -> NDArray[np.uint8]:
         size = (self.input_shape[2], self.input_shape[3])
-        return to_pixels(self.preprocessing, self.samples[index].load(REFUSED_MODES), size)
+        return to_pixels(
+            self.preprocessing, self.samples[index].load(REFUSED_MODES, self.preprocessing.has_alpha), size
+        )
 
 
 def from_folder(
@@ -119,7 +122,7 @@ def from_folder(
     for sample in _balanced(find(folder), seed):
         if len(chosen) == n:
             break
-        image = sample.load(REFUSED_MODES)
+        image = sample.load(REFUSED_MODES, preprocessing.has_alpha)
         digest = pixel_hash(image)
         if digest in chosen:
             twice += 1
@@ -142,7 +145,7 @@ def from_folder(
         synthetic=False,
         samples=tuple(chosen.values()),
         pixels=tuple(chosen),
-        notes=_notes(tuple(chosen.values()), n, twice, flat),
+        notes=(*passed_over(folder), *_notes(tuple(chosen.values()), n, twice, flat)),
         _kept=tuple(kept),
     )
 

@@ -1,4 +1,4 @@
-"""One image file as 8-bit RGB, whatever it is stored as."""
+"""One image file as 8-bit RGB, or RGBA, whatever it is stored as."""
 
 from __future__ import annotations
 
@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 _REMOVE = "replace the file, or remove it from the set"
 
 
-def decode(path: Path, refused_modes: Iterable[str] = ()) -> Image:
+def decode(path: Path, refused_modes: Iterable[str] = (), alpha: bool = False) -> Image:
     """An image file as 8-bit RGB, turned upright as its EXIF orientation says.
 
     Grey is repeated in three channels, 16 bits are scaled to 8, palettes are looked up, CMYK is converted without its
     colour profile, transparency is dropped (the colours under it stay, as in the usual training loaders). Of several
-    frames the first is taken. Raises UsageError naming the file when it is broken, floating-point or under 2 pixels
-    wide or high, and BackendMissing without pillow.
+    frames the first is taken. With `alpha` the image is RGBA, and must have such a channel.
+
+    Raises UsageError naming the file when it is broken, floating-point or under 2 pixels wide or high, and
+    BackendMissing without pillow.
     """
     reader = pillow()
     try:
         with reader.open(path) as opened:
-            mode, image = opened.mode, _rgb(_upright(opened))
+            mode, image = opened.mode, (_rgba if alpha else _rgb)(_upright(opened))
     except FileNotFoundError as error:
         raise UsageError(f"the image {path} does not exist", "correct the path") from error
     except Exception as error:  # pillow's decoders raise anything from OSError to struct.error on broken files
@@ -56,6 +58,12 @@ def _upright(image: Image) -> Image:
     from PIL.ImageOps import exif_transpose
 
     return exif_transpose(image)
+
+
+def _rgba(image: Image) -> Image:
+    if "A" not in image.mode.upper() and "transparency" not in image.info:
+        raise ValueError(f"it is in {image.mode}, without the fourth channel that the network takes")
+    return image.convert("RGBA")
 
 
 def _rgb(image: Image) -> Image:

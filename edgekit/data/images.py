@@ -6,7 +6,7 @@ A set of images is one of
 * a folder of files whose names begin with a WordNet id (n01440764_...);
 * any folder of images, where no class is needed;
 * one packed file (edgekit.data.packed).
-Classes count from 0. Hidden files and files that are no images are passed over.
+Classes count from 0. Hidden files are left out, and files of other kinds are passed over (edgekit.data.folder).
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING
 
 from edgekit.data import packed
 from edgekit.data.decode import decode, pillow
+from edgekit.data.folder import SUFFIXES, entries, is_image, passed_over
 from edgekit.errors import UsageError
 from edgekit.util.text_file import text_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 CLASS_TABLES = ("classes.txt", "synset_words.txt")
 _WNID = re.compile(r"n\d{8}(?![0-9])")
 Words = dict[str, tuple[str, ...]]
@@ -50,17 +50,19 @@ class Sample:
     called: tuple[str, ...] = ()
     counted: bool = False
 
-    def load(self, refused_modes: Iterable[str] = ()) -> Image:
-        """The image in 8-bit RGB. Raises UsageError naming the file when it is broken, or in a refused mode."""
+    def load(self, refused_modes: Iterable[str] = (), alpha: bool = False) -> Image:
+        """The image in 8-bit RGB, or RGBA. Raises UsageError as `decode` does."""
         if self.row is None:
-            return decode(self.path, refused_modes)
+            return decode(self.path, refused_modes, alpha)
+        if alpha:
+            raise UsageError(f"{self.name} has no fourth channel", "give a folder of images in RGBA")
         return _packed_image(self.path, self.row)
 
 
 def pixel_hash(image: Image) -> str:
-    """16 hex digits that two RGB images share exactly when their size and every pixel agree."""
+    """16 hex digits that two images share exactly when their size and every pixel agree, whatever their alpha."""
     digest = hashlib.sha256(f"{image.width}x{image.height}:".encode())
-    digest.update(image.tobytes())
+    digest.update((image if image.mode == "RGB" else image.convert("RGB")).tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -81,14 +83,17 @@ def find(path: Path) -> tuple[Sample, ...]:
         raise UsageError(f"the image folder {path} does not exist", "give a folder of images")
     if (path / "labels.csv").is_file():
         return _from_csv(path)
-    below = [sample for folder in _entries(path) if folder.is_dir() for sample in _in_subfolder(path, folder)]
-    beside = [_flat(path, file) for file in _entries(path) if _is_image(file)]
+    below = [sample for folder in entries(path) if folder.is_dir() for sample in _in_subfolder(path, folder)]
+    beside = [_flat(path, file) for file in entries(path) if is_image(file)]
     if below and beside:
         raise UsageError(
             f"{path} has images both beside and inside its sub-folders", "use one sub-folder per class, or none"
         )
     if not below and not beside:
-        raise UsageError(f"{path} holds no images", f"give a folder with {', '.join(SUFFIXES)} files")
+        raise UsageError(
+            "; ".join([f"{path} holds no images", *passed_over(path)]),
+            f"give a folder with {', '.join(SUFFIXES)} files",
+        )
     return tuple(_classified(path, below or beside, by_folder=bool(below)))
 
 
@@ -114,19 +119,8 @@ def _packed_samples(path: Path) -> tuple[Sample, ...]:
     return tuple(Sample(f"{path.name}[{i}]", path, str(label), label, i) for i, label in enumerate(labels))
 
 
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX")))
-    except OSError as error:
-        raise UsageError(f"the folder {folder} cannot be read: {error.strerror}", "check its permissions") from error
-
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and path.is_file()
-
-
 def _in_subfolder(root: Path, folder: Path) -> list[Sample]:
-    files = [file for file in _entries(folder) if _is_image(file)]
+    files = [file for file in entries(folder) if is_image(file)]
     return [Sample(file.relative_to(root).as_posix(), file, folder.name) for file in files]
 
 

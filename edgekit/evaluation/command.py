@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.bench.ondevice.sensors.linux import adds_in_16_bits
+from edgekit.data.folder import passed_over
 from edgekit.data.images import Sample, labelled
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Opened
@@ -101,7 +102,7 @@ def eval(
     keeper.append(*(evaluated.accuracy for evaluated in done))
     if csv is not None:
         tables.write(Path(csv), done)
-    notes = (*_notes(hashes), *_remarks(done))
+    notes = (*passed_over(Path(data)), *_notes(hashes), *_remarks(done))
     place = next((i for i, one in enumerate(done) if one.artifact == limits.against), None)
     held = gates.held([(one.artifact, one.accuracy) for one in done], place, limits)
     return EvalResult(done, tuple(failures), notes, keeper.refusal, place, tuple(held))

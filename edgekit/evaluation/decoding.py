@@ -22,8 +22,10 @@ def decoded(
 ) -> Iterator[tuple[Sample, tuple[str, dict[View, NDArray[np.uint8]]]]]:
     """Each image's hash and its pixels in every view, in order, decoded a few images ahead by threads."""
 
+    alpha = any(view.has_alpha for view, _ in views)
+
     def prepare(sample: Sample) -> tuple[str, dict[View, NDArray[np.uint8]]]:
-        image = sample.load()
+        image = sample.load(alpha=alpha)
         return pixel_hash(image), {view: to_pixels(view[0], image, view[1]) for view in views}
 
     ahead: deque[tuple[Sample, Future[tuple[str, dict[View, NDArray[np.uint8]]]]]] = deque()

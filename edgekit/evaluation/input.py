@@ -103,7 +103,7 @@ def _checked(name: str, preprocessing: Preprocessing, tensor: TensorRecord, size
     if channels not in (-1, CHANNELS[preprocessing.channels]):
         raise UsageError(
             f"{name} takes {channels} channels, and images in {preprocessing.channels} have another number",
-            "eval takes images of 1 or 3 channels: judge this file with code of your own",
+            "eval takes images of 1, 3 or 4 channels: judge this file with code of your own",
         )
     own = (shape[2], shape[3]) if tensor.layout == "NCHW" else (shape[1], shape[2])
     if size is not None and any(mine not in (-1, theirs) for mine, theirs in zip(own, size, strict=True)):

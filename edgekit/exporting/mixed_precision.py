@@ -209,7 +209,7 @@ def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path,
                 + (f" with a class offset of {class_offset}" if class_offset else ""),
                 "correct the labels or class offset, or leave --max-drop out",
             )
-        image = sample.load()
+        image = sample.load(alpha=calibration.preprocessing.has_alpha)
         if pixel_hash(image) not in known:
             inputs.append(apply(calibration.preprocessing, image, (size[0], size[1])))
             labels.append(sample.label + class_offset)

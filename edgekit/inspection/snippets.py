@@ -48,6 +48,10 @@ def snippet(manifest: Manifest, language: str) -> str:
             "call it from your own code",
         )
     check_input(manifest.preprocessing, manifest.variant.input_shape)
+    if manifest.preprocessing.has_alpha:
+        raise UsageError(
+            f"a snippet prepares images of 1 or 3 channels, and {manifest.file} takes 4", "call it from your own code"
+        )
     if len(manifest.outputs[0].shape) > 2:
         shape = "x".join(map(str, manifest.outputs[0].shape))
         raise UsageError(

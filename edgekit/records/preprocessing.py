@@ -18,7 +18,7 @@ from edgekit.errors import UsageError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-CHANNELS = {"RGB": 3, "BGR": 3, "L": 1}
+CHANNELS = {"RGB": 3, "BGR": 3, "L": 1, "RGBA": 4}
 
 
 class Preprocessing(BaseModel):
@@ -31,7 +31,7 @@ class Preprocessing(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    channels: str = "RGB"  # RGB, BGR or L (grey)
+    channels: str = "RGB"  # RGB, BGR, L (grey) or RGBA
     crop_fraction: float = 0.875
     square_crop: bool = True
     mean: tuple[float, ...] = (127.5, 127.5, 127.5)  # in pixel units, one per channel
@@ -56,6 +56,11 @@ class Preprocessing(BaseModel):
             raise ValueError(f"class_offset must be 0 or more, not {self.class_offset}")
         return self
 
+    @property
+    def has_alpha(self) -> bool:
+        """Whether images are wanted with their fourth channel."""
+        return self.channels == "RGBA"
+
 
 TENSORFLOW = Preprocessing()  # x in [-1, 1]
 TORCHVISION = Preprocessing(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
@@ -74,11 +79,15 @@ def to_pixels(preprocessing: Preprocessing, image: Image, size: tuple[int, int])
     """An image cropped and resized to `size` (height, width), before any arithmetic: uint8 (H, W, C).
 
     The box is resized in one step, unrounded, by pillow's BILINEAR, whose triangle filter widens when it shrinks (it
-    antialiases). A whole image that has the right size already is not resampled.
+    antialiases). A whole image that has the right size already is not resampled. The fourth channel of RGBA is resized
+    by itself: pillow would take it for transparency, and weigh the others with it.
     """
-    from PIL.Image import Resampling
+    from PIL.Image import Resampling, merge
 
     box, (height, width) = crop_box(preprocessing, image.width, image.height), size
+    if preprocessing.has_alpha:
+        bands = [band.resize((width, height), Resampling.BILINEAR, box=box) for band in image.split()]
+        return np.asarray(merge("RGBA", bands), dtype=np.uint8)
     image = image.convert("L" if preprocessing.channels == "L" else "RGB")
     pixels = np.asarray(image.resize((width, height), Resampling.BILINEAR, box=box), dtype=np.uint8)
     pixels = pixels.reshape(height, width, -1)
@@ -104,7 +113,8 @@ def check_input(preprocessing: Preprocessing, input_shape: tuple[int, ...]) -> t
     if len(input_shape) != 4 or input_shape[1] != CHANNELS[preprocessing.channels]:
         raise UsageError(
             f"images in {preprocessing.channels} do not fit an input of {'x'.join(map(str, input_shape[1:]))}",
-            "images need an input of 1 or 3 channels, height and width, and a preprocessing with as many channels",
+            "images need an input of 1, 3 or 4 channels, height and width, and as many in `channels` of a preprocessing"
+            " file: L, RGB, BGR or RGBA",
         )
     return input_shape[2], input_shape[3]
 

@@ -179,3 +179,37 @@ def test_real_images_are_chosen_one_a_class() -> None:
     digits = Preprocessing(channels="L", crop_fraction=1.0, mean=(127.5,), std=(127.5,))
     mnist = from_folder(DATA / "mnist" / "t10k-images-idx3-ubyte.gz", digits, (1, 1, 32, 32), n=40)
     assert {group: _groups(mnist).count(group) for group in "0123456789"} == dict.fromkeys("0123456789", 4)
+
+
+def test_the_fourth_channel_is_calibrated_by_itself(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for index in range(3):
+        pixels = random.integers(0, 256, (8, 8, 4), dtype=np.uint8)
+        pixels[..., 3] = 0 if index == 0 else pixels[..., 3]  # transparent, and still of some colour
+        Image.fromarray(pixels).save(tmp_path / f"{index}.png")
+    how = Preprocessing(channels="RGBA", crop_fraction=1.0, mean=(0.0,) * 4, std=(1.0,) * 4)
+    whole = {
+        sample.name: np.asarray(sample.load(alpha=True)) for sample in from_folder(tmp_path, how, (1, 4, 8, 8)).samples
+    }
+    for size in (8, 4):
+        made = from_folder(tmp_path, how, (1, 4, size, size))
+        (batch,) = made.batches()
+        assert batch.shape == (3, 4, size, size)
+        for x, sample in zip(batch, made.samples, strict=True):
+            bands = [Image.fromarray(band).resize((size, size), 2) for band in np.moveaxis(whole[sample.name], -1, 0)]
+            assert np.array_equal(x, np.stack([np.asarray(band) for band in bands]))
+    with pytest.raises(UsageError, match="images in RGB do not fit an input of 4x8x8"):
+        from_folder(tmp_path, Preprocessing(), (1, 4, 8, 8))
+    Image.new("RGB", (8, 8)).save(tmp_path / "3.png")
+    with pytest.raises(UsageError, match=r"3\.png cannot be read: it is in RGB, without the fourth channel"):
+        from_folder(tmp_path, how, (1, 4, 8, 8))
+
+
+def test_what_is_passed_over_is_said(tmp_path: Path) -> None:
+    for name in ("a.png", "b.jfif"):
+        Image.fromarray(np.random.default_rng(len(name)).integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(
+            tmp_path / name, format="png"
+        )
+    (tmp_path / "c.avif").touch()
+    found = from_folder(tmp_path, Preprocessing(), (1, 3, 8, 8))
+    assert len(found) == 2 and found.notes[0].startswith("1 file or folder is passed over in ")

@@ -18,9 +18,11 @@ import typer.core
 import typer.main
 
 import edgekit
-from edgekit.cli.output import Outcome
+from edgekit.cli.output import NORMAL, VERBOSITY, Outcome
 from edgekit.errors import EnvironmentRefused, UsageError
 
+QUIET_HELP = "Show no progress; results, warnings and errors remain."
+VERBOSE_HELP = "Show each step on a line of its own, with the time."
 ANYWHERE = ("weights", "devices", "doctor")
 
 
@@ -51,6 +53,29 @@ class Command(typer.core.TyperCommand):
         return super().invoke(ctx)
 
 
+def _heed(option: typer.CallbackParam, wanted: bool) -> None:
+    if wanted:
+        if VERBOSITY.get() not in (NORMAL, option.name):
+            raise UsageError("--quiet and --verbose were both given", "give one of them")
+        VERBOSITY.set(str(option.name))
+
+
+def _verbosity() -> list[Any]:
+    """The options of every command that say how much it tells of itself; no command's function sees them."""
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+    @alone.command()
+    def told(
+        quiet: Annotated[bool, typer.Option("--quiet", callback=_heed, help=QUIET_HELP)] = False,
+        verbose: Annotated[bool, typer.Option("--verbose", callback=_heed, help=VERBOSE_HELP)] = False,
+    ) -> None: ...
+
+    options = typer.main.get_command(alone).params
+    for option in options:
+        option.expose_value = False
+    return options
+
+
 class Commands(Mapping[str, Any]):
     """The parsers of all commands by name, each made when it is asked for."""
 
@@ -60,7 +85,9 @@ class Commands(Mapping[str, Any]):
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
         function = getattr(importlib.import_module(f"edgekit.cli.commands.{name}"), name)
         alone.command(name, cls=Command)(function)
-        return typer.main.get_command(alone)
+        made = typer.main.get_command(alone)
+        made.params += _verbosity()
+        return made
 
     def __iter__(self) -> Iterator[str]:
         return iter(edgekit.COMMANDS)
@@ -74,6 +101,7 @@ class Group(typer.core.TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        self.params += _verbosity()
         self.commands = Commands()  # type: ignore[assignment]  # it is only read
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -122,6 +150,7 @@ def command(arguments: list[str]) -> Outcome | None:
             app(prog_name="edgekit")  # answers the shell, and exits
         return None
     parser = typer.main.get_command(app)
+    VERBOSITY.set(NORMAL)
     try:
         with parser.make_context("edgekit", list(arguments)) as context:
             outcome: Outcome = parser.invoke(context)

@@ -7,12 +7,15 @@ import json
 import os
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from edgekit.util.formatting import escaped
+from edgekit.util.pace import Pace
 
 if TYPE_CHECKING:  # rich is loaded when something is shown
     from rich.console import RenderableType
@@ -20,6 +23,9 @@ if TYPE_CHECKING:  # rich is loaded when something is shown
     from edgekit.errors import EdgekitError
 
 PLAIN = str.maketrans("─━│…×±–−", "--|.x~--")  # of our tables, where the encoding has none of them
+EVERY = 3.0  # seconds between two lines of progress where stderr is no terminal
+QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
+VERBOSITY = ContextVar("verbosity", default=NORMAL)  # of the command that runs
 WIDE = 160  # columns where stdout is no terminal: nobody's window is too narrow for a file
 
 
@@ -100,27 +106,37 @@ def _rendered(outcome: Outcome, stdout: TextIO) -> str:
 
 
 class Progress:
-    """Progress on stderr: one line that is rewritten on a terminal, else a line per step. Starts no thread,
+    """Progress on stderr: one line that is rewritten on a terminal, else a line now and then. Starts no thread,
     because a thread that redraws would run beside the measurement."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
-        self._last = ""
+        self._clock, self._pace = clock, Pace(clock)
+        self._began = clock()
+        self._last, self._told = "", -EVERY + self._began
 
     def __call__(self, message: str, done: int | None = None, total: int | None = None) -> None:
-        """Show that `message` is going on; `done` of `total` where that is known."""
-        if self._terminal:
-            line = escaped(message) + (f"  {done}/{total}" if total else "")
+        """Show that `message` is going on; `done` of `total` where that is known, and then how long it may take."""
+        counts = f"{done}/{total}" if total else ""
+        left = self._pace.left(done, total) if done is not None and total and not message.endswith(" left") else ""
+        line = "  ".join(filter(None, (escaped(message), counts, left)))
+        if VERBOSITY.get() == QUIET or line == self._last:
+            return
+        if VERBOSITY.get() == VERBOSE:
+            self._print(f"[{self._clock() - self._began:.1f} s] {line}", end="\n")
+        elif self._terminal:
             # A line that wraps could not be rewritten.
             self._print(f"\r\x1b[2K{line[: shutil.get_terminal_size().columns - 1]}", end="")
-        elif message != self._last:
-            self._print(escaped(message), end="\n")
-        self._last = message
+        elif self._clock() - self._told < EVERY:
+            return
+        else:
+            self._print(line, end="\n")
+        self._last, self._told = line, self._clock()
 
     def close(self) -> None:
         """Clear the line for what is printed next."""
-        if self._terminal and self._last:
+        if self._terminal and self._last and VERBOSITY.get() == NORMAL:
             self._print("\r\x1b[2K", end="")
 
     def _print(self, text: str, end: str) -> None:

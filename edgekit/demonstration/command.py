@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from edgekit.util.files import make_folder, write_atomically
 
 if TYPE_CHECKING:
     from edgekit.demonstration.digits import Digits
+    from edgekit.records.manifest import Artifact
 
 Progress = Callable[[str, int | None, int | None], None]
 PRECISIONS = ("fp32", "int8")
@@ -45,12 +46,13 @@ COURSES = (
 
 @dataclass(frozen=True)
 class DemoResult:
-    """Where everything is, a row per file, and what failed."""
+    """Where everything is, a row per file, what failed, and which file to ship."""
 
     report: Path
     store: str
     rows: tuple[dict[str, Any], ...]
     failed: tuple[dict[str, Any], ...]
+    answers: tuple[dict[str, Any], ...]  # which file to ship, as of the report
     exit_code: int
     seconds: float
 
@@ -59,6 +61,7 @@ class DemoResult:
         return {
             "rows": list(self.rows),
             "failed": list(self.failed),
+            "answers": list(self.answers),
             "store": self.store,
             "seconds": self.seconds,
             "report": str(self.report.resolve()),
@@ -93,13 +96,13 @@ def demo(out: str | Path = "demo", progress: Progress | None = None) -> DemoResu
                 out=folder / "artifacts",
             )
         )
-    made = [artifact for result in exports for artifact in result.to_json()["artifacts"]]
-    paths = [Path(row["path"]) for row in made]
+    made = [artifact for result in exports for artifact in result.artifacts]
+    paths = [artifact.path for artifact in made]
     store = f"sqlite:///{folder / STORE}"
     accuracy = edgekit.eval(paths, data=test, store=store, progress=progress)
     latency = edgekit.bench(paths, preset="quick", store=store, progress=progress)
     say("write the report", None, None)
-    edgekit.report(store=store, out=folder / "report.html")
+    written = edgekit.report(store=store, out=folder / "report.html")
     # A busy machine spoils latencies, and the report says of which; the demo has gone the whole way all the same.
     codes = [*(result.exit_code for result in exports), accuracy.exit_code, latency.exit_code]
     return DemoResult(
@@ -107,6 +110,7 @@ def demo(out: str | Path = "demo", progress: Progress | None = None) -> DemoResu
         store=store,
         rows=_rows(made, accuracy.to_json()["results"], latency.to_json()["measurements"]),
         failed=tuple(row for result in exports for row in result.to_json()["failed"]),
+        answers=tuple(written.to_json()["answers"]),
         exit_code=worst_exit_code(code for code in codes if code != MeasurementInvalid.exit_code),
         seconds=time.monotonic() - started,
     )
@@ -159,18 +163,24 @@ def _train(course: Course, digits: Digits, folder: Path, say: Progress) -> Path:
     return path
 
 
-def _rows(made: Sequence[Any], accuracies: Sequence[Any], measurements: Sequence[Any]) -> tuple[dict[str, Any], ...]:
+def _rows(
+    made: Sequence[Artifact], accuracies: Sequence[Any], measurements: Sequence[Any]
+) -> tuple[dict[str, Any], ...]:
     """A row per file, joined by its path; what failed is null."""
     top1 = {row["artifact"]: row for row in accuracies}
     time_of = {row["artifact"]: row for row in measurements}
-    return tuple(
-        {
-            "artifact": row["path"],
-            "bytes": row["bytes"],
-            "n": top1.get(row["path"], {}).get("n"),
-            "top1": top1.get(row["path"], {}).get("top1"),
-            "median_ms": time_of.get(row["path"], {}).get("median_ms"),
-            "verdict": time_of.get(row["path"], {}).get("verdict"),
-        }
-        for row in made
-    )
+    return tuple(_row(one, top1.get(str(one.path), {}), time_of.get(str(one.path), {})) for one in made)
+
+
+def _row(made: Artifact, accuracy: Mapping[str, Any], latency: Mapping[str, Any]) -> dict[str, Any]:
+    known = made.manifest
+    return {
+        "artifact": str(made.path),
+        "bytes": known.bytes if known else None,
+        "macs": known.macs if known else None,
+        "n": accuracy.get("n"),
+        "top1": accuracy.get("top1"),
+        "median_ms": latency.get("median_ms"),
+        "verdict": latency.get("verdict"),
+        "reasons": latency.get("reasons", []),
+    }

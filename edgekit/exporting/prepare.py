@@ -39,6 +39,7 @@ from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import CalibrationRecord, WeightsRecord
 from edgekit.records.preprocessing import TENSORFLOW, TORCHVISION, Preprocessing
 from edgekit.records.preprocessing_file import as_yaml, from_yaml
+from edgekit.util.pace import counting
 
 CALIBRATION_IMAGES = 100
 SYNTHETIC_INPUTS = 32
@@ -84,7 +85,7 @@ class Prepared:
         """The network with what a file has in integers; None: nothing."""
         if precision == "int8w":
             if WEIGHTS not in self._quantized:
-                means = record(self.graph, self.images) if self.images is not None else None
+                means = self._record(self.images) if self.images is not None else None
                 self._quantized[WEIGHTS] = weights_only(self.graph, means)
             return self._quantized[WEIGHTS]
         return self.quantized(format) if precision == "int8" else None
@@ -157,10 +158,13 @@ class Prepared:
             for noise in layer_snr(self.graph, self.quantized(format), batches)
         ]
 
+    def _record(self, images: CalibrationSet) -> Ranges:
+        return record(self.graph, images, counting(self.asked.progress, "calibrate", "images"))
+
     def _recorded(self) -> Ranges:
         if self._ranges is None:
             assert self.calibration is not None
-            self._ranges = record(self.graph, self.calibration)
+            self._ranges = self._record(self.calibration)
             self.notes += self._ranges.notes
             if not self.graph.takes_several and self.asked.int8_effort != "fast":
                 self.notes += ("forward() takes one image at a time, so int8 biases are worked out, not measured",)

@@ -12,7 +12,7 @@ import os
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +33,8 @@ MAX_BATCH = 16  # images at a time
 BATCH_BYTES = 64 << 20  # of the largest activation in a batch: VGG-16 at 224 goes 4 at a time
 WIDE_SPREAD = 0.25  # between halves of the set: above it, more images would change the ranges
 _VERSION = 2  # of the cache's content
+
+Seen = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -64,15 +66,17 @@ class Ranges:
         )
 
 
-def record(graph: Graph, images: CalibrationSet) -> Ranges:
+def record(graph: Graph, images: CalibrationSet, seen: Seen | None = None) -> Ranges:
     """Run the folded graph over the set, or read what an earlier run kept.
+
+    `seen` hears how many images of how many were run.
 
     Raises UsageError for an activation that is not finite, naming the layer.
     """
     kept = _kept_path(graph, images)
     ranges = _read(kept) if kept is not None else None
     if ranges is None:
-        ranges = _measure(graph, images)
+        ranges = _measure(graph, images, seen)
         if kept is not None:
             _keep(kept, ranges)
     return replace(ranges, images=images if graph.takes_several else None)
@@ -93,7 +97,7 @@ def from_file(graph: Graph, told: Mapping[str, tuple[float, float]], recorded: R
 
 
 @torch.no_grad()
-def _measure(graph: Graph, images: CalibrationSet) -> Ranges:
+def _measure(graph: Graph, images: CalibrationSet, tell: Seen | None) -> Ranges:
     watch = _Watch(graph)
     seen = 0
     largest = 4 * max(math.prod(op.shape[1:]) for op in graph)
@@ -105,6 +109,8 @@ def _measure(graph: Graph, images: CalibrationSet) -> Ranges:
         xs = [x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x for x in xs]
         graph.run(*xs, observe=watch)
         seen += len(xs[0])
+        if tell is not None:
+            tell(seen, images.n)
     windows = {op.name: window_mean(op, graph.tensors(op)["weight"], watch.mean(op.inputs[0])) for op in watch.readers}
     return Ranges(watch.extremes(), windows, seen, watch.spread())
 

@@ -13,13 +13,13 @@ import pytest
 from edgekit.cli.app import command
 from edgekit.cli.failure import describe, tell
 from edgekit.cli.output import Outcome, Progress, notice, write
-from edgekit.cli.views import measure, sweep
+from edgekit.cli.views import measure, report, sweep
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.reporting.command import of_records
 from edgekit.reporting.text import as_csv
 from edgekit.storage.store import FailedCell, Store
 from edgekit.util.formatting import csv_cell, escaped
-from tests.cli.test_tables import CELL, MEASURED
+from tests.cli.test_tables import ANSWER, CELL, MEASURED
 from tests.comparison.records import record
 
 POISON = "\x1b]0;owned\x07\x1b[2J\r\n\x00\x7f\x85\x9b31m\u202e\u2066\u200f\u061c\u2028x"
@@ -70,7 +70,7 @@ DOCUMENTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     ),
     "inspect": (measure.inspect, INSPECTED),
     "code": (measure.inspect, INSPECTED | {"snippet": "print(1)"}),
-    "report": (measure.report, {"paths": ["a", "b"], "rows": 1}),
+    "report": (report.report, {"paths": ["a", "b"], "rows": 1, "answers": [ANSWER]}),
 }
 
 

@@ -6,11 +6,15 @@ import io
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from edgekit.cli.output import Progress, _encodable, send
+from edgekit.cli.app import command
+from edgekit.cli.output import VERBOSITY, Progress, _encodable, send
+from edgekit.errors import UsageError
 
 EDGEKIT = [sys.executable, "-m", "edgekit"]
 
@@ -31,12 +35,62 @@ def test_no_number_is_lost_for_the_encoding_of_a_terminal(encoding: str, tmp_pat
     assert done.returncode in (0, 6) and b"ller.onnx" in done.stdout and b"Traceback" not in done.stderr
 
 
-def test_progress_writes_a_line_per_step_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    with Progress() as progress:
-        for done in range(3):
-            progress("one", done, 3)
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def verbosity(request: pytest.FixtureRequest) -> Iterator[None]:
+    token = VERBOSITY.set(request.param)
+    yield
+    VERBOSITY.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("verbosity", "told"),
+    [
+        ("normal", "one  0/30\none  20/30  about 10 s left\ntwo\n"),
+        ("quiet", ""),
+        ("verbose", "[0.0 s] one  0/30\n[1.0 s] one  1/30\n[20.0 s] one  20/30  about 10 s left\n[30.0 s] two\n"),
+    ],
+    indirect=["verbosity"],
+)
+@pytest.mark.usefixtures("verbosity")
+def test_progress_without_a_terminal_is_a_line_now_and_then(told: str) -> None:
+    stream, clock = io.StringIO(), Clock()
+    with Progress(stream, clock) as progress:
+        for now, done in ((0, 0), (1, 1), (20, 20)):
+            clock.now = 100.0 + now
+            progress("one", done, 30)
+        progress("one", 20, 30)
+        clock.now = 130.0
         progress("two")
-    assert capsys.readouterr().err == "one\ntwo\n"
+    assert stream.getvalue() == told
+
+
+@pytest.mark.parametrize(("arguments", "shown"), [(["--quiet"], False), (["--verbose"], True), ([], True)])
+@pytest.mark.parametrize("is_first", [True, False])
+def test_every_command_takes_quiet_and_verbose(
+    arguments: list[str],
+    shown: bool,
+    is_first: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def told(**given: object) -> NoReturn:
+        with Progress() as progress:
+            progress("working")
+        raise UsageError("enough", "stop")
+
+    monkeypatch.setattr("edgekit.demonstration.command.demo", told)
+    with pytest.raises(UsageError, match="enough"):
+        command([*arguments, "demo"] if is_first else ["demo", *arguments])
+    assert ("working" in capsys.readouterr().err) is shown
 
 
 def test_progress_rewrites_one_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,3 +105,4 @@ def test_progress_rewrites_one_line_on_a_terminal(monkeypatch: pytest.MonkeyPatc
         progress("short", 2, 3)
     rewrite = "\r\x1b[2K"
     assert stream.getvalue() == f"{rewrite}{'x' * 19}{rewrite}short  2/3{rewrite}"
+    assert VERBOSITY.get() == "normal"

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from edgekit.cli.tables import Column, count, facts, interval, milliseconds, percent, shape, size, table
-from edgekit.cli.views import measure, sweep
+from edgekit.cli.views import measure, report, sweep
 from edgekit.cli.views import store as stored
 from edgekit.cli.views.network import models
 from edgekit.measure.result import KEYS
@@ -60,9 +60,12 @@ CELL = {"variant": "mobilenet_0.25_224", "format": "tflite", "precision": "int8"
 RECORD: dict[str, Any] = {"kind": "measurements", "id": "0123456789ab", "created": "2026-11-20T10:00:00.000+00:00"}
 RECORD |= CELL | {"artifact": None, "runtime": "litert", "verdict": "invalid", "median_ms": 12.34, "top1": None}
 WAY = dict.fromkeys(sweep.WAYS)
+BUSY = MEASURED | {"bytes": 584_000, "macs": 49_000, "reasons": ["1.2 cores were busy"]}
+ANSWER = {"setting": "local, 1 thread", "chosen": None, "reason": "every latency is invalid", "remedy": "run it again"}
+DEMO = {"rows": [BUSY], "failed": [], "answers": [ANSWER], "seconds": 1, "report": "r.html"}
 DOCUMENTS: dict[str, tuple[Callable[[Any, int], Any], Any]] = {
     "bench": (measure.bench, {"measurements": [MEASURED]}),
-    "demo": (measure.demo, {"rows": [MEASURED | {"bytes": 584_000}], "failed": [], "seconds": 1, "report": "r.html"}),
+    "demo": (report.demo, DEMO),
     "store": (stored.listed, {"store": "edgekit.db", "records": [RECORD]}),
     "sweep": (
         sweep.sweep,
@@ -161,3 +164,13 @@ def test_a_removal_says_whether_it_happened(is_dry: bool, said: str) -> None:
     document = {"store": "edgekit.db", "dry_run": is_dry, "records": [RECORD]}
     lines = [str(part) for part in stored.removed(document, 100)]
     assert lines[-1].startswith(said) and ("add --yes" in lines[-1]) == is_dry
+
+
+def test_a_demo_with_invalid_latencies_still_teaches() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=160)
+    for part in report.demo(DEMO, 160):
+        console.print(part)
+    told = stream.getvalue()
+    assert "65.0 %" in told and "584 kB" in told and "49.0 k" in told, "what needs no quiet machine"
+    assert "1 files: 1.2 cores were busy" in told and "no file can be named" in told and "run it again" in told

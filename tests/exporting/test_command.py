@@ -19,10 +19,20 @@ from edgekit.records.manifest import manifest_path, open_artifact
 from tests.exporting.conftest import SHAPE, files
 
 
-def test_a_users_own_network_goes_the_whole_way(network: str, images: Path, tmp_path: Path) -> None:
+def test_a_users_own_network_goes_the_whole_way(
+    network: str, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))  # no ranges of an earlier test
+    said: list[str] = []
     result = edgekit.export(
-        f"{network}:build", input=SHAPE, precision=["fp32", "fp16", "int8"], data=images, out=tmp_path / "out"
+        f"{network}:build",
+        input=SHAPE,
+        precision=["fp32", "fp16", "int8"],
+        data=images,
+        out=tmp_path / "out",
+        progress=said.append,
     )
+    assert any(" images" in line and line.startswith("calibrate: ") for line in said)
     assert not result.failed and result.exit_code == 0
     assert {(a.manifest.format, a.manifest.precision) for a in result.artifacts if a.manifest} == {
         (name, precision) for name in ("onnx", "tflite") for precision in ("fp32", "fp16", "int8")

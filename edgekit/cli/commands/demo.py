@@ -25,7 +25,7 @@ def demo(
     Example:
       edgekit demo
     """
-    from edgekit.cli.views import measure as views
+    from edgekit.cli.views import report as views
 
     with Progress() as progress:
         result = edgekit.demo(out=out, progress=progress)

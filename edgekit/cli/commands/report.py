@@ -37,7 +37,7 @@ def report(
       edgekit report --out report.html
       edgekit report --device pixel-8 --since 7d
     """
-    from edgekit.cli.views import measure as views
+    from edgekit.cli.views import report as views
 
     result = edgekit.report(
         store, out, o.words(format, "--format"), assets, device=device, model=model, since=since, latest=latest

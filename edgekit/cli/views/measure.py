@@ -19,7 +19,6 @@ from edgekit.cli.tables import (
     file_name,
     interval,
     milliseconds,
-    percent,
     plain,
     shape,
     size,
@@ -137,19 +136,6 @@ def ratios(rows: list[Json], width: int) -> View:
         yield Text(reason, style="dim")
 
 
-def report(document: Json, width: int) -> View:
-    """The file to ship to each device, then the files that were written."""
-    for one in document["answers"]:
-        chosen, where = one["chosen"], one["setting"] or "any device"
-        if chosen is None:
-            told = "; ".join(filter(None, (one["reason"], one["remedy"])))
-            yield Text(f"no file can be named for {where}: {told}")
-        else:
-            numbers = f"top-1 {percent(chosen['top1'])}, {milliseconds(chosen['median_ms'])} ms ({chosen['verdict']})"
-            yield Text(f"ship {chosen['path'] or chosen['artifact']} to {where}: {numbers}; {one['reason']}")
-    yield from (str(path) for path in document["paths"])
-
-
 def inspect(document: Json, width: int) -> View:
     """What each file is."""
     for index, one in enumerate(document.get("files", [document])):
@@ -246,20 +232,3 @@ def weights_pull(document: Json, width: int) -> View:
         yield facts(pairs + [("note", row["note"])] * bool(row["note"]))
     for row in document["failed"]:
         yield from failure(row["name"], row)
-
-
-def demo(document: Json, width: int) -> View:
-    """Accuracy and latency of every file, then the path of the report."""
-    columns = (
-        Column("file", lambda row: file_name(row["artifact"]), left=True),
-        Column("size", lambda row: size(row["bytes"]), rank=1),
-        Column("top-1", lambda row: percent(row["top1"])),
-        Column("median ms", lambda row: milliseconds(row["median_ms"])),
-        Column("verdict", lambda row: row["verdict"] or UNKNOWN, left=True),
-    )
-    yield from table(columns, document["rows"], width)
-    for row in document["failed"]:
-        yield from failure(row.get("artifact") or f"{row['format']} {row['precision']}", row)
-    yield Text()
-    yield Text(f"{document['seconds']:.0f} s; open the report in a browser:")
-    yield str(document["report"])

@@ -51,7 +51,9 @@ def observed(graph: Graph, images: CalibrationSet) -> dict[str, Tensor]:
 
 def test_extremes_are_the_true_ones() -> None:
     graph = graph_of()
-    found = record(graph, noise())
+    seen: list[tuple[int, int]] = []
+    found = record(graph, noise(), lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (20, 20) and seen == sorted(set(seen)), "how many images of how many"
     values = observed(graph, noise())
     assert set(found.extremes) == {op.name for op in graph} - {"0"}  # the first convolution is one with its ReLU6
     for name, (low, high) in found.extremes.items():

@@ -1,0 +1,59 @@
+"""What `report` and `demo` show a person: which file to ship, then where everything is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from edgekit.cli.tables import UNKNOWN, Column, Json, count, file_name, milliseconds, percent, size, table
+from edgekit.cli.views.measure import failure
+
+View = Iterator[RenderableType]
+
+
+def report(document: Json, width: int) -> View:
+    """The file to ship to each device, then the files that were written."""
+    yield from _answers(document["answers"])
+    yield from (str(path) for path in document["paths"])
+
+
+def _answers(answers: Sequence[Json]) -> View:
+    """A line an answer: the file and why, or why there is none and what to do."""
+    for one in answers:
+        chosen, where = one["chosen"], one["setting"] or "any device"
+        if chosen is None:
+            told = "; ".join(filter(None, (one["reason"], one["remedy"])))
+            yield Text(f"no file can be named for {where}: {told}")
+        else:
+            numbers = f"top-1 {percent(chosen['top1'])}, {milliseconds(chosen['median_ms'])} ms ({chosen['verdict']})"
+            yield Text(f"ship {chosen['path'] or chosen['artifact']} to {where}: {numbers}; {one['reason']}")
+
+
+def demo(document: Json, width: int) -> View:
+    """What every file costs and how accurate it is; why a latency is invalid; which file to ship; the report's path."""
+    columns = (
+        Column("file", lambda row: file_name(row["artifact"]), left=True),
+        Column("size", lambda row: size(row["bytes"]), rank=1),
+        Column("MACs", lambda row: count(row["macs"]), rank=2),
+        Column("top-1", lambda row: percent(row["top1"])),
+        Column("median ms", lambda row: milliseconds(row["median_ms"])),
+        Column("verdict", lambda row: row["verdict"] or UNKNOWN, left=True),
+    )
+    rows = document["rows"]
+    yield from table(columns, rows, width)
+    for row in document["failed"]:
+        yield from failure(row.get("artifact") or f"{row['format']} {row['precision']}", row)
+    doubtful = [row for row in rows if row["reasons"]]
+    if doubtful:
+        yield Text()
+        yield Text(
+            f"{len(doubtful)} of {len(rows)} latencies must be read with a reason; accuracies, sizes and MACs stand:"
+        )
+        for reason in dict.fromkeys(reason for row in doubtful for reason in row["reasons"]):
+            yield Text(f"  {sum(reason in row['reasons'] for row in doubtful)} files: {reason}", style="dim")
+    yield Text()
+    yield from _answers(document["answers"])
+    yield Text(f"{document['seconds']:.0f} s; open the report in a browser:")
+    yield str(document["report"])

@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 ORACLE := $(VENV)-oracle
 
 .PHONY: demo test quick coverage check bench-self bench-peers bench-store fuzz attack gpu-check tensorrt-check phone-tool \
-	board-check oracle oracle-test zoo clean
+	board-check docs oracle oracle-test zoo clean
 
 demo: $(INSTALLED)
 	$(RUN)/edgekit demo
@@ -70,6 +70,12 @@ board-check: $(INSTALLED)
 # ZOO=--time then adds latencies: a quarter of an hour, on a machine that does nothing else.
 zoo: $(INSTALLED)
 	$(RUN)/python -m scripts.zoo_table $(ZOO)
+
+# The documents as a site in build/site, with every link checked. What builds it is installed first; then it needs no
+# network connection.
+docs: $(INSTALLED)
+	$(RUN)/python -c "import mkdocs, material, mkdocstrings" 2>/dev/null || $(RUN)/python -m pip install --quiet --group docs
+	$(RUN)/python -m mkdocs build
 
 # Other converters and quantisers, in an environment of their own: what our files and times are compared with. Beside it
 # one with the last tflite-runtime, where this Python has it.

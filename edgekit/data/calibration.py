@@ -8,13 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.data import arrays
 from edgekit.data.folder import passed_over
 from edgekit.data.images import Sample, find, pixel_hash
 from edgekit.errors import UsageError
@@ -31,9 +32,9 @@ REFUSED_MODES = ("CMYK", "YCCK")
 
 @dataclass(frozen=True)
 class CalibrationSet:
-    """Chosen images, or seeded noise of the same shape where `synthetic` (good for latency only).
+    """Chosen images, examples as numbers, or seeded noise of the same shape where `synthetic` (good for latency only).
 
-    `pixels` are the images' hashes, in order. `notes` says what a user should know about the choice.
+    `pixels` are the hashes of the images or examples, in order. `notes` says what a user should know about the choice.
     """
 
     n: int
@@ -44,6 +45,7 @@ class CalibrationSet:
     samples: tuple[Sample, ...] = ()
     pixels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    examples: tuple[arrays.Example, ...] = ()  # in the place of images
     more_inputs: tuple[tuple[int, ...], ...] = ()  # whole shapes of the network's other inputs, which get noise
     _kept: tuple[NDArray[np.uint8], ...] = field(default=(), repr=False, compare=False)
 
@@ -65,6 +67,11 @@ class CalibrationSet:
 
     def inputs(self, size: int = 16) -> Iterator[tuple[NDArray[np.float32], ...]]:
         """The same for every input of the network: one array (up to `size`, ...) each."""
+        for start in range(0, len(self.examples), size):
+            each = [example.load() for example in self.examples[start : start + size]]
+            yield tuple(np.stack(parts) for parts in zip(*each, strict=True))
+        if self.examples:
+            return
         start = 0
         for first in self.batches(size):
             numbers = range(start, start + len(first))
@@ -88,6 +95,8 @@ class CalibrationSet:
         )
 
     def _input(self, index: int) -> NDArray[np.float32]:
+        if self.examples:
+            return self.examples[index].load()[0]
         if self.synthetic:
             return _noise(self.input_shape[1:], self.preprocessing, (self.seed, index))
         kept = self._kept[index] if self._kept else None
@@ -147,6 +156,37 @@ def from_folder(
         pixels=tuple(chosen),
         notes=(*passed_over(folder), *_notes(tuple(chosen.values()), n, twice, flat)),
         _kept=tuple(kept),
+    )
+
+
+def from_arrays(
+    folder: Path, shapes: Mapping[str, tuple[int, ...]], preprocessing: Preprocessing, n: int = DEFAULT_N, seed: int = 0
+) -> CalibrationSet | None:
+    """Choose `n` different examples from a folder of .npz files; None where it has none (edgekit.data.arrays).
+
+    `shapes` are those of the network's inputs by name. Raises UsageError for a chosen file that is no example of them,
+    and where there are no two different ones.
+    """
+    chosen: dict[str, arrays.Example] = {}
+    found = arrays.find(folder, shapes, seed)
+    for example in found:
+        if len(chosen) == n:
+            break
+        chosen.setdefault(arrays.digest(example.load()), example)
+    if not found:
+        return None
+    if len(chosen) < 2:
+        raise UsageError(f"{folder} holds one example only", "give a folder with at least 2 different ones, better 100")
+    few = f"only {len(chosen)} calibration examples: ranges from fewer than {FEW} may clip what others reach"
+    return CalibrationSet(
+        n=len(chosen),
+        input_shape=next(iter(shapes.values())),
+        preprocessing=preprocessing,
+        seed=seed,
+        synthetic=False,
+        examples=tuple(chosen.values()),
+        pixels=tuple(chosen),
+        notes=(few,) if len(chosen) < FEW else (),
     )
 
 

@@ -109,7 +109,7 @@ class ExportOptions:
         "Where weights come from.  [default: random, or what a network of your own holds]",
         "random|pretrained|FILE",
     )
-    data: StrPath | None = _option(None, "Calibration images for int8, and for the proof.", "DIR")
+    data: StrPath | None = _option(None, "Images or .npz examples for int8 and the proof.", "DIR")
     preprocess: StrPath | None = _option(None, "YAML where the weights bring none.", "FILE")
     synthetic_calibration: bool = _option(False, "int8 without images: only its latency means anything.", of_int8=True)
     ranges: str = _option("data", "Where int8 ranges come from.", choices=("data", "file"), of_int8=True)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from edgekit.checkpoints import load as weights
-from edgekit.data import calibration, labels
+from edgekit.data import arrays, calibration, labels
 from edgekit.data.calibration import CalibrationSet
 from edgekit.errors import UsageError
 from edgekit.exporters import head
@@ -199,7 +199,7 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
         check_output(folded.graph)
     preprocessing = from_yaml(Path(asked.preprocess)) if asked.preprocess else loaded.preprocessing
     names = _names(Path(asked.labels) if asked.labels else None, folded.graph, preprocessing)
-    images = _images(asked, preprocessing, point)
+    images = _images(asked, preprocessing, point, folded.graph)
     chosen = images if asked.has_int8 else None
     if asked.synthetic_calibration:
         more = point.spec.more_inputs
@@ -254,11 +254,6 @@ def _check_single(graph: Graph, asked: ExportOptions) -> None:
                 f"{option} is about one output, and the network has {len(graph.outputs)}: {', '.join(graph.outputs)}",
                 f"leave {option.split()[0]} out",
             )
-    if asked.data is not None and len(graph.inputs) > 1:
-        raise UsageError(
-            f"--data fills one input with images, and the network has {len(graph.inputs)}",
-            "use --synthetic-calibration, which is good for latency",
-        )
 
 
 def _names(path: Path | None, graph: Graph, preprocessing: Preprocessing) -> tuple[str, ...]:
@@ -332,7 +327,19 @@ def _assumed(preprocessing: Preprocessing) -> str:
     return f"the preprocessing is assumed: mean {mean}, std {std}{of}; say another with --preprocess FILE"
 
 
-def _images(asked: ExportOptions, preprocessing: Preprocessing, point: Variant) -> CalibrationSet | None:
+def _images(asked: ExportOptions, preprocessing: Preprocessing, point: Variant, graph: Graph) -> CalibrationSet | None:
+    """What --data holds: images for the only input, or examples of all inputs as arrays."""
     if asked.data is None:
         return None
-    return calibration.from_folder(Path(asked.data), preprocessing, point.input_shape, n=CALIBRATION_IMAGES, seed=0)
+    folder, shapes = Path(asked.data), {op.name: op.shape for op in graph.inputs}
+    examples = calibration.from_arrays(folder, shapes, preprocessing, CALIBRATION_IMAGES)
+    if examples is not None and asked.max_drop is not None:
+        raise UsageError(f"--max-drop needs labelled images, and {folder} holds arrays", "leave --max-drop out")
+    if examples is None and len(shapes) > 1:
+        raise UsageError(
+            f"images fill one input, and the network has {len(shapes)}: {', '.join(shapes)}",
+            f"{arrays.how_to_save(shapes)}, or use --synthetic-calibration, which is good for latency",
+        )
+    if examples is not None:
+        return examples
+    return calibration.from_folder(folder, preprocessing, point.input_shape, CALIBRATION_IMAGES)

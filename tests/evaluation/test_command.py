@@ -213,3 +213,32 @@ def test_an_int8_accuracy_that_holds_for_some_processors_says_so(
     one = cast(Evaluated, SimpleNamespace(artifact=Path("n.onnx"), accuracy=accuracy))
     remarks = list(_remarks([one]))
     assert remarks == [] if said is None else said in remarks[0]
+
+
+def two_outputs(path: Path) -> Path:
+    """The colour network with a second output, `least`, whose largest is the colour that is least there."""
+    model = onnx.load(network(path))
+    model.graph.node.append(onnx.helper.make_node("Neg", ["s"], ["least"]))
+    model.graph.output.append(onnx.helper.make_tensor_value_info("least", onnx.TensorProto.FLOAT, [1, 3]))
+    onnx.save(model, path)
+    return path
+
+
+def test_of_several_outputs_the_named_one_classifies(tmp_path: Path, evaluate: Callable[..., Any]) -> None:
+    path, said = two_outputs(tmp_path / "two.onnx"), foreign_yaml(tmp_path)
+    results = {name: evaluate(path, preprocess=said, output_name=name).to_json()["results"] for name in ("y", "least")}
+    assert {name: row["top1"] for name, (row,) in results.items()} == {"y": 0.9, "least": 0.0}
+    with pytest.raises(UsageError, match="two.onnx has 2 outputs: y, least") as refused:
+        evaluate(path, preprocess=said)
+    assert "--output-name" in refused.value.remedy
+    with pytest.raises(UsageError, match="two.onnx has no output 'leasd'; did you mean 'least'") as refused:
+        evaluate(path, preprocess=said, output_name="leasd")
+    assert "y, least" in refused.value.remedy
+
+
+def test_a_file_of_several_inputs_is_refused(tmp_path: Path, evaluate: Callable[..., Any]) -> None:
+    model = onnx.load(network(tmp_path / "a.onnx"))
+    model.graph.input.append(onnx.helper.make_tensor_value_info("state", onnx.TensorProto.FLOAT, [1, 2]))
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(UsageError, match="a.onnx has 2 inputs"):
+        evaluate(tmp_path / "a.onnx", preprocess=foreign_yaml(tmp_path))

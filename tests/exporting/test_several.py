@@ -82,6 +82,29 @@ def test_every_file_answers_like_the_module_under_its_names(exported: tuple[nn.M
             assert 10 * np.log10(np.square(want[name]).sum() / noise) > least[manifest.precision]
 
 
+def test_int8_is_calibrated_on_examples_of_all_inputs(exported: tuple[nn.Module, ExportResult], tmp_path: Path) -> None:
+    network, drawn = exported[0], np.random.default_rng(1)
+    far = {"image": 5.0, "state": 0.5}  # noise would give other ranges
+    examples = [
+        {name: (far[name] * drawn.standard_normal(shape)).astype(np.float32) for name, shape in SHAPES.items()}
+        for _ in range(8)
+    ]
+    with pytest.raises(UsageError, match="images fill one input, and the network has 2: image, state"):
+        edgekit.export(network, input=SHAPES, precision=("int8",), data=tmp_path, out=tmp_path / "out")
+    for index, example in enumerate(examples):
+        np.savez(tmp_path / f"{index}.npz", **example)  # type: ignore[arg-type]
+    result = edgekit.export(network, input=SHAPES, precision=("int8",), data=tmp_path, out=tmp_path / "out")
+    assert not result.failed and len(result.artifacts) == 2
+    with torch.no_grad():
+        want = network(*map(torch.from_numpy, examples[0].values()))["mask"].numpy()
+    for artifact in result.artifacts:
+        manifest = artifact.manifest
+        assert manifest is not None and manifest.calibration is not None and manifest.parity is not None
+        assert (manifest.calibration.n, manifest.calibration.synthetic, manifest.parity.n_real) == (8, False, 8)
+        noise = float(np.square(answers(artifact.path, examples[0])["mask"] - want).sum())
+        assert 10 * np.log10(np.square(want).sum() / noise) > 30
+
+
 def test_the_file_says_how_the_axes_of_an_output_lie(exported: tuple[nn.Module, ExportResult]) -> None:
     """As TFLite's own metadata has it: dimension_names of the first output."""
     path = next(a.path for a in exported[1].artifacts if a.path.suffix == ".tflite")

@@ -20,7 +20,7 @@ _OWN: dict[str, dict[str, Any]] = {
     "res": {"hint": str | None, "metavar": "R,R", "help": "Input heights in pixels."},
     "device": {"hint": str | None, "metavar": "D,D", "help": "Names from devices.yaml."},
     "weights": {"metavar": "random|pretrained|FILE|DIR", "help": "A folder has a file for each variant."},
-    "data": {"help": "Calibration images for int8."},
+    "data": {"help": "Calibration images, or .npz examples, for int8."},
     "out": {"help": "Where files go.  [default: artifacts]"},
 }
 _EXPORT = [

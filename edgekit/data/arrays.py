@@ -1,0 +1,91 @@
+"""Examples as numbers: a folder of .npz files, each with an array for every input of a network, under its name.
+
+The arrays are the inputs as forward() takes them: nothing is resized or normalised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgekit.data.folder import entries
+from edgekit.errors import UsageError
+from edgekit.util.zip_file import members
+
+LARGEST_NUMBER, HEAD = 8, 1 << 16  # bytes of a number, and of what stands before the numbers
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example. `shapes` are those of the network's inputs by name, batch first."""
+
+    path: Path
+    shapes: Mapping[str, Shape]
+
+    def load(self) -> tuple[NDArray[np.float32], ...]:
+        """One float32 array for each input, without the batch. Raises UsageError naming the file."""
+        found = _read(self.path, self.shapes)
+        return tuple(self._fitted(name, found.get(name), shape) for name, shape in self.shapes.items())
+
+    def _fitted(self, name: str, array: NDArray[np.generic] | None, shape: Shape) -> NDArray[np.float32]:
+        if array is None:
+            raise UsageError(f"{self.path} has no array '{name}'", how_to_save(self.shapes))
+        if array.shape not in (shape, shape[1:]):
+            got, wanted = ("x".join(map(str, sizes)) or "one number" for sizes in (array.shape, shape))
+            raise UsageError(
+                f"'{name}' in {self.path} is {got}, and the network takes {wanted}", "save it in that shape"
+            )
+        if array.dtype.kind not in "fiub":
+            raise UsageError(f"'{name}' in {self.path} holds {array.dtype}, not real numbers", "save it as float32")
+        numbers = array.reshape(shape[1:]).astype(np.float32)
+        if not np.isfinite(numbers).all():
+            raise UsageError(f"'{name}' in {self.path} holds values that are not finite", "leave this example out")
+        return numbers
+
+
+def find(folder: Path, shapes: Mapping[str, Shape], seed: int) -> tuple[Example, ...]:
+    """The examples of a folder in an order that the seed and their names alone decide; none where it has no .npz."""
+    if not folder.is_dir():
+        return ()
+    paths = [path for path in entries(folder) if path.suffix == ".npz"]
+    paths.sort(key=lambda path: hashlib.sha256(f"{seed}\0{path.name}".encode(errors="backslashreplace")).digest())
+    return tuple(Example(path, shapes) for path in paths)
+
+
+def digest(arrays: tuple[NDArray[np.float32], ...]) -> str:
+    """16 hex digits that two examples share exactly when all their numbers agree."""
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(f"{array.shape}:".encode() + array.tobytes())
+    return found.hexdigest()[:16]
+
+
+def how_to_save(shapes: Mapping[str, Shape]) -> str:
+    """The remedy for what is no example."""
+    return f"save each example into the folder with numpy.savez(FILE, {', '.join(f'{name}=...' for name in shapes)})"
+
+
+def _read(path: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray[np.generic]]:
+    """The arrays of the inputs that are there; none is unpacked that is larger than its input."""
+    try:
+        with path.open("rb") as stream:
+            with zipfile.ZipFile(stream) as archive:
+                sizes = {member.filename.removesuffix(".npy"): member.file_size for member in members(archive)}
+            for name, shape in shapes.items():
+                if sizes.get(name, 0) > LARGEST_NUMBER * math.prod(shape) + HEAD:
+                    shown = "x".join(map(str, shape))
+                    raise UsageError(f"'{name}' in {path} is larger than {shown}", "save one example in each file")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in shapes if name in arrays.files}
+    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+        raise UsageError(f"{path} cannot be read as an .npz file of arrays: {error}", how_to_save(shapes)) from error

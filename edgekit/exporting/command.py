@@ -9,8 +9,9 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import ParamSpec, TypeVar, get_type_hints
 
@@ -21,6 +22,7 @@ from edgekit.device.registry import load, open_target
 from edgekit.device.target import Target
 from edgekit.errors import USERS_CODE, BackendMissing, EdgekitError, Failure, UsageError
 from edgekit.exporting.export_file import export_file
+from edgekit.exporting.inputs import content_key, file_key, is_known, there
 from edgekit.exporting.not_run import NOT_RUN
 from edgekit.exporting.options import ExportOptions, Progress, check_heeded
 from edgekit.exporting.prepare import prepare
@@ -28,10 +30,12 @@ from edgekit.exporting.result import ExportResult
 from edgekit.exporting.site import Site
 from edgekit.exporting.task import ExportTask
 from edgekit.records.formats import FORMATS, PRECISIONS
+from edgekit.records.manifest import Artifact
 from edgekit.records.runtime import choose
 from edgekit.tensorrt import builder as engine
 from edgekit.tensorrt.capabilities import targets
 from edgekit.util.files import make_folder
+from edgekit.util.formatting import counted
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -74,6 +78,9 @@ def export(asked: ExportOptions) -> ExportResult:
     the outputs' names, which go into the file. `layout` "nchw" leaves torch's axes to
     maps that TFLite files take and give, at the cost of transpositions.
 
+    A file that is there already, made from the same inputs by the same versions, and that nobody changed, is not made
+    again unless `force`; the result's `reused` has its path.
+
     Raises EdgekitError where nothing at all can be exported; what fails for one format or precision only is in the
     result's `failed`, bugs of edgekit (code "internal") among it.
     """
@@ -93,22 +100,41 @@ def run(asked: ExportOptions) -> ExportResult:
             site, unfit = _site(asked, target)
             prepared = prepare(asked, say)
         folder = make_folder(Path(asked.out) / str(prepared.point))
-        artifacts, failed = [], []
-        for task in _tasks(asked, site):
+        artifacts, failed, reused = [], [], []
+        for task in _tasks(asked, site, content_key(prepared) if is_known(asked, target) else None):
             say(f"{task.format} {task.precision}")
             try:
                 if task.format in unfit:
                     raise unfit[task.format]
                 _check_writes(task.format, task.precision)
-                artifacts.append(export_file(task, prepared, folder, _told(say, task)))
+                known = None if asked.force else there(folder / task.target(prepared), task.made_from)
+                if known is not None:
+                    reused.append(known.path)
+                    prepared.notes += _unsaid(known, prepared.notes)
+                artifacts.append(known or export_file(task, prepared, folder, _told(say, task)))
             except USERS_CODE as error:  # a bug in one must not hide the files that are made
                 failed.append(Failure({"format": task.format, "precision": task.precision}, tellable(error)))
-    return ExportResult(tuple(artifacts), tuple(failed), (*prepared.notes, *_notes(site), *_for_whom(asked)))
+    notes = (*prepared.notes, *_notes(site), *_for_whom(asked), *_reused(reused))
+    return ExportResult(tuple(artifacts), tuple(failed), notes, tuple(reused))
 
 
-def _tasks(asked: ExportOptions, site: Site) -> list[ExportTask]:
+def _unsaid(known: Artifact, notes: Sequence[str]) -> tuple[str, ...]:
+    """What was said when a file was made, and not now."""
+    return tuple(note for note in (known.manifest.notes if known.manifest else ()) if note not in notes)
+
+
+def _reused(paths: Sequence[Path]) -> tuple[str, ...]:
+    if not paths:
+        return ()
+    number = counted(len(paths), "file was", "files were")
+    names = ", ".join(path.name for path in paths)
+    return (f"{number} there already, from the same inputs, and not made again ({names}); --force makes them again",)
+
+
+def _tasks(asked: ExportOptions, site: Site, content: str | None) -> list[ExportTask]:
     wanted = list(itertools.product(asked.format, asked.precision))
-    return [ExportTask(*one, asked.for_files(one[:1], one[1:]), site, one == wanted[-1]) for one in wanted]
+    found = [ExportTask(*one, asked.for_files(one[:1], one[1:]), site, one == wanted[-1]) for one in wanted]
+    return [replace(task, made_from=file_key(content, task.format, task.asked)) for task in found]
 
 
 def _check_written(asked: ExportOptions) -> None:

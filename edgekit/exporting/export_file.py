@@ -20,6 +20,7 @@ from edgekit.exporting.description import details_of, manifest_for, nearness
 from edgekit.exporting.first_fault import first_fault
 from edgekit.exporting.head_proof import check_head
 from edgekit.exporting.inner_values import inner_values
+from edgekit.exporting.inputs import MADE_FROM
 from edgekit.exporting.mixed_precision import float_cost
 from edgekit.exporting.not_run import not_run
 from edgekit.exporting.parity import compare, rounding_note
@@ -62,6 +63,7 @@ def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callabl
             prepared.note(nearness(parity, job.quantized))
         rejected = target.with_name(target.name + REJECTED) if parity.passed is False else None
         details = details_of(written, prepared, task, job) | {"proof": proof}
+        details |= {MADE_FROM: task.made_from} if task.made_from else {}
         if rejected is None:
             details |= _gates(task, held.result(), draft, target) | _cost(task, prepared, job, draft)
         place = rejected or target

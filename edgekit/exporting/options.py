@@ -89,7 +89,8 @@ def _option(default: Any, help: str, metavar: str | None = None, *names: str, **
 class ExportOptions:
     """One export: a network, and how its files are to be made. Raises UsageError for a value that cannot be meant.
 
-    `format` and `precision` hold canonical names, each once. `progress` hears what is going on; it is no option.
+    `format` and `precision` hold canonical names, each once. `force` makes files again that are there already, and
+    `progress` hears what is going on: no options, because files are the same with them.
     """
 
     model: str | nn.Module = field(kw_only=False)
@@ -139,6 +140,7 @@ class ExportOptions:
     device: str = _option("local", "A name from devices.yaml.")
     devices: StrPath | None = _option(None, "The devices.yaml to use.", "FILE")
     out: StrPath = _option("artifacts", "Where files go.", "DIR")
+    force: bool = field(default=False, compare=False)
     progress: Progress | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:

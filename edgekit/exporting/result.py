@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgekit.errors import Failure, worst_exit_code
@@ -11,11 +12,15 @@ from edgekit.records.manifest import Artifact, manifest_path
 
 @dataclass(frozen=True)
 class ExportResult:
-    """What was made and what was not, by format and precision; `notes` are for the person who asked."""
+    """What was made and what was not, by format and precision; `notes` are for the person who asked.
+
+    `reused` are those of the artifacts that were there already, made from the same inputs.
+    """
 
     artifacts: tuple[Artifact, ...]
     failed: tuple[Failure, ...]
     notes: tuple[str, ...] = ()
+    reused: tuple[Path, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -25,7 +30,9 @@ class ExportResult:
     def to_json(self) -> dict[str, Any]:
         """{"artifacts": [...], "failed": [...], "notes": [...]}"""
         return {
-            "artifacts": [_artifact_json(artifact) for artifact in self.artifacts],
+            "artifacts": [
+                _artifact_json(artifact) | {"reused": artifact.path in self.reused} for artifact in self.artifacts
+            ],
             "failed": [failure.to_json("reason", "remedy", "code") for failure in self.failed],
             "notes": list(self.notes),
         }

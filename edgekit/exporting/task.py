@@ -17,13 +17,17 @@ TOGETHER = 7  # inputs at once, where the batch is free; no size that a kernel i
 
 @dataclass(frozen=True)
 class ExportTask:
-    """One file to be made; `asked` holds the options that it heeds."""
+    """One file to be made; `asked` holds the options that it heeds.
+
+    `made_from` is the key of all that goes into it; None where nothing tells all of that.
+    """
 
     format: str
     precision: str
     asked: ExportOptions
     site: Site
     last: bool = False  # of its export: nobody needs the weights after it
+    made_from: str | None = None
 
     def target(self, prepared: Prepared) -> str:
         """The file's name. An engine belongs to its device or its GPUs; other files are the same for all of them."""

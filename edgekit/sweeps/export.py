@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edgekit.bug_report import tellable
 from edgekit.errors import USERS_CODE, EdgekitError, GateFailed, Refusal
+from edgekit.exporting.inputs import Inputs
 from edgekit.records.manifest import manifest_path, open_artifact, read_manifest
 from edgekit.redact import redacted
 from edgekit.sweeps.axes import Point
 from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.journal import Journal, device
-from edgekit.sweeps.keys import Inputs
 from edgekit.sweeps.weights import Source
 from edgekit.sweeps.workers import Workers
 from edgekit.util.files import stamp
@@ -126,7 +126,8 @@ def _export(job: Job, files: Sequence[File], journal: Journal) -> list[Made]:
     grid, precisions = job.grid, tuple(dict.fromkeys(file.precision for file in files))
     formats = tuple(dict.fromkeys(file.format for file in files))
     try:
-        result = export(grid.asked(job.point, job.weights, formats, precisions))
+        asked = replace(grid.asked(job.point, job.weights, formats, precisions), force=True)  # the journal knows better
+        result = export(asked)
     except USERS_CODE as error:
         if len(precisions) == 1:
             return [Made(file, refusal=refused(error)) for file in files]

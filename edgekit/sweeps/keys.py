@@ -9,22 +9,19 @@ images' bytes and labels.
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import importlib.util
-import json
 import sys
-from collections.abc import Iterable, Mapping
-from functools import cache, cached_property
-from importlib.machinery import ModuleSpec, PathFinder
+from collections.abc import Iterable
+from functools import cached_property
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
 from edgekit.data import calibration, images
 from edgekit.data.images import Sample
 from edgekit.device.target import Identity
+from edgekit.exporting.inputs import Inputs, add_sources, tools
 from edgekit.exporting.options import ExportOptions
 from edgekit.network.names import OWN_FILES
-from edgekit.records.formats import tool_versions
 from edgekit.records.manifest import content_of
 from edgekit.records.measurement import Protocol
 from edgekit.records.runtime import Runtime
@@ -33,16 +30,8 @@ from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.weights import Source
 from edgekit.util.files import file_sha256
 
-SOURCES = ("edgekit", "edgekit.models", "edgekit.exporters", "edgekit.bench")
 ELSEWHERE = ("weights", "data", "out")  # where what matters of these stands in a key, or nothing does
 ASKED = ("provider", "delegate", "power_mode")  # of a measurement, where they were asked for
-Inputs = Mapping[str, Any]
-
-
-def key(inputs: Inputs) -> str:
-    """32 hex digits that two sets of inputs share exactly when they are equal."""
-    text = json.dumps(inputs, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 class Keys:
@@ -108,12 +97,6 @@ class Keys:
         return images.labelled(self.grid.eval) if self.grid.eval else ()
 
 
-@cache
-def tools() -> dict[str, str]:
-    """Versions of what shapes a file, and a digest of edgekit's own source."""
-    return {"edgekit": _source(), **tool_versions()}
-
-
 def _images(samples: Iterable[Sample]) -> str:
     files: dict[Path, str] = {}
     digest = hashlib.sha256()
@@ -132,28 +115,9 @@ def _model(name: str) -> str:
     return f"{_sources(place)}:{name}" if place else name
 
 
-def _source() -> str:
-    """edgekit's version, and a digest of its files where they may be worked on."""
-    digest = hashlib.sha256()
-    for package in SOURCES:
-        _add(digest, package, importlib.util.find_spec(package))
-    return f"{importlib.metadata.version('edgekit')} {digest.hexdigest()[:16]}"
-
-
 def _sources(module: str) -> str:
     """A digest of all files of the outermost package that a module is in; nothing of it is imported."""
     digest = hashlib.sha256()
     outermost = module.partition(".")[0]
-    _add(digest, outermost, PathFinder.find_spec(outermost, [str(Path.cwd()), *sys.path]))
+    add_sources(digest, outermost, PathFinder.find_spec(outermost, [str(Path.cwd()), *sys.path]))
     return digest.hexdigest()
-
-
-def _add(digest: Any, package: str, found: ModuleSpec | None) -> None:
-    """Add the name and the bytes of each Python file of a package, or of a module that is one file."""
-    if found is None:
-        return
-    for folder in found.submodule_search_locations or ():
-        for path in sorted(Path(folder).rglob("*.py")):
-            digest.update(f"{package}/{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes())
-    if not found.submodule_search_locations and found.origin and Path(found.origin).is_file():
-        digest.update(Path(found.origin).read_bytes())

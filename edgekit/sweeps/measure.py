@@ -13,6 +13,7 @@ from edgekit.device.registry import DeviceList, open_target
 from edgekit.device.target import Identity
 from edgekit.errors import EdgekitError, EnvironmentRefused, Refusal, UsageError
 from edgekit.evaluation.command import eval
+from edgekit.exporting.inputs import Inputs, key
 from edgekit.measure.command import bench
 from edgekit.measure.verdict import INVALID
 from edgekit.records.measurement import PRESETS, Accuracy, Measurement, Protocol
@@ -23,7 +24,7 @@ from edgekit.sweeps.axes import How
 from edgekit.sweeps.export import Made, refused
 from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.journal import Journal, device
-from edgekit.sweeps.keys import Inputs, Keys, key
+from edgekit.sweeps.keys import Keys
 
 UNTRAINED = "random weights: only the latency means anything"
 NOISE = "calibrated on noise: only the latency means anything"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgekit.device.registry import DeviceList
 from edgekit.errors import Refusal, UsageError
+from edgekit.exporting.inputs import key
 from edgekit.network.names import is_own_name
 from edgekit.records.formats import FORMATS
 from edgekit.storage.store import Store
@@ -19,7 +20,7 @@ from edgekit.sweeps.export import File, Job, Made, refused, there
 from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, Needs, Task, export_bytes
 from edgekit.sweeps.journal import Journal
-from edgekit.sweeps.keys import Keys, key
+from edgekit.sweeps.keys import Keys
 from edgekit.sweeps.measure import UNTRAINED, Measuring
 from edgekit.sweeps.result import CACHED, FAILED, PLANNED, CellResult, SweepResult
 from edgekit.sweeps.weights import NAMED, Source, named, source

@@ -20,13 +20,13 @@ COMMANDS: Any = typer.main.get_command(app)
 
 
 def test_every_field_is_an_option_with_a_help_but_the_network_and_who_listens() -> None:
-    assert {one.name for one in fields(ExportOptions)} == {*OPTIONS, "model", "progress"}
+    assert {one.name for one in fields(ExportOptions)} == {*OPTIONS, "model", "force", "progress"}
     assert all(option.help for option in OPTIONS.values())
 
 
 def test_the_function_has_real_arguments_with_types_and_defaults() -> None:
     signature, hints = inspect.signature(edgekit.export), get_type_hints(edgekit.export)
-    assert list(signature.parameters) == ["model", *OPTIONS, "progress"]
+    assert list(signature.parameters) == ["model", *OPTIONS, "force", "progress"]
     assert {name: signature.parameters[name].default for name in OPTIONS} == DEFAULTS
     assert signature.parameters["model"].kind == inspect.Parameter.POSITIONAL_OR_KEYWORD
     assert all(signature.parameters[name].kind == inspect.Parameter.KEYWORD_ONLY for name in OPTIONS)

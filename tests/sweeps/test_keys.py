@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from edgekit.exporting.inputs import key
 from edgekit.exporting.options import OPTIONS, ExportOptions
 from edgekit.sweeps.axes import Point
 from edgekit.sweeps.grid import KEYS, SHARED, Grid, grid
-from edgekit.sweeps.keys import Keys, key
+from edgekit.sweeps.keys import Keys
 from edgekit.sweeps.weights import Source
 from tests.importers.onnx.files import small_network
 

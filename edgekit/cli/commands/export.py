@@ -18,11 +18,17 @@ _PRECISION = (
     keyword("half", Annotated[bool, typer.Option("--half", help="The same as --precision fp16.")], False),
     keyword("int8", Annotated[bool, typer.Option("--int8", help="The same as --precision int8.")], False),
 )
+_FORCE = keyword(
+    "force",
+    Annotated[bool, typer.Option("--force", help="Make files again that are there already from the same inputs.")],
+    False,
+)
 _EXPORT = [one for name in OPTIONS for one in (_PRECISION if name == "precision" else (parameter(name),))]
+_EXPORT += [_FORCE]
 
 
 @takes(_EXPORT)
-def export(model: o.Model, *, half: bool, int8: bool, json: o.Json = False, **given: Any) -> Outcome:
+def export(model: o.Model, *, half: bool, int8: bool, force: bool, json: o.Json = False, **given: Any) -> Outcome:
     """Write a network to files for devices, each proved.
 
     BatchNorm is folded away. Every file is opened again from disk, run, and compared; one that differs is kept under
@@ -40,7 +46,7 @@ def export(model: o.Model, *, half: bool, int8: bool, json: o.Json = False, **gi
     asked = {name: from_text(name, value) for name, value in given.items()}
     precision = [*(asked.pop("precision") or ()), *["fp16"] * half, *["int8"] * int8]
     with Progress() as progress:
-        result = edgekit.export(model, **asked, precision=tuple(precision) or ("fp32",), progress=progress)
+        result = edgekit.export(model, **asked, precision=tuple(precision) or ("fp32",), force=force, progress=progress)
     for note in result.notes:
         notice(f"note: {note}")
     return Outcome(result.to_json(), views.export, result.exit_code)

@@ -97,6 +97,26 @@ def test_a_measurement(phone: Phone, tflite: dict[str, Path], precision: str) ->
     until(lambda: phone.processes() == [])
 
 
+def test_sustained_load_and_what_the_battery_gave(
+    phone: Phone, tflite: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edgekit.stats.energy.FEWEST_STEPS", 1)
+    (phone.folder / "left").write_text("3000000")
+    (phone.folder / "left").chmod(0o666)
+    phone.script(
+        "dumpsys",
+        "#!/bin/sh\n[ $1 = battery ] && left=$(($(cat /phone/left) - 5000)) && echo $left > /phone/left && "
+        'sed "s/^  status/  Charge counter: $left\\n  status/" /phone/battery && exit\ncat /phone/$1\n',
+    )
+    (one,) = bench(tflite["fp32"], device="pixel", sustained="1s").measurements
+    assert len(one.runs) == one.protocol.processes >= 1 and one.runs[0].began_s is not None
+    energy = one.found["energy"]
+    drawn = 5000 * (2 * len(one.runs) - 1)
+    assert energy["busy_mw"] * energy["seconds"] == pytest.approx(drawn * 3.6e-3 * 3944, rel=0.01)  # millijoules
+    assert list(Path(phone.inside(f"{ROOT}/work")).iterdir()) == []
+    until(lambda: phone.processes() == [])
+
+
 def kernels_apart(path: Path) -> float:
     """How far apart LiteRT's kernels and XNNPACK's are on the seeded inputs."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType

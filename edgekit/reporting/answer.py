@@ -9,6 +9,7 @@ from typing import Any
 from edgekit.choosing.decide import Decision, Hits, decide, remarks
 from edgekit.choosing.limits import Limits
 from edgekit.choosing.result import CANNOT_TELL
+from edgekit.records.conditions import load
 from edgekit.reporting.rows import Row, has_latency
 
 STEP = 1.5  # times quicker than the one before: a person's limit is seldom nearer
@@ -63,7 +64,7 @@ def answers(rows: Sequence[Row], hits: Hits) -> tuple[Answer, ...]:
 
 def _setting(row: Row) -> str:
     threads = f"{row.threads} thread{'' if row.threads == 1 else 's'}"
-    return ", ".join(filter(None, (row.place, threads, f"batch {row.batch}", row.sizes)))
+    return ", ".join(filter(None, (row.place, threads, f"batch {row.batch}", row.sizes, load(row.sustained_seconds))))
 
 
 def _answer(setting: str | None, rows: Sequence[Row], hits: Hits) -> Answer:

@@ -39,6 +39,7 @@ class ByDevice:
 def by_device(rows: Sequence[Row]) -> ByDevice | None:
     """Return the table, or None where fewer than two devices measured anything."""
     timed = [row for row in rows if row.place is not None and row.median_ms is not None and row.runtime != "null"]
+    timed = [row for row in timed if row.sustained_seconds is None]  # another number, with a table of its own
     places = tuple(sorted({row.place for row in timed if row.place}))
     if len(places) < 2:
         return None

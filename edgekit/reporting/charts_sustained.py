@@ -52,7 +52,12 @@ def sustained() -> Spec:
         "height": 300,
         "mark": {"type": "line", "point": {"size": 22, "filled": True}, "strokeWidth": 1.5},
         "encoding": {
-            "x": {"field": "minute", "type": "quantitative", "title": "Minutes under load"},
+            "x": {
+                "field": "minute",
+                "type": "quantitative",
+                "title": "Minutes under load",
+                "axis": {"tickCount": 8},
+            },
             "y": {
                 "field": "ms",
                 "type": "quantitative",

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from edgekit.reporting import charts_sustained, page_data
+from edgekit.reporting.answer import answers
 from edgekit.reporting.rows import rows
 from tests.stats.test_sustained import loaded, step
 
@@ -20,5 +21,6 @@ def test_a_point_for_each_window_and_its_own_row() -> None:
     (one,) = (row for row in found if row.sustained)
     assert one.conditions is not None and one.conditions.endswith("sustained for 2 min")
     assert any("times as long as in the first" in reason for reason in one.reasons)
+    assert [one.setting for one in answers(found, {})] == ["local, 1 thread, batch 1", one.conditions]
     data = page_data.data(found)
     assert data.count('"curve":[{') == 1

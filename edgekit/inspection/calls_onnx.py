@@ -5,6 +5,12 @@ import onnxruntime
 session = onnxruntime.InferenceSession({file}, providers=["CPUExecutionProvider"])
 y = session.run(None, {{session.get_inputs()[0].name: np.ascontiguousarray(x)}})[0]
 """
+ARRAYS = """
+import onnxruntime
+session = onnxruntime.InferenceSession({file}, providers=["CPUExecutionProvider"])
+names = [output.name for output in session.get_outputs()]
+results = dict(zip(names, session.run(None, inputs)))
+"""
 CPP = """
   Ort::Env env(ORT_LOGGING_LEVEL_WARNING);
   Ort::SessionOptions options;
@@ -34,7 +40,11 @@ fun classify(model: ByteArray, pixels: IntArray, width: Int, height: Int): {retu
     }}
 }}"""
 CALLS = {
-    "python": {"run": PYTHON, "names": 'names = session.get_modelmeta().custom_metadata_map["labels"].splitlines()'},
+    "python": {
+        "run": PYTHON,
+        "arrays": ARRAYS,
+        "names": 'names = session.get_modelmeta().custom_metadata_map["labels"].splitlines()',
+    },
     "cpp": {
         "run": CPP,
         "headers": "#include <onnxruntime_cxx_api.h>",

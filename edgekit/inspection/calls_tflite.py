@@ -8,6 +8,10 @@ interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
 interpreter.invoke()
 y = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 """
+ARRAYS = """
+from ai_edge_litert.interpreter import Interpreter
+results = Interpreter({file}).get_signature_runner()(**inputs)
+"""
 CPP = """
   const char* file = {file};
   auto model = tflite::FlatBufferModel::BuildFromFile(file);
@@ -38,6 +42,7 @@ fun classify(model: ByteBuffer, pixels: IntArray, width: Int, height: Int): {ret
 CALLS = {
     "python": {
         "run": PYTHON,
+        "arrays": ARRAYS,
         "names": 'import zipfile\nnames = zipfile.ZipFile({file}).read("labels.txt").decode().splitlines()',
     },
     "cpp": {

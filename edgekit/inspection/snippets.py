@@ -1,4 +1,4 @@
-"""Code that runs an artifact on one image, from nothing but its manifest: what to paste into one's own program.
+"""Code that runs an artifact on one image or on arrays, from its manifest alone: what to paste into one's own program.
 
 To add a language: a module `snippets_<language>.py` with one function of a manifest and the parts that call its format
 (`CALLS` in calls_<format>.py), and a line in SNIPPETS.
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from edgekit.errors import UsageError, nearest
+from edgekit.inspection.snippets_arrays import arrays
 from edgekit.inspection.snippets_cpp import cpp
 from edgekit.inspection.snippets_kotlin import kotlin
 from edgekit.inspection.snippets_python import python
@@ -17,7 +18,7 @@ from edgekit.records.manifest import Manifest
 from edgekit.records.preprocessing import check_input
 
 SNIPPETS: dict[str, Callable[[Manifest, Mapping[str, str]], str]] = {"python": python, "cpp": cpp, "kotlin": kotlin}
-GIVEN, TAKEN = ("float32", "uint8", "int8"), ("float32", "uint8", "int8", "int32", "int64")
+GIVEN, TAKEN = ("float32", "uint8", "int8"), ("float32", "uint8", "int8", "int32", "int64", "bool")
 
 
 def check_language(language: str) -> None:
@@ -27,10 +28,10 @@ def check_language(language: str) -> None:
 
 
 def snippet(manifest: Manifest, language: str) -> str:
-    """A complete program in a language.
+    """Return a complete program in a language: of one image and its best classes, or in Python of arrays.
 
-    Raises UsageError for a file that takes no images, that answers with more than scores, or of a format that has no
-    call in this language.
+    Raises UsageError for a file of a format or of types that have no call in this language, and in other languages than
+    Python for one that takes no image or answers with more than scores.
     """
     check_language(language)
     parts = FORMATS[manifest.format].called_from(language)
@@ -40,6 +41,24 @@ def snippet(manifest: Manifest, language: str) -> str:
             f"a snippet calls an {' or '.join(called)} file, not a {manifest.format} one",
             "export the network to one of these formats too",
         )
+    for tensor, known in (*((x, GIVEN) for x in manifest.inputs), *((y, TAKEN) for y in manifest.outputs)):
+        if tensor.dtype not in known:
+            raise UsageError(
+                f"a snippet hands over {', '.join(GIVEN)} and reads {', '.join(TAKEN)}, and {tensor.name} of "
+                f"{manifest.file} is {tensor.dtype}",
+                "call it from your own code",
+            )
+    try:
+        _check_classifier(manifest)
+    except UsageError as error:
+        if language != "python":
+            raise UsageError(error.message, "--snippet python runs it on arrays") from error
+        return arrays(manifest, parts)
+    return SNIPPETS[language](manifest, parts)
+
+
+def _check_classifier(manifest: Manifest) -> None:
+    """Raises UsageError for a file that does not answer one image with scores."""
     if len(manifest.inputs) > 1 or len(manifest.outputs) > 1:
         sides = ((len(side), word) for side, word in ((manifest.inputs, "input"), (manifest.outputs, "output")))
         raise UsageError(
@@ -48,19 +67,8 @@ def snippet(manifest: Manifest, language: str) -> str:
             "call it from your own code",
         )
     check_input(manifest.preprocessing, manifest.variant.input_shape)
-    if manifest.preprocessing.has_alpha:
-        raise UsageError(
-            f"a snippet prepares images of 1 or 3 channels, and {manifest.file} takes 4", "call it from your own code"
-        )
     if len(manifest.outputs[0].shape) > 2:
         shape = "x".join(map(str, manifest.outputs[0].shape))
         raise UsageError(
             f"a snippet prints the best classes, and {manifest.file} gives {shape}", "call it from your own code"
         )
-    given, taken = manifest.inputs[0].dtype, manifest.outputs[0].dtype
-    if given not in GIVEN or taken not in TAKEN:
-        raise UsageError(
-            f"a snippet hands over {', '.join(GIVEN)}, and {manifest.file} takes {given} and gives {taken}",
-            "call it from your own code",
-        )
-    return SNIPPETS[language](manifest, parts)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgekit.inspection.snippets_call import Call
-from edgekit.records.manifest import Manifest
+from edgekit.records.manifest import Manifest, TensorRecord
 
 PIXELS = '''from PIL import Image, ImageOps
 
@@ -67,6 +67,11 @@ def _stored(call: Call) -> str:
     tensor = call.given
     if call.takes_pixels:
         return "x = x.astype(np.uint8)" if tensor.dtype == "uint8" else "x = (x - 128).astype(np.int8)"
+    return in_type_of(tensor)
+
+
+def in_type_of(tensor: TensorRecord) -> str:
+    """Return the line that turns real numbers x into what a file's input holds."""
     if tensor.scale is None:
         return "x = x.astype(np.float32)"
     low, high = (0, 255) if tensor.dtype == "uint8" else (-128, 127)

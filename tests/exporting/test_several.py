@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -113,9 +115,29 @@ def test_the_file_says_how_the_axes_of_an_output_lie(exported: tuple[nn.Module, 
     assert letters in content
 
 
-def test_a_snippet_of_several_is_refused_by_its_cause(exported: tuple[nn.Module, ExportResult]) -> None:
-    with pytest.raises(UsageError, match="has 2 inputs and 3 outputs"):
-        edgekit.inspect(exported[1].artifacts[0].path, snippet="python")
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_a_snippet_of_several_prints_every_output(
+    precision: str, exported: tuple[nn.Module, ExportResult], tmp_path: Path
+) -> None:
+    drawn = np.random.default_rng(2)
+    given = {name: drawn.standard_normal(shape).astype(np.float32) for name, shape in SHAPES.items()}
+    np.savez(tmp_path / "example.npz", **given)  # type: ignore[arg-type]
+    for path in (a.path for a in exported[1].artifacts if a.manifest and a.manifest.precision == precision):
+        (tmp_path / "program.py").write_text(edgekit.inspect(path, snippet="python").snippet or "")
+        ran = subprocess.run(
+            [sys.executable, tmp_path / "program.py", tmp_path / "example.npz"], cwd=path.parent, capture_output=True
+        )
+        want, told = answers(path, given), ran.stdout.decode()
+        assert ran.returncode == 0, ran.stderr.decode()
+        assert {f"{name} {y.shape}" for name, y in want.items()} <= set(told.splitlines())
+        scores = told.partition("scores (1, 4)")[2].partition("best")[0].strip()
+        np.testing.assert_allclose(np.fromstring(scores.strip("[]"), sep=" "), want["scores"][0], atol=1e-5)
+
+
+def test_a_snippet_of_several_in_another_language_names_python(exported: tuple[nn.Module, ExportResult]) -> None:
+    with pytest.raises(UsageError, match="has 2 inputs and 3 outputs") as refused:
+        edgekit.inspect(exported[1].artifacts[0].path, snippet="cpp")
+    assert "--snippet python" in refused.value.remedy
     told = json.loads(json.dumps(edgekit.inspect(exported[1].artifacts[0].path).to_json()))
     assert [tensor["name"] for tensor in told["manifest"]["outputs"]] == ["mask", "scores", "best"]
 

@@ -204,8 +204,13 @@ def test_what_a_snippet_cannot_call_is_said(language: str, made: Manifest) -> No
         ({"outputs": (maps,)}, "gives 1x21x32x32"),
         ({"format": "tensorrt"}, "not a tensorrt one"),
     ):
-        with pytest.raises(UsageError, match=said):
-            snippet(made.model_copy(update=change), language)
+        changed = made.model_copy(update=change)
+        if language == "python" and "format" not in change:
+            compile(snippet(changed, language), "program.py", "exec")
+            continue
+        with pytest.raises(UsageError, match=said) as refused:
+            snippet(changed, language)
+        assert ("--snippet python" in refused.value.remedy) == ("format" not in change)
 
 
 # Names that a stranger's manifest brings

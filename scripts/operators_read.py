@@ -22,7 +22,7 @@ condition is known, and `Constant` where it holds numbers.
 OF_INTEGERS = """
 ## Of quantised files
 
-These are read as what they compute in real numbers; what their integers span is kept (`--ranges file`).
+These are read as what they compute in real numbers; int8 files that are made of them keep their scales.
 
 """
 TFLITE_HEAD = """# TFLite operators that are read

@@ -113,7 +113,12 @@ class ExportOptions:
     data: StrPath | None = _option(None, "Images or .npz examples for int8 and the proof.", "DIR")
     preprocess: StrPath | None = _option(None, "YAML where the weights bring none.", "FILE")
     synthetic_calibration: bool = _option(False, "int8 without images: only its latency means anything.", of_int8=True)
-    ranges: str = _option("data", "Where int8 ranges come from.", choices=("data", "file"), of_int8=True)
+    ranges: str = _option(
+        "auto",
+        "Where int8 ranges come from; auto: a quantised file of a network keeps its own scales, else --data.",
+        choices=("auto", "data", "file"),
+        of_int8=True,
+    )
     int8_effort: str = _option("default", "Time spent on int8 accuracy.", choices=("fast", "default"), of_int8=True)
     int8_range: str = _option(
         "safe",

@@ -32,7 +32,7 @@ from edgekit.frontend.tracer import trace, unwrapped
 from edgekit.ir.graph import Graph
 from edgekit.ir.layer_table import LayerTable, table
 from edgekit.ir.passes.fold_batch_norm import fold
-from edgekit.ir.quantized import QuantizedGraph
+from edgekit.ir.quantized import OwnIntegers, QuantizedGraph
 from edgekit.network.spec import ModelSpec, Variant, variant
 from edgekit.network.user_model import find, is_own, refuse_point
 from edgekit.records.formats import FORMATS
@@ -170,10 +170,10 @@ class Prepared:
                 self.notes += ("forward() takes one image at a time, so int8 biases are worked out, not measured",)
             if self.calibration.synthetic and self.asked.int8_effort == "default":
                 self._ranges = replace(self._ranges, images=None)  # noise has no means that are worth measuring
-            if self.asked.ranges == "file":
+            if self._ranges_of == "file":
                 if self.file_ranges is None:
                     raise UsageError("the weights carry no ranges", "leave --ranges file out")
-                self._ranges = from_file(self.graph, self.file_ranges, self._ranges)
+                self._ranges = from_file(self.graph, self.file_ranges, self._ranges, self._own)
         return self._ranges
 
     def calibration_record(self, precision: str) -> CalibrationRecord | None:
@@ -182,7 +182,20 @@ class Prepared:
             return self.images.record("means", "data") if self.images else None
         if precision != "int8" or self.calibration is None:
             return None
-        return self.calibration.record("minmax", self.asked.ranges)
+        return self.calibration.record("minmax", self._ranges_of)
+
+    @property
+    def _own(self) -> OwnIntegers | None:
+        """The scales of the quantised file that the network was read from."""
+        source = self.point.spec.source
+        return source.integers if source is not None else None
+
+    @property
+    def _ranges_of(self) -> str:
+        """Where ranges come from: data or file."""
+        if self.asked.ranges != "auto":
+            return self.asked.ranges
+        return "file" if self._own is not None else "data"
 
 
 def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:

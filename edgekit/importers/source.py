@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgekit.errors import UsageError
 from edgekit.frontend.imported import Imported
+from edgekit.ir.quantized import OwnIntegers
 from edgekit.records.manifest import SourceRecord, TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
@@ -21,6 +22,7 @@ class Source:
 
     `shapes` has the shape of each input, batch first. `precision` is what the file computes in: fp32, fp16 or int8.
     `ranges` maps a layer to the (low, high) that the file's own integers span there; empty for a file of real numbers.
+    `integers` are the file's own scales and biases, which int8 files can keep.
     `takes` and `gives` say how the file has its inputs and outputs, in its order, where that is not as torch has them.
     """
 
@@ -31,6 +33,7 @@ class Source:
     precision: str = "fp32"
     preprocessing: Preprocessing | None = None
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    integers: OwnIntegers | None = None
     notes: tuple[str, ...] = ()
     takes: tuple[TensorRecord, ...] = ()
     gives: tuple[TensorRecord, ...] = ()

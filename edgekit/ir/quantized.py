@@ -5,6 +5,7 @@ Made by edgekit.exporters.int8.quantize from recorded ranges; read by the simula
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,12 +17,15 @@ from edgekit.ir.graph import Graph
 
 @dataclass(frozen=True)
 class QParams:
-    """real = (integer - zero_point) * scale, one for the whole tensor."""
+    """real = (integer - zero_point) * scale, one for the whole tensor. The scale is a float32, as files keep it."""
 
     scale: float
     zero_point: int
     low: int = -128  # -128..127 for int8, 0..255 for uint8
     high: int = 127
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", struct.unpack("f", struct.pack("f", self.scale))[0])
 
     def fake(self, x: Tensor) -> Tensor:
         """x rounded to what the integers can say, as float."""
@@ -46,6 +50,23 @@ class QWeight:
         shape = [1] * self.values.dim()
         shape[self.axis] = -1
         return values.reshape(shape)
+
+
+@dataclass(frozen=True)
+class OwnLayer:
+    """The integers of a layer in a quantised file: scales of its weight, its bias and the scales of that."""
+
+    scale: Tensor  # float32, (1,) or (channels,)
+    bias: Tensor | None = None  # int32 (channels,)
+    bias_step: Tensor | None = None  # float32, (1,) or (channels,)
+
+
+@dataclass(frozen=True)
+class OwnIntegers:
+    """What a quantised file says of integers, by the names of its layers: grids of activations, and of layers."""
+
+    activations: Mapping[str, QParams]
+    layers: Mapping[str, OwnLayer]
 
 
 @dataclass(frozen=True)

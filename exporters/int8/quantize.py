@@ -19,11 +19,12 @@ from edgekit.exporters.int8.activations import activations, scheme_of
 from edgekit.exporters.int8.bias_correction import measured_biases, sample
 from edgekit.exporters.int8.islands import islands
 from edgekit.exporters.int8.level_rounding import level
+from edgekit.exporters.int8.own_scales import own_activations, own_bias, own_weight
 from edgekit.exporters.int8.pair_sums import adds_in_pairs, fitted, from_kernel_order, in_kernel_order
 from edgekit.exporters.int8.pixel_input import PixelEntry, pixel_entry, response
 from edgekit.exporters.int8.ranges import Ranges
 from edgekit.ir.graph import Graph, Op, rebuilt
-from edgekit.ir.quantized import QParams, QuantizedGraph, QWeight
+from edgekit.ir.quantized import OwnIntegers, QParams, QuantizedGraph, QWeight
 from edgekit.records.preprocessing import Preprocessing
 
 EFFORTS = ("fast", "default")
@@ -74,13 +75,33 @@ def _rounded(
     border: bool,
     correct: bool,
 ) -> QuantizedGraph:
-    scales = activations(graph, ranges.extremes, scheme, in_float, border)
+    scales, own = activations(graph, ranges.extremes, scheme, in_float, border), ranges.own
+    if own is not None:
+        scales |= own_activations(graph, own, scales, scheme)
     if entry is not None:
         scales[graph.input.name] = entry.grid
     pairs = scheme_of(scheme).pairs
-    weights = {op.name: round_weight(graph, op, scales, pairs) for op in graph if _in_integers(op, in_float)}
+    weights, kept = {}, set[str]()
+    for op in graph:
+        if _in_integers(op, in_float):
+            found = own_weight(graph, op, own, channel_axis(op), pairs) if own is not None else None
+            kept |= {op.name} if found is not None else set()
+            weights[op.name] = found or round_weight(graph, op, scales, pairs)
     quantized = QuantizedGraph(graph, scheme, scales, weights, {}, in_float, entry.offset if entry else None)
-    return with_biases(quantized, analytic_shifts(quantized, ranges) if correct else {})
+    shifts = analytic_shifts(quantized, ranges) if correct else {}
+    quantized = with_biases(quantized, {name: shift for name, shift in shifts.items() if name not in kept})
+    return quantized if own is None else _with_own_biases(quantized, own, kept)
+
+
+def _with_own_biases(quantized: QuantizedGraph, own: OwnIntegers, kept: Collection[str]) -> QuantizedGraph:
+    """The same network with the file's own biases, to the last integer, where the layers' scales are the file's."""
+    found = dict(quantized.biases)
+    for op in quantized.graph:
+        if op.name in kept:
+            step = quantized.activations[op.inputs[0]].scale * quantized.weights[op.name].scale.double()
+            bias = own_bias(op, own, step)
+            found[op.name] = found[op.name] if bias is None else bias
+    return replace(quantized, biases=found)
 
 
 def _in_integers(op: Op, in_float: Collection[str]) -> bool:

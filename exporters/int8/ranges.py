@@ -27,6 +27,7 @@ from edgekit.data.calibration import CalibrationSet
 from edgekit.errors import UsageError
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
+from edgekit.ir.quantized import OwnIntegers
 from edgekit.util.files import cache_folder
 
 MAX_BATCH = 16  # images at a time
@@ -54,6 +55,7 @@ class Ranges:
     spread: float | None
     source: str = "data"  # or "file"
     images: CalibrationSet | None = field(default=None, compare=False)
+    own: OwnIntegers | None = field(default=None, compare=False)  # of a quantised file, kept where they are given
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -82,10 +84,13 @@ def record(graph: Graph, images: CalibrationSet, seen: Seen | None = None) -> Ra
     return replace(ranges, images=images if graph.takes_several else None)
 
 
-def from_file(graph: Graph, told: Mapping[str, tuple[float, float]], recorded: Ranges) -> Ranges:
-    """The recorded ranges, replaced by those that a weights file carries (by operator name) where it has them.
+def from_file(
+    graph: Graph, told: Mapping[str, tuple[float, float]], recorded: Ranges, own: OwnIntegers | None = None
+) -> Ranges:
+    """The recorded ranges, replaced by those that a file carries (by operator name) where it has them.
 
-    Raises UsageError when the file names no layer of the graph.
+    With the file's `own` integers, their scales are kept too, and biases are not measured anew. Raises UsageError when
+    the file names no layer of the graph.
     """
     known = {op.name for op in graph}
     fitting = {name: pair for name, pair in told.items() if name in known}
@@ -93,7 +98,9 @@ def from_file(graph: Graph, told: Mapping[str, tuple[float, float]], recorded: R
         raise UsageError("the weights file carries no activation ranges", "leave --ranges out: they come from --data")
     followers = {producer: op.name for producer, op in fused_activations(graph).items()}
     moved = {followers.get(name, name): pair for name, pair in fitting.items()}
-    return replace(recorded, extremes={**recorded.extremes, **moved}, spread=None, source="file")
+    images = recorded.images if own is None else None
+    extremes = {**recorded.extremes, **moved}
+    return replace(recorded, extremes=extremes, spread=None, source="file", images=images, own=own)
 
 
 @torch.no_grad()

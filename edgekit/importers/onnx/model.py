@@ -17,6 +17,7 @@ from edgekit.errors import UsageError, first_line
 from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.node import STANDARD, Block, Node
 from edgekit.importers.onnx.quantized import in_real_numbers
+from edgekit.ir.quantized import OwnIntegers
 
 OLDEST = 7
 MOST_NODES = 50_000
@@ -43,6 +44,7 @@ class Model:
     opset: int
     producer: str
     ranges: Mapping[str, tuple[float, float]]  # by layer, of a quantised file
+    integers: OwnIntegers  # of a quantised file
     properties: Mapping[str, str]
 
     def array(self, name: str) -> NDArray[Any]:
@@ -66,7 +68,7 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
     made = [*constants, *(value.name for value in inputs), *(name for node in nodes for name in node.outputs if name)]
     _check(file, found, Counter(made))
     ordered = Block(_ordered(file, found.nodes), outputs)
-    block, ranges = in_real_numbers(
+    block, ranges, integers = in_real_numbers(
         ordered, [one.name for one in inputs], lambda name: file.array(constants[name]), constants
     )
     return Model(
@@ -77,6 +79,7 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
         versions[""],
         " ".join(filter(None, (model.producer_name, model.producer_version))),
         ranges,
+        integers,
         {entry.key: entry.value for entry in model.metadata_props},
     )
 

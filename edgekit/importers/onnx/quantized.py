@@ -12,8 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from edgekit.importers.onnx.node import Block, Node
+from edgekit.ir.quantized import OwnIntegers, OwnLayer, QParams
 
 Range = tuple[float, float]
 _RELU6 = 6.0
@@ -32,11 +34,24 @@ GRIDS = {
     "com.microsoft.QLinearConcat": 0,
 }
 _NEVER_BELOW_0 = frozenset({"Relu", "Sigmoid", "HardSigmoid", "Softmax", "Exp", "Abs", "Softplus", "Sqrt"})
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _PASS = frozenset({"DequantizeLinear", "QuantizeLinear", "Identity", "Dropout"})
 _FOLDED = frozenset({"BatchNormalization", "Mul", "Div", "Add", "Sub"})
 _KEEP_SIGN = frozenset(
     {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Reshape", "Flatten", "Transpose", "Identity"}
-    | {"Squeeze", "Unsqueeze", "Slice", "Gather", "Concat", "Resize", "Dropout", "DequantizeLinear", "QuantizeLinear"}
+    | {
+        "Squeeze",
+        "Unsqueeze",
+        "Slice",
+        "Gather",
+        "Concat",
+        "Resize",
+        "Dropout",
+        "Pad",
+        "LRN",
+        "DequantizeLinear",
+        "QuantizeLinear",
+    }
 )
 
 
@@ -48,15 +63,22 @@ class _Reader:
         self._layers = {name: name for name in inputs}  # what gives a value: an operator, or an input
         self._arrays, self._constants = arrays, constants
         self.ranges: dict[str, Range] = {}
+        self.grids: dict[str, QParams] = {}
+        self.own: dict[str, OwnLayer] = {}  # by layer
+        self._pairs: dict[str, Node] = {}  # DequantizeLinear of what the file owns, by what it gives
 
     def read(self, node: Node) -> Node:
         """The node as it is run."""
         reads = [name for name in node.inputs if name in self._computed]
         if not reads:
+            self._pairs |= {node.outputs[0]: node} if node.kind == "DequantizeLinear" else {}
             return replace(node, kind="QuantizeLinear of a constant") if node.kind == "QuantizeLinear" else node
         self._computed.update(filter(None, node.outputs))
+        if node.kind in _WEIGHTED and (own := self._layer(node)) is not None:
+            self.own[node.name] = own
         if node.kind in _FOLDED and len(reads) == 1:  # the layer before it then gives what this one gives
             self.ranges.pop(self._layers[reads[0]], None)
+            self.grids.pop(self._layers[reads[0]], None)
         layer = self._layers.get(reads[0], node.name) if node.kind in _PASS else node.name
         if node.key in GRIDS:
             node, layer = self._gridded(node, reads[0], layer)
@@ -83,10 +105,40 @@ class _Reader:
         of_source = node.kind == "QuantizeLinear"  # else the operator computes before it cuts off
         is_six = abs(high - _RELU6) < step and not (of_source and source in self._cut)
         if low >= 0 and (is_six or not (of_source and source in self._positive)):
-            node = replace(node, attributes={**node.attributes, "ends": (0.0, _RELU6 if is_six else None)})
-            layer = node.name
+            name = f"{layer}/relu" if of_source else node.name
+            node = replace(node, name=name, attributes={**node.attributes, "ends": (0.0, _RELU6 if is_six else None)})
+            layer = name
         self.ranges[layer] = (low, high)
+        self.grids[layer] = self._grid(node, step)
         return node, layer
+
+    def _grid(self, node: Node, step: float) -> QParams:
+        """The grid of a node whose span is known."""
+        name = [*node.inputs[GRIDS[node.key] + 1 :], ""][0]
+        zero = self._arrays(name) if name else np.zeros((), np.uint8)
+        ends = np.iinfo(zero.dtype)
+        return QParams(step, int(zero.reshape(-1)[0]), int(ends.min), int(ends.max))
+
+    def _layer(self, node: Node) -> OwnLayer | None:
+        """The scales and the bias of a layer whose weight is symmetric int8."""
+        weight, bias = (self._pairs.get(name) for name in [*node.inputs[1:], "", ""][:2])
+        scale = self._held(weight, 1)
+        if weight is None or scale is None:
+            return None
+        values, zero = self._arrays(weight.inputs[0]), self._held(weight, 2)
+        if values.dtype != np.int8 or (zero is not None and zero.any()):
+            return None
+        step = self._held(bias, 1)
+        if bias is None or step is None or self._arrays(bias.inputs[0]).dtype != np.int32:
+            return OwnLayer(torch.from_numpy(scale))
+        return OwnLayer(
+            torch.from_numpy(scale), torch.from_numpy(self._arrays(bias.inputs[0]).copy()), torch.from_numpy(step)
+        )
+
+    def _held(self, node: Node | None, at: int) -> Any:
+        """An argument of a DequantizeLinear as a row; None where it has none, or one that is computed."""
+        name = [*node.inputs, "", ""][at] if node is not None else ""
+        return self._arrays(name).reshape(-1).copy() if name in self._constants else None
 
     def _span(self, node: Node) -> tuple[float, float, float] | None:
         """The least and the largest real number that the integers of a node's grid mean, and their step."""
@@ -104,8 +156,11 @@ class _Reader:
 
 def in_real_numbers(
     block: Block, inputs: Sequence[str], arrays: Any, constants: Mapping[str, Any]
-) -> tuple[Block, dict[str, Range]]:
-    """The nodes of a file in real numbers, and the ranges by layer. `arrays` reads a constant by its name."""
+) -> tuple[Block, dict[str, Range], OwnIntegers]:
+    """The nodes of a file in real numbers, and by layer its ranges and its integers.
+
+    `arrays` reads a constant by its name.
+    """
     reader = _Reader(inputs, arrays, constants)
     nodes = tuple(reader.read(node) for node in block.nodes)
-    return Block(nodes, block.outputs), reader.ranges
+    return Block(nodes, block.outputs), reader.ranges, OwnIntegers(reader.grids, reader.own)

@@ -36,6 +36,7 @@ def open_source(path: Path, given: Given) -> Source:
         preprocessing=_preprocessing(model),
         precision=_precision(model),
         ranges=model.ranges,
+        integers=model.integers if model.ranges else None,
         notes=_notes(model),
     )
 
@@ -98,8 +99,8 @@ def _precision(model: Model) -> str:
 def _notes(model: Model) -> tuple[str, ...]:
     if model.ranges:
         return (
-            "the file is quantised: its weights are dequantised, and what it computes is no longer rounded; with "
-            "--precision int8 --ranges file the integers span what they do there",
+            "the file is quantised: what is read are the real numbers that its integers stand for, without rounding; "
+            "int8 files keep its scales, unless --ranges data asks for others",
         )
     kinds = {one.dtype for one in model.inputs} - {"float"}
     held = {model.constants[name].data_type for name in model.constants}

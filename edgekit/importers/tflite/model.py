@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from edgekit.errors import UsageError
 from edgekit.importers.tflite.file import Operator, Stored, TfliteFile
 from edgekit.importers.tflite.node import ACTIVATIONS, Node
-from edgekit.importers.tflite.signs import Range, with_signs
+from edgekit.importers.tflite.signs import with_signs
 
 AGAIN = "get or export the file again"
 FROM_LAST = {4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}  # TRANSPOSE of a map or volume that makes it channels-last
@@ -19,7 +19,7 @@ PASSING = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST"})
 
 @dataclass(frozen=True)
 class Model:
-    """What a file says, checked. `ranges` are by layer, of a quantised file.
+    """What a file says, checked. `spanned` has, of a quantised file, the tensor of each layer's integers.
 
     `turned` are inputs and outputs whose maps are channels-first in the file; all others have their channels last.
     """
@@ -29,7 +29,7 @@ class Model:
     outputs: tuple[int, ...]
     nodes: tuple[Node, ...]
     turned: frozenset[int]
-    ranges: Mapping[str, Range]
+    spanned: Mapping[str, int]
 
     def constants(self) -> list[int]:
         """The tensors whose values the operators take from the file."""
@@ -44,8 +44,8 @@ def read(file: TfliteFile, known: Iterable[str]) -> Model:
     _refuse_unknown(file, operators, frozenset(known))
     inputs = tuple(index for index in file.inputs if not file.tensor(index).is_constant)
     _check(file, operators, inputs)
-    nodes, ranges = with_signs(file, inputs, tuple(_node(file, operator) for operator in operators))
-    return Model(file, inputs, file.outputs, nodes, _turned(file, nodes), ranges)
+    nodes, spanned = with_signs(file, inputs, tuple(_node(file, operator) for operator in operators))
+    return Model(file, inputs, file.outputs, nodes, _turned(file, nodes), spanned)
 
 
 def _needed(file: TfliteFile) -> list[Operator]:

@@ -10,6 +10,7 @@ from edgekit.errors import UsageError
 from edgekit.importers.source import Given, Shape, Source, given_by_name
 from edgekit.importers.tflite.file import Stored, TfliteFile
 from edgekit.importers.tflite.held import channels_first
+from edgekit.importers.tflite.integers import own_integers, ranges
 from edgekit.importers.tflite.model import Model, read
 from edgekit.importers.tflite.network import TfliteNetwork
 from edgekit.importers.tflite.node import LARGEST
@@ -36,7 +37,8 @@ def open_source(path: Path, given: Given) -> Source:
             producer=model.file.description,
         ),
         precision="int8" if _rounds(model) else "fp32",
-        ranges=model.ranges,
+        ranges=ranges(model),
+        integers=own_integers(model) if model.spanned else None,
         notes=_notes(model),
         takes=tuple(_record(model, index) for index in model.inputs),
         gives=tuple(_record(model, index) for index in model.outputs),
@@ -113,17 +115,17 @@ def _rounds(model: Model) -> bool:
     def is_integer(index: int) -> bool:
         return index in constants and span(model.file.tensor(index)) is not None
 
-    return bool(model.ranges) or any(
+    return bool(model.spanned) or any(
         is_integer(index) for node in model.nodes if node.kind in _WEIGHTED for index in node.inputs
     )
 
 
 def _notes(model: Model) -> tuple[str, ...]:
     found = []
-    if model.ranges:
+    if model.spanned:
         found.append(
-            "the file is quantised: its weights are dequantised, and what it computes is no longer rounded; with "
-            "--precision int8 --ranges file the integers span what they do there"
+            "the file is quantised: what is read are the real numbers that its integers stand for, without rounding; "
+            "int8 files keep its scales, unless --ranges data asks for others"
         )
     constants: list[Stored] = [model.file.tensor(index) for index in model.constants()]
     if any(one.dtype == "float16" for one in constants):

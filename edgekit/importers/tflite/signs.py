@@ -15,14 +15,14 @@ import numpy as np
 from edgekit.importers.tflite.file import Stored, TfliteFile
 from edgekit.importers.tflite.node import Node
 
-Range = tuple[float, float]
 _SIX = 6.0
+_CONSTANT = 1e-8  # a step so small stands for a value that was 0 on all images, and says nothing of signs
 _NEVER_BELOW_0 = frozenset({"RELU", "RELU6", "RELU_0_TO_1", "LOGISTIC", "SOFTMAX", "EXP", "ABS", "SQRT", "SQUARE"})
 _KEEP_SIGN = frozenset(
     {"MAX_POOL_2D", "AVERAGE_POOL_2D", "MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "RESHAPE", "TRANSPOSE", "SQUEEZE"}
     | {"EXPAND_DIMS", "PAD", "CONCATENATION", "PACK", "UNPACK", "SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE", "TILE"}
     | {"GATHER", "REVERSE_V2", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"}
-    | {"QUANTIZE", "DEQUANTIZE", "ADD", "MUL", "MAXIMUM", "MINIMUM"}
+    | {"QUANTIZE", "DEQUANTIZE", "ADD", "MUL", "DIV", "MAXIMUM", "MINIMUM", "LOCAL_RESPONSE_NORMALIZATION"}
 )
 _PASS = frozenset({"QUANTIZE", "DEQUANTIZE"})
 _VALID = 1  # of the schema's Padding
@@ -38,53 +38,63 @@ def span(tensor: Stored) -> tuple[float, float, float] | None:
 
 def with_signs(
     file: TfliteFile, inputs: Sequence[int], nodes: Sequence[Node]
-) -> tuple[tuple[Node, ...], dict[str, Range]]:
-    """The operators with what their signs make of them, and the ranges of a quantised file by layer."""
+) -> tuple[tuple[Node, ...], dict[str, int]]:
+    """The operators with what their signs make of them; and of a quantised file the tensor of each layer's integers."""
     positive, layers = set[int](), {index: file.tensor(index).name for index in inputs}
-    ranges: dict[str, Range] = {}
+    spanned: dict[str, int] = {}
     readers = Counter(index for node in nodes for index in node.inputs)
     poolers = {
         node.inputs[0]: node for node in nodes if node.kind == "MAX_POOL_2D" and node.get("Padding", 0) == _VALID
     }
     found = []
     for index in inputs:
-        _spanned(file, index, layers[index], ranges)
+        _spanned(file, index, layers[index], spanned)
     for node in nodes:
         output = node.outputs[0]
         values = [index for index in node.inputs if index >= 0 and file.tensor(index).place is None]
         below = node.activation in ("RELU", "RELU6") or node.kind in _NEVER_BELOW_0
         keeps = node.kind in _KEEP_SIGN and node.activation == "NONE" and bool(values)
+        keeps = keeps or (node.kind == "DEPTHWISE_CONV_2D" and _weighs_up(file, node))
         is_positive = below or (keeps and positive.issuperset(values) and len(values) == _operands(node))
         if node.kind == "PAD" and is_positive and output in poolers and readers[output] == 1:
             node = replace(node, fill=-np.inf)
-        if not is_positive and node.activation == "NONE" and node.kind not in _PASS:
+        if not is_positive and node.activation == "NONE" and not (node.kind in _PASS and node.inputs[0] in inputs):
             node = _cut_off(file, node)
         if is_positive or node.ends is not None:
             positive.update(node.outputs)
-        own = node.activation_name if node.activation != "NONE" or node.ends is not None else node.name
-        layers[output] = layers.get(node.inputs[0], node.name) if node.kind in _PASS else own
-        _spanned(file, output, layers[output], ranges)
+        ends = node.activation != "NONE" or node.ends is not None
+        passes = node.kind in _PASS and not ends
+        layers[output] = (
+            layers.get(node.inputs[0], node.name) if passes else node.activation_name if ends else node.name
+        )
+        _spanned(file, output, layers[output], spanned)
         found.append(node)
-    return tuple(found), ranges
+    return tuple(found), spanned
+
+
+def _weighs_up(file: TfliteFile, node: Node) -> bool:
+    """Whether no weight and no bias is below 0, as of an average, or of every so many rows, that is written so."""
+    own = [file.tensor(index) for index in node.inputs[1:] if index >= 0]
+    return all(one.place is not None and bool((file.array(one) >= 0).all()) for one in own)
 
 
 def _operands(node: Node) -> int:
     """How many of an operator's inputs are values of the network."""
-    if node.kind in ("ADD", "MUL", "MAXIMUM", "MINIMUM"):
+    if node.kind in ("ADD", "MUL", "DIV", "MAXIMUM", "MINIMUM"):
         return 2
     return len(node.inputs) if node.kind in ("CONCATENATION", "PACK") else 1
 
 
-def _spanned(file: TfliteFile, index: int, layer: str, ranges: dict[str, Range]) -> None:
-    found = span(file.tensor(index))
-    if found is not None:
-        ranges.setdefault(layer, found[:2])
+def _spanned(file: TfliteFile, index: int, layer: str, spanned: dict[str, int]) -> None:
+    if span(file.tensor(index)) is not None:
+        spanned.setdefault(layer, index)
 
 
 def _cut_off(file: TfliteFile, node: Node) -> Node:
     """The operator with the Relu that its integers are: those that begin at 0."""
     found = span(file.tensor(node.outputs[0]))
-    if found is None or found[0] < 0:
+    if found is None or found[0] < 0 or found[2] < _CONSTANT:
         return node
     is_six = abs(found[1] - _SIX) < found[2]
-    return replace(node, ends=(0.0, _SIX if is_six else None), activation_name=f"{node.name}/relu{'6' * is_six}")
+    name = node.name if node.kind in _PASS else f"{node.name}/relu{'6' * is_six}"
+    return replace(node, ends=(0.0, _SIX if is_six else None), activation_name=name)

@@ -145,7 +145,7 @@ class _Products(_Join):
         if clip is None or clip.kind != "clip" or (clip.attrs["min"], clip.attrs["max"]) != (0, 6):
             return None, []
         more = self.inner(clip.inputs[0])
-        if more is None or more.kind != "add" or self.number(more) != 3:
+        if more is None or more.kind != "add" or not math.isclose(self.number(more) or 0.0, 3, rel_tol=_NEAR):
             return None, []
         return more.inputs[0], [clip.name, more.name]
 

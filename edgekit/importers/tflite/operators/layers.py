@@ -59,7 +59,17 @@ def depthwise_conv(n: Node, x: Held, w: Held, b: Held | None = None) -> Held:
             return _scaled(data, weight.reshape(-1), bias)
         if bool((weight == 1).all()) and (bias is None or not bool(bias.any())):
             return maps(data[:, :, :: steps[0], :: steps[1]])
+    if _is_mean(n, weight, bias):
+        return maps(F.avg_pool2d(data, tuple(weight.shape[2:]), steps))
     return _convolved(n, data, weight, b, data.shape[1])
+
+
+def _is_mean(n: Node, weight: Tensor, bias: Tensor | None) -> bool:
+    """Whether all weights are one over their number: an average, which XNNPACK computes so in integers."""
+    if not is_known(weight) or n.get("Padding", _SAME) == _SAME or axes_of(n, 2, "Dilation", "Factor") != (1, 1):
+        return False
+    count = weight.shape[2] * weight.shape[3]
+    return count > 1 and bool(((weight * count - 1).abs() < 1e-6).all()) and (bias is None or not bool(bias.any()))
 
 
 def _scaled(x: Tensor, weight: Tensor, bias: Tensor | None) -> Held:

@@ -24,6 +24,7 @@ from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import Ranges, from_file, record
 from edgekit.exporters.int8.simulate import layer_snr, runner
 from edgekit.exporters.int8.weights_only import WEIGHTS, weights_only
+from edgekit.exporting.image_notes import about_images
 from edgekit.exporting.mixed_precision import Drop, Judged, check_output, held_out, within
 from edgekit.exporting.module import Undrawn, in_float32, to_change
 from edgekit.exporting.options import DEFAULTS, ExportOptions, check_calibration
@@ -37,8 +38,8 @@ from edgekit.network.spec import ModelSpec, Variant, variant
 from edgekit.network.user_model import find, is_own, refuse_point
 from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import CalibrationRecord, WeightsRecord
-from edgekit.records.preprocessing import TENSORFLOW, TORCHVISION, Preprocessing
-from edgekit.records.preprocessing_file import as_yaml, from_yaml
+from edgekit.records.preprocessing import Preprocessing
+from edgekit.records.preprocessing_file import from_yaml
 from edgekit.util.pace import counting
 
 CALIBRATION_IMAGES = 100
@@ -219,7 +220,7 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
         chosen = calibration.synthetic(point.input_shape, preprocessing, SYNTHETIC_INPUTS, 0, more)
     notes = [] if loaded.record.trained else ["weights are random: only latency means anything"]
     notes += [*loaded.notes, *(f"not folded: {line}" for line in folded.remaining)]
-    notes += [*_about_images(asked, loaded, preprocessing, point), *(chosen.notes if chosen else ())]
+    notes += [*about_images(asked, loaded, preprocessing, point), *(chosen.notes if chosen else ())]
     made = Prepared(
         asked=asked,
         point=point,
@@ -315,29 +316,6 @@ def _as_built(network: nn.Module, asked: ExportOptions, preprocessing: Preproces
     sha256 = digest.hexdigest()
     record = WeightsRecord(origin=origin, id=sha256[:8], sha256=sha256, trained=True)
     return weights.Loaded(record, preprocessing, assumed=True)
-
-
-def _about_images(
-    asked: ExportOptions, loaded: weights.Loaded, preprocessing: Preprocessing, point: Variant
-) -> list[str]:
-    """A note where the preprocessing was assumed, or where no image can be the network's input."""
-    if len(point.input_shape) < 3:
-        return ["the input is no image: the preprocessing in the manifest means nothing, and eval refuses the file"]
-    own, given = point.input_shape[1], len(preprocessing.mean)
-    if own == given:
-        return [_assumed(preprocessing)] if loaded.assumed and asked.preprocess is None else []
-    if asked.preprocess is not None:
-        raise UsageError(
-            f"{asked.preprocess} prepares images of {given} channels, and the network takes {own}",
-            "correct `channels` in it, or leave --preprocess out",
-        )
-    return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval refuses the file"]
-
-
-def _assumed(preprocessing: Preprocessing) -> str:
-    mean, std = (as_yaml(values) for values in (preprocessing.mean, preprocessing.std))
-    of = {TORCHVISION: " (torchvision's)", TENSORFLOW: " (TensorFlow's)"}.get(preprocessing, "")
-    return f"the preprocessing is assumed: mean {mean}, std {std}{of}; say another with --preprocess FILE"
 
 
 def _images(asked: ExportOptions, preprocessing: Preprocessing, point: Variant, graph: Graph) -> CalibrationSet | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -122,6 +123,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for item in items:
             if item.get_closest_marker("data"):
                 item.add_marker(pytest.mark.skip(reason=NO_DATA))
+
+
+def pytest_collection_finish() -> None:
+    """Ten thousand tests and torch are never garbage, so that no collection need look through them again."""
+    gc.collect()
+    gc.freeze()
 
 
 def seed() -> None:

@@ -12,18 +12,17 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgekit.bench.ondevice.sensors import linux
+from edgekit.network import shipped
+from edgekit.network.spec import Variant, published_at
 from edgekit.reporting import drawing
 from edgekit.reporting.rows import Row, rows
 from edgekit.reproduction.zoo_page import page
 from edgekit.stats.pareto import front
 from edgekit.storage.store import open_store
 from edgekit.util.files import make_folder, write_atomically
-
-if TYPE_CHECKING:
-    from edgekit.network.spec import Variant
 
 IMAGENET = 1000  # classes; other data sets' accuracies cannot stand on the same axis
 LATENCIES = ("fp32", "int8")
@@ -170,21 +169,17 @@ def _published(measured: Sequence[Row]) -> tuple[dict[str, Any], tuple[Point, ..
 
     Only accuracies of one crop have a place over the MACs of one; a network that has no such is left out.
     """
-    import edgekit.models  # noqa: F401  # registers the zoo
-    from edgekit.network.catalog import counted
-    from edgekit.network.spec import MODELS, published_at
-
     counts: dict[str, Any] = {}
     sources: dict[str, tuple[str, str, float, str]] = {}
     left_out: dict[str, str] = {}
-    for name in MODELS:
-        spec = MODELS[name]
+    networks = shipped.networks()
+    for spec in (networks[name] for name in networks):
         for row in spec.published:
             if spec.classes != IMAGENET:
                 continue
             point = published_at(spec, row)
             if str(point) not in counts:
-                counts[str(point)] = counted(point)
+                counts[str(point)] = shipped.layer_table(point)
             if row.top1 is not None and not row.one_crop:
                 left_out[str(point)] = label(point)
             elif row.top1 is not None:

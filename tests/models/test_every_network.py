@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
 from typing import Any
 
 import pytest
@@ -37,34 +37,47 @@ FEATURE_MAPS = (
 POINTS = {str(point): point for _, spec in MODELS.items() for point in published_variants(spec)}
 
 
-@cache
-def graph_of(name: str) -> Graph:
-    point = POINTS[name]
+@dataclass(frozen=True)
+class Traced:
+    """One of these points, its graph and its layer table."""
+
+    name: str
+    graph: Graph
+    counted: LayerTable
+
+
+@pytest.fixture(scope="module", params=POINTS)
+def traced(request: pytest.FixtureRequest) -> Traced:
+    """A point, traced once for all that is asked of it."""
     with torch.device("meta"):
-        network = point.build()
-    return trace(network, point.input_shape)
+        network = POINTS[request.param].build()
+    graph = trace(network, POINTS[request.param].input_shape)
+    return Traced(request.param, graph, table(graph))
 
 
-@cache
-def counted(name: str) -> LayerTable:
-    return table(graph_of(name))
-
-
-@pytest.mark.parametrize("name", POINTS)
-def test_the_counts_are_the_accepted_ones(name: str) -> None:
-    counts = counted(name)
+def test_the_counts_are_the_accepted_ones(traced: Traced) -> None:
+    counts = traced.counted
     found = {"params": counts.params, "macs": counts.macs, "activation_elements": counts.activation_elements}
     accepted: dict[str, Any] = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
     if os.environ.get("EDGEKIT_ACCEPT"):
-        accepted = {key: value for key, value in accepted.items() if key in POINTS} | {name: found}
+        accepted = {key: value for key, value in accepted.items() if key in POINTS} | {traced.name: found}
         lines = (f"{json.dumps(key)}: {json.dumps(accepted[key])}" for key in sorted(accepted))
         GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n")
-    assert accepted.get(name) == found, "to accept this, run again with EDGEKIT_ACCEPT=1"
+    assert accepted.get(traced.name) == found, "to accept this, run again with EDGEKIT_ACCEPT=1"
 
 
-@pytest.mark.parametrize("name", POINTS)
-def test_the_shipped_table_is_the_one_that_is_counted(name: str) -> None:
-    assert shipped.layer_table(POINTS[name]) == counted(name), "write it with python -m scripts.zoo_data"
+def test_the_shipped_table_is_the_one_that_is_counted(traced: Traced) -> None:
+    assert shipped.layer_table(POINTS[traced.name]) == traced.counted, "write it with python -m scripts.zoo_data"
+
+
+def test_everything_is_counted_and_the_output_is_one_row_of_classes(traced: Traced) -> None:
+    graph, spec = traced.graph, POINTS[traced.name].spec
+    assert traced.counted.uncounted == ()
+    shape = graph[graph.output].shape
+    if spec.name in FEATURE_MAPS:
+        assert shape == (1, spec.classes, *spec.input_shape[1:])
+    else:
+        assert shape == (1, spec.classes)
 
 
 def test_the_shipped_facts_are_those_of_the_networks() -> None:
@@ -73,17 +86,6 @@ def test_the_shipped_facts_are_those_of_the_networks() -> None:
     for name, spec in known.items():
         facts = [{fact: getattr(one, fact) for fact in shipped.FACTS} for one in (spec, MODELS[name])]
         assert facts[0] == facts[1], "write them with python -m scripts.zoo_data"
-
-
-@pytest.mark.parametrize("name", POINTS)
-def test_everything_is_counted_and_the_output_is_one_row_of_classes(name: str) -> None:
-    graph, spec = graph_of(name), POINTS[name].spec
-    assert counted(name).uncounted == ()
-    shape = graph[graph.output].shape
-    if spec.name in FEATURE_MAPS:
-        assert shape == (1, spec.classes, *spec.input_shape[1:])
-    else:
-        assert shape == (1, spec.classes)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -233,7 +235,7 @@ def test_published_counts_agree_but_for_the_known_misprints(name: str) -> None:
         wrong = set()
         for row in spec.published:
             printed = getattr(row, what)
-            exact = getattr(counted(str(published_at(spec, row))), what)
+            exact = getattr(shipped.layer_table(published_at(spec, row)), what)
             if printed is not None and not agrees(printed, exact, getattr(row, f"{what}_unit")):
                 wrong.add(round(printed))
         assert wrong == {round(figure) for figure in MISPRINTS.get((name, what), set())}

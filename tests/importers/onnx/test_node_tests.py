@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 from collections import defaultdict
 from pathlib import Path
@@ -21,6 +22,7 @@ from edgekit.importers.onnx.model import read
 from edgekit.importers.onnx.network import OnnxNetwork
 from edgekit.importers.onnx.reader import READ
 from edgekit.importers.onnx.table import OPERATORS, QUANTIZED
+from tests.conftest import once
 
 REAL = {1, 10, 11, 16}  # FLOAT, FLOAT16, DOUBLE, BFLOAT16
 WHOLE = {2, 3, 4, 5, 6, 7, 9, 12, 13}  # integers of 8 to 64 bits, and BOOL
@@ -38,11 +40,16 @@ NO_GRAPH = ("is the input", "does not depend on the input", "one number without 
 
 
 @pytest.fixture(scope="module")
-def cases() -> dict[str, list[Any]]:
-    """The tests by operator; one of several operators stands at the first."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = load_model_tests(kind="node")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
+    """The tests by operator; one of several operators stands at the first. onnx takes seconds to make them."""
+
+    def prepare(folder: Path) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            made = [case for case in load_model_tests(kind="node") if case.model is not None]
+        (folder / "cases").write_bytes(pickle.dumps(made))
+
+    found = pickle.loads((once(tmp_path_factory, "node_tests", prepare) / "cases").read_bytes())
     tests = defaultdict(list)
     for case in found:
         nodes = case.model.graph.node

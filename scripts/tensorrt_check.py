@@ -30,7 +30,9 @@ from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import record
 from edgekit.ir.graph import Graph
 from edgekit.records.preprocessing import Preprocessing
-from edgekit.tensorrt.builder import HERE_RTX, Builder, Missing, WithPython, named, probe
+from edgekit.tensorrt.builder import named
+from edgekit.tensorrt.orders import HERE_RTX, Builder, Missing
+from edgekit.tensorrt.python_builder import WithPython, probe
 from edgekit.util.files import write_atomically
 from scripts.gpu_check import prepared
 from scripts.tensorrt_page import PRECISIONS, Cell, page

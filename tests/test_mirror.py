@@ -84,7 +84,7 @@ TESTED_BY = (
     ("sweeps/test_command", "edgekit/sweeps/export edgekit/sweeps/measure edgekit/sweeps/plan edgekit/sweeps/result"),
     ("sweeps/test_grid", "edgekit/sweeps/axes edgekit/sweeps/grid_file"),
     # What is written is read again, by the store that is made of it.
-    ("storage/test_store", "edgekit/records/measurement edgekit/storage/rows"),
+    ("storage/test_store", "edgekit/records/measurement edgekit/records/record edgekit/storage/rows"),
     ("storage/test_merge", "edgekit/storage/schema"),
     ("util/test_download", "edgekit/util/download_part"),
     # The far end of a link: its protocol, its programs, and what they find are tested through the link.
@@ -93,9 +93,13 @@ TESTED_BY = (
     ("device/test_over_ssh", "bench/ondevice/session"),
     (
         "tensorrt/test_builder_over_ssh",
-        "edgekit/tensorrt/compatibility bench/links/progress bench/ondevice/build_tensorrt",
+        "edgekit/tensorrt/compatibility edgekit/tensorrt/orders edgekit/tensorrt/python_builder "
+        "bench/links/progress bench/ondevice/build_tensorrt",
     ),
-    ("tensorrt/test_trtexec_over_ssh", "edgekit/tensorrt/trtexec_measure bench/ondevice/run_trtexec"),
+    (
+        "tensorrt/test_trtexec_over_ssh",
+        "edgekit/tensorrt/trtexec_builder edgekit/tensorrt/trtexec_measure bench/ondevice/run_trtexec",
+    ),
     ("bench/links/test_remote_session", "bench/ondevice/infer"),
     ("bench/ondevice/sensors/test_power_rails", "bench/ondevice/energy"),
     ("measure/test_session", "bench/ondevice/idle"),

@@ -13,7 +13,7 @@ from edgekit.bench.ondevice.sensors.tegra import is_gpu
 from edgekit.device.check import GIB, Check, RuntimeFound
 from edgekit.device.config import AnyDevice
 from edgekit.records.runtime import RUNTIMES, Runtime
-from edgekit.tensorrt.builder import trtexec_on
+from edgekit.tensorrt.trtexec_builder import trtexec_on
 from edgekit.tensorrt.trtexec_measure import GET
 from edgekit.util.numerals import kibibytes
 

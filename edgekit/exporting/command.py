@@ -32,8 +32,9 @@ from edgekit.exporting.task import ExportTask
 from edgekit.records.formats import FORMATS, PRECISIONS
 from edgekit.records.manifest import Artifact
 from edgekit.records.runtime import choose
-from edgekit.tensorrt import builder as engine
+from edgekit.tensorrt.builder import find
 from edgekit.tensorrt.capabilities import targets
+from edgekit.tensorrt.orders import Builder
 from edgekit.util.files import make_folder
 from edgekit.util.formatting import counted
 
@@ -173,10 +174,10 @@ def _site(asked: ExportOptions, target: Target) -> tuple[Site, dict[str, Edgekit
     return Site(target, builder), unfit
 
 
-def _builder(asked: ExportOptions, target: Target) -> engine.Builder:
+def _builder(asked: ExportOptions, target: Target) -> Builder:
     """What builds engines there. Raises BackendMissing where nothing does, or where a gate would have to run them."""
     among = None if target.is_local else target.runtimes
-    found = engine.find(target.link, among, targets(asked.target_gpu) if asked.target_gpu else ())
+    found = find(target.link, among, targets(asked.target_gpu) if asked.target_gpu else ())
     if found.not_run is not None and asked.max_latency is not None:
         raise BackendMissing(
             f"--max-latency has to run the engine, and {found.not_run}",

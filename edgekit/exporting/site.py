@@ -10,7 +10,7 @@ from edgekit.device.linux import LinuxTarget
 from edgekit.device.target import Opened, Target
 from edgekit.exporting.not_run import open_built_from
 from edgekit.records.formats import FORMATS
-from edgekit.tensorrt.builder import Builder
+from edgekit.tensorrt.orders import Builder
 
 
 @dataclass(frozen=True)

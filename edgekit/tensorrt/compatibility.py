@@ -11,11 +11,13 @@ from edgekit.bench.ondevice.engines import RTX, TENSORRT, TITLES, command, diffe
 from edgekit.errors import BackendMissing
 from edgekit.records.formats import format_of
 from edgekit.records.manifest import manifest_of
-from edgekit.tensorrt import builder
+from edgekit.tensorrt.orders import THERE_RTX, Missing, on, release, release_of
+from edgekit.tensorrt.python_builder import probe
+from edgekit.tensorrt.trtexec_builder import trtexec_on
 
 WITHOUT = {
     TENSORRT: "install TensorRT there for the Python that devices.yaml names ({}), or measure with --runtime trtexec",
-    RTX: builder.THERE_RTX,
+    RTX: THERE_RTX,
 }
 
 
@@ -32,7 +34,7 @@ def refuse_elsewhere(path: Path, runtime: str, link: Link) -> None:
         theirs, ours = other
         device = "" if link.is_local else f" --device {shlex.quote(link.name)}"
         raise BackendMissing(
-            f"{path.name} was built for {theirs}, and{builder.on(link)} is {ours}",
+            f"{path.name} was built for {theirs}, and{on(link)} is {ours}",
             f"build it again: {command(manifest.model_dump(mode='json'))}{device}",
         )
 
@@ -40,13 +42,13 @@ def refuse_elsewhere(path: Path, runtime: str, link: Link) -> None:
 def _there(runtime: str, link: Link) -> dict[str, Any]:
     """What the device has, under the names of a manifest's details; trtexec tells of no GPU before it runs."""
     if runtime == "trtexec":
-        program = builder.trtexec_on(link)
-        return {"tensorrt": program and program[1], **builder.release(builder.release_of(link))}
+        program = trtexec_on(link)
+        return {"tensorrt": program and program[1], **release(release_of(link))}
     product = RTX if runtime == RTX else TENSORRT
     try:
-        found = builder.probe(link, product)
-    except builder.Missing as error:
+        found = probe(link, product)
+    except Missing as error:
         raise BackendMissing(
-            f"{TITLES[product]} cannot be loaded{builder.on(link)}: {error}", WITHOUT[product].format(link.python)
+            f"{TITLES[product]} cannot be loaded{on(link)}: {error}", WITHOUT[product].format(link.python)
         ) from None
-    return {**found, **builder.release(found.get("jetson_release"))}
+    return {**found, **release(found.get("jetson_release"))}

@@ -15,8 +15,10 @@ from edgekit.bench.ondevice.profilers.tensorrt import kind
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.records.manifest import Manifest, manifest_of
 from edgekit.stats.latency import median
-from edgekit.tensorrt import builder, trtexec
+from edgekit.tensorrt import trtexec
 from edgekit.tensorrt.capabilities import Capabilities, capabilities
+from edgekit.tensorrt.orders import on
+from edgekit.tensorrt.trtexec_builder import run_trtexec, trtexec_on
 from edgekit.tensorrt.trtexec_exports import Times, parse_profile, parse_times
 
 NAME, TIMES, PROFILE = "trtexec", "times.json", "profile.json"
@@ -143,17 +145,17 @@ class Trtexec:
             profile=profile,
         )
         files = [TIMES, profile] if profile else [TIMES]
-        done = builder.run_trtexec(self._link, {"argv": [program, *flags], "files": files}, seconds)
+        done = run_trtexec(self._link, {"argv": [program, *flags], "files": files}, seconds)
         text = done["files"][TIMES]
         if text is None:
-            raise BackendMissing(f"trtexec said PASSED{builder.on(self._link)} and exported no times", "see its log")
+            raise BackendMissing(f"trtexec said PASSED{on(self._link)} and exported no times", "see its log")
         return done, parse_times(text)
 
     def _there(self) -> tuple[str, Capabilities, str]:
         if self._program is None:
-            found = builder.trtexec_on(self._link)
+            found = trtexec_on(self._link)
             if found is None:
-                raise BackendMissing(f"there is no trtexec{builder.on(self._link)}", GET)
+                raise BackendMissing(f"there is no trtexec{on(self._link)}", GET)
             self._program = found[0], capabilities(found[1]), found[1]
         return self._program
 

@@ -18,9 +18,10 @@ from edgekit.errors import BackendMissing, UsageError
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.onnx.writer import write as write_onnx
 from edgekit.records.manifest import TensorRecord
-from edgekit.tensorrt import builder as engine
 from edgekit.tensorrt import engine_layers
+from edgekit.tensorrt.builder import find, named
 from edgekit.tensorrt.capabilities import capabilities, check_dla
+from edgekit.tensorrt.orders import Order, Refused
 
 MAX_BATCH = 8  # of an engine whose batch is free; it is tuned for 1
 
@@ -37,14 +38,14 @@ def write(job: WriteJob, path: Path) -> Written:
     dla = wishes.get("dla")
     if job.io != "float32":
         raise UsageError(f"TensorRT engines take and give float32 here, not {job.io}", "leave --io out")
-    builder = wishes.get("builder") or engine.find()
+    builder = wishes.get("builder") or find()
     if dla is not None:
         check_dla(job.precision, builder.product)
     row = capabilities(builder.version, builder.product)
     source = path.with_suffix(".onnx")
     precision = row.file_precision(job.precision, dla is not None)
     written = write_onnx(replace(job, precision=precision), source)
-    order = engine.Order(
+    order = Order(
         onnx=source,
         engine=path,
         precision=job.precision,
@@ -56,8 +57,8 @@ def write(job: WriteJob, path: Path) -> Written:
     try:
         built = builder.build(order, wishes.get("say") or (lambda stage: None))
         layers = engine_layers.facts(built.layers, _node_names(source)) if built.layers else {}
-    except engine.Refused as error:
-        raise _refusal(error, engine.named(builder), source) from error
+    except Refused as error:
+        raise _refusal(error, named(builder), source) from error
     finally:
         if not wishes.get("keep_source"):
             source.unlink(missing_ok=True)
@@ -89,7 +90,7 @@ def _shapes(inputs: tuple[TensorRecord, ...], most: int) -> tuple[Any, ...]:
     return tuple((name, (1, *rest), (1, *rest), (most, *rest)) for name, rest in one.items())
 
 
-def _refusal(error: engine.Refused, version: str, source: Path) -> UsageError | BackendMissing:
+def _refusal(error: Refused, version: str, source: Path) -> UsageError | BackendMissing:
     if not error.nodes:
         return BackendMissing(
             f"{version} could not build this network: {error.message}",

@@ -18,8 +18,10 @@ from edgekit.bench.ondevice.runtimes import tensorrt as runtime_tensorrt
 from edgekit.bench.ondevice.runtimes import tensorrt_rtx as runtime_rtx
 from edgekit.errors import BackendMissing
 from edgekit.records.runtime import open_session
-from edgekit.tensorrt.builder import Order, WithPython, find, probe
+from edgekit.tensorrt.builder import find
 from edgekit.tensorrt.capabilities import PRECISIONS, TABLES, capabilities
+from edgekit.tensorrt.orders import Order
+from edgekit.tensorrt.python_builder import WithPython, probe
 from tests.paths import SAMPLES
 
 DUMPS = [re.fullmatch(r"(tensorrt|tensorrt_rtx)_api_(.*)\.json", path.name) for path in SAMPLES.glob("tensorrt*_api_*")]

@@ -18,8 +18,9 @@ from edgekit.exporting.command import export
 from edgekit.inspection.command import inspect
 from edgekit.measure.command import bench
 from edgekit.records.runtime import choose
-from edgekit.tensorrt.builder import Order, Refused, WithPython, probe
 from edgekit.tensorrt.capabilities import TABLES, targets
+from edgekit.tensorrt.orders import Order, Refused
+from edgekit.tensorrt.python_builder import WithPython, probe
 
 PRECISIONS = ("fp32", "fp16", "int8")
 

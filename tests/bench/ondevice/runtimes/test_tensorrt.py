@@ -16,7 +16,8 @@ from edgekit.bench.ondevice.profilers import tensorrt as profile_tensorrt
 from edgekit.bench.ondevice.runtimes import tensorrt as runtime_tensorrt
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.records.runtime import open_session
-from edgekit.tensorrt.builder import Order, find
+from edgekit.tensorrt.builder import find
+from edgekit.tensorrt.orders import Order
 
 WriteOnnx = Callable[..., Path]
 MANIFEST: dict[str, Any] = {

@@ -93,34 +93,26 @@ def reproduce(
             devices=devices, jobs=jobs,
         )  # fmt: skip
         return reproduce_zoo(out, store)
-    precisions = tuple(precision) or (("fp32", "int8") if calibration else ("fp32",))
-    if calibration and "int8" not in precisions:
-        raise UsageError("--calibration is for int8, which is not asked for", "add int8 to --precision")
+    precisions = _precisions(precision, calibration)
     swept = sweep(
-        model,
-        alpha=tuple(alpha) or (1.0, 0.75, 0.5, 0.25),
-        res=tuple(res) or (224, 192, 160, 128),
-        format=tuple(format),
-        precision=precisions,
-        int8_effort=int8_effort,
-        device=(device,),
-        threads=threads,
-        preset=preset,
-        weights=_weights(weights),
-        random_where_missing=True,
+        model, alpha=tuple(alpha) or (1.0, 0.75, 0.5, 0.25), res=tuple(res) or (224, 192, 160, 128),
+        format=tuple(format), precision=precisions, int8_effort=int8_effort, device=(device,), threads=threads,
+        preset=preset, weights=_weights(weights), random_where_missing=True,
         data=Path(calibration) if calibration else None,
-        synthetic_calibration="int8" in precisions and calibration is None,
-        eval=Path(data) if data else None,
-        out=Path(out) / "artifacts",
-        continue_=True,
-        store=store,
-        devices=devices,
-        jobs=jobs,
-        executor=executor,
+        synthetic_calibration="int8" in precisions and calibration is None, eval=Path(data) if data else None,
+        out=Path(out) / "artifacts", continue_=True, store=store, devices=devices, jobs=jobs, executor=executor,
         progress=progress,
-    )
+    )  # fmt: skip
     printed, correlated = _beside(swept, model)
     return Reproduction(printed, correlated, swept, _written(swept, Path(out)), tuple(_notes(swept, data, calibration)))
+
+
+def _precisions(asked: Sequence[str], calibration: str | Path | None) -> tuple[str, ...]:
+    """Those that are asked for; int8 is among the usual ones where there are images for it."""
+    precisions = tuple(asked) or (("fp32", "int8") if calibration else ("fp32",))
+    if calibration and "int8" not in precisions:
+        raise UsageError("--calibration is for int8, which is not asked for", "add int8 to --precision")
+    return precisions
 
 
 def _refuse_for_zoo(**given: Any) -> None:

@@ -62,24 +62,13 @@ def reproduce(
 
     with Progress() as progress:
         result = edgekit.reproduce(
-            model,
-            weights=weights,
-            data=data,
-            calibration=calibration,
+            model, weights=weights, data=data, calibration=calibration,
             alpha=() if alpha is None else o.decimals(alpha, "--alpha"),
-            res=() if res is None else o.numbers(res, "--res"),
-            format=o.words(format, "--format"),
+            res=() if res is None else o.numbers(res, "--res"), format=o.words(format, "--format"),
             precision=() if precision is None else o.words(precision, "--precision"),
-            int8_effort=int8_effort or "default",
-            device=device,
-            threads=threads,
-            preset=preset or "default",
-            jobs=jobs,
-            out=out,
-            store=store,
-            devices=devices,
-            progress=progress,
-        )
+            int8_effort=int8_effort or "default", device=device, threads=threads, preset=preset or "default",
+            jobs=jobs, out=out, store=store, devices=devices, progress=progress,
+        )  # fmt: skip
     for note in result.notes:
         notice(f"note: {note}")
     view = network.zoo if model == "zoo" else views.reproduce

@@ -17,6 +17,7 @@ from rich.text import Text
 from edgekit.util import formatting
 
 Json = dict[str, Any]
+View = Iterator[RenderableType]  # strings are printed as they are; what rich renders is wrapped to the terminal
 UNKNOWN = "-"
 
 
@@ -121,3 +122,9 @@ def facts(pairs: Iterable[tuple[str, str]]) -> RenderableType:
     for key, value in pairs:
         shown.add_row(Text(key, style="bold"), Text(value))
     return shown
+
+
+def failure(what: str, row: Json) -> Iterator[Text]:
+    """What failed and how to mend it, in two lines."""
+    yield Text(f"failed: {what}: {row['reason']}", style="red")
+    yield Text(f"   fix: {row['remedy']}")

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from pydantic import BaseModel, ConfigDict
+from edgekit.records.record import Record
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Confusion(_Record):
+class Confusion(Record):
     """Images of one class that were taken for another, with the names of some."""
 
     label: int
@@ -21,7 +17,7 @@ class Confusion(_Record):
     images: tuple[str, ...]
 
 
-class Mistake(_Record):
+class Mistake(Record):
     """One image that was taken for another class."""
 
     image: str
@@ -30,7 +26,7 @@ class Mistake(_Record):
     confidence: float | None  # in what was said; None: not known
 
 
-class Confidence(_Record):
+class Confidence(Record):
     """How far the confidence in the best class is from how often that is right (edgekit.stats.calibration)."""
 
     method: str  # how the confidence was computed
@@ -39,7 +35,7 @@ class Confidence(_Record):
     bins: tuple[tuple[int, float, float], ...]  # images, mean confidence, accuracy
 
 
-class Breakdown(_Record):
+class Breakdown(Record):
     """Classes are those of the images' labels; -1 is an output before them, such as a background."""
 
     counts: tuple[tuple[int, int, int], ...]  # class, what was said, images: the confusion matrix without its zeros

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from edgekit.errors import EdgekitError, GateFailed, UsageError
 from edgekit.records.formats import REJECTED, format_of
 from edgekit.records.onnx_parts import parts_of
 from edgekit.records.preprocessing import Preprocessing
+from edgekit.records.record import Record
 from edgekit.util.files import Content, content, stamp
 from edgekit.util.text_file import text_of
 
@@ -29,11 +30,7 @@ Dtype = Literal[
 ]
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class VariantRecord(_Record):
+class VariantRecord(Record):
     """The network and the point of it: `name` is printed, e.g. mobilenet_0.5_160."""
 
     name: str
@@ -46,7 +43,7 @@ class VariantRecord(_Record):
     options: dict[str, str] = {}
 
 
-class WeightsRecord(_Record):
+class WeightsRecord(Record):
     """Where the weights came from. `trained` is false for random ones: only latency means anything then."""
 
     origin: str  # "random" or the file's name
@@ -55,7 +52,7 @@ class WeightsRecord(_Record):
     trained: bool
 
 
-class SourceRecord(_Record):
+class SourceRecord(Record):
     """The file of another program that a network was read from."""
 
     file: str
@@ -65,7 +62,7 @@ class SourceRecord(_Record):
     opset: int | None = None
 
 
-class TensorRecord(_Record):
+class TensorRecord(Record):
     """An input or output of the file, as a caller sees it; real = (stored - zero_point) * scale where quantised."""
 
     name: str
@@ -76,7 +73,7 @@ class TensorRecord(_Record):
     zero_point: int | None = None
 
 
-class CalibrationRecord(_Record):
+class CalibrationRecord(Record):
     """The images whose activations gave the int8 ranges. `pixels` are hashes of decoded pixels, 16 hex digits each."""
 
     hash: str  # of the set: pixels, preprocessing, seed
@@ -88,7 +85,7 @@ class CalibrationRecord(_Record):
     pixels: tuple[str, ...] = ()
 
 
-class ParityRecord(_Record):
+class ParityRecord(Record):
     """The written file against the folded torch network, on `n` inputs of which `n_real` are images."""
 
     passed: bool | None  # None: an engine that was built where nothing can run it; reasons say why
@@ -107,7 +104,7 @@ class ParityRecord(_Record):
     reasons: tuple[str, ...] = ()  # why it did not pass, or was not run
 
 
-class Manifest(_Record):
+class Manifest(Record):
     """Everything that a reader of the file must know and cannot see in it."""
 
     version: int = MANIFEST_VERSION
@@ -144,7 +141,7 @@ class Manifest(_Record):
         return self.model_copy(update={"details": kept, "labels": ()})
 
 
-class Artifact(_Record):
+class Artifact(Record):
     """A file with its manifest; `manifest` is None for a foreign file.
 
     `content` is what it held when it was opened, with its `parts`: other files that have its weights. None for one that

@@ -8,20 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from edgekit.records.breakdown import Breakdown
 from edgekit.records.manifest import Manifest
+from edgekit.records.record import Record
 from edgekit.records.roofline import Profile
 
 RECORD_VERSION = 1
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Protocol(_Record):
+class Protocol(Record):
     """How to measure one artifact. Warm-up and measuring each last until both their time and count are reached.
 
     Warm-up then goes on until times settle, at most `warmup_max_seconds`. Between processes the device cools down to
@@ -79,7 +74,7 @@ VERSUS: dict[str, dict[str, Any]] = {
 }
 
 
-class Snapshot(_Record):
+class Snapshot(Record):
     """What a device said at one moment (bench/ondevice/sensors). None is unknown, never zero."""
 
     time_ns: int  # monotonic
@@ -110,7 +105,7 @@ class Snapshot(_Record):
     on_cable: bool | None = None  # whether a phone is charged meanwhile
 
 
-class Sensed(_Record):
+class Sensed(Record):
     """What the device did around one measured loop; the GPUs as nvidia-smi tells them, before and after."""
 
     before: Snapshot
@@ -120,7 +115,7 @@ class Sensed(_Record):
     gpu_others: int | None = None  # other processes that computed on the GPU when this one began to
 
 
-class ProcessRun(_Record):
+class ProcessRun(Record):
     """One fresh process: times in nanoseconds, samples in the order in which they were taken."""
 
     samples_ns: tuple[int, ...]
@@ -139,7 +134,7 @@ class ProcessRun(_Record):
     began_s: float | None = None  # of a window under sustained load: seconds after the first one began
 
 
-class Memory(_Record):
+class Memory(Record):
     """Peak memory of a process of its own that loads and runs the artifact; `baseline` runs the runtime without it."""
 
     peak_bytes: int | None
@@ -158,7 +153,7 @@ class Memory(_Record):
     unified_method: str | None = None
 
 
-class Measurement(_Record):
+class Measurement(Record):
     """One artifact on one device with one runtime, as found (not as asked)."""
 
     version: int = RECORD_VERSION
@@ -181,7 +176,7 @@ class Measurement(_Record):
     profile: Profile | None = None  # where the time goes by layer; None: not asked for
 
 
-class Accuracy(_Record):
+class Accuracy(Record):
     """Top-1 and top-5 of the file that ships, on `n` named images."""
 
     version: int = RECORD_VERSION

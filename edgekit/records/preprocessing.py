@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import model_validator
 
 from edgekit.errors import UsageError
+from edgekit.records.record import Record
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,15 +22,13 @@ if TYPE_CHECKING:
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1, "RGBA": 4}
 
 
-class Preprocessing(BaseModel):
+class Preprocessing(Record):
     """How an image becomes an input tensor; every field is part of the accuracy that is measured.
 
     The image is decoded to `channels`, its central `crop_fraction` is taken (of the shorter side as a square
     when `square_crop`, else of each side), it is resized bilinearly to the network's input, and each pixel p in
     0..255 becomes (p - mean) / std. `class_offset` is the output index of class 0 (1 where index 0 is background).
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: str = "RGB"  # RGB, BGR, L (grey) or RGBA
     crop_fraction: float = 0.875

@@ -9,14 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from edgekit.records.record import Record
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LayerTime(_Record):
+class LayerTime(Record):
     """What the runtime ran for some layers together, or for none of them (`layers` is empty): its own work."""
 
     name: str
@@ -29,7 +25,7 @@ class LayerTime(_Record):
     int8: bool = False
 
 
-class Peaks(_Record):
+class Peaks(Record):
     """What the machine reaches with a large matrix product and a large copy (bench/ondevice/peaks.py)."""
 
     threads: int
@@ -45,7 +41,7 @@ class Peaks(_Record):
         return self.gemm_int8_gmacs if int8 else self.gemm_float32_gmacs
 
 
-class Profile(_Record):
+class Profile(Record):
     """One profile pass: a process of its own, in which the runtime's profiler was on, and off before and after."""
 
     rows: tuple[LayerTime, ...] = ()  # in the order in which they ran

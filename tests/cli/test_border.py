@@ -13,7 +13,7 @@ import pytest
 from edgekit.cli.app import command
 from edgekit.cli.failure import describe, tell
 from edgekit.cli.output import Outcome, Progress, notice, write
-from edgekit.cli.views import measure, report, sweep
+from edgekit.cli.views import compare, inspect, measure, report, sweep
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.reporting.command import of_records
 from edgekit.reporting.text import as_csv
@@ -68,8 +68,8 @@ DOCUMENTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
             "seconds": 1,
         },
     ),
-    "inspect": (measure.inspect, INSPECTED),
-    "code": (measure.inspect, INSPECTED | {"snippet": "print(1)"}),
+    "inspect": (inspect.inspect, INSPECTED),
+    "code": (inspect.inspect, INSPECTED | {"snippet": "print(1)"}),
     "report": (report.report, {"paths": ["a", "b"], "rows": 1, "answers": [ANSWER]}),
 }
 
@@ -85,14 +85,14 @@ def test_a_view_shows_poison_escaped(name: str, terminal: type[io.StringIO]) -> 
 
 def test_json_keeps_every_character_as_an_escape() -> None:
     stream = io.StringIO()
-    write(Outcome(poisoned(INSPECTED), measure.inspect), True, stream)
+    write(Outcome(poisoned(INSPECTED), inspect.inspect), True, stream)
     assert not obeyed(stream.getvalue()) and stream.getvalue().count("\n") == 1
     assert json.loads(stream.getvalue()) == poisoned(INSPECTED)
 
 
 def test_text_for_other_programs_is_escaped_in_its_lines() -> None:
     stream = io.StringIO()
-    write(Outcome({}, measure.compare, 0, f"one\ttwo\n{POISON}\n"), False, stream)
+    write(Outcome({}, compare.compare, 0, f"one\ttwo\n{POISON}\n"), False, stream)
     assert not obeyed(stream.getvalue()) - {"\t"} and stream.getvalue().startswith("one\ttwo\n")
 
 

@@ -141,11 +141,13 @@ def test_what_must_agree_is_what_is_recorded(tiny_onnx: Callable[..., Path]) -> 
 def test_the_command() -> None:
     keep(record("a.onnx", session=BASE), record("a.onnx", ms=20, session=NEW))
     shown = edgekit("compare", "latest~1", "latest")
-    assert shown.returncode == 3 and "slower: the gate of 5.0 % slowdown fails" in shown.stdout
+    assert shown.returncode == 3 and "slower: the gate of 5% slowdown fails" in shown.stdout
     as_json = edgekit("compare", "latest~1", "latest", "--json")
     assert as_json.returncode == 3 and json.loads(as_json.stdout)["verdict"] == "slower"
     assert edgekit("compare", "latest~1", "latest", "--format", "json").stdout == as_json.stdout
-    assert edgekit("compare", "latest~1", "latest", "--format", "md").stdout.startswith("### Latency of latest against")
+    assert edgekit("compare", "latest~1", "latest", "--format", "md").stdout.startswith(
+        "### latest against latest~1: slower"
+    )
     wrong = edgekit("compare", "latest~1", "latest", "--format", "mdd")
     assert wrong.returncode == 2 and "did you mean 'md'" in wrong.stderr
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
 
 import edgekit
 import edgekit.models  # registers the zoo
-from edgekit.cli.tables import Json
-from edgekit.cli.views import measure
+from edgekit.cli.tables import Json, View
+from edgekit.cli.views import inspect, network
 from edgekit.ir.layer_summary import where
 from edgekit.network.catalog import agrees
 from edgekit.network.spec import MODELS, variant
 from edgekit.reproduction.zoo import _published
 
 
-def shown(view: str, document: Json, width: int = 160) -> str:
+def shown(view: Callable[[Json, int], View], document: Json, width: int = 160) -> str:
     stream = io.StringIO()
     console = Console(file=stream, width=width, highlight=False, markup=False)
-    for part in getattr(measure, view)(document, width):
+    for part in view(document, width):
         console.print(part)
     return stream.getvalue()
 
@@ -80,7 +81,7 @@ def test_models_say_which_published_counts_do_not_follow(models: Json) -> None:
 
 
 def test_models_mark_them(models: Json) -> None:
-    text = shown("models", models)
+    text = shown(network.models, models)
     assert "1.50 G*" in line(text, "googlenet ") and "5.00 M*" in line(text, "googlenet ")
     assert "*" not in line(text, "vgg16 ")
     assert "errata" in text.splitlines()[-1]
@@ -88,7 +89,7 @@ def test_models_mark_them(models: Json) -> None:
 
 def test_models_and_the_chart_of_the_zoo_show_one_accuracy_and_whose_it_is(models: Json) -> None:
     """Of one crop where there is one: VGG-16's paper has 73.0 % at all positions of an image."""
-    vgg = line(shown("models", models, width=250), "vgg16 ")
+    vgg = line(shown(network.models, models, width=250), "vgg16 ")
     assert "71.6 %" in vgg and "torchvision IMAGENET1K_V1" in vgg
     _, points, _ = _published([])
     (charted,) = (point for point in points if point.variant == "vgg16_224")
@@ -96,7 +97,7 @@ def test_models_and_the_chart_of_the_zoo_show_one_accuracy_and_whose_it_is(model
 
 
 def test_summary_is_the_table_of_lectures() -> None:
-    text = shown("summary", edgekit.summary("vgg16").to_json())
+    text = shown(network.summary, edgekit.summary("vgg16").to_json())
     assert line(text, "features.0 ").split()[3:] == ["1x64x224x224", "3,211,264", "1,792", "86,704,128", "3", "px"]
     assert line(text, "sum ").split()[1:] == ["15,237,608", "138,357,544", "15,470,264,320"]
     assert "relu" not in text
@@ -104,7 +105,7 @@ def test_summary_is_the_table_of_lectures() -> None:
 
 
 def test_the_columns_add_up_to_the_last_line() -> None:
-    text = shown("summary", edgekit.summary("squeezenet1_0").to_json())
+    text = shown(network.summary, edgekit.summary("squeezenet1_0").to_json())
     rows = [row.split() for row in text.splitlines()[1 : text.splitlines().index(line(text, "sum "))]]
     for column, total in zip((-5, -4, -3), line(text, "sum ").split()[1:], strict=True):
         assert sum(int(row[column].replace(",", "")) for row in rows) == int(total.replace(",", ""))
@@ -144,7 +145,7 @@ def test_layers_of_an_int8_file_are_shown_with_one_decimal() -> None:
     row = {"path": "a.tflite", "format": "tflite", "bytes": 1, "intact": None, "manifest": None, "snippet": None}
     row["quantized_for"] = None
     layers = [{"layer": "conv", "snr_db": 31.23456}, {"layer": "pool", "snr_db": None}]
-    text = shown("inspect", row | {"operators": {}, "operators_reason": None, "labels": [], "layers": layers})
+    text = shown(inspect.inspect, row | {"operators": {}, "operators_reason": None, "labels": [], "layers": layers})
     assert line(text, "conv").split() == ["conv", "31.2"]
     assert line(text, "pool").split() == ["pool", "-"]
 

@@ -49,7 +49,7 @@ def compare(
       edgekit compare latest~1 latest --max-slowdown 5%
       edgekit compare latest~1 latest --max-growth 10% --max-memory-growth 10%
     """
-    from edgekit.cli.views import measure as views
+    from edgekit.cli.views import compare as views
 
     if format not in FORMATS:
         raise UsageError(f"unknown format '{format}'{nearest(format, FORMATS)}", f"choose one of: {', '.join(FORMATS)}")

@@ -32,7 +32,7 @@ def inspect(
       edgekit inspect artifacts/mobilenet_0.5_160/mobilenet_0.5_160_random0_fp32.tflite
     """
     from edgekit.cli import written
-    from edgekit.cli.views import measure as views
+    from edgekit.cli.views import inspect as views
     from edgekit.cli.views.files import FILES
 
     format = written.checked(format)

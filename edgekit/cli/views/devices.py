@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from rich.console import RenderableType
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, facts, plain, size, table
-
-View = Iterator[RenderableType]
+from edgekit.cli.tables import UNKNOWN, Column, Json, View, facts, plain, size, table
 
 
 def devices(document: Json, width: int) -> View:

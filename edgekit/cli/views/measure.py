@@ -5,33 +5,25 @@ A plain string is printed as it is; what rich renders is wrapped to the terminal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-
-from rich.console import RenderableType
 from rich.text import Text
 
 from edgekit.cli.tables import (
     UNKNOWN,
     Column,
     Json,
+    View,
     count,
     facts,
+    failure,
     file_name,
     interval,
     milliseconds,
-    plain,
-    shape,
     size,
     table,
 )
-from edgekit.cli.views.engine import engine
-from edgekit.cli.views.network import models as models
-from edgekit.cli.views.network import summary as summary
+from edgekit.cli.views.compare import ratios
 from edgekit.cli.views.profile import profile
 from edgekit.cli.views.sustained import sustained
-from edgekit.inspection.pairs import in_words
-
-View = Iterator[RenderableType]
 
 
 def export(document: Json, width: int) -> View:
@@ -57,12 +49,6 @@ PARITY = {True: "passed", False: "failed", None: "not run"}
 
 def _number(value: float | None, form: str) -> str:
     return UNKNOWN if value is None else f"{value:{form}}"
-
-
-def failure(what: str, row: Json) -> View:
-    """What failed and how to mend it, in two lines."""
-    yield Text(f"failed: {what}: {row['reason']}", style="red")
-    yield Text(f"   fix: {row['remedy']}")
 
 
 def bench(document: Json, width: int) -> View:
@@ -106,104 +92,6 @@ def bench(document: Json, width: int) -> View:
     for row in measured:
         if row["profile"]:
             yield from profile(row, width)
-
-
-def compare(document: Json, width: int) -> View:
-    """A line per cell, why, the other limits, and whether the gate holds."""
-    if document["rows"]:
-        yield from ratios(document["rows"], width)
-    for check in document["checks"]:
-        word = "failed" if check["passed"] is False else check["verdict"]
-        told = f"{check['gate']}: {word}: {check['name']}: {check['reason']}"
-        yield Text(told, style="red" if word == "failed" else "")
-    yield Text(f"{document['verdict']}: the gate of {document['gate']} {'holds' if document['passed'] else 'fails'}")
-
-
-def ratios(rows: list[Json], width: int) -> View:
-    """Latencies against those of a base, then what each verdict rests on."""
-    columns = (
-        Column("file", lambda row: row.get("name") or file_name(row["new"]), left=True),
-        Column("base", lambda row: UNKNOWN if "name" in row else file_name(row["base"]), rank=3, left=True),
-        Column("base ms", lambda row: milliseconds(row.get("base_ms")), rank=1),
-        Column("new ms", lambda row: milliseconds(row.get("new_ms")), rank=2),
-        Column("ratio", lambda row: UNKNOWN if row["ratio"] is None else f"{row['ratio']:.3f}"),
-        Column("95 % interval", lambda row: interval(row["ratio_ci95"], lambda bound: f"{bound:.3f}")),
-        Column("verdict", lambda row: row["verdict"] if row["status"] == "measured" else row["status"], left=True),
-    )
-    empty = {"base"} if rows and "name" in rows[0] else {"base ms", "new ms"}  # with --versus they stand above
-    yield from table([column for column in columns if column.title not in empty], rows, width)
-    for reason in dict.fromkeys(row["reason"] for row in rows):
-        yield Text(reason, style="dim")
-
-
-def inspect(document: Json, width: int) -> View:
-    """What each file is."""
-    for index, one in enumerate(document.get("files", [document])):
-        yield from [Text()] * bool(index)
-        yield from _file(one, width)
-
-
-def _file(document: Json, width: int) -> View:
-    """What a file is, a fact a line; or only the code, where it was asked for, so that it can go into a file."""
-    if document["snippet"] is not None:
-        yield str(document["snippet"])
-        return
-    yield facts(
-        [
-            ("file", document["path"]),
-            ("format", document["format"]),
-            ("size", size(document["bytes"])),
-            ("intact", "yes, as its manifest says" if document["intact"] else "unknown: no manifest beside it"),
-            *(_made(document["manifest"]) if document["manifest"] else ()),
-            ("operators", plain(document["operators"] or document["operators_reason"])),
-            *([("int8 for", in_words(document["quantized_for"]))] if document.get("quantized_for") else ()),
-            *([("labels", _some(document["labels"]))] if document["labels"] else ()),
-        ]
-    )
-    layers = document["layers"]
-    if layers:
-        yield Text()
-        yield from table([Column(key, _item(key), left=True) for key in layers[0]], layers, width)
-
-
-def _some(labels: Sequence[str], most: int = 5) -> str:
-    more = f" ... ({len(labels)} in all)" if len(labels) > most else ""
-    return ", ".join(labels[:most]) + more
-
-
-def _item(key: str) -> Callable[[Json], str]:
-    if key == "snr_db":  # None: the layer is exact, or has no signal
-        return lambda row: UNKNOWN if row[key] is None else f"{row[key]:.1f}"
-    return lambda row: plain(row[key])
-
-
-def _made(manifest: Json) -> Iterator[tuple[str, str]]:
-    """What a manifest tells a person; all of it is in --json."""
-    weights, parity, calibration = manifest["weights"], manifest["parity"], manifest["calibration"]
-    yield "network", f"{manifest['variant']['name']}, {manifest['precision']}"
-    meaning = "" if weights["trained"] else ": only latency means anything"
-    yield "weights", f"{weights['origin']} ({weights['id']}){meaning}"
-    yield "parameters", f"{manifest['params']:,}"
-    yield "MACs", f"{manifest['macs']:,}"
-    for side in ("input", "output"):
-        for tensor in manifest[f"{side}s"]:
-            yield side, f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])} {tensor['layout']}"
-    yield "preprocessing", plain(manifest["preprocessing"])
-    if calibration:
-        kind = "noise: latency only" if calibration["synthetic"] else f"set {calibration['hash']}"
-        yield "calibration", f"{calibration['n']} images, {kind}"
-    yield "parity", _parity(parity)
-    yield from engine(manifest["details"])
-    yield "made", f"{manifest['created']} by edgekit {manifest['edgekit']}"
-    yield from (("note", note) for note in manifest["notes"])
-
-
-def _parity(parity: Json) -> str:
-    if parity["passed"] is None:
-        return "; ".join(parity["reasons"])
-    if parity["passed"] is False:
-        return f"failed: {'; '.join(parity['reasons'])}"
-    return f"passed on {parity['n']} inputs ({parity['n_real']} images), cosine {parity['cosine']:.6f}"
 
 
 def weights_list(document: Json, width: int) -> View:

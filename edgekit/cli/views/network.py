@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from rich.console import RenderableType
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, count, facts, fitting, milliseconds, percent, shape, table
+from edgekit.cli.tables import UNKNOWN, Column, Json, View, count, facts, fitting, milliseconds, percent, shape, table
 from edgekit.cli.written import Fields
 
-View = Iterator[RenderableType]
 MARK = "*"
 
 

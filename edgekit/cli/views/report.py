@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from rich.console import RenderableType
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, count, file_name, milliseconds, percent, size, table
-from edgekit.cli.views.measure import failure
-
-View = Iterator[RenderableType]
+from edgekit.cli.tables import (
+    UNKNOWN,
+    Column,
+    Json,
+    View,
+    count,
+    failure,
+    file_name,
+    milliseconds,
+    percent,
+    size,
+    table,
+)
 
 
 def report(document: Json, width: int) -> View:

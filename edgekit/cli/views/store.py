@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from rich.console import RenderableType
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, facts, milliseconds, percent, table
+from edgekit.cli.tables import UNKNOWN, Column, Json, View, facts, milliseconds, percent, table
 from edgekit.util.formatting import counted
 
-View = Iterator[RenderableType]
 SHOWN = 200  # records: more are for --json
 ONE = {"measurements": "measurement", "accuracies": "accuracy", "failures": "failure"}
 LONGEST = 12  # values of a list that are shown

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-from rich.console import RenderableType
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, interval, milliseconds, percent, table
+from edgekit.cli.tables import UNKNOWN, Column, Json, View, interval, milliseconds, percent, table
 from edgekit.sweeps.estimate import told
 from edgekit.util.formatting import counted
 
-View = Iterator[RenderableType]
 MARKS = {"suspect": "?", "invalid": "!", "not assessed": "!"}
 WAYS = ("runtime", "provider", "delegate", "threads", "batch", "power_mode")
 SHOWN = 200  # rows: more are for --json

@@ -1,0 +1,44 @@
+"""What `compare` shows a person: ratios of latencies and what each verdict rests on."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from edgekit.cli.tables import (
+    UNKNOWN,
+    Column,
+    Json,
+    View,
+    file_name,
+    interval,
+    milliseconds,
+    table,
+)
+
+
+def compare(document: Json, width: int) -> View:
+    """A line per cell, why, the other limits, and whether the gate holds."""
+    if document["rows"]:
+        yield from ratios(document["rows"], width)
+    for check in document["checks"]:
+        word = "failed" if check["passed"] is False else check["verdict"]
+        told = f"{check['gate']}: {word}: {check['name']}: {check['reason']}"
+        yield Text(told, style="red" if word == "failed" else "")
+    yield Text(f"{document['verdict']}: the gate of {document['gate']} {'holds' if document['passed'] else 'fails'}")
+
+
+def ratios(rows: list[Json], width: int) -> View:
+    """Latencies against those of a base, then what each verdict rests on."""
+    columns = (
+        Column("file", lambda row: row.get("name") or file_name(row["new"]), left=True),
+        Column("base", lambda row: UNKNOWN if "name" in row else file_name(row["base"]), rank=3, left=True),
+        Column("base ms", lambda row: milliseconds(row.get("base_ms")), rank=1),
+        Column("new ms", lambda row: milliseconds(row.get("new_ms")), rank=2),
+        Column("ratio", lambda row: UNKNOWN if row["ratio"] is None else f"{row['ratio']:.3f}"),
+        Column("95 % interval", lambda row: interval(row["ratio_ci95"], lambda bound: f"{bound:.3f}")),
+        Column("verdict", lambda row: row["verdict"] if row["status"] == "measured" else row["status"], left=True),
+    )
+    empty = {"base"} if rows and "name" in rows[0] else {"base ms", "new ms"}  # with --versus they stand above
+    yield from table([column for column in columns if column.title not in empty], rows, width)
+    for reason in dict.fromkeys(row["reason"] for row in rows):
+        yield Text(reason, style="dim")

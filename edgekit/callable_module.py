@@ -7,7 +7,9 @@ The import system sets `edgekit.bench` to the package as soon as anything inside
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -18,8 +20,17 @@ class CallableModule(ModuleType):
     __verb__: str
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function()(*args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """The verb's own, for whoever asks `inspect.signature`, as notebooks do."""
+        return inspect.signature(self._function())
+
+    def _function(self) -> Callable[..., Any]:
         module, _, function = self.__verb__.partition(":")
-        return getattr(importlib.import_module(module), function)(*args, **kwargs)
+        found: Callable[..., Any] = getattr(importlib.import_module(module), function)
+        return found
 
 
 def make_callable(name: str, verb: str) -> None:

@@ -18,6 +18,7 @@ from edgekit.device.registry import load
 from edgekit.errors import EdgekitError
 from edgekit.storage.store import DEFAULT_URL, Store
 from edgekit.util.files import cache_folder
+from edgekit.util.tabled import Tabled
 
 # Package, what it is for, the extra of pyproject.toml that brings it.
 PACKAGES = (
@@ -52,8 +53,8 @@ class Package:
     install: str
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+@dataclass(frozen=True, repr=False)
+class Diagnosis(Tabled):
     """The machine's facts (null with the reason in `reasons` where they cannot be known), and the packages."""
 
     machine: dict[str, Any]

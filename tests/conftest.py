@@ -57,6 +57,7 @@ SLOW = frozenset(
         "device/test_runtimes_over_ssh",
         "docs/test_ci",
         "docs/test_docs",
+        "docs/test_notebook",
         "docs/test_extending",
         "evaluation/test_command",
         "exporters/onnx/test_kinds",

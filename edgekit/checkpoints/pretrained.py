@@ -19,6 +19,7 @@ from edgekit.checkpoints.pretrained_table import SOURCES, Source
 from edgekit.errors import EdgekitError, Failure, UsageError, nearest, worst_exit_code
 from edgekit.util.download import Progress, by_hand, disk, download
 from edgekit.util.files import cache_folder, drafting, file_sha256, known_sha256, locked, publish, write_atomically
+from edgekit.util.tabled import Tabled
 
 PREFIX = "pretrained"
 LARGEST_MEMBER = 100_000_000  # bytes; the largest hosted file has 17 MB
@@ -56,8 +57,8 @@ class Found:
         }
 
 
-@dataclass(frozen=True)
-class Listing:
+@dataclass(frozen=True, repr=False)
+class Listing(Tabled):
     """Every source, and where its file is kept."""
 
     folder: Path
@@ -82,8 +83,8 @@ class Listing:
         return 0
 
 
-@dataclass(frozen=True)
-class Pulled:
+@dataclass(frozen=True, repr=False)
+class Pulled(Tabled):
     """What is here now, and what could not be had."""
 
     found: tuple[Found, ...]

@@ -9,6 +9,7 @@ from edgekit.choosing.limits import Limits
 from edgekit.errors import GateFailed, MeasurementInvalid
 from edgekit.reporting.rows import Row
 from edgekit.stats.latency import Interval
+from edgekit.util.tabled import Tabled
 
 # The answer, and what a candidate can be.
 CHOSEN, NONE_FITS, CANNOT_DECIDE = "chosen", "none fits", "cannot decide"
@@ -40,8 +41,8 @@ class Candidate:
         return known | told | {"top1_difference_ci95": list(interval) if interval else None}
 
 
-@dataclass(frozen=True)
-class ChooseResult:
+@dataclass(frozen=True, repr=False)
+class ChooseResult(Tabled):
     """`chosen` is None where no file may be named: `reason` says why. `others` are in the order of their chances."""
 
     device: str

@@ -9,6 +9,7 @@ from edgekit.comparison.limits import Limits
 from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
 from edgekit.stats.limit import FAILED, PASSED
 from edgekit.stats.ratio import CANNOT_TELL, FASTER, SAME, SLOWER
+from edgekit.util.tabled import Tabled
 
 NOT_COMPARABLE = "not comparable"
 # What a row is: compared; or not, because of what the status says.
@@ -79,8 +80,8 @@ class Check:
         return GateFailed.exit_code if failed else 0
 
 
-@dataclass(frozen=True)
-class CompareResult:
+@dataclass(frozen=True, repr=False)
+class CompareResult(Tabled):
     """The rows in the base's order, then what only the new side has; then the checks of the other limits."""
 
     base: str

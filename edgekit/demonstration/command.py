@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import BackendMissing, MeasurementInvalid, worst_exit_code
 from edgekit.util.files import make_folder, write_atomically
+from edgekit.util.tabled import Tabled
 
 if TYPE_CHECKING:
     from edgekit.demonstration.digits import Digits
@@ -44,8 +45,8 @@ COURSES = (
 )
 
 
-@dataclass(frozen=True)
-class DemoResult:
+@dataclass(frozen=True, repr=False)
+class DemoResult(Tabled):
     """Where everything is, a row per file, what failed, and which file to ship."""
 
     report: Path

@@ -29,13 +29,14 @@ from edgekit.device.linux import LinuxTarget
 from edgekit.device.target import Target
 from edgekit.errors import BackendMissing, UsageError, nearest
 from edgekit.util.download import Progress
+from edgekit.util.tabled import Tabled
 from edgekit.util.text_file import text_of
 
 CONFIG = Path("~/.config/edgekit/devices.yaml")
 
 
-@dataclass(frozen=True)
-class DeviceList:
+@dataclass(frozen=True, repr=False)
+class DeviceList(Tabled):
     """The devices of one file (None: only what is built in), and what a check of one of them found."""
 
     devices: dict[str, AnyDevice]

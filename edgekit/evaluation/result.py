@@ -14,6 +14,7 @@ from edgekit.records.measurement import Accuracy
 from edgekit.stats.accuracy import fraction, paired
 from edgekit.stats.latency import PairedDifference, wilson
 from edgekit.storage.keeping import told
+from edgekit.util.tabled import Tabled
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Evaluated:
         }
 
 
-@dataclass(frozen=True)
-class EvalResult:
+@dataclass(frozen=True, repr=False)
+class EvalResult(Tabled):
     """The files that were evaluated, in the order given, all on the same images.
 
     `against` is the place of the file that all others are compared with, where one was named.

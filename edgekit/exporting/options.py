@@ -191,8 +191,9 @@ def canonical_precision(name: str) -> str:
 
 
 def _each(names: Sequence[str], canonical: Callable[[str], str]) -> tuple[str, ...]:
-    """The canonical names, each once, in the order given."""
-    found = tuple(dict.fromkeys(canonical(name.strip()) for name in names if name.strip()))
+    """The canonical names, each once, in the order given; one text may hold several with commas between."""
+    every = names.split(",") if isinstance(names, str) else names
+    found = tuple(dict.fromkeys(canonical(name.strip()) for name in every if name.strip()))
     if not found:
         raise UsageError("nothing to export was named", "give at least one format and one precision")
     return found

@@ -8,10 +8,11 @@ from typing import Any
 
 from edgekit.errors import Failure, worst_exit_code
 from edgekit.records.manifest import Artifact, manifest_path
+from edgekit.util.tabled import Tabled
 
 
-@dataclass(frozen=True)
-class ExportResult:
+@dataclass(frozen=True, repr=False)
+class ExportResult(Tabled):
     """What was made and what was not, by format and precision; `notes` are for the person who asked.
 
     `reused` are those of the artifacts that were there already, made from the same inputs.

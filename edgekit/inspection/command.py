@@ -14,12 +14,13 @@ from edgekit.inspection.rejected import open_rejected
 from edgekit.records.formats import REJECTED, check_not_rejected
 from edgekit.records.manifest import Artifact, Manifest, open_artifact
 from edgekit.util import apart
+from edgekit.util.tabled import Tabled
 
 SECONDS = 60.0  # for reading what stands in a file
 
 
-@dataclass(frozen=True)
-class InspectResult:
+@dataclass(frozen=True, repr=False)
+class InspectResult(Tabled):
     """What is known of one file.
 
     `operators` are read from the file itself; None, with the `reason`, where that needs a package that is missing.

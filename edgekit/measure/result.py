@@ -13,6 +13,7 @@ from edgekit.stats import latency, ratio
 from edgekit.stats.stability import stability
 from edgekit.stats.sustained import ranking, sustained
 from edgekit.storage.keeping import told
+from edgekit.util.tabled import Tabled
 
 KEYS = (
     *("artifact", "foreign", "device", "runtime", "threads", "batch", "median_ms", "ci95_ms", "p90_ms", "p99_ms"),
@@ -79,8 +80,8 @@ def failed_row(failure: Failure) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class BenchResult:
+@dataclass(frozen=True, repr=False)
+class BenchResult(Tabled):
     """What was measured and what was not, in the order that was asked for; paths as they were given."""
 
     outcomes: tuple[tuple[str, Measurement] | Failure, ...]

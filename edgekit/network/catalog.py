@@ -19,6 +19,7 @@ from edgekit.network import shipped
 from edgekit.network.inputs import Input
 from edgekit.network.names import is_own_name
 from edgekit.network.spec import ModelSpec, Published, Variant, variant
+from edgekit.util.tabled import Tabled
 
 if TYPE_CHECKING:
     from torch import nn
@@ -53,8 +54,8 @@ class ModelRow:
         }
 
 
-@dataclass(frozen=True)
-class ModelsResult:
+@dataclass(frozen=True, repr=False)
+class ModelsResult(Tabled):
     """The zoo."""
 
     rows: tuple[ModelRow, ...]
@@ -64,8 +65,8 @@ class ModelsResult:
         return {"models": [row.to_json() for row in self.rows]}
 
 
-@dataclass(frozen=True)
-class SummaryResult:
+@dataclass(frozen=True, repr=False)
+class SummaryResult(Tabled):
     """One variant's layer table."""
 
     variant: str

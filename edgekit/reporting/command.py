@@ -28,6 +28,7 @@ from edgekit.storage.filters import filters
 from edgekit.storage.store import FailedCell, Store, open_store
 from edgekit.util.files import drafting, environment, make_folder, publish, write_atomically
 from edgekit.util.formatting import csv_cell
+from edgekit.util.tabled import Tabled
 
 FORMATS = ("html", "md", "csv", "json")
 ALIASES = {"markdown": "md", "htm": "html"}
@@ -35,8 +36,8 @@ ALIASES = {"markdown": "md", "htm": "html"}
 LONGEST_NAME = 160  # bytes
 
 
-@dataclass(frozen=True)
-class ReportResult:
+@dataclass(frozen=True, repr=False)
+class ReportResult(Tabled):
     """The files that were written, the rows in them, and which file to ship to each device."""
 
     paths: tuple[Path, ...]

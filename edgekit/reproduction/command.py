@@ -20,14 +20,15 @@ from edgekit.reproduction.tables import Correlation, Table, correlations, tables
 from edgekit.reproduction.zoo import ZooReproduction, reproduce_zoo
 from edgekit.sweeps.command import Progress, sweep
 from edgekit.sweeps.result import SweepResult
+from edgekit.util.tabled import Tabled
 
 KNOWN = ("mobilenet", "zoo")
 TWIN = "conv_mobilenet"  # of Table 4: full convolutions
 FORMATS = ("html", "md", "csv", "json")
 
 
-@dataclass(frozen=True)
-class Reproduction:
+@dataclass(frozen=True, repr=False)
+class Reproduction(Tabled):
     """The tables, how well the orders agree, every cell, and the files that were written."""
 
     tables: tuple[Table, ...]

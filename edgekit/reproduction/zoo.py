@@ -23,6 +23,7 @@ from edgekit.reproduction.zoo_page import page
 from edgekit.stats.pareto import front
 from edgekit.storage.store import open_store
 from edgekit.util.files import make_folder, write_atomically
+from edgekit.util.tabled import Tabled
 
 IMAGENET = 1000  # classes; other data sets' accuracies cannot stand on the same axis
 LATENCIES = ("fp32", "int8")
@@ -99,8 +100,8 @@ class Compared:
         }
 
 
-@dataclass(frozen=True)
-class ZooReproduction:
+@dataclass(frozen=True, repr=False)
+class ZooReproduction(Tabled):
     """The chart's points, the comparisons, and the page that was written."""
 
     points: tuple[Point, ...]

@@ -18,6 +18,7 @@ from edgekit.storage.merge import Merged, file_url, merge
 from edgekit.storage.rows import SERIES, insert
 from edgekit.storage.schema import KINDS, table
 from edgekit.storage.store import AT_ONCE, RECORDS, AnyRecord, Store, open_store
+from edgekit.util.tabled import Tabled
 
 # Each action with what it is called as.
 ACTIONS = {
@@ -31,8 +32,8 @@ MISTAKES = 5  # of each kind that are shown of an accuracy
 FILTERED = ("list", "export", "rm")
 
 
-@dataclass(frozen=True)
-class Listed:
+@dataclass(frozen=True, repr=False)
+class Listed(Tabled):
     """The records that fit, oldest first."""
 
     store: str
@@ -43,8 +44,8 @@ class Listed:
         return {"store": self.store, "records": [one.to_json() for one in self.records]}
 
 
-@dataclass(frozen=True)
-class Shown:
+@dataclass(frozen=True, repr=False)
+class Shown(Tabled):
     """One record as it is stored; its samples as their number, least, median and greatest."""
 
     store: str
@@ -56,8 +57,8 @@ class Shown:
         return {"store": self.store, "kind": self.kind, "record": self.record}
 
 
-@dataclass(frozen=True)
-class Exported:
+@dataclass(frozen=True, repr=False)
+class Exported(Tabled):
     """A SQLite store with copies of records, and how many of each kind."""
 
     store: str
@@ -69,8 +70,8 @@ class Exported:
         return {"store": self.store, "file": self.file, "exported": self.exported}
 
 
-@dataclass(frozen=True)
-class Removed:
+@dataclass(frozen=True, repr=False)
+class Removed(Tabled):
     """The records that are gone, or would be: `dry_run`."""
 
     store: str

@@ -13,13 +13,14 @@ from edgekit.errors import UsageError
 from edgekit.storage.rows import insert, read, selected
 from edgekit.storage.schema import KINDS, alone, table, tables
 from edgekit.storage.store import AT_ONCE, RECORDS, AnyRecord, Store
+from edgekit.util.tabled import Tabled
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 
-@dataclass(frozen=True)
-class Merged:
+@dataclass(frozen=True, repr=False)
+class Merged(Tabled):
     """How many records of each kind were new, and how many were there already."""
 
     file: str

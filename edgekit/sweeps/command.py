@@ -7,13 +7,14 @@ sweep that ends at any moment, however it ends, goes on from there.
 
 from __future__ import annotations
 
+import inspect
 import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from edgekit.device.registry import load
 from edgekit.errors import Refusal, UsageError
@@ -23,7 +24,7 @@ from edgekit.sweeps.axes import How, SweepCell
 from edgekit.sweeps.cells import cells
 from edgekit.sweeps.estimate import FILE, TimeLeft, latency_seconds, told
 from edgekit.sweeps.export import Job, Made, run_all
-from edgekit.sweeps.grid import MANY, MOST, Grid, grid
+from edgekit.sweeps.grid import KEYS, MANY, MOST, Grid, grid
 from edgekit.sweeps.jobs import ACCURACY, LATENCY, Task
 from edgekit.sweeps.measure import Judged, Measured
 from edgekit.sweeps.plan import Plan, place_of
@@ -36,8 +37,20 @@ RECORD = "sweep.json"  # what is known so far, beside the files
 RECORD_SECONDS = 5.0  # between two times that it is written
 
 Progress = Callable[[str, int, int], None]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
+def _takes_keys(function: Callable[P, R]) -> Callable[P, R]:
+    """Show the keys of a grid, which the function takes by name, to whoever looks at its signature."""
+    own = inspect.signature(function)
+    known = [one for one in own.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+    keys = [inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None) for key in KEYS if key != "model"]
+    function.__dict__["__signature__"] = own.replace(parameters=[*known, *keys])
+    return function
+
+
+@_takes_keys
 def sweep(
     model: str | Sequence[str],
     *,

@@ -14,6 +14,7 @@ from edgekit.stats.latency import wilson
 from edgekit.storage.keeping import told
 from edgekit.sweeps.axes import SweepCell
 from edgekit.sweeps.jobs import Task
+from edgekit.util.tabled import Tabled
 
 PLANNED, DONE, CACHED, FAILED = "planned", "done", "cached", "failed"
 
@@ -69,8 +70,8 @@ def _accuracy(record: Accuracy) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True)
-class SweepResult:
+@dataclass(frozen=True, repr=False)
+class SweepResult(Tabled):
     """Every cell in the grid's order. `seconds` is the estimate of a plan, else what it took."""
 
     cells: tuple[CellResult, ...]

@@ -98,3 +98,8 @@ def test_a_file_is_asked_only_what_it_heeds() -> None:
     assert asked.for_files(["tensorrt"], ["int8"]).given() == {
         **shared, "max_batch": 4, "max_drop": 1.0, "format": ("tensorrt",), "precision": ("int8",)
     }  # fmt: skip
+
+
+def test_formats_and_precisions_may_be_one_text() -> None:
+    asked = ExportOptions("lenet5", format="tflite, onnx", precision="fp32")
+    assert asked.format == ("tflite", "onnx") and asked.precision == ("fp32",)

@@ -1,0 +1,113 @@
+"""How a verb's result shows itself where it is printed, in a notebook, and as a data frame: one way for all of them.
+
+What is shown comes from the documented JSON: the first of its lists that `TABLES` names, in the columns named there.
+"""
+
+from __future__ import annotations
+
+import html
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from edgekit.errors import BackendMissing
+from edgekit.util.formatting import escaped, percent
+
+# A list of the JSON -> the columns of its short table; a dot leads into a mapping. What no row has is left out.
+TABLES = {
+    "answers": ("setting", "chosen.artifact", "chosen.top1", "chosen.median_ms", "chosen.bytes", "verdict"),
+    "artifacts": ("path", "format", "precision", "bytes", "seconds", "parity.passed"),
+    "measurements": ("artifact", "runtime", "threads", "batch", "median_ms", "ci95_ms", "peak_memory_bytes", "verdict"),
+    "results": ("artifact", "n", "top1", "top1_ci95", "top5"),
+    "others": ("artifact", "top1", "median_ms", "bytes", "verdict", "status"),
+    "cells": ("variant", "format", "precision", "device", "status", "measurement.median_ms", "accuracy.top1"),
+    "records": ("kind", "id", "created", "variant", "precision", "device", "median_ms", "top1", "verdict"),
+    "points": ("name", "family", "params", "macs", "top1", "median_ms"),
+    "models": ("name", "family", "input_shape", "params", "macs"),
+    "layers": ("name", "op", "output_shape", "params", "macs"),
+    "weights": ("name", "model", "alpha", "resolution", "path"),
+    "pulled": ("name", "model", "alpha", "resolution", "path"),
+    "devices": ("name", "link", "runtimes"),
+    "packages": ("package", "purpose", "version"),
+    "rows": ("artifact", "name", "new", "bytes", "n", "top1", "median_ms", "base_ms", "new_ms", "ratio", "verdict"),
+}
+LEAD = ("verdict", "reason")  # what stands above the table
+MOST = 20  # rows in a short table
+DASH = "-"
+
+
+class Tabled:
+    """A result with `to_json`: it prints as a short table, has one in notebooks, and becomes a data frame."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The result under its documented keys."""
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        lead, heads, lines, more = _short(self.to_json())
+        widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
+        padded = (map(str.ljust, line, widths) for line in (heads, *lines))
+        return "\n".join(line.rstrip() for line in (*lead, *map("  ".join, padded), *more))
+
+    def _repr_html_(self) -> str:
+        lead, heads, lines, more = _short(self.to_json())
+        head = "".join(f"<th>{html.escape(one)}</th>" for one in heads)
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(one)}</td>" for one in line) + "</tr>" for line in lines)
+        above, below = ("".join(f"<p>{html.escape(one)}</p>" for one in some) for some in (lead, more))
+        return f"{above}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
+
+    def to_pandas(self) -> Any:
+        """All rows with all their values as a pandas.DataFrame; raises BackendMissing where pandas is not installed."""
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError as error:
+            raise BackendMissing(f"a data frame needs pandas ({error})", "pip install pandas") from error
+        document = self.to_json()
+        return pandas.DataFrame(_rows(document)[1] or [document])
+
+
+def _rows(document: Mapping[str, Any]) -> tuple[str | None, list[dict[str, Any]]]:
+    """The name of the list that a document is about, and its rows."""
+    for name in TABLES:
+        found = document.get(name)
+        if isinstance(found, list) and (found or document.get("chosen")):
+            return name, [*([document["chosen"]] if document.get("chosen") else []), *found]
+    return None, []
+
+
+def _short(document: Mapping[str, Any]) -> tuple[list[str], list[str], list[list[str]], list[str]]:
+    """Lines above the table, its heading, its lines, and lines below it."""
+    name, rows = _rows(document)
+    if name is None:
+        facts = [[key, _text(key, value)] for key, value in document.items() if not isinstance(value, (dict, list))]
+        return [], ["what", "value"], facts, []
+    columns = [one for one in TABLES[name] if any(_value(row, one) is not None for row in rows)]
+    lines = [[_text(one, _value(row, one)) for one in columns] for row in rows[:MOST]]
+    told = ": ".join(str(document[key]) for key in LEAD if document.get(key))
+    more = [f"... {len(rows) - MOST} more; to_json() and to_pandas() have all"] if len(rows) > MOST else []
+    return [escaped(told)] * bool(told), [one.rpartition(".")[2] for one in columns], lines, more
+
+
+def _value(row: Mapping[str, Any], column: str) -> Any:
+    first, _, rest = column.partition(".")
+    value = row.get(first)
+    return _value(value, rest) if rest and isinstance(value, Mapping) else None if rest else value
+
+
+def _text(column: str, value: Any) -> str:
+    """A value as a person reads it: accuracies in percent, a path by its last part."""
+    last = column.rpartition(".")[2]
+    if value is None:
+        return DASH
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if last in ("top1", "top5") and isinstance(value, (int, float)):
+        return f"{percent(value)} %"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        scaled = (one * 100 if last == "top1_ci95" and one is not None else one for one in value)
+        return " ".join(_text("", one) for one in scaled)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return escaped(value.rpartition("/")[2] if last in ("path", "artifact", "new") else str(value))

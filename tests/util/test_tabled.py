@@ -1,0 +1,87 @@
+"""How results show themselves: as text, in a notebook, as a data frame."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import types
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+import edgekit
+from edgekit.errors import BackendMissing
+from edgekit.util.tabled import MOST, Tabled
+
+
+@dataclass(frozen=True, repr=False)
+class Result(Tabled):
+    document: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        return self.document
+
+
+FILE = {
+    "artifact": "a/b/<net>.tflite",
+    "runtime": "litert",
+    "median_ms": 1.63491,
+    "ci95_ms": (1.6, 1.7),
+    "threads": None,
+}
+BENCH = Result({"measurements": [FILE, FILE | {"peak_memory_bytes": 92_000_000}], "unstored": None})
+
+
+def test_a_result_prints_as_a_short_table() -> None:
+    head, first, second = str(BENCH).splitlines()
+    assert head.split() == ["artifact", "runtime", "median_ms", "ci95_ms", "peak_memory_bytes"], (
+        "no column without values"
+    )
+    assert first.split() == ["<net>.tflite", "litert", "1.635", "1.6", "1.7", "-"] and "92,000,000" in second
+    many = str(Result({"measurements": [FILE] * (MOST + 5)})).splitlines()
+    assert len(many) == MOST + 2 and many[-1].startswith("... 5 more")
+
+
+def test_a_choice_leads_with_its_reason_and_the_chosen_file() -> None:
+    chosen = {"artifact": "a.onnx", "top1": 0.9725, "status": "chosen"}
+    told = str(Result({"verdict": "chosen", "reason": "the only candidate", "chosen": chosen, "others": []}))
+    assert told.splitlines()[0] == "chosen: the only candidate" and "97.3 %" in told
+
+
+def test_what_has_no_rows_tells_its_facts() -> None:
+    assert str(Result({"path": "x/a.onnx", "intact": True, "manifest": {}})).split() == [
+        *("what", "value", "path", "a.onnx", "intact", "yes"),
+    ]  # fmt: skip
+
+
+def test_a_notebook_shows_names_as_text() -> None:
+    shown = BENCH._repr_html_()
+    assert shown.count("<tr>") == 3 and "&lt;net&gt;.tflite" in shown and "<net>" not in shown
+
+
+def test_a_data_frame_has_all_rows_with_all_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    pandas = types.ModuleType("pandas")
+    vars(pandas)["DataFrame"] = list
+    monkeypatch.setitem(sys.modules, "pandas", pandas)
+    assert BENCH.to_pandas() == BENCH.document["measurements"]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(BackendMissing) as caught:
+        BENCH.to_pandas()
+    assert caught.value.remedy == "pip install pandas"
+
+
+@pytest.mark.parametrize("name", [*edgekit.COMMANDS])
+def test_every_verb_has_its_own_signature_and_a_result_that_shows_itself(name: str) -> None:
+    signature = inspect.signature(getattr(edgekit, name))
+    assert not [one for one in signature.parameters.values() if one.kind is inspect.Parameter.VAR_KEYWORD]
+    assert len(signature.parameters) >= 2 or name == "models"
+    module = sys.modules[edgekit.COMMANDS[name][0]]
+    told = signature.return_annotation
+    names = [part.strip() for part in getattr(told, "__name__", str(told)).split("|")]
+    found = [vars(module)[one] for one in names]
+    assert all(issubclass(kind, Tabled) for one in found for kind in getattr(one, "__args__", (one,)))
+
+
+def test_dir_shows_what_is_ours() -> None:
+    assert dir(edgekit) == sorted(edgekit.__all__)

@@ -50,12 +50,15 @@ def answers(source: Source, inputs: Sequence[Array]) -> tuple[Array, ...]:
 def _answer(source: Source, session: FarSession, example: Sequence[Array]) -> list[Array]:
     """What the file answers to one example, in torch's order of axes and as real numbers."""
     if source.takes:
-        given = [to_layout(quantized(x, one), one.layout) for x, one in zip(example, source.takes, strict=True)]
-        answered = zip(session.run(given), source.gives, strict=True)
-        return [from_layout(dequantized(y, one), one.layout) for y, one in answered]
-    names = list(source.shapes)
-    given = [example[names.index(one.name)].astype(one.dtype) for one in session.inputs]
-    return [np.asarray(y, np.float32) for y in session.run(given)]
+        pairs = zip(example, source.takes, strict=True)
+        given = [to_layout(quantized(x, one).astype(one.dtype), one.layout) for x, one in pairs]
+    else:
+        names = list(source.shapes)
+        given = [example[names.index(one.name)].astype(one.dtype) for one in session.inputs]
+    answered = session.run(given)
+    if not source.gives:
+        return [np.asarray(y, np.float32) for y in answered]
+    return [from_layout(dequantized(y, one), one.layout) for y, one in zip(answered, source.gives, strict=True)]
 
 
 def held_against(

@@ -23,7 +23,7 @@ class Source:
     `shapes` has the shape of each input, batch first. `precision` is what the file computes in: fp32, fp16 or int8.
     `ranges` maps a layer to the (low, high) that the file's own integers span there; empty for a file of real numbers.
     `integers` are the file's own scales and biases, which int8 files can keep.
-    `takes` and `gives` say how the file has its inputs and outputs, in its order, where that is not as torch has them.
+    `takes` says how the file has its inputs, in its order, and `gives` its outputs, where torch has them otherwise.
     """
 
     path: Path

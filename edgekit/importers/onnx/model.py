@@ -14,6 +14,7 @@ import onnx.inliner
 from numpy.typing import NDArray
 
 from edgekit.errors import UsageError, first_line
+from edgekit.importers.onnx.axes import channels_first
 from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.node import STANDARD, Block, Node
 from edgekit.importers.onnx.quantized import in_real_numbers
@@ -45,6 +46,7 @@ class Model:
     producer: str
     ranges: Mapping[str, tuple[float, float]]  # by layer, of a quantised file
     integers: OwnIntegers  # of a quantised file
+    turned: frozenset[str]  # inputs that the file takes channels-last, and the network channels-first
     properties: Mapping[str, str]
 
     def array(self, name: str) -> NDArray[Any]:
@@ -68,6 +70,12 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
     made = [*constants, *(value.name for value in inputs), *(name for node in nodes for name in node.outputs if name)]
     _check(file, found, Counter(made))
     ordered = Block(_ordered(file, found.nodes), outputs)
+    turned = frozenset[str]()
+    if model.producer_name != "edgekit":  # in whose files a Transpose is the network's own
+        known_sizes = [(one.name, one.shape) for one in inputs]
+        ordered, turned = channels_first(
+            ordered, known_sizes, lambda name: file.array(constants[name]) if name in constants else None
+        )
     block, ranges, integers = in_real_numbers(
         ordered, [one.name for one in inputs], lambda name: file.array(constants[name]), constants
     )
@@ -80,6 +88,7 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
         " ".join(filter(None, (model.producer_name, model.producer_version))),
         ranges,
         integers,
+        turned,
         {entry.key: entry.value for entry in model.metadata_props},
     )
 

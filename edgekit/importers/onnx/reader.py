@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 from edgekit.errors import UsageError
+from edgekit.importers.onnx.axes import as_torch
 from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.model import Input, Model, read
 from edgekit.importers.onnx.network import OnnxNetwork
 from edgekit.importers.onnx.table import OPERATORS
 from edgekit.importers.source import Given, Shape, Source, given_by_name
-from edgekit.records.manifest import SourceRecord, content_of
+from edgekit.records.manifest import Dtype, SourceRecord, TensorRecord, content_of
 from edgekit.records.preprocessing import Preprocessing
 
 READ = frozenset({*OPERATORS, "If"})
@@ -21,7 +24,8 @@ _REAL = ("float", "float16", "bfloat16", "double")
 def open_source(path: Path, given: Given) -> Source:
     """Look into a file; `given` are shapes of its inputs, by name or in order. Raises UsageError."""
     model = read(OnnxFile(path), READ)
-    shapes = _shapes(path, model.inputs, given)
+    inputs = [replace(one, shape=as_torch(one.shape)) if one.name in model.turned else one for one in model.inputs]
+    shapes = _shapes(path, inputs, given)
     return Source(
         path=path,
         shapes=shapes,
@@ -35,6 +39,7 @@ def open_source(path: Path, given: Given) -> Source:
         ),
         preprocessing=_preprocessing(model),
         precision=_precision(model),
+        takes=_takes(model) if model.turned else (),
         ranges=model.ranges,
         integers=model.integers if model.ranges else None,
         notes=_notes(model),
@@ -77,6 +82,20 @@ def _shape(path: Path, one: Input, given: Shape | None) -> Shape:
     return found
 
 
+def _takes(model: Model) -> tuple[TensorRecord, ...]:
+    """How the file has its inputs."""
+    kinds = {"float": "float32", "double": "float64"}
+    return tuple(
+        TensorRecord(
+            name=one.name,
+            dtype=cast(Dtype, kinds.get(one.dtype, one.dtype)),
+            shape=tuple(size if isinstance(size, int) else -1 for size in one.shape),
+            layout="NHWC" if one.name in model.turned else "as in torch",
+        )
+        for one in model.inputs
+    )
+
+
 def _preprocessing(model: Model) -> Preprocessing | None:
     """How an image becomes the input, where the file says so as ours do."""
     text = model.properties.get("preprocessing")
@@ -97,6 +116,13 @@ def _precision(model: Model) -> str:
 
 
 def _notes(model: Model) -> tuple[str, ...]:
+    found = _of_numbers(model)
+    if model.turned:
+        found += (f"{', '.join(sorted(model.turned))}: the file takes channels last, what is written channels first",)
+    return found
+
+
+def _of_numbers(model: Model) -> tuple[str, ...]:
     if model.ranges:
         return (
             "the file is quantised: what is read are the real numbers that its integers stand for, without rounding; "

@@ -14,9 +14,10 @@ import pytest
 import torch
 
 from edgekit.errors import UsageError
+from edgekit.exporting.source_answers import answers
 from edgekit.importers.onnx.reader import open_source
 from edgekit.ir.passes.fold_batch_norm import fold
-from tests.importers.onnx.files import node, same_as_runtime, small_network, traced, weight, write
+from tests.importers.onnx.files import node, of_runtime, same_as_runtime, small_network, traced, weight, write
 
 
 def test_layers_tensors_inputs_and_outputs_keep_their_names(tmp_path: Path) -> None:
@@ -152,3 +153,26 @@ def test_weights_that_are_standardised_by_their_own_statistics_are_constants(tmp
     own |= {"mean": np.zeros(4, np.float32), "var": np.ones(4, np.float32), "shape": np.array([4, 3, 3, 3])}
     graph = same_as_runtime(write(tmp_path / "net.onnx", nodes, {"x": (1, 3, 8, 8)}, ["y"], own))
     assert [op.kind for op in graph] == ["input", "conv"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_input_that_is_transposed_first_is_read_channels_first(tmp_path: Path, channels: int) -> None:
+    turn = node("Transpose", "x", "t", perm=[0, 3, 1, 2]) if channels > 1 else node("Reshape", "x s", "t")
+    own = {"w": weight(4, channels, 3, 3), "s": np.array([-1, 1, 8, 9])}
+    path = write(tmp_path / "net.onnx", [turn, node("Conv", "t w", "y")], {"x": ("n", 8, 9, channels)}, ["y"], own)
+    source = open_source(path, None)
+    assert source.shapes == {"x": (1, channels, 8, 9)} and [one.layout for one in source.takes] == ["NHWC"]
+    assert "channels last" in source.notes[-1]
+    graph = traced(path)
+    assert [op.kind for op in graph] == ["input", "conv"]
+    x = weight(1, 8, 9, channels)
+    (want,) = of_runtime(path, x)
+    (got,) = answers(source, [x.transpose(0, 3, 1, 2).copy()])
+    np.testing.assert_array_equal(got, want)
+    np.testing.assert_allclose(graph.run(torch.from_numpy(x).permute(0, 3, 1, 2)).numpy(), want, atol=1e-5)
+
+
+def test_a_transpose_of_what_others_read_too_stays(tmp_path: Path) -> None:
+    nodes = [node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("Relu", "x", "z"), node("Relu", "t", "y")]
+    graph = same_as_runtime(write(tmp_path / "net.onnx", nodes, {"x": (1, 8, 9, 3)}, ["y", "z"]))
+    assert graph.input.shape == (1, 8, 9, 3)

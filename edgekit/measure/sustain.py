@@ -14,6 +14,7 @@ from edgekit.measure.session import BenchTask, MeasuringSession
 from edgekit.records.manifest import in_use
 from edgekit.records.measurement import Measurement, Protocol
 from edgekit.stats.sustained import part
+from edgekit.util.formatting import counted, span
 
 UNITS = {"s": 1, "": 1, "m": 60, "min": 60, "h": 3600}
 SHORTEST, LONGEST = 1, 24 * 3600  # seconds
@@ -65,11 +66,19 @@ def sustain(
             try:
                 answer = session.window(tasks[place])
             except EdgekitError as error:
-                failed[place] = error
+                failed[place] = _told(error, began, len(answers[place]))
                 continue
             answers[place].append({**answer, "began_s": round(began, 3), "block": turn, "position": place})
         turn += 1
     return [failed.get(place) or _recorded(session, task, answers[place]) for place, task in enumerate(tasks)]
+
+
+def _told(error: EdgekitError, began: float, windows: int) -> EdgekitError:
+    """The same error, which says how long the device had held out."""
+    if not windows:
+        return error
+    when = f"{span(began)} into the load, after {counted(windows, 'window')}"
+    return type(error)(f"{error.message} ({when})", error.remedy)
 
 
 def _recorded(

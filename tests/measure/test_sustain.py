@@ -107,7 +107,7 @@ def test_it_is_no_number_to_compare_or_choose_with_that_of_bursts(machine: Machi
 
 def test_processes_that_really_run() -> None:
     (one,) = bench("steady.onnx", sustained="1s", runtime="null").measurements
-    assert one.runs[0].began_s == pytest.approx(0, abs=0.5) and all(0 < len(run.samples_ns) <= 4000 for run in one.runs)
+    assert one.runs[0].began_s == pytest.approx(0, abs=0.5) and all(run.samples_ns for run in one.runs)
     assert one.protocol.processes == len(one.runs) and one.runs[0].inferences_per_sample > 1
 
 

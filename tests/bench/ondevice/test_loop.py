@@ -66,3 +66,16 @@ def test_two_stretches_agree_by_median_and_quartiles() -> None:
     assert loop.settled(flat, flat[::-1])
     assert not loop.settled(flat, [value + 30 for value in flat])
     assert not loop.settled(flat, [value + 200 * (index % 2) for index, value in enumerate(flat)])
+
+
+@pytest.mark.parametrize(
+    ("took", "seconds", "most", "repeat"),
+    [
+        (1_000_000, 5.0, None, 1),
+        (1_000, 5.0, None, 3),  # a hundred clock readings of 30 ns
+        (1_000, 5.0, 1000, 5000),  # a thousand samples of 5 ms
+        (20_000_000, 5.0, 1000, 1),
+    ],
+)
+def test_inferences_that_make_one_sample(took: int, seconds: float, most: int | None, repeat: int) -> None:
+    assert loop.repeats(30, [took] * 3, seconds, most) == repeat

@@ -51,11 +51,13 @@ def compare(
     """Compare the stored latencies of `new` with those of `base`, file by file, and hold other limits.
 
     Each is `latest`, `latest~1` (bench commands and sweeps, counted back), the id of a measurement or of a command, a
-    file that was measured, or another store. They are matched by variant, precision, format and run conditions
-    (edgekit.records.conditions); two files by the last. `max_slowdown`, `max_growth` (of the file) and
-    `max_memory_growth` (of the peak) are fractions, or text such as "5%". `max_drop` is in points of top-1, image by
-    image, from the last stored accuracies of the same bytes. `junit` is written as XML. Raises UsageError where a side
-    names nothing, or several files of one variant leave it open which belongs to which (edgekit.comparison.matching).
+    file that was measured, another store, or a JSON file that `store export` wrote. They are matched by variant,
+    precision, format and run conditions (edgekit.records.conditions); two files by the last.
+
+    `max_slowdown`, `max_growth` (of the file) and `max_memory_growth` (of the peak) are fractions, or text such as
+    "5%". `max_drop` is in points of top-1, image by image, from the last stored accuracies of the same bytes. `junit`
+    is written as XML. Raises UsageError where a side names nothing, or several files of one variant leave it open which
+    belongs to which (edgekit.comparison.matching).
     """
     wanted = limits(max_slowdown, max_drop, max_growth, max_memory_growth)
     database = open_store(store)

@@ -13,12 +13,12 @@ from edgekit.records.formats import check_not_rejected, is_artifact
 from edgekit.records.manifest import content_of
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import Summary
-from edgekit.storage import finding
+from edgekit.storage import finding, results
 from edgekit.storage.store import Store
 from edgekit.util.formatting import counted
 
-STORES = (".db", ".sqlite", ".sqlite3")
-HOW = "give latest, latest~1, a file name, an id from `edgekit bench --json`, or another store"
+STORES = (".db", ".sqlite", ".sqlite3", results.SUFFIX)
+HOW = "give latest, latest~1, a file name, an id from `edgekit bench --json`, another store, or its results.json"
 
 HOW_ONE = "give the path of one of them, or its id from `edgekit bench --json`"
 
@@ -114,7 +114,7 @@ def _command(back: int, store: Store) -> str:
 def _other(word: str, path: Path, must_be_measured: bool) -> Store:
     if "://" not in word and not path.is_file():
         raise UsageError(f"there is no store {word}", "give the path of a store that `edgekit bench --store` wrote")
-    other = Store(word)
+    other = results.opened(path) if path.suffix == results.SUFFIX else Store(word)
     if must_be_measured and next(finding.all_of(other), None) is None:
         raise UsageError(f"the store {other.shown} holds no measurement", "run `edgekit bench --store` with it first")
     return other

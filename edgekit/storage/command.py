@@ -12,6 +12,7 @@ from typing import Any, Literal, overload
 
 from edgekit.errors import EnvironmentRefused, UsageError, nearest
 from edgekit.records.measurement import Accuracy
+from edgekit.storage import results
 from edgekit.storage.filters import Filters, filters
 from edgekit.storage.looking import Entry, entries, named
 from edgekit.storage.merge import Merged, file_url, merge
@@ -59,7 +60,7 @@ class Shown(Tabled):
 
 @dataclass(frozen=True, repr=False)
 class Exported(Tabled):
-    """A SQLite store with copies of records, and how many of each kind."""
+    """A SQLite store or a JSON file with copies of records, and how many of each kind."""
 
     store: str
     file: str
@@ -111,11 +112,12 @@ def store(
 ) -> Result:
     """Look at the records of a store, or copy, bring in or remove some.
 
-    `list` gives a line a record, `show ID` all of one, `export [ID ...] FILE` writes a SQLite store that `merge FILE`
-    takes, `rm ID ...` removes: with `yes`; without, it tells what would go. An id may be its first digits. Instead of
-    ids, `list`, `export` and `rm` take filters: `device`, `model` (a network, a variant or a file's name), `since` (an
-    ISO date or time in UTC, or "7d" or "24h") and `latest`, so many records. Raises UsageError for ids that name no
-    record or several, and for files and filters that are none.
+    `list` gives a line a record, `show ID` all of one, `export [ID ...] FILE` writes a SQLite store, or JSON where FILE
+    ends in .json (edgekit.storage.results), that `merge FILE` takes, `rm ID ...` removes: with `yes`; without, it tells
+    what would go. An id may be its first digits. Instead of ids, `list`, `export` and `rm` take filters: `device`,
+    `model` (a network, a variant or a file's name), `since` (an ISO date or time in UTC, or "7d" or "24h") and
+    `latest`, so many records. Raises UsageError for ids that name no record or several, and for files and filters that
+    are none.
     """
     if action not in ACTIONS:
         usual = "; ".join(ACTIONS.values())
@@ -188,15 +190,24 @@ def _exported(opened: Store, ids: Sequence[str], wanted: Filters, file: Path) ->
         raise UsageError(f"{file} names a record, and no file to write", "give the file last, say records.db")
     part = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
-        with Store(file_url(part, "rwc")).connection(writes=True) as (connection, _):
-            for kind, some in _by_kind(chosen):
-                insert(connection, kind, opened.each(kind, _kind(kind), some))
+        _copy(opened, chosen, part, is_json=file.suffix == results.SUFFIX)
         part.replace(file)
     except OSError as error:
         raise EnvironmentRefused(f"{file} cannot be written: {error.strerror}", "choose another file") from error
     finally:
         part.unlink(missing_ok=True)
     return Exported(opened.shown, str(file), {kind: sum(one.kind == kind for one in chosen) for kind in KINDS})
+
+
+def _copy(opened: Store, chosen: Sequence[Entry], part: Path, is_json: bool) -> None:
+    if is_json:
+        ids = {kind: [one.id for one in chosen if one.kind == kind] for kind in KINDS}
+        with part.open("w", encoding="utf-8") as stream:
+            stream.writelines(results.lines({kind: opened.each(kind, _kind(kind), some) for kind, some in ids.items()}))
+        return
+    with Store(file_url(part, "rwc")).connection(writes=True) as (connection, _):
+        for kind, some in _by_kind(chosen):
+            insert(connection, kind, opened.each(kind, _kind(kind), some))
 
 
 def _kind(name: str) -> type[AnyRecord]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from edgekit.errors import UsageError
+from edgekit.storage import results
 from edgekit.storage.rows import insert, read, selected
 from edgekit.storage.schema import KINDS, alone, table, tables
 from edgekit.storage.store import AT_ONCE, RECORDS, AnyRecord, Store
@@ -34,7 +35,7 @@ class Merged(Tabled):
 
 
 def merge(file: Path | str, into: Store) -> Merged:
-    """Append the records of the SQLite store in `file` that `into` does not have, in their order.
+    """Append the records of the SQLite store or the results in `file` that `into` does not have, in their order.
 
     All or nothing; the file is only read. Raises UsageError for a file that is missing, no store, newer or damaged, and
     for a record that differs from one of the same name.
@@ -46,7 +47,7 @@ def merge(file: Path | str, into: Store) -> Merged:
         raise UsageError(f"{path} is empty", "give the SQLite file that was measured into")
     if into.file is not None and into.file.exists() and into.file.samefile(path):
         raise UsageError(f"{path} is the store itself", "give another store with --store, or another file")
-    theirs = Store(file_url(path, "ro"))
+    theirs = results.opened(path) if path.suffix == results.SUFFIX else Store(file_url(path, "ro"))
     added, known = {}, {}
     with into.connection(writes=True) as (connection, _):
         alone(connection)

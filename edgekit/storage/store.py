@@ -170,7 +170,7 @@ class Store:
 
     def _connect(self) -> Engine:
         from sqlalchemy import create_engine, event
-        from sqlalchemy.pool import NullPool
+        from sqlalchemy.pool import NullPool, SingletonThreadPool
 
         if self.file and not self.file.parent.is_dir():
             raise UsageError(
@@ -181,9 +181,11 @@ class Store:
                 f"the store {self.file} is a folder", "give a file, for example --store sqlite:///edgekit.db"
             )
         # A connection for each transaction: none is held while a measurement runs, and forks inherit none.
-        pool: dict[str, Any] = {} if ":memory:" in self.url else {"poolclass": NullPool}
+        # What is in memory alone lasts as long as its connection.
+        in_memory = ":memory:" in self.url or "mode=memory" in self.url
+        pool = SingletonThreadPool if in_memory else NullPool
         try:
-            engine = create_engine(self.url, connect_args=self._settings(), **pool)
+            engine = create_engine(self.url, connect_args=self._settings(), poolclass=pool)
         except ValueError as error:  # a port that is no number
             raise self._no_url() from error
         if "@" in (engine.url.host or ""):

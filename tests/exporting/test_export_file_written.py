@@ -115,7 +115,8 @@ def test_a_size_gate_fails_with_its_own_code(network: str, tmp_path: Path) -> No
 
 
 EXPORT = (
-    "import sys, edgekit; r = edgekit.export(sys.argv[1], input=(1, 3, 32, 32), out=sys.argv[2]); sys.exit(r.exit_code)"
+    "import sys, edgekit; r = edgekit.export(sys.argv[1], input=(1, 3, 32, 32), out=sys.argv[2], force=True)\n"
+    "sys.exit(r.exit_code)"
 )
 
 

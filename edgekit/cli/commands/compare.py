@@ -12,7 +12,7 @@ from edgekit.cli import options as o
 from edgekit.cli.output import Outcome, as_line
 from edgekit.errors import UsageError, nearest
 
-_SIDE = "latest, latest~1, a file that was measured, an id, or another store."
+_SIDE = "latest, latest~1, a file that was measured, an id, another store, or results.json."
 FORMATS = ("text", "json", "md")
 
 

@@ -26,13 +26,15 @@ def store(
 ) -> Outcome:
     """List stored records; show, export, merge or remove some.
 
-    list prints a line for each record, show ID all of one. export writes records into a new SQLite store, which merge
-    brings into another: each record once, however often. rm removes for good. list, export and rm take filters.
+    list prints a line for each record, show ID all of one. export writes records into a new SQLite store, or into JSON
+    where the file is called .json; merge brings either into a store: each record once, however often. rm removes for
+    good. list, export and rm take filters.
 
     \b
     Example:
       edgekit store list --model mobilenet --since 7d
       edgekit store export --device local mine.db
+      edgekit store export --latest 20 results.json
       edgekit store merge edgekit.db --store sqlite:///team.db
       edgekit store rm --device pi5 --yes
     """

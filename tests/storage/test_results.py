@@ -1,0 +1,68 @@
+"""Records in one JSON file come back whole and are compared as a store is; another file is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from edgekit.comparison.command import compare
+from edgekit.errors import UsageError
+from edgekit.storage import results
+from edgekit.storage.command import store as verb
+from edgekit.storage.store import Store
+from tests.comparison.records import record
+from tests.storage.test_merge import accuracy, failed
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store with a measurement, an accuracy and a failure."""
+    made = Store(str(tmp_path / "store.db"))
+    made.append(record(), accuracy(), failed())
+    return made
+
+
+def test_records_come_back_whole(store: Store, tmp_path: Path) -> None:
+    file, into = tmp_path / "a b?%20.json", Store(str(tmp_path / "into.db"))
+    verb("export", file, store=store.url)
+    found = results.opened(file)
+    assert found.measurements() == store.measurements() and found.measurements()[0].runs[0].samples_ns
+    assert (found.accuracies(), found.failures(), found.shown) == (store.accuracies(), store.failures(), str(file))
+    assert verb("merge", file, store=into.url).to_json()["added"] == {
+        "measurements": 1, "accuracies": 1, "failures": 1,
+    }  # fmt: skip
+    assert into.measurements() == store.measurements()
+    assert len(json.loads(file.read_text())["measurements"]) == 1
+
+
+def test_two_files_are_compared_as_stores_are(tmp_path: Path) -> None:
+    for name, ms in (("base", 10.0), ("new", 12.0)):
+        made = Store(str(tmp_path / f"{name}.db"))
+        made.append(record(ms=ms), accuracy().model_copy(update={"sha256": "of a.onnx"}))
+        verb("export", tmp_path / f"{name}.json", store=made.url)
+    result = compare(tmp_path / "base.json", tmp_path / "new.json", max_drop=1)
+    assert (result.verdict, result.exit_code, result.checks[0].passed) == ("slower", 3, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot be read"),
+        ("{", "cannot be read"),
+        ("[]", "holds no results"),
+        ('{"edgekit": "0.1.0", "file": "a.onnx"}', "holds no results"),  # a manifest
+        ('{"measurements": []}', "holds no results"),  # what `bench --json` prints
+        ('{"edgekit": "results", "version": 99}', "has version 99"),
+        ('{"edgekit": "results", "version": 1, "measurements": {}}', "'measurements' of .* is no list of records"),
+        ('{"edgekit": "results", "version": 1, "measurements": [{"id": "a"}]}', "record a in .* is broken at"),
+        ('{"edgekit": "results", "version": 1, "accuracies": [{"id": "a", "version": 9}]}', "has version 9"),
+    ],
+)
+def test_another_file_is_refused(text: str | None, message: str, tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        results.opened(file)

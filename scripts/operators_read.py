@@ -20,7 +20,7 @@ a size that is no whole number: there onnxruntime, and so this reader, takes who
 condition is known, and `Constant` where it holds numbers.
 """
 OF_INTEGERS = """
-## Of quantised files
+## Of quantized files
 
 These are read as what they compute in real numbers; int8 files that are made of them keep their scales.
 

@@ -40,7 +40,7 @@ def _lines(found: dict[tuple[str, str], Cell], networks: Sequence[str]) -> Itera
     yield ""
     yield CONSISTS
     yield ""
-    heads = ("layers: fp32", "fp16", "int8", "generated: fp32", "int8", "quantise fused", "dequantise fused")
+    heads = ("layers: fp32", "fp16", "int8", "generated: fp32", "int8", "quantize fused", "dequantize fused")
     yield f"| network | computed in | {' | '.join(heads)} |"
     yield "|---|---|---:|---:|---:|---:|---:|---:|---:|"
     for network in networks:
@@ -61,7 +61,7 @@ Random weights; int8 calibrated on noise; engines for compute capability 8.0 and
 is a time or an accuracy of one. Build times are of a machine that did other things too. What an engine consists of is
 what the builder lists itself: [tensorrt.md](../tensorrt.md)."""
 CONSISTS = """Convolutions and products by the type that they compute in; layers of the engine, and how many of them are
-kernels that the builder generated for work between those. Of the quantising and dequantising nodes in the file, how
+kernels that the builder generated for work between those. Of the quantizing and dequantizing nodes in the file, how
 many became part of a convolution or product, or of nothing at all."""
 
 

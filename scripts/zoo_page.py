@@ -28,7 +28,7 @@ Where a column has two numbers, the first is of the fp32 file and the second of 
   surrounds what has no integer kernel. In ONNX every tensor has its own pair, which the runtime fuses into the
   operators between them.
 * **float**: layers that stay in float in int8, because the target has no integer kernel.
-* **not delegated**: TFLite operators that LiteRT's optimised CPU delegate leaves to the plain kernels.
+* **not delegated**: TFLite operators that LiteRT's optimized CPU delegate leaves to the plain kernels.
 * **CPU s**: seconds of one processor that making and proving the file took. Building the network, its random weights
   and folding come once before that and are not in it; the first fp32 file (ONNX) also pays for what the network itself
   answers, the first int8 file for the calibration.

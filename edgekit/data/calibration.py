@@ -231,7 +231,7 @@ def _notes(chosen: tuple[Sample, ...], asked: int, twice: int, flat: int) -> tup
     elif n < asked:
         notes.append(f"{n} calibration images, not {asked}: there are no more")
     if flat:
-        notes.append(f"{flat} of {n} calibration images show one colour only")
+        notes.append(f"{flat} of {n} calibration images show one color only")
     if len(groups) == 1 and "" not in groups:
         notes.append(f"all calibration images are of one class ({next(iter(groups))})")
     return tuple(notes)

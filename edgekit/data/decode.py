@@ -37,7 +37,7 @@ def decode(path: Path, refused_modes: Iterable[str] = (), alpha: bool = False) -
         cause = " ".join(str(error).split()) or type(error).__name__
         raise UsageError(f"the image {path} cannot be read: {cause}", _REMOVE) from error
     if mode in refused_modes:
-        raise UsageError(f"the image {path} is in {mode}, whose colours depend on a profile", "convert it to RGB")
+        raise UsageError(f"the image {path} is in {mode}, whose colors depend on a profile", "convert it to RGB")
     if min(image.size) < 2:
         raise UsageError(f"the image {path} is only {image.width}x{image.height} pixels", _REMOVE)
     return image

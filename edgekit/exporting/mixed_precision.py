@@ -201,7 +201,7 @@ def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path,
         if sample.label is None:
             raise UsageError(
                 f"--max-drop needs labels, and {sample.name} has none",
-                "give a labelled folder: labels.csv, one sub-folder per class, or WordNet ids with classes.txt",
+                "give a labeled folder: labels.csv, one sub-folder per class, or WordNet ids with classes.txt",
             )
         if not 0 <= sample.label + class_offset < outputs:
             raise UsageError(
@@ -215,7 +215,7 @@ def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path,
             labels.append(sample.label + class_offset)
     if len(labels) < MIN_IMAGES:
         raise UsageError(
-            f"--max-drop has {len(labels)} labelled images beside the calibration set, {MIN_IMAGES} are needed",
+            f"--max-drop has {len(labels)} labeled images beside the calibration set, {MIN_IMAGES} are needed",
             "add images to the --data folder",
         )
     x, y = np.stack(inputs), np.array(labels)

@@ -115,7 +115,7 @@ class ExportOptions:
     synthetic_calibration: bool = _option(False, "int8 without images: only its latency means anything.", of_int8=True)
     ranges: str = _option(
         "auto",
-        "Where int8 ranges come from; auto: a quantised file of a network keeps its own scales, else --data.",
+        "Where int8 ranges come from; auto: a quantized file of a network keeps its own scales, else --data.",
         choices=("auto", "data", "file"),
         of_int8=True,
     )
@@ -238,7 +238,7 @@ def check_calibration(asked: ExportOptions) -> None:
     if not asked.has_int8:
         return
     if asked.max_drop is not None and asked.data is None:
-        raise UsageError("--max-drop needs labelled images to measure on", "add --data FOLDER")
+        raise UsageError("--max-drop needs labeled images to measure on", "add --data FOLDER")
     if asked.synthetic_calibration and asked.data is not None:
         raise UsageError("--data and --synthetic-calibration exclude each other", "leave one of them out")
     if asked.data is None and not asked.synthetic_calibration:

@@ -98,7 +98,7 @@ class Prepared:
             self._quantized[scheme] = self._quantize(scheme)
             if self.asked.io != "float32" and self._quantized[scheme].input_offset is None:
                 self.notes += (
-                    "the input's integers are rounded normalised values, not pixels: the first layer cannot take up "
+                    "the input's integers are rounded normalized values, not pixels: the first layer cannot take up "
                     "this preprocessing",
                 )
         return self._quantized[scheme]
@@ -325,7 +325,7 @@ def _images(asked: ExportOptions, preprocessing: Preprocessing, point: Variant, 
     folder, shapes = Path(asked.data), {op.name: op.shape for op in graph.inputs}
     examples = calibration.from_arrays(folder, shapes, preprocessing, CALIBRATION_IMAGES)
     if examples is not None and asked.max_drop is not None:
-        raise UsageError(f"--max-drop needs labelled images, and {folder} holds arrays", "leave --max-drop out")
+        raise UsageError(f"--max-drop needs labeled images, and {folder} holds arrays", "leave --max-drop out")
     if examples is None and len(shapes) > 1:
         raise UsageError(
             f"images fill one input, and the network has {len(shapes)}: {', '.join(shapes)}",

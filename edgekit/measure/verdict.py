@@ -23,7 +23,7 @@ COOL = "let the device cool, improve its cooling or lower its clock, and measure
 LESS = "take a lower power mode or a stronger supply, and measure again"
 LONGER = "measure again with --preset rigorous"
 ALONE = "though nothing else ran here"
-NEIGHBOURS = f"{ALONE}: this is a virtual machine, and neighbours on the same processor slow it unseen"
+NEIGHBOURS = f"{ALONE}: this is a virtual machine, and neighbors on the same processor slow it unseen"
 ELSEWHERE = "measure at another time, compare with --versus, or use a machine of your own"
 FIXED_CLOCK = "fix the processor's clock, or measure again with --preset rigorous"
 

@@ -27,7 +27,7 @@ _SHORT = reprlib.Repr()  # a value of a few lines can be any number of others, b
 _CROP = "a resize to 256 and a crop of 224 are `size: 224` and `crop: 0.875`, the one divided by the other"
 _MEAN = "its values are `mean` and `std`, with `units: 0..1` where they are of pixels divided by 255"
 _SCALE = "`scale` multiplies pixels; 1/255 is `mean: 0`, `std: 255`"
-_CHANNELS = "`channels` is RGB, BGR, L (grey) or RGBA"
+_CHANNELS = "`channels` is RGB, BGR, L (gray) or RGBA"
 _BILINEAR = "images are resized bilinearly, with antialiasing; there is no other way"
 _MODES = (
     "Keras' mode tf is `mean: 127.5`, `std: 127.5`; torch is `units: 0..1`, `mean: [0.485, 0.456, 0.406]`,"

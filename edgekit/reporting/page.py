@@ -165,7 +165,7 @@ def _overlay(rows: Sequence[Row]) -> str:
     """What the crosses are, and how well their order agrees with what was measured."""
     if not charts.published_points(rows) or all(row.top1 is None for row in rows):
         return ""
-    said = " Grey marks are published accuracies of the float networks, diamonds where they stand in a paper's table."
+    said = " Gray marks are published accuracies of the float networks, diamonds where they stand in a paper's table."
     both = {row.sha256: row for row in rows if row.precision == "fp32" and row.published and row.top1 is not None}
     correlation = (
         spearman(*zip(*((row.published[0]["top1"], row.top1) for row in both.values()), strict=True)) if both else None

@@ -163,7 +163,7 @@ def _notes(swept: SweepResult, data: str | Path | None, calibration: str | Path 
         names = ", ".join(sorted(bare))
         said.append(f"no weights are here for {len(bare)} of the variants, so only their latency is shown: {names}")
     if data is None:
-        said.append("no accuracy was measured: give labelled images with --data")
+        said.append("no accuracy was measured: give labeled images with --data")
     if calibration is None and any(cell.cell.precision == "int8" for cell in swept.cells):
         said.append("int8 was calibrated on noise and shows latency only: give images with --calibration")
     elif calibration is None:

@@ -50,9 +50,9 @@ _NO_INTEGERS = frozenset(
     | {"layer_norm", "group_norm", "lstm", "lstm_cell", "gru", "grid_sample", "adaptive_max_pool"}
 )
 _FLOAT_ONLY = {
-    "lrn": "local response normalisation has no int8 kernel",
+    "lrn": "local response normalization has no int8 kernel",
     "adaptive_avg_pool": "adaptive pooling with uneven windows has no int8 kernel",
-    "batch_norm": "a normalisation that was not folded has no int8 kernel",
+    "batch_norm": "a normalization that was not folded has no int8 kernel",
     "call": "it is no operator of TFLite",
     "log_softmax": "the integers of a logarithm of shares are steps of 1/16",
 }

@@ -19,7 +19,7 @@ def emit(job: WriteJob, opset: int, operator: Operator) -> Emission:
     """The nodes and constants of a network whose weights alone are int8; `operator` adds those of one operator."""
     quantized = job.quantized
     if quantized is None:
-        raise ValueError("an int8w job carries a quantised graph")
+        raise ValueError("an int8w job carries a quantized graph")
     if job.io != "float32":
         raise UsageError(f"--io {job.io} needs --precision int8, not int8w", "leave --io out")
     graph = quantized.graph

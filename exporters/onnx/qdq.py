@@ -24,7 +24,7 @@ def emit(job: WriteJob, opset: int, operator: Operator) -> Emission:
     """The nodes and constants of the int8 network; `operator` adds those of one float operator."""
     quantized = job.quantized
     if quantized is None:
-        raise ValueError("an int8 job carries a quantised graph")
+        raise ValueError("an int8 job carries a quantized graph")
     if job.io != "float32":
         raise UsageError(
             f"int8 ONNX files take and give float32, not {job.io}", "leave --io out, or use --format tflite"

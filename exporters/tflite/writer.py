@@ -54,7 +54,7 @@ def write(job: WriteJob, path: Path) -> Written:
 def _check(job: WriteJob) -> None:
     scheme = {"int8": "tflite", "int8w": WEIGHTS}.get(job.precision)
     if (job.quantized.scheme if job.quantized else None) != scheme:
-        raise ValueError(f"{job.precision} in TFLite needs a graph quantised as {scheme}")
+        raise ValueError(f"{job.precision} in TFLite needs a graph quantized as {scheme}")
     if job.io != "float32" and job.precision != "int8":
         raise UsageError(f"{job.io} input and output need int8, not {job.precision}", "add --precision int8")
     if job.precision == "fp16":

@@ -141,7 +141,7 @@ def peers(data: Path, folder: Path) -> list[Peer]:
             found.append(Peer(name, kind, precision, (str(ORACLE), str(script), str(folder)), folder / made))
     copy = folder / hosted.name  # the harness writes beside what it measures
     copy.write_bytes(hosted.read_bytes())
-    found.append(Peer("hosted file (quantisation-aware training)", "tflite", "uint8", (), copy))
+    found.append(Peer("hosted file (quantization-aware training)", "tflite", "uint8", (), copy))
     found.append(Peer("torch, eager", "torch", "fp32", (), None))
     found.append(Peer("torch.compile", "torch", "fp32", (), None))
     return found

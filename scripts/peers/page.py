@@ -31,7 +31,7 @@ HEAD = """\
 
 Written by `make bench-peers`; do not edit. {date}, {machine}.
 
-MobileNet 0.5/160 with the weights of the hosted quantisation-aware file, from torch. One thread, {n} labelled images of
+MobileNet 0.5/160 with the weights of the hosted quantization-aware file, from torch. One thread, {n} labeled images of
 ImageNet; int8 is calibrated on 100 others, the same for all.
 
 * **export**: seconds of a whole process, cold, the median of {exports}; **its peak**: that process's highest resident

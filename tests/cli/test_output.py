@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -15,8 +14,7 @@ import pytest
 from edgekit.cli.app import command
 from edgekit.cli.output import VERBOSITY, Progress, _encodable, send
 from edgekit.errors import UsageError
-
-EDGEKIT = [sys.executable, "-m", "edgekit"]
+from tests.short import program
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8", "cp1252"])
@@ -28,7 +26,7 @@ def test_no_number_is_lost_for_the_encoding_of_a_terminal(encoding: str, tmp_pat
     assert stream.read() == ("m\\xfcller" if encoding == "ascii" else "müller") + rest
     assert _encodable("müller ─", "utf-8") == "müller ─"
     (tmp_path / "müller.onnx").write_bytes(b"x")
-    command = [*EDGEKIT, "bench", "müller.onnx", "--runtime", "null", "--preset", "quick"]
+    command = [str(program(tmp_path) / "edgekit"), "bench", "müller.onnx", "--runtime", "null", "--preset", "quick"]
     done = subprocess.run(
         command, cwd=tmp_path, env=os.environ | {"PYTHONIOENCODING": encoding}, capture_output=True, check=False
     )

@@ -66,7 +66,7 @@ def export(tmp_path: Path, images: Path, change: str = "pass", source: str | Non
 @pytest.mark.parametrize(
     ("draw", "name", "note"),
     [
-        (one_colour, "{0}.png", "8 of 8 calibration images show one colour only"),
+        (one_colour, "{0}.png", "8 of 8 calibration images show one color only"),
         (noise, "{0}.png", "only 8 calibration images"),
         (noise, "n01440764/{0}.png", "all calibration images are of one class (n01440764)"),
     ],

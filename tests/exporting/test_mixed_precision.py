@@ -143,7 +143,7 @@ def test_the_images_that_judge_were_not_calibrated_on(images: Path) -> None:
 
 def test_too_few_images_and_missing_labels_are_said(images: Path) -> None:
     everything = from_folder(images, PREPROCESSING, (1, 3, 16, 16), n=200)
-    with pytest.raises(UsageError, match="40 labelled images beside"):
+    with pytest.raises(UsageError, match="40 labeled images beside"):
         held_out(hurt_by_int8(), 10_000_000, everything, images, 0)
     (images / "labels.csv").unlink()
     with pytest.raises(UsageError, match="needs labels"):

@@ -23,7 +23,7 @@ def reproduce(
     weights: Annotated[
         Path | None, typer.Option("--weights", metavar="DIR", help="A file for each variant.  [default: the cache]")
     ] = None,
-    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Labelled images, for accuracy.")] = None,
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Labeled images, for accuracy.")] = None,
     calibration: Annotated[
         Path | None, typer.Option("--calibration", metavar="DIR", help="Other images, to calibrate int8 with.")
     ] = None,

@@ -39,7 +39,7 @@ def sweep(
     random_where_missing: Annotated[
         bool, typer.Option("--random-where-missing", help="Latency alone for variants that the folder lacks.")
     ] = False,
-    eval: Annotated[Path | None, typer.Option("--eval", metavar="DIR", help="Labelled images for accuracy.")] = None,
+    eval: Annotated[Path | None, typer.Option("--eval", metavar="DIR", help="Labeled images for accuracy.")] = None,
     runtime: Annotated[str | None, typer.Option("--runtime", metavar="R,R", help="Names of runtimes.")] = None,
     provider: Annotated[
         str | None, typer.Option("--provider", metavar="P,P", help="Execution providers of onnxruntime.")

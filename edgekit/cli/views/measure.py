@@ -103,7 +103,7 @@ def weights_list(document: Json, width: int) -> View:
         Column("resolution", lambda row: str(row["resolution"] or "any"), rank=4),
         Column("published sha256", lambda row: (row["sha256"] or "none")[:12], rank=1, left=True),
         Column("here", lambda row: "yes" if row["path"] else UNKNOWN, left=True),
-        Column("licence", lambda row: row["license"].partition(";")[0], rank=2, left=True),
+        Column("license", lambda row: row["license"].partition(";")[0], rank=2, left=True),
     )
     yield from table(columns, document["weights"], width)
     yield Text(f"kept in {document['folder']}", style="dim")
@@ -116,7 +116,7 @@ def weights_pull(document: Json, width: int) -> View:
         checked = f"checked by {bits} bits of its hash" if 0 < bits < 256 else "as published"
         checked = checked if row["checked"] else "as first seen: none is published"
         yield str(row["path"])
-        pairs = [("sha256", f"{row['sha256']} ({checked})"), ("licence", row["license"])]
+        pairs = [("sha256", f"{row['sha256']} ({checked})"), ("license", row["license"])]
         yield facts(pairs + [("note", row["note"])] * bool(row["note"]))
     for row in document["failed"]:
         yield from failure(row["name"], row)

@@ -34,7 +34,7 @@ def layer_norm(
         return y
     sizes = tuple(normalized_shape)
     if input.shape[input.rank - len(sizes) :] != sizes:
-        raise ValueError(f"it normalises {sizes}")
+        raise ValueError(f"it normalizes {sizes}")
     dims = tuple(range(input.rank - len(sizes), input.rank))
     return b.emit(name, "layer_norm", [input], {"weight": weight, "bias": bias}, dims=dims, eps=float(eps))
 

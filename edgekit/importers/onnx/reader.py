@@ -125,7 +125,7 @@ def _notes(model: Model) -> tuple[str, ...]:
 def _of_numbers(model: Model) -> tuple[str, ...]:
     if model.ranges:
         return (
-            "the file is quantised: what is read are the real numbers that its integers stand for, without rounding; "
+            "the file is quantized: what is read are the real numbers that its integers stand for, without rounding; "
             "int8 files keep its scales, unless --ranges data asks for others",
         )
     kinds = {one.dtype for one in model.inputs} - {"float"}

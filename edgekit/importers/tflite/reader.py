@@ -124,7 +124,7 @@ def _notes(model: Model) -> tuple[str, ...]:
     found = []
     if model.spanned:
         found.append(
-            "the file is quantised: what is read are the real numbers that its integers stand for, without rounding; "
+            "the file is quantized: what is read are the real numbers that its integers stand for, without rounding; "
             "int8 files keep its scales, unless --ranges data asks for others"
         )
     constants: list[Stored] = [model.file.tensor(index) for index in model.constants()]

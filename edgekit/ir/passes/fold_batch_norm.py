@@ -44,7 +44,7 @@ def fold(graph: Graph) -> Folded:
             own = graph.tensors(op)["mean"]
             op = _owning(op.with_(kind="scale", params={}, attrs={}), params, own, weight=scale, bias=shift)
         elif op.attrs.get("label") == "batch_norm without running statistics":
-            remaining.append(f"{op.name}: it has no running statistics and normalises by each input's own")
+            remaining.append(f"{op.name}: it has no running statistics and normalizes by each input's own")
         ops.append(op)
     return Folded(rebuilt(graph, ops, params=params), tuple(remaining))
 

@@ -94,7 +94,7 @@ def batch_normalization(n: Node, x: Tensor, scale: Tensor, bias: Tensor, mean: T
     if n.get("training_mode", 0):  # of weights that are standardised, say
         return F.batch_norm(x, None, None, scale, bias, True, 0.0, n.get("epsilon", 1e-5))
     if n.get("spatial", 1) != 1:
-        raise n.refusal("normalises each place by itself (spatial=0)")
+        raise n.refusal("normalizes each place by itself (spatial=0)")
     return F.batch_norm(x, mean, var, scale, bias, False, 0.0, n.get("epsilon", 1e-5))
 
 

@@ -26,7 +26,7 @@ from edgekit.frontend.tracer import trace
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.network.spec import variant
 from edgekit.network.user_model import find
-from scripts import bench_cost, bench_int8, bench_measuring, bench_sweep, bench_zoo
+from scripts import bench_cost, bench_fleet, bench_int8, bench_measuring, bench_sweep, bench_zoo
 from scripts.bench_helpers import (
     BARE_NETWORK,
     BARE_TFLITE,
@@ -312,6 +312,8 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "ssh": bench_measuring.ssh,
     "sweep": bench_sweep.sweep,
     "report": bench_sweep.report,
+    "scheduling": bench_fleet.scheduling,
+    "boards": bench_fleet.boards,
 }
 
 

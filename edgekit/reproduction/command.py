@@ -18,8 +18,9 @@ from edgekit.reporting import drawing
 from edgekit.reporting.command import ReportResult, of_records
 from edgekit.reproduction.tables import Correlation, Table, correlations, tables
 from edgekit.reproduction.zoo import ZooReproduction, reproduce_zoo
-from edgekit.sweeps.command import Progress, sweep
+from edgekit.sweeps.command import sweep
 from edgekit.sweeps.result import SweepResult
+from edgekit.sweeps.run import Progress
 from edgekit.util.tabled import Tabled
 
 KNOWN = ("mobilenet", "zoo")

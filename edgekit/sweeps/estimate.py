@@ -1,10 +1,14 @@
-"""How long a sweep will take: guesses before it begins, corrected by what its steps really took."""
+"""How long a sweep will take: guesses before it begins. The scheduler corrects them by what its jobs really took."""
 
 from __future__ import annotations
 
-import time
+import heapq
+import itertools
+from collections.abc import Mapping, Sequence
 
 from edgekit.records.measurement import Protocol
+from edgekit.sweeps.jobs import Start, Task
+from edgekit.sweeps.scheduler import DONE, Scheduler
 
 # Seconds on one core of a 2020s server. They only have to be right against each other: the first steps correct them.
 EXPORT = 2.0  # build, fold, and the reference of parity
@@ -35,30 +39,16 @@ def accuracy_seconds(images: int, files: int, gmacs: float | None) -> float:
     return images * (IMAGE + files * PER_GMAC * (UNKNOWN_GMACS if gmacs is None else gmacs))
 
 
-class TimeLeft:
-    """Knows what is left of a total that was guessed; goes by what the finished part really took."""
-
-    def __init__(self, total: float) -> None:
-        self._total = total
-        self._finished = 0.0
-        self._started = time.monotonic()
-
-    def finish(self, guessed: float) -> None:
-        """A step that was guessed to take so long is over."""
-        self._finished += guessed
-
-    @property
-    def seconds(self) -> float:
-        """From now to the end."""
-        elapsed = time.monotonic() - self._started
-        left = max(self._total - self._finished, 0.0)
-        # Early steps weigh the guess as much as themselves, so that one odd step does not move the end by hours.
-        trust = min(self._finished / self._total * 4, 1.0) if self._total else 0.0
-        pace = elapsed / self._finished if self._finished else 1.0
-        return left * (trust * pace + (1 - trust))
-
-    def __str__(self) -> str:
-        return told(self.seconds)
+def makespan(tasks: Sequence[Task], addresses: Mapping[str, str], processors: int, memory: int) -> float:
+    """Return the seconds until all jobs are over, as the scheduler would run them if each took what is guessed."""
+    plan, running, now = Scheduler(tasks, addresses, processors, memory), list[tuple[float, int, Start]](), 0.0
+    order = itertools.count()
+    while plan.left:
+        for start in plan.start(now):
+            heapq.heappush(running, (now + start.task.seconds, next(order), start))
+        now, _, start = heapq.heappop(running)
+        plan.ended(start, DONE, now)
+    return now
 
 
 def told(seconds: float) -> str:

@@ -5,8 +5,7 @@ A job and what it gives back are plain values that can be pickled. It imports to
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor, Executor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from edgekit.sweeps.axes import Point
 from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.journal import Journal, device
 from edgekit.sweeps.weights import Source
-from edgekit.sweeps.workers import Workers
 from edgekit.util.files import stamp
 
 
@@ -148,35 +146,3 @@ def _export(job: Job, files: Sequence[File], journal: Journal) -> list[Made]:
         found = (artifact.path, manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
         made.append(Made(file, *found, fresh=True))
     return made
-
-
-# Many of them
-
-
-def run_all(
-    jobs: Sequence[Job], workers: int, executor: Executor | None, each: Callable[[Job, tuple[Made, ...]], None]
-) -> None:
-    """Every job, in any order; `each` hears of it in this thread. `executor` None: processes of our own."""
-    if executor is not None:
-        return _drain(jobs, executor, each)
-    own = Workers(min(workers, len(jobs)) or 1)
-    try:
-        _drain(jobs, own, each)
-    finally:
-        own.shutdown(wait=False, cancel_futures=True)
-
-
-def _drain(jobs: Sequence[Job], executor: Executor, each: Callable[[Job, tuple[Made, ...]], None]) -> None:
-    died = Refusal("environment", "the process that exported it died", "see whether memory ran out", 7)
-    futures = {executor.submit(run, job): job for job in jobs}
-    try:
-        for future in as_completed(futures):
-            job = futures[future]
-            try:
-                made = future.result()
-            except BrokenExecutor:
-                made = tuple(Made(file, refusal=died) for file in job.files)
-            each(job, made)
-    finally:
-        for future in futures:
-            future.cancel()

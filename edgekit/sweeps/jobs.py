@@ -52,6 +52,25 @@ class Task:
         return own | {"after": list(self.after), "seconds": round(self.seconds, 3)}
 
 
+@dataclass(frozen=True)
+class Start:
+    """A job to begin now. `attempt` tells it from earlier ones of the same job; `device` is None on processors."""
+
+    task: Task
+    attempt: int
+    device: str | None
+
+
+@dataclass(frozen=True)
+class End:
+    """A job that is over. `why` is what was said of the last failure; `attempts`: how often it was begun."""
+
+    task: Task
+    outcome: str
+    attempts: int
+    why: object = None
+
+
 def export_bytes(parameters: int | None) -> int:
     """Return a guess of the memory that the export of a network with so many parameters takes at its most."""
     return PROCESS_BYTES + BYTES_PER_PARAMETER * (UNKNOWN_PARAMETERS if parameters is None else parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from pathlib import Path
 from edgekit.device.config import AnyDevice
 from edgekit.device.registry import DeviceList, open_target
 from edgekit.device.target import Identity
-from edgekit.errors import EdgekitError, EnvironmentRefused, Refusal, UsageError
+from edgekit.errors import DeviceUnreachable, EdgekitError, EnvironmentRefused, Refusal, UsageError
 from edgekit.evaluation.command import eval
 from edgekit.exporting.inputs import Inputs, key
 from edgekit.measure.command import bench
@@ -25,6 +26,7 @@ from edgekit.sweeps.export import Made, refused
 from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.journal import Journal, device
 from edgekit.sweeps.keys import Keys
+from edgekit.sweeps.scheduler import AWAY, BROKEN, DONE, LOST
 
 UNTRAINED = "random weights: only the latency means anything"
 NOISE = "calibrated on noise: only the latency means anything"
@@ -33,11 +35,14 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Measured:
-    """The latency of a file on a device (`fresh`: taken just now), or why there is none."""
+    """The latency of a file on a device (`fresh`: taken just now), or why there is none, and how often it was tried."""
 
     measurement: Measurement | None = None
     fresh: bool = False
     refusal: Refusal | None = None
+    outcome: str = DONE  # for the scheduler
+    device: str | None = None  # where it was tried last
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,6 @@ class Measuring:
         self.known = known
         self._forgotten: EnvironmentRefused | None = None
         self._identities: dict[str, Identity] = {}  # by the device's name
-        self._silent: set[str] = set()  # devices that were asked and did not answer
 
     def protocol(self, how: How) -> Protocol:
         """How a measurement is made."""
@@ -71,19 +75,36 @@ class Measuring:
     def latency(self, made: Made, how: How, name: str, say: Say) -> Measured:
         """Measure one file on one device, unless that was done; nothing else of ours runs on it meanwhile."""
         assert made.path is not None and made.sha256 is not None
+        earlier = self.known_latency(made, how)
+        if earlier is not None:
+            return Measured(earlier, device=name)
+        answered = False
         try:
             address = self.known[name].address
             with device(address, measuring=True, waiting=lambda: say("waiting for another sweep on this device")):
                 inputs = self._latency_inputs(made, how, name)
+                answered = True
                 known = self._known(inputs)
                 if known is not None:
-                    return Measured(known)
+                    return Measured(known, device=name)
                 measurement = self._bench(made.path, how, name, say)
             _refuse_another(made, measurement)
+        except DeviceUnreachable as error:
+            self._identities.pop(name, None)  # it is asked again who it is
+            return Measured(refusal=refused(error), outcome=LOST if answered else AWAY, device=name)
         except Exception as error:  # it must not end the other cells
-            return Measured(refusal=refused(error))
+            return Measured(refusal=refused(error), outcome=BROKEN, device=name)
         self._remember("latency", inputs, measurement)
-        return Measured(measurement, fresh=True)
+        return Measured(measurement, fresh=True, device=name)
+
+    def meet(self) -> None:
+        """Ask every device who it is, all at once, where something may have been measured before."""
+        if not self.grid.devices or not self.journal.holds("latency"):
+            return
+        with ThreadPoolExecutor(len(self.grid.devices)) as pool:
+            for asked in [pool.submit(self._identity, name, self.known[name]) for name in self.grid.devices]:
+                with suppress(EdgekitError):
+                    asked.result()
 
     def _remember(self, kind: str, inputs: Inputs, record: Measurement | Accuracy) -> None:
         """Write down that it was taken, so that it is not taken again."""
@@ -106,13 +127,11 @@ class Measuring:
     def known_latency(self, made: Made, how: How) -> Measurement | None:
         """The measurement that was taken of this file in just this way, on any device of the pool, if it may be used.
 
-        None also where the devices do not say who they are: a plan needs no device, and `latency` asks again.
+        None also of devices that did not say who they are: a plan needs no device, and `latency` asks again.
         """
-        if how.device is None or not self.journal.holds("latency"):
-            return None
-        for name in self.grid.pools[how.device]:
+        for name in self.grid.pools[how.device] if how.device is not None else ():
             with suppress(EdgekitError):
-                known = None if name in self._silent else self._known(self._latency_inputs(made, how, name))
+                known = self._known(self._latency_inputs(made, how, name)) if name in self._identities else None
                 if known is not None:
                     return known
         return None
@@ -128,10 +147,8 @@ class Measuring:
     def _identity(self, name: str, where: AnyDevice) -> Identity:
         """Who the device is, asked once; a device that did not answer is asked again."""
         if name not in self._identities:
-            self._silent.add(name)  # until it answers
             with open_target(name, where) as target:
                 self._identities[name] = target.identity()
-            self._silent.remove(name)
         return self._identities[name]
 
     def _known(self, inputs: Inputs) -> Measurement | None:

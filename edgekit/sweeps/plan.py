@@ -15,7 +15,7 @@ from edgekit.network.names import is_own_name
 from edgekit.records.formats import FORMATS
 from edgekit.storage.store import Store
 from edgekit.sweeps.axes import How, Point, SweepCell
-from edgekit.sweeps.estimate import accuracy_seconds, export_seconds, latency_seconds
+from edgekit.sweeps.estimate import accuracy_seconds, export_seconds, latency_seconds, makespan
 from edgekit.sweeps.export import File, Job, Made, refused, there
 from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, Needs, Task, export_bytes
@@ -45,6 +45,7 @@ class Plan:
     since: float
     workers: int
     processors: int
+    memory: int
     made: dict[Place, Made] = field(default_factory=dict)  # files that are there, and those that cannot be
     jobs: list[Job] = field(default_factory=list)
     names: dict[Point, str] = field(default_factory=dict)
@@ -66,6 +67,7 @@ class Plan:
             self._check_variants()
         self._name_refused()
         self._refuse_namesakes()
+        self.measuring.meet()
 
     def _preflight(self) -> None:
         is_built = any(FORMATS[one].is_built for one in self.grid.export.format)
@@ -174,6 +176,11 @@ class Plan:
     # The jobs, how long they take, and what they need
 
     @property
+    def addresses(self) -> dict[str, str]:
+        """The machine of each device, by its name."""
+        return {name: self.known[name].address for name in self.grid.devices}
+
+    @property
     def tasks(self) -> tuple[Task, ...]:
         """Every job that is left: exports, what is measured of their files, and accuracies."""
         exports = {job: self._export_task(job) for job in self.jobs}
@@ -184,7 +191,7 @@ class Plan:
 
     def _export_task(self, job: Job) -> Task:
         needs = Needs(
-            processors=max(1, self.processors // self.workers),
+            processors=self.processors // self.workers,
             memory=export_bytes(self.parameters.get(job.point)),
             alone=self.grid.export.max_latency is not None,
         )
@@ -234,9 +241,7 @@ class Plan:
         """What is there already, what is to be done, and how long that will take."""
         cells = tuple(self._cell(cell) for cell in self.cells)
         jobs = self.left(cells)
-        at_once = max(1, min(self.workers, len(self.jobs)))
-        seconds = sum(task.seconds / (at_once if task.kind == EXPORT else 1) for task in jobs)
-        return SweepResult(cells, seconds, dry_run=True, jobs=jobs)
+        return SweepResult(cells, makespan(jobs, self.addresses, self.processors, self.memory), dry_run=True, jobs=jobs)
 
     def left(self, cells: Sequence[CellResult]) -> tuple[Task, ...]:
         """The jobs that cells which are planned still need."""

@@ -19,6 +19,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from contextlib import suppress
 from typing import IO, Any, TypeVar
 
+from edgekit.bench.ondevice.footprint import MEMINFO, kilobytes
 from edgekit.util.formatting import escaped
 
 T = TypeVar("T")
@@ -102,6 +103,12 @@ class Workers(Executor):
 def processors() -> int:
     """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory() -> int:
+    """How many bytes this machine can still give to processes; where that is not told, as if there were no limit."""
+    available = kilobytes(MEMINFO, "MemAvailable:")
+    return sys.maxsize if available is None else available
 
 
 def _send(stream: IO[bytes], value: Any) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 from edgekit.errors import BackendMissing, DeviceUnreachable
 from edgekit.records.runtime import Runtime
-from edgekit.sweeps import measure
+from edgekit.sweeps import measure, run
 from edgekit.sweeps.command import sweep
+from edgekit.sweeps.queues import Patience
 from edgekit.sweeps.result import CellResult
 from tests.bench.adb_peer import Peer
 from tests.device.phone import phone as phone
@@ -31,6 +32,7 @@ for package in ("torch", "onnx", "onnxruntime", "ai_edge_litert"):
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(measure, "INVALID", "none is")  # this machine may be busy with anything
+    monkeypatch.setattr(run, "PATIENCE", Patience(0.01, never_seen=2, seen=2))
 
 
 def only(**asked: Any) -> CellResult:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from edgekit.records.measurement import PRESETS
-from edgekit.sweeps.estimate import TimeLeft, accuracy_seconds, export_seconds, latency_seconds, told
+from edgekit.sweeps.estimate import accuracy_seconds, export_seconds, latency_seconds, makespan, told
+from edgekit.sweeps.jobs import EXPORT, LATENCY, Needs, Task
 from tests.short import QUICK
 
 
@@ -27,14 +26,12 @@ def test_more_work_takes_longer() -> None:
     assert quick < usual < rigorous
 
 
-def test_what_is_left_goes_by_what_the_finished_part_took(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = [0.0]
-    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
-    left = TimeLeft(100.0)
-    assert left.seconds == 100.0
-    left.finish(50.0)
-    clock[0] = 100.0  # it took twice as long as was guessed
-    assert left.seconds == pytest.approx(100.0) and str(left) == "2 min"
-    left.finish(60.0)
-    assert left.seconds == 0.0
-    assert TimeLeft(0.0).seconds == 0.0
+def test_devices_work_at_once_and_this_machine_measures_after_its_exports() -> None:
+    export = [Task(f"e{n}", EXPORT, "", Needs(processors=1), seconds=10.0) for n in range(4)]
+    here = [Task("h", LATENCY, "", Needs(devices=("local",)), ("e0",), seconds=5.0)]
+    far = [Task(f"f{n}", LATENCY, "", Needs(devices=("x", "y")), ("e0",), seconds=20.0) for n in range(4)]
+    addresses = {"local": "local", "x": "ssh x", "y": "ssh y"}
+    assert makespan(export, addresses, 2, 10**9) == 20.0
+    assert makespan([*export, *here], addresses, 2, 10**9) == 25.0
+    assert makespan([*export, *here, *far], addresses, 2, 10**9) == 50.0
+    assert makespan([], addresses, 2, 10**9) == 0.0

@@ -11,7 +11,7 @@ import typer
 import edgekit
 from edgekit.cli import options as o
 from edgekit.cli.export_options import from_text, parameter, takes
-from edgekit.cli.output import Outcome, Progress, notice, refused
+from edgekit.cli.output import Outcome, notice, refused
 from edgekit.exporting.options import DEFAULTS, OPTIONS, flag
 
 # Where a sweep takes several values, or says more than an export.
@@ -74,6 +74,7 @@ def sweep(
     Example:
       edgekit sweep mobilenet --alpha 0.5,0.25 --res 96 --preset quick --dry-run
     """
+    from edgekit.cli.live import LiveTable
     from edgekit.cli.views import sweep as views
 
     axes = {"alpha": o.decimals, "res": o.numbers, "device": o.words}
@@ -92,7 +93,7 @@ def sweep(
     for name, (read, text) in ways.items():
         if text is not None:
             asked[name] = read(text, f"--{name.replace('_', '-')}")
-    with Progress() as progress:
+    with LiveTable() as progress:
         result = edgekit.sweep(
             model,
             **asked,
@@ -107,6 +108,7 @@ def sweep(
             store=store,
             devices=devices,
             progress=progress,
+            watch=progress.watch,
         )
     for note in result.notes:
         notice(f"note: {note}")

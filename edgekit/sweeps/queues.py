@@ -1,0 +1,152 @@
+"""The jobs that wait for the same devices, and the devices: what a scheduler decides with."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from edgekit.sweeps.jobs import Task
+
+
+class Turns:
+    """Jobs in a fair order: networks take turns, and the jobs of one network keep their order."""
+
+    def __init__(self) -> None:
+        self._groups: OrderedDict[str, deque[str]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, group: str, key: str, first: bool = False) -> None:
+        """Put a job at the end of its network's, or before all others."""
+        jobs = self._groups.setdefault(group, deque())
+        if first:
+            jobs.appendleft(key)
+            self._groups.move_to_end(group, last=False)
+        else:
+            jobs.append(key)
+        self._count += 1
+
+    def take(self) -> str:
+        """Return the next job, and let its network come last. There must be one."""
+        group, jobs = next(iter(self._groups.items()))
+        key = jobs.popleft()
+        self._count -= 1
+        if jobs:
+            self._groups.move_to_end(group)
+        else:
+            del self._groups[group]
+        return key
+
+    def peek(self) -> str:
+        """Return what `take` would. There must be one."""
+        return next(iter(self._groups.values()))[0]
+
+    def each(self) -> Iterator[str]:
+        """Every job."""
+        return (key for jobs in self._groups.values() for key in jobs)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a device is waited for: pauses in seconds that double, and how many of them."""
+
+    first: float = 2.0
+    most: float = 300.0
+    never_seen: int = 5  # of a device that has not answered yet: about a minute
+    seen: int = 10  # of one that has: about 14 minutes
+
+    def pause(self, silent: int) -> float:
+        """Return how long the pause is after so many times without an answer."""
+        return float(min(self.first * 2.0 ** min(silent - 1, 64), self.most))
+
+
+@dataclass
+class Device:
+    """One machine: what it runs, and how it has answered.
+
+    `silent` counts how often in a row it did not answer; `blamed`: how many jobs failed on it and not on a twin.
+    """
+
+    address: str
+    running: str | None = None
+    paused: bool = False
+    until: float = 0.0  # when the pause ends
+    gone: bool = False  # it was given up
+    answered: bool = False
+    silent: int = 0
+    blamed: int = 0
+    why: object = None  # what was said when it did not answer
+    queues: list[Queue] = field(default_factory=list)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it could begin something."""
+        return self.running is None and not self.paused and not self.gone
+
+
+@dataclass
+class Queue:
+    """The jobs that any of some devices may take. `again`: those that failed on some of them, by these."""
+
+    members: frozenset[str]
+    jobs: Turns = field(default_factory=Turns)
+    again: dict[frozenset[str], Turns] = field(default_factory=dict)
+    free: dict[str, None] = field(default_factory=dict)  # members that could begin something
+    left: int = 0  # members that were not given up
+    seconds: float = 0.0  # guessed, of all jobs that are left, also of those that wait for others
+
+    def take(self, address: str) -> str | None:
+        """Return the next job for a device; None where there is none for it."""
+        for failed, jobs in self.again.items():
+            if address not in failed:
+                key = jobs.take()
+                if not jobs:
+                    del self.again[failed]
+                return key
+        return self.jobs.take() if self.jobs else None
+
+    def may_take(self) -> Iterator[str]:
+        """The free devices that would find a job, as few as are needed to see one."""
+        if self.jobs:
+            yield from self.free
+        for failed in self.again:
+            yield from (address for address in self.free if address not in failed)
+
+
+@dataclass
+class Job:
+    """Where a job stands. `waits`: for how many others; `queue` is None for a job on processors."""
+
+    task: Task
+    waits: int
+    queue: Queue | None
+    attempt: int = 0
+    losses: int = 0
+    failed_on: frozenset[str] = frozenset()
+    over: bool = False
+    device: str | None = None  # where it runs
+    since: float = 0.0  # when it began
+
+
+class Pace:
+    """What jobs of a kind take, against what was guessed; the first ones weigh the guess as much as themselves."""
+
+    def __init__(self) -> None:
+        self._jobs = 0
+        self._guessed = self._taken = 0.0
+
+    def seen(self, guessed: float, taken: float) -> None:
+        """A job that was guessed to take so many seconds took so many."""
+        self._jobs += 1
+        self._guessed += guessed
+        self._taken += taken
+
+    def of(self, guessed: float) -> float:
+        """Return how long what was guessed so will take."""
+        if not self._guessed:
+            return guessed
+        trust = self._jobs / (self._jobs + 1)
+        return guessed * (trust * self._taken / self._guessed + 1 - trust)

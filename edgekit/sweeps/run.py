@@ -1,0 +1,266 @@
+"""Runs the jobs of a sweep: what the scheduler says may begin, each beside the others, until all are over.
+
+Exports go to an executor. Each measurement and each accuracy has a thread of its own, which waits for a process here
+or on a device. All that is decided and kept is so in the thread that called `Running.run`: the others only put what
+they found into a queue. They are daemons: an interrupt ends the command at once, and a device ends what was begun on
+it when the connection is gone.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import replace
+from typing import Any
+
+from edgekit.errors import Refusal
+from edgekit.storage.store import FailedCell, new_id, now
+from edgekit.sweeps.axes import How, SweepCell
+from edgekit.sweeps.board import Row, board
+from edgekit.sweeps.estimate import told
+from edgekit.sweeps.export import Job, Made, refused, run
+from edgekit.sweeps.jobs import EXPORT, LATENCY, End, Start, Task
+from edgekit.sweeps.measure import Judged, Measured
+from edgekit.sweeps.plan import Plan, place_of
+from edgekit.sweeps.queues import Patience
+from edgekit.sweeps.result import CACHED, DONE, FAILED, PLANNED, CellResult, SweepResult
+from edgekit.sweeps.scheduler import AWAY, LOST, Scheduler
+from edgekit.sweeps.scheduler import DONE as ENDED
+from edgekit.sweeps.workers import Workers
+from edgekit.util.files import make_folder, write_atomically
+from edgekit.util.formatting import counted
+
+RECORD = "sweep.json"  # what is known so far, beside the files
+RECORD_SECONDS, RECORD_SHARE = 5.0, 20  # between two times that it is written, at least; and times what writing takes
+PATIENCE = Patience()
+DIED = Refusal("environment", "the process that exported it died", "see whether memory ran out", 7)
+
+Progress = Callable[[str, int, int], None]
+Watch = Callable[[Sequence[Row]], None]
+
+
+class Running:
+    """Goes through a plan once. `watch` is given what every device does whenever that changes."""
+
+    def __init__(self, plan: Plan, progress: Progress | None = None, watch: Watch | None = None) -> None:
+        self.plan, self.grid = plan, plan.grid
+        self.progress, self.watch = progress, watch
+        self.made = dict(plan.made)
+        self.measured: dict[tuple[str, How], Measured] = {}  # by sha256
+        self.judged: dict[tuple[str, str | None], Judged] = {}  # by sha256 and runtime
+        self.tasks = plan.tasks
+        self.scheduler = Scheduler(self.tasks, plan.addresses, plan.processors, plan.memory, PATIENCE)
+        self.started = time.monotonic()
+        self._heard: queue.SimpleQueue[tuple[Start | None, Any]] = queue.SimpleQueue()
+        self._next_record = 0.0
+        self._waiting: dict[str, list[Task]] = {}  # measurements by the export that they wait for
+        for task in self.tasks:
+            for key in task.after if task.kind == LATENCY else ():
+                self._waiting.setdefault(key, []).append(task)
+
+    def run(self, executor: Executor | None) -> SweepResult:
+        """Do what is missing. An interrupt ends it; what is done is kept."""
+        make_folder(self.grid.out)
+        if not self.grid.export_only or self.grid.eval:
+            self.plan.store.check()
+        jobs = len(self.plan.jobs)
+        if jobs:
+            self._say(f"exporting {counted(jobs, 'variant')}, {min(self.plan.workers, jobs)} at once")
+        own = Workers(min(self.plan.workers, jobs)) if jobs and executor is None else None
+        pending: list[Future[Any]] = []
+        try:
+            self._go(own or executor, pending)
+        finally:
+            for future in pending:
+                future.cancel()
+            if own is not None:
+                own.shutdown(wait=False, cancel_futures=True)
+        result = self._recorded()
+        self._tell_failures(result)
+        return replace(result, unstored=self.plan.measuring.refusal)
+
+    def _go(self, executor: Executor | None, pending: list[Future[Any]]) -> None:
+        while self.scheduler.left:
+            for start in self.scheduler.start(time.monotonic()):
+                self._begin(start, executor, pending)
+            self._look()
+            if self.scheduler.left:
+                self._hear()
+            for end in self.scheduler.over():
+                self._over(end)
+
+    # Beginning a job
+
+    def _begin(self, start: Start, executor: Executor | None, pending: list[Future[Any]]) -> None:
+        task = start.task
+        if task.kind == EXPORT:
+            assert executor is not None
+            future = executor.submit(run, task.work)
+            pending.append(future)
+            future.add_done_callback(lambda done: self._heard.put((start, _made(task.work, done))))
+        else:
+            work = self._latency(start) if task.kind == LATENCY else self._accuracy(start)
+            threading.Thread(target=self._alone, args=(start, work), name=task.name, daemon=True).start()
+
+    def _alone(self, start: Start, work: Callable[[], Any]) -> None:
+        """In a thread of its own: do it, and put what came of it into the queue."""
+        try:
+            self._heard.put((start, work()))
+        except BaseException as error:
+            self._heard.put((start, error))
+
+    def _latency(self, start: Start) -> Callable[[], Measured]:
+        place, how = start.task.work
+        made = self.made[place]
+        assert start.device is not None and made.path is not None
+        device, several = start.device, len(self.plan.addresses) > 1
+        self._say(f"measuring {made.path.name} on {device}")
+
+        def say(message: str) -> None:
+            self._heard.put((None, f"{device}: {message}" if several else message))
+
+        return lambda: self.plan.measuring.latency(made, how, device, say)
+
+    def _accuracy(self, start: Start) -> Callable[[], dict[str, Judged]]:
+        places, runtime = start.task.work
+        files = [self.made[place] for place in places if self.made[place].sha256 is not None]
+        heard = self._heard
+        return lambda: self.plan.measuring.accuracies(files, runtime, lambda text: heard.put((None, text)))
+
+    # Hearing of one
+
+    def _hear(self) -> None:
+        """Wait for the next thing that happens: a job's end, a message, or the time to ask a device again."""
+        again = self.scheduler.next_time()
+        try:
+            start, found = self._heard.get(timeout=None if again is None else max(again - time.monotonic(), 0.0))
+        except queue.Empty:
+            return
+        if start is None:
+            self._say(found)
+        elif isinstance(found, BaseException):
+            raise found
+        else:
+            if start.task.kind == EXPORT:
+                self._exported(start.task, found)
+            outcome = found.outcome if start.task.kind == LATENCY else ENDED
+            self.scheduler.ended(start, outcome, time.monotonic(), found)
+            if outcome in (AWAY, LOST):
+                self._say(f"{start.device} does not answer: {found.refusal.message}")
+
+    def _exported(self, task: Task, made: Sequence[Made]) -> None:
+        job: Job = task.work
+        for one in made:
+            self.made[job.point, one.file.format, one.file.precision] = one
+            self.plan.learn(job.point, one)
+        for other in self._waiting.get(task.key, ()):
+            if self.made[other.work[0]].sha256 is None:
+                self.scheduler.drop(other.key)
+
+    def _over(self, end: End) -> None:
+        task, found = end.task, end.why
+        if task.kind == EXPORT:
+            failed = sum(one.refusal is not None for one in self._made_by(task))
+            name = self.plan.names[task.work.point]
+            self._say(f"exported {name}" + (f", {failed} files failed" if failed else ""))
+        elif isinstance(found, Measured):
+            place, how = task.work
+            sha256 = self.made[place].sha256
+            assert sha256 is not None
+            self.measured[sha256, how] = replace(found, attempts=end.attempts)
+        elif isinstance(found, dict):
+            self.judged |= {(sha256, task.work[1]): judged for sha256, judged in found.items()}
+        self._record()
+
+    def _made_by(self, task: Task) -> list[Made]:
+        return [self.made[task.work.point, file.format, file.precision] for file in task.work.files]
+
+    def _say(self, message: str) -> None:
+        if self.progress is not None:
+            left = told(self.scheduler.seconds_left())
+            self.progress(f"{message}; about {left} left", len(self.tasks) - self.scheduler.left, len(self.tasks))
+
+    def _look(self) -> None:
+        if self.watch is not None:
+            self.watch(board(self.scheduler, self.plan.addresses, time.monotonic()))
+
+    # What is known so far
+
+    def _record(self) -> None:
+        """Write what is known, unless that was done a moment ago."""
+        if time.monotonic() >= self._next_record:
+            self._recorded()
+
+    def _recorded(self) -> SweepResult:
+        began = time.monotonic()
+        cells = tuple(self._cell(cell) for cell in self.plan.cells)
+        result = SweepResult(cells, began - self.started, unstored=self.plan.measuring.refusal)
+        text = json.dumps(result.to_json(), indent=1, default=str)
+        with self.plan.measuring.going_on():
+            write_atomically(self.grid.out / RECORD, text.encode("utf-8", "surrogatepass") + b"\n")
+        self._next_record = began + max(RECORD_SECONDS, RECORD_SHARE * (time.monotonic() - began))
+        return result
+
+    def _cell(self, cell: SweepCell) -> CellResult:
+        name, made = self.plan.names[cell.point], self.made.get(place_of(cell))
+        if made is None:
+            return CellResult(cell, name, PLANNED)
+        if made.path is None or made.sha256 is None:
+            return CellResult(cell, made.variant or name, FAILED, refusal=made.refusal)
+        measured = self.measured.get((made.sha256, cell.how)) if cell.device else Measured()
+        judged = self.judged.get((made.sha256, cell.how.runtime)) if self.grid.eval else Judged()
+        refusal = (measured.refusal if measured else None) or (judged.refusal if judged else None)
+        status = CACHED
+        if refusal is not None:
+            status = FAILED
+        elif measured is None or judged is None:
+            status = PLANNED
+        elif made.fresh or measured.fresh or judged.fresh:
+            status = DONE
+        return CellResult(
+            cell,
+            made.variant or name,
+            status,
+            str(made.path),
+            made.sha256,
+            refusal,
+            measured.measurement if measured else None,
+            judged.accuracy if judged else None,
+            judged.reason if judged else None,
+        )
+
+    def _tell_failures(self, result: SweepResult) -> None:
+        """The store keeps what failed, for those who only see the store."""
+        if self.grid.export_only and not self.grid.eval:
+            return
+        failed = [(one, one.refusal) for one in result.cells if one.refusal is not None and not one.refusal.known]
+        self.plan.measuring.keeper.append(*(_failure(one, refusal) for one, refusal in failed))
+
+
+def _made(job: Job, done: Future[Any]) -> Any:
+    """What an export gave; that its process died is the reason of each of its files, what else it raised a bug."""
+    if done.cancelled():
+        return tuple(Made(file, refusal=DIED) for file in job.files)
+    error = done.exception()
+    if isinstance(error, BrokenExecutor):
+        return tuple(Made(file, refusal=DIED) for file in job.files)
+    return done.result() if error is None else tuple(Made(file, refusal=refused(error)) for file in job.files)
+
+
+def _failure(one: CellResult, refusal: Refusal) -> FailedCell:
+    cell = one.cell
+    return FailedCell(
+        id=new_id(),
+        created=now(),
+        variant=one.variant,
+        format=cell.format,
+        precision=cell.precision,
+        device=cell.device,
+        code=refusal.code,
+        reason=refusal.message,
+        remedy=refusal.remedy,
+    )

@@ -1,0 +1,326 @@
+"""Decides which job runs where and when: pure, deterministic, and told the time.
+
+It starts nothing itself. Whoever runs the jobs asks `start` what may begin now, and tells with `ended` how each of them
+ended. Each device runs one job at a time. On this machine exports come first, as many at once as processors and memory
+allow; then it measures, and nothing else of ours runs on it; then accuracies.
+
+A device that does not answer is asked again after pauses that grow, and its jobs go to its twins meanwhile. A job that
+fails on a device is tried on a twin. A job with which devices go away, and one that fails on several, is its own
+fault; a device that fails what its twins do is the device's, and it pauses like one that does not answer.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+
+from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, End, Start, Task
+from edgekit.sweeps.queues import Device, Job, Pace, Patience, Queue, Turns
+
+HERE = "local"  # the address of this machine
+DONE, BROKEN, AWAY, LOST = "done", "failed", "away", "lost"  # how a job ended; away: before it began
+TWINS = 3  # devices on which a job is tried that fails
+LOSSES = 2  # times that a device may go away with a job
+BLAMED = 3  # jobs that failed on a device and not on its twins, after which it pauses
+
+
+class Scheduler:
+    """The jobs of one sweep. `addresses` has the machine of each device by its name; memory is in bytes."""
+
+    def __init__(
+        self,
+        tasks: Sequence[Task],
+        addresses: Mapping[str, str],
+        processors: int,
+        memory: int,
+        patience: Patience | None = None,
+    ) -> None:
+        self.devices = {address: Device(address) for address in addresses.values()}
+        self._addresses = addresses
+        self._patience = patience or Patience()
+        self._processors, self._memory = processors, memory
+        self._free_processors, self._free_memory = processors, memory
+        self._queues: dict[frozenset[str], Queue] = {}
+        self._here = {EXPORT: Turns(), ACCURACY: Turns()}
+        self._left_here = {EXPORT: 0, LATENCY: 0, ACCURACY: 0}
+        self._seconds_here = {EXPORT: 0.0, ACCURACY: 0.0}  # guessed, of all processors
+        self._running_here: dict[str, None] = {}
+        self._pauses: list[tuple[float, str]] = []
+        self._look_at: dict[str, None] = {}  # devices that may find something to do
+        self._ended: list[End] = []
+        self._jobs: dict[str, Job] = {}
+        self._next: dict[str, list[str]] = {}  # jobs that wait, by what they wait for
+        self._pace = {kind: Pace() for kind in (EXPORT, LATENCY, ACCURACY)}
+        self.left = len(tasks)
+        for task in tasks:
+            self._add(task)
+        for address in self.devices:
+            self._freed(address)
+        for job in self._jobs.values():
+            if not job.waits:
+                self._ready(job)
+
+    def _add(self, task: Task) -> None:
+        queue = self._queue(task) if task.needs.devices else None
+        self._jobs[task.key] = Job(task, len(task.after), queue)
+        for key in task.after:
+            self._next.setdefault(key, []).append(task.key)
+        self._count(self._jobs[task.key], 1)
+        if queue is None or HERE in queue.members:
+            self._left_here[task.kind] += 1
+
+    def _count(self, job: Job, sign: int) -> None:
+        """Add the guessed seconds of a job to those that are left, or take them off."""
+        if job.queue is not None:
+            job.queue.seconds += sign * job.task.seconds
+        else:
+            part = max(self._share(job.task)[0] / self._processors, 1 / self._processors)
+            self._seconds_here[job.task.kind] += sign * job.task.seconds * part
+
+    def _queue(self, task: Task) -> Queue:
+        members = frozenset(self._addresses[name] for name in task.needs.devices)
+        if members not in self._queues:
+            self._queues[members] = queue = Queue(members, left=len(members))
+            for address in members:
+                self.devices[address].queues.append(queue)
+                self.devices[address].queues.sort(key=lambda one: len(one.members))  # first what only few can do
+        return self._queues[members]
+
+    # What is asked
+
+    def start(self, now: float) -> list[Start]:
+        """Return the jobs that may begin now; they count as begun."""
+        while self._pauses and self._pauses[0][0] <= now:
+            address = heapq.heappop(self._pauses)[1]
+            self.devices[address].paused = False
+            self._freed(address)
+        found = list(self._starts_here(now))
+        while self._look_at:
+            address = next(iter(self._look_at))
+            del self._look_at[address]
+            found += self._start_on(self.devices[address], now)
+        return found
+
+    def next_time(self) -> float | None:
+        """Return when a device is to be asked again; None where none pauses."""
+        return self._pauses[0][0] if self._pauses else None
+
+    def over(self) -> list[End]:
+        """Return the jobs that are over since it was last asked."""
+        found, self._ended = self._ended, []
+        return found
+
+    def running_here(self) -> list[Task]:
+        """Return the exports and accuracies that run."""
+        return [self._jobs[key].task for key in self._running_here]
+
+    def at_work(self, address: str) -> tuple[Task, float, float]:
+        """Return what a device runs, since when, and how many seconds such a job takes. It must run something."""
+        job = self._jobs[self.devices[address].running or ""]
+        return job.task, job.since, self._pace[LATENCY].of(job.task.seconds)
+
+    # What is told
+
+    def ended(self, started: Start, outcome: str, now: float, why: object = None) -> None:
+        """Tell how a job ended; what is told of an earlier attempt than the last changes nothing."""
+        job = self._jobs[started.task.key]
+        if job.over or job.attempt != started.attempt or job.device is None:
+            return
+        address, job.device = job.device, None
+        if outcome == DONE:
+            self._pace[job.task.kind].seen(job.task.seconds, now - job.since)
+        if job.queue is None:
+            del self._running_here[job.task.key]
+            self._free_processors += self._share(job.task)[0]
+            self._free_memory += self._share(job.task)[1]
+            self._finish(job, outcome, why)
+        else:
+            device = self.devices[address]
+            device.running = None
+            {DONE: self._did, BROKEN: self._failed, AWAY: self._silent, LOST: self._silent}[outcome](
+                job, device, outcome, now, why
+            )
+            if device.is_free:
+                self._freed(address)
+
+    def drop(self, key: str) -> None:
+        """Take out a job that still waits for another, before it is told that the other has ended in vain."""
+        job = self._jobs[key]
+        assert job.waits and not job.over, "only what waits can be dropped"
+        self._finish(job, BROKEN, None, told=False)
+
+    # How jobs end
+
+    def _did(self, job: Job, device: Device, outcome: str, now: float, why: object) -> None:
+        device.answered, device.silent = True, 0
+        self._finish(job, outcome, why)
+        for address in job.failed_on:
+            self._blame(self.devices[address], now, why)
+
+    def _blame(self, device: Device, now: float, why: object) -> None:
+        """A job was done that had failed on this device."""
+        device.blamed += 1
+        if device.blamed >= BLAMED and device.is_free:
+            device.blamed = 0
+            self._pause(device, now, device.why)
+
+    def _failed(self, job: Job, device: Device, outcome: str, now: float, why: object) -> None:
+        device.answered, device.why = True, why
+        assert job.queue is not None
+        job.failed_on |= {device.address}
+        others = [one for one in job.queue.members - job.failed_on if not self.devices[one].gone]
+        if not others or len(job.failed_on) >= TWINS:
+            self._finish(job, outcome, why)
+        else:
+            self._ready(job)
+
+    def _silent(self, job: Job, device: Device, outcome: str, now: float, why: object) -> None:
+        job.losses += outcome == LOST
+        device.answered |= outcome == LOST
+        if job.losses >= LOSSES:
+            self._finish(job, outcome, why)
+        else:
+            self._ready(job, first=True)
+        self._pause(device, now, why)
+
+    def _pause(self, device: Device, now: float, why: object) -> None:
+        device.silent, device.why = device.silent + 1, why
+        for queue in device.queues:
+            queue.free.pop(device.address, None)
+        most = self._patience.seen if device.answered else self._patience.never_seen
+        if device.silent > most:
+            self._give_up(device)
+        else:
+            device.paused, device.until = True, now + self._patience.pause(device.silent)
+            heapq.heappush(self._pauses, (device.until, device.address))
+
+    def _give_up(self, device: Device) -> None:
+        device.gone = True
+        for queue in device.queues:
+            queue.left -= 1
+            waiting = list(queue.jobs.each()) if not queue.left else []
+            waiting += [
+                key
+                for failed, jobs in queue.again.items()
+                if all(self.devices[one].gone for one in queue.members - failed)
+                for key in jobs.each()
+            ]
+            for key in waiting:
+                self._finish(self._jobs[key], AWAY, device.why)
+            self._forget_over(queue)
+
+    def _forget_over(self, queue: Queue) -> None:
+        """Rebuild what waits in a queue without the jobs that are over."""
+        queue.jobs = self._still(queue.jobs)
+        kept = {failed: self._still(jobs) for failed, jobs in queue.again.items()}
+        queue.again = {failed: jobs for failed, jobs in kept.items() if jobs}
+
+    def _still(self, jobs: Turns) -> Turns:
+        found = Turns()
+        for key in jobs.each():
+            if not self._jobs[key].over:
+                found.add(self._jobs[key].task.group, key)
+        return found
+
+    def _finish(self, job: Job, outcome: str, why: object, told: bool = True) -> None:
+        task, job.over = job.task, True
+        self.left -= 1
+        self._count(job, -1)
+        if job.queue is None or HERE in job.queue.members:
+            self._left_here[task.kind] -= 1
+            self._look_at.update(dict.fromkeys([HERE] if HERE in self.devices else []))
+        if told:
+            self._ended.append(End(task, outcome, job.attempt, why))
+        for key in self._next.pop(task.key, ()):
+            after = self._jobs[key]
+            after.waits -= 1
+            if not after.waits and not after.over:
+                self._ready(after)
+
+    # How jobs begin
+
+    def _ready(self, job: Job, first: bool = False) -> None:
+        """A job waits for nothing but its place."""
+        task, queue = job.task, job.queue
+        if queue is None:
+            self._here[task.kind].add(task.group, task.key)
+            return
+        may_be_stuck = job.failed_on or not queue.left
+        if may_be_stuck and all(self.devices[one].gone for one in queue.members - job.failed_on):
+            self._finish(job, AWAY, self.devices[min(queue.members)].why)
+            return
+        jobs = queue.again.setdefault(job.failed_on, Turns()) if job.failed_on else queue.jobs
+        jobs.add(task.group, task.key, first)
+        self._look_for(queue)
+
+    def _look_for(self, queue: Queue) -> None:
+        """See to it that a free device looks at a queue that has a job for it."""
+        address = next(queue.may_take(), None)
+        if address is not None:
+            self._look_at[address] = None
+
+    def _freed(self, address: str) -> None:
+        device = self.devices[address]
+        for queue in device.queues:
+            queue.free[address] = None
+        self._look_at[address] = None
+
+    def _start_on(self, device: Device, now: float) -> Iterator[Start]:
+        if not device.is_free or (device.address == HERE and not self._may_measure_here):
+            return
+        for queue in device.queues:
+            key = queue.take(device.address)
+            if key is None:
+                continue
+            device.running = key
+            for other in device.queues:
+                other.free.pop(device.address, None)
+                self._look_for(other)
+            yield self._begun(self._jobs[key], device.address, now)
+            return
+
+    @property
+    def _may_measure_here(self) -> bool:
+        return not self._left_here[EXPORT] and self._free_processors == self._processors
+
+    def _starts_here(self, now: float) -> Iterator[Start]:
+        """The exports and accuracies for which there is room."""
+        measuring = HERE in self.devices and self.devices[HERE].running is not None
+        kind = EXPORT if self._left_here[EXPORT] else ACCURACY
+        if measuring or (kind == ACCURACY and self._left_here[LATENCY]):
+            return
+        jobs = self._here[kind]
+        while jobs:
+            job = self._jobs[jobs.peek()]
+            processors, memory = self._share(job.task)
+            if processors > self._free_processors or memory > self._free_memory:
+                return
+            jobs.take()
+            self._free_processors -= processors
+            self._free_memory -= memory
+            self._running_here[job.task.key] = None
+            yield self._begun(job, HERE, now)
+
+    def _share(self, task: Task) -> tuple[int, int]:
+        """Processors and memory for a job; what needs more than there is gets all, and is alone."""
+        if task.needs.alone:
+            return self._processors, self._memory
+        return min(task.needs.processors, self._processors), min(task.needs.memory, self._memory)
+
+    def _begun(self, job: Job, address: str, now: float) -> Start:
+        job.attempt += 1
+        job.device, job.since = address, now
+        names = (name for name in job.task.needs.devices if self._addresses[name] == address)
+        return Start(job.task, job.attempt, next(names, None))
+
+    # How long it takes
+
+    def seconds_left(self) -> float:
+        """Return what is left of the time, by what each device still has to do, and what such jobs have taken."""
+        loads = {HERE: sum(self._pace[kind].of(seconds) for kind, seconds in self._seconds_here.items())}
+        for queue in self._queues.values():
+            able = [one for one in queue.members if not self.devices[one].gone]
+            for address in able:
+                share = self._pace[LATENCY].of(queue.seconds) / len(able)
+                loads[address] = loads.get(address, 0.0) + share
+        return max(loads.values())

@@ -1,0 +1,129 @@
+"""Sweeps on devices that are only pretended: all at once, away, twins, and failures with all that is known of them."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from edgekit.device.target import Identity
+from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError
+from edgekit.records.manifest import open_artifact
+from edgekit.sweeps import measure, run
+from edgekit.sweeps.board import Row
+from edgekit.sweeps.command import sweep
+from edgekit.sweeps.queues import Patience
+from edgekit.sweeps.result import SweepResult
+from tests.reporting.conftest import measurement
+
+pytest.importorskip("torch")
+pytest.importorskip("onnxruntime")
+NAMES = ("pi-1", "pi-2", "pi-3")
+
+
+class Lab:
+    """Three boards. `fails` has what each of them raises; `away` those that do not answer."""
+
+    def __init__(self) -> None:
+        self.fails: dict[str, EdgekitError] = {}
+        self.away: set[str] = set()
+        self.measured: Counter[str] = Counter()
+        self.asked: Counter[str] = Counter()
+        self.together: threading.Barrier | None = None
+
+    def identity(self, name: str) -> Identity:
+        self.asked[name] += 1
+        if name in self.away:
+            raise DeviceUnreachable(f"{name} cannot be reached", "switch it on")
+        return Identity((name,), {})
+
+    def bench(self, paths: list[Path], **asked: Any) -> Any:
+        """What edgekit.bench does, in no time."""
+        name = asked["device"]
+        if self.together is not None:
+            self.together.wait(30)
+        asked["progress"](f"measuring on {name}", 0, 1)
+        if name in self.fails:
+            raise self.fails[name]
+        self.measured[name] += 1
+        known = open_artifact(paths[0]).manifest
+        assert known is not None
+        taken = measurement(known, sha256=known.sha256, device=name).model_copy(update={"id": f"{name}-{self.count}"})
+        asked["store"].append(taken)
+        return SimpleNamespace(measurements=(taken,))
+
+    @property
+    def count(self) -> int:
+        return sum(self.measured.values())
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lab:
+    found = Lab()
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(measure, "bench", found.bench)
+    monkeypatch.setattr(run, "PATIENCE", Patience(0.01, never_seen=3, seen=3))
+
+    def identity(self: measure.Measuring, name: str, where: Any) -> Identity:
+        if name not in self._identities:
+            self._identities[name] = found.identity(name)
+        return self._identities[name]
+
+    monkeypatch.setattr(measure.Measuring, "_identity", identity)
+    boards = "".join(f"  {name}: {{link: ssh, host: {name}, runtimes: [onnxruntime]}}\n" for name in NAMES)
+    (tmp_path / "devices.yaml").write_text(f"devices:\n{boards}")
+    return found
+
+
+@pytest.fixture
+def begin(tmp_path: Path) -> Callable[..., SweepResult]:
+    """A sweep of the smallest network on a pool of the three boards."""
+
+    def swept(**changes: Any) -> SweepResult:
+        asked: dict[str, Any] = {"format": ("onnx",), "device": ({"pi": NAMES},), "out": tmp_path / "out"}
+        asked |= {"store": f"sqlite:///{tmp_path}/s.db", "devices": tmp_path / "devices.yaml", "continue_": True}
+        with ThreadPoolExecutor(1) as pool:
+            return sweep("lenet5", **{"executor": pool, **asked, **changes})
+
+    return swept
+
+
+def test_all_devices_measure_at_once_and_each_what_is_its_own(lab: Lab, begin: Callable[..., SweepResult]) -> None:
+    lab.together = threading.Barrier(3)
+    rows: list[list[Row]] = []
+    result = begin(device=NAMES, watch=lambda found: rows.append(list(found)))
+    assert result.exit_code == 0 and [cell.status for cell in result.cells] == ["done"] * 3
+    assert [cell.measurement and cell.measurement.device for cell in result.cells] == list(NAMES)
+    assert any([row.state for row in found] == ["measuring"] * 3 for found in rows)
+    again = begin(device=NAMES)
+    assert [cell.status for cell in again.cells] == ["cached"] * 3 and lab.count == 3
+
+
+def test_twins_take_the_jobs_of_a_device_that_is_away(lab: Lab, begin: Callable[..., SweepResult]) -> None:
+    lab.away = {"pi-1"}
+    result = begin(threads=(1, 2, 3, 4, 5, 6))
+    assert result.exit_code == 0 and lab.measured["pi-1"] == 0 and lab.count == 6
+    assert {one.cell.device for one in result.cells} == {"pi"}
+    again = begin(threads=(1, 2, 3, 4, 5, 6))
+    assert {cell.status for cell in again.cells} == {"cached"} and lab.count == 6
+
+
+def test_a_job_that_fails_on_one_device_is_done_by_a_twin(lab: Lab, begin: Callable[..., SweepResult]) -> None:
+    lab.fails = {"pi-1": BackendMissing("no onnxruntime", "install it")}
+    assert begin(threads=(1, 2, 3, 4)).exit_code == 0 and set(lab.measured) <= {"pi-2", "pi-3"}
+
+
+def test_devices_that_are_away_fail_what_only_they_can_do(lab: Lab, begin: Callable[..., SweepResult]) -> None:
+    lab.away = {"pi-1"}
+    said: list[str] = []
+    result = begin(device=("pi-1", "pi-2"), progress=lambda message, *_: said.append(message))
+    lost, done = result.cells
+    assert done.status == "done" and lost.status == "failed" and lost.refusal is not None
+    assert lost.refusal.exit_code == result.exit_code == DeviceUnreachable.exit_code and lab.asked["pi-1"] == 4
+    assert sum("pi-1 does not answer: pi-1 cannot be reached" in message for message in said) == 4

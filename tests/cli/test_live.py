@@ -89,7 +89,7 @@ def test_a_pipe_gets_lines_and_no_table() -> None:
     with LiveTable(stream) as live:
         live.watch(ROWS)
         live("exported lenet5_32", 1, 9)
-    assert stream.getvalue() == "exported lenet5_32\n"
+    assert stream.getvalue() == "exported lenet5_32  1/9\n"
 
 
 def test_one_device_needs_no_table_and_no_name_moves_the_cursor() -> None:

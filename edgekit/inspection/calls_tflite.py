@@ -54,7 +54,8 @@ CALLS = {
     "kotlin": {
         "run": KOTLIN,
         "imports": "import org.tensorflow.lite.Interpreter",
-        "build": "Gradle: implementation 'org.tensorflow:tensorflow-lite:2.+'",
+        # From 2.1 on LiteRT's package has the Interpreter again, on the CPU, under its old Java name.
+        "build": "Gradle, of Google's Maven: implementation 'com.google.ai.edge.litert:litert:2.1.0' or newer",
         "indent": "        ",  # of what is done with the answer
     },
 }

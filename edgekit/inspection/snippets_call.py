@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import string
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.records.manifest import Manifest, TensorRecord, pixels_are_codes
 from edgekit.records.preprocessing import Preprocessing
 
+NAMES_IN_LINE = 4
 IN_COMMENT = " ._-+=,()[]:"
 IN_LITERAL = string.ascii_letters + string.digits + IN_COMMENT + "/;<>|!#&@^~{}'"  # alike in C++ and Kotlin
 
@@ -59,6 +61,12 @@ class Call:
     def gives_index(self) -> bool:
         """Whether the file answers with the index of the best class alone."""
         return self.manifest.output == "argmax"
+
+    def names(self, literal: Callable[[str], str]) -> str:
+        """The classes' names as literals of a language, NAMES_IN_LINE a line; empty for a file without labels."""
+        labels = [literal(one) for one in self.manifest.labels[self.how.class_offset :]]
+        lines = (", ".join(labels[at : at + NAMES_IN_LINE]) for at in range(0, len(labels), NAMES_IN_LINE))
+        return ",\n    ".join(lines)
 
     @property
     def title(self) -> str:

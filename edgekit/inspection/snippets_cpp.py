@@ -13,10 +13,14 @@ SCORES = """
   std::vector<int> best(scores.size());
   std::iota(best.begin(), best.end(), 0);
   std::stable_sort(best.begin(), best.end(), [&](int a, int b) {{ return scores[a] > scores[b]; }});
-  for (size_t i = 0; i < best.size() && i < 5; ++i) std::printf("%d %.4f\\n", best[i], scores[best[i]]);
+  for (size_t i = 0; i < best.size() && i < 5; ++i) std::printf({shown});
 """
+NAMES = "\n// The classes' names by index.\nconst char* const kNames[] = {{\n    {names},\n}};"
 INDEX = """
-  if (count) std::printf("%d\\n", static_cast<int>(y[0]){minus});
+  if (count) {{
+    const int best = static_cast<int>(y[0]){minus};
+    std::printf({shown});
+  }}
 """
 GREY = """  if (image.channels == 3) {
     Image grey{image.width, image.height, 1, std::vector<uint8_t>(image.pixels.size() / 3)};
@@ -38,6 +42,7 @@ def cpp(manifest: Manifest, parts: Mapping[str, str]) -> str:
     """A program that prints the five best classes, best first, or the one that the file answers with."""
     call = Call(manifest)
     (height, width, channels), how = call.size, call.how
+    names = call.names(cpp_literal)
     running = {
         "file": cpp_literal(manifest.file),
         "shape": ", ".join(map(str, call.shape)),
@@ -67,6 +72,7 @@ def cpp(manifest: Manifest, parts: Mapping[str, str]) -> str:
         if call.channels_first
         else "(size_t(y) * kWidth + x) * kChannels + c",
         value=_value(call),
+        names=NAMES.format(names=names) if names else "",
         run=parts["run"].format(**running).strip("\n"),
         answer=_answer(call),
     )
@@ -86,7 +92,12 @@ def _value(call: Call) -> str:
 def _answer(call: Call) -> str:
     offset, tensor = call.how.class_offset, call.taken
     if call.gives_index:
-        return INDEX.format(minus=f" - {offset}" if offset else "").strip("\n")
+        name = 'best < 0 ? "background" : kNames[best]' if offset else "kNames[best]"
+        shown = f'"%d %s\\n", best, {name}' if call.manifest.labels else '"%d\\n", best'
+        return INDEX.format(minus=f" - {offset}" if offset else "", shown=shown).strip("\n")
     score = "y[i]" if tensor.scale is None else f"(y[i] - {tensor.zero_point}) * {tensor.scale!r}f"
     background = "  // index 0 is the background" if offset else ""
-    return SCORES.format(offset=offset, score=score, background=background).strip("\n")
+    shown = '"%d %.4f\\n", best[i], scores[best[i]]'
+    if call.manifest.labels:
+        shown = '"%d %.4f %s\\n", best[i], scores[best[i]], kNames[best[i]]'
+    return SCORES.format(offset=offset, score=score, background=background, shown=shown).strip("\n")

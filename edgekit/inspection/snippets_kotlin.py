@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from edgekit.inspection.snippets_call import Call, kotlin_literal, template
 from edgekit.records.manifest import Manifest
 
+NAMES = "\n\n/** The classes' names by index. */\nval NAMES = arrayOf(\n    {names},\n)"
 BEST = "The five best classes with their scores, best first"
 ONE = "The best class"
 BYTES = {"float32": 4, "int8": 1, "uint8": 1}
@@ -26,10 +27,12 @@ def kotlin(manifest: Manifest, parts: Mapping[str, str]) -> str:
     """A function from pixels to the five best classes, best first, or to the one that the file answers with."""
     call = Call(manifest)
     (height, width, channels), how = call.size, call.how
+    names = call.names(kotlin_literal)
+    kind = "String" if names else "Int"
     running = {
         "file": call.file,
         "what": ONE if call.gives_index else BEST,
-        "returns": "Int" if call.gives_index else "List<Pair<Int, Float>>",
+        "returns": kind if call.gives_index else f"List<Pair<{kind}, Float>>",
         "shape": ", ".join(map(str, call.shape)),
         "given": kotlin_literal(call.given.name),
         "getter": GETTERS.get(call.taken.dtype, ""),
@@ -55,6 +58,7 @@ def kotlin(manifest: Manifest, parts: Mapping[str, str]) -> str:
         put="putFloat" if call.given.dtype == "float32" else "put",
         value=_value(call),
         loops=CHANNELS_FIRST if call.channels_first else CHANNELS_LAST,
+        names=NAMES.format(names=names) if names else "",
         run=parts["run"].format(**running),
     )
 
@@ -75,12 +79,15 @@ def _answer(call: Call, indent: str) -> str:
     background = " // index 0 is the background" if offset else ""
     if call.gives_index:
         minus = f" - {offset}" if offset else ""
-        lines = [f"return y.get(0).toInt(){minus}{background}"]
+        index = f"y.get(0).toInt(){minus}"
+        name = f'NAMES.getOrElse({index}) {{ "background" }}' if offset else f"NAMES[{index}]"
+        lines = [f"return {name if call.manifest.labels else index}{background}"]
     else:
         stored = {"uint8": "(y.get(it).toInt() and 0xff)", "int8": "y.get(it).toInt()"}.get(tensor.dtype, "y.get(it)")
         score = stored if tensor.scale is None else f"({stored} - {tensor.zero_point}) * {tensor.scale!r}f"
         start = f"{offset} until y.limit()"
         index = f"it - {offset}" if offset else "it"
+        index = f"NAMES[{index}]" if call.manifest.labels else index
         lines = [
             f"val scores = ({start}).map {{ Pair({index}, {score}) }}{background}",
             "return scores.sortedByDescending { it.second }.take(5)",

@@ -161,6 +161,34 @@ def test_the_cpp_program_hands_over_what_an_evaluation_does(
     assert broken.returncode == 1 and "no picture in PPM" in broken.stderr
 
 
+@pytest.mark.parametrize("name", ["colour", "index"])
+def test_programs_name_the_classes_of_a_file_with_labels(name: str, made: Manifest, tmp_path: Path) -> None:
+    plain = manifest_of(made, "tflite", CASES[name])
+    trial = Trial(tmp_path, plain.model_copy(update={"labels": tuple(f"class {index}" for index in range(300))}))
+    offset, is_index = plain.preprocessing.class_offset, name == "index"
+    kotlin = snippet(trial.manifest, "kotlin")
+    assert f'arrayOf(\n    "class {offset}", "class {offset + 1}"' in kotlin and '"class 299",\n)' in kotlin
+    assert (": String {" if is_index else ": List<Pair<String, Float>> {") in kotlin and "NAMES" in kotlin.partition(
+        "fun classify"
+    )[2]
+    assert "NAMES" not in snippet(plain, "kotlin") and "kNames" not in snippet(plain, "cpp")
+    compiler = shutil.which("g++") or shutil.which("c++")
+    if compiler is None:
+        pytest.skip("no C++ compiler here")
+    trial.prepare()
+    (tmp_path / "program.cc").write_text(snippet(trial.manifest, "cpp"))
+    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{DOUBLES}", f"-DINPUT_ELEMENTS={24 * 32 * 3}"]
+    run([compiler, *flags, "program.cc", "-o", "program"], tmp_path)
+    lines = run(["./program", "picture.ppm"], tmp_path).splitlines()
+    assert len(lines) == (1 if is_index else 5)
+    assert all(line.endswith(f" class {int(line.split()[0]) + offset}") for line in lines)
+
+
+def test_kotlin_uses_the_package_of_today(made: Manifest) -> None:
+    program = snippet(manifest_of(made, "tflite", CASES["colour"]), "kotlin")
+    assert "com.google.ai.edge.litert:litert:" in program and "org.tensorflow:tensorflow-lite" not in program
+
+
 MAIN = """
 fun main() {{
     val image = javaPicture("picture.ppm")

@@ -14,7 +14,7 @@ ${headers}
 
 constexpr int kHeight = ${height}, kWidth = ${width}, kChannels = ${channels};
 constexpr double kCrop = ${crop};  // ${crop_words}
-constexpr float kMean[] = {${mean}}, kStd[] = {${std}};
+constexpr float kMean[] = {${mean}}, kStd[] = {${std}};${names}
 
 // 8-bit pixels, row by row; `channels` is 3 (red, green, blue) or 1.
 struct Image {

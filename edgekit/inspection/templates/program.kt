@@ -10,7 +10,7 @@ const val WIDTH = ${width}
 const val CHANNELS = ${channels}
 const val CROP = ${crop} // ${crop_words}
 val MEAN = floatArrayOf(${mean})
-val STD = floatArrayOf(${std})
+val STD = floatArrayOf(${std})${names}
 
 /** Which input pixels make an output pixel along one side, and with what weights: a triangle that widens when the
  *  image shrinks, so that it antialiases. (Android's own scaling does not, and costs accuracy.) */

@@ -151,7 +151,7 @@ FRAMEWORKS = {
     "Keras, mode caffe": PIXELS[..., ::-1] - np.array([103.939, 116.779, 123.68]),
     "Keras, pixels as they are": PIXELS.astype(np.float64),
     "ultralytics, classification": SCALED,
-    "grey, as for MNIST": (SCALED[..., :1] - 0.1307) / 0.3081,
+    "gray, as for MNIST": (SCALED[..., :1] - 0.1307) / 0.3081,
 }
 
 

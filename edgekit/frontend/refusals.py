@@ -27,6 +27,8 @@ def refused(name: str, values: Sequence[Any], error: BaseException) -> UsageErro
     if isinstance(error, NotImplementedError) or "meta tensor" in why or "data-dependent" in why:
         why = "its result depends on the input's values"
         remedy = "write forward() without branches or sizes that depend on a tensor's values"
+    elif any(word in why for word in ("should be the same", "same dtype", "scalar type")):
+        remedy = "leave conversions as .half() out of forward(): it is read in float32, and --precision is the file's"
     return UsageError(at(scope.line(), f"layer {name} cannot take an input of {shapes}: {why}"), remedy)
 
 

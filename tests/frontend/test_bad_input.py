@@ -28,6 +28,7 @@ class Calls(nn.Module):
         self.function = function
         self.weight = nn.Parameter(torch.randn(4, 1, 1))
         self.norm = nn.BatchNorm2d(4)
+        self.convolution = nn.Conv2d(4, 2, 1)
         self.table: dict[str, Tensor] = {}
 
     def forward(self, x: Tensor) -> Any:
@@ -75,6 +76,10 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
     "its input": (lambda x, m: {"a": x * 2, "b": x}, "output b of the network is the input x"),
     "two outputs of one name": (lambda x, m: {"a": [x * 2], "a.0": x * 3}, "two outputs of the network are called a.0"),
     "a wrong shape": (lambda x, m: x.view(7, -1), HERE + r"layer view cannot take an input of \(1, 4, 6, 6\): shape"),
+    "two types of numbers": (
+        lambda x, m: m.convolution(x.half()),
+        HERE + "layer convolution .* cannot take an input of .* should be the same",
+    ),
     "an index": (lambda x, m: x[:, 9], HERE + r"layer getitem .*: index 9 is out of range for axis 1 of size 4"),
     "no such method": (lambda x, m: m.no_such_method(x), HERE + "Calls fails: .*no_such_method"),  # type: ignore[operator]
     "an error of its own": (lambda x, m: m.table["no such key"], HERE + "Calls fails: 'no such key'"),

@@ -7,15 +7,15 @@ import time
 from typing import Any
 
 from .protocol import answer_job, guarded
-from .sensors import linux
+from .sensors import linux, powercap
 
 
 def measure(text: str) -> dict[str, Any]:
     """The snapshots before and after a pause of `seconds`."""
     seconds = float(json.loads(text)["seconds"])
-    before = linux.snapshot()
+    before = powercap.added(linux.snapshot())
     time.sleep(seconds)
-    return {"before": before, "after": linux.snapshot()}
+    return {"before": before, "after": powercap.added(linux.snapshot())}
 
 
 def main(arguments: list[str]) -> None:

@@ -138,7 +138,7 @@ def latency(job: Job) -> dict[str, Any]:
 
 def measured(jobs: list[Job], sample: Callable[[list[Ready]], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """What `sample` finds for each artifact, all of them ready, with what the machine did around it."""
-    from .sensors import linux, tegra
+    from .sensors import linux, powercap, tegra
 
     on_gpu = any(wants_gpu(job.runtime, job.provider) for job in jobs)
     nvidia = _nvidia_smi() if on_gpu else None
@@ -147,9 +147,9 @@ def measured(jobs: list[Job], sample: Callable[[list[Ready]], list[dict[str, Any
     sentinel = linux.sentinel()
     for one in warm:
         loop.take(one.step, 0, 2, 0)  # what the sentinel pushed out of the caches comes back
-    before = tegra.added(linux.snapshot(), on_gpu)
+    before = powercap.added(tegra.added(linux.snapshot(), on_gpu))
     found = sample(warm)
-    after = tegra.added(linux.snapshot(), on_gpu)
+    after = powercap.added(tegra.added(linux.snapshot(), on_gpu))
     sensed = {
         "before": before,
         "after": after,
@@ -159,7 +159,7 @@ def measured(jobs: list[Job], sample: Callable[[list[Ready]], list[dict[str, Any
     }
     gc.enable()
     busy = (after["own_cpu_ns"] - before["own_cpu_ns"]) / (after["time_ns"] - before["time_ns"])
-    about = {**environment(), **linux.settings(), "busy_cores": round(busy, 3)}
+    about = {**environment(), **linux.settings(), "no_energy": powercap.reason(), "busy_cores": round(busy, 3)}
     return [_answer(one, row, sensed, about) for one, row in zip(warm, found)]  # noqa: B905 - Python 3.8
 
 

@@ -18,8 +18,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import powercap
-
 PROC, SYS, ETC = Path("/proc"), Path("/sys"), Path("/etc")
 # About half a millisecond a round: long against the clock, short in all.
 SENTINEL_WARMUP, SENTINEL_ROUNDS, SENTINEL_STEPS = 4, 21, 25_000
@@ -56,7 +54,6 @@ def snapshot() -> dict[str, Any]:
         "celsius": temperatures(),
         "throttle_count": _throttle_count(cpus),
         "cooling": _cooling(),
-        "package_uj": powercap.counters(SYS),
     }
 
 
@@ -74,7 +71,6 @@ def settings() -> dict[str, Any]:
         "turbo": _turbo(),
         "virtual": _virtual(),
         "emulated": emulated(_text(PROC / "sys/kernel/arch"), _text(SYS / "devices/system/cpu/modalias")),
-        "no_energy": powercap.reason(SYS),
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 SYS = Path("/sys")
 ZONES = "class/powercap/intel-rapl:*"  # AMD's too. What begins with intel-rapl-mmio is the same counter again.
@@ -27,6 +28,11 @@ def counters(root: Path = SYS) -> dict[str, list[int]] | None:
             return None
         found[name] = [energy, most]
     return found or None
+
+
+def added(snapshot: dict[str, Any], root: Path = SYS) -> dict[str, Any]:
+    """Return a snapshot with the counters at this moment."""
+    return {**snapshot, "package_uj": counters(root)}
 
 
 def reason(root: Path = SYS) -> str | None:

@@ -24,11 +24,13 @@ from edgekit.redact import redacted
 class EdgekitError(Exception):
     """An expected failure: `message` says what happened, `remedy` what to do about it.
 
-    Neither tells a password: a store's URL may stand wherever it was typed by mistake.
+    Neither tells a password: a store's URL may stand wherever it was typed by mistake. `log` has the last lines that
+    the process which failed has said.
     """
 
     code = "internal"
     exit_code = 1
+    log: tuple[str, ...] = ()
 
     def __init__(self, message: str, remedy: str) -> None:
         self.message = redacted(message)
@@ -40,7 +42,7 @@ class EdgekitError(Exception):
 class Refusal:
     """An error as a value: what a command says, what a sweep remembers, what a worker sends.
 
-    `known`: a sweep met it before, and did not try again.
+    `known`: a sweep met it before, and did not try again. `log`: the last lines that were said before it.
     """
 
     code: str
@@ -48,6 +50,7 @@ class Refusal:
     remedy: str
     exit_code: int
     known: bool = False
+    log: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

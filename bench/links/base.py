@@ -22,8 +22,10 @@ from typing import IO, Any, Protocol
 from edgekit.errors import BackendMissing, EdgekitError, EnvironmentRefused, MeasurementInvalid
 from edgekit.records.onnx_parts import parts_of
 from edgekit.records.runtime import RUNTIMES, refusal
+from edgekit.redact import redacted
 from edgekit.util.files import files_of
 
+LOG_LINES, LOG_WIDTH = 20, 200  # of what a process that ended has said
 FOLDER = Path(__file__).resolve().parents[1] / "ondevice"  # what runs on a device, and here in fresh processes
 
 
@@ -223,13 +225,16 @@ def refused(link: Link, runtime: str, error: Mapping[str, str]) -> EdgekitError:
 
 
 def death(link: Link, runtime: str, done: Done) -> EdgekitError:
-    """What is known of a runner that ended without an answer."""
-    broken = link.failure(done.code, done.stderr)
-    if broken is not None:
-        return broken
+    """What is known of a runner that ended without an answer, with the last lines that it said."""
     lines = [line for line in done.stderr.splitlines() if line.strip()]
-    killer = _signal(done.code)
-    how = f"by {killer.name}" if killer else f"with exit code {done.code}"
+    error = link.failure(done.code, done.stderr) or _cause(link, runtime, done.code, lines)
+    error.log = tuple(redacted(line[-LOG_WIDTH:]) for line in lines[-LOG_LINES:])
+    return error
+
+
+def _cause(link: Link, runtime: str, code: int, lines: Sequence[str]) -> EdgekitError:
+    killer = _signal(code)
+    how = f"by {killer.name}" if killer else f"with exit code {code}"
     last = f": {lines[-1].strip()}" if lines else ""
     process = f"the process running {runtime}{on(link)}"
     if killer == signal.SIGKILL:

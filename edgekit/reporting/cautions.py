@@ -27,7 +27,8 @@ def _same(rows: Sequence[Row], one: FailedCell) -> Iterator[Row]:
     """The rows of a cell. An older failure may be named after the network alone: any of its variants will do."""
     for row in rows:
         is_file = (row.format, row.precision) == (one.format, one.precision)
-        if is_file and one.variant in (row.variant, row.model) and one.device in (None, row.device):
+        is_network = one.variant in (row.variant, row.model)
+        if is_file and is_network and (one.device in (None, row.device) or row.device in one.devices):
             yield row
 
 

@@ -33,7 +33,11 @@ AT_ONCE = 200  # records in memory
 
 
 class FailedCell(BaseModel):
-    """A cell of a sweep that gave no number, and why."""
+    """A cell of a sweep that gave no number, and why.
+
+    `devices`: those of its pool. `tried_on` is the last of them; `attempts`: how often, in all runs of the sweep.
+    `host` is the machine that swept (edgekit.bench.ondevice.sensors.linux.host), `log` the last lines that were said.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,6 +51,11 @@ class FailedCell(BaseModel):
     code: str
     reason: str
     remedy: str
+    devices: tuple[str, ...] = ()
+    tried_on: str | None = None
+    attempts: int = 1
+    host: str | None = None
+    log: tuple[str, ...] = ()
 
 
 AnyRecord = Measurement | Accuracy | FailedCell

@@ -26,6 +26,7 @@ from edgekit.sweeps.result import SweepResult
 from edgekit.sweeps.run import Progress, Running, Watch
 from edgekit.sweeps.workers import memory, processors
 
+RETRIED = ("failed",)
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -44,6 +45,7 @@ def sweep(
     model: str | Sequence[str],
     *,
     continue_: bool = False,
+    retry: str | None = None,
     dry_run: bool = False,
     yes: bool = False,
     store: str | None = None,
@@ -58,11 +60,14 @@ def sweep(
 
     `model` is a network (or `FILE.py:build`), several of them, or a YAML file; `asked` are fields of
     `edgekit.sweeps.grid.Grid` and the other options of `edgekit.export`, which replace those of the file. `continue_`
-    keeps what was done before and is still what it was. `executor` takes the exports (default: `jobs` processes of our
+    keeps what was done before and is still what it was; `retry="failed"` does so, too, and of the rest only tries again
+    what failed. `executor` takes the exports (default: `jobs` processes of our
     own). `watch` is given the rows of edgekit.sweeps.board whenever what a device does changes.
     Raises UsageError for a grid that cannot be meant, before the first step; what fails later is in the result.
     """
     started, wanted = time.time(), grid(model, **asked)
+    if retry not in (None, *RETRIED):
+        raise UsageError(f"--retry cannot be '{retry}'", f"say --retry {' or '.join(RETRIED)}")
     if jobs is not None and jobs < 1:
         raise UsageError(f"--jobs must be at least 1, not {jobs}", "leave --jobs out for one for each processor")
     if wanted.bound > MOST:
@@ -77,9 +82,9 @@ def sweep(
             f"this grid has {len(found):,} cells, about {told(_rough_seconds(wanted, len(found)))} of work",
             "name fewer values, or add --yes",
         )
-    since, at_once = 0.0 if continue_ else started, jobs or processors()
+    since, at_once = 0.0 if continue_ or retry else started, jobs or processors()
     each = max(1, processors() // at_once)
-    plan = Plan(wanted, found, open_store(store), known, since, at_once, each * at_once, memory())
+    plan = Plan(wanted, found, open_store(store), known, since, at_once, each * at_once, memory(), retry is not None)
     if dry_run:
         return plan.preview()
     return Running(plan, progress, watch).run(executor)

@@ -5,6 +5,7 @@ A job and what it gives back are plain values that can be pickled. It imports to
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.journal import Journal, device
 from edgekit.sweeps.weights import Source
 from edgekit.util.files import stamp
+
+TRACE_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,13 @@ def refused(error: BaseException) -> Refusal:
     if isinstance(error, SystemExit):
         error = tellable(error)
     if isinstance(error, EdgekitError):
-        return Refusal(error.code, error.message, error.remedy, error.exit_code)
+        return Refusal(error.code, error.message, error.remedy, error.exit_code, log=error.log)
     if isinstance(error, MemoryError):
         return Refusal("environment", "not enough memory", "close other programs, or sweep with --jobs 1", 7)
     cause = redacted(" ".join(f"{type(error).__name__}: {error}".split()))
-    return Refusal("internal", f"a bug of edgekit: {cause}", "export this variant alone to see more", 1)
+    told = "".join(traceback.format_exception(error)).splitlines()[-TRACE_LINES:]
+    log = tuple(redacted(line) for line in told)
+    return Refusal("internal", f"a bug of edgekit: {cause}", "export this variant alone to see more", 1, log=log)
 
 
 def there(journal: Journal, file: File, out: Path) -> Made | None:

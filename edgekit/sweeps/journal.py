@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EdgekitError, EnvironmentRefused
-from edgekit.util.files import cache_folder, locked, make_folder, write_atomically
+from edgekit.util.files import cache_folder, environment, locked, make_folder, write_atomically
 
 _WRITABLE = "set EDGEKIT_CACHE to a folder that can be written"
 
@@ -48,6 +48,11 @@ class Journal:
         entry = {"at": time.time(), **values, "inputs": inputs}
         text = json.dumps(entry, indent=1, default=str)
         write_atomically(self._path(kind, key), text.encode("utf-8", "surrogatepass"))
+
+    def forget(self, kind: str, key: str) -> None:
+        """Take out what was written down under a key, if anything was."""
+        with environment(self.folder):
+            self._path(kind, key).unlink(missing_ok=True)
 
     @contextmanager
     def alone(self, name: str) -> Iterator[None]:

@@ -35,14 +35,13 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Measured:
-    """The latency of a file on a device (`fresh`: taken just now), or why there is none, and how often it was tried."""
+    """The latency of a file on a device (`fresh`: taken just now), or why there is none."""
 
     measurement: Measurement | None = None
     fresh: bool = False
     refusal: Refusal | None = None
     outcome: str = DONE  # for the scheduler
-    device: str | None = None  # where it was tried last
-    attempts: int = 1
+    device: str | None = None  # where it was tried
 
 
 @dataclass(frozen=True)
@@ -183,19 +182,21 @@ class Measuring:
 
     def accuracies(self, files: Sequence[Made], runtime: str | None, say: Say) -> dict[str, Judged]:
         """The accuracy of each file by its sha256, on the same images; they are decoded once."""
-        found: dict[str, Judged] = {}
-        wanted: dict[str, Made] = {}
-        for made in files:
-            assert made.sha256 is not None
-            reason = self.meaningless(made)
-            known = None if reason else self.known_accuracy(made, runtime)
-            if reason or known:
-                found[made.sha256] = Judged(known, reason=reason)
-            else:
-                wanted[made.sha256] = made
+        found = self.known_accuracies(files, runtime)
+        wanted = {made.sha256: made for made in files if made.sha256 is not None and made.sha256 not in found}
         if wanted:
             with device("local", measuring=False):
                 found |= self._judge(wanted, runtime, say)
+        return found
+
+    def known_accuracies(self, files: Sequence[Made], runtime: str | None) -> dict[str, Judged]:
+        """The accuracies that are known, and those that would say nothing, by the files' sha256."""
+        found: dict[str, Judged] = {}
+        for made in files:
+            reason = self.meaningless(made)
+            known = None if reason else self.known_accuracy(made, runtime)
+            if made.sha256 is not None and (reason or known):
+                found[made.sha256] = Judged(known, reason=reason)
         return found
 
     def known_accuracy(self, made: Made, runtime: str | None) -> Accuracy | None:

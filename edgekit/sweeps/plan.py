@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,12 +47,16 @@ class Plan:
     workers: int
     processors: int
     memory: int
+    retry: bool = False  # only what failed
     made: dict[Place, Made] = field(default_factory=dict)  # files that are there, and those that cannot be
     jobs: list[Job] = field(default_factory=list)
     names: dict[Point, str] = field(default_factory=dict)
     untrained: set[Point] = field(default_factory=set)
     gmacs: dict[Point, float] = field(default_factory=dict)
     parameters: dict[Point, int] = field(default_factory=dict)
+    keys_of: dict[Place, str] = field(default_factory=dict)  # of each file
+    job_of: dict[SweepCell, str] = field(default_factory=dict)  # the key of the measurement of a cell
+    kept: list[Task] = field(default_factory=list)  # jobs that are not tried again
 
     def __post_init__(self) -> None:
         self.keys = Keys(self.grid)
@@ -107,13 +112,19 @@ class Plan:
             weights, refusal = self._weights(point, precision)
             inputs = self.keys.of_export(grid.asked(point, weights, (format,), (precision,)), weights)
             file = File(format, precision, key(inputs), inputs)
+            self.keys_of[point, format, precision] = file.key
             found = Made(file, refusal=refusal) if refusal else there(self.journal, file, grid.out)
-            if found is None:
-                missing.setdefault(weights, []).append(file)
+            if found is None or (self.retry and found.refusal is not None and found.refusal.known):
+                if self._is_meant(file.key, found is not None):
+                    missing.setdefault(weights, []).append(file)
             else:
                 self.made[point, format, precision] = found
                 self.learn(point, found)
         self.jobs += [Job(grid, point, weights, tuple(files), self.since) for weights, files in missing.items()]
+
+    def _is_meant(self, key: str, failed: bool = False) -> bool:
+        """Whether a job is to be done: where only what failed is tried again, one that did."""
+        return not self.retry or failed or self.journal.get("failed", key) is not None
 
     def _weights(self, point: Point, precision: str) -> tuple[Source, Refusal | None]:
         grid = self.grid
@@ -180,14 +191,18 @@ class Plan:
         """The machine of each device, by its name."""
         return {name: self.known[name].address for name in self.grid.devices}
 
-    @property
+    @cached_property
     def tasks(self) -> tuple[Task, ...]:
         """Every job that is left: exports, what is measured of their files, and accuracies."""
         exports = {job: self._export_task(job) for job in self.jobs}
         awaited = {
             (job.point, file.format, file.precision): task.key for job, task in exports.items() for file in job.files
         }
-        return (*exports.values(), *self._latency_tasks(awaited), *self._accuracy_tasks(awaited))
+        found = list(exports.values())
+        for task in (*self._latency_tasks(awaited), *self._accuracy_tasks(awaited)):
+            is_meant = bool(task.after) or self._is_meant(task.key)
+            (found if is_meant else self.kept).append(task)
+        return tuple(found)
 
     def _export_task(self, job: Job) -> Task:
         needs = Needs(
@@ -201,13 +216,14 @@ class Plan:
     def _latency_tasks(self, awaited: Mapping[Place, str]) -> Iterator[Task]:
         for cell in self.cells:
             place = (cell.point, cell.format, cell.precision)
-            if cell.how.device is None or (place in self.made and self.made[place].refusal is not None):
+            if cell.how.device is None or not self._will_be_there(place, awaited):
                 continue
             after = (awaited[place],) if place in awaited else ()
-            digest = key({"file": self._file_key(place, awaited), "how": cell.how, "preset": self.grid.preset})
+            digest = key({"file": self.keys_of[place], "how": cell.how, "preset": self.grid.preset})
             name = f"{self.names[cell.point]} {cell.format} {cell.precision}"
             needs = Needs(devices=self.grid.pools[cell.how.device])
             seconds = latency_seconds(self.measuring.protocol(cell.how))
+            self.job_of[cell] = digest
             yield Task(digest, LATENCY, name, needs, after, cell.point.model, seconds, (place, cell.how))
 
     def _accuracy_tasks(self, awaited: Mapping[Place, str]) -> Iterator[Task]:
@@ -215,18 +231,18 @@ class Plan:
             return
         wanted: dict[tuple[Point, str | None], dict[Place, None]] = {}
         for cell in self.cells:
-            place = (cell.point, cell.format, cell.precision)
-            wanted.setdefault((cell.point, cell.how.runtime), {})[place] = None
+            if self._will_be_there(place_of(cell), awaited):
+                wanted.setdefault((cell.point, cell.how.runtime), {})[place_of(cell)] = None
         for (point, runtime), places in wanted.items():
             after = tuple(dict.fromkeys(awaited[place] for place in places if place in awaited))
-            digest = key({"files": [self._file_key(place, awaited) for place in places], "runtime": runtime})
+            digest = key({"files": [self.keys_of[place] for place in places], "runtime": runtime})
             needs, seconds = Needs(processors=max(self.grid.threads)), self.accuracy_seconds(point, len(places))
             work = (tuple(places), runtime)
             yield Task(digest, ACCURACY, self.names[point], needs, after, point.model, seconds, work)
 
-    def _file_key(self, place: Place, awaited: Mapping[Place, str]) -> str:
-        """The key of a file that is there, or of the job that makes it, with the file's format and precision."""
-        return self.made[place].file.key if place in self.made else f"{awaited[place]} {place[1]} {place[2]}"
+    def _will_be_there(self, place: Place, awaited: Mapping[Place, str]) -> bool:
+        """Whether a file is there, or about to be made."""
+        return place in awaited or (place in self.made and self.made[place].refusal is None)
 
     def job_seconds(self, job: Job) -> float:
         """Guessed, of one export."""

@@ -32,6 +32,8 @@ class CellResult:
     measurement: Measurement | None = None
     accuracy: Accuracy | None = None
     accuracy_reason: str | None = None
+    tried_on: str | None = None  # the device that failed last
+    attempts: int = 0  # of a cell that failed: how often it was tried, in all runs of the sweep
 
     @property
     def exit_codes(self) -> list[int]:
@@ -50,6 +52,9 @@ class CellResult:
             "reason": refusal.message if refusal else None,
             "remedy": refusal.remedy if refusal else None,
             "code": refusal.code if refusal else None,
+            "tried_on": self.tried_on,
+            "attempts": self.attempts,
+            "log": list(refusal.log) if refusal else [],
             "artifact": self.artifact,
             "sha256": self.sha256,
             "measurement": row(self.measurement, self.artifact) if self.measurement else None,

@@ -12,11 +12,13 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import replace
 from typing import Any
 
+from edgekit.bench.ondevice.sensors.linux import host
 from edgekit.errors import Refusal
 from edgekit.storage.store import FailedCell, new_id, now
 from edgekit.sweeps.axes import How, SweepCell
@@ -34,6 +36,7 @@ from edgekit.sweeps.workers import Workers
 from edgekit.util.files import make_folder, write_atomically
 from edgekit.util.formatting import counted
 
+SAID_LINES = 10  # of what a measurement has said, for the record of a failure
 RECORD = "sweep.json"  # what is known so far, beside the files
 RECORD_SECONDS, RECORD_SHARE = 5.0, 20  # between two times that it is written, at least; and times what writing takes
 PATIENCE = Patience()
@@ -58,6 +61,9 @@ class Running:
         self._heard: queue.SimpleQueue[tuple[Start | None, Any]] = queue.SimpleQueue()
         self._next_record = 0.0
         self._waiting: dict[str, list[Task]] = {}  # measurements by the export that they wait for
+        self._attempts: dict[str, int] = {}  # of jobs that failed, by their keys, in all runs
+        for task in plan.kept:
+            self._keep(task)
         for task in self.tasks:
             for key in task.after if task.kind == LATENCY else ():
                 self._waiting.setdefault(key, []).append(task)
@@ -65,6 +71,9 @@ class Running:
     def run(self, executor: Executor | None) -> SweepResult:
         """Do what is missing. An interrupt ends it; what is done is kept."""
         make_folder(self.grid.out)
+        for job in self.plan.jobs if self.plan.retry else ():
+            for file in job.files:  # that it did not pass does not count any more
+                self.plan.journal.forget("gate", file.key)
         if not self.grid.export_only or self.grid.eval:
             self.plan.store.check()
         jobs = len(self.plan.jobs)
@@ -120,10 +129,19 @@ class Running:
         device, several = start.device, len(self.plan.addresses) > 1
         self._say(f"measuring {made.path.name} on {device}")
 
+        said: deque[str] = deque(maxlen=SAID_LINES)
+
         def say(message: str) -> None:
+            said.append(message)
             self._heard.put((None, f"{device}: {message}" if several else message))
 
-        return lambda: self.plan.measuring.latency(made, how, device, say)
+        def work() -> Measured:
+            found = self.plan.measuring.latency(made, how, device, say)
+            if found.refusal is None:
+                return found
+            return replace(found, refusal=replace(found.refusal, log=(*said, *found.refusal.log)))
+
+        return work
 
     def _accuracy(self, start: Start) -> Callable[[], dict[str, Judged]]:
         places, runtime = start.task.work
@@ -164,6 +182,8 @@ class Running:
     def _over(self, end: End) -> None:
         task, found = end.task, end.why
         if task.kind == EXPORT:
+            for one in self._made_by(task):
+                self._count(one.file.key, task.name, one.refusal)
             failed = sum(one.refusal is not None for one in self._made_by(task))
             name = self.plan.names[task.work.point]
             self._say(f"exported {name}" + (f", {failed} files failed" if failed else ""))
@@ -171,10 +191,36 @@ class Running:
             place, how = task.work
             sha256 = self.made[place].sha256
             assert sha256 is not None
-            self.measured[sha256, how] = replace(found, attempts=end.attempts)
+            self.measured[sha256, how] = found
+            self._count(task.key, task.name, found.refusal, end.attempts)
         elif isinstance(found, dict):
             self.judged |= {(sha256, task.work[1]): judged for sha256, judged in found.items()}
+            self._count(task.key, task.name, next((one.refusal for one in found.values() if one.refusal), None))
         self._record()
+
+    def _count(self, key: str, name: str, refusal: Refusal | None, attempts: int = 1) -> None:
+        """Write down how often a job has failed, in all runs; nothing any more when it was done."""
+        journal = self.plan.journal
+        with self.plan.measuring.going_on():
+            if refusal is None:
+                journal.forget("failed", key)
+                return
+            earlier = (journal.get("failed", key) or {}).get("attempts")
+            self._attempts[key] = attempts + (earlier if isinstance(earlier, int) else 0)
+            journal.put("failed", key, {"job": name}, attempts=self._attempts[key], reason=refusal.message)
+
+    def _keep(self, task: Task) -> None:
+        """What is known of a job that is not tried again."""
+        if task.kind == LATENCY:
+            place, how = task.work
+            made = self.made[place]
+            known = self.plan.measuring.known_latency(made, how)
+            if known is not None and made.sha256 is not None:
+                self.measured[made.sha256, how] = Measured(known)
+            return
+        places, runtime = task.work
+        found = self.plan.measuring.known_accuracies([self.made[place] for place in places], runtime)
+        self.judged |= {(sha256, runtime): judged for sha256, judged in found.items()}
 
     def _made_by(self, task: Task) -> list[Made]:
         return [self.made[task.work.point, file.format, file.precision] for file in task.work.files]
@@ -210,7 +256,8 @@ class Running:
         if made is None:
             return CellResult(cell, name, PLANNED)
         if made.path is None or made.sha256 is None:
-            return CellResult(cell, made.variant or name, FAILED, refusal=made.refusal)
+            attempts = self._attempts.get(made.file.key, 1)
+            return CellResult(cell, made.variant or name, FAILED, refusal=made.refusal, attempts=attempts)
         measured = self.measured.get((made.sha256, cell.how)) if cell.device else Measured()
         judged = self.judged.get((made.sha256, cell.how.runtime)) if self.grid.eval else Judged()
         refusal = (measured.refusal if measured else None) or (judged.refusal if judged else None)
@@ -231,6 +278,8 @@ class Running:
             measured.measurement if measured else None,
             judged.accuracy if judged else None,
             judged.reason if judged else None,
+            measured.device if measured and measured.refusal else None,
+            self._attempts.get(self.plan.job_of.get(cell, ""), 1) if refusal else 0,
         )
 
     def _tell_failures(self, result: SweepResult) -> None:
@@ -238,7 +287,8 @@ class Running:
         if self.grid.export_only and not self.grid.eval:
             return
         failed = [(one, one.refusal) for one in result.cells if one.refusal is not None and not one.refusal.known]
-        self.plan.measuring.keeper.append(*(_failure(one, refusal) for one, refusal in failed))
+        pools = self.grid.pools
+        self.plan.measuring.keeper.append(*(_failure(one, refusal, pools) for one, refusal in failed))
 
 
 def _made(job: Job, done: Future[Any]) -> Any:
@@ -251,7 +301,7 @@ def _made(job: Job, done: Future[Any]) -> Any:
     return done.result() if error is None else tuple(Made(file, refusal=refused(error)) for file in job.files)
 
 
-def _failure(one: CellResult, refusal: Refusal) -> FailedCell:
+def _failure(one: CellResult, refusal: Refusal, pools: Mapping[str, tuple[str, ...]]) -> FailedCell:
     cell = one.cell
     return FailedCell(
         id=new_id(),
@@ -263,4 +313,9 @@ def _failure(one: CellResult, refusal: Refusal) -> FailedCell:
         code=refusal.code,
         reason=refusal.message,
         remedy=refusal.remedy,
+        devices=pools[cell.device] if cell.device is not None else (),
+        tried_on=one.tried_on,
+        attempts=one.attempts,
+        host=host(),
+        log=refusal.log,
     )

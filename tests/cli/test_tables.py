@@ -124,6 +124,16 @@ def test_ways_to_run_a_file_have_columns_where_they_differ() -> None:
     assert "threads" in header.getvalue() and "batch" not in header.getvalue()
 
 
+def test_a_failure_says_where_how_often_and_what_was_said_last() -> None:
+    failed = {"status": "failed", "reason": "it died", "remedy": "try again", "tried_on": "pi-2", "attempts": 3}
+    cell = WAY | CELL | failed | {"measurement": None, "accuracy": None, "log": ["a", "b", "c", "d", "last words"]}
+    lines = [str(part) for part in sweep._failures([cell, cell | {"tried_on": None, "attempts": 1}])]
+    assert lines == [
+        "failed: mobilenet_0.25_224 tflite int8 on pi-2, 3 times, mobilenet_0.25_224 tflite int8: it died",
+        "   fix: try again", "   | b", "   | c", "   | d", "   | last words",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("number, said", [(1, "1 cell: 1 failed; 2 s"), (2, "2 cells: 2 failed; 2 s")])
 def test_one_is_one(number: int, said: str) -> None:
     cells: Any = [{"status": "failed"}] * number

@@ -35,6 +35,7 @@ def test_what_was_done_since_is_not_told(make: Records) -> None:
     done = rows([make.measurement(make.manifest(NAME), created="2026-11-20T10:00:00Z")], [])
     assert still_failing(done, [failure(), failure(device=None)]) == []
     assert still_failing(done, [failure(variant="mobilenet")]) == [], "as older sweeps named it"
+    assert still_failing(done, [failure(device="pool", devices=("orin", "local"))]) == [], "by a device of its pool"
     later, elsewhere = failure(created="2026-11-20T10:30:00Z"), failure(device="orin")
     assert len(still_failing(done, [later])) == len(still_failing(done, [elsewhere])) == 1
 

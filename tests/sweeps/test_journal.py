@@ -19,6 +19,14 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
 
 
+def test_what_is_forgotten_is_not_there(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.forget("failed", "ab")
+    journal.put("failed", "ab", {}, attempts=1)
+    journal.forget("failed", "ab")
+    assert journal.get("failed", "ab") is None
+
+
 def test_an_entry_is_whole_or_not_there(tmp_path: Path) -> None:
     journal = Journal(tmp_path)
     assert journal.get("file", "ab") is None and not (tmp_path / ".sweep").exists()

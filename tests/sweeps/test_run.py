@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from edgekit.bench.ondevice.sensors.linux import host
 from edgekit.device.target import Identity
-from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError
+from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, UsageError
 from edgekit.records.manifest import open_artifact
+from edgekit.storage.store import Store
 from edgekit.sweeps import measure, run
 from edgekit.sweeps.board import Row
 from edgekit.sweeps.command import sweep
@@ -127,3 +129,56 @@ def test_devices_that_are_away_fail_what_only_they_can_do(lab: Lab, begin: Calla
     assert done.status == "done" and lost.status == "failed" and lost.refusal is not None
     assert lost.refusal.exit_code == result.exit_code == DeviceUnreachable.exit_code and lab.asked["pi-1"] == 4
     assert sum("pi-1 does not answer: pi-1 cannot be reached" in message for message in said) == 4
+
+
+def test_a_failure_is_a_row_with_where_how_often_and_what_was_said(
+    lab: Lab, begin: Callable[..., SweepResult], tmp_path: Path
+) -> None:
+    broken = BackendMissing("the process running onnxruntime ended by SIGSEGV", "try another version")
+    broken.log = ("loading", "segmentation fault")
+    lab.fails = dict.fromkeys(NAMES, broken)
+    (cell,) = begin().cells
+    row = cell.to_json()
+    assert (row["status"], row["attempts"]) == ("failed", 3) and row["tried_on"] in NAMES
+    assert row["log"] == [f"measuring on {row['tried_on']}", "loading", "segmentation fault"]
+    (stored,) = Store(f"sqlite:///{tmp_path}/s.db").failures()
+    assert (stored.device, stored.devices, stored.tried_on, stored.attempts) == ("pi", NAMES, row["tried_on"], 3)
+    assert list(stored.log) == row["log"] and stored.host == host() and stored.reason == row["reason"]
+
+    lab.fails = {"pi-1": broken}
+    begin(device=("pi-1",))
+    assert begin(device=("pi-1",)).cells[0].attempts == 2, "in all runs"
+    assert begin().exit_code == 0
+    lab.fails = {}
+    assert begin(device=("pi-1",)).cells[0].attempts == 0
+
+
+def test_only_what_failed_is_tried_again(lab: Lab, begin: Callable[..., SweepResult]) -> None:
+    lab.fails = {"pi-1": BackendMissing("no onnxruntime", "install it")}
+    asked: dict[str, Any] = {"device": ("pi-1", "pi-2"), "precision": ("fp32",)}
+    assert [cell.status for cell in begin(**asked).cells] == ["failed", "done"]
+    lab.fails = {}
+    more = {**asked, "device": NAMES, "precision": ("fp32", "fp16"), "continue_": False, "retry": "failed"}
+    plan = begin(**more, dry_run=True)
+    assert [(task.kind, task.needs.devices) for task in plan.jobs] == [("latency", ("pi-1",))]
+    statuses = [(cell.cell.precision, cell.cell.device, cell.status) for cell in begin(**more).cells]
+    assert statuses == [
+        ("fp32", "pi-1", "done"), ("fp32", "pi-2", "cached"), ("fp32", "pi-3", "planned"),
+        ("fp16", "pi-1", "planned"), ("fp16", "pi-2", "planned"), ("fp16", "pi-3", "planned"),
+    ]  # fmt: skip
+    assert begin(**more, dry_run=True).jobs == ()
+    with pytest.raises(UsageError, match="--retry cannot be 'all'"):
+        begin(**{**more, "retry": "all"})
+
+
+def test_a_file_that_did_not_pass_is_made_again_where_that_is_asked_for(
+    lab: Lab, begin: Callable[..., SweepResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from edgekit.exporting import parity
+
+    with monkeypatch.context() as patch:
+        patch.setitem(parity.THRESHOLDS, "fp32", parity.Threshold(0.0, None, None, "nothing is exact"))
+        assert begin(export_only=True, device=None).cells[0].status == "failed"
+    assert begin(export_only=True, device=None).cells[0].status == "failed", "it would fail in the same way"
+    assert begin(export_only=True, device=None, retry="failed").cells[0].status == "done"
+    assert begin(export_only=True, device=None).cells[0].status == "cached"

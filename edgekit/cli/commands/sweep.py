@@ -57,6 +57,9 @@ def sweep(
     preset: o.Preset = None,
     export_only: Annotated[bool, typer.Option("--export-only", help="Measure no latency.")] = False,
     continue_: Annotated[bool, typer.Option("--continue", help="Redo only what is missing or changed.")] = False,
+    retry: Annotated[
+        str | None, typer.Option("--retry", metavar="failed", help="Of what is missing, only try again what failed.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and how long it will take.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Yes, that many cells are meant.")] = False,
     jobs: o.Jobs = None,
@@ -102,6 +105,7 @@ def sweep(
             preset=preset,
             export_only=export_only or None,
             continue_=continue_,
+            retry=retry,
             dry_run=dry_run,
             yes=yes,
             jobs=jobs,

@@ -12,6 +12,7 @@ from edgekit.util.formatting import counted
 
 MARKS = {"suspect": "?", "invalid": "!", "not assessed": "!"}
 WAYS = ("runtime", "provider", "delegate", "threads", "batch", "power_mode")
+LOG_LINES = 4
 SHOWN = 200  # rows: more are for --json
 
 
@@ -33,17 +34,29 @@ def sweep(document: Json, width: int) -> View:
     yield from table(columns, cells[:SHOWN], width)
     if len(cells) > SHOWN:
         yield Text(f"and {len(cells) - SHOWN:,} more: see --json", style="dim")
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for row in cells:
-        if row["status"] == "failed":
-            name = f"{row['variant']} {row['format']} {row['precision']}"
-            reasons.setdefault((row["reason"], row["remedy"]), []).append(name)
-    for (reason, remedy), names in reasons.items():
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        yield Text(f"failed: {', '.join(names[:3])}{more}: {reason}", style="red")
-        yield Text(f"   fix: {remedy}")
+    yield from _failures(cells)
     yield Text()
     yield _sum(document)
+
+
+def _failures(cells: list[Json]) -> View:
+    """Each reason once, with the cells of it, and what was said at the end of the first."""
+    reasons: dict[tuple[str, str], list[Json]] = {}
+    for row in cells:
+        if row["status"] == "failed":
+            reasons.setdefault((row["reason"], row["remedy"]), []).append(row)
+    for (reason, remedy), rows in reasons.items():
+        names = ", ".join(map(_failed, rows[:3])) + (f" and {len(rows) - 3} more" if len(rows) > 3 else "")
+        yield Text(f"failed: {names}: {reason}", style="red")
+        yield Text(f"   fix: {remedy}")
+        for line in rows[0]["log"][-LOG_LINES:]:
+            yield Text(f"   | {line}", style="dim")
+
+
+def _failed(row: Json) -> str:
+    where = f" on {row['tried_on']}" if row["tried_on"] else ""
+    often = f", {row['attempts']} times" if row["attempts"] > 1 else ""
+    return f"{row['variant']} {row['format']} {row['precision']}{where}{often}"
 
 
 def _sum(document: Json) -> Text:

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from edgekit.bench.links.base import parsed
+from edgekit.bench.links.base import LOG_LINES, Done, death, parsed
+from edgekit.bench.links.local import LocalLink
 from edgekit.errors import BackendMissing
 
 
@@ -32,3 +33,9 @@ def test_an_answer_that_lacks_something() -> None:
 def test_an_error_and_nothing_done_are_answers() -> None:
     assert parsed(b'{"ok": null}') == {"ok": None}
     assert parsed(b'{"error": {"kind": "missing", "message": "numpy"}}') is not None
+
+
+def test_a_process_that_died_leaves_its_last_lines() -> None:
+    said = "".join(f"line {number}\n\n" for number in range(100)) + "sqlite://me:secret@host/db\n"
+    error = death(LocalLink(), "onnxruntime", Done(-11, b"", said))
+    assert len(error.log) == LOG_LINES and error.log[-2] == "line 99" and "secret" not in error.log[-1]

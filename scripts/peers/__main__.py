@@ -35,6 +35,20 @@ ROUNDS, EXPORTS = 8, 3
 WEIGHTS, SHAPE = "mobilenet_v1_0_5_160_quant.tflite", (1, 3, 160, 160)
 PATIENCE = 300.0  # seconds for one export
 EDGEKIT = "edgekit"
+# By format and precision: the name of each other way, its script, and the file that this makes.
+OTHERS = (
+    ("tflite", "fp32", (("litert-torch", scripts.LITERT_TORCH, "bare.tflite"),)),
+    ("tflite", "int8", (("litert-torch, ai-edge-quantizer", scripts.AI_EDGE_QUANTIZER, "quantizer.tflite"),)),
+    ("onnx", "fp32", (("torch.onnx.export", scripts.TORCH_ONNX, "bare.onnx"),)),
+    (
+        "onnx",
+        "int8",
+        (
+            ("torch.onnx.export, quantize_static", scripts.QUANTIZE_STATIC, "static.onnx"),
+            ("the same with reduce_range", scripts.QUANTIZE_STATIC_REDUCED, "reduced.onnx"),
+        ),
+    ),
+)
 
 
 @dataclass
@@ -128,14 +142,9 @@ def peers(data: Path, folder: Path) -> list[Peer]:
     """Every row of the table, edgekit's first in each format and precision."""
     hosted = data / "mobilenet_v1_hosted" / WEIGHTS
     found = []
-    for kind, others in (
-        ("tflite", {"fp32": ("litert-torch", scripts.LITERT_TORCH, "bare.tflite"),
-                    "int8": ("litert-torch, ai-edge-quantizer", scripts.AI_EDGE_QUANTIZER, "quantizer.tflite")}),
-        ("onnx", {"fp32": ("torch.onnx.export", scripts.TORCH_ONNX, "bare.onnx"),
-                  "int8": ("torch.onnx.export, quantize_static", scripts.QUANTIZE_STATIC, "static.onnx")}),
-    ):  # fmt: skip
-        for precision, (name, text, made) in others.items():
-            found.append(ours(kind, precision, data, folder))
+    for kind, precision, others in OTHERS:
+        found.append(ours(kind, precision, data, folder))
+        for name, text, made in others:
             script = folder / f"{Path(made).stem}_{kind}.py"
             script.write_text(text)
             found.append(Peer(name, kind, precision, (str(ORACLE), str(script), str(folder)), folder / made))

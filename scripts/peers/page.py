@@ -50,7 +50,8 @@ ImageNet; int8 is calibrated on 100 others, the same for all.
 TAIL = """
 * ai-edge-quantizer has its static int8 recipe and its own calibration, a moving average of the extremes.
 * quantize_static has Q/DQ, unsigned activations and signed weights per channel. The network comes from torch's exporter
-  without dynamo, the faster of the two.
+  without dynamo, the faster of the two. With reduce_range weights have 7 bits, which onnxruntime's documentation
+  advises for x86 processors without VNNI.
 * onnx2tf is not among them: it does not convert without a network connection (it downloads sample images even for a
   float conversion).
 """
@@ -59,7 +60,8 @@ TAIL = """
 def page(found: Sequence[Peer], labels: Sequence[int], exports: int, rounds: int) -> str:
     """The whole page."""
     facts = edgekit.doctor().machine
-    machine = f"{facts['processor']}, {facts['cores']} cores, Python {facts['python']}"
+    kernels = ", ".join(facts["features"] or ["unknown instructions"])  # which decide what int8 gives and takes
+    machine = f"{facts['processor']} ({kernels}), {facts['cores']} cores, Python {facts['python']}"
     date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
     head = HEAD.format(date=date, machine=machine, n=len(labels), exports=exports, rounds=rounds)
     rows = [row(peer, own(peer, found), found[-2], labels) for peer in found]

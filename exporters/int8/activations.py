@@ -155,7 +155,8 @@ def _groups(graph: Graph, scheme: str, wanted: list[str]) -> dict[str, str]:
         return name
 
     for op in graph.ops[1:]:
-        if not moves(op, scheme) or op.name not in leader or op.name in prescribed:
+        shares = moves(op, scheme) or (scheme == "tflite" and tflite_constraints.cuts_in_place(op))
+        if not shares or op.name not in leader or op.name in prescribed:
             continue
         for name in op.inputs:
             if name in leader and name not in prescribed:

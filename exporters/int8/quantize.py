@@ -33,6 +33,7 @@ WEIGHT_LIMIT = 127  # -128 is left out: the integers are symmetric, as all three
 LEAST_TOP = 64
 JUDGING = 512  # weights of a channel that its grids are compared on, at most
 BIAS_LIMIT = 2.0**30  # of an int32, with room for the sum that is added to it
+SUM_LIMIT = 2.0**30 / 255  # of a channel's integers without signs: times any activation they leave room for the bias
 # Fixed-point multipliers of the runtimes reach down to 2^-31.
 MIN_MULTIPLIER = 2.0**-30
 MIN_WEIGHT_SCALE = 1e-30  # of a channel of zeros
@@ -218,13 +219,18 @@ def _judged(rows: Tensor, pairs: bool) -> Tensor:
 
 
 def _least_scale(graph: Graph, op: Op, scale: Tensor, scales: Mapping[str, QParams]) -> Tensor:
-    """What keeps the bias within int32 and the multiplier within fixed point; nothing but dead channels need it."""
+    """What keeps bias and sums within int32 and the multiplier within fixed point.
+
+    Nothing needs it but dead channels, and sums of more than 33,000 products.
+    """
     own, source = graph.tensors(op), scales[op.inputs[0]].scale
     bias = _finite(op, "bias", own["bias"]) if "bias" in own else torch.zeros_like(scale)
     for_bias = bias.abs().double() * 1.01 / (source * BIAS_LIMIT)  # the correction may add a little
     readers = [op.name, *(reader.name for reader in graph.consumers()[op.name])]
+    rows = own["weight"].detach().transpose(0, channel_axis(op)).flatten(1)
+    for_sum = rows.abs().sum(1).double() / max(SUM_LIMIT - rows.shape[1] / 2, 1.0)  # each may be rounded up
     target = next((scales[name].scale for name in readers if name in scales), source)
-    return torch.clamp(for_bias, min=max(target * MIN_MULTIPLIER / source, MIN_WEIGHT_SCALE))
+    return torch.maximum(for_bias, for_sum).clamp(min=max(target * MIN_MULTIPLIER / source, MIN_WEIGHT_SCALE))
 
 
 def _finite(op: Op, role: str, tensor: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ Sources: the kernels' own checks (tensorflow/lite/kernels/{activations,pooling,c
 from __future__ import annotations
 
 from edgekit.ir.graph import Op
+from edgekit.ir.passes.fused_activations import activation_name
 from edgekit.ir.quantized import QParams
 from edgekit.ir.reference import ONE_TENSOR
 
@@ -66,6 +67,11 @@ def fixed_output(kind: str) -> QParams | None:
 def same_scale(kind: str) -> bool:
     """Whether an operator's int8 kernel wants its inputs and its output on one scale."""
     return kind in SAME_SCALE
+
+
+def cuts_in_place(op: Op) -> bool:
+    """Whether an operator cuts the integers of its input: MAXIMUM and MINIMUM, where no activation has the bounds."""
+    return op.kind == "clip" and activation_name(op) is None
 
 
 def float_only(op: Op) -> str | None:

@@ -146,6 +146,31 @@ def _gain(int8: Path, fp32: Path, scratch: Path) -> Line:
     return Line(name, "<= 1.03", f"{ours / theirs:.3f} ({ours:.3f}, {theirs:.3f})", ours / theirs <= 1.03)
 
 
+def kernels(data: Path, scratch: Path) -> Iterator[Line]:
+    """Int8 ONNX files by edgekit and by `quantize_static` on this processor's kernels: what saturates agrees less."""
+    instructions = ", ".join(edgekit.doctor().machine["features"] or ["unknown instructions"])
+    for weights in (data / "weights" / "mobilenet_0.25_128_keras.h5", *hosted_rows(data)[5:6]):
+        if not weights.exists():
+            yield Line(f"int8 kernels, {weights.stem}", "-", f"{weights} is missing", None)
+            continue
+        made = exported("mobilenet", weights, data)
+        full = made["onnx", "fp32"]
+        assert full.manifest is not None
+        shown, shape = prepared(full, data), full.manifest.variant.input_shape
+        chosen = images(data / "imagenet_calibration", full.manifest.preprocessing, shape, CALIBRATION_IMAGES)
+        files = {"edgekit": made["onnx", "int8"].path}
+        for name, reduced in (("quantize_static", False), ("quantize_static, reduce_range", True)):
+            files[name] = scratch / f"static_{reduced}.onnx"
+            quantized_by_onnxruntime(full.path, chosen, files[name], reduced)
+        real = answers(full, shown)
+        found = {name: run_onnx(path, laid_out(shown, "onnx")) for name, path in files.items()}
+        agreed = {name: float(np.mean(got.argmax(1) == real.argmax(1))) for name, got in found.items()}
+        mine = quality(found.pop("edgekit"), real, shown)
+        for name, got in found.items():
+            claim = f"{weights.stem}, onnx int8 on {instructions}, against {name}: agreement with fp32"
+            yield Line(claim, "more", f"{mine}; theirs {quality(got, real, shown)}", agreed["edgekit"] > agreed[name])
+
+
 def integers_throughout(weights: Path, data: Path, scratch: Path) -> Path:
     """Our TFLite file with int8 input and output, as ai-edge-quantizer writes it."""
     made = edgekit.export(
@@ -162,8 +187,6 @@ def integers_throughout(weights: Path, data: Path, scratch: Path) -> Path:
 
 def other_files(weights: Path, chosen: Images, scratch: Path) -> dict[str, Path]:
     """The int8 files that the others make of the same weights and the same calibration images."""
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
-
     _, described = for_other_converters("mobilenet", str(weights), scratch)
     calibration = scratch / "calibration.npy"
     np.save(calibration, laid_out(chosen, "tflite"))
@@ -175,6 +198,18 @@ def other_files(weights: Path, chosen: Images, scratch: Path) -> dict[str, Path]
             oracle.ask("quantize", file=scratch / "litert.tflite", inputs=calibration, stock=stock, to=found[name])
         oracle.ask("onnx", **described, dynamo=False, to=scratch / "torch.onnx")
 
+    found["quantize_static (U8S8 per channel)"] = scratch / "static.onnx"
+    quantized_by_onnxruntime(scratch / "torch.onnx", chosen, scratch / "static.onnx")
+    return found
+
+
+def quantized_by_onnxruntime(file: Path, chosen: Images, to: Path, reduce_range: bool = False) -> None:
+    """What `quantize_static` makes of a float file: Q/DQ, unsigned activations, signed weights per channel."""
+    import onnx
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    given = onnx.load(file).graph.input[0].name
+
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
             self.left = iter(chosen.inputs)
@@ -183,20 +218,16 @@ def other_files(weights: Path, chosen: Images, scratch: Path) -> dict[str, Path]
             x = next(self.left, None)
             return None if x is None else {given: x[None]}
 
-    import onnx
-
-    given = onnx.load(scratch / "torch.onnx").graph.input[0].name
-    found["quantize_static (U8S8 per channel)"] = scratch / "static.onnx"
     quantize_static(
-        scratch / "torch.onnx",
-        scratch / "static.onnx",
+        file,
+        to,
         Reader(),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
+        reduce_range=reduce_range,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
     )
-    return found
 
 
 # Helpers

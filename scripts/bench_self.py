@@ -299,6 +299,7 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "int8 pooled": bench_int8.pooled,
     "int8 part by part": bench_int8_causes.causes,
     "int8 keras": bench_int8.keras,
+    "int8 kernels": bench_int8.kernels,
     "int8 weights alone": bench_int8.weights_alone,
     "int8 peers": bench_int8.peers,
     "float latency": bench_cost.float_latency,

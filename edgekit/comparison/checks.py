@@ -12,9 +12,10 @@ from edgekit.comparison.result import MISSING, NOT_COMPARABLE, Check
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.stats.accuracy import drop
 from edgekit.stats.limit import FAILED, PASSED, TINY
-from edgekit.util.formatting import fixed, percent
+from edgekit.util.formatting import fixed
 
 ACCURACY, SIZE, MEMORY = "accuracy", "size", "memory"
+OPTIONS = {SIZE: "--max-growth", MEMORY: "--max-memory-growth"}
 NEVER_EVALUATED = "never evaluated: run `edgekit eval` on it with the same --data"
 Namer = Callable[[Measurement], str]
 
@@ -41,7 +42,7 @@ def _accuracies(measured: Pairs[Measurement], evaluated: Pairs[Accuracy], limit:
 
 
 def _accuracy(base: Accuracy, new: Accuracy | None, limit: float) -> Check:
-    name = f"{base.artifact} on {base.dataset}"
+    name = f"{_named(base, new)} on {base.dataset}"
     top1 = base.correct1 / base.n
     if new is None:
         return _missing(ACCURACY, name, top1, f"the new side's {base.artifact} was {NEVER_EVALUATED}", limit)
@@ -53,7 +54,7 @@ def _accuracy(base: Accuracy, new: Accuracy | None, limit: float) -> Check:
     held = drop(base.hits, new.hits, limit)
     low, high = (fixed(100 * bound, 2, "+") for bound in held.ci95)
     reason = f"a drop of {fixed(100 * held.value, 2, '+')} points (95 % paired {low} .. {high}) on {held.n:,} images"
-    reason += f" {'holds' if held.is_held else 'fails'} {100 * limit:g}"
+    reason += f" {'holds' if held.is_held else 'fails'} --max-drop {100 * limit:g}"
     doubt = held.doubt()
     reason += f", and they cannot tell it from the limit; {doubt}" if doubt else ""
     known: dict[str, Any] = {"change": held.value, "change_ci95": list(held.ci95), "passed": held.is_held}
@@ -67,8 +68,15 @@ def _sizes(measured: Pairs[Measurement], evaluated: Pairs[Accuracy], limit: floa
     for base, new in both:
         if base.sha256 not in found or found[base.sha256].verdict == MISSING:
             size = None if new is None else _bytes(new)
-            found[base.sha256] = _grown(SIZE, base.artifact, _bytes(base), size, new is None, limit)
+            found[base.sha256] = _grown(SIZE, _named(base, new), _bytes(base), size, new is None, limit)
     yield from found.values()
+
+
+def _named(base: Measurement | Accuracy, new: Measurement | Accuracy | None) -> str:
+    """A file by its name; by both where the new one has another."""
+    if new is None or new.artifact == base.artifact:
+        return base.artifact
+    return f"{new.artifact} against {base.artifact}"
 
 
 def _bytes(record: Measurement | Accuracy) -> int | None:
@@ -94,10 +102,11 @@ def _grown(gate: str, name: str, base: int | None, new: int | None, is_missing: 
         )
     growth = new / base - 1
     passed = growth <= limit + TINY
-    reason = f"{new:,} bytes against {base:,}, {fixed(100 * growth, 1, '+')} %, {'holds' if passed else 'fails'} "
+    option = f"{'holds' if passed else 'fails'} {OPTIONS[gate]} {100 * limit:g}%"
+    reason = f"{new:,} bytes against {base:,}, {fixed(100 * growth, 1, '+')} %, {option}"
     known: dict[str, Any] = {"gate": gate, "name": name, "base": base, "new": new, "change": growth, "limit": limit}
     verdict = PASSED if passed else FAILED
-    return Check(**known, change_ci95=None, passed=passed, verdict=verdict, reason=f"{reason}{percent(limit)} %")
+    return Check(**known, change_ci95=None, passed=passed, verdict=verdict, reason=reason)
 
 
 def _missing(gate: str, name: str, base: float | None, reason: str, limit: float) -> Check:

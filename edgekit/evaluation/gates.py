@@ -30,7 +30,7 @@ class Gate:
     @property
     def reason(self) -> str:
         """What was measured, against the limit, in words."""
-        told = f"{self._measured()} {'holds' if self.held.is_held else 'fails'} {self._limit()}"
+        told = f"{self._measured()} {'holds' if self.held.is_held else 'fails'} --{self.kind} {100 * self.held.limit:g}"
         doubt = self.held.doubt()
         return f"{told}, but {self.held.n:,} images cannot tell it from the limit; {doubt}" if doubt else told
 
@@ -40,10 +40,6 @@ class Gate:
             return f"top-1 of {percent(self.held.value)} % (95 % {percent(low)} .. {percent(high)})"
         shown = [fixed(100 * one, 2, "+") for one in (self.held.value, *self.held.ci95)]
         return f"a drop of {shown[0]} points from {self.base.name} (95 % paired {shown[1]} .. {shown[2]})"
-
-    def _limit(self) -> str:
-        limit = f"{100 * self.held.limit:g}"
-        return f"the least of {limit} %" if self.base is None else f"the most of {limit}"
 
     def to_json(self) -> dict[str, Any]:
         """Fractions of 1. `enough`: about how many images would tell, where these cannot."""

@@ -30,6 +30,7 @@ TABLES = {
     "devices": ("name", "link", "runtimes"),
     "packages": ("package", "purpose", "version"),
     "rows": ("artifact", "name", "new", "bytes", "n", "top1", "median_ms", "base_ms", "new_ms", "ratio", "verdict"),
+    "checks": ("gate", "name", "verdict", "reason"),
 }
 LEAD = ("verdict", "reason")  # what stands above the table
 MOST = 20  # rows in a short table

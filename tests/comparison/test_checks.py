@@ -85,6 +85,7 @@ def test_each_limit_alone(
     result = released(**made, **limit)
     ((found, word, _),) = told(result)
     assert (found, word, result.exit_code) == (gate, verdict, code)
+    assert verdict in ("missing", "not comparable") or made.get("same") or "--max-" in result.checks[0].reason
     assert compare("base.db", "new.db", strict=True, **limit).exit_code == strict_code
     assert (result.verdict == "failed") == (code == 3 and verdict != "missing")
 
@@ -137,7 +138,11 @@ def test_two_files_by_their_bytes(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(name.encode())
         sha256 = hashlib.sha256(name.encode()).hexdigest()
         Store("edgekit.db").append(evaluated(HITS, sha256, artifact=name))
-    assert told(compare("old.onnx", "new.onnx", max_drop=5)) == [("accuracy", "passed", True)]
+    result = compare("old.onnx", "new.onnx", max_drop=5)
+    assert told(result) == [("accuracy", "passed", True)]
+    assert result.checks[0].name == "new.onnx against old.onnx on photos"
+    assert result.checks[0].reason.endswith("on 1,000 images holds --max-drop 5")
+    assert "passed" in repr(result) and "--max-drop 5" in repr(result)
     (tmp_path / "new.onnx").write_bytes(b"never evaluated")
     assert told(compare("old.onnx", "new.onnx", max_drop=5)) == [("accuracy", "missing", None)]
 

@@ -26,18 +26,18 @@ def test_the_base_is_held_against_nothing() -> None:
 @pytest.mark.parametrize(
     ("wanted", "passed", "verdict", "reason"),
     [
-        (Limits(top1=0.5), True, "passed", "top-1 of 60.0 % (95 % 50.2 .. 69.1) holds the least of 50 %"),
-        (Limits(top1=0.7), False, "failed", "top-1 of 60.0 % (95 % 50.2 .. 69.1) fails the least of 70 %"),
+        (Limits(top1=0.5), True, "passed", "top-1 of 60.0 % (95 % 50.2 .. 69.1) holds --min-top1 50"),
+        (Limits(top1=0.7), False, "failed", "top-1 of 60.0 % (95 % 50.2 .. 69.1) fails --min-top1 70"),
         (
             Limits(top1=0.55),
             True,
             "cannot tell",
-            "holds the least of 55 %, but 100 images cannot tell it from the limit; about 390 images would",
+            "holds --min-top1 55, but 100 images cannot tell it from the limit; about 390 images would",
         ),
         (Limits(top1=0.6), True, "cannot tell", "cannot tell it from the limit; no number of images would"),
         (Limits(drop=0.2), True, "passed", "a drop of +10.00 points from base.onnx (95 % paired +"),
-        (Limits(drop=0.01), False, "failed", "fails the most of 1"),
-        (Limits(drop=0.09), False, "cannot tell", "fails the most of 9, but 100 images cannot tell"),
+        (Limits(drop=0.01), False, "failed", "fails --max-drop 1"),
+        (Limits(drop=0.09), False, "cannot tell", "fails --max-drop 9, but 100 images cannot tell"),
     ],
 )
 def test_the_exit_code_goes_by_what_was_measured(wanted: Limits, passed: bool, verdict: str, reason: str) -> None:

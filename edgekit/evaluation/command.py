@@ -26,9 +26,10 @@ from edgekit.evaluation.decoding import decoded
 from edgekit.evaluation.input import file_input, scores_of
 from edgekit.evaluation.result import EvalResult, Evaluated
 from edgekit.evaluation.run import Run, gives_index
-from edgekit.records.manifest import Artifact, in_use, open_artifact
+from edgekit.records.manifest import Artifact, Manifest, TensorRecord, in_use, open_artifact
 from edgekit.records.preprocessing import ForeignInput
 from edgekit.records.preprocessing_file import foreign_input
+from edgekit.records.runtime import Session
 from edgekit.storage.keeping import Keeper
 from edgekit.util.files import make_folder
 
@@ -169,10 +170,18 @@ def _opened(
         calibrated_on,
         output,
         groups,
-        Answers(manifest.output if manifest else None, manifest.outputs[output] if manifest else None, offset),
+        Answers(manifest.output if manifest else None, _described(manifest, opened.session, output), offset),
         names,
         opened.ahead,
     )
+
+
+def _described(manifest: Manifest | None, session: Session, output: int) -> TensorRecord | None:
+    """What a manifest says of an output: by its name where there are several, whose order a runtime may change."""
+    known = manifest.outputs if manifest else ()
+    if len(known) == 1:
+        return known[0]
+    return next((one for one in known if one.name == session.outputs[output].name), None)
 
 
 def _refuse_meaningless(artifact: Artifact) -> None:

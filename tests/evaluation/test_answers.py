@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from edgekit.evaluation.answers import Answers, breakdown, details
+from edgekit.evaluation.command import _described
 from edgekit.evaluation.result import Evaluated
 from edgekit.evaluation.tables import write
 from edgekit.records.breakdown import Breakdown
@@ -102,3 +104,12 @@ def test_tables_are_written_for_each_file(tmp_path: Path) -> None:
     assert [one["image"] for one in images] == [image for image, *_ in ASKED]
     assert [one["said_name"] for one in images] == ["cat", "dog", "dog", "'=fox", "'=fox"]
     assert sum(int(one["correct"]) for one in images) == 2 and float(images[2]["confidence"]) > 0.99
+
+
+def test_an_output_is_known_by_its_name_where_there_are_several() -> None:
+    names = ("scores", "least")
+    records = tuple(TensorRecord(name=name, dtype="float32", shape=(1, 3), layout="NC") for name in names)
+    several = manifest().model_copy(update={"outputs": records})
+    session: Any = SimpleNamespace(outputs=[SimpleNamespace(name=name) for name in reversed(names)])
+    assert _described(several, session, 0) == records[1] and _described(several, session, 1) == records[0]
+    assert _described(manifest(), session, 0) == manifest().outputs[0] and _described(None, session, 0) is None

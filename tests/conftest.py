@@ -35,6 +35,7 @@ shorten()
 SLOW = frozenset(
     [
         "test_packaging",
+        "test_redact",
         "bench/android/test_benchmark_model",
         "bench/links/ssh/test_link",
         "bench/links/ssh/test_link_cut",
@@ -113,13 +114,16 @@ SLOW = frozenset(
         "reporting/test_command",
         "reproduction/test_command",
         "reproduction/test_zoo_page",
+        "scripts/test_fuzz",
         "scripts/test_gpu_check",
         "scripts/test_zoo_table",
         "storage/test_keeping",
+        "storage/test_store",
         "storage/test_store_postgresql",
         "sweeps/test_command",
         "sweeps/test_devices",
         "tensorrt/test_builder_over_ssh",
+        "tensorrt/test_every_release",
         "tensorrt/test_rtx",
         "tensorrt/test_trtexec_over_ssh",
     ]

@@ -14,8 +14,10 @@ from typing import Any
 
 from edgekit.checkpoints.pretrained import folder as cached_weights
 from edgekit.errors import UsageError, nearest
-from edgekit.reporting import drawing
+from edgekit.reporting import charts, drawing
 from edgekit.reporting.command import ReportResult, of_records
+from edgekit.reporting.rows import rows
+from edgekit.reproduction import saving
 from edgekit.reproduction.tables import Correlation, Table, correlations, tables
 from edgekit.reproduction.zoo import ZooReproduction, reproduce_zoo
 from edgekit.sweeps.command import sweep
@@ -37,6 +39,7 @@ class Reproduction(Tabled):
     sweep: SweepResult
     report: ReportResult | None
     notes: tuple[str, ...]
+    saved: tuple[Path, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -49,7 +52,7 @@ class Reproduction(Tabled):
             "tables": [table.to_json() for table in self.tables],
             "correlations": [asdict(one) for one in self.correlations],
             "cells": [cell.to_json() for cell in self.sweep.cells],
-            "paths": [str(path) for path in self.report.paths] if self.report else [],
+            "paths": [str(path) for path in (*(self.report.paths if self.report else ()), *self.saved)],
             "seconds": round(self.sweep.seconds, 3),
             "notes": list(self.notes),
         }
@@ -70,6 +73,8 @@ def reproduce(
     threads: int = 1,
     preset: str = "default",
     out: str | Path = "reproduction",
+    own: Sequence[str] = (),
+    save: Sequence[str | Path] = (),
     store: str | None = None,
     devices: Path | None = None,
     jobs: int | None = None,
@@ -82,11 +87,16 @@ def reproduce(
     `data` are labelled images for accuracy, `calibration` others for int8; without them int8 tells latency alone.
     `alpha` and `res` choose some of the published rows. What was done before is kept. Raises what `sweep` raises.
 
+    `save` are files for the rows (.csv, .tex) or the picture of accuracy over MACs (.svg, .png).
+
     The model "zoo" is every network's published accuracy on exact counts (edgekit.reproduction.zoo): it measures
-    nothing, and takes only `out` and `store`.
+    nothing, and takes only `out`, `store`, `save` and `own`: networks of one's own in the chart, as
+    `FILE.py:function=71.5` with the top-1 in percent, or without it where the store has their accuracy.
     """
     if model not in KNOWN:
         raise UsageError(f"reproduce does not know '{model}'{nearest(model, KNOWN)}", f"say one of: {', '.join(KNOWN)}")
+    paths = [Path(path) for path in save]
+    saving.check(paths)
     drawing.converter()  # what is missing is said before anything takes long
     if model == "zoo":
         _refuse_for_zoo(
@@ -94,7 +104,8 @@ def reproduce(
             precision=precision, int8_effort=int8_effort, device=device, threads=threads, preset=preset,
             devices=devices, jobs=jobs,
         )  # fmt: skip
-        return reproduce_zoo(out, store)
+        return reproduce_zoo(out, store, own, paths)
+    _check_saving(own, paths, data)
     precisions = _precisions(precision, calibration)
     swept = sweep(
         model, alpha=tuple(alpha) or (1.0, 0.75, 0.5, 0.25), res=tuple(res) or (224, 192, 160, 128),
@@ -106,7 +117,33 @@ def reproduce(
         progress=progress,
     )  # fmt: skip
     printed, correlated = _beside(swept, model)
-    return Reproduction(printed, correlated, swept, _written(swept, Path(out)), tuple(_notes(swept, data, calibration)))
+    notes = tuple(_notes(swept, data, calibration))
+    return Reproduction(printed, correlated, swept, _written(swept, Path(out)), notes, _saved(swept, paths))
+
+
+def _check_saving(own: Sequence[str], paths: Sequence[Path], data: str | Path | None) -> None:
+    """Raises UsageError for what this reproduction cannot show."""
+    if own:
+        raise UsageError(
+            "reproduce mobilenet measures its own grid: --with is for reproduce zoo",
+            "sweep your network with `edgekit sweep FILE.py:function` into the same store, and write a report",
+        )
+    pictures = [path for path in paths if path.suffix.lower() in saving.PICTURES]
+    if pictures and data is None:
+        cause = f"{pictures[0]} would show accuracies, and none is measured"
+        raise UsageError(cause, "give labelled images with --data")
+
+
+HEADS = ("variant", "format", "precision", "weights", "macs", "params", "top1", "images", "median_ms", "verdict")
+
+
+def _saved(swept: SweepResult, paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The rows and the picture in files of their own."""
+    measured = [cell.measurement for cell in swept.cells if cell.measurement]
+    found = rows(measured, [cell.accuracy for cell in swept.cells if cell.accuracy])
+    lines = [[getattr(row, name) for name in HEADS] for row in found]
+    shown = {"points": charts.points(found, "macs"), "published": charts.published_points(found)}
+    return saving.save(paths, HEADS, lines, lambda: drawing.render(charts.tradeoff("macs", found), shown))
 
 
 def _precisions(asked: Sequence[str], calibration: str | Path | None) -> tuple[str, ...]:
@@ -124,7 +161,7 @@ def _refuse_for_zoo(**given: Any) -> None:
         if value and value != own[name]:
             raise UsageError(
                 f"reproduce zoo measures nothing: --{name.replace('_', '-')} has nothing to say",
-                "leave it out: --out and --store are for it",
+                "leave it out: --out, --store, --save and --with are for it",
             )
 
 

@@ -19,6 +19,9 @@ from edgekit.network import shipped
 from edgekit.network.spec import Variant, published_at
 from edgekit.reporting import drawing
 from edgekit.reporting.rows import Row, rows
+from edgekit.reproduction import saving
+from edgekit.reproduction.own import Own, own
+from edgekit.reproduction.zoo_charts import accuracy_over_macs
 from edgekit.reproduction.zoo_page import page
 from edgekit.stats.pareto import front
 from edgekit.storage.store import open_store
@@ -27,6 +30,8 @@ from edgekit.util.tabled import Tabled
 
 IMAGENET = 1000  # classes; other data sets' accuracies cannot stand on the same axis
 LATENCIES = ("fp32", "int8")
+OWN = "own"  # the family of a user's networks
+WIDTH = 1000  # pixels of a saved chart
 
 
 @dataclass(frozen=True)
@@ -136,15 +141,25 @@ CLAIMS = (
 )
 
 
-def reproduce_zoo(out: str | Path = "reproduction", store: str | None = None) -> ZooReproduction:
+HEADS = ("variant", "family", "top1", "macs", "params", "ms_fp32", "ms_int8", "front", "source")
+
+
+def reproduce_zoo(
+    out: str | Path = "reproduction",
+    store: str | None = None,
+    own_networks: Sequence[str] = (),
+    save: Sequence[Path] = (),
+) -> ZooReproduction:
     """Lay the published accuracies over exact counts, and write `zoo.html` into `out`.
 
-    Raises BackendMissing where the page cannot be drawn, and what opening the store raises.
+    `own_networks` stand in the chart, too (edgekit.reproduction.own). `save`: also the points, or the chart over MACs,
+    in files of their own. Raises BackendMissing where the page cannot be drawn, and what opening the store raises.
     """
+    saving.check(save)
     library = drawing.script()
     source = open_store(store)
     measured = rows(source.measurements(), source.accuracies())
-    counts, found, left_out = _published(measured)
+    counts, found, left_out = _published(measured, [own(text, measured) for text in own_networks])
     comparisons = tuple(
         Compared(claim, getattr(counts[claim.large], claim.of), getattr(counts[claim.small], claim.of))
         for claim in CLAIMS
@@ -162,13 +177,28 @@ def reproduce_zoo(out: str | Path = "reproduction", store: str | None = None) ->
     path = make_folder(Path(out)) / "zoo.html"
     text = page([point.to_json() for point in found], [one.to_json() for one in comparisons], notes, created, library)
     write_atomically(path, text.encode())
-    return ZooReproduction(found, comparisons, (path,), tuple(notes))
+    saved = saving.save(save, HEADS, [_line(point) for point in found], lambda: _drawn(found))
+    return ZooReproduction(found, comparisons, (path, *saved), tuple(notes))
 
 
-def _published(measured: Sequence[Row]) -> tuple[dict[str, Any], tuple[Point, ...], list[str]]:
+def _line(point: Point) -> list[Any]:
+    """The values of HEADS."""
+    times = [point.ms[precision] for precision in LATENCIES]
+    known = (point.variant, point.family, point.top1, point.macs, point.params)
+    return [*known, *times, "front" if point.front else "", point.source]
+
+
+def _drawn(points: Sequence[Point]) -> tuple[str, bytes]:
+    return drawing.render(accuracy_over_macs([point.to_json() for point in points]), {}, WIDTH)
+
+
+def _published(
+    measured: Sequence[Row], owned: Sequence[Own] = ()
+) -> tuple[dict[str, Any], tuple[Point, ...], list[str]]:
     """The layer table of every published point by its name; the points of ImageNet, by MACs; the labels of the others.
 
-    Only accuracies of one crop have a place over the MACs of one; a network that has no such is left out.
+    The user's own networks are among the points. Only accuracies of one crop have a place over the MACs of one; a
+    network that has no such is left out.
     """
     counts: dict[str, Any] = {}
     sources: dict[str, tuple[str, str, float, str]] = {}
@@ -186,6 +216,9 @@ def _published(measured: Sequence[Row]) -> tuple[dict[str, Any], tuple[Point, ..
             elif row.top1 is not None:
                 # the paper's stands first
                 sources.setdefault(str(point), (label(point), spec.family, row.top1, row.source))
+    for one in owned:
+        counts[one.variant] = one
+        sources[one.variant] = (one.label, OWN, one.top1, one.source)
     kept = front([(counts[name].macs, top1) for name, (_, _, top1, _) in sources.items()])
     points = [
         Point(name, *published, counts[name].macs, counts[name].params, on_front, latencies(name, measured))

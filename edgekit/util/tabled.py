@@ -22,7 +22,7 @@ TABLES = {
     "others": ("artifact", "top1", "median_ms", "bytes", "verdict", "status"),
     "cells": ("variant", "format", "precision", "device", "status", "measurement.median_ms", "accuracy.top1"),
     "records": ("kind", "id", "created", "variant", "precision", "device", "median_ms", "top1", "verdict"),
-    "points": ("name", "family", "params", "macs", "top1", "median_ms"),
+    "points": ("label", "family", "top1", "macs", "params", "ms.fp32"),
     "models": ("name", "family", "input_shape", "params", "macs"),
     "layers": ("name", "op", "output_shape", "params", "macs"),
     "weights": ("name", "model", "alpha", "resolution", "path"),

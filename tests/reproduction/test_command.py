@@ -152,8 +152,12 @@ def test_the_whole_way_with_real_weights_and_images(tmp_path: Path, monkeypatch:
         result = reproduce(
             weights=HOSTED, data=images, alpha=(0.75, 0.5, 0.25), res=(128,), format=("tflite",), precision=("fp32",),
             preset="quick", out=tmp_path / "out", store=f"sqlite:///{tmp_path}/store.db", executor=pool,
+            save=[tmp_path / "rows.csv", tmp_path / "chart.svg"],
         )  # fmt: skip
     assert isinstance(result, Reproduction)
+    assert [path.name for path in result.saved] == ["rows.csv", "chart.svg"]
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 4
+    assert (tmp_path / "chart.svg").read_text().startswith("<svg")
     bare, half, quarter = result.sweep.cells
     assert bare.measurement is not None and bare.accuracy is None, "no weights: latency only"
     assert half.accuracy is not None and half.accuracy.n == 20 and half.measurement is not None
@@ -169,3 +173,21 @@ def test_the_whole_way_with_real_weights_and_images(tmp_path: Path, monkeypatch:
     from edgekit.cli.views.sweep import reproduce as view
 
     assert len(list(view(document, 200))) > 10
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"),
+    [
+        ({"save": ["a.pdf"]}, "no suffix that says a format"),
+        ({"save": ["a.svg"]}, "none is measured"),
+        ({"own": ["mine.py:net"]}, "is for reproduce zoo"),
+    ],
+)
+def test_what_cannot_be_saved_or_shown_is_said_before_anything_is_measured(
+    given: dict[str, Any], cause: str, tmp_path: Path
+) -> None:
+    from edgekit.reproduction.command import reproduce
+
+    with pytest.raises(UsageError, match=cause):
+        reproduce(out=tmp_path / "out", **given)
+    assert not list(tmp_path.iterdir())

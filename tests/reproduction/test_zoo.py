@@ -7,15 +7,56 @@ from pathlib import Path
 
 import pytest
 
+from edgekit.errors import UsageError
 from edgekit.network.spec import MODELS
+from edgekit.reproduction.own import own
 from edgekit.reproduction.zoo import Claim, Compared, ZooReproduction, reproduce_zoo
 from edgekit.reproduction.zoo_charts import accuracy_over_macs, accuracy_per_parameter, names
+
+OWN = """
+from torch import nn
+
+def tiny():
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1000))
+"""
+SAVED = ("zoo.csv", "new/zoo.tex", "zoo.svg", "zoo.PNG")
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> ZooReproduction:
+    """The zoo with a network of one's own, saved in every format."""
     folder = tmp_path_factory.mktemp("zoo")
-    return reproduce_zoo(folder, f"sqlite:///{folder / 'none.db'}")
+    (folder / "mine.py").write_text(OWN)
+    given = [f"{folder / 'mine.py'}:tiny=71.5"]
+    return reproduce_zoo(folder, f"sqlite:///{folder / 'none.db'}", given, [folder / name for name in SAVED])
+
+
+def test_ones_own_network_stands_in_the_chart(found: ZooReproduction) -> None:
+    (mine,) = (point for point in found.points if point.family == "own")
+    assert mine.macs == 3 * 3 * 3 * 8 * 112 * 112 + 8 * 1000 and mine.params == 8 * 28 + 9000
+    assert (mine.top1, mine.source, mine.label) == (0.715, "given", "mine.py:tiny")
+    assert mine.front, "nothing is as cheap"
+    assert mine.variant in found.paths[0].read_text(encoding="utf-8")
+
+
+def test_the_suffix_says_the_format(found: ZooReproduction) -> None:
+    page, table, latex, svg, png = found.paths
+    lines = table.read_text().splitlines()
+    assert page.name == "zoo.html" and lines[0].startswith("variant,family,top1,macs,params,ms_fp32")
+    assert len(lines) == 1 + len(found.points)
+    assert latex.read_text().startswith("\\begin{tabular}") and "mine" in svg.read_text()
+    assert svg.read_text().startswith("<svg") and png.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"), [("mine.py:tiny", "no fp32 accuracy"), ("mine.py:tiny=much", "no top-1 in percent")]
+)
+def test_an_accuracy_is_told_or_known(text: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(OWN)
+    with pytest.raises(UsageError, match=cause) as caught:
+        own(text, ())
+    assert ":function=71.5" in caught.value.remedy or "mine.py:tiny=71.5" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

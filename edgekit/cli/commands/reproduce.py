@@ -42,6 +42,14 @@ def reproduce(
     preset: o.Preset = None,
     jobs: o.Jobs = None,
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where everything goes.")] = Path("reproduction"),
+    own: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="FILE.py:function[=P]", help="Own network in zoo's chart, with its top-1 in %."),
+    ] = None,
+    save: Annotated[
+        list[Path] | None,
+        typer.Option("--save", metavar="FILE", help="Also the rows as .csv or .tex, the chart as .svg or .png."),
+    ] = None,
     store: o.Store = None,
     devices: o.Devices = None,
     json: o.Json = False,
@@ -55,7 +63,7 @@ def reproduce(
     \b
     Example:
       edgekit reproduce mobilenet --alpha 0.25 --res 128 --preset quick
-      edgekit reproduce zoo
+      edgekit reproduce zoo --save zoo.csv --save zoo.svg
     """
     from edgekit.cli.views import network
     from edgekit.cli.views import sweep as views
@@ -67,7 +75,7 @@ def reproduce(
             res=() if res is None else o.numbers(res, "--res"), format=o.words(format, "--format"),
             precision=() if precision is None else o.words(precision, "--precision"),
             int8_effort=int8_effort or "default", device=device, threads=threads, preset=preset or "default",
-            jobs=jobs, out=out, store=store, devices=devices, progress=progress,
+            jobs=jobs, out=out, own=own or (), save=save or (), store=store, devices=devices, progress=progress,
         )  # fmt: skip
     for note in result.notes:
         notice(f"note: {note}")

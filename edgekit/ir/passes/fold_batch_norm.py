@@ -2,7 +2,8 @@
 
 The rules go by data flow, not by neighbourhood in a list of modules:
 
-* after: y = s (W x + b) + t becomes (s W) x + (s b + t), where the normalisation is the only reader of the layer;
+* after: y = s (W x + b) + t becomes (s W) x + (s b + t), where the normalisation is the only reader of the layer; of
+  a linear layer of tokens also where their rows are laid together in between;
 * before: y = W (s x + t) + b becomes (W s) x + (W t + b), where the layer is the only reader of the normalisation and
   does not pad (zeros that are padded after a shift are no longer zeros);
 * otherwise it stays as one multiplication and one addition per channel ("scale"), and is named with the reason.
@@ -13,6 +14,7 @@ The arithmetic is in float64 whatever the network's own precision.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -60,12 +62,12 @@ def _fold_after(graph: Graph) -> Graph:
     graph = Graph(graph.ops, graph.outputs, params)  # sees what is folded on the way: conv, norm, norm
     for op in graph:
         op = op.with_(inputs=tuple(alias.get(name, name) for name in op.inputs))
-        layer = done.get(op.inputs[0]) if op.inputs else None
-        affine = _affine(op, graph) if layer and _follows(op, layer) and readers[layer.name] == 1 else None
-        if layer and affine:
-            done[layer.name] = _scaled(layer, graph, params, *affine)
-            alias[op.name] = layer.name
-            readers[layer.name] = readers[op.name]
+        source = done.get(op.inputs[0]) if op.inputs else None
+        layer = _layer_of(op, source, done) if source and readers[source.name] == 1 else None
+        if source and layer and readers[layer.name] == 1:
+            done[layer.name] = _scaled(layer, graph, params, *_affine(op, graph))
+            alias[op.name] = source.name
+            readers[source.name] = readers[op.name]
         else:
             done[op.name] = op
     outputs = {public: alias.get(name, name) for public, name in graph.outputs.items()}
@@ -89,6 +91,16 @@ def _fold_before(graph: Graph) -> Graph:
     ops = [replaced.get(op.name, op) for op in graph if op.name not in removed]
     ops = [op.with_(inputs=tuple(removed.get(name, name) for name in op.inputs)) for op in ops]
     return rebuilt(graph, ops, params=params)
+
+
+def _layer_of(op: Op, source: Op, done: Mapping[str, Op]) -> Op | None:
+    """The layer on whose output channels `op` acts: its input, or what gives the rows that its input lays together."""
+    if _follows(op, source):
+        return source
+    if op.kind != "batch_norm" or source.kind != "reshape" or len(source.shape) != 2:
+        return None
+    before = done[source.inputs[0]]
+    return before if before.kind == "linear" and before.shape[-1] == source.shape[-1] else None
 
 
 def _follows(op: Op, layer: Op) -> bool:

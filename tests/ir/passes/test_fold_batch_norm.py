@@ -134,6 +134,7 @@ FOLDS: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "transposed": (nn.Sequential(nn.ConvTranspose2d(4, 6, 3, 2), nn.BatchNorm2d(6)), (2, 4, 5, 5)),
     "transposed, grouped": (nn.Sequential(nn.ConvTranspose2d(4, 6, 3, 2, groups=2), nn.BatchNorm2d(6)), (2, 4, 5, 5)),
     "linear": (nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(7)), (3, 5)),
+    "linear of tokens": (nn.Sequential(nn.Linear(5, 7), nn.Flatten(0, 1), nn.BatchNorm1d(7)), (3, 4, 5)),
     "without affine": (nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6, affine=False)), (2, 4, 9, 9)),
     "norm after norm": (nn.Sequential(nn.Conv2d(4, 6, 3), nn.BatchNorm2d(6), nn.BatchNorm2d(6)), (2, 4, 9, 9)),
     "before a conv": (nn.Sequential(nn.ReLU(), nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3)), (2, 4, 9, 9)),
@@ -158,6 +159,11 @@ STAYS: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
         (2, 4, 9, 9),
         "2: it stands between relu and relu",
     ),
+    "linear whose tokens lie in a row": (
+        nn.Sequential(nn.Linear(5, 7), nn.Flatten(1, 2), nn.BatchNorm1d(28)),
+        (3, 4, 5),
+        "2: it stands between",
+    ),
     "linear over a sequence": (nn.Sequential(nn.Linear(5, 7), nn.BatchNorm1d(3)), (2, 3, 5), "1: its input 0"),
     "no running statistics": (
         nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4, track_running_stats=False)),
@@ -173,7 +179,8 @@ def test_these_fold_away(name: str) -> None:
     _, result, error = folded_and_error(awkward(network), shape)
     assert error < TOLERANCE
     assert result.remaining == ()
-    assert {op.kind for op in result.graph} <= {"input", "conv", "conv_transpose", "linear", "relu", "add"}
+    kinds = {"input", "conv", "conv_transpose", "linear", "relu", "add", "reshape"}
+    assert {op.kind for op in result.graph} <= kinds
 
 
 @pytest.mark.parametrize("name", STAYS)

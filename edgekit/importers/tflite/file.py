@@ -121,8 +121,11 @@ class TfliteFile:
                 f"{count * dtype.itemsize:,}",
                 "get or export the file again",
             )
-        values = np.frombuffer(self._data, dtype, count, offset).reshape(tensor.shape)
-        return values.copy() if tensor.grid is None else tensor.grid.real(values)
+        values = np.fromfile(self.path, dtype, count, offset=offset)  # what is mapped would count as memory, too
+        if len(values) != count:
+            raise UsageError(f"{self.path.name} has changed while it was read", "read it again")
+        shaped = values.reshape(tensor.shape)
+        return shaped if tensor.grid is None else tensor.grid.real(shaped)
 
     def _opened(self) -> Any:
         if self._data[4:8] != b"TFL3":

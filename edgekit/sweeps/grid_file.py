@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import UsageError, first_line
+from edgekit.network.names import OWN_FILES
 from edgekit.util import yaml_text
 
 LARGEST = 1_000_000  # bytes of YAML
@@ -14,7 +15,7 @@ OTHER_NAMES = {"devices": "device", "models": "model"}  # an axis by the plural 
 
 
 def read(path: Path, paths: Sequence[str]) -> dict[str, Any]:
-    """Return the keys of a YAML file, the values of `paths` and the weights made relative to where it stands.
+    """Return the keys of a YAML file, the values of `paths`, weights and files of networks from where it stands.
 
     Raises UsageError for a file that is missing, too large, no YAML or no mapping.
     """
@@ -39,4 +40,22 @@ def read(path: Path, paths: Sequence[str]) -> dict[str, Any]:
     source = found.get("weights")
     if isinstance(source, str) and source.partition(":")[0] not in ("random", "pretrained"):
         found["weights"] = str(path.parent / Path(source).expanduser())
+    for axes in (found, *_entries(found, "include"), *_entries(found, "exclude")):
+        model = axes.get("model")
+        if model is not None:
+            several = [_from(path.parent, one) for one in (model if isinstance(model, list) else [model])]
+            axes["model"] = several if isinstance(model, list) else several[0]
     return found
+
+
+def _entries(found: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    """The mappings in a list of combinations; what is none of them is refused by who reads it."""
+    entries = found.get(key)
+    return [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
+
+
+def _from(folder: Path, model: Any) -> Any:
+    """A network's file, or the Python file that builds it, from a folder; other names as they are."""
+    if not isinstance(model, str) or not model.partition(":")[0].endswith(OWN_FILES):
+        return model
+    return str(folder / Path(model).expanduser())

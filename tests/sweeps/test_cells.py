@@ -32,8 +32,11 @@ def of(folder: Path, text: str) -> tuple[SweepCell, ...]:
 
 
 def told(found: tuple[SweepCell, ...], *names: str) -> list[Any]:
-    """Of each cell the values of some axes."""
-    rows = [tuple(cell.to_json()[name] for name in names) for cell in found]
+    """Of each cell the values of some axes; a network's file by its name."""
+    rows = [
+        tuple(Path(v).name if name == "model" else v for name in names for v in [cell.to_json()[name]])
+        for cell in found
+    ]
     return [row[0] for row in rows] if len(names) == 1 else rows
 
 

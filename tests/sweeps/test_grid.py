@@ -22,6 +22,22 @@ def written(folder: Path, text: str) -> str:
     return str(path)
 
 
+def test_files_of_networks_are_meant_from_where_the_grid_stands(tmp_path: Path) -> None:
+    names = [
+        "net.onnx",
+        "nets/net.tflite",
+        "net.py:build",
+        str(tmp_path / "far.pt2"),
+        "mobilenet",
+        "timm.models:resnet18",
+    ]
+    here = [str(tmp_path / name) for name in names[:4]] + names[4:]
+    assert list(grid(written(tmp_path, f"model: [{', '.join(names)}]\n")).model) == here
+    assert list(grid(written(tmp_path, f"model: {names[1]}\n")).model) == here[1:2]
+    without = grid(written(tmp_path, "model: [net.onnx, mobilenet]\nformat: onnx\nexclude: [{model: net.onnx}]\n"))
+    assert {cell.point.model for cell in cells(without, DeviceList({"local": LOCAL}, None))} == {"mobilenet"}
+
+
 def combined(*model: str, devices: str = "", **asked: Any) -> list[SweepCell]:
     return list(cells(grid(model, **asked), DeviceList({"local": LOCAL, **parse(devices)}, None)))
 

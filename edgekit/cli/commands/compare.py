@@ -64,5 +64,6 @@ def compare(
         junit=junit,
         store=store,
     )
-    text = {"text": None, "json": as_line(result.to_json()), "md": result.to_markdown()}[format]
-    return Outcome(result.to_json(), views.compare, result.exit_code, text)
+    document = result.to_json()
+    text = as_line(document) if format == "json" else result.to_markdown() if format == "md" else None
+    return Outcome(document, views.compare, result.exit_code, text)

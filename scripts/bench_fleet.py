@@ -20,10 +20,13 @@ BOARDS, ALONE, PAUSE_MS = 20, 3, 400
 SPEEDUP, NEAR = 15.0, 0.01
 # The simulated laboratory's own work is in the time, too.
 SIMULATE = """
-import json, resource, sys, time
+import json, sys, time
+from pathlib import Path
+from edgekit.bench.ondevice.footprint import kilobytes
 from tests.sweeps.simulated import Lab, jobs
 lab = Lab(int(sys.argv[2]), leave=0.01, fail=0.01, dead=frozenset({"d7"}))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+status = Path("/proc/self/status")
+before = kilobytes(status, "VmHWM:")
 tasks = list(jobs(int(sys.argv[1]), lab))
 began = time.process_time()
 ends = lab.run(tasks)
@@ -31,7 +34,7 @@ assert len({end.task.key for end in ends}) == len(ends) == len(tasks), "a job wa
 idle = [name for name in lab.names if not lab.ran[name] and name != "d7"]
 assert not idle or len(tasks) < 10 * len(lab.names), f"{idle} did nothing"
 taken = time.process_time() - began
-print(json.dumps([taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before]))
+print(json.dumps([taken, kilobytes(status, "VmHWM:") - before]))
 """
 
 
@@ -40,9 +43,9 @@ def scheduling(data: Path, scratch: Path) -> Iterator[Line]:
     for count in SIZES:
         command = [sys.executable, "-c", SIMULATE, str(count), str(DEVICES)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
-        seconds, kilobytes = json.loads(done.stdout)
+        seconds, size = json.loads(done.stdout)
         each = 1000 * seconds / count
-        found = f"{each:.3f} ms, {kilobytes / count:.2f} kB a job"
+        found = f"{each:.3f} ms, {size / 1000 / count:.2f} kB a job"
         yield Line(f"{count:,} jobs over {DEVICES:,} simulated devices", "< 1 ms a job", found, each < 1)
 
 

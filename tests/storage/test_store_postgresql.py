@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -37,9 +38,17 @@ def programs() -> Path:
     return Path(found).parent
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """A server's URL, up to the name of the database, and how it is ended at once and started again."""
+
+    url: str
+    restart: Callable[[], None]
+
+
 @pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    """The URL of a server on a socket in a folder of its own, up to the name of the database."""
+def cluster() -> Iterator[Cluster]:
+    """A server on a socket in a folder of its own."""
     if find_spec("psycopg") is None:
         pytest.skip("psycopg is not installed")
     folder, tools = Path(tempfile.mkdtemp(prefix="edgekit-pg-")), programs()
@@ -56,13 +65,26 @@ def server() -> Iterator[str]:
     data = str(folder / "data")
     run(str(tools / "initdb"), "--pgdata", data, "--username", "edgekit", "--auth", "trust", "--no-sync")
     options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
-    run(str(tools / "pg_ctl"), "--pgdata", data, "-o", options, "-l", str(folder / "log"), "--wait", "start")
+    start = (str(tools / "pg_ctl"), "--pgdata", data, "-o", options, "-l", str(folder / "log"), "--wait", "start")
+    stop = (str(tools / "pg_ctl"), "--pgdata", data, "--mode", "immediate", "--wait", "stop")
+
+    def restart() -> None:
+        run(*stop)
+        run(*start)
+
+    run(*start)
     try:
-        yield f"postgresql+psycopg://edgekit@/{{}}?host={folder}"
+        yield Cluster(f"postgresql+psycopg://edgekit@/{{}}?host={folder}", restart)
     finally:
         with contextlib.suppress(subprocess.CalledProcessError):
-            run(str(tools / "pg_ctl"), "--pgdata", data, "--mode", "immediate", "--wait", "stop")
+            run(*stop)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def server(cluster: Cluster) -> str:
+    """The URL of the server, up to the name of the database."""
+    return cluster.url
 
 
 @pytest.fixture
@@ -153,6 +175,60 @@ def test_writers_at_once_lose_nothing_not_even_while_tables_are_made(url: str) -
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     names = [record.artifact for record in Store(url).measurements()]
     assert sorted(names) == sorted(f"{writer}-{number}" for writer in range(3) for number in range(15))
+
+
+# Threads that write until stdin ends, and print the id of each record that the store has taken.
+MANY_WRITERS = """
+import sys, threading, time
+sys.path.insert(0, sys.argv[2])
+from test_store_postgresql import measurement
+from edgekit.errors import EnvironmentRefused
+from edgekit.storage.store import Store
+over, told = threading.Event(), threading.Lock()
+def write(name):
+    store, number = Store(sys.argv[1]), 0
+    while not over.is_set():
+        one, number = measurement(f"{name}-{number}"), number + 1
+        try:
+            store.append(one)
+        except EnvironmentRefused:
+            time.sleep(0.05)
+            continue
+        with told:
+            print(one.id, flush=True)
+        time.sleep(0.2)
+threads = [threading.Thread(target=write, args=(name,)) for name in range(10)]
+for thread in threads:
+    thread.start()
+sys.stdin.read()
+over.set()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_fifty_writers_lose_nothing_that_was_taken_while_the_server_is_killed_twice(cluster: Cluster, url: str) -> None:
+    Store(url).check()
+    command = [sys.executable, "-c", MANY_WRITERS, url, str(Path(__file__).parent)]
+    writers = [
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(5)
+    ]
+    taken: list[str] = []
+    for last in (False, False, True):
+        for writer in writers:
+            assert writer.stdout is not None
+            taken += [writer.stdout.readline().strip() for _ in range(5)]
+        if not last:
+            cluster.restart()
+    for writer in writers:
+        assert writer.stdin is not None and writer.stdout is not None
+        writer.stdin.close()
+        taken += writer.stdout.read().split()
+        assert writer.wait() == 0
+        writer.stdout.close()
+    there = [record.id for record in Store(url).measurements()]
+    assert len(there) == len(set(there)) and len(taken) == len(set(taken)) and set(taken) <= set(there)
+    assert len(there) - len(taken) <= 2 * 50, "at most what was under way when the server was killed"
 
 
 def test_older_and_newer_schemas(url: str) -> None:

@@ -49,13 +49,15 @@ def answers(source: Source, inputs: Sequence[Array]) -> tuple[Array, ...]:
 
 def _answer(source: Source, session: FarSession, example: Sequence[Array]) -> list[Array]:
     """What the file answers to one example, in torch's order of axes and as real numbers."""
+    if source.batch > 1:
+        example = [np.repeat(x, source.batch, 0) for x in example]
     if source.takes:
         pairs = zip(example, source.takes, strict=True)
         given = [to_layout(quantized(x, one).astype(one.dtype), one.layout) for x, one in pairs]
     else:
         names = list(source.shapes)
         given = [example[names.index(one.name)].astype(one.dtype) for one in session.inputs]
-    answered = session.run(given)
+    answered = [y[:1] if source.batch > 1 else y for y in session.run(given)]
     if not source.gives:
         return [np.asarray(y, np.float32) for y in answered]
     return [from_layout(dequantized(y, one), one.layout) for y, one in zip(answered, source.gives, strict=True)]

@@ -34,9 +34,27 @@ class Source:
     preprocessing: Preprocessing | None = None
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     integers: OwnIntegers | None = None
+    batch: int = 1  # for which the file was made; what is read takes one
     notes: tuple[str, ...] = ()
     takes: tuple[TensorRecord, ...] = ()
     gives: tuple[TensorRecord, ...] = ()
+
+
+def fixed_batch(shapes: Sequence[Sequence[int | str]]) -> int:
+    """Return the batch of several that all maps and volumes of a file are fixed to; 1 where they are not.
+
+    `shapes` are those of its inputs; sizes that are free are texts, or below 0.
+    """
+    found = {shape[0] for shape in shapes} if all(len(shape) in (4, 5) for shape in shapes) else set()
+    (batch,) = found if len(found) == 1 else (1,)
+    return batch if isinstance(batch, int) and batch > 1 else 1
+
+
+def batch_notes(name: str, batch: int) -> tuple[str, ...]:
+    """Return a note on a file of a fixed batch of several."""
+    if batch == 1:
+        return ()
+    return (f"{name} is made for a batch of {batch}: it is read for one, and proved on {batch} alike",)
 
 
 def given_by_name(path: Path, names: Sequence[str], given: Given) -> dict[str, Shape]:

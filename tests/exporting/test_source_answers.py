@@ -59,6 +59,17 @@ def test_a_tflite_file_is_proved_in_litert_and_written_in_every_format(tmp_path:
         assert manifest.inputs[0].name == "image"
 
 
+def test_a_file_of_a_fixed_batch_is_read_for_one(tmp_path: Path) -> None:
+    onnx_file = small_network(tmp_path / "net.onnx", (4, 3, 16, 16))
+    tflite_file = tflite.small_network(tmp_path / "net.tflite", batch=4)
+    for path in (onnx_file, tflite_file):
+        result = edgekit.export(str(path), format=["tflite"], out=tmp_path / path.suffix)
+        (artifact,) = result.artifacts
+        assert artifact.manifest is not None and artifact.manifest.parity.passed
+        assert artifact.manifest.inputs[0].shape == (1, 16, 16, 3)
+        assert any("is made for a batch of 4" in note for note in result.notes)
+
+
 def test_the_layer_table_of_a_file_is_counted(tmp_path: Path) -> None:
     found = edgekit.summary(str(small_network(tmp_path / "net.onnx")))
     assert found.table.macs == 8 * 8 * 8 * 27 + 40 and found.table.params == 8 * 27 + 16 + 45

@@ -13,7 +13,7 @@ from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.model import Input, Model, read
 from edgekit.importers.onnx.network import OnnxNetwork
 from edgekit.importers.onnx.table import OPERATORS
-from edgekit.importers.source import Given, Shape, Source, given_by_name
+from edgekit.importers.source import Given, Shape, Source, batch_notes, fixed_batch, given_by_name
 from edgekit.records.manifest import Dtype, SourceRecord, TensorRecord, content_of
 from edgekit.records.preprocessing import Preprocessing
 
@@ -25,6 +25,9 @@ def open_source(path: Path, given: Given) -> Source:
     """Look into a file; `given` are shapes of its inputs, by name or in order. Raises UsageError."""
     model = read(OnnxFile(path), READ)
     inputs = [replace(one, shape=as_torch(one.shape)) if one.name in model.turned else one for one in model.inputs]
+    batch = fixed_batch([one.shape for one in inputs]) if given is None else 1
+    if batch > 1:
+        inputs = [replace(one, shape=(1, *one.shape[1:])) for one in inputs]
     shapes = _shapes(path, inputs, given)
     return Source(
         path=path,
@@ -42,7 +45,8 @@ def open_source(path: Path, given: Given) -> Source:
         takes=_takes(model) if model.turned else (),
         ranges=model.ranges,
         integers=model.integers if model.ranges else None,
-        notes=_notes(model),
+        batch=batch,
+        notes=(*_notes(model), *batch_notes(path.name, batch)),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from edgekit.errors import UsageError
-from edgekit.importers.source import Given, Shape, Source, given_by_name
+from edgekit.importers.source import Given, Shape, Source, batch_notes, fixed_batch, given_by_name
 from edgekit.importers.tflite.file import Stored, TfliteFile
 from edgekit.importers.tflite.held import channels_first
 from edgekit.importers.tflite.integers import own_integers, ranges
@@ -25,11 +25,12 @@ _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"
 def open_source(path: Path, given: Given) -> Source:
     """Look into a file; `given` are shapes of its inputs as torch has them, by name or in order. Raises UsageError."""
     model = read(TfliteFile(path), OPERATORS)
-    network = TfliteNetwork  # built when it is asked for
+    sizes = [model.file.tensor(index).open_sizes for index in model.inputs]
+    batch = fixed_batch(sizes) if given is None else 1
     return Source(
         path=path,
-        shapes=_shapes(model, given),
-        build=lambda: network(model),
+        shapes=_shapes(model, given, batch),
+        build=lambda: TfliteNetwork(model),
         record=SourceRecord(
             file=path.name,
             format="tflite",
@@ -39,19 +40,21 @@ def open_source(path: Path, given: Given) -> Source:
         precision="int8" if _rounds(model) else "fp32",
         ranges=ranges(model),
         integers=own_integers(model) if model.spanned else None,
-        notes=_notes(model),
+        batch=batch,
+        notes=(*_notes(model), *batch_notes(path.name, batch)),
         takes=tuple(_record(model, index) for index in model.inputs),
         gives=tuple(_record(model, index) for index in model.outputs),
     )
 
 
-def _shapes(model: Model, given: Given) -> dict[str, Shape]:
+def _shapes(model: Model, given: Given, batch: int) -> dict[str, Shape]:
     """The shape of each input as torch has it: as given, else the file's own with a batch of 1 where that is free."""
     names = [model.file.tensor(index).name for index in model.inputs]
     wanted = given_by_name(model.file.path, names, given)
     found = {}
     for index, name in zip(model.inputs, names, strict=True):
-        found[name] = _shape(model, index, wanted.get(name))
+        shape = _shape(model, index, wanted.get(name))
+        found[name] = (1, *shape[1:]) if batch > 1 else shape
     return found
 
 

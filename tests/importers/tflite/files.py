@@ -149,7 +149,7 @@ def ints(*values: Any) -> Array:
     return np.array(values, np.int32)
 
 
-def small_network(path: Path) -> Path:
+def small_network(path: Path, batch: int = 1) -> Path:
     """Convolution, mean and a classifier of five classes, on 16x16 pixels."""
     nodes = [
         node("CONV_2D", "image w b", "c", padding=0, strideH=2, strideW=2, fusedActivationFunction=1),
@@ -163,7 +163,7 @@ def small_network(path: Path) -> Path:
         "fc.weight": weight(5, 8, seed=2),
         "fc.bias": weight(5, seed=3),
     }
-    return write(path, nodes, {"image": (1, 16, 16, 3)}, ["scores"], own)
+    return write(path, nodes, {"image": (batch, 16, 16, 3)}, ["scores"], own)
 
 
 def opened(path: Path, given: Mapping[str, Shape] | None = None) -> tuple[Source, Graph]:

@@ -48,6 +48,8 @@ def islands(
         if op.kind == "input":
             continue
         reason = "kept in float as asked" if op.name in keep_float else _why_float(op, scheme)
+        if not all(graph[name].dtype.is_floating_point for name in op.inputs):
+            reason = reason or "it reads whole numbers or truth values"
         reason = reason or apart.get(op.name)
         if op.name in quicker:
             reason = reason or "of so few channels onnxruntime is quicker in float"

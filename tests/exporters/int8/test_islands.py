@@ -98,3 +98,23 @@ def test_what_is_divided_by_keeps_its_epsilon(scheme: str) -> None:
     x = torch.from_numpy(next(noise.batches(4)))
     y = torch.cat([run(quantize(graph, record(graph, noise), scheme), one[None]) for one in x])
     assert float(y.abs().max()) <= max(map(abs, record(graph, noise).extremes["conv"]))  # means are no larger
+
+
+@pytest.mark.parametrize("scheme", ["tflite", "onnxruntime", "tensorrt"])
+def test_truth_values_have_no_scale(scheme: str) -> None:
+    class Peaks(nn.Module):
+        """Maxima of a map, as detectors of centres keep them."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.conv(x)
+            peaks: Tensor = y * (y == F.max_pool2d(y, 3, 1, 1))
+            return peaks
+
+    graph, noise = trace(Peaks().eval(), SHAPE), synthetic(SHAPE, TORCHVISION, 4)
+    quantized = quantize(graph, record(graph, noise), scheme)
+    assert {"eq", "mul"} <= set(quantized.islands) and "eq" not in quantized.activations
+    assert bool(run(quantized, torch.from_numpy(next(noise.batches(1)))).isfinite().all())

@@ -69,7 +69,7 @@ board-check: $(INSTALLED)
 # Every network as ONNX and TFLite, proved: docs/zoo.md. Takes an hour and 23 GB in build/; goes on where it stopped.
 # ZOO=--time then adds latencies: a quarter of an hour, on a machine that does nothing else.
 zoo: $(INSTALLED)
-	$(RUN)/python -m scripts.zoo_table $(ZOO)
+	$(RUN)/python -m scripts.zoo.table $(ZOO)
 
 # The documents as a site in build/site, with every link checked. What builds it is installed first; then it needs no
 # network connection.

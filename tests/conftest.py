@@ -116,7 +116,7 @@ SLOW = frozenset(
         "reproduction/test_zoo_page",
         "scripts/test_fuzz",
         "scripts/test_gpu_check",
-        "scripts/test_zoo_table",
+        "scripts/zoo/test_table",
         "storage/test_keeping",
         "storage/test_store",
         "storage/test_store_postgresql",

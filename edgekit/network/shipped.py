@@ -1,6 +1,6 @@
 """The zoo as data: the facts of its networks, and the layer tables of their published variants. Needs no torch.
 
-`zoo.json.gz` is written by `python -m scripts.zoo_data` from models/, and a test holds it against them.
+`zoo.json.gz` is written by `python -m scripts.zoo.data` from models/, and a test holds it against them.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 
@@ -16,4 +17,6 @@ def main(seconds: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS))
+    parser = argparse.ArgumentParser(prog="python -m scripts.attack", description=main.__doc__)
+    parser.add_argument("seconds", type=float, nargs="?", default=SECONDS, help="how long, %(default)g if not said")
+    sys.exit(main(parser.parse_args().seconds))

@@ -67,7 +67,7 @@ def test_the_counts_are_the_accepted_ones(traced: Traced) -> None:
 
 
 def test_the_shipped_table_is_the_one_that_is_counted(traced: Traced) -> None:
-    assert shipped.layer_table(POINTS[traced.name]) == traced.counted, "write it with python -m scripts.zoo_data"
+    assert shipped.layer_table(POINTS[traced.name]) == traced.counted, "write it with python -m scripts.zoo.data"
 
 
 def test_everything_is_counted_and_the_output_is_one_row_of_classes(traced: Traced) -> None:
@@ -82,10 +82,10 @@ def test_everything_is_counted_and_the_output_is_one_row_of_classes(traced: Trac
 
 def test_the_shipped_facts_are_those_of_the_networks() -> None:
     known = shipped.networks()
-    assert list(known) == list(MODELS), "write them with python -m scripts.zoo_data"
+    assert list(known) == list(MODELS), "write them with python -m scripts.zoo.data"
     for name, spec in known.items():
         facts = [{fact: getattr(one, fact) for fact in shipped.FACTS} for one in (spec, MODELS[name])]
-        assert facts[0] == facts[1], "write them with python -m scripts.zoo_data"
+        assert facts[0] == facts[1], "write them with python -m scripts.zoo.data"
 
 
 @pytest.mark.parametrize("name", MODELS)

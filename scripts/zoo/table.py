@@ -25,15 +25,16 @@ import edgekit
 from edgekit.bench.links.base import ask
 from edgekit.bench.links.local import LocalLink
 from edgekit.errors import EdgekitError
+from edgekit.measure.session import PARENT
 from edgekit.measure.verdict import INVALID, assess
 from edgekit.records.manifest import Manifest
 from edgekit.records.measurement import ProcessRun, Protocol
 from edgekit.records.runtime import choose, open_session
 from edgekit.stats.latency import NS_PER_MS, median
 from edgekit.util.files import write_atomically
-from scripts.zoo_page import FORMATS, PRECISIONS, Cell, page
+from scripts.zoo.page import FORMATS, PRECISIONS, Cell, page
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # Shorter than any preset: 240 files in a quarter of an hour. The three slowest networks take half a second each time.
 PROTOCOL = Protocol(
     preset="zoo", processes=1, warmup_seconds=0.2, warmup_runs=2, warmup_max_seconds=1.0, min_seconds=0.4, min_runs=9
@@ -116,7 +117,7 @@ def wanted(network: str) -> list[Key]:
 
 def made(network: str, file: Path) -> list[Cell]:
     """The cells of one network, from a process of its own, each kept as soon as it is known."""
-    command = [sys.executable, "-m", "scripts.zoo_table", "--network", network, "--file", str(file)]
+    command = [sys.executable, "-m", "scripts.zoo.table", "--network", network, "--file", str(file)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}  # processor seconds are of one thread
     found: dict[Key, Cell] = {}
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment) as process:
@@ -202,7 +203,7 @@ def measure(file: Path, networks: list[str] | None) -> None:
 
 def latency(path: Path) -> dict[str, Any]:
     """The median of one image on one thread, in a fresh process, and what the measurement is worth."""
-    fields = PROTOCOL.model_dump(exclude={"preset", "processes", "cooldown_seconds"})
+    fields = PROTOCOL.model_dump(exclude=PARENT)
     job = {"mode": "latency", "runtime": choose(path).name, "artifact": str(path), **fields}
     answer = ask(LocalLink(), job, PATIENCE)
     run = ProcessRun(**{name: value for name, value in answer.items() if name != "found"})

@@ -1,4 +1,4 @@
-"""docs/zoo.md from the cells that zoo_table made: one line per network and format, both precisions in it."""
+"""docs/zoo.md from the cells that table made: one line per network and format, both precisions in it."""
 
 from __future__ import annotations
 

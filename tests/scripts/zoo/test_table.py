@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from scripts import zoo_page, zoo_table
+from scripts.zoo import page as zoo_page
+from scripts.zoo import table as zoo_table
 
 PARITY = {"max_rel_error": 4e-7, "snr_db": 31.4}
 

@@ -35,7 +35,7 @@ def report(
     \b
     Example:
       edgekit report --out report.html
-      edgekit report --device pixel-8 --since 7d
+      edgekit report --device local --since 7d
     """
     from edgekit.cli.views import report as views
 

@@ -248,6 +248,15 @@ def test_undelegated_operators_are_found_by_walking_back(litert: Any) -> None:
     assert litert.undelegated(taken, [3]) == [chain[1]]
 
 
+def test_null_can_take_a_known_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(null.PAUSE, "2.5")
+    session = null.open_session("no such file", {})
+    slept: list[float] = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    null.open_session("no such file", {}).prepare([])()
+    assert slept == [0.0025] and session.found["timed"] == "a pause of 2.5 ms"
+
+
 def test_null_does_nothing() -> None:
     session = null.open_session("no such file", {"batch": 3})
     assert session.inputs[0].shape == (3, 1)

@@ -92,6 +92,8 @@ SLOW = frozenset(
         "exporting/test_several",
         "exporting/test_source_answers",
         "importers/onnx/test_node_tests",
+        "importers/tflite/test_own_files",
+        "importers/tflite/test_reader",
         "inspection/test_command",
         "inspection/test_pairs",
         "inspection/test_snippets",

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from edgekit.util.formatting import escaped
-from edgekit.util.pace import Pace
 
 if TYPE_CHECKING:  # rich is loaded when something is shown
     from rich.console import RenderableType
@@ -112,6 +111,8 @@ class Progress:
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
         self._terminal = self._stream.isatty()
+        from edgekit.util.pace import Pace  # only a command that works needs it, and --help none
+
         self._clock, self._pace = clock, Pace(clock)
         self._began = clock()
         self._last, self._told = "", -EVERY + self._began

@@ -86,7 +86,10 @@ class CalibrationRecord(Record):
 
 
 class ParityRecord(Record):
-    """The written file against the folded torch network, on `n` inputs of which `n_real` are images."""
+    """The written file against the folded torch network, on `n` inputs of which `n_real` are images.
+
+    What int8 files lose is told of the images alone, where there are at least 16: noise leaves the ranges of images.
+    """
 
     passed: bool | None  # None: an engine that was built where nothing can run it; reasons say why
     n: int

@@ -98,7 +98,7 @@ def test_a_poor_choice_is_said(tmp_path: Path) -> None:
         (tmp_path / "cat").mkdir(exist_ok=True)
         Image.new("RGB", (20, 20), (level, level, level)).save(tmp_path / "cat" / f"{level}.png")
     notes = " | ".join(from_folder(tmp_path, TENSORFLOW, SHAPE, n=2).notes)
-    assert "only 2 calibration images" in notes and "one colour" in notes and "of one class (cat)" in notes
+    assert "only 2 calibration images" in notes and "one color" in notes and "of one class (cat)" in notes
 
 
 def test_a_good_choice_needs_no_words(animals: Path) -> None:

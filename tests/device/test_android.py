@@ -16,6 +16,7 @@ from edgekit.storage.store import open_store
 from tests.bench.adb_peer import Peer
 from tests.device.phone import HEAT, PROPERTIES, listed, state, tool
 from tests.device.phone import phone as phone
+from tests.device.phone import phones as phones
 from tests.device.phone import tflite as tflite
 
 

@@ -16,6 +16,7 @@ from edgekit.errors import BackendMissing, MeasurementInvalid
 from edgekit.records.runtime import Session, open_session
 from tests.bench.adb_peer import Peer
 from tests.device.phone import phone as phone
+from tests.device.phone import phones as phones
 from tests.device.phone import tflite as tflite
 from tests.device.phone import tool
 from tests.device.test_linux_sessions import crashing_tflite

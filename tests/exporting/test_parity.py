@@ -102,6 +102,19 @@ def test_agreement_is_asked_only_of_enough_real_images_and_trained_weights() -> 
         assert not any("agreement" in reason for reason in reasons)
 
 
+@pytest.mark.parametrize(("n_real", "passes"), [(MIN_REAL, True), (MIN_REAL - 1, False)])
+@pytest.mark.parametrize("precision", ["int8", "int8w"])
+def test_noise_that_leaves_the_ranges_does_not_say_how_good_int8_is(precision: str, n_real: int, passes: bool) -> None:
+    found = replace(reference(n_real + 4), n_real=n_real)
+    got = found.outputs[0].copy()
+    got[:4] *= -3  # examples before the images: noise
+    record = judge([got], found, precision)
+    assert record.passed == passes and (record.max_abs_error == 0) == passes
+    assert not judge([-got], found, precision).passed
+    simulated = [np.float32(1.001) * found.outputs[0]]
+    assert not judge([got], found, precision, simulated).passed, "that a file is right, noise shows, too"
+
+
 def test_every_output_is_judged_and_the_worst_tells() -> None:
     both = Reference(reference().inputs, (*reference().outputs, noisy(0.1)), 20, trained=True)
     assert judge(both.outputs, both, "fp32").passed

@@ -23,9 +23,10 @@ from edgekit.exporting.inner_values import inner_values
 from edgekit.exporting.inputs import MADE_FROM
 from edgekit.exporting.mixed_precision import float_cost
 from edgekit.exporting.not_run import not_run
-from edgekit.exporting.parity import compare, rounding_note
+from edgekit.exporting.parity import compare
 from edgekit.exporting.prepare import Prepared
 from edgekit.exporting.task import ExportTask
+from edgekit.exporting.thresholds import rounding_note
 from edgekit.ir.graph import Graph
 from edgekit.records.formats import FORMATS, LOGITS, REJECTED
 from edgekit.records.manifest import Artifact, ParityRecord

@@ -3,14 +3,14 @@
 An int8 file must be right: answer as the integers that were decided on answer in a simulation. That is asked of every
 file. How near those integers are to the float network is another question, and a gate only where weights are trained.
 
-The thresholds stand in one table, THRESHOLDS, each with its reason.
+What each precision must reach stands in one table: edgekit.exporting.thresholds.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,55 +19,11 @@ from edgekit.errors import DeviceUnreachable, EnvironmentRefused, MeasurementInv
 from edgekit.exporting import places
 from edgekit.exporting.reference import Array, Reference
 from edgekit.exporting.stored_values import dequantized, from_layout, stored, to_layout
+from edgekit.exporting.thresholds import THRESHOLDS, Threshold, threshold
 from edgekit.records.manifest import ParityRecord, TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 from edgekit.records.runtime import Session
 
-
-@dataclass(frozen=True)
-class Threshold:
-    """What a file of one precision must reach; None: not asked."""
-
-    max_rel_error: float | None  # largest absolute error over the largest absolute output
-    snr_db: float | None  # of an int8 file that is right by its simulation: with trained weights only
-    top1_agreement: float | None  # on real images with trained weights only: random logits nearly tie
-    reason: str
-    simulation_rel_error: float | None = None  # of a file against its simulation; None: SIMULATION_MARGIN instead
-
-
-THRESHOLDS = {
-    "fp32": Threshold(
-        3e-4,
-        None,
-        1.0,
-        "the same arithmetic in another order: trained networks differ by 1e-6 to 1e-5, deep random ones by 1e-4, "
-        "and a wrong weight or padding shows at 1e-2 and above",
-    ),
-    "fp16": Threshold(
-        1e-1,
-        25.0,
-        0.97,
-        "each value is rounded at 5e-4; trained networks stay above 44 dB, random MobileNets amplify it to 30 dB",
-    ),
-    "int8": Threshold(
-        None,
-        8.0,
-        0.80,
-        "a sound int8 network keeps 15 to 30 dB; saturated, mis-scaled or per-tensor weights fall under 5 dB",
-    ),
-    "int8w": Threshold(
-        None,
-        8.0,
-        0.80,
-        "the arithmetic of fp32 with rounded weights, which keep 30 to 45 dB; what it loses is no more than int8 may",
-        3e-4,
-    ),
-}
-# A network whose own float32 is off from its float64 cannot be held to less than a few times that: each runtime adds in
-# an order of its own. Up to what a wrong weight or padding shows; where rounding alone grows beyond that, so does such
-# a mistake, to the size of the outputs, and twice the own rounding is allowed.
-OWN_ROUNDING, MOST_ROUNDING = 5.0, 1e-2
-CHAOTIC, MOST_CHAOTIC = 2.0, 0.2
 SIMULATION_MARGIN = 3.0  # dB: rounding that grows on its way moves right files by 1.6 at most (17 networks, 2 formats)
 MIN_REAL = 16  # below this many images an agreement says nothing
 _STILL = "the network's output does not vary with its input, so agreement would prove nothing"
@@ -143,37 +99,9 @@ def judge(
     records = []
     for index, (y, want) in enumerate(zip(got, reference.outputs, strict=True)):
         told = None if simulated is None else simulated[index]
-        limit = _threshold(precision, reference, index)
+        limit = threshold(precision, reference, index)
         records.append(_judged(y, want, reference, precision, limit, told, moving, index in reference.places))
     return records[0] if len(records) == 1 else _worst(records, names or [str(i) for i in range(len(records))])
-
-
-def _threshold(precision: str, reference: Reference, index: int) -> Threshold:
-    """What is asked of an output, whose own rounding is allowed for where float32 answers are compared."""
-    limit = THRESHOLDS[precision]
-    if not reference.rounding:
-        return limit
-    own = _allowed(reference.rounding[index])
-    if precision == "int8w":
-        return replace(limit, simulation_rel_error=max(limit.simulation_rel_error or 0.0, own))
-    return replace(limit, max_rel_error=max(limit.max_rel_error or 0.0, own)) if precision == "fp32" else limit
-
-
-def _allowed(own: float) -> float:
-    """The relative error that is put down to rounding where the network's own float32 is `own` from its float64."""
-    return min(OWN_ROUNDING * own, max(MOST_ROUNDING, min(CHAOTIC * own, MOST_CHAOTIC)))
-
-
-def rounding_note(record: ParityRecord, precision: str, reference: Reference) -> str | None:
-    """What is to be said of an fp32 file that passed because the network's own rounding was allowed for."""
-    usual = THRESHOLDS[precision].max_rel_error
-    if precision != "fp32" or not record.passed or usual is None or (record.max_rel_error or 0.0) <= usual:
-        return None
-    own = max(reference.rounding)
-    return (
-        f"fp32 files were allowed a relative error of {_allowed(own):.2g}: float32 rounding puts the network itself "
-        f"{own:.2g} of its largest output from its float64"
-    )
 
 
 _LARGER_IS_WORSE = ("max_abs_error", "max_rel_error")

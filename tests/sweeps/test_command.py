@@ -177,12 +177,12 @@ def test_a_network_of_the_users_own_is_calibrated_on_the_images(given: Path, tmp
 def test_a_file_that_did_not_pass_parity_is_not_tried_again(
     run: Callable[..., SweepResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgekit.exporting import parity
+    from edgekit.exporting import thresholds
 
     asked: dict[str, Any] = {"alpha": (0.25,), "format": ("onnx",), "eval": None, "continue_": True}
-    strict = parity.Threshold(0.0, None, None, "nothing is exact")
+    strict = thresholds.Threshold(0.0, None, None, "nothing is exact")
     with monkeypatch.context() as patch:
-        patch.setitem(parity.THRESHOLDS, "fp32", strict)
+        patch.setitem(thresholds.THRESHOLDS, "fp32", strict)
         (first,) = run(**asked).cells
     assert first.status == "failed" and first.refusal is not None and "parity failed" in first.refusal.message
     (again,) = run(**asked, executor=Nobody()).cells

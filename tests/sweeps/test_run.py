@@ -174,10 +174,10 @@ def test_only_what_failed_is_tried_again(lab: Lab, begin: Callable[..., SweepRes
 def test_a_file_that_did_not_pass_is_made_again_where_that_is_asked_for(
     lab: Lab, begin: Callable[..., SweepResult], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from edgekit.exporting import parity
+    from edgekit.exporting import thresholds
 
     with monkeypatch.context() as patch:
-        patch.setitem(parity.THRESHOLDS, "fp32", parity.Threshold(0.0, None, None, "nothing is exact"))
+        patch.setitem(thresholds.THRESHOLDS, "fp32", thresholds.Threshold(0.0, None, None, "nothing is exact"))
         assert begin(export_only=True, device=None).cells[0].status == "failed"
     assert begin(export_only=True, device=None).cells[0].status == "failed", "it would fail in the same way"
     assert begin(export_only=True, device=None, retry="failed").cells[0].status == "done"

@@ -100,14 +100,17 @@ bench-peers: $(INSTALLED) $(ORACLE)/.installed
 oracle-test: $(INSTALLED) $(ORACLE)/.installed
 	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 2 --dist loadgroup tests/oracle
 
-# torch goes first: it is the largest, and where it cannot be had nothing else is worth waiting for.
+# torch goes first: it is the largest, and where it cannot be had nothing else is worth waiting for. setuptools warns in
+# capitals of folders that are named like the package, which every checkout has.
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python 3.10 or newer with venv was found; install one, or say make PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(RUN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(RUN)/python -m pip install --quiet -c constraints.txt torch
-	$(RUN)/python -m pip install --quiet -c constraints.txt --editable ".[all]" --group dev
-	$(RUN)/python -m pip install --quiet -c constraints.txt --editable ".[tensorrt-rtx]" || \
+	PYTHONWARNINGS="ignore:Editable installation" \
+		$(RUN)/python -m pip install --quiet -c constraints.txt --editable ".[all]" --group dev
+	PYTHONWARNINGS="ignore:Editable installation" \
+		$(RUN)/python -m pip install --quiet -c constraints.txt --editable ".[tensorrt-rtx]" || \
 		echo "TensorRT for RTX cannot be had here: its tests will be skipped"
 	touch $@
 

@@ -118,6 +118,9 @@ def test_an_int8_file_is_held_against_its_simulation() -> None:
     assert "under the" in judge([far], untrained, "int8", [coarse[:12]]).reasons[0]
     trained = judge([coarse], reference(), "int8", [coarse[:12]])
     assert not trained.passed and "under 8 dB" in trained.reasons[0]
+    (exact,) = untrained.outputs
+    assert judge([noisy(0.01)], untrained, "int8", [exact]).passed
+    assert "which is exact" in judge([far], untrained, "int8", [exact]).reasons[0]
 
 
 def test_layouts_and_integers_go_there_and_back() -> None:

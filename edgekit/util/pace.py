@@ -27,7 +27,9 @@ class Pace:
         taken, steps = now - self._began, done - self._first
         if taken < EARLY or not steps or done >= total:
             return ""
-        return f"about {span(float(f'{taken / steps * (total - done):.2g}'))} left"
+        seconds = taken / steps * (total - done)
+        unit = 60 if seconds >= 60 else 1
+        return f"about {span(float(f'{seconds / unit:.2g}') * unit)} left"
 
 
 def counting(say: Callable[[str], None] | None, stage: str, what: str) -> Callable[[int, int], None] | None:

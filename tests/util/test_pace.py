@@ -15,7 +15,7 @@ def test_the_time_left_follows_the_pace_and_a_new_count_begins_anew() -> None:
     assert pace.left(25, 100) == "about 30 s left" and pace.left(100, 100) == ""
     assert pace.left(3, 100) == "", "a smaller count is another one"
     now = 130.0
-    assert pace.left(4, 100) == "about 200 min left"
+    assert pace.left(4, 100) == "about 190 min left"
 
 
 def test_counts_become_sentences() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgekit.choosing.limits import FAILS as LIMIT_FAILS
-from edgekit.choosing.limits import HOLDS, Limits, checks, why_no_latency
+from edgekit.choosing.limits import HOLDS, Limits, causes, checks, why_no_latency
 from edgekit.choosing.result import CANNOT_DECIDE, CANNOT_TELL, CHOSEN, FAILS, FITS, NONE_FITS, Candidate
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.stats.accuracy import paired
@@ -169,7 +169,7 @@ def remarks(chosen: Row) -> list[str]:
     """What the numbers of a chosen file must be read with."""
     said = []
     if chosen.verdict in ("suspect", "invalid"):
-        said.append(f"the latency of the chosen file is {chosen.verdict}: {'; '.join(chosen.reasons)}")
+        said.append(f"the latency of the chosen file is {chosen.verdict}: {causes(chosen)}")
     if chosen.processes is not None and chosen.processes < MIN_PROCESSES:
         said.append(FEW_PROCESSES)
     return said

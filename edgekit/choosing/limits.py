@@ -119,7 +119,12 @@ def why_no_latency(row: Row) -> str:
         return row.missing.get("median_ms", "not measured")
     if row.runtime == "null":
         return "the runtime null runs nothing"
-    return f"the measurement is invalid: {'; '.join(row.reasons) or 'no reason was recorded'}"
+    return f"the measurement is invalid: {causes(row) or 'no reason was recorded'}"
+
+
+def causes(row: Row) -> str:
+    """Return the reasons of a row's verdict, whose word each of them begins with, without it."""
+    return "; ".join(reason.removeprefix(f"{row.verdict}: ") for reason in row.reasons)
 
 
 def _ms(value: float) -> str:

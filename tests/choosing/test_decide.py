@@ -12,7 +12,7 @@ from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.reporting.rows import rows
 from tests.reporting.conftest import accuracy, manifest, measurement
 
-BUSY: dict[str, Any] = {"verdict": "invalid", "reasons": ("throttled: 2.4 to 1.2 GHz",)}
+BUSY: dict[str, Any] = {"verdict": "invalid", "reasons": ("invalid: throttled: 2.4 to 1.2 GHz; cool it",)}
 
 
 class Shelf:
@@ -105,6 +105,7 @@ def test_invalid_latencies_leave_it_open_with_their_cause() -> None:
     for limits in ({"max_latency_ms": 10}, {}):
         found = shelf.decide(**limits)
         assert found.verdict == "cannot decide" and "invalid: " in found.reason and "throttled" in found.reason
+        assert all("is invalid: throttled" in reasons(found, name) for name in "ab" if limits)
         assert all(one.is_invalid and one.status == "cannot tell" for one in found.others)
     assert chosen(shelf.add("c", 9.0, 0.7).decide()) == "c"
     one = Shelf().add("a", 2.0, 0.7, **BUSY).add("b", 1.0, 0.4).decide()

@@ -50,10 +50,10 @@ HEAD = """\
 
 Written by `make bench-store`; do not edit. {date}, {machine}.
 
-A SQLite store of {count:,} measurements, {bytes:.2f} GB: a real one of {samples} samples, copied under the names of
-{files} files on {devices} devices. Times are of the processor, user and system, of a whole process, its start
-included, the median of {rounds}; memory is its highest resident. The machine's load was {load:.0f} meanwhile: with more
-than one process a core the same work takes more of the processor's time, too.
+A SQLite store of {count:,} measurements, {bytes:.2f} GB: a real one of {samples} samples and no longer a warm-up,
+copied under the names of {files} files on {devices} devices. Times are of the processor, user and system, of a whole
+process, its start included, the median of {rounds}; memory is its highest resident. The machine's load was {load:.0f}
+meanwhile: with more than one process a core the same work takes more of the processor's time, too.
 
 | what | target | measured |
 |---|---|---|
@@ -61,10 +61,13 @@ than one process a core the same work takes more of the processor's time, too.
 
 
 def template(folder: Path) -> Measurement:
-    """A measurement of this machine, with some of its samples."""
+    """A measurement of this machine, with some of its samples and of its warm-up, so that the store is of one size."""
     made = edgekit.export("lenet5", format=["onnx"], out=folder)
     (one,) = edgekit.bench([made.artifacts[0].path], preset="quick", store=str(folder / "one.db")).measurements
-    runs = tuple(run.model_copy(update={"samples_ns": run.samples_ns[:SAMPLES]}) for run in one.runs)
+    runs = tuple(
+        run.model_copy(update={"samples_ns": run.samples_ns[:SAMPLES], "warmup_ns": run.warmup_ns[:SAMPLES]})
+        for run in one.runs
+    )
     return one.model_copy(update={"runs": runs})
 
 

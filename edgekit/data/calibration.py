@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edgekit.data import arrays
 from edgekit.data.folder import passed_over
 from edgekit.data.images import Sample, find, pixel_hash
+from edgekit.data.unreadable import LeftOut, Unreadable
 from edgekit.errors import UsageError
 from edgekit.records.manifest import CalibrationRecord
 from edgekit.records.preprocessing import Preprocessing, check_input, normalise, to_pixels
@@ -45,6 +46,7 @@ class CalibrationSet:
     samples: tuple[Sample, ...] = ()
     pixels: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unreadable: int = 0  # images that were met and left out
     examples: tuple[arrays.Example, ...] = ()  # in the place of images
     more_inputs: tuple[tuple[int, ...], ...] = ()  # whole shapes of the network's other inputs, which get noise
     _kept: tuple[NDArray[np.uint8], ...] = field(default=(), repr=False, compare=False)
@@ -92,6 +94,7 @@ class CalibrationSet:
             source=source,
             seed=self.seed,
             pixels=self.pixels,
+            unreadable=self.unreadable,
         )
 
     def _input(self, index: int) -> NDArray[np.float32]:
@@ -118,8 +121,9 @@ def from_folder(
 ) -> CalibrationSet:
     """Choose `n` different images from a folder (edgekit.data.images says which folders), balanced over its classes.
 
-    `input_shape` is the network's (1, C, H, W). The choice depends on the seed and the images' names alone. Raises
-    UsageError when there are no two different images, or a chosen one is broken, in CMYK or under 2 pixels.
+    `input_shape` is the network's (1, C, H, W). The choice depends on the seed and the images' names alone. An image
+    that is broken, in CMYK or under 2 pixels is left out, and another takes its place. Raises UsageError when there are
+    no two different images, or more cannot be read than can.
     """
     size = check_input(preprocessing, input_shape)
     if n < 2:
@@ -128,10 +132,15 @@ def from_folder(
     chosen: dict[str, Sample] = {}
     kept: list[NDArray[np.uint8]] = []
     twice = flat = 0
+    left_out = LeftOut()
     for sample in _balanced(find(folder), seed):
         if len(chosen) == n:
             break
-        image = sample.load(REFUSED_MODES, preprocessing.has_alpha)
+        try:
+            image = sample.load(REFUSED_MODES, preprocessing.has_alpha)
+        except Unreadable as error:
+            left_out.add(sample.name, error)
+            continue
         digest = pixel_hash(image)
         if digest in chosen:
             twice += 1
@@ -141,6 +150,8 @@ def from_folder(
         flat += bool((pixels == pixels[:1, :1]).all())
         if keep:
             kept.append(pixels)
+    read = len(chosen) + twice
+    left_out.check(folder, read)
     if len(chosen) < 2:
         raise UsageError(
             f"{folder} holds one image only: its ranges would fit that one image",
@@ -154,7 +165,8 @@ def from_folder(
         synthetic=False,
         samples=tuple(chosen.values()),
         pixels=tuple(chosen),
-        notes=(*passed_over(folder), *_notes(tuple(chosen.values()), n, twice, flat)),
+        notes=(*passed_over(folder), *left_out.notes(read), *_notes(tuple(chosen.values()), n, twice, flat)),
+        unreadable=len(left_out),
         _kept=tuple(kept),
     )
 

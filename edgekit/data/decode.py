@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edgekit.data.unreadable import Unreadable
 from edgekit.errors import BackendMissing, UsageError
 
 if TYPE_CHECKING:
@@ -24,22 +25,30 @@ def decode(path: Path, refused_modes: Iterable[str] = (), alpha: bool = False) -
     colour profile, transparency is dropped (the colours under it stay, as in the usual training loaders). Of several
     frames the first is taken. With `alpha` the image is RGBA, and must have such a channel.
 
-    Raises UsageError naming the file when it is broken, floating-point or under 2 pixels wide or high, and
-    BackendMissing without pillow.
+    Raises Unreadable naming the file when it is broken, floating-point, of a refused mode or under 2 pixels wide or
+    high, UsageError when it is not there or lacks the fourth channel, and BackendMissing without pillow.
     """
     reader = pillow()
     try:
         with reader.open(path) as opened:
-            mode, image = opened.mode, (_rgba if alpha else _rgb)(_upright(opened))
+            if alpha and not _has_alpha(opened):
+                raise UsageError(
+                    f"the image {path} is in {opened.mode}, without the fourth channel that the network takes",
+                    "save the images in RGBA",
+                )
+            mode, image = opened.mode, _upright(opened)
+            image = image.convert("RGBA") if alpha else _rgb(image)
     except FileNotFoundError as error:
         raise UsageError(f"the image {path} does not exist", "correct the path") from error
+    except UsageError:
+        raise
     except Exception as error:  # pillow's decoders raise anything from OSError to struct.error on broken files
         cause = " ".join(str(error).split()) or type(error).__name__
-        raise UsageError(f"the image {path} cannot be read: {cause}", _REMOVE) from error
+        raise Unreadable(f"the image {path} cannot be read: {cause}", _REMOVE) from error
     if mode in refused_modes:
-        raise UsageError(f"the image {path} is in {mode}, whose colors depend on a profile", "convert it to RGB")
+        raise Unreadable(f"the image {path} is in {mode}, whose colors depend on a profile", "convert it to RGB")
     if min(image.size) < 2:
-        raise UsageError(f"the image {path} is only {image.width}x{image.height} pixels", _REMOVE)
+        raise Unreadable(f"the image {path} is only {image.width}x{image.height} pixels", _REMOVE)
     return image
 
 
@@ -60,10 +69,8 @@ def _upright(image: Image) -> Image:
     return exif_transpose(image)
 
 
-def _rgba(image: Image) -> Image:
-    if "A" not in image.mode.upper() and "transparency" not in image.info:
-        raise ValueError(f"it is in {image.mode}, without the fourth channel that the network takes")
-    return image.convert("RGBA")
+def _has_alpha(image: Image) -> bool:
+    return "A" in image.mode.upper() or "transparency" in image.info
 
 
 def _rgb(image: Image) -> Image:

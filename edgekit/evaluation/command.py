@@ -1,7 +1,7 @@
 """Accuracy of the files that ship: each is opened by its runtime and asked about every labelled image.
 
-Images are decoded once for all files. A file that was calibrated on one of them, or whose weights or ranges mean
-nothing, is refused.
+Images are decoded once for all files; those that cannot be read are left out, and counted. A file that was calibrated
+on one of them, or whose weights or ranges mean nothing, is refused.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from edgekit.bench.ondevice.sensors.linux import adds_in_16_bits
 from edgekit.data.folder import passed_over
 from edgekit.data.images import Sample, labelled
+from edgekit.data.unreadable import LeftOut
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Opened
 from edgekit.errors import EdgekitError, Failure, UsageError
@@ -82,7 +83,8 @@ def eval(
     keeper = store if isinstance(store, Keeper) else Keeper(store)
     if csv is not None:
         make_folder(Path(csv))
-    hashes: tuple[str, ...] = ()
+    shown: tuple[tuple[Sample, str], ...] = ()
+    left_out = LeftOut()
     with open_target(device, load(devices)[device]) as target, ExitStack() as opened:
 
         def open_file(artifact: Artifact) -> Opened:
@@ -94,16 +96,17 @@ def eval(
         runs, failures = _prepared(paths, said, device, open_file, samples, output_name, classes)
         if runs:
             keeper.check()
-            hashes = _run_all(runs, samples, progress)
+            shown = _run_all(runs, samples, left_out, progress)
+            left_out.check(Path(data), len(shown))
     name = Path(data).resolve().name.encode(errors="backslashreplace").decode()
-    done = _finished(runs, name, _dataset_hash(samples, hashes))
+    done = _finished(runs, name, _dataset_hash(shown), len(left_out))
     failures += [_failure(run.artifact.path, run.error) for run in runs if run.error is not None]
     if failures and len(artifacts) == 1:
         raise failures[0].error
     keeper.append(*(evaluated.accuracy for evaluated in done))
     if csv is not None:
         tables.write(Path(csv), done)
-    notes = (*passed_over(Path(data)), *_notes(hashes), *_remarks(done))
+    notes = (*passed_over(Path(data)), *left_out.notes(len(shown)), *_notes(shown), *_remarks(done))
     place = next((i for i, one in enumerate(done) if one.artifact == limits.against), None)
     held = gates.held([(one.artifact, one.accuracy) for one in done], place, limits)
     return EvalResult(done, tuple(failures), notes, keeper.refusal, place, tuple(held))
@@ -221,31 +224,33 @@ def _classes(
     return groups, called
 
 
-def _run_all(runs: list[Run], samples: tuple[Sample, ...], progress: Progress | None) -> tuple[str, ...]:
-    """Show every image to every file; what goes wrong with one file ends that file only. The images' hashes."""
+def _run_all(
+    runs: list[Run], samples: tuple[Sample, ...], left_out: LeftOut, progress: Progress | None
+) -> tuple[tuple[Sample, str], ...]:
+    """Show every image to every file; what goes wrong with one file ends that file only. Images and their hashes."""
     views = {run.view for run in runs}
-    hashes = []
-    for done, (sample, (digest, pixels)) in enumerate(decoded(samples, views), start=1):
-        hashes.append(digest)
+    shown = []
+    for sample, (digest, pixels) in decoded(samples, views, left_out):
+        shown.append((sample, digest))
         for run in (run for run in runs if run.error is None):
             with _ending(run):
                 run.take(sample, digest, pixels[run.view])
         if all(run.error is not None for run in runs):
             break
         if progress is not None:
-            progress("evaluating", done, len(samples))
+            progress("evaluating", len(shown) + len(left_out), len(samples))
     for run in (run for run in runs if run.error is None):
         with _ending(run):
             run.flush()
-    return tuple(hashes)
+    return tuple(shown)
 
 
-def _finished(runs: Sequence[Run], dataset: str, dataset_hash: str) -> tuple[Evaluated, ...]:
+def _finished(runs: Sequence[Run], dataset: str, dataset_hash: str, unreadable: int) -> tuple[Evaluated, ...]:
     """The records of the runs that nothing ended; a file that is no longer the same ends its own."""
     done = []
     for run in (run for run in runs if run.error is None):
         with _ending(run):
-            done.append(Evaluated(run.artifact.path, run.accuracy(dataset, dataset_hash), run.answers))
+            done.append(Evaluated(run.artifact.path, run.accuracy(dataset, dataset_hash, unreadable), run.answers))
     return tuple(done)
 
 
@@ -258,9 +263,9 @@ def _ending(run: Run) -> Iterator[None]:
         run.error = error
 
 
-def _dataset_hash(samples: tuple[Sample, ...], hashes: tuple[str, ...]) -> str:
+def _dataset_hash(shown: tuple[tuple[Sample, str], ...]) -> str:
     """16 hex digits over the images' pixels and labels, in order."""
-    lines = (f"{digest} {sample.label}\n" for sample, digest in zip(samples, hashes, strict=False))
+    lines = (f"{digest} {sample.label}\n" for sample, digest in shown)
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 
@@ -285,6 +290,6 @@ def _holds_here_only(one: Evaluated) -> bool:
     return manifest.precision == "int8" and not manifest.details.get("weight_pairs")
 
 
-def _notes(hashes: tuple[str, ...]) -> tuple[str, ...]:
-    twice = len(hashes) - len(set(hashes))
-    return (f"{twice} of {len(hashes)} images have the same pixels as another and count twice",) if twice else ()
+def _notes(shown: tuple[tuple[Sample, str], ...]) -> tuple[str, ...]:
+    twice = len(shown) - len({digest for _, digest in shown})
+    return (f"{twice} of {len(shown)} images have the same pixels as another and count twice",) if twice else ()

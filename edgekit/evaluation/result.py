@@ -31,6 +31,7 @@ class Evaluated:
         return {
             "artifact": str(self.artifact),
             "n": record.n,
+            "unreadable": record.unreadable,
             "top1": record.correct1 / record.n,
             "top5": fraction(record.correct5, record.n),
             "top1_ci95": list(wilson(record.correct1, record.n)),

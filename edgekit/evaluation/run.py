@@ -105,7 +105,7 @@ class Run:
                 f"{self.artifact.path.name} answers with NaN", "its weights or ranges are broken: export it again"
             ) from error
 
-    def accuracy(self, dataset: str, dataset_hash: str) -> Accuracy:
+    def accuracy(self, dataset: str, dataset_hash: str, unreadable: int) -> Accuracy:
         """The record of a finished run. Raises UsageError where its file changed meanwhile."""
         hits, manifest = "".join(self.hits), self.artifact.manifest
         return Accuracy(
@@ -126,6 +126,7 @@ class Run:
             images_per_second=len(hits) / (self.nanoseconds / 1e9),
             found={**self.found, "path": str(self.artifact.path)},
             breakdown=breakdown(self.answers, self.names),
+            unreadable=unreadable,
         )
 
 

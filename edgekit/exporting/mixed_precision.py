@@ -20,6 +20,7 @@ from torch import Tensor
 
 from edgekit.data.calibration import CalibrationSet
 from edgekit.data.images import Sample, find, pixel_hash
+from edgekit.data.unreadable import Unreadable
 from edgekit.errors import GateFailed, UsageError
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import Ranges
@@ -209,7 +210,10 @@ def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path,
                 + (f" with a class offset of {class_offset}" if class_offset else ""),
                 "correct the labels or class offset, or leave --max-drop out",
             )
-        image = sample.load(alpha=calibration.preprocessing.has_alpha)
+        try:
+            image = sample.load(alpha=calibration.preprocessing.has_alpha)
+        except Unreadable:  # the calibration says how many there are
+            continue
         if pixel_hash(image) not in known:
             inputs.append(apply(calibration.preprocessing, image, (size[0], size[1])))
             labels.append(sample.label + class_offset)

@@ -83,6 +83,7 @@ class CalibrationRecord(Record):
     source: str  # "data" or "file" (ranges that a weights file carried)
     seed: int
     pixels: tuple[str, ...] = ()
+    unreadable: int = 0  # images that were left out because they cannot be read
 
 
 class ParityRecord(Record):

@@ -197,3 +197,4 @@ class Accuracy(Record):
     images_per_second: float
     found: dict[str, Any] = {}  # what really ran it, as in a measurement; empty in older records
     breakdown: Breakdown | None = None  # where it is lost; None in older records
+    unreadable: int = 0  # images that were left out because they cannot be read; `n` does not count them

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -125,12 +127,23 @@ def _one_pixel(path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [_broken, _cmyk, _one_pixel])
-def test_an_image_that_cannot_be_used_is_named(tmp_path: Path, spoil: object) -> None:
-    for seed in range(3):
+def test_an_image_that_cannot_be_used_is_left_out_and_said(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    for seed in range(4):
         _write(tmp_path / f"{seed}.png", seed)
-    spoil(tmp_path / "2.png")  # type: ignore[operator]
-    with pytest.raises(UsageError, match=r"2\.(png|jpg)"):
+    spoil(tmp_path / "3.png")
+    chosen = from_folder(tmp_path, TENSORFLOW, SHAPE, n=3)
+    assert len(chosen) == 3 and chosen.record("minmax", "data").unreadable == chosen.unreadable
+    if chosen.unreadable:  # it may stand behind the ones that were chosen
+        assert re.match(r"1 of 4 images is left out, unreadable: 3\.(png|jpg) \(the image", chosen.notes[0])
+    assert from_folder(tmp_path, TENSORFLOW, SHAPE, n=9).unreadable == 1
+
+
+def test_more_unreadable_than_readable_images_are_refused(tmp_path: Path) -> None:
+    for seed in range(5):
+        _broken(_write(tmp_path / f"{seed}.png", seed)) if seed > 1 else _write(tmp_path / f"{seed}.png", seed)
+    with pytest.raises(UsageError, match=r"3 of 5 images in .* cannot be read; the first: the image .*png") as caught:
         from_folder(tmp_path, TENSORFLOW, SHAPE)
+    assert "half of a set" in caught.value.remedy
 
 
 def test_one_image_gives_no_ranges(tmp_path: Path) -> None:
@@ -201,7 +214,7 @@ def test_the_fourth_channel_is_calibrated_by_itself(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="images in RGB do not fit an input of 4x8x8"):
         from_folder(tmp_path, Preprocessing(), (1, 4, 8, 8))
     Image.new("RGB", (8, 8)).save(tmp_path / "3.png")
-    with pytest.raises(UsageError, match=r"3\.png cannot be read: it is in RGB, without the fourth channel"):
+    with pytest.raises(UsageError, match=r"3\.png is in RGB, without the fourth channel"):
         from_folder(tmp_path, how, (1, 4, 8, 8))
 
 

@@ -153,6 +153,22 @@ def test_an_image_twice_is_said(tmp_path: Path, pictures: Path, evaluate: Callab
     assert result.notes and result.notes[0].startswith("1 of 10 images have the same pixels")
 
 
+def test_images_that_cannot_be_read_are_left_out_counted_and_said(
+    tmp_path: Path, pictures: Path, evaluate: Callable[..., Any]
+) -> None:
+    path, told = sealed(network(tmp_path / "a.onnx")), []
+    whole = evaluate(path).results[0].accuracy
+    for index in (0, 4, 8):
+        (pictures / f"{index}.png").write_bytes((pictures / f"{index}.png").read_bytes()[:60])
+    result = evaluate(path, progress=lambda *said: told.append(said))
+    (row,), record = result.to_json()["results"], result.results[0].accuracy
+    assert (row["n"], row["unreadable"], record.correct1) == (7, 3, whole.correct1 - 3)
+    assert result.notes[0].startswith("3 of 10 images are left out, unreadable: 0.png, 4.png, 8.png (the image")
+    assert told[-1] == ("evaluating", 10, 10)
+    assert open_store(str(tmp_path / "store.db")).accuracies()[-1].unreadable == 3
+    assert record.dataset_hash != whole.dataset_hash
+
+
 def test_the_dataset_hash_knows_pixels_and_labels(tmp_path: Path, pictures: Path, evaluate: Any) -> None:
     path = sealed(network(tmp_path / "a.onnx"))
     hashes = [evaluate(path).results[0].accuracy.dataset_hash for _ in range(2)]

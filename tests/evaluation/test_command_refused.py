@@ -112,9 +112,12 @@ def test_no_artifact_is_refused(evaluate: Callable[..., Any]) -> None:
         evaluate()
 
 
-def test_a_broken_picture_is_named_and_nothing_is_stored(tmp_path: Path, pictures: Path, evaluate: Any) -> None:
-    (pictures / "7.png").write_bytes(b"broken")
-    with pytest.raises(UsageError, match=r"7\.png cannot be read"):
+def test_a_set_of_which_more_is_broken_than_not_is_refused_and_nothing_is_stored(
+    tmp_path: Path, pictures: Path, evaluate: Any
+) -> None:
+    for index in range(6):
+        (pictures / f"{index}.png").write_bytes(b"broken")
+    with pytest.raises(UsageError, match=r"6 of 10 images in .* cannot be read; the first: the image .*/0\.png"):
         evaluate(sealed(network(tmp_path / "a.onnx")))
     assert open_store(str(tmp_path / "store.db")).accuracies() == []
 

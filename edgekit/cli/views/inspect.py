@@ -76,7 +76,8 @@ def _made(manifest: Json) -> Iterator[tuple[str, str]]:
     yield "preprocessing", plain(manifest["preprocessing"])
     if calibration:
         kind = "noise: latency only" if calibration["synthetic"] else f"set {calibration['hash']}"
-        yield "calibration", f"{calibration['n']} images, {kind}"
+        left_out = f", {calibration['unreadable']} left out as unreadable" if calibration["unreadable"] else ""
+        yield "calibration", f"{calibration['n']} images, {kind}{left_out}"
     yield "parity", _parity(parity)
     yield from engine(manifest["details"])
     yield "made", f"{manifest['created']} by edgekit {manifest['edgekit']}"

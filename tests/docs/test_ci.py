@@ -42,11 +42,24 @@ def recipes() -> tuple[Any, Any]:
 
 
 def scripts() -> Iterator[str]:
-    """Every script of GitHub's recipe and of a machine's own that calls edgekit, without what fetches."""
+    """Every script of GitHub's recipe and of a machine's own that calls edgekit, without what installs."""
     steps = recipes()[0]["jobs"]["gate"]["steps"]
     for script in [*(step.get("run", "") for step in steps), *blocks("sh")]:
         if "edgekit " in script and not script.startswith("pip "):
-            yield "\n".join(line for line in script.splitlines() if not line.startswith("git "))
+            yield script
+
+
+def checked_out(folder: Path) -> Path:
+    """A clone of a repository with the branches main and change, as a runner checks out the change."""
+    origin, clone = folder / "origin", folder / "clone"
+    labelled_images(origin / "images")
+    for branch, shift in (("main", "0"), ("change", "1e-6")):
+        (origin / "network.py").write_text(NETWORK.replace("SHIFT", shift))
+        for step in (["init", "-b", branch], ["checkout", "-B", branch], ["add", "."], ["commit", "-m", branch]):
+            who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.com"]
+            subprocess.run(["git", *who, *step], cwd=origin, check=True, capture_output=True)
+    subprocess.run(["git", "clone", "-b", "change", str(origin), str(clone)], check=True, capture_output=True)
+    return clone
 
 
 def commands(script: str) -> set[str]:
@@ -59,7 +72,7 @@ def commands(script: str) -> set[str]:
 def labelled_images(folder: Path) -> None:
     """Ten images of ten classes."""
     image = pytest.importorskip("PIL.Image")
-    folder.mkdir()
+    folder.mkdir(parents=True)
     for index in range(10):
         image.new("RGB", (32, 32), (25 * index, 128, 255 - 25 * index)).save(folder / f"{index}.png")
     rows = "".join(f"{index}.png,{index}\n" for index in range(10))
@@ -86,11 +99,9 @@ def test_both_systems_are_given_the_same_commands() -> None:
 def test_every_command_of_the_recipes_runs(tmp_path: Path) -> None:
     for package in ("torch", "onnx", "onnxruntime"):
         pytest.importorskip(package)
-    for folder, shift in ((tmp_path, "1e-6"), (tmp_path / "base", "0")):
-        folder.mkdir(exist_ok=True)
-        (folder / "network.py").write_text(NETWORK.replace("SHIFT", shift))
-    labelled_images(tmp_path / "images")
+    clone = checked_out(tmp_path)
     environment = os.environ | {
+        "GITHUB_BASE_REF": "main",
         "PATH": f"{program(tmp_path)}{os.pathsep}{os.environ['PATH']}",
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
     }
@@ -100,12 +111,12 @@ def test_every_command_of_the_recipes_runs(tmp_path: Path) -> None:
         # A measurement that is invalid would end the script before its evaluation, which the next one needs.
         quick = re.sub(r"^(edgekit bench .*)$", r"\1 || [ $? -eq 6 ]", quick, flags=re.MULTILINE)
         done = subprocess.run(
-            ["bash", "-e", "-c", quick], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            ["bash", "-e", "-c", quick], cwd=clone, env=environment, capture_output=True, text=True, check=False
         )
         # What runs beside the tests may rightly make a measurement invalid.
         allowed = (0, 6) if re.search("edgekit (bench|compare)", script) else (0,)
         assert done.returncode in allowed, f"{quick}\n{done.stdout}{done.stderr}"
     assert (tmp_path / "summary.md").read_text().startswith("### new-files/")
-    (suite,) = xml.parse(tmp_path / "gate.xml").getroot()
+    (suite,) = xml.parse(clone / "gate.xml").getroot()
     assert [case.get("name", "").partition(":")[0] for case in suite] == ["latency", "accuracy", "size", "memory"]
     assert all(not len(case) or case[0].tag == "skipped" for case in suite[1:])

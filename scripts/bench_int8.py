@@ -12,7 +12,7 @@ import edgekit
 from edgekit.exporting.stored_values import to_layout
 from edgekit.records.manifest import Artifact
 from edgekit.stats.accuracy import correct1, paired
-from edgekit.stats.latency import PairedDifference
+from edgekit.stats.proportions import PairedDifference
 from scripts.bench_helpers import ORACLE, Images, Line, for_other_converters, hits, images, latency
 from tests.oracle.client import Array, Oracle, run_onnx, run_tflite
 

@@ -128,6 +128,11 @@ def _refuse_circles(edges: dict[str, set[str]]) -> None:
         raise AssertionError(f"a circle of imports: {' <- '.join(error.args[1])}") from None
 
 
+def test_comparing_imports_no_numpy() -> None:
+    code = "import sys, edgekit.cli.commands.compare, edgekit.comparison.command; sys.exit('numpy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
 def test_what_measures_and_reports_imports_nothing_heavy() -> None:
     code = f"""
 import importlib, json, sys

@@ -15,7 +15,7 @@ from edgekit.choosing.limits import HOLDS, Limits, causes, checks, why_no_latenc
 from edgekit.choosing.result import CANNOT_DECIDE, CANNOT_TELL, CHOSEN, FAILS, FITS, NONE_FITS, Candidate
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.stats.accuracy import paired
-from edgekit.stats.latency import MIN_PROCESSES, Interval
+from edgekit.stats.medians import MIN_PROCESSES, Interval
 from edgekit.util.formatting import counted, fixed
 
 FEW_PROCESSES = (

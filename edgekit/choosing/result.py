@@ -8,7 +8,7 @@ from typing import Any
 from edgekit.choosing.limits import Limits
 from edgekit.errors import GateFailed, MeasurementInvalid
 from edgekit.reporting.rows import Row
-from edgekit.stats.latency import Interval
+from edgekit.stats.medians import Interval
 from edgekit.util.tabled import Tabled
 
 # The answer, and what a candidate can be.

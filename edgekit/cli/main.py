@@ -6,6 +6,7 @@ imports nothing heavy, so that an interrupt is answered from the first moment on
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from types import FrameType
 from typing import TextIO
 
 _interrupted = False
+OBJECTS = 20_000  # new ones before garbage is looked for: Python's 700 make a tenth of every start
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     as_json = "--json" in (arguments[: arguments.index("--")] if "--" in arguments else arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    gc.set_threshold(OBJECTS)
     stdout: TextIO | None = None
     try:
         stdout = _take_stdout(as_json)

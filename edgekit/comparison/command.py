@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from edgekit.comparison.checks import checks
@@ -21,7 +22,7 @@ from edgekit.records.conditions import fact, gpu, instructions, load, run_condit
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import subject
 from edgekit.redact import redacted_url
-from edgekit.stats import latency
+from edgekit.stats.medians import NS_PER_MS
 from edgekit.stats.ratio import CANNOT_TELL
 from edgekit.storage.store import open_store
 from edgekit.util.files import write_atomically
@@ -159,4 +160,4 @@ def _namer(base: Sequence[Measurement], new: Sequence[Measurement]) -> Namer:
 
 
 def _ms(record: Measurement) -> float:
-    return latency.median(medians(record)) / latency.NS_PER_MS
+    return median(medians(record)) / NS_PER_MS

@@ -25,7 +25,7 @@ from edgekit.errors import BackendMissing, MeasurementInvalid, UsageError
 from edgekit.records.manifest import Artifact
 from edgekit.records.measurement import Protocol
 from edgekit.records.runtime import choose
-from edgekit.stats.latency import MIN_PROCESSES
+from edgekit.stats.medians import MIN_PROCESSES
 from edgekit.util.files import file_sha256
 
 # It tells means, not samples: several short processes instead of one long one, at least as many as an interval needs.

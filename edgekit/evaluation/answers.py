@@ -15,7 +15,7 @@ from edgekit.records.breakdown import Breakdown, Confidence, Confusion, Mistake
 from edgekit.records.formats import ARGMAX, SOFTMAX
 from edgekit.records.manifest import TensorRecord
 from edgekit.stats.calibration import calibration, softmax
-from edgekit.stats.latency import wilson
+from edgekit.stats.proportions import wilson
 
 MOST, EXAMPLES = 20, 3  # confusions and mistakes that a record keeps, and names of images for each confusion
 ROUNDED = 0.02  # by which float shares may miss a sum of 1

@@ -10,8 +10,8 @@ from typing import Any
 from edgekit.errors import UsageError
 from edgekit.records.measurement import Accuracy
 from edgekit.stats.accuracy import drop
-from edgekit.stats.latency import wilson
 from edgekit.stats.limit import CANNOT_TELL, Held
+from edgekit.stats.proportions import wilson
 from edgekit.util.formatting import fixed, percent
 from edgekit.util.quantity import points, top1_limit
 

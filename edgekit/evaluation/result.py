@@ -12,7 +12,7 @@ from edgekit.evaluation.gates import Gate
 from edgekit.evaluation.pairs import bases
 from edgekit.records.measurement import Accuracy
 from edgekit.stats.accuracy import fraction, paired
-from edgekit.stats.latency import PairedDifference, wilson
+from edgekit.stats.proportions import PairedDifference, wilson
 from edgekit.storage.keeping import told
 from edgekit.util.tabled import Tabled
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from edgekit.device.linux import LinuxTarget
 from edgekit.device.target import Target
 from edgekit.errors import GateFailed, MeasurementInvalid
 from edgekit.measure.session import BenchTask, MeasuringSession
-from edgekit.measure.verdict import INVALID
 from edgekit.records.manifest import Artifact
-from edgekit.records.measurement import PRESETS
+from edgekit.records.measurement import INVALID, PRESETS
 from edgekit.records.runtime import choose
-from edgekit.stats import latency
+from edgekit.stats.medians import NS_PER_MS
 
 TRIES = 3  # interference passes; what is still there at the third look is no accident
 
@@ -34,7 +34,7 @@ def latency_within(
     for _ in range(TRIES):
         task = BenchTask(Artifact(path=path, manifest=None), chosen, protocol, target.name, None, None)
         found = session.measure(task)
-        median_ms = latency.median([latency.median(run.samples_ns) for run in found.runs]) / latency.NS_PER_MS
+        median_ms = median(median(run.samples_ns) for run in found.runs) / NS_PER_MS
         if median_ms <= limit_ms:
             facts = {"limit_ms": limit_ms, "median_ms": median_ms, "verdict": found.verdict, "runtime": chosen.name}
             return facts | {"device": target.name, "processor": found.found.get("processor")}

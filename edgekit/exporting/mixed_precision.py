@@ -29,8 +29,8 @@ from edgekit.ir.graph import Graph, Op
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.records.preprocessing import Preprocessing, apply
 from edgekit.records.runtime import Session, own_time
-from edgekit.stats.latency import PairedDifference, paired_difference
 from edgekit.stats.limit import CANNOT_TELL, Held
+from edgekit.stats.proportions import PairedDifference, paired_difference
 
 GMACS = 150.0  # what one measuring of the loss may cost
 MIN_IMAGES, MAX_IMAGES = 50, 500

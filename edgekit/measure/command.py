@@ -18,7 +18,7 @@ from edgekit.measure.session import BenchTask, MeasuringSession, Progress
 from edgekit.records.manifest import open_artifact
 from edgekit.records.measurement import PRESETS, VERSUS, Measurement, Protocol
 from edgekit.records.runtime import choose
-from edgekit.stats import latency
+from edgekit.stats.medians import MIN_PROCESSES
 from edgekit.storage.keeping import Keeper
 
 Outcome = tuple[str, Measurement] | Failure  # the path as it was given
@@ -113,7 +113,7 @@ def _protocol(preset: str, threads: int, batch: int, versus: bool) -> Protocol:
         if value < 1:
             raise UsageError(f"--{name} must be at least 1, not {value}", f"leave --{name} out for 1")
     protocol = PRESETS[preset].model_copy(update={"threads": threads, "batch": batch})
-    return protocol.model_copy(update=VERSUS.get(preset, {"processes": latency.MIN_PROCESSES})) if versus else protocol
+    return protocol.model_copy(update=VERSUS.get(preset, {"processes": MIN_PROCESSES})) if versus else protocol
 
 
 def _lasting(protocols: Sequence[Protocol], wanted: str | float, versus: bool, files: int) -> list[Protocol]:

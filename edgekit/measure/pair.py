@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from statistics import median
 from typing import Any
 
-from edgekit.measure.verdict import INVALID
-from edgekit.records.measurement import Measurement, ProcessRun
-from edgekit.stats import latency, ratio
+from edgekit.records.measurement import INVALID, Measurement, ProcessRun
+from edgekit.stats import ratio
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def spread(measurement: Measurement) -> float:
 
 def medians(measurement: Measurement) -> list[float]:
     """The median of each process, in nanoseconds."""
-    return [latency.median(run.samples_ns) for run in measurement.runs]
+    return [median(run.samples_ns) for run in measurement.runs]
 
 
 def ratios_by_block(base: Measurement, new: Measurement) -> list[float]:
@@ -76,25 +76,25 @@ def ratios_by_block(base: Measurement, new: Measurement) -> list[float]:
 
 def _ratio(base: ProcessRun, new: ProcessRun) -> float:
     if base.turns is None or new.turns is None:
-        return latency.median(new.samples_ns) / latency.median(base.samples_ns)
+        return median(new.samples_ns) / median(base.samples_ns)
     rounds = zip(medians_by_turn(base), medians_by_turn(new), strict=True)
-    return latency.median([after / before for before, after in rounds])
+    return median([after / before for before, after in rounds])
 
 
 def medians_by_turn(run: ProcessRun) -> list[float]:
     """The median of each turn of a process, in nanoseconds."""
     ends = list(accumulate(run.turns or ()))
-    return [latency.median(run.samples_ns[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
+    return [median(run.samples_ns[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def position_effect(measurements: Sequence[Measurement]) -> float | None:
     """How much slower the second file of a block ran than the first, each against its own median."""
     places: dict[int | None, list[float]] = {}
     for one in measurements:
-        usual = latency.median(medians(one))
+        usual = median(medians(one))
         for run in one.runs:
-            places.setdefault(run.position, []).append(latency.median(run.samples_ns) / usual)
-    return latency.median(places[1]) / latency.median(places[0]) - 1 if {0, 1} <= set(places) else None
+            places.setdefault(run.position, []).append(median(run.samples_ns) / usual)
+    return median(places[1]) / median(places[0]) - 1 if {0, 1} <= set(places) else None
 
 
 def _reason(found: ratio.Ratio, word: str, margin: float, base: Measurement, new: Measurement) -> str:

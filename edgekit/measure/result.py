@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from edgekit.errors import EnvironmentRefused, Failure, MeasurementInvalid, worst_exit_code
 from edgekit.measure.pair import Versus
-from edgekit.measure.verdict import INVALID
-from edgekit.records.measurement import Measurement
+from edgekit.records.measurement import INVALID, Measurement
 from edgekit.stats import latency, ratio
 from edgekit.stats.stability import stability
 from edgekit.stats.sustained import ranking, sustained
@@ -48,7 +48,7 @@ def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]
         "threads": measurement.found.get("threads", measurement.protocol.threads),
         "batch": measurement.protocol.batch,
         "stability": still.to_json() if still else None,
-        "harness_us": round(latency.median(harness) / 1000, 4) if harness else None,
+        "harness_us": round(median(harness) / 1000, 4) if harness else None,
         "peak_memory_bytes": memory.peak_bytes,
         "pss_memory_bytes": memory.pss_bytes,
         "baseline_memory_bytes": memory.baseline_bytes,

@@ -11,13 +11,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
-from edgekit.records.measurement import ProcessRun, Sensed
+from edgekit.records.measurement import INVALID, SUSPECT, VALID, ProcessRun, Sensed
 from edgekit.stats import interference
-from edgekit.stats.latency import median
 from edgekit.stats.stability import Stability, stability
 
-VALID, SUSPECT, INVALID = "valid", "suspect", "invalid"
 QUIET = "stop what else runs there, and measure again"
 COOL = "let the device cool, improve its cooling or lower its clock, and measure again"
 LESS = "take a lower power mode or a stronger supply, and measure again"

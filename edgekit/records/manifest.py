@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import numpy as np
 from pydantic import Field, ValidationError
 
 from edgekit.errors import EdgekitError, GateFailed, UsageError
@@ -333,6 +332,8 @@ def pixels_are_codes(preprocessing: Preprocessing, tensor: TensorRecord) -> bool
 
     Then they are the pixels as they are (uint8) or less 128 (int8): no value falls between two codes.
     """
+    import numpy as np
+
     channels = tensor.shape[-1] if tensor.layout == "NHWC" else tensor.shape[1]
     if tensor.layout not in ("NHWC", "NCHW") or channels != len(preprocessing.mean):
         return False

@@ -14,6 +14,7 @@ from edgekit.records.record import Record
 from edgekit.records.roofline import Profile
 
 RECORD_VERSION = 1
+VALID, SUSPECT, INVALID = "valid", "suspect", "invalid"  # verdicts
 
 
 class Protocol(Record):

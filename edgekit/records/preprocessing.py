@@ -6,17 +6,18 @@ serves calibration, evaluation and the code snippets. Needs numpy, and pillow wh
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import model_validator
 
 from edgekit.errors import UsageError
 from edgekit.records.record import Record
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1, "RGBA": 4}
@@ -49,7 +50,7 @@ class Preprocessing(Record):
         count = CHANNELS[self.channels]
         if len(self.mean) != count or len(self.std) != count:
             raise ValueError(f"{self.channels} needs {count} means and {count} standard deviations")
-        if not np.all(np.isfinite(self.mean)) or not all(0.0 < s < np.inf for s in self.std):
+        if not all(map(math.isfinite, self.mean)) or not all(0.0 < s < math.inf for s in self.std):
             raise ValueError("means must be finite, and standard deviations finite and above 0")
         if self.class_offset < 0:
             raise ValueError(f"class_offset must be 0 or more, not {self.class_offset}")
@@ -81,6 +82,7 @@ def to_pixels(preprocessing: Preprocessing, image: Image, size: tuple[int, int])
     antialiases). A whole image that has the right size already is not resampled. The fourth channel of RGBA is resized
     by itself: pillow would take it for transparency, and weigh the others with it.
     """
+    import numpy as np
     from PIL.Image import Resampling, merge
 
     box, (height, width) = crop_box(preprocessing, image.width, image.height), size
@@ -95,6 +97,8 @@ def to_pixels(preprocessing: Preprocessing, image: Image, size: tuple[int, int])
 
 def normalise(preprocessing: Preprocessing, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 (..., H, W, C) to float32 (..., C, H, W): (p - mean) / std."""
+    import numpy as np
+
     mean, std = (np.asarray(values, dtype=np.float32) for values in (preprocessing.mean, preprocessing.std))
     return np.ascontiguousarray(np.moveaxis((pixels.astype(np.float32) - mean) / std, -1, -3))
 

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import subprocess
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from edgekit.errors import BackendMissing, EnvironmentRefused
+from edgekit.errors import BackendMissing, EdgekitError, EnvironmentRefused
 from edgekit.reporting.charts import Spec, config
+from edgekit.util.files import cache_folder, make_folder, write_atomically
 
 BUNDLE_SECONDS = 300.0  # it takes five on an idle machine
+WANTED = "window.vegaEmbed = vegaEmbed;"
 # Without the folder that it is started in, where anything may be called like a module.
 BUNDLE = """
 import sys
 sys.path[:] = [folder for folder in sys.path if folder]
 import vl_convert
-sys.stdout.buffer.write(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").encode())
+sys.stdout.buffer.write(vl_convert.javascript_bundle(sys.argv[1]).encode())
 """
 
 
@@ -41,17 +46,39 @@ def render(spec: Spec, datasets: dict[str, list[dict[str, Any]]], width: int = 7
 def script() -> str:
     """The JavaScript that draws the pictures in a page, `window.vegaEmbed`, without any address to load from.
 
-    Bundled in a process of its own: it takes seconds in which no other thread of this one could run.
-    Raises EnvironmentRefused where it does not end.
+    It depends on the release of vl-convert alone, and is kept in the cache. Raises EnvironmentRefused where bundling it
+    does not end.
     """
-    converter()
+    kept = cache_folder() / f"vega-{converter().__version__}.js"
+    if (known := _kept(kept)) is not None:
+        return known
+    bundled = _bundled()
+    with suppress(EdgekitError, OSError):  # a page needs no cache
+        make_folder(kept.parent)
+        write_atomically(kept, _digest(bundled) + b"\n" + bundled)
+    return bundled.decode()
+
+
+def _kept(path: Path) -> str | None:
+    """The script in the cache; None where there is none, or another than the one that was written."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", BUNDLE], stdout=subprocess.PIPE, check=True, timeout=BUNDLE_SECONDS
-        )
+        digest, _, bundled = path.read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    return bundled.decode() if digest == _digest(bundled) else None
+
+
+def _digest(bundled: bytes) -> bytes:
+    return hashlib.sha256(WANTED.encode() + bundled).hexdigest().encode()
+
+
+def _bundled() -> bytes:
+    """Bundle the script in a process of its own: it takes seconds in which no other thread of this one could run."""
+    command = [sys.executable, "-c", BUNDLE, WANTED]
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=BUNDLE_SECONDS).stdout
     except subprocess.TimeoutExpired as error:
         raise EnvironmentRefused(
             f"bundling the script of the report took more than {BUNDLE_SECONDS:.0f} s",
             "write it again when the machine is less busy, or choose --format md,csv,json",
         ) from error
-    return done.stdout.decode()

@@ -8,7 +8,7 @@ from edgekit.records.conditions import instructions
 from edgekit.records.manifest import Manifest
 from edgekit.records.measurement import Accuracy
 from edgekit.stats.accuracy import fraction
-from edgekit.stats.latency import wilson
+from edgekit.stats.proportions import wilson
 
 ONE_INDEX = "the file answers with one index: export it without --output argmax"
 FIELDS = (

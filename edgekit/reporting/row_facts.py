@@ -9,7 +9,7 @@ import numpy as np
 
 from edgekit.records.manifest import Manifest
 from edgekit.records.measurement import Accuracy, Measurement, ProcessRun
-from edgekit.stats.latency import NS_PER_MS
+from edgekit.stats.medians import NS_PER_MS
 
 QUANTILES = (0.0, 0.10, 0.25, 0.50, 0.75, 0.90, 0.99, 1.0)
 MISTAKES = 5  # of each kind that a report tells of an accuracy

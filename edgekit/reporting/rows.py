@@ -19,12 +19,12 @@ from edgekit.reporting.labels import labels, shorts
 from edgekit.reporting.row_accuracy import accuracy_of
 from edgekit.reporting.row_facts import provenance, quantiles
 from edgekit.stats.latency import Latency, latency
+from edgekit.stats.medians import Interval
 from edgekit.stats.pareto import front
 from edgekit.stats.sustained import sustained
 
 MAX_RESAMPLED = 500  # measurements: a report of more must not take minutes, and leaves resampled intervals out
 TIMES = ("median_ms", "p90_ms", "first_ms", "load_ms")
-Interval = tuple[float, float]
 T = TypeVar("T")
 
 

@@ -1,4 +1,4 @@
-"""Arithmetic of accuracy: ranks, hits, and differences in pairs. Pure functions, numpy only.
+"""Arithmetic of accuracy: ranks, hits, and differences in pairs. Pure functions.
 
 A run over N images is kept as N characters in the images' order: "1" where the right class came first, "5" where it
 came second to fifth, "-" where it came later. Two such strings over the same images can be compared in pairs.
@@ -6,11 +6,14 @@ came second to fifth, "-" where it came later. Two such strings over the same im
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
-from edgekit.stats.latency import PairedDifference, paired_difference
 from edgekit.stats.limit import Held
+from edgekit.stats.proportions import PairedDifference, paired_difference
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 HIT1, HIT5, MISS = "1", "5", "-"
 
@@ -21,6 +24,8 @@ def rank(scores: NDArray[np.generic], label: int) -> int:
     Equal scores (quantised outputs tie often) are ordered by class index, the lower first: a rule that depends on no
     sorting algorithm. Raises ValueError for NaN, which would compare as beaten by everything.
     """
+    import numpy as np
+
     if np.isnan(scores).any():
         raise ValueError("the output holds NaN")
     own = scores[label]

@@ -1,4 +1,4 @@
-"""Statistics of samples and of hits, as pure functions: no device, no clock, no disk.
+"""Statistics of samples as pure functions: no device, no clock, no disk.
 
 Timing noise is positive, autocorrelated and changes from process to process. Therefore the headline is a median; its
 interval counts processes, not iterations; and a percentile is an upper estimate that exists only where there are enough
@@ -11,20 +11,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from statistics import median
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edgekit.records.measurement import ProcessRun
+from edgekit.stats.medians import MIN_PROCESSES, NS_PER_MS, Interval, order_interval
 
-Z95 = 1.959963984540054
-MIN_PROCESSES = 6  # the smallest n for which an order-statistic interval of 95 % exists
 RESAMPLES = 400
 RESAMPLED_AT_ONCE = 1_000_000  # samples: bounds the memory that resampling takes
-NS_PER_MS = 1e6
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ def latency(runs: Sequence[ProcessRun], batch: int = 1, resample: bool = True) -
     if not series:
         return None
     samples = np.sort(np.concatenate(series))
-    medians = [median(one) for one in series]
+    medians = [median(run.samples_ns) for run in runs if run.samples_ns]
     interval, why = median_interval(series, resample)
     p90, p99 = (upper_quantile(samples, p) for p in (0.90, 0.99))
     return Latency(
@@ -92,17 +88,10 @@ def throughput(runs: Sequence[ProcessRun], batch: int = 1) -> float:
     return completed / (sum(run.wall_ns for run in runs) / 1e9)
 
 
-def median(values: ArrayLike) -> float:
-    """The median; for short series several times quicker than numpy's, which a report of many rows notices."""
-    ordered = np.sort(np.asarray(values, dtype=np.float64))
-    half = len(ordered) // 2
-    return float(ordered[half] if len(ordered) % 2 else (ordered[half - 1] + ordered[half]) / 2)
-
-
 def mad(samples: ArrayLike) -> float:
     """Median absolute deviation from the median, not scaled."""
     values = np.asarray(samples, dtype=np.float64)
-    return median(np.abs(values - median(values)))
+    return float(np.median(np.abs(values - np.median(values))))
 
 
 def median_interval(series: Sequence[NDArray[np.float64]], resample: bool = True) -> tuple[Interval | None, str]:
@@ -120,26 +109,6 @@ def median_interval(series: Sequence[NDArray[np.float64]], resample: bool = True
     if interval is None:
         return None, f"no interval: {few} with too few samples"
     return interval, f"the interval is within-run only: {few}, {MIN_PROCESSES} are needed to see how they differ"
-
-
-def order_interval(values: Sequence[float]) -> Interval | None:
-    """Distribution-free 95 % interval of a median; None for fewer than 6 values, where there is none.
-
-    [x(k), x(n+1-k)] with the largest k for which 1 - 2 P(Bin(n, 1/2) <= k - 1) >= 0.95.
-    """
-    k = _order_rank(len(values))
-    ordered = sorted(values)
-    return (ordered[k - 1], ordered[-k]) if k else None
-
-
-@cache
-def _order_rank(n: int) -> int:
-    below, k = 0, 0
-    while True:  # below = 2^n P(Bin(n, 1/2) <= k), exact
-        below += math.comb(n, k)
-        if 2 * below > 0.05 * 2**n:
-            return k
-        k += 1
 
 
 def block_interval(series: Sequence[NDArray[np.float64]], seed: int = 0) -> Interval | None:
@@ -210,71 +179,3 @@ def samples_needed(p: float) -> int:
     while not discarded(n, p):
         n += 1
     return n
-
-
-def wilson(correct: int, n: int, z: float = Z95) -> Interval:
-    """Wilson's score interval of a fraction (Wilson 1927); (0, 1) for n = 0."""
-    if n == 0:
-        return 0.0, 1.0
-    p = correct / n
-    middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    low, high = (middle - half) / scale, (middle + half) / scale
-    return (0.0 if correct == 0 else low), (1.0 if correct == n else high)
-
-
-@dataclass(frozen=True)
-class PairedDifference:
-    """The accuracy of A minus that of B on the same images, as fractions."""
-
-    difference: float
-    ci95: Interval
-    p_value: float  # McNemar's exact test: how often equals would disagree so one-sidedly
-    n: int
-    only_a: int
-    only_b: int
-
-
-def paired_difference(a: Sequence[Any], b: Sequence[Any]) -> PairedDifference:
-    """Compare two lists of hits (truthy: correct) on the same images in the same order.
-
-    The interval is Newcombe's for paired proportions (1998, method 10), which also holds where the two hardly differ.
-    """
-    if len(a) != len(b) or not len(a):
-        raise ValueError("paired comparison needs two equally long, non-empty lists")
-    hits_a, hits_b = np.asarray(a, dtype=bool), np.asarray(b, dtype=bool)
-    both, neither = int((hits_a & hits_b).sum()), int((~hits_a & ~hits_b).sum())
-    only_a, only_b = int((hits_a & ~hits_b).sum()), int((~hits_a & hits_b).sum())
-    interval = newcombe(both, only_a, only_b, neither)
-    return PairedDifference((only_a - only_b) / len(a), interval, mcnemar(only_a, only_b), len(a), only_a, only_b)
-
-
-def newcombe(both: int, only_a: int, only_b: int, neither: int) -> Interval:
-    """95 % interval of p(A) - p(B) from the four counts of paired outcomes."""
-    n = both + only_a + only_b + neither
-    p_a, p_b = (both + only_a) / n, (both + only_b) / n
-    (low_a, high_a), (low_b, high_b) = wilson(both + only_a, n), wilson(both + only_b, n)
-    phi = _phi(both, only_a, only_b, neither)
-
-    def reach(x: float, y: float) -> float:
-        return math.sqrt(max(0.0, x * x - 2 * phi * x * y + y * y))
-
-    difference = p_a - p_b
-    return difference - reach(p_a - low_a, high_b - p_b), difference + reach(high_a - p_a, p_b - low_b)
-
-
-def _phi(both: int, only_a: int, only_b: int, neither: int) -> float:
-    product = (both + only_a) * (only_b + neither) * (both + only_b) * (only_a + neither)
-    if not product:
-        return 0.0
-    cross, n = float(both * neither - only_a * only_b), both + only_a + only_b + neither
-    if cross > 0:
-        cross = max(cross - n / 2, 0.0)  # the continuity correction of method 10
-    return cross / math.sqrt(product)
-
-
-def mcnemar(only_a: int, only_b: int) -> float:
-    """Two-sided exact p-value of the discordant pairs."""
-    n = only_a + only_b
-    tail = sum(math.comb(n, k) for k in range(min(only_a, only_b) + 1))
-    return min(1.0, float(2 * tail / 2**n)) if n else 1.0

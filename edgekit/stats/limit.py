@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from edgekit.stats.latency import Interval
+from edgekit.stats.medians import Interval
 
 PASSED, FAILED, CANNOT_TELL = "passed", "failed", "cannot tell"
 TINY = 1e-9  # below every difference that a count of observations can make: 7 / 1000 holds a limit of 0.7 %

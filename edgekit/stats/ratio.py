@@ -9,8 +9,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from statistics import median
 
-from edgekit.stats.latency import Interval, median, order_interval
+from edgekit.stats.medians import Interval, order_interval
 
 NOISE = 0.02  # differences below this are not told apart: the same file measured twice differs by as much
 FASTER, SAME, SLOWER, CANNOT_TELL = "faster", "same", "slower", "cannot tell"

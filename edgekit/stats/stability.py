@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.records.measurement import ProcessRun
-from edgekit.stats.latency import mad, median
+from edgekit.stats.latency import mad
 
 OUTLIER_MADS = 14.826  # 10 normal standard deviations, as hyperfine counts them
 GROUP = 10  # neighbouring samples averaged before their autocorrelation is looked at
@@ -47,7 +48,7 @@ def stability(runs: Sequence[ProcessRun]) -> Stability | None:
     series = [np.asarray(run.samples_ns, dtype=np.float64) for run in runs if run.samples_ns]
     if not series:
         return None
-    medians = [median(one) for one in series]
+    medians = [float(np.median(one)) for one in series]
     groups = [group_means(one) for one in series]
     fences = [tukey(one) for one in series]
     return Stability(
@@ -68,7 +69,7 @@ def drift(samples: NDArray[np.float64]) -> float | None:
     half = len(samples) // 2
     if half < 10:
         return None
-    return median(samples[half:]) / max(median(samples[:half]), 1.0) - 1
+    return float(np.median(samples[half:]) / max(np.median(samples[:half]), 1.0)) - 1
 
 
 def group_means(samples: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -91,12 +92,12 @@ def wander(values: NDArray[np.float64]) -> float | None:
     if len(values) < 10:
         return None
     low, high = np.quantile(values, (0.1, 0.9))
-    return float(high - low) / max(median(values), 1.0)
+    return float((high - low) / max(np.median(values), 1.0))
 
 
 def outliers(samples: NDArray[np.float64]) -> int:
     """Samples further from the median than 14.826 median absolute deviations."""
-    middle = median(samples)
+    middle = np.median(samples)
     return int((np.abs(samples - middle) > OUTLIER_MADS * max(mad(samples), 0.001 * middle)).sum())
 
 

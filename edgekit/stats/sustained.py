@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
+from statistics import median
 from typing import Any
 
 from edgekit.records.measurement import Measurement, ProcessRun, Sensed
 from edgekit.stats import interference, ratio
-from edgekit.stats.latency import NS_PER_MS, median
+from edgekit.stats.medians import NS_PER_MS
 from edgekit.util.formatting import span
 
 LONGEST_PART = 60.0  # seconds at the beginning and at the end that are held against each other

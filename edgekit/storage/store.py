@@ -89,7 +89,7 @@ class Store:
         self.url = url if "://" in url else f"sqlite:///{url}"
         self._wait_seconds = wait_seconds
         self._engine: Engine | None = None
-        self._writable = False
+        self._is_newest = False  # seen to be, and so for good: no other program takes a table out
 
     @property
     def shown(self) -> str:
@@ -170,12 +170,15 @@ class Store:
             if self._engine is None:
                 self._engine = self._connect()
             with self._engine.connect().execution_options(edgekit_writes=writes) as connection:
-                if writes and not self._writable:
+                whole = frozenset(tables().tables)
+                if writes and not self._is_newest:
                     with connection.begin():
                         prepare(connection, self.shown, writes)
-                    self._writable = True
+                    self._is_newest = True
                 with connection.begin():
-                    yield connection, frozenset(tables().tables) if writes else prepare(connection, self.shown, False)
+                    known = whole if self._is_newest else prepare(connection, self.shown, False)
+                    self._is_newest = known == whole
+                    yield connection, known
 
     def _connect(self) -> Engine:
         from sqlalchemy import create_engine, event

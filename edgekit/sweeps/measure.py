@@ -16,8 +16,7 @@ from edgekit.errors import DeviceUnreachable, EdgekitError, EnvironmentRefused, 
 from edgekit.evaluation.command import eval
 from edgekit.exporting.inputs import Inputs, key
 from edgekit.measure.command import bench
-from edgekit.measure.verdict import INVALID
-from edgekit.records.measurement import PRESETS, Accuracy, Measurement, Protocol
+from edgekit.records.measurement import INVALID, PRESETS, Accuracy, Measurement, Protocol
 from edgekit.records.runtime import choose
 from edgekit.storage.keeping import Keeper
 from edgekit.storage.store import Store, new_id

@@ -7,10 +7,9 @@ from typing import Any
 
 from edgekit.errors import EnvironmentRefused, MeasurementInvalid, Refusal, worst_exit_code
 from edgekit.measure.result import row
-from edgekit.measure.verdict import INVALID
-from edgekit.records.measurement import Accuracy, Measurement
+from edgekit.records.measurement import INVALID, Accuracy, Measurement
 from edgekit.stats.accuracy import fraction
-from edgekit.stats.latency import wilson
+from edgekit.stats.proportions import wilson
 from edgekit.storage.keeping import told
 from edgekit.sweeps.axes import SweepCell
 from edgekit.sweeps.jobs import Task

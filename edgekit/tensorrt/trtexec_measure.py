@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from edgekit.bench.links.base import Link
 from edgekit.bench.ondevice.profilers.tensorrt import kind
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.records.manifest import Manifest, manifest_of
-from edgekit.stats.latency import median
+from edgekit.stats.medians import NS_PER_MS
 from edgekit.tensorrt import trtexec
 from edgekit.tensorrt.capabilities import Capabilities, capabilities
 from edgekit.tensorrt.orders import on
@@ -27,7 +28,6 @@ PROFILED = "trtexec's profile, on the GPU, layers one after the other, median of
 MEMORY_METHOD = "highest resident size of a trtexec process that loads the file and runs it, by getrusage"
 MEMORY_RUNS = 5
 GET = "put trtexec there on PATH or into /usr/src/tensorrt/bin: it comes with TensorRT"
-NS_PER_MS = 1e6
 
 
 class Trtexec:

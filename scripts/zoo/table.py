@@ -19,6 +19,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import edgekit
@@ -26,11 +27,11 @@ from edgekit.bench.links.base import ask
 from edgekit.bench.links.local import LocalLink
 from edgekit.errors import EdgekitError
 from edgekit.measure.session import PARENT
-from edgekit.measure.verdict import INVALID, assess
+from edgekit.measure.verdict import assess
 from edgekit.records.manifest import Manifest
-from edgekit.records.measurement import ProcessRun, Protocol
+from edgekit.records.measurement import INVALID, ProcessRun, Protocol
 from edgekit.records.runtime import choose, open_session
-from edgekit.stats.latency import NS_PER_MS, median
+from edgekit.stats.medians import NS_PER_MS
 from edgekit.util.files import write_atomically
 from scripts.zoo.page import FORMATS, PRECISIONS, Cell, page
 

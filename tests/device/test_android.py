@@ -11,7 +11,7 @@ import pytest
 from edgekit.device.registry import devices
 from edgekit.errors import BackendMissing, DeviceUnreachable, MeasurementInvalid, UsageError
 from edgekit.measure.command import bench
-from edgekit.measure.verdict import INVALID, SUSPECT
+from edgekit.records.measurement import INVALID, SUSPECT
 from edgekit.storage.store import open_store
 from tests.bench.adb_peer import Peer
 from tests.device.phone import HEAT, PROPERTIES, listed, state, tool

@@ -21,7 +21,7 @@ from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.records.preprocessing import Preprocessing, apply
-from edgekit.stats.latency import paired_difference
+from edgekit.stats.proportions import paired_difference
 
 PREPROCESSING = Preprocessing(crop_fraction=1.0)
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from edgekit.measure.command import bench
-from edgekit.measure.verdict import INVALID, PROCESSOR, assess
-from edgekit.records.measurement import ProcessRun, Sensed, Snapshot
+from edgekit.measure.verdict import PROCESSOR, assess
+from edgekit.records.measurement import INVALID, ProcessRun, Sensed, Snapshot
 
 QUIET: dict[str, Any] = {
     "cpus": 4, "busy_s": 100.0, "steal_s": 1.0, "total_s": 4000.0, "own_waiting_ns": 0, "involuntary_switches": 3,

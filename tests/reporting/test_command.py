@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -104,12 +105,32 @@ def test_what_is_in_the_way_is_told(make: Records, tmp_path: Path) -> None:
 
 
 def test_a_script_that_is_never_bundled_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drawing, "converter", lambda: None)
+    monkeypatch.setattr(drawing, "converter", lambda: SimpleNamespace(__version__="9"))
     monkeypatch.setattr(drawing, "BUNDLE", "import time; time.sleep(60)")
     monkeypatch.setattr(drawing, "BUNDLE_SECONDS", 0.2)
     with pytest.raises(EnvironmentRefused, match="bundling the script") as caught:
         drawing.script()
     assert "--format md,csv,json" in caught.value.remedy
+
+
+def test_the_script_is_bundled_once_for_a_release_of_vl_convert(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
+    releases = iter(("9", "9", "9", "10", "10"))
+    monkeypatch.setattr(drawing, "converter", lambda: SimpleNamespace(__version__=next(releases)))
+    monkeypatch.setattr(drawing, "BUNDLE", "print('first')")
+    assert drawing.script() == "first\n"
+    monkeypatch.setattr(drawing, "BUNDLE", "print('second')")
+    assert drawing.script() == "first\n"
+    kept = tmp_path / "cache" / "vega-9.js"
+    kept.write_bytes(kept.read_bytes()[:-3])
+    assert drawing.script() == "second\n", "a damaged one was believed"
+    monkeypatch.setattr(drawing, "BUNDLE", "print('third')")
+    assert drawing.script() == "third\n", "another release draws by the script of the first"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "file"))
+    assert drawing.script() == "third\n", "a page needs no cache"
 
 
 def test_without_vl_convert_the_remedy_is_told_and_text_still_works(

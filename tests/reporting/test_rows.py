@@ -9,7 +9,8 @@ import pytest
 from edgekit.records.measurement import Memory
 from edgekit.reporting.rows import MAX_RESAMPLED, has_latency, rows
 from edgekit.reporting.text import as_csv
-from edgekit.stats.latency import latency, wilson
+from edgekit.stats.latency import latency
+from edgekit.stats.proportions import wilson
 
 if TYPE_CHECKING:
     from tests.reporting.conftest import Records

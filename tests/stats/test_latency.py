@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
@@ -20,30 +18,6 @@ def process(samples_ns: list[int], repeat: int = 1) -> ProcessRun:
     )
 
 
-@pytest.mark.parametrize(
-    ("n", "low", "high"),
-    [(6, 1, 6), (7, 1, 7), (8, 1, 8), (9, 2, 8), (10, 2, 9), (12, 3, 10), (15, 4, 12), (20, 6, 15), (25, 8, 18)]
-    + [(30, 10, 21), (50, 18, 33), (100, 40, 61)],
-)
-def test_ranks_of_the_median_interval(n: int, low: int, high: int) -> None:
-    assert latency.order_interval([float(rank) for rank in range(n, 0, -1)]) == (low, high)
-
-
-@pytest.mark.parametrize("n", range(6))
-def test_no_interval_under_six_values(n: int) -> None:
-    assert latency.order_interval([1.0] * n) is None
-
-
-def test_order_interval_covers_what_it_says() -> None:
-    random = np.random.default_rng(1)
-    hits = 0
-    for _ in range(2000):
-        interval = latency.order_interval(random.exponential(size=9).tolist())
-        assert interval
-        hits += interval[0] <= math.log(2) <= interval[1]
-    assert 0.95 <= hits / 2000 <= 0.975  # 96.1 % in theory
-
-
 @pytest.mark.parametrize(("p", "n"), [(0.50, 11), (0.90, 64), (0.95, 130), (0.99, 662)])
 def test_samples_that_a_percentile_needs(p: float, n: int) -> None:
     assert latency.samples_needed(p) == n
@@ -58,47 +32,6 @@ def test_upper_quantile_is_the_maximum_at_first_and_none_before() -> None:
     assert latency.upper_quantile(samples[:63], 0.9) is None
     assert latency.upper_quantile(samples, 0.9) == 63
     assert 900 <= (latency.upper_quantile(np.arange(1000.0), 0.9) or 0) < 940
-
-
-def test_wilson_against_published_values() -> None:
-    # Newcombe (1998), Statistics in Medicine 17: 81/263, 15/148, 0/20, 1/29
-    for correct, n, low, high in (
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ):
-        assert latency.wilson(correct, n) == pytest.approx((low, high), abs=5e-5)
-    assert latency.wilson(20, 20)[1] == 1.0
-    assert latency.wilson(0, 0) == (0.0, 1.0)
-
-
-def test_paired_difference_against_published_values() -> None:
-    # Newcombe (1998), Improved confidence intervals for paired data, method 10, contrast (a): 36, 12, 2, 0
-    assert latency.newcombe(36, 12, 2, 0) == pytest.approx((0.0569, 0.3404), abs=5e-5)
-
-
-def test_paired_difference_counts_and_is_antisymmetric() -> None:
-    a, b = [1] * 60 + [1] * 12 + [0] * 4 + [0] * 24, [1] * 60 + [0] * 12 + [1] * 4 + [0] * 24
-    forward, back = latency.paired_difference(a, b), latency.paired_difference(b, a)
-    assert (forward.n, forward.only_a, forward.only_b) == (100, 12, 4)
-    assert forward.difference == pytest.approx(0.08)
-    assert forward.ci95[0] < 0.08 < forward.ci95[1]
-    assert forward.ci95 == pytest.approx((-back.ci95[1], -back.ci95[0]))
-    assert forward.p_value == pytest.approx(0.076813, abs=1e-6)  # 2 P(Bin(16, 1/2) <= 4)
-    # pairing is what makes it narrow: two independent samples of these sizes would give more
-    assert forward.ci95[1] - forward.ci95[0] < 2 * 1.96 * math.sqrt(2 * 0.72 * 0.28 / 100)
-
-
-def test_paired_difference_of_equals_is_not_certain() -> None:
-    same = latency.paired_difference([1, 1, 0] * 30, [1, 1, 0] * 30)
-    assert same.difference == 0 and same.ci95[0] < 0 < same.ci95[1] and same.p_value == 1
-
-
-@pytest.mark.parametrize("lists", [([], []), ([1], [1, 0])])
-def test_paired_difference_refuses_other_lists(lists: tuple[list[int], list[int]]) -> None:
-    with pytest.raises(ValueError, match="equally long"):
-        latency.paired_difference(*lists)
 
 
 def test_block_length_grows_with_autocorrelation() -> None:

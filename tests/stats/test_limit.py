@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from edgekit.stats.accuracy import drop
-from edgekit.stats.latency import wilson
 from edgekit.stats.limit import Held
+from edgekit.stats.proportions import wilson
 
 
 @pytest.mark.parametrize(

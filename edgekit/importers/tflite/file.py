@@ -45,8 +45,9 @@ class Grid:
             shape[self.axis] = len(self.scales)
         else:
             shape = []
+        wide = np.float64 if integers.dtype == np.int32 else np.float32  # smaller ones are whole in float32
         zero, scale = self.zeros.reshape(shape), self.scales.reshape(shape)
-        return np.asarray((integers.astype(np.float32) - zero.astype(np.float32)) * scale, np.float32)
+        return np.asarray((integers.astype(wide) - zero.astype(wide)) * scale, np.float32)
 
 
 @dataclass(frozen=True)

@@ -45,12 +45,12 @@ def fitted(rows: Tensor) -> Tensor:
     pairs, found = rows.shape[1] // 2, rows.clone()
     for start in range(0, len(rows), _ROWS):
         block = found[start : start + _ROWS, : 2 * pairs]
-        one, other = block[:, ::2], block[:, 1::2]
-        total = one.to(torch.int16) + other
+        one, other = block[:, ::2].float(), block[:, 1::2].float()
+        total = one + other
         over = (total.abs() - LIMIT).clamp_(min=0)
         if bool(over.any()):
-            larger = torch.where(one.abs() >= other.abs(), (over + 1) // 2, over // 2)
-            sign = total.sign()
-            one -= (sign * larger).to(rows.dtype)
-            other -= (sign * (over - larger)).to(rows.dtype)
+            less = (over * 0.5).floor_()  # integers have no fast division
+            of_one, sign = torch.where(one.abs() >= other.abs(), over - less, less), total.sign()
+            block[:, ::2] -= (sign * of_one).to(rows.dtype)
+            block[:, 1::2] -= (sign * (over - of_one)).to(rows.dtype)
     return found

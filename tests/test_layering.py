@@ -101,13 +101,11 @@ def _run(tree: ast.AST) -> Iterator[ast.AST]:
             yield from _run(node)
 
 
-IMPORTS = {name: sorted(set(imported(name)) - {"edgekit", name}) for name in MODULES if name != "edgekit"}
-
-
 def test_packages_import_one_way_and_never_in_a_circle() -> None:
+    imports = {name: sorted(set(imported(name)) - {"edgekit", name}) for name in MODULES if name != "edgekit"}
     wrong = [
         f"{name} ({package(name)}, row {ROW_OF[package(name)]}) imports {other} ({package(other)})"
-        for name, others in IMPORTS.items()
+        for name, others in imports.items()
         for other in others
         if ROW_OF[package(other)] > ROW_OF[package(name)]
         or {package(name).partition(".")[0], package(other).partition(".")[0]} <= set(STRANGERS)
@@ -115,10 +113,10 @@ def test_packages_import_one_way_and_never_in_a_circle() -> None:
     ]
     assert not wrong, "\n".join(wrong)
     between: dict[str, set[str]] = {}
-    for name, others in IMPORTS.items():
+    for name, others in imports.items():
         between.setdefault(package(name), set()).update(package(other) for other in others)
     _refuse_circles({name: others - {name} for name, others in between.items()})
-    _refuse_circles({name: {other for other in others if other in IMPORTS} for name, others in IMPORTS.items()})
+    _refuse_circles({name: {other for other in others if other in imports} for name, others in imports.items()})
 
 
 def _refuse_circles(edges: dict[str, set[str]]) -> None:

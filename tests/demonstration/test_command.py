@@ -14,7 +14,12 @@ from edgekit.records.preprocessing import Preprocessing
 from edgekit.storage.store import open_store
 
 torch = pytest.importorskip("torch")
-pytest.importorskip("sklearn")
+
+
+@pytest.fixture(autouse=True)
+def _images() -> None:
+    """The digits are sklearn's, which takes a second to import."""
+    pytest.importorskip("sklearn")
 
 
 def test_the_parts_are_of_the_stated_size_and_do_not_overlap() -> None:

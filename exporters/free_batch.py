@@ -21,7 +21,8 @@ def batch_axes(graph: Graph) -> dict[str, int]:
     axes: dict[str, int] = {}
     for op in graph.ops:
         if op.kind == "input":
-            values[op.name] = torch.empty((2 * op.shape[0], *op.shape[1:]), dtype=dtype, device="meta")
+            kind = dtype if op.dtype.is_floating_point else op.dtype
+            values[op.name] = torch.empty((2 * op.shape[0], *op.shape[1:]), dtype=kind, device="meta")
         else:
             values[op.name] = _output(graph, op, [values[name] for name in op.inputs])
         if op.kind == "constant":

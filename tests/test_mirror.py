@@ -64,7 +64,7 @@ TESTED_BY = (
         "edgekit/exporting/description edgekit/exporting/result edgekit/exporting/site edgekit/exporting/task",
     ),
     ("exporting/test_parity", "edgekit/exporting/reference"),
-    ("exporting/test_prepare", "edgekit/exporting/image_notes"),
+    ("exporting/test_prepare", "edgekit/exporting/images"),
     ("exporting/test_int8w", "exporters/onnx/expanded"),
     ("exporting/test_export_file_written", "edgekit/inspection/rejected"),
     ("exporters/test_head", "edgekit/exporting/head_proof"),

@@ -1,6 +1,7 @@
 """Examples as numbers: a folder of .npz files, each with an array for every input of a network, under its name.
 
-The arrays are the inputs as forward() takes them: nothing is resized or normalised.
+The arrays are the inputs as forward() takes them: nothing is resized or normalised. An input of whole numbers gets them
+in its own type.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ import math
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,23 +22,27 @@ from edgekit.data.folder import entries
 from edgekit.errors import UsageError
 from edgekit.util.zip_file import members
 
+if TYPE_CHECKING:
+    from edgekit.ir.whole_inputs import WholeNumbers
+
 LARGEST_NUMBER, HEAD = 8, 1 << 16  # bytes of a number, and of what stands before the numbers
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Example:
-    """One example. `shapes` are those of the network's inputs by name, batch first."""
+    """One example. `shapes` are those of the network's inputs by name, batch first; `whole` are its whole numbers."""
 
     path: Path
     shapes: Mapping[str, Shape]
+    whole: Mapping[str, WholeNumbers] = field(default_factory=dict)
 
-    def load(self) -> tuple[NDArray[np.float32], ...]:
-        """One float32 array for each input, without the batch. Raises UsageError naming the file."""
+    def load(self) -> tuple[NDArray[Any], ...]:
+        """One array for each input, without the batch: float32, or whole numbers. Raises UsageError naming the file."""
         found = _read(self.path, self.shapes)
         return tuple(self._fitted(name, found.get(name), shape) for name, shape in self.shapes.items())
 
-    def _fitted(self, name: str, array: NDArray[np.generic] | None, shape: Shape) -> NDArray[np.float32]:
+    def _fitted(self, name: str, array: NDArray[np.generic] | None, shape: Shape) -> NDArray[Any]:
         if array is None:
             raise UsageError(f"{self.path} has no array '{name}'", how_to_save(self.shapes))
         if array.shape not in (shape, shape[1:]):
@@ -49,19 +55,33 @@ class Example:
         numbers = array.reshape(shape[1:]).astype(np.float32)
         if not np.isfinite(numbers).all():
             raise UsageError(f"'{name}' in {self.path} holds values that are not finite", "leave this example out")
+        return numbers if name not in self.whole else self._as_whole(name, array.reshape(shape[1:]), self.whole[name])
+
+    def _as_whole(self, name: str, array: NDArray[Any], kind: WholeNumbers) -> NDArray[Any]:
+        """The array in the input's type, which must hold the same numbers, within what the network takes."""
+        numbers: NDArray[Any] = array.astype(kind.dtype)
+        ends = (0, 1) if kind.dtype == "bool" else (np.iinfo(kind.dtype).min, np.iinfo(kind.dtype).max)
+        low, high = (kind.low, kind.high) if kind.chooses else ends
+        if not ((array >= low) & (array <= high)).all() or not (numbers == array).all():
+            raise UsageError(
+                f"'{name}' in {self.path} holds other values than the network takes: {kind.dtype} from {low} to {high}",
+                "save other numbers, or leave this example out",
+            )
         return numbers
 
 
-def find(folder: Path, shapes: Mapping[str, Shape], seed: int) -> tuple[Example, ...]:
+def find(
+    folder: Path, shapes: Mapping[str, Shape], seed: int, whole: Mapping[str, WholeNumbers]
+) -> tuple[Example, ...]:
     """The examples of a folder in an order that the seed and their names alone decide; none where it has no .npz."""
     if not folder.is_dir():
         return ()
     paths = [path for path in entries(folder) if path.suffix == ".npz"]
     paths.sort(key=lambda path: hashlib.sha256(f"{seed}\0{path.name}".encode(errors="backslashreplace")).digest())
-    return tuple(Example(path, shapes) for path in paths)
+    return tuple(Example(path, shapes, whole) for path in paths)
 
 
-def digest(arrays: tuple[NDArray[np.float32], ...]) -> str:
+def digest(arrays: tuple[NDArray[Any], ...]) -> str:
     """16 hex digits that two examples share exactly when all their numbers agree."""
     found = hashlib.sha256()
     for array in arrays:

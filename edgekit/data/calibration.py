@@ -9,8 +9,9 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,9 @@ from edgekit.data.unreadable import LeftOut, Unreadable
 from edgekit.errors import UsageError
 from edgekit.records.manifest import CalibrationRecord
 from edgekit.records.preprocessing import Preprocessing, check_input, normalise, to_pixels
+
+if TYPE_CHECKING:
+    from edgekit.ir.whole_inputs import WholeNumbers
 
 DEFAULT_N = 100
 FEW = 32  # below this, the largest activations of the set say little about those of other images
@@ -36,6 +40,7 @@ class CalibrationSet:
     """Chosen images, examples as numbers, or seeded noise of the same shape where `synthetic` (good for latency only).
 
     `pixels` are the hashes of the images or examples, in order. `notes` says what a user should know about the choice.
+    `whole` has, by its place, each input that takes whole numbers; all others get float32.
     """
 
     n: int
@@ -49,6 +54,7 @@ class CalibrationSet:
     unreadable: int = 0  # images that were met and left out
     examples: tuple[arrays.Example, ...] = ()  # in the place of images
     more_inputs: tuple[tuple[int, ...], ...] = ()  # whole shapes of the network's other inputs, which get noise
+    whole: Mapping[int, WholeNumbers] = field(default_factory=dict)
     _kept: tuple[NDArray[np.uint8], ...] = field(default=(), repr=False, compare=False)
 
     def __len__(self) -> int:
@@ -60,14 +66,15 @@ class CalibrationSet:
         content: list[object] = [self.pixels, self.preprocessing.model_dump(mode="json"), self.seed]
         if self.synthetic:
             content += [self.n, self.input_shape, *self.more_inputs]
+            content += [[place, asdict(one)] for place, one in self.whole.items()]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
-    def batches(self, size: int = 16) -> Iterator[NDArray[np.float32]]:
-        """The inputs in order, float32 (up to `size`, *input shape without its batch), the same at each call."""
+    def batches(self, size: int = 16) -> Iterator[NDArray[Any]]:
+        """The inputs in order (up to `size`, *input shape without its batch), the same at each call."""
         for start in range(0, self.n, size):
             yield np.stack([self._input(index) for index in range(start, min(start + size, self.n))])
 
-    def inputs(self, size: int = 16) -> Iterator[tuple[NDArray[np.float32], ...]]:
+    def inputs(self, size: int = 16) -> Iterator[tuple[NDArray[Any], ...]]:
         """The same for every input of the network: one array (up to `size`, ...) each."""
         for start in range(0, len(self.examples), size):
             each = [example.load() for example in self.examples[start : start + size]]
@@ -78,7 +85,7 @@ class CalibrationSet:
         for first in self.batches(size):
             numbers = range(start, start + len(first))
             beside = [
-                np.stack([_noise(shape[1:], self.preprocessing, (self.seed, index, place)) for index in numbers])
+                np.stack([self._noise(shape[1:], place, (self.seed, index, place)) for index in numbers])
                 for place, shape in enumerate(self.more_inputs, start=1)  # 0 would draw the first input again
             ]
             yield first, *beside
@@ -97,13 +104,18 @@ class CalibrationSet:
             unreadable=self.unreadable,
         )
 
-    def _input(self, index: int) -> NDArray[np.float32]:
+    def _input(self, index: int) -> NDArray[Any]:
         if self.examples:
             return self.examples[index].load()[0]
         if self.synthetic:
-            return _noise(self.input_shape[1:], self.preprocessing, (self.seed, index))
+            return self._noise(self.input_shape[1:], 0, (self.seed, index))
         kept = self._kept[index] if self._kept else None
-        return normalise(self.preprocessing, self._prepared(index) if kept is None else kept)
+        values = normalise(self.preprocessing, self._prepared(index) if kept is None else kept)
+        return values.astype(self.whole[0].dtype) if 0 in self.whole else values
+
+    def _noise(self, shape: tuple[int, ...], place: int, seed: tuple[int, ...]) -> NDArray[Any]:
+        kind = self.whole.get(place)
+        return _noise(shape, self.preprocessing, seed) if kind is None else _whole_noise(shape, kind, seed)
 
     def _prepared(self, index: int) -> NDArray[np.uint8]:
         size = (self.input_shape[2], self.input_shape[3])
@@ -118,6 +130,7 @@ def from_folder(
     input_shape: tuple[int, ...],
     n: int = DEFAULT_N,
     seed: int = 0,
+    whole: Mapping[int, WholeNumbers] | None = None,
 ) -> CalibrationSet:
     """Choose `n` different images from a folder (edgekit.data.images says which folders), balanced over its classes.
 
@@ -167,20 +180,26 @@ def from_folder(
         pixels=tuple(chosen),
         notes=(*passed_over(folder), *left_out.notes(read), *_notes(tuple(chosen.values()), n, twice, flat)),
         unreadable=len(left_out),
+        whole=whole or {},
         _kept=tuple(kept),
     )
 
 
 def from_arrays(
-    folder: Path, shapes: Mapping[str, tuple[int, ...]], preprocessing: Preprocessing, n: int = DEFAULT_N, seed: int = 0
+    folder: Path,
+    shapes: Mapping[str, tuple[int, ...]],
+    preprocessing: Preprocessing,
+    n: int = DEFAULT_N,
+    seed: int = 0,
+    whole: Mapping[str, WholeNumbers] | None = None,
 ) -> CalibrationSet | None:
     """Choose `n` different examples from a folder of .npz files; None where it has none (edgekit.data.arrays).
 
-    `shapes` are those of the network's inputs by name. Raises UsageError for a chosen file that is no example of them,
-    and where there are no two different ones.
+    `shapes` are those of the network's inputs by name, `whole` those that take whole numbers. Raises UsageError for a
+    chosen file that is no example of them, and where there are no two different ones.
     """
     chosen: dict[str, arrays.Example] = {}
-    found = arrays.find(folder, shapes, seed)
+    found = arrays.find(folder, shapes, seed, whole or {})
     for example in found:
         if len(chosen) == n:
             break
@@ -213,10 +232,13 @@ def synthetic(
     n: int = DEFAULT_N,
     seed: int = 0,
     more_inputs: tuple[tuple[int, ...], ...] = (),
+    whole: Mapping[int, WholeNumbers] | None = None,
 ) -> CalibrationSet:
     """Seeded noise in the preprocessing's range, for any input shape. The files made from it are for latency only."""
     note = "calibrated on noise: the ranges are good for latency only"
-    return CalibrationSet(n, input_shape, preprocessing, seed, synthetic=True, notes=(note,), more_inputs=more_inputs)
+    return CalibrationSet(
+        n, input_shape, preprocessing, seed, synthetic=True, notes=(note,), more_inputs=more_inputs, whole=whole or {}
+    )
 
 
 def _balanced(samples: tuple[Sample, ...], seed: int) -> list[Sample]:
@@ -267,6 +289,17 @@ def _noise(shape: tuple[int, ...], preprocessing: Preprocessing, seed: tuple[int
         values = _blocks(random.normal(0.0, math.sqrt(0.5), few), sides)
         values += random.normal(0.0, math.sqrt(0.5), values.shape)
     return np.ascontiguousarray(np.moveaxis(values, -1, 0), dtype=np.float32)
+
+
+def _whole_noise(shape: tuple[int, ...], kind: WholeNumbers, seed: tuple[int, ...]) -> NDArray[Any]:
+    """Whole numbers of all sizes that an input takes; in maps and volumes coarse blocks with fine grain over them."""
+    random, width = np.random.default_rng(seed), kind.high - kind.low
+    values = random.integers(kind.low, kind.high, shape, endpoint=True).astype(np.float64)
+    if len(shape) >= IMAGE_AXES and width > 1 and not kind.chooses:
+        sides, few = shape[1:], [max(1, side // 8 + (side % 8 > 0)) for side in shape[1:]]
+        coarse = _blocks(random.uniform(kind.low, kind.high, [*few, shape[0]]), sides)
+        values = np.rint(np.moveaxis(coarse, -1, 0) + random.normal(0.0, width / 16, shape))
+    return np.ascontiguousarray(np.clip(values, kind.low, kind.high), dtype=kind.dtype)
 
 
 def _blocks(coarse: NDArray[np.float64], sides: tuple[int, ...]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from edgekit.records.manifest import Artifact, TensorRecord, pixels_are_codes
 from edgekit.records.preprocessing import CHANNELS, ForeignInput, Preprocessing, normalise
 from edgekit.records.runtime import Session
 
-DTYPES = ("float32", "float16", "uint8", "int8")
+DTYPES = ("float32", "float16", "uint8", "int8", "int16", "int32", "int64")
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class FileInput:
         is stored as round(x / scale) + zero_point.
         """
         dtype = np.dtype(self.tensor.dtype)
-        if dtype.kind != "f" and pixels_are_codes(self.preprocessing, self.tensor):
+        if pixels_are_codes(self.preprocessing, self.tensor):
             codes: NDArray[Any] = (pixels.astype(np.int16) + np.iinfo(dtype).min).astype(dtype)
             return np.ascontiguousarray(codes if self.tensor.layout == "NHWC" else codes.transpose(2, 0, 1))
         x = to_layout(normalise(self.preprocessing, pixels)[None], self.tensor.layout)

@@ -223,6 +223,7 @@ def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path,
             "add images to the --data folder",
         )
     x, y = np.stack(inputs), np.array(labels)
+    x = x.astype(str(graph.input.dtype).removeprefix("torch."))
     return Judged(x, y, _hits(graph, graph.run, x, y))
 
 

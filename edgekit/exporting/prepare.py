@@ -9,6 +9,7 @@ import gc
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from torch import nn
 
 from edgekit.checkpoints import load as weights
-from edgekit.data import arrays, calibration, labels
+from edgekit.data import calibration, labels
 from edgekit.data.calibration import CalibrationSet
 from edgekit.errors import UsageError
 from edgekit.exporters import head
@@ -24,7 +25,7 @@ from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import Ranges, from_file, record
 from edgekit.exporters.int8.simulate import layer_snr, runner
 from edgekit.exporters.int8.weights_only import WEIGHTS, weights_only
-from edgekit.exporting.image_notes import about_images
+from edgekit.exporting.images import about_images, images_of
 from edgekit.exporting.mixed_precision import Drop, Judged, check_output, held_out, within
 from edgekit.exporting.module import Undrawn, in_float32, to_change
 from edgekit.exporting.options import DEFAULTS, ExportOptions, check_calibration
@@ -34,6 +35,7 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.layer_table import LayerTable, table
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.ir.quantized import OwnIntegers, QuantizedGraph
+from edgekit.ir.whole_inputs import whole_numbers
 from edgekit.network.spec import ModelSpec, Variant, variant
 from edgekit.network.user_model import find, is_own, refuse_point
 from edgekit.records.formats import FORMATS
@@ -42,7 +44,6 @@ from edgekit.records.preprocessing import Preprocessing
 from edgekit.records.preprocessing_file import from_yaml
 from edgekit.util.pace import counting
 
-CALIBRATION_IMAGES = 100
 SYNTHETIC_INPUTS = 32
 SIMULATED_INPUTS = 12  # of the reference, that an int8 file is held against its simulation on
 NOISE_IMAGES, NOISE_INPUTS = 8, 2  # for the signal-to-noise per layer: of images, and of synthetic inputs
@@ -96,7 +97,8 @@ class Prepared:
         scheme = self._scheme(format)
         if scheme not in self._quantized:
             self._quantized[scheme] = self._quantize(scheme)
-            if self.asked.io != "float32" and self._quantized[scheme].input_offset is None:
+            is_real = any(op.dtype.is_floating_point for op in self.graph.inputs)
+            if self.asked.io != "float32" and is_real and self._quantized[scheme].input_offset is None:
                 self.notes += (
                     "the input's integers are rounded normalized values, not pixels: the first layer cannot take up "
                     "this preprocessing",
@@ -213,11 +215,15 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
         check_output(folded.graph)
     preprocessing = from_yaml(Path(asked.preprocess)) if asked.preprocess else loaded.preprocessing
     names = _names(Path(asked.labels) if asked.labels else None, folded.graph, preprocessing)
-    images = _images(asked, preprocessing, point, folded.graph)
+    whole = whole_numbers(folded.graph)
+    images = images_of(asked, preprocessing, point, folded.graph, whole)
     chosen = images if asked.has_int8 else None
+    by_place = {place: whole[op.name] for place, op in enumerate(folded.graph.inputs) if op.name in whole}
+    noise = partial(
+        calibration.synthetic, point.input_shape, preprocessing, more_inputs=point.spec.more_inputs, whole=by_place
+    )
     if asked.synthetic_calibration:
-        more = point.spec.more_inputs
-        chosen = calibration.synthetic(point.input_shape, preprocessing, SYNTHETIC_INPUTS, 0, more)
+        chosen = noise(SYNTHETIC_INPUTS, 0)
     notes = [] if loaded.record.trained else ["weights are random: only latency means anything"]
     notes += [*loaded.notes, *(f"not folded: {line}" for line in folded.remaining)]
     notes += [*about_images(asked, loaded, preprocessing, point), *(chosen.notes if chosen else ())]
@@ -235,7 +241,7 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
         notes=tuple(notes),
         labels=names,
     )
-    sets = [(calibration.synthetic(point.input_shape, preprocessing, 4, 1, point.spec.more_inputs), 4)]
+    sets = [(noise(4, 1), 4)]
     if images is not None:
         wanted = int(np.clip(PARITY_GMACS * 1e9 / max(made.table.macs, 1), 2, 64))
         sets.append((images, min(wanted, len(images))))
@@ -316,21 +322,3 @@ def _as_built(network: nn.Module, asked: ExportOptions, preprocessing: Preproces
     sha256 = digest.hexdigest()
     record = WeightsRecord(origin=origin, id=sha256[:8], sha256=sha256, trained=True)
     return weights.Loaded(record, preprocessing, assumed=True)
-
-
-def _images(asked: ExportOptions, preprocessing: Preprocessing, point: Variant, graph: Graph) -> CalibrationSet | None:
-    """What --data holds: images for the only input, or examples of all inputs as arrays."""
-    if asked.data is None:
-        return None
-    folder, shapes = Path(asked.data), {op.name: op.shape for op in graph.inputs}
-    examples = calibration.from_arrays(folder, shapes, preprocessing, CALIBRATION_IMAGES)
-    if examples is not None and asked.max_drop is not None:
-        raise UsageError(f"--max-drop needs labeled images, and {folder} holds arrays", "leave --max-drop out")
-    if examples is None and len(shapes) > 1:
-        raise UsageError(
-            f"images fill one input, and the network has {len(shapes)}: {', '.join(shapes)}",
-            f"{arrays.how_to_save(shapes)}, or use --synthetic-calibration, which is good for latency",
-        )
-    if examples is not None:
-        return examples
-    return calibration.from_folder(folder, preprocessing, point.input_shape, CALIBRATION_IMAGES)

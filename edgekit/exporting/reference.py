@@ -39,9 +39,10 @@ class Part:
 class Reference:
     """What the folded torch network answers to n examples, of which the last `n_real` are images.
 
-    `inputs` has (n, *shape of one) float32 for each input of the network, `outputs` the same for each output. `trained`
-    says whether accuracy means anything: not of random weights, nor of int8 ranges from noise. `rounding` is how far
-    each output is from the same network's in float64, as a part of the largest value; empty where that was not asked.
+    `inputs` has (n, *shape of one) for each input of the network, float32 or the whole numbers that it takes, and
+    `outputs` the same for each output, float32. `trained` says whether accuracy means anything: not of random weights,
+    nor of int8 ranges from noise. `rounding` is how far each output is from the same network's in float64, as a part of
+    the largest value; empty where that was not asked.
     """
 
     inputs: tuple[Array, ...]
@@ -99,7 +100,8 @@ def _rounding(graph: Graph, inputs: Sequence[Array], got: Sequence[Array]) -> tu
     exact = graph.to(torch.float64)
     gaps = []
     for index in range(len(inputs[0])):
-        found = exact.run(*(torch.from_numpy(x[index : index + 1]).double() for x in inputs))
+        given = (torch.from_numpy(x[index : index + 1]) for x in inputs)
+        found = exact.run(*(x.double() if x.is_floating_point() else x for x in given))
         wide = [y.double().numpy() for y in (found if isinstance(found, tuple) else (found,))]
         gaps.append([distance([y[index : index + 1]], [z]) for y, z in zip(got, wide, strict=True)])
     return tuple(max(gap) for gap in zip(*gaps, strict=True))

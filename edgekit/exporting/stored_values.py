@@ -24,8 +24,8 @@ def from_layout(y: Array, layout: str) -> Array:
 
 
 def stored(x: Array, record: TensorRecord, preprocessing: Preprocessing | None = None) -> NDArray[Any]:
-    """Normalised inputs (N, C, *spatial) as the file wants its integers, or as they are where it takes floats."""
-    if preprocessing is None or np.dtype(record.dtype).kind == "f" or not pixels_are_codes(preprocessing, record):
+    """Normalised inputs (N, C, *spatial) as the file wants its integers; as they are where it takes their type."""
+    if x.dtype == record.dtype or preprocessing is None or not pixels_are_codes(preprocessing, record):
         return quantized(x, record)
     shape = (1, -1, *[1] * (x.ndim - 2))
     mean, std = (np.reshape(values, shape) for values in (preprocessing.mean, preprocessing.std))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -27,6 +28,7 @@ class Imported(nn.Module):
     """
 
     input_names: tuple[str, ...]
+    input_types: Mapping[str, torch.dtype] = {}  # of those that are no real numbers
     rounds = False
 
     def own(self, name: str, tensor: Tensor) -> None:

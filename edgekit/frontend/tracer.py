@@ -171,7 +171,9 @@ def _watched(recorder: Recorder) -> Iterator[None]:
 def _inputs(module: nn.Module, recorder: Recorder, shapes: Sequence[Shape]) -> list[Tensor]:
     names = _arguments(module, len(shapes))
     dtype = next((t.dtype for t in recorder.owned.values() if t.is_floating_point()), torch.float32)
-    return [recorder.given(name, tuple(shape), dtype) for name, shape in zip(names, shapes, strict=True)]
+    types = module.input_types if isinstance(module, Imported) else {}
+    pairs = zip(names, shapes, strict=True)
+    return [recorder.given(name, tuple(shape), types.get(name, dtype)) for name, shape in pairs]
 
 
 def _arguments(module: nn.Module, count: int) -> list[str]:

@@ -24,6 +24,7 @@ from edgekit.frontend.refusals import at
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fold_batch_norm import fold
+from edgekit.ir.whole_inputs import drawn
 
 TOLERANCE = 1e-3  # float32, deep networks: rounding only; a wrong fold shows at 1e-1 and above
 EXACT = 1e-9  # float64
@@ -69,8 +70,7 @@ def verify(
     gap = distance(got, want)
     if not gap <= TOLERANCE:  # not a number fails too
         return _Judge(network, traced, folded, _nth(inputs, _worst(want, got))).judged(gap)
-    drawn = torch.Generator().manual_seed(0)
-    loud = tuple(LOUD * torch.randn(op.shape, generator=drawn) for op in folded.inputs)
+    loud = tuple(drawn(folded, 1, LOUD))
     answer = [_array(y) for y in _answer(network, loud)]
     gap = distance([_array(y) for y in _of(folded, loud)], answer)
     if all(np.isfinite(y).all() for y in answer) and not gap <= TOLERANCE:
@@ -85,7 +85,7 @@ def rounding(network: nn.Module, inputs: Sequence[Array]) -> float | None:
     single = [_answer(network, one) for one in x]
     with _in_float64(network):
         try:
-            exact = [_answer(network, tuple(part.double() for part in one)) for one in x]
+            exact = [_answer(network, _wide(one)) for one in x]
         except (EdgekitError, RuntimeError):
             return None
     pairs = zip(single, exact, strict=True)
@@ -119,7 +119,7 @@ class _Judge:
 
     def _exactly(self) -> float | None:
         """How far the network's float32 is from its float64; None where the graph differs from it, or cannot tell."""
-        x = tuple(one.double() for one in self.x)
+        x = _wide(self.x)
         with _in_float64(self.network):
             try:
                 exact = _answer(self.network, x)
@@ -225,6 +225,11 @@ def _answer(network: nn.Module, x: Inputs) -> Outputs:
 
 def _nth(inputs: Sequence[Array], index: int) -> Inputs:
     return tuple(torch.from_numpy(x[index : index + 1]) for x in inputs)
+
+
+def _wide(x: Inputs) -> Inputs:
+    """The inputs in float64, as far as they are real numbers."""
+    return tuple(one.double() if one.is_floating_point() else one for one in x)
 
 
 def _array(y: Tensor) -> Array:

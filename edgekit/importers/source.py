@@ -13,6 +13,9 @@ from edgekit.records.manifest import SourceRecord, TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
 Shape = tuple[int, ...]
+REAL = ("float32", "float16", "bfloat16", "float64")  # types of inputs, read in float32
+WHOLE = ("bool", "uint8", "int8", "int16", "int32", "int64")  # kept as they are
+READ = (*REAL, *WHOLE)
 Given = Sequence[Shape] | Mapping[str, Shape] | None  # shapes of inputs, in order or by name
 
 
@@ -24,6 +27,7 @@ class Source:
     `ranges` maps a layer to the (low, high) that the file's own integers span there; empty for a file of real numbers.
     `integers` are the file's own scales and biases, which int8 files can keep.
     `takes` says how the file has its inputs, in its order, and `gives` its outputs, where torch has them otherwise.
+    `whole` are the inputs that take whole numbers or truth values.
     """
 
     path: Path
@@ -38,6 +42,15 @@ class Source:
     notes: tuple[str, ...] = ()
     takes: tuple[TensorRecord, ...] = ()
     gives: tuple[TensorRecord, ...] = ()
+    whole: frozenset[str] = frozenset()
+
+
+def check_type(path: Path, name: str, dtype: str) -> None:
+    """Raise UsageError for an input of a type that no network here takes."""
+    if dtype not in READ:
+        raise UsageError(
+            f"input {name} of {path.name} takes {dtype}", f"make a file whose inputs are one of: {', '.join(READ)}"
+        )
 
 
 def fixed_batch(shapes: Sequence[Sequence[int | str]]) -> int:

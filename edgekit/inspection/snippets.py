@@ -19,6 +19,7 @@ from edgekit.records.preprocessing import check_input
 
 SNIPPETS: dict[str, Callable[[Manifest, Mapping[str, str]], str]] = {"python": python, "cpp": cpp, "kotlin": kotlin}
 GIVEN, TAKEN = ("float32", "uint8", "int8"), ("float32", "uint8", "int8", "int32", "int64", "bool")
+IN_PYTHON = (*GIVEN, "int16", "int32", "int64", "bool")
 
 
 def check_language(language: str) -> None:
@@ -41,12 +42,13 @@ def snippet(manifest: Manifest, language: str) -> str:
             f"a snippet calls an {' or '.join(called)} file, not a {manifest.format} one",
             "export the network to one of these formats too",
         )
-    for tensor, known in (*((x, GIVEN) for x in manifest.inputs), *((y, TAKEN) for y in manifest.outputs)):
+    given = IN_PYTHON if language == "python" else GIVEN
+    for tensor, known in (*((x, given) for x in manifest.inputs), *((y, TAKEN) for y in manifest.outputs)):
         if tensor.dtype not in known:
             raise UsageError(
-                f"a snippet hands over {', '.join(GIVEN)} and reads {', '.join(TAKEN)}, and {tensor.name} of "
+                f"a snippet hands over {', '.join(given)} and reads {', '.join(TAKEN)}, and {tensor.name} of "
                 f"{manifest.file} is {tensor.dtype}",
-                "call it from your own code",
+                "--snippet python knows more types" if tensor.dtype in IN_PYTHON else "call it from your own code",
             )
     try:
         _check_classifier(manifest)

@@ -55,7 +55,7 @@ class Call:
     @property
     def takes_pixels(self) -> bool:
         """Whether the input's integers are pixels, as they are (uint8) or less 128 (int8)."""
-        return self.given.dtype in ("uint8", "int8") and pixels_are_codes(self.how, self.given)
+        return pixels_are_codes(self.how, self.given)
 
     @property
     def gives_index(self) -> bool:

@@ -71,9 +71,9 @@ def _stored(call: Call) -> str:
 
 
 def in_type_of(tensor: TensorRecord) -> str:
-    """Return the line that turns real numbers x into what a file's input holds."""
+    """Return the line that turns the network's numbers x into what a file's input holds."""
     if tensor.scale is None:
-        return "x = x.astype(np.float32)"
+        return f"x = x.astype(np.{'bool_' if tensor.dtype == 'bool' else tensor.dtype})"
     low, high = (0, 255) if tensor.dtype == "uint8" else (-128, 127)
     return f"x = np.clip(np.round(x / {tensor.scale!r}) + {tensor.zero_point}, {low}, {high}).astype(np.{tensor.dtype})"
 

@@ -155,7 +155,10 @@ def _read_from(path: Path, input: Input) -> ModelSpec:
     source = format_of(path).source(path, given)
     name = re.sub(r"\W+", "_", path.stem)
     spec = _own(name, path.name, lambda **chosen: source.build(), list(source.shapes.values()))
-    return replace(spec, source=source, preprocessing=source.preprocessing or spec.preprocessing)
+    how = spec.preprocessing
+    if next(iter(source.shapes)) in source.whole:  # pixels as they are: the network has its own scale
+        how = how.model_copy(update={"mean": (0.0,) * len(how.mean), "std": (1.0,) * len(how.std)})
+    return replace(spec, source=source, preprocessing=source.preprocessing or how)
 
 
 def _preprocessing(channels: int) -> Any:

@@ -334,13 +334,12 @@ def pixels_are_codes(preprocessing: Preprocessing, tensor: TensorRecord) -> bool
     """
     import numpy as np
 
-    channels = tensor.shape[-1] if tensor.layout == "NHWC" else tensor.shape[1]
-    if tensor.layout not in ("NHWC", "NCHW") or channels != len(preprocessing.mean):
+    if tensor.dtype not in ("uint8", "int8") or tensor.layout not in ("NHWC", "NCHW"):
         return False
-    if tensor.scale is None or tensor.zero_point is None:
-        return True
+    if tensor.shape[tensor.layout.index("C")] != len(preprocessing.mean):
+        return False
     low = int(np.iinfo(tensor.dtype).min)
-    if tensor.scale == 1.0 and tensor.zero_point == low:
+    if tensor.scale is None or tensor.zero_point is None or (tensor.scale, tensor.zero_point) == (1.0, low):
         return True
     mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
     # Both are straight lines, so that they are farthest apart at one of the ends.

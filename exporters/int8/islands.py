@@ -26,6 +26,7 @@ _TOWARDS_DIVISORS = frozenset(
     {"add", "mul", "clip", "maximum", "sum", "mean", "sqrt", "abs", "slice", "reshape", "permute", "expand"}
 )
 _TOWARDS_DIVIDENDS = frozenset({"slice", "reshape", "permute", "expand"})
+_PREPARING = frozenset({"cast", "add", "sub", "mul", "div", "scale", "clip", "permute", "reshape"})
 # Channels of a kernel and of the output up to which onnxruntime's integer convolutions lose to its float ones.
 _FEW_READ, _FEW_MADE = 4, 31
 
@@ -38,7 +39,7 @@ def islands(
 ) -> dict[str, str]:
     """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
     apart = outputs_apart(graph, scheme, extremes or {}) | fine_shares(graph, scheme, extremes or {}) | squares(graph)
-    apart |= divisors(graph)
+    apart |= divisors(graph) | preparation(graph)
     if scheme == "tflite":
         apart |= before_choices(graph)
     fused = fused_activations(graph)
@@ -99,6 +100,19 @@ def before_choices(graph: Graph) -> dict[str, str]:
         chosen = readers[op.name] and all(r.kind in _CHOICES or r.name in found for r in readers[op.name])
         if chosen and op.kind in _KEEPING_ORDER and not graph.is_output(op.name):
             found[op.name] = "the largest of its values is looked for, and integers tie"
+    return found
+
+
+def preparation(graph: Graph) -> dict[str, str]:
+    """What makes the first layer's values of an input's whole numbers: in float they are rounded once."""
+    whole, found = {op.name for op in graph.inputs if not op.dtype.is_floating_point}, dict[str, str]()
+    for op in graph:
+        if not op.inputs or not all(name in whole or name in found for name in op.inputs):
+            continue
+        if not op.dtype.is_floating_point:
+            whole.add(op.name)
+        elif op.kind in _PREPARING:
+            found[op.name] = "it prepares whole numbers of the input"
     return found
 
 

@@ -38,7 +38,7 @@ def pixel_entry(graph: Graph, in_float: Collection[str], preprocessing: Preproce
     there is some, stays within half a pixel of zero.
     """
     mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
-    if len(graph.inputs) > 1:
+    if len(graph.inputs) > 1 or not graph.input.dtype.is_floating_point:
         return None
     readers = graph.consumers()[graph.input.name]
     if len(graph.input.shape) != 4 or graph.input.shape[1] != len(mean) or np.ptp(std) > 0:

@@ -301,13 +301,15 @@ class Lowering:
         return replace(self._converted[key], shape=value.shape, layout=value.layout, columns=value.columns)
 
     def _input(self, op: Op, io: str) -> Value:
-        layout, dtype = border(len(op.shape), self.torchs_axes), stored_dtype(op)
+        layout, dtype = border(len(op.shape), self.torchs_axes), given_dtype(op)
         in_integers = self.quantized is not None and io != "float32" and dtype == "float32"
         q = self.quantized.activations[op.name] if self.quantized and in_integers else None
         given = _unsigned(q) if q and io == "uint8" else q
         tensor = self.program.activation(op.name, stored_shape(op.shape, layout), given, dtype)
         self.program.inputs.append(tensor)
         value = Value(tensor, op.shape, layout, given, dtype=dtype)
+        if any(reader.kind != "cast" for reader in self.readers[op.name]):
+            value = self.converted(value, stored_dtype(op), f"{op.name}/{stored_dtype(op)}")
         return self.requantised(value, q, f"{op.name}/int8") if q else value
 
     def _output(self, public: str, name: str, io: str) -> None:
@@ -335,6 +337,11 @@ def stored_dtype(op: Op) -> str:
     if op.dtype.is_floating_point:
         return "float32"
     return "bool" if op.dtype == torch.bool else "int32"
+
+
+def given_dtype(op: Op) -> str:
+    """The type that a caller hands over: of an input of whole numbers its own."""
+    return "float32" if op.dtype.is_floating_point else str(op.dtype).removeprefix("torch.")
 
 
 def _unsigned(q: QParams) -> QParams:

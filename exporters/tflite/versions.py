@@ -17,7 +17,7 @@ _RELEASES: dict[str, dict[int, str]] = {
     "ARG_MIN": {1: "1.9.0"},
     "AVERAGE_POOL_2D": {1: "1.5.0", 2: "1.14.0"},
     "BATCH_MATMUL": {1: "2.3.0", 2: "2.3.0"},
-    "CAST": {1: "1.5.0"},
+    "CAST": {1: "1.5.0", 3: "2.8.0"},
     "CEIL": {1: "1.14.0"},
     "CONCATENATION": {1: "1.5.0", 2: "1.14.0"},
     "CONV_3D_TRANSPOSE": {1: "2.6.0"},
@@ -99,6 +99,8 @@ def version(program: Program, node: Node) -> int:
     special = _special(node, [t.shape for t in tensors], tensors[0].dtype)
     if special:
         return special
+    if node.builtin == "CAST":
+        return 3 if "int8" in (tensors[0].dtype, program.tensors[node.outputs[0]].dtype) else 1
     scales = [program.tensors[i].grid for i in (*node.inputs, *node.outputs)]
     if node.builtin == "DEQUANTIZE" and scales[0] and len(scales[0].scales) > 1:
         return 5  # a scale a channel

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from edgekit.errors import UsageError, first_line
 from edgekit.importers.onnx.axes import channels_first
+from edgekit.importers.onnx.borders import input_grids, output_grids
 from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.node import STANDARD, Block, Node
 from edgekit.importers.onnx.quantized import in_real_numbers
-from edgekit.ir.quantized import OwnIntegers
+from edgekit.ir.quantized import OwnIntegers, QParams
 
 OLDEST = 7
 MOST_NODES = 50_000
@@ -27,11 +28,16 @@ AGAIN = "get or export the file again"
 
 @dataclass(frozen=True)
 class Input:
-    """An input of the file; a size that is free is its name, or "" where it has none."""
+    """An input of the file; a size that is free is its name, or "" where it has none.
+
+    `dtype` is numpy's name, or ONNX's where numpy has none. With a `grid` the network takes the real numbers that the
+    file's integers stand for.
+    """
 
     name: str
     dtype: str
     shape: tuple[int | str, ...]
+    grid: QParams | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,7 @@ class Model:
     producer: str
     ranges: Mapping[str, tuple[float, float]]  # by layer, of a quantised file
     integers: OwnIntegers  # of a quantised file
+    outputs: Mapping[str, QParams]  # those that are integers with a scale
     turned: frozenset[str]  # inputs that the file takes channels-last, and the network channels-first
     properties: Mapping[str, str]
 
@@ -71,14 +78,16 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
     _check(file, found, Counter(made))
     ordered = Block(_ordered(file, found.nodes), outputs)
     turned = frozenset[str]()
+
+    def arrays(name: str) -> NDArray[Any]:
+        return file.array(constants[name])
+
     if model.producer_name != "edgekit":  # in whose files a Transpose is the network's own
         known_sizes = [(one.name, one.shape) for one in inputs]
-        ordered, turned = channels_first(
-            ordered, known_sizes, lambda name: file.array(constants[name]) if name in constants else None
-        )
-    block, ranges, integers = in_real_numbers(
-        ordered, [one.name for one in inputs], lambda name: file.array(constants[name]), constants
-    )
+        ordered, turned = channels_first(ordered, known_sizes, lambda name: arrays(name) if name in constants else None)
+    grids = input_grids(ordered, [one.name for one in inputs if one.dtype in ("uint8", "int8")], arrays, constants)
+    inputs = tuple(replace(one, grid=grids.get(one.name)) for one in inputs)
+    block, ranges, integers = in_real_numbers(ordered, {one.name: one.grid for one in inputs}, arrays, constants)
     return Model(
         file,
         inputs,
@@ -88,6 +97,7 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
         " ".join(filter(None, (model.producer_name, model.producer_version))),
         ranges,
         integers,
+        output_grids(ordered, arrays, constants),
         turned,
         {entry.key: entry.value for entry in model.metadata_props},
     )
@@ -120,9 +130,10 @@ def _input(file: OnnxFile, value: Any) -> Input:
     if value.type.WhichOneof("value") != "tensor_type":
         raise UsageError(f"input {value.name} of {file.path.name} is no tensor", "make a file that takes tensors")
     kind = value.type.tensor_type
-    names = {number: name for name, number in onnx.TensorProto.DataType.items()}
+    names = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
     sizes = tuple(dim.dim_value if dim.dim_value > 0 else dim.dim_param for dim in kind.shape.dim)
-    return Input(value.name, names.get(kind.elem_type, "undefined").lower(), sizes)
+    name = names.get(kind.elem_type, "undefined")
+    return Input(value.name, {"float": "float32", "double": "float64"}.get(name, name), sizes)
 
 
 def _nodes(graph: Any, versions: Mapping[str, int], constants: dict[str, Any]) -> list[Node]:

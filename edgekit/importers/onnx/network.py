@@ -17,6 +17,7 @@ from edgekit.importers.onnx.model import Model, reads
 from edgekit.importers.onnx.node import Block, Node
 from edgekit.importers.onnx.operators.quantization import rounded
 from edgekit.importers.onnx.table import OPERATORS
+from edgekit.importers.source import WHOLE
 from edgekit.importers.tensors import as_tensor
 
 
@@ -26,6 +27,10 @@ class OnnxNetwork(Imported):
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.input_names = tuple(one.name for one in model.inputs)
+        self.input_types = {
+            one.name: getattr(torch, one.dtype) for one in model.inputs if one.dtype in WHOLE and one.grid is None
+        }
+        self._grids = {one.name: one.grid for one in model.inputs if one.grid is not None}
         self._block = model.block
         self._layers = {id(node): _layer(node) for node in _all(model.block.nodes)}
         self._dead = _dead(model.block)
@@ -36,7 +41,8 @@ class OnnxNetwork(Imported):
     def forward(self, *inputs: Tensor) -> dict[str, Tensor]:
         """The outputs by name."""
         values: dict[str, Any] = {**self._parameters, **self._buffers}
-        values.update(zip(self.input_names, inputs, strict=True))
+        for name, tensor in zip(self.input_names, inputs, strict=True):
+            values[name] = self._grids[name].fake(tensor) if self.rounds and name in self._grids else tensor
         self._run(self._block.nodes, values, self._dead)
         return {name: values[name] for name in self._block.outputs}
 

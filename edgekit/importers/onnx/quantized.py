@@ -58,12 +58,12 @@ _KEEP_SIGN = frozenset(
 class _Reader:
     """Goes through the nodes in order. Of each value it knows whether an input reaches it, and where that may end."""
 
-    def __init__(self, inputs: Sequence[str], arrays: Any, constants: Mapping[str, Any]) -> None:
+    def __init__(self, inputs: Mapping[str, QParams | None], arrays: Any, constants: Mapping[str, Any]) -> None:
         self._computed, self._positive, self._cut = set(inputs), set[str](), set[str]()
         self._layers = {name: name for name in inputs}  # what gives a value: an operator, or an input
         self._arrays, self._constants = arrays, constants
-        self.ranges: dict[str, Range] = {}
-        self.grids: dict[str, QParams] = {}
+        self.grids = {name: grid for name, grid in inputs.items() if grid is not None}
+        self.ranges: dict[str, Range] = {name: _ends(grid) for name, grid in self.grids.items()}
         self.own: dict[str, OwnLayer] = {}  # by layer
         self._pairs: dict[str, Node] = {}  # DequantizeLinear of what the file owns, by what it gives
 
@@ -96,11 +96,12 @@ class _Reader:
 
     def _gridded(self, node: Node, source: str, layer: str) -> tuple[Node, str]:
         """An operator that gives integers, with where they are cut off; and the layer whose range they span."""
-        span = self._span(node)
-        if span is None:
-            return node, layer
-        low, high, step = span
         at = GRIDS[node.key]
+        scale, zero = [*node.inputs[at : at + 2], "", ""][:2]
+        grid = grid_of(scale, zero, self._arrays, self._constants)
+        if grid is None:
+            return node, layer
+        (low, high), step = _ends(grid), grid.scale
         node = replace(node, attributes={**node.attributes, "grid": [*node.inputs[at : at + 2], ""][:2]})
         of_source = node.kind == "QuantizeLinear"  # else the operator computes before it cuts off
         is_six = abs(high - _RELU6) < step and not (of_source and source in self._cut)
@@ -108,16 +109,8 @@ class _Reader:
             name = f"{layer}/relu" if of_source else node.name
             node = replace(node, name=name, attributes={**node.attributes, "ends": (0.0, _RELU6 if is_six else None)})
             layer = name
-        self.ranges[layer] = (low, high)
-        self.grids[layer] = self._grid(node, step)
+        self.ranges[layer], self.grids[layer] = (low, high), grid
         return node, layer
-
-    def _grid(self, node: Node, step: float) -> QParams:
-        """The grid of a node whose span is known."""
-        name = [*node.inputs[GRIDS[node.key] + 1 :], ""][0]
-        zero = self._arrays(name) if name else np.zeros((), np.uint8)
-        ends = np.iinfo(zero.dtype)
-        return QParams(step, int(zero.reshape(-1)[0]), int(ends.min), int(ends.max))
 
     def _layer(self, node: Node) -> OwnLayer | None:
         """The scales and the bias of a layer whose weight is symmetric int8."""
@@ -140,26 +133,29 @@ class _Reader:
         name = [*node.inputs, "", ""][at] if node is not None else ""
         return self._arrays(name).reshape(-1).copy() if name in self._constants else None
 
-    def _span(self, node: Node) -> tuple[float, float, float] | None:
-        """The least and the largest real number that the integers of a node's grid mean, and their step."""
-        at = GRIDS[node.key]
-        names = [*node.inputs[at : at + 2], "", ""][:2]
-        if names[0] not in self._constants or (names[1] and names[1] not in self._constants):
-            return None
-        scale = self._arrays(names[0])
-        zero = self._arrays(names[1]) if names[1] else np.zeros((), np.uint8)
-        if scale.size != 1 or zero.dtype.kind not in "iu" or zero.dtype.itemsize > 1:
-            return None
-        step, ends, shift = float(scale.reshape(-1)[0]), np.iinfo(zero.dtype), int(zero.reshape(-1)[0])
-        return (ends.min - shift) * step, (ends.max - shift) * step, step
+
+def grid_of(scale: str, zero: str, arrays: Any, constants: Mapping[str, Any]) -> QParams | None:
+    """The 8-bit grid that two constants of a file say by their names; None where they are computed or say another."""
+    if scale not in constants or (zero and zero not in constants):
+        return None
+    step, shift = arrays(scale), arrays(zero) if zero else np.zeros((), np.uint8)
+    if step.size != 1 or not step.all() or shift.size != 1 or shift.dtype.kind not in "iu" or shift.dtype.itemsize > 1:
+        return None
+    ends = np.iinfo(shift.dtype)
+    return QParams(float(step.reshape(-1)[0]), int(shift.reshape(-1)[0]), int(ends.min), int(ends.max))
+
+
+def _ends(grid: QParams) -> Range:
+    """The least and the largest real number that integers mean."""
+    return (grid.low - grid.zero_point) * grid.scale, (grid.high - grid.zero_point) * grid.scale
 
 
 def in_real_numbers(
-    block: Block, inputs: Sequence[str], arrays: Any, constants: Mapping[str, Any]
+    block: Block, inputs: Mapping[str, QParams | None], arrays: Any, constants: Mapping[str, Any]
 ) -> tuple[Block, dict[str, Range], OwnIntegers]:
     """The nodes of a file in real numbers, and by layer its ranges and its integers.
 
-    `arrays` reads a constant by its name.
+    `inputs` have their grids where they are integers with one. `arrays` reads a constant by its name.
     """
     reader = _Reader(inputs, arrays, constants)
     nodes = tuple(reader.read(node) for node in block.nodes)

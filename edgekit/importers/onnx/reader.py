@@ -13,12 +13,21 @@ from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.model import Input, Model, read
 from edgekit.importers.onnx.network import OnnxNetwork
 from edgekit.importers.onnx.table import OPERATORS
-from edgekit.importers.source import Given, Shape, Source, batch_notes, fixed_batch, given_by_name
+from edgekit.importers.source import (
+    REAL,
+    WHOLE,
+    Given,
+    Shape,
+    Source,
+    batch_notes,
+    check_type,
+    fixed_batch,
+    given_by_name,
+)
 from edgekit.records.manifest import Dtype, SourceRecord, TensorRecord, content_of
 from edgekit.records.preprocessing import Preprocessing
 
 READ = frozenset({*OPERATORS, "If"})
-_REAL = ("float", "float16", "bfloat16", "double")
 
 
 def open_source(path: Path, given: Given) -> Source:
@@ -42,7 +51,9 @@ def open_source(path: Path, given: Given) -> Source:
         ),
         preprocessing=_preprocessing(model),
         precision=_precision(model),
-        takes=_takes(model) if model.turned else (),
+        takes=_takes(model) if model.turned or any(one.grid for one in inputs) else (),
+        gives=_gives(model) if model.outputs else (),
+        whole=frozenset(one.name for one in inputs if one.dtype in WHOLE and one.grid is None),
         ranges=model.ranges,
         integers=model.integers if model.ranges else None,
         batch=batch,
@@ -57,11 +68,7 @@ def _shapes(path: Path, inputs: Sequence[Input], given: Given) -> dict[str, Shap
     wanted = given_by_name(path, [one.name for one in inputs], given)
     found = {}
     for one in inputs:
-        if one.dtype not in _REAL:
-            raise UsageError(
-                f"input {one.name} of {path.name} takes {one.dtype}, and edgekit gives real numbers",
-                "make a file whose inputs are float32",
-            )
+        check_type(path, one.name, one.dtype)
         found[one.name] = _shape(path, one, wanted.get(one.name))
     return found
 
@@ -88,15 +95,32 @@ def _shape(path: Path, one: Input, given: Shape | None) -> Shape:
 
 def _takes(model: Model) -> tuple[TensorRecord, ...]:
     """How the file has its inputs."""
-    kinds = {"float": "float32", "double": "float64"}
     return tuple(
         TensorRecord(
             name=one.name,
-            dtype=cast(Dtype, kinds.get(one.dtype, one.dtype)),
+            dtype=cast(Dtype, one.dtype),
             shape=tuple(size if isinstance(size, int) else -1 for size in one.shape),
             layout="NHWC" if one.name in model.turned else "as in torch",
+            scale=one.grid.scale if one.grid else None,
+            zero_point=one.grid.zero_point if one.grid else None,
         )
         for one in model.inputs
+    )
+
+
+def _gives(model: Model) -> tuple[TensorRecord, ...]:
+    """How the file has its outputs, of which some are integers with a scale; the types of others do not matter."""
+    grids = [(name, model.outputs.get(name)) for name in model.block.outputs]
+    return tuple(
+        TensorRecord(
+            name=name,
+            dtype="float32" if grid is None else "uint8" if grid.low == 0 else "int8",
+            shape=(),
+            layout="as in torch",
+            scale=grid.scale if grid else None,
+            zero_point=grid.zero_point if grid else None,
+        )
+        for name, grid in grids
     )
 
 
@@ -132,7 +156,7 @@ def _of_numbers(model: Model) -> tuple[str, ...]:
             "the file is quantized: what is read are the real numbers that its integers stand for, without rounding; "
             "int8 files keep its scales, unless --ranges data asks for others",
         )
-    kinds = {one.dtype for one in model.inputs} - {"float"}
+    kinds = {one.dtype for one in model.inputs if one.dtype in REAL} - {"float32"}
     held = {model.constants[name].data_type for name in model.constants}
     wide = sorted({name for number, name in {10: "float16", 11: "float64", 16: "bfloat16"}.items() if number in held})
     if not wide and not kinds:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgekit.errors import UsageError
+from edgekit.importers.source import WHOLE
 from edgekit.importers.tflite.file import Operator, Stored, TfliteFile
 from edgekit.importers.tflite.node import ACTIVATIONS, Node
 from edgekit.importers.tflite.signs import with_signs
@@ -30,6 +31,11 @@ class Model:
     nodes: tuple[Node, ...]
     turned: frozenset[int]
     spanned: Mapping[str, int]
+
+    def whole(self) -> list[int]:
+        """The inputs that take whole numbers or truth values: integers without a scale."""
+        inputs = [(index, self.file.tensor(index)) for index in self.inputs]
+        return [index for index, one in inputs if one.dtype in WHOLE and one.grid is None]
 
     def constants(self) -> list[int]:
         """The tensors whose values the operators take from the file."""

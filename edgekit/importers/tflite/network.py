@@ -33,6 +33,9 @@ class TfliteNetwork(Imported):
         self._model = model
         self._names = _unique(model)
         self.input_names = tuple(self._names[index] for index in model.inputs)
+        self.input_types = {
+            self._names[index]: getattr(torch, model.file.tensor(index).dtype) for index in model.whole()
+        }
         self._dead = _dead(model)
         self._constants = model.constants()
         for index in self._constants:

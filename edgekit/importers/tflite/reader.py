@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import cast
 
 from edgekit.errors import UsageError
-from edgekit.importers.source import Given, Shape, Source, batch_notes, fixed_batch, given_by_name
+from edgekit.importers.source import Given, Shape, Source, batch_notes, check_type, fixed_batch, given_by_name
 from edgekit.importers.tflite.file import Stored, TfliteFile
 from edgekit.importers.tflite.held import channels_first
 from edgekit.importers.tflite.integers import own_integers, ranges
@@ -44,6 +44,7 @@ def open_source(path: Path, given: Given) -> Source:
         notes=(*_notes(model), *batch_notes(path.name, batch)),
         takes=tuple(_record(model, index) for index in model.inputs),
         gives=tuple(_record(model, index) for index in model.outputs),
+        whole=frozenset(model.file.tensor(index).name for index in model.whole()),
     )
 
 
@@ -60,11 +61,7 @@ def _shapes(model: Model, given: Given, batch: int) -> dict[str, Shape]:
 
 def _shape(model: Model, index: int, given: Shape | None) -> Shape:
     tensor, name = model.file.tensor(index), model.file.path.name
-    if not tensor.dtype.startswith("float") and tensor.grid is None:
-        raise UsageError(
-            f"input {tensor.name} of {name} takes {tensor.dtype}, and edgekit gives real numbers",
-            "make a file whose inputs are float32, or integers with a scale",
-        )
+    check_type(model.file.path, tensor.name, tensor.dtype)
     sizes = _as_torch(model, index, tensor.open_sizes)
     told = "x".join("?" if size < 0 else str(size) for size in sizes)
     if given is not None:

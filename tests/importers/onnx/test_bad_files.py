@@ -145,10 +145,11 @@ def test_inputs_without_axes(tmp_path: Path, shape: Any, cause: str) -> None:
     assert cause in refused(tmp_path / "net.onnx")
 
 
-def test_inputs_of_integers(tmp_path: Path) -> None:
-    held = model([node("Cast", "x", "y", to=1)], X, ["y"], dtype=TensorProto.UINT8)
+@pytest.mark.parametrize("kind", ["UINT16", "UINT32", "UINT64", "INT4", "STRING"])
+def test_inputs_of_other_integers(tmp_path: Path, kind: str) -> None:
+    held = model([node("Cast", "x", "y", to=1)], X, ["y"], dtype=getattr(TensorProto, kind))
     onnx.save(held, tmp_path / "net.onnx")
-    assert "takes uint8" in refused(tmp_path / "net.onnx")
+    assert f"input x of net.onnx takes {kind.lower()}" in refused(tmp_path / "net.onnx")
 
 
 @pytest.mark.parametrize("place", ["../weights.bin", "/etc/passwd", "missing.bin"])

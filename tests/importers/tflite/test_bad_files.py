@@ -125,7 +125,7 @@ def _scaled(count: int, scale: float) -> schema.QuantizationParametersT:
         (lambda made: setattr(made.subgraphs[0].operators[0], "inputs", [0, 88]), "it speaks of a part 88 of 3"),
         (lambda made: setattr(made.operatorCodes[0], "builtinCode", 9999), "builtin 9999 (1)"),
         (lambda made: setattr(made.subgraphs[0].tensors[0], "shape", [1, 2**30, 2**30]), "give a file of a network"),
-        (lambda made: setattr(made.subgraphs[0].tensors[0], "type", 4), "takes int64"),
+        (lambda made: setattr(made.subgraphs[0].tensors[0], "type", schema.TensorType.UINT16), "takes uint16"),
     ],
 )  # fmt: skip
 def test_numbers_that_point_elsewhere(tmp_path: Path, change: Callable[[Any], None], cause: str) -> None:

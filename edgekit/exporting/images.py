@@ -1,0 +1,84 @@
+"""The images or examples of an export, and what it says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgekit.checkpoints import load as weights
+from edgekit.data import arrays, calibration
+from edgekit.data.calibration import CalibrationSet
+from edgekit.errors import UsageError
+from edgekit.exporting.options import ExportOptions
+from edgekit.ir.graph import Graph
+from edgekit.ir.whole_inputs import WholeNumbers
+from edgekit.network.spec import Variant
+from edgekit.records.preprocessing import TENSORFLOW, TORCHVISION, Preprocessing
+from edgekit.records.preprocessing_file import as_yaml
+
+
+def images_of(
+    asked: ExportOptions,
+    preprocessing: Preprocessing,
+    point: Variant,
+    graph: Graph,
+    whole: Mapping[str, WholeNumbers],
+) -> CalibrationSet | None:
+    """Return what --data holds: images for the only input, or examples of all inputs as arrays; None without it.
+
+    `whole` are the inputs that take whole numbers, by name. Raises UsageError where images cannot be the input.
+    """
+    if asked.data is None:
+        return None
+    folder, shapes = Path(asked.data), {op.name: op.shape for op in graph.inputs}
+    examples = calibration.from_arrays(folder, shapes, preprocessing, whole=whole)
+    if examples is not None and asked.max_drop is not None:
+        raise UsageError(f"--max-drop needs labeled images, and {folder} holds arrays", "leave --max-drop out")
+    if examples is None and len(shapes) > 1:
+        raise UsageError(
+            f"images fill one input, and the network has {len(shapes)}: {', '.join(shapes)}",
+            f"{arrays.how_to_save(shapes)}, or use --synthetic-calibration, which is good for latency",
+        )
+    if examples is not None:
+        return examples
+    kind = whole.get(graph.input.name)
+    if kind is not None and kind.dtype in ("bool", "int8"):
+        raise UsageError(
+            f"images have pixels of 0 to 255, and {graph.input.name} takes {kind.dtype}", arrays.how_to_save(shapes)
+        )
+    return calibration.from_folder(
+        folder, preprocessing, point.input_shape, whole={0: kind} if kind is not None else None
+    )
+
+
+def about_images(
+    asked: ExportOptions, loaded: weights.Loaded, preprocessing: Preprocessing, point: Variant
+) -> list[str]:
+    """Return a note where the preprocessing was assumed, or where no image can be the network's input.
+
+    Raises UsageError for a preprocessing file of other channels, or one that scales what must be whole numbers.
+    """
+    source = point.spec.source
+    is_whole = source is not None and next(iter(source.shapes)) in source.whole
+    if is_whole and (any(preprocessing.mean) or set(preprocessing.std) != {1.0}):
+        raise UsageError(
+            f"{point.spec.paper} takes whole numbers, and {asked.preprocess} scales the pixels",
+            "write mean 0 and std 1 in it: such a network has its own scale",
+        )
+    if len(point.input_shape) < 3:
+        return ["the input is no image: the preprocessing in the manifest means nothing, and eval refuses the file"]
+    own, given = point.input_shape[1], len(preprocessing.mean)
+    if own == given:
+        return [_assumed(preprocessing)] if loaded.assumed and asked.preprocess is None else []
+    if asked.preprocess is not None:
+        raise UsageError(
+            f"{asked.preprocess} prepares images of {given} channels, and the network takes {own}",
+            "correct `channels` in it, or leave --preprocess out",
+        )
+    return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval refuses the file"]
+
+
+def _assumed(preprocessing: Preprocessing) -> str:
+    mean, std = (as_yaml(values) for values in (preprocessing.mean, preprocessing.std))
+    of = {TORCHVISION: " (torchvision's)", TENSORFLOW: " (TensorFlow's)"}.get(preprocessing, "")
+    return f"the preprocessing is assumed: mean {mean}, std {std}{of}; say another with --preprocess FILE"

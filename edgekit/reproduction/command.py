@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,8 @@ from edgekit.reporting import charts, drawing
 from edgekit.reporting.command import ReportResult, of_records
 from edgekit.reporting.rows import rows
 from edgekit.reproduction import saving
-from edgekit.reproduction.tables import Correlation, Table, correlations, tables
+from edgekit.reproduction.own import to_measure
+from edgekit.reproduction.tables import Correlation, Table, correlations, of_own, tables
 from edgekit.reproduction.zoo import ZooReproduction, reproduce_zoo
 from edgekit.sweeps.command import sweep
 from edgekit.sweeps.result import SweepResult
@@ -28,6 +29,7 @@ from edgekit.util.tabled import Tabled
 KNOWN = ("mobilenet", "zoo")
 TWIN = "conv_mobilenet"  # of Table 4: full convolutions
 FORMATS = ("html", "md", "csv", "json")
+ALPHAS, RESOLUTIONS = (1.0, 0.75, 0.5, 0.25), (224, 192, 160, 128)
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,6 +76,7 @@ def reproduce(
     preset: str = "default",
     out: str | Path = "reproduction",
     own: Sequence[str] = (),
+    preprocess: str | Path | None = None,
     save: Sequence[str | Path] = (),
     store: str | None = None,
     devices: Path | None = None,
@@ -87,11 +90,13 @@ def reproduce(
     `data` are labelled images for accuracy, `calibration` others for int8; without them int8 tells latency alone.
     `alpha` and `res` choose some of the published rows. What was done before is kept. Raises what `sweep` raises.
 
-    `save` are files for the rows (.csv, .tex) or the picture of accuracy over MACs (.svg, .png).
+    `own` are networks of one's own, as `FILE.py:function`: exported, measured and evaluated in the same way, on images
+    of the largest of `res`, and shown beside the others. `preprocess` says how they take images (None: torchvision's
+    way). `save` are files for the rows (.csv, .tex) or the picture of accuracy over MACs (.svg, .png).
 
     The model "zoo" is every network's published accuracy on exact counts (edgekit.reproduction.zoo): it measures
-    nothing, and takes only `out`, `store`, `save` and `own`: networks of one's own in the chart, as
-    `FILE.py:function=71.5` with the top-1 in percent, or without it where the store has their accuracy.
+    nothing, and takes only `out`, `store`, `save` and `own`, there as `FILE.py:function=71.5` with the top-1 in
+    percent, or without it where the store has their accuracy.
     """
     if model not in KNOWN:
         raise UsageError(f"reproduce does not know '{model}'{nearest(model, KNOWN)}", f"say one of: {', '.join(KNOWN)}")
@@ -102,32 +107,48 @@ def reproduce(
         _refuse_for_zoo(
             weights=weights, data=data, calibration=calibration, alpha=alpha, res=res, format=tuple(format),
             precision=precision, int8_effort=int8_effort, device=device, threads=threads, preset=preset,
-            devices=devices, jobs=jobs,
+            devices=devices, jobs=jobs, preprocess=preprocess,
         )  # fmt: skip
         return reproduce_zoo(out, store, own, paths)
-    _check_saving(own, paths, data)
-    precisions = _precisions(precision, calibration)
-    swept = sweep(
-        model, alpha=tuple(alpha) or (1.0, 0.75, 0.5, 0.25), res=tuple(res) or (224, 192, 160, 128),
-        format=tuple(format), precision=precisions, int8_effort=int8_effort, device=(device,), threads=threads,
-        preset=preset, weights=_weights(weights), random_where_missing=True,
-        data=Path(calibration) if calibration else None,
-        synthetic_calibration="int8" in precisions and calibration is None, eval=Path(data) if data else None,
-        out=Path(out) / "artifacts", continue_=True, store=store, devices=devices, jobs=jobs, executor=executor,
-        progress=progress,
-    )  # fmt: skip
-    printed, correlated = _beside(swept, model)
-    notes = tuple(_notes(swept, data, calibration))
-    return Reproduction(printed, correlated, swept, _written(swept, Path(out)), notes, _saved(swept, paths))
+    _check(own, preprocess, paths, data)
+    sides, precisions = tuple(res) or RESOLUTIONS, _precisions(precision, calibration)
+    owned = [to_measure(text, max(sides)) for text in own]
+
+    def swept(network: str, **different: Any) -> SweepResult:
+        return sweep(
+            network, format=tuple(format), precision=precisions, int8_effort=int8_effort, device=(device,),
+            threads=threads, preset=preset, random_where_missing=True, data=Path(calibration) if calibration else None,
+            synthetic_calibration="int8" in precisions and calibration is None, eval=Path(data) if data else None,
+            continue_=True, store=store, devices=devices, jobs=jobs, executor=executor, progress=progress, **different,
+        )  # fmt: skip
+
+    published = swept(
+        model, alpha=tuple(alpha) or ALPHAS, res=sides, weights=_weights(weights), out=Path(out) / "artifacts"
+    )
+    printed, correlated = _beside(published, model)
+    notes = _notes(published, data, calibration)
+    mine = [
+        swept(one.model, input=one.input, preprocess=preprocess and Path(preprocess), out=Path(out) / "own")
+        for one in owned
+    ]
+    if owned:
+        printed = (of_own(owned, max(sides)), *printed)
+        notes += [] if preprocess else [f"the preprocessing of {', '.join(own)} is assumed: say it with --preprocess"]
+    whole = _joined([published, *mine])
+    return Reproduction(printed, correlated, whole, _written(whole, Path(out)), tuple(notes), _saved(whole, paths))
 
 
-def _check_saving(own: Sequence[str], paths: Sequence[Path], data: str | Path | None) -> None:
-    """Raises UsageError for what this reproduction cannot show."""
-    if own:
-        raise UsageError(
-            "reproduce mobilenet measures its own grid: --with is for reproduce zoo",
-            "sweep your network with `edgekit sweep FILE.py:function` into the same store, and write a report",
-        )
+def _joined(sweeps: Sequence[SweepResult]) -> SweepResult:
+    """One result of all cells."""
+    cells = tuple(cell for one in sweeps for cell in one.cells)
+    unstored = next((one.unstored for one in sweeps if one.unstored), None)
+    return replace(sweeps[0], cells=cells, seconds=sum(one.seconds for one in sweeps), unstored=unstored)
+
+
+def _check(own: Sequence[str], preprocess: str | Path | None, paths: Sequence[Path], data: str | Path | None) -> None:
+    """Raises UsageError for what this reproduction cannot heed or show."""
+    if preprocess is not None and not own:
+        raise UsageError("--preprocess is for networks of your own", "name one with --with, or leave it out")
     pictures = [path for path in paths if path.suffix.lower() in saving.PICTURES]
     if pictures and data is None:
         cause = f"{pictures[0]} would show accuracies, and none is measured"

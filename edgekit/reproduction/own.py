@@ -1,4 +1,4 @@
-"""A user's own networks in the chart of the zoo: exact counts, and a top-1 that is given or that the store has."""
+"""A user's own networks beside published ones: exact counts; for the zoo a top-1 that is given, or the store's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from edgekit.errors import UsageError
 from edgekit.network.catalog import summary
 from edgekit.reporting.rows import Row
 
-INPUT = (1, 3, 224, 224)  # of the chart's networks
+SIDE = 224  # of the images of the zoo's networks
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A network that is measured here: its name on the command line, its variant, and exact counts."""
+
+    model: str
+    input: tuple[int, ...] | None  # None: the network's file says it
+    variant: str
+    macs: int
+    params: int
 
 
 @dataclass(frozen=True)
@@ -32,9 +43,30 @@ def own(text: str, measured: Sequence[Row]) -> Own:
     for what is no percentage, and what `edgekit.summary` raises.
     """
     name, _, given = text.partition("=")
-    counted = summary(name, input=INPUT)
+    counted = summary(name, input=_input(name, SIDE))
     top1, source = (_percentage(given, text), "given") if given else _evaluated(counted.variant, name, measured)
     return Own(counted.variant, name.rpartition("/")[2], top1, source, counted.table.macs, counted.table.params)
+
+
+def to_measure(text: str, side: int) -> Counted:
+    """Count a network that is measured on images of `side` pixels. Imports torch.
+
+    Raises UsageError for a percentage, and what `edgekit.summary` raises.
+    """
+    name, _, given = text.partition("=")
+    if given:
+        raise UsageError(
+            f"--with {text}: reproduce mobilenet measures the accuracy itself",
+            f"write --with {name}, and give labeled images with --data",
+        )
+    shape = _input(name, side)
+    counted = summary(name, input=shape)
+    return Counted(name, shape, counted.variant, counted.table.macs, counted.table.params)
+
+
+def _input(name: str, side: int) -> tuple[int, ...] | None:
+    """The input of a function's network: an image. None for a file of a network, which knows its own."""
+    return (1, 3, side, side) if ":" in name.rpartition("/")[2] else None
 
 
 def _percentage(given: str, text: str) -> float:

@@ -12,6 +12,7 @@ from typing import Any
 
 from edgekit.network.spec import ModelSpec, Published
 from edgekit.records.measurement import Accuracy
+from edgekit.reproduction.own import Counted
 from edgekit.stats.pareto import spearman
 
 UNIT = 1_000_000  # the last digit that is printed, of operations
@@ -42,6 +43,7 @@ class Printed:
 class Line:
     """One row of a table: a network, exact, and as it was published."""
 
+    variant: str  # its name as files have it
     model: str
     alpha: float
     res: int
@@ -49,15 +51,6 @@ class Line:
     params: int
     paper: Printed | None
     slim: Printed | None
-
-    @property
-    def variant(self) -> str:
-        """Its name as files have it."""
-        return f"{self.model}_{self.alpha:g}_{self.res}" if self.alpha != 1 else f"{self.model}_1.0_{self.res}"
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it, and the variant."""
-        return {"variant": self.variant, **asdict(self)}
 
 
 @dataclass(frozen=True)
@@ -69,7 +62,7 @@ class Table:
 
     def to_json(self) -> dict[str, Any]:
         """{"title", "rows"}"""
-        return {"title": self.title, "rows": [line.to_json() for line in self.lines]}
+        return {"title": self.title, "rows": [asdict(line) for line in self.lines]}
 
 
 @dataclass(frozen=True)
@@ -102,7 +95,14 @@ def _line(spec: ModelSpec, row: Published, counts: Counts) -> Line:
     res = row.resolution or spec.resolution
     macs, params = counts(spec.name, row.alpha, res)
     paper, slim = (_printed(spec, begins, row.alpha, res, macs) for begins in (PAPER, SLIM))
-    return Line(spec.name, row.alpha, res, macs, params, paper, slim)
+    width = "1.0" if row.alpha == 1 else f"{row.alpha:g}"
+    return Line(f"{spec.name}_{width}_{res}", spec.name, row.alpha, res, macs, params, paper, slim)
+
+
+def of_own(networks: Sequence[Counted], res: int) -> Table:
+    """The user's own networks, of which nothing is published."""
+    lines = (Line(one.variant, one.model, 1.0, res, one.macs, one.params, None, None) for one in networks)
+    return Table("Own networks", tuple(lines))
 
 
 def _printed(spec: ModelSpec, begins: str, alpha: float, res: int, macs: int) -> Printed | None:

@@ -18,6 +18,12 @@ from edgekit.stats.pareto import front
 from tests.paths import HOSTED, IMAGENET
 
 pytest.importorskip("torch")
+MINE = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 1001))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +142,9 @@ def test_images_to_calibrate_with_need_int8(tmp_path: Path) -> None:
 
 
 @pytest.mark.data
-def test_the_whole_way_with_real_weights_and_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_way_with_real_weights_and_images_and_a_network_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for package in ("onnx", "onnxruntime", "ai_edge_litert", "vl_convert", "PIL"):
         pytest.importorskip(package)
     from edgekit.reproduction.command import Reproduction, reproduce
@@ -148,17 +156,24 @@ def test_the_whole_way_with_real_weights_and_images(tmp_path: Path, monkeypatch:
     (images / "labels.csv").write_text("\n".join(rows) + "\n")
     for row in rows[1:]:
         (images / row.partition(",")[0]).symlink_to((IMAGENET / row.partition(",")[0]).resolve())
+    (tmp_path / "mine.py").write_text(MINE)
     with ThreadPoolExecutor(1) as pool:
         result = reproduce(
             weights=HOSTED, data=images, alpha=(0.75, 0.5, 0.25), res=(128,), format=("tflite",), precision=("fp32",),
             preset="quick", out=tmp_path / "out", store=f"sqlite:///{tmp_path}/store.db", executor=pool,
-            save=[tmp_path / "rows.csv", tmp_path / "chart.svg"],
+            save=[tmp_path / "rows.csv", tmp_path / "chart.svg"], own=[f"{tmp_path}/mine.py:build"],
         )  # fmt: skip
     assert isinstance(result, Reproduction)
     assert [path.name for path in result.saved] == ["rows.csv", "chart.svg"]
-    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 4
-    assert (tmp_path / "chart.svg").read_text().startswith("<svg")
-    bare, half, quarter = result.sweep.cells
+    assert len((tmp_path / "rows.csv").read_text().splitlines()) == 5
+    chart = (tmp_path / "chart.svg").read_text()
+    assert chart.startswith("<svg") and "mine" in chart
+    bare, half, quarter, mine = result.sweep.cells
+    assert mine.accuracy is not None and mine.accuracy.n == 20 and mine.measurement is not None
+    assert mine.measurement.manifest and mine.measurement.manifest.calibration is None
+    (line,), macs = result.tables[0].lines, 3 * 8 * 9 * 63 * 63 + 8 * 1001
+    assert (result.tables[0].title, line.variant, line.macs) == ("Own networks", mine.variant, macs)
+    assert any("the preprocessing of" in note and "assumed" in note for note in result.notes)
     assert bare.measurement is not None and bare.accuracy is None, "no weights: latency only"
     assert half.accuracy is not None and half.accuracy.n == 20 and half.measurement is not None
     assert quarter.accuracy is not None and quarter.accuracy.correct1 <= half.accuracy.correct1
@@ -169,7 +184,7 @@ def test_the_whole_way_with_real_weights_and_images(tmp_path: Path, monkeypatch:
     names = {path.name for path in result.report.paths} if result.report else set()
     assert {"report.html", "report.md", "accuracy-macs.svg", "accuracy-params.svg"} <= names
     document = json.loads(json.dumps(result.to_json(), allow_nan=False))
-    assert len(document["tables"]) == 4 and len(document["cells"]) == 3
+    assert len(document["tables"]) == 5 and len(document["cells"]) == 4
     from edgekit.cli.views.sweep import reproduce as view
 
     assert len(list(view(document, 200))) > 10
@@ -180,7 +195,8 @@ def test_the_whole_way_with_real_weights_and_images(tmp_path: Path, monkeypatch:
     [
         ({"save": ["a.pdf"]}, "no suffix that says a format"),
         ({"save": ["a.svg"]}, "none is measured"),
-        ({"own": ["mine.py:net"]}, "is for reproduce zoo"),
+        ({"own": ["mine.py:net=71.5"]}, "measures the accuracy itself"),
+        ({"preprocess": "mine.yaml"}, "is for networks of your own"),
     ],
 )
 def test_what_cannot_be_saved_or_shown_is_said_before_anything_is_measured(

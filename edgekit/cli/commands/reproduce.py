@@ -44,7 +44,10 @@ def reproduce(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where everything goes.")] = Path("reproduction"),
     own: Annotated[
         list[str] | None,
-        typer.Option("--with", metavar="FILE.py:function[=P]", help="Own network in zoo's chart, with its top-1 in %."),
+        typer.Option("--with", metavar="FILE.py:function[=P]", help="Own network beside; for zoo with its top-1 in %."),
+    ] = None,
+    preprocess: Annotated[
+        Path | None, typer.Option("--preprocess", metavar="FILE", help="How own networks take images, as YAML.")
     ] = None,
     save: Annotated[
         list[Path] | None,
@@ -75,7 +78,8 @@ def reproduce(
             res=() if res is None else o.numbers(res, "--res"), format=o.words(format, "--format"),
             precision=() if precision is None else o.words(precision, "--precision"),
             int8_effort=int8_effort or "default", device=device, threads=threads, preset=preset or "default",
-            jobs=jobs, out=out, own=own or (), save=save or (), store=store, devices=devices, progress=progress,
+            jobs=jobs, out=out, own=own or (), preprocess=preprocess, save=save or (), store=store, devices=devices,
+            progress=progress,
         )  # fmt: skip
     for note in result.notes:
         notice(f"note: {note}")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
 
+from edgekit.bench.links import stopping
 from edgekit.errors import BackendMissing, EdgekitError, EnvironmentRefused, MeasurementInvalid
 from edgekit.records.onnx_parts import parts_of
 from edgekit.records.runtime import RUNTIMES, refusal
@@ -139,6 +140,7 @@ def call(link: Link, command: Sequence[str], line: bytes, timeout_seconds: float
         os.close(stdin)
     with process:
         try:
+            stopping.check()  # it may have been told just before this process began
             with suppress(BrokenPipeError):
                 os.write(alive, line)
             stdout, stderr = process.communicate(timeout=timeout_seconds)
@@ -163,7 +165,7 @@ def start(
     """A process with pipes for what it says. Raises EnvironmentRefused where there can be none."""
     try:
         # A session of its own: Ctrl-C comes here only, and the runner is ended from here.
-        return subprocess.Popen(
+        process = subprocess.Popen(
             list(argv),
             stdin=stdin,
             stdout=subprocess.PIPE,
@@ -173,6 +175,8 @@ def start(
         )
     except OSError as error:
         raise EnvironmentRefused(f"no process could be started: {error}", "free some memory and try again") from error
+    stopping.begun(process)
+    return process
 
 
 def _answer(link: Link, runtime: str, done: Done) -> dict[str, Any]:

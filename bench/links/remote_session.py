@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from edgekit.bench.links import stopping
 from edgekit.bench.links.base import Answer, Done, Link, death, on, parsed, refused, start
 from edgekit.bench.links.silence import Silence, coming, first_line, written
 from edgekit.bench.ondevice.tensor import Tensor
@@ -37,6 +38,7 @@ class FarSession:
     ) -> None:
         job = {"mode": "latency", "runtime": runtime, "artifact": link.place(path), "threads": threads}
         job |= {"delegate": delegate, "unoptimised": unoptimised}
+        stopping.check()
         self._link, self._runtime = link, runtime
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the session)
         read, write = os.pipe()

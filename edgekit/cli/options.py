@@ -84,6 +84,18 @@ def words(text: str, option: str) -> tuple[str, ...]:
     return found
 
 
+def devices(text: str, option: str) -> list[str | dict[str, tuple[str, ...]]]:
+    """`"desktop,pi=pi-1+pi-2"` as ["desktop", {"pi": ("pi-1", "pi-2")}]. Raises UsageError."""
+    found: list[str | dict[str, tuple[str, ...]]] = []
+    for word in words(text, option):
+        name, is_pool, members = word.partition("=")
+        several = tuple(one.strip() for one in members.split("+"))
+        if is_pool and not (name and all(several)):
+            raise UsageError(f"{option} has no pool in '{word}'", f"write, say, {option} pi=pi-1+pi-2")
+        found.append({name.strip(): several} if is_pool else word)
+    return found
+
+
 def numbers(text: str, option: str) -> tuple[int, ...]:
     """`"1,3,224,224"` as integers. Raises UsageError for anything else."""
     try:

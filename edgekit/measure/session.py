@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit.bench.links import stopping
 from edgekit.device.linux import LinuxTarget
 from edgekit.device.target import Target
 from edgekit.errors import EdgekitError
@@ -225,6 +226,7 @@ class MeasuringSession:
             self._progress(what, done, self._total)
 
     def _say(self, task: BenchTask, what: str) -> None:
+        stopping.check()
         label = f"{task.artifact.path.name} on {task.runtime.name}, batch {task.protocol.batch}"
         self.say(f"{label}: {what}", self.done)
         self.done += 1
@@ -244,6 +246,7 @@ class MeasuringSession:
         judged = verdict.assess(runs, threads, found.get("virtual"), _emulated(found), sustained)
         memory, layers = self._memory(task), self._profile(task)
         held = artifact.still()  # last of all, so that no pass saw another file
+        stopping.check()  # passes beside may end in vain and leave a measurement
         return Measurement(
             id=new_id(),
             created=now(),
@@ -281,6 +284,7 @@ class Patience:
         while (now := read()) is not None and now > start + WARMER:
             if self._left <= 0:
                 return True
+            stopping.check()
             time.sleep(pause)
             self._left -= pause
         return False

@@ -57,6 +57,7 @@ class Patience:
     most: float = 300.0
     never_seen: int = 5  # of a device that has not answered yet: about a minute
     seen: int = 10  # of one that has: about 14 minutes
+    alone: int = 2  # of one that has not, when there is nothing else to wait for: 6 seconds
 
     def pause(self, silent: int) -> float:
         """Return how long the pause is after so many times without an answer."""
@@ -85,6 +86,11 @@ class Device:
     def is_free(self) -> bool:
         """Whether it could begin something."""
         return self.running is None and not self.paused and not self.gone
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether jobs wait that it may take."""
+        return any(queue.jobs or queue.again for queue in self.queues)
 
 
 @dataclass

@@ -2,15 +2,14 @@
 
 Exports go to an executor. Each measurement and each accuracy has a thread of its own, which waits for a process here
 or on a device. All that is decided and kept is so in the thread that called `Running.run`: the others only put what
-they found into a queue. They are daemons: an interrupt ends the command at once, and a device ends what was begun on
-it when the connection is gone.
+they found into a queue. An interrupt ends the command at once: what runs is killed, and a device ends what was begun
+on it when the connection is gone.
 """
 
 from __future__ import annotations
 
 import json
 import queue
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -32,6 +31,7 @@ from edgekit.sweeps.queues import Patience
 from edgekit.sweeps.result import CACHED, DONE, FAILED, PLANNED, CellResult, SweepResult
 from edgekit.sweeps.scheduler import AWAY, LOST, Scheduler
 from edgekit.sweeps.scheduler import DONE as ENDED
+from edgekit.sweeps.threads import Threads
 from edgekit.sweeps.workers import Workers
 from edgekit.util.files import make_folder, write_atomically
 from edgekit.util.formatting import counted
@@ -59,6 +59,7 @@ class Running:
         self.scheduler = Scheduler(self.tasks, plan.addresses, plan.processors, plan.memory, PATIENCE)
         self.started = time.monotonic()
         self._heard: queue.SimpleQueue[tuple[Start | None, Any]] = queue.SimpleQueue()
+        self._threads = Threads()
         self._next_record = 0.0
         self._waiting: dict[str, list[Task]] = {}  # measurements by the export that they wait for
         self._attempts: dict[str, int] = {}  # of jobs that failed, by their keys, in all runs
@@ -83,6 +84,9 @@ class Running:
         pending: list[Future[Any]] = []
         try:
             self._go(own or executor, pending)
+        except BaseException:
+            self._threads.end()
+            raise
         finally:
             for future in pending:
                 future.cancel()
@@ -113,7 +117,7 @@ class Running:
             future.add_done_callback(lambda done: self._heard.put((start, _made(task.work, done))))
         else:
             work = self._latency(start) if task.kind == LATENCY else self._accuracy(start)
-            threading.Thread(target=self._alone, args=(start, work), name=task.name, daemon=True).start()
+            self._threads.begin(task.name, lambda: self._alone(start, work))
 
     def _alone(self, start: Start, work: Callable[[], Any]) -> None:
         """In a thread of its own: do it, and put what came of it into the queue."""

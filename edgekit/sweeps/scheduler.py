@@ -45,6 +45,7 @@ class Scheduler:
         self._left_here = {EXPORT: 0, LATENCY: 0, ACCURACY: 0}
         self._seconds_here = {EXPORT: 0.0, ACCURACY: 0.0}  # guessed, of all processors
         self._running_here: dict[str, None] = {}
+        self._running = 0  # jobs that have begun, everywhere
         self._pauses: list[tuple[float, str]] = []
         self._look_at: dict[str, None] = {}  # devices that may find something to do
         self._ended: list[End] = []
@@ -90,6 +91,12 @@ class Scheduler:
 
     def start(self, now: float) -> list[Start]:
         """Return the jobs that may begin now; they count as begun."""
+        found = self._startable(now)
+        if not found and not self._running and self._give_up_absent():
+            found = self._startable(now)
+        return found
+
+    def _startable(self, now: float) -> list[Start]:
         while self._pauses and self._pauses[0][0] <= now:
             address = heapq.heappop(self._pauses)[1]
             self.devices[address].paused = False
@@ -127,6 +134,7 @@ class Scheduler:
         if job.over or job.attempt != started.attempt or job.device is None:
             return
         address, job.device = job.device, None
+        self._running -= 1
         if outcome == DONE:
             self._pace[job.task.kind].seen(job.task.seconds, now - job.since)
         if job.queue is None:
@@ -193,6 +201,18 @@ class Scheduler:
         else:
             device.paused, device.until = True, now + self._patience.pause(device.silent)
             heapq.heappush(self._pauses, (device.until, device.address))
+
+    def _give_up_absent(self) -> bool:
+        """Give up devices that have never answered, where nothing else is left to wait for; whether there were any."""
+        pausing = [self.devices[address] for _, address in self._pauses]
+        absent = [one for one in pausing if not one.answered and one.silent > self._patience.alone]
+        if not absent or any(one.answered and one.is_wanted for one in pausing):
+            return False
+        for device in absent:
+            self._give_up(device)
+        self._pauses = [one for one in self._pauses if not self.devices[one[1]].gone]
+        heapq.heapify(self._pauses)
+        return True
 
     def _give_up(self, device: Device) -> None:
         device.gone = True
@@ -309,6 +329,7 @@ class Scheduler:
 
     def _begun(self, job: Job, address: str, now: float) -> Start:
         job.attempt += 1
+        self._running += 1
         job.device, job.since = address, now
         names = (name for name in job.task.needs.devices if self._addresses[name] == address)
         return Start(job.task, job.attempt, next(names, None))

@@ -17,9 +17,10 @@ from edgekit.errors import UsageError
         (o.words, "onnx, tflite,onnx,", ("onnx", "tflite")),
         (o.numbers, "1,8", (1, 8)),
         (o.decimals, "1.0,.5", (1.0, 0.5)),
+        (o.devices, "desk, pi=pi-1 + pi-2,x", ["desk", {"pi": ("pi-1", "pi-2")}, "x"]),
     ],
 )
-def test_lists_have_commas_and_each_once(read: Callable[..., Any], text: str, found: tuple[Any, ...]) -> None:
+def test_lists_have_commas_and_each_once(read: Callable[..., Any], text: str, found: Any) -> None:
     assert read(text, "--option") == found
 
 
@@ -27,6 +28,9 @@ def test_lists_have_commas_and_each_once(read: Callable[..., Any], text: str, fo
     ("read", "text", "said"),
     [
         (o.words, " , ", "--option is empty"),
+        (o.devices, "pi=", "--option has no pool in 'pi='"),
+        (o.devices, "=pi-1", "--option has no pool in '=pi-1'"),
+        (o.devices, "pi=pi-1+", "--option has no pool in 'pi=pi-1[+]'"),
         (o.numbers, "1,two", "takes whole numbers, not '1,two'"),
         (o.decimals, "wide", "takes numbers, not 'wide'"),
     ],

@@ -127,7 +127,7 @@ def test_devices_that_are_away_fail_what_only_they_can_do(lab: Lab, begin: Calla
     result = begin(device=("pi-1", "pi-2"), progress=lambda message, *_: said.append(message))
     lost, done = result.cells
     assert done.status == "done" and lost.status == "failed" and lost.refusal is not None
-    assert lost.refusal.exit_code == result.exit_code == DeviceUnreachable.exit_code and lab.asked["pi-1"] == 4
+    assert lost.refusal.exit_code == result.exit_code == DeviceUnreachable.exit_code and lab.asked["pi-1"] == 3
     assert sum("pi-1 does not answer: pi-1 cannot be reached" in message for message in said) == 4
 
 
@@ -182,3 +182,25 @@ def test_a_file_that_did_not_pass_is_made_again_where_that_is_asked_for(
     assert begin(export_only=True, device=None).cells[0].status == "failed", "it would fail in the same way"
     assert begin(export_only=True, device=None, retry="failed").cells[0].status == "done"
     assert begin(export_only=True, device=None).cells[0].status == "cached"
+
+
+def test_an_interrupt_ends_what_is_measured_at_once_and_nothing_of_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("EDGEKIT_NULL_MS", "20000")
+    asked: dict[str, Any] = {"format": ("onnx",), "runtime": ("null",), "preset": "test", "out": tmp_path / "out"}
+    asked |= {"store": f"sqlite:///{tmp_path}/s.db", "continue_": True}
+
+    def interrupt(message: str, done: int, total: int) -> None:
+        if "process 1" in message:
+            raise KeyboardInterrupt
+
+    with ThreadPoolExecutor(1) as pool:
+        with pytest.raises(KeyboardInterrupt):
+            sweep("lenet5", executor=pool, progress=interrupt, **asked)
+        assert not [one.name for one in threading.enumerate() if "lenet5" in one.name], "a thread still measures"
+        assert not Store(asked["store"]).measurements() and not list((tmp_path / "out/.sweep").glob("latency-*"))
+        monkeypatch.setenv("EDGEKIT_NULL_MS", "1")
+        (cell,) = sweep("lenet5", executor=pool, **asked).cells
+    assert cell.status == "done" and cell.measurement is not None

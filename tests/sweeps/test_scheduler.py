@@ -102,15 +102,46 @@ def test_a_device_that_goes_away_frees_its_job_for_a_twin_and_is_asked_again_lat
     plan.ended(b, DONE, 1)
     assert keys(plan.start(1)) == ["a@y"]
 
-    alone = of(latency("a", "x"), patience=Patience(2.0, 5.0, never_seen=4))
+
+@pytest.mark.parametrize(("alone", "times"), [(9, [0.0, 2.0, 6.0, 11.0, 16.0]), (2, [0.0, 2.0, 6.0]), (0, [0.0])])
+def test_a_device_that_never_answers_is_given_up_sooner_where_nothing_else_is_waited_for(
+    alone: int, times: list[float]
+) -> None:
+    plan = of(latency("a", "x"), patience=Patience(2.0, 5.0, never_seen=4, alone=alone))
     now, asked = 0.0, []
-    while alone.left:
-        for one in alone.start(now):
+    while plan.left:
+        for one in plan.start(now):
             asked.append(now)
-            alone.ended(one, AWAY, now, "no route")
-        now = alone.next_time() or now
-    (end,) = alone.over()
-    assert asked == [0.0, 2.0, 6.0, 11.0, 16.0] and (end.outcome, end.why, end.attempts) == (AWAY, "no route", 5)
+            plan.ended(one, AWAY, now, "no route")
+        assert not plan.start(now)
+        now = plan.next_time() or now
+    (end,) = plan.over()
+    assert asked == times and (end.outcome, end.why, end.attempts) == (AWAY, "no route", len(times))
+
+
+def test_while_another_device_works_or_may_come_back_one_that_never_answers_is_asked_again() -> None:
+    plan = of(latency("a", "x"), latency("b", "y"), patience=Patience(2.0, never_seen=9, alone=0))
+    absent, other = sorted(plan.start(0), key=lambda one: one.task.key)
+    plan.ended(absent, AWAY, 0, "no route")
+    assert not plan.start(1) and plan.left == 2, "y works"
+    plan.ended(other, LOST, 1, "gone")
+    assert not plan.start(1.5) and plan.left == 2, "y may come back"
+    for one in sorted(plan.start(5), key=lambda one: one.task.key):
+        plan.ended(one, DONE if one.device == "y" else AWAY, 6, "no route")
+    assert not plan.start(6) and plan.left == 0
+    assert {end.task.key: end.outcome for end in plan.over()} == {"a": AWAY, "b": DONE}
+
+
+def test_accuracies_begin_when_this_machine_is_given_up() -> None:
+    plan = of(
+        latency("a", "local"),
+        Task("acc", ACCURACY, "acc", Needs(processors=1)),
+        patience=Patience(2.0, alone=0),
+        local="local",
+    )
+    (one,) = plan.start(0)
+    plan.ended(one, AWAY, 0, "no route")
+    assert keys(plan.start(0)) == ["acc"]
 
 
 def test_a_job_with_which_devices_go_away_is_its_own_fault_and_the_device_goes_on() -> None:

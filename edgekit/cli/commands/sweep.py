@@ -18,7 +18,11 @@ from edgekit.exporting.options import DEFAULTS, OPTIONS, flag
 _OWN: dict[str, dict[str, Any]] = {
     "alpha": {"hint": str | None, "metavar": "A,A", "help": "Width multipliers."},
     "res": {"hint": str | None, "metavar": "R,R", "help": "Input heights in pixels."},
-    "device": {"hint": str | None, "metavar": "D,D", "help": "Names from devices.yaml."},
+    "device": {
+        "hint": str | None,
+        "metavar": "D,D",
+        "help": "Devices; twins as pi=pi-1+pi-2.",
+    },
     "weights": {"metavar": "random|pretrained|FILE|DIR", "help": "A folder has a file for each variant."},
     "data": {"help": "Calibration images, or .npz examples, for int8."},
     "out": {"help": "Where files go.  [default: artifacts]"},
@@ -80,7 +84,7 @@ def sweep(
     from edgekit.cli.live import LiveTable
     from edgekit.cli.views import sweep as views
 
-    axes = {"alpha": o.decimals, "res": o.numbers, "device": o.words}
+    axes = {"alpha": o.decimals, "res": o.numbers, "device": o.devices}
     ways: dict[str, tuple[Callable[[str, str], Any], str | None]] = {
         "runtime": (o.words, runtime),
         "provider": (o.words, provider),

@@ -10,16 +10,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import moved
 from edgekit.exporters.head import with_head
 from edgekit.exporting.description import details_of, manifest_for, nearness
-from edgekit.exporting.first_fault import first_fault
+from edgekit.exporting.first_fault import file_fault
 from edgekit.exporting.head_proof import check_head
-from edgekit.exporting.inner_values import inner_values
 from edgekit.exporting.inputs import MADE_FROM
 from edgekit.exporting.mixed_precision import float_cost
 from edgekit.exporting.not_run import not_run
@@ -132,8 +129,7 @@ def _right(task: ExportTask, prepared: Prepared, written: Written, path: Path, p
     quantized, count = prepared.quantized(task.format), FAULT_INPUTS if prepared.graph.takes_several else 1
     xs = [x[:count] for x in prepared.reference().inputs]
     how = task.asked.io, task.asked.layout
-    found = inner_values(path, quantized, written.inputs, xs, prepared.preprocessing, how)
-    fault = first_fault(quantized, found, *map(torch.from_numpy, xs))
+    fault = file_fault(path, quantized, written.inputs, xs, prepared.preprocessing, how)
     if parity.passed and not _tells(parity):
         return parity
     return (

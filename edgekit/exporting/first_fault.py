@@ -7,7 +7,9 @@ earlier one is held against it. A file whose layers are all right differs from t
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -15,15 +17,19 @@ from torch.nn import functional as F
 
 from edgekit.exporters.int8.pair_sums import fitted, in_kernel_order
 from edgekit.exporters.int8.simulate import integer_graph, round_values
+from edgekit.exporting.inner_values import Array, inner_values
 from edgekit.ir.graph import Op
 from edgekit.ir.kernels import pad_argument
 from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.ir.reference import KERNELS
+from edgekit.records.manifest import TensorRecord
+from edgekit.records.preprocessing import Preprocessing
 
 TOLERANCE = 2.5  # steps: kernels that scale in fixed point, or in several roundings, are up to two beside
 FLOAT_TOLERANCE = 1e-3  # of the largest value, of what is computed in float
 PADDING = ("conv", "max_pool", "avg_pool", "pad", "conv_transpose")
+_CHANNELS_LAST = ("linear", "layer_norm")
 MOST = 0.98  # of the wrong values that a cause must explain
 
 
@@ -42,6 +48,30 @@ class Fault:
             f"layer {self.layer} ({self.kind}) is the first that differs: {self.share:.1%} of its values, "
             f"by up to {self.steps:.0f} steps; likely cause: {self.cause}"
         )
+
+
+def file_fault(
+    path: Path,
+    quantized: QuantizedGraph,
+    given: Sequence[TensorRecord],
+    xs: Sequence[Array],
+    preprocessing: Preprocessing | None = None,
+    how: tuple[str, str] = ("float32", "nhwc"),
+) -> Fault | None:
+    """Return the first fault of a written file on inputs (N, C, *spatial), which `inner_values` takes alike.
+
+    Where there is one, a second look tells whether an operator in float before it is wrong already. The first look
+    leaves these alone, because onnxruntime joins no operators whose values are asked for.
+    """
+
+    def look(islands: bool) -> Fault | None:
+        found = inner_values(path, quantized, given, xs, preprocessing, how, islands)
+        return first_fault(quantized, found, *map(torch.from_numpy, xs))
+
+    seen = look(islands=False)
+    finer = None if seen is None else look(islands=True)
+    order = [op.name for op in quantized.graph]
+    return min((one for one in (seen, finer) if one), key=lambda one: order.index(one.layer), default=None)
 
 
 @torch.no_grad()
@@ -104,13 +134,13 @@ def _cause(
         return "a range: values beyond it are cut"
     if _uncut(want, got, wrong):
         return "an activation that is missing or another"
-    shifted = _shift(want, got)
+    shifted = _shift(op, want, got)
     if shifted is not None:
-        everywhere = float(shifted.max() - shifted.min()) < 1 and shifted.numel() > 1
-        return "a zero point" if everywhere or not product else "a bias"
-    if _permuted(want, got, wrong):
+        everywhere = float(shifted.max() - shifted.min()) < 1 < float(shifted.abs().min()) and shifted.numel() > 1
+        return "a zero point" if everywhere or "bias" not in op.params else "a bias"
+    if _permuted(op, want, got, wrong):
         return "channels in another order"
-    if _scaled(want, got):
+    if _scaled(op, want, got):
         return "a scale"
     if float((got - want).abs().max()) < 2 * TOLERANCE:
         return "rounding"
@@ -210,9 +240,14 @@ def _uncut(want: Tensor, got: Tensor, wrong: Tensor) -> bool:
     return float(beyond[wrong].float().mean()) >= MOST and not bool(wrong.all())
 
 
-def _channels(y: Tensor) -> Tensor:
-    """(channels, everything else)."""
-    return y.movedim(1, 0).flatten(1) if y.dim() > 1 else y[None]
+def _channels(op: Op, y: Tensor) -> Tensor:
+    """The channels of what an operator gives, (channels, everything else); those of tokens lie last."""
+    return y.movedim(-1 if op.kind in _CHANNELS_LAST else 1, 0).flatten(1) if y.dim() > 1 else y[None]
+
+
+def _alike(op: Op, y: Tensor) -> Tensor:
+    """What one wrong number of a layer changes alike, (groups, everything else): a channel where it has tensors."""
+    return _channels(op, y) if op.params else y.reshape(1, -1)
 
 
 def _inside(want: Tensor, got: Tensor) -> Tensor:
@@ -223,10 +258,10 @@ def _inside(want: Tensor, got: Tensor) -> Tensor:
     return inside
 
 
-def _shift(want: Tensor, got: Tensor) -> Tensor | None:
+def _shift(op: Op, want: Tensor, got: Tensor) -> Tensor | None:
     """By how much each channel is off, where that alone explains what is wrong; only of channels that tell."""
     shifts = []
-    for one, other, inside in zip(*map(_channels, (want, got, _inside(want, got))), strict=True):
+    for one, other, inside in zip(*(_alike(op, y) for y in (want, got, _inside(want, got))), strict=True):
         if not bool(inside.any()):
             continue
         gap = (other - one)[inside]
@@ -236,9 +271,9 @@ def _shift(want: Tensor, got: Tensor) -> Tensor | None:
     return torch.stack(shifts) if shifts else None
 
 
-def _scaled(want: Tensor, got: Tensor) -> bool:
+def _scaled(op: Op, want: Tensor, got: Tensor) -> bool:
     """Whether a factor for each channel explains what is wrong, up to a tenth of it."""
-    for one, other, inside in zip(*map(_channels, (want, got, _inside(want, got))), strict=True):
+    for one, other, inside in zip(*(_alike(op, y) for y in (want, got, _inside(want, got))), strict=True):
         a, b = one[inside], other[inside]
         if a.numel() < 2:
             continue
@@ -250,10 +285,10 @@ def _scaled(want: Tensor, got: Tensor) -> bool:
     return True
 
 
-def _permuted(want: Tensor, got: Tensor, wrong: Tensor) -> bool:
+def _permuted(op: Op, want: Tensor, got: Tensor, wrong: Tensor) -> bool:
     """Whether each wrong channel is another one of those that are wanted."""
-    ours, theirs = _channels(want), _channels(got)
-    for channel in _channels(wrong).any(1).nonzero().flatten().tolist():
+    ours, theirs = _channels(op, want), _channels(op, got)
+    for channel in _channels(op, wrong).any(1).nonzero().flatten().tolist():
         if not bool(((ours - theirs[channel]).abs() <= TOLERANCE).float().mean(1).ge(MOST).any()):
             return False
     return True

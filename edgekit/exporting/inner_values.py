@@ -34,15 +34,16 @@ def inner_values(
     xs: Sequence[Array],
     preprocessing: Preprocessing | None = None,
     how: tuple[str, str] = ("float32", "nhwc"),
+    islands: bool = False,
 ) -> dict[str, Tensor]:
     """The layers' values on inputs (N, C, *spatial) by operator name; empty for a format that shows none.
 
-    `how` is the file's --io and --layout.
+    `how` is the file's --io and --layout. With `islands` an ONNX file shows what it computes in float, too; a TFLite
+    file always does.
     """
-    run = {".onnx": _onnx, ".tflite": _tflite}.get(path.suffix)
-    if run is None:
+    if path.suffix not in (".onnx", ".tflite"):
         return {}
-    answer = run(path, quantized, how)
+    answer = _onnx(path, quantized, islands) if path.suffix == ".onnx" else _tflite(path, quantized, how)
     pixels = [preprocessing if one is given[0] else None for one in given]
     fed = zip(*xs, strict=True)
     each = [
@@ -55,7 +56,7 @@ def inner_values(
 Answer = Callable[[list[NDArray[Any]]], dict[str, Tensor]]
 
 
-def _onnx(path: Path, quantized: QuantizedGraph, how: tuple[str, str]) -> Answer:
+def _onnx(path: Path, quantized: QuantizedGraph, islands: bool) -> Answer:
     import onnx
     import onnxruntime
 
@@ -64,6 +65,8 @@ def _onnx(path: Path, quantized: QuantizedGraph, how: tuple[str, str]) -> Answer
     wanted = {op.name: f"{op.name}/integers" for op in quantized.graph if f"{op.name}/integers" in made}
     ends = {op.name: public for op, public in _ends(quantized) if op.name not in wanted and public in made}
     wanted |= ends
+    if islands:
+        wanted |= {name: name for name in quantized.islands if name not in wanted and name in made}
     outputs = {value.name for value in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted.values() if name not in outputs)
     settings = onnxruntime.SessionOptions()

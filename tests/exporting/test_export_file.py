@@ -34,8 +34,7 @@ def record(passed: bool, simulated_snr_db: float | None, simulation_snr_db: floa
 @pytest.fixture
 def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
     """`_right` of a file in which a layer differs from the simulation."""
-    monkeypatch.setattr(export_file, "inner_values", lambda *asked: {})
-    monkeypatch.setattr(export_file, "first_fault", lambda *asked: FAULT)
+    monkeypatch.setattr(export_file, "file_fault", lambda *asked: FAULT)
     task = SimpleNamespace(precision="int8", format="onnx", asked=SimpleNamespace(io="float32", layout="nhwc"))
     prepared = SimpleNamespace(
         quantized=lambda format: None,

@@ -62,9 +62,10 @@ tensorrt-check: $(INSTALLED)
 phone-tool: $(INSTALLED)
 	$(RUN)/python -m scripts.phone_tool
 
-# What an ARM processor answers, on an arm64 Debian below qemu: docs/measured/arm.md. Some minutes, 150 MB to fetch once.
+# What an ARM processor answers, on an arm64 Debian below qemu: docs/measured/arm.md. Some minutes, 150 MB to fetch once;
+# goes on where it stopped.
 board-check: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.board_check
+	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.board.check
 
 # Every network as ONNX and TFLite, proved: docs/zoo.md. Takes an hour and 23 GB in build/; goes on where it stopped.
 # ZOO=--time then adds latencies: a quarter of an hour, on a machine that does nothing else.

@@ -66,6 +66,11 @@ def _fill(root: Path, wanted: Sequence[str]) -> None:
         (root / name).mkdir(exist_ok=True)
 
 
+def emulator() -> str:
+    """Return the name and version of what executes the board's instructions."""
+    return run([str(system() / "usr/bin/qemu-aarch64"), "--version"]).splitlines()[0].partition(" (")[0]
+
+
 @contextmanager
 def running(folder: Path, core: str) -> Iterator[Server]:
     """A board with this kind of core, as `board` of the file that $EDGEKIT_SSH_CONFIG then names."""

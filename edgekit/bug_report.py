@@ -49,7 +49,7 @@ def _bug(error: BaseException) -> EdgekitError:
         with tempfile.NamedTemporaryFile(
             "w", prefix="edgekit-", suffix=".txt", delete=False, encoding="utf-8"
         ) as stream:
-            stream.write(trace)
+            stream.write(escaped(trace, lines=True))
     except OSError:
         return EdgekitError(cause, "set EDGEKIT_DEBUG=1 to see the traceback")
     return EdgekitError(cause, f"please report it with {stream.name}")

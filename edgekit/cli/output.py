@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from edgekit.util.formatting import escaped
+from edgekit.util.formatting import escaped, json_escaped, printable
 
 if TYPE_CHECKING:  # rich is loaded when something is shown
     from rich.console import RenderableType
@@ -54,16 +54,7 @@ def write(outcome: Outcome, as_json: bool, stdout: TextIO) -> None:
 
 def as_line(document: dict[str, Any]) -> str:
     """The document as one line of JSON, in which no character is one that a terminal obeys."""
-    return json.dumps(document, allow_nan=False).replace("\x7f", "\\u007f") + "\n"
-
-
-def _printable(value: Any, key: str = "") -> Any:
-    """A document without control characters in any of its texts, whoever they came from; code keeps its lines."""
-    if isinstance(value, str):
-        return escaped(value, lines=key == "snippet")
-    if isinstance(value, dict):
-        return {escaped(name): _printable(one, name) for name, one in value.items()}
-    return [_printable(one) for one in value] if isinstance(value, (list, tuple)) else value
+    return json_escaped(json.dumps(document, allow_nan=False)) + "\n"
 
 
 def send(text: str, stream: TextIO) -> None:
@@ -96,7 +87,7 @@ def _rendered(outcome: Outcome, stdout: TextIO) -> str:
     buffer = io.StringIO()
     width = Console(file=stdout).width if terminal or "COLUMNS" in os.environ else WIDE
     console = Console(file=buffer, width=width, force_terminal=terminal, highlight=False, markup=False, emoji=False)
-    for part in outcome.view(_printable(outcome.document), width):
+    for part in outcome.view(printable(outcome.document), width):
         if isinstance(part, str):
             buffer.write(f"{part}\n")
         else:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as xml
 
+from edgekit.util.formatting import escaped
+
 if TYPE_CHECKING:
     from edgekit.comparison.result import Check, CompareResult, Row
 
@@ -80,10 +82,10 @@ def _number(value: float | None) -> str:
 
 def _escaped(text: str) -> str:
     """Text that stays text in a Markdown table."""
-    text = re.sub(r"([\\`*_\[\]|<>])", r"\\\1", " ".join(text.split()))
+    text = re.sub(r"([\\`*_\[\]|<>])", r"\\\1", escaped(" ".join(text.split())))
     return text.replace("\\<", "&lt;").replace("\\>", "&gt;")
 
 
 def _legal(text: str) -> str:
-    """Text without the characters that XML forbids."""
-    return _ILLEGAL.sub("?", text)
+    """Text without the characters that XML forbids, and without those that a terminal obeys."""
+    return _ILLEGAL.sub("?", escaped(text))

@@ -9,6 +9,7 @@ from edgekit.errors import EdgekitError
 from edgekit.records.formats import REJECTED
 from edgekit.records.manifest import COMING, Artifact, Manifest, coming_path, manifest_path, read_manifest
 from edgekit.util.files import content, environment, locked, publish, write_atomically
+from edgekit.util.formatting import json_escaped
 
 
 def release(draft: Path, target: Path, manifest: Manifest) -> Artifact:
@@ -22,7 +23,7 @@ def release(draft: Path, target: Path, manifest: Manifest) -> Artifact:
     with locked(target.parent / ".lock"):
         for left in target.parent.glob("*" + COMING):
             _settle(left)
-        write_atomically(coming, manifest.model_dump_json(indent=2).encode() + b"\n")
+        write_atomically(coming, json_escaped(manifest.model_dump_json(indent=2)).encode() + b"\n")
         publish(draft, target)
         with environment(target):
             coming.replace(manifest_path(target))

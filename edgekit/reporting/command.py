@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from edgekit.reporting.rows import Row, rows
 from edgekit.storage.filters import filters
 from edgekit.storage.store import FailedCell, Store, open_store
 from edgekit.util.files import drafting, environment, make_folder, publish, write_atomically
-from edgekit.util.formatting import csv_cell
+from edgekit.util.formatting import csv_cell, printable
 from edgekit.util.tabled import Tabled
 
 FORMATS = ("html", "md", "csv", "json")
@@ -123,17 +123,24 @@ def _written(
             "the store has nothing to report", "run `edgekit bench` or `edgekit eval` first, or give --store"
         )
     which = answers(found, hits)
-    created, failures = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"), records.failures
+    shown, failed = _shown(found), [one.model_copy(update=printable(one.__dict__)) for one in records.failures]
+    told = which if shown == found else answers(shown, hits)
+    created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     texts = {
-        "html": lambda: page.page(found, created, library.result() if library else "", failures, which),
-        "md": lambda: report_text.as_markdown(found, page.cautions(found, failures), created, which),
+        "html": lambda: page.page(shown, created, library.result() if library else "", failed, told),
+        "md": lambda: report_text.as_markdown(shown, page.cautions(shown, failed), created, told),
         "csv": lambda: report_text.as_csv(found),
         "json": lambda: report_text.as_json(found, created, which),
     }
     paths = [_write(targets[name], texts[name]()) for name in formats]
     if assets is not None:
-        paths += _assets(Path(assets), found, records.measurements)
+        paths += _assets(Path(assets), shown, records.measurements)
     return ReportResult(tuple(paths), found, which)
+
+
+def _shown(found: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows as a person may see them, wherever the texts in them come from."""
+    return tuple(replace(row, **printable(row.__dict__)) for row in found)
 
 
 def _noting(accuracies: Iterable[Accuracy], hits: dict[str, str]) -> Iterator[Accuracy]:

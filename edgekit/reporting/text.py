@@ -12,7 +12,7 @@ import edgekit
 from edgekit.reporting.answer import Answer
 from edgekit.reporting.by_device import by_device
 from edgekit.reporting.rows import Row
-from edgekit.util.formatting import counted, csv_cell, fixed
+from edgekit.util.formatting import counted, csv_cell, escaped, fixed, json_escaped
 
 NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile", "sustained")  # in the JSON report only
 DASH = "-"
@@ -26,7 +26,7 @@ def as_json(rows: Sequence[Row], created: str, answers: Sequence[Answer] = ()) -
         "answers": [one.to_json() for one in answers],
         "rows": [row.to_json() for row in rows],
     }
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json_escaped(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)) + "\n"
 
 
 def as_csv(rows: Sequence[Row]) -> str:
@@ -146,7 +146,7 @@ def _time(row: Row, how: str) -> str:
 
 def _escape(text: str) -> str:
     """Text that Markdown shows as it is."""
-    flat = " ".join(text.split())
+    flat = escaped(" ".join(text.split()))
     for mark in "\\`*_|[]#":
         flat = flat.replace(mark, f"\\{mark}")
     return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

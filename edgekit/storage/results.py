@@ -16,6 +16,7 @@ from edgekit.records.measurement import RECORD_VERSION
 from edgekit.storage.rows import read
 from edgekit.storage.schema import KINDS
 from edgekit.storage.store import RECORDS, AnyRecord, Store
+from edgekit.util.formatting import json_escaped
 from edgekit.util.text_file import text_of
 
 SUFFIX = ".json"
@@ -27,7 +28,7 @@ def lines(records: Mapping[str, Iterable[AnyRecord]]) -> Iterator[str]:
     """The text of a file with these records, by the names of their tables."""
     yield f'{{"edgekit": "{MARK}", "version": {RECORD_VERSION}'
     for kind in KINDS:
-        some = ",\n".join(record.model_dump_json() for record in records.get(kind, ()))
+        some = ",\n".join(json_escaped(record.model_dump_json()) for record in records.get(kind, ()))
         yield f',\n"{kind}": [\n{some}\n]'
     yield "}\n"
 

@@ -34,7 +34,7 @@ from edgekit.sweeps.scheduler import DONE as ENDED
 from edgekit.sweeps.threads import Threads
 from edgekit.sweeps.workers import Workers
 from edgekit.util.files import make_folder, write_atomically
-from edgekit.util.formatting import counted
+from edgekit.util.formatting import counted, json_escaped
 
 SAID_LINES = 10  # of what a measurement has said, for the record of a failure
 RECORD = "sweep.json"  # what is known so far, beside the files
@@ -249,7 +249,7 @@ class Running:
         began = time.monotonic()
         cells = tuple(self._cell(cell) for cell in self.plan.cells)
         result = SweepResult(cells, began - self.started, unstored=self.plan.measuring.refusal)
-        text = json.dumps(result.to_json(), indent=1, default=str)
+        text = json_escaped(json.dumps(result.to_json(), indent=1, default=str))
         with self.plan.measuring.going_on():
             write_atomically(self.grid.out / RECORD, text.encode("utf-8", "surrogatepass") + b"\n")
         self._next_record = began + max(RECORD_SECONDS, RECORD_SHARE * (time.monotonic() - began))

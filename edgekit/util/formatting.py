@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
 
-# What a terminal obeys instead of showing it: C0 and C1 controls, marks of direction, and separators of lines.
+# What a terminal obeys instead of showing it: C0 and C1 controls, marks of direction, and separators of lines. And what
+# no file of UTF-8 can have: halves of surrogate pairs, which stand for bytes of names that are no text.
 _CONTROLS = (*range(0x20), *range(0x7F, 0xA0), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_CONTROLS += tuple(range(0xD800, 0xE000))
 _ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _CONTROLS}
 _ESCAPES |= {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
 _IN_LINES = {code: shown for code, shown in _ESCAPES.items() if chr(code) not in "\n\t"}
+_IN_JSON = {code: f"\\u{code:04x}" for code in _CONTROLS if code >= 0x7F}
+_FORMULAS = tuple("=+@-\uff1d\uff0b\uff20\uff0d")  # what begins one, also in the width of Chinese characters
 
 
 def escaped(text: str, lines: bool = False) -> str:
     """The text with each control character as its escape, as in "\\x1b". `lines`: it has lines, and keeps them."""
-    return text.translate(_IN_LINES if lines else _ESCAPES)
+    return text if text.isprintable() else text.translate(_IN_LINES if lines else _ESCAPES)
+
+
+def printable(value: Any, key: str = "") -> Any:
+    """The same value with the texts in it escaped; what stands under the key "snippet" is code, and keeps its lines."""
+    if isinstance(value, str):
+        return escaped(value, lines=key == "snippet")
+    if isinstance(value, Mapping):
+        return {escaped(name): printable(one, name) for name, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return (tuple if isinstance(value, tuple) else list)(map(printable, value))
+    return value
+
+
+def json_escaped(text: str) -> str:
+    """JSON in which each control character is an escape of JSON's own: the same values, and nothing to obey."""
+    return text if text.isascii() and "\x7f" not in text else text.translate(_IN_JSON)
 
 
 def csv_cell(text: str) -> str:
@@ -23,7 +45,7 @@ def csv_cell(text: str) -> str:
     Python's writer leaves a carriage return as it is, and readers begin a row there.
     """
     shown = escaped(text)
-    return f"'{shown}" if shown.startswith(("=", "+", "@", "-")) else shown
+    return f"'{shown}" if shown.startswith(_FORMULAS) else shown
 
 
 def fixed(value: float, digits: int, sign: str = "") -> str:

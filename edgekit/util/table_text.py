@@ -18,8 +18,7 @@ def as_csv(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """For a spreadsheet: no text is a formula there."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(heads)
-    for row in rows:
+    for row in (heads, *rows):
         writer.writerow(csv_cell(value) if isinstance(value, str) else value for value in row)
     return stream.getvalue()
 

@@ -15,14 +15,26 @@ from edgekit.cli.failure import describe, tell
 from edgekit.cli.output import Outcome, Progress, notice, write
 from edgekit.cli.views import compare, inspect, measure, report, sweep
 from edgekit.errors import EdgekitError, UsageError
+from edgekit.records.manifest import Manifest
+from edgekit.records.measurement import Measurement
+from edgekit.records.release import release
 from edgekit.reporting.command import of_records
 from edgekit.reporting.text import as_csv
+from edgekit.storage import results
 from edgekit.storage.store import FailedCell, Store
+from edgekit.sweeps.journal import Journal
 from edgekit.util.formatting import csv_cell, escaped
+from edgekit.util.table_text import as_csv as as_csv_table
+from edgekit.util.table_text import as_latex, as_markdown
 from tests.cli.test_tables import ANSWER, CELL, MEASURED
-from tests.comparison.records import record
+from tests.comparison.records import NEW, record, two
+from tests.reporting.conftest import manifest
+from tests.reporting.conftest import measurement as timed
 
 POISON = "\x1b]0;owned\x07\x1b[2J\r\n\x00\x7f\x85\x9b31m\u202e\u2066\u200f\u061c\u2028x"
+NO_TEXT = f"{POISON}\udcff"  # with what stands for a byte of a name that is no text
+FORMULAS = tuple("=+@-\uff1d\uff0b\uff20\uff0d")  # what begins one in a spreadsheet
+TEXTS = (".html", ".md", ".csv", ".json", ".xml", ".svg", ".tex", ".txt")
 OBEYED = {*map(chr, (*range(0x20), *range(0x7F, 0xA0))), *"\u061c\u200e\u200f\u2028\u2029"}
 OBEYED |= {*map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0x206A)))}
 
@@ -136,7 +148,7 @@ def test_a_file_with_such_a_name_is_shown_with_escapes(
     assert "\\x1b[31mred\\n.onnx" in stream.getvalue() and not obeyed(stream.getvalue())
 
 
-@pytest.mark.parametrize("sign", ["=", "+", "@", "-", "\t=", "\r=", "\n=", "x\r="])
+@pytest.mark.parametrize("sign", [*FORMULAS, "\t=", "\r=", "\n=", "x\r="])
 def test_samples_and_rows_are_no_formulas(sign: str, tmp_path: Path) -> None:
     pytest.importorskip("vl_convert")
     evil = f"{sign}HYPERLINK(1)"
@@ -144,8 +156,8 @@ def test_samples_and_rows_are_no_formulas(sign: str, tmp_path: Path) -> None:
     one = record().model_copy(update=fields)
     result = of_records([one], [], out=tmp_path / "r.csv", format="csv", assets=tmp_path / "assets")
     for text in ((tmp_path / "assets" / "samples.csv").read_text(), as_csv(result.rows)):
-        assert text.isascii() and not obeyed(text) and csv_cell(evil) in text
-        assert all(cell[:1] not in tuple("=+@-") for line in text.split("\n") for cell in line.split(",") if cell)
+        assert not obeyed(text) and csv_cell(evil) in text
+        assert all(cell[:1] not in FORMULAS for line in text.split("\n") for cell in line.split(",") if cell)
 
 
 def test_only_control_characters_are_escaped() -> None:
@@ -173,6 +185,61 @@ def test_a_store_of_a_stranger_is_listed_escaped(tmp_path: Path, monkeypatch: py
         assert outcome is not None
         write(outcome, False, stream := io.StringIO())
         assert not obeyed(stream.getvalue())
+
+
+def stranger(poison: str) -> Measurement:
+    """A measurement with poison in each text that a stranger's manifest, file or device says."""
+    taken = timed(manifest("mobilenet_0.5_160"))
+    assert taken.manifest is not None
+    variant = taken.manifest.variant.model_copy(update=dict.fromkeys(("name", "model", "family"), poison))
+    known = taken.manifest.model_copy(update={"variant": variant, "labels": (poison,)})
+    names = dict.fromkeys(("artifact", "device", "runtime"), poison)
+    return taken.model_copy(update={**names, "manifest": known, "reasons": (poison,), "found": {poison: poison}})
+
+
+def _report(folder: Path) -> None:
+    pytest.importorskip("vl_convert")
+    texts = {"reason": NO_TEXT, "remedy": NO_TEXT, "variant": NO_TEXT}
+    failed = FailedCell(id="x", created="2026", format="onnx", precision="fp32", device="pi", code="usage", **texts)
+    formats = ("html", "md", "csv", "json")
+    of_records([stranger(NO_TEXT)], [], [failed], out=folder / "report", format=formats, assets=folder)
+
+
+def _comparison(folder: Path) -> None:
+    one = record(name=f"{POISON}.onnx", device=POISON)
+    result = two(one, one.model_copy(update={"id": NEW}), junit=folder / "junit.xml")
+    (folder / "pull.md").write_text(result.to_markdown())
+
+
+def _records(folder: Path) -> None:
+    one = stranger(POISON)
+    assert one.manifest is not None
+    (folder / "results.json").write_text("".join(results.lines({"measurements": [one]})))
+    (folder / "draft").write_bytes(b"x")
+    release(folder / "draft", folder / "x.onnx", one.manifest)
+    Journal(folder).put("latency", "key", {"name": NO_TEXT}, reason=NO_TEXT)
+    assert Manifest.model_validate_json((folder / "x.onnx.json").read_text()) == one.manifest
+
+
+def _tables(folder: Path) -> None:
+    for name, write_table in {"csv": as_csv_table, "md": as_markdown, "tex": as_latex}.items():
+        (folder / f"table.{name}").write_text(write_table([NO_TEXT], [[NO_TEXT]]))
+
+
+def _bug(folder: Path) -> None:
+    remedy = describe(RuntimeError(NO_TEXT), []).remedy
+    assert str(folder) in remedy
+
+
+@pytest.mark.parametrize("writes", [_report, _comparison, _records, _tables, _bug])
+def test_every_file_that_is_written_is_text_that_nothing_obeys(
+    writes: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    writes(tmp_path)
+    texts = {path: path.read_text(encoding="utf-8") for path in tmp_path.rglob("*") if path.suffix in TEXTS}
+    assert texts and {path.name: obeyed(text) - {"\t"} for path, text in texts.items() if obeyed(text) - {"\t"}} == {}
 
 
 LONG = "a" * 5000

@@ -14,8 +14,10 @@ from edgekit.records.manifest import TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
 if TYPE_CHECKING:  # measuring with trtexec reads its flags here, and needs no torch
-    from edgekit.ir.graph import Graph
+    from edgekit.ir.graph import Graph, Op
     from edgekit.ir.quantized import QuantizedGraph
+
+LAYOUTS = {1: "N", 2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,18 @@ class WriteJob:
     preprocessing: Preprocessing | None = None
     labels: tuple[str, ...] = ()  # the outputs' names, in their order
     options: Mapping[str, Any] = field(default_factory=dict)  # of one format; tensorrt's stand at its write()
+
+    def record(self, op: Op, name: str) -> TensorRecord:
+        """Return an input or output in torch's axes, as a caller sees it: real numbers are float32."""
+        shape = (-1, *op.shape[1:]) if self.dynamic_batch else op.shape
+        dtype = "float32" if op.dtype.is_floating_point else str(op.dtype).removeprefix("torch.")
+        return TensorRecord(name=name, dtype=dtype, shape=shape, layout=LAYOUTS.get(len(shape), "other"))
+
+    @property
+    def about(self) -> dict[str, str]:
+        """What a file says beside its network: how an image becomes the input, as JSON; each output's name, a line."""
+        how = {"preprocessing": self.preprocessing.model_dump_json()} if self.preprocessing is not None else {}
+        return how | ({"labels": "\n".join(self.labels)} if self.labels else {})
 
 
 @dataclass(frozen=True)

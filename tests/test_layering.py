@@ -28,7 +28,7 @@ ROWS = (
     "choosing",
     "reporting",
     "device exporters",
-    "exporters.onnx.writer exporters.tflite.writer measure diagnosis",
+    "exporters.onnx.writer exporters.pt2.writer exporters.tflite.writer measure diagnosis",
     "exporters.tensorrt.writer comparison exporting inspection",
     "evaluation",
     "sweeps",

@@ -55,6 +55,7 @@ TESTED_BY = (
         "exporters/onnx/emitter exporters/onnx/fallback exporters/onnx/proof exporters/onnx/serialize "
         "exporters/onnx/versions exporters/free_batch",
     ),
+    ("exporters/pt2/test_writer", "exporters/pt2/network exporters/half"),
     (
         "exporters/tflite/test_writer",
         "exporters/tflite/flatbuffer exporters/tflite/lowering exporters/tflite/metadata exporters/tflite/versions",

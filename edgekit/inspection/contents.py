@@ -13,6 +13,7 @@ from typing import Any
 from edgekit.errors import BackendMissing, UsageError, first_line
 from edgekit.records.formats import FORMATS, format_of
 
+GETITEM = "_operator.getitem"  # takes one of several results apart
 Contents = tuple[dict[str, int], tuple[str, ...]]
 
 
@@ -76,6 +77,21 @@ def onnx(path: Path) -> Contents:
         return dict(sorted(counts.items())), tuple(line.encode().decode() for line in labels)
     except (AttributeError, UnicodeError) as error:
         raise _broken(path, "ONNX", error) from error
+
+
+def pt2(path: Path) -> Contents:
+    """Read an archive of torch.export. Raises BackendMissing without torch."""
+    try:
+        from edgekit.bench.ondevice import torch_archive
+    except ImportError as error:
+        raise BackendMissing("reading .pt2 files needs torch", "pip install 'edgekit[export]'") from error
+    try:
+        graph, labels = torch_archive.check(path), torch_archive.beside(path, "labels")
+    except ValueError as error:
+        raise UsageError(str(error), "get or export the file again") from error
+    targets = (node["target"] for node in graph["graph_module"]["graph"]["nodes"])
+    counts = Counter(one.replace("torch.ops.", "").rpartition(".")[0] for one in targets if one != GETITEM)
+    return dict(sorted(counts.items())), tuple(labels.splitlines())
 
 
 def engine(path: Path) -> Contents:

@@ -17,8 +17,8 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, TensorArgument
 from torch.utils import _pytree
 
-from edgekit.errors import UsageError, first_line
-from edgekit.network import archive
+from edgekit.bench.ondevice import torch_archive
+from edgekit.errors import UsageError
 
 Shape = tuple[int, ...]
 _AGAIN = "export it again from the module, or give the FILE.py:function that builds it"
@@ -26,11 +26,12 @@ _AGAIN = "export it again from the module, or give the FILE.py:function that bui
 
 def read(path: Path) -> ExportedProgram:
     """The program of an archive, of which nothing runs. Raises UsageError for what is none, or is made to run code."""
-    archive.check(path)
     try:
-        return torch.export.load(path)
-    except Exception as error:  # a zip of something else, or of another version of torch
-        raise UsageError(f"{path} cannot be read: {first_line(error)}", "write it with torch.export.save") from error
+        return torch_archive.load(path)[0]
+    except ValueError as error:
+        raise UsageError(
+            str(error), "write it again with torch.export.save, or give the FILE.py:function that builds the network"
+        ) from error
 
 
 def shapes(path: Path, program: ExportedProgram, given: tuple[Shape, ...] | None) -> tuple[Shape, ...]:

@@ -34,7 +34,7 @@ class Format:
     name: str
     suffix: str
     writer: str  # write(job, path), see edgekit.exporters
-    scheme: str  # of int8: how the usual runtime wants activations, a name of exporters.int8.activations.SCHEMES
+    scheme: str  # of int8: how the usual runtime wants activations, of exporters.int8.activations.SCHEMES; "": no int8
     runtime: str  # what runs it, unless another one of RUNTIMES is asked for
     aliases: tuple[str, ...] = ()  # other names that users bring
     packages: tuple[str, ...] = ()  # distributions whose versions a manifest records: they shape what is written
@@ -139,6 +139,17 @@ _FORMATS = (
         mark="triangle-up",
         reader="edgekit.inspection.contents:engine",
         is_built=True,
+    ),
+    Format(
+        "pt2",
+        ".pt2",
+        writer="edgekit.exporters.pt2.writer:write",
+        scheme="",
+        runtime="torch",
+        lacks=dict.fromkeys(("int8", "int8w"), "torch runs them in float; onnx, tflite and tensorrt have int8"),
+        mark="triangle-down",
+        reader="edgekit.inspection.contents:pt2",
+        calls="edgekit.inspection.calls_pt2:CALLS",
     ),
 )
 FORMATS: Registry[Format] = Registry(

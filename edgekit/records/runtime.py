@@ -135,7 +135,7 @@ RUNTIMES: Registry[Runtime] = Registry(
                 "tensorrt-rtx",
             ),
             Runtime("trtexec", ("tensorrt",), programs=TRTEXEC, by_steps=False),
-            Runtime("torch", ("onnx",), ("torch",), ("torch",), "export"),
+            Runtime("torch", ("pt2",), ("torch",), ("torch",), "export"),
             # a program on phones; no Python opens it
             Runtime("benchmark_model", ("tflite",), ("benchmark_model",), by_steps=False),
             Runtime("null", tuple(FORMATS)),
@@ -179,7 +179,7 @@ def choose(path: Path, runtime: str | None = None, among: Sequence[str] | None =
     if format not in found.formats:
         raise BackendMissing(
             f"{found.name} does not run {format} files such as {path.name}",
-            f"leave --runtime out, or give a file of {' or '.join(found.formats)}",
+            f"leave --runtime out, or export the network with --format {' or '.join(found.formats)}",
         )
     if built_by is not None and found.name in PRODUCTS and PRODUCTS[found.name] != built_by:
         raise BackendMissing(

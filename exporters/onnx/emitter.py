@@ -13,11 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgekit.exporters import WriteJob
 from edgekit.ir.graph import Graph, Op
-from edgekit.records.manifest import TensorRecord
-
-LAYOUTS = {1: "N", 2: "NC", 3: "NCL", 4: "NCHW", 5: "NCDHW"}
 
 
 @dataclass
@@ -86,13 +82,6 @@ Operator = Callable[[Emission, Op, list[str], dict[str, str], str], None]
 def as_array(value: Tensor | NDArray[Any]) -> NDArray[Any]:
     """A view of the same memory where there can be one."""
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
-
-
-def record(job: WriteJob, op: Op, name: str) -> TensorRecord:
-    """An input or output as a caller sees it. Real numbers are float32 for callers."""
-    shape = (-1, *op.shape[1:]) if job.dynamic_batch else op.shape
-    dtype = "float32" if op.dtype.is_floating_point else str(op.dtype).removeprefix("torch.")
-    return TensorRecord(name=name, dtype=dtype, shape=shape, layout=LAYOUTS.get(len(shape), "other"))
 
 
 def value_names(graph: Graph) -> dict[str, str]:

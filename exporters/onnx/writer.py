@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import onnx
 import torch
-from torch import Tensor
 
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import batch_axes
-from edgekit.exporters.onnx.emitter import Emission, Operator, copies, published, record, value_names
+from edgekit.exporters.half import halved
+from edgekit.exporters.onnx.emitter import Emission, Operator, copies, published, value_names
 from edgekit.exporters.onnx.expanded import emit as emit_expanded
 from edgekit.exporters.onnx.fallback import inline
 from edgekit.exporters.onnx.ops import CONVERTERS
 from edgekit.exporters.onnx.qdq import emit as emit_quantized
 from edgekit.exporters.onnx.serialize import check, save
 from edgekit.exporters.onnx.versions import DEFAULT_OPSET, IR_VERSIONS
-from edgekit.ir.graph import Graph, Op
+from edgekit.ir.graph import Op
 from edgekit.records.manifest import TensorRecord
 
 
@@ -48,8 +47,8 @@ def write(job: WriteJob, path: Path) -> Written:
     for public, name in copies(emission.graph):
         emission.node("Identity", [published(emission.graph).get(name, name)], public)
     emission.drop_unread()
-    given = tuple(record(job, op, op.name) for op in emission.graph.inputs)
-    results = tuple(record(job, emission.graph[name], public) for public, name in emission.graph.outputs.items())
+    given = tuple(job.record(op, op.name) for op in emission.graph.inputs)
+    results = tuple(job.record(emission.graph[name], public) for public, name in emission.graph.outputs.items())
     model = _model(job, emission, given, results, opset)
     check(model, emission.constants)
     save(model, emission.constants, path)
@@ -72,7 +71,7 @@ def _emit(job: WriteJob, opset: int, operator: Operator) -> Emission:
     if job.io != "float32":
         raise UsageError(f"--io {job.io} needs --precision int8, not {job.precision}", "leave --io out")
     half = job.precision == "fp16"
-    graph = _halved(job.graph) if half else job.graph.to(torch.float32)
+    graph = halved(job.graph) if half else job.graph.to(torch.float32)
     emission = Emission(graph, opset, job.dynamic_batch, half)
     value = value_names(graph)
     widened = {}
@@ -88,29 +87,6 @@ def _emit(job: WriteJob, opset: int, operator: Operator) -> Emission:
     for name, public in widened.items():
         emission.node("Cast", [value[name]], public, f"{public}/float", to=onnx.TensorProto.FLOAT)
     return emission
-
-
-_LAYERS = frozenset({"conv", "conv_transpose", "linear", "scale", "batch_norm", "lstm", "lstm_cell", "gru"})
-
-
-def _halved(graph: Graph) -> Graph:
-    limit = torch.finfo(torch.float16).max
-    for op in graph:
-        for role, tensor in graph.tensors(op).items():
-            if op.kind in _LAYERS and tensor.numel() and float(tensor.detach().abs().max()) > limit:
-                raise UsageError(
-                    f"the {role} of layer {op.name} exceeds what float16 can hold ({limit:g})",
-                    "choose --precision fp32",
-                )
-    return replace(graph, params={name: _within_half(tensor) for name, tensor in graph.params.items()})
-
-
-def _within_half(tensor: Tensor) -> Tensor:
-    """In float16; what is beyond it, as masks of attention are, at its largest. Infinities stay."""
-    if not tensor.is_floating_point():
-        return tensor
-    limit = torch.finfo(torch.float16).max
-    return torch.where(tensor.isfinite(), tensor.detach().clamp(-limit, limit), tensor.detach()).to(torch.float16)
 
 
 def _model(
@@ -129,14 +105,8 @@ def _model(
         producer_version=importlib.metadata.version("edgekit"),
         doc_string=job.description,
     )
-    onnx.helper.set_model_props(model, _properties(job))
+    onnx.helper.set_model_props(model, job.about)
     return model
-
-
-def _properties(job: WriteJob) -> dict[str, str]:
-    """What goes into `metadata_props`: how an image becomes the input, as JSON, and a line for each output's name."""
-    how = {"preprocessing": job.preprocessing.model_dump_json()} if job.preprocessing is not None else {}
-    return how | ({"labels": "\n".join(job.labels)} if job.labels else {})
 
 
 def _info(record: TensorRecord) -> Any:

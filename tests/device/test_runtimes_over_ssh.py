@@ -24,16 +24,16 @@ SHORT = Protocol(
     min_seconds=0.02, min_runs=7, max_seconds=1.0,
 )  # fmt: skip
 # (runtime, the suffix of what it runs, its package)
-RUNTIMES = [("litert", "tflite", "ai_edge_litert"), ("torch", "onnx", "torch"), ("onnxruntime", "onnx", "onnxruntime")]
+RUNTIMES = [("litert", "tflite", "ai_edge_litert"), ("torch", "pt2", "torch"), ("onnxruntime", "onnx", "onnxruntime")]
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a small network in both formats."""
+    """A folder with a small network in each format."""
     pytest.importorskip("torch")
     pytest.importorskip("onnx")
     folder = tmp_path_factory.mktemp("export")
-    edgekit.export("mobilenet_v2", alpha=0.25, res=32, classes=4, format=["tflite", "onnx"], out=folder)
+    edgekit.export("mobilenet_v2", alpha=0.25, res=32, classes=4, format=["tflite", "onnx", "pt2"], out=folder)
     return folder
 
 

@@ -128,7 +128,7 @@ def test_what_no_file_can_take_is_refused(tmp_path: Path) -> None:
 
 
 def test_conditions_between_sizes_are_no_code(tmp_path: Path) -> None:
-    from edgekit.network.archive import _is_meant
+    from edgekit.bench.ondevice.torch_archive import _is_meant
 
     keys = ("graph_module", "guards_code")
     assert all(_is_meant(text, keys) for text in (

@@ -19,7 +19,8 @@ VEGA_MARKS = ("circle", "square", "cross", "diamond", "triangle-up", "triangle-d
 
 @pytest.mark.parametrize("format", EACH)
 def test_a_record_names_what_is_there(format: Format) -> None:
-    assert callable(load(format.writer)) and format.scheme in SCHEMES and format.mark in VEGA_MARKS
+    assert callable(load(format.writer)) and format.mark in VEGA_MARKS
+    assert format.scheme in SCHEMES or ("int8" in format.lacks and not format.scheme)
     assert format.name in RUNTIMES[format.runtime].formats
     assert format.reader is None or callable(load(format.reader))
     assert format.calls is None or set(load(format.calls)) <= set(SNIPPETS)

@@ -24,7 +24,7 @@ def test_every_entry_has_its_module_and_its_functions(name: str) -> None:
 def test_defaults() -> None:
     assert default_runtime("onnx") == "onnxruntime"
     assert default_runtime("tflite") == "litert"
-    assert default_runtime("onnx", among=["torch", "litert"]) == "torch"
+    assert default_runtime("tensorrt", among=["trtexec", "litert"]) == "trtexec"
     with pytest.raises(BackendMissing, match="no runtime here runs a tensorrt file"):
         default_runtime("tensorrt", among=["onnxruntime", "litert", "null"])
 
@@ -35,8 +35,10 @@ def test_choosing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         choose(Path("x.tflite"), "litrt")
     with pytest.raises(UsageError, match="is no artifact"):
         choose(Path("x.txt"))
-    with pytest.raises(BackendMissing, match="litert does not run onnx files such as x.onnx"):
-        choose(Path("x.onnx"), "litert")
+    for runtime, format in (("litert", "tflite"), ("torch", "pt2")):
+        with pytest.raises(BackendMissing, match=f"{runtime} does not run onnx files such as x.onnx") as caught:
+            choose(Path("x.onnx"), runtime)
+        assert caught.value.remedy == f"leave --runtime out, or export the network with --format {format}"
 
 
 def test_a_runtime_that_is_not_installed_is_named_with_its_remedy() -> None:

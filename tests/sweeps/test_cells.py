@@ -51,9 +51,9 @@ CASES: dict[str, tuple[str, tuple[str, ...], list[Any]]] = {
         "model: resnet50\nalpha: [0.5]\nformat: onnx\n", ("model", "alpha"), [("resnet50", 0.5)]
     ),
     "a runtime is for the formats that it runs": (
-        "model: lenet5\nruntime: [ort, torch, litert]\n",
+        "model: lenet5\nformat: [onnx, pt2, tflite]\nruntime: [ort, torch, litert]\n",
         ("format", "runtime"),
-        [("onnx", "onnxruntime"), ("onnx", "torch"), ("tflite", "litert")],
+        [("onnx", "onnxruntime"), ("pt2", "torch"), ("tflite", "litert")],
     ),
     "a format that no runtime runs stays, to be refused": (
         "model: lenet5\nruntime: litert\n", ("format", "runtime"), [("onnx", "litert"), ("tflite", "litert")]

@@ -58,7 +58,7 @@ def test_an_accuracy_waits_for_all_files_of_its_variant(jobs: Any, tmp_path: Pat
     image.new("RGB", (32, 32)).save(tmp_path / "images" / "0.png")
     (tmp_path / "images" / "labels.csv").write_text("file,class\n0.png,0\n")
     (tmp_path / "own.py").write_text("from torch import nn\n\n\ndef build():\n    return nn.Conv2d(3, 4, 3)\n")
-    asked: dict[str, Any] = {"format": ("onnx", "tflite"), "runtime": ("onnxruntime", "torch", "litert")}
+    asked: dict[str, Any] = {"format": ("onnx", "pt2", "tflite"), "runtime": ("onnxruntime", "torch", "litert")}
     found = jobs(f"{tmp_path}/own.py:build", **asked, input=(1, 3, 32, 32), eval=tmp_path / "images", threads=(2,))
     judged = [task for task in found if task.kind == ACCURACY]
     assert [task.work[1] for task in judged] == ["onnxruntime", "torch", "litert"]

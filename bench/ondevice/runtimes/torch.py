@@ -1,55 +1,40 @@
-"""torch, eagerly: runs .onnx files operator by operator, as a second opinion and as what a network costs unexported.
+"""torch, eagerly: runs archives of torch.export (.pt2), and says what a network costs without a compiler.
 
-On a GPU with the provider "cuda"; with "cuda-graph" its kernels are launched together, as one graph.
-
-The file is the same that other runtimes run; a torch program on disk would be a pickle, or could fall back to one.
-Float files only. It is loaded by edgekit here, and by the runner on a device. What it knows of operators is in
-torch_operators.py.
+On a GPU with the provider "cuda"; with "cuda-graph" its kernels are launched together, as one graph. It is loaded by
+edgekit here, and by the runner on a device, which needs torch of the release that wrote the archive, or a newer one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import onnx
 import torch
-from onnx import helper, numpy_helper
+from torch.export.graph_signature import InputKind, OutputKind, TensorArgument
 
-from .. import cuda_torch
+from .. import cuda_torch, torch_archive
 from ..tensor import Tensor
-from . import torch_operators
 
 if TYPE_CHECKING:  # Python 3.8 cannot subscript it at run time
-    Function = Callable[..., Any]
+    from torch.export import ExportedProgram
 
 
 PROVIDERS = ("cpu", "cuda", "cuda-graph")
 
 
-class Step(NamedTuple):
-    """A function, the names of what it reads, the name of what it makes, and what nobody reads after it."""
-
-    function: Function
-    inputs: tuple[str, ...]
-    output: str
-    dead: tuple[str, ...]
-
-
 class Session:
-    """An open .onnx file, its weights as torch tensors."""
+    """An open archive."""
 
     def __init__(self, path: str, options: dict[str, Any]) -> None:
         threads, batch = options.get("threads") or 1, options.get("batch")
         self._provider = _provider(options.get("provider"))
         self._device = "cpu" if self._provider == "cpu" else "cuda"
         torch.set_num_threads(threads)
-        graph, self._weights = _read(path)
-        self.inputs = [_tensor(value, batch) for value in graph.input if value.name not in self._weights]
-        self.outputs = [_tensor(value, batch) for value in graph.output]
-        arrays = dict(self._weights)
-        self._weights = {name: torch.from_numpy(array.copy()).to(self._device) for name, array in arrays.items()}
-        self._steps = _steps(graph, arrays)
+        program, names = torch_archive.load(Path(path))
+        self.inputs, self.outputs = _sides(program, names, batch)
+        self._graph = moved(program, self._device).graph_module
+        self._given, self._places, self._taken = _arguments(program)
         self._step: Any = None
         self._found: dict[str, Any] = {
             "runtime_version": torch.__version__,
@@ -79,18 +64,17 @@ class Session:
         self._step = step
         return step
 
-    def _fed(self, arrays: list[Any]) -> dict[str, Any]:
-        pairs = zip(self.inputs, arrays)  # noqa: B905 (strict= needs Python 3.10)
-        return {value.name: torch.from_numpy(array).to(self._device) for value, array in pairs}
+    def _fed(self, arrays: list[Any]) -> list[Any]:
+        """What the program's graph takes: its own tensors and numbers, and the inputs at their places."""
+        fed = list(self._given)
+        for place, array in zip(self._places, arrays):  # noqa: B905 (strict= needs Python 3.10)
+            fed[place] = torch.from_numpy(array).to(self._device)
+        return fed
 
-    def _infer(self, fed: dict[str, Any]) -> list[Any]:
-        values = {**self._weights, **fed}
+    def _infer(self, fed: list[Any]) -> list[Any]:
         with torch.inference_mode():
-            for step in self._steps:
-                values[step.output] = step.function(*[values[name] for name in step.inputs])
-                for name in step.dead:
-                    del values[name]
-        return [values[output.name] for output in self.outputs]
+            answered = self._graph(*fed)
+        return [answered[place] for place in self._taken]
 
 
 def _provider(wish: str | None) -> str:
@@ -103,61 +87,75 @@ def _provider(wish: str | None) -> str:
 
 
 def preload() -> None:
-    """Importing this file has imported the runtime: the baseline of the memory figure."""
+    """Load what opens archives: the baseline of the memory figure."""
+    __import__("torch.export.pt2_archive._package")
 
 
 def open_session(path: str, options: dict[str, Any]) -> Session:
     """Open a file. `options`: threads (default 1), batch (None: the file's), provider (None: cpu; see PROVIDERS).
 
-    Raises ImportError without torch or onnx, ValueError for a broken file or an impossible wish, RuntimeError for an
-    operator that torch_operators.py does not know.
+    Raises ImportError without torch, ValueError for a broken file or an impossible wish, RuntimeError for a provider
+    that is not there and for inputs that no array can be.
     """
     if options.get("delegate"):
         raise ValueError("torch has providers, not delegates")
     return Session(path, options)
 
 
-def _read(path: str) -> tuple[Any, dict[str, Any]]:
-    try:
-        graph = onnx.load(path).graph
-    except Exception as error:  # protobuf's own class, which is private
-        raise ValueError(f"{path} is no ONNX file: {error}") from error
-    if not graph.node:
-        raise ValueError(f"{path} holds no network")
-    constants = {value.name: numpy_helper.to_array(value) for value in graph.initializer}
-    for node in graph.node:
-        if node.op_type == "Constant":
-            constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-    return graph, constants
+def moved(program: ExportedProgram, device: str) -> ExportedProgram:
+    """Return the program with its tensors, and those that it makes, on another device."""
+    if device == "cpu":
+        return program
+    from torch.export.passes import move_to_device_pass
+
+    return move_to_device_pass(program, device)
 
 
-def _tensor(value: Any, batch: int | None) -> Tensor:
-    kind = value.type.tensor_type
-    shape = [size.dim_value if size.HasField("dim_value") else -1 for size in kind.shape.dim]
+def _sides(program: ExportedProgram, names: dict[str, list[str]], batch: int | None) -> list[list[Tensor]]:
+    """The inputs and the outputs; without names of edgekit's, under those of the program."""
+    values = {node.name: node.meta.get("val") for node in program.graph.nodes}
+    signature = program.graph_signature
+    sides = {
+        "inputs": [one.arg for one in signature.input_specs if one.kind == InputKind.USER_INPUT],
+        "outputs": [one.arg for one in signature.output_specs if one.kind == OutputKind.USER_OUTPUT],
+    }
+    found = []
+    for side, every in sides.items():
+        tensors = [one.name for one in every if isinstance(one, TensorArgument)]
+        known = names.get(side, ())
+        called = known if len(known) == len(tensors) else tensors
+        found.append([_tensor(name, values[own], batch) for name, own in zip(called, tensors)])  # noqa: B905
+    return found
+
+
+def _tensor(name: str, value: Any, batch: int | None) -> Tensor:
+    shape = [size if isinstance(size, int) else -1 for size in value.shape]
     if -1 in shape[1:]:
-        raise RuntimeError(f"'{value.name}' has free sizes beside the batch")
+        raise RuntimeError(f"'{name}' has free sizes beside the batch")
+    if value.dtype == torch.bfloat16 or value.is_complex():
+        raise RuntimeError(f"'{name}' is {value.dtype}, which no array is here")
     if shape and batch is not None:
         if shape[0] not in (-1, batch):
             raise ValueError(f"the file fixes its batch at {shape[0]}, and {batch} was asked")
         shape[0] = batch
-    return Tensor(value.name, str(helper.tensor_dtype_to_np_dtype(kind.elem_type)), tuple(shape))
+    return Tensor(name, str(value.dtype).replace("torch.", ""), tuple(shape))
 
 
-def _steps(graph: Any, constants: dict[str, Any]) -> list[Step]:
-    steps: list[Step] = []
-    for raw in graph.node:
-        if raw.op_type == "Constant":
-            continue
-        if raw.op_type not in torch_operators.OPERATORS:
-            raise RuntimeError(f"torch has no form here for the operator {raw.op_type}")
-        attributes = {item.name: helper.get_attribute_value(item) for item in raw.attribute}
-        node = torch_operators.Node(raw.op_type, tuple(raw.input), tuple(raw.output), attributes, constants)
-        read, build = torch_operators.OPERATORS[raw.op_type]
-        inputs = tuple(name for name in node.inputs[:read] if name)
-        steps.append(Step(build(node), inputs, node.outputs[0], ()))
-    last = {name: index for index, step in enumerate(steps) for name in step.inputs}
-    kept = {value.name for value in graph.output} | set(constants) | {value.name for value in graph.input}
-    return [
-        step._replace(dead=tuple(name for name in {*step.inputs} if last[name] == index and name not in kept))
-        for index, step in enumerate(steps)
+def _arguments(program: ExportedProgram) -> tuple[list[Any], list[int], list[int]]:
+    """What the graph takes, without the inputs; their places; and which of its answers are outputs."""
+    held = {**program.state_dict, **program.constants}
+    given: list[Any] = []
+    places = []
+    for one in program.graph_signature.input_specs:
+        if one.kind != InputKind.USER_INPUT:
+            given.append(held[one.target or ""])
+        elif isinstance(one.arg, TensorArgument):
+            places.append(len(given))
+            given.append(None)
+        else:
+            given.append(getattr(one.arg, "value", None))
+    outputs = enumerate(program.graph_signature.output_specs)
+    taken = [
+        place for place, one in outputs if one.kind == OutputKind.USER_OUTPUT and isinstance(one.arg, TensorArgument)
     ]
+    return given, places, taken

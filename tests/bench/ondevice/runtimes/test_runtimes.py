@@ -30,15 +30,6 @@ def litert() -> Any:
     return litert
 
 
-@pytest.fixture
-def eager() -> Any:
-    pytest.importorskip("torch")
-    pytest.importorskip("onnx")
-    from edgekit.bench.ondevice.runtimes import torch
-
-    return torch
-
-
 def image(batch: int) -> Any:
     return np.random.default_rng(3).standard_normal((batch, 3, 16, 16), np.float32)
 
@@ -99,18 +90,6 @@ def test_onnxruntime_tells_its_arena_in_its_log(ort: Any) -> None:
     assert ort.arenas(log) == {"Cpu": 9_404_560, "Cuda": 77} and ort.arenas("") == {}
 
 
-def test_torch_has_the_providers_that_are_there(eager: Any, tiny_onnx: WriteOnnx) -> None:
-    import torch
-
-    path = str(tiny_onnx())
-    assert eager.open_session(path, {"provider": "cpu"}).found["provider"] == "cpu"
-    with pytest.raises(ValueError, match="providers cpu, cuda, cuda-graph, not 'rocm'"):
-        eager.open_session(path, {"provider": "rocm"})
-    if not torch.cuda.is_available():
-        with pytest.raises(RuntimeError, match="provider cuda-graph: .* sees no CUDA GPU"):
-            eager.open_session(path, {"provider": "cuda-graph"})
-
-
 def test_onnx_tells_broken_files_from_files_it_cannot_run(ort: Any, tiny_onnx: WriteOnnx) -> None:
     import onnx
 
@@ -123,88 +102,6 @@ def test_onnx_tells_broken_files_from_files_it_cannot_run(ort: Any, tiny_onnx: W
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(ValueError, match=r"tiny\.onnx"):
         ort.open_session(str(path), {})
-
-
-def test_torch_agrees_with_onnxruntime(ort: Any, eager: Any, tiny_onnx: WriteOnnx) -> None:
-    path = str(tiny_onnx(batch="N"))
-    theirs, ours = ort.open_session(path, {}), eager.open_session(path, {"threads": 1})
-    assert ours.inputs == theirs.inputs and ours.outputs == theirs.outputs
-    np.testing.assert_allclose(ours.run([image(3)])[0], theirs.run([image(3)])[0], atol=1e-5)
-    np.testing.assert_allclose(ours.run([image(3)])[0], theirs.run([image(3)])[0], atol=1e-5)  # nothing was used up
-    assert ours.found["threads"] == 1
-
-
-OPERATORS: list[tuple[str, dict[str, Any], list[Any]]] = [
-    ("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [0, 1, 1, 1]}, []),
-    ("MaxPool", {"kernel_shape": [3, 3], "strides": [2, 2], "ceil_mode": 1}, []),
-    ("AveragePool", {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]}, []),
-    ("AveragePool", {"kernel_shape": [3, 3], "pads": [0, 0, 1, 1], "count_include_pad": 1}, []),
-    ("Conv", {"pads": [1, 0, 2, 1], "group": 2}, [np.ones((4, 2, 3, 3), np.float32), np.arange(4, dtype=np.float32)]),
-    ("Conv", {"pads": [1, 1, 1, 1], "dilations": [2, 2], "strides": [2, 1]}, [np.ones((6, 4, 3, 3), np.float32)]),
-    ("ConvTranspose", {"pads": [1] * 4, "strides": [2, 2], "output_padding": [1, 1]}, [np.ones((4, 3, 3, 3), "f")]),
-    ("BatchNormalization", {"epsilon": 1e-3}, [np.arange(1, 5, dtype=np.float32)] * 4),
-    ("LRN", {"size": 3, "alpha": 0.1, "beta": 0.5, "bias": 2.0}, []),
-    ("Pad", {}, [np.array([0, 0, 1, 0, 0, 0, 2, 3]), np.float32(0.5)]),
-    ("Slice", {}, [np.array([1, 0]), np.array([3, 2**60]), np.array([1, 3]), np.array([1, 2])]),
-    ("Reshape", {}, [np.array([0, -1])]),
-    ("Transpose", {"perm": [0, 2, 3, 1]}, []),
-    ("ReduceMean", {"axes": [2, 3], "keepdims": 0}, []),
-    ("Concat", {"axis": 1}, [np.ones((2, 1, 7, 6), np.float32)]),
-    ("Softmax", {"axis": 1}, []),
-    ("LogSoftmax", {"axis": 1}, []),
-    ("Clip", {}, [np.float32(-0.5)]),
-    ("PRelu", {}, [np.full((4, 1, 1), 0.3, np.float32)]),
-    ("LeakyRelu", {"alpha": 0.2}, []),
-    ("Elu", {"alpha": 0.7}, []),
-    ("HardSigmoid", {"alpha": 0.3, "beta": 0.4}, []),
-    ("Pow", {}, [np.float32(2)]),
-    ("Flatten", {"axis": 2}, []),
-    *((name, {}, []) for name in ("HardSwish", "Erf", "Tanh", "Sigmoid", "Identity")),
-    *((name, {}, []) for name in ("GlobalMaxPool", "GlobalAveragePool")),
-    *((name, {}, [np.full((4, 1, 1), 2, np.float32)]) for name in ("Sub", "Mul", "Div", "Add")),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("kind", "attributes", "constants"), OPERATORS, ids=lambda value: value if isinstance(value, str) else ""
-)
-def test_torch_operators_agree_with_onnxruntime(
-    ort: Any, eager: Any, tmp_path: Path, kind: str, attributes: dict[str, Any], constants: list[Any]
-) -> None:
-    import onnx
-    from onnx import helper, numpy_helper
-
-    names = [f"c{index}" for index in range(len(constants))]
-    kinds = [
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
-        for name, shape in (("x", [2, 4, 7, 6]), ("y", None))
-    ]
-    graph = helper.make_graph(
-        [helper.make_node(kind, ["x", *names], ["y"], **attributes)], "one", kinds[:1], kinds[1:],
-        [numpy_helper.from_array(np.asarray(value), name) for name, value in zip(names, constants, strict=True)],
-    )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    model = onnx.shape_inference.infer_shapes(model)
-    path = tmp_path / "one.onnx"
-    onnx.save(model, path)
-    x = np.random.default_rng(0).standard_normal((2, 4, 7, 6), np.float32)
-    (expected,), (got,) = ort.open_session(str(path), {}).run([x]), eager.open_session(str(path), {}).run([x])
-    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
-
-
-def test_torch_names_what_it_cannot_run(eager: Any, tiny_onnx: WriteOnnx, tmp_path: Path) -> None:
-    import onnx
-
-    path = tiny_onnx()
-    model = onnx.load(path)
-    model.graph.node[1].op_type = "QuantizeLinear"
-    onnx.save(model, path)
-    with pytest.raises(RuntimeError, match="QuantizeLinear"):
-        eager.open_session(str(path), {})
-    for content in (b"", b"hello" * 30):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"tiny\.onnx"):
-            eager.open_session(str(path), {})
 
 
 def test_litert_says_what_runs_it(litert: Any, hosted_tflite: Path) -> None:

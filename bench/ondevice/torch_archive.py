@@ -1,4 +1,4 @@
-"""What a torch.export archive (.pt2) holds, looked at before torch opens it, because torch would run code of it.
+"""Opens archives of torch.export (.pt2), each looked at before torch opens it, because torch would run code of it.
 
 torch unpickles parts of an archive, looks every operator up by its name from `torch` on, evaluates the sizes that are
 left free as Python, and writes the names of tensors into the source of a function. So that a stranger's archive is data
@@ -12,18 +12,21 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.export
 
-from edgekit.errors import UsageError, first_line
+if TYPE_CHECKING:  # Python 3.8 cannot subscript it at run time
+    from collections.abc import Callable
 
 GRAPH, OLD_GRAPH = "models/model.json", "serialized_exported_program.json"  # since torch 2.8, and before
 WEIGHTS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
 PICKLES = ("data/sample_inputs/model.pt", "data/weights/model.pt", "data/constants/model.pt")
 OLD_PICKLES = ("serialized_state_dict.pt", "serialized_constants.pt", "serialized_example_inputs.pt")
+_BESIDE = "extra/"
 LARGEST_GRAPH = 1 << 27  # bytes of JSON
 SHARED = 64  # how often the same bytes may be a tensor
 
@@ -47,28 +50,64 @@ _NAME = re.compile(r"([A-Za-z_]\w*)?", re.ASCII)
 _PLAIN = re.compile(r"[\w.+:/ -]*", re.ASCII)
 _PAYLOAD = re.compile(r"(weight|tensor)_\d{1,9}", re.ASCII)
 _TREES = (None, "builtins.tuple", "builtins.list", "builtins.dict")
-_REFUSED = "write it again with torch.export.save, or give the FILE.py:function that builds the network"
+_OWN = "names"  # the file beside the graph in which edgekit has the names of inputs and outputs
 
 
-def check(path: Path) -> None:
-    """Raise UsageError for an archive that is more than a network's graph and tensors, or is none."""
+class Refused(ValueError):
+    """An archive that would run code."""
+
+
+def load(path: Path) -> tuple[torch.export.ExportedProgram, dict[str, list[str]]]:
+    """Return the program of an archive, of which nothing has run, and the names that edgekit gave its two sides.
+
+    Raises ValueError for a file that is none, is made to run code, or is of another release of torch.
+    """
+    told, beside = check(path), {_OWN: ""}
+    wrote = f"torch {told.get('torch_version', 'of another release')}"
+    try:
+        program = torch.export.load(path, extra_files=beside)
+        return program, json.loads(beside[_OWN] or "{}")
+    except Exception as error:  # torch has many kinds of errors of its own
+        raise ValueError(
+            f"{path.name}, written by {wrote}, cannot be read by torch {torch.__version__}: {_line(error)}"
+        ) from error
+
+
+def check(path: Path) -> dict[str, Any]:
+    """Return an archive's graph. Raises ValueError for one that is more than a graph and tensors, or is none."""
     try:
         parts, read = _parts(path)
         graph = GRAPH if GRAPH in parts else OLD_GRAPH
         others = [name for name in parts if name.startswith("models/") and name != GRAPH]
         if graph not in parts or others:
-            raise ValueError(f"it holds {', '.join(others[:3]) or 'no graph'}")
+            raise ValueError("it holds {}".format(", ".join(others[:3]) or "no graph"))
         for name in (*PICKLES, *OLD_PICKLES):
             if name in parts:
                 _check_pickle(path, name, read(name))
         for name in WEIGHTS:
             if name in parts:
                 _check_tensors(path, _json(read(name)))
-        _check_graph(path, _json(read(graph)), ())
-    except UsageError:
+        found: dict[str, Any] = _json(read(graph))
+        _check_graph(path, found, ())
+        assert found["graph_module"]["graph"]["nodes"]
+        return found
+    except Refused:
         raise
     except Exception as error:  # zip, JSON and torch raise many kinds for bytes that are not their own
-        raise UsageError(f"{path} cannot be read: {first_line(error)}", "write it with torch.export.save") from error
+        raise ValueError(f"{path} cannot be read as an archive of torch.export: {_line(error)}") from error
+
+
+def beside(path: Path, name: str) -> str:
+    """Return a text that lies beside the graph; empty where there is none. Raises ValueError for no archive."""
+    try:
+        parts, read = _parts(path)
+        return read(_BESIDE + name).decode() if _BESIDE + name in parts else ""
+    except Exception as error:  # as above
+        raise ValueError(f"{path} cannot be read as an archive of torch.export: {_line(error)}") from error
+
+
+def _line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:160]
 
 
 def _parts(path: Path) -> tuple[list[str], Callable[[str], bytes]]:
@@ -89,8 +128,8 @@ def _member(path: Path, name: str) -> bytes:
         return archive.read(name)
 
 
-def _refused(path: Path, why: str) -> UsageError:
-    return UsageError(f"{path.name} {why}: refused", _REFUSED)
+def _refused(path: Path, why: str) -> Refused:
+    return Refused(f"{path.name} {why}: refused")
 
 
 def _check_pickle(path: Path, name: str, data: bytes) -> None:

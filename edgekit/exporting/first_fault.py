@@ -27,7 +27,7 @@ from edgekit.records.manifest import TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
 TOLERANCE = 2.5  # steps: kernels that scale in fixed point, or in several roundings, are up to two beside
-FLOAT_TOLERANCE = 1e-3  # of the largest value, of what is computed in float
+FLOAT_STEP = 1e-3 / TOLERANCE  # of the largest value: of what is computed in float a thousandth is tolerated
 PADDING = ("conv", "max_pool", "avg_pool", "pad", "conv_transpose")
 _CHANNELS_LAST = ("linear", "layer_norm")
 MOST = 0.98  # of the wrong values that a cause must explain
@@ -35,18 +35,23 @@ MOST = 0.98  # of the wrong values that a cause must explain
 
 @dataclass(frozen=True)
 class Fault:
-    """The first layer of a file that is not what it should be. `steps`: its largest error, in steps of its output."""
+    """The first layer of a file that is not what it should be.
+
+    `steps` is its largest error in steps of its output; of a layer in float in FLOAT_STEP of its largest value.
+    """
 
     layer: str
     kind: str
     steps: float
     share: float  # of its values that are wrong
     cause: str
+    in_float: bool = False
 
     def __str__(self) -> str:
+        most = f"{self.steps * FLOAT_STEP:.1%} of the largest" if self.in_float else f"{self.steps:.0f} steps"
         return (
             f"layer {self.layer} ({self.kind}) is the first that differs: {self.share:.1%} of its values, "
-            f"by up to {self.steps:.0f} steps; likely cause: {self.cause}"
+            f"by up to {most}; likely cause: {self.cause}"
         )
 
 
@@ -105,14 +110,15 @@ def first_fault(quantized: QuantizedGraph, found: dict[str, Tensor], *xs: Tensor
 
 def _fault(quantized: QuantizedGraph, op: Op, values: dict[str, Tensor], want: Tensor, got: Tensor) -> Fault | None:
     params = quantized.activations.get(op.name)
-    step = params.scale if params else FLOAT_TOLERANCE / TOLERANCE * max(float(want.abs().max()), 1e-30)
+    step = params.scale if params else FLOAT_STEP * max(float(want.abs().max()), 1e-30)
     steps = (got - want) / step
     wrong = steps.abs() > TOLERANCE
     if not bool(wrong.any()):
         return None
     layer = _layer(quantized, op)
     cause = _cause(quantized, layer, values, want / step, got / step, wrong)
-    return Fault(op.name, layer.kind, float(steps.abs().max()), float(wrong.float().mean()), cause)
+    share = float(wrong.float().mean())
+    return Fault(op.name, layer.kind, float(steps.abs().max()), share, cause, in_float=params is None)
 
 
 def _layer(quantized: QuantizedGraph, op: Op) -> Op:

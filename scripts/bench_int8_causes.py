@@ -46,10 +46,10 @@ def causes(data: Path, scratch: Path) -> Iterator[Line]:
     agreed: dict[str, list[bool]] = {}
     decibels: dict[str, list[float]] = {}
     for weights in rows:
-        network = _network(weights, data)
-        real = _answers(network, None, scratch)
-        for name, kept in _parts(network.layers).items():
-            got = _answers(network, kept, scratch)
+        one = network(weights, data)
+        real = _answers(one, None, scratch)
+        for name, kept in _parts(one.layers).items():
+            got = _answers(one, kept, scratch)
             agreed.setdefault(name, []).extend((got.argmax(1) == real.argmax(1)).tolist())
             decibels.setdefault(name, []).append(10 * np.log10(np.square(real).sum() / np.square(got - real).sum()))
     for name, found in agreed.items():
@@ -69,7 +69,8 @@ def _parts(layers: list[str]) -> dict[str, list[str]]:
     }
 
 
-def _network(weights: Path, data: Path) -> Network:
+def network(weights: Path, data: Path) -> Network:
+    """Fold a hosted network, and record its ranges."""
     point = variant_of(str(weights), find("mobilenet", None))
     module = point.build()
     wanted = load(module, point, str(weights)).preprocessing

@@ -26,7 +26,16 @@ from edgekit.frontend.tracer import trace
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.network.spec import variant
 from edgekit.network.user_model import find
-from scripts import bench_cost, bench_fleet, bench_int8, bench_int8_causes, bench_measuring, bench_sweep, bench_zoo
+from scripts import (
+    bench_cost,
+    bench_fleet,
+    bench_int8,
+    bench_int8_causes,
+    bench_int8_tried,
+    bench_measuring,
+    bench_sweep,
+    bench_zoo,
+)
 from scripts.bench_helpers import (
     BARE_NETWORK,
     BARE_TFLITE,
@@ -298,6 +307,7 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "squeezenet": bench_zoo.squeezenet,
     "int8 pooled": bench_int8.pooled,
     "int8 part by part": bench_int8_causes.causes,
+    "int8 tried": bench_int8_tried.tried,
     "int8 keras": bench_int8.keras,
     "int8 kernels": bench_int8.kernels,
     "int8 weights alone": bench_int8.weights_alone,

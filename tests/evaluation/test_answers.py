@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,11 +10,9 @@ import pytest
 
 from edgekit.evaluation.answers import Answers, breakdown, details
 from edgekit.evaluation.command import _described
-from edgekit.evaluation.result import Evaluated
-from edgekit.evaluation.tables import write
 from edgekit.records.breakdown import Breakdown
 from edgekit.records.manifest import TensorRecord
-from tests.reporting.conftest import accuracy, manifest
+from tests.reporting.conftest import manifest
 
 NAMES = {0: "cat", 1: "dog", 2: "=fox"}
 # Image, class, logits: two cats taken for dogs, the second surely; a dog for a fox, barely.
@@ -58,11 +54,6 @@ def test_where_an_accuracy_is_lost(offset: int) -> None:
     assert told["summary"]["surest mistake"] == "c.png (cat) as dog, 100.0 %"
 
 
-def test_one_image_makes_no_class_the_weakest() -> None:
-    found = Breakdown(counts=((0, 0, 1), (0, 1, 9), (1, 0, 1)), names={}, confusions=(), mistakes=(), confidence=None)
-    assert found.summary(2) == {"weakest class": "0, 10.0 % of 10; 1, 0.0 % of 1"}
-
-
 @pytest.mark.parametrize(
     ("scores", "output", "head", "method", "sure"),
     [
@@ -87,23 +78,6 @@ def test_confidence_is_of_what_the_scores_are(
     assert how == method and (got is None) == (sure is None)
     assert got is None or got == pytest.approx(sure, abs=1e-3)
     assert (breakdown(found, {}).confidence_reason == method) == (sure is None)
-
-
-def test_tables_are_written_for_each_file(tmp_path: Path) -> None:
-    answers = answered()
-    record = accuracy(manifest()).model_copy(update={"breakdown": breakdown(answers, NAMES)})
-    write(tmp_path, [Evaluated(Path(folder) / "a.onnx", record, answers) for folder in ("old", "new")])
-    assert len(list(tmp_path.iterdir())) == 6 and (tmp_path / "a.onnx-2.images.csv").is_file()
-
-    def read(table: str) -> list[dict[str, Any]]:
-        return list(csv.DictReader((tmp_path / f"a.onnx.{table}.csv").read_text().splitlines()))
-
-    assert [(one["name"], one["correct"]) for one in read("classes")] == [("cat", "1"), ("dog", "0"), ("'=fox", "1")]
-    assert sum(int(one["images"]) for one in read("confusion")) == 5
-    images = read("images")
-    assert [one["image"] for one in images] == [image for image, *_ in ASKED]
-    assert [one["said_name"] for one in images] == ["cat", "dog", "dog", "'=fox", "'=fox"]
-    assert sum(int(one["correct"]) for one in images) == 2 and float(images[2]["confidence"]) > 0.99
 
 
 def test_an_output_is_known_by_its_name_where_there_are_several() -> None:

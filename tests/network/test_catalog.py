@@ -14,7 +14,6 @@ import edgekit
 import edgekit.models  # registers the zoo
 from edgekit.cli.tables import Json, View
 from edgekit.cli.views import inspect, network
-from edgekit.ir.layer_summary import where
 from edgekit.network.catalog import agrees
 from edgekit.network.spec import MODELS, variant
 from edgekit.reproduction.zoo import _published
@@ -109,36 +108,6 @@ def test_the_columns_add_up_to_the_last_line() -> None:
     rows = [row.split() for row in text.splitlines()[1 : text.splitlines().index(line(text, "sum "))]]
     for column, total in zip((-5, -4, -3), line(text, "sum ").split()[1:], strict=True):
         assert sum(int(row[column].replace(",", "")) for row in rows) == int(total.replace(",", ""))
-
-
-@pytest.mark.parametrize(
-    ("name", "sentences"),
-    [
-        (
-            "vgg16",
-            (
-                "Memory: half of the activations are in the first 5 of 22 tensors, up to features.5; "
-                "88.91 % are what conv 3x3 puts out.",
-                "Parameters: linear has 89.36 %; the largest layer is classifier.0 (linear) with 74.27 %.",
-                "MACs: conv 3x3 has 99.20 %; the largest layer is features.2 (conv 3x3) with 11.96 %.",
-            ),
-        ),
-        (
-            "mobilenet",
-            (
-                "Memory: half of the activations are in the first 7 of 30 tensors, up to blocks.2.depthwise.conv; "
-                "52.15 % are what conv 1x1 puts out.",
-                "Parameters: conv 1x1 has 74.19 %; the largest layer is blocks.12.pointwise.conv (conv 1x1) "
-                "with 24.78 %.",
-                "MACs: conv 1x1 has 94.86 %; the largest layer is blocks.2.pointwise.conv (conv 1x1) with 9.03 %.",
-            ),
-        ),
-    ],
-)
-def test_where_most_of_it_is(name: str, sentences: tuple[str, ...]) -> None:
-    found = edgekit.summary(name)
-    assert where(found.table) == sentences
-    assert tuple(found.to_json()["where"]) == sentences
 
 
 def test_layers_of_an_int8_file_are_shown_with_one_decimal() -> None:

@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.errors import UsageError
 from edgekit.network.spec import MODELS
-from edgekit.reproduction.own import own
 from edgekit.reproduction.zoo import Claim, Compared, ZooReproduction, reproduce_zoo
 from edgekit.reproduction.zoo_charts import accuracy_over_macs, accuracy_per_parameter, names
 
@@ -46,17 +44,6 @@ def test_the_suffix_says_the_format(found: ZooReproduction) -> None:
     assert len(lines) == 1 + len(found.points)
     assert latex.read_text().startswith("\\begin{tabular}") and "mine" in svg.read_text()
     assert svg.read_text().startswith("<svg") and png.read_bytes().startswith(b"\x89PNG")
-
-
-@pytest.mark.parametrize(
-    ("text", "cause"), [("mine.py:tiny", "no fp32 accuracy"), ("mine.py:tiny=much", "no top-1 in percent")]
-)
-def test_an_accuracy_is_told_or_known(text: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("mine.py").write_text(OWN)
-    with pytest.raises(UsageError, match=cause) as caught:
-        own(text, ())
-    assert ":function=71.5" in caught.value.remedy or "mine.py:tiny=71.5" in caught.value.remedy
 
 
 @pytest.mark.parametrize(

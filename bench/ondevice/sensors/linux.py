@@ -18,6 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from .kernel_files import number, text
+
 PROC, SYS, ETC = Path("/proc"), Path("/sys"), Path("/etc")
 # About half a millisecond a round: long against the clock, short in all.
 SENTINEL_WARMUP, SENTINEL_ROUNDS, SENTINEL_STEPS = 4, 21, 25_000
@@ -60,7 +62,7 @@ def snapshot() -> dict[str, Any]:
 def settings() -> dict[str, Any]:
     """What does not change while a loop runs: which machine and processor it is, and how its clock is governed."""
     cpus = _cpus()
-    governors = {_text(_cpu(cpu) / "cpufreq/scaling_governor") for cpu in cpus} - {None}
+    governors = {text(_cpu(cpu) / "cpufreq/scaling_governor") for cpu in cpus} - {None}
     highest = _per_cpu(cpus, "cpufreq/cpuinfo_max_freq", 1e-3)
     return {
         "processor": processor(),
@@ -70,21 +72,21 @@ def settings() -> dict[str, Any]:
         "max_mhz": max(highest) if highest else None,
         "turbo": _turbo(),
         "virtual": _virtual(),
-        "emulated": emulated(_text(PROC / "sys/kernel/arch"), _text(SYS / "devices/system/cpu/modalias")),
+        "emulated": emulated(text(PROC / "sys/kernel/arch"), text(SYS / "devices/system/cpu/modalias")),
     }
 
 
 def processor() -> str | None:
     """The processor's own name, or the board's where the processor has none (ARM); None where neither is told."""
-    for line in (_text(PROC / "cpuinfo") or "").splitlines():
+    for line in (text(PROC / "cpuinfo") or "").splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
-    return _text(PROC / "device-tree/model") or platform.processor() or None
+    return text(PROC / "device-tree/model") or platform.processor() or None
 
 
 def instructions() -> list[str] | None:
     """Those of INSTRUCTIONS that the first processor has; None where the system does not tell."""
-    for line in (_text(PROC / "cpuinfo") or "").splitlines():
+    for line in (text(PROC / "cpuinfo") or "").splitlines():
         key, _, value = line.partition(":")
         if key.strip() in ("flags", "Features"):  # ARM's word
             return [name for name in INSTRUCTIONS if name in value.split()]
@@ -104,7 +106,7 @@ def host() -> str:
     They tell neither the machine's id nor its name. Without an id, as in many containers, the name stands for it. The
     processor goes in too, because images of machines are copied with their id.
     """
-    told = _text(ETC / "machine-id") or ""
+    told = text(ETC / "machine-id") or ""
     return anonymous(told if re.fullmatch("[0-9a-f]{32}", told) else platform.node(), processor() or "")
 
 
@@ -116,7 +118,7 @@ def anonymous(secret: str, model: str) -> str:
 
 def _virtual() -> bool | None:
     """Whether this is a guest of a hypervisor; only x86 tells that it is none."""
-    for line in (_text(PROC / "cpuinfo") or "").splitlines():
+    for line in (text(PROC / "cpuinfo") or "").splitlines():
         if line.startswith("flags"):
             return "hypervisor" in line.split()
     is_guest = (SYS / "hypervisor/type").exists() or (PROC / "device-tree/hypervisor").exists()
@@ -151,9 +153,9 @@ def temperatures() -> dict[str, float] | None:
     """Degrees Celsius by thermal zone, those that answer; None where there is none."""
     found: dict[str, float] = {}
     for zone in sorted((SYS / "class/thermal").glob("thermal_zone*")):
-        raw = _number(zone / "temp")
+        raw = number(zone / "temp")
         if raw is not None and -40_000 < raw < 200_000 and raw != 0:
-            found[f"{zone.name[12:]} {_text(zone / 'type') or 'unnamed'}"] = raw / 1000
+            found[f"{zone.name[12:]} {text(zone / 'type') or 'unnamed'}"] = raw / 1000
     return found or None
 
 
@@ -187,7 +189,7 @@ def _cpu_times() -> dict[str, Any]:
 
     Over all of them, not only ours: a neighbour shares clock, caches and often the core itself.
     """
-    lines = [line.split() for line in (_text(PROC / "stat") or "").splitlines() if line.startswith("cpu")]
+    lines = [line.split() for line in (text(PROC / "stat") or "").splitlines() if line.startswith("cpu")]
     if not lines or len(lines[0]) < 9:
         return {"busy_s": None, "steal_s": None, "total_s": None, "all_cpus": None}
     user, nice, system, idle, waiting, hard, soft, stolen = map(int, lines[0][1:9])
@@ -198,14 +200,14 @@ def _cpu_times() -> dict[str, Any]:
 
 def _pressure() -> int | None:
     """Microseconds since boot in which some task had to wait for a processor."""
-    for line in (_text(PROC / "pressure/cpu") or "").splitlines():
+    for line in (text(PROC / "pressure/cpu") or "").splitlines():
         if line.startswith("some "):
             return int(line.rpartition("total=")[2])
     return None
 
 
 def _load() -> dict[str, Any]:
-    words = (_text(PROC / "loadavg") or "").split()
+    words = (text(PROC / "loadavg") or "").split()
     if len(words) < 4:
         return {"load1": None, "running": None}
     return {"load1": float(words[0]), "running": int(words[3].partition("/")[0])}
@@ -222,7 +224,7 @@ def _own_waiting() -> int | None:
     """Nanoseconds in which threads of this process could run and had no processor."""
     waited, seen = 0, False
     for task in _tasks():
-        words = (_text(task / "schedstat") or "").split()
+        words = (text(task / "schedstat") or "").split()
         if len(words) >= 2:
             waited, seen = waited + int(words[1]), True
     return waited if seen else None
@@ -230,8 +232,8 @@ def _own_waiting() -> int | None:
 
 def _throttle_count(cpus: list[int]) -> int | None:
     """How often x86 processors were slowed for heat since boot."""
-    cores = [_number(_cpu(cpu) / "thermal_throttle/core_throttle_count") for cpu in cpus]
-    packages = [_number(_cpu(cpu) / "thermal_throttle/package_throttle_count") for cpu in cpus]
+    cores = [number(_cpu(cpu) / "thermal_throttle/core_throttle_count") for cpu in cpus]
+    packages = [number(_cpu(cpu) / "thermal_throttle/package_throttle_count") for cpu in cpus]
     known = [count for count in (*cores, *packages) if count is not None]
     return sum(known) if known else None
 
@@ -240,33 +242,21 @@ def _cooling() -> int | None:
     """The highest state of what slows processors for heat (0: not slowed), where the kernel has such devices."""
     states = []
     for device in (SYS / "class/thermal").glob("cooling_device*"):
-        kind = (_text(device / "type") or "").lower()
-        state = _number(device / "cur_state")
+        kind = (text(device / "type") or "").lower()
+        state = number(device / "cur_state")
         if state is not None and ("cpufreq" in kind or kind == "processor"):
             states.append(state)
     return max(states) if states else None
 
 
 def _turbo() -> bool | None:
-    off = _number(SYS / "devices/system/cpu/intel_pstate/no_turbo")
+    off = number(SYS / "devices/system/cpu/intel_pstate/no_turbo")
     if off is not None:
         return off == 0
-    boost = _number(SYS / "devices/system/cpu/cpufreq/boost")
+    boost = number(SYS / "devices/system/cpu/cpufreq/boost")
     return None if boost is None else boost == 1
 
 
 def _per_cpu(cpus: list[int], name: str, scale: float) -> list[float] | None:
-    values = [_number(_cpu(cpu) / name) for cpu in cpus]
+    values = [number(_cpu(cpu) / name) for cpu in cpus]
     return [round(value * scale, 1) for value in values if value is not None] or None
-
-
-def _number(path: Path) -> int | None:
-    text = _text(path) or ""
-    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else None
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text().strip("\0\n ")
-    except (OSError, UnicodeDecodeError):
-        return None

@@ -11,6 +11,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+from .kernel_files import text
+
 SYS = Path("/sys")
 HWMON = "bus/i2c/drivers/ina3221/*/hwmon/hwmon*"
 SINGLE = "bus/i2c/drivers/ina238/*/hwmon/hwmon*"  # Thor's whole board; in1 is the bus, in0 the shunt
@@ -43,14 +45,14 @@ def find(root: Path = SYS) -> list[Rail]:
 
 
 def _add(found: dict[str, Rail], label: Path, files: tuple[Path, ...]) -> None:
-    name = _text(label)
+    name = text(label)
     if name and name != "NC" and all(path.is_file() for path in files):  # NC: not connected
         found.setdefault(name, Rail(name, files))
 
 
 def read(rails: list[Rail]) -> dict[str, float]:
     """Milliwatts by rail at this moment, of those that answer."""
-    powers = {rail.name: power([_text(path) for path in rail.files]) for rail in rails}
+    powers = {rail.name: power([text(path) for path in rail.files]) for rail in rails}
     return {name: value for name, value in powers.items() if value is not None}
 
 
@@ -60,10 +62,3 @@ def power(texts: list[str | None]) -> float | None:
         return None
     values = [int(str(text)) for text in texts]
     return float(values[0]) if len(values) == 1 else values[0] * values[1] / 1000
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text().strip("\0\n ")
-    except (OSError, UnicodeDecodeError):  # some answer only while they have power
-        return None

@@ -10,10 +10,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from .kernel_files import number, text
+
 SYS = Path("/sys")
 ZONES = "class/powercap/intel-rapl:*"  # AMD's too. What begins with intel-rapl-mmio is the same counter again.
 PACKAGE = re.compile(r"package-[0-9]{1,4}(-die-[0-9]{1,4})?", re.ASCII)  # not core, uncore, dram or psys
-NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 
 
 def counters(root: Path = SYS) -> dict[str, list[int]] | None:
@@ -23,8 +24,8 @@ def counters(root: Path = SYS) -> dict[str, list[int]] | None:
     """
     found = {}
     for name, zone in packages(root).items():
-        energy, most = _number(zone / "energy_uj"), _number(zone / "max_energy_range_uj")
-        if energy is None or not most:
+        energy, most = number(zone / "energy_uj"), number(zone / "max_energy_range_uj")
+        if energy is None or most is None or energy < 0 or most <= 0:
             return None
         found[name] = [energy, most]
     return found or None
@@ -55,19 +56,7 @@ def packages(root: Path = SYS) -> dict[str, Path]:
     """The zones of whole packages by name."""
     found = {}
     for zone in sorted(root.glob(ZONES)):
-        name = _text(zone / "name")
+        name = text(zone / "name")
         if name and PACKAGE.fullmatch(name) and zone.name.count(":") == 1:
             found[name] = zone
     return found
-
-
-def _number(path: Path) -> int | None:
-    text = _text(path)
-    return int(text) if text and NUMBER.fullmatch(text) else None
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text().strip("\0\n ")
-    except (OSError, UnicodeDecodeError):
-        return None

@@ -6,9 +6,10 @@ processor's time. What is not told is None.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
+
+from .kernel_files import number, text
 
 SYS = Path("/sys")
 # Tegra's names of the GPU, without the address before them; the last is Thor's.
@@ -27,7 +28,7 @@ def gpu_mhz() -> float | None:
     """The clock of the GPU at this moment; only on boards whose GPU is part of the chip."""
     for folder in sorted((SYS / "class/devfreq").glob("*")):
         if is_gpu(folder.name):
-            now = _number(folder / "cur_freq")
+            now = number(folder / "cur_freq")
             if now is not None:
                 return now / 1e6
     return None
@@ -40,7 +41,7 @@ def is_gpu(name: str) -> bool:
 
 def power_events() -> int | None:
     """How often since boot the chip was slowed for drawing too much current (Orin: oc*_event_cnt)."""
-    counts = [_number(path) for path in (SYS / "class/hwmon").glob("hwmon*/oc*_event_cnt")]
+    counts = [number(path) for path in (SYS / "class/hwmon").glob("hwmon*/oc*_event_cnt")]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None
 
@@ -49,19 +50,7 @@ def throttling() -> int | None:
     """The highest state of what slows this chip for heat (0: not slowed), where Tegra's kernel has such devices."""
     states = []
     for folder in (SYS / "class/thermal").glob("cooling_device*"):
-        kind, state = (_text(folder / "type") or "").lower(), _number(folder / "cur_state")
+        kind, state = (text(folder / "type") or "").lower(), number(folder / "cur_state")
         if state is not None and kind.endswith(THROTTLING):
             states.append(state)
     return max(states) if states else None
-
-
-def _number(path: Path) -> int | None:
-    text = _text(path) or ""
-    return int(text) if re.fullmatch("[0-9]{1,15}", text) else None
-
-
-def _text(path: Path) -> str | None:
-    try:
-        return path.read_text().strip("\0\n ")
-    except (OSError, UnicodeDecodeError):
-        return None

@@ -16,9 +16,7 @@ from torch.nn import functional as F
 
 from edgekit.errors import EnvironmentRefused, GateFailed, UsageError
 from edgekit.exporters import WriteJob
-from edgekit.exporters.onnx import serialize
 from edgekit.exporters.onnx.ops import CONVERTERS
-from edgekit.exporters.onnx.versions import IR_VERSIONS
 from edgekit.exporters.onnx.writer import write
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
@@ -242,11 +240,6 @@ def test_the_file_is_whole_and_always_the_same(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "n.onnx").read_bytes() == (tmp_path / "b" / "n.onnx").read_bytes()
 
 
-@pytest.mark.parametrize("opset", IR_VERSIONS)
-def test_the_ir_version_is_the_oldest_that_admits_the_opset(opset: int) -> None:
-    assert onnx.helper.OP_SET_ID_VERSION_MAP[("ai.onnx", opset)] == IR_VERSIONS[opset]
-
-
 def test_weights_that_are_not_contiguous(tmp_path: Path) -> None:
     network = nn.Sequential(nn.Conv2d(4, 4, 3), nn.Conv2d(4, 4, 3))
     for layer in network:
@@ -320,13 +313,6 @@ def test_a_reshaped_batch_cannot_be_free(tmp_path: Path) -> None:
     graph = trace(Function(lambda x: x.reshape(4, 3, 72)).eval(), SHAPE)
     with pytest.raises(UsageError, match="reshapes the batch"):
         write(WriteJob(graph, "fp32", dynamic_batch=True), tmp_path / "n.onnx")
-
-
-def test_too_large_for_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serialize, "LIMIT_BYTES", 1000)
-    with pytest.raises(UsageError, match="GB"):
-        write(WriteJob(graph_of("linear"), "fp32"), tmp_path / "n.onnx")
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:

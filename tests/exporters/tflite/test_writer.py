@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +12,14 @@ import pytest
 import torch
 from ai_edge_litert import schema_py_generated as schema
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from edgekit.checkpoints.load import load
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.exporters import WriteJob
-from edgekit.exporters.tflite import flatbuffer
-from edgekit.exporters.tflite.lowering_table import LOWERINGS, lower
-from edgekit.exporters.tflite.versions import minimum_runtime
 from edgekit.exporters.tflite.writer import write
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph
 from edgekit.ir.passes.fold_batch_norm import fold
-from edgekit.ir.reference import KERNELS
 from edgekit.models import alexnet, densenet, lenet, mobilenet_v1, resnet_cifar, resnet_v2  # noqa: F401 - register
 from edgekit.network.spec import variant
 
@@ -91,17 +84,6 @@ def test_all_that_tflite_lacks_is_named_before_anything_is_written(tmp_path: Pat
     assert caught.value.exit_code == 5
     assert "onnx" in caught.value.remedy
     assert list(tmp_path.iterdir()) == []
-
-
-def test_lowering_reads_no_weights() -> None:
-    with torch.device("meta"):
-        point = variant("mobilenet", alpha=0.5, resolution=160)
-        graph = fold(trace(point.build(), point.input_shape)).graph
-    assert lower(graph).nodes
-
-
-def test_every_kind_but_these_is_known() -> None:
-    assert set(KERNELS) - set(LOWERINGS) == {"batch_norm", "call"}
 
 
 def test_weights_beyond_float16_are_refused(tmp_path: Path, graph_of: Any) -> None:
@@ -175,54 +157,7 @@ def test_names_lead_back_to_layers(open_tflite: Any, graph_of: Any) -> None:
     assert len({t.name for t in graph.tensors}) == len(graph.tensors)
 
 
-def test_versions_are_the_lowest_that_do(open_tflite: Any, graph_of: Any) -> None:
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3, groups=2), nn.GELU(), nn.Flatten(), nn.Linear(64, 5))
-    model = model_of(open_tflite(graph_of(network, MAP)).path)
-    versions = {code.builtinCode: code.version for code in model.operatorCodes}
-    operators = schema.BuiltinOperator
-    assert versions == {operators.CONV_2D: 6, operators.GELU: 1, operators.RESHAPE: 1, operators.FULLY_CONNECTED: 1}
-    assert all(code.deprecatedBuiltinCode == min(code.builtinCode, 127) for code in model.operatorCodes)
-    note = next(entry for entry in model.metadata if entry.name == b"min_runtime_version")
-    assert bytes(model.buffers[note.buffer].data).rstrip(b"\0") == b"2.9.0"
-    assert minimum_runtime({"CONV_2D": 1, "MEAN": 2, "TRANSPOSE": 6}) == "2.12.0"
-
-
 # How it is laid out
-
-
-def test_buffers_are_aligned_and_apart(open_tflite: Any, graph_of: Any) -> None:
-    path = open_tflite(graph_of(small(), MAP)).path
-    data = path.read_bytes()
-    assert data[4:8] == b"TFL3"
-    model = schema.Model.GetRootAs(data)
-    end = 0
-    for index in range(1, model.BuffersLength()):
-        buffer = model.Buffers(index)
-        start = buffer._tab.Vector(buffer._tab.Offset(4))
-        assert start % 16 == 0
-        assert start >= end + 4
-        end = start + buffer.DataLength()
-    assert end == len(data)
-    graph = model.Subgraphs(0)
-    for index in range(graph.TensorsLength()):
-        tensor = graph.Tensors(index)
-        held = model.Buffers(tensor.Buffer()).DataLength()
-        width = {schema.TensorType.FLOAT32: 4, schema.TensorType.INT32: 4}[tensor.Type()]
-        assert held in (0, width * int(np.prod(tensor.ShapeAsNumpy())))
-
-
-def test_an_independent_reader_walks_through(open_tflite: Any, graph_of: Any) -> None:
-    reader = pytest.importorskip("tflite", reason="the package tflite is not installed")
-    data = open_tflite(graph_of(small(), MAP)).path.read_bytes()
-    assert reader.Model.ModelBufferHasIdentifier(data, 0)
-    model = reader.Model.GetRootAsModel(data, 0)
-    graph = model.Subgraphs(0)
-    for index in range(graph.OperatorsLength()):
-        operator = graph.Operators(index)
-        code = model.OperatorCodes(operator.OpcodeIndex())
-        assert reader.opcode2name(code.BuiltinCode())
-        for tensor in [*operator.InputsAsNumpy(), *operator.OutputsAsNumpy()]:
-            assert graph.Tensors(tensor).Name()
 
 
 def test_the_same_network_gives_the_same_bytes(tmp_path: Path, graph_of: Any) -> None:
@@ -232,37 +167,7 @@ def test_the_same_network_gives_the_same_bytes(tmp_path: Path, graph_of: Any) ->
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
-def test_beyond_what_references_reach(open_tflite: Any, graph_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    graph = graph_of(small(), MAP)
-    monkeypatch.setattr(flatbuffer, "LARGEST", 0)
-    opened = open_tflite(graph)
-    assert all(buffer.data is None for buffer in model_of(opened.path).buffers)
-    assert agrees(opened, graph)
-
-
 # Constants
-
-
-class Shared(nn.Module):
-    """One weight for two layers, one equal to it, and two layers without bias."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.one = nn.Conv2d(3, 3, 5, padding=2, bias=False)
-        self.equal = nn.Conv2d(3, 3, 5, padding=2, bias=False)
-        self.equal.weight.data.copy_(self.one.weight.data)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.one(self.equal(self.one(x))))
-
-
-def test_equal_constants_are_stored_once(open_tflite: Any, graph_of: Any) -> None:
-    graph = graph_of(Shared(), MAP)
-    opened = open_tflite(graph)
-    model = model_of(opened.path)
-    sizes = [len(buffer.data) for buffer in model.buffers if buffer.data is not None]
-    assert sizes[:-1] == [3 * 25 * 3 * 4, 3 * 4, 16]  # the last is the metadata
-    assert agrees(opened, graph)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
@@ -279,27 +184,3 @@ def test_weights_that_are_not_contiguous(precision: str, open_tflite: Any, graph
     x = feed(graph)
     got = open_tflite(graph, precision).run(x.numpy())
     assert error(got, graph.run(x).numpy()) <= (1e-5 if precision == "fp32" else 3e-3)
-
-
-def test_no_second_copy_of_the_weights_is_held(tmp_path: Path) -> None:
-    program = f"""
-import resource, torch
-from pathlib import Path
-from torch import nn
-from edgekit.exporters import WriteJob
-from edgekit.exporters.tflite.writer import write
-from edgekit.frontend.tracer import trace
-def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-def job(width):
-    return WriteJob(trace(nn.Sequential(nn.Flatten(), nn.Linear(16 * 49, width)).eval(), (1, 16, 7, 7)), "fp32")
-write(job(10), Path({str(tmp_path / "a")!r}))
-large = job(1 << 16)
-before = peak()
-write(large, Path({str(tmp_path / "b")!r}))
-print(before, peak(), Path({str(tmp_path / "b")!r}).stat().st_size >> 20)
-"""
-    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    before, after, size = map(int, ran.stdout.split())
-    assert size == 196
-    assert before > size  # the weights are really there, in MiB
-    assert after - before < 32

@@ -1,0 +1,22 @@
+"""A network of one's own beside the zoo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekit.errors import UsageError
+from edgekit.reproduction.own import own
+from tests.reproduction.test_zoo import OWN
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"), [("mine.py:tiny", "no fp32 accuracy"), ("mine.py:tiny=much", "no top-1 in percent")]
+)
+def test_an_accuracy_is_told_or_known(text: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(OWN)
+    with pytest.raises(UsageError, match=cause) as caught:
+        own(text, ())
+    assert ":function=71.5" in caught.value.remedy or "mine.py:tiny=71.5" in caught.value.remedy

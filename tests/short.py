@@ -22,6 +22,10 @@ def shorten() -> None:
     VERSUS["quick"] = {"processes": 6, "min_seconds": 0.01}
 
 
+# The first lines of a program in a process of its own.
+SHORT = f"import sys; sys.path.append({str(ROOT)!r}); from tests.short import shorten; shorten()\n"
+
+
 def program(folder: Path) -> Path:
     """Write a program `edgekit` of such measurements, for tests whose shell types that name; return its folder."""
     lines = (

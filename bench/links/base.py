@@ -13,8 +13,8 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -130,15 +130,7 @@ def _placed(link: Link, job: Mapping[str, Any]) -> dict[str, Any]:
 
 def call(link: Link, command: Sequence[str], line: bytes, timeout_seconds: float, what: str) -> Done:
     """Run a command on the device with a line on its stdin, which stays open until it has ended."""
-    stdin, alive = os.pipe()  # held open: when this process goes, however it goes, the runner sees it and goes too
-    try:
-        process = start(link.argv(command), stdin)
-    except BaseException:
-        os.close(alive)
-        raise
-    finally:
-        os.close(stdin)
-    with process:
+    with held(link, command) as (process, alive):
         try:
             stopping.check()  # it may have been told just before this process began
             with suppress(BrokenPipeError):
@@ -150,10 +142,29 @@ def call(link: Link, command: Sequence[str], line: bytes, timeout_seconds: float
                 f"no answer from {what}{on(link)} in {timeout_seconds:.0f} s: the run was ended",
                 "use --preset quick, or a smaller network",
             ) from error
+    return Done(process.returncode, stdout, stderr.decode(errors="replace"))
+
+
+@contextmanager
+def held(link: Link, command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """A command on the device, and the end of its stdin that is written to; both end with the block.
+
+    Its stdin stays open until then: when this process goes, however it goes, the command sees it and goes too.
+    """
+    stdin, alive = os.pipe()
+    try:
+        process = start(link.argv(command), stdin)
+    except BaseException:
+        os.close(alive)
+        raise
+    finally:
+        os.close(stdin)
+    with process:
+        try:
+            yield process, alive
         finally:
             process.kill()
             os.close(alive)
-    return Done(process.returncode, stdout, stderr.decode(errors="replace"))
 
 
 def start(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import IO, Any, cast
 
-from edgekit.bench.links.base import Done, Link, death, parsed, start
+from edgekit.bench.links.base import Done, Link, death, held, on, parsed
 from edgekit.bench.ondevice.protocol import PROGRESS
 from edgekit.errors import MeasurementInvalid
 
@@ -22,23 +22,15 @@ def ask_told(link: Link, command: str, job: Mapping[str, Any], seconds: float, s
 
     Raises MeasurementInvalid after `seconds`, and what `edgekit.bench.links.base.death` makes of a process that died.
     """
-    stdin, alive = os.pipe()  # held open: when this process goes, it goes too
-    try:
-        process = start(link.argv([link.python, link.tools(), command]), stdin)
-    except BaseException:
-        os.close(alive)
-        raise
-    finally:
-        os.close(stdin)
     late, kept = threading.Event(), list[str]()
+    with held(link, [link.python, link.tools(), command]) as (process, alive):
 
-    def end() -> None:
-        late.set()
-        process.kill()
+        def end() -> None:
+            late.set()
+            process.kill()
 
-    timer = threading.Timer(seconds, end)
-    timer.start()
-    with process:
+        timer = threading.Timer(seconds, end)
+        timer.start()
         reader = threading.Thread(target=_listen, args=(cast("IO[bytes]", process.stderr), say, kept), daemon=True)
         reader.start()
         try:
@@ -49,12 +41,11 @@ def ask_told(link: Link, command: str, job: Mapping[str, Any], seconds: float, s
             reader.join()
         finally:
             timer.cancel()
-            process.kill()
-            os.close(alive)
     if late.is_set():
         link.close()  # what does not see its stdin end is killed there
-        on = "" if link.name == "local" else f" on {link.name}"
-        raise MeasurementInvalid(f"no answer from {what}{on} in {seconds:.0f} s: it was ended", "try a smaller network")
+        raise MeasurementInvalid(
+            f"no answer from {what}{on(link)} in {seconds:.0f} s: it was ended", "try a smaller network"
+        )
     answer = parsed(stdout, link.name)
     if answer is None:
         raise death(link, what, Done(process.returncode, stdout, "\n".join(kept)))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from edgekit.evaluation.answers import Answers
 from edgekit.evaluation.result import Evaluated
 from edgekit.records.breakdown import Breakdown
 from edgekit.util.files import write_atomically
-from edgekit.util.formatting import csv_cell
+from edgekit.util.table_text import as_csv
 
-Cells = Sequence[object]
+Cells = Sequence[Any]
 
 
 def write(folder: Path, results: Iterable[Evaluated]) -> None:
@@ -35,7 +34,7 @@ def write(folder: Path, results: Iterable[Evaluated]) -> None:
             "images": _images(one.answers, one.accuracy.breakdown),
         }
         for table, lines in tables.items():
-            write_atomically(folder / f"{name}.{table}.csv", _text(lines).encode())
+            write_atomically(folder / f"{name}.{table}.csv", as_csv(next(lines), list(lines)).encode())
 
 
 def _classes(found: Breakdown) -> Iterator[Cells]:
@@ -53,11 +52,3 @@ def _images(answers: Answers, found: Breakdown) -> Iterator[Cells]:
     sure: Sequence[float | None] = answers.confidence()[0] or [None] * len(answers.images)
     for image, label, said, confidence in zip(answers.images, answers.labels, answers.said, sure, strict=True):
         yield image, label, found.name(label), said, found.name(said), int(label == said), confidence
-
-
-def _text(lines: Iterable[Cells]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    for line in lines:
-        writer.writerow([csv_cell(cell) if isinstance(cell, str) else cell for cell in line])
-    return stream.getvalue()

@@ -11,10 +11,7 @@ from edgekit.stats.accuracy import fraction
 from edgekit.stats.proportions import wilson
 
 ONE_INDEX = "the file answers with one index: export it without --output argmax"
-FIELDS = (
-    *("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset", "dataset_hash"),
-    "accuracy_instructions",
-)
+FIELDS = ("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset", "dataset_hash", "accuracy_instructions")
 
 
 def accuracy_of(known: Manifest | None, evaluated: Accuracy | None, missing: dict[str, str]) -> dict[str, Any]:
@@ -28,9 +25,7 @@ def accuracy_of(known: Manifest | None, evaluated: Accuracy | None, missing: dic
         reason = "synthetic calibration: only the latency means anything"
     if evaluated is None or reason is not None:
         missing |= dict.fromkeys(("top1", "top5"), reason or "")
-        return dict.fromkeys(
-            ("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset", "dataset_hash", "accuracy_instructions")
-        )
+        return dict.fromkeys(FIELDS)
     if evaluated.correct5 is None:
         missing["top5"] = ONE_INDEX
     return {

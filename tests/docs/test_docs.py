@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import edgekit
 from edgekit.cli.app import app, command
 from edgekit.cli.output import write
 from edgekit.errors import EXIT_PRECEDENCE, EdgekitError
+from tests.command_line import edgekit as typed
 from tests.conftest import once
 from tests.paths import ROOT
 
@@ -125,11 +124,12 @@ def lines(text: str, command: str) -> set[str]:
 
 
 @pytest.mark.parametrize("line", samples())
-def test_readme_shows_what_a_command_prints(line: str, tmp_path: Path) -> None:
+def test_readme_shows_what_a_command_prints(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("torch", "onnx", "onnxruntime", "ai_edge_litert"):
         pytest.importorskip(package)
-    arguments, wide = [sys.executable, "-m", *line.split()], os.environ | {"COLUMNS": "160"}
-    done = subprocess.run(arguments, cwd=tmp_path, env=wide, capture_output=True, text=True, check=True)
+    monkeypatch.setenv("COLUMNS", "160")
+    done = typed(*line.split()[1:], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert lines(samples()[line], line) <= lines(done.stdout + done.stderr, line)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.paths import ROOT
+from tests.short import SHORT
 
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 SECTIONS = {part.partition("\n")[0]: part for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]}
@@ -138,7 +139,7 @@ def test_the_page_has_every_recipe() -> None:
 
 
 def test_what_the_recipes_add_is_there_from_one_end_to_the_other(extended: Path, tmp_path: Path) -> None:
-    found: dict[str, Any] = json.loads(run(extended, tmp_path, "-c", USE))
+    found: dict[str, Any] = json.loads(run(extended, tmp_path, "-c", SHORT + USE))
     assert (found["files"], found["parity"]) == (["about.txt", "network.onnx"], [True, True])
     assert "by Ada" in found["about"] and found["operators"]["Conv"] == 1
     assert found["bytes"][0] == found["bytes"][1]

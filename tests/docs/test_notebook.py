@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.paths import ROOT
+from tests.short import SHORT
 
 NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
 # What a notebook brings along, as far as ours asks for it; and the last expression of each cell is shown.
@@ -42,7 +43,7 @@ for cell in json.loads(open(sys.argv[1], encoding="utf-8").read())["cells"]:
 def test_the_notebook_goes_from_a_module_to_a_choice(tmp_path: Path) -> None:
     for package in ("torch", "ai_edge_litert", "PIL", "vl_convert"):
         pytest.importorskip(package)
-    command = [sys.executable, "-c", RUN, str(NOTEBOOK)]
+    command = [sys.executable, "-c", SHORT + RUN, str(NOTEBOOK)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     assert "_int8.tflite" in done.stdout and "picture <svg" in done.stdout and "top1" in done.stdout

@@ -78,6 +78,7 @@ def files(folder: Path = Path("artifacts")) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
 
 
+@ONE_RELEASE
 def test_an_engine_is_built_proved_and_measured_there(far: Server, tensorrt: TensorRT) -> None:
     said: list[str] = []
     result = exported(progress=said.append)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from edgekit.reproduction.command import reproduce as reproduce
     from edgekit.storage.command import store as store
     from edgekit.sweeps.command import sweep as sweep
+    from edgekit.sweeps.fleet.worker import worker as worker
 
     __version__: str
 
@@ -56,6 +57,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "reproduce",
         "Measure a published trade-off, and lay it beside the paper's.",
     ),
+    "worker": ("edgekit.sweeps.fleet.worker", "worker", "Do jobs of sweeps that run on a Dask cluster."),
     "store": ("edgekit.storage.command", "store", "List stored records; show, export, merge or remove some."),
     "weights": ("edgekit.checkpoints.pretrained", "weights", "List published weights, or download some."),
     "devices": ("edgekit.device.registry", "devices", "List the devices of devices.yaml, or check that one answers."),
@@ -90,6 +92,7 @@ __all__ = [
     "summary",
     "sweep",
     "weights",
+    "worker",
 ]
 
 

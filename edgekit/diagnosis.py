@@ -34,6 +34,7 @@ PACKAGES = (
     ("requests", "downloading weights", "export"),
     ("vl-convert-python", "the report", "report"),
     ("scikit-learn", "the demo", "demo"),
+    ("distributed", "sweeps on several machines", "dask"),
 )
 # What the processor's instructions mean for int8, by whether onnxruntime adds two products in 16 bits.
 INT8: dict[bool | None, str] = {

@@ -116,6 +116,14 @@ class EnvironmentRefused(EdgekitError):
     exit_code = 7
 
 
+def raised(refusal: Refusal) -> EdgekitError:
+    """Return the error that a refusal was made of."""
+    kinds = {kind.code: kind for kind in EdgekitError.__subclasses__()}
+    error = kinds.get(refusal.code, EdgekitError)(refusal.message, refusal.remedy)
+    error.log = refusal.log
+    return error
+
+
 # What a user's own code can raise. sys.exit() is theirs: it must end their file, and neither us nor who calls us.
 USERS_CODE = (Exception, SystemExit)
 NO_EXIT = "leave sys.exit() to `if __name__ == '__main__':`"

@@ -126,6 +126,8 @@ SLOW = frozenset(
         "storage/test_store_postgresql",
         "sweeps/test_command",
         "sweeps/test_devices",
+        "sweeps/fleet/test_engine",
+        "sweeps/fleet/test_work",
         "tensorrt/test_builder_over_ssh",
         "tensorrt/test_every_release",
         "tensorrt/test_rtx",

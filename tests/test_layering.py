@@ -37,7 +37,18 @@ ROWS = (
 )
 ROW_OF = {name: row for row, names in enumerate(ROWS) for name in names.split()}
 STRANGERS = ("models", "exporters", "bench")  # none of them imports another
-HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "altair", "vl_convert", "sklearn", "PIL")
+HEAVY = (
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "tensorflow",
+    "ai_edge_litert",
+    "altair",
+    "vl_convert",
+    "sklearn",
+    "PIL",
+    "distributed",
+)
 LIGHT = [
     *(
         "edgekit.cli.app",

@@ -20,7 +20,18 @@ from packaging.version import Version
 from tests.paths import ROOT
 
 FOLDERS = {"edgekit": "edgekit", "models": "edgekit/models", "exporters": "edgekit/exporters", "bench": "edgekit/bench"}
-OPTIONAL = ("torch", "onnx", "onnxruntime", "ai_edge_litert", "PIL", "altair", "vl_convert", "sklearn", "h5py")
+OPTIONAL = (
+    "torch",
+    "onnx",
+    "onnxruntime",
+    "ai_edge_litert",
+    "PIL",
+    "altair",
+    "vl_convert",
+    "sklearn",
+    "h5py",
+    "distributed",
+)
 
 
 def tracked() -> list[str]:

@@ -74,6 +74,15 @@ Store = Annotated[
     str | None,
     typer.Option("--store", metavar="URL", help="Default: $EDGEKIT_STORE, else sqlite:///./edgekit.db."),
 ]
+Scheduler = Annotated[
+    str | None, typer.Option("--scheduler", metavar="URL", help="Dask's scheduler: tcp://HOST:PORT or tls://HOST:PORT.")
+]
+TlsCa = Annotated[Path | None, typer.Option("--tls-ca", metavar="FILE", help="Whose certificates are trusted.")]
+TlsCert = Annotated[Path | None, typer.Option("--tls-cert", metavar="FILE", help="This machine's certificate.")]
+TlsKey = Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="The key of that certificate.")]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="Leave this machine without TLS: whoever reaches the scheduler runs code.")
+]
 
 
 def words(text: str, option: str) -> tuple[str, ...]:

@@ -74,6 +74,19 @@ class Keeper:
             yield (folder / _name()).absolute()
 
 
+class Unkept(Keeper):
+    """Puts records nowhere: who asked for them finds them in the result, and stores them."""
+
+    def __init__(self) -> None:
+        super().__init__(Store("sqlite://"))
+
+    def check(self) -> None:
+        """There is nothing that could refuse."""
+
+    def append(self, *records: AnyRecord) -> None:
+        """Keep nothing."""
+
+
 def told(refusal: EnvironmentRefused | None) -> dict[str, str] | None:
     """A refusal as results of commands show it in JSON."""
     return {"code": refusal.code, "message": refusal.message, "remedy": refusal.remedy} if refusal else None

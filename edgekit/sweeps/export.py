@@ -6,7 +6,7 @@ A job and what it gives back are plain values that can be pickled. It imports to
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -97,18 +97,50 @@ def there(journal: Journal, file: File, out: Path) -> Made | None:
     return Made(file, path, manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
 
 
-def run(job: Job) -> tuple[Made, ...]:
-    """Make the files of a job that nobody made meanwhile. Runs in a worker; raises nothing for what fails."""
-    journal, timed = Journal(job.grid.out, job.since), job.grid.export.max_latency is not None
+def run(job: Job, make: Callable[[Job], Iterable[Made]]) -> tuple[Made, ...]:
+    """Let `make` make the files of a job that nobody made meanwhile, and write each down as soon as it is there.
+
+    Raises nothing for what fails.
+    """
+    journal = Journal(job.grid.out, job.since)
     try:
-        with journal.alone(f"{job.point.model} {job.point.alpha} {job.point.res}"), device("local", measuring=timed):
+        with journal.alone(f"{job.point.model} {job.point.alpha} {job.point.res}"):
             known = [there(journal, file, job.grid.out) for file in job.files]
             found = {made.file: made for made in known if made is not None}
-            for files in _together([file for file in job.files if file not in found]):
-                found |= {made.file: made for made in _export(job, files, journal)}
+            missing = tuple(file for file in job.files if file not in found)
+            for made in make(replace(job, files=missing)) if missing else ():
+                _remember(journal, made, job.grid.out)
+                found[made.file] = made
             return tuple(found[file] for file in job.files)
     except USERS_CODE as error:  # it must not end the other jobs
-        return tuple(Made(file, refusal=refused(error)) for file in job.files)
+        return failed(job, refused(error))
+
+
+def run_here(job: Job) -> tuple[Made, ...]:
+    """Make the files of a job on this machine, while nothing is measured on it. Runs in a worker."""
+    return run(job, make_here)
+
+
+def make_here(job: Job) -> Iterator[Made]:
+    """Make the files of a job on this machine, while nothing is measured on it."""
+    with device("local", measuring=job.grid.export.max_latency is not None):
+        for files in _together(job.files):
+            yield from _export(job, files)
+
+
+def failed(job: Job, refusal: Refusal) -> tuple[Made, ...]:
+    """The files of a job none of which could be made."""
+    return tuple(Made(file, refusal=refusal) for file in job.files)
+
+
+def _remember(journal: Journal, made: Made, out: Path) -> None:
+    """Write down a file that was made, and the gate that one did not pass: it would fail in the same way again."""
+    file, refusal = made.file, made.refusal
+    if refusal is not None and refusal.code == GateFailed.code:
+        journal.put("gate", file.key, file.inputs, message=refusal.message, remedy=refusal.remedy)
+    if made.path is not None:
+        where = str(made.path.relative_to(out))
+        journal.put("file", file.key, file.inputs, path=where, sha256=made.sha256, stat=stamp(made.path))
 
 
 def _together(files: Sequence[File]) -> list[list[File]]:
@@ -122,7 +154,7 @@ def _together(files: Sequence[File]) -> list[list[File]]:
     return list(groups.values())
 
 
-def _export(job: Job, files: Sequence[File], journal: Journal) -> list[Made]:
+def _export(job: Job, files: Sequence[File]) -> list[Made]:
     """One export; what stops it as a whole is tried again for each precision alone, so that each has its own reason."""
     from edgekit.exporting.command import run as export
 
@@ -135,19 +167,13 @@ def _export(job: Job, files: Sequence[File], journal: Journal) -> list[Made]:
         if len(precisions) == 1:
             return [Made(file, refusal=refused(error)) for file in files]
         alone = [[file for file in files if file.precision == precision] for precision in precisions]
-        return [made for group in alone for made in _export(job, group, journal)]
+        return [made for group in alone for made in _export(job, group)]
     named = {(file.format, file.precision): file for file in files}
     made = [Made(named[one.part["format"], one.part["precision"]], refusal=refused(one.error)) for one in result.failed]
-    for one in made:
-        if one.refusal is not None and one.refusal.code == GateFailed.code:  # it would fail in the same way again
-            said = {"message": one.refusal.message, "remedy": one.refusal.remedy}
-            journal.put("gate", one.file.key, one.file.inputs, **said)
     for artifact in result.artifacts:
         manifest = artifact.manifest
         assert manifest is not None
         file = named[manifest.format, manifest.precision]
-        where = artifact.path.relative_to(grid.out)
-        journal.put("file", file.key, file.inputs, path=str(where), sha256=manifest.sha256, stat=stamp(artifact.path))
         found = (artifact.path, manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
         made.append(Made(file, *found, fresh=True))
     return made

@@ -44,7 +44,7 @@ class Keys:
         """What one file is made from."""
         given = {name: value for name, value in asked.given().items() if name not in ELSEWHERE}
         found: dict[str, Any] = {
-            "model": _model(str(asked.model)),
+            "model": identity_of(str(asked.model)),
             "asked": {name: file_sha256(value) if isinstance(value, Path) else value for name, value in given.items()},
             "weights": weights.identity,
             "tools": tools(),
@@ -107,7 +107,7 @@ def _images(samples: Iterable[Sample]) -> str:
     return digest.hexdigest()
 
 
-def _model(name: str) -> str:
+def identity_of(name: str) -> str:
     """A network of the zoo by its name, a user's own by the bytes of its files, or of the package that it is in."""
     place, _, function = name.rpartition(":") if not name.endswith(OWN_FILES) else (name, "", "")
     if place.endswith(OWN_FILES):

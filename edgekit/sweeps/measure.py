@@ -1,35 +1,35 @@
-"""The measuring half of a sweep: latency one file at a time on a device that does nothing else, and accuracy."""
+"""The measuring half of a sweep: latency one file at a time on a device that does nothing else, and accuracy.
+
+The engine takes them. Here is what was known before, and what is kept: a record's id is written down before it is
+stored, so that whatever ends the sweep between the two, no record is there twice.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
-from edgekit.device.config import AnyDevice
-from edgekit.device.registry import DeviceList, open_target
+from edgekit.device.registry import DeviceList
 from edgekit.device.target import Identity
 from edgekit.errors import DeviceUnreachable, EdgekitError, EnvironmentRefused, Refusal, UsageError
-from edgekit.evaluation.command import eval
 from edgekit.exporting.inputs import Inputs, key
-from edgekit.measure.command import bench
 from edgekit.records.measurement import INVALID, PRESETS, Accuracy, Measurement, Protocol
 from edgekit.records.runtime import choose
 from edgekit.storage.keeping import Keeper
 from edgekit.storage.store import Store, new_id
 from edgekit.sweeps.axes import How
+from edgekit.sweeps.engine import Engine, Judging, Say, Timing
 from edgekit.sweeps.export import Made, refused
 from edgekit.sweeps.grid import Grid
-from edgekit.sweeps.journal import Journal, device
+from edgekit.sweeps.journal import Journal
 from edgekit.sweeps.keys import Keys
 from edgekit.sweeps.scheduler import AWAY, BROKEN, DONE, LOST
 
 UNTRAINED = "random weights: only the latency means anything"
 NOISE = "calibrated on noise: only the latency means anything"
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,16 @@ class Judged:
 class Measuring:
     """Takes what a sweep asks for, and remembers it in the journal and the store."""
 
-    def __init__(self, grid: Grid, keys: Keys, journal: Journal, store: Store, known: DeviceList) -> None:
+    def __init__(
+        self, grid: Grid, keys: Keys, journal: Journal, store: Store, known: DeviceList, engine: Engine
+    ) -> None:
         self.grid = grid
         self.keys = keys
         self.journal = journal
         self.store = store
         self.keeper = Keeper(store)
         self.known = known
+        self.engine = engine
         self._forgotten: EnvironmentRefused | None = None
         self._identities: dict[str, Identity] = {}  # by the device's name
 
@@ -78,21 +81,21 @@ class Measuring:
             return Measured(earlier, device=name)
         answered = False
         try:
-            address = self.known[name].address
-            with device(address, measuring=True, waiting=lambda: say("waiting for another sweep on this device")):
+            with self.engine.alone(name, lambda: say("waiting for another sweep on this device")):
                 inputs = self._latency_inputs(made, how, name)
                 answered = True
                 known = self._known(inputs)
                 if known is not None:
                     return Measured(known, device=name)
-                measurement = self._bench(made.path, how, name, say)
-            _refuse_another(made, measurement)
+                wanted = Timing(made, how, name, self.grid.preset, self.session, self.known.file)
+                measurement = self.engine.measure(wanted, say)
+                _refuse_another(made, measurement)
+                self._keep("latency", inputs, measurement)
         except DeviceUnreachable as error:
             self._identities.pop(name, None)  # it is asked again who it is
             return Measured(refusal=refused(error), outcome=LOST if answered else AWAY, device=name)
         except Exception as error:  # it must not end the other cells
             return Measured(refusal=refused(error), outcome=BROKEN, device=name)
-        self._remember("latency", inputs, measurement)
         return Measured(measurement, fresh=True, device=name)
 
     def meet(self) -> None:
@@ -100,14 +103,15 @@ class Measuring:
         if not self.grid.devices or not self.journal.holds("latency"):
             return
         with ThreadPoolExecutor(len(self.grid.devices)) as pool:
-            for asked in [pool.submit(self._identity, name, self.known[name]) for name in self.grid.devices]:
+            for asked in [pool.submit(self._identity, name) for name in self.grid.devices]:
                 with suppress(EdgekitError):
                     asked.result()
 
-    def _remember(self, kind: str, inputs: Inputs, record: Measurement | Accuracy) -> None:
-        """Write down that it was taken, so that it is not taken again."""
+    def _keep(self, kind: str, inputs: Inputs, record: Measurement | Accuracy) -> None:
+        """Write down that it was taken, so that it is not taken again, and store it."""
         with self.going_on():
             self.journal.put(kind, key(inputs), inputs, id=record.id)
+        self.keeper.append(record)
 
     @contextmanager
     def going_on(self) -> Iterator[None]:
@@ -136,36 +140,20 @@ class Measuring:
 
     def _latency_inputs(self, made: Made, how: How, name: str) -> Inputs:
         assert made.path is not None and made.sha256 is not None
-        where = self.known[name]
-        runtime = choose(made.path, how.runtime, where.runtimes, here=where.is_local)
-        return self.keys.of_measurement(
-            made.sha256, name, self._identity(name, where), runtime, self.protocol(how), how
-        )
+        runtimes = self.known[name].runtimes
+        runtime = choose(made.path, how.runtime, runtimes, here=self.engine.is_here(name))
+        return self.keys.of_measurement(made.sha256, name, self._identity(name), runtime, self.protocol(how), how)
 
-    def _identity(self, name: str, where: AnyDevice) -> Identity:
+    def _identity(self, name: str) -> Identity:
         """Who the device is, asked once; a device that did not answer is asked again."""
         if name not in self._identities:
-            with open_target(name, where) as target:
-                self._identities[name] = target.identity()
+            self._identities[name] = self.engine.identity(name)
         return self._identities[name]
 
     def _known(self, inputs: Inputs) -> Measurement | None:
         entry = self.journal.get("latency", key(inputs))
         found = self.store.measurements([str(entry.get("id"))]) if entry else []
         return found[0] if found and found[0].verdict != INVALID else None
-
-    def _bench(self, path: Path, how: How, name: str, say: Say) -> Measurement:
-        asked = how._replace(device=name)._asdict()
-        result = bench(
-            [path],
-            **asked,
-            preset=self.grid.preset,
-            store=self.keeper,
-            devices=self.known.file,
-            progress=lambda message, *_: say(message),
-            session=self.session,
-        )
-        return result.measurements[0]
 
     @cached_property
     def session(self) -> str:
@@ -183,10 +171,7 @@ class Measuring:
         """The accuracy of each file by its sha256, on the same images; they are decoded once."""
         found = self.known_accuracies(files, runtime)
         wanted = {made.sha256: made for made in files if made.sha256 is not None and made.sha256 not in found}
-        if wanted:
-            with device("local", measuring=False):
-                found |= self._judge(wanted, runtime, say)
-        return found
+        return found | self._judge(wanted, runtime, say) if wanted else found
 
     def known_accuracies(self, files: Sequence[Made], runtime: str | None) -> dict[str, Judged]:
         """The accuracies that are known, and those that would say nothing, by the files' sha256."""
@@ -222,27 +207,20 @@ class Measuring:
         paths = {made.path: sha256 for sha256, made in wanted.items() if made.path}
         say(f"evaluating {next(iter(wanted.values())).variant}")
         try:
-            result = eval(
-                list(paths),
-                data=self.grid.eval,
-                runtime=runtime,
-                threads=max(self.grid.threads),
-                store=self.keeper,
-            )
-        except Exception as error:
-            return {sha256: _failed(refused(error)) for sha256 in wanted}
-        found = {paths[Path(failure.part["artifact"])]: _failed(refused(failure.error)) for failure in result.failed}
-        for evaluated in result.results:
-            sha256, record = paths[evaluated.artifact], evaluated.accuracy
-            try:
-                _refuse_another(wanted[sha256], record)
-            except UsageError as error:
-                found[sha256] = _failed(refused(error))
-                continue
-            inputs = self._accuracy_inputs(wanted[sha256], runtime)
-            self._remember("accuracy", inputs, record)
-            found[sha256] = Judged(record, fresh=True)
-        return found
+            found = self.engine.judge(Judging(paths, runtime, self.grid.eval, max(self.grid.threads)))
+        except EdgekitError as error:  # it must not end the other cells
+            found = dict.fromkeys(wanted, refused(error))
+        return {sha256: self._judged(wanted[sha256], runtime, one) for sha256, one in found.items()}
+
+    def _judged(self, made: Made, runtime: str | None, found: Accuracy | Refusal) -> Judged:
+        if isinstance(found, Refusal):
+            return _failed(found)
+        try:
+            _refuse_another(made, found)
+        except UsageError as error:
+            return _failed(refused(error))
+        self._keep("accuracy", self._accuracy_inputs(made, runtime), found)
+        return Judged(found, fresh=True)
 
 
 def _refuse_another(made: Made, found: Measurement | Accuracy) -> None:

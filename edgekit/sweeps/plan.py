@@ -16,6 +16,7 @@ from edgekit.network.names import is_own_name
 from edgekit.records.formats import FORMATS
 from edgekit.storage.store import Store
 from edgekit.sweeps.axes import How, Point, SweepCell
+from edgekit.sweeps.engine import Engine
 from edgekit.sweeps.estimate import accuracy_seconds, export_seconds, latency_seconds, makespan
 from edgekit.sweeps.export import File, Job, Made, refused, there
 from edgekit.sweeps.grid import Grid
@@ -43,10 +44,8 @@ class Plan:
     cells: tuple[SweepCell, ...]
     store: Store
     known: DeviceList
+    engine: Engine
     since: float
-    workers: int
-    processors: int
-    memory: int
     retry: bool = False  # only what failed
     made: dict[Place, Made] = field(default_factory=dict)  # files that are there, and those that cannot be
     jobs: list[Job] = field(default_factory=list)
@@ -61,7 +60,8 @@ class Plan:
     def __post_init__(self) -> None:
         self.keys = Keys(self.grid)
         self.journal = Journal(self.grid.out, self.since)
-        self.measuring = Measuring(self.grid, self.keys, self.journal, self.store, self.known)
+        self.measuring = Measuring(self.grid, self.keys, self.journal, self.store, self.known, self.engine)
+        self.room = self.engine.room
         self.files: dict[Point, list[tuple[str, str]]] = {}  # format and precision of each that is wanted
         for cell in self.cells:
             self.files.setdefault(cell.point, []).append((cell.format, cell.precision))
@@ -189,7 +189,7 @@ class Plan:
     @property
     def addresses(self) -> dict[str, str]:
         """The machine of each device, by its name."""
-        return {name: self.known[name].address for name in self.grid.devices}
+        return {name: self.engine.address(name) for name in self.grid.devices}
 
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
@@ -206,7 +206,7 @@ class Plan:
 
     def _export_task(self, job: Job) -> Task:
         needs = Needs(
-            processors=self.processors // self.workers,
+            processors=self.room.processors // self.room.exports,
             memory=export_bytes(self.parameters.get(job.point)),
             alone=self.grid.export.max_latency is not None,
         )
@@ -257,7 +257,8 @@ class Plan:
         """What is there already, what is to be done, and how long that will take."""
         cells = tuple(self._cell(cell) for cell in self.cells)
         jobs = self.left(cells)
-        return SweepResult(cells, makespan(jobs, self.addresses, self.processors, self.memory), dry_run=True, jobs=jobs)
+        seconds = makespan(jobs, self.addresses, self.room.processors, self.room.memory)
+        return SweepResult(cells, seconds, dry_run=True, jobs=jobs)
 
     def left(self, cells: Sequence[CellResult]) -> tuple[Task, ...]:
         """The jobs that cells which are planned still need."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from edgekit.sweeps.jobs import Task
@@ -47,6 +47,14 @@ class Turns:
     def each(self) -> Iterator[str]:
         """Every job."""
         return (key for jobs in self._groups.values() for key in jobs)
+
+    def only(self, stays: Callable[[str], bool]) -> Turns:
+        """Return the jobs that stay, in their order."""
+        found = Turns()
+        for group, jobs in self._groups.items():
+            for key in filter(stays, jobs):
+                found.add(group, key)
+        return found
 
 
 @dataclass(frozen=True)
@@ -129,6 +137,8 @@ class Job:
     task: Task
     waits: int
     queue: Queue | None
+    expected: tuple[int, int] = (0, 0)  # processors and bytes of memory, as was thought before
+    share: tuple[int, int] = (0, 0)  # what it has while it runs
     attempt: int = 0
     losses: int = 0
     failed_on: frozenset[str] = frozenset()

@@ -1,9 +1,8 @@
 """Runs the jobs of a sweep: what the scheduler says may begin, each beside the others, until all are over.
 
-Exports go to an executor. Each measurement and each accuracy has a thread of its own, which waits for a process here
-or on a device. All that is decided and kept is so in the thread that called `Running.run`: the others only put what
-they found into a queue. An interrupt ends the command at once: what runs is killed, and a device ends what was begun
-on it when the connection is gone.
+Each job has a thread of its own, which waits for what the engine (edgekit.sweeps.engine) does. All that is decided and
+kept is so in the thread that called `Running.run`: the others only put what they found into a queue. An interrupt ends
+the command at once: what runs is killed, and a device ends what was begun on it when the connection is gone.
 """
 
 from __future__ import annotations
@@ -13,18 +12,17 @@ import queue
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import replace
 from typing import Any
 
 from edgekit.bench.ondevice.sensors.linux import host
-from edgekit.errors import Refusal
+from edgekit.errors import EdgekitError, Refusal
 from edgekit.storage.store import FailedCell, new_id, now
 from edgekit.sweeps.axes import How, SweepCell
 from edgekit.sweeps.board import Row, board
 from edgekit.sweeps.estimate import told
-from edgekit.sweeps.export import Job, Made, refused, run
-from edgekit.sweeps.jobs import EXPORT, LATENCY, End, Start, Task
+from edgekit.sweeps.export import Job, Made
+from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, End, Start, Task
 from edgekit.sweeps.measure import Judged, Measured
 from edgekit.sweeps.plan import Plan, place_of
 from edgekit.sweeps.queues import Patience
@@ -32,7 +30,6 @@ from edgekit.sweeps.result import CACHED, DONE, FAILED, PLANNED, CellResult, Swe
 from edgekit.sweeps.scheduler import AWAY, LOST, Scheduler
 from edgekit.sweeps.scheduler import DONE as ENDED
 from edgekit.sweeps.threads import Threads
-from edgekit.sweeps.workers import Workers
 from edgekit.util.files import make_folder, write_atomically
 from edgekit.util.formatting import counted, json_escaped
 
@@ -40,7 +37,6 @@ SAID_LINES = 10  # of what a measurement has said, for the record of a failure
 RECORD = "sweep.json"  # what is known so far, beside the files
 RECORD_SECONDS, RECORD_SHARE = 5.0, 20  # between two times that it is written, at least; and times what writing takes
 PATIENCE = Patience()
-DIED = Refusal("environment", "the process that exported it died", "see whether memory ran out", 7)
 
 Progress = Callable[[str, int, int], None]
 Watch = Callable[[Sequence[Row]], None]
@@ -56,7 +52,7 @@ class Running:
         self.measured: dict[tuple[str, How], Measured] = {}  # by sha256
         self.judged: dict[tuple[str, str | None], Judged] = {}  # by sha256 and runtime
         self.tasks = plan.tasks
-        self.scheduler = Scheduler(self.tasks, plan.addresses, plan.processors, plan.memory, PATIENCE)
+        self.scheduler = Scheduler(self.tasks, plan.addresses, plan.room.processors, plan.room.memory, PATIENCE)
         self.started = time.monotonic()
         self._heard: queue.SimpleQueue[tuple[Start | None, Any]] = queue.SimpleQueue()
         self._threads = Threads()
@@ -69,7 +65,7 @@ class Running:
             for key in task.after if task.kind == LATENCY else ():
                 self._waiting.setdefault(key, []).append(task)
 
-    def run(self, executor: Executor | None) -> SweepResult:
+    def run(self) -> SweepResult:
         """Do what is missing. An interrupt ends it; what is done is kept."""
         make_folder(self.grid.out)
         for job in self.plan.jobs if self.plan.retry else ():
@@ -79,27 +75,26 @@ class Running:
             self.plan.store.check()
         jobs = len(self.plan.jobs)
         if jobs:
-            self._say(f"exporting {counted(jobs, 'variant')}, {min(self.plan.workers, jobs)} at once")
-        own = Workers(min(self.plan.workers, jobs)) if jobs and executor is None else None
-        pending: list[Future[Any]] = []
+            self._say(f"exporting {counted(jobs, 'variant')}, {min(self.plan.room.exports, jobs)} at once")
+        self.plan.engine.begin(jobs, lambda told: self._heard.put((None, told)))
         try:
-            self._go(own or executor, pending)
-        except BaseException:
+            self._go()
+        except BaseException as error:
+            self.plan.engine.close()
             self._threads.end()
+            if isinstance(error, EdgekitError):  # what is done is kept, and known
+                self._recorded()
             raise
-        finally:
-            for future in pending:
-                future.cancel()
-            if own is not None:
-                own.shutdown(wait=False, cancel_futures=True)
         result = self._recorded()
         self._tell_failures(result)
         return replace(result, unstored=self.plan.measuring.refusal)
 
-    def _go(self, executor: Executor | None, pending: list[Future[Any]]) -> None:
+    def _go(self) -> None:
         while self.scheduler.left:
+            room = self.plan.engine.room
+            self.scheduler.resize(room.processors, room.memory)
             for start in self.scheduler.start(time.monotonic()):
-                self._begin(start, executor, pending)
+                self._begin(start)
             self._look()
             if self.scheduler.left:
                 self._hear()
@@ -108,16 +103,9 @@ class Running:
 
     # Beginning a job
 
-    def _begin(self, start: Start, executor: Executor | None, pending: list[Future[Any]]) -> None:
-        task = start.task
-        if task.kind == EXPORT:
-            assert executor is not None
-            future = executor.submit(run, task.work)
-            pending.append(future)
-            future.add_done_callback(lambda done: self._heard.put((start, _made(task.work, done))))
-        else:
-            work = self._latency(start) if task.kind == LATENCY else self._accuracy(start)
-            self._threads.begin(task.name, lambda: self._alone(start, work))
+    def _begin(self, start: Start) -> None:
+        work = {EXPORT: self._export, LATENCY: self._latency, ACCURACY: self._accuracy}[start.task.kind](start)
+        self._threads.begin(start.task.name, lambda: self._alone(start, work))
 
     def _alone(self, start: Start, work: Callable[[], Any]) -> None:
         """In a thread of its own: do it, and put what came of it into the queue."""
@@ -125,6 +113,9 @@ class Running:
             self._heard.put((start, work()))
         except BaseException as error:
             self._heard.put((start, error))
+
+    def _export(self, start: Start) -> Callable[[], Sequence[Made]]:
+        return lambda: self.plan.engine.export(start.task.work)
 
     def _latency(self, start: Start) -> Callable[[], Measured]:
         place, how = start.task.work
@@ -162,10 +153,10 @@ class Running:
             start, found = self._heard.get(timeout=None if again is None else max(again - time.monotonic(), 0.0))
         except queue.Empty:
             return
+        if isinstance(found, BaseException):
+            raise found
         if start is None:
             self._say(found)
-        elif isinstance(found, BaseException):
-            raise found
         else:
             if start.task.kind == EXPORT:
                 self._exported(start.task, found)
@@ -293,16 +284,6 @@ class Running:
         failed = [(one, one.refusal) for one in result.cells if one.refusal is not None and not one.refusal.known]
         pools = self.grid.pools
         self.plan.measuring.keeper.append(*(_failure(one, refusal, pools) for one, refusal in failed))
-
-
-def _made(job: Job, done: Future[Any]) -> Any:
-    """What an export gave; that its process died is the reason of each of its files, what else it raised a bug."""
-    if done.cancelled():
-        return tuple(Made(file, refusal=DIED) for file in job.files)
-    error = done.exception()
-    if isinstance(error, BrokenExecutor):
-        return tuple(Made(file, refusal=DIED) for file in job.files)
-    return done.result() if error is None else tuple(Made(file, refusal=refused(error)) for file in job.files)
 
 
 def _failure(one: CellResult, refusal: Refusal, pools: Mapping[str, tuple[str, ...]]) -> FailedCell:

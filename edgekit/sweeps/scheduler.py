@@ -43,7 +43,7 @@ class Scheduler:
         self._queues: dict[frozenset[str], Queue] = {}
         self._here = {EXPORT: Turns(), ACCURACY: Turns()}
         self._left_here = {EXPORT: 0, LATENCY: 0, ACCURACY: 0}
-        self._seconds_here = {EXPORT: 0.0, ACCURACY: 0.0}  # guessed, of all processors
+        self._seconds_here = {EXPORT: 0.0, ACCURACY: 0.0}  # guessed, times the processors that they take
         self._running_here: dict[str, None] = {}
         self._running = 0  # jobs that have begun, everywhere
         self._pauses: list[tuple[float, str]] = []
@@ -63,7 +63,7 @@ class Scheduler:
 
     def _add(self, task: Task) -> None:
         queue = self._queue(task) if task.needs.devices else None
-        self._jobs[task.key] = Job(task, len(task.after), queue)
+        self._jobs[task.key] = Job(task, len(task.after), queue, self._share(task))
         for key in task.after:
             self._next.setdefault(key, []).append(task.key)
         self._count(self._jobs[task.key], 1)
@@ -75,8 +75,7 @@ class Scheduler:
         if job.queue is not None:
             job.queue.seconds += sign * job.task.seconds
         else:
-            part = max(self._share(job.task)[0] / self._processors, 1 / self._processors)
-            self._seconds_here[job.task.kind] += sign * job.task.seconds * part
+            self._seconds_here[job.task.kind] += sign * job.task.seconds * max(job.expected[0], 1)
 
     def _queue(self, task: Task) -> Queue:
         members = frozenset(self._addresses[name] for name in task.needs.devices)
@@ -107,6 +106,12 @@ class Scheduler:
             del self._look_at[address]
             found += self._start_on(self.devices[address], now)
         return found
+
+    def resize(self, processors: int, memory: int) -> None:
+        """Have so many processors and so much memory for exports and accuracies from now on."""
+        self._free_processors += processors - self._processors
+        self._free_memory += memory - self._memory
+        self._processors, self._memory = processors, memory
 
     def next_time(self) -> float | None:
         """Return when a device is to be asked again; None where none pauses."""
@@ -139,8 +144,8 @@ class Scheduler:
             self._pace[job.task.kind].seen(job.task.seconds, now - job.since)
         if job.queue is None:
             del self._running_here[job.task.key]
-            self._free_processors += self._share(job.task)[0]
-            self._free_memory += self._share(job.task)[1]
+            self._free_processors += job.share[0]
+            self._free_memory += job.share[1]
             self._finish(job, outcome, why)
         else:
             device = self.devices[address]
@@ -231,16 +236,9 @@ class Scheduler:
 
     def _forget_over(self, queue: Queue) -> None:
         """Rebuild what waits in a queue without the jobs that are over."""
-        queue.jobs = self._still(queue.jobs)
-        kept = {failed: self._still(jobs) for failed, jobs in queue.again.items()}
+        queue.jobs = queue.jobs.only(lambda key: not self._jobs[key].over)
+        kept = {failed: jobs.only(lambda key: not self._jobs[key].over) for failed, jobs in queue.again.items()}
         queue.again = {failed: jobs for failed, jobs in kept.items() if jobs}
-
-    def _still(self, jobs: Turns) -> Turns:
-        found = Turns()
-        for key in jobs.each():
-            if not self._jobs[key].over:
-                found.add(self._jobs[key].task.group, key)
-        return found
 
     def _finish(self, job: Job, outcome: str, why: object, told: bool = True) -> None:
         task, job.over = job.task, True
@@ -312,7 +310,7 @@ class Scheduler:
         jobs = self._here[kind]
         while jobs:
             job = self._jobs[jobs.peek()]
-            processors, memory = self._share(job.task)
+            processors, memory = job.share = self._share(job.task)
             if processors > self._free_processors or memory > self._free_memory:
                 return
             jobs.take()
@@ -338,7 +336,8 @@ class Scheduler:
 
     def seconds_left(self) -> float:
         """Return what is left of the time, by what each device still has to do, and what such jobs have taken."""
-        loads = {HERE: sum(self._pace[kind].of(seconds) for kind, seconds in self._seconds_here.items())}
+        here = sum(self._pace[kind].of(seconds) for kind, seconds in self._seconds_here.items())
+        loads = {HERE: here / self._processors}
         for queue in self._queues.values():
             able = [one for one in queue.members if not self.devices[one].gone]
             for address in able:

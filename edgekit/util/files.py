@@ -76,7 +76,7 @@ def known_sha256(path: Path) -> str:
     return _sha256_of(path, state.st_mtime_ns, state.st_size)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=100_000)
 def _sha256_of(path: Path, changed: int, size: int) -> str:
     return file_sha256(path)
 

@@ -20,7 +20,7 @@ from tests.command_line import edgekit as typed
 from tests.conftest import once
 from tests.paths import ROOT
 
-APART = ("edgekit demo", "edgekit weights pull")
+APART = ("edgekit demo", "edgekit weights pull", "edgekit worker")
 # On a machine that is busy with other tests a measurement may rightly be called invalid, or slower than another.
 NOISE = {"bench": (6,), "choose": (3, 6), "compare": (3, 6), "reproduce": (6,)}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -66,7 +66,7 @@ def test_an_option_says_what_it_is_for(name: str) -> None:
 
 def runnable() -> list[str]:
     """Every command in the help texts and documents, each once, but for the demo, which has a test of its own, and
-    what downloads."""
+    what downloads or needs a scheduler."""
     found = [example for name in COMMANDS for example in examples(name)]
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         found += fenced(path.read_text(encoding="utf-8"))

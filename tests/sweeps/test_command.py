@@ -23,7 +23,7 @@ from edgekit.measure.command import bench
 from edgekit.records.manifest import manifest_path, open_artifact
 from edgekit.records.measurement import PRESETS
 from edgekit.storage.store import Store
-from edgekit.sweeps import measure
+from edgekit.sweeps import taking
 from edgekit.sweeps.command import sweep
 from edgekit.sweeps.result import SweepResult
 from edgekit.util.files import file_sha256
@@ -222,7 +222,7 @@ def test_a_number_of_another_file_is_no_number_of_this_cell(
     asked: dict[str, Any] = {"alpha": (0.25,), "format": ("tflite",)}
     for name, changes in (("bench", {"export_only": None, "eval": None, "preset": "quick"}), ("eval", {})):
         with monkeypatch.context() as patch:
-            patch.setattr(measure, name, after_another_export)
+            patch.setattr(taking, name, after_another_export)
             (cell,) = run(**asked | changes).cells
         assert cell.refusal is not None and "exported again" in cell.refusal.message
         assert (cell.status, cell.measurement, cell.accuracy) == ("failed", None, None)

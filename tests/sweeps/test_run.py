@@ -17,9 +17,10 @@ from edgekit.device.target import Identity
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, UsageError
 from edgekit.records.manifest import open_artifact
 from edgekit.storage.store import Store
-from edgekit.sweeps import measure, run
+from edgekit.sweeps import run, taking
 from edgekit.sweeps.board import Row
 from edgekit.sweeps.command import sweep
+from edgekit.sweeps.local import Local
 from edgekit.sweeps.queues import Patience
 from edgekit.sweeps.result import SweepResult
 from tests.reporting.conftest import measurement
@@ -69,15 +70,10 @@ class Lab:
 def lab(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Lab:
     found = Lab()
     monkeypatch.setenv("EDGEKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(measure, "bench", found.bench)
+    monkeypatch.setattr(taking, "bench", found.bench)
     monkeypatch.setattr(run, "PATIENCE", Patience(0.01, never_seen=3, seen=3))
 
-    def identity(self: measure.Measuring, name: str, where: Any) -> Identity:
-        if name not in self._identities:
-            self._identities[name] = found.identity(name)
-        return self._identities[name]
-
-    monkeypatch.setattr(measure.Measuring, "_identity", identity)
+    monkeypatch.setattr(Local, "identity", lambda self, name: found.identity(name))
     boards = "".join(f"  {name}: {{link: ssh, host: {name}, runtimes: [onnxruntime]}}\n" for name in NAMES)
     (tmp_path / "devices.yaml").write_text(f"devices:\n{boards}")
     return found

@@ -25,6 +25,7 @@ ROWS = (
     "reporting.rows",
     "reporting.cautions",
     "checkpoints models exporters.int8 tensorrt demonstration",
+    "importers.keras",  # its files are those of weights too
     "choosing",
     "reporting",
     "device exporters",

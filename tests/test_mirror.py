@@ -24,6 +24,8 @@ TESTED_BY = (
     ("bench/ondevice/test_profiler", "bench/ondevice/profilers/*"),
     # A reader of weights is judged by the network that it fills, whatever the file is.
     ("comparison/test_checks", "edgekit/comparison/result"),
+    ("importers/keras/test_reader", "edgekit/importers/keras/* edgekit/importers/transposed"),
+    ("importers/tflite/test_reader", "edgekit/importers/held edgekit/importers/pooling"),
     ("checkpoints/test_hosted", "edgekit/checkpoints/by_layer edgekit/checkpoints/tflite edgekit/checkpoints/keras/*"),
     ("checkpoints/test_hostile_files", "edgekit/checkpoints/hdf5 edgekit/checkpoints/npz"),
     ("checkpoints/test_load", "edgekit/checkpoints/file edgekit/checkpoints/fit"),

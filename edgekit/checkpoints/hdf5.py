@@ -18,6 +18,7 @@ from edgekit.errors import BackendMissing, UsageError
 Key = TypeVar("Key")
 LONGEST_TEXT = 1 << 26  # bytes of an attribute; Keras writes some hundred thousand
 MOST_NAMES = 100_000
+MOST_AXES = 5  # of the kernel of a convolution of volumes
 
 
 @contextmanager
@@ -108,7 +109,7 @@ def _check(path: Path, dataset: Any) -> None:
     """Raise UsageError for what is in other files or no array of numbers, before a byte of it is read."""
     if dataset.external or dataset.is_virtual:
         raise _elsewhere(path, dataset.name)
-    if dataset.shape is None or dataset.dtype.kind not in "fiu" or dataset.ndim > 4:
+    if dataset.shape is None or dataset.dtype.kind not in "fiu" or dataset.ndim > MOST_AXES:
         raise UsageError(f"{path.name} holds '{dataset.name}', which is no array of numbers", AGAIN)
 
 

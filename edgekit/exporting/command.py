@@ -69,15 +69,15 @@ def export(asked: ExportOptions) -> ExportResult:
     """Export one variant to every asked format and precision; each file is re-opened, run and compared.
 
     `model` is a network of the zoo, or one's own: an `nn.Module` in eval mode, which is left as it is;
-    `FILE.py:function` or `PACKAGE.MODULE:function`, which build one; a `FILE.pt2` of torch.export; or a `FILE.onnx`
-    or `FILE.tflite` of any program, which what is written is held against. `input` is the shape of one's own: of
-    several inputs a list of shapes, or a mapping from forward()'s arguments, or from the inputs of a file. `weights` is
-    "random" (the default for the zoo), "pretrained", a file, or None for what one's own network holds. `data` is a
-    folder of images: int8 takes its ranges from it, and parity its real inputs. With `device`, a name of devices.yaml,
-    engines are built there, and files proved and timed; a phone only times. `output` is what the file answers with: the
-    network's own output ("logits"), its "softmax", or the index of the largest ("argmax"). `labels` is a text file with
-    the outputs' names, which go into the file. `layout` "nchw" leaves torch's axes to
-    maps that TFLite files take and give, at the cost of transpositions.
+    `FILE.py:function` or `PACKAGE.MODULE:function`, which build one; a `FILE.pt2` of torch.export; a `FILE.onnx` or
+    `FILE.tflite` of any program, which what is written is held against; or a Keras model. `input` is the shape of one's
+    own: of several inputs a list of shapes, or a mapping from forward()'s arguments, or from the inputs of a file.
+    `weights` is "random" (the default for the zoo), "pretrained", a file, or None for what one's own network holds.
+    `data` is a folder of images: int8 takes its ranges from it, and parity its real inputs. With `device`, a name of
+    devices.yaml, engines are built there, and files proved and timed; a phone only times. `output` is what the file
+    answers with: the network's own output ("logits"), its "softmax", or the index of the largest ("argmax"). `labels`
+    is a text file with the outputs' names, which go into the file. `layout` "nchw" leaves torch's axes to maps that
+    TFLite files take and give, at the cost of transpositions.
 
     A file that is there already, made from the same inputs by the same versions, and that nobody changed, is not made
     again unless `force`; the result's `reused` has its path.

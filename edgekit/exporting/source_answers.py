@@ -70,6 +70,11 @@ def held_against(
 
     Raises GateFailed where what was read is not what the file computes.
     """
+    if source.record.format not in FORMATS:
+        return None, (
+            f"no runtime here runs {source.record.format} files: what is written is held against what was read of "
+            f"{source.path.name}"
+        )
     own = answers(source, inputs)
     precision = source.precision
     rounded = _rounding(network, inputs) if precision == "int8" else read

@@ -116,8 +116,8 @@ def summary(
     input: Input = None,
 ) -> SummaryResult:
     """The layer table of one variant, or of a user's own network: an `nn.Module`, `FILE.py:function` or
-    `PACKAGE.MODULE:function` with `input`, `FILE.pt2`, `FILE.onnx` or `FILE.tflite`. A published variant needs no
-    torch.
+    `PACKAGE.MODULE:function` with `input`, `FILE.pt2`, `FILE.onnx`, `FILE.tflite` or `FILE.keras`. A published variant
+    needs no torch.
 
     Raises UsageError, and BackendMissing where torch is needed and missing.
     """

@@ -1,7 +1,7 @@
 """Which network the user means: one of the zoo, or their own.
 
 Their own is an nn.Module, or what a text names: `FILE.py:function` and `PACKAGE.MODULE:function` build one,
-`FILE.pt2` is an archive of torch.export, and `FILE.onnx` or `FILE.tflite` a file of any program.
+`FILE.pt2` is an archive of torch.export, and `FILE.onnx`, `FILE.tflite` or `FILE.keras` a file of any program.
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from torch import nn
 
-from edgekit.errors import NO_EXIT, UsageError, first_line, nearest
+from edgekit.errors import NO_EXIT, BackendMissing, UsageError, first_line, nearest
 from edgekit.frontend.tracer import unwrapped
 from edgekit.network import program
 from edgekit.network.inputs import EXAMPLE, Input, check_names, names_of, shapes_of
-from edgekit.network.names import is_own_name, is_source
+from edgekit.network.names import SOURCES, is_own_name, is_source
 from edgekit.network.spec import MODELS, ModelSpec
-from edgekit.records.formats import format_of
+from edgekit.records.formats import load
+
+if TYPE_CHECKING:
+    from edgekit.importers.source import Source
 
 USER_FAMILY = "user"
 
@@ -40,7 +43,7 @@ def find(model: str | nn.Module, input: Input) -> ModelSpec:
     """The spec of a registered network, or one made for the user's own.
 
     `input` (edgekit.network.inputs) is needed for the latter and refused for the former; a file of a network has
-    its own, of which only sizes that a FILE.onnx or FILE.tflite leaves open need to be given.
+    its own, of which only sizes that a FILE.onnx, FILE.tflite or FILE.keras leaves open need to be given.
     Raises UsageError.
     """
     if isinstance(model, nn.Module):
@@ -152,13 +155,23 @@ def _read_from(path: Path, input: Input) -> ModelSpec:
     else:
         several = shapes_of(input)
         given = dict(zip(input, several, strict=True)) if isinstance(input, Mapping) else several
-    source = format_of(path).source(path, given)
+    source = _opened(path, given)
     name = re.sub(r"\W+", "_", path.stem)
     spec = _own(name, path.name, lambda **chosen: source.build(), list(source.shapes.values()))
     how = spec.preprocessing
     if next(iter(source.shapes)) in source.whole:  # pixels as they are: the network has its own scale
         how = how.model_copy(update={"mean": (0.0,) * len(how.mean), "std": (1.0,) * len(how.std)})
     return replace(spec, source=source, preprocessing=source.preprocessing or how)
+
+
+def _opened(path: Path, given: Input) -> Source:
+    try:
+        found: Source = load(SOURCES[path.suffix])(path, given)
+    except ImportError as error:
+        raise BackendMissing(
+            f"reading {path.suffix} files needs the package {error.name}", "pip install 'edgekit[export]'"
+        ) from error
+    return found
 
 
 def _preprocessing(channels: int) -> Any:

@@ -19,8 +19,6 @@ from edgekit.registry import Registry
 
 if TYPE_CHECKING:
     from edgekit.exporters import WriteJob, Written
-    from edgekit.importers.source import Source
-    from edgekit.network.inputs import Input
 
 
 PRECISIONS = ("fp32", "fp16", "int8", "int8w")  # int8w: int8 weights, arithmetic in float
@@ -29,7 +27,7 @@ HEADS = LOGITS, SOFTMAX, ARGMAX = "logits", "softmax", "argmax"  # what a file a
 
 @dataclass(frozen=True)
 class Format:
-    """One format. `writer`, `importer`, `reader` and `calls` are "module:attribute"."""
+    """One format. `writer`, `reader` and `calls` are "module:attribute"."""
 
     name: str
     suffix: str
@@ -40,7 +38,6 @@ class Format:
     packages: tuple[str, ...] = ()  # distributions whose versions a manifest records: they shape what is written
     options: tuple[str, ...] = ()  # of `edgekit export`, that no other format heeds
     mark: str = "diamond"  # the shape of its points in a chart, a name of Vega's
-    importer: str | None = None  # a file's network, open_source(path, input shapes), see edgekit.importers; None: none
     reader: str | None = None  # operators(path): names to counts, and labels; None: `inspect` cannot look into it
     calls: str | None = None  # how a program calls it, language by language (edgekit.inspection.snippets)
     lacks: Mapping[str, str] = field(default_factory=dict)  # precisions that it has no files of, and why
@@ -63,20 +60,6 @@ class Format:
                 f"{self.name} export needs the package {error.name}", "pip install 'edgekit[export]'"
             ) from error
         return writer
-
-    def source(self, path: Path, shapes: Input) -> Source:
-        """A file as a network of the user's. Raises UsageError, and BackendMissing where its packages are missing."""
-        if self.importer is None:
-            raise UsageError(
-                f"{path} is a {self.name} file, which is not read as a network", "give a file of another format"
-            )
-        try:
-            found: Source = load(self.importer)(path, shapes)
-        except ImportError as error:
-            raise BackendMissing(
-                f"reading {self.name} files needs the package {error.name}", "pip install 'edgekit[export]'"
-            ) from error
-        return found
 
     def contents(self, path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
         """The operators in a file with their counts, and its labels. Raises BackendMissing or UsageError."""
@@ -108,7 +91,6 @@ _FORMATS = (
         options=("opset", "int8_range"),
         int8_for="int8 ONNX files are for onnxruntime; TensorRT refuses their zero points: --format tensorrt is for it",
         mark="circle",
-        importer="edgekit.importers.onnx.reader:open_source",
         reader="edgekit.inspection.contents:onnx",
         calls="edgekit.inspection.calls_onnx:CALLS",
     ),
@@ -122,7 +104,6 @@ _FORMATS = (
         packages=("ai-edge-litert",),
         options=("io", "layout"),
         mark="square",
-        importer="edgekit.importers.tflite.reader:open_source",
         reader="edgekit.inspection.contents:tflite",
         calls="edgekit.inspection.calls_tflite:CALLS",
         keeps_half=False,

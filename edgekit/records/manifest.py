@@ -55,7 +55,7 @@ class SourceRecord(Record):
     """The file of another program that a network was read from."""
 
     file: str
-    format: str  # a name of FORMATS
+    format: str  # a name of FORMATS, or keras
     sha256: str
     producer: str  # "pytorch 2.13.0"; empty where the file does not say
     opset: int | None = None

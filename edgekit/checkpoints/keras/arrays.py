@@ -11,9 +11,10 @@ from typing import Any
 from torch import Tensor
 
 from edgekit.checkpoints import hdf5
-from edgekit.checkpoints.keras import archive, config
-from edgekit.checkpoints.keras.config import KerasLayer, KerasModel
+from edgekit.checkpoints.keras import stored
 from edgekit.checkpoints.keras.network import Weighted
+from edgekit.checkpoints.keras.order import Chain, chain_of
+from edgekit.checkpoints.keras.stored import NORM_ROLES
 from edgekit.errors import UsageError
 
 EPS = 1e-3  # Keras' default for BatchNormalization, which its MobileNet keeps
@@ -21,7 +22,6 @@ EPS = 1e-3  # Keras' default for BatchNormalization, which its MobileNet keeps
 BODY = ("conv1", *(f"conv_{kind}_{block}" for block in range(1, 14) for kind in ("dw", "pw")))
 CLASSIFIERS = ("conv_preds", "predictions")
 KINDS = {"Conv2D": "full", "Dense": "full", "DepthwiseConv2D": "depthwise", "BatchNormalization": "norm"}
-NORM_ROLES = ("gamma", "beta", "moving_mean", "moving_variance")
 ROLES = ("kernel", "depthwise_kernel", "bias", *NORM_ROLES)
 _PLACE = re.compile(
     r"((?:(?:layers|_layer_checkpoint_dependencies)/(?:functional|sequential|model)/)*)"  # one model in another
@@ -34,92 +34,34 @@ class Found:
     """What a file holds. `model` None: it has no configuration."""
 
     layers: Sequence[Weighted]
-    model: KerasModel | None
+    model: Chain | None
 
 
 def read(path: Path, most: int) -> Found:
     """What a file holds, at most `most` numbers. Raises UsageError for what is broken, or does not tell its layers."""
-    if path.suffix.lower() == ".keras":
-        told, content = archive.read(path, most)
-        with hdf5.opened(path, content) as file:
-            return _by_place(path, file, told, most)
+    whole = stored.read(path, most)
+    return _of_weights(path, most) if whole is None else _of_chain(path, whole)
+
+
+def _of_weights(path: Path, most: int) -> Found:
+    """Weights alone."""
     with hdf5.opened(path) as file:
-        return _of_h5(path, file, most)
+        if hdf5.group(path, file, "layers") or hdf5.group(path, file, "_layer_checkpoint_dependencies"):
+            return _by_count(path, file, most)
+        return _in_order(path, hdf5.group(path, file, "model_weights") or file, most)
 
 
-def _of_h5(path: Path, file: Any, most: int) -> Found:
-    told = hdf5.text(file, "model_config")
-    # A whole saved model has its weights below this group, and its optimizer's state elsewhere.
-    below = hdf5.group(path, file, "model_weights") or file
-    if told is not None:
-        return _by_name(path, below, told, most)
-    if hdf5.group(path, file, "layers") or hdf5.group(path, file, "_layer_checkpoint_dependencies"):
-        return _by_count(path, file, most)
-    return _in_order(path, below, most)
-
-
-def _by_name(path: Path, below: Any, told: str, most: int) -> Found:
-    """A whole model in an .h5 file: arrays stand below the layer's name."""
-    model = config.read(path, told)
-    there = {_key(name): dataset for name, dataset in hdf5.datasets(below).items()}
-    wanted = {
-        (index, role): there[layer.group, layer.name, stored]
-        for index, layer in enumerate(model.layers)
-        for role in _roles(path, layer)
-        for stored in (role, f"depthwise_{role}")
-        if (layer.group, layer.name, stored) in there
-    }
-    return Found(_weighted(path, model.layers, hdf5.tensors(path, wanted, most)), model)
-
-
-def _key(name: str) -> tuple[str, str, str]:
-    """The outermost group, the layer and the role of an array's path."""
-    parts = name.split("/")
-    return parts[0], parts[-2] if len(parts) > 1 else "", parts[-1].removesuffix(":0")
-
-
-def _by_place(path: Path, file: Any, told: str, most: int) -> Found:
-    """A .keras archive: arrays stand at the layer's place, numbered in the order in which the layer makes them."""
-    model = config.read(path, told)
-    there = hdf5.datasets(file)
-    root = "layers" if any(name.startswith("layers/") for name in there) else "_layer_checkpoint_dependencies"
-    wanted = {
-        (index, role): there[name]
-        for index, layer in enumerate(model.layers)
-        for number, role in enumerate(_roles(path, layer))
-        for name in [f"{root}/{layer.place}/vars/{number}"]
-        if name in there
-    }
-    return Found(_weighted(path, model.layers, hdf5.tensors(path, wanted, most)), model)
-
-
-def _roles(path: Path, layer: KerasLayer) -> tuple[str, ...]:
-    """The arrays of a layer, as its configuration says."""
-    settings = layer.config
-    if layer.kind == "BatchNormalization":
-        without = {"gamma": settings.get("scale", True), "beta": settings.get("center", True)}
-        return tuple(role for role in NORM_ROLES if without.get(role, True))
-    if layer.kind in KINDS:
-        return ("kernel", "bias") if settings.get("use_bias", True) else ("kernel",)
-    return ()
-
-
-def _weighted(path: Path, layers: Sequence[KerasLayer], arrays: Mapping[tuple[int, str], Tensor]) -> list[Weighted]:
-    found = []
-    for index, layer in enumerate(layers):
-        roles = _roles(path, layer)
-        missing = [role for role in roles if (index, role) not in arrays]
-        if missing:
-            raise UsageError(
-                f"{path.name} lacks {missing[0]} of its layer {layer.name[:80]} ({layer.kind})",
-                "save it with Keras again",
-            )
-        if roles:
+def _of_chain(path: Path, whole: stored.Whole) -> Found:
+    chain = chain_of(path, whole.model)
+    number = {id(layer): index for index, layer in enumerate(whole.layers)}
+    layers = []
+    for layer in chain.layers:
+        own = {role: whole.arrays[number[id(layer)], role] for role in stored.roles(layer)}
+        if own and layer.kind in KINDS:
             eps = float(layer.config.get("epsilon", EPS)) if layer.kind == "BatchNormalization" else None
             first = layer.config.get("data_format") == "channels_first"
-            own = {role: arrays[index, role] for role in roles}
-            found.append(Weighted(layer.name, KINDS[layer.kind], own, eps, first))
-    return found
+            layers.append(Weighted(layer.name, KINDS[layer.kind], own, eps, first))
+    return Found(layers, chain)
 
 
 def _by_count(path: Path, file: Any, most: int) -> Found:
@@ -156,7 +98,9 @@ def _unnamed(path: Path, name: str, kind: str, arrays: Sequence[Tensor]) -> Weig
 
 def _in_order(path: Path, below: Any, most: int) -> Found:
     """Weights alone of Keras 2: a list says the order of the layers; without one, their names must be Keras' own."""
-    found = {_key(name): dataset for name, dataset in hdf5.datasets(below).items() if _key(name)[2] in ROLES}
+    found = {
+        stored.key(name): dataset for name, dataset in hdf5.datasets(below).items() if stored.key(name)[2] in ROLES
+    }
     order = hdf5.names(below, "layer_names") or _known_order(path, {layer for _, layer, _ in found})
     inner = [layer for name in order for layer in _layers_of(path, below, name, found)]
     arrays = hdf5.tensors(path, {key[1:]: found[key] for key in found if key[1] in inner}, most)
@@ -178,7 +122,7 @@ def _layers_of(path: Path, below: Any, name: str, found: Mapping[tuple[str, str,
     """The layers that stand below a name, in their order: itself, or those of a model in the model."""
     owner = hdf5.group(path, below, name)
     inner = hdf5.names(owner, "weight_names") if owner else None
-    yield from [_key(one)[1] for one in inner] if inner else [layer for group, layer, _ in found if group == name]
+    yield from [stored.key(one)[1] for one in inner] if inner else [layer for group, layer, _ in found if group == name]
 
 
 def _known_order(path: Path, names: set[str]) -> list[str]:

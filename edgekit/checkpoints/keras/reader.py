@@ -10,8 +10,8 @@ from edgekit.checkpoints.by_layer import traced
 from edgekit.checkpoints.file import Checkpoint, broken
 from edgekit.checkpoints.fit import most_elements
 from edgekit.checkpoints.keras import arrays, chain
-from edgekit.checkpoints.keras.config import KerasModel
 from edgekit.checkpoints.keras.network import named
+from edgekit.checkpoints.keras.order import Chain
 from edgekit.errors import UsageError
 from edgekit.ir.graph import Graph
 from edgekit.network.spec import MODELS, ModelSpec, Variant, variant
@@ -65,7 +65,7 @@ def _prepared(path: Path, steps: Sequence[chain.Step], graph: Graph) -> tuple[Pr
     return TENSORFLOW, True
 
 
-def _resolution(path: Path, model: KerasModel | None) -> int | None:
+def _resolution(path: Path, model: Chain | None) -> int | None:
     """The input size that a configuration tells; None where there is none, or it is left open."""
     height, width, _ = model.size if model else (None, None, None)
     if height != width:

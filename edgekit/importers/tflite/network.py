@@ -11,8 +11,8 @@ from torch import Tensor
 
 from edgekit.errors import UsageError, first_line
 from edgekit.frontend.imported import Imported, Layer
+from edgekit.importers.held import Held, channels_first, first, plain, plainly
 from edgekit.importers.tensors import as_tensor
-from edgekit.importers.tflite.held import Held, channels_first, first, plain, plainly
 from edgekit.importers.tflite.model import Model
 from edgekit.importers.tflite.node import Node
 from edgekit.importers.tflite.operators.elementwise import FUSED

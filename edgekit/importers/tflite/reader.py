@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import cast
 
 from edgekit.errors import UsageError
+from edgekit.importers.held import channels_first
 from edgekit.importers.source import Given, Shape, Source, batch_notes, check_type, fixed_batch, given_by_name
 from edgekit.importers.tflite.file import Stored, TfliteFile
-from edgekit.importers.tflite.held import channels_first
 from edgekit.importers.tflite.integers import own_integers, ranges
 from edgekit.importers.tflite.model import Model, read
 from edgekit.importers.tflite.network import TfliteNetwork

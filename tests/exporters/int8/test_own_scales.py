@@ -18,7 +18,8 @@ from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.ir.quantized import OwnIntegers, OwnLayer, QParams
-from edgekit.records.formats import FORMATS
+from edgekit.network.names import SOURCES
+from edgekit.records.formats import FORMATS, load
 from tests.exporters.small_networks import NETWORKS, graph_of, noise
 
 FILES = ("tflite", "onnx")
@@ -26,7 +27,7 @@ FILES = ("tflite", "onnx")
 
 def read(path: Path, format: str) -> tuple[Graph, OwnIntegers, dict[str, tuple[float, float]]]:
     """The folded graph of a file, and what its integers say."""
-    source = FORMATS[format].source(path, None)
+    source = load(SOURCES[FORMATS[format].suffix])(path, None)
     assert source.integers is not None
     return fold(trace(source.build().eval(), *source.shapes.values())).graph, source.integers, dict(source.ranges)
 

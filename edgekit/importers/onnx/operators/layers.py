@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekit.importers import transposed
 from edgekit.importers.onnx.node import Node
 from edgekit.importers.onnx.operators.windows import padding, sizes
 from edgekit.importers.padding import flat
 
 _CONV = (F.conv1d, F.conv2d, F.conv3d)
-_CONV_TRANSPOSE = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
 
 
 def conv(n: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
@@ -33,23 +33,7 @@ def conv_transpose(n: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Te
     axes = zip(x.shape[2:], w.shape[2:], stride, dilation, extra, strict=True)
     whole = [(size - 1) * s + d * (k - 1) + 1 + more for size, k, s, d, more in axes]
     pairs = _taken_away(n, whole, x.shape[2:], stride)
-    ends = [_ends(*pair, *one) for pair, one in zip(pairs, zip(extra, stride, dilation, strict=True), strict=True)]
-    both, more = tuple(end[0] for end in ends), tuple(end[1] for end in ends)
-    y: Tensor = _CONV_TRANSPOSE[rank - 1](x, w, b, stride, both, more, n.get("group", 1), dilation)
-    for axis, (_, _, low, high) in enumerate(ends):
-        if low < 0 or high < 0:
-            raise n.refusal("asks for a larger output than its windows reach")
-        if low or high:
-            y = y.narrow(axis + 2, low, y.shape[axis + 2] - low - high)
-    return y
-
-
-def _ends(low: int, high: int, extra: int, stride: int, dilation: int) -> tuple[int, int, int, int]:
-    """torch's padding and output padding, and what is still to be cut off at the low and the high end."""
-    if low >= 0 and high <= low and extra + low - high < max(stride, dilation):
-        return low, extra + low - high, 0, 0
-    both = max(min(low, high), 0)
-    return both, extra, low - both, high - both
+    return transposed.conv_transpose(x, w, b, stride, dilation, pairs, extra, n.get("group", 1))
 
 
 def _taken_away(n: Node, whole: list[int], shape: torch.Size, stride: tuple[int, ...]) -> list[tuple[int, int]]:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekit.importers.held import Held, together, unflattened
 from edgekit.importers.tensors import is_known
-from edgekit.importers.tflite.held import Held, together, unflattened
 from edgekit.importers.tflite.node import TYPES, Node
 
 Operator = Callable[..., Any]  # (node, its inputs) -> a Held, or several

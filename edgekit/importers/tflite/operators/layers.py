@@ -8,11 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekit.importers.onnx.node import Node as OnnxNode
-from edgekit.importers.onnx.operators.layers import conv_transpose
+from edgekit.importers import transposed
+from edgekit.importers.held import Held, first, maps, plain, plainly, reshaped
 from edgekit.importers.padding import Pairs, flat, same
 from edgekit.importers.tensors import is_known
-from edgekit.importers.tflite.held import Held, first, maps, plain, plainly, reshaped
 from edgekit.importers.tflite.node import Node
 
 _SAME = 0  # of the schema's Padding
@@ -101,14 +100,12 @@ def transpose_conv(n: Node, size: Held, w: Held, x: Held, b: Held | None = None)
     rank = weight.dim() - 2
     stride, dilation = axes_of(n, rank, "Stride"), axes_of(n, rank, "Dilation", "Factor") if volume else (1,) * rank
     wanted = n.sized(n.integers(size, "output shape"))[1:-1]
-    low, high = [], []
+    pairs = []
     for have, out, k, s, d in zip(data.shape[2:], wanted, weight.shape[2:], stride, dilation, strict=True):
         total = (have - 1) * s + d * (k - 1) + 1 - out
-        low.append(max(total, 0) // 2 if n.get("Padding", _SAME) == _SAME else 0)
-        high.append(total - low[-1])
-    said = {"strides": stride, "dilations": dilation, "pads": [*low, *high]}
-    node = OnnxNode(n.name, "ConvTranspose", (), (), 21, attributes=said)
-    return maps(conv_transpose(node, data, weight, _bias(b, weight)))
+        low = max(total, 0) // 2 if n.get("Padding", _SAME) == _SAME else 0
+        pairs.append((low, total - low))
+    return maps(transposed.conv_transpose(data, weight, _bias(b, weight), stride, dilation, tuple(pairs)))
 
 
 def fully_connected(n: Node, x: Held, w: Held, b: Held | None = None) -> Held:

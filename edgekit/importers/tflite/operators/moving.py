@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekit.importers.held import Held, arranged, first, maps, plain, plainly, reshaped, unflattened
 from edgekit.importers.onnx.node import Node as OnnxNode
 from edgekit.importers.onnx.operators.moving import depth_to_space as onnx_depth_to_space
 from edgekit.importers.onnx.operators.moving import space_to_depth as onnx_space_to_depth
-from edgekit.importers.tflite.held import Held, arranged, first, maps, plain, plainly, reshaped, unflattened
 from edgekit.importers.tflite.node import Node
 from edgekit.importers.tflite.operators.elementwise import Operator
 from edgekit.importers.tflite.operators.reductions import without

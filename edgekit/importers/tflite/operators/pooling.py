@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekit.importers.padding import Pairs, flat
-from edgekit.importers.tflite.held import Held, first, maps
+from edgekit.importers import pooling
+from edgekit.importers.held import Held, first, maps
+from edgekit.importers.padding import Pairs
 from edgekit.importers.tflite.node import Node
 from edgekit.importers.tflite.operators.layers import axes_of, padding
 
@@ -26,10 +25,7 @@ def _window(n: Node, x: Tensor) -> tuple[tuple[int, int], tuple[int, ...], Pairs
 def max_pool(n: Node, x: Held) -> Held:
     """MAX_POOL_2D."""
     data = first(x)
-    kernel, stride, pairs = _window(n, data)
-    if any(map(any, pairs)):
-        data = F.pad(data, flat(pairs), value=-math.inf)
-    return maps(F.max_pool2d(data, kernel, stride))
+    return maps(pooling.largest(data, *_window(n, data)))
 
 
 def average_pool(n: Node, x: Held) -> Held:
@@ -44,14 +40,7 @@ def l2_pool(n: Node, x: Held) -> Held:
 
 
 def _mean(n: Node, x: Tensor) -> Tensor:
-    kernel, stride, pairs = _window(n, x)
-    low = tuple(pair[0] for pair in pairs)
-    if all(pair == (one, one) and 2 * one <= k for pair, one, k in zip(pairs, low, kernel, strict=True)):
-        return F.avg_pool2d(x, kernel, stride, low, False, False)
-    if all(b - a in (0, 1) and s > 1 and 2 * a <= k for (a, b), s, k in zip(pairs, stride, kernel, strict=True)):
-        return F.avg_pool2d(x, kernel, stride, low, True, False)  # the last window may reach beyond the padding
-    inside = F.avg_pool2d(F.pad(torch.ones((1, 1, *x.shape[2:])), flat(pairs)), kernel, stride)
-    return F.avg_pool2d(F.pad(x, flat(pairs)), kernel, stride) / inside
+    return pooling.mean(x, *_window(n, x))
 
 
 def local_response_normalization(n: Node, x: Held) -> Held:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from edgekit.importers.tflite.held import Axes, Held, unflattened
+from edgekit.importers.held import Axes, Held, unflattened
 from edgekit.importers.tflite.node import Node
 from edgekit.importers.tflite.operators.elementwise import Operator
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekit.importers.held import Held, first, maps
 from edgekit.importers.onnx.node import Node as OnnxNode
 from edgekit.importers.onnx.operators.resize import resize
-from edgekit.importers.tflite.held import Held, first, maps
 from edgekit.importers.tflite.node import Node
 
 

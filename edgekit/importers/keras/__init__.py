@@ -1,0 +1,1 @@
+"""Reads Keras models: `.keras`, and `.h5` with its configuration."""

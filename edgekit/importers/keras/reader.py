@@ -1,0 +1,138 @@
+"""A Keras file -> a Source: looked into, its input shapes settled, its network built when it is asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from edgekit.checkpoints.keras import stored
+from edgekit.checkpoints.keras.config import KerasModel, Ref, Size, flat
+from edgekit.errors import UsageError
+from edgekit.importers.held import channels_first
+from edgekit.importers.keras.network import KerasNetwork
+from edgekit.importers.keras.node import LARGEST
+from edgekit.importers.keras.table import operator
+from edgekit.importers.source import Given, Shape, Source, given_by_name
+from edgekit.records.manifest import SourceRecord, content_of
+from edgekit.records.preprocessing import TENSORFLOW, Preprocessing
+
+_PIXELS = TENSORFLOW.model_copy(update={"mean": (0.0,) * 3, "std": (1.0,) * 3})
+_SCALES = ("Rescaling", "Normalization")
+
+
+def open_source(path: Path, given: Given) -> Source:
+    """Look into a file; `given` are shapes of its inputs as torch has them, by name or in order. Raises UsageError."""
+    whole = stored.read(path, path.stat().st_size)
+    if whole is None:
+        raise UsageError(
+            f"{path.name} holds weights alone, and no configuration that says what they are for",
+            "save the whole model with Keras: model.save('FILE.keras')",
+        )
+    _refuse_unknown(path, whole)
+    names = _input_names(whole.model)
+    shapes = _shapes(path, whole.model, names, given)
+    network = KerasNetwork(path, whole, names)
+    prepared, note = _prepared(whole.model, shapes)
+    return Source(
+        path=path,
+        shapes=shapes,
+        build=lambda: network,
+        record=SourceRecord(
+            file=path.name,
+            format="keras",
+            sha256=content_of(path).sha256,
+            producer=f"keras {whole.version}".strip(),
+        ),
+        preprocessing=prepared,
+        notes=note,
+    )
+
+
+def _refuse_unknown(path: Path, whole: stored.Whole) -> None:
+    kinds = [one for one in whole.layers if one.kind != "InputLayer"]
+    counts = Counter(one.kind for one in kinds if operator(one.kind, one.config, one.is_operation) is None)
+    if counts:
+        told = ", ".join(f"{kind[:40]} ({count})" for kind, count in sorted(counts.items()))
+        raise UsageError(
+            f"{path.name} has layers that edgekit does not read: {told}",
+            "make the model without them; docs/from-files.md says what is read",
+        )
+
+
+def _input_names(model: KerasModel) -> list[str]:
+    return [ref.layer or "input" for ref in flat(model.inputs)]
+
+
+def _shapes(path: Path, model: KerasModel, names: list[str], given: Given) -> dict[str, Shape]:
+    """The shape of each input as torch has it: as given, else the file's own with a batch of 1."""
+    wanted = given_by_name(path, names, given)
+    return {
+        name: _shape(path, model, name, size, dtype, wanted.get(name))
+        for name, size, dtype in zip(names, model.sizes, model.dtypes, strict=True)
+    }
+
+
+def _shape(path: Path, model: KerasModel, name: str, size: Size | None, dtype: str, given: Shape | None) -> Shape:
+    if "float" not in dtype:
+        raise UsageError(
+            f"input {name} of {path.name} takes {dtype}, and edgekit gives real numbers",
+            "make a model whose inputs are float32",
+        )
+    own = _as_torch(model, size)
+    if given is not None:
+        if own and (len(given) != len(own) or any(a not in (None, b) for a, b in zip(own[1:], given[1:], strict=True))):
+            raise UsageError(
+                f"input {name} of {path.name} is {_told(own)}, not {'x'.join(map(str, given))}",
+                "leave --input out" if None not in own[1:] else f"write --input {name}=1,3,224,224",
+            )
+        return given
+    if own is None or None in own[1:]:
+        raise UsageError(
+            f"input {name} of {path.name} leaves sizes open ({_told(own or ())})",
+            f"say how large it is to be, channels first: --input {name}=1,3,224,224",
+        )
+    found = (1, *(int(one or 0) for one in own[1:]))
+    total = 1
+    for one in found:
+        total *= one
+    if not 0 < total <= LARGEST:
+        raise UsageError(f"input {name} of {path.name} is {_told(own)}", "give a file of a network")
+    return found
+
+
+def _as_torch(model: KerasModel, size: Size | None) -> Size | None:
+    """The sizes of an input channels-first where the file has them channels-last."""
+    if size is None or len(size) not in (4, 5) or model.channels_first:
+        return size
+    axes = channels_first(len(size))
+    return tuple(size[axes.index(dim)] for dim in range(len(size)))
+
+
+def _told(size: Size) -> str:
+    return "x".join("?" if one is None else str(one) for one in size) or "nothing"
+
+
+def _prepared(model: KerasModel, shapes: dict[str, Shape]) -> tuple[Preprocessing | None, tuple[str, ...]]:
+    """How images are prepared, where the model tells: one that begins with a scale takes pixels from 0 to 255."""
+    (shape, *more) = shapes.values()
+    if more or len(shape) != 4 or shape[1] != 3:
+        return None, ()
+    (given,) = flat(model.inputs)
+    if _scales(model, given):
+        return _PIXELS, ()
+    return TENSORFLOW, ("the file does not say how images are prepared: pixels / 127.5 - 1 is taken; see --preprocess",)
+
+
+def _scales(model: KerasModel, given: Ref) -> bool:
+    """Whether the first layer that is no augmentation scales what the model is given."""
+    readers = [layer for layer in model.layers for call in layer.calls if given in call.refs]
+    if len(readers) != 1:
+        return False
+    (reader,) = readers
+    if reader.model is not None:
+        return _scales(reader.model, next(flat(reader.model.inputs)))
+    if reader.kind in _SCALES or (
+        reader.is_operation and reader.kind in ("Divide", "TrueDivide", "Multiply", "Subtract")
+    ):
+        return True
+    return reader.kind.startswith("Random") and _scales(model, Ref(reader.name))

@@ -38,7 +38,7 @@ KEEP_DAYS = 30
 MARK = "EDGEKIT_WORK"
 # The exit code of the script, on a line of its own; older phones always say 0.
 TOLD = "\nrc=$?; echo; echo __edgekit_rc=$rc"
-CODE = re.compile(rb"\r?\n__edgekit_rc=(\d+)\r?\n\Z")
+CODE = re.compile(rb"\r?\n__edgekit_rc=(\d{1,3})\r?\n\Z")
 LISTED = "see `adb devices -l`"
 STATES = {
     "unauthorized": ("does not trust this computer", "unlock it and accept the question for USB debugging"),

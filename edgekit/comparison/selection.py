@@ -45,7 +45,7 @@ def select(word: str, store: Store, must_be_measured: bool = True) -> Selection:
     `must_be_measured`.
     """
     path = Path(word)
-    if match := re.fullmatch(r"latest(?:~(\d+))?", word):
+    if match := re.fullmatch(r"latest(?:~([0-9]{1,18}))?", word):
         back = int(match[1] or 0)
         return _selection(word, store, _latest(finding.of_command(store, _command(back, store))))
     if "://" in word or path.suffix in STORES:

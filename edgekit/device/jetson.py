@@ -66,7 +66,15 @@ class JetsonTarget(LinuxTarget):
         if answer is None or answer["code"] != 0:
             why = " ".join(answer["err"].split())[-200:] if answer else "its Python is gone"
             raise EnvironmentRefused(f"{self.name} cannot be locked: {why}", "see whether its disk is full")
-        other = json.loads(answer["out"])
+        try:
+            other = json.loads(answer["out"])
+            known = other is None or bool(other.get("machine"))
+        except (ValueError, RecursionError, AttributeError):
+            known = False
+        if not known:
+            raise EnvironmentRefused(
+                f"{self.name} cannot be locked: {answer['out'][:80]!r}", "see what its shell prints"
+            )
         if other is not None:
             where = "this machine" if other.get("machine") == owner()["machine"] else "another machine"
             raise EnvironmentRefused(

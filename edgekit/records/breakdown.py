@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from edgekit.records.record import Record
+from edgekit.records.record import Record, Whole
 
 
 class Confusion(Record):
     """Images of one class that were taken for another, with the names of some."""
 
-    label: int
-    said: int
-    n: int
+    label: Whole
+    said: Whole
+    n: Whole
     images: tuple[str, ...]
 
 
@@ -21,8 +21,8 @@ class Mistake(Record):
     """One image that was taken for another class."""
 
     image: str
-    label: int
-    said: int
+    label: Whole
+    said: Whole
     confidence: float | None  # in what was said; None: not known
 
 
@@ -32,14 +32,14 @@ class Confidence(Record):
     method: str  # how the confidence was computed
     ece: float
     mean: float
-    bins: tuple[tuple[int, float, float], ...]  # images, mean confidence, accuracy
+    bins: tuple[tuple[Whole, float, float], ...]  # images, mean confidence, accuracy
 
 
 class Breakdown(Record):
     """Classes are those of the images' labels; -1 is an output before them, such as a background."""
 
-    counts: tuple[tuple[int, int, int], ...]  # class, what was said, images: the confusion matrix without its zeros
-    names: dict[int, str]  # of the classes that occur, as far as they are known
+    counts: tuple[tuple[Whole, Whole, Whole], ...]  # class, what was said, images: the matrix without its zeros
+    names: dict[Whole, str]  # of the classes that occur, as far as they are known
     confusions: tuple[Confusion, ...]  # the most frequent
     mistakes: tuple[Mistake, ...]  # those with the highest confidence
     confidence: Confidence | None

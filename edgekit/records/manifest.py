@@ -17,8 +17,9 @@ from edgekit.errors import EdgekitError, GateFailed, UsageError
 from edgekit.records.formats import REJECTED, format_of
 from edgekit.records.onnx_parts import parts_of
 from edgekit.records.preprocessing import Preprocessing
-from edgekit.records.record import Record
+from edgekit.records.record import Record, Whole
 from edgekit.util.files import Content, content, stamp
+from edgekit.util.numerals import LARGEST_64
 from edgekit.util.text_file import text_of
 
 MANIFEST_VERSION = 1
@@ -36,9 +37,9 @@ class VariantRecord(Record):
     model: str
     family: str
     alpha: float
-    resolution: int
-    classes: int
-    input_shape: tuple[int, ...]  # torch's layout, batch first
+    resolution: Whole
+    classes: Whole
+    input_shape: tuple[Whole, ...]  # torch's layout, batch first
     options: dict[str, str] = {}
 
 
@@ -58,7 +59,7 @@ class SourceRecord(Record):
     format: str  # a name of FORMATS, or keras
     sha256: str
     producer: str  # "pytorch 2.13.0"; empty where the file does not say
-    opset: int | None = None
+    opset: Whole | None = None
 
 
 class TensorRecord(Record):
@@ -66,23 +67,23 @@ class TensorRecord(Record):
 
     name: str
     dtype: Dtype
-    shape: tuple[int, ...]  # -1 for a free batch
+    shape: tuple[Whole, ...]  # -1 for a free batch
     layout: str  # NCHW, NHWC, NC, NCDHW, NDHWC ...
     scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
-    zero_point: int | None = None
+    zero_point: Whole | None = None
 
 
 class CalibrationRecord(Record):
     """The images whose activations gave the int8 ranges. `pixels` are hashes of decoded pixels, 16 hex digits each."""
 
     hash: str  # of the set: pixels, preprocessing, seed
-    n: int
+    n: Whole
     synthetic: bool  # latency only
     method: str  # minmax, percentile, mse, file; means: of int8w, which has no ranges
     source: str  # "data" or "file" (ranges that a weights file carried)
-    seed: int
+    seed: Whole
     pixels: tuple[str, ...] = ()
-    unreadable: int = 0  # images that were left out because they cannot be read
+    unreadable: Whole = 0  # images that were left out because they cannot be read
 
 
 class ParityRecord(Record):
@@ -92,8 +93,8 @@ class ParityRecord(Record):
     """
 
     passed: bool | None  # None: an engine that was built where nothing can run it; reasons say why
-    n: int
-    n_real: int
+    n: Whole
+    n_real: Whole
     max_abs_error: float | None  # None: no comparison was possible, see reasons
     max_rel_error: float | None  # max_abs_error over the largest absolute output
     cosine: float | None
@@ -102,7 +103,7 @@ class ParityRecord(Record):
     # int8: the file against its integer simulation, and the simulation against the network; None: equal, or not known
     simulated_snr_db: float | None = None
     simulation_snr_db: float | None = None
-    worst_channel: int | None = None  # int8: of a map or list of boxes, the one that loses most
+    worst_channel: Whole | None = None  # int8: of a map or list of boxes, the one that loses most
     worst_channel_snr_db: float | None = None
     reasons: tuple[str, ...] = ()  # why it did not pass, or was not run
 
@@ -110,11 +111,11 @@ class ParityRecord(Record):
 class Manifest(Record):
     """Everything that a reader of the file must know and cannot see in it."""
 
-    version: int = MANIFEST_VERSION
+    version: Whole = MANIFEST_VERSION
     edgekit: str  # our version
     file: str
     sha256: str
-    bytes: int
+    bytes: Whole
     format: str
     precision: str
     variant: VariantRecord
@@ -124,11 +125,11 @@ class Manifest(Record):
     outputs: Annotated[tuple[TensorRecord, ...], Field(min_length=1)]
     calibration: CalibrationRecord | None
     parity: ParityRecord
-    macs: int
-    params: int
-    activation_elements: int
+    macs: Whole
+    params: Whole
+    activation_elements: Whole
     remaining_batch_norms: tuple[str, ...]  # "name: reason"
-    operators: dict[str, int]  # operators of the file by name
+    operators: dict[str, Whole]  # operators of the file by name
     tool_versions: dict[str, str]
     seconds: float
     created: str  # ISO 8601, UTC
@@ -322,7 +323,7 @@ def _json_object(text: str) -> dict[str, Any]:
 
 def _whole(text: str) -> int:
     """A number of 64 bits: all that a manifest counts is less, and what computes with it can take it."""
-    if len(text) > 20 or abs(int(text)) >= 1 << 63:
+    if len(text) > 20 or abs(int(text)) > LARGEST_64:
         raise ValueError(f"it has a number of {len(text)} digits")
     return int(text)
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from edgekit.util.numerals import LARGEST_64
+
+# A whole number of a record: what computes with it, and every database, can hold 64 bits.
+Whole = Annotated[int, Field(ge=-LARGEST_64, le=LARGEST_64)]
 
 
 class Record(BaseModel):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgekit.records.record import Record
+from edgekit.records.record import Record, Whole
 
 
 class LayerTime(Record):
@@ -20,15 +20,15 @@ class LayerTime(Record):
     kind: str | None  # as in the layer table
     operators: str  # in the runtime's words
     ms: float  # median over inferences, in whole microseconds
-    macs: int | None = None
-    bytes: int | None = None  # weights, and what is read from and given to other layers, each once
+    macs: Whole | None = None
+    bytes: Whole | None = None  # weights, and what is read from and given to other layers, each once
     int8: bool = False
 
 
 class Peaks(Record):
     """What the machine reaches with a large matrix product and a large copy (bench/ondevice/peaks.py)."""
 
-    threads: int
+    threads: Whole
     gemm_float32_gmacs: float | None
     gemm_float32_by: str
     gemm_int8_gmacs: float | None
@@ -48,7 +48,7 @@ class Profile(Record):
     absent: tuple[str, ...] = ()  # layers that the runtime runs no operator for
     profiled_ms: float | None = None  # the whole inference with the profiler, median
     plain_ms: float | None = None  # without it, in the same process
-    runs: int = 0
+    runs: Whole = 0
     method: str = ""
     peaks: Peaks | None = None
     reasons: tuple[str, ...] = ()  # what is missing, and why

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgekit.errors import UsageError
+from edgekit.util.numerals import LARGEST
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
@@ -69,7 +70,7 @@ class Filters:
 
 def filters(device: str | None, model: str | None, since: str | None, latest: int | None) -> Filters:
     """Filters as a user writes them. Raises UsageError for a time or a number that is none."""
-    if latest is not None and latest < 1:
+    if latest is not None and not 1 <= latest <= LARGEST:
         raise UsageError(f"--latest cannot be {latest}", "give a number of records from 1, say --latest 10")
     return Filters(device, model, None if since is None else _time(since), latest)
 

@@ -61,4 +61,6 @@ def _records(path: Path, found: Mapping[str, object]) -> Iterator[AnyRecord]:
             raise UsageError(f"'{kind}' of {path} is no list of records", AGAIN)
         for one in some:
             version = one.get("version", RECORD_VERSION)
+            if not isinstance(version, int):
+                raise UsageError(f"a record of {path} has no number as its version", AGAIN)
             yield read(RECORDS[kind], (one.get("id"), version, json.dumps(one), None), str(path))

@@ -12,6 +12,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from edgekit.errors import UsageError
 from edgekit.records.measurement import RECORD_VERSION, Measurement
+from edgekit.records.record import Whole
 from edgekit.records.summary import summary
 from edgekit.storage.schema import table
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
 
 Record = TypeVar("Record", bound=BaseModel)
-Samples = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]  # of each run: measured, warm-up
+Samples = tuple[tuple[tuple[Whole, ...], tuple[Whole, ...]], ...]  # of each run: measured, warm-up
 SERIES = ("samples_ns", "warmup_ns")
 
 
@@ -86,9 +87,9 @@ def read(kind: type[Record], row: Sequence[Any], shown: str) -> Record:
                 f"record {identity} in {shown} has '{where}', which this edgekit does not know",
                 "use a newer edgekit, or another --store",
             ) from error
-        raise UsageError(
-            f"record {identity} in {shown} is broken at '{where}': {first['msg']}", "use another --store"
-        ) from error
+        said = first["msg"].removeprefix("Value error, ")
+        at = f" at '{where}'" if where else ""
+        raise UsageError(f"record {identity} in {shown} is broken{at}: {said}", "use another --store") from error
 
 
 def _whole(record: Record, samples: str) -> Record:

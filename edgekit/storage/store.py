@@ -23,6 +23,7 @@ from edgekit.records.measurement import RECORD_VERSION, Accuracy, Measurement
 from edgekit.redact import redacted_url, without_password_of
 from edgekit.storage.rows import Record, insert, read, selected
 from edgekit.storage.schema import prepare, table, tables
+from edgekit.util.formatting import escaped
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Engine
@@ -229,6 +230,10 @@ class Store:
             raise BackendMissing(f"{self.shown} needs the package {error.name}", f"pip install {extra}") from error
         except exc.DBAPIError as error:
             raise _refusal(without_password_of(self.url, str(error.orig)), self.shown) from error
+        except UnicodeEncodeError as error:
+            raise UsageError(
+                "a store holds text, and this is none: " + escaped(str(error.object))[:80], "rename it"
+            ) from error
         except UnicodeDecodeError as error:  # sqlite3 itself raises it for a name or a cause that is no text
             raise UsageError(f"{self.shown} is damaged: {error}", "restore it, or choose another --store") from error
 

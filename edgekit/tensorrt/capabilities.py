@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from edgekit.bench.ondevice.engines import RTX, TENSORRT, TITLES
 from edgekit.errors import BackendMissing, UsageError
+from edgekit.util.numerals import whole
 
 PRECISIONS = ("fp32", "fp16", "int8")
 
@@ -83,7 +84,7 @@ TABLES: Mapping[str, tuple[Capabilities, ...]] = {TENSORRT: TABLE, RTX: (_RTX,)}
 def capabilities(version: str, product: str = TENSORRT) -> Capabilities:
     """The row of a version such as 10.3.0. Raises BackendMissing for a release that edgekit does not know."""
     table = TABLES[product]
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    numbers = tuple(number for part in version.split(".")[:2] if (number := whole(part)) is not None)
     fitting = [row for row in table if len(numbers) == 2 and row.since[0] == numbers[0] and row.since <= numbers]
     if not fitting:
         majors, (first, second) = sorted({row.since[0] for row in table}), table[0].since

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+LARGEST_64 = 2**63 - 1  # in 64 bits with a sign
 LARGEST = 10**15  # bytes, nanoseconds and hertz of any device are fewer
 _WHOLE = re.compile(r"[-+]?[0-9]{1,16}")
 _REAL = re.compile(r"[-+]?(?:[0-9]{1,16}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,3})?")

@@ -122,3 +122,16 @@ def test_a_store_that_is_not_there(tmp_path: Path) -> None:
 
 def test_an_entry_is_plain() -> None:
     assert set(Entry(*["x"] * 14).to_json()) >= {"id", "kind", "verdict"}  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("latest", [0, -1, 10**30])
+def test_a_number_of_records_that_cannot_be_is_refused(latest: int) -> None:
+    with pytest.raises(UsageError, match="--latest cannot be"):
+        filters(None, None, None, latest)
+
+
+def test_what_is_no_text_is_in_no_store(tmp_path: Path) -> None:
+    made = Store(str(tmp_path / "store.db"))
+    made.append(*records())
+    with pytest.raises(UsageError, match="a store holds text"):
+        entries(made, Filters(model="\udcff"))

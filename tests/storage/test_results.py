@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -66,3 +68,43 @@ def test_another_file_is_refused(text: str | None, message: str, tmp_path: Path)
         file.write_text(text)
     with pytest.raises(UsageError, match=message):
         results.opened(file)
+
+
+HUGE = 10**400
+POISON = {
+    "samples": (("runs", 0, "samples_ns", 0), HUGE),
+    "time": (("runs", 0, "wall_ns"), HUGE),
+    "memory": (("memory", "peak_bytes"), HUGE),
+    "size": (("bytes",), 2**63),
+    "protocol": (("protocol", "sustained_seconds"), 10**30),
+    "threads": (("found", "threads"), 10**30),
+    "text": (("found", "threads"), "4"),
+    "device": (("found", "device"), 5),
+    "shapes": (("found", "input_shapes"), {"x": 5}),
+    "instructions": (("found", "instructions"), 3),
+    "version": (("version",), "1"),
+}
+
+
+@pytest.mark.parametrize("name", POISON)
+def test_a_strangers_values_that_nobody_could_compute_with_are_refused(name: str, store: Store, tmp_path: Path) -> None:
+    verb("export", tmp_path / "a.json", store=store.url)
+    document = json.loads((tmp_path / "a.json").read_text())
+    *path, last = POISON[name][0]
+    reduce(getitem, path, document["measurements"][0])[last] = POISON[name][1]
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    with pytest.raises(UsageError, match=r"is broken|no number as its version"):
+        verb("merge", tmp_path / "a.json", store=str(tmp_path / "into.db"))
+    assert not Store(str(tmp_path / "into.db")).measurements()
+
+
+@pytest.mark.parametrize(
+    "counts", [{"correct1": -1}, {"correct1": 10**9}, {"correct5": 10**9}, {"n": 0}, {"n": 10**30}]
+)
+def test_accuracies_that_no_images_can_have_are_refused(counts: dict[str, int], store: Store, tmp_path: Path) -> None:
+    verb("export", tmp_path / "a.json", store=store.url)
+    document = json.loads((tmp_path / "a.json").read_text())
+    document["accuracies"][0] |= counts
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    with pytest.raises(UsageError, match="is broken"):
+        results.opened(tmp_path / "a.json")

@@ -16,7 +16,7 @@ def test_every_release_has_its_row(version: str, since: tuple[int, int]) -> None
     assert capabilities(version).since == since
 
 
-@pytest.mark.parametrize("version", ["7.1.3", "8.4.10", "9.2.0", "12.0.0", "", "unknown"])
+@pytest.mark.parametrize("version", ["7.1.3", "8.4.10", "9.2.0", "12.0.0", "", "unknown", "\xb3.1", "9" * 5000])
 def test_other_releases_are_refused(version: str) -> None:
     with pytest.raises(BackendMissing, match="8, 10, 11 .from 8.5 on"):
         capabilities(version)

@@ -25,6 +25,7 @@ from edgekit.bench.links.ssh.process import arriving, begun, ended, is_whole
 from edgekit.bench.ondevice.session import MARK
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
 from edgekit.util.files import file_sha256
+from edgekit.util.numerals import whole
 
 OLDEST_PYTHON = (3, 8)
 ROOT = "~/.cache/edgekit"
@@ -168,7 +169,7 @@ class SshLink:
         if broken is not None:
             raise broken
         before, _, version = done.stdout.decode(errors="replace").rpartition("edgekit ")
-        said = version.split(".")
+        said = [number for part in version.split(".") if (number := whole(part)) is not None]
         if done.code != 0 or len(said) != 3:
             raise BackendMissing(
                 f"{self.name} has no Python: `{self.python}` ended with exit code {done.code}{_last(done.stderr)}",
@@ -179,9 +180,9 @@ class SshLink:
                 f"the shell of {self.name} prints before a command runs: {before.strip()[:80]!r}",
                 "have its ~/.bashrc print to a terminal only: put `[[ $- == *i* ]] || return` at its top",
             )
-        if (int(said[0]), int(said[1])) < OLDEST_PYTHON:
+        if (said[0], said[1]) < OLDEST_PYTHON:
             raise BackendMissing(
-                f"`{self.python}` on {self.name} is Python {'.'.join(said)}, and the runner needs 3.8",
+                f"`{self.python}` on {self.name} is Python {'.'.join(map(str, said))}, and the runner needs 3.8",
                 "install a newer one there, and name it with `python:` in devices.yaml",
             )
 

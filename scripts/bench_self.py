@@ -28,7 +28,6 @@ from edgekit.network.spec import variant
 from edgekit.network.user_model import find
 from scripts import (
     bench_cost,
-    bench_fleet,
     bench_int8,
     bench_int8_causes,
     bench_int8_tried,
@@ -49,6 +48,7 @@ from scripts.bench_helpers import (
     paths,
     points,
 )
+from scripts.fleet import bench_fleet
 
 HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "sqlalchemy")
 

@@ -21,13 +21,13 @@ from typing import Any
 
 from edgekit.device.target import Identity
 from edgekit.records.manifest import manifest_path
-from edgekit.records.measurement import Measurement
-from edgekit.sweeps.engine import Timing
+from edgekit.records.measurement import Accuracy, Measurement
+from edgekit.sweeps.engine import Judging, Timing
 from edgekit.sweeps.export import Job, Made
-from edgekit.sweeps.fleet import work, worker
+from edgekit.sweeps.fleet import files, work, worker
 from edgekit.sweeps.plan import Plan
 from tests.paths import ROOT
-from tests.reporting.conftest import manifest, measurement
+from tests.reporting.conftest import accuracy, manifest, measurement
 
 PAUSE = "EDGEKIT_TEST_PAUSE"  # seconds that a pretended job takes
 SERVED = "serves"  # in what a worker says when it is there
@@ -41,6 +41,8 @@ def main() -> None:
         pretend(worker, "Workers", ThreadPoolExecutor)
         pretend(work, "_made", made)
         pretend(work, "measured", measured)
+        pretend(work, "judged", judged)
+        pretend(files, "_shared", lambda one: None)  # as on another machine, where the sweep's paths lead to nothing
         pretend(work, "identity", lambda name: Identity((name,), {"onnxruntime": "1.0"}))
     from edgekit.cli.main import main as command
 
@@ -84,11 +86,23 @@ def measured(wanted: Timing, say: Callable[[str], None]) -> Measurement:
     return taken.model_copy(update={"id": unique, "session": wanted.session})
 
 
+def judged(wanted: Judging) -> dict[str, Accuracy]:
+    """An accuracy for each file, of as many images as there are; all of them have arrived."""
+    pause()
+    images = [path for path in wanted.data.rglob("*.png") if path.read_bytes()]
+    return {
+        sha256: accuracy(manifest(path.stem), n=len(images), sha256=sha256)
+        for path, sha256 in wanted.files.items()
+        if hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+    }
+
+
 class Peers:
     """A scheduler, and workers by their names, with files in a folder of their own."""
 
-    def __init__(self, folder: Path, pause_seconds: float = 0.05) -> None:
-        self.folder, self.address = folder, f"tcp://127.0.0.1:{free_port()}"
+    def __init__(self, folder: Path, pause_seconds: float = 0.05, protocol: str = "tcp", *more: str) -> None:
+        self.folder, self.more = folder, more  # what workers are started with, too
+        self.address = f"{protocol}://127.0.0.1:{free_port()}"
         self.environment = {**os.environ, PAUSE: str(pause_seconds), "OMP_NUM_THREADS": "1"}
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
@@ -105,6 +119,7 @@ class Peers:
         """Start a worker with devices."""
         room = described(self.folder / f"{name}.yaml", *devices)
         arguments = ["worker", "--scheduler", self.address, "--name", name, "--devices", str(room), "--jobs", "2"]
+        arguments += self.more
         cache = {"EDGEKIT_CACHE": str(self.folder / f"cache-{name}")}
         self.workers[name] = self._process(pretending(*arguments), name, self.folder, {**cache, **environment})
         if wait:
@@ -188,7 +203,7 @@ def wait_for(there: Callable[[], bool], seconds: float = 120.0) -> None:
         time.sleep(0.05)
 
 
-def twice(path: Path) -> tuple[int, int]:
+def stored(path: Path) -> tuple[int, int]:
     """Of the store of a sweep: how many measurements there are, and how many different jobs they are of."""
     from edgekit.storage.store import Store
 

@@ -56,6 +56,22 @@ def test_workers_do_it_and_the_sweep_goes_on_without_them_and_back(
     assert len(Store(f"sqlite:///{tmp_path}/s.db").measurements()) == 8
 
 
+def test_accuracies_are_found_on_workers_and_their_images_are_sent(begin: Begin, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    images, weights = tmp_path / "images", tmp_path / "weights.pth"
+    images.mkdir()
+    weights.write_bytes(b"weights" * 10)
+    for name in ("1.png", "2.png", "3.png"):
+        (images / name).write_bytes(name.encode())
+    (images / "labels.csv").write_text("file,class\n1.png,0\n2.png,1\n3.png,2\n")
+    asked: dict[str, Any] = {"weights": str(weights), "eval": images, "export_only": True, "device": None}
+    first = begin(**asked)
+    assert first.exit_code == 0 and [cell.accuracy and cell.accuracy.n for cell in first.cells] == [3, 3]
+    again = begin(**asked, engine="local", scheduler=None, executor=Nobody())
+    assert [cell.status for cell in again.cells] == ["cached"] * 2
+    assert [cell.accuracy for cell in again.cells] == [cell.accuracy for cell in first.cells]
+
+
 def test_a_worker_that_is_killed_loses_nothing(
     begin: Begin, peers: Peers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,0 +1,1 @@
+"""Measurements and trials of sweeps on many devices, and on several machines."""

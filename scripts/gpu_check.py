@@ -31,7 +31,6 @@ WARM_SECONDS, SAMPLES = 1.0, 200
 # int8 is held against its own integers, where a value may round to the next step.
 LIMITS = {"fp32": 1e-4, "fp16": 0.1, "int8": 0.1}
 POWER_SECONDS, SETTLE_SECONDS = 5.0, 1.0
-DEVICE = "cuda"
 
 
 @dataclass
@@ -215,29 +214,8 @@ def library(report: Report) -> None:
 
 
 def network(report: Report, name: str, scratch: Path) -> None:
-    """One network: folded, on the processor and on the GPU, eagerly and as a graph, in float32 and float16."""
-    torch = _torch()
+    """One network: folded, written for each runtime, and run on the GPU."""
     graph, x = prepared(name)
-    want = graph.run(x)
-    step_of = _bench("cuda_torch")
-    report.facts["TF32"] = str(step_of.settings()["tf32"])
-    for precision, dtype in (("fp32", torch.float32), ("fp16", torch.float16)):
-        moved, given = graph.to(dtype).to(DEVICE), x.to(DEVICE, dtype)
-        for way in ("eager", "CUDA graph"):
-            kept: list[Any] = []
-
-            def work(moved: Any = moved, given: Any = given, kept: list[Any] = kept) -> None:
-                kept[:] = [moved.run(given)]
-
-            with torch.inference_mode():
-                step = step_of.Step(work, way == "CUDA graph")
-                row = timed(step)
-                answer = kept[0].float().cpu()
-            facts = step.facts()
-            row |= {"device_ms": facts["device_ms"], "network": name, "how": f"torch {way}", "precision": precision}
-            judge(report, row, answer.numpy(), want.numpy())
-            if facts["cuda_graph"] != (way == "CUDA graph"):
-                report.wrong.append(f"{name} {precision}: {way} was asked for and did not run")
     runtimes = importlib.import_module("scripts.gpu_runtimes")
 
     def judge_open(row: dict[str, Any], session: Any, want: Any) -> None:
@@ -247,7 +225,8 @@ def network(report: Report, name: str, scratch: Path) -> None:
             row["note"] = f"CUDA graph {session.found['cuda_graph']} {row.get('note', '')}".strip()
         judge(report, row, session.run([x.numpy()])[0], want)
 
-    case = runtimes.Case(name, graph, x.numpy(), want.numpy(), scratch, judge_open)
+    case = runtimes.Case(name, graph, x.numpy(), graph.run(x).numpy(), scratch, judge_open)
+    runtimes.with_torch(report, case)
     runtimes.with_onnxruntime(report, case)
     runtimes.with_engines(report, case)
 
@@ -299,7 +278,7 @@ def power(report: Report) -> None:
         return
     torch = _torch()
     graph, x = prepared("mobilenet")
-    moved, given = graph.to(DEVICE), x.to(DEVICE)
+    moved, given = graph.to("cuda"), x.to("cuda")
     with torch.inference_mode():
         drawn(report, _bench("cuda_torch").Step(lambda: moved.run(given), True))
     used = nvml.process_memory()

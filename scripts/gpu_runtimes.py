@@ -1,4 +1,4 @@
-"""What `make gpu-check` runs with onnxruntime and with engines: each file is written, opened and judged."""
+"""What `make gpu-check` runs with torch, onnxruntime and engines: each file is written, opened and judged."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from scripts.gpu_check import Report
 
+TORCH = {"cuda": "torch eager", "cuda-graph": "torch CUDA graph"}
 PROVIDERS = {"cuda": "onnxruntime CUDA", "tensorrt": "onnxruntime TensorRT"}
 IMAGES = 2  # of noise, for the ranges of int8
 
@@ -29,6 +30,24 @@ class Case:
     want: Any
     scratch: Path
     judge: Callable[[dict[str, Any], Any, Any], None]
+
+
+def with_torch(report: Report, case: Case) -> None:
+    """The written archive with torch, operator by operator and as one CUDA graph, each asserted to be what ran."""
+    exporters, runtime = importlib.import_module("edgekit.exporters"), _bench("runtimes.torch")
+    for precision in ("fp32", "fp16"):
+        path = case.scratch / f"{case.name}_{precision}.pt2"
+        try:
+            exporters.FORMATS["pt2"].write(exporters.WriteJob(case.graph, precision), path)
+        except Exception as error:  # a release of torch that was never run here
+            report.leave(f"torch {precision}: {_plain(error)}")
+            continue
+        for provider, how in TORCH.items():
+            session = runtime.open_session(str(path), {"provider": provider, "batch": 1})
+            case.judge({"network": case.name, "how": how, "precision": precision}, session, case.want)
+            report.facts["TF32"] = str(session.found.get("tf32"))
+            if session.found.get("cuda_graph", False) != (provider == "cuda-graph"):
+                report.wrong.append(f"{case.name} {precision}: {how} was asked for and did not run")
 
 
 def with_onnxruntime(report: Report, case: Case) -> None:

@@ -103,7 +103,6 @@ TESTED_BY = (
     ("bench/ondevice/sensors/test_power_rails", "bench/ondevice/energy"),
     ("measure/test_session", "bench/ondevice/idle"),
     ("bench/ondevice/runtimes/test_tensorrt", "bench/ondevice/cuda"),
-    ("scripts/test_gpu_check", "bench/ondevice/cuda_torch"),
     # Doors: nothing but a call, a list or a type.
     ("cli/test_main", "edgekit/__main__ edgekit/cli/app"),
     ("test_exported_members", "edgekit/callable_module"),

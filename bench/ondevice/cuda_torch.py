@@ -1,6 +1,6 @@
 """torch on a GPU: what is timed, eagerly or as a CUDA graph, and the settings under which.
 
-For runtimes/torch.py, and for `make gpu-check`.
+For runtimes/torch.py, and for the power that `make gpu-check` reads.
 """
 
 from __future__ import annotations

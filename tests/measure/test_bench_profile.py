@@ -96,8 +96,8 @@ def test_a_profile_that_fails_takes_nothing_with_it(lenet: dict[str, Path]) -> N
 
 
 def test_what_has_no_profiler_is_refused_before_anything_runs(tmp_path: Path) -> None:
-    (tmp_path / "x.onnx").write_bytes(b"anything")
-    for runtime in ("null", "torch"):
+    for runtime, name in (("null", "x.onnx"), ("torch", "x.pt2")):
+        (tmp_path / name).write_bytes(b"anything")
         with pytest.raises(UsageError, match=f"tensorrt_rtx and trtexec, not of {runtime}"):
-            bench("x.onnx", runtime=runtime, profile=True)
+            bench(name, runtime=runtime, profile=True)
     assert not (tmp_path / "edgekit.db").exists()

@@ -30,23 +30,6 @@ def check() -> Any:
     return module
 
 
-class Step:
-    """What torch on a GPU would do, on the processor."""
-
-    def __init__(self, work: Callable[[], object], as_graph: bool) -> None:
-        self._work, self._as_graph = work, as_graph
-
-    def __call__(self) -> None:
-        self._work()
-
-    def facts(self) -> dict[str, Any]:
-        return {"device_ms": 0.5, "cuda_graph": self._as_graph}
-
-    @staticmethod
-    def settings() -> dict[str, Any]:
-        return {"tf32": False}
-
-
 def test_without_cuda_it_refuses_and_writes_nothing(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     if torch.cuda.is_available():
@@ -60,24 +43,21 @@ def test_without_cuda_it_refuses_and_writes_nothing(tmp_path: Path) -> None:
 def test_the_page_says_what_ran_what_was_left_out_and_what_was_wrong(
     check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "DEVICE", "cpu")
+    monkeypatch.setattr("scripts.gpu_runtimes.TORCH", {"cpu": "torch on the processor"})
     monkeypatch.setattr(check, "WARM_SECONDS", 0.01)
     monkeypatch.setattr(check, "SAMPLES", 5)
-    Step.Step = Step  # type: ignore[attr-defined]
-    real = check._bench
-    monkeypatch.setattr(check, "_bench", lambda stem: Step if stem == "cuda_torch" else real(stem))
     report = check.Report(gpu="NVIDIA Test/1")
     check.network(report, "lenet5", tmp_path)
     assert not report.wrong
     ways = [(row["how"], row["precision"]) for row in report.rows]
-    assert ways == [(f"torch {way}", p) for p in ("fp32", "fp16") for way in ("eager", "CUDA graph")]
-    assert report.rows[0]["error"] == 0.0 and 0 < report.rows[2]["error"] < 0.1
+    assert ways == [("torch on the processor", "fp32"), ("torch on the processor", "fp16")]
+    assert report.rows[0]["error"] == 0.0 and 0 < report.rows[1]["error"] < 0.1
     for way in ("onnxruntime CUDA", "onnxruntime TensorRT", "TensorRT", "TensorRT for RTX"):
         assert any(line.startswith(way) for line in report.left_out), report.left_out
     check.judge(report, {**report.rows[0]}, report.rows[0]["error"] + _ones(), _ones() * 2)
     page = write(report, tmp_path, "5 inferences")
     text = page.read_text()
-    assert page.name == "nvidia-test-1.md" and "| lenet5 | fp32 | torch eager |" in text
+    assert page.name == "nvidia-test-1.md" and "| lenet5 | fp32 | torch on the processor |" in text
     assert "relative error 0.5" in text.partition("## Wrong")[2]
 
 
@@ -137,7 +117,7 @@ def _ones() -> Any:
     return np.ones((1, 10))
 
 
-def test_networks_build_where_there_is_no_pydantic(check: Any) -> None:
+def test_networks_are_built_and_written_where_there_is_no_pydantic(check: Any, tmp_path: Path) -> None:
     known = importlib.import_module("edgekit.network.spec")
     importlib.import_module("edgekit.models")
     assert all(name in known.MODELS for name in check.NETWORKS)
@@ -151,7 +131,8 @@ importlib.util.find_spec = lambda name, *more: None if name == "pydantic" else f
 from scripts import gpu_check
 gpu_check.stand_in_for_pydantic()
 graph, x = gpu_check.prepared("lenet5")
-print(tuple(graph.run(x).shape))
+from edgekit.exporters import FORMATS, WriteJob
+print(FORMATS["pt2"].write(WriteJob(graph, "fp32"), gpu_check.Path({str(tmp_path)!r}) / "lenet5.pt2").outputs[0].shape)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "(1, 10)", done.stderr

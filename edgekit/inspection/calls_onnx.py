@@ -25,6 +25,37 @@ CPP = """
   const {out}* y = results[0].GetTensorData<{out}>();
   const size_t count = results[0].GetTensorTypeAndShapeInfo().GetElementCount();
 """
+CPP_ARRAYS = """
+  Ort::Env env(ORT_LOGGING_LEVEL_WARNING);
+  Ort::SessionOptions options;
+  options.SetIntraOpNumThreads(1);
+  Ort::Session session(env, {file}, options);
+  const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
+  const char* inputs[] = {{{inputs}}};
+  const char* outputs[] = {{{outputs}}};
+  std::vector<Ort::Value> values;
+{given}
+  auto results = session.Run(Ort::RunOptions{{nullptr}}, inputs, values.data(), std::size(inputs), outputs,
+                             std::size(outputs));
+{taken}
+"""
+KOTLIN_ARRAYS = """/** Runs {file}, whose bytes `model` holds. Arrays have the network's axes and values.
+{about} */
+fun run(model: ByteArray, {parameters}): List<FloatArray> {{
+    val environment = OrtEnvironment.getEnvironment()
+    environment.createSession(model, OrtSession.SessionOptions()).use {{ session ->
+        val inputs = mutableMapOf<String, OnnxTensor>()
+{given}        try {{
+            session.run(inputs).use {{ results ->
+{taken}                return listOf(
+{answers}
+                )
+            }}
+        }} finally {{
+            inputs.values.forEach {{ it.close() }}
+        }}
+    }}
+}}"""
 KOTLIN = """/** {what}.
  *  `model` holds the bytes of {file}. */
 fun classify(model: ByteArray, pixels: IntArray, width: Int, height: Int): {returns} {{
@@ -47,11 +78,22 @@ CALLS = {
     },
     "cpp": {
         "run": CPP,
+        "arrays": CPP_ARRAYS,
+        "given": "  const std::vector<int64_t> shape{i}{{{shape}}};\n"
+        "  values.push_back(Ort::Value::CreateTensor<{type}>(memory, x{i}.data(), x{i}.size(), shape{i}.data(),\n"
+        "                                                    shape{i}.size()));",
+        "taken": "  const {type}* out{i} = results[{i}].GetTensorData<{type}>();",
         "headers": "#include <onnxruntime_cxx_api.h>",
         "build": "Build with ONNX Runtime: g++ -std=c++17 -O2 program.cc -lonnxruntime",
     },
     "kotlin": {
         "run": KOTLIN,
+        "arrays": KOTLIN_ARRAYS,
+        "given": "        inputs[{name}] = OnnxTensor.createTensor(\n"
+        "            environment, input{i}(x{i}){view}, longArrayOf({shape}){kind}\n        )\n",
+        "input": "",
+        "taken": "                val y{i} = (results[{i}] as OnnxTensor).byteBuffer\n",
+        "output": "",
         "imports": "import ai.onnxruntime.OnnxTensor\nimport ai.onnxruntime.OrtEnvironment\n"
         "import ai.onnxruntime.OrtSession",
         "build": "Gradle: implementation 'com.microsoft.onnxruntime:onnxruntime-android:1.+'",

@@ -1,7 +1,7 @@
 """Code that runs an artifact on one image or on arrays, from its manifest alone: what to paste into one's own program.
 
 To add a language: a module `snippets_<language>.py` with one function of a manifest and the parts that call its format
-(`CALLS` in calls_<format>.py), and a line in SNIPPETS.
+(`CALLS` in calls_<format>.py), and a line in SNIPPETS; the same for arrays, and a line in ON_ARRAYS.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 
 from edgekit.errors import UsageError, nearest
 from edgekit.inspection.snippets_arrays import arrays
+from edgekit.inspection.snippets_arrays_cpp import arrays_cpp
+from edgekit.inspection.snippets_arrays_kotlin import arrays_kotlin
 from edgekit.inspection.snippets_cpp import cpp
 from edgekit.inspection.snippets_kotlin import kotlin
 from edgekit.inspection.snippets_python import python
@@ -17,7 +19,9 @@ from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import Manifest
 from edgekit.records.preprocessing import check_input
 
-SNIPPETS: dict[str, Callable[[Manifest, Mapping[str, str]], str]] = {"python": python, "cpp": cpp, "kotlin": kotlin}
+Write = Callable[[Manifest, Mapping[str, str]], str]
+SNIPPETS: dict[str, Write] = {"python": python, "cpp": cpp, "kotlin": kotlin}
+ON_ARRAYS: dict[str, Write] = {"python": arrays, "cpp": arrays_cpp, "kotlin": arrays_kotlin}
 GIVEN, TAKEN = ("float32", "uint8", "int8"), ("float32", "uint8", "int8", "int32", "int64", "bool")
 IN_PYTHON = (*GIVEN, "int16", "int32", "int64", "bool")
 
@@ -29,10 +33,9 @@ def check_language(language: str) -> None:
 
 
 def snippet(manifest: Manifest, language: str) -> str:
-    """Return a complete program in a language: of one image and its best classes, or in Python of arrays.
+    """Return a complete program in a language: of one image and its best classes, else of an array for each input.
 
-    Raises UsageError for a file of a format or of types that have no call in this language, and in other languages than
-    Python for one that takes no image or answers with more than scores.
+    Raises UsageError for a file of a format or of types that have no call in this language.
     """
     check_language(language)
     parts = FORMATS[manifest.format].called_from(language)
@@ -50,27 +53,15 @@ def snippet(manifest: Manifest, language: str) -> str:
                 f"{manifest.file} is {tensor.dtype}",
                 "--snippet python knows more types" if tensor.dtype in IN_PYTHON else "call it from your own code",
             )
+    return (SNIPPETS if _classifies_images(manifest) else ON_ARRAYS)[language](manifest, parts)
+
+
+def _classifies_images(manifest: Manifest) -> bool:
+    """Whether a file answers one image with scores."""
+    if len(manifest.inputs) > 1 or len(manifest.outputs) > 1 or len(manifest.outputs[0].shape) > 2:
+        return False
     try:
-        _check_classifier(manifest)
-    except UsageError as error:
-        if language != "python":
-            raise UsageError(error.message, "--snippet python runs it on arrays") from error
-        return arrays(manifest, parts)
-    return SNIPPETS[language](manifest, parts)
-
-
-def _check_classifier(manifest: Manifest) -> None:
-    """Raises UsageError for a file that does not answer one image with scores."""
-    if len(manifest.inputs) > 1 or len(manifest.outputs) > 1:
-        sides = ((len(side), word) for side, word in ((manifest.inputs, "input"), (manifest.outputs, "output")))
-        raise UsageError(
-            f"a snippet prints the best classes of one image, and {manifest.file} has "
-            + " and ".join(f"{count} {word}{'s' if count > 1 else ''}" for count, word in sides),
-            "call it from your own code",
-        )
-    check_input(manifest.preprocessing, manifest.variant.input_shape)
-    if len(manifest.outputs[0].shape) > 2:
-        shape = "x".join(map(str, manifest.outputs[0].shape))
-        raise UsageError(
-            f"a snippet prints the best classes, and {manifest.file} gives {shape}", "call it from your own code"
-        )
+        check_input(manifest.preprocessing, manifest.variant.input_shape)
+    except UsageError:
+        return False
+    return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,6 +78,50 @@ class Call:
     def file(self) -> str:
         """The file's name, for a comment."""
         return in_comment(self.manifest.file)
+
+
+@dataclass(frozen=True)
+class Array:
+    """An input or output as numbers: in the network's axes, and as the file stores them."""
+
+    tensor: TensorRecord
+
+    @property
+    def channels_last(self) -> bool:
+        """Whether the file has the channels behind the other axes, and the network before them."""
+        return self.tensor.layout in ("NHWC", "NDHWC", "NWC")
+
+    @property
+    def stored(self) -> tuple[int, ...]:
+        """The shape in the file, for one example where the batch is free."""
+        return (max(1, self.tensor.shape[0]), *self.tensor.shape[1:]) if self.tensor.shape else ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape that the network has."""
+        batch, *sizes = self.stored or (1,)
+        return (batch, sizes[-1], *sizes[:-1]) if self.channels_last else self.stored
+
+    @property
+    def count(self) -> int:
+        """How many numbers."""
+        return math.prod(self.stored)
+
+    @property
+    def places(self) -> tuple[int, int]:
+        """The channels, and how many numbers each of them has in one example."""
+        return self.shape[1], math.prod(self.shape[2:])
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The least and the largest integer of a quantized input."""
+        return (0, 255) if self.tensor.dtype == "uint8" else (-128, 127)
+
+    @property
+    def about(self) -> str:
+        """Its name and its shape, for a comment."""
+        last = ", channels last in the file" if self.channels_last else ""
+        return f"{in_comment(self.tensor.name)}, {'x'.join(map(str, self.shape)) or 'one number'}{last}"
 
 
 def template(name: str) -> string.Template:

@@ -35,7 +35,24 @@ COLOUR = """  if (image.channels == 1) {
     for (uint8_t value : image.pixels) colour.pixels.insert(colour.pixels.end(), 3, value);
     image = std::move(colour);
   }"""
-TYPES = {"float32": "float", "int8": "int8_t", "uint8": "uint8_t", "int32": "int32_t", "int64": "int64_t"}
+ALPHA = """  if (image.channels != 4) {
+    std::fprintf(stderr, "the network takes 4 channels, and the picture has %d\\n", image.channels);
+    std::exit(1);
+  }"""
+# What a picture's header says, of the formats that one channel or three have, and four.
+PPM_HEAD = """  stream >> magic >> image.width >> image.height >> most;
+  image.channels = magic == "P6" ? 3 : 1;"""
+PAM_HEAD = """  stream >> magic;
+  for (std::string word; stream >> word && word != "ENDHDR";) {
+    if (word == "WIDTH") stream >> image.width;
+    if (word == "HEIGHT") stream >> image.height;
+    if (word == "DEPTH") stream >> image.channels;
+    if (word == "MAXVAL") stream >> most;
+  }"""
+PPM = ("PPM or PGM", "picture.ppm", PPM_HEAD, "3 (red, green, blue) or 1")
+PAM = ("PAM", "picture.pam", PAM_HEAD, "4 (red, green, blue, alpha)")
+COLOURS = {"L": GREY, "RGBA": ALPHA}
+TYPES = {"float32": "float", "bool": "bool", **{name: f"{name}_t" for name in ("int8", "uint8", "int32", "int64")}}
 
 
 def cpp(manifest: Manifest, parts: Mapping[str, str]) -> str:
@@ -43,6 +60,7 @@ def cpp(manifest: Manifest, parts: Mapping[str, str]) -> str:
     call = Call(manifest)
     (height, width, channels), how = call.size, call.how
     names = call.names(cpp_literal)
+    picture, example, head, known = PAM if how.has_alpha else PPM
     running = {
         "file": cpp_literal(manifest.file),
         "shape": ", ".join(map(str, call.shape)),
@@ -66,7 +84,11 @@ def cpp(manifest: Manifest, parts: Mapping[str, str]) -> str:
         high="std::min(image.width, image.height) * kCrop" if how.square_crop else "image.height * kCrop",
         order="channels first" if call.channels_first else "channels last",
         type=running["type"],
-        colour=GREY if how.channels == "L" else COLOUR,
+        colour=COLOURS.get(how.channels, COLOUR),
+        picture=picture,
+        example=example,
+        head=head,
+        known=known,
         channel="(kChannels - 1 - c)" if how.channels == "BGR" else "c",
         place="(size_t(c) * kHeight + y) * kWidth + x"
         if call.channels_first

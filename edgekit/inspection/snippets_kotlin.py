@@ -18,6 +18,7 @@ CHANNELS_LAST = "for (at in 0 until HEIGHT * WIDTH) for (c in 0 until CHANNELS) 
 PLANES = {
     "RGB": "listOf(red, green, blue)",
     "BGR": "listOf(blue, green, red)",
+    "RGBA": "listOf(red, green, blue, IntArray(pixels.size) { pixels[it] ushr 24 })",
     "L": "listOf(IntArray(pixels.size) {\n"
     "        (red[it] * 19595 + green[it] * 38470 + blue[it] * 7471 + 0x8000) shr 16\n    })",
 }

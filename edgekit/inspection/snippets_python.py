@@ -15,14 +15,17 @@ def pixels(path):
     image = ImageOps.exif_transpose(Image.open(path))
     if image.mode.startswith("I"):  # 16 bits
         image = Image.fromarray(((np.asarray(image).astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8))
-    image = image.convert("RGB"){grey}
+    image = image.convert("{mode}"){grey}
     width, height = {sides}
     left, top = (image.width - width) / 2, (image.height - height) / 2
     box = (left, top, left + width, top + height)
-    image = image.resize(({width}, {height}), Image.Resampling.BILINEAR, box=box)
+    image = {resized}
     array = np.asarray(image, dtype=np.float32).reshape({height}, {width}, {depth}){reverse}
     return {value}
 '''
+RESIZED = "{image}.resize(({{width}}, {{height}}), Image.Resampling.BILINEAR, box=box)"
+# Each channel by itself: pillow would weigh the colors with the fourth.
+BANDS = f'Image.merge("RGBA", [{RESIZED.format(image="band")} for band in image.split()])'
 
 
 def python(manifest: Manifest, parts: Mapping[str, str]) -> str:
@@ -53,7 +56,9 @@ def _pixels(call: Call) -> str:
     normalised = f"(array - np.float32({list(how.mean)})) / np.float32({list(how.std)})"
     return PIXELS.format(
         channels=how.channels,
+        mode="RGBA" if how.has_alpha else "RGB",
         grey='.convert("L")' if how.channels == "L" else "",
+        resized=(BANDS if how.has_alpha else RESIZED.format(image="image")).format(width=width, height=height),
         sides=square if how.square_crop else whole,
         height=height,
         width=width,

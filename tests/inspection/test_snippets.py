@@ -24,8 +24,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import edgekit
+from edgekit.data.decode import decode
 from edgekit.errors import UsageError
-from edgekit.exporting.stored_values import stored, to_layout
+from edgekit.exporting.stored_values import dequantized, from_layout, quantized, stored, to_layout
 from edgekit.inspection.snippets import snippet
 from edgekit.inspection.snippets_call import cpp_literal, in_comment, kotlin_literal
 from edgekit.records.manifest import Manifest, TensorRecord, manifest_path, read_manifest
@@ -37,6 +38,7 @@ COLOUR = Preprocessing(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.37
 SWAPPED = Preprocessing(
     channels="BGR", square_crop=False, class_offset=1, mean=(104.0, 117.0, 123.0), std=(1.0, 1.0, 1.0)
 )
+ALPHA = Preprocessing(channels="RGBA", mean=(120.0, 110.0, 100.0, 0.0), std=(60.0, 61.0, 62.0, 255.0))
 PIXELS = TensorRecord(name="x", dtype="uint8", shape=(1, 24, 32, 3), layout="NHWC", scale=1.0, zero_point=0)
 SHIFTED = TensorRecord(name="x", dtype="int8", shape=(1, 24, 32, 3), layout="NHWC", scale=1.0, zero_point=-128)
 ROUNDED = TensorRecord(name="x", dtype="int8", shape=(1, 24, 32, 3), layout="NHWC", scale=0.05, zero_point=7)
@@ -62,6 +64,7 @@ CASES = {
     "grey": Case(GREY),
     "colour": Case(COLOUR, output="softmax"),
     "swapped": Case(SWAPPED),
+    "alpha": Case(ALPHA),
     "pixels": Case(COLOUR, PIXELS, INTEGERS),
     "shifted": Case(COLOUR, SHIFTED, INTEGERS.model_copy(update={"dtype": "int8", "zero_point": -3})),
     "rounded": Case(COLOUR, ROUNDED),
@@ -93,6 +96,9 @@ def manifest_of(made: Manifest, format: str, case: Case) -> Manifest:
     return made.model_copy(update={**fields, "inputs": (given,), "outputs": (taken,), "output": case.output})
 
 
+PAM = "P7\nWIDTH 91\nHEIGHT 60\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n"
+
+
 @dataclass(frozen=True)
 class Trial:
     """A picture, what a runtime would answer, and what a program must make of both."""
@@ -102,26 +108,28 @@ class Trial:
 
     def prepare(self) -> None:
         random = np.random.default_rng(7)
-        picture = random.integers(0, 256, (60, 91, 3), dtype=np.uint8)
-        picture[10:40, 20:70] = (200, 40, 90)  # a flat part: rounding shows there
-        Image.fromarray(picture).save(self.folder / "picture.ppm")
+        picture = random.integers(0, 256, (60, 91, 4 if self.manifest.preprocessing.has_alpha else 3), dtype=np.uint8)
+        picture[10:40, 20:70] = (200, 40, 90, 7)[: picture.shape[2]]  # a flat part: rounding shows there
+        Image.fromarray(picture).save(self.folder / "picture.png")
+        head = "P6\n91 60\n255\n" if picture.shape[2] == 3 else PAM
+        (self.folder / "picture.ppm").write_bytes(head.encode() + picture.tobytes())
         (self.folder / self.manifest.file).write_bytes(b"a network")
         taken = self.manifest.outputs[0]
         answer = random.permutation(240)[: int(np.prod(taken.shape))] if taken.dtype != "float32" else random.random(12)
         answer = answer - 120 if taken.dtype == "int8" else answer
-        answer.astype(taken.dtype).tofile(self.folder / "output.bin")
+        answer.astype(taken.dtype).tofile(self.folder / "output0.bin")
 
     def check(self, printed: str) -> None:
         given, taken, how = self.manifest.inputs[0], self.manifest.outputs[0], self.manifest.preprocessing
-        image = Image.open(self.folder / "picture.ppm")
+        image = decode(self.folder / "picture.png", alpha=how.has_alpha)
         want = to_layout(stored(apply(how, image, (24, 32))[None], given, how), given.layout)
-        got = np.fromfile(self.folder / "input.bin", given.dtype).reshape(want.shape)
+        got = np.fromfile(self.folder / "input0.bin", given.dtype).reshape(want.shape)
         gap = np.abs(got.astype(np.float64) - want)
         level = (
             1 / min(how.std) if given.dtype == "float32" else 1.0 if given.scale == 1.0 else 1 / min(how.std) / 0.05 + 1
         )
         assert gap.max() <= 1.01 * level and (gap > 0.5 * level).mean() < 0.02  # pillow's weights are fixed-point
-        answer = np.fromfile(self.folder / "output.bin", taken.dtype)
+        answer = np.fromfile(self.folder / "output0.bin", taken.dtype)
         if self.manifest.output == "argmax":
             assert printed.split() == [str(int(answer[0]) - how.class_offset)]
             return
@@ -157,8 +165,8 @@ def test_the_cpp_program_hands_over_what_an_evaluation_does(
     flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{DOUBLES}", f"-DINPUT_ELEMENTS={elements}"]
     run([compiler, *flags, "program.cc", "-o", "program"], tmp_path)
     trial.check(run(["./program", "picture.ppm"], tmp_path))
-    broken = subprocess.run(["./program", "output.bin"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert broken.returncode == 1 and "no picture in PPM" in broken.stderr
+    broken = subprocess.run(["./program", "output0.bin"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert broken.returncode == 1 and "no picture in P" in broken.stderr
 
 
 @pytest.mark.parametrize("name", ["colour", "index"])
@@ -191,18 +199,15 @@ def test_kotlin_uses_the_package_of_today(made: Manifest) -> None:
 
 MAIN = """
 fun main() {{
-    val image = javaPicture("picture.ppm")
+    val image = javaPicture("picture.png")
     val found = classify({model}, image.third, image.first, image.second)
     println({show})
 }}
 
 fun javaPicture(path: String): Triple<Int, Int, IntArray> {{
-    val bytes = java.io.File(path).readBytes()
-    val (width, height) = String(bytes, 0, 9).split(Regex("\\\\s+")).subList(1, 3).map {{ it.toInt() }}
-    val start = bytes.size - 3 * width * height
-    fun at(i: Int) = bytes[start + i].toInt() and 0xff
-    val pixels = IntArray(width * height) {{ at(3 * it) shl 16 or (at(3 * it + 1) shl 8) or at(3 * it + 2) }}
-    return Triple(width, height, pixels)
+    val image = javax.imageio.ImageIO.read(java.io.File(path))
+    val pixels = image.getRGB(0, 0, image.width, image.height, null, 0, image.width)
+    return Triple(image.width, image.height, pixels)
 }}
 """
 
@@ -223,22 +228,121 @@ def test_the_kotlin_function_hands_over_the_same(format: str, name: str, made: M
     trial.check(run(["java", "-cp", "program.jar", "ProgramKt"], tmp_path))
 
 
+@pytest.mark.parametrize("name", ["grey", "colour", "swapped", "alpha"])
+def test_the_python_program_prepares_what_an_evaluation_does(name: str, made: Manifest, tmp_path: Path) -> None:
+    trial = Trial(tmp_path, manifest_of(made, "onnx", CASES[name]))
+    trial.prepare()
+    found: dict[str, Any] = {}
+    exec(snippet(trial.manifest, "python").partition("x = pixels(")[0], found)
+    how = trial.manifest.preprocessing
+    want = apply(how, decode(tmp_path / "picture.png", alpha=how.has_alpha), (24, 32))
+    assert np.allclose(found["pixels"](tmp_path / "picture.png").transpose(2, 0, 1), want, atol=1e-5)
+
+
+# Arrays: what takes no image, has several inputs or outputs, or gives maps
+
+
+def of_arrays(made: Manifest, format: str) -> Manifest:
+    """A map and a state to a map, quantized in TFLite, and to whole numbers."""
+    last = format == "tflite"
+    maps, layout = ((1, 2, 3, 4), "NHWC") if last else ((1, 4, 2, 3), "NCHW")
+    integers: dict[str, Any] = {"dtype": "int8", "scale": 0.5, "zero_point": 3} if last else {"dtype": "float32"}
+    given = (
+        TensorRecord(name="image", shape=maps, layout=layout, **integers),
+        TensorRecord(name="state", dtype="float32", shape=(1, 5), layout="NC"),
+    )
+    taken = (
+        TensorRecord(name="maps", shape=maps, layout=layout, **integers),
+        TensorRecord(name="index", dtype="int64", shape=(1, 12), layout="NC"),
+    )
+    fields = {"format": format, "file": f"net.{format}", "inputs": given, "outputs": taken}
+    return made.model_copy(update=fields)
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """An example in files of numpy, what a runtime would answer, and what a program must hand over and print."""
+
+    folder: Path
+    manifest: Manifest
+
+    def prepare(self) -> None:
+        random = np.random.default_rng(3)
+        for i, tensor in enumerate(self.manifest.inputs):
+            shape = (1, 4, 2, 3) if tensor.name == "image" else tensor.shape
+            np.save(self.folder / f"{i}.npy", (20 * random.standard_normal(shape)).astype(np.float32))
+        for i, tensor in enumerate(self.manifest.outputs):
+            random.integers(-100, 100, tensor.shape).astype(tensor.dtype).tofile(self.folder / f"output{i}.bin")
+        (self.folder / self.manifest.file).write_bytes(b"a network")
+
+    def check(self, printed: str) -> None:
+        for i, tensor in enumerate(self.manifest.inputs):
+            x = np.load(self.folder / f"{i}.npy")
+            want = to_layout(quantized(x, tensor), tensor.layout)
+            assert np.array_equal(np.fromfile(self.folder / f"input{i}.bin", tensor.dtype).reshape(want.shape), want)
+        lines = printed.splitlines()
+        assert len(lines) == len(self.manifest.outputs)
+        for i, (line, tensor) in enumerate(zip(lines, self.manifest.outputs, strict=True)):
+            y = np.fromfile(self.folder / f"output{i}.bin", tensor.dtype).reshape(tensor.shape)
+            want = from_layout(dequantized(y, tensor), tensor.layout).reshape(-1)[:10]
+            assert line.startswith(f"{tensor.name}: ") and line.endswith(" ...")
+            assert [float(number) for number in line.split()[1:-1]] == pytest.approx(want.tolist())
+
+
+@pytest.mark.parametrize("format", ["onnx", "tflite"])
+def test_the_cpp_program_of_arrays_hands_over_and_prints_what_the_network_does(
+    format: str, made: Manifest, tmp_path: Path
+) -> None:
+    compiler = shutil.which("g++") or shutil.which("c++")
+    if compiler is None:
+        pytest.skip("no C++ compiler here")
+    trial = Arrays(tmp_path, of_arrays(made, format))
+    trial.prepare()
+    (tmp_path / "program.cc").write_text(snippet(trial.manifest, "cpp"))
+    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{DOUBLES}", "-DINPUT_ELEMENTS=24,5"]
+    run([compiler, *flags, "program.cc", "-o", "program"], tmp_path)
+    trial.check(run(["./program", "0.npy", "1.npy"], tmp_path))
+    np.save(tmp_path / "wide.npy", np.zeros((1, 5)))
+    for wrong in (["0.npy", "0.npy"], ["0.npy", "wide.npy"], ["0.npy", "program.cc"], ["0.npy", "none.npy"]):
+        broken = subprocess.run(["./program", *wrong], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert broken.returncode == 1 and "does not hold 5 numbers of float32" in broken.stderr
+    assert subprocess.run(["./program"], cwd=tmp_path, capture_output=True, check=False).returncode == 2
+
+
+ARRAYS_MAIN = """
+fun main() {{
+    val given = listOf("0.npy", "1.npy").zip(listOf(24, 5)).map {{ (path, count) ->
+        val bytes = java.io.File(path).readBytes()
+        val numbers = ByteBuffer.wrap(bytes, bytes.size - 4 * count, 4 * count).order(ByteOrder.LITTLE_ENDIAN)
+        FloatArray(count) {{ numbers.getFloat() }}
+    }}
+    val answers = run({model}, given[0], given[1])
+    for ((name, answer) in listOf("maps", "index").zip(answers))
+        println(name + ": " + answer.take(10).joinToString(" ") + " ...")
+}}
+"""
+
+
+@pytest.mark.parametrize("format", ["onnx", "tflite"])
+def test_the_kotlin_function_of_arrays_does_the_same(format: str, made: Manifest, tmp_path: Path) -> None:
+    program = snippet(of_arrays(made, format), "kotlin")
+    assert "x0: FloatArray, x1: FloatArray): List<FloatArray>" in program
+    if shutil.which("kotlinc") is None:
+        pytest.skip("no Kotlin compiler here")
+    trial = Arrays(tmp_path, of_arrays(made, format))
+    trial.prepare()
+    read = f'java.io.File("{trial.manifest.file}").readBytes()'
+    model = read if format == "onnx" else f"ByteBuffer.wrap({read})"
+    (tmp_path / "Program.kt").write_text(program + ARRAYS_MAIN.format(model=model))
+    double = DOUBLES / ("DoubleOnnx.kt" if format == "onnx" else "Double.kt")
+    run(["kotlinc", "Program.kt", str(double), "-include-runtime", "-d", "program.jar"], tmp_path)
+    trial.check(run(["java", "-cp", "program.jar", "ProgramKt"], tmp_path))
+
+
 @pytest.mark.parametrize("language", ["python", "cpp", "kotlin"])
 def test_what_a_snippet_cannot_call_is_said(language: str, made: Manifest) -> None:
-    series = made.variant.model_copy(update={"input_shape": (1, 4, 64)})
-    maps = made.outputs[0].model_copy(update={"shape": (1, 21, 32, 32)})
-    for change, said in (
-        ({"variant": series}, "do not fit an input of 4x64"),
-        ({"outputs": (maps,)}, "gives 1x21x32x32"),
-        ({"format": "tensorrt"}, "not a tensorrt one"),
-    ):
-        changed = made.model_copy(update=change)
-        if language == "python" and "format" not in change:
-            compile(snippet(changed, language), "program.py", "exec")
-            continue
-        with pytest.raises(UsageError, match=said) as refused:
-            snippet(changed, language)
-        assert ("--snippet python" in refused.value.remedy) == ("format" not in change)
+    with pytest.raises(UsageError, match="not a tensorrt one"):
+        snippet(made.model_copy(update={"format": "tensorrt"}), language)
 
 
 # Names that a stranger's manifest brings

@@ -16,7 +16,7 @@ constexpr int kHeight = ${height}, kWidth = ${width}, kChannels = ${channels};
 constexpr double kCrop = ${crop};  // ${crop_words}
 constexpr float kMean[] = {${mean}}, kStd[] = {${std}};${names}
 
-// 8-bit pixels, row by row; `channels` is 3 (red, green, blue) or 1.
+// 8-bit pixels, row by row; `channels` is ${known}.
 struct Image {
   int width, height, channels;
   std::vector<uint8_t> pixels;
@@ -88,26 +88,25 @@ ${colour}
   return input;
 }
 
-// A picture in the PPM or PGM format with 8 bits (`convert picture.jpg picture.ppm`); put your own decoder here.
+// A picture in the ${picture} format with 8 bits (`convert picture.png ${example}`); put your own decoder here.
 Image Read(const char* path) {
   std::ifstream stream(path, std::ios::binary);
   std::string magic;
   Image image{};
   int most = 0;
-  stream >> magic >> image.width >> image.height >> most;
+${head}
   stream.get();
-  image.channels = magic == "P6" ? 3 : 1;
   image.pixels.resize(size_t(image.width) * image.height * image.channels);
   stream.read(reinterpret_cast<char*>(image.pixels.data()), std::streamsize(image.pixels.size()));
   if (!stream || most != 255) {
-    std::fprintf(stderr, "%s is no picture in PPM or PGM with 8 bits\n", path);
+    std::fprintf(stderr, "%s is no picture in ${picture} with 8 bits\n", path);
     std::exit(1);
   }
   return image;
 }
 
 int main(int argc, char** argv) {
-  if (argc != 2) return std::fprintf(stderr, "usage: %s picture.ppm\n", argv[0]), 2;
+  if (argc != 2) return std::fprintf(stderr, "usage: %s ${example}\n", argv[0]), 2;
   std::vector<${type}> input = Input(Read(argv[1]));
 ${run}
 ${answer}

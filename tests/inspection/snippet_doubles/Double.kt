@@ -1,5 +1,5 @@
-// The part of TensorFlow Lite's and ONNX Runtime's Java interfaces that a snippet uses. The input goes to input.bin, the
-// output comes from output.bin.
+// The part of TensorFlow Lite's and ONNX Runtime's Java interfaces that a snippet uses. Inputs go to input0.bin and so
+// on, outputs come from output0.bin and so on.
 package org.tensorflow.lite
 
 import java.io.File
@@ -14,12 +14,16 @@ class Interpreter(model: ByteBuffer, options: Options) {
         fun setNumThreads(threads: Int): Options = this
     }
 
-    fun getOutputTensor(index: Int): Tensor = Tensor(File("output.bin").length().toInt())
+    fun getOutputTensor(index: Int): Tensor = Tensor(File("output$index.bin").length().toInt())
 
-    fun run(input: Any, output: Any) {
-        val given = input as ByteBuffer
-        File("input.bin").writeBytes(ByteArray(given.remaining()).also { given.duplicate().get(it) })
-        (output as ByteBuffer).put(File("output.bin").readBytes())
+    fun run(input: Any, output: Any) = runForMultipleInputsOutputs(arrayOf(input), mapOf(0 to output))
+
+    fun runForMultipleInputsOutputs(inputs: Array<Any>, outputs: Map<Int, Any>) {
+        inputs.forEachIndexed { index, input ->
+            val given = input as ByteBuffer
+            File("input$index.bin").writeBytes(ByteArray(given.remaining()).also { given.duplicate().get(it) })
+        }
+        for ((index, output) in outputs) (output as ByteBuffer).put(File("output$index.bin").readBytes())
     }
 
     fun close() = Unit

@@ -162,6 +162,17 @@ def trained(model: Any) -> Any:
     return model
 
 
+def drawn(model: Any) -> Any:
+    """The model with numbers that keep the size of what passes through it."""
+    generator = np.random.default_rng(0)
+    for weight in model.weights:
+        low, high = (0.5, 1.5) if "gamma" in weight.name or "variance" in weight.name else (-1.0, 1.0)
+        size = (3 / max(1, np.prod(weight.shape[:-1]))) ** 0.5 if "kernel" in weight.name else 1.0
+        if weight.dtype == "float32":
+            weight.assign((generator.uniform(low, high, weight.shape) * size).astype(np.float32))
+    return model
+
+
 def packed(path: Path) -> None:
     """The file under another name, compressed."""
     path.with_name(f"{path.name}.xz").write_bytes(lzma.compress(path.read_bytes(), preset=9 | lzma.PRESET_EXTREME))
@@ -189,9 +200,11 @@ def networks(folder: Path) -> None:
     answers = {}
     for build in NETWORKS:
         keras.backend.clear_session()
-        model = trained(build())
+        model = drawn(build())
+        size, middle = (64.0, 128.0) if any(layer.name == "rescaling" for layer in model.layers) else (1.0, 0.0)
         examples = [
-            np.random.default_rng(1).normal(size=(1, *one.shape[1:])).astype(np.float32) for one in model.inputs
+            (np.random.default_rng(1).normal(size=(1, *one.shape[1:])) * size + middle).astype(np.float32)
+            for one in model.inputs
         ]
         found = model.predict(examples, verbose=0)
         several = found.values() if isinstance(found, dict) else found if isinstance(found, list) else [found]

@@ -65,9 +65,14 @@ def by_name(below: Any, layers: Sequence[KerasLayer]) -> dict[tuple[int, str], A
         (index, role): there[layer.group, layer.name, stored]
         for index, layer in enumerate(layers)
         for role in roles(layer)
-        for stored in (role, f"depthwise_{role}")
+        for stored in (role, f"depthwise_{role}", *_unnamed(layer))
         if (layer.group, layer.name, stored) in there
     }
+
+
+def _unnamed(layer: KerasLayer) -> tuple[str, ...]:
+    """What Keras calls the only array of a layer that gives it no name."""
+    return ("variable",) if len(roles(layer)) == 1 else ()
 
 
 def key(name: str) -> tuple[str, str, str]:

@@ -39,7 +39,7 @@ def test_a_network_answers_as_keras_does(name: str, tmp_path: Path) -> None:
     found, want = list(answers(source).values()), wanted(name.partition(".")[0])
     assert [y.shape for y in found] == [y.shape for y in want]
     for got, one in zip(found, want, strict=True):
-        assert (got - one).abs().max() < 2e-6 * max(1.0, float(one.abs().max()))
+        assert (got - one).abs().max() < 3e-6 * max(1.0, float(one.abs().max()))
     assert source.record.format == "keras" and source.record.producer.startswith("keras 3")
 
 

@@ -61,6 +61,7 @@ LIGHT = [
     *("edgekit.reporting.command", "edgekit.reproduction.command", "edgekit.sweeps.command", "edgekit.diagnosis"),
     *("edgekit.device.registry", "edgekit.evaluation.command", "edgekit.demonstration.command"),
     *("edgekit.records.runtime", "edgekit.choosing.command"),
+    *("edgekit.sweeps.fleet.engine", "edgekit.sweeps.fleet.worker"),
 ]
 MAX_LINES, MAX_FUNCTION_LINES, MAX_FILES = 350, 70, 25
 

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from edgekit.sweeps.scheduler import HERE, Scheduler
 
 RUNNING, IDLE, PAUSED, GONE = "measuring", "idle", "does not answer", "given up"
-EXPORTS = "this machine"
 
 
 class Row(NamedTuple):
@@ -20,8 +19,8 @@ class Row(NamedTuple):
     seconds: float | None
 
 
-def board(scheduler: Scheduler, addresses: Mapping[str, str], now: float) -> list[Row]:
-    """Return a row for each device, by the first name of each machine, and one for exports and accuracies here."""
+def board(scheduler: Scheduler, addresses: Mapping[str, str], where: str, now: float) -> list[Row]:
+    """Return a row for each device, by the first name of each machine, and one for exports and accuracies `where`."""
     names: dict[str, str] = {}
     for name, address in addresses.items():
         names.setdefault(address, name)
@@ -29,7 +28,7 @@ def board(scheduler: Scheduler, addresses: Mapping[str, str], now: float) -> lis
     here = scheduler.running_here()
     if here:
         jobs = ", ".join(task.name for task in here[:3]) + (f" and {len(here) - 3} more" if len(here) > 3 else "")
-        rows.insert(0, Row(EXPORTS, here[0].kind, jobs, None))
+        rows.insert(0, Row(where, here[0].kind, jobs, None))
     return rows
 
 

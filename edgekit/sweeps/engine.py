@@ -56,6 +56,10 @@ class Engine(Protocol):
     """Does what it is told, and raises what stopped it; each call waits until it is done."""
 
     @property
+    def where(self) -> str:
+        """What runs exports and accuracies, for people."""
+
+    @property
     def room(self) -> Room:
         """What there is for exports and accuracies at the moment."""
 

@@ -23,6 +23,8 @@ DIED = Refusal("environment", "the process that exported it died", "see whether 
 class Local:
     """Exports `at_once` variants in fresh processes, or gives them to an `executor`."""
 
+    where = "this machine"
+
     def __init__(self, known: DeviceList, at_once: int, executor: Executor | None = None) -> None:
         self._known, self._at_once, self._given = known, at_once, executor
         self._processes = at_once

@@ -227,7 +227,7 @@ class Running:
 
     def _look(self) -> None:
         if self.watch is not None:
-            self.watch(board(self.scheduler, self.plan.addresses, time.monotonic()))
+            self.watch(board(self.scheduler, self.plan.addresses, self.plan.engine.where, time.monotonic()))
 
     # What is known so far
 

@@ -17,7 +17,7 @@ def test_each_machine_has_a_row_with_its_job_and_its_time() -> None:
     plan = Scheduler(tasks, addresses, 5, 10**9, Patience(2.0, never_seen=1))
     starts = {start.task.key: start for start in plan.start(0.0)}
     plan.ended(starts["far"], AWAY, 1.0)
-    assert board(plan, addresses, 2.0) == [
+    assert board(plan, addresses, "this machine", 2.0) == [
         Row("this machine", EXPORT, "net0, net1, net2 and 2 more", None),
         Row("local", "waits for exports", None, None),
         Row("pi", "measuring", "pi file", 8.0),
@@ -30,4 +30,9 @@ def test_each_machine_has_a_row_with_its_job_and_its_time() -> None:
         plan.ended(start, DONE, 4.0)
     (here,) = plan.start(4.0)
     assert here.device == "local"
-    assert [row.state for row in board(plan, addresses, 5.0)] == ["measuring", "idle", "idle", "given up"]
+    assert [row.state for row in board(plan, addresses, "this machine", 5.0)] == [
+        "measuring",
+        "idle",
+        "idle",
+        "given up",
+    ]

@@ -21,6 +21,7 @@ from edgekit.sweeps.engine import Tell
 from edgekit.sweeps.fleet.announcement import Announcement, Roster, roster
 from edgekit.sweeps.fleet.connection import Connection, look, quiet
 from edgekit.sweeps.fleet.work import Call
+from edgekit.util.formatting import counted
 
 LOOK_SECONDS = 1.0  # between two looks at who is there
 ANSWER_SECONDS = 10.0  # in which a scheduler must answer such a look; a machine may be busy
@@ -185,7 +186,7 @@ class Cluster:
 
 def _told(workers: Mapping[str, Announcement]) -> str:
     slots, devices = sum(one.slots for one in workers.values()), sum(len(one.devices) for one in workers.values())
-    return f"{len(workers)} workers, {slots} exports at once, {devices} devices"
+    return f"{counted(len(workers), 'worker')}: {counted(slots, 'export')} at once, {counted(devices, 'device')}"
 
 
 def _run(coroutine: Any) -> Any:

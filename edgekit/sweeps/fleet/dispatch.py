@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from edgekit.errors import BackendMissing, DeviceUnreachable, EnvironmentRefused, Refusal, raised
@@ -64,9 +65,17 @@ class Dispatch:
             finally:
                 with self._lock:
                     self._busy[address] -= int(needs[SLOT])
-            if not _is_machines(found) or not able().keys() - refusing - {address}:
+            if not _is_machines(found):
                 return address, found
             refusing.add(address)
+            if not able().keys() - refusing:
+                return address, self._named(found, address)
+
+    def _named(self, found: Any, address: str) -> Any:
+        """What a worker's machine refused, with the worker's name."""
+        if not isinstance(found, Refusal):
+            return found
+        return replace(found, message=f"worker {self.cluster.name(address)}: {found.message}")
 
     def _at(
         self,

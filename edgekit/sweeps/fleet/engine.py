@@ -52,6 +52,8 @@ def opened(reach: Mapping[str, Any], known: DeviceList, wanted: Grid, jobs: int 
 class Fleet:
     """A cluster as the engine of a sweep. `known` has the devices of this machine's file; `jobs`: exports at once."""
 
+    where = "workers"
+
     def __init__(self, cluster: Cluster, known: DeviceList, jobs: int | None) -> None:
         self.cluster, self._dispatch, self._jobs = cluster, Dispatch(cluster), jobs
         self._here = Local(known, 1)

@@ -23,6 +23,7 @@ from edgekit.sweeps.fleet.files import Files
 from edgekit.sweeps.jobs import export_bytes
 from edgekit.sweeps.workers import Workers, memory, processors
 from edgekit.util.files import cache_folder, drafting
+from edgekit.util.formatting import counted
 
 SMALL = 4  # threads beside those of exports and devices: for pieces of files
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0  # between two looks for a scheduler that went away
@@ -63,23 +64,29 @@ def worker(
 
 def _serve(where: Connection, said: Announcement, folder: Path, say: Say) -> None:
     """Serve a scheduler, and the one that comes after it."""
-    _meet(where, said)
-    pause = PAUSE_SECONDS
+    pause: float | None = None
     while True:
-        devices = f", devices {', '.join(said.devices)}" if said.devices else ""
-        say(f"worker {said.name} serves {where.scheduler}: {said.slots} exports at once{devices}")
-        asyncio.run(_until_it_goes(where, said, folder))
-        say(f"the scheduler at {where.scheduler} went away: waiting for it")
-        while True:
-            time.sleep(pause)
-            try:
-                _meet(where, said)
-                pause = PAUSE_SECONDS
-                break
-            except EdgekitError as error:
-                pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-                if not isinstance(error, DeviceUnreachable):
-                    say(f"{error.message}: waiting")
+        try:
+            _serve_once(where, said, folder, say)
+            pause = PAUSE_SECONDS
+            say(f"the scheduler at {where.scheduler} went away: waiting for it")
+        except EdgekitError as error:
+            if pause is None:  # it has never served
+                raise
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+            say(error.message)
+        time.sleep(pause)
+
+
+def _serve_once(where: Connection, said: Announcement, folder: Path, say: Say) -> None:
+    """Serve until the scheduler is gone. Raises what stands against it."""
+    _meet(where, said)
+    devices = f", devices {', '.join(said.devices)}" if said.devices else ""
+
+    def ready() -> None:
+        say(f"worker {said.name} serves {where.scheduler}: {counted(said.slots, 'export')} at once{devices}")
+
+    asyncio.run(_until_it_goes(where, said, folder, ready))
 
 
 def _meet(where: Connection, said: Announcement) -> None:
@@ -94,7 +101,7 @@ def _meet(where: Connection, said: Announcement) -> None:
             raise UsageError(f"worker {its.get('name')} announces {twice} already", "let one worker alone name it")
 
 
-async def _until_it_goes(where: Connection, said: Announcement, folder: Path) -> None:
+async def _until_it_goes(where: Connection, said: Announcement, folder: Path, ready: Callable[[], None]) -> None:
     """Serve until the scheduler is gone. Raises DeviceUnreachable where it goes before that."""
     import dask
     from distributed import Worker
@@ -118,4 +125,5 @@ async def _until_it_goes(where: Connection, said: Announcement, folder: Path) ->
         except (OSError, ValueError, RuntimeError) as error:
             gone = f"the scheduler at {where.scheduler} went away: {error}"
             raise DeviceUnreachable(gone, "start it again") from error
+        ready()
         await served.finished()

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from edgekit.errors import BackendMissing, DeviceUnreachable, UsageError
+from edgekit.errors import BackendMissing, DeviceUnreachable, Refusal, UsageError
 from edgekit.exporting.inputs import tools
 from edgekit.records.manifest import open_artifact
 from edgekit.storage.store import Store
 from edgekit.sweeps import run, taking
 from edgekit.sweeps.fleet import cluster, connection, dispatch, engine, work
+from edgekit.sweeps.fleet.announcement import Announcement, Roster
 from edgekit.sweeps.queues import Patience
 from edgekit.sweeps.result import SweepResult
 from tests.reporting.conftest import measurement
@@ -140,6 +141,39 @@ def test_workers_of_another_version_get_nothing_and_both_are_named(
     (cell,) = begin(alpha=(0.25,), export_only=True, device=None).cells
     assert cell.refusal is not None and cell.refusal.exit_code == BackendMissing.exit_code
     assert "worker one is refused: it has torch " in cell.refusal.message and "this sweep 0.9" in cell.refusal.message
+
+
+@pytest.mark.parametrize("full", [("one",), ("one", "two")])
+def test_what_a_workers_machine_refuses_is_done_by_another(
+    begin: Begin, monkeypatch: pytest.MonkeyPatch, full: tuple[str, ...]
+) -> None:
+    real = cluster.Cluster.call
+
+    def call(self: Any, address: str, resources: Any, function: Any, *arguments: Any) -> Any:
+        if function is work.export and self.name(address) in full:
+            return Refusal("environment", "the disk is full", "free some space", 7)
+        return real(self, address, resources, function, *arguments)
+
+    monkeypatch.setattr(cluster.Cluster, "call", call)
+    cells = begin(export_only=True, device=None).cells
+    if len(full) == 1:
+        assert [cell.status for cell in cells] == ["done"] * 2
+    else:
+        for refusal in (cell.refusal for cell in cells):
+            assert refusal is not None and refusal.exit_code == 7
+            assert refusal.message in {f"worker {name}: the disk is full" for name in full}
+
+
+def test_of_two_that_announce_a_device_neither_is_taken() -> None:
+    announced = Roster({name: Announcement(name, {}, {}, {"pi-1": {}}, 1, 1) for name in ("one", "two")})
+    pretended: Any = SimpleNamespace(roster=announced, name=str, where=connection.Connection("tcp://127.0.0.1:1"))
+    with pytest.raises(DeviceUnreachable, match="one and two both announce pi-1"):
+        dispatch.Dispatch(pretended).on("pi-1", {}, work.identity, "pi-1")
+
+
+def test_this_machine_itself_is_measured_from_here(begin: Begin) -> None:
+    (cell,) = begin(alpha=(0.25,), device=("local",), runtime=("null",), preset="quick").cells
+    assert cell.refusal is None and cell.measurement is not None and cell.measurement.runtime == "null"
 
 
 def test_a_scheduler_of_another_version_is_named(begin: Begin, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,3 +162,12 @@ def test_an_invalid_measurement_is_told_apart_from_what_is_beyond_a_limit(tmp_pa
     }
     assert (suite.get("failures"), suite.get("errors")) == ("2", "1") and "other processes ran" in result.rows[0].reason
     assert "| size | a.onnx | failed |" in result.to_markdown()
+
+
+def test_memory_that_is_not_there_or_was_read_another_way() -> None:
+    keep(record(memory=memory(1000)), record("b.onnx", memory=memory(1000)), store="base.db")
+    other = Memory(peak_bytes=900, baseline_bytes=1, method="cgroup")
+    keep(record(memory=other), store="new.db")
+    result = compare("base.db", "new.db", max_memory_growth="10%")
+    assert told(result) == [("memory", "not comparable", None), ("memory", "missing", None)]
+    assert "cgroup" in result.checks[0].reason and result.checks[1].base == 1000

@@ -78,7 +78,7 @@ docs: $(INSTALLED)
 	$(RUN)/python -c "import mkdocs, material, mkdocstrings" 2>/dev/null || $(RUN)/python -m pip install --quiet --group docs
 	$(RUN)/python -m mkdocs build
 
-# Other converters and quantisers, in an environment of their own: what our files and times are compared with. Beside it
+# Other converters and quantizers, in an environment of their own: what our files and times are compared with. Beside it
 # one with the last tflite-runtime, where this Python has it.
 oracle: $(ORACLE)/.installed
 

@@ -42,7 +42,7 @@ class LeNet5(nn.Module):
 
 
 def lenet5(resolution: int = 32, classes: int = 10, pool: str = "avg") -> nn.Module:
-    """LeNet-5 with `pool` "avg" or "max"; 32x32 grey images only."""
+    """LeNet-5 with `pool` "avg" or "max"; 32x32 gray images only."""
     only_resolution("lenet5", resolution, 32)
     return LeNet5(classes, pool)
 

@@ -126,7 +126,7 @@ def latency(first: Path, second: Path, pairs: int) -> tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Images:
-    """Every image of a labelled folder as a network wants it. `labels` are indices of the network's output."""
+    """Every image of a labeled folder as a network wants it. `labels` are indices of the network's output."""
 
     inputs: Array  # (N, C, H, W)
     labels: tuple[int, ...]

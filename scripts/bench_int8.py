@@ -1,4 +1,4 @@
-"""Sections of `make bench-self` about int8: what it loses on real images, and against other quantisers."""
+"""Sections of `make bench-self` about int8: what it loses on real images, and against other quantizers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FORMATS = ("onnx", "tflite")
 
 
 def pooled(data: Path, scratch: Path) -> Iterator[Line]:
-    """Every hosted MobileNet: int8 made by us against fp32 and against the hosted quantisation-aware file."""
+    """Every hosted MobileNet: int8 made by us against fp32 and against the hosted quantization-aware file."""
     rows = hosted_rows(data)
 
     if not rows:
@@ -62,7 +62,7 @@ def pooled(data: Path, scratch: Path) -> Iterator[Line]:
 
 
 def hosted_rows(data: Path) -> list[Path]:
-    """The hosted quantisation-aware files, in the order of their names."""
+    """The hosted quantization-aware files, in the order of their names."""
     return sorted((data / "mobilenet_v1_hosted").glob("*_quant.tflite"))
 
 
@@ -113,7 +113,7 @@ def peers(data: Path, scratch: Path) -> Iterator[Line]:
     weights = data / "mobilenet_v1_hosted" / "mobilenet_v1_0_5_160_quant.tflite"
     if not weights.exists() or not ORACLE.exists():
         missing = weights if ORACLE.exists() else "the environment of `make oracle`"
-        yield Line("int8 against other quantisers", "-", f"{missing} is missing", None)
+        yield Line("int8 against other quantizers", "-", f"{missing} is missing", None)
         return
     made = exported("mobilenet", weights, data)
     manifest = made["onnx", "fp32"].manifest

@@ -9,7 +9,7 @@ import torch
 
 import edgekit
 from edgekit.checkpoints.load import load, variant_of
-from edgekit.data.images import labelled
+from edgekit.data.images import labeled
 from edgekit.records import preprocessing as preprocess
 from scripts.bench_helpers import Line, evaluated, paths, points
 
@@ -39,7 +39,7 @@ def _torch_points(weights: Path, images: Path) -> tuple[float, int]:
     network = point.build()
     preprocessing = load(network, point, str(weights)).preprocessing
     size = (point.resolution, point.resolution)
-    samples = labelled(images)
+    samples = labeled(images)
     hits = 0
     with torch.no_grad():
         for sample in samples:

@@ -48,7 +48,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
 def made() -> dict[str, str]:
     """Each page that is made, by its place in the site."""
     found = {page: turned((ROOT / name).read_text(encoding="utf-8"), name) for name, page in PAGES.items()}
-    found["project/license.md"] = f"# Licence\n\n```\n{found['project/license.md']}```\n"
+    found["project/license.md"] = f"# License\n\n```\n{found['project/license.md']}```\n"
     return found | {"reference/commands.md": "\n".join(commands()), "reference/python.md": "\n".join(functions())}
 
 

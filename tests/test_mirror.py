@@ -10,7 +10,7 @@ from tests.test_layering import MODULES
 
 # Test files -> the modules without one of their own that they run, under the reason why one would say nothing alone.
 TESTED_BY = (
-    # Many alike: each is a case, or several, of one parametrised test.
+    # Many alike: each is a case, or several, of one parametrized test.
     ("models/test_every_network", "models/*"),
     ("docs/test_docs", "edgekit/cli/commands/*"),
     ("cli/test_tables", "edgekit/cli/views/*"),

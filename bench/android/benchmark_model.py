@@ -183,7 +183,7 @@ class Tool:
     flags: frozenset[str]
 
 
-def recognise(usage: str) -> Tool | None:
+def recognize(usage: str) -> Tool | None:
     """The tool whose usage text this is; None for any other program's."""
     flags = frozenset(_FLAG.findall(usage))
     if not {"graph", "num_threads", "num_runs"} <= flags:

@@ -34,10 +34,10 @@ class FarSession:
         runtime: str,
         threads: int = 1,
         delegate: str | None = None,
-        unoptimised: bool = False,
+        unoptimized: bool = False,
     ) -> None:
         job = {"mode": "latency", "runtime": runtime, "artifact": link.place(path), "threads": threads}
-        job |= {"delegate": delegate, "unoptimised": unoptimised}
+        job |= {"delegate": delegate, "unoptimized": unoptimized}
         stopping.check()
         self._link, self._runtime = link, runtime
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the session)

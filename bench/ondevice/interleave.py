@@ -1,7 +1,7 @@
 """Measures several artifacts in this process by turns, so that what slows the machine meets all of them alike.
 
 The job holds `jobs` as runner.py has them and `turn_seconds`; the answer holds their `answers`, in the order of the
-jobs. A slowdown from outside lasts from tenths of a second to minutes; turns are shorter, so that two neighbouring ones
+jobs. A slowdown from outside lasts from tenths of a second to minutes; turns are shorter, so that two neighboring ones
 differ by the artifacts alone.
 """
 

@@ -56,7 +56,7 @@ def take(
 
 
 def warm_up(step: Callable[[], object], job: Any) -> tuple[list[int], bool]:
-    """Samples until two neighbouring halves agree, at least as many and as long as the job says; whether they did."""
+    """Samples until two neighboring halves agree, at least as many and as long as the job says; whether they did."""
     half = (step, job.warmup_seconds / 2, math.ceil(job.warmup_runs / 2), job.max_seconds / 2)
     latest = time.perf_counter() + job.warmup_max_seconds
     samples, _ = take(*half)

@@ -40,7 +40,7 @@ class Job:
     batch: int = 1
     provider: str | None = None
     delegate: str | None = None
-    unoptimised: bool = False  # each operator as the file has it, to be what others are held against
+    unoptimized: bool = False  # each operator as the file has it, to be what others are held against
     unified: bool = False  # the GPU shares the machine's memory: a memory pass watches what is left of it
     seed: int = 0
     input_shapes: dict[str, list[int]] = dataclasses.field(default_factory=dict)  # by name; "": of the only input
@@ -244,7 +244,7 @@ def options(job: Job) -> dict[str, Any]:
     if job.threads > THREADS_EACH * cpus:
         raise ValueError(f"{job.threads} threads on {cpus} processors: more than {THREADS_EACH} for each")
     asked = {"threads": job.threads, "batch": job.batch, "provider": job.provider, "delegate": job.delegate}
-    asked["unoptimised"] = job.unoptimised
+    asked["unoptimized"] = job.unoptimized
     return {**asked, "shapes": job.input_shapes} if job.input_shapes else asked
 
 

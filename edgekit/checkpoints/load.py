@@ -77,7 +77,7 @@ def variant_of(
         _agree(Path(published.file), "--classes", classes, published.classes)  # before it is downloaded
     path = _path(source, published, say)
     checkpoint = _read(path, spec, published)
-    published = published or _recognised(path, spec)
+    published = published or _recognized(path, spec)
     _agree_on_options(path, typed.options, published)
     told_resolution = checkpoint.resolution or (published.resolution if published else None)
     told_classes = fit.classes_of(typed, checkpoint.shapes)
@@ -116,7 +116,7 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
     checkpoint = _read(path, spec, published)
     _check(path, fit.named_shapes(network, spec), checkpoint, variant)
     fit.fill(path.name, network, checkpoint)
-    published = published or _recognised(path, spec)
+    published = published or _recognized(path, spec)
     digest = known_sha256(path)
     return Loaded(
         WeightsRecord(origin=path.name, id=digest[:8], sha256=digest, trained=True),
@@ -156,7 +156,7 @@ def _published(
     return pretrained.choose(source, spec.name, alpha, resolution or spec.resolution, options, resolution is not None)
 
 
-def _recognised(path: Path, spec: ModelSpec) -> Source | None:
+def _recognized(path: Path, spec: ModelSpec) -> Source | None:
     """The published file of this network that a file is, whatever its name; None where it is none."""
     known = [source for source in SOURCES if source.model == spec.name and source.sha256 and not source.member]
     digest = known_sha256(path) if known else ""

@@ -1,4 +1,4 @@
-"""Where trained weights are published: name -> address, sha256, licence, preprocessing, classes and variant.
+"""Where trained weights are published: name -> address, sha256, license, preprocessing, classes and variant.
 
 The order decides: `pretrained` means the first source that fits a variant. Sources whose hash is known stand before
 those without one.
@@ -165,11 +165,11 @@ def _of_torchvision(
     )
 
 
-def _hosted(alpha: float, resolution: int, quantised: bool) -> Source:
-    key = f"{alpha}_{resolution}" + "_quant" * quantised
-    date = "2018_08_02" if quantised else "2018_02_22"
+def _hosted(alpha: float, resolution: int, quantized: bool) -> Source:
+    key = f"{alpha}_{resolution}" + "_quant" * quantized
+    date = "2018_08_02" if quantized else "2018_02_22"
     return Source(
-        name=f"mobilenet_{alpha}_{resolution}" + "_uint8" * quantised,
+        name=f"mobilenet_{alpha}_{resolution}" + "_uint8" * quantized,
         model="mobilenet",
         url=f"{_HOSTED_AT}mobilenet_v1_{date}/mobilenet_v1_{key}.tgz",
         sha256=_HOSTED_SHA256[key],
@@ -179,7 +179,7 @@ def _hosted(alpha: float, resolution: int, quantised: bool) -> Source:
         alpha=alpha,
         resolution=resolution,
         member=f"mobilenet_v1_{key}.tflite",
-        note="BatchNorm is folded in the file" + "; uint8, with the ranges of its training" * quantised,
+        note="BatchNorm is folded in the file" + "; uint8, with the ranges of its training" * quantized,
     )
 
 
@@ -199,8 +199,8 @@ def _keras(alpha: float, resolution: int) -> Source:
 
 def _mobilenet() -> Iterator[Source]:
     grid = [(alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS]
-    yield from (_hosted(*point, quantised=False) for point in grid)
-    yield from (_hosted(*point, quantised=True) for point in grid)
+    yield from (_hosted(*point, quantized=False) for point in grid)
+    yield from (_hosted(*point, quantized=True) for point in grid)
     yield from (_keras(*point) for point in grid)
 
 

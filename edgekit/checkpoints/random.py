@@ -110,7 +110,7 @@ class _Draw:
         return fresh
 
     def _layer(self, op: Op, y: Tensor, before_norm: bool) -> tuple[Tensor, Tensor]:
-        """Rescale a layer per output channel, and centre it by its bias unless BN does that.
+        """Rescale a layer per output channel, and center it by its bias unless BN does that.
 
         Returns its new output and the standard deviation that each channel of it has now.
         """

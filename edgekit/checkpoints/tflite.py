@@ -1,4 +1,4 @@
-"""Weights from Google's hosted MobileNet v1 .tflite files, float or quantised; BN was folded there.
+"""Weights from Google's hosted MobileNet v1 .tflite files, float or quantized; BN was folded there.
 
 Integers become the reals that they stand for.
 """
@@ -29,7 +29,7 @@ POOLS = ("AVERAGE_POOL_2D", "MEAN")
 OTHERS = ("RESHAPE", "SQUEEZE", "SOFTMAX", "QUANTIZE", "DEQUANTIZE")
 INTEGERS = {"uint8": (0, 255), "int8": (-128, 127)}  # what an activation of that type can hold
 RELU6 = 3  # by the schema's ActivationFunctionType
-SIX = 6.001  # a quantised file clips by its range, which training left a little off 6
+SIX = 6.001  # a quantized file clips by its range, which training left a little off 6
 
 
 def read(path: Path, spec: ModelSpec) -> Checkpoint:

@@ -25,7 +25,7 @@ UNKNOWN = "-"
 class Column:
     """A column: its heading, how a row fills it, its rank (0 is never left out), and its alignment.
 
-    `full` is what it is called away from its neighbours.
+    `full` is what it is called away from its neighbors.
     """
 
     title: str

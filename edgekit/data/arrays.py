@@ -1,6 +1,6 @@
 """Examples as numbers: a folder of .npz files, each with an array for every input of a network, under its name.
 
-The arrays are the inputs as forward() takes them: nothing is resized or normalised. An input of whole numbers gets them
+The arrays are the inputs as forward() takes them: nothing is resized or normalized. An input of whole numbers gets them
 in its own type.
 """
 

@@ -22,7 +22,7 @@ from edgekit.data.images import Sample, find, pixel_hash
 from edgekit.data.unreadable import LeftOut, Unreadable
 from edgekit.errors import UsageError
 from edgekit.records.manifest import CalibrationRecord
-from edgekit.records.preprocessing import Preprocessing, check_input, normalise, to_pixels
+from edgekit.records.preprocessing import Preprocessing, check_input, normalize, to_pixels
 
 if TYPE_CHECKING:
     from edgekit.ir.whole_inputs import WholeNumbers
@@ -31,7 +31,7 @@ DEFAULT_N = 100
 FEW = 32  # below this, the largest activations of the set say little about those of other images
 IMAGE_AXES = 3  # of an image without its batch
 KEPT_BYTES = 64 << 20  # prepared pixels that stay in memory; beyond it they are decoded again
-# Colours in CMYK depend on a profile; ranges should not rest on a guess.
+# Colors in CMYK depend on a profile; ranges should not rest on a guess.
 REFUSED_MODES = ("CMYK", "YCCK")
 
 
@@ -110,7 +110,7 @@ class CalibrationSet:
         if self.synthetic:
             return self._noise(self.input_shape[1:], 0, (self.seed, index))
         kept = self._kept[index] if self._kept else None
-        values = normalise(self.preprocessing, self._prepared(index) if kept is None else kept)
+        values = normalize(self.preprocessing, self._prepared(index) if kept is None else kept)
         return values.astype(self.whole[0].dtype) if 0 in self.whole else values
 
     def _noise(self, shape: tuple[int, ...], place: int, seed: tuple[int, ...]) -> NDArray[Any]:
@@ -272,9 +272,9 @@ def _notes(chosen: tuple[Sample, ...], asked: int, twice: int, flat: int) -> tup
 
 
 def _noise(shape: tuple[int, ...], preprocessing: Preprocessing, seed: tuple[int, ...]) -> NDArray[np.float32]:
-    """Coarse blocks with fine grain over them, as pixels 0..255 normalised, where the preprocessing has such channels.
+    """Coarse blocks with fine grain over them, as pixels 0..255 normalized, where the preprocessing has such channels.
 
-    What can be no image gets values of mean 0 and variance 1, as normalised signals have; a map half of it as blocks.
+    What can be no image gets values of mean 0 and variance 1, as normalized signals have; a map half of it as blocks.
     """
     random = np.random.default_rng(seed)
     if len(shape) < IMAGE_AXES:

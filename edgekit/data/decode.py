@@ -21,8 +21,8 @@ _REMOVE = "replace the file, or remove it from the set"
 def decode(path: Path, refused_modes: Iterable[str] = (), alpha: bool = False) -> Image:
     """An image file as 8-bit RGB, turned upright as its EXIF orientation says.
 
-    Grey is repeated in three channels, 16 bits are scaled to 8, palettes are looked up, CMYK is converted without its
-    colour profile, transparency is dropped (the colours under it stay, as in the usual training loaders). Of several
+    Gray is repeated in three channels, 16 bits are scaled to 8, palettes are looked up, CMYK is converted without its
+    color profile, transparency is dropped (the colors under it stay, as in the usual training loaders). Of several
     frames the first is taken. With `alpha` the image is RGBA, and must have such a channel.
 
     Raises Unreadable naming the file when it is broken, floating-point, of a refused mode or under 2 pixels wide or

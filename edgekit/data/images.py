@@ -97,7 +97,7 @@ def find(path: Path) -> tuple[Sample, ...]:
     return tuple(_classified(path, below or beside, by_folder=bool(below)))
 
 
-def labelled(path: Path) -> tuple[Sample, ...]:
+def labeled(path: Path) -> tuple[Sample, ...]:
     """As `find`, but every image must have a class: UsageError says what is missing."""
     samples = find(path)
     unknown = next((sample for sample in samples if sample.label is None), None)

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional
 
-from edgekit.records.preprocessing import Preprocessing, normalise, to_pixels
+from edgekit.records.preprocessing import Preprocessing, normalize, to_pixels
 from edgekit.util.files import make_folder
 
 SIZE = 32  # pixels, both ways
@@ -26,7 +26,7 @@ LEARNING_RATE = 0.01  # the peak of one cycle; with 0.003 the narrow networks ar
 
 
 class Digits:
-    """The images, 32x32 grey, their classes, and the indices of each part."""
+    """The images, 32x32 gray, their classes, and the indices of each part."""
 
     def __init__(self, seed: int = 0) -> None:
         from sklearn.datasets import load_digits
@@ -52,14 +52,14 @@ class Digits:
     def tensors(self, part: str, preprocessing: Preprocessing) -> tuple[Tensor, Tensor]:
         """The inputs of a part (n, C, 32, 32), preprocessed as they will be on a device, and their classes (n,)."""
         pixels = [to_pixels(preprocessing, self.images[index], (SIZE, SIZE)) for index in self.parts[part]]
-        inputs = np.stack([normalise(preprocessing, one) for one in pixels])
+        inputs = np.stack([normalize(preprocessing, one) for one in pixels])
         return torch.from_numpy(inputs), torch.from_numpy(self.classes[self.parts[part]])
 
 
 def _enlarged(image: NDArray[np.float64]) -> Image.Image:
-    """8x8 values of 0 to 16 as a 32x32 grey image."""
-    grey = Image.fromarray((image * (255 / 16)).round().astype(np.uint8))
-    return grey.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+    """8x8 values of 0 to 16 as a 32x32 gray image."""
+    gray = Image.fromarray((image * (255 / 16)).round().astype(np.uint8))
+    return gray.resize((SIZE, SIZE), Image.Resampling.BICUBIC)
 
 
 def train(network: nn.Module, inputs: Tensor, classes: Tensor, epochs: int, say: Callable[[int], None]) -> None:
@@ -69,17 +69,17 @@ def train(network: nn.Module, inputs: Tensor, classes: Tensor, epochs: int, say:
     """
     torch.manual_seed(0)
     network.to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]  # twice as fast here
-    optimiser = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, fused=True)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE, fused=True)
     steps = epochs * (len(inputs) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, total_steps=steps)
     for epoch in range(epochs):
         say(epoch + 1)
         for chosen in _batches(len(inputs)):
             x = inputs[chosen].contiguous(memory_format=torch.channels_last)
             loss = functional.cross_entropy(network(x), classes[chosen], label_smoothing=0.05)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
+            optimizer.step()
             schedule.step()
     network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
 

@@ -1,4 +1,4 @@
-"""The phone's benchmark_model: brought there, recognised, and run on the processors that were asked for."""
+"""The phone's benchmark_model: brought there, recognized, and run on the processors that were asked for."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class PhoneTool:
         )
 
     def prepared(self) -> tuple[Tool, str, str]:
-        """The tool, brought there and recognised by what it says of its flags."""
+        """The tool, brought there and recognized by what it says of its flags."""
         if self._tool is None:
             path = program(self._device, self._link)
             abis = dumpsys.identity(dumpsys.properties(parts(self._link, IDENTITY[:1])[0])).abis
@@ -151,7 +151,7 @@ class PhoneTool:
                 raise wrong_machine(path, built, self._link.name, abis)
             there = self._link.place(path)
             done = self._link.run(f"{shlex.quote(there)} --help 2>&1")
-            tool = benchmark_model.recognise(done.stdout.decode(errors="replace"))
+            tool = benchmark_model.recognize(done.stdout.decode(errors="replace"))
             if tool is None and (done.code in (126, 127) or any(sign in str(done.stdout) for sign in NOT_RUN)):
                 raise self._failed(done)
             if tool is None:

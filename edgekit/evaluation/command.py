@@ -1,4 +1,4 @@
-"""Accuracy of the files that ship: each is opened by its runtime and asked about every labelled image.
+"""Accuracy of the files that ship: each is opened by its runtime and asked about every labeled image.
 
 Images are decoded once for all files; those that cannot be read are left out, and counted. A file that was calibrated
 on one of them, or whose weights or ranges mean nothing, is refused.
@@ -15,7 +15,7 @@ import numpy as np
 
 from edgekit.bench.ondevice.sensors.linux import adds_in_16_bits
 from edgekit.data.folder import passed_over
-from edgekit.data.images import Sample, labelled
+from edgekit.data.images import Sample, labeled
 from edgekit.data.unreadable import LeftOut
 from edgekit.device.registry import load, open_target
 from edgekit.device.target import Opened
@@ -58,7 +58,7 @@ def eval(
     devices: Path | None = None,
     progress: Progress | None = None,
 ) -> EvalResult:
-    """Top-1 and top-5 of each file on the labelled images of `data` (edgekit.data.images says what that may be).
+    """Top-1 and top-5 of each file on the labeled images of `data` (edgekit.data.images says what that may be).
 
     Images are prepared here, and the file runs on `device`, a name of devices.yaml. A file is run with its manifest's
     preprocessing; a foreign one needs `preprocess`, a YAML file (edgekit.records.preprocessing). Of several outputs
@@ -77,7 +77,7 @@ def eval(
     if not artifacts:
         raise UsageError("no artifact to evaluate was named", "give at least one .onnx or .tflite file")
     limits = gates.limits([Path(path) for path in artifacts], min_top1, max_drop, against)
-    samples = labelled(Path(data))
+    samples = labeled(Path(data))
     said = foreign_input(Path(preprocess)) if preprocess is not None else None
     classes = ClassNames(Path(labels) if labels is not None else None, classes_by_order)
     keeper = store if isinstance(store, Keeper) else Keeper(store)

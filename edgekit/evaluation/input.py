@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edgekit.errors import UsageError, nearest
 from edgekit.exporting.stored_values import quantized, to_layout
 from edgekit.records.manifest import Artifact, TensorRecord, pixels_are_codes
-from edgekit.records.preprocessing import CHANNELS, ForeignInput, Preprocessing, normalise
+from edgekit.records.preprocessing import CHANNELS, ForeignInput, Preprocessing, normalize
 from edgekit.records.runtime import Session
 
 DTYPES = ("float32", "float16", "uint8", "int8", "int16", "int32", "int64")
@@ -29,15 +29,15 @@ class FileInput:
     def stored(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """uint8 pixels (H, W, C) as this file stores one image, without the batch.
 
-        Integers that mean the pixels, or miss the normalised value by at most one step everywhere, are the pixels as
-        they are (uint8) or less 128 (int8): no value falls between two codes then. Otherwise the normalised value x
+        Integers that mean the pixels, or miss the normalized value by at most one step everywhere, are the pixels as
+        they are (uint8) or less 128 (int8): no value falls between two codes then. Otherwise the normalized value x
         is stored as round(x / scale) + zero_point.
         """
         dtype = np.dtype(self.tensor.dtype)
         if pixels_are_codes(self.preprocessing, self.tensor):
             codes: NDArray[Any] = (pixels.astype(np.int16) + np.iinfo(dtype).min).astype(dtype)
             return np.ascontiguousarray(codes if self.tensor.layout == "NHWC" else codes.transpose(2, 0, 1))
-        x = to_layout(normalise(self.preprocessing, pixels)[None], self.tensor.layout)
+        x = to_layout(normalize(self.preprocessing, pixels)[None], self.tensor.layout)
         stored: NDArray[Any] = quantized(x, self.tensor)[0]
         return stored.astype(dtype, copy=False)
 

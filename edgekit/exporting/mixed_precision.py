@@ -2,7 +2,7 @@
 
 What hurts is a tensor whose values one scale cannot hold. Each is left unrounded in turn, and ranked by how much noise
 that takes from the output. The operators that make and read the worst 1, 2, 4, ... tensors go to float, and the loss is
-measured after each step in simulation, on labelled images of the calibration folder that were not calibrated on.
+measured after each step in simulation, on labeled images of the calibration folder that were not calibrated on.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MOVERS = frozenset({"relu", "clip", "max_pool", "reshape", "pad", "slice", "perm
 
 @dataclass(frozen=True)
 class Judged:
-    """Labelled images that no range was taken from, ready for the network: (N, C, H, W) float32."""
+    """Labeled images that no range was taken from, ready for the network: (N, C, H, W) float32."""
 
     inputs: NDArray[np.float32]
     labels: NDArray[np.int64]  # output indices
@@ -186,7 +186,7 @@ def check_output(graph: Graph) -> None:
 
 
 def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path, class_offset: int) -> Judged:
-    """Labelled images of the folder that are not in the calibration set.
+    """Labeled images of the folder that are not in the calibration set.
 
     Raises UsageError when they are too few, when a label is none of the network's outputs, or as `check_output` does.
     """

@@ -25,7 +25,7 @@ def open_built_from(engine: Path) -> Opened:
 
     It runs as it is written: the pairs of an int8 network compute in float, and nothing saturates.
     """
-    session = FarSession(LocalLink(), engine.with_suffix(".onnx"), "onnxruntime", unoptimised=True)
+    session = FarSession(LocalLink(), engine.with_suffix(".onnx"), "onnxruntime", unoptimized=True)
     return Opened("onnxruntime", session, session.found, session.close)
 
 

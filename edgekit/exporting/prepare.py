@@ -189,7 +189,7 @@ class Prepared:
 
     @property
     def _own(self) -> OwnIntegers | None:
-        """The scales of the quantised file that the network was read from."""
+        """The scales of the quantized file that the network was read from."""
         source = self.point.spec.source
         return source.integers if source is not None else None
 

@@ -34,7 +34,7 @@ def answers(source: Source, inputs: Sequence[Array]) -> tuple[Array, ...]:
     """
     runtime = choose(source.path, FORMATS[source.record.format].runtime).name
     try:
-        session = FarSession(LocalLink(), source.path, runtime, unoptimised=True)
+        session = FarSession(LocalLink(), source.path, runtime, unoptimized=True)
     except BackendMissing as error:
         raise BackendMissing(
             f"{source.path.name} does not run, so that nothing could be held against it: {error.message}",

@@ -24,7 +24,7 @@ def from_layout(y: Array, layout: str) -> Array:
 
 
 def stored(x: Array, record: TensorRecord, preprocessing: Preprocessing | None = None) -> NDArray[Any]:
-    """Normalised inputs (N, C, *spatial) as the file wants its integers; as they are where it takes their type."""
+    """Normalized inputs (N, C, *spatial) as the file wants its integers; as they are where it takes their type."""
     if x.dtype == record.dtype or preprocessing is None or not pixels_are_codes(preprocessing, record):
         return quantized(x, record)
     shape = (1, -1, *[1] * (x.ndim - 2))

@@ -24,7 +24,7 @@ class Layer(nn.Module):
 class Imported(nn.Module):
     """A network of a file. forward() takes a tensor for each of `input_names`, and returns outputs by name.
 
-    While `rounds` is set, it rounds what a quantised file rounds.
+    While `rounds` is set, it rounds what a quantized file rounds.
     """
 
     input_names: tuple[str, ...]

@@ -22,18 +22,18 @@ INDEX = """
     std::printf({shown});
   }}
 """
-GREY = """  if (image.channels == 3) {
-    Image grey{image.width, image.height, 1, std::vector<uint8_t>(image.pixels.size() / 3)};
-    for (size_t i = 0; i < grey.pixels.size(); ++i) {
+GRAY = """  if (image.channels == 3) {
+    Image gray{image.width, image.height, 1, std::vector<uint8_t>(image.pixels.size() / 3)};
+    for (size_t i = 0; i < gray.pixels.size(); ++i) {
       const uint8_t* p = &image.pixels[3 * i];
-      grey.pixels[i] = static_cast<uint8_t>((p[0] * 19595 + p[1] * 38470 + p[2] * 7471 + 0x8000) >> 16);
+      gray.pixels[i] = static_cast<uint8_t>((p[0] * 19595 + p[1] * 38470 + p[2] * 7471 + 0x8000) >> 16);
     }
-    image = std::move(grey);
+    image = std::move(gray);
   }"""
-COLOUR = """  if (image.channels == 1) {
-    Image colour{image.width, image.height, 3, {}};
-    for (uint8_t value : image.pixels) colour.pixels.insert(colour.pixels.end(), 3, value);
-    image = std::move(colour);
+COLOR = """  if (image.channels == 1) {
+    Image color{image.width, image.height, 3, {}};
+    for (uint8_t value : image.pixels) color.pixels.insert(color.pixels.end(), 3, value);
+    image = std::move(color);
   }"""
 ALPHA = """  if (image.channels != 4) {
     std::fprintf(stderr, "the network takes 4 channels, and the picture has %d\\n", image.channels);
@@ -51,7 +51,7 @@ PAM_HEAD = """  stream >> magic;
   }"""
 PPM = ("PPM or PGM", "picture.ppm", PPM_HEAD, "3 (red, green, blue) or 1")
 PAM = ("PAM", "picture.pam", PAM_HEAD, "4 (red, green, blue, alpha)")
-COLOURS = {"L": GREY, "RGBA": ALPHA}
+COLORS = {"L": GRAY, "RGBA": ALPHA}
 TYPES = {"float32": "float", "bool": "bool", **{name: f"{name}_t" for name in ("int8", "uint8", "int32", "int64")}}
 
 
@@ -84,7 +84,7 @@ def cpp(manifest: Manifest, parts: Mapping[str, str]) -> str:
         high="std::min(image.width, image.height) * kCrop" if how.square_crop else "image.height * kCrop",
         order="channels first" if call.channels_first else "channels last",
         type=running["type"],
-        colour=COLOURS.get(how.channels, COLOUR),
+        color=COLORS.get(how.channels, COLOR),
         picture=picture,
         example=example,
         head=head,
@@ -101,13 +101,13 @@ def cpp(manifest: Manifest, parts: Mapping[str, str]) -> str:
 
 
 def _value(call: Call) -> str:
-    tensor, normalised = call.given, "(pixel - kMean[c]) / kStd[c]"
+    tensor, normalized = call.given, "(pixel - kMean[c]) / kStd[c]"
     if call.takes_pixels:
         return f"static_cast<{TYPES[tensor.dtype]}>(pixel{' - 128' if tensor.dtype == 'int8' else ''})"
     if tensor.scale is None:
-        return normalised
+        return normalized
     low, high = (0, 255) if tensor.dtype == "uint8" else (-128, 127)
-    steps = f"std::nearbyint({normalised} / {tensor.scale!r}f) + {tensor.zero_point}"
+    steps = f"std::nearbyint({normalized} / {tensor.scale!r}f) + {tensor.zero_point}"
     return f"static_cast<{TYPES[tensor.dtype]}>(std::clamp<float>({steps}, {low}, {high}))"
 
 

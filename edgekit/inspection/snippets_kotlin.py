@@ -65,13 +65,13 @@ def kotlin(manifest: Manifest, parts: Mapping[str, str]) -> str:
 
 
 def _value(call: Call) -> str:
-    tensor, normalised = call.given, "(pixel - MEAN[c]) / STD[c]"
+    tensor, normalized = call.given, "(pixel - MEAN[c]) / STD[c]"
     if call.takes_pixels:
         return f"(pixel.toInt(){' - 128' if tensor.dtype == 'int8' else ''}).toByte()"
     if tensor.scale is None:
-        return normalised
+        return normalized
     low, high = (0, 255) if tensor.dtype == "uint8" else (-128, 127)
-    steps = f"round({normalised} / {tensor.scale!r}f).toInt() + {tensor.zero_point}"
+    steps = f"round({normalized} / {tensor.scale!r}f).toInt() + {tensor.zero_point}"
     return f"({steps}).coerceIn({low}, {high}).toByte()"
 
 

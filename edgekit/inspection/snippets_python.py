@@ -15,7 +15,7 @@ def pixels(path):
     image = ImageOps.exif_transpose(Image.open(path))
     if image.mode.startswith("I"):  # 16 bits
         image = Image.fromarray(((np.asarray(image).astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8))
-    image = image.convert("{mode}"){grey}
+    image = image.convert("{mode}"){gray}
     width, height = {sides}
     left, top = (image.width - width) / 2, (image.height - height) / 2
     box = (left, top, left + width, top + height)
@@ -53,18 +53,18 @@ def _pixels(call: Call) -> str:
     how, (height, width, depth) = call.how, call.size
     crop = f" * {how.crop_fraction:g}" if how.crop_fraction != 1 else ""
     square, whole = f"(min(image.size){crop},) * 2", f"image.width{crop}, image.height{crop}"
-    normalised = f"(array - np.float32({list(how.mean)})) / np.float32({list(how.std)})"
+    normalized = f"(array - np.float32({list(how.mean)})) / np.float32({list(how.std)})"
     return PIXELS.format(
         channels=how.channels,
         mode="RGBA" if how.has_alpha else "RGB",
-        grey='.convert("L")' if how.channels == "L" else "",
+        gray='.convert("L")' if how.channels == "L" else "",
         resized=(BANDS if how.has_alpha else RESIZED.format(image="image")).format(width=width, height=height),
         sides=square if how.square_crop else whole,
         height=height,
         width=width,
         depth=depth,
         reverse="[..., ::-1]" if how.channels == "BGR" else "",
-        value="array" if call.takes_pixels else normalised,
+        value="array" if call.takes_pixels else normalized,
     )
 
 

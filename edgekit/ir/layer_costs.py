@@ -1,7 +1,7 @@
 """What each layer of a written file computes, keeps and gives, so that a profile can be laid against it.
 
 Goes into the file's manifest, because a station that measures has no network to count. Bytes are those of the file's
-own arithmetic: int8 where the quantised graph has integers.
+own arithmetic: int8 where the quantized graph has integers.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Conventions (the same before and after folding):
 
 * MACs are the multiply-accumulates of convolution, linear and recurrent layers and of products of two computed
-  matrices; no bias, no normalisation, no pooling.
+  matrices; no bias, no normalization, no pooling.
 * Parameters are weights, biases and BatchNorm's scale and shift; running statistics are not. A shared one counts once.
 * Activation elements are the input and the output of each convolution, pooling, linear, LRN, concatenation and
   addition; BatchNorm, activation functions, dropout, flatten, softmax and a concatenation of one tensor count nothing.
@@ -192,7 +192,7 @@ def _kind(op: Op, graph: Graph) -> str:
 
 @dataclass(frozen=True)
 class Reach:
-    """Per spatial axis: the receptive field in input pixels, the input pixels between neighbours, and which axis of the
+    """Per spatial axis: the receptive field in input pixels, the input pixels between neighbors, and which axis of the
     tensor it is (None: it has become one with others)."""
 
     size: tuple[float, ...]

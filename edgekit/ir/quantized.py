@@ -54,7 +54,7 @@ class QWeight:
 
 @dataclass(frozen=True)
 class OwnLayer:
-    """The integers of a layer in a quantised file: scales of its weight, its bias and the scales of that."""
+    """The integers of a layer in a quantized file: scales of its weight, its bias and the scales of that."""
 
     scale: Tensor  # float32, (1,) or (channels,)
     bias: Tensor | None = None  # int32 (channels,)
@@ -63,7 +63,7 @@ class OwnLayer:
 
 @dataclass(frozen=True)
 class OwnIntegers:
-    """What a quantised file says of integers, by the names of its layers: grids of activations, and of layers."""
+    """What a quantized file says of integers, by the names of its layers: grids of activations, and of layers."""
 
     activations: Mapping[str, QParams]
     layers: Mapping[str, OwnLayer]

@@ -2,7 +2,7 @@
 
 A runtime joins operators, renames them and adds its own. Names lead back, because edgekit writes files in which every
 operator bears its layer's name: what the runtime puts around a name is taken off. A layer that has no operator of its
-own was computed inside a neighbour's and is joined to it. What leads to no layer stays as the runtime's own work.
+own was computed inside a neighbor's and is joined to it. What leads to no layer stays as the runtime's own work.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CONVERSIONS = re.compile(
 )
 REFORMATTING = "Reformatting CopyNode"  # TensorRT's, which names the layers between which it stands
 JOINED = re.compile(r";| \+ | \|\| |, ")  # what stands between the names of what ran together
-# What onnxruntime's optimiser and TensorRT's builder put around a name.
+# What onnxruntime's optimizer and TensorRT's builder put around a name.
 AROUND = re.compile(r"^fused |^(PWN\()+|(_nchwc|_nhwc|_token_\d+)+$|\)+$")
 OF_A_TENSOR = re.compile(r"\.(weight|bias|other)$")
 

@@ -22,7 +22,7 @@ COOL = "let the device cool, improve its cooling or lower its clock, and measure
 LESS = "take a lower power mode or a stronger supply, and measure again"
 LONGER = "measure again with --preset rigorous"
 ALONE = "though nothing else ran here"
-NEIGHBOURS = f"{ALONE}: this is a virtual machine, and neighbors on the same processor slow it unseen"
+NEIGHBORS = f"{ALONE}: this is a virtual machine, and neighbors on the same processor slow it unseen"
 ELSEWHERE = "measure at another time, compare with --versus, or use a machine of your own"
 FIXED_CLOCK = "fix the processor's clock, or measure again with --preset rigorous"
 
@@ -78,7 +78,7 @@ def assess(
         restless = [*_heat(runs), *_warmth(runs), *restless]
     is_alone = not background and "background load" not in unknown and "other processes" not in unknown
     if is_alone:
-        why, advice = (f"{NEIGHBOURS}{_slowest(runs)}", ELSEWHERE) if virtual else (ALONE, FIXED_CLOCK)
+        why, advice = (f"{NEIGHBORS}{_slowest(runs)}", ELSEWHERE) if virtual else (ALONE, FIXED_CLOCK)
         restless = list(_explained(restless, why, advice))
     findings = [*_emulated(emulated), *background, *restless]
     if {"background load", "speed"} & set(unknown):
@@ -201,7 +201,7 @@ def _explained(restless: Sequence[Finding], why: str, advice: str) -> Iterator[F
 
 
 def _slowest(runs: Sequence[ProcessRun]) -> str:
-    """Whether neighbours slowed the processor itself, or only the caches and the memory that it shares with them."""
+    """Whether neighbors slowed the processor itself, or only the caches and the memory that it shares with them."""
     took = [ns for one in _sensed(runs) for ns in one.sentinel_ns or () if ns > 0]
     if not took:
         return ""

@@ -175,9 +175,9 @@ def _opened(path: Path, given: Input) -> Source:
 
 
 def _preprocessing(channels: int) -> Any:
-    from edgekit.records.preprocessing import TORCHVISION, TORCHVISION_GREY
+    from edgekit.records.preprocessing import TORCHVISION, TORCHVISION_GRAY
 
-    return TORCHVISION if channels == 3 else TORCHVISION_GREY
+    return TORCHVISION if channels == 3 else TORCHVISION_GRAY
 
 
 def _file(path: Path) -> ModuleType:

@@ -63,7 +63,7 @@ class SourceRecord(Record):
 
 
 class TensorRecord(Record):
-    """An input or output of the file, as a caller sees it; real = (stored - zero_point) * scale where quantised."""
+    """An input or output of the file, as a caller sees it; real = (stored - zero_point) * scale where quantized."""
 
     name: str
     dtype: Dtype
@@ -329,7 +329,7 @@ def _whole(text: str) -> int:
 
 
 def pixels_are_codes(preprocessing: Preprocessing, tensor: TensorRecord) -> bool:
-    """Whether the integers of an input mean pixels, or miss the normalised values by at most one step everywhere.
+    """Whether the integers of an input mean pixels, or miss the normalized values by at most one step everywhere.
 
     Then they are the pixels as they are (uint8) or less 128 (int8): no value falls between two codes.
     """

@@ -31,7 +31,7 @@ class Preprocessing(Record):
     0..255 becomes (p - mean) / std. `class_offset` is the output index of class 0 (1 where index 0 is background).
     """
 
-    channels: str = "RGB"  # RGB, BGR, L (grey) or RGBA
+    channels: str = "RGB"  # RGB, BGR, L (gray) or RGBA
     crop_fraction: float = 0.875
     square_crop: bool = True
     mean: tuple[float, ...] = (127.5, 127.5, 127.5)  # in pixel units, one per channel
@@ -64,7 +64,7 @@ class Preprocessing(Record):
 
 TENSORFLOW = Preprocessing()  # x in [-1, 1]
 TORCHVISION = Preprocessing(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
-TORCHVISION_GREY = Preprocessing(channels="L", mean=(114.5,), std=(57.63,))  # the means of the three channels
+TORCHVISION_GRAY = Preprocessing(channels="L", mean=(114.5,), std=(57.63,))  # the means of the three channels
 
 
 def crop_box(preprocessing: Preprocessing, width: int, height: int) -> tuple[float, float, float, float]:
@@ -95,7 +95,7 @@ def to_pixels(preprocessing: Preprocessing, image: Image, size: tuple[int, int])
     return pixels[:, :, ::-1] if preprocessing.channels == "BGR" else pixels
 
 
-def normalise(preprocessing: Preprocessing, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def normalize(preprocessing: Preprocessing, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """uint8 (..., H, W, C) to float32 (..., C, H, W): (p - mean) / std."""
     import numpy as np
 
@@ -105,7 +105,7 @@ def normalise(preprocessing: Preprocessing, pixels: NDArray[np.uint8]) -> NDArra
 
 def apply(preprocessing: Preprocessing, image: Image, size: tuple[int, int]) -> NDArray[np.float32]:
     """An RGB image as the network's input: float32 (C, H, W), `size` being (height, width)."""
-    return normalise(preprocessing, to_pixels(preprocessing, image, size))
+    return normalize(preprocessing, to_pixels(preprocessing, image, size))
 
 
 def check_input(preprocessing: Preprocessing, input_shape: tuple[int, ...]) -> tuple[int, int]:

@@ -56,7 +56,7 @@ def foreign_input(path: Path) -> ForeignInput:
         size: 224            # or [height, width]; else the file's own
         crop: 0.875          # the central square of this fraction of the shorter side
         square_crop: true    # false: the fraction of each side
-        channels: RGB        # RGB, BGR, L (grey) or RGBA
+        channels: RGB        # RGB, BGR, L (gray) or RGBA
         units: 0..255        # of mean, std and scale; 0..1 where they are of pixels divided by 255
         mean: 127.5          # one number, or one per channel
         std: 127.5           # x = (p - mean) / std; or `scale`, which multiplies: x = (p - mean) * scale

@@ -1,6 +1,6 @@
 """The pictures of a report as Vega-Lite specifications (plain data).
 
-Colour tells the precision (the Okabe-Ito palette, which colour-blind readers tell apart) and so does the filling;
+Color tells the precision (the Okabe-Ito palette, which color-blind readers tell apart) and so does the filling;
 shape tells the format.
 """
 
@@ -14,7 +14,7 @@ from edgekit.reporting.rows import Row, counts_for_latency, has_latency
 
 Spec = dict[str, Any]
 
-COLOURS = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#8a8f98")  # fp32, fp16, int8, int8w, unknown
+COLORS = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#8a8f98")  # fp32, fp16, int8, int8w, unknown
 FILLINGS = (0.9, 0.4, 0.0, 0.6, 0.2)
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 INK, SOFT, LINE = "#1d2329", "#5c6670", "#dfe3e8"
@@ -184,15 +184,15 @@ def _fronts(cost: str, rows: Sequence[Row]) -> dict[str, Any]:
     return {"strokeDash": field} if several else {"detail": {"field": "conditions"}}
 
 
-def _colour(rows: Iterable[Row]) -> dict[str, Any]:
-    scale = {"domain": [*PRECISIONS, "unknown"], "range": list(COLOURS)}
+def _color(rows: Iterable[Row]) -> dict[str, Any]:
+    scale = {"domain": [*PRECISIONS, "unknown"], "range": list(COLORS)}
     present = {row.precision or "unknown" for row in rows}
     legend = {"values": [name for name in scale["domain"] if name in present]}
     return {"field": "precision", "type": "nominal", "title": "Precision", "scale": scale, "legend": legend}
 
 
 def _axis(field: str, title: str) -> dict[str, Any]:
-    """A logarithmic x axis; over a wide range only 1, 2 and 5 of each decade are labelled."""
+    """A logarithmic x axis; over a wide range only 1, 2 and 5 of each decade are labeled."""
     wide = "domain('x')[1] > 8 * domain('x')[0]"
     first = "round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))"
     label = f"{wide} && indexof([1, 2, 5], {first}) < 0 ? '' : format(datum.value, '~r')"
@@ -227,8 +227,8 @@ def _named(cost: str) -> list[Spec]:
 
 
 def _dots(cost: str, rows: list[Row]) -> dict[str, Any]:
-    colour = _colour(rows)
-    filling = {key: value for key, value in colour.items() if key != "scale"}
+    color = _color(rows)
+    filling = {key: value for key, value in color.items() if key != "scale"}
     scale = {"type": "ordinal", "domain": [*PRECISIONS, "unknown"], "range": list(FILLINGS)}
     tips = [
         _tip("label", "What"),
@@ -245,8 +245,8 @@ def _dots(cost: str, rows: list[Row]) -> dict[str, Any]:
     ]
     left_out = set[str]() if cost == "latency" else {"median_ms", "setting", "verdict"}
     return {
-        "color": colour,
-        "stroke": colour,
+        "color": color,
+        "stroke": color,
         "fillOpacity": filling | {"type": "ordinal", "scale": scale},
         "shape": {
             "field": "format",
@@ -292,7 +292,7 @@ def distributions(rows: Iterable[Row]) -> Spec:
                 "title": None,
                 "axis": {"labelLimit": 330, "ticks": False},
             },
-            "color": _colour(rows),
+            "color": _color(rows),
             "tooltip": tips,
         },
         "layer": [

@@ -1,6 +1,6 @@
 """The pictures of one profile: how long each layer took, and its place under the machine's roofs.
 
-Colour tells what bounds a layer. The data are made here too, from `Profile.to_json()`.
+Color tells what bounds a layer. The data are made here too, from `Profile.to_json()`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 from edgekit.reporting.charts import Spec
 
 BOUNDS = ("compute", "memory", "unknown", "none of ours")
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#8a8f98")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#8a8f98")
 MAX_BARS = 60
 Data = list[dict[str, Any]]
 
@@ -86,7 +86,7 @@ def layers() -> Spec:
                 "title": None,
                 "axis": {"labelLimit": 300, "ticks": False},
             },
-            "color": _colour(),
+            "color": _color(),
             "tooltip": _tips(),
         },
     }
@@ -115,14 +115,14 @@ def roofline() -> Spec:
             {"data": {"name": "roofs"}, **named},
             {
                 "mark": {"type": "point", "filled": True, "opacity": 0.75},
-                "encoding": {"x": x, "y": y, "size": size, "color": _colour(), "tooltip": _tips()},
+                "encoding": {"x": x, "y": y, "size": size, "color": _color(), "tooltip": _tips()},
             },
         ],
     }
 
 
-def _colour() -> dict[str, Any]:
-    scale = {"domain": list(BOUNDS), "range": list(COLOURS)}
+def _color() -> dict[str, Any]:
+    scale = {"domain": list(BOUNDS), "range": list(COLORS)}
     return {"field": "bound", "type": "nominal", "title": "Bound by", "scale": scale}
 
 

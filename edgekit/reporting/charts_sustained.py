@@ -8,7 +8,7 @@ from typing import Any
 from edgekit.reporting.charts import Spec
 from edgekit.reporting.rows import Row
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98")
 FACTS = (
     ("celsius", "Temperature (°C)", ".1f"),
     ("mhz", "Clock (MHz)", ".0f"),
@@ -68,7 +68,7 @@ def sustained() -> Spec:
                 "field": "label",
                 "type": "nominal",
                 "title": None,
-                "scale": {"range": list(COLOURS)},
+                "scale": {"range": list(COLORS)},
                 "legend": {"direction": "vertical", "labelLimit": 600},
             },
             "tooltip": tips,

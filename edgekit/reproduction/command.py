@@ -87,7 +87,7 @@ def reproduce(
     """Measure what was published, as far as there are weights and images, and write a report of it into `out`.
 
     `weights` is a folder with a file for each variant (edgekit.sweeps.weights); None: the cache of `edgekit weights`.
-    `data` are labelled images for accuracy, `calibration` others for int8; without them int8 tells latency alone.
+    `data` are labeled images for accuracy, `calibration` others for int8; without them int8 tells latency alone.
     `alpha` and `res` choose some of the published rows. What was done before is kept. Raises what `sweep` raises.
 
     `own` are networks of one's own, as `FILE.py:function`: exported, measured and evaluated in the same way, on images
@@ -152,7 +152,7 @@ def _check(own: Sequence[str], preprocess: str | Path | None, paths: Sequence[Pa
     pictures = [path for path in paths if path.suffix.lower() in saving.PICTURES]
     if pictures and data is None:
         cause = f"{pictures[0]} would show accuracies, and none is measured"
-        raise UsageError(cause, "give labelled images with --data")
+        raise UsageError(cause, "give labeled images with --data")
 
 
 HEADS = ("variant", "format", "precision", "weights", "macs", "params", "top1", "images", "median_ms", "verdict")

@@ -52,7 +52,7 @@ def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
     size: Json = {"field": "params_millions", "type": "quantitative", "title": "Parameters (millions)"}
     size["scale"] = {"type": "linear", "domainMin": 0, "range": [0, 2000]}  # of areas
     size["legend"] = {"values": [1, 10, 50, 140], "orient": "bottom-right", "offset": 12}
-    staircase = {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": charts.COLOURS[-1]}
+    staircase = {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": charts.COLORS[-1]}
     bubble = {"type": "circle", "opacity": 0.55, "stroke": "white", "strokeWidth": 0.6}
     return {
         "data": {"values": _values(points)},
@@ -82,8 +82,8 @@ def accuracy_over_time(points: Sequence[Json]) -> charts.Spec:
     ]
     x: Json = {"field": "ms", "type": "quantitative", "title": charts.COSTS["latency"][1]}
     x["scale"] = {"type": "log", "nice": False, "padding": 90}
-    colour: Json = {"field": "precision", "type": "nominal", "title": "Precision"}
-    colour["scale"] = {"domain": ["fp32", "int8"], "range": [charts.COLOURS[0], charts.COLOURS[2]]}
+    color: Json = {"field": "precision", "type": "nominal", "title": "Precision"}
+    color["scale"] = {"domain": ["fp32", "int8"], "range": [charts.COLORS[0], charts.COLORS[2]]}
     return {
         "data": {"values": values},
         "height": 360,
@@ -91,7 +91,7 @@ def accuracy_over_time(points: Sequence[Json]) -> charts.Spec:
         "layer": [
             {
                 "mark": {"type": "circle", "size": 60, "opacity": 0.9},
-                "encoding": {"color": colour, "tooltip": TOOLTIP},
+                "encoding": {"color": color, "tooltip": TOOLTIP},
             },
             _labels("label"),
         ],

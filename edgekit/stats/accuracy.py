@@ -21,7 +21,7 @@ HIT1, HIT5, MISS = "1", "5", "-"
 def rank(scores: NDArray[np.generic], label: int) -> int:
     """How many classes come before `label`, 0 when it is first.
 
-    Equal scores (quantised outputs tie often) are ordered by class index, the lower first: a rule that depends on no
+    Equal scores (quantized outputs tie often) are ordered by class index, the lower first: a rule that depends on no
     sorting algorithm. Raises ValueError for NaN, which would compare as beaten by everything.
     """
     import numpy as np

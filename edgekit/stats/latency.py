@@ -114,7 +114,7 @@ def median_interval(series: Sequence[NDArray[np.float64]], resample: bool = True
 def block_interval(series: Sequence[NDArray[np.float64]], seed: int = 0) -> Interval | None:
     """95 % moving-block bootstrap interval of the median of the series' medians; None for fewer than 20 samples each.
 
-    Neighbouring samples resemble each other, so blocks of neighbours are drawn, never single samples (Künsch 1989).
+    Neighboring samples resemble each other, so blocks of neighbors are drawn, never single samples (Künsch 1989).
     """
     if any(len(one) < 20 for one in series):
         return None
@@ -139,9 +139,9 @@ def _resampled_medians(samples: NDArray[np.float64], random: np.random.Generator
 
 
 def block_length(samples: NDArray[np.float64]) -> int:
-    """How many neighbours to draw together: max(10, twice the first lag whose autocorrelation is under 0.1)."""
-    centred = samples - samples.mean()
-    power = np.abs(np.fft.rfft(centred, 2 * len(samples))) ** 2
+    """How many neighbors to draw together: max(10, twice the first lag whose autocorrelation is under 0.1)."""
+    centered = samples - samples.mean()
+    power = np.abs(np.fft.rfft(centered, 2 * len(samples))) ** 2
     correlation = np.fft.irfft(power)[: len(samples)]
     if correlation[0] <= 0:
         return 10

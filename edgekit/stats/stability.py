@@ -17,7 +17,7 @@ from edgekit.records.measurement import ProcessRun
 from edgekit.stats.latency import mad
 
 OUTLIER_MADS = 14.826  # 10 normal standard deviations, as hyperfine counts them
-GROUP = 10  # neighbouring samples averaged before their autocorrelation is looked at
+GROUP = 10  # neighboring samples averaged before their autocorrelation is looked at
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Stability:
     """How still the samples held; fractions. None where there are too few samples or processes to say.
 
     `spread` is the median absolute deviation over the median, `drift` the median of the second half over that of the
-    first, less 1, and `autocorrelation` that of means of ten neighbours at lag 1; each the median over the processes.
+    first, less 1, and `autocorrelation` that of means of ten neighbors at lag 1; each the median over the processes.
     """
 
     spread: float
@@ -73,7 +73,7 @@ def drift(samples: NDArray[np.float64]) -> float | None:
 
 
 def group_means(samples: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Means of ten neighbours each; a rest is left out."""
+    """Means of ten neighbors each; a rest is left out."""
     whole = len(samples) // GROUP * GROUP
     return np.asarray(samples[:whole].reshape(-1, GROUP).mean(axis=1))
 
@@ -82,9 +82,9 @@ def autocorrelation(values: NDArray[np.float64]) -> float | None:
     """Correlation of each value with the next; None for fewer than 10 values, 0 where nothing varies."""
     if len(values) < 10:
         return None
-    centred = values - values.mean()
-    power = float(centred @ centred)
-    return float(centred[1:] @ centred[:-1]) / power if power > 0 else 0.0
+    centered = values - values.mean()
+    power = float(centered @ centered)
+    return float(centered[1:] @ centered[:-1]) / power if power > 0 else 0.0
 
 
 def wander(values: NDArray[np.float64]) -> float | None:

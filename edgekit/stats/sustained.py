@@ -19,7 +19,7 @@ from edgekit.util.formatting import span
 
 LONGEST_PART = 60.0  # seconds at the beginning and at the end that are held against each other
 UNSETTLED = 0.02  # as for warm-up (bench/ondevice/loop.py)
-NEIGHBOURS = 3  # windows whose median is looked at, so that a single one that was disturbed decides nothing
+NEIGHBORS = 3  # windows whose median is looked at, so that a single one that was disturbed decides nothing
 
 # What stands beside the latency, and how it is read of a window.
 FACTS: Mapping[str, Callable[[Sensed], float | None]] = {
@@ -144,11 +144,11 @@ def ends(windows: Sequence[Window], seconds: float) -> tuple[Sequence[Window], S
 def settled_s(windows: Sequence[Window], in_last: int) -> float | None:
     """When the window began from which on latencies stay at the level of the last part; None where they do not.
 
-    Medians of three neighbours may differ from it by 2 %, or by twice what neighbours of the last part differ by: that
+    Medians of three neighbors may differ from it by 2 %, or by twice what neighbors of the last part differ by: that
     is scatter, which a slow drift does not add to. `in_last` is how many windows the last part has.
     """
     times = [one.median_ms for one in windows]
-    last, count = times[-in_last:], min(NEIGHBOURS, len(times))
+    last, count = times[-in_last:], min(NEIGHBORS, len(times))
     level = median(last)
     scatter = median([abs(b / a - 1) for a, b in pairwise(last)]) if in_last > 1 else 0.0
     places = [max(0, min(index - count // 2, len(times) - count)) for index in range(len(times))]

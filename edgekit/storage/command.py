@@ -166,11 +166,11 @@ def _shown(opened: Store, id: str) -> Shown:
     if isinstance(record, Accuracy) and record.breakdown is not None:
         document["breakdown"] = record.breakdown.summary(MISTAKES)  # the matrix may have thousands of entries
     for run in document.get("runs", ()):
-        run.update({key: _summarised(run[key]) for key in SERIES})
+        run.update({key: _summarized(run[key]) for key in SERIES})
     return Shown(opened.shown, one.kind, document)
 
 
-def _summarised(samples: Sequence[int]) -> dict[str, Any]:
+def _summarized(samples: Sequence[int]) -> dict[str, Any]:
     if not samples:
         return {"count": 0, "min": None, "median": None, "max": None}
     return {

@@ -95,11 +95,11 @@ def _add_summaries(connection: Connection) -> None:
         rows = connection.execute(some.order_by(measurements.c.position).limit(AT_ONCE)).all()
         if not rows:
             return
-        connection.execute(summaries.insert(), [asdict(_summarised(*row[1:])) for row in rows])
+        connection.execute(summaries.insert(), [asdict(_summarized(*row[1:])) for row in rows])
         last = rows[-1].position
 
 
-def _summarised(id: str, created: str, sha256: str, device: str, runtime: str, payload: str) -> Summary:
+def _summarized(id: str, created: str, sha256: str, device: str, runtime: str, payload: str) -> Summary:
     try:
         return summary(Measurement.model_validate_json(payload))
     except ValueError:

@@ -50,7 +50,7 @@ class Keys:
             "tools": tools(),
         }
         if asked.has_int8 and asked.data is not None:
-            found["images"] = self.calibrated_on if asked.max_drop is None else self.labelled_for_drop
+            found["images"] = self.calibrated_on if asked.max_drop is None else self.labeled_for_drop
         return found
 
     def of_measurement(
@@ -77,24 +77,24 @@ class Keys:
         return _images(calibration.first(Path(data), 2 * calibration.DEFAULT_N, seed=0)) if data else None
 
     @cached_property
-    def labelled_for_drop(self) -> str | None:
+    def labeled_for_drop(self) -> str | None:
         """A digest of all images with their labels: --max-drop judges on those that the calibration leaves."""
         data = self.grid.export.data
-        return _images(images.labelled(Path(data))) if data else None
+        return _images(images.labeled(Path(data))) if data else None
 
     @cached_property
     def evaluated_on(self) -> str | None:
-        """A digest of the labelled images. Raises UsageError as `edgekit.data.images.labelled` does."""
-        return _images(self._labelled) if self.grid.eval else None
+        """A digest of the labeled images. Raises UsageError as `edgekit.data.images.labeled` does."""
+        return _images(self._labeled) if self.grid.eval else None
 
     @property
     def images_evaluated(self) -> int:
         """How many there are."""
-        return len(self._labelled)
+        return len(self._labeled)
 
     @cached_property
-    def _labelled(self) -> tuple[Sample, ...]:
-        return images.labelled(self.grid.eval) if self.grid.eval else ()
+    def _labeled(self) -> tuple[Sample, ...]:
+        return images.labeled(self.grid.eval) if self.grid.eval else ()
 
 
 def _images(samples: Iterable[Sample]) -> str:

@@ -17,7 +17,7 @@ from edgekit.errors import UsageError
 from edgekit.util.files import known_sha256
 
 NAMED = ("random", "pretrained")  # weights that are no path
-_QUANTISED = re.compile(r"quant|uint8|int8", re.IGNORECASE)  # in the name of weights that were trained for integers
+_QUANTIZED = re.compile(r"quant|uint8|int8", re.IGNORECASE)  # in the name of weights that were trained for integers
 _POINT = re.compile(r"(?:_v1)?(?:_(?P<alpha>\d[._]\d+|1))?(?:_(?P<res>\d{2,4}))?(?:-(?!v\d).*|[_.](?!v\d)\D.*)?")
 
 
@@ -72,7 +72,7 @@ def in_folder(folder: Path, model: str, alpha: float | None, res: int | None, pr
             continue
         its_alpha, its_res = told
         if its_alpha in (alpha, None) and its_res in (res, None):
-            unfit = bool(_QUANTISED.search(path.name)) != (precision == "int8")
+            unfit = bool(_QUANTIZED.search(path.name)) != (precision == "int8")
             rank = (its_res is None, its_alpha is None, unfit, path.name)
             fitting.append((rank, path))
     return min(fitting)[1] if fitting else None

@@ -114,7 +114,7 @@ def targets(text: str) -> tuple[str, ...]:
 
 
 def check_dla(precision: str, product: str = TENSORRT) -> None:
-    """DLA computes in half precision or int8, and takes no explicit quantisation. Raises UsageError for others."""
+    """DLA computes in half precision or int8, and takes no explicit quantization. Raises UsageError for others."""
     if product != TENSORRT:
         raise UsageError(f"{TITLES[product]} builds for no DLA", "take `dla:` out of devices.yaml")
     if precision != "fp16":

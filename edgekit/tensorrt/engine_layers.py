@@ -48,7 +48,7 @@ def _types(part: str, text: str) -> tuple[str, ...]:
 def facts(text: str, nodes: Nodes) -> dict[str, Any]:
     """What a manifest tells: kinds, the type that each convolution and product computes in, and the pairs.
 
-    Of a pair that quantises and dequantises, `fused` counts the halves that became part of a convolution or product, or
+    Of a pair that quantizes and dequantizes, `fused` counts the halves that became part of a convolution or product, or
     of nothing at all; the others are work of kernels between these.
     """
     layers = parse(text)

@@ -1,1 +1,1 @@
-"""Quantisation: recorded ranges become a quantized graph, which every format writes and a simulation runs."""
+"""Quantization: recorded ranges become a quantized graph, which every format writes and a simulation runs."""

@@ -2,7 +2,7 @@
 
 Rounded to nearest, the errors of a channel add up to several steps, and inputs that are rectified multiply that sum by
 a mean of one sign. Where it is over half a step, the weights that were rounded furthest that way go to their other
-neighbour: first within each window of the kernel, whose inputs are one channel's, then within the whole output channel
+neighbor: first within each window of the kernel, whose inputs are one channel's, then within the whole output channel
 (C. Guo et al., "SQuant: On-the-Fly Data-Free Quantization via Diagonal Hessian Approximation", ICLR 2022; its order of
 choice within a channel is by window, ours by weight).
 """
@@ -16,7 +16,7 @@ _ELEMENTS = 2**24  # at a time
 
 
 def level(steps: Tensor, window: int, limit: int) -> Tensor:
-    """Integers of at most `limit` for real steps (channels, weights); `window` neighbours are a window of the kernel.
+    """Integers of at most `limit` for real steps (channels, weights); `window` neighbors are a window of the kernel.
 
     No weight is more than one step from where it was; each channel's errors sum to half a step at most, unless the
     limit is in the way.

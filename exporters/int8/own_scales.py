@@ -1,4 +1,4 @@
-"""The scales that a quantised file has, kept where the network that was read from it becomes integers again.
+"""The scales that a quantized file has, kept where the network that was read from it becomes integers again.
 
 A grid keeps its step; its zero point moves with the integers of the scheme (uint8 0 is int8 -128). Weights keep their
 integers where these are symmetric int8, as all three runtimes want them, and biases theirs where both scales are kept.

@@ -1,7 +1,7 @@
 """Weights whose products onnxruntime's x86 kernels can add two by two without leaving 16 bits.
 
 Without VNNI these kernels multiply unsigned activations by signed weights with `vpmaddubsw`, which adds two
-neighbouring products in 16 bits and saturates: 255 * (127 + 127) is beyond 32767. Two integers whose sum stays within
+neighboring products in 16 bits and saturates: 255 * (127 + 127) is beyond 32767. Two integers whose sum stays within
 LIMIT cannot get there, whatever the activations are. docs/int8.md names the kernels, and which processors have them.
 """
 

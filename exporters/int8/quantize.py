@@ -155,8 +155,8 @@ def _level(steps: Tensor, axis: int) -> Tensor:
 def best_tops(rows: Tensor, pairs: bool = False) -> Tensor:
     """For each channel (channels, weights) the integer of its largest weight with which all are rounded best.
 
-    Weights that lie on a grid already, as those of quantisation-aware training do, stay exactly on it; and the few
-    weights of a depthwise kernel lie nearer to some grid than to the finest. With `pairs`, what neighbours give to
+    Weights that lie on a grid already, as those of quantization-aware training do, stay exactly on it; and the few
+    weights of a depthwise kernel lie nearer to some grid than to the finest. With `pairs`, what neighbors give to
     stay within 16 bits counts as an error too.
     """
     unit = _judged(rows, pairs) / rows.abs().amax(1, keepdim=True).clamp(min=1e-30)

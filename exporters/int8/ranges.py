@@ -55,7 +55,7 @@ class Ranges:
     spread: float | None
     source: str = "data"  # or "file"
     images: CalibrationSet | None = field(default=None, compare=False)
-    own: OwnIntegers | None = field(default=None, compare=False)  # of a quantised file, kept where they are given
+    own: OwnIntegers | None = field(default=None, compare=False)  # of a quantized file, kept where they are given
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ _FLOAT_ONLY = {
 
 
 def fixed_output(kind: str) -> QParams | None:
-    """The only output quantisation that an operator's int8 kernel has; None where any will do."""
+    """The only output quantization that an operator's int8 kernel has; None where any will do."""
     return FIXED_OUTPUT.get(kind)
 
 

@@ -86,7 +86,7 @@ def tile(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
 
 
 def constant(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
-    """An initialiser under the operator's own name; one that is handed out needs a node."""
+    """An initializer under the operator's own name; one that is handed out needs a node."""
     value = e.tensors(op)["value"].detach()
     value = value.to(e.dtype(op))
     if e.graph.is_output(op.name):

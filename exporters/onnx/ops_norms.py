@@ -1,4 +1,4 @@
-"""The ONNX form of normalisations."""
+"""The ONNX form of normalizations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def lrn(e: Emission, op: Op, x: list[str], own: Names, out: str) -> Any:
     if size % 2:
         numbers = {"alpha": float(a["alpha"]), "beta": float(a["beta"]), "bias": float(a["k"])}
         return e.node("LRN", x, out, op.name, size=size, **numbers)
-    # ONNX centres an even window elsewhere than torch does: the sum over channels becomes a product with a band.
+    # ONNX centers an even window elsewhere than torch does: the sum over channels becomes a product with a band.
     channels = op.shape[1]
     band = torch.ones(channels, channels).tril(size - size // 2 - 1).triu(-(size // 2)) * (a["alpha"] / size)
     weight = e.constant(f"{op.name}/band", band.reshape(channels, channels, *[1] * (len(op.shape) - 2)).to(e.dtype(op)))
@@ -53,13 +53,13 @@ def layer_norm(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
 def _in_parts(e: Emission, op: Op, x: str, own: Names, out: str) -> None:
     axes, name = list(op.attrs["dims"]), op.name
     mean = e.node("ReduceMean", [x], f"{name}/mean", axes=axes)
-    apart = e.node("Sub", [x, mean], f"{name}/centred")
+    apart = e.node("Sub", [x, mean], f"{name}/centered")
     square = e.node("Mul", [apart, apart], f"{name}/square")
     variance = e.node("ReduceMean", [square], f"{name}/variance", axes=axes)
     more = e.node("Add", [variance, e.number(f"{name}/eps", op.attrs["eps"], op)], f"{name}/more")
     root = e.node("Sqrt", [more], f"{name}/root")
     parts = [(kind, own[role]) for kind, role in (("Mul", "weight"), ("Add", "bias")) if role in own]
-    y = e.node("Div", [apart, root], f"{name}/normalised" if parts else out)
+    y = e.node("Div", [apart, root], f"{name}/normalized" if parts else out)
     for index, (kind, operand) in enumerate(parts):
         y = e.node(kind, [y, operand], out if index == len(parts) - 1 else f"{name}/scaled")
 
@@ -77,7 +77,7 @@ def group_norm(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
         e.node("InstanceNormalization", inputs, out, op.name, epsilon=eps)
         return
     flat = e.node("Reshape", [x[0], e.integers(f"{op.name}/groups", (0, groups, -1))], f"{op.name}/split")
-    y = e.node("InstanceNormalization", [flat, ones, zeros], f"{op.name}/normalised", epsilon=eps)
+    y = e.node("InstanceNormalization", [flat, ones, zeros], f"{op.name}/normalized", epsilon=eps)
     parts = [(kind, role) for kind, role in (("Mul", "weight"), ("Add", "bias")) if role in own]
     shape = e.integers(f"{op.name}/shape", (-1, *op.shape[1:]))
     y = e.node("Reshape", [y, shape], f"{op.name}/whole" if parts else out)

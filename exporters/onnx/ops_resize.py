@@ -43,10 +43,10 @@ def _nearest(op: Op) -> dict[str, Any]:
 def _smooth(op: Op) -> dict[str, Any]:
     """ONNX's pytorch_half_pixel takes the first place for a side of one element, where torch takes the middle."""
     cubic = op.attrs["mode"] == "bicubic"
-    centres = "half_pixel" if cubic or 1 in op.shape[2:] else "pytorch_half_pixel"
+    centers = "half_pixel" if cubic or 1 in op.shape[2:] else "pytorch_half_pixel"
     return {
         "mode": "cubic" if cubic else "linear",
-        "coordinate_transformation_mode": "align_corners" if op.attrs["align_corners"] else centres,
+        "coordinate_transformation_mode": "align_corners" if op.attrs["align_corners"] else centers,
         "cubic_coeff_a": _CUBIC if cubic else None,
     }
 

@@ -21,7 +21,7 @@ _GRAPH, _INITIALIZER, _RAW_DATA = b"\x3a", b"\x2a", b"\x4a"  # field numbers 7, 
 
 
 def save(model: Any, constants: Mapping[str, NDArray[Any]], path: Path) -> None:
-    """Write `model` (a ModelProto without initialisers) and its initialisers to one file.
+    """Write `model` (a ModelProto without initializers) and its initializers to one file.
 
     Raises UsageError above 2 GB, which one ONNX file cannot hold, and EnvironmentRefused where it cannot be written.
     """

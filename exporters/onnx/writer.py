@@ -1,7 +1,7 @@
 """ONNX: one file, weights inside, static shapes unless the batch is asked to be free, a conservative IR version.
 
 The folded graph is written operator by operator (exporters.onnx.ops). A node bears the name of its layer and an
-initialiser the name of its parameter, so that what a profiler says can be laid beside the layer table.
+initializer the name of its parameter, so that what a profiler says can be laid beside the layer table.
 """
 
 from __future__ import annotations

@@ -213,12 +213,12 @@ def _tensor(tensor: Stored, place: int, dynamic_batch: bool) -> schema.TensorT:
         type=getattr(schema.TensorType, tensor.dtype.upper()),
         buffer=place,
         name=tensor.name,
-        quantization=_quantisation(tensor),
+        quantization=_quantization(tensor),
         hasRank=True,
     )
 
 
-def _quantisation(tensor: Stored) -> schema.QuantizationParametersT | None:
+def _quantization(tensor: Stored) -> schema.QuantizationParametersT | None:
     grid = tensor.grid
     if grid is None:
         return None

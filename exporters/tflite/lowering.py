@@ -123,7 +123,7 @@ class Lowering:
         return all(self._values[name].q or name in known for name in op.inputs)
 
     def wanted(self, op: Op) -> QParams | None:
-        """The quantisation of what `op` and its fused activation give; None: float."""
+        """The quantization of what `op` and its fused activation give; None: float."""
         if self.quantized is None:
             return None
         known, last = self.quantized.activations, self._fused.get(op.name, op)
@@ -145,13 +145,13 @@ class Lowering:
         like: Value,
         **options: Any,
     ) -> Value:
-        """One operator whose result has the shape, layout, quantisation and columns of `like`."""
+        """One operator whose result has the shape, layout, quantization and columns of `like`."""
         made = self.result(name, like)
         self.program.node(builtin, inputs, made.tensor, **options)
         return made
 
     def result(self, name: str, like: Value) -> Value:
-        """A value with the shape, layout, type and quantisation of `like` that an operator is to give."""
+        """A value with the shape, layout, type and quantization of `like` that an operator is to give."""
         tensor = self.program.activation(name, stored_shape(like.shape, like.layout), like.q, like.dtype)
         return replace(like, tensor=tensor, source=None)
 
@@ -224,7 +224,7 @@ class Lowering:
             "RESHAPE", name, [value.tensor, self.program.integers((-1, *after[1:]) if after else ())], like
         )
 
-    def requantised(self, value: Value, q: QParams, name: str) -> Value:
+    def requantized(self, value: Value, q: QParams, name: str) -> Value:
         """The value as integers of `q`: nothing, or a QUANTIZE."""
         if value.q == q:
             return value
@@ -280,16 +280,16 @@ class Lowering:
         return Value(self.program.activation(op.name, op.shape, None, dtype), op.shape, layout, dtype=dtype)
 
     def _finished(self, op: Op, value: Value) -> Value:
-        """In integers where the quantised graph wants it and the operator's own way was another."""
+        """In integers where the quantized graph wants it and the operator's own way was another."""
         wanted = self.wanted(op)
         if wanted is None or op.name in (self.quantized.islands if self.quantized else ()):
             return value
-        return self.requantised(value, wanted, f"{self.label(op)}/quantize") if value.q or self.int8(op) else value
+        return self.requantized(value, wanted, f"{self.label(op)}/quantize") if value.q or self.int8(op) else value
 
     def _integers(self, value: Value, name: str) -> Value:
         if value.q or self.quantized is None or value.dtype != "float32":
             return value
-        return self.requantised(value, self.quantized.activations[name], f"{name}/quantize")
+        return self.requantized(value, self.quantized.activations[name], f"{name}/quantize")
 
     def _real(self, value: Value, name: str) -> Value:
         return self._converted_once("DEQUANTIZE", value, None, f"{name}/dequantize") if value.q else value
@@ -310,7 +310,7 @@ class Lowering:
         value = Value(tensor, op.shape, layout, given, dtype=dtype)
         if any(reader.kind != "cast" for reader in self.readers[op.name]):
             value = self.converted(value, stored_dtype(op), f"{op.name}/{stored_dtype(op)}")
-        return self.requantised(value, q, f"{op.name}/int8") if q else value
+        return self.requantized(value, q, f"{op.name}/int8") if q else value
 
     def _output(self, public: str, name: str, io: str) -> None:
         """Hand a value out. One that is handed in, handed out already or owned is copied first."""
@@ -320,8 +320,8 @@ class Lowering:
             value = self._real(value, name)
         elif self.quantized and self.ops[name].dtype.is_floating_point:
             q = value.q or self.quantized.activations[name]
-            value = self.requantised(value, q, f"{name}/int8")
-            value = self.requantised(value, _unsigned(q), f"{name}/uint8") if io == "uint8" else value
+            value = self.requantized(value, q, f"{name}/int8")
+            value = self.requantized(value, _unsigned(q), f"{name}/uint8") if io == "uint8" else value
         taken = (*self.program.inputs, *self.program.outputs)
         if value.tensor in taken or self.program.tensors[value.tensor].constant is not None:
             sizes = stored_shape(value.shape, value.layout)

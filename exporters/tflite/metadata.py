@@ -23,7 +23,7 @@ NAME, IDENTIFIER = "TFLITE_METADATA", b"M001"
 LABELS = "labels.txt"
 # Numbers of the schema's enumerations and unions.
 AXIS_LABELS, NORMALIZATION, FEATURE, IMAGE = 2, 1, 1, 2
-COLOURS = {"RGB": 1, "L": 2}  # others are unknown to it: 0
+COLORS = {"RGB": 1, "L": 2}  # others are unknown to it: 0
 # Places of a table's fields, in the schema's order.
 MODEL = {"name": 0, "description": 1, "subgraph_metadata": 3}
 SUBGRAPH = {"input_tensor_metadata": 2, "output_tensor_metadata": 3}
@@ -41,7 +41,7 @@ def pack(
     how: Preprocessing | None,
     labels: Sequence[str],
 ) -> bytes:
-    """The metadata of one model: its tensors, the input's normalisation, and that labels.txt names the outputs."""
+    """The metadata of one model: its tensors, the input's normalization, and that labels.txt names the outputs."""
     builder = flatbuffers.Builder(1024)
     given = [
         _tensor(builder, one, _content(builder, one, how), _units(builder, one, how), None, one.layout not in USUAL)
@@ -89,7 +89,7 @@ def _content(builder: Any, record: TensorRecord, how: Preprocessing | None) -> i
     if how is None or not _is_image(record, how):
         return _table(builder, 2, CONTENT, _feature(builder))
     builder.StartObject(2)
-    builder.PrependInt8Slot(0, COLOURS.get(how.channels, 0), 0)
+    builder.PrependInt8Slot(0, COLORS.get(how.channels, 0), 0)
     properties = {"content_properties_type": IMAGE, "content_properties": builder.EndObject()}
     return _table(builder, 2, CONTENT, properties)
 

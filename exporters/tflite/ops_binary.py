@@ -57,10 +57,10 @@ def binary(to: Lowering, op: Op) -> Value:
         operands = [left, constant]
     if op.attrs.get("reflected"):
         operands.reverse()
-    quantisation = FIXED_OUTPUT.get(op.kind, to.wanted(op)) if to.int8(op) else None
-    if quantisation and same_scale(op.kind):
-        operands = [to.requantised(x, quantisation, f"{op.name}/quantize") for x in operands]
-    like = Value(-1, op.shape, layout, quantisation, dtype=stored_dtype(op))
+    quantization = FIXED_OUTPUT.get(op.kind, to.wanted(op)) if to.int8(op) else None
+    if quantization and same_scale(op.kind):
+        operands = [to.requantized(x, quantization, f"{op.name}/quantize") for x in operands]
+    like = Value(-1, op.shape, layout, quantization, dtype=stored_dtype(op))
     fused = {"fusedActivationFunction": to.activation(op)} if builtin in ARITHMETIC.values() else {}
     return broadcast(to, builtin, to.label(op), operands, like, **fused)
 

@@ -31,7 +31,7 @@ _OF_FLOATS = frozenset({"floor", "ceil", "round", "sign"})  # TFLite has them fo
 _CLIPS = {(0.0, 6.0): "RELU6", (-1.0, 1.0): "RELU_N1_TO_1"}
 
 
-def _quantisation(to: Lowering, op: Op) -> QParams | None:
+def _quantization(to: Lowering, op: Op) -> QParams | None:
     return FIXED_OUTPUT.get(op.kind, to.wanted(op)) if to.int8(op) else None
 
 
@@ -44,7 +44,7 @@ def unary(to: Lowering, op: Op) -> Value:
     options = {option: op.attrs[attribute] for option, attribute in names.items()}
     if op.kind == "gelu":
         options["approximate"] = op.attrs["approximate"] == "tanh"
-    return to.emit(builtin, op.name, [x.tensor], replace(x, q=_quantisation(to, op)), **options)
+    return to.emit(builtin, op.name, [x.tensor], replace(x, q=_quantization(to, op)), **options)
 
 
 def _of_integers(to: Lowering, op: Op, x: Value) -> Value:
@@ -69,17 +69,17 @@ def reciprocal(to: Lowering, op: Op) -> Value:
 
 def relu(to: Lowering, op: Op) -> Value:
     """RELU. Integers that cannot say anything negative are rescaled: what is below zero ends at zero by itself."""
-    x, q = to.read(op), _quantisation(to, op)
+    x, q = to.read(op), _quantization(to, op)
     if x.q and q and q.zero_point == q.low:
-        return to.requantised(x, q, op.name) if x.q != q else x
-    return to.emit("RELU", op.name, [x.tensor], replace(x, q=_quantisation(to, op)))
+        return to.requantized(x, q, op.name) if x.q != q else x
+    return to.emit("RELU", op.name, [x.tensor], replace(x, q=_quantization(to, op)))
 
 
 def clip(to: Lowering, op: Op) -> Value:
     """RELU6, RELU_N1_TO_1, or MAXIMUM and MINIMUM with constants."""
     x, low, high = to.read(op), op.attrs["min"], op.attrs["max"]
     if (low, high) in _CLIPS:
-        return to.emit(_CLIPS[low, high], op.name, [x.tensor], replace(x, q=_quantisation(to, op)))
+        return to.emit(_CLIPS[low, high], op.name, [x.tensor], replace(x, q=_quantization(to, op)))
     if low is not None:
         x = to.emit("MAXIMUM", f"{op.name}/low", [x.tensor, _bound(to, op, x, "min", low)], x)
     if high is not None:
@@ -119,7 +119,7 @@ def hardsigmoid(to: Lowering, op: Op) -> Value:
     sixth, _ = to.constant(op, "sixth", torch.tensor([1 / 6]), integers)
     between = replace(x, q=QParams(6 / 255, -128) if integers else None)
     y = to.emit("ADD", f"{op.name}/add", [x.tensor, three], between, fusedActivationFunction="RELU6")
-    return to.emit("MUL", op.name, [y.tensor, sixth], replace(y, q=_quantisation(to, op)))
+    return to.emit("MUL", op.name, [y.tensor, sixth], replace(y, q=_quantization(to, op)))
 
 
 def silu(to: Lowering, op: Op) -> Value:
@@ -127,7 +127,7 @@ def silu(to: Lowering, op: Op) -> Value:
     x, integers = to.read(op), to.int8(op)
     gate = replace(x, q=FIXED_OUTPUT["sigmoid"] if integers else None)
     y = to.emit("LOGISTIC", f"{op.name}/sigmoid", [x.tensor], gate)
-    return to.emit("MUL", op.name, [x.tensor, y.tensor], replace(x, q=_quantisation(to, op)))
+    return to.emit("MUL", op.name, [x.tensor, y.tensor], replace(x, q=_quantization(to, op)))
 
 
 def prelu(to: Lowering, op: Op) -> Value:
@@ -136,14 +136,14 @@ def prelu(to: Lowering, op: Op) -> Value:
     slope = to.graph.tensors(op)["weight"].expand(op.shape[1])
     shaped = operand(slope.reshape(-1, *[1] * (len(op.shape) - 2)), x.layout, len(op.shape))
     constant, _ = to.constant(op, "slope", shaped, x.q is not None)
-    return to.emit("PRELU", op.name, [x.tensor, constant], replace(x, q=_quantisation(to, op)))
+    return to.emit("PRELU", op.name, [x.tensor, constant], replace(x, q=_quantization(to, op)))
 
 
 def softmax(to: Lowering, op: Op) -> Value:
     """SOFTMAX or LOG_SOFTMAX over the last stored axis."""
     x, dim = to.read(op), op.attrs["dim"]
     x = to.arranged(x, (*(axis for axis in x.layout if axis != dim), dim), op.name)
-    like = replace(x, q=_quantisation(to, op))
+    like = replace(x, q=_quantization(to, op))
     if op.kind == "softmax":
         return to.emit("SOFTMAX", op.name, [x.tensor], like, beta=1.0)
     return to.emit("LOG_SOFTMAX", op.name, [x.tensor], like)

@@ -76,7 +76,7 @@ def layer(
 def weight_and_bias(
     to: Lowering, op: Op, x: Value, stored: Turned, axis: int, channels: int, shape: Shape | None = None
 ) -> tuple[int, int]:
-    """The two constants of a layer, in float or as the quantised graph has them. `stored` turns torch's weight."""
+    """The two constants of a layer, in float or as the quantized graph has them. `stored` turns torch's weight."""
     name = f"{op.name}/bias"
     if to.quantized is None or x.q is None:
         bias = to.graph.tensors(op).get("bias", torch.zeros(channels))

@@ -1,4 +1,4 @@
-"""Normalisations by an input's own statistics in TFLite's words: means, differences, RSQRT."""
+"""Normalizations by an input's own statistics in TFLite's words: means, differences, RSQRT."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def layer_norm(to: Lowering, op: Op) -> Value:
     """Over the last axes of torch's, wherever these lie."""
     x = to.read(op, real=True)
     own = to.graph.tensors(op)
-    y = _normalised(to, op, x, [x.layout.index(dim) for dim in op.attrs["dims"]])
+    y = _normalized(to, op, x, [x.layout.index(dim) for dim in op.attrs["dims"]])
     return _affine(to, op, y, own)
 
 
@@ -30,9 +30,9 @@ def group_norm(to: Lowering, op: Op) -> Value:
         for role, tensor in to.graph.tensors(op).items()
     }
     if groups == 1:
-        y = _normalised(to, op, x, range(1, len(x.layout)) if x.layout[0] == 0 else _places(x, range(1, rank)))
+        y = _normalized(to, op, x, range(1, len(x.layout)) if x.layout[0] == 0 else _places(x, range(1, rank)))
     elif groups == channels and rank > 2:
-        y = _normalised(to, op, x, _places(x, range(2, rank)))
+        y = _normalized(to, op, x, _places(x, range(2, rank)))
     else:
         y = _by_groups(to, op, x, n, channels, sizes)
     return _affine(to, op, y, own)
@@ -53,22 +53,22 @@ def _by_groups(to: Lowering, op: Op, x: Value, n: int, channels: int, sizes: Seq
         x = to.arranged(x, channels_last(rank), op.name)
         split, axes = (n, count, groups, channels // groups), [1, 3]
     y = to.reshaped(x, Value(-1, split, tuple(range(len(split)))), f"{op.name}/groups")
-    y = _normalised(to, op, y, axes)
+    y = _normalized(to, op, y, axes)
     return to.reshaped(y, Value(-1, x.shape, x.layout), f"{op.name}/whole")
 
 
-def _normalised(to: Lowering, op: Op, x: Value, axes: Sequence[int]) -> Value:
+def _normalized(to: Lowering, op: Op, x: Value, axes: Sequence[int]) -> Value:
     """(x - mean) / sqrt(variance + eps) over stored axes."""
     name, where = op.name, to.program.integers(sorted(axes))
     gone = {x.layout[place] for place in axes}
     like = Value(-1, tuple(1 if axis in gone else size for axis, size in enumerate(x.shape)), x.layout)
     mean = to.emit("MEAN", f"{name}/mean", [x.tensor, where], like, keepDims=True)
-    apart = to.emit("SUB", f"{name}/centred", [x.tensor, mean.tensor], x)
+    apart = to.emit("SUB", f"{name}/centered", [x.tensor, mean.tensor], x)
     square = to.emit("MUL", f"{name}/square", [apart.tensor, apart.tensor], x)
     variance = to.emit("MEAN", f"{name}/variance", [square.tensor, where], like, keepDims=True)
     eps = to.program.constant(f"{name}/eps", torch.tensor([float(op.attrs["eps"])]))
     root = to.emit("RSQRT", f"{name}/root", [to.emit("ADD", f"{name}/more", [variance.tensor, eps], like).tensor], like)
-    return to.emit("MUL", f"{name}/normalised", [apart.tensor, root.tensor], x)
+    return to.emit("MUL", f"{name}/normalized", [apart.tensor, root.tensor], x)
 
 
 def _affine(to: Lowering, op: Op, y: Value, own: dict[str, Tensor]) -> Value:

@@ -1,4 +1,4 @@
-"""Pooling, means and local response normalisation in TFLite's words.
+"""Pooling, means and local response normalization in TFLite's words.
 
 TFLite has no 3-D pooling. A maximum over a box is the maximum over its depth of the maxima over its planes, and the
 number of elements inside the input is a product over the axes, so two 2-D poolings give exactly the same.
@@ -157,10 +157,10 @@ def _never_negative(to: Lowering, name: str) -> bool:
 
 
 def lrn(to: Lowering, op: Op) -> Value:
-    """x / (k + alpha / size * sum of the neighbours' squares) ** beta, in float.
+    """x / (k + alpha / size * sum of the neighbors' squares) ** beta, in float.
 
     TFLite's own operator takes a power for each element and runs on one thread outside XNNPACK. The sum over
-    neighbouring channels is a 1x1 convolution with a band matrix, and the usual powers are square roots: these run in
+    neighboring channels is a 1x1 convolution with a band matrix, and the usual powers are square roots: these run in
     XNNPACK, measured 10 to 30 times faster. Another beta takes the builtin operator.
     """
     a, rank = op.attrs, len(op.shape)

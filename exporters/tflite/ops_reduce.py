@@ -18,8 +18,8 @@ def reduce(to: Lowering, op: Op) -> Value:
     x = to.converted(x, stored_dtype(op), f"{op.name}/type")
     axes = to.program.integers([x.layout.index(d) for d in sorted(dims, key=x.layout.index)])
     layout = x.layout if keep else without(x.layout, dims)
-    quantisation = (x.q if same_scale(op.kind) else to.wanted(op)) if to.int8(op) else None
-    like = Value(-1, op.shape, layout, quantisation, dtype=x.dtype)
+    quantization = (x.q if same_scale(op.kind) else to.wanted(op)) if to.int8(op) else None
+    like = Value(-1, op.shape, layout, quantization, dtype=x.dtype)
     return to.emit(REDUCTIONS[op.kind], op.name, [x.tensor, axes], like, keepDims=keep)
 
 

@@ -113,10 +113,10 @@ def cat(to: Lowering, op: Op) -> Value:
     values, done = next((([value], end) for value, end in known if value), ([], 0))
     for index in range(done, len(op.inputs)):
         value = to.read(op, index, first.layout)
-        values.append(to.requantised(value, wanted, f"{op.inputs[index]}/quantize") if wanted else value)
+        values.append(to.requantized(value, wanted, f"{op.inputs[index]}/quantize") if wanted else value)
     values = [to.arranged(value, first.layout, op.name) for value in values]
     dim = op.attrs["dim"]
-    while len(values) > _MOST_JOINED:  # the smallest neighbours first, which are then copied twice
+    while len(values) > _MOST_JOINED:  # the smallest neighbors first, which are then copied twice
         at = min(range(len(values) - 1), key=lambda i: values[i].shape[dim] + values[i + 1].shape[dim])
         values[at : at + 2] = [joined(to, values[at : at + 2], dim, f"{op.name}/part")]
     y = to.joined[axis, wanted, op.inputs] = joined(to, values, dim, op.name)
@@ -142,7 +142,7 @@ def permute(to: Lowering, op: Op) -> Value:
 
 
 def reshape(to: Lowering, op: Op) -> Value:
-    """RESHAPE, and a TRANSPOSE before it only where elements that must be neighbours are not."""
+    """RESHAPE, and a TRANSPOSE before it only where elements that must be neighbors are not."""
     x = to.read(op)
     way = reshaping(x.shape, op.shape, x.layout)
     if not way.direct:

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 import edgekit
 from edgekit.bench.links.base import Link
 from edgekit.bench.ondevice.sensors.linux import instructions, processor
-from edgekit.data.images import labelled
+from edgekit.data.images import labeled
 from edgekit.demonstration import command as demonstration
 from edgekit.device.registry import load, open_target
 from edgekit.evaluation.input import FileInput, file_input
@@ -87,7 +87,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Asked:
-    """A file, and the folder of labelled images that it is asked about."""
+    """A file, and the folder of labeled images that it is asked about."""
 
     path: Path
     images: Path
@@ -153,7 +153,7 @@ def _asked(folder: Path) -> Iterator[Asked]:
 
 def _few(data: Path, folder: Path) -> None:
     """A folder with every n-th of the images, so many that there are IMAGES."""
-    samples = labelled(data)
+    samples = labeled(data)
     folder.mkdir()
     rows = ["file,class"]
     for index, sample in enumerate(samples[:: len(samples) // IMAGES][:IMAGES]):
@@ -223,7 +223,7 @@ def _rows(asked: Sequence[Asked], core: str, link: Link, folder: Path) -> Iterat
 
 
 def _inputs(taken: FileInput, images: Path) -> NDArray[Any]:
-    pixels = (to_pixels(taken.preprocessing, sample.load(), taken.size) for sample in labelled(images))
+    pixels = (to_pixels(taken.preprocessing, sample.load(), taken.size) for sample in labeled(images))
     return np.stack([taken.stored(one) for one in pixels])
 
 
@@ -246,7 +246,7 @@ def _board(link: Link) -> Iterator[Callable[[Path, Path], NDArray[Any]]]:
 
 
 def _row(asked: Asked, core: str, near: NDArray[Any], there: NDArray[Any], offset: int) -> Row:
-    labels = [sample.label + offset for sample in labelled(asked.images) if sample.label is not None]
+    labels = [sample.label + offset for sample in labeled(asked.images) if sample.label is not None]
     right = [correct1("".join(map(hit, scores, labels))) for scores in (there, near)]
     return Row(
         file=asked.path.name,

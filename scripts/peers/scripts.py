@@ -9,7 +9,7 @@ from __future__ import annotations
 from scripts.bench_helpers import BARE_NETWORK, BARE_TFLITE
 
 # Of the classes that the weights have. The two networks have the same tensors in the same order. The weights come from
-# a file without normalisation, and with this epsilon one is nothing.
+# a file without normalization, and with this epsilon one is nothing.
 WEIGHTS = """
 state = list(torch.load(sys.argv[1] + "/state.pt", weights_only=True).values())
 net[-1] = nn.Linear(cin, len(state[-1]))

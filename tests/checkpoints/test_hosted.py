@@ -93,7 +93,7 @@ def test_batch_norm_of_a_folded_file_divides_by_exactly_one() -> None:
 
 
 @pytest.mark.data
-def test_a_quantised_file_dequantises_to_the_network_that_it_rounds() -> None:
+def test_a_quantized_file_dequantizes_to_the_network_that_it_rounds() -> None:
     path = HOSTED / "mobilenet_v1_0_5_160_quant.tflite"
     point = weights.variant_of(str(path), "mobilenet")
     network = point.build()
@@ -248,7 +248,7 @@ def keras_file(path: Path, alpha: float = 0.25, classes: int = 10, drop: str = "
 
 
 @pytest.mark.data
-def test_cifar_weights_of_another_trainer_recognise_cifar() -> None:
+def test_cifar_weights_of_another_trainer_recognize_cifar() -> None:
     from PIL import Image
 
     path = DATA / "weights" / "resnet20_cifar10.th"

@@ -314,7 +314,7 @@ def test_other_kinds_of_numbers_are_refused(tmp_path: Path, kind: str) -> None:
 @pytest.mark.filterwarnings("ignore:.*quantize:UserWarning")
 @pytest.mark.filterwarnings("ignore:.*quantization:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:.*TypedStorage:UserWarning")
-def test_quantised_tensors_are_refused(tmp_path: Path) -> None:
+def test_quantized_tensors_are_refused(tmp_path: Path) -> None:
     state, path = build_tiny().state_dict(), tmp_path / "w.pth"
     torch.save(state | {"5.weight": torch.quantize_per_tensor(state["5.weight"], 0.01, 0, torch.qint8)}, path)
     with pytest.raises(UsageError, match="holds qint8 numbers in 5.weight"):

@@ -198,7 +198,7 @@ def test_the_fourth_channel_is_calibrated_by_itself(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for index in range(3):
         pixels = random.integers(0, 256, (8, 8, 4), dtype=np.uint8)
-        pixels[..., 3] = 0 if index == 0 else pixels[..., 3]  # transparent, and still of some colour
+        pixels[..., 3] = 0 if index == 0 else pixels[..., 3]  # transparent, and still of some color
         Image.fromarray(pixels).save(tmp_path / f"{index}.png")
     how = Preprocessing(channels="RGBA", crop_fraction=1.0, mean=(0.0,) * 4, std=(1.0,) * 4)
     whole = {

@@ -13,10 +13,10 @@ from edgekit.errors import UsageError
 from tests.data.pictures import Image, pixels, write
 
 
-def test_grey_is_repeated_in_three_channels(tmp_path: Path) -> None:
-    grey = pixels()[:, :, 0]
-    Image.fromarray(grey).save(tmp_path / "g.png")
-    np.testing.assert_array_equal(np.asarray(decode(tmp_path / "g.png")), np.stack([grey] * 3, -1))
+def test_gray_is_repeated_in_three_channels(tmp_path: Path) -> None:
+    gray = pixels()[:, :, 0]
+    Image.fromarray(gray).save(tmp_path / "g.png")
+    np.testing.assert_array_equal(np.asarray(decode(tmp_path / "g.png")), np.stack([gray] * 3, -1))
 
 
 def test_sixteen_bits_are_scaled_to_eight(tmp_path: Path) -> None:
@@ -25,7 +25,7 @@ def test_sixteen_bits_are_scaled_to_eight(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.asarray(decode(tmp_path / "deep.png"))[:, :, 0], [[0, 2], [128, 255]])
 
 
-def test_transparency_is_dropped_and_the_colours_stay(tmp_path: Path) -> None:
+def test_transparency_is_dropped_and_the_colors_stay(tmp_path: Path) -> None:
     rgb = pixels()
     alpha = np.full((8, 8, 1), 7, dtype=np.uint8)
     Image.fromarray(np.concatenate([rgb, alpha], -1)).save(tmp_path / "a.png")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.data.decode import decode
-from edgekit.data.images import find, labelled, pixel_hash
+from edgekit.data.images import find, labeled, pixel_hash
 from edgekit.errors import UsageError
 from tests.data.pictures import Image, pixels, write
 from tests.paths import DATA
@@ -42,7 +42,7 @@ def test_the_hash_knows_one_pixel_and_the_shape() -> None:
 def test_labels_csv_names_files_and_classes(tmp_path: Path) -> None:
     write(tmp_path / "b.png"), write(tmp_path / "sub" / "a.png", 1), write(tmp_path / "not listed.png", 2)
     _csv(tmp_path, "\ufefffile,class,wnid\r\nb.png,7,n1\r\nsub/a.png,0,n2\r\n")
-    assert [(s.name, s.label) for s in labelled(tmp_path)] == [("b.png", 7), ("sub/a.png", 0)]
+    assert [(s.name, s.label) for s in labeled(tmp_path)] == [("b.png", 7), ("sub/a.png", 0)]
 
 
 @pytest.mark.parametrize(
@@ -63,13 +63,13 @@ def test_labels_csv_names_files_and_classes(tmp_path: Path) -> None:
 def test_a_wrong_labels_csv_says_what_is_wrong(tmp_path: Path, text: str, cause: str) -> None:
     write(tmp_path / "a.png")
     with pytest.raises(UsageError, match=cause):
-        labelled(_csv(tmp_path, text))
+        labeled(_csv(tmp_path, text))
 
 
 def test_a_labels_csv_that_is_no_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UsageError, match="cannot be read"):
-        labelled(tmp_path)
+        labeled(tmp_path)
 
 
 def test_sub_folders_are_classes_in_sorted_order(tmp_path: Path) -> None:
@@ -77,23 +77,23 @@ def test_sub_folders_are_classes_in_sorted_order(tmp_path: Path) -> None:
         write(tmp_path / name / "1.png")
     (tmp_path / "cat" / "notes.txt").write_text("passed over")
     write(tmp_path / ".hidden" / "1.png")
-    assert [(s.name, s.label) for s in labelled(tmp_path)] == [("bird/1.png", 0), ("cat/1.png", 1), ("dog/1.png", 2)]
+    assert [(s.name, s.label) for s in labeled(tmp_path)] == [("bird/1.png", 0), ("cat/1.png", 1), ("dog/1.png", 2)]
 
 
 def test_sub_folders_that_are_numbers_mean_these_classes(tmp_path: Path) -> None:
     for name in ("2", "10", "0"):
         write(tmp_path / name / "1.png")
-    assert {s.group: s.label for s in labelled(tmp_path)} == {"0": 0, "2": 2, "10": 10}
+    assert {s.group: s.label for s in labeled(tmp_path)} == {"0": 0, "2": 2, "10": 10}
 
 
 def test_classes_txt_decides_the_order(tmp_path: Path) -> None:
     for name in ("dog", "cat"):
         write(tmp_path / name / "1.png")
     (tmp_path / "classes.txt").write_text("dog\nbird\ncat\n")
-    assert {s.group: s.label for s in labelled(tmp_path)} == {"dog": 0, "cat": 2}
+    assert {s.group: s.label for s in labeled(tmp_path)} == {"dog": 0, "cat": 2}
     write(tmp_path / "horse" / "1.png")
     with pytest.raises(UsageError, match="which class 'horse'"):
-        labelled(tmp_path)
+        labeled(tmp_path)
 
 
 @pytest.mark.parametrize("flat", [True, False])
@@ -103,10 +103,10 @@ def test_wordnet_ids_need_a_table_beside_or_above(tmp_path: Path, flat: bool) ->
         write(root / (f"{wnid}_x.png" if flat else f"{wnid}/x.png"))
     assert [s.label for s in find(root)] == [None, None]
     with pytest.raises(UsageError, match="which class 'n01440764'") as caught:
-        labelled(root)
+        labeled(root)
     assert "synset_words.txt" in caught.value.remedy
     (tmp_path / "synset_words.txt").write_text("n01443537 goldfish\nn01440764 tench, Tinca tinca\n")
-    assert {s.group: s.label for s in labelled(root)} == {"n01440764": 1, "n01443537": 0}
+    assert {s.group: s.label for s in labeled(root)} == {"n01440764": 1, "n01443537": 0}
 
 
 def test_all_thousand_wordnet_ids_are_their_own_table(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_all_thousand_wordnet_ids_are_their_own_table(tmp_path: Path) -> None:
     root.mkdir()
     for index in range(1000):
         (root / f"n{20000000 - index:08d}.png").write_bytes(source)
-    labels = {s.group: s.label for s in labelled(root)}
+    labels = {s.group: s.label for s in labeled(root)}
     assert labels["n19999001"] == 0 and labels["n20000000"] == 999
 
 
@@ -132,7 +132,7 @@ def test_a_folder_without_classes_says_so(tmp_path: Path, files: tuple[str, ...]
     for name in files:
         write(tmp_path / name) if name.endswith("png") else (tmp_path / name).write_text("x")
     with pytest.raises(UsageError, match=cause):
-        labelled(tmp_path)
+        labeled(tmp_path)
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_a_class_that_is_named_twice_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.data
 def test_the_shared_folders_are_read_as_they_are() -> None:
-    calibration, validation = labelled(DATA / "imagenet_calibration"), labelled(DATA / "imagenet_val")
+    calibration, validation = labeled(DATA / "imagenet_calibration"), labeled(DATA / "imagenet_val")
     assert len(calibration) == 500 and len({s.label for s in calibration}) == 500
     assert len(validation) == 650 and max(s.label or 0 for s in validation) <= 999
     by_wnid = {s.group: s.label for s in calibration}

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edgekit.data.images import labelled
+from edgekit.data.images import labeled
 from edgekit.data.packed import read
 from edgekit.errors import UsageError
 from tests.paths import DATA
@@ -23,13 +23,13 @@ def _idx(values: NDArray[np.uint8]) -> bytes:
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_idx_files_give_grey_images(tmp_path: Path, suffix: str) -> None:
+def test_idx_files_give_gray_images(tmp_path: Path, suffix: str) -> None:
     images = np.random.default_rng(0).integers(0, 256, (3, 5, 5), dtype=np.uint8)
     pack = gzip.compress if suffix else bytes
     path = tmp_path / f"t-images-idx3-ubyte{suffix}"
     path.write_bytes(pack(_idx(images)))
     (tmp_path / f"t-labels-idx1-ubyte{suffix}").write_bytes(pack(_idx(np.array([4, 0, 9], dtype=np.uint8))))
-    samples = labelled(path)
+    samples = labeled(path)
     assert [s.label for s in samples] == [4, 0, 9]
     np.testing.assert_array_equal(np.asarray(samples[1].load()), np.stack([images[1]] * 3, -1))
 
@@ -38,7 +38,7 @@ def test_a_png_gives_one_image_a_row(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), dtype=np.uint8)
     Image.fromarray(images.reshape(2, 16, 3)).save(tmp_path / "set.png")
     (tmp_path / "set_labels.txt").write_text("1\n0\n")
-    samples = labelled(tmp_path / "set.png")
+    samples = labeled(tmp_path / "set.png")
     assert [s.label for s in samples] == [1, 0] and samples[0].name == "set.png[0]"
     np.testing.assert_array_equal(np.asarray(samples[1].load()), images[1])
 

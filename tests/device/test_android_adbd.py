@@ -165,7 +165,7 @@ def test_the_cores_that_are_asked_for(phone: Phone, tflite: dict[str, Path], tmp
 
 @pytest.fixture(scope="session")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Path], Path]:
-    """A network whose weights count as trained, in fp32 and int8, and labelled images for it."""
+    """A network whose weights count as trained, in fp32 and int8, and labeled images for it."""
     image = pytest.importorskip("PIL.Image")
     torch = pytest.importorskip("torch")
     save = pytest.importorskip("safetensors.torch").save_file

@@ -52,7 +52,7 @@ def scripts() -> Iterator[str]:
 def checked_out(folder: Path) -> Path:
     """A clone of a repository with the branches main and change, as a runner checks out the change."""
     origin, clone = folder / "origin", folder / "clone"
-    labelled_images(origin / "images")
+    labeled_images(origin / "images")
     for branch, shift in (("main", "0"), ("change", "1e-6")):
         (origin / "network.py").write_text(NETWORK.replace("SHIFT", shift))
         for step in (["init", "-b", branch], ["checkout", "-B", branch], ["add", "."], ["commit", "-m", branch]):
@@ -69,7 +69,7 @@ def commands(script: str) -> set[str]:
     return {" ".join(call.replace("--format md", "").split()) for call in calls}
 
 
-def labelled_images(folder: Path) -> None:
+def labeled_images(folder: Path) -> None:
     """Ten images of ten classes."""
     image = pytest.importorskip("PIL.Image")
     folder.mkdir(parents=True)

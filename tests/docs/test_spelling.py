@@ -1,4 +1,4 @@
-"""README, the documents and every help text are spelled one way: the American one, as the formats' own words are."""
+"""Documents, help texts, code and its comments are spelled one way: the American one, as the formats' own words are."""
 
 from __future__ import annotations
 
@@ -19,6 +19,17 @@ BRITISH = re.compile(
 CODE = re.compile(r"^```.*?^```|`[^`]*`", re.DOTALL | re.MULTILINE)
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")))
 
+FOLDERS = ("edgekit", "models", "exporters", "bench", "scripts", "tests")
+KINDS = {".py", ".cpp", ".kt", ".js", ".html", ".css"}
+CODE_FILES = [
+    path
+    for folder in FOLDERS
+    for path in (ROOT / folder).rglob("*")
+    if path.suffix in KINDS and not path.is_relative_to(ROOT / "tests" / "samples") and path != Path(__file__)
+]
+# Keys of files that others write, which spell them either way.
+KEYS = ("preprocessing_file.py", "test_preprocessing_file.py"), {"normalise", "colour"}
+
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_document_is_spelled_one_way(page: Path) -> None:
@@ -29,3 +40,12 @@ def test_a_document_is_spelled_one_way(page: Path) -> None:
 def test_a_help_text_is_spelled_one_way(name: str) -> None:
     texts = [COMMANDS[name].help, *(getattr(option, "help", None) for option in COMMANDS[name].params)]
     assert not BRITISH.findall(" ".join(filter(None, texts)))
+
+
+def test_code_is_spelled_one_way() -> None:
+    found = set()
+    for path in CODE_FILES:
+        words = set(BRITISH.findall(path.read_text(encoding="utf-8")))
+        words -= KEYS[1] if path.name in KEYS[0] else set()
+        found |= {f"{path.relative_to(ROOT)}: {word}" for word in words}
+    assert not found, "\n".join(sorted(found))

@@ -1,4 +1,4 @@
-"""A network that answers with the mean of each colour, its manifest, and a preprocessing file."""
+"""A network that answers with the mean of each color, its manifest, and a preprocessing file."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from edgekit.util.files import file_sha256
 
 WHOLE = Preprocessing(crop_fraction=1.0)
 
-COLOURS = ((230, 20, 30), (10, 240, 20), (5, 30, 250))
+COLORS = ((230, 20, 30), (10, 240, 20), (5, 30, 250))
 
 
 def network(
     path: Path, batch: int | str = 1, dtype: str = "float32", background: bool = False, spoil: float = 1.0
 ) -> Path:
-    """Write the colour network; `background` puts an output before the three, `spoil` multiplies them."""
+    """Write the color network; `background` puts an output before the three, `spoil` multiplies them."""
     from onnx import TensorProto, helper
 
     kind = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8, "int8": TensorProto.INT8}[dtype]
@@ -40,7 +40,7 @@ def network(
         nodes.append(helper.make_node("Identity", ["s"], ["y"]))
     graph = helper.make_graph(
         nodes,
-        "colours",
+        "colors",
         [helper.make_tensor_value_info("x", kind, [batch, 3, 8, 8])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, outputs])],
         [
@@ -71,8 +71,8 @@ def sealed(
         format="onnx",
         precision="fp32",
         variant=VariantRecord(
-            name="colours_8",
-            model="colours",
+            name="colors_8",
+            model="colors",
             family="test",
             alpha=1.0,
             resolution=8,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.data.images import Sample, labelled
+from edgekit.data.images import Sample, labeled
 from edgekit.errors import UsageError
 from edgekit.evaluation.classes import by_group
 
@@ -21,7 +21,7 @@ def folders(root: Path, *names: str, table: str = "") -> tuple[Sample, ...]:
         Image.new("RGB", (4, 4), (index, 0, 0)).save(root / name / "0.png")
     if table:
         (root / "classes.txt").write_text(table)
-    return labelled(root)
+    return labeled(root)
 
 
 @pytest.mark.parametrize(

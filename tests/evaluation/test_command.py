@@ -1,6 +1,6 @@
 """Evaluation: right answers are counted, and what would mean nothing is refused.
 
-The network of most tests is real and small: it answers with the mean of each colour, so that a red picture is class 0,
+The network of most tests is real and small: it answers with the mean of each color, so that a red picture is class 0,
 a green one class 1 and a blue one class 2.
 """
 
@@ -22,7 +22,7 @@ from edgekit.records.manifest import (
 )
 from edgekit.records.preprocessing import Preprocessing
 from edgekit.storage.store import open_store
-from tests.evaluation.files import COLOURS, foreign_yaml, network, sealed
+from tests.evaluation.files import COLORS, foreign_yaml, network, sealed
 from tests.paths import DATA, NO_DATA
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed")
@@ -117,26 +117,26 @@ def test_the_channel_order_counts(tmp_path: Path, evaluate: Callable[..., Any]) 
 
 
 @pytest.fixture
-def colours(tmp_path: Path) -> Path:
-    """A folder for each colour but green."""
+def colors(tmp_path: Path) -> Path:
+    """A folder for each color but green."""
     for index, name in ((0, "red"), (2, "the blue")):
-        folder = tmp_path / "colours" / name
+        folder = tmp_path / "colors" / name
         folder.mkdir(parents=True)
-        Image.new("RGB", (8, 8), COLOURS[index]).save(folder / "0.png")
-    return tmp_path / "colours"
+        Image.new("RGB", (8, 8), COLORS[index]).save(folder / "0.png")
+    return tmp_path / "colors"
 
 
-def test_folders_are_the_classes_that_they_are_called(tmp_path: Path, colours: Path, evaluate: Any) -> None:
-    file, how, names = network(tmp_path / "colours.onnx"), foreign_yaml(tmp_path), tmp_path / "names.txt"
-    with pytest.raises(UsageError, match="there are 2 class folders, and colours.onnx knows 3 classes"):
-        evaluate(file, data=colours, preprocess=how)
-    shifted = evaluate(file, data=colours, preprocess=how, classes_by_order=True).results[0]
+def test_folders_are_the_classes_that_they_are_called(tmp_path: Path, colors: Path, evaluate: Any) -> None:
+    file, how, names = network(tmp_path / "colors.onnx"), foreign_yaml(tmp_path), tmp_path / "names.txt"
+    with pytest.raises(UsageError, match="there are 2 class folders, and colors.onnx knows 3 classes"):
+        evaluate(file, data=colors, preprocess=how)
+    shifted = evaluate(file, data=colors, preprocess=how, classes_by_order=True).results[0]
     assert shifted.accuracy.hits == "15"
     names.write_text("Red\ngreen\nthe_blue\n")
-    assert evaluate(file, data=colours, preprocess=how, labels=names).results[0].accuracy.hits == "11"
+    assert evaluate(file, data=colors, preprocess=how, labels=names).results[0].accuracy.hits == "11"
     names.write_text("red\ngreen\n")
     with pytest.raises(UsageError, match="2 names, and the network 3 outputs"):
-        evaluate(file, data=colours, preprocess=how, labels=names)
+        evaluate(file, data=colors, preprocess=how, labels=names)
 
 
 def test_files_are_compared_image_by_image(tmp_path: Path, evaluate: Callable[..., Any]) -> None:
@@ -232,7 +232,7 @@ def test_an_int8_accuracy_that_holds_for_some_processors_says_so(
 
 
 def two_outputs(path: Path) -> Path:
-    """The colour network with a second output, `least`, whose largest is the colour that is least there."""
+    """The color network with a second output, `least`, whose largest is the color that is least there."""
     model = onnx.load(network(path))
     model.graph.node.append(onnx.helper.make_node("Neg", ["s"], ["least"]))
     model.graph.output.append(onnx.helper.make_tensor_value_info("least", onnx.TensorProto.FLOAT, [1, 3]))

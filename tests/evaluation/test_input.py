@@ -7,7 +7,7 @@ import pytest
 
 from edgekit.evaluation.input import FileInput
 from edgekit.records.manifest import TensorRecord
-from edgekit.records.preprocessing import TENSORFLOW, TORCHVISION, Preprocessing, normalise
+from edgekit.records.preprocessing import TENSORFLOW, TORCHVISION, Preprocessing, normalize
 
 PIXELS = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
 
@@ -25,9 +25,9 @@ def _input(
 
 
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
-def test_floats_are_normalised_in_the_files_layout(layout: str) -> None:
+def test_floats_are_normalized_in_the_files_layout(layout: str) -> None:
     got = _input("float32", layout=layout).stored(PIXELS)
-    expected = normalise(TENSORFLOW, PIXELS)
+    expected = normalize(TENSORFLOW, PIXELS)
     np.testing.assert_array_equal(got, expected.transpose(1, 2, 0) if layout == "NHWC" else expected)
     assert got.flags.c_contiguous
     assert _input("float16", layout=layout).stored(PIXELS).dtype == np.float16
@@ -39,7 +39,7 @@ def test_floats_are_normalised_in_the_files_layout(layout: str) -> None:
         ("uint8", 1 / 128, 128),  # the hosted files
         ("uint8", 2 / 255, 127),
         ("uint8", 2 / 255, 128),
-        ("uint8", 1.0, 0),  # the normalisation is inside the file
+        ("uint8", 1.0, 0),  # the normalization is inside the file
         ("uint8", None, None),
         ("int8", 1 / 127.5, 0),  # half a step beside every pixel: rounding would tie
         ("int8", 1 / 127.5, -1),
@@ -57,11 +57,11 @@ def test_a_pixel_is_its_own_code_where_the_codes_mean_pixels(
 
 
 @pytest.mark.parametrize(("dtype", "zero_point"), [("int8", -14), ("uint8", 114)])
-def test_other_codes_are_the_nearest_to_the_normalised_value(dtype: str, zero_point: int) -> None:
+def test_other_codes_are_the_nearest_to_the_normalized_value(dtype: str, zero_point: int) -> None:
     scale = 4.8 / 255
     got = _input(dtype, scale, zero_point, preprocessing=TORCHVISION).stored(PIXELS)
     real = (got.astype(float) - zero_point) * scale
-    wanted = normalise(TORCHVISION, PIXELS).transpose(1, 2, 0)
+    wanted = normalize(TORCHVISION, PIXELS).transpose(1, 2, 0)
     assert np.abs(real - wanted).max() <= scale / 2 + 1e-6
 
 

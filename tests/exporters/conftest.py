@@ -63,7 +63,7 @@ def open_tflite(tmp_path: Path) -> Callable[..., Opened]:
 
 
 def folded(module: nn.Module, shape: tuple[int, ...]) -> Graph:
-    """The folded graph of a module, its normalisations with statistics that are not trivial."""
+    """The folded graph of a module, its normalizations with statistics that are not trivial."""
     torch.manual_seed(0)
     for child in module.modules():
         if isinstance(child, (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)):

@@ -67,7 +67,7 @@ def _class(module: Module, name: str, members: dict[str, str]) -> type:
         if attribute.startswith("__") or attribute not in members:
             raise AttributeError(f"'tensorrt.{name}' object has no attribute '{attribute}'")
         if attribute in properties:
-            compute = BEHAVIOUR.get(f"{name}.{attribute}")
+            compute = BEHAVIOR.get(f"{name}.{attribute}")
             return compute(self) if compute else self.state.get(attribute)
         return lambda *args, **kwargs: _called(self, name, attribute, methods.get(attribute), args, kwargs)
 
@@ -89,9 +89,9 @@ def _called(self: Any, owner: str, name: str, signature: Any, args: tuple[Any, .
     if signature is not None:
         _check(self.module, f"{owner}.{name}", signature.group(2), args, kwargs)
     self.module.calls.append((f"{owner}.{name}", args[0] if len(args) == 1 else args))
-    act = BEHAVIOUR.get(f"{owner}.{name}")
+    act = BEHAVIOR.get(f"{owner}.{name}")
     if act is None:
-        raise NotImplementedError(f"the double has no behaviour for {owner}.{name}")
+        raise NotImplementedError(f"the double has no behavior for {owner}.{name}")
     return act(self, *args, **kwargs)
 
 
@@ -323,7 +323,7 @@ BEGIN: dict[str, Callable[..., None]] = {
     "Runtime": _begin("logger"),
     "OnnxParser": _begin("network", "logger"),
 }
-BEHAVIOUR: dict[str, Callable[..., Any]] = {
+BEHAVIOR: dict[str, Callable[..., Any]] = {
     "Builder.create_network": _created_network,
     "Builder.create_builder_config": lambda self: _make(self.module, "IBuilderConfig"),
     "Builder.create_optimization_profile": lambda self: _make(self.module, "IOptimizationProfile", shapes=[]),

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 
 class Net(nn.Module):
-    """Not in the zoo: a residual, a branch, a normalisation before a convolution, a head over a flattened map."""
+    """Not in the zoo: a residual, a branch, a normalization before a convolution, a head over a flattened map."""
 
     def __init__(self):
         super().__init__()

@@ -90,15 +90,15 @@ def test_a_wrong_file_is_rejected_and_kept_for_study(
 def check_that_nothing_runs_it(path: Path, images: Path) -> None:
     """Every way to use a rejected file ends with the gate's code, also where somebody took the ending off."""
     store = f"sqlite:///{path.parent / 'none.db'}"
-    labelled = shutil.copytree(images, path.parent / "labelled")
-    rows = [f"{image.name},0" for image in labelled.iterdir()]
-    (labelled / "labels.csv").write_text("\n".join(["file,class", *rows]))
+    labeled = shutil.copytree(images, path.parent / "labeled")
+    rows = [f"{image.name},0" for image in labeled.iterdir()]
+    (labeled / "labels.csv").write_text("\n".join(["file,class", *rows]))
     for use in (
         lambda: open_artifact(path),
         lambda: edgekit.inspect(path, snippet="python"),
         lambda: edgekit.compare(path, path, store=store),
         lambda: edgekit.bench([path], preset="quick", store=store),
-        lambda: edgekit.eval([path], data=labelled, store=store),
+        lambda: edgekit.eval([path], data=labeled, store=store),
     ):
         with pytest.raises(GateFailed, match="kept for study alone"):
             use()

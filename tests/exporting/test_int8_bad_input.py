@@ -46,7 +46,7 @@ def noise(index: int) -> np.ndarray:
     return np.random.default_rng(index).integers(0, 256, (16, 16, 3), dtype=np.uint8)
 
 
-def one_colour(index: int) -> np.ndarray:
+def one_color(index: int) -> np.ndarray:
     return np.full((16, 16, 3), 30 * index, np.uint8)
 
 
@@ -66,7 +66,7 @@ def export(tmp_path: Path, images: Path, change: str = "pass", source: str | Non
 @pytest.mark.parametrize(
     ("draw", "name", "note"),
     [
-        (one_colour, "{0}.png", "8 of 8 calibration images show one color only"),
+        (one_color, "{0}.png", "8 of 8 calibration images show one color only"),
         (noise, "{0}.png", "only 8 calibration images"),
         (noise, "n01440764/{0}.png", "all calibration images are of one class (n01440764)"),
     ],

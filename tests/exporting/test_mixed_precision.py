@@ -28,7 +28,7 @@ PREPROCESSING = Preprocessing(crop_fraction=1.0)
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """240 labelled images of coarse colours."""
+    """240 labeled images of coarse colors."""
     random = np.random.default_rng(0)
     lines = ["file,class"]
     for index in range(240):

@@ -66,7 +66,7 @@ def tokens_first(): return TokensFirst().eval()
 
 @pytest.fixture
 def images(tmp_path: Path) -> Path:
-    """80 labelled images of coarse colours."""
+    """80 labeled images of coarse colors."""
     folder = tmp_path / "images"
     folder.mkdir()
     random = np.random.default_rng(0)

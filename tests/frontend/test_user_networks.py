@@ -84,7 +84,7 @@ def test_upsampling_goes_by_sizes_where_torch_does() -> None:
 @pytest.mark.parametrize(
     "normed",
     [weight_norm, spectral_norm, parametrizations.weight_norm, parametrizations.spectral_norm],
-    ids=["weight_norm", "spectral_norm", "parametrised weight_norm", "parametrised spectral_norm"],
+    ids=["weight_norm", "spectral_norm", "parametrized weight_norm", "parametrized spectral_norm"],
 )
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
 def test_a_weight_that_torch_makes_of_others_is_worked_out(normed: Callable[[nn.Module], nn.Module]) -> None:

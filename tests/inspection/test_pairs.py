@@ -15,7 +15,7 @@ from edgekit.records.runtime import RUNTIMES, refusal
 
 
 def file(path: Path, zero: Any, bias: type = np.float32) -> Path:
-    """A file with one pair, whose zero point is given, and a constant that is dequantised where it is int32."""
+    """A file with one pair, whose zero point is given, and a constant that is dequantized where it is int32."""
     onnx = pytest.importorskip("onnx")
     make, of = onnx.helper, onnx.numpy_helper.from_array
     zero = np.asarray(zero)

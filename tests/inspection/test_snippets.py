@@ -33,8 +33,8 @@ from edgekit.records.manifest import Manifest, TensorRecord, manifest_path, read
 from edgekit.records.preprocessing import Preprocessing, apply
 
 DOUBLES = Path(__file__).resolve().parent / "snippet_doubles"
-GREY = Preprocessing(channels="L", mean=(33.0,), std=(78.0,), crop_fraction=1.0)
-COLOUR = Preprocessing(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
+GRAY = Preprocessing(channels="L", mean=(33.0,), std=(78.0,), crop_fraction=1.0)
+COLOR = Preprocessing(mean=(123.675, 116.28, 103.53), std=(58.395, 57.12, 57.375))
 SWAPPED = Preprocessing(
     channels="BGR", square_crop=False, class_offset=1, mean=(104.0, 117.0, 123.0), std=(1.0, 1.0, 1.0)
 )
@@ -61,13 +61,13 @@ INDEX = {
     "tflite": TensorRecord(name="y", dtype="int32", shape=(1,), layout="N"),
 }
 CASES = {
-    "grey": Case(GREY),
-    "colour": Case(COLOUR, output="softmax"),
+    "gray": Case(GRAY),
+    "color": Case(COLOR, output="softmax"),
     "swapped": Case(SWAPPED),
     "alpha": Case(ALPHA),
-    "pixels": Case(COLOUR, PIXELS, INTEGERS),
-    "shifted": Case(COLOUR, SHIFTED, INTEGERS.model_copy(update={"dtype": "int8", "zero_point": -3})),
-    "rounded": Case(COLOUR, ROUNDED),
+    "pixels": Case(COLOR, PIXELS, INTEGERS),
+    "shifted": Case(COLOR, SHIFTED, INTEGERS.model_copy(update={"dtype": "int8", "zero_point": -3})),
+    "rounded": Case(COLOR, ROUNDED),
     "index": Case(SWAPPED, output="argmax"),
 }
 WAYS = [
@@ -169,7 +169,7 @@ def test_the_cpp_program_hands_over_what_an_evaluation_does(
     assert broken.returncode == 1 and "no picture in P" in broken.stderr
 
 
-@pytest.mark.parametrize("name", ["colour", "index"])
+@pytest.mark.parametrize("name", ["color", "index"])
 def test_programs_name_the_classes_of_a_file_with_labels(name: str, made: Manifest, tmp_path: Path) -> None:
     plain = manifest_of(made, "tflite", CASES[name])
     trial = Trial(tmp_path, plain.model_copy(update={"labels": tuple(f"class {index}" for index in range(300))}))
@@ -193,7 +193,7 @@ def test_programs_name_the_classes_of_a_file_with_labels(name: str, made: Manife
 
 
 def test_kotlin_uses_the_package_of_today(made: Manifest) -> None:
-    program = snippet(manifest_of(made, "tflite", CASES["colour"]), "kotlin")
+    program = snippet(manifest_of(made, "tflite", CASES["color"]), "kotlin")
     assert "com.google.ai.edge.litert:litert:" in program and "org.tensorflow:tensorflow-lite" not in program
 
 
@@ -228,7 +228,7 @@ def test_the_kotlin_function_hands_over_the_same(format: str, name: str, made: M
     trial.check(run(["java", "-cp", "program.jar", "ProgramKt"], tmp_path))
 
 
-@pytest.mark.parametrize("name", ["grey", "colour", "swapped", "alpha"])
+@pytest.mark.parametrize("name", ["gray", "color", "swapped", "alpha"])
 def test_the_python_program_prepares_what_an_evaluation_does(name: str, made: Manifest, tmp_path: Path) -> None:
     trial = Trial(tmp_path, manifest_of(made, "onnx", CASES[name]))
     trial.prepare()
@@ -375,7 +375,7 @@ EVERY = "a" + "b".join(NASTY) + "7"
 
 def named(made: Manifest, format: str, name: str) -> Manifest:
     """A manifest in which everything that is free text is `name`."""
-    manifest = manifest_of(made, format, CASES["colour"])
+    manifest = manifest_of(made, format, CASES["color"])
     variant = manifest.variant.model_copy(update={"name": name})
     given, taken = (one.model_copy(update={"name": name}) for one in (manifest.inputs[0], manifest.outputs[0]))
     fields = {"file": name, "variant": variant, "precision": name, "inputs": (given,), "outputs": (taken,)}

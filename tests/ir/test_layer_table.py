@@ -26,7 +26,7 @@ class Moved(nn.Module):
         return self.move(x)
 
 
-def test_macs_count_neither_bias_nor_normalisation() -> None:
+def test_macs_count_neither_bias_nor_normalization() -> None:
     found = counted(nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8)), (1, 3, 10, 10))
     assert found.macs == 8 * 100 * 27
     assert found.params == 8 * 27 + 8 + 16

@@ -19,7 +19,7 @@ class Residual(nn.Module):
         return y + torch.relu(self.second(y))
 
 
-def test_a_chain_needs_its_two_largest_neighbours() -> None:
+def test_a_chain_needs_its_two_largest_neighbors() -> None:
     network = nn.Sequential(
         nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(8, 2, 1), nn.Flatten(),
         nn.Linear(2 * 16, 5),

@@ -36,7 +36,7 @@ NETWORK = (
     layer("flatten", "reshape", "pool", given=10),
     layer("linear", "linear", "flatten", macs=50, weights=200, given=5),
 )
-OPTIMISED = ran(  # as onnxruntime does: blocked layout, fused activations, an addition inside a convolution
+OPTIMIZED = ran(  # as onnxruntime does: blocked layout, fused activations, an addition inside a convolution
     ("relu1_nchwc", "Conv", 900_000),
     ("relu2_nchwc", "Conv", 300_000),
     ("deep_nchwc_token_7", "Conv", 400_000),
@@ -49,7 +49,7 @@ OPTIMISED = ran(  # as onnxruntime does: blocked layout, fused activations, an a
 
 
 def test_names_lead_back_to_layers() -> None:
-    rows, absent = by_layer(OPTIMISED, NETWORK)
+    rows, absent = by_layer(OPTIMIZED, NETWORK)
     assert absent == ()
     assert [(row.name, row.layers, row.ms) for row in rows] == [
         ("conv1", ("conv1", "relu1"), 0.9),
@@ -64,15 +64,15 @@ def test_names_lead_back_to_layers() -> None:
 
 
 def test_a_group_moves_what_crosses_its_border_once() -> None:
-    rows = {row.name: row for row in by_layer(OPTIMISED, NETWORK)[0]}
+    rows = {row.name: row for row in by_layer(OPTIMIZED, NETWORK)[0]}
     assert rows["conv1"].bytes == 8 + 40 + 100, "weights, the image, one map; nothing between it and its activation"
     assert rows["deep"].bytes == 4 + 100 + 100 + 100, "weights, both inputs of the sum, its result"
     assert rows["linear"].bytes == 200 + 10 + 5, "the network's result is given away too"
-    batched = {row.name: row for row in by_layer(OPTIMISED, NETWORK, batch=3)[0]}
+    batched = {row.name: row for row in by_layer(OPTIMIZED, NETWORK, batch=3)[0]}
     assert batched["linear"].bytes == 200 + 3 * 15 and batched["conv1"].macs == 3000
 
 
-def test_quantising_belongs_to_nobody_and_a_layer_that_transposes_to_itself() -> None:
+def test_quantizing_belongs_to_nobody_and_a_layer_that_transposes_to_itself() -> None:
     network = (layer("x", "input"), layer("turn", "permute", "x"), layer("conv", "conv 1x1", "turn", macs=9))
     operators = ran(
         ("x/integers", "QuantizeLinear", 5), ("turn", "Transpose", 7), ("Transpose_token_4", "Transpose", 11),
@@ -132,9 +132,9 @@ def test_no_time_is_lost_or_counted_twice_whatever_a_runtime_tells(seed: int) ->
 
 
 def test_without_a_table_each_operator_stands_for_itself() -> None:
-    found = {"operators": OPTIMISED, "total_ns": 2_000_000, "plain_ns": 1_900_000, "runs": 5, "method": "m"}
+    found = {"operators": OPTIMIZED, "total_ns": 2_000_000, "plain_ns": 1_900_000, "runs": 5, "method": "m"}
     made = profile.profile(found, None, 1, None)
-    assert len(made.rows) == len(OPTIMISED) and made.rows[0].name == "relu1_nchwc"
+    assert len(made.rows) == len(OPTIMIZED) and made.rows[0].name == "relu1_nchwc"
     assert made.reasons == (profile.FOREIGN, profile.NO_PEAKS) and made.sum_ms == pytest.approx(1.721)
     disturbed = profile.profile({**found, "waited": 0.31}, None, 1, None)
     assert "other processes took 31 % of this pass" in disturbed.reasons[2]

@@ -141,7 +141,7 @@ def test_restless_times_of_an_idle_machine_have_one_cause(virtual: bool, why: st
 @pytest.mark.parametrize(
     ("after", "where"), [(1010, "in shared caches and memory"), (1900, "up to 1.90 times as long")]
 )
-def test_the_sentinel_tells_what_neighbours_slowed(after: int, where: str) -> None:
+def test_the_sentinel_tells_what_neighbors_slowed(after: int, where: str) -> None:
     medians = zip((1e6, 1.1e6, 1e6), (1000, after, 1000), strict=True)
     runs = [run(sensed((1000, then)), np.random.default_rng(0).normal(one, 2e3, 500)) for one, then in medians]
     assert where in assess(runs, virtual=True).reasons[0] and where not in assess(runs, virtual=False).reasons[0]

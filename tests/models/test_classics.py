@@ -46,7 +46,7 @@ def test_alexnet_of_2012() -> None:
     assert order == ["conv", "relu", "lrn", "max_pool"]
 
 
-def test_local_response_normalisation_is_the_papers() -> None:
+def test_local_response_normalization_is_the_papers() -> None:
     x = torch.rand(1, 8, 1, 1) * 10
     squares = [sum(float(x[0, j]) ** 2 for j in range(max(0, i - 2), min(8, i + 3))) for i in range(8)]
     wanted = [float(x[0, i]) / (2 + 1e-4 * squares[i]) ** 0.75 for i in range(8)]
@@ -185,7 +185,7 @@ def test_factorised_inception_sizes(name: str) -> None:
     assert ("conv 5x5" in counts.shares("macs")) == (name == "inception_v3")
 
 
-def test_densenet_has_121_normalisations() -> None:
+def test_densenet_has_121_normalizations() -> None:
     with torch.device("meta"):
         network = variant("densenet121").build()
     assert sum(isinstance(module, torch.nn.BatchNorm2d) for module in network.modules()) == 121

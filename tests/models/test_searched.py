@@ -85,7 +85,7 @@ def test_padding_counts_for_nothing_in_a_pool(size: int, stride: int) -> None:
 
 
 @pytest.mark.parametrize("size", [5, 6])
-def test_halving_reads_every_second_pixel_and_its_neighbour(size: int) -> None:
+def test_halving_reads_every_second_pixel_and_its_neighbor(size: int) -> None:
     layer = Halved(1, 3, size).eval()  # an odd width: the second half has one more
     for weight in (layer.conv1.weight, layer.conv2.weight):
         nn.init.ones_(weight)

@@ -143,7 +143,7 @@ def test_a_module_without_values_or_in_training_mode_is_refused(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("channels", "black", "white"), [(3, -2.12, 2.25), (1, -1.99, 2.44)])
-def test_what_is_taken_for_an_images_normalisation(channels: int, black: float, white: float) -> None:
+def test_what_is_taken_for_an_images_normalization(channels: int, black: float, white: float) -> None:
     taken = find(nn.Conv2d(channels, 2, 1).eval(), (1, channels, 8, 8)).preprocessing
     assert (0 - taken.mean[0]) / taken.std[0] == pytest.approx(black, abs=0.01)
     assert (255 - taken.mean[0]) / taken.std[0] == pytest.approx(white, abs=0.01)

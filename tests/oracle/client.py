@@ -19,7 +19,7 @@ Array = NDArray[np.float32]
 
 
 class Refused(Exception):
-    """Another converter or quantiser could not do it; the message is its own."""
+    """Another converter or quantizer could not do it; the message is its own."""
 
 
 class Oracle:

@@ -1,4 +1,4 @@
-"""Every network of the zoo: our TFLite files against another converter's, another quantiser's, and another reader."""
+"""Every network of the zoo: our TFLite files against another converter's, another quantizer's, and another reader."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SNR_MARGIN = 1.0  # dB that our int8 may be under the other's
 NOISE_DB = 10.0  # random weights are hard to round: below this, whoever rounds them is left with noise
 # What litert-torch cannot convert, with a part of what it says.
 NOT_CONVERTED: dict[str, str] = {}
-# What ai-edge-quantizer cannot quantise: what litert-torch writes for LRN, 3-D pooling and some wide layers.
+# What ai-edge-quantizer cannot quantize: what litert-torch writes for LRN, 3-D pooling and some wide layers.
 NOT_QUANTIZED = dict.fromkeys(
     ("alexnet", "alexnet_simplified", "c3d", "conv_mobilenet", "googlenet", "wide_resnet50_2", "zfnet"),
     "Failed to get quantization parameters for tensor",
@@ -101,7 +101,7 @@ def test_another_reader_finds_nothing_wrong(precision: str, case: Case, oracle: 
     assert found["operators"] > 0 and found["tensors"] > found["operators"]
 
 
-def test_int8_keeps_as_much_as_the_other_quantisers(case: Case, oracle: Oracle) -> None:
+def test_int8_keeps_as_much_as_the_other_quantizers(case: Case, oracle: Oracle) -> None:
     got = snr(answers(case, ours(case, "int8")), case.outputs)
     inputs = case.folder / "inputs.npy"
     np.save(inputs, np.concatenate([to_layout(batch, layout(case)) for batch in case.noise.batches(1)]))

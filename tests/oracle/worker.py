@@ -1,4 +1,4 @@
-"""What runs in the environment of `make oracle`: other converters, another quantiser and another reader of TFLite.
+"""What runs in the environment of `make oracle`: other converters, another quantizer and another reader of TFLite.
 
 One line of JSON asks, one answers; libraries print as they like, and none of it reaches the answers. What a library
 raises is an answer too: {"error": "Type: message"}.

@@ -39,14 +39,14 @@ def test_pixels_become_the_numbers_that_the_network_was_trained_on() -> None:
     np.testing.assert_allclose(got[:, 3, 5], (unit - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225], rtol=1e-5)
 
 
-def test_bgr_is_rgb_backwards_and_grey_is_one_channel() -> None:
+def test_bgr_is_rgb_backwards_and_gray_is_one_channel() -> None:
     image = Image.fromarray(_picture(8, 8))
     rgb = to_pixels(Preprocessing(crop_fraction=1.0), image, (8, 8))
     bgr = to_pixels(Preprocessing(crop_fraction=1.0, channels="BGR"), image, (8, 8))
-    grey = Preprocessing(crop_fraction=1.0, channels="L", mean=(0.0,), std=(255.0,))
+    gray = Preprocessing(crop_fraction=1.0, channels="L", mean=(0.0,), std=(255.0,))
     np.testing.assert_array_equal(bgr, rgb[:, :, ::-1])
-    assert to_pixels(grey, image, (8, 8)).shape == (8, 8, 1)
-    np.testing.assert_array_equal(to_pixels(grey, image, (8, 8))[:, :, 0], np.asarray(image.convert("L")))
+    assert to_pixels(gray, image, (8, 8)).shape == (8, 8, 1)
+    np.testing.assert_array_equal(to_pixels(gray, image, (8, 8))[:, :, 0], np.asarray(image.convert("L")))
 
 
 def test_the_crop_is_central_and_square_unless_told_otherwise() -> None:

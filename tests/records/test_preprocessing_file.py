@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edgekit.errors import UsageError
-from edgekit.records.preprocessing import TENSORFLOW, Preprocessing, normalise
+from edgekit.records.preprocessing import TENSORFLOW, Preprocessing, normalize
 from edgekit.records.preprocessing_file import _KEYS, foreign_input, from_yaml
 from tests.paths import ROOT
 
@@ -162,7 +162,7 @@ def test_the_examples_of_the_page_are_what_the_frameworks_compute(tmp_path: Path
     for name, expected in FRAMEWORKS.items():
         said = from_yaml(_file(tmp_path, examples[name]))
         given = PIXELS[..., :1] if said.channels == "L" else PIXELS[..., :: -1 if said.channels == "BGR" else 1]
-        np.testing.assert_allclose(normalise(said, given), np.moveaxis(expected, -1, 0), atol=2e-6, rtol=2e-6)
+        np.testing.assert_allclose(normalize(said, given), np.moveaxis(expected, -1, 0), atol=2e-6, rtol=2e-6)
 
 
 def test_the_page_names_every_key() -> None:

@@ -18,7 +18,7 @@ def test_a_record_is_read_and_written_and_never_changes() -> None:
         one.grams = 4  # type: ignore[misc]
 
 
-@pytest.mark.parametrize("text", ['{"grams": 3, "colour": "red"}', '{"grams": "x"}', "{}"])
+@pytest.mark.parametrize("text", ['{"grams": 3, "color": "red"}', '{"grams": "x"}', "{}"])
 def test_what_is_no_record_is_refused(text: str) -> None:
     with pytest.raises(ValidationError):
         Weighed.model_validate_json(text)

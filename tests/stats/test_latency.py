@@ -43,7 +43,7 @@ def test_block_length_grows_with_autocorrelation() -> None:
     assert latency.block_length(np.ones(50)) == 10
 
 
-def test_block_interval_is_wider_for_neighbours_that_resemble_each_other() -> None:
+def test_block_interval_is_wider_for_neighbors_that_resemble_each_other() -> None:
     random = np.random.default_rng(0)
     noise = random.standard_normal(2000)
     slow = np.repeat(noise[:40], 50)

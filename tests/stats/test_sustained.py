@@ -49,7 +49,7 @@ def step(at_s: float, times: float) -> Curve:
         (lambda at: 10.0 * (1.5 - 0.5 * np.exp(-at / 60)), "slower", 1.27, 169.0),  # heats up, and stays so
         (lambda at: 10.0 + at / 60, "slower", 1.86, None),  # slows down until the end
         (lambda at: 40.0 if at == 300 else 10.0, "same", 1.0, 0.0),  # one window that was disturbed decides nothing
-        (lambda at: 20.0 if 240 <= at < 300 else 10.0, "same", 1.0, 300.0),  # a neighbour for a minute
+        (lambda at: 20.0 if 240 <= at < 300 else 10.0, "same", 1.0, 300.0),  # a neighbor for a minute
     ],
 )
 def test_the_first_minute_against_the_last(curve: Curve, verdict: str, ratio: float, settled_s: float | None) -> None:

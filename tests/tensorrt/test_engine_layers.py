@@ -31,7 +31,7 @@ def test_the_facts_of_an_int8_network() -> None:
     found = facts(TEXT, NODES)
     assert found["layer_kinds"] == {"avgpool": 2, "correlation": 3, "gemm": 2, "kgen": 8}
     assert found["computed_in"] == {"int8": 5} and found["computed_in_float"] == []
-    # The pair of a weight is part of its convolution; what follows a convolution quantises in a kernel of its own.
+    # The pair of a weight is part of its convolution; what follows a convolution quantizes in a kernel of its own.
     assert found["quantize"] == {"nodes": 3, "fused": 2}
     assert found["dequantize"] == {"nodes": 3, "fused": 2}
 

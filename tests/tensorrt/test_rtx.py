@@ -77,7 +77,7 @@ def test_an_engine_is_built_and_told_to_be_not_run(
     assert not list(artifact.path.parent.glob("*.onnx"))
 
 
-def test_int8_keeps_its_weights_once_and_quantises_between_kernels(tmp_path: Path) -> None:
+def test_int8_keeps_its_weights_once_and_quantizes_between_kernels(tmp_path: Path) -> None:
     """Where the bytes of an int8 engine are: docs/tensorrt.md."""
     artifact, _ = exported(tmp_path, "mobilenet", alpha=0.25, res=128, precision=["int8"])
     details = artifact.manifest.details

@@ -158,7 +158,7 @@ def aligned(operators: list[str], builtins: list[str]) -> list[int | None]:
     """For each of XNNPACK's operators the place of the file's operator that it stands for; both orders are kept.
 
     The cheapest way to lay one list beside the other: what carries weights must meet its like, what else the file has
-    may have been joined with a neighbour, and what else XNNPACK has may follow the operator before it. Where no way is
+    may have been joined with a neighbor, and what else XNNPACK has may follow the operator before it. Where no way is
     possible, all are None.
     """
     far = float("inf")

@@ -1,6 +1,6 @@
 """ONNX Runtime's own profiler (SessionOptions.enable_profiling): the time of each node that it really runs.
 
-Its optimiser has joined and renamed nodes by then: their
+Its optimizer has joined and renamed nodes by then: their
 names go back as they are.
 """
 

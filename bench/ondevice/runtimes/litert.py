@@ -21,7 +21,7 @@ class Session:
     def __init__(self, path: str, options: dict[str, Any]) -> None:
         library = _library()
         threads, batch, delegate = options.get("threads") or 1, options.get("batch"), options.get("delegate")
-        self._interpreter = _open(library, path, threads, delegate, bool(options.get("unoptimised")))
+        self._interpreter = _open(library, path, threads, delegate, bool(options.get("unoptimized")))
         free = batch is None  # only then may a free batch stay free
         if batch is not None:
             self._resize([(batch, *value["shape"][1:]) for value in self._interpreter.get_input_details()], batch)
@@ -82,7 +82,7 @@ def open_session(path: str, options: dict[str, Any]) -> Session:
     """Open a file.
 
     `options`: threads (default 1), batch (None: the file's), delegate (None: the runtime's default, XNNPACK where it
-    is built in; "xnnpack": the same, asserted; "none"; or the path of an external delegate's library), unoptimised (the
+    is built in; "xnnpack": the same, asserted; "none"; or the path of an external delegate's library), unoptimized (the
     reference kernels, to be what others are held against).
     Raises ImportError without the package, ValueError for a broken file or an impossible wish, RuntimeError where
     this runtime cannot run the file as asked.
@@ -111,14 +111,14 @@ def _version(library: Any) -> str | None:
         return None
 
 
-def _open(library: Any, path: str, threads: int, delegate: str | None, unoptimised: bool = False) -> Any:
+def _open(library: Any, path: str, threads: int, delegate: str | None, unoptimized: bool = False) -> Any:
     kinds = library.OpResolverType
     arguments: dict[str, Any] = {"num_threads": threads}
     if delegate not in (None, "xnnpack"):
         arguments["experimental_op_resolver_type"] = kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     if delegate not in (None, "xnnpack", "none"):
         arguments["experimental_delegates"] = [_external(library, str(delegate))]
-    if not unoptimised:
+    if not unoptimized:
         return _allocated(library, path, arguments)
     try:
         return _allocated(library, path, {**arguments, "experimental_op_resolver_type": kinds.BUILTIN_REF})

@@ -45,7 +45,7 @@ class Session:
 
         threads, batch = options.get("threads") or 1, options.get("batch")
         provider = _provider(onnxruntime, options.get("provider"))
-        self._session = _open(onnxruntime, path, threads, provider, unoptimised=bool(options.get("unoptimised")))
+        self._session = _open(onnxruntime, path, threads, provider, unoptimized=bool(options.get("unoptimized")))
         given = _given(options.get("shapes") or {}, [value.name for value in self._session.get_inputs()])
         strict = not options.get("free")
         self.inputs = [_tensor(value, batch, strict, given.get(value.name)) for value in self._session.get_inputs()]
@@ -112,7 +112,7 @@ def open_session(path: str, options: dict[str, Any]) -> Session:
     """Open a file.
 
     `options`: threads (default 1), batch (None: the file's), shapes (of inputs with sizes that are free beside the
-    batch, by name; "": of the only input), free (such sizes may stay so), unoptimised (each operator as the file has
+    batch, by name; "": of the only input), free (such sizes may stay so), unoptimized (each operator as the file has
     it), provider (None: the CPU's; or "cuda", "tensorrt" ...).
     Raises ImportError without the package, ValueError for a broken file or an impossible wish, RuntimeError where
     this onnxruntime cannot run the file as asked.
@@ -132,10 +132,10 @@ def _provider(onnxruntime: Any, wish: str | None) -> str:
 
 
 def _open(
-    onnxruntime: Any, path: str, threads: int, provider: str, profile: str | None = None, unoptimised: bool = False
+    onnxruntime: Any, path: str, threads: int, provider: str, profile: str | None = None, unoptimized: bool = False
 ) -> Any:
     settings = onnxruntime.SessionOptions()
-    if unoptimised:
+    if unoptimized:
         settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if profile is not None:
         settings.enable_profiling, settings.profile_file_prefix = True, profile

@@ -187,7 +187,7 @@ def _cpu(index: int) -> Path:
 def _cpu_times() -> dict[str, Any]:
     """Seconds since boot, summed over all processors: busy (by anybody), stolen by the hypervisor, and in all.
 
-    Over all of them, not only ours: a neighbour shares clock, caches and often the core itself.
+    Over all of them, not only ours: a neighbor shares clock, caches and often the core itself.
     """
     lines = [line.split() for line in (text(PROC / "stat") or "").splitlines() if line.startswith("cpu")]
     if not lines or len(lines[0]) < 9:

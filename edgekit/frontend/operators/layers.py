@@ -133,7 +133,7 @@ def batch_norm(
 
 
 def _own_statistics(b: Builder, name: str, x: Node, weight: Any, bias: Any, eps: float) -> Node:
-    """Normalised by the mean and variance of the batch itself, over all axes but the channels."""
+    """Normalized by the mean and variance of the batch itself, over all axes but the channels."""
     dims = tuple(axis for axis in range(x.rank) if axis != 1)
     mean = b.emit(f"{name}/mean", "mean", [x], dims=dims, keepdim=True)
     apart = b.emit(f"{name}/apart", "sub", [x, mean])

@@ -1,4 +1,4 @@
-"""Normalisations other than BatchNorm."""
+"""Normalizations other than BatchNorm."""
 
 from __future__ import annotations
 
@@ -82,5 +82,5 @@ def rms_norm(
     square = b.emit(f"{name}/square", "mul", [input, input])
     mean = b.emit(f"{name}/mean", "mean", [square], dims=dims, keepdim=True)
     root = b.emit(f"{name}/root", "rsqrt", [b.emit(f"{name}/more", "add", [mean], other=least)])
-    y = b.emit(name if weight is None else f"{name}/normalised", "mul", [input, root])
+    y = b.emit(name if weight is None else f"{name}/normalized", "mul", [input, root])
     return y if weight is None else pair(b, name, "mul", y, weight)

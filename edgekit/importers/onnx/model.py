@@ -50,8 +50,8 @@ class Model:
     constants: Mapping[str, Any]
     opset: int
     producer: str
-    ranges: Mapping[str, tuple[float, float]]  # by layer, of a quantised file
-    integers: OwnIntegers  # of a quantised file
+    ranges: Mapping[str, tuple[float, float]]  # by layer, of a quantized file
+    integers: OwnIntegers  # of a quantized file
     outputs: Mapping[str, QParams]  # those that are integers with a scale
     turned: frozenset[str]  # inputs that the file takes channels-last, and the network channels-first
     properties: Mapping[str, str]

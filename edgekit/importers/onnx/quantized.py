@@ -1,4 +1,4 @@
-"""A quantised file as a network of real numbers, and the ranges that its own integers span.
+"""A quantized file as a network of real numbers, and the ranges that its own integers span.
 
 QuantizeLinear and DequantizeLinear around what the network computes are left out: what their integers span is kept as a
 range of the layer before them. Where they begin at 0, the file may have no Relu of its own, so one stands in their

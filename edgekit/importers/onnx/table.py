@@ -171,7 +171,7 @@ _MOVING: dict[str, Operator] = {
     "GridSample": resize.grid_sample,
     "AffineGrid": resize.affine_grid,
 }
-# Of quantised files: each is read as what it computes in real numbers.
+# Of quantized files: each is read as what it computes in real numbers.
 QUANTIZED: dict[str, Operator] = {
     "DequantizeLinear": quantization.dequantize,
     "QuantizeLinear": quantization.carried,

@@ -1,4 +1,4 @@
-"""The integers of a quantised TFLite file: the grids of what it computes, and the scales and biases of its layers."""
+"""The integers of a quantized TFLite file: the grids of what it computes, and the scales and biases of its layers."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _WEIGHTED = {
 
 
 def own_integers(model: Model) -> OwnIntegers:
-    """Return what a quantised file says of integers, by layer."""
+    """Return what a quantized file says of integers, by layer."""
     layers = {node.name: layer for node in model.nodes if (layer := _layer(model.file, node)) is not None}
     grids = {layer: grid for layer, index in model.spanned.items() if (grid := _grid(model.file, index)) is not None}
     return OwnIntegers(grids, layers)
 
 
 def ranges(model: Model) -> dict[str, tuple[float, float]]:
-    """Return what the integers of a quantised file span, by layer."""
+    """Return what the integers of a quantized file span, by layer."""
     found = {layer: span(model.file.tensor(index)) for layer, index in model.spanned.items()}
     return {layer: ends[:2] for layer, ends in found.items() if ends is not None}
 

@@ -20,7 +20,7 @@ PASSING = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST"})
 
 @dataclass(frozen=True)
 class Model:
-    """What a file says, checked. `spanned` has, of a quantised file, the tensor of each layer's integers.
+    """What a file says, checked. `spanned` has, of a quantized file, the tensor of each layer's integers.
 
     `turned` are inputs and outputs whose maps are channels-first in the file; all others have their channels last.
     """

@@ -20,7 +20,7 @@ class Node:
     """One operator. `inputs` and `outputs` are numbers of tensors; -1 is an input left out.
 
     `activation` is what it computes on its result, under the name `activation_name`. `fill` is what stands in for 0
-    where it pads. `ends` are what a quantised file cuts its result off at, beside that.
+    where it pads. `ends` are what a quantized file cuts its result off at, beside that.
     """
 
     name: str

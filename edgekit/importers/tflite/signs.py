@@ -1,6 +1,6 @@
 """What is known of the signs of a file's values, and what its integers span.
 
-A quantised file may have no activation, and cut off at integers that begin at 0 instead: that is a Relu, or Relu6. A
+A quantized file may have no activation, and cut off at integers that begin at 0 instead: that is a Relu, or Relu6. A
 pooling behind a PAD with zeros is one with padding where nothing is negative.
 """
 
@@ -39,7 +39,7 @@ def span(tensor: Stored) -> tuple[float, float, float] | None:
 def with_signs(
     file: TfliteFile, inputs: Sequence[int], nodes: Sequence[Node]
 ) -> tuple[tuple[Node, ...], dict[str, int]]:
-    """The operators with what their signs make of them; and of a quantised file the tensor of each layer's integers."""
+    """The operators with what their signs make of them; and of a quantized file the tensor of each layer's integers."""
     positive, layers = set[int](), {index: file.tensor(index).name for index in inputs}
     spanned: dict[str, int] = {}
     readers = Counter(index for node in nodes for index in node.inputs)

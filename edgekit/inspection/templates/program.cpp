@@ -76,7 +76,7 @@ Image Resized(const Image& image) {
 
 // The network's input from a decoded image, in the file's order: ${order}.
 std::vector<${type}> Input(Image image) {
-${colour}
+${color}
   image = Resized(image);
   std::vector<${type}> input(size_t(kHeight) * kWidth * kChannels);
   for (int y = 0; y < kHeight; ++y)

@@ -50,8 +50,8 @@ fun input(pixels: IntArray, width: Int, height: Int): ByteBuffer {
     val red = IntArray(pixels.size) { pixels[it] shr 16 and 0xff }
     val green = IntArray(pixels.size) { pixels[it] shr 8 and 0xff }
     val blue = IntArray(pixels.size) { pixels[it] and 0xff }
-    val colours = ${planes}
-    val planes = colours.map { resized(it, width, height) }
+    val colors = ${planes}
+    val planes = colors.map { resized(it, width, height) }
     val buffer = ByteBuffer.allocateDirect(${bytes} * HEIGHT * WIDTH * CHANNELS).order(ByteOrder.nativeOrder())
     fun put(at: Int, c: Int) {
         val pixel = planes[c][at].toFloat()

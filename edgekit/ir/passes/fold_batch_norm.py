@@ -1,14 +1,14 @@
-"""BatchNorm folding: Conv, ConvTranspose and Linear take the normalisation that follows them into their own weights.
+"""BatchNorm folding: Conv, ConvTranspose and Linear take the normalization that follows them into their own weights.
 
-The rules go by data flow, not by neighbourhood in a list of modules:
+The rules go by data flow, not by neighborhood in a list of modules:
 
-* after: y = s (W x + b) + t becomes (s W) x + (s b + t), where the normalisation is the only reader of the layer; of
+* after: y = s (W x + b) + t becomes (s W) x + (s b + t), where the normalization is the only reader of the layer; of
   a linear layer of tokens also where their rows are laid together in between;
-* before: y = W (s x + t) + b becomes (W s) x + (W t + b), where the layer is the only reader of the normalisation and
+* before: y = W (s x + t) + b becomes (W s) x + (W t + b), where the layer is the only reader of the normalization and
   does not pad (zeros that are padded after a shift are no longer zeros);
 * otherwise it stays as one multiplication and one addition per channel ("scale"), and is named with the reason.
 
-A multiplication by a number (the survival probability of stochastic depth) folds like a normalisation without shift.
+A multiplication by a number (the survival probability of stochastic depth) folds like a normalization without shift.
 The arithmetic is in float64 whatever the network's own precision.
 """
 
@@ -35,7 +35,7 @@ class Folded:
 
 @torch.no_grad()
 def fold(graph: Graph) -> Folded:
-    """Fold every normalisation that can be folded exactly."""
+    """Fold every normalization that can be folded exactly."""
     graph = _fold_before(_fold_after(graph))
     readers = graph.consumers()
     ops, params, remaining = [], dict(graph.params), []
@@ -52,7 +52,7 @@ def fold(graph: Graph) -> Folded:
 
 
 def _fold_after(graph: Graph) -> Graph:
-    """Each normalisation that is the only reader of a layer goes into that layer."""
+    """Each normalization that is the only reader of a layer goes into that layer."""
     readers = {name: len(found) for name, found in graph.consumers().items()}
     for name in graph.outputs.values():
         readers[name] += 1
@@ -75,7 +75,7 @@ def _fold_after(graph: Graph) -> Graph:
 
 
 def _fold_before(graph: Graph) -> Graph:
-    """Each normalisation whose only reader is a layer that does not pad goes into that layer."""
+    """Each normalization whose only reader is a layer that does not pad goes into that layer."""
     readers, params = graph.consumers(), dict(graph.params)
     graph = Graph(graph.ops, graph.outputs, params)
     replaced: dict[str, Op] = {}
@@ -120,7 +120,7 @@ def _takes_shift(layer: Op) -> bool:
 
 
 def _affine(op: Op, graph: Graph) -> tuple[Tensor, Tensor]:
-    """(scale, shift) per channel in float64, of a normalisation or a multiplication by a number."""
+    """(scale, shift) per channel in float64, of a normalization or a multiplication by a number."""
     if op.kind != "batch_norm":
         factor = op.attrs["other"] if op.kind == "mul" else 1 / op.attrs["other"]
         return torch.tensor([factor], dtype=torch.float64), torch.zeros(1, dtype=torch.float64)

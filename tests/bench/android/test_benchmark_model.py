@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.bench.android import benchmark_model
-from edgekit.bench.android.benchmark_model import CLASSIC, LITERT, Tool, parse, read, recognise
+from edgekit.bench.android.benchmark_model import CLASSIC, LITERT, Tool, parse, read, recognize
 from edgekit.bench.android.delegates import Coverage, coverage
 from tests.paths import GOLDENS, sample
 
@@ -97,9 +97,9 @@ def test_a_cut_log_gives_the_same_numbers_or_none() -> None:
 
 def test_which_tool_it_is() -> None:
     common = "Flags:\n\t--graph=\tstring\n\t--num_threads=-1\tint32\n\t--num_runs=50\tint32\n"
-    classic, own = recognise(common + "\t--use_nnapi=false\n\t--use_xnnpack=x\n"), recognise(common + "\t--use_npu=0\n")
+    classic, own = recognize(common + "\t--use_nnapi=false\n\t--use_xnnpack=x\n"), recognize(common + "\t--use_npu=0\n")
     assert classic and own and (classic.kind, own.kind) == (CLASSIC, LITERT)
-    assert recognise("usage: ls [OPTION]...\n  --color=auto\n") is None and recognise("") is None
+    assert recognize("usage: ls [OPTION]...\n  --color=auto\n") is None and recognize("") is None
 
 
 def test_flags_that_the_tool_does_not_know_are_an_error() -> None:

@@ -103,7 +103,7 @@ def test_what_is_divided_by_keeps_its_epsilon(scheme: str) -> None:
 @pytest.mark.parametrize("scheme", ["tflite", "onnxruntime", "tensorrt"])
 def test_truth_values_have_no_scale(scheme: str) -> None:
     class Peaks(nn.Module):
-        """Maxima of a map, as detectors of centres keep them."""
+        """Maxima of a map, as detectors of centers keep them."""
 
         def __init__(self) -> None:
             super().__init__()

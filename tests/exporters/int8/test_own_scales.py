@@ -1,4 +1,4 @@
-"""A quantised file that is read and written in integers again has the same integers, and the same bytes."""
+"""A quantized file that is read and written in integers again has the same integers, and the same bytes."""
 
 from __future__ import annotations
 

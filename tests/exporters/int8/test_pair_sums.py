@@ -32,7 +32,7 @@ def saturating(rows: NDArray[Any], x: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def rows_of(seed: int, columns: int) -> Tensor:
-    """Integers of which many are at the limit and many neighbours have one sign."""
+    """Integers of which many are at the limit and many neighbors have one sign."""
     random = np.random.default_rng(seed)
     wide = random.integers(-127, 128, (300, columns)) * random.choice([1, 2], (300, columns))
     return torch.from_numpy(np.clip(wide, -127, 127).astype(np.int8))

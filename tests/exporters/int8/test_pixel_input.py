@@ -20,7 +20,7 @@ from edgekit.exporting.stored_values import stored
 from edgekit.ir.graph import Graph
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.records.manifest import TensorRecord
-from edgekit.records.preprocessing import TENSORFLOW, TORCHVISION, Preprocessing, normalise
+from edgekit.records.preprocessing import TENSORFLOW, TORCHVISION, Preprocessing, normalize
 
 SHAPE = (1, 3, 16, 16)
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), dtype=np.uint8)
@@ -46,7 +46,7 @@ def test_the_first_layer_sees_what_the_float_network_sees(
     q = made(graph, preprocessing)
     first = graph["0"]
     grid, weight = q.activations[graph.input.name], q.weights["0"].real()
-    x = torch.from_numpy(normalise(preprocessing, PIXELS))
+    x = torch.from_numpy(normalize(preprocessing, PIXELS))
     integers = torch.from_numpy(PIXELS.astype(np.float32) - 128).permute(0, 3, 1, 2)
     sums = nn.functional.conv2d((integers - grid.zero_point) * grid.scale, weight, groups=groups)
     step = (q.weights["0"].scale * grid.scale).reshape(1, -1, 1, 1)
@@ -71,7 +71,7 @@ def test_the_file_takes_pixels(io: str, low: int, effort: str, open_tflite: Any,
     graph = graph_of(network(), SHAPE)
     q = made(graph, TENSORFLOW, effort)
     opened = open_tflite(graph, "int8", quantized=q, io=io)
-    x = normalise(TENSORFLOW, PIXELS)
+    x = normalize(TENSORFLOW, PIXELS)
     want, simulated = graph.run(torch.from_numpy(x)), run(q, torch.from_numpy(x)).numpy()
     tensor, given = opened.written.inputs[0], opened.written.outputs[0]
     for image, real, expected in zip(PIXELS, x, simulated, strict=True):
@@ -86,7 +86,7 @@ def test_the_file_takes_pixels(io: str, low: int, effort: str, open_tflite: Any,
 
 def test_pixels_lose_less_than_rounded_values(graph_of: Folded) -> None:
     graph = graph_of(nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU()), SHAPE)
-    x = torch.from_numpy(normalise(TENSORFLOW, PIXELS))
+    x = torch.from_numpy(normalize(TENSORFLOW, PIXELS))
     ranges = record(graph, calibration.synthetic(SHAPE, TENSORFLOW, 16, 0))
     exact, rounded = (quantize(graph, ranges, "tflite", "fast", pixels=p) for p in (TENSORFLOW, None))
     want = graph.run(x)
@@ -156,7 +156,7 @@ def test_float_layers_at_the_border_take_and_give_integers(
     opened = open_tflite(graph, "int8", quantized=q, io=io)
     taken, given = opened.written.inputs[0], opened.written.outputs[0]
     assert (taken.dtype, given.dtype) == (io, io)
-    for x in normalise(TENSORFLOW, PIXELS):
+    for x in normalize(TENSORFLOW, PIXELS):
         got = opened.run(stored(x[None], taken, TENSORFLOW)).astype(np.float32)
         expected = run(q, torch.from_numpy(x[None])).numpy()
         assert given.scale is not None

@@ -56,10 +56,10 @@ def test_onnxruntime_computes_in_integers_throughout(name: str, tmp_path: Path) 
     made = quantized(graph_of(name), "onnxruntime")
     write(WriteJob(made.graph, "int8", made), tmp_path / "n.onnx")
     options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+    options.optimized_model_filepath = str(tmp_path / "optimized.onnx")
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     onnxruntime.InferenceSession(tmp_path / "n.onnx", options, providers=["CPUExecutionProvider"])
-    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node)
+    kinds = Counter(node.op_type for node in onnx.load(tmp_path / "optimized.onnx").graph.node)
     assert not {"Gemm", "Clip", "Relu", "Add"} & set(kinds), kinds
     assert kinds["Conv"] + kinds["FusedConv"] == len(thin_start(made.graph))
     assert kinds["QuantizeLinear"] == 1

@@ -42,13 +42,13 @@ def graph_of_tokens() -> Graph:
 
 def operators(file: Path) -> list[str]:
     """Return the kinds of what onnxruntime makes of a file."""
-    return [node.op_type for node in optimised(file)]
+    return [node.op_type for node in optimized(file)]
 
 
-def optimised(file: Path) -> list[onnx.NodeProto]:
+def optimized(file: Path) -> list[onnx.NodeProto]:
     """Return the nodes that onnxruntime makes of a file's."""
     options = onnxruntime.SessionOptions()
-    options.optimized_model_filepath = str(file.with_name("optimised.onnx"))
+    options.optimized_model_filepath = str(file.with_name("optimized.onnx"))
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     return list(onnx.load(options.optimized_model_filepath).graph.node)
@@ -94,5 +94,5 @@ def test_a_layer_kept_in_float_keeps_its_weights(middle: tuple[nn.Module, ...], 
     write(WriteJob(made.graph, "int8", made), tmp_path / "n.onnx")
     assert snr_db(run(made, x), answers(tmp_path / "n.onnx", x)) > 35
     assert "QLinearConv" in operators(tmp_path / "n.onnx")
-    found = {node.op_type for node in optimised(tmp_path / "n.onnx") if node.name.startswith("3")}
+    found = {node.op_type for node in optimized(tmp_path / "n.onnx") if node.name.startswith("3")}
     assert not found & {"QLinearConv", "QGemm", "MatMulIntegerToFloat", "QLinearMatMul"}, found

@@ -194,7 +194,7 @@ def test_operator_in_half_precision(name: str, tmp_path: Path) -> None:
     assert onnx.TensorProto.FLOAT not in {tensor.data_type for tensor in constants if tensor.name in graph.params}
 
 
-def test_a_normalisation_that_no_layer_takes_equals_torch(tmp_path: Path) -> None:
+def test_a_normalization_that_no_layer_takes_equals_torch(tmp_path: Path) -> None:
     network = nn.Sequential(nn.BatchNorm2d(6), nn.ReLU())
     for name, values in network.state_dict().items():
         if not name.endswith("tracked"):

@@ -1,4 +1,4 @@
-"""int8 files against the same integers simulated in torch, from networks that are quantised by hand here."""
+"""int8 files against the same integers simulated in torch, from networks that are quantized by hand here."""
 
 from __future__ import annotations
 

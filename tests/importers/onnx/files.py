@@ -89,7 +89,7 @@ def traced(path: Path, given: Mapping[str, Shape] | None = None) -> Graph:
 
 
 def of_runtime(path: Path, *inputs: Array) -> list[Array]:
-    """What onnxruntime computes without optimising."""
+    """What onnxruntime computes without optimizing."""
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()

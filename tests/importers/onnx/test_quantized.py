@@ -1,4 +1,4 @@
-"""Quantised files are read in real numbers, with the ranges of their own integers."""
+"""Quantized files are read in real numbers, with the ranges of their own integers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.importers.onnx.files import Array, node, of_runtime, small_network, t
 
 
 class Images(ort.CalibrationDataReader):  # type: ignore[misc]
-    """Some inputs for onnxruntime's own quantiser."""
+    """Some inputs for onnxruntime's own quantizer."""
 
     def __init__(self) -> None:
         self._left = [{"image": weight(1, 3, 16, 16, seed=seed)} for seed in range(8)]
@@ -28,7 +28,7 @@ class Images(ort.CalibrationDataReader):  # type: ignore[misc]
 
 
 def by_onnxruntime(folder: Path, **options: Any) -> Path:
-    """The small network, quantised by onnxruntime."""
+    """The small network, quantized by onnxruntime."""
     path = folder / "int8.onnx"
     ort.quantize_static(small_network(folder / "float.onnx"), path, Images(), **options)
     return path
@@ -49,7 +49,7 @@ def near(path: Path, graph: Graph, least_db: float = 60.0) -> None:
 @pytest.mark.parametrize("format", [ort.QuantFormat.QDQ, ort.QuantFormat.QOperator])
 @pytest.mark.parametrize("per_channel", [False, True])
 @pytest.mark.parametrize("activations", [ort.QuantType.QUInt8, ort.QuantType.QInt8])
-def test_what_onnxruntime_quantised_is_read(tmp_path: Path, format: Any, per_channel: bool, activations: Any) -> None:
+def test_what_onnxruntime_quantized_is_read(tmp_path: Path, format: Any, per_channel: bool, activations: Any) -> None:
     path = by_onnxruntime(tmp_path, quant_format=format, per_channel=per_channel, activation_type=activations)
     source = open_source(path, None)
     assert source.precision == "int8" and "image" in source.ranges

@@ -143,7 +143,7 @@ def test_functions_of_the_file_are_read_where_they_are_called(tmp_path: Path) ->
     assert [op.kind for op in same_as_runtime(path)] == ["input", "neg", "relu"]
 
 
-def test_weights_that_are_standardised_by_their_own_statistics_are_constants(tmp_path: Path) -> None:
+def test_weights_that_are_standardized_by_their_own_statistics_are_constants(tmp_path: Path) -> None:
     nodes = [
         node("BatchNormalization", "rows scale shift mean var", "n m v", training_mode=1),
         node("Reshape", "n shape", "w"),

@@ -1,4 +1,4 @@
-"""Quantised files: read in real numbers, near what LiteRT computes in integers, with what the integers span."""
+"""Quantized files: read in real numbers, near what LiteRT computes in integers, with what the integers span."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def snr_db(source: Source, network: Imported, x: Any) -> float:
     return float(10 * np.log10(np.square(want).sum() / max(float(np.square(got.numpy() - want).sum()), 1e-12)))
 
 
-def quantised(path: Path, low: int, activation: int = 0) -> Path:
+def quantized(path: Path, low: int, activation: int = 0) -> Path:
     """A convolution of uint8 whose output's integers begin at `low` codes below 0, and a mean."""
     codes = np.random.default_rng(0).integers(0, 256, (4, 3, 3, 3)).astype(np.uint8)
     nodes = [
@@ -41,7 +41,7 @@ def quantised(path: Path, low: int, activation: int = 0) -> Path:
     [(0, 0, ["conv", "clip", "mean"]), (0, 3, ["conv", "clip", "mean"]), (100, 0, ["conv", "mean"])],
 )
 def test_integers_that_begin_at_0_are_a_relu6(tmp_path: Path, low: int, activation: int, kinds: list[str]) -> None:
-    source, graph = opened(quantised(tmp_path / "net.tflite", low, activation))
+    source, graph = opened(quantized(tmp_path / "net.tflite", low, activation))
     assert [op.kind for op in graph][1:] == kinds
     assert source.precision == "int8" and "keep its scales" in source.notes[0]
     conv = graph.ops[-2].name

@@ -28,7 +28,7 @@ def one(builtin: str, inputs: str, given: Any, own: dict[str, Any] | None = None
 
 
 def _resizes() -> dict[str, Pattern]:
-    rules = {"corners": {"alignCorners": True}, "centres": {"halfPixelCenters": True}, "first": {}}
+    rules = {"corners": {"alignCorners": True}, "centers": {"halfPixelCenters": True}, "first": {}}
     return {
         f"{builtin.lower()} {rule} {size}": one(builtin, "x size", MAP, {"size": ints(*size)}, **options)
         for builtin in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
@@ -123,7 +123,7 @@ PATTERNS: dict[str, Pattern] = {
         MAP,
         {"pads": ints([0, 0], [1, 1], [1, 1], [0, 0])},
     ),
-    "a normalisation with numbers": (
+    "a normalization with numbers": (
         [
             node("MEAN", "x axes", "m", keepDims=True),
             node("SQUARED_DIFFERENCE", "x m", "d"),

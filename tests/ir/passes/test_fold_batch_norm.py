@@ -61,7 +61,7 @@ DEEPER = {
     *("resnet32_cifar", "resnet44_cifar", "resnet56_cifar", "resnet110_cifar", "resnet1202_cifar"),
     *("vgg13_bn", "vgg16_bn", "vgg19_bn"),
 }
-# How many normalisations stay as a multiplication and an addition; none in the others.
+# How many normalizations stay as a multiplication and an addition; none in the others.
 REMAINING = {"darts_cifar": 2, "darts": 3, "nasnet_mobile": 4, "pnasnet_mobile": 4, "wrn28_10_cifar": 12}
 REMAINING |= {"densenet121": 62, "densenet40_12_cifar": 39, "resnet50_v2": 17}
 
@@ -83,7 +83,7 @@ def test_a_network_is_the_same_after_folding(name: str) -> None:
 
 
 class Shared(nn.Module):
-    """One convolution, called twice, each call with a normalisation of its own."""
+    """One convolution, called twice, each call with a normalization of its own."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ class Shared(nn.Module):
 
 
 class Branching(nn.Module):
-    """The convolution's output is also read beside its normalisation."""
+    """The convolution's output is also read beside its normalization."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -109,7 +109,7 @@ def _resized(n: Node, data: torch.Tensor, sizes: tuple[int, ...]) -> torch.Tenso
     mode = n.get("interpolation", "bilinear" if n.kind == "Resizing" else "nearest")
     if not 0 < math.prod(sizes) * data.shape[1] <= LARGEST:
         raise n.refusal(f"makes a map of {sizes}")
-    if mode == "nearest":  # TensorFlow takes the element below the centre
+    if mode == "nearest":  # TensorFlow takes the element below the center
         whole = all(want % have == 0 for have, want in zip(data.shape[2:], sizes, strict=True))
         return F.interpolate(data, sizes, mode="nearest" if whole else "nearest-exact")
     if mode != "bilinear" or len(sizes) != 2:

@@ -75,7 +75,7 @@ def matmul(n: Node, a: Tensor, b: Tensor) -> Tensor:
 def batch_normalization(n: Node, x: Tensor, scale: Tensor, bias: Tensor, mean: Tensor, var: Tensor) -> Tensor:
     if any(n.asks(index) for index in range(1, len(n.outputs))):
         raise n.refusal("gives statistics, as in training", "export the network in eval mode")
-    if n.get("training_mode", 0):  # of weights that are standardised, say
+    if n.get("training_mode", 0):  # of weights that are standardized, say
         return F.batch_norm(x, None, None, scale, bias, True, 0.0, n.get("epsilon", 1e-5))
     if n.get("spatial", 1) != 1:
         raise n.refusal("normalizes each place by itself (spatial=0)")

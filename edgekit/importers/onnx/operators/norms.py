@@ -1,4 +1,4 @@
-"""Normalisations other than BatchNormalization."""
+"""Normalizations other than BatchNormalization."""
 
 from __future__ import annotations
 

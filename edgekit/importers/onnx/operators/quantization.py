@@ -1,4 +1,4 @@
-"""Operators of quantised files, as what they compute in real numbers.
+"""Operators of quantized files, as what they compute in real numbers.
 
 What the network computes is carried as the real numbers that its integers stand for; what the file owns are integers,
 which these operators turn into real numbers.

@@ -72,7 +72,7 @@ def _is_mean(n: Node, weight: Tensor, bias: Tensor | None) -> bool:
 
 
 def _scaled(x: Tensor, weight: Tensor, bias: Tensor | None) -> Held:
-    """A normalisation that nothing could take up, as it is written to TFLite."""
+    """A normalization that nothing could take up, as it is written to TFLite."""
     zero, one = torch.zeros(len(weight)), torch.ones(len(weight))
     return maps(F.batch_norm(x, zero, one, weight, zero if bias is None else bias, False, 0.0, 0.0))
 

@@ -1,4 +1,4 @@
-"""Pooling over windows, and normalisation over channels."""
+"""Pooling over windows, and normalization over channels."""
 
 from __future__ import annotations
 

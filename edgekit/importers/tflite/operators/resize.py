@@ -14,10 +14,10 @@ from edgekit.importers.tflite.node import Node
 
 
 def bilinear(n: Node, x: Held, size: Held) -> Held:
-    """Corners on corners, centres on centres, or, as TensorFlow 1 did, first elements on first elements."""
+    """Corners on corners, centers on centers, or, as TensorFlow 1 did, first elements on first elements."""
     data, wanted = first(x), _wanted(n, x, size)
-    corners, centres = bool(n.get("AlignCorners", False)), bool(n.get("HalfPixelCenters", False))
-    if corners or centres:
+    corners, centers = bool(n.get("AlignCorners", False)), bool(n.get("HalfPixelCenters", False))
+    if corners or centers:
         return maps(F.interpolate(data, wanted, mode="bilinear", align_corners=corners))
     said = {"mode": "linear", "coordinate_transformation_mode": "asymmetric"}
     node = OnnxNode(n.name, "Resize", (), (), 21, attributes=said)
@@ -26,8 +26,8 @@ def bilinear(n: Node, x: Held, size: Held) -> Held:
 
 def nearest(n: Node, x: Held, size: Held) -> Held:
     data, wanted = first(x), _wanted(n, x, size)
-    corners, centres = bool(n.get("AlignCorners", False)), bool(n.get("HalfPixelCenters", False))
-    places = [_places(have, want, corners, centres) for have, want in zip(data.shape[2:], wanted, strict=True)]
+    corners, centers = bool(n.get("AlignCorners", False)), bool(n.get("HalfPixelCenters", False))
+    places = [_places(have, want, corners, centers) for have, want in zip(data.shape[2:], wanted, strict=True)]
     for mode in ("nearest", "nearest-exact"):
         pairs = zip(places, data.shape[2:], wanted, strict=True)
         if all(taken == _torchs(have, want, mode) for taken, have, want in pairs):
@@ -45,14 +45,14 @@ def _wanted(n: Node, x: Held, size: Held) -> tuple[int, ...]:
     return tuple(wanted)
 
 
-def _places(have: int, want: int, corners: bool, centres: bool) -> list[int]:
+def _places(have: int, want: int, corners: bool, centers: bool) -> list[int]:
     """Which element stands at each place, in float32 as the kernel computes it."""
     at = np.arange(want, dtype=np.float32)
     if corners and want > 1:
         scale = np.float32((have - 1) / (want - 1))
         found = np.floor(at * scale + np.float32(0.5))
     else:
-        found = np.floor((at + np.float32(0.5 if centres else 0)) * (np.float32(have) / np.float32(want)))
+        found = np.floor((at + np.float32(0.5 if centers else 0)) * (np.float32(have) / np.float32(want)))
     return [min(int(place), have - 1) for place in found]
 
 

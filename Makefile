@@ -9,7 +9,7 @@ RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := $(VENV)-oracle
 
-.PHONY: demo test quick coverage check bench-self bench-peers bench-store fuzz attack gpu-check tensorrt-check phone-tool \
+.PHONY: demo test quick coverage check bench-self bench-peers bench-store bench-database fuzz attack gpu-check tensorrt-check phone-tool \
 	board-check docs oracle oracle-test zoo clean
 
 demo: $(INSTALLED)
@@ -38,6 +38,11 @@ bench-self: $(INSTALLED)
 # What a store of 100,000 measurements costs: docs/measured/store.md. A quarter of an hour, and 5 GB among the temporary files.
 bench-store: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.bench_store
+
+# A store of a million measurements, and fifty writers while PostgreSQL is killed: docs/measured/database.md. Half an hour,
+# and 15 GB among the temporary files.
+bench-database: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.bench_database
 
 # Every parser of foreign texts on 100,000 damaged ones: half an hour.
 fuzz: $(INSTALLED)

@@ -53,19 +53,28 @@ class Filters:
             variant.startswith(f"{name}_") and variant[len(name) + 1 : len(name) + 2] in tuple(DIGITS)
         )
 
-    def where(self, columns: Columns) -> Iterator[ColumnElement[bool]]:
+    def where(self, columns: Columns, dialect: str) -> Iterator[ColumnElement[bool]]:
         """The same as conditions on columns, which are found by an entry's names."""
-        from sqlalchemy import func
 
         if self.device is not None:
             yield columns["device"] == self.device
         if self.since is not None:
             yield columns["created"] >= self.since
         if self.model is not None:
-            variant, size = columns["variant"], len(self.model)
-            begins = func.substr(variant, 1, size + 1) == f"{self.model}_"  # LIKE minds case in PostgreSQL alone
-            of_it = begins & func.substr(variant, size + 2, 1).in_(list(DIGITS))
-            yield (variant == self.model) | (columns["artifact"] == self.model) | of_it
+            yield self.of_model(columns, dialect)
+
+    def of_model(self, columns: Columns, dialect: str) -> ColumnElement[bool]:
+        """That it is of the model: near it in an index, and of these those that begin so."""
+        from sqlalchemy import Text, func, type_coerce
+
+        assert self.model is not None
+        variant, size = columns["variant"], len(self.model)
+        variant = type_coerce(variant.collate("C"), Text()) if dialect == "postgresql" else variant
+        begins = func.substr(variant, 1, size + 1) == f"{self.model}_"  # LIKE minds case in PostgreSQL alone
+        of_it = begins & func.substr(variant, size + 2, 1).in_(list(DIGITS))
+        near = variant.between(f"{self.model}_", f"{self.model}_~")
+        found: ColumnElement[bool] = (variant == self.model) | (columns["artifact"] == self.model) | (near & of_it)
+        return found
 
 
 def filters(device: str | None, model: str | None, since: str | None, latest: int | None) -> Filters:

@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import Summary, summary
-from edgekit.storage.filters import Filters
+from edgekit.storage.filters import Columns, Filters
 from edgekit.storage.schema import table
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Connection
+
     from edgekit.storage.store import Store
 
+FILTERED = ("device", "created", "variant", "artifact")  # what filters look at
 FIELDS = [field.name for field in fields(Summary)]
 MOST = 500  # rows in memory
+MANY = 20_000  # records of a model; from so many on the newest are found sooner by going back through time
 
 
 def all_of(store: Store) -> Iterator[Summary]:
@@ -44,7 +48,7 @@ def of_command(store: Store, command: str) -> list[Summary]:
 
 def begins(store: Store, digits: str) -> list[Summary]:
     """Those whose id, or whose command's, begins so."""
-    after = digits + "~"  # behind every name that begins so; a range is looked up in an index
+    after = digits + "g"  # behind every name of hex digits that begins so; a range is looked up in an index
 
     def fits(one: Summary) -> bool:
         return one.id.startswith(digits) or (one.session or "").startswith(digits)
@@ -64,9 +68,26 @@ def meant(store: Store, wanted: Filters) -> list[Summary]:
         return found[-wanted.latest :] if wanted.latest else found
     columns = table("summaries").c
     newest = columns.created.desc(), columns.position.desc()
-    chosen = _select().where(*wanted.where(columns)).order_by(*newest).limit(wanted.latest)
     with store.connection() as (connection, _):
+        chosen = _select().where(*conditions(connection, wanted, columns)).order_by(*newest).limit(wanted.latest)
         return [Summary(*row) for row in connection.execute(chosen)][::-1]
+
+
+def conditions(connection: Connection, wanted: Filters, columns: Columns) -> list[ColumnElement[bool]]:
+    """What summaries must fulfill, so that the database looks into the index which leaves the fewest of them.
+
+    No database knows that of names: of few records of a model by their names, of many by device and time.
+    """
+    from sqlalchemy import func, select
+
+    dialect = connection.dialect.name
+    if wanted.model is None:
+        return list(wanted.where(columns, dialect))
+    some = select(columns["id"]).where(wanted.of_model(columns, dialect)).limit(MANY).subquery()
+    is_few = connection.execute(select(func.count()).select_from(some)).scalar_one() < MANY
+    others = ("device", "created") if is_few else ("variant", "artifact")
+    unindexed = {name: columns[name].concat("") for name in others}  # no index has such a value
+    return list(wanted.where({name: columns[name] for name in FILTERED} | unindexed, dialect))
 
 
 def commands(store: Store) -> list[str]:

@@ -20,6 +20,7 @@ from edgekit.storage.store import Store
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+HEX = set("0123456789abcdef")
 NAMED_AT_MOST = 5  # ids in a message
 
 
@@ -101,10 +102,17 @@ def _read(connection: Connection, kind: str, wanted: Filters, begin: str | None)
     from sqlalchemy import func, select
 
     columns = _columns(kind, connection.dialect.name)
-    conditions = list(wanted.where(columns))
+    own = table("summaries" if kind == "measurements" else kind).c
+    conditions = (
+        finding.conditions(connection, wanted, own)
+        if kind == "measurements"
+        else list(wanted.where(columns, connection.dialect.name))
+    )
     if begin is not None:
         conditions.append(func.substr(columns["id"], 1, len(begin)) == begin)
-    position = table("summaries" if kind == "measurements" else kind).c.position
+        if set(begin) <= HEX:  # then the order of ids is the same in every database, and their index helps
+            conditions.append(columns["id"].between(begin, begin + "g"))
+    position = own.position
     order = columns["created"].desc(), position.desc()
     chosen = select(*(columns[name].label(name) for name in SHOWN)).where(*conditions).order_by(*order)
     rows = connection.execute(chosen.limit(wanted.latest)).mappings()

@@ -18,9 +18,15 @@ from edgekit.records.summary import Summary, summary, unreadable
 if TYPE_CHECKING:
     from sqlalchemy import Connection, MetaData, Table
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
+SUMMARIES_SINCE = 5  # the oldest version whose summaries have all of our columns
 KINDS = ("measurements", "accuracies", "failures")
 INDEXED = ("created", "session", "sha256", "artifact")  # what measurements are looked for by
+# And these: the newest of a device, and what begins with a network's name, whose order is not a language's.
+INDEXES = {
+    "ix_summaries_device_created": {"sqlite": "device, created", "postgresql": "device, created"},
+    "ix_summaries_variant": {"sqlite": "variant", "postgresql": 'variant COLLATE "C"'},
+}
 ALWAYS = ("created", "sha256", "artifact", "format", "device", "runtime", "verdict")  # what all of them have
 AT_ONCE = 100
 _LOCK = 0x6564676B  # of PostgreSQL's advisory locks: one process at a time makes tables or merges
@@ -116,6 +122,14 @@ def _add_sustained(connection: Connection) -> None:
     _add_column(connection, "sustained_seconds INTEGER")
 
 
+def _add_indexes(connection: Connection) -> None:
+    """Version 6: what is looked for by device and by network."""
+    for name, columns in INDEXES.items():
+        of_it = columns.get(connection.dialect.name)
+        if of_it is not None:
+            connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {name} ON summaries ({of_it})")
+
+
 def _add_column(connection: Connection, definition: str) -> None:
     from sqlalchemy import inspect
 
@@ -130,6 +144,7 @@ MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
     3: _add_summaries,
     4: _add_sizes,
     5: _add_sustained,
+    6: _add_indexes,
 }
 
 
@@ -153,11 +168,12 @@ def prepare(connection: Connection, url: str, writes: bool) -> frozenset[str]:
     if connection.dialect.name == "sqlite" and known and schema.name not in known:
         raise UsageError(f"{url} is no store of edgekit: it has other tables", "choose another --store")
     if not writes or version == SCHEMA_VERSION:
-        older = {"summaries"} if version != SCHEMA_VERSION else set()  # whose columns are not ours
+        older = {"summaries"} if version is None or version < SUMMARIES_SINCE else set()  # whose columns are not ours
         return known & set(tables().tables) - older
     if version is None:
         for one in tables().sorted_tables:
             _create(connection, one)
+        _add_indexes(connection)
         connection.execute(schema.insert(), {"version": SCHEMA_VERSION})
     else:
         for step in range(version + 1, SCHEMA_VERSION + 1):

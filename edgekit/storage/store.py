@@ -90,7 +90,7 @@ class Store:
         self.url = url if "://" in url else f"sqlite:///{url}"
         self._wait_seconds = wait_seconds
         self._engine: Engine | None = None
-        self._is_newest = False  # seen to be, and so for good: no other program takes a table out
+        self._writable = self._is_whole = False  # seen to be, and so for good: no other program takes a table out
 
     @property
     def shown(self) -> str:
@@ -172,13 +172,13 @@ class Store:
                 self._engine = self._connect()
             with self._engine.connect().execution_options(edgekit_writes=writes) as connection:
                 whole = frozenset(tables().tables)
-                if writes and not self._is_newest:
+                if writes and not self._writable:
                     with connection.begin():
                         prepare(connection, self.shown, writes)
-                    self._is_newest = True
+                    self._writable = self._is_whole = True
                 with connection.begin():
-                    known = whole if self._is_newest else prepare(connection, self.shown, False)
-                    self._is_newest = known == whole
+                    known = whole if self._is_whole else prepare(connection, self.shown, False)
+                    self._is_whole = known == whole
                     yield connection, known
 
     def _connect(self) -> Engine:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from edgekit.errors import UsageError
+from edgekit.storage import finding
 from edgekit.storage.filters import Filters, filters
+from edgekit.storage.finding import MANY
 from edgekit.storage.looking import Entry, entries, named
 from edgekit.storage.schema import table
 from edgekit.storage.store import Store
@@ -62,10 +64,13 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     ],
 )
 def test_filters_choose_alike_in_stores_of_every_version(
-    store: Store, wanted: dict[str, Any], found: list[int]
+    store: Store, wanted: dict[str, Any], found: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = filters(**dict.fromkeys(("device", "model", "since", "latest")) | wanted)
-    assert [one.id for one in entries(store, chosen)] == [IDS[place] for place in found]
+    for many in (MANY, 1):  # records of a model, which are looked for in another way then
+        monkeypatch.setattr(finding, "MANY", many)
+        assert [one.id for one in entries(store, chosen)] == [IDS[place] for place in found]
+        assert [one.id for one in finding.meant(store, chosen)] == [IDS[place] for place in found]
 
 
 def test_a_file_is_a_model_too(store: Store) -> None:

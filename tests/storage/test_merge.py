@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,7 +13,7 @@ from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
 from edgekit.storage import finding
 from edgekit.storage.command import store as verb
-from edgekit.storage.schema import MIGRATIONS, SCHEMA_VERSION
+from edgekit.storage.schema import INDEXES, MIGRATIONS, SCHEMA_VERSION
 from edgekit.storage.store import FailedCell, Store, new_id, now
 
 # What version 1 of edgekit's schema made, word for word.
@@ -235,3 +236,20 @@ def test_a_locked_store_is_waited_for_and_told(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_password_is_never_shown(url: str, shown: str) -> None:
     assert Store(url).shown == shown
+
+
+def test_a_store_without_the_newest_indexes_is_read_by_its_summaries_and_gets_them(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    Store(str(path)).append(measurement())
+    with closing(sqlite3.connect(path)) as connection:
+        for name in INDEXES:
+            connection.execute(f"DROP INDEX {name}")
+        connection.execute("UPDATE edgekit_schema SET version = 5")
+        connection.commit()
+    opened = Store(str(path))
+    with opened.connection() as (_, known):
+        assert "summaries" in known and version(path) == 5
+    opened.append(measurement())
+    with closing(sqlite3.connect(path)) as connection:
+        names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+    assert set(INDEXES) <= names and version(path) == SCHEMA_VERSION

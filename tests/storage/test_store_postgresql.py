@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,60 +19,16 @@ from tests.paths import ROOT
 from tests.reporting.conftest import accuracy as evaluated
 from tests.reporting.conftest import manifest
 from tests.reporting.conftest import measurement as timed
-
-
-def programs() -> Path:
-    """The folder of PostgreSQL's own programs; Debian keeps them off the path."""
-    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
-        if (folder / "initdb").exists():
-            return folder
-    found = shutil.which("initdb")
-    if found is None:
-        pytest.skip("no PostgreSQL server is installed here (Debian: apt-get install postgresql)")
-    return Path(found).parent
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A server's URL, up to the name of the database, and how it is ended at once and started again."""
-
-    url: str
-    restart: Callable[[], None]
+from tests.storage.postgresql import Cluster, NoServer, execute, running
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    """A server on a socket in a folder of its own."""
-    if find_spec("psycopg") is None:
-        pytest.skip("psycopg is not installed")
-    folder, tools = Path(tempfile.mkdtemp(prefix="edgekit-pg-")), programs()
-    user = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
-    if user is not None:
-        try:
-            shutil.chown(folder, user)
-        except LookupError:
-            pytest.skip("root cannot run a PostgreSQL server, and there is no user postgres")
-
-    def run(*command: str) -> None:
-        subprocess.run(command, user=user, cwd=folder, check=True, capture_output=True)
-
-    data = str(folder / "data")
-    run(str(tools / "initdb"), "--pgdata", data, "--username", "edgekit", "--auth", "trust", "--no-sync")
-    options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
-    start = (str(tools / "pg_ctl"), "--pgdata", data, "-o", options, "-l", str(folder / "log"), "--wait", "start")
-    stop = (str(tools / "pg_ctl"), "--pgdata", data, "--mode", "immediate", "--wait", "stop")
-
-    def restart() -> None:
-        run(*stop)
-        run(*start)
-
-    run(*start)
     try:
-        yield Cluster(f"postgresql+psycopg://edgekit@/{{}}?host={folder}", restart)
-    finally:
-        with contextlib.suppress(subprocess.CalledProcessError):
-            run(*stop)
-        shutil.rmtree(folder, ignore_errors=True)
+        with running() as found:
+            yield found
+    except NoServer as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture
@@ -93,15 +43,6 @@ def url(server: str, request: pytest.FixtureRequest) -> str:
     name = f"t{abs(hash(request.node.nodeid))}"
     execute(server.format("postgres"), f"CREATE DATABASE {name}")
     return server.format(name)
-
-
-def execute(url: str, statement: str) -> None:
-    import sqlalchemy
-
-    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(statement)
-    engine.dispose()
 
 
 def measurement(artifact: str = "x.onnx") -> Measurement:

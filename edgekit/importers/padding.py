@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+from torch.nn import functional as F
+
 Pairs = tuple[tuple[int, int], ...]
 
 
@@ -9,6 +12,13 @@ def same(size: int, k: int, s: int, d: int = 1, upper: bool = True) -> tuple[int
     """Return (low, high) that give every stride a window; an odd element lies at the end (`upper`) or the beginning."""
     total = max((-(-size // s) - 1) * s + d * (k - 1) + 1 - size, 0)
     return (total // 2, total - total // 2) if upper else (total - total // 2, total // 2)
+
+
+def padded(x: Tensor, pairs: Pairs) -> tuple[Tensor, tuple[int, ...]]:
+    """Return what a convolution is given, and the padding that it does itself: torch's is alike at both ends."""
+    if all(low == high for low, high in pairs):
+        return x, tuple(low for low, _ in pairs)
+    return F.pad(x, flat(pairs)), (0,) * len(pairs)
 
 
 def flat(pairs: Pairs) -> list[int]:

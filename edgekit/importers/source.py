@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def check_type(path: Path, name: str, dtype: str) -> None:
     if dtype not in READ:
         raise UsageError(
             f"input {name} of {path.name} takes {dtype}", f"make a file whose inputs are one of: {', '.join(READ)}"
+        )
+
+
+def refuse_unknown(path: Path, kinds: Iterable[str], known: Collection[str]) -> None:
+    """Raise UsageError for operators that no table has, by name and count."""
+    counts = Counter(kind for kind in kinds if kind not in known)
+    if counts:
+        told = ", ".join(f"{kind} ({count})" for kind, count in sorted(counts.items()))
+        raise UsageError(
+            f"{path.name} has operators that edgekit does not read: {told}",
+            "export it without them; docs/from-files.md says what is read",
         )
 
 

@@ -19,6 +19,7 @@ from edgekit.importers.onnx.borders import input_grids, output_grids
 from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.node import STANDARD, Block, Node
 from edgekit.importers.onnx.quantized import in_real_numbers
+from edgekit.importers.source import refuse_unknown
 from edgekit.ir.quantized import OwnIntegers, QParams
 
 OLDEST = 7
@@ -73,7 +74,7 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
     inputs = tuple(_input(file, value) for value in graph.input if value.name not in constants)
     outputs = tuple(value.name for value in graph.output)
     found = Block(_needed(nodes, outputs), outputs)
-    _refuse_unknown(file, found, frozenset(known))
+    refuse_unknown(file.path, (node.key for node in found.nodes), frozenset(known))
     made = [*constants, *(value.name for value in inputs), *(name for node in nodes for name in node.outputs if name)]
     _check(file, found, Counter(made))
     ordered = Block(_ordered(file, found.nodes), outputs)
@@ -242,17 +243,6 @@ def _check(file: OnnxFile, block: Block, made: Mapping[str, int]) -> None:
     for name in block.outputs:
         if name not in made:
             raise UsageError(f"{file.path.name}: nothing in the file makes its output {name}", AGAIN)
-
-
-def _refuse_unknown(file: OnnxFile, block: Block, known: frozenset[str]) -> None:
-    """Raise UsageError for operators that no table has, by name and count."""
-    counts = Counter(node.key for node in block.nodes if node.key not in known)
-    if counts:
-        told = ", ".join(f"{key} ({count})" for key, count in sorted(counts.items()))
-        raise UsageError(
-            f"{file.path.name} has operators that edgekit does not read: {told}",
-            "export it without them; docs/from-files.md says what is read",
-        )
 
 
 def _ordered(file: OnnxFile, nodes: Sequence[Node]) -> tuple[Node, ...]:

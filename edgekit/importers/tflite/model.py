@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from edgekit.errors import UsageError
-from edgekit.importers.source import WHOLE
+from edgekit.importers.source import WHOLE, refuse_unknown
 from edgekit.importers.tflite.file import Operator, Stored, TfliteFile
 from edgekit.importers.tflite.node import ACTIVATIONS, Node
 from edgekit.importers.tflite.signs import with_signs
@@ -47,7 +47,7 @@ class Model:
 def read(file: TfliteFile, known: Iterable[str]) -> Model:
     """The graph of a file whose operators are all `known`. Raises UsageError for a file that is wrong or has others."""
     operators = _needed(file)
-    _refuse_unknown(file, operators, frozenset(known))
+    refuse_unknown(file.path, (one.kind for one in operators), frozenset(known))
     inputs = tuple(index for index in file.inputs if not file.tensor(index).is_constant)
     _check(file, operators, inputs)
     nodes, spanned = with_signs(file, inputs, tuple(_node(file, operator) for operator in operators))
@@ -64,16 +64,6 @@ def _needed(file: TfliteFile) -> list[Operator]:
             found.add(at)
             waiting += file.operators[at].inputs
     return [operator for at, operator in enumerate(file.operators) if at in found]
-
-
-def _refuse_unknown(file: TfliteFile, operators: Sequence[Operator], known: frozenset[str]) -> None:
-    counts = Counter(one.kind for one in operators if one.kind not in known)
-    if counts:
-        told = ", ".join(f"{kind} ({count})" for kind, count in sorted(counts.items()))
-        raise UsageError(
-            f"{file.path.name} has operators that edgekit does not read: {told}",
-            "export it without them; docs/from-files.md says what is read",
-        )
 
 
 def _check(file: TfliteFile, operators: Sequence[Operator], inputs: Sequence[int]) -> None:

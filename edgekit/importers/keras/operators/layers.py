@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from edgekit.importers.held import Held, plain, plainly
 from edgekit.importers.keras.node import Node
 from edgekit.importers.keras.operators.activations import activated
-from edgekit.importers.padding import Pairs, flat, same
+from edgekit.importers.padding import Pairs, padded, same
 from edgekit.importers.transposed import conv_transpose
 
 _CONV = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -63,9 +63,8 @@ def _convolved(n: Node, x: Tensor, weight: Tensor, bias: Tensor | None, groups: 
     kernel = tuple(weight.shape[2:])
     stride, dilation = n.sizes("strides", n.rank), n.sizes("dilation_rate", n.rank)
     pairs = padding(n, tuple(x.shape[2:]), kernel, stride, dilation)
-    if all(low == high for low, high in pairs):
-        return _CONV[n.rank](x, weight, bias, stride, tuple(low for low, _ in pairs), dilation, groups)
-    return _CONV[n.rank](F.pad(x, flat(pairs)), weight, bias, stride, (0,) * n.rank, dilation, groups)
+    x, both = padded(x, pairs)
+    return _CONV[n.rank](x, weight, bias, stride, both, dilation, groups)
 
 
 def transposed(n: Node, x: Held) -> Held:

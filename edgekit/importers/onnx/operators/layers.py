@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from edgekit.importers import transposed
 from edgekit.importers.onnx.node import Node
 from edgekit.importers.onnx.operators.windows import padding, sizes
-from edgekit.importers.padding import flat
+from edgekit.importers.padding import padded
 
 _CONV = (F.conv1d, F.conv2d, F.conv3d)
 
@@ -18,10 +18,7 @@ def conv(n: Node, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
     rank = w.dim() - 2
     stride, dilation = sizes(n, "strides", rank), sizes(n, "dilations", rank)
     pairs = padding(n, x.shape[2:], w.shape[2:], stride, dilation)
-    if all(low == high for low, high in pairs):
-        both = tuple(low for low, _ in pairs)
-    else:
-        x, both = F.pad(x, flat(pairs)), (0,) * rank
+    x, both = padded(x, pairs)
     return _CONV[rank - 1](x, w, b, stride, both, dilation, n.get("group", 1))
 
 

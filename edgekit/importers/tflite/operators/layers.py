@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from edgekit.importers import transposed
 from edgekit.importers.held import Held, first, maps, plain, plainly, reshaped
-from edgekit.importers.padding import Pairs, flat, same
+from edgekit.importers.padding import Pairs, padded, same
 from edgekit.importers.tensors import is_known
 from edgekit.importers.tflite.node import Node
 
@@ -81,10 +81,7 @@ def _convolved(n: Node, x: Tensor, weight: Tensor, b: Held | None, groups: int) 
     rank = weight.dim() - 2
     stride, dilation = axes_of(n, rank, "Stride"), axes_of(n, rank, "Dilation", "Factor")
     pairs = padding(n, x.shape[2:], weight.shape[2:], stride, dilation)
-    if all(low == high for low, high in pairs):
-        both = tuple(low for low, _ in pairs)
-    else:
-        x, both = F.pad(x, flat(pairs)), (0,) * rank
+    x, both = padded(x, pairs)
     return maps(_CONV[rank](x, weight, _bias(b, weight), stride, both, dilation, groups))
 
 

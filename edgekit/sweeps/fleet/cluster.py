@@ -7,6 +7,7 @@ connection; its tasks are lost.
 
 from __future__ import annotations
 
+import math
 import pickle
 import threading
 import time
@@ -43,6 +44,7 @@ class Cluster:
     def __init__(self, where: Connection) -> None:
         self.where = where
         self.roster = Roster()
+        self.since = -math.inf  # when it was reached again after it had gone, in seconds of the monotonic clock
         self._changed: Tell = lambda message: None
         self._closed = threading.Event()
         self._stopped: EdgekitError | None = None
@@ -59,21 +61,20 @@ class Cluster:
 
     def call(self, address: str, resources: Mapping[str, float], function: Callable[..., Any], *arguments: Any) -> Any:
         """What a function gives on a worker: its value, or the Refusal that stopped it. Raises Lost."""
-        client = self._reached()
-        task = pickle.dumps(Call(function, arguments))
-        future = client.submit(
-            pickle.loads,
-            task,
-            key=f"edgekit-{function.__name__}-{uuid.uuid4().hex}",
-            pure=False,
-            retries=0,
-            workers=[address],
-            allow_other_workers=False,
-            resources=dict(resources) or None,
-        )
-        ended = threading.Event()
-        future.add_done_callback(lambda _: ended.set())
+        client, ended = self.reached(), threading.Event()
+        future: Any = None
         try:
+            future = client.submit(
+                pickle.loads,
+                pickle.dumps(Call(function, arguments)),
+                key=f"edgekit-{function.__name__}-{uuid.uuid4().hex}",
+                pure=False,
+                retries=0,
+                workers=[address],
+                allow_other_workers=False,
+                resources=dict(resources) or None,
+            )
+            future.add_done_callback(lambda _: ended.set())
             self._wait(client, address, ended)
             return pickle.loads(future.result(timeout=ANSWER_SECONDS))[1]
         except Lost:
@@ -84,7 +85,7 @@ class Cluster:
             raise Lost(f"worker {self.name(address)} was lost: {why}") from error
         finally:
             with suppress(Exception):
-                future.cancel() if not ended.is_set() else future.release()
+                future.release() if ended.is_set() else future.cancel()
 
     def name(self, address: str) -> str:
         """What a worker is called."""
@@ -128,7 +129,7 @@ class Cluster:
         )
         self._read(found)
 
-    def _reached(self) -> Any:
+    def reached(self) -> Any:
         """The client, when there is one that is connected. Raises what ended the waiting for the scheduler."""
         with self._lock:
             self._lock.wait_for(lambda: self._stopped is not None or self._client is not None)
@@ -165,6 +166,7 @@ class Cluster:
         while time.monotonic() < deadline and not self._closed.is_set():
             try:
                 self._reach()
+                self.since = time.monotonic()
                 break
             except EdgekitError as found:
                 error = DeviceUnreachable(found.message, CONTINUE)

@@ -23,6 +23,7 @@ from edgekit.sweeps.fleet.files import Parcel, pieces
 TRIES = 3  # times that a job is begun whose worker is lost with it
 WAIT_SECONDS = 60.0  # for a worker that may take a job
 REFUSED_SECONDS = 5.0  # the same, where workers are there and all of them are refused
+GLANCE_SECONDS = 0.2  # between two looks at who is there
 LOOK_AT = "see what ended the worker, and start it again"
 
 
@@ -56,6 +57,7 @@ class Dispatch:
             try:
                 found = self._at(address, self._fitted(address, needs), parcels, function, *arguments)
             except SchedulerLost:
+                time.sleep(GLANCE_SECONDS)
                 continue
             except Lost as error:
                 lost += 1
@@ -113,6 +115,7 @@ class Dispatch:
     ) -> str:
         """The worker with the most room of those that are able, whose slots are taken then; waits a while for one."""
         while True:
+            self.cluster.reached()
             found = able()
             usable = {address: one for address, one in found.items() if address not in refusing} or found
             with self._lock:
@@ -122,13 +125,13 @@ class Dispatch:
                     self._busy[address] += int(needs[SLOT])
                     return address
                 self._waiting = self._waiting or time.monotonic()
-                waited = time.monotonic() - self._waiting
+                waited = time.monotonic() - max(self._waiting, self.cluster.since)
             refused_all = self.cluster.roster.refused if not self.cluster.roster.workers else {}
             if waited > (REFUSED_SECONDS if refused_all else WAIT_SECONDS):
                 if refused_all:
                     raise BackendMissing("; ".join(refused_all.values()), "install the same versions there and here")
                 raise DeviceUnreachable(f"no worker of {self.cluster.where.scheduler} {what}", self._start)
-            time.sleep(0.2)
+            time.sleep(GLANCE_SECONDS)
 
     def _fitted(self, address: str, needs: Mapping[str, float]) -> dict[str, float]:
         """What a job needs, as far as a worker has it."""
@@ -137,13 +140,12 @@ class Dispatch:
 
     def on(self, device: str, parcels: Mapping[str, Parcel], function: Callable[..., Any], *arguments: Any) -> Any:
         """Have the worker of a device do something. Raises DeviceUnreachable where there is none, and its refusal."""
-        patience = 0.0
         while True:
-            address = self._owner(device, patience)
+            address = self._owner(device)
             try:
                 found = self._at(address, {f"{DEVICE}{device}": 1}, parcels, function, *arguments)
             except SchedulerLost:
-                patience = WAIT_SECONDS  # workers come back after it
+                time.sleep(GLANCE_SECONDS)
                 continue
             except Lost as error:
                 raise DeviceUnreachable(f"{device}: {error}", LOOK_AT) from error
@@ -151,15 +153,16 @@ class Dispatch:
                 raise raised(found)
             return found
 
-    def _owner(self, device: str, patience: float) -> str:
-        deadline = time.monotonic() + patience
+    def _owner(self, device: str) -> str:
+        """The one worker that announces a device; after the scheduler has come back, it may take a while to do so."""
         while True:
+            self.cluster.reached()
             owners = self.cluster.roster.owners(device)
             if len(owners) == 1:
                 return owners[0]
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= self.cluster.since + WAIT_SECONDS:
                 break
-            time.sleep(0.2)
+            time.sleep(GLANCE_SECONDS)
         if owners:
             both = " and ".join(map(self.cluster.name, owners))
             raise DeviceUnreachable(f"{both} both announce {device}", "let one worker alone name it")

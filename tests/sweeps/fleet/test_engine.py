@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -166,7 +167,7 @@ def test_what_a_workers_machine_refuses_is_done_by_another(
 
 def test_of_two_that_announce_a_device_neither_is_taken() -> None:
     announced = Roster({name: Announcement(name, {}, {}, {"pi-1": {}}, 1, 1) for name in ("one", "two")})
-    pretended: Any = SimpleNamespace(roster=announced, name=str, where=connection.Connection("tcp://127.0.0.1:1"))
+    pretended: Any = SimpleNamespace(roster=announced, name=str, since=-math.inf, reached=lambda: None)
     with pytest.raises(DeviceUnreachable, match="one and two both announce pi-1"):
         dispatch.Dispatch(pretended).on("pi-1", {}, work.identity, "pi-1")
 

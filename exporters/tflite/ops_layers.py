@@ -76,18 +76,21 @@ def layer(
 def weight_and_bias(
     to: Lowering, op: Op, x: Value, stored: Turned, axis: int, channels: int, shape: Shape | None = None
 ) -> tuple[int, int]:
-    """The two constants of a layer, in float or as the quantized graph has them. `stored` turns torch's weight."""
-    name = f"{op.name}/bias"
+    """The two constants of a layer, in float or as the quantized graph has them. `stored` turns torch's weight.
+
+    Zeros that stand for no bias have a name of their own, so that the layer reads back without one.
+    """
     if to.quantized is None or x.q is None:
-        bias = to.graph.tensors(op).get("bias", torch.zeros(channels))
-        return to.weight(op, stored, axis, channels, shape), to.program.constant(name, bias)
+        kernel, bias = to.weight(op, stored, axis, channels, shape), to.graph.tensors(op).get("bias")
+        name, added = ("zeros", torch.zeros(channels)) if bias is None else ("bias", bias)
+        return kernel, to.program.constant(f"{op.name}/{name}", added)
     weight = to.quantized.weights[op.name]
     grid = channel_grid(weight, channels, axis)
     integers = to.quantized.biases.get(op.name, torch.zeros(channels, dtype=torch.int32))
     steps = Grid(tuple(scale * x.q.scale for scale in grid.scales))
     return (
         to.program.constant(f"{op.name}/weight", stored(weight.values), shape, "int8", grid),
-        to.program.constant(name, integers, None, "int32", steps),
+        to.program.constant(f"{op.name}/bias", integers, None, "int32", steps),
     )
 
 
@@ -217,7 +220,9 @@ def _scale_plainly(to: Lowering, op: Op, weight: Tensor, bias: Tensor) -> Value:
 
 
 def _scale_constants_int8(to: Lowering, op: Op, q: QParams, weight: Tensor, bias: Tensor) -> tuple[int, int]:
-    scales = torch.maximum(weight.abs() / 127, bias.abs() / (q.scale * 2**30)).clamp_min(1e-30)  # within int32
+    """Weight and bias in integers. Scales have so few bits that 127 times one is a float32: it reads back the same."""
+    mantissas, exponents = torch.frexp(torch.maximum(weight.abs() / 127, bias.abs() / (q.scale * 2**30)))  # an int32
+    scales = torch.ldexp(torch.ceil(mantissas * 2**17) / 2**17, exponents).clamp_min(2.0**-99)
     integers = torch.round(weight / scales).to(torch.int8)
     added = torch.round(bias / (scales * q.scale)).to(torch.int32)
     grid = Grid(tuple(scales.tolist()), 0, 3)

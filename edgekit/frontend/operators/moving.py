@@ -174,6 +174,8 @@ def cat(b: Builder, name: str, tensors: Sequence[Any], dim: int = 0, axis: int |
     for node in nodes:
         dtype = torch.promote_types(dtype, node.dtype)
     nodes = [x if x.dtype == dtype else b.emit(f"{name}/cast", "cast", [x], dtype=dtype) for x in nodes]
+    if len(nodes) == 1:
+        return nodes[0]
     return b.emit(name, "cat", nodes, dim=(dim if axis is None else axis) % like.rank)
 
 

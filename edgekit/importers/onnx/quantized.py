@@ -7,6 +7,7 @@ place unless the layer before gives nothing below 0.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,7 @@ GRIDS = {
 }
 _NEVER_BELOW_0 = frozenset({"Relu", "Sigmoid", "HardSigmoid", "Softmax", "Exp", "Abs", "Softplus", "Sqrt"})
 _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+_TAKE_UP = _WEIGHTED | {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger"}
 _PASS = frozenset({"DequantizeLinear", "QuantizeLinear", "Identity", "Dropout"})
 _FOLDED = frozenset({"BatchNormalization", "Mul", "Div", "Add", "Sub"})
 _KEEP_SIGN = frozenset(
@@ -58,7 +60,11 @@ _KEEP_SIGN = frozenset(
 class _Reader:
     """Goes through the nodes in order. Of each value it knows whether an input reaches it, and where that may end."""
 
-    def __init__(self, inputs: Mapping[str, QParams | None], arrays: Any, constants: Mapping[str, Any]) -> None:
+    def __init__(
+        self, block: Block, inputs: Mapping[str, QParams | None], arrays: Any, constants: Mapping[str, Any]
+    ) -> None:
+        self._weighted = set[str]()  # layers that can take up a product or a sum behind them
+        self._readers = Counter([*block.outputs, *(name for node in block.nodes for name in node.inputs)])
         self._computed, self._positive, self._cut = set(inputs), set[str](), set[str]()
         self._layers = {name: name for name in inputs}  # what gives a value: an operator, or an input
         self._arrays, self._constants = arrays, constants
@@ -76,9 +82,11 @@ class _Reader:
         self._computed.update(filter(None, node.outputs))
         if node.kind in _WEIGHTED and (own := self._layer(node)) is not None:
             self.own[node.name] = own
-        if node.kind in _FOLDED and len(reads) == 1:  # the layer before it then gives what this one gives
-            self.ranges.pop(self._layers[reads[0]], None)
-            self.grids.pop(self._layers[reads[0]], None)
+        before = self._layers[reads[0]]
+        if node.kind in _FOLDED and len(reads) == 1 and before in self._weighted and self._readers[reads[0]] == 1:
+            self.ranges.pop(before, None)  # it then gives what this one gives
+            self.grids.pop(before, None)
+        self._weighted |= {node.name} if node.kind in _TAKE_UP else set()
         layer = self._layers.get(reads[0], node.name) if node.kind in _PASS else node.name
         if node.key in GRIDS:
             node, layer = self._gridded(node, reads[0], layer)
@@ -157,6 +165,6 @@ def in_real_numbers(
 
     `inputs` have their grids where they are integers with one. `arrays` reads a constant by its name.
     """
-    reader = _Reader(inputs, arrays, constants)
+    reader = _Reader(block, inputs, arrays, constants)
     nodes = tuple(reader.read(node) for node in block.nodes)
     return Block(nodes, block.outputs), reader.ranges, OwnIntegers(reader.grids, reader.own)

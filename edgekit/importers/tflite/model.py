@@ -15,6 +15,7 @@ from edgekit.importers.tflite.signs import with_signs
 AGAIN = "get or export the file again"
 FROM_LAST = {4: (0, 2, 3, 1), 5: (0, 2, 3, 4, 1)}  # TRANSPOSE of a map or volume that makes it channels-last
 TO_FIRST = {4: (0, 3, 1, 2), 5: (0, 4, 1, 2, 3)}
+BIASES = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "CONV_3D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
 PASSING = frozenset({"QUANTIZE", "DEQUANTIZE", "CAST"})
 
 
@@ -102,7 +103,19 @@ def _node(file: TfliteFile, operator: Operator) -> Node:
     activation = ACTIVATIONS.get(number, f"number {number}")
     name = parts[0] or operator.kind
     second = parts[1] if len(parts) == 2 and parts[1] else f"{name}/{activation.lower()}"
-    return Node(name, operator.kind, operator.inputs, operator.outputs, operator.options, activation, second)
+    inputs = _without_zeros(file, operator, name)
+    return Node(name, operator.kind, inputs, operator.outputs, operator.options, activation, second)
+
+
+def _without_zeros(file: TfliteFile, operator: Operator, name: str) -> tuple[int, ...]:
+    """The inputs without zeros that a file adds where its layer has no bias; in ours a bias bears its name."""
+    at = BIASES.get(operator.kind, 0)
+    if not 0 < at < len(operator.inputs) or operator.inputs[at] < 0:
+        return operator.inputs
+    bias = file.tensor(operator.inputs[at])
+    if not bias.is_constant or bias.dtype != "float32" or bias.name == f"{name}/bias" or file.array(bias).any():
+        return operator.inputs
+    return (*operator.inputs[:at], -1, *operator.inputs[at + 1 :])
 
 
 def _turned(file: TfliteFile, nodes: Sequence[Node]) -> frozenset[int]:

@@ -1,4 +1,4 @@
-"""What a file says in several operators, as the one that they are: activations, biases, BatchNorm in two parts.
+"""What a file says in several operators, as the one that they are: activations, normalizations, biases, BatchNorm.
 
 Writers of files take operators apart that their opset lacked, or that they folded halfway. As one operator they have an
 integer form, count once, and become what a format has for them. A join keeps the name of the operator that gave its
@@ -21,7 +21,7 @@ _NEAR = 1e-4  # of a number, which files round
 
 def join_operators(graph: Graph) -> Graph:
     """The same network with fewer operators. Each join is exact but for the order of the arithmetic."""
-    for join in (_Products, _Biases, _Affine):
+    for join in (_Products, _Biases, _Responses, _Affine, _Numbers, _Parts):
         graph = join(graph).joined()
     return graph
 
@@ -181,6 +181,56 @@ class _Biases(_Join):
         return layer.with_(params={**layer.params, "bias": name})
 
 
+class _Responses(_Join):
+    """x over a power of a weighted sum of squares of near channels: local response normalization, as TFLite has it."""
+
+    def change(self, op: Op) -> Op | None:
+        if op.kind != "div" or len(op.inputs) != 2:
+            return None
+        x, (total, beta, inside) = op.inputs[0], self._power(op.inputs[1])
+        square = self.inner(total.inputs[0]) if total is not None else None
+        if total is None or square is None or square.kind != "mul" or square.inputs != (x, x):
+            return None
+        found = self._window(total)
+        if found is None:
+            return None
+        self.drop([*inside, total.name, square.name])
+        self.readers[x] -= 2
+        return op.with_(kind="lrn", inputs=(x,), params={}, attrs={**found, "beta": beta})
+
+    def _power(self, name: str) -> tuple[Op | None, float, list[str]]:
+        """The convolution whose power of 1, 0.5 or 0.75 a value is, and the operators between."""
+        last = self.inner(name)
+        if last is None or last.kind != "sqrt":
+            return (last if last is not None and last.kind == "conv" else None), 1.0, []
+        below = self.inner(last.inputs[0])
+        if below is None or below.kind == "conv":
+            return below, 0.5, [last.name]
+        if below.kind != "mul" or len(below.inputs) != 2:
+            return None, 0.0, []
+        total, root = (self.ops[one] for one in below.inputs)
+        is_cube = root.kind == "sqrt" and root.inputs == (total.name,) and self.inner(root.name) is not None
+        alone = self.readers[total.name] == 2 and not self.graph.is_output(total.name)
+        inside = [last.name, below.name, root.name]
+        return (total if is_cube and alone and total.kind == "conv" else None), 0.75, inside
+
+    def _window(self, conv: Op) -> dict[str, float] | None:
+        """The attributes that a convolution with one element of a window says; None where it weighs otherwise."""
+        weight, bias = (self.params.get(conv.params.get(role, "")) for role in ("weight", "bias"))
+        if weight is None or bias is None or weight.is_meta or set(weight.shape[2:]) != {1}:
+            return None
+        channels = len(weight)
+        if weight.shape[1] != channels or any(map(any, conv.attrs["padding"])) or not bool((bias == bias[0]).all()):
+            return None
+        row = weight[channels // 2].reshape(-1)
+        size, part = int(row.count_nonzero()), float(row.max())
+        behind = torch.arange(channels).unsqueeze(0) - torch.arange(channels).unsqueeze(1)
+        near = (behind >= -(size // 2)) & (behind <= (size - 1) // 2)
+        if not size or not torch.equal(weight.reshape(channels, channels), near * weight.new_tensor(part)):
+            return None
+        return {"size": size, "alpha": part * size, "k": float(bias[0])}
+
+
 class _Affine(_Join):
     """A product and a sum with a number for each channel: a BatchNorm, which folding then takes up or leaves."""
 
@@ -217,6 +267,37 @@ class _Affine(_Join):
         layer = self.inner(mul.inputs[0])
         summed = [op for op in self.consumers[mul.name] if op.kind == "add" and self.tensor(op) is not None]
         return layer is not None and layer.kind in ("conv", "conv_transpose") and not summed
+
+
+class _Numbers(_Join):
+    """An operand of one element is a number of the operator, and no parameter of the network."""
+
+    def change(self, op: Op) -> Op | None:
+        other = self.tensor(op) if "other" in op.params else None
+        if other is None or other.numel() != 1 or other.is_meta or op.shape != self.graph[op.inputs[0]].shape:
+            return None
+        return op.with_(params={}, attrs={**op.attrs, "other": float(other)})
+
+
+class _Parts(_Join):
+    """A concatenation of what was put together for it before, as files for XNNPACK have it, which joins few at once."""
+
+    def change(self, op: Op) -> Op | None:
+        if op.kind != "cat":
+            return None
+        parts = {name for name in op.inputs if self._is_part(op, self.inner(name))}
+        self.drop(list(parts))
+        inputs = (self.ops[name].inputs if name in parts else (name,) for name in op.inputs)
+        return op.with_(inputs=tuple(one for names in inputs for one in names)) if parts else None
+
+    def _is_part(self, op: Op, part: Op | None) -> bool:
+        """Whether a value was named as a part of the concatenation."""
+        return (
+            part is not None
+            and part.kind == "cat"
+            and part.attrs == op.attrs
+            and part.name.startswith(f"{op.name}/part")
+        )
 
 
 def per_channel(other: Tensor, op: Op) -> Tensor | None:

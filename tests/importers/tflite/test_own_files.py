@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from edgekit.exporters import WriteJob
 from edgekit.exporters.tflite.writer import write
@@ -17,7 +19,22 @@ from edgekit.ir.layer_table import table
 from edgekit.ir.passes.fold_batch_norm import fold
 from tests.importers.onnx.test_own_files import folded
 
-NETWORKS = ["squeezenet1_1", "resnet20_cifar", "efficientnet_b0", "lenet5"]
+NETWORKS = ["squeezenet1_1", "resnet20_cifar", "densenet40_12_cifar", "efficientnet_b0", "lenet5"]
+WIDE = nn.Conv2d(3, 16, 3, padding=1)
+
+
+class Joined(nn.Module):
+    """More tensors than a CONCATENATION of XNNPACK takes, and one alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([torch.cat([x], 1), *(x * number for number in range(2, 9))], 1)
+
+
+class Third(nn.Module):
+    """A number, which is no parameter."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x / 3
 
 
 def read_back(path: Path) -> Graph:
@@ -34,6 +51,29 @@ def test_the_same_table_and_the_same_bytes(name: str, precision: str, tmp_path: 
     again = read_back(tmp_path / "one.tflite")
     if precision == "fp32":
         assert table(again) == table(graph)
+    write(replace(job, graph=again), tmp_path / "two.tflite")
+    assert (tmp_path / "two.tflite").read_bytes() == (tmp_path / "one.tflite").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(nn.Sequential(WIDE, nn.LocalResponseNorm(n, 1e-3, beta, 2.0)) for n in (3, 4) for beta in (0.5, 0.75, 1.0)),
+        nn.Sequential(WIDE, nn.LocalResponseNorm(5, 1e-4, 0.8)),
+        nn.Sequential(nn.Conv2d(3, 8, 3, bias=False), nn.Conv2d(8, 8, 3, groups=8, bias=False), nn.Conv2d(8, 4, 1)),
+        nn.Sequential(nn.Flatten(), nn.Linear(192, 5, bias=False)),
+        Joined(),
+        Third(),
+    ],
+)  # fmt: skip
+def test_what_is_written_in_several_operators_or_without_a_bias(module: nn.Module, tmp_path: Path) -> None:
+    graph = trace(module.eval(), (1, 3, 8, 8))
+    job = WriteJob(graph=graph, precision="fp32", description="x")
+    write(job, tmp_path / "one.tflite")
+    again = read_back(tmp_path / "one.tflite")
+    assert table(again) == table(graph)
+    x = torch.randn((1, 3, 8, 8), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(again.run(x), graph.run(x), rtol=1e-5, atol=1e-5)
     write(replace(job, graph=again), tmp_path / "two.tflite")
     assert (tmp_path / "two.tflite").read_bytes() == (tmp_path / "one.tflite").read_bytes()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from edgekit.errors import UsageError
 from edgekit.importers.source import WHOLE, refuse_unknown
+from edgekit.importers.tflite.blocks import dilated
 from edgekit.importers.tflite.file import Operator, Stored, TfliteFile
 from edgekit.importers.tflite.node import ACTIVATIONS, Node
 from edgekit.importers.tflite.signs import with_signs
@@ -51,7 +52,7 @@ def read(file: TfliteFile, known: Iterable[str]) -> Model:
     refuse_unknown(file.path, (one.kind for one in operators), frozenset(known))
     inputs = tuple(index for index in file.inputs if not file.tensor(index).is_constant)
     _check(file, operators, inputs)
-    nodes, spanned = with_signs(file, inputs, tuple(_node(file, operator) for operator in operators))
+    nodes, spanned = with_signs(file, inputs, dilated(file, [_node(file, operator) for operator in operators]))
     return Model(file, inputs, file.outputs, nodes, _turned(file, nodes), spanned)
 
 

@@ -16,6 +16,14 @@ LARGEST = 2**28  # elements of a tensor whose size is made of numbers in the fil
 
 
 @dataclass(frozen=True)
+class Blocks:
+    """The dilation and the (low, high) padding of a convolution that the file computes in blocks."""
+
+    dilation: tuple[int, int]
+    padding: tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True)
 class Node:
     """One operator. `inputs` and `outputs` are numbers of tensors; -1 is an input left out.
 
@@ -32,6 +40,7 @@ class Node:
     activation_name: str = ""
     fill: float = 0.0
     ends: tuple[float, float | None] | None = None
+    blocks: Blocks | None = None  # of a convolution that is dilated by them
 
     def __str__(self) -> str:
         return f"operator {self.name} ({self.kind})"

@@ -265,6 +265,34 @@ def test_an_input_that_is_channels_first_stays_so(tmp_path: Path) -> None:
     assert graph.input.shape == (1, 4, 6, 8) and graph[graph.output].shape == (1, 5, 6, 8)
 
 
+@pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D"])
+@pytest.mark.parametrize(
+    ("block", "pads", "crops", "kinds"),
+    [
+        ((2, 2), ([2, 2], [2, 2]), ([0, 0], [0, 0]), ["conv"]),
+        ((2, 2), ([0, 0], [0, 0]), ([0, 0], [0, 0]), ["conv"]),
+        ((2, 3), ([2, 2], [3, 4]), ([0, 0], [0, 1]), ["conv"]),
+        ((3, 2), ([3, 3], [2, 2]), ([0, 2], [1, 0]), ["conv"]),  # more below than above, and the other way
+        ((2, 2), ([0, 0], [2, 2]), ([1, 0], [0, 0]), None),  # crops what it did not pad
+    ],
+)
+def test_a_convolution_in_blocks_is_a_dilated_one(
+    kind: str, block: Any, pads: Any, crops: Any, kinds: list[str] | None, tmp_path: Path
+) -> None:
+    depthwise = {"w": weight(1, 3, 3, 4), "b": weight(4, seed=1)}
+    own = {"block": ints(*block), "pads": ints(*pads), "crops": ints(*crops)}
+    nodes = [
+        node("SPACE_TO_BATCH_ND", "x block pads", "blocks"),
+        node(kind, "blocks w b", "c", strideH=1, strideW=1, padding=VALID, fusedActivationFunction=1),
+        node("BATCH_TO_SPACE_ND", "c block crops", "y"),
+    ]
+    own |= CONV if kind == "CONV_2D" else depthwise
+    graph = same_as_runtime(write(tmp_path / "net.tflite", nodes, MAP, ["y"], own))
+    found = [op.kind for op in graph if op.kind not in ("input", "relu")]
+    assert found == kinds if kinds is not None else "conv" in found and len(found) > 1
+    assert kinds is None or graph["c"].attrs["dilation"] == block
+
+
 def test_a_pooling_behind_zeros_has_padding(tmp_path: Path) -> None:
     nodes, given, own = PATTERNS["a pooling behind zeros"]
     graph = same_as_runtime(write(tmp_path / "net.tflite", nodes, given, ["y"], own))

@@ -52,6 +52,8 @@ def depthwise_conv(n: Node, x: Held, w: Held, b: Held | None = None) -> Held:
     Of one that steps, ones alone take every so many rows or columns.
     """
     weight, data = plain(w).permute(3, 0, 1, 2), first(x)
+    if n.blocks is not None:
+        return _convolved(n, data, weight, b, data.shape[1])
     bias, steps = _bias(b, weight), axes_of(n, 2, "Stride")
     if weight.shape[2:] == (1, 1) and weight.shape[0] == data.shape[1] and is_known(weight):
         if steps == (1, 1):
@@ -81,6 +83,8 @@ def _convolved(n: Node, x: Tensor, weight: Tensor, b: Held | None, groups: int) 
     rank = weight.dim() - 2
     stride, dilation = axes_of(n, rank, "Stride"), axes_of(n, rank, "Dilation", "Factor")
     pairs = padding(n, x.shape[2:], weight.shape[2:], stride, dilation)
+    if n.blocks is not None:
+        dilation, pairs = n.blocks.dilation, n.blocks.padding
     x, both = padded(x, pairs)
     return maps(_CONV[rank](x, weight, _bias(b, weight), stride, both, dilation, groups))
 

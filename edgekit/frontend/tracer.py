@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
 from edgekit.errors import USERS_CODE, UsageError, first_line
@@ -48,7 +48,7 @@ def trace(module: nn.Module, *shapes: Shape) -> Graph:
     with _about(module):
         outputs = named_outputs(result, recorder.node_of, recorder.builder)
     graph = absorb_padding(_graph(recorder, outputs))
-    return join_operators(graph) if isinstance(module, Imported) else graph
+    return join_operators(graph) if isinstance(module, (Imported, fx.GraphModule)) else graph
 
 
 def unwrapped(module: nn.Module) -> nn.Module:

@@ -7,20 +7,26 @@ tensors alone, in the order in which the program lists them.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from types import MethodType
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.export import ExportedProgram
 from torch.export.graph_signature import InputKind, TensorArgument
 from torch.utils import _pytree
 
 from edgekit.bench.ondevice import torch_archive
 from edgekit.errors import UsageError
+from edgekit.frontend.imported import Layer
 
 Shape = tuple[int, ...]
+OWN_LAYER = "edgekit.exporters.pt2.network.Place"  # what an operator is called in archives that edgekit wrote
 _AGAIN = "export it again from the module, or give the FILE.py:function that builds it"
 
 
@@ -68,7 +74,7 @@ def module(program: ExportedProgram) -> nn.Module:
     for name in ("train", "eval"):  # torch forbids both, which change nothing in what is exported
         setattr(made, name, MethodType(getattr(nn.Module, name), made))
     leaves, names, spec = _leaves(program), _names(program), program.call_spec.in_spec
-    original = made.forward
+    run = _labelled(made)
 
     def structured(module: nn.Module, tensors: Any, _: Any) -> Any:
         given = iter(tensors)
@@ -76,13 +82,58 @@ def module(program: ExportedProgram) -> nn.Module:
         return _pytree.tree_unflatten(values, spec)
 
     def forward(*args: Any, **kwargs: Any) -> Any:
-        return original(*args, **kwargs)
+        return run(_pytree.tree_leaves((args, kwargs), is_leaf=lambda value: value is None))
 
     parameters = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
     forward.__dict__["__signature__"] = inspect.Signature(parameters)
     made.__dict__["forward"] = forward
     made.register_forward_pre_hook(structured, prepend=True, with_kwargs=True)
     return made
+
+
+def _labelled(made: fx.GraphModule) -> Callable[[Iterable[Any]], Any]:
+    """What runs a program on all that it is given, layer by layer, so that layers keep their names."""
+    nodes = list(made.graph.nodes)
+    parts = [(layer, list(calls)) for layer, calls in groupby(nodes, _layer)]
+    last = {used: node for node in nodes for used in node.all_input_nodes}
+
+    def run(given: Iterable[Any]) -> Any:
+        values: dict[fx.Node, Any] = {}
+        leaves = iter(given)
+
+        def called(calls: list[fx.Node]) -> Any:
+            for node in calls:
+                values[node] = _called(made, node, values, leaves)
+                for used in node.all_input_nodes:
+                    if last[used] is node:
+                        del values[used]
+            return values[calls[-1]]
+
+        for layer, calls in parts:
+            result = Layer(layer, partial(called, calls))() if layer else called(calls)
+        return made.graph.process_outputs(result)
+
+    return run
+
+
+def _layer(node: fx.Node) -> str:
+    """The layer that a call stands in, by its name; empty for one outside of layers."""
+    *_, (path, kind) = node.meta.get("nn_module_stack", {}).values() or [("", "")]
+    is_layer = kind == OWN_LAYER or (kind.startswith("torch.nn.modules.") and ".container." not in kind)
+    return str(path).partition("@")[0] if is_layer else ""  # conv1@1 is where it is called again
+
+
+def _called(made: fx.GraphModule, node: fx.Node, values: Mapping[fx.Node, Any], leaves: Iterator[Any]) -> Any:
+    if node.op == "placeholder":
+        return next(leaves)
+    if node.op == "get_attr":
+        return attrgetter(str(node.target))(made)
+    args: Any = fx.node.map_arg(node.args, values.__getitem__)
+    kwargs: Any = fx.node.map_arg(node.kwargs, values.__getitem__)
+    if node.op == "output":
+        return args[0]
+    function: Any = made.get_submodule(str(node.target)) if node.op == "call_module" else node.target
+    return function(*args, **kwargs)
 
 
 def _leaves(program: ExportedProgram) -> list[Any]:

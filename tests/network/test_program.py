@@ -13,6 +13,11 @@ from torch import Tensor, nn
 
 import edgekit
 from edgekit.errors import UsageError
+from edgekit.exporters import WriteJob
+from edgekit.exporters.pt2.writer import write
+from edgekit.frontend.tracer import trace
+from edgekit.ir.layer_table import table
+from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.network import program
 from edgekit.network.user_model import find
 from edgekit.records.runtime import open_session
@@ -125,6 +130,39 @@ def test_what_no_file_can_take_is_refused(tmp_path: Path) -> None:
     words = torch.export.export(Words().eval(), (torch.zeros(1, 3, dtype=torch.long),))
     with pytest.raises(UsageError, match="its input ids is int64, and networks here take float32"):
         find(saved(tmp_path, words), None)
+
+
+class Layered(nn.Module):
+    """Layers within layers, one that runs twice, a BatchNorm that stays, and functions beside them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.again = nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 1)
+        self.block = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.AvgPool2d(2))
+        self.head = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.block(self.again(nn.functional.silu(self.again(self.first(x)))))
+        return self.head(y.mean((2, 3)) + 1)  # type: ignore[no-any-return]
+
+
+def test_layers_keep_their_names(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = torch.export.export(Layered().eval(), (torch.randn(IMAGE),))
+    graph = trace(find(saved(tmp_path, made), None).build().eval(), IMAGE)
+    layers = [op.name for op in graph if op.name.partition(".")[0] in ("first", "again", "again#2", "block", "head")]
+    assert layers == ["first", "again", "again#2", "block.0", "block.1", "block.2", "head"]
+
+
+def test_what_edgekit_wrote_comes_back_as_it_was(tmp_path: Path) -> None:
+    graph = fold(trace(Layered().eval(), IMAGE)).graph
+    write(WriteJob(graph, "fp32"), tmp_path / "one.pt2")
+    again = fold(trace(find(str(tmp_path / "one.pt2"), None).build().eval(), IMAGE)).graph
+    rows = [[(row.kind, row.output_shape, row.macs, row.params) for row in table(one).rows] for one in (graph, again)]
+    assert rows[0] == rows[1] and list(graph.outputs) == list(again.outputs)
+    assert [op.name.replace("#", "_") for op in graph] == [op.name for op in again]
+    write(WriteJob(again, "fp32"), tmp_path / "two.pt2")
+    assert (tmp_path / "one.pt2").read_bytes() == (tmp_path / "two.pt2").read_bytes()
 
 
 def test_conditions_between_sizes_are_no_code(tmp_path: Path) -> None:

@@ -242,10 +242,12 @@ class _Affine(_Join):
         own = {"weight": scale, "bias": shift, "mean": torch.zeros_like(scale), "var": torch.ones_like(scale)}
         names = {role: f"{mul.name}.{role}" for role in own}
         self.params.update({names[role]: tensor for role, tensor in own.items()})
+        name = op.name if mul.name.startswith(f"{op.name}/") else mul.name  # both are parts of one layer
         if op is not mul:
             self.drop([mul.name])
-            self.alias[op.name] = mul.name
-        return mul.with_(kind="batch_norm", params=names, attrs={"eps": 0.0})
+        if op.name != name:
+            self.alias[op.name] = name
+        return mul.with_(name=name, kind="batch_norm", params=names, attrs={"eps": 0.0})
 
     def _scaled(self, op: Op) -> tuple[Op, Tensor, Tensor] | None:
         """The product, its numbers, and those that are added to it."""

@@ -22,6 +22,7 @@ from edgekit.ir.layer_table import LayerTable, table
 from edgekit.network import shipped
 from edgekit.network.spec import MODELS, published_at, published_variants, variant
 from edgekit.records.preprocessing import CHANNELS
+from tests.deeper import DEEPER
 from tests.paths import GOLDENS
 
 GOLDEN = GOLDENS / "networks.json"
@@ -88,7 +89,7 @@ def test_the_shipped_facts_are_those_of_the_networks() -> None:
         assert facts[0] == facts[1], "write them with python -m scripts.zoo.data"
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in DEEPER])
 def test_the_number_of_classes_is_free(name: str) -> None:
     if name in FEATURE_MAPS:
         with pytest.raises(UsageError, match="no classifier"):
@@ -116,7 +117,7 @@ def test_what_is_there_in_training_only(name: str, heads: int) -> None:
 SMALLEST = {
     name: max(spec.min_resolution, 32)
     for name, spec in MODELS.items()
-    if not spec.fixed_resolution and spec.resolution > 32
+    if not spec.fixed_resolution and spec.resolution > 32 and name not in DEEPER
 }
 
 

@@ -14,6 +14,7 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.layer_table import table
 from edgekit.ir.passes.fold_batch_norm import Folded, fold
 from edgekit.network.spec import MODELS, ModelSpec, Variant, variant
+from tests.deeper import DEEPER
 
 importlib.import_module("edgekit.models")
 TOLERANCE = 1e-12  # relative, float64
@@ -54,13 +55,6 @@ def smallest(spec: ModelSpec) -> int | None:
     return None if spec.fixed_resolution else max(spec.min_resolution, min(spec.resolution, 64))
 
 
-# Deeper or wider ones of a family repeat the blocks of those that stay.
-DEEPER = {
-    *("densenet169", "densenet201", "nasnet_large", "pnasnet_large", "plain34", "plain56_cifar", "resnext101_32x8d"),
-    *("resnet34", "resnet101", "resnet152", "resnet101_v2", "resnet152_v2", "resnet1001_v2_cifar", "wide_resnet50_2"),
-    *("resnet32_cifar", "resnet44_cifar", "resnet56_cifar", "resnet110_cifar", "resnet1202_cifar"),
-    *("vgg13_bn", "vgg16_bn", "vgg19_bn"),
-}
 # How many normalizations stay as a multiplication and an addition; none in the others.
 REMAINING = {"darts_cifar": 2, "darts": 3, "nasnet_mobile": 4, "pnasnet_mobile": 4, "wrn28_10_cifar": 12}
 REMAINING |= {"densenet121": 62, "densenet40_12_cifar": 39, "resnet50_v2": 17}

@@ -152,3 +152,9 @@ def test_the_cost_of_the_safe_range_is_told() -> None:
     assert 0 < cost["grown"] <= 1 < cost["growth"] <= 2 and cost["snr_db"] < cost["full_range_snr_db"]
     assert cost["layers"] == len(found.weights)
     assert cost["channels"] == sum(len(weight.scale) for weight in found.weights.values())
+
+
+def test_the_larger_of_a_pair_gives_the_odd_one() -> None:
+    rows = torch.tensor([[127, 100, -64, -127, 60, 60, 9]], dtype=torch.int8)
+    want = [[77, 51, -33, -95, 60, 60, 9]]
+    assert fitted(rows).tolist() == fitted(rows.float()).tolist() == want

@@ -323,6 +323,7 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "verdicts": bench_measuring.verdicts,
     "ssh": bench_measuring.ssh,
     "sweep": bench_sweep.sweep,
+    "workers": bench_sweep.beside_xargs,
     "report": bench_sweep.report,
     "scheduling": bench_fleet.scheduling,
     "boards": bench_fleet.boards,

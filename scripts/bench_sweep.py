@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import statistics
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from tests.reporting.conftest import accuracy, manifest, measurement
 EDGEKIT = [sys.executable, "-m", "edgekit"]
 GRID = [*("--alpha", "1.0,0.75,0.5,0.25", "--res", "224,192,160,128"), *("--precision", "fp32,int8")]
 MINUTES, SECONDS = 6, 3
+ROW_ALPHAS, ROW_SIZES, TURNS = ("0.5", "0.25"), ("224", "192", "160", "128"), 2
 RECORDS, SAMPLES = 10_000, 300  # of which each measurement has as many as `--preset quick` takes of a 3 ms network
 
 
@@ -39,6 +42,36 @@ def sweep(data: Path, scratch: Path) -> Iterator[Line]:
         f"{told}, {again:.2f} s",
         "64 cached" in told and again < SECONDS,
     )
+
+
+def beside_xargs(data: Path, scratch: Path) -> Iterator[Line]:
+    """Eight variants exported by two workers of a sweep, and by `xargs -P 2` with a process for each, in turn."""
+    usual = ["--format", "onnx,tflite", "--precision", "fp32,int8", "--synthetic-calibration", "--int8-effort", "fast"]
+    grid = ["--alpha", ",".join(ROW_ALPHAS), "--res", ",".join(ROW_SIZES)]
+    rows = "".join(f"--alpha {alpha} --res {size}\n" for alpha in ROW_ALPHAS for size in ROW_SIZES)
+    by_sweep, by_xargs = [], []
+    for turn in range(TURNS):
+        out = ["--out", str(scratch / f"turn-{turn}")]
+        by_sweep.append(
+            _cost([*EDGEKIT, "sweep", "mobilenet", *grid, *usual, *out, "--export-only", "--jobs", "2"], "")
+        )
+        one = [*EDGEKIT, "export", "mobilenet", *usual, *out, "--force"]
+        by_xargs.append(_cost(["xargs", "-P", "2", "-L", "1", *one], rows))
+    wall, processor = (
+        statistics.median(ours[part] / theirs[part] for ours, theirs in zip(by_sweep, by_xargs, strict=True))
+        for part in (0, 1)
+    )
+    told = f"{wall:.2f} x of its time, {processor:.2f} x of the processor's, {TURNS} turns"
+    yield Line("8 MobileNets by 2 workers beside `xargs -P 2 edgekit export`", "<= 1 x", told, wall <= 1)
+
+
+def _cost(command: list[str], rows: str) -> tuple[float, float]:
+    """Seconds of a command by the clock, and of the processor with all of its processes."""
+    used, began = os.times(), time.perf_counter()
+    subprocess.run(command, input=rows, text=True, check=True, capture_output=True)
+    after = os.times()
+    processor = after.children_user + after.children_system - used.children_user - used.children_system
+    return time.perf_counter() - began, processor
 
 
 def timed(command: list[str]) -> tuple[float, str]:

@@ -52,7 +52,9 @@ def _wrong(cause: str, node: yaml.Node) -> YamlError:
 def _read(text: str, loader: type[_Loader] | None) -> Any:
     try:
         return yaml.load(text, loader) if loader else yaml.compose(text, yaml.BaseLoader)
-    except (yaml.YAMLError, RecursionError) as error:
+    except RecursionError as error:
+        raise YamlError("it is nested too deep") from error
+    except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = (mark.line + 1, mark.column + 1) if mark else (None, None)
         raise YamlError(str(getattr(error, "problem", None) or error), *place) from error

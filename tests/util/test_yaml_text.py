@@ -32,7 +32,7 @@ def test_nodes_keep_their_text_and_line() -> None:
         ("a: 2024-02-30\n", "2024-02-30 is no timestamp", (1, 4)),
         ("a: [\n", "expected the node content", (2, 1)),
         ("a: !!python/object/apply:os.getcwd []\n", "could not determine a constructor", (1, 4)),
-        ("[" * 5000, "", (None, None)),
+        ("[" * 5000, "it is nested too deep", (None, None)),
     ],
 )
 def test_a_mistake_is_told_in_one_line_with_its_place(

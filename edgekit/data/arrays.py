@@ -1,4 +1,5 @@
-"""Examples as numbers: a folder of .npz files, each with an array for every input of a network, under its name.
+"""Examples as numbers: .npz files, each with an array for every input of a network, under its name, or .npy files of
+the only input.
 
 The arrays are the inputs as forward() takes them: nothing is resized or normalized. An input of whole numbers gets them
 in its own type.
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.data.folder import entries
+from edgekit.data.folder import entries, is_array, is_image
+from edgekit.data.unreadable import Unreadable
 from edgekit.errors import UsageError
 from edgekit.util.zip_file import members
 
@@ -73,12 +75,27 @@ class Example:
 def find(
     folder: Path, shapes: Mapping[str, Shape], seed: int, whole: Mapping[str, WholeNumbers]
 ) -> tuple[Example, ...]:
-    """The examples of a folder in an order that the seed and their names alone decide; none where it has no .npz."""
+    """The examples of a folder, or of its sub-folders, in an order that the seed and their names alone decide.
+
+    None where images are there and no .npz lies beside them.
+    """
     if not folder.is_dir():
         return ()
-    paths = [path for path in entries(folder) if path.suffix == ".npz"]
-    paths.sort(key=lambda path: hashlib.sha256(f"{seed}\0{path.name}".encode(errors="backslashreplace")).digest())
-    return tuple(Example(path, shapes, whole) for path in paths)
+
+    def order(path: Path) -> bytes:
+        name = path.relative_to(folder).as_posix()
+        return hashlib.sha256(f"{seed}\0{name}".encode(errors="backslashreplace")).digest()
+
+    return tuple(Example(path, shapes, whole) for path in sorted(_paths(folder), key=order))
+
+
+def _paths(folder: Path) -> list[Path]:
+    beside = entries(folder)
+    found = [path for path in beside if path.suffix == ".npz"]
+    if found:
+        return found
+    inside = [*beside, *(path for one in beside if one.is_dir() for path in entries(one))]
+    return [] if any(map(is_image, inside)) else [path for path in inside if is_array(path)]
 
 
 def digest(arrays: tuple[NDArray[Any], ...]) -> str:
@@ -91,12 +108,16 @@ def digest(arrays: tuple[NDArray[Any], ...]) -> str:
 
 def how_to_save(shapes: Mapping[str, Shape]) -> str:
     """The remedy for what is no example."""
-    return f"save each example into the folder with numpy.savez(FILE, {', '.join(f'{name}=...' for name in shapes)})"
+    alone = ", or numpy.save(FILE, ...)" if len(shapes) == 1 else ""
+    every = ", ".join(f"{name}=..." for name in shapes)
+    return f"save each example into the folder with numpy.savez(FILE, {every}){alone}"
 
 
 def _read(path: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray[np.generic]]:
     """The arrays of the inputs that are there; none is unpacked that is larger than its input."""
     try:
+        if path.suffix.lower() == ".npy":
+            return {_only(path, shapes): np.array(np.load(path, mmap_mode="r", allow_pickle=False))}
         with path.open("rb") as stream:
             with zipfile.ZipFile(stream) as archive:
                 sizes = {member.filename.removesuffix(".npy"): member.file_size for member in members(archive)}
@@ -108,4 +129,15 @@ def _read(path: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray[np.gener
             with np.load(stream, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in shapes if name in arrays.files}
     except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
-        raise UsageError(f"{path} cannot be read as an .npz file of arrays: {error}", how_to_save(shapes)) from error
+        kind = f"an {path.suffix.lower()} file of arrays"
+        raise Unreadable(f"{path} cannot be read as {kind}: {error}", how_to_save(shapes)) from error
+
+
+def _only(path: Path, shapes: Mapping[str, Shape]) -> str:
+    """The name of the only input. Raises UsageError where there are several, or the file is larger than it."""
+    name, shape = next(iter(shapes.items()))
+    if len(shapes) > 1:
+        raise UsageError(f"{path} holds one array, and the network takes {len(shapes)}", how_to_save(shapes))
+    if path.stat().st_size > LARGEST_NUMBER * math.prod(shape) + HEAD:
+        raise UsageError(f"{path} is larger than {'x'.join(map(str, shape))}", "save one example in each file")
+    return name

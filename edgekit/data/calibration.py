@@ -193,19 +193,23 @@ def from_arrays(
     seed: int = 0,
     whole: Mapping[str, WholeNumbers] | None = None,
 ) -> CalibrationSet | None:
-    """Choose `n` different examples from a folder of .npz files; None where it has none (edgekit.data.arrays).
+    """Choose `n` different examples from a folder of arrays; None where it has none (edgekit.data.arrays).
 
     `shapes` are those of the network's inputs by name, `whole` those that take whole numbers. Raises UsageError for a
     chosen file that is no example of them, and where there are no two different ones.
     """
     chosen: dict[str, arrays.Example] = {}
-    found = arrays.find(folder, shapes, seed, whole or {})
+    found, left_out = arrays.find(folder, shapes, seed, whole or {}), LeftOut()
     for example in found:
         if len(chosen) == n:
             break
-        chosen.setdefault(arrays.digest(example.load()), example)
+        try:
+            chosen.setdefault(arrays.digest(example.load()), example)
+        except Unreadable as error:
+            left_out.add(example.path.name, error)
     if not found:
         return None
+    left_out.check(folder, len(chosen))
     if len(chosen) < 2:
         raise UsageError(f"{folder} holds one example only", "give a folder with at least 2 different ones, better 100")
     few = f"only {len(chosen)} calibration examples: ranges from fewer than {FEW} may clip what others reach"
@@ -217,7 +221,8 @@ def from_arrays(
         synthetic=False,
         examples=tuple(chosen.values()),
         pixels=tuple(chosen),
-        notes=(few,) if len(chosen) < FEW else (),
+        notes=(*left_out.notes(len(chosen)), *((few,) if len(chosen) < FEW else ())),
+        unreadable=len(left_out),
     )
 
 

@@ -5,6 +5,7 @@ A set of images is one of
 * a folder with one sub-folder per class;
 * a folder of files whose names begin with a WordNet id (n01440764_...);
 * any folder of images, where no class is needed;
+* a folder without images, but with examples as numbers (edgekit.data.arrays) in one of these ways;
 * one packed file (edgekit.data.packed).
 Classes count from 0. Hidden files are left out, and files of other kinds are passed over (edgekit.data.folder).
 """
@@ -15,14 +16,14 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.data import packed
 from edgekit.data.decode import decode, pillow
-from edgekit.data.folder import SUFFIXES, entries, is_image, passed_over
+from edgekit.data.folder import ARRAYS, SUFFIXES, entries, is_array, is_image, passed_over
 from edgekit.errors import UsageError
 from edgekit.util.text_file import text_of
 
@@ -49,6 +50,11 @@ class Sample:
     row: int | None = None  # of a packed file
     called: tuple[str, ...] = ()
     counted: bool = False
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it is an example of numbers, and no image."""
+        return self.row is None and self.path.suffix.lower() in ARRAYS
 
     def load(self, refused_modes: Iterable[str] = (), alpha: bool = False) -> Image:
         """The image in 8-bit RGB, or RGBA. Raises UsageError as `decode` does."""
@@ -83,8 +89,9 @@ def find(path: Path) -> tuple[Sample, ...]:
         raise UsageError(f"the image folder {path} does not exist", "give a folder of images")
     if (path / "labels.csv").is_file():
         return _from_csv(path)
-    below = [sample for folder in entries(path) if folder.is_dir() for sample in _in_subfolder(path, folder)]
-    beside = [_flat(path, file) for file in entries(path) if is_image(file)]
+    below, beside = _in(path, is_image)
+    if not below and not beside:
+        below, beside = _in(path, is_array)
     if below and beside:
         raise UsageError(
             f"{path} has images both beside and inside its sub-folders", "use one sub-folder per class, or none"
@@ -92,7 +99,7 @@ def find(path: Path) -> tuple[Sample, ...]:
     if not below and not beside:
         raise UsageError(
             "; ".join([f"{path} holds no images", *passed_over(path)]),
-            f"give a folder with {', '.join(SUFFIXES)} files",
+            f"give a folder with {', '.join(SUFFIXES)} files; {', '.join(ARRAYS)} where no image is the input",
         )
     return tuple(_classified(path, below or beside, by_folder=bool(below)))
 
@@ -119,8 +126,15 @@ def _packed_samples(path: Path) -> tuple[Sample, ...]:
     return tuple(Sample(f"{path.name}[{i}]", path, str(label), label, i) for i, label in enumerate(labels))
 
 
-def _in_subfolder(root: Path, folder: Path) -> list[Sample]:
-    files = [file for file in entries(folder) if is_image(file)]
+def _in(path: Path, is_one: Callable[[Path], bool]) -> tuple[list[Sample], list[Sample]]:
+    """What lies in sub-folders, and what beside them."""
+    found = entries(path)
+    below = [sample for folder in found if folder.is_dir() for sample in _in_subfolder(path, folder, is_one)]
+    return below, [_flat(path, file) for file in found if is_one(file)]
+
+
+def _in_subfolder(root: Path, folder: Path, is_one: Callable[[Path], bool]) -> list[Sample]:
+    files = [file for file in entries(folder) if is_one(file)]
     return [Sample(file.relative_to(root).as_posix(), file, folder.name) for file in files]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.bench.ondevice.sensors.linux import adds_in_16_bits
-from edgekit.data.folder import passed_over
+from edgekit.data.folder import ARRAYS, SUFFIXES, passed_over
 from edgekit.data.images import Sample, labeled
 from edgekit.data.unreadable import LeftOut
 from edgekit.device.registry import load, open_target
@@ -22,6 +22,7 @@ from edgekit.device.target import Opened
 from edgekit.errors import EdgekitError, Failure, UsageError
 from edgekit.evaluation import gates, tables
 from edgekit.evaluation.answers import Answers
+from edgekit.evaluation.array_input import array_input
 from edgekit.evaluation.classes import ClassNames, by_group
 from edgekit.evaluation.decoding import decoded
 from edgekit.evaluation.input import file_input, scores_of
@@ -78,6 +79,8 @@ def eval(
         raise UsageError("no artifact to evaluate was named", "give at least one .onnx or .tflite file")
     limits = gates.limits([Path(path) for path in artifacts], min_top1, max_drop, against)
     samples = labeled(Path(data))
+    if len({sample.is_array for sample in samples}) > 1:
+        raise UsageError(f"{data} lists both images and arrays", "give each kind a set of its own")
     said = foreign_input(Path(preprocess)) if preprocess is not None else None
     classes = ClassNames(Path(labels) if labels is not None else None, classes_by_order)
     keeper = store if isinstance(store, Keeper) else Keeper(store)
@@ -106,7 +109,8 @@ def eval(
     keeper.append(*(evaluated.accuracy for evaluated in done))
     if csv is not None:
         tables.write(Path(csv), done)
-    notes = (*passed_over(Path(data)), *left_out.notes(len(shown)), *_notes(shown), *_remarks(done))
+    left = (*passed_over(Path(data), ARRAYS if samples[0].is_array else SUFFIXES), *left_out.notes(len(shown)))
+    notes = (*left, *_notes(shown), *_remarks(done))
     place = next((i for i, one in enumerate(done) if one.artifact == limits.against), None)
     held = gates.held([(one.artifact, one.accuracy) for one in done], place, limits)
     return EvalResult(done, tuple(failures), notes, keeper.refusal, place, tuple(held))
@@ -156,9 +160,9 @@ def _opened(
     _refuse_meaningless(artifact)
     with in_use(artifact):
         opened = open_file(artifact)
-    taken = file_input(artifact, opened.session, said)
+    taken = (array_input if samples[0].is_array else file_input)(artifact, opened.session, said)
     output = scores_of(artifact.path.name, opened.session, asked)
-    shape, offset = opened.session.outputs[output].shape, taken.preprocessing.class_offset
+    shape, offset = opened.session.outputs[output].shape, taken.class_offset
     groups, names = _classes(artifact, shape, offset, samples, classes)
     manifest = artifact.manifest
     calibration = manifest.calibration if manifest else None
@@ -228,13 +232,13 @@ def _run_all(
     runs: list[Run], samples: tuple[Sample, ...], left_out: LeftOut, progress: Progress | None
 ) -> tuple[tuple[Sample, str], ...]:
     """Show every image to every file; what goes wrong with one file ends that file only. Images and their hashes."""
-    views = {run.view for run in runs}
+    views = {run.input.view for run in runs}
     shown = []
     for sample, (digest, pixels) in decoded(samples, views, left_out):
         shown.append((sample, digest))
         for run in (run for run in runs if run.error is None):
             with _ending(run):
-                run.take(sample, digest, pixels[run.view])
+                run.take(sample, digest, pixels[run.input.view])
         if all(run.error is not None for run in runs):
             break
         if progress is not None:

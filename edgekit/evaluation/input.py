@@ -26,6 +26,20 @@ class FileInput:
     size: tuple[int, int]  # height, width
     batch: int | None
 
+    @property
+    def class_offset(self) -> int:
+        """The output of class 0."""
+        return self.preprocessing.class_offset
+
+    @property
+    def view(self) -> tuple[Preprocessing, tuple[int, int]]:
+        """What files that get the same pixels have in common."""
+        return self.preprocessing, self.size
+
+    def parts(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
+        """One image for the only input."""
+        return (self.stored(pixels),)
+
     def stored(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
         """uint8 pixels (H, W, C) as this file stores one image, without the batch.
 
@@ -50,7 +64,8 @@ def file_input(artifact: Artifact, session: Session, said: ForeignInput | None) 
     name = artifact.path.name
     if len(session.inputs) != 1:
         raise UsageError(
-            f"{name} has {len(session.inputs)} inputs", "eval takes classifiers of one image: judge it with your code"
+            f"{name} has {len(session.inputs)} inputs, and an image fills one",
+            "give a folder of .npz files, an array for each input by name, with labels.csv or one sub-folder per class",
         )
     if artifact.manifest is not None:
         preprocessing, tensor = artifact.manifest.preprocessing, artifact.manifest.inputs[0]
@@ -103,7 +118,7 @@ def _checked(name: str, preprocessing: Preprocessing, tensor: TensorRecord, size
     if channels not in (-1, CHANNELS[preprocessing.channels]):
         raise UsageError(
             f"{name} takes {channels} channels, and images in {preprocessing.channels} have another number",
-            "eval takes images of 1, 3 or 4 channels: judge this file with code of your own",
+            "images have 1, 3 or 4 channels: give a folder of .npy files as the network takes them, with their labels",
         )
     own = (shape[2], shape[3]) if tensor.layout == "NCHW" else (shape[1], shape[2])
     if size is not None and any(mine not in (-1, theirs) for mine, theirs in zip(own, size, strict=True)):

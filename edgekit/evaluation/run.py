@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgekit.data.images import Sample
 from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
 from edgekit.evaluation.answers import Answers, breakdown
-from edgekit.evaluation.decoding import View
+from edgekit.evaluation.array_input import ArrayInput
 from edgekit.evaluation.input import FileInput
 from edgekit.records.manifest import Artifact
 from edgekit.records.measurement import Accuracy
@@ -31,7 +31,7 @@ class Run:
     device: str
     runtime: str
     found: dict[str, Any]
-    input: FileInput
+    input: FileInput | ArrayInput
     calibrated_on: frozenset[str]
     output: int  # which one holds the scores
     classes: dict[str, int]  # of groups of images, by the file's names for them
@@ -39,17 +39,13 @@ class Run:
     names: Mapping[int, str]  # of the labels' classes, as far as they are known
     ahead: int = 1  # batches that are best asked about at once
     hits: list[str] = field(default_factory=list)
-    waiting: list[tuple[NDArray[Any], str, int]] = field(default_factory=list)  # inputs, images' names and classes
+    # The inputs of each image or example, its name and its class.
+    waiting: list[tuple[tuple[NDArray[Any], ...], str, int]] = field(default_factory=list)
     nanoseconds: int = 0
     error: EdgekitError | None = None
 
-    @property
-    def view(self) -> View:
-        """What files that get the same pixels have in common."""
-        return self.input.preprocessing, self.input.size
-
-    def take(self, sample: Sample, digest: str, pixels: NDArray[np.uint8]) -> None:
-        """One more image; runs when the file's batch is full."""
+    def take(self, sample: Sample, digest: str, pixels: Any) -> None:
+        """One more image, as its view has it; runs when the file's batch is full."""
         if digest in self.calibrated_on:
             raise UsageError(
                 f"{self.artifact.path.name} was calibrated on {sample.name}, so its accuracy there would flatter it",
@@ -57,7 +53,7 @@ class Run:
             )
         label = self.classes.get(sample.group, sample.label)
         assert label is not None
-        self.waiting.append((self.input.stored(pixels), sample.name, label))
+        self.waiting.append((self.input.parts(pixels), sample.name, label))
         if len(self.waiting) == self._together:
             self.flush()
 
@@ -71,20 +67,21 @@ class Run:
         if not self.waiting:
             return
         missing = -len(self.waiting) % (self.input.batch or 1)
-        batch = np.stack([x for x, *_ in self.waiting] + [self.waiting[-1][0]] * missing)
+        rows = [x for x, *_ in self.waiting] + [self.waiting[-1][0]] * missing
+        batch = [np.stack(parts) for parts in zip(*rows, strict=True)]
         start = time.perf_counter_ns()
         output = self._answers(batch)
         took = time.perf_counter_ns() - start
         self.nanoseconds += own_time(self.session) or took
-        scores = output.reshape(len(batch), -1)
+        scores = output.reshape(len(rows), -1)
         for row, (_, image, label) in zip(scores, self.waiting, strict=False):
-            self.hits.append(self._hit(row, label + self.input.preprocessing.class_offset))
+            self.hits.append(self._hit(row, label + self.input.class_offset))
             self.answers.add(image, label, row)
         self.waiting.clear()
 
-    def _answers(self, batch: NDArray[Any]) -> NDArray[Any]:
+    def _answers(self, batch: list[NDArray[Any]]) -> NDArray[Any]:
         try:
-            return np.asarray(self.session.run([batch])[self.output])
+            return np.asarray(self.session.run(batch)[self.output])
         except EdgekitError:
             raise
         except Exception as error:  # a runtime raises what it likes

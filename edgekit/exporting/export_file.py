@@ -105,6 +105,7 @@ def _verified(
             prepared.preprocessing,
             simulated,
         )
+        prepared.notes += _undecided(task, parity)
         parity = _right(task, prepared, plain, _plain_file(draft, head), parity)
         if head != LOGITS and parity.passed:
             runtime, headed, found, *_ = task.site.open(draft, task.format, opened)
@@ -119,6 +120,16 @@ def _verified(
     }
     reason = task.site.not_run(task.format)
     return (parity, proof) if reason is None else not_run(reason, parity, proof)
+
+
+def _undecided(task: ExportTask, parity: ParityRecord) -> tuple[str, ...]:
+    """What is to be said where not all of an output could be judged."""
+    if parity.undecided is None:
+        return ()
+    return (
+        f"{task.format} fp32: float32's rounding decides {parity.undecided:.1%} of the elements of an output, where "
+        "the network chooses among values that nearly tie: they are not judged",
+    )
 
 
 def _right(task: ExportTask, prepared: Prepared, written: Written, path: Path, parity: ParityRecord) -> ParityRecord:

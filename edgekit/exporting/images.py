@@ -66,7 +66,7 @@ def about_images(
             "write mean 0 and std 1 in it: such a network has its own scale",
         )
     if len(point.input_shape) < 3:
-        return ["the input is no image: the preprocessing in the manifest means nothing, and eval refuses the file"]
+        return ["the input is no image: the preprocessing in the manifest means nothing, and eval takes arrays"]
     own, given = point.input_shape[1], len(preprocessing.mean)
     if own == given:
         return [_assumed(preprocessing)] if loaded.assumed and asked.preprocess is None else []
@@ -75,7 +75,7 @@ def about_images(
             f"{asked.preprocess} prepares images of {given} channels, and the network takes {own}",
             "correct `channels` in it, or leave --preprocess out",
         )
-    return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval refuses the file"]
+    return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval takes arrays"]
 
 
 def _assumed(preprocessing: Preprocessing) -> str:

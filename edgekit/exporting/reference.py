@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from edgekit.data.calibration import CalibrationSet
 from edgekit.exporting.source_answers import held_against
 from edgekit.frontend.verify import answers, distance, verify
 from edgekit.importers.source import Source
+from edgekit.ir import near_ties
 from edgekit.ir.graph import Graph
 
 Array = NDArray[np.float32]
@@ -52,6 +54,7 @@ class Reference:
     parts: tuple[Part, ...] = ()  # where the only output joins tensors: what each of them is
     rounding: tuple[float, ...] = ()
     places: tuple[int, ...] = ()  # the outputs that are whole numbers or truth values, whose distances mean nothing
+    undecided: Callable[[], tuple[near_ties.Mask, ...]] = tuple  # which elements of each output rounding decides
 
     @property
     def n(self) -> int:
@@ -92,7 +95,8 @@ def answered(
     said = tuple(note for note in notes if note)
     whole = [not folded[name].dtype.is_floating_point for name in folded.outputs.values()]
     places = tuple(index for index, is_whole in enumerate(whole) if is_whole)
-    return Reference(together, got, count - len(inputs[0][0]), trained, _parts(folded), rounding, places), said
+    n_real, open_ones = count - len(inputs[0][0]), cache(partial(near_ties.undecided, folded, together, got))
+    return Reference(together, got, n_real, trained, _parts(folded), rounding, places, open_ones), said
 
 
 def _rounding(graph: Graph, inputs: Sequence[Array], got: Sequence[Array]) -> tuple[float, ...]:

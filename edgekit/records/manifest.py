@@ -5,6 +5,7 @@ The manifest is written last, so a file without one was never finished. Opening 
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -105,6 +106,7 @@ class ParityRecord(Record):
     simulation_snr_db: float | None = None
     worst_channel: Whole | None = None  # int8: of a map or list of boxes, the one that loses most
     worst_channel_snr_db: float | None = None
+    undecided: float | None = None  # fp32: the share of elements that float32's rounding decides, which are not judged
     reasons: tuple[str, ...] = ()  # why it did not pass, or was not run
 
 
@@ -310,8 +312,6 @@ def _regular_text(path: Path) -> str:
 
 
 def _json_object(text: str) -> dict[str, Any]:
-    import json
-
     try:
         raw = json.loads(text, parse_int=_whole)
     except RecursionError as error:

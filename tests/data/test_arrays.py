@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from edgekit.data.calibration import from_arrays
+from edgekit.data.images import labeled
 from edgekit.errors import UsageError
 from edgekit.records.preprocessing import TORCHVISION
+from tests.data.pictures import write
 
 SHAPES = {"image": (1, 3, 4, 4), "state": (1, 2)}
 
@@ -49,7 +51,6 @@ def test_a_folder_without_arrays_has_no_examples(tmp_path: Path) -> None:
         ({"state": np.zeros((1, 2), complex)}, "holds complex128, not real numbers"),
         ({"state": np.array([1.0, np.nan])}, "holds values that are not finite"),
         ({"state": np.zeros(100_000)}, "'state' in .*b.npz is larger than 1x2"),
-        ({"state": np.array([None, 1])}, "b.npz cannot be read as an .npz file of arrays"),
     ],
 )
 def test_what_is_no_example_is_refused_by_its_name(changed: dict[str, Any], cause: str, tmp_path: Path) -> None:
@@ -60,11 +61,47 @@ def test_what_is_no_example_is_refused_by_its_name(changed: dict[str, Any], caus
 
 
 @pytest.mark.parametrize(
-    ("content", "cause"), [(b"no zip", "cannot be read as an .npz file"), (None, "one example only")]
+    ("broken", "cause"), [(0, "one example only"), (1, "one example only"), (2, "cannot be read as an .npz file")]
 )
-def test_a_broken_or_a_lonely_file_is_refused(content: bytes | None, cause: str, tmp_path: Path) -> None:
+def test_a_lonely_file_is_refused_and_what_is_broken_is_left_out(broken: int, cause: str, tmp_path: Path) -> None:
     save(tmp_path, "a")
-    if content is not None:
-        (tmp_path / "b.npz").write_bytes(content)
+    for index in range(broken):
+        (tmp_path / f"broken{index}.npz").write_bytes(b"no zip")
     with pytest.raises(UsageError, match=cause):
         from_arrays(tmp_path, SHAPES, TORCHVISION)
+    for name in "bc":
+        save(tmp_path, name)
+    chosen = from_arrays(tmp_path, SHAPES, TORCHVISION)
+    assert chosen is not None and (len(chosen), chosen.unreadable) == (3, broken)
+    assert len(chosen.notes) == (2 if broken else 1)
+
+
+def test_arrays_of_the_only_input_are_files_of_numpy_in_class_folders_too(tmp_path: Path) -> None:
+    shapes = {"x": (1, 6, 4, 4)}
+    for seed, name in enumerate(("cat/0", "cat/1", "dog/0")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(seed).random((6, 4, 4)))
+    chosen = from_arrays(tmp_path, shapes, TORCHVISION)
+    assert chosen is not None and next(chosen.batches()).shape == (3, 6, 4, 4)
+    assert {str(sample.path.relative_to(tmp_path)): sample.label for sample in labeled(tmp_path)} == {
+        "cat/0.npy": 0, "cat/1.npy": 0, "dog/0.npy": 1,
+    }  # fmt: skip
+    write(tmp_path / "cat" / "picture.png")
+    assert from_arrays(tmp_path, shapes, TORCHVISION) is None, "images are there"
+
+
+@pytest.mark.parametrize(
+    ("array", "shapes", "cause"),
+    [
+        (np.zeros((6, 4)), {"x": (1, 6, 5)}, "'x' in .*0.npy is 6x4, and the network takes 1x6x5"),
+        (np.zeros(3), SHAPES, "holds one array, and the network takes 2"),
+        (np.zeros(200_000), {"x": (1, 6)}, "0.npy is larger than 1x6"),
+        (np.array([None]), {"x": (1, 6)}, "0.npy cannot be read as an .npy file"),
+    ],
+)
+def test_an_array_that_is_no_input_is_refused(
+    array: np.ndarray[Any, Any], shapes: dict[str, tuple[int, ...]], cause: str, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "0.npy", array)
+    with pytest.raises(UsageError, match=cause):
+        from_arrays(tmp_path, shapes, TORCHVISION)

@@ -134,10 +134,12 @@ def test_a_snippet_of_several_prints_every_output(
         np.testing.assert_allclose(np.fromstring(scores.strip("[]"), sep=" "), want["scores"][0], atol=1e-5)
 
 
-def test_a_snippet_of_several_in_another_language_names_python(exported: tuple[nn.Module, ExportResult]) -> None:
-    with pytest.raises(UsageError, match="has 2 inputs and 3 outputs") as refused:
-        edgekit.inspect(exported[1].artifacts[0].path, snippet="cpp")
-    assert "--snippet python" in refused.value.remedy
+def test_a_snippet_of_several_takes_and_gives_arrays(exported: tuple[nn.Module, ExportResult]) -> None:
+    cpp, kotlin = (
+        edgekit.inspect(exported[1].artifacts[0].path, snippet=one).snippet or "" for one in ("cpp", "kotlin")
+    )
+    assert "0.npy 1.npy" in cpp and cpp.count("  Print(") == 3
+    assert "x0: FloatArray, x1: FloatArray" in kotlin
     told = json.loads(json.dumps(edgekit.inspect(exported[1].artifacts[0].path).to_json()))
     assert [tensor["name"] for tensor in told["manifest"]["outputs"]] == ["mask", "scores", "best"]
 

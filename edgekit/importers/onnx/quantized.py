@@ -39,6 +39,7 @@ _WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _TAKE_UP = _WEIGHTED | {"QLinearConv", "QLinearMatMul", "QGemm", "ConvInteger", "MatMulInteger"}
 _PASS = frozenset({"DequantizeLinear", "QuantizeLinear", "Identity", "Dropout"})
 _FOLDED = frozenset({"BatchNormalization", "Mul", "Div", "Add", "Sub"})
+_ADD_UP = frozenset({"Add", "Mul", "Div"})  # of what is never below 0 they give nothing below 0
 _KEEP_SIGN = frozenset(
     {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "Reshape", "Flatten", "Transpose", "Identity"}
     | {
@@ -96,7 +97,8 @@ class _Reader:
 
     def _know(self, node: Node, reads: Sequence[str]) -> None:
         """Whether what a node gives is never below 0, and whether the file itself cuts it off there and above."""
-        keeps, cuts = node.kind in _KEEP_SIGN, node.kind == "Clip" or node.get("ends") is not None
+        cuts, own = node.kind == "Clip" or node.get("ends") is not None, set(node.inputs).difference(reads)
+        keeps = node.kind in _KEEP_SIGN or (node.kind in _ADD_UP and all(map(self._is_never_negative, own)))
         if cuts or node.kind in _NEVER_BELOW_0 or (keeps and self._positive.issuperset(reads)):
             self._positive.update(node.outputs)
         if cuts or (keeps and self._cut.issuperset(reads)):
@@ -119,6 +121,16 @@ class _Reader:
             layer = name
         self.ranges[layer], self.grids[layer] = (low, high), grid
         return node, layer
+
+    def _is_never_negative(self, name: str) -> bool:
+        """Whether no element of what the file owns is below 0."""
+        if name in self._constants:
+            return bool((self._arrays(name) >= 0).all())
+        pair = self._pairs.get(name)
+        zero = self._held(pair, 2)
+        if pair is None or pair.inputs[0] not in self._constants or (zero is not None and zero.size != 1):
+            return False
+        return bool((self._arrays(pair.inputs[0]) >= (0 if zero is None else zero[0])).all())
 
     def _layer(self, node: Node) -> OwnLayer | None:
         """The scales and the bias of a layer whose weight is symmetric int8."""

@@ -55,7 +55,7 @@ def with_signs(
         below = node.activation in ("RELU", "RELU6") or node.kind in _NEVER_BELOW_0
         keeps = node.kind in _KEEP_SIGN and node.activation == "NONE" and bool(values)
         keeps = keeps or (node.kind == "DEPTHWISE_CONV_2D" and _weighs_up(file, node))
-        is_positive = below or (keeps and positive.issuperset(values) and len(values) == _operands(node))
+        is_positive = below or (keeps and positive.issuperset(values) and _is_whole(file, node, len(values)))
         if node.kind == "PAD" and is_positive and output in poolers and readers[output] == 1:
             node = replace(node, fill=-np.inf)
         if not is_positive and node.activation == "NONE" and not (node.kind in _PASS and node.inputs[0] in inputs):
@@ -78,11 +78,12 @@ def _weighs_up(file: TfliteFile, node: Node) -> bool:
     return all(one.place is not None and bool((file.array(one) >= 0).all()) for one in own)
 
 
-def _operands(node: Node) -> int:
-    """How many of an operator's inputs are values of the network."""
+def _is_whole(file: TfliteFile, node: Node, values: int) -> bool:
+    """Whether so many values of the network are all that decides the sign: what the file owns is not below 0."""
     if node.kind in ("ADD", "MUL", "DIV", "MAXIMUM", "MINIMUM"):
-        return 2
-    return len(node.inputs) if node.kind in ("CONCATENATION", "PACK") else 1
+        own = [file.tensor(index) for index in node.inputs if index >= 0]
+        return all(bool((file.array(one) >= 0).all()) for one in own if one.place is not None)
+    return values == (len(node.inputs) if node.kind in ("CONCATENATION", "PACK") else 1)
 
 
 def _spanned(file: TfliteFile, index: int, layer: str, spanned: dict[str, int]) -> None:

@@ -94,6 +94,18 @@ def test_where_integers_are_cut_off_is_kept(
     np.testing.assert_allclose(found, (-zero * scale, (255 - zero) * scale), rtol=1e-6)
 
 
+@pytest.mark.parametrize(("factor", "kinds"), [(0.5, ["relu", "mul", "exp"]), (-0.5, ["relu", "mul", "relu", "exp"])])
+@pytest.mark.parametrize("rounded", [False, True])
+def test_what_cannot_be_below_0_needs_no_relu(tmp_path: Path, factor: float, kinds: list[str], rounded: bool) -> None:
+    (first, own_a), (last, own_b) = qdq("a", 0.1, 0), qdq("b", 0.1, 0)
+    (_, held), own_f = qdq("f", 0.01, 100)
+    own = {**own_a, **own_b, **(own_f if rounded else {})}
+    own |= {"f.q": np.array(150 if factor > 0 else 50, np.uint8)} if rounded else {"f.r": np.array(factor, np.float32)}
+    nodes = [node("Relu", "x", "a"), *first, *([held] if rounded else []), node("Mul", "a.r f.r", "b"), *last]
+    path = write(tmp_path / "net.onnx", [*nodes, node("Exp", "b.r", "y")], {"x": (1, 4)}, ["y"], own)
+    assert [op.kind for op in traced(path)][1:] == kinds
+
+
 def test_integers_of_weights_are_rounded_as_the_file_rounds_them(tmp_path: Path) -> None:
     pair, own = qdq("w", 0.25, 0, np.int8)
     own |= {"w": weight(4)}

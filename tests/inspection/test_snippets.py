@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -501,3 +502,20 @@ def test_a_type_that_a_language_has_no_code_for_is_said(language: str, made: Man
     halves = made.inputs[0].model_copy(update={"dtype": "float64"})
     with pytest.raises(UsageError, match="float64"):
         snippet(made.model_copy(update={"inputs": (halves,)}), language)
+
+
+def test_a_program_calls_an_archive_of_torch(tmp_path: Path) -> None:
+    import torch
+
+    class Two(torch.nn.Module):
+        def forward(self, image: Any, state: Any) -> Any:
+            return image * 2, state.argmax(1)
+
+    shapes = [(1, 3, 4, 4), (1, 5)]
+    (one,) = edgekit.export(Two().eval(), input=shapes, format=["pt2"], out=tmp_path).artifacts
+    assert one.manifest is not None
+    values = {x.name: np.arange(np.prod(x.shape), dtype=np.float32).reshape(x.shape) for x in one.manifest.inputs}
+    np.savez(tmp_path / "example.npz", **values)  # type: ignore[arg-type]
+    (one.path.parent / "program.py").write_text(snippet(one.manifest, "python"))
+    printed = run([sys.executable, "program.py", str(tmp_path / "example.npz")], one.path.parent)
+    assert "94." in printed and printed.split()[-1] == "[4]"

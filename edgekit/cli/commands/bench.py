@@ -16,7 +16,7 @@ def bench(
     artifacts: Artifacts,
     device: o.Device = "local",
     runtime: o.Runtime = None,
-    provider: Annotated[str | None, typer.Option("--provider", help="Execution provider of onnxruntime.")] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Provider of onnxruntime or torch.")] = None,
     delegate: Annotated[str | None, typer.Option("--delegate", help="Delegate of LiteRT.")] = None,
     threads: o.Threads = 1,
     batch: Annotated[str, typer.Option("--batch", metavar="N,N", help="Batch sizes to measure.")] = "1",

@@ -77,6 +77,7 @@ SLOW = frozenset(
         "exporters/int8/test_quantize_file",
         "exporters/onnx/test_kinds",
         "exporters/onnx/test_writer",
+        "exporters/pt2/test_writer",
         "exporters/tensorrt/test_writer",
         "exporters/test_golden_bytes",
         "exporters/test_head",

@@ -79,7 +79,7 @@ def _onnx(path: Path, quantized: QuantizedGraph, islands: bool) -> Answer:
         if tensor not in grids:
             return torch.from_numpy(y)
         scale, zero = (constants[name] for name in grids[tensor])
-        return torch.from_numpy((y.astype(np.float32) - zero.astype(np.float32)) * scale)
+        return torch.from_numpy(np.asarray((y.astype(np.float32) - zero.astype(np.float32)) * scale))
 
     names = [one.name for one in session.get_inputs()]
 
@@ -132,5 +132,5 @@ def _real(y: NDArray[Any], detail: dict[str, Any], layout: Layout) -> Tensor:
     real = (y.astype(np.float32) - zero) * np.float32(scale) if scale else y.astype(np.float32)
     axes = [axis for axis in layout if axis is not None]
     sizes = [size for size, axis in zip(y.shape, layout, strict=True) if axis is not None]
-    bare = torch.from_numpy(real).reshape(sizes)
+    bare = torch.from_numpy(np.asarray(real)).reshape(sizes)  # arithmetic of one number gives no array
     return bare.permute([axes.index(axis) for axis in range(len(axes))])

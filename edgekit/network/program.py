@@ -74,7 +74,7 @@ def module(program: ExportedProgram) -> nn.Module:
     for name in ("train", "eval"):  # torch forbids both, which change nothing in what is exported
         setattr(made, name, MethodType(getattr(nn.Module, name), made))
     leaves, names, spec = _leaves(program), _names(program), program.call_spec.in_spec
-    run = _labelled(made)
+    run = _labeled(made)
 
     def structured(module: nn.Module, tensors: Any, _: Any) -> Any:
         given = iter(tensors)
@@ -91,7 +91,7 @@ def module(program: ExportedProgram) -> nn.Module:
     return made
 
 
-def _labelled(made: fx.GraphModule) -> Callable[[Iterable[Any]], Any]:
+def _labeled(made: fx.GraphModule) -> Callable[[Iterable[Any]], Any]:
     """What runs a program on all that it is given, layer by layer, so that layers keep their names."""
     nodes = list(made.graph.nodes)
     parts = [(layer, list(calls)) for layer, calls in groupby(nodes, _layer)]

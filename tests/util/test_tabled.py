@@ -91,7 +91,7 @@ def test_every_verb_has_its_own_signature_and_a_result_that_shows_itself(name: s
     module = sys.modules[edgekit.COMMANDS[name][0]]
     told = signature.return_annotation
     names = [part.strip() for part in getattr(told, "__name__", str(told)).split("|")]
-    found = [vars(module)[one] for one in names]
+    found = [vars(module)[one] for one in names if one != "None"]  # `worker` runs until it is ended
     assert all(issubclass(kind, Tabled) for one in found for kind in getattr(one, "__args__", (one,)))
 
 

@@ -96,6 +96,21 @@ def test_both_systems_are_given_the_same_commands() -> None:
     assert commands("\n".join(gitlab["gate"]["script"])) == theirs and len(theirs) == 5
 
 
+@pytest.mark.parametrize(
+    ("codes", "tries", "status"),
+    [("6 6 6 6", 3, 0), ("6 0 6", 2, 0), ("0 6", 1, 0), ("6 3 0", 2, 3), ("4", 1, 4)],
+)
+def test_the_loop_tries_again_only_what_was_too_busy(tmp_path: Path, codes: str, tries: int, status: int) -> None:
+    """`edgekit` is replaced by a program that ends with one code after the other."""
+    (script,) = (step for step in scripts() if "for try in" in step)
+    program = tmp_path / "edgekit"
+    program.write_text(f'#!/bin/bash\nset -- {codes}\necho >> tries\nshift $(($(wc -l < tries) - 1))\nexit "$1"\n')
+    program.chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, env=environment, check=False)
+    assert (done.returncode, len((tmp_path / "tries").read_text())) == (status, tries)
+
+
 def test_every_command_of_the_recipes_runs(tmp_path: Path) -> None:
     for package in ("torch", "onnx", "onnxruntime"):
         pytest.importorskip(package)

@@ -35,6 +35,7 @@ class Option:
     choices: tuple[str, ...] = ()  # where only these are taken
     check: Callable[[Any], None] | None = None  # raises UsageError for a value that was given and cannot be meant
     of_int8: bool = False  # int8 files alone heed it
+    is_limit: bool = False  # it says what is accepted, not how a file is made
 
     def refuse(self, flag: str, value: Any) -> None:
         """Raise UsageError for a value that cannot be meant."""
@@ -126,8 +127,10 @@ class ExportOptions:
         choices=("safe", "full"),
         of_int8=True,
     )
-    max_drop: float | None = _option(None, "Most points of top-1 that int8 may lose.", "P", check=_points, of_int8=True)
-    io: str = _option("float32", "Type of input and output.", choices=("float32", "uint8", "int8"))
+    max_drop: float | None = _option(
+        None, "Most points of top-1 that int8 may lose.", "P", check=_points, of_int8=True, is_limit=True
+    )
+    io: str = _option("float32", "Type of input and output.", choices=("float32", "uint8", "int8"), of_int8=True)
     output: str = _option("logits", "What the file answers with.", choices=HEADS)
     labels: StrPath | None = _option(None, "Names of the outputs, one a line, to be in the file.", "FILE")
     opset: int | None = _option(None, "ONNX operator set.", check=_opset)
@@ -140,8 +143,10 @@ class ExportOptions:
         "8.6,8.9",
         check=_gpus,
     )
-    max_bytes: int | None = _option(None, "Largest file that is accepted.", check=_size)
-    max_latency: float | None = _option(None, "Longest median inference that is accepted.", "MS", check=_milliseconds)
+    max_bytes: int | None = _option(None, "Largest file that is accepted.", check=_size, is_limit=True)
+    max_latency: float | None = _option(
+        None, "Longest median inference that is accepted.", "MS", check=_milliseconds, is_limit=True
+    )
     device: str = _option("local", "A name from devices.yaml.")
     devices: StrPath | None = _option(None, "The devices.yaml to use.", "FILE")
     out: StrPath = _option("artifacts", "Where files go.", "DIR")
@@ -165,15 +170,20 @@ class ExportOptions:
 
     def for_files(self, format: Sequence[str], precision: Sequence[str]) -> ExportOptions:
         """The same for some of the files, without the options that these do not heed."""
-        others = {name for one in FORMATS for name in FORMATS[one].options}
-        others -= {name for one in format for name in FORMATS[one].options}
-        others |= {name for name, option in OPTIONS.items() if option.of_int8 and "int8" not in precision}
+        others = unheeded(format, precision)
         return replace(self, format=format, precision=precision, **{name: DEFAULTS[name] for name in others})
 
 
 OPTIONS: dict[str, Option] = {one.name: one.metadata["option"] for one in fields(ExportOptions) if one.metadata}
 HINTS = get_type_hints(ExportOptions, localns={"nn": SimpleNamespace(Module=object)})  # without importing torch
 DEFAULTS: dict[str, Any] = {one.name: one.default for one in fields(ExportOptions) if one.metadata}
+
+
+def unheeded(format: Sequence[str], precision: Sequence[str]) -> set[str]:
+    """The options that none of some files heed."""
+    found = {name for one in FORMATS for name in FORMATS[one].options}
+    found -= {name for one in format for name in FORMATS[one].options}
+    return found | {name for name, option in OPTIONS.items() if option.of_int8 and "int8" not in precision}
 
 
 def flag(name: str) -> str:

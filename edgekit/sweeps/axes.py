@@ -1,7 +1,7 @@
 """The axes of a grid, and what one cell of it is.
 
 An axis that is empty, and a value that is None (`null` in YAML), leave the choice to the network, the file or the
-device.
+device. Options of `edgekit export` are axes where a list of values is given (VARIED).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictFloat, StrictInt, create_model
 
+from edgekit.exporting.options import HINTS, OPTIONS
+
 
 class Pool(NamedTuple):
     """Devices of the same kind under one name: any of them may take a measurement."""
@@ -21,11 +23,24 @@ class Pool(NamedTuple):
 
 
 class Point(NamedTuple):
-    """One variant of one network."""
+    """One variant of one network, exported in one way.
+
+    `options`: the options of export that the grid varies, with their values; None where a file does not heed one.
+    """
 
     model: str
     alpha: float | None = None
     res: int | None = None
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def way(self) -> str:
+        """What tells its files from those with other values of the options, also as the name of their folder."""
+        return ",".join(f"{name}={value}" for name, value in self.options if value is not None)
+
+    def to_json(self) -> dict[str, Any]:
+        """The point under its documented keys."""
+        return {"model": self.model, "alpha": self.alpha, "res": self.res, **dict(self.options)}
 
 
 class How(NamedTuple):
@@ -57,7 +72,7 @@ class SweepCell:
     def to_json(self) -> dict[str, Any]:
         """The cell under its documented keys."""
         own = {"format": self.format, "precision": self.precision}
-        return self.point._asdict() | own | self.how._asdict()
+        return self.point.to_json() | own | self.how._asdict()
 
 
 def several(value: Any) -> Any:
@@ -108,14 +123,21 @@ AXES: dict[str, Any] = {
     "batch": Counts,
     "power_mode": Choices,
 }
-_FIELDS: dict[str, Any] = {name: (hint, ()) for name, hint in AXES.items()}
+# The options of export that say how a file is made, in one word or number.
+_WORDS = (bool, str, str | None, int | None)
+_ELSEWHERE = ("weights", "device", "synthetic_calibration", "res")  # a key of the grid that means something else
+VARIED = tuple(
+    name for name in OPTIONS if HINTS[name] in _WORDS and not OPTIONS[name].is_limit and name not in _ELSEWHERE
+)
+Options = Annotated[tuple[Any, ...], BeforeValidator(several)]
+_FIELDS: dict[str, Any] = {name: (hint, ()) for name, hint in AXES.items()} | dict.fromkeys(VARIED, (Options, ()))
 # An entry of `exclude` or `include`: values of some axes.
 Entry: type[BaseModel] = create_model("Entry", __config__=ConfigDict(frozen=True, extra="forbid"), **_FIELDS)
 
 
 def named(entry: BaseModel) -> dict[str, tuple[Any, ...]]:
     """The axes that an entry names, with its values."""
-    return {name: getattr(entry, name) for name in AXES if name in entry.model_fields_set}
+    return {name: getattr(entry, name) for name in (*AXES, *VARIED) if name in entry.model_fields_set}
 
 
 def label(value: Any) -> Any:

@@ -2,7 +2,8 @@
 
 A value takes effect where something heeds it, like an option of `edgekit export`: a runtime on the formats that it
 runs, a provider on what onnxruntime runs, a delegate on what LiteRT runs, a power mode on devices that have it. Among
-several networks, alpha takes effect on those with a width multiplier, and res on those whose resolution is free.
+several networks, alpha takes effect on those with a width multiplier, and res on those whose resolution is free. An
+option of export takes effect on the formats and precisions that heed it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 from edgekit.device.config import AnyDevice
 from edgekit.device.registry import DeviceList
 from edgekit.errors import UsageError, nearest
+from edgekit.exporting.options import unheeded
 from edgekit.network import shipped
 from edgekit.network.names import is_own_name
 from edgekit.records.runtime import RUNTIMES
@@ -57,8 +59,20 @@ def _combined(axes: Values, grid: Grid, modes: Values, meant: Sequence[str]) -> 
         for alpha, res, format, precision in itertools.product(
             values["alpha"], values["res"], axes["format"], axes["precision"]
         ):
-            for how in _ways(axes, format, modes):
-                yield SweepCell(Point(model, alpha, res), format, precision, how)
+            for options, how in itertools.product(
+                _options(axes, grid, model, format, precision), _ways(axes, format, modes)
+            ):
+                yield SweepCell(Point(model, alpha, res, options), format, precision, how)
+
+
+def _options(
+    axes: Values, grid: Grid, model: str, format: str, precision: str
+) -> Iterator[tuple[tuple[str, Any], ...]]:
+    """Every choice of the options of export that a file heeds; None for the others."""
+    others = {*unheeded((format,), (precision,)), *grid.unheeded(model)}
+    names = tuple(grid.options)
+    for values in itertools.product(*((None,) if name in others else axes[name] for name in names)):
+        yield tuple(zip(names, values, strict=True))
 
 
 def _ways(axes: Values, format: str, modes: Values) -> Iterator[How]:

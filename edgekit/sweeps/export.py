@@ -104,7 +104,7 @@ def run(job: Job, make: Callable[[Job], Iterable[Made]]) -> tuple[Made, ...]:
     """
     journal = Journal(job.grid.out, job.since)
     try:
-        with journal.alone(f"{job.point.model} {job.point.alpha} {job.point.res}"):
+        with journal.alone(f"{job.point.model} {job.point.alpha} {job.point.res} {job.point.way}".rstrip()):
             known = [there(journal, file, job.grid.out) for file in job.files]
             found = {made.file: made for made in known if made is not None}
             missing = tuple(file for file in job.files if file not in found)

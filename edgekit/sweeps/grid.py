@@ -10,14 +10,15 @@
     data: images/calibration
     eval: images/test
 
-The keys are the fields of `Grid`, and every other option of `edgekit export`. Paths are relative to the file's folder.
+The keys are the fields of `Grid`, and every other option of `edgekit export`; one that says how a file is made, such as
+`io: [float32, uint8]`, may have several values. Paths are relative to the file's folder.
 """
 
 from __future__ import annotations
 
 import math
 import reprlib
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -50,6 +51,7 @@ from edgekit.records.measurement import PRESETS
 from edgekit.records.runtime import RUNTIMES
 from edgekit.sweeps.axes import (
     AXES,
+    VARIED,
     Choices,
     Counts,
     Devices,
@@ -83,7 +85,7 @@ class Grid(BaseModel):
     """A whole sweep: its axes (edgekit.sweeps.axes), and what its cells share.
 
     `alpha` and `res` empty: the network's own, or what the weights tell. `export` holds what all files have in common:
-    the options of `edgekit export` that are no fields here (SHARED).
+    the options of `edgekit export` that are no fields here (SHARED); `varied` has those with several values.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,6 +111,14 @@ class Grid(BaseModel):
     export_only: StrictBool = False
     out: Path = Path("artifacts")
     export: Annotated[ExportOptions, InstanceOf()]
+    varied: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+
+    @property
+    def options(self) -> dict[str, tuple[Any, ...]]:
+        """The values of each option of export that is an axis, or that an entry of `include` names."""
+        added = {name for entry in self.include for name in named(entry)}
+        found = dict.fromkeys((name for name in VARIED if name in added), (None,))
+        return found | dict(self.varied)
 
     @property
     def pools(self) -> dict[str, tuple[str, ...]]:
@@ -126,7 +136,7 @@ class Grid(BaseModel):
     @property
     def axes(self) -> dict[str, tuple[Any, ...]]:
         """The values of each axis; (None,) where the choice is left open."""
-        found = {name: getattr(self, name) or (None,) for name in AXES}
+        found = {name: getattr(self, name) or (None,) for name in AXES} | self.options
         return found | ({"device": (None,)} if self.export_only else {})
 
     @property
@@ -138,7 +148,9 @@ class Grid(BaseModel):
 
     def asked(self, point: Point, weights: Source, format: Sequence[str], precision: Sequence[str]) -> ExportOptions:
         """The export of some files of a variant. Random weights in the place of missing ones heed no images."""
-        own: dict[str, Any] = {**point._asdict(), "out": self.out, "weights": weights.weights}
+        own: dict[str, Any] = {name: value for name, value in point.options if value is not None}
+        own |= {"model": point.model, "alpha": point.alpha, "res": point.res, "weights": weights.weights}
+        own["out"] = self.out / point.way
         if is_own_name(point.model) and weights.weights == "random":
             own["weights"] = None  # the function brings its weights
         if weights.random or self.export.synthetic_calibration:
@@ -160,7 +172,7 @@ PATHS = tuple(name for name in SHARED if HINTS[name] == StrPath | None)
 _FIELDS: dict[str, Any] = {name: (HINTS[name], DEFAULTS[name]) for name in SHARED}
 _FIELDS |= {name: (Annotated[Path, Strict(False)] | None, None) for name in PATHS}
 _Shared: type[BaseModel] = create_model("_Shared", __config__=ConfigDict(strict=True), **_FIELDS)
-KEYS = (*(name for name in Grid.model_fields if name != "export"), *SHARED)
+KEYS = (*(name for name in Grid.model_fields if name not in ("export", "varied")), *SHARED)
 
 
 def is_grid(name: str) -> bool:
@@ -182,18 +194,29 @@ def grid(model: str | Sequence[str], **asked: Any) -> Grid:
     origin = f" in {file}" if file else ""
     _refuse_unknown(values, origin)
     try:
-        shared = _Shared.model_validate({key: _tuple(value) for key, value in values.items() if key in SHARED})
+        varied = {key: value for key, value in values.items() if key in VARIED and _is_several(value)}
+        alone = {key: _alone(key, value) for key, value in values.items() if key in SHARED and key not in varied}
+        shared = ExportOptions("", **dict(_Shared.model_validate(alone)))
         own = {key: value for key, value in values.items() if key not in SHARED}
-        found = Grid.model_validate({**own, "export": ExportOptions("", **dict(shared))})
+        found = Grid.model_validate({**own, "export": shared, "varied": tuple(varied.items())})
+        return _checked(found, origin)
     except ValidationError as error:
         raise _told(error, origin) from error
-    return _checked(found, origin)
 
 
 def _refuse_unknown(values: Mapping[str, Any], origin: str) -> None:
     unknown = next((key for key in values if key not in KEYS), None)
     if unknown is not None:
         raise UsageError(f"unknown key '{unknown}'{origin}{nearest(unknown, KEYS)}", f"the keys are: {', '.join(KEYS)}")
+
+
+def _is_several(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) > 1
+
+
+def _alone(name: str, value: Any) -> Any:
+    """The value of an option that all files share; a list of one stands for it."""
+    return value[0] if name in VARIED and isinstance(value, (list, tuple)) and value else _tuple(value)
 
 
 def _tuple(value: Any) -> Any:
@@ -208,27 +231,42 @@ def _checked(found: Grid, origin: str) -> Grid:
     for key in ("exclude", "include"):
         entries = map(named, getattr(found, key))
         changes[key] = tuple(Entry(**{axis: _canonical(axis, one[axis]) for axis in one}) for one in entries)
+    changes["varied"] = tuple((name, _canonical(name, values)) for name, values in found.varied)
     found = found.model_copy(update=changes)
     every = {name: [*getattr(found, name), *_included(found, name)] for name in ("format", "precision")}
     export = replace(found.export, format=every["format"], precision=every["precision"])
     found = found.model_copy(update={"export": export})
-    for axis in AXES:
-        _refuse_twice(axis, getattr(found, axis), origin)
+    for axis, values in found.axes.items():
+        _refuse_twice(axis, values, origin)
     _check_entries(found, origin)
     _check_pools(found, origin)
     if found.export_only:
         names: tuple[str, ...] = ("device", "batch", "preset", "provider", "delegate", "power_mode")
         names = (*names, *(() if found.eval else ("runtime", "threads")))
         _refuse(found, names, "not for --export-only", "leave one of them out")
-    check_heeded(export)
+    for one in _every_export(found):
+        check_heeded(one)
     if not found.random_where_missing:
         check_calibration(export)
     return found
 
 
 def _canonical(axis: str, values: Sequence[Any]) -> tuple[Any, ...]:
+    if axis in VARIED:
+        return tuple(getattr(_Shared.model_validate({axis: value}), axis) for value in values)
     own = CANONICAL.get(axis)
     return tuple(value if own is None or value is None else own(value) for value in values)
+
+
+def _every_export(found: Grid) -> Iterator[ExportOptions]:
+    """What all files have in common, and each value of each option that is varied with the files that may heed it."""
+    whole = found.export
+    yield whole
+    for name, values in found.options.items():
+        formats = [one for one in whole.format if name in FORMATS[one].options] or whole.format
+        precisions = ("int8",) if OPTIONS[name].of_int8 and whole.has_int8 else whole.precision
+        for value in filter(None, (*values, *_included(found, name))):
+            yield replace(whole.for_files(formats, precisions), **{name: value})
 
 
 def _included(found: Grid, axis: str) -> list[Any]:
@@ -245,9 +283,10 @@ def _check_entries(found: Grid, origin: str) -> None:
                 raise UsageError(f"an entry of '{key}'{origin} names no values", "write, say, {device: pi, batch: 8}")
     for entry in found.exclude:
         for name, values in named(entry).items():
-            other = next((value for value in map(label, values) if value not in whole[name]), Ellipsis)
+            has = whole.get(name, [])
+            other = next((value for value in map(label, values) if value not in has), Ellipsis)
             if other is not Ellipsis:
-                known = ", ".join(map(str, whole[name]))
+                known = ", ".join(map(str, has)) or "those of a list under that key"
                 raise UsageError(f"'exclude'{origin}: '{name}' has no {other}", f"its values are: {known}")
 
 

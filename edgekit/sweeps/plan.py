@@ -146,12 +146,17 @@ class Plan:
         if made.macs is not None:
             self.gmacs[point] = made.macs / 1e9
 
+    def told(self, point: Point) -> str:
+        """What a variant is called, and the options of export in which its files differ from others."""
+        return f"{self.names[point]} {point.way}".rstrip()
+
     def _variant(self, point: Point) -> Variant:
         """The variant of a point. Raises UsageError where the network has none such. Imports torch."""
         from edgekit.network.catalog import chosen
 
         shared = replace(self.grid.export, **self.grid.unheeded(point.model))
-        return chosen(*point, shared.classes, shared.options, shared.input)
+        classes = dict(point.options).get("classes") or shared.classes
+        return chosen(*point[:3], classes, shared.options, shared.input)
 
     def _check_variants(self) -> None:
         """Whether the network has such variants: asked before the first of them is made."""
@@ -211,7 +216,7 @@ class Plan:
             alone=self.grid.export.max_latency is not None,
         )
         digest = key({"export": [file.key for file in job.files]})
-        return Task(digest, EXPORT, self.names[job.point], needs, (), job.point.model, self.job_seconds(job), job)
+        return Task(digest, EXPORT, self.told(job.point), needs, (), job.point.model, self.job_seconds(job), job)
 
     def _latency_tasks(self, awaited: Mapping[Place, str]) -> Iterator[Task]:
         for cell in self.cells:
@@ -220,7 +225,7 @@ class Plan:
                 continue
             after = (awaited[place],) if place in awaited else ()
             digest = key({"file": self.keys_of[place], "how": cell.how, "preset": self.grid.preset})
-            name = f"{self.names[cell.point]} {cell.format} {cell.precision}"
+            name = f"{self.told(cell.point)} {cell.format} {cell.precision}"
             needs = Needs(devices=self.grid.pools[cell.how.device])
             seconds = latency_seconds(self.measuring.protocol(cell.how))
             self.job_of[cell] = digest
@@ -238,7 +243,7 @@ class Plan:
             digest = key({"files": [self.keys_of[place] for place in places], "runtime": runtime})
             needs, seconds = Needs(processors=max(self.grid.threads)), self.accuracy_seconds(point, len(places))
             work = (tuple(places), runtime)
-            yield Task(digest, ACCURACY, self.names[point], needs, after, point.model, seconds, work)
+            yield Task(digest, ACCURACY, self.told(point), needs, after, point.model, seconds, work)
 
     def _will_be_there(self, place: Place, awaited: Mapping[Place, str]) -> bool:
         """Whether a file is there, or about to be made."""

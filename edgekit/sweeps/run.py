@@ -180,8 +180,7 @@ class Running:
             for one in self._made_by(task):
                 self._count(one.file.key, task.name, one.refusal)
             failed = sum(one.refusal is not None for one in self._made_by(task))
-            name = self.plan.names[task.work.point]
-            self._say(f"exported {name}" + (f", {failed} files failed" if failed else ""))
+            self._say(f"exported {task.name}" + (f", {failed} files failed" if failed else ""))
         elif isinstance(found, Measured):
             place, how = task.work
             sha256 = self.made[place].sha256

@@ -88,6 +88,24 @@ CASES: dict[str, tuple[str, tuple[str, ...], list[Any]]] = {
         ("model", "alpha", "res"),
         [("mobilenet", 0.25, 32), ("mobilenet", 0.5, 32), ("lenet5", None, None)],
     ),
+    "an option of export is for the files that heed it": (
+        "model: lenet5\nprecision: [fp32, int8]\nsynthetic_calibration: true\nio: [float32, uint8]\nopset: [13, 17]\n"
+        "int8_range: [full]\n",
+        ("format", "precision", "io", "opset"),
+        [("onnx", "fp32", None, 13), ("onnx", "fp32", None, 17), ("onnx", "int8", None, 13), ("onnx", "int8", None, 17),
+         ("tflite", "fp32", None, None), ("tflite", "int8", "float32", None), ("tflite", "int8", "uint8", None)],
+    ),
+    "the number of classes is the zoo's": (
+        "model: [lenet5, own.py:build]\nformat: onnx\nclasses: [10, 20]\n",
+        ("model", "classes"),
+        [("lenet5", 10), ("lenet5", 20), ("own.py:build", None)],
+    ),
+    "an option of export that is excluded and included": (
+        "model: lenet5\nformat: onnx\nopset: [13, 17]\nexclude: {opset: 13}\n"
+        "include: [{opset: [18, 13]}, {output: argmax}]\n",
+        ("opset", "output"),
+        [(17, None), (18, None), (13, None), (13, "argmax"), (17, "argmax")],
+    ),
 }  # fmt: skip
 
 
@@ -126,6 +144,14 @@ BAD: dict[str, tuple[str, str]] = {
     "an unknown runtime": ("runtime: litter", "unknown runtime 'litter'.*litert"),
     "a runtime for nothing": ("format: onnx\nruntime: [onnxruntime, litert]", "litert runs none of the formats onnx"),
     "a provider for nothing": ("format: tflite\nprovider: cuda", "--provider is for onnx files"),
+    "an option of export with one value": ("io: float32\nexclude: {io: float32}", "'exclude'.*'io' has no float32"),
+    "an option of export for no file": ("format: tflite\nopset: [13, 17]", "--opset is for ONNX files"),
+    "an option of export for no format": ("format: onnx\nlayout: [nhwc, nchw]", "--layout is for TFLite files"),
+    "an unknown choice of export": ("format: onnx\noutput: [logits, logit]", "--output cannot be 'logit'"),
+    "a word for an opset": ("format: onnx\nopset: [13, x]", "'opset' .* valid integer"),
+    "an unknown choice that is included": ("include: {output: logit}", "--output cannot be 'logit'"),
+    "a limit as an axis": ("max_bytes: [1000, 2000]", "'max_bytes' .* valid integer"),
+    "an opset twice": ("format: onnx\nopset: [13, 13]", "'opset' .* holds 13 twice"),
     "a power mode of no device": ("device: orin\npower_mode: 15w", "no device .* '15w'; did you mean '15W'"),
 }  # fmt: skip
 

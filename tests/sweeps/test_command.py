@@ -29,7 +29,7 @@ from edgekit.sweeps.result import SweepResult
 from edgekit.util.files import file_sha256
 from tests.sweeps.conftest import ALPHAS
 
-torch = pytest.importorskip("torch")
+torch, onnx = pytest.importorskip("torch"), pytest.importorskip("onnx")
 for package in ("onnx", "onnxruntime", "ai_edge_litert", "PIL"):
     pytest.importorskip(package)
 
@@ -190,6 +190,19 @@ def test_a_file_that_did_not_pass_parity_is_not_tried_again(
     assert (again.refusal.message, again.refusal.exit_code) == (first.refusal.message, 3)
     assert run(**asked | {"continue_": False}).cells[0].status == "done", "without --continue it is"
     assert run(**asked, executor=Nobody()).cells[0].status == "cached"
+
+
+def test_an_option_of_export_is_an_axis_whose_files_stand_apart(
+    run: Callable[..., SweepResult], tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"alpha": (0.25,), "format": ("onnx",), "opset": [13, 17], "eval": None}
+    cells = run(**asked).cells
+    files = [Path(cell.artifact or "") for cell in cells]
+    assert [path.relative_to(tmp_path / "out").parts[0] for path in files] == ["opset=13", "opset=17"]
+    assert [onnx.load(path).opset_import[0].version for path in files] == [13, 17]
+    assert [cell.to_json()["opset"] for cell in cells] == [13, 17]
+    again = run(**asked | {"opset": [17, 18], "continue_": True}).cells
+    assert [cell.status for cell in again] == ["cached", "done"]
 
 
 def test_a_latency_is_measured_and_kept_unless_it_is_invalid(run: Callable[..., SweepResult], tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from edgekit.sweeps.axes import How, Point, SweepCell
 from edgekit.sweeps.cells import cells
 from edgekit.sweeps.command import sweep
 from edgekit.sweeps.grid import _refuse_twice, grid
+from edgekit.sweeps.weights import Source
 
 
 def written(folder: Path, text: str) -> str:
@@ -69,6 +70,23 @@ def test_a_file_names_a_grid_its_paths_stand_beside_it_and_the_command_line_come
     assert found.weights == str(tmp_path / "w")
     assert (found.export.data, found.out, found.eval) == (tmp_path / "images", tmp_path / "there", None)
     assert grid(written(tmp_path, "model: mobilenet\nweights: random:3\n")).weights == "random:3"
+
+
+def test_files_with_other_options_of_export_have_a_folder_of_their_own() -> None:
+    asked = {"precision": ("fp32", "int8"), "synthetic_calibration": True, "io": ["float32", "uint8"], "opset": [17]}
+    found = grid("lenet5", **asked)
+    made = {}
+    for cell in cells(found, DeviceList({"local": LOCAL}, None)):
+        source = Source("random:0", None, True)
+        one = found.asked(cell.point, source, (cell.format,), (cell.precision,))
+        made[cell.format, cell.precision, cell.point.way] = (str(one.out), one.io, one.opset)
+    assert made == {
+        ("onnx", "fp32", ""): ("artifacts", "float32", 17),
+        ("onnx", "int8", ""): ("artifacts", "float32", 17),
+        ("tflite", "fp32", ""): ("artifacts", "float32", None),
+        ("tflite", "int8", "io=float32"): ("artifacts/io=float32", "float32", None),
+        ("tflite", "int8", "io=uint8"): ("artifacts/io=uint8", "uint8", None),
+    }
 
 
 # Each list holds the one before it ten times: to write the last one out would take longer than anybody has.

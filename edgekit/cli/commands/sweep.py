@@ -12,10 +12,26 @@ import edgekit
 from edgekit.cli import options as o
 from edgekit.cli.export_options import from_text, parameter, takes
 from edgekit.cli.output import Outcome, notice, refused
-from edgekit.exporting.options import DEFAULTS, OPTIONS, flag
+from edgekit.exporting.options import DEFAULTS, HINTS, OPTIONS, flag
+from edgekit.sweeps.axes import VARIED
 
+# Axes among the options of export; of target_gpu one value has commas already, and a flag has no value.
+_VARIED = [name for name in VARIED if name != "target_gpu" and HINTS[name] is not bool]
+_READ: dict[str, Callable[[str, str], Any]] = {
+    **{name: o.numbers if HINTS[name] == int | None else o.words for name in _VARIED},
+    "alpha": o.decimals,
+    "res": o.numbers,
+    "device": o.devices,
+}
 # Where a sweep takes several values, or says more than an export.
 _OWN: dict[str, dict[str, Any]] = {
+    **{
+        name: {
+            "hint": str | None,
+            "metavar": "|".join(OPTIONS[name].choices) + ",.." if OPTIONS[name].choices else "N,N",
+        }
+        for name in _VARIED
+    },
     "alpha": {"hint": str | None, "metavar": "A,A", "help": "Width multipliers."},
     "res": {"hint": str | None, "metavar": "R,R", "help": "Input heights in pixels."},
     "device": {
@@ -92,7 +108,6 @@ def sweep(
     from edgekit.cli.live import LiveTable
     from edgekit.cli.views import sweep as views
 
-    axes = {"alpha": o.decimals, "res": o.numbers, "device": o.devices}
     ways: dict[str, tuple[Callable[[str, str], Any], str | None]] = {
         "runtime": (o.words, runtime),
         "provider": (o.words, provider),
@@ -104,7 +119,7 @@ def sweep(
     asked: dict[str, Any] = {}  # a flag that was not given replaces nothing that a file says
     for name, value in given.items():
         if value is not None and value is not False and value != []:
-            asked[name] = axes[name](value, flag(name)) if name in axes else from_text(name, value)
+            asked[name] = _READ[name](value, flag(name)) if name in _READ else from_text(name, value)
     for name, (read, text) in ways.items():
         if text is not None:
             asked[name] = read(text, f"--{name.replace('_', '-')}")

@@ -7,11 +7,12 @@ from typing import Any
 from rich.text import Text
 
 from edgekit.cli.tables import UNKNOWN, Column, Json, View, interval, milliseconds, percent, table
+from edgekit.sweeps.axes import VARIED
 from edgekit.sweeps.estimate import told
 from edgekit.util.formatting import counted
 
 MARKS = {"suspect": "?", "invalid": "!", "not assessed": "!"}
-WAYS = ("runtime", "provider", "delegate", "threads", "batch", "power_mode")
+WAYS = (*VARIED, "runtime", "provider", "delegate", "threads", "batch", "power_mode")
 LOG_LINES = 4
 SHOWN = 200  # rows: more are for --json
 
@@ -24,7 +25,7 @@ def sweep(document: Json, width: int) -> View:
         Column("format", lambda row: row["format"], left=True),
         Column("precision", lambda row: row["precision"], left=True),
         Column("device", _where, rank=4, left=True),
-        *(_way(key) for key in WAYS if len({row[key] for row in cells}) > 1),
+        *(_way(key) for key in WAYS if len({row.get(key) for row in cells}) > 1),
         Column("median ms", lambda row: milliseconds(_of(row, "measurement", "median_ms"))),
         Column("95 % interval", lambda row: interval(_of(row, "measurement", "ci95_ms"), milliseconds), rank=3),
         Column("top-1", lambda row: percent(_of(row, "accuracy", "top1"))),
@@ -79,7 +80,7 @@ def _where(row: Json) -> str:
 
 def _way(key: str) -> Column:
     """One of the ways to run a file, where the cells differ in it."""
-    return Column(key.replace("_", " "), lambda row: str(UNKNOWN if row[key] is None else row[key]), left=True)
+    return Column(key.replace("_", " "), lambda row: str(UNKNOWN if row.get(key) is None else row[key]), left=True)
 
 
 def _of(row: Json, part: str, key: str) -> Any:

@@ -16,7 +16,8 @@ from edgekit.util.formatting import escaped
 def describe(error: BaseException, arguments: list[str]) -> Refusal:
     """How to tell `error`. What nobody foresaw is a bug: its traceback is saved, and the message says where."""
     if isinstance(error, KeyboardInterrupt):
-        return Refusal("interrupted", "interrupted", "run the same command again; nothing half-written is left", 130)
+        said = _one_line("; ".join(filter(None, ("interrupted", str(error)))))
+        return Refusal("interrupted", said, "run the same command again; nothing half-written is left", 130)
     usage = _usage_message(error)
     if usage is not None:
         return Refusal("usage", usage, f"see `{_help_command(arguments)}`", 2)

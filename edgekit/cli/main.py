@@ -36,7 +36,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from edgekit.cli.failure import describe, tell
 
         # An interrupt inside an extension module can come out as any other error.
-        failure = describe(KeyboardInterrupt() if _interrupted else error, arguments)
+        is_told = isinstance(error, KeyboardInterrupt) or not _interrupted
+        failure = describe(error if is_told else KeyboardInterrupt(), arguments)
         tell(failure, stdout if as_json else None)
         return failure.exit_code
 

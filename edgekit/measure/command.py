@@ -20,6 +20,7 @@ from edgekit.records.measurement import PRESETS, VERSUS, Measurement, Protocol
 from edgekit.records.runtime import choose
 from edgekit.stats.medians import MIN_PROCESSES
 from edgekit.storage.keeping import Keeper
+from edgekit.util.formatting import counted
 
 Outcome = tuple[str, Measurement] | Failure  # the path as it was given
 
@@ -162,7 +163,13 @@ def _failure(path: Path, runtime: str | None, device: str, protocol: Protocol, e
 def _sustained(session: MeasuringSession, plan: Sequence[BenchTask | Failure], keeper: Keeper) -> tuple[Outcome, ...]:
     """All in turn under sustained load, and kept together."""
     tasks = [task for task in plan if isinstance(task, BenchTask)]
-    found = iter(sustain.sustain(session, tasks) if tasks else ())
+
+    def keep(one: Measurement) -> str:
+        keeper.append(one)
+        what = f"{counted(len(one.runs), 'window')} of {one.artifact}"
+        return f"{what}: {keeper.refusal.message}" if keeper.refusal else f"{what} kept as {one.id}"
+
+    found = iter(sustain.sustain(session, tasks, keep) if tasks else ())
     outcomes = tuple(task if isinstance(task, Failure) else _outcome(task, next(found)) for task in plan)
     keeper.append(*(one[1] for one in outcomes if not isinstance(one, Failure)))
     return outcomes

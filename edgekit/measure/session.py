@@ -14,6 +14,7 @@ from edgekit.device.linux import LinuxTarget
 from edgekit.device.target import Target
 from edgekit.errors import EdgekitError
 from edgekit.measure import verdict
+from edgekit.measure.found import emulated, plain, remarks
 from edgekit.measure.profile import ON_GPU, profile
 from edgekit.records.manifest import Artifact, in_use
 from edgekit.records.measurement import Measurement, Memory, ProcessRun, Protocol, Snapshot
@@ -21,6 +22,7 @@ from edgekit.records.roofline import Peaks, Profile
 from edgekit.records.runtime import Runtime
 from edgekit.stats import energy
 from edgekit.storage.store import new_id, now
+from edgekit.util.formatting import span
 
 MEMORY_METHOD = "VmHWM of a separate process: highest resident size, loading included"
 ARENA_UNTOLD = "this runtime does not tell it"
@@ -60,6 +62,22 @@ class BenchTask:
         return {"mode": mode, **names, "provider": self.provider, "delegate": self.delegate, **fields}
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Why the measurement of a load of `asked` seconds ended early, and after how many seconds."""
+
+    seconds: float
+    asked: float
+    reason: str
+
+    @property
+    def words(self) -> str | None:
+        """What this says against the latency; None where the load itself was whole, and what follows it is missing."""
+        if self.seconds >= self.asked:
+            return None
+        return f"the load was cut after {span(self.seconds)} of {span(self.asked)}: {self.reason}"
+
+
 class MeasuringSession:
     """Measures one process at a time on a device (None: this machine).
 
@@ -83,6 +101,7 @@ class MeasuringSession:
         self._heat: float | None = None
         self._heat_known = False
         self._pause: tuple[Snapshot, Snapshot] | None = None
+        self._facts: dict[str, Any] = {}  # of the device, when it last answered
         self.done = 0
 
     def measure(self, task: BenchTask) -> Measurement:
@@ -114,7 +133,9 @@ class MeasuringSession:
 
     def window(self, task: BenchTask) -> dict[str, Any]:
         """What one process answers that begins at once, however warm the device is. Raises as `measure`."""
-        return self._target.ask(task.job("latency"), LOAD_SECONDS + 3 * task.protocol.max_seconds)
+        answer = self._target.ask(task.job("latency"), LOAD_SECONDS + 3 * task.protocol.max_seconds)
+        self._facts = self._target.facts()  # known since it was asked
+        return answer
 
     def _can_interleave(self, tasks: Sequence[BenchTask]) -> bool:
         return self._target.has_runner and all(task.runtime.by_steps for task in tasks)
@@ -211,6 +232,11 @@ class MeasuringSession:
             found[name] = find(LOAD_SECONDS + task.protocol.max_seconds)
         return {**({"device": facts} if facts else {}), **found}
 
+    def _known(self, cut: Cut) -> dict[str, Any]:
+        """What is known of the device without asking it, and when the load was cut."""
+        facts = {"device": self._facts} if self._facts else {}
+        return {**facts, "cut": {"seconds": cut.seconds, "reason": cut.reason}}
+
     def _idle(self, runs: Sequence[ProcessRun]) -> tuple[Snapshot, Snapshot] | None:
         """What a machine whose packages count energy does in a pause, looked at once; None of any other."""
         if self._pause is None and any(run.sensed and run.sensed.after.package_uj for run in runs):
@@ -231,22 +257,29 @@ class MeasuringSession:
         self.say(f"{label}: {what}", self.done)
         self.done += 1
 
-    def recorded(self, task: BenchTask, answers: Sequence[dict[str, Any]]) -> Measurement:
-        """The measurement of what its processes answered, with the passes beside. Raises where its file has changed."""
-        artifact, beside = task.artifact, self._beside(task)
+    def recorded(self, task: BenchTask, answers: Sequence[dict[str, Any]], cut: Cut | None = None) -> Measurement:
+        """The measurement of what its processes answered, with the passes beside. Raises where its file has changed.
+
+        Of a load that was `cut` there are no passes: nothing more is asked of the device, which may be gone.
+        """
+        artifact, beside = task.artifact, self._beside(task) if cut is None else self._known(cut)
         found = plain({**answers[0]["found"], **beside, "path": str(artifact.path)})
         untold = found.pop("no_energy", None)
         runs = tuple(
             ProcessRun(**{key: value for key, value in answer.items() if key != "found"}) for answer in answers
         )
         if "energy" not in found:
-            found["energy"] = energy.of_runs(runs, untold, self._idle(runs))
+            found["energy"] = energy.of_runs(runs, untold, None if cut else self._idle(runs))
         threads = found.get("threads") or task.protocol.threads
-        sustained = task.protocol.sustained_seconds is not None
-        judged = verdict.assess(runs, threads, found.get("virtual"), _emulated(found), sustained)
-        memory, layers = self._memory(task), self._profile(task)
+        sustained, early = task.protocol.sustained_seconds is not None, cut.words if cut else None
+        judged = verdict.assess(runs, threads, found.get("virtual"), emulated(found), sustained, early)
+        if cut is None:
+            memory, layers = self._memory(task), self._profile(task)
+        else:
+            memory, layers = Memory.unknown(f"there was no pass for it: {cut.reason}"), None
         held = artifact.still()  # last of all, so that no pass saw another file
-        stopping.check()  # passes beside may end in vain and leave a measurement
+        if cut is None:
+            stopping.check()  # passes beside may end in vain and leave a measurement
         return Measurement(
             id=new_id(),
             created=now(),
@@ -263,7 +296,7 @@ class MeasuringSession:
             memory=memory,
             found=found,
             verdict=judged.word,
-            reasons=(*judged.reasons, *_remarks(found)),
+            reasons=(*judged.reasons, *remarks(found)),
             profile=layers,
         )
 
@@ -288,36 +321,6 @@ class Patience:
             time.sleep(pause)
             self._left -= pause
         return False
-
-
-def plain(value: Any) -> Any:
-    """Return what a device answered as plain data: a record outlives the answer that knows whom it is from."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _emulated(found: Mapping[str, Any]) -> str | None:
-    """What is not there but emulated."""
-    if found.get("device", {}).get("emulator"):
-        return verdict.PHONE
-    return verdict.PROCESSOR.format(found["emulated"]) if found.get("emulated") else None
-
-
-def _remarks(found: Mapping[str, Any]) -> list[str]:
-    """What a reader of the number must know about how it was run."""
-    remarks = [*found.get("remarks", ()), *found.get("answers", {}).get("remarks", ())]
-    device = found.get("device", {})
-    if device.get("l4t") and device.get("clocks") == "floating":
-        remarks.append("clocks were floating: `sudo jetson_clocks` locks them, and times scatter less")
-    threads, cpus = found.get("threads"), found.get("cpus")
-    if threads and cpus and threads > cpus:
-        remarks.append(f"{threads} threads on {cpus} processors")
-    nodes, delegated = found.get("nodes"), found.get("nodes_delegated")
-    if nodes and delegated is not None and found.get("delegate") and delegated < nodes:
-        left = ", ".join(sorted(found.get("undelegated") or ())) or "the others"
-        remarks.append(f"{found['delegate']} runs {delegated} of {nodes} operators; not {left}")
-    return remarks
 
 
 def _with_heat(answer: dict[str, Any], hot: bool | None) -> dict[str, Any]:

@@ -6,11 +6,11 @@ import math
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from edgekit.errors import EdgekitError, UsageError
-from edgekit.measure.session import BenchTask, MeasuringSession
+from edgekit.errors import EdgekitError, UsageError, first_line
+from edgekit.measure.session import BenchTask, Cut, MeasuringSession
 from edgekit.records.manifest import in_use
 from edgekit.records.measurement import Measurement, Protocol
 from edgekit.stats.sustained import part
@@ -22,6 +22,7 @@ LONGEST_WINDOW = 5.0  # seconds: short against a minute, long against the start 
 WINDOWS = 8  # of each file at either end: 4 are needed for an interval, and starting processes takes time, too
 SAMPLES = 1000  # of a window: hours of a small network would fill the store; a sample is then a mean of inferences
 Clock = Callable[[], float]
+Keep = Callable[[Measurement], str]  # stores it, and says where it is
 
 
 def duration(text: str | float) -> int:
@@ -52,42 +53,85 @@ def protocol(seconds: int, files: int, threads: int, batch: int) -> Protocol:
     )
 
 
+@dataclass
+class _File:
+    """What one file has come to so far."""
+
+    task: BenchTask
+    windows: list[dict[str, Any]] = field(default_factory=list)
+    found: Measurement | EdgekitError | None = None
+
+
 def sustain(
-    session: MeasuringSession, tasks: Sequence[BenchTask], clock: Clock = time.monotonic
+    session: MeasuringSession, tasks: Sequence[BenchTask], keep: Keep, clock: Clock = time.monotonic
 ) -> list[Measurement | EdgekitError]:
-    """The measurement of each file, or why it has none. One that fails is left out, and the others go on."""
-    answers: list[list[dict[str, Any]]] = [[] for _ in tasks]
-    failed: dict[int, EdgekitError] = {}
-    seconds, begin, turn = tasks[0].protocol.sustained_seconds or 0, clock(), 0
-    while len(failed) < len(tasks) and clock() - begin < seconds:
-        for place in (place for place in range(len(tasks)) if place not in failed):
-            began = clock() - begin
+    """The measurement of each file, or why it has none. One that fails is left out, and the others go on.
+
+    What is cut, by a failure or by an interrupt, leaves its windows: a measurement of them goes to `keep`, which
+    answers where it is. An interrupt is raised again, and says so.
+    """
+    files, begin = [_File(task) for task in tasks], clock()
+    try:
+        _load(session, files, keep, lambda: clock() - begin)
+        for file in files:
+            if file.found is None:
+                file.found = _recorded(session, file, keep, clock() - begin)
+    except BaseException as error:
+        reason = "it was interrupted" if isinstance(error, KeyboardInterrupt) else first_line(error)
+        kept = [_kept(session, file, clock() - begin, reason, keep) for file in files]
+        if isinstance(error, KeyboardInterrupt) and any(kept):
+            raise KeyboardInterrupt("; ".join(filter(None, kept))) from error
+        raise
+    return [file.found for file in files if file.found is not None]
+
+
+def _load(session: MeasuringSession, files: Sequence[_File], keep: Keep, elapsed: Clock) -> None:
+    """Let the files run in turn until the time is up."""
+    seconds, turn = files[0].task.protocol.sustained_seconds or 0, 0
+    while any(file.found is None for file in files) and elapsed() < seconds:
+        for place, file in enumerate(files):
+            if file.found is not None:
+                continue
+            began = elapsed()
             session.say(f"sustained load, minute {int(began // 60) + 1} of {math.ceil(seconds / 60)}", int(began))
             try:
-                answer = session.window(tasks[place])
+                answer = session.window(file.task)
             except EdgekitError as error:
-                failed[place] = _told(error, began, len(answers[place]))
+                file.found = _told(error, began, file, _kept(session, file, began, error.message, keep))
                 continue
-            answers[place].append({**answer, "began_s": round(began, 3), "block": turn, "position": place})
+            file.windows.append({**answer, "began_s": round(began, 3), "block": turn, "position": place})
         turn += 1
-    return [failed.get(place) or _recorded(session, task, answers[place]) for place, task in enumerate(tasks)]
 
 
-def _told(error: EdgekitError, began: float, windows: int) -> EdgekitError:
-    """The same error, which says how long the device had held out."""
-    if not windows:
+def _told(error: EdgekitError, began: float, file: _File, kept: str | None) -> EdgekitError:
+    """The same error, which says how long the device had held out, and where its windows are."""
+    if not file.windows:
         return error
-    when = f"{span(began)} into the load, after {counted(windows, 'window')}"
-    return type(error)(f"{error.message} ({when})", error.remedy)
+    when = f"{span(began)} into the load, after {counted(len(file.windows), 'window')}"
+    return type(error)("; ".join(filter(None, (f"{error.message} ({when})", kept))), error.remedy)
 
 
-def _recorded(
-    session: MeasuringSession, task: BenchTask, answers: Sequence[dict[str, Any]]
-) -> Measurement | EdgekitError:
-    """The measurement of a file's windows, which its protocol counts as processes."""
-    counted = replace(task, protocol=task.protocol.model_copy(update={"processes": len(answers)}))
+def _recorded(session: MeasuringSession, file: _File, keep: Keep, ended: float) -> Measurement | EdgekitError:
+    """The measurement of a file's windows. Where what follows the load fails, the windows are kept without it."""
     try:
-        with in_use(task.artifact):
-            return session.recorded(counted, answers)
+        return _of_windows(session, file)
     except EdgekitError as error:
-        return error
+        return _told(error, ended, file, _kept(session, file, ended, error.message, keep))
+
+
+def _of_windows(session: MeasuringSession, file: _File, cut: Cut | None = None) -> Measurement:
+    """The measurement of a file's windows, which its protocol counts as processes. Raises where it has changed."""
+    protocol = file.task.protocol.model_copy(update={"processes": len(file.windows)})
+    with in_use(file.task.artifact):
+        return session.recorded(replace(file.task, protocol=protocol), file.windows, cut)
+
+
+def _kept(session: MeasuringSession, file: _File, ended: float, reason: str, keep: Keep) -> str | None:
+    """Keep what there is of a file that has not failed before, and say where; None where there is nothing."""
+    if isinstance(file.found, EdgekitError) or not file.windows:
+        return None
+    cut = Cut(round(ended, 3), file.task.protocol.sustained_seconds or 0, reason)
+    try:
+        return keep(file.found or _of_windows(session, file, cut))
+    except EdgekitError as error:  # the file has changed: then these are windows of nobody knows which
+        return f"the windows of {file.task.artifact.path.name} are not kept: {error.message}"

@@ -66,11 +66,13 @@ def assess(
     virtual: bool | None = None,
     emulated: str | None = None,
     sustained: bool = False,
+    cut: str | None = None,
 ) -> Verdict:
     """The verdict on the runs of one measurement that asked for `threads`, on a machine that is `virtual` or not.
 
     `emulated` says what is not there: an emulator keeps no device's time, however quiet it was. Under `sustained` load
-    heat, and how the latency changes with it, is what is measured and speaks against nothing.
+    heat, and how the latency changes with it, is what is measured and speaks against nothing. `cut` tells of a load
+    that ended before its time.
     """
     background, unknown = list(_background(runs, threads)), tuple(_unknown(runs))
     restless = [*_fixed_work(runs), *_statistics(stability(runs), sustained)]
@@ -80,7 +82,7 @@ def assess(
     if is_alone:
         why, advice = (f"{NEIGHBORS}{_slowest(runs)}", ELSEWHERE) if virtual else (ALONE, FIXED_CLOCK)
         restless = list(_explained(restless, why, advice))
-    findings = [*_emulated(emulated), *background, *restless]
+    findings = [*_emulated(emulated), *_cut(cut), *background, *restless]
     if {"background load", "speed"} & set(unknown):
         findings.append(Finding(SUSPECT, "nothing tells whether the device was disturbed", "measure where /proc is"))
     levels = {finding.level for finding in findings}
@@ -93,6 +95,11 @@ def assess(
 def _emulated(what: str | None) -> Iterator[Finding]:
     if what is not None:
         yield Finding(INVALID, f"{what}, whose times are those of the computer that runs it", "measure on a real one")
+
+
+def _cut(what: str | None) -> Iterator[Finding]:
+    if what is not None:
+        yield Finding(INVALID, what, "measure again")
 
 
 # The checks

@@ -165,6 +165,11 @@ class Memory(Record):
     unified_bytes: Whole | None = None  # where the GPU shares it: what the whole machine had less of
     unified_method: str | None = None
 
+    @classmethod
+    def unknown(cls, reason: str) -> Memory:
+        """No number, and why."""
+        return cls(peak_bytes=None, baseline_bytes=None, method="not measured", reason=reason, baseline_reason=reason)
+
 
 class Measurement(Record):
     """One artifact on one device with one runtime, as found (not as asked)."""

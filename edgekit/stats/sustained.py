@@ -53,7 +53,7 @@ class Window:
 @dataclass(frozen=True)
 class Sustained:
     """The first part of a load against the last. `facts` has for each key of `FACTS` its median at either end,
-    or the share of windows.
+    or the share of windows. A load that was cut after `cut_s` seconds of its `seconds` counts until then.
 
     `change` is last over first. `settled_s` is when the window began from which on the latency stayed at the level of
     the last part; None: it still changed there. `measured_share` is the part of the time in which latencies of this
@@ -69,6 +69,7 @@ class Sustained:
     settled_s: float | None
     measured_share: float
     facts: Mapping[str, tuple[float | None, float | None]]
+    cut_s: float | None = None
 
     @property
     def verdict(self) -> str:
@@ -79,6 +80,7 @@ class Sustained:
         """Its numbers, with units in the keys; what the device does not tell is null."""
         return {
             "seconds": self.seconds,
+            "cut_s": self.cut_s,
             "part_seconds": round(self.part_seconds, 3),
             "first_ms": median(self.first),
             "last_ms": median(self.last),
@@ -95,12 +97,14 @@ class Sustained:
     @property
     def words(self) -> str:
         """What a reader must know of it, in a sentence."""
-        whole, ends = span(self.seconds), span(self.part_seconds)
+        whole, ends = span(self.cut_s or self.seconds), span(self.part_seconds)
         interval = f" (95 % {self.change.ci95[0]:.3f} .. {self.change.ci95[1]:.3f})" if self.change.ci95 else ""
         told = f"in the last {ends} of {whole} it took {self.change.ratio:.3f} times as long as in the first{interval}"
         if self.change.ci95 is None:
             fewest = min(len(self.first), len(self.last))
             told += f", without an interval: {fewest} window{'' if fewest == 1 else 's'} at one end, 4 are needed"
+        if self.cut_s is not None:
+            told += f"; the load was cut then, and {span(self.seconds)} were asked for"
         if self.settled_s is None:
             return f"{told}; it had not settled"
         return f"{told}; settled {f'after {span(self.settled_s)}' if self.settled_s else 'from the start'}"
@@ -113,11 +117,13 @@ def sustained(record: Measurement) -> Sustained | None:
     if seconds is None or not runs:
         return None
     windows = [_window(run) for run in runs]
-    first, last = ends(windows, seconds)
+    cut_s = _cut_s(record, seconds)
+    lasted = cut_s or seconds
+    first, last = ends(windows, lasted)
     wall = max((run.began_s or 0) + run.wall_ns / 1e9 for run in runs)
     return Sustained(
         seconds=seconds,
-        part_seconds=part(seconds),
+        part_seconds=part(lasted),
         windows=tuple(windows),
         first=tuple(one.median_ms for one in first),
         last=tuple(one.median_ms for one in last),
@@ -125,7 +131,15 @@ def sustained(record: Measurement) -> Sustained | None:
         settled_s=settled_s(windows, len(last)),
         measured_share=min(1.0, sum(run.wall_ns for run in runs) / 1e9 / wall),
         facts={name: (_typical(first, name), _typical(last, name)) for name in FACTS},
+        cut_s=cut_s,
     )
+
+
+def _cut_s(record: Measurement, asked: float) -> float | None:
+    """After how many of the seconds that were asked for the load was cut; None of a whole one."""
+    cut = record.found.get("cut")
+    at = cut.get("seconds") if isinstance(cut, Mapping) else None
+    return float(at) if isinstance(at, (int, float)) and 0 < at < asked else None
 
 
 def _window(run: ProcessRun) -> Window:

@@ -12,8 +12,8 @@ from edgekit.bench.links.base import parsed
 from edgekit.device.linux import LinuxTarget
 from edgekit.errors import MeasurementInvalid
 from edgekit.measure.command import bench
+from edgekit.measure.found import plain
 from edgekit.measure.result import row
-from edgekit.measure.session import plain
 from edgekit.records import measurement
 from edgekit.records.measurement import Protocol
 

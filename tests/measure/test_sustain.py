@@ -12,10 +12,11 @@ import pytest
 
 import edgekit
 from edgekit.device.linux import LinuxTarget
-from edgekit.errors import BackendMissing, UsageError
+from edgekit.errors import BackendMissing, DeviceUnreachable, UsageError
 from edgekit.measure import sustain
 from edgekit.measure.command import bench
 from edgekit.measure.verdict import assess
+from edgekit.stats.sustained import sustained
 from edgekit.storage.store import Store
 from tests.stats.test_sustained import window
 
@@ -28,6 +29,7 @@ class Machine:
     def __init__(self) -> None:
         self.now = 1000.0
         self.asked: list[tuple[str, str]] = []
+        self.ends: dict[tuple[str, int], BaseException] = {}  # by the mode of a job, and from which second on
 
     def clock(self) -> float:
         return self.now
@@ -35,6 +37,9 @@ class Machine:
     def ask(self, target: LinuxTarget, job: dict[str, Any], *_: object) -> dict[str, Any]:
         name, at = Path(job["artifact"]).name, self.now - 1000.0
         self.asked.append((job["mode"], name))
+        for (mode, second), error in self.ends.items():
+            if mode == job["mode"] and at >= second:
+                raise error
         if job["mode"] != "latency":
             return {"peak_bytes": 1000}
         if name == "broken.onnx" and at > 100:
@@ -91,9 +96,84 @@ def test_a_file_that_fails_is_left_out_and_hides_no_other(machine: Machine) -> N
     assert [one.part["artifact"] for one in result.failures] == ["broken.onnx", "missing.onnx"]
     assert result.measurements[0].artifact == "steady.onnx" and result.exit_code == 2
     assert re.search(r"it broke \(1\.\d+ min into the load, after \d+ windows\)", result.failures[0].error.message)
-    assert "ranking" not in result.to_json() and len(Store("edgekit.db").measurements()) == 1
+    assert "ranking" not in result.to_json() and len(Store("edgekit.db").measurements()) == 2
     with pytest.raises(BackendMissing, match="it broke$"):  # at once
         bench("broken.onnx", sustained=600, runtime="null")
+
+
+GONE = DeviceUnreachable("it went away", "look for it")
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "kept"),
+    [
+        (KeyboardInterrupt(), "^9 windows of steady.onnx kept as", "it was interrupted"),
+        (
+            GONE,
+            r"it went away \(54 s into the load, after 9 windows\); 9 windows of .* kept as",
+            "away",
+        ),
+        (BackendMissing("killed by signal 11", "-"), "killed by signal 11 .* kept as", "killed by signal 11"),
+        (ValueError("ours"), "^ours$", "ours"),  # a bug
+    ],
+)
+def test_a_load_that_is_cut_keeps_its_windows(machine: Machine, error: BaseException, said: str, kept: str) -> None:
+    machine.ends["latency", 50] = error
+    with pytest.raises(type(error), match=said) as caught:
+        bench("steady.onnx", sustained="10m", runtime="null")
+    (one,) = Store("edgekit.db").measurements()
+    assert one.id in str(caught.value) or isinstance(error, ValueError)
+    assert len(one.runs) == one.protocol.processes == 9 and one.protocol.sustained_seconds == 600
+    assert one.verdict == "invalid" and one.reasons[0].startswith("invalid: the load was cut after 54 s of 10 min: ")
+    assert kept in one.reasons[0] and one.memory.peak_bytes is None and kept in (one.memory.reason or "")
+    assert {mode for mode, _ in machine.asked} == {"latency"}, "nothing more is asked of a device that may be gone"
+    found = sustained(one)
+    assert found is not None and found.part_seconds == 18 and len(found.first) == len(found.last) == 3
+    assert "in the last 18 s of 54 s" in found.words and "cut then, and 10 min were asked for" in found.words
+
+
+def test_a_cut_before_the_first_window_keeps_nothing(machine: Machine) -> None:
+    machine.ends["latency", 0] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt, match="^$"):
+        bench("steady.onnx", sustained="10m", runtime="null")
+    assert not Store("edgekit.db").measurements()
+
+
+def test_an_interrupt_keeps_what_others_measured_and_no_failed_file_twice(machine: Machine) -> None:
+    machine.ends["latency", 200] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt, match="^[0-9]+ windows of steady.onnx kept as [0-9a-f]*$"):
+        bench(["steady.onnx", "broken.onnx"], sustained="10m", runtime="null")
+    broken, steady = Store("edgekit.db").measurements()
+    assert (broken.artifact, steady.artifact) == ("broken.onnx", "steady.onnx")
+    assert "it broke" in broken.reasons[0] and "interrupted" in steady.reasons[0]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), GONE])
+def test_a_whole_load_is_kept_where_what_follows_it_ends(machine: Machine, monkeypatch: Any, error: Any) -> None:
+    def passes(*_: object) -> dict[str, Any]:
+        raise error
+
+    monkeypatch.setattr(LinuxTarget, "passes", passes)
+    with pytest.raises(type(error), match="kept as"):
+        bench("steady.onnx", sustained="10m", runtime="null")
+    (one,) = Store("edgekit.db").measurements()
+    found = sustained(one)
+    assert found is not None and found.cut_s is None and len(found.last) == 10
+    assert not any("cut" in reason for reason in one.reasons) and "there was no pass" in (one.memory.reason or "")
+
+
+def test_windows_of_a_file_that_has_changed_are_not_kept(machine: Machine) -> None:
+    def ask(target: LinuxTarget, job: dict[str, Any], *_: object) -> dict[str, Any]:
+        Path(job["artifact"]).write_bytes(b"another")
+        raise KeyboardInterrupt
+
+    bench("steady.onnx", sustained="1m", runtime="null")
+    before, answers = len(Store("edgekit.db").measurements()), machine.ask
+    machine.ask = lambda *all: (ask if machine.now > 1200 else answers)(*all)  # type: ignore[method-assign]
+    machine.now = 1150.0
+    with pytest.raises(KeyboardInterrupt, match="windows of steady.onnx are not kept: .*"):
+        bench("steady.onnx", sustained="10m", runtime="null")
+    assert len(Store("edgekit.db").measurements()) == before
 
 
 def test_it_is_no_number_to_compare_or_choose_with_that_of_bursts(machine: Machine, monkeypatch: Any) -> None:

@@ -12,12 +12,19 @@ from edgekit.errors import Refusal
 from edgekit.redact import redacted
 from edgekit.util.formatting import escaped
 
+# After an interrupt, where a command goes on in a way of its own.
+AGAIN = {
+    "sweep": "add --continue to keep what is done; nothing half-written is left",
+    "worker": "start it again: sweeps wait a while for its devices",
+}
+
 
 def describe(error: BaseException, arguments: list[str]) -> Refusal:
     """How to tell `error`. What nobody foresaw is a bug: its traceback is saved, and the message says where."""
     if isinstance(error, KeyboardInterrupt):
         said = _one_line("; ".join(filter(None, ("interrupted", str(error)))))
-        return Refusal("interrupted", said, "run the same command again; nothing half-written is left", 130)
+        again = AGAIN.get(arguments[0] if arguments else "", "run the same command again; nothing half-written is left")
+        return Refusal("interrupted", said, again, 130)
     usage = _usage_message(error)
     if usage is not None:
         return Refusal("usage", usage, f"see `{_help_command(arguments)}`", 2)

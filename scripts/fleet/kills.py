@@ -1,10 +1,10 @@
 """`python -m scripts.fleet.kills`: a sweep on a real Dask cluster, part of which is killed at a random moment.
 
-A scheduler, two workers with a device each, and a sweep of 4 variants measured in 4 ways, 16 rows, all of them
-processes on loopback; what workers do is pretended (tests/sweeps/fleet/peers.py). In turn the scheduler, a worker and
-the sweep are killed with SIGKILL, and the scheduler, through which everything travels, is stopped for a while as a
-network is that hangs. What was killed is started again. At the end every row must be there once: `lost` counts rows
-that are missing, `doubled` records of one row beyond the first.
+A scheduler, workers with a device each, and a sweep of 4 variants measured in 2 ways on every device, all of them
+processes on loopback; what workers do is pretended (tests/sweeps/fleet/peers.py). In turn the scheduler, one of the
+workers and the sweep are killed with SIGKILL, and the scheduler, through which everything travels, is stopped for a
+while as a network is that hangs. What was killed is started again. At the end every row must be there once: `lost`
+counts rows that are missing, `doubled` records of one row beyond the first.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from edgekit.sweeps.fleet.announcement import KEY
 from edgekit.sweeps.fleet.connection import Connection, look
 from tests.sweeps.fleet.peers import Peers, stored, wait_for
 
-ROWS, DEVICES = 16, {"one": "pi-1", "two": "pi-2"}
+ROWS_EACH = 8  # of a device: 4 variants in 2 ways
 STOPPED_SECONDS, AWAY_SECONDS, WORK_SECONDS = 3.0, 1.0, 4.0
 MOST_RUNS = 4  # of one sweep, with what continues it
 
@@ -57,7 +57,8 @@ def trial(peers: Peers, out: Path, victim: str, moment: float) -> Trial:
     done = sum(cell["status"] in ("done", "cached") for cell in cells)
     records, jobs = stored(out / "s.db")
     gather(peers)
-    return Trial(victim, moment, runs, ROWS - min(done, jobs), records - jobs, time.monotonic() - began)
+    rows = ROWS_EACH * len(peers.devices)
+    return Trial(victim, moment, runs, rows - min(done, jobs), records - jobs, time.monotonic() - began)
 
 
 def _scheduler(peers: Peers, sweep: subprocess.Popen[bytes]) -> None:
@@ -69,9 +70,10 @@ def _scheduler(peers: Peers, sweep: subprocess.Popen[bytes]) -> None:
 
 
 def _worker(peers: Peers, sweep: subprocess.Popen[bytes]) -> None:
-    peers.workers["two"].kill()
-    peers.workers["two"].wait()
-    peers.start_worker("two", DEVICES["two"])
+    name = random.choice(list(peers.workers))
+    peers.workers[name].kill()
+    peers.workers[name].wait()
+    peers.start_worker(name, *peers.devices[name])
 
 
 def _network(peers: Peers, sweep: subprocess.Popen[bytes]) -> None:
@@ -94,11 +96,11 @@ VICTIMS: dict[str, Callable[[Peers, subprocess.Popen[bytes]], None]] = {
 
 
 def gather(peers: Peers) -> None:
-    """Wait until both workers are with the scheduler; start those that have ended."""
-    for name, device in DEVICES.items():
-        if peers.workers[name].poll() is not None:
-            peers.start_worker(name, device)
-    wait_for(lambda: names(peers) == set(DEVICES))
+    """Wait until all workers are with the scheduler; start those that have ended."""
+    for name, worker in list(peers.workers.items()):
+        if worker.poll() is not None:
+            peers.start_worker(name, *peers.devices[name])
+    wait_for(lambda: names(peers) == set(peers.workers))
 
 
 def names(peers: Peers) -> set[str]:
@@ -114,18 +116,20 @@ def main() -> int:
     """Run the trials, print a line for each kind, and fail where a row is lost or doubled."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=50)
+    parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    order, found = random.Random(arguments.seed), list[Trial]()
+    random.seed(arguments.seed)
+    found: list[Trial] = []
     with tempfile.TemporaryDirectory(prefix="edgekit-kills-") as scratch:
         peers = Peers(Path(scratch), pause_seconds=0.2)
         try:
             peers.start_scheduler()
-            for name, device in DEVICES.items():
-                peers.start_worker(name, device)
+            for number in range(1, arguments.workers + 1):
+                peers.start_worker(f"worker-{number}", f"pi-{number}")
             for number in range(arguments.trials):
                 victim = list(VICTIMS)[number % len(VICTIMS)]
-                found.append(trial(peers, Path(scratch) / str(number), victim, order.uniform(0, WORK_SECONDS)))
+                found.append(trial(peers, Path(scratch) / str(number), victim, random.uniform(0, WORK_SECONDS)))
                 print(found[-1], flush=True)
         finally:
             peers.stop()

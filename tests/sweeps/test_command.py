@@ -361,7 +361,8 @@ def test_an_interrupt_ends_it_and_leaves_no_worker(given: Path, tmp_path: Path) 
     time.sleep(1)
     process.send_signal(signal.SIGINT)
     stdout, _ = process.communicate(timeout=60)
-    assert process.returncode == 130 and json.loads(stdout)["error"]["code"] == "interrupted"
+    told = json.loads(stdout)["error"]
+    assert process.returncode == 130 and told["code"] == "interrupted" and "add --continue" in told["remedy"]
     left = [path for path in Path("/proc").glob("[0-9]*/environ") if marked(path, str(tmp_path))]
     assert left == []
 

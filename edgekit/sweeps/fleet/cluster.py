@@ -107,6 +107,7 @@ class Cluster:
             self._refuse_gone(client)
             if address not in self.roster.workers:
                 raise Lost(f"worker {self.name(address)} went away")
+        self._refuse_gone(client)  # which ends all tasks
 
     def _refuse_gone(self, client: Any) -> None:
         if client is not self._client or client.status != "running":

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import ssl
+import warnings
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -20,6 +22,7 @@ from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, Usag
 PACKAGE = "distributed"
 SECONDS = 5.0  # in which a scheduler must answer when it is first asked
 START = "start it with `dask scheduler`, and check the address"
+START_TLS = "start it with `dask scheduler --protocol tls`, and check the address and the certificates of both sides"
 FORM = "write, say, tcp://127.0.0.1:8786 or tls://room.example.org:8786"
 
 
@@ -109,7 +112,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def quiet() -> None:
-    """Let Dask's own log say nothing: what matters is told as a message of ours."""
+    """Let Dask's own log and warnings say nothing: what matters is told as a message of ours."""
+    from distributed.versions import VersionMismatchWarning
+
+    warnings.filterwarnings("ignore", category=VersionMismatchWarning)  # versions that matter are compared by us
     logging.getLogger(PACKAGE).setLevel(logging.CRITICAL)
     logging.getLogger("tornado").setLevel(logging.CRITICAL)
 
@@ -117,15 +123,20 @@ def quiet() -> None:
 async def look(where: Connection) -> dict[str, Any]:
     """What a scheduler says of itself and its workers, within seconds.
 
-    Raises DeviceUnreachable where none answers, BackendMissing where it has another version of Dask.
+    Raises DeviceUnreachable where none answers, BackendMissing where it has another version of Dask, and UsageError
+    where the files of TLS are none.
     """
     import dask
     from distributed.core import rpc
 
     quiet()
     try:
+        arguments = where.security().get_connection_args("client")
+    except OSError as error:  # those of ssl are of this kind
+        pem = "give PEM files with --tls-ca, --tls-cert and --tls-key, the key that of the certificate"
+        raise UsageError(f"the files of TLS cannot be used: {_cause(error)}", pem) from error
+    try:
         with dask.config.set({"distributed.comm.timeouts.connect": SECONDS}):
-            arguments = where.security().get_connection_args("client")
             async with rpc(where.scheduler, connection_args=arguments) as asked:
                 versions = await asyncio.wait_for(asked.versions(), SECONDS)
                 theirs = versions["packages"][PACKAGE]
@@ -134,7 +145,8 @@ async def look(where: Connection) -> dict[str, Any]:
     except EdgekitError:
         raise
     except Exception as error:  # what is no scheduler answers in all ways
-        raise DeviceUnreachable(f"no scheduler answers at {where.scheduler}: {_cause(error)}", START) from error
+        start = START_TLS if where.scheduler.startswith("tls:") else START
+        raise DeviceUnreachable(f"no scheduler answers at {where.scheduler}: {_cause(error)}", start) from error
     if found.get("type") != "Scheduler":
         raise DeviceUnreachable(f"what answers at {where.scheduler} is a {found.get('type')}, no scheduler", START)
     return found
@@ -148,6 +160,8 @@ def _cause(error: BaseException) -> str:
     """The first cause of an error in one line, as the system tells it."""
     while error.__cause__ is not None or error.__context__ is not None:
         error = error.__cause__ or error.__context__ or error
+    if isinstance(error, ssl.SSLError):
+        return (error.reason or str(error)).lower().replace("_", " ")
     told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return " ".join(told.rpartition("] ")[2].split()) or f"no answer within {SECONDS:g} s"
 

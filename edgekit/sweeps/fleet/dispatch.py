@@ -24,6 +24,7 @@ TRIES = 3  # times that a job is begun whose worker is lost with it
 WAIT_SECONDS = 60.0  # for a worker that may take a job
 REFUSED_SECONDS = 5.0  # the same, where workers are there and all of them are refused
 GLANCE_SECONDS = 0.2  # between two looks at who is there
+OF_MACHINE = (BackendMissing.code, EnvironmentRefused.code)  # refusals for which it matters which machine it was
 LOOK_AT = "see what ended the worker, and start it again"
 
 
@@ -150,7 +151,7 @@ class Dispatch:
             except Lost as error:
                 raise DeviceUnreachable(f"{device}: {error}", LOOK_AT) from error
             if isinstance(found, Refusal):
-                raise raised(found)
+                raise raised(self._named(found, address) if found.code in OF_MACHINE else found)
             return found
 
     def _owner(self, device: str) -> str:

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgekit.bench.links.stopping import Stopped
 from edgekit.device.registry import DeviceList, open_target
 from edgekit.device.target import Identity
 from edgekit.errors import BackendMissing, EnvironmentRefused, Refusal
@@ -26,6 +27,7 @@ from edgekit.sweeps.engine import Judging, Timing
 from edgekit.sweeps.export import Job, Made, failed, make_here, refused
 from edgekit.sweeps.fleet import luggage
 from edgekit.sweeps.fleet.files import Files, Parcel, parcel
+from edgekit.sweeps.fleet.wanted import while_wanted
 from edgekit.sweeps.journal import device
 from edgekit.sweeps.keys import identity_of
 from edgekit.sweeps.local import DIED
@@ -34,6 +36,7 @@ from edgekit.sweeps.workers import Workers
 from edgekit.util.files import environment
 
 SAID_LINES = 10
+STOPPED = Refusal("device", "the sweep that asked for it has ended", "sweep again with --continue", 4)
 
 
 @dataclass(frozen=True)
@@ -171,12 +174,17 @@ def identity(name: str) -> Identity:
 
 
 def measure(wanted: Timing, file: Parcel) -> Measurement | Refusal:
-    """Measure on one of this worker's devices; a refusal has the last lines that were said."""
+    """Measure on one of this worker's devices, as long as the sweep waits for it.
+
+    A refusal has the last lines that were said.
+    """
     known, said = hand().known, deque[str](maxlen=SAID_LINES)
     made = replace(wanted.made, path=hand().files.place(file))
     try:
-        with device(known[wanted.device].address, measuring=True):
+        with while_wanted(), device(known[wanted.device].address, measuring=True):
             return measured(replace(wanted, made=made, devices=known.file), said.append)
+    except Stopped:
+        return STOPPED
     except Exception as error:
         refusal = refused(error)
         return replace(refusal, log=(*said, *refusal.log))

@@ -106,6 +106,7 @@ class Peers:
         self.environment = {**os.environ, PAUSE: str(pause_seconds), "OMP_NUM_THREADS": "1"}
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
+        self.devices: dict[str, tuple[str, ...]] = {}  # of each worker, by its name
 
     def start_scheduler(self, *more: str) -> None:
         """Start it, and wait until it listens."""
@@ -117,6 +118,7 @@ class Peers:
 
     def start_worker(self, name: str, *devices: str, wait: bool = True, **environment: str) -> None:
         """Start a worker with devices."""
+        self.devices[name] = devices
         room = described(self.folder / f"{name}.yaml", *devices)
         arguments = ["worker", "--scheduler", self.address, "--name", name, "--devices", str(room), "--jobs", "2"]
         arguments += self.more
@@ -134,11 +136,15 @@ class Peers:
         return (self.folder / f"{name}.log").read_text(errors="replace")
 
     def sweep(self, out: Path, *more: str) -> subprocess.Popen[bytes]:
-        """Begin a sweep of 4 variants on two devices, with what a person would type; its result goes into a file."""
-        devices = described(self.folder / "devices.yaml", "pi-1", "pi-2")
+        """Begin a sweep of 4 variants, each measured in two ways on every device, with what a person would type.
+
+        Its result goes into a file.
+        """
+        names = [name for own in self.devices.values() for name in own]
+        devices = described(self.folder / "devices.yaml", *names)
         arguments = [
             *("sweep", "mobilenet", "--alpha", "0.25,0.5", "--res", "96,128", "--format", "onnx", "--threads", "1,2"),
-            *("--device", "pi-1,pi-2", "--engine", "dask", "--scheduler", self.address, "--devices", str(devices)),
+            *("--device", ",".join(names), "--devices", str(devices), "--engine", "dask", "--scheduler", self.address),
             *("--out", str(out / "out"), "--store", f"sqlite:///{out}/s.db", "--json", "--continue", *more),
         ]
         cache = {"EDGEKIT_CACHE": str(out / "cache")}

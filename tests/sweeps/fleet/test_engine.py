@@ -172,6 +172,14 @@ def test_of_two_that_announce_a_device_neither_is_taken() -> None:
         dispatch.Dispatch(pretended).on("pi-1", {}, work.identity, "pi-1")
 
 
+def test_what_a_devices_machine_lacks_is_told_with_its_worker() -> None:
+    announced = Roster({"one": Announcement("one", {}, {}, {"pi-1": {}}, 1, 1)})
+    lacks = Refusal("backend", "onnxruntime is not installed", "install it", 5)
+    pretended: Any = SimpleNamespace(roster=announced, name=str, reached=lambda: None, call=lambda *_: lacks)
+    with pytest.raises(BackendMissing, match="^worker one: onnxruntime is not installed"):
+        dispatch.Dispatch(pretended).on("pi-1", {}, work.identity, "pi-1")
+
+
 def test_this_machine_itself_is_measured_from_here(begin: Begin) -> None:
     (cell,) = begin(alpha=(0.25,), device=("local",), runtime=("null",), preset="quick").cells
     assert cell.refusal is None and cell.measurement is not None and cell.measurement.runtime == "null"

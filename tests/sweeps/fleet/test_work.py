@@ -6,6 +6,7 @@ import pickle
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[work.Hand]
     with ThreadPoolExecutor(1) as pool:
         found: Any = work.Hand(folder, Files(folder), load(), pool)  # type: ignore[arg-type]
         monkeypatch.setattr(work, "HAND", found)
+        monkeypatch.setattr(work, "while_wanted", nullcontext)  # there is no task of Dask
         yield found
 
 

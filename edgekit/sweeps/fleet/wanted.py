@@ -1,0 +1,45 @@
+"""Ends a task of a worker when nobody waits for it any more, so that its device is free at once.
+
+That is so when its sweep was interrupted or killed, of which the scheduler tells the worker, and when the scheduler
+itself went away.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from edgekit.bench.links.stopping import Processes
+
+GLANCE_SECONDS = 0.5  # between two looks
+RUNS = ("executing", "long-running")  # states of a task of Dask that is wanted
+
+
+@contextmanager
+def while_wanted() -> Iterator[None]:
+    """Run the block for the task of this thread: its processes are killed, and it raises Stopped, when that is over."""
+    from distributed import get_worker
+
+    worker, processes, over = get_worker(), Processes(), threading.Event()
+    key = worker.get_current_task()
+
+    def watch() -> None:
+        while not over.wait(GLANCE_SECONDS):
+            if not is_wanted(worker, key):
+                processes.end()
+                return
+
+    threading.Thread(target=watch, daemon=True).start()
+    try:
+        with processes.scope():
+            yield
+    finally:
+        over.set()
+
+
+def is_wanted(worker: Any, key: Any) -> bool:
+    """Whether somebody waits for a task that a worker of Dask runs."""
+    task = worker.state.tasks.get(key)
+    return worker.status.name == "running" and task is not None and task.state in RUNS

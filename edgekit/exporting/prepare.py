@@ -70,7 +70,7 @@ class Prepared:
     _ranges: Ranges | None = None
     _judged: Judged | None = None
     _quantized: dict[str, QuantizedGraph] = field(default_factory=dict)
-    _simulated: dict[str, tuple[Array, ...]] = field(default_factory=dict)
+    _simulated: dict[tuple[str, int], tuple[Array, ...]] = field(default_factory=dict)
     _all_int8: dict[str, QuantizedGraph] = field(default_factory=dict)
     _drops: dict[str, Drop] = field(default_factory=dict)
 
@@ -105,17 +105,17 @@ class Prepared:
                 )
         return self._quantized[scheme]
 
-    def simulated(self, format: str, precision: str) -> tuple[Array, ...] | None:
+    def simulated(self, format: str, precision: str, most: int = SIMULATED_INPUTS) -> tuple[Array, ...] | None:
         """What the simulation of a file with integers answers to the reference's first examples; None of others."""
         quantized, reference = self.integers(format, precision), self.reference()
         if quantized is None:
             return None
-        if quantized.scheme not in self._simulated:
+        key = quantized.scheme, min(most, reference.n)
+        if key not in self._simulated:
             run = quantized.graph.run if quantized.scheme == WEIGHTS else runner(quantized)
-            count = min(SIMULATED_INPUTS, reference.n)
-            some = [run_all(self.graph, reference.example(index), run) for index in range(count)]
-            self._simulated[quantized.scheme] = tuple(np.concatenate(ys) for ys in zip(*some, strict=True))
-        return self._simulated[quantized.scheme]
+            some = [run_all(self.graph, reference.example(index), run) for index in range(key[1])]
+            self._simulated[key] = tuple(np.concatenate(ys) for ys in zip(*some, strict=True))
+        return self._simulated[key]
 
     def _quantize(self, scheme: str) -> QuantizedGraph:
         ranges, asked = self._recorded(), self.asked

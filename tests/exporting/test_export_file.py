@@ -70,3 +70,20 @@ def test_a_file_that_fails_anyway_names_the_layer(judged: Any) -> None:
     found = judged(record(False, 35.0, 20.0))
     assert not found.passed
     assert found.reasons == ("signal-to-noise", FAULT)
+
+
+@pytest.mark.parametrize(("n", "asked"), [(68, [12, 68]), (12, [12])])
+def test_a_file_is_refused_only_after_every_example_was_simulated(n: int, asked: list[int]) -> None:
+    prepared = SimpleNamespace(
+        simulated=lambda format, precision, most=12: (np.zeros((most, 10), np.float32),),
+        reference=lambda: SimpleNamespace(n=n),
+    )
+    seen: list[int] = []
+
+    def against(simulated: Any) -> ParityRecord:
+        seen.append(len(simulated[0]))
+        return record(len(simulated[0]) > 12, 37.0, 42.0)
+
+    task = SimpleNamespace(precision="int8", format="onnx")
+    assert export_file._compared(task, prepared, against).passed is (n > 12)  # type: ignore[arg-type]
+    assert seen == asked

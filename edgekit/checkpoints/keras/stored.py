@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,6 +103,33 @@ def _check_complete(path: Path, layers: Sequence[KerasLayer], arrays: Arrays) ->
                 f"{path.name} lacks {missing[0]} of its layer {layer.name[:80]} ({layer.kind})",
                 "save it with Keras again",
             )
+        for role, told in _told_sizes(layer).items():
+            own = arrays[index, role].shape if (index, role) in arrays else ()
+            if own and (len(own) != len(told) or any(b not in (None, a) for a, b in zip(own, told, strict=True))):
+                sizes = "x".join("?" if one is None else str(one)[:20] for one in told)
+                raise UsageError(
+                    f"the {role} of layer {layer.name[:80]} ({layer.kind}) in {path.name} is "
+                    f"{'x'.join(map(str, own))}, and its configuration says {sizes}",
+                    "save it with Keras again",
+                )
+
+
+def _told_sizes(layer: KerasLayer) -> dict[str, tuple[Any, ...]]:
+    """The shapes of a layer's kernels, as far as its configuration tells: None for an axis that it leaves open."""
+    get, kind = layer.config.get, layer.kind
+    if kind == "Dense":
+        return {"kernel": (None, get("units"))}
+    found = re.fullmatch(r"(Conv|DepthwiseConv|SeparableConv)([123])D(Transpose)?", kind)
+    if found is None:
+        return {}
+    rank, size = int(found[2]), get("kernel_size")
+    space = (*size,) if isinstance(size, list) else (size,) * rank
+    if found[1] == "Conv":
+        return {"kernel": (*space, get("filters"), None) if found[3] else (*space, None, get("filters"))}
+    depthwise = (*space, None, get("depth_multiplier"))
+    if found[1] == "DepthwiseConv":
+        return {"kernel": depthwise}
+    return {"depthwise_kernel": depthwise, "pointwise_kernel": (*(1,) * rank, None, get("filters"))}
 
 
 def roles(layer: KerasLayer) -> tuple[str, ...]:

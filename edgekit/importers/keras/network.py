@@ -80,7 +80,13 @@ class KerasNetwork(Imported):
 
 
 def _read(values: Values, ref: Ref) -> Held:
-    return values[ref.layer, ref.call][ref.output]
+    several = values[ref.layer, ref.call]
+    if not 0 <= ref.output < len(several):
+        raise UsageError(
+            f"output {ref.output} of layer {ref.layer[:80]} is read, which makes {len(several)}",
+            "save it with Keras again",
+        )
+    return several[ref.output]
 
 
 def _resolved(value: Any, values: Values) -> Any:

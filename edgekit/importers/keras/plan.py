@@ -40,6 +40,11 @@ def steps(path: Path, model: KerasModel) -> tuple[Step, ...]:
     return tuple(Step(*_of(calls, made), tuple(gone)) for made, gone in zip(order, dead, strict=True))
 
 
+def count(model: KerasModel) -> int:
+    """How many layers are called, those of a model as often as it is called."""
+    return sum(len(layer.calls) * (count(layer.model) if layer.model else 1) for layer in model.layers)
+
+
 def _of(calls: Mapping[Made, tuple[KerasLayer, Call]], made: Made) -> tuple[KerasLayer, int, Call]:
     layer, call = calls[made]
     return layer, made[1], call

@@ -11,12 +11,14 @@ from edgekit.errors import UsageError
 from edgekit.importers.held import channels_first
 from edgekit.importers.keras.network import KerasNetwork
 from edgekit.importers.keras.node import LARGEST
+from edgekit.importers.keras.plan import count
 from edgekit.importers.keras.table import operator
 from edgekit.importers.source import Given, Shape, Source, given_by_name
 from edgekit.records.manifest import SourceRecord, content_of
 from edgekit.records.preprocessing import TENSORFLOW, Preprocessing
 
 _PIXELS = TENSORFLOW.model_copy(update={"mean": (0.0,) * 3, "std": (1.0,) * 3})
+MOST_CALLS = 50_000
 _SCALES = ("Rescaling", "Normalization")
 
 
@@ -49,6 +51,12 @@ def open_source(path: Path, given: Given) -> Source:
 
 
 def _refuse_unknown(path: Path, whole: stored.Whole) -> None:
+    if not any(flat(whole.model.outputs)):
+        raise UsageError(f"{path.name} has no outputs", "save it with Keras again")
+    if (calls := count(whole.model)) > MOST_CALLS:
+        raise UsageError(
+            f"{path.name} calls {calls:,} layers, and edgekit reads at most {MOST_CALLS:,}", "give a smaller model"
+        )
     kinds = [one for one in whole.layers if one.kind != "InputLayer"]
     counts = Counter(one.kind for one in kinds if operator(one.kind, one.config, one.is_operation) is None)
     if counts:

@@ -96,8 +96,17 @@ def _verified(
     reference, head = prepared.reference(), prepared.asked.output
     with ExitStack() as opened:
         runtime, session, found, *_ = task.site.open(_plain_file(draft, head), task.format, opened)
-        sides = session, plain.inputs, plain.outputs, task.precision, reference
-        parity = _compared(task, prepared, partial(compare, *sides, task.together, prepared.preprocessing))
+        against = partial(
+            compare,
+            session,
+            plain.inputs,
+            plain.outputs,
+            task.precision,
+            reference,
+            task.together,
+            prepared.preprocessing,
+        )
+        parity = _compared(task, prepared, against)
         prepared.notes += _undecided(task, parity)
         parity = _right(task, prepared, plain, _plain_file(draft, head), parity)
         if head != LOGITS and parity.passed:

@@ -68,11 +68,14 @@ def _title(rows: Sequence[Row]) -> str:
 
 
 def _lead(rows: Sequence[Row]) -> str:
-    artifacts = _count(len({row.sha256 for row in rows}), "exported file", "exported files")
+    files = len({row.sha256 for row in rows})
+    what = "1 exported file costs, and how accurate it still is"
+    if files != 1:
+        what = f"{files:,} exported files cost, and how accurate they still are"
     measured = _count(sum(row.median_ms is not None for row in rows), "latency", "latencies")
     evaluated = _count(len({row.sha256 for row in rows if row.top1 is not None}), "accuracy", "accuracies")
     numbers = " and ".join(filter(None, (measured, evaluated))) or "nothing measured yet"
-    return f"What {artifacts} cost, and how accurate they still are: {numbers}."
+    return f"What {what}: {numbers}."
 
 
 def _count(number: int, one: str, many: str) -> str:

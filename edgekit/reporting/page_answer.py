@@ -21,7 +21,24 @@ def answers_html(answers: Sequence[Answer]) -> str:
     cards = "".join(_card(one) for one in answers[:MAX_ANSWERS])
     more = len(answers) - MAX_ANSWERS
     rest = f'<p class="soft">{more} more settings: write a report of one with --device.</p>' if more > 0 else ""
-    return f'<section class="answers" aria-label="Which file to ship">{cards}</section>{rest}' if cards else ""
+    section = f'<section class="answers" aria-label="Which file to ship">{cards}</section>{rest}' if cards else ""
+    return f"{_in_short(answers[:MAX_ANSWERS])}{section}"
+
+
+def _in_short(answers: Sequence[Answer]) -> str:
+    """A line for each answer, shown where their cards do not fit into one screen; nothing of a single one."""
+    if len(answers) < 2:
+        return ""
+    lines = "".join(f"<li>{_line_of(one)}</li>" for one in answers)
+    crowd = " crowd" if len(answers) > 2 else ""
+    return f'<ul class="inshort{crowd}" aria-label="Which file to ship, in short">{lines}</ul>'
+
+
+def _line_of(answer: Answer) -> str:
+    where, chosen = html.escape(answer.setting or "any device"), answer.decision.chosen
+    return (
+        f"Ship to {where}: <b>{_breakable(chosen.row.artifact)}</b>" if chosen else f"For {where} none can be named yet"
+    )
 
 
 def _card(answer: Answer) -> str:

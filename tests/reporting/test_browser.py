@@ -11,6 +11,7 @@ import re
 import shutil
 import statistics
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import pytest
 
 from edgekit.reporting import charts, drawing, page
 from edgekit.reporting import text as report_text
+from edgekit.reporting.answer import Answer, answers
 from edgekit.reporting.rows import Row, rows
 from edgekit.util.formatting import percent
 from tests.stats.test_sustained import loaded
@@ -38,9 +40,17 @@ def library() -> str:
     return drawing.script()
 
 
-def browse(found: tuple[Row, ...], library: str, folder: Path, probe: str, address: str = "", *flags: str) -> Any:
+def browse(
+    found: tuple[Row, ...],
+    library: str,
+    folder: Path,
+    probe: str,
+    address: str = "",
+    *flags: str,
+    told: Sequence[Answer] = (),
+) -> Any:
     """What the JavaScript expression `probe` is once the page is drawn; the browser must not have complained."""
-    text = page.page(found, "now", library)
+    text = page.page(found, "now", library, answers=told)
     end = text.rindex("</body>")
     script = f"""<script>
     const wait = setInterval(async () => {{
@@ -264,6 +274,32 @@ def test_a_phone_shows_rows_as_cards_with_latency_and_accuracy_first(
     return cells.sort((a, b) => top(a) - top(b)).slice(0, 3).map((one) => one.dataset.field || "name").sort();"""
     value = browse(rows(*make.family()), library, tmp_path, probe, "", "--window-size=500,900")
     assert value == ["median_ms", "name", "top1"]
+
+
+@pytest.mark.parametrize("window", ["1400,900", "500,800"])
+def test_the_first_screen_names_a_file_for_each_device(
+    make: Records, library: str, tmp_path: Path, window: str
+) -> None:
+    probe = (
+        BOXES
+        + """const shown = [...document.querySelectorAll(".inshort li, .answer h2")].filter((one) => one.offsetParent);
+    const seen = shown.filter((one) => box(one).bottom <= innerHeight);
+    return [seen.map((one) => (one.closest("article") || one).innerText),
+      document.querySelector(".figures").scrollWidth <= document.querySelector(".figures").clientWidth];"""
+    )
+    found = on_two_devices(make)
+    assert len(answers(found, {})) == 2
+    seen, fits = browse(found, library, tmp_path, probe, "", f"--window-size={window}", told=answers(found, {}))
+    assert fits and all(any(f"Ship to {name}" in text for text in seen) for name in ("local", "phone"))
+
+
+def test_of_one_row_nothing_can_be_left_out(make: Records, library: str, tmp_path: Path) -> None:
+    probe = """const same = document.getElementById("same");
+    return [document.getElementById("filters").offsetHeight, same.innerText, same.querySelector("code").innerText,
+      document.querySelector(".lead").innerText];"""
+    height, same, command, lead = browse(rows([make.measurement(make.manifest())], []), library, tmp_path, probe)
+    assert height == 0 and "`" not in same and command == "edgekit eval"
+    assert lead == "What 1 exported file costs, and how accurate it still is: 1 latency."
 
 
 def test_a_print_of_a_sweep_fills_its_pages(make: Records, library: str, tmp_path: Path) -> None:

@@ -16,6 +16,9 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
+// A text whose commands stand between backticks.
+const sentence = (text) => text.split("`").map((part, i) => (i % 2 ? element("code", { textContent: part }) : part));
+
 // ---- figures ------------------------------------------------------------------------------------------------------
 const number = (value, digits) =>
   value.toLocaleString("en-GB", { minimumFractionDigits: digits, maximumFractionDigits: digits });
@@ -141,6 +144,7 @@ function choose() {
 // ---- filters ------------------------------------------------------------------------------------------------------
 function drawFilters() {
   const bar = document.getElementById("filters");
+  bar.hidden = rows.length < 2; // of one row nothing can be left out
   const search = element("input", { type: "search", id: "query", value: state.query, placeholder: "name, weights, sha256 …" });
   search.addEventListener("input", () => update({ query: search.value }));
   bar.append(element("label", {}, "Search", search));
@@ -207,8 +211,9 @@ function drawHead() {
   if (once.includes("place") && rows[0].place !== null) told.splice(1, 0, under(rows[0]));
   const unknown = once.filter((field) => rows[0][field] === null)
     .map((field) => `${WORDS[field]} (${rows[0].missing[field] || "not recorded"})`);
-  document.getElementById("same").textContent = [told.length ? `${rows.length > 1 ? "In every row" : "Of this row"}: ${told.join(", ")}.` : "",
+  const same = [told.length ? `${rows.length > 1 ? "In every row" : "Of this row"}: ${told.join(", ")}.` : "",
     unknown.length ? `Not known: ${unknown.join(", ")}.` : ""].join(" ").trim();
+  document.getElementById("same").replaceChildren(...sentence(same));
 }
 
 function drawRow(row) {

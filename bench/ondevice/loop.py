@@ -15,6 +15,9 @@ CLOCK_READINGS = 100
 MAX_SAMPLES = 100_000  # a p99 needs 662; beyond this only the store grows
 # Two halves of a warm-up agree: their medians and their quartiles, as fractions.
 WARM_MEDIAN, WARM_QUARTILE = 0.02, 0.05
+# So many samples at the end of a warm-up, or more, tell what an inference takes: the very last is often one that was
+# interrupted, because a warm-up ends when its time is up.
+LAST = 10
 
 
 def clock_cost() -> int:

@@ -121,7 +121,7 @@ def ready(job: Job) -> Ready:
     gc.disable()  # until nothing is timed any more
     (first,), _ = loop.take(step, 0, 1, 0)
     warmup, is_settled = loop.warm_up(step, job)
-    repeat = loop.repeats(cost, warmup[-job.warmup_runs :], job.min_seconds, job.max_samples)
+    repeat = loop.repeats(cost, warmup[-max(job.warmup_runs, loop.LAST) :], job.min_seconds, job.max_samples)
     facts = {"warmup_ns": warmup, "load_ns": load_ns, "first_ns": first, "settled": is_settled}
     return Ready(job, session, step, repeat, {**facts, "inferences_per_sample": repeat, "clock_ns": cost})
 

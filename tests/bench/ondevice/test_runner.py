@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from edgekit.bench.links.base import FOLDER
-from edgekit.bench.ondevice import runner
+from edgekit.bench.ondevice import loop, runner
 from edgekit.bench.ondevice.tensor import Tensor
 
 
@@ -69,6 +69,16 @@ def test_null_shows_what_the_harness_adds() -> None:
     assert sorted(found["samples_ns"])[len(found["samples_ns"]) // 2] < 5000
     assert found["found"]["clock_ns"] > 0 and found["first_ns"] > 0
     assert 0 < found["harness_ns"] < 5000
+
+
+def test_a_pause_at_the_end_of_a_warm_up_does_not_pass_for_the_time_of_an_inference(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(loop, "warm_up", lambda *_: ([200] * 50 + [4_000_000], True))
+    monkeypatch.setattr(loop, "clock_cost", lambda: 30)
+    monkeypatch.setattr("gc.disable", lambda: None)
+    job = runner.Job("latency", "null", __file__, min_seconds=0.04, warmup_runs=2, max_samples=1000)
+    assert runner.ready(job).repeat == 200
 
 
 def test_what_was_sensed_goes_with_the_samples() -> None:

@@ -95,7 +95,9 @@ def answered(
     said = tuple(note for note in notes if note)
     whole = [not folded[name].dtype.is_floating_point for name in folded.outputs.values()]
     places = tuple(index for index, is_whole in enumerate(whole) if is_whole)
-    n_real, open_ones = count - len(inputs[0][0]), cache(partial(near_ties.undecided, folded, together, got))
+    n_real, open_ones = count - len(inputs[0][0]), Reference.undecided
+    if near_ties.chooses(folded):  # of others nothing may hold the weights: the last file is proved without them
+        open_ones = cache(partial(near_ties.undecided, folded, together, got))
     return Reference(together, got, n_real, trained, _parts(folded), rounding, places, open_ones), said
 
 

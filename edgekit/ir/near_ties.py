@@ -30,13 +30,16 @@ _CHOICES = frozenset(
 )
 
 
+def chooses(graph: Graph) -> bool:
+    """Return whether a network chooses among values, or rounds them: without that, rounding decides nothing."""
+    return any(op.kind in _CHOICES for op in graph)
+
+
 def undecided(graph: Graph, inputs: Sequence[Array], outputs: Sequence[Array]) -> tuple[Mask, ...]:
-    """Return a mask of each output's elements that float32's rounding moves; empty for a graph without choices.
+    """Return a mask of each output's elements that float32's rounding moves, of a network that chooses.
 
     `inputs` has (n, *shape of one) for each input, `outputs` what the graph answers to them.
     """
-    if not any(op.kind in _CHOICES for op in graph):
-        return ()
     random = torch.Generator().manual_seed(0)
 
     def rounded(op: Op, y: Tensor) -> Tensor | None:

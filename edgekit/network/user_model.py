@@ -96,7 +96,7 @@ def _built_by(model: str, input: Input) -> ModelSpec:
     if place.endswith(".py"):
         path = Path(place)
         if not path.is_file():
-            raise UsageError(f"{path} does not exist", "give a Python file and a function in it, as in mynet.py:build")
+            raise _no_file(path, "give a Python file and a function in it, as in mynet.py:build")
         name, told, imported = path.stem, f"{path.name}:{function}", partial(_file, path)
     else:
         name, told, imported = function, model, partial(_package, place)
@@ -136,10 +136,14 @@ def _as_given(module: nn.Module) -> Callable[..., nn.Module]:
     return built
 
 
+def _no_file(path: Path, remedy: str) -> UsageError:
+    return UsageError(f"{path} {'is no file' if path.exists() else 'does not exist'}", remedy)
+
+
 def _archived(path: Path, input: Input) -> ModelSpec:
     """A network that torch.export wrote, which is for one input shape but for the sizes that were left free."""
     if not path.is_file():
-        raise UsageError(f"{path} does not exist", "give a file that torch.export.save wrote")
+        raise _no_file(path, "give a file that torch.export.save wrote")
     found = program.read(path)
     shapes = program.shapes(path, found, shapes_of(input) if input is not None else None)
     given = dict(zip(input, shapes, strict=True)) if isinstance(input, Mapping) else shapes
@@ -149,7 +153,7 @@ def _archived(path: Path, input: Input) -> ModelSpec:
 def _read_from(path: Path, input: Input) -> ModelSpec:
     """A network that stands in a file of another program."""
     if not path.is_file():
-        raise UsageError(f"{path} does not exist" if not path.exists() else f"{path} is no file", "give a file's path")
+        raise _no_file(path, "give a file's path")
     if input is None:
         given: Input = None
     else:

@@ -147,3 +147,10 @@ def test_what_is_taken_for_an_images_normalization(channels: int, black: float, 
     taken = find(nn.Conv2d(channels, 2, 1).eval(), (1, channels, 8, 8)).preprocessing
     assert (0 - taken.mean[0]) / taken.std[0] == pytest.approx(black, abs=0.01)
     assert (255 - taken.mean[0]) / taken.std[0] == pytest.approx(white, abs=0.01)
+
+
+@pytest.mark.parametrize("name", ["n.pt2", "n.onnx", "n.keras", "n.py:build"])
+def test_a_folder_is_no_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / name.partition(":")[0]).mkdir()
+    with pytest.raises(UsageError, match="is no file"):
+        find(str(tmp_path / name), None)

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 LARGEST_NUMBER, HEAD = 8, 1 << 16  # bytes of a number, and of what stands before the numbers
 Shape = tuple[int, ...]
+# A header that claims more numbers than any machine holds is a MemoryError: the file itself is never that large.
+_ERRORS = (
+    *(OSError, ValueError, EOFError, KeyError, NotImplementedError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,8 @@ class Example:
             )
         if array.dtype.kind not in "fiub":
             raise UsageError(f"'{name}' in {self.path} holds {array.dtype}, not real numbers", "save it as float32")
-        numbers = array.reshape(shape[1:]).astype(np.float32)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
+            numbers = array.reshape(shape[1:]).astype(np.float32)
         if not np.isfinite(numbers).all():
             raise UsageError(f"'{name}' in {self.path} holds values that are not finite", "leave this example out")
         return numbers if name not in self.whole else self._as_whole(name, array.reshape(shape[1:]), self.whole[name])
@@ -128,7 +134,7 @@ def _read(path: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray[np.gener
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in shapes if name in arrays.files}
-    except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zipfile.BadZipFile, zlib.error) as error:
+    except _ERRORS as error:
         kind = f"an {path.suffix.lower()} file of arrays"
         raise Unreadable(f"{path} cannot be read as {kind}: {error}", how_to_save(shapes)) from error
 

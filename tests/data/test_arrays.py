@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from edgekit.data.arrays import Example
 from edgekit.data.calibration import from_arrays
 from edgekit.data.images import labeled
+from edgekit.data.unreadable import Unreadable
 from edgekit.errors import UsageError
 from edgekit.records.preprocessing import TORCHVISION
 from tests.data.pictures import write
@@ -50,6 +53,7 @@ def test_a_folder_without_arrays_has_no_examples(tmp_path: Path) -> None:
         ({"state": np.float32(1)}, "'state' in .*b.npz is one number, and the network takes 1x2"),
         ({"state": np.zeros((1, 2), complex)}, "holds complex128, not real numbers"),
         ({"state": np.array([1.0, np.nan])}, "holds values that are not finite"),
+        ({"state": np.array([1.0, 1e300])}, "holds values that are not finite"),
         ({"state": np.zeros(100_000)}, "'state' in .*b.npz is larger than 1x2"),
     ],
 )
@@ -74,6 +78,14 @@ def test_a_lonely_file_is_refused_and_what_is_broken_is_left_out(broken: int, ca
     chosen = from_arrays(tmp_path, SHAPES, TORCHVISION)
     assert chosen is not None and (len(chosen), chosen.unreadable) == (3, broken)
     assert len(chosen.notes) == (2 if broken else 1)
+
+
+def test_a_header_that_claims_more_than_memory_is_a_broken_file(tmp_path: Path) -> None:
+    claim: Any = {"descr": "<f4", "fortran_order": False, "shape": (10**8, 10**8)}
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive, archive.open("x.npy", "w") as member:
+        np.lib.format.write_array_header_1_0(member, claim)
+    with pytest.raises(Unreadable, match=r"a.npz cannot be read as an .npz file of arrays"):
+        Example(tmp_path / "a.npz", {"x": (1, 6)}).load()
 
 
 def test_arrays_of_the_only_input_are_files_of_numpy_in_class_folders_too(tmp_path: Path) -> None:

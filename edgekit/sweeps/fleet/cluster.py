@@ -45,7 +45,7 @@ class Cluster:
         self.where = where
         self.roster = Roster()
         self.since = -math.inf  # when it was reached again after it had gone, in seconds of the monotonic clock
-        self._changed: Tell = lambda message: None
+        self.changed: Tell = lambda message: None  # whom to tell what happens
         self._closed = threading.Event()
         self._stopped: EdgekitError | None = None
         self._lock = threading.Condition()
@@ -55,7 +55,7 @@ class Cluster:
 
     def listen(self, changed: Tell) -> None:
         """Tell of workers that come, go or are refused from now on, and of those that were refused before."""
-        self._changed = changed
+        self.changed = changed
         for message in self.roster.refused.values():
             changed(message)
 
@@ -157,7 +157,7 @@ class Cluster:
 
     def _again(self) -> None:
         """Wait for the scheduler, and connect anew; give up after a while, which ends the sweep."""
-        self._changed(f"the scheduler at {self.where.scheduler} went away: waiting for it")
+        self.changed(f"the scheduler at {self.where.scheduler} went away: waiting for it")
         with self._lock:
             old, self._client = self._client, None
         self.roster = Roster()
@@ -173,7 +173,7 @@ class Cluster:
                 error = DeviceUnreachable(found.message, CONTINUE)
             self._closed.wait(LOOK_SECONDS)
         stopped = error if self._client is None else None
-        self._changed(stopped or f"the scheduler at {self.where.scheduler} is back")
+        self.changed(stopped or f"the scheduler at {self.where.scheduler} is back")
         with self._lock:
             self._stopped = stopped
             self._lock.notify_all()
@@ -181,10 +181,10 @@ class Cluster:
     def _read(self, info: Mapping[str, Any]) -> None:
         earlier, self.roster = self.roster, roster(info, tools())
         if earlier.workers.keys() != self.roster.workers.keys():
-            self._changed(_told(self.roster.workers))
+            self.changed(_told(self.roster.workers))
         for address, message in self.roster.refused.items():
             if address not in earlier.refused:
-                self._changed(message)
+                self.changed(message)
 
 
 def _told(workers: Mapping[str, Announcement]) -> str:

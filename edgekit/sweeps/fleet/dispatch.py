@@ -37,6 +37,7 @@ class Dispatch:
         self._busy: Counter[str] = Counter()  # slots by the worker's address
         self._sending: dict[str, threading.Lock] = {}
         self._waiting: float | None = None  # since when there is no worker for a job
+        self._is_told = False  # that one is waited for
         self._lock = threading.Lock()
 
     def anywhere(
@@ -75,10 +76,15 @@ class Dispatch:
                 return address, self._named(found, address)
 
     def _named(self, found: Any, address: str) -> Any:
-        """What a worker's machine refused, with the worker's name."""
-        if not isinstance(found, Refusal):
+        """What a worker's machine refused, with the worker's name; what it writes is in its cache."""
+        if isinstance(found, work.Brought):
+            return replace(
+                found, made=tuple(replace(one, refusal=self._named(one.refusal, address)) for one in found.made)
+            )
+        if not isinstance(found, Refusal) or found.code not in OF_MACHINE:
             return found
-        return replace(found, message=f"worker {self.cluster.name(address)}: {found.message}")
+        remedy = found.remedy.replace("--out", "the worker's EDGEKIT_CACHE")
+        return replace(found, message=f"worker {self.cluster.name(address)}: {found.message}", remedy=remedy)
 
     def _at(
         self,
@@ -114,24 +120,32 @@ class Dispatch:
     def _take(
         self, able: Callable[[], dict[str, Announcement]], what: str, needs: Mapping[str, float], refusing: set[str]
     ) -> str:
-        """The worker with the most room of those that are able, whose slots are taken then; waits a while for one."""
+        """The worker with the most room of those that are able, whose slots are taken then.
+
+        Waits a while for one, and says so.
+        """
         while True:
             self.cluster.reached()
             found = able()
             usable = {address: one for address, one in found.items() if address not in refusing} or found
             with self._lock:
                 if usable:
-                    self._waiting = None
+                    self._waiting, self._is_told = None, False
                     address = max(usable, key=lambda one: usable[one].slots - self._busy[one])
                     self._busy[address] += int(needs[SLOT])
                     return address
                 self._waiting = self._waiting or time.monotonic()
                 waited = time.monotonic() - max(self._waiting, self.cluster.since)
+                is_news = waited > REFUSED_SECONDS and not self._is_told
+                self._is_told |= is_news
+            none = f"no worker of {self.cluster.where.scheduler} {what}"
+            if is_news:
+                self.cluster.changed(f"{none}: waiting for one")
             refused_all = self.cluster.roster.refused if not self.cluster.roster.workers else {}
             if waited > (REFUSED_SECONDS if refused_all else WAIT_SECONDS):
                 if refused_all:
                     raise BackendMissing("; ".join(refused_all.values()), "install the same versions there and here")
-                raise DeviceUnreachable(f"no worker of {self.cluster.where.scheduler} {what}", self._start)
+                raise DeviceUnreachable(none, self._start)
             time.sleep(GLANCE_SECONDS)
 
     def _fitted(self, address: str, needs: Mapping[str, float]) -> dict[str, float]:
@@ -151,7 +165,7 @@ class Dispatch:
             except Lost as error:
                 raise DeviceUnreachable(f"{device}: {error}", LOOK_AT) from error
             if isinstance(found, Refusal):
-                raise raised(self._named(found, address) if found.code in OF_MACHINE else found)
+                raise raised(self._named(found, address))
             return found
 
     def _owner(self, device: str) -> str:
@@ -174,7 +188,7 @@ class Dispatch:
 
     @property
     def _start(self) -> str:
-        return f"start one: edgekit worker --scheduler {self.cluster.where.scheduler}"
+        return f"start one that does: edgekit worker --scheduler {self.cluster.where.scheduler}"
 
 
 def _is_machines(found: Any) -> bool:

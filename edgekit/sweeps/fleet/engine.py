@@ -32,6 +32,7 @@ from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.journal import device as locked_device
 from edgekit.sweeps.local import Local
 
+NEEDS_TORCH = "has torch, with which files are made"
 BROUGHT = 2  # times that a job is done whose files come back as others
 MEET_SECONDS = 5.0  # for workers to announce the devices of a grid, before they are unknown
 
@@ -149,7 +150,7 @@ class Fleet:
         parcels, wrong = luggage.of_export(job), 0
         able, needs = (lambda: self.cluster.roster.exporters), {SLOT: 1.0}
         while True:
-            address, found = self._dispatch.anywhere(able, "makes files", needs, parcels, work.export, job, parcels)
+            address, found = self._dispatch.anywhere(able, NEEDS_TORCH, needs, parcels, work.export, job, parcels)
             if isinstance(found, Refusal):
                 return iter(failed(job, found))
             try:
@@ -165,7 +166,9 @@ class Fleet:
 
 
 def _here(made: Made, there: Path, out: Path) -> Made:
-    """A file as it lies here; what is said of it names its place here, too."""
+    """A file as it lies here; what is said of it names its place here, too, unless it is about the worker's disk."""
+    if made.refusal is not None and made.refusal.code == EnvironmentRefused.code:
+        return made
     if made.refusal is not None:
         said = {name: getattr(made.refusal, name).replace(str(there), str(out)) for name in ("message", "remedy")}
         return replace(made, refusal=replace(made.refusal, **said))

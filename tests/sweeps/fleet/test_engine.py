@@ -17,6 +17,7 @@ from edgekit.exporting.inputs import tools
 from edgekit.records.manifest import open_artifact
 from edgekit.storage.store import Store
 from edgekit.sweeps import run, taking
+from edgekit.sweeps.export import Made
 from edgekit.sweeps.fleet import cluster, connection, dispatch, engine, work
 from edgekit.sweeps.fleet.announcement import Announcement, Roster
 from edgekit.sweeps.queues import Patience
@@ -152,7 +153,10 @@ def test_what_a_workers_machine_refuses_is_done_by_another(
 
     def call(self: Any, address: str, resources: Any, function: Any, *arguments: Any) -> Any:
         if function is work.export and self.name(address) in full:
-            return Refusal("environment", "the disk is full", "free some space", 7)
+            job = arguments[0]
+            refused = Refusal("environment", "the disk is full", "free some space, or choose --out elsewhere", 7)
+            made = tuple(Made(file, refusal=refused) for file in job.files)
+            return work.Brought(made, "/somewhere", ())
         return real(self, address, resources, function, *arguments)
 
     monkeypatch.setattr(cluster.Cluster, "call", call)
@@ -163,6 +167,7 @@ def test_what_a_workers_machine_refuses_is_done_by_another(
         for refusal in (cell.refusal for cell in cells):
             assert refusal is not None and refusal.exit_code == 7
             assert refusal.message in {f"worker {name}: the disk is full" for name in full}
+            assert refusal.remedy == "free some space, or choose the worker's EDGEKIT_CACHE elsewhere"
 
 
 def test_of_two_that_announce_a_device_neither_is_taken() -> None:
@@ -170,6 +175,20 @@ def test_of_two_that_announce_a_device_neither_is_taken() -> None:
     pretended: Any = SimpleNamespace(roster=announced, name=str, since=-math.inf, reached=lambda: None)
     with pytest.raises(DeviceUnreachable, match="one and two both announce pi-1"):
         dispatch.Dispatch(pretended).on("pi-1", {}, work.identity, "pi-1")
+
+
+def test_workers_that_can_make_no_files_are_told_while_one_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatch, "REFUSED_SECONDS", 0.01)
+    monkeypatch.setattr(dispatch, "WAIT_SECONDS", 0.3)
+    announced, said = Roster({"one": Announcement("one", {}, {}, {}, 1, 1)}), list[str]()
+    where = connection.Connection("tcp://127.0.0.1:1")
+    pretended: Any = SimpleNamespace(
+        roster=announced, where=where, since=-math.inf, reached=lambda: None, changed=said.append
+    )
+    asked: Any = dispatch.Dispatch(pretended).anywhere
+    with pytest.raises(DeviceUnreachable, match="no worker of tcp://127.0.0.1:1 has torch") as told:
+        asked(lambda: announced.exporters, engine.NEEDS_TORCH, {"edgekit-slot": 1.0}, {}, work.export)
+    assert said == [f"{told.value.message}: waiting for one"]
 
 
 def test_what_a_devices_machine_lacks_is_told_with_its_worker() -> None:

@@ -7,7 +7,7 @@ itself went away.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,14 +20,11 @@ RUNS = ("executing", "long-running")  # states of a task of Dask that is wanted
 @contextmanager
 def while_wanted() -> Iterator[None]:
     """Run the block for the task of this thread: its processes are killed, and it raises Stopped, when that is over."""
-    from distributed import get_worker
-
-    worker, processes, over = get_worker(), Processes(), threading.Event()
-    key = worker.get_current_task()
+    still, processes, over = still_wanted(), Processes(), threading.Event()
 
     def watch() -> None:
         while not over.wait(GLANCE_SECONDS):
-            if not is_wanted(worker, key):
+            if not still():
                 processes.end()
                 return
 
@@ -37,6 +34,15 @@ def while_wanted() -> Iterator[None]:
             yield
     finally:
         over.set()
+
+
+def still_wanted() -> Callable[[], bool]:
+    """What tells from any thread whether somebody waits for the task of this thread."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    key = worker.get_current_task()
+    return lambda: is_wanted(worker, key)
 
 
 def is_wanted(worker: Any, key: Any) -> bool:

@@ -27,7 +27,7 @@ from edgekit.sweeps.engine import Judging, Timing
 from edgekit.sweeps.export import Job, Made, failed, make_here, refused
 from edgekit.sweeps.fleet import luggage
 from edgekit.sweeps.fleet.files import Files, Parcel, parcel
-from edgekit.sweeps.fleet.wanted import while_wanted
+from edgekit.sweeps.fleet.wanted import still_wanted, while_wanted
 from edgekit.sweeps.journal import device
 from edgekit.sweeps.keys import identity_of
 from edgekit.sweeps.local import DIED
@@ -100,7 +100,7 @@ def put(sha256: str, sender: str, offset: int, piece: bytes, is_last: bool) -> N
 
 
 def export(job: Job, parcels: Mapping[str, Parcel]) -> Brought:
-    """Make the files of a job in a folder of their own, which stays until `forget`."""
+    """Make the files of a job in a folder of their own, which stays until `forget`, unless the sweep has gone."""
     found = hand()
     places = {name: found.files.place(one) for name, one in parcels.items()}
     _refuse_another_package(job, parcels)
@@ -117,6 +117,8 @@ def export(job: Job, parcels: Mapping[str, Parcel]) -> Brought:
     except BrokenExecutor:
         made = failed(own, DIED)
     artifacts = tuple(_fetchable(out))
+    if not still_wanted()():  # nobody will say that it may go
+        forget(str(out))
     return Brought(made, str(out), artifacts)
 
 

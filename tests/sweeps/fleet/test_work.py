@@ -46,6 +46,7 @@ def hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[work.Hand]
         found: Any = work.Hand(folder, Files(folder), load(), pool)  # type: ignore[arg-type]
         monkeypatch.setattr(work, "HAND", found)
         monkeypatch.setattr(work, "while_wanted", nullcontext)  # there is no task of Dask
+        monkeypatch.setattr(work, "still_wanted", lambda: lambda: True)
         yield found
 
 
@@ -85,6 +86,17 @@ def test_a_file_is_byte_for_byte_what_this_machine_makes(
     assert work.read(str(made.path), 4, 100) == here.path.read_bytes()[4:104]
     work.forget(there.out)
     assert not Path(there.out).exists()
+
+
+def test_files_that_nobody_waits_for_are_not_kept(
+    hand: work.Hand, plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "_made", lambda job, home: ())
+    (job,) = plan("lenet5").jobs
+    parcels = luggage.of_export(job)
+    for wanted in (True, False):
+        monkeypatch.setattr(work, "still_wanted", lambda wanted=wanted: lambda: wanted)
+        assert Path(work.export(job, parcels).out).exists() is wanted
 
 
 def test_a_network_of_ones_own_and_its_images_are_used_as_they_were_sent(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import math
 import re
 import zipfile
@@ -65,12 +66,31 @@ def load(path: Path) -> tuple[torch.export.ExportedProgram, dict[str, list[str]]
     told, beside = check(path), {_OWN: ""}
     wrote = f"torch {told.get('torch_version', 'of another release')}"
     try:
-        program = torch.export.load(path, extra_files=beside)
+        program = _opened(path, beside)
         return program, json.loads(beside[_OWN] or "{}")
     except Exception as error:  # torch has many kinds of errors of its own
         raise ValueError(
             f"{path.name}, written by {wrote}, cannot be read by torch {torch.__version__}: {_line(error)}"
         ) from error
+
+
+def _opened(path: Path, beside: dict[str, str]) -> torch.export.ExportedProgram:
+    """Return torch's program. What torch only logs, and points to in another error, is raised in its place."""
+    logged: list[BaseException] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.exc_info and record.exc_info[1]:
+            logged.append(record.exc_info[1])
+        return not record.exc_info
+
+    log = logging.getLogger("torch.export")
+    log.addFilter(keep)
+    try:
+        return torch.export.load(path, extra_files=beside)
+    except Exception as error:
+        raise (logged[-1] if logged else error) from error
+    finally:
+        log.removeFilter(keep)
 
 
 def check(path: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 import edgekit
-from edgekit.bench.ondevice.torch_archive import GRAPH, PICKLES, WEIGHTS, check
+from edgekit.bench.ondevice.torch_archive import GRAPH, PICKLES, WEIGHTS, check, load
 from edgekit.errors import UsageError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -178,3 +178,19 @@ def test_an_honest_archive_is_exported(saved: bytes, tmp_path: Path) -> None:
     (tmp_path / "net.pt2").write_bytes(saved)
     result = edgekit.export(str(tmp_path / "net.pt2"), format=["onnx"], out=tmp_path / "out")
     assert not result.failed
+
+
+def test_what_torch_only_logs_is_the_cause(
+    saved: bytes, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def huge(found: Any) -> None:
+        if isinstance(found, dict) and isinstance(found.get("as_int"), int):
+            found["as_int"] = 10**12
+        for one in found.values() if isinstance(found, dict) else found if isinstance(found, list) else ():
+            huge(one)
+
+    path = changed(saved, tmp_path / "net.pt2", GRAPH, graph(huge))
+    with pytest.raises(ValueError, match=r"net.pt2, written by .* cannot be read by .*") as caught:
+        load(path)
+    assert "warnings above" not in str(caught.value)
+    assert not caplog.records and "Traceback" not in capfd.readouterr().err

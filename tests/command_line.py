@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import warnings
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -25,9 +24,7 @@ def edgekit(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedPro
         files = [_taken(stack, patch, number, name) for number, name in ((1, "stdout"), (2, "stderr"))]
         if cwd is not None:
             patch.chdir(cwd)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # it leaves its stream to the end of the process
-            code = main(arguments)
+        code = main(arguments)
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
         out, err = (os.pread(file, 1 << 30, 0).decode() for file in files)

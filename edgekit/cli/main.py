@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import TextIO
 
@@ -40,6 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         failure = describe(error if is_told else KeyboardInterrupt(), arguments)
         tell(failure, stdout if as_json else None)
         return failure.exit_code
+    finally:
+        if as_json and stdout is not None:
+            with suppress(OSError):  # what it could not take was told when it was written
+                stdout.close()
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -89,7 +89,7 @@ def test_a_layer_behind_a_link_is_missing(tmp_path: Path) -> None:
     assert "convolutions are missing" in refused(path)
 
 
-@pytest.mark.parametrize("kind", ["chunked", "one chunk", "text", "compound", "without shape", "five axes"])
+@pytest.mark.parametrize("kind", ["chunked", "one chunk", "text", "compound", "without shape", "six axes"])
 def test_a_keras_array_that_the_network_cannot_need_is_not_read(kind: str, tmp_path: Path) -> None:
     path = keras_file(tmp_path / "w.h5")
     with h5py.File(path, "r+") as file:
@@ -105,7 +105,7 @@ def test_a_keras_array_that_the_network_cannot_need_is_not_read(kind: str, tmp_p
         elif kind == "without shape":
             file[KERNEL] = h5py.Empty("f")
         else:
-            file.create_dataset(KERNEL, (1, 1, 1, 1, 256), np.float32)
+            file.create_dataset(KERNEL, (1, 1, 1, 1, 1, 256), np.float32)
     assert "numbers" in refused(path)
 
 

@@ -99,6 +99,11 @@ def _kernel(layer: Weighted, op: Op, graph: Graph, own: Tensor) -> Tensor:
     if kernel.dim() == 4:
         kernel = kernel.permute(2, 3, 0, 1) if layer.kind == "depthwise" else kernel.permute(3, 2, 0, 1)
         return kernel.flatten(1) if own.dim() == 2 and kernel.shape[2:] == (1, 1) else kernel
+    if kernel.dim() != 2:
+        raise UsageError(
+            f"the kernel of {layer.name[:80]} has {kernel.dim()} axes, and the network's has {own.dim()}",
+            "give weights of this network",
+        )
     kernel = kernel.permute(1, 0)
     if own.dim() == 4:
         return kernel[:, :, None, None]

@@ -101,7 +101,7 @@ TESTED_BY = (
     ),
     ("bench/links/test_remote_session", "bench/ondevice/infer"),
     ("bench/ondevice/sensors/test_power_rails", "bench/ondevice/energy"),
-    ("measure/test_session", "bench/ondevice/idle measure/found"),
+    ("measure/test_session", "bench/ondevice/idle edgekit/measure/found"),
     # Doors: nothing but a call, a list or a type.
     ("cli/test_main", "edgekit/__main__ edgekit/cli/app"),
     ("test_exported_members", "edgekit/callable_module"),

@@ -47,7 +47,7 @@ def test_activation_elements_are_those_of_stored_outputs() -> None:
 
 def test_a_concatenation_of_one_tensor_is_that_tensor() -> None:
     one, two = Moved(lambda x: torch.cat([torch.tanh(x)], 1)), Moved(lambda x: torch.cat([x, x], 1))
-    assert counted(one, (1, 4, 8, 8)).activation_elements == 256 + 256
+    assert counted(one, (1, 4, 8, 8)).activation_elements == 256
     assert counted(two, (1, 4, 8, 8)).activation_elements == 256 + 512
 
 

@@ -40,7 +40,7 @@ OpenFile = Callable[[Artifact], Opened]
 
 
 def eval(
-    artifacts: Sequence[str | Path],
+    artifacts: str | Path | Sequence[str | Path],
     *,
     data: str | Path,
     device: str = "local",
@@ -75,6 +75,7 @@ def eval(
     result names. Raises UsageError for images, labels or limits that are wrong, and whatever failed when there is one
     file only; of several files, those that failed are in the result.
     """
+    artifacts = [artifacts] if isinstance(artifacts, (str, Path)) else list(artifacts)
     if not artifacts:
         raise UsageError("no artifact to evaluate was named", "give at least one .onnx or .tflite file")
     limits = gates.limits([Path(path) for path in artifacts], min_top1, max_drop, against)

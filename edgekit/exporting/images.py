@@ -81,4 +81,5 @@ def about_images(
 def _assumed(preprocessing: Preprocessing) -> str:
     mean, std = (as_yaml(values) for values in (preprocessing.mean, preprocessing.std))
     of = {TORCHVISION: " (torchvision's)", TENSORFLOW: " (TensorFlow's)"}.get(preprocessing, "")
-    return f"the preprocessing is assumed: mean {mean}, std {std}{of}; say another with --preprocess FILE"
+    crop = f"crop {preprocessing.crop_fraction:g}"
+    return f"the preprocessing is assumed: mean {mean}, std {std}, {crop}{of}; say another with --preprocess FILE"

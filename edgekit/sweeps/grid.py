@@ -321,6 +321,5 @@ def _told(error: ValidationError, origin: str) -> UsageError:
     where = ".".join(str(part) for part in first["loc"] if not str(part).endswith("]"))
     if first["type"] == "missing":
         return UsageError(f"there is no '{where}'{origin}", "name a network, as in model: mobilenet")
-    return UsageError(
-        f"'{where}'{origin}: {first['msg'].lower()}, not {_SHORT.repr(first['input'])}", "correct the value"
-    )
+    remedy = "write, say, input: [1, 3, 224, 224]" if where.partition(".")[0] == "input" else "correct the value"
+    return UsageError(f"'{where}'{origin}: {first['msg'].lower()}, not {_SHORT.repr(first['input'])}", remedy)

@@ -185,7 +185,7 @@ class Plan:
             other = models.setdefault(name, point.model)
             if other != point.model:
                 raise UsageError(
-                    f"{other} and {point.model} are both called {name}, and their files would be",
+                    f"{other} and {point.model} are both called {name}: one's files would replace the other's",
                     "put them into files of different names",
                 )
 

@@ -33,6 +33,7 @@ TABLES = {
     "checks": ("gate", "name", "verdict", "reason"),
 }
 LEAD = ("verdict", "reason")  # what stands above the table
+PARTS = ("artifact", "format", "precision")  # of a failure: what failed
 MOST = 20  # rows in a short table
 DASH = "-"
 
@@ -81,12 +82,29 @@ def _short(document: Mapping[str, Any]) -> tuple[list[str], list[str], list[list
     name, rows = _rows(document)
     if name is None:
         facts = [[key, _text(key, value)] for key, value in document.items() if not isinstance(value, (dict, list))]
-        return [], ["what", "value"], facts, []
+        return [], ["what", "value"], facts, _told(document)
     columns = [one for one in TABLES[name] if any(_value(row, one) is not None for row in rows)]
     lines = [[_text(one, _value(row, one)) for one in columns] for row in rows[:MOST]]
     told = ": ".join(str(document[key]) for key in LEAD if document.get(key))
     more = [f"... {len(rows) - MOST} more; to_json() and to_pandas() have all"] if len(rows) > MOST else []
-    return [escaped(told)] * bool(told), [one.rpartition(".")[2] for one in columns], lines, more
+    return [escaped(told)] * bool(told), [one.rpartition(".")[2] for one in columns], lines, more + _told(document)
+
+
+def _told(document: Mapping[str, Any]) -> list[str]:
+    """Lines below the table: what failed and how to mend it, limits that do not hold, and notes."""
+    failed = [(one, one["reason"], one["remedy"]) for one in document.get("failed") or ()]
+    for one in document.get("measurements") or ():
+        failed += [(one, error["message"], error["remedy"]) for error in (one.get("error"),) if error]
+    found = []
+    for one, reason, remedy in failed:
+        name = " ".join(str(one[key]) for key in PARTS if one.get(key) is not None)
+        found += [f"failed: {name}: {reason}", f"   fix: {remedy}"]
+    found += [
+        f"{one['verdict']}: {_text('artifact', one['artifact'])}: {one['reason']}"
+        for one in document.get("gates") or ()
+        if one["verdict"] != "passed"
+    ]
+    return [escaped(one) for one in (*found, *(f"note: {one}" for one in document.get("notes") or ()))]
 
 
 def _value(row: Mapping[str, Any], column: str) -> Any:

@@ -63,9 +63,13 @@ def test_a_folder_whose_name_is_no_text_is_named_as_far_as_it_goes(
     assert open_store(str(tmp_path / "store.db")).accuracies()[0].dataset == r"bad\udcff"
 
 
-def test_right_answers_are_counted_and_stored(tmp_path: Path, evaluate: Callable[..., Any]) -> None:
-    result = evaluate(sealed(network(tmp_path / "a.onnx")))
+def test_right_answers_are_counted_and_stored(tmp_path: Path, pictures: Path, evaluate: Callable[..., Any]) -> None:
+    path = sealed(network(tmp_path / "a.onnx"))
+    result = evaluate(path)
     (row,) = result.to_json()["results"]
+    assert (
+        eval(str(path), data=pictures, store=str(tmp_path / "o.db")).to_json()["results"][0]["top1"] == row["top1"]
+    ), "one file alone"
     assert (row["n"], row["top1"], row["top5"], row["foreign"]) == (10, 0.9, 1.0, False)
     low, high = row["top1_ci95"]
     assert (round(low, 4), round(high, 4)) == (0.5958, 0.9821)  # Wilson's interval of 9 in 10

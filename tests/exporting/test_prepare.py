@@ -55,4 +55,7 @@ def test_a_preprocessing_that_nothing_says_is_named(weights: str, said: bool, tm
     asked = ExportOptions(network.eval(), input=(1, 3, 16, 16), weights=given, preprocess=preprocess if said else None)
     notes = [note for note in prepare(asked, lambda stage: None).notes if "the preprocessing is assumed" in note]
     assert len(notes) == (weights != "random" and not said)
-    assert all("mean [123.675, 116.28, 103.53]" in note and "(torchvision's)" in note for note in notes)
+    assert all(
+        "mean [123.675, 116.28, 103.53]" in note and "crop 0.875" in note and "(torchvision's)" in note
+        for note in notes
+    )

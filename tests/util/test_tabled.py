@@ -56,6 +56,15 @@ def test_what_has_no_rows_tells_its_facts() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("rows", [[], [{"artifact": "a.onnx", "n": 10, "top1": 0.5}]])
+def test_what_failed_what_does_not_hold_and_notes_stand_below_the_table(rows: list[Any]) -> None:
+    failed = {"artifact": "b.onnx", "reason": "it is empty", "remedy": "export it again"}
+    held, missed = ({"artifact": "x/a.onnx", "verdict": one, "reason": one} for one in ("passed", "failed"))
+    document = {"results": rows, "failed": [failed], "gates": [held, missed], "notes": ["std is assumed"]}
+    below = ["failed: b.onnx: it is empty", "   fix: export it again", "failed: a.onnx: failed", "note: std is assumed"]
+    assert str(Result(document)).splitlines()[-4:] == below and below[-1] in Result(document)._repr_html_()
+
+
 def test_a_notebook_shows_names_as_text() -> None:
     shown = BENCH._repr_html_()
     assert shown.count("<tr>") == 3 and "&lt;net&gt;.tflite" in shown and "<net>" not in shown

@@ -214,13 +214,13 @@ def _each(names: Sequence[str], canonical: Callable[[str], str]) -> tuple[str, .
 
 def check_heeded(asked: ExportOptions) -> None:
     """Raise UsageError for an option that none of the files heeds."""
+    if asked.io != "float32" and (set(asked.precision) != {"int8"} or not _all_heed("io", asked.format)):
+        raise UsageError(f"--io {asked.io} is for int8 TFLite files", "add --format tflite --precision int8")
     given = asked.given()
     for name in given:
         shown = f"{flag(name)} {given[name]}" if OPTIONS[name].choices else flag(name)
         if OPTIONS[name].of_int8 and not asked.has_int8:
             raise UsageError(f"{shown} is for int8 files, and none is asked for", "add --precision int8")
-    if asked.io != "float32" and (set(asked.precision) != {"int8"} or not _all_heed("io", asked.format)):
-        raise UsageError(f"--io {asked.io} is for int8 TFLite files", "add --format tflite --precision int8")
     if asked.layout != DEFAULTS["layout"] and not _any_heeds("layout", asked.format):
         raise UsageError("--layout is for TFLite files; others have torch's axes", "leave it out")
     if asked.opset is not None and not _any_heeds("opset", asked.format):

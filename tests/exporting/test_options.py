@@ -75,7 +75,7 @@ def test_a_value_that_cannot_be_meant_is_refused_where_it_is_given(asked: dict[s
     [
         ({"opset": 17, "format": ["tflite"]}, "--opset is for ONNX files"),
         ({"io": "uint8", "precision": ["int8"]}, "--io uint8 is for int8 TFLite files"),
-        ({"io": "uint8", "format": ["tflite"]}, "--io uint8 is for int8 files"),
+        ({"io": "uint8", "format": ["tflite"]}, "--io uint8 is for int8 TFLite files"),
         ({"max_batch": 4, "format": ["tensorrt"]}, "--max-batch is for TensorRT engines whose batch is open"),
         ({"max_batch": 4, "dynamic_batch": True}, "--max-batch is for TensorRT engines whose batch is open"),
         ({"int8_effort": "fast"}, "--int8-effort fast is for int8 files"),

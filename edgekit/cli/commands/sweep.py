@@ -15,8 +15,8 @@ from edgekit.cli.output import Outcome, notice, refused
 from edgekit.exporting.options import DEFAULTS, HINTS, OPTIONS, flag
 from edgekit.sweeps.axes import VARIED
 
-# Axes among the options of export; of target_gpu one value has commas already, and a flag has no value.
-_VARIED = [name for name in VARIED if name != "target_gpu" and HINTS[name] is not bool]
+# Axes among the options of export: words of a choice, and numbers. A free text may have commas of its own.
+_VARIED = [name for name in VARIED if OPTIONS[name].choices or HINTS[name] == int | None]
 _READ: dict[str, Callable[[str, str], Any]] = {
     **{name: o.numbers if HINTS[name] == int | None else o.words for name in _VARIED},
     "alpha": o.decimals,

@@ -109,6 +109,14 @@ def test_a_keras_array_that_the_network_cannot_need_is_not_read(kind: str, tmp_p
     assert "numbers" in refused(path)
 
 
+def test_a_keras_kernel_of_volumes_is_none_of_maps(tmp_path: Path) -> None:
+    path = keras_file(tmp_path / "w.h5")
+    with h5py.File(path, "r+") as file:
+        del file[KERNEL]
+        file.create_dataset(KERNEL, (1, 1, 1, 1, 256), np.float32)
+    assert "has 5 axes" in refused(path)
+
+
 def npy(shape: str, descr: str = "'<f4'", version: bytes = b"\x01\x00") -> bytes:
     head = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
     return b"\x93NUMPY" + version + len(head).to_bytes(2 if version[0] == 1 else 4, "little") + head

@@ -12,7 +12,7 @@ ARRAYS = """
 from ai_edge_litert.interpreter import Interpreter
 results = Interpreter({file}).get_signature_runner()(**inputs)
 """
-CPP = """
+_LOADED = """
   const char* file = {file};
   auto model = tflite::FlatBufferModel::BuildFromFile(file);
   tflite::ops::builtin::BuiltinOpResolver resolver;
@@ -20,23 +20,24 @@ CPP = """
   if (!model || tflite::InterpreterBuilder(*model, resolver)(&interpreter, 1) != kTfLiteOk ||
       interpreter->AllocateTensors() != kTfLiteOk)
     return std::fprintf(stderr, "%s does not load\\n", file), 1;
+"""
+CPP = (
+    _LOADED
+    + """\
   std::copy(input.begin(), input.end(), interpreter->typed_input_tensor<{type}>(0));
   if (interpreter->Invoke() != kTfLiteOk) return std::fprintf(stderr, "%s does not run\\n", file), 1;
   const {out}* y = interpreter->typed_output_tensor<{out}>(0);
   const size_t count = interpreter->output_tensor(0)->bytes / sizeof({out});
 """
-CPP_ARRAYS = """
-  const char* file = {file};
-  auto model = tflite::FlatBufferModel::BuildFromFile(file);
-  tflite::ops::builtin::BuiltinOpResolver resolver;
-  std::unique_ptr<tflite::Interpreter> interpreter;
-  if (!model || tflite::InterpreterBuilder(*model, resolver)(&interpreter, 1) != kTfLiteOk ||
-      interpreter->AllocateTensors() != kTfLiteOk)
-    return std::fprintf(stderr, "%s does not load\\n", file), 1;
+)
+CPP_ARRAYS = (
+    _LOADED
+    + """\
 {given}
   if (interpreter->Invoke() != kTfLiteOk) return std::fprintf(stderr, "%s does not run\\n", file), 1;
 {taken}
 """
+)
 KOTLIN_ARRAYS = """/** Runs {file}, which is `model`, mapped or read into a direct buffer.
  *  Arrays have the network's axes and values.
 {about} */

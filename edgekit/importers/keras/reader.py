@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from pathlib import Path
 
@@ -100,10 +101,7 @@ def _shape(path: Path, model: KerasModel, name: str, size: Size | None, dtype: s
             f"say how large it is to be, channels first: --input {name}=1,3,224,224",
         )
     found = (1, *(int(one or 0) for one in own[1:]))
-    total = 1
-    for one in found:
-        total *= one
-    if not 0 < total <= LARGEST:
+    if not 0 < math.prod(found) <= LARGEST:
         raise UsageError(f"input {name} of {path.name} is {_told(own)}", "give a file of a network")
     return found
 

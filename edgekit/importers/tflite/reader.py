@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -77,10 +78,7 @@ def _shape(model: Model, index: int, given: Shape | None) -> Shape:
             f"input {tensor.name} of {name} leaves sizes open ({told or 'it has no axes'})",
             f"say how large it is to be, channels first: --input {tensor.name}=1,3,224,224",
         )
-    total = 1
-    for size in found:
-        total *= size
-    if not 0 < total <= LARGEST:
+    if not 0 < math.prod(found) <= LARGEST:
         raise UsageError(f"input {tensor.name} of {name} is {told}", "give a file of a network")
     return found
 

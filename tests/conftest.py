@@ -100,6 +100,8 @@ SLOW = frozenset(
         "inspection/test_command",
         "inspection/test_pairs",
         "inspection/test_snippets",
+        "inspection/test_snippets_arrays",
+        "inspection/test_snippets_call",
         "ir/passes/test_fold_batch_norm",
         "measure/test_bench_profile",
         "measure/test_clock",

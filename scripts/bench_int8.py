@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 import edgekit
 from edgekit.exporting.stored_values import to_layout
-from edgekit.records.manifest import Artifact
+from edgekit.records.artifact import Artifact
 from edgekit.stats.accuracy import correct1, paired
 from edgekit.stats.proportions import PairedDifference
 from scripts.bench_helpers import ORACLE, Images, Line, for_other_converters, hits, images, latency

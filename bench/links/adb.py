@@ -16,9 +16,7 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -26,26 +24,20 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.bench.android import dumpsys
+from edgekit.bench.links import adb_server
+from edgekit.bench.links.adb_server import ANSWER_SECONDS, LISTED
 from edgekit.bench.links.base import Done, placed, start
 from edgekit.bench.links.ssh.owner import is_gone, owner
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
 from edgekit.util.files import file_sha256
 
 ROOT = "/data/local/tmp/edgekit"
-ANSWER_SECONDS = 60.0
 SLOWEST_BYTES_PER_SECOND = 200_000  # USB 1
 KEEP_DAYS = 30
 MARK = "EDGEKIT_WORK"
 # The exit code of the script, on a line of its own; older phones always say 0.
 TOLD = "\nrc=$?; echo; echo __edgekit_rc=$rc"
 CODE = re.compile(rb"\r?\n__edgekit_rc=(\d{1,3})\r?\n\Z")
-LISTED = "see `adb devices -l`"
-STATES = {
-    "unauthorized": ("does not trust this computer", "unlock it and accept the question for USB debugging"),
-    "authorizing": ("does not trust this computer yet", "unlock it and accept the question for USB debugging"),
-    "offline": ("is offline", "unplug it and plug it in again, then `adb reconnect`"),
-    "no permissions": ("may not be opened by this user", "install udev rules: android-sdk-platform-tools-common"),
-}
 
 
 class AdbLink:
@@ -179,8 +171,8 @@ class AdbLink:
     def _begun(self) -> None:
         if self.session:
             return
-        self._serial = self._find()
-        features = self._adb(["features"], ANSWER_SECONDS).stdout.decode(errors="replace").split()
+        self._serial = adb_server.find(self.name, self._wished)
+        features = self._adb(["features"]).stdout.decode(errors="replace").split()
         self._raw = "shell_v2" in features
         session = uuid.uuid4().hex
         mine = json.dumps(owner())
@@ -206,55 +198,13 @@ class AdbLink:
                 if re.fullmatch("[0-9a-f]{32}", name) and is_gone(json.loads(other)):
                     self.run(f"{_kill(name)}; rm -rf {self._root}/work/{name}")
 
-    def _find(self) -> str:
-        """The serial of the device. Raises DeviceUnreachable for one that is not there or not ready."""
-        self._serve()
-        if self._wished and self._state(self._wished) is None and re.fullmatch(r"[\w.\-\[\]:]+:\d+", self._wished):
-            self._adb(["connect", self._wished], ANSWER_SECONDS, serial=False)
-        listed = self._listed()
-        ready = [one.serial for one in listed if one.state == "device"]
-        wished = self._wished or (listed[0].serial if len(listed) == 1 else None)
-        if wished is None and not listed:
-            raise DeviceUnreachable(
-                f"no phone is connected, for {self.name}", f"plug it in, enable USB debugging and {LISTED}"
-            )
-        if wished is None:
-            names = ", ".join(one.serial for one in listed)
-            raise DeviceUnreachable(
-                f"{len(listed)} phones are connected, and nothing says which is {self.name}: {names}",
-                "write its `serial:` into devices.yaml, or set ANDROID_SERIAL",
-            )
-        if wished not in ready:
-            raise self._not_ready(wished, next((one.state for one in listed if one.serial == wished), None))
-        return wished
-
-    def _serve(self) -> None:
-        """See that adb's server runs; of two that start it at once, one fails."""
-        for attempt in range(3):
-            if self._adb(["start-server"], ANSWER_SECONDS, serial=False, check=attempt == 2).code == 0:
-                return
-            time.sleep(0.5)
-
-    def _listed(self) -> tuple[dumpsys.Seen, ...]:
-        done = self._adb(["devices", "-l"], ANSWER_SECONDS, serial=False)
-        return dumpsys.seen(done.stdout.decode(errors="replace"))
-
-    def _state(self, serial: str) -> str | None:
-        return next((one.state for one in self._listed() if one.serial == serial), None)
-
-    def _not_ready(self, serial: str, state: str | None) -> DeviceUnreachable:
-        if state is None:
-            return DeviceUnreachable(f"{self.name} ({serial}) is not connected", f"plug it in, wake it and {LISTED}")
-        cause, remedy = STATES.get(state, (f"is in state '{state}'", "start Android on it"))
-        return DeviceUnreachable(f"{self.name} ({serial}) {cause}", remedy)
-
     def _lost(self, said: str) -> DeviceUnreachable:
         """The error for a phone that stopped answering, from what adb still knows of it."""
         state: str | None = "device"
         with suppress(EdgekitError):
-            state = self._state(self._serial)
+            state = adb_server.state_of(self.name, self._serial)
         if state != "device":
-            error = self._not_ready(self._serial, state)
+            error = adb_server.not_ready(self.name, self._serial, state)
             return DeviceUnreachable(f"the connection was lost: {error.message}", error.remedy)
         why = f": {said}" if said else ""
         return DeviceUnreachable(
@@ -263,7 +213,7 @@ class AdbLink:
         )
 
     def _refused(self, done: Done) -> EdgekitError:
-        said = " ".join((done.stderr or done.stdout.decode(errors="replace")).split())[-200:]
+        said = adb_server.last_words(done)
         if "No space left" in said:
             return EnvironmentRefused(f"no space on {self.name} in {self._root}: {said}", "free some there")
         return EnvironmentRefused(
@@ -286,14 +236,14 @@ class AdbLink:
 
     def _send(self, path: Path, there: str, size: int) -> None:
         seconds = ANSWER_SECONDS + size / SLOWEST_BYTES_PER_SECOND
-        done = self._adb(["push", str(path.resolve()), there], seconds, check=False)
+        done = adb_server.ask(["-s", self._serial, "push", str(path.resolve()), there], self.name, seconds)
         if done.code:
             said = done.stderr + done.stdout.decode(errors="replace")
             raise self._refused(Done(1, b"", said)) if "remote" in said else self._lost(said.strip()[-200:])
 
     def _shell(self, script: str) -> list[str]:
         # Without a terminal: what is printed comes as it is, and stderr apart. Older phones know only the other form.
-        return [_program(), "-s", self._serial, "shell", *(["-T"] if self._raw else []), script]
+        return [adb_server.program(), "-s", self._serial, "shell", *(["-T"] if self._raw else []), script]
 
     def _run(self, script: str, seconds: float, stdin: int, closing: int | None = None) -> Done:
         """Its end is told in a line of its own: where that is missing, it was the connection that ended."""
@@ -318,30 +268,12 @@ class AdbLink:
             raise self._lost(" ".join(said.split())[-200:])
         return Done(int(match.group(1)), stdout[: match.start()].replace(b"\r\n", b"\n"), said)
 
-    def _adb(self, arguments: Sequence[str], seconds: float, serial: bool = True, check: bool = True) -> Done:
-        """adb itself. Raises BackendMissing without it, DeviceUnreachable where it fails."""
-        which = ["-s", self._serial] if serial else []
-        with start([_program(), *which, *arguments], subprocess.DEVNULL) as process:
-            try:
-                stdout, stderr = process.communicate(timeout=seconds)
-            except subprocess.TimeoutExpired as error:
-                raise DeviceUnreachable(
-                    f"adb gave no answer in {seconds:.0f} s for {self.name}", "try `adb kill-server`, and the cable"
-                ) from error
-            finally:
-                process.kill()
-        done = Done(process.returncode, stdout, stderr.decode(errors="replace"))
-        if check and done.code:
-            said = " ".join((done.stderr or stdout.decode(errors="replace")).split())[-200:]
-            raise self._lost(said) if serial else DeviceUnreachable(f"adb failed: {said}", "try `adb kill-server`")
+    def _adb(self, arguments: Sequence[str], seconds: float = ANSWER_SECONDS) -> Done:
+        """adb itself, on this phone. Raises BackendMissing without it, DeviceUnreachable where it fails."""
+        done = adb_server.ask(["-s", self._serial, *arguments], self.name, seconds)
+        if done.code:
+            raise self._lost(adb_server.last_words(done))
         return done
-
-
-def _program() -> str:
-    found = shutil.which("adb")
-    if found is None:
-        raise BackendMissing("adb is not installed", "install Android's platform tools (Debian: apt install adb)")
-    return found
 
 
 def _kill(session: str) -> str:

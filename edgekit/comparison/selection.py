@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import UsageError
+from edgekit.records.artifact import content_of
 from edgekit.records.formats import check_not_rejected, is_artifact
-from edgekit.records.manifest import content_of
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import Summary
 from edgekit.storage import finding, results

@@ -15,7 +15,7 @@ from edgekit.util.tabled import Tabled
 
 if TYPE_CHECKING:
     from edgekit.demonstration.digits import Digits
-    from edgekit.records.manifest import Artifact
+    from edgekit.records.artifact import Artifact
 
 Progress = Callable[[str, int | None, int | None], None]
 PRECISIONS = ("fp32", "int8")

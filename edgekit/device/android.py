@@ -22,7 +22,7 @@ from edgekit.device.check import Check
 from edgekit.device.config import AdbDevice
 from edgekit.device.target import RUN, Identity, Opened
 from edgekit.errors import BackendMissing, MeasurementInvalid, UsageError
-from edgekit.records.manifest import Artifact
+from edgekit.records.artifact import Artifact
 from edgekit.records.measurement import Protocol
 from edgekit.records.runtime import choose
 from edgekit.stats.medians import MIN_PROCESSES

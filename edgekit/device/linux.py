@@ -20,7 +20,7 @@ from edgekit.device.config import LOCAL, LocalDevice, SshDevice
 from edgekit.device.linux_check import check_device
 from edgekit.device.target import RUN, Identity, Opened
 from edgekit.errors import DeviceUnreachable, EdgekitError, UsageError, nearest
-from edgekit.records.manifest import Artifact
+from edgekit.records.artifact import Artifact
 from edgekit.records.measurement import Protocol
 from edgekit.records.runtime import RUNTIMES, choose
 from edgekit.tensorrt import trtexec_measure

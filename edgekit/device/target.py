@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from edgekit.bench.links.base import Link
 from edgekit.device.check import Check
-from edgekit.records.manifest import Artifact
+from edgekit.records.artifact import Artifact
 from edgekit.records.measurement import Protocol as MeasuringProtocol
 from edgekit.records.runtime import Runtime, Session
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgekit.errors import UsageError
 from edgekit.exporting.stored_values import from_layout, quantized, to_layout
-from edgekit.records.manifest import Artifact, TensorRecord
+from edgekit.records.artifact import Artifact
+from edgekit.records.manifest import TensorRecord
 from edgekit.records.preprocessing import ForeignInput
 from edgekit.records.runtime import Session
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from edgekit.data import labels
 from edgekit.data.images import Sample
 from edgekit.errors import UsageError
-from edgekit.records.manifest import Artifact
+from edgekit.records.artifact import Artifact
 
 _WNID = re.compile(r"^n\d{8}\s+")
 _BY_ORDER = "say --classes-by-order where their order is right"

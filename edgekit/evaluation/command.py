@@ -28,7 +28,8 @@ from edgekit.evaluation.decoding import decoded
 from edgekit.evaluation.input import file_input, scores_of
 from edgekit.evaluation.result import EvalResult, Evaluated
 from edgekit.evaluation.run import Run, gives_index
-from edgekit.records.manifest import Artifact, Manifest, TensorRecord, in_use, open_artifact
+from edgekit.records.artifact import Artifact, in_use, open_artifact
+from edgekit.records.manifest import Manifest, TensorRecord
 from edgekit.records.preprocessing import ForeignInput
 from edgekit.records.preprocessing_file import foreign_input
 from edgekit.records.runtime import Session

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edgekit.errors import UsageError, nearest
 from edgekit.exporting.stored_values import quantized, to_layout
-from edgekit.records.manifest import Artifact, TensorRecord, pixels_are_codes
+from edgekit.records.artifact import Artifact
+from edgekit.records.manifest import TensorRecord, pixels_are_codes
 from edgekit.records.preprocessing import CHANNELS, ForeignInput, Preprocessing, normalize
 from edgekit.records.runtime import Session
 

@@ -15,7 +15,7 @@ from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, Usa
 from edgekit.evaluation.answers import Answers, breakdown
 from edgekit.evaluation.array_input import ArrayInput
 from edgekit.evaluation.input import FileInput
-from edgekit.records.manifest import Artifact
+from edgekit.records.artifact import Artifact
 from edgekit.records.measurement import Accuracy
 from edgekit.records.runtime import Session, own_time
 from edgekit.stats.accuracy import HIT1, MISS, correct1, correct5, hit

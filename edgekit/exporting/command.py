@@ -29,8 +29,8 @@ from edgekit.exporting.prepare import prepare
 from edgekit.exporting.result import ExportResult
 from edgekit.exporting.site import Site
 from edgekit.exporting.task import ExportTask
+from edgekit.records.artifact import Artifact
 from edgekit.records.formats import FORMATS, PRECISIONS
-from edgekit.records.manifest import Artifact
 from edgekit.records.runtime import choose
 from edgekit.tensorrt.builder import find
 from edgekit.tensorrt.capabilities import targets

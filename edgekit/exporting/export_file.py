@@ -27,8 +27,9 @@ from edgekit.exporting.reference import Array
 from edgekit.exporting.task import ExportTask
 from edgekit.exporting.thresholds import rounding_note
 from edgekit.ir.graph import Graph
+from edgekit.records.artifact import Artifact
 from edgekit.records.formats import FORMATS, LOGITS, REJECTED
-from edgekit.records.manifest import Artifact, ParityRecord
+from edgekit.records.manifest import ParityRecord
 from edgekit.records.release import release
 from edgekit.util.files import Content, content, drafting, environment
 

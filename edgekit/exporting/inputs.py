@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import EdgekitError
 from edgekit.exporting.options import ExportOptions
+from edgekit.records.artifact import Artifact, open_artifact
 from edgekit.records.formats import FORMATS, tool_versions
-from edgekit.records.manifest import Artifact, open_artifact
 
 if TYPE_CHECKING:
     from edgekit.device.target import Target

@@ -10,7 +10,7 @@ from edgekit.device.linux import LinuxTarget
 from edgekit.device.target import Target
 from edgekit.errors import GateFailed, MeasurementInvalid
 from edgekit.measure.session import BenchTask, MeasuringSession
-from edgekit.records.manifest import Artifact
+from edgekit.records.artifact import Artifact
 from edgekit.records.measurement import INVALID, PRESETS
 from edgekit.records.runtime import choose
 from edgekit.stats.medians import NS_PER_MS

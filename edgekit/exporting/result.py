@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import Failure, worst_exit_code
-from edgekit.records.manifest import Artifact, manifest_path
+from edgekit.records.artifact import Artifact
+from edgekit.records.manifest import manifest_path
 from edgekit.util.tabled import Tabled
 
 

@@ -11,8 +11,9 @@ from edgekit.errors import BackendMissing, UsageError
 from edgekit.inspection import snippets
 from edgekit.inspection.pairs import PAIRED
 from edgekit.inspection.rejected import open_rejected
+from edgekit.records.artifact import Artifact, open_artifact
 from edgekit.records.formats import REJECTED, check_not_rejected
-from edgekit.records.manifest import Artifact, Manifest, open_artifact
+from edgekit.records.manifest import Manifest
 from edgekit.util import apart
 from edgekit.util.tabled import Tabled
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from edgekit.errors import UsageError
-from edgekit.records.manifest import Artifact, manifest_path, read_manifest
+from edgekit.records.artifact import Artifact
+from edgekit.records.manifest import manifest_path, read_manifest
 from edgekit.util.files import content
 
 

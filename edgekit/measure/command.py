@@ -15,7 +15,7 @@ from edgekit.measure import sustain
 from edgekit.measure.pair import Versus
 from edgekit.measure.result import BenchResult
 from edgekit.measure.session import BenchTask, MeasuringSession, Progress
-from edgekit.records.manifest import open_artifact
+from edgekit.records.artifact import open_artifact
 from edgekit.records.measurement import PRESETS, VERSUS, Measurement, Protocol
 from edgekit.records.runtime import choose
 from edgekit.stats.medians import MIN_PROCESSES

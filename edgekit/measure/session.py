@@ -16,7 +16,7 @@ from edgekit.errors import EdgekitError
 from edgekit.measure import verdict
 from edgekit.measure.found import emulated, plain, remarks
 from edgekit.measure.profile import ON_GPU, profile
-from edgekit.records.manifest import Artifact, in_use
+from edgekit.records.artifact import Artifact, in_use
 from edgekit.records.measurement import Measurement, Memory, ProcessRun, Protocol, Snapshot
 from edgekit.records.roofline import Peaks, Profile
 from edgekit.records.runtime import Runtime

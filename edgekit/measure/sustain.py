@@ -11,7 +11,7 @@ from typing import Any
 
 from edgekit.errors import EdgekitError, UsageError, first_line
 from edgekit.measure.session import BenchTask, Cut, MeasuringSession
-from edgekit.records.manifest import in_use
+from edgekit.records.artifact import in_use
 from edgekit.records.measurement import Measurement, Protocol
 from edgekit.stats.sustained import part
 from edgekit.util.formatting import counted, span

@@ -6,8 +6,9 @@ import shutil
 from pathlib import Path
 
 from edgekit.errors import EdgekitError
+from edgekit.records.artifact import COMING, Artifact, coming_path
 from edgekit.records.formats import REJECTED
-from edgekit.records.manifest import COMING, Artifact, Manifest, coming_path, manifest_path, read_manifest
+from edgekit.records.manifest import Manifest, manifest_path, read_manifest
 from edgekit.util.files import content, environment, locked, publish, write_atomically
 from edgekit.util.formatting import json_escaped
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from edgekit.bug_report import tellable
 from edgekit.errors import USERS_CODE, EdgekitError, GateFailed, Refusal
 from edgekit.exporting.inputs import Inputs
-from edgekit.records.manifest import manifest_path, open_artifact, read_manifest
+from edgekit.records.artifact import open_artifact
+from edgekit.records.manifest import manifest_path, read_manifest
 from edgekit.redact import redacted
 from edgekit.sweeps.axes import Point
 from edgekit.sweeps.grid import Grid

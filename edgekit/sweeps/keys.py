@@ -22,7 +22,7 @@ from edgekit.device.target import Identity
 from edgekit.exporting.inputs import Inputs, add_sources, tools
 from edgekit.exporting.options import ExportOptions
 from edgekit.network.names import OWN_FILES
-from edgekit.records.manifest import content_of
+from edgekit.records.artifact import content_of
 from edgekit.records.measurement import Protocol
 from edgekit.records.runtime import Runtime
 from edgekit.sweeps.axes import How

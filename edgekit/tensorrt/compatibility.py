@@ -9,8 +9,8 @@ from typing import Any
 from edgekit.bench.links.base import Link
 from edgekit.bench.ondevice.engines import RTX, TENSORRT, TITLES, command, differences
 from edgekit.errors import BackendMissing
+from edgekit.records.artifact import manifest_of
 from edgekit.records.formats import format_of
-from edgekit.records.manifest import manifest_of
 from edgekit.tensorrt.orders import THERE_RTX, Missing, on, release, release_of
 from edgekit.tensorrt.python_builder import probe
 from edgekit.tensorrt.trtexec_builder import trtexec_on

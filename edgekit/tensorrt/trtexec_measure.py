@@ -14,7 +14,8 @@ from typing import Any
 from edgekit.bench.links.base import Link
 from edgekit.bench.ondevice.profilers.tensorrt import kind
 from edgekit.errors import BackendMissing, UsageError
-from edgekit.records.manifest import Manifest, manifest_of
+from edgekit.records.artifact import manifest_of
+from edgekit.records.manifest import Manifest
 from edgekit.stats.medians import NS_PER_MS
 from edgekit.tensorrt import trtexec
 from edgekit.tensorrt.capabilities import Capabilities, capabilities

@@ -24,7 +24,7 @@ from typing import Protocol
 
 from edgekit.cli.main import main
 from edgekit.errors import EdgekitError
-from edgekit.records.manifest import open_artifact
+from edgekit.records.artifact import open_artifact
 from edgekit.storage.store import Store, new_id
 from tests.kills import arm
 

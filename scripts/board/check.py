@@ -37,7 +37,7 @@ from edgekit.data.images import labeled
 from edgekit.demonstration import command as demonstration
 from edgekit.device.registry import load, open_target
 from edgekit.evaluation.input import FileInput, file_input
-from edgekit.records.manifest import open_artifact
+from edgekit.records.artifact import open_artifact
 from edgekit.records.preprocessing import to_pixels
 from edgekit.records.runtime import choose, open_session
 from edgekit.stats.accuracy import correct1, hit

@@ -17,7 +17,7 @@ import edgekit
 from edgekit.bench.links.remote_session import FarSession
 from edgekit.device.registry import load, open_target
 from edgekit.errors import BackendMissing, DeviceUnreachable, UsageError
-from edgekit.records.manifest import open_artifact
+from edgekit.records.artifact import open_artifact
 from edgekit.records.measurement import PRESETS, Protocol
 from edgekit.records.runtime import open_session
 from edgekit.storage.store import open_store

@@ -15,8 +15,8 @@ import edgekit
 from edgekit.errors import GateFailed, UsageError
 from edgekit.exporting import head_proof
 from edgekit.exporting.reference import Reference
+from edgekit.records.artifact import Artifact
 from edgekit.records.formats import HEADS
-from edgekit.records.manifest import Artifact
 from edgekit.records.runtime import open_session
 
 NAMES = tuple(f"digit {index}" for index in range(10))

@@ -15,7 +15,8 @@ from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.onnx import writer as onnx_writer
 from edgekit.exporting.result import ExportResult
-from edgekit.records.manifest import manifest_path, open_artifact
+from edgekit.records.artifact import open_artifact
+from edgekit.records.manifest import manifest_path
 from tests.exporting.conftest import SHAPE, files
 
 

@@ -17,7 +17,7 @@ import edgekit
 from edgekit.errors import EdgekitError, GateFailed
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.onnx import writer as onnx_writer
-from edgekit.records.manifest import open_artifact
+from edgekit.records.artifact import open_artifact
 from edgekit.records.runtime import open_session
 from tests.exporting.conftest import SHAPE, files
 

@@ -18,7 +18,8 @@ from edgekit.evaluation.input import file_input
 from edgekit.exporting.stored_values import to_layout
 from edgekit.importers.onnx.reader import open_source
 from edgekit.inspection.snippets import snippet
-from edgekit.records.manifest import Manifest, open_artifact
+from edgekit.records.artifact import open_artifact
+from edgekit.records.manifest import Manifest
 from edgekit.records.runtime import open_session
 from tests.importers.onnx.files import Array, model, node, of_runtime, weight
 from tests.importers.tflite import files as tflite

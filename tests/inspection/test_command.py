@@ -16,8 +16,8 @@ from PIL import Image
 import edgekit
 from edgekit.errors import UsageError
 from edgekit.inspection import command
+from edgekit.records.artifact import Artifact, open_artifact
 from edgekit.records.formats import FORMATS
-from edgekit.records.manifest import Artifact, open_artifact
 from edgekit.util import apart
 
 

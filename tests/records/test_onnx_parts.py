@@ -12,7 +12,8 @@ import pytest
 import edgekit
 from edgekit.errors import UsageError
 from edgekit.records import onnx_parts
-from edgekit.records.manifest import manifest_path, open_artifact, read_manifest
+from edgekit.records.artifact import open_artifact
+from edgekit.records.manifest import manifest_path, read_manifest
 from edgekit.storage.store import open_store
 from edgekit.util.files import file_sha256
 from tests.evaluation.files import sealed

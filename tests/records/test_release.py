@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.records.manifest import Manifest, manifest_of, manifest_path, open_artifact, read_manifest
+from edgekit.records.artifact import manifest_of, open_artifact
+from edgekit.records.manifest import Manifest, manifest_path, read_manifest
 from edgekit.records.release import release
 from edgekit.util import files
 from edgekit.util.files import file_sha256

@@ -20,7 +20,8 @@ from edgekit.comparison.command import compare
 from edgekit.errors import UsageError
 from edgekit.evaluation.command import eval
 from edgekit.measure.command import bench
-from edgekit.records.manifest import manifest_path, open_artifact
+from edgekit.records.artifact import open_artifact
+from edgekit.records.manifest import manifest_path
 from edgekit.records.measurement import PRESETS
 from edgekit.storage.store import Store
 from edgekit.sweeps import taking

@@ -15,7 +15,7 @@ import pytest
 from edgekit.bench.ondevice.sensors.linux import host
 from edgekit.device.target import Identity
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, UsageError
-from edgekit.records.manifest import open_artifact
+from edgekit.records.artifact import open_artifact
 from edgekit.storage.store import Store
 from edgekit.sweeps import run, taking
 from edgekit.sweeps.board import Row

@@ -15,7 +15,8 @@ from edgekit.importers.keras.node import LARGEST
 from edgekit.importers.keras.plan import count
 from edgekit.importers.keras.table import operator
 from edgekit.importers.source import Given, Shape, Source, given_by_name
-from edgekit.records.manifest import SourceRecord, content_of
+from edgekit.records.artifact import content_of
+from edgekit.records.manifest import SourceRecord
 from edgekit.records.preprocessing import TENSORFLOW, Preprocessing
 
 _PIXELS = TENSORFLOW.model_copy(update={"mean": (0.0,) * 3, "std": (1.0,) * 3})

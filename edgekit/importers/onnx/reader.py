@@ -24,7 +24,8 @@ from edgekit.importers.source import (
     fixed_batch,
     given_by_name,
 )
-from edgekit.records.manifest import Dtype, SourceRecord, TensorRecord, content_of
+from edgekit.records.artifact import content_of
+from edgekit.records.manifest import Dtype, SourceRecord, TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
 READ = frozenset({*OPERATORS, "If"})

@@ -17,7 +17,8 @@ from edgekit.importers.tflite.network import TfliteNetwork
 from edgekit.importers.tflite.node import LARGEST
 from edgekit.importers.tflite.signs import span
 from edgekit.importers.tflite.table import OPERATORS
-from edgekit.records.manifest import Dtype, SourceRecord, TensorRecord, content_of
+from edgekit.records.artifact import content_of
+from edgekit.records.manifest import Dtype, SourceRecord, TensorRecord
 
 _LETTERS = {4: ("NHWC", "NCHW"), 5: ("NDHWC", "NCDHW")}
 _WEIGHTED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV", "BATCH_MATMUL")

@@ -141,47 +141,6 @@ def test_the_only_phone_needs_no_serial(phone: Peer, link: AdbLink, monkeypatch:
         AdbLink("any").run("true")
 
 
-def test_no_phone(phones: Phones) -> None:
-    with pytest.raises(DeviceUnreachable, match="no phone is connected, for pixel"):
-        AdbLink("pixel").run("true")
-    with pytest.raises(DeviceUnreachable, match=r"\(-x; reboot\) is not connected"):
-        AdbLink("pixel", "-x; reboot").run("true")
-
-
-def test_a_phone_that_does_not_trust_this_computer(phones: Phones) -> None:
-    phone = phones(trusted=False)
-    with pytest.raises(DeviceUnreachable, match="does not trust this computer") as caught:
-        AdbLink("pixel", phone.serial).run("true")
-    assert "USB debugging" in caught.value.remedy
-
-
-@pytest.mark.parametrize(
-    ("state", "said", "remedy"),
-    [
-        ("offline", "is offline", "adb reconnect"),
-        ("unauthorized", "does not trust", "accept"),
-        ("no permissions (user in plugdev group; are your udev rules wrong?)", "may not be opened", "udev"),
-        ("recovery", "is in state 'recovery'", "start Android"),
-    ],
-)
-def test_states_of_a_phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: str, said: str, remedy: str) -> None:
-    # adb shows most of these for USB alone, which no test has.
-    (tmp_path / "adb").write_text(
-        f"#!/bin/sh\n[ $1 = devices ] && printf 'List of devices attached\\nX1  {state}\\n'\n:\n"
-    )
-    (tmp_path / "adb").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(DeviceUnreachable, match=said) as caught:
-        AdbLink("pixel", "X1").run("true")
-    assert remedy in caught.value.remedy and caught.value.exit_code == 4
-
-
-def test_without_adb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BackendMissing, match="adb is not installed"):
-        AdbLink("pixel").run("true")
-
-
 def test_unplugged_while_it_works(phone: Peer, link: AdbLink) -> None:
     link.run("true")
     threading.Timer(0.5, phone.unplug).start()

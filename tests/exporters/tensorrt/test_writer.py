@@ -23,7 +23,7 @@ from edgekit.exporters.tensorrt.writer import write
 from edgekit.exporting.command import export
 from edgekit.ir.graph import Graph
 from edgekit.measure.command import bench
-from edgekit.records.manifest import open_artifact
+from edgekit.records.artifact import open_artifact
 from edgekit.records.preprocessing import Preprocessing
 from edgekit.records.runtime import open_session
 from edgekit.tensorrt.builder import find

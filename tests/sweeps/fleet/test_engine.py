@@ -14,7 +14,7 @@ import pytest
 
 from edgekit.errors import BackendMissing, DeviceUnreachable, Refusal, UsageError
 from edgekit.exporting.inputs import tools
-from edgekit.records.manifest import open_artifact
+from edgekit.records.artifact import open_artifact
 from edgekit.storage.store import Store
 from edgekit.sweeps import run, taking
 from edgekit.sweeps.export import Made

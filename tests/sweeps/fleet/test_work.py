@@ -15,7 +15,7 @@ import pytest
 
 from edgekit.device.registry import DeviceList, load
 from edgekit.errors import DeviceUnreachable, GateFailed, UsageError
-from edgekit.records.manifest import open_artifact
+from edgekit.records.artifact import open_artifact
 from edgekit.storage.store import Store
 from edgekit.sweeps.axes import How
 from edgekit.sweeps.cells import cells

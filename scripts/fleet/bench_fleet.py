@@ -77,8 +77,11 @@ def boards(data: Path, scratch: Path) -> Iterator[Line]:
 
 
 def _server(folder: Path) -> Server:
+    """A board with a home of its own: what the ~/.bashrc of this machine's user starts is no board's work."""
     server = make(folder)
-    server.environment = {"EDGEKIT_NULL_MS": str(PAUSE_MS)}
+    home = folder / "home"
+    home.mkdir()
+    server.environment = {"EDGEKIT_NULL_MS": str(PAUSE_MS), "HOME": str(home)}
     server.start()
     return server
 

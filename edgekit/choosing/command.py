@@ -57,6 +57,7 @@ def choose(
         decision.chosen,
         decision.others,
         (*instructions_apart(found), *(remarks(decision.chosen.row) if decision.chosen else ())),
+        decision.remedy,
     )
 
 

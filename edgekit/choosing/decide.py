@@ -7,21 +7,26 @@ the quickest is chosen.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgekit.choosing.limits import FAILS as LIMIT_FAILS
-from edgekit.choosing.limits import HOLDS, Limits, causes, checks, why_no_latency
+from edgekit.choosing.limits import HOLDS, Limits, checks, why_no_latency
 from edgekit.choosing.result import CANNOT_DECIDE, CANNOT_TELL, CHOSEN, FAILS, FITS, NONE_FITS, Candidate
+from edgekit.records.reasons import causes, in_words, pooled
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.stats.accuracy import paired
 from edgekit.stats.medians import MIN_PROCESSES, Interval
-from edgekit.util.formatting import counted, fixed
+from edgekit.util.formatting import counted, fixed, some
 
 FEW_PROCESSES = (
     f"a latency of fewer than {MIN_PROCESSES} processes has an interval of its own run only: "
     "another run may lie outside it"
 )
+AGAIN = "run `edgekit bench` on these files again while the machine does nothing else"
+EVALUATE = "run `edgekit eval FILE... --data DIR` on labeled images"
+MEASURE = "run `edgekit bench FILE...` on the device"
+TRAINED = "export with --weights: which file is quickest, the table says"
 ORDER = (FITS, CANNOT_TELL, FAILS)
 Hits = Mapping[str, str]  # sha256 -> a character an image, as of edgekit.stats.accuracy
 
@@ -34,6 +39,19 @@ class Decision:
     reason: str
     chosen: Candidate | None
     others: tuple[Candidate, ...]
+
+    @property
+    def remedy(self) -> str | None:
+        """What to do where no file is named, and that would help; else None."""
+        undecided = [one for one in self.others if one.status == CANNOT_TELL]
+        if self.chosen is not None or not undecided:
+            return None
+        if all(one.is_invalid for one in undecided):
+            return AGAIN
+        rows = [one.row for one in undecided]
+        if all(row.top1 is None for row in rows):
+            return TRAINED if all(row.trained is False for row in rows) else EVALUATE
+        return MEASURE if all(row.median_ms is None for row in rows) else None
 
 
 def decide(rows: Sequence[Row], hits: Hits, limits: Limits) -> Decision:
@@ -73,7 +91,7 @@ def _judged(row: Row, limits: Limits, images: str | None) -> Candidate:
     open_checks = [check for check in found if check.outcome != HOLDS]
     reasons = [check.reason for check in open_checks]
     if row.top1 is None and limits.min_top1 is None:
-        reasons.append(f"top-1 is unknown: {row.missing.get('top1', 'not evaluated')}")
+        reasons.append(f"top-1 is unknown: {_why_no_top1(row)}")
     elif row.top1 is not None and row.dataset_hash != images:  # percentages of other images are other numbers
         reasons.append(f"evaluated on other images than most files ({row.images:,} of {row.dataset})")
     if row.median_ms is None and limits.max_latency_ms is None:  # whether it runs there at all is not known
@@ -103,27 +121,45 @@ def _nothing(judged: Sequence[Candidate]) -> tuple[str, str]:
     if not left_open:
         return NONE_FITS, f"none of {counted(len(judged), 'candidate')} holds every limit"
     if len(left_open) == len(judged) and all(one.row.top1 is None for one in judged):
-        causes = dict.fromkeys(one.row.missing.get("top1", "not evaluated") for one in judged)
-        return CANNOT_DECIDE, f"no candidate has an accuracy: {'; '.join(causes)}"
+        return CANNOT_DECIDE, f"no candidate has an accuracy: {_each_once(judged, _why_no_top1)}"
     if all(one.row.median_ms is None for one in judged):
-        causes = dict.fromkeys(why_no_latency(one.row) for one in judged)
-        return CANNOT_DECIDE, f"no candidate has a latency: {'; '.join(causes)}"
+        return CANNOT_DECIDE, f"no candidate has a latency: {_each_once(judged, why_no_latency)}"
     if all(one.is_invalid for one in left_open):
         every = "every latency is" if len(left_open) == len(judged) else "the latencies that count are"
-        return CANNOT_DECIDE, f"{every} invalid: {'; '.join(_causes(left_open))}"
+        told = in_words(pooled("invalid", [one.row.reasons for one in left_open]))
+        return CANNOT_DECIDE, f"{every} invalid: {told}"
     number = f"{counted(len(left_open), 'candidate')} of {len(judged)}"
     return CANNOT_DECIDE, f"no candidate is known to hold every limit, and {number} cannot be told"
 
 
-def _causes(rows: Iterable[Candidate]) -> dict[str, None]:
-    return dict.fromkeys(reason for one in rows for reason in (one.row.reasons or ("no reason was recorded",)))
+def _why_no_latencies(few: Sequence[Candidate]) -> str:
+    """Why none of them has a latency that may be ranked, each reason once."""
+    invalid, others = ([one for one in few if (one.row.verdict == "invalid") is asked] for asked in (True, False))
+    told = in_words(pooled("invalid", [one.row.reasons for one in invalid]))
+    return "; ".join(
+        [
+            *([f"the measurement is invalid: {told}"] if told else []),
+            *filter(None, [_each_once(others, why_no_latency)]),
+        ]
+    )
+
+
+def _each_once(few: Iterable[Candidate], why: Callable[[Row], str]) -> str:
+    """Each reason once, with the files whose reason it is."""
+    files: dict[str, dict[str, None]] = {}
+    for one in few:
+        files.setdefault(why(one.row), {})[one.row.artifact] = None
+    return "; ".join(f"{reason} ({some(list(names))})" for reason, names in files.items())
+
+
+def _why_no_top1(row: Row) -> str:
+    return row.missing.get("top1", "not evaluated")
 
 
 def _untimed(
     level: Sequence[Candidate], equal: Sequence[Candidate], rest: Sequence[Candidate]
 ) -> tuple[str, None, tuple[Candidate, ...]]:
     """Several are equally accurate and none has a latency: each is open, and the others are passed over."""
-    causes = dict.fromkeys(why_no_latency(one.row) for one in equal)
     told = tuple(
         replace(
             one,
@@ -135,7 +171,7 @@ def _untimed(
         else replace(one, status=FAILS, reasons=_less_accurate(one))
         for one in level
     )
-    reason = f"{len(equal)} candidates are equally accurate, and none has a latency: {'; '.join(causes)}"
+    reason = f"{len(equal)} candidates are equally accurate, and none has a latency: {_why_no_latencies(equal)}"
     return reason, None, (*told, *rest)
 
 
@@ -169,7 +205,7 @@ def remarks(chosen: Row) -> list[str]:
     """What the numbers of a chosen file must be read with."""
     said = []
     if chosen.verdict in ("suspect", "invalid"):
-        said.append(f"the latency of the chosen file is {chosen.verdict}: {causes(chosen)}")
+        said.append(f"the latency of the chosen file is {chosen.verdict}: {causes(chosen.verdict, chosen.reasons)}")
     if chosen.processes is not None and chosen.processes < MIN_PROCESSES:
         said.append(FEW_PROCESSES)
     return said

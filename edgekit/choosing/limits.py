@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from edgekit.errors import UsageError
+from edgekit.records.reasons import causes
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.util.formatting import percent
 from edgekit.util.quantity import top1_limit
@@ -119,12 +120,7 @@ def why_no_latency(row: Row) -> str:
         return row.missing.get("median_ms", "not measured")
     if row.runtime == "null":
         return "the runtime null runs nothing"
-    return f"the measurement is invalid: {causes(row) or 'no reason was recorded'}"
-
-
-def causes(row: Row) -> str:
-    """Return the reasons of a row's verdict, whose word each of them begins with, without it."""
-    return "; ".join(reason.removeprefix(f"{row.verdict}: ") for reason in row.reasons)
+    return f"the measurement is invalid: {causes(row.verdict, row.reasons)}"
 
 
 def _ms(value: float) -> str:

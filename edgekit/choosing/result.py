@@ -36,7 +36,12 @@ class Candidate:
     def to_json(self) -> dict[str, Any]:
         """The facts of the row that the choice rests on, the status and its reasons."""
         known = {name: getattr(self.row, name) for name in FIELDS}
-        told = {"status": self.status, "reasons": list(self.reasons), "top1_difference": self.difference}
+        told: dict[str, Any] = {
+            "status": self.status,
+            "reasons": list(self.reasons),
+            "verdict_reasons": list(self.row.reasons),
+        }
+        told |= {"top1_difference": self.difference}
         interval = self.difference_ci95
         return known | told | {"top1_difference_ci95": list(interval) if interval else None}
 
@@ -52,6 +57,7 @@ class ChooseResult(Tabled):
     chosen: Candidate | None
     others: tuple[Candidate, ...]
     notes: tuple[str, ...] = ()
+    remedy: str | None = None  # what to do where no file is named
 
     @property
     def exit_code(self) -> int:
@@ -67,6 +73,7 @@ class ChooseResult(Tabled):
         return {
             "verdict": self.verdict,
             "reason": self.reason,
+            "remedy": self.remedy,
             "device": self.device,
             "limits": asdict(self.limits),
             "chosen": self.chosen.to_json() if self.chosen else None,

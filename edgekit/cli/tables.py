@@ -14,6 +14,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from edgekit.records.reasons import each_once
 from edgekit.util import formatting
 
 Json = dict[str, Any]
@@ -122,6 +123,20 @@ def facts(pairs: Iterable[tuple[str, str]]) -> RenderableType:
     for key, value in pairs:
         shown.add_row(Text(key, style="bold"), Text(value))
     return shown
+
+
+def verdicts(measured: Sequence[tuple[str, str, Sequence[str]]]) -> Iterator[Text]:
+    """Why measurements are not valid, each reason once with the files that it concerns, then what is not known.
+
+    Each is told by the name of its file, its verdict and its reasons.
+    """
+    for told, places in each_once([(verdict, reasons) for _, verdict, reasons in measured]):
+        yield Text(f"{told}{_whose([measured[place][0] for place in places], len(measured))}", style="dim")
+
+
+def _whose(names: Sequence[str], of: int) -> str:
+    """In brackets whose something is, of so many; nothing where there is only one."""
+    return "" if of == 1 else f" (all {of})" if len(names) == of else f" ({formatting.some(names)})"
 
 
 def failure(what: str, row: Json) -> Iterator[Text]:

@@ -8,13 +8,11 @@ from typing import Any
 
 from edgekit.choosing.decide import Decision, Hits, decide, remarks
 from edgekit.choosing.limits import Limits
-from edgekit.choosing.result import CANNOT_TELL
 from edgekit.records.conditions import load
 from edgekit.reporting.rows import Row, has_latency
 
 STEP = 1.5  # times quicker than the one before: a person's limit is seldom nearer
 MAX_STEPS = 5
-AGAIN = "run `edgekit bench` on these files again while the machine does nothing else, and write the report anew"
 
 
 @dataclass(frozen=True)
@@ -26,13 +24,6 @@ class Answer:
     quicker: tuple[Row, ...]  # of the Pareto front, each STEP times as quick as the one before
     notes: tuple[str, ...]
 
-    @property
-    def remedy(self) -> str | None:
-        """What to do where no file is named; None where the reason says it, or one is."""
-        undecided = [one for one in self.decision.others if one.status == CANNOT_TELL]
-        is_invalid = bool(undecided) and all(one.is_invalid for one in undecided)
-        return AGAIN if self.decision.chosen is None and is_invalid else None
-
     def to_json(self) -> dict[str, Any]:
         """The setting, the verdict with its reason, and the facts of the chosen file."""
         chosen = self.decision.chosen
@@ -40,7 +31,7 @@ class Answer:
             "setting": self.setting,
             "verdict": self.decision.verdict,
             "reason": self.decision.reason,
-            "remedy": self.remedy,
+            "remedy": self.decision.remedy,
             "chosen": chosen.to_json() if chosen else None,
             "notes": list(self.notes),
         }

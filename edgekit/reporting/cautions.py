@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.storage.store import FailedCell
-from edgekit.util.formatting import fixed
+from edgekit.util.formatting import fixed, some
 
-NAMED = 3  # cells of one reason that are named; the store has the others
 LOST_POINTS = 2.0  # of top-1, beyond which a file counts as spoilt
 
 
@@ -20,7 +19,7 @@ def still_failing(rows: Sequence[Row], failures: Sequence[FailedCell]) -> list[s
         if not any(row.created >= one.created for row in _same(rows, one)):
             where = f" on {one.device}" if one.device else ""
             reasons.setdefault(one.reason, []).append(f"{one.variant} {one.format} {one.precision}{where}")
-    return [f"{_some(names)} failed: {reason}." for reason, names in reasons.items()]
+    return [f"{some(names)} failed: {reason}." for reason, names in reasons.items()]
 
 
 def _same(rows: Sequence[Row], one: FailedCell) -> Iterator[Row]:
@@ -30,11 +29,6 @@ def _same(rows: Sequence[Row], one: FailedCell) -> Iterator[Row]:
         is_network = one.variant in (row.variant, row.model)
         if is_file and is_network and (one.device in (None, row.device) or row.device in one.devices):
             yield row
-
-
-def _some(names: Sequence[str]) -> str:
-    more = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def not_worth_it(rows: Sequence[Row]) -> list[str]:
@@ -88,7 +82,7 @@ def _by_instructions(told: Iterable[tuple[str | None, Row]]) -> dict[str, list[s
 
 
 def _named(found: dict[str, list[str]]) -> str:
-    return "; ".join(f"{instructions}: {_some(labels)}" for instructions, labels in found.items())
+    return "; ".join(f"{instructions}: {some(labels)}" for instructions, labels in found.items())
 
 
 def _key(row: Row) -> tuple[object, ...]:

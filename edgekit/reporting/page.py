@@ -21,7 +21,7 @@ from edgekit.reporting.page_devices import devices_html
 from edgekit.reporting.rows import Row
 from edgekit.stats.pareto import spearman
 from edgekit.storage.store import FailedCell
-from edgekit.util.formatting import counted
+from edgekit.util.formatting import counted, some
 
 ASSETS = Path(__file__).with_name("assets")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -62,7 +62,7 @@ def _file(name: str) -> str:
 
 def _title(rows: Sequence[Row]) -> str:
     models = _distinct(row.model or row.variant for row in rows)
-    names = ", ".join(models[:3]) + (f" and {len(models) - 3} more" if len(models) > 3 else "")
+    names = some(models)
     devices = _distinct(row.device for row in rows)
     return f"{names} on {', '.join(devices)}" if 0 < len(devices) <= 2 else names
 

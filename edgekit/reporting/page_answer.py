@@ -46,7 +46,7 @@ def _card(answer: Answer) -> str:
     where = html.escape(answer.setting or "any device")
     if chosen is None:
         said = _sentence(answer.decision.reason)
-        todo = f"<p><b>What to do:</b> {_sentence(answer.remedy)}</p>" if answer.remedy else ""
+        todo = f"<p><b>What to do:</b> {_sentence(answer.decision.remedy)}</p>" if answer.decision.remedy else ""
         body = f'<p class="where">For {where}</p><h2>No file can be named yet</h2><p>{said}</p>{todo}'
         known = _candidates(answer.decision.others)
         return f'<article class="answer undecided"><div>{body}</div>{known}</article>'

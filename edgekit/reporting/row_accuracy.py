@@ -17,12 +17,12 @@ FIELDS = ("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset", "datase
 def accuracy_of(known: Manifest | None, evaluated: Accuracy | None, missing: dict[str, str]) -> dict[str, Any]:
     """The accuracy that may be shown: none for weights or int8 ranges that nothing was learnt from."""
     reason = None
-    if evaluated is None or evaluated.n == 0:
-        reason = "not evaluated: run `edgekit eval` on this file"
-    elif known and not known.weights.trained:
+    if known and not known.weights.trained:  # first: no images would tell more
         reason = "random weights: only the latency means anything"
     elif known and known.calibration and known.calibration.synthetic:
         reason = "synthetic calibration: only the latency means anything"
+    elif evaluated is None or evaluated.n == 0:
+        reason = "not evaluated with `edgekit eval`"
     if evaluated is None or reason is not None:
         missing |= dict.fromkeys(("top1", "top5"), reason or "")
         return dict.fromkeys(FIELDS)

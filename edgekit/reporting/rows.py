@@ -206,7 +206,7 @@ def _measured_row(record: Measurement, evaluated: Accuracy | None, resample: boo
 def _evaluated_row(record: Accuracy) -> Row:
     missing = dict.fromkeys(
         (*TIMES, "peak_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes"),
-        "not measured: run `edgekit bench` on this file",
+        "not measured with `edgekit bench`",
     )
     nowhere: dict[str, Any] = dict.fromkeys(
         (

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import edgekit
+from edgekit.records.reasons import each_once
 from edgekit.reporting.answer import Answer
 from edgekit.reporting.by_device import by_device
 from edgekit.reporting.rows import Row
-from edgekit.util.formatting import counted, csv_cell, escaped, fixed, json_escaped
+from edgekit.util.formatting import counted, csv_cell, escaped, fixed, json_escaped, some
 
 NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile", "sustained")  # in the JSON report only
 DASH = "-"
@@ -81,7 +82,7 @@ TABLE: tuple[tuple[str, bool, Show], ...] = (
     ("File, MB", True, lambda row: _number(2, 1e-6)(row.bytes)),
     ("Memory, MB", True, lambda row: _number(1, 1e-6)(row.peak_memory_bytes)),
     ("Parity", False, lambda row: {True: "passed", False: "failed", None: DASH}[row.parity]),
-    ("Verdict", False, lambda row: "; ".join((row.verdict, *row.reasons))),
+    ("Verdict", False, lambda row: row.verdict),
     ("sha256", False, lambda row: row.sha256[:12]),
 )
 
@@ -105,14 +106,14 @@ def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str, answ
     notes = (
         "Latency is the median of one inference of the whole batch; bold: on the Pareto front of accuracy over latency."
     )
-    return "\n".join([*lines, "", *_devices(rows), notes, f"`{DASH}` is not known, never zero.", ""])
+    return "\n".join([*lines, "", *_reasons(rows), *_devices(rows), notes, f"`{DASH}` is not known, never zero.", ""])
 
 
 def _answer(one: Answer) -> str:
     """One line: the file to ship with its hash and why, or why none can be named."""
     where, chosen = _escape(one.setting or "any device"), one.decision.chosen
     if chosen is None:
-        said = "; ".join(filter(None, (one.decision.reason, one.remedy)))
+        said = "; ".join(filter(None, (one.decision.reason, one.decision.remedy)))
         return f"- No file can be named for {where}: {_escape(said)}."
     row = chosen.row
     numbers = (
@@ -124,6 +125,13 @@ def _answer(one: Answer) -> str:
     )
     told = "; ".join(map(_escape, numbers))
     return f"- Ship **{_escape(row.path or row.artifact)}** (sha256 {row.sha256}) to {where}: {told}."
+
+
+def _reasons(rows: Sequence[Row]) -> list[str]:
+    """A list of why latencies are not valid, and of what is not known: each reason once, with its rows."""
+    said = each_once([(row.verdict, row.reasons) for row in rows])
+    lines = [f"- {_escape(f'{told} ({some([rows[place].label for place in places])})')}." for told, places in said]
+    return [*lines, ""] if lines else []
 
 
 def _devices(rows: Sequence[Row]) -> list[str]:

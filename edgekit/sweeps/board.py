@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from edgekit.sweeps.scheduler import HERE, Scheduler
+from edgekit.util.formatting import some
 
 RUNNING, IDLE, PAUSED, GONE = "measuring", "idle", "does not answer", "given up"
 
@@ -27,7 +28,7 @@ def board(scheduler: Scheduler, addresses: Mapping[str, str], where: str, now: f
     rows = [_row(scheduler, address, name, now) for address, name in names.items()]
     here = scheduler.running_here()
     if here:
-        jobs = ", ".join(task.name for task in here[:3]) + (f" and {len(here) - 3} more" if len(here) > 3 else "")
+        jobs = some([task.name for task in here])
         rows.insert(0, Row(where, here[0].kind, jobs, None))
     return rows
 

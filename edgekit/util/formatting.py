@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
@@ -75,6 +75,12 @@ def decimals(value: float) -> int:
 def milliseconds(value: float) -> str:
     """1.6349 as "1.63": three digits that mean something."""
     return f"{value:.{decimals(value)}f}"
+
+
+def some(names: Sequence[str], most: int = 3) -> str:
+    """The first of many names, and how many more there are: "a, b, c and 5 more"."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def counted(number: int, one: str, many: str = "") -> str:

@@ -72,6 +72,23 @@ def test_invalid_latencies_end_with_6_and_their_cause(make: Records) -> None:
     assert code == 6 and json.loads(text)["reason"] == "every latency is invalid: throttled"
 
 
+def test_a_person_reads_each_reason_once_with_its_files(make: Records) -> None:
+    known = [manifest(f"net_1.0_{size}") for size in (160, 192, 224)]
+    busy = [f"invalid: {share} processors were busy; stop them" for share in (0.5, 1.25)]
+    measured = [measurement(one, verdict="invalid", reasons=(why,)) for one, why in zip(known[:2], busy, strict=True)]
+    store = make.store([*measured, measurement(known[2], processes=8)], [accuracy(one, 0.7) for one in known])
+    text = " ".join(printed("--store", store.url, "--max-latency", "5ms")[0].split())
+    assert (
+        text.startswith(f"ship {known[2].file}") and text.count("latency is unknown: the measurement is invalid") == 1
+    )
+    assert text.count("processors were busy") == 1 and "invalid: 0.5 to 1.25 processors were busy; stop them (" in text
+    text = " ".join(
+        printed("--store", store.url, "--model", "net_1.0_160,net_1.0_192", "--max-latency", "5ms")[0].split()
+    )
+    assert text.startswith("cannot decide: every latency is invalid: 0.5 to 1.25 processors were busy; stop them fix:")
+    assert text.count("processors were busy") == 1 and "invalid: invalid" not in text
+
+
 def test_nothing_evaluated_is_told(make: Records) -> None:
     store = make.store([measurement(BIG, processes=8)])
     text, code = printed("--store", store.url)

@@ -134,6 +134,19 @@ def test_a_failure_says_where_how_often_and_what_was_said_last() -> None:
     ]  # fmt: skip
 
 
+def test_a_sweep_says_why_its_latencies_are_invalid_each_reason_once() -> None:
+    def cell(format: str, busy: str) -> Any:
+        taken = {"device": "pi", "verdict": "invalid", "median_ms": 1.0, "ci95_ms": None}
+        own = {"measurement": taken | {"reasons": [f"invalid: {busy} processors were busy; measure again"]}}
+        return WAY | {"variant": "a", "format": format, "precision": "fp32", "device": "pi", "status": "done"} | own
+
+    cells = [one | {"accuracy": None} for one in (cell("onnx", "0.5"), cell("tflite", "1.25"))]
+    console = Console(file=(stream := io.StringIO()), width=160)
+    for part in sweep.sweep({"cells": cells, "dry_run": False, "seconds": 1}, 160):
+        console.print(part)
+    assert "invalid: 0.5 to 1.25 processors were busy; measure again (all 2)" in stream.getvalue()
+
+
 @pytest.mark.parametrize("number, said", [(1, "1 cell: 1 failed; 2 s"), (2, "2 cells: 2 failed; 2 s")])
 def test_one_is_one(number: int, said: str) -> None:
     cells: Any = [{"status": "failed"}] * number
@@ -183,4 +196,4 @@ def test_a_demo_with_invalid_latencies_still_teaches() -> None:
         console.print(part)
     told = stream.getvalue()
     assert "65.0 %" in told and "584 kB" in told and "49.0 k" in told, "what needs no quiet machine"
-    assert "1 files: 1.2 cores were busy" in told and "no file can be named" in told and "run it again" in told
+    assert "invalid: 1.2 cores were busy" in told and "no file can be named" in told and "run it again" in told

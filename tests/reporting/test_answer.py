@@ -40,7 +40,7 @@ def test_the_most_accurate_file_and_the_quicker_ones_behind_it(make: Records) ->
     chosen = found.decision.chosen
     assert chosen is not None and chosen.row.variant == "big_1.0_160" and found.setting == "local, 1 thread, batch 1"
     assert [row.variant for row in found.quicker] == ["middle_1.0_160", "small_1.0_160"], "near is no step from middle"
-    assert found.remedy is None and found.to_json()["chosen"]["sha256"] == chosen.row.sha256
+    assert found.decision.remedy is None and found.to_json()["chosen"]["sha256"] == chosen.row.sha256
 
 
 def test_each_device_has_its_answer(make: Records) -> None:
@@ -53,17 +53,21 @@ def test_each_device_has_its_answer(make: Records) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "reason", "remedy"),
-    [("invalid", "background load", True), ("unmeasured", "edgekit bench", False), ("random", "random weights", False)],
+    [
+        ("invalid", "background load", "edgekit bench` on these files again"),
+        ("unmeasured", "(a_1.0_160_fp32.onnx, b_1.0_160_fp32.onnx)", "edgekit bench FILE...`"),
+        ("random", "random weights", "--weights"),
+    ],
 )
-def test_why_no_file_can_be_named(make: Records, kind: str, reason: str, remedy: bool) -> None:
+def test_why_no_file_can_be_named(make: Records, kind: str, reason: str, remedy: str) -> None:
     known = [make.manifest(f"{name}_1.0_160", trained=kind != "random") for name in "ab"]
     measured = [make.measurement(one, **(BUSY if kind == "invalid" else {})) for one in known]
     evaluated = [make.accuracy(one, 0.7) for one in known]
     (found,) = answered([] if kind == "unmeasured" else measured, evaluated)
     assert found.decision.verdict == "cannot decide" and reason in found.decision.reason
-    assert bool(found.remedy and "edgekit bench" in found.remedy) is remedy
+    assert found.decision.remedy and remedy in found.decision.remedy
     shown = page.page(rows(measured, evaluated), "now", "", answers=(found,))
-    assert "No file can be named yet" in shown and ("What to do" in shown) is remedy
+    assert "No file can be named yet" in shown and "What to do" in shown
     assert known[0].file.replace("_", "_<wbr>") in shown.partition('<dl class="facts">')[0].replace(".<wbr>", "."), (
         "it still teaches what is known"
     )

@@ -72,7 +72,8 @@ def test_markdown_is_one_table_with_a_dash_for_the_unknown(make: Records, tmp_pa
     store = make.store([make.measurement(None, verdict="suspect", reasons=("load | heat",))])
     text = report(store, tmp_path / "r", "md").paths[0].read_text()
     (line,) = [line for line in text.splitlines() if line.startswith("| foreign")]
-    assert "| - |" in line and "suspect; load \\| heat" in line and line.count(" | ") == 15
+    assert "| - |" in line and "| suspect |" in line and line.count(" | ") == 15
+    assert "- suspect: load \\| heat (foreign.onnx" in text
     assert "> 1 measurement is suspect" in text
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.text import Text
 
 from edgekit.cli.tables import UNKNOWN, Column, Json, facts, interval, milliseconds, percent, size, table
-from edgekit.util.formatting import counted
+from edgekit.records.reasons import causes, pooled
+from edgekit.util.formatting import counted, some
 
 SHOWN = 12  # candidates beside the chosen one; --json has all
+NAMED = 4  # files of one reason
 LIMITS = (
     ("min_top1", "top-1 at least", percent),
     ("max_latency_ms", "latency at most", lambda value: f"{milliseconds(value)} ms"),
@@ -38,14 +40,15 @@ def choose(document: Json, width: int) -> Iterator[RenderableType]:
     chosen, others, more = document["chosen"], document["others"][:SHOWN], document["others"][SHOWN:]
     if chosen is None:
         yield Text(f"{document['verdict']}: {document['reason']}", style="red")
+        if document["remedy"]:
+            yield Text(f"   fix: {document['remedy']}")
     else:
         yield _answer(chosen, document)
     wanted = [f"{word} {text(document['limits'][key])}" for key, word, text in LIMITS if document["limits"][key]]
     yield Text(f"limits on {document['device']}: {', '.join(wanted) or 'none'}", style="dim")
     yield Text()
     yield from table(COLUMNS, [chosen] * bool(chosen) + others, width)
-    for row in others:
-        yield Text(f"{row['label']}: {'; '.join(row['reasons'])}", style="dim")
+    yield from _passed_over(others, document)
     if more:
         outcomes = ", ".join(f"{number} {status}" for status, number in Counter(row["status"] for row in more).items())
         yield Text(
@@ -55,10 +58,32 @@ def choose(document: Json, width: int) -> Iterator[RenderableType]:
         yield Text(f"note: {note}")
 
 
+def _passed_over(others: Sequence[Json], document: Json) -> Iterator[RenderableType]:
+    """Each reason once, with its files; what makes latencies invalid after that, unless it was said above."""
+    files: dict[str, list[str]] = {}
+    invalid: list[Json] = []
+    for row in others:
+        told = f": {causes(row['verdict'], row['verdict_reasons'])}"
+        for reason in row["reasons"]:
+            files.setdefault(reason.removesuffix(told), []).append(row["label"])
+            invalid += [row] * (reason.endswith(told) and row not in invalid)
+    for reason, names in files.items():
+        yield Text(f"{reason} ({_of(names, others)})", style="dim")
+    for one in pooled("invalid", [row["verdict_reasons"] for row in invalid]):
+        if one.cause not in document["reason"]:
+            yield Text(
+                f"invalid: {one} ({_of([invalid[place]['label'] for place in one.places], invalid)})", style="dim"
+            )
+
+
+def _of(names: Sequence[str], every: Sequence[Json]) -> str:
+    return f"all {len(names)}" if 1 < len(names) == len(every) > NAMED else some(names, NAMED)
+
+
 def _answer(chosen: Json, document: Json) -> RenderableType:
     """The file, its hash, and what it was chosen for."""
     threads = f"{chosen['threads']} thread{'' if chosen['threads'] == 1 else 's'}"
-    how = (document["device"], chosen["runtime"], chosen["way"], threads, f"batch {chosen['batch']}", chosen["sizes"])
+    how = (chosen["runtime"], chosen["way"], threads, f"batch {chosen['batch']}", chosen["sizes"])
     latency = f"{milliseconds(chosen['median_ms'])} ms (95 % {interval(chosen['ci95_ms'], milliseconds)})"
     accuracy = f"{percent(chosen['top1'])} (95 % {interval(chosen['top1_ci95'], percent)})"
     return facts(
@@ -67,7 +92,7 @@ def _answer(chosen: Json, document: Json) -> RenderableType:
             ("sha256", chosen["sha256"]),
             ("because", document["reason"]),
             ("top-1", f"{accuracy} on {chosen['images']:,} images of {chosen['dataset']}"),
-            ("latency", f"{latency}, {chosen['verdict']}: {', '.join(filter(None, how))}"),
+            ("latency", f"{latency} on {document['device']}, {', '.join(filter(None, how))}; {chosen['verdict']}"),
             ("size", size(chosen["bytes"])),
             ("memory", size(chosen["peak_memory_bytes"])),
         ]

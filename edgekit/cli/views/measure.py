@@ -20,6 +20,7 @@ from edgekit.cli.tables import (
     milliseconds,
     size,
     table,
+    verdicts,
 )
 from edgekit.cli.views.compare import ratios
 from edgekit.cli.views.profile import profile
@@ -77,9 +78,7 @@ def bench(document: Json, width: int) -> View:
     rows = document["measurements"]
     yield from table(columns, rows, width)
     measured, failed = ([row for row in rows if bool(row["error"]) == wanted] for wanted in (False, True))
-    for reason in dict.fromkeys(reason for row in measured for reason in row["reasons"]):
-        of = [file_name(row["artifact"]) for row in measured if reason in row["reasons"]]
-        yield Text(f"{'' if len(of) == len(measured) else ', '.join(of) + ': '}{reason}", style="dim")
+    yield from verdicts([(file_name(row["artifact"]), row["verdict"], row["reasons"]) for row in measured])
     for row in failed:
         yield from failure(file_name(row["artifact"]), {"reason": row["error"]["message"], **row["error"]})
     if "versus" in document:

@@ -18,6 +18,7 @@ from edgekit.cli.tables import (
     percent,
     size,
     table,
+    verdicts,
 )
 
 
@@ -59,8 +60,7 @@ def demo(document: Json, width: int) -> View:
         yield Text(
             f"{len(doubtful)} of {len(rows)} latencies must be read with a reason; accuracies, sizes and MACs stand:"
         )
-        for reason in dict.fromkeys(reason for row in doubtful for reason in row["reasons"]):
-            yield Text(f"  {sum(reason in row['reasons'] for row in doubtful)} files: {reason}", style="dim")
+        yield from verdicts([(file_name(row["artifact"]), row["verdict"], row["reasons"]) for row in doubtful])
     yield Text()
     yield from _answers(document["answers"])
     yield Text(f"{document['seconds']:.0f} s; open the report in a browser:")

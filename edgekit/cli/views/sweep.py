@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, View, interval, milliseconds, percent, table
+from edgekit.cli.tables import UNKNOWN, Column, Json, View, interval, milliseconds, percent, table, verdicts
 from edgekit.sweeps.axes import VARIED
 from edgekit.sweeps.estimate import told
-from edgekit.util.formatting import counted
+from edgekit.util.formatting import counted, some
 
 MARKS = {"suspect": "?", "invalid": "!", "not assessed": "!"}
 WAYS = (*VARIED, "runtime", "provider", "delegate", "threads", "batch", "power_mode")
@@ -35,6 +35,12 @@ def sweep(document: Json, width: int) -> View:
     yield from table(columns, cells[:SHOWN], width)
     if len(cells) > SHOWN:
         yield Text(f"and {len(cells) - SHOWN:,} more: see --json", style="dim")
+    told = [
+        (_named(row), row["measurement"]["verdict"], row["measurement"]["reasons"])
+        for row in cells
+        if row["measurement"]
+    ]
+    yield from verdicts(told)
     yield from _failures(cells)
     yield Text()
     yield _sum(document)
@@ -47,11 +53,18 @@ def _failures(cells: list[Json]) -> View:
         if row["status"] == "failed":
             reasons.setdefault((row["reason"], row["remedy"]), []).append(row)
     for (reason, remedy), rows in reasons.items():
-        names = ", ".join(map(_failed, rows[:3])) + (f" and {len(rows) - 3} more" if len(rows) > 3 else "")
+        names = some(list(map(_failed, rows)))
         yield Text(f"failed: {names}: {reason}", style="red")
         yield Text(f"   fix: {remedy}")
         for line in rows[0]["log"][-LOG_LINES:]:
             yield Text(f"   | {line}", style="dim")
+
+
+def _named(row: Json) -> str:
+    """A cell by its file and, where it was measured on another device, that."""
+    device = _of(row, "measurement", "device")
+    where = f" on {device}" if device not in (None, "local") else ""
+    return f"{row['variant']} {row['format']} {row['precision']}{where}"
 
 
 def _failed(row: Json) -> str:

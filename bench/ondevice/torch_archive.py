@@ -15,7 +15,7 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.export
@@ -58,16 +58,25 @@ class Refused(ValueError):
     """An archive that would run code."""
 
 
-def load(path: Path) -> tuple[torch.export.ExportedProgram, dict[str, list[str]]]:
-    """Return the program of an archive, of which nothing has run, and the names that edgekit gave its two sides.
+class Archive(NamedTuple):
+    """A program, the names that edgekit gave its two sides, and the release of torch that wrote it ("" unless told)."""
+
+    program: torch.export.ExportedProgram
+    names: dict[str, list[str]]
+    release: str
+
+
+def load(path: Path) -> Archive:
+    """Return what an archive holds, of which nothing has run.
 
     Raises ValueError for a file that is none, is made to run code, or is of another release of torch.
     """
     told, beside = check(path), {_OWN: ""}
-    wrote = f"torch {told.get('torch_version', 'of another release')}"
+    release = str(told.get("torch_version", ""))
+    wrote = f"torch {release or 'of another release'}"
     try:
         program = _opened(path, beside)
-        return program, json.loads(beside[_OWN] or "{}")
+        return Archive(program, json.loads(beside[_OWN] or "{}"), release)
     except Exception as error:  # torch has many kinds of errors of its own
         raise ValueError(
             f"{path.name}, written by {wrote}, cannot be read by torch {torch.__version__}: {_line(error)}"

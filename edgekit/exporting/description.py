@@ -58,7 +58,7 @@ def manifest_for(
         output=prepared.asked.output,
         labels=prepared.labels,
         notes=written.notes,
-        source=prepared.point.spec.source.record if prepared.point.spec.source else None,
+        source=prepared.point.spec.file,
         details=details,
     )
 

@@ -51,7 +51,7 @@ def is_known(asked: ExportOptions, target: Target) -> bool:
 
 def content_key(prepared: Prepared) -> str | None:
     """The key of what every file of an export is made from; None where the network has something of unknown kind."""
-    source, sets = prepared.point.spec.source, (prepared.calibration, prepared.images)
+    file, sets = prepared.point.spec.file, (prepared.calibration, prepared.images)
     try:
         graph = _graph(prepared.graph)
     except TypeError:
@@ -66,7 +66,7 @@ def content_key(prepared: Prepared) -> str | None:
             "images": [None if one is None else one.hash for one in sets],
             "ranges": prepared.file_ranges,
             "labels": prepared.labels,
-            "source": source.record.model_dump(mode="json") if source else None,
+            "source": file.model_dump(mode="json") if file else None,
             "tools": tools(),
         }
     )

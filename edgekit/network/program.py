@@ -30,10 +30,10 @@ OWN_LAYER = "edgekit.exporters.pt2.network.Place"  # what an operator is called 
 _AGAIN = "export it again from the module, or give the FILE.py:function that builds it"
 
 
-def read(path: Path) -> ExportedProgram:
+def read(path: Path) -> torch_archive.Archive:
     """The program of an archive, of which nothing runs. Raises UsageError for what is none, or is made to run code."""
     try:
-        return torch_archive.load(path)[0]
+        return torch_archive.load(path)
     except ValueError as error:
         raise UsageError(
             str(error), "write it again with torch.export.save, or give the FILE.py:function that builds the network"

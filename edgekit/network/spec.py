@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import UsageError
+from edgekit.records.manifest import SourceRecord
 from edgekit.records.preprocessing import TORCHVISION, Preprocessing
 from edgekit.registry import Registry
 
@@ -61,7 +62,8 @@ class ModelSpec:
     preprocessing: Preprocessing = TORCHVISION
     published: tuple[Published, ...] = ()
     more_inputs: tuple[tuple[int, ...], ...] = ()  # whole shapes of further inputs, in forward()'s order
-    source: Source | None = None  # the file that it was read from
+    source: Source | None = None  # a file of another program that it is read from, and held against
+    file: SourceRecord | None = None  # any file that it is read from
     training_only: tuple[str, ...] = ()  # how the names of parameters begin that inference does not use
 
     @property

@@ -27,6 +27,7 @@ from edgekit.network.inputs import EXAMPLE, Input, check_names, names_of, shapes
 from edgekit.network.names import SOURCES, is_own_name, is_source
 from edgekit.network.spec import MODELS, ModelSpec
 from edgekit.records.formats import load
+from edgekit.records.manifest import SourceRecord, content_of
 
 if TYPE_CHECKING:
     from edgekit.importers.source import Source
@@ -145,9 +146,12 @@ def _archived(path: Path, input: Input) -> ModelSpec:
     if not path.is_file():
         raise _no_file(path, "give a file that torch.export.save wrote")
     found = program.read(path)
-    shapes = program.shapes(path, found, shapes_of(input) if input is not None else None)
+    shapes = program.shapes(path, found.program, shapes_of(input) if input is not None else None)
     given = dict(zip(input, shapes, strict=True)) if isinstance(input, Mapping) else shapes
-    return _own(re.sub(r"\W+", "_", path.stem), path.name, lambda **chosen: program.module(found), given)
+    spec = _own(re.sub(r"\W+", "_", path.stem), path.name, lambda **chosen: program.module(found.program), given)
+    producer = f"torch {found.release}".strip()
+    record = SourceRecord(file=path.name, format="pt2", sha256=content_of(path).sha256, producer=producer)
+    return replace(spec, file=record)
 
 
 def _read_from(path: Path, input: Input) -> ModelSpec:
@@ -165,7 +169,7 @@ def _read_from(path: Path, input: Input) -> ModelSpec:
     how = spec.preprocessing
     if next(iter(source.shapes)) in source.whole:  # pixels as they are: the network has its own scale
         how = how.model_copy(update={"mean": (0.0,) * len(how.mean), "std": (1.0,) * len(how.std)})
-    return replace(spec, source=source, preprocessing=source.preprocessing or how)
+    return replace(spec, source=source, file=source.record, preprocessing=source.preprocessing or how)
 
 
 def _opened(path: Path, given: Input) -> Source:

@@ -46,7 +46,7 @@ class WeightsRecord(Record):
 
 
 class SourceRecord(Record):
-    """The file of another program that a network was read from."""
+    """The file that a network was read from."""
 
     file: str
     format: str  # a name of FORMATS, or keras

@@ -171,18 +171,18 @@ def default_runtime(format: str, among: Sequence[str] | None = None) -> str:
 def choose(path: Path, runtime: str | None = None, among: Sequence[str] | None = None, here: bool = True) -> Runtime:
     """The runtime for a file, fit for its format and installed (`here`: on this machine; else nobody looks).
 
-    Raises UsageError or BackendMissing.
+    Raises UsageError for a runtime that never runs such a file, BackendMissing where none that does is there.
     """
     format = format_of(path).name
     built_by = product_of(str(path)) if FORMATS[format].is_built else None
     found = RUNTIMES[runtime or _of_product(built_by, among) or default_runtime(format, among)]
     if format not in found.formats:
-        raise BackendMissing(
+        raise UsageError(
             f"{found.name} does not run {format} files such as {path.name}",
             f"leave --runtime out, or export the network with --format {' or '.join(found.formats)}",
         )
     if built_by is not None and found.name in PRODUCTS and PRODUCTS[found.name] != built_by:
-        raise BackendMissing(
+        raise (UsageError if runtime else BackendMissing)(
             f"{path.name} was built by {TITLES[built_by]}, and {found.name} does not run it",
             f"give --runtime {built_by} where it is installed, or build the engine again with what is",
         )

@@ -95,7 +95,7 @@ def test_a_manifest_is_not_overruled(tmp_path: Path, evaluate: Callable[..., Any
     ("options", "error", "cause"),
     [
         ({"device": "pixel-8"}, UsageError, "there is no device 'pixel-8'"),
-        ({"runtime": "litert"}, BackendMissing, "does not run onnx files"),
+        ({"runtime": "litert"}, UsageError, "does not run onnx files"),
         ({"runtime": "null"}, UsageError, "null runtime"),
         ({"data": Path("nowhere")}, UsageError, "nowhere does not exist"),
     ],

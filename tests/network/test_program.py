@@ -89,6 +89,10 @@ def test_a_program_answers_as_it_does_in_torch(name: str, tmp_path: Path) -> Non
     want = list(answer.values()) if isinstance(answer, dict) else [answer[0], answer[1][0]]
     session = open_session(artifact.path)
     assert [one.shape for one in session.inputs] == [IMAGE, STATE]
+    assert artifact.manifest is not None and artifact.manifest.source is not None
+    held = artifact.manifest.source
+    assert (held.file, held.format, held.producer) == ("net.pt2", "pt2", f"torch {torch.__version__}")
+    assert held.sha256 == file_sha256(tmp_path / "net.pt2")
     for got, tensor in zip(session.run([one.numpy() for one in x.values()]), want, strict=True):
         assert np.abs(got - tensor.numpy()).max() <= 1e-4 * np.abs(tensor.numpy()).max()
 
@@ -178,4 +182,4 @@ def test_conditions_between_sizes_are_no_code(tmp_path: Path) -> None:
         "__import__('os').system('x')", "L['x'].size.__class__", "9**9**9", "L['x'].item()", "exec(1)", "x",
         "L['x']['__class__'].mro()", "(" * 2000,
     ))  # fmt: skip
-    assert program.read(Path(saved(tmp_path, free()))).range_constraints
+    assert program.read(Path(saved(tmp_path, free()))).program.range_constraints

@@ -118,12 +118,12 @@ def test_what_would_have_to_run_it_is_refused(tmp_path: Path, monkeypatch: pytes
         bench(artifact.path, preset="quick", store=store)
     assert caught.value.exit_code == 5 and "--device" in caught.value.remedy
     for other in ("tensorrt", "trtexec"):
-        with pytest.raises(BackendMissing, match=f"was built by TensorRT for RTX, and {other} does not run it"):
+        with pytest.raises(UsageError, match=f"was built by TensorRT for RTX, and {other} does not run it"):
             bench(artifact.path, preset="quick", store=store, runtime=other)
     manifest = Path(f"{artifact.path}.json")
     found = json.loads(manifest.read_text())
     manifest.write_text(json.dumps({**found, "details": {"tensorrt": "10.3.0"}}))
-    with pytest.raises(BackendMissing, match="was built by TensorRT, and tensorrt_rtx does not run it"):
+    with pytest.raises(UsageError, match="was built by TensorRT, and tensorrt_rtx does not run it"):
         bench(artifact.path, preset="quick", store=store, runtime="tensorrt_rtx")
 
 

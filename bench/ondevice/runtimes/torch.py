@@ -31,7 +31,7 @@ class Session:
         self._provider = _provider(options.get("provider"))
         self._device = "cpu" if self._provider == "cpu" else "cuda"
         torch.set_num_threads(threads)
-        program, names = torch_archive.load(Path(path))
+        program, names, _ = torch_archive.load(Path(path))
         self.inputs, self.outputs = _sides(program, names, batch)
         self._graph = moved(program, self._device).graph_module
         self._given, self._places, self._taken = _arguments(program)

@@ -101,7 +101,7 @@ def test_inputs_and_outputs_of_every_rank_and_type(tmp_path: Path) -> None:
     got = session.run([x.numpy() for x in xs])
     for y, want in zip(got, answers(module, *xs), strict=True):
         np.testing.assert_allclose(y, want, atol=1e-5)
-    program, _ = torch_archive.load(tmp_path / "many.pt2")
+    program = torch_archive.load(tmp_path / "many.pt2").program
     plain = program.module()(*xs)  # as any user of torch calls it
     assert all(np.array_equal(y, one.numpy()) for y, one in zip(got, plain, strict=True))
 
@@ -134,7 +134,7 @@ def test_names_stay_those_of_the_layers_and_are_data(tmp_path: Path) -> None:
     assert [one.name for one in (*session.inputs, *session.outputs)] == ["x 1;", "out;put"]
     given = torch.randn(x.shape)
     np.testing.assert_allclose(session.run([given.numpy()])[0], graph.run(given).numpy(), atol=1e-6)
-    held = set(torch_archive.load(tmp_path / "names.pt2")[0].state_dict)
+    held = set(torch_archive.load(tmp_path / "names.pt2").program.state_dict)
     assert len(held) == len(names) and {"a.weight", "d.x.weight", "class.weight"} <= held
 
 

@@ -64,7 +64,7 @@ def test_an_archive_of_any_program_takes_one_array_for_each_tensor(two: tuple[st
 
 def test_a_program_is_moved_with_all_that_it_makes(two: tuple[str, Any]) -> None:
     """A device without data stands for a GPU: a tensor that stayed behind would not fit the others."""
-    program, _ = torch_archive.load(Path(two[0]))
+    program = torch_archive.load(Path(two[0])).program
     given, places, _ = eager._arguments(eager.moved(program, "meta"))
     for place, array in zip(places, (IMAGE, STATE), strict=True):
         given[place] = torch.from_numpy(array).to("meta")

@@ -2,12 +2,12 @@
 
 PYTHON = """
 import onnxruntime
-session = onnxruntime.InferenceSession({file}, providers=["CPUExecutionProvider"])
-y = session.run(None, {{session.get_inputs()[0].name: np.ascontiguousarray(x)}})[0]
+session = onnxruntime.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"])
+y = session.run(None, {session.get_inputs()[0].name: np.ascontiguousarray(x)})[0]
 """
 ARRAYS = """
 import onnxruntime
-session = onnxruntime.InferenceSession({file}, providers=["CPUExecutionProvider"])
+session = onnxruntime.InferenceSession(str(MODEL), providers=["CPUExecutionProvider"])
 names = [output.name for output in session.get_outputs()]
 results = dict(zip(names, session.run(None, inputs)))
 """
@@ -15,7 +15,7 @@ CPP = """
   Ort::Env env(ORT_LOGGING_LEVEL_WARNING);
   Ort::SessionOptions options;
   options.SetIntraOpNumThreads(1);
-  Ort::Session session(env, {file}, options);
+  Ort::Session session(env, Model(argv[0]).c_str(), options);
   const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
   const std::vector<int64_t> shape{{{shape}}};
   Ort::Value x = Ort::Value::CreateTensor<{type}>(memory, input.data(), input.size(), shape.data(), shape.size());
@@ -29,7 +29,7 @@ CPP_ARRAYS = """
   Ort::Env env(ORT_LOGGING_LEVEL_WARNING);
   Ort::SessionOptions options;
   options.SetIntraOpNumThreads(1);
-  Ort::Session session(env, {file}, options);
+  Ort::Session session(env, Model(argv[0]).c_str(), options);
   const auto memory = Ort::MemoryInfo::CreateCpu(OrtArenaAllocator, OrtMemTypeDefault);
   const char* inputs[] = {{{inputs}}};
   const char* outputs[] = {{{outputs}}};
@@ -40,6 +40,7 @@ CPP_ARRAYS = """
 {taken}
 """
 KOTLIN_ARRAYS = """/** Runs {file}, whose bytes `model` holds. Arrays have the network's axes and values.
+ *  An Android app has the file in src/main/assets: `assets.open({asset}).use {{ it.readBytes() }}`.
 {about} */
 fun run(model: ByteArray, {parameters}): List<FloatArray> {{
     val environment = OrtEnvironment.getEnvironment()
@@ -57,7 +58,8 @@ fun run(model: ByteArray, {parameters}): List<FloatArray> {{
     }}
 }}"""
 KOTLIN = """/** {what}.
- *  `model` holds the bytes of {file}. */
+ *  `model` holds the bytes of {file}. An Android app has the file in src/main/assets:
+ *  `assets.open({asset}).use {{ it.readBytes() }}`. */
 fun classify(model: ByteArray, pixels: IntArray, width: Int, height: Int): {returns} {{
     val environment = OrtEnvironment.getEnvironment()
     environment.createSession(model, OrtSession.SessionOptions()).use {{ session ->

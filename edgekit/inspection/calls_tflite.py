@@ -2,7 +2,7 @@
 
 PYTHON = """
 from ai_edge_litert.interpreter import Interpreter
-interpreter = Interpreter({file})
+interpreter = Interpreter(str(MODEL))
 interpreter.allocate_tensors()
 interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
 interpreter.invoke()
@@ -10,22 +10,22 @@ y = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 """
 ARRAYS = """
 from ai_edge_litert.interpreter import Interpreter
-results = Interpreter({file}).get_signature_runner()(**inputs)
+results = Interpreter(str(MODEL)).get_signature_runner()(**inputs)
 """
 _LOADED = """
-  const char* file = {file};
-  auto model = tflite::FlatBufferModel::BuildFromFile(file);
+  const std::string file = Model(argv[0]).string();
+  auto model = tflite::FlatBufferModel::BuildFromFile(file.c_str());
   tflite::ops::builtin::BuiltinOpResolver resolver;
   std::unique_ptr<tflite::Interpreter> interpreter;
   if (!model || tflite::InterpreterBuilder(*model, resolver)(&interpreter, 1) != kTfLiteOk ||
       interpreter->AllocateTensors() != kTfLiteOk)
-    return std::fprintf(stderr, "%s does not load\\n", file), 1;
+    return std::fprintf(stderr, "%s does not load\\n", file.c_str()), 1;
 """
 CPP = (
     _LOADED
     + """\
   std::copy(input.begin(), input.end(), interpreter->typed_input_tensor<{type}>(0));
-  if (interpreter->Invoke() != kTfLiteOk) return std::fprintf(stderr, "%s does not run\\n", file), 1;
+  if (interpreter->Invoke() != kTfLiteOk) return std::fprintf(stderr, "%s does not run\\n", file.c_str()), 1;
   const {out}* y = interpreter->typed_output_tensor<{out}>(0);
   const size_t count = interpreter->output_tensor(0)->bytes / sizeof({out});
 """
@@ -34,11 +34,24 @@ CPP_ARRAYS = (
     _LOADED
     + """\
 {given}
-  if (interpreter->Invoke() != kTfLiteOk) return std::fprintf(stderr, "%s does not run\\n", file), 1;
+  if (interpreter->Invoke() != kTfLiteOk) return std::fprintf(stderr, "%s does not run\\n", file.c_str()), 1;
 {taken}
 """
 )
-KOTLIN_ARRAYS = """/** Runs {file}, which is `model`, mapped or read into a direct buffer.
+_KOTLIN_MODEL = """/** The model as LiteRT takes it. An Android app has the file in src/main/assets:
+ *  `model(assets.open({asset}))`. */
+fun model(stream: InputStream): ByteBuffer {{
+    val bytes = stream.use {{ it.readBytes() }}
+    val buffer = ByteBuffer.allocateDirect(bytes.size).order(ByteOrder.nativeOrder())
+    buffer.put(bytes)
+    buffer.rewind()
+    return buffer
+}}
+
+"""
+KOTLIN_ARRAYS = (
+    _KOTLIN_MODEL
+    + """/** Runs {file}, which is `model`.
  *  Arrays have the network's axes and values.
 {about} */
 fun run(model: ByteBuffer, {parameters}): List<FloatArray> {{
@@ -52,8 +65,11 @@ fun run(model: ByteBuffer, {parameters}): List<FloatArray> {{
         interpreter.close()
     }}
 }}"""
-KOTLIN = """/** {what}.
- *  `model` is {file}, mapped or read into a direct buffer. */
+)
+KOTLIN = (
+    _KOTLIN_MODEL
+    + """/** {what}.
+ *  `model` is {file}. */
 fun classify(model: ByteBuffer, pixels: IntArray, width: Int, height: Int): {returns} {{
     val interpreter = Interpreter(model, Interpreter.Options().setNumThreads(1))
     try {{
@@ -66,11 +82,12 @@ fun classify(model: ByteBuffer, pixels: IntArray, width: Int, height: Int): {ret
         interpreter.close()
     }}
 }}"""
+)
 CALLS = {
     "python": {
         "run": PYTHON,
         "arrays": ARRAYS,
-        "names": 'import zipfile\nnames = zipfile.ZipFile({file}).read("labels.txt").decode().splitlines()',
+        "names": 'import zipfile\nnames = zipfile.ZipFile(MODEL).read("labels.txt").decode().splitlines()',
     },
     "cpp": {
         "run": CPP,
@@ -88,7 +105,7 @@ CALLS = {
         "input": "input{i}(x{i})",
         "taken": "        val y{i} = direct({bytes})\n",
         "output": "{i} to y{i}",
-        "imports": "import org.tensorflow.lite.Interpreter",
+        "imports": "import java.io.InputStream\nimport org.tensorflow.lite.Interpreter",
         # From 2.1 on LiteRT's package has the Interpreter again, on the CPU, under its old Java name.
         "build": "Gradle, of Google's Maven: implementation 'com.google.ai.edge.litert:litert:2.1.0' or newer",
         "indent": "        ",  # of what is done with the answer

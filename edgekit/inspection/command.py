@@ -64,7 +64,8 @@ def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None =
     A file that failed its verification is told by its manifest, with the reasons; no code is given that would run it.
 
     `layers` adds what was recorded per layer of an int8 file (signal-to-noise in dB, worst first). `snippet` names a
-    language and adds code that runs the file on one image.
+    language and adds code that runs the file on one image, wherever it is saved
+    (edgekit.inspection.snippets.snippet).
     """
     path = Path(artifact)
     if snippet is not None:
@@ -125,8 +126,7 @@ def _layers(opened: Artifact) -> tuple[dict[str, Any], ...]:
 
 
 def _snippet(opened: Artifact, language: str) -> str:
-    named = _manifest(opened, "--snippet").model_copy(update={"file": opened.path.name})
-    return snippets.snippet(named, language)
+    return snippets.snippet(_manifest(opened, "--snippet"), language, opened.path)
 
 
 def _manifest(opened: Artifact, needed_by: str) -> Manifest:

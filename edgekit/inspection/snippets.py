@@ -1,17 +1,19 @@
 """Code that runs an artifact on one image or on arrays, from its manifest alone: what to paste into one's own program.
 
-To add a language: a module `snippets_<language>.py` with one function of a manifest and the parts that call its format
+To add a language: a module `snippets_<language>.py` with one function of a `Call` and the parts that call its format
 (`CALLS` in calls_<format>.py), and a line in SNIPPETS; the same for arrays, and a line in ON_ARRAYS.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from edgekit.errors import UsageError, nearest
 from edgekit.inspection.snippets_arrays import arrays
 from edgekit.inspection.snippets_arrays_cpp import arrays_cpp
 from edgekit.inspection.snippets_arrays_kotlin import arrays_kotlin
+from edgekit.inspection.snippets_call import Call
 from edgekit.inspection.snippets_cpp import cpp
 from edgekit.inspection.snippets_kotlin import kotlin
 from edgekit.inspection.snippets_python import python
@@ -19,7 +21,7 @@ from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import Manifest
 from edgekit.records.preprocessing import check_input
 
-Write = Callable[[Manifest, Mapping[str, str]], str]
+Write = Callable[[Call, Mapping[str, str]], str]
 SNIPPETS: dict[str, Write] = {"python": python, "cpp": cpp, "kotlin": kotlin}
 ON_ARRAYS: dict[str, Write] = {"python": arrays, "cpp": arrays_cpp, "kotlin": arrays_kotlin}
 GIVEN, TAKEN = ("float32", "uint8", "int8"), ("float32", "uint8", "int8", "int32", "int64", "bool")
@@ -32,8 +34,10 @@ def check_language(language: str) -> None:
         raise UsageError(f"no snippet in '{language}'{nearest(language, SNIPPETS)}", f"choose: {', '.join(SNIPPETS)}")
 
 
-def snippet(manifest: Manifest, language: str) -> str:
+def snippet(manifest: Manifest, language: str, path: Path) -> str:
     """Return a complete program in a language: of one image and its best classes, else of an array for each input.
+
+    It finds the file beside itself, else at `path`. In Kotlin it is handed over, as apps have no paths of assets.
 
     Raises UsageError for a file of a format or of types that have no call in this language.
     """
@@ -50,10 +54,10 @@ def snippet(manifest: Manifest, language: str) -> str:
         if tensor.dtype not in known:
             raise UsageError(
                 f"a snippet hands over {', '.join(given)} and reads {', '.join(TAKEN)}, and {tensor.name} of "
-                f"{manifest.file} is {tensor.dtype}",
+                f"{path.name} is {tensor.dtype}",
                 "--snippet python knows more types" if tensor.dtype in IN_PYTHON else "call it from your own code",
             )
-    return (SNIPPETS if _classifies_images(manifest) else ON_ARRAYS)[language](manifest, parts)
+    return (SNIPPETS if _classifies_images(manifest) else ON_ARRAYS)[language](Call(manifest, path.absolute()), parts)
 
 
 def _classifies_images(manifest: Manifest) -> bool:

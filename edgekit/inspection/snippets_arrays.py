@@ -5,26 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgekit.inspection.snippets_call import Call
-from edgekit.inspection.snippets_python import in_type_of
-from edgekit.records.manifest import Manifest, TensorRecord
+from edgekit.inspection.snippets_python import in_type_of, model
+from edgekit.records.manifest import TensorRecord
 
 
-def arrays(manifest: Manifest, parts: Mapping[str, str]) -> str:
+def arrays(call: Call, parts: Mapping[str, str]) -> str:
     """Return a program that prints every output: `python program.py example.npz`.
 
     The example has an array for each input under its name, with the axes and values that the network takes.
     """
     lines = [
-        f'"""Run {Call(manifest).title} on one example, an .npz file with an array for each input."""',
+        f'"""Run {call.title} on one example, an .npz file with an array for each input."""',
         "import sys",
+        "from pathlib import Path",
         "",
         "import numpy as np",
-        "",
+        model(call),
         "example = np.load(sys.argv[1])",
         "inputs = {}",
-        *(line for tensor in manifest.inputs for line in _given(tensor)),
-        parts["arrays"].format(file=repr(manifest.file)).strip(),
-        *(line for tensor in manifest.outputs for line in _taken(tensor)),
+        *(line for tensor in call.manifest.inputs for line in _given(tensor)),
+        parts["arrays"].strip(),
+        *(line for tensor in call.manifest.outputs for line in _taken(tensor)),
         "",
     ]
     return "\n".join(lines)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from edgekit.inspection.snippets_call import Array, Call, cpp_literal, template
 from edgekit.inspection.snippets_cpp import TYPES
-from edgekit.records.manifest import Manifest
 
 INPUT = """  // {about}
   const std::vector<float> given{i} = Read(argv[{place}], {count});
@@ -18,15 +17,14 @@ OUTPUT = """  // {about}
   Print({name}, answer{i});"""
 
 
-def arrays_cpp(manifest: Manifest, parts: Mapping[str, str]) -> str:
+def arrays_cpp(call: Call, parts: Mapping[str, str]) -> str:
     """Return a program that prints the first numbers of every output: `program 0.npy 1.npy`.
 
     Each file has the array of one input in float32, with the axes and values that the network takes.
     """
-    call = Call(manifest)
+    manifest = call.manifest
     given, taken = ([Array(one) for one in side] for side in (manifest.inputs, manifest.outputs))
     running = {
-        "file": cpp_literal(manifest.file),
         "inputs": ", ".join(cpp_literal(one.name) for one in manifest.inputs),
         "outputs": ", ".join(cpp_literal(one.name) for one in manifest.outputs),
         "given": _each(parts["given"], given),
@@ -36,6 +34,8 @@ def arrays_cpp(manifest: Manifest, parts: Mapping[str, str]) -> str:
         title=call.title,
         build=parts["build"],
         headers=parts["headers"],
+        beside=cpp_literal(call.name),
+        printed=cpp_literal(str(call.place)),
         arguments=len(given) + 1,
         usage=" ".join(f"{i}.npy" for i in range(len(given))),
         inputs="\n".join(_input(i, one) for i, one in enumerate(given)),

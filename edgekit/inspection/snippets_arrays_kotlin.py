@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgekit.inspection.snippets_call import Array, Call, kotlin_literal, template
-from edgekit.records.manifest import Manifest
 
 INPUT = """/** The bytes of {about}. */
 fun input{i}(given: FloatArray): ByteBuffer {{
@@ -26,13 +25,14 @@ GETS = {
 BYTES = {"float32": 4, "int32": 4, "int64": 8}
 
 
-def arrays_kotlin(manifest: Manifest, parts: Mapping[str, str]) -> str:
+def arrays_kotlin(call: Call, parts: Mapping[str, str]) -> str:
     """Return a function from an array for each input, with the axes that the network takes, to one for each output."""
-    call = Call(manifest)
+    manifest = call.manifest
     given, taken = ([Array(one) for one in side] for side in (manifest.inputs, manifest.outputs))
     told = [f" *  x{i} is {one.about}." for i, one in enumerate(given)]
     running = {
         "file": call.file,
+        "asset": kotlin_literal(call.name),
         "about": "\n".join([*told, *(f" *  Answer {i} is {one.about}." for i, one in enumerate(taken))]),
         "parameters": ", ".join(f"x{i}: FloatArray" for i in range(len(given))),
         "given": "".join(_each("given", given, parts)),

@@ -1,4 +1,7 @@
-"""What a program in any language must know to call a file on an image, from its manifest."""
+"""What a program in any language must know to call a file on an image, from its manifest.
+
+A program is saved anywhere and moves with its file, so it looks for the file beside itself, and then where it was.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ class Call:
     """How one file is called. `height`, `width` and `channels` are of the input as the network wants it."""
 
     manifest: Manifest
+    place: Path  # where the file lies now, from the root
 
     @property
     def how(self) -> Preprocessing:
@@ -70,6 +74,11 @@ class Call:
         return ",\n    ".join(lines)
 
     @property
+    def name(self) -> str:
+        """The file's name, as it lies there."""
+        return self.place.name
+
+    @property
     def title(self) -> str:
         """The file in words, for a comment."""
         return f"{self.file} ({in_comment(self.manifest.variant.name)}, {in_comment(self.manifest.precision)})"
@@ -77,7 +86,7 @@ class Call:
     @property
     def file(self) -> str:
         """The file's name, for a comment."""
-        return in_comment(self.manifest.file)
+        return in_comment(self.name)
 
 
 @dataclass(frozen=True)

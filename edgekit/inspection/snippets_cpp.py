@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgekit.inspection.snippets_call import Call, cpp_literal, template
-from edgekit.records.manifest import Manifest
 
 SCORES = """
   std::vector<float> scores;
@@ -55,14 +54,12 @@ COLORS = {"L": GRAY, "RGBA": ALPHA}
 TYPES = {"float32": "float", "bool": "bool", **{name: f"{name}_t" for name in ("int8", "uint8", "int32", "int64")}}
 
 
-def cpp(manifest: Manifest, parts: Mapping[str, str]) -> str:
+def cpp(call: Call, parts: Mapping[str, str]) -> str:
     """A program that prints the five best classes, best first, or the one that the file answers with."""
-    call = Call(manifest)
     (height, width, channels), how = call.size, call.how
     names = call.names(cpp_literal)
     picture, example, head, known = PAM if how.has_alpha else PPM
     running = {
-        "file": cpp_literal(manifest.file),
         "shape": ", ".join(map(str, call.shape)),
         "type": TYPES[call.given.dtype],
         "given": cpp_literal(call.given.name),
@@ -73,6 +70,8 @@ def cpp(manifest: Manifest, parts: Mapping[str, str]) -> str:
         title=call.title,
         build=parts["build"],
         headers=parts["headers"],
+        beside=cpp_literal(call.name),
+        printed=cpp_literal(str(call.place)),
         height=height,
         width=width,
         channels=channels,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgekit.inspection.snippets_call import Call, kotlin_literal, template
-from edgekit.records.manifest import Manifest
 
 NAMES = "\n\n/** The classes' names by index. */\nval NAMES = arrayOf(\n    {names},\n)"
 BEST = "The five best classes with their scores, best first"
@@ -24,14 +23,14 @@ PLANES = {
 }
 
 
-def kotlin(manifest: Manifest, parts: Mapping[str, str]) -> str:
+def kotlin(call: Call, parts: Mapping[str, str]) -> str:
     """A function from pixels to the five best classes, best first, or to the one that the file answers with."""
-    call = Call(manifest)
     (height, width, channels), how = call.size, call.how
     names = call.names(kotlin_literal)
     kind = "String" if names else "Int"
     running = {
         "file": call.file,
+        "asset": kotlin_literal(call.name),
         "what": ONE if call.gives_index else BEST,
         "returns": kind if call.gives_index else f"List<Pair<{kind}, Float>>",
         "shape": ", ".join(map(str, call.shape)),

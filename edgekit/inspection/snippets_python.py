@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgekit.inspection.snippets_call import Call
-from edgekit.records.manifest import Manifest, TensorRecord
+from edgekit.records.manifest import TensorRecord
 
 PIXELS = '''from PIL import Image, ImageOps
 
@@ -24,29 +24,40 @@ def pixels(path):
     return {value}
 '''
 RESIZED = "{image}.resize(({{width}}, {{height}}), Image.Resampling.BILINEAR, box=box)"
+MODEL = """
+MODEL = Path(__file__).with_name({name})  # beside this program, where the two ship together
+if not MODEL.exists():
+    MODEL = Path({place})  # where it was when this was printed
+"""
 # Each channel by itself: pillow would weigh the colors with the fourth.
 BANDS = f'Image.merge("RGBA", [{RESIZED.format(image="band")} for band in image.split()])'
 
 
-def python(manifest: Manifest, parts: Mapping[str, str]) -> str:
+def python(call: Call, parts: Mapping[str, str]) -> str:
     """A program that prints the five best classes, best first, or the one that the file answers with."""
-    call = Call(manifest)
     lines = [
         f'"""Run {call.title} on one image."""',
         "import sys",
+        "from pathlib import Path",
         "",
         "import numpy as np",
         _pixels(call),
+        model(call),
         "",
         "x = pixels(sys.argv[1])[None]  # (1, height, width, channels)",
         *(["x = x.transpose(0, 3, 1, 2)  # the file wants channels first"] if call.channels_first else []),
         _stored(call),
-        parts["run"].format(file=repr(manifest.file)).strip(),
-        *([parts["names"].format(file=repr(manifest.file))] if manifest.labels else []),
+        parts["run"].strip(),
+        *([parts["names"]] if call.manifest.labels else []),
         *_answer(call),
         "",
     ]
     return "\n".join(lines)
+
+
+def model(call: Call) -> str:
+    """Return the lines that find the file."""
+    return MODEL.format(name=repr(call.name), place=repr(str(call.place)))
 
 
 def _pixels(call: Call) -> str:

@@ -126,7 +126,7 @@ def test_images_fill_such_an_input_as_they_are(kind: str, last: bool, tmp_path: 
     found = file_input(open_artifact(artifact.path), open_session(artifact.path), None)
     assert found.tensor.dtype == kind.lower()
     assert np.array_equal(found.stored(shades[0]), shades[0].astype(kind.lower()))
-    assert f"astype(np.{kind.lower()})" in snippet(artifact.manifest, "python")
+    assert f"astype(np.{kind.lower()})" in snippet(artifact.manifest, "python", artifact.path)
 
 
 def test_a_scale_is_refused_where_the_network_has_its_own(tmp_path: Path) -> None:

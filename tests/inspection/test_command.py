@@ -105,10 +105,10 @@ def test_the_python_snippet_runs_and_ranks_like_the_file(
     assert snippet
     random = np.random.default_rng(0)
     Image.fromarray(random.integers(0, 256, (40, 48), dtype=np.uint8)).save(tmp_path / "picture.png")
-    (tmp_path / "program.py").write_text(snippet)
+    (tmp_path / "program.py").write_text(snippet)  # the file is elsewhere
     done = subprocess.run(
         [sys.executable, str(tmp_path / "program.py"), str(tmp_path / "picture.png")],
-        cwd=artifact.path.parent,
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         timeout=60,

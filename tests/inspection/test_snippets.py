@@ -53,6 +53,9 @@ class Trial:
         answer = answer - 120 if taken.dtype == "int8" else answer
         answer.astype(taken.dtype).tofile(self.folder / "output0.bin")
 
+    def program(self, language: str) -> str:
+        return snippet(self.manifest, language, self.folder / self.manifest.file)
+
     def check(self, printed: str) -> None:
         given, taken, how = self.manifest.inputs[0], self.manifest.outputs[0], self.manifest.preprocessing
         image = decode(self.folder / "picture.png", alpha=how.has_alpha)
@@ -88,7 +91,7 @@ def test_the_cpp_program_hands_over_what_an_evaluation_does(
         pytest.skip("no C++ compiler here")
     trial = Trial(tmp_path, manifest_of(made, format, CASES[name]))
     trial.prepare()
-    (tmp_path / "program.cc").write_text(snippet(trial.manifest, "cpp"))
+    (tmp_path / "program.cc").write_text(trial.program("cpp"))
     elements = int(np.prod(trial.manifest.inputs[0].shape))
     flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{DOUBLES}", f"-DINPUT_ELEMENTS={elements}"]
     run([compiler, *flags, "program.cc", "-o", "program"], tmp_path)
@@ -102,26 +105,31 @@ def test_programs_name_the_classes_of_a_file_with_labels(name: str, made: Manife
     plain = manifest_of(made, "tflite", CASES[name])
     trial = Trial(tmp_path, plain.model_copy(update={"labels": tuple(f"class {index}" for index in range(300))}))
     offset, is_index = plain.preprocessing.class_offset, name == "index"
-    kotlin = snippet(trial.manifest, "kotlin")
+    kotlin = trial.program("kotlin")
     assert f'arrayOf(\n    "class {offset}", "class {offset + 1}"' in kotlin and '"class 299",\n)' in kotlin
     assert (": String {" if is_index else ": List<Pair<String, Float>> {") in kotlin and "NAMES" in kotlin.partition(
         "fun classify"
     )[2]
-    assert "NAMES" not in snippet(plain, "kotlin") and "kNames" not in snippet(plain, "cpp")
+    assert "NAMES" not in snippet(plain, "kotlin", tmp_path) and "kNames" not in snippet(plain, "cpp", tmp_path)
     compiler = shutil.which("g++") or shutil.which("c++")
     if compiler is None:
         pytest.skip("no C++ compiler here")
     trial.prepare()
-    (tmp_path / "program.cc").write_text(snippet(trial.manifest, "cpp"))
+    (tmp_path / "program.cc").write_text(trial.program("cpp"))
     flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{DOUBLES}", f"-DINPUT_ELEMENTS={24 * 32 * 3}"]
     run([compiler, *flags, "program.cc", "-o", "program"], tmp_path)
     lines = run(["./program", "picture.ppm"], tmp_path).splitlines()
     assert len(lines) == (1 if is_index else 5)
     assert all(line.endswith(f" class {int(line.split()[0]) + offset}") for line in lines)
+    (tmp_path / "other").mkdir()  # the file is where it was, and the program with its picture somewhere else
+    for file in ("program", "picture.ppm"):
+        (tmp_path / file).rename(tmp_path / "other" / file)
+    shutil.copy(tmp_path / "output0.bin", tmp_path / "other")
+    assert run(["./program", "picture.ppm"], tmp_path / "other").splitlines() == lines
 
 
 def test_kotlin_uses_the_package_of_today(made: Manifest) -> None:
-    program = snippet(manifest_of(made, "tflite", CASES["color"]), "kotlin")
+    program = snippet(manifest_of(made, "tflite", CASES["color"]), "kotlin", Path("net.tflite"))
     assert "com.google.ai.edge.litert:litert:" in program and "org.tensorflow:tensorflow-lite" not in program
 
 
@@ -150,7 +158,7 @@ def test_the_kotlin_function_hands_over_the_same(format: str, name: str, made: M
     model = read if format == "onnx" else f"ByteBuffer.wrap({read})"
     is_index = trial.manifest.output == "argmax"
     show = "found" if is_index else 'found.joinToString("\\n") { "${it.first} ${it.second}" }'
-    (tmp_path / "Program.kt").write_text(snippet(trial.manifest, "kotlin") + MAIN.format(model=model, show=show))
+    (tmp_path / "Program.kt").write_text(trial.program("kotlin") + MAIN.format(model=model, show=show))
     double = DOUBLES / ("DoubleOnnx.kt" if format == "onnx" else "Double.kt")
     compile_kotlin(double, tmp_path)
     trial.check(run(["java", "-cp", "program.jar", "ProgramKt"], tmp_path))
@@ -160,8 +168,8 @@ def test_the_kotlin_function_hands_over_the_same(format: str, name: str, made: M
 def test_the_python_program_prepares_what_an_evaluation_does(name: str, made: Manifest, tmp_path: Path) -> None:
     trial = Trial(tmp_path, manifest_of(made, "onnx", CASES[name]))
     trial.prepare()
-    found: dict[str, Any] = {}
-    exec(snippet(trial.manifest, "python").partition("x = pixels(")[0], found)
+    found: dict[str, Any] = {"__file__": "program.py"}
+    exec(trial.program("python").partition("x = pixels(")[0], found)
     how = trial.manifest.preprocessing
     want = apply(how, decode(tmp_path / "picture.png", alpha=how.has_alpha), (24, 32))
     assert np.allclose(found["pixels"](tmp_path / "picture.png").transpose(2, 0, 1), want, atol=1e-5)
@@ -170,7 +178,7 @@ def test_the_python_program_prepares_what_an_evaluation_does(name: str, made: Ma
 @pytest.mark.parametrize("language", ["python", "cpp", "kotlin"])
 def test_what_a_snippet_cannot_call_is_said(language: str, made: Manifest) -> None:
     with pytest.raises(UsageError, match="not a tensorrt one"):
-        snippet(made.model_copy(update={"format": "tensorrt"}), language)
+        snippet(made.model_copy(update={"format": "tensorrt"}), language, Path("net.engine"))
 
 
 def test_inspect_calls_the_file_by_its_own_name(made: Manifest, tmp_path: Path) -> None:
@@ -180,7 +188,7 @@ def test_inspect_calls_the_file_by_its_own_name(made: Manifest, tmp_path: Path) 
     raw["file"] = "../x'; import os #.onnx"
     beside.write_text(json.dumps(raw))
     told = edgekit.inspect(one.path, snippet="python").snippet
-    assert told is not None and f"InferenceSession('{one.path.name}'" in told and "import os" not in told
+    assert told is not None and f"with_name('{one.path.name}')" in told and "import os" not in told
 
 
 BROKEN: dict[str, dict[str, Any]] = {
@@ -220,7 +228,7 @@ def test_a_manifest_that_never_ends_is_not_read(made: Manifest, tmp_path: Path) 
 def test_a_type_that_a_language_has_no_code_for_is_said(language: str, made: Manifest) -> None:
     halves = made.inputs[0].model_copy(update={"dtype": "float64"})
     with pytest.raises(UsageError, match="float64"):
-        snippet(made.model_copy(update={"inputs": (halves,)}), language)
+        snippet(made.model_copy(update={"inputs": (halves,)}), language, Path("net.onnx"))
 
 
 def test_a_program_calls_an_archive_of_torch(tmp_path: Path) -> None:
@@ -235,6 +243,6 @@ def test_a_program_calls_an_archive_of_torch(tmp_path: Path) -> None:
     assert one.manifest is not None
     values = {x.name: np.arange(np.prod(x.shape), dtype=np.float32).reshape(x.shape) for x in one.manifest.inputs}
     np.savez(tmp_path / "example.npz", **values)  # type: ignore[arg-type]
-    (one.path.parent / "program.py").write_text(snippet(one.manifest, "python"))
-    printed = run([sys.executable, "program.py", str(tmp_path / "example.npz")], one.path.parent)
+    (tmp_path / "program.py").write_text(snippet(one.manifest, "python", one.path))
+    printed = run([sys.executable, "program.py", "example.npz"], tmp_path)
     assert "94." in printed and printed.split()[-1] == "[4]"

@@ -73,7 +73,7 @@ def test_the_cpp_program_of_arrays_hands_over_and_prints_what_the_network_does(
         pytest.skip("no C++ compiler here")
     trial = Arrays(tmp_path, of_arrays(made, format))
     trial.prepare()
-    (tmp_path / "program.cc").write_text(snippet(trial.manifest, "cpp"))
+    (tmp_path / "program.cc").write_text(snippet(trial.manifest, "cpp", tmp_path / trial.manifest.file))
     flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{DOUBLES}", "-DINPUT_ELEMENTS=24,5"]
     run([compiler, *flags, "program.cc", "-o", "program"], tmp_path)
     trial.check(run(["./program", "0.npy", "1.npy"], tmp_path))
@@ -100,7 +100,7 @@ fun main() {{
 
 @pytest.mark.parametrize("format", ["onnx", "tflite"])
 def test_the_kotlin_function_of_arrays_does_the_same(format: str, made: Manifest, tmp_path: Path) -> None:
-    program = snippet(of_arrays(made, format), "kotlin")
+    program = snippet(of_arrays(made, format), "kotlin", Path(f"net.{format}"))
     assert "x0: FloatArray, x1: FloatArray): List<FloatArray>" in program
     if shutil.which("kotlinc") is None:
         pytest.skip("no Kotlin compiler here")

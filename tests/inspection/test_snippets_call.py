@@ -42,21 +42,27 @@ NASTY = (
 EVERY = "a" + "b".join(NASTY) + "7"
 
 
-def named(made: Manifest, format: str, name: str) -> Manifest:
-    """A manifest in which everything that is free text is `name`."""
+def program(made: Manifest, format: str, name: str, language: str) -> str:
+    """A program of a manifest in which everything that is free text is `name`, as is the file's own."""
     manifest = manifest_of(made, format, CASES["color"])
     variant = manifest.variant.model_copy(update={"name": name})
     given, taken = (one.model_copy(update={"name": name}) for one in (manifest.inputs[0], manifest.outputs[0]))
     fields = {"file": name, "variant": variant, "precision": name, "inputs": (given,), "outputs": (taken,)}
-    return manifest.model_copy(update={**fields, "labels": (name,) * 12})
+    manifest = manifest.model_copy(update={**fields, "labels": (name,) * 12})
+    return snippet(manifest, language, Path("/", in_folder(name)))
+
+
+def in_folder(name: str) -> str:
+    """What a file can be called."""
+    return name.replace("/", "|")
 
 
 @pytest.mark.parametrize("format", ["onnx", "tflite"])
 @pytest.mark.parametrize("name", [*NASTY, EVERY], ids=ascii)
 def test_a_name_in_python_is_that_name_and_nothing_else(name: str, format: str, made: Manifest) -> None:
-    tree, plain = (ast.parse(snippet(named(made, format, given), "python")) for given in (name, "a"))
-    strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == name]
-    assert len(strings) >= 1
+    tree, plain = (ast.parse(program(made, format, given, "python")) for given in (name, "a"))
+    strings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    assert in_folder(name) in strings and f"/{in_folder(name)}" in strings
     assert [type(node) for node in ast.walk(tree)] == [type(node) for node in ast.walk(plain)]
 
 
@@ -102,8 +108,11 @@ def test_kotlin_reads_back_every_sign() -> None:
 @pytest.mark.parametrize("language", ["cpp", "kotlin"])
 def test_a_program_is_the_same_but_for_its_names(language: str, format: str, made: Manifest) -> None:
     for name in (*NASTY, EVERY):
-        text, plain = (snippet(named(made, format, given), language) for given in (name, "a"))
+        text, plain = (program(made, format, given, language) for given in (name, "a"))
         literal = cpp_literal if language == "cpp" else kotlin_literal
         back = text.replace(literal(name), literal("a")).replace(in_comment(name), "a")
-        assert back == plain.replace(in_comment(name), "a")
+        for file in (in_folder(name), f"/{in_folder(name)}"):
+            back = back.replace(literal(file), literal(file.replace(in_folder(name), "a")))
+        back = back.replace(in_comment(in_folder(name)), "a")
+        assert back == plain.replace(in_comment(name), "a").replace(in_comment(in_folder(name)), "a")
         assert "ran" not in plain and text.count("\n") == plain.count("\n")

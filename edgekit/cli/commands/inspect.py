@@ -18,7 +18,8 @@ def inspect(
         bool, typer.Option("--layers", help="An int8 file's layers by signal-to-noise, worst first.")
     ] = False,
     snippet: Annotated[
-        str | None, typer.Option("--snippet", metavar="python|cpp|kotlin", help="Print code that calls it.")
+        str | None,
+        typer.Option("--snippet", metavar="python|cpp|kotlin", help="Print code that calls it, from any folder."),
     ] = None,
     format: o.Format = "text",
     json: o.Json = False,

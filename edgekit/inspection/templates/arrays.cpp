@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -39,6 +40,12 @@ void Print(const char* name, const std::vector<double>& numbers) {
   std::printf("%s:", name);
   for (size_t i = 0; i < numbers.size() && i < 10; ++i) std::printf(" %.6g", numbers[i]);
   std::printf(numbers.size() > 10 ? " ...\n" : "\n");
+}
+
+// The file: beside this program, where the two ship together; else where it was when this was printed.
+std::filesystem::path Model(const char* program) {
+  const auto beside = std::filesystem::path(program).replace_filename(${beside});
+  return std::filesystem::exists(beside) ? beside : std::filesystem::path(${printed});
 }
 
 int main(int argc, char** argv) {

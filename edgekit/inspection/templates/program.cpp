@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <numeric>
@@ -103,6 +104,12 @@ ${head}
     std::exit(1);
   }
   return image;
+}
+
+// The file: beside this program, where the two ship together; else where it was when this was printed.
+std::filesystem::path Model(const char* program) {
+  const auto beside = std::filesystem::path(program).replace_filename(${beside});
+  return std::filesystem::exists(beside) ? beside : std::filesystem::path(${printed});
 }
 
 int main(int argc, char** argv) {

@@ -26,8 +26,9 @@ from edgekit.network import program
 from edgekit.network.inputs import EXAMPLE, Input, check_names, names_of, shapes_of
 from edgekit.network.names import SOURCES, is_own_name, is_source
 from edgekit.network.spec import MODELS, ModelSpec
+from edgekit.records.artifact import content_of
 from edgekit.records.formats import load
-from edgekit.records.manifest import SourceRecord, content_of
+from edgekit.records.manifest import SourceRecord
 
 if TYPE_CHECKING:
     from edgekit.importers.source import Source

@@ -38,6 +38,13 @@ def batch_norm_and_statistics(
     return layers.batch_norm(b, name, input, mean, var, weight, bias, False, momentum, eps), None, None
 
 
+def native_batch_norm(
+    b: Builder, name: str, input: Node, weight: Any, bias: Any, mean: Any, var: Any, training: bool, *rest: Any
+) -> Any:
+    """Of three results only the first is used."""
+    return batch_norm(b, name, input, weight, bias, mean, var, training, *rest), None, None
+
+
 def instance_norm(
     b: Builder,
     name: str,
@@ -96,6 +103,7 @@ def cast(b: Builder, name: str, input: Node, *args: Any, dtype: Any = None, **kw
 ATEN: dict[str, Converter] = {
     "batch_norm": batch_norm,
     "_native_batch_norm_legit_no_training": batch_norm_and_statistics,
+    "native_batch_norm": native_batch_norm,
     "instance_norm": instance_norm,
     "native_layer_norm": layer_norm_and_statistics,
     "native_group_norm": group_norm_and_statistics,

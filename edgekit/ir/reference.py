@@ -12,7 +12,7 @@ Attributes, all static:
   adaptive_avg_pool, adaptive_max_pool   size
   lrn             size, alpha, beta, k    as torch's LocalResponseNorm: alpha is divided by size
   clip            min, max                relu6 is a clip of 0 and 6
-  exp log sqrt rsqrt reciprocal neg abs sin cos floor ceil round erf sign   -
+  exp log sqrt rsqrt reciprocal neg abs sin cos atan floor ceil round erf sign   -
   softmax log_softmax cumsum   dim
   argmax argmin   dim, keepdim (False where absent); int64
   topk_values, topk_indices   k, dim, largest, sorted; the indices are int64
@@ -70,6 +70,7 @@ ONE_TENSOR = (
     "abs",
     "sin",
     "cos",
+    "atan",
     "floor",
     "ceil",
     "round",

@@ -214,6 +214,7 @@ ELEMENTWISE: dict[str, Converter] = {
     "ceil": unary("Ceil"),
     "round": unary("Round"),
     "erf": unary("Erf"),
+    "atan": unary("Atan"),
     "sign": unary("Sign"),
     "logical_not": unary("Not"),
     "softplus": softplus,

@@ -25,6 +25,7 @@ ALIGNMENT = 16
 LARGEST = 2**31 - 1  # bytes that a flatbuffer can refer to
 _CHUNK = 4 << 20  # bytes that are copied at a time
 _OPTIONS = {
+    "ATAN2": "ATan2",
     "AVERAGE_POOL_2D": "Pool2D",
     "BATCH_MATMUL": "BatchMatMul",
     "CONV_2D": "Conv2D",

@@ -67,6 +67,13 @@ def reciprocal(to: Lowering, op: Op) -> Value:
     return to.emit("DIV", op.name, [one, x.tensor], x)
 
 
+def atan(to: Lowering, op: Op) -> Value:
+    """The angle of (1, x)."""
+    x = to.read(op, real=True)
+    one = to.program.constant(f"{op.name}/one", torch.ones(to.program.tensors[x.tensor].shape))
+    return to.emit("ATAN2", op.name, [x.tensor, one], x)
+
+
 def relu(to: Lowering, op: Op) -> Value:
     """RELU. Integers that cannot say anything negative are rescaled: what is below zero ends at zero by itself."""
     x, q = to.read(op), _quantization(to, op)
@@ -220,4 +227,5 @@ LOWERINGS: dict[str, Lower] = {
     "reciprocal": reciprocal,
     "softplus": softplus,
     "erf": erf,
+    "atan": atan,
 }

@@ -15,7 +15,7 @@ from tests.exporters.case import DRAWN, MAP, RANKS, SIGNAL, VECTORS, VOLUME, Cas
 
 def one_tensor() -> dict[str, Case]:
     functions: dict[str, tuple[Callable[..., Tensor], str]] = {
-        **{name: (getattr(torch, name), "normal") for name in ("exp", "neg", "abs", "sin", "cos", "erf")},
+        **{name: (getattr(torch, name), "normal") for name in ("exp", "neg", "abs", "sin", "cos", "erf", "atan")},
         **{name: (getattr(torch, name), "normal") for name in ("floor", "ceil", "round", "sign")},
         **{name: (getattr(torch, name), "positive") for name in ("log", "sqrt", "rsqrt")},
         "reciprocal": (torch.reciprocal, "apart"),

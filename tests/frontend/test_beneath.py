@@ -44,6 +44,14 @@ def test_a_scripted_function_is_looked_into(last: bool) -> None:
     assert {"conv", "sigmoid", "mean", "softmax"} <= {op.kind for op in graph}
 
 
+def test_a_scripted_layer_normalizes_as_any_other_does() -> None:
+    inside = nn.Sequential(nn.Conv2d(4, 3, 1), nn.BatchNorm2d(3)).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        module = nn.Sequential(torch.jit.script(inside), nn.ReLU()).eval()
+    assert [op.kind for op in trace(module, SHAPE)] == ["input", "conv", "batch_norm", "relu"]
+
+
 class FromNowhere(nn.Module):
     """Keeps what an earlier run made."""
 

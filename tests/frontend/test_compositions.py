@@ -47,6 +47,31 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "gather by computed places": lambda x, w: x.gather(2, x.topk(3, 2)[1]) + x.gather(1, x.argmax(1, True))[:, :, :3],
     "gather from a constant": lambda x, w: w.detach()[:2].gather(1, x[:, 0, 0].topk(3)[1]),
     "numpy's names": lambda x, w: numpys(x.sum, axis=1) + numpys(x.max, dim=1)[0],
+    "angles of points": lambda x, w: torch.atan2(x, w[0]) + torch.atan2(w[0], x.round()) + x.atan(),
+    "inverse functions": lambda x, w: sum(
+        f(g(x)) for f, g in (
+            (torch.asin, torch.sin), (torch.acos, torch.cos), (torch.asinh, torch.sinh),
+            (torch.acosh, lambda y: positive(y) + 0.6), (torch.atanh, torch.tanh), (torch.sinc, torch.round),
+        )
+    ),
+    "what is no number": lambda x, w: (
+        (x.round() / x.round()).nan_to_num(0.5), (1 / x.round()).nan_to_num(posinf=7.0, neginf=-8.0),
+        (x / 0).isfinite() | x.isinf() | x.log().isnan(), torch.heaviside(x.round(), w[0]),
+    ),
+    "cumprod, logcumsumexp": lambda x, w: x.cumprod(1) + torch.logcumsumexp(x, -1),
+    "cummax, cummin": lambda x, w: (*x.cummax(-1), *torch.cummin(x, 1)),
+    "argsort": lambda x, w: (x.argsort(-1), torch.argsort(x, 1, descending=True), x.msort()),
+    "intervals": lambda x, w: (
+        torch.bucketize(x, torch.tensor([-1.0, 0, 0.5])), torch.searchsorted(w[0].detach().sort()[0], x, right=True),
+    ),
+    "splits and stacks by name": lambda x, w: (
+        *torch.vsplit(x[0], 2), *torch.hsplit(x, [1]), *x.dsplit(2), torch.column_stack((x[0, 0, 0], x[0, 1, 0])),
+        torch.hstack((x[0, 0, 0], x[1, 0, 0])), torch.dstack((x[0, 0], w[:6])), torch.vstack((x[0, 0, 0], w[0])),
+    ),
+    "simulated quantization": lambda x, w: (
+        torch.fake_quantize_per_tensor_affine(x.float(), 0.03, 120, 0, 255),
+        torch.fake_quantize_per_channel_affine(x.float(), torch.arange(1, 5) / 50, torch.zeros(4), 1, -8, 7),
+    ),
     "unpooling": lambda x, w: F.max_unpool2d(*F.max_pool2d(x.relu(), 2, return_indices=True), (2, 2)),
     "unpooling, other windows": lambda x, w: F.max_unpool2d(
         F.max_pool2d(x, (3, 2)) * 2, F.max_pool2d(x, (3, 2), return_indices=True)[1], (3, 2)

@@ -219,6 +219,9 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "LSTM": (lambda: First(nn.LSTM(8, 5, 2, batch_first=True, bidirectional=True)), (2, 7, 8)),
     "LSTM, last state": (lambda: State(nn.LSTM(8, 5)), (7, 2, 8)),
     "GRU": (lambda: First(nn.GRU(8, 5, 2, bias=False, bidirectional=True)), (7, 2, 8)),
+    "RNN": (lambda: First(nn.RNN(8, 5, 2, batch_first=True, bidirectional=True)), (2, 7, 8)),
+    "RNN, relu, last state": (lambda: State(nn.RNN(8, 5, nonlinearity="relu", bias=False)), (7, 2, 8)),
+    "cells": (lambda: Cells(nn.LSTMCell(8, 8), nn.GRUCell(8, 8), nn.RNNCell(8, 8, nonlinearity="relu")), (2, 8)),
     "BatchNorm1d of a sequence": (lambda: nn.BatchNorm1d(4), (2, 4, 7)),
     "BatchNorm without statistics": (lambda: nn.BatchNorm2d(4, track_running_stats=False), SHAPE),
     "GroupNorm": (lambda: nn.GroupNorm(2, 4), SHAPE),
@@ -251,7 +254,22 @@ class State(nn.Module):
         self.inner = inner
 
     def forward(self, x: Tensor) -> Any:
-        return self.inner(x)[1][0]
+        state = self.inner(x)[1]
+        return state[0] if isinstance(state, tuple) else state
+
+
+class Cells(nn.Module):
+    """A step of each cell on the state that the one before it gave."""
+
+    def __init__(self, *cells: nn.Module) -> None:
+        super().__init__()
+        self.cells = nn.ModuleList(cells)
+
+    def forward(self, x: Tensor) -> Any:
+        lstm, gru, plain = self.cells
+        hidden, cell = lstm(x)
+        hidden, cell = lstm(x * 2, (hidden, cell))
+        return cell, plain(x, gru(gru(x), hidden))
 
 
 def has_its_shape(op: Op, y: Tensor) -> None:

@@ -187,14 +187,29 @@ def stack(b: Builder, name: str, tensors: Sequence[Any], dim: int = 0) -> Any:
     return cat(b, name, [shaped(b, f"{name}/axis", x, shape) for x in rows], dim)
 
 
-def stacked(dim: int, least: int) -> Converter:
-    """hstack, vstack, dstack: along an axis, of tensors with at least so many."""
+def stacked(dim: int, view: Callable[..., torch.Tensor]) -> Converter:
+    """hstack, vstack, dstack, column_stack: along an axis, of tensors with as many axes as `view` gives them."""
 
     def convert(b: Builder, name: str, tensors: Sequence[Any]) -> Any:
         like = next(x for x in tensors if isinstance(x, Node))
-        if like.rank < least:
-            return NotImplemented
-        return cat(b, name, tensors, dim)
+        rows = [b.operand(f"{name}/{index}", x, like) for index, x in enumerate(tensors)]
+        rows = [shaped(b, f"{name}/axes", x, view(x.meta()).shape) for x in rows]
+        return cat(b, name, rows, min(dim, rows[0].rank - 1))
+
+    return convert
+
+
+def column(x: torch.Tensor) -> torch.Tensor:
+    """A vector as a column; what has more axes as it is."""
+    return x.reshape(-1, 1) if x.dim() < 2 else x
+
+
+def divided(dim: int) -> Converter:
+    """hsplit, vsplit, dsplit: tensor_split along an axis."""
+
+    def convert(b: Builder, name: str, input: Node, *args: Any, **kwargs: Any) -> Any:
+        given = args[0] if args else next(iter(kwargs.values()))
+        return tensor_split(b, name, input, given, min(dim, input.rank - 1))
 
     return convert
 

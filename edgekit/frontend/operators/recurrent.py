@@ -1,16 +1,17 @@
-"""LSTM and GRU: an operator for each direction of each layer, on (time, batch, channels)."""
+"""LSTM and GRU: an operator for each direction of each layer, on (time, batch, channels). RNN and cells, by steps."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
 from edgekit.frontend.operators.elementwise import Converter
-from edgekit.frontend.operators.moving import shaped
+from edgekit.frontend.operators.moving import cut, shaped
 
 ROLES = ("w_ih", "w_hh", "b_ih", "b_hh")
 
@@ -89,3 +90,124 @@ def _final(b: Builder, name: str, y: Node, reverse: bool) -> Node:
         b.emit(f"{name}/last", "slice", [y], dim=0, start=at, stop=at + 1, step=1),
         (1, *y.shape[1:]),
     )
+
+
+def plain(kind: str) -> Converter:
+    """nn.RNN, as torch.rnn_tanh and torch.rnn_relu: act(W x + U h + b), one step after the other."""
+
+    def convert(
+        b: Builder,
+        name: str,
+        input: Any,
+        hx: Any,
+        params: Any,
+        has_biases: bool,
+        num_layers: int,
+        dropout: float,
+        train: bool,
+        bidirectional: bool,
+        batch_first: bool,
+    ) -> Any:
+        if not isinstance(input, Node) or input.rank != 3:
+            return NotImplemented
+        x = b.emit(f"{name}/time_first", "permute", [input], dims=(1, 0, 2)) if batch_first else input
+        directions, per = 2 if bidirectional else 1, 4 if has_biases else 2
+        last: list[Node] = []
+        for layer in range(num_layers):
+            outputs = []
+            for reverse in range(directions):
+                at = layer * directions + reverse
+                label = f"{name}/layer{layer}" + ("/reverse" if reverse else "")
+                own = dict(zip(ROLES, params[at * per : (at + 1) * per], strict=False))
+                state = next(iter(_states(b, label, [hx], at)), None)
+                y, final = _steps(b, label, kind, x, state, own, bool(reverse))
+                outputs.append(y)
+                last.append(final)
+            x = outputs[0] if directions == 1 else b.emit(f"{name}/layer{layer}/both", "cat", outputs, dim=2)
+        y = b.emit(name, "permute", [x], dims=(1, 0, 2)) if batch_first else x
+        return y, _together(b, f"{name}/states", last)
+
+    return convert
+
+
+def _steps(
+    b: Builder, name: str, kind: str, x: Node, state: Node | None, own: dict[str, Any], reverse: bool
+) -> tuple[Node, Node]:
+    """All outputs (time, batch, hidden) of one direction, and its last one (1, batch, hidden)."""
+    weights = {"weight": own["w_ih"], "bias": own.get("b_ih")}
+    given = b.emit(f"{name}/given", "linear", [x], weights)
+    outputs: list[Node] = []
+    order = range(x.shape[0])
+    for at in reversed(order) if reverse else order:
+        step = b.emit(f"{name}/step", "slice", [given], dim=0, start=at, stop=at + 1, step=1)
+        if state is None:
+            state = b.constant(f"{name}/start", torch.zeros(1, x.shape[1], own["w_hh"].shape[1], dtype=x.dtype))
+        kept = b.emit(f"{name}/kept", "linear", [state], {"weight": own["w_hh"], "bias": own.get("b_hh")})
+        state = b.emit(f"{name}/state", kind, [b.emit(f"{name}/sum", "add", [step, kept])])
+        outputs.append(state)
+    joined = outputs[::-1] if reverse else outputs
+    return b.emit(name, "cat", joined, dim=0) if len(joined) > 1 else joined[0], outputs[-1]
+
+
+# One step
+
+
+def cell(kind: str) -> Converter:
+    """nn.RNNCell (tanh and relu), GRUCell and LSTMCell on (batch, channels)."""
+    parts = {"lstm": 4, "gru": 3}.get(kind, 1)
+
+    def convert(
+        b: Builder, name: str, input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None
+    ) -> Any:
+        states = list(hx) if isinstance(hx, (tuple, list)) else [hx]
+        x = next(value for value in (input, *states) if isinstance(value, Node))
+        given, *nodes = (
+            b.operand(f"{name}/{part}", value, x)
+            for part, value in zip(("input", "hidden", "cell"), (input, *states), strict=False)
+        )
+        sides = [
+            _thirds(b, f"{name}/{side}", b.emit(f"{name}/{side}", "linear", [node], {"weight": w, "bias": bias}), parts)
+            for side, node, w, bias in (("given", given, w_ih, b_ih), ("kept", nodes[0], w_hh, b_hh))
+        ]
+        return _CELLS[kind](b, name, kind, list(zip(*sides, strict=True)), nodes)
+
+    return convert
+
+
+def _thirds(b: Builder, name: str, x: Node, count: int) -> list[Node]:
+    width = x.shape[-1] // count
+    return [cut(b, f"{name}/part", x, x.rank - 1, i * width, (i + 1) * width) for i in range(count)]
+
+
+Pairs = list[tuple[Node, Node]]  # of each gate: what the input gives, and what the state gives
+
+
+def _gate(b: Builder, name: str, kind: str, both: tuple[Node, Node]) -> Node:
+    return b.emit(name, kind, [b.emit(f"{name}/sum", "add", both)])
+
+
+def _plain_cell(b: Builder, name: str, kind: str, gates: Pairs, states: list[Node]) -> Node:
+    return _gate(b, name, kind, gates[0])
+
+
+def _gru_cell(b: Builder, name: str, kind: str, gates: Pairs, states: list[Node]) -> Node:
+    """(1 - update) * new + update * hidden, with new = tanh(W x + reset * U h)."""
+    reset, update = (_gate(b, f"{name}/{gate}", "sigmoid", gates[i]) for i, gate in enumerate(("reset", "update")))
+    given, kept = gates[2]
+    new = _gate(b, f"{name}/new", "tanh", (given, b.emit(f"{name}/after_reset", "mul", [reset, kept])))
+    apart = b.emit(f"{name}/apart", "sub", [states[0], new])
+    return b.emit(name, "add", [new, b.emit(f"{name}/updated", "mul", [update, apart])])
+
+
+def _lstm_cell(b: Builder, name: str, kind: str, gates: Pairs, states: list[Node]) -> tuple[Node, Node]:
+    """forget * cell + input * new, and output * tanh of that."""
+    enter, forget, new, leave = (
+        _gate(b, f"{name}/{gate}", "tanh" if gate == "new" else "sigmoid", gates[i])
+        for i, gate in enumerate(("enter", "forget", "new", "leave"))
+    )
+    old, fresh = b.emit(f"{name}/old", "mul", [forget, states[1]]), b.emit(f"{name}/fresh", "mul", [enter, new])
+    after = b.emit(f"{name}/cell", "add", [old, fresh])
+    return b.emit(name, "mul", [leave, b.emit(f"{name}/tanh", "tanh", [after])]), after
+
+
+_CELLS = {"tanh": _plain_cell, "relu": _plain_cell, "gru": _gru_cell, "lstm": _lstm_cell}

@@ -96,9 +96,8 @@ def topk(b: Builder, name: str, input: Node, k: int, dim: int = -1, largest: boo
     return torch.return_types.topk(parts)
 
 
-def sort(b: Builder, name: str, input: Node, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
-    if stable:
-        return NotImplemented
+def sort(b: Builder, name: str, input: Node, dim: int = -1, descending: bool = False, stable: Any = False) -> Any:
+    """Values and places; the runtimes take equal values in their order, as a stable sort does."""
     parts = topk(b, name, input, input.shape[dim], dim, descending)
     return torch.return_types.sort(tuple(parts))
 

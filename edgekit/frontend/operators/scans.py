@@ -1,0 +1,98 @@
+"""Running products and extremes, orders, and the intervals that numbers fall into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from edgekit.frontend.builder import Builder
+from edgekit.frontend.node import Node
+from edgekit.frontend.operators.compositions import logaddexp
+from edgekit.frontend.operators.elementwise import Converter, as_float
+from edgekit.frontend.operators.moving import cut
+from edgekit.frontend.operators.reductions import sort
+
+Joined = Callable[[str, Node, Node], Node]
+
+
+def _running(b: Builder, name: str, x: Node, dim: int, join: Joined) -> Node:
+    """Each element with all before it: runs of 1, 2, 4 ... elements are joined with the runs in front of them."""
+    dim, step = dim % max(x.rank, 1), 1
+    size = x.shape[dim] if x.rank else 1
+    while step < size:
+        first = cut(b, f"{name}/first", x, dim, 0, step)
+        later, earlier = cut(b, f"{name}/later", x, dim, step, size), cut(b, f"{name}/before", x, dim, 0, size - step)
+        more = join(f"{name}/joined", earlier, later)
+        x = b.emit(name if 2 * step >= size else f"{name}/run", "cat", [first, more], dim=dim)
+        step *= 2
+    return x
+
+
+def cumprod(b: Builder, name: str, input: Node, dim: int, *, dtype: Any = None) -> Node:
+    x = input if dtype in (None, input.dtype) else b.emit(f"{name}/cast", "cast", [input], dtype=dtype)
+    return _running(b, name, x, dim, lambda part, *both: b.emit(part, "mul", both))
+
+
+def logcumsumexp(b: Builder, name: str, input: Node, dim: int) -> Node:
+    return _running(b, name, input, dim, lambda part, *both: logaddexp(b, part, *both))
+
+
+def running_extreme(kind: str) -> Converter:
+    """cummax and cummin: values, and the last places that have them."""
+
+    def convert(b: Builder, name: str, input: Node, dim: int) -> Any:
+        dim %= input.rank
+        values = _running(b, f"{name}/values", input, dim, lambda part, *both: b.emit(part, kind, both))
+        here = b.emit(f"{name}/here", "equal", [input, values])
+        shape = [-1 if axis == dim else 1 for axis in range(input.rank)]
+        places = torch.arange(input.shape[dim], dtype=torch.float32).reshape(shape)
+        number = b.emit(f"{name}/number", "cast", [here], dtype=torch.float32)
+        found = b.emit(f"{name}/found", "mul", [number], {"other": places})
+        last = _running(b, f"{name}/last", found, dim, lambda part, *both: b.emit(part, "maximum", both))
+        parts: Any = (values, b.emit(f"{name}/indices", "cast", [last], dtype=torch.int64))
+        return getattr(torch.return_types, {"maximum": "cummax", "minimum": "cummin"}[kind])(parts)
+
+    return convert
+
+
+def argsort(b: Builder, name: str, input: Node, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+    return sort(b, name, input, dim, descending, stable)[1]
+
+
+def msort(b: Builder, name: str, input: Node) -> Any:
+    return sort(b, name, input, 0)[0]
+
+
+def bucketize(
+    b: Builder, name: str, input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False
+) -> Any:
+    """How many boundaries are below a number (with `right`: below or at it)."""
+    if not isinstance(input, Node) or not isinstance(boundaries, torch.Tensor) or boundaries.dim() != 1:
+        return NotImplemented
+    x = as_float(b, name, input)
+    total: Node | None = None
+    for index, boundary in enumerate(boundaries.tolist()):
+        past = b.emit(f"{name}/past{index}", "greater_equal" if right else "greater", [x], other=float(boundary))
+        number = b.emit(f"{name}/number{index}", "cast", [past], dtype=torch.float32)
+        total = number if total is None else b.emit(f"{name}/sum{index}", "add", [total, number])
+    if total is None:
+        return NotImplemented
+    return b.emit(name, "cast", [total], dtype=torch.int32 if out_int32 else torch.int64)
+
+
+def searchsorted(
+    b: Builder,
+    name: str,
+    sorted_sequence: Any,
+    input: Any,
+    *,
+    out_int32: bool = False,
+    right: bool = False,
+    side: str | None = None,
+    sorter: Any = None,
+) -> Any:
+    if sorter is not None:
+        return NotImplemented
+    return bucketize(b, name, input, sorted_sequence, out_int32=out_int32, right=right or side == "right")

@@ -53,7 +53,7 @@ TESTED_BY = (
         "exporters/onnx/emitter exporters/onnx/fallback exporters/onnx/proof exporters/free_batch",
     ),
     ("exporters/pt2/test_writer", "exporters/pt2/network exporters/half"),
-    ("exporters/tflite/test_writer", "exporters/tflite/metadata"),
+    ("exporters/tflite/test_writer", "exporters/tflite/ends exporters/tflite/metadata"),
     (
         "exporting/test_command",
         "edgekit/exporting/description edgekit/exporting/result edgekit/exporting/site edgekit/exporting/task",

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from edgekit.sweeps.jobs import Task
+from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, Task
 
 
 class Turns:
@@ -166,3 +166,34 @@ class Pace:
             return guessed
         trust = self._jobs / (self._jobs + 1)
         return guessed * (trust * self._taken / self._guessed + 1 - trust)
+
+
+class Remaining:
+    """The seconds that jobs still take: what was guessed of those that are left, and what such jobs have taken."""
+
+    def __init__(self) -> None:
+        self._paces = {kind: Pace() for kind in (EXPORT, LATENCY, ACCURACY)}
+        self._here = {EXPORT: 0.0, ACCURACY: 0.0}  # guessed, times the processors that they take
+
+    def count(self, job: Job, sign: int) -> None:
+        """Add the guessed seconds of a job to those that are left, or take them off."""
+        if job.queue is not None:
+            job.queue.seconds += sign * job.task.seconds
+        else:
+            self._here[job.task.kind] += sign * job.task.seconds * max(job.expected[0], 1)
+
+    def took(self, task: Task, seconds: float) -> None:
+        """A job took so long."""
+        self._paces[task.kind].seen(task.seconds, seconds)
+
+    def of(self, task: Task) -> float:
+        """Return how long a job will take."""
+        return self._paces[task.kind].of(task.seconds)
+
+    def on_devices(self, guessed: float) -> float:
+        """Return how long latencies will take that were guessed to take so long."""
+        return self._paces[LATENCY].of(guessed)
+
+    def here(self) -> float:
+        """Return the seconds of a processor that exports and accuracies will take."""
+        return sum(self._paces[kind].of(seconds) for kind, seconds in self._here.items())

@@ -15,7 +15,7 @@ import heapq
 from collections.abc import Iterator, Mapping, Sequence
 
 from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, End, Start, Task
-from edgekit.sweeps.queues import Device, Job, Pace, Patience, Queue, Turns
+from edgekit.sweeps.queues import Device, Job, Patience, Queue, Remaining, Turns
 
 HERE = "local"  # the address of this machine
 DONE, BROKEN, AWAY, LOST = "done", "failed", "away", "lost"  # how a job ended; away: before it began
@@ -43,7 +43,6 @@ class Scheduler:
         self._queues: dict[frozenset[str], Queue] = {}
         self._here = {EXPORT: Turns(), ACCURACY: Turns()}
         self._left_here = {EXPORT: 0, LATENCY: 0, ACCURACY: 0}
-        self._seconds_here = {EXPORT: 0.0, ACCURACY: 0.0}  # guessed, times the processors that they take
         self._running_here: dict[str, None] = {}
         self._running = 0  # jobs that have begun, everywhere
         self._pauses: list[tuple[float, str]] = []
@@ -51,7 +50,7 @@ class Scheduler:
         self._ended: list[End] = []
         self._jobs: dict[str, Job] = {}
         self._next: dict[str, list[str]] = {}  # jobs that wait, by what they wait for
-        self._pace = {kind: Pace() for kind in (EXPORT, LATENCY, ACCURACY)}
+        self._time = Remaining()
         self.left = len(tasks)
         for task in tasks:
             self._add(task)
@@ -66,16 +65,9 @@ class Scheduler:
         self._jobs[task.key] = Job(task, len(task.after), queue, self._share(task))
         for key in task.after:
             self._next.setdefault(key, []).append(task.key)
-        self._count(self._jobs[task.key], 1)
+        self._time.count(self._jobs[task.key], 1)
         if queue is None or HERE in queue.members:
             self._left_here[task.kind] += 1
-
-    def _count(self, job: Job, sign: int) -> None:
-        """Add the guessed seconds of a job to those that are left, or take them off."""
-        if job.queue is not None:
-            job.queue.seconds += sign * job.task.seconds
-        else:
-            self._seconds_here[job.task.kind] += sign * job.task.seconds * max(job.expected[0], 1)
 
     def _queue(self, task: Task) -> Queue:
         members = frozenset(self._addresses[name] for name in task.needs.devices)
@@ -129,7 +121,7 @@ class Scheduler:
     def at_work(self, address: str) -> tuple[Task, float, float]:
         """Return what a device runs, since when, and how many seconds such a job takes. It must run something."""
         job = self._jobs[self.devices[address].running or ""]
-        return job.task, job.since, self._pace[LATENCY].of(job.task.seconds)
+        return job.task, job.since, self._time.of(job.task)
 
     # What is told
 
@@ -141,7 +133,7 @@ class Scheduler:
         address, job.device = job.device, None
         self._running -= 1
         if outcome == DONE:
-            self._pace[job.task.kind].seen(job.task.seconds, now - job.since)
+            self._time.took(job.task, now - job.since)
         if job.queue is None:
             del self._running_here[job.task.key]
             self._free_processors += job.share[0]
@@ -243,7 +235,7 @@ class Scheduler:
     def _finish(self, job: Job, outcome: str, why: object, told: bool = True) -> None:
         task, job.over = job.task, True
         self.left -= 1
-        self._count(job, -1)
+        self._time.count(job, -1)
         if job.queue is None or HERE in job.queue.members:
             self._left_here[task.kind] -= 1
             self._look_at.update(dict.fromkeys([HERE] if HERE in self.devices else []))
@@ -332,15 +324,11 @@ class Scheduler:
         names = (name for name in job.task.needs.devices if self._addresses[name] == address)
         return Start(job.task, job.attempt, next(names, None))
 
-    # How long it takes
-
     def seconds_left(self) -> float:
         """Return what is left of the time, by what each device still has to do, and what such jobs have taken."""
-        here = sum(self._pace[kind].of(seconds) for kind, seconds in self._seconds_here.items())
-        loads = {HERE: here / self._processors}
+        loads = {HERE: self._time.here() / self._processors}
         for queue in self._queues.values():
             able = [one for one in queue.members if not self.devices[one].gone]
             for address in able:
-                share = self._pace[LATENCY].of(queue.seconds) / len(able)
-                loads[address] = loads.get(address, 0.0) + share
+                loads[address] = loads.get(address, 0.0) + self._time.on_devices(queue.seconds) / len(able)
         return max(loads.values())

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from edgekit.exporters.int8.tflite_constraints import float_only
-from edgekit.exporters.tflite.layout import Layout, Shape, border, order, stored_shape
+from edgekit.exporters.tflite.layout import Layout, Shape, order, stored_shape
 from edgekit.exporters.tflite.program import Grid, Program, channel_grid
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import activation_name, fused_activations
@@ -63,9 +63,8 @@ Turned = Callable[[Tensor], Tensor]
 class Lowering:
     """Walks through a graph once; the lowering functions read values and emit operators through it."""
 
-    def __init__(self, graph: Graph, half: bool, quantized: QuantizedGraph | None, torchs_axes: bool = False) -> None:
+    def __init__(self, graph: Graph, half: bool, quantized: QuantizedGraph | None) -> None:
         self.graph = graph
-        self.torchs_axes = torchs_axes
         self.program = Program()
         self.half = half
         self.quantized = quantized
@@ -77,7 +76,7 @@ class Lowering:
         self._values: dict[str, Value] = {}
         self._converted: dict[tuple[Any, ...], Value] = {}
 
-    def walk(self, io: str, lowerings: Mapping[str, Lower]) -> list[str]:
+    def walk(self, lowerings: Mapping[str, Lower]) -> list[str]:
         """Lower every operator; what TFLite lacks comes back as "layer (kind): reason (asked for in net.py:14)"."""
         refused = []
         inside = {op.name for op in self._fused.values()}
@@ -85,7 +84,7 @@ class Lowering:
             if op.name in inside:
                 continue
             if op.kind == "input":
-                self._values[op.name] = self._input(op, io)
+                self._values[op.name] = lowerings[op.kind](self, op)
                 continue
             try:
                 if op.kind not in lowerings:
@@ -95,9 +94,11 @@ class Lowering:
                 asked = f" (asked for in {op.where})" if op.where else ""
                 refused.append(f"{op.name} ({op.attrs.get('label', op.kind)}): {reason}{asked}")
                 self._keep(op, self._blank(op))
-        for public, name in self.graph.outputs.items() if not refused else ():
-            self._output(public, name, io)
         return refused
+
+    def value(self, name: str) -> Value:
+        """What an operator gave, by its name."""
+        return self._values[name]
 
     # What the lowering functions use.
 
@@ -107,7 +108,7 @@ class Lowering:
         if value.columns and op.kind != "linear" and op.kind not in ELEMENTWISE:
             raise AssertionError(f"{op.name} cannot read a flattened map")
         name = op.inputs[index]
-        value = self._integers(value, name) if self.int8(op) and not real else self._real(value, name)
+        value = self._integers(value, name) if self.int8(op) and not real else self.real(value, name)
         return value if layout is None else self.arranged(value, layout, op.name)
 
     def kept(self) -> dict[str, tuple[str, Layout]]:
@@ -236,6 +237,10 @@ class Lowering:
             return replace(value, tensor=index, q=q, source=None)
         return self._converted_once("QUANTIZE", value, q, name)
 
+    def real(self, value: Value, name: str) -> Value:
+        """The value in float: nothing, or a DEQUANTIZE."""
+        return self._converted_once("DEQUANTIZE", value, None, f"{name}/dequantize") if value.q else value
+
     def weight(self, op: Op, turned: Turned, axis: int, channels: int, shape: Shape | None = None) -> int:
         """An operator's weight in float. `turned` lays torch's tensor as TFLite reads it: output channels on `axis`.
 
@@ -291,45 +296,11 @@ class Lowering:
             return value
         return self.requantized(value, self.quantized.activations[name], f"{name}/quantize")
 
-    def _real(self, value: Value, name: str) -> Value:
-        return self._converted_once("DEQUANTIZE", value, None, f"{name}/dequantize") if value.q else value
-
     def _converted_once(self, builtin: str, value: Value, q: QParams | None, name: str) -> Value:
         key = (builtin, value.tensor, q)
         if key not in self._converted:
             self._converted[key] = self.emit(builtin, name, [value.tensor], replace(value, q=q))
         return replace(self._converted[key], shape=value.shape, layout=value.layout, columns=value.columns)
-
-    def _input(self, op: Op, io: str) -> Value:
-        layout, dtype = border(len(op.shape), self.torchs_axes), given_dtype(op)
-        in_integers = self.quantized is not None and io != "float32" and dtype == "float32"
-        q = self.quantized.activations[op.name] if self.quantized and in_integers else None
-        given = _unsigned(q) if q and io == "uint8" else q
-        tensor = self.program.activation(op.name, stored_shape(op.shape, layout), given, dtype)
-        self.program.inputs.append(tensor)
-        value = Value(tensor, op.shape, layout, given, dtype=dtype)
-        if any(reader.kind != "cast" for reader in self.readers[op.name]):
-            value = self.converted(value, stored_dtype(op), f"{op.name}/{stored_dtype(op)}")
-        return self.requantized(value, q, f"{op.name}/int8") if q else value
-
-    def _output(self, public: str, name: str, io: str) -> None:
-        """Hand a value out. One that is handed in, handed out already or owned is copied first."""
-        value = self._values[name]
-        value = self.arranged(value, border(len(value.shape), self.torchs_axes), name)
-        if io == "float32":
-            value = self._real(value, name)
-        elif self.quantized and self.ops[name].dtype.is_floating_point:
-            q = value.q or self.quantized.activations[name]
-            value = self.requantized(value, q, f"{name}/int8")
-            value = self.requantized(value, _unsigned(q), f"{name}/uint8") if io == "uint8" else value
-        taken = (*self.program.inputs, *self.program.outputs)
-        if value.tensor in taken or self.program.tensors[value.tensor].constant is not None:
-            sizes = stored_shape(value.shape, value.layout)
-            ends = self.program.integers((-1, *sizes[1:]) if sizes else ())
-            value = self.emit("RESHAPE", name, [value.tensor, ends], value)
-        self.program.outputs.append(value.tensor)
-        if public != name or len(self.graph.outputs) > 1:
-            self.program.rename(value.tensor, public)
 
 
 def stored_dtype(op: Op) -> str:
@@ -337,12 +308,3 @@ def stored_dtype(op: Op) -> str:
     if op.dtype.is_floating_point:
         return "float32"
     return "bool" if op.dtype == torch.bool else "int32"
-
-
-def given_dtype(op: Op) -> str:
-    """The type that a caller hands over: of an input of whole numbers its own."""
-    return "float32" if op.dtype.is_floating_point else str(op.dtype).removeprefix("torch.")
-
-
-def _unsigned(q: QParams) -> QParams:
-    return QParams(q.scale, q.zero_point + 128, 0, 255)

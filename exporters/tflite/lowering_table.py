@@ -18,6 +18,7 @@ from edgekit.exporters.tflite import (
     ops_shapes,
     ops_volumes,
 )
+from edgekit.exporters.tflite.ends import given, hand_out
 from edgekit.exporters.tflite.layout import Layout
 from edgekit.exporters.tflite.lowering import Lower, Lowering
 from edgekit.exporters.tflite.program import Program
@@ -85,12 +86,14 @@ def kept(quantized: QuantizedGraph, io: str, torchs_axes: bool) -> dict[str, tup
 
 
 def _lowered(graph: Graph, half: bool, quantized: QuantizedGraph | None, io: str, torchs_axes: bool) -> Lowering:
-    lowering = Lowering(graph, half, quantized, torchs_axes)
-    refused = lowering.walk(io, LOWERINGS)
+    lowering = Lowering(graph, half, quantized)
+    refused = lowering.walk({**LOWERINGS, "input": lambda to, op: given(to, op, io, torchs_axes)})
     if refused:
         more = f", and {len(refused) - 3} more" if len(refused) > 3 else ""
         raise BackendMissing(
             f"TFLite cannot run {', '.join(refused[:3])}{more}",
             "use --format onnx, or write the layer with operators that TFLite has",
         )
+    for public, name in graph.outputs.items():
+        hand_out(lowering, public, name, io, torchs_axes)
     return lowering

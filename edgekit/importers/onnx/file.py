@@ -120,14 +120,13 @@ def _texts(message: Any) -> Iterator[Any]:
 
 def _small(data: mmap.mmap, kind: int, at: int, end: int) -> Iterator[bytes]:
     """The bytes of a message without the large tensors in it. Raises ValueError for what is no protobuf."""
-    kept = at
+    kept, place = at, b""
     for field, start, stop in onnx_parts.fields(data, at, end):
         inner = LEADS[kind].get(field) if kind != TENSOR else None
         if kind == TENSOR and field == RAW_DATA and stop - start >= LARGE:
             tag = _tag_before(data, kept, start, field, stop - start)
             yield data[kept:tag]
-            yield _external_place(start, stop - start)
-            kept = stop
+            place, kept = _external_place(start, stop - start), stop
         elif inner in _OPENED and stop - start >= LARGE:
             assert inner is not None
             tag = _tag_before(data, kept, start, field, stop - start)
@@ -136,6 +135,7 @@ def _small(data: mmap.mmap, kind: int, at: int, end: int) -> Iterator[bytes]:
             yield _varint(field << 3 | 2) + _varint(len(body)) + body
             kept = stop
     yield data[kept:end]
+    yield place  # last, because the tensor itself may say that its bytes are in the message
 
 
 def _tag_before(data: mmap.mmap, kept: int, start: int, field: int, length: int) -> int:

@@ -24,6 +24,7 @@ from edgekit.ir.quantized import OwnIntegers, QParams
 
 OLDEST = 7
 MOST_NODES = 50_000
+LAID_OUT = "com.microsoft.nchwc"
 AGAIN = "get or export the file again"
 
 
@@ -74,6 +75,7 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
     inputs = tuple(_input(file, value) for value in graph.input if value.name not in constants)
     outputs = tuple(value.name for value in graph.output)
     found = Block(_needed(nodes, outputs), outputs)
+    _refuse_laid_out(file, found)
     refuse_unknown(file.path, (node.key for node in found.nodes), frozenset(known))
     made = [*constants, *(value.name for value in inputs), *(name for node in nodes for name in node.outputs if name)]
     _check(file, found, Counter(made))
@@ -113,6 +115,16 @@ def _inlined(file: OnnxFile) -> Any:
         return onnx.inliner.inline_local_functions(model)
     except Exception as error:  # what C++ says of functions that call themselves, among others
         raise UsageError(f"{file.path.name}: its functions cannot be read: {first_line(error)}", AGAIN) from error
+
+
+def _refuse_laid_out(file: OnnxFile, block: Block) -> None:
+    """Raise UsageError for a file whose weights lie as one kind of processor reads them."""
+    count = sum(node.domain == LAID_OUT for node in block.nodes)
+    if count:
+        raise UsageError(
+            f"{file.path.name} was optimized by onnxruntime for one kind of processor: {count} operators of {LAID_OUT}",
+            "give the file as it was before, or optimize it no further than ORT_ENABLE_EXTENDED",
+        )
 
 
 def _opsets(file: OnnxFile, model: Any) -> dict[str, int]:

@@ -24,6 +24,7 @@ _RELU6 = 6.0
 GRIDS = {
     "QuantizeLinear": 1,
     "QLinearConv": 6,
+    "com.microsoft.QLinearConv": 6,
     "QLinearMatMul": 6,
     "com.microsoft.QGemm": 7,
     "com.microsoft.QLinearAdd": 6,
@@ -32,6 +33,8 @@ GRIDS = {
     "com.microsoft.QLinearLeakyRelu": 3,
     "com.microsoft.QLinearAveragePool": 3,
     "com.microsoft.QLinearGlobalAveragePool": 3,
+    "com.microsoft.QLinearSoftmax": 3,
+    "com.microsoft.QLinearReduceMean": 3,
     "com.microsoft.QLinearConcat": 0,
 }
 _NEVER_BELOW_0 = frozenset({"Relu", "Sigmoid", "HardSigmoid", "Softmax", "Exp", "Abs", "Softplus", "Sqrt"})
@@ -90,21 +93,26 @@ class _Reader:
         self._weighted |= {node.name} if node.kind in _TAKE_UP else set()
         layer = self._layers.get(reads[0], node.name) if node.kind in _PASS else node.name
         if node.key in GRIDS:
-            node, layer = self._gridded(node, reads[0], layer)
+            node, layer = self._gridded(node, reads, layer)
         self._layers.update(dict.fromkeys(node.outputs, layer))
         self._know(node, reads)
         return node
 
     def _know(self, node: Node, reads: Sequence[str]) -> None:
-        """Whether what a node gives is never below 0, and whether the file itself cuts it off there and above."""
-        cuts, own = node.kind == "Clip" or node.get("ends") is not None, set(node.inputs).difference(reads)
-        keeps = node.kind in _KEEP_SIGN or (node.kind in _ADD_UP and all(map(self._is_never_negative, own)))
-        if cuts or node.kind in _NEVER_BELOW_0 or (keeps and self._positive.issuperset(reads)):
-            self._positive.update(node.outputs)
-        if cuts or (keeps and self._cut.issuperset(reads)):
-            self._cut.update(node.outputs)
+        """Keep what is known of what a node gives."""
+        positive, cut = self._ends_of(node, reads)
+        self._positive.update(node.outputs if positive else ())
+        self._cut.update(node.outputs if cut else ())
 
-    def _gridded(self, node: Node, source: str, layer: str) -> tuple[Node, str]:
+    def _ends_of(self, node: Node, reads: Sequence[str]) -> tuple[bool, bool]:
+        """Whether what a node gives is never below 0, and whether the file itself cuts it off there and above."""
+        kind, own = node.kind.removeprefix("QLinear"), set(node.inputs).difference(reads)
+        cuts = kind == "Clip" or node.get("ends") is not None
+        keeps = kind in _KEEP_SIGN or (kind in _ADD_UP and all(map(self._is_never_negative, own)))
+        positive = cuts or kind in _NEVER_BELOW_0 or (keeps and self._positive.issuperset(reads))
+        return positive, cuts or (keeps and self._cut.issuperset(reads))
+
+    def _gridded(self, node: Node, reads: Sequence[str], layer: str) -> tuple[Node, str]:
         """An operator that gives integers, with where they are cut off; and the layer whose range they span."""
         at = GRIDS[node.key]
         scale, zero = [*node.inputs[at : at + 2], "", ""][:2]
@@ -114,8 +122,9 @@ class _Reader:
         (low, high), step = _ends(grid), grid.scale
         node = replace(node, attributes={**node.attributes, "grid": [*node.inputs[at : at + 2], ""][:2]})
         of_source = node.kind == "QuantizeLinear"  # else the operator computes before it cuts off
-        is_six = abs(high - _RELU6) < step and not (of_source and source in self._cut)
-        if low >= 0 and (is_six or not (of_source and source in self._positive)):
+        positive, cut = self._ends_of(node, reads)
+        is_six = abs(high - _RELU6) < step and not cut
+        if low >= 0 and (is_six or not positive):
             name = f"{layer}/relu" if of_source else node.name
             node = replace(node, name=name, attributes={**node.attributes, "ends": (0.0, _RELU6 if is_six else None)})
             layer = name

@@ -12,6 +12,7 @@ from edgekit.importers.onnx.operators import (
     elementwise as el,
 )
 from edgekit.importers.onnx.operators import (
+    fused,
     indexing,
     layers,
     moving,
@@ -171,6 +172,18 @@ _MOVING: dict[str, Operator] = {
     "GridSample": resize.grid_sample,
     "AffineGrid": resize.affine_grid,
 }
+# What onnxruntime writes when it optimizes a file.
+FUSED: dict[str, Operator] = {
+    "com.microsoft.FusedConv": fused.conv,
+    "com.microsoft.FusedGemm": fused.gemm,
+    "com.microsoft.FusedMatMul": fused.matmul,
+    "com.microsoft.Gelu": fused.biased_gelu("none"),
+    "com.microsoft.BiasGelu": fused.biased_gelu("none"),
+    "com.microsoft.FastGelu": fused.biased_gelu("tanh"),
+    "com.microsoft.QuickGelu": fused.quick_gelu,
+    "com.microsoft.SkipLayerNormalization": fused.skip_layer_normalization,
+    "com.microsoft.NhwcMaxPool": fused.always_channels_last(pooling.max_pool),
+}
 # Of quantized files: each is read as what it computes in real numbers.
 QUANTIZED: dict[str, Operator] = {
     "DequantizeLinear": quantization.dequantize,
@@ -181,13 +194,20 @@ QUANTIZED: dict[str, Operator] = {
     "MatMulInteger": quantization.matmul_integer,
     "QLinearConv": quantization.qlinear_conv,
     "QLinearMatMul": quantization.qlinear_matmul,
+    "com.microsoft.QLinearConv": fused.channels_last(quantization.qlinear_conv),
     "com.microsoft.QGemm": quantization.qgemm,
+    "com.microsoft.DynamicQuantizeMatMul": quantization.dynamic_quantize_matmul,
+    "com.microsoft.MatMulIntegerToFloat": quantization.matmul_integer_to_float,
     "com.microsoft.QLinearAdd": quantization.qlinear_pair(torch.add),
     "com.microsoft.QLinearMul": quantization.qlinear_pair(torch.mul),
     "com.microsoft.QLinearSigmoid": quantization.qlinear_one(plain(torch.sigmoid)),
     "com.microsoft.QLinearLeakyRelu": quantization.qlinear_one(given(F.leaky_relu, negative_slope=("alpha", 0.01))),
-    "com.microsoft.QLinearAveragePool": quantization.qlinear_one(pooling.average_pool),
-    "com.microsoft.QLinearGlobalAveragePool": quantization.qlinear_global_average_pool,
+    "com.microsoft.QLinearAveragePool": fused.channels_last(quantization.qlinear_one(pooling.average_pool)),
+    "com.microsoft.QLinearGlobalAveragePool": fused.channels_last(
+        quantization.qlinear_one(pooling.global_average_pool)
+    ),
+    "com.microsoft.QLinearSoftmax": quantization.qlinear_softmax,
+    "com.microsoft.QLinearReduceMean": quantization.qlinear_one(reduction(reductions.mean)),
     "com.microsoft.QLinearConcat": quantization.qlinear_concat,
 }
 _SHAPES: dict[str, Operator] = {
@@ -206,6 +226,7 @@ OPERATORS: dict[str, Operator] = {
     **_LOGIC,
     **_REDUCTIONS,
     **_MOVING,
+    **FUSED,
     **QUANTIZED,
     **_SHAPES,
 }

@@ -44,9 +44,9 @@ def model(
         [helper.make_tensor_value_info(name, dtype, None) for name in outputs],
         held,
     )
-    return helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8, producer_name="test", producer_version="1"
-    )
+    domains = sorted({one.domain for one in nodes if one.domain})
+    opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in domains)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="test", producer_version="1")
 
 
 def write(path: Path, *args: Any, **kwargs: Any) -> Path:

@@ -96,6 +96,14 @@ def test_a_large_file_is_not_read_to_be_looked_into_and_costs_its_size_once(tmp_
     assert torch.equal(dict(network.named_parameters())["w"], torch.from_numpy(big))
 
 
+def test_a_large_tensor_may_say_that_its_bytes_are_in_the_message(tmp_path: Path) -> None:
+    path = write(tmp_path / "net.onnx", [node("MatMul", "x w", "y")], {"x": (1, 64)}, ["y"], {"w": weight(64, 64)})
+    held = onnx.load(path)
+    held.graph.initializer[0].data_location = onnx.TensorProto.DEFAULT  # as onnxruntime's quantizer writes it
+    onnx.save(held, path)
+    same_as_runtime(path)
+
+
 def test_without_memory_for_weights_their_shapes_are_there(tmp_path: Path) -> None:
     path = write(tmp_path / "net.onnx", [node("MatMul", "x w", "y")], {"x": (1, 64)}, ["y"], {"w": weight(64, 64)})
     with torch.device("meta"):

@@ -6,14 +6,15 @@ which these operators turn into real numbers.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from edgekit.importers.onnx.node import Node
-from edgekit.importers.onnx.operators import layers, pooling
-from edgekit.importers.onnx.operators.elementwise import Operator
+from edgekit.importers.onnx.operators import layers
+from edgekit.importers.onnx.operators.elementwise import Operator, softmax
 
 
 def _along(n: Node, value: Tensor, x: Tensor) -> Tensor:
@@ -134,10 +135,9 @@ def qlinear_concat(n: Node, y_scale: Tensor, y_zero: Tensor, *given: Tensor) -> 
     return carried(n, torch.cat(parts, n.get("axis", 1)))
 
 
-def qlinear_global_average_pool(n: Node, x: Tensor, x_scale: Tensor, x_zero: Tensor, *rest: Any) -> Tensor:
-    if n.get("channels_last", 0):
-        raise n.refusal("has its channels last")
-    return carried(n, pooling.global_average_pool(n, _real(x, x_scale, x_zero)))
+def qlinear_softmax(n: Node, x: Tensor, x_scale: Tensor, x_zero: Tensor, *rest: Any) -> Tensor:
+    """Its `opset` is that of the Softmax which it stands for."""
+    return carried(n, softmax(replace(n, opset=n.get("opset", 13)), _real(x, x_scale, x_zero)))
 
 
 def conv_integer(n: Node, x: Tensor, w: Tensor, x_zero: Tensor | None = None, w_zero: Tensor | None = None) -> Tensor:
@@ -148,3 +148,23 @@ def conv_integer(n: Node, x: Tensor, w: Tensor, x_zero: Tensor | None = None, w_
 def matmul_integer(n: Node, a: Tensor, b: Tensor, a_zero: Tensor | None = None, b_zero: Tensor | None = None) -> Tensor:
     one = torch.ones(())
     return torch.matmul(_real(a, one, a_zero), _real(b, one, b_zero, -1))
+
+
+def dynamic_quantize_matmul(
+    n: Node, a: Tensor, b: Tensor, b_scale: Tensor, b_zero: Tensor | None = None, bias: Tensor | None = None
+) -> Tensor:
+    y = torch.matmul(a, _real(b, b_scale, b_zero, -1))
+    return y if bias is None else y + bias
+
+
+def matmul_integer_to_float(
+    n: Node,
+    a: Tensor,
+    b: Tensor,
+    a_scale: Tensor,
+    b_scale: Tensor,
+    a_zero: Tensor | None = None,
+    b_zero: Tensor | None = None,
+    bias: Tensor | None = None,
+) -> Tensor:
+    return dynamic_quantize_matmul(n, _real(a, a_scale, a_zero), b, b_scale, b_zero, bias)

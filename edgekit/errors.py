@@ -18,14 +18,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit.keywords import in_python
 from edgekit.redact import redacted
 
 
 class EdgekitError(Exception):
     """An expected failure: `message` says what happened, `remedy` what to do about it.
 
-    Neither tells a password: a store's URL may stand wherever it was typed by mistake. `log` has the last lines that
-    the process which failed has said.
+    Both name options as the command line has them; str() has both, with options as Python's keywords. Neither tells a
+    password: a store's URL may stand wherever it was typed by mistake. `log` has the last lines that the process which
+    failed has said.
     """
 
     code = "internal"
@@ -36,6 +38,9 @@ class EdgekitError(Exception):
         self.message = redacted(message)
         self.remedy = redacted(remedy)
         super().__init__(self.message)
+
+    def __str__(self) -> str:
+        return f"{in_python(self.message)}\n  fix: {in_python(self.remedy)}"
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,8 @@ NO_EXIT = "leave sys.exit() to `if __name__ == '__main__':`"
 
 def first_line(error: BaseException) -> str:
     """What an error says, in one line."""
+    if isinstance(error, EdgekitError):
+        return error.message
     if isinstance(error, SystemExit):
         return f"it calls sys.exit({'' if error.code is None else repr(error.code)})"
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgekit import keywords
 from edgekit.bench.links.ssh.link import SshLink
 from edgekit.demonstration import command
 from edgekit.util.files import locked
@@ -31,6 +32,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Texts are as wide as where there is no terminal, whatever terminal the tests are started from.
 os.environ.pop("COLUMNS", None)
 shorten()
+# Messages are tested as they are written: which verbs are loaded, and turn options into keywords, depends on the tests
+# before. tests/test_keywords.py asks for Python's words.
+PARAMETERS, keywords.parameters = keywords.parameters, dict
 # Files that `make quick` leaves out: 2.5 seconds and more of a processor, with the processes that they start.
 SLOW = frozenset(
     [
@@ -204,6 +208,12 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     """Networks in a list of cases are made while their file is imported."""
     if isinstance(collector, pytest.Module):
         seed()
+
+
+@pytest.fixture
+def in_words_of_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages are told as a user of Python reads them."""
+    monkeypatch.setattr(keywords, "parameters", PARAMETERS)
 
 
 @pytest.fixture(autouse=True)

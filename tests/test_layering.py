@@ -15,7 +15,7 @@ from tests.paths import ROOT
 FOLDERS = {"edgekit": "edgekit", "models": "edgekit.models", "exporters": "edgekit.exporters", "bench": "edgekit.bench"}
 # A row a line; a package stands for all that is in it which has no row of its own.
 ROWS = (
-    "callable_module redact ir bench bench.ondevice",
+    "callable_module keywords redact ir bench bench.ondevice",
     "errors",
     "registry util frontend",
     "bug_report records importers",

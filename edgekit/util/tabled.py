@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgekit.errors import BackendMissing
+from edgekit.keywords import in_python
 from edgekit.util.formatting import escaped, percent
 
 # A list of the JSON -> the columns of its short table; a dot leads into a mapping. What no row has is left out.
@@ -87,7 +88,12 @@ def _short(document: Mapping[str, Any]) -> tuple[list[str], list[str], list[list
     lines = [[_text(one, _value(row, one)) for one in columns] for row in rows[:MOST]]
     told = ": ".join(str(document[key]) for key in LEAD if document.get(key))
     more = [f"... {len(rows) - MOST} more; to_json() and to_pandas() have all"] if len(rows) > MOST else []
-    return [escaped(told)] * bool(told), [one.rpartition(".")[2] for one in columns], lines, more + _told(document)
+    return (
+        [escaped(in_python(told))] * bool(told),
+        [one.rpartition(".")[2] for one in columns],
+        lines,
+        more + _told(document),
+    )
 
 
 def _told(document: Mapping[str, Any]) -> list[str]:
@@ -104,7 +110,7 @@ def _told(document: Mapping[str, Any]) -> list[str]:
         for one in document.get("gates") or ()
         if one["verdict"] != "passed"
     ]
-    return [escaped(one) for one in (*found, *(f"note: {one}" for one in document.get("notes") or ()))]
+    return [escaped(in_python(one)) for one in (*found, *(f"note: {one}" for one in document.get("notes") or ()))]
 
 
 def _value(row: Mapping[str, Any], column: str) -> Any:

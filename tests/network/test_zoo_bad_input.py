@@ -28,7 +28,7 @@ def test_too_few_pixels_name_the_layer_that_runs_out(name: str, resolution: int,
 
 
 def test_below_the_least_of_all_no_network_is_built() -> None:
-    with pytest.raises(UsageError, match="32 to 2048 for densenet121, not 31$"):
+    with pytest.raises(UsageError, match="32 to 2048 for densenet121, not 31\n"):
         edgekit.summary("densenet121", res=31)
 
 
@@ -106,12 +106,12 @@ def test_a_network_of_the_users_own_need_not_be_square(tmp_path: Path) -> None:
         ({"res": 64, "classes": 7}, "--res and --classes: only networks of the zoo"),
         ({"options": {"pool": "max"}}, "has no option 'pool'"),
         ({"input": None}, "needs an input shape"),
-        ({"input": ()}, "an input has a batch and at most 4 more axes, all above 0, not none$"),
-        ({"input": (5,)}, "a batch of 1, not 5$"),
-        ({"input": (1, 3)}, r"cannot take an input of \(1, 3\)$"),
-        ({"input": (1, 3, 0, 32)}, "all above 0, not 1x3x0x32$"),
+        ({"input": ()}, "an input has a batch and at most 4 more axes, all above 0, not none\n"),
+        ({"input": (5,)}, "a batch of 1, not 5\n"),
+        ({"input": (1, 3)}, r"cannot take an input of \(1, 3\)\n"),
+        ({"input": (1, 3, 0, 32)}, "all above 0, not 1x3x0x32\n"),
         ({"input": (1, 3, 4, 4, 4, 4)}, "at most 4 more axes"),
-        ({"input": (2, 3, 32, 32)}, "a batch of 1, not 2$"),
+        ({"input": (2, 3, 32, 32)}, "a batch of 1, not 2\n"),
     ],
 )
 def test_what_a_network_of_the_users_own_does_not_take(tmp_path: Path, asked: dict[str, Any], told: str) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tests.frontend.test_operators import SHAPE, Calls, check, positive
+from tests.frontend.test_operators import INDEX, SHAPE, Calls, check, positive
 
 
 def numpys(function: Callable[..., Any], **where: int) -> Any:
@@ -18,6 +18,7 @@ def numpys(function: Callable[..., Any], **where: int) -> Any:
     return function(**where, keepdims=True)
 
 
+blocks: Callable[..., Any] = torch.block_diag  # which torch does not annotate
 FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "tensordot": lambda x, w: torch.tensordot(x, w, dims=([3], [0])) + torch.tensordot(x, w, 1),
     "tensordot of a map": lambda x, w: torch.tensordot(x, w[:4], dims=([1], [0])),
@@ -71,6 +72,47 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "simulated quantization": lambda x, w: (
         torch.fake_quantize_per_tensor_affine(x.float(), 0.03, 120, 0, 255),
         torch.fake_quantize_per_channel_affine(x.float(), torch.arange(1, 5) / 50, torch.zeros(4), 1, -8, 7),
+    ),
+    "scatter to computed places": lambda x, w: (
+        torch.zeros_like(x).scatter_(1, x.topk(2, 1)[1], x[:, 1:3]), x.scatter(-1, x.argmax(-1, True), 7.0),
+        w[:4, :8].clone().scatter(0, x[0, :2, 0].argsort(0), x[0, :2, 0]),
+        x.scatter(1, x.argmax(1, True), 3.0, reduce="add"),
+    ),
+    "scatter to known places": lambda x, w: (
+        x.scatter(1, INDEX[:, :, None, None], x.flip(1)), x.scatter(1, INDEX[:, :, None, None].expand(2, 2, 6, 3), 2.0),
+        x.scatter_add(1, torch.tensor([0, 2, 2]).view(1, 3, 1, 1).expand(2, 3, 6, 8), x[:, 1:]),
+        torch.zeros(2, 4, 6, 8).double().scatter_reduce(2, INDEX[:, :, None, None].expand(2, 2, 3, 8), x, "amax"),
+        x.scatter_reduce(3, torch.tensor([1, 1, 5]).expand(2, 4, 6, 3), x.exp(), "prod"),
+    ),
+    "index_add, index_copy": lambda x, w: (
+        x.index_add(1, torch.tensor([0, 2, 2]), x[:, 1:], alpha=2),
+        x[0, 0].index_add(0, x[0, 1, :, 0].argsort(), w[:6]),
+        x.index_copy(2, torch.tensor([4, 1]), x[:, :, :2] * 2), x.index_copy(1, x[0, :, 0, 0].argsort(), x + 1),
+    ),
+    "index_put": lambda x, w: (
+        x.index_put((torch.tensor([0, 1]), torch.tensor([3, 3])), x[0, :2]),
+        x.index_put((torch.tensor([1, 1, 0]),), w[0], accumulate=True),
+    ),
+    "take_along_dim, take": lambda x, w: (
+        torch.take_along_dim(x, x.argmax(3, keepdim=True), 3), torch.take_along_dim(x, INDEX[:, :1, None, None], 1),
+        x.take(INDEX), x.take(x.argmax(1)), torch.take_along_dim(x, x.flatten().argsort()[:5]),
+    ),
+    "computed index beside others": lambda x, w: (
+        x[torch.arange(2), x[:, :, 0, 0].argmax(1)], x[:, 1:3, x[0, 0].argmax(0), [3]], x[0, x[0, :, 0].argmax(0), :2],
+        x[x[:, 0, 0, 0].argsort(), :, :, x[:, 0, 0].argmax(1)],
+    ),
+    "blocks and Kronecker's product": lambda x, w: (
+        blocks(x[0, 0], w[:2], x[1, 0, 0]), torch.kron(x[0, 0], w[:2, :3]), torch.kron(w[:2], x[0, 0]),
+    ),
+    "interpolate, antialias": lambda x, w: (
+        F.interpolate(x, (3, 5), mode="bilinear", antialias=True),
+        F.interpolate(x, scale_factor=(0.4, 1.6), mode="bicubic", antialias=True),
+        F.interpolate(x, (4, 8), mode="bilinear", antialias=True, align_corners=True),
+    ),
+    "conv_transpose, computed weight": lambda x, w: (
+        F.conv_transpose2d(x, x[:, :, :3, :3].reshape(4, 2, 3, 3), x[0, :4, 0, 0], 2, 1, 1, groups=2),
+        F.conv_transpose2d(x, x[:, :, :2, :3].reshape(4, 2, 2, 3), None, (1, 3), (0, 1), dilation=(2, 1)),
+        F.conv_transpose1d(w.detach()[None], x[0, :2, :4, 0].reshape(8, 1, 1), padding=0),
     ),
     "unpooling": lambda x, w: F.max_unpool2d(*F.max_pool2d(x.relu(), 2, return_indices=True), (2, 2)),
     "unpooling, other windows": lambda x, w: F.max_unpool2d(

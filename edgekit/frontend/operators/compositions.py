@@ -159,6 +159,30 @@ def as_strided(b: Builder, name: str, input: Node, size: Any, stride: Any, stora
     return shaped(b, name, taken, places.shape)
 
 
+def block_diag(b: Builder, name: str, *tensors: Any) -> Node:
+    """Matrices one below the other along the diagonal, with zeros beside them."""
+    like = next(x for x in tensors if isinstance(x, Node))
+    nodes = [b.operand(f"{name}/{index}", x, like) for index, x in enumerate(tensors)]
+    nodes = [shaped(b, f"{name}/row", x, ((1, 1) + x.shape)[-2:]) for x in nodes]
+    width, before, rows = sum(x.shape[1] for x in nodes), 0, []
+    for x in nodes:
+        beside = (before, width - before - x.shape[1])
+        rows.append(b.emit(f"{name}/beside", "pad", [x], pads=((0, 0), beside), value=0.0))
+        before += x.shape[1]
+    return b.emit(name, "cat", rows, dim=0)
+
+
+def kron(b: Builder, name: str, input: Any, other: Any) -> Node:
+    """Every element of one times the whole of the other."""
+    left, right = _two(b, name, input, other)
+    rank = max(left.rank, right.rank)
+    one, two = ((1,) * (rank - x.rank) + x.shape for x in (left, right))
+    left = shaped(b, f"{name}/outer", left, [size for many in one for size in (many, 1)])
+    right = shaped(b, f"{name}/inner", right, [size for many in two for size in (1, many)])
+    product = b.emit(f"{name}/product", "mul", [left, right])
+    return shaped(b, name, product, [a * c for a, c in zip(one, two, strict=True)])
+
+
 # Elements
 
 

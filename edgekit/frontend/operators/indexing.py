@@ -11,8 +11,8 @@ from torch import Tensor
 
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node, leaves
-from edgekit.frontend.operators.elementwise import Converter
-from edgekit.frontend.operators.moving import cut, expanded, shaped
+from edgekit.frontend.operators.elementwise import Converter, pair
+from edgekit.frontend.operators.moving import cut, expanded, movedim, shaped
 from edgekit.frontend.storage import put
 
 
@@ -109,16 +109,33 @@ def _index(part: Any) -> Any:
 
 
 def _by_node(b: Builder, name: str, x: Any, parts: Sequence[Any]) -> Any:
-    """Whole numbers that the network computes, for one axis."""
-    whole = _whole(parts, len(x.shape))
-    special = [axis for axis, part in enumerate(whole) if not (isinstance(part, slice) and part == slice(None))]
-    if len(special) != 1 or not isinstance(whole[special[0]], Node):
+    """Whole numbers that the network computes, beside slices and numbers and lists that are known."""
+    whole = [torch.as_tensor(part) if isinstance(part, (list, int)) else part for part in _whole(parts, len(x.shape))]
+    special = [axis for axis, part in enumerate(whole) if not isinstance(part, slice)]
+    numbers = [part for part in whole if isinstance(part, (Node, Tensor))]
+    if len(special) != len(numbers) or any(part.dtype == torch.bool for part in numbers):
         return NotImplemented
-    indices = whole[special[0]]
-    if indices.dtype == torch.bool:
-        return NotImplemented
-    node = b.operand(f"{name}/of", x, indices)
-    return take(b, name, node, special[0], indices)
+    like = next(part for part in (x, *numbers) if isinstance(part, Node))
+    node = basic(
+        b, f"{name}/of", b.operand(f"{name}/of", x, like), [p if isinstance(p, slice) else slice(None) for p in whole]
+    )
+    if special[-1] - special[0] != len(special) - 1:  # torch puts what they take in front of all axes
+        node = movedim(b, f"{name}/front", node, special, list(range(len(special))))
+        special = list(range(len(special)))
+    first, sizes = special[0], node.shape[special[0] : special[-1] + 1]
+    place: Any = numbers[0]
+    for size, part in zip(sizes[1:], numbers[1:], strict=True):
+        place = _plus(b, f"{name}/place", _times(b, f"{name}/row", place, size), part)
+    shape = (*node.shape[:first], math.prod(sizes), *node.shape[special[-1] + 1 :])
+    return take(b, name, shaped(b, f"{name}/flat", node, shape), first, place)
+
+
+def _times(b: Builder, name: str, value: Any, factor: int) -> Any:
+    return pair(b, name, "mul", value, factor) if isinstance(value, Node) else value * factor
+
+
+def _plus(b: Builder, name: str, one: Any, other: Any) -> Any:
+    return pair(b, name, "add", one, other) if isinstance(one, Node) or isinstance(other, Node) else one + other
 
 
 def take(b: Builder, name: str, x: Node, dim: int, indices: Node) -> Node:
@@ -166,6 +183,37 @@ def _gathered(b: Builder, name: str, x: Node, dim: int, index: Node) -> Node:
     flat = shaped(b, f"{name}/flat", x, (math.prod(x.shape),))
     vector = shaped(b, f"{name}/vector", places, (math.prod(index.shape),))
     return shaped(b, name, b.emit(f"{name}/taken", "gather", [flat, vector], dim=0), index.shape)
+
+
+def take_along_dim(b: Builder, name: str, input: Any, indices: Any, dim: int | None = None) -> Any:
+    """torch.gather with axes that are broadcast."""
+    like = input if isinstance(input, Node) else indices
+    x = b.operand(f"{name}/input", input, like)
+    if dim is None:
+        x, dim = shaped(b, f"{name}/flat", x, (math.prod(x.shape),)), 0
+        indices = (
+            indices.reshape(-1)
+            if isinstance(indices, Tensor)
+            else shaped(b, name, indices, (math.prod(indices.shape),))
+        )
+    dim %= x.rank
+    pairs = list(enumerate(zip(x.shape, indices.shape, strict=True)))
+    x = expanded(b, f"{name}/wide", x, tuple(a if at == dim else max(a, c) for at, (a, c) in pairs))
+    shape = tuple(c if at == dim else max(a, c) for at, (a, c) in pairs)
+    if isinstance(indices, Tensor):
+        return gather(b, name, x, dim, indices.expand(shape))
+    return gather(b, name, x, dim, expanded(b, f"{name}/indices", indices, shape))
+
+
+def taken(b: Builder, name: str, input: Any, index: Any) -> Any:
+    """torch.take: places in the flattened tensor."""
+    like = input if isinstance(input, Node) else index
+    x = b.operand(f"{name}/input", input, like)
+    flat = shaped(b, f"{name}/flat", x, (math.prod(x.shape),))
+    if isinstance(index, Node):
+        return take(b, name, flat, 0, index)
+    found = b.emit(f"{name}/taken", "gather", [flat], {"indices": index.reshape(-1)}, dim=0)
+    return shaped(b, name, found, tuple(index.shape))
 
 
 def setitem(b: Builder, name: str, x: Node, index: Any, value: Any) -> Any:

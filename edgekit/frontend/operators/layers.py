@@ -10,6 +10,7 @@ from edgekit.errors import UsageError
 from edgekit.frontend import scope
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node, per_axis
+from edgekit.frontend.operators.moving import cut, shaped
 from edgekit.frontend.refusals import at, in_training
 
 # Convolution and linear. A weight that forward() computes from its input is none that a layer can own.
@@ -75,9 +76,11 @@ def conv_transpose(
     groups: int = 1,
     dilation: Any = 1,
 ) -> Any:
+    rank = len(input.shape) - 2
     if isinstance(weight, Node) or isinstance(bias, Node) or isinstance(input, Tensor):
-        return NotImplemented
-    rank = input.rank - 2
+        input = b.operand(f"{name}/input", input, weight if isinstance(weight, Node) else bias)
+        how = (per_axis(each, rank) for each in (stride, padding, output_padding, dilation))
+        return _spread_out(b, name, input, weight, bias, groups, *how)
     return b.emit(
         name,
         "conv_transpose",
@@ -89,6 +92,38 @@ def conv_transpose(
         output_padding=per_axis(output_padding, rank),
         dilation=per_axis(dilation, rank),
     )
+
+
+def _spread_out(
+    b: Builder,
+    name: str,
+    x: Node,
+    weight: Any,
+    bias: Any,
+    groups: int,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> Any:
+    """A transposed convolution whose weight is computed: the turned weight over the input with zeros in between."""
+    weight, rank = b.operand(f"{name}/weight", weight, x), len(stride)
+    (_, columns, *kernel), inner = weight.shape, weight.shape[0] // groups
+    for axis, step in enumerate(stride, 2):
+        if step > 1:
+            apart = shaped(b, f"{name}/apart", x, (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :]))
+            pads = tuple((0, step - 1 if at == axis + 1 else 0) for at in range(apart.rank))
+            apart = b.emit(f"{name}/zeros", "pad", [apart], pads=pads, value=0.0)
+            wide = shaped(b, f"{name}/wide", apart, (*x.shape[:axis], x.shape[axis] * step, *x.shape[axis + 1 :]))
+            x = cut(b, f"{name}/spread", wide, axis, 0, (x.shape[axis] - 1) * step + 1)
+    around = [d * (k - 1) - p for d, k, p in zip(dilation, kernel, padding, strict=True)]
+    ends = tuple((low, low + more) for low, more in zip(around, output_padding, strict=True))
+    x = b.emit(f"{name}/around", "pad", [x], pads=((0, 0), (0, 0), *ends), value=0.0)
+    turned = b.emit(f"{name}/turned", "flip", [weight], dims=tuple(range(2, rank + 2)))
+    turned = shaped(b, f"{name}/groups", turned, (groups, inner, columns, *kernel))
+    turned = b.emit(f"{name}/order", "permute", [turned], dims=(0, 2, 1, *range(3, rank + 3)))
+    turned = shaped(b, f"{name}/kernel", turned, (groups * columns, inner, *kernel))
+    return conv(b, name, x, turned, bias, 1, 0, dilation, groups)
 
 
 def linear(b: Builder, name: str, input: Any, weight: Any, bias: Any = None) -> Any:

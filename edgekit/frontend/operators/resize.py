@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node, per_axis
 from edgekit.frontend.operators.attention import matmul
-from edgekit.frontend.operators.moving import shaped
+from edgekit.frontend.operators.moving import movedim, shaped
 from edgekit.frontend.operators.pooling import adaptive_avg_pool
 
 _SMOOTH = ("linear", "bilinear", "bicubic", "trilinear")
@@ -34,7 +34,7 @@ def interpolate(
     if min(result) < 1:
         raise ValueError(f"it would make {'x'.join(map(str, result))} of {'x'.join(map(str, sizes))}")
     if antialias:
-        return NotImplemented
+        return _antialiased(b, name, input, result, scales, mode, bool(align_corners))
     if mode == "area":
         return adaptive_avg_pool(b, name, input, result)
     attrs: dict[str, Any] = {"size": result, "mode": mode, "align_corners": align_corners}
@@ -45,6 +45,24 @@ def interpolate(
     if mode not in _SMOOTH:
         attrs["align_corners"] = None
     return b.emit(name, "upsample", [input], **attrs)
+
+
+def _antialiased(
+    b: Builder, name: str, x: Node, result: tuple[int, ...], scales: Any, mode: str, align_corners: bool
+) -> Node:
+    """A product of matrices along each axis. The weights are what torch makes of a one at each place of that axis."""
+    axes = [axis for axis in range(2, x.rank) if x.shape[axis] != result[axis - 2] or scales is not None]
+    for axis in axes:
+        size = x.shape[axis]
+        ones = torch.eye(size, dtype=x.dtype).reshape(1, 1, size, size)
+        given: dict[str, Any] = {"size": (result[axis - 2], size)}
+        if scales is not None:
+            given = {"scale_factor": (scales[axis - 2], 1.0)}
+        weight = F.interpolate(ones, **given, mode=mode, align_corners=align_corners, antialias=True)
+        rows = movedim(b, f"{name}/rows{axis}", x, axis, -1)
+        made = b.emit(f"{name}/axis{axis}", "linear", [rows], {"weight": weight[0, 0]})
+        x = movedim(b, name if axis == axes[-1] else f"{name}/order{axis}", made, -1, axis)
+    return x
 
 
 def _sizes(sizes: tuple[int, ...], size: Any, scales: Any, rank: int) -> tuple[int, ...]:

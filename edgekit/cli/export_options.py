@@ -13,10 +13,10 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from edgekit.cli import options as o
-from edgekit.exporting.options import DEFAULTS, HINTS, OPTIONS, StrPath, flag
+from edgekit.exporting.options import DEFAULTS, HINTS, OPTIONS, Preprocess, StrPath, flag
 from edgekit.network.inputs import Input
 
-_PATHS = (StrPath, StrPath | None)
+_PATHS = (StrPath, StrPath | None, Preprocess | None)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 

@@ -31,7 +31,7 @@ from edgekit.evaluation.run import Run, gives_index
 from edgekit.records.artifact import Artifact, in_use, open_artifact
 from edgekit.records.manifest import Manifest, TensorRecord
 from edgekit.records.preprocessing import ForeignInput
-from edgekit.records.preprocessing_file import foreign_input
+from edgekit.records.preprocessing_file import Described, foreign_input
 from edgekit.records.runtime import Session
 from edgekit.storage.keeping import Keeper
 from edgekit.util.files import make_folder
@@ -45,7 +45,7 @@ def eval(
     *,
     data: str | Path,
     device: str = "local",
-    preprocess: str | Path | None = None,
+    preprocess: Described | None = None,
     output_name: str | None = None,
     labels: str | Path | None = None,
     classes_by_order: bool = False,
@@ -63,10 +63,10 @@ def eval(
     """Top-1 and top-5 of each file on the labeled images of `data` (edgekit.data.images says what that may be).
 
     Images are prepared here, and the file runs on `device`, a name of devices.yaml. A file is run with its manifest's
-    preprocessing; a foreign one needs `preprocess`, a YAML file (edgekit.records.preprocessing). Of several outputs
-    `output_name` is the one that classifies. Class folders are matched with the file's labels by name, or with those of
-    `labels`, a file with a name a line, for a file without; without names there must be as many folders as classes,
-    unless `classes_by_order`.
+    preprocessing; a foreign one needs `preprocess`, a YAML file or a mapping with its keys
+    (edgekit.records.preprocessing_file). Of several outputs `output_name` is the one that classifies. Class folders are
+    matched with the file's labels by name, or with those of `labels`, a file with a name a line, for a file without;
+    without names there must be as many folders as classes, unless `classes_by_order`.
 
     `min_top1` is the least top-1 of each file, in percent. `max_drop` is the most points that each may be under the
     file `against` on the same images; that file is evaluated, too. A limit that does not hold gives the result the
@@ -83,7 +83,7 @@ def eval(
     samples = labeled(Path(data))
     if len({sample.is_array for sample in samples}) > 1:
         raise UsageError(f"{data} lists both images and arrays", "give each kind a set of its own")
-    said = foreign_input(Path(preprocess)) if preprocess is not None else None
+    said = foreign_input(preprocess) if preprocess is not None else None
     classes = ClassNames(Path(labels) if labels is not None else None, classes_by_order)
     keeper = store if isinstance(store, Keeper) else Keeper(store)
     if csv is not None:

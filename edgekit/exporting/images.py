@@ -14,7 +14,7 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.whole_inputs import WholeNumbers
 from edgekit.network.spec import Variant
 from edgekit.records.preprocessing import TENSORFLOW, TORCHVISION, Preprocessing
-from edgekit.records.preprocessing_file import as_yaml
+from edgekit.records.preprocessing_file import as_yaml, name_of
 
 
 def images_of(
@@ -61,8 +61,9 @@ def about_images(
     source = point.spec.source
     is_whole = source is not None and next(iter(source.shapes)) in source.whole
     if is_whole and (any(preprocessing.mean) or set(preprocessing.std) != {1.0}):
+        name = "what is assumed" if asked.preprocess is None else name_of(asked.preprocess)
         raise UsageError(
-            f"{point.spec.paper} takes whole numbers, and {asked.preprocess} scales the pixels",
+            f"{point.spec.paper} takes whole numbers, and {name} scales the pixels",
             "write mean 0 and std 1 in it: such a network has its own scale",
         )
     if len(point.input_shape) < 3:
@@ -72,7 +73,7 @@ def about_images(
         return [_assumed(preprocessing)] if loaded.assumed and asked.preprocess is None else []
     if asked.preprocess is not None:
         raise UsageError(
-            f"{asked.preprocess} prepares images of {given} channels, and the network takes {own}",
+            f"{name_of(asked.preprocess)} prepares images of {given} channels, and the network takes {own}",
             "correct `channels` in it, or leave --preprocess out",
         )
     return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval takes arrays"]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 OTHER_PRECISIONS = {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"}
 Progress = Callable[[str], None]
 StrPath = str | Path
+Preprocess = StrPath | Mapping[str, Any]  # a file, or its keys with their values
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class ExportOptions:
         "random|pretrained|FILE",
     )
     data: StrPath | None = _option(None, "Images or .npz examples for int8 and the proof.", "DIR")
-    preprocess: StrPath | None = _option(None, "YAML where the weights bring none.", "FILE")
+    preprocess: Preprocess | None = _option(None, "YAML where the weights bring none.", "FILE")
     synthetic_calibration: bool = _option(False, "int8 without images: only its latency means anything.", of_int8=True)
     ranges: str = _option(
         "auto",

@@ -42,7 +42,7 @@ def bench(
     devices: Path | None = None,
     progress: Progress | None = None,
     session: str | None = None,
-    input: Mapping[str, Sequence[int]] | None = None,
+    input: Sequence[int] | Mapping[str, Sequence[int]] | None = None,
 ) -> BenchResult:
     """Measure each file at each batch size and append the measurements to the store.
 
@@ -55,8 +55,8 @@ def bench(
 
     Measurements that the store refuses in the end are kept in a file beside it, which `unstored` of the result names.
 
-    `input` gives the shapes of inputs whose sizes the file leaves free, by name ("": of its only input); their first
-    number is the batch.
+    `input` gives the shape of the only input where the file leaves sizes free, or the shapes of several by name; their
+    first number is the batch.
 
     `session` is what the records name as their command, where this is a part of a larger one (store.new_id).
 
@@ -68,7 +68,8 @@ def bench(
     """
     paths = [artifacts] if isinstance(artifacts, (str, Path)) else list(artifacts)
     batches = [batch] if isinstance(batch, int) else batch
-    protocols = _protocols(preset, threads, batches, versus, input or {})
+    shapes = input if isinstance(input, Mapping) else {"": input} if input is not None else {}
+    protocols = _protocols(preset, threads, batches, versus, shapes)
     if versus and (len(paths) < 2 or len(protocols) != 1):
         raise UsageError("--versus compares two files or more, at one batch size", "give a second file")
     if not paths or not protocols:

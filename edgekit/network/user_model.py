@@ -6,6 +6,7 @@ Their own is an nn.Module, or what a text names: `FILE.py:function` and `PACKAGE
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
 import re
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import torch
 from torch import nn
 
 from edgekit.errors import NO_EXIT, BackendMissing, UsageError, first_line, nearest
@@ -130,12 +132,25 @@ def _own(name: str, told: str, build: Callable[..., nn.Module], input: Input) ->
 
 
 def _as_given(module: nn.Module) -> Callable[..., nn.Module]:
+    """Build a module by giving it, in eval mode as every network is read; the user's own keeps its mode."""
+
     def built(**chosen: Any) -> nn.Module:
-        if module.training:
-            raise UsageError(f"{type(module).__name__} is in training mode", "call .eval() on it first")
-        return module
+        learns = any(one.training for one in module.modules())
+        return _in_eval_mode(module) if learns and not isinstance(module, torch.jit.ScriptModule) else module
 
     return built
+
+
+def _in_eval_mode(module: nn.Module) -> nn.Module:
+    """A copy that shares the module's tensors, so that it costs no memory for weights."""
+    held = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
+    try:
+        return copy.deepcopy(module, held).eval()
+    except Exception as error:  # tensors that were computed, and whatever a user's own __deepcopy__ raises
+        raise UsageError(
+            f"{type(module).__name__} is in training mode, and cannot be copied: {first_line(error)}",
+            "call .eval() on it first",
+        ) from error
 
 
 def _no_file(path: Path, remedy: str) -> UsageError:

@@ -1,4 +1,6 @@
-"""The file that says how an image becomes a network's input: its keys, its units, and other frameworks' words for them.
+"""What a user says of how an image becomes a network's input: keys, their units, and other frameworks' words for them.
+
+They stand in a file, or in Python in a mapping.
 
 docs/preprocessing.md shows every key, and what torchvision, Keras, TF-slim and ultralytics do in these words.
 """
@@ -7,6 +9,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from edgekit.util.text_file import text_of
 
 # Networks take a few units, at most raw pixels; beyond this a mean or a scale is in the wrong unit.
 LARGEST_INPUT = 1000.0
+Described = str | Path | Mapping[str, Any]
 UNITS = {"0..255": 1.0, "0..1": 255.0}  # what a mean or std in these units is multiplied by to be in pixels
 _KEYS = ("size", "crop", "square_crop", "channels", "units", "mean", "std", "scale", "layout", "class_offset")
 _EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", re.ASCII)
@@ -45,13 +49,13 @@ _ELSEWHERE = {
 }
 
 
-def from_yaml(path: Path) -> Preprocessing:
-    """Return the preprocessing that a file like `foreign_input`'s describes; size and layout are the network's own."""
-    return foreign_input(path).preprocessing
+def described(said: Described) -> Preprocessing:
+    """Return the preprocessing of what `foreign_input` takes; size and layout are the network's own."""
+    return foreign_input(said).preprocessing
 
 
-def foreign_input(path: Path) -> ForeignInput:
-    """Read a preprocessing file. Every key may be left out:
+def foreign_input(said: Described) -> ForeignInput:
+    """Read a preprocessing file, or a mapping with the same keys. Every key may be left out:
 
         size: 224            # or [height, width]; else the file's own
         crop: 0.875          # the central square of this fraction of the shorter side
@@ -66,40 +70,55 @@ def foreign_input(path: Path) -> ForeignInput:
     Raises UsageError for a file that is missing or broken, an unknown key (saying what another framework's word is
     here, or naming the nearest), values in units that were not said, or a value that cannot be meant.
     """
-    raw = _mapping(path)
+    name = name_of(said)
+    raw = _known(name, said if isinstance(said, Mapping) else _in_file(Path(said)))
     try:
         read = ForeignInput(_preprocessing(raw), _size(raw.get("size")), _layout(raw.get("layout")))
-        _refuse_silent_units(path, raw, read.preprocessing)
+        _refuse_silent_units(name, raw, read.preprocessing)
         _refuse_wrong_units(read.preprocessing)
     except (TypeError, ValueError, OverflowError) as error:
         cause = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise UsageError(
-            f"the preprocessing file {path} is wrong: {cause.removeprefix('Value error, ')}", f"correct {path.name}"
+            f"{name} is wrong: {cause.removeprefix('Value error, ')}",
+            "correct it" if isinstance(said, Mapping) else f"correct {Path(said).name}",
         ) from error
     return read
 
 
-def _mapping(path: Path) -> dict[str, Any]:
+def name_of(said: Described) -> str:
+    """What a message calls it."""
+    return "the preprocessing" if isinstance(said, Mapping) else f"the preprocessing file {said}"
+
+
+def _in_file(path: Path) -> Any:
     from edgekit.util import yaml_text
 
     try:
-        raw = yaml_text.values(text_of(path))
+        return yaml_text.values(text_of(path))
     except (OSError, ValueError) as error:
         cause = " ".join(str(error).split())
         raise UsageError(f"the preprocessing file {path} cannot be read: {cause}", "give a YAML file") from error
-    if not isinstance(raw, dict):
-        raise UsageError(f"the preprocessing file {path} holds no keys", f"its keys: {', '.join(_KEYS)}")
+
+
+def _known(name: str, raw: Any) -> dict[str, Any]:
+    """The values by key, rows of any kind as lists. Raises UsageError for what has no keys, or one that is unknown."""
+    if not isinstance(raw, Mapping):
+        raise UsageError(f"{name} holds no keys", f"its keys: {', '.join(_KEYS)}")
     for key in raw:
         if key not in _KEYS:
-            raise _unknown(path, str(key))
-    return raw
+            raise _unknown(name, str(key))
+    return {key: value.tolist() if hasattr(value, "tolist") else _list(value) for key, value in raw.items()}
 
 
-def _unknown(path: Path, key: str) -> UsageError:
+def _list(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _unknown(name: str, key: str) -> UsageError:
     word = key.lower()
     if word in _ELSEWHERE:
-        return UsageError(f"{path} has the key '{key}', which is another framework's", _ELSEWHERE[word])
-    return UsageError(f"{path} has an unknown key '{key}'{nearest(key, _KEYS)}", f"its keys: {', '.join(_KEYS)}")
+        return UsageError(f"{name} has the key '{key}', which is another framework's", _ELSEWHERE[word])
+    return UsageError(f"{name} has an unknown key '{key}'{nearest(key, _KEYS)}", f"its keys: {', '.join(_KEYS)}")
 
 
 def _preprocessing(raw: dict[str, Any]) -> Preprocessing:
@@ -168,14 +187,14 @@ def _refuse_wrong_units(preprocessing: Preprocessing) -> None:
         )
 
 
-def _refuse_silent_units(path: Path, raw: dict[str, Any], preprocessing: Preprocessing) -> None:
+def _refuse_silent_units(name: str, raw: dict[str, Any], preprocessing: Preprocessing) -> None:
     """Refuse a mean and std that are of 0..1 by their size, unless the file says its units."""
     small = all(abs(mean) <= 1.0 for mean in preprocessing.mean) and all(std <= 1.0 for std in preprocessing.std)
     if "units" in raw or not small:
         return
     mean, std = (as_yaml(_in_pixels(values, 255.0)) for values in (preprocessing.mean, preprocessing.std))
     raise UsageError(
-        f"the preprocessing file {path} does not say its units: a mean of {as_yaml(preprocessing.mean)} and a std of"
+        f"{name} does not say its units: a mean of {as_yaml(preprocessing.mean)} and a std of"
         f" {as_yaml(preprocessing.std)} are of pixels of 0..1, as it seems, and mean and std here are of 0..255",
         f"write `mean: {mean}` and `std: {std}`, or add `units: 0..1`; `units: 0..255` if they are right as they are",
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 from edgekit.checkpoints.pretrained import folder as cached_weights
 from edgekit.errors import UsageError, nearest
+from edgekit.exporting.options import Preprocess
 from edgekit.reporting import charts, drawing
 from edgekit.reporting.command import ReportResult, of_records
 from edgekit.reporting.rows import rows
@@ -76,7 +77,7 @@ def reproduce(
     preset: str = "default",
     out: str | Path = "reproduction",
     own: Sequence[str] = (),
-    preprocess: str | Path | None = None,
+    preprocess: Preprocess | None = None,
     save: Sequence[str | Path] = (),
     store: str | None = None,
     devices: Path | None = None,
@@ -127,10 +128,7 @@ def reproduce(
     )
     printed, correlated = _beside(published, model)
     notes = _notes(published, data, calibration)
-    mine = [
-        swept(one.model, input=one.input, preprocess=preprocess and Path(preprocess), out=Path(out) / "own")
-        for one in owned
-    ]
+    mine = [swept(one.model, input=one.input, preprocess=preprocess, out=Path(out) / "own") for one in owned]
     if owned:
         printed = (of_own(owned, max(sides)), *printed)
         notes += [] if preprocess else [f"the preprocessing of {', '.join(own)} is assumed: say it with --preprocess"]
@@ -145,7 +143,7 @@ def _joined(sweeps: Sequence[SweepResult]) -> SweepResult:
     return replace(sweeps[0], cells=cells, seconds=sum(one.seconds for one in sweeps), unstored=unstored)
 
 
-def _check(own: Sequence[str], preprocess: str | Path | None, paths: Sequence[Path], data: str | Path | None) -> None:
+def _check(own: Sequence[str], preprocess: Preprocess | None, paths: Sequence[Path], data: str | Path | None) -> None:
     """Raises UsageError for what this reproduction cannot heed or show."""
     if preprocess is not None and not own:
         raise UsageError("--preprocess is for networks of your own", "name one with --with, or leave it out")

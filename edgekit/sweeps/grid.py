@@ -40,6 +40,7 @@ from edgekit.exporting.options import (
     HINTS,
     OPTIONS,
     ExportOptions,
+    Preprocess,
     StrPath,
     canonical_precision,
     check_calibration,
@@ -168,9 +169,10 @@ class Grid(BaseModel):
 
 # What all files of a sweep have in common, checked as YAML has it: a number is none in quotes, a path is text.
 SHARED = tuple(name for name in OPTIONS if name not in {*Grid.model_fields, "devices"})
-PATHS = tuple(name for name in SHARED if HINTS[name] == StrPath | None)
+PATHS = tuple(name for name in SHARED if HINTS[name] in (StrPath | None, Preprocess | None))
 _FIELDS: dict[str, Any] = {name: (HINTS[name], DEFAULTS[name]) for name in SHARED}
 _FIELDS |= {name: (Annotated[Path, Strict(False)] | None, None) for name in PATHS}
+_FIELDS["preprocess"] = (Annotated[Path, Strict(False)] | dict[str, Any] | None, None)
 _Shared: type[BaseModel] = create_model("_Shared", __config__=ConfigDict(strict=True), **_FIELDS)
 KEYS = (*(name for name in Grid.model_fields if name not in ("export", "varied")), *SHARED)
 

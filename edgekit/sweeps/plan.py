@@ -84,7 +84,7 @@ class Plan:
                 )
         shared = self.grid.export
         for option, path in {"--preprocess": shared.preprocess, "--labels": shared.labels}.items():
-            if path is not None and not Path(path).is_file():
+            if isinstance(path, str | Path) and not Path(path).is_file():
                 raise UsageError(f"{path} does not exist", f"give a file with {option}")
         weights = self.grid.weights
         if weights.partition(":")[0] not in NAMED and not Path(weights).expanduser().exists():

@@ -52,9 +52,7 @@ def test_free_sizes_are_asked_for(free: Callable[..., Path]) -> None:
 
 def test_a_file_is_measured_at_the_sizes_that_are_given(free: Callable[..., Path]) -> None:
     path = free()
-    small, large = (
-        edgekit.bench(path, preset="quick", input={"": (2, 3, size, size)}).measurements[0] for size in (8, 64)
-    )
+    small, large = (edgekit.bench(path, preset="quick", input=(2, 3, size, size)).measurements[0] for size in (8, 64))
     assert small.found["input_shapes"] == {"x": [2, 3, 8, 8]} and small.protocol.batch == 2
     (row,) = compare(small.id, large.id).rows
     assert row.verdict == "not comparable" and "sizes x 2x3x8x8 and x 2x3x64x64" in row.reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,12 +135,40 @@ def test_an_archive_of_torch_export(decomposed: bool, tmp_path: Path) -> None:
         find(str(tmp_path / "other.pt2"), None)
 
 
-def test_a_module_without_values_or_in_training_mode_is_refused(tmp_path: Path) -> None:
+def test_a_module_without_values_is_refused(tmp_path: Path) -> None:
     with torch.device("meta"):
         empty = Residual().eval()
-    for module, cause in ((empty, "no values"), (Residual(), "in training mode")):
-        with pytest.raises(UsageError, match=cause):
-            edgekit.export(module, input=SHAPE, format=["onnx"], out=tmp_path)
+    with pytest.raises(UsageError, match="no values"):
+        edgekit.export(empty, input=SHAPE, format=["onnx"], out=tmp_path)
+
+
+def test_a_module_in_training_mode_is_read_in_eval_mode_and_keeps_its_own() -> None:
+    module = network().train()
+    next(module.children()).eval()
+    modes = [one.training for one in module.modules()]
+    built = find(module, SHAPE).build()
+    assert not any(one.training for one in built.modules()) and [one.training for one in module.modules()] == modes
+    mine, theirs = module.state_dict(keep_vars=True), built.state_dict(keep_vars=True)
+    assert mine.keys() == theirs.keys() and all(mine[key] is theirs[key] for key in mine), "they share the tensors"
+    assert trace(built, SHAPE).ops[-1].shape == trace(network(), SHAPE).ops[-1].shape
+    assert find(built, SHAPE).build() is built, "nothing is copied in eval mode"
+
+
+def test_preprocessing_is_given_as_a_mapping(tmp_path: Path) -> None:
+    said = {"units": "0..1", "mean": (0.5, 0.5, 0.5), "std": 0.25, "crop": 1.0}
+    asked: dict[str, Any] = {"input": SHAPE, "format": ["onnx"], "out": tmp_path}
+    (one,) = edgekit.export(network(), preprocess=said, **asked).artifacts
+    assert one.manifest and one.manifest.preprocessing.mean == (127.5,) * 3
+    assert one.manifest.preprocessing.crop_fraction == 1.0
+    with pytest.raises(UsageError, match="does not say its units"):
+        edgekit.export(network(), preprocess={"mean": 0.5, "std": 0.25}, **asked)
+
+
+def test_a_module_in_training_mode_that_cannot_be_copied_is_refused() -> None:
+    module = network().train()
+    module.computed = torch.ones(1, requires_grad=True) * 2
+    with pytest.raises(UsageError, match="is in training mode, and cannot be copied: Only Tensors"):
+        find(module, SHAPE).build()
 
 
 @pytest.mark.parametrize(("channels", "black", "white"), [(3, -2.12, 2.25), (1, -1.99, 2.44)])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from edgekit.errors import UsageError
 from edgekit.records.preprocessing import TENSORFLOW, Preprocessing, normalize
-from edgekit.records.preprocessing_file import _KEYS, foreign_input, from_yaml
+from edgekit.records.preprocessing_file import _KEYS, described, foreign_input
 from tests.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -32,8 +34,8 @@ def test_a_preprocessing_file_says_everything(tmp_path: Path) -> None:
 
 
 def test_scale_multiplies_and_std_divides(tmp_path: Path) -> None:
-    assert from_yaml(_file(tmp_path, "scale: 0.0078125")).std == (128.0,) * 3
-    assert from_yaml(_file(tmp_path, "{channels: L, std: 128}")).std == (128.0,)
+    assert described(_file(tmp_path, "scale: 0.0078125")).std == (128.0,) * 3
+    assert described(_file(tmp_path, "{channels: L, std: 128}")).std == (128.0,)
 
 
 def test_an_empty_answer_is_the_default(tmp_path: Path) -> None:
@@ -87,6 +89,37 @@ def test_a_wrong_preprocessing_file_says_what_is_wrong(tmp_path: Path, text: str
     assert "\n" not in caught.value.message and caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"units": "0..1", "mean": (0.485, 0.456, 0.406), "std": np.array([0.229, 0.224, 0.225])},
+        {"units": "0..1", "mean": [0.485, 0.456, 0.406], "std": (0.229, 0.224, 0.225)},
+        {"mean": np.float32(127.5), "std": np.float64(127.5), "size": (32, 64), "channels": "BGR"},
+        {},
+    ],
+)
+def test_a_mapping_says_what_a_file_with_its_keys_says(values: dict[str, Any], tmp_path: Path) -> None:
+    plain = {key: np.asarray(value).tolist() for key, value in values.items()}
+    assert foreign_input(values) == foreign_input(_file(tmp_path, json.dumps(plain)))
+
+
+@pytest.mark.parametrize(
+    ("values", "cause", "remedy"),
+    [
+        ({"mean": 0.5, "std": 0.5}, "the preprocessing does not say its units", "add `units: 0..1`"),
+        ({"resize": 256}, "the preprocessing has the key 'resize', which is another framework's", "`crop: 0.875`"),
+        ({"maen": 1}, "unknown key 'maen'; did you mean 'mean'", "its keys: size, crop"),
+        ({1: 2}, "unknown key '1'", "its keys"),
+        ({"mean": [1, 2]}, "the preprocessing is wrong: mean must be one number or 3", "correct it"),
+        ({"mean": {1, 2}}, "mean must be one number or 3", "correct it"),
+    ],
+)
+def test_a_mapping_is_checked_as_a_file_is(values: dict[Any, Any], cause: str, remedy: str) -> None:
+    with pytest.raises(UsageError, match=cause) as caught:
+        foreign_input(values)
+    assert remedy in caught.value.remedy
+
+
 def test_a_missing_preprocessing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere\.yaml cannot be read"):
         foreign_input(tmp_path / "nowhere.yaml")
@@ -94,7 +127,7 @@ def test_a_missing_preprocessing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_key_that_stands_twice_is_told_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"'mean' is there twice, first in line 1 \(line 3, column 1\)"):
-        from_yaml(_file(tmp_path, "mean: 1\nsize: 32\nmean: 2\n"))
+        described(_file(tmp_path, "mean: 1\nsize: 32\nmean: 2\n"))
 
 
 @pytest.mark.parametrize(
@@ -107,10 +140,10 @@ def test_a_key_that_stands_twice_is_told_with_its_line(tmp_path: Path) -> None:
 )
 def test_small_numbers_are_refused_with_what_they_are_in_pixels(tmp_path: Path, text: str, remedy: str) -> None:
     with pytest.raises(UsageError) as caught:
-        from_yaml(_file(tmp_path, text))
+        described(_file(tmp_path, text))
     assert caught.value.remedy and remedy in caught.value.remedy and "`units: 0..1`" in caught.value.remedy
-    said = from_yaml(_file(tmp_path, text.replace("{", "{units: 0..1, ")))
-    assert said == from_yaml(_file(tmp_path, f"{{channels: {said.channels}, {in_pixels(caught.value.remedy)}}}"))
+    said = described(_file(tmp_path, text.replace("{", "{units: 0..1, ")))
+    assert said == described(_file(tmp_path, f"{{channels: {said.channels}, {in_pixels(caught.value.remedy)}}}"))
 
 
 def in_pixels(remedy: str) -> str:
@@ -119,7 +152,7 @@ def in_pixels(remedy: str) -> str:
 
 
 def test_raw_pixels_are_said_openly(tmp_path: Path) -> None:
-    assert from_yaml(_file(tmp_path, "{units: 0..255, mean: 0, std: 1}")).std == (1.0,) * 3
+    assert described(_file(tmp_path, "{units: 0..255, mean: 0, std: 1}")).std == (1.0,) * 3
 
 
 @pytest.mark.parametrize(
@@ -138,7 +171,7 @@ def test_raw_pixels_are_said_openly(tmp_path: Path) -> None:
 )
 def test_words_of_other_frameworks_are_explained(tmp_path: Path, word: str, meaning: str) -> None:
     with pytest.raises(UsageError, match="another framework's") as caught:
-        from_yaml(_file(tmp_path, f"{word}: 256"))
+        described(_file(tmp_path, f"{word}: 256"))
     assert re.search(meaning, str(caught.value.remedy))
 
 
@@ -160,7 +193,7 @@ def test_the_examples_of_the_page_are_what_the_frameworks_compute(tmp_path: Path
     examples = dict(re.findall(r"\*\*([^*]+)\*\*\n+```yaml\n(.*?)```", page, re.DOTALL))
     assert examples.keys() == FRAMEWORKS.keys()
     for name, expected in FRAMEWORKS.items():
-        said = from_yaml(_file(tmp_path, examples[name]))
+        said = described(_file(tmp_path, examples[name]))
         given = PIXELS[..., :1] if said.channels == "L" else PIXELS[..., :: -1 if said.channels == "BGR" else 1]
         np.testing.assert_allclose(normalize(said, given), np.moveaxis(expected, -1, 0), atol=2e-6, rtol=2e-6)
 

@@ -23,7 +23,7 @@ INSTALLED = ("site-packages", "dist-packages")
 
 def of_export(job: Job) -> dict[str, Parcel]:
     """The parcels of an export, by what they are for. Raises UsageError for what cannot be sent."""
-    found = {name: Path(path) for name in SHARED if (path := getattr(job.grid.export, name)) is not None}
+    found = {name: Path(path) for name in SHARED if isinstance(path := getattr(job.grid.export, name), str | Path)}
     if job.weights.weights.partition(":")[0] not in (*NAMED, ""):
         found[WEIGHTS] = Path(job.weights.weights)
     packed = {name: parcel(path) for name, path in found.items()}

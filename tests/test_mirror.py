@@ -90,6 +90,7 @@ TESTED_BY = (
     ("device/test_android", "edgekit/device/android_*"),
     ("device/test_linux_check", "edgekit/device/check"),
     ("device/test_over_ssh", "bench/ondevice/session"),
+    ("bench/links/ssh/test_link", "bench/ondevice/kept"),
     (
         "tensorrt/test_builder_over_ssh",
         "edgekit/tensorrt/compatibility edgekit/tensorrt/orders edgekit/tensorrt/python_builder "

@@ -1,7 +1,8 @@
 """What a session does on a device that is reached over a link, other than measuring.
 
-It imports nothing of its package: its text goes through stdin ahead of the data, before anything else is there. Called
-as `session ROOT VERB ...`; ROOT is the only folder that it writes in, and only what is called as here is ever removed:
+It imports nothing of its package but kept.py: the text of both goes through stdin, before anything else is there.
+Called as `session ROOT VERB ...`; ROOT is the only folder that it writes in, and only what is called as here is ever
+removed:
 
     ROOT/files/<sha256>.<suffix>   artifacts, kept between sessions and thrown away when unused for a month
     ROOT/tools/<hash>/             this package, unpacked
@@ -10,44 +11,40 @@ as `session ROOT VERB ...`; ROOT is the only folder that it writes in, and only 
 A session lasts as long as its `tend` process, and that as long as its stdin. When stdin ends, the session's processes
 are killed, what it changed is undone and its folder removed. A folder whose lock is free has lost its `tend`: the next
 session does the same for it. Processes belong to the session that $EDGEKIT_WORK names.
+
+`tend` also does the other verbs. Each is asked for by a line on its stdin, [verb, [argument, ...], size], with so many
+bytes of data behind it, and is done in a process of its own, forked from what is loaded: to start another Python over
+the link for each of them would cost a board more than the verbs themselves.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from .kept import FILE, STDIN, Data, Refused, answer, forget_unused, get, have, put, tools
 
 MARK = "EDGEKIT_WORK"
-KEEP_SECONDS = 30 * 24 * 3600
-BLOCK = 1 << 20
 COMMAND_SECONDS = 20
-SESSION, TOOLS, FILE = "[0-9a-f]{32}", "[0-9a-f]{16}", r"[0-9a-f]{64}(\.\w+)?"  # the names of what is ours
+SESSION = "[0-9a-f]{32}"  # the name of a session's folder
 PLACES = ("/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")  # a session's PATH is short
 
 
-class Refused(Exception):
-    """What cannot be done, of a kind: full, usage, broken."""
-
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-def tend(root: Path, session: str, owner: str) -> None:
-    """Begin a session, say so in a line, and end it when stdin ends."""
+def tend(root: Path, data: Data, session: str, owner: str) -> None:
+    """Begin a session, say so in a line, do what is asked, and end the session when stdin ends."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     folder = root / "work" / session
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -55,114 +52,91 @@ def tend(root: Path, session: str, owner: str) -> None:
         fcntl.flock(gate, fcntl.LOCK_EX)
         left = [problem for other in _sessions(root) for problem in _end_if_lost(other)]
         if not _sessions(root):  # a clock that was set meanwhile makes all look unused
-            _forget_unused(root / "files", FILE, os.unlink)
+            forget_unused(root / "files", FILE, os.unlink)
         folder.mkdir()
         (folder / "owner.json").write_text(owner)
-        _lock(folder)  # until this process ends
+        held = _lock(folder)  # until this process ends
     others = {other.name: _owner(other) for other in _sessions(root) if other != folder}
-    with suppress(BrokenPipeError):  # whoever began it may be gone already
-        _answer({"ok": {"work": str(folder), "others": others, "trouble": left}})
-    while sys.stdin.buffer.read(BLOCK):
-        pass
-    _end(folder)
+    try:
+        answer({"ok": {"work": str(folder), "others": others, "trouble": left}})
+        _serve(root, held)
+    finally:  # also where whoever began it is gone already
+        _end(folder)
 
 
-def sweep(root: Path, *sessions: str) -> None:
+def _serve(root: Path, held: int | None) -> None:
+    """Do one verb after the other, each in a process of its own, until stdin ends or one of them dies."""
+    for line in iter(_line, b""):
+        verb, arguments, size = json.loads(line)
+        seen, open_there = os.pipe()  # its other end closes with the process
+        pid = os.fork()
+        if pid == 0:
+            if held is not None:
+                os.close(held)  # the lock is that of the session's own process
+            os._exit(_alone(root, verb, arguments, size))
+        os.close(open_there)
+        lives_on = _ended(seen)
+        os.close(seen)
+        if not lives_on:
+            os.kill(pid, signal.SIGKILL)
+        if os.waitpid(pid, 0)[1] != 0 or not lives_on:
+            return
+
+
+def _ended(seen: int) -> bool:
+    """Wait until a process has ended that holds the other end of a pipe; False where stdin ends first."""
+    both = select.poll()
+    both.register(STDIN, select.POLLRDHUP)  # of a pipe, its end is told in any case
+    both.register(seen, select.POLLIN)
+    found = dict(both.poll())
+    return seen in found
+
+
+def _alone(root: Path, verb: str, arguments: list[Any], size: int) -> int:
+    """Do a verb in this process; return its exit code."""
+    try:
+        data = Data(size)
+        done(root, verb, data, arguments)
+        data.rest()
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _line() -> bytes:
+    """The next line of stdin, and no byte of what follows it; empty at the end."""
+    found = b""
+    while not found.endswith(b"\n"):
+        byte = os.read(STDIN, 1)
+        if not byte:
+            return b""
+        found += byte
+    return found
+
+
+def sweep(root: Path, data: Data, *sessions: str) -> None:
     """End sessions whose owners are known to be gone."""
     left = [problem for folder in _sessions(root) if folder.name in sessions for problem in _end(folder)]
-    _answer({"ok": {"trouble": left}})
+    answer({"ok": {"trouble": left}})
 
 
-def undo(root: Path, session: str) -> None:
-    """Remember the commands on stdin, to be run when the session ends; the last first."""
+def undo(root: Path, data: Data, session: str) -> None:
+    """Remember the commands in the data, to be run when the session ends; the last first."""
     path = root / "work" / session / "undo.json"
     commands = json.loads(path.read_text()) if path.exists() else []
-    _write(path, json.dumps([*json.load(sys.stdin.buffer), *commands]))
-    _answer({"ok": None})
+    _write(path, json.dumps([*json.loads(data.read()), *commands]))
+    answer({"ok": None})
 
 
-def undone(root: Path, session: str) -> None:
+def undone(root: Path, data: Data, session: str) -> None:
     """Undo now what the session has changed, and say what could not be."""
-    _answer({"ok": {"trouble": _undo(root / "work" / session)}})
+    answer({"ok": {"trouble": _undo(root / "work" / session)}})
 
 
-def have(root: Path, digest: str, suffix: str) -> None:
-    """The path of a file with these bytes, or null. It is read whole: a damaged one does not count."""
-    path = root / "files" / (digest + suffix)
-    if path.is_file():
-        with path.open("rb") as stream:
-            if _digest(stream) == digest:
-                os.utime(path)
-                _answer({"ok": {"path": str(path)}})
-                return
-        path.unlink()
-    _answer({"ok": {"path": None}})
-
-
-def put(root: Path, session: str, digest: str, suffix: str, size: str) -> None:
-    """Keep the bytes on stdin as a file, if they are the right ones."""
-    path = root / "files" / (digest + suffix)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = root / "work" / session / "draft"
-    left, found = int(size), hashlib.sha256()
-    try:
-        with draft.open("wb") as stream:
-            while left:
-                block = sys.stdin.buffer.read(min(BLOCK, left))
-                if not block:
-                    raise Refused("broken", f"the file ended {left} bytes too early")
-                stream.write(block)
-                found.update(block)
-                left -= len(block)
-        if found.hexdigest() != digest:
-            raise Refused("broken", "other bytes arrived than were sent")
-        draft.replace(path)
-    finally:
-        if draft.exists():
-            draft.unlink()
-    _answer({"ok": {"path": str(path)}})
-
-
-def tools(root: Path, session: str, digest: str) -> None:
-    """A folder with what the zip on stdin holds, named by its sha256; stdin is empty to ask whether it is there."""
-    folder = root / "tools" / digest
-    body = sys.stdin.buffer.read()
-    if body and not folder.is_dir():
-        if hashlib.sha256(body).hexdigest()[:16] != digest:
-            raise Refused("broken", "other bytes arrived than were sent")
-        # Unpacked, because what lies in a zip is compiled at every start.
-        archive, draft = (root / "work" / session / name for name in ("tools.zip", "tools"))
-        archive.write_bytes(body)
-        shutil.unpack_archive(str(archive), str(draft))
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        _forget_unused(folder.parent, TOOLS, shutil.rmtree)
-        try:
-            draft.rename(folder)
-        except OSError:
-            if not folder.is_dir():  # else another session brought the same meanwhile
-                raise
-    _answer({"ok": {"path": str(folder) if folder.is_dir() else None}})
-
-
-def get(root: Path, path: str) -> None:
-    """A file: a line with its size, its bytes, and their sha256."""
-    out = sys.stdout.buffer
-    with Path(path).open("rb") as stream:
-        left, found = os.fstat(stream.fileno()).st_size, hashlib.sha256()
-        out.write(json.dumps({"ok": {"size": left}}).encode() + b"\n")
-        while left:
-            block = stream.read(min(BLOCK, left))
-            if not block:
-                raise Refused("broken", path + " became shorter while it was read")
-            out.write(block)
-            found.update(block)
-            left -= len(block)
-    out.write(found.hexdigest().encode())
-
-
-def look(root: Path) -> None:
-    """The files, packages and answers of commands that stdin asks for; what is not there is null."""
-    wish = json.load(sys.stdin.buffer)
+def look(root: Path, data: Data) -> None:
+    """The files, packages and answers of commands that the data asks for; what is not there is null."""
+    wish = json.loads(data.read())
     patterns = [pattern.lstrip("/") for pattern in wish.get("files", [])]
     texts = {name: _text(name) for pattern in patterns for name in sorted(map(str, Path("/").glob(pattern)))}
     space = shutil.disk_usage(str(root if root.is_dir() else Path.home()))
@@ -175,7 +149,7 @@ def look(root: Path) -> None:
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "free_bytes": space.free,
     }
-    _answer({"ok": found})
+    answer({"ok": found})
 
 
 def _run(command: dict[str, Any]) -> dict[str, Any] | None:
@@ -208,13 +182,6 @@ def _text(name: str) -> str | None:
     with suppress(OSError), Path(name).open("rb") as stream:
         return stream.read(1 << 16).decode(errors="replace").strip("\0\n ")
     return None
-
-
-def _digest(stream: BinaryIO) -> str:
-    found = hashlib.sha256()
-    for block in iter(lambda: stream.read(BLOCK), b""):
-        found.update(block)
-    return found.hexdigest()
 
 
 def _write(path: Path, text: str) -> None:
@@ -318,31 +285,20 @@ def _owner(folder: Path) -> Any:
     return None
 
 
-def _forget_unused(folder: Path, name: str, remove: Callable[[str], None]) -> None:
-    for path in folder.glob("*"):
-        with suppress(OSError):  # another session has just removed it, or it is none of ours
-            if re.fullmatch(name, path.name) and time.time() - path.stat().st_mtime > KEEP_SECONDS:
-                remove(str(path))
-
-
-def _answer(answer: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
+def done(root: Path, verb: str, data: Data, arguments: list[Any]) -> None:
+    """Do what a verb says; whatever fails is an answer."""
+    verbs = (tend, sweep, undo, undone, have, put, tools, get, look)
+    known: dict[str, Any] = {one.__name__: one for one in verbs}
+    try:
+        known[verb](root, data, *arguments)
+    except Refused as error:
+        answer({"error": {"kind": error.kind, "message": str(error)}})
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        answer({"error": {"kind": "full" if full else "refused", "message": str(error)}})
 
 
 def main(arguments: list[str]) -> None:
-    """Do what a verb says; whatever fails is an answer."""
+    """Do the verb of a command line; its data is all of stdin."""
     os.environ["PATH"] = os.pathsep.join([os.environ.get("PATH", ""), *PLACES])
-    verbs = (tend, sweep, undo, undone, have, put, tools, get, look)
-    known: dict[str, Any] = {verb.__name__: verb for verb in verbs}
-    try:
-        known[arguments[1]](Path(arguments[0]).expanduser(), *arguments[2:])
-    except Refused as error:
-        _answer({"error": {"kind": error.kind, "message": str(error)}})
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        _answer({"error": {"kind": "full" if full else "refused", "message": str(error)}})
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])
+    done(Path(arguments[0]).expanduser(), arguments[1], Data(sys.maxsize), arguments[2:])

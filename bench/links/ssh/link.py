@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
 from edgekit.bench.links.archive import packed
 from edgekit.bench.links.base import FOLDER, Answer, Done, parsed, placed, start
-from edgekit.bench.links.silence import first_line
 from edgekit.bench.links.ssh import errors as ssh_errors
 from edgekit.bench.links.ssh.connection import Connection, environment
 from edgekit.bench.links.ssh.owner import is_gone, owner
-from edgekit.bench.links.ssh.process import arriving, begun, ended, is_whole
+from edgekit.bench.links.ssh.talk import Talk, exactly
 from edgekit.bench.ondevice.session import MARK
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
 from edgekit.util.files import file_sha256
@@ -30,10 +30,22 @@ from edgekit.util.numerals import whole
 OLDEST_PYTHON = (3, 8)
 ROOT = "~/.cache/edgekit"
 ANSWER_SECONDS = 120.0  # of silence: for what takes seconds, such as killing, or hashing a gigabyte
-BLOCK = 1 << 20
-BOOT = "import sys; exec(compile(sys.stdin.buffer.read(int(sys.argv.pop(1))), 'session.py', 'exec'))"
-# Every Python from 2.6 on can say this.
-PROBE = "import sys; sys.stdout.write('edgekit %d.%d.%d' % tuple(sys.version_info[:3]))"
+# What begins a session there: it says which Python it is, in words that every one from 2.6 on understands, and then
+# makes the modules of SESSION of what comes through stdin. One line, because some shells take no other.
+LOADER = """import sys, types
+sys.stdout.write('edgekit %d.%d.%d\\n' % tuple(sys.version_info[:3]))
+sys.stdout.flush()
+import json
+sys.modules['ondevice'] = types.ModuleType('ondevice')
+for name, text in json.loads(sys.stdin.buffer.read(int(sys.argv.pop(1)))).items():
+    module = sys.modules['ondevice.' + name] = types.ModuleType('ondevice.' + name)
+    module.__package__ = 'ondevice'
+    exec(compile(text, name + '.py', 'exec'), module.__dict__)
+module.main(sys.argv[1:])
+"""
+BOOT = f"exec({LOADER!r})"
+SESSION = ("kept", "session")  # each imports only those before it
+GREETING_BYTES = 1 << 16  # of what a shell says before a command that runs; more of it is no greeting
 # A shell stands between, so that ssh's own exit code 255 is not confused with a death by a signal.
 SHELL = ("sh", "-c", '"$@"; exit $?', "sh")
 
@@ -50,7 +62,7 @@ class SshLink:
         self.python = "./" + python[2:] if python.startswith("~/") else python  # ssh begins in the home folder
         self._root = root
         self._connection = Connection(name, host)
-        self._tend: subprocess.Popen[bytes] | None = None
+        self._talk: Talk | None = None  # with the process that tends the session there
         self.session = ""  # its name there; another one after the connection was lost
         self._former: set[str] = set()
         self.work = ""  # the session's folder there
@@ -119,19 +131,20 @@ class SshLink:
 
     def close(self) -> None:
         """End the session: the device removes what belongs to it."""
-        tend, self._tend, self._tools = self._tend, None, None
-        if tend is None:
+        talk, self._talk, self._tools = self._talk, None, None
+        if talk is None:
             return
-        if tend.stdin is not None:
-            tend.stdin.close()
+        process = talk.process
+        if process.stdin is not None:
+            process.stdin.close()
         try:
-            tend.wait(timeout=30)
+            process.wait(timeout=30)
         except subprocess.TimeoutExpired:
-            tend.kill()
-            tend.wait()
-        assert tend.stdout is not None and tend.stderr is not None
-        tend.stdout.close()
-        tend.stderr.close()
+            process.kill()
+            process.wait()
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        process.stderr.close()
 
     @property
     def _where(self) -> str:
@@ -139,7 +152,7 @@ class SshLink:
 
     @property
     def _alive(self) -> bool:
-        return self._tend is not None and self._tend.poll() is None
+        return self._talk is not None and self._talk.process.poll() is None
 
     def _begun(self) -> None:
         """See that there is a connection and a session on it."""
@@ -153,7 +166,6 @@ class SshLink:
         except DeviceUnreachable as error:
             self._lost = error
             raise
-        self._check_python()
         try:
             self._begin()
         except BaseException:
@@ -163,43 +175,53 @@ class SshLink:
     def _marked(self, command: Sequence[str]) -> list[str]:
         return self._connection.argv(("env", "LC_ALL=C", f"{MARK}={self.session}", *SHELL, *command))
 
-    def _check_python(self) -> None:
-        done = self._call([self.python, "-c", PROBE])
-        broken = self.failure(done.code, done.stderr)
-        if broken is not None:
-            raise broken
-        before, _, version = done.stdout.decode(errors="replace").rpartition("edgekit ")
-        said = [number for part in version.split(".") if (number := whole(part)) is not None]
-        if done.code != 0 or len(said) != 3:
-            raise BackendMissing(
-                f"{self.name} has no Python: `{self.python}` ended with exit code {done.code}{_last(done.stderr)}",
-                "install python3 there, or name another one with `python:` in devices.yaml",
-            )
-        if before:
-            raise EnvironmentRefused(
-                f"the shell of {self.name} prints before a command runs: {before.strip()[:80]!r}",
-                "have its ~/.bashrc print to a terminal only: put `[[ $- == *i* ]] || return` at its top",
-            )
-        if (said[0], said[1]) < OLDEST_PYTHON:
-            raise BackendMissing(
-                f"`{self.python}` on {self.name} is Python {'.'.join(map(str, said))}, and the runner needs 3.8",
-                "install a newer one there, and name it with `python:` in devices.yaml",
-            )
-
     def _begin(self) -> None:
         self._former.add(self.session)
         self.session = uuid.uuid4().hex
-        self._tend = self._helper(("tend", self.session, json.dumps(owner())))
-        line = begun(self._tend, [_helper_text()], self._where, ANSWER_SECONDS)
-        if not line:
-            raise self._death("tend", ended(self._tend, [], self._where, ANSWER_SECONDS))
-        answer = self._answer("tend", Done(0, line, ""))
+        text = _session_text()
+        words = [self.python, "-c", BOOT, str(len(text)), self._root, "tend", self.session, json.dumps(owner())]
+        process = start(self._marked(words), subprocess.PIPE, environment())
+        self._talk = talk = Talk(process, self._where, ANSWER_SECONDS)
+        talk.say([text])
+        self._check_python(talk)
+        answer = self._answer("tend", talk)
         self.work = str(answer["work"])
         self._trouble(answer["trouble"])
         # Of a connection that was cut the device may not know yet: what was begun over it is ours to end.
         lost = [session for session, other in answer["others"].items() if session in self._former or is_gone(other)]
         if lost:
             self._trouble(self._verb("sweep", *lost)["trouble"])
+
+    def _check_python(self, talk: Talk) -> None:
+        """Hear which Python it is, and what its shell said before."""
+        said = b""
+        while (line := talk.line()) is not None and len(said) < GREETING_BYTES:
+            said += line
+            if found := re.search(rb"edgekit (\d+)\.(\d+)\.(\d+)$", line):
+                break
+            said += b" "
+        else:
+            if line is not None:  # it goes on and on
+                talk.process.kill()
+            raise self._no_python(talk.end())
+        before = said[: -len(found.group())].decode(errors="replace").strip()
+        if before:
+            raise EnvironmentRefused(
+                f"the shell of {self.name} prints before a command runs: {before[:80]!r}",
+                "have its ~/.bashrc print to a terminal only: put `[[ $- == *i* ]] || return` at its top",
+            )
+        numbers = [whole(part.decode()) or 0 for part in found.groups()]
+        if (numbers[0], numbers[1]) < OLDEST_PYTHON:
+            raise BackendMissing(
+                f"`{self.python}` on {self.name} is Python {'.'.join(map(str, numbers))}, and the runner needs 3.8",
+                "install a newer one there, and name it with `python:` in devices.yaml",
+            )
+
+    def _no_python(self, done: Done) -> EdgekitError:
+        return self.failure(done.code, done.stderr) or BackendMissing(
+            f"{self.name} has no Python: `{self.python}` ended with exit code {done.code}{_last(done.stderr)}",
+            "install python3 there, or name another one with `python:` in devices.yaml",
+        )
 
     def _trouble(self, problems: Sequence[str]) -> None:
         if problems:
@@ -217,49 +239,36 @@ class SshLink:
             self._begun()
             return step()
 
-    def _verb(self, verb: str, *arguments: str, data: bytes = b"") -> Any:
-        return self._answer(verb, self._call_helper((verb, *arguments), iter([data])))
+    def _verb(self, verb: str, *arguments: str | int, data: bytes = b"") -> Any:
+        return self._asked(verb, arguments, [data], len(data))
+
+    def _asked(self, verb: str, arguments: Sequence[str | int], blocks: Iterable[bytes], size: int) -> Any:
+        """What the process that tends the session answers to a verb with `size` bytes of data."""
+        assert self._talk is not None
+        self._talk.say(chain([json.dumps([verb, arguments, size]).encode() + b"\n"], blocks))
+        return self._answer(verb, self._talk)
 
     def _put(self, path: Path, digest: str, suffix: str, size: int) -> str:
         with path.open("rb") as stream:
-            blocks = iter(lambda: stream.read(BLOCK), b"")
-            command = ("put", self.session, digest, suffix, str(size))
-            done = self._call_helper(command, blocks)
-        return str(self._answer("put", done)["path"])
+            answer = self._asked("put", (self.session, digest, suffix, size), exactly(stream, size), size)
+        return str(answer["path"])
 
     def _get(self, path: str, local: Path) -> None:
         draft = local.with_name(local.name + ".draft")
         try:
-            with self._helper(("get", path)) as process:
-                blocks = arriving(process, iter([_helper_text()]), self._where, ANSWER_SECONDS)
-                line, rest = first_line(blocks)
-                if not line:
-                    raise self._death("get", ended(process, iter([]), self._where, ANSWER_SECONDS))
-                size = self._answer("get", Done(0, line, ""))["size"]
-                if not is_whole(draft, chain([rest], blocks), size):
-                    raise DeviceUnreachable(f"{path} of {self.name} did not arrive whole", "try again")
+            size = self._verb("get", path)["size"]
+            assert self._talk is not None
+            if not self._talk.take(draft, size):
+                raise DeviceUnreachable(f"{path} of {self.name} did not arrive whole", "try again")
             draft.replace(local)
         finally:
             draft.unlink(missing_ok=True)
 
-    def _call(self, command: Sequence[str]) -> Done:
-        """A short command with nothing on its stdin."""
-        with start(self._marked(command), subprocess.DEVNULL, environment()) as process:
-            return ended(process, iter([]), self._where, ANSWER_SECONDS)
-
-    def _call_helper(self, arguments: Sequence[str], blocks: Iterator[bytes]) -> Done:
-        with self._helper(arguments) as process:
-            return ended(process, chain([_helper_text()], blocks), self._where, ANSWER_SECONDS)
-
-    def _helper(self, arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-        root = self._root
-        command = [self.python, "-c", BOOT, str(len(_helper_text())), root, *arguments]
-        return start(self._marked(command), subprocess.PIPE, environment())
-
-    def _answer(self, verb: str, done: Done) -> Any:
-        answer = parsed(done.stdout, self.name)
+    def _answer(self, verb: str, talk: Talk) -> Any:
+        line = talk.line()
+        answer = None if line is None else parsed(line, self.name)
         if answer is None:
-            raise self._death(verb, done)
+            raise self._death(verb, talk.end())
         if "error" not in answer:
             return answer["ok"] or Answer(self.name)
         kind, message = answer["error"]["kind"], answer["error"]["message"]
@@ -282,8 +291,8 @@ class SshLink:
         )
 
 
-def _helper_text() -> bytes:
-    return (FOLDER / "session.py").read_bytes()
+def _session_text() -> bytes:
+    return json.dumps({name: (FOLDER / f"{name}.py").read_text() for name in SESSION}).encode()
 
 
 def _last(stderr: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 
 from edgekit.bench.links.archive import packed
 from edgekit.bench.links.base import FOLDER
+from edgekit.bench.links.ssh.link import BOOT, SESSION
 
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
@@ -58,7 +59,7 @@ def test_every_python_looks_at_the_device(version: str, folder: Path, tmp_path: 
         "commands": [{"argv": ["echo", "a b"]}, {"argv": ["no such program"]}],
         "packages": ["x-y"],
     }
-    command = [interpreter(version), "-W", "error", str(folder / "session.py"), str(tmp_path), "look"]
+    command = [interpreter(version), "-W", "error", str(folder), "session", str(tmp_path), "look"]
     done = subprocess.run(command, input=json.dumps(wish).encode(), capture_output=True, check=True)
     found = json.loads(done.stdout)["ok"]
     assert found["python"].startswith(version) and found["cpus"] == len(os.sched_getaffinity(0))
@@ -148,7 +149,13 @@ def test_it_imports_itself_by_relative_imports_and_nothing_of_edgekit(folder: Pa
             assert not [module for module in modules if module.split(".")[0] in ("edgekit", "ondevice")], path
 
 
-def test_session_imports_nothing_of_its_package(folder: Path) -> None:
-    """Its text alone is sent ahead of everything else."""
-    tree = ast.parse((folder / "session.py").read_text())
-    assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level]
+def test_what_is_sent_ahead_imports_nothing_else_of_its_package(folder: Path) -> None:
+    """Each of the texts that begin a session needs those before it alone."""
+    for index, name in enumerate(SESSION):
+        tree = ast.parse((folder / f"{name}.py").read_text())
+        near = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level}
+        assert near <= set(SESSION[:index])
+
+
+def test_the_loader_of_a_session_is_one_line_that_every_shell_takes() -> None:
+    assert "\n" not in BOOT and "!" not in BOOT

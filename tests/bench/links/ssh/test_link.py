@@ -21,7 +21,7 @@ from edgekit.bench.links.base import FOLDER, ask, call
 from edgekit.bench.links.ssh.link import SshLink
 from edgekit.device.config import SshDevice
 from edgekit.device.registry import TARGETS
-from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError
+from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
 from tests.bench.ssh_server import disconnect, marked
 
 if TYPE_CHECKING:
@@ -82,6 +82,29 @@ def test_a_file_goes_over_once(server: Server, board: SshLink, tmp_path: Path, m
     assert Path(board.place(path)).read_bytes() == b"changed"
 
 
+def test_whatever_is_asked_is_answered_by_one_process_there(server: Server, board: SshLink, tmp_path: Path) -> None:
+    """A board that starts another Python for each question is busy with that."""
+    path = tmp_path / "a.onnx"
+    path.write_bytes(os.urandom(3_000_000))
+    there = board.place(path)
+    board.tools()
+    board.undo([{"argv": ["touch", str(tmp_path / "undone")]}])
+    assert board.look({"commands": [{"argv": ["echo", "x"]}]})["commands"][0]["out"] == "x\n"
+    board.pull(there, tmp_path / "back")
+    board.undone()
+    assert (tmp_path / "back").read_bytes() == path.read_bytes() and (tmp_path / "undone").exists()
+    assert server.log.count("Starting session") == 1
+
+
+def test_a_question_that_kills_what_answers_ends_the_session(server: Server, board: SshLink) -> None:
+    """As where memory ends: the next question finds another session, and nothing is left of the first."""
+    board.look({})
+    with pytest.raises(EnvironmentRefused, match="`no such verb` failed on board"):
+        board._verb("no such verb")
+    board.look({})
+    assert len(server.work()) == 1 and server.log.count("Starting session") == 2
+
+
 def test_a_folder_goes_over_file_by_file(server: Server, board: SshLink, tmp_path: Path) -> None:
     folder = tmp_path / "two 'words'.twin"
     for name in ("a.onnx", f"in/{NASTY}".replace("`touch injected`", "").replace("/x", "")):
@@ -108,7 +131,7 @@ def test_a_file_that_changes_on_its_way_is_not_kept(server: Server, board: SshLi
     board.tools()
     with pytest.raises(DeviceUnreachable, match="other bytes arrived"):
         board._put(path, "0" * 64, ".onnx", 100)
-    with pytest.raises(DeviceUnreachable, match="ended 5 bytes too early"):
+    with pytest.raises(DeviceUnreachable, match="other bytes arrived"):
         board._put(path, "0" * 64, ".onnx", 105)
     assert not list((server.root / "files").iterdir())
 

@@ -104,7 +104,7 @@ def test_a_device_without_python(server: Server) -> None:
 
 
 def test_a_device_with_an_old_python(server: Server) -> None:
-    server.script("python3.6", "#!/bin/sh\nprintf 'edgekit 3.6.15'\n")
+    server.script("python3.6", "#!/bin/sh\necho 'edgekit 3.6.15'\n")
     with pytest.raises(BackendMissing, match="is Python 3.6.15, and the runner needs 3.8"):
         server.link(python="python3.6").look({})
 

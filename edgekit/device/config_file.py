@@ -15,6 +15,7 @@ from edgekit.util.formatting import escaped
 from edgekit.util.yaml_text import YamlError, line_of
 
 _SHAPE = "write `devices:` and below it `<name>: {link: local, runtimes: [onnxruntime]}`"
+_STORE = "take it out: devices have no store; name it with --store URL, or in $EDGEKIT_STORE"
 _NULLS = ("", "~", "null", "Null", "NULL")
 _SECRETS = ("token", "pin", "pass")
 _SECRET_PARTS = ("password", "passwd", "passphrase", "secret", "_pass", "sshpass")  # anywhere in a key
@@ -32,7 +33,8 @@ def parse(text: str, name: str = "devices.yaml") -> dict[str, AnyDevice]:
     entries = _pairs(root, name, "the file")
     for key, (line, _) in entries.items():
         if key != "devices":
-            raise UsageError(f"{name} line {line}: unknown key '{key}'{nearest(key, ['devices'])}", _SHAPE)
+            remedy = _STORE if _is_store(key) else f"the only key of the file is 'devices': {_SHAPE}"
+            raise UsageError(f"{name} line {line}: unknown key '{key}'{nearest(key, ['devices'])}", remedy)
     if "devices" not in entries:
         raise UsageError(f"{name} line 1: the key 'devices' is missing", _SHAPE)
     return {
@@ -123,15 +125,19 @@ def _check_keys(device: str, pairs: dict[str, tuple[int, yaml.Node]], link: str,
     for key, (line, node) in pairs.items():
         if key not in known:
             others = ", ".join(other for other, kind in KINDS.items() if key in kind.model_fields)
-            hint = f", which belongs to the link {others}" if others else nearest(key, known)
-            raise UsageError(
-                f"{name} line {line}: device '{device}' has an unknown key '{key}'{hint}",
-                f"its keys are: {', '.join(known)}",
-            )
+            is_store = _is_store(key)
+            hint = f", which belongs to the link {others}" if others else "" if is_store else nearest(key, known)
+            remedy = _STORE if is_store else f"its keys are: {', '.join(known)}"
+            raise UsageError(f"{name} line {line}: device '{device}' has an unknown key '{key}'{hint}", remedy)
         if not _is_flat(node):
             raise UsageError(f"{name} line {line}: device '{device}': {key} must be text, or a list of texts", _SHAPE)
         if any(not text.isprintable() for text in _texts(node)):
             raise UsageError(f"{name} line {line}: device '{device}': {key} must be printable, on one line", _SHAPE)
+
+
+def _is_store(key: str) -> bool:
+    """Whether a key is meant for the store, which no device has."""
+    return nearest(key.lower(), ["store", "sensors"]).endswith("'store'?")
 
 
 def _is_null(node: yaml.Node) -> bool:

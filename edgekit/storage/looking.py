@@ -7,10 +7,12 @@ the few values that are shown. The measurements of a store that an older edgekit
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import UsageError
+from edgekit.records.conditions import RunConditions
+from edgekit.records.measurement import INVALID
 from edgekit.records.summary import Summary
 from edgekit.storage import finding
 from edgekit.storage.filters import Filters
@@ -42,13 +44,28 @@ class Entry:
     top1: float | None
     images: int | None
     reason: str | None  # why a cell failed
+    sha256: str | None  # of the file; None of a cell that failed
+    host: str | None  # this and what follows: of a measurement, how it was taken
+    power_mode: str | None
+    threads: int | None
+    batch: int | None
+    provider: str | None
+    delegate: str | None
+    sizes: str | None
+    sustained_seconds: int | None
+    replaced_by: str | None = None  # of an invalid measurement: the id of the latest one that was taken in the same way
+
+    @property
+    def way(self) -> tuple[object, ...]:
+        """The file, and how it was run: of those that have it in common, a report shows the latest."""
+        return (self.sha256, *(getattr(self, field.name) for field in fields(RunConditions)))
 
     def to_json(self) -> dict[str, Any]:
         """Its fields."""
         return asdict(self)
 
 
-SHOWN = [field.name for field in fields(Entry) if field.name != "kind"]
+SHOWN = [field.name for field in fields(Entry) if field.name not in ("kind", "replaced_by")]
 
 
 def entries(store: Store, wanted: Filters) -> list[Entry]:
@@ -56,7 +73,18 @@ def entries(store: Store, wanted: Filters) -> list[Entry]:
     check_is_there(store)
     found = [one for kind in KINDS for one in of_kind(store, kind, wanted)]
     found.sort(key=lambda one: one.created)
-    return found[-wanted.latest :] if wanted.latest else found
+    return _marked(found[-wanted.latest :] if wanted.latest else found)
+
+
+def _marked(found: Sequence[Entry]) -> list[Entry]:
+    """The same records, the invalid measurements among them with what replaces them. Filters leave newer ones in."""
+    latest = {one.way: one.id for one in found if one.kind == "measurements"}
+    return [
+        replace(one, replaced_by=latest[one.way])
+        if one.verdict == INVALID and one.kind == "measurements" and latest[one.way] != one.id
+        else one
+        for one in found
+    ]
 
 
 def named(store: Store, ids: Sequence[str]) -> list[Entry]:

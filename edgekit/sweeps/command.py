@@ -25,6 +25,7 @@ from edgekit.sweeps.estimate import FILE, latency_seconds, told
 from edgekit.sweeps.grid import KEYS, MANY, MOST, Grid, grid
 from edgekit.sweeps.local import Local
 from edgekit.sweeps.plan import Plan
+from edgekit.sweeps.preview import preview
 from edgekit.sweeps.result import SweepResult
 from edgekit.sweeps.run import Progress, Running, Watch
 from edgekit.sweeps.workers import processors
@@ -93,8 +94,9 @@ def sweep(
         )
     reach = {"scheduler": scheduler, "tls_ca": tls_ca, "tls_cert": tls_cert, "tls_key": tls_key, "insecure": insecure}
     with _engine(engine, reach, load(devices), wanted, jobs, executor) as (runs, known):
-        plan = _planned(runs, known, wanted, yes, store, 0.0 if continue_ or retry else started, retry is not None)
-        return plan.preview() if dry_run else Running(plan, progress, watch).run()
+        with wanted.origin.told():
+            plan = _planned(runs, known, wanted, yes, store, 0.0 if continue_ or retry else started, retry is not None)
+        return preview(plan) if dry_run else Running(plan, progress, watch).run()
 
 
 def _planned(

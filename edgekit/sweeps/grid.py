@@ -69,6 +69,7 @@ from edgekit.sweeps.axes import (
     several,
 )
 from edgekit.sweeps.grid_file import read
+from edgekit.sweeps.origin import Origin, refuse_unknown
 from edgekit.sweeps.weights import Source
 
 Entries = Annotated[tuple[Entry, ...], BeforeValidator(several)]
@@ -113,6 +114,7 @@ class Grid(BaseModel):
     out: Path = Path("artifacts")
     export: Annotated[ExportOptions, InstanceOf()]
     varied: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    origin: Annotated[Origin, InstanceOf()] = Origin()
 
     @property
     def options(self) -> dict[str, tuple[Any, ...]]:
@@ -174,7 +176,7 @@ _FIELDS: dict[str, Any] = {name: (HINTS[name], DEFAULTS[name]) for name in SHARE
 _FIELDS |= {name: (Annotated[Path, Strict(False)] | None, None) for name in PATHS}
 _FIELDS["preprocess"] = (Annotated[Path, Strict(False)] | dict[str, Any] | None, None)
 _Shared: type[BaseModel] = create_model("_Shared", __config__=ConfigDict(strict=True), **_FIELDS)
-KEYS = (*(name for name in Grid.model_fields if name not in ("export", "varied")), *SHARED)
+KEYS = (*(name for name in Grid.model_fields if name not in ("export", "varied", "origin")), *SHARED)
 
 
 def is_grid(name: str) -> bool:
@@ -191,25 +193,25 @@ def grid(model: str | Sequence[str], **asked: Any) -> Grid:
     file = next((name for name in models if is_grid(name)), None)
     if file is not None and len(models) > 1:
         raise UsageError(f"{file} is a grid, and other networks stand beside it", "name the networks in the file")
-    values = read(Path(file), PATHS) if file else {"model": models}
+    values, origin = read(Path(file), PATHS) if file else ({"model": models}, Origin())
     values |= {key: value for key, value in asked.items() if value is not None}
-    origin = f" in {file}" if file else ""
-    _refuse_unknown(values, origin)
+    typed = [key for key, value in asked.items() if value is not None]
+    origin = replace(origin, lines={key: line for key, line in origin.lines.items() if key not in typed})
+    refuse_unknown(tuple(values), KEYS, origin)
+    with origin.told():
+        return _validated(values, origin)
+
+
+def _validated(values: Mapping[str, Any], origin: Origin) -> Grid:
     try:
         varied = {key: value for key, value in values.items() if key in VARIED and _is_several(value)}
         alone = {key: _alone(key, value) for key, value in values.items() if key in SHARED and key not in varied}
         shared = ExportOptions("", **dict(_Shared.model_validate(alone)))
         own = {key: value for key, value in values.items() if key not in SHARED}
-        found = Grid.model_validate({**own, "export": shared, "varied": tuple(varied.items())})
+        found = Grid.model_validate({**own, "export": shared, "varied": tuple(varied.items()), "origin": origin})
         return _checked(found, origin)
     except ValidationError as error:
         raise _told(error, origin) from error
-
-
-def _refuse_unknown(values: Mapping[str, Any], origin: str) -> None:
-    unknown = next((key for key in values if key not in KEYS), None)
-    if unknown is not None:
-        raise UsageError(f"unknown key '{unknown}'{origin}{nearest(unknown, KEYS)}", f"the keys are: {', '.join(KEYS)}")
 
 
 def _is_several(value: Any) -> bool:
@@ -225,11 +227,16 @@ def _tuple(value: Any) -> Any:
     return tuple(map(_tuple, value)) if isinstance(value, list) else value
 
 
-def _checked(found: Grid, origin: str) -> Grid:
+def _checked(found: Grid, origin: Origin) -> Grid:
     if found.preset not in PRESETS:
         hint = nearest(found.preset, PRESETS)
-        raise UsageError(f"unknown preset '{found.preset}'{hint}", f"choose one of: {', '.join(PRESETS)}")
-    changes: dict[str, Any] = {name: _canonical(name, getattr(found, name)) for name in CANONICAL}
+        raise UsageError(
+            f"unknown preset '{found.preset}'{origin.of('preset')}{hint}", f"choose one of: {', '.join(PRESETS)}"
+        )
+    changes: dict[str, Any] = {}
+    for name in CANONICAL:
+        with origin.at(name):
+            changes[name] = _canonical(name, getattr(found, name))
     for key in ("exclude", "include"):
         entries = map(named, getattr(found, key))
         changes[key] = tuple(Entry(**{axis: _canonical(axis, one[axis]) for axis in one}) for one in entries)
@@ -275,29 +282,35 @@ def _included(found: Grid, axis: str) -> list[Any]:
     return [value for entry in found.include for value in named(entry).get(axis, ())]
 
 
-def _check_entries(found: Grid, origin: str) -> None:
+def _check_entries(found: Grid, origin: Origin) -> None:
     """Refuse an entry that says nothing, and one that excludes what the grid does not have: a slip of the hand."""
     whole = {name: [label(value) for value in values] for name, values in found.axes.items()}
     for key in ("exclude", "include"):
         for entry in getattr(found, key):
             empty = not named(entry) or next((name for name, values in named(entry).items() if not values), None)
             if empty:
-                raise UsageError(f"an entry of '{key}'{origin} names no values", "write, say, {device: pi, batch: 8}")
+                raise UsageError(
+                    f"an entry of '{key}'{origin.of(key)} names no values", "write, say, {device: pi, batch: 8}"
+                )
     for entry in found.exclude:
         for name, values in named(entry).items():
             has = whole.get(name, [])
             other = next((value for value in map(label, values) if value not in has), Ellipsis)
             if other is not Ellipsis:
                 known = ", ".join(map(str, has)) or "those of a list under that key"
-                raise UsageError(f"'exclude'{origin}: '{name}' has no {other}", f"its values are: {known}")
+                raise UsageError(
+                    f"'exclude'{origin.of('exclude')}: '{name}' has no {other}", f"its values are: {known}"
+                )
 
 
-def _check_pools(found: Grid, origin: str) -> None:
+def _check_pools(found: Grid, origin: Origin) -> None:
     """Refuse two meanings of one name."""
     seen: dict[str, tuple[str, ...]] = {}
     for one in map(as_pool, [*found.device, *_included(found, "device")]):
         if seen.setdefault(one.name, one.members) != one.members:
-            raise UsageError(f"'device'{origin}: {one.name} is two things", "give each pool a name of its own")
+            raise UsageError(
+                f"'device'{origin.of('device')}: {one.name} is two things", "give each pool a name of its own"
+            )
 
 
 def _refuse(found: Grid, names: Sequence[str], why: str, remedy: str) -> None:
@@ -306,11 +319,11 @@ def _refuse(found: Grid, names: Sequence[str], why: str, remedy: str) -> None:
             raise UsageError(f"--{name.replace('_', '-')} is {why}", remedy)
 
 
-def _refuse_twice(axis: str, values: Sequence[Hashable], origin: str) -> None:
+def _refuse_twice(axis: str, values: Sequence[Hashable], origin: Origin) -> None:
     seen: set[Hashable] = set()
     for value in values:
         if value in seen:
-            raise UsageError(f"'{axis}'{origin} holds {value} twice", "name each value once")
+            raise UsageError(f"'{axis}'{origin.of(axis)} holds {value} twice", "name each value once")
         seen.add(value)
 
 
@@ -318,10 +331,16 @@ _SHORT = reprlib.Repr()  # aliases can make a short text a value without end
 _SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
 
 
-def _told(error: ValidationError, origin: str) -> UsageError:
+def _told(error: ValidationError, origin: Origin) -> UsageError:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if not str(part).endswith("]"))
     if first["type"] == "missing":
-        return UsageError(f"there is no '{where}'{origin}", "name a network, as in model: mobilenet")
+        return UsageError(
+            f"there is no '{where}'{f' in {origin.file}' if origin.file else ''}",
+            "name a network, as in model: mobilenet",
+        )
     remedy = "write, say, input: [1, 3, 224, 224]" if where.partition(".")[0] == "input" else "correct the value"
-    return UsageError(f"'{where}'{origin}: {first['msg'].lower()}, not {_SHORT.repr(first['input'])}", remedy)
+    return UsageError(
+        f"'{where}'{origin.of(where.partition('.')[0])}: {first['msg'].lower()}, not {_SHORT.repr(first['input'])}",
+        remedy,
+    )

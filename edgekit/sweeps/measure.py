@@ -42,6 +42,11 @@ class Measured:
     outcome: str = DONE  # for the scheduler
     device: str | None = None  # where it was tried
 
+    @property
+    def is_void(self) -> bool:
+        """Whether it is an invalid one of an earlier run, which is still to be taken again."""
+        return self.measurement is not None and self.measurement.verdict == INVALID and not self.fresh
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -85,7 +90,7 @@ class Measuring:
                 inputs = self._latency_inputs(made, how, name)
                 answered = True
                 known = self._known(inputs)
-                if known is not None:
+                if known is not None and known.verdict != INVALID:
                     return Measured(known, device=name)
                 wanted = Timing(made, how, name, self.grid.preset, self.session, self.known.file)
                 measurement = self.engine.measure(wanted, say)
@@ -126,15 +131,16 @@ class Measuring:
         """Where the records are, if the store refused them, or what else could not be written."""
         return self.keeper.refusal or self._forgotten
 
-    def known_latency(self, made: Made, how: How) -> Measurement | None:
+    def known_latency(self, made: Made, how: How, or_invalid: bool = False) -> Measurement | None:
         """The measurement that was taken of this file in just this way, on any device of the pool, if it may be used.
 
-        None also of devices that did not say who they are: a plan needs no device, and `latency` asks again.
+        With `or_invalid`, one that may not, too. None also of devices that did not say who they are: a plan needs no
+        device, and `latency` asks again.
         """
         for name in self.grid.pools[how.device] if how.device is not None else ():
             with suppress(EdgekitError):
                 known = self._known(self._latency_inputs(made, how, name)) if name in self._identities else None
-                if known is not None:
+                if known is not None and (or_invalid or known.verdict != INVALID):
                     return known
         return None
 
@@ -153,7 +159,7 @@ class Measuring:
     def _known(self, inputs: Inputs) -> Measurement | None:
         entry = self.journal.get("latency", key(inputs))
         found = self.store.measurements([str(entry.get("id"))]) if entry else []
-        return found[0] if found and found[0].verdict != INVALID else None
+        return found[0] if found else None
 
     @cached_property
     def session(self) -> str:

@@ -17,14 +17,14 @@ from edgekit.records.formats import FORMATS
 from edgekit.storage.store import Store
 from edgekit.sweeps.axes import How, Point, SweepCell
 from edgekit.sweeps.engine import Engine
-from edgekit.sweeps.estimate import accuracy_seconds, export_seconds, latency_seconds, makespan
+from edgekit.sweeps.estimate import accuracy_seconds, export_seconds, latency_seconds
 from edgekit.sweeps.export import File, Job, Made, refused, there
 from edgekit.sweeps.grid import Grid
 from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, Needs, Task, export_bytes
 from edgekit.sweeps.journal import Journal
 from edgekit.sweeps.keys import Keys
 from edgekit.sweeps.measure import UNTRAINED, Measuring
-from edgekit.sweeps.result import CACHED, FAILED, PLANNED, CellResult, SweepResult
+from edgekit.sweeps.result import CACHED, FAILED, PLANNED, CellResult
 from edgekit.sweeps.weights import NAMED, Source, named, source
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Plan:
     untrained: set[Point] = field(default_factory=set)
     gmacs: dict[Point, float] = field(default_factory=dict)
     parameters: dict[Point, int] = field(default_factory=dict)
-    keys_of: dict[Place, str] = field(default_factory=dict)  # of each file
+    files_of: dict[Place, File] = field(default_factory=dict)  # as they are wanted, with their keys
     job_of: dict[SweepCell, str] = field(default_factory=dict)  # the key of the measurement of a cell
     kept: list[Task] = field(default_factory=list)  # jobs that are not tried again
 
@@ -112,7 +112,7 @@ class Plan:
             weights, refusal = self._weights(point, precision)
             inputs = self.keys.of_export(grid.asked(point, weights, (format,), (precision,)), weights)
             file = File(format, precision, key(inputs), inputs)
-            self.keys_of[point, format, precision] = file.key
+            self.files_of[point, format, precision] = file
             found = Made(file, refusal=refusal) if refusal else there(self.journal, file, grid.out)
             if found is None or (self.retry and found.refusal is not None and found.refusal.known):
                 if self._is_meant(file.key, found is not None):
@@ -224,7 +224,7 @@ class Plan:
             if cell.how.device is None or not self._will_be_there(place, awaited):
                 continue
             after = (awaited[place],) if place in awaited else ()
-            digest = key({"file": self.keys_of[place], "how": cell.how, "preset": self.grid.preset})
+            digest = key({"file": self.files_of[place].key, "how": cell.how, "preset": self.grid.preset})
             name = f"{self.told(cell.point)} {cell.format} {cell.precision}"
             needs = Needs(devices=self.grid.pools[cell.how.device])
             seconds = latency_seconds(self.measuring.protocol(cell.how))
@@ -240,7 +240,7 @@ class Plan:
                 wanted.setdefault((cell.point, cell.how.runtime), {})[place_of(cell)] = None
         for (point, runtime), places in wanted.items():
             after = tuple(dict.fromkeys(awaited[place] for place in places if place in awaited))
-            digest = key({"files": [self.keys_of[place] for place in places], "runtime": runtime})
+            digest = key({"files": [self.files_of[place].key for place in places], "runtime": runtime})
             needs, seconds = Needs(processors=max(self.grid.threads)), self.accuracy_seconds(point, len(places))
             work = (tuple(places), runtime)
             yield Task(digest, ACCURACY, self.told(point), needs, after, point.model, seconds, work)
@@ -258,13 +258,6 @@ class Plan:
         """Guessed, of the files of one variant on all images."""
         return accuracy_seconds(self.keys.images_evaluated, files, self.gmacs.get(point)) if files else 0.0
 
-    def preview(self) -> SweepResult:
-        """What is there already, what is to be done, and how long that will take."""
-        cells = tuple(self._cell(cell) for cell in self.cells)
-        jobs = self.left(cells)
-        seconds = makespan(jobs, self.addresses, self.room.processors, self.room.memory)
-        return SweepResult(cells, seconds, dry_run=True, jobs=jobs)
-
     def left(self, cells: Sequence[CellResult]) -> tuple[Task, ...]:
         """The jobs that cells which are planned still need."""
         planned = [one for one in cells if one.status == PLANNED]
@@ -276,7 +269,8 @@ class Plan:
         }
         return tuple(task for task in self.tasks if _is_left(task, timed, judged))
 
-    def _cell(self, cell: SweepCell) -> CellResult:
+    def look_at(self, cell: SweepCell) -> CellResult:
+        """Return what of a cell is there already, before anything is done."""
         name, made = self.names[cell.point], self.made.get(place_of(cell))
         reason = next(self._no_accuracy(cell.point, made), None)
         if made is None:

@@ -33,6 +33,8 @@ class CellResult:
     accuracy_reason: str | None = None
     tried_on: str | None = None  # the device that failed last
     attempts: int = 0  # of a cell that failed: how often it was tried, in all runs of the sweep
+    there: tuple[str, ...] = ()  # of a plan: what earlier runs left, whether it counts or not
+    todo: tuple[str, ...] = ()  # of a plan: the kinds of jobs that are left
 
     @property
     def exit_codes(self) -> list[int]:
@@ -59,6 +61,8 @@ class CellResult:
             "measurement": row(self.measurement, self.artifact) if self.measurement else None,
             "accuracy": _accuracy(self.accuracy) if self.accuracy else None,
             "accuracy_reason": self.accuracy_reason,
+            "there": list(self.there),
+            "todo": list(self.todo),
         }
 
 

@@ -208,7 +208,7 @@ class Running:
         if task.kind == LATENCY:
             place, how = task.work
             made = self.made[place]
-            known = self.plan.measuring.known_latency(made, how)
+            known = self.plan.measuring.known_latency(made, how, or_invalid=True)
             if known is not None and made.sha256 is not None:
                 self.measured[made.sha256, how] = Measured(known)
             return
@@ -258,7 +258,7 @@ class Running:
         status = CACHED
         if refusal is not None:
             status = FAILED
-        elif measured is None or judged is None:
+        elif measured is None or judged is None or measured.is_void:
             status = PLANNED
         elif made.fresh or measured.fresh or judged.fresh:
             status = DONE

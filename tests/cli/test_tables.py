@@ -58,7 +58,14 @@ MEASURED = dict.fromkeys(KEYS) | {"artifact": "a/mobilenet_0.25_224_ce8f61fe_int
 MEASURED |= {"median_ms": 12.34, "ci95_ms": [12.31, 12.36], "verdict": "invalid", "reasons": [], "top1": 0.65}
 CELL = {"variant": "mobilenet_0.25_224", "format": "tflite", "precision": "int8", "device": "local", "status": "done"}
 RECORD: dict[str, Any] = {"kind": "measurements", "id": "0123456789ab", "created": "2026-11-20T10:00:00.000+00:00"}
-RECORD |= CELL | {"artifact": None, "runtime": "litert", "verdict": "invalid", "median_ms": 12.34, "top1": None}
+RECORD |= CELL | {
+    "artifact": None,
+    "runtime": "litert",
+    "verdict": "invalid",
+    "median_ms": 12.34,
+    "top1": None,
+    "replaced_by": "abc",
+}
 WAY = dict.fromkeys(sweep.WAYS)
 BUSY = MEASURED | {"bytes": 584_000, "macs": 49_000, "reasons": ["1.2 cores were busy"]}
 ANSWER = {"setting": "local, 1 thread", "chosen": None, "reason": "every latency is invalid", "remedy": "run it again"}
@@ -116,7 +123,8 @@ def test_numbers_carry_their_units(found: str, wanted: str) -> None:
 
 
 def test_ways_to_run_a_file_have_columns_where_they_differ() -> None:
-    cells = [WAY | CELL | {"measurement": None, "accuracy": None, "threads": threads} for threads in (1, 2)]
+    none = {"measurement": None, "accuracy": None, "there": ["file"], "todo": ["latency"]}
+    cells = [WAY | CELL | none | {"threads": threads} for threads in (1, 2)]
     header = io.StringIO()
     console = Console(file=header, width=140)
     for part in sweep.sweep({"cells": cells, "dry_run": True, "seconds": 1}, 140):

@@ -126,7 +126,7 @@ def test_a_store_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_an_entry_is_plain() -> None:
-    assert set(Entry(*["x"] * 14).to_json()) >= {"id", "kind", "verdict"}  # type: ignore[arg-type]
+    assert set(Entry(*["x"] * 23).to_json()) >= {"id", "kind", "verdict"}  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("latest", [0, -1, 10**30])
@@ -140,3 +140,13 @@ def test_what_is_no_text_is_in_no_store(tmp_path: Path) -> None:
     made.append(*records())
     with pytest.raises(UsageError, match="a store holds text"):
         entries(made, Filters(model="\udcff"))
+
+
+def test_an_invalid_measurement_that_was_taken_again_is_marked(tmp_path: Path) -> None:
+    known = manifest()
+    again = [measurement(known, created=DAYS[day], verdict="invalid") for day in (1, 2)]
+    alone = measurement(known, threads=4, verdict="invalid", created="2026-11-20T11:00:00Z")
+    store = Store(f"sqlite:///{tmp_path}/s.db")
+    store.append(*again, alone)
+    found = {one.id: one.replaced_by for one in entries(store, Filters())}
+    assert found == {again[0].id: again[1].id, again[1].id: None, alone.id: None}

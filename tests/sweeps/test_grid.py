@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from edgekit.errors import UsageError
 from edgekit.sweeps.axes import How, Point, SweepCell
 from edgekit.sweeps.cells import cells
 from edgekit.sweeps.command import sweep
-from edgekit.sweeps.grid import _refuse_twice, grid
+from edgekit.sweeps.grid import KEYS, _refuse_twice, grid
+from edgekit.sweeps.origin import TYPED, Origin
 from edgekit.sweeps.weights import Source
 
 
@@ -133,6 +135,55 @@ def test_a_bad_grid_is_told_in_one_line(name: str, tmp_path: Path) -> None:
     assert "\n" not in caught.value.message and len(caught.value.message) < 2000
 
 
+# What is wrong with a file is told in its own words, and where: the cause, and the remedy.
+WORDS = {
+    "for another command": (
+        "export_only: true\npreset: quick\n",
+        "'preset' in .*, line 3 is not for 'export_only'",
+        "",
+    ),
+    "of a format": (
+        "format: tflite\nopset: 13\n",
+        "^'opset' in .*grid.yaml, line 3 is for ONNX files",
+        "'format: onnx'",
+    ),
+    "a value": ("precision: int9\n", "'precision' in .*, line 2: unknown precision 'int9'", "fp32"),
+    "a plural": ("formats: [onnx, onnx]\n", "'format' in .*, line 2 holds onnx twice", ""),
+    "the store": ("store: sqlite:///team.db\n", "'store' in .*, line 2 is no key of a grid", "say --store, or set"),
+    "nearly the store": ("stroe: x\n", "'stroe' in .*, line 2 is no key of a grid", "EDGEKIT_STORE"),
+    "another option": ("jobs: 2\n", "'jobs' in .*, line 2 is no key of a grid", "say --jobs"),
+    "a usual word": (
+        "resolution: 32\n",
+        "unknown key 'resolution' in .*, line 2; did you mean 'res'",
+        "the keys are: model",
+    ),
+    "no word": ("xyzzy: 3\n", "unknown key 'xyzzy' in .*, line 2$", "the keys are: model, alpha"),
+}
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_a_mistake_in_a_file_is_told_in_its_words_with_its_line(name: str, tmp_path: Path) -> None:
+    text, cause, remedy = WORDS[name]
+    with pytest.raises(UsageError, match=cause) as caught:
+        grid(written(tmp_path, f"model: lenet5\n{text}"))
+    assert remedy in caught.value.remedy
+
+
+def test_what_a_plan_refuses_is_told_in_the_words_of_the_file_and_what_was_typed_as_it_was(tmp_path: Path) -> None:
+    file = written(tmp_path, "model: lenet5\nformat: tflite\nprovider: cpu\n")
+    with pytest.raises(UsageError, match=r"'provider' in .*grid.yaml, line 3 is for onnx files"):
+        sweep(file, dry_run=True)
+    with pytest.raises(UsageError, match=r"^--provider is for onnx files"):
+        sweep(file, dry_run=True, provider=("cuda",))
+    with pytest.raises(UsageError, match=r"^--provider is for onnx files"):
+        sweep("lenet5", dry_run=True, format=("tflite",), provider=("cuda",))
+
+
+def test_options_that_no_file_has_are_known() -> None:
+    typed = set(inspect.signature(sweep).parameters) - {"devices", "executor", "progress", "watch", "model", *KEYS}
+    assert typed <= {*TYPED, "continue_", "tls_ca", "tls_cert", "tls_key"} and not {*TYPED} & {*KEYS}
+
+
 def test_a_grid_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         grid(str(tmp_path / "no.yaml"))
@@ -159,7 +210,7 @@ def test_a_million_cells_are_counted_before_anything_is_done(tmp_path: Path) -> 
 def test_a_long_axis_is_looked_through_once() -> None:
     values = (Counted(n) for n in [*range(100_000), 7])
     with pytest.raises(UsageError, match="'res' holds 7 twice"):
-        _refuse_twice("res", tuple(values), "")
+        _refuse_twice("res", tuple(values), Origin())
     assert Counted.compared < 1000
 
 

@@ -39,6 +39,7 @@ class Lab:
         self.measured: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self.together: threading.Barrier | None = None
+        self.verdict = "valid"
 
     def identity(self, name: str) -> Identity:
         self.asked[name] += 1
@@ -57,7 +58,9 @@ class Lab:
         self.measured[name] += 1
         known = open_artifact(paths[0]).manifest
         assert known is not None
-        taken = measurement(known, sha256=known.sha256, device=name).model_copy(update={"id": f"{name}-{self.count}"})
+        taken = measurement(known, sha256=known.sha256, device=name, verdict=self.verdict).model_copy(
+            update={"id": f"{name}-{self.count}"}
+        )
         asked["store"].append(taken)
         return SimpleNamespace(measurements=(taken,))
 
@@ -165,6 +168,31 @@ def test_only_what_failed_is_tried_again(lab: Lab, begin: Callable[..., SweepRes
     assert begin(**more, dry_run=True).jobs == ()
     with pytest.raises(UsageError, match="--retry cannot be 'all'"):
         begin(**{**more, "retry": "all"})
+
+
+def test_a_plan_says_of_each_cell_what_is_there_and_what_is_left(lab: Lab, begin: Callable[..., SweepResult]) -> None:
+    asked: dict[str, Any] = {"device": ("pi-1", "pi-2")}
+    begin(device=("pi-1",))
+    anew, on = (begin(**asked, continue_=value, dry_run=True) for value in (False, True))
+    assert [(cell.there, cell.todo) for cell in anew.cells] == [
+        (("file", "latency"), ("export", "latency")), (("file",), ("export", "latency")),
+    ]  # fmt: skip
+    assert "2 cells of 2 were done before" in anew.notes[0] and "--continue" in anew.notes[0]
+    assert [(cell.status, cell.there, cell.todo) for cell in on.cells] == [
+        ("cached", ("file", "latency"), ()), ("planned", ("file",), ("latency",)),
+    ]  # fmt: skip
+    assert on.notes == () and on.to_json()["cells"][1]["todo"] == ["latency"]
+
+
+def test_what_is_invalid_is_marked_until_it_was_measured_again(lab: Lab, begin: Callable[..., SweepResult]) -> None:
+    lab.verdict = "invalid"
+    assert begin(device=("pi-1",)).cells[0].status == "done"
+    (cell,) = begin(device=("pi-1",), dry_run=True).cells
+    assert (cell.status, cell.there, cell.todo) == ("planned", ("file", "invalid latency"), ("latency",))
+    left = begin(device=("pi-1",), continue_=False, retry="failed")  # it did not fail, and is not tried again
+    assert left.cells[0].status == "planned" and left.exit_code == 6
+    lab.verdict = "valid"
+    assert begin(device=("pi-1",)).exit_code == 0
 
 
 def test_a_file_that_did_not_pass_is_made_again_where_that_is_asked_for(

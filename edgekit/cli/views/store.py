@@ -35,7 +35,10 @@ def listed(document: Json, width: int) -> View:
         Column("result", _result),
         Column("verdict", _verdict, left=True),
     )
-    yield from table(columns, records[-SHOWN:], width)
+    shown = records[-SHOWN:]
+    yield from table(columns, shown, width)
+    if any(row["replaced_by"] for row in shown):
+        yield Text("replaced: the file was measured again in the same way, and that counts", style="dim")
 
 
 def _result(row: Json) -> str:
@@ -46,7 +49,9 @@ def _result(row: Json) -> str:
 
 
 def _verdict(row: Json) -> str:
-    return "failed" if row["kind"] == "failures" else row["verdict"] or UNKNOWN
+    if row["kind"] == "failures":
+        return "failed"
+    return f"{row['verdict'] or UNKNOWN}{', replaced' if row['replaced_by'] else ''}"
 
 
 def shown(document: Json, width: int) -> View:

@@ -17,6 +17,20 @@ LOG_LINES = 4
 SHOWN = 200  # rows: more are for --json
 
 
+DONE = (
+    Column("median ms", lambda row: milliseconds(_of(row, "measurement", "median_ms"))),
+    Column("95 % interval", lambda row: interval(_of(row, "measurement", "ci95_ms"), milliseconds), rank=3),
+    Column("top-1", lambda row: percent(_of(row, "accuracy", "top1"))),
+    Column("verdict", lambda row: _of(row, "measurement", "verdict") or UNKNOWN, left=True),
+    Column("status", lambda row: row["status"], rank=1, left=True),
+)
+PLAN = (
+    Column("there", lambda row: ", ".join(row["there"]) or UNKNOWN, rank=1, left=True),
+    Column("to do", lambda row: ", ".join(row["todo"]) or UNKNOWN, left=True),
+    Column("status", lambda row: row["status"], left=True),
+)
+
+
 def sweep(document: Json, width: int) -> View:
     """A line per cell, then what failed, each reason once."""
     cells = document["cells"]
@@ -26,11 +40,7 @@ def sweep(document: Json, width: int) -> View:
         Column("precision", lambda row: row["precision"], left=True),
         Column("device", _where, rank=4, left=True),
         *(_way(key) for key in WAYS if len({row.get(key) for row in cells}) > 1),
-        Column("median ms", lambda row: milliseconds(_of(row, "measurement", "median_ms"))),
-        Column("95 % interval", lambda row: interval(_of(row, "measurement", "ci95_ms"), milliseconds), rank=3),
-        Column("top-1", lambda row: percent(_of(row, "accuracy", "top1"))),
-        Column("verdict", lambda row: _of(row, "measurement", "verdict") or UNKNOWN, left=True),
-        Column("status", lambda row: row["status"], rank=1, left=True),
+        *(PLAN if document["dry_run"] else DONE),
     )
     yield from table(columns, cells[:SHOWN], width)
     if len(cells) > SHOWN:

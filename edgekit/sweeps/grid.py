@@ -68,8 +68,7 @@ from edgekit.sweeps.axes import (
     named,
     several,
 )
-from edgekit.sweeps.grid_file import read
-from edgekit.sweeps.origin import Origin, refuse_unknown
+from edgekit.sweeps.grid_file import Origin, read, refuse_unknown
 from edgekit.sweeps.weights import Source
 
 Entries = Annotated[tuple[Entry, ...], BeforeValidator(several)]

@@ -1,21 +1,108 @@
-"""The YAML file of a grid, as a mapping of keys to values."""
+"""The YAML file of a grid: its keys with their values and lines, so that what is wrong is told where it stands."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from yaml import MappingNode
 
-from edgekit.errors import UsageError, first_line
+from edgekit.errors import UsageError, first_line, nearest
 from edgekit.network.names import OWN_FILES
 from edgekit.sweeps.axes import AXES
-from edgekit.sweeps.origin import Origin
 from edgekit.util import yaml_text
 
 LARGEST = 1_000_000  # bytes of YAML
 OTHER_NAMES = {f"{name}s": name for name in AXES if not name.endswith("s")}  # an axis by the plural of its name
+# Options of `edgekit sweep` that say how it runs, not what it makes: they are no keys of a file.
+TYPED = ("store", "jobs", "continue", "retry", "dry_run", "yes", "engine", "scheduler", "insecure", "json")
+# What a key is sometimes called.
+MEANT = {
+    **dict.fromkeys(("resolution", "resolutions", "imgsz", "size"), "res"),
+    **dict.fromkeys(("network", "networks", "name", "names"), "model"),
+    **dict.fromkeys(("calibration", "images", "calibrate"), "data"),
+    **dict.fromkeys(("dataset", "evaluate", "evaluation"), "eval"),
+    **dict.fromkeys(("width", "widths", "multiplier"), "alpha"),
+    "quantization": "precision",
+}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The file of a grid, and the lines of the keys that count there; without a file all keys were typed."""
+
+    file: Path | None = None
+    lines: Mapping[str, int] = field(default_factory=dict, hash=False)
+
+    def of(self, key: str) -> str:
+        """Return `" in grid.yaml, line 3"`, as far as that is known of a key."""
+        if self.file is None or (self.lines and key not in self.lines):
+            return ""
+        return f" in {self.file}, line {self.lines[key]}" if key in self.lines else f" in {self.file}"
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """Raise a UsageError of the block with options of the command line as the keys of the file that they are."""
+        try:
+            yield
+        except UsageError as error:
+            if not self.lines:
+                raise
+            message, remedy = self._in_its_words(error.message, True), self._in_its_words(error.remedy, False)
+            raise UsageError(message, remedy) from error
+
+    def _in_its_words(self, text: str, with_line: bool) -> str:
+        def word(found: re.Match[str]) -> str:
+            key = found[1].replace("-", "_")
+            if key not in self.lines:
+                return found[0]
+            return f"'{key}'{self.of(key)}" if with_line else f"'{key}'"
+
+        if not with_line:
+            text = re.sub(r"(?<=add |say )--([a-z][a-z0-9-]*) ([\w.]+)", _pair(self.lines), text)
+        return re.sub(r"--([a-z][a-z0-9-]*)", word, text)
+
+    @contextmanager
+    def at(self, key: str) -> Iterator[None]:
+        """Raise a UsageError about the values of a key with its place in the file before it."""
+        try:
+            yield
+        except UsageError as error:
+            place = self.of(key)
+            raise UsageError(f"'{key}'{place}: {error.message}" if place else error.message, error.remedy) from error
+
+
+def _pair(keys: Mapping[str, int]) -> Callable[[re.Match[str]], str]:
+    """Write an option and its value as a key and its value, where the file has that key."""
+    return lambda found: (
+        f"'{found[1].replace('-', '_')}: {found[2]}'" if found[1].replace("-", "_") in keys else found[0]
+    )
+
+
+def refuse_unknown(keys: Sequence[str], known: Sequence[str], origin: Origin) -> None:
+    """Raise UsageError for the first key that a grid does not have, with a guess of what was meant."""
+    unknown = next((key for key in keys if key not in known), None)
+    if unknown is None:
+        return
+    where, word = origin.of(unknown), unknown.lower().replace("-", "_")
+    guess = MEANT.get(word) or _closest(word, (*known, *TYPED))
+    if guess in TYPED:
+        option = f"--{guess.replace('_', '-')}"
+        raise UsageError(
+            f"'{unknown}'{where} is no key of a grid: it is told on the command line",
+            f"take it out, and say {option}" + (", or set $EDGEKIT_STORE" if guess == "store" else ""),
+        )
+    hint = f"; did you mean '{guess}'?" if guess else ""
+    raise UsageError(f"unknown key '{unknown}'{where}{hint}", f"the keys are: {', '.join(known)}")
+
+
+def _closest(word: str, known: Sequence[str]) -> str | None:
+    hint = nearest(word, known)
+    return hint.split("'")[1] if hint else None
 
 
 def read(path: Path, paths: Sequence[str]) -> tuple[dict[str, Any], Origin]:

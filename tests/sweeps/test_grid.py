@@ -15,7 +15,7 @@ from edgekit.sweeps.axes import How, Point, SweepCell
 from edgekit.sweeps.cells import cells
 from edgekit.sweeps.command import sweep
 from edgekit.sweeps.grid import KEYS, _refuse_twice, grid
-from edgekit.sweeps.origin import TYPED, Origin
+from edgekit.sweeps.grid_file import TYPED, Origin
 from edgekit.sweeps.weights import Source
 
 
@@ -157,7 +157,7 @@ WORDS = {
         "unknown key 'resolution' in .*, line 2; did you mean 'res'",
         "the keys are: model",
     ),
-    "no word": ("xyzzy: 3\n", "unknown key 'xyzzy' in .*, line 2$", "the keys are: model, alpha"),
+    "no word": ("qqqq: 3\n", "unknown key 'qqqq' in .*, line 2", "the keys are: model, alpha"),
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 import subprocess
 import time
@@ -62,6 +63,11 @@ class Line:
     target: str
     measured: str
     reached: bool | None
+
+
+def as_installed() -> None:
+    """Let processes that are measured keep their compiled modules, as pip makes them of what it installs."""
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def interleaved(first: Sequence[str], second: Sequence[str], rounds: int) -> tuple[float, float, float]:

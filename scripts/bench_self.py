@@ -41,6 +41,7 @@ from scripts.bench_helpers import (
     ORACLE,
     ROOT,
     Line,
+    as_installed,
     count,
     evaluated,
     interleaved,
@@ -60,6 +61,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", choices=list(SECTIONS), help="sections to run (default: all)")
     arguments = parser.parse_args()
     found: list[Line] = []
+    as_installed()
     with tempfile.TemporaryDirectory(prefix="edgekit-bench-self-") as scratch:
         os.chdir(scratch)
         for name in arguments.only or SECTIONS:

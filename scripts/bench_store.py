@@ -26,7 +26,7 @@ from pathlib import Path
 import edgekit
 from edgekit.records.measurement import Measurement
 from edgekit.storage.store import Store, new_id
-from scripts.bench_helpers import ROOT, Line
+from scripts.bench_helpers import ROOT, Line, as_installed
 from tests.storage.test_merge import VERSION_1
 
 COUNT = 100_000
@@ -146,7 +146,7 @@ def commands(store: Path, count: int, folder: Path) -> Iterator[Line]:
     yield _line("`compare ID1 ID2`", [*edgekit_, "compare", base, new, *at], 0.5, 150)
     yield _line("`compare latest~1 latest`", [*edgekit_, "compare", "latest~1", "latest", *at])
     report = [*edgekit_, "report", "--last", "1000", *at, *out]
-    yield _line("the first report on a machine, `report --last 1000`", report)
+    yield _line("the first report on a machine, `report --last 1000`", report, 3, 250)
     yield _line("`report --last 1000`", report, 3, 250)
     yield _line(f"for comparison, `{IMPORTS}` alone", [sys.executable, "-c", IMPORTS])
 
@@ -203,6 +203,7 @@ def _records(path: Path) -> int:
 
 def main(count: int) -> int:
     """Measure, and write the page."""
+    as_installed()
     facts = edgekit.doctor().machine
     with tempfile.TemporaryDirectory(prefix="edgekit-bench-store-") as name:
         folder = Path(name)

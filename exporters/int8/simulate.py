@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgekit.exporters.int8.activations import operand
+from edgekit.exporters.int8.tflite_steps import in_steps
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import QParams, QuantizedGraph
@@ -35,7 +36,7 @@ class LayerNoise:
 
 
 def integer_graph(quantized: QuantizedGraph, correct: Correction | None = None) -> Graph:
-    """The graph with each product of integers in the place of its float operator.
+    """The graph with each product of integers in the place of its float operator, and what a file takes apart in steps.
 
     Between operators stand real numbers on the grid of their integers; what is no product is left to `round_values`.
     `correct(op, sums)` may change the integer sums of a product before they are scaled.
@@ -55,8 +56,15 @@ def integer_graph(quantized: QuantizedGraph, correct: Correction | None = None) 
             other = graph.tensors(op).get("other", torch.tensor(op.attrs.get("other", 0.0)))
             params[f"{op.name}/other"] = operand(other, quantized.scheme).fake(other.detach().float())
             op = op.with_(params={"other": f"{op.name}/other"})
+        elif quantized.scheme == "tflite" and _in_integers(quantized, op):
+            steps = in_steps(graph, op, quantized.activations)
+            op = op if steps is None else op.with_(kind="call", params={}, attrs={"function": steps})
         ops.append(op)
     return replace(graph, ops=tuple(ops), params=params)
+
+
+def _in_integers(quantized: QuantizedGraph, op: Op) -> bool:
+    return op.name not in quantized.islands and all(name in quantized.activations for name in op.inputs)
 
 
 def _product(

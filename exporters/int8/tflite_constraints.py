@@ -18,6 +18,9 @@ FIXED_OUTPUT = {
     "tanh": QParams(1 / 128, 0),
 }
 
+# Of relu6(x + 3), which a hard sigmoid is a sixth of.
+HARDSIGMOID_SUM = QParams(6 / 255, -128)
+
 # Inputs and output share one scale and zero point: elements are moved or chosen, or averaged in integers.
 SAME_SCALE = frozenset(
     {

@@ -105,34 +105,3 @@ def _matching(before: Shape, after: Shape) -> list[tuple[list[int], list[int]]]:
         pairs.append(([a for a in left if before[a] != 1], [a for a in right if after[a] != 1]))
     kept = [pair for pair in pairs if pair[0]]
     return [([0], [0]), *kept] if before and after and before[0] == after[0] else kept
-
-
-# Padding
-
-
-@dataclass(frozen=True)
-class Padding:
-    """TFLite's word for it, and the pairs that must be padded explicitly before (empty where none)."""
-
-    word: str  # SAME or VALID
-    explicit: tuple[tuple[int, int], ...] = ()
-
-
-def padding_of(
-    sizes: Shape, outputs: Shape, kernel: Shape, stride: Shape, dilation: Shape, given: tuple[tuple[int, int], ...]
-) -> Padding:
-    """How TFLite says the `given` (low, high) pairs: SAME as TensorFlow pads, VALID without any, else PAD before VALID.
-
-    High padding that no window reaches is dropped first (a stride of 2 on an even size never reads it).
-    """
-    pairs, same = [], []
-    for size, out, k, s, d, (low, high) in zip(sizes, outputs, kernel, stride, dilation, given, strict=True):
-        reach = d * (k - 1) + 1
-        pairs.append((low, min(high, max((out - 1) * s + reach - size - low, 0))))
-        total = max((-(-size // s) - 1) * s + reach - size, 0)
-        same.append((total // 2, total - total // 2))
-    if all(pair == (0, 0) for pair in pairs):
-        return Padding("VALID")
-    if pairs == same:
-        return Padding("SAME")
-    return Padding("VALID", tuple(pairs))

@@ -127,6 +127,8 @@ def _constant_operand(to: Lowering, op: Op, x: Value, builtin: str) -> tuple[str
         builtin, other = "MUL", 1 / other
     stored = operand(other, x.layout, len(op.shape))
     shape = tuple(stored.shape)
+    if x.q and same_scale(op.kind):  # it is rounded once, to the operator's own grid
+        return builtin, Value(-1, shape, tuple(range(len(shape))), source=stored)
     if x.q is None:
         index, q = to.program.constant(f"{op.name}/constant", stored, None, x.dtype), None
     else:

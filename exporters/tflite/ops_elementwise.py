@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT
+from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT, HARDSIGMOID_SUM
 from edgekit.exporters.tflite.lowering import Lower, Lowering, Value, stored_dtype
 from edgekit.exporters.tflite.ops_binary import operand
 from edgekit.exporters.tflite.program import Grid
@@ -124,7 +124,7 @@ def hardsigmoid(to: Lowering, op: Op) -> Value:
     x, integers = to.read(op), to.int8(op)
     three, _ = to.constant(op, "three", torch.tensor([3.0]), integers)
     sixth, _ = to.constant(op, "sixth", torch.tensor([1 / 6]), integers)
-    between = replace(x, q=QParams(6 / 255, -128) if integers else None)
+    between = replace(x, q=HARDSIGMOID_SUM if integers else None)
     y = to.emit("ADD", f"{op.name}/add", [x.tensor, three], between, fusedActivationFunction="RELU6")
     return to.emit("MUL", op.name, [y.tensor, sixth], replace(y, q=_quantization(to, op)))
 

@@ -8,13 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgekit.exporters.tflite.layout import Shape, padding_of, spatial, stored_shape
+from edgekit.exporters.int8.tflite_steps import scale_integers
+from edgekit.exporters.tflite.layout import Shape, spatial, stored_shape
 from edgekit.exporters.tflite.lowering import Lowering, Turned, Value
 from edgekit.exporters.tflite.ops_shapes import padded, sliced
 from edgekit.exporters.tflite.program import Grid, channel_grid
 from edgekit.exporters.windows import means
 from edgekit.ir.graph import Op
 from edgekit.ir.quantized import QParams
+from edgekit.ir.same_padding import padding_of
 
 
 def conv(to: Lowering, op: Op) -> Value:
@@ -220,11 +222,8 @@ def _scale_plainly(to: Lowering, op: Op, weight: Tensor, bias: Tensor) -> Value:
 
 
 def _scale_constants_int8(to: Lowering, op: Op, q: QParams, weight: Tensor, bias: Tensor) -> tuple[int, int]:
-    """Weight and bias in integers. Scales have so few bits that 127 times one is a float32: it reads back the same."""
-    mantissas, exponents = torch.frexp(torch.maximum(weight.abs() / 127, bias.abs() / (q.scale * 2**30)))  # an int32
-    scales = torch.ldexp(torch.ceil(mantissas * 2**17) / 2**17, exponents).clamp_min(2.0**-99)
-    integers = torch.round(weight / scales).to(torch.int8)
-    added = torch.round(bias / (scales * q.scale)).to(torch.int32)
+    """Weight and bias in integers."""
+    integers, added, scales = scale_integers(q, weight, bias)
     grid = Grid(tuple(scales.tolist()), 0, 3)
     steps = Grid(tuple((scales * q.scale).tolist()), 0, 0)
     return (

@@ -12,13 +12,14 @@ from typing import Any
 
 import torch
 
-from edgekit.exporters.tflite.layout import Shape, channels_last, padding_of, spatial
+from edgekit.exporters.tflite.layout import Shape, channels_last, spatial
 from edgekit.exporters.tflite.lowering import Lowering, Unsupported, Value
 from edgekit.exporters.tflite.ops_moving import taken
 from edgekit.exporters.tflite.ops_shapes import padded
 from edgekit.exporters.tflite.program import Grid
 from edgekit.exporters.windows import adaptive_windows, dilated_windows
 from edgekit.ir.graph import Op
+from edgekit.ir.same_padding import padding_of
 
 Pairs = tuple[tuple[int, int], ...]
 _KEEPING = frozenset({"max_pool", "avg_pool", "adaptive_avg_pool", "mean", "reshape", "permute", "slice", "cat"})

@@ -1,4 +1,4 @@
-"""Axes, reshapes and paddings as arithmetic: against numpy for the elements, against TensorFlow's formula for SAME."""
+"""Axes and reshapes as arithmetic, against numpy for the elements."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from edgekit.exporters.tflite.layout import Padding, channels_last, order, padding_of, reshaping, spatial, stored_shape
+from edgekit.exporters.tflite.layout import channels_last, order, reshaping, spatial, stored_shape
 
 SHAPES = [
     ((1, 6, 4, 5), (1, 2, 3, 4, 5)),
@@ -50,23 +50,3 @@ def test_axes_of_one_need_no_transpose() -> None:
     assert order((2, 6, 1, 1), channels_last(4)) == order((2, 6, 1, 1), (0, 1, 2, 3)) == (0, 1)
     assert order((1, 6, 4), spatial(3)) == order((1, 6, 4), channels_last(3)) == (0, 2, 1)
     assert stored_shape((1, 6, 4), spatial(3)) == (1, 1, 4, 6)
-
-
-@pytest.mark.parametrize("size", range(4, 18))
-@pytest.mark.parametrize("kernel", [1, 2, 3, 5])
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("dilation", [1, 2])
-def test_tensorflows_padding_is_called_same(size: int, kernel: int, stride: int, dilation: int) -> None:
-    out, reach = -(-size // stride), dilation * (kernel - 1) + 1
-    total = max((out - 1) * stride + reach - size, 0)
-    pairs = ((total // 2, total - total // 2),)
-    word = padding_of((size,), (out,), (kernel,), (stride,), (dilation,), pairs)
-    assert word == Padding("SAME" if total else "VALID")
-
-
-def test_symmetric_padding_at_stride_two_is_same_only_on_odd_sizes() -> None:
-    def word(size: int) -> Padding:
-        return padding_of((size, size), ((size + 1) // 2,) * 2, (3, 3), (2, 2), (1, 1), ((1, 1), (1, 1)))
-
-    assert word(7) == Padding("SAME")
-    assert word(8) == Padding("VALID", ((1, 0), (1, 0)))  # the high side is never read

@@ -53,6 +53,7 @@ VIEWS = frozenset(
     | {"float", "double", "half", "type", "type_as", "cpu", "cuda", "requires_grad_", "detach_", "alias"}
     | {"slice", "_unsafe_view", "bool", "int", "long", "bfloat16", "numpy_T", "resolve_conj", "resolve_neg"}
     | {"unsafe_chunk", "unsafe_split", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors"}
+    | {"as_tensor", "asarray"}
 )
 # What gives a tensor another shape in place; it stays in its memory.
 RESHAPING = frozenset({"squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_"})

@@ -93,7 +93,7 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         if call.name in calls.RANDOM or (call.name in calls.NOTHING and kwargs.get("training")):
             raise draws(call)
-        if call.name == "device":
+        if func is Tensor.device.__get__:  # torch.device(...) bears the same name
             return args[0].device
         for tensor in tensors:
             if tensor.is_meta and self.is_unknown(tensor):

@@ -307,7 +307,7 @@ _CONVERSIONS: dict[str, Converter] = {
     "int": converted(torch.int32),
     "long": converted(torch.int64),
     "bool": converted(torch.bool),
-    **dict.fromkeys(("to", "type_as"), converted()),
+    **dict.fromkeys(("to", "type_as", "as_tensor", "asarray"), converted()),
     "type": el.type_,
     **dict.fromkeys(("clone", "contiguous", "detach", "data", "cpu", "cuda", "requires_grad_", "detach_"), el.same),
     "__deepcopy__": el.same,

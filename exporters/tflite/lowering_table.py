@@ -15,6 +15,7 @@ from edgekit.exporters.tflite import (
     ops_recurrent,
     ops_reduce,
     ops_resize,
+    ops_sampling,
     ops_shapes,
     ops_volumes,
 )
@@ -59,7 +60,7 @@ LOWERINGS: dict[str, Lower] = {
     "upsample": ops_resize.upsample,
     **dict.fromkeys(("lstm", "gru"), ops_recurrent.recurrent),
     "lstm_cell": ops_recurrent.cell_state,
-    "grid_sample": ops_moving.grid_sample,
+    "grid_sample": ops_sampling.grid_sample,
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from edgekit.exporters.tflite.lowering import Lowering, Unsupported, Value, stored_dtype
+from edgekit.exporters.tflite.lowering import Lowering, Value, stored_dtype
 from edgekit.exporters.tflite.ops_shapes import lifted
 from edgekit.ir.graph import Op
 
@@ -66,8 +66,3 @@ def _tiled(to: Lowering, x: Value, repeats: Sequence[int], name: str) -> Value:
     times = to.program.integers([1 if axis is None else repeats[axis] for axis in x.layout])
     like = replace(x, shape=tuple(size * n for size, n in zip(x.shape, repeats, strict=True)))
     return to.emit("TILE", name, [x.tensor, times], like)
-
-
-def grid_sample(to: Lowering, op: Op) -> Value:
-    """Raises Unsupported: no builtin operator reads a map between its elements at computed places."""
-    raise Unsupported("TFLite has no operator that samples a map at computed places")

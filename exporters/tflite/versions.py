@@ -35,7 +35,7 @@ _RELEASES: dict[str, dict[int, str]] = {
     "FLOOR_DIV": {1: "1.14.0", 2: "1.14.0"},
     "FLOOR_MOD": {1: "1.13.1"},
     "FULLY_CONNECTED": {1: "1.5.0", 4: "1.14.0", 5: "2.0.0"},
-    "GATHER": {1: "1.6.0", 2: "1.14.0", 3: "2.2.0"},
+    "GATHER": {1: "1.6.0", 2: "1.14.0", 3: "2.2.0", 5: "2.5.0"},
     "GELU": {1: "2.9.0", 2: "2.9.0"},
     "GREATER": {1: "1.14.0"},
     "GREATER_EQUAL": {1: "1.14.0"},
@@ -127,8 +127,8 @@ def _special(node: Node, shapes: list[tuple[int, ...]], dtype: str) -> int | Non
         return 3
     if builtin == "FLOOR_DIV" and dtype == "float32":
         return 2
-    if builtin == "GATHER" and dtype == "bool":
-        return 3
+    if builtin == "GATHER" and (options["batchDims"] or dtype == "bool"):
+        return 5 if options["batchDims"] else 3
     if builtin in ("PAD", "PADV2", "TRANSPOSE", "STRIDED_SLICE") and len(shapes[0]) > 4:
         return 6 if builtin == "TRANSPOSE" and len(shapes[0]) > 5 else 4
     if builtin == "STRIDED_SLICE" and dtype == "bool":

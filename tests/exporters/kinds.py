@@ -19,4 +19,4 @@ CASES: dict[str, Case] = (
     | layers()
 ) | recurrences()
 
-SAMPLES = samples()  # ONNX alone has these
+SAMPLES = samples()  # ONNX has these from opset 16 on

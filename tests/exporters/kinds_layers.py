@@ -185,4 +185,7 @@ def samples() -> dict[str, Case]:
             "grid_sample", lambda x, g, a=attrs: F.grid_sample(x, g, **a),
             (MAP, (1, 4, 3, 2)), attrs, close=1e-5,
         )  # fmt: skip
+    cases["grid_sample of two"] = Case(
+        "grid_sample", lambda x, g, a=attrs: F.grid_sample(x, g, **a), ((2, 6, 5, 7), (2, 4, 3, 2)), attrs, close=1e-5
+    )
     return cases

@@ -139,6 +139,8 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "indices of two axes": lambda x, w: x[:, INDEX],
     "mask of a constant": lambda x, w: x[..., MASK],
     "computed index": lambda x, w: w[x[:, 0, 0].argmax(-1)] + F.embedding(x[:, 1, 1].argmax(-1), w),
+    "computed index beside a constant": lambda x, w: x[torch.arange(2)[:, None], x.argmax(1)[:, 0] % 4],
+    "computed indices of axes apart": lambda x, w: x[x.argmax(0)[0, :, 0], :, -1, x.argmin(1)[:1, :, 0]],
     "index_select": lambda x, w: x.index_select(1, torch.tensor([2, 0])),
     "gather by a constant": lambda x, w: x.gather(1, torch.ones(2, 1, 6, 8, dtype=torch.int64)),
     "cat with a constant": lambda x, w: torch.cat([x, w[:6].expand(2, 1, 6, 8)], 1),
@@ -187,8 +189,9 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "interpolate, area": lambda x, w: F.interpolate(x, (4, 5), mode="area"),
     "upsample": lambda x, w: nn.UpsamplingNearest2d(scale_factor=2)(x) + nn.UpsamplingBilinear2d(scale_factor=2)(x),
     "types": lambda x, w: x.float().double() + x.to(torch.float64) + (x * 3).int().to(x.dtype) + x.long().type_as(x),
+    "as_tensor": lambda x, w: torch.as_tensor(x).relu() + torch.as_tensor(x, dtype=torch.int64) + torch.asarray(x),
     "constants of its shape": lambda x, w: (
-        x + torch.zeros_like(x) + x.new_ones(8) + torch.arange(8, device=x.device).to(x)
+        x + torch.zeros_like(x) + x.new_ones(8) + torch.arange(8, device=torch.device("cpu")).to(x)
     ),
     "nothing": lambda x, w: F.dropout(x, 0.5, False).contiguous().detach().clone() * 2,
 }

@@ -123,11 +123,17 @@ def _by_node(b: Builder, name: str, x: Any, parts: Sequence[Any]) -> Any:
         node = movedim(b, f"{name}/front", node, special, list(range(len(special))))
         special = list(range(len(special)))
     first, sizes = special[0], node.shape[special[0] : special[-1] + 1]
+    if len(special) > 1:  # a place from the end of its axis would be another one in the joined axis
+        numbers = [_from_the_front(b, f"{name}/at", part, size) for part, size in zip(numbers, sizes, strict=True)]
     place: Any = numbers[0]
     for size, part in zip(sizes[1:], numbers[1:], strict=True):
         place = _plus(b, f"{name}/place", _times(b, f"{name}/row", place, size), part)
     shape = (*node.shape[:first], math.prod(sizes), *node.shape[special[-1] + 1 :])
     return take(b, name, shaped(b, f"{name}/flat", node, shape), first, place)
+
+
+def _from_the_front(b: Builder, name: str, place: Any, size: int) -> Any:
+    return b.emit(name, "remainder", [place], other=size) if isinstance(place, Node) else place % size
 
 
 def _times(b: Builder, name: str, value: Any, factor: int) -> Any:

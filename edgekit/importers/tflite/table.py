@@ -132,7 +132,7 @@ OPERATORS: dict[str, Operator] = {
 LIMITS = {
     "BROADCAST_TO": "a shape that is known",
     "FULLY_CONNECTED": "weights that are not shuffled",
-    "GATHER": "without batch dimensions",
+    "GATHER": "one batch dimension at most",
     "STRIDED_SLICE": "without ellipsis and new axes",
     "RANGE": "ends that are known",
     "TOPK_V2": "a count that is known",

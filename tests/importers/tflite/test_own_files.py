@@ -78,6 +78,17 @@ def test_what_is_written_in_several_operators_or_without_a_bias(module: nn.Modul
     assert (tmp_path / "two.tflite").read_bytes() == (tmp_path / "one.tflite").read_bytes()
 
 
+def test_places_of_each_part_of_a_batch(tmp_path: Path) -> None:
+    class Sampled(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return nn.functional.grid_sample(x, x[:, :2].permute(0, 2, 3, 1), align_corners=False)
+
+    graph = trace(Sampled().eval(), (1, 3, 4, 5))
+    write(WriteJob(graph=graph, precision="fp32", description="x"), tmp_path / "one.tflite")
+    x = torch.randn((1, 3, 4, 5), generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(read_back(tmp_path / "one.tflite").run(x), graph.run(x), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 def test_axes_as_torch_has_them(layout: str, tmp_path: Path) -> None:
     graph = folded("lenet5")

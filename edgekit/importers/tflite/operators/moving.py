@@ -167,7 +167,7 @@ def broadcast_to(n: Node, x: Held, shape: Held) -> Held:
 def gather(n: Node, x: Held, indices: Held) -> Held:
     """GATHER along an axis, of places that the file has or the network computes."""
     if n.get("BatchDims", 0):
-        raise n.refusal("takes other elements in each part of a batch")
+        return _gather_in_each(n, x, indices)
     x, places = unflattened(x), plain(indices)
     (dim,) = x.dims([n.get("Axis", 0)])
     if places.dim() == 1:
@@ -175,6 +175,15 @@ def gather(n: Node, x: Held, indices: Held) -> Held:
     data, axis = plain(x), x.axes.index(dim)
     taken = data.index_select(axis, places.reshape(-1).long())
     return plainly(taken.reshape(*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
+
+
+def _gather_in_each(n: Node, x: Held, indices: Held) -> Held:
+    """Other places for each part of the batch."""
+    data, places, axis = plain(x), plain(indices), n.get("Axis", 0)
+    if n.get("BatchDims", 0) != 1 or places.dim() != 2 or axis < 1:
+        raise n.refusal("takes other elements along several axes of a batch")
+    parts = [data[i].index_select(axis - 1, places[i].long()) for i in range(data.shape[0])]
+    return plainly(torch.stack(parts))
 
 
 def reverse(n: Node, x: Held, axes: Held) -> Held:

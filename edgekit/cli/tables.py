@@ -16,10 +16,10 @@ from rich.text import Text
 
 from edgekit.records.reasons import each_once
 from edgekit.util import formatting
+from edgekit.util.formatting import UNKNOWN
 
 Json = dict[str, Any]
 View = Iterator[RenderableType]  # strings are printed as they are; what rich renders is wrapped to the terminal
-UNKNOWN = "-"
 
 
 @dataclass(frozen=True)
@@ -61,22 +61,6 @@ def table(columns: Sequence[Column], rows: Sequence[Json], width: int) -> Iterat
         yield Text(f"(a wider terminal or --json also shows: {', '.join(missing)})", style="dim")
 
 
-def count(value: float | None) -> str:
-    """4231976 as "4.23 M"."""
-    if value is None:
-        return UNKNOWN
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= limit:
-            return f"{value / limit:.{formatting.decimals(value / limit)}f} {unit}"
-    return f"{value:.0f}"
-
-
-def size(value: float | None) -> str:
-    """5316992 bytes as "5.32 MB"."""
-    text = count(value)
-    return text if value is None else (f"{text}B" if " " in text else f"{text} B")
-
-
 def milliseconds(value: float | None) -> str:
     """Three digits that mean something."""
     return UNKNOWN if value is None else formatting.milliseconds(value)
@@ -94,25 +78,9 @@ def interval(bounds: Sequence[float] | None, text: Callable[[float], str]) -> st
     return f"{text(bounds[0])} .. {text(bounds[1])}".replace(" % ..", " ..")
 
 
-def shape(sizes: Sequence[int]) -> str:
-    """[1, 3, 224, 224] as "1x3x224x224"."""
-    return "x".join(str(size) for size in sizes)
-
-
 def file_name(path: str | None) -> str:
     """The last part of a path."""
     return (path or UNKNOWN).rpartition("/")[2]
-
-
-def plain(value: object) -> str:
-    """A value of a document in words: lists by spaces, pairs by commas, what is not known as a dash."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
-    if isinstance(value, (list, tuple)):
-        return " ".join(plain(item) for item in value) or UNKNOWN
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    return UNKNOWN if value is None else str(value)
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> RenderableType:

@@ -9,13 +9,15 @@ from typing import Any
 
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.inspection import snippets
+from edgekit.inspection.facts import facts_of, of_layer
 from edgekit.inspection.pairs import PAIRED
 from edgekit.inspection.rejected import open_rejected
 from edgekit.records.artifact import Artifact, open_artifact
 from edgekit.records.formats import REJECTED, check_not_rejected
 from edgekit.records.manifest import Manifest
 from edgekit.util import apart
-from edgekit.util.tabled import Tabled
+from edgekit.util.formatting import printable
+from edgekit.util.tabled import Shown, Tabled
 
 SECONDS = 60.0  # for reading what stands in a file
 
@@ -56,6 +58,17 @@ class InspectResult(Tabled):
             "layers": list(self.layers) if self.layers is not None else None,
             "snippet": self.snippet,
         }
+
+    def shown(self) -> list[Shown]:
+        """The facts and the layers that the command line shows; the code alone, where it was asked for."""
+        document = printable(self.to_json())
+        if self.snippet is not None:
+            return [Shown(code=document["snippet"])]
+        told = [Shown(heads=("what", "value"), lines=facts_of(document))]
+        layers = document["layers"]
+        if layers:
+            told.append(Shown(heads=tuple(layers[0]), lines=[[of_layer(key, one) for key in one] for one in layers]))
+        return told
 
 
 def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None = None) -> InspectResult:

@@ -15,6 +15,7 @@ _ESCAPES = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for cod
 _ESCAPES |= {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
 _IN_LINES = {code: shown for code, shown in _ESCAPES.items() if chr(code) not in "\n\t"}
 _IN_JSON = {code: f"\\u{code:04x}" for code in _CONTROLS if code >= 0x7F}
+UNKNOWN = "-"
 _FORMULAS = tuple("=+@-\uff1d\uff0b\uff20\uff0d")  # what begins one, also in the width of Chinese characters
 
 
@@ -86,3 +87,35 @@ def some(names: Sequence[str], most: int = 3) -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """1 as "1 cell", 2000 as "2,000 cells"."""
     return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
+def count(value: float | None) -> str:
+    """4231976 as "4.23 M"."""
+    if value is None:
+        return UNKNOWN
+    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:.{decimals(value / limit)}f} {unit}"
+    return f"{value:.0f}"
+
+
+def size(value: float | None) -> str:
+    """5316992 bytes as "5.32 MB"."""
+    text = count(value)
+    return text if value is None else (f"{text}B" if " " in text else f"{text} B")
+
+
+def shape(sizes: Sequence[int]) -> str:
+    """[1, 3, 224, 224] as "1x3x224x224"."""
+    return "x".join(str(size) for size in sizes)
+
+
+def plain(value: object) -> str:
+    """A value of a document in words: lists by spaces, pairs by commas, what is not known as a dash."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
+    if isinstance(value, (list, tuple)):
+        return " ".join(plain(item) for item in value) or UNKNOWN
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return UNKNOWN if value is None else str(value)

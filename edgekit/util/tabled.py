@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from edgekit.errors import BackendMissing
@@ -16,11 +17,13 @@ from edgekit.util.formatting import escaped, percent
 
 # A list of the JSON -> the columns of its short table; a dot leads into a mapping. What no row has is left out.
 TABLES = {
-    "answers": ("setting", "chosen.artifact", "chosen.top1", "chosen.median_ms", "chosen.bytes", "verdict"),
+    "answers": (
+        *("setting", "chosen.artifact", "chosen.sha256", "chosen.top1", "chosen.median_ms", "chosen.bytes", "verdict"),
+    ),
     "artifacts": ("path", "format", "precision", "bytes", "seconds", "parity.passed"),
     "measurements": ("artifact", "runtime", "threads", "batch", "median_ms", "ci95_ms", "peak_memory_bytes", "verdict"),
     "results": ("artifact", "n", "top1", "top1_ci95", "top5"),
-    "others": ("artifact", "top1", "median_ms", "bytes", "verdict", "status"),
+    "others": ("artifact", "sha256", "top1", "median_ms", "bytes", "verdict", "status"),
     "cells": ("variant", "format", "precision", "device", "status", "measurement.median_ms", "accuracy.top1"),
     "records": ("kind", "id", "created", "variant", "precision", "device", "median_ms", "top1", "verdict"),
     "points": ("label", "family", "top1", "macs", "params", "ms.fp32"),
@@ -34,9 +37,43 @@ TABLES = {
     "checks": ("gate", "name", "verdict", "reason"),
 }
 LEAD = ("verdict", "reason")  # what stands above the table
+WRITTEN = ("paths", "report")  # files that were written
+INTERVALS = ("_ci95", "ci95_ms")  # ends of the names of intervals: [low, high]
 PARTS = ("artifact", "format", "precision")  # of a failure: what failed
 MOST = 20  # rows in a short table
 DASH = "-"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table with lines above and below it, of texts without control characters; or `code`, as it stands."""
+
+    above: Sequence[str] = ()
+    heads: Sequence[str] = ()
+    lines: Sequence[Sequence[str]] = ()
+    below: Sequence[str] = ()
+    code: str | None = None
+
+    def as_text(self) -> str:
+        """Aligned columns."""
+        if self.code is not None:
+            return self.code
+        widths = [max(map(len, column)) for column in zip(self.heads, *self.lines, strict=True)]
+        padded = (map(str.ljust, line, widths) for line in (self.heads, *self.lines))
+        return "\n".join(line.rstrip() for line in (*self.above, *map("  ".join, padded), *self.below))
+
+    def as_html(self) -> str:
+        """A table for a notebook."""
+        if self.code is not None:
+            return f"<pre>{html.escape(self.code)}</pre>"
+        head = _cells("th", self.heads)
+        body = "".join(f"<tr>{_cells('td', line)}</tr>" for line in self.lines)
+        above, below = ("".join(f"<p>{html.escape(one)}</p>" for one in some) for some in (self.above, self.below))
+        return f"{above}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
+
+
+def _cells(tag: str, texts: Sequence[str]) -> str:
+    return "".join(f"<{tag}>{html.escape(one)}</{tag}>" for one in texts)
 
 
 class Tabled:
@@ -46,18 +83,15 @@ class Tabled:
         """The result under its documented keys."""
         raise NotImplementedError
 
+    def shown(self) -> list[Shown]:
+        """What stands where it is printed: a short table."""
+        return [_short(self.to_json())]
+
     def __repr__(self) -> str:
-        lead, heads, lines, more = _short(self.to_json())
-        widths = [max(map(len, column)) for column in zip(heads, *lines, strict=True)]
-        padded = (map(str.ljust, line, widths) for line in (heads, *lines))
-        return "\n".join(line.rstrip() for line in (*lead, *map("  ".join, padded), *more))
+        return "\n\n".join(one.as_text() for one in self.shown())
 
     def _repr_html_(self) -> str:
-        lead, heads, lines, more = _short(self.to_json())
-        head = "".join(f"<th>{html.escape(one)}</th>" for one in heads)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(one)}</td>" for one in line) + "</tr>" for line in lines)
-        above, below = ("".join(f"<p>{html.escape(one)}</p>" for one in some) for some in (lead, more))
-        return f"{above}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
+        return "".join(one.as_html() for one in self.shown())
 
     def to_pandas(self) -> Any:
         """All rows with all their values as a pandas.DataFrame; raises BackendMissing where pandas is not installed."""
@@ -66,7 +100,7 @@ class Tabled:
         except ImportError as error:
             raise BackendMissing(f"a data frame needs pandas ({error})", "pip install pandas") from error
         document = self.to_json()
-        return pandas.DataFrame(_rows(document)[1] or [document])
+        return pandas.DataFrame([_flat(row) for row in _rows(document)[1] or [document]])
 
 
 def _rows(document: Mapping[str, Any]) -> tuple[str | None, list[dict[str, Any]]]:
@@ -78,26 +112,38 @@ def _rows(document: Mapping[str, Any]) -> tuple[str | None, list[dict[str, Any]]
     return None, []
 
 
-def _short(document: Mapping[str, Any]) -> tuple[list[str], list[str], list[list[str]], list[str]]:
-    """Lines above the table, its heading, its lines, and lines below it."""
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row with each interval in two columns, as a report's CSV has it."""
+    found: dict[str, Any] = {}
+    for name, value in row.items():
+        if name.endswith(INTERVALS):
+            found[f"{name}_low"], found[f"{name}_high"] = value or (None, None)
+        else:
+            found[name] = value
+    return found
+
+
+def _short(document: Mapping[str, Any]) -> Shown:
+    """The table of a document, or its facts where it has no rows."""
     name, rows = _rows(document)
     if name is None:
-        facts = [[key, _text(key, value)] for key, value in document.items() if not isinstance(value, (dict, list))]
-        return [], ["what", "value"], facts, _told(document)
+        plain = {key: one for key, one in document.items() if key not in WRITTEN and not isinstance(one, (dict, list))}
+        facts = [[key, _text(key, value)] for key, value in plain.items()]
+        return Shown((), ("what", "value"), facts, _told(document))
     columns = [one for one in TABLES[name] if any(_value(row, one) is not None for row in rows)]
     lines = [[_text(one, _value(row, one)) for one in columns] for row in rows[:MOST]]
     told = ": ".join(str(document[key]) for key in LEAD if document.get(key))
+    chosen = document.get("chosen")
+    above = [told] * bool(told)
+    if chosen:
+        above.append("  ".join(filter(None, (chosen.get("path") or chosen["artifact"], chosen.get("sha256")))))
     more = [f"... {len(rows) - MOST} more; to_json() and to_pandas() have all"] if len(rows) > MOST else []
-    return (
-        [escaped(in_python(told))] * bool(told),
-        [one.rpartition(".")[2] for one in columns],
-        lines,
-        more + _told(document),
-    )
+    heads = [one.rpartition(".")[2] for one in columns]
+    return Shown([escaped(in_python(one)) for one in above], heads, lines, more + _told(document))
 
 
 def _told(document: Mapping[str, Any]) -> list[str]:
-    """Lines below the table: what failed and how to mend it, limits that do not hold, and notes."""
+    """Lines below the table: what failed and how to mend it, limits that do not hold, notes, and what was written."""
     failed = [(one, one["reason"], one["remedy"]) for one in document.get("failed") or ()]
     for one in document.get("measurements") or ():
         failed += [(one, error["message"], error["remedy"]) for error in (one.get("error"),) if error]
@@ -110,7 +156,13 @@ def _told(document: Mapping[str, Any]) -> list[str]:
         for one in document.get("gates") or ()
         if one["verdict"] != "passed"
     ]
-    return [escaped(in_python(one)) for one in (*found, *(f"note: {one}" for one in document.get("notes") or ()))]
+    found += [f"note: {one}" for one in document.get("notes") or ()]
+    found += [f"wrote {path}" for key in WRITTEN for path in _each(document.get(key))]
+    return [escaped(in_python(one)) for one in found]
+
+
+def _each(value: Any) -> Sequence[str]:
+    return [value] if isinstance(value, str) else value or []
 
 
 def _value(row: Mapping[str, Any], column: str) -> Any:
@@ -128,11 +180,15 @@ def _text(column: str, value: Any) -> str:
         return "yes" if value else "no"
     if last in ("top1", "top5") and isinstance(value, (int, float)):
         return f"{percent(value)} %"
+    if last.endswith(INTERVALS):
+        low, high = (percent(one) if last == "top1_ci95" else _text("", one) for one in value)
+        return f"{low} .. {high}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        scaled = (one * 100 if last == "top1_ci95" and one is not None else one for one in value)
-        return " ".join(_text("", one) for one in scaled)
+        return " ".join(_text("", one) for one in value)
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, int):
         return f"{value:,}"
+    if last == "sha256":
+        return value[:8]  # type: ignore[no-any-return]
     return escaped(value.rpartition("/")[2] if last in ("path", "artifact", "new") else str(value))

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from edgekit.cli.tables import Column, count, facts, interval, milliseconds, percent, shape, size, table
+from edgekit.cli.tables import Column, facts, interval, milliseconds, percent, table
 from edgekit.cli.views import measure, report, sweep
 from edgekit.cli.views import store as stored
 from edgekit.cli.views.network import models
 from edgekit.measure.result import KEYS
-from edgekit.util.formatting import counted
+from edgekit.util.formatting import count, counted, shape, size
 
 COLUMNS = (
     Column("file", lambda row: row["file"], left=True),

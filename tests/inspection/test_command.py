@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import html
+import io
 import json
 import subprocess
 import sys
@@ -14,8 +16,11 @@ import pytest
 from PIL import Image
 
 import edgekit
+from edgekit.cli.output import Outcome, write
+from edgekit.cli.views import inspect as views
 from edgekit.errors import UsageError
 from edgekit.inspection import command
+from edgekit.inspection.facts import facts_of, of_layer
 from edgekit.records.artifact import Artifact, open_artifact
 from edgekit.records.formats import FORMATS
 from edgekit.util import apart
@@ -37,6 +42,25 @@ def test_operators_are_those_of_the_file_and_of_the_manifest(which: str, exporte
     found = edgekit.inspect(artifact.path)
     assert artifact.manifest and found.operators == artifact.manifest.operators
     assert json.loads(json.dumps(found.to_json()))["intact"] is True
+
+
+@pytest.mark.parametrize("which", ["onnx int8", "tflite fp32"])
+def test_python_and_a_notebook_show_what_the_command_line_shows(which: str, exported: dict[str, Artifact]) -> None:
+    found = edgekit.inspect(exported[which].path, layers="int8" in which)
+    document, stream = found.to_json(), io.StringIO()
+    write(Outcome(document, views.inspect), False, stream)
+    words = "".join(stream.getvalue().split())
+    for what, told in facts_of(document):
+        assert f"{what}{told}".replace(" ", "") in words
+        assert told in repr(found) and html.escape(told) in found._repr_html_()
+    last = [] if document["layers"] is None else [of_layer(key, document["layers"][-1]) for key in ("layer", "snr_db")]
+    assert repr(found).splitlines()[-1].split() == last or not last
+    assert {"network", "weights", "MACs", "preprocessing", "parity"} <= {what for what, _ in facts_of(document)}
+
+
+def test_a_printed_snippet_is_its_code(exported: dict[str, Artifact]) -> None:
+    found = edgekit.inspect(exported["onnx fp32"].path, snippet="python")
+    assert repr(found) == found.snippet and found._repr_html_() == f"<pre>{html.escape(repr(found))}</pre>"
 
 
 def test_a_foreign_file_shows_its_operators(exported: dict[str, Artifact], tmp_path: Path) -> None:

@@ -128,7 +128,7 @@ def test_what_would_have_to_run_it_is_refused(tmp_path: Path, monkeypatch: pytes
 
 
 def test_inspect_tells_who_built_it_and_what_it_is_made_of(tmp_path: Path) -> None:
-    from edgekit.cli.views.engine import engine
+    from edgekit.inspection.facts_engine import engine
 
     artifact, _ = exported(tmp_path, "lenet5", precision=["int8"])
     manifest = inspect(artifact.path).to_json()["manifest"]

@@ -39,15 +39,29 @@ def test_a_result_prints_as_a_short_table() -> None:
     assert head.split() == ["artifact", "runtime", "median_ms", "ci95_ms", "peak_memory_bytes"], (
         "no column without values"
     )
-    assert first.split() == ["<net>.tflite", "litert", "1.635", "1.6", "1.7", "-"] and "92,000,000" in second
+    assert first.split() == ["<net>.tflite", "litert", "1.635", "1.6", "..", "1.7", "-"] and "92,000,000" in second
     many = str(Result({"measurements": [FILE] * (MOST + 5)})).splitlines()
     assert len(many) == MOST + 2 and many[-1].startswith("... 5 more")
 
 
 def test_a_choice_leads_with_its_reason_and_the_chosen_file() -> None:
-    chosen = {"artifact": "a.onnx", "top1": 0.9725, "status": "chosen"}
+    chosen = {"artifact": "a.onnx", "path": "x/a.onnx", "sha256": "01234567" * 8, "top1": 0.9725, "status": "chosen"}
     told = str(Result({"verdict": "chosen", "reason": "the only candidate", "chosen": chosen, "others": []}))
-    assert told.splitlines()[0] == "chosen: the only candidate" and "97.3 %" in told
+    assert told.splitlines()[:2] == ["chosen: the only candidate", f"x/a.onnx  {'01234567' * 8}"]
+    assert told.splitlines()[3].split() == ["a.onnx", "01234567", "97.3", "%", "chosen"]
+
+
+def test_what_was_written_is_named_by_its_path() -> None:
+    answer = {"setting": "pi, 1 thread", "chosen": None, "verdict": "none fits"}
+    for answers in ([], [answer]):
+        told = str(Result({"paths": ["a/report.html", "a/report.md"], "rows": 2, "answers": answers}))
+        assert told.splitlines()[-2:] == ["wrote a/report.html", "wrote a/report.md"]
+    assert str(Result({"report": "/a/report.html", "rows": []})).splitlines()[-1] == "wrote /a/report.html"
+
+
+def test_an_interval_of_accuracies_is_in_percent_as_they_are() -> None:
+    told = str(Result({"results": [{"artifact": "a.onnx", "n": 9, "top1": 0.5, "top1_ci95": [0.4, 0.61234]}]}))
+    assert told.splitlines()[1].split() == ["a.onnx", "9", "50.0", "%", "40.0", "..", "61.2"]
 
 
 def test_what_has_no_rows_tells_its_facts() -> None:
@@ -85,7 +99,9 @@ def test_a_data_frame_has_all_rows_with_all_values(monkeypatch: pytest.MonkeyPat
         vars(pandas)["DataFrame"] = _Rows
         monkeypatch.setitem(sys.modules, "pandas", pandas)
     wanted, found = BENCH.document["measurements"], BENCH.to_pandas().to_dict("records")
-    assert [{key: row[key] for key in want} for want, row in zip(wanted, found, strict=True)] == wanted
+    known = [key for key in FILE if FILE[key] is not None and key != "ci95_ms"]
+    assert [[row[key] for key in known] for row in found] == [[row[key] for key in known] for row in wanted]
+    assert [(row["ci95_ms_low"], row["ci95_ms_high"]) for row in found] == [(1.6, 1.7)] * 2, "as in a report's CSV"
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(BackendMissing) as caught:
         BENCH.to_pandas()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from edgekit.cli.tables import Column, Json, View, count, failure, file_name, interval, percent, table
-from edgekit.util.formatting import fixed
+from edgekit.cli.tables import Column, Json, View, failure, file_name, interval, percent, table
+from edgekit.util.formatting import count, fixed
 
 DETAILED = 4  # files whose mistakes are told in lines of their own
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, facts, interval, milliseconds, percent, size, table
+from edgekit.cli.tables import Column, Json, facts, interval, milliseconds, percent, table
 from edgekit.records.reasons import causes, pooled
-from edgekit.util.formatting import counted, some
+from edgekit.util.formatting import UNKNOWN, counted, size, some
 
 SHOWN = 12  # candidates beside the chosen one; --json has all
 NAMED = 4  # files of one reason

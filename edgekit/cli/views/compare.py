@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from edgekit.cli.tables import (
-    UNKNOWN,
-    Column,
-    Json,
-    View,
-    file_name,
-    interval,
-    milliseconds,
-    table,
-)
+from edgekit.cli.tables import Column, Json, View, file_name, interval, milliseconds, table
+from edgekit.util.formatting import UNKNOWN
 
 
 def compare(document: Json, width: int) -> View:

@@ -6,7 +6,8 @@ from typing import Any
 
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, View, facts, plain, size, table
+from edgekit.cli.tables import Column, Json, View, facts, table
+from edgekit.util.formatting import UNKNOWN, plain, size
 
 
 def devices(document: Json, width: int) -> View:

@@ -7,24 +7,11 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from edgekit.cli.tables import (
-    UNKNOWN,
-    Column,
-    Json,
-    View,
-    count,
-    facts,
-    failure,
-    file_name,
-    interval,
-    milliseconds,
-    size,
-    table,
-    verdicts,
-)
+from edgekit.cli.tables import Column, Json, View, facts, failure, file_name, interval, milliseconds, table, verdicts
 from edgekit.cli.views.compare import ratios
 from edgekit.cli.views.profile import profile
 from edgekit.cli.views.sustained import sustained
+from edgekit.util.formatting import UNKNOWN, count, size
 
 
 def export(document: Json, width: int) -> View:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, View, count, facts, fitting, milliseconds, percent, shape, table
+from edgekit.cli.tables import Column, Json, View, facts, fitting, milliseconds, percent, table
 from edgekit.cli.written import Fields
+from edgekit.util.formatting import UNKNOWN, count, shape
 
 MARK = "*"
 

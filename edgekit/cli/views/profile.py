@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, count, file_name, milliseconds, percent, table
+from edgekit.cli.tables import Column, Json, file_name, milliseconds, percent, table
+from edgekit.util.formatting import UNKNOWN, count
 
 MOST = 12  # layers; all of them are in --json and in the report
 

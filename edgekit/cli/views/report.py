@@ -6,20 +6,8 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from edgekit.cli.tables import (
-    UNKNOWN,
-    Column,
-    Json,
-    View,
-    count,
-    failure,
-    file_name,
-    milliseconds,
-    percent,
-    size,
-    table,
-    verdicts,
-)
+from edgekit.cli.tables import Column, Json, View, failure, file_name, milliseconds, percent, table, verdicts
+from edgekit.util.formatting import UNKNOWN, count, size
 
 
 def report(document: Json, width: int) -> View:

@@ -8,8 +8,8 @@ from typing import Any
 
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, View, facts, milliseconds, percent, table
-from edgekit.util.formatting import counted
+from edgekit.cli.tables import Column, Json, View, facts, milliseconds, percent, table
+from edgekit.util.formatting import UNKNOWN, counted
 
 SHOWN = 200  # records: more are for --json
 ONE = {"measurements": "measurement", "accuracies": "accuracy", "failures": "failure"}

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, file_name, interval, milliseconds, percent, table
-from edgekit.util.formatting import fixed, span
+from edgekit.cli.tables import Column, Json, file_name, interval, milliseconds, percent, table
+from edgekit.util.formatting import UNKNOWN, fixed, span
 
 # The facts of edgekit.stats.sustained, as a person reads them.
 WORDS: dict[str, tuple[str, Callable[[float], str]]] = {

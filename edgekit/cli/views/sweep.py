@@ -6,10 +6,10 @@ from typing import Any
 
 from rich.text import Text
 
-from edgekit.cli.tables import UNKNOWN, Column, Json, View, interval, milliseconds, percent, table, verdicts
+from edgekit.cli.tables import Column, Json, View, interval, milliseconds, percent, table, verdicts
 from edgekit.sweeps.axes import VARIED
 from edgekit.sweeps.estimate import told
-from edgekit.util.formatting import counted, some
+from edgekit.util.formatting import UNKNOWN, counted, some
 
 MARKS = {"suspect": "?", "invalid": "!", "not assessed": "!"}
 WAYS = (*VARIED, "runtime", "provider", "delegate", "threads", "batch", "power_mode")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from edgekit.bench.ondevice.engines import RTX, TENSORRT, TITLES, targets_in_words
-from edgekit.cli.tables import Json
 
 
-def engine(details: Json) -> Iterator[tuple[str, str]]:
+def engine(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The lines of an engine; none for another file."""
     product = next((name for name in (RTX, TENSORRT) if details.get(name)), None)
     if product is None:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 
 from edgekit.exporters.int8 import tflite_constraints
 from edgekit.exporters.int8.activations import moves
+from edgekit.exporters.int8.masks import masked
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
 
@@ -39,7 +40,7 @@ def islands(
 ) -> dict[str, str]:
     """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
     apart = outputs_apart(graph, scheme, extremes or {}) | fine_shares(graph, scheme, extremes or {}) | squares(graph)
-    apart |= divisors(graph) | preparation(graph)
+    apart |= divisors(graph) | preparation(graph) | masked(graph, extremes or {})
     if scheme == "tflite":
         apart |= before_choices(graph)
     fused = fused_activations(graph)

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from edgekit.data.calibration import CalibrationSet
 from edgekit.errors import UsageError
+from edgekit.exporters.int8.masks import finite_extremes, infinite
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import OwnIntegers
@@ -129,6 +130,7 @@ class _Watch:
         self.half = 0
         self.readers = [op for op in graph if op.kind in ("conv", "linear")]
         self._fused = set(fused_activations(graph))
+        self._masked = infinite(graph)
         self._meant = {op.inputs[0] for op in self.readers}
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
@@ -149,6 +151,8 @@ class _Watch:
         low, high = (float(value) for value in torch.aminmax(as_it_lies(y)))
         if op.kind == "pad" and math.isinf(op.attrs["value"]):  # the integers' own end stands for it
             low, high = (float(value) for value in torch.aminmax(y[y.isfinite()]))
+        if op.name in self._masked:
+            low, high = finite_extremes(y)
         if not (math.isfinite(low) and math.isfinite(high)):
             raise UsageError(
                 f"layer {op.name} gives values that are not finite on the calibration images",

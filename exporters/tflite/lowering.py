@@ -56,8 +56,14 @@ class Value:
     source: Tensor | None = None
 
 
+LARGEST_HALF = torch.finfo(torch.float16).max
 Lower = Callable[["Lowering", Op], Value]
 Turned = Callable[[Tensor], Tensor]
+
+
+def in_half(tensor: Tensor) -> bool:
+    """Whether float16 has every finite number of a tensor within its range."""
+    return bool((tensor.detach()[tensor.isfinite()].abs() <= LARGEST_HALF).all())
 
 
 class Lowering:
@@ -161,7 +167,7 @@ class Lowering:
         layout = tuple(range(tensor.dim())) if layout is None else layout
         view = tensor.detach().permute([axis for axis in layout if axis is not None])
         shape = stored_shape(tuple(tensor.shape), layout)
-        if self.half and dtype == "float32" and tensor.numel() >= _HALF_FROM:
+        if self.half and dtype == "float32" and tensor.numel() >= _HALF_FROM and in_half(tensor):
             index = self._halved(name, view, shape)
         else:
             index = self.program.constant(name, view, shape, dtype)

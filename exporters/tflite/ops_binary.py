@@ -138,7 +138,7 @@ def _constant_operand(to: Lowering, op: Op, x: Value, builtin: str) -> tuple[str
 
 def operand(tensor: Tensor, layout: Layout, rank: int) -> Tensor:
     """A constant as it broadcasts against a value stored in `layout`: axes in that order, leading ones left out."""
-    whole = tensor.reshape(*[1] * (rank - tensor.dim()), *tensor.shape)
+    whole = tensor.reshape((1,) * (rank - tensor.dim()) + tuple(tensor.shape))
     axes = [axis for axis in layout if axis is not None]
     stored = whole.permute(axes)
     for place, axis in enumerate(layout):

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-import torch
-
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import batch_axes
@@ -18,12 +16,11 @@ from edgekit.exporters.int8.weights_only import WEIGHTS
 from edgekit.exporters.tflite import metadata
 from edgekit.exporters.tflite.flatbuffer import write_file
 from edgekit.exporters.tflite.layout import layout_name
+from edgekit.exporters.tflite.lowering import LARGEST_HALF
 from edgekit.exporters.tflite.lowering_table import lower
 from edgekit.exporters.tflite.program import Program, Stored
 from edgekit.ir.graph import Graph
 from edgekit.records.manifest import TensorRecord
-
-_LARGEST_HALF = 65504.0
 
 
 def write(job: WriteJob, path: Path) -> Written:
@@ -61,15 +58,19 @@ def _check(job: WriteJob) -> None:
         _check_half(job.graph)
 
 
+_HALVED = frozenset({"weight", "w_ih", "w_hh"})
+
+
 def _check_half(graph: Graph) -> None:
     for op in graph:
-        for name in op.params.values():
-            tensor = graph.params[name]
+        for role, tensor in graph.tensors(op).items():
+            if role not in _HALVED:  # operands stay in float32
+                continue
             if not tensor.is_meta and tensor.is_floating_point() and tensor.numel():
-                low, high = torch.aminmax(tensor.detach())
-                if max(-float(low), float(high)) > _LARGEST_HALF:
+                largest = float(tensor.detach().abs().max())
+                if largest > LARGEST_HALF:
                     raise UsageError(
-                        f"a weight of {op.name} is {max(-float(low), float(high)):.3g}, beyond float16 (65504)",
+                        f"a weight of {op.name} is {largest:.3g}, beyond float16 ({LARGEST_HALF:g})",
                         "use --precision fp32",
                     )
 

@@ -93,6 +93,16 @@ def test_weights_beyond_float16_are_refused(tmp_path: Path, graph_of: Any) -> No
         write(WriteJob(graph_of(nn.Sequential(layer), MAP), "fp16"), tmp_path / "a.tflite")
 
 
+def test_operands_beyond_float16_stay_in_float32(open_tflite: Any, graph_of: Any) -> None:
+    class Masked(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            low = torch.zeros(64, 64).masked_fill(torch.ones(64, 64).triu(1).bool(), -1e9)
+            return (x.flatten(2).mT @ x.flatten(2) + low).softmax(-1)
+
+    graph = graph_of(Masked(), (1, 3, 8, 8))
+    assert agrees(open_tflite(graph, "fp16"), graph)
+
+
 # What stands in the file
 
 

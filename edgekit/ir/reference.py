@@ -15,7 +15,7 @@ Attributes, all static:
   exp log sqrt rsqrt reciprocal neg abs sin cos atan floor ceil round erf sign   -
   softmax log_softmax cumsum   dim
   argmax argmin   dim, keepdim (False where absent); int64
-  topk_values, topk_indices   k, dim, largest, sorted; the indices are int64
+  topk_values, topk_indices   k, dim, largest, sorted, stable (False where absent); the indices are int64
   leaky_relu      slope;   elu  alpha
   add sub mul div                         two inputs; or one, and a tensor "other", or a number attrs["other"];
                                           `reflected` for other - x and other / x
@@ -99,8 +99,10 @@ def _index_of(function: Callable[..., Tensor]) -> Kernel:
 
 def _topk(part: int) -> Kernel:
     def kernel(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-        a = op.attrs
-        both: tuple[Tensor, Tensor] = torch.topk(inputs[0], a["k"], a["dim"], a["largest"], a["sorted"])
+        a, x = op.attrs, inputs[0]
+        if a["k"] == x.shape[a["dim"]]:  # torch orders equal values otherwise where it sorts
+            return torch.sort(x, dim=a["dim"], descending=a["largest"], stable=a.get("stable", False))[part]
+        both: tuple[Tensor, Tensor] = torch.topk(x, a["k"], a["dim"], a["largest"], a["sorted"])
         return both[part]
 
     return kernel

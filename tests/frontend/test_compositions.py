@@ -62,6 +62,7 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "cumprod, logcumsumexp": lambda x, w: x.cumprod(1) + torch.logcumsumexp(x, -1),
     "cummax, cummin": lambda x, w: (*x.cummax(-1), *torch.cummin(x, 1)),
     "argsort": lambda x, w: (x.argsort(-1), torch.argsort(x, 1, descending=True), x.msort()),
+    "order of equal values": lambda x, w: (x.round().argsort(1), torch.sort(x.round(), dim=-1, stable=True)[1]),
     "intervals": lambda x, w: (
         torch.bucketize(x, torch.tensor([-1.0, 0, 0.5])), torch.searchsorted(w[0].detach().sort()[0], x, right=True),
     ),

@@ -90,15 +90,18 @@ def cumsum(b: Builder, name: str, input: Node, dim: int, *, dtype: Any = None) -
     return b.emit(name, "cumsum", [input], dim=dim % max(input.rank, 1))
 
 
-def topk(b: Builder, name: str, input: Node, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
-    attrs: dict[str, Any] = {"k": int(k), "dim": dim % input.rank, "largest": largest, "sorted": sorted}
+def topk(
+    b: Builder, name: str, input: Node, k: int, dim: int = -1, largest: bool = True, sorted: bool = True, **more: Any
+) -> Any:
+    attrs: dict[str, Any] = {"k": int(k), "dim": dim % input.rank, "largest": largest, "sorted": sorted, **more}
     parts: Any = tuple(b.emit(f"{name}/{part}", f"topk_{part}", [input], **attrs) for part in ("values", "indices"))
     return torch.return_types.topk(parts)
 
 
 def sort(b: Builder, name: str, input: Node, dim: int = -1, descending: bool = False, stable: Any = False) -> Any:
     """Values and places; the runtimes take equal values in their order, as a stable sort does."""
-    parts = topk(b, name, input, input.shape[dim], dim, descending)
+    more = {"stable": True} if stable else {}
+    parts = topk(b, name, input, input.shape[dim], dim, descending, **more)
     return torch.return_types.sort(tuple(parts))
 
 

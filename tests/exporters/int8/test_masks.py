@@ -34,7 +34,8 @@ class Masked(nn.Module):
         scores = q @ k.mT / 3
         if self.added:
             scores = scores + torch.zeros(64, 64).masked_fill(hidden, self.low)
-        return scores.masked_fill(hidden, self.low).softmax(-1) @ v
+        y: Tensor = scores.masked_fill(hidden, self.low).softmax(-1) @ v
+        return y
 
 
 @pytest.mark.parametrize("scheme", ["tflite", "onnxruntime"])

@@ -46,7 +46,7 @@ class Decision:
         undecided = [one for one in self.others if one.status == CANNOT_TELL]
         if self.chosen is not None or not undecided:
             return None
-        if all(one.is_invalid for one in undecided):
+        if any(one.is_invalid for one in undecided):
             return AGAIN
         rows = [one.row for one in undecided]
         if all(row.top1 is None for row in rows):
@@ -171,7 +171,10 @@ def _untimed(
         else replace(one, status=FAILS, reasons=_less_accurate(one))
         for one in level
     )
-    reason = f"{len(equal)} candidates are equally accurate, and none has a latency: {_why_no_latencies(equal)}"
+    names = some(list(dict.fromkeys(one.row.artifact for one in equal)))
+    reason = (
+        f"{len(equal)} candidates are equally accurate ({names}), and none has a latency: {_why_no_latencies(equal)}"
+    )
     return reason, None, (*told, *rest)
 
 

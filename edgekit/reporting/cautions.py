@@ -32,20 +32,24 @@ def _same(rows: Sequence[Row], one: FailedCell) -> Iterator[Row]:
 
 
 def not_worth_it(rows: Sequence[Row]) -> list[str]:
-    """One sentence for each int8 row that is not faster than its fp32 row, or loses more than LOST_POINTS.
+    """One sentence for int8 rows that are not faster than their fp32 rows, one for those that lose over LOST_POINTS.
 
     Rows belong together where network, weights, format and run conditions are the same. Faster means
     that the intervals of the medians lie apart; what was measured for one of the two only is not judged, and neither is
     an invalid latency.
     """
     full = {_key(row): row for row in rows if row.precision == "fp32"}
-    said = []
-    for row in rows:
-        base = full.get(_key(row)) if row.precision == "int8" else None
-        reasons = _reasons(row, base) if base else []
-        if reasons:
-            said.append(f"int8 is not worth it for {row.label}: {' and '.join(reasons)}.")
-    return said
+    pairs = [(row, full[_key(row)]) for row in rows if row.precision == "int8" and _key(row) in full]
+    slow = [
+        f"{row.label} ({row.median_ms:.3g} ms against {base.median_ms:.3g} ms)"
+        for row, base in pairs
+        if _slower(row, base)
+    ]
+    lossy = [
+        f"{row.label} ({fixed(_lost(row, base), 1)} points)" for row, base in pairs if _lost(row, base) > LOST_POINTS
+    ]
+    said = [f"int8 is not faster than fp32: {some(slow)}."] if slow else []
+    return said + ([f"int8 loses more than {LOST_POINTS:g} points of top-1: {some(lossy)}."] if lossy else [])
 
 
 def instructions_apart(rows: Sequence[Row]) -> list[str]:
@@ -100,12 +104,13 @@ def _key(row: Row) -> tuple[object, ...]:
     )
 
 
-def _reasons(row: Row, base: Row) -> list[str]:
-    reasons = []
-    if has_latency(row) and has_latency(base) and row.ci95_ms and base.ci95_ms and row.ci95_ms[1] >= base.ci95_ms[0]:
-        reasons.append(f"it is not faster than fp32 ({row.median_ms:.3g} ms against {base.median_ms:.3g} ms)")
-    if row.top1 is not None and base.top1 is not None and row.dataset_hash == base.dataset_hash:
-        lost = (base.top1 - row.top1) * 100
-        if lost > LOST_POINTS:
-            reasons.append(f"it loses {fixed(lost, 1)} points of top-1")
-    return reasons
+def _slower(row: Row, base: Row) -> bool:
+    timed = has_latency(row) and has_latency(base)
+    return bool(timed and row.ci95_ms and base.ci95_ms and row.ci95_ms[1] >= base.ci95_ms[0])
+
+
+def _lost(row: Row, base: Row) -> float:
+    """How many points of top-1 a row lost; none where that is not known of the same images."""
+    if row.top1 is None or base.top1 is None or row.dataset_hash != base.dataset_hash:
+        return 0.0
+    return (base.top1 - row.top1) * 100

@@ -7,11 +7,12 @@ as JSON in which `<` cannot occur.
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import edgekit
+from edgekit.records.reasons import LEVELS, in_words, pooled
 from edgekit.reporting import charts
 from edgekit.reporting.answer import Answer
 from edgekit.reporting.cautions import instructions_apart, not_worth_it, still_failing
@@ -44,7 +45,7 @@ def page(
         "facts": "\n".join(f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>" for k, v in _facts(rows)),
         "answers": answers_html(answers),
         "devices": devices_html(rows),
-        "cautions": _caution(cautions(rows, failures)),
+        "cautions": _caution(cautions(rows, failures, _untold(answers))),
         "overlay": _overlay(rows),
         "footer": html.escape(
             f"Made by edgekit {edgekit.__version__} on {created} from {counted(len(rows), 'row')} of its store."
@@ -139,14 +140,15 @@ def _day(created: str) -> str:
         return created
 
 
-def cautions(rows: Sequence[Row], failures: Sequence[FailedCell] = ()) -> list[str]:
-    """What a reader must know before comparing rows."""
+def cautions(rows: Sequence[Row], failures: Sequence[FailedCell] = (), with_reasons: Collection[str] = ()) -> list[str]:
+    """What a reader must know before comparing rows; of the verdicts `with_reasons` also why."""
     said = []
     for verdict, advice in (("invalid", "do not use {} latency"), ("suspect", "read {} reasons in the table")):
-        number = sum(row.verdict == verdict for row in rows)
-        if number:
-            whose = advice.format("its" if number == 1 else "their")
-            said.append(f"{_count(number, 'measurement is', 'measurements are')} {verdict}: {whose}.")
+        reasons = [row.reasons for row in rows if row.verdict == verdict]
+        if reasons:
+            whose = advice.format("its" if len(reasons) == 1 else "their")
+            why = in_words(pooled(verdict, reasons)) if verdict in with_reasons else whose
+            said.append(f"{_count(len(reasons), 'measurement is', 'measurements are')} {verdict}: {why}.")
     datasets = {row.dataset_hash for row in rows if row.top1 is not None}
     if len(datasets) > 1:
         said.append(f"Accuracies come from {len(datasets)} different sets of images: compare them only within one.")
@@ -157,6 +159,11 @@ def cautions(rows: Sequence[Row], failures: Sequence[FailedCell] = ()) -> list[s
     if failed:
         said.append(f"{_count(failed, 'file', 'files')} did not pass the parity check.")
     return said + still_failing(rows, failures) + not_worth_it(rows) + instructions_apart(rows)
+
+
+def _untold(answers: Sequence[Answer]) -> tuple[str, ...]:
+    """The verdicts whose reasons the answers do not tell already."""
+    return LEVELS if any(one.decision.chosen for one in answers) else LEVELS[1:]
 
 
 def _caution(said: Sequence[str]) -> str:

@@ -46,6 +46,15 @@ def test_one_measurement_is_one(make: Records, number: int, said: str) -> None:
     assert said in report_page.cautions(rows([make.measurement(one, verdict="invalid") for one in known], []))
 
 
+def test_a_page_says_why_measurements_are_suspect_each_reason_once(make: Records) -> None:
+    known = [make.manifest(f"net{index}_1.0_160") for index in range(3)]
+    told = [
+        make.measurement(one, verdict="suspect", reasons=(f"suspect: {n}.5 busy; stop",)) for n, one in enumerate(known)
+    ]
+    shown = report_page.page(rows(told, []), "now", "")
+    assert shown.count("3 measurements are suspect: 0.5 to 2.5 busy; stop.") == 1
+
+
 def test_every_format_has_its_suffix(make: Records, tmp_path: Path) -> None:
     store = make.store([make.measurement(make.manifest())], [make.accuracy(make.manifest())])
     result = report(store, tmp_path / "new" / "r.html", "md,csv,json")

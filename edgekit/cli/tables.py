@@ -19,6 +19,7 @@ from edgekit.util import formatting
 from edgekit.util.formatting import UNKNOWN
 
 Json = dict[str, Any]
+MORE_DIGITS = 5  # beyond those that are usual, until the ends of an interval are taken for equal
 View = Iterator[RenderableType]  # strings are printed as they are; what rich renders is wrapped to the terminal
 
 
@@ -61,21 +62,30 @@ def table(columns: Sequence[Column], rows: Sequence[Json], width: int) -> Iterat
         yield Text(f"(a wider terminal or --json also shows: {', '.join(missing)})", style="dim")
 
 
-def milliseconds(value: float | None) -> str:
-    """Three digits that mean something."""
-    return UNKNOWN if value is None else formatting.milliseconds(value)
+def milliseconds(value: float | None, more: int = 0) -> str:
+    """Three digits that mean something, and so many `more`."""
+    return UNKNOWN if value is None else formatting.milliseconds(value, more)
 
 
-def percent(value: float | None) -> str:
-    """0.706 as "70.6 %"."""
-    return UNKNOWN if value is None else f"{formatting.percent(value)} %"
+def percent(value: float | None, more: int = 0) -> str:
+    """0.706 as "70.6 %", with so many `more` digits."""
+    return UNKNOWN if value is None else f"{formatting.percent(value, 1 + more)} %"
 
 
-def interval(bounds: Sequence[float] | None, text: Callable[[float], str]) -> str:
-    """[lo, hi] as "lo .. hi"."""
+def ratio(value: float, more: int = 0) -> str:
+    """1.0251 as "1.025", with so many `more` digits."""
+    return formatting.fixed(value, 3 + more)
+
+
+def interval(bounds: Sequence[float] | None, text: Callable[[float, int], str]) -> str:
+    """[lo, hi] as "lo .. hi", with as many digits as tell them apart; equal ones as "no spread"."""
     if not bounds or bounds[0] is None:
         return UNKNOWN
-    return f"{text(bounds[0])} .. {text(bounds[1])}".replace(" % ..", " ..")
+    low, high = bounds
+    for more in range(MORE_DIGITS):
+        if text(low, more) != text(high, more):
+            return f"{text(low, more)} .. {text(high, more)}".replace(" % ..", " ..")
+    return "no spread"
 
 
 def file_name(path: str | None) -> str:

@@ -146,7 +146,8 @@ def from_folder(
     kept: list[NDArray[np.uint8]] = []
     twice = flat = 0
     left_out = LeftOut()
-    for sample in _balanced(find(folder), seed):
+    found = find(folder)
+    for sample in _balanced(found, seed):
         if len(chosen) == n:
             break
         try:
@@ -178,7 +179,11 @@ def from_folder(
         synthetic=False,
         samples=tuple(chosen.values()),
         pixels=tuple(chosen),
-        notes=(*passed_over(folder), *left_out.notes(read), *_notes(tuple(chosen.values()), n, twice, flat)),
+        notes=(
+            *passed_over(folder),
+            *left_out.notes(read),
+            *_notes(tuple(chosen.values()), n, len(found), twice, flat),
+        ),
         unreadable=len(left_out),
         whole=whole or {},
         _kept=tuple(kept),
@@ -213,6 +218,7 @@ def from_arrays(
     if len(chosen) < 2:
         raise UsageError(f"{folder} holds one example only", "give a folder with at least 2 different ones, better 100")
     few = f"only {len(chosen)} calibration examples: ranges from fewer than {FEW} may clip what others reach"
+    part = f"calibrated on {len(chosen)} of {len(found):,} examples"
     return CalibrationSet(
         n=len(chosen),
         input_shape=next(iter(shapes.values())),
@@ -221,7 +227,7 @@ def from_arrays(
         synthetic=False,
         examples=tuple(chosen.values()),
         pixels=tuple(chosen),
-        notes=(*left_out.notes(len(chosen)), *((few,) if len(chosen) < FEW else ())),
+        notes=(*left_out.notes(len(chosen)), *((few,) if len(chosen) < FEW else (part,) if len(found) > n else ())),
         unreadable=len(left_out),
     )
 
@@ -260,7 +266,7 @@ def _balanced(samples: tuple[Sample, ...], seed: int) -> list[Sample]:
     return [sample for _, _, sample in sorted(rounds, key=lambda entry: entry[:2])]
 
 
-def _notes(chosen: tuple[Sample, ...], asked: int, twice: int, flat: int) -> tuple[str, ...]:
+def _notes(chosen: tuple[Sample, ...], asked: int, there: int, twice: int, flat: int) -> tuple[str, ...]:
     n, groups = len(chosen), {sample.group for sample in chosen}
     notes = []
     if twice:
@@ -269,6 +275,8 @@ def _notes(chosen: tuple[Sample, ...], asked: int, twice: int, flat: int) -> tup
         notes.append(f"only {n} calibration images: ranges from fewer than {FEW} may clip what other images reach")
     elif n < asked:
         notes.append(f"{n} calibration images, not {asked}: there are no more")
+    elif there > n:
+        notes.append(f"calibrated on {n} of {there:,} images, spread over their classes")
     if flat:
         notes.append(f"{flat} of {n} calibration images show one color only")
     if len(groups) == 1 and "" not in groups:

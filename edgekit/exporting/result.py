@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import Failure, worst_exit_code
+from edgekit.exporting.thresholds import in_words
 from edgekit.records.artifact import Artifact
 from edgekit.records.manifest import manifest_path
 from edgekit.util.tabled import Tabled
@@ -54,12 +55,14 @@ def _artifact_json(artifact: Artifact) -> dict[str, Any]:
         "parity": {
             "passed": parity.passed,
             "max_abs_error": parity.max_abs_error,
+            "max_rel_error": parity.max_rel_error,
             "cosine": parity.cosine,
             "top1_agreement": parity.top1_agreement,
             "snr_db": parity.snr_db,
             "n": parity.n,
             "n_real": parity.n_real,
             "reasons": list(parity.reasons),
+            "asked": in_words(manifest.precision),
         },
         "operators": manifest.operators,
     }

@@ -54,6 +54,18 @@ OWN_ROUNDING, MOST_ROUNDING = 5.0, 1e-2
 CHAOTIC, MOST_CHAOTIC = 2.0, 0.2
 
 
+def in_words(precision: str) -> str:
+    """Return what a file of a precision must reach, for a reader of its figures."""
+    limit = THRESHOLDS[precision]
+    if limit.max_rel_error is None:
+        return (
+            f"an answer as near as its simulation's; of trained weights also a signal-to-noise of {limit.snr_db:g} dB, "
+            f"and the same top-1 on {limit.top1_agreement:.0%} of the images"
+        )
+    error = f"an error of at most {100 * limit.max_rel_error:g} % of the largest output"
+    return f"{error} and a signal-to-noise of {limit.snr_db:g} dB" if limit.snr_db else error
+
+
 def threshold(precision: str, reference: Reference, index: int) -> Threshold:
     """Return what is asked of an output, whose own rounding is allowed for where float32 answers are compared."""
     limit = THRESHOLDS[precision]

@@ -73,9 +73,9 @@ def decimals(value: float) -> int:
     return min(4, max(0, 2 - math.floor(math.log10(value)))) if value > 0 else 0
 
 
-def milliseconds(value: float) -> str:
-    """1.6349 as "1.63": three digits that mean something."""
-    return f"{value:.{decimals(value)}f}"
+def milliseconds(value: float, more: int = 0) -> str:
+    """1.6349 as "1.63": three digits that mean something, and so many `more`."""
+    return f"{value:.{decimals(value) + more}f}"
 
 
 def some(names: Sequence[str], most: int = 3) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from edgekit.cli.tables import Column, facts, interval, milliseconds, percent, table
-from edgekit.cli.views import measure, report, sweep
+from edgekit.cli.tables import Column, facts, interval, milliseconds, percent, ratio, table
+from edgekit.cli.views import accuracy, measure, report, sweep
 from edgekit.cli.views import store as stored
 from edgekit.cli.views.network import models
+from edgekit.exporting.thresholds import in_words
 from edgekit.measure.result import KEYS
 from edgekit.util.formatting import count, counted, shape, size
 
@@ -81,6 +82,37 @@ DOCUMENTS: dict[str, tuple[Callable[[Any, int], Any], Any]] = {
 }
 
 
+ACCURACY: dict[str, Any] = {
+    **{"artifact": "x/a.tflite", "n": 100, "top1": 0.9, "top1_ci95": [0.8, 0.95], "top5": None},
+    **{"images_per_second": 9.0, "breakdown": {"summary": {"weakest class": "owl, 50.0 % of 2"}}},
+}
+PAIR = {"artifact": "x/a.tflite", "base": "x/b.tflite", "top1_difference": -0.01, "ci95": [-0.02, 0.0]}
+GATE: dict[str, Any] = {"artifact": "x/a.tflite", "reason": "top-1 holds --min-top1 50", "passed": True}
+
+
+@pytest.mark.parametrize(("files", "last"), [(1, "weakest class: owl, 50.0 % of 2"), (2, "(where each file errs: ")])
+def test_an_evaluation_answers_first_and_tells_mistakes_below(files: int, last: str) -> None:
+    document = {"results": [ACCURACY] * files, "paired": [PAIR], "gates": [GATE], "failed": []}
+    console = Console(file=(stream := io.StringIO()), width=120, markup=False)
+    for part in accuracy.eval(document, 120):
+        console.print(part)
+    lines = stream.getvalue().splitlines()[files + 1 :]
+    assert len(lines) == 3 and lines[0].startswith("a.tflite: -1.0 points") and lines[1].endswith(GATE["reason"])
+    assert lines[2].startswith(last)
+
+
+def test_a_figure_of_parity_stands_with_what_it_is_held_against() -> None:
+    parity = {"cosine": 0.99, "max_rel_error": 0.0412, "passed": True, "asked": in_words("int8")}
+    row = {"path": "x/a.tflite", "bytes": 5, "seconds": 1.0, "precision": "int8", "parity": parity}
+    built = row | {"precision": "fp16", "parity": parity | {"passed": None, "asked": in_words("fp16")}}
+    console = Console(file=(stream := io.StringIO()), width=160, markup=False)
+    for part in measure.export({"artifacts": [row, built], "failed": []}, 160):
+        console.print(part)
+    assert " 4.1 %" in stream.getvalue() and "fp16 passes" not in stream.getvalue()
+    assert "int8 passes with an answer as near as its simulation's; of trained weights also" in stream.getvalue()
+    assert in_words("fp32") == "an error of at most 0.03 % of the largest output"
+
+
 @pytest.mark.parametrize("width", [60, 80, 100, 140])
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_no_terminal_is_too_narrow_for_the_verdict(name: str, width: int) -> None:
@@ -115,6 +147,10 @@ def test_names_are_printed_as_they_are() -> None:
         (percent(None), "-"),
         (interval([0.66, 0.7], percent), "66.0 .. 70.0 %"),
         (interval(None, percent), "-"),
+        (interval([1.6312, 1.6344], milliseconds), "1.631 .. 1.634"),
+        (interval([0.99991, 1.0], percent), "99.99 .. 100.00 %"),
+        (interval([1.0001, 1.0004], ratio), "1.0001 .. 1.0004"),
+        (interval([1.63, 1.63], milliseconds), "no spread"),
         (shape([1, 3, 224, 224]), "1x3x224x224"),
     ],
 )

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
 from edgekit.cli.tables import Column, Json, View, failure, file_name, interval, percent, table
 from edgekit.util.formatting import count, fixed
 
-DETAILED = 4  # files whose mistakes are told in lines of their own
-
 
 def eval(document: Json, width: int) -> View:
-    """A line per file, each against its base on the same images, and the gates."""
+    """A line per file, each against its base on the same images, and the gates; then where a file errs."""
     columns = (
         Column("file", lambda row: file_name(row["artifact"]), left=True),
         Column("images", lambda row: str(row["n"])),
@@ -22,11 +22,6 @@ def eval(document: Json, width: int) -> View:
     )
     if document["results"]:
         yield from table(columns, document["results"], width)
-    for row in document["results"][:DETAILED]:
-        for what, told in (row["breakdown"] or {}).get("summary", {}).items():
-            yield Text(f"{file_name(row['artifact'])}: {what}: {told}", style="dim")
-    if len(document["results"]) > DETAILED:
-        yield Text("(--json and --csv DIR have classes, confusions and mistakes of every file)", style="dim")
     for pair in document["paired"]:
         low, high = (100 * bound for bound in pair["ci95"])
         yield Text(
@@ -37,3 +32,14 @@ def eval(document: Json, width: int) -> View:
         yield Text(f"{file_name(gate['artifact'])}: {gate['reason']}", style="" if gate["passed"] else "red")
     for row in document["failed"]:
         yield from failure(file_name(row["artifact"]), row)
+    yield from _mistakes(document["results"])
+
+
+def _mistakes(results: Sequence[Json]) -> View:
+    """Where one file errs; of several, where that is told."""
+    if len(results) > 1:
+        yield Text("(where each file errs: eval of one file, --csv DIR, or --json)", style="dim")
+        return
+    for row in results:
+        for what, told in (row["breakdown"] or {}).get("summary", {}).items():
+            yield Text(f"{what}: {told}", style="dim")

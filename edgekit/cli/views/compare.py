@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from edgekit.cli.tables import Column, Json, View, file_name, interval, milliseconds, table
+from edgekit.cli.tables import Column, Json, View, file_name, interval, milliseconds, ratio, table
 from edgekit.util.formatting import UNKNOWN
 
 
@@ -27,7 +27,7 @@ def ratios(rows: list[Json], width: int) -> View:
         Column("base ms", lambda row: milliseconds(row.get("base_ms")), rank=1),
         Column("new ms", lambda row: milliseconds(row.get("new_ms")), rank=2),
         Column("ratio", lambda row: UNKNOWN if row["ratio"] is None else f"{row['ratio']:.3f}"),
-        Column("95 % interval", lambda row: interval(row["ratio_ci95"], lambda bound: f"{bound:.3f}")),
+        Column("95 % interval", lambda row: interval(row["ratio_ci95"], ratio)),
         Column("verdict", lambda row: row["verdict"] if row["status"] == "measured" else row["status"], left=True),
     )
     empty = {"base"} if rows and "name" in rows[0] else {"base ms", "new ms"}  # with --versus they stand above

@@ -21,18 +21,25 @@ def export(document: Json, width: int) -> View:
         Column("size", lambda row: size(row["bytes"])),
         Column("seconds", lambda row: f"{row['seconds']:.1f}", rank=1),
         Column("cosine", lambda row: _number(row["parity"]["cosine"], ".6f"), rank=3),
-        Column("largest error", lambda row: _number(row["parity"]["max_abs_error"], ".1e"), rank=2),
+        Column("largest error", lambda row: _share(row["parity"]["max_rel_error"]), rank=2),
         Column("parity", lambda row: PARITY[row["parity"]["passed"]]),
     )
     made = document["artifacts"]
     if made:
         yield from table(columns, made, width)
         yield Text(f"in {made[0]['path'].rpartition('/')[0] or '.'}/", style="dim")
+        judged = {row["precision"]: row["parity"]["asked"] for row in made if row["parity"]["passed"] is not None}
+        yield from (Text(f"{precision} passes with {asked}", style="dim") for precision, asked in judged.items())
     for row in document["failed"]:
         yield from failure(f"{row['format']} {row['precision']}", row)
 
 
 PARITY = {True: "passed", False: "failed", None: "not run"}
+
+
+def _share(value: float | None) -> str:
+    """0.000012 as "0.0012 %"."""
+    return UNKNOWN if value is None else f"{float(f'{100 * value:.2g}'):.10g} %"
 
 
 def _number(value: float | None, form: str) -> str:
@@ -49,10 +56,10 @@ def bench(document: Json, width: int) -> View:
         Column("batch", lambda row: str(row["batch"]), rank=4),
         Column("median ms", lambda row: milliseconds(row["median_ms"])),
         Column("95 % interval", lambda row: interval(row["ci95_ms"], milliseconds)),
-        Column("p90", lambda row: milliseconds(row["p90_ms"]), rank=1),
-        Column("p99", lambda row: milliseconds(row["p99_ms"]), rank=8),
-        Column("first", lambda row: milliseconds(row["first_ms"]), rank=7),
-        Column("load", lambda row: milliseconds(row["load_ms"]), rank=9),
+        Column("p90 ms", lambda row: milliseconds(row["p90_ms"]), rank=1),
+        Column("p99 ms", lambda row: milliseconds(row["p99_ms"]), rank=8),
+        Column("first ms", lambda row: milliseconds(row["first_ms"]), rank=7),
+        Column("load ms", lambda row: milliseconds(row["load_ms"]), rank=9),
         Column("per s", lambda row: count(row["throughput_per_s"]), rank=10),
         Column("memory", lambda row: size(row["peak_memory_bytes"]), rank=2),
         Column("runtime alone", lambda row: size(row["baseline_memory_bytes"]), rank=11),

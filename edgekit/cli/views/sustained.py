@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from edgekit.cli.tables import Column, Json, file_name, interval, milliseconds, percent, table
+from edgekit.cli.tables import Column, Json, file_name, interval, milliseconds, percent, ratio, table
 from edgekit.util.formatting import UNKNOWN, fixed, span
 
 # The facts of edgekit.stats.sustained, as a person reads them.
@@ -33,7 +33,7 @@ def sustained(rows: Sequence[Json], ranking: Json, width: int) -> Iterator[Rende
         Column(f"first {ends}, ms", lambda row: milliseconds(row["sustained"]["first_ms"])),
         Column(f"last {ends}, ms", lambda row: milliseconds(row["sustained"]["last_ms"])),
         Column("ratio", lambda row: fixed(row["sustained"]["ratio"], 3)),
-        Column("95 % interval", lambda row: interval(row["sustained"]["ratio_ci95"], lambda bound: fixed(bound, 3))),
+        Column("95 % interval", lambda row: interval(row["sustained"]["ratio_ci95"], ratio)),
         Column("is", lambda row: row["sustained"]["verdict"], left=True),
         Column("settled after", lambda row: _settled(row["sustained"]["settled_s"])),
         Column("measured", lambda row: percent(row["sustained"]["measured_share"]), rank=4),

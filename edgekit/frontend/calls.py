@@ -87,6 +87,8 @@ _ALSO = {
     "__mod__": "remainder",
     "__rand__": "bitwise_and",
     "__ror__": "bitwise_or",
+    "__lshift__": "bitwise_left_shift",
+    "__rshift__": "bitwise_right_shift",
 }
 _SHOWN = {"rsub": "sub", "rdiv": "truediv", "rpow": "pow", "rmatmul": "matmul", "div": "truediv"}
 

@@ -57,6 +57,7 @@ _LAYERS: dict[str, Converter] = {
     **{f"rnn_{act}": recurrent.plain(act) for act in ("tanh", "relu")},
     **{f"{kind}_cell": recurrent.cell(kind) for kind in ("lstm", "gru")},
     **{f"rnn_{act}_cell": recurrent.cell(act) for act in ("tanh", "relu")},
+    "_pack_padded_sequence": recurrent.packed,
     "embedding": indexing.embedding,
 }
 _ACTIVATIONS: dict[str, Converter] = {
@@ -148,6 +149,8 @@ _ARITHMETIC: dict[str, Converter] = {
     **dict.fromkeys(("logical_or", "bitwise_or"), logical("logical_or")),
     **dict.fromkeys(("logical_xor", "bitwise_xor"), logical("not_equal")),
     **dict.fromkeys(("logical_not", "bitwise_not"), logical("logical_not")),
+    "bitwise_left_shift": el.shifted(left=True),
+    "bitwise_right_shift": el.shifted(left=False),
     "where": el.where,
     "masked_fill": el.masked_fill,
 }
@@ -172,6 +175,7 @@ _REDUCTIONS: dict[str, Converter] = {
     "sort": reductions.sort,
     "argsort": scans.argsort,
     "msort": scans.msort,
+    "quantile": scans.quantile,
     "bucketize": scans.bucketize,
     "searchsorted": scans.searchsorted,
     "var": reductions.variance,

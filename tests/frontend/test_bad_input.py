@@ -53,6 +53,10 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
     ),
     "a number": (lambda x, m: x * float(x.max()), HERE + r"forward\(\) asks for the values .*\(float\)"),
     "a size": (lambda x, m: x[: int(x.argmax())], HERE + r"forward\(\) asks for the values .*\(int\)"),
+    "lengths of sequences": (
+        lambda x, m: nn.utils.rnn.pack_padded_sequence(x[:, 0], torch.tensor([6]), batch_first=True),
+        HERE + r"forward\(\) packs sequences by their lengths",
+    ),
     "a mask": (lambda x, m: x[x > 0], HERE + "layer getitem .* its result depends on the input's values"),
     "nonzero": (lambda x, m: x.nonzero(), HERE + r"forward\(\) asks for the values .*\(nonzero\)"),
     "numpy": (lambda x, m: torch.from_numpy(x.detach().cpu().numpy()), HERE + r"forward\(\) asks for .*\(numpy\)"),

@@ -63,6 +63,11 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "cummax, cummin": lambda x, w: (*x.cummax(-1), *torch.cummin(x, 1)),
     "argsort": lambda x, w: (x.argsort(-1), torch.argsort(x, 1, descending=True), x.msort()),
     "order of equal values": lambda x, w: (x.round().argsort(1), torch.sort(x.round(), dim=-1, stable=True)[1]),
+    "quantiles": lambda x, w: (
+        x.quantile(0.3, -1), torch.quantile(x, torch.tensor([0.5, 0.9]).double(), dim=1), x + x.quantile(1.0),
+        torch.quantile(x, 0.5, 2, keepdim=True),
+    ),
+    "shifts": lambda x, w: ((x * 9).int() >> 2, (x * 9).long() << 1, torch.bitwise_right_shift((x * 9).int(), 1)),
     "intervals": lambda x, w: (
         torch.bucketize(x, torch.tensor([-1.0, 0, 0.5])), torch.searchsorted(w[0].detach().sort()[0], x, right=True),
     ),

@@ -212,6 +212,14 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: First(nn.MultiheadAttention(8, 2), attn_mask=torch.ones(5, 5).triu(1).bool()),
         (5, 2, 8),
     ),
+    "MultiheadAttention, rows behind the keys": (
+        lambda: First(
+            nn.MultiheadAttention(8, 2, add_bias_kv=True, add_zero_attn=True, batch_first=True),
+            attn_mask=torch.ones(5, 5).triu(1).bool(),
+            key_padding_mask=torch.tensor([[False] * 4 + [True]] * 2),
+        ),
+        (2, 5, 8),
+    ),
     "TransformerEncoderLayer": (lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (2, 5, 8)),
     "TransformerEncoder, gelu, norm first": (
         lambda: nn.TransformerEncoder(

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
@@ -227,7 +228,7 @@ _MHA = [
 def multi_head_attention_forward(b: Builder, name: str, *args: Any, **kwargs: Any) -> Any:
     """torch.nn.MultiheadAttention on (length, batch, channels) or (length, channels)."""
     given: dict[str, Any] = dict(zip(_MHA, args, strict=False)) | kwargs
-    if any(given.get(k) is not None for k in ("bias_k", "bias_v", "static_k", "static_v")) or given["add_zero_attn"]:
+    if given.get("static_k") is not None or given.get("static_v") is not None:
         return NotImplemented
     like = next(x for x in (given["query"], given["key"], given["value"]) if isinstance(x, Node))
     x = [b.operand(f"{name}/{part}", given[part], like) for part in ("query", "key", "value")]
@@ -235,16 +236,17 @@ def multi_head_attention_forward(b: Builder, name: str, *args: Any, **kwargs: An
     if alone:
         x = [shaped(b, f"{name}/batch", one, (one.shape[0], 1, one.shape[1])) for one in x]
     (length, count, channels), heads = x[0].shape, int(given["num_heads"])
+    more = [_rows_more(given, part, count) for part in "qkv"]
     q, k, v = (
-        _by_head(b, f"{name}/{part}", linear(b, f"{name}/{part}_proj", one, *own), heads)
-        for part, one, own in zip("qkv", x, _projections(given), strict=True)
+        _by_head(b, f"{name}/{part}", _and_rows(b, name, linear(b, f"{name}/{part}_proj", one, *own), rows), heads)
+        for part, one, own, rows in zip("qkv", x, _projections(given), more, strict=True)
     )
     q = b.emit(f"{name}/scaled", "mul", [q], other=1 / math.sqrt(channels // heads))
     scores = b.emit(f"{name}/scores", "matmul", [q, transpose(b, f"{name}/columns", k, -2, -1)])
-    scores = masked(b, f"{name}/masked", scores, _not(given.get("attn_mask"), count, heads))
+    scores = masked(b, f"{name}/masked", scores, _not(given.get("attn_mask"), count, heads, len(more[1])))
     padding = given.get("key_padding_mask")
     if padding is not None:
-        scores = masked(b, f"{name}/padded", scores, _not(padding, count, heads, keys=True))
+        scores = masked(b, f"{name}/padded", scores, _not(padding, count, heads, len(more[1]), keys=True))
     weights = b.emit(f"{name}/softmax", "softmax", [scores], dim=3)
     y = b.emit(f"{name}/heads", "matmul", [weights, v])  # (batch, heads, length, channels of a head)
     y = b.emit(f"{name}/order", "permute", [y], dims=(2, 0, 1, 3))
@@ -256,6 +258,20 @@ def multi_head_attention_forward(b: Builder, name: str, *args: Any, **kwargs: An
     if given.get("average_attn_weights", True):
         weights = b.emit(f"{name}/weights", "mean", [weights], dims=(1,), keepdim=False)
     return y, shaped(b, f"{name}/weights_alone", weights, weights.shape[1:]) if alone else weights
+
+
+def _rows_more(given: dict[str, Any], part: str, count: int) -> list[Tensor]:
+    """What stands behind the projected keys and values: a row that is learned, a row of zeros; (1, batch, channels)."""
+    own = given.get(f"bias_{part}") if part != "q" else None
+    rows = [] if own is None else [own.detach().expand(1, count, -1).contiguous()]
+    if part != "q" and given.get("add_zero_attn"):
+        rows.append(torch.zeros(1, count, int(given["embed_dim_to_check"]), dtype=given["out_proj_weight"].dtype))
+    return rows
+
+
+def _and_rows(b: Builder, name: str, x: Node, rows: list[Tensor]) -> Node:
+    own = [b.constant(f"{name}/row", row) for row in rows]
+    return b.emit(f"{name}/rows", "cat", [x, *own], dim=0) if own else x
 
 
 def _projections(given: dict[str, Any]) -> list[tuple[Any, Any]]:
@@ -275,13 +291,16 @@ def _by_head(b: Builder, name: str, x: Node, heads: int) -> Node:
     return b.emit(name, "permute", [x], dims=(1, 2, 0, 3))
 
 
-def _not(mask: Any, count: int, heads: int, keys: bool = False) -> Any:
-    """torch's mask here says what must not be seen; its axes become (batch, heads, length, length)."""
+def _not(mask: Any, count: int, heads: int, more: int, keys: bool = False) -> Any:
+    """torch's mask here says what must not be seen; its axes become (batch, heads, length, length).
+
+    The `more` rows behind the keys are seen by all.
+    """
     if mask is None:
         return None
     if isinstance(mask, Node):
         raise ValueError("a mask that is computed from the input is not supported in nn.MultiheadAttention")
-    mask = ~mask if mask.dtype == torch.bool else mask
+    mask = F.pad(~mask, (0, more), value=True) if mask.dtype == torch.bool else F.pad(mask, (0, more))
     if keys:
         return mask.reshape(count, 1, 1, -1)
     return mask.reshape(count, heads, *mask.shape[1:]) if mask.dim() == 3 else mask

@@ -163,6 +163,18 @@ def logical(kind: str) -> Converter:
     return convert
 
 
+def shifted(left: bool) -> Converter:
+    """Integers shifted by bits that are known: times a power of two, or divided by it."""
+
+    def convert(b: Builder, name: str, input: Any, other: Any) -> Any:
+        bits = _limit(other)
+        if not isinstance(input, Node) or isinstance(bits, (Node, Tensor)):
+            return NotImplemented
+        return b.emit(name, "mul" if left else "floor_div", [input], other=2 ** int(bits))
+
+    return convert
+
+
 # Limits
 
 

@@ -8,10 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edgekit.errors import UsageError
+from edgekit.frontend import scope
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
 from edgekit.frontend.operators.elementwise import Converter
 from edgekit.frontend.operators.moving import cut, shaped
+from edgekit.frontend.refusals import at
 
 ROLES = ("w_ih", "w_hh", "b_ih", "b_hh")
 
@@ -43,10 +46,10 @@ def recurrent(kind: str) -> Converter:
         for layer in range(num_layers):
             outputs = []
             for reverse in range(directions):
-                at = layer * directions + reverse
+                place = layer * directions + reverse
                 label = f"{name}/layer{layer}" + ("/reverse" if reverse else "")
-                given = _states(b, label, states, at)
-                own = dict(zip(ROLES, weights[at], strict=False))
+                given = _states(b, label, states, place)
+                own = dict(zip(ROLES, weights[place], strict=False))
                 hidden = own["w_hh"].shape[1]
                 if own["w_ih"].shape[0] != {"lstm": 4, "gru": 3}[kind] * hidden:
                     return NotImplemented  # an LSTM with projections
@@ -68,7 +71,7 @@ def _together(b: Builder, name: str, states: list[Node]) -> Node:
     return states[0] if len(states) == 1 else b.emit(name, "cat", states, dim=0)
 
 
-def _states(b: Builder, name: str, states: Sequence[Any], at: int) -> list[Node]:
+def _states(b: Builder, name: str, states: Sequence[Any], place: int) -> list[Node]:
     """The first states of a direction; none where they are zeros."""
     if all(isinstance(state, Tensor) and not state.is_meta and not state.any() for state in states):
         return []
@@ -76,18 +79,18 @@ def _states(b: Builder, name: str, states: Sequence[Any], at: int) -> list[Node]
     for index, state in enumerate(states):
         part = f"{name}/state{index}"
         if isinstance(state, Node):
-            nodes.append(b.emit(part, "slice", [state], dim=0, start=at, stop=at + 1, step=1))
+            nodes.append(b.emit(part, "slice", [state], dim=0, start=place, stop=place + 1, step=1))
         else:
-            nodes.append(b.constant(part, state[at : at + 1].detach().clone()))
+            nodes.append(b.constant(part, state[place : place + 1].detach().clone()))
     return nodes
 
 
 def _final(b: Builder, name: str, y: Node, reverse: bool) -> Node:
-    at = 0 if reverse else y.shape[0] - 1
+    end = 0 if reverse else y.shape[0] - 1
     return shaped(
         b,
         f"{name}/state",
-        b.emit(f"{name}/last", "slice", [y], dim=0, start=at, stop=at + 1, step=1),
+        b.emit(f"{name}/last", "slice", [y], dim=0, start=end, stop=end + 1, step=1),
         (1, *y.shape[1:]),
     )
 
@@ -116,10 +119,10 @@ def plain(kind: str) -> Converter:
         for layer in range(num_layers):
             outputs = []
             for reverse in range(directions):
-                at = layer * directions + reverse
+                place = layer * directions + reverse
                 label = f"{name}/layer{layer}" + ("/reverse" if reverse else "")
-                own = dict(zip(ROLES, params[at * per : (at + 1) * per], strict=False))
-                state = next(iter(_states(b, label, [hx], at)), None)
+                own = dict(zip(ROLES, params[place * per : (place + 1) * per], strict=False))
+                state = next(iter(_states(b, label, [hx], place)), None)
                 y, final = _steps(b, label, kind, x, state, own, bool(reverse))
                 outputs.append(y)
                 last.append(final)
@@ -138,8 +141,8 @@ def _steps(
     given = b.emit(f"{name}/given", "linear", [x], weights)
     outputs: list[Node] = []
     order = range(x.shape[0])
-    for at in reversed(order) if reverse else order:
-        step = b.emit(f"{name}/step", "slice", [given], dim=0, start=at, stop=at + 1, step=1)
+    for time in reversed(order) if reverse else order:
+        step = b.emit(f"{name}/step", "slice", [given], dim=0, start=time, stop=time + 1, step=1)
         if state is None:
             state = b.constant(f"{name}/start", torch.zeros(1, x.shape[1], own["w_hh"].shape[1], dtype=x.dtype))
         kept = b.emit(f"{name}/kept", "linear", [state], {"weight": own["w_hh"], "bias": own.get("b_hh")})
@@ -147,6 +150,14 @@ def _steps(
         outputs.append(state)
     joined = outputs[::-1] if reverse else outputs
     return b.emit(name, "cat", joined, dim=0) if len(joined) > 1 else joined[0], outputs[-1]
+
+
+def packed(b: Builder, name: str, *args: Any) -> Any:
+    """Sequences of several lengths in one tensor, whose shape depends on the lengths."""
+    raise UsageError(
+        at(scope.line(), "forward() packs sequences by their lengths, which no format has"),
+        "give the layer the padded tensor itself, without pack_padded_sequence",
+    )
 
 
 # One step

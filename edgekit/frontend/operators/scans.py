@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,8 +11,8 @@ import torch
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
 from edgekit.frontend.operators.compositions import logaddexp
-from edgekit.frontend.operators.elementwise import Converter, as_float
-from edgekit.frontend.operators.moving import cut
+from edgekit.frontend.operators.elementwise import Converter, as_float, lerp
+from edgekit.frontend.operators.moving import cut, movedim, shaped
 from edgekit.frontend.operators.reductions import sort
 
 Joined = Callable[[str, Node, Node], Node]
@@ -63,6 +64,33 @@ def argsort(b: Builder, name: str, input: Node, dim: int = -1, descending: bool 
 
 def msort(b: Builder, name: str, input: Node) -> Any:
     return sort(b, name, input, 0)[0]
+
+
+def quantile(
+    b: Builder,
+    name: str,
+    input: Node,
+    q: Any,
+    dim: int | None = None,
+    keepdim: bool = False,
+    *,
+    interpolation: str = "linear",
+) -> Any:
+    """The sorted values at q of the way through them, between two of them in proportion."""
+    if isinstance(q, Node) or interpolation != "linear" or (keepdim and dim is None):
+        return NotImplemented
+    x = shaped(b, f"{name}/flat", input, (math.prod(input.shape),)) if dim is None else input
+    dim, several = (dim or 0) % x.rank, torch.as_tensor(q).dim() > 0
+    values = sort(b, f"{name}/sorted", x, dim)[0]
+    places = torch.as_tensor(q, dtype=torch.float64).reshape(-1) * (x.shape[dim] - 1)
+    low, high = (
+        b.emit(f"{name}/{end}", "gather", [values], {"indices": at.long()}, dim=dim)
+        for end, at in (("low", places.floor()), ("high", places.ceil()))
+    )
+    shares = (places - places.floor()).to(x.dtype).reshape([-1 if axis == dim else 1 for axis in range(x.rank)])
+    found = movedim(b, f"{name}/front", lerp(b, f"{name}/between", low, high, shares), dim, 0)
+    kept = tuple(1 if axis == dim else size for axis, size in enumerate(x.shape) if keepdim or axis != dim)
+    return shaped(b, name, found, (len(places), *kept) if several else kept)
 
 
 def bucketize(

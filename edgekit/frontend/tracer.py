@@ -24,6 +24,7 @@ from edgekit.frontend.recorder import Recorder
 from edgekit.frontend.refusals import at, changes_itself
 from edgekit.ir.graph import Graph
 from edgekit.ir.passes.absorb_padding import absorb_padding
+from edgekit.ir.passes.cancel_permutes import cancel_permutes
 from edgekit.ir.passes.join_operators import join_operators
 
 Shape = tuple[int, ...]
@@ -47,8 +48,10 @@ def trace(module: nn.Module, *shapes: Shape) -> Graph:
     recorder, result = _steady(module, shapes)
     with _about(module):
         outputs = named_outputs(result, recorder.node_of, recorder.builder)
-    graph = absorb_padding(_graph(recorder, outputs))
-    return join_operators(graph) if isinstance(module, (Imported, fx.GraphModule)) else graph
+    graph = _graph(recorder, outputs)
+    if not isinstance(module, (Imported, fx.GraphModule)):
+        return absorb_padding(graph)
+    return join_operators(absorb_padding(cancel_permutes(graph)))  # what programs took apart or turned
 
 
 def unwrapped(module: nn.Module) -> nn.Module:

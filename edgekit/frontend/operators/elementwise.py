@@ -74,6 +74,8 @@ def pair(b: Builder, name: str, kind: str, left: Any, right: Any) -> Node:
 
 
 _MIRRORED = {
+    "add": "add",
+    "mul": "mul",
     "less": "greater",
     "greater": "less",
     "less_equal": "greater_equal",

@@ -13,7 +13,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from edgekit.ir.graph import Graph, Op, rebuilt
+from edgekit.ir.graph import Graph, Op
+from edgekit.ir.passes.join import Join, per_channel
+from edgekit.ir.passes.join_norms import LayerNorms
+from edgekit.ir.passes.join_slopes import Clips, Slopes
 
 _LAYERS = ("conv", "conv_transpose", "linear")
 _NEAR = 1e-4  # of a number, which files round
@@ -21,63 +24,12 @@ _NEAR = 1e-4  # of a number, which files round
 
 def join_operators(graph: Graph) -> Graph:
     """The same network with fewer operators. Each join is exact but for the order of the arithmetic."""
-    for join in (_Products, _Biases, _Responses, _Affine, _Numbers, _Parts):
+    for join in (Clips, Slopes, _Products, _Biases, LayerNorms, _Responses, _Affine, _Numbers, _Parts):
         graph = join(graph).joined()
     return graph
 
 
-class _Join:
-    """One kind of join over a graph. What only the last operator of a pattern reads goes into it."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph, self.ops = graph, graph.by_name()
-        self.consumers = graph.consumers()
-        self.readers = {name: len(found) for name, found in self.consumers.items()}
-        self.params = dict(graph.params)
-        self.gone: set[str] = set()
-        self.alias: dict[str, str] = {}
-
-    def joined(self) -> Graph:
-        """The graph afterwards."""
-        for op in self.graph:
-            changed = self.change(self.ops[op.name])
-            if changed is not None:
-                self.ops[op.name] = changed
-        ops = [self.ops[op.name] for op in self.graph if op.name not in self.gone]
-        ops = [op.with_(inputs=tuple(self.alias.get(name, name) for name in op.inputs)) for op in ops]
-        outputs = {public: self.alias.get(name, name) for public, name in self.graph.outputs.items()}
-        return rebuilt(self.graph, ops, outputs, self.params)
-
-    def change(self, op: Op) -> Op | None:
-        """What an operator becomes as the last one of a pattern; None where it is none."""
-        raise NotImplementedError
-
-    def inner(self, name: str) -> Op | None:
-        """An operator that is read once, and by nobody outside."""
-        op = self.ops[name]
-        return None if self.readers[name] != 1 or self.graph.is_output(name) or name in self.gone else op
-
-    def tensor(self, op: Op) -> Tensor | None:
-        """The constant operand of an operator; a number as a tensor."""
-        if len(op.inputs) != 1 or op.attrs.get("reflected"):
-            return None
-        if "other" in op.params:
-            found = self.params[op.params["other"]]
-            return found if found.is_floating_point() else None
-        other = op.attrs.get("other")
-        return torch.tensor(float(other)) if isinstance(other, (int, float)) else None
-
-    def number(self, op: Op) -> float | None:
-        """The number that an operator has as its other operand."""
-        other = self.tensor(op)
-        return float(other) if other is not None and other.numel() == 1 and not other.is_meta else None
-
-    def drop(self, names: Sequence[str]) -> None:
-        """Leave operators out."""
-        self.gone.update(names)
-
-
-class _Products(_Join):
+class _Products(Join):
     """x times a gate of x: silu, hardswish, gelu; and hardsigmoid, which is a gate."""
 
     def change(self, op: Op) -> Op | None:
@@ -161,7 +113,7 @@ class _Products(_Join):
         return scaled.inputs[0], [more.name, erf.name, scaled.name]
 
 
-class _Biases(_Join):
+class _Biases(Join):
     """A sum with a number for each channel behind a layer that has no bias."""
 
     def change(self, op: Op) -> Op | None:
@@ -181,7 +133,7 @@ class _Biases(_Join):
         return layer.with_(params={**layer.params, "bias": name})
 
 
-class _Responses(_Join):
+class _Responses(Join):
     """x over a power of a weighted sum of squares of near channels: local response normalization, as TFLite has it."""
 
     def change(self, op: Op) -> Op | None:
@@ -231,7 +183,7 @@ class _Responses(_Join):
         return {"size": size, "alpha": part * size, "k": float(bias[0])}
 
 
-class _Affine(_Join):
+class _Affine(Join):
     """A product and a sum with a number for each channel: a BatchNorm, which folding then takes up or leaves."""
 
     def change(self, op: Op) -> Op | None:
@@ -271,7 +223,7 @@ class _Affine(_Join):
         return layer is not None and layer.kind in ("conv", "conv_transpose") and not summed
 
 
-class _Numbers(_Join):
+class _Numbers(Join):
     """An operand of one element is a number of the operator, and no parameter of the network."""
 
     def change(self, op: Op) -> Op | None:
@@ -281,7 +233,7 @@ class _Numbers(_Join):
         return op.with_(params={}, attrs={**op.attrs, "other": float(other)})
 
 
-class _Parts(_Join):
+class _Parts(Join):
     """A concatenation of what was put together for it before, as files for XNNPACK have it, which joins few at once."""
 
     def change(self, op: Op) -> Op | None:
@@ -300,14 +252,3 @@ class _Parts(_Join):
             and part.attrs == op.attrs
             and part.name.startswith(f"{op.name}/part")
         )
-
-
-def per_channel(other: Tensor, op: Op) -> Tensor | None:
-    """A constant operand as a vector of the operator's channels, or one number; None where it is anything else."""
-    axis = len(op.shape) - 1 if op.kind == "linear" else 1
-    if op.kind == "linear" or len(op.shape) > 2:
-        channels = op.shape[axis]
-        padded = (1,) * (len(op.shape) - other.dim()) + tuple(other.shape)
-        if len(padded) == len(op.shape) and other.numel() == channels == padded[axis]:
-            return other if other.dim() == 1 else other.reshape(-1)
-    return None

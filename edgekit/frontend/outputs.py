@@ -12,6 +12,8 @@ from edgekit.errors import UsageError
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
 
+LEAVE_OUT = "leave it out of what forward() returns, or of the outputs of the file"
+
 
 def named_outputs(result: Any, node_of: Callable[[Any], Any], builder: Builder) -> dict[str, Node]:
     """The outputs by public name, in order; the only one of a network without a name of its own has "".
@@ -65,13 +67,13 @@ def _name(path: tuple[Any, ...]) -> str:
 def _checked(what: str, node: Node | Any, builder: Builder, used: set[int]) -> Node:
     """An operator of its own for each output."""
     if isinstance(node, Tensor):
-        raise UsageError(f"{what} a tensor that does not depend on the input", "leave it out of what forward() returns")
+        raise UsageError(f"{what} a tensor that does not depend on the input", LEAVE_OUT)
     if not isinstance(node, Node):
         raise UsageError(f"{what} {_told(node)}, not a tensor", "return tensors only")
     if node.kind == "input":
         raise UsageError(
             f"{what} its input {node.name} unchanged" if "returns" in what else f"{what} the input {node.name}",
-            "leave it out of what forward() returns",
+            LEAVE_OUT,
         )
     if not node.shape:
         raise UsageError(
@@ -79,9 +81,7 @@ def _checked(what: str, node: Node | Any, builder: Builder, used: set[int]) -> N
             "keep the batch in front, as x.mean((1, 2, 3)) does",
         )
     if 0 in node.shape:
-        raise UsageError(
-            f"{what} a tensor without elements, of shape {node.shape}", "leave it out of what forward() returns"
-        )
+        raise UsageError(f"{what} a tensor without elements, of shape {node.shape}", LEAVE_OUT)
     if id(node) in used:
         node = builder.emit(f"{node.name}/again", "reshape", [node], shape=(-1, *node.shape[1:]))
     used.add(id(node))

@@ -69,7 +69,10 @@ class OnnxFile:
         if given != count * dtype.itemsize:
             shape = "x".join(map(str, tensor.dims))
             raise ValueError(f"it has {given} bytes, and {shape} of {dtype} needs {count * dtype.itemsize}")
-        found = np.fromfile(path, dtype, count, offset=int(place.get("offset", 0)))
+        offset = int(place.get("offset", 0))
+        if offset < 0:
+            raise ValueError(f"its bytes begin at {offset}")
+        found = np.fromfile(path, dtype, count, offset=offset)
         if len(found) != count:
             raise ValueError(f"it ends after {len(found)} of {count} values")
         return found.reshape(tuple(tensor.dims))

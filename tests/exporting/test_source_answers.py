@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnxruntime.quantization as ort
 import pytest
 import torch
 from torch import Tensor
@@ -12,11 +14,14 @@ from torch import Tensor
 import edgekit
 from edgekit.errors import BackendMissing, GateFailed, UsageError
 from edgekit.exporting import source_answers
+from edgekit.frontend import verify
 from edgekit.importers.onnx import table
 from edgekit.importers.onnx.node import Node
 from edgekit.importers.onnx.reader import open_source
+from edgekit.importers.source import Source
 from edgekit.records.runtime import open_session
-from tests.importers.onnx.files import node, of_runtime, small_network, weight, write
+from tests.importers.onnx.files import Array, node, of_runtime, small_network, weight, write
+from tests.importers.onnx.test_quantized import by_onnxruntime
 from tests.importers.tflite import files as tflite
 
 
@@ -83,6 +88,23 @@ def test_reading_a_file_wrongly_is_found_by_its_own_runtime(tmp_path: Path, monk
     monkeypatch.setitem(table.OPERATORS, "Relu", wrong)
     with pytest.raises(GateFailed, match="what was read from net.onnx differs from what onnxruntime computes"):
         edgekit.export(str(small_network(tmp_path / "net.onnx")), format=["onnx"], out=tmp_path)
+
+
+def test_sums_that_saturate_in_the_runtime_are_no_fault_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = by_onnxruntime(tmp_path, quant_format=ort.QuantFormat.QOperator, activation_type=ort.QuantType.QUInt8)
+    source, answered = open_source(path, None), source_answers.answers
+
+    def saturated(asked: Source, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """As on a processor without VNNI, which a file of unsigned weights does not meet."""
+        return tuple(y * (0.5 if asked.path == path else 1.0) for y in answered(asked, inputs))
+
+    monkeypatch.setattr(source_answers, "answers", saturated)
+    x = weight(2, 3, 16, 16)
+    network = source.build().eval()
+    found, note = source_answers.held_against(source, network, [x], verify.answers(network, x))
+    assert found is None and note is not None and "with unsigned weights, because signed ones saturate here" in note
 
 
 def test_a_file_that_its_runtime_does_not_run_is_not_exported(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from edgekit.errors import BackendMissing, UsageError
 Key = TypeVar("Key")
 LONGEST_TEXT = 1 << 26  # bytes of an attribute; Keras writes some hundred thousand
 MOST_NAMES = 100_000
+MOST_SHARED = 1 << 30  # bytes that a list could take whose texts lie elsewhere in the file, all in the same place
 MOST_AXES = 5  # of the kernel of a convolution of volumes
 
 
@@ -94,6 +95,9 @@ def names(owner: Any, name: str) -> list[str] | None:
     if attribute.shape == (0,):  # of which HDF5 cannot tell the size
         return []
     if len(attribute.shape) != 1 or attribute.shape[0] > MOST_NAMES or attribute.get_storage_size() > LONGEST_TEXT:
+        return None
+    # A text of variable length is a reference, and many can lead to one that fills the file. Keras writes none.
+    if attribute.dtype.hasobject and attribute.shape[0] * owner.file.id.get_filesize() > MOST_SHARED:
         return None
     return [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in owner.attrs[name]]
 

@@ -95,5 +95,7 @@ def pt2(path: Path) -> Contents:
 
 
 def engine(path: Path) -> Contents:
-    """Raise BackendMissing: only TensorRT reads its engines."""
+    """Raise BackendMissing: only TensorRT reads its engines. An empty file, which is none, is a UsageError."""
+    if not path.stat().st_size:
+        raise UsageError(f"{path} is no TensorRT engine: it is empty", "build the engine again")
     raise BackendMissing("a TensorRT engine can only be read on the device that it was built for", "inspect it there")

@@ -148,7 +148,7 @@ def read_manifest(path: Path) -> Manifest:
     """The manifest in a JSON file. Raises UsageError when it is broken or from a newer edgekit."""
     again = "export the artifact again"
     try:
-        raw = _json_object(_regular_text(path))
+        raw = _json_object(text_of(path))
     except (OSError, ValueError) as error:
         raise UsageError(f"the manifest {path} cannot be read: {error}", again) from error
     if raw.get("version") != MANIFEST_VERSION:
@@ -162,13 +162,6 @@ def read_manifest(path: Path) -> Manifest:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
         raise UsageError(f"the manifest {path} is broken at '{where}': {first['msg']}", again) from error
-
-
-def _regular_text(path: Path) -> str:
-    """The text of a manifest. Raises OSError, and ValueError for a pipe or a device, which might never end."""
-    if not path.is_file():
-        raise ValueError("it is no regular file")
-    return text_of(path)
 
 
 def _json_object(text: str) -> dict[str, Any]:

@@ -10,8 +10,10 @@ LARGEST = 1 << 26  # bytes: the largest manifest has some millions
 def text_of(path: Path, encoding: str = "utf-8") -> str:
     """The text of a file. Raises OSError, and ValueError where it is no such text, or larger than any that is meant.
 
-    A link can lead to what never ends, such as /dev/zero.
+    A link can lead to what never ends, such as /dev/zero, and a pipe to nothing that ever begins.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no regular file")
     with path.open("rb") as stream:
         data = stream.read(LARGEST + 1)
     if len(data) > LARGEST:

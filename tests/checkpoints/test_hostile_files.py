@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgekit.checkpoints import hdf5
 from edgekit.checkpoints import load as weights
 from edgekit.errors import UsageError
 from edgekit.network.spec import variant
@@ -79,6 +80,18 @@ def test_external_storage_on_a_pipe_does_not_hang(tmp_path: Path) -> None:
     code = f"import edgekit.models, edgekit.checkpoints.load as weights; weights.variant_of({str(path)!r}, 'mobilenet')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert "from elsewhere" in done.stderr
+
+
+def test_names_that_could_all_be_one_long_text_are_not_read(tmp_path: Path) -> None:
+    """Each is a reference of 16 bytes: where all lead to the text of 2 MB, 3,000 of them take 6 GB."""
+    with h5py.File(tmp_path / "many.h5", "w") as file:
+        file.attrs.create("long", "x" * 2_000_000, dtype=h5py.string_dtype())
+        for name, count in (("few", 2), ("many", 3000)):
+            file.attrs.create(name, ["b"] * count, dtype=h5py.string_dtype())
+        file.attrs.create("fixed", np.array([b"b"] * 3000))
+    with hdf5.opened(tmp_path / "many.h5") as file:
+        assert hdf5.names(file, "few") == ["b"] * 2 and hdf5.names(file, "many") is None
+        assert hdf5.names(file, "fixed") == ["b"] * 3000
 
 
 def test_a_layer_behind_a_link_is_missing(tmp_path: Path) -> None:

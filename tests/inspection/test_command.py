@@ -93,6 +93,12 @@ def test_a_reader_that_crashes_or_does_not_end_takes_nothing_of_ours_along(
             edgekit.inspect(path)
 
 
+def test_an_empty_file_is_no_engine(tmp_path: Path) -> None:
+    (tmp_path / "net.engine").touch()
+    with pytest.raises(UsageError, match="is no TensorRT engine: it is empty"):
+        edgekit.inspect(tmp_path / "net.engine")
+
+
 def test_what_lies_around_is_not_imported(
     exported: dict[str, Artifact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

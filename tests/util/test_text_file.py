@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,9 +26,10 @@ READ: dict[str, Callable[[Path], object]] = {
 }
 
 
+@pytest.mark.parametrize("make", [lambda path: path.symlink_to("/dev/zero"), os.mkfifo], ids=["endless", "a pipe"])
 @pytest.mark.parametrize("name", READ)
-def test_what_never_ends_is_no_text(name: str, tmp_path: Path) -> None:
-    (tmp_path / name).symlink_to("/dev/zero")
+def test_what_never_ends_is_no_text(name: str, make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / name)
     with pytest.raises(UsageError) as caught:
         READ[name](tmp_path / name)
     assert "\n" not in caught.value.message and len(caught.value.message) < 1000

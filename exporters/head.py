@@ -44,7 +44,7 @@ def with_head(job: WriteJob, head: str) -> WriteJob:
 
 
 def _free_name(graph: Graph, name: str) -> str:
-    taken = graph.by_name()
+    taken = graph.by_name
     while name in taken:
         name += "_of_output"
     return name

@@ -54,7 +54,7 @@ def name_tensors(file: str, family: str, layers: Sequence[Layer], graph: Graph, 
     weighted = [op for op in graph if op.kind in ("conv", "linear")]
     if not _alike(layers, weighted):
         raise UsageError(f"{file} holds {family}, not {model}", f"give weights of {model}, or export mobilenet")
-    readers = graph.consumers()
+    readers = graph.consumers
     tensors: dict[str, Tensor] = {}
     for layer, op in zip(layers, weighted, strict=True):
         tensors[op.params["weight"]] = _as_in(layer.weight, graph.params[op.params["weight"]])
@@ -100,7 +100,7 @@ def name_ranges(layers: Sequence[Layer], graph: Graph) -> dict[str, tuple[float,
     A runtime computes the activation inside the layer, so the range is the activation's; what only reshapes the
     output has its range too.
     """
-    readers = graph.consumers()
+    readers = graph.consumers
     ranges: dict[str, tuple[float, float]] = {}
     weighted = [op for op in graph if op.kind in ("conv", "linear")]
     for layer, op in zip(layers, weighted, strict=True):
@@ -109,7 +109,7 @@ def name_ranges(layers: Sequence[Layer], graph: Graph) -> dict[str, tuple[float,
     return ranges
 
 
-def _carriers(op: Op, readers: Mapping[str, list[Op]]) -> list[str]:
+def _carriers(op: Op, readers: Mapping[str, Sequence[Op]]) -> list[str]:
     names = [op.name]
     while len(readers[op.name]) == 1:
         op = readers[op.name][0]

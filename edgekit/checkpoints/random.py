@@ -78,7 +78,7 @@ class _Draw:
 
     def __init__(self, graph: Graph, random: torch.Generator) -> None:
         self._graph, self._random = graph, random
-        self._readers = graph.consumers()
+        self._readers = graph.consumers
         self._settled: set[int] = set()
 
     def draw(self, name: str, parameter: Tensor) -> None:

@@ -283,7 +283,7 @@ def _with_rounded_weights(graph: Graph, quantized: QuantizedGraph) -> Graph:
 
 def _around(graph: Graph, tensor: str) -> set[str]:
     """The operators that make and read a tensor; what only moves its values along is looked through both ways."""
-    ops, readers = graph.by_name(), graph.consumers()
+    ops, readers = graph.by_name, graph.consumers
     found, name = {tensor}, tensor
     while ops[name].kind in MOVERS and ops[name].inputs[0] != graph.input.name:
         name = ops[name].inputs[0]

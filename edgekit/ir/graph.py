@@ -90,13 +90,15 @@ class Graph:
         return iter(self.ops)
 
     def __getitem__(self, name: str) -> Op:
-        return self.by_name()[name]
+        return self.by_name[name]
 
-    def by_name(self) -> dict[str, Op]:
+    @cached_property
+    def by_name(self) -> Mapping[str, Op]:
         """Operators by name."""
         return {op.name: op for op in self.ops}
 
-    def consumers(self) -> dict[str, list[Op]]:
+    @cached_property
+    def consumers(self) -> Mapping[str, Sequence[Op]]:
         """For each operator's name, the operators that read it (once per reading); outputs are not among them."""
         readers: dict[str, list[Op]] = {op.name: [] for op in self.ops}
         for op in self.ops:

@@ -100,7 +100,7 @@ def _range(graph: Graph, extremes: Mapping[str, tuple[float, float]], name: str)
 
 def _stored(graph: Graph, scheme: str, in_float: Collection[str]) -> list[str]:
     """The tensors that exist as integers, in order."""
-    fused, readers = fused_activations(graph), graph.consumers()
+    fused, readers = fused_activations(graph), graph.consumers
     kept = []
     for op in graph:
         if op.name in fused:

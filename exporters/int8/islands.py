@@ -96,7 +96,7 @@ def _hands_on(op: Op, scheme: str) -> bool:
 
 def before_choices(graph: Graph) -> dict[str, str]:
     """What stands between integers and the place of the largest of them, which is another where rounded values tie."""
-    readers, found = graph.consumers(), dict[str, str]()
+    readers, found = graph.consumers, dict[str, str]()
     for op in reversed(graph.ops):
         chosen = readers[op.name] and all(r.kind in _CHOICES or r.name in found for r in readers[op.name])
         if chosen and op.kind in _KEEPING_ORDER and not graph.is_output(op.name):
@@ -119,7 +119,7 @@ def preparation(graph: Graph) -> dict[str, str]:
 
 def squares(graph: Graph) -> dict[str, str]:
     """Squares that are summed or averaged, as in variances and norms, and their sums: eight bits hold no squares."""
-    readers, found = graph.consumers(), dict[str, str]()
+    readers, found = graph.consumers, dict[str, str]()
     for op in graph:
         summed = readers[op.name] and all(reader.kind in ("mean", "sum") for reader in readers[op.name])
         if op.kind == "mul" and len(op.inputs) == 2 and len(set(op.inputs)) == 1 and summed:

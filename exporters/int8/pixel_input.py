@@ -40,7 +40,7 @@ def pixel_entry(graph: Graph, in_float: Collection[str], preprocessing: Preproce
     mean, std = np.asarray(preprocessing.mean), np.asarray(preprocessing.std)
     if len(graph.inputs) > 1 or not graph.input.dtype.is_floating_point:
         return None
-    readers = graph.consumers()[graph.input.name]
+    readers = graph.consumers[graph.input.name]
     if len(graph.input.shape) != 4 or graph.input.shape[1] != len(mean) or np.ptp(std) > 0:
         return None
     if any(op.kind != "conv" or op.name in in_float for op in readers) or graph.is_output(graph.input.name):

@@ -32,6 +32,7 @@ WEIGHT_LIMIT = 127  # -128 is left out: the integers are symmetric, as all three
 # A channel's largest weight stands on an integer from here to the limit: any coarser grid is part of one of these.
 LEAST_TOP = 64
 JUDGING = 512  # weights of a channel that its grids are compared on, at most
+TRIED_AT_ONCE = 2**17  # weights: half a megabyte stays near the processor
 BIAS_LIMIT = 2.0**30  # of an int32, with room for the sum that is added to it
 SUM_LIMIT = 2.0**30 / 255  # of a channel's integers without signs: times any activation they leave room for the bias
 # Fixed-point multipliers of the runtimes reach down to 2^-31.
@@ -160,14 +161,14 @@ def best_tops(rows: Tensor, pairs: bool = False) -> Tensor:
     stay within 16 bits counts as an error too.
     """
     unit = _judged(rows, pairs) / rows.abs().amax(1, keepdim=True).clamp(min=1e-30)
-    tops = torch.full((len(rows),), float(WEIGHT_LIMIT))
-    least = torch.full((len(rows),), torch.inf)
-    for top in range(WEIGHT_LIMIT, LEAST_TOP - 1, -1):
-        values = unit * top
+    tops = torch.arange(WEIGHT_LIMIT, LEAST_TOP - 1, -1, dtype=torch.float32)
+    best = []
+    for part in torch.split(unit, max(TRIED_AT_ONCE // (len(tops) * unit.shape[1]), 1)):
+        values = (part[:, None] * tops[:, None]).flatten(0, 1)
         integers = fitted(values.round()) if pairs else values.round()
-        error = (values - integers).square_().sum(1) / top**2
-        tops, least = torch.where(error < least, top, tops), torch.minimum(error, least)
-    return tops.double()
+        errors = (values - integers).square_().sum(1).reshape(len(part), len(tops)) / tops.square()
+        best.append(tops[errors.argmin(1)])  # of equal ones the first: the finest grid
+    return torch.cat(best).double()
 
 
 def pair_cost(quantized: QuantizedGraph) -> dict[str, float | int] | None:
@@ -226,7 +227,7 @@ def _least_scale(graph: Graph, op: Op, scale: Tensor, scales: Mapping[str, QPara
     own, source = graph.tensors(op), scales[op.inputs[0]].scale
     bias = _finite(op, "bias", own["bias"]) if "bias" in own else torch.zeros_like(scale)
     for_bias = bias.abs().double() * 1.01 / (source * BIAS_LIMIT)  # the correction may add a little
-    readers = [op.name, *(reader.name for reader in graph.consumers()[op.name])]
+    readers = [op.name, *(reader.name for reader in graph.consumers[op.name])]
     rows = own["weight"].detach().transpose(0, channel_axis(op)).flatten(1)
     for_sum = rows.abs().sum(1).double() / max(SUM_LIMIT - rows.shape[1] / 2, 1.0)  # each may be rounded up
     target = next((scales[name].scale for name in readers if name in scales), source)

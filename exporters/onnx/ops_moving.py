@@ -31,7 +31,7 @@ def pad(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     mode = op.attrs.get("mode", "constant")
     if mode == "constant":
         value = op.attrs["value"]
-        if value == 0 and any(reader.kind in ("max_pool", "avg_pool") for reader in e.graph.consumers()[op.name]):
+        if value == 0 and any(reader.kind in ("max_pool", "avg_pool") for reader in e.graph.consumers[op.name]):
             # onnxruntime joins a Pad of zeros with the pooling behind it, as if a pooling padded with zeros. It knows
             # zero by its bytes, and those of -0.0 are not zero.
             value = -0.0

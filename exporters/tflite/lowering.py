@@ -74,8 +74,8 @@ class Lowering:
         self.program = Program()
         self.half = half
         self.quantized = quantized
-        self.readers = graph.consumers()
-        self.ops = graph.by_name()
+        self.readers = graph.consumers
+        self.ops = graph.by_name
         self.joined: dict[tuple[int, QParams | None, tuple[str, ...]], Value] = {}  # what has been concatenated
         self.pairs: dict[tuple[Any, ...], tuple[Value, Value]] = {}  # what operators with two results have given
         self._fused = fused_activations(graph)

@@ -61,7 +61,7 @@ def _kind(op: Op) -> str | None:
 
 
 def _check_chain(path: Path, graph: Graph, model: str) -> None:
-    if any(len(op.inputs) > 1 for op in graph) or any(len(readers) > 1 for readers in graph.consumers().values()):
+    if any(len(op.inputs) > 1 for op in graph) or any(len(readers) > 1 for readers in graph.consumers.values()):
         raise UsageError(
             f"{path.name}: Keras files are read for networks that are a chain of layers, and {model} is none",
             f"give weights of {model} by torch's names",
@@ -132,7 +132,7 @@ def _norm(layer: Weighted, op: Op) -> dict[str, Tensor]:
 
 def _move_bias(path: Path, layer: Weighted, op: Op, graph: Graph, tensors: dict[str, Tensor]) -> None:
     """A bias in front of a BatchNorm is the same as a smaller mean."""
-    norm = next((reader for reader in graph.consumers()[op.name] if reader.kind == "batch_norm"), None)
+    norm = next((reader for reader in graph.consumers[op.name] if reader.kind == "batch_norm"), None)
     if norm is None:
         raise UsageError(
             f"{path.name}: its layer {layer.name[:80]} has a bias, and {op.name} has none", "leave out what is another"

@@ -41,7 +41,7 @@ class _Turned:
     """Goes through a graph. A view is a value that is a permutation of another one, and is not computed yet."""
 
     def __init__(self, graph: Graph) -> None:
-        self._graph, self._before = graph, graph.by_name()
+        self._graph, self._before = graph, graph.by_name
         self._ops: list[Op] = []
         self._params: dict[str, Tensor] = dict(graph.params)
         self._views: dict[str, tuple[str, Dims]] = {}

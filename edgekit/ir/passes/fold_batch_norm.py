@@ -14,7 +14,7 @@ The arithmetic is in float64 whatever the network's own precision.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,7 +37,7 @@ class Folded:
 def fold(graph: Graph) -> Folded:
     """Fold every normalization that can be folded exactly."""
     graph = _fold_before(_fold_after(graph))
-    readers = graph.consumers()
+    readers = graph.consumers
     ops, params, remaining = [], dict(graph.params), []
     for op in graph:
         if op.kind == "batch_norm":
@@ -53,7 +53,7 @@ def fold(graph: Graph) -> Folded:
 
 def _fold_after(graph: Graph) -> Graph:
     """Each normalization that is the only reader of a layer goes into that layer."""
-    readers = {name: len(found) for name, found in graph.consumers().items()}
+    readers = {name: len(found) for name, found in graph.consumers.items()}
     for name in graph.outputs.values():
         readers[name] += 1
     done: dict[str, Op] = {}
@@ -76,7 +76,7 @@ def _fold_after(graph: Graph) -> Graph:
 
 def _fold_before(graph: Graph) -> Graph:
     """Each normalization whose only reader is a layer that does not pad goes into that layer."""
-    readers, params = graph.consumers(), dict(graph.params)
+    readers, params = graph.consumers, dict(graph.params)
     graph = Graph(graph.ops, graph.outputs, params)
     replaced: dict[str, Op] = {}
     removed: dict[str, str] = {}
@@ -175,7 +175,7 @@ def _owning(op: Op, params: dict[str, Tensor], like: Tensor, **tensors: Tensor) 
     return op.with_(params={**op.params, **names})
 
 
-def _reason(op: Op, graph: Graph, readers: dict[str, list[Op]]) -> str:
+def _reason(op: Op, graph: Graph, readers: Mapping[str, Sequence[Op]]) -> str:
     source = graph[op.inputs[0]]
     if source.kind in LAYERS:
         return f"its input {source.name} is also read by " + ", ".join(

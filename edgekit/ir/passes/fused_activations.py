@@ -18,7 +18,7 @@ def activation_name(op: Op) -> str | None:
 
 def fused_activations(graph: Graph) -> dict[str, Op]:
     """For each producer whose only reader is such an activation: the producer's name -> the activation."""
-    readers = graph.consumers()
+    readers = graph.consumers
     return {
         op.name: readers[op.name][0]
         for op in graph

@@ -14,8 +14,8 @@ class Join:
     """One kind of join over a graph. What only the last operator of a pattern reads goes into it."""
 
     def __init__(self, graph: Graph) -> None:
-        self.graph, self.ops = graph, graph.by_name()
-        self.consumers = graph.consumers()
+        self.graph, self.ops = graph, dict(graph.by_name)
+        self.consumers = graph.consumers
         self.readers = {name: len(found) for name, found in self.consumers.items()}
         self.params = dict(graph.params)
         self.gone: set[str] = set()

@@ -62,7 +62,7 @@ def test_only_what_a_runtime_makes_has_integers(name: str, scheme: str) -> None:
         if op.name in fused:
             assert op.name not in made.activations
         elif op.name in made.islands:
-            readers = [reader.name for reader in graph.consumers()[op.name]]
+            readers = [reader.name for reader in graph.consumers[op.name]]
             assert (op.name in made.activations) == any(reader not in made.islands for reader in readers)
         elif not (op.name == graph.output and op.kind == "linear"):
             assert op.name in made.activations
@@ -146,7 +146,7 @@ def test_the_noisiest_layer_comes_first() -> None:
     weight = made.weights[spoilt.name]
     coarse = replace(weight, values=(weight.values // 64) * 64)
     rows = layer_snr(graph, replace(made, weights={**made.weights, spoilt.name: coarse}), noise(8, 5).inputs(8))
-    after = [op.name for op in graph.consumers()[spoilt.name]]
+    after = [op.name for op in graph.consumers[spoilt.name]]
     good = {row.name: row.snr_db for row in layer_snr(graph, made, noise(8, 5).inputs(8))}
     bad = {row.name: row.snr_db for row in rows}
     assert (bad[after[0]] or 0) < (good[after[0]] or 0) - 10

@@ -53,7 +53,7 @@ def test_what_is_no_padding_of_a_convolution_stays(pad: dict[str, Any]) -> None:
 
 def test_a_pad_that_somebody_else_reads_stays() -> None:
     other = Op("other", "relu", ("pad",), (1, 2, 7, 8))
-    assert "pad" in absorb_padding(padded("conv", (other,))).by_name()
+    assert "pad" in absorb_padding(padded("conv", (other,))).by_name
     graph = padded("conv")
     shown = Graph(graph.ops, {"y": "y", "pad": "pad"}, graph.params)
-    assert "pad" in absorb_padding(shown).by_name()
+    assert "pad" in absorb_padding(shown).by_name

@@ -373,14 +373,17 @@ def once(factory: pytest.TempPathFactory, name: str, prepare: Callable[[Path], N
 
 @pytest.fixture(scope="session")
 def small_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which `edgekit demo` ran, with two networks that were trained for a moment only."""
+    """A folder in which `edgekit demo` ran, with two networks that were trained for a moment only, and fewer images."""
     for name in ("torch", "onnx", "onnxruntime", "ai_edge_litert", "sklearn", "vl_convert"):
         pytest.importorskip(name)
 
     def prepare(folder: Path) -> None:
-        courses = (command.Course("lenet5", None, 3), command.Course("mobilenet", 0.25, 3))
+        from edgekit.demonstration import digits
+
+        courses = (command.Course("lenet5", None, 2), command.Course("mobilenet", 0.25, 2))
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(command, "COURSES", courses)
+            patch.setattr(digits, "PARTS", {"test": 100, "calibration": 50})
             result = command.demo(out=folder / "demo")
         (folder / "result.json").write_text(json.dumps(result.to_json()), encoding="utf-8")
 

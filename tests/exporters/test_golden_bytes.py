@@ -37,7 +37,7 @@ from tests.paths import GOLDENS
 
 GOLDEN = GOLDENS / "exported_bytes.json"
 # One small member of each family whose folded graph has forms of its own: name, alpha, resolution (None: the
-# network's own).
+# network's own). The other families are made of the forms of these, and a row of a large one takes seconds.
 NETWORKS: tuple[tuple[str, float | None, int | None], ...] = (
     ("lenet5", None, None),
     ("nin", None, 64),
@@ -51,6 +51,7 @@ NETWORKS: tuple[tuple[str, float | None, int | None], ...] = (
     ("densenet40_12_cifar", None, None),
     ("resnet20_cifar", None, None),
     ("nasnet_mobile", None, 32),
+    ("pnasnet_mobile", None, 32),
     ("darts", None, 32),
 )
 OTHERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {

@@ -67,7 +67,11 @@ def test_names_stand_in_the_file_and_in_its_manifest(made: Any, format: str, pre
     assert artifact.manifest.for_records().labels == ()
     if format == "tflite":
         assert zipfile.ZipFile(artifact.path).read("labels.txt").decode().splitlines() == list(NAMES)
-    plain = edgekit.export("lenet5", format=[format], out=artifact.path.parent / "plain").artifacts[0]
+
+
+@pytest.mark.parametrize("format", ["onnx", "tflite"])
+def test_a_file_without_names_has_none(format: str, tmp_path: Path) -> None:
+    (plain,) = edgekit.export("lenet5", format=[format], out=tmp_path).artifacts
     assert edgekit.inspect(plain.path).labels == () and not zipfile.is_zipfile(plain.path)
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from edgekit.errors import NO_EXIT, BackendMissing, UsageError, first_line, nearest
 from edgekit.frontend.tracer import unwrapped
@@ -135,6 +136,7 @@ def _as_given(module: nn.Module) -> Callable[..., nn.Module]:
     """Build a module by giving it, in eval mode as every network is read; the user's own keeps its mode."""
 
     def built(**chosen: Any) -> nn.Module:
+        _refuse_unshaped(module)
         learns = any(one.training for one in module.modules())
         return _in_eval_mode(module) if learns and not isinstance(module, torch.jit.ScriptModule) else module
 
@@ -257,9 +259,20 @@ def _builder(build: Callable[[], Any], model: str) -> Callable[..., nn.Module]:
             if isinstance(network, type):
                 raise UsageError(f"{model} returns the class {network.__name__}", f"return {network.__name__}()")
             raise UsageError(f"{model} returns {type(network).__name__}", "return a torch.nn.Module")
+        _refuse_unshaped(network)
         return network
 
     return built
+
+
+def _refuse_unshaped(network: nn.Module) -> None:
+    """Raise UsageError for weights that get their shapes with the first input."""
+    for name, tensor in (*network.named_parameters(), *network.named_buffers()):
+        if is_lazy(tensor):
+            raise UsageError(
+                f"{name} has no shape yet, as in nn.LazyConv2d before its first call",
+                "call the network once on an input of its shape before it is given",
+            )
 
 
 def _first_line(error: BaseException) -> str:

@@ -27,6 +27,8 @@ _TOWARDS_DIVISORS = frozenset(
     {"add", "mul", "clip", "maximum", "sum", "mean", "sqrt", "abs", "slice", "reshape", "permute", "expand"}
 )
 _TOWARDS_DIVIDENDS = frozenset({"slice", "reshape", "permute", "expand"})
+_SUMS = frozenset({"conv", "linear", "avg_pool"})  # of squares around a place, where these lead to a divisor
+_OF_SQUARES = "squares that are summed differ too much in size for eight bits"
 _PREPARING = frozenset({"cast", "add", "sub", "mul", "div", "scale", "clip", "permute", "reshape"})
 # Channels of a kernel and of the output up to which onnxruntime's integer convolutions lose to its float ones.
 _FEW_READ, _FEW_MADE = 4, 31
@@ -122,10 +124,13 @@ def squares(graph: Graph) -> dict[str, str]:
     readers, found = graph.consumers, dict[str, str]()
     for op in graph:
         summed = readers[op.name] and all(reader.kind in ("mean", "sum") for reader in readers[op.name])
-        if op.kind == "mul" and len(op.inputs) == 2 and len(set(op.inputs)) == 1 and summed:
-            reason = "squares that are summed differ too much in size for eight bits"
-            found |= dict.fromkeys((op.name, *(reader.name for reader in readers[op.name])), reason)
+        if _is_square(op) and summed:
+            found |= dict.fromkeys((op.name, *(reader.name for reader in readers[op.name])), _OF_SQUARES)
     return found
+
+
+def _is_square(op: Op) -> bool:
+    return op.kind == "mul" and len(op.inputs) == 2 and len(set(op.inputs)) == 1
 
 
 def divisors(graph: Graph) -> dict[str, str]:
@@ -144,6 +149,8 @@ def divisors(graph: Graph) -> dict[str, str]:
             while len(graph[name].inputs) == 1 and graph[name].kind in kinds:
                 found.setdefault(name, reason)
                 name = graph[name].inputs[0]
+            if kinds is _TOWARDS_DIVISORS and graph[name].kind in _SUMS and _is_square(graph[graph[name].inputs[0]]):
+                found |= dict.fromkeys((name, graph[name].inputs[0]), _OF_SQUARES)
     return found
 
 

@@ -183,3 +183,10 @@ def test_a_folder_is_no_file(name: str, tmp_path: Path) -> None:
     (tmp_path / name.partition(":")[0]).mkdir()
     with pytest.raises(UsageError, match="is no file"):
         find(str(tmp_path / name), None)
+
+
+def test_weights_without_shapes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "lazy.py").write_text("from torch import nn\ndef build(): return nn.Sequential(nn.LazyConv2d(4, 3))\n")
+    for model in (nn.Sequential(nn.LazyConv2d(4, 3)), f"{tmp_path / 'lazy.py'}:build"):
+        with pytest.raises(UsageError, match=r"0\.weight has no shape yet"):
+            find(model, (1, 3, 8, 8)).build()

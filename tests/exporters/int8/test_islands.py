@@ -118,3 +118,16 @@ def test_truth_values_have_no_scale(scheme: str) -> None:
     quantized = quantize(graph, record(graph, noise), scheme)
     assert {"eq", "mul"} <= set(quantized.islands) and "eq" not in quantized.activations
     assert bool(run(quantized, torch.from_numpy(next(noise.batches(1)))).isfinite().all())
+
+
+class Around(nn.Module):
+    """Each place over the size of what is around it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = F.conv2d(x * x, torch.ones(1, 3, 3, 3), padding=1).clamp_min(1e-6).sqrt()
+        return x / size
+
+
+def test_sums_of_squares_that_divide_are_summed_in_float() -> None:
+    graph = trace(Around().eval(), SHAPE)
+    assert {"mul", "conv", "sqrt"} <= {graph[name].kind for name in divisors(graph)}

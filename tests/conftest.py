@@ -75,6 +75,7 @@ SLOW = frozenset(
         "docs/test_errata",
         "docs/test_extending",
         "docs/test_notebook",
+        "docs/test_ways",
         "evaluation/test_command",
         "evaluation/test_command_refused",
         "exporters/int8/test_quantize",

@@ -16,10 +16,12 @@ from edgekit.errors import BackendMissing, UsageError
 from edgekit.ir.layer_summary import where
 from edgekit.ir.layer_table import LayerTable, table
 from edgekit.network import shipped
+from edgekit.network.facts import facts_of
 from edgekit.network.inputs import Input
 from edgekit.network.names import is_own_name
 from edgekit.network.spec import ModelSpec, Published, Variant, variant
-from edgekit.util.tabled import Tabled
+from edgekit.util.formatting import printable
+from edgekit.util.tabled import Shown, Tabled
 
 if TYPE_CHECKING:
     from torch import nn
@@ -85,6 +87,11 @@ class SummaryResult(Tabled):
             "uncounted": list(self.table.uncounted),
             "where": list(where(self.table)),
         }
+
+    def shown(self) -> list[Shown]:
+        """The sums, where most of each is, and the layers."""
+        document = printable(self.to_json())
+        return [Shown(heads=("what", "value"), lines=facts_of(document), below=document["where"]), *super().shown()]
 
 
 def agrees(printed: float, exact: int, unit: float | None = None) -> bool:

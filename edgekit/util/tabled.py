@@ -184,7 +184,7 @@ def _text(column: str, value: Any) -> str:
         low, high = (percent(one) if last == "top1_ci95" else _text("", one) for one in value)
         return f"{low} .. {high}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return " ".join(_text("", one) for one in value)
+        return ("x" if last.endswith("_shape") else " ").join(_text("", one) for one in value)
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, int):

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from edgekit.cli.tables import Column, Json, View, facts, fitting, milliseconds, percent, table
 from edgekit.cli.written import Fields
+from edgekit.network.facts import facts_of
 from edgekit.util.formatting import UNKNOWN, count, shape
 
 MARK = "*"
@@ -120,34 +121,9 @@ def _summary(document: Json, width: int) -> View:
     if len(shown) < len(layers):
         yield Text(f"({len(layers) - len(shown)} layers that hold and compute nothing here are in --json)", style="dim")
     yield Text()
-    elements = document["activation_elements"]
-    yield facts(
-        [
-            ("variant", document["variant"]),
-            ("input", shape(document["input_shape"])),
-            ("parameters", f"{document['params']:,}, {_mib(document['params'])}"),
-            ("MACs", f"{document['macs']:,}"),
-            ("activations", f"{elements:,} elements, {_mib(elements)}"),
-            ("MACs by kind", _shares(layers)),
-            *(("not counted", name) for name in document["uncounted"]),
-        ]
-    )
+    yield facts(facts_of(document))
     yield Text()
     yield from (Text(sentence) for sentence in document["where"])
-
-
-def _mib(elements: int) -> str:
-    return f"{4 * elements / 2**20:.3g} MiB in fp32"
-
-
-def _shares(layers: list[Json]) -> str:
-    sums: dict[str, int] = {}
-    for row in layers:
-        kind = str(row.get("kind") or row["op"])
-        sums[kind] = sums.get(kind, 0) + row["macs"]
-    total = sum(sums.values())
-    ordered = sorted(sums.items(), key=lambda item: -item[1])
-    return ", ".join(f"{kind} {percent(macs / total)}" for kind, macs in ordered if macs) or UNKNOWN
 
 
 def zoo(document: Json, width: int) -> View:

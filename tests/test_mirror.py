@@ -16,21 +16,20 @@ TESTED_BY = (
     ("cli/test_tables", "edgekit/cli/views/*"),
     ("frontend/test_operators", "edgekit/frontend/operators/* edgekit/frontend/table"),
     ("importers/onnx/test_reader", "edgekit/importers/onnx/*"),
-    ("importers/tflite/test_reader", "edgekit/importers/tflite/*"),
+    ("importers/tflite/test_reader", "edgekit/importers/tflite/* edgekit/importers/held edgekit/importers/pooling"),
     ("inspection/test_snippets", "edgekit/inspection/snippets_* edgekit/inspection/calls_*"),
     ("exporters/onnx/test_kinds", "exporters/onnx/ops*"),
     ("exporters/tflite/test_kinds", "exporters/tflite/ops_*"),
     ("bench/ondevice/runtimes/test_runtimes", "bench/ondevice/runtimes/*"),
     ("bench/ondevice/test_profiler", "bench/ondevice/profilers/*"),
-    # A reader of weights is judged by the network that it fills, whatever the file is.
-    ("comparison/test_checks", "edgekit/comparison/result"),
     ("importers/keras/test_reader", "edgekit/importers/keras/* edgekit/importers/transposed"),
-    ("importers/tflite/test_reader", "edgekit/importers/held edgekit/importers/pooling"),
+    # A reader of weights is judged by the network that it fills, whatever the file is.
     ("checkpoints/test_hosted", "edgekit/checkpoints/by_layer edgekit/checkpoints/tflite edgekit/checkpoints/keras/*"),
     ("checkpoints/test_hostile_files", "edgekit/checkpoints/hdf5 edgekit/checkpoints/npz"),
     ("checkpoints/test_load", "edgekit/checkpoints/file edgekit/checkpoints/fit"),
     ("checkpoints/test_dictionaries", "edgekit/checkpoints/torch edgekit/checkpoints/pickled"),
     ("checkpoints/test_pretrained", "edgekit/checkpoints/pretrained_table"),
+    ("comparison/test_checks", "edgekit/comparison/result"),
     # Steps of one walk, which only its end can judge: a graph that answers like the module, a file that answers like
     # the graph, a page.
     ("frontend/test_beneath", "edgekit/frontend/aten"),
@@ -50,7 +49,7 @@ TESTED_BY = (
     ),
     (
         "exporters/onnx/test_writer",
-        "exporters/onnx/emitter exporters/onnx/fallback exporters/onnx/proof exporters/free_batch",
+        "exporters/onnx/emitter exporters/onnx/fallback exporters/onnx/proof",
     ),
     ("exporters/pt2/test_writer", "exporters/pt2/network exporters/half"),
     ("exporters/tflite/test_writer", "exporters/tflite/ends exporters/tflite/metadata"),
@@ -61,7 +60,6 @@ TESTED_BY = (
     ("exporting/test_parity", "edgekit/exporting/reference"),
     ("exporting/test_prepare", "edgekit/exporting/images"),
     ("exporting/test_int8w", "exporters/onnx/expanded"),
-    ("exporting/test_export_file_written", "edgekit/inspection/rejected"),
     ("exporters/test_head", "edgekit/exporting/head_proof"),
     ("exporting/test_first_fault", "edgekit/exporting/inner_values"),
     ("evaluation/test_command", "edgekit/evaluation/decoding edgekit/evaluation/run"),

@@ -7,6 +7,7 @@ file itself are skipped, not read. Field numbers are those of onnx.proto3.
 from __future__ import annotations
 
 import mmap
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -68,6 +69,10 @@ def _checked(path: Path, location: str, needed: int) -> Path:
     if not inside.parts or inside.is_absolute() or ".." in inside.parts:
         raise UsageError(f"{path} takes its weights from '{location}', which is outside its own folder", ONE_FILE)
     part = path.parent / inside
+    # Where the file itself is a link, as in caches of downloads, its parts lie beside what it leads to.
+    own = path.parent.resolve(), path.resolve().parent
+    if not any(Path(os.path.realpath(part)).is_relative_to(folder) for folder in own):  # resolve() raises for a circle
+        raise UsageError(f"{path} takes its weights from '{location}', a link that leads elsewhere", ONE_FILE)
     if not part.is_file():
         missing = "is missing" if not part.exists() else "is no regular file"
         raise UsageError(

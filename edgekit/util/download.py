@@ -158,7 +158,7 @@ def _headers(part: Path) -> dict[str, str]:
     headers = {"Accept-Encoding": "identity", "User-Agent": "edgekit"}
     if size_of(part):
         headers["Range"] = f"bytes={size_of(part)}-"
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # ValueError: it is damaged, which the answer will be held against
             headers["If-Range"] = tag_of(part).read_text(encoding="utf-8")
     return headers
 

@@ -52,6 +52,8 @@ def continues(part: Path, response: Response) -> bool:
         return tag_of(part).read_text(encoding="utf-8") == _mark(response)
     except FileNotFoundError:
         return True  # there was none: a hash will tell
+    except ValueError:
+        return False
 
 
 def remember_tag(part: Path, response: Response) -> None:

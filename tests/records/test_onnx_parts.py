@@ -114,6 +114,26 @@ def test_a_part_that_is_cut_short_or_no_file_is_said(split: Callable[..., Path])
         open_artifact(path)
 
 
+def test_a_link_leads_to_no_other_file_but_beside_what_a_link_to_the_model_leads_to(
+    split: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = split()
+    part = path.parent / "net.onnx.data"
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    part.rename(cache / "weights")
+    part.symlink_to(cache / "weights")
+    with pytest.raises(UsageError, match="takes its weights from 'net.onnx.data', a link that leads elsewhere"):
+        open_artifact(path)
+    path.rename(cache / "model")
+    path.symlink_to(cache / "model")
+    assert open_artifact(path).parts == (part,)
+    part.unlink()
+    part.symlink_to(part)
+    with pytest.raises(UsageError, match="net.onnx.data"):
+        open_artifact(path)
+
+
 @pytest.mark.parametrize("location", ["/etc/passwd", "../other/secret", "a/../../b", ""])
 def test_nothing_outside_the_folder_is_read(split: Callable[..., Path], location: str) -> None:
     path = split()

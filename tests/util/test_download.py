@@ -187,6 +187,12 @@ def test_eight_digits_of_a_hash_do_not_join_two_versions(site: Site, target: Pat
     assert "Range" not in site.log[0]
 
 
+def test_a_mark_that_is_damaged_is_none(site: Site, target: Path) -> None:
+    part(target).write_bytes(CONTENT[:1000])
+    target.with_name("file.bin.part.tag").write_bytes(b"\xff\xfe")
+    assert download(site.url, target, SHA256[:8], patience=HASTY) == SHA256
+
+
 @pytest.mark.parametrize("name", ["file.bin.part", "file.bin.part.tag"])
 @pytest.mark.parametrize("kind", ["link", "pipe"])
 def test_a_part_that_is_no_file_is_not_followed(site: Site, target: Path, name: str, kind: str) -> None:

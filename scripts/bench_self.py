@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -142,6 +143,14 @@ torch.onnx.export(net, x, sys.argv[1] + "/bare.onnx", dynamo=False)
 # Accuracy of what ships
 
 
+def with_hosted(weights: Path, data: Path, scratch: Path) -> tuple[dict[tuple[str, str], Path], Path]:
+    """Our files of hosted weights, by format and precision, and the hosted file where no manifest is beside it."""
+    made = edgekit.export(
+        "mobilenet", weights=str(weights), precision=["fp32", "int8"], data=data / "imagenet_calibration"
+    )
+    return paths(made), Path(shutil.copy(weights, scratch))
+
+
 def hosted(data: Path, scratch: Path) -> Iterator[Line]:
     """MobileNet with the hosted weights: float equals the hosted file, int8 loses little."""
     for alpha, resolution in (("0_5", 160), ("0_25", 128)):
@@ -149,12 +158,7 @@ def hosted(data: Path, scratch: Path) -> Iterator[Line]:
         if not weights.exists():
             yield Line(f"hosted {alpha}/{resolution}", "-", f"{weights} is missing", None)
             continue
-        made = edgekit.export(
-            "mobilenet", weights=str(weights), precision=["fp32", "int8"], data=data / "imagenet_calibration"
-        )
-        files = paths(made)
-        reference = scratch / weights.name
-        reference.write_bytes(weights.read_bytes())
+        files, reference = with_hosted(weights, data, scratch)
         result = evaluated([*files.values(), reference], data / "imagenet_val", scratch, foreign=True)
         name = f"mobilenet {alpha.replace('_', '.')}/{resolution}"
         for format in ("onnx", "tflite"):
@@ -181,12 +185,7 @@ def latency(data: Path, scratch: Path) -> Iterator[Line]:
     if not weights.exists():
         yield Line("latency of int8", "<= 0.55", f"{weights} is missing", None)
         return
-    made = edgekit.export(
-        "mobilenet", weights=str(weights), precision=["fp32", "int8"], data=data / "imagenet_calibration"
-    )
-    files = paths(made)
-    reference = scratch / weights.name
-    reference.write_bytes(weights.read_bytes())
+    files, reference = with_hosted(weights, data, scratch)
     names = {
         "hosted": reference,
         "tflite int8": files["tflite", "int8"],

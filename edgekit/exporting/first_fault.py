@@ -138,7 +138,7 @@ def _cause(
         return "padding"
     if _cut(want, got, wrong):
         return "a range: values beyond it are cut"
-    if _uncut(want, got, wrong):
+    if _cut(got, want, wrong):  # the wrong values go on where those that are wanted stand at an end
         return "an activation that is missing or another"
     shifted = _shift(op, want, got)
     if shifted is not None:
@@ -237,13 +237,6 @@ def _cut(want: Tensor, got: Tensor, wrong: Tensor) -> bool:
     low, high = got.min(), got.max()
     short = ((got >= high - 1) & (want > got)) | ((got <= low + 1) & (want < got))
     return float(short[wrong].float().mean()) >= MOST and not bool(wrong.all())
-
-
-def _uncut(want: Tensor, got: Tensor, wrong: Tensor) -> bool:
-    """Whether the wrong values go on where those that are wanted stand at an end."""
-    low, high = want.min(), want.max()
-    beyond = ((want >= high - 1) & (got > want)) | ((want <= low + 1) & (got < want))
-    return float(beyond[wrong].float().mean()) >= MOST and not bool(wrong.all())
 
 
 def _channels(op: Op, y: Tensor) -> Tensor:

@@ -75,12 +75,9 @@ def _gpus(value: str) -> None:
 
 
 def _opset(value: int) -> None:
-    from edgekit.exporters.onnx.versions import IR_VERSIONS
+    from edgekit.exporters.onnx.versions import check_opset
 
-    if value not in IR_VERSIONS:
-        raise UsageError(
-            f"ONNX opset {value} is not supported", f"choose {min(IR_VERSIONS)} to {max(IR_VERSIONS)}, or leave it out"
-        )
+    check_opset(value)
 
 
 def _option(default: Any, help: str, metavar: str | None = None, *names: str, **more: Any) -> Any:

@@ -173,3 +173,12 @@ def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
         if not byte & 0x80:
             return value, at
     raise ValueError("no protobuf: a number does not end")
+
+
+def as_varint(value: int) -> bytes:
+    """A whole number as protobuf writes it: seven bits in each byte, the lowest first."""
+    found = bytearray()
+    while value > 0x7F:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value])

@@ -9,6 +9,7 @@ import numpy as np
 
 from edgekit.records.manifest import Manifest
 from edgekit.records.measurement import Accuracy, Measurement, ProcessRun
+from edgekit.stats.latency import samples_of
 from edgekit.stats.medians import NS_PER_MS
 
 QUANTILES = (0.0, 0.10, 0.25, 0.50, 0.75, 0.90, 0.99, 1.0)
@@ -17,7 +18,7 @@ MISTAKES = 5  # of each kind that a report tells of an accuracy
 
 def quantiles(runs: Sequence[ProcessRun]) -> tuple[float, ...] | None:
     """The empirical `QUANTILES` of all samples in milliseconds: what was seen, for a picture; None without samples."""
-    series = [np.asarray(run.samples_ns, dtype=np.float64) for run in runs if run.samples_ns]
+    series = samples_of(runs)
     if not series:
         return None
     samples = np.sort(np.concatenate(series))

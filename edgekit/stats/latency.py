@@ -44,12 +44,17 @@ class Latency:
     reasons: tuple[str, ...]
 
 
+def samples_of(runs: Sequence[ProcessRun]) -> list[NDArray[np.float64]]:
+    """The samples of each run that has some, in nanoseconds and in their order."""
+    return [np.asarray(run.samples_ns, dtype=np.float64) for run in runs if run.samples_ns]
+
+
 def latency(runs: Sequence[ProcessRun], batch: int = 1, resample: bool = True) -> Latency | None:
     """The statistics of a measurement's runs; None where no sample was taken.
 
     Resampling takes milliseconds; without `resample` an interval that needs it is None, with its reason.
     """
-    series = [np.asarray(run.samples_ns, dtype=np.float64) for run in runs if run.samples_ns]
+    series = samples_of(runs)
     if not series:
         return None
     samples = np.sort(np.concatenate(series))

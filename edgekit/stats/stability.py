@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.records.measurement import ProcessRun
-from edgekit.stats.latency import mad
+from edgekit.stats.latency import mad, samples_of
 
 OUTLIER_MADS = 14.826  # 10 normal standard deviations, as hyperfine counts them
 GROUP = 10  # neighboring samples averaged before their autocorrelation is looked at
@@ -45,7 +45,7 @@ class Stability:
 
 def stability(runs: Sequence[ProcessRun]) -> Stability | None:
     """The stability of a measurement's runs; None where no sample was taken."""
-    series = [np.asarray(run.samples_ns, dtype=np.float64) for run in runs if run.samples_ns]
+    series = samples_of(runs)
     if not series:
         return None
     medians = [float(np.median(one)) for one in series]

@@ -14,6 +14,7 @@ import onnx
 from numpy.typing import NDArray
 
 from edgekit.errors import GateFailed, UsageError
+from edgekit.records.onnx_parts import as_varint
 from edgekit.util.files import environment
 
 LIMIT_BYTES = 2**31 - 1  # of one protobuf message
@@ -29,7 +30,7 @@ def save(model: Any, constants: Mapping[str, NDArray[Any]], path: Path) -> None:
     heads = {name: _head(name, array) for name, array in arrays.items()}
     lengths = {name: len(heads[name]) + array.nbytes for name, array in arrays.items()}
     graph = model.graph.SerializeToString(deterministic=True)
-    graph_length = len(graph) + sum(1 + len(_varint(length)) + length for length in lengths.values())
+    graph_length = len(graph) + sum(1 + len(as_varint(length)) + length for length in lengths.values())
     outer = onnx.ModelProto()
     outer.CopyFrom(model)
     outer.ClearField("graph")
@@ -40,9 +41,9 @@ def save(model: Any, constants: Mapping[str, NDArray[Any]], path: Path) -> None:
         )
     with environment(path), path.open("wb") as stream:
         stream.write(outer.SerializeToString(deterministic=True))
-        stream.write(_GRAPH + _varint(graph_length) + graph)
+        stream.write(_GRAPH + as_varint(graph_length) + graph)
         for name, array in arrays.items():
-            stream.write(_INITIALIZER + _varint(lengths[name]) + heads[name])
+            stream.write(_INITIALIZER + as_varint(lengths[name]) + heads[name])
             stream.write(array.reshape(-1).view(np.uint8).data)
 
 
@@ -71,12 +72,4 @@ def check(model: Any, constants: Mapping[str, NDArray[Any]]) -> None:
 def _head(name: str, array: NDArray[Any]) -> bytes:
     kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
     head: bytes = onnx.TensorProto(name=name, data_type=kind, dims=array.shape).SerializeToString(deterministic=True)
-    return head + _RAW_DATA + _varint(array.nbytes)
-
-
-def _varint(value: int) -> bytes:
-    encoded = bytearray()
-    while value > 0x7F:
-        encoded.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*encoded, value])
+    return head + _RAW_DATA + as_varint(array.nbytes)

@@ -24,7 +24,7 @@ from edgekit.exporters.onnx.fallback import inline
 from edgekit.exporters.onnx.ops import CONVERTERS
 from edgekit.exporters.onnx.qdq import emit as emit_quantized
 from edgekit.exporters.onnx.serialize import check, save
-from edgekit.exporters.onnx.versions import DEFAULT_OPSET, IR_VERSIONS
+from edgekit.exporters.onnx.versions import DEFAULT_OPSET, IR_VERSIONS, check_opset
 from edgekit.ir.graph import Op
 from edgekit.records.manifest import TensorRecord
 
@@ -36,10 +36,7 @@ def write(job: WriteJob, path: Path) -> Written:
     than 2 GB.
     """
     opset = DEFAULT_OPSET if job.opset is None else job.opset
-    if opset not in IR_VERSIONS:
-        raise UsageError(
-            f"ONNX opset {opset} is not supported", f"choose {min(IR_VERSIONS)} to {max(IR_VERSIONS)}, or leave it out"
-        )
+    check_opset(opset)
     if job.dynamic_batch:
         batch_axes(job.graph)
     emit = {"int8": emit_quantized, "int8w": emit_expanded}.get(job.precision, _emit)

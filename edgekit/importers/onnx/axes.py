@@ -21,10 +21,7 @@ def channels_first(block: Block, inputs: Sequence[tuple[str, Sizes]], constants:
 
     `inputs` are names and sizes as the file has them; `constants` gives the values of what the file owns, or None.
     """
-    readers: dict[str, list[Node]] = {}
-    for node in block.nodes:
-        for name in node.inputs:
-            readers.setdefault(name, []).append(node)
+    readers = block.readers()
     found, gone = set[str](), set[int]()
     for name, sizes in inputs:
         last, reading = name, readers.get(name, [])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from edgekit.importers.onnx.node import Block, Node
+from edgekit.importers.onnx.node import Block
 from edgekit.importers.onnx.quantized import GRIDS, grid_of
 from edgekit.ir.quantized import QParams
 
@@ -17,10 +17,7 @@ def input_grids(block: Block, inputs: Sequence[str], arrays: Any, constants: Map
 
     `arrays` reads a constant by its name.
     """
-    readers: dict[str, list[Node]] = {}
-    for node in block.nodes:
-        for name in node.inputs:
-            readers.setdefault(name, []).append(node)
+    readers = block.readers()
 
     def grids(name: str) -> set[QParams | None]:
         """What its readers take a value for."""

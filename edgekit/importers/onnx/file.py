@@ -135,7 +135,7 @@ def _small(data: mmap.mmap, kind: int, at: int, end: int) -> Iterator[bytes]:
             tag = _tag_before(data, kept, start, field, stop - start)
             yield data[kept:tag]
             body = b"".join(_small(data, inner, start, stop))
-            yield _varint(field << 3 | 2) + _varint(len(body)) + body
+            yield onnx_parts.as_varint(field << 3 | 2) + onnx_parts.as_varint(len(body)) + body
             kept = stop
     yield data[kept:end]
     yield place  # last, because the tensor itself may say that its bytes are in the message
@@ -143,8 +143,8 @@ def _small(data: mmap.mmap, kind: int, at: int, end: int) -> Iterator[bytes]:
 
 def _tag_before(data: mmap.mmap, kept: int, start: int, field: int, length: int) -> int:
     """Where the tag of a field stands whose content begins at `start`: it and the length are before that."""
-    at = start - len(_varint(length)) - len(_varint(field << 3 | 2))
-    if at < kept or data[at:start] != _varint(field << 3 | 2) + _varint(length):
+    at = start - len(onnx_parts.as_varint(length)) - len(onnx_parts.as_varint(field << 3 | 2))
+    if at < kept or data[at:start] != onnx_parts.as_varint(field << 3 | 2) + onnx_parts.as_varint(length):
         raise ValueError("no protobuf that a writer of ONNX makes: a number takes more bytes than it needs")
     return at
 
@@ -154,17 +154,8 @@ def _external_place(offset: int, length: int) -> bytes:
     found = b""
     for key, value in (("offset", offset), ("length", length)):
         entry = b"".join(
-            _varint(number << 3 | 2) + _varint(len(text)) + text
+            onnx_parts.as_varint(number << 3 | 2) + onnx_parts.as_varint(len(text)) + text
             for number, text in ((1, key.encode()), (2, str(value).encode()))
         )
-        found += _varint(EXTERNAL_DATA << 3 | 2) + _varint(len(entry)) + entry
-    return found + _varint(DATA_LOCATION << 3) + _varint(onnx_parts.EXTERNAL)
-
-
-def _varint(value: int) -> bytes:
-    found = bytearray()
-    while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    found.append(value)
-    return bytes(found)
+        found += onnx_parts.as_varint(EXTERNAL_DATA << 3 | 2) + onnx_parts.as_varint(len(entry)) + entry
+    return found + onnx_parts.as_varint(DATA_LOCATION << 3) + onnx_parts.as_varint(onnx_parts.EXTERNAL)

@@ -72,3 +72,11 @@ class Block:
 
     nodes: tuple[Node, ...]
     outputs: tuple[str, ...]
+
+    def readers(self) -> dict[str, list[Node]]:
+        """The nodes that read a value, by its name; once for each reading."""
+        found: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in node.inputs:
+                found.setdefault(name, []).append(node)
+        return found

@@ -36,6 +36,8 @@ LIKE = frozenset(
     {"zeros_like", "ones_like", "full_like", "empty_like", "new_zeros", "new_ones", "new_full", "new_empty"}
     | {"new_tensor", "empty_strided", "new_empty_strided"}
 )
+# What gives memory as it is found.
+UNWRITTEN = frozenset({"empty", "empty_like", "new_empty", "empty_strided", "new_empty_strided"})
 # Constants that take no more from the other tensor than that.
 TAKING = frozenset({"type_as", "to", "expand_as", "view_as", "reshape_as"})
 RANDOM = frozenset(

@@ -104,7 +104,7 @@ class Recorder(TorchFunctionMode):
             self._keep_constants(target)
         if any(tensor.is_meta for tensor in tensors) and not all(tensor.is_meta for tensor in tensors):
             args, kwargs = mapped((args, kwargs), lambda v: v.to("meta") if isinstance(v, Tensor) else v)
-        result = func(*args, **kwargs)
+        result = _cleared(call, func(*args, **kwargs))
         for tensor in leaves(result, Tensor):
             if tensor.is_meta:
                 self._constants[id(tensor)] = tensor
@@ -165,7 +165,7 @@ class Recorder(TorchFunctionMode):
             return torch.device(device) if isinstance(value, torch.device) else value
 
         args, kwargs = mapped((args, kwargs), there)
-        result = func(*args, **kwargs)
+        result = _cleared(described(func), func(*args, **kwargs))
         if result.is_meta:
             self._constants[id(result)] = result
         return result
@@ -307,6 +307,11 @@ def _together(result: Any, made: Any, pair: Callable[[Any, Any], Any]) -> Any:
     if isinstance(result, (tuple, list)):
         return type(made)(_together(one, other, pair) for one, other in zip(result, made, strict=True))
     return pair(result, made)
+
+
+def _cleared(call: Call, result: Any) -> Any:
+    """Zeros in memory that nobody has written to, whose leftovers would be constants of the graph."""
+    return result.zero_() if call.name in calls.UNWRITTEN else result
 
 
 def _memory(tensor: Tensor) -> int:

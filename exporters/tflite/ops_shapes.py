@@ -66,7 +66,8 @@ def _sliced_flat(to: Lowering, x: Value, axis: int, ends: tuple[int, int, int], 
     three = (math.prod(stored[:place]), stored[place], math.prod(stored[place + 1 :]))
     flat = replace(x, shape=three, layout=(0, 1, 2), source=None)
     y = sliced(to, to.reshaped(x, flat, f"{name}/flat"), 1, *ends, f"{name}/part")
-    return to.reshaped(y, replace(x, shape=(*x.shape[:axis], y.shape[1], *x.shape[axis + 1 :])), name)
+    like = replace(x, shape=(*x.shape[:axis], y.shape[1], *x.shape[axis + 1 :]), source=None)
+    return to.reshaped(y, like, name)
 
 
 def slice_(to: Lowering, op: Op) -> Value:
@@ -138,7 +139,7 @@ def permute(to: Lowering, op: Op) -> Value:
     """Nothing is moved: only where torch's axes lie changes. A reader that needs another order says so."""
     x, dims = to.read(op), op.attrs["dims"]
     layout = tuple(None if axis is None else dims.index(axis) for axis in x.layout)
-    return replace(x, shape=op.shape, layout=layout)
+    return replace(x, shape=op.shape, layout=layout, source=None if x.source is None else x.source.permute(dims))
 
 
 def reshape(to: Lowering, op: Op) -> Value:

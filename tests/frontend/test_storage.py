@@ -236,3 +236,14 @@ class Remembers(nn.Module):
 def test_a_network_that_remembers_its_inputs_is_refused(change: Callable[[Tensor, Tensor], object]) -> None:
     with pytest.raises(UsageError, match="forward.. changes count, which belongs to the network"):
         trace(Remembers(change).eval(), SHAPE)
+
+
+@pytest.mark.parametrize("made", [torch.empty_like, lambda y: torch.empty(y.shape), lambda y: y.new_empty(y.shape)])
+def test_memory_that_nobody_wrote_to_holds_zeros(made: Callable[[Tensor], Tensor]) -> None:
+    def halves(y: Tensor) -> Tensor:
+        z = made(y)
+        z[..., ::2], z[..., 1::2] = y[..., 1::2], y[..., ::2]
+        return z
+
+    graph = trace(Calls(halves).eval(), SHAPE)
+    assert not any(tensor.any() for name, tensor in graph.params.items() if "indices" not in name)

@@ -180,6 +180,7 @@ def shapes() -> Cases:
         "flatten for two readers": (
             By(lambda x, w: torch.cat([F.linear(x.flatten(1), w), x.flatten(1)], 1), (4, 105)), MAP),
         "sequence": (By(lambda x, w: F.linear(x.flatten(2).transpose(1, 2), w), (4, 3)), MAP),
+        "product by an own tensor, turned": (By(lambda x, w: torch.einsum("ni,oij->noj", x, w), (4, 3, 5)), (1, 3)),
         "linear over 4 axes": (nn.Linear(7, 4), MAP),
         "linear over 3 axes": (nn.Linear(7, 4, bias=False), (1, 3, 7)),
         "channel shuffle": (By(lambda x: x.view(1, 2, 4, 5, 6).transpose(1, 2).reshape(1, 8, 5, 6)), (1, 8, 5, 6)),

@@ -24,10 +24,11 @@ _QLINEAR = frozenset(
 _CHOICES = frozenset({"argmax", "argmin", "topk_indices", "topk_values"})
 _KEEPING_ORDER = frozenset({"upsample", "softmax", "log_softmax", "sigmoid", "reshape", "permute", "slice"})
 _TOWARDS_DIVISORS = frozenset(
-    {"add", "mul", "clip", "maximum", "sum", "mean", "sqrt", "abs", "slice", "reshape", "permute", "expand"}
+    {"add", "mul", "clip", "relu", "maximum", "sum", "mean", "avg_pool", "sqrt", "abs"}
+    | {"slice", "reshape", "permute", "expand"}
 )
 _TOWARDS_DIVIDENDS = frozenset({"slice", "reshape", "permute", "expand"})
-_SUMS = frozenset({"conv", "linear", "avg_pool"})  # of squares around a place, where these lead to a divisor
+_SUMS = frozenset({"conv", "linear"})  # of squares around a place, where these lead to a divisor
 _OF_SQUARES = "squares that are summed differ too much in size for eight bits"
 _PREPARING = frozenset({"cast", "add", "sub", "mul", "div", "scale", "clip", "permute", "reshape"})
 # Channels of a kernel and of the output up to which onnxruntime's integer convolutions lose to its float ones.
@@ -42,7 +43,7 @@ def islands(
 ) -> dict[str, str]:
     """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
     apart = outputs_apart(graph, scheme, extremes or {}) | fine_shares(graph, scheme, extremes or {}) | squares(graph)
-    apart |= divisors(graph) | preparation(graph) | masked(graph, extremes or {})
+    apart |= divisors(graph) | roots(graph) | preparation(graph) | masked(graph, extremes or {})
     if scheme == "tflite":
         apart |= before_choices(graph)
     fused = fused_activations(graph)
@@ -146,12 +147,36 @@ def divisors(graph: Graph) -> dict[str, str]:
         if len(op.inputs) == 2:
             paths.append((op.inputs[0], _TOWARDS_DIVIDENDS, "its rounding would grow by the division behind it"))
         for name, kinds, reason in paths:
-            while len(graph[name].inputs) == 1 and graph[name].kind in kinds:
-                found.setdefault(name, reason)
-                name = graph[name].inputs[0]
-            if kinds is _TOWARDS_DIVISORS and graph[name].kind in _SUMS and _is_square(graph[graph[name].inputs[0]]):
-                found |= dict.fromkeys((name, graph[name].inputs[0]), _OF_SQUARES)
+            _towards(graph, name, kinds, reason, found)
     return found
+
+
+def roots(graph: Graph) -> dict[str, str]:
+    """What a root is taken of, with the steps that lead to it, as in means of powers: near zero its steps grow."""
+    found: dict[str, str] = {}
+    for op in graph:
+        if op.kind == "sqrt" or (op.kind == "pow" and 0 < _exponent(op) < 1):
+            _towards(graph, op.inputs[0], _TOWARDS_DIVISORS, "the root behind it would make its rounding large", found)
+    return found
+
+
+def _exponent(op: Op) -> float:
+    other = op.attrs.get("other", 0)  # 0: a tensor
+    return float(other) if len(op.inputs) == 1 else 0.0
+
+
+def _towards(graph: Graph, name: str, kinds: frozenset[str], reason: str, found: dict[str, str]) -> None:
+    """Name the operators from `name` backward, as far as they are of these kinds, of one tensor, and of no layer's.
+
+    On the way to a divisor or a root squares are named as well, and what adds them around a place.
+    """
+    inside = {op.name for op in fused_activations(graph).values()}
+    while len(graph[name].inputs) == 1 and graph[name].kind in kinds and name not in inside:
+        found.setdefault(name, reason)
+        name = graph[name].inputs[0]
+    if kinds is _TOWARDS_DIVISORS:
+        ends = (name, graph[name].inputs[0]) if graph[name].kind in _SUMS else (name,)
+        found |= dict.fromkeys(ends, _OF_SQUARES) if _is_square(graph[ends[-1]]) else {}
 
 
 def _divides(op: Op) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekit.data.calibration import synthetic
-from edgekit.exporters.int8.islands import before_choices, divisors, fine_shares, islands
+from edgekit.exporters.int8.islands import before_choices, divisors, fine_shares, islands, roots
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import record
 from edgekit.exporters.int8.simulate import run
@@ -98,6 +100,38 @@ def test_what_is_divided_by_keeps_its_epsilon(scheme: str) -> None:
     x = torch.from_numpy(next(noise.batches(4)))
     y = torch.cat([run(quantize(graph, record(graph, noise), scheme), one[None]) for one in x])
     assert float(y.abs().max()) <= max(map(abs, record(graph, noise).extremes["conv"]))  # means are no larger
+
+
+# Means of powers, of which a root is taken: their integers and the kinds that stay in float for it, besides the root.
+ROOTS: dict[str, tuple[Callable[[Tensor], Tensor], list[str]]] = {
+    "generalized mean": (lambda y: F.relu(y).clamp(1e-6).pow(3).mean((2, 3)).pow(1 / 3), ["mean"]),
+    "norm of a window": (lambda y: F.lp_pool2d(F.relu(y), 2, 2), ["avg_pool", "mul", "relu"]),
+    "deviation": (lambda y: (y.square().mean((2, 3)) + 1e-6).sqrt(), ["add", "mean", "mul"]),
+    "root of a layer": (lambda y: F.relu(y).sqrt(), []),
+    "a power alone": (lambda y: y.pow(2).mean((2, 3)), []),
+}
+
+
+class Rooted(nn.Module):
+    """A function of a convolution."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv, self.function = nn.Conv2d(3, 8, 3), function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(self.conv(x))
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_what_a_root_is_taken_of_is_not_rounded(name: str) -> None:
+    torch.manual_seed(0)
+    function, kinds = ROOTS[name]
+    graph, noise = trace(Rooted(function).eval(), SHAPE), synthetic(SHAPE, TORCHVISION, 16)
+    assert sorted(graph[layer].kind for layer in roots(graph)) == kinds
+    x = torch.from_numpy(next(noise.batches(4)))
+    if kinds:
+        assert snr_db(graph.run(x), run(quantize(graph, record(graph, noise), "tflite"), x)) > 35
 
 
 @pytest.mark.parametrize("scheme", ["tflite", "onnxruntime", "tensorrt"])

@@ -97,6 +97,12 @@ def test_the_logits_have_room() -> None:
     )
 
 
+def test_a_map_uses_all_of_its_integers() -> None:
+    graph = graph_of("segmentation")
+    low, high = record(graph, noise()).extremes[graph.output]
+    assert quantized(graph, "tflite").activations[graph.output].scale == pytest.approx((high - low) / 255)
+
+
 # Biases
 
 

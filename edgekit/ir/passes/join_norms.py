@@ -29,7 +29,7 @@ class LayerNorms(Join):
         """A difference over a root, or times one over the root."""
         difference = self.ops[apart]
         mean = self._mean(difference)
-        found = self._deviation(root, difference, divided=op.kind == "div")
+        found = self._deviation(root, difference, mean, divided=op.kind == "div") if mean is not None else None
         if mean is None or found is None or self.readers[mean.name] != 1 or self.readers[apart] != 3:
             return None
         if any(map(self.graph.is_output, (mean.name, apart))) or op.shape != difference.shape:
@@ -51,7 +51,7 @@ class LayerNorms(Join):
         dims = tuple(mean.attrs.get("dims", ()))
         return mean.kind == "mean" and bool(mean.attrs["keepdim"]) and dims == tuple(range(rank - len(dims), rank))
 
-    def _deviation(self, name: str, difference: Op, divided: bool) -> tuple[float, list[str]] | None:
+    def _deviation(self, name: str, difference: Op, mean: Op, divided: bool) -> tuple[float, list[str]] | None:
         """The eps under the root of the mean square of a difference, or of one over the root; and what is between."""
         root, names = self.inner(name), [name]
         if root is not None and not divided and root.kind == "reciprocal":
@@ -64,10 +64,10 @@ class LayerNorms(Join):
         variance = self.inner(more.inputs[0]) if more is not None and eps is not None else None
         if more is None or eps is None or variance is None or not self._over_last(variance, len(difference.shape)):
             return None
-        square, mean = self.inner(variance.inputs[0]), self.ops[difference.inputs[-1]]
+        square = self.inner(variance.inputs[0])
         if square is None or square.kind != "mul" or square.inputs != (difference.name,) * 2:
             return None
-        if variance.attrs["dims"] != mean.attrs.get("dims"):
+        if variance.attrs["dims"] != mean.attrs["dims"]:
             return None
         return eps, [*names, more.name, variance.name, square.name]
 
@@ -120,7 +120,7 @@ class LayerNorms(Join):
             return None
         difference = self.inner_twice(reads[0].name)
         mean = self._mean(difference) if difference is not None else None
-        found = self._deviation(k.inputs[0], difference, divided=False) if difference is not None else None
+        found = self._deviation(k.inputs[0], difference, mean, divided=False) if difference and mean else None
         if difference is None or mean is None or found is None or self.readers[m] != 2 or self.graph.is_output(m):
             return None
         norm = op.with_(kind="layer_norm", inputs=(x,), params={}, attrs={"dims": mean.attrs["dims"], "eps": found[0]})

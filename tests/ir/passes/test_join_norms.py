@@ -62,6 +62,11 @@ def test_what_is_read_elsewhere_stays(tmp_path: Path, shown: str) -> None:
     assert "layer_norm" not in read(tmp_path, [*K, *LAST], ["y", shown])
 
 
+def test_a_value_over_its_own_length_is_no_normalization(tmp_path: Path) -> None:
+    nodes = [node("Mul", "x x", "s"), *SQUARE[1:], node("Sqrt", "e", "r"), node("Div", "x r", "y")]
+    assert read(tmp_path, nodes, ["y"]) == ["input", "mul", "mean", "add", "sqrt", "div"]
+
+
 def test_another_mean_is_no_normalization(tmp_path: Path) -> None:
     nodes = [node("ReduceMean", "x", "m", axes=[1]), *ROOT[1:], node("Div", "d r", "y")]
     assert "layer_norm" not in read(tmp_path, nodes, ["y"])

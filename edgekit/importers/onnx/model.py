@@ -85,12 +85,14 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
     def arrays(name: str) -> NDArray[Any]:
         return file.array(constants[name])
 
-    if model.producer_name != "edgekit":  # in whose files a Transpose is the network's own
+    foreign = model.producer_name != "edgekit"
+    if foreign:  # in edgekit's own files a Transpose is the network's
         known_sizes = [(one.name, one.shape) for one in inputs]
         ordered, turned = channels_first(ordered, known_sizes, lambda name: arrays(name) if name in constants else None)
     grids = input_grids(ordered, [one.name for one in inputs if one.dtype in ("uint8", "int8")], arrays, constants)
     inputs = tuple(replace(one, grid=grids.get(one.name)) for one in inputs)
-    block, ranges, integers = in_real_numbers(ordered, {one.name: one.grid for one in inputs}, arrays, constants)
+    taken = {one.name: one.grid for one in inputs}
+    block, ranges, integers = in_real_numbers(ordered, taken, arrays, constants, may_cut_off=foreign)
     return Model(
         file,
         inputs,

@@ -65,8 +65,14 @@ class _Reader:
     """Goes through the nodes in order. Of each value it knows whether an input reaches it, and where that may end."""
 
     def __init__(
-        self, block: Block, inputs: Mapping[str, QParams | None], arrays: Any, constants: Mapping[str, Any]
+        self,
+        block: Block,
+        inputs: Mapping[str, QParams | None],
+        arrays: Any,
+        constants: Mapping[str, Any],
+        may_cut_off: bool,
     ) -> None:
+        self._may_cut_off = may_cut_off
         self._weighted = set[str]()  # layers that can take up a product or a sum behind them
         self._readers = Counter([*block.outputs, *(name for node in block.nodes for name in node.inputs)])
         self._computed, self._positive, self._cut = set(inputs), set[str](), set[str]()
@@ -124,7 +130,7 @@ class _Reader:
         of_source = node.kind == "QuantizeLinear"  # else the operator computes before it cuts off
         positive, cut = self._ends_of(node, reads)
         is_six = abs(high - _RELU6) < step and not cut
-        if low >= 0 and (is_six or not positive):
+        if self._may_cut_off and low >= 0 and (is_six or not positive):
             name = f"{layer}/relu" if of_source else node.name
             node = replace(node, name=name, attributes={**node.attributes, "ends": (0.0, _RELU6 if is_six else None)})
             layer = name
@@ -180,12 +186,17 @@ def _ends(grid: QParams) -> Range:
 
 
 def in_real_numbers(
-    block: Block, inputs: Mapping[str, QParams | None], arrays: Any, constants: Mapping[str, Any]
+    block: Block,
+    inputs: Mapping[str, QParams | None],
+    arrays: Any,
+    constants: Mapping[str, Any],
+    may_cut_off: bool = True,
 ) -> tuple[Block, dict[str, Range], OwnIntegers]:
     """The nodes of a file in real numbers, and by layer its ranges and its integers.
 
-    `inputs` have their grids where they are integers with one. `arrays` reads a constant by its name.
+    `inputs` have their grids where they are integers with one. `arrays` reads a constant by its name. `may_cut_off`:
+    integers that begin at 0 may stand for a Relu; not in files that have each Relu as an operator.
     """
-    reader = _Reader(block, inputs, arrays, constants)
+    reader = _Reader(block, inputs, arrays, constants, may_cut_off)
     nodes = tuple(reader.read(node) for node in block.nodes)
     return Block(nodes, block.outputs), reader.ranges, OwnIntegers(reader.grids, reader.own)

@@ -1,7 +1,8 @@
 """What is known of the signs of a file's values, and what its integers span.
 
 A quantized file may have no activation, and cut off at integers that begin at 0 instead: that is a Relu, or Relu6. A
-pooling behind a PAD with zeros is one with padding where nothing is negative.
+pooling behind a PAD with zeros is one with padding where nothing is negative; so it is behind a PADV2 with the least of
+the integers.
 """
 
 from __future__ import annotations
@@ -56,8 +57,12 @@ def with_signs(
         keeps = node.kind in _KEEP_SIGN and node.activation == "NONE" and bool(values)
         keeps = keeps or (node.kind == "DEPTHWISE_CONV_2D" and _weighs_up(file, node))
         is_positive = below or (keeps and positive.issuperset(values) and _is_whole(file, node, len(values)))
-        if node.kind == "PAD" and is_positive and output in poolers and readers[output] == 1:
-            node = replace(node, fill=-np.inf)
+        if (
+            output in poolers
+            and readers[output] == 1
+            and ((node.kind == "PAD" and is_positive) or (node.kind == "PADV2" and _is_lowest(file, node)))
+        ):
+            node = replace(node, kind="PAD", inputs=node.inputs[:2], fill=-np.inf)
         if not is_positive and node.activation == "NONE" and not (node.kind in _PASS and node.inputs[0] in inputs):
             node = _cut_off(file, node)
         if is_positive or node.ends is not None:
@@ -70,6 +75,14 @@ def with_signs(
         _spanned(file, output, layers[output], spanned)
         found.append(node)
     return tuple(found), spanned
+
+
+def _is_lowest(file: TfliteFile, node: Node) -> bool:
+    """Whether the number that a PADV2 puts around a map is the least that its integers say: nothing is below it."""
+    found, value = span(file.tensor(node.outputs[0])), file.tensor(node.inputs[2])
+    if found is None or value.place is None or value.grid is None:
+        return False
+    return float(file.array(value).reshape(-1)[0]) <= found[0] + found[2] / 2
 
 
 def _weighs_up(file: TfliteFile, node: Node) -> bool:

@@ -101,7 +101,7 @@ class _Turned:
         other = self._params[name] if name is not None else None
         if other is None or other.numel() == 1:
             return op
-        own = f"{op.name}.other"
+        own = f"{op.name}.other/permuted"  # not in the place of what others may read, too
         whole = other.reshape([1] * (len(dims) - other.dim()) + list(other.shape))
         self._params[own] = whole.permute(_inverse(dims)).contiguous()
         return op.with_(params={"other": own})

@@ -75,6 +75,13 @@ def test_patterns(tmp_path: Path, nodes: Any, kinds: list[str]) -> None:
     assert [op.kind for op in fold(graph).graph][1:] == kinds
 
 
+def test_a_tensor_that_two_operators_read_is_turned_for_each(tmp_path: Path) -> None:
+    nodes = [back("x", "l"), node("Mul", "l c", "a"), node("Sub", "l c", "b"), node("Add", "a b", "z"), forth("z", "y")]
+    nodes = [node("Neg", "rows", "c"), *nodes]  # a constant that has the name of who reads it first
+    graph = same_as_runtime(write(tmp_path / "net.onnx", nodes, {"x": (1, 4, 4, 5)}, ["y"], {"rows": weight(4, 5, 4)}))
+    assert [op.kind for op in graph] == ["input", "mul", "sub", "add"]
+
+
 def test_each_layer_keeps_its_name(tmp_path: Path) -> None:
     nodes = [CONV, back("c", "l"), node("Relu", "l", "r"), forth("r", "f"), node("Abs", "f", "y")]
     graph = same_as_runtime(write(tmp_path / "net.onnx", nodes, {"x": (1, 4, 6, 5)}, ["r", "y"], {"w": OWN["w"]}))

@@ -34,12 +34,15 @@ def export(document: Json, width: int) -> View:
         yield from failure(f"{row['format']} {row['precision']}", row)
 
 
+LEAST = 1e-5  # a relative error, below which nobody asks how much
 PARITY = {True: "passed", False: "failed", None: "not run"}
 
 
 def _share(value: float | None) -> str:
-    """0.000012 as "0.0012 %"."""
-    return UNKNOWN if value is None else f"{float(f'{100 * value:.2g}'):.10g} %"
+    """0.00012 as "0.012 %"."""
+    if value is None:
+        return UNKNOWN
+    return f"{float(f'{100 * value:.2g}'):g} %" if value >= LEAST or not value else f"< {100 * LEAST:g} %"
 
 
 def _number(value: float | None, form: str) -> str:

@@ -35,6 +35,11 @@ class Processes:
         with self._lock:
             self._running = {one for one in self._running if one.returncode is None} | {process}
 
+    def leave(self, process: subprocess.Popen[bytes]) -> None:
+        """Forget a process, which goes on with something else."""
+        with self._lock:
+            self._running.discard(process)
+
     def end(self) -> None:
         """Kill what runs; whoever waits for it raises Stopped. What is started later only tidies up."""
         with self._lock:
@@ -55,6 +60,21 @@ def begun(process: subprocess.Popen[bytes]) -> None:
     """Tell of a process that this thread has started."""
     if (own := _OF_THREAD.get()) is not None:
         own.add(process)
+
+
+@contextmanager
+def lent(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    """Let a process be the command's for the block alone."""
+    own = _OF_THREAD.get()
+    if own is None:
+        yield
+        return
+    own.add(process)
+    try:
+        own.check()
+        yield
+    finally:
+        own.leave(process)
 
 
 def check() -> None:

@@ -17,8 +17,10 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from typing import IO, Any, TypeVar
 
+from edgekit.bench.links import stopping
 from edgekit.bench.ondevice.footprint import MEMINFO, kilobytes
 from edgekit.util.formatting import escaped
 
@@ -50,8 +52,12 @@ class Workers(Executor):
             self._environment.setdefault(name, str(max(1, processors() // count)))
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """The future of `fn(*args, **kwargs)`; all of them, and the result, must be possible to pickle."""
-        return self._threads.submit(self._call, fn, args, kwargs)
+        """The future of `fn(*args, **kwargs)`; all of them, and the result, must be possible to pickle.
+
+        Where the thread that submits it works for a command that ends (edgekit.bench.links.stopping), the process that
+        does it is killed.
+        """
+        return self._threads.submit(copy_context().run, self._call, fn, args, kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """End the processes: when all work is done where `wait`, else at once."""
@@ -72,8 +78,9 @@ class Workers(Executor):
         process = self._process()
         assert process.stdin is not None and process.stdout is not None
         try:
-            _send(process.stdin, (fn, args, kwargs))
-            done, value = _receive(process.stdout)
+            with stopping.lent(process):
+                _send(process.stdin, (fn, args, kwargs))
+                done, value = _receive(process.stdout)
         except (OSError, EOFError) as error:
             process.kill()
             self._own.process = None
@@ -85,7 +92,7 @@ class Workers(Executor):
 
     def _process(self) -> subprocess.Popen[bytes]:
         process: subprocess.Popen[bytes] | None = getattr(self._own, "process", None)
-        if process is None:
+        if process is None or process.poll() is not None:
             # A session of its own: Ctrl-C comes to us, and we end it.
             process = subprocess.Popen(
                 [sys.executable, "-c", WORKER, *sys.path],

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import edgekit
+from edgekit.bench.links.stopping import Processes, Stopped
 from edgekit.sweeps.workers import Workers
 
 
@@ -70,6 +71,24 @@ def test_a_process_that_dies_takes_only_its_own_work_along() -> None:
         with pytest.raises(BrokenExecutor, match="ended with 3"):
             workers.submit(os._exit, 3).result()
         assert workers.submit(os.getpid).result() != before
+
+
+def test_what_nobody_waits_for_any_more_is_killed_and_nothing_else() -> None:
+    with Workers(2) as workers:
+        over = Processes()
+        with over.scope():
+            first = workers.submit(os.getpid).result()
+            running = workers.submit(time.sleep, 600)
+        other = workers.submit(time.sleep, 1)
+        while len(over._running) != 1:
+            time.sleep(0.01)
+        over.end()
+        with pytest.raises(BrokenExecutor, match="ended with -9"):
+            running.result()
+        other.result()
+        with over.scope(), pytest.raises(Stopped):
+            workers.submit(os.getpid).result()
+        assert {workers.submit(os.getpid).result() for _ in range(4)} and first
 
 
 def test_an_answer_that_cannot_be_sent_is_told() -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -13,6 +17,8 @@ from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.util.files import environment, files_of, known_sha256
 
 PIECE = 8_000_000  # bytes; Dask warns of tasks that are larger than 10 MB
+KEPT_BYTES = 20 * 10**9  # of contents; beyond it those go that were not asked for as long as this, oldest first:
+KEPT_SECONDS = 3600.0  # what is on its way here must still find its other files when it has arrived
 
 
 @dataclass(frozen=True)
@@ -86,11 +92,17 @@ def pieces(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 class Files:
-    """The files that a worker holds in a folder of its own: each content once, and parcels made of links to them."""
+    """The files that a worker holds in a folder of its own: each content once, and parcels made of links to them.
+
+    More than `KEPT_BYTES` are held only as long as they are in use, or were asked for a short time ago.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._bytes = 0  # of all contents
+        self._in_use = Counter[str]()  # parcels by their digests
+        self._asked: dict[str, float] = {}  # when a content or a parcel was last asked for
         for name in ("content", "coming", "parcels"):
             (folder / name).mkdir(exist_ok=True)
 
@@ -98,6 +110,7 @@ class Files:
         """The contents that are not here yet; files that lie under the sender's own path with just these bytes are."""
         every = [one for one in parcels if _shared(one) is None]
         wanted = dict.fromkeys(entry.sha256 for one in every for entry in one.entries)
+        self._ask(wanted)
         return [sha256 for sha256 in wanted if not self._content(sha256).exists()]
 
     def put(self, sha256: str, sender: str, offset: int, piece: bytes, is_last: bool) -> None:
@@ -112,7 +125,28 @@ class Files:
             if known_sha256(coming) != sha256:
                 coming.unlink()
                 raise EnvironmentRefused(f"what arrived is not {sha256[:16]} (sha256 differs)", "run the command again")
-            coming.replace(self._content(sha256))
+            self._take(coming, sha256)
+
+    def _take(self, coming: Path, sha256: str) -> None:
+        """Hold a content; two senders may have brought it at once."""
+        with self._lock:
+            content = self._content(sha256)
+            self._bytes += 0 if content.exists() else coming.stat().st_size
+            coming.replace(content)
+            self._ask([sha256])
+
+    @contextmanager
+    def using(self, *parcels: Parcel) -> Iterator[list[Path]]:
+        """Where parcels lie here, which stay until the end of the block; then what is not used any more makes room."""
+        digests = [one.digest for one in parcels]
+        with self._lock:
+            self._in_use.update(digests)
+        try:
+            yield [self.place(one) for one in parcels]
+        finally:
+            with self._lock:
+                self._in_use.subtract(digests)
+                self._make_room()
 
     def place(self, one: Parcel) -> Path:
         """Where a parcel lies here, all of whose contents are there."""
@@ -122,6 +156,7 @@ class Files:
         inner = Path(one.path).name if not one.name else ""  # a folder keeps its name, which records tell
         whole = self.folder / "parcels" / one.digest
         with self._lock, environment(whole):
+            self._ask([one.digest, *(entry.sha256 for entry in one.entries)])
             if not whole.exists():
                 draft = whole.with_suffix(".draft")
                 for entry in one.entries:
@@ -132,6 +167,31 @@ class Files:
                 draft.joinpath(inner).mkdir(parents=True, exist_ok=True)
                 draft.replace(whole)
         return whole / inner / one.name
+
+    def _ask(self, names: Iterable[str]) -> None:
+        self._asked.update(dict.fromkeys(names, time.monotonic()))
+
+    def _make_room(self) -> None:
+        """Remove what was asked for longest ago, until the rest is few enough."""
+        self._remove_contents()
+        for whole in sorted((self.folder / "parcels").iterdir(), key=lambda one: self._asked.get(one.name, 0.0)):
+            if self._bytes <= KEPT_BYTES:
+                return
+            if not self._in_use[whole.name] and self._is_old(whole.name):
+                shutil.rmtree(whole, ignore_errors=True)
+                self._remove_contents()
+
+    def _remove_contents(self) -> None:
+        """Remove contents that no parcel has."""
+        every = (self.folder / "content").iterdir() if self._bytes > KEPT_BYTES else ()
+        for path in sorted(every, key=lambda one: self._asked.get(one.name, 0.0)):
+            info = path.stat()
+            if self._bytes > KEPT_BYTES and info.st_nlink == 1 and self._is_old(path.name):
+                path.unlink()
+                self._bytes -= info.st_size
+
+    def _is_old(self, name: str) -> bool:
+        return time.monotonic() - self._asked.get(name, -KEPT_SECONDS) >= KEPT_SECONDS
 
     def _content(self, sha256: str) -> Path:
         return self.folder / "content" / sha256

@@ -100,26 +100,36 @@ def put(sha256: str, sender: str, offset: int, piece: bytes, is_last: bool) -> N
 
 
 def export(job: Job, parcels: Mapping[str, Parcel]) -> Brought:
-    """Make the files of a job in a folder of their own, which stays until `forget`, unless the sweep has gone."""
+    """Make the files of a job in a folder of their own, which stays until `forget`, unless the sweep has gone.
+
+    Where it goes meanwhile, the process that makes them is killed.
+    """
     found = hand()
-    places = {name: found.files.place(one) for name, one in parcels.items()}
-    _refuse_another_package(job, parcels)
-    with environment(found.folder):
-        out = Path(tempfile.mkdtemp(dir=found.folder, prefix="out-"))
-    own = luggage.unpacked(job, places, out)
-    try:
-        if luggage.is_package(job.point.model):
-            with Workers(1) as alone:  # a package of that name may be imported in the others already
-                home = places[luggage.MODEL].parent if luggage.MODEL in places else found.folder
-                made = alone.submit(_made, own, home).result()
-        else:
-            made = found.processes.submit(_made, own, None).result()
-    except BrokenExecutor:
-        made = failed(own, DIED)
+    with found.files.using(*parcels.values()) as held:
+        places = dict(zip(parcels, held, strict=True))
+        _refuse_another_package(job, parcels)
+        with environment(found.folder):
+            out = Path(tempfile.mkdtemp(dir=found.folder, prefix="out-"))
+        own = luggage.unpacked(job, places, out)
+        try:
+            with while_wanted():
+                made = _in_process(own, places)
+        except BrokenExecutor:
+            made = failed(own, DIED)
+        except Stopped:
+            made = failed(own, STOPPED)
     artifacts = tuple(_fetchable(out))
     if not still_wanted()():  # nobody will say that it may go
         forget(str(out))
     return Brought(made, str(out), artifacts)
+
+
+def _in_process(job: Job, places: Mapping[str, Path]) -> tuple[Made, ...]:
+    if not luggage.is_package(job.point.model):
+        return hand().processes.submit(_made, job, None).result()
+    home = places[luggage.MODEL].parent if luggage.MODEL in places else hand().folder
+    with Workers(1) as alone:  # a package of that name may be imported in the others already
+        return alone.submit(_made, job, home).result()
 
 
 def _made(job: Job, home: Path | None) -> tuple[Made, ...]:
@@ -181,9 +191,13 @@ def measure(wanted: Timing, file: Parcel) -> Measurement | Refusal:
     A refusal has the last lines that were said.
     """
     known, said = hand().known, deque[str](maxlen=SAID_LINES)
-    made = replace(wanted.made, path=hand().files.place(file))
     try:
-        with while_wanted(), device(known[wanted.device].address, measuring=True):
+        with (
+            hand().files.using(file) as (path,),
+            while_wanted(),
+            device(known[wanted.device].address, measuring=True),
+        ):
+            made = replace(wanted.made, path=path)
             return measured(replace(wanted, made=made, devices=known.file), said.append)
     except Stopped:
         return STOPPED
@@ -194,8 +208,8 @@ def measure(wanted: Timing, file: Parcel) -> Measurement | Refusal:
 
 def judge(wanted: Judging, files: Mapping[str, Parcel], data: Parcel) -> Mapping[str, Accuracy | Refusal]:
     """Evaluate files, by their sha256, on images."""
-    places = {hand().files.place(one): sha256 for sha256, one in files.items()}
-    own = replace(wanted, files=places, data=hand().files.place(data))
-    with suppress(BrokenExecutor):
-        return hand().processes.submit(judged, own).result()
+    with hand().files.using(*files.values(), data) as (*held, images), suppress(BrokenExecutor, Stopped):
+        own = replace(wanted, files=dict(zip(held, files, strict=True)), data=images)
+        with while_wanted():
+            return hand().processes.submit(judged, own).result()
     return dict.fromkeys(files, replace(DIED, message="the process that evaluated it died"))

@@ -82,6 +82,40 @@ def test_the_same_bytes_under_the_same_path_need_not_travel(images: Path, there:
     assert len(there.lacking([one])) == 3
 
 
+def test_what_was_asked_for_longest_ago_makes_room_for_more_and_nothing_that_is_in_use(
+    there: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "KEPT_BYTES", 250)
+    here, away = [], []
+    for name in "abc":
+        (tmp_path / name).write_bytes(name.encode() * 100)
+        here.append(parcel(tmp_path / name))
+        away.append(elsewhere(here[-1], tmp_path))
+
+    def kept() -> str:
+        content = there.folder / "content"
+        assert len(list((there.folder / "parcels").iterdir())) == len(list(content.iterdir()))
+        return "".join(sorted(path.read_text()[0] for path in content.iterdir()))
+
+    def use(index: int) -> None:
+        send(here[index], there, away[index])
+        with there.using(away[index]) as (path,):
+            assert path.read_bytes() == (tmp_path / "abc"[index]).read_bytes()
+
+    send(here[0], there, away[0])
+    with there.using(away[0]) as (first,):
+        use(1)
+        use(2)
+        assert kept() == "abc"  # each was asked for a moment ago
+        monkeypatch.setattr(files, "KEPT_SECONDS", 0.0)
+        use(2)
+        assert kept() == "ac" and first.read_bytes() == b"a" * 100
+        use(1)
+        assert kept() == "ab"
+    use(2)
+    assert kept() == "bc"
+
+
 def test_what_arrives_as_something_else_is_refused_and_gone(there: Files) -> None:
     sha256 = "0" * 64
     with pytest.raises(EnvironmentRefused, match="sha256 differs"):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from edgekit.bench.links.stopping import Processes
 from edgekit.device.registry import DeviceList, load
 from edgekit.errors import DeviceUnreachable, GateFailed, UsageError
 from edgekit.records.artifact import open_artifact
@@ -26,6 +27,7 @@ from edgekit.sweeps.fleet.files import Files, parcel, pieces
 from edgekit.sweeps.grid import grid
 from edgekit.sweeps.local import Local
 from edgekit.sweeps.plan import Plan
+from edgekit.sweeps.workers import Workers
 
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
@@ -99,6 +101,20 @@ def test_files_that_nobody_waits_for_are_not_kept(
         assert Path(work.export(job, parcels).out).exists() is wanted
 
 
+def test_an_export_whose_sweep_goes_meanwhile_fails_and_leaves_nothing(
+    hand: work.Hand, plan: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = Processes()
+    over.end()
+    monkeypatch.setattr(work, "while_wanted", over.scope)
+    monkeypatch.setattr(work, "still_wanted", lambda: lambda: False)
+    (job,) = plan("lenet5").jobs
+    with Workers(1) as processes:
+        monkeypatch.setattr(work, "HAND", replace(hand, processes=processes))
+        brought = work.export(job, luggage.of_export(job))
+    assert [one.refusal for one in brought.made] == [work.STOPPED] and not Path(brought.out).exists()
+
+
 def test_a_network_of_ones_own_and_its_images_are_used_as_they_were_sent(
     hand: work.Hand, plan: Callable[..., Plan], tmp_path: Path, given: Path
 ) -> None:
@@ -162,7 +178,7 @@ def test_a_measurement_comes_back_and_a_refusal_has_what_was_said(
     taken = work.measure(timing, away({"file": file}, hand)["file"])
     assert taken.session == "session" and taken.sha256 == made.sha256 and taken.device == "local"  # type: ignore[union-attr]
     refused = work.measure(replace(timing, how=How("local", "tensorrt")), file)
-    assert refused.exit_code == 5  # type: ignore[union-attr]
+    assert refused.exit_code == 2  # type: ignore[union-attr]
     assert work.identity("local").facts == Local(load(), 1).identity("local").facts
     nothing = tmp_path / "nothing"
     nothing.mkdir()

@@ -11,6 +11,7 @@ import contextlib
 import io
 import warnings
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -194,14 +195,23 @@ def _same(one: Sequence[Array], other: Sequence[Array]) -> bool:
 
 def _alike(folded: Graph, exact: Graph) -> bool:
     """Whether a graph is one of float64, with its tensors rounded."""
-    same = [(op.name, op.kind, op.inputs, op.shape) for op in folded] == [
-        (op.name, op.kind, op.inputs, op.shape) for op in exact
-    ]
-    return same and all(
+    return _structure(folded) == _structure(exact) and all(
         distance([tensor.detach().numpy()], [exact.params[name].detach().numpy()]) <= ROUNDED
         for name, tensor in folded.params.items()
         if tensor.is_floating_point()
     )
+
+
+def _structure(graph: Graph) -> list[tuple[Any, ...]]:
+    """Names, kinds, inputs and shapes, without what converts real numbers to real numbers: x.float() in forward()."""
+    given, found = {}, []
+    for op in graph:
+        inputs = tuple(given.get(name, name) for name in op.inputs)
+        if op.kind == "cast" and op.dtype.is_floating_point and graph[op.inputs[0]].dtype.is_floating_point:
+            given[op.name] = inputs[0]
+        else:
+            found.append((op.name, op.kind, inputs, op.shape))
+    return found
 
 
 def _of(graph: Graph, x: Inputs) -> Outputs:
@@ -244,12 +254,13 @@ def _worst(want: Sequence[Array], got: Sequence[Array]) -> int:
 
 
 def distance(got: Sequence[NDArray[np.floating]], want: Sequence[NDArray[np.floating]]) -> float:
-    """The largest difference as a part of the largest value, over all outputs."""
+    """The largest difference as a part of the largest finite value of all outputs; equal infinities are the same."""
     if len(got) != len(want) or any(a.shape != b.shape for a, b in zip(got, want, strict=True)):
         return float("inf")
     gaps = [0.0]
     for a, b in zip(got, want, strict=True):
-        largest = float(np.abs(b).max()) if b.size else 0.0
-        apart = float(np.abs(a - b).max()) if b.size else 0.0
-        gaps.append(apart / largest if largest else apart)
+        largest = float(np.abs(b).max(initial=0.0, where=np.isfinite(b)))
+        apart = np.subtract(a, b, out=np.zeros(b.shape, np.result_type(a, b)), where=a != b)
+        far = float(np.abs(apart, out=apart).max(initial=0.0))
+        gaps.append(far / largest if largest else far)
     return float(np.max(gaps))

@@ -105,8 +105,20 @@ def chaotic() -> nn.Sequential:
     return module
 
 
-def test_where_float32_is_chaotic_float64_judges_and_a_note_says_so() -> None:
-    module = chaotic()
+class InSingle(nn.Module):
+    """In float32, whatever the network is in, and below a constant that is not finite."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limit = torch.full((1, 3, 1, 1), torch.inf)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x[:, :2], x[:, 2:].float()], 1).minimum(self.limit)
+
+
+@pytest.mark.parametrize("last", [nn.Identity, InSingle])
+def test_where_float32_is_chaotic_float64_judges_and_a_note_says_so(last: type[nn.Module]) -> None:
+    module = chaotic().append(last())
     inputs = np.random.default_rng(0).standard_normal((3, *SHAPE[1:]), np.float32)
     before = {name: value.clone() for name, value in module.state_dict().items()}
     note = judged(module, trace(module, SHAPE), inputs)

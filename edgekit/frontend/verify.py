@@ -204,7 +204,8 @@ def _alike(folded: Graph, exact: Graph) -> bool:
 
 def _structure(graph: Graph) -> list[tuple[Any, ...]]:
     """Names, kinds, inputs and shapes, without what converts real numbers to real numbers: x.float() in forward()."""
-    given, found = {}, []
+    given: dict[str, str] = {}
+    found = []
     for op in graph:
         inputs = tuple(given.get(name, name) for name in op.inputs)
         if op.kind == "cast" and op.dtype.is_floating_point and graph[op.inputs[0]].dtype.is_floating_point:

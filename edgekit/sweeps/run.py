@@ -134,7 +134,8 @@ class Running:
             found = self.plan.measuring.latency(made, how, device, say)
             if found.refusal is None:
                 return found
-            return replace(found, refusal=replace(found.refusal, log=(*said, *found.refusal.log)))
+            lines = dict.fromkeys((*said, *found.refusal.log))  # what a worker says it also gives back in the end
+            return replace(found, refusal=replace(found.refusal, log=tuple(lines)))
 
         return work
 

@@ -12,8 +12,8 @@ import pickle
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from edgekit.errors import DeviceUnreachable, EdgekitError
@@ -27,6 +27,7 @@ from edgekit.util.formatting import counted
 LOOK_SECONDS = 1.0  # between two looks at who is there
 ANSWER_SECONDS = 10.0  # in which a scheduler must answer such a look; a machine may be busy
 PATIENCE_SECONDS = 60.0  # for which a scheduler that went away is waited for
+LINE = 200  # signs of what a worker tells
 CONTINUE = "start it again, and sweep again with --continue"
 
 
@@ -86,6 +87,18 @@ class Cluster:
         finally:
             with suppress(Exception):
                 future.release() if ended.is_set() else future.cancel()
+
+    @contextmanager
+    def hearing(self, topic: str, say: Callable[[str], None]) -> Iterator[None]:
+        """Pass on what workers tell under a topic, during the block, or until the scheduler goes away."""
+        client = self.reached()
+        with suppress(Exception):
+            client.subscribe_topic(topic, lambda event: say(str(event[1])[:LINE]))
+        try:
+            yield
+        finally:
+            with suppress(Exception):
+                client.unsubscribe_topic(topic)
 
     def name(self, address: str) -> str:
         """What a worker is called."""

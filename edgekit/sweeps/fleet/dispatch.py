@@ -168,6 +168,10 @@ class Dispatch:
                 raise raised(self._named(found, address))
             return found
 
+    def topic(self, device: str) -> str:
+        """Under which a worker tells this sweep what a device does; the scheduler remembers each."""
+        return f"edgekit-{self._id}-{device}"
+
     def _owner(self, device: str) -> str:
         """The one worker that announces a device; after the scheduler has come back, it may take a while to do so."""
         while True:

@@ -115,7 +115,9 @@ class Fleet:
             return self._here.measure(wanted, say)
         assert wanted.made.path is not None
         file = luggage.of_artifact(wanted.made.path)
-        found: Measurement = self._dispatch.on(wanted.device, {"file": file}, work.measure, wanted, file)
+        topic = self._dispatch.topic(wanted.device)
+        with self.cluster.hearing(topic, say):
+            found: Measurement = self._dispatch.on(wanted.device, {"file": file}, work.measure, wanted, file, topic)
         return found.model_copy(update={"found": {**found.found, "path": str(wanted.made.path)}})
 
     def judge(self, wanted: Judging) -> Mapping[str, Accuracy | Refusal]:

@@ -36,6 +36,14 @@ def while_wanted() -> Iterator[None]:
         over.set()
 
 
+def telling(topic: str) -> Callable[[str], None]:
+    """What tells whoever listens to a topic of the scheduler what happens in the task of this thread."""
+    from distributed import get_worker
+
+    worker = get_worker()
+    return lambda message: worker.log_event(topic, message)
+
+
 def still_wanted() -> Callable[[], bool]:
     """What tells from any thread whether somebody waits for the task of this thread."""
     from distributed import get_worker

@@ -27,7 +27,7 @@ from edgekit.sweeps.engine import Judging, Timing
 from edgekit.sweeps.export import Job, Made, failed, make_here, refused
 from edgekit.sweeps.fleet import luggage
 from edgekit.sweeps.fleet.files import Files, Parcel, parcel
-from edgekit.sweeps.fleet.wanted import still_wanted, while_wanted
+from edgekit.sweeps.fleet.wanted import still_wanted, telling, while_wanted
 from edgekit.sweeps.journal import device
 from edgekit.sweeps.keys import identity_of
 from edgekit.sweeps.local import DIED
@@ -185,12 +185,17 @@ def identity(name: str) -> Identity:
     return Identity(tuple(found.facts), dict(found.versions))
 
 
-def measure(wanted: Timing, file: Parcel) -> Measurement | Refusal:
-    """Measure on one of this worker's devices, as long as the sweep waits for it.
+def measure(wanted: Timing, file: Parcel, topic: str) -> Measurement | Refusal:
+    """Measure on one of this worker's devices, as long as the sweep waits for it, and tell under a topic how far it is.
 
     A refusal has the last lines that were said.
     """
-    known, said = hand().known, deque[str](maxlen=SAID_LINES)
+    known, said, tell = hand().known, deque[str](maxlen=SAID_LINES), telling(topic)
+
+    def say(message: str) -> None:
+        said.append(message)
+        tell(message)
+
     try:
         with (
             hand().files.using(file) as (path,),
@@ -198,7 +203,7 @@ def measure(wanted: Timing, file: Parcel) -> Measurement | Refusal:
             device(known[wanted.device].address, measuring=True),
         ):
             made = replace(wanted.made, path=path)
-            return measured(replace(wanted, made=made, devices=known.file), said.append)
+            return measured(replace(wanted, made=made, devices=known.file), say)
     except Stopped:
         return STOPPED
     except Exception as error:

@@ -79,6 +79,7 @@ def made(job: Job, home: Path | None) -> tuple[Made, ...]:
 
 def measured(wanted: Timing, say: Callable[[str], None]) -> Measurement:
     """A measurement that was taken before, under an id of its own; a file in the cache counts that it was taken."""
+    say("process 1 of 1 there")
     pause()
     told = manifest(wanted.made.variant or "", format=wanted.made.file.format)
     taken = measurement(told, sha256=wanted.made.sha256, device=wanted.device, threads=wanted.how.threads)

@@ -40,7 +40,10 @@ def bench(paths: list[Path], **asked: Any) -> Any:
 def test_workers_do_it_and_the_sweep_goes_on_without_them_and_back(
     begin: Begin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = begin()
+    told: list[str] = []
+    first = begin(progress=lambda message, *_: told.append(message))
+    for device in ("pi-1", "pi-2"):
+        assert any(f"{device}: process 1 of 1 there" in message for message in told), "what its worker says, meanwhile"
     assert first.exit_code == 0 and [cell.status for cell in first.cells] == ["done"] * 4
     assert [cell.measurement and cell.measurement.device for cell in first.cells] == ["pi-1", "pi-2"] * 2
     for cell in first.cells:

@@ -48,6 +48,7 @@ def hand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[work.Hand]
         found: Any = work.Hand(folder, Files(folder), load(), pool)  # type: ignore[arg-type]
         monkeypatch.setattr(work, "HAND", found)
         monkeypatch.setattr(work, "while_wanted", nullcontext)  # there is no task of Dask
+        monkeypatch.setattr(work, "telling", lambda topic: lambda message: None)
         monkeypatch.setattr(work, "still_wanted", lambda: lambda: True)
         yield found
 
@@ -175,9 +176,9 @@ def test_a_measurement_comes_back_and_a_refusal_has_what_was_said(
     assert made.path is not None and made.sha256 is not None
     file = luggage.of_artifact(made.path)
     timing = Timing(made, How("local", "null"), "local", "quick", "session", None)
-    taken = work.measure(timing, away({"file": file}, hand)["file"])
+    taken = work.measure(timing, away({"file": file}, hand)["file"], "topic")
     assert taken.session == "session" and taken.sha256 == made.sha256 and taken.device == "local"  # type: ignore[union-attr]
-    refused = work.measure(replace(timing, how=How("local", "tensorrt")), file)
+    refused = work.measure(replace(timing, how=How("local", "tensorrt")), file, "topic")
     assert refused.exit_code == 2  # type: ignore[union-attr]
     assert work.identity("local").facts == Local(load(), 1).identity("local").facts
     nothing = tmp_path / "nothing"

@@ -100,7 +100,9 @@ def _with_unit(value: float | None, show: Callable[[float], str], unit: str) -> 
 
 
 def _range(bounds: tuple[float, float] | None, show: Callable[[float], str]) -> str:
-    return f"95 % {show(bounds[0])} to {show(bounds[1])}" if bounds else "no interval"
+    if not bounds:
+        return "no interval"
+    return "no spread" if bounds[0] == bounds[1] else f"95 % {show(bounds[0])} to {show(bounds[1])}"
 
 
 def _mega(value: float) -> str:

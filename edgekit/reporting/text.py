@@ -88,7 +88,10 @@ TABLE: tuple[tuple[str, bool, Show], ...] = (
 
 
 def _with(value: float | None, interval: tuple[float, float] | None, show: Callable[[Any], str]) -> str:
-    return f"{show(value)} ({show(interval[0])} to {show(interval[1])})" if interval else show(value)
+    if not interval:
+        return show(value)
+    spread = "no spread" if interval[0] == interval[1] else f"{show(interval[0])} to {show(interval[1])}"
+    return f"{show(value)} ({spread})"
 
 
 def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str, answers: Sequence[Answer] = ()) -> str:

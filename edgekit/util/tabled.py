@@ -134,7 +134,7 @@ def _short(document: Mapping[str, Any]) -> Shown:
     lines = [[_text(one, _value(row, one)) for one in columns] for row in rows[:MOST]]
     told = ": ".join(str(document[key]) for key in LEAD if document.get(key))
     chosen = document.get("chosen")
-    above = [told] * bool(told)
+    above = [told] * bool(told) + [f"   fix: {document.get('remedy')}"] * bool(document.get("remedy"))
     if chosen:
         above.append("  ".join(filter(None, (chosen.get("path") or chosen["artifact"], chosen.get("sha256")))))
     more = [f"... {len(rows) - MOST} more; to_json() and to_pandas() have all"] if len(rows) > MOST else []
@@ -147,7 +147,7 @@ def _told(document: Mapping[str, Any]) -> list[str]:
     failed = [(one, one["reason"], one["remedy"]) for one in document.get("failed") or ()]
     for one in document.get("measurements") or ():
         failed += [(one, error["message"], error["remedy"]) for error in (one.get("error"),) if error]
-    found = []
+    found = [_unanswered(one) for one in document.get("answers") or () if one["chosen"] is None]
     for one, reason, remedy in failed:
         name = " ".join(str(one[key]) for key in PARTS if one.get(key) is not None)
         found += [f"failed: {name}: {reason}", f"   fix: {remedy}"]
@@ -159,6 +159,11 @@ def _told(document: Mapping[str, Any]) -> list[str]:
     found += [f"note: {one}" for one in document.get("notes") or ()]
     found += [f"wrote {path}" for key in WRITTEN for path in _each(document.get(key))]
     return [escaped(in_python(one)) for one in found]
+
+
+def _unanswered(one: Mapping[str, Any]) -> str:
+    why = "; ".join(filter(None, (one["reason"], one["remedy"])))
+    return f"no file can be named for {one['setting'] or 'any device'}: {why}"
 
 
 def _each(value: Any) -> Sequence[str]:

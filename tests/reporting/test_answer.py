@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,16 @@ def test_the_most_accurate_file_and_the_quicker_ones_behind_it(make: Records) ->
     assert chosen is not None and chosen.row.variant == "big_1.0_160" and found.setting == "local, 1 thread, batch 1"
     assert [row.variant for row in found.quicker] == ["middle_1.0_160", "small_1.0_160"], "near is no step from middle"
     assert found.decision.remedy is None and found.to_json()["chosen"]["sha256"] == chosen.row.sha256
+
+
+def test_an_interval_whose_ends_are_the_same_is_told_as_no_spread(make: Records) -> None:
+    known = rows(*ladder(make))
+    steady = tuple(replace(row, ci95_ms=(row.median_ms, row.median_ms)) for row in known)  # type: ignore[arg-type]
+    shown = [report_text.as_markdown(found, (), "now", answers(found, {})) for found in (known, steady)]
+    pages = [
+        page.page(found, "now", "", answers=answers(found, {})).partition("<script")[0] for found in (known, steady)
+    ]
+    assert ["no spread" in one for one in (*shown, *pages)] == [False, True, False, True]
 
 
 def test_each_device_has_its_answer(make: Records) -> None:

@@ -51,11 +51,18 @@ def test_a_choice_leads_with_its_reason_and_the_chosen_file() -> None:
     assert told.splitlines()[3].split() == ["a.onnx", "01234567", "97.3", "%", "chosen"]
 
 
+def test_where_nothing_is_chosen_the_way_out_stands_below_the_reason() -> None:
+    document = {"verdict": "cannot decide", "reason": "every latency is invalid", "remedy": "measure again"}
+    told = str(Result(document | {"chosen": None, "others": [{"artifact": "a.onnx", "status": "cannot tell"}]}))
+    assert told.splitlines()[:2] == ["cannot decide: every latency is invalid", "   fix: measure again"]
+
+
 def test_what_was_written_is_named_by_its_path() -> None:
-    answer = {"setting": "pi, 1 thread", "chosen": None, "verdict": "none fits"}
+    answer = {"setting": "pi", "chosen": None, "verdict": "none fits", "reason": "too slow", "remedy": "take int8"}
     for answers in ([], [answer]):
         told = str(Result({"paths": ["a/report.html", "a/report.md"], "rows": 2, "answers": answers}))
         assert told.splitlines()[-2:] == ["wrote a/report.html", "wrote a/report.md"]
+        assert ("no file can be named for pi: too slow; take int8" in told) == bool(answers)
     assert str(Result({"report": "/a/report.html", "rows": []})).splitlines()[-1] == "wrote /a/report.html"
 
 

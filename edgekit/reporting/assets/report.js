@@ -35,7 +35,7 @@ const or = (row, field, show) => {
 // A long name may go on in the next line where a person would break it.
 const breakable = (text) => element("span", {}, ...text.split(/(?<=[_./])/).flatMap((part, i) => (i ? [element("wbr"), part] : [part])));
 const small = (text) => (text ? element("small", { textContent: text }) : null);
-const range = (pair, show) => (pair ? `${show(pair[0])}–${show(pair[1])}` : null);
+const range = (pair, show) => (pair ? (pair[0] === pair[1] ? "no spread" : `${show(pair[0])}–${show(pair[1])}`) : null);
 const strong = (bold, shown) => (bold && typeof shown === "string" ? element("b", { textContent: shown }) : shown);
 const badge = (kind, text, title) => element("span", { className: `badge ${kind.replace(" ", "-")}`, textContent: text, title });
 const ranBy = (row) => [[row.runtime, row.runtime_version].filter(Boolean).join(" "), row.way].filter(Boolean).join(", ");

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekit.exporters.int8.pair_sums import fitted, in_kernel_order
-from edgekit.exporters.int8.simulate import integer_graph, round_values
+from edgekit.exporters.int8.simulate import integer_graph, made_in_float, round_values
 from edgekit.exporting.inner_values import Array, inner_values
 from edgekit.ir.graph import Op
 from edgekit.ir.kernels import pad_argument
@@ -89,6 +89,7 @@ def first_fault(quantized: QuantizedGraph, found: dict[str, Tensor], *xs: Tensor
     values: dict[str, Tensor] = {}
     real: dict[str, Tensor] = {}  # what an island gives before it becomes integers, which TFLite's other islands read
     given = dict(zip((op.name for op in quantized.graph.inputs), xs, strict=True))
+    unrounded = made_in_float(quantized) | frozenset(quantized.islands)
     for op, product in zip(quantized.graph, integer, strict=True):
         inputs = [(real if op.name in quantized.islands else values)[name] for name in op.inputs]
         y = given[op.name] if op.kind == "input" else KERNELS[product.kind](product, inputs, integer.tensors(product))
@@ -96,7 +97,7 @@ def first_fault(quantized: QuantizedGraph, found: dict[str, Tensor], *xs: Tensor
         want = y if rounded is None else rounded
         got = found.get(op.name)
         if got is None or got.shape != want.shape:
-            values[op.name], real[op.name] = want, y if op.name in quantized.islands else want
+            values[op.name], real[op.name] = want, y if op.name in unrounded else want
             continue
         got = real[op.name] = got.to(want.dtype)
         if op.name in quantized.islands and op.name in quantized.activations:

@@ -90,6 +90,7 @@ class QuantizedGraph:
     # (channels,) where the input's integers are pixels: what the real input has beyond what they stand for. The first
     # layers' biases contain it.
     input_offset: Tensor | None = None
+    integer_border: bool = False  # a caller hands over and takes integers
 
     def input_on_grid(self, x: Tensor) -> Tensor:
         """A real input (N, C, *spatial) as the real numbers that the input's integers stand for, not rounded yet."""

@@ -89,7 +89,7 @@ def _rounded(
             found = own_weight(graph, op, own, channel_axis(op), pairs) if own is not None else None
             kept |= {op.name} if found is not None else set()
             weights[op.name] = found or round_weight(graph, op, scales, pairs)
-    quantized = QuantizedGraph(graph, scheme, scales, weights, {}, in_float, entry.offset if entry else None)
+    quantized = QuantizedGraph(graph, scheme, scales, weights, {}, in_float, entry.offset if entry else None, border)
     shifts = analytic_shifts(quantized, ranges) if correct else {}
     quantized = with_biases(quantized, {name: shift for name, shift in shifts.items() if name not in kept})
     return quantized if own is None else _with_own_biases(quantized, own, kept)

@@ -7,7 +7,7 @@ their output, where a value that lies on an edge may fall one step beside a runt
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,7 +43,7 @@ def integer_graph(quantized: QuantizedGraph, correct: Correction | None = None) 
     """
     graph = quantized.graph
     fused = fused_activations(graph)
-    params = dict(graph.params)
+    params, unrounded = dict(graph.params), made_in_float(quantized)
     ops = []
     for op in graph:
         if op.name in quantized.weights:
@@ -59,8 +59,32 @@ def integer_graph(quantized: QuantizedGraph, correct: Correction | None = None) 
         elif quantized.scheme == "tflite" and _in_integers(quantized, op):
             steps = in_steps(graph, op, quantized.activations)
             op = op if steps is None else op.with_(kind="call", params={}, attrs={"function": steps})
-        ops.append(op)
+        ops.append(_rounding_first(quantized, op, unrounded))
     return replace(graph, ops=tuple(ops), params=params)
+
+
+def made_in_float(quantized: QuantizedGraph) -> frozenset[str]:
+    """The tensors of a TFLite file that are rounded where an integer operator reads them, and nowhere else."""
+    if quantized.scheme != "tflite":
+        return frozenset()
+    graph, known = quantized.graph, quantized.activations
+    inputs = () if quantized.integer_border else (op.name for op in graph.inputs)
+    found = frozenset((*inputs, *quantized.islands)) & frozenset(known)
+    return frozenset(name for name in found if not (quantized.integer_border and graph.is_output(name)))
+
+
+def _rounding_first(quantized: QuantizedGraph, op: Op, unrounded: Collection[str]) -> Op:
+    """An integer operator that rounds what was made in float before it reads it."""
+    grids = [quantized.activations[name] if name in unrounded else None for name in op.inputs]
+    reads = op.name in quantized.weights or _in_integers(quantized, quantized.graph[op.name])
+    if not any(grids) or not reads:
+        return op
+
+    def function(*inputs: Tensor, **own: Tensor) -> Tensor:
+        rounded = [x if grid is None else grid.fake(x) for grid, x in zip(grids, inputs, strict=True)]
+        return KERNELS[op.kind](op, rounded, own)
+
+    return op.with_(kind="call", attrs={"function": function})
 
 
 def _in_integers(quantized: QuantizedGraph, op: Op) -> bool:
@@ -96,15 +120,15 @@ def run(quantized: QuantizedGraph, *xs: Tensor) -> Any:
 
 def runner(quantized: QuantizedGraph) -> Callable[..., Any]:
     """`run` for many batches: weights are expanded once."""
-    graph, rounding = integer_graph(quantized), round_values(quantized)
+    graph, rounding = integer_graph(quantized), round_values(quantized, made_in_float(quantized))
     return lambda *xs: graph.run(*xs, observe=rounding)
 
 
-def round_values(quantized: QuantizedGraph) -> Callable[[Op, Tensor], Tensor | None]:
-    """What rounds each tensor to its integers while a graph runs."""
+def round_values(quantized: QuantizedGraph, but: Collection[str] = ()) -> Callable[[Op, Tensor], Tensor | None]:
+    """What rounds each tensor, `but` some, to its integers while a graph runs."""
 
     def rounding(op: Op, y: Tensor) -> Tensor | None:
-        params = quantized.activations.get(op.name)
+        params = None if op.name in but else quantized.activations.get(op.name)
         if params and op.kind == "input":
             y = quantized.input_on_grid(y)
         return params.fake(y) if params else None

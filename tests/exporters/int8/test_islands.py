@@ -165,3 +165,25 @@ class Around(nn.Module):
 def test_sums_of_squares_that_divide_are_summed_in_float() -> None:
     graph = trace(Around().eval(), SHAPE)
     assert {"mul", "conv", "sqrt"} <= {graph[name].kind for name in divisors(graph)}
+
+
+class Beside(nn.Module):
+    """A convolution, which is integers, beside squares, which are not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.conv(x).relu(), (x * x).sum(1)
+
+
+@pytest.mark.parametrize("border", [False, True])
+def test_an_island_of_tflite_reads_the_input_as_it_is_given(border: bool) -> None:
+    graph = trace(Beside().eval(), SHAPE)
+    noise = synthetic(SHAPE, TORCHVISION, 16)
+    x = torch.from_numpy(next(noise.batches(4)))
+    quantized = quantize(graph, record(graph, noise), "tflite", pixels=TORCHVISION if border else None)
+    maps, squares = run(quantized, x)
+    assert (snr_db(graph.run(x)[1], squares) > 100) is not border  # integers that are handed over are rounded
+    assert 25 < snr_db(graph.run(x)[0], maps) < 80

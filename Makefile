@@ -9,6 +9,9 @@ RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := $(VENV)-oracle
 
+# Where this is set, each of the many processes that the tests start would compile edgekit's modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test quick coverage check bench-self bench-peers bench-store bench-database fuzz attack gpu-check tensorrt-check phone-tool \
 	board-check docs oracle oracle-test zoo clean
 

@@ -80,7 +80,9 @@ def _on_device(summaries: Sequence[Summary], device: str | None, store: Store) -
         )
     if len(names) > 1:
         what = f"'{device}' means" if device else "the store has measurements of"
-        raise UsageError(f"{what} several: {', '.join(names)}", f"give one, say --device '{names[0]}'")
+        raise UsageError(
+            f"{what} several: {', '.join(names)}", f"give one, say --device '{names[0]}'; a report answers for each"
+        )
     return names[0], by_place[names[0]]
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 HEX = set("0123456789abcdef")
+LATEST = "latest"  # in the place of an id: the newest record
 NAMED_AT_MOST = 5  # ids in a message
 
 
@@ -88,7 +89,7 @@ def _marked(found: Sequence[Entry]) -> list[Entry]:
 
 
 def named(store: Store, ids: Sequence[str]) -> list[Entry]:
-    """The records that ids name, each in full or by its first digits, in the order of the ids, each once.
+    """The records that ids name, each in full, by its first digits or as `latest`, in the order of the ids, each once.
 
     Raises UsageError for one that names no record, or several.
     """
@@ -103,6 +104,8 @@ def check_is_there(store: Store) -> None:
 
 
 def _one(store: Store, id: str) -> Entry:
+    if id == LATEST and (newest := entries(store, Filters(latest=1))):
+        return newest[-1]
     found = [one for kind in KINDS for one in of_kind(store, kind, Filters(), id)] if id else []
     found = [one for one in found if one.id == id] or found
     if not found:

@@ -180,8 +180,8 @@ class Running:
         if task.kind == EXPORT:
             for one in self._made_by(task):
                 self._count(one.file.key, task.name, one.refusal)
-            failed = sum(one.refusal is not None for one in self._made_by(task))
-            self._say(f"exported {task.name}" + (f", {failed} files failed" if failed else ""))
+            why = [one.refusal.message for one in self._made_by(task) if one.refusal is not None]
+            self._say(f"exported {task.name}" + (f", {counted(len(why), 'file')} failed: {why[0]}" if why else ""))
         elif isinstance(found, Measured):
             place, how = task.work
             sha256 = self.made[place].sha256

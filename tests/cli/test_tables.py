@@ -11,6 +11,7 @@ from rich.console import Console
 
 from edgekit.cli.tables import Column, facts, interval, milliseconds, percent, ratio, table
 from edgekit.cli.views import accuracy, measure, report, sweep
+from edgekit.cli.views import compare as compared
 from edgekit.cli.views import store as stored
 from edgekit.cli.views.network import models
 from edgekit.exporting.thresholds import in_words
@@ -180,6 +181,20 @@ def test_a_failure_says_where_how_often_and_what_was_said_last() -> None:
         "failed: mobilenet_0.25_224 tflite int8 on pi-2, 3 times, mobilenet_0.25_224 tflite int8: it died",
         "   fix: try again", "   | b", "   | c", "   | d", "   | last words",
     ]  # fmt: skip
+
+
+def test_a_comparison_says_once_why_files_are_invalid() -> None:
+    def row(name: str, busy: str) -> Any:
+        reason = f"{name} is invalid: {busy} processors were busy; measure again"
+        own = {"base": name, "new": name, "ratio": 1.0, "ratio_ci95": None, "status": "invalid", "reason": reason}
+        return own | {"verdict": "cannot tell"}
+
+    rows = [row("a.onnx", "0.5"), row("b.onnx", "1.25"), row("b.onnx", "1.25")]
+    console = Console(file=(stream := io.StringIO()), width=160)
+    for part in compared.ratios(rows, 160):
+        console.print(part)
+    assert stream.getvalue().count("processors were busy") == 1
+    assert "invalid: 0.5 to 1.25 processors were busy; measure again (all 2)" in stream.getvalue()
 
 
 def test_a_sweep_says_why_its_latencies_are_invalid_each_reason_once() -> None:

@@ -122,14 +122,14 @@ def test_every_command_of_the_recipes_runs(tmp_path: Path) -> None:
     }
     environment.pop("EDGEKIT_STORE", None)
     for script in scripts():
-        quick = re.sub(r"(edgekit bench [^|\n]*)", r"\1 --preset quick ", script).replace("1 2 3", "1")
+        quick = re.sub(r"(edgekit (?:bench|sweep) [^|\n]*)", r"\1 --preset quick ", script).replace("1 2 3", "1")
         # A measurement that is invalid would end the script before its evaluation, which the next one needs.
-        quick = re.sub(r"^(edgekit bench .*)$", r"\1 || [ $? -eq 6 ]", quick, flags=re.MULTILINE)
+        quick = re.sub(r"^(edgekit (?:bench|sweep) .*)$", r"\1 || [ $? -eq 6 ]", quick, flags=re.MULTILINE)
         done = subprocess.run(
             ["bash", "-e", "-c", quick], cwd=clone, env=environment, capture_output=True, text=True, check=False
         )
         # What runs beside the tests may rightly make a measurement invalid.
-        allowed = (0, 6) if re.search("edgekit (bench|compare)", script) else (0,)
+        allowed = (0, 6) if re.search("edgekit (bench|sweep|compare)", script) else (0,)
         assert done.returncode in allowed, f"{quick}\n{done.stdout}{done.stderr}"
     assert (tmp_path / "summary.md").read_text().startswith("### new-files/")
     (suite,) = xml.parse(clone / "gate.xml").getroot()

@@ -150,3 +150,7 @@ def test_an_invalid_measurement_that_was_taken_again_is_marked(tmp_path: Path) -
     store.append(*again, alone)
     found = {one.id: one.replaced_by for one in entries(store, Filters())}
     assert found == {again[0].id: again[1].id, again[1].id: None, alone.id: None}
+
+
+def test_latest_is_the_newest_record(store: Store) -> None:
+    assert [one.id for one in named(store, ["latest", IDS[3]])] == [IDS[3]]

@@ -46,8 +46,12 @@ def choose(
     it, the quickest is chosen. A limit inside an interval cannot be told, and such a file is not chosen.
     Exit code 3: none is known to fit. 6: only invalid latencies stand in the way.
 
+    It answers with the file's path and sha256, and for each file that was passed over with top-1 (%), median latency
+    (ms), size, memory and the reason. Times are in us, ms or s; sizes in B, kB, MB, GB, KiB, MiB or GiB.
+
     \b
     Example:
+      edgekit choose
       edgekit choose --device local --max-latency 10ms --min-top1 70 --max-bytes 5MB
     """
     from edgekit.cli.views import choose as views

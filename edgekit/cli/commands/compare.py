@@ -44,10 +44,15 @@ def compare(
     2: not comparable (another device, runtime or number of threads; other images).
     Where the noise leaves it open the code is 0; with --strict, 3.
 
+    A ratio is the new median latency over the old one, with its 95 % interval: 1.05 is 5 % slower. --max-drop is in
+    points of top-1. `latest` is what the last command measured, `latest~1` the one before; a store stands for the last
+    measurement of each of its files.
+
     \b
     Example:
       edgekit compare latest~1 latest --max-slowdown 5%
       edgekit compare latest~1 latest --max-growth 10% --max-memory-growth 10%
+      edgekit compare latest~1 latest --junit gate.xml --format md
     """
     from edgekit.cli.views import compare as views
 

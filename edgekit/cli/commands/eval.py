@@ -59,6 +59,7 @@ def eval(
     \b
     Example:
       edgekit eval demo/artifacts/lenet5_32/*.tflite --data demo/images/test --min-top1 50
+      edgekit eval demo/artifacts/lenet5_32/*.onnx --data demo/images/test --json
     """
     from edgekit.cli.views import accuracy as views
 

@@ -32,10 +32,15 @@ def report(
     It begins with the file to ship to each device, as `choose` names it without limits. Then tables, pictures of
     accuracy against latency and MACs, and where each row comes from. It opens without a network.
 
+    Formats: html; md for a pull request; csv and json with every value, its unit in the key (median_ms, bytes; top1 is
+    a fraction of 1). The filters may be combined: --model is a network (mobilenet), a variant (mobilenet_0.5_160) or a
+    file's name.
+
     \b
     Example:
       edgekit report --out report.html
       edgekit report --device local --since 7d
+      edgekit report --model lenet5 --latest 4 --format md,csv
     """
     from edgekit.cli.views import report as views
 

@@ -10,7 +10,7 @@ import edgekit
 from edgekit.cli import options as o
 from edgekit.cli.output import Outcome
 
-_WORDS = "Ids, or their first digits; for export, the file last; for merge, the file."
+_WORDS = "Ids, their first digits, or latest; for export, the file last; for merge, the file."
 
 
 def store(
@@ -26,16 +26,29 @@ def store(
 ) -> Outcome:
     """List stored records; show, export, merge or remove some.
 
-    list prints a line for each record, show ID all of one. export writes records into a new SQLite store, or into JSON
-    where the file is called .json; merge brings either into a store: each record once, however often. rm removes for
-    good. list, export and rm take filters.
+    \b
+    list    A line for each record, the newest last: what it is of, its id, format,
+            precision, device, runtime, when (UTC), the result (median latency in
+            ms, or top-1 in % of so many images) and the verdict: valid, suspect
+            or invalid; "replaced" where a later one counts; "failed" of a sweep.
+    show    All of one record; samples as their number, least, median and greatest,
+            in ns. ID: its first digits, or `latest`.
+    export  Copies of records into a new SQLite store; into JSON, if FILE ends in .json.
+    merge   The records of such a file into the store: each once, however often.
+    rm      Shows what would go; with --yes removes it for good.
+
+    Filters of list, export and rm, which may be combined: --device, a name of devices.yaml or local; --model, a network
+    (mobilenet), a variant (mobilenet_0.5_160) or a file's name; --since 2026-01-31, 7d or 24h; --latest 10.
 
     \b
     Example:
       edgekit store list --model mobilenet --since 7d
+      edgekit store list --device local --latest 10
+      edgekit store show latest
       edgekit store export --device local mine.db
       edgekit store export --latest 20 results.json
       edgekit store merge edgekit.db --store sqlite:///team.db
+      edgekit store rm --device pi5 --since 24h
       edgekit store rm --device pi5 --yes
     """
     from edgekit.cli.views import store as views

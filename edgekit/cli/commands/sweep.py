@@ -104,6 +104,7 @@ def sweep(
     \b
     Example:
       edgekit sweep mobilenet --alpha 0.5,0.25 --res 96 --preset quick --dry-run
+      edgekit sweep lenet5 --format onnx --export-only --continue
     """
     from edgekit.cli.live import LiveTable
     from edgekit.cli.views import sweep as views

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from edgekit.cli.tables import Column, Json, View, file_name, interval, milliseconds, ratio, table
+from edgekit.cli.tables import Column, Json, View, file_name, interval, milliseconds, ratio, table, verdicts
 from edgekit.util.formatting import UNKNOWN
+
+INVALID = " is invalid: "  # in a reason, between the name of a file and why
 
 
 def compare(document: Json, width: int) -> View:
@@ -32,5 +34,8 @@ def ratios(rows: list[Json], width: int) -> View:
     )
     empty = {"base"} if rows and "name" in rows[0] else {"base ms", "new ms"}  # with --versus they stand above
     yield from table([column for column in columns if column.title not in empty], rows, width)
-    for reason in dict.fromkeys(row["reason"] for row in rows):
+    invalid = [row["reason"].partition(INVALID) for row in rows]
+    for reason in dict.fromkeys(name for name, mark, _ in invalid if not mark):
         yield Text(reason, style="dim")
+    told = dict.fromkeys((name, why) for name, mark, why in invalid if mark)
+    yield from verdicts([(name, "invalid", [f"invalid: {why}"]) for name, why in told])

@@ -51,6 +51,8 @@ def sweep(document: Json, width: int) -> View:
         if row["measurement"]
     ]
     yield from verdicts(told)
+    if any(verdict == "invalid" for _, verdict, _ in told):
+        yield Text("   fix: sweep again with --continue, while the devices do nothing else: it redoes what is invalid")
     yield from _failures(cells)
     yield Text()
     yield _sum(document)
@@ -63,7 +65,7 @@ def _failures(cells: list[Json]) -> View:
         if row["status"] == "failed":
             reasons.setdefault((row["reason"], row["remedy"]), []).append(row)
     for (reason, remedy), rows in reasons.items():
-        names = some(list(map(_failed, rows)))
+        names = some(list(dict.fromkeys(map(_failed, rows))))
         yield Text(f"failed: {names}: {reason}", style="red")
         yield Text(f"   fix: {remedy}")
         for line in rows[0]["log"][-LOG_LINES:]:

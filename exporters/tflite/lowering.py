@@ -276,6 +276,7 @@ class Lowering:
         tensor = tensor.detach()
         if not integers:
             return self.program.constant(f"{op.name}/{role}", tensor), None
+        tensor = tensor.float()  # a mask of truth values has no size
         scale = float(tensor.abs().max()) / 127 or 1.0
         stored = torch.round(tensor / scale).to(torch.int8)
         return self.program.constant(f"{op.name}/{role}", stored, None, "int8", Grid((scale,))), QParams(scale, 0)

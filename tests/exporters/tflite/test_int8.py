@@ -112,6 +112,7 @@ CASES: dict[str, nn.Module] = {
     "add": By(lambda x: x + x.mean((2, 3), keepdim=True)),
     "multiply": By(lambda x: x * x.sigmoid()),
     "add own": By(lambda x, a: F.relu(x + a), (4, 1, 1)),
+    "multiply by a mask": By(lambda x: x * (torch.arange(4) > 1).reshape(4, 1, 1)),
     "number first": By(lambda x: 1.5 - x),
     "divide by number": By(lambda x: x / 3),
     "divide": By(lambda x: x / (x.sigmoid() + 1)),

@@ -11,6 +11,10 @@ from urllib.parse import unquote
 _IN_TEXT = re.compile(r"(:/{1,2}[^\s:/?@]*):\S{0,4096}@")
 _IN_TEXT_OF_STORE = re.compile(r"(?<!http)(?<!https)(:/{1,2}[^\s:/?@]*):[^@]{0,4096}@(?:\S{0,4096}@)?")
 _IN_URL = re.compile(r"(://[^:/?@]*):(.*)@", re.DOTALL)
+# Where slashes were forgotten, only the name of a database tells that it was to be a URL.
+_BARE = re.compile(
+    r"\b((?:postgres(?:ql)?|mysql|mariadb|mssql|oracle)(?:\+\w{1,40})?:/?[^\s:/?@]*):\S{0,4096}@", re.IGNORECASE
+)
 # As an option of a URL, or in ODBC's own list of them, quoted for a URL or not; the rest of that list goes with it.
 _NAMED = re.compile(
     r"((?:passw(?:or)?d|pwd)(?:\s*=\s*|%(?:25)*3D))(\{(?:[^}]|\}\})*\}|(?:(?!%(?:25)*26)[^\s&'\"])*)", re.IGNORECASE
@@ -20,12 +24,14 @@ _ODBC_END = re.compile(r";|%(?:25)*3B", re.IGNORECASE)
 
 def redacted(text: str) -> str:
     """The text with `***` for the password of each URL in it."""
-    return _NAMED.sub(r"\1***", _IN_TEXT.sub(r"\1:***@", _IN_TEXT_OF_STORE.sub(r"\1:***@", text)))
+    for form in (_IN_TEXT_OF_STORE, _IN_TEXT, _BARE):
+        text = form.sub(r"\1:***@", text)
+    return _NAMED.sub(r"\1***", text)
 
 
 def redacted_url(url: str) -> str:
     """The URL with `***` for its password, which may hold anything."""
-    return _NAMED.sub(r"\1***", _IN_URL.sub(r"\1:***@", url))
+    return _NAMED.sub(r"\1***", _BARE.sub(r"\1:***@", _IN_URL.sub(r"\1:***@", url)))
 
 
 def without_password_of(url: str, text: str) -> str:

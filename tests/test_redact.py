@@ -13,7 +13,7 @@ from edgekit.cli.app import command
 from edgekit.cli.failure import describe, tell
 from edgekit.cli.output import write
 from edgekit.errors import EdgekitError, UsageError
-from edgekit.redact import redacted, without_password_of
+from edgekit.redact import redacted, redacted_url, without_password_of
 from edgekit.storage.store import Store, open_store
 from tests.comparison.records import BASE, NEW, record
 
@@ -156,6 +156,8 @@ def test_a_bug_is_told_without_the_password() -> None:
         ("see https://a.org:80/b, or ask me@a.org", "see https://a.org:80/b, or ask me@a.org"),
         ("'postgresql://ann:a b", "'postgresql://ann:a b"),
         ("'postgresql+psycopg:/ann:s@3@db' is no file", "'postgresql+psycopg:/ann:***@db' is no file"),
+        ("there is no store sqlite:///postgresql:ann:s@3@db/x", "there is no store sqlite:///postgresql:ann:***@db/x"),
+        ("mysql+x:ann:s@db, not mysql: at 10:30 me@a.org", "mysql+x:ann:***@db, not mysql: at 10:30 me@a.org"),
         ("host=db password=abc user=ann", "host=db password=*** user=ann"),
         ("'mysql://ann:a\nb c@db/x' is no URL", "'mysql://ann:***@db/x' is no URL"),
         ("odbc:///?odbc_connect=UID%3Da%3bpwd%3dx%3Bc&b=1", "odbc:///?odbc_connect=UID%3Da%3bpwd%3d***&b=1"),
@@ -165,6 +167,11 @@ def test_a_bug_is_told_without_the_password() -> None:
 )  # fmt: skip
 def test_what_is_masked(text: str, shown: str) -> None:
     assert redacted(text) == shown
+
+
+@pytest.mark.parametrize("slashes", ["", "/", "//"])
+def test_a_store_whose_slashes_were_forgotten(slashes: str) -> None:
+    assert redacted_url(f"postgresql:{slashes}ann:{SECRET}@db/x") == f"postgresql:{slashes}ann:***@db/x"
 
 
 def test_a_cause_that_quotes_a_password_of_odbc() -> None:

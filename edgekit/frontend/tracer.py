@@ -25,6 +25,7 @@ from edgekit.frontend.refusals import at, changes_itself
 from edgekit.ir.graph import Graph
 from edgekit.ir.passes.absorb_padding import absorb_padding
 from edgekit.ir.passes.cancel_permutes import cancel_permutes
+from edgekit.ir.passes.join_norms import LayerNorms
 from edgekit.ir.passes.join_operators import join_operators
 
 Shape = tuple[int, ...]
@@ -51,7 +52,8 @@ def trace(module: nn.Module, *shapes: Shape) -> Graph:
     graph = _graph(recorder, outputs)
     if not isinstance(module, (Imported, fx.GraphModule)):
         return absorb_padding(graph)
-    return join_operators(absorb_padding(cancel_permutes(graph)))  # what programs took apart or turned
+    graph = LayerNorms(graph).joined()  # on the axes where the file has them
+    return join_operators(absorb_padding(cancel_permutes(graph)))
 
 
 def unwrapped(module: nn.Module) -> nn.Module:

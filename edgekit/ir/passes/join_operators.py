@@ -15,7 +15,6 @@ from torch import Tensor
 
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.join import Join, per_channel
-from edgekit.ir.passes.join_norms import LayerNorms
 from edgekit.ir.passes.join_slopes import Clips, Slopes
 
 _LAYERS = ("conv", "conv_transpose", "linear")
@@ -24,7 +23,7 @@ _NEAR = 1e-4  # of a number, which files round
 
 def join_operators(graph: Graph) -> Graph:
     """The same network with fewer operators. Each join is exact but for the order of the arithmetic."""
-    for join in (Clips, Slopes, _Products, _Biases, LayerNorms, _Responses, _Affine, _Numbers, _Parts):
+    for join in (Clips, Slopes, _Products, _Biases, _Responses, _Affine, _Numbers, _Parts):
         graph = join(graph).joined()
     return graph
 

@@ -62,6 +62,21 @@ def test_what_is_read_elsewhere_stays(tmp_path: Path, shown: str) -> None:
     assert "layer_norm" not in read(tmp_path, [*K, *LAST], ["y", shown])
 
 
+def test_one_between_permutations_is_found(tmp_path: Path) -> None:
+    turned = node("Transpose", "z", "x", perm=[0, 2, 3, 1])
+    nodes = [
+        turned,
+        *ROOT,
+        node("Div", "d r", "n"),
+        node("Relu", "n", "f"),
+        node("Transpose", "f", "y", perm=[0, 3, 1, 2]),
+    ]
+    nodes = [one if one.name != "reducemean_v" else node("ReduceMean", "s", "v", axes=[3]) for one in nodes]
+    own = {name: OWN[name] for name in ("eps", "two")}
+    graph = same_as_runtime(write(tmp_path / "net.onnx", nodes, {"z": (1, 6, 4, 4)}, ["y"], own, opset=13))
+    assert [op.kind for op in graph] == ["input", "permute", "layer_norm", "relu", "permute"]
+
+
 def test_a_value_over_its_own_length_is_no_normalization(tmp_path: Path) -> None:
     nodes = [node("Mul", "x x", "s"), *SQUARE[1:], node("Sqrt", "e", "r"), node("Div", "x r", "y")]
     assert read(tmp_path, nodes, ["y"]) == ["input", "mul", "mean", "add", "sqrt", "div"]

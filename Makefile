@@ -18,17 +18,21 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(INSTALLED)
 	$(RUN)/edgekit demo
 
-# Three processes of one thread each: many tests wait for a process of their own.
+# Three processes of one thread each: many tests wait for a process of their own. Bytecode is kept, even where Python is
+# told to write none: else each of the three compiles every test anew, and each command that a test starts every module.
+PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(RUN)/python -m pytest
+PYTEST_ALL := $(PYTEST) -n 3 --dist worksteal
+
 test: check
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 3 --dist worksteal
+	$(PYTEST_ALL)
 
 # An answer in about a minute, while one edits: no network, no browser, no database, no training.
 quick: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -q -n 3 --dist worksteal -m "not slow and not data"
+	$(PYTEST_ALL) -q -m "not slow and not data"
 
 # Which lines the tests run, those in processes of their own too: a table, and pages in build/coverage.
 coverage: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -q -n 3 --dist worksteal --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
+	$(PYTEST_ALL) -q --cov --cov-report=term:skip-covered --cov-report=html:build/coverage
 
 check: $(INSTALLED)
 	$(RUN)/ruff check .
@@ -107,7 +111,7 @@ bench-peers: $(INSTALLED) $(ORACLE)/.installed
 
 # Every network of the zoo through the other converters too: an hour, and up to 6 GB for each of the two processes.
 oracle-test: $(INSTALLED) $(ORACLE)/.installed
-	OMP_NUM_THREADS=1 $(RUN)/python -m pytest -n 2 --dist loadgroup tests/oracle
+	$(PYTEST) -n 2 --dist loadgroup tests/oracle
 
 # torch goes first: it is the largest, and where it cannot be had nothing else is worth waiting for. setuptools warns in
 # capitals of folders that are named like the package, which every checkout has.

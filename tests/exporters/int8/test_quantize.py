@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekit.errors import UsageError
+from edgekit.exporters.int8 import quantize as quantize_module
 from edgekit.exporters.int8.quantize import EFFORTS, analytic_shifts, best_tops, quantize
 from edgekit.exporters.int8.ranges import record
 from edgekit.exporters.int8.simulate import layer_snr, run
@@ -196,6 +197,18 @@ def test_few_weights_are_rounded_better_than_on_the_finest_grid() -> None:
         return float(((values - values.round()) / tops * largest).square().sum())
 
     assert error(best_tops(rows)[:, None].float()) < 0.6 * error(torch.full((200, 1), 127.0))
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_the_best_grid_does_not_depend_on_how_many_are_tried_at_once(
+    pairs: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = torch.randn(20, 90)
+    rows[3] = torch.randint(-80, 81, (90,)) / 4  # on a grid already
+    rows[5] = 0
+    found = best_tops(rows, pairs)
+    monkeypatch.setattr(quantize_module, "TRIED_AT_ONCE", 1)
+    assert torch.equal(best_tops(rows, pairs), found) and found[5] == 127
 
 
 def test_a_layer_that_gives_only_zeros() -> None:

@@ -48,11 +48,15 @@ class Emission:
         return self.constant(name, np.array(values, np.int64))
 
     def number(self, name: str, value: float, like: Op) -> str:
-        """Add a scalar in the type of an operator; one that float16 cannot hold is its largest."""
+        """Add a scalar in the type of an operator; one that float16 cannot hold is its largest, or its smallest.
+
+        An epsilon that became zero would let a zero be divided by zero.
+        """
         kind = self.dtype(like)
         if kind == torch.float16 and math.isfinite(value):
-            limit = torch.finfo(kind).max
+            limit, least = torch.finfo(kind).max, torch.finfo(kind).smallest_normal * torch.finfo(kind).eps
             value = min(max(value, -limit), limit)
+            value = math.copysign(max(abs(value), least), value) if value else value
         return self.constant(name, torch.tensor(value).to(kind))
 
     def dtype(self, op: Op) -> torch.dtype:

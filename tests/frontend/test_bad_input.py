@@ -53,6 +53,10 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
     ),
     "a number": (lambda x, m: x * float(x.max()), HERE + r"forward\(\) asks for the values .*\(float\)"),
     "a size": (lambda x, m: x[: int(x.argmax())], HERE + r"forward\(\) asks for the values .*\(int\)"),
+    "an LSTM with projections": (
+        lambda x, m: nn.LSTM(6, 8, proj_size=3).eval()(x[:, 0])[0],
+        HERE + "lstm is an LSTM with projections",
+    ),
     "lengths of sequences": (
         lambda x, m: nn.utils.rnn.pack_padded_sequence(x[:, 0], torch.tensor([6]), batch_first=True),
         HERE + r"forward\(\) packs sequences by their lengths",

@@ -40,6 +40,11 @@ def recurrent(kind: str) -> Converter:
         states = list(hx) if isinstance(hx, (tuple, list)) else [hx]
         x = b.emit(f"{name}/time_first", "permute", [input], dims=(1, 0, 2)) if batch_first else input
         directions, per = 2 if bidirectional else 1, 4 if has_biases else 2
+        if len(params) != num_layers * directions * per:
+            raise UsageError(
+                at(scope.line(), f"{name} is an LSTM with projections (proj_size), which neither ONNX nor TFLite has"),
+                "write it with nn.LSTMCell and nn.Linear, step by step",
+            )
         weights = [list(params[i : i + per]) for i in range(0, len(params), per)]
         last: list[Node] = []
         cells: list[Node] = []
@@ -51,8 +56,6 @@ def recurrent(kind: str) -> Converter:
                 given = _states(b, label, states, place)
                 own = dict(zip(ROLES, weights[place], strict=False))
                 hidden = own["w_hh"].shape[1]
-                if own["w_ih"].shape[0] != {"lstm": 4, "gru": 3}[kind] * hidden:
-                    return NotImplemented  # an LSTM with projections
                 y = b.emit(label, kind, [x, *given], own, hidden=hidden, reverse=bool(reverse))
                 outputs.append(y)
                 if kind == "lstm":

@@ -123,6 +123,7 @@ OPERATORS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "anything else": (lambda: Function(lambda x: torch.sqrt(torch.abs(x) + 1.0)), SHAPE),
     "a module of its own": (lambda: nn.GroupNorm(2, 6), SHAPE),
     "without a form in half precision": (nn.CELU, SHAPE),
+    "an epsilon below float16": (lambda: Function(lambda x: F.normalize(x.relu() * (x > 9), dim=1) + x), SHAPE),
     "cast to float": (lambda: nn.Sequential(Function(lambda x: x.float()), nn.Conv2d(6, 4, 1)), SHAPE),
 }
 

@@ -14,6 +14,7 @@ from edgekit.records.summary import Summary
 from edgekit.reporting.cautions import instructions_apart
 from edgekit.reporting.rows import Row, rows
 from edgekit.storage import finding
+from edgekit.storage.looking import check_is_there
 from edgekit.storage.store import Store, open_store
 
 
@@ -64,6 +65,7 @@ def choose(
 def _on_device(summaries: Sequence[Summary], device: str | None, store: Store) -> tuple[str, list[Summary]]:
     """The place that `device` means, and what was measured there."""
     if not summaries:
+        check_is_there(store)
         raise UsageError(
             f"the store {store.shown} holds no measurement", "run `edgekit bench` on the files first, or give --store"
         )

@@ -25,6 +25,7 @@ from edgekit.reporting.page_profile import profiled
 from edgekit.reporting.records import Records, from_store
 from edgekit.reporting.rows import Row, rows
 from edgekit.storage.filters import filters
+from edgekit.storage.looking import check_is_there
 from edgekit.storage.store import FailedCell, Store, open_store
 from edgekit.util.files import drafting, environment, make_folder, publish, write_atomically
 from edgekit.util.formatting import csv_cell, printable
@@ -73,6 +74,7 @@ def report(
     wanted = filters(device, model, since, latest)
     _refuse_missing(_formats(format), assets)  # what is missing is said before the store is read
     source = store if isinstance(store, Store) else open_store(store)
+    check_is_there(source)
     with _all_stays():
         return _written(from_store(source, wanted), out, format, assets, bool(wanted))
 

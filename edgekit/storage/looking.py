@@ -104,7 +104,9 @@ def check_is_there(store: Store) -> None:
 
 
 def _one(store: Store, id: str) -> Entry:
-    if id == LATEST and (newest := entries(store, Filters(latest=1))):
+    if id == LATEST:
+        if not (newest := entries(store, Filters(latest=1))):
+            raise UsageError(f"{store.shown} holds no record", "measure with `edgekit bench`, or give another --store")
         return newest[-1]
     found = [one for kind in KINDS for one in of_kind(store, kind, Filters(), id)] if id else []
     found = [one for one in found if one.id == id] or found

@@ -145,9 +145,11 @@ def test_networks_are_chosen_by_name(make: Records) -> None:
         edgekit.choose(model="mobilnet", store=url)
 
 
-def test_an_empty_store_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="holds no measurement"):
+def test_a_store_that_is_empty_and_one_that_is_gone_are_refused(make: Records, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no store"):
         choose(store=str(tmp_path / "no.db"))
+    with pytest.raises(UsageError, match="holds no measurement"):
+        choose(store=make.store([], [accuracy(BIG)]).url)
 
 
 def test_what_a_choice_must_be_read_with_is_said(make: Records) -> None:

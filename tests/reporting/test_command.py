@@ -88,9 +88,12 @@ def test_markdown_is_one_table_with_a_dash_for_the_unknown(make: Records, tmp_pa
 
 @pytest.mark.parametrize("format", ["html", "md,csv,json"])
 def test_an_empty_store_is_told(make: Records, tmp_path: Path, format: str) -> None:
+    (tmp_path / "records.db").touch()
     with pytest.raises(UsageError, match="nothing to report") as caught:
         report(make.store(), tmp_path / "r.html", format)
     assert "edgekit bench" in caught.value.remedy and not (tmp_path / "r.html").exists()
+    with pytest.raises(UsageError, match="there is no store"):
+        report(str(tmp_path / "gone.db"), tmp_path / "r.html", format)
 
 
 def test_an_unknown_format_suggests_the_nearest(make: Records, tmp_path: Path) -> None:

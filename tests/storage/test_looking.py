@@ -154,3 +154,9 @@ def test_an_invalid_measurement_that_was_taken_again_is_marked(tmp_path: Path) -
 
 def test_latest_is_the_newest_record(store: Store) -> None:
     assert [one.id for one in named(store, ["latest", IDS[3]])] == [IDS[3]]
+
+
+def test_an_empty_store_has_no_latest_record(tmp_path: Path) -> None:
+    (tmp_path / "empty.db").touch()
+    with pytest.raises(UsageError, match="holds no record"):
+        named(Store(str(tmp_path / "empty.db")), ["latest"])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from edgekit.records.measurement import Accuracy
+from edgekit.util.formatting import fixed
 
 
 def bases(records: Sequence[Accuracy], against: int | None = None) -> list[int | None]:
@@ -34,3 +36,11 @@ def _own_float(one: Accuracy, records: Sequence[Accuracy]) -> int | None:
 def _network(record: Accuracy) -> object:
     known = record.manifest
     return known and (known.variant, known.weights.id, known.source and known.source.sha256)
+
+
+def in_words(pair: Mapping[str, Any]) -> str:
+    """Return a difference, as the JSON of an evaluation has it, in one line."""
+    low, high = (fixed(100 * bound, 1, "+") for bound in pair["ci95"])
+    names = {key: str(pair[key]).rpartition("/")[2] for key in ("artifact", "base")}
+    points = fixed(100 * pair["top1_difference"], 1, "+")
+    return f"{names['artifact']}: {points} points (95 % {low} .. {high}) against {names['base']}"

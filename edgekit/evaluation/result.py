@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from edgekit.errors import EnvironmentRefused, Failure, GateFailed, worst_exit_code
 from edgekit.evaluation.answers import Answers, details
 from edgekit.evaluation.gates import Gate
-from edgekit.evaluation.pairs import bases
+from edgekit.evaluation.pairs import bases, in_words
 from edgekit.records.measurement import Accuracy
 from edgekit.stats.accuracy import fraction, paired
 from edgekit.stats.proportions import PairedDifference, wilson
 from edgekit.storage.keeping import told
-from edgekit.util.tabled import Tabled
+from edgekit.util.formatting import printable
+from edgekit.util.tabled import Shown, Tabled
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,11 @@ class EvalResult(Tabled):
         found = bases([one.accuracy for one in self.results], self.against)
         pairs = [(self.results[base], new) for base, new in zip(found, self.results, strict=True) if base is not None]
         return tuple((base, new, paired(base.accuracy.hits, new.accuracy.hits)) for base, new in pairs)
+
+    def shown(self) -> list[Shown]:
+        """The accuracies, and each file against its base."""
+        (table,) = super().shown()
+        return [replace(table, below=[*map(in_words, printable(self.to_json()["paired"])), *table.below])]
 
     def to_json(self) -> dict[str, Any]:
         """{"results": [...], "paired": [...], "gates": [...], "failed": [...], "notes": [...], "unstored": null}"""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from edgekit.cli.tables import Column, Json, View, failure, file_name, interval, percent, table
-from edgekit.util.formatting import count, fixed
+from edgekit.evaluation.pairs import in_words
+from edgekit.util.formatting import count
 
 
 def eval(document: Json, width: int) -> View:
@@ -22,12 +23,7 @@ def eval(document: Json, width: int) -> View:
     )
     if document["results"]:
         yield from table(columns, document["results"], width)
-    for pair in document["paired"]:
-        low, high = (100 * bound for bound in pair["ci95"])
-        yield Text(
-            f"{file_name(pair['artifact'])}: {fixed(100 * pair['top1_difference'], 1, '+')} points "
-            f"(95 % {fixed(low, 1, '+')} .. {fixed(high, 1, '+')}) against {file_name(pair['base'])}"
-        )
+    yield from map(Text, map(in_words, document["paired"]))
     for gate in document["gates"]:
         yield Text(f"{file_name(gate['artifact'])}: {gate['reason']}", style="" if gate["passed"] else "red")
     for row in document["failed"]:

@@ -18,7 +18,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.keywords import in_python
 from edgekit.redact import redacted
 
 
@@ -40,6 +39,8 @@ class EdgekitError(Exception):
         super().__init__(self.message)
 
     def __str__(self) -> str:
+        from edgekit.keywords import in_python  # no help of a command needs it
+
         return f"{in_python(self.message)}\n  fix: {in_python(self.remedy)}"
 
 

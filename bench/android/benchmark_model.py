@@ -74,8 +74,6 @@ class Log:
     applied: tuple[Applied, ...] = ()
     created: tuple[str, ...] = ()  # "TensorFlow Lite <this>"
     peak_mb: tuple[float, ...] = ()  # watched every 50 ms
-    footprint_mb: tuple[dict[str, float], ...] = ()  # what was added since the tool began
-    file_mb: float | None = None
     unconsumed: tuple[str, ...] = ()  # flags that the tool did not know
     errors: tuple[str, ...] = ()
 
@@ -88,7 +86,6 @@ def parse(text: str) -> Log:
         re.fullmatch(r"Created TensorFlow Lite (XNNPACK delegate for CPU|delegate for \w+)\.", row) for row in rows
     )
     unconsumed = (re.fullmatch(r"Unconsumed cmdline flags: (.*)", row) for row in rows)
-    sizes = _each(rows, rf"The input model file size \(MB\): ({_NUMBER})")
     peak = rf"Overall peak memory footprint \(MB\) via periodic monitoring: ({_NUMBER})"
     return Log(
         statistics=tuple(found for row in rows if (found := _statistics(row))),
@@ -99,8 +96,6 @@ def parse(text: str) -> Log:
         applied=tuple(said for row in rows if (said := _applied(row))),
         created=tuple(match.group(1) for match in created if match),
         peak_mb=_each(rows, peak),
-        footprint_mb=tuple(found for row in rows if (found := _footprint(row))),
-        file_mb=sizes[0] if len(set(sizes)) == 1 else None,
         unconsumed=tuple(flag for match in unconsumed if match for flag in match.group(1).split()),
         errors=tuple(errors),
     )
@@ -164,15 +159,6 @@ def _applied(row: str) -> Applied | None:
         return Applied(match.group(1), match.group(2), whole(match.group(3)))
     unused = _UNUSED.fullmatch(row)
     return Applied(unused.group(1), "not") if unused else None
-
-
-def _footprint(row: str) -> dict[str, float] | None:
-    match = re.fullmatch(
-        r"(?:Memory footprint delta from the start of the tool|Peak memory footprint) \(MB\): "
-        rf"init=({_NUMBER}) overall=({_NUMBER})",
-        row,
-    )
-    return _numbers((("init", match.group(1)), ("overall", match.group(2)))) if match else None
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ _TEMPERATURE = re.compile(rf"Temperature\{{mValue=({_NUMBER}), mType=(-?\d+), mN
 _COOLING = re.compile(r"CoolingDevice\{mValue=(\d+), mType=(-?\d+), mName=([^,{}]*)\}")
 _POLICY = re.compile(rf"{POLICIES}/policy(\d+)/([a-z_]+): (.*)")
 _TOTALS = re.compile(
-    r"TOTAL(?: PSS)?: +(\d+)(?: +TOTAL RSS: +(\d+))?(?: +TOTAL SWAP(?: PSS: +| \(KB\): +)(\d+))?", re.ASCII
+    r"TOTAL(?: PSS)?: +(\d+)(?: +TOTAL RSS: +\d+)?(?: +TOTAL SWAP(?: PSS: +| \(KB\): +)\d+)?", re.ASCII
 )
 _ROW = re.compile(r"([A-Za-z.][A-Za-z. ]*?):? {2,}(\d+(?: +\d+)*)", re.ASCII)
 FROZEN = "(UPDATES STOPPED"  # `dumpsys battery set` was used: its values are not those of the battery
@@ -169,9 +169,6 @@ class MemInfo:
 
     pid: int | None
     pss_bytes: int | None
-    rss_bytes: int | None  # since Android 12
-    swap_bytes: int | None
-    native_heap_bytes: int | None
     graphics_bytes: int | None
 
 
@@ -189,10 +186,7 @@ def meminfo(text: str) -> MemInfo:
             totals = _TOTALS.fullmatch(line)
         elif row := _ROW.fullmatch(line):
             rows[row.group(1)] = kibibytes(row.group(2).split()[0])
-    parts = totals.groups() if totals else (None, None, None)
-    pss, rss, swap = map(kibibytes, parts)
-    native, graphics = rows.get("Native Heap"), rows.get("Graphics")
-    return MemInfo(pid, pss, rss, swap, native, graphics)
+    return MemInfo(pid, kibibytes(totals.group(1)) if totals else None, rows.get("Graphics"))
 
 
 @dataclass(frozen=True)

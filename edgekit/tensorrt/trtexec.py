@@ -15,7 +15,7 @@ from typing import Any
 
 from edgekit.errors import BackendMissing, EdgekitError, UsageError
 from edgekit.tensorrt.capabilities import Capabilities
-from edgekit.util.numerals import real, whole
+from edgekit.util.numerals import real
 
 # So many digits and no more: a line of nothing else is then looked at once.
 NUMBER = r"[-+]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,3})?(?![\w.%-])"
@@ -107,14 +107,10 @@ class Log:
     compute_capability: str | None
     throughput: float | None  # queries per second
     sections: Mapping[str, Section]
-    queries: int | None
     host_walltime_s: float | None
-    gpu_compute_time_s: float | None
     build_seconds: float | None
     load_seconds: float | None  # until the engine could run
     cuda_graph: bool | None  # whether one was captured
-    engine_mib: float | None
-    gpu_mib_at_start: float | None  # already used by whoever, before the build
     coefficient_of_variance: float | None  # percent, where trtexec calls the times unstable
     unstable: bool
     bound_by_enqueue: bool
@@ -137,16 +133,10 @@ def parse_log(text: str) -> Log:
         compute_capability=_last_text(r"Compute Capability: ([0-9]+\.[0-9]+)(?![0-9.])", text),
         throughput=_last(rf"\] Throughput: ({NUMBER}) qps", text),
         sections=sections,
-        queries=_integer(r"Timing trace has ([0-9]+) queries over", text),
         host_walltime_s=_last(rf"Total Host Walltime: ({NUMBER}) s", text),
-        gpu_compute_time_s=_last(rf"Total GPU Compute Time: ({NUMBER}) s", text),
         build_seconds=_last(rf"Engine built in ({NUMBER}) sec", text),
         load_seconds=_last(rf"Engine deserialized in ({NUMBER}) sec", text),
         cuda_graph=_captured(text),
-        engine_mib=_last(rf"Loaded engine size: ({NUMBER}) MiB", text),
-        gpu_mib_at_start=_last(
-            rf"Init CUDA: CPU \+[0-9]+, GPU \+[0-9]+, now: CPU [0-9]+, GPU ({NUMBER}) \(MiB\)", text
-        ),
         coefficient_of_variance=cov,
         unstable="GPU compute time is unstable" in text,
         bound_by_enqueue="may be bound by Enqueue" in text or _enqueue_bound(sections),
@@ -277,11 +267,6 @@ def _layer(message: str) -> dict[str, Any] | None:
 def _last(pattern: str, text: str) -> float | None:
     found = re.findall(pattern, text, re.MULTILINE)
     return real(found[-1]) if found else None
-
-
-def _integer(pattern: str, text: str) -> int | None:
-    found = re.findall(pattern, text)
-    return whole(found[-1]) if found else None
 
 
 def _last_text(pattern: str, text: str) -> str | None:

@@ -134,10 +134,11 @@ def page(table: list[str], python: str, rounds: int) -> str:
     theirs = ", ".join(f"{name} {_version(python, name)}" for name in ("litert-torch", "torch"))
     ours = f"torch {_version(sys.executable, 'torch')}"
     body = "\n".join(table)
+    turns = "one round" if rounds == 1 else f"the median of {rounds} rounds"
     return f"""# Converting a network of torch to TFLite
 
 Written by `python -m scripts.peers.converting PYTHON`; do not edit. {time.strftime("%Y-%m-%d")}, {processor()}, Python
-{platform.python_version()}, one thread, the median of {rounds} rounds in which both took their turn.
+{platform.python_version()}, one thread, {turns} in which both took their turn.
 
 The networks are plain torch with random weights, 224x224, in float32. Each conversion is a whole process, cold. edgekit
 also opens its file again, runs it and compares it with the network; litert-torch does not. **CPU** is the time of
@@ -148,8 +149,8 @@ all processes, **peak** the resident memory of the largest. Elapsed time says li
 {body}
 
 * Here: {ours}. Theirs: {theirs}.
-* onnx2tf converts ONNX files, and does not without a network connection (peers.md). Its README and its issues
-  publish no time for these networks, so no figure of it stands here.
+* onnx2tf converts ONNX files, and does not without a network connection (peers.md). A time that it publishes for
+  these networks was not found, so no figure of it stands here.
 """
 
 

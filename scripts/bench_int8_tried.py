@@ -6,7 +6,7 @@ most. What is compared is how often an int8 file agrees with fp32, image by imag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,13 +37,21 @@ RUN = {"tflite": run_tflite, "onnx": run_onnx}
 VALUES = 1000  # of each tensor and image, evenly spread, that ranges are chosen by
 PERCENTILE = 0.9999
 FACTORS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.7)  # of the true range
-LARGEST_FACTOR = 64.0  # of a channel that is nearly dead
+LARGEST_FACTOR, NEEDED_FACTOR = 64.0, 4.0  # of a channel that is nearly dead
 Form = Callable[[Network, str], QuantizedGraph]
 
 
 def tried(data: Path, scratch: Path) -> Iterator[Line]:
     """How often files of each form agree with fp32, against the files that are written."""
-    rows = hosted_rows(data)[:NETWORKS]
+    yield from _compared(hosted_rows(data)[:NETWORKS], FORMS, data, scratch)
+
+
+def equalized(data: Path, scratch: Path) -> Iterator[Line]:
+    """The same of all networks, where channels are scaled by a rule that these images had no part in."""
+    yield from _compared(hosted_rows(data), EQUALIZED, data, scratch)
+
+
+def _compared(rows: Sequence[Path], forms: Mapping[str, Form], data: Path, scratch: Path) -> Iterator[Line]:
     if not rows:
         yield Line("int8 tried", "-", f"{data}/mobilenet_v1_hosted is missing", None)
         return
@@ -53,7 +61,7 @@ def tried(data: Path, scratch: Path) -> Iterator[Line]:
         one = network(weights, data)
         for format, scheme in SCHEMES.items():
             real = _answers(one, format, None, scratch)
-            for name, form in FORMS.items():
+            for name, form in forms.items():
                 got = _answers(one, format, form(one, scheme), scratch)
                 same = got.argmax(1) == real.argmax(1)
                 agreed[format, name] = agreed.get((format, name), "") + "".join(np.where(same, HIT1, MISS))
@@ -152,13 +160,15 @@ def _run(one: Network, look: Callable[[Op, Tensor], None]) -> None:
 # Channels
 
 
-def _equalized(one: Network, scheme: str, room: bool = False) -> QuantizedGraph:
+def _equalized(one: Network, scheme: str, room: bool = False, need: bool = False) -> QuantizedGraph:
     """Each channel that a depthwise layer reads fills the range of its tensor; its kernel takes the factor back.
 
-    With `room` it leaves as much as its largest values in the two halves of the set differ.
+    With `room` it leaves as much as its largest values in the two halves of the set differ. With `need` a factor is at
+    most 4, and no larger than it takes to bring the rounding that the kernel amplifies to half of its output's own.
     """
     graph, fused = one.graph, fused_activations(one.graph)
-    producers = {fused[op.name].name if op.name in fused else op.name: op for op in graph if op.kind == "conv"}
+    last = {op.name: fused[op.name].name if op.name in fused else op.name for op in graph if op.kind == "conv"}
+    producers = {last[op.name]: op for op in graph if op.kind == "conv"}
     pairs = [(producers[op.inputs[0]], op) for op in graph if _depthwise(graph, op) and op.inputs[0] in producers]
     halves = _peaks(one, {op.inputs[0] for _, op in pairs})
     params, windows = dict(graph.params), dict(one.ranges.windows)
@@ -166,7 +176,12 @@ def _equalized(one: Network, scheme: str, room: bool = False) -> QuantizedGraph:
         first, second = halves[op.inputs[0]]
         peak = torch.maximum(first, second) + (first - second).abs() * room
         top = one.ranges.extremes[op.inputs[0]][1]
-        factor = (top / peak.clamp(min=top / LARGEST_FACTOR)).clamp(min=1.0)
+        most = NEEDED_FACTOR if need else LARGEST_FACTOR
+        factor = (top / peak.clamp(min=top / most)).clamp(min=1.0)
+        if need:
+            low, high = one.ranges.extremes[last[op.name]]
+            amplified = top / (high - min(low, 0.0)) * params[op.params["weight"]].detach().flatten(1).norm(dim=1)
+            factor = torch.minimum((2 * amplified).clamp(min=1.0), factor)
         for name, scale in ((producer.params["weight"], factor), (op.params["weight"], 1 / factor)):
             params[name] = params[name].detach() * scale.reshape(-1, 1, 1, 1)
         params[producer.params["bias"]] = params[producer.params["bias"]].detach() * factor
@@ -176,6 +191,10 @@ def _equalized(one: Network, scheme: str, room: bool = False) -> QuantizedGraph:
 
 def _equalized_with_room(one: Network, scheme: str) -> QuantizedGraph:
     return _equalized(one, scheme, room=True)
+
+
+def _equalized_where_needed(one: Network, scheme: str) -> QuantizedGraph:
+    return _equalized(one, scheme, room=True, need=True)
 
 
 def _depthwise(graph: Graph, op: Op) -> bool:
@@ -226,3 +245,4 @@ FORMS: dict[str, Form] = {
     "the same with room": _equalized_with_room,
     "weights rounded to keep sums": _level,
 }
+EQUALIZED: dict[str, Form] = {USED: _used, "channels equalized where kernels amplify rounding": _equalized_where_needed}

@@ -309,6 +309,7 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "int8 pooled": bench_int8.pooled,
     "int8 part by part": bench_int8_causes.causes,
     "int8 tried": bench_int8_tried.tried,
+    "int8 equalized": bench_int8_tried.equalized,
     "int8 keras": bench_int8.keras,
     "int8 kernels": bench_int8.kernels,
     "int8 weights alone": bench_int8.weights_alone,

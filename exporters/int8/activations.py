@@ -116,8 +116,8 @@ def _stored(graph: Graph, scheme: str, in_float: Collection[str]) -> list[str]:
             continue
         read_in_integers = any(reader.name not in in_float for reader in readers[op.name])
         made_in_integers = op.kind != "input" and op.name not in in_float
-        # A final product needs no rounding where the runtime can hand out its float sums.
-        free = graph.is_output(op.name) and scheme != "tflite" and op.kind == "linear"
+        # A final product or mean needs no rounding where the runtime can hand out its float sums.
+        free = graph.is_output(op.name) and scheme != "tflite" and op.kind in ("linear", "mean")
         if (made_in_integers or read_in_integers) and not free:
             kept.append(op.name)
     return kept

@@ -98,6 +98,15 @@ def test_the_logits_have_room() -> None:
     )
 
 
+@pytest.mark.parametrize("scheme", ["onnxruntime", "tensorrt"])
+def test_a_final_mean_is_handed_out_as_it_is(scheme: str) -> None:
+    torch.manual_seed(0)
+    graph = trace(nn.Sequential(nn.Conv2d(3, 40, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1)).eval(), (1, 3, 24, 24))
+    made = quantized(graph, scheme)
+    assert graph[graph.output].kind == "mean" and graph.output not in made.activations
+    assert snr_db(graph.run(inputs()), run(made, inputs())) > 45
+
+
 def test_a_map_uses_all_of_its_integers() -> None:
     graph = graph_of("segmentation")
     low, high = record(graph, noise()).extremes[graph.output]

@@ -152,7 +152,7 @@ def layer_snr(
         xs = [torch.from_numpy(x) for x in batch]
 
         def remember(op: Op, y: Tensor, values: dict[str, Tensor] = float_values) -> None:
-            if op.name in quantized.activations or graph.is_output(op.name):
+            if y.is_floating_point() and (op.name in quantized.activations or graph.is_output(op.name)):
                 values[op.name] = quantized.input_on_grid(y) if op.kind == "input" else y
 
         def compare(op: Op, y: Tensor, values: dict[str, Tensor] = float_values) -> Tensor | None:

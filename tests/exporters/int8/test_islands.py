@@ -13,7 +13,7 @@ from edgekit.data.calibration import synthetic
 from edgekit.exporters.int8.islands import before_choices, divisors, fine_shares, islands, roots
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import record
-from edgekit.exporters.int8.simulate import run
+from edgekit.exporters.int8.simulate import layer_snr, run
 from edgekit.frontend.tracer import trace
 from edgekit.records.preprocessing import TORCHVISION
 from tests.exporters.small_networks import snr_db
@@ -187,3 +187,23 @@ def test_an_island_of_tflite_reads_the_input_as_it_is_given(border: bool) -> Non
     maps, squares = run(quantized, x)
     assert (snr_db(graph.run(x)[1], squares) > 100) is not border  # integers that are handed over are rounded
     assert 25 < snr_db(graph.run(x)[0], maps) < 80
+
+
+class Truth(nn.Module):
+    """Where a map is above zero, beside the map."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.conv(x)
+        return y, y > 0
+
+
+def test_truth_values_have_no_signal_to_noise() -> None:
+    graph = trace(Truth().eval(), SHAPE)
+    noise = synthetic(SHAPE, TORCHVISION, 4)
+    quantized = quantize(graph, record(graph, noise), "tflite")
+    rows = layer_snr(graph, quantized, [(next(noise.batches(2)),)])
+    assert all(graph[row.name].dtype.is_floating_point for row in rows)

@@ -9,7 +9,7 @@ RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 ORACLE := $(VENV)-oracle
 
-# Where this is set, each of the many processes that the tests start would compile edgekit's modules again.
+# Keep bytecode even where the shell forbids it: else each process of the tests compiles every test and module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test quick coverage check bench-self bench-peers bench-store bench-database fuzz attack gpu-check tensorrt-check phone-tool \
@@ -18,9 +18,8 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(INSTALLED)
 	$(RUN)/edgekit demo
 
-# Three processes of one thread each: many tests wait for a process of their own. Bytecode is kept, even where Python is
-# told to write none: else each of the three compiles every test anew, and each command that a test starts every module.
-PYTEST := PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(RUN)/python -m pytest
+# Three processes of one thread each: many tests wait for a process of their own.
+PYTEST := OMP_NUM_THREADS=1 $(RUN)/python -m pytest
 PYTEST_ALL := $(PYTEST) -n 3 --dist worksteal
 
 test: check

@@ -88,7 +88,8 @@ def held_against(
         if db < NEAR[precision] and (exact := _unsaturated(source, inputs)) is not None:
             db, how = _snr_db(rounded, exact), " with unsigned weights, because signed ones saturate here,"
         if db >= NEAR[precision]:
-            near = f"has a signal-to-noise of {db:.1f} dB against what is read"
+            told = f"a signal-to-noise of {db:.1f} dB" if np.isfinite(db) else "no noise"
+            near = f"has {told} against what is read"
             return None, f"{name} computes in {precision}: {runtime}{how} {near}"
     if gap <= verify.TOLERANCE:
         return own, None

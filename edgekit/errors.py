@@ -130,6 +130,10 @@ def raised(refusal: Refusal) -> EdgekitError:
     return error
 
 
+class HardExit(SystemExit):
+    """os._exit() in a user's own code."""
+
+
 # What a user's own code can raise. sys.exit() is theirs: it must end their file, and neither us nor who calls us.
 USERS_CODE = (Exception, SystemExit)
 NO_EXIT = "leave sys.exit() to `if __name__ == '__main__':`"
@@ -140,7 +144,8 @@ def first_line(error: BaseException) -> str:
     if isinstance(error, EdgekitError):
         return error.message
     if isinstance(error, SystemExit):
-        return f"it calls sys.exit({'' if error.code is None else repr(error.code)})"
+        call = "os._exit" if isinstance(error, HardExit) else "sys.exit"
+        return f"it calls {call}({'' if error.code is None else repr(error.code)})"
     return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 

@@ -27,6 +27,7 @@ from edgekit.ir.passes.absorb_padding import absorb_padding
 from edgekit.ir.passes.cancel_permutes import cancel_permutes
 from edgekit.ir.passes.join_norms import LayerNorms
 from edgekit.ir.passes.join_operators import join_operators
+from edgekit.util.hard_exit import told_hard_exits
 
 Shape = tuple[int, ...]
 MOST_NUMBERS = 1 << 40  # of an input: some terabytes
@@ -106,7 +107,7 @@ def _run(module: nn.Module, recorder: Recorder, shapes: Sequence[Shape]) -> Any:
     with _about(module):
         inputs = _inputs(module, recorder, shapes)
     try:
-        with _quietly(), torch.no_grad(), _on_cpu(), Beneath(recorder), recorder, _watched(recorder):
+        with told_hard_exits(), _quietly(), torch.no_grad(), _on_cpu(), Beneath(recorder), recorder, _watched(recorder):
             result = module(*inputs)
     except UsageError:
         raise

@@ -26,6 +26,7 @@ from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.ir.whole_inputs import drawn
+from edgekit.util.hard_exit import told_hard_exits
 
 TOLERANCE = 1e-3  # float32, deep networks: rounding only; a wrong fold shows at 1e-1 and above
 EXACT = 1e-9  # float64
@@ -222,7 +223,7 @@ def _of(graph: Graph, x: Inputs) -> Outputs:
 
 def _answer(network: nn.Module, x: Inputs) -> Outputs:
     try:
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        with told_hard_exits(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             y = network(*(one.clone() for one in x))  # it may change its input, print and warn
     except USERS_CODE as error:  # the user's code: a shape that only a pooling layer minds, say

@@ -32,6 +32,7 @@ from edgekit.network.spec import MODELS, ModelSpec
 from edgekit.records.artifact import content_of
 from edgekit.records.formats import load
 from edgekit.records.manifest import SourceRecord
+from edgekit.util.hard_exit import told_hard_exits
 
 if TYPE_CHECKING:
     from edgekit.importers.source import Source
@@ -227,7 +228,8 @@ def _imported(what: str, beside: str) -> Iterator[None]:
     """Import what the user wrote, with their folder on the path. Raises UsageError for whatever it raises."""
     sys.path.insert(0, beside)
     try:
-        yield
+        with told_hard_exits():
+            yield
     except SystemExit as error:
         raise UsageError(f"{what} cannot be imported: {first_line(error)}", NO_EXIT) from error
     except Exception as error:  # the user's code: whatever it raises is about their file
@@ -250,7 +252,8 @@ def _callable(module: ModuleType, place: str, function: str) -> Callable[[], Any
 def _builder(build: Callable[[], Any], model: str) -> Callable[..., nn.Module]:
     def built(**chosen: Any) -> nn.Module:
         try:
-            network = build()
+            with told_hard_exits():
+                network = build()
         except SystemExit as error:
             raise UsageError(f"{model} fails: {first_line(error)}", NO_EXIT) from error
         except Exception as error:

@@ -18,6 +18,7 @@ pytest.importorskip("torch")
 pytest.importorskip("onnx")
 
 NET = """
+import os
 import sys
 from torch import nn
 
@@ -68,6 +69,14 @@ def test_an_export_says_it_and_is_a_usage_error(place: str, code: str, tmp_path:
 def test_a_sweep_has_it_as_the_reason_of_a_cell(place: str, tmp_path: Path) -> None:
     result = swept(place, tmp_path)
     assert result.exit_code == 2 and all("sys.exit(0)" in json.dumps(cell.to_json()) for cell in result.cells)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_os_exit_is_told_as_sys_exit_is(place: str, tmp_path: Path) -> None:
+    network = written(tmp_path, place)
+    (tmp_path / "net.py").write_text((tmp_path / "net.py").read_text().replace("sys.exit(", "os._exit("))
+    with pytest.raises(UsageError, match=r"it calls os\._exit\(0\)"):
+        edgekit.export(network, input=(1, 3, 8, 8), format=["onnx"], out=tmp_path / "out")
 
 
 def test_a_sweep_of_a_file_that_cannot_be_imported_is_refused(tmp_path: Path) -> None:

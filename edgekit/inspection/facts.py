@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from edgekit.inspection.facts_engine import engine
 from edgekit.inspection.pairs import in_words
-from edgekit.util.formatting import UNKNOWN, plain, shape, size
+from edgekit.util.formatting import UNKNOWN, plain, shape, size, some
 
 Json = Mapping[str, Any]
 
@@ -22,7 +22,7 @@ def facts_of(document: Json) -> list[tuple[str, str]]:
         *(_made(document["manifest"]) if document["manifest"] else ()),
         ("operators", plain(document["operators"] or document["operators_reason"])),
         *([("int8 for", in_words(document["quantized_for"]))] if document.get("quantized_for") else ()),
-        *([("labels", _some(document["labels"]))] if document["labels"] else ()),
+        *([("labels", some(document["labels"], 5))] if document["labels"] else ()),
     ]
 
 
@@ -31,11 +31,6 @@ def of_layer(key: str, layer: Json) -> str:
     if key == "snr_db":
         return UNKNOWN if layer[key] is None else f"{layer[key]:.1f}"
     return plain(layer[key])
-
-
-def _some(labels: Sequence[str], most: int = 5) -> str:
-    more = f" ... ({len(labels)} in all)" if len(labels) > most else ""
-    return ", ".join(labels[:most]) + more
 
 
 def _made(manifest: Json) -> Iterator[tuple[str, str]]:

@@ -233,7 +233,9 @@ def _imported(what: str, beside: str) -> Iterator[None]:
     except SystemExit as error:
         raise UsageError(f"{what} cannot be imported: {first_line(error)}", NO_EXIT) from error
     except Exception as error:  # the user's code: whatever it raises is about their file
-        raise UsageError(f"{what} cannot be imported: {_first_line(error)}", "check that `python` runs it") from error
+        raise UsageError(
+            f"{what} cannot be imported: {_with_its_kind(error)}", "check that `python` runs it"
+        ) from error
     finally:
         sys.path.remove(beside)
 
@@ -257,7 +259,7 @@ def _builder(build: Callable[[], Any], model: str) -> Callable[..., nn.Module]:
         except SystemExit as error:
             raise UsageError(f"{model} fails: {first_line(error)}", NO_EXIT) from error
         except Exception as error:
-            raise UsageError(f"{model} fails: {_first_line(error)}", "it is called without arguments") from error
+            raise UsageError(f"{model} fails: {_with_its_kind(error)}", "it is called without arguments") from error
         if not isinstance(network, nn.Module):
             if isinstance(network, type):
                 raise UsageError(f"{model} returns the class {network.__name__}", f"return {network.__name__}()")
@@ -278,6 +280,6 @@ def _refuse_unshaped(network: nn.Module) -> None:
             )
 
 
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+def _with_its_kind(error: Exception) -> str:
+    kind, text = type(error).__name__, first_line(error)
+    return text if text == kind else f"{kind}: {text}"

@@ -187,7 +187,7 @@ def _text(column: str, value: Any) -> str:
         return f"{percent(value)} %"
     if last.endswith(INTERVALS):
         low, high = (percent(one) if last == "top1_ci95" else _text("", one) for one in value)
-        return f"{low} .. {high}"
+        return f"{low} .. {high}" + " %" * (last == "top1_ci95")
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ("x" if last.endswith("_shape") else " ").join(_text("", one) for one in value)
     if isinstance(value, float):

@@ -68,7 +68,7 @@ def test_what_was_written_is_named_by_its_path() -> None:
 
 def test_an_interval_of_accuracies_is_in_percent_as_they_are() -> None:
     told = str(Result({"results": [{"artifact": "a.onnx", "n": 9, "top1": 0.5, "top1_ci95": [0.4, 0.61234]}]}))
-    assert told.splitlines()[1].split() == ["a.onnx", "9", "50.0", "%", "40.0", "..", "61.2"]
+    assert told.splitlines()[1].split() == ["a.onnx", "9", "50.0", "%", "40.0", "..", "61.2", "%"]
 
 
 def test_what_has_no_rows_tells_its_facts() -> None:

@@ -77,6 +77,7 @@ def have(root: Path, data: Data, digest: str, suffix: str) -> None:
 
 def put(root: Path, data: Data, session: str, digest: str, suffix: str, size: int) -> None:
     """Keep the data as a file, if it has the right bytes."""
+    # `is_whole` of links/ssh/talk.py does the same of what comes back: it is not here, where the package is not yet.
     path = root / "files" / (digest + suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = root / "work" / session / "draft"

@@ -14,7 +14,7 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.whole_inputs import WholeNumbers
 from edgekit.network.spec import Variant
 from edgekit.records.preprocessing import TENSORFLOW, TORCHVISION, Preprocessing
-from edgekit.records.preprocessing_file import as_yaml, name_of
+from edgekit.records.preprocessing_file import Described, as_yaml, name_of
 
 
 def images_of(
@@ -56,27 +56,37 @@ def about_images(
 ) -> list[str]:
     """Return a note where the preprocessing was assumed, or where no image can be the network's input.
 
-    Raises UsageError for a preprocessing file of other channels, or one that scales what must be whole numbers.
+    Raises UsageError as `check_fits` does.
+    """
+    check_fits(asked.preprocess, preprocessing, point)
+    if len(point.input_shape) < 3:
+        return ["the input is no image: the preprocessing in the manifest means nothing, and eval takes arrays"]
+    own = point.input_shape[1]
+    if own == len(preprocessing.mean):
+        return [_assumed(preprocessing)] if loaded.assumed and asked.preprocess is None else []
+    return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval takes arrays"]
+
+
+def check_fits(said: Described | None, preprocessing: Preprocessing, point: Variant) -> None:
+    """Raise UsageError where a network cannot take what its preprocessing gives; `said` is None for an assumed one.
+
+    That is one for other channels than the network's, where somebody said it, and one that scales the pixels of a
+    network that takes whole numbers.
     """
     source = point.spec.source
     is_whole = source is not None and next(iter(source.shapes)) in source.whole
     if is_whole and (any(preprocessing.mean) or set(preprocessing.std) != {1.0}):
-        name = "what is assumed" if asked.preprocess is None else name_of(asked.preprocess)
+        name = "what is assumed" if said is None else name_of(said)
         raise UsageError(
             f"{point.spec.paper} takes whole numbers, and {name} scales the pixels",
             "write mean 0 and std 1 in it: such a network has its own scale",
         )
-    if len(point.input_shape) < 3:
-        return ["the input is no image: the preprocessing in the manifest means nothing, and eval takes arrays"]
-    own, given = point.input_shape[1], len(preprocessing.mean)
-    if own == given:
-        return [_assumed(preprocessing)] if loaded.assumed and asked.preprocess is None else []
-    if asked.preprocess is not None:
+    given = len(preprocessing.mean)
+    if said is not None and len(point.input_shape) >= 3 and point.input_shape[1] != given:
         raise UsageError(
-            f"{name_of(asked.preprocess)} prepares images of {given} channels, and the network takes {own}",
-            "correct `channels` in it, or leave --preprocess out",
+            f"{name_of(said)} prepares images of {given} channels, and {point} takes {point.input_shape[1]}",
+            "correct `channels` in it, or leave --preprocess out; networks of other channels need one of their own",
         )
-    return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval takes arrays"]
 
 
 def _assumed(preprocessing: Preprocessing) -> str:

@@ -14,6 +14,7 @@ from edgekit.errors import Refusal, UsageError
 from edgekit.exporting.inputs import key
 from edgekit.network.names import is_own_name
 from edgekit.records.formats import FORMATS
+from edgekit.records.preprocessing_file import described
 from edgekit.storage.store import Store
 from edgekit.sweeps.axes import How, Point, SweepCell
 from edgekit.sweeps.engine import Engine
@@ -159,9 +160,16 @@ class Plan:
         return chosen(*point[:3], classes, shared.options, shared.input)
 
     def _check_variants(self) -> None:
-        """Whether the network has such variants: asked before the first of them is made."""
+        """Whether the network has such variants, and takes such images: asked before the first of them is made."""
+        from edgekit.exporting.images import check_fits
+
+        said = self.grid.export.preprocess
+        preprocessing = described(said) if said is not None else None
         for job in self.jobs:
             variant = self._variant(job.point)
+            if preprocessing is not None and not job.weights.random:
+                with self.grid.origin.at("preprocess"):
+                    check_fits(said, preprocessing, variant)
             self.names[job.point] = str(variant)
             row = next((row for row in variant.spec.published if row.macs), None)
             if row is not None:
@@ -199,11 +207,9 @@ class Plan:
     @cached_property
     def tasks(self) -> tuple[Task, ...]:
         """Every job that is left: exports, what is measured of their files, and accuracies."""
-        exports = {job: self._export_task(job) for job in self.jobs}
-        awaited = {
-            (job.point, file.format, file.precision): task.key for job, task in exports.items() for file in job.files
-        }
-        found = list(exports.values())
+        exports = [(job, self._export_task(job)) for job in self.jobs]
+        awaited = {(job.point, file.format, file.precision): task.key for job, task in exports for file in job.files}
+        found = [task for _, task in exports]
         for task in (*self._latency_tasks(awaited), *self._accuracy_tasks(awaited)):
             is_meant = bool(task.after) or self._is_meant(task.key)
             (found if is_meant else self.kept).append(task)

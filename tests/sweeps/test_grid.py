@@ -179,6 +179,35 @@ def test_what_a_plan_refuses_is_told_in_the_words_of_the_file_and_what_was_typed
         sweep("lenet5", dry_run=True, format=("tflite",), provider=("cuda",))
 
 
+@pytest.mark.parametrize(
+    ("preprocess", "cause"),
+    [
+        (
+            "gray.yaml",
+            "the preprocessing file .*gray.yaml prepares images of 1 channels, and mobilenet_1.0_224 takes 3",
+        ),
+        ("{mean: 100}", "the preprocessing prepares images of 3 channels, and lenet5_32 takes 1"),
+    ],
+)
+def test_a_network_of_other_channels_than_its_preprocessing_is_refused_in_the_plan(
+    preprocess: str, cause: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "gray.yaml").write_text("channels: L\n")
+    file = written(tmp_path, f"model: [lenet5, mobilenet]\nweights: pretrained\npreprocess: {preprocess}\n")
+    asked: dict[str, Any] = {"export_only": True, "out": tmp_path / "out", "store": f"sqlite:///{tmp_path}/s.db"}
+    with pytest.raises(UsageError, match=rf"^'preprocess' in .*, line 3: {cause}"):
+        sweep(file, dry_run=True, **asked)
+
+
+@pytest.mark.parametrize("asked", [{"options": {"pool": "max"}}, {"preprocess": {"channels": "L"}}])
+def test_keys_with_values_of_their_own_are_planned(asked: dict[str, Any], tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    places: dict[str, Any] = {"out": tmp_path / "out", "store": f"sqlite:///{tmp_path}/s.db"}
+    plan = sweep("lenet5", dry_run=True, weights="pretrained", format=("onnx",), export_only=True, **asked, **places)
+    assert [one.todo for one in plan.cells] == [("export",)]
+
+
 def test_options_that_no_file_has_are_known() -> None:
     typed = set(inspect.signature(sweep).parameters) - {"devices", "executor", "progress", "watch", "model", *KEYS}
     assert typed <= {*TYPED, "continue_", "tls_ca", "tls_cert", "tls_key"} and not {*TYPED} & {*KEYS}

@@ -105,6 +105,7 @@ def exactly(stream: IO[bytes], size: int) -> Iterator[bytes]:
 
 def is_whole(draft: Path, blocks: Iterable[bytes], size: int) -> bool:
     """Write `size` bytes to `draft`; whether they all came, and the sha256 that follows them is theirs."""
+    # `put` of ondevice/kept.py does the same of what a device is sent: it runs there before the package does.
     found, left, digest = hashlib.sha256(), size, b""
     with draft.open("wb") as stream:
         for block in blocks:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from edgekit.util.formatting import some
+
 PRECISIONS = ("fp32", "fp16", "int8")
 SHORT = {"int8": "int8", "float16": "f16", "float32": "f32"}
 MB = 1e6
@@ -108,9 +110,7 @@ def _in_float(found: dict[tuple[str, str], Cell], networks: Sequence[str]) -> It
     yield "## What stayed in float32 of int8 networks"
     yield ""
     for cell in cells:
-        names = cell["computed_in_float"]
-        more = f" and {len(names) - 8} more" if len(names) > 8 else ""
-        yield f"- {cell['network']}: {', '.join(names[:8])}{more}"
+        yield f"- {cell['network']}: {some(cell['computed_in_float'], 8)}"
     if not cells:
         yield "No convolution or product."
 

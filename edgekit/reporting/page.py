@@ -88,8 +88,7 @@ def _distinct(values: Iterable[Any]) -> list[str]:
 
 
 def _some(values: list[str], limit: int = 4) -> str:
-    between = "; " if any("," in value for value in values) else ", "
-    return between.join(values[:limit]) + (f" and {len(values) - limit} more" if len(values) > limit else "") or "–"
+    return some(values, limit, "; " if any("," in value for value in values) else ", ") or "–"
 
 
 def _facts(rows: Sequence[Row]) -> list[tuple[str, str]]:

@@ -78,10 +78,10 @@ def milliseconds(value: float, more: int = 0) -> str:
     return f"{value:.{decimals(value) + more}f}"
 
 
-def some(names: Sequence[str], most: int = 3) -> str:
+def some(names: Sequence[str], most: int = 3, between: str = ", ") -> str:
     """The first of many names, and how many more there are: "a, b, c and 5 more"."""
     more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+    return between.join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def counted(number: int, one: str, many: str = "") -> str:

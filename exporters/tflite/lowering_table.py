@@ -25,6 +25,7 @@ from edgekit.exporters.tflite.lowering import Lower, Lowering
 from edgekit.exporters.tflite.program import Program
 from edgekit.ir.graph import Graph
 from edgekit.ir.quantized import QuantizedGraph
+from edgekit.util.formatting import some
 
 LOWERINGS: dict[str, Lower] = {
     "conv": ops_volumes.conv,
@@ -90,9 +91,8 @@ def _lowered(graph: Graph, half: bool, quantized: QuantizedGraph | None, io: str
     lowering = Lowering(graph, half, quantized)
     refused = lowering.walk({**LOWERINGS, "input": lambda to, op: given(to, op, io, torchs_axes)})
     if refused:
-        more = f", and {len(refused) - 3} more" if len(refused) > 3 else ""
         raise BackendMissing(
-            f"TFLite cannot run {', '.join(refused[:3])}{more}",
+            f"TFLite cannot run {some(refused)}",
             "use --format onnx, or write the layer with operators that TFLite has",
         )
     for public, name in graph.outputs.items():

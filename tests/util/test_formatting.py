@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from edgekit.util.formatting import counted, csv_cell, escaped, fixed, percent
+from edgekit.util.formatting import counted, csv_cell, escaped, fixed, percent, some
 
 
 @pytest.mark.parametrize(
@@ -36,3 +38,17 @@ def test_what_a_terminal_would_obey_is_shown() -> None:
 def test_a_formula_stays_a_text_in_a_spreadsheet(text: str) -> None:
     assert csv_cell(text) == f"'{text}"
     assert csv_cell(f"a{text}") == f"a{text}"
+
+
+@pytest.mark.parametrize(
+    ("names", "how", "said"),
+    [
+        ([], {}, ""),
+        (["a", "b", "c"], {}, "a, b, c"),
+        (["a", "b", "c", "d"], {}, "a, b, c and 1 more"),
+        (["a"] * 2002, {"most": 2}, "a, a and 2,000 more"),
+        (["a, b", "c"], {"most": 2, "between": "; "}, "a, b; c"),
+    ],
+)
+def test_the_first_of_many_names(names: list[str], how: dict[str, Any], said: str) -> None:
+    assert some(names, **how) == said

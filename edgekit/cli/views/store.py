@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from edgekit.cli.tables import Column, Json, View, facts, milliseconds, percent, table
-from edgekit.util.formatting import UNKNOWN, counted
+from edgekit.util.formatting import UNKNOWN, counted, some
 
 SHOWN = 200  # records: more are for --json
 ONE = {"measurements": "measurement", "accuracies": "accuracy", "failures": "failure"}
@@ -71,8 +71,7 @@ def _flat(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
         for place, one in enumerate(value):
             yield from _flat(one, f"{key}[{place}]")
     elif isinstance(value, list):
-        more = f" ... ({len(value):,} in all)" if len(value) > LONGEST else ""
-        yield key, (", ".join(map(_text, value[:LONGEST])) or UNKNOWN) + more
+        yield key, some(list(map(_text, value)), LONGEST) or UNKNOWN
     else:
         yield key, UNKNOWN if value is None or value == {} else _text(value)
 

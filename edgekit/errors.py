@@ -136,7 +136,7 @@ class HardExit(SystemExit):
 
 # What a user's own code can raise. sys.exit() is theirs: it must end their file, and neither us nor who calls us.
 USERS_CODE = (Exception, SystemExit)
-NO_EXIT = "leave sys.exit() to `if __name__ == '__main__':`"
+NO_EXIT = "leave ending the program to `if __name__ == '__main__':`"
 
 
 def first_line(error: BaseException) -> str:
@@ -147,6 +147,18 @@ def first_line(error: BaseException) -> str:
         call = "os._exit" if isinstance(error, HardExit) else "sys.exit"
         return f"it calls {call}({'' if error.code is None else repr(error.code)})"
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def in_one_line(error: BaseException, most: int = 400) -> str:
+    """Return all lines of an error as one of at most `most` characters.
+
+    What is too much is left out of its middle, because either end can say the cause.
+    """
+    text, cut = " ".join(str(error).split()) or type(error).__name__, " [...] "
+    if len(text) <= most:
+        return text
+    start = (most - len(cut)) // 2
+    return text[:start] + cut + text[start + len(cut) - most :]
 
 
 # When several things failed in one command, the first code in this order is the command's.

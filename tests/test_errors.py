@@ -11,6 +11,7 @@ from edgekit.errors import (
     GateFailed,
     UsageError,
     first_line,
+    in_one_line,
     nearest,
     worst_exit_code,
 )
@@ -44,6 +45,18 @@ def test_the_nearest_word_is_suggested_where_one_is_near(word: str, said: str) -
 )
 def test_an_exception_in_one_line(error: BaseException, line: str) -> None:
     assert first_line(error) == line
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("node 7:\n  no kernel"), "node 7: no kernel"),
+        (ValueError(), "ValueError"),
+        (ValueError("a" * 30 + "\nthe cause"), "aaaaaa [...]  cause"),
+    ],
+)
+def test_all_lines_of_an_exception_in_one_of_a_bounded_length(error: BaseException, line: str) -> None:
+    assert in_one_line(error, 19) == line and len(in_one_line(ValueError("ab " * 900))) == 400
 
 
 def test_what_failed_is_named_by_its_keys_and_told_under_those_that_are_asked() -> None:

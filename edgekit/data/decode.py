@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgekit.data.unreadable import Unreadable
-from edgekit.errors import BackendMissing, UsageError
+from edgekit.errors import BackendMissing, UsageError, in_one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,8 +43,7 @@ def decode(path: Path, refused_modes: Iterable[str] = (), alpha: bool = False) -
     except UsageError:
         raise
     except Exception as error:  # pillow's decoders raise anything from OSError to struct.error on broken files
-        cause = " ".join(str(error).split()) or type(error).__name__
-        raise Unreadable(f"the image {path} cannot be read: {cause}", _REMOVE) from error
+        raise Unreadable(f"the image {path} cannot be read: {in_one_line(error)}", _REMOVE) from error
     if mode in refused_modes:
         raise Unreadable(f"the image {path} is in {mode}, whose colors depend on a profile", "convert it to RGB")
     if min(image.size) < 2:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data.images import Sample
-from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError
+from edgekit.errors import BackendMissing, EdgekitError, MeasurementInvalid, UsageError, in_one_line
 from edgekit.evaluation.answers import Answers, breakdown
 from edgekit.evaluation.array_input import ArrayInput
 from edgekit.evaluation.input import FileInput
@@ -85,9 +85,9 @@ class Run:
         except EdgekitError:
             raise
         except Exception as error:  # a runtime raises what it likes
-            cause = " ".join(str(error).split())
             raise BackendMissing(
-                f"{self.runtime} cannot run {self.artifact.path.name}: {cause}", "try another runtime or version"
+                f"{self.runtime} cannot run {self.artifact.path.name}: {in_one_line(error)}",
+                "try another runtime or version",
             ) from error
 
     def _hit(self, scores: NDArray[Any], target: int) -> str:

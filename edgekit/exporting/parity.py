@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.errors import DeviceUnreachable, EnvironmentRefused, MeasurementInvalid, first_line
+from edgekit.errors import DeviceUnreachable, EnvironmentRefused, MeasurementInvalid, in_one_line
 from edgekit.exporting import places
 from edgekit.exporting.reference import Array, Reference
 from edgekit.exporting.stored_values import dequantized, from_layout, stored, to_layout
@@ -81,7 +81,7 @@ def _together(run: Callable[[Sequence[Array]], list[Array]], alone: Reference, p
     except (DeviceUnreachable, EnvironmentRefused, MeasurementInvalid):
         raise
     except Exception as error:  # each runtime has exceptions of its own
-        return (f"the runtime refuses it: {first_line(error)}",)
+        return (f"the runtime refuses it: {in_one_line(error)}",)
 
 
 def judge(

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from edgekit.errors import UsageError, nearest
+from edgekit.errors import UsageError, in_one_line, nearest
 from edgekit.records.preprocessing import CHANNELS, ForeignInput, Preprocessing
 from edgekit.util.text_file import text_of
 
@@ -96,8 +96,9 @@ def _in_file(path: Path) -> Any:
     try:
         return yaml_text.values(text_of(path))
     except (OSError, ValueError) as error:
-        cause = " ".join(str(error).split())
-        raise UsageError(f"the preprocessing file {path} cannot be read: {cause}", "give a YAML file") from error
+        raise UsageError(
+            f"the preprocessing file {path} cannot be read: {in_one_line(error)}", "give a YAML file"
+        ) from error
 
 
 def _known(name: str, raw: Any) -> dict[str, Any]:

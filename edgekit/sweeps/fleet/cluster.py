@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from edgekit.errors import DeviceUnreachable, EdgekitError
+from edgekit.errors import DeviceUnreachable, EdgekitError, in_one_line
 from edgekit.exporting.inputs import tools
 from edgekit.sweeps.engine import Tell
 from edgekit.sweeps.fleet.announcement import Announcement, Roster, roster
@@ -82,8 +82,7 @@ class Cluster:
             raise
         except Exception as error:  # whatever Dask says of a task whose worker or scheduler is gone
             self._refuse_gone(client)
-            why = " ".join(str(error).split()) or type(error).__name__
-            raise Lost(f"worker {self.name(address)} was lost: {why}") from error
+            raise Lost(f"worker {self.name(address)} was lost: {in_one_line(error)}") from error
         finally:
             with suppress(Exception):
                 future.release() if ended.is_set() else future.cancel()

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -26,7 +26,7 @@ from torch.nn.parameter import is_lazy
 from edgekit.errors import NO_EXIT, BackendMissing, UsageError, first_line, nearest
 from edgekit.frontend.tracer import unwrapped
 from edgekit.network import program
-from edgekit.network.inputs import EXAMPLE, Input, check_names, names_of, shapes_of
+from edgekit.network.inputs import EXAMPLE, Input, Shape, check_names, names_of, shapes_of
 from edgekit.network.names import SOURCES, is_own_name, is_source
 from edgekit.network.spec import MODELS, ModelSpec
 from edgekit.records.artifact import content_of
@@ -166,7 +166,7 @@ def _archived(path: Path, input: Input) -> ModelSpec:
         raise _no_file(path, "give a file that torch.export.save wrote")
     found = program.read(path)
     shapes = program.shapes(path, found.program, shapes_of(input) if input is not None else None)
-    given = dict(zip(input, shapes, strict=True)) if isinstance(input, Mapping) else shapes
+    given = _with_names_of(input, shapes)
     spec = _own(re.sub(r"\W+", "_", path.stem), path.name, lambda **chosen: program.module(found.program), given)
     producer = f"torch {found.release}".strip()
     record = SourceRecord(file=path.name, format="pt2", sha256=content_of(path).sha256, producer=producer)
@@ -177,18 +177,18 @@ def _read_from(path: Path, input: Input) -> ModelSpec:
     """A network that stands in a file of another program."""
     if not path.is_file():
         raise _no_file(path, "give a file's path")
-    if input is None:
-        given: Input = None
-    else:
-        several = shapes_of(input)
-        given = dict(zip(input, several, strict=True)) if isinstance(input, Mapping) else several
-    source = _opened(path, given)
+    source = _opened(path, None if input is None else _with_names_of(input, shapes_of(input)))
     name = re.sub(r"\W+", "_", path.stem)
     spec = _own(name, path.name, lambda **chosen: source.build(), list(source.shapes.values()))
     how = spec.preprocessing
     if next(iter(source.shapes)) in source.whole:  # pixels as they are: the network has its own scale
         how = how.model_copy(update={"mean": (0.0,) * len(how.mean), "std": (1.0,) * len(how.std)})
     return replace(spec, source=source, file=source.record, preprocessing=source.preprocessing or how)
+
+
+def _with_names_of(input: Input, shapes: Sequence[Shape]) -> Input:
+    """The shapes with the names that came with the input, where it has names."""
+    return dict(zip(input, shapes, strict=True)) if isinstance(input, Mapping) else shapes
 
 
 def _opened(path: Path, given: Input) -> Source:
@@ -228,16 +228,22 @@ def _imported(what: str, beside: str) -> Iterator[None]:
     """Import what the user wrote, with their folder on the path. Raises UsageError for whatever it raises."""
     sys.path.insert(0, beside)
     try:
+        with _users_code(f"{what} cannot be imported", "check that `python` runs it"):
+            yield
+    finally:
+        sys.path.remove(beside)
+
+
+@contextmanager
+def _users_code(failure: str, remedy: str) -> Iterator[None]:
+    """Run code of the user. Raises UsageError for whatever it raises, also where it ends the program."""
+    try:
         with told_hard_exits():
             yield
     except SystemExit as error:
-        raise UsageError(f"{what} cannot be imported: {first_line(error)}", NO_EXIT) from error
-    except Exception as error:  # the user's code: whatever it raises is about their file
-        raise UsageError(
-            f"{what} cannot be imported: {_with_its_kind(error)}", "check that `python` runs it"
-        ) from error
-    finally:
-        sys.path.remove(beside)
+        raise UsageError(f"{failure}: {first_line(error)}", NO_EXIT) from error
+    except Exception as error:
+        raise UsageError(f"{failure}: {_with_its_kind(error)}", remedy) from error
 
 
 def _callable(module: ModuleType, place: str, function: str) -> Callable[[], Any]:
@@ -253,13 +259,8 @@ def _callable(module: ModuleType, place: str, function: str) -> Callable[[], Any
 
 def _builder(build: Callable[[], Any], model: str) -> Callable[..., nn.Module]:
     def built(**chosen: Any) -> nn.Module:
-        try:
-            with told_hard_exits():
-                network = build()
-        except SystemExit as error:
-            raise UsageError(f"{model} fails: {first_line(error)}", NO_EXIT) from error
-        except Exception as error:
-            raise UsageError(f"{model} fails: {_with_its_kind(error)}", "it is called without arguments") from error
+        with _users_code(f"{model} fails", "it is called without arguments"):
+            network = build()
         if not isinstance(network, nn.Module):
             if isinstance(network, type):
                 raise UsageError(f"{model} returns the class {network.__name__}", f"return {network.__name__}()")

@@ -86,7 +86,8 @@ def _serve(root: Path, held: int | None) -> None:
 def _ended(seen: int) -> bool:
     """Wait until a process has ended that holds the other end of a pipe; False where stdin ends first."""
     both = select.poll()
-    both.register(STDIN, select.POLLRDHUP)  # of a pipe, its end is told in any case
+    # POLLRDHUP, which only Linux has, tells the end of a socket; that of a pipe is told in any case.
+    both.register(STDIN, getattr(select, "POLLRDHUP", 0))
     both.register(seen, select.POLLIN)
     found = dict(both.poll())
     return seen in found

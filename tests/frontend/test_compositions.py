@@ -105,7 +105,12 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     ),
     "computed index beside others": lambda x, w: (
         x[torch.arange(2), x[:, :, 0, 0].argmax(1)], x[:, 1:3, x[0, 0].argmax(0), [3]], x[0, x[0, :, 0].argmax(0), :2],
-        x[x[:, 0, 0, 0].argsort(), :, :, x[:, 0, 0].argmax(1)],
+        x[x[:, 0, 0, 0].argsort(), :, :, x[:, 0, 0].argmax(1)], x[0, :, x[:, 0, :, 0].argmax(1)],
+        x[x[0, :2, 0, 0].argmax(), :, x[:, 0, :, 0].argmax(1)], x[:, x[0, :, 0, 0].argmax(), 2],
+    ),
+    "computed places from the end": lambda x, w: (
+        x[:, -x[0, :3, 0].argmax(0)], x.take(x.argmax(1) - 9), x.take(INDEX - 5), w[-1 - x[0, 0, 0].argmax()],
+        x[:, [0, -1], x[:, 0, :, 0].argmin(1) - 6],
     ),
     "blocks and Kronecker's product": lambda x, w: (
         blocks(x[0, 0], w[:2], x[1, 0, 0]), torch.kron(x[0, 0], w[:2, :3]), torch.kron(w[:2], x[0, 0]),

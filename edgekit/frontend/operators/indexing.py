@@ -15,6 +15,9 @@ from edgekit.frontend.operators.elementwise import Converter, pair
 from edgekit.frontend.operators.moving import cut, expanded, movedim, shaped
 from edgekit.frontend.storage import put
 
+_CHOICES = frozenset({"argmax", "argmin", "topk_indices"})  # what gives places, none of them below 0
+_MOVED = frozenset({"reshape", "permute", "slice"})
+
 
 def getitem(b: Builder, name: str, x: Any, index: Any) -> Any:
     parts = _parts(index)
@@ -109,31 +112,54 @@ def _index(part: Any) -> Any:
 
 
 def _by_node(b: Builder, name: str, x: Any, parts: Sequence[Any]) -> Any:
-    """Whole numbers that the network computes, beside slices and numbers and lists that are known."""
-    whole = [torch.as_tensor(part) if isinstance(part, (list, int)) else part for part in _whole(parts, len(x.shape))]
-    special = [axis for axis, part in enumerate(whole) if not isinstance(part, slice)]
-    numbers = [part for part in whole if isinstance(part, (Node, Tensor))]
-    if len(special) != len(numbers) or any(part.dtype == torch.bool for part in numbers):
+    """Whole numbers that the network computes, beside slices and numbers and lists that are known.
+
+    torch takes single places first: only tensors of places that stand apart put their axes in front.
+    """
+    whole = [_index(part) for part in _whole(parts, len(x.shape))]
+    if not all(isinstance(part, slice) or type(part) is int or _is_places(part) for part in whole):
         return NotImplemented
-    like = next(part for part in (x, *numbers) if isinstance(part, Node))
-    node = basic(
-        b, f"{name}/of", b.operand(f"{name}/of", x, like), [p if isinstance(p, slice) else slice(None) for p in whole]
-    )
-    if special[-1] - special[0] != len(special) - 1:  # torch puts what they take in front of all axes
-        node = movedim(b, f"{name}/front", node, special, list(range(len(special))))
-        special = list(range(len(special)))
-    first, sizes = special[0], node.shape[special[0] : special[-1] + 1]
-    if len(special) > 1:  # a place from the end of its axis would be another one in the joined axis
-        numbers = [_from_the_front(b, f"{name}/at", part, size) for part, size in zip(numbers, sizes, strict=True)]
+    like = next(part for part in (x, *whole) if isinstance(part, Node))
+    known = [slice(None) if _is_places(part) else part for part in whole]
+    node = basic(b, f"{name}/of", b.operand(f"{name}/of", x, like), known)
+    left = [part for part in whole if not isinstance(part, int)]
+    single = [axis for axis, part in enumerate(left) if isinstance(part, Node) and part.rank == 0]
+    for axis in reversed(single):
+        at = _from_the_front(b, f"{name}/at", left.pop(axis), node.shape[axis])
+        node = take(b, f"{name}/single", node, axis, at)
+    return _by_tensors(b, name, node, left)
+
+
+def _is_places(part: Any) -> bool:
+    return isinstance(part, (Node, Tensor)) and part.dtype != torch.bool
+
+
+def _by_tensors(b: Builder, name: str, x: Node, parts: Sequence[Any]) -> Node:
+    """What tensors of places take together; the other parts are whole axes."""
+    special = [axis for axis, part in enumerate(parts) if _is_places(part)]
+    if not special:
+        return x
+    first = special[0]
+    if special[-1] - first != len(special) - 1:  # torch puts what they take in front of all axes
+        x, first = movedim(b, f"{name}/front", x, special, list(range(len(special)))), 0
+    sizes = x.shape[first : first + len(special)]
+    numbers = [_from_the_front(b, f"{name}/at", parts[a], size) for a, size in zip(special, sizes, strict=True)]
     place: Any = numbers[0]
     for size, part in zip(sizes[1:], numbers[1:], strict=True):
         place = _plus(b, f"{name}/place", _times(b, f"{name}/row", place, size), part)
-    shape = (*node.shape[:first], math.prod(sizes), *node.shape[special[-1] + 1 :])
-    return take(b, name, shaped(b, f"{name}/flat", node, shape), first, place)
+    shape = (*x.shape[:first], math.prod(sizes), *x.shape[first + len(special) :])
+    flat = shaped(b, f"{name}/flat", x, shape)
+    return take(b, name, flat, first, b.operand(f"{name}/places", place, x))
 
 
 def _from_the_front(b: Builder, name: str, place: Any, size: int) -> Any:
-    return b.emit(name, "remainder", [place], other=size) if isinstance(place, Node) else place % size
+    """Places below 0, which count from the end of their axis, as places from its front."""
+    if not isinstance(place, Node):
+        return place % size
+    made = place
+    while made.kind in _MOVED:
+        made = made.inputs[0]
+    return place if made.kind in _CHOICES else b.emit(name, "remainder", [place], other=size)
 
 
 def _times(b: Builder, name: str, value: Any, factor: int) -> Any:
@@ -197,11 +223,8 @@ def take_along_dim(b: Builder, name: str, input: Any, indices: Any, dim: int | N
     x = b.operand(f"{name}/input", input, like)
     if dim is None:
         x, dim = shaped(b, f"{name}/flat", x, (math.prod(x.shape),)), 0
-        indices = (
-            indices.reshape(-1)
-            if isinstance(indices, Tensor)
-            else shaped(b, name, indices, (math.prod(indices.shape),))
-        )
+        is_known, count = isinstance(indices, Tensor), math.prod(indices.shape)
+        indices = indices.reshape(-1) if is_known else shaped(b, f"{name}/vector", indices, (count,))
     dim %= x.rank
     pairs = list(enumerate(zip(x.shape, indices.shape, strict=True)))
     x = expanded(b, f"{name}/wide", x, tuple(a if at == dim else max(a, c) for at, (a, c) in pairs))
@@ -216,6 +239,7 @@ def taken(b: Builder, name: str, input: Any, index: Any) -> Any:
     like = input if isinstance(input, Node) else index
     x = b.operand(f"{name}/input", input, like)
     flat = shaped(b, f"{name}/flat", x, (math.prod(x.shape),))
+    index = _from_the_front(b, f"{name}/at", index, flat.shape[0])
     if isinstance(index, Node):
         return take(b, name, flat, 0, index)
     found = b.emit(f"{name}/taken", "gather", [flat], {"indices": index.reshape(-1)}, dim=0)

@@ -10,6 +10,7 @@ from typing import Any
 
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.int8.quantize import pair_cost
+from edgekit.exporters.int8.tflite_constraints import padded_means
 from edgekit.exporters.int8.weights_only import weight_facts
 from edgekit.exporting.prepare import Prepared
 from edgekit.exporting.task import ExportTask
@@ -83,13 +84,19 @@ def details_of(written: Written, prepared: Prepared, task: ExportTask, job: Writ
         assert job.quantized is not None
         more["int8_weights"] = weight_facts(prepared.graph, job.quantized)
     if task.precision == "int8":
-        more["float_islands"] = dict(prepared.quantized(task.format).islands)
+        more["float_islands"] = _in_float(prepared.quantized(task.format))
         more["layer_snr"] = prepared.layer_noise(task.format)
         assert job.quantized is not None
         more["weight_pairs"] = pair_cost(job.quantized)
         drop = prepared.drop(task.format)
         more |= {"accuracy_drop": drop.to_json()} if drop else {}
     return {**written.details, **more}
+
+
+def _in_float(quantized: QuantizedGraph) -> dict[str, str]:
+    """What an int8 file computes in float, each with the reason."""
+    padded = padded_means(quantized.graph) if quantized.scheme == "tflite" else {}
+    return {**padded, **quantized.islands}
 
 
 def _classes(graph: Graph) -> int:

@@ -23,12 +23,15 @@ def infinite(graph: Graph) -> frozenset[str]:
     """The operators whose values are infinite at places because a constant of forward() is."""
     found: set[str] = set()
     for op in graph:
-        own = any(_is_infinite(value) for value in (*graph.tensors(op).values(), op.attrs.get("other")))
-        if (own and op.kind in ("constant", *_HANDING_ON)) or (
+        if (_owns_infinity(graph, op) and op.kind in ("constant", *_HANDING_ON)) or (
             op.kind in _HANDING_ON and any(name in found for name in op.inputs)
         ):
             found.add(op.name)
     return frozenset(found)
+
+
+def _owns_infinity(graph: Graph, op: Op) -> bool:
+    return any(_is_infinite(value) for value in (*graph.tensors(op).values(), op.attrs.get("other")))
 
 
 def _is_infinite(value: object) -> bool:
@@ -45,10 +48,11 @@ def finite_extremes(y: Tensor) -> tuple[float, float]:
 
 
 def masked(graph: Graph, extremes: Mapping[str, tuple[float, float]]) -> dict[str, str]:
-    """What carries a mask on its way to a softmax, with the softmax, which stays in float."""
+    """What carries a mask on its way to a softmax, with the softmax, and whatever else has an infinite constant."""
     carriers = infinite(graph)
     reason = "a mask's minus infinity is in no range of integers"
-    found = dict.fromkeys(carriers, reason)
+    owners = (op.name for op in graph if _owns_infinity(graph, op))
+    found = dict.fromkeys(owners, "an infinite constant is in no range of integers") | dict.fromkeys(carriers, reason)
     found |= {op.name: reason for op in graph if any(name in carriers for name in op.inputs)}
     for op in graph:
         if op.kind == "softmax" and op.name not in found:

@@ -6,10 +6,11 @@ Sources: the kernels' own checks (tensorflow/lite/kernels/{activations,pooling,c
 
 from __future__ import annotations
 
-from edgekit.ir.graph import Op
+from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import activation_name
 from edgekit.ir.quantized import QParams
 from edgekit.ir.reference import ONE_TENSOR
+from edgekit.ir.same_padding import padding_of
 
 # The output's integers are prescribed: the kernel computes them whatever the tensor says.
 FIXED_OUTPUT = {
@@ -97,3 +98,18 @@ def float_only(op: Op) -> str | None:
     if op.kind == "div" and (len(op.inputs) == 2 or op.attrs.get("reflected")):
         return "a division by what is computed has no int8 kernel"
     return None
+
+
+def padded_means(graph: Graph) -> dict[str, str]:
+    """The average poolings that the file computes in float between integers, because they need a PAD; with the reason.
+
+    They are no islands: the grid of their result is that of their input.
+    """
+    found = {}
+    for op in graph:
+        if op.kind == "avg_pool":
+            a, sizes = op.attrs, graph[op.inputs[0]].shape[2:]
+            spread = (1,) * len(a["kernel"])
+            if padding_of(sizes, op.shape[2:], a["kernel"], a["stride"], spread, a["padding"]).explicit:
+                found[op.name] = "an average over padding that is not TFLite's own is computed in float"
+    return found

@@ -180,7 +180,7 @@ def cell(kind: str) -> Converter:
             for part, value in zip(("input", "hidden", "cell"), (input, *states), strict=False)
         )
         sides = [
-            _thirds(b, f"{name}/{side}", b.emit(f"{name}/{side}", "linear", [node], {"weight": w, "bias": bias}), parts)
+            _split(b, f"{name}/{side}", b.emit(f"{name}/{side}", "linear", [node], {"weight": w, "bias": bias}), parts)
             for side, node, w, bias in (("given", given, w_ih, b_ih), ("kept", nodes[0], w_hh, b_hh))
         ]
         return _CELLS[kind](b, name, kind, list(zip(*sides, strict=True)), nodes)
@@ -188,7 +188,7 @@ def cell(kind: str) -> Converter:
     return convert
 
 
-def _thirds(b: Builder, name: str, x: Node, count: int) -> list[Node]:
+def _split(b: Builder, name: str, x: Node, count: int) -> list[Node]:
     width = x.shape[-1] // count
     return [cut(b, f"{name}/part", x, x.rank - 1, i * width, (i + 1) * width) for i in range(count)]
 

@@ -14,6 +14,7 @@ from edgekit.exporters.int8.islands import before_choices, divisors, fine_shares
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import record
 from edgekit.exporters.int8.simulate import layer_snr, run
+from edgekit.exporters.int8.tflite_constraints import padded_means
 from edgekit.frontend.tracer import trace
 from edgekit.records.preprocessing import TORCHVISION
 from tests.exporters.small_networks import snr_db
@@ -207,3 +208,14 @@ def test_truth_values_have_no_signal_to_noise() -> None:
     quantized = quantize(graph, record(graph, noise), "tflite")
     rows = layer_snr(graph, quantized, [(next(noise.batches(2)),)])
     assert all(graph[row.name].dtype.is_floating_point for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "is_float"),
+    [(3, 2, 1, True), (3, 1, 1, False), (2, 2, 0, False)],
+    ids=["padded", "same", "valid"],
+)
+def test_an_average_that_needs_a_pad_is_named(kernel: int, stride: int, padding: int, is_float: bool) -> None:
+    pool = nn.AvgPool2d(kernel, stride, padding, count_include_pad=False)
+    graph = trace(nn.Sequential(nn.Conv2d(3, 4, 1), pool).eval(), SHAPE)
+    assert [graph[name].kind for name in padded_means(graph)] == ["avg_pool"] * is_float

@@ -51,6 +51,24 @@ def test_a_mask_does_not_widen_the_scores(low: float, added: bool, scheme: str) 
     assert {op.name for op in graph if op.kind in ("where", "softmax")} <= set(quantized.islands)
 
 
+def test_an_operator_with_an_infinite_constant_is_computed_in_float() -> None:
+    class Bounded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.maximum(self.conv(x), torch.tensor([0.0, -math.inf]).view(1, 2, 1, 1))
+
+    torch.manual_seed(0)
+    graph = trace(Bounded().eval(), SHAPE)
+    noise = synthetic(SHAPE, TORCHVISION, 8)
+    x = torch.from_numpy(next(noise.batches(4)))
+    quantized = quantize(graph, record(graph, noise), "tflite")
+    assert [graph[name].kind for name in quantized.islands] == ["maximum"]
+    assert snr_db(graph.run(x), run(quantized, x)) > 30
+
+
 def test_an_infinity_that_no_mask_brought_is_refused() -> None:
     class Divided(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

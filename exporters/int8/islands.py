@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from edgekit.exporters.int8 import tflite_constraints
 from edgekit.exporters.int8.activations import moves
 from edgekit.exporters.int8.masks import masked
+from edgekit.exporters.int8.sensitive import is_square, sensitive
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
 
@@ -43,7 +44,7 @@ def islands(
 ) -> dict[str, str]:
     """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
     apart = outputs_apart(graph, scheme, extremes or {}) | fine_shares(graph, scheme, extremes or {}) | squares(graph)
-    apart |= divisors(graph) | roots(graph) | preparation(graph) | masked(graph, extremes or {})
+    apart |= sensitive(graph) | divisors(graph) | roots(graph) | preparation(graph) | masked(graph, extremes or {})
     if scheme == "tflite":
         apart |= before_choices(graph)
     fused = fused_activations(graph)
@@ -125,13 +126,9 @@ def squares(graph: Graph) -> dict[str, str]:
     readers, found = graph.consumers, dict[str, str]()
     for op in graph:
         summed = readers[op.name] and all(reader.kind in ("mean", "sum") for reader in readers[op.name])
-        if _is_square(op) and summed:
+        if is_square(op) and summed:
             found |= dict.fromkeys((op.name, *(reader.name for reader in readers[op.name])), _OF_SQUARES)
     return found
-
-
-def _is_square(op: Op) -> bool:
-    return op.kind == "mul" and len(op.inputs) == 2 and len(set(op.inputs)) == 1
 
 
 def divisors(graph: Graph) -> dict[str, str]:
@@ -176,12 +173,12 @@ def _towards(graph: Graph, name: str, kinds: frozenset[str], reason: str, found:
         name = graph[name].inputs[0]
     if kinds is _TOWARDS_DIVISORS:
         ends = (name, graph[name].inputs[0]) if graph[name].kind in _SUMS else (name,)
-        found |= dict.fromkeys(ends, _OF_SQUARES) if _is_square(graph[ends[-1]]) else {}
+        found |= dict.fromkeys(ends, _OF_SQUARES) if is_square(graph[ends[-1]]) else {}
 
 
 def _divides(op: Op) -> bool:
     by_computed = op.kind == "div" and (len(op.inputs) == 2 or bool(op.attrs.get("reflected")))
-    return by_computed or op.kind in ("rsqrt", "reciprocal", "log")
+    return by_computed or op.kind in ("rsqrt", "reciprocal")
 
 
 def thin_start(graph: Graph) -> frozenset[str]:

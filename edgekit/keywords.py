@@ -1,7 +1,7 @@
-"""What a message says of options, in the words of Python: `--classes-by-order` is `classes_by_order=True` there.
+"""Turn the options of a message into Python's keywords: `--classes-by-order` into `classes_by_order=True`.
 
-Messages are written for the command line, wherever they are raised. An option's keyword, and whether it takes a value,
-are read from the signatures of those verbs that are loaded: the one that raised is among them.
+Every message is written for the command line. The keyword of an option, and whether it takes a value, come from the
+signatures of the verbs that are loaded; the verb that raised the message is one of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import edgekit
 
 # Where a keyword is not the option's name with `_` for `-`.
 OTHERS = {"continue": "continue_", "with": "own", "option": "options", "imgsz": "res", "last": "latest"}
-# Words behind an option that are its value, and no part of the sentence.
+# Words behind an option that are its value, and no part of the sentence. They are listed here because errors are told
+# before any registry is loaded; a test compares them with the registries.
 VALUES = frozenset(
     [
         *("fp32", "fp16", "int8", "int8w", "float32", "uint8"),
@@ -23,7 +24,7 @@ VALUES = frozenset(
         *("logits", "softmax", "argmax", "nhwc", "nchw", "auto", "data", "file", "safe", "full"),
         *("quick", "default", "rigorous", "fast", "random", "pretrained", "failed", "local", "dask"),
         *("onnxruntime", "litert", "tensorrt_rtx", "trtexec", "benchmark_model", "torch", "null"),
-        *("cpu", "cuda", "gpu", "npu", "nnapi", "xnnpack"),
+        *("cpu", "cuda", "cuda-graph", "gpu", "gpu-fp16", "npu", "nnapi", "xnnpack"),
     ]
 )
 _OPTION = re.compile(r"(?<![\w`-])--([a-z][a-z0-9-]*)(?![\w])(?:[ ]('[^']*'|[^\s`]*(?:\.\.\.|[^\s`;:),.])))?")

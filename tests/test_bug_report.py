@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.bug_report import tellable
-from edgekit.errors import EdgekitError, EnvironmentRefused, GateFailed, UsageError
+from edgekit.errors import EdgekitError, EnvironmentRefused, GateFailed, HardExit, UsageError
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,11 @@ from edgekit.errors import EdgekitError, EnvironmentRefused, GateFailed, UsageEr
 def test_what_can_be_foreseen_is_no_bug(error: BaseException, kind: type[EdgekitError], said: str) -> None:
     told = tellable(error)
     assert type(told) is kind and said in told.message and told.__cause__ is error
+
+
+@pytest.mark.parametrize("kind", [SystemExit, HardExit])
+def test_code_that_ends_the_program_is_told_where_to_do_so(kind: type[SystemExit]) -> None:
+    assert tellable(kind(3)).remedy == "leave ending the program to `if __name__ == '__main__':`"
 
 
 def test_an_error_of_ours_is_told_as_it_is() -> None:

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 import edgekit
+from edgekit.bench.android.delegates import DELEGATES
+from edgekit.bench.ondevice.runtimes.torch import PROVIDERS
 from edgekit.cli.app import Commands
 from edgekit.errors import UsageError
 from edgekit.evaluation.command import eval
 from edgekit.exporting.command import export
 from edgekit.exporting.options import OPTIONS
+from edgekit.inspection.snippets import SNIPPETS
 from edgekit.keywords import VALUES, in_python, keyword
 from edgekit.records.formats import FORMATS, HEADS, PRECISIONS
 from edgekit.records.measurement import PRESETS
@@ -83,4 +86,5 @@ def test_every_option_of_the_command_line_is_a_keyword_of_its_verb(name: str) ->
 
 def test_every_word_that_is_a_value_of_an_option_is_known_as_one() -> None:
     choices = {word for option in OPTIONS.values() for word in option.choices}
-    assert {*choices, *FORMATS, *PRECISIONS, *HEADS, *RUNTIMES, *PRESETS} <= VALUES
+    processors = {*PROVIDERS, *DELEGATES} - {"none"}  # which begins too many sentences
+    assert {*choices, *FORMATS, *PRECISIONS, *HEADS, *RUNTIMES, *PRESETS, *SNIPPETS, *processors} <= VALUES

@@ -22,6 +22,8 @@ from edgekit.exporters.tflite.program import Program, Stored
 from edgekit.ir.graph import Graph
 from edgekit.records.manifest import TensorRecord
 
+_HALVED = frozenset({"weight", "w_ih", "w_hh"})  # must fit float16; another constant that does not stays in float32
+
 
 def write(job: WriteJob, path: Path) -> Written:
     """Write one file.
@@ -58,15 +60,10 @@ def _check(job: WriteJob) -> None:
         _check_half(job.graph)
 
 
-_HALVED = frozenset({"weight", "w_ih", "w_hh"})
-
-
 def _check_half(graph: Graph) -> None:
     for op in graph:
         for role, tensor in graph.tensors(op).items():
-            if role not in _HALVED:  # operands stay in float32
-                continue
-            if not tensor.is_meta and tensor.is_floating_point() and tensor.numel():
+            if role in _HALVED and not tensor.is_meta and tensor.is_floating_point() and tensor.numel():
                 largest = float(tensor.detach().abs().max())
                 if largest > LARGEST_HALF:
                     raise UsageError(

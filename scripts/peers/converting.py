@@ -149,8 +149,7 @@ all processes, **peak** the resident memory of the largest. Elapsed time says li
 {body}
 
 * Here: {ours}. Theirs: {theirs}.
-* onnx2tf converts ONNX files, and does not without a network connection (peers.md). A time that it publishes for
-  these networks was not found, so no figure of it stands here.
+* onnx2tf converts ONNX files, and not without a network connection (peers.md): it is not measured here.
 """
 
 

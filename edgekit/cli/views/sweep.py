@@ -15,8 +15,7 @@ MARKS = {"suspect": "?", "invalid": "!", "not assessed": "!"}
 WAYS = (*VARIED, "runtime", "provider", "delegate", "threads", "batch", "power_mode")
 LOG_LINES = 4
 SHOWN = 200  # rows: more are for --json
-
-
+# The last columns: of what was done, and of a plan.
 DONE = (
     Column("median ms", lambda row: milliseconds(_of(row, "measurement", "median_ms"))),
     Column("95 % interval", lambda row: interval(_of(row, "measurement", "ci95_ms"), milliseconds), rank=3),

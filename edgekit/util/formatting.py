@@ -93,6 +93,7 @@ def count(value: float | None) -> str:
     """4231976 as "4.23 M"."""
     if value is None:
         return UNKNOWN
+    value = float(f"{value:.3g}") if value >= 1e3 else value  # 999,999 is 1.00 M, not 1000 k
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if value >= limit:
             return f"{value / limit:.{decimals(value / limit)}f} {unit}"

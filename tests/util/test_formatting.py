@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgekit.util.formatting import counted, csv_cell, escaped, fixed, percent, some
+from edgekit.util.formatting import count, counted, csv_cell, escaped, fixed, percent, size, some
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,15 @@ def test_a_formula_stays_a_text_in_a_spreadsheet(text: str) -> None:
 )
 def test_the_first_of_many_names(names: list[str], how: dict[str, Any], said: str) -> None:
     assert some(names, **how) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(None, "-"), (999, "999"), (4231976, "4.23 M"), (12_345, "12.3 k"), (999_999, "1.00 M"), (7e9, "7.00 G")],
+)
+def test_large_numbers_have_three_digits_and_a_unit(value: float | None, said: str) -> None:
+    assert count(value) == said
+
+
+def test_bytes_have_their_unit() -> None:
+    assert (size(None), size(12), size(5316992), size(999_960)) == ("-", "12 B", "5.32 MB", "1.00 MB")

@@ -82,6 +82,7 @@ _ALSO = {
     "__eq__": "eq",
     "__and__": "bitwise_and",
     "__or__": "bitwise_or",
+    "__xor__": "bitwise_xor",
     "__invert__": "bitwise_not",
     "__neg__": "neg",
     "__abs__": "abs",
@@ -89,6 +90,7 @@ _ALSO = {
     "__mod__": "remainder",
     "__rand__": "bitwise_and",
     "__ror__": "bitwise_or",
+    "__rxor__": "bitwise_xor",
     "__lshift__": "bitwise_left_shift",
     "__rshift__": "bitwise_right_shift",
 }

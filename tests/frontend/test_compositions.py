@@ -68,6 +68,13 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
         torch.quantile(x, 0.5, 2, keepdim=True),
     ),
     "shifts": lambda x, w: ((x * 9).int() >> 2, (x * 9).long() << 1, torch.bitwise_right_shift((x * 9).int(), 1)),
+    "bits": lambda x, w: tuple(
+        one
+        for y in ((x * 90).int(), (x * 90).long())
+        for m in (0, 1, 6, 0b1011010, -8, -1)
+        for one in (y & m, m | y, y ^ m, m ^ y, ~y, torch.bitwise_and(y, torch.tensor(m)))
+    ),
+    "bits of truth values": lambda x, w: ((x > 0) ^ (x > 0.5), ~(x > 0) & (x < 1)),
     "intervals": lambda x, w: (
         torch.bucketize(x, torch.tensor([-1.0, 0, 0.5])), torch.searchsorted(w[0].detach().sort()[0], x, right=True),
     ),

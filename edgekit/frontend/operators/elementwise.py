@@ -153,16 +153,67 @@ def masked_fill(b: Builder, name: str, input: Any, mask: Any, value: Any) -> Any
     return b.emit(name, "where", [*parts, b.operand(f"{name}/input", input, like)])
 
 
-def logical(kind: str) -> Converter:
-    """and, or, not of truth values; of integers only torch tells."""
+def logical(kind: str, bits: Converter | None = None) -> Converter:
+    """and, or, not of truth values; of integers what `bits` makes, or torch tells."""
 
     def convert(b: Builder, name: str, *values: Any) -> Any:
         if any(isinstance(x, (Node, Tensor)) and x.dtype != torch.bool for x in values):
-            return NotImplemented
+            return NotImplemented if bits is None else bits(b, name, *values)
         nodes = [b.operand(f"{name}/{index}", x, values[0]) for index, x in enumerate(values)]
         return b.emit(name, kind, nodes)
 
     return convert
+
+
+def masked_bits(kind: str) -> Converter:
+    """Bits of integers and of a number that is known, by divisions: exact in every format, below opset 18 too.
+
+    x | m is (x without m) + m, and x ^ m is (x without m) + (m without x), of which no bit is in both.
+    """
+
+    def convert(b: Builder, name: str, input: Any, other: Any) -> Any:
+        x, mask = (input, other) if isinstance(input, Node) else (other, input)
+        if isinstance(mask, Tensor) and mask.dim() == 0 and not mask.is_meta:
+            mask = int(mask)
+        if not isinstance(mask, int) or x.dtype not in _SIGNED or not -_FAR <= mask < _FAR:
+            return NotImplemented
+        mask = int(mask)  # a truth value is a number too
+        both = _kept_bits(b, name if kind == "and" else f"{name}/both", x, mask)
+        if kind == "and":
+            return both
+        rest = b.emit(f"{name}/rest", "sub", [x, both])
+        if kind == "or":
+            return b.emit(name, "add", [rest], other=mask)
+        return b.emit(name, "add", [rest, b.emit(f"{name}/else", "sub", [both], other=mask, reflected=True)])
+
+    return convert
+
+
+_SIGNED = (torch.int32, torch.int64)
+_FAR = 2**30  # the power of two above a mask is an int32, which TFLite makes of every integer
+
+
+def _kept_bits(b: Builder, name: str, x: Node, mask: int) -> Node:
+    """x & mask: each run of ones is cut out by a division and a remainder; of a negative mask, what is not in it."""
+    if mask < 0:
+        return b.emit(name, "sub", [x, _kept_bits(b, f"{name}/outside", x, ~mask)])
+    total, low = None, 0
+    while mask >> low:
+        length = 0
+        while mask >> (low + length) & 1:
+            length += 1
+        if length:
+            part = b.emit(f"{name}/down{low}", "floor_div", [x], other=2**low) if low else x
+            part = b.emit(f"{name}/bits{low}", "remainder", [part], other=2**length)
+            part = b.emit(f"{name}/up{low}", "mul", [part], other=2**low) if low else part
+            total = part if total is None else b.emit(f"{name}/sum{low}", "add", [total, part])
+        low += length or 1
+    return b.emit(name, "mul", [x], other=0) if total is None else total
+
+
+def flipped_bits(b: Builder, name: str, input: Node) -> Any:
+    """~x is -1 - x."""
+    return b.emit(name, "sub", [input], other=-1, reflected=True) if input.dtype in _SIGNED else NotImplemented
 
 
 def shifted(left: bool) -> Converter:

@@ -140,11 +140,10 @@ def divisors(graph: Graph) -> dict[str, str]:
     for op in graph:
         if not _divides(op):
             continue
-        paths = [(op.inputs[-1], _TOWARDS_DIVISORS, "what is divided by it must not be rounded to zero")]
+        _towards_small(graph, op.inputs[-1], "what is divided by it must not be rounded to zero", found)
         if len(op.inputs) == 2:
-            paths.append((op.inputs[0], _TOWARDS_DIVIDENDS, "its rounding would grow by the division behind it"))
-        for name, kinds, reason in paths:
-            _towards(graph, name, kinds, reason, found)
+            reason = "its rounding would grow by the division behind it"
+            _towards(graph, op.inputs[0], _TOWARDS_DIVIDENDS, reason, found)
     return found
 
 
@@ -153,7 +152,7 @@ def roots(graph: Graph) -> dict[str, str]:
     found: dict[str, str] = {}
     for op in graph:
         if op.kind == "sqrt" or (op.kind == "pow" and 0 < _exponent(op) < 1):
-            _towards(graph, op.inputs[0], _TOWARDS_DIVISORS, "the root behind it would make its rounding large", found)
+            _towards_small(graph, op.inputs[0], "the root behind it would make its rounding large", found)
     return found
 
 
@@ -162,18 +161,24 @@ def _exponent(op: Op) -> float:
     return float(other) if len(op.inputs) == 1 else 0.0
 
 
-def _towards(graph: Graph, name: str, kinds: frozenset[str], reason: str, found: dict[str, str]) -> None:
+def _towards_small(graph: Graph, name: str, reason: str, found: dict[str, str]) -> None:
+    """Name what leads to a divisor or a root, with the squares at its beginning and what adds them around a place."""
+    name = _towards(graph, name, _TOWARDS_DIVISORS, reason, found)
+    ends = (name, graph[name].inputs[0]) if graph[name].kind in _SUMS else (name,)
+    if is_square(graph[ends[-1]]):
+        found |= dict.fromkeys(ends, _OF_SQUARES)
+
+
+def _towards(graph: Graph, name: str, kinds: frozenset[str], reason: str, found: dict[str, str]) -> str:
     """Name the operators from `name` backward, as far as they are of these kinds, of one tensor, and of no layer's.
 
-    On the way to a divisor or a root squares are named as well, and what adds them around a place.
+    Returns the first that is not.
     """
     inside = {op.name for op in fused_activations(graph).values()}
     while len(graph[name].inputs) == 1 and graph[name].kind in kinds and name not in inside:
         found.setdefault(name, reason)
         name = graph[name].inputs[0]
-    if kinds is _TOWARDS_DIVISORS:
-        ends = (name, graph[name].inputs[0]) if graph[name].kind in _SUMS else (name,)
-        found |= dict.fromkeys(ends, _OF_SQUARES) if is_square(graph[ends[-1]]) else {}
+    return name
 
 
 def _divides(op: Op) -> bool:

@@ -116,7 +116,7 @@ def run(asked: ExportOptions) -> ExportResult:
             except USERS_CODE as error:  # a bug in one must not hide the files that are made
                 failed.append(Failure({"format": task.format, "precision": task.precision}, tellable(error)))
     notes = (*prepared.notes, *_notes(site), *_for_whom(asked), *_reused(reused))
-    return ExportResult(tuple(artifacts), tuple(failed), notes, tuple(reused))
+    return ExportResult(tuple(artifacts), tuple(failed), notes, tuple(reused), prepared.assumed)
 
 
 def _unsaid(known: Artifact, notes: Sequence[str]) -> tuple[str, ...]:

@@ -51,10 +51,8 @@ def images_of(
     )
 
 
-def about_images(
-    asked: ExportOptions, loaded: weights.Loaded, preprocessing: Preprocessing, point: Variant
-) -> list[str]:
-    """Return a note where the preprocessing was assumed, or where no image can be the network's input.
+def about_images(asked: ExportOptions, preprocessing: Preprocessing, point: Variant) -> list[str]:
+    """Return a note where no image can be the network's input.
 
     Raises UsageError as `check_fits` does.
     """
@@ -63,8 +61,21 @@ def about_images(
         return ["the input is no image: the preprocessing in the manifest means nothing, and eval takes arrays"]
     own = point.input_shape[1]
     if own == len(preprocessing.mean):
-        return [_assumed(preprocessing)] if loaded.assumed and asked.preprocess is None else []
+        return []
     return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval takes arrays"]
+
+
+def assumed(
+    asked: ExportOptions, loaded: weights.Loaded, preprocessing: Preprocessing, point: Variant
+) -> tuple[str, ...]:
+    """Return what was assumed of trained weights because nobody said it, a note each: preprocessing and resolution."""
+    notes = []
+    takes_images = len(point.input_shape) >= 3 and point.input_shape[1] == len(preprocessing.mean)
+    if takes_images and loaded.assumed and asked.preprocess is None:
+        notes.append(_preprocessing_assumed(preprocessing))
+    if loaded.resolution_assumed and asked.res is None and asked.input is None:
+        notes.append(f"the resolution {point.resolution} is assumed; say another with --res")
+    return tuple(notes)
 
 
 def check_fits(said: Described | None, preprocessing: Preprocessing, point: Variant) -> None:
@@ -89,7 +100,7 @@ def check_fits(said: Described | None, preprocessing: Preprocessing, point: Vari
         )
 
 
-def _assumed(preprocessing: Preprocessing) -> str:
+def _preprocessing_assumed(preprocessing: Preprocessing) -> str:
     mean, std = (as_yaml(values) for values in (preprocessing.mean, preprocessing.std))
     of = {TORCHVISION: " (torchvision's)", TENSORFLOW: " (TensorFlow's)"}.get(preprocessing, "")
     crop = f"crop {preprocessing.crop_fraction:g}"

@@ -25,7 +25,7 @@ from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import Ranges, from_file, record
 from edgekit.exporters.int8.simulate import layer_snr, runner
 from edgekit.exporters.int8.weights_only import WEIGHTS, weights_only
-from edgekit.exporting.images import about_images, images_of
+from edgekit.exporting.images import about_images, assumed, images_of
 from edgekit.exporting.mixed_precision import Drop, Judged, check_output, held_out, within
 from edgekit.exporting.module import Undrawn, in_float32, to_change
 from edgekit.exporting.options import DEFAULTS, ExportOptions, check_calibration
@@ -65,6 +65,7 @@ class Prepared:
     images: CalibrationSet | None
     file_ranges: Mapping[str, tuple[float, float]] | None
     notes: tuple[str, ...]
+    assumed: tuple[str, ...] = ()  # those of the notes that say what was assumed of the weights
     labels: tuple[str, ...] = ()
     _reference: Reference | None = None
     _ranges: Ranges | None = None
@@ -226,7 +227,8 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
         chosen = noise(SYNTHETIC_INPUTS, 0)
     notes = [] if loaded.record.trained else ["weights are random: only latency means anything"]
     notes += [*loaded.notes, *(f"not folded: {line}" for line in folded.remaining)]
-    notes += [*about_images(asked, loaded, preprocessing, point), *(chosen.notes if chosen else ())]
+    unsaid = assumed(asked, loaded, preprocessing, point)
+    notes += [*about_images(asked, preprocessing, point), *unsaid, *(chosen.notes if chosen else ())]
     made = Prepared(
         asked=asked,
         point=point,
@@ -239,6 +241,7 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
         images=images,
         file_ranges=loaded.ranges,
         notes=tuple(notes),
+        assumed=unsaid,
         labels=names,
     )
     sets = [(noise(4, 1), 4)]

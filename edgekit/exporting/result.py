@@ -17,13 +17,15 @@ from edgekit.util.tabled import Tabled
 class ExportResult(Tabled):
     """What was made and what was not, by format and precision; `notes` are for the person who asked.
 
-    `reused` are those of the artifacts that were there already, made from the same inputs.
+    `reused` are those of the artifacts that were there already, made from the same inputs. `assumed` are those of the
+    notes that say what was assumed of the weights.
     """
 
     artifacts: tuple[Artifact, ...]
     failed: tuple[Failure, ...]
     notes: tuple[str, ...] = ()
     reused: tuple[Path, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:

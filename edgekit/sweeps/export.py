@@ -6,7 +6,7 @@ A job and what it gives back are plain values that can be pickled. It imports to
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Made:
-    """A file that is there (`fresh`: made just now), or why it is not."""
+    """A file that is there (`fresh`: made just now), or why it is not; and what was assumed of its weights."""
 
     file: File
     path: Path | None = None
@@ -58,6 +58,12 @@ class Made:
     macs: int | None = None
     fresh: bool = False
     refusal: Refusal | None = None
+    assumed: tuple[str, ...] = ()
+
+
+def assumed(made: Mapping[tuple[Point, str, str], Made]) -> tuple[str, ...]:
+    """Return what was assumed of the weights of files, as notes; each once for a network."""
+    return tuple(dict.fromkeys(f"{point.model}: {note}" for (point, _, _), one in made.items() for note in one.assumed))
 
 
 def refused(error: BaseException) -> Refusal:
@@ -95,7 +101,9 @@ def there(journal: Journal, file: File, out: Path) -> Made | None:
         return None
     if manifest is None or manifest.sha256 != entry.get("sha256"):
         return None
-    return Made(file, path, manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
+    notes = tuple(map(str, entry.get("assumed") or ()))
+    told = (manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
+    return Made(file, path, *told, assumed=notes)
 
 
 def run(job: Job, make: Callable[[Job], Iterable[Made]]) -> tuple[Made, ...]:
@@ -141,7 +149,8 @@ def _remember(journal: Journal, made: Made, out: Path) -> None:
         journal.put("gate", file.key, file.inputs, message=refusal.message, remedy=refusal.remedy)
     if made.path is not None:
         where = str(made.path.relative_to(out))
-        journal.put("file", file.key, file.inputs, path=where, sha256=made.sha256, stat=stamp(made.path))
+        known = {"path": where, "sha256": made.sha256, "stat": stamp(made.path), "assumed": made.assumed}
+        journal.put("file", file.key, file.inputs, **known)
 
 
 def _together(files: Sequence[File]) -> list[list[File]]:
@@ -170,11 +179,14 @@ def _export(job: Job, files: Sequence[File]) -> list[Made]:
         alone = [[file for file in files if file.precision == precision] for precision in precisions]
         return [made for group in alone for made in _export(job, group)]
     named = {(file.format, file.precision): file for file in files}
-    made = [Made(named[one.part["format"], one.part["precision"]], refusal=refused(one.error)) for one in result.failed]
+    made = [
+        Made(named[one.part["format"], one.part["precision"]], refusal=refused(one.error), assumed=result.assumed)
+        for one in result.failed
+    ]
     for artifact in result.artifacts:
         manifest = artifact.manifest
         assert manifest is not None
         file = named[manifest.format, manifest.precision]
         found = (artifact.path, manifest.sha256, manifest.variant.name, manifest.weights.trained, manifest.macs)
-        made.append(Made(file, *found, fresh=True))
+        made.append(Made(file, *found, fresh=True, assumed=result.assumed))
     return made

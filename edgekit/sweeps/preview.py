@@ -8,7 +8,7 @@ from dataclasses import replace
 from edgekit.records.measurement import INVALID
 from edgekit.sweeps.axes import How
 from edgekit.sweeps.estimate import makespan
-from edgekit.sweeps.export import Made, there
+from edgekit.sweeps.export import Made, assumed, there
 from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, Task
 from edgekit.sweeps.journal import Journal
 from edgekit.sweeps.measure import Measuring
@@ -37,7 +37,8 @@ def preview(plan: Plan) -> SweepResult:
     again = sum(FILE in one.there and EXPORT in one.todo for one in cells)
     whose = f"{counted(again, 'cell')} of {len(cells)} {'was' if again == 1 else 'were'} done before, at least in part"
     notes = (f"{whose}: --continue redoes only what is missing or changed",) if again else ()
-    return SweepResult(cells, seconds, dry_run=True, notes=notes, jobs=jobs)
+    known = {place: made for place, made in files.items() if made is not None}
+    return SweepResult(cells, seconds, dry_run=True, notes=(*assumed(known), *notes), jobs=jobs)
 
 
 def _of_any_run(plan: Plan) -> Measuring:

@@ -21,7 +21,7 @@ from edgekit.storage.store import FailedCell, new_id, now
 from edgekit.sweeps.axes import How, SweepCell
 from edgekit.sweeps.board import Row, board
 from edgekit.sweeps.estimate import told
-from edgekit.sweeps.export import Job, Made
+from edgekit.sweeps.export import Job, Made, assumed
 from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, End, Start, Task
 from edgekit.sweeps.measure import Judged, Measured
 from edgekit.sweeps.plan import Plan, place_of
@@ -239,7 +239,8 @@ class Running:
     def _recorded(self) -> SweepResult:
         began = time.monotonic()
         cells = tuple(self._cell(cell) for cell in self.plan.cells)
-        result = SweepResult(cells, began - self.started, unstored=self.plan.measuring.refusal)
+        notes, refusal = assumed(self.made), self.plan.measuring.refusal
+        result = SweepResult(cells, began - self.started, notes=notes, unstored=refusal)
         text = json_escaped(json.dumps(result.to_json(), indent=1, default=str))
         with self.plan.measuring.going_on():
             write_atomically(self.grid.out / RECORD, text.encode("utf-8", "surrogatepass") + b"\n")

@@ -59,3 +59,19 @@ def test_a_preprocessing_that_nothing_says_is_named(weights: str, said: bool, tm
         "mean [123.675, 116.28, 103.53]" in note and "crop 0.875" in note and "(torchvision's)" in note
         for note in notes
     )
+
+
+@pytest.mark.parametrize("model, res, weights, is_told", [
+    ("mobilenet", None, "file", True), ("mobilenet", 32, "file", False), ("mobilenet", None, "random", False),
+    ("lenet5", None, "file", False),  # its classifier fixes it
+])  # fmt: skip
+def test_a_resolution_that_nothing_says_is_named(
+    model: str, res: int | None, weights: str, is_told: bool, tmp_path: Path
+) -> None:
+    point = variant(model, 0.25 if model == "mobilenet" else None, None, 10)
+    torch.save(point.build().state_dict(), tmp_path / "w.pth")
+    source = str(tmp_path / "w.pth") if weights == "file" else weights
+    made = prepare(ExportOptions(model, res=res, classes=10, weights=source), lambda stage: None)
+    notes = [note for note in made.notes if note.startswith("the resolution")]
+    assert notes == ["the resolution 224 is assumed; say another with --res"] * is_told
+    assert set(notes) <= set(made.assumed)

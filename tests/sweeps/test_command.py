@@ -88,11 +88,12 @@ def test_every_cell_is_done_once_and_then_kept(run: Callable[..., SweepResult], 
         assert cell["accuracy"]["n"] == 6 and Path(cell["artifact"]).is_file()
     assert "left" in said[0][0] and all(0 <= done <= total for _, done, total in said)
     assert json.loads((tmp_path / "out" / "sweep.json").read_text())["cells"] == first.to_json()["cells"]
+    assert len(first.notes) == 1 and first.notes[0].startswith("mobilenet: the preprocessing is assumed: mean 127.5,")
     accuracies = Store(f"sqlite:///{tmp_path}/store.db").accuracies()
     assert len(accuracies) == 4
 
     again = run(continue_=True, executor=Nobody())
-    assert set(statuses(again).values()) == {"cached"}
+    assert set(statuses(again).values()) == {"cached"} and again.notes == first.notes
     assert [cell.accuracy for cell in again.cells] == [cell.accuracy for cell in first.cells]
     assert Store(f"sqlite:///{tmp_path}/store.db").accuracies() == accuracies, "nothing was evaluated again"
 

@@ -25,12 +25,14 @@ ROUNDED = 0.02  # by which float shares may miss a sum of 1
 class Answers:
     """One entry an image in each list; classes are those of the labels, so that an output before them is -1.
 
-    `output` is the tensor of scores where a manifest describes it, `head` what the file answers with.
+    `output` is the tensor of scores where a manifest describes it, `head` what the file answers with. `classes` is how
+    many there are to choose from; 0 where the file does not tell.
     """
 
     head: str | None
     output: TensorRecord | None
     offset: int = 0
+    classes: int = 0
     images: list[str] = field(default_factory=list)
     labels: list[int] = field(default_factory=list)
     said: list[int] = field(default_factory=list)

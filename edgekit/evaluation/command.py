@@ -33,6 +33,7 @@ from edgekit.records.manifest import Manifest, TensorRecord
 from edgekit.records.preprocessing import ForeignInput
 from edgekit.records.preprocessing_file import Described, foreign_input
 from edgekit.records.runtime import Session
+from edgekit.stats.proportions import is_at_chance
 from edgekit.storage.keeping import Keeper
 from edgekit.util.files import make_folder
 
@@ -165,7 +166,7 @@ def _opened(
     taken = (array_input if samples[0].is_array else file_input)(artifact, opened.session, said)
     output = scores_of(artifact.path.name, opened.session, asked)
     shape, offset = opened.session.outputs[output].shape, taken.class_offset
-    groups, names = _classes(artifact, shape, offset, samples, classes)
+    groups, names, number = _classes(artifact, shape, offset, samples, classes)
     manifest = artifact.manifest
     calibration = manifest.calibration if manifest else None
     calibrated_on = frozenset(calibration.pixels if calibration else ())
@@ -179,7 +180,9 @@ def _opened(
         calibrated_on,
         output,
         groups,
-        Answers(manifest.output if manifest else None, _described(manifest, opened.session, output), offset),
+        Answers(
+            manifest.output if manifest else None, _described(manifest, opened.session, output), offset, max(number, 0)
+        ),
         names,
         opened.ahead,
     )
@@ -207,8 +210,8 @@ def _refuse_meaningless(artifact: Artifact) -> None:
 
 def _classes(
     artifact: Artifact, shape: Sequence[int], offset: int, samples: tuple[Sample, ...], asked: ClassNames
-) -> tuple[dict[str, int], dict[int, str]]:
-    """The classes that groups of images have by their names, and what each class is called.
+) -> tuple[dict[str, int], dict[int, str], int]:
+    """The classes that groups of images have by their names, what each class is called, and how many there are.
 
     Raises UsageError for a class that the file has not.
     """
@@ -227,7 +230,7 @@ def _classes(
                 f"{sample.name} has class {label}, and {name} knows 0 to {classes - 1}",
                 "correct the labels, or the class offset",
             )
-    return groups, called
+    return groups, called, classes
 
 
 def _run_all(
@@ -278,6 +281,11 @@ def _dataset_hash(shown: tuple[tuple[Sample, str], ...]) -> str:
 def _remarks(done: Sequence[Evaluated]) -> Iterator[str]:
     """What a reader of an accuracy must know of how its answers compare with this machine's."""
     for one in done:
+        if one.answers is not None and is_at_chance(one.accuracy.correct1, one.accuracy.n, one.answers.classes):
+            yield (
+                f"{one.artifact.name}: its top-1 is not above chance, 1 of {one.answers.classes} classes; check its "
+                "weights, resolution, preprocessing and labels"
+            )
         for remark in one.accuracy.found.get("answers", {}).get("remarks", ()):
             yield f"{one.artifact.name} on {one.accuracy.device}: {remark}"
         if _holds_here_only(one):

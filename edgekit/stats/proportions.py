@@ -25,6 +25,11 @@ def wilson(correct: int, n: int, z: float = Z95) -> Interval:
     return (0.0 if correct == 0 else low), (1.0 if correct == n else high)
 
 
+def is_at_chance(correct: int, n: int, classes: int) -> bool:
+    """Return whether a fraction may be that of a guess among `classes`: its 95 % interval does not lie above it."""
+    return classes > 1 and n > 0 and wilson(correct, n)[0] <= 1 / classes
+
+
 @dataclass(frozen=True)
 class PairedDifference:
     """The accuracy of A minus that of B on the same images, as fractions."""

@@ -151,6 +151,12 @@ def test_files_are_compared_image_by_image(tmp_path: Path, evaluate: Callable[..
     assert (pair["only_base"], pair["only_artifact"]) == (9, 0)
 
 
+def test_answers_no_better_than_chance_are_said(tmp_path: Path, evaluate: Callable[..., Any]) -> None:
+    good, mirrored = sealed(network(tmp_path / "a.onnx")), sealed(network(tmp_path / "b.onnx", spoil=-1.0))
+    notes = [note for note in evaluate(good, mirrored).notes if "chance" in note]
+    assert len(notes) == 1 and notes[0].startswith("b.onnx: its top-1 is not above chance, 1 of 3 classes")
+
+
 def test_an_image_twice_is_said(tmp_path: Path, pictures: Path, evaluate: Callable[..., Any]) -> None:
     (pictures / "4.png").write_bytes((pictures / "1.png").read_bytes())
     result = evaluate(sealed(network(tmp_path / "a.onnx")))

@@ -7,6 +7,14 @@ import pytest
 from edgekit.stats import proportions
 
 
+@pytest.mark.parametrize("correct, n, classes, is_one", [
+    (32, 360, 10, True), (50, 360, 10, False), (36, 360, 10, True), (0, 5, 1000, True),
+    (5, 5, 1, False), (0, 5, 0, False),
+])  # fmt: skip
+def test_chance_is_within_the_interval_or_above_it(correct: int, n: int, classes: int, is_one: bool) -> None:
+    assert proportions.is_at_chance(correct, n, classes) is is_one
+
+
 def test_wilson_against_published_values() -> None:
     # Newcombe (1998), Statistics in Medicine 17: 81/263, 15/148, 0/20, 1/29
     for correct, n, low, high in (

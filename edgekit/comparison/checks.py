@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from edgekit.comparison.evaluated import differences
-from edgekit.comparison.limits import Limits
+from edgekit.comparison.limits import ACCURACY, LATENCY, MEMORY, SIZE, Limits
 from edgekit.comparison.matching import Pairs
-from edgekit.comparison.result import MISSING, NOT_COMPARABLE, Check
+from edgekit.comparison.result import ADDED, MISSING, NOT_COMPARABLE, Check, Row
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.stats.accuracy import drop
 from edgekit.stats.limit import FAILED, PASSED, TINY
 from edgekit.util.formatting import fixed
 
-ACCURACY, SIZE, MEMORY = "accuracy", "size", "memory"
-OPTIONS = {SIZE: "--max-growth", MEMORY: "--max-memory-growth"}
+OPTIONS = {
+    LATENCY: "--max-slowdown", ACCURACY: "--max-drop", SIZE: "--max-growth", MEMORY: "--max-memory-growth"
+}  # fmt: skip
 NEVER_EVALUATED = "never evaluated: run `edgekit eval` on it with the same --data"
 Namer = Callable[[Measurement], str]
 
@@ -31,6 +32,20 @@ def checks(measured: Pairs[Measurement], evaluated: Pairs[Accuracy], wanted: Lim
         yield from _sizes(measured, evaluated, wanted.growth)
     if wanted.memory_growth is not None:
         yield from (_memory(name(base), base, new, wanted.memory_growth) for base, new in measured)
+
+
+def unheld(rows: Sequence[Row], held: Sequence[Check], wanted: Limits) -> Iterator[Check]:
+    """A check for each limit against which nothing was held, so that no gate passes without having judged anything.
+
+    Latency has none to hold where neither side was measured, and a file that the new side lacks is judged: it fails.
+    """
+    words = {row.status for row in rows}
+    nothing = {gate for gate in wanted.asked if gate != LATENCY and gate not in {check.gate for check in held}}
+    nothing |= {LATENCY} if ADDED in words and words <= {ADDED, MISSING} else set()
+    for gate, limit in wanted.asked.items():
+        if gate in nothing:
+            reason = f"the two sides have no cell in common that {OPTIONS[gate]} could be held against"
+            yield _not_comparable(gate, "every file", reason, limit)
 
 
 def _accuracies(measured: Pairs[Measurement], evaluated: Pairs[Accuracy], limit: float) -> Iterator[Check]:

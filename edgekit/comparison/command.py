@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from edgekit.comparison.checks import checks
+from edgekit.comparison.checks import checks, unheld
 from edgekit.comparison.evaluated import accuracies
 from edgekit.comparison.limits import limits
 from edgekit.comparison.matching import Pairs, pairs
-from edgekit.comparison.result import ADDED, MEASURED, MISSING, NOT_COMPARABLE, CompareResult, Row
-from edgekit.comparison.selection import Selection, select
-from edgekit.errors import UsageError
+from edgekit.comparison.result import ADDED, INVALID, MEASURED, MISSING, NOT_COMPARABLE, CompareResult, Row
+from edgekit.comparison.selection import Selection, nothing_of, select
 from edgekit.measure.pair import compared, medians
 from edgekit.records import hosts
 from edgekit.records.conditions import fact, gpu, instructions, load, run_conditions
@@ -57,8 +56,8 @@ def compare(
 
     `max_slowdown`, `max_growth` (of the file) and `max_memory_growth` (of the peak) are fractions, or text such as
     "5%". `max_drop` is in points of top-1, image by image, from the last stored accuracies of the same bytes. `junit`
-    is written as XML. Raises UsageError where a side names nothing, or several files of one variant leave it open which
-    belongs to which (edgekit.comparison.matching).
+    is written as XML. Raises UsageError where a side names nothing, where nothing of the base was measured or
+    evaluated, or where several files of one variant leave it open which belongs to which (edgekit.comparison.matching).
     """
     wanted = limits(max_slowdown, max_drop, max_growth, max_memory_growth)
     database = open_store(store)
@@ -66,28 +65,44 @@ def compare(
     of_files = before.is_file and after.is_file
     measured = pairs(before.measurements, after.measurements, not of_files)
     sides = (accuracies(before), accuracies(after)) if wanted.is_of_files else ((), ())
+    if not before.measurements and not sides[0]:
+        raise nothing_of(before)
     evaluated = pairs(*sides, not of_files)
     name = _namer(before.measurements, after.measurements)
     unchanged = None not in (before.sha256, after.sha256)
-    rows = tuple(_rows(measured, after, wanted.slowdown, unchanged, name))
+    rows = tuple(_rows(measured, (before, after), wanted.slowdown, unchanged, name))
     held = tuple(checks(measured, evaluated, wanted, name))
-    if not rows and not held:
-        raise UsageError(f"{before.word} has nothing that was measured or evaluated", "run `edgekit eval` on it first")
+    held = (*unheld(rows, held, wanted), *held)
     result = CompareResult(redacted_url(str(base)), redacted_url(str(new)), wanted, strict, rows, held)
     if junit is not None:
         write_atomically(Path(junit), result.to_junit().encode())
     return result
 
 
-def _rows(matched: Pairs[Measurement], new: Selection, margin: float, unchanged: bool, name: Namer) -> Iterator[Row]:
+def _rows(
+    matched: Pairs[Measurement], sides: tuple[Selection, Selection], margin: float, unchanged: bool, name: Namer
+) -> Iterator[Row]:
     """`unchanged`: both sides are files by their bytes, so that the same measurement is a true answer."""
     for one, two in matched:
         if two is not None and two.id == one.id and not unchanged:
             yield _itself(one, name)
         else:
-            yield _row(one, two, margin, name)
+            row = _row(one, two, margin, name)
+            yield replace(row, reason=_invalid((one, two), sides)) if row.status == INVALID and two else row
     taken = {two.id for _, two in matched if two is not None}
-    yield from (_added(two, name) for two in new.measurements if two.id not in taken)
+    yield from (_added(two, name) for two in sides[1].measurements if two.id not in taken)
+
+
+def _invalid(pair: tuple[Measurement, Measurement], sides: tuple[Selection, Selection]) -> str:
+    """Whose measurement is invalid and why: one of the base stays so until the base itself is measured again."""
+    told = []
+    for record, side, whose, what in zip(pair, sides, ("base", "new side"), ("the base", "it"), strict=True):
+        if record.verdict == INVALID:
+            why = next(iter(record.reasons), "no reason is known").removeprefix("invalid: ")
+            told.append(
+                f"the {whose}'s measurement ({redacted_url(side.word)}) is invalid: {why}; measure {what} again"
+            )
+    return "; ".join(told)
 
 
 def _itself(one: Measurement, name: Namer) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from edgekit.errors import UsageError
@@ -10,6 +11,8 @@ from edgekit.stats.ratio import NOISE
 from edgekit.util.quantity import points
 
 Share = str | float
+LATENCY, ACCURACY, SIZE, MEMORY = "latency", "accuracy", "size", "memory"
+WORDS = {LATENCY: "% slowdown", ACCURACY: " points of top-1", SIZE: "% growth", MEMORY: "% growth in memory"}
 
 
 @dataclass(frozen=True)
@@ -26,13 +29,15 @@ class Limits:
         """Whether a file counts that was evaluated and never measured."""
         return self.drop is not None or self.growth is not None
 
-    def __str__(self) -> str:
-        """In words, for the last line of a comparison."""
-        said = [f"{100 * self.slowdown:g}% slowdown"]
-        said += [f"{100 * self.drop:g} points of top-1"] if self.drop is not None else []
-        said += [f"{100 * self.growth:g}% growth"] if self.growth is not None else []
-        said += [f"{100 * self.memory_growth:g}% growth in memory"] if self.memory_growth is not None else []
-        return ", ".join(said)
+    @property
+    def asked(self) -> dict[str, float]:
+        """Each limit that is held, by its gate."""
+        every = {LATENCY: self.slowdown, ACCURACY: self.drop, SIZE: self.growth, MEMORY: self.memory_growth}
+        return {gate: limit for gate, limit in every.items() if limit is not None}
+
+    def told(self, gates: Collection[str]) -> str:
+        """These of the limits in words, for the last line of a comparison."""
+        return ", ".join(f"{100 * limit:g}{WORDS[gate]}" for gate, limit in self.asked.items() if gate in gates)
 
 
 def limits(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from edgekit.comparison.limits import Limits
+from edgekit.comparison.limits import LATENCY, Limits
 from edgekit.errors import GateFailed, MeasurementInvalid, UsageError, worst_exit_code
 from edgekit.stats.limit import FAILED, PASSED
 from edgekit.stats.ratio import CANNOT_TELL, FASTER, SAME, SLOWER
@@ -50,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Check:
-    """One limit beside latency on one file: `gate` is accuracy, size or memory.
+    """One limit on one file: `gate` is accuracy, size or memory; latency only where no cell can be held against it.
 
     `base` and `new` are the values, as fractions of 1 or bytes; `change` is the drop, or the growth as a fraction.
     `passed` goes by what was measured, and is None where nothing could be compared.
@@ -103,6 +103,14 @@ class CompareResult(Tabled):
         codes = [row.exit_code(self.strict) for row in self.rows]
         return worst_exit_code([*codes, *(check.exit_code(self.strict) for check in self.checks)])
 
+    @property
+    def gate(self) -> str:
+        """The limits that the outcome rests on, in words: those that stop the gate, or all that it was held against."""
+        judged = [(LATENCY, row.exit_code(self.strict)) for row in self.rows]
+        judged += [(check.gate, check.exit_code(self.strict)) for check in self.checks]
+        stopped = {gate for gate, code in judged if code}
+        return self.limits.told(stopped or {gate for gate, _ in judged})
+
     def to_json(self) -> dict[str, Any]:
         """What `edgekit compare --json` prints. A limit that was not asked for is null."""
         return {
@@ -112,7 +120,7 @@ class CompareResult(Tabled):
             **{f"max_{name}": limit for name, limit in asdict(self.limits).items()},
             "strict": self.strict,
             "passed": self.exit_code == 0,
-            "gate": str(self.limits),
+            "gate": self.gate,
             "rows": [asdict(row) for row in self.rows],
             "checks": [asdict(check) for check in self.checks],
         }

@@ -59,6 +59,19 @@ def select(word: str, store: Store, must_be_measured: bool = True) -> Selection:
     raise UsageError(f"'{word}' names no measurement", HOW)
 
 
+def nothing_of(side: Selection) -> UsageError:
+    """The error for a base of which no record is stored: a gate would hold against nothing."""
+    if side.is_store:
+        return UsageError(
+            f"the store {side.store.shown} holds no measurement and no accuracy",
+            "run `edgekit bench` or `edgekit eval` with it as --store first",
+        )
+    return UsageError(
+        f"{side.word} as it is now was never measured into {side.store.shown}, nor evaluated",
+        f"run `edgekit bench {side.word}` and `edgekit eval {side.word} --data FOLDER` first",
+    )
+
+
 def _selection(word: str, store: Store, found: Sequence[Summary], **known: Any) -> Selection:
     """The measurements of these summaries, in their order; nothing else is read."""
     read = {record.id: record for record in store.measurements([one.id for one in found])}

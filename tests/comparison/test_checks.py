@@ -13,6 +13,8 @@ from edgekit.comparison.result import CompareResult
 from edgekit.errors import UsageError
 from edgekit.records.measurement import Accuracy, Memory
 from edgekit.storage.store import Store, new_id, now
+from edgekit.util.files import file_sha256
+from tests.command_line import edgekit
 from tests.comparison.records import BASE, NEW, keep, record
 
 HITS = "1" * 700 + "-" * 300
@@ -171,3 +173,54 @@ def test_memory_that_is_not_there_or_was_read_another_way() -> None:
     result = compare("base.db", "new.db", max_memory_growth="10%")
     assert told(result) == [("memory", "not comparable", None), ("memory", "missing", None)]
     assert "cgroup" in result.checks[0].reason and result.checks[1].base == 1000
+
+
+def test_a_base_of_which_nothing_is_stored_holds_no_gate(tmp_path: Path) -> None:
+    """Whatever the limits: each new cell would be an added one, and an added one passes."""
+    for name in ("old.onnx", "new.onnx"):
+        (tmp_path / name).write_bytes(name.encode())
+    sha256 = file_sha256(tmp_path / "new.onnx")
+    new = record("new.onnx", sha256=sha256)
+    keep(new)
+    Store("edgekit.db").append(evaluated(HITS, sha256, artifact="new.onnx"))
+    Store("empty.db").check()
+    for base, said in (("old.onnx", "as it is now was never measured into"), ("empty.db", "holds no measurement")):
+        for limit in ({"max_drop": 0.5}, {"max_growth": "10%"}, {"max_drop": 0.5, "max_growth": "10%"}, {},
+                      {"max_memory_growth": "10%"}):  # fmt: skip
+            for side in ("new.onnx", new.id, "edgekit.db", "latest"):
+                with pytest.raises(UsageError, match=said):
+                    compare(base, side, strict=True, junit=tmp_path / "gate.xml", **limit)
+    assert not (tmp_path / "gate.xml").exists()
+    ended = edgekit("compare", "old.onnx", "new.onnx", "--max-drop", "0.5", "--max-growth", "10%")
+    assert ended.returncode == 2 and "nor evaluated" in ended.stderr and "edgekit eval old.onnx" in ended.stderr
+
+
+@pytest.mark.parametrize("limit", [{}, {"max_growth": "10%"}, {"max_memory_growth": "10%"}])
+def test_two_stores_without_a_cell_in_common_hold_no_gate(limit: dict[str, Any]) -> None:
+    keep(record("a.onnx"), store="base.db")
+    keep(record("b.onnx"), store="new.db")
+    result = compare("base.db", "new.db", **limit)
+    assert (result.verdict, result.exit_code) == ("not comparable", 2)
+    assert [row.status for row in result.rows] == ["missing", "added"]
+    assert result.checks[0].gate == "latency" and "--max-slowdown" in result.checks[0].reason
+    keep(record("b.onnx"), store="base.db")
+    keep(record("a.onnx"), record("c.onnx"), store="new.db")
+    assert compare("base.db", "new.db", **limit).exit_code == 0  # some in common, one added
+
+
+def test_a_limit_that_nothing_was_held_against_is_told_by_its_name() -> None:
+    Store("base.db").append(evaluated())
+    Store("new.db").append(evaluated(sha256="other"))
+    result = compare("base.db", "new.db", max_drop=1, max_memory_growth="10%")
+    assert told(result) == [("memory", "not comparable", None), ("accuracy", "passed", True)]
+    assert result.exit_code == 2 and "--max-memory-growth" in result.checks[0].reason
+    assert result.gate == "10% growth in memory"
+    assert compare("base.db", "new.db", max_drop=1).gate == "1 points of top-1"  # no latency was held
+    keep(record(sha256="other"), store="new.db")  # its latency has nothing to be held against
+    result = compare("base.db", "new.db", max_drop=1)
+    assert result.exit_code == 2 and told(result)[0] == ("latency", "not comparable", None)
+
+
+def test_the_last_line_names_the_limits_that_stop_the_gate() -> None:
+    result = released("1" * 600 + "-" * 400, 1099, max_drop=5, max_growth="10%", max_memory_growth="10%")
+    assert result.gate == "5 points of top-1" and "The gate of 5 points of top-1 **fails**" in result.to_markdown()

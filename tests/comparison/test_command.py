@@ -98,6 +98,25 @@ def test_an_invalid_measurement_is_no_ground_for_a_verdict() -> None:
     assert "others ran" in result.rows[0].reason
 
 
+@pytest.mark.parametrize(
+    ("base", "new", "whose"),
+    [
+        ("invalid", "valid", ("the base's measurement (release.db) is invalid: others ran; measure the base again",)),
+        ("valid", "invalid", ("the new side's measurement (branch.db) is invalid: others ran; measure it again",)),
+        ("invalid", "invalid", ("the base's measurement (release.db)", "the new side's measurement (branch.db)")),
+    ],
+)
+def test_it_is_told_whose_measurement_is_invalid(base: str, new: str, whose: tuple[str, ...]) -> None:
+    keep(record(verdict=base, reasons=("invalid: others ran",)), store="release.db")
+    keep(record(verdict=new, reasons=("invalid: others ran",)), store="branch.db")
+    result = compare("release.db", "branch.db", max_growth="10%")
+    assert result.exit_code == 6 and all(told in result.rows[0].reason for told in whose)
+    ended = edgekit("compare", "release.db", "branch.db", "--max-growth", "10%")
+    shown = " ".join(ended.stdout.split())
+    assert ended.returncode == 6 and all(told in shown for told in whose)
+    assert shown.endswith("invalid: the gate of 5% slowdown fails")
+
+
 def test_a_suspect_measurement_is_compared_and_named() -> None:
     (row,) = two(record(), record(ms=20, verdict="suspect")).rows
     assert row.verdict == "slower" and "suspect: a.onnx" in row.reason

@@ -12,7 +12,9 @@ from edgekit.errors import UsageError
 
 def test_percent_fractions_and_points() -> None:
     assert limits("5%", "0.5", 0.1, "0%") == Limits(0.05, 0.005, 0.1, 0.0)
-    assert str(limits("2.5%", None, None, None)) == "2.5% slowdown"
+    wanted = limits("2.5%", "0.5", None, None)
+    assert wanted.told(wanted.asked) == "2.5% slowdown, 0.5 points of top-1"
+    assert wanted.told({"accuracy"}) == "0.5 points of top-1"
     assert not limits("5%", None, None, "5%").is_of_files and limits("5%", None, "5%", None).is_of_files
 
 

@@ -34,7 +34,8 @@ def ratios(rows: list[Json], width: int) -> View:
     )
     empty = {"base"} if rows and "name" in rows[0] else {"base ms", "new ms"}  # with --versus they stand above
     yield from table([column for column in columns if column.title not in empty], rows, width)
-    invalid = [row["reason"].partition(INVALID) for row in rows]
+    # With --versus the name in a reason is a file's; `compare` tells there whose measurement it is.
+    invalid = [(row["reason"], "", "") if "name" in row else row["reason"].partition(INVALID) for row in rows]
     for reason in dict.fromkeys(name for name, mark, _ in invalid if not mark):
         yield Text(reason, style="dim")
     told = dict.fromkeys((name, why) for name, mark, why in invalid if mark)

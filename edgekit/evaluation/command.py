@@ -25,13 +25,12 @@ from edgekit.evaluation.answers import Answers
 from edgekit.evaluation.array_input import array_input
 from edgekit.evaluation.classes import ClassNames, by_group
 from edgekit.evaluation.decoding import decoded
-from edgekit.evaluation.input import file_input, scores_of
+from edgekit.evaluation.input import channels_of, file_input, scores_of
 from edgekit.evaluation.result import EvalResult, Evaluated
 from edgekit.evaluation.run import Run, gives_index
 from edgekit.records.artifact import Artifact, in_use, open_artifact
 from edgekit.records.manifest import Manifest, TensorRecord
-from edgekit.records.preprocessing import ForeignInput
-from edgekit.records.preprocessing_file import Described, foreign_input
+from edgekit.records.preprocessing_file import Described, Reader, reader
 from edgekit.records.runtime import Session
 from edgekit.stats.proportions import is_at_chance
 from edgekit.storage.keeping import Keeper
@@ -84,7 +83,9 @@ def eval(
     samples = labeled(Path(data))
     if len({sample.is_array for sample in samples}) > 1:
         raise UsageError(f"{data} lists both images and arrays", "give each kind a set of its own")
-    said = foreign_input(preprocess) if preprocess is not None else None
+    said = reader(preprocess) if preprocess is not None else None
+    if said is not None:
+        said(None)  # what is wrong in it is said before a file is opened
     classes = ClassNames(Path(labels) if labels is not None else None, classes_by_order)
     keeper = store if isinstance(store, Keeper) else Keeper(store)
     if csv is not None:
@@ -121,7 +122,7 @@ def eval(
 
 def _prepared(
     paths: list[Path],
-    said: ForeignInput | None,
+    said: Reader | None,
     device: str,
     open_file: OpenFile,
     samples: tuple[Sample, ...],
@@ -153,7 +154,7 @@ def _failure(path: Path, error: EdgekitError) -> Failure:
 
 def _opened(
     artifact: Artifact,
-    said: ForeignInput | None,
+    said: Reader | None,
     device: str,
     open_file: OpenFile,
     samples: tuple[Sample, ...],
@@ -163,7 +164,8 @@ def _opened(
     _refuse_meaningless(artifact)
     with in_use(artifact):
         opened = open_file(artifact)
-    taken = (array_input if samples[0].is_array else file_input)(artifact, opened.session, said)
+    meant = said(channels_of(opened.session, said(None).layout)) if said is not None and artifact.foreign else None
+    taken = (array_input if samples[0].is_array else file_input)(artifact, opened.session, meant)
     output = scores_of(artifact.path.name, opened.session, asked)
     shape, offset = opened.session.outputs[output].shape, taken.class_offset
     groups, names, number = _classes(artifact, shape, offset, samples, classes)

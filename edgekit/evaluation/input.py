@@ -77,6 +77,15 @@ def file_input(artifact: Artifact, session: Session, said: ForeignInput | None) 
     return _checked(name, preprocessing, tensor, said.size if said and artifact.foreign else None)
 
 
+def channels_of(session: Session, layout: str | None) -> int | None:
+    """Return the channels of a file's only input, where its shape allows one number of an image; else None."""
+    shape = tuple(session.inputs[0].shape)
+    places = {"NCHW": shape[1:2], "NHWC": shape[-1:]}
+    found = {size for name, sizes in places.items() if layout in (None, name) for size in sizes}
+    able = found & set(CHANNELS.values())
+    return able.pop() if len(able) == 1 and len(shape) == 4 and len(session.inputs) == 1 else None
+
+
 def scores_of(name: str, session: Session, asked: str | None) -> int:
     """Which output of a file holds the scores: the only one, or the one of a name. Raises UsageError."""
     known = [output.name for output in session.outputs]
@@ -100,7 +109,7 @@ def _foreign(name: str, session: Session, said: ForeignInput) -> TensorRecord:
         raise UsageError(
             f"the input of {name} has shape {'x'.join(map(str, shape))}, which is not {channels} channels of an image"
             + (f" in {said.layout}" if said.layout else ""),
-            "correct channels or layout in the preprocessing file",
+            f"correct `channels` ({', '.join(CHANNELS)}) or `layout` in the preprocessing file",
         )
     scale, zero_point = session.found.get("input_quantization") or (None, None)
     return TensorRecord(

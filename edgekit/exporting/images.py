@@ -13,8 +13,8 @@ from edgekit.exporting.options import ExportOptions
 from edgekit.ir.graph import Graph
 from edgekit.ir.whole_inputs import WholeNumbers
 from edgekit.network.spec import Variant
-from edgekit.records.preprocessing import TENSORFLOW, TORCHVISION, Preprocessing
-from edgekit.records.preprocessing_file import Described, as_yaml, name_of
+from edgekit.records.preprocessing import CHANNELS, TENSORFLOW, TORCHVISION, Preprocessing, channels_for
+from edgekit.records.preprocessing_file import Described, as_yaml, described, name_of
 
 
 def images_of(
@@ -49,6 +49,11 @@ def images_of(
     return calibration.from_folder(
         folder, preprocessing, point.input_shape, whole={0: kind} if kind is not None else None
     )
+
+
+def said_for(said: Described, point: Variant) -> Preprocessing:
+    """Return what a user says of images for a network, whose input decides on the channels that are not written."""
+    return described(said, point.input_shape[1] if len(point.input_shape) >= 3 else None)
 
 
 def about_images(asked: ExportOptions, preprocessing: Preprocessing, point: Variant) -> list[str]:
@@ -96,8 +101,14 @@ def check_fits(said: Described | None, preprocessing: Preprocessing, point: Vari
     if said is not None and len(point.input_shape) >= 3 and point.input_shape[1] != given:
         raise UsageError(
             f"{name_of(said)} prepares images of {given} channels, and {point} takes {point.input_shape[1]}",
-            "correct `channels` in it, or leave --preprocess out; networks of other channels need one of their own",
+            _remedy_of_channels(point.input_shape[1]),
         )
+
+
+def _remedy_of_channels(own: int) -> str:
+    if own not in CHANNELS.values():
+        return f"leave --preprocess out: no image has {own} channels, and eval takes arrays"
+    return f"write `channels: {channels_for(own)}` in it, or leave `channels` out"
 
 
 def _preprocessing_assumed(preprocessing: Preprocessing) -> str:

@@ -25,7 +25,7 @@ from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import Ranges, from_file, record
 from edgekit.exporters.int8.simulate import layer_snr, runner
 from edgekit.exporters.int8.weights_only import WEIGHTS, weights_only
-from edgekit.exporting.images import about_images, assumed, images_of
+from edgekit.exporting.images import about_images, assumed, images_of, said_for
 from edgekit.exporting.mixed_precision import Drop, Judged, check_output, held_out, within
 from edgekit.exporting.module import Undrawn, in_float32, to_change
 from edgekit.exporting.options import DEFAULTS, ExportOptions, check_calibration
@@ -41,7 +41,6 @@ from edgekit.network.user_model import find, is_own, refuse_point
 from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import CalibrationRecord, WeightsRecord
 from edgekit.records.preprocessing import Preprocessing
-from edgekit.records.preprocessing_file import described
 from edgekit.util.pace import counting
 
 SYNTHETIC_INPUTS = 32
@@ -214,7 +213,7 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
     head.check(folded.graph, asked.output)
     if asked.max_drop is not None:
         check_output(folded.graph)
-    preprocessing = loaded.preprocessing if asked.preprocess is None else described(asked.preprocess)
+    preprocessing = loaded.preprocessing if asked.preprocess is None else said_for(asked.preprocess, point)
     names = _names(Path(asked.labels) if asked.labels else None, folded.graph, preprocessing)
     whole = whole_numbers(folded.graph)
     images = images_of(asked, preprocessing, point, folded.graph, whole)

@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 CHANNELS = {"RGB": 3, "BGR": 3, "L": 1, "RGBA": 4}
 
 
+def channels_for(count: int) -> str:
+    """Return the channels of images for an input of so many, where nothing else is said: L, RGBA or RGB."""
+    return {1: "L", 4: "RGBA"}.get(count, "RGB")
+
+
 class Preprocessing(Record):
     """How an image becomes an input tensor; every field is part of the accuracy that is measured.
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,13 @@ import numpy as np
 from pydantic import ValidationError
 
 from edgekit.errors import UsageError, in_one_line, nearest
-from edgekit.records.preprocessing import CHANNELS, ForeignInput, Preprocessing
+from edgekit.records.preprocessing import CHANNELS, ForeignInput, Preprocessing, channels_for
 from edgekit.util.text_file import text_of
 
 # Networks take a few units, at most raw pixels; beyond this a mean or a scale is in the wrong unit.
 LARGEST_INPUT = 1000.0
 Described = str | Path | Mapping[str, Any]
+Reader = Callable[[int | None], ForeignInput]  # by the channels of the input, where they are known
 UNITS = {"0..255": 1.0, "0..1": 255.0}  # what a mean or std in these units is multiplied by to be in pixels
 _KEYS = ("size", "crop", "square_crop", "channels", "units", "mean", "std", "scale", "layout", "class_offset")
 _EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+", re.ASCII)
@@ -49,18 +51,20 @@ _ELSEWHERE = {
 }
 
 
-def described(said: Described) -> Preprocessing:
+def described(said: Described, channels: int | None = None) -> Preprocessing:
     """Return the preprocessing of what `foreign_input` takes; size and layout are the network's own."""
-    return foreign_input(said).preprocessing
+    return foreign_input(said, channels).preprocessing
 
 
-def foreign_input(said: Described) -> ForeignInput:
-    """Read a preprocessing file, or a mapping with the same keys. Every key may be left out:
+def foreign_input(said: Described, channels: int | None = None) -> ForeignInput:
+    """Read a preprocessing file, or a mapping with the same keys, for an input of so many channels where it is known.
+
+    Every key may be left out:
 
         size: 224            # or [height, width]; else the file's own
         crop: 0.875          # the central square of this fraction of the shorter side
         square_crop: true    # false: the fraction of each side
-        channels: RGB        # RGB, BGR, L (gray) or RGBA
+        channels: RGB        # RGB, BGR, L (gray) or RGBA; else L for an input of 1 channel, RGBA for 4, and RGB
         units: 0..255        # of mean, std and scale; 0..1 where they are of pixels divided by 255
         mean: 127.5          # one number, or one per channel
         std: 127.5           # x = (p - mean) / std; or `scale`, which multiplies: x = (p - mean) * scale
@@ -70,8 +74,17 @@ def foreign_input(said: Described) -> ForeignInput:
     Raises UsageError for a file that is missing or broken, an unknown key (saying what another framework's word is
     here, or naming the nearest), values in units that were not said, or a value that cannot be meant.
     """
-    name = name_of(said)
-    raw = _known(name, said if isinstance(said, Mapping) else _in_file(Path(said)))
+    return reader(said)(channels)
+
+
+def reader(said: Described) -> Reader:
+    """Read the keys once, and return what they mean by the number of an input's channels. Raises as `foreign_input`."""
+    raw = _known(name_of(said), said if isinstance(said, Mapping) else _in_file(Path(said)))
+    return partial(_meant, said, raw)
+
+
+def _meant(said: Described, values: dict[str, Any], channels: int | None) -> ForeignInput:
+    name, raw = name_of(said), {"channels": _channels(values, channels), **values}
     try:
         read = ForeignInput(_preprocessing(raw), _size(raw.get("size")), _layout(raw.get("layout")))
         _refuse_silent_units(name, raw, read.preprocessing)
@@ -88,6 +101,12 @@ def foreign_input(said: Described) -> ForeignInput:
 def name_of(said: Described) -> str:
     """What a message calls it."""
     return "the preprocessing" if isinstance(said, Mapping) else f"the preprocessing file {said}"
+
+
+def _channels(raw: Mapping[str, Any], own: int | None) -> str:
+    """The channels where none are written: as many as the input has, or else as the longest row of values."""
+    rows = [len(value) for value in map(raw.get, ("mean", "std", "scale")) if isinstance(value, list)]
+    return channels_for(own if own is not None else max(rows, default=3))
 
 
 def _in_file(path: Path) -> Any:
@@ -127,7 +146,7 @@ def _preprocessing(raw: dict[str, Any]) -> Preprocessing:
         raise ValueError("std and scale say the same (scale = 1 / std); give one of them")
     fields = {"channels": "channels", "crop": "crop_fraction", "square_crop": "square_crop"}
     values = {field: raw[key] for key, field in {**fields, "class_offset": "class_offset"}.items() if key in raw}
-    unit, count = _unit(raw.get("units", "0..255")), CHANNELS.get(raw.get("channels", "RGB"), 3)
+    unit, count = _unit(raw.get("units", "0..255")), CHANNELS.get(raw["channels"], 3)
     scale = _numbers("scale", raw["scale"], count) if "scale" in raw else None
     if scale is not None and 0.0 in scale:
         raise ValueError("scale must not be 0")
@@ -151,7 +170,8 @@ def _unit(value: Any) -> float:
 def _numbers(key: str, value: Any, count: int) -> tuple[float, ...]:
     values = [_number(one) for one in value] if isinstance(value, list) else [_number(value)] * count
     if len(values) != count or any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
-        raise ValueError(f"{key} must be one number or {count}, not {_SHORT.repr(value)}")
+        else_ = f"or {count}" if count > 1 else "for images of 1 channel"
+        raise ValueError(f"{key} must be one number {else_}, not {_SHORT.repr(value)}")
     return tuple(map(float, values))
 
 

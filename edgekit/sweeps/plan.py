@@ -14,7 +14,6 @@ from edgekit.errors import Refusal, UsageError
 from edgekit.exporting.inputs import key
 from edgekit.network.names import is_own_name
 from edgekit.records.formats import FORMATS
-from edgekit.records.preprocessing_file import described
 from edgekit.storage.store import Store
 from edgekit.sweeps.axes import How, Point, SweepCell
 from edgekit.sweeps.engine import Engine
@@ -161,15 +160,14 @@ class Plan:
 
     def _check_variants(self) -> None:
         """Whether the network has such variants, and takes such images: asked before the first of them is made."""
-        from edgekit.exporting.images import check_fits
+        from edgekit.exporting.images import check_fits, said_for
 
         said = self.grid.export.preprocess
-        preprocessing = described(said) if said is not None else None
         for job in self.jobs:
             variant = self._variant(job.point)
-            if preprocessing is not None and not job.weights.random:
+            if said is not None and not job.weights.random:
                 with self.grid.origin.at("preprocess"):
-                    check_fits(said, preprocessing, variant)
+                    check_fits(said, said_for(said, variant), variant)
             self.names[job.point] = str(variant)
             row = next((row for row in variant.spec.published if row.macs), None)
             if row is not None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 
-from edgekit.evaluation.input import FileInput
+from edgekit.evaluation.input import FileInput, channels_of
 from edgekit.records.manifest import TensorRecord
 from edgekit.records.preprocessing import TENSORFLOW, TORCHVISION, Preprocessing, normalize
+from edgekit.records.runtime import Session
 
 PIXELS = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
 
@@ -69,3 +73,24 @@ def test_values_beyond_the_codes_are_clipped() -> None:
     got = _input("int8", 1 / 256, 0).stored(PIXELS)
     assert got.min() == -128 and got.max() == 127
     assert (np.diff(got[:, :, 0].astype(int).reshape(-1)) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "channels"),
+    [
+        ((1, 1, 28, 28), None, 1),
+        ((1, 28, 28, 1), None, 1),
+        ((1, 28, 28, 4), None, 4),
+        ((1, 3, 32, 32), None, 3),
+        ((1, 3, 32, 1), None, None),
+        ((1, 3, 32, 1), "NHWC", 1),
+        ((1, 7, 8, 8), None, None),
+        ((1, 784), None, None),
+        ((), None, None),
+    ],
+)
+def test_the_channels_of_a_file_are_those_that_an_image_can_have(
+    shape: tuple[int, ...], layout: str | None, channels: int | None
+) -> None:
+    tensor = SimpleNamespace(name="x", dtype="float32", shape=shape)
+    assert channels_of(cast("Session", SimpleNamespace(inputs=[tensor])), layout) == channels

@@ -138,5 +138,9 @@ def test_an_input_of_channels_that_no_image_has(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="takes 4 channels"):
             edgekit.eval([one.path], data=tmp_path / "images", store=f"sqlite:///{tmp_path}/store.db")
     (tmp_path / "gray.yaml").write_text("channels: L\n")
-    with pytest.raises(UsageError, match="prepares images of 1 channels, and own_32 takes 4"):
+    with pytest.raises(UsageError, match="prepares images of 1 channels, and own_32 takes 4") as caught:
         edgekit.export(own, preprocess=tmp_path / "gray.yaml", **asked)
+    assert caught.value.remedy == "write `channels: RGBA` in it, or leave `channels` out"
+    made = edgekit.export(own, preprocess={"mean": 100}, format="onnx", **asked)
+    manifest = made.artifacts[0].manifest
+    assert manifest is not None and manifest.preprocessing.channels == "RGBA"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edgekit.errors import UsageError
-from edgekit.records.preprocessing import TENSORFLOW, Preprocessing, normalize
+from edgekit.records.preprocessing import CHANNELS, TENSORFLOW, Preprocessing, normalize
 from edgekit.records.preprocessing_file import _KEYS, described, foreign_input
 from tests.paths import ROOT
 
@@ -36,6 +36,32 @@ def test_a_preprocessing_file_says_everything(tmp_path: Path) -> None:
 def test_scale_multiplies_and_std_divides(tmp_path: Path) -> None:
     assert described(_file(tmp_path, "scale: 0.0078125")).std == (128.0,) * 3
     assert described(_file(tmp_path, "{channels: L, std: 128}")).std == (128.0,)
+
+
+@pytest.mark.parametrize(
+    ("text", "own", "channels"),
+    [
+        ("mean: 100", None, "RGB"),
+        ("mean: [100]", None, "L"),
+        ("std: [1, 2, 3, 4]\nmean: 9", None, "RGBA"),
+        ("mean: 100", 1, "L"),
+        ("mean: 100", 3, "RGB"),
+        ("mean: 100", 4, "RGBA"),
+        ("mean: 100", 7, "RGB"),
+        ("channels: BGR", 3, "BGR"),
+        ("channels: RGB", 1, "RGB"),
+    ],
+)
+def test_channels_that_are_not_written_are_those_of_the_input(
+    text: str, own: int | None, channels: str, tmp_path: Path
+) -> None:
+    said = described(_file(tmp_path, text), own)
+    assert said.channels == channels and len(said.mean) == len(said.std) == CHANNELS[channels]
+
+
+def test_values_for_other_channels_than_the_input_has_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="mean must be one number for images of 1 channel, not"):
+        described(_file(tmp_path, "mean: [1, 2, 3]"), 1)
 
 
 def test_an_empty_answer_is_the_default(tmp_path: Path) -> None:

@@ -186,7 +186,8 @@ def test_what_a_plan_refuses_is_told_in_the_words_of_the_file_and_what_was_typed
             "gray.yaml",
             "the preprocessing file .*gray.yaml prepares images of 1 channels, and mobilenet_1.0_224 takes 3",
         ),
-        ("{mean: 100}", "the preprocessing prepares images of 3 channels, and lenet5_32 takes 1"),
+        ("{channels: RGB}", "the preprocessing prepares images of 3 channels, and lenet5_32 takes 1"),
+        ("{mean: [100, 90, 80]}", "the preprocessing is wrong: mean must be one number for images of 1 channel"),
     ],
 )
 def test_a_network_of_other_channels_than_its_preprocessing_is_refused_in_the_plan(
@@ -200,7 +201,9 @@ def test_a_network_of_other_channels_than_its_preprocessing_is_refused_in_the_pl
         sweep(file, dry_run=True, **asked)
 
 
-@pytest.mark.parametrize("asked", [{"options": {"pool": "max"}}, {"preprocess": {"channels": "L"}}])
+@pytest.mark.parametrize(
+    "asked", [{"options": {"pool": "max"}}, {"preprocess": {"channels": "L"}}, {"preprocess": {"mean": 100}}]
+)
 def test_keys_with_values_of_their_own_are_planned(asked: dict[str, Any], tmp_path: Path) -> None:
     pytest.importorskip("torch")
     places: dict[str, Any] = {"out": tmp_path / "out", "store": f"sqlite:///{tmp_path}/s.db"}

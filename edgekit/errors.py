@@ -14,6 +14,7 @@ Anything else that escapes is a bug of ours and ends with exit code 1.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -139,6 +140,10 @@ USERS_CODE = (Exception, SystemExit)
 NO_EXIT = "leave ending the program to `if __name__ == '__main__':`"
 
 
+# Of a terminal, in which torch sets some of its errors.
+_COLORS = re.compile(r"\x1b\[[0-9;]*m")
+
+
 def first_line(error: BaseException) -> str:
     """What an error says, in one line."""
     if isinstance(error, EdgekitError):
@@ -146,7 +151,7 @@ def first_line(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         call = "os._exit" if isinstance(error, HardExit) else "sys.exit"
         return f"it calls {call}({'' if error.code is None else repr(error.code)})"
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    return (_COLORS.sub("", str(error)).strip() or type(error).__name__).splitlines()[0]
 
 
 def in_one_line(error: BaseException, most: int = 400) -> str:
@@ -154,7 +159,7 @@ def in_one_line(error: BaseException, most: int = 400) -> str:
 
     What is too much is left out of its middle, because either end can say the cause.
     """
-    text, cut = " ".join(str(error).split()) or type(error).__name__, " [...] "
+    text, cut = " ".join(_COLORS.sub("", str(error)).split()) or type(error).__name__, " [...] "
     if len(text) <= most:
         return text
     start = (most - len(cut)) // 2

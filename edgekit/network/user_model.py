@@ -23,16 +23,16 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from edgekit.errors import NO_EXIT, BackendMissing, UsageError, first_line, nearest
+from edgekit.errors import BackendMissing, UsageError, first_line, nearest
 from edgekit.frontend.tracer import unwrapped
 from edgekit.network import program
 from edgekit.network.inputs import EXAMPLE, Input, Shape, check_names, names_of, shapes_of
 from edgekit.network.names import SOURCES, is_own_name, is_source
 from edgekit.network.spec import MODELS, ModelSpec
+from edgekit.network.users_code import users_code
 from edgekit.records.artifact import content_of
 from edgekit.records.formats import load
 from edgekit.records.manifest import SourceRecord
-from edgekit.util.hard_exit import told_hard_exits
 
 if TYPE_CHECKING:
     from edgekit.importers.source import Source
@@ -228,22 +228,10 @@ def _imported(what: str, beside: str) -> Iterator[None]:
     """Import what the user wrote, with their folder on the path. Raises UsageError for whatever it raises."""
     sys.path.insert(0, beside)
     try:
-        with _users_code(f"{what} cannot be imported", "check that `python` runs it"):
+        with users_code(f"{what} cannot be imported", "check that `python` runs it"):
             yield
     finally:
         sys.path.remove(beside)
-
-
-@contextmanager
-def _users_code(failure: str, remedy: str) -> Iterator[None]:
-    """Run code of the user. Raises UsageError for whatever it raises, also where it ends the program."""
-    try:
-        with told_hard_exits():
-            yield
-    except SystemExit as error:
-        raise UsageError(f"{failure}: {first_line(error)}", NO_EXIT) from error
-    except Exception as error:
-        raise UsageError(f"{failure}: {_with_its_kind(error)}", remedy) from error
 
 
 def _callable(module: ModuleType, place: str, function: str) -> Callable[[], Any]:
@@ -259,7 +247,7 @@ def _callable(module: ModuleType, place: str, function: str) -> Callable[[], Any
 
 def _builder(build: Callable[[], Any], model: str) -> Callable[..., nn.Module]:
     def built(**chosen: Any) -> nn.Module:
-        with _users_code(f"{model} fails", "it is called without arguments"):
+        with users_code(f"{model} fails", "call it in Python to see where", build):
             network = build()
         if not isinstance(network, nn.Module):
             if isinstance(network, type):
@@ -279,8 +267,3 @@ def _refuse_unshaped(network: nn.Module) -> None:
                 f"{name} has no shape yet, as in nn.LazyConv2d before its first call",
                 "call the network once on an input of its shape before it is given",
             )
-
-
-def _with_its_kind(error: Exception) -> str:
-    kind, text = type(error).__name__, first_line(error)
-    return text if text == kind else f"{kind}: {text}"

@@ -23,7 +23,10 @@ FEW_PROCESSES = (
     f"a latency of fewer than {MIN_PROCESSES} processes has an interval of its own run only: "
     "another run may lie outside it"
 )
-AGAIN = "run `edgekit bench` on these files again, or the sweep with --continue, while the device does nothing else"
+AGAIN = (
+    "run `edgekit bench` on these files again, or the sweep with --continue and its --preset, while the device does "
+    "nothing else"
+)
 EVALUATE = "run `edgekit eval FILE... --data DIR` on labeled images"
 MEASURE = "run `edgekit bench FILE...` on the device"
 TRAINED = "export with --weights: which file is quickest, the table says"

@@ -14,7 +14,7 @@ from edgekit.util.formatting import escaped
 
 # After an interrupt, where a command goes on in a way of its own.
 AGAIN = {
-    "sweep": "add --continue to keep what is done; nothing half-written is left",
+    "sweep": "add --continue to the same options (--preset, too) to keep what is done; nothing half-written is left",
     "worker": "start it again: sweeps wait a while for its devices",
 }
 

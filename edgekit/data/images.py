@@ -17,6 +17,7 @@ import hashlib
 import io
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,11 +98,26 @@ def find(path: Path) -> tuple[Sample, ...]:
             f"{path} has images both beside and inside its sub-folders", "use one sub-folder per class, or none"
         )
     if not below and not beside:
+        inside = _sets_below(path)
+        if inside:
+            names = " or ".join(map(str, inside))
+            raise UsageError(f"{path} holds no images of its own: a folder in it does", f"give {names}")
         raise UsageError(
             "; ".join([f"{path} holds no images", *passed_over(path)]),
             f"give a folder with {', '.join(SUFFIXES)} files; {', '.join(ARRAYS)} where no image is the input",
         )
     return tuple(_classified(path, below or beside, by_folder=bool(below)))
+
+
+def _sets_below(path: Path) -> list[Path]:
+    """The folders in one that are sets of images with classes; what cannot be read is none."""
+    found = []
+    for folder in (one for one in entries(path) if one.is_dir()):
+        with suppress(UsageError):
+            below, beside = _in(folder, is_image)
+            if (folder / "labels.csv").is_file() or (below and not beside):
+                found.append(folder)
+    return found
 
 
 def labeled(path: Path) -> tuple[Sample, ...]:

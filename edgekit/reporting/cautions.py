@@ -8,6 +8,9 @@ from edgekit.reporting.rows import Row, has_latency
 from edgekit.storage.store import FailedCell
 from edgekit.util.formatting import fixed, some
 
+REMOVED = (
+    "A failure that is settled goes with `edgekit store rm --model NAME --since DATE`, which first shows what it takes."
+)
 LOST_POINTS = 2.0  # of top-1, beyond which a file counts as spoilt
 
 
@@ -19,7 +22,8 @@ def still_failing(rows: Sequence[Row], failures: Sequence[FailedCell]) -> list[s
         if not any(row.created >= one.created for row in _same(rows, one)):
             where = f" on {one.device}" if one.device else ""
             reasons.setdefault(one.reason, []).append(f"{one.variant} {one.format} {one.precision}{where}")
-    return [f"{some(names)} failed: {reason}." for reason, names in reasons.items()]
+    said = [f"{some(names)} failed: {reason}." for reason, names in reasons.items()]
+    return [*said, REMOVED] if said else []
 
 
 def _same(rows: Sequence[Row], one: FailedCell) -> Iterator[Row]:

@@ -112,7 +112,8 @@ def read(path: Path, paths: Sequence[str]) -> tuple[dict[str, Any], Origin]:
     """
     example = "write a mapping, as in model: mobilenet"
     if not path.is_file():
-        raise UsageError(f"the grid {path} does not exist", "give a network, or a YAML file")
+        hint = nearest(path.name, sorted(one.name for one in path.parent.glob("*.y*ml")))
+        raise UsageError(f"the grid {path} does not exist{hint}", "give a network, or a YAML file")
     try:
         if path.stat().st_size > LARGEST:
             raise UsageError(f"the grid {path} has {path.stat().st_size:,} bytes", "a grid names values, not cells")

@@ -42,6 +42,14 @@ class Journal:
         """Whether there may be an entry of a kind that counts."""
         return any(path.stat().st_mtime >= self.since for path in self.folder.glob(f"{kind}-*.json"))
 
+    def newest(self, kind: str) -> dict[str, Any] | None:
+        """Return the entry of a kind that was written last, if it counts; None where there is none."""
+        try:
+            path = max(self.folder.glob(f"{kind}-*.json"), key=lambda path: path.stat().st_mtime_ns, default=None)
+        except OSError:  # another sweep took one out meanwhile
+            return None
+        return self.get(kind, path.stem.removeprefix(f"{kind}-")) if path else None
+
     def put(self, kind: str, key: str, inputs: Mapping[str, Any], **values: Any) -> None:
         """Write down that something is done; `inputs` are for people who wonder why something was done again."""
         make_folder(self.folder)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgekit.device.registry import DeviceList
 from edgekit.errors import Refusal, UsageError
@@ -26,6 +26,7 @@ from edgekit.sweeps.keys import Keys
 from edgekit.sweeps.measure import UNTRAINED, Measuring
 from edgekit.sweeps.result import CACHED, FAILED, PLANNED, CellResult
 from edgekit.sweeps.weights import NAMED, Source, named, source
+from edgekit.util.formatting import counted
 
 if TYPE_CHECKING:
     from edgekit.network.spec import Variant
@@ -213,6 +214,19 @@ class Plan:
             (found if is_meant else self.kept).append(task)
         return tuple(found)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what to know of a sweep that goes on: the last run measured in another way, which does not count."""
+        entry = self.journal.newest("latency")
+        last = _preset_of(entry) if entry is not None and not self.grid.export_only else None
+        left = sum(task.kind == LATENCY for task in self.tasks)
+        if last is None or last == self.grid.preset or not left:
+            return ()
+        return (
+            f"the last run measured with --preset {last}, and this one measures with {self.grid.preset}: latencies of "
+            f"another preset do not count, and {counted(left, 'is', 'are')} taken; add --preset {last} to keep those",
+        )
+
     def _export_task(self, job: Job) -> Task:
         needs = Needs(
             processors=self.room.processors // self.room.exports,
@@ -292,6 +306,15 @@ class Plan:
             yield from filter(None, [self.measuring.meaningless(made)])
         elif self.grid.eval and point in self.untrained:
             yield UNTRAINED
+
+
+def _preset_of(entry: Mapping[str, Any]) -> str | None:
+    """The preset of a latency that a journal holds; None where it does not tell."""
+    try:
+        found = entry["inputs"]["protocol"]["preset"]
+    except (KeyError, TypeError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def network(model: str) -> str:

@@ -38,7 +38,9 @@ def preview(plan: Plan) -> SweepResult:
     whose = f"{counted(again, 'cell')} of {len(cells)} {'was' if again == 1 else 'were'} done before, at least in part"
     notes = (f"{whose}: --continue redoes only what is missing or changed",) if again else ()
     known = {place: made for place, made in files.items() if made is not None}
-    return SweepResult(cells, seconds, dry_run=True, notes=(*assumed(known), *notes), jobs=jobs)
+    return SweepResult(
+        cells, seconds, dry_run=True, notes=(*plan.notes, *assumed(known), *notes), jobs=jobs, preset=plan.grid.preset
+    )
 
 
 def _of_any_run(plan: Plan) -> Measuring:

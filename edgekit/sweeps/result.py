@@ -87,6 +87,7 @@ class SweepResult(Tabled):
     dry_run: bool = False
     notes: tuple[str, ...] = ()
     jobs: tuple[Task, ...] = ()  # of a plan: what is left to do
+    preset: str = "default"  # how latencies are measured
     unstored: EnvironmentRefused | None = None  # why the store does not hold what was measured, and what does
 
     @property
@@ -100,12 +101,13 @@ class SweepResult(Tabled):
         return sum(cell.status == status for cell in self.cells)
 
     def to_json(self) -> dict[str, Any]:
-        """{"cells": [...], "seconds", "dry_run", "notes", "unstored"}, and {"jobs": [...]} of a plan."""
+        """{"cells": [...], "seconds", "dry_run", "preset", "notes", "unstored"}, and {"jobs": [...]} of a plan."""
         jobs = {"jobs": [task.to_json() for task in self.jobs]} if self.dry_run else {}
         return {
             "cells": [cell.to_json() for cell in self.cells],
             "seconds": round(self.seconds, 3),
             "dry_run": self.dry_run,
+            "preset": self.preset,
             "notes": list(self.notes),
             "unstored": told(self.unstored),
             **jobs,

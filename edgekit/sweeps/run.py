@@ -54,6 +54,7 @@ class Running:
         self.tasks = plan.tasks
         self.scheduler = Scheduler(self.tasks, plan.addresses, plan.room.processors, plan.room.memory, PATIENCE)
         self.started = time.monotonic()
+        self.notes = plan.notes  # before this run writes down what it measures
         self._heard: queue.SimpleQueue[tuple[Start | None, Any]] = queue.SimpleQueue()
         self._threads = Threads()
         self._next_record = 0.0
@@ -68,6 +69,8 @@ class Running:
     def run(self) -> SweepResult:
         """Do what is missing. An interrupt ends it; what is done is kept."""
         make_folder(self.grid.out)
+        for note in self.notes:
+            self._say(note)
         for job in self.plan.jobs if self.plan.retry else ():
             for file in job.files:  # that it did not pass does not count any more
                 self.plan.journal.forget("gate", file.key)
@@ -239,8 +242,8 @@ class Running:
     def _recorded(self) -> SweepResult:
         began = time.monotonic()
         cells = tuple(self._cell(cell) for cell in self.plan.cells)
-        notes, refusal = assumed(self.made), self.plan.measuring.refusal
-        result = SweepResult(cells, began - self.started, notes=notes, unstored=refusal)
+        notes, refusal = (*self.notes, *assumed(self.made)), self.plan.measuring.refusal
+        result = SweepResult(cells, began - self.started, notes=notes, unstored=refusal, preset=self.grid.preset)
         text = json_escaped(json.dumps(result.to_json(), indent=1, default=str))
         with self.plan.measuring.going_on():
             write_atomically(self.grid.out / RECORD, text.encode("utf-8", "surrogatepass") + b"\n")

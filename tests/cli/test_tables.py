@@ -205,8 +205,10 @@ def test_a_sweep_says_why_its_latencies_are_invalid_each_reason_once() -> None:
 
     cells = [one | {"accuracy": None} for one in (cell("onnx", "0.5"), cell("tflite", "1.25"))]
     console = Console(file=(stream := io.StringIO()), width=160)
-    for part in sweep.sweep({"cells": cells, "dry_run": False, "seconds": 1}, 160):
+    document = {"cells": cells, "dry_run": False, "seconds": 1, "preset": "quick"}
+    for part in sweep.sweep(document, 160):
         console.print(part)
+    assert "sweep again with --continue --preset quick," in stream.getvalue()
     assert "invalid: 0.5 to 1.25 processors were busy; measure again (all 2)" in stream.getvalue()
 
 

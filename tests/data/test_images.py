@@ -162,3 +162,13 @@ def test_a_row_that_no_image_can_have_is_told(row: str, tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(f"file,class\n{row}\n")
     with pytest.raises(UsageError, match="does not exist|no whole number|cannot be read"):
         find(tmp_path)
+
+
+def test_a_folder_too_high_names_those_below_that_have_classes(tmp_path: Path) -> None:
+    for name in ("calibration/0/a.png", "calibration/1/b.png", "test/0/c.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        write(tmp_path / name)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no images of its own") as caught:
+        labeled(tmp_path)
+    assert caught.value.remedy == f"give {tmp_path / 'calibration'} or {tmp_path / 'test'}"

@@ -51,6 +51,10 @@ def test_it_has_six_commands() -> None:
     assert len(commands()) == 6 and all(line.startswith("edgekit ") for line in commands())
 
 
+def test_it_tells_what_to_do_about_each_code_that_a_sweep_ends_with() -> None:
+    assert re.findall(r"^\| (\d) \|", TEXT, re.MULTILINE) == ["0", "2", "3", "4", "5", "6"]
+
+
 @pytest.mark.slow
 def test_its_commands_lead_from_weights_to_the_next_release(
     small_demo: Path, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

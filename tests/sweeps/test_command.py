@@ -221,6 +221,8 @@ def test_a_latency_is_measured_and_kept_unless_it_is_invalid(run: Callable[..., 
         assert again.status == status
         assert (again.measurement is not None and again.measurement.id == first.measurement.id) == (status == "cached")
     judge(tmp_path / "store.db", Store(url).measurements()[-1].id, "valid")
+    told = [run(**asked | {"preset": preset}, dry_run=True).notes for preset in ("quick", "default")]
+    assert "--preset" not in " ".join(told[0]) and "--preset quick, and this one measures with default" in told[1][0]
     assert run(**asked, threads=2).cells[0].status == "done", "another protocol"
     assert run(**asked, store=f"sqlite:///{tmp_path}/other.db").cells[0].status == "done", "another store"
 

@@ -217,6 +217,9 @@ def test_options_that_no_file_has_are_known() -> None:
 
 
 def test_a_grid_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "grid.yaml").write_text("model: lenet5")
+    with pytest.raises(UsageError, match=r"grid.yml does not exist; did you mean 'grid.yaml'\?"):
+        grid(str(tmp_path / "grid.yml"))
     with pytest.raises(UsageError, match="does not exist"):
         grid(str(tmp_path / "no.yaml"))
     (tmp_path / "grid.yaml").write_bytes(b"\xff\xfe\x00model")

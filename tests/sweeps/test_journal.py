@@ -39,6 +39,17 @@ def test_an_entry_is_whole_or_not_there(tmp_path: Path) -> None:
         assert journal.get("file", "ab") is None
 
 
+def test_the_newest_entry_of_a_kind_is_the_one_written_last(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert journal.newest("latency") is None
+    for age, key in enumerate(("ab", "cd", "ef")):
+        journal.put("latency" if key != "ef" else "file", key, {}, id=key)
+        os.utime(tmp_path / ".sweep" / f"{'latency' if key != 'ef' else 'file'}-{key}.json", (age, age))
+    newest = journal.newest("latency")
+    assert newest is not None and newest["id"] == "cd"
+    assert Journal(tmp_path, since=time.time() + 60).newest("latency") is None
+
+
 def test_what_is_older_than_the_sweep_does_not_count(tmp_path: Path) -> None:
     Journal(tmp_path).put("file", "ab", {})
     assert Journal(tmp_path, since=time.time() + 60).get("file", "ab") is None

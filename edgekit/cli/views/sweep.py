@@ -51,7 +51,11 @@ def sweep(document: Json, width: int) -> View:
     ]
     yield from verdicts(told)
     if any(verdict == "invalid" for _, verdict, _ in told):
-        yield Text("   fix: sweep again with --continue, while the devices do nothing else: it redoes what is invalid")
+        preset = document.get("preset", "default")
+        same = "" if preset == "default" else f" --preset {preset}"
+        yield Text(
+            f"   fix: sweep again with --continue{same}, while the devices do nothing else: it redoes what is invalid"
+        )
     yield from _failures(cells)
     yield Text()
     yield _sum(document)

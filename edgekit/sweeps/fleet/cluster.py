@@ -28,7 +28,7 @@ LOOK_SECONDS = 1.0  # between two looks at who is there
 ANSWER_SECONDS = 10.0  # in which a scheduler must answer such a look; a machine may be busy
 PATIENCE_SECONDS = 60.0  # for which a scheduler that went away is waited for
 LINE = 200  # characters of what a worker tells, at most
-CONTINUE = "start it again, and sweep again with --continue"
+CONTINUE = "start it again, and sweep again with --continue and the same --preset"
 
 
 class Lost(Exception):

@@ -13,7 +13,7 @@ from edgekit.sweeps.fleet.files import PIECE, Entry
 from edgekit.sweeps.fleet.work import Brought, forget, read
 from edgekit.util.files import content, drafting, environment, file_sha256, make_folder
 
-AGAIN = "sweep again with --continue"
+AGAIN = "sweep again with --continue and the same --preset"
 
 
 def bring(cluster: Cluster, address: str, found: Brought, out: Path) -> None:

@@ -36,7 +36,9 @@ from edgekit.sweeps.workers import Workers
 from edgekit.util.files import environment
 
 SAID_LINES = 10
-STOPPED = Refusal("device", "the sweep that asked for it has ended", "sweep again with --continue", 4)
+STOPPED = Refusal(
+    "device", "the sweep that asked for it has ended", "sweep again with --continue and the same --preset", 4
+)
 
 
 @dataclass(frozen=True)

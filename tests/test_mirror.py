@@ -72,7 +72,6 @@ TESTED_BY = (
     ("reporting/test_command", "edgekit/reporting/drawing edgekit/reporting/records edgekit/reporting/text"),
     ("reporting/test_rows", "edgekit/reporting/row_accuracy"),
     ("reproduction/test_command", "edgekit/reproduction/tables"),
-    ("reproduction/test_zoo", "edgekit/reproduction/zoo_charts"),
     ("sweeps/test_command", "edgekit/sweeps/export edgekit/sweeps/measure edgekit/sweeps/plan edgekit/sweeps/result"),
     (
         "sweeps/test_run",

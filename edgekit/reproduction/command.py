@@ -76,9 +76,9 @@ def reproduce(
     threads: int = 1,
     preset: str = "default",
     out: str | Path = "reproduction",
-    own: Sequence[str] = (),
+    own: str | Sequence[str] = (),
     preprocess: Preprocess | None = None,
-    save: Sequence[str | Path] = (),
+    save: str | Path | Sequence[str | Path] = (),
     store: str | None = None,
     devices: Path | None = None,
     jobs: int | None = None,
@@ -101,7 +101,8 @@ def reproduce(
     """
     if model not in KNOWN:
         raise UsageError(f"reproduce does not know '{model}'{nearest(model, KNOWN)}", f"say one of: {', '.join(KNOWN)}")
-    paths = [Path(path) for path in save]
+    own = [own] if isinstance(own, str) else list(own)
+    paths = [Path(path) for path in ([save] if isinstance(save, (str, Path)) else save)]
     saving.check(paths)
     drawing.converter()  # what is missing is said before anything takes long
     if model == "zoo":

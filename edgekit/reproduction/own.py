@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edgekit.errors import UsageError
 from edgekit.network.catalog import summary
 from edgekit.reporting.rows import Row
+from edgekit.util.quantity import top1_limit
 
 SIDE = 224  # of the images of the zoo's networks
 
@@ -71,12 +71,17 @@ def _input(name: str, side: int) -> tuple[int, ...] | None:
 
 def _percentage(given: str, text: str) -> float:
     try:
-        number = float(given.removesuffix("%"))
-    except ValueError:
-        number = math.nan
-    if not 0 < number <= 100:
-        raise UsageError(f"--with {text}: '{given}' is no top-1 in percent", "write, say, FILE.py:function=71.5")
-    return number / 100
+        share = top1_limit(given, "top-1")
+    except UsageError as error:
+        fraction = "less than one" in error.message
+        number = f"{100 * float(given.strip().removesuffix('%')):.4g}" if fraction else "71.5"
+        raise UsageError(
+            f"--with {text}: '{given}' is no top-1 in percent" + (", but less than one" if fraction else ""),
+            f"write, say, {text.partition('=')[0]}={number}",
+        ) from error
+    if not share:
+        raise UsageError(f"--with {text}: a top-1 of 0 has no place in the chart", "write, say, FILE.py:function=71.5")
+    return share
 
 
 def _evaluated(variant: str, name: str, measured: Sequence[Row]) -> tuple[float, str]:

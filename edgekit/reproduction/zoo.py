@@ -26,11 +26,10 @@ from edgekit.reproduction.zoo_page import page
 from edgekit.stats.pareto import front
 from edgekit.storage.store import open_store
 from edgekit.util.files import make_folder, write_atomically
-from edgekit.util.tabled import Tabled
+from edgekit.util.tabled import OWN_FAMILY, Tabled
 
 IMAGENET = 1000  # classes; other data sets' accuracies cannot stand on the same axis
 LATENCIES = ("fp32", "int8")
-OWN = "own"  # the family of a user's networks
 WIDTH = 1000  # pixels of a saved chart
 
 
@@ -218,7 +217,7 @@ def _published(
                 sources.setdefault(str(point), (label(point), spec.family, row.top1, row.source))
     for one in owned:
         counts[one.variant] = one
-        sources[one.variant] = (one.label, OWN, one.top1, one.source)
+        sources[one.variant] = (one.label, OWN_FAMILY, one.top1, one.source)
     kept = front([(counts[name].macs, top1) for name, (_, _, top1, _) in sources.items()])
     points = [
         Point(name, *published, counts[name].macs, counts[name].params, on_front, latencies(name, measured))

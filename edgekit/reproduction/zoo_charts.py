@@ -7,11 +7,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgekit.reporting import charts
+from edgekit.util.tabled import OWN_FAMILY
 
 Json = dict[str, Any]
 APART = (0.034, 1.15)  # decades per letter and points of top-1 that two names need between them
 ACCURACY = {"field": "accuracy", "type": "quantitative", "title": "Published top-1 accuracy (%)"}
-FAMILY = {"field": "family", "type": "nominal", "title": "Family", "scale": {"scheme": "tableau10"}}
+PALETTE = (  # of families; a user's own networks are black
+    *("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b79a20", "#b279a2", "#ff9da6", "#9d755d", "#8a8f98"),
+    *("#9ecae9", "#88d27a", "#ffbf79", "#5b3a9b", "#0b6b4f", "#d6a5c9"),
+)
+COMPARED = ("vgg16_224", "alexnet_227", "googlenet_224", "squeezenet1_0_224")  # what papers compare with: named early
+STAR: Json = {"type": "point", "size": 400, "filled": True, "opacity": 1, "color": "black", "stroke": "white"}
+STAR["shape"] = "M0,-1L.23,-.31L.95,-.31L.36,.12L.59,.81L0,.38L-.59,.81L-.36,.12L-.95,-.31L-.23,-.31Z"
 TIPS = (
     ("variant", "Network", None),
     ("accuracy", "Top-1, published (%)", ".1f"),
@@ -45,8 +52,18 @@ def _values(points: Sequence[Json]) -> list[Json]:
     ]
 
 
+def colors(points: Sequence[Json]) -> Json:
+    """A color for each family, none twice."""
+    families = sorted({point["family"] for point in points} - {OWN_FAMILY})
+    scale = {"domain": [*families, OWN_FAMILY], "range": [*PALETTE[: len(families)], "black"]}
+    if all(point["family"] != OWN_FAMILY for point in points):
+        scale = {key: several[:-1] for key, several in scale.items()}
+    return {"field": "family", "type": "nominal", "title": "Family", "scale": scale}
+
+
 def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
     """Top-1 over MACs, bubbles for parameters, the front as a staircase."""
+    family = colors(points)
     x: Json = {"field": "macs_millions", "type": "quantitative", "title": charts.COSTS["macs"][1]}
     x["scale"] = {"type": "log", "nice": False, "padding": 60}
     size: Json = {"field": "params_millions", "type": "quantitative", "title": "Parameters (millions)"}
@@ -60,8 +77,13 @@ def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
         "encoding": {"x": x, "y": ACCURACY | {"scale": {"zero": False}}},
         "layer": [
             {"transform": [{"filter": "datum.front"}], "mark": staircase},
-            {"mark": bubble, "encoding": {"size": size, "color": FAMILY, "tooltip": TOOLTIP}},
-            {"mark": {"type": "circle", "size": 8, "opacity": 1}, "encoding": {"color": FAMILY, "tooltip": TOOLTIP}},
+            {"mark": bubble, "encoding": {"size": size, "color": family, "tooltip": TOOLTIP}},
+            {"mark": {"type": "circle", "size": 8, "opacity": 1}, "encoding": {"color": family, "tooltip": TOOLTIP}},
+            {
+                "transform": [{"filter": f"datum.family == '{OWN_FAMILY}'"}],
+                "mark": STAR,
+                "encoding": {"tooltip": TOOLTIP},
+            },
             _labels("name"),
         ],
     }
@@ -116,7 +138,7 @@ def accuracy_per_parameter(points: Sequence[Json]) -> charts.Spec:
         "layer": [
             {
                 "mark": {"type": "bar", "height": 9, "opacity": 0.85},
-                "encoding": {"color": FAMILY | {"legend": None}, "tooltip": TOOLTIP},
+                "encoding": {"color": colors(points) | {"legend": None}, "tooltip": TOOLTIP},
             },
             {
                 "mark": {"type": "text", "align": "left", "dx": 4, "fontSize": 10},
@@ -127,10 +149,15 @@ def accuracy_per_parameter(points: Sequence[Json]) -> charts.Spec:
 
 
 def names(points: Sequence[Json]) -> set[str]:
-    """The variants that bear their name: the front first, then by accuracy, each as far as none is in its way."""
+    """The variants that bear their name: one's own, the front, then by accuracy, each as far as none is in its way."""
     taken: list[tuple[float, float, float]] = []
     found: set[str] = set()
-    for point in sorted(points, key=lambda point: (not point["front"], -point["top1"])):
+
+    def rank(point: Json) -> tuple[bool, bool, bool, float]:
+        own, compared = point["family"] == OWN_FAMILY, point["variant"] in COMPARED
+        return not own, not point["front"], not compared, -point["top1"]
+
+    for point in sorted(points, key=rank):
         end, height = math.log10(point["macs"]), 100 * point["top1"]
         start = end - APART[0] * len(point["label"])
         if all(end < left or start > right or abs(height - level) > APART[1] for left, right, level in taken):

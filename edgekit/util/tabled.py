@@ -41,6 +41,7 @@ WRITTEN = ("paths", "report")  # files that were written
 INTERVALS = ("_ci95", "ci95_ms")  # ends of the names of intervals: [low, high]
 PARTS = ("artifact", "format", "precision")  # of a failure: what failed
 MOST = 20  # rows in a short table
+OWN_FAMILY = "own"  # of a user's networks beside the zoo's
 DASH = "-"
 
 
@@ -113,11 +114,13 @@ def _rows(document: Mapping[str, Any]) -> tuple[str | None, list[dict[str, Any]]
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with each interval in two columns, as a report's CSV has it."""
+    """A row with each interval in two columns and each mapping in one for each key, as a report's CSV has it."""
     found: dict[str, Any] = {}
     for name, value in row.items():
         if name.endswith(INTERVALS):
             found[f"{name}_low"], found[f"{name}_high"] = value or (None, None)
+        elif isinstance(value, Mapping):
+            found |= {f"{name}_{key}": one for key, one in _flat(value).items()}
         else:
             found[name] = value
     return found
@@ -131,7 +134,8 @@ def _short(document: Mapping[str, Any]) -> Shown:
         facts = [[key, _text(key, value)] for key, value in plain.items()]
         return Shown((), ("what", "value"), facts, _told(document))
     columns = [one for one in TABLES[name] if any(_value(row, one) is not None for row in rows)]
-    lines = [[_text(one, _value(row, one)) for one in columns] for row in rows[:MOST]]
+    first = sorted(rows, key=lambda row: row.get("family") != OWN_FAMILY)[:MOST]  # a user's own lead
+    lines = [[_text(one, _value(row, one)) for one in columns] for row in first]
     told = ": ".join(str(document[key]) for key in LEAD if document.get(key))
     chosen = document.get("chosen")
     above = [told] * bool(told) + [f"   fix: {document.get('remedy')}"] * bool(document.get("remedy"))

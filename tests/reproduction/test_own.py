@@ -12,7 +12,12 @@ from tests.reproduction.test_zoo import OWN
 
 
 @pytest.mark.parametrize(
-    ("text", "cause"), [("mine.py:tiny", "no fp32 accuracy"), ("mine.py:tiny=much", "no top-1 in percent")]
+    ("text", "cause"),
+    [
+        ("mine.py:tiny", "no fp32 accuracy"),
+        ("mine.py:tiny=much", "no top-1 in percent"),
+        ("mine.py:tiny=0", "no place"),
+    ],
 )
 def test_an_accuracy_is_told_or_known(text: str, cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -20,3 +25,11 @@ def test_an_accuracy_is_told_or_known(text: str, cause: str, tmp_path: Path, mon
     with pytest.raises(UsageError, match=cause) as caught:
         own(text, ())
     assert ":function=71.5" in caught.value.remedy or "mine.py:tiny=71.5" in caught.value.remedy
+
+
+def test_a_fraction_is_no_percentage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(OWN)
+    with pytest.raises(UsageError, match="less than one") as caught:
+        own("mine.py:tiny=0.615", ())
+    assert caught.value.remedy == "write, say, mine.py:tiny=61.5"

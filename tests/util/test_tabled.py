@@ -13,6 +13,7 @@ import pytest
 
 import edgekit
 from edgekit.errors import BackendMissing
+from edgekit.util import tabled
 from edgekit.util.tabled import MOST, Tabled
 
 
@@ -129,3 +130,10 @@ def test_every_verb_has_its_own_signature_and_a_result_that_shows_itself(name: s
 
 def test_dir_shows_what_is_ours() -> None:
     assert dir(edgekit) == sorted(edgekit.__all__)
+
+
+def test_a_mapping_is_a_column_for_each_key_and_ones_own_rows_lead() -> None:
+    flat = tabled._flat({"ms": {"fp32": 1.5, "int8": None}, "parity": {"passed": True, "worst": {"x": 2}}})
+    assert flat == {"ms_fp32": 1.5, "ms_int8": None, "parity_passed": True, "parity_worst_x": 2}
+    points = [{"label": f"p{index}", "family": "VGG"} for index in range(MOST + 5)]
+    assert "mine" in str(Result({"points": [*points, {"label": "mine", "family": "own"}]})).splitlines()[1]

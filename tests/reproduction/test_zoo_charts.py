@@ -1,0 +1,25 @@
+"""The pictures of the zoo."""
+
+from __future__ import annotations
+
+from edgekit.reproduction.zoo_charts import PALETTE, accuracy_over_macs, colors, names
+
+
+def _point(variant: str, family: str, macs: int = 10**9) -> dict[str, object]:
+    known = {"variant": variant, "label": variant, "family": family, "macs": macs, "params": 10**6, "top1": 0.7}
+    return known | {"source": "", "front": False, "top1_points_per_million_params": 70.0, "ms": {}}
+
+
+def test_no_two_families_share_a_color_and_ones_own_is_a_star_on_top() -> None:
+    points = [_point(f"v{index}", f"Family {index}") for index in range(len(PALETTE))]
+    scale = colors([*points, _point("mine", "own")])["scale"]
+    assert len(set(scale["range"])) == len(scale["domain"]) == len(PALETTE) + 1 and scale["range"][-1] == "black"
+    assert "own" not in colors(points)["scale"]["domain"]
+    last = accuracy_over_macs([*points, _point("mine", "own")])["layer"][-2]
+    assert last["mark"]["type"] == "point" and last["mark"]["size"] > 100
+
+
+def test_ones_own_and_what_papers_compare_with_are_named_first() -> None:
+    points = [_point("vgg19_224", "VGG") | {"top1": 0.705}, _point("vgg16_224", "VGG")]
+    assert names(points) == {"vgg16_224"}
+    assert names([*points, _point("mine", "own")]) == {"mine"}

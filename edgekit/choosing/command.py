@@ -26,6 +26,8 @@ def choose(
     max_bytes: Quantity = None,
     max_memory: Quantity = None,
     model: str | Sequence[str] | None = None,
+    format: str | Sequence[str] | None = None,
+    precision: str | Sequence[str] | None = None,
     threads: int | None = None,
     batch: int | None = None,
     store: Store | str | None = None,
@@ -37,8 +39,9 @@ def choose(
     One that lies inside an interval cannot be told: such a file is neither passed nor failed, and never chosen. Of a
     file under the same run conditions the latest measurement counts, of its accuracies the latest.
 
-    `device` may be left out where the store knows one only. `model` names networks or variants. `threads` and `batch`
-    are needed where the device was measured under several. Raises UsageError for an empty store, an unknown name, a
+    `device` may be left out where the store knows one only. `model` names networks or variants;
+    `format` and `precision` leave files of these only. `threads` and `batch` are needed where the device was measured
+    under several. Raises UsageError for an empty store, an unknown name, a
     wrong limit, or latencies that must not be ranked together.
     """
     wanted = limits(max_latency, min_top1, max_bytes, max_memory)
@@ -49,6 +52,7 @@ def choose(
     measured = _alike(measured, threads, batch)
     accuracies = sorted(source.accuracies(), key=lambda record: record.created)
     found = _of_model(_rows(source, measured, accuracies), model)
+    found = _only(_only(found, "format", format), "precision", precision)
     decision = decide(found, {record.sha256: record.hits for record in accuracies}, wanted)
     return ChooseResult(
         chosen_place,
@@ -119,3 +123,16 @@ def _of_model(found: tuple[Row, ...], model: str | Sequence[str] | None) -> tupl
         if word not in known:
             raise UsageError(f"the store has no '{word}'{nearest(word, known)}", f"choose of: {', '.join(known)}")
     return tuple(row for row in found if row.model in words or row.variant in words)
+
+
+def _only(found: tuple[Row, ...], field: str, asked: str | Sequence[str] | None) -> tuple[Row, ...]:
+    """The rows whose field has one of the values. Raises UsageError for a value that none of them has."""
+    if asked is None:
+        return found
+    words = [asked] if isinstance(asked, str) else list(asked)
+    known = dict.fromkeys(value for row in found if (value := getattr(row, field)))
+    for word in words:
+        if word not in known:
+            told = f"no such file here has --{field} {word}{nearest(word, known)}"
+            raise UsageError(told, f"choose of: {', '.join(known)}" if known else f"leave --{field} out")
+    return tuple(row for row in found if getattr(row, field) in words)

@@ -66,4 +66,7 @@ def _check(shape: Shape) -> None:
 def _with_batch(shape: Shape) -> str:
     """What may be meant: with a batch of 1, or with the batch that was left out."""
     first, other = (",".join(map(str, sizes)) for sizes in ((1, *shape[1:]), (1, *shape)))
+    if len(shape) == 2:  # height and width, as may be
+        gray, color = (",".join(map(str, (1, channels, *shape))) for channels in (1, 3))
+        return f"--input {gray} for a gray image, {color} for one in color, {other} or {first} for no image"
     return f"--input {first}" + (f", or {other} where {shape[0]} is no batch" if len(shape) < max(RANKS) else "")

@@ -12,6 +12,8 @@ SOURCES = {
 }
 OWN_FILES = (".py", ".pt2", *SOURCES)
 
+CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".npz")
+
 
 def is_own_name(model: str) -> bool:
     """Whether the name is FILE.py:function, PACKAGE.MODULE:function, FILE.pt2, FILE.onnx, FILE.tflite or FILE.keras."""

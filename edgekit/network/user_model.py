@@ -27,7 +27,7 @@ from edgekit.errors import BackendMissing, UsageError, first_line, nearest
 from edgekit.frontend.tracer import unwrapped
 from edgekit.network import program
 from edgekit.network.inputs import EXAMPLE, Input, Shape, check_names, names_of, shapes_of
-from edgekit.network.names import SOURCES, is_own_name, is_source
+from edgekit.network.names import CHECKPOINTS, SOURCES, is_own_name, is_source
 from edgekit.network.spec import MODELS, ModelSpec
 from edgekit.network.users_code import users_code
 from edgekit.records.artifact import content_of
@@ -62,6 +62,11 @@ def find(model: str | nn.Module, input: Input) -> ModelSpec:
         return _read_from(Path(model), input)
     if is_own(model):
         return _built_by(model, input)
+    if model.endswith(CHECKPOINTS):
+        raise UsageError(
+            f"{model} is a checkpoint, which holds weights and no network",
+            f"write FILE.py:function with --weights {model}",
+        )
     importlib.import_module("edgekit.models")  # registers the zoo
     spec = MODELS[model]
     if input is not None:

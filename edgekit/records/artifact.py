@@ -90,6 +90,8 @@ def open_artifact(path: Path) -> Artifact:
     is_folder = format_of(path).is_folder
     if not (path.is_dir() if is_folder else path.is_file()):
         kind = "folder" if is_folder else "file"
+        if not path.exists() and any(sign in str(path) for sign in "*?["):
+            raise UsageError(f"nothing matches {path}", "give the path that `edgekit export` printed")
         raise UsageError(
             f"{path} does not exist" if not path.exists() else f"{path} is not a {kind}",
             "give the path that `edgekit export` printed",

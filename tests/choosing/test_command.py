@@ -145,6 +145,20 @@ def test_networks_are_chosen_by_name(make: Records) -> None:
         edgekit.choose(model="mobilnet", store=url)
 
 
+def test_files_are_chosen_of_a_format_and_a_precision(make: Records) -> None:
+    url = shelf(make)
+    found = edgekit.choose(store=url)
+    every = [one.row for one in (*([found.chosen] if found.chosen else []), *found.others)]
+    for field in ("format", "precision"):
+        value = getattr(every[0], field)
+        asked: dict[str, Any] = {field: [value]}
+        some = edgekit.choose(store=url, **asked)
+        left = [one.row for one in (*([some.chosen] if some.chosen else []), *some.others)]
+        assert {row.sha256 for row in left} == {row.sha256 for row in every if getattr(row, field) == value}
+        with pytest.raises(UsageError, match=f"no such file here has --{field} none"):
+            edgekit.choose(store=url, **asked | {field: "none"})
+
+
 def test_a_store_that_is_empty_and_one_that_is_gone_are_refused(make: Records, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no store"):
         choose(store=str(tmp_path / "no.db"))

@@ -262,3 +262,9 @@ def test_a_demo_with_invalid_latencies_still_teaches() -> None:
     told = stream.getvalue()
     assert "65.0 %" in told and "584 kB" in told and "49.0 k" in told, "what needs no quiet machine"
     assert "invalid: 1.2 cores were busy" in told and "no file can be named" in told and "run it again" in told
+
+
+def test_bench_shows_no_table_where_nothing_was_measured() -> None:
+    row = {"artifact": "gone.onnx", "energy_mj": None, "error": {"message": "it is gone", "remedy": "make it"}}
+    told = [str(part) for part in measure.bench({"measurements": [row]}, 80)]
+    assert len(told) == 2 and "it is gone" in told[0] and "make it" in told[1]

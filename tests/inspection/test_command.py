@@ -24,6 +24,7 @@ from edgekit.inspection.facts import facts_of, of_layer
 from edgekit.records.artifact import Artifact, open_artifact
 from edgekit.records.formats import FORMATS
 from edgekit.util import apart
+from tests.command_line import edgekit as run
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +188,9 @@ def test_names_that_are_packed_small_are_not_unpacked(exported: dict[str, Artifa
         archive.writestr("labels.txt", "\n" * (1 << 26))
     with pytest.raises(UsageError, match="larger than 16 MiB"):
         edgekit.inspect(path)
+
+
+def test_the_snippets_of_several_files_are_refused() -> None:
+    done = run("inspect", "a.onnx", "b.onnx", "--snippet", "python")
+    assert done.returncode == 2 and "--snippet prints one program, and 2 files were given" in done.stderr
+    assert "edgekit inspect a.onnx --snippet python" in done.stderr

@@ -41,6 +41,12 @@ def test_what_no_input_can_be_is_told(given: Any, said: str) -> None:
     assert "--input" in caught.value.remedy
 
 
+def test_the_remedy_for_height_and_width_alone_is_a_shape() -> None:
+    with pytest.raises(UsageError) as caught:
+        shapes_of((28, 28))
+    assert caught.value.remedy.startswith("write --input 1,1,28,28 for a gray image, 1,3,28,28 for one in color")
+
+
 def test_names_are_those_of_forward_in_its_order() -> None:
     class Module:
         def forward(self, image: Any, state: Any) -> Any:

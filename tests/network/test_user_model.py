@@ -190,3 +190,10 @@ def test_weights_without_shapes_are_refused(tmp_path: Path) -> None:
     for model in (nn.Sequential(nn.LazyConv2d(4, 3)), f"{tmp_path / 'lazy.py'}:build"):
         with pytest.raises(UsageError, match=r"0\.weight has no shape yet"):
             find(model, (1, 3, 8, 8)).build()
+
+
+@pytest.mark.parametrize("name", ["mynet.pth", "folder/mynet.safetensors"])
+def test_a_checkpoint_is_no_network(name: str) -> None:
+    with pytest.raises(UsageError, match="is a checkpoint, which holds weights and no network") as caught:
+        find(name, None)
+    assert caught.value.remedy == f"write FILE.py:function with --weights {name}"

@@ -17,7 +17,10 @@ def test_a_file_without_a_manifest_is_foreign(tmp_path: Path) -> None:
     assert open_artifact(path).foreign
 
 
-@pytest.mark.parametrize(("name", "cause"), [("missing.onnx", "does not exist"), ("notes.txt", "is no artifact")])
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [("missing.onnx", "does not exist"), ("*_int8.onnx", "nothing matches "), ("notes.txt", "is no artifact")],
+)
 def test_what_is_no_artifact_is_refused(name: str, cause: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=cause):
         open_artifact(tmp_path / name)

@@ -31,6 +31,12 @@ def choose(
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME,NAME", help="Only these networks or variants.")
     ] = None,
+    format: Annotated[
+        str | None, typer.Option("--format", "-f", metavar="F,F", help="Only files of these formats: tflite, onnx.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option("--precision", metavar="P,P", help="Only files of these precisions: int8, fp32.")
+    ] = None,
     threads: Annotated[
         int | None, typer.Option("--threads", help="Of latencies with so many threads; needed where there are several.")
     ] = None,
@@ -53,6 +59,7 @@ def choose(
     Example:
       edgekit choose
       edgekit choose --device local --max-latency 10ms --min-top1 70 --max-bytes 5MB
+      edgekit choose --format tflite --precision int8
     """
     from edgekit.cli.views import choose as views
 
@@ -63,6 +70,8 @@ def choose(
         max_bytes=max_bytes,
         max_memory=max_memory,
         model=None if model is None else o.words(model, "--model"),
+        format=None if format is None else o.words(format, "--format"),
+        precision=None if precision is None else o.words(precision, "--precision"),
         threads=threads,
         batch=batch,
         store=store,

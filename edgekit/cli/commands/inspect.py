@@ -10,6 +10,7 @@ import edgekit
 from edgekit.cli import options as o
 from edgekit.cli.artifact_options import Artifacts
 from edgekit.cli.output import Outcome
+from edgekit.errors import UsageError
 
 
 def inspect(
@@ -37,6 +38,11 @@ def inspect(
     from edgekit.cli.views.files import FILES
 
     format = written.checked(format)
+    if snippet is not None and len(artifact) > 1 and format == "text" and not json:
+        raise UsageError(
+            f"--snippet prints one program, and {len(artifact)} files were given",
+            f"give one file: edgekit inspect {artifact[0]} --snippet {snippet}",
+        )
     found = [edgekit.inspect(one, layers=layers, snippet=snippet).to_json() for one in artifact]
     document = found[0] if len(found) == 1 else {"files": found}
     return Outcome(document, views.inspect, text=written.text(format, document, FILES, found))

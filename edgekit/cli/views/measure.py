@@ -73,8 +73,9 @@ def bench(document: Json, width: int) -> View:
         Column("verdict", lambda row: row["verdict"], left=True),
     )
     rows = document["measurements"]
-    yield from table(columns, rows, width)
     measured, failed = ([row for row in rows if bool(row["error"]) == wanted] for wanted in (False, True))
+    if measured:
+        yield from table(columns, rows, width)
     yield from verdicts([(file_name(row["artifact"]), row["verdict"], row["reasons"]) for row in measured])
     for row in failed:
         yield from failure(file_name(row["artifact"]), {"reason": row["error"]["message"], **row["error"]})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edgekit.choosing.decide import decide, remarks
-from edgekit.choosing.limits import Quantity, limits
+from edgekit.choosing.limits import limits
 from edgekit.choosing.result import ChooseResult
 from edgekit.errors import UsageError, nearest
 from edgekit.records import hosts
@@ -16,6 +16,7 @@ from edgekit.reporting.rows import Row, rows
 from edgekit.storage import finding
 from edgekit.storage.looking import check_is_there
 from edgekit.storage.store import Store, open_store
+from edgekit.util.quantity import Quantity
 
 
 def choose(

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from edgekit.errors import UsageError
 from edgekit.records.reasons import causes
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.util.formatting import percent
-from edgekit.util.quantity import top1_limit
+from edgekit.util.quantity import Quantity, milliseconds, size, top1_limit
 
 HOLDS, FAILS, CANNOT_TELL = "holds", "fails", "cannot tell"
-TIMES_MS = {"us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "": 1.0}
-SIZES = {"": 1.0, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 2.0**10, "mib": 2.0**20, "gib": 2.0**30}
-Quantity = str | float | None
 
 
 @dataclass(frozen=True)
@@ -43,26 +37,12 @@ def limits(max_latency: Quantity, min_top1: Quantity, max_bytes: Quantity, max_m
 
     Raises UsageError for what is no such quantity, and for a top-1 that is a fraction.
     """
-    latency_ms = _quantity(max_latency, "--max-latency", TIMES_MS, "10ms")
-    size = _quantity(max_bytes, "--max-bytes", SIZES, "5MB")
-    memory = _quantity(max_memory, "--max-memory", SIZES, "100MB")
     return Limits(
-        latency_ms, top1_limit(min_top1, "--min-top1"), *(None if one is None else int(one) for one in (size, memory))
+        milliseconds(max_latency, "--max-latency"),
+        top1_limit(min_top1, "--min-top1"),
+        size(max_bytes, "--max-bytes"),
+        size(max_memory, "--max-memory", "100MB"),
     )
-
-
-def _quantity(value: Quantity, option: str, units: Mapping[str, float], example: str) -> float | None:
-    if value is None:
-        return None
-    found = re.fullmatch(r"\s*(\d+\.?\d*(?:e[+-]?\d+)?|\.\d+)\s*([a-zµ]*)\s*", str(value).lower())
-    factor = units.get(found[2]) if found else None
-    number = float(found[1]) * factor if found and factor else math.nan
-    if not 0 < number < math.inf:
-        known = ", ".join(unit for unit in units if unit)
-        raise UsageError(f"{option} cannot be '{value}'", f"write, say, {option} {example}; units are {known}")
-    if units is SIZES and number < 1:
-        raise UsageError(f"{option} must be at least 1 byte, not '{value}'", f"write, say, {option} {example}")
-    return number
 
 
 def checks(row: Row, wanted: Limits) -> Iterator[Check]:

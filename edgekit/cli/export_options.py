@@ -25,7 +25,7 @@ def parameter(name: str, **other: Any) -> inspect.Parameter:
 
     `other` replaces its default, its `hint` (the type on the command line), `help` or `metavar`.
     """
-    option, hint = OPTIONS[name], other.get("hint", _on_command_line(HINTS[name]))
+    option, hint = OPTIONS[name], other.get("hint", str | None if OPTIONS[name].read else _on_command_line(HINTS[name]))
     names = option.names or (flag(name),)
     shown = typer.Option(
         *names,

@@ -14,6 +14,7 @@ from edgekit.records.formats import check_not_rejected, is_artifact
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import Summary
 from edgekit.storage import finding, results
+from edgekit.storage.looking import check_is_there
 from edgekit.storage.store import Store
 from edgekit.util.formatting import counted
 
@@ -128,6 +129,7 @@ def _other(word: str, path: Path, must_be_measured: bool) -> Store:
     if "://" not in word and not path.is_file():
         raise UsageError(f"there is no store {word}", "give the path of a store that `edgekit bench --store` wrote")
     other = results.opened(path) if path.suffix == results.SUFFIX else Store(word)
+    check_is_there(other)
     if must_be_measured and next(finding.all_of(other), None) is None:
         raise UsageError(f"the store {other.shown} holds no measurement", "run `edgekit bench --store` with it first")
     return other

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from edgekit.errors import UsageError, nearest
 from edgekit.network.inputs import Input
 from edgekit.records.formats import FORMATS, HEADS, PRECISIONS
-from edgekit.util.quantity import points
+from edgekit.util.quantity import milliseconds, number_of_points, size
 
 if TYPE_CHECKING:
     from torch import nn
@@ -35,6 +35,7 @@ class Option:
     names: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()  # where only these are taken
     check: Callable[[Any], None] | None = None  # raises UsageError for a value that was given and cannot be meant
+    read: Callable[[Any, str], Any] | None = None  # the number that a text means, for this flag; raises UsageError
     of_int8: bool = False  # int8 files alone heed it
     is_limit: bool = False  # it says what is accepted, not how a file is made
 
@@ -47,20 +48,6 @@ class Option:
             )
         if self.check is not None and value is not None:
             self.check(value)
-
-
-def _points(value: float) -> None:
-    points(value, "--max-drop")
-
-
-def _milliseconds(value: float) -> None:
-    if not 0 < value < float("inf"):
-        raise UsageError(f"--max-latency is in milliseconds above 0, not {value:g}", "write, say, 10")
-
-
-def _size(value: int) -> None:
-    if value < 1:
-        raise UsageError(f"--max-bytes must be at least 1, not {value}", "write, say, 4000000")
 
 
 def _several(value: int) -> None:
@@ -126,7 +113,7 @@ class ExportOptions:
         of_int8=True,
     )
     max_drop: float | None = _option(
-        None, "Most points of top-1 that int8 may lose.", "P", check=_points, of_int8=True, is_limit=True
+        None, "Most points of top-1 that int8 may lose.", "P", read=number_of_points, of_int8=True, is_limit=True
     )
     io: str = _option("float32", "Type of input and output.", choices=("float32", "uint8", "int8"), of_int8=True)
     output: str = _option("logits", "What the file answers with.", choices=HEADS)
@@ -141,9 +128,11 @@ class ExportOptions:
         "8.6,8.9",
         check=_gpus,
     )
-    max_bytes: int | None = _option(None, "Largest file that is accepted.", check=_size, is_limit=True)
+    max_bytes: int | None = _option(
+        None, "Largest file that is accepted: 5MB, 5MiB, 5000000.", "SIZE", read=size, is_limit=True
+    )
     max_latency: float | None = _option(
-        None, "Longest median inference that is accepted.", "MS", check=_milliseconds, is_limit=True
+        None, "Longest median inference that is accepted: 10ms, 250us, 10.", "TIME", read=milliseconds, is_limit=True
     )
     device: str = _option("local", "A name from devices.yaml.")
     devices: StrPath | None = _option(None, "The devices.yaml to use.", "FILE")
@@ -155,7 +144,10 @@ class ExportOptions:
         object.__setattr__(self, "format", _each(self.format, FORMATS.canonical))
         object.__setattr__(self, "precision", _each(self.precision, canonical_precision))
         for name, option in OPTIONS.items():
-            option.refuse(flag(name), getattr(self, name))
+            value = getattr(self, name)
+            option.refuse(flag(name), value)
+            if option.read is not None and value is not None:
+                object.__setattr__(self, name, option.read(value, flag(name)))
 
     @property
     def has_int8(self) -> bool:
@@ -187,6 +179,12 @@ def unheeded(format: Sequence[str], precision: Sequence[str]) -> set[str]:
 def flag(name: str) -> str:
     """An option on the command line."""
     return OPTIONS[name].names[0] if OPTIONS[name].names else f"--{name.replace('_', '-')}"
+
+
+def number(name: str, value: Any) -> Any:
+    """The number that a text means to an option; what is no text as it is, to be checked. Raises UsageError."""
+    read = OPTIONS[name].read
+    return read(value, flag(name)) if read is not None and isinstance(value, str) else value
 
 
 def canonical_precision(name: str) -> str:

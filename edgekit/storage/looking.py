@@ -100,7 +100,9 @@ def named(store: Store, ids: Sequence[str]) -> list[Entry]:
 def check_is_there(store: Store) -> None:
     """Raise UsageError where the store is a file that is not there."""
     if store.is_missing:
-        raise UsageError(f"there is no store {store.shown}", "give another --store, or measure with `edgekit bench`")
+        raise UsageError(
+            f"there is no store {store.shown_in_full}", "give another --store, or measure with `edgekit bench`"
+        )
 
 
 def _one(store: Store, id: str) -> Entry:

@@ -100,6 +100,13 @@ class Store:
         return redacted_url(self.url)
 
     @property
+    def shown_in_full(self) -> str:
+        """The URL for people, with the absolute path of its file where it leaves the folder open."""
+        if self.file is None or self.file.is_absolute():
+            return self.shown
+        return f"{self.shown}, which is {redacted_url(str(self.file.absolute()))}"
+
+    @property
     def file(self) -> Path | None:
         """The SQLite file, or None for a server and for SQLite's own URIs."""
         name = self.url.partition("sqlite:///")[2] if self.url.startswith("sqlite:///") else ""

@@ -20,6 +20,7 @@ import math
 import reprlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +46,7 @@ from edgekit.exporting.options import (
     canonical_precision,
     check_calibration,
     check_heeded,
+    number,
 )
 from edgekit.network.names import is_own_name
 from edgekit.records.formats import FORMATS
@@ -168,10 +170,12 @@ class Grid(BaseModel):
         return dict.fromkeys(("classes", "options") if is_own_name(model) else ("input",))
 
 
-# What all files of a sweep have in common, checked as YAML has it: a number is none in quotes, a path is text.
+# What all files of a sweep have in common, checked as YAML has it: a path is text, and so is a limit with a unit.
 SHARED = tuple(name for name in OPTIONS if name not in {*Grid.model_fields, "devices"})
 PATHS = tuple(name for name in SHARED if HINTS[name] in (StrPath | None, Preprocess | None))
-_FIELDS: dict[str, Any] = {name: (HINTS[name], DEFAULTS[name]) for name in SHARED}
+_FIELDS: dict[str, Any] = {
+    name: (Annotated[HINTS[name], BeforeValidator(partial(number, name))], DEFAULTS[name]) for name in SHARED
+}
 _FIELDS |= {name: (Annotated[Path, Strict(False)] | None, None) for name in PATHS}
 _FIELDS["preprocess"] = (Annotated[Path, Strict(False)] | dict[str, Any] | None, None)
 _Shared: type[BaseModel] = create_model("_Shared", __config__=ConfigDict(strict=True), **_FIELDS)

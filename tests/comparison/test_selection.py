@@ -66,6 +66,11 @@ def test_ids_may_be_shortened() -> None:
         (("ffff", "latest"), {}, "begins with ffff"),
         (("x.onnx", "latest"), {}, "no file x.onnx was ever measured"),
         (("missing.db", "latest"), {}, "there is no store missing.db"),
+        (
+            ("sqlite:///missing.db", "latest"),
+            {"max_growth": "1%"},
+            "there is no store sqlite:///missing.db, which is /",
+        ),
         (("latest", "latest"), {"max_slowdown": "five"}, "--max-slowdown cannot be 'five'"),
         (("latest", "latest"), {"max_slowdown": "-5%"}, "--max-slowdown cannot be"),
         (("latest", "latest"), {"max_slowdown": "5"}, "--max-slowdown cannot be"),

@@ -57,8 +57,8 @@ def test_the_command_line_has_every_option_under_its_name_and_with_its_help(name
         ({"output": "sofmax"}, "--output cannot be 'sofmax'; did you mean 'softmax'"),
         ({"ranges": "x"}, "--ranges cannot be 'x'"),
         ({"max_drop": float("nan")}, "--max-drop is in points"),
-        ({"max_latency": 0.0}, "--max-latency is in milliseconds"),
-        ({"max_bytes": 0}, "--max-bytes must be at least 1"),
+        ({"max_latency": 0.0}, "--max-latency cannot be '0.0'"),
+        ({"max_bytes": 0}, "--max-bytes cannot be '0'"),
         ({"max_batch": 1}, "--max-batch must be at least 2"),
         ({"opset": 99}, "ONNX opset 99 is not supported"),
         ({"precision": ["int4"]}, "unknown precision 'int4'"),
@@ -103,3 +103,9 @@ def test_a_file_is_asked_only_what_it_heeds() -> None:
 def test_formats_and_precisions_may_be_one_text() -> None:
     asked = ExportOptions("lenet5", format="tflite, onnx", precision="fp32")
     assert asked.format == ("tflite", "onnx") and asked.precision == ("fp32",)
+
+
+def test_limits_are_read_as_those_of_choose_are() -> None:
+    asked = ExportOptions("lenet5", max_bytes="10kB", max_latency="250us", max_drop="0.5")  # type: ignore[arg-type]
+    assert (asked.max_bytes, asked.max_latency, asked.max_drop) == (10_000, 0.25, 0.5)
+    assert isinstance(asked.max_bytes, int) and ExportOptions("lenet5", max_bytes=7).max_bytes == 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from edgekit.errors import UsageError
 from edgekit.storage import finding
 from edgekit.storage.filters import Filters, filters
 from edgekit.storage.finding import MANY
-from edgekit.storage.looking import Entry, entries, named
+from edgekit.storage.looking import Entry, check_is_there, entries, named
 from edgekit.storage.schema import table
 from edgekit.storage.store import Store
 from tests.reporting.conftest import accuracy, manifest, measurement
@@ -160,3 +161,11 @@ def test_an_empty_store_has_no_latest_record(tmp_path: Path) -> None:
     (tmp_path / "empty.db").touch()
     with pytest.raises(UsageError, match="holds no record"):
         named(Store(str(tmp_path / "empty.db")), ["latest"])
+
+
+def test_a_store_that_is_not_there_is_told_with_its_whole_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=re.escape(f"sqlite:///shared/team.db, which is {tmp_path}/shared/team.db")):
+        check_is_there(Store("sqlite:///shared/team.db"))
+    with pytest.raises(UsageError, match=re.escape(f"there is no store sqlite:///{tmp_path}/team.db\n")):
+        check_is_there(Store(f"sqlite:///{tmp_path}/team.db"))

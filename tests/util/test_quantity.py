@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -32,3 +33,12 @@ def test_what_is_none_is_refused(read: Callable[..., float | None], value: str) 
     with pytest.raises(UsageError, match=r"--x ") as caught:
         read(value, "--x")
     assert "--x" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("given", "remedy"), [("0.5%", "write --max-drop 0.5"), ("x", "write, say, --max-drop 1.0"), (-1, "write, say")]
+)
+def test_the_remedy_for_points_has_the_number_that_was_written(given: Any, remedy: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        points(given, "--max-drop")
+    assert refused.value.remedy.startswith(remedy)

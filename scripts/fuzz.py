@@ -255,7 +255,7 @@ def wrong(parser: Parser, text: str) -> str | None:
     try:
         found = parser.read(text)
     except parser.refuses as error:
-        told = str(error)
+        told = error.message
         return None if told and "\n" not in told else f"a refusal that is no line: {told!r}"
     except Exception as error:
         return f"{type(error).__name__}: {str(error)[:200]}"

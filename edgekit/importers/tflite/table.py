@@ -53,6 +53,7 @@ _ARITHMETIC: dict[str, Operator] = {
     "FLOOR_DIV": binary(el.floor_div),
     "FLOOR_MOD": binary(torch.remainder),
     "SQUARED_DIFFERENCE": binary(el.squared_difference),
+    "ATAN2": binary(el.atan2),
     "ADD_N": variadic(torch.add),
     **{
         name.upper(): unary(getattr(torch, name))

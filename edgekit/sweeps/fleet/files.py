@@ -56,7 +56,7 @@ class Parcel:
 
 
 def parcel(path: Path, parts: Iterable[Path] = ()) -> Parcel:
-    """Pack a file, or all files of a folder but hidden ones.
+    """Pack a file, or all files of a folder but hidden ones and Python's bytecode.
 
     With `parts`, which lie beside it or below, the parcel is of the folder that both are in. Raises UsageError where
     something cannot be read.
@@ -76,7 +76,11 @@ def parcel(path: Path, parts: Iterable[Path] = ()) -> Parcel:
 
 def _visible(folder: Path) -> list[Path]:
     found = files_of(folder)
-    return [one for one in found if not any(part.startswith(".") for part in one.relative_to(folder).parts)]
+    return [one for one in found if not any(map(_stays, one.relative_to(folder).parts))]
+
+
+def _stays(part: str) -> bool:
+    return part.startswith(".") or part == "__pycache__"
 
 
 def pieces(path: Path) -> Iterator[tuple[int, bytes]]:

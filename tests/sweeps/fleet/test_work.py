@@ -141,6 +141,8 @@ def test_a_package_is_sent_unless_it_is_installed(
     for name in ("ours/__init__.py", "ours/nets/__init__.py"):
         (tmp_path / name).touch()
     (tmp_path / "ours" / "nets" / "small.py").write_text(NETWORK)
+    (tmp_path / "ours" / "__pycache__").mkdir()
+    (tmp_path / "ours" / "__pycache__" / "__init__.cpython-311.pyc").touch()
     monkeypatch.chdir(tmp_path)
     (job,) = plan("ours.nets.small:build", input=(1, 3, 8, 8)).jobs
     parcels = luggage.of_export(job)

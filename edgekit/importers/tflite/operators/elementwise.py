@@ -56,6 +56,12 @@ def floor_div(a: Any, b: Any) -> Tensor:
     return torch.floor_divide(a, b)
 
 
+def atan2(y: Any, x: Any) -> Tensor:
+    """The angle of (x, y); of (1, y) as torch.atan has it."""
+    is_one = isinstance(x, Tensor) and is_known(x) and bool((x == 1).all())
+    return torch.atan(y) if is_one else torch.atan2(y, x)
+
+
 def squared_difference(a: Any, b: Any) -> Tensor:
     apart = torch.sub(a, b)
     return apart * apart

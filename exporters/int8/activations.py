@@ -25,9 +25,7 @@ MIN_SCALE = 1e-9  # of a tensor that is constant zero: any will do that later ar
 MAX_MULTIPLIER = 128.0
 HARDSWISH_MARGIN = 1.1  # of TFLite's HARD_SWISH, whose limit is a multiplier below 128
 PIXEL_MARGIN = 255 / 254
-# Of the range of an output of one value for each image and channel, on both sides: other images reach further than
-# those of the set. A map has had a value at each of its places.
-LOGIT_MARGIN = 0.1
+LOGIT_MARGIN = 0.1  # of the output's range, on both sides: other images reach further than those of the set
 
 
 @dataclass(frozen=True)
@@ -94,17 +92,10 @@ def _range(graph: Graph, extremes: Mapping[str, tuple[float, float]], name: str)
     if graph[name].kind == "input":
         # 8-bit pixels fill 255 steps: on a grid of just as many each could lie halfway between two integers.
         return low * PIXEL_MARGIN, high * PIXEL_MARGIN
-    if graph.is_output(name) and _places(graph[name]) == 1:
+    if graph.is_output(name) and graph[name].kind in ("conv", "linear"):
         margin = (high - low) * LOGIT_MARGIN
         return low - margin, high + margin
     return low, high
-
-
-def _places(op: Op) -> int:
-    """How many values a layer gives for each image and channel; 0 of another operator."""
-    if op.kind not in ("conv", "linear"):
-        return 0
-    return math.prod(op.shape[2:] if op.kind == "conv" else op.shape[1:-1])
 
 
 def _stored(graph: Graph, scheme: str, in_float: Collection[str]) -> list[str]:

@@ -107,12 +107,6 @@ def test_a_final_mean_is_handed_out_as_it_is(scheme: str) -> None:
     assert snr_db(graph.run(inputs()), run(made, inputs())) > 45
 
 
-def test_a_map_uses_all_of_its_integers() -> None:
-    graph = graph_of("segmentation")
-    low, high = record(graph, noise()).extremes[graph.output]
-    assert quantized(graph, "tflite").activations[graph.output].scale == pytest.approx((high - low) / 255)
-
-
 # Biases
 
 

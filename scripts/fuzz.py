@@ -24,7 +24,7 @@ from edgekit.bench.ondevice.runtimes import onnxruntime as runtime_onnxruntime
 from edgekit.bench.ondevice.runtimes import trtexec as runtime_trtexec
 from edgekit.bench.ondevice.sensors import jetson_tools, nvidia_smi
 from edgekit.device import android_check, config_file, linux_check
-from edgekit.errors import UsageError
+from edgekit.errors import EdgekitError, UsageError
 from edgekit.tensorrt import trtexec, trtexec_exports
 
 SAMPLES = Path(__file__).resolve().parents[1] / ".." / "shared" / "samples"
@@ -255,7 +255,7 @@ def wrong(parser: Parser, text: str) -> str | None:
     try:
         found = parser.read(text)
     except parser.refuses as error:
-        told = error.message
+        told = error.message if isinstance(error, EdgekitError) else str(error)
         return None if told and "\n" not in told else f"a refusal that is no line: {told!r}"
     except Exception as error:
         return f"{type(error).__name__}: {str(error)[:200]}"

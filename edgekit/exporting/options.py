@@ -6,6 +6,7 @@ option: a field here, and the place that uses it (docs/extending.md). Light, bec
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -67,6 +68,10 @@ def _opset(value: int) -> None:
     check_opset(value)
 
 
+def _as_text(value: StrPath, flag: str) -> str:
+    return os.fspath(value)
+
+
 def _option(default: Any, help: str, metavar: str | None = None, *names: str, **more: Any) -> Any:
     return field(default=default, metadata={"option": Option(help, metavar, names, **more)})
 
@@ -95,6 +100,7 @@ class ExportOptions:
         None,
         "Where weights come from.  [default: random, or what a network of your own holds]",
         "random|pretrained|FILE",
+        read=_as_text,
     )
     data: StrPath | None = _option(None, "Images or .npz examples for int8 and the proof.", "DIR")
     preprocess: Preprocess | None = _option(None, "YAML where the weights bring none.", "FILE")

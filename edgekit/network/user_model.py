@@ -41,7 +41,15 @@ USER_FAMILY = "user"
 
 
 def is_own(model: str | nn.Module) -> bool:
-    """Whether it is a network of the user's: a module, a function that builds one, or a file of a network."""
+    """Whether it is a network of the user's: a module, a function that builds one, or a file of a network.
+
+    Raises UsageError for what names no network.
+    """
+    if not isinstance(model, str | nn.Module):
+        raise UsageError(
+            f"a network is a name, a file or a module, and this is of type {type(model).__name__}",
+            "give one network, and a file as str",
+        )
     return isinstance(model, nn.Module) or is_own_name(model)
 
 

@@ -109,3 +109,7 @@ def test_limits_are_read_as_those_of_choose_are() -> None:
     asked = ExportOptions("lenet5", max_bytes="10kB", max_latency="250us", max_drop="0.5")  # type: ignore[arg-type]
     assert (asked.max_bytes, asked.max_latency, asked.max_drop) == (10_000, 0.25, 0.5)
     assert isinstance(asked.max_bytes, int) and ExportOptions("lenet5", max_bytes=7).max_bytes == 7
+
+
+def test_weights_may_be_a_path() -> None:
+    assert ExportOptions("lenet5", weights=Path("net.pth")).weights == "net.pth"  # type: ignore[arg-type]

@@ -56,9 +56,13 @@ def colors(points: Sequence[Json]) -> Json:
     """A color for each family, none twice."""
     families = sorted({point["family"] for point in points} - {OWN_FAMILY})
     scale = {"domain": [*families, OWN_FAMILY], "range": [*PALETTE[: len(families)], "black"]}
-    if all(point["family"] != OWN_FAMILY for point in points):
+    if not _has_own(points):
         scale = {key: several[:-1] for key, several in scale.items()}
     return {"field": "family", "type": "nominal", "title": "Family", "scale": scale}
+
+
+def _has_own(points: Sequence[Json]) -> bool:
+    return any(point["family"] == OWN_FAMILY for point in points)
 
 
 def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
@@ -70,6 +74,8 @@ def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
     size["scale"] = {"type": "linear", "domainMin": 0, "range": [0, 2000]}  # of areas
     size["legend"] = {"values": [1, 10, 50, 140], "orient": "bottom-right", "offset": 12}
     staircase = {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": charts.COLORS[-1]}
+    is_own = {"filter": f"datum.family == '{OWN_FAMILY}'"}
+    own = {"transform": [is_own], "mark": STAR, "encoding": {"tooltip": TOOLTIP}}
     bubble = {"type": "circle", "opacity": 0.55, "stroke": "white", "strokeWidth": 0.6}
     return {
         "data": {"values": _values(points)},
@@ -79,11 +85,7 @@ def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
             {"transform": [{"filter": "datum.front"}], "mark": staircase},
             {"mark": bubble, "encoding": {"size": size, "color": family, "tooltip": TOOLTIP}},
             {"mark": {"type": "circle", "size": 8, "opacity": 1}, "encoding": {"color": family, "tooltip": TOOLTIP}},
-            {
-                "transform": [{"filter": f"datum.family == '{OWN_FAMILY}'"}],
-                "mark": STAR,
-                "encoding": {"tooltip": TOOLTIP},
-            },
+            *([own] if _has_own(points) else []),  # a layer without points has no extent, which Vega complains of
             _labels("name"),
         ],
     }

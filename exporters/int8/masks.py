@@ -48,10 +48,13 @@ def finite_extremes(y: Tensor) -> tuple[float, float]:
 
 
 def masked(graph: Graph, extremes: Mapping[str, tuple[float, float]]) -> dict[str, str]:
-    """What carries a mask on its way to a softmax, with the softmax, and whatever else has an infinite constant."""
+    """What carries a mask on its way to a softmax, with the softmax, and whatever else has an infinite constant.
+
+    Infinite weights are no mask: they stay where they are refused.
+    """
     carriers = infinite(graph)
     reason = "a mask's minus infinity is in no range of integers"
-    owners = (op.name for op in graph if _owns_infinity(graph, op))
+    owners = (op.name for op in graph if "weight" not in op.params and _owns_infinity(graph, op))
     found = dict.fromkeys(owners, "an infinite constant is in no range of integers") | dict.fromkeys(carriers, reason)
     found |= {op.name: reason for op in graph if any(name in carriers for name in op.inputs)}
     for op in graph:

@@ -236,7 +236,7 @@ def test_an_int8_accuracy_that_holds_for_some_processors_says_so(
 ) -> None:
     manifest = SimpleNamespace(precision="int8", details={"weight_pairs": pairs})
     accuracy = SimpleNamespace(runtime="onnxruntime", manifest=manifest, found={"instructions": instructions})
-    one = cast(Evaluated, SimpleNamespace(artifact=Path("n.onnx"), accuracy=accuracy))
+    one = cast(Evaluated, SimpleNamespace(artifact=Path("n.onnx"), accuracy=accuracy, answers=None))
     remarks = list(_remarks([one]))
     assert remarks == [] if said is None else said in remarks[0]
 

@@ -90,11 +90,12 @@ class AdbLink:
         self._begun()
         # Commands in the background have no stdin of their own; the third descriptor brings it to the watcher. The
         # watcher reads it by itself: a program that it had started would outlive it, and keep open what the phone's
-        # adbd waits for, which is one socket for stdin and stdout.
+        # adbd waits for, which is one socket for stdin and stdout. It kills again
+        # after a second, because what is being started bears no mark yet.
         inner, kill = f"export {MARK}={self.session}; {script}", _kill(self.session)
         watched = (
             f"exec 3<&0; sh -c {shlex.quote(inner)} 3<&- & p=$!; "
-            f"(while read -r x <&3; do :; done; kill -9 $p; {kill}) >/dev/null 2>&1 & w=$!; "
+            f"(while read -r x <&3; do :; done; kill -9 $p; {kill}; sleep 1; {kill}) >/dev/null 2>&1 & w=$!; "
             f"wait $p; rc=$?; kill -9 $w 2>/dev/null; {kill} >/dev/null 2>&1; (exit $rc)"
         )
         stdin, alive = os.pipe()

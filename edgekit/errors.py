@@ -178,5 +178,10 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 def nearest(word: str, options: Iterable[str]) -> str:
     """`"; did you mean 'x'?"` for a misspelt word, or an empty string."""
-    close = difflib.get_close_matches(word, list(options), n=1, cutoff=0.5)
-    return f"; did you mean '{close[0]}'?" if close else ""
+    meant = closest(word, options)
+    return f"; did you mean '{meant}'?" if meant else ""
+
+
+def closest(word: str, options: Iterable[str]) -> str | None:
+    """Return the option that a misspelt word is most like; None where it is like none."""
+    return next(iter(difflib.get_close_matches(word, list(options), n=1, cutoff=0.5)), None)

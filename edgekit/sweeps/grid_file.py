@@ -11,7 +11,7 @@ from typing import Any
 
 from yaml import MappingNode
 
-from edgekit.errors import UsageError, first_line, nearest
+from edgekit.errors import UsageError, closest, first_line, nearest
 from edgekit.network.names import OWN_FILES
 from edgekit.sweeps.axes import AXES
 from edgekit.util import yaml_text
@@ -89,7 +89,7 @@ def refuse_unknown(keys: Sequence[str], known: Sequence[str], origin: Origin) ->
     if unknown is None:
         return
     where, word = origin.of(unknown), unknown.lower().replace("-", "_")
-    guess = MEANT.get(word) or _closest(word, (*known, *TYPED))
+    guess = MEANT.get(word) or closest(word, (*known, *TYPED))
     if guess in TYPED:
         option = f"--{guess.replace('_', '-')}"
         raise UsageError(
@@ -98,11 +98,6 @@ def refuse_unknown(keys: Sequence[str], known: Sequence[str], origin: Origin) ->
         )
     hint = f"; did you mean '{guess}'?" if guess else ""
     raise UsageError(f"unknown key '{unknown}'{where}{hint}", f"the keys are: {', '.join(known)}")
-
-
-def _closest(word: str, known: Sequence[str]) -> str | None:
-    hint = nearest(word, known)
-    return hint.split("'")[1] if hint else None
 
 
 def read(path: Path, paths: Sequence[str]) -> tuple[dict[str, Any], Origin]:

@@ -17,7 +17,6 @@ The keys are the fields of `Grid`, and every other option of `edgekit export`; o
 from __future__ import annotations
 
 import math
-import reprlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -70,7 +69,7 @@ from edgekit.sweeps.axes import (
     named,
     several,
 )
-from edgekit.sweeps.grid_file import Origin, read, refuse_unknown
+from edgekit.sweeps.grid_file import Origin, invalid, read, refuse_unknown
 from edgekit.sweeps.weights import Source
 
 Entries = Annotated[tuple[Entry, ...], BeforeValidator(several)]
@@ -214,7 +213,7 @@ def _validated(values: Mapping[str, Any], origin: Origin) -> Grid:
         found = Grid.model_validate({**own, "export": shared, "varied": tuple(varied.items()), "origin": origin})
         return _checked(found, origin)
     except ValidationError as error:
-        raise _told(error, origin) from error
+        raise invalid(error, origin) from error
 
 
 def _is_several(value: Any) -> bool:
@@ -328,22 +327,3 @@ def _refuse_twice(axis: str, values: Sequence[Hashable], origin: Origin) -> None
         if value in seen:
             raise UsageError(f"'{axis}'{origin.of(axis)} holds {value} twice", "name each value once")
         seen.add(value)
-
-
-_SHORT = reprlib.Repr()  # aliases can make a short text a value without end
-_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
-
-
-def _told(error: ValidationError, origin: Origin) -> UsageError:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"] if not str(part).endswith("]"))
-    if first["type"] == "missing":
-        return UsageError(
-            f"there is no '{where}'{f' in {origin.file}' if origin.file else ''}",
-            "name a network, as in model: mobilenet",
-        )
-    remedy = "write, say, input: [1, 3, 224, 224]" if where.partition(".")[0] == "input" else "correct the value"
-    return UsageError(
-        f"'{where}'{origin.of(where.partition('.')[0])}: {first['msg'].lower()}, not {_SHORT.repr(first['input'])}",
-        remedy,
-    )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from yaml import MappingNode
 
@@ -15,6 +16,9 @@ from edgekit.errors import UsageError, closest, first_line, nearest
 from edgekit.network.names import OWN_FILES
 from edgekit.sweeps.axes import AXES
 from edgekit.util import yaml_text
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 LARGEST = 1_000_000  # bytes of YAML
 OTHER_NAMES = {f"{name}s": name for name in AXES if not name.endswith("s")}  # an axis by the plural of its name
@@ -29,6 +33,8 @@ MEANT = {
     **dict.fromkeys(("width", "widths", "multiplier"), "alpha"),
     "quantization": "precision",
 }
+_SHORT = reprlib.Repr()  # aliases can make a short text a value without end
+_SHORT.maxlevel, _SHORT.maxstring, _SHORT.maxother = 2, 60, 60
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,20 @@ def refuse_unknown(keys: Sequence[str], known: Sequence[str], origin: Origin) ->
         )
     hint = f"; did you mean '{guess}'?" if guess else ""
     raise UsageError(f"unknown key '{unknown}'{where}{hint}", f"the keys are: {', '.join(known)}")
+
+
+def invalid(error: ValidationError, origin: Origin) -> UsageError:
+    """Return the first thing that pydantic finds wrong in a grid as an error that names its key and line."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if not str(part).endswith("]"))
+    key = where.partition(".")[0]
+    if first["type"] == "missing":
+        place = f" in {origin.file}" if origin.file else ""
+        return UsageError(f"there is no '{where}'{place}", "name a network, as in model: mobilenet")
+    return UsageError(
+        f"'{where}'{origin.of(key)}: {first['msg'].lower()}, not {_SHORT.repr(first['input'])}",
+        "write, say, input: [1, 3, 224, 224]" if key == "input" else "correct the value",
+    )
 
 
 def read(path: Path, paths: Sequence[str]) -> tuple[dict[str, Any], Origin]:

@@ -19,6 +19,7 @@ from edgekit.measure.pair import compared, medians
 from edgekit.records import hosts
 from edgekit.records.conditions import fact, gpu, instructions, load, run_conditions
 from edgekit.records.measurement import Measurement
+from edgekit.records.reasons import causes
 from edgekit.records.summary import subject
 from edgekit.redact import redacted_url
 from edgekit.stats.medians import NS_PER_MS
@@ -98,10 +99,8 @@ def _invalid(pair: tuple[Measurement, Measurement], sides: tuple[Selection, Sele
     told = []
     for record, side, whose, what in zip(pair, sides, ("base", "new side"), ("the base", "it"), strict=True):
         if record.verdict == INVALID:
-            why = next(iter(record.reasons), "no reason is known").removeprefix("invalid: ")
-            told.append(
-                f"the {whose}'s measurement ({redacted_url(side.word)}) is invalid: {why}; measure {what} again"
-            )
+            named = f"the {whose}'s measurement ({redacted_url(side.word)})"
+            told.append(f"{named} is invalid: {causes(INVALID, record.reasons)}; measure {what} again")
     return "; ".join(told)
 
 

@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from edgekit.records.measurement import INVALID, Measurement, ProcessRun
+from edgekit.records.reasons import causes
 from edgekit.stats import ratio
 
 
@@ -37,7 +38,7 @@ def compared(base: Measurement, new: Measurement, margin: float) -> dict[str, An
     values = {"ratio": found.ratio, "ratio_ci95": list(found.ci95) if found.ci95 else None}
     invalid = next((one for one in (base, new) if one.verdict == INVALID), None)
     if invalid is not None:
-        reason = f"{invalid.artifact} is {next(iter(invalid.reasons), 'invalid, and no reason is known')}"
+        reason = f"{invalid.artifact} is invalid: {causes(INVALID, invalid.reasons)}"
         return {**values, "verdict": ratio.CANNOT_TELL, "reason": reason, "status": "invalid"}
     word = ratio.decide(found, margin)
     reason = _reason(found, word, margin, base, new)

@@ -44,7 +44,7 @@ def own(text: str, measured: Sequence[Row]) -> Own:
     """
     name, _, given = text.partition("=")
     counted = summary(name, input=_input(name, SIDE))
-    top1, source = (_percentage(given, text), "given") if given else _evaluated(counted.variant, name, measured)
+    top1, source = (_percentage(given, name), "given") if given else _evaluated(counted.variant, name, measured)
     return Own(counted.variant, name.rpartition("/")[2], top1, source, counted.table.macs, counted.table.params)
 
 
@@ -69,18 +69,10 @@ def _input(name: str, side: int) -> tuple[int, ...] | None:
     return (1, 3, side, side) if ":" in name.rpartition("/")[2] else None
 
 
-def _percentage(given: str, text: str) -> float:
-    try:
-        share = top1_limit(given, "top-1")
-    except UsageError as error:
-        fraction = "less than one" in error.message
-        number = f"{100 * float(given.strip().removesuffix('%')):.4g}" if fraction else "71.5"
-        raise UsageError(
-            f"--with {text}: '{given}' is no top-1 in percent" + (", but less than one" if fraction else ""),
-            f"write, say, {text.partition('=')[0]}={number}",
-        ) from error
+def _percentage(given: str, name: str) -> float:
+    share = top1_limit(given, f"--with {name}", "=")
     if not share:
-        raise UsageError(f"--with {text}: a top-1 of 0 has no place in the chart", "write, say, FILE.py:function=71.5")
+        raise UsageError(f"--with {name}={given}: a top-1 of 0 has no place in the chart", f"write --with {name}=70")
     return share
 
 

@@ -38,15 +38,20 @@ def _quantity(value: Quantity, option: str, units: Mapping[str, float], example:
     return number
 
 
-def top1_limit(value: str | float | None, option: str) -> float | None:
-    """Return a top-1 in percent, 70 or "70%", as a fraction of 1. Raises UsageError, also for a fraction."""
+def top1_limit(value: str | float | None, option: str, between: str = " ") -> float | None:
+    """Return a top-1 in percent, 70 or "70%", as a fraction of 1.
+
+    Raises UsageError, also for a fraction; its remedy has an option and a number, with `between` between them.
+    """
     if value is None:
         return None
     number = _number(str(value).strip().removesuffix("%"))
     if not 0 <= number <= 100:
-        raise UsageError(f"{option} cannot be '{value}'", f"write percent, 0 to 100, say {option} 70")
+        raise UsageError(f"{option} cannot be '{value}'", f"write percent, 0 to 100, say {option}{between}70")
     if 0 < number < 1:
-        raise UsageError(f"{option} is in percent, and {value} is less than one", f"write {option} {number:.0%}")
+        raise UsageError(
+            f"{option} is in percent, and {value} is less than one", f"write {option}{between}{100 * number:.4g}%"
+        )
     return number / 100
 
 

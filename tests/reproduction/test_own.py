@@ -15,7 +15,7 @@ from tests.reproduction.test_zoo import OWN
     ("text", "cause"),
     [
         ("mine.py:tiny", "no fp32 accuracy"),
-        ("mine.py:tiny=much", "no top-1 in percent"),
+        ("mine.py:tiny=much", "--with mine.py:tiny cannot be 'much'"),
         ("mine.py:tiny=0", "no place"),
     ],
 )
@@ -24,7 +24,7 @@ def test_an_accuracy_is_told_or_known(text: str, cause: str, tmp_path: Path, mon
     Path("mine.py").write_text(OWN)
     with pytest.raises(UsageError, match=cause) as caught:
         own(text, ())
-    assert ":function=71.5" in caught.value.remedy or "mine.py:tiny=71.5" in caught.value.remedy
+    assert "--with mine.py:tiny=7" in caught.value.remedy
 
 
 def test_a_fraction_is_no_percentage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,4 +32,4 @@ def test_a_fraction_is_no_percentage(tmp_path: Path, monkeypatch: pytest.MonkeyP
     Path("mine.py").write_text(OWN)
     with pytest.raises(UsageError, match="less than one") as caught:
         own("mine.py:tiny=0.615", ())
-    assert caught.value.remedy == "write, say, mine.py:tiny=61.5"
+    assert caught.value.remedy == "write --with mine.py:tiny=61.5%"

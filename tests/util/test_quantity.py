@@ -42,3 +42,10 @@ def test_the_remedy_for_points_has_the_number_that_was_written(given: Any, remed
     with pytest.raises(UsageError) as refused:
         points(given, "--max-drop")
     assert refused.value.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(("given", "meant"), [("0.7", "70%"), (0.615, "61.5%"), ("0.00123", "0.123%")])
+def test_the_remedy_for_a_fraction_is_the_same_number_in_percent(given: Any, meant: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        top1_limit(given, "--min-top1")
+    assert refused.value.remedy == f"write --min-top1 {meant}"

@@ -109,7 +109,16 @@ def rows(python: str, rounds: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "net.py").write_text(NETWORK)
         for told, name in NETWORKS.items():
-            asked = [f"{folder}/net.py:{name}", "--input", "1,3,224,224", "--format", "tflite", "--out", folder]
+            asked = [
+                f"{folder}/net.py:{name}",
+                "--input",
+                "1,3,224,224",
+                "--format",
+                "tflite",
+                "--out",
+                folder,
+                "--force",
+            ]
             ways = {
                 "edgekit": [sys.executable, "-m", "edgekit", "export", *asked],
                 "litert-torch": [python, "-c", LITERT_TORCH, folder, name],

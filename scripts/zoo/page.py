@@ -111,8 +111,9 @@ def latency(row: Cell) -> str:
 
 
 def both(full: Cell | None, small: Cell | None, text: Callable[[Cell], str]) -> str:
-    """fp32 and int8 side by side."""
-    return ", ".join(text(row) if row else "-" for row in (full, small))
+    """fp32 and int8 side by side; one dash where neither is known."""
+    texts = [text(row) if row else "-" for row in (full, small)]
+    return ", ".join(texts) if any(one != "-" for one in texts) else "-"
 
 
 def operators(row: Cell, names: Sequence[str]) -> int:

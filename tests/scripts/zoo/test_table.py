@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgekit.network.spec import MODELS
 from scripts.zoo import page as zoo_page
 from scripts.zoo import table as zoo_table
+from tests.paths import ROOT
 
 PARITY = {"max_rel_error": 4e-7, "snr_db": 31.4}
 
@@ -41,6 +44,23 @@ def test_times_stand_there_only_when_they_were_measured() -> None:
     text = zoo_page.page([timed, cell("int8")])
     assert "| 1.2, 1.2 | 0.456, - |" in text
     assert "on one thread of Abacus 1, at least" in text
+
+
+def test_what_neither_precision_has_is_one_dash() -> None:
+    timed = cell("fp32", network="vgg16", median_ms=1, verdict="valid")
+    assert "| lenet5 | tflite | 0.25, 0.07 | 4e-07 | 31 | 2, 2 | 2 | 1 | TANH | 1.2, 1.2 | - |" in zoo_page.page(
+        [timed, cell("fp32"), cell("int8", bytes=70_000)]
+    )
+
+
+def test_the_page_has_every_network_in_its_order_or_says_that_it_is_not_done() -> None:
+    text = (ROOT / "docs" / "zoo.md").read_text(encoding="utf-8")
+    assert text.startswith(zoo_page.INTRODUCTION)
+    rows = re.findall(r"^\| (\w+) \| (onnx|tflite) \|", text, re.MULTILINE)
+    left = re.search(r"not done yet, `make zoo` goes on: (.*)", text)
+    assert rows == sorted(set(rows)) and {name for name, _ in rows} | set(left[1].split(", ") if left else ()) == {
+        *MODELS
+    }
 
 
 def test_a_disturbed_time_stands_in_brackets() -> None:

@@ -69,15 +69,18 @@ def reader(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_network_of_ones_own_is_shipped_in_six_commands(reader: Path) -> None:
+def test_a_network_of_ones_own_is_shipped_in_six_commands(reader: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("torch", "onnxruntime", "ai_edge_litert"):
         pytest.importorskip(package)
+    (store,) = re.findall(r"^export EDGEKIT_STORE=(sqlite:///(\S+))$", SHIP, re.MULTILINE)
+    monkeypatch.setenv("EDGEKIT_STORE", store[0])
     lines = list(fenced(SHIP.replace("```sh\n", "```bash\n")))
     assert len(lines) == FEW
     for line in lines:
         quick = " --preset quick" if line.startswith("edgekit bench") else ""
         exit_code, text = run(re.sub(r"--device \w+", "--device local", line) + quick, reader)
         assert exit_code in (0, *NOISE.get(line.split()[1], ())), text
+    assert (reader / store[1]).is_file() and not (reader / "artifacts").exists(), "what belongs to a release is apart"
     assert 'arrayOf(\n    "blue", "green", "red"' in text and "fun classify(" in text, "the last prints the app's code"
 
 

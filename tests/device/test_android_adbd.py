@@ -199,8 +199,7 @@ def test_accuracy_is_that_of_the_answers_there(
     monkeypatch.setattr(android_session, "MOST", 4)  # three pushes, the last not full
     there = evaluate(files, data=images, device="pixel", delegate="none")
     here = evaluate(files, data=images, delegate="none")
-    assert len(there.results) == 2
-    assert all("its top-1 is not above chance" in note for note in there.notes)  # its weights are random
+    assert len(there.results) == 2 and there.notes == here.notes
     for far, near in zip(there.results, here.results, strict=True):
         assert far.accuracy.hits == near.accuracy.hits and far.accuracy.n == 11
         found = far.accuracy.found

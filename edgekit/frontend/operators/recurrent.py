@@ -20,7 +20,11 @@ ROLES = ("w_ih", "w_hh", "b_ih", "b_hh")
 
 
 def recurrent(kind: str) -> Converter:
-    """torch.lstm and torch.gru as torch.nn calls them: (input, state, weights, has_biases, layers, ...)."""
+    """torch.lstm, gru, rnn_tanh and rnn_relu as torch.nn calls them: (input, state, weights, has_biases, layers, ...).
+
+    `kind` is "lstm", "gru", or the activation of a plain RNN.
+    """
+    direction = _in_one if kind in ("lstm", "gru") else _in_steps
 
     def convert(
         b: Builder,
@@ -45,29 +49,32 @@ def recurrent(kind: str) -> Converter:
                 at(scope.line(), f"{name} is an LSTM with projections (proj_size), which neither ONNX nor TFLite has"),
                 "write it with nn.LSTMCell and nn.Linear, step by step",
             )
-        weights = [list(params[i : i + per]) for i in range(0, len(params), per)]
-        last: list[Node] = []
-        cells: list[Node] = []
+        last: list[list[Node]] = []
         for layer in range(num_layers):
             outputs = []
             for reverse in range(directions):
                 place = layer * directions + reverse
                 label = f"{name}/layer{layer}" + ("/reverse" if reverse else "")
-                given = _states(b, label, states, place)
-                own = dict(zip(ROLES, weights[place], strict=False))
-                hidden = own["w_hh"].shape[1]
-                y = b.emit(label, kind, [x, *given], own, hidden=hidden, reverse=bool(reverse))
+                own = dict(zip(ROLES, params[place * per : (place + 1) * per], strict=False))
+                y, *final = direction(b, label, kind, x, _states(b, label, states, place), own, bool(reverse))
                 outputs.append(y)
-                if kind == "lstm":
-                    more: dict[str, Any] = {"hidden": hidden, "reverse": bool(reverse)}
-                    cells.append(b.emit(f"{label}/cell", "lstm_cell", [x, *given], own, **more))
-                last.append(_final(b, label, y, bool(reverse)))
+                last.append(final)
             x = outputs[0] if directions == 1 else b.emit(f"{name}/layer{layer}/both", "cat", outputs, dim=2)
         y = b.emit(name, "permute", [x], dims=(1, 0, 2)) if batch_first else x
-        final = _together(b, f"{name}/states", last)
-        return (y, final, _together(b, f"{name}/cells", cells)) if kind == "lstm" else (y, final)
+        names = (f"{name}/states", f"{name}/cells")
+        return y, *(_together(b, what, list(nodes)) for what, nodes in zip(names, zip(*last, strict=True), strict=False))
 
     return convert
+
+
+def _in_one(
+    b: Builder, name: str, kind: str, x: Node, states: list[Node], own: dict[str, Any], reverse: bool
+) -> tuple[Node, ...]:
+    """All outputs (time, batch, hidden) of one direction of an LSTM or GRU, its last one, and an LSTM's last cell."""
+    attrs: dict[str, Any] = {"hidden": own["w_hh"].shape[1], "reverse": reverse}
+    y = b.emit(name, kind, [x, *states], own, **attrs)
+    cells = [b.emit(f"{name}/cell", "lstm_cell", [x, *states], own, **attrs)] if kind == "lstm" else []
+    return y, _final(b, name, y, reverse), *cells
 
 
 def _together(b: Builder, name: str, states: list[Node]) -> Node:
@@ -98,50 +105,13 @@ def _final(b: Builder, name: str, y: Node, reverse: bool) -> Node:
     )
 
 
-def plain(kind: str) -> Converter:
-    """nn.RNN, as torch.rnn_tanh and torch.rnn_relu: act(W x + U h + b), one step after the other."""
-
-    def convert(
-        b: Builder,
-        name: str,
-        input: Any,
-        hx: Any,
-        params: Any,
-        has_biases: bool,
-        num_layers: int,
-        dropout: float,
-        train: bool,
-        bidirectional: bool,
-        batch_first: bool,
-    ) -> Any:
-        if not isinstance(input, Node) or input.rank != 3:
-            return NotImplemented
-        x = b.emit(f"{name}/time_first", "permute", [input], dims=(1, 0, 2)) if batch_first else input
-        directions, per = 2 if bidirectional else 1, 4 if has_biases else 2
-        last: list[Node] = []
-        for layer in range(num_layers):
-            outputs = []
-            for reverse in range(directions):
-                place = layer * directions + reverse
-                label = f"{name}/layer{layer}" + ("/reverse" if reverse else "")
-                own = dict(zip(ROLES, params[place * per : (place + 1) * per], strict=False))
-                state = next(iter(_states(b, label, [hx], place)), None)
-                y, final = _steps(b, label, kind, x, state, own, bool(reverse))
-                outputs.append(y)
-                last.append(final)
-            x = outputs[0] if directions == 1 else b.emit(f"{name}/layer{layer}/both", "cat", outputs, dim=2)
-        y = b.emit(name, "permute", [x], dims=(1, 0, 2)) if batch_first else x
-        return y, _together(b, f"{name}/states", last)
-
-    return convert
-
-
-def _steps(
-    b: Builder, name: str, kind: str, x: Node, state: Node | None, own: dict[str, Any], reverse: bool
-) -> tuple[Node, Node]:
-    """All outputs (time, batch, hidden) of one direction, and its last one (1, batch, hidden)."""
+def _in_steps(
+    b: Builder, name: str, kind: str, x: Node, states: list[Node], own: dict[str, Any], reverse: bool
+) -> tuple[Node, ...]:
+    """act(W x + U h + b), one step after the other: all outputs (time, batch, hidden), and the last one."""
     weights = {"weight": own["w_ih"], "bias": own.get("b_ih")}
     given = b.emit(f"{name}/given", "linear", [x], weights)
+    state = next(iter(states), None)
     outputs: list[Node] = []
     order = range(x.shape[0])
     for time in reversed(order) if reverse else order:

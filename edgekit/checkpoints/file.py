@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgekit.errors import UsageError
+from edgekit.network.names import CHECKPOINTS
 from edgekit.records.preprocessing import Preprocessing
 
 if TYPE_CHECKING:
@@ -16,14 +17,7 @@ if TYPE_CHECKING:
     from edgekit.network.spec import Variant
 
 FORMATS = {
-    ".pth": "torch",
-    ".pt": "torch",
-    ".th": "torch",
-    ".pth.tar": "torch",
-    ".ckpt": "torch",
-    ".bin": "torch",
-    ".safetensors": "safetensors",
-    ".npz": "npz",
+    **CHECKPOINTS,
     ".tflite": "tflite",
     ".h5": "hdf5",
     ".hdf5": "hdf5",

@@ -12,7 +12,12 @@ SOURCES = {
 }
 OWN_FILES = (".py", ".pt2", *SOURCES)
 
-CHECKPOINTS = (".pth", ".pt", ".ckpt", ".safetensors", ".npz")
+# Files of weights alone, and the format of each.
+CHECKPOINTS = {
+    **dict.fromkeys((".pth", ".pt", ".th", ".pth.tar", ".ckpt", ".bin"), "torch"),
+    ".safetensors": "safetensors",
+    ".npz": "npz",
+}
 
 
 def is_own_name(model: str) -> bool:

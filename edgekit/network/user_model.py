@@ -70,7 +70,7 @@ def find(model: str | nn.Module, input: Input) -> ModelSpec:
         return _read_from(Path(model), input)
     if is_own(model):
         return _built_by(model, input)
-    if model.endswith(CHECKPOINTS):
+    if model.lower().endswith(tuple(CHECKPOINTS)):
         raise UsageError(
             f"{model} is a checkpoint, which holds weights and no network",
             f"write FILE.py:function with --weights {model}",

@@ -200,7 +200,7 @@ def test_weights_without_shapes_are_refused(tmp_path: Path) -> None:
             find(model, (1, 3, 8, 8)).build()
 
 
-@pytest.mark.parametrize("name", ["mynet.pth", "folder/mynet.safetensors"])
+@pytest.mark.parametrize("name", ["mynet.pth", "folder/mynet.safetensors", "mynet.pth.tar", "MYNET.BIN"])
 def test_a_checkpoint_is_no_network(name: str) -> None:
     with pytest.raises(UsageError, match="is a checkpoint, which holds weights and no network") as caught:
         find(name, None)

@@ -134,8 +134,7 @@ def _small(data: mmap.mmap, kind: int, at: int, end: int) -> Iterator[bytes]:
             assert inner is not None
             tag = _tag_before(data, kept, start, field, stop - start)
             yield data[kept:tag]
-            body = b"".join(_small(data, inner, start, stop))
-            yield onnx_parts.as_varint(field << 3 | 2) + onnx_parts.as_varint(len(body)) + body
+            yield _field(field, b"".join(_small(data, inner, start, stop)))
             kept = stop
     yield data[kept:end]
     yield place  # last, because the tensor itself may say that its bytes are in the message
@@ -143,8 +142,9 @@ def _small(data: mmap.mmap, kind: int, at: int, end: int) -> Iterator[bytes]:
 
 def _tag_before(data: mmap.mmap, kept: int, start: int, field: int, length: int) -> int:
     """Where the tag of a field stands whose content begins at `start`: it and the length are before that."""
-    at = start - len(onnx_parts.as_varint(length)) - len(onnx_parts.as_varint(field << 3 | 2))
-    if at < kept or data[at:start] != onnx_parts.as_varint(field << 3 | 2) + onnx_parts.as_varint(length):
+    tag = _tag(field, length)
+    at = start - len(tag)
+    if at < kept or data[at:start] != tag:
         raise ValueError("no protobuf that a writer of ONNX makes: a number takes more bytes than it needs")
     return at
 
@@ -153,9 +153,15 @@ def _external_place(offset: int, length: int) -> bytes:
     """Fields of a TensorProto that say: the bytes lie in this same file."""
     found = b""
     for key, value in (("offset", offset), ("length", length)):
-        entry = b"".join(
-            onnx_parts.as_varint(number << 3 | 2) + onnx_parts.as_varint(len(text)) + text
-            for number, text in ((1, key.encode()), (2, str(value).encode()))
-        )
-        found += onnx_parts.as_varint(EXTERNAL_DATA << 3 | 2) + onnx_parts.as_varint(len(entry)) + entry
+        found += _field(EXTERNAL_DATA, _field(1, key.encode()) + _field(2, str(value).encode()))
     return found + onnx_parts.as_varint(DATA_LOCATION << 3) + onnx_parts.as_varint(onnx_parts.EXTERNAL)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of bytes, a text or a message as protobuf writes it."""
+    return _tag(number, len(content)) + content
+
+
+def _tag(number: int, length: int) -> bytes:
+    """What stands before the content of such a field."""
+    return onnx_parts.as_varint(number << 3 | 2) + onnx_parts.as_varint(length)

@@ -190,7 +190,7 @@ def in_real_numbers(
     inputs: Mapping[str, QParams | None],
     arrays: Any,
     constants: Mapping[str, Any],
-    may_cut_off: bool = True,
+    may_cut_off: bool,
 ) -> tuple[Block, dict[str, Range], OwnIntegers]:
     """The nodes of a file in real numbers, and by layer its ranges and its integers.
 

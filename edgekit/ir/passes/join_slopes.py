@@ -18,9 +18,9 @@ class Clips(Join):
         before = self.inner(op.inputs[0])
         other = None if before is None else self._other_end(op, before)
         if before is not None and other is not None:
-            low, high = sorted((end, other))
-            if (low, high) != ((end, other) if op.kind == "maximum" else (other, end)):
-                return None  # the ends are crossed: one number comes out
+            low, high = (end, other) if op.kind == "maximum" else (other, end)
+            if low > high:
+                return None  # one number comes out
             self.drop([before.name])
             return op.with_(kind="clip", inputs=before.inputs, params={}, attrs={"min": low, "max": high})
         return op.with_(kind="relu", params={}, attrs={}) if op.kind == "maximum" and end == 0 else None

@@ -20,8 +20,8 @@ _ACTIVATIONS: dict[str, Callable[..., Tensor]] = {
     "Relu": torch.relu,
     "Tanh": torch.tanh,
     "Sigmoid": torch.sigmoid,
-    "LeakyRelu": lambda x, slope=0.01: F.leaky_relu(x, slope),
-    "Clip": lambda x, low, high: torch.clamp(x, low, high),
+    "LeakyRelu": F.leaky_relu,
+    "Clip": torch.clamp,
     "HardSigmoid": lambda x, slope=0.2, shift=0.5: torch.clamp(x * slope + shift, 0.0, 1.0),
     "HardSwish": lambda x, *numbers: F.hardswish(x),
 }

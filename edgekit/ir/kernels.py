@@ -32,6 +32,11 @@ def pad_argument(padding: tuple[tuple[int, int], ...]) -> list[int]:
     return [amount for pair in reversed(padding) for amount in pair]
 
 
+def along_axis(values: Tensor, axis: int, rank: int) -> Tensor:
+    """A vector in a shape that broadcasts along one axis of a tensor of `rank` axes."""
+    return values.reshape([-1 if at == axis % rank else 1 for at in range(rank)])
+
+
 def conv(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
     (x,), padding = inputs, op.attrs["padding"]
     if any(low != high for low, high in padding):

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from edgekit.ir.graph import Graph
+from edgekit.ir.kernels import along_axis
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,7 @@ class QWeight:
 
     def along(self, values: Tensor) -> Tensor:
         """Values per channel (channels,) in a shape that broadcasts over the weight."""
-        shape = [1] * self.values.dim()
-        shape[self.axis] = -1
-        return values.reshape(shape)
+        return along_axis(values, self.axis, self.values.dim())
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from edgekit.exporters.int8.pair_sums import adds_in_pairs, fitted, from_kernel_
 from edgekit.exporters.int8.pixel_input import PixelEntry, pixel_entry, response
 from edgekit.exporters.int8.ranges import Ranges
 from edgekit.ir.graph import Graph, Op, rebuilt
+from edgekit.ir.kernels import along_axis
 from edgekit.ir.quantized import OwnIntegers, QParams, QuantizedGraph, QWeight
 from edgekit.records.preprocessing import Preprocessing
 
@@ -138,7 +139,7 @@ def round_weight(graph: Graph, op: Op, scales: Mapping[str, QParams] | None = No
     if not bool((scale * source < 1e30).all()):
         raise UsageError(f"the weights of layer {op.name} are too large for int8", "keep it in float32, or check them")
     scale = scale.float()
-    steps = weight / _along(scale, axis, weight)
+    steps = weight / along_axis(scale, axis, weight.dim())
     values = _level(steps, axis) if scales is None else steps.round_().clamp_(-WEIGHT_LIMIT, WEIGHT_LIMIT)
     values = values.to(torch.int8)
     if pairs:
@@ -239,13 +240,6 @@ def _finite(op: Op, role: str, tensor: Tensor) -> Tensor:
     if not bool(tensor.isfinite().all()):
         raise UsageError(f"the {role} of layer {op.name} is not finite", "check the weights file")
     return tensor
-
-
-def _along(values: Tensor, axis: int, like: Tensor) -> Tensor:
-    """Per-channel values (channels,) in a shape that broadcasts over a weight."""
-    shape = [1] * like.dim()
-    shape[axis] = -1
-    return values.reshape(shape)
 
 
 # Biases

@@ -61,8 +61,8 @@ def recurrent(kind: str) -> Converter:
                 last.append(final)
             x = outputs[0] if directions == 1 else b.emit(f"{name}/layer{layer}/both", "cat", outputs, dim=2)
         y = b.emit(name, "permute", [x], dims=(1, 0, 2)) if batch_first else x
-        names = (f"{name}/states", f"{name}/cells")
-        return y, *(_together(b, what, list(nodes)) for what, nodes in zip(names, zip(*last, strict=True), strict=False))
+        finals = zip((f"{name}/states", f"{name}/cells"), zip(*last, strict=True), strict=False)
+        return y, *(_together(b, what, list(nodes)) for what, nodes in finals)
 
     return convert
 

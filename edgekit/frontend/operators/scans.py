@@ -14,6 +14,7 @@ from edgekit.frontend.operators.compositions import logaddexp
 from edgekit.frontend.operators.elementwise import Converter, as_float, lerp
 from edgekit.frontend.operators.moving import cut, movedim, shaped
 from edgekit.frontend.operators.reductions import sort
+from edgekit.ir.kernels import along_axis
 
 Joined = Callable[[str, Node, Node], Node]
 
@@ -47,8 +48,7 @@ def running_extreme(kind: str) -> Converter:
         dim %= input.rank
         values = _running(b, f"{name}/values", input, dim, lambda part, *both: b.emit(part, kind, both))
         here = b.emit(f"{name}/here", "equal", [input, values])
-        shape = [-1 if axis == dim else 1 for axis in range(input.rank)]
-        places = torch.arange(input.shape[dim], dtype=torch.float32).reshape(shape)
+        places = along_axis(torch.arange(input.shape[dim], dtype=torch.float32), dim, input.rank)
         number = b.emit(f"{name}/number", "cast", [here], dtype=torch.float32)
         found = b.emit(f"{name}/found", "mul", [number], {"other": places})
         last = _running(b, f"{name}/last", found, dim, lambda part, *both: b.emit(part, "maximum", both))
@@ -87,7 +87,7 @@ def quantile(
         b.emit(f"{name}/{end}", "gather", [values], {"indices": at.long()}, dim=dim)
         for end, at in (("low", places.floor()), ("high", places.ceil()))
     )
-    shares = (places - places.floor()).to(x.dtype).reshape([-1 if axis == dim else 1 for axis in range(x.rank)])
+    shares = along_axis((places - places.floor()).to(x.dtype), dim, x.rank)
     found = movedim(b, f"{name}/front", lerp(b, f"{name}/between", low, high, shares), dim, 0)
     kept = tuple(1 if axis == dim else size for axis, size in enumerate(x.shape) if keepdim or axis != dim)
     return shaped(b, name, found, (len(places), *kept) if several else kept)

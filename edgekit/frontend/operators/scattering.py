@@ -14,6 +14,7 @@ from edgekit.frontend.operators.elementwise import pair, scaled
 from edgekit.frontend.operators.indexing import setitem
 from edgekit.frontend.operators.moving import cut, movedim, shaped
 from edgekit.frontend.storage import put
+from edgekit.ir.kernels import along_axis
 
 MOST_PAIRS = 1 << 24  # of an index and a place that are compared with each other
 
@@ -98,7 +99,7 @@ def _one_by_one(b: Builder, name: str, x: Node, dim: int, index: Any, source: An
     for axis, size in enumerate(shape):
         x = x if axis == dim else cut(b, f"{name}/within", x, axis, 0, size)
     source = _fitted(b, name, source, shape)
-    places = torch.arange(x.shape[dim]).reshape([-1 if axis == dim else 1 for axis in range(x.rank)])
+    places = along_axis(torch.arange(x.shape[dim]), dim, x.rank)
     for at in range(shape[dim]):
         here, new = (_at(b, f"{name}/{part}", value, dim, at) for part, value in (("index", index), ("new", source)))
         hit = pair(b, f"{name}/hit", "equal", here, places) if isinstance(here, Node) else here == places
@@ -148,8 +149,7 @@ def index_copy(b: Builder, name: str, input: Any, dim: int, index: Any, source: 
     dim %= max(x.rank, 1)
     if isinstance(index, Tensor):
         return setitem(b, name, x, tuple(index if axis == dim else slice(None) for axis in range(x.rank)), source)
-    shape = [-1 if axis == dim else 1 for axis in range(x.rank)]
-    places = shaped(b, f"{name}/places", index, [index.shape[0] if size == -1 else 1 for size in shape])
+    places = shaped(b, f"{name}/places", index, [index.shape[0] if axis == dim else 1 for axis in range(x.rank)])
     wide = b.emit(f"{name}/wide", "expand", [places], shape=tuple(source.shape))
     return _one_by_one(b, name, x, dim, wide, source, None)
 

@@ -10,6 +10,7 @@ import torch
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
 from edgekit.frontend.operators.elementwise import Converter, as_float, clip, pair
+from edgekit.ir.kernels import along_axis
 
 # Angles
 
@@ -156,8 +157,8 @@ def fake_quantize_per_channel(
 ) -> Any:
     if isinstance(scale, Node) or isinstance(zero_point, Node):
         return NotImplemented
-    shape = [-1 if at == axis % input.rank else 1 for at in range(input.rank)]
-    return fake_quantize(b, name, input, scale.reshape(shape), zero_point.reshape(shape), quant_min, quant_max)
+    scale, zero_point = (along_axis(values, axis, input.rank) for values in (scale, zero_point))
+    return fake_quantize(b, name, input, scale, zero_point, quant_min, quant_max)
 
 
 def observed_fake_quantize(

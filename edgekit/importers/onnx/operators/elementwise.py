@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekit.importers.onnx.node import Node
+from edgekit.ir.kernels import along_axis
 
 Operator = Callable[..., Any]  # (node, its inputs) -> a tensor, or several
 
@@ -120,8 +121,7 @@ def hardmax(n: Node, x: Tensor) -> Tensor:
     """1 at the first largest element, 0 elsewhere."""
 
     def function(value: Tensor, dim: int) -> Tensor:
-        size = value.shape[dim]
-        places = torch.arange(size).reshape([-1 if axis == dim % value.dim() else 1 for axis in range(value.dim())])
+        places = along_axis(torch.arange(value.shape[dim]), dim, value.dim())
         return (places == value.argmax(dim, keepdim=True)).to(value.dtype)
 
     return _along(n, x, function)

@@ -10,6 +10,7 @@ from torch import Tensor
 from edgekit.importers.onnx.node import Node
 from edgekit.importers.onnx.operators.elementwise import REAL, TYPES
 from edgekit.importers.tensors import is_known
+from edgekit.ir.kernels import along_axis
 
 
 def gather(n: Node, x: Tensor, indices: Tensor) -> Tensor:
@@ -45,9 +46,7 @@ def _index(x: Tensor, indices: Tensor, batch: int = 0) -> tuple[Tensor, ...]:
     """One tensor of places for each axis that is taken from; those of the batch count through it."""
     given = [_from_start(indices[..., axis], x.shape[batch + axis]) for axis in range(indices.shape[-1])]
     rank = indices.dim() - 1
-    counts = [
-        torch.arange(x.shape[axis]).reshape([-1 if at == axis else 1 for at in range(rank)]) for axis in range(batch)
-    ]
+    counts = [along_axis(torch.arange(x.shape[axis]), axis, rank) for axis in range(batch)]
     return (*counts, *given)
 
 
@@ -72,8 +71,7 @@ def scatter_elements(n: Node, x: Tensor, indices: Tensor, updates: Tensor) -> Te
     if reduction != "none":
         return x.scatter_reduce(axis, along, updates, _JOINED[reduction])
     places = [
-        torch.arange(size).reshape([-1 if at == index else 1 for at in range(x.dim())]).expand(indices.shape)
-        for index, size in enumerate(indices.shape)
+        along_axis(torch.arange(size), index, x.dim()).expand(indices.shape) for index, size in enumerate(indices.shape)
     ]
     places[axis] = along
     y = x.clone()
@@ -84,7 +82,7 @@ def scatter_elements(n: Node, x: Tensor, indices: Tensor, updates: Tensor) -> Te
 def one_hot(n: Node, indices: Tensor, depth: Tensor, values: Tensor) -> Tensor:
     """The second of two values at the place that is given, the first elsewhere."""
     count, axis = n.integer(depth, "depth"), n.get("axis", -1) % (indices.dim() + 1)
-    places = torch.arange(count).reshape([-1 if at == axis else 1 for at in range(indices.dim() + 1)])
+    places = along_axis(torch.arange(count), axis, indices.dim() + 1)
     inside = indices.long().unsqueeze(axis)
     if is_known(inside):
         inside = torch.where(inside < 0, inside + count, inside)

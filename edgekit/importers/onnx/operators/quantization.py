@@ -15,6 +15,7 @@ from torch import Tensor
 from edgekit.importers.onnx.node import Node
 from edgekit.importers.onnx.operators import layers
 from edgekit.importers.onnx.operators.elementwise import Operator, softmax
+from edgekit.ir.kernels import along_axis
 
 
 def _along(n: Node, value: Tensor, x: Tensor) -> Tensor:
@@ -24,7 +25,7 @@ def _along(n: Node, value: Tensor, x: Tensor) -> Tensor:
     axis, block = n.get("axis", 1) % x.dim(), n.get("block_size", 0)
     if block:
         return value.repeat_interleave(block, axis).narrow(axis, 0, x.shape[axis])
-    return value.reshape([-1 if at == axis else 1 for at in range(x.dim())])
+    return along_axis(value, axis, x.dim())
 
 
 def dequantize(n: Node, x: Tensor, scale: Tensor, zero: Tensor | None = None) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekit.importers.onnx.node import Node
+from edgekit.ir.kernels import along_axis
 
 Array = NDArray[np.floating[Any]]
 _TORCH_CUBIC = -0.75
@@ -215,7 +216,7 @@ def _filled(n: Node, y: Tensor, x: Tensor, axes: Sequence[_Axis], coordinates: s
     for one in axes:
         places = one.places(coordinates)
         beyond = torch.from_numpy((places < 0) | (places > one.have - 1))
-        outside = outside | beyond.reshape([-1 if axis == one.axis else 1 for axis in range(x.dim())])
+        outside = outside | along_axis(beyond, one.axis, x.dim())
     return torch.where(outside, torch.tensor(n.get("extrapolation_value", 0.0)), y)
 
 

@@ -21,14 +21,14 @@ from edgekit.exporting.inputs import tools
 from edgekit.sweeps.engine import Tell
 from edgekit.sweeps.fleet.announcement import Announcement, Roster, roster
 from edgekit.sweeps.fleet.connection import Connection, look, quiet
-from edgekit.sweeps.fleet.work import Call
+from edgekit.sweeps.fleet.work import AGAIN, Call
 from edgekit.util.formatting import counted
 
 LOOK_SECONDS = 1.0  # between two looks at who is there
 ANSWER_SECONDS = 10.0  # in which a scheduler must answer such a look; a machine may be busy
 PATIENCE_SECONDS = 60.0  # for which a scheduler that went away is waited for
 LINE = 200  # characters of what a worker tells, at most
-CONTINUE = "start it again, and sweep again with --continue and the same --preset"
+CONTINUE = f"start it again, and {AGAIN}"
 
 
 class Lost(Exception):

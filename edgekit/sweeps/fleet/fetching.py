@@ -10,10 +10,8 @@ from edgekit.records.manifest import manifest_path, read_manifest
 from edgekit.records.release import release
 from edgekit.sweeps.fleet.cluster import Cluster, Lost
 from edgekit.sweeps.fleet.files import PIECE, Entry
-from edgekit.sweeps.fleet.work import Brought, forget, read
+from edgekit.sweeps.fleet.work import AGAIN, Brought, forget, read
 from edgekit.util.files import content, drafting, environment, file_sha256, make_folder
-
-AGAIN = "sweep again with --continue and the same --preset"
 
 
 def bring(cluster: Cluster, address: str, found: Brought, out: Path) -> None:

@@ -13,7 +13,6 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -36,9 +35,8 @@ from edgekit.sweeps.workers import Workers
 from edgekit.util.files import environment
 
 SAID_LINES = 10
-STOPPED = Refusal(
-    "device", "the sweep that asked for it has ended", "sweep again with --continue and the same --preset", 4
-)
+AGAIN = "sweep again with --continue and the same --preset"
+STOPPED = Refusal("device", "the sweep that asked for it has ended", AGAIN, 4)
 
 
 @dataclass(frozen=True)
@@ -215,8 +213,12 @@ def measure(wanted: Timing, file: Parcel, topic: str) -> Measurement | Refusal:
 
 def judge(wanted: Judging, files: Mapping[str, Parcel], data: Parcel) -> Mapping[str, Accuracy | Refusal]:
     """Evaluate files, by their sha256, on images."""
-    with hand().files.using(*files.values(), data) as (*held, images), suppress(BrokenExecutor, Stopped):
+    with hand().files.using(*files.values(), data) as (*held, images):
         own = replace(wanted, files=dict(zip(held, files, strict=True)), data=images)
-        with while_wanted():
-            return hand().processes.submit(judged, own).result()
-    return dict.fromkeys(files, replace(DIED, message="the process that evaluated it died"))
+        try:
+            with while_wanted():
+                return hand().processes.submit(judged, own).result()
+        except BrokenExecutor:
+            return dict.fromkeys(files, replace(DIED, message="the process that evaluated it died"))
+        except Stopped:
+            return dict.fromkeys(files, STOPPED)

@@ -13,10 +13,9 @@ from edgekit.records.reasons import each_once
 from edgekit.reporting.answer import Answer
 from edgekit.reporting.by_device import by_device
 from edgekit.reporting.rows import Row
-from edgekit.util.formatting import counted, csv_cell, escaped, fixed, json_escaped, some
+from edgekit.util.formatting import UNKNOWN, counted, csv_cell, escaped, fixed, json_escaped, some
 
 NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile", "sustained")  # in the JSON report only
-DASH = "-"
 
 
 def as_json(rows: Sequence[Row], created: str, answers: Sequence[Answer] = ()) -> str:
@@ -59,11 +58,11 @@ def _value(value: Any) -> Any:
 
 
 def _number(digits: int, scale: float = 1.0) -> Callable[[Any], str]:
-    return lambda value: DASH if value is None else fixed(value * scale, digits)
+    return lambda value: UNKNOWN if value is None else fixed(value * scale, digits)
 
 
 def _text(value: Any) -> str:
-    return DASH if value is None else str(value)
+    return UNKNOWN if value is None else str(value)
 
 
 Show = Callable[[Row], str]
@@ -71,7 +70,7 @@ TABLE: tuple[tuple[str, bool, Show], ...] = (
     ("Network", False, lambda row: row.variant),
     ("Precision", False, lambda row: _text(row.precision)),
     ("Format", False, lambda row: row.format),
-    ("Runtime", False, lambda row: " ".join(filter(None, (row.runtime, row.runtime_version))) or DASH),
+    ("Runtime", False, lambda row: " ".join(filter(None, (row.runtime, row.runtime_version))) or UNKNOWN),
     ("Setting", False, lambda row: _text(row.setting)),
     ("Latency, ms (95 %)", True, lambda row: _with(row.median_ms, row.ci95_ms, _number(3))),
     ("p90, ms", True, lambda row: _number(3)(row.p90_ms)),
@@ -81,7 +80,7 @@ TABLE: tuple[tuple[str, bool, Show], ...] = (
     ("MACs, M", True, lambda row: _number(2, 1e-6)(row.macs)),
     ("File, MB", True, lambda row: _number(2, 1e-6)(row.bytes)),
     ("Memory, MB", True, lambda row: _number(1, 1e-6)(row.peak_memory_bytes)),
-    ("Parity", False, lambda row: {True: "passed", False: "failed", None: DASH}[row.parity]),
+    ("Parity", False, lambda row: {True: "passed", False: "failed", None: UNKNOWN}[row.parity]),
     ("Verdict", False, lambda row: row.verdict),
     ("sha256", False, lambda row: row.sha256[:12]),
 )
@@ -109,7 +108,8 @@ def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str, answ
     notes = (
         "Latency is the median of one inference of the whole batch; bold: on the Pareto front of accuracy over latency."
     )
-    return "\n".join([*lines, "", *_reasons(rows), *_devices(rows), notes, f"`{DASH}` is not known, never zero.", ""])
+    unknown = f"`{UNKNOWN}` is not known, never zero."
+    return "\n".join([*lines, "", *_reasons(rows), *_devices(rows), notes, unknown, ""])
 
 
 def _answer(one: Answer) -> str:
@@ -146,7 +146,7 @@ def _devices(rows: Sequence[Row]) -> list[str]:
     lines = [f"| File | {heads} |", "|---|" + "---:|" * len(found.places)]
     for line in found.lines:
         cells = ("; ".join(filter(None, (_time(row, found.how(row)) for row in some))) for some in line.cells)
-        lines.append(f"| {_escape(line.file.artifact)} | " + " | ".join(cell or DASH for cell in cells) + " |")
+        lines.append(f"| {_escape(line.file.artifact)} | " + " | ".join(cell or UNKNOWN for cell in cells) + " |")
     return [*lines, ""]
 
 

@@ -7,9 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from edgekit.util.formatting import csv_cell, escaped
+from edgekit.util.formatting import UNKNOWN, csv_cell, escaped
 
-UNKNOWN = "-"
 _TEX = str.maketrans({**{one: f"\\{one}" for one in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\~{}", "^": r"\^{}"})
 _MARKDOWN = str.maketrans({one: f"\\{one}" for one in "\\|*_`[]<>"})
 

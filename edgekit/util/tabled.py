@@ -13,7 +13,7 @@ from typing import Any
 
 from edgekit.errors import BackendMissing
 from edgekit.keywords import in_python
-from edgekit.util.formatting import escaped, percent
+from edgekit.util.formatting import UNKNOWN, escaped, percent
 
 # A list of the JSON -> the columns of its short table; a dot leads into a mapping. What no row has is left out.
 TABLES = {
@@ -42,7 +42,6 @@ INTERVALS = ("_ci95", "ci95_ms")  # ends of the names of intervals: [low, high]
 PARTS = ("artifact", "format", "precision")  # of a failure: what failed
 MOST = 20  # rows in a short table
 OWN_FAMILY = "own"  # of a user's networks beside the zoo's
-DASH = "-"
 
 
 @dataclass(frozen=True)
@@ -184,7 +183,7 @@ def _text(column: str, value: Any) -> str:
     """A value as a person reads it: accuracies in percent, a path by its last part."""
     last = column.rpartition(".")[2]
     if value is None:
-        return DASH
+        return UNKNOWN
     if isinstance(value, bool):
         return "yes" if value else "no"
     if last in ("top1", "top5") and isinstance(value, (int, float)):

@@ -171,7 +171,7 @@ def test_what_fails_is_told_and_what_was_rejected_can_be_fetched(
 
 
 def test_a_measurement_comes_back_and_a_refusal_has_what_was_said(
-    hand: work.Hand, plan: Callable[..., Plan], tmp_path: Path
+    hand: work.Hand, plan: Callable[..., Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (job,) = plan("lenet5").jobs
     (made,) = run_here(job)
@@ -185,8 +185,15 @@ def test_a_measurement_comes_back_and_a_refusal_has_what_was_said(
     assert work.identity("local").facts == Local(load(), 1).identity("local").facts
     nothing = tmp_path / "nothing"
     nothing.mkdir()
-    judged = work.judge(Judging({made.path: made.sha256}, None, nothing, 1), {made.sha256: file}, parcel(nothing))
+    asked = Judging({made.path: made.sha256}, None, nothing, 1), {made.sha256: file}, parcel(nothing)
+    judged = work.judge(*asked)
     assert set(judged) == {made.sha256} and judged[made.sha256].code == UsageError.code  # type: ignore[union-attr]
+    over = Processes()
+    over.end()
+    monkeypatch.setattr(work, "while_wanted", over.scope)
+    with Workers(1) as processes:
+        monkeypatch.setattr(work, "HAND", replace(hand, processes=processes))
+        assert work.judge(*asked) == {made.sha256: work.STOPPED}
 
 
 def test_an_error_is_an_answer_and_no_file_of_others_is_read(hand: work.Hand, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ PYTEST_ALL := $(PYTEST) -n 3 --dist worksteal
 test: check
 	$(PYTEST_ALL)
 
-# An answer in about a minute, while one edits: no network, no browser, no database, no training.
+# An answer in a minute or two, while one edits: no network, no browser, no database, no training.
 quick: $(INSTALLED)
 	$(PYTEST_ALL) -q -m "not slow and not data"
 

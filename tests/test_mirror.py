@@ -75,7 +75,8 @@ TESTED_BY = (
     ("sweeps/test_command", "edgekit/sweeps/export edgekit/sweeps/measure edgekit/sweeps/plan edgekit/sweeps/result"),
     (
         "sweeps/test_run",
-        "edgekit/sweeps/engine edgekit/sweeps/local edgekit/sweeps/preview edgekit/sweeps/t[ah]*",
+        "edgekit/sweeps/engine edgekit/sweeps/local edgekit/sweeps/preview edgekit/sweeps/taking "
+        "edgekit/sweeps/threads",
     ),
     (
         "sweeps/fleet/test_engine",

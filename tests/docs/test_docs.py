@@ -122,7 +122,7 @@ def samples() -> dict[str, str]:
 
 def lines(text: str, command: str) -> set[str]:
     """The lines of an output, without the times and errors that an export may differ in."""
-    varies = r"\d+\.\d(?= )|\d[\d.]*(e-\d+)? %" if command.startswith("edgekit export") else r"(?!)"
+    varies = r"\d+\.\d(?= )|\d[\d.]*(e-\d+)? %(?=  )" if command.startswith("edgekit export") else r"(?!)"
     return {" ".join(re.sub(varies, "#", line).split()) for line in text.splitlines()}
 
 

@@ -17,7 +17,6 @@ from tests.short import SHORT
 
 SHIP, TEACH = ((ROOT / "docs" / name).read_text(encoding="utf-8") for name in ("ship.md", "teach.md"))
 CLASSES = ("blue", "green", "red")
-FEW = 6  # commands or calls, in which the job is done
 # What the reader has: a network that was trained on images of three colors.
 TRAIN = """
 import numpy as np, torch
@@ -75,7 +74,7 @@ def test_a_network_of_ones_own_is_shipped_in_six_commands(reader: Path, monkeypa
     (store,) = re.findall(r"^export EDGEKIT_STORE=(sqlite:///(\S+))$", SHIP, re.MULTILINE)
     monkeypatch.setenv("EDGEKIT_STORE", store[0])
     lines = list(fenced(SHIP.replace("```sh\n", "```bash\n")))
-    assert len(lines) == FEW
+    assert len(lines) == 6
     for line in lines:
         quick = " --preset quick" if line.startswith("edgekit bench") else ""
         exit_code, text = run(re.sub(r"--device \w+", "--device local", line) + quick, reader)
@@ -88,7 +87,7 @@ def test_a_lesson_is_given_in_four_calls(tmp_path: Path) -> None:
     pytest.importorskip("vl_convert")
     (tmp_path / "mynet.py").write_text("from torch import nn\n\ndef build():\n    return nn.Conv2d(3, 8, 3)\n")
     blocks = code(TEACH, "python")
-    assert len(re.findall(r"edgekit\.\w+\(", "".join(blocks))) <= FEW
+    assert len(re.findall(r"edgekit\.\w+\(", "".join(blocks))) == 4
     shown = "\n".join(re.sub(r"^(zoo|edgekit\..*)$", r"print(\1)", block, flags=re.MULTILINE) for block in blocks)
     told = process(SHORT + shown, tmp_path)
     assert "15,470,264,320" in told and "568,740,352" in told and "mynet.py:build" in told

@@ -77,7 +77,6 @@ def test_what_nobody_waits_for_any_more_is_killed_and_nothing_else() -> None:
     with Workers(2) as workers:
         over = Processes()
         with over.scope():
-            first = workers.submit(os.getpid).result()
             running = workers.submit(time.sleep, 600)
         other = workers.submit(time.sleep, 1)
         while len(over._running) != 1:
@@ -88,7 +87,7 @@ def test_what_nobody_waits_for_any_more_is_killed_and_nothing_else() -> None:
         other.result()
         with over.scope(), pytest.raises(Stopped):
             workers.submit(os.getpid).result()
-        assert {workers.submit(os.getpid).result() for _ in range(4)} and first
+        assert workers.submit(os.getpid).result() != os.getpid(), "others are served as before"
 
 
 def test_an_answer_that_cannot_be_sent_is_told() -> None:

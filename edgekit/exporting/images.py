@@ -53,7 +53,12 @@ def images_of(
 
 def said_for(said: Described, point: Variant) -> Preprocessing:
     """Return what a user says of images for a network, whose input decides on the channels that are not written."""
-    return described(said, point.input_shape[1] if len(point.input_shape) >= 3 else None)
+    return described(said, _channels(point))
+
+
+def _channels(point: Variant) -> int | None:
+    """The channels of a network's input; None where it is no image."""
+    return point.input_shape[1] if len(point.input_shape) >= 3 else None
 
 
 def about_images(asked: ExportOptions, preprocessing: Preprocessing, point: Variant) -> list[str]:
@@ -62,9 +67,9 @@ def about_images(asked: ExportOptions, preprocessing: Preprocessing, point: Vari
     Raises UsageError as `check_fits` does.
     """
     check_fits(asked.preprocess, preprocessing, point)
-    if len(point.input_shape) < 3:
+    own = _channels(point)
+    if own is None:
         return ["the input is no image: the preprocessing in the manifest means nothing, and eval takes arrays"]
-    own = point.input_shape[1]
     if own == len(preprocessing.mean):
         return []
     return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval takes arrays"]
@@ -75,8 +80,7 @@ def assumed(
 ) -> tuple[str, ...]:
     """Return what was assumed of trained weights because nobody said it, a note each: preprocessing and resolution."""
     notes = []
-    takes_images = len(point.input_shape) >= 3 and point.input_shape[1] == len(preprocessing.mean)
-    if takes_images and loaded.assumed and asked.preprocess is None:
+    if _channels(point) == len(preprocessing.mean) and loaded.assumed and asked.preprocess is None:
         notes.append(_preprocessing_assumed(preprocessing))
     if loaded.resolution_assumed and asked.res is None and asked.input is None:
         notes.append(f"the resolution {point.resolution} is assumed; say another with --res")
@@ -97,11 +101,10 @@ def check_fits(said: Described | None, preprocessing: Preprocessing, point: Vari
             f"{point.spec.paper} takes whole numbers, and {name} scales the pixels",
             "write mean 0 and std 1 in it: such a network has its own scale",
         )
-    given = len(preprocessing.mean)
-    if said is not None and len(point.input_shape) >= 3 and point.input_shape[1] != given:
+    own, given = _channels(point), len(preprocessing.mean)
+    if said is not None and own is not None and own != given:
         raise UsageError(
-            f"{name_of(said)} prepares images of {given} channels, and {point} takes {point.input_shape[1]}",
-            _remedy_of_channels(point.input_shape[1]),
+            f"{name_of(said)} prepares images of {given} channels, and {point} takes {own}", _remedy_of_channels(own)
         )
 
 

@@ -62,7 +62,7 @@ class Join:
 
 
 def per_channel(other: Tensor, op: Op) -> Tensor | None:
-    """A constant operand as a vector of the operator's channels, or one number; None where it is anything else."""
+    """A constant operand as a vector of the operator's channels; None where it is anything else."""
     axis = len(op.shape) - 1 if op.kind == "linear" else 1
     if op.kind == "linear" or len(op.shape) > 2:
         channels = op.shape[axis]

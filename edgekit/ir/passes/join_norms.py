@@ -73,7 +73,7 @@ class LayerNorms(Join):
 
     def _affine(self, op: Op) -> Op | None:
         """A normalization with a product, then a sum, for each element of a row."""
-        other, norm = self.tensor(op), self.inner(op.inputs[0]) if op.inputs else None
+        other, norm = self.tensor(op), self.inner(op.inputs[0])
         role = {"mul": "weight", "add": "bias"}.get(op.kind)
         if other is None or role is None or norm is None or norm.kind != "layer_norm" or op.shape != norm.shape:
             return None

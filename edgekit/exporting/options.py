@@ -36,7 +36,7 @@ class Option:
     names: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()  # where only these are taken
     check: Callable[[Any], None] | None = None  # raises UsageError for a value that was given and cannot be meant
-    read: Callable[[Any, str], Any] | None = None  # the number that a text means, for this flag; raises UsageError
+    read: Callable[[Any, str], Any] | None = None  # what a given value means, for this flag; raises UsageError
     of_int8: bool = False  # int8 files alone heed it
     is_limit: bool = False  # it says what is accepted, not how a file is made
 

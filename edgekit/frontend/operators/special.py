@@ -24,8 +24,7 @@ def atan2(b: Builder, name: str, input: Any, other: Any) -> Node:
     up, right = (as_float(b, name, b.operand(f"{name}/{part}", x, like)) for part, x in (("y", input), ("x", other)))
     height, width = (b.emit(f"{name}/size", "abs", [x]) for x in (up, right))
     small, large = (
-        b.emit(f"{name}/small", "minimum", [height, width]),
-        pair(b, f"{name}/large", "maximum", height, width),
+        b.emit(f"{name}/{which}", kind, [height, width]) for which, kind in (("small", "minimum"), ("large", "maximum"))
     )
     least = clip(b, f"{name}/least", large, min=torch.finfo(torch.float32).tiny)
     angle = b.emit(f"{name}/atan", "atan", [b.emit(f"{name}/slope", "div", [small, least])])

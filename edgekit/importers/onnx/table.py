@@ -182,7 +182,7 @@ FUSED: dict[str, Operator] = {
     "com.microsoft.FastGelu": fused.biased_gelu("tanh"),
     "com.microsoft.QuickGelu": fused.quick_gelu,
     "com.microsoft.SkipLayerNormalization": fused.skip_layer_normalization,
-    "com.microsoft.NhwcMaxPool": fused.always_channels_last(pooling.max_pool),
+    "com.microsoft.NhwcMaxPool": fused.channels_last(pooling.max_pool),
 }
 # Of quantized files: each is read as what it computes in real numbers.
 QUANTIZED: dict[str, Operator] = {
@@ -194,7 +194,7 @@ QUANTIZED: dict[str, Operator] = {
     "MatMulInteger": quantization.matmul_integer,
     "QLinearConv": quantization.qlinear_conv,
     "QLinearMatMul": quantization.qlinear_matmul,
-    "com.microsoft.QLinearConv": fused.channels_last(quantization.qlinear_conv),
+    "com.microsoft.QLinearConv": fused.channels_last_if_said(quantization.qlinear_conv),
     "com.microsoft.QGemm": quantization.qgemm,
     "com.microsoft.DynamicQuantizeMatMul": quantization.dynamic_quantize_matmul,
     "com.microsoft.MatMulIntegerToFloat": quantization.matmul_integer_to_float,
@@ -202,8 +202,8 @@ QUANTIZED: dict[str, Operator] = {
     "com.microsoft.QLinearMul": quantization.qlinear_pair(torch.mul),
     "com.microsoft.QLinearSigmoid": quantization.qlinear_one(plain(torch.sigmoid)),
     "com.microsoft.QLinearLeakyRelu": quantization.qlinear_one(given(F.leaky_relu, negative_slope=("alpha", 0.01))),
-    "com.microsoft.QLinearAveragePool": fused.channels_last(quantization.qlinear_one(pooling.average_pool)),
-    "com.microsoft.QLinearGlobalAveragePool": fused.channels_last(
+    "com.microsoft.QLinearAveragePool": fused.channels_last_if_said(quantization.qlinear_one(pooling.average_pool)),
+    "com.microsoft.QLinearGlobalAveragePool": fused.channels_last_if_said(
         quantization.qlinear_one(pooling.global_average_pool)
     ),
     "com.microsoft.QLinearSoftmax": quantization.qlinear_softmax,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -82,17 +81,11 @@ def skip_layer_normalization(
 
 
 def channels_last(operator: Operator) -> Operator:
-    """An operator on maps whose channels are last where its attribute says so."""
-
-    def turned(n: Node, x: Tensor, *rest: Any) -> Any:
-        if not n.get("channels_last", 0):
-            return operator(n, x, *rest)
-        return operator(n, x.movedim(-1, 1), *rest).movedim(1, -1)
-
-    return turned
-
-
-def always_channels_last(operator: Operator) -> Operator:
     """An operator on maps whose channels are last."""
+    return lambda n, x, *rest: operator(n, x.movedim(-1, 1), *rest).movedim(1, -1)
+
+
+def channels_last_if_said(operator: Operator) -> Operator:
+    """An operator on maps whose channels are last where its attribute says so."""
     turned = channels_last(operator)
-    return lambda n, *given: turned(replace(n, attributes={**n.attributes, "channels_last": 1}), *given)
+    return lambda n, x, *rest: (turned if n.get("channels_last", 0) else operator)(n, x, *rest)

@@ -61,9 +61,19 @@ Lower = Callable[["Lowering", Op], Value]
 Turned = Callable[[Tensor], Tensor]
 
 
+def largest(tensor: Tensor) -> float:
+    """Return the largest absolute value; nothing is copied for it, as weights can be large."""
+    low, high = torch.aminmax(tensor.detach())
+    return max(-float(low), float(high))
+
+
 def in_half(tensor: Tensor) -> bool:
     """Whether float16 has every finite number of a tensor within its range."""
-    return bool((tensor.detach()[tensor.isfinite()].abs() <= LARGEST_HALF).all())
+    size = largest(tensor)
+    if not math.isfinite(size):
+        finite = tensor.detach()[tensor.isfinite()]
+        size = largest(finite) if finite.numel() else 0.0
+    return size <= LARGEST_HALF
 
 
 class Lowering:

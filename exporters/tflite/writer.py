@@ -16,7 +16,7 @@ from edgekit.exporters.int8.weights_only import WEIGHTS
 from edgekit.exporters.tflite import metadata
 from edgekit.exporters.tflite.flatbuffer import write_file
 from edgekit.exporters.tflite.layout import layout_name
-from edgekit.exporters.tflite.lowering import LARGEST_HALF
+from edgekit.exporters.tflite.lowering import LARGEST_HALF, largest
 from edgekit.exporters.tflite.lowering_table import lower
 from edgekit.exporters.tflite.program import Program, Stored
 from edgekit.ir.graph import Graph
@@ -64,10 +64,10 @@ def _check_half(graph: Graph) -> None:
     for op in graph:
         for role, tensor in graph.tensors(op).items():
             if role in _HALVED and not tensor.is_meta and tensor.is_floating_point() and tensor.numel():
-                largest = float(tensor.detach().abs().max())
-                if largest > LARGEST_HALF:
+                size = largest(tensor)
+                if size > LARGEST_HALF:
                     raise UsageError(
-                        f"a weight of {op.name} is {largest:.3g}, beyond float16 ({LARGEST_HALF:g})",
+                        f"a weight of {op.name} is {size:.3g}, beyond float16 ({LARGEST_HALF:g})",
                         "use --precision fp32",
                     )
 

@@ -10,7 +10,7 @@ from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import activation_name
 from edgekit.ir.quantized import QParams
 from edgekit.ir.reference import ONE_TENSOR
-from edgekit.ir.same_padding import padding_of
+from edgekit.ir.same_padding import Padding, padding_of
 
 # The output's integers are prescribed: the kernel computes them whatever the tensor says.
 FIXED_OUTPUT = {
@@ -100,16 +100,16 @@ def float_only(op: Op) -> str | None:
     return None
 
 
+def mean_padding(graph: Graph, op: Op) -> Padding:
+    """Return how TFLite says the padding of an average pooling."""
+    a, sizes = op.attrs, graph[op.inputs[0]].shape[2:]
+    return padding_of(sizes, op.shape[2:], a["kernel"], a["stride"], (1,) * len(sizes), a["padding"])
+
+
 def padded_means(graph: Graph) -> dict[str, str]:
     """The average poolings that the file computes in float between integers, because they need a PAD; with the reason.
 
     They are no islands: the grid of their result is that of their input.
     """
-    found = {}
-    for op in graph:
-        if op.kind == "avg_pool":
-            a, sizes = op.attrs, graph[op.inputs[0]].shape[2:]
-            spread = (1,) * len(a["kernel"])
-            if padding_of(sizes, op.shape[2:], a["kernel"], a["stride"], spread, a["padding"]).explicit:
-                found[op.name] = "an average over padding that is not TFLite's own is computed in float"
-    return found
+    padded = (op.name for op in graph if op.kind == "avg_pool" and mean_padding(graph, op).explicit)
+    return dict.fromkeys(padded, "an average over padding that is not TFLite's own is computed in float")

@@ -13,11 +13,10 @@ import torch
 from torch import Tensor
 
 from edgekit.exporters.int8.activations import operand
-from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT, HARDSIGMOID_SUM
+from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT, HARDSIGMOID_SUM, mean_padding
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.quantized import QParams
 from edgekit.ir.reference import KERNELS
-from edgekit.ir.same_padding import padding_of
 
 Computed = Callable[..., Tensor]
 Steps = Callable[[Graph, Op, Mapping[str, QParams]], Computed | None]
@@ -49,9 +48,7 @@ def _means(graph: Graph, op: Op, grids: Mapping[str, QParams]) -> Computed | Non
 
     What needs a PAD is pooled in float; maps without padding are averaged by a convolution, which rounds as all do.
     """
-    a, grid = op.attrs, grids[op.inputs[0]]
-    sizes, spread = graph[op.inputs[0]].shape[2:], (1,) * len(a["kernel"])
-    padding = padding_of(sizes, op.shape[2:], a["kernel"], a["stride"], spread, a["padding"])
+    a, grid, padding = op.attrs, grids[op.inputs[0]], mean_padding(graph, op)
     if padding.explicit or (len(op.shape) < 5 and padding.word == "VALID"):
         return None
     if len(op.shape) < 5:

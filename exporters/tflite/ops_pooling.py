@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from edgekit.exporters.int8.tflite_constraints import mean_padding
 from edgekit.exporters.tflite.layout import Shape, channels_last, spatial
 from edgekit.exporters.tflite.lowering import Lowering, Unsupported, Value
 from edgekit.exporters.tflite.ops_moving import taken
@@ -69,8 +70,7 @@ def _side_by_side(to: Lowering, op: Op, x: Value, kernel: Shape) -> Value:
 def avg_pool(to: Lowering, op: Op) -> Value:
     """AVERAGE_POOL_2D, which divides by the elements inside; what is not SAME is corrected by one MUL, in float."""
     x = to.read(op, layout=spatial(len(op.shape)))
-    a = op.attrs
-    plain = padding_of(x.shape[2:], op.shape[2:], a["kernel"], a["stride"], (1,) * len(a["kernel"]), a["padding"])
+    plain = mean_padding(to.graph, op)
     if x.q and plain.explicit:
         x = to.read(op, layout=spatial(len(op.shape)), real=True)
     elif x.q and plain.word == "VALID" and len(op.shape) < 5:

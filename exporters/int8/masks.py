@@ -41,8 +41,8 @@ def _is_infinite(value: object) -> bool:
 
 
 def finite_extremes(y: Tensor) -> tuple[float, float]:
-    """The extremes of what is finite, or of an infinity that is no mask's."""
-    kept = y[y.isfinite()] if not y.isnan().any() else y
+    """Return the extremes of the finite values: NaN where any value is NaN, and zeros where all are infinite."""
+    kept = y if y.isnan().any() else y[y.isfinite()]
     low, high = torch.aminmax(kept) if kept.numel() else (torch.zeros(()), torch.zeros(()))
     return float(low), float(high)
 

@@ -148,11 +148,11 @@ class _Watch:
             self._counts[op.name] = self._counts.get(op.name, 0) + y.shape[0]
 
     def _extreme(self, op: Op, y: Tensor) -> None:
-        low, high = (float(value) for value in torch.aminmax(as_it_lies(y)))
-        if op.kind == "pad" and math.isinf(op.attrs["value"]):  # the integers' own end stands for it
-            low, high = (float(value) for value in torch.aminmax(y[y.isfinite()]))
-        if op.name in self._masked:
+        # The integers' own end stands for the infinity of a padding.
+        if op.name in self._masked or (op.kind == "pad" and math.isinf(op.attrs["value"])):
             low, high = finite_extremes(y)
+        else:
+            low, high = (float(value) for value in torch.aminmax(as_it_lies(y)))
         if not (math.isfinite(low) and math.isfinite(high)):
             raise UsageError(
                 f"layer {op.name} gives values that are not finite on the calibration images",

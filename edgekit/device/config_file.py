@@ -8,7 +8,7 @@ import yaml
 from pydantic import ValidationError
 
 from edgekit.device.config import KINDS, ONE, AnyDevice
-from edgekit.errors import UsageError, nearest
+from edgekit.errors import UsageError, closest, nearest
 from edgekit.records.runtime import RUNTIMES
 from edgekit.util import yaml_text
 from edgekit.util.formatting import escaped
@@ -137,7 +137,7 @@ def _check_keys(device: str, pairs: dict[str, tuple[int, yaml.Node]], link: str,
 
 def _is_store(key: str) -> bool:
     """Whether a key is meant for the store, which no device has."""
-    return nearest(key.lower(), ["store", "sensors"]).endswith("'store'?")
+    return closest(key.lower(), ["store", "sensors"]) == "store"
 
 
 def _is_null(node: yaml.Node) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edgekit.inspection.snippets_call import Array, Call, cpp_literal, template
-from edgekit.inspection.snippets_cpp import TYPES
+from edgekit.inspection.snippets_cpp import TYPES, model
 
 INPUT = """  // {about}
   const std::vector<float> given{i} = Read(argv[{place}], {count});
@@ -34,8 +34,7 @@ def arrays_cpp(call: Call, parts: Mapping[str, str]) -> str:
         title=call.title,
         build=parts["build"],
         headers=parts["headers"],
-        beside=cpp_literal(call.name),
-        printed=cpp_literal(str(call.place)),
+        model=model(call),
         arguments=len(given) + 1,
         usage=" ".join(f"{i}.npy" for i in range(len(given))),
         inputs="\n".join(_input(i, one) for i, one in enumerate(given)),

@@ -50,6 +50,12 @@ PAM_HEAD = """  stream >> magic;
   }"""
 PPM = ("PPM or PGM", "picture.ppm", PPM_HEAD, "3 (red, green, blue) or 1")
 PAM = ("PAM", "picture.pam", PAM_HEAD, "4 (red, green, blue, alpha)")
+MODEL = """\
+// The file: beside this program, where the two ship together; else where it was when this was printed.
+std::filesystem::path Model(const char* program) {{
+  const auto beside = std::filesystem::path(program).replace_filename({name});
+  return std::filesystem::exists(beside) ? beside : std::filesystem::path({place});
+}}"""
 COLORS = {"L": GRAY, "RGBA": ALPHA}
 TYPES = {"float32": "float", "bool": "bool", **{name: f"{name}_t" for name in ("int8", "uint8", "int32", "int64")}}
 
@@ -70,8 +76,7 @@ def cpp(call: Call, parts: Mapping[str, str]) -> str:
         title=call.title,
         build=parts["build"],
         headers=parts["headers"],
-        beside=cpp_literal(call.name),
-        printed=cpp_literal(str(call.place)),
+        model=model(call),
         height=height,
         width=width,
         channels=channels,
@@ -97,6 +102,11 @@ def cpp(call: Call, parts: Mapping[str, str]) -> str:
         run=parts["run"].format(**running).strip("\n"),
         answer=_answer(call),
     )
+
+
+def model(call: Call) -> str:
+    """Return the function that finds the file."""
+    return MODEL.format(name=cpp_literal(call.name), place=cpp_literal(str(call.place)))
 
 
 def _value(call: Call) -> str:

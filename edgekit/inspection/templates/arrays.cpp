@@ -42,11 +42,7 @@ void Print(const char* name, const std::vector<double>& numbers) {
   std::printf(numbers.size() > 10 ? " ...\n" : "\n");
 }
 
-// The file: beside this program, where the two ship together; else where it was when this was printed.
-std::filesystem::path Model(const char* program) {
-  const auto beside = std::filesystem::path(program).replace_filename(${beside});
-  return std::filesystem::exists(beside) ? beside : std::filesystem::path(${printed});
-}
+${model}
 
 int main(int argc, char** argv) {
   if (argc != ${arguments}) return std::fprintf(stderr, "usage: %s ${usage}\n", argv[0]), 2;

@@ -106,11 +106,7 @@ ${head}
   return image;
 }
 
-// The file: beside this program, where the two ship together; else where it was when this was printed.
-std::filesystem::path Model(const char* program) {
-  const auto beside = std::filesystem::path(program).replace_filename(${beside});
-  return std::filesystem::exists(beside) ? beside : std::filesystem::path(${printed});
-}
+${model}
 
 int main(int argc, char** argv) {
   if (argc != 2) return std::fprintf(stderr, "usage: %s ${example}\n", argv[0]), 2;

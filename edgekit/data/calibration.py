@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,31 +141,11 @@ def from_folder(
     size = check_input(preprocessing, input_shape)
     if n < 2:
         raise UsageError(f"{n} calibration images cannot give ranges", "choose at least 2, better 100")
-    keep = n * int(np.prod(input_shape[1:])) <= KEPT_BYTES
-    chosen: dict[str, Sample] = {}
-    kept: list[NDArray[np.uint8]] = []
-    twice = flat = 0
-    left_out = LeftOut()
     found = find(folder)
-    for sample in _balanced(found, seed):
-        if len(chosen) == n:
-            break
-        try:
-            image = sample.load(REFUSED_MODES, preprocessing.has_alpha)
-        except Unreadable as error:
-            left_out.add(sample.name, error)
-            continue
-        digest = pixel_hash(image)
-        if digest in chosen:
-            twice += 1
-            continue
-        chosen[digest] = sample
-        pixels = to_pixels(preprocessing, image, size)
-        flat += bool((pixels == pixels[:1, :1]).all())
-        if keep:
-            kept.append(pixels)
-    read = len(chosen) + twice
-    left_out.check(folder, read)
+    keep = n * int(np.prod(input_shape[1:])) <= KEPT_BYTES
+    choice = _different(_balanced(found, seed), n, preprocessing, size, keep)
+    chosen, read = tuple(choice.samples.values()), len(choice.samples) + choice.twice
+    choice.left_out.check(folder, read)
     if len(chosen) < 2:
         raise UsageError(
             f"{folder} holds one image only: its ranges would fit that one image",
@@ -177,16 +157,12 @@ def from_folder(
         preprocessing=preprocessing,
         seed=seed,
         synthetic=False,
-        samples=tuple(chosen.values()),
-        pixels=tuple(chosen),
-        notes=(
-            *passed_over(folder),
-            *left_out.notes(read),
-            *_notes(tuple(chosen.values()), n, len(found), twice, flat),
-        ),
-        unreadable=len(left_out),
+        samples=chosen,
+        pixels=tuple(choice.samples),
+        notes=(*passed_over(folder), *choice.left_out.notes(read), *_notes(choice, n, len(found))),
+        unreadable=len(choice.left_out),
         whole=whole or {},
-        _kept=tuple(kept),
+        _kept=tuple(choice.kept),
     )
 
 
@@ -266,19 +242,59 @@ def _balanced(samples: tuple[Sample, ...], seed: int) -> list[Sample]:
     return [sample for _, _, sample in sorted(rounds, key=lambda entry: entry[:2])]
 
 
-def _notes(chosen: tuple[Sample, ...], asked: int, there: int, twice: int, flat: int) -> tuple[str, ...]:
-    n, groups = len(chosen), {sample.group for sample in chosen}
+@dataclass
+class _Choice:
+    """The images that were chosen, by the hash of their pixels.
+
+    `kept` holds their pixels as the network wants them, where these stay in memory. `twice` counts the images that were
+    passed over because they have the pixels of another, and `flat` the chosen ones that show one color only.
+    """
+
+    samples: dict[str, Sample] = field(default_factory=dict)
+    kept: list[NDArray[np.uint8]] = field(default_factory=list)
+    left_out: LeftOut = field(default_factory=LeftOut)
+    twice: int = 0
+    flat: int = 0
+
+
+def _different(
+    samples: Iterable[Sample], n: int, preprocessing: Preprocessing, size: tuple[int, int], keep: bool
+) -> _Choice:
+    """Take the first `n` that can be read and have pixels of their own."""
+    choice = _Choice()
+    for sample in samples:
+        if len(choice.samples) == n:
+            break
+        try:
+            image = sample.load(REFUSED_MODES, preprocessing.has_alpha)
+        except Unreadable as error:
+            choice.left_out.add(sample.name, error)
+            continue
+        digest = pixel_hash(image)
+        if digest in choice.samples:
+            choice.twice += 1
+            continue
+        choice.samples[digest] = sample
+        pixels = to_pixels(preprocessing, image, size)
+        choice.flat += bool((pixels == pixels[:1, :1]).all())
+        if keep:
+            choice.kept.append(pixels)
+    return choice
+
+
+def _notes(choice: _Choice, asked: int, there: int) -> tuple[str, ...]:
+    n, groups = len(choice.samples), {sample.group for sample in choice.samples.values()}
     notes = []
-    if twice:
-        notes.append(f"{twice} calibration images were left out, each the same pixels as another")
+    if choice.twice:
+        notes.append(f"{choice.twice} calibration images were left out, each the same pixels as another")
     if n < FEW:
         notes.append(f"only {n} calibration images: ranges from fewer than {FEW} may clip what other images reach")
     elif n < asked:
         notes.append(f"{n} calibration images, not {asked}: there are no more")
     elif there > n:
         notes.append(f"calibrated on {n} of {there:,} images, spread over their classes")
-    if flat:
-        notes.append(f"{flat} of {n} calibration images show one color only")
+    if choice.flat:
+        notes.append(f"{choice.flat} of {n} calibration images show one color only")
     if len(groups) == 1 and "" not in groups:
         notes.append(f"all calibration images are of one class ({next(iter(groups))})")
     return tuple(notes)

@@ -80,26 +80,15 @@ def eval(
     if not artifacts:
         raise UsageError("no artifact to evaluate was named", "give at least one .onnx or .tflite file")
     limits = gates.limits([Path(path) for path in artifacts], min_top1, max_drop, against)
-    samples = labeled(Path(data))
-    if len({sample.is_array for sample in samples}) > 1:
-        raise UsageError(f"{data} lists both images and arrays", "give each kind a set of its own")
-    said = reader(preprocess) if preprocess is not None else None
-    if said is not None:
-        said(None)  # what is wrong in it is said before a file is opened
+    samples, said = _samples(Path(data)), _said(preprocess)
     classes = ClassNames(Path(labels) if labels is not None else None, classes_by_order)
     keeper = store if isinstance(store, Keeper) else Keeper(store)
     if csv is not None:
         make_folder(Path(csv))
     shown: tuple[tuple[Sample, str], ...] = ()
     left_out = LeftOut()
-    with open_target(device, load(devices)[device]) as target, ExitStack() as opened:
-
-        def open_file(artifact: Artifact) -> Opened:
-            found = target.open_session(artifact.path, runtime, threads, delegate)
-            opened.callback(found.close)
-            return found
-
-        paths = list(dict.fromkeys([*map(Path, artifacts), *([limits.against] if limits.against else [])]))
+    paths = list(dict.fromkeys([*map(Path, artifacts), *([limits.against] if limits.against else [])]))
+    with _sessions(device, devices, runtime, threads, delegate) as open_file:
         runs, failures = _prepared(paths, said, device, open_file, samples, output_name, classes)
         if runs:
             keeper.check()
@@ -113,11 +102,43 @@ def eval(
     keeper.append(*(evaluated.accuracy for evaluated in done))
     if csv is not None:
         tables.write(Path(csv), done)
-    left = (*passed_over(Path(data), ARRAYS if samples[0].is_array else SUFFIXES), *left_out.notes(len(shown)))
-    notes = (*left, *_notes(shown), *_remarks(done))
+    passed = passed_over(Path(data), ARRAYS if samples[0].is_array else SUFFIXES)
+    notes = (*passed, *left_out.notes(len(shown)), *_notes(shown), *_remarks(done))
     place = next((i for i, one in enumerate(done) if one.artifact == limits.against), None)
     held = gates.held([(one.artifact, one.accuracy) for one in done], place, limits)
     return EvalResult(done, tuple(failures), notes, keeper.refusal, place, tuple(held))
+
+
+def _samples(data: Path) -> tuple[Sample, ...]:
+    """The labeled images of a folder, or its arrays. Raises UsageError where it has both."""
+    samples = labeled(data)
+    if len({sample.is_array for sample in samples}) > 1:
+        raise UsageError(f"{data} lists both images and arrays", "give each kind a set of its own")
+    return samples
+
+
+def _said(preprocess: Described | None) -> Reader | None:
+    """What is said of foreign files' preprocessing. What is wrong in it is raised before a file is opened."""
+    if preprocess is None:
+        return None
+    said = reader(preprocess)
+    said(None)
+    return said
+
+
+@contextmanager
+def _sessions(
+    device: str, devices: Path | None, runtime: str | None, threads: int, delegate: str | None
+) -> Iterator[OpenFile]:
+    """What opens files on a device; they are closed at the end of the block."""
+    with open_target(device, load(devices)[device]) as target, ExitStack() as opened:
+
+        def open_file(artifact: Artifact) -> Opened:
+            found = target.open_session(artifact.path, runtime, threads, delegate)
+            opened.callback(found.close)
+            return found
+
+        yield open_file
 
 
 def _prepared(

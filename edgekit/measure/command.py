@@ -70,10 +70,7 @@ def bench(
     batches = [batch] if isinstance(batch, int) else batch
     shapes = input if isinstance(input, Mapping) else {"": input} if input is not None else {}
     protocols = _protocols(preset, threads, batches, versus, shapes)
-    if versus and (len(paths) < 2 or len(protocols) != 1):
-        raise UsageError("--versus compares two files or more, at one batch size", "give a second file")
-    if not paths or not protocols:
-        raise UsageError("there is nothing to measure", "give at least one file and one batch size")
+    _check_counts(len(paths), len(protocols), versus)
     if sustained is not None:
         protocols = _lasting(protocols, sustained, versus, len(paths))
     options = {"device": device, "provider": provider, "delegate": delegate, "profile": profile}
@@ -96,6 +93,14 @@ def bench(
     if len(outcomes) == 1 and isinstance(outcomes[0], Failure):
         raise outcomes[0].error
     return BenchResult(outcomes, unstored=keeper.refusal)
+
+
+def _check_counts(files: int, batches: int, versus: bool) -> None:
+    """Raise UsageError where there is nothing to measure, or nothing to compare."""
+    if versus and (files < 2 or batches != 1):
+        raise UsageError("--versus compares two files or more, at one batch size", "give a second file")
+    if not files or not batches:
+        raise UsageError("there is nothing to measure", "give at least one file and one batch size")
 
 
 def _protocols(

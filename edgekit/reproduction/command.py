@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -115,24 +116,19 @@ def reproduce(
     _check(own, preprocess, paths, data)
     sides, precisions = tuple(res) or RESOLUTIONS, _precisions(precision, calibration)
     owned = [to_measure(text, max(sides)) for text in own]
-
-    def swept(network: str, **different: Any) -> SweepResult:
-        return sweep(
-            network, format=tuple(format), precision=precisions, int8_effort=int8_effort, device=(device,),
-            threads=threads, preset=preset, random_where_missing=True, data=Path(calibration) if calibration else None,
-            synthetic_calibration="int8" in precisions and calibration is None, eval=Path(data) if data else None,
-            continue_=True, store=store, devices=devices, jobs=jobs, executor=executor, progress=progress, **different,
-        )  # fmt: skip
-
+    swept = partial(
+        sweep, format=tuple(format), precision=precisions, int8_effort=int8_effort, device=(device,), threads=threads,
+        preset=preset, random_where_missing=True, data=Path(calibration) if calibration else None,
+        synthetic_calibration="int8" in precisions and calibration is None, eval=Path(data) if data else None,
+        continue_=True, store=store, devices=devices, jobs=jobs, executor=executor, progress=progress,
+    )  # fmt: skip
     published = swept(
         model, alpha=tuple(alpha) or ALPHAS, res=sides, weights=_weights(weights), out=Path(out) / "artifacts"
     )
     printed, correlated = _beside(published, model)
-    notes = _notes(published, data, calibration)
     mine = [swept(one.model, input=one.input, preprocess=preprocess, out=Path(out) / "own") for one in owned]
-    if owned:
-        printed = (of_own(owned, max(sides)), *printed)
-        notes += [] if preprocess else [f"the preprocessing of {', '.join(own)} is assumed: say it with --preprocess"]
+    printed = ((of_own(owned, max(sides)),) if owned else ()) + printed
+    notes = _notes(published, data, calibration, () if preprocess else own)
     whole = _joined([published, *mine])
     return Reproduction(printed, correlated, whole, _written(whole, Path(out)), tuple(notes), _saved(whole, paths))
 
@@ -213,8 +209,10 @@ def _weights(weights: str | Path | None) -> str:
     return str(cached_weights()) if cached_weights().is_dir() else "random"
 
 
-def _notes(swept: SweepResult, data: str | Path | None, calibration: str | Path | None) -> list[str]:
-    """What a reader must know about what is missing."""
+def _notes(
+    swept: SweepResult, data: str | Path | None, calibration: str | Path | None, assumed: Sequence[str]
+) -> list[str]:
+    """What a reader must know about what is missing; `assumed` are networks whose preprocessing nobody said."""
     said = [f"{swept.unstored.message}; {swept.unstored.remedy}"] if swept.unstored else []
     bare = {cell.variant for cell in swept.cells if cell.measurement and not _trained(cell.measurement)}
     if bare:
@@ -228,6 +226,8 @@ def _notes(swept: SweepResult, data: str | Path | None, calibration: str | Path 
         said.append("int8 was left out: give images to calibrate with by --calibration")
     if data is not None:
         said.append("accuracy is on the given images, published accuracy on all 50,000 of ImageNet's validation set")
+    if assumed:
+        said.append(f"the preprocessing of {', '.join(assumed)} is assumed: say it with --preprocess")
     return said
 
 

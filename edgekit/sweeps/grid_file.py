@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 LARGEST = 1_000_000  # bytes of YAML
 OTHER_NAMES = {f"{name}s": name for name in AXES if not name.endswith("s")}  # an axis by the plural of its name
 # Options of `edgekit sweep` that say how it runs, not what it makes: they are no keys of a file.
-TYPED = ("store", "jobs", "continue", "retry", "dry_run", "yes", "engine", "scheduler", "insecure", "json")
+TYPED = (
+    *("store", "jobs", "continue", "retry", "dry_run", "yes", "json"),
+    *("engine", "scheduler", "tls_ca", "tls_cert", "tls_key", "insecure"),
+)
 # What a key is sometimes called.
 MEANT = {
     **dict.fromkeys(("resolution", "resolutions", "imgsz", "size"), "res"),

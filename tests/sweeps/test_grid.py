@@ -213,7 +213,7 @@ def test_keys_with_values_of_their_own_are_planned(asked: dict[str, Any], tmp_pa
 
 def test_options_that_no_file_has_are_known() -> None:
     typed = set(inspect.signature(sweep).parameters) - {"devices", "executor", "progress", "watch", "model", *KEYS}
-    assert typed <= {*TYPED, "continue_", "tls_ca", "tls_cert", "tls_key"} and not {*TYPED} & {*KEYS}
+    assert typed <= {*TYPED, "continue_"} and not {*TYPED} & {*KEYS}
 
 
 def test_a_grid_that_is_not_there_or_no_text_is_told(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ RECORD |= CELL | {
 WAY = dict.fromkeys(sweep.WAYS)
 BUSY = MEASURED | {"bytes": 584_000, "macs": 49_000, "reasons": ["1.2 cores were busy"]}
 ANSWER = {"setting": "local, 1 thread", "chosen": None, "reason": "every latency is invalid", "remedy": "run it again"}
+SWEPT = {"dry_run": False, "seconds": 1, "preset": "default"}
 DEMO = {"rows": [BUSY], "failed": [], "answers": [ANSWER], "seconds": 1, "report": "r.html"}
 DOCUMENTS: dict[str, tuple[Callable[[Any, int], Any], Any]] = {
     "bench": (measure.bench, {"measurements": [MEASURED]}),
@@ -78,7 +79,7 @@ DOCUMENTS: dict[str, tuple[Callable[[Any, int], Any], Any]] = {
     "store": (stored.listed, {"store": "edgekit.db", "records": [RECORD]}),
     "sweep": (
         sweep.sweep,
-        {"cells": [WAY | CELL | {"measurement": MEASURED, "accuracy": None}], "dry_run": False, "seconds": 1},
+        {"cells": [WAY | CELL | {"measurement": MEASURED, "accuracy": None}], **SWEPT},
     ),
 }
 

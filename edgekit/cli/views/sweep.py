@@ -44,21 +44,21 @@ def sweep(document: Json, width: int) -> View:
     yield from table(columns, cells[:SHOWN], width)
     if len(cells) > SHOWN:
         yield Text(f"and {len(cells) - SHOWN:,} more: see --json", style="dim")
-    told = [
-        (_named(row), row["measurement"]["verdict"], row["measurement"]["reasons"])
-        for row in cells
-        if row["measurement"]
-    ]
-    yield from verdicts(told)
-    if any(verdict == "invalid" for _, verdict, _ in told):
-        preset = document.get("preset", "default")
-        same = "" if preset == "default" else f" --preset {preset}"
-        yield Text(
-            f"   fix: sweep again with --continue{same}, while the devices do nothing else: it redoes what is invalid"
-        )
+    yield from _verdicts(document)
     yield from _failures(cells)
     yield Text()
     yield _sum(document)
+
+
+def _verdicts(document: Json) -> View:
+    """Why latencies are not valid, each reason once, and how to measure the invalid ones again."""
+    measured = [(row, row["measurement"]) for row in document["cells"] if row["measurement"]]
+    yield from verdicts([(_named(row), one["verdict"], one["reasons"]) for row, one in measured])
+    if any(one["verdict"] == "invalid" for _, one in measured):
+        same = "" if document["preset"] == "default" else f" --preset {document['preset']}"
+        yield Text(
+            f"   fix: sweep again with --continue{same}, while the devices do nothing else: it redoes what is invalid"
+        )
 
 
 def _failures(cells: list[Json]) -> View:

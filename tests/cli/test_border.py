@@ -77,6 +77,7 @@ DOCUMENTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
         {
             "cells": [dict.fromkeys(sweep.WAYS) | CELL | {"measurement": MEASURED, "accuracy": None}],
             "dry_run": False,
+            "preset": "default",
             "seconds": 1,
         },
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,7 +12,7 @@ import edgekit
 from edgekit.cli import options as o
 from edgekit.cli.export_options import from_text, parameter, takes
 from edgekit.cli.output import Outcome, notice, refused
-from edgekit.exporting.options import DEFAULTS, HINTS, OPTIONS, flag
+from edgekit.exporting.options import DEFAULTS, HINTS, OPTIONS
 from edgekit.sweeps.axes import VARIED
 
 # Axes among the options of export: words of a choice, and numbers. A free text may have commas of its own.
@@ -22,6 +22,8 @@ _READ: dict[str, Callable[[str, str], Any]] = {
     "alpha": o.decimals,
     "res": o.numbers,
     "device": o.devices,
+    **dict.fromkeys(("runtime", "provider", "delegate", "power_mode"), o.words),
+    **dict.fromkeys(("threads", "batch"), o.numbers),
 }
 # Where a sweep takes several values, or says more than an export.
 _OWN: dict[str, dict[str, Any]] = {
@@ -109,21 +111,8 @@ def sweep(
     from edgekit.cli.live import LiveTable
     from edgekit.cli.views import sweep as views
 
-    ways: dict[str, tuple[Callable[[str, str], Any], str | None]] = {
-        "runtime": (o.words, runtime),
-        "provider": (o.words, provider),
-        "delegate": (o.words, delegate),
-        "threads": (o.numbers, threads),
-        "batch": (o.numbers, batch),
-        "power_mode": (o.words, power_mode),
-    }
-    asked: dict[str, Any] = {}  # a flag that was not given replaces nothing that a file says
-    for name, value in given.items():
-        if value is not None and value is not False and value != []:
-            asked[name] = _READ[name](value, flag(name)) if name in _READ else from_text(name, value)
-    for name, (read, text) in ways.items():
-        if text is not None:
-            asked[name] = read(text, f"--{name.replace('_', '-')}")
+    given |= {"runtime": runtime, "provider": provider, "delegate": delegate, "power_mode": power_mode}
+    asked = _asked(given | {"threads": threads, "batch": batch})
     with LiveTable() as progress:
         result = edgekit.sweep(
             model,
@@ -152,3 +141,12 @@ def sweep(
         notice(f"note: {note}")
     refused(result.unstored)
     return Outcome(result.to_json(), views.sweep, result.exit_code)
+
+
+def _asked(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a grid that were given: an option that was left out replaces nothing that a file says."""
+    return {
+        name: _READ[name](value, f"--{name.replace('_', '-')}") if name in _READ else from_text(name, value)
+        for name, value in given.items()
+        if value is not None and value is not False and value != []
+    }

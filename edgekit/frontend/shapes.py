@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import torch
 
-from edgekit.ir.reference import ONE_TENSOR
+from edgekit.ir.reference import ELEMENTWISE
 
 Shape = tuple[int, ...]
 
@@ -28,10 +28,7 @@ class Shaped(Protocol):
     def dtype(self) -> torch.dtype: ...
 
 
-_ELEMENTWISE = frozenset(
-    {"relu", "clip", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "lrn", "softmax", "log_softmax"}
-    | {"leaky_relu", "elu", "softplus", "cumsum", *ONE_TENSOR}
-)
+_SAME = ELEMENTWISE | {"lrn", "softmax", "log_softmax", "cumsum"}
 _BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "floor_div", "remainder"})
 _COMPARING = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
 _TYPELESS = frozenset({"permute", "slice", "reshape", "expand", "tile", "flip", "gather", "cast", "pad"})
@@ -61,7 +58,7 @@ def known_shape(
 
 def _shape(kind: str, a: Mapping[str, Any], inputs: list[Shape], own: dict[str, Shape]) -> Shape | None:
     first = inputs[0]
-    if kind in _ELEMENTWISE:
+    if kind in _SAME:
         return first
     if kind in _BINARY or kind in _COMPARING:
         return _broadcast([*inputs, *own.values()])

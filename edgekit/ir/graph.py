@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgekit.ir.reference import KERNELS, ONE_TENSOR
+from edgekit.ir.reference import ELEMENTWISE, KERNELS
 from edgekit.ir.whole_inputs import drawn
 
 SAME = 1e-3  # of the largest output: another order of the same arithmetic
@@ -183,22 +183,10 @@ class Graph:
 
 
 # Kinds that treat every image of a batch alike, whatever their attributes.
-_ALIKE = frozenset(
-    {
-        "input",
-        "conv",
-        "conv_transpose",
-        "batch_norm",
-        "scale",
-        "max_pool",
-        "avg_pool",
-        "lrn",
-        "relu",
-        "clip",
-        "upsample",
-    }
-    | {"adaptive_avg_pool", "adaptive_max_pool", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "elu"}
-    | {"leaky_relu", "prelu", "linear", "logical_not", "softplus", "cast", "group_norm", "grid_sample", *ONE_TENSOR}
+_ALIKE = (
+    ELEMENTWISE
+    | {"input", "conv", "conv_transpose", "linear", "batch_norm", "scale", "group_norm", "lrn", "prelu", "cast"}
+    | {"max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "upsample", "grid_sample", "logical_not"}
 )
 _BINARY = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum", "floor_div", "remainder"})
 

@@ -77,6 +77,11 @@ ONE_TENSOR = (
     "erf",
     "sign",
 )
+# Kinds that treat every element alike, whatever their attributes.
+ELEMENTWISE = frozenset(
+    {"relu", "clip", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "leaky_relu", "elu", "softplus"}
+    | {*ONE_TENSOR}
+)
 
 
 def _binary(function: Callable[[Any, Any], Tensor]) -> Kernel:

@@ -12,13 +12,10 @@ from typing import Any
 from torch import Tensor
 
 from edgekit.ir.graph import Graph, Op, rebuilt
-from edgekit.ir.reference import ONE_TENSOR
+from edgekit.ir.reference import ELEMENTWISE
 
 Dims = tuple[int, ...]  # of a value: which axis of its source each of its axes is
-_ALIKE = frozenset(
-    {*ONE_TENSOR, "relu", "clip", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "leaky_relu", "elu"}
-    | {"softplus", "cast", "logical_not"}
-)
+_ALIKE = ELEMENTWISE | {"cast", "logical_not"}
 _PAIRS = frozenset({"add", "sub", "mul", "div", "pow", "maximum", "minimum"})
 _OVER = frozenset({"mean", "sum", "max", "min"})
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgekit.errors import UsageError
+from edgekit.errors import UsageError, first_line
 from edgekit.network.names import CHECKPOINTS
 from edgekit.records.preprocessing import Preprocessing
 
@@ -93,7 +93,7 @@ def file_format(path: Path) -> str:
 
 def broken(path: Path, kind: str, error: Exception) -> UsageError:
     """The error for a file whose content cannot be read as `kind`."""
-    first = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+    first = first_line(error)[:160]
     return UsageError(f"{path.name} is no readable {kind} file (truncated or something else): {first}", AGAIN)
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -150,7 +150,8 @@ class Files:
         finally:
             with self._lock:
                 self._in_use.subtract(digests)
-                self._make_room()
+                with suppress(OSError):  # what was done in the block stands, whether there is room for more or not
+                    self._make_room()
 
     def place(self, one: Parcel) -> Path:
         """Where a parcel lies here, all of whose contents are there."""
@@ -182,7 +183,10 @@ class Files:
             if self._bytes <= KEPT_BYTES:
                 return
             if not self._in_use[whole.name] and self._is_old(whole.name):
-                shutil.rmtree(whole, ignore_errors=True)
+                gone = whole.with_suffix(".gone")  # so that one that is half removed is never taken for whole
+                whole.replace(gone)
+                shutil.rmtree(gone, ignore_errors=True)
+                self._asked.pop(whole.name, None)
                 self._remove_contents()
 
     def _remove_contents(self) -> None:
@@ -192,6 +196,7 @@ class Files:
             info = path.stat()
             if self._bytes > KEPT_BYTES and info.st_nlink == 1 and self._is_old(path.name):
                 path.unlink()
+                self._asked.pop(path.name, None)
                 self._bytes -= info.st_size
 
     def _is_old(self, name: str) -> bool:

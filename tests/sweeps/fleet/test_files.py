@@ -114,6 +114,16 @@ def test_what_was_asked_for_longest_ago_makes_room_for_more_and_nothing_that_is_
         assert kept() == "ab"
     use(2)
     assert kept() == "bc"
+    with monkeypatch.context() as patched:
+        patched.setattr(files.shutil, "rmtree", _half)
+        use(0)  # is done, although nothing makes room for it
+    use(1)
+
+
+def _half(path: Path, ignore_errors: bool) -> None:
+    """Remove the files of a folder, and no more."""
+    for one in filter(Path.is_file, path.rglob("*")):
+        one.unlink()
 
 
 def test_what_arrives_as_something_else_is_refused_and_gone(there: Files) -> None:

@@ -55,9 +55,8 @@ def _values(points: Sequence[Json]) -> list[Json]:
 def colors(points: Sequence[Json]) -> Json:
     """A color for each family, none twice."""
     families = sorted({point["family"] for point in points} - {OWN_FAMILY})
-    scale = {"domain": [*families, OWN_FAMILY], "range": [*PALETTE[: len(families)], "black"]}
-    if not _has_own(points):
-        scale = {key: several[:-1] for key, several in scale.items()}
+    known = dict(zip(families, PALETTE, strict=False)) | ({OWN_FAMILY: "black"} if _has_own(points) else {})
+    scale = {"domain": [*known], "range": [*known.values()]}
     return {"field": "family", "type": "nominal", "title": "Family", "scale": scale}
 
 

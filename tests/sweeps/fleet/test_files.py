@@ -115,7 +115,7 @@ def test_what_was_asked_for_longest_ago_makes_room_for_more_and_nothing_that_is_
     use(2)
     assert kept() == "bc"
     with monkeypatch.context() as patched:
-        patched.setattr(files.shutil, "rmtree", _half)
+        patched.setattr("edgekit.sweeps.fleet.files.shutil.rmtree", _half)
         use(0)  # is done, although nothing makes room for it
     use(1)
 

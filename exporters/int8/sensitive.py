@@ -22,6 +22,7 @@ _OF_ELEMENTS = frozenset(
 )
 _JOINING = frozenset({"sum", "mean", "max", "min", "prod", "cumsum", "max_pool", "avg_pool"})
 _BETWEEN = _MOVES | _OF_ELEMENTS | _JOINING
+_KEEPING = _MOVES | {"add", "mul", "clip", "sqrt", "pow", "relu", "sum", "mean", "avg_pool"}  # powers are still powers
 
 
 def sensitive(graph: Graph) -> dict[str, str]:
@@ -57,9 +58,6 @@ def _is_power(graph: Graph, name: str) -> bool:
     if op.kind == "abs" or is_square(op):
         return True
     return bool(op.inputs) and op.kind in _KEEPING and all(_is_power(graph, source) for source in op.inputs)
-
-
-_KEEPING = _MOVES | {"add", "mul", "clip", "sqrt", "pow", "relu", "sum", "mean", "avg_pool"}
 
 
 def is_square(op: Op) -> bool:

@@ -164,6 +164,16 @@ def _groups(graph: Graph, scheme: str, wanted: list[str]) -> dict[str, str]:
     return {name: find(name) for name in wanted}
 
 
+def constant_of(op: Op, own: Mapping[str, Tensor]) -> Tensor:
+    """Return what an operator takes beside its one input, a tensor of its own or a number, in float32."""
+    return own.get("other", torch.tensor(op.attrs.get("other", 0.0))).detach().float()
+
+
+def rounded_operand(constant: Tensor, scheme: str) -> Tensor:
+    """Return a constant operand as the numbers that its integers stand for, in float32."""
+    return operand(constant, scheme).fake(constant.detach().float())
+
+
 def operand(tensor: Tensor, scheme: str) -> QParams:
     """How a constant operand of an addition or product becomes integers."""
     low, high = (float(value) for value in torch.aminmax(tensor.detach().float()))
@@ -214,6 +224,6 @@ def _step(graph: Graph, op: Op, sources: list[float], scheme: str) -> float:
     if op.kind not in ("add", "sub", "mul", "div") or op.attrs.get("reflected"):
         return 0.0
     if len(op.inputs) == 1:
-        other = own.get("other", torch.tensor(op.attrs.get("other", 0.0))).detach()
+        other = constant_of(op, own)
         sources = [*sources, operand(1 / other if op.kind == "div" else other, scheme).scale]
     return max(sources) if op.kind in ("add", "sub") else math.prod(sources)

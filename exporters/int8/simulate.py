@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgekit.exporters.int8.activations import operand
+from edgekit.exporters.int8.activations import constant_of, rounded_operand
 from edgekit.exporters.int8.tflite_steps import in_steps
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
@@ -53,8 +53,7 @@ def integer_graph(quantized: QuantizedGraph, correct: Correction | None = None) 
             own = {"weight": f"{op.name}/weight", "bias": f"{op.name}/bias"}
             op = op.with_(kind="call", params=own, attrs={"function": _product(quantized, op, target, correct)})
         elif op.kind in ("add", "mul") and len(op.inputs) == 1 and op.name not in quantized.islands:
-            other = graph.tensors(op).get("other", torch.tensor(op.attrs.get("other", 0.0)))
-            params[f"{op.name}/other"] = operand(other, quantized.scheme).fake(other.detach().float())
+            params[f"{op.name}/other"] = rounded_operand(constant_of(op, graph.tensors(op)), quantized.scheme)
             op = op.with_(params={"other": f"{op.name}/other"})
         elif quantized.scheme == "tflite" and _in_integers(quantized, op):
             steps = in_steps(graph, op, quantized.activations)

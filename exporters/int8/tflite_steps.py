@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgekit.exporters.int8.activations import operand
+from edgekit.exporters.int8.activations import constant_of, rounded_operand
 from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT, HARDSIGMOID_SUM, mean_padding
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.quantized import QParams
@@ -87,7 +87,7 @@ def _silu(graph: Graph, op: Op, grids: Mapping[str, QParams]) -> Computed:
 
 def _prelu(graph: Graph, op: Op, grids: Mapping[str, QParams]) -> Computed:
     """Slopes are integers of one scale."""
-    slope = _rounded(graph.tensors(op)["weight"])
+    slope = rounded_operand(graph.tensors(op)["weight"], "tflite")
     return lambda x: KERNELS["prelu"](op, [x], {"weight": slope})
 
 
@@ -97,24 +97,20 @@ def _scale(graph: Graph, op: Op, grids: Mapping[str, QParams]) -> Computed | Non
     if len(op.shape) not in (3, 4):
         return None
     integers, added, scales = scale_integers(grid, own["weight"].detach().double(), own["bias"].detach().double())
-    rounded = {"weight": (integers * scales).float(), "bias": (added * scales * grid.scale).float()}
-    return lambda x: KERNELS["scale"](op, [x], rounded)
+    real = {"weight": (integers * scales).float(), "bias": (added * scales * grid.scale).float()}
+    return lambda x: KERNELS["scale"](op, [x], real)
 
 
 def _with_constant(graph: Graph, op: Op, grids: Mapping[str, QParams]) -> Computed | None:
     """The other operand is integers of one scale; TFLite divides none, so that it is multiplied by the inverse."""
     if len(op.inputs) == 2:
         return None
-    other = graph.tensors(op).get("other", torch.tensor(op.attrs.get("other", 0.0))).detach().float()
+    other = constant_of(op, graph.tensors(op))
     if op.kind == "div":
-        inverse = _rounded(1 / other)
+        inverse = rounded_operand(1 / other, "tflite")
         return lambda x: x * inverse
-    rounded = {"other": _rounded(other)}
-    return lambda x: KERNELS[op.kind](op, [x], rounded)
-
-
-def _rounded(constant: Tensor) -> Tensor:
-    return operand(constant, "tflite").fake(constant.detach().float())
+    own = {"other": rounded_operand(other, "tflite")}
+    return lambda x: KERNELS[op.kind](op, [x], own)
 
 
 _STEPS: dict[str, Steps] = {

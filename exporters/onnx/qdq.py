@@ -11,7 +11,7 @@ import torch
 
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob
-from edgekit.exporters.int8.activations import operand
+from edgekit.exporters.int8.activations import constant_of, operand
 from edgekit.exporters.onnx.emitter import Emission, Operator, published, value_names
 from edgekit.ir.graph import Op
 from edgekit.ir.passes.fused_activations import fused_activations
@@ -130,9 +130,9 @@ def _bias(e: Emission, quantized: QuantizedGraph, op: Op) -> str:
 
 def _operand(e: Emission, quantized: QuantizedGraph, op: Op) -> str:
     """The constant of an addition or product, as integers too."""
-    tensor = e.tensors(op).get("other", torch.tensor(op.attrs.get("other", 0.0)))
+    tensor = constant_of(op, e.tensors(op))
     params = operand(tensor, quantized.scheme)
-    integers = torch.round(tensor.detach().float() / params.scale + params.zero_point).clamp(params.low, params.high)
+    integers = torch.round(tensor / params.scale + params.zero_point).clamp(params.low, params.high)
     kind = torch.uint8 if params.low == 0 else torch.int8
     grid = _grid(e, f"{op.name}.other", params)
     if quantized.scheme == "tensorrt":

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from edgekit.inspection.snippets import snippet
 from edgekit.records.manifest import Manifest, TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
@@ -67,14 +72,44 @@ def manifest_of(made: Manifest, format: str, case: Case) -> Manifest:
     return made.model_copy(update={**fields, "inputs": (given,), "outputs": (taken,), "output": case.output})
 
 
+@dataclass(frozen=True)
+class Printed:
+    """A manifest, and the folder in which its file and the programs of it are."""
+
+    folder: Path
+    manifest: Manifest
+
+    def program(self, language: str) -> str:
+        return snippet(self.manifest, language, self.folder / self.manifest.file)
+
+
 def run(command: list[str], folder: Path) -> str:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def compile_kotlin(double: Path, folder: Path) -> None:
-    """Compile Program.kt; Debian's kotlinc, 1.3, looks into classes that Java 17 keeps closed unless it is told."""
+def compile_cpp(program: str, elements: str, folder: Path) -> None:
+    """Compile a program as `program`, against doubles whose inputs have so many elements; skip without a compiler."""
+    compiler = shutil.which("g++") or shutil.which("c++")
+    if compiler is None:
+        pytest.skip("no C++ compiler here")
+    (folder / "program.cc").write_text(program)
+    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{DOUBLES}", f"-DINPUT_ELEMENTS={elements}"]
+    run([compiler, *flags, "program.cc", "-o", "program"], folder)
+
+
+def run_kotlin(format: str, program: str, main: Callable[[str], str], folder: Path) -> str:
+    """Compile a program against the double of a format's runtime, with a main() that is given the file, and run it.
+
+    Skip without a compiler. Debian's kotlinc, 1.3, looks into classes that Java 17 keeps closed unless it is told.
+    """
+    if shutil.which("kotlinc") is None:
+        pytest.skip("no Kotlin compiler here")
+    read = f'java.io.File("net.{format}").readBytes()'
+    model = read if format == "onnx" else f"ByteBuffer.wrap({read})"
+    (folder / "Program.kt").write_text(program + main(model))
+    double = DOUBLES / ("DoubleOnnx.kt" if format == "onnx" else "Double.kt")
     inside = ("lang", "util", "util.concurrent.atomic", "io")
     names = (*(f"java.{one}" for one in inside), "sun.nio.ch")
     opened = " ".join(f"--add-opens java.base/{name}=ALL-UNNAMED" for name in names)
@@ -84,3 +119,4 @@ def compile_kotlin(double: Path, folder: Path) -> None:
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
+    return run(["java", "-cp", "program.jar", "ProgramKt"], folder)

@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +27,13 @@ from edgekit.exporting.stored_values import stored, to_layout
 from edgekit.inspection.snippets import snippet
 from edgekit.records.manifest import Manifest, manifest_path, read_manifest
 from edgekit.records.preprocessing import apply
-from tests.inspection.programs import CASES, DOUBLES, WAYS, compile_kotlin, manifest_of, run
+from tests.inspection.programs import CASES, WAYS, Printed, compile_cpp, manifest_of, run, run_kotlin
 
 PAM = "P7\nWIDTH 91\nHEIGHT 60\nDEPTH 4\nMAXVAL 255\nTUPLTYPE RGB_ALPHA\nENDHDR\n"
 
 
-@dataclass(frozen=True)
-class Trial:
+class Trial(Printed):
     """A picture, what a runtime would answer, and what a program must make of both."""
-
-    folder: Path
-    manifest: Manifest
 
     def prepare(self) -> None:
         random = np.random.default_rng(7)
@@ -52,9 +47,6 @@ class Trial:
         answer = random.permutation(240)[: int(np.prod(taken.shape))] if taken.dtype != "float32" else random.random(12)
         answer = answer - 120 if taken.dtype == "int8" else answer
         answer.astype(taken.dtype).tofile(self.folder / "output0.bin")
-
-    def program(self, language: str) -> str:
-        return snippet(self.manifest, language, self.folder / self.manifest.file)
 
     def check(self, printed: str) -> None:
         given, taken, how = self.manifest.inputs[0], self.manifest.outputs[0], self.manifest.preprocessing
@@ -86,15 +78,9 @@ class Trial:
 def test_the_cpp_program_hands_over_what_an_evaluation_does(
     format: str, name: str, made: Manifest, tmp_path: Path
 ) -> None:
-    compiler = shutil.which("g++") or shutil.which("c++")
-    if compiler is None:
-        pytest.skip("no C++ compiler here")
     trial = Trial(tmp_path, manifest_of(made, format, CASES[name]))
     trial.prepare()
-    (tmp_path / "program.cc").write_text(trial.program("cpp"))
-    elements = int(np.prod(trial.manifest.inputs[0].shape))
-    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{DOUBLES}", f"-DINPUT_ELEMENTS={elements}"]
-    run([compiler, *flags, "program.cc", "-o", "program"], tmp_path)
+    compile_cpp(trial.program("cpp"), str(np.prod(trial.manifest.inputs[0].shape)), tmp_path)
     trial.check(run(["./program", "picture.ppm"], tmp_path))
     broken = subprocess.run(["./program", "output0.bin"], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert broken.returncode == 1 and "no picture in P" in broken.stderr
@@ -111,13 +97,8 @@ def test_programs_name_the_classes_of_a_file_with_labels(name: str, made: Manife
         "fun classify"
     )[2]
     assert "NAMES" not in snippet(plain, "kotlin", tmp_path) and "kNames" not in snippet(plain, "cpp", tmp_path)
-    compiler = shutil.which("g++") or shutil.which("c++")
-    if compiler is None:
-        pytest.skip("no C++ compiler here")
     trial.prepare()
-    (tmp_path / "program.cc").write_text(trial.program("cpp"))
-    flags = ["-std=c++17", "-Wall", "-Wextra", "-Werror", f"-I{DOUBLES}", f"-DINPUT_ELEMENTS={24 * 32 * 3}"]
-    run([compiler, *flags, "program.cc", "-o", "program"], tmp_path)
+    compile_cpp(trial.program("cpp"), str(24 * 32 * 3), tmp_path)
     lines = run(["./program", "picture.ppm"], tmp_path).splitlines()
     assert len(lines) == (1 if is_index else 5)
     assert all(line.endswith(f" class {int(line.split()[0]) + offset}") for line in lines)
@@ -150,18 +131,13 @@ fun javaPicture(path: String): Triple<Int, Int, IntArray> {{
 
 @pytest.mark.parametrize(("format", "name"), WAYS)
 def test_the_kotlin_function_hands_over_the_same(format: str, name: str, made: Manifest, tmp_path: Path) -> None:
-    if shutil.which("kotlinc") is None:
-        pytest.skip("no Kotlin compiler here")
     trial = Trial(tmp_path, manifest_of(made, format, CASES[name]))
     trial.prepare()
-    read = f'java.io.File("{trial.manifest.file}").readBytes()'
-    model = read if format == "onnx" else f"ByteBuffer.wrap({read})"
     is_index = trial.manifest.output == "argmax"
     show = "found" if is_index else 'found.joinToString("\\n") { "${it.first} ${it.second}" }'
-    (tmp_path / "Program.kt").write_text(trial.program("kotlin") + MAIN.format(model=model, show=show))
-    double = DOUBLES / ("DoubleOnnx.kt" if format == "onnx" else "Double.kt")
-    compile_kotlin(double, tmp_path)
-    trial.check(run(["java", "-cp", "program.jar", "ProgramKt"], tmp_path))
+    trial.check(
+        run_kotlin(format, trial.program("kotlin"), lambda model: MAIN.format(model=model, show=show), tmp_path)
+    )
 
 
 @pytest.mark.parametrize("name", ["gray", "color", "swapped", "alpha"])

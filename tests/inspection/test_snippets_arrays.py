@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +10,8 @@ import numpy as np
 import pytest
 
 from edgekit.exporting.stored_values import dequantized, from_layout, quantized, to_layout
-from edgekit.inspection.snippets import snippet
 from edgekit.records.manifest import Manifest, TensorRecord
-from tests.inspection.programs import DOUBLES, compile_kotlin, run
+from tests.inspection.programs import Printed, compile_cpp, run, run_kotlin
 
 
 def of_arrays(made: Manifest, format: str) -> Manifest:
@@ -34,12 +31,8 @@ def of_arrays(made: Manifest, format: str) -> Manifest:
     return made.model_copy(update=fields)
 
 
-@dataclass(frozen=True)
-class Arrays:
+class Arrays(Printed):
     """An example in files of numpy, what a runtime would answer, and what a program must hand over and print."""
-
-    folder: Path
-    manifest: Manifest
 
     def prepare(self) -> None:
         random = np.random.default_rng(3)
@@ -68,14 +61,9 @@ class Arrays:
 def test_the_cpp_program_of_arrays_hands_over_and_prints_what_the_network_does(
     format: str, made: Manifest, tmp_path: Path
 ) -> None:
-    compiler = shutil.which("g++") or shutil.which("c++")
-    if compiler is None:
-        pytest.skip("no C++ compiler here")
     trial = Arrays(tmp_path, of_arrays(made, format))
     trial.prepare()
-    (tmp_path / "program.cc").write_text(snippet(trial.manifest, "cpp", tmp_path / trial.manifest.file))
-    flags = ["-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{DOUBLES}", "-DINPUT_ELEMENTS=24,5"]
-    run([compiler, *flags, "program.cc", "-o", "program"], tmp_path)
+    compile_cpp(trial.program("cpp"), "24,5", tmp_path)
     trial.check(run(["./program", "0.npy", "1.npy"], tmp_path))
     np.save(tmp_path / "wide.npy", np.zeros((1, 5)))
     for wrong in (["0.npy", "0.npy"], ["0.npy", "wide.npy"], ["0.npy", "program.cc"], ["0.npy", "none.npy"]):
@@ -100,15 +88,8 @@ fun main() {{
 
 @pytest.mark.parametrize("format", ["onnx", "tflite"])
 def test_the_kotlin_function_of_arrays_does_the_same(format: str, made: Manifest, tmp_path: Path) -> None:
-    program = snippet(of_arrays(made, format), "kotlin", Path(f"net.{format}"))
-    assert "x0: FloatArray, x1: FloatArray): List<FloatArray>" in program
-    if shutil.which("kotlinc") is None:
-        pytest.skip("no Kotlin compiler here")
     trial = Arrays(tmp_path, of_arrays(made, format))
+    program = trial.program("kotlin")
+    assert "x0: FloatArray, x1: FloatArray): List<FloatArray>" in program
     trial.prepare()
-    read = f'java.io.File("{trial.manifest.file}").readBytes()'
-    model = read if format == "onnx" else f"ByteBuffer.wrap({read})"
-    (tmp_path / "Program.kt").write_text(program + ARRAYS_MAIN.format(model=model))
-    double = DOUBLES / ("DoubleOnnx.kt" if format == "onnx" else "Double.kt")
-    compile_kotlin(double, tmp_path)
-    trial.check(run(["java", "-cp", "program.jar", "ProgramKt"], tmp_path))
+    trial.check(run_kotlin(format, program, lambda model: ARRAYS_MAIN.format(model=model), tmp_path))

@@ -90,8 +90,8 @@ class AdbLink:
         self._begun()
         # Commands in the background have no stdin of their own; the third descriptor brings it to the watcher. The
         # watcher reads it by itself: a program that it had started would outlive it, and keep open what the phone's
-        # adbd waits for, which is one socket for stdin and stdout. It kills again
-        # after a second, because what is being started bears no mark yet.
+        # adbd waits for, which is one socket for stdin and stdout. It kills again after a second, because what is being
+        # started bears no mark yet.
         inner, kill = f"export {MARK}={self.session}; {script}", _kill(self.session)
         watched = (
             f"exec 3<&0; sh -c {shlex.quote(inner)} 3<&- & p=$!; "

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,6 +55,39 @@ import litert_torch
 net = litert_torch.to_channel_last_io(net, args=[0])
 litert_torch.convert(net, (torch.zeros(1, 160, 160, 3),)).export(sys.argv[1] + "/bare.tflite")
 """
+# A process begins with the highest memory of the one that started it, which must therefore be a small one.
+COST = """
+import json, os, sys, time
+began = time.perf_counter()
+child = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, 2, 1)])
+_, status, used = os.wait4(child, 0)
+took = time.perf_counter() - began
+print(json.dumps([os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, took, used.ru_maxrss]))
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process and those that it started took; memory is the highest resident of the largest of them."""
+
+    cpu_seconds: float
+    seconds: float
+    peak_bytes: int
+
+
+def cost(command: Sequence[str], worked: Sequence[int] = (0,), **environment: str) -> Cost:
+    """Run a command. Raises CalledProcessError where it ends with another exit code than those of one that worked."""
+    done = subprocess.run(
+        [sys.executable, "-c", COST, *command],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    code, cpu_seconds, seconds, kilobytes = json.loads(done.stdout)
+    if code not in worked:
+        raise subprocess.CalledProcessError(code, list(command), stderr=done.stderr[-2000:])
+    return Cost(cpu_seconds, seconds, kilobytes * 1024)
 
 
 @dataclass(frozen=True)

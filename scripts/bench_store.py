@@ -8,14 +8,12 @@ targets are those that the page names; 1 where one is missed. `python -m scripts
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import random
 import shutil
 import signal
 import sqlite3
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +25,7 @@ from pathlib import Path
 import edgekit
 from edgekit.records.measurement import Measurement
 from edgekit.storage.store import Store, new_id
-from scripts.bench_helpers import ROOT, Line, as_installed
+from scripts.bench_helpers import ROOT, Line, as_installed, cost
 from tests.storage.test_merge import VERSION_1
 
 COUNT = 100_000
@@ -35,14 +33,6 @@ FILES, DEVICES, SAMPLES = 200, 5, 200  # samples of each of a measurement's proc
 ROUNDS, KILLS = 3, 20
 TABLES = ("measurements", "samples", "summaries")
 MIGRATE = "import sys; from edgekit.storage.store import Store; Store(sys.argv[1]).check()"
-# A process begins with the highest memory of the one that started it, which must therefore be a small one.
-COST = """
-import json, os, sys
-null = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]
-child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=null)
-_, status, used = os.wait4(child, 0)
-print(json.dumps([os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss]))
-"""
 IMPORTS = "import sqlalchemy, pydantic, typer, rich.console, numpy"  # what they are made with
 WORKED = (0, 3, 6)  # what is compared may be slower, or measured on a busy machine
 PAGE = ROOT / "docs" / "measured" / "store.md"
@@ -122,14 +112,6 @@ def _copies(row: dict[str, object], one: Measurement, count: int) -> Iterator[di
         yield copy
 
 
-def cost(command: list[str]) -> tuple[float, float]:
-    """(seconds of the processor, megabytes at the highest) of a process, which must end as one that worked."""
-    told = subprocess.run([sys.executable, "-c", COST, *command], capture_output=True, text=True, check=True).stdout
-    code, seconds, kilobytes = json.loads(told)
-    assert code in WORKED, command
-    return seconds, kilobytes / 1000
-
-
 def _line(
     claim: str,
     command: list[str],
@@ -142,8 +124,9 @@ def _line(
     for _ in range(ROUNDS if seconds else 1):
         if without is not None:
             shutil.rmtree(without, ignore_errors=True)
-        found.append(cost(command))
-    took, peak = (statistics.median(column) for column in zip(*found, strict=True))
+        found.append(cost(command, WORKED))
+    took = statistics.median(one.cpu_seconds for one in found)
+    peak = statistics.median(one.peak_bytes for one in found) / 1e6
     reached = took < seconds and peak < megabytes if seconds and megabytes else None
     target = f"< {seconds:g} s, < {megabytes:g} MB" if seconds and megabytes else "-"
     return Line(claim, target, f"{took:.2f} s, {peak:.0f} MB", reached)

@@ -7,7 +7,6 @@ cold, and they take turns. edgekit's also opens its file again and proves it. Wr
 from __future__ import annotations
 
 import argparse
-import os
 import platform
 import statistics
 import subprocess
@@ -15,12 +14,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.bench.ondevice.sensors.linux import processor
 from edgekit.util.files import write_atomically
-from scripts.bench_helpers import ROOT
+from scripts.bench_helpers import ROOT, Cost, cost
 
 PAGE = ROOT / "docs" / "measured" / "converting.md"
 NETWORKS = {"MobileNet v1 1.0/224": "mobilenet", "ResNet-50": "resnet50"}
@@ -82,28 +80,6 @@ litert_torch.convert(made, (torch.zeros(1, 224, 224, 3),)).export(sys.argv[1] + 
 """
 
 
-@dataclass(frozen=True)
-class Cost:
-    """What a process and those that it started took."""
-
-    cpu_seconds: float
-    seconds: float
-    peak_bytes: int  # of the largest of them
-
-
-def cost(argv: list[str]) -> Cost:
-    """Run a command, in one thread. Raises CalledProcessError where it fails."""
-    with tempfile.TemporaryFile() as said:
-        began = time.perf_counter()
-        started = subprocess.Popen(argv, stdout=said, stderr=said, env={**os.environ, "OMP_NUM_THREADS": "1"})
-        _, status, used = os.wait4(started.pid, 0)
-        started.returncode = os.waitstatus_to_exitcode(status)
-        if started.returncode:
-            said.seek(0)
-            raise subprocess.CalledProcessError(started.returncode, argv, said.read()[-2000:])
-    return Cost(used.ru_utime + used.ru_stime, time.perf_counter() - began, used.ru_maxrss * 1024)
-
-
 def rows(python: str, rounds: int) -> Iterator[str]:
     """Yield a row of the table for each network and way: medians of the rounds."""
     with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +102,7 @@ def rows(python: str, rounds: int) -> Iterator[str]:
             found: dict[str, list[Cost]] = {way: [] for way in ways}
             for _ in range(rounds):
                 for way, argv in ways.items():
-                    found[way].append(cost(argv))
+                    found[way].append(cost(argv, OMP_NUM_THREADS="1"))
             for way, each in found.items():
                 cpu, wall = (statistics.median(getattr(one, key) for one in each) for key in ("cpu_seconds", "seconds"))
                 peak = statistics.median(one.peak_bytes for one in each)

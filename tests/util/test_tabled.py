@@ -108,6 +108,7 @@ def test_a_data_frame_has_all_rows_with_all_values(monkeypatch: pytest.MonkeyPat
         monkeypatch.setitem(sys.modules, "pandas", pandas)
     wanted, found = BENCH.document["measurements"], BENCH.to_pandas().to_dict("records")
     known = [key for key in FILE if FILE[key] is not None and key != "ci95_ms"]
+    assert {*FILE} - {"ci95_ms"} <= {*found[0]}, "also what is null in this row"
     assert [[row[key] for key in known] for row in found] == [[row[key] for key in known] for row in wanted]
     assert [(row["ci95_ms_low"], row["ci95_ms_high"]) for row in found] == [(1.6, 1.7)] * 2, "as in a report's CSV"
     monkeypatch.setitem(sys.modules, "pandas", None)

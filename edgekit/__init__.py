@@ -47,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "export": ("edgekit.exporting.command", "export", "Write a network to files for devices, each proved."),
     "inspect": ("edgekit.inspection.command", "inspect", "Say what a file is, what made it, and how to call it."),
     "bench": ("edgekit.measure.command", "bench", "Measure latency and memory of files, in fresh processes."),
-    "compare": ("edgekit.comparison.command", "compare", "Compare stored latencies, and fail when one became slower."),
+    "compare": ("edgekit.comparison.command", "compare", "Compare a new build with an old one; fail if it is worse."),
     "eval": ("edgekit.evaluation.command", "eval", "Measure the accuracy of the files that ship."),
     "choose": ("edgekit.choosing.command", "choose", "Say which stored file to ship to a device, within limits."),
     "report": ("edgekit.reporting.command", "report", "Write what was measured as one self-contained HTML file."),

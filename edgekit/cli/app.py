@@ -130,10 +130,11 @@ def _edgekit(
 
     \b
     Start with:
-      edgekit demo                                      the whole way, offline
-      edgekit models                                    the networks
-      edgekit export mobilenet --alpha 0.5 --res 160    files in artifacts/
-      edgekit COMMAND --help                            options and an example
+      edgekit demo                                       the whole way, offline
+      edgekit models                                     the networks
+      edgekit export mobilenet --alpha 0.5 --res 160     files in artifacts/
+      edgekit export mynet.py:build --input 1,3,224,224  of your own network
+      edgekit COMMAND --help                             options and an example
 
     \b
     Exit codes:

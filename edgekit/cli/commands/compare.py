@@ -37,7 +37,7 @@ def compare(
     store: o.Store = None,
     json: o.Json = False,
 ) -> Outcome:
-    """Compare stored latencies, and fail when one became slower.
+    """Compare a new build with an old one; fail if it is worse.
 
     With limits of their own also accuracies, sizes and memory.
     Exit code 3: slower or beyond a limit, or missing on the new side. 6: a measurement is invalid.

@@ -107,6 +107,16 @@ def test_sums_that_saturate_in_the_runtime_are_no_fault_of_the_file(
     assert found is None and note is not None and "with unsigned weights, because signed ones saturate here" in note
 
 
+def test_an_optimized_file_that_rounds_as_it_runs_is_held_to_what_integers_say(tmp_path: Path) -> None:
+    whole = np.arange(64, dtype=np.int8).reshape(8, 8) * 2 - 64
+    own = {"w": whole, "step": np.full(8, 0.01, np.float32), "zero": np.zeros(8, np.int8)}
+    nodes = [node("DynamicQuantizeMatMul", "x w step zero", "y", domain="com.microsoft")]
+    path = write(tmp_path / "net.onnx", nodes, {"x": (1, 4, 8)}, ["y"], own)
+    assert open_source(path, None).precision == "int8"
+    made = edgekit.export(str(path), format=["onnx"], out=tmp_path / "out")
+    assert made.exit_code == 0 and any("computes in int8" in note for note in made.notes)
+
+
 def test_a_file_that_its_runtime_does_not_run_is_not_exported(tmp_path: Path) -> None:
     path = write(tmp_path / "net.onnx", [node("Mish", "x", "y")], {"x": (1, 4)}, ["y"], opset=17)  # since opset 18
     source = open_source(path, None)

@@ -138,7 +138,7 @@ def _preprocessing(model: Model) -> Preprocessing | None:
 
 def _precision(model: Model) -> str:
     """What most of the file's real numbers are."""
-    if model.ranges or any(node.kind == "DynamicQuantizeLinear" for node in model.block.nodes):
+    if model.ranges or any(node.kind.startswith("DynamicQuantize") for node in model.block.nodes):
         return "int8"
     held = {tensor.data_type for tensor in model.constants.values()}
     return "fp16" if held & {10, 16} else "fp32"

@@ -21,6 +21,8 @@ _WEIGHTS = {
     "QGemm": (3, 5),
     "ConvInteger": (1, 3),
     "MatMulInteger": (1, 3),
+    "MatMulIntegerToFloat": (1, 5),
+    "DynamicQuantizeMatMul": (1, 3),
 }
 
 

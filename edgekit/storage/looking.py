@@ -78,7 +78,10 @@ def entries(store: Store, wanted: Filters) -> list[Entry]:
 
 
 def _marked(found: Sequence[Entry]) -> list[Entry]:
-    """The same records, the invalid measurements among them with what replaces them. Filters leave newer ones in."""
+    """The same records, the invalid measurements among them with what replaces them.
+
+    No filter takes an older measurement of a file and leaves out a newer one of the same way.
+    """
     latest = {one.way: one.id for one in found if one.kind == "measurements"}
     return [
         replace(one, replaced_by=latest[one.way])

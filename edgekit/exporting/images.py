@@ -14,7 +14,7 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.whole_inputs import WholeNumbers
 from edgekit.network.spec import Variant
 from edgekit.records.preprocessing import CHANNELS, TENSORFLOW, TORCHVISION, Preprocessing, channels_for
-from edgekit.records.preprocessing_file import Described, as_yaml, described, name_of
+from edgekit.records.preprocessing_file import Described, Reader, as_yaml, name_of
 
 
 def images_of(
@@ -51,9 +51,9 @@ def images_of(
     )
 
 
-def said_for(said: Described, point: Variant) -> Preprocessing:
+def said_for(said: Reader, point: Variant) -> Preprocessing:
     """Return what a user says of images for a network, whose input decides on the channels that are not written."""
-    return described(said, _channels(point))
+    return said(_channels(point)).preprocessing
 
 
 def _channels(point: Variant) -> int | None:

@@ -41,6 +41,7 @@ from edgekit.network.user_model import find, is_own, refuse_point
 from edgekit.records.formats import FORMATS
 from edgekit.records.manifest import CalibrationRecord, WeightsRecord
 from edgekit.records.preprocessing import Preprocessing
+from edgekit.records.preprocessing_file import reader
 from edgekit.util.pace import counting
 
 SYNTHETIC_INPUTS = 32
@@ -213,7 +214,7 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
     head.check(folded.graph, asked.output)
     if asked.max_drop is not None:
         check_output(folded.graph)
-    preprocessing = loaded.preprocessing if asked.preprocess is None else said_for(asked.preprocess, point)
+    preprocessing = loaded.preprocessing if asked.preprocess is None else said_for(reader(asked.preprocess), point)
     names = _names(Path(asked.labels) if asked.labels else None, folded.graph, preprocessing)
     whole = whole_numbers(folded.graph)
     images = images_of(asked, preprocessing, point, folded.graph, whole)

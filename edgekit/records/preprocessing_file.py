@@ -51,15 +51,11 @@ _ELSEWHERE = {
 }
 
 
-def described(said: Described, channels: int | None = None) -> Preprocessing:
-    """Return the preprocessing of what `foreign_input` takes; size and layout are the network's own."""
-    return foreign_input(said, channels).preprocessing
+def reader(said: Described) -> Reader:
+    """Read a preprocessing file, or a mapping with the same keys, once for inputs of any number of channels.
 
-
-def foreign_input(said: Described, channels: int | None = None) -> ForeignInput:
-    """Read a preprocessing file, or a mapping with the same keys, for an input of so many channels where it is known.
-
-    Every key may be left out:
+    What it returns tells what the keys mean for an input of so many, or of None where that is not known. Every key may
+    be left out:
 
         size: 224            # or [height, width]; else the file's own
         crop: 0.875          # the central square of this fraction of the shorter side
@@ -71,14 +67,9 @@ def foreign_input(said: Described, channels: int | None = None) -> ForeignInput:
         layout: NHWC         # or NCHW
         class_offset: 0      # the output index of class 0; 1 where index 0 is background
 
-    Raises UsageError for a file that is missing or broken, an unknown key (saying what another framework's word is
+    Both raise UsageError: for a file that is missing or broken, an unknown key (saying what another framework's word is
     here, or naming the nearest), values in units that were not said, or a value that cannot be meant.
     """
-    return reader(said)(channels)
-
-
-def reader(said: Described) -> Reader:
-    """Read the keys once, and return what they mean by the number of an input's channels. Raises as `foreign_input`."""
     raw = _known(name_of(said), said if isinstance(said, Mapping) else _in_file(Path(said)))
     return partial(_meant, said, raw)
 

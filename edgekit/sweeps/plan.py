@@ -14,6 +14,7 @@ from edgekit.errors import Refusal, UsageError
 from edgekit.exporting.inputs import key
 from edgekit.network.names import is_own_name
 from edgekit.records.formats import FORMATS
+from edgekit.records.preprocessing_file import reader
 from edgekit.storage.store import Store
 from edgekit.sweeps.axes import How, Point, SweepCell
 from edgekit.sweeps.engine import Engine
@@ -161,14 +162,9 @@ class Plan:
 
     def _check_variants(self) -> None:
         """Whether the network has such variants, and takes such images: asked before the first of them is made."""
-        from edgekit.exporting.images import check_fits, said_for
-
-        said = self.grid.export.preprocess
-        for job in self.jobs:
-            variant = self._variant(job.point)
-            if said is not None and not job.weights.random:
-                with self.grid.origin.at("preprocess"):
-                    check_fits(said, said_for(said, variant), variant)
+        variants = [(job, self._variant(job.point)) for job in self.jobs]
+        self._check_images([variant for job, variant in variants if not job.weights.random])
+        for job, variant in variants:
             self.names[job.point] = str(variant)
             row = next((row for row in variant.spec.published if row.macs), None)
             if row is not None:
@@ -176,6 +172,18 @@ class Plan:
                 scale = (variant.alpha / row.alpha * size) ** 2
                 self.gmacs.setdefault(job.point, (row.macs or 0) * scale / 1e9)
                 self.parameters[job.point] = int((row.params or 0) * (variant.alpha / row.alpha) ** 2)
+
+    def _check_images(self, variants: Sequence[Variant]) -> None:
+        """Whether networks take the images that are prepared as the grid says; a file that says it is read once."""
+        from edgekit.exporting.images import check_fits, said_for
+
+        said = self.grid.export.preprocess
+        if said is None or not variants:
+            return
+        with self.grid.origin.at("preprocess"):
+            read = reader(said)
+            for variant in variants:
+                check_fits(said, said_for(read, variant), variant)
 
     def _name_refused(self) -> None:
         """Failures are remembered under the variant's whole name, by which it is known when it was done later."""

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edgekit.errors import UsageError
-from edgekit.records.preprocessing import CHANNELS, TENSORFLOW, Preprocessing, normalize
-from edgekit.records.preprocessing_file import _KEYS, described, foreign_input
+from edgekit.records.preprocessing import CHANNELS, TENSORFLOW, ForeignInput, Preprocessing, normalize
+from edgekit.records.preprocessing_file import _KEYS, Described, reader
 from tests.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -22,6 +22,14 @@ def _file(folder: Path, text: str) -> Path:
     path = folder / "p.yaml"
     path.write_text(text)
     return path
+
+
+def foreign_input(said: Described, channels: int | None = None) -> ForeignInput:
+    return reader(said)(channels)
+
+
+def described(said: Described, channels: int | None = None) -> Preprocessing:
+    return foreign_input(said, channels).preprocessing
 
 
 def test_a_preprocessing_file_says_everything(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from edgekit.data import labels, packed
 from edgekit.data.images import find
 from edgekit.device.registry import load
 from edgekit.errors import UsageError
-from edgekit.records.preprocessing_file import foreign_input
+from edgekit.records.preprocessing_file import reader
 from edgekit.sweeps.grid import grid
 from edgekit.util.text_file import text_of
 
 READ: dict[str, Callable[[Path], object]] = {
-    "p.yaml": foreign_input,
+    "p.yaml": reader,
     "devices.yaml": load,
     "labels.txt": lambda path: labels.read(path, 10, 0),
     "grid.yaml": lambda path: grid(str(path)),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from edgekit.choosing.limits import FAILS as LIMIT_FAILS
 from edgekit.choosing.limits import HOLDS, Limits, checks, why_no_latency
 from edgekit.choosing.result import CANNOT_DECIDE, CANNOT_TELL, CHOSEN, FAILS, FITS, NONE_FITS, Candidate
+from edgekit.records.measurement import INVALID, SUSPECT
 from edgekit.records.reasons import causes, in_words, pooled
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.stats.accuracy import paired
@@ -129,7 +130,7 @@ def _nothing(judged: Sequence[Candidate]) -> tuple[str, str]:
         return CANNOT_DECIDE, f"no candidate has a latency: {_each_once(judged, why_no_latency)}"
     if all(one.is_invalid for one in left_open):
         every = "every latency is" if len(left_open) == len(judged) else "the latencies that count are"
-        told = in_words(pooled("invalid", [one.row.reasons for one in left_open]))
+        told = in_words(pooled(INVALID, [one.row.reasons for one in left_open]))
         return CANNOT_DECIDE, f"{every} invalid: {told}"
     number = f"{counted(len(left_open), 'candidate')} of {len(judged)}"
     return CANNOT_DECIDE, f"no candidate is known to hold every limit, and {number} cannot be told"
@@ -137,8 +138,8 @@ def _nothing(judged: Sequence[Candidate]) -> tuple[str, str]:
 
 def _why_no_latencies(few: Sequence[Candidate]) -> str:
     """Why none of them has a latency that may be ranked, each reason once."""
-    invalid, others = ([one for one in few if (one.row.verdict == "invalid") is asked] for asked in (True, False))
-    told = in_words(pooled("invalid", [one.row.reasons for one in invalid]))
+    invalid, others = ([one for one in few if (one.row.verdict == INVALID) is asked] for asked in (True, False))
+    told = in_words(pooled(INVALID, [one.row.reasons for one in invalid]))
     return "; ".join(
         [
             *([f"the measurement is invalid: {told}"] if told else []),
@@ -168,7 +169,7 @@ def _untimed(
             one,
             status=CANNOT_TELL,
             reasons=(f"as accurate as the best, and {why_no_latency(one.row)}",),
-            is_invalid=one.row.verdict == "invalid",
+            is_invalid=one.row.verdict == INVALID,
         )
         if one in equal
         else replace(one, status=FAILS, reasons=_less_accurate(one))
@@ -210,7 +211,7 @@ def _points(one: Candidate) -> str:
 def remarks(chosen: Row) -> list[str]:
     """What the numbers of a chosen file must be read with."""
     said = []
-    if chosen.verdict in ("suspect", "invalid"):
+    if chosen.verdict in (SUSPECT, INVALID):
         said.append(f"the latency of the chosen file is {chosen.verdict}: {causes(chosen.verdict, chosen.reasons)}")
     if chosen.processes is not None and chosen.processes < MIN_PROCESSES:
         said.append(FEW_PROCESSES)

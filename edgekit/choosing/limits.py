@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from edgekit.records.measurement import INVALID
 from edgekit.records.reasons import causes
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.util.formatting import percent
@@ -66,7 +67,7 @@ def _accuracy(row: Row, limit: float) -> Check:
 
 def _latency(row: Row, limit: float) -> Check:
     if not has_latency(row) or row.median_ms is None:
-        return Check(CANNOT_TELL, f"latency is unknown: {why_no_latency(row)}", row.verdict == "invalid")
+        return Check(CANNOT_TELL, f"latency is unknown: {why_no_latency(row)}", row.verdict == INVALID)
     told, wanted = f"latency {_ms(row.median_ms)} ms", f"{limit:g} ms"
     if row.ci95_ms is None:
         reason = row.missing.get("ci95_ms", "it has no interval")

@@ -82,7 +82,7 @@ def _of(names: Sequence[str], every: Sequence[Json]) -> str:
 
 def _answer(chosen: Json, document: Json) -> RenderableType:
     """The file, its hash, and what it was chosen for."""
-    threads = f"{chosen['threads']} thread{'' if chosen['threads'] == 1 else 's'}"
+    threads = counted(chosen["threads"], "thread")
     how = (chosen["runtime"], chosen["way"], threads, f"batch {chosen['batch']}", chosen["sizes"])
     latency = f"{milliseconds(chosen['median_ms'])} ms (95 % {interval(chosen['ci95_ms'], milliseconds)})"
     accuracy = f"{percent(chosen['top1'])} (95 % {interval(chosen['top1_ci95'], percent)})"

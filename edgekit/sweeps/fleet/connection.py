@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import socket
 import ssl
 import warnings
 from dataclasses import dataclass
@@ -146,10 +147,24 @@ async def look(where: Connection) -> dict[str, Any]:
         raise
     except Exception as error:  # what is no scheduler answers in all ways
         start = START_TLS if where.scheduler.startswith("tls:") else START
-        raise DeviceUnreachable(f"no scheduler answers at {where.scheduler}: {_cause(error)}", start) from error
+        cause = _refusal(where.scheduler) or _cause(error)
+        raise DeviceUnreachable(f"no scheduler answers at {where.scheduler}: {cause}", start) from error
     if found.get("type") != "Scheduler":
         raise DeviceUnreachable(f"what answers at {where.scheduler} is a {found.get('type')}, no scheduler", START)
     return found
+
+
+def _refusal(scheduler: str) -> str | None:
+    """Return why the address of a scheduler cannot be reached, or None where something listens there.
+
+    Dask tries again until its time is over, and on a busy machine tells then only that it is over.
+    """
+    parts = urlsplit(scheduler)
+    try:
+        socket.create_connection((parts.hostname or "", parts.port or 0), SECONDS).close()
+    except OSError as error:
+        return _cause(error)
+    return None
 
 
 def _version() -> str:

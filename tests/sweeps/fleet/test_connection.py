@@ -74,7 +74,7 @@ def test_without_dask_the_line_that_installs_it_is_told(monkeypatch: pytest.Monk
 
 
 def test_no_scheduler_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SECONDS", 2.0)  # Dask gives one attempt a fifth of it
+    monkeypatch.setattr(module, "SECONDS", 0.2)  # over before Dask tells of its first attempt
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]

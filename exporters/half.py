@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -10,17 +11,18 @@ from torch import Tensor
 from edgekit.errors import UsageError
 from edgekit.ir.graph import Graph
 
+LARGEST = torch.finfo(torch.float16).max
+LEAST = 2.0**-24  # above zero
 _LAYERS = frozenset({"conv", "conv_transpose", "linear", "scale", "batch_norm", "lstm", "lstm_cell", "gru"})
 
 
 def halved(graph: Graph) -> Graph:
     """Return the graph with its weights in float16. Raises UsageError for a layer that float16 cannot hold."""
-    limit = torch.finfo(torch.float16).max
     for op in graph:
         for role, tensor in graph.tensors(op).items():
-            if op.kind in _LAYERS and tensor.numel() and float(tensor.detach().abs().max()) > limit:
+            if op.kind in _LAYERS and tensor.numel() and largest(tensor) > LARGEST:
                 raise UsageError(
-                    f"the {role} of layer {op.name} exceeds what float16 can hold ({limit:g})",
+                    f"the {role} of layer {op.name} exceeds what float16 can hold ({LARGEST:g})",
                     "choose --precision fp32",
                 )
     return replace(graph, params={name: _within_half(tensor) for name, tensor in graph.params.items()})
@@ -30,5 +32,21 @@ def _within_half(tensor: Tensor) -> Tensor:
     """In float16; what is beyond it, as masks of attention are, at its largest. Infinities stay."""
     if not tensor.is_floating_point():
         return tensor
-    limit = torch.finfo(torch.float16).max
-    return torch.where(tensor.isfinite(), tensor.detach().clamp(-limit, limit), tensor.detach()).to(torch.float16)
+    near = tensor.detach().clamp(-LARGEST, LARGEST)
+    return torch.where(tensor.isfinite(), near, tensor.detach()).to(torch.float16)
+
+
+def largest(tensor: Tensor) -> float:
+    """Return the largest absolute value; nothing is copied for it, as weights can be large."""
+    low, high = torch.aminmax(tensor.detach())
+    return max(-float(low), float(high))
+
+
+def within(value: float) -> float:
+    """Return a number as near as float16 holds it: its largest or its smallest where it is beyond. Infinities stay.
+
+    An epsilon that became zero would let a zero be divided by zero.
+    """
+    if not value or not math.isfinite(value):
+        return value
+    return math.copysign(min(max(abs(value), LEAST), LARGEST), value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgekit.exporters.half import within
 from edgekit.ir.graph import Graph, Op
 
 
@@ -48,16 +48,9 @@ class Emission:
         return self.constant(name, np.array(values, np.int64))
 
     def number(self, name: str, value: float, like: Op) -> str:
-        """Add a scalar in the type of an operator; one that float16 cannot hold is its largest, or its smallest.
-
-        An epsilon that became zero would let a zero be divided by zero.
-        """
+        """Add a scalar in the type of an operator, in float16 as near as that holds it."""
         kind = self.dtype(like)
-        if kind == torch.float16 and math.isfinite(value):
-            limit, least = torch.finfo(kind).max, torch.finfo(kind).smallest_normal * torch.finfo(kind).eps
-            value = min(max(value, -limit), limit)
-            value = math.copysign(max(abs(value), least), value) if value else value
-        return self.constant(name, torch.tensor(value).to(kind))
+        return self.constant(name, torch.tensor(within(value) if kind == torch.float16 else value).to(kind))
 
     def dtype(self, op: Op) -> torch.dtype:
         """The type in which an operator's values are kept: of real numbers one in the whole file."""

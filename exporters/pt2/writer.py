@@ -6,7 +6,6 @@ The file holds no pickle. Its bytes depend on the network and on the release of 
 from __future__ import annotations
 
 import json
-import math
 import operator
 from collections import Counter
 from dataclasses import replace
@@ -19,7 +18,7 @@ from torch.export import Dim, ExportedProgram
 from edgekit.errors import UsageError, first_line
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import batch_axes
-from edgekit.exporters.half import halved
+from edgekit.exporters.half import halved, within
 from edgekit.exporters.pt2.network import Network
 from edgekit.ir.graph import Graph, Op
 from edgekit.util.files import environment
@@ -89,11 +88,8 @@ def _operators(program: ExportedProgram) -> Counter[str]:
 def _in_half(graph: Graph) -> Graph:
     """The graph in float16, its weights and the numbers of its operators."""
     found = halved(graph).to(torch.float16)
-    ops = tuple(op.with_(attrs={name: _within(value) for name, value in op.attrs.items()}) for op in found)
-    return replace(found, ops=ops)
+    return replace(found, ops=tuple(op.with_(attrs=_attrs_in_half(op)) for op in found))
 
 
-def _within(value: Any) -> Any:
-    """A number, or the largest that float16 can hold."""
-    limit = torch.finfo(torch.float16).max
-    return min(max(value, -limit), limit) if isinstance(value, float) and math.isfinite(value) else value
+def _attrs_in_half(op: Op) -> dict[str, Any]:
+    return {name: within(value) if isinstance(value, float) else value for name, value in op.attrs.items()}

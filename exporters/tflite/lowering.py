@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from edgekit.exporters.half import LARGEST, largest
 from edgekit.exporters.int8.tflite_constraints import float_only
 from edgekit.exporters.tflite.layout import Layout, Shape, order, stored_shape
 from edgekit.exporters.tflite.program import Grid, Program, channel_grid
@@ -56,15 +57,8 @@ class Value:
     source: Tensor | None = None
 
 
-LARGEST_HALF = torch.finfo(torch.float16).max
 Lower = Callable[["Lowering", Op], Value]
 Turned = Callable[[Tensor], Tensor]
-
-
-def largest(tensor: Tensor) -> float:
-    """Return the largest absolute value; nothing is copied for it, as weights can be large."""
-    low, high = torch.aminmax(tensor.detach())
-    return max(-float(low), float(high))
 
 
 def in_half(tensor: Tensor) -> bool:
@@ -73,7 +67,7 @@ def in_half(tensor: Tensor) -> bool:
     if not math.isfinite(size):
         finite = tensor.detach()[tensor.isfinite()]
         size = largest(finite) if finite.numel() else 0.0
-    return size <= LARGEST_HALF
+    return size <= LARGEST
 
 
 class Lowering:

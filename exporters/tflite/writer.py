@@ -12,11 +12,11 @@ from pathlib import Path
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import batch_axes
+from edgekit.exporters.half import LARGEST, largest
 from edgekit.exporters.int8.weights_only import WEIGHTS
 from edgekit.exporters.tflite import metadata
 from edgekit.exporters.tflite.flatbuffer import write_file
 from edgekit.exporters.tflite.layout import layout_name
-from edgekit.exporters.tflite.lowering import LARGEST_HALF, largest
 from edgekit.exporters.tflite.lowering_table import lower
 from edgekit.exporters.tflite.program import Program, Stored
 from edgekit.ir.graph import Graph
@@ -65,9 +65,9 @@ def _check_half(graph: Graph) -> None:
         for role, tensor in graph.tensors(op).items():
             if role in _HALVED and not tensor.is_meta and tensor.is_floating_point() and tensor.numel():
                 size = largest(tensor)
-                if size > LARGEST_HALF:
+                if size > LARGEST:
                     raise UsageError(
-                        f"a weight of {op.name} is {size:.3g}, beyond float16 ({LARGEST_HALF:g})",
+                        f"a weight of {op.name} is {size:.3g}, beyond float16 ({LARGEST:g})",
                         "use --precision fp32",
                     )
 

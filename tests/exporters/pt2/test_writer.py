@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edgekit.bench.ondevice import torch_archive
 from edgekit.bench.ondevice.runtimes.torch import open_session
@@ -146,6 +147,14 @@ def test_numbers_that_float16_cannot_hold(tmp_path: Path) -> None:
     write(WriteJob(graph, "fp16"), tmp_path / "half.pt2")
     (got,) = open_session(str(tmp_path / "half.pt2"), {}).run([np.array([[-1, 0, 0.5, 2]], np.float32)])
     assert got.tolist() == [[0, 0, 32752, -65504]]
+
+    class Normalized(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.normalize(x, dim=1)  # by the norm, or by an epsilon where that is zero
+
+    write(WriteJob(folded(Normalized(), (1, 4)), "fp16"), tmp_path / "normalized.pt2")
+    (got,) = open_session(str(tmp_path / "normalized.pt2"), {}).run([np.zeros((1, 4), np.float32)])
+    assert got.tolist() == [[0, 0, 0, 0]]
     large = nn.Linear(4, 2)
     nn.init.constant_(large.weight, 1e6)
     with pytest.raises(UsageError, match="exceeds what float16 can hold"):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from edgekit.errors import UsageError
-from edgekit.ir.graph import Graph
+from edgekit.ir.graph import Graph, Op
 
 LARGEST = torch.finfo(torch.float16).max
 LEAST = 2.0**-24  # above zero
@@ -18,14 +19,20 @@ _LAYERS = frozenset({"conv", "conv_transpose", "linear", "scale", "batch_norm", 
 
 def halved(graph: Graph) -> Graph:
     """Return the graph with its weights in float16. Raises UsageError for a layer that float16 cannot hold."""
+    check(graph, lambda op, role: op.kind in _LAYERS)
+    return replace(graph, params={name: _within_half(tensor) for name, tensor in graph.params.items()})
+
+
+def check(graph: Graph, is_halved: Callable[[Op, str], bool]) -> None:
+    """Raise UsageError for a number that float16 cannot hold in a tensor that `is_halved`, by its operator and role."""
     for op in graph:
         for role, tensor in graph.tensors(op).items():
-            if op.kind in _LAYERS and tensor.numel() and largest(tensor) > LARGEST:
+            has_numbers = tensor.is_floating_point() and not tensor.is_meta and tensor.numel()
+            if has_numbers and is_halved(op, role) and largest(tensor) > LARGEST:
                 raise UsageError(
                     f"the {role} of layer {op.name} exceeds what float16 can hold ({LARGEST:g})",
                     "choose --precision fp32",
                 )
-    return replace(graph, params={name: _within_half(tensor) for name, tensor in graph.params.items()})
 
 
 def _within_half(tensor: Tensor) -> Tensor:

@@ -76,6 +76,12 @@ class Emission:
 Operator = Callable[[Emission, Op, list[str], dict[str, str], str], None]
 
 
+def onnx_type(dtype: torch.dtype | str) -> int:
+    """The number of ONNX for a type of torch, or for its name."""
+    name = str(dtype).removeprefix("torch.").upper()
+    return int(getattr(onnx.TensorProto, {"FLOAT32": "FLOAT", "FLOAT64": "DOUBLE"}.get(name, name)))
+
+
 def as_array(value: Tensor | NDArray[Any]) -> NDArray[Any]:
     """A view of the same memory where there can be one."""
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else value

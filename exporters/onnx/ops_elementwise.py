@@ -6,10 +6,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import onnx
 import torch
 
-from edgekit.exporters.onnx.emitter import Emission
+from edgekit.exporters.onnx.emitter import Emission, onnx_type
 from edgekit.ir.graph import Op
 
 Names = Mapping[str, str]
@@ -85,12 +84,6 @@ def cast(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
         e.node("Identity", x, out, op.name)
     else:
         e.node("Cast", x, out, op.name, to=onnx_type(want))
-
-
-def onnx_type(dtype: torch.dtype) -> int:
-    """The number of a type in ONNX."""
-    name = str(dtype).removeprefix("torch.").upper()
-    return int(getattr(onnx.TensorProto, {"FLOAT32": "FLOAT", "FLOAT64": "DOUBLE"}.get(name, name)))
 
 
 def typed(e: Emission, name: str, have: torch.dtype, want: torch.dtype, made: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -66,9 +66,9 @@ def _in_parts(e: Emission, op: Op, x: str, own: Names, out: str) -> None:
 
 def group_norm(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     """InstanceNormalization of the groups as channels, then one factor and one addend per channel."""
-    groups, channels, kind = op.attrs["groups"], op.shape[1], e.dtype(op)
+    groups, channels, dtype = op.attrs["groups"], op.shape[1], e.dtype(op)
     ones, zeros = (
-        e.constant(f"{op.name}/{role}", torch.full((groups,), value, dtype=kind))
+        e.constant(f"{op.name}/{role}", torch.full((groups,), value, dtype=dtype))
         for role, value in (("ones", 1.0), ("zeros", 0.0))
     )
     eps = float(op.attrs["eps"])
@@ -81,14 +81,10 @@ def group_norm(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     parts = [(kind, role) for kind, role in (("Mul", "weight"), ("Add", "bias")) if role in own]
     shape = e.integers(f"{op.name}/shape", (-1, *op.shape[1:]))
     y = e.node("Reshape", [y, shape], f"{op.name}/whole" if parts else out)
-    for index, (node, role) in enumerate(parts):
-        tensor = e.tensors(op)[role].detach().to(kind).reshape(-1, *_ones(op.shape[2:]))
+    for index, (kind, role) in enumerate(parts):
+        tensor = e.tensors(op)[role].detach().to(dtype).reshape(-1, *[1] * len(op.shape[2:]))
         operand = e.constant(f"{op.name}/{role}", tensor)
-        y = e.node(node, [y, operand], out if index == len(parts) - 1 else f"{op.name}/scaled")
-
-
-def _ones(sizes: Sequence[int]) -> list[int]:
-    return [1] * len(sizes)
+        y = e.node(kind, [y, operand], out if index == len(parts) - 1 else f"{op.name}/scaled")
 
 
 NORMS: dict[str, Converter] = {

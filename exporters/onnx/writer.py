@@ -18,7 +18,7 @@ from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import batch_axes
 from edgekit.exporters.half import halved
-from edgekit.exporters.onnx.emitter import Emission, Operator, copies, published, value_names
+from edgekit.exporters.onnx.emitter import Emission, Operator, copies, onnx_type, published, value_names
 from edgekit.exporters.onnx.expanded import emit as emit_expanded
 from edgekit.exporters.onnx.fallback import inline
 from edgekit.exporters.onnx.ops import CONVERTERS
@@ -107,6 +107,5 @@ def _model(
 
 
 def _info(record: TensorRecord) -> Any:
-    kind = getattr(onnx.TensorProto, record.dtype.upper().replace("FLOAT32", "FLOAT"))
     shape = ["batch" if size == -1 else size for size in record.shape]
-    return onnx.helper.make_tensor_value_info(record.name, kind, shape)
+    return onnx.helper.make_tensor_value_info(record.name, onnx_type(record.dtype), shape)

@@ -31,7 +31,8 @@ TENSOR = {"name": 0, "dimension_names": 2, "content": 3, "process_units": 4, "as
 CONTENT = {"content_properties_type": 0, "content_properties": 1}
 PROCESS_UNIT = {"options_type": 0, "options": 1}
 USUAL = ("NHWC", "NDHWC")  # of TFLite's maps and volumes: of inputs only other orders are said
-LARGEST_STAMP = (1980, 1, 1, 0, 0, 0)  # of the archive's entry: the same file has the same bytes whenever it is made
+STAMP = (1980, 1, 1, 0, 0, 0)  # the first time that a ZIP can tell: the bytes are the same whenever they are made
+LARGEST_LABELS = 1 << 24  # bytes
 
 
 def pack(
@@ -59,14 +60,11 @@ def pack(
     return bytes(builder.Output())
 
 
-LARGEST_LABELS = 1 << 24  # bytes
-
-
 def append_labels(path: Path, labels: Sequence[str]) -> None:
     """Put the names behind a written model."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as written:
-        written.writestr(zipfile.ZipInfo(LABELS, LARGEST_STAMP), "\n".join(labels) + "\n")
+        written.writestr(zipfile.ZipInfo(LABELS, STAMP), "\n".join(labels) + "\n")
     with path.open("ab") as stream:
         stream.write(archive.getvalue())
 

@@ -12,14 +12,13 @@ from pathlib import Path
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import batch_axes
-from edgekit.exporters.half import LARGEST, largest
+from edgekit.exporters.half import check
 from edgekit.exporters.int8.weights_only import WEIGHTS
 from edgekit.exporters.tflite import metadata
 from edgekit.exporters.tflite.flatbuffer import write_file
 from edgekit.exporters.tflite.layout import layout_name
 from edgekit.exporters.tflite.lowering_table import lower
 from edgekit.exporters.tflite.program import Program, Stored
-from edgekit.ir.graph import Graph
 from edgekit.records.manifest import TensorRecord
 
 _HALVED = frozenset({"weight", "w_ih", "w_hh"})  # must fit float16; another constant that does not stays in float32
@@ -57,19 +56,7 @@ def _check(job: WriteJob) -> None:
     if job.io != "float32" and job.precision != "int8":
         raise UsageError(f"{job.io} input and output need int8, not {job.precision}", "add --precision int8")
     if job.precision == "fp16":
-        _check_half(job.graph)
-
-
-def _check_half(graph: Graph) -> None:
-    for op in graph:
-        for role, tensor in graph.tensors(op).items():
-            if role in _HALVED and not tensor.is_meta and tensor.is_floating_point() and tensor.numel():
-                size = largest(tensor)
-                if size > LARGEST:
-                    raise UsageError(
-                        f"a weight of {op.name} is {size:.3g}, beyond float16 ({LARGEST:g})",
-                        "use --precision fp32",
-                    )
+        check(job.graph, lambda op, role: role in _HALVED)
 
 
 def _record(program: Program, index: int, job: WriteJob) -> TensorRecord:

@@ -19,11 +19,11 @@ from edgekit.exporters.int8.activations import LOGIT_MARGIN
 from edgekit.exporters.int8.bias_correction import measured_biases, sample
 from edgekit.exporters.int8.level_rounding import level
 from edgekit.exporters.int8.pair_sums import adds_in_pairs, fitted, from_kernel_order, in_kernel_order
-from edgekit.exporters.int8.quantize import WEIGHT_LIMIT, analytic_shifts, quantize, with_biases
+from edgekit.exporters.int8.quantize import analytic_shifts, quantize, with_biases
 from edgekit.exporters.int8.ranges import Ranges
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
-from edgekit.ir.quantized import QParams, QuantizedGraph
+from edgekit.ir.quantized import WEIGHT_LIMIT, QParams, QuantizedGraph
 from edgekit.records.formats import FORMATS
 from edgekit.stats.accuracy import HIT1, MISS, paired
 from scripts.bench_helpers import Line

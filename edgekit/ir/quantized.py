@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from edgekit.ir.graph import Graph
+from edgekit.ir.graph import Graph, Op
 from edgekit.ir.kernels import along_axis
+
+WEIGHT_LIMIT = 127  # -128 is left out: the integers of weights are symmetric, as all three runtimes want them
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,11 @@ class QParams:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", struct.unpack("f", struct.pack("f", self.scale))[0])
+
+    @property
+    def unsigned(self) -> QParams:
+        """The same grid for uint8: what int8 says by -128..127, uint8 says by 0..255."""
+        return QParams(self.scale, self.zero_point + 128, 0, 255)
 
     def fake(self, x: Tensor) -> Tensor:
         """x rounded to what the integers can say, as float."""
@@ -90,6 +97,10 @@ class QuantizedGraph:
     # layers' biases contain it.
     input_offset: Tensor | None = None
     integer_border: bool = False  # a caller hands over and takes integers
+
+    def bias_step(self, op: Op) -> Tensor:
+        """What one integer of a layer's bias stands for, float64 (channels,): that of its input times its weight's."""
+        return self.activations[op.inputs[0]].scale * self.weights[op.name].scale.double()
 
     def input_on_grid(self, x: Tensor) -> Tensor:
         """A real input (N, C, *spatial) as the real numbers that the input's integers stand for, not rounded yet."""

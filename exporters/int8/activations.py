@@ -134,7 +134,7 @@ def _prescribed(graph: Graph, scheme: str) -> dict[str, QParams]:
         if own is None and len(moved) == 1:
             own = moved.pop()
         elif own is not None and scheme != "tflite":
-            own = QParams(own.scale, own.zero_point + 128, 0, 255)
+            own = own.unsigned
         if own is not None:
             found[op.name] = own
     return found

@@ -52,8 +52,7 @@ def measured_biases(quantized: QuantizedGraph, graph: Graph, xs: list[Tensor]) -
 
 
 def _moved(quantized: QuantizedGraph, op: Op, bias: Tensor, wanted: Tensor, sums: Tensor) -> Tensor:
-    step = quantized.activations[op.inputs[0]].scale * quantized.weights[op.name].scale.double()
-    shift = torch.round(wanted / step - _channel_mean(op, sums))
+    shift = torch.round(wanted / quantized.bias_step(op) - _channel_mean(op, sums))
     return (bias.double() + shift).clamp(-(2.0**30), 2.0**30).to(torch.int32)
 
 

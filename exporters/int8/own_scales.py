@@ -15,9 +15,7 @@ from edgekit.exporters.int8.activations import scheme_of
 from edgekit.exporters.int8.pair_sums import adds_in_pairs, fitted, in_kernel_order
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
-from edgekit.ir.quantized import OwnIntegers, QParams, QWeight
-
-WEIGHT_LIMIT = 127
+from edgekit.ir.quantized import WEIGHT_LIMIT, OwnIntegers, QParams, QWeight
 
 
 def own_activations(graph: Graph, own: OwnIntegers, scales: Mapping[str, QParams], scheme: str) -> dict[str, QParams]:

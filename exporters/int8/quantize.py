@@ -25,11 +25,10 @@ from edgekit.exporters.int8.pixel_input import PixelEntry, pixel_entry, response
 from edgekit.exporters.int8.ranges import Ranges
 from edgekit.ir.graph import Graph, Op, rebuilt
 from edgekit.ir.kernels import along_axis
-from edgekit.ir.quantized import OwnIntegers, QParams, QuantizedGraph, QWeight
+from edgekit.ir.quantized import WEIGHT_LIMIT, OwnIntegers, QParams, QuantizedGraph, QWeight
 from edgekit.records.preprocessing import Preprocessing
 
 EFFORTS = ("fast", "default")
-WEIGHT_LIMIT = 127  # -128 is left out: the integers are symmetric, as all three runtimes want them
 # A channel's largest weight stands on an integer from here to the limit: any coarser grid is part of one of these.
 LEAST_TOP = 64
 JUDGING = 512  # weights of a channel that its grids are compared on, at most
@@ -101,8 +100,7 @@ def _with_own_biases(quantized: QuantizedGraph, own: OwnIntegers, kept: Collecti
     found = dict(quantized.biases)
     for op in quantized.graph:
         if op.name in kept:
-            step = quantized.activations[op.inputs[0]].scale * quantized.weights[op.name].scale.double()
-            bias = own_bias(op, own, step)
+            bias = own_bias(op, own, quantized.bias_step(op))
             found[op.name] = found[op.name] if bias is None else bias
     return replace(quantized, biases=found)
 
@@ -207,7 +205,7 @@ def pair_cost(quantized: QuantizedGraph) -> dict[str, float | int] | None:
 
 
 def decibel(signal: float, noise: float) -> float:
-    """Up to 99: more is as good as exact."""
+    """Return the ratio of two sums of squares in dB, at most 99: more is as good as exact."""
     return min(10 * math.log10(max(signal, 1e-30) / max(noise, 1e-40)), 99.0)
 
 
@@ -277,9 +275,8 @@ def with_biases(quantized: QuantizedGraph, shifts: dict[str, Tensor]) -> Quantiz
                 name = f"{op.name}.own_bias"
             params[name] = bias
             op = op.with_(params={**op.params, "bias": name})
-            step = quantized.activations[op.inputs[0]].scale * weight.scale.double()
             if quantized.input_offset is not None and op.inputs[0] == graph.input.name:
                 bias = bias + response(op, weight.real(), quantized.input_offset)
-            biases[op.name] = torch.round(bias / step).clamp(-(2**31), 2**31 - 1).to(torch.int32)
+            biases[op.name] = torch.round(bias / quantized.bias_step(op)).clamp(-(2**31), 2**31 - 1).to(torch.int32)
         ops.append(op)
     return replace(quantized, graph=rebuilt(graph, ops, params=params), biases=biases)

@@ -119,7 +119,7 @@ def _weight(e: Emission, name: str, weight: QWeight, scheme: str) -> str:
 
 def _bias(e: Emission, quantized: QuantizedGraph, op: Op) -> str:
     values = quantized.biases[op.name]
-    step = quantized.activations[op.inputs[0]].scale * quantized.weights[op.name].scale.double()
+    step = quantized.bias_step(op)
     if quantized.scheme == "tensorrt":  # it reads no int32 and keeps biases in float
         return e.constant(f"{op.name}.bias", (values.double() * step).float())
     stored = e.constant(f"{op.name}.bias", values)

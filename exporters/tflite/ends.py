@@ -5,7 +5,6 @@ from __future__ import annotations
 from edgekit.exporters.tflite.layout import border, stored_shape
 from edgekit.exporters.tflite.lowering import Lowering, Value, stored_dtype
 from edgekit.ir.graph import Op
-from edgekit.ir.quantized import QParams
 
 
 def given(to: Lowering, op: Op, io: str, torchs_axes: bool) -> Value:
@@ -13,7 +12,7 @@ def given(to: Lowering, op: Op, io: str, torchs_axes: bool) -> Value:
     layout, dtype = border(len(op.shape), torchs_axes), _given_dtype(op)
     in_integers = to.quantized is not None and io != "float32" and dtype == "float32"
     q = to.quantized.activations[op.name] if to.quantized and in_integers else None
-    theirs = _unsigned(q) if q and io == "uint8" else q
+    theirs = q.unsigned if q and io == "uint8" else q
     tensor = to.program.activation(op.name, stored_shape(op.shape, layout), theirs, dtype)
     to.program.inputs.append(tensor)
     value = Value(tensor, op.shape, layout, theirs, dtype=dtype)
@@ -31,7 +30,7 @@ def hand_out(to: Lowering, public: str, name: str, io: str, torchs_axes: bool) -
     elif to.quantized and to.ops[name].dtype.is_floating_point:
         q = value.q or to.quantized.activations[name]
         value = to.requantized(value, q, f"{name}/int8")
-        value = to.requantized(value, _unsigned(q), f"{name}/uint8") if io == "uint8" else value
+        value = to.requantized(value, q.unsigned, f"{name}/uint8") if io == "uint8" else value
     taken = (*to.program.inputs, *to.program.outputs)
     if value.tensor in taken or to.program.tensors[value.tensor].constant is not None:
         sizes = stored_shape(value.shape, value.layout)
@@ -45,7 +44,3 @@ def hand_out(to: Lowering, public: str, name: str, io: str, torchs_axes: bool) -
 def _given_dtype(op: Op) -> str:
     """The type that a caller hands over: of an input of whole numbers its own."""
     return "float32" if op.dtype.is_floating_point else str(op.dtype).removeprefix("torch.")
-
-
-def _unsigned(q: QParams) -> QParams:
-    return QParams(q.scale, q.zero_point + 128, 0, 255)

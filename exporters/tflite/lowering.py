@@ -1,9 +1,8 @@
 """Graph -> Program: each operator in TFLite's words, in the order of axes that it reads, in float or in int8.
 
-One function per kind stands in ops_layers, ops_pooling, ops_elementwise and ops_shapes (the table is LOWERINGS); it
-reads its inputs through `Lowering`, which converts order and precision only where an operator asks for another, and
-returns the value it made. What TFLite lacks is an Unsupported, and all of them are told in one error before anything
-is written.
+One function per kind stands in the modules ops_* (LOWERINGS of lowering_table is the table). It reads its inputs
+through `Lowering`, which converts order and precision only where an operator asks for another, and returns the value
+that it made. What TFLite lacks is an Unsupported, and all of them are told in one error before anything is written.
 """
 
 from __future__ import annotations
@@ -28,8 +27,6 @@ from edgekit.ir.quantized import QParams, QuantizedGraph
 ELEMENTWISE = frozenset(
     ("sigmoid", "tanh", "hardswish", "leaky_relu", "gelu", "elu", "relu", "clip", "silu", "hardsigmoid")
 )
-
-
 _TURNED = 6  # axes that a TRANSPOSE has at most
 _HALF_FROM = 1024  # elements of an operand from which on half precision is worth an operator that expands it
 

@@ -33,7 +33,7 @@ LOWERINGS: dict[str, Lower] = {
     "conv_dynamic": ops_volumes.conv_dynamic,
     "linear": ops_layers.linear,
     "scale": ops_layers.scale,
-    "adaptive_avg_pool": ops_layers.adaptive_avg_pool,
+    "adaptive_avg_pool": ops_pooling.adaptive_avg_pool,
     "max_pool": ops_pooling.max_pool,
     "avg_pool": ops_pooling.avg_pool,
     "adaptive_max_pool": ops_pooling.adaptive_max_pool,

@@ -13,7 +13,6 @@ from edgekit.exporters.tflite.layout import Shape, spatial, stored_shape
 from edgekit.exporters.tflite.lowering import Lowering, Turned, Value
 from edgekit.exporters.tflite.ops_shapes import padded, sliced
 from edgekit.exporters.tflite.program import Grid, channel_grid
-from edgekit.exporters.windows import means
 from edgekit.ir.graph import Op
 from edgekit.ir.quantized import QParams
 from edgekit.ir.same_padding import padding_of
@@ -230,21 +229,3 @@ def _scale_constants_int8(to: Lowering, op: Op, q: QParams, weight: Tensor, bias
         to.program.constant(f"{op.name}/weight", integers, (1, 1, 1, len(integers)), "int8", grid),
         to.program.constant(f"{op.name}/bias", added, None, "int32", steps),
     )
-
-
-def adaptive_avg_pool(to: Lowering, op: Op) -> Value:
-    """Windows of uneven sizes, as one FULLY_CONNECTED over the flattened map. Always in float."""
-    x = to.read(op, real=True)
-    sizes, wanted, rank = x.shape[2:], op.shape[2:], len(op.shape)
-    x = to.arranged(x, tuple(range(rank)), op.name)
-    matrix = means(sizes, wanted)
-    flat = (*x.shape[:2], matrix.shape[1])
-    x = to.reshaped(x, Value(-1, flat, (0, 1, 2)), f"{op.name}/flat")
-    like = Value(-1, (*flat[:2], matrix.shape[0]), (0, 1, 2))
-    inputs = [
-        x.tensor,
-        to.program.constant(f"{op.name}/windows", matrix),
-        to.program.constant(f"{op.name}/zero", torch.zeros(len(matrix))),
-    ]
-    y = to.emit("FULLY_CONNECTED", f"{op.name}/means", inputs, like, fusedActivationFunction="NONE", keepNumDims=True)
-    return to.reshaped(y, Value(-1, op.shape, tuple(range(rank))), op.name)

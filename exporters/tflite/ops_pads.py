@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 
 from edgekit.exporters.tflite.lowering import Lowering, Value
 from edgekit.exporters.tflite.ops_moving import taken
-from edgekit.exporters.tflite.ops_shapes import Pairs, cropped, padded
+from edgekit.exporters.tflite.ops_shapes import Pairs, cropped, grown, padded
 from edgekit.ir.graph import Op
 
 _LARGEST = torch.finfo(torch.float32).max
@@ -26,10 +24,8 @@ def pad(to: Lowering, op: Op) -> Value:
 
 
 def _mirrored(to: Lowering, x: Value, pads: Pairs, name: str) -> Value:
-    shape = tuple(size + low + high for size, (low, high) in zip(x.shape, pads, strict=True))
-    pairs = torch.tensor([(0, 0) if axis is None else pads[axis] for axis in x.layout], dtype=torch.int32)
-    amounts = to.program.constant(f"{name}/amounts", pairs, None, "int32")
-    return to.emit("MIRROR_PAD", name, [x.tensor, amounts], replace(x, shape=shape), mode="REFLECT")
+    like, amounts = grown(to, x, pads, name)
+    return to.emit("MIRROR_PAD", name, [x.tensor, amounts], like, mode="REFLECT")
 
 
 def _continued(to: Lowering, x: Value, pads: Pairs, name: str) -> Value:

@@ -18,7 +18,7 @@ from edgekit.exporters.tflite.lowering import Lowering, Unsupported, Value
 from edgekit.exporters.tflite.ops_moving import taken
 from edgekit.exporters.tflite.ops_shapes import padded
 from edgekit.exporters.tflite.program import Grid
-from edgekit.exporters.windows import adaptive_windows, dilated_windows
+from edgekit.exporters.windows import adaptive_windows, dilated_windows, means
 from edgekit.ir.graph import Op
 from edgekit.ir.same_padding import padding_of
 
@@ -65,6 +65,24 @@ def _side_by_side(to: Lowering, op: Op, x: Value, kernel: Shape) -> Value:
     none = ((0, 0),) * len(kernel)
     apart = op.with_(attrs={"kernel": kernel, "stride": kernel, "padding": none, "dilation": (1,) * len(kernel)})
     return _pool(to, apart, x, -math.inf)
+
+
+def adaptive_avg_pool(to: Lowering, op: Op) -> Value:
+    """Windows of uneven sizes, as one FULLY_CONNECTED over the flattened map. Always in float."""
+    x = to.read(op, real=True)
+    sizes, wanted, rank = x.shape[2:], op.shape[2:], len(op.shape)
+    x = to.arranged(x, tuple(range(rank)), op.name)
+    matrix = means(sizes, wanted)
+    flat = (*x.shape[:2], matrix.shape[1])
+    x = to.reshaped(x, Value(-1, flat, (0, 1, 2)), f"{op.name}/flat")
+    like = Value(-1, (*flat[:2], matrix.shape[0]), (0, 1, 2))
+    inputs = [
+        x.tensor,
+        to.program.constant(f"{op.name}/windows", matrix),
+        to.program.constant(f"{op.name}/zero", torch.zeros(len(matrix))),
+    ]
+    y = to.emit("FULLY_CONNECTED", f"{op.name}/means", inputs, like, fusedActivationFunction="NONE", keepNumDims=True)
+    return to.reshaped(y, Value(-1, op.shape, tuple(range(rank))), op.name)
 
 
 def avg_pool(to: Lowering, op: Op) -> Value:

@@ -1,4 +1,4 @@
-"""What moves elements and computes nothing: pad, slice, reshape, permute, concatenate, resize."""
+"""What moves elements and computes nothing: pad, crop, slice, reshape, permute, concatenate."""
 
 from __future__ import annotations
 
@@ -20,13 +20,17 @@ _MOST_JOINED = 5  # inputs of one concatenation that XNNPACK runs
 
 def padded(to: Lowering, x: Value, pads: Pairs, name: str, fill: float = 0.0) -> Value:
     """`x` with (low, high) more elements on each of torch's axes; integers are padded with what stands for `fill`."""
-    shape = tuple(size + low + high for size, (low, high) in zip(x.shape, pads, strict=True))
-    like = replace(x, shape=shape)
-    pairs = torch.tensor([(0, 0) if axis is None else pads[axis] for axis in x.layout], dtype=torch.int32)
-    amounts = to.program.constant(f"{name}/amounts", pairs, None, "int32")
+    like, amounts = grown(to, x, pads, name)
     if fill == 0:
         return to.emit("PAD", name, [x.tensor, amounts], like)
     return to.emit("PADV2", name, [x.tensor, amounts, _filling(to, x, fill, name)], like)
+
+
+def grown(to: Lowering, x: Value, pads: Pairs, name: str) -> tuple[Value, int]:
+    """The form of `x` with (low, high) more elements on each of torch's axes, and the constant that says how many."""
+    shape = tuple(size + low + high for size, (low, high) in zip(x.shape, pads, strict=True))
+    pairs = torch.tensor([(0, 0) if axis is None else pads[axis] for axis in x.layout], dtype=torch.int32)
+    return replace(x, shape=shape), to.program.constant(f"{name}/amounts", pairs, None, "int32")
 
 
 def _filling(to: Lowering, x: Value, fill: float, name: str) -> int:

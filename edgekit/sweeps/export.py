@@ -85,14 +85,10 @@ def there(journal: Journal, file: File, out: Path) -> Made | None:
     entry = journal.get("file", file.key)
     if entry is None:
         gate = journal.get("gate", file.key)
-        return (
-            Made(
-                file,
-                refusal=Refusal(GateFailed.code, gate["message"], gate["remedy"], GateFailed.exit_code, known=True),
-            )
-            if gate
-            else None
-        )
+        if gate is None:
+            return None
+        failed = Refusal(GateFailed.code, gate["message"], gate["remedy"], GateFailed.exit_code, known=True)
+        return Made(file, refusal=failed)
     path = out / str(entry.get("path"))
     try:
         untouched = list(stamp(path)) == entry.get("stat")  # else its bytes are looked at

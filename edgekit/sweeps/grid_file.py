@@ -15,6 +15,7 @@ from yaml import MappingNode
 from edgekit.errors import UsageError, closest, first_line, nearest
 from edgekit.network.names import OWN_FILES
 from edgekit.sweeps.axes import AXES
+from edgekit.sweeps.weights import NAMED
 from edgekit.util import yaml_text
 
 if TYPE_CHECKING:
@@ -128,7 +129,17 @@ def read(path: Path, paths: Sequence[str]) -> tuple[dict[str, Any], Origin]:
 
     Raises UsageError for a file that is missing, too large, no YAML or no mapping.
     """
-    example = "write a mapping, as in model: mobilenet"
+    text, values = _parsed(path)
+    found, lines = {str(key): value for key, value in values.items()}, _lines(text)
+    for other, name in OTHER_NAMES.items():
+        if other in found and name not in found:
+            found[name], lines[name] = found.pop(other), lines.pop(other, 0)
+    _lead_from(path.parent, found, paths)
+    return found, Origin(path, lines)
+
+
+def _parsed(path: Path) -> tuple[str, Mapping[Any, Any]]:
+    """The text of a grid, and its keys with their values."""
     if not path.is_file():
         hint = nearest(path.name, sorted(one.name for one in path.parent.glob("*.y*ml")))
         raise UsageError(f"the grid {path} does not exist{hint}", "give a network, or a YAML file")
@@ -140,23 +151,23 @@ def read(path: Path, paths: Sequence[str]) -> tuple[dict[str, Any], Origin]:
     except (OSError, ValueError) as error:
         raise UsageError(f"the grid {path} cannot be read: {first_line(error)[:200]}", "correct the YAML") from error
     if not isinstance(values, Mapping):
-        raise UsageError(f"the grid {path} is no mapping of keys to values", example)
-    found, lines = {str(key): value for key, value in values.items()}, _lines(text)
-    for other, name in OTHER_NAMES.items():
-        if other in found and name not in found:
-            found[name], lines[name] = found.pop(other), lines.pop(other, 0)
+        raise UsageError(f"the grid {path} is no mapping of keys to values", "write a mapping, as in model: mobilenet")
+    return text, values
+
+
+def _lead_from(folder: Path, found: dict[str, Any], paths: Sequence[str]) -> None:
+    """Let the paths of a grid, its weights and the files of its networks lead from the grid's folder."""
     for key in ("eval", "out", *paths):
         if isinstance(found.get(key), str):
-            found[key] = path.parent / Path(found[key]).expanduser()
+            found[key] = folder / Path(found[key]).expanduser()
     source = found.get("weights")
-    if isinstance(source, str) and source.partition(":")[0] not in ("random", "pretrained"):
-        found["weights"] = str(path.parent / Path(source).expanduser())
+    if isinstance(source, str) and source.partition(":")[0] not in NAMED:
+        found["weights"] = str(folder / Path(source).expanduser())
     for axes in (found, *_entries(found, "include"), *_entries(found, "exclude")):
         model = axes.get("model")
         if model is not None:
-            several = [_from(path.parent, one) for one in (model if isinstance(model, list) else [model])]
+            several = [_from(folder, one) for one in (model if isinstance(model, list) else [model])]
             axes["model"] = several if isinstance(model, list) else several[0]
-    return found, Origin(path, lines)
 
 
 def _lines(text: str) -> dict[str, int]:

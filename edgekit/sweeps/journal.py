@@ -66,8 +66,7 @@ class Journal:
     def alone(self, name: str) -> Iterator[None]:
         """One process at a time for a name, on this machine or on a shared disk that knows locks."""
         make_folder(self.folder)
-        digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        with locked(self.folder / f"{digest}.lock"):
+        with locked(self.folder / f"{_digest(name)}.lock"):
             yield
 
     def _path(self, kind: str, key: str) -> Path:
@@ -77,10 +76,13 @@ class Journal:
 @contextmanager
 def device(name: str, measuring: bool, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """A device for oneself while `measuring`; for others who compute on it too, while not. Waits, and says so once."""
-    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    path = _locks() / f"device-{digest}"
-    with locked(path, shared=not measuring, waiting=waiting):
+    with locked(_locks() / f"device-{_digest(name)}", shared=not measuring, waiting=waiting):
         yield
+
+
+def _digest(name: str) -> str:
+    """A name that any folder takes, for one that may have any signs."""
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _locks() -> Path:

@@ -21,10 +21,11 @@ from pathlib import Path
 
 import edgekit
 from edgekit.records.measurement import Measurement
+from edgekit.records.record import new_id
 from edgekit.reporting.records import from_store
 from edgekit.storage.filters import Filters
 from edgekit.storage.looking import entries, named
-from edgekit.storage.store import Store, new_id
+from edgekit.storage.store import Store
 from scripts import bench_store
 from scripts.bench_helpers import ROOT, Line
 from tests.storage.postgresql import Cluster, execute, running
@@ -38,7 +39,8 @@ WRITE = """
 import sys, threading, time
 from edgekit.errors import EnvironmentRefused
 from edgekit.records.measurement import Measurement
-from edgekit.storage.store import Store, new_id
+from edgekit.records.record import new_id
+from edgekit.storage.store import Store
 url, threads, rows, together = sys.argv[1], *map(int, sys.argv[2:5])
 one, told = Measurement.model_validate_json(open(sys.argv[5]).read()), threading.Lock()
 def write():

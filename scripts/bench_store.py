@@ -24,7 +24,8 @@ from pathlib import Path
 
 import edgekit
 from edgekit.records.measurement import Measurement
-from edgekit.storage.store import Store, new_id
+from edgekit.records.record import new_id
+from edgekit.storage.store import Store
 from scripts.bench_helpers import ROOT, Line, as_installed, cost
 from tests.storage.test_merge import VERSION_1
 

@@ -85,7 +85,7 @@ TESTED_BY = (
     ("sweeps/fleet/test_work", "edgekit/sweeps/fleet/luggage"),
     ("sweeps/test_grid", "edgekit/sweeps/axes edgekit/sweeps/grid_file"),
     # What is written is read again, by the store that is made of it.
-    ("storage/test_store", "edgekit/records/measurement edgekit/storage/rows"),
+    ("storage/test_store", "edgekit/records/failure edgekit/records/measurement edgekit/storage/rows"),
     ("storage/test_merge", "edgekit/storage/schema"),
     ("util/test_download", "edgekit/util/download_part"),
     # The far end of a link: its protocol, its programs, and what they find are tested through the link.

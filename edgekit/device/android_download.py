@@ -13,7 +13,7 @@ from pathlib import Path
 
 from edgekit.device.android_check import NAME, machine
 from edgekit.errors import EnvironmentRefused, UsageError, nearest
-from edgekit.storage.store import now
+from edgekit.records.record import now
 from edgekit.util.download import Progress, download
 from edgekit.util.files import cache_folder, make_folder, publish, write_atomically
 

@@ -17,9 +17,9 @@ from edgekit.evaluation.array_input import ArrayInput
 from edgekit.evaluation.input import FileInput
 from edgekit.records.artifact import Artifact
 from edgekit.records.measurement import Accuracy
+from edgekit.records.record import new_id, now
 from edgekit.records.runtime import Session, own_time
 from edgekit.stats.accuracy import HIT1, MISS, correct1, correct5, hit
-from edgekit.storage.store import new_id, now
 
 
 @dataclass

@@ -58,7 +58,7 @@ def bench(
     `input` gives the shape of the only input where the file leaves sizes free, or the shapes of several by name; their
     first number is the batch.
 
-    `session` is what the records name as their command, where this is a part of a larger one (store.new_id).
+    `session` is what the records name as their command, where this is a part of a larger one (records.record.new_id).
 
     With `versus` the files are measured interleaved, in random blocks, and each is compared with the first; then one
     that fails ends the whole.

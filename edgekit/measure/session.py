@@ -18,10 +18,10 @@ from edgekit.measure.found import emulated, plain, remarks
 from edgekit.measure.profile import ON_GPU, profile
 from edgekit.records.artifact import Artifact, in_use
 from edgekit.records.measurement import Measurement, Memory, ProcessRun, Protocol, Snapshot
+from edgekit.records.record import new_id, now
 from edgekit.records.roofline import Peaks, Profile
 from edgekit.records.runtime import Runtime
 from edgekit.stats import energy
-from edgekit.storage.store import new_id, now
 from edgekit.util.formatting import span
 
 MEMORY_METHOD = "VmHWM of a separate process: highest resident size, loading included"

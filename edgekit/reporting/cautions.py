@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from edgekit.records.failure import FailedCell
 from edgekit.reporting.rows import Row, has_latency
-from edgekit.storage.store import FailedCell
 from edgekit.util.formatting import fixed, some
 
 REMOVED = (

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import UsageError, nearest
+from edgekit.records.failure import FailedCell
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.reporting import charts, charts_profile, charts_sustained, drawing, page
 from edgekit.reporting import text as report_text
@@ -26,7 +27,7 @@ from edgekit.reporting.records import Records, from_store
 from edgekit.reporting.rows import Row, rows
 from edgekit.storage.filters import filters
 from edgekit.storage.looking import check_is_there
-from edgekit.storage.store import FailedCell, Store, open_store
+from edgekit.storage.store import Store, open_store
 from edgekit.util.files import drafting, environment, make_folder, publish, write_atomically
 from edgekit.util.formatting import csv_cell, printable
 from edgekit.util.tabled import Tabled

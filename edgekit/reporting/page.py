@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import edgekit
+from edgekit.records.failure import FailedCell
 from edgekit.records.reasons import LEVELS, in_words, pooled
 from edgekit.reporting import charts
 from edgekit.reporting.answer import Answer
@@ -21,7 +22,6 @@ from edgekit.reporting.page_data import data
 from edgekit.reporting.page_devices import devices_html
 from edgekit.reporting.rows import Row
 from edgekit.stats.pareto import spearman
-from edgekit.storage.store import FailedCell
 from edgekit.util.formatting import counted, some
 
 ASSETS = Path(__file__).with_name("assets")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from edgekit.records.failure import FailedCell
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.records.summary import Summary
 from edgekit.reporting.rows import MAX_RESAMPLED
 from edgekit.storage import finding
 from edgekit.storage.filters import Filters
 from edgekit.storage.looking import of_kind
-from edgekit.storage.store import FailedCell, Store
+from edgekit.storage.store import Store
 
 
 @dataclass(frozen=True)

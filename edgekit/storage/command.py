@@ -15,10 +15,10 @@ from edgekit.records.measurement import Accuracy
 from edgekit.storage import results
 from edgekit.storage.filters import Filters, filters
 from edgekit.storage.looking import Entry, entries, named
-from edgekit.storage.merge import Merged, file_url, merge
+from edgekit.storage.merge import Merged, merge
 from edgekit.storage.rows import SERIES, insert
 from edgekit.storage.schema import KINDS, table
-from edgekit.storage.store import AT_ONCE, RECORDS, AnyRecord, Store, open_store
+from edgekit.storage.store import AT_ONCE, RECORDS, Store, file_url, open_store
 from edgekit.util.tabled import Tabled
 
 # Each action with what it is called as.
@@ -202,16 +202,13 @@ def _exported(opened: Store, ids: Sequence[str], wanted: Filters, file: Path) ->
 def _copy(opened: Store, chosen: Sequence[Entry], part: Path, is_json: bool) -> None:
     if is_json:
         ids = {kind: [one.id for one in chosen if one.kind == kind] for kind in KINDS}
+        found = {kind: opened.each(kind, RECORDS[kind], some) for kind, some in ids.items()}
         with part.open("w", encoding="utf-8") as stream:
-            stream.writelines(results.lines({kind: opened.each(kind, _kind(kind), some) for kind, some in ids.items()}))
+            stream.writelines(results.lines(found))
         return
     with Store(file_url(part, "rwc")).connection(writes=True) as (connection, _):
         for kind, some in _by_kind(chosen):
-            insert(connection, kind, opened.each(kind, _kind(kind), some))
-
-
-def _kind(name: str) -> type[AnyRecord]:
-    return RECORDS[name]
+            insert(connection, kind, opened.each(kind, RECORDS[kind], some))
 
 
 def _remove(opened: Store, chosen: Sequence[Entry]) -> None:

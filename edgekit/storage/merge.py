@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from edgekit.errors import UsageError
 from edgekit.storage import results
 from edgekit.storage.rows import insert, read, selected
 from edgekit.storage.schema import KINDS, alone, table, tables
-from edgekit.storage.store import AT_ONCE, RECORDS, AnyRecord, Store
+from edgekit.storage.store import AT_ONCE, RECORDS, AnyRecord, Store, file_url
 from edgekit.util.tabled import Tabled
 
 if TYPE_CHECKING:
@@ -54,12 +53,6 @@ def merge(file: Path | str, into: Store) -> Merged:
         for name in KINDS:
             added[name], known[name] = _add(connection, name, theirs, path)
     return Merged(str(path), into.shown, added, known)
-
-
-def file_url(path: Path, mode: str) -> str:
-    """The URL of a SQLite file with any name, opened as SQLite's `mode` says: ro, or rwc to make it."""
-    quoted = quote(quote(str(path.resolve())))  # for SQLite's URIs, and for SQLAlchemy, which undoes one quoting itself
-    return f"sqlite:///file:{quoted}?mode={mode}&uri=true"
 
 
 def _add(connection: Connection, name: str, theirs: Store, path: Path) -> tuple[int, int]:

@@ -9,13 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from urllib.parse import quote
 
 from edgekit.errors import UsageError
 from edgekit.records.measurement import RECORD_VERSION
 from edgekit.storage.rows import read
 from edgekit.storage.schema import KINDS
-from edgekit.storage.store import RECORDS, AnyRecord, Store
+from edgekit.storage.store import RECORDS, AnyRecord, Store, file_url
 from edgekit.util.formatting import json_escaped
 from edgekit.util.text_file import text_of
 
@@ -38,9 +37,7 @@ def opened(path: Path) -> Store:
     try:
         found = json.loads(text_of(path))
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(
-            f"{path} cannot be read: {error}", "write it with `edgekit store export results.json`"
-        ) from error
+        raise UsageError(f"{path} cannot be read: {error}", AGAIN) from error
     if not isinstance(found, dict) or found.get("edgekit") != MARK:
         raise UsageError(f"{path} holds no results", AGAIN)
     if found.get("version") != RECORD_VERSION:
@@ -48,8 +45,7 @@ def opened(path: Path) -> Store:
             f"{path} has version {found.get('version')}; this edgekit reads {RECORD_VERSION}",
             "use the edgekit that wrote it, or a newer one",
         )
-    name = quote(quote(str(path.resolve())))  # as file_url's
-    store = Store(f"sqlite:///file:{name}?mode=memory&uri=true")
+    store = Store(file_url(path, "memory"))
     store.append(*_records(path, found))
     return store
 

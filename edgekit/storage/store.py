@@ -8,18 +8,15 @@ PostgreSQL where a team shares it. SQLAlchemy is imported when a store is opened
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
-
-from pydantic import BaseModel, ConfigDict
+from urllib.parse import quote, unquote
 
 from edgekit.errors import BackendMissing, EnvironmentRefused, UsageError
-from edgekit.records.measurement import RECORD_VERSION, Accuracy, Measurement
+from edgekit.records.failure import FailedCell
+from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.redact import redacted_url, without_password_of
 from edgekit.storage.rows import Record, insert, read, selected
 from edgekit.storage.schema import prepare, table, tables
@@ -33,54 +30,24 @@ WAIT_SECONDS = 30.0  # for another writer
 AT_ONCE = 200  # records in memory
 
 
-class FailedCell(BaseModel):
-    """A cell of a sweep that gave no number, and why.
-
-    `devices`: those of its pool. `tried_on` is the last of them; `attempts`: how often, in all runs of the sweep.
-    `host` is the machine that swept (edgekit.bench.ondevice.sensors.linux.host), `log` the last lines that were said.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    version: int = RECORD_VERSION
-    id: str
-    created: str
-    variant: str
-    format: str
-    precision: str
-    device: str | None
-    code: str
-    reason: str
-    remedy: str
-    devices: tuple[str, ...] = ()
-    tried_on: str | None = None
-    attempts: int = 1
-    host: str | None = None
-    log: tuple[str, ...] = ()
-
-
 AnyRecord = Measurement | Accuracy | FailedCell
 # Each table with the kind of its records.
-RECORDS: dict[str, type[Measurement] | type[Accuracy] | type[FailedCell]] = {
+RECORDS: dict[str, type[AnyRecord]] = {
     "measurements": Measurement,
     "accuracies": Accuracy,
     "failures": FailedCell,
 }
 
 
-def new_id() -> str:
-    """A name for a record, 12 hex digits."""
-    return uuid.uuid4().hex[:12]
-
-
-def now() -> str:
-    """The time, UTC, as ISO 8601."""
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-
-
 def open_store(url: str | None = None) -> Store:
     """The store at `url`, else at $EDGEKIT_STORE, else ./edgekit.db; a bare path is a SQLite file."""
     return Store(url or os.environ.get("EDGEKIT_STORE") or DEFAULT_URL)
+
+
+def file_url(path: Path, mode: str) -> str:
+    """The URL of a SQLite file with any name, opened as SQLite's `mode` says: ro, rwc to make it, memory for none."""
+    quoted = quote(quote(str(path.resolve())))  # for SQLite's URIs, and for SQLAlchemy, which undoes one quoting itself
+    return f"sqlite:///file:{quoted}?mode={mode}&uri=true"
 
 
 class Store:

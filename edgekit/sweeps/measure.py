@@ -17,9 +17,10 @@ from edgekit.device.target import Identity
 from edgekit.errors import DeviceUnreachable, EdgekitError, EnvironmentRefused, Refusal, UsageError
 from edgekit.exporting.inputs import Inputs, key
 from edgekit.records.measurement import INVALID, PRESETS, Accuracy, Measurement, Protocol
+from edgekit.records.record import new_id
 from edgekit.records.runtime import choose
 from edgekit.storage.keeping import Keeper
-from edgekit.storage.store import Store, new_id
+from edgekit.storage.store import Store
 from edgekit.sweeps.axes import How
 from edgekit.sweeps.engine import Engine, Judging, Say, Timing
 from edgekit.sweeps.export import Made, refused

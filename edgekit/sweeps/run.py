@@ -17,7 +17,8 @@ from typing import Any
 
 from edgekit.bench.ondevice.sensors.linux import host
 from edgekit.errors import EdgekitError, Refusal
-from edgekit.storage.store import FailedCell, new_id, now
+from edgekit.records.failure import FailedCell
+from edgekit.records.record import new_id, now
 from edgekit.sweeps.axes import How, SweepCell
 from edgekit.sweeps.board import Row, board
 from edgekit.sweeps.estimate import told

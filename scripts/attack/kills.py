@@ -25,7 +25,8 @@ from typing import Protocol
 from edgekit.cli.main import main
 from edgekit.errors import EdgekitError
 from edgekit.records.artifact import open_artifact
-from edgekit.storage.store import Store, new_id
+from edgekit.records.record import new_id
+from edgekit.storage.store import Store
 from tests.kills import arm
 
 SECONDS = 1800.0

@@ -15,13 +15,14 @@ from edgekit.cli.failure import describe, tell
 from edgekit.cli.output import Outcome, Progress, notice, write
 from edgekit.cli.views import compare, inspect, measure, report, sweep
 from edgekit.errors import EdgekitError, UsageError
+from edgekit.records.failure import FailedCell
 from edgekit.records.manifest import Manifest
 from edgekit.records.measurement import Measurement
 from edgekit.records.release import release
 from edgekit.reporting.command import of_records
 from edgekit.reporting.text import as_csv
 from edgekit.storage import results
-from edgekit.storage.store import FailedCell, Store
+from edgekit.storage.store import Store
 from edgekit.sweeps.journal import Journal
 from edgekit.util.formatting import csv_cell, escaped
 from edgekit.util.table_text import as_csv as as_csv_table

@@ -7,7 +7,8 @@ from typing import Any
 from edgekit.comparison.command import compare
 from edgekit.comparison.result import CompareResult
 from edgekit.records.measurement import Measurement, Memory, ProcessRun, Protocol, Sensed, Snapshot
-from edgekit.storage.store import Store, new_id, now
+from edgekit.records.record import new_id, now
+from edgekit.storage.store import Store
 
 SPREAD = (-0.004, -0.002, -0.001, 0.0, 0.001, 0.003)  # how six processes differ
 

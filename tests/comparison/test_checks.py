@@ -12,7 +12,8 @@ from edgekit.comparison.command import compare
 from edgekit.comparison.result import CompareResult
 from edgekit.errors import UsageError
 from edgekit.records.measurement import Accuracy, Memory
-from edgekit.storage.store import Store, new_id, now
+from edgekit.records.record import new_id, now
+from edgekit.storage.store import Store
 from edgekit.util.files import file_sha256
 from tests.command_line import edgekit
 from tests.comparison.records import BASE, NEW, keep, record

@@ -16,8 +16,9 @@ from edgekit.measure.command import bench
 from edgekit.measure.result import KEYS, BenchResult, row
 from edgekit.records import measurement
 from edgekit.records.measurement import Measurement, Memory, ProcessRun, Protocol
+from edgekit.records.record import new_id, now
 from edgekit.reporting.rows import rows
-from edgekit.storage.store import Store, new_id, now
+from edgekit.storage.store import Store
 from tests.paths import ROOT
 
 DOCUMENTED = {

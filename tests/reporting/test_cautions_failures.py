@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgekit.records.failure import FailedCell
+from edgekit.records.record import new_id
 from edgekit.reporting.cautions import REMOVED, still_failing
 from edgekit.reporting.command import report
 from edgekit.reporting.rows import rows
-from edgekit.storage.store import FailedCell, Store, new_id
+from edgekit.storage.store import Store
 
 if TYPE_CHECKING:
     from tests.reporting.conftest import Records

@@ -10,11 +10,12 @@ import pytest
 
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.records.breakdown import Breakdown
+from edgekit.records.failure import FailedCell
 from edgekit.records.measurement import Accuracy
 from edgekit.storage import command
 from edgekit.storage.command import Exported, Listed, Removed, Shown
 from edgekit.storage.command import store as verb
-from edgekit.storage.store import FailedCell, Store
+from edgekit.storage.store import Store
 from tests.storage.test_looking import IDS, records
 from tests.storage.test_merge import accuracy, failed, old_store, version
 

@@ -13,12 +13,13 @@ from edgekit.comparison.command import compare
 from edgekit.errors import UsageError
 from edgekit.records.conditions import run_conditions
 from edgekit.records.measurement import Measurement
+from edgekit.records.record import new_id
 from edgekit.records.summary import Summary, summary
 from edgekit.reporting.command import report
 from edgekit.storage import finding
 from edgekit.storage.filters import Filters
 from edgekit.storage.schema import SCHEMA_VERSION
-from edgekit.storage.store import Store, new_id
+from edgekit.storage.store import Store
 from tests.reporting.conftest import accuracy, manifest, measurement
 from tests.storage.test_merge import failed, old_store, version
 

@@ -10,11 +10,13 @@ from typing import Any, cast
 import pytest
 
 from edgekit.errors import EnvironmentRefused, UsageError
+from edgekit.records.failure import FailedCell
 from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
+from edgekit.records.record import new_id, now
 from edgekit.storage import finding
 from edgekit.storage.command import store as verb
 from edgekit.storage.schema import INDEXES, MIGRATIONS, SCHEMA_VERSION
-from edgekit.storage.store import FailedCell, Store, new_id, now
+from edgekit.storage.store import Store
 
 # What version 1 of edgekit's schema made, word for word.
 VERSION_1 = """

@@ -11,6 +11,7 @@ import pytest
 
 from edgekit.comparison.command import compare
 from edgekit.errors import UsageError
+from edgekit.records.failure import FailedCell
 from edgekit.storage import results
 from edgekit.storage.command import store as verb
 from edgekit.storage.store import Store
@@ -107,4 +108,13 @@ def test_accuracies_that_no_images_can_have_are_refused(counts: dict[str, int], 
     document["accuracies"][0] |= counts
     (tmp_path / "a.json").write_text(json.dumps(document))
     with pytest.raises(UsageError, match="is broken"):
+        results.opened(tmp_path / "a.json")
+
+
+def test_a_failure_of_more_attempts_than_64_bits_count_is_refused(tmp_path: Path) -> None:
+    failed = FailedCell(id="a", created="2026", variant="v", format="onnx", precision="fp32", device=None, code="usage",
+                        reason="r", remedy="r")  # fmt: skip
+    document = {"edgekit": "results", "version": 1, "failures": [failed.model_dump() | {"attempts": 10**30}]}
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    with pytest.raises(UsageError, match="record a in .* is broken at 'attempts'"):
         results.opened(tmp_path / "a.json")

@@ -11,7 +11,8 @@ import pytest
 
 from edgekit.errors import BackendMissing, EnvironmentRefused, UsageError
 from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
-from edgekit.storage.store import Store, new_id, now, open_store
+from edgekit.records.record import new_id, now
+from edgekit.storage.store import Store, open_store
 from tests.paths import ROOT
 
 

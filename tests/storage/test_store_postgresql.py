@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from edgekit.errors import EnvironmentRefused, UsageError
+from edgekit.records.failure import FailedCell
 from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
+from edgekit.records.record import new_id, now
 from edgekit.storage.command import store as verb
 from edgekit.storage.filters import Filters
 from edgekit.storage.looking import entries, named
-from edgekit.storage.store import FailedCell, Store, new_id, now
+from edgekit.storage.store import Store
 from tests.paths import ROOT
 from tests.reporting.conftest import accuracy as evaluated
 from tests.reporting.conftest import manifest

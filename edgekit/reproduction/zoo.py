@@ -18,7 +18,7 @@ from edgekit.bench.ondevice.sensors import linux
 from edgekit.network import shipped
 from edgekit.network.spec import Variant, published_at
 from edgekit.reporting import drawing
-from edgekit.reporting.rows import Row, rows
+from edgekit.reporting.rows import Row, has_latency, rows
 from edgekit.reproduction import saving
 from edgekit.reproduction.own import Own, own
 from edgekit.reproduction.zoo_charts import accuracy_over_macs
@@ -237,12 +237,15 @@ def label(point: Variant) -> str:
 
 
 def latencies(variant: str, measured: Iterable[Row]) -> dict[str, float | None]:
-    """The least median here of one image on one thread, of each precision; None where there is none that counts."""
+    """The least median here of one image on one thread, of each precision; None where there is none that counts.
+
+    What a load that lasts made of it is another number.
+    """
     times: dict[str, list[float]] = {precision: [] for precision in LATENCIES}
     this = linux.host()
     for row in measured:
         here = row.device == "local" and row.host in (None, this)
-        fits = row.variant == variant and (row.threads, row.batch) == (1, 1) and row.verdict != "invalid"
-        if here and fits and row.median_ms is not None and row.precision in times:
+        is_asked = (row.variant, row.threads, row.batch, row.sustained_seconds) == (variant, 1, 1, None)
+        if here and is_asked and has_latency(row) and row.median_ms is not None and row.precision in times:
             times[row.precision].append(row.median_ms)
     return {precision: min(found, default=None) for precision, found in times.items()}

@@ -19,12 +19,17 @@ from tests.reporting.conftest import make as make
 from tests.reporting.test_browser import ARGUMENTS, CHROMIUM
 
 if TYPE_CHECKING:
+    from edgekit.records.measurement import Measurement
     from tests.reporting.conftest import Records
 
 POINTS = (
     Point("mobilenet_1.0_224", "mobilenet", "MobileNet", 0.706, "a paper", 569, 4_231_976, True, {"fp32": None}),
     Point("vgg16_224", "vgg16", "VGG", 0.715, "<b>another</b>", 15_470, 138_357_544, True, {"fp32": None}),
 )
+
+
+def sustained(one: Measurement) -> Measurement:
+    return one.model_copy(update={"protocol": one.protocol.model_copy(update={"sustained_seconds": 120})})
 
 
 def times(make: Records, monkeypatch: pytest.MonkeyPatch) -> dict[str, float | None]:
@@ -36,6 +41,8 @@ def times(make: Records, monkeypatch: pytest.MonkeyPatch) -> dict[str, float | N
         make.measurement(manifest, 2.5, device="orin"),
         make.measurement(manifest, 1.5, host="00000000"),
         make.measurement(manifest, 1.0, runtime="other", verdict="invalid"),
+        make.measurement(manifest, 0.001, runtime="null"),
+        sustained(make.measurement(manifest, 3.0)),
     ]
     return latencies("mobilenet_1.0_224", rows(measured, []))
 

@@ -26,6 +26,7 @@ from edgekit.stats.medians import NS_PER_MS
 from edgekit.stats.ratio import CANNOT_TELL
 from edgekit.storage.store import open_store
 from edgekit.util.files import write_atomically
+from edgekit.util.formatting import counted
 
 Namer = Callable[[Measurement], str]
 # Facts that must agree beside the run conditions: a number of another machine is another number.
@@ -152,22 +153,23 @@ def _differences(base: Measurement, new: Measurement) -> Iterator[str]:
 
 
 def _namer(base: Sequence[Measurement], new: Sequence[Measurement]) -> Namer:
-    """What names a row of these records: the host too, where several share a device's name, and the bytes of a file
-    where several on one side share all that."""
+    """What names a row of these records.
+
+    The host too, where several share a device's name, and the bytes of a file where several on one side share all that.
+    """
     ambiguous = hosts.shared((record.device, hosts.host(record)) for record in (*base, *new))
 
     def plain(record: Measurement) -> str:
         where = run_conditions(record)
         place = where.place(ambiguous)
-        threads = f"{where.threads} thread{'' if where.threads == 1 else 's'}"
-        told = f"{record.artifact} on {place}, {where.runtime}, {threads}, batch {where.batch}"
+        told = f"{record.artifact} on {place}, {where.runtime}, {counted(where.threads, 'thread')}, batch {where.batch}"
         return ", ".join(filter(None, (told, where.sizes, load(where.sustained_seconds))))
 
-    counted = [Counter(map(plain, side)) for side in (base, new)]
+    sides = [Counter(map(plain, side)) for side in (base, new)]
 
     def name(record: Measurement) -> str:
         told = plain(record)
-        is_one = all(counts[told] <= 1 for counts in counted)
+        is_one = all(side[told] <= 1 for side in sides)
         return told if is_one else f"{told} (sha256 {record.sha256[:8]})"
 
     return name

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as xml
 
-from edgekit.util.formatting import escaped
+from edgekit.util.formatting import escaped, in_markdown
 
 if TYPE_CHECKING:
     from edgekit.comparison.result import Check, CompareResult, Row
@@ -18,20 +18,20 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def markdown(result: CompareResult) -> str:
     """A heading with the verdict, a row for each comparison, and whether the gate holds."""
     lines = [
-        f"### {_escaped(result.new)} against {_escaped(result.base)}: {result.verdict}",
+        f"### {in_markdown(result.new)} against {in_markdown(result.base)}: {result.verdict}",
         "",
         "| cell | base ms | new ms | ratio | 95 % interval | verdict | why |",
         "|---|--:|--:|--:|:-:|---|---|",
     ]
     for row in result.rows:
         texts = (
-            _escaped(row.name),
+            in_markdown(row.name),
             _number(row.base_ms),
             _number(row.new_ms),
             _number(row.ratio),
             f"{row.ratio_ci95[0]:.3f} .. {row.ratio_ci95[1]:.3f}" if row.ratio_ci95 else "-",
             row.word,
-            _escaped(row.reason),
+            in_markdown(row.reason),
         )
         lines.append(f"| {' | '.join(texts)} |")
     lines += _checks(result.checks) if result.checks else []
@@ -42,7 +42,9 @@ def markdown(result: CompareResult) -> str:
 
 def _checks(checks: Sequence[Check]) -> list[str]:
     lines = ["", "| gate | of | verdict | why |", "|---|---|---|---|"]
-    return lines + [f"| {one.gate} | {_escaped(one.name)} | {one.word} | {_escaped(one.reason)} |" for one in checks]
+    return lines + [
+        f"| {one.gate} | {in_markdown(one.name)} | {one.word} | {in_markdown(one.reason)} |" for one in checks
+    ]
 
 
 def junit(result: CompareResult) -> str:
@@ -78,12 +80,6 @@ def _tag(one: Row | Check, strict: bool) -> str | None:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def _escaped(text: str) -> str:
-    """Text that stays text in a Markdown table."""
-    text = re.sub(r"([\\`*_\[\]|<>])", r"\\\1", escaped(" ".join(text.split())))
-    return text.replace("\\<", "&lt;").replace("\\>", "&gt;")
 
 
 def _legal(text: str) -> str:

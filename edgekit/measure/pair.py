@@ -8,7 +8,7 @@ from itertools import accumulate
 from statistics import median
 from typing import Any
 
-from edgekit.records.measurement import INVALID, Measurement, ProcessRun
+from edgekit.records.measurement import INVALID, SUSPECT, Measurement, ProcessRun
 from edgekit.records.reasons import causes
 from edgekit.stats import ratio
 
@@ -108,6 +108,6 @@ def _reason(found: ratio.Ratio, word: str, margin: float, base: Measurement, new
         ratio.FASTER: f"lies below a speed-up of {margin:.0%}",
         ratio.CANNOT_TELL: f"reaches beyond {margin:.0%} but not wholly",
     }[word]
-    doubtful = [one.artifact for one in (base, new) if one.verdict == "suspect"]
+    doubtful = [one.artifact for one in (base, new) if one.verdict == SUSPECT]
     doubt = f"; suspect: {', '.join(dict.fromkeys(doubtful))}" if doubtful else ""
     return f"the 95 % interval {found.ci95[0]:.3f} .. {found.ci95[1]:.3f} {where}{doubt}"

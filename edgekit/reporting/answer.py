@@ -8,7 +8,6 @@ from typing import Any
 
 from edgekit.choosing.decide import Decision, Hits, decide, remarks
 from edgekit.choosing.limits import Limits
-from edgekit.records.conditions import load
 from edgekit.reporting.rows import Row, has_latency
 
 STEP = 1.5  # times quicker than the one before: a person's limit is seldom nearer
@@ -44,18 +43,13 @@ def answers(rows: Sequence[Row], hits: Hits) -> tuple[Answer, ...]:
     """
     groups: dict[str, list[Row]] = {}
     for row in rows:
-        if row.place is not None and row.runtime != "null":
-            groups.setdefault(_setting(row), []).append(row)
+        if row.conditions is not None and row.runtime != "null":
+            groups.setdefault(row.conditions, []).append(row)
     elsewhere = [row for row in rows if row.place is None]
     if not groups:
         return (_answer(None, elsewhere, hits),) if elsewhere else ()
     most_first = sorted(groups.items(), key=lambda group: -len(group[1]))
     return tuple(_answer(setting, [*group, *elsewhere], hits) for setting, group in most_first)
-
-
-def _setting(row: Row) -> str:
-    threads = f"{row.threads} thread{'' if row.threads == 1 else 's'}"
-    return ", ".join(filter(None, (row.place, threads, f"batch {row.batch}", row.sizes, load(row.sustained_seconds))))
 
 
 def _answer(setting: str | None, rows: Sequence[Row], hits: Hits) -> Answer:

@@ -14,7 +14,8 @@ from edgekit.reporting.rows import Row, counts_for_latency, has_latency
 
 Spec = dict[str, Any]
 
-COLORS = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", "#8a8f98")  # fp32, fp16, int8, int8w, unknown
+GRAY = "#8a8f98"
+COLORS = ("#0072b2", "#009e73", "#d55e00", "#cc79a7", GRAY)  # fp32, fp16, int8, int8w, unknown
 FILLINGS = (0.9, 0.4, 0.0, 0.6, 0.2)
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu Sans', Arial, sans-serif"
 INK, SOFT, LINE = "#1d2329", "#5c6670", "#dfe3e8"
@@ -120,20 +121,20 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
     overlay = {
         "data": {"name": "published"},
         "transform": [{"filter": f"isValid(datum.{field})"}],
-        "mark": {"type": "point", "size": 34, "opacity": 0.75, "strokeWidth": 0, "fill": "#8a8f98"},
+        "mark": {"type": "point", "size": 34, "opacity": 0.75, "strokeWidth": 0, "fill": GRAY},
         "encoding": {
             "shape": {
                 "condition": {"test": "indexof(datum.source, 'Table') >= 0", "value": "diamond"},
                 "value": "cross",
             },
-            "tooltip": [_tip("variant", "Published for"), _tip("accuracy", "Top-1 (%)"), _tip("source")],
+            "tooltip": [tip("variant", "Published for"), tip("accuracy", "Top-1 (%)"), tip("source")],
         },
     }
     layers = [
         *([overlay] if published_points(rows) else []),
         {
             "transform": [only_front],
-            "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": "#8a8f98"},
+            "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": GRAY},
             "encoding": _fronts(cost, rows),
         },
         {
@@ -141,7 +142,7 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
                 {"joinaggregate": [{"op": "count", "as": "total"}]},
                 {"filter": f"isValid(datum.low) && datum.total <= {MAX_INTERVALS}"},
             ],
-            "mark": {"type": "rule", "strokeWidth": 1, "opacity": 0.35, "color": "#8a8f98", "xOffset": beside},
+            "mark": {"type": "rule", "strokeWidth": 1, "opacity": 0.35, "color": GRAY, "xOffset": beside},
             "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}},
         },
         {
@@ -231,17 +232,17 @@ def _dots(cost: str, rows: list[Row]) -> dict[str, Any]:
     filling = {key: value for key, value in color.items() if key != "scale"}
     scale = {"type": "ordinal", "domain": [*PRECISIONS, "unknown"], "range": list(FILLINGS)}
     tips = [
-        _tip("label", "What"),
-        _tip("accuracy", "Top-1 (%)", ".2f"),
-        _tip("images", "Images"),
-        _tip("macs_millions", "MACs (millions)", ",.2f"),
-        _tip("median_ms", "Median latency (ms)", ".4~r"),
-        _tip("setting", "Measured on"),
-        _tip("runtime", "Runtime"),
-        _tip("verdict", "Verdict"),
-        _tip("weights", "Weights"),
-        _tip("sha256", "File's sha256"),
-        _tip("created", "Recorded"),
+        tip("label", "What"),
+        tip("accuracy", "Top-1 (%)", ".2f"),
+        tip("images", "Images"),
+        tip("macs_millions", "MACs (millions)", ",.2f"),
+        tip("median_ms", "Median latency (ms)", ".4~r"),
+        tip("setting", "Measured on"),
+        tip("runtime", "Runtime"),
+        tip("verdict", "Verdict"),
+        tip("weights", "Weights"),
+        tip("sha256", "File's sha256"),
+        tip("created", "Recorded"),
     ]
     left_out = set[str]() if cost == "latency" else {"median_ms", "setting", "verdict"}
     return {
@@ -261,7 +262,8 @@ def _dots(cost: str, rows: list[Row]) -> dict[str, Any]:
     }
 
 
-def _tip(field: str, title: str | None = None, format: str | None = None) -> dict[str, Any]:
+def tip(field: str, title: str | None = None, format: str | None = None) -> dict[str, Any]:
+    """A line of a tooltip; what has a format is a number."""
     kind = "quantitative" if format else "nominal"
     return {"field": field, "type": kind, "title": title or field.capitalize()} | ({"format": format} if format else {})
 
@@ -269,10 +271,10 @@ def _tip(field: str, title: str | None = None, format: str | None = None) -> dic
 def distributions(rows: Iterable[Row]) -> Spec:
     """Quantiles of the raw samples, a strip for each row; reads the data set `strips`."""
     x = _axis("q50", "Latency of one inference (ms, log scale)")
-    tips = [_tip("label", "What"), _tip("setting", "Measured on")]
-    tips += [_tip("q50", "Median (ms)", ".4~r"), _tip("q25", "25 % (ms)", ".4~r"), _tip("q75", "75 % (ms)", ".4~r")]
-    tips += [_tip("q99", "99 % (ms)", ".4~r"), _tip("least", "Least (ms)", ".4~r"), _tip("most", "Most (ms)", ".4~r")]
-    tips += [_tip("samples", "Samples"), _tip("processes", "Processes"), _tip("verdict", "Verdict")]
+    tips = [tip("label", "What"), tip("setting", "Measured on")]
+    tips += [tip("q50", "Median (ms)", ".4~r"), tip("q25", "25 % (ms)", ".4~r"), tip("q75", "75 % (ms)", ".4~r")]
+    tips += [tip("q99", "99 % (ms)", ".4~r"), tip("least", "Least (ms)", ".4~r"), tip("most", "Most (ms)", ".4~r")]
+    tips += [tip("samples", "Samples"), tip("processes", "Processes"), tip("verdict", "Verdict")]
 
     def band(start: str, end: str, **mark: Any) -> Spec:
         return {"mark": mark, "encoding": {"x": x | {"field": start}, "x2": {"field": end}}}

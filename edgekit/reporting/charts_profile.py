@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edgekit.reporting.charts import Spec
+from edgekit.reporting.charts import GRAY, Spec, tip
 
 BOUNDS = ("compute", "memory", "unknown", "none of ours")
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#8a8f98")
+COLORS = ("#0072b2", "#d55e00", "#009e73", GRAY)
 MAX_BARS = 60
 Data = list[dict[str, Any]]
 
@@ -98,7 +98,7 @@ def roofline() -> Spec:
     y: Spec = {"field": "gmacs_per_s", "type": "quantitative", "title": "GMAC/s (log scale)"}
     x["scale"], y["scale"] = ({"type": "log", "nice": False, "padding": 12} for _ in range(2))
     x["axis"], y["axis"] = ({"tickCount": 6, "format": "~r", "labelOverlap": "greedy"} for _ in range(2))
-    line = {"type": "line", "color": "#8a8f98", "strokeWidth": 1.5}
+    line = {"type": "line", "color": GRAY, "strokeWidth": 1.5}
     name = {"type": "text", "align": "right", "dx": -2, "dy": -8, "fontSize": 10}
     size = {"field": "share", "type": "quantitative", "scale": {"range": [16, 320]}, "legend": None}
     last = [
@@ -132,10 +132,7 @@ def _tips() -> list[dict[str, Any]]:
         ("ms", "Milliseconds", ".4~r"), ("share", "Share", ".1%"), ("gmacs_per_s", "GMAC/s", ".3~r"),
         ("peak_share", "Of the peak", ".1%"), ("gbytes_per_s", "GB/s", ".3~r"), ("intensity", "MACs/byte", ".3~r"),
     )  # fmt: skip
-    return [
-        *({"field": field, "type": "nominal", "title": title} for field, title in words),
-        *({"field": field, "type": "quantitative", "title": title, "format": form} for field, title, form in numbers),
-    ]
+    return [*(tip(*one) for one in words), *(tip(*one) for one in numbers)]
 
 
 def datasets(profile: dict[str, Any]) -> dict[str, dict[str, Data]]:

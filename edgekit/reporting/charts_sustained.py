@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from edgekit.reporting.charts import Spec
+from edgekit.reporting.charts import GRAY, Spec, tip
 from edgekit.reporting.rows import Row
 
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a8f98")
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", GRAY)
 FACTS = (
     ("celsius", "Temperature (°C)", ".1f"),
     ("mhz", "Clock (MHz)", ".0f"),
@@ -39,13 +39,8 @@ def curves(rows: Sequence[Row]) -> list[dict[str, Any]]:
 
 def sustained() -> Spec:
     """A line for each file over the minutes; reads the data set `curves`."""
-    tips = [
-        {"field": "label", "type": "nominal", "title": "What"},
-        *(
-            {"field": field, "type": "quantitative", "title": title, "format": form}
-            for field, title, form in (("minute", "Minute", ".2f"), ("ms", "Median (ms)", ".4~r"), *FACTS)
-        ),
-    ]
+    numbers = (("minute", "Minute", ".2f"), ("ms", "Median (ms)", ".4~r"), *FACTS)
+    tips = [tip("label", "What"), *(tip(*one) for one in numbers)]
     return {
         "data": {"name": "curves"},
         "width": "container",

@@ -13,6 +13,7 @@ from typing import Any
 
 import edgekit
 from edgekit.records.failure import FailedCell
+from edgekit.records.measurement import INVALID, SUSPECT
 from edgekit.records.reasons import LEVELS, in_words, pooled
 from edgekit.reporting import charts
 from edgekit.reporting.answer import Answer
@@ -22,7 +23,7 @@ from edgekit.reporting.page_data import data
 from edgekit.reporting.page_devices import devices_html
 from edgekit.reporting.rows import Row
 from edgekit.stats.pareto import spearman
-from edgekit.util.formatting import counted, some
+from edgekit.util.formatting import DASH, counted, some
 
 ASSETS = Path(__file__).with_name("assets")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -73,14 +74,11 @@ def _lead(rows: Sequence[Row]) -> str:
     what = "1 exported file costs, and how accurate it still is"
     if files != 1:
         what = f"{files:,} exported files cost, and how accurate they still are"
-    measured = _count(sum(row.median_ms is not None for row in rows), "latency", "latencies")
-    evaluated = _count(len({row.sha256 for row in rows if row.top1 is not None}), "accuracy", "accuracies")
-    numbers = " and ".join(filter(None, (measured, evaluated))) or "nothing measured yet"
+    measured = sum(row.median_ms is not None for row in rows)
+    evaluated = len({row.sha256 for row in rows if row.top1 is not None})
+    told = ((measured, "latency", "latencies"), (evaluated, "accuracy", "accuracies"))
+    numbers = " and ".join(counted(*one) for one in told if one[0]) or "nothing measured yet"
     return f"What {what}: {numbers}."
-
-
-def _count(number: int, one: str, many: str) -> str:
-    return f"{number:,} {one if number == 1 else many}" if number else ""
 
 
 def _distinct(values: Iterable[Any]) -> list[str]:
@@ -88,7 +86,7 @@ def _distinct(values: Iterable[Any]) -> list[str]:
 
 
 def _some(values: list[str], limit: int = 4) -> str:
-    return some(values, limit, "; " if any("," in value for value in values) else ", ") or "–"
+    return some(values, limit, "; " if any("," in value for value in values) else ", ") or DASH
 
 
 def _facts(rows: Sequence[Row]) -> list[tuple[str, str]]:
@@ -109,7 +107,7 @@ def _facts(rows: Sequence[Row]) -> list[tuple[str, str]]:
         ),
         ("When", first if first == last else f"{first} to {last}"),
     ]
-    return [(name, value) for name, value in found if value != "–"]
+    return [(name, value) for name, value in found if value != DASH]
 
 
 def _networks(rows: Sequence[Row]) -> list[str]:
@@ -142,21 +140,21 @@ def _day(created: str) -> str:
 def cautions(rows: Sequence[Row], failures: Sequence[FailedCell] = (), with_reasons: Collection[str] = ()) -> list[str]:
     """What a reader must know before comparing rows; of the verdicts `with_reasons` also why."""
     said = []
-    for verdict, advice in (("invalid", "do not use {} latency"), ("suspect", "read {} reasons in the table")):
+    for verdict, advice in ((INVALID, "do not use {} latency"), (SUSPECT, "read {} reasons in the table")):
         reasons = [row.reasons for row in rows if row.verdict == verdict]
         if reasons:
             whose = advice.format("its" if len(reasons) == 1 else "their")
             why = in_words(pooled(verdict, reasons)) if verdict in with_reasons else whose
-            said.append(f"{_count(len(reasons), 'measurement is', 'measurements are')} {verdict}: {why}.")
+            said.append(f"{counted(len(reasons), 'measurement is', 'measurements are')} {verdict}: {why}.")
     datasets = {row.dataset_hash for row in rows if row.top1 is not None}
     if len(datasets) > 1:
         said.append(f"Accuracies come from {len(datasets)} different sets of images: compare them only within one.")
     random = sum(row.trained is False for row in rows)
     if random:
-        said.append(f"{_count(random, 'row has', 'rows have')} random weights: only the latency means anything there.")
+        said.append(f"{counted(random, 'row has', 'rows have')} random weights: only the latency means anything there.")
     failed = sum(row.parity is False for row in rows)
     if failed:
-        said.append(f"{_count(failed, 'file', 'files')} did not pass the parity check.")
+        said.append(f"{counted(failed, 'file')} did not pass the parity check.")
     return said + still_failing(rows, failures) + not_worth_it(rows) + instructions_apart(rows)
 
 

@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from edgekit.choosing.result import CHOSEN, Candidate
 from edgekit.reporting.answer import Answer
 from edgekit.reporting.rows import Row
-from edgekit.util.formatting import counted, fixed, milliseconds, percent
+from edgekit.util.formatting import DASH, counted, fixed, milliseconds, percent
 
 MAX_ANSWERS = 6
 MAX_OPEN = 8  # candidates that are shown where none can be named
-DASH = "–"
 
 
 def answers_html(answers: Sequence[Answer]) -> str:

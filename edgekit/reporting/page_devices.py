@@ -5,11 +5,10 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
+from edgekit.records.reasons import LEVELS
 from edgekit.reporting.by_device import ByDevice, Line, by_device
 from edgekit.reporting.rows import Row
-from edgekit.util.formatting import milliseconds, percent
-
-DASH = "–"
+from edgekit.util.formatting import DASH, milliseconds, percent
 
 
 def devices_html(rows: Sequence[Row]) -> str:
@@ -49,6 +48,6 @@ def _cell(found: ByDevice, some: Sequence[Row]) -> str:
 def _time(row: Row, how: str) -> str:
     value = milliseconds(row.median_ms or 0)
     shown = f"<b>{value}</b>" if row.front_latency else value
-    doubt = row.verdict if row.verdict in ("suspect", "invalid") else ""
+    doubt = row.verdict if row.verdict in LEVELS else ""
     small = ", ".join(filter(None, (doubt, how)))
     return f"<div>{shown}{f'<small>{html.escape(small)}</small>' if small else ''}</div>"

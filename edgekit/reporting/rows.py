@@ -14,7 +14,7 @@ from edgekit.records import hosts
 from edgekit.records.conditions import RunConditions, instructions, load, place, run_conditions, way
 from edgekit.records.formats import PRECISIONS
 from edgekit.records.manifest import Manifest
-from edgekit.records.measurement import Accuracy, Measurement
+from edgekit.records.measurement import INVALID, Accuracy, Measurement
 from edgekit.reporting.labels import labels, shorts
 from edgekit.reporting.row_accuracy import accuracy_of
 from edgekit.reporting.row_facts import provenance, quantiles
@@ -22,6 +22,7 @@ from edgekit.stats.latency import Latency, latency
 from edgekit.stats.medians import Interval
 from edgekit.stats.pareto import front
 from edgekit.stats.sustained import sustained
+from edgekit.util.formatting import counted
 
 MAX_RESAMPLED = 500  # measurements: a report of more must not take minutes, and leaves resampled intervals out
 TIMES = ("median_ms", "p90_ms", "first_ms", "load_ms")
@@ -105,7 +106,7 @@ class Row:
         """What the rows of one front share: device, power mode, threads, batch. What runs a file there is a choice."""
         if self.median_ms is None:
             return None
-        known = f"{self.place}, {self.threads} thread{'' if self.threads == 1 else 's'}, batch {self.batch}"
+        known = f"{self.place}, {counted(self.threads or 1, 'thread')}, batch {self.batch}"
         return ", ".join(filter(None, (known, self.sizes, load(self.sustained_seconds))))
 
     @property
@@ -331,4 +332,4 @@ def counts_for_latency(row: Row) -> bool:
 
 def has_latency(row: Row) -> bool:
     """Whether a latency may be ranked: measured, not judged invalid, and not of the runtime that runs nothing."""
-    return row.median_ms is not None and row.verdict != "invalid" and row.runtime != "null"
+    return row.median_ms is not None and row.verdict != INVALID and row.runtime != "null"

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import edgekit
-from edgekit.records.reasons import each_once
+from edgekit.records.reasons import LEVELS, each_once
 from edgekit.reporting.answer import Answer
 from edgekit.reporting.by_device import by_device
 from edgekit.reporting.rows import Row
-from edgekit.util.formatting import UNKNOWN, counted, csv_cell, escaped, fixed, json_escaped, some
+from edgekit.util.formatting import UNKNOWN, counted, csv_cell, fixed, in_markdown, json_escaped, some
 
 NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile", "sustained")  # in the JSON report only
 
@@ -97,11 +97,11 @@ def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str, answ
     """The answers, then a table for a pull request; a bold latency is on the front of its conditions."""
     lines = ["# edgekit report", "", *map(_answer, answers), ""]
     lines += [f"{counted(len(rows), 'row')}, written {created} by edgekit {edgekit.__version__}.", ""]
-    lines += [f"> {text}\n" for text in map(_escape, cautions)]
+    lines += [f"> {text}\n" for text in map(in_markdown, cautions)]
     lines.append("| " + " | ".join(title for title, _, _ in TABLE) + " |")
     lines.append("|" + "|".join("---:" if numeric else "---" for _, numeric, _ in TABLE) + "|")
     for row in rows:
-        values = [_escape(show(row)) for _, _, show in TABLE]
+        values = [in_markdown(show(row)) for _, _, show in TABLE]
         if row.front_latency:
             values[5] = f"**{values[5]}**"
         lines.append("| " + " | ".join(values) + " |")
@@ -114,10 +114,10 @@ def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str, answ
 
 def _answer(one: Answer) -> str:
     """One line: the file to ship with its hash and why, or why none can be named."""
-    where, chosen = _escape(one.setting or "any device"), one.decision.chosen
+    where, chosen = in_markdown(one.setting or "any device"), one.decision.chosen
     if chosen is None:
         said = "; ".join(filter(None, (one.decision.reason, one.decision.remedy)))
-        return f"- No file can be named for {where}: {_escape(said)}."
+        return f"- No file can be named for {where}: {in_markdown(said)}."
     row = chosen.row
     numbers = (
         f"top-1 {_with(row.top1, row.top1_ci95, _number(1, 100))} %",
@@ -126,14 +126,14 @@ def _answer(one: Answer) -> str:
         one.decision.reason,
         *one.notes,
     )
-    told = "; ".join(map(_escape, numbers))
-    return f"- Ship **{_escape(row.path or row.artifact)}** (sha256 {row.sha256}) to {where}: {told}."
+    told = "; ".join(map(in_markdown, numbers))
+    return f"- Ship **{in_markdown(row.path or row.artifact)}** (sha256 {row.sha256}) to {where}: {told}."
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:
     """A list of why latencies are not valid, and of what is not known: each reason once, with its rows."""
     said = each_once([(row.verdict, row.reasons) for row in rows])
-    lines = [f"- {_escape(f'{told} ({some([rows[place].label for place in places])})')}." for told, places in said]
+    lines = [f"- {in_markdown(f'{told} ({some([rows[place].label for place in places])})')}." for told, places in said]
     return [*lines, ""] if lines else []
 
 
@@ -142,22 +142,14 @@ def _devices(rows: Sequence[Row]) -> list[str]:
     found = by_device(rows)
     if found is None:
         return []
-    heads = " | ".join(_escape(f"{place}, ms") for place in found.places)
+    heads = " | ".join(in_markdown(f"{place}, ms") for place in found.places)
     lines = [f"| File | {heads} |", "|---|" + "---:|" * len(found.places)]
     for line in found.lines:
         cells = ("; ".join(filter(None, (_time(row, found.how(row)) for row in some))) for some in line.cells)
-        lines.append(f"| {_escape(line.file.artifact)} | " + " | ".join(cell or UNKNOWN for cell in cells) + " |")
+        lines.append(f"| {in_markdown(line.file.artifact)} | " + " | ".join(cell or UNKNOWN for cell in cells) + " |")
     return [*lines, ""]
 
 
 def _time(row: Row, how: str) -> str:
-    doubt = row.verdict if row.verdict in ("suspect", "invalid") else ""
-    return " ".join(filter(None, (_number(3)(row.median_ms), _escape(", ".join(filter(None, (doubt, how)))))))
-
-
-def _escape(text: str) -> str:
-    """Text that Markdown shows as it is."""
-    flat = escaped(" ".join(text.split()))
-    for mark in "\\`*_|[]#":
-        flat = flat.replace(mark, f"\\{mark}")
-    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    doubt = row.verdict if row.verdict in LEVELS else ""
+    return " ".join(filter(None, (_number(3)(row.median_ms), in_markdown(", ".join(filter(None, (doubt, how)))))))

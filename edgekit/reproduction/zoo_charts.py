@@ -13,25 +13,21 @@ Json = dict[str, Any]
 APART = (0.034, 1.15)  # decades per letter and points of top-1 that two names need between them
 ACCURACY = {"field": "accuracy", "type": "quantitative", "title": "Published top-1 accuracy (%)"}
 PALETTE = (  # of families; a user's own networks are black
-    *("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b79a20", "#b279a2", "#ff9da6", "#9d755d", "#8a8f98"),
+    *("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b79a20", "#b279a2", "#ff9da6", "#9d755d", charts.GRAY),
     *("#9ecae9", "#88d27a", "#ffbf79", "#5b3a9b", "#0b6b4f", "#d6a5c9"),
 )
 COMPARED = ("vgg16_224", "alexnet_227", "googlenet_224", "squeezenet1_0_224")  # what papers compare with: named early
 STAR: Json = {"type": "point", "size": 400, "filled": True, "opacity": 1, "color": "black", "stroke": "white"}
 STAR["shape"] = "M0,-1L.23,-.31L.95,-.31L.36,.12L.59,.81L0,.38L-.59,.81L-.36,.12L-.95,-.31L-.23,-.31Z"
-TIPS = (
-    ("variant", "Network", None),
-    ("accuracy", "Top-1, published (%)", ".1f"),
-    ("macs_millions", "MACs (millions)", ",.2f"),
-    ("params_millions", "Parameters (millions)", ",.3f"),
-    ("per_million", "Points of top-1 per million parameters", ".2f"),
-    ("ms_fp32", "Median latency here, fp32 (ms)", ".4~r"),
-    ("ms_int8", "int8 (ms)", ".4~r"),
-    ("source", "Source", None),
-)
 TOOLTIP = [
-    {"field": field, "title": title, "type": "quantitative" if form else "nominal"} | ({"format": form} if form else {})
-    for field, title, form in TIPS
+    charts.tip("variant", "Network"),
+    charts.tip("accuracy", "Top-1, published (%)", ".1f"),
+    charts.tip("macs_millions", "MACs (millions)", ",.2f"),
+    charts.tip("params_millions", "Parameters (millions)", ",.3f"),
+    charts.tip("per_million", "Points of top-1 per million parameters", ".2f"),
+    charts.tip("ms_fp32", "Median latency here, fp32 (ms)", ".4~r"),
+    charts.tip("ms_int8", "int8 (ms)", ".4~r"),
+    charts.tip("source"),
 ]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from edgekit.reporting import charts
 from edgekit.reporting.page import ASSETS
 from edgekit.reproduction.zoo_charts import Json, accuracy_over_macs, accuracy_over_time, accuracy_per_parameter
-from edgekit.util.formatting import percent
+from edgekit.util.formatting import DASH, percent
 
 TITLE = "Published accuracy over exact arithmetic"
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
@@ -134,7 +134,7 @@ def _networks(points: Iterable[Json]) -> str:
                 f"{point['params']:,}",
                 f"{percent(point['top1'])} %",
                 f"{point['top1_points_per_million_params']:.2f}",
-                *("–" if value is None else f"{value:.3g}" for value in point["ms"].values()),
+                *(DASH if value is None else f"{value:.3g}" for value in point["ms"].values()),
                 point["source"],
             )
             for point in points

@@ -15,7 +15,7 @@ from typing import Any
 from edgekit.records.measurement import Measurement, ProcessRun, Sensed
 from edgekit.stats import interference, ratio
 from edgekit.stats.medians import NS_PER_MS
-from edgekit.util.formatting import span
+from edgekit.util.formatting import counted, span
 
 LONGEST_PART = 60.0  # seconds at the beginning and at the end that are held against each other
 UNSETTLED = 0.02  # as for warm-up (bench/ondevice/loop.py)
@@ -102,7 +102,7 @@ class Sustained:
         told = f"in the last {ends} of {whole} it took {self.change.ratio:.3f} times as long as in the first{interval}"
         if self.change.ci95 is None:
             fewest = min(len(self.first), len(self.last))
-            told += f", without an interval: {fewest} window{'' if fewest == 1 else 's'} at one end, 4 are needed"
+            told += f", without an interval: {counted(fewest, 'window')} at one end, 4 are needed"
         if self.cut_s is not None:
             told += f"; the load was cut then, and {span(self.seconds)} were asked for"
         if self.settled_s is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -16,6 +17,7 @@ _ESCAPES |= {ord("\n"): "\\n", ord("\r"): "\\r", ord("\t"): "\\t"}
 _IN_LINES = {code: shown for code, shown in _ESCAPES.items() if chr(code) not in "\n\t"}
 _IN_JSON = {code: f"\\u{code:04x}" for code in _CONTROLS if code >= 0x7F}
 UNKNOWN = "-"
+DASH = "–"  # the same on a page
 _FORMULAS = tuple("=+@-\uff1d\uff0b\uff20\uff0d")  # what begins one, also in the width of Chinese characters
 
 
@@ -47,6 +49,14 @@ def csv_cell(text: str) -> str:
     """
     shown = escaped(text)
     return f"'{shown}" if shown.startswith(_FORMULAS) else shown
+
+
+def in_markdown(text: str) -> str:
+    """The text in one line, as Markdown shows it, in a table too."""
+    flat = re.sub("&(?=[A-Za-z#])", "&amp;", escaped(" ".join(text.split())))  # else it is no entity
+    for mark in "\\`*_|[]#":
+        flat = flat.replace(mark, f"\\{mark}")
+    return flat.replace("<", "&lt;").replace(">", "&gt;")
 
 
 def fixed(value: float, digits: int, sign: str = "") -> str:

@@ -7,10 +7,9 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from edgekit.util.formatting import UNKNOWN, csv_cell, escaped
+from edgekit.util.formatting import UNKNOWN, csv_cell, escaped, in_markdown
 
 _TEX = str.maketrans({**{one: f"\\{one}" for one in "&%$#_{}"}, "\\": r"\textbackslash{}", "~": r"\~{}", "^": r"\^{}"})
-_MARKDOWN = str.maketrans({one: f"\\{one}" for one in "\\|*_`[]<>"})
 
 
 def as_csv(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -24,7 +23,7 @@ def as_csv(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def as_markdown(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """For a page."""
-    first, *others = ([_shown(value).translate(_MARKDOWN) for value in row] for row in (heads, *rows))
+    first, *others = ([in_markdown(_shown(value)) for value in row] for row in (heads, *rows))
     sides = ["--:" if right else "---" for right in _right(rows, len(heads))]
     return "".join(f"| {' | '.join(line)} |\n" for line in (first, sides, *others))
 

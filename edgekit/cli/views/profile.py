@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgekit.cli.tables import Column, Json, file_name, milliseconds, percent, table
-from edgekit.util.formatting import UNKNOWN, count
+from edgekit.util.formatting import UNKNOWN, count, counted
 
 MOST = 12  # layers; all of them are in --json and in the report
 
@@ -56,8 +56,7 @@ def sentences(found: Json, median_ms: float | None) -> Iterator[str]:
     """The network against the machine's peaks, the sum of the layers against the whole, and what the profiler adds."""
     peaks, rate = found["peaks"], found["gmacs_per_s"]
     if peaks and rate is not None:
-        threads = f"{peaks['threads']} thread{'' if peaks['threads'] == 1 else 's'}"
-        share = percent(found["peak_share"])
+        share, threads = percent(found["peak_share"]), counted(peaks["threads"], "thread")
         yield f"the network reaches {_rate(rate)} GMAC/s, {share} of this machine's peak with {threads}"
     if peaks:
         kinds = [(kind, f"gemm_{kind}_gmacs", f"gemm_{kind}_by", "GMAC/s") for kind in ("float32", "int8")]

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from edgekit.errors import UsageError
 from edgekit.frontend import scope
-from edgekit.frontend.node import Node
+from edgekit.frontend.node import Complex, Node, halves
 from edgekit.frontend.refusals import REFUSALS, at, refused
 from edgekit.frontend.shapes import known_shape
 from edgekit.ir.reference import KERNELS
@@ -31,6 +31,11 @@ class Builder:
         own = {role: tensor for role, tensor in (params or {}).items() if tensor is not None}
         node = Node(name, kind, tuple(inputs), params=own, attrs=attrs)
         node.shape, node.dtype = self._result(node)
+        if node.dtype.is_complex:
+            raise UsageError(
+                at(scope.line(), f"{attrs.get('label', name)} gives complex numbers, which no format has"),
+                "compute it from real tensors",
+            )
         return self.add(node)
 
     def add(self, node: Node) -> Node:
@@ -53,7 +58,10 @@ class Builder:
         return node
 
     def constant(self, name: str, value: Tensor) -> Node:
-        """Add a tensor that no input reaches, as an operand."""
+        """Add a tensor that no input reaches, as an operand; a complex one in two parts."""
+        if value.is_complex():
+            real, imag = halves(value)
+            return Complex.of(self.constant(f"{name}/real", real), self.constant(f"{name}/imag", imag))
         return self.add(Node(name, "constant", (), tuple(value.shape), value.dtype, {"value": value}))
 
     def number(self, name: str, value: float, like: Node) -> Node:

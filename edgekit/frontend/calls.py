@@ -46,6 +46,8 @@ RANDOM = frozenset(
     | {"log_normal_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_", "xavier_uniform_", "gumbel_softmax"}
     | {"fractional_max_pool2d", "fractional_max_pool3d"}
 )
+# Random numbers of a tensor's shape and type.
+RANDOM_LIKE = frozenset({"rand_like", "randn_like", "randint_like"})
 # What gives the same memory, or may.
 VIEWS = frozenset(
     {"view", "reshape", "flatten", "squeeze", "unsqueeze", "permute", "transpose", "movedim", "moveaxis", "swapaxes"}
@@ -142,6 +144,11 @@ def _place_of_inplace(function: Any) -> int | None:
     except ValueError:
         return None
     return names.index("inplace") if "inplace" in names else None
+
+
+def is_random(call: Call) -> bool:
+    """Whether a call draws random numbers, in place or not."""
+    return call.name in RANDOM or call.shown in RANDOM
 
 
 def target(func: Any, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:

@@ -40,6 +40,33 @@ class Node:
         return Op(self.name, self.kind, inputs, self.shape, names, self.attrs, self.dtype, self.where)
 
 
+@dataclass(eq=False)
+class Complex(Node):
+    """A complex tensor: two operators give its real and its imaginary part. It is none itself, and in no graph."""
+
+    @staticmethod
+    def of(real: Node, imag: Node) -> Complex:
+        """The pair of two parts of one shape."""
+        dtype = torch.complex128 if real.dtype == torch.float64 else torch.complex64
+        return Complex("complex", "complex", (real, imag), real.shape, dtype)
+
+    @property
+    def real(self) -> Node:
+        """The operator that gives the real part."""
+        return self.inputs[0]
+
+    @property
+    def imag(self) -> Node:
+        """The operator that gives the imaginary part."""
+        return self.inputs[1]
+
+
+def halves(value: Tensor) -> tuple[Tensor, Tensor]:
+    """The real and the imaginary part of a complex tensor that no input reaches."""
+    real, imag = torch.view_as_real(value.detach().resolve_conj()).unbind(-1)
+    return real.contiguous(), imag.contiguous()
+
+
 Value = Any  # an argument of a call: a Node, a tensor that no input reaches, a number, or a structure of these
 
 

@@ -70,6 +70,10 @@ def _checked(what: str, node: Node | Any, builder: Builder, used: set[int]) -> N
         raise UsageError(f"{what} a tensor that does not depend on the input", LEAVE_OUT)
     if not isinstance(node, Node):
         raise UsageError(f"{what} {_told(node)}, not a tensor", "return tensors only")
+    if node.dtype.is_complex:
+        raise UsageError(
+            f"{what} complex numbers, which no format has", "return torch.view_as_real(y), or y.real and y.imag"
+        )
     if node.kind == "input":
         raise UsageError(
             f"{what} its input {node.name} unchanged" if "returns" in what else f"{what} the input {node.name}",

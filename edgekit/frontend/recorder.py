@@ -20,6 +20,7 @@ from edgekit.frontend import calls, scope
 from edgekit.frontend.aten import ATEN
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.calls import Call, described
+from edgekit.frontend.complex_table import OF_COMPLEX, is_about_complex, no_form
 from edgekit.frontend.node import Node, leaves, mapped
 from edgekit.frontend.refusals import REFUSALS, at, changes_itself, depends, draws, in_training, refused, saves, unseen
 from edgekit.frontend.storage import Storage
@@ -36,6 +37,7 @@ class Recorder(TorchFunctionMode):
         super().__init__()
         self.builder = Builder()
         self.refusal: UsageError | None = None  # the first one
+        self.drawn: list[tuple[UsageError, Tensor]] = []  # random numbers, with what to say where they vary
         self.answering = False  # what torch's own functions call on the way is theirs
         self.scope = scope.Scope(module)
         self.storage = Storage(self.builder)
@@ -91,7 +93,7 @@ class Recorder(TorchFunctionMode):
     def _constant(
         self, func: Any, call: Call, tensors: list[Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if call.name in calls.RANDOM or (call.name in calls.NOTHING and kwargs.get("training")):
+        if call.name in calls.NOTHING and kwargs.get("training"):
             raise draws(call)
         if func is Tensor.device.__get__:  # torch.device(...) bears the same name
             return args[0].device
@@ -105,10 +107,19 @@ class Recorder(TorchFunctionMode):
         if any(tensor.is_meta for tensor in tensors) and not all(tensor.is_meta for tensor in tensors):
             args, kwargs = mapped((args, kwargs), lambda v: v.to("meta") if isinstance(v, Tensor) else v)
         result = _cleared(call, func(*args, **kwargs))
+        if calls.is_random(call):
+            self._draw(call, result)
         for tensor in leaves(result, Tensor):
             if tensor.is_meta:
                 self._constants[id(tensor)] = tensor
         return result
+
+    def _draw(self, call: Call, result: Any) -> None:
+        """Keep random numbers, which another run must draw again to be constants."""
+        for tensor in leaves(result, Tensor):
+            if tensor.is_meta:
+                raise draws(call)
+            self.drawn.append((draws(call), tensor.clone()))
 
     def _refuse_own(self, tensor: Tensor) -> None:
         name = self._memories.get(_memory(tensor))
@@ -141,9 +152,9 @@ class Recorder(TorchFunctionMode):
             raise saves()
         if name in calls.PRINTED:
             return f"tensor of {tuple(args[0].shape)}, whose values are not known while forward() is read"
-        if name in calls.RANDOM:
+        if calls.is_random(call) and name not in calls.RANDOM_LIKE:
             raise draws(call)
-        if name in calls.LIKE or (name in calls.TAKING and args[0] not in self.storage):
+        if name in calls.LIKE | calls.RANDOM_LIKE or (name in calls.TAKING and args[0] not in self.storage):
             return self._like(func, args, kwargs)
         if name in calls.NOTHING:
             return self._dropped(call, args, kwargs)
@@ -165,9 +176,12 @@ class Recorder(TorchFunctionMode):
             return torch.device(device) if isinstance(value, torch.device) else value
 
         args, kwargs = mapped((args, kwargs), there)
-        result = _cleared(described(func), func(*args, **kwargs))
+        call = described(func)
+        result = _cleared(call, func(*args, **kwargs))
         if result.is_meta:
             self._constants[id(result)] = result
+        if calls.is_random(call):
+            self._draw(call, result)
         return result
 
     def _dropped(self, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -188,7 +202,8 @@ class Recorder(TorchFunctionMode):
             self.storage.adopt(target)
         name = self.scope.name("setitem")
         x, index, value = self._nodes((self.storage.read(target), index, value))
-        result = self._converted(CONVERTERS["__setitem__"], name, (x, index, value), {})
+        forms = OF_COMPLEX if is_about_complex((x, value), {}) else CONVERTERS
+        result = self._converted(forms["__setitem__"], name, (x, index, value), {})
         if result is NotImplemented:
             raise UsageError(
                 at(scope.line(), "forward() sets elements at places that depend on the input's values"),
@@ -239,12 +254,21 @@ class Recorder(TorchFunctionMode):
     def _result(self, func: Any, call: Call, name: str, given: Arguments) -> Any:
         args, kwargs = given
         kwargs = {calls.NUMPYS.get(key, key): value for key, value in kwargs.items()}
+        if is_about_complex(args, kwargs):
+            return self._of_complex(call, name, args, kwargs)
         own = ATEN.get(call.name) if isinstance(func, torch._ops.OpOverload) else None
         converter = own or CONVERTERS.get(call.name)
         result = self._converted(converter, name, args, kwargs) if converter else NotImplemented
         if result is not NotImplemented:
             return result
         return calling(self.builder, name, call, func, args, kwargs)
+
+    def _of_complex(self, call: Call, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+        form = OF_COMPLEX.get(call.name)
+        result = self._converted(form, name, args, kwargs) if form else NotImplemented
+        if result is NotImplemented:
+            raise no_form(call)
+        return result
 
     def _converted(self, converter: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         try:

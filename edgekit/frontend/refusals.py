@@ -52,7 +52,7 @@ def draws(call: Call) -> UsageError:
     """The error for random numbers."""
     return UsageError(
         at(scope.line(), f"forward() draws random numbers ({call.shown}), so that its answers differ"),
-        "leave them out in eval mode, as `if self.training:` around them does",
+        "leave them out in eval mode, as `if self.training:` around them does, or seed them in forward()",
     )
 
 

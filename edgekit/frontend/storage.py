@@ -15,7 +15,7 @@ from torch import Tensor
 from edgekit.errors import UsageError
 from edgekit.frontend import scope
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.node import Node
+from edgekit.frontend.node import Complex, Node
 from edgekit.frontend.refusals import at
 
 STEPS = frozenset({"slice", "reshape", "permute"})  # what a view is made of
@@ -138,6 +138,8 @@ class Storage:
 
     def _again(self, step: Node, x: Node) -> Node:
         """A step from another state of the memory."""
+        if isinstance(x, Complex):
+            return Complex.of(self._again(step, x.real), self._again(step, x.imag))
         if step.kind == "slice":
             part = _part_of(x, step)
             if part is not None:
@@ -148,6 +150,8 @@ class Storage:
 
     def _back(self, step: Node, whole: Node, value: Node) -> Node:
         """The whole with new values where a step takes its part."""
+        if isinstance(whole, Complex) and isinstance(value, Complex):
+            return Complex.of(self._back(step, whole.real, value.real), self._back(step, whole.imag, value.imag))
         b, name = self._builder, f"{value.name}/back"
         if step.kind == "reshape":
             return b.emit(name, "reshape", [value], shape=_kept(value.shape, whole.shape))
@@ -201,7 +205,9 @@ def _part_of(x: Node, step: Node) -> Node | None:
 
 
 def _path(start: Node, end: Node) -> tuple[Node, ...] | None:
-    """The steps from one operator to another."""
+    """The steps from one operator to another; those of a complex tensor are the same in both of its parts."""
+    if isinstance(start, Complex) and isinstance(end, Complex):
+        return _path(start.real, end.real)
     steps: list[Node] = []
     while end is not start:
         if end.kind not in STEPS:

@@ -16,6 +16,7 @@ from edgekit.frontend.operators import activations as act
 from edgekit.frontend.operators import (
     attention,
     compositions,
+    fourier,
     indexing,
     layers,
     moving,
@@ -327,6 +328,7 @@ CONVERTERS: dict[str, Converter] = {
     **_REDUCTIONS,
     **_PRODUCTS,
     **_COMPOSED,
+    **fourier.CONVERTERS,
     **_MOVING,
     **_RESIZING,
     **_CONVERSIONS,

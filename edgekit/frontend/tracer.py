@@ -71,15 +71,29 @@ def _steady(module: nn.Module, shapes: Sequence[Shape]) -> tuple[Recorder, Any]:
     """A run that leaves the module's tensors as they were. Raises UsageError where none does.
 
     The first may set some by the input's shape, as tables of relative positions are kept; the next finds them there.
+    Random numbers are constants where the next run draws the same ones, as with a generator that forward() seeds.
     """
+    first: Recorder | None = None
     for last in (False, True):
         recorder, before = Recorder(module), _versions(module)
         result = _run(module, recorder, shapes)
+        if first is not None:
+            _refuse_other_numbers(first, recorder)
         changed = [name for name, version in _versions(module).items() if version != before.get(name)]
         same = all(_replaced_by_equal(recorder.owned.get(name), name, module) for name in changed)
-        if not changed or (last and same):
+        if (not changed and (last or not recorder.drawn)) or (last and same):
             return recorder, result
+        first = recorder
     raise changes_itself(changed[0], scope.of_forward(module.get_submodule(changed[0].rpartition(".")[0])))
+
+
+def _refuse_other_numbers(one: Recorder, other: Recorder) -> None:
+    """Raise what is said of random numbers that differ from those of another run."""
+    if len(one.drawn) != len(other.drawn):
+        raise (one.drawn or other.drawn)[0][0]
+    for (refusal, before), (_, after) in zip(one.drawn, other.drawn, strict=True):
+        if before.shape != after.shape or not torch.equal(before, after):
+            raise refusal
 
 
 def _replaced_by_equal(before: Tensor | None, name: str, module: nn.Module) -> bool:

@@ -30,6 +30,7 @@ class Calls(nn.Module):
         self.norm = nn.BatchNorm2d(4)
         self.convolution = nn.Conv2d(4, 2, 1)
         self.table: dict[str, Tensor] = {}
+        self.generator = torch.Generator().manual_seed(0)
 
     def forward(self, x: Tensor) -> Any:
         return self.function(x, self)
@@ -53,10 +54,6 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
     ),
     "a number": (lambda x, m: x * float(x.max()), HERE + r"forward\(\) asks for the values .*\(float\)"),
     "a size": (lambda x, m: x[: int(x.argmax())], HERE + r"forward\(\) asks for the values .*\(int\)"),
-    "an LSTM with projections": (
-        lambda x, m: nn.LSTM(6, 8, proj_size=3).eval()(x[:, 0])[0],
-        HERE + "lstm is an LSTM with projections",
-    ),
     "lengths of sequences": (
         lambda x, m: nn.utils.rnn.pack_padded_sequence(x[:, 0], torch.tensor([6]), batch_first=True),
         HERE + r"forward\(\) packs sequences by their lengths",
@@ -71,6 +68,17 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
     "a file that is not there": (lambda x, m: Path("none/such").read_text(), HERE + "Calls fails: .*No such file"),
     "random numbers": (lambda x, m: x + torch.randn(6), HERE + r"forward\(\) draws random numbers \(randn\)"),
     "random numbers like it": (lambda x, m: x + torch.rand_like(x), HERE + r"forward\(\) draws random numbers"),
+    "random numbers in place": (lambda x, m: x + torch.empty(6).uniform_(), HERE + r"forward\(\) draws .*\(uniform_\)"),
+    "a generator of its own": (
+        lambda x, m: x + torch.rand(6, generator=m.generator),
+        HERE + r"forward\(\) draws random numbers \(rand\)",
+    ),
+    "random numbers that it keeps": (
+        lambda x, m: (
+            x + m.table.setdefault("noise", torch.randn(6)) if "noise" not in m.table else x + m.table["noise"]
+        ),
+        HERE + r"forward\(\) draws random numbers \(randn\)",
+    ),
     "dropout that is always on": (lambda x, m: F.dropout(x), HERE + "dropout drops at random, in eval mode too"),
     "its own parameters": (lambda x, m: x * m.weight.add_(1), HERE + r"forward\(\) changes weight, which belongs to"),
     "its own parameters, by index": (sets_a_weight, "changes weight"),

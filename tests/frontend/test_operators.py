@@ -230,6 +230,11 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "LSTM": (lambda: First(nn.LSTM(8, 5, 2, batch_first=True, bidirectional=True)), (2, 7, 8)),
     "LSTM, last state": (lambda: State(nn.LSTM(8, 5)), (7, 2, 8)),
     "GRU": (lambda: First(nn.GRU(8, 5, 2, bias=False, bidirectional=True)), (7, 2, 8)),
+    "LSTM with projections": (
+        lambda: First(nn.LSTM(8, 5, 2, batch_first=True, bidirectional=True, proj_size=3)),
+        (2, 7, 8),
+    ),
+    "LSTM with projections, last cell": (lambda: State(nn.LSTM(8, 5, bias=False, proj_size=3), 1), (7, 2, 8)),
     "RNN": (lambda: First(nn.RNN(8, 5, 2, batch_first=True, bidirectional=True)), (2, 7, 8)),
     "RNN, relu, last state": (lambda: State(nn.RNN(8, 5, nonlinearity="relu", bias=False)), (7, 2, 8)),
     "cells": (lambda: Cells(nn.LSTMCell(8, 8), nn.GRUCell(8, 8), nn.RNNCell(8, 8, nonlinearity="relu")), (2, 8)),
@@ -260,13 +265,15 @@ class First(nn.Module):
 
 
 class State(nn.Module):
-    def __init__(self, inner: nn.Module) -> None:
+    """A last state: of an LSTM the hidden one, or the cell at 1."""
+
+    def __init__(self, inner: nn.Module, which: int = 0) -> None:
         super().__init__()
-        self.inner = inner
+        self.inner, self.which = inner, which
 
     def forward(self, x: Tensor) -> Any:
         state = self.inner(x)[1]
-        return state[0] if isinstance(state, tuple) else state
+        return state[self.which] if isinstance(state, tuple) else state
 
 
 class Cells(nn.Module):

@@ -199,3 +199,14 @@ def test_a_table_that_follows_the_shape_is_a_constant() -> None:
     assert torch.equal(trace(Relative().eval(), (1, 3, 4, 5)).run(x), x * torch.arange(5))
     with pytest.raises(UsageError, match="changes table"):
         trace(Relative(growing=True).eval(), (1, 3, 4, 5))
+
+
+def test_random_numbers_that_forward_seeds_are_constants() -> None:
+    class Seeded(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            torch.manual_seed(3)
+            noise = torch.rand(6, generator=torch.Generator().manual_seed(1)) + torch.randn_like(x)
+            return x + noise * torch.empty(6).normal_()
+
+    module, x = Seeded().eval(), torch.randn(2, 6)
+    torch.testing.assert_close(trace(module, (2, 6)).run(x), module(x))

@@ -17,6 +17,7 @@ from edgekit.frontend.operators.moving import cut, shaped
 from edgekit.frontend.refusals import at
 
 ROLES = ("w_ih", "w_hh", "b_ih", "b_hh")
+PROJECTION = "w_hr"  # of an LSTM whose states are fewer than its cells (proj_size)
 
 
 def recurrent(kind: str) -> Converter:
@@ -24,7 +25,6 @@ def recurrent(kind: str) -> Converter:
 
     `kind` is "lstm", "gru", or the activation of a plain RNN.
     """
-    direction = _in_one if kind in ("lstm", "gru") else _in_steps
 
     def convert(
         b: Builder,
@@ -43,19 +43,17 @@ def recurrent(kind: str) -> Converter:
             return NotImplemented
         states = list(hx) if isinstance(hx, (tuple, list)) else [hx]
         x = b.emit(f"{name}/time_first", "permute", [input], dims=(1, 0, 2)) if batch_first else input
-        directions, per = 2 if bidirectional else 1, 4 if has_biases else 2
-        if len(params) != num_layers * directions * per:
-            raise UsageError(
-                at(scope.line(), f"{name} is an LSTM with projections (proj_size), which neither ONNX nor TFLite has"),
-                "write it with nn.LSTMCell and nn.Linear, step by step",
-            )
+        directions, roles = 2 if bidirectional else 1, ROLES[: 4 if has_biases else 2]
+        per = len(params) // (num_layers * directions)
+        roles += (PROJECTION,) * (per - len(roles))
+        direction = _in_one if kind in ("lstm", "gru") and PROJECTION not in roles else _in_steps
         last: list[list[Node]] = []
         for layer in range(num_layers):
             outputs = []
             for reverse in range(directions):
                 place = layer * directions + reverse
                 label = f"{name}/layer{layer}" + ("/reverse" if reverse else "")
-                own = dict(zip(ROLES, params[place * per : (place + 1) * per], strict=False))
+                own = dict(zip(roles, params[place * per : (place + 1) * per], strict=True))
                 y, *final = direction(b, label, kind, x, _states(b, label, states, place), own, bool(reverse))
                 outputs.append(y)
                 last.append(final)
@@ -108,21 +106,25 @@ def _final(b: Builder, name: str, y: Node, reverse: bool) -> Node:
 def _in_steps(
     b: Builder, name: str, kind: str, x: Node, states: list[Node], own: dict[str, Any], reverse: bool
 ) -> tuple[Node, ...]:
-    """act(W x + U h + b), one step after the other: all outputs (time, batch, hidden), and the last one."""
-    weights = {"weight": own["w_ih"], "bias": own.get("b_ih")}
-    given = b.emit(f"{name}/given", "linear", [x], weights)
-    state = next(iter(states), None)
+    """A plain RNN or an LSTM with a projection, one step after the other: all outputs, and the last states."""
+    given = b.emit(f"{name}/given", "linear", [x], {"weight": own["w_ih"], "bias": own.get("b_ih")})
+    sizes = [own["w_hh"].shape[1], own["w_hh"].shape[0] // 4][: 2 if kind == "lstm" else 1]
+    starts = (torch.zeros(1, x.shape[1], size, dtype=x.dtype) for size in sizes)
+    states = states or [b.constant(f"{name}/start", start) for start in starts]
     outputs: list[Node] = []
     order = range(x.shape[0])
     for time in reversed(order) if reverse else order:
         step = b.emit(f"{name}/step", "slice", [given], dim=0, start=time, stop=time + 1, step=1)
-        if state is None:
-            state = b.constant(f"{name}/start", torch.zeros(1, x.shape[1], own["w_hh"].shape[1], dtype=x.dtype))
-        kept = b.emit(f"{name}/kept", "linear", [state], {"weight": own["w_hh"], "bias": own.get("b_hh")})
-        state = b.emit(f"{name}/state", kind, [b.emit(f"{name}/sum", "add", [step, kept])])
-        outputs.append(state)
+        kept = b.emit(f"{name}/kept", "linear", [states[0]], {"weight": own["w_hh"], "bias": own.get("b_hh")})
+        if kind == "lstm":
+            gates = list(zip(*(_split(b, f"{name}/gates", side, 4) for side in (step, kept)), strict=True))
+            hidden, cell = _lstm_cell(b, f"{name}/hidden", kind, gates, states)
+            states = [b.emit(f"{name}/state", "linear", [hidden], {"weight": own[PROJECTION]}), cell]
+        else:
+            states = [_gate(b, f"{name}/state", kind, (step, kept))]
+        outputs.append(states[0])
     joined = outputs[::-1] if reverse else outputs
-    return b.emit(name, "cat", joined, dim=0) if len(joined) > 1 else joined[0], outputs[-1]
+    return b.emit(name, "cat", joined, dim=0) if len(joined) > 1 else joined[0], *states
 
 
 def packed(b: Builder, name: str, *args: Any) -> Any:

@@ -21,6 +21,7 @@ Attributes, all static:
                                           `reflected` for other - x and other / x
   pow maximum minimum floor_div remainder   the same
   equal not_equal less less_equal greater greater_equal   the same; bool. logical_and, logical_or, logical_not of bool
+  bitwise_and bitwise_or bitwise_xor      two inputs, of integers
   where           three inputs: condition (bool), where it holds, where not
   softplus        beta, threshold;   cast  dtype
   matmul          two inputs, axes in front broadcast
@@ -177,6 +178,7 @@ KERNELS: dict[str, Kernel] = {
     "greater_equal": _binary(torch.ge),
     "logical_and": _binary(torch.logical_and),
     "logical_or": _binary(torch.logical_or),
+    **{f"bitwise_{name}": _binary(getattr(torch, f"bitwise_{name}")) for name in ("and", "or", "xor")},
     "where": lambda op, inputs, own: torch.where(inputs[0], inputs[1], inputs[2]),
     "matmul": lambda op, inputs, own: torch.matmul(*inputs),
     "conv_dynamic": kernels.conv_dynamic,

@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 
+from edgekit.errors import UsageError
 from edgekit.exporters.onnx.emitter import Emission, onnx_type
+from edgekit.exporters.onnx.versions import NEEDED
 from edgekit.ir.graph import Op
 
 Names = Mapping[str, str]
@@ -173,6 +175,20 @@ def remainder(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     e.node("Mod", [e.node("Add", [rest, right], f"{op.name}/above"), right], out, op.name, fmod=1)
 
 
+def bitwise(kind: str) -> Converter:
+    """Bits of two tensors of integers. Raises UsageError for an opset that has none."""
+
+    def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
+        least = NEEDED[op.kind]
+        if e.opset < least:
+            raise UsageError(
+                f"{op.place}: ONNX has no bits of two tensors before opset {least}", f"choose --opset {least}"
+            )
+        e.node(kind, operands(e, op, x, own), out, op.name)
+
+    return form
+
+
 def where(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     want = (torch.bool, e.dtype(op), e.dtype(op))
     given = zip(x, op.inputs, want, strict=True)
@@ -229,5 +245,8 @@ ELEMENTWISE: dict[str, Converter] = {
     "greater_equal": binary("GreaterOrEqual"),
     "logical_and": binary("And"),
     "logical_or": binary("Or"),
+    "bitwise_and": bitwise("BitwiseAnd"),
+    "bitwise_or": bitwise("BitwiseOr"),
+    "bitwise_xor": bitwise("BitwiseXor"),
     "where": where,
 }

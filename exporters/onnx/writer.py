@@ -24,7 +24,7 @@ from edgekit.exporters.onnx.fallback import inline
 from edgekit.exporters.onnx.ops import CONVERTERS
 from edgekit.exporters.onnx.qdq import emit as emit_quantized
 from edgekit.exporters.onnx.serialize import check, save
-from edgekit.exporters.onnx.versions import DEFAULT_OPSET, IR_VERSIONS, check_opset
+from edgekit.exporters.onnx.versions import IR_VERSIONS, opset_of
 from edgekit.ir.graph import Op
 from edgekit.records.manifest import TensorRecord
 
@@ -35,8 +35,7 @@ def write(job: WriteJob, path: Path) -> Written:
     Raises UsageError for an opset outside 13 to 20, an operator without a form, a batch that cannot be free, and more
     than 2 GB.
     """
-    opset = DEFAULT_OPSET if job.opset is None else job.opset
-    check_opset(opset)
+    opset = opset_of(job.graph, job.opset)
     if job.dynamic_batch:
         batch_axes(job.graph)
     emit = {"int8": emit_quantized, "int8w": emit_expanded}.get(job.precision, _emit)

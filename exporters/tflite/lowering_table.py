@@ -44,6 +44,7 @@ LOWERINGS: dict[str, Lower] = {
     "cumsum": ops_reduce.cumsum,
     **dict.fromkeys(("topk_values", "topk_indices"), ops_reduce.topk),
     **dict.fromkeys(ops_binary.BUILTINS, ops_binary.binary),
+    **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_xor"), ops_binary.bits),
     "where": ops_binary.where,
     "matmul": ops_matrix.matmul,
     "layer_norm": ops_norms.layer_norm,

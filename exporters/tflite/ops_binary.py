@@ -82,6 +82,35 @@ def _working(to: Lowering, op: Op) -> str:
     return "bool" if all(kind == torch.bool for kind in kinds) else "int32"
 
 
+def bits(to: Lowering, op: Op) -> Value:
+    """BITWISE_XOR. The others are made of it, as a + b = (a ^ b) + 2 (a & b), in halves whose sums do not overflow."""
+    rank, name = len(op.shape), op.name
+    given = [lifted(to.converted(to.read(op, index), "int32", f"{name}/type"), rank) for index in range(2)]
+    layout = next((x for x in given if x.shape == op.shape and x.source is None), given[0]).layout
+    left, right = (to.arranged(x, layout, name) for x in given)
+    like = Value(-1, op.shape, layout, dtype="int32")
+
+    def of_two(builtin: str, part: str, a: Value, b: Value) -> Value:
+        return broadcast(to, builtin, f"{name}/{part}", [a, b], like)
+
+    def by(builtin: str, part: str, a: Value, number: int) -> Value:
+        constant = to.program.constant(f"{name}/{part}/number", torch.tensor([number]), None, "int32")
+        return to.emit(builtin, f"{name}/{part}", [a.tensor, constant], a)
+
+    if op.kind == "bitwise_xor":
+        return broadcast(to, "BITWISE_XOR", name, [left, right], like)
+    both = []
+    for part, builtin in (("high", "FLOOR_DIV"), ("low", "FLOOR_MOD")):
+        a, b = (by(builtin, f"{part}{side}", x, _HALF) for side, x in enumerate((left, right)))
+        total, differ = of_two("ADD", f"{part}/sum", a, b), of_two("BITWISE_XOR", f"{part}/differ", a, b)
+        both.append(by("FLOOR_DIV", f"{part}/both", of_two("SUB", f"{part}/twice", total, differ), 2))
+    found = of_two("ADD", "and", by("MUL", "up", both[0], _HALF), both[1])
+    return found if op.kind == "bitwise_and" else of_two("ADD", "or", found, of_two("BITWISE_XOR", "xor", left, right))
+
+
+_HALF = 1 << 16  # of an integer of 32 bits
+
+
 def where(to: Lowering, op: Op) -> Value:
     """SELECT_V2."""
     rank, dtype = len(op.shape), stored_dtype(op)

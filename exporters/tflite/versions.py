@@ -17,6 +17,7 @@ _RELEASES: dict[str, dict[int, str]] = {
     "ARG_MIN": {1: "1.9.0"},
     "ATAN2": {1: "2.10.0"},
     "AVERAGE_POOL_2D": {1: "1.5.0", 2: "1.14.0"},
+    "BITWISE_XOR": {1: "2.13.0"},
     "BATCH_MATMUL": {1: "2.3.0", 2: "2.3.0"},
     "CAST": {1: "1.5.0", 3: "2.8.0"},
     "CEIL": {1: "1.14.0"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.exporters.case import Case as Case
 from tests.exporters.kinds_axes import moves, products, reductions
-from tests.exporters.kinds_elementwise import one_tensor, two_tensors
+from tests.exporters.kinds_elementwise import bits, one_tensor, two_tensors
 from tests.exporters.kinds_layers import layers, norms, pads_and_pools, recurrences, resizes, samples
 
 CASES: dict[str, Case] = (
@@ -20,3 +20,4 @@ CASES: dict[str, Case] = (
 ) | recurrences()
 
 SAMPLES = samples()  # ONNX has these from opset 16 on
+BITS = bits()  # and these from opset 18 on

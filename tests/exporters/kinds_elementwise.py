@@ -97,3 +97,15 @@ def two_tensors() -> dict[str, Case]:
             "where", torch.where,
             (torch.tensor([True, False, True]).reshape(1, 1, 3, 1, 1, 1), (2, 1, 3, 2, 2, 2), (2, 4, 3, 2, 2, 2))),
     }  # fmt: skip
+
+
+def bits() -> dict[str, Case]:
+    """Bits of two tensors, of all 32 bits that TFLite has."""
+    drawn = torch.Generator().manual_seed(2)
+    left, right = (torch.randint(-(2**31), 2**31, shape, generator=drawn) for shape in (MAP, (1, 6, 1, 1)))
+    row = torch.randint(-9, 9, (7,), generator=drawn)
+    functions = {name: getattr(torch, f"bitwise_{name}") for name in ("and", "or", "xor")}
+    return {
+        f"bitwise_{name} {tuple(other.shape)}": Case(f"bitwise_{name}", function, (left, other))
+        for (name, function), other in product(functions.items(), (left.flip(3), right, row))
+    }

@@ -74,9 +74,16 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
         for m in (0, 1, 6, 0b1011010, -8, -1)
         for one in (y & m, m | y, y ^ m, m ^ y, ~y, torch.bitwise_and(y, torch.tensor(m)))
     ),
+    "bits of two tensors": lambda x, w: tuple(
+        one
+        for y, z in (((x * 90).int(), (x.flip(1) * 70).long()), ((x * 2e9).int(), (x.flip(2) * 1e9).int()))
+        for one in (y & z, y | z, y ^ z, torch.bitwise_or(y, torch.arange(8) - 3), y & (1 << 30))
+    ),
     "bits of truth values": lambda x, w: ((x > 0) ^ (x > 0.5), ~(x > 0) & (x < 1)),
     "intervals": lambda x, w: (
         torch.bucketize(x, torch.tensor([-1.0, 0, 0.5])), torch.searchsorted(w[0].detach().sort()[0], x, right=True),
+        torch.bucketize((x * 9).long(), torch.tensor([-4, 0, 3]), out_int32=True),
+        torch.bucketize(x[0, 0, 0], w[0, :0].detach()),
     ),
     "splits and stacks by name": lambda x, w: (
         *torch.vsplit(x[0], 2), *torch.hsplit(x, [1]), *x.dsplit(2), torch.column_stack((x[0, 0, 0], x[0, 1, 0])),

@@ -166,7 +166,7 @@ def logical(kind: str, bits: Converter | None = None) -> Converter:
 
 
 def masked_bits(kind: str) -> Converter:
-    """Bits of integers and of a number that is known, by divisions: exact in every format, below opset 18 too.
+    """Bits of integers; those of a number that is known by divisions: exact in every format, below opset 18 too.
 
     x | m is (x without m) + m, and x ^ m is (x without m) + (m without x), of which no bit is in both.
     """
@@ -175,8 +175,10 @@ def masked_bits(kind: str) -> Converter:
         x, mask = (input, other) if isinstance(input, Node) else (other, input)
         if isinstance(mask, Tensor) and mask.dim() == 0 and not mask.is_meta:
             mask = int(mask)
-        if not isinstance(mask, int) or x.dtype not in _SIGNED or not -_FAR <= mask < _FAR:
+        if x.dtype not in _SIGNED:
             return NotImplemented
+        if not isinstance(mask, int) or not -_FAR <= mask < _FAR:
+            return _bitwise(b, name, f"bitwise_{kind}", x, mask)
         mask = int(mask)  # a truth value is a number too
         both = _kept_bits(b, name if kind == "and" else f"{name}/both", x, mask)
         if kind == "and":
@@ -187,6 +189,14 @@ def masked_bits(kind: str) -> Converter:
         return b.emit(name, "add", [rest, b.emit(f"{name}/else", "sub", [both], other=mask, reflected=True)])
 
     return convert
+
+
+def _bitwise(b: Builder, name: str, kind: str, x: Node, other: Any) -> Node:
+    """Bits of two tensors, in the wider type of both."""
+    mask = b.operand(f"{name}/mask", other, x)
+    wide = torch.promote_types(x.dtype, mask.dtype)
+    both = [one if one.dtype == wide else b.emit(f"{name}/cast", "cast", [one], dtype=wide) for one in (x, mask)]
+    return b.emit(name, kind, both)
 
 
 _SIGNED = (torch.int32, torch.int64)

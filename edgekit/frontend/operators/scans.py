@@ -11,7 +11,7 @@ import torch
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
 from edgekit.frontend.operators.compositions import logaddexp
-from edgekit.frontend.operators.elementwise import Converter, as_float, lerp
+from edgekit.frontend.operators.elementwise import Converter, lerp
 from edgekit.frontend.operators.moving import cut, movedim, shaped
 from edgekit.frontend.operators.reductions import sort
 from edgekit.ir.kernels import along_axis
@@ -99,14 +99,11 @@ def bucketize(
     """How many boundaries are below a number (with `right`: below or at it)."""
     if not isinstance(input, Node) or not isinstance(boundaries, torch.Tensor) or boundaries.dim() != 1:
         return NotImplemented
-    x = as_float(b, name, input)
-    total: Node | None = None
-    for index, boundary in enumerate(boundaries.tolist()):
-        past = b.emit(f"{name}/past{index}", "greater_equal" if right else "greater", [x], other=float(boundary))
-        number = b.emit(f"{name}/number{index}", "cast", [past], dtype=torch.float32)
-        total = number if total is None else b.emit(f"{name}/sum{index}", "add", [total, number])
-    if total is None:
-        return NotImplemented
+    column = shaped(b, f"{name}/column", input, (*input.shape, 1))
+    limits: dict[str, torch.Tensor | None] = {"other": boundaries.detach().to(input.dtype)}
+    past = b.emit(f"{name}/past", "greater_equal" if right else "greater", [column], limits)
+    number = b.emit(f"{name}/number", "cast", [past], dtype=torch.float32)
+    total = b.emit(f"{name}/sum", "sum", [number], dims=(input.rank,), keepdim=False)
     return b.emit(name, "cast", [total], dtype=torch.int32 if out_int32 else torch.int64)
 
 

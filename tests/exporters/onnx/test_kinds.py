@@ -11,10 +11,9 @@ import pytest
 from edgekit.errors import UsageError
 from edgekit.exporters import WriteJob
 from edgekit.exporters.onnx.writer import write
-from tests.exporters.kinds import CASES, SAMPLES, Case
+from tests.exporters.kinds import BITS, CASES, SAMPLES, Case
 
 OPSETS = (13, 17, 20)
-NO_SAMPLES = 15  # the last opset without GridSample
 
 
 def check(case: Case, path: Path, precision: str, opset: int, close: float, share: float = 1) -> None:
@@ -39,11 +38,14 @@ def test_onnxruntime_computes_what_torch_computes(name: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("opset", OPSETS)
-@pytest.mark.parametrize("name", SAMPLES)
-def test_sampling_by_a_grid_is_written_where_the_opset_has_it(name: str, opset: int, tmp_path: Path) -> None:
-    case = SAMPLES[name]
-    if opset <= NO_SAMPLES:
-        with pytest.raises(UsageError, match="no sampling by a grid before opset 16"):
+@pytest.mark.parametrize("name", SAMPLES | BITS)
+def test_what_only_later_opsets_have_is_written_there(name: str, opset: int, tmp_path: Path) -> None:
+    case, (least, what) = (
+        (SAMPLES | BITS)[name],
+        (18, "bits of two tensors") if name in BITS else (16, "sampling by a grid"),
+    )
+    if opset < least:
+        with pytest.raises(UsageError, match=f"no {what} before opset {least}"):
             check(case, tmp_path / "operator.onnx", "fp32", opset, case.close)
     else:
         check(case, tmp_path / "operator.onnx", "fp32", opset, case.close)
@@ -52,3 +54,9 @@ def test_sampling_by_a_grid_is_written_where_the_opset_has_it(name: str, opset: 
 @pytest.mark.parametrize("name", {case.kind: name for name, case in CASES.items()}.values())
 def test_onnxruntime_computes_each_kind_in_half_precision(name: str, tmp_path: Path) -> None:
     check(CASES[name], tmp_path / "operator.onnx", "fp16", 17, 1e-2, 0.99)
+
+
+@pytest.mark.parametrize(("name", "opset"), [("truth plus", 17), (next(iter(BITS)), 18)])
+def test_a_file_has_the_opset_that_its_operators_need(name: str, opset: int, tmp_path: Path) -> None:
+    graph = (CASES | BITS)[name].graph()
+    assert write(WriteJob(graph, "fp32"), tmp_path / "operator.onnx").details["opset"] == opset

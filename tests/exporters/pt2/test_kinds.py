@@ -14,9 +14,9 @@ from edgekit.bench.ondevice.runtimes.torch import open_session
 from edgekit.exporters import WriteJob
 from edgekit.exporters.pt2.writer import write
 from edgekit.ir.graph import Graph, Op
-from tests.exporters.kinds import CASES, SAMPLES, Case
+from tests.exporters.kinds import BITS, CASES, SAMPLES, Case
 
-KINDS = {case.kind: case for case in (CASES | SAMPLES).values()}
+KINDS = {case.kind: case for case in (CASES | SAMPLES | BITS).values()}
 
 
 def beside_each_other(cases: Mapping[str, Case]) -> Graph:

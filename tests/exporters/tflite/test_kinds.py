@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from edgekit.exporters import WriteJob
 from edgekit.exporters.tflite.writer import write
 from tests.exporters.case import VOLUME
-from tests.exporters.kinds import CASES, SAMPLES, Case
+from tests.exporters.kinds import BITS, CASES, SAMPLES, Case
 
 PADDINGS = ("zeros", "reflection")
 RESOLVERS = {"reference": OpResolverType.BUILTIN_REF, "default": OpResolverType.AUTO}
@@ -30,7 +30,7 @@ VOLUMES = {
     )
     for attrs in ({"mode": "bilinear", "padding_mode": padding, "align_corners": False} for padding in PADDINGS)
 }
-KINDS = CASES | SAMPLES | VOLUMES
+KINDS = CASES | SAMPLES | BITS | VOLUMES
 
 
 def answer(path: Path, values: list[torch.Tensor], resolver: OpResolverType) -> list[Any]:

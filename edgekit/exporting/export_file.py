@@ -144,7 +144,7 @@ def _undecided(task: ExportTask, parity: ParityRecord) -> tuple[str, ...]:
     if parity.undecided is None:
         return ()
     return (
-        f"{task.format} fp32: float32's rounding decides {parity.undecided:.1%} of the elements of an output, where "
+        f"{task.format} {task.precision}: rounding decides {parity.undecided:.1%} of the elements of an output, where "
         "the network chooses among values that nearly tie: they are not judged",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from edgekit.errors import UsageError
 from edgekit.exporting.options import ExportOptions
+from edgekit.frontend.one_type import OneType
 
 
 def to_change(network: nn.Module, asked: ExportOptions) -> nn.Module:
@@ -31,7 +33,20 @@ def in_float32(network: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
     if not others:
         return network, ()
     names = " and ".join(sorted(str(dtype).removeprefix("torch.") for dtype in others))
-    return network.float(), (f"the network's tensors are {names}: they were converted to float32",)
+    return _in_one_type(network.float()), (f"the network's tensors are {names}: they were converted to float32",)
+
+
+def _in_one_type(network: nn.Module) -> nn.Module:
+    """The network, whose forward() converts its tensors no more: x.half() in front of a half layer, say."""
+    run = network.forward
+
+    @functools.wraps(run)
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        with OneType(network):
+            return run(*args, **kwargs)
+
+    network.__dict__["forward"] = forward
+    return network
 
 
 class Undrawn(TorchFunctionMode):

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edgekit.errors import DeviceUnreachable, EnvironmentRefused, MeasurementInvalid, in_one_line
 from edgekit.exporting import places
-from edgekit.exporting.reference import Array, Reference
+from edgekit.exporting.reference import Array, Reference, nothing_open
 from edgekit.exporting.stored_values import dequantized, from_layout, stored, to_layout
 from edgekit.exporting.thresholds import THRESHOLDS, Threshold, threshold
 from edgekit.ir import near_ties
@@ -66,7 +66,7 @@ def compare(
         several, expected = (
             tuple(np.resize(x, (batch, *x.shape[1:])) for x in side) for side in (reference.inputs, got)
         )
-        alone = replace(reference, inputs=several, outputs=expected, undecided=tuple)
+        alone = replace(reference, inputs=several, outputs=expected, undecided=nothing_open)
         reasons = tuple(f"at batch {batch}: {reason}" for reason in _together(run, alone, precision))
         record = record.model_copy(update={"passed": not reasons, "reasons": reasons})
     return record
@@ -93,13 +93,13 @@ def judge(
 ) -> ParityRecord:
     """The record of one comparison of every output; of several it holds the worst of each figure.
 
-    `got` must have the shapes of the reference outputs, `simulated` those of their first examples. Where an fp32 file
-    differs, elements that rounding decides are not judged (edgekit.ir.near_ties).
+    `got` must have the shapes of the reference outputs, `simulated` those of their first examples. Where a file of
+    real numbers differs, elements that rounding decides are not judged (edgekit.ir.near_ties).
     """
     record = _record(got, reference, precision, simulated, names)
-    if record.passed or precision != "fp32" or len(got) != len(reference.outputs):
+    if record.passed or precision not in near_ties.NOISE or len(got) != len(reference.outputs):
         return record
-    found = near_ties.settled(got, reference.outputs, reference.undecided())
+    found = near_ties.settled(got, reference.outputs, reference.undecided(precision))
     if found is None:
         return record
     again = _record(found[0], reference, precision, simulated, names)

@@ -37,6 +37,11 @@ class Part:
         return outputs.take(range(self.start, self.stop), self.axis)
 
 
+def nothing_open(precision: str) -> tuple[near_ties.Mask, ...]:
+    """No element of any output is decided by rounding."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Reference:
     """What the folded torch network answers to n examples, of which the last `n_real` are images.
@@ -54,7 +59,7 @@ class Reference:
     parts: tuple[Part, ...] = ()  # where the only output joins tensors: what each of them is
     rounding: tuple[float, ...] = ()
     places: tuple[int, ...] = ()  # the outputs that are whole numbers or truth values, whose distances mean nothing
-    undecided: Callable[[], tuple[near_ties.Mask, ...]] = tuple  # which elements of each output rounding decides
+    undecided: Callable[[str], tuple[near_ties.Mask, ...]] = nothing_open  # what rounding decides of each output
 
     @property
     def n(self) -> int:
@@ -95,7 +100,8 @@ def answered(
     said = tuple(note for note in notes if note)
     whole = [not folded[name].dtype.is_floating_point for name in folded.outputs.values()]
     places = tuple(index for index, is_whole in enumerate(whole) if is_whole)
-    n_real, open_ones = count - len(inputs[0][0]), Reference.undecided
+    open_ones: Callable[[str], tuple[near_ties.Mask, ...]]
+    n_real, open_ones = count - len(inputs[0][0]), nothing_open
     if near_ties.chooses(folded):  # of others nothing may hold the weights: the last file is proved without them
         open_ones = cache(partial(near_ties.undecided, folded, together, got))
     return Reference(together, got, n_real, trained, _parts(folded), rounding, places, open_ones), said

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from edgekit.errors import USERS_CODE, EdgekitError, GateFailed, UsageError, first_line
 from edgekit.frontend import scope
+from edgekit.frontend.one_type import OneType
 from edgekit.frontend.outputs import flat
 from edgekit.frontend.refusals import at
 from edgekit.frontend.tracer import trace
@@ -111,6 +112,7 @@ class _Judge:
                 at(where, f"{type(self.network).__name__} answers the same input differently each time"),
                 "leave random numbers and memory of earlier inputs out of forward() in eval mode",
             )
+        self._refuse_other_types()
         own = self._exactly()
         if own is None:
             raise self._difference(gap)
@@ -147,6 +149,22 @@ class _Judge:
             + self._first_layer(),
             "write forward() without randomness, and without what depends on a tensor's values or on earlier calls",
         )
+
+    def _refuse_other_types(self) -> None:
+        """Raise UsageError where the graph answers like the network without its conversions among real types alone."""
+        graph = [_array(y) for y in _of(self.traced.to(torch.float32), self.x)]
+        gap = distance(graph, self.answer)
+        try:
+            with OneType(self.network):
+                plain = [_array(y) for y in _answer(self.network, self.x)]
+        except UsageError:  # it looks at its types
+            return
+        if gap > TOLERANCE >= distance(graph, plain):
+            shown = f"forward() converts to another type, which moves its answers by {gap:.2g} of the largest"
+            raise UsageError(
+                at(scope.of_forward(self.network), shown),
+                "leave autocast and conversions as .half() out of it in eval mode: a file computes in float32",
+            )
 
     def _first_layer(self) -> str:
         """Where they part, as an addition to a message: the first layer with a name of its own that differs."""

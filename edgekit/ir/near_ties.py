@@ -17,9 +17,10 @@ from edgekit.ir.graph import Graph, Op
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-NOISE = 3e-6  # of a layer's largest value, as deviation: some times what two orders of a float32 sum are apart
+# Of a layer's largest value, as deviation: some times what two right programs are apart behind a sum. And of an
+# output's largest value: what only passes the noise on stays below.
+NOISE = {"fp32": (3e-6, 1e-4), "fp16": (5e-4, 5e-2)}
 DRAWS = 8  # a tie within the noise falls otherwise in about every second draw
-MOVED = 1e-4  # of an output's largest value; what only passes the noise on stays below
 MOST = 0.5  # of an output's elements: a proof needs the others
 _SUMS = frozenset({"conv", "conv_transpose", "linear", "matmul"})
 _CHOICES = frozenset(
@@ -35,17 +36,17 @@ def chooses(graph: Graph) -> bool:
     return any(op.kind in _CHOICES for op in graph)
 
 
-def undecided(graph: Graph, inputs: Sequence[Array], outputs: Sequence[Array]) -> tuple[Mask, ...]:
-    """Return a mask of each output's elements that float32's rounding moves, of a network that chooses.
+def undecided(graph: Graph, inputs: Sequence[Array], outputs: Sequence[Array], precision: str) -> tuple[Mask, ...]:
+    """Return a mask of each output's elements that rounding moves in a precision, of a network that chooses.
 
     `inputs` has (n, *shape of one) for each input, `outputs` what the graph answers to them.
     """
-    random = torch.Generator().manual_seed(0)
+    random, (noise, moved) = torch.Generator().manual_seed(0), NOISE[precision]
 
     def rounded(op: Op, y: Tensor) -> Tensor | None:
         if op.kind not in _SUMS or not y.is_floating_point() or not y.numel():
             return None
-        return y + torch.randn(y.shape, generator=random) * (NOISE * float(y.abs().max()))
+        return y + torch.randn(y.shape, generator=random) * (noise * float(y.abs().max()))
 
     masks: tuple[Mask, ...] = tuple(np.zeros(one.shape, np.bool_) for one in outputs)
     for _ in range(DRAWS):
@@ -53,7 +54,7 @@ def undecided(graph: Graph, inputs: Sequence[Array], outputs: Sequence[Array]) -
             found = graph.run(*(torch.from_numpy(x[index : index + 1]) for x in inputs), observe=rounded)
             for mask, y, want in zip(masks, found if isinstance(found, tuple) else (found,), outputs, strict=True):
                 apart = np.abs(y.float().numpy()[0] - want[index])
-                mask[index] |= apart > MOVED * float(np.abs(want).max())
+                mask[index] |= apart > moved * float(np.abs(want).max())
     return masks
 
 

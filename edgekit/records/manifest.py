@@ -98,7 +98,7 @@ class ParityRecord(Record):
     simulation_snr_db: float | None = None
     worst_channel: Whole | None = None  # int8: of a map or list of boxes, the one that loses most
     worst_channel_snr_db: float | None = None
-    undecided: float | None = None  # fp32: the share of elements that float32's rounding decides, which are not judged
+    undecided: float | None = None  # fp32, fp16: the share of elements that rounding decides, which are not judged
     reasons: tuple[str, ...] = ()  # why it did not pass, or was not run
 
 

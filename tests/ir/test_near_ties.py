@@ -36,17 +36,19 @@ def reference(network: nn.Module) -> tuple[Graph, Reference]:
     graph = trace(network.eval(), (1, 3, 4, 4))
     outputs = np.concatenate([graph.run(torch.from_numpy(inputs[i : i + 1])).numpy() for i in range(2)])
     held = (inputs,), (outputs,)
-    return graph, Reference(*held, 0, False, undecided=lambda: near_ties.undecided(graph, *held))
+    return graph, Reference(*held, 0, False, undecided=lambda precision: near_ties.undecided(graph, *held, precision))
 
 
 def test_a_choice_within_rounding_may_fall_otherwise() -> None:
     _, known = reference(Places(ties=2))
-    (mask,) = known.undecided()
+    (mask,), (coarse,) = known.undecided("fp32"), known.undecided("fp16")
+    assert (coarse == mask).all()
     assert mask[:, :2, 1].all() and not mask[:, :, 0].any() and not mask[:, 2].any()
     swapped = known.outputs[0].copy()
     swapped[:, [0, 1], 1] = swapped[:, [1, 0], 1]
-    record = judge([swapped], known, "fp32")
-    assert record.passed and record.undecided == pytest.approx(2 / 6)
+    for precision in ("fp32", "fp16"):
+        record = judge([swapped], known, precision)
+        assert record.passed and record.undecided == pytest.approx(2 / 6)
     exact = judge(list(known.outputs), known, "fp32")
     assert exact.passed and exact.undecided is None
 
@@ -61,7 +63,7 @@ def test_what_is_no_tie_is_judged(wrong: tuple[int | slice, ...]) -> None:
 
 def test_a_clear_choice_must_be_the_same() -> None:
     _, known = reference(Places(ties=1))
-    assert not any(mask.any() for mask in known.undecided())
+    assert not any(mask.any() for mask in known.undecided("fp32"))
     swapped = known.outputs[0].copy()
     swapped[:, [0, 1], 1] = swapped[:, [1, 0], 1]
     assert not judge([swapped], known, "fp32").passed

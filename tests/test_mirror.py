@@ -83,7 +83,7 @@ TESTED_BY = (
         "edgekit/sweeps/fleet/cluster edgekit/sweeps/fleet/[df]*",
     ),
     ("sweeps/fleet/test_work", "edgekit/sweeps/fleet/luggage"),
-    ("sweeps/test_grid", "edgekit/sweeps/axes edgekit/sweeps/grid_file"),
+    ("sweeps/grid/test_reading", "edgekit/sweeps/grid/axes edgekit/sweeps/grid/fields edgekit/sweeps/grid/file"),
     # What is written is read again, by the store that is made of it.
     ("storage/test_store", "edgekit/records/failure edgekit/records/measurement edgekit/storage/rows"),
     ("storage/test_merge", "edgekit/storage/schema"),

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,8 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgekit.data import arrays
+from edgekit.data.choice import FEW, REFUSED_MODES, balanced, different
 from edgekit.data.folder import passed_over
-from edgekit.data.images import Sample, find, pixel_hash
+from edgekit.data.images import Sample, find
+from edgekit.data.noise import noise, whole_noise
 from edgekit.data.unreadable import LeftOut, Unreadable
 from edgekit.errors import UsageError
 from edgekit.records.manifest import CalibrationRecord
@@ -28,11 +29,7 @@ if TYPE_CHECKING:
     from edgekit.ir.whole_inputs import WholeNumbers
 
 DEFAULT_N = 100
-FEW = 32  # below this, the largest activations of the set say little about those of other images
-IMAGE_AXES = 3  # of an image without its batch
 KEPT_BYTES = 64 << 20  # prepared pixels that stay in memory; beyond it they are decoded again
-# Colors in CMYK depend on a profile; ranges should not rest on a guess.
-REFUSED_MODES = ("CMYK", "YCCK")
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ class CalibrationSet:
 
     def _noise(self, shape: tuple[int, ...], place: int, seed: tuple[int, ...]) -> NDArray[Any]:
         kind = self.whole.get(place)
-        return _noise(shape, self.preprocessing, seed) if kind is None else _whole_noise(shape, kind, seed)
+        return noise(shape, self.preprocessing, seed) if kind is None else whole_noise(shape, kind, seed)
 
     def _prepared(self, index: int) -> NDArray[np.uint8]:
         size = (self.input_shape[2], self.input_shape[3])
@@ -143,23 +140,22 @@ def from_folder(
         raise UsageError(f"{n} calibration images cannot give ranges", "choose at least 2, better 100")
     found = find(folder)
     keep = n * int(np.prod(input_shape[1:])) <= KEPT_BYTES
-    choice = _different(_balanced(found, seed), n, preprocessing, size, keep)
-    chosen, read = tuple(choice.samples.values()), len(choice.samples) + choice.twice
-    choice.left_out.check(folder, read)
-    if len(chosen) < 2:
+    choice = different(balanced(found, seed), n, preprocessing, size, keep)
+    choice.left_out.check(folder, choice.read)
+    if len(choice.samples) < 2:
         raise UsageError(
             f"{folder} holds one image only: its ranges would fit that one image",
             "give a folder with at least 2 different images, better 100",
         )
     return CalibrationSet(
-        n=len(chosen),
+        n=len(choice.samples),
         input_shape=input_shape,
         preprocessing=preprocessing,
         seed=seed,
         synthetic=False,
-        samples=chosen,
+        samples=tuple(choice.samples.values()),
         pixels=tuple(choice.samples),
-        notes=(*passed_over(folder), *choice.left_out.notes(read), *_notes(choice, n, len(found))),
+        notes=(*passed_over(folder), *choice.notes(n, len(found))),
         unreadable=len(choice.left_out),
         whole=whole or {},
         _kept=tuple(choice.kept),
@@ -210,7 +206,7 @@ def from_arrays(
 
 def first(folder: Path, n: int, seed: int = 0) -> tuple[Sample, ...]:
     """The `n` images that `from_folder` looks at first, by their names alone; nothing is decoded."""
-    return tuple(_balanced(find(folder), seed)[:n])
+    return tuple(balanced(find(folder), seed)[:n])
 
 
 def synthetic(
@@ -226,113 +222,3 @@ def synthetic(
     return CalibrationSet(
         n, input_shape, preprocessing, seed, synthetic=True, notes=(note,), more_inputs=more_inputs, whole=whole or {}
     )
-
-
-def _balanced(samples: tuple[Sample, ...], seed: int) -> list[Sample]:
-    """One image of every class, then a second of each, and so on; in each round and class the order is the seed's."""
-
-    def order(*words: str) -> bytes:
-        return hashlib.sha256("\0".join((str(seed), *words)).encode()).digest()
-
-    seen: dict[str, int] = {}
-    rounds: list[tuple[int, bytes, Sample]] = []
-    for sample in sorted(samples, key=lambda s: order(s.group, s.name)):
-        seen[sample.group] = seen.get(sample.group, -1) + 1
-        rounds.append((seen[sample.group], order(sample.group, sample.name), sample))
-    return [sample for _, _, sample in sorted(rounds, key=lambda entry: entry[:2])]
-
-
-@dataclass
-class _Choice:
-    """The images that were chosen, by the hash of their pixels.
-
-    `kept` holds their pixels as the network wants them, where these stay in memory. `twice` counts the images that were
-    passed over because they have the pixels of another, and `flat` the chosen ones that show one color only.
-    """
-
-    samples: dict[str, Sample] = field(default_factory=dict)
-    kept: list[NDArray[np.uint8]] = field(default_factory=list)
-    left_out: LeftOut = field(default_factory=LeftOut)
-    twice: int = 0
-    flat: int = 0
-
-
-def _different(
-    samples: Iterable[Sample], n: int, preprocessing: Preprocessing, size: tuple[int, int], keep: bool
-) -> _Choice:
-    """Take the first `n` that can be read and have pixels of their own."""
-    choice = _Choice()
-    for sample in samples:
-        if len(choice.samples) == n:
-            break
-        try:
-            image = sample.load(REFUSED_MODES, preprocessing.has_alpha)
-        except Unreadable as error:
-            choice.left_out.add(sample.name, error)
-            continue
-        digest = pixel_hash(image)
-        if digest in choice.samples:
-            choice.twice += 1
-            continue
-        choice.samples[digest] = sample
-        pixels = to_pixels(preprocessing, image, size)
-        choice.flat += bool((pixels == pixels[:1, :1]).all())
-        if keep:
-            choice.kept.append(pixels)
-    return choice
-
-
-def _notes(choice: _Choice, asked: int, there: int) -> tuple[str, ...]:
-    n, groups = len(choice.samples), {sample.group for sample in choice.samples.values()}
-    notes = []
-    if choice.twice:
-        notes.append(f"{choice.twice} calibration images were left out, each the same pixels as another")
-    if n < FEW:
-        notes.append(f"only {n} calibration images: ranges from fewer than {FEW} may clip what other images reach")
-    elif n < asked:
-        notes.append(f"{n} calibration images, not {asked}: there are no more")
-    elif there > n:
-        notes.append(f"calibrated on {n} of {there:,} images, spread over their classes")
-    if choice.flat:
-        notes.append(f"{choice.flat} of {n} calibration images show one color only")
-    if len(groups) == 1 and "" not in groups:
-        notes.append(f"all calibration images are of one class ({next(iter(groups))})")
-    return tuple(notes)
-
-
-def _noise(shape: tuple[int, ...], preprocessing: Preprocessing, seed: tuple[int, ...]) -> NDArray[np.float32]:
-    """Coarse blocks with fine grain over them, as pixels 0..255 normalized, where the preprocessing has such channels.
-
-    What can be no image gets values of mean 0 and variance 1, as normalized signals have; a map half of it as blocks.
-    """
-    random = np.random.default_rng(seed)
-    if len(shape) < IMAGE_AXES:
-        return random.standard_normal(shape).astype(np.float32)
-    sides, channels = shape[1:], shape[0]
-    few = [max(1, side // 8 + (side % 8 > 0)) for side in sides] + [channels]
-    if channels == len(preprocessing.mean):
-        pixels = _blocks(random.uniform(0.0, 255.0, few), sides)
-        pixels = np.clip(pixels + random.normal(0.0, 16.0, pixels.shape), 0.0, 255.0)
-        values = (pixels - preprocessing.mean) / preprocessing.std
-    else:
-        values = _blocks(random.normal(0.0, math.sqrt(0.5), few), sides)
-        values += random.normal(0.0, math.sqrt(0.5), values.shape)
-    return np.ascontiguousarray(np.moveaxis(values, -1, 0), dtype=np.float32)
-
-
-def _whole_noise(shape: tuple[int, ...], kind: WholeNumbers, seed: tuple[int, ...]) -> NDArray[Any]:
-    """Whole numbers of all sizes that an input takes; in maps and volumes coarse blocks with fine grain over them."""
-    random, width = np.random.default_rng(seed), kind.high - kind.low
-    values = random.integers(kind.low, kind.high, shape, endpoint=True).astype(np.float64)
-    if len(shape) >= IMAGE_AXES and width > 1 and not kind.chooses:
-        sides, few = shape[1:], [max(1, side // 8 + (side % 8 > 0)) for side in shape[1:]]
-        coarse = _blocks(random.uniform(kind.low, kind.high, [*few, shape[0]]), sides)
-        values = np.rint(np.moveaxis(coarse, -1, 0) + random.normal(0.0, width / 16, shape))
-    return np.ascontiguousarray(np.clip(values, kind.low, kind.high), dtype=kind.dtype)
-
-
-def _blocks(coarse: NDArray[np.float64], sides: tuple[int, ...]) -> NDArray[np.float64]:
-    """(*coarse sides, C) -> (*sides, C): each element eight times along each side."""
-    for axis, side in enumerate(sides):
-        coarse = coarse.repeat(8, axis=axis).take(np.arange(side), axis=axis)
-    return coarse

@@ -26,7 +26,7 @@ def board(scheduler: Scheduler, addresses: Mapping[str, str], where: str, now: f
     for name, address in addresses.items():
         names.setdefault(address, name)
     rows = [_row(scheduler, address, name, now) for address, name in names.items()]
-    here = scheduler.running_here()
+    here = list(scheduler.here.running.values())
     if here:
         jobs = some([task.name for task in here])
         rows.insert(0, Row(where, here[0].kind, jobs, None))
@@ -40,7 +40,7 @@ def _row(scheduler: Scheduler, address: str, name: str, now: float) -> Row:
     if device.paused:
         return Row(name, PAUSED, None, max(device.until - now, 0.0))
     if device.running is None:
-        waits = address == HERE and bool(scheduler.running_here())
+        waits = address == HERE and bool(scheduler.here.running)
         return Row(name, "waits for exports" if waits else IDLE, None, None)
     task, since, guess = scheduler.at_work(address)
     return Row(name, RUNNING, task.name, max(guess - (now - since), 0.0))

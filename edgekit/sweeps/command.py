@@ -19,10 +19,11 @@ from edgekit.device.registry import DeviceList, load
 from edgekit.errors import UsageError, nearest
 from edgekit.records.measurement import PRESETS
 from edgekit.storage.store import open_store
-from edgekit.sweeps.cells import cells
 from edgekit.sweeps.engine import Engine
 from edgekit.sweeps.estimate import FILE, latency_seconds, told
-from edgekit.sweeps.grid import KEYS, MANY, MOST, Grid, grid
+from edgekit.sweeps.grid.cells import cells
+from edgekit.sweeps.grid.fields import KEYS, Grid
+from edgekit.sweeps.grid.reading import grid
 from edgekit.sweeps.local import Local
 from edgekit.sweeps.plan import Plan
 from edgekit.sweeps.preview import preview
@@ -30,6 +31,8 @@ from edgekit.sweeps.result import SweepResult
 from edgekit.sweeps.run import Progress, Running, Watch
 from edgekit.sweeps.workers import processors
 
+MANY = 1000  # cells: beyond it, a slip of the hand is likelier than a wish
+MOST = 100_000  # cells of one sweep, which are all held in memory
 RETRIED = ("failed",)
 ENGINES = ("local", "dask")
 P = ParamSpec("P")
@@ -70,9 +73,9 @@ def sweep(
     """Export, measure and evaluate every cell of a grid.
 
     `model` is a network (or `FILE.py:build`), several of them, or a YAML file; `asked` are fields of
-    `edgekit.sweeps.grid.Grid` and the other options of `edgekit.export`, which replace those of the file. `continue_`
-    keeps what was done before and is still what it was; `retry="failed"` does so, too, and of the rest only tries again
-    what failed. `executor` takes the exports (default: `jobs` processes of our own).
+    `edgekit.sweeps.grid.fields.Grid` and the other options of `edgekit.export`, which replace those of the file.
+    `continue_` keeps what was done before and is still what it was; `retry="failed"` does so, too, and of the rest only
+    tries again what failed. `executor` takes the exports (default: `jobs` processes of our own).
 
     With `engine="dask"` the workers of a Dask cluster do the jobs (edgekit.sweeps.fleet): `scheduler` is its address,
     `tls_ca`, `tls_cert` and `tls_key` are the files of a tls:// one, and `insecure` allows a tcp:// one that is not on

@@ -15,8 +15,8 @@ from typing import NamedTuple, Protocol
 from edgekit.device.target import Identity
 from edgekit.errors import EdgekitError, Refusal
 from edgekit.records.measurement import Accuracy, Measurement
-from edgekit.sweeps.axes import How
 from edgekit.sweeps.export import Job, Made
+from edgekit.sweeps.grid.axes import How
 
 Say = Callable[[str], None]
 Tell = Callable[[str | EdgekitError], None]  # an error ends the sweep

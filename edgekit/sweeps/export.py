@@ -16,8 +16,8 @@ from edgekit.exporting.inputs import Inputs
 from edgekit.records.artifact import open_artifact
 from edgekit.records.manifest import manifest_path, read_manifest
 from edgekit.redact import redacted
-from edgekit.sweeps.axes import Point
-from edgekit.sweeps.grid import Grid
+from edgekit.sweeps.grid.axes import Point
+from edgekit.sweeps.grid.fields import Grid
 from edgekit.sweeps.journal import Journal, device
 from edgekit.sweeps.weights import Source
 from edgekit.util.files import stamp

@@ -25,8 +25,8 @@ from edgekit.network.names import OWN_FILES
 from edgekit.records.artifact import content_of
 from edgekit.records.measurement import Protocol
 from edgekit.records.runtime import Runtime
-from edgekit.sweeps.axes import How
-from edgekit.sweeps.grid import Grid
+from edgekit.sweeps.grid.axes import How
+from edgekit.sweeps.grid.fields import Grid
 from edgekit.sweeps.weights import Source
 from edgekit.util.files import file_sha256
 

@@ -21,10 +21,10 @@ from edgekit.records.record import new_id
 from edgekit.records.runtime import choose
 from edgekit.storage.keeping import Keeper
 from edgekit.storage.store import Store
-from edgekit.sweeps.axes import How
 from edgekit.sweeps.engine import Engine, Judging, Say, Timing
 from edgekit.sweeps.export import Made, refused
-from edgekit.sweeps.grid import Grid
+from edgekit.sweeps.grid.axes import How
+from edgekit.sweeps.grid.fields import Grid
 from edgekit.sweeps.journal import Journal
 from edgekit.sweeps.keys import Keys
 from edgekit.sweeps.scheduler import AWAY, BROKEN, DONE, LOST

@@ -6,27 +6,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgekit.device.registry import DeviceList
 from edgekit.errors import Refusal, UsageError
 from edgekit.exporting.inputs import key
 from edgekit.network.names import is_own_name
-from edgekit.records.formats import FORMATS
-from edgekit.records.preprocessing_file import reader
 from edgekit.storage.store import Store
-from edgekit.sweeps.axes import How, Point, SweepCell
 from edgekit.sweeps.engine import Engine
 from edgekit.sweeps.estimate import accuracy_seconds, export_seconds, latency_seconds
 from edgekit.sweeps.export import File, Job, Made, refused, there
-from edgekit.sweeps.grid import Grid
+from edgekit.sweeps.grid.axes import How, Point, SweepCell
+from edgekit.sweeps.grid.fields import Grid
 from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, Needs, Task, export_bytes
 from edgekit.sweeps.journal import Journal
 from edgekit.sweeps.keys import Keys
 from edgekit.sweeps.measure import UNTRAINED, Measuring
+from edgekit.sweeps.preflight import check_files, check_images, refuse_for_random, refuse_namesakes
 from edgekit.sweeps.result import CACHED, FAILED, PLANNED, CellResult
-from edgekit.sweeps.weights import NAMED, Source, named, source
+from edgekit.sweeps.weights import Source, named, source
 from edgekit.util.formatting import counted
 
 if TYPE_CHECKING:
@@ -67,44 +65,16 @@ class Plan:
         self.files: dict[Point, list[tuple[str, str]]] = {}  # format and precision of each that is wanted
         for cell in self.cells:
             self.files.setdefault(cell.point, []).append((cell.format, cell.precision))
-        self._preflight()
+        check_files(self.grid, self.known)
+        _ = self.keys.calibrated_on, self.keys.evaluated_on  # reads the folders, and refuses what is no set of images
+        refuse_for_random(self.grid)
         for point, files in self.files.items():
             self._look(point, list(dict.fromkeys(files)))
         if self.jobs:
             self._check_variants()
         self._name_refused()
-        self._refuse_namesakes()
+        refuse_namesakes(self.names)
         self.measuring.meet()
-
-    def _preflight(self) -> None:
-        is_built = any(FORMATS[one].is_built for one in self.grid.export.format)
-        for name in self.grid.devices:
-            if is_built and not self.known[name].is_local:
-                raise UsageError(
-                    f"an engine runs where it was built, and a sweep makes each file once, not for {name}",
-                    "leave tensorrt out, and build with `edgekit export --format tensorrt --device`",
-                )
-        shared = self.grid.export
-        for option, path in {"--preprocess": shared.preprocess, "--labels": shared.labels}.items():
-            if isinstance(path, str | Path) and not Path(path).is_file():
-                raise UsageError(f"{path} does not exist", f"give a file with {option}")
-        weights = self.grid.weights
-        if weights.partition(":")[0] not in NAMED and not Path(weights).expanduser().exists():
-            raise UsageError(f"the weights {weights} do not exist", "check the path, or say --weights random")
-        _ = self.keys.calibrated_on, self.keys.evaluated_on  # reads the folders, and refuses what is no set of images
-        self._refuse_for_random()
-
-    def _refuse_for_random(self) -> None:
-        """What random weights do not heed; a user's own function brings weights."""
-        grid = self.grid
-        if not grid.weights.startswith("random") or all(map(is_own_name, grid.model)) or grid.random_where_missing:
-            return
-        for option, value in {"--data": grid.export.data, "--preprocess": grid.export.preprocess}.items():
-            if value is not None:
-                raise UsageError(
-                    f"{option} means nothing for random weights",
-                    "give --weights, or --synthetic-calibration for int8 where only latency matters",
-                )
 
     def _look(self, point: Point, files: list[tuple[str, str]]) -> None:
         grid = self.grid
@@ -163,7 +133,7 @@ class Plan:
     def _check_variants(self) -> None:
         """Whether the network has such variants, and takes such images: asked before the first of them is made."""
         variants = [(job, self._variant(job.point)) for job in self.jobs]
-        self._check_images([variant for job, variant in variants if not job.weights.random])
+        check_images(self.grid, [variant for job, variant in variants if not job.weights.random])
         for job, variant in variants:
             self.names[job.point] = str(variant)
             row = next((row for row in variant.spec.published if row.macs), None)
@@ -173,18 +143,6 @@ class Plan:
                 self.gmacs.setdefault(job.point, (row.macs or 0) * scale / 1e9)
                 self.parameters[job.point] = int((row.params or 0) * (variant.alpha / row.alpha) ** 2)
 
-    def _check_images(self, variants: Sequence[Variant]) -> None:
-        """Whether networks take the images that are prepared as the grid says; a file that says it is read once."""
-        from edgekit.exporting.images import check_fits, said_for
-
-        said = self.grid.export.preprocess
-        if said is None or not variants:
-            return
-        with self.grid.origin.at("preprocess"):
-            read = reader(said)
-            for variant in variants:
-                check_fits(said, said_for(read, variant), variant)
-
     def _name_refused(self) -> None:
         """Failures are remembered under the variant's whole name, by which it is known when it was done later."""
         exported = {job.point for job in self.jobs}
@@ -192,17 +150,6 @@ class Plan:
             if made.refusal is not None and not made.refusal.known and point not in exported:
                 with suppress(UsageError):  # there is no such variant: it keeps the name that was asked for
                     self.names[point] = str(self._variant(point))
-
-    def _refuse_namesakes(self) -> None:
-        """Raise UsageError where two networks would write files of the same names."""
-        models: dict[str, str] = {}
-        for point, name in self.names.items():
-            other = models.setdefault(name, point.model)
-            if other != point.model:
-                raise UsageError(
-                    f"{other} and {point.model} are both called {name}: one's files would replace the other's",
-                    "put them into files of different names",
-                )
 
     # The jobs, how long they take, and what they need
 

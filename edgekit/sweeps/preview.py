@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from edgekit.records.measurement import INVALID
-from edgekit.sweeps.axes import How
 from edgekit.sweeps.estimate import makespan
 from edgekit.sweeps.export import Made, assumed, there
+from edgekit.sweeps.grid.axes import How
 from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, Task
 from edgekit.sweeps.journal import Journal
 from edgekit.sweeps.measure import Measuring

@@ -11,7 +11,7 @@ from edgekit.records.measurement import INVALID, Accuracy, Measurement
 from edgekit.stats.accuracy import fraction
 from edgekit.stats.proportions import wilson
 from edgekit.storage.keeping import told
-from edgekit.sweeps.axes import SweepCell
+from edgekit.sweeps.grid.axes import SweepCell
 from edgekit.sweeps.jobs import Task
 from edgekit.util.tabled import Tabled
 

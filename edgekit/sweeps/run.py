@@ -19,10 +19,10 @@ from edgekit.bench.ondevice.sensors.linux import host
 from edgekit.errors import EdgekitError, Refusal
 from edgekit.records.failure import FailedCell
 from edgekit.records.record import new_id, now
-from edgekit.sweeps.axes import How, SweepCell
 from edgekit.sweeps.board import Row, board
 from edgekit.sweeps.estimate import told
 from edgekit.sweeps.export import Job, Made, assumed
+from edgekit.sweeps.grid.axes import How, SweepCell
 from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, End, Start, Task
 from edgekit.sweeps.measure import Judged, Measured
 from edgekit.sweeps.plan import Plan, place_of
@@ -96,7 +96,7 @@ class Running:
     def _go(self) -> None:
         while self.scheduler.left:
             room = self.plan.engine.room
-            self.scheduler.resize(room.processors, room.memory)
+            self.scheduler.here.resize(room.processors, room.memory)
             for start in self.scheduler.start(time.monotonic()):
                 self._begin(start)
             self._look()

@@ -14,7 +14,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 
-from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, End, Start, Task
+from edgekit.sweeps.here import Here
+from edgekit.sweeps.jobs import End, Start, Task
 from edgekit.sweeps.queues import Device, Job, Patience, Queue, Remaining, Turns
 
 HERE = "local"  # the address of this machine
@@ -38,12 +39,8 @@ class Scheduler:
         self.devices = {address: Device(address) for address in addresses.values()}
         self._addresses = addresses
         self._patience = patience or Patience()
-        self._processors, self._memory = processors, memory
-        self._free_processors, self._free_memory = processors, memory
+        self.here = Here(processors, memory)
         self._queues: dict[frozenset[str], Queue] = {}
-        self._here = {EXPORT: Turns(), ACCURACY: Turns()}
-        self._left_here = {EXPORT: 0, LATENCY: 0, ACCURACY: 0}
-        self._running_here: dict[str, None] = {}
         self._running = 0  # jobs that have begun, everywhere
         self._pauses: list[tuple[float, str]] = []
         self._look_at: dict[str, None] = {}  # devices that may find something to do
@@ -62,12 +59,12 @@ class Scheduler:
 
     def _add(self, task: Task) -> None:
         queue = self._queue(task) if task.needs.devices else None
-        self._jobs[task.key] = Job(task, len(task.after), queue, self._share(task))
+        self._jobs[task.key] = Job(task, len(task.after), queue, self.here.share(task))
         for key in task.after:
             self._next.setdefault(key, []).append(task.key)
         self._time.count(self._jobs[task.key], 1)
         if queue is None or HERE in queue.members:
-            self._left_here[task.kind] += 1
+            self.here.count(task, 1)
 
     def _queue(self, task: Task) -> Queue:
         members = frozenset(self._addresses[name] for name in task.needs.devices)
@@ -99,12 +96,6 @@ class Scheduler:
             found += self._start_on(self.devices[address], now)
         return found
 
-    def resize(self, processors: int, memory: int) -> None:
-        """Have so many processors and so much memory for exports and accuracies from now on."""
-        self._free_processors += processors - self._processors
-        self._free_memory += memory - self._memory
-        self._processors, self._memory = processors, memory
-
     def next_time(self) -> float | None:
         """Return when a device is to be asked again; None where none pauses."""
         return self._pauses[0][0] if self._pauses else None
@@ -113,10 +104,6 @@ class Scheduler:
         """Return the jobs that are over since it was last asked."""
         found, self._ended = self._ended, []
         return found
-
-    def running_here(self) -> list[Task]:
-        """Return the exports and accuracies that run."""
-        return [self._jobs[key].task for key in self._running_here]
 
     def at_work(self, address: str) -> tuple[Task, float, float]:
         """Return what a device runs, since when, and how many seconds such a job takes. It must run something."""
@@ -135,9 +122,7 @@ class Scheduler:
         if outcome == DONE:
             self._time.took(job.task, now - job.since)
         if job.queue is None:
-            del self._running_here[job.task.key]
-            self._free_processors += job.share[0]
-            self._free_memory += job.share[1]
+            self.here.ended(job)
             self._finish(job, outcome, why)
         else:
             device = self.devices[address]
@@ -237,7 +222,7 @@ class Scheduler:
         self.left -= 1
         self._time.count(job, -1)
         if job.queue is None or HERE in job.queue.members:
-            self._left_here[task.kind] -= 1
+            self.here.count(task, -1)
             self._look_at.update(dict.fromkeys([HERE] if HERE in self.devices else []))
         if told:
             self._ended.append(End(task, outcome, job.attempt, why))
@@ -253,7 +238,7 @@ class Scheduler:
         """A job waits for nothing but its place."""
         task, queue = job.task, job.queue
         if queue is None:
-            self._here[task.kind].add(task.group, task.key)
+            self.here.add(task)
             return
         may_be_stuck = job.failed_on or not queue.left
         if may_be_stuck and all(self.devices[one].gone for one in queue.members - job.failed_on):
@@ -276,7 +261,7 @@ class Scheduler:
         self._look_at[address] = None
 
     def _start_on(self, device: Device, now: float) -> Iterator[Start]:
-        if not device.is_free or (device.address == HERE and not self._may_measure_here):
+        if not device.is_free or (device.address == HERE and not self.here.may_measure):
             return
         for queue in device.queues:
             key = queue.take(device.address)
@@ -289,33 +274,10 @@ class Scheduler:
             yield self._begun(self._jobs[key], device.address, now)
             return
 
-    @property
-    def _may_measure_here(self) -> bool:
-        return not self._left_here[EXPORT] and self._free_processors == self._processors
-
     def _starts_here(self, now: float) -> Iterator[Start]:
         """The exports and accuracies for which there is room."""
-        measuring = HERE in self.devices and self.devices[HERE].running is not None
-        kind = EXPORT if self._left_here[EXPORT] else ACCURACY
-        if measuring or (kind == ACCURACY and self._left_here[LATENCY]):
-            return
-        jobs = self._here[kind]
-        while jobs:
-            job = self._jobs[jobs.peek()]
-            processors, memory = job.share = self._share(job.task)
-            if processors > self._free_processors or memory > self._free_memory:
-                return
-            jobs.take()
-            self._free_processors -= processors
-            self._free_memory -= memory
-            self._running_here[job.task.key] = None
-            yield self._begun(job, HERE, now)
-
-    def _share(self, task: Task) -> tuple[int, int]:
-        """Processors and memory for a job; what needs more than there is gets all, and is alone."""
-        if task.needs.alone:
-            return self._processors, self._memory
-        return min(task.needs.processors, self._processors), min(task.needs.memory, self._memory)
+        if HERE not in self.devices or self.devices[HERE].running is None:
+            yield from (self._begun(job, HERE, now) for job in self.here.take(self._jobs))
 
     def _begun(self, job: Job, address: str, now: float) -> Start:
         job.attempt += 1
@@ -326,7 +288,7 @@ class Scheduler:
 
     def seconds_left(self) -> float:
         """Return what is left of the time, by what each device still has to do, and what such jobs have taken."""
-        loads = {HERE: self._time.here() / self._processors}
+        loads = {HERE: self._time.here() / self.here.processors}
         for queue in self._queues.values():
             able = [one for one in queue.members if not self.devices[one].gone]
             for address in able:

@@ -10,8 +10,9 @@ import pytest
 
 from edgekit.exporting.inputs import key
 from edgekit.exporting.options import OPTIONS, ExportOptions
-from edgekit.sweeps.axes import Point
-from edgekit.sweeps.grid import KEYS, SHARED, Grid, grid
+from edgekit.sweeps.grid.axes import Point
+from edgekit.sweeps.grid.fields import KEYS, SHARED, Grid
+from edgekit.sweeps.grid.reading import grid
 from edgekit.sweeps.keys import Keys
 from edgekit.sweeps.weights import Source
 from tests.importers.onnx.files import small_network

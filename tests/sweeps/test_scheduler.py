@@ -60,23 +60,6 @@ def test_this_machine_exports_then_measures_then_judges_and_others_need_not_wait
     assert keys(plan.start(5)) == ["j"]
 
 
-@pytest.mark.parametrize(
-    ("tasks", "first"),
-    [
-        ([export("a"), export("b"), export("c")], ["a", "b"]),
-        ([export("a", memory=3 * GIGABYTE), export("b", memory=2 * GIGABYTE)], ["a"]),
-        ([export("a", memory=99 * GIGABYTE, processors=99), export("b")], ["a"]),
-        ([export("a", alone=True), export("b", alone=True)], ["a"]),
-    ],
-)
-def test_exports_run_as_far_as_processors_and_memory_go(tasks: list[Task], first: list[str]) -> None:
-    plan = of(*tasks)
-    starts = plan.start(0)
-    assert keys(starts) == first
-    plan.ended(starts[0], DONE, 1)
-    assert keys(plan.start(1)) == [tasks[len(first)].key]
-
-
 def test_networks_take_turns() -> None:
     plan = of(*(latency(f"{group}{index}", "x", group=group) for group in "ab" for index in range(3)))
     order = []

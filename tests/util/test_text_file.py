@@ -15,7 +15,7 @@ from edgekit.data.images import find
 from edgekit.device.registry import load
 from edgekit.errors import UsageError
 from edgekit.records.preprocessing_file import reader
-from edgekit.sweeps.grid import grid
+from edgekit.sweeps.grid.reading import grid
 from edgekit.util.text_file import text_of
 
 READ: dict[str, Callable[[Path], object]] = {

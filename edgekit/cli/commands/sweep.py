@@ -13,7 +13,7 @@ from edgekit.cli import options as o
 from edgekit.cli.export_options import from_text, parameter, takes
 from edgekit.cli.output import Outcome, notice, refused
 from edgekit.exporting.options import DEFAULTS, HINTS, OPTIONS
-from edgekit.sweeps.axes import VARIED
+from edgekit.sweeps.grid.axes import VARIED
 
 # Axes among the options of export: words of a choice, and numbers. A free text may have commas of its own.
 _VARIED = [name for name in VARIED if OPTIONS[name].choices or HINTS[name] == int | None]

@@ -7,8 +7,8 @@ from typing import Any
 from rich.text import Text
 
 from edgekit.cli.tables import Column, Json, View, interval, milliseconds, percent, table, verdicts
-from edgekit.sweeps.axes import VARIED
 from edgekit.sweeps.estimate import told
+from edgekit.sweeps.grid.axes import VARIED
 from edgekit.util.formatting import UNKNOWN, counted, some
 
 MARKS = {"suspect": "?", "invalid": "!", "not assessed": "!"}

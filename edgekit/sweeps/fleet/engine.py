@@ -28,7 +28,7 @@ from edgekit.sweeps.fleet.connection import connection
 from edgekit.sweeps.fleet.dispatch import LOOK_AT, Dispatch
 from edgekit.sweeps.fleet.fetching import bring
 from edgekit.sweeps.fleet.files import parcel
-from edgekit.sweeps.grid import Grid
+from edgekit.sweeps.grid.fields import Grid
 from edgekit.sweeps.journal import device as locked_device
 from edgekit.sweeps.local import Local
 

@@ -18,13 +18,13 @@ from edgekit.device.registry import DeviceList, load
 from edgekit.errors import DeviceUnreachable, GateFailed, UsageError
 from edgekit.records.artifact import open_artifact
 from edgekit.storage.store import Store
-from edgekit.sweeps.axes import How
-from edgekit.sweeps.cells import cells
 from edgekit.sweeps.engine import Judging, Timing
 from edgekit.sweeps.export import run_here
 from edgekit.sweeps.fleet import luggage, work
 from edgekit.sweeps.fleet.files import Files, parcel, pieces
-from edgekit.sweeps.grid import grid
+from edgekit.sweeps.grid.axes import How
+from edgekit.sweeps.grid.cells import cells
+from edgekit.sweeps.grid.reading import grid
 from edgekit.sweeps.local import Local
 from edgekit.sweeps.plan import Plan
 from edgekit.sweeps.workers import Workers

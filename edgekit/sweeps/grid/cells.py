@@ -20,8 +20,8 @@ from edgekit.exporting.options import unheeded
 from edgekit.network import shipped
 from edgekit.network.names import is_own_name
 from edgekit.records.runtime import RUNTIMES
-from edgekit.sweeps.axes import How, Point, SweepCell, label, named
-from edgekit.sweeps.grid import Grid
+from edgekit.sweeps.grid.axes import How, Point, SweepCell, label, named
+from edgekit.sweeps.grid.fields import Grid
 
 Values = Mapping[str, Sequence[Any]]
 # What heeds an option of a runtime: the format, and the runtimes (None: the one that is chosen for the format).

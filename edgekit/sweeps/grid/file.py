@@ -14,7 +14,7 @@ from yaml import MappingNode
 
 from edgekit.errors import UsageError, closest, first_line, nearest
 from edgekit.network.names import OWN_FILES
-from edgekit.sweeps.axes import AXES
+from edgekit.sweeps.grid.axes import AXES
 from edgekit.sweeps.weights import NAMED
 from edgekit.util import yaml_text
 

@@ -10,9 +10,9 @@ import pytest
 from edgekit.device.config import LOCAL
 from edgekit.device.registry import DeviceList, parse
 from edgekit.errors import UsageError
-from edgekit.sweeps.axes import SweepCell
-from edgekit.sweeps.cells import cells
-from edgekit.sweeps.grid import grid
+from edgekit.sweeps.grid.axes import SweepCell
+from edgekit.sweeps.grid.cells import cells
+from edgekit.sweeps.grid.reading import grid
 
 DEVICES = """
 devices:

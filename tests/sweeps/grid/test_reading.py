@@ -11,11 +11,12 @@ import pytest
 from edgekit.device.config import LOCAL
 from edgekit.device.registry import DeviceList, parse
 from edgekit.errors import UsageError
-from edgekit.sweeps.axes import How, Point, SweepCell
-from edgekit.sweeps.cells import cells
 from edgekit.sweeps.command import sweep
-from edgekit.sweeps.grid import KEYS, _refuse_twice, grid
-from edgekit.sweeps.grid_file import TYPED, Origin
+from edgekit.sweeps.grid.axes import How, Point, SweepCell
+from edgekit.sweeps.grid.cells import cells
+from edgekit.sweeps.grid.fields import KEYS
+from edgekit.sweeps.grid.file import TYPED
+from edgekit.sweeps.grid.reading import grid
 from edgekit.sweeps.weights import Source
 
 
@@ -180,28 +181,6 @@ def test_what_a_plan_refuses_is_told_in_the_words_of_the_file_and_what_was_typed
 
 
 @pytest.mark.parametrize(
-    ("preprocess", "cause"),
-    [
-        (
-            "gray.yaml",
-            "the preprocessing file .*gray.yaml prepares images of 1 channels, and mobilenet_1.0_224 takes 3",
-        ),
-        ("{channels: RGB}", "the preprocessing prepares images of 3 channels, and lenet5_32 takes 1"),
-        ("{mean: [100, 90, 80]}", "the preprocessing is wrong: mean must be one number for images of 1 channel"),
-    ],
-)
-def test_a_network_of_other_channels_than_its_preprocessing_is_refused_in_the_plan(
-    preprocess: str, cause: str, tmp_path: Path
-) -> None:
-    pytest.importorskip("torch")
-    (tmp_path / "gray.yaml").write_text("channels: L\n")
-    file = written(tmp_path, f"model: [lenet5, mobilenet]\nweights: pretrained\npreprocess: {preprocess}\n")
-    asked: dict[str, Any] = {"export_only": True, "out": tmp_path / "out", "store": f"sqlite:///{tmp_path}/s.db"}
-    with pytest.raises(UsageError, match=rf"^'preprocess' in .*, line 3: {cause}"):
-        sweep(file, dry_run=True, **asked)
-
-
-@pytest.mark.parametrize(
     "asked", [{"options": {"pool": "max"}}, {"preprocess": {"channels": "L"}}, {"preprocess": {"mean": 100}}]
 )
 def test_keys_with_values_of_their_own_are_planned(asked: dict[str, Any], tmp_path: Path) -> None:
@@ -240,78 +219,3 @@ def test_a_million_cells_are_counted_before_anything_is_done(tmp_path: Path) -> 
         sweep(written(tmp_path, text), res=(32, 64), out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db")
     assert "--yes" in caught.value.remedy
     assert [path.name for path in tmp_path.iterdir()] == ["grid.yaml"]
-
-
-def test_a_long_axis_is_looked_through_once() -> None:
-    values = (Counted(n) for n in [*range(100_000), 7])
-    with pytest.raises(UsageError, match="'res' holds 7 twice"):
-        _refuse_twice("res", tuple(values), Origin())
-    assert Counted.compared < 1000
-
-
-class Counted(int):
-    """An integer that counts how often it is compared."""
-
-    compared = 0
-
-    def __eq__(self, other: object) -> bool:
-        Counted.compared += 1
-        return int(self) == other
-
-    def __hash__(self) -> int:
-        return int(self)
-
-
-NOTHING: list[tuple[dict[str, Any], str]] = [
-    ({"model": "mobilenett"}, "did you mean 'mobilenet'"),
-    ({"alpha": (2.0,)}, "alpha must be"),
-    ({"alpha": (float("nan"),)}, "alpha must be"),
-    ({"res": (7,)}, "resolution must be"),
-    ({"device": ("pixel",)}, "no device 'pixel'"),
-    ({"weights": "nowhere"}, "weights nowhere do not exist"),
-    ({"eval": Path("nowhere")}, "nowhere does not exist"),
-    ({"data": Path("nowhere")}, "nowhere does not exist"),
-    ({"preprocess": Path("no.yaml")}, "no.yaml does not exist"),
-    ({"jobs": 0}, "--jobs must be at least 1"),
-    ({"int8_effort": "fast"}, "--int8-effort fast is for int8 files"),
-    ({"synthetic_calibration": True}, "--synthetic-calibration is for int8 files"),
-    ({"export_only": True, "device": ("board",)}, "--device is not for --export-only"),
-    ({"export_only": True, "preset": "quick"}, "--preset is not for --export-only"),
-    ({"export_only": True, "batch": (2,)}, "--batch is not for --export-only"),
-    ({"export_only": True, "threads": (2,)}, "--threads is not for --export-only"),
-    ({"export_only": True, "runtime": ("torch",)}, "--runtime is not for --export-only"),
-    ({"preprocess": Path(__file__)}, "--preprocess means nothing for random weights"),
-]
-
-
-@pytest.mark.parametrize(("asked", "cause"), NOTHING)
-def test_what_would_fail_everywhere_is_said_before_the_first_step(
-    asked: dict[str, Any], cause: str, tmp_path: Path
-) -> None:
-    pytest.importorskip("torch")
-    values: dict[str, Any] = {
-        "model": "mobilenet",
-        "out": tmp_path / "out",
-        "store": f"sqlite:///{tmp_path}/s.db",
-    } | asked
-    with pytest.raises(UsageError, match=cause):
-        sweep(**values)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_images_calibrate_nothing_for_random_weights(tmp_path: Path) -> None:
-    Image = pytest.importorskip("PIL.Image")
-    (tmp_path / "images").mkdir()
-    for index in range(3):
-        Image.new("L", (8, 8), index).save(tmp_path / "images" / f"{index}.png")
-    asked: dict[str, Any] = {"precision": ("int8",), "data": tmp_path / "images", "dry_run": True}
-    with pytest.raises(UsageError, match="--data means nothing for random weights"):
-        sweep("mobilenet", **asked, out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db")
-
-
-def test_engines_are_made_for_this_machine_only(tmp_path: Path) -> None:
-    (tmp_path / "devices.yaml").write_text("devices: {board: {link: ssh, host: board, runtimes: [tensorrt]}}")
-    asked: dict[str, Any] = {"format": ("engine",), "device": ("local", "board"), "store": f"sqlite:///{tmp_path}/s.db"}
-    with pytest.raises(UsageError, match="an engine runs where it was built, and .* not for board") as caught:
-        sweep("mobilenet", devices=tmp_path / "devices.yaml", out=tmp_path / "out", **asked)
-    assert "edgekit export --format tensorrt --device" in caught.value.remedy and not (tmp_path / "out").exists()

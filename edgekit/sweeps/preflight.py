@@ -1,0 +1,73 @@
+"""What would fail in every cell of a grid, told before the first step. Each of these raises UsageError."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgekit.device.registry import DeviceList
+from edgekit.errors import UsageError
+from edgekit.network.names import is_own_name
+from edgekit.records.formats import FORMATS
+from edgekit.records.preprocessing_file import reader
+from edgekit.sweeps.grid.axes import Point
+from edgekit.sweeps.grid.fields import Grid
+from edgekit.sweeps.weights import NAMED
+
+if TYPE_CHECKING:
+    from edgekit.network.spec import Variant
+
+
+def check_files(grid: Grid, known: DeviceList) -> None:
+    """See that the files which a grid names are there, and that its engines are built where they run."""
+    is_built = any(FORMATS[one].is_built for one in grid.export.format)
+    far = next((name for name in grid.devices if is_built and not known[name].is_local), None)
+    if far is not None:
+        raise UsageError(
+            f"an engine runs where it was built, and a sweep makes each file once, not for {far}",
+            "leave tensorrt out, and build with `edgekit export --format tensorrt --device`",
+        )
+    for option, path in {"--preprocess": grid.export.preprocess, "--labels": grid.export.labels}.items():
+        if isinstance(path, str | Path) and not Path(path).is_file():
+            raise UsageError(f"{path} does not exist", f"give a file with {option}")
+    weights = grid.weights
+    if weights.partition(":")[0] not in NAMED and not Path(weights).expanduser().exists():
+        raise UsageError(f"the weights {weights} do not exist", "check the path, or say --weights random")
+
+
+def refuse_for_random(grid: Grid) -> None:
+    """Refuse what random weights do not heed; a user's own function brings weights."""
+    if not grid.weights.startswith("random") or all(map(is_own_name, grid.model)) or grid.random_where_missing:
+        return
+    for option, value in {"--data": grid.export.data, "--preprocess": grid.export.preprocess}.items():
+        if value is not None:
+            raise UsageError(
+                f"{option} means nothing for random weights",
+                "give --weights, or --synthetic-calibration for int8 where only latency matters",
+            )
+
+
+def check_images(grid: Grid, variants: Sequence[Variant]) -> None:
+    """See that networks take the images that are prepared as the grid says; a file that says it is read once."""
+    from edgekit.exporting.images import check_fits, said_for
+
+    said = grid.export.preprocess
+    if said is None or not variants:
+        return
+    with grid.origin.at("preprocess"):
+        read = reader(said)
+        for variant in variants:
+            check_fits(said, said_for(read, variant), variant)
+
+
+def refuse_namesakes(names: Mapping[Point, str]) -> None:
+    """Refuse two networks that would write files of the same names."""
+    models: dict[str, str] = {}
+    for point, name in names.items():
+        other = models.setdefault(name, point.model)
+        if other != point.model:
+            raise UsageError(
+                f"{other} and {point.model} are both called {name}: one's files would replace the other's",
+                "put them into files of different names",
+            )

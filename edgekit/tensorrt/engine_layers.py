@@ -64,9 +64,6 @@ def facts(text: str, nodes: Nodes) -> dict[str, Any]:
     }
 
 
-HALVES = {"quantize": "QuantizeLinear", "dequantize": "DequantizeLinear"}
-
-
 def _has(nodes: Nodes, operator: str) -> bool:
     return any(kind == operator for _, kind in nodes)
 

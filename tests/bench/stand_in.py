@@ -17,6 +17,7 @@ FLAGS = {
     "classic": (
         *("use_xnnpack", "use_gpu", "gpu_precision_loss_allowed", "use_nnapi", "report_peak_memory_footprint"),
         *("input_layer", "input_layer_shape", "input_layer_value_files", "output_filepath"),
+        "external_delegate_path",
     ),
     "litert": (
         *("use_cpu", "use_gpu", "use_npu", "gpu-precision", "report_peak_memory_footprint", "dispatch_library_path"),
@@ -121,9 +122,11 @@ def delegates(flags: dict[str, str], wish: dict[str, object]) -> None:
         ("use_gpu", "GPU", "TfLiteGpuDelegateV2"),
         ("use_nnapi", "NNAPI", "TfLiteNnapiDelegate"),
         ("use_npu", "NPU", "DispatchDelegate"),
+        ("external_delegate_path", "EXTERNAL", "TfLiteQnnDelegate"),
     ):
-        if flags.get(flag) != "true":
+        if flags.get(flag, "false") == "false":
             continue
+        assert flags[flag] == "true" or Path(flags[flag]).is_file(), flags[flag]
         say(f"Created TensorFlow Lite delegate for {name}.")
         if taken:
             print(

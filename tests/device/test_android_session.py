@@ -22,11 +22,14 @@ from tests.device.phone import tool
 from tests.device.test_linux_sessions import crashing_tflite
 
 
-def answers(phone: Peer, path: Path, delegate: str | None = None, apart: float = 1e-5) -> PhoneSession:
+def answers(
+    phone: Peer, path: Path, delegate: str | None = None, apart: float = 1e-5, libraries: Path | None = None
+) -> PhoneSession:
     """A session that was asked about three images."""
     device = AdbDevice(
-        link="adb", serial=phone.serial, runtimes=("benchmark_model",), benchmark_model="benchmark model"
-    )
+        link="adb", serial=phone.serial, runtimes=("benchmark_model",), benchmark_model="benchmark model",
+        npu_libraries=str(libraries) if libraries else None,
+    )  # fmt: skip
     link = AdbLink("pixel", phone.serial)
     try:
         with closing(AndroidTarget(device, link).open_session(path, None, 1, delegate)) as opened:
@@ -75,6 +78,19 @@ def test_a_session_proves_its_delegate(phone: Peer, tflite: Path) -> None:
     with pytest.raises(BackendMissing, match="this benchmark_model tells no outputs") as caught:
         answers(phone, tflite)
     assert "classic" in caught.value.remedy
+
+
+def test_a_session_on_the_npu(phone: Peer, tflite: Path, tmp_path: Path) -> None:
+    """The classic tool's external delegate, given images from files."""
+    (tmp_path / "maker's").mkdir()
+    (tmp_path / "maker's/libQnnTFLiteDelegate.so").write_bytes(b"a library")
+    found = answers(phone, tflite, "npu", libraries=tmp_path / "maker's").found
+    assert (found["delegate"], found["coverage"], found["answers"]["batches"]) == ("npu", "completely", 3)
+    (command,) = (command for command in phone.commands if "--graph=" in command)
+    assert "LD_LIBRARY_PATH=" in command and "/npu/libQnnTFLiteDelegate.so" in command
+    tool(phone, taken=0)
+    with pytest.raises(BackendMissing, match="npu ran nothing of"):
+        answers(phone, tflite, "npu", libraries=tmp_path / "maker's")
 
 
 def test_an_export_is_timed_there_and_proved_here(phone: Peer, tflite: Path, tmp_path: Path) -> None:

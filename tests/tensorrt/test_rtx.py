@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgekit.bench.links.local import LocalLink
@@ -16,11 +18,13 @@ from edgekit.bench.ondevice.engines import RTX, product_of
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.exporting.command import export
 from edgekit.inspection.command import inspect
+from edgekit.inspection.pairs import quantized_for
 from edgekit.measure.command import bench
 from edgekit.records.runtime import choose
 from edgekit.tensorrt.capabilities import TABLES, targets
 from edgekit.tensorrt.orders import Order, Refused
 from edgekit.tensorrt.python_builder import WithPython, probe
+from tests.inspection.test_pairs import file as of_pairs
 
 PRECISIONS = ("fp32", "fp16", "int8")
 
@@ -144,6 +148,19 @@ def test_a_file_for_onnxruntime_is_refused_by_its_node(builder: WithPython, tmp_
         builder.build(Order(made.path, tmp_path / "x.engine", "int8"), lambda stage: None)
     assert caught.value.nodes[0]["operator"] in ("QuantizeLinear", "DequantizeLinear")
     assert not (tmp_path / "x.engine").exists()
+
+
+@pytest.mark.parametrize(
+    ("zero", "stored"),
+    [(None, np.int8), (np.int8(0), np.int8), (np.int8(0), np.uint8), (np.int16(0), np.int8), (np.int8(3), np.int8)],
+)
+def test_what_inspect_says_of_pairs_is_what_the_parser_does(
+    builder: WithPython, tmp_path: Path, zero: Any, stored: type
+) -> None:
+    path = of_pairs(tmp_path / "x.onnx", zero, stored)
+    refused, order = quantized_for(str(path))["tensorrt_refuses"], Order(path, tmp_path / "x.engine", "int8")
+    with pytest.raises(Refused) if refused else nullcontext():
+        builder.build(order, lambda stage: None)
 
 
 def test_the_builder_ends_alone(builder: WithPython, tmp_path: Path) -> None:

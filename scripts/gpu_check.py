@@ -2,9 +2,8 @@
 
 Runs from a checkout that is not installed, with seeded weights, without network or data; torch and numpy are all it
 needs. What else is missing (onnx, onnxruntime with CUDA or TensorRT, TensorRT, TensorRT for RTX, NVML, nvidia-smi) is
-left out and said. Writes
-docs/measured/<gpu>.md with what was run and seen; ends with 1 when an answer on the GPU is wrong, and with 2, writing
-nothing, when there is no CUDA GPU.
+left out and said. Writes docs/measured/<gpu>.md with what was run and seen; ends with 1 when an answer on the GPU is
+wrong, and with 2, writing nothing, when there is no CUDA GPU.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ import time
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,13 @@ class Report:
         if line not in self.left_out:
             self.left_out.append(line)
 
+    def attempt(self, what: str, step: Callable[[], None]) -> None:
+        """Do a step. Where it breaks, that is wrong and said, and the others are done all the same."""
+        try:
+            step()
+        except Exception as error:  # of libraries and a GPU that were never run here, anything
+            self.wrong.append(f"{what}: {type(error).__name__}: {' '.join(str(error).split())[:300]}")
+
 
 def main() -> int:
     """Check, write the page, and say whether all answers were right."""
@@ -63,13 +70,12 @@ def main() -> int:
     report = Report(gpu=_torch().cuda.get_device_name())
     with tempfile.TemporaryDirectory() as scratch:
         installed_in(Path(scratch))
-        driver(report)
-        sensors(report)
-        library(report)
+        for part in (driver, sensors, library):
+            report.attempt(part.__name__, partial(part, report))
         for name in arguments.networks:
             print(name, flush=True)
-            network(report, name, Path(scratch))
-        power(report)
+            report.attempt(name, partial(network, report, name, Path(scratch)))
+        report.attempt("power", partial(power, report))
     how = f"{SAMPLES} inferences after {WARM_SECONDS:g} s of warm-up"
     page = importlib.import_module("scripts.gpu_page").write(report, arguments.out, how)
     print(f"wrote {page}")
@@ -226,9 +232,8 @@ def network(report: Report, name: str, scratch: Path) -> None:
         judge(report, row, session.run([x.numpy()])[0], want)
 
     case = runtimes.Case(name, graph, x.numpy(), graph.run(x).numpy(), scratch, judge_open)
-    runtimes.with_torch(report, case)
-    runtimes.with_onnxruntime(report, case)
-    runtimes.with_engines(report, case)
+    for part in (runtimes.with_torch, runtimes.with_onnxruntime, runtimes.with_engines):
+        report.attempt(f"{name} {part.__name__.replace('_', ' ')}", partial(part, report, case))
 
 
 def prepared(name: str) -> tuple[Any, Any]:

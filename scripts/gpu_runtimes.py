@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ class Case:
 
 def with_torch(report: Report, case: Case) -> None:
     """The written archive with torch, operator by operator and as one CUDA graph, each asserted to be what ran."""
-    exporters, runtime = importlib.import_module("edgekit.exporters"), _bench("runtimes.torch")
+    exporters = importlib.import_module("edgekit.exporters")
     for precision in ("fp32", "fp16"):
         path = case.scratch / f"{case.name}_{precision}.pt2"
         try:
@@ -43,11 +44,16 @@ def with_torch(report: Report, case: Case) -> None:
             report.leave(f"torch {precision}: {_plain(error)}")
             continue
         for provider, how in TORCH.items():
-            session = runtime.open_session(str(path), {"provider": provider, "batch": 1})
-            case.judge({"network": case.name, "how": how, "precision": precision}, session, case.want)
-            report.facts["TF32"] = str(session.found.get("tf32"))
-            if session.found.get("cuda_graph", False) != (provider == "cuda-graph"):
-                report.wrong.append(f"{case.name} {precision}: {how} was asked for and did not run")
+            what = f"{case.name} {precision}: {how}"
+            report.attempt(what, partial(_with_torch, report, case, str(path), precision, provider))
+
+
+def _with_torch(report: Report, case: Case, path: str, precision: str, provider: str) -> None:
+    session = _bench("runtimes.torch").open_session(path, {"provider": provider, "batch": 1})
+    case.judge({"network": case.name, "how": TORCH[provider], "precision": precision}, session, case.want)
+    report.facts["TF32"] = str(session.found.get("tf32"))
+    if session.found.get("cuda_graph", False) != (provider == "cuda-graph"):
+        report.wrong.append(f"{case.name} {precision}: {TORCH[provider]} was asked for and did not run")
 
 
 def with_onnxruntime(report: Report, case: Case) -> None:
@@ -60,7 +66,7 @@ def with_onnxruntime(report: Report, case: Case) -> None:
         try:
             for precision in ("fp32", "fp16"):
                 _with_provider(case, provider, precision)
-        except (RuntimeError, ImportError) as error:
+        except Exception as error:  # onnxruntime has kinds of its own
             report.leave(f"{how}: {_plain(error)}")
 
 

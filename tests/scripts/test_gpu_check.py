@@ -61,6 +61,20 @@ def test_the_page_says_what_ran_what_was_left_out_and_what_was_wrong(
     assert "relative error 0.5" in text.partition("## Wrong")[2]
 
 
+def test_what_breaks_is_wrong_and_hides_nothing_else(
+    check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scripts.gpu_runtimes.TORCH", {"broken": "a broken provider", "cpu": "torch on the processor"})
+    monkeypatch.setattr(check, "WARM_SECONDS", 0.01)
+    monkeypatch.setattr(check, "SAMPLES", 5)
+    report = check.Report(gpu="none")
+    check.network(report, "lenet5", tmp_path)
+    assert [row["precision"] for row in report.rows] == ["fp32", "fp16"]
+    assert [line.partition(": ValueError")[0] for line in report.wrong] == [
+        f"lenet5 {precision}: a broken provider" for precision in ("fp32", "fp16")
+    ]
+
+
 @pytest.mark.parametrize(("version", "product"), [("10.3.0", "tensorrt"), ("1.7.1.116", "tensorrt_rtx")])
 def test_engines_of_either_product_are_built_opened_and_judged(
     check: Any, tmp_path: Path, double_of: Callable[..., Any], version: str, product: str

@@ -54,8 +54,9 @@ bench-database: $(INSTALLED)
 fuzz: $(INSTALLED)
 	$(RUN)/python -m scripts.fuzz
 
-# Damaged files of each kind and names that mean harm, then every command killed at any moment and on a full disk: an hour.
-# ATTACK=600 takes ten minutes; each half takes its own part with python -m scripts.attack.input, or scripts.attack.kills.
+# Damaged files of each kind and names that mean harm, then every command killed at any moment and on a full disk, then
+# those that use a phone or a board: an hour. ATTACK=600 takes ten minutes; a part alone is python -m scripts.attack.input,
+# scripts.attack.kills or scripts.attack.devices.
 attack: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(RUN)/python -m scripts.attack $(ATTACK)
 

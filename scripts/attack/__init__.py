@@ -1,1 +1,1 @@
-"""Damaged input, names that mean harm, and kills at any moment: `make attack`."""
+"""Damaged input, names that mean harm, and kills at any moment, of what devices do, too: `make attack`."""

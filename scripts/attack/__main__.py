@@ -1,4 +1,4 @@
-"""`make attack`: both halves, one after the other. `python -m scripts.attack 3600` takes an hour."""
+"""`make attack`: each part in turn. `python -m scripts.attack 3600` takes an hour."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import subprocess
 import sys
 
 SECONDS = 3600.0
-HALVES = ("scripts.attack.input", "scripts.attack.kills")
+PARTS = ("scripts.attack.input", "scripts.attack.kills", "scripts.attack.devices")
 
 
 def main(seconds: float) -> int:
-    """Attack with each half for half of the time; 1 where one found something."""
-    ended = [subprocess.run([sys.executable, "-m", half, str(seconds / 2)], check=False).returncode for half in HALVES]
+    """Attack with each part for its share of the time; 1 where one found something."""
+    share = str(seconds / len(PARTS))
+    ended = [subprocess.run([sys.executable, "-m", part, share], check=False).returncode for part in PARTS]
     return int(any(ended))
 
 

@@ -1,4 +1,4 @@
-"""The half of `make attack` that brings input: files that were damaged, and names and files that mean harm.
+"""The part of `make attack` that brings input: files that were damaged, and names and files that mean harm.
 
 Each case is a command in a process of its own. Whatever it is given, it must end in time with a documented exit code
 other than 1, say nothing that a terminal obeys, run nothing, read no file that it was not given, and leave no draft.

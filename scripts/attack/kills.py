@@ -1,4 +1,4 @@
-"""The half of `make attack` that kills: every command ended at any moment, and on a disk that is full.
+"""The part of `make attack` that kills: every command ended at any moment, and on a disk that is full.
 
 Each trial runs a command in a fork that is killed before its n-th change to the file system, or at a random moment, or
 that may write no file beyond some size. Then nothing may be lost (artifacts, records, the report that was there),
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from edgekit.cli.main import main
+from edgekit.cli.main import main as command
 from edgekit.errors import EdgekitError
 from edgekit.records.artifact import open_artifact
 from edgekit.records.record import new_id
@@ -50,6 +50,7 @@ class Scene:
     argv: Callable[[], list[str]]
     holds: Callable[[], Iterator[str]]  # what does not hold, a line each
     seconds: float  # about as long as it takes
+    fills: bool = True  # whether a full disk is tried, too
 
 
 def at_step(step: int) -> Attack:
@@ -87,7 +88,7 @@ def run(argv: Sequence[str], log: Path, attack: Attack | None = None) -> int:
         if attack is not None:
             attack()
         try:
-            code = main(list(argv))
+            code = command(list(argv))
         except BaseException:
             code = 1
         with suppress(Exception):
@@ -104,6 +105,7 @@ class Field:
         self.log = folder / "log"
         self.found: list[str] = []
         self.done: dict[str, int] = {}  # trials of each command
+        self.killed = 0  # of all trials: the others had ended before
 
     @property
     def trials(self) -> int:
@@ -115,6 +117,7 @@ class Field:
         self.done[scene.name] = self.done.get(scene.name, 0) + 1
         argv = scene.argv()
         code = run(argv, self.log, attack)
+        self.killed += code == -signal.SIGKILL
         said = self.log.read_text(errors="replace")
         if code not in (*KNOWN, -signal.SIGKILL):
             self._tell(scene, what, f"exit code {code}: {said[-300:]!r}")
@@ -235,8 +238,7 @@ def _sweep(folder: Path) -> Scene:
 def _stores(folder: Path, log: Path) -> Iterator[Scene]:
     """bench, merge and report, on stores that are there."""
     folder.mkdir()
-    assert run(["export", "lenet5", "--format", "onnx", "--out", str(folder / "a"), "--json"], log) == 0
-    (file,) = (folder / "a").rglob("*.onnx")
+    file = exported(folder / "a", "onnx", log)
     ours, theirs, out = Store(str(folder / "ours.db")), Store(str(folder / "theirs.db")), folder / "report.html"
     bench = ["bench", str(file), "--preset", "quick", "--store", ours.url, "--json"]
     assert run(bench, log) in (0, 6)
@@ -274,6 +276,13 @@ def _stores(folder: Path, log: Path) -> Iterator[Scene]:
     yield Scene("report", lambda: [*argv, "--assets", str(folder / "assets")], whole, 6.0)
 
 
+def exported(folder: Path, kind: str, log: Path) -> Path:
+    """A small network as a file of this format."""
+    assert run(["export", "lenet5", "--format", kind, "--out", str(folder), "--json"], log) == 0
+    (file,) = folder.rglob(f"*.{kind}")
+    return file
+
+
 def attacks(scene: Scene, random: random.Random, field: Field) -> Iterator[None]:
     """Any step, size of a full disk and moment in turn, without end; one trial each time it is asked."""
     most = MOST_STEPS
@@ -282,41 +291,50 @@ def attacks(scene: Scene, random: random.Random, field: Field) -> Iterator[None]
         if field.attacked(scene, f"killed at step {step}", at_step(step)) != -signal.SIGKILL:
             most = max(1, step)  # it has no more of them
         yield
-        size = random.choice(LIMITS)
-        field.attacked(scene, f"no file beyond {size} bytes", full_at(size))
-        yield
+        if scene.fills:
+            size = random.choice(LIMITS)
+            field.attacked(scene, f"no file beyond {size} bytes", full_at(size))
+            yield
         moment = random.uniform(0, 1.2 * scene.seconds)
         field.attacked(scene, f"killed after {moment:.3f} s", after(moment))
         yield
 
 
-def attack(seconds: float, names: Sequence[str], folder: Path) -> list[str]:
+def attack(seconds: float, scenes: Sequence[Scene], field: Field) -> list[str]:
     """Attack for so long, each command in turn. What was found, a line each."""
-    os.environ["EDGEKIT_ATTACK"] = str(folder)
-    os.environ["EDGEKIT_CACHE"] = str(folder / "cache")
-    os.chdir(folder)
-    deadline, field, seed = time.monotonic() + seconds, Field(folder), random.randrange(10**6)
+    os.environ["EDGEKIT_ATTACK"] = str(field.folder)
+    os.chdir(field.folder)
+    deadline, seed = time.monotonic() + seconds, random.randrange(10**6)
     print(f"seed {seed}", flush=True)
-    waiting = {
-        scene.name: attacks(scene, random.Random(seed), field)
-        for scene in scenes(folder)
-        if not names or scene.name in names
-    }
-    while time.monotonic() < deadline:
+    waiting = {scene.name: attacks(scene, random.Random(seed), field) for scene in scenes}
+    while waiting and time.monotonic() < deadline:
         for name, trials in waiting.items():
             if time.monotonic() < deadline:
                 next(trials)
                 print(f"\r{field.trials} trials, {len(field.found)} faults, {name} ", end="", file=sys.stderr)
     for name, count in field.done.items():
         print(f"{name:32} {count:6} trials")
-    print(f"{field.trials} trials, {len(field.found)} faults", flush=True)
+    print(f"{field.trials} trials, {field.killed} of them killed, {len(field.found)} faults", flush=True)
     return field.found
+
+
+def asked(arguments: Sequence[str]) -> tuple[float, list[str]]:
+    """Seconds, and the names of what is attacked, from a command line."""
+    words = list(arguments)
+    seconds = float(words.pop(0)) if words and words[0].replace(".", "").isdigit() else SECONDS
+    return seconds, words
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Attack the commands that are named, or all of them; 1 where something was found."""
+    seconds, names = asked(arguments)
+    with tempfile.TemporaryDirectory(prefix="edgekit-attack-") as scratch:
+        os.environ["EDGEKIT_CACHE"] = f"{scratch}/cache"
+        found = [scene for scene in scenes(Path(scratch)) if not names or scene.name in names]
+        return int(bool(attack(seconds, found, Field(Path(scratch)))))
 
 
 if __name__ == "__main__":
     import torch  # noqa: F401  once, for every fork
 
-    asked = sys.argv[1:]
-    limit = float(asked.pop(0)) if asked and asked[0].replace(".", "").isdigit() else SECONDS
-    with tempfile.TemporaryDirectory(prefix="edgekit-attack-") as scratch:
-        sys.exit(bool(attack(limit, asked, Path(scratch))))
+    sys.exit(main(sys.argv[1:]))

@@ -7,6 +7,7 @@ lie in a folder of the test. What no machine without Android has is a script: ge
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from scripts.debian import Release, cached, inside
+from tests.paths import sample
 
 RELEASE, PACKAGES = "trixie", ("adbd", "mksh", "toybox")
 FORWARD = Path(__file__).with_name("adbd_forward.py")
@@ -125,6 +127,28 @@ class Phone:
         self._process.communicate(timeout=60)
 
 
+def furnish(phone: Phone) -> None:
+    """Let it tell what real phones told: what it is, how warm, and that it is this machine's processor."""
+    told = {
+        "properties": sample("getprop_pixel8pro.txt") + f"[ro.product.cpu.abilist]: [{platform.machine()}]\n",
+        "thermalservice": sample("dumpsys_thermalservice_xiaomi13tpro_android16.txt"),
+        "battery": sample("dumpsys_battery.txt"),
+        "meminfo": sample("dumpsys_meminfo_pid_android13_appsummary.txt"),
+    }
+    for name, text in told.items():
+        (phone.folder / name).write_text(text)
+    phone.script("getprop", "#!/bin/sh\ncat /phone/properties\n")
+    phone.script("dumpsys", "#!/bin/sh\ncat /phone/$1\n")
+    phone.script("settings", "#!/bin/sh\necho 0\n")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 def make_phones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Phone]]:
     """Makes phones on an adb server of this test's own."""
     if shutil.which("adb") is None:
@@ -133,9 +157,7 @@ def make_phones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
         root = system()
     except LookupError as error:
         pytest.skip(str(error))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(free.getsockname()[1]))
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(free_port()))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("ANDROID_SERIAL", raising=False)
     made: list[Phone] = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import platform
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -22,23 +21,14 @@ from edgekit.measure.command import bench
 from edgekit.records.measurement import PRESETS, Protocol
 from edgekit.util.files import file_sha256
 from scripts.phone_tool import TOOL
-from tests.bench.adbd import Phone, make_phones
+from tests.bench.adbd import Phone, furnish, make_phones
 from tests.bench.ssh_server import until
-from tests.paths import sample
 
 phones = pytest.fixture(make_phones)
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not TOOL.is_file(), reason="no benchmark_model was built here: make phone-tool"),
 ]
-
-# Real ones; but this phone's processor is this machine's.
-PROPERTIES = sample("getprop_pixel8pro.txt") + f"[ro.product.cpu.abilist]: [{platform.machine()}]\n"
-DUMPS = {
-    "thermalservice": sample("dumpsys_thermalservice_xiaomi13tpro_android16.txt"),
-    "battery": sample("dumpsys_battery.txt"),
-    "meminfo": sample("dumpsys_meminfo_pid_android13_appsummary.txt"),
-}
 
 
 @pytest.fixture(scope="session")
@@ -59,12 +49,7 @@ def tflite(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def phone(phones: Callable[[], Phone], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Phone:
     """A furnished phone, which devices.yaml calls pixel."""
     found = phones()
-    (found.folder / "properties").write_text(PROPERTIES)
-    for name, text in DUMPS.items():
-        (found.folder / name).write_text(text)
-    found.script("getprop", "#!/bin/sh\ncat /phone/properties\n")
-    found.script("dumpsys", "#!/bin/sh\ncat /phone/$1\n")
-    found.script("settings", "#!/bin/sh\necho 0\n")
+    furnish(found)
     monkeypatch.chdir(tmp_path)
     described(found)
     monkeypatch.setenv("EDGEKIT_STORE", f"sqlite:///{tmp_path / 'edgekit.db'}")
@@ -79,7 +64,7 @@ def test_checking(phone: Phone) -> None:
     found = devices(check="pixel").check
     assert found is not None and found.model == "Google Pixel 8 Pro" and found.missing == ()
     assert found.cpus == os.cpu_count() and found.memory_bytes and found.free_bytes and found.kernel
-    assert found.runtimes[0].version == f"sha256 {file_sha256(TOOL)[:16]}"
+    assert found.runtimes[0].version == f"classic, sha256 {file_sha256(TOOL)[:16]}"
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.attack import devices
 from scripts.attack.case import MARK, SECRET, Case, damaged_bytes, damaged_json, poisoned
 from scripts.attack.input import KINDS, Ended, broken
 from scripts.attack.names import NAMES
@@ -55,3 +56,10 @@ def test_damages_are_the_same_for_the_same_seed_and_always_some() -> None:
 def test_every_name_is_one_that_a_file_can_have() -> None:
     assert all(len(os.fsencode(f"{name}.tflite.json")) < 256 and "/" not in name and name for name in NAMES)
     assert len(KINDS) == 15
+
+
+def test_what_stays_on_a_device_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "LEAVE", 0.1)
+    going = [["sleep"], []]
+    assert devices.lasting(lambda: going.pop(0)) == []
+    assert devices.lasting(lambda: ["sleep 61"]) == ["sleep 61"]

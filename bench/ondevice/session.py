@@ -146,11 +146,18 @@ def look(root: Path, data: Data) -> None:
         "commands": [_run(command) for command in wish.get("commands", [])],
         "packages": {name: _version(name) for name in wish.get("packages", [])},
         "python": ".".join(map(str, sys.version_info[:3])),
+        "managed": _is_managed(),
         "system": list(os.uname()),
         "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "free_bytes": space.free,
     }
     answer({"ok": found})
+
+
+def _is_managed() -> bool:
+    """Whether pip refuses to install for this Python, because the system's own packages are its (PEP 668)."""
+    is_own = sys.prefix == sys.base_prefix  # an environment has none of the system's packages
+    return is_own and Path(os.__file__).with_name("EXTERNALLY-MANAGED").is_file()
 
 
 def _run(command: dict[str, Any]) -> dict[str, Any] | None:

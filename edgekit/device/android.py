@@ -62,9 +62,9 @@ class AndroidTarget:
         self._host: str | None = None
         self._tool = PhoneTool(device, link)
 
-    def check(self) -> Check:
-        """Return what the phone is and has, and what it lacks."""
-        return check_phone(self._device, self.link)
+    def check(self, load: bool = False) -> Check:
+        """Return what the phone is and has, and what it lacks; its tool is brought there and asked what it is."""
+        return check_phone(self._device, self.link, self._tool.prepared)
 
     def identity(self) -> Identity:
         """Return which phone it is and on which cores it measures; benchmark_model tells no version."""

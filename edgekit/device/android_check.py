@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from edgekit.bench.android import dumpsys
+from edgekit.bench.android.benchmark_model import Tool
 from edgekit.bench.links.adb import AdbLink
 from edgekit.bench.ondevice.sensors.linux import anonymous
 from edgekit.device.check import GIB, Check, RuntimeFound
 from edgekit.device.config import AdbDevice
-from edgekit.errors import BackendMissing, EdgekitError, nearest
-from edgekit.util.files import file_sha256
+from edgekit.errors import BackendMissing, EnvironmentRefused, nearest
 from edgekit.util.numerals import kibibytes, whole
 
 NAME = "benchmark_model"
+Prepared = tuple[Tool, str, str]  # which tool it is, its path on the phone, its sha256
 MACHINES = {3: "x86", 8: "mips", 40: "armeabi-v7a", 62: "x86_64", 183: "arm64-v8a", 243: "riscv64"}  # of ELF
 PART = "__edgekit_part"
 STATE = ("dumpsys thermalservice", "dumpsys battery", dumpsys.FREQUENCIES)
@@ -32,8 +33,8 @@ IDENTITY = (
 )
 
 
-def check_phone(device: AdbDevice, link: AdbLink) -> Check:
-    """What a phone is and has, as it tells itself; what it does not tell is None."""
+def check_phone(device: AdbDevice, link: AdbLink, prepared: Callable[[], Prepared]) -> Check:
+    """What a phone is and has, as it tells itself; what it does not tell is None. `prepared` brings its tool there."""
     texts = parts(link, IDENTITY)
     who = dumpsys.identity(dumpsys.properties(texts[0]))
     kernel, cpus, memory, space, saver = (text.strip() for text in texts[1:6])
@@ -53,7 +54,7 @@ def check_phone(device: AdbDevice, link: AdbLink) -> Check:
         free_bytes=free_bytes,
         python=None,
         missing=tuple(_missing(heat, battery, saver, free_bytes, who)),
-        runtimes=tuple(_runtime(name, device, link, who.abis) for name in device.runtimes),
+        runtimes=tuple(_runtime(name, prepared) for name in device.runtimes),
     )
 
 
@@ -92,17 +93,14 @@ def _missing(
     return found
 
 
-def _runtime(name: str, device: AdbDevice, link: AdbLink, abis: tuple[str, ...]) -> RuntimeFound:
+def _runtime(name: str, prepared: Callable[[], Prepared]) -> RuntimeFound:
     if name != NAME:
         return RuntimeFound(name, None, f"no '{name}' runs on a phone{nearest(name, [NAME])}", f"write {NAME}")
     try:
-        path = program(device, link)
-        built = machine(path)
-        if built is not None and abis and built not in abis:
-            raise wrong_machine(path, built, link.name, abis)
-    except EdgekitError as error:
+        tool, _, digest = prepared()
+    except (BackendMissing, EnvironmentRefused) as error:
         return RuntimeFound(name, None, error.message, error.remedy)
-    return RuntimeFound(name, f"sha256 {file_sha256(path)[:16]}")
+    return RuntimeFound(name, f"{tool.kind}, sha256 {digest[:16]}")
 
 
 def program(device: AdbDevice, link: AdbLink) -> Path:
@@ -124,13 +122,6 @@ def machine(path: Path) -> str | None:
         return None
     number = int.from_bytes(head[18:20], "little" if head[5] == 1 else "big")
     return MACHINES.get(number, f"machine {number}")
-
-
-def wrong_machine(path: Path, built: str, name: str, abis: tuple[str, ...]) -> BackendMissing:
-    return BackendMissing(
-        f"{path} is built for {built}, and {name} runs {', '.join(abis)}",
-        f"name one built for {abis[0]} in devices.yaml",
-    )
 
 
 def parts(link: AdbLink, scripts: tuple[str, ...]) -> list[str]:

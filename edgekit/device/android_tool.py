@@ -12,7 +12,7 @@ from edgekit.bench.android.benchmark_model import CLASSIC, Log, Tool
 from edgekit.bench.android.delegates import PARTIAL
 from edgekit.bench.links.adb import AdbLink
 from edgekit.bench.links.base import Done
-from edgekit.device.android_check import IDENTITY, NAME, PART, STATE, machine, parts, program, wrong_machine
+from edgekit.device.android_check import IDENTITY, NAME, PART, STATE, Prepared, machine, parts, program
 from edgekit.device.config import AdbDevice
 from edgekit.errors import BackendMissing, EdgekitError, EnvironmentRefused, UsageError
 from edgekit.util.files import file_sha256
@@ -33,7 +33,7 @@ class PhoneTool:
     def __init__(self, device: AdbDevice, link: AdbLink) -> None:
         self._device, self._link = device, link
         self._groups: tuple[dumpsys.Policy, ...] | None = None
-        self._tool: tuple[Tool, str, str] | None = None  # with its path there and its sha256
+        self._tool: Prepared | None = None
 
     def flags(self, job: Mapping[str, Any]) -> dict[str, object]:
         """The file, the threads and the delegate."""
@@ -141,14 +141,17 @@ class PhoneTool:
             f"{NAME} failed on {name} (exit code {done.code}): {why}", "try another --delegate or file"
         )
 
-    def prepared(self) -> tuple[Tool, str, str]:
+    def prepared(self) -> Prepared:
         """The tool, brought there and recognized by what it says of its flags."""
         if self._tool is None:
             path = program(self._device, self._link)
             abis = dumpsys.identity(dumpsys.properties(parts(self._link, IDENTITY[:1])[0])).abis
             built = machine(path)
             if built is not None and abis and built not in abis:
-                raise wrong_machine(path, built, self._link.name, abis)
+                raise BackendMissing(
+                    f"{path} is built for {built}, and {self._link.name} runs {', '.join(abis)}",
+                    f"name one built for {abis[0]} in devices.yaml",
+                )
             there = self._link.place(path)
             done = self._link.run(f"{shlex.quote(there)} --help 2>&1")
             tool = benchmark_model.recognize(done.stdout.decode(errors="replace"))

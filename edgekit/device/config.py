@@ -42,7 +42,10 @@ def _unknown(name: str) -> str:
 RuntimeName = Annotated[str, AfterValidator(_runtime), WithJsonSchema({"type": "string", "enum": list(RUNTIMES)})]
 # A name of ~/.ssh/config or [user@]host. It stands alone in an argument list; ssh's own configuration may still hand
 # it to a shell, so that it holds nothing that a shell would read.
-HOST = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(@[A-Za-z0-9_:\[][A-Za-z0-9_.:%\[\]-]*)?$"
+HOST = (
+    r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*(@([A-Za-z0-9_][A-Za-z0-9_.%-]*"
+    r"|\[?[0-9A-Fa-f]*:[0-9A-Fa-f.]*:[0-9A-Za-z:._%-]*\]?))?$"  # of IPv6; one colon alone would be a port
+)
 
 
 class _Device(BaseModel):
@@ -75,7 +78,7 @@ class _Device(BaseModel):
 class _Builder(_Device):
     """A machine that may build TensorRT engines."""
 
-    workspace_mib: int | None = Field(None, ge=1)
+    workspace_mib: int | None = Field(None, ge=1, le=1 << 20)
     """The most memory, in MiB, that TensorRT may work in while it builds an engine."""
     dla: bool = False
     """Build TensorRT engines for the first DLA core of a Jetson, with the GPU for layers that it does not take."""

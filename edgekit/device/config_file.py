@@ -20,6 +20,21 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 _SECRETS = ("token", "pin", "pass")
 _SECRET_PARTS = ("password", "passwd", "passphrase", "secret", "_pass", "sshpass")  # anywhere in a key
 _KEYS_NOT_PASSWORDS = "remove it: edgekit uses ssh keys (`ssh-copy-id HOST`), and passwords belong into no file"
+# What pydantic calls a mistake, in words of the file.
+_SAID = {
+    "too_short": "must not be empty",
+    "string_too_short": "must not be empty",
+    "string_type": "must be one text, and is a list",
+    "tuple_type": "must be a list, such as [a, b]",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number, and is a list",
+    "greater_than_equal": "must be {ge} or more",
+    "less_than_equal": "must be {le} or less",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "literal_error": "must be {expected}",
+    "value_error": "{error}",
+}
 
 
 def parse(text: str, name: str = "devices.yaml") -> dict[str, AnyDevice]:
@@ -88,27 +103,34 @@ def _device(device: str, node: yaml.Node, name: str) -> AnyDevice:
         first = error.errors()[0]
         key = next((str(part) for part in first["loc"] if str(part) in KINDS[link].model_fields), "")
         line = pairs[key][0] if key in pairs else line_of(node)
-        raise UsageError(f"{name} line {line}: device '{device}': {key}: {_said(first)}", _remedy(key)) from error
+        raise _invalid(name, line, device, link, key, first) from error
 
 
-def _said(error: Any) -> str:
-    if error["type"] == "string_pattern_mismatch":
-        return f"'{error['input']}' is no name for ssh"
-    if error["type"] == "value_error":
-        return str(error["ctx"]["error"])
-    if error["type"] == "too_short":
-        return "must not be empty"
-    return str(error["msg"]).lower()
+def _invalid(name: str, line: int, device: str, link: str, key: str, error: Any) -> UsageError:
+    """What is wrong with the value of a key, and what the key means."""
+    if error["type"] == "missing":
+        return UsageError(f"{name} line {line}: device '{device}': the key '{key}' is missing", _remedy(link, key, ""))
+    return UsageError(
+        f"{name} line {line}: device '{device}': {key}: {_said(key, error)}", _remedy(link, key, error["type"])
+    )
 
 
-def _remedy(key: str) -> str:
+def _said(key: str, error: Any) -> str:
+    kind, context = error["type"], error.get("ctx", {})
+    if kind == "string_pattern_mismatch":
+        return f"'{error['input']}' is no " + ("name for ssh" if key == "host" else "flag with its value (name=value)")
+    return _SAID[kind].format(**context) if kind in _SAID else str(error["msg"]).lower()
+
+
+def _remedy(link: str, key: str, kind: str) -> str:
     if key == "host":
         return "write a name of ~/.ssh/config or [user@]host; port, key and jump host belong into ~/.ssh/config"
     if key == "runtimes":
-        return f"choose from: {', '.join(RUNTIMES)}"
-    if key == "power_modes":
+        return f"write a list, such as [litert], of: {', '.join(RUNTIMES)}"
+    if key == "power_modes" and kind == "value_error":
         return "add `sensors: jetson`, or take power_modes away"
-    return _SHAPE
+    about = KINDS[link].model_fields[key].description if key else None
+    return f"{key} means: {about}" if about else _SHAPE
 
 
 def _refuse_secrets(device: str, pairs: dict[str, tuple[int, yaml.Node]], name: str) -> None:

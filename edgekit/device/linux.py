@@ -55,9 +55,9 @@ class LinuxTarget:
         if power_mode is not None and power_mode not in device.modes:
             raise _not_allowed(power_mode, self.name, device.modes)
 
-    def check(self) -> Check:
-        """Return what the machine is and has, and what it lacks."""
-        return check_device(self._device, self.link)
+    def check(self, load: bool = False) -> Check:
+        """Return what the machine is and has, and what it lacks; over a link with `load` also what does not load."""
+        return check_device(self._device, self.link, load and not self.is_local)
 
     def identity(self) -> Identity:
         """Return which machine it is, its architecture and power mode, and the versions of its runtimes."""

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from edgekit.bench.links.base import Link
+from edgekit.bench.links.base import Link, ask
 from edgekit.bench.ondevice.sensors import jetson_tools
 from edgekit.bench.ondevice.sensors.linux import emulated
 from edgekit.bench.ondevice.sensors.tegra import is_gpu
 from edgekit.device.check import GIB, Check, RuntimeFound
 from edgekit.device.config import AnyDevice
+from edgekit.errors import BackendMissing, MeasurementInvalid
 from edgekit.records.runtime import RUNTIMES, Runtime
 from edgekit.tensorrt.trtexec_builder import trtexec_on
 from edgekit.tensorrt.trtexec_measure import GET
@@ -19,12 +20,11 @@ from edgekit.util.numerals import kibibytes
 
 MODEL = ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model", "/sys/class/dmi/id/product_name")
 ARCH, MODALIAS = "/proc/sys/kernel/arch", "/sys/devices/system/cpu/modalias"
-MANAGED = "/usr/lib/python3.*/EXTERNALLY-MANAGED"  # PEP 668: this Python takes no packages from pip
 COMPATIBLE, RELEASE, MODES = "/proc/device-tree/compatible", "/etc/nv_tegra_release", "/etc/nvpmodel.conf"
 CPU = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_"
 FREQ = "/sys/class/devfreq/*/"
 FILES = (
-    *MODEL, ARCH, MODALIAS, MANAGED, COMPATIBLE, RELEASE, MODES, "/etc/os-release", "/proc/meminfo", "/proc/cpuinfo",
+    *MODEL, ARCH, MODALIAS, COMPATIBLE, RELEASE, MODES, "/etc/os-release", "/proc/meminfo", "/proc/cpuinfo",
     *(CPU + name for name in ("governor", "min_freq", "max_freq", "cur_freq")),
     *(FREQ + name for name in ("governor", "min_freq", "max_freq", "cur_freq")),
 )  # fmt: skip
@@ -36,23 +36,24 @@ NVPMODEL, JETSON_CLOCKS, CORE, SUDO = (
 )
 LIMITS = ["sudo", "-n", *NVPMODEL, "--verbose"]
 COMMANDS = (NVPMODEL, LIMITS, JETSON_CLOCKS, ["sudo", "-n", *JETSON_CLOCKS], ["dpkg-query", "-W", CORE], SUDO)
+LOAD_SECONDS = 300.0
 PIP = "`{python} -m pip install {packages}` there"
-# For Debian's and Raspberry Pi OS's own Python.
+# For a Python whose packages the system manages (PEP 668), such as Debian's and Raspberry Pi OS's own.
 VENV = (
     "`python3 -m venv ~/edgekit && ~/edgekit/bin/pip install {packages}` there (Debian: apt install python3-venv "
     "before), and `python: ~/edgekit/bin/python` in devices.yaml"
 )
 
 
-def check_device(device: AnyDevice, link: Link) -> Check:
-    """Ask a device what it is and has; nothing heavy is imported there."""
+def check_device(device: AnyDevice, link: Link, load: bool = False) -> Check:
+    """Ask a device what it is and has. Nothing heavy is imported there, unless to see that each runtime does `load`."""
     names = {package for _, runtime in RUNTIMES.items() for package in runtime.packages}
     wish: dict[str, Any] = {"files": FILES, "packages": sorted(names | {"numpy"})}
     wish["commands"] = [{"argv": command} for command in COMMANDS] if device.is_jetson else []
     seen = link.look(wish)
     files = seen["files"]
     answers = dict(zip(map(tuple, COMMANDS), seen["commands"], strict=True)) if device.is_jetson else {}
-    runtimes = tuple(_runtime(name, seen, link) for name in device.runtimes)
+    runtimes = [_runtime(name, seen, link) for name in device.runtimes]
     return Check(
         name=link.name,
         model=next((files[path] for path in MODEL if files.get(path)), None),
@@ -66,7 +67,7 @@ def check_device(device: AnyDevice, link: Link) -> Check:
         free_bytes=seen["free_bytes"],
         python=seen["python"],
         missing=tuple(_missing(device, link, seen, answers)),
-        runtimes=runtimes,
+        runtimes=tuple(_loaded(found, seen, link) for found in runtimes) if load else tuple(runtimes),
         clocks=_clocks(files, answers),
         **_jetson(files, answers),
     )
@@ -137,9 +138,7 @@ def _missing(
 
 
 def _install(packages: str, seen: Mapping[str, Any], link: Link) -> str:
-    own = MANAGED.replace("3.*", ".".join(seen["python"].split(".")[:2]))
-    is_managed = own in seen["files"] and link.python in ("python3", "/usr/bin/python3")
-    return (VENV if is_managed else PIP).format(packages=packages, python=link.python)
+    return (VENV if seen["managed"] else PIP).format(packages=packages, python=link.python)
 
 
 def _runtime(name: str, seen: Mapping[str, Any], link: Link) -> RuntimeFound:
@@ -156,6 +155,22 @@ def _runtime(name: str, seen: Mapping[str, Any], link: Link) -> RuntimeFound:
     if runtime.modules and seen["packages"].get("numpy") is None:
         return RuntimeFound(name, None, "there is no numpy", _install("numpy", seen, link))
     return RuntimeFound(name, version)
+
+
+def _loaded(found: RuntimeFound, seen: Mapping[str, Any], link: Link) -> RuntimeFound:
+    """The same; or why what is installed does not load: a library that it needs, a processor that it is not for."""
+    runtime = RUNTIMES[found.name]
+    if found.version is None or not runtime.modules or runtime.programs:
+        return found
+    try:
+        ask(link, {"mode": "baseline", "runtime": found.name}, LOAD_SECONDS)
+    except (BackendMissing, MeasurementInvalid) as error:
+        why, other = (
+            f"{found.version} is there, and {error.message}",
+            _install(f"numpy {runtime.packages[0]}", seen, link),
+        )
+        return RuntimeFound(found.name, None, why, f"install it again, or another version: {other}")
+    return found
 
 
 def _version(runtime: Runtime, packages: Mapping[str, str | None]) -> str | None:

@@ -83,7 +83,7 @@ def devices(
     if check is None:
         return found
     with open_target(check, found[check]) as target:
-        return DeviceList(found.devices, found.file, target.check())
+        return DeviceList(found.devices, found.file, target.check(load=True))
 
 
 def load(path: Path | None = None) -> DeviceList:

@@ -57,8 +57,8 @@ class Target(Protocol):
     @property
     def link(self) -> Link: ...
 
-    def check(self) -> Check:
-        """Return what the device is and has, and what it lacks."""
+    def check(self, load: bool = False) -> Check:
+        """Return what the device is and has, and what it lacks; with `load` each runtime has been loaded there."""
 
     def identity(self) -> Identity:
         """Return who the device is, for the key of a measurement."""

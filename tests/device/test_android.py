@@ -173,7 +173,7 @@ def test_the_npu(phone: Peer, tflite: Path, tmp_path: Path) -> None:
     tool(phone, kind="litert", taken=0)
     with pytest.raises(BackendMissing, match="npu ran nothing of .* on pixel"):
         bench(tflite, device="pixel", preset="test", delegate="npu")
-    tool(phone)
+    tool(phone, lacks=["external_delegate_path"])
     with pytest.raises(BackendMissing, match="has no delegate 'npu'"):
         bench(tflite, device="pixel", preset="test", delegate="npu")
     listed(tmp_path, phone, npu_libraries=str(tmp_path / "none"))
@@ -252,7 +252,11 @@ def test_checking(phone: Peer, tmp_path: Path) -> None:
     assert (found.model, found.os, found.soc) == ("Google Pixel 8 Pro", "Android 14 (API 34)", "Google Tensor G3")
     assert found.cpus == os.cpu_count() and found.memory_bytes and found.free_bytes
     assert found.missing[0] == "its thermal status is moderate: let it cool"
-    assert found.runtimes[0].version is not None
-    listed(tmp_path, phone, benchmark_model="nowhere")
-    missing = devices(check="pixel").check
-    assert missing and missing.runtimes[0].version is None and "does not exist" in str(missing.runtimes[0].missing)
+    assert str(found.runtimes[0].version).startswith("classic, sha256 ")
+    (tmp_path / "other").write_text("#!/bin/sh\necho another program\n")
+    for program, why in (("nowhere", "does not exist"), (str(tmp_path / "other"), "is no benchmark_model")):
+        listed(tmp_path, phone, benchmark_model=program)
+        lacking = devices(check="pixel")
+        assert lacking.check is not None and lacking.exit_code == 5
+        (runtime,) = lacking.check.runtimes
+        assert runtime.version is None and why in str(runtime.missing)

@@ -9,11 +9,35 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.device.config import SshDevice
+from edgekit.device.config import KINDS, SshDevice
 from edgekit.device.config_file import parse
 from edgekit.errors import UsageError
 
 SSH = "link: ssh, host: h, runtimes: [litert]"
+ADB = "link: adb, runtimes: [benchmark_model]"
+# A value of each key that is none, what is said of it, and a word of the remedy.
+VALUES = (
+    ("link: local, runtimes: litert", "runtimes: must be a list", "[litert]"),
+    ("link: local, runtimes: []", "runtimes: must not be empty", "[litert]"),
+    ("link: ssh, runtimes: [litert], host: [a, b]", "host: must be one text, and is a list", "~/.ssh/config"),
+    (f"{SSH}, python: ''", "python: must not be empty", "3.8 or newer"),
+    (f"{SSH}, folder: [a]", "folder: must be one text, and is a list", "edgekit keeps its files"),
+    (f"{SSH}, sensors: android", "sensors: must be 'jetson'", "tegrastats"),
+    (f"{SSH}, sensors: jetson, power_modes: 15W", "power_modes: must be a list", "by name"),
+    (f"{SSH}, power_modes: [15W]", "power_modes: only a Jetson has power modes", "sensors: jetson"),
+    (f"{SSH}, dla: perhaps", "dla: must be true or false", "DLA core"),
+    (f"{SSH}, dla: [yes]", "dla: must be true or false", "DLA core"),
+    (f"{SSH}, workspace_mib: much", "workspace_mib: must be a whole number", "in MiB"),
+    (f"{SSH}, workspace_mib: [1]", "workspace_mib: must be a whole number, and is a list", "in MiB"),
+    (f"{SSH}, workspace_mib: 0", "workspace_mib: must be 1 or more", "in MiB"),
+    (f"{SSH}, workspace_mib: 1073741824", "workspace_mib: must be 1048576 or less", "in MiB"),
+    (f"{ADB}, serial: [1]", "serial: must be one text, and is a list", "`adb devices`"),
+    (f"{ADB}, benchmark_model: [a]", "benchmark_model: must be one text, and is a list", "path here"),
+    (f"{ADB}, npu_libraries: [a]", "npu_libraries: must be one text, and is a list", "--delegate npu"),
+    (f"{ADB}, npu_flags: a=b", "npu_flags: must be a list", "version9"),
+    (f"{ADB}, npu_flags: [a]", "npu_flags: 'a' is no flag with its value (name=value)", "version9"),
+    (f"{ADB}, cores: huge", "cores: must be 'big', 'little' or 'all'", "to measure on"),
+)
 CHAIN = zip("abcdefg", "bcdefgh", strict=True)
 MANY = ", ".join(f"&{new} [{', '.join([f'*{old}'] * 10)}]" for old, new in CHAIN)
 SECRETS = (
@@ -42,6 +66,7 @@ BAD = {
     "must be printable, on one line"),
     "a line in the serial": ('{link: adb, serial: "1\\n2", runtimes: [litert]}', "must be printable, on one line"),
     "a command in the host": ("{link: ssh, host: 'h;$(touch injected)', runtimes: [litert]}", "is no name for ssh"),
+    "a port in the host": ("{link: ssh, host: 'pi@10.0.0.7:22', runtimes: [litert]}", "is no name for ssh"),
     "an option as the host": ("{link: ssh, host: '-oProxyCommand=touch injected', runtimes: [torch]}",
     "is no name for ssh"),
     "a link with a blank": ("{link: 'local ', runtimes: [litert]}", "unknown link 'local '; did you mean 'local'"),
@@ -55,6 +80,18 @@ def test_what_is_refused(what: str) -> None:
         parse(f"devices:\n  board: {text}\n")
     assert said in caught.value.message and "line 2" in caught.value.message and "\n" not in caught.value.message
     assert caught.value.exit_code == 2 and caught.value.remedy and "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(("text", "said", "remedy"), VALUES)
+def test_a_value_that_is_none_of_its_key(text: str, said: str, remedy: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse(f"devices:\n  board: {{{text}}}\n")
+    assert said in caught.value.message and "line 2" in caught.value.message and remedy in caught.value.remedy
+
+
+def test_every_key_has_such_a_value() -> None:
+    known = {key for kind in KINDS.values() for key in kind.model_fields}
+    assert {said.partition(":")[0] for _, said, _ in VALUES} == known - {"link"}
 
 
 @pytest.mark.parametrize("key", SECRETS)
@@ -73,6 +110,14 @@ def test_paths_may_hold_what_a_shell_would_read(text: str) -> None:
     )
     device = found[text]
     assert isinstance(device, SshDevice) and device.folder == device.python == text
+
+
+@pytest.mark.parametrize(
+    "host", ["pi", "me+x@pi.local", "pi@10.0.0.7", "pi@fe80::1%eth0", "pi@::1", "pi@[2001:db8::7]"]
+)
+def test_hosts_as_ssh_takes_them(host: str) -> None:
+    found = parse(json.dumps({"devices": {"board": {"link": "ssh", "host": host, "runtimes": ["litert"]}}}))["board"]
+    assert isinstance(found, SshDevice) and found.host == host
 
 
 def test_the_command_says_it_in_two_lines(tmp_path: Path) -> None:

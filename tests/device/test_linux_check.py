@@ -19,10 +19,13 @@ NO = {"code": 1, "out": "", "err": "sudo: a password is required\n"}
 class Told(SshLink):
     """A link to a board that tells these files, and answers these commands; any other needs a password."""
 
-    def __init__(self, files: Mapping[str, str], answers: Mapping[str, str], lacks: str = "") -> None:
+    def __init__(
+        self, files: Mapping[str, str], answers: Mapping[str, str], lacks: str = "", managed: bool = False
+    ) -> None:
         super().__init__("board", "h")
         self._packages = {"numpy": "1.26.4", "ai-edge-litert": "2.3.0", lacks: None}
         self._files, self._answers = dict(files), dict(answers)
+        self._managed = managed
 
     def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
         """What it tells."""
@@ -30,6 +33,7 @@ class Told(SshLink):
         commands = [NO if out is None else {"code": 0, "out": out, "err": ""} for out in found]
         about = {
             "python": "3.10.12",
+            "managed": self._managed,
             "system": ["Linux", "board", "5.15", "", "aarch64"],
             "cpus": 8,
             "free_bytes": 1 << 40,
@@ -71,15 +75,14 @@ def told(**wish: Any) -> Check:
 
 def test_how_packages_are_installed_for_a_python_that_the_system_owns() -> None:
     """Debian and Raspberry Pi OS refuse `pip install` (PEP 668)."""
-    owned = {"/usr/lib/python3.10/EXTERNALLY-MANAGED": "[externally-managed]"}
-    for files, way in ((owned, "python3 -m venv ~/edgekit && ~/edgekit/bin/pip install "), ({}, "-m pip install ")):
-        found = told(files=files, lacks="numpy")
+    for managed, way in ((True, "python3 -m venv ~/edgekit && ~/edgekit/bin/pip install "), (False, "-m pip install ")):
+        found = told(managed=managed, lacks="numpy")
         (_, litert) = found.runtimes
         assert litert.version is None and litert.remedy and f"{way}numpy`" in litert.remedy
         assert f"{way}numpy`" in found.missing[0]
-        (_, litert) = told(files=files, lacks="ai-edge-litert").runtimes
+        (_, litert) = told(managed=managed, lacks="ai-edge-litert").runtimes
         assert litert.version is None and litert.remedy and f"{way}numpy ai-edge-litert`" in litert.remedy
-    assert "python: ~/edgekit/bin/python" in told(files=owned, lacks="numpy").missing[0]
+    assert "python: ~/edgekit/bin/python" in told(managed=True, lacks="numpy").missing[0]
 
 
 def test_an_emulated_processor_is_named() -> None:

@@ -141,6 +141,27 @@ def test_what_the_device_lacks(server: Server, here: Path, tiny_onnx: Callable[.
         edgekit.bench([tiny_onnx()], device="board", preset="quick")
 
 
+@pytest.mark.parametrize(
+    ("breaks", "said"),
+    [
+        ("raise ImportError('libgomp.so.1: cannot open shared object file')", "libgomp.so.1"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGILL)", "SIGILL"),
+    ],
+)
+def test_what_is_installed_there_and_does_not_load(server: Server, here: Path, breaks: str, said: str) -> None:
+    package = server.folder / "broken" / "onnxruntime"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(f"{breaks}\n")
+    server.script("broken", f'#!/bin/sh\nexport PYTHONPATH="{package.parent}"\nexec {sys.executable} "$@"\n')
+    describe(server, python="broken", runtimes=["onnxruntime", "null"])
+    found = edgekit.devices(check="board")
+    assert found.check is not None and found.exit_code == 5
+    broken, null = found.check.runtimes
+    assert null.version == "built in" and broken.version is None
+    assert said in str(broken.missing) and "another version: `broken -m pip install" in str(broken.remedy)
+    assert not server.work()
+
+
 def test_accuracy_on_the_device_is_that_of_its_answers(
     server: Server, here: Path, tiny_onnx: Callable[..., Path]
 ) -> None:

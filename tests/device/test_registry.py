@@ -61,7 +61,7 @@ def test_null_in_quotes_is_text_and_where_a_key_is_needed_it_is_missing() -> Non
     assert isinstance(device, SshDevice) and device.folder == "~" and device.runtimes == ("null",)
     for text, said in (
         ("{link: ~, runtimes: [litert]}", "the key 'link' is missing"),
-        ("{link: local, runtimes: ~}", "runtimes: field required"),
+        ("{link: local, runtimes: ~}", "the key 'runtimes' is missing"),
         ("{link: local, runtimes: [litert], foldr: ~}", "unknown key 'foldr'"),
     ):
         with pytest.raises(UsageError, match=said):
@@ -96,9 +96,9 @@ def test_the_order_in_which_files_are_found(tmp_path: Path, monkeypatch: pytest.
         ("devices:\n  a: {link: shh, host: h}", "line 2: device 'a': unknown link 'shh'; did you mean 'ssh'"),
         ("devices:\n  a: {runtimes: [litert]}", "line 2: device 'a': the key 'link' is missing"),
         ("devices:\n  a:\n    link: ssh\n    hots: h", "line 4: device 'a' has an unknown key 'hots'; did you mean"),
-        ("devices:\n  a: {link: ssh, runtimes: [litert]}", "line 2: device 'a': host: field required"),
+        ("devices:\n  a: {link: ssh, runtimes: [litert]}", "line 2: device 'a': the key 'host' is missing"),
         ("devices:\n  a:\n    link: ssh\n    host: ''\n    runtimes: [litert]", "line 4: device 'a': host"),
-        ("devices:\n  a: {link: local}", "line 2: device 'a': runtimes: field required"),
+        ("devices:\n  a: {link: local}", "line 2: device 'a': the key 'runtimes' is missing"),
         ("devices:\n  a:\n    link: local\n    runtimes: litert", "line 4: device 'a': runtimes"),
         ("devices:\n  a:\n    link: local\n    runtimes: [litert, onnxruntim]",
          "line 4: device 'a': runtimes: unknown runtime 'onnxruntim'; did you mean 'onnxruntime'?"),
@@ -113,7 +113,7 @@ def test_the_order_in_which_files_are_found(tmp_path: Path, monkeypatch: pytest.
         ("devices:\n  a: {link: ssh, host: 'h $(x)', runtimes: [litert]}", "is no name for ssh"),
         ("devices:\n  a: {link: ssh, host: h, serial: 1, runtimes: [torch]}",
          "'serial', which belongs to the link adb"),
-        ("devices:\n  a: {link: ssh, host: h, sensors: jetsn, runtimes: [torch]}", "sensors: input should be 'jetson'"),
+        ("devices:\n  a: {link: ssh, host: h, sensors: jetsn, runtimes: [torch]}", "sensors: must be 'jetson'"),
         ("devices:\n  a: {link: ssh, host: h, folder: \"a\\nb\", runtimes: [litert]}", "folder must be printable"),
         ("devices:\n  a: {link: ssh, host: h, runtimes: [\"a\\nb\"]}", "runtimes must be printable"),
         ("devices:\n  \"a\\nb\": {link: local, runtimes: [litert]}", "line 2: the name 'a\\nb' must be printable"),

@@ -16,6 +16,7 @@ import pytest
 from edgekit.bench.links.archive import packed
 from edgekit.bench.links.base import FOLDER
 from edgekit.bench.links.ssh.link import BOOT, SESSION
+from edgekit.bench.ondevice import session
 
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 
@@ -65,6 +66,18 @@ def test_every_python_looks_at_the_device(version: str, folder: Path, tmp_path: 
     assert found["python"].startswith(version) and found["cpus"] == len(os.sched_getaffinity(0))
     assert found["commands"] == [{"code": 0, "out": "a b\n", "err": ""}, None]
     assert found["packages"] == {"x-y": None} and "/proc/cpuinfo" in found["files"]
+    assert isinstance(found["managed"], bool)
+
+
+def test_a_python_whose_packages_the_system_manages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As PEP 668 has it: a file beside the standard library, unless in a virtual environment."""
+    monkeypatch.setattr(os, "__file__", str(tmp_path / "os.py"))
+    monkeypatch.setattr(sys, "base_prefix", sys.prefix)
+    assert not session._is_managed()
+    (tmp_path / "EXTERNALLY-MANAGED").touch()
+    assert session._is_managed()
+    monkeypatch.setattr(sys, "base_prefix", "/usr/of/the/system")
+    assert not session._is_managed()
 
 
 @pytest.mark.parametrize("version", VERSIONS)

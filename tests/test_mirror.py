@@ -30,6 +30,7 @@ TESTED_BY = (
     ("checkpoints/test_dictionaries", "edgekit/checkpoints/torch edgekit/checkpoints/pickled"),
     ("checkpoints/test_pretrained", "edgekit/checkpoints/pretrained_table"),
     ("comparison/test_checks", "edgekit/comparison/result"),
+    ("choosing/test_decide", "edgekit/choosing/gaps edgekit/choosing/level"),
     # Steps of one walk, which only its end can judge: a graph that answers like the module, a file that answers like
     # the graph, a page.
     ("frontend/test_beneath", "edgekit/frontend/aten"),

@@ -29,6 +29,7 @@ def choose(
     model: str | Sequence[str] | None = None,
     format: str | Sequence[str] | None = None,
     precision: str | Sequence[str] | None = None,
+    runtime: str | Sequence[str] | None = None,
     threads: int | None = None,
     batch: int | None = None,
     store: Store | str | None = None,
@@ -41,8 +42,8 @@ def choose(
     file under the same run conditions the latest measurement counts, of its accuracies the latest.
 
     `device` may be left out where the store knows one only. `model` names networks or variants;
-    `format` and `precision` leave files of these only. `threads` and `batch` are needed where the device was measured
-    under several. Raises UsageError for an empty store, an unknown name, a
+    `format`, `precision` and `runtime` leave files and latencies of these only. `threads` and `batch` are needed where
+    the device was measured under several. Raises UsageError for an empty store, an unknown name, a
     wrong limit, or latencies that must not be ranked together.
     """
     wanted = limits(max_latency, min_top1, max_bytes, max_memory)
@@ -53,7 +54,8 @@ def choose(
     measured = _alike(measured, threads, batch)
     accuracies = sorted(source.accuracies(), key=lambda record: record.created)
     found = _of_model(_rows(source, measured, accuracies), model)
-    found = _only(_only(found, "format", format), "precision", precision)
+    for field, asked in {"format": format, "precision": precision, "runtime": runtime}.items():
+        found = _only(found, field, asked)
     decision = decide(found, {record.sha256: record.hits for record in accuracies}, wanted)
     return ChooseResult(
         chosen_place,
@@ -64,6 +66,7 @@ def choose(
         decision.others,
         (*instructions_apart(found), *(remarks(decision.chosen.row) if decision.chosen else ())),
         decision.remedy,
+        decision.provisional,
     )
 
 

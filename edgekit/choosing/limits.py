@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from edgekit.choosing.gaps import (
+    INVALID_LATENCY,
+    LATENCY_INSIDE,
+    NO_LATENCY,
+    TOP1_INSIDE,
+    UNEVALUATED,
+    UNMEASURED,
+    UNTRAINED,
+    Gap,
+)
 from edgekit.records.measurement import INVALID
 from edgekit.records.reasons import causes
 from edgekit.reporting.rows import Row, has_latency
@@ -26,11 +36,11 @@ class Limits:
 
 @dataclass(frozen=True)
 class Check:
-    """Whether a row holds one limit, and in words why. `is_invalid`: an invalid latency leaves it open."""
+    """Whether a row holds one limit, and in words why; `gap`: what leaves it open."""
 
     outcome: str
     reason: str
-    is_invalid: bool = False
+    gap: Gap | None = None
 
 
 def limits(max_latency: Quantity, min_top1: Quantity, max_bytes: Quantity, max_memory: Quantity) -> Limits:
@@ -59,40 +69,50 @@ def checks(row: Row, wanted: Limits) -> Iterator[Check]:
 
 def _accuracy(row: Row, limit: float) -> Check:
     if row.top1 is None or row.top1_ci95 is None:
-        return Check(CANNOT_TELL, f"top-1 is unknown: {row.missing.get('top1', 'not evaluated')}")
+        return Check(CANNOT_TELL, f"top-1 is unknown: {row.missing.get('top1', 'not evaluated')}", no_accuracy(row))
     low, high = row.top1_ci95
     told = f"top-1 {percent(row.top1)} % (95 % {percent(low)} .. {percent(high)})"
-    return _against(told, f"{100 * limit:g} %", holds=low >= limit, fails=high < limit, beyond="below")
+    return _against(told, f"{100 * limit:g} %", TOP1_INSIDE, holds=low >= limit, fails=high < limit, beyond="below")
+
+
+def no_accuracy(row: Row) -> Gap:
+    """Return what a row lacks that has no accuracy."""
+    return UNTRAINED if row.trained is False else UNEVALUATED
 
 
 def _latency(row: Row, limit: float) -> Check:
     if not has_latency(row) or row.median_ms is None:
-        return Check(CANNOT_TELL, f"latency is unknown: {why_no_latency(row)}", row.verdict == INVALID)
+        return Check(CANNOT_TELL, f"latency is unknown: {why_no_latency(row)}", gap_of_latency(row))
     told, wanted = f"latency {_ms(row.median_ms)} ms", f"{limit:g} ms"
     if row.ci95_ms is None:
         reason = row.missing.get("ci95_ms", "it has no interval")
-        return Check(CANNOT_TELL, f"{told} cannot be held against {wanted}: {reason}")
+        return Check(CANNOT_TELL, f"{told} cannot be held against {wanted}: {reason}", LATENCY_INSIDE)
     low, high = row.ci95_ms
     told = f"{told} (95 % {_ms(low)} .. {_ms(high)})"
-    return _against(told, wanted, holds=high <= limit, fails=low > limit, beyond="above")
+    return _against(told, wanted, LATENCY_INSIDE, holds=high <= limit, fails=low > limit, beyond="above")
 
 
-def _against(told: str, wanted: str, *, holds: bool, fails: bool, beyond: str) -> Check:
+def _against(told: str, wanted: str, inside: Gap, *, holds: bool, fails: bool, beyond: str) -> Check:
     if holds:
         return Check(HOLDS, f"{told} holds {wanted}")
     if fails:
         return Check(FAILS, f"{told} is {beyond} {wanted}")
-    return Check(CANNOT_TELL, f"{told}: the limit of {wanted} lies inside the interval")
+    return Check(CANNOT_TELL, f"{told}: the limit of {wanted} lies inside the interval", inside)
 
 
 def _exact(row: Row, field: str, word: str, limit: float) -> Check:
     value = getattr(row, field)
     if value is None:
-        return Check(CANNOT_TELL, f"{word} is unknown: {row.missing.get(field, 'not measured')}")
+        return Check(CANNOT_TELL, f"{word} is unknown: {row.missing.get(field, 'not measured')}", UNMEASURED)
     told = f"{word} {value:,} bytes"
     if value <= limit:
         return Check(HOLDS, f"{told} holds {limit:,.0f}")
     return Check(FAILS, f"{told} is above {limit:,.0f}")
+
+
+def gap_of_latency(row: Row) -> Gap:
+    """Return what a row lacks that has no latency that may be ranked."""
+    return INVALID_LATENCY if row.verdict == INVALID else NO_LATENCY
 
 
 def why_no_latency(row: Row) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from edgekit.choosing.gaps import INVALID_LATENCY, Gap
 from edgekit.choosing.limits import Limits
 from edgekit.errors import GateFailed, MeasurementInvalid
 from edgekit.reporting.rows import Row
@@ -31,7 +32,17 @@ class Candidate:
     difference: float | None = None  # as a fraction
     difference_ci95: Interval | None = None  # image by image; None where that is not known
     is_level: bool = False  # the images cannot tell it apart from the most accurate one that fits
-    is_invalid: bool = False  # nothing but an invalid latency leaves it open
+    gaps: tuple[Gap, ...] = ()  # what leaves it open
+
+    @property
+    def is_invalid(self) -> bool:
+        """Whether nothing but an invalid latency leaves it open."""
+        return set(self.gaps) == {INVALID_LATENCY}
+
+    @property
+    def condition(self) -> str | None:
+        """What must turn out for it to be the one to ship; None where nothing is open."""
+        return " and ".join(dict.fromkeys(gap.condition for gap in self.gaps)) or None
 
     def to_json(self) -> dict[str, Any]:
         """The facts of the row that the choice rests on, the status and its reasons."""
@@ -48,7 +59,9 @@ class Candidate:
 
 @dataclass(frozen=True, repr=False)
 class ChooseResult(Tabled):
-    """`chosen` is None where no file may be named: `reason` says why. `others` are in the order of their chances."""
+    """`chosen` is None where no file may be named: `reason` says why, and `provisional` is the likely one of `others`,
+    which are in the order of their chances.
+    """
 
     device: str
     limits: Limits
@@ -58,14 +71,14 @@ class ChooseResult(Tabled):
     others: tuple[Candidate, ...]
     notes: tuple[str, ...] = ()
     remedy: str | None = None  # what to do where no file is named
+    provisional: Candidate | None = None
 
     @property
     def exit_code(self) -> int:
-        """0 with a file, 6 where only invalid latencies stand in the way, else 3."""
+        """0 with a file, 6 where only an invalid latency stands in the way of the likely one, else 3."""
         if self.chosen is not None:
             return 0
-        left_open = [one for one in self.others if one.status != FAILS]
-        is_invalid = bool(left_open) and all(one.is_invalid for one in left_open)
+        is_invalid = self.provisional is not None and self.provisional.is_invalid
         return MeasurementInvalid.exit_code if is_invalid else GateFailed.exit_code
 
     def to_json(self) -> dict[str, Any]:
@@ -77,6 +90,12 @@ class ChooseResult(Tabled):
             "device": self.device,
             "limits": asdict(self.limits),
             "chosen": self.chosen.to_json() if self.chosen else None,
+            "provisional": provisional_json(self.provisional),
             "others": [one.to_json() for one in self.others],
             "notes": list(self.notes),
         }
+
+
+def provisional_json(one: Candidate | None) -> dict[str, Any] | None:
+    """Return the likely file with the condition under which it is the one to ship."""
+    return None if one is None else one.to_json() | {"condition": one.condition}

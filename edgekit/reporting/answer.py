@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.choosing.decide import Decision, Hits, decide, remarks
+from edgekit.choosing.decide import Decision, decide, remarks
+from edgekit.choosing.level import Hits
 from edgekit.choosing.limits import Limits
+from edgekit.choosing.result import provisional_json
 from edgekit.reporting.rows import Row, has_latency
 
 STEP = 1.5  # times quicker than the one before: a person's limit is seldom nearer
@@ -24,7 +26,7 @@ class Answer:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The setting, the verdict with its reason, and the facts of the chosen file."""
+        """The setting, the verdict with its reason, and the facts of the chosen file, or of the likely one."""
         chosen = self.decision.chosen
         return {
             "setting": self.setting,
@@ -32,6 +34,7 @@ class Answer:
             "reason": self.decision.reason,
             "remedy": self.decision.remedy,
             "chosen": chosen.to_json() if chosen else None,
+            "provisional": provisional_json(self.decision.provisional),
             "notes": list(self.notes),
         }
 
@@ -39,7 +42,7 @@ class Answer:
 def answers(rows: Sequence[Row], hits: Hits) -> tuple[Answer, ...]:
     """An answer for each device, threads and batch that have measurements, the most measured first.
 
-    Files that were only evaluated are candidates everywhere. `hits`: as of edgekit.choosing.decide.
+    Files that were only evaluated are candidates everywhere. `hits`: as of edgekit.choosing.level.
     """
     groups: dict[str, list[Row]] = {}
     for row in rows:

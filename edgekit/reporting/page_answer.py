@@ -35,9 +35,13 @@ def _in_short(answers: Sequence[Answer]) -> str:
 
 def _line_of(answer: Answer) -> str:
     where, chosen = html.escape(answer.setting or "any device"), answer.decision.chosen
-    return (
-        f"Ship to {where}: <b>{_breakable(chosen.row.artifact)}</b>" if chosen else f"For {where} none can be named yet"
-    )
+    if chosen:
+        return f"Ship to {where}: <b>{_breakable(chosen.row.artifact)}</b>"
+    return f"For {where} none can be named yet{_perhaps(answer.decision.provisional)}"
+
+
+def _perhaps(one: Candidate | None) -> str:
+    return f", likely <b>{_breakable(one.row.artifact)}</b>" if one else ""
 
 
 def _card(answer: Answer) -> str:
@@ -48,9 +52,18 @@ def _card(answer: Answer) -> str:
         todo = f"<p><b>What to do:</b> {_sentence(answer.decision.remedy)}</p>" if answer.decision.remedy else ""
         body = f'<p class="where">For {where}</p><h2>No file can be named yet</h2><p>{said}</p>{todo}'
         known = _candidates(answer.decision.others)
+        body += _likely(answer.decision.provisional)
         return f'<article class="answer undecided"><div>{body}</div>{known}</article>'
     pick = f'<div><p class="where">Ship to {where}</p>{_file(chosen, answer)}</div>'
     return f'<article class="answer">{pick}{_quicker(answer)}</article>'
+
+
+def _likely(one: Candidate | None) -> str:
+    """The file that it would be, and under which condition."""
+    if one is None:
+        return ""
+    told = f"<p>Likely <b>{_breakable(one.row.artifact)}</b>: ship it if {html.escape(one.condition or '')}.</p>"
+    return f'{told}<p class="path">{_place(one.row)}sha256 <code>{html.escape(one.row.sha256)}</code></p>'
 
 
 def _file(chosen: Candidate, answer: Answer) -> str:

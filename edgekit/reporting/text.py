@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import edgekit
+from edgekit.choosing.result import Candidate
 from edgekit.records.reasons import LEVELS, each_once
 from edgekit.reporting.answer import Answer
 from edgekit.reporting.by_device import by_device
@@ -117,7 +118,7 @@ def _answer(one: Answer) -> str:
     where, chosen = in_markdown(one.setting or "any device"), one.decision.chosen
     if chosen is None:
         said = "; ".join(filter(None, (one.decision.reason, one.decision.remedy)))
-        return f"- No file can be named for {where}: {in_markdown(said)}."
+        return f"- No file can be named for {where}: {in_markdown(said)}.{_likely(one.decision.provisional)}"
     row = chosen.row
     numbers = (
         f"top-1 {_with(row.top1, row.top1_ci95, _number(1, 100))} %",
@@ -128,6 +129,13 @@ def _answer(one: Answer) -> str:
     )
     told = "; ".join(map(in_markdown, numbers))
     return f"- Ship **{in_markdown(row.path or row.artifact)}** (sha256 {row.sha256}) to {where}: {told}."
+
+
+def _likely(one: Candidate | None) -> str:
+    if one is None:
+        return ""
+    name = in_markdown(one.row.path or one.row.artifact)
+    return f" Likely **{name}** (sha256 {one.row.sha256}): ship it if {one.condition}."
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import html
 import importlib
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
 from edgekit.errors import BackendMissing
 from edgekit.keywords import in_python
@@ -85,7 +86,7 @@ class Tabled:
 
     def shown(self) -> list[Shown]:
         """What stands where it is printed: a short table."""
-        return [_short(self.to_json())]
+        return [short(self.to_json())]
 
     def __repr__(self) -> str:
         return "\n\n".join(one.as_text() for one in self.shown())
@@ -99,8 +100,45 @@ class Tabled:
             pandas = importlib.import_module("pandas")
         except ImportError as error:
             raise BackendMissing(f"a data frame needs pandas ({error})", "pip install pandas") from error
+        return pandas.DataFrame([_flat(row) for row in self.table_rows()])
+
+    def table_rows(self) -> list[dict[str, Any]]:
+        """The rows of the data frame: those of the list that the result is about, or the result itself."""
         document = self.to_json()
-        return pandas.DataFrame([_flat(row) for row in _rows(document)[1] or [document]])
+        return _rows(document)[1] or [document]
+
+
+T = TypeVar("T", bound=Tabled)
+
+
+@dataclass(frozen=True, repr=False)
+class Several(Tabled, Generic[T]):
+    """What a verb gives for several names, in their order. `key`: the list of the JSON; `of`: what tells them apart."""
+
+    key: ClassVar[str]
+    of: ClassVar[str]
+    results: tuple[T, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """{key: [...]}: of each what it gives alone."""
+        return {self.key: [one.to_json() for one in self.results]}
+
+    def shown(self) -> list[Shown]:
+        """The tables of one after the other."""
+        return list(itertools.chain.from_iterable(one.shown() for one in self.results))
+
+    def table_rows(self) -> list[dict[str, Any]]:
+        """The rows of each, with which it is of."""
+        return [{self.of: one.to_json()[self.of], **row} for one in self.results for row in one.table_rows()]
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.results)
+
+    def __getitem__(self, place: int) -> T:
+        return self.results[place]
 
 
 def _rows(document: Mapping[str, Any]) -> tuple[str | None, list[dict[str, Any]]]:
@@ -125,8 +163,8 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _short(document: Mapping[str, Any]) -> Shown:
-    """The table of a document, or its facts where it has no rows."""
+def short(document: Mapping[str, Any]) -> Shown:
+    """Return the table of a document, or its facts where it has no rows."""
     name, rows = _rows(document)
     if name is None:
         plain = {key: one for key, one in document.items() if key not in WRITTEN and not isinstance(one, (dict, list))}
@@ -138,9 +176,12 @@ def _short(document: Mapping[str, Any]) -> Shown:
     told = ": ".join(str(document[key]) for key in LEAD if document.get(key))
     chosen = document.get("chosen")
     above = [told] * bool(told) + [f"   fix: {document.get('remedy')}"] * bool(document.get("remedy"))
+    above += likely(document)
     if chosen:
         above.append("  ".join(filter(None, (chosen.get("path") or chosen["artifact"], chosen.get("sha256")))))
-    more = [f"... {len(rows) - MOST} more; to_json() and to_pandas() have all"] if len(rows) > MOST else []
+    more = (
+        [f"... {len(rows) - MOST} more of {len(rows)}; to_pandas() and to_json() have all"] if len(rows) > MOST else []
+    )
     heads = [one.rpartition(".")[2] for one in columns]
     return Shown([escaped(in_python(one)) for one in above], heads, lines, more + _told(document))
 
@@ -150,7 +191,8 @@ def _told(document: Mapping[str, Any]) -> list[str]:
     failed = [(one, one["reason"], one["remedy"]) for one in document.get("failed") or ()]
     for one in document.get("measurements") or ():
         failed += [(one, error["message"], error["remedy"]) for error in (one.get("error"),) if error]
-    found = [_unanswered(one) for one in document.get("answers") or () if one["chosen"] is None]
+    unanswered = [one for one in document.get("answers") or () if one["chosen"] is None]
+    found = [line for one in unanswered for line in (_unanswered(one), *likely(one))]
     for one, reason, remedy in failed:
         name = " ".join(str(one[key]) for key in PARTS if one.get(key) is not None)
         found += [f"failed: {name}: {reason}", f"   fix: {remedy}"]
@@ -159,7 +201,8 @@ def _told(document: Mapping[str, Any]) -> list[str]:
         for one in document.get("gates") or ()
         if one["verdict"] != "passed"
     ]
-    found += [f"note: {one}" for one in document.get("notes") or ()]
+    remarks = [(one.get("accuracy") or {}).get("remark") for one in document.get("cells") or ()]
+    found += [f"note: {one}" for one in (*dict.fromkeys(filter(None, remarks)), *(document.get("notes") or ()))]
     found += [f"wrote {path}" for key in WRITTEN for path in _each(document.get(key))]
     return [escaped(in_python(one)) for one in found]
 
@@ -167,6 +210,14 @@ def _told(document: Mapping[str, Any]) -> list[str]:
 def _unanswered(one: Mapping[str, Any]) -> str:
     why = "; ".join(filter(None, (one["reason"], one["remedy"])))
     return f"no file can be named for {one['setting'] or 'any device'}: {why}"
+
+
+def likely(document: Mapping[str, Any]) -> list[str]:
+    """Return a line with the file that is likely to ship, and under which condition, where none was chosen."""
+    one = document.get("provisional")
+    if one is None:
+        return []
+    return [f"   likely: {one['path'] or one['artifact']} (sha256 {one['sha256']}), if {one['condition']}"]
 
 
 def _each(value: Any) -> Sequence[str]:

@@ -66,10 +66,15 @@ def test_exit_codes(limits: tuple[str, ...], code: int, make: Records) -> None:
 
 
 def test_invalid_latencies_end_with_6_and_their_cause(make: Records) -> None:
-    text, code = printed(
-        "--store", shelf(make, verdict="invalid", reasons=("throttled",)), "--max-latency", "10ms", "--json"
-    )
+    url = shelf(make, verdict="invalid", reasons=("throttled",))
+    text, code = printed("--store", url, "--max-latency", "10ms", "--json")
     assert code == 6 and json.loads(text)["reason"] == "every latency is invalid: throttled"
+    likely = json.loads(text)["provisional"]
+    assert likely["sha256"] == BIG.sha256 and likely["condition"] == "its latency holds when it is measured again"
+    shown = " ".join(printed("--store", url, "--max-latency", "10ms")[0].split())
+    assert (
+        f"likely {BIG.file} sha256 {BIG.sha256} if its latency holds" in shown and "fix: run `edgekit bench`" in shown
+    )
 
 
 def test_a_person_reads_each_reason_once_with_its_files(make: Records) -> None:
@@ -149,7 +154,7 @@ def test_files_are_chosen_of_a_format_and_a_precision(make: Records) -> None:
     url = shelf(make)
     found = edgekit.choose(store=url)
     every = [one.row for one in (*([found.chosen] if found.chosen else []), *found.others)]
-    for field in ("format", "precision"):
+    for field in ("format", "precision", "runtime"):
         value = getattr(every[0], field)
         asked: dict[str, Any] = {field: [value]}
         some = edgekit.choose(store=url, **asked)

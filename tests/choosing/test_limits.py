@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from edgekit.choosing.gaps import INVALID_LATENCY
 from edgekit.choosing.limits import Limits, checks, limits
 from edgekit.errors import UsageError
 from edgekit.records.measurement import Memory
@@ -93,7 +94,7 @@ def test_what_was_not_measured_cannot_be_told_and_says_why() -> None:
     )
     busy = row(verdict="invalid", reasons=("throttled",))
     (check,) = checks(busy, Limits(max_latency_ms=1))
-    assert check.outcome == "cannot tell" and check.is_invalid and "throttled" in check.reason
+    assert check.outcome == "cannot tell" and check.gap is INVALID_LATENCY and "throttled" in check.reason
     assert "runs nothing" in outcome(row(runtime="null"), Limits(max_latency_ms=1))[1]
     assert outcome(row(samples=5), Limits(max_latency_ms=1000))[0] == "holds"  # 8 processes have an interval
 

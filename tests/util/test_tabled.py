@@ -14,7 +14,7 @@ import pytest
 import edgekit
 from edgekit.errors import BackendMissing
 from edgekit.util import tabled
-from edgekit.util.tabled import MOST, Tabled
+from edgekit.util.tabled import MOST, Several, Tabled
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,7 +42,7 @@ def test_a_result_prints_as_a_short_table() -> None:
     )
     assert first.split() == ["<net>.tflite", "litert", "1.635", "1.6", "..", "1.7", "-"] and "92,000,000" in second
     many = str(Result({"measurements": [FILE] * (MOST + 5)})).splitlines()
-    assert len(many) == MOST + 2 and many[-1].startswith("... 5 more")
+    assert len(many) == MOST + 2 and many[-1].startswith("... 5 more of 25; to_pandas() ")
 
 
 def test_a_choice_leads_with_its_reason_and_the_chosen_file() -> None:
@@ -56,6 +56,9 @@ def test_where_nothing_is_chosen_the_way_out_stands_below_the_reason() -> None:
     document = {"verdict": "cannot decide", "reason": "every latency is invalid", "remedy": "measure again"}
     told = str(Result(document | {"chosen": None, "others": [{"artifact": "a.onnx", "status": "cannot tell"}]}))
     assert told.splitlines()[:2] == ["cannot decide: every latency is invalid", "   fix: measure again"]
+    likely = {"artifact": "a.onnx", "path": "x/a.onnx", "sha256": "0123", "condition": "its latency holds"}
+    told = str(Result(document | {"chosen": None, "provisional": likely, "others": [{"artifact": "a.onnx"}]}))
+    assert "   likely: x/a.onnx (sha256 0123), if its latency holds" in told.splitlines()
 
 
 def test_what_was_written_is_named_by_its_path() -> None:
@@ -138,3 +141,17 @@ def test_a_mapping_is_a_column_for_each_key_and_ones_own_rows_lead() -> None:
     assert flat == {"ms_fp32": 1.5, "ms_int8": None, "parity_passed": True, "parity_worst_x": 2}
     points = [{"label": f"p{index}", "family": "VGG"} for index in range(MOST + 5)]
     assert "mine" in str(Result({"points": [*points, {"label": "mine", "family": "own"}]})).splitlines()[1]
+
+
+@dataclass(frozen=True, repr=False)
+class Both(Several[Result]):
+    key = "summaries"
+    of = "variant"
+
+
+def test_several_results_are_one_after_the_other() -> None:
+    one, two = (Result({"variant": name, "layers": [{"name": f"{name}.conv", "params": 7}]}) for name in "ab")
+    both = Both((one, two))
+    assert str(both) == f"{one}\n\n{two}" and both._repr_html_() == one._repr_html_() + two._repr_html_()
+    assert both.to_json() == {"summaries": [one.document, two.document]} and (len(both), both[1]) == (2, two)
+    assert both.table_rows()[1] == {"variant": "b", "name": "b.conv", "params": 7} and list(both) == [one, two]

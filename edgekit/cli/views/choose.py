@@ -39,9 +39,7 @@ def choose(document: Json, width: int) -> Iterator[RenderableType]:
     """The answer first; then the nearest candidates in a table, and a line for each that was passed over."""
     chosen, others, more = document["chosen"], document["others"][:SHOWN], document["others"][SHOWN:]
     if chosen is None:
-        yield Text(f"{document['verdict']}: {document['reason']}", style="red")
-        if document["remedy"]:
-            yield Text(f"   fix: {document['remedy']}")
+        yield from _undecided(document)
     else:
         yield _answer(chosen, document)
     wanted = [f"{word} {text(document['limits'][key])}" for key, word, text in LIMITS if document["limits"][key]]
@@ -56,6 +54,23 @@ def choose(document: Json, width: int) -> Iterator[RenderableType]:
         )
     for note in document["notes"]:
         yield Text(f"note: {note}")
+
+
+def _undecided(document: Json) -> Iterator[RenderableType]:
+    """Why no file can be named, what to do, and which one it would be, under which condition."""
+    yield Text(f"{document['verdict']}: {document['reason']}", style="red")
+    if document["remedy"]:
+        yield Text(f"   fix: {document['remedy']}")
+    likely = document["provisional"]
+    if likely is not None:
+        yield facts(
+            [
+                ("likely", likely["path"] or likely["artifact"]),
+                ("sha256", likely["sha256"]),
+                ("if", likely["condition"]),
+                *_numbers(likely, document["device"]),
+            ]
+        )
 
 
 def _passed_over(others: Sequence[Json], document: Json) -> Iterator[RenderableType]:
@@ -82,18 +97,30 @@ def _of(names: Sequence[str], every: Sequence[Json]) -> str:
 
 def _answer(chosen: Json, document: Json) -> RenderableType:
     """The file, its hash, and what it was chosen for."""
-    threads = counted(chosen["threads"], "thread")
-    how = (chosen["runtime"], chosen["way"], threads, f"batch {chosen['batch']}", chosen["sizes"])
-    latency = f"{milliseconds(chosen['median_ms'])} ms (95 % {interval(chosen['ci95_ms'], milliseconds)})"
-    accuracy = f"{percent(chosen['top1'])} (95 % {interval(chosen['top1_ci95'], percent)})"
     return facts(
         [
             ("ship", chosen["path"] or chosen["artifact"]),
             ("sha256", chosen["sha256"]),
             ("because", document["reason"]),
-            ("top-1", f"{accuracy} on {chosen['images']:,} images of {chosen['dataset']}"),
-            ("latency", f"{latency} on {document['device']}, {', '.join(filter(None, how))}; {chosen['verdict']}"),
-            ("size", size(chosen["bytes"])),
-            ("memory", size(chosen["peak_memory_bytes"])),
+            *_numbers(chosen, document["device"]),
         ]
     )
+
+
+def _numbers(row: Json, device: str) -> list[tuple[str, str]]:
+    """What a file was chosen for."""
+    accuracy = f"{percent(row['top1'])} (95 % {interval(row['top1_ci95'], percent)})"
+    return [
+        ("top-1", f"{accuracy} on {row['images']:,} images of {row['dataset']}"),
+        ("latency", _latency(row, device)),
+        ("size", size(row["bytes"])),
+        ("memory", size(row["peak_memory_bytes"])),
+    ]
+
+
+def _latency(row: Json, device: str) -> str:
+    if row["median_ms"] is None:
+        return f"not measured on {device}"
+    how = (row["runtime"], row["way"], counted(row["threads"], "thread"), f"batch {row['batch']}", row["sizes"])
+    told = f"{milliseconds(row['median_ms'])} ms (95 % {interval(row['ci95_ms'], milliseconds)})"
+    return f"{told} on {device}, {', '.join(filter(None, how))}; {row['verdict']}"

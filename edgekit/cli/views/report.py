@@ -8,6 +8,7 @@ from rich.text import Text
 
 from edgekit.cli.tables import Column, Json, View, failure, file_name, milliseconds, percent, table, verdicts
 from edgekit.util.formatting import UNKNOWN, count, size
+from edgekit.util.tabled import likely
 
 
 def report(document: Json, width: int) -> View:
@@ -23,6 +24,7 @@ def _answers(answers: Sequence[Json]) -> View:
         if chosen is None:
             told = "; ".join(filter(None, (one["reason"], one["remedy"])))
             yield Text(f"no file can be named for {where}: {told}")
+            yield from map(Text, likely(one))
         else:
             numbers = f"top-1 {percent(chosen['top1'])}, {milliseconds(chosen['median_ms'])} ms ({chosen['verdict']})"
             yield Text(f"ship {chosen['path'] or chosen['artifact']} to {where}: {numbers}; {one['reason']}")

@@ -47,6 +47,18 @@ NetworkOptions = Annotated[
 ]
 OfDevice = Annotated[str | None, typer.Option("--device", help="Only records of this device.")]
 OfModel = Annotated[str | None, typer.Option("--model", metavar="NAME", help="Only of this network, variant or file.")]
+OfFormat = Annotated[
+    str | None, typer.Option("--format", "-f", metavar="F,F", help="Only of files of these formats: tflite, onnx.")
+]
+OfFileFormat = Annotated[
+    str | None, typer.Option("--file-format", metavar="F,F", help="Only of files of these formats: tflite, onnx.")
+]
+OfPrecision = Annotated[
+    str | None, typer.Option("--precision", metavar="P,P", help="Only of files of these precisions: int8, fp32.")
+]
+OfRuntime = Annotated[
+    str | None, typer.Option("--runtime", metavar="R,R", help="Only by these runtimes: litert, onnxruntime.")
+]
 Since = Annotated[
     str | None, typer.Option("--since", metavar="DATE", help="Only from 2026-01-31 (UTC), or the last 7d or 24h.")
 ]
@@ -93,6 +105,11 @@ def words(text: str, option: str) -> tuple[str, ...]:
     return found
 
 
+def words_or_none(text: str | None, option: str) -> tuple[str, ...] | None:
+    """As `words`; None where the option was not given."""
+    return None if text is None else words(text, option)
+
+
 def devices(text: str, option: str) -> list[str | dict[str, tuple[str, ...]]]:
     """`"desktop,pi=pi-1+pi-2"` as ["desktop", {"pi": ("pi-1", "pi-2")}]. Raises UsageError."""
     found: list[str | dict[str, tuple[str, ...]]] = []
@@ -122,31 +139,16 @@ def decimals(text: str, option: str) -> tuple[float, ...]:
 
 
 def inputs(texts: list[str] | None) -> Input:
-    """`["image=1,3,224,224", "state=1,64"]` as shapes by name, or in order where none has one. Raises UsageError."""
-    if not texts:
-        return None
-    named = [text.partition("=")[::2] if "=" in text else ("", text) for text in texts]
-    found = {name: shape(text) for name, text in named}
-    if "" not in found and len(found) == len(texts):
-        return found
-    if set(found) != {""}:
-        raise UsageError("--input names some inputs only, or one twice", "name each one, or none")
-    return [shape(text) for _, text in named] if len(texts) > 1 else found[""]
+    """As edgekit.network.inputs.from_texts; None without any."""
+    from edgekit.network.inputs import from_texts
 
-
-def shape(text: str) -> tuple[int, ...]:
-    """`"1,3,224,224"` as a shape, batch first. Raises UsageError."""
-    try:
-        sizes = tuple(int(word) for word in text.replace("x", ",").split(","))
-    except ValueError:
-        sizes = ()
-    if not sizes:
-        raise UsageError(f"--input takes sizes, not '{text}'", "write, say, --input 1,3,224,224")
-    return sizes
+    return from_texts(texts) if texts else None
 
 
 def shapes(texts: list[str] | None) -> dict[str, tuple[int, ...]]:
     """`["x=1,3,224,224"]` as {"x": (1, 3, 224, 224)}; without a name, under ""."""
+    from edgekit.network.inputs import shape
+
     found = {}
     for text in texts or []:
         name, _, sizes = text.rpartition("=")

@@ -25,7 +25,7 @@ from edgekit.reporting.answer import Answer, answers
 from edgekit.reporting.page_profile import profiled
 from edgekit.reporting.records import Records, from_store
 from edgekit.reporting.rows import Row, rows
-from edgekit.storage.filters import filters
+from edgekit.storage.filters import Names, filters
 from edgekit.storage.looking import check_is_there
 from edgekit.storage.store import Store, open_store
 from edgekit.util.files import drafting, environment, make_folder, publish, write_atomically
@@ -62,17 +62,21 @@ def report(
     model: str | None = None,
     since: str | None = None,
     latest: int | None = None,
+    file_format: Names = None,
+    precision: Names = None,
+    runtime: Names = None,
 ) -> ReportResult:
     """Write the store's measurements and accuracies to `out`, with a suffix for each format.
 
     Its first lines say which file to ship to each device, as `edgekit.choose` without limits does. Filters leave what
     was measured on `device`, of `model` (a network, a variant or a file's name), `since` a time (an ISO date or time in
-    UTC, or "7d" or "24h"), and of that the `latest` so many measurements; their files' accuracies come with them.
+    UTC, or "7d" or "24h"), of files of a `file_format` and a `precision`, by a `runtime` (one or several names each),
+    and of that the `latest` so many measurements; their files' accuracies come with them.
     `assets` is a folder for each picture as SVG and PNG and for all raw samples as CSV. Raises UsageError for a store
     with no such record, an unknown format or a wrong filter, BackendMissing where a page or a picture is asked for and
     vl-convert is not installed, EnvironmentRefused where nothing can be written.
     """
-    wanted = filters(device, model, since, latest)
+    wanted = filters(device, model, since, latest, file_format, precision, runtime)
     _refuse_missing(_formats(format), assets)  # what is missing is said before the store is read
     source = store if isinstance(store, Store) else open_store(store)
     check_is_there(source)

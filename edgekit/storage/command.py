@@ -13,7 +13,7 @@ from typing import Any, Literal, overload
 from edgekit.errors import EnvironmentRefused, UsageError, nearest
 from edgekit.records.measurement import Accuracy
 from edgekit.storage import results
-from edgekit.storage.filters import Filters, filters
+from edgekit.storage.filters import Filters, Names, filters
 from edgekit.storage.looking import Entry, entries, named
 from edgekit.storage.merge import Merged, merge
 from edgekit.storage.rows import SERIES, insert
@@ -98,6 +98,9 @@ def store(
     model: str | None = None,
     since: str | None = None,
     latest: int | None = None,
+    format: Names = None,
+    precision: Names = None,
+    runtime: Names = None,
     yes: bool = False,
 ) -> Result: ...
 def store(
@@ -108,6 +111,9 @@ def store(
     model: str | None = None,
     since: str | None = None,
     latest: int | None = None,
+    format: Names = None,
+    precision: Names = None,
+    runtime: Names = None,
     yes: bool = False,
 ) -> Result:
     """Look at the records of a store, or copy, bring in or remove some.
@@ -115,14 +121,18 @@ def store(
     `list` gives a line a record, `show ID` all of one, `export [ID ...] FILE` writes a SQLite store, or JSON where FILE
     ends in .json (edgekit.storage.results), that `merge FILE` takes, `rm ID ...` removes: with `yes`; without, it tells
     what would go. An id may be its first digits. Instead of ids, `list`, `export` and `rm` take filters: `device`,
-    `model` (a network, a variant or a file's name), `since` (an ISO date or time in UTC, or "7d" or "24h") and
-    `latest`, so many records. Raises UsageError for ids that name no record or several, and for files and filters that
-    are none.
+    `model` (a network, a variant or a file's name), `since` (an ISO date or time in UTC, or "7d" or "24h"), `format`,
+    `precision` and `runtime` (one or several names), and `latest`, so many records. Raises UsageError for ids that name
+    no record or several, and for files and filters that are none.
     """
     if action not in ACTIONS:
         usual = "; ".join(ACTIONS.values())
         raise UsageError(f"`edgekit store` does not know '{action}'{nearest(action, ACTIONS)}", f"say one of: {usual}")
-    wanted, texts, opened = filters(device, model, since, latest), [str(word) for word in words], open_store(store)
+    wanted, texts, opened = (
+        filters(device, model, since, latest, format, precision, runtime),
+        [*map(str, words)],
+        open_store(store),
+    )
     _check(action, texts, wanted, yes)
     if action == "merge":
         return merge(texts[0], opened)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgekit.errors import UsageError
+from edgekit.errors import UsageError, nearest
+from edgekit.records.formats import FORMATS, PRECISIONS
+from edgekit.records.runtime import RUNTIMES
 from edgekit.util.numerals import LARGEST
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from edgekit.storage.looking import Entry
 
 DIGITS = "0123456789"
+NAMED = ("format", "precision", "runtime")
+Names = str | Sequence[str] | None  # one, several, or several with commas between
 
 
 class Columns(Protocol):
@@ -28,12 +32,15 @@ class Columns(Protocol):
 
 @dataclass(frozen=True)
 class Filters:
-    """Which records are meant; None leaves one out. `since` is a time as records have it."""
+    """Which records are meant; None, and a row without names, leave one out. `since` is a time as records have it."""
 
     device: str | None = None
     model: str | None = None
     since: str | None = None
     latest: int | None = None
+    format: tuple[str, ...] = ()
+    precision: tuple[str, ...] = ()
+    runtime: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self != Filters()
@@ -44,7 +51,12 @@ class Filters:
             self.device in (None, one.device)
             and (self.model is None or self._is_named(one, self.model))
             and (self.since is None or one.created >= self.since)
+            and all(not names or getattr(one, field) in names for field, names in self._named())
         )
+
+    def _named(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """The fields of which several values may be meant."""
+        return ((field, getattr(self, field)) for field in NAMED)
 
     @staticmethod
     def _is_named(one: Entry | Summary, name: str) -> bool:
@@ -61,6 +73,7 @@ class Filters:
             yield columns["created"] >= self.since
         if self.model is not None:
             yield self.of_model(columns, dialect)
+        yield from (columns[field].in_(names) for field, names in self._named() if names)
 
     def of_model(self, columns: Columns, dialect: str) -> ColumnElement[bool]:
         """That it is of the model: near it in an index, and of these those that begin so."""
@@ -76,11 +89,45 @@ class Filters:
         return found
 
 
-def filters(device: str | None, model: str | None, since: str | None, latest: int | None) -> Filters:
-    """Filters as a user writes them. Raises UsageError for a time or a number that is none."""
+def filters(
+    device: str | None,
+    model: str | None,
+    since: str | None,
+    latest: int | None,
+    format: Names = None,
+    precision: Names = None,
+    runtime: Names = None,
+) -> Filters:
+    """Filters as a user writes them. Raises UsageError for a time or a number that is none, and an unknown name."""
     if latest is not None and not 1 <= latest <= LARGEST:
         raise UsageError(f"--latest cannot be {latest}", "give a number of records from 1, say --latest 10")
-    return Filters(device, model, None if since is None else _time(since), latest)
+    return Filters(
+        device,
+        model,
+        None if since is None else _time(since),
+        latest,
+        _each(format, FORMATS.canonical),
+        _each(precision, _precision),
+        _each(runtime, RUNTIMES.canonical),
+    )
+
+
+def _each(asked: Names, canonical: Callable[[str], str]) -> tuple[str, ...]:
+    if asked is None:
+        return ()
+    words = asked.split(",") if isinstance(asked, str) else asked
+    found = tuple(dict.fromkeys(canonical(word.strip()) for word in words if word.strip()))
+    if not found:
+        raise UsageError("a filter names nothing", "give one or more names, or leave it out")
+    return found
+
+
+def _precision(name: str) -> str:
+    if name not in PRECISIONS:
+        raise UsageError(
+            f"unknown precision '{name}'{nearest(name, PRECISIONS)}", f"choose of: {', '.join(PRECISIONS)}"
+        )
+    return name
 
 
 def _time(text: str) -> str:

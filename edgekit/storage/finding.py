@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgekit.records.measurement import Measurement
 from edgekit.records.summary import Summary, summary
-from edgekit.storage.filters import Columns, Filters
+from edgekit.storage.filters import NAMED, Columns, Filters
 from edgekit.storage.schema import table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from edgekit.storage.store import Store
 
-FILTERED = ("device", "created", "variant", "artifact")  # what filters look at
+FILTERED = ("device", "created", "variant", "artifact", *NAMED)  # what filters look at
 FIELDS = [field.name for field in fields(Summary)]
 MOST = 500  # rows in memory
 MANY = 20_000  # records of a model; from so many on the newest are found sooner by going back through time

@@ -27,3 +27,24 @@ def test_times_that_are_none(text: str) -> None:
 def test_numbers_that_are_none(count: int) -> None:
     with pytest.raises(UsageError, match="--latest cannot be"):
         filters(None, None, None, count)
+
+
+def test_names_are_canonical_and_each_once() -> None:
+    found = filters(None, None, None, None, "tflite, onnx,tflite", ["int8"], "ort")
+    assert (found.format, found.precision, found.runtime) == (("tflite", "onnx"), ("int8",), ("onnxruntime",)) and found
+    assert not filters(None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"format": "tflight"}, "unknown format 'tflight'; did you mean 'tflite'"),
+        ({"precision": "int9"}, "unknown precision 'int9'; did you mean 'int8'"),
+        ({"runtime": "none"}, "unknown runtime 'none'"),
+        ({"format": " , "}, "names nothing"),
+        ({"precision": ()}, "names nothing"),
+    ],
+)
+def test_names_that_are_none(asked: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        filters(None, None, None, None, **asked)

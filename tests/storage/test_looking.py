@@ -62,6 +62,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         ({"latest": 9}, [0, 1, 2, 3]),
         ({"device": "local", "latest": 1}, [1]),
         ({"device": "pi5", "model": "mobilenet_v2", "since": "2026-11-20"}, [2]),
+        ({"format": "onnx", "precision": "fp32", "runtime": "onnxruntime"}, [0, 1, 2, 3]),
+        ({"format": "tflite"}, []),
+        ({"precision": "int8"}, []),
+        ({"runtime": "litert", "model": "mobilenet"}, []),
+        ({"format": ["tflite", "onnx"], "latest": 1}, [3]),
     ],
 )
 def test_filters_choose_alike_in_stores_of_every_version(
@@ -93,6 +98,9 @@ def test_every_kind_has_its_values(tmp_path: Path) -> None:
     assert (found[four.id].variant, found[four.id].artifact) == (None, "x.onnx")
     assert {entry.id for entry in entries(made, Filters(model="mobilenet"))} == {one.id, two.id}
     assert {entry.id for entry in entries(made, Filters(model="net"))} == {three.id}
+    assert {entry.id for entry in entries(made, Filters(precision=("fp32",)))} == {one.id, two.id}
+    assert {entry.id for entry in entries(made, Filters(precision=("int8",)))} == {three.id}
+    assert {entry.id for entry in entries(made, Filters(runtime=("onnxruntime",)))} >= {one.id, two.id}
     assert [entry.id for entry in entries(made, Filters(model="x.onnx"))] == [four.id]
 
 

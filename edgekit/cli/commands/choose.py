@@ -31,12 +31,9 @@ def choose(
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME,NAME", help="Only these networks or variants.")
     ] = None,
-    format: Annotated[
-        str | None, typer.Option("--format", "-f", metavar="F,F", help="Only files of these formats: tflite, onnx.")
-    ] = None,
-    precision: Annotated[
-        str | None, typer.Option("--precision", metavar="P,P", help="Only files of these precisions: int8, fp32.")
-    ] = None,
+    format: o.OfFormat = None,
+    precision: o.OfPrecision = None,
+    runtime: o.OfRuntime = None,
     threads: Annotated[
         int | None, typer.Option("--threads", help="Of latencies with so many threads; needed where there are several.")
     ] = None,
@@ -49,8 +46,9 @@ def choose(
     """Say which stored file to ship to a device, within limits.
 
     Of the files that hold every limit the most accurate one leads; among those that its images cannot tell apart from
-    it, the quickest is chosen. A limit inside an interval cannot be told, and such a file is not chosen.
-    Exit code 3: none is known to fit. 6: only invalid latencies stand in the way.
+    it, the quickest is chosen. A limit inside an interval cannot be told, and such a file is not chosen. Where none is
+    known to fit, the likely one is named, with what must turn out for it and what to run next.
+    Exit code 3: none is known to fit. 6: only an invalid latency stands in the way of the likely one.
 
     It answers with the file's path and sha256, and for each file that was passed over with top-1 (%), median latency
     (ms), size, memory and the reason. Times are in us, ms or s; sizes in B, kB, MB, GB, KiB, MiB or GiB.
@@ -69,9 +67,10 @@ def choose(
         min_top1=min_top1,
         max_bytes=max_bytes,
         max_memory=max_memory,
-        model=None if model is None else o.words(model, "--model"),
-        format=None if format is None else o.words(format, "--format"),
-        precision=None if precision is None else o.words(precision, "--precision"),
+        model=o.words_or_none(model, "--model"),
+        format=o.words_or_none(format, "--format"),
+        precision=o.words_or_none(precision, "--precision"),
+        runtime=o.words_or_none(runtime, "--runtime"),
         threads=threads,
         batch=batch,
         store=store,

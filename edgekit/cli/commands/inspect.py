@@ -43,6 +43,6 @@ def inspect(
             f"--snippet prints one program, and {len(artifact)} files were given",
             f"give one file: edgekit inspect {artifact[0]} --snippet {snippet}",
         )
-    found = [edgekit.inspect(one, layers=layers, snippet=snippet).to_json() for one in artifact]
+    found = [one.to_json() for one in edgekit.inspect(artifact, layers=layers, snippet=snippet)]
     document = found[0] if len(found) == 1 else {"files": found}
     return Outcome(document, views.inspect, text=written.text(format, document, FILES, found))

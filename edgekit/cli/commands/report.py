@@ -24,6 +24,9 @@ def report(
     latest: Annotated[
         int | None, typer.Option("--latest", "--last", metavar="N", help="Only the last N measurements of these.")
     ] = None,
+    file_format: o.OfFileFormat = None,
+    precision: o.OfPrecision = None,
+    runtime: o.OfRuntime = None,
     store: o.Store = None,
     json: o.Json = False,
 ) -> Outcome:
@@ -40,11 +43,22 @@ def report(
     Example:
       edgekit report --out report.html
       edgekit report --device local --since 7d
+      edgekit report --file-format tflite --precision int8
       edgekit report --model lenet5 --latest 4 --format md,csv
     """
     from edgekit.cli.views import report as views
 
     result = edgekit.report(
-        store, out, o.words(format, "--format"), assets, device=device, model=model, since=since, latest=latest
+        store,
+        out,
+        o.words(format, "--format"),
+        assets,
+        device=device,
+        model=model,
+        since=since,
+        latest=latest,
+        file_format=o.words_or_none(file_format, "--file-format"),
+        precision=o.words_or_none(precision, "--precision"),
+        runtime=o.words_or_none(runtime, "--runtime"),
     )
     return Outcome(result.to_json(), views.report)

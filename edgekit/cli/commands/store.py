@@ -20,6 +20,9 @@ def store(
     model: o.OfModel = None,
     since: o.Since = None,
     latest: Annotated[int | None, typer.Option("--latest", metavar="N", help="Only the last N of these.")] = None,
+    format: o.OfFormat = None,
+    precision: o.OfPrecision = None,
+    runtime: o.OfRuntime = None,
     yes: Annotated[bool, typer.Option("--yes", help="Remove them; without it, rm shows what would go.")] = False,
     store: o.Store = None,
     json: o.Json = False,
@@ -38,11 +41,13 @@ def store(
     rm      Shows what would go; with --yes removes it for good.
 
     Filters of list, export and rm, which may be combined: --device, a name of devices.yaml or local; --model, a network
-    (mobilenet), a variant (mobilenet_0.5_160) or a file's name; --since 2026-01-31, 7d or 24h; --latest 10.
+    (mobilenet), a variant (mobilenet_0.5_160) or a file's name; --since 2026-01-31, 7d or 24h; --latest 10; --format
+    tflite, --precision int8 and --runtime litert, several of each with commas between.
 
     \b
     Example:
       edgekit store list --model mobilenet --since 7d
+      edgekit store list --format tflite --precision int8
       edgekit store list --device local --latest 10
       edgekit store show latest
       edgekit store export --device local mine.db
@@ -54,6 +59,16 @@ def store(
     from edgekit.cli.views import store as views
 
     result = edgekit.store(
-        action, *(words or ()), store=store, device=device, model=model, since=since, latest=latest, yes=yes
+        action,
+        *(words or ()),
+        store=store,
+        device=device,
+        model=model,
+        since=since,
+        latest=latest,
+        format=o.words_or_none(format, "--format"),
+        precision=o.words_or_none(precision, "--precision"),
+        runtime=o.words_or_none(runtime, "--runtime"),
+        yes=yes,
     )
     return Outcome(result.to_json(), views.VIEWS[action])

@@ -30,10 +30,8 @@ def summary(
     from edgekit.cli.views import network as views
 
     format, options, inputs = written.checked(format), o.pairs(option), o.inputs(input)
-    found = [
-        edgekit.summary(one, alpha=alpha, res=res, classes=classes, options=options, input=inputs).to_json()
-        for one in model
-    ]
+    told = edgekit.summary(model, alpha=alpha, res=res, classes=classes, options=options, input=inputs)
+    found = [one.to_json() for one in told]
     document = found[0] if len(found) == 1 else {"summaries": found}
     text = written.text(format, document, views.LAYERS, views.layers(found, sums=format != "csv"))
     return Outcome(document, views.summary, text=text)

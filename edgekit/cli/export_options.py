@@ -25,7 +25,7 @@ def parameter(name: str, **other: Any) -> inspect.Parameter:
 
     `other` replaces its default, its `hint` (the type on the command line), `help` or `metavar`.
     """
-    option, hint = OPTIONS[name], other.get("hint", str | None if OPTIONS[name].read else _on_command_line(HINTS[name]))
+    option, hint = OPTIONS[name], other.get("hint", _on_command_line(name))
     names = option.names or (flag(name),)
     shown = typer.Option(
         *names,
@@ -72,12 +72,15 @@ def takes(parameters: Sequence[inspect.Parameter]) -> Callable[[Command], Comman
     return given
 
 
-def _on_command_line(hint: Any) -> Any:
+def _on_command_line(name: str) -> Any:
+    hint = HINTS[name]
     if hint in _PATHS:
         return Path if hint == StrPath else Path | None
     if hint == Sequence[str]:
         return str
-    return list[str] | None if hint in (Input, Mapping[str, str] | None) else hint
+    if hint in (Input, Mapping[str, str] | None):
+        return list[str] | None
+    return str | None if OPTIONS[name].read else hint
 
 
 def _as_text(name: str) -> Any:

@@ -15,6 +15,7 @@ from edgekit.ir.whole_inputs import WholeNumbers
 from edgekit.network.spec import Variant
 from edgekit.records.preprocessing import CHANNELS, TENSORFLOW, TORCHVISION, Preprocessing, channels_for
 from edgekit.records.preprocessing_file import Described, Reader, as_yaml, name_of
+from edgekit.util import image_axes
 
 
 def images_of(
@@ -72,7 +73,9 @@ def about_images(asked: ExportOptions, preprocessing: Preprocessing, point: Vari
         return ["the input is no image: the preprocessing in the manifest means nothing, and eval takes arrays"]
     if own == len(preprocessing.mean):
         return []
-    return [f"no image has {own} channels: the preprocessing in the manifest means nothing, and eval takes arrays"]
+    meant = image_axes.said([point.input_shape])
+    why = "the preprocessing in the manifest means nothing, and eval takes arrays"
+    return ["; ".join(filter(None, (f"no image has {own} channels: {why}", meant)))]
 
 
 def assumed(

@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from edgekit.errors import UsageError, nearest
-from edgekit.network.inputs import Input
+from edgekit.network.inputs import Input, plain
 from edgekit.records.formats import FORMATS, HEADS, PRECISIONS
 from edgekit.util.quantity import milliseconds, number_of_points, size
 
@@ -89,7 +89,10 @@ class ExportOptions:
     res: int | None = _option(None, "Input height and width in pixels.", None, "--res", "--imgsz")
     classes: int | None = _option(None, "Number of classes.")
     input: Input = _option(
-        None, "Input shape of a network of your own; once for each of several inputs.", "[NAME=]1,3,224,224"
+        None,
+        "Input shape of a network of your own; once for each of several inputs.",
+        "[NAME=]1,3,224,224",
+        read=lambda value, flag: plain(value),
     )
     options: Mapping[str, str] | None = _option(
         None, "An option of the network, e.g. pool=max; repeatable.", "NAME=VALUE", "--option"

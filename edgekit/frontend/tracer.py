@@ -27,9 +27,11 @@ from edgekit.ir.passes.absorb_padding import absorb_padding
 from edgekit.ir.passes.cancel_permutes import cancel_permutes
 from edgekit.ir.passes.join_norms import LayerNorms
 from edgekit.ir.passes.join_operators import join_operators
+from edgekit.util import image_axes
 from edgekit.util.hard_exit import told_hard_exits
 
 Shape = tuple[int, ...]
+SHAPE_OR_FORWARD = "check its forward(), and that the input shape is the one that it was made for"
 MOST_NUMBERS = 1 << 40  # of an input: some terabytes
 
 
@@ -123,8 +125,11 @@ def _run(module: nn.Module, recorder: Recorder, shapes: Sequence[Shape]) -> Any:
     try:
         with told_hard_exits(), _quietly(), torch.no_grad(), _on_cpu(), Beneath(recorder), recorder, _watched(recorder):
             result = module(*inputs)
-    except UsageError:
-        raise
+    except UsageError as error:
+        meant = image_axes.said(shapes)
+        if not meant:
+            raise
+        raise UsageError(error.message, f"{meant}; or {error.remedy}") from error
     except RecursionError as error:
         where = scope.of_forward(module)
         raise UsageError(
@@ -135,7 +140,7 @@ def _run(module: nn.Module, recorder: Recorder, shapes: Sequence[Shape]) -> Any:
             at(scope.line_of(error), f"{type(module).__name__} fails: {first_line(error)}"),
             "leave files and the network out of forward()"
             if isinstance(error, OSError)
-            else "check its forward(), and that the input shape is the one that it was made for",
+            else image_axes.said(shapes) or SHAPE_OR_FORWARD,
         ) from error
     if recorder.refusal is not None:  # forward() caught it, and went another way than with values
         raise recorder.refusal

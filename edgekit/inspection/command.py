@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.inspection import snippets
@@ -17,8 +17,9 @@ from edgekit.records.formats import REJECTED, check_not_rejected
 from edgekit.records.manifest import Manifest
 from edgekit.util import apart
 from edgekit.util.formatting import printable
-from edgekit.util.tabled import Shown, Tabled
+from edgekit.util.tabled import Several, Shown, Tabled
 
+Files = list[str | Path] | list[str] | list[Path] | tuple[str | Path, ...]
 SECONDS = 60.0  # for reading what stands in a file
 
 
@@ -71,8 +72,24 @@ class InspectResult(Tabled):
         return told
 
 
-def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None = None) -> InspectResult:
-    """Open an artifact and say what it is. Raises UsageError when it is missing, altered or of something else.
+@dataclass(frozen=True, repr=False)
+class Inspections(Several[InspectResult]):
+    """What is known of several files, in the order given."""
+
+    key = "files"
+    of = "path"
+
+
+@overload
+def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None = None) -> InspectResult: ...
+@overload
+def inspect(artifact: Files, *, layers: bool = False, snippet: str | None = None) -> Inspections: ...
+def inspect(
+    artifact: str | Path | Files, *, layers: bool = False, snippet: str | None = None
+) -> InspectResult | Inspections:
+    """Open an artifact and say what it is; of a list of them one after the other, in its order.
+
+    Raises UsageError when it is missing, altered or of something else.
 
     A file that failed its verification is told by its manifest, with the reasons; no code is given that would run it.
 
@@ -80,7 +97,12 @@ def inspect(artifact: str | Path, *, layers: bool = False, snippet: str | None =
     language and adds code that runs the file on one image, wherever it is saved
     (edgekit.inspection.snippets.snippet).
     """
-    path = Path(artifact)
+    if isinstance(artifact, (list, tuple)):
+        return Inspections(tuple(_inspected(Path(one), layers, snippet) for one in artifact))
+    return _inspected(Path(artifact), layers, snippet)
+
+
+def _inspected(path: Path, layers: bool, snippet: str | None) -> InspectResult:
     if snippet is not None:
         snippets.check_language(snippet)
         check_not_rejected(path)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from edgekit.errors import BackendMissing, UsageError
 from edgekit.ir.layer_summary import where
@@ -21,10 +21,12 @@ from edgekit.network.inputs import Input
 from edgekit.network.names import is_own_name
 from edgekit.network.spec import ModelSpec, Published, Variant, variant
 from edgekit.util.formatting import printable
-from edgekit.util.tabled import Shown, Tabled
+from edgekit.util.tabled import Several, Shown, Tabled
 
 if TYPE_CHECKING:
     from torch import nn
+
+Networks = list["str | nn.Module"] | list[str] | tuple["str | nn.Module", ...]
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,14 @@ class SummaryResult(Tabled):
         return [Shown(heads=("what", "value"), lines=facts_of(document), below=document["where"]), *super().shown()]
 
 
+@dataclass(frozen=True, repr=False)
+class Summaries(Several[SummaryResult]):
+    """The layer tables of several networks, in the order given."""
+
+    key = "summaries"
+    of = "variant"
+
+
 def agrees(printed: float, exact: int, unit: float | None = None) -> bool:
     """Whether a figure is the exact one rounded to the digits that it was printed with: 569e6 is for 568,740,352.
 
@@ -113,6 +123,7 @@ def models(*names: str) -> ModelsResult:
     return ModelsResult(tuple(_model_row(networks[name]) for name in names or networks))
 
 
+@overload
 def summary(
     model: str | nn.Module,
     *,
@@ -121,13 +132,47 @@ def summary(
     classes: int | None = None,
     options: Mapping[str, str] | None = None,
     input: Input = None,
-) -> SummaryResult:
+) -> SummaryResult: ...
+@overload
+def summary(
+    model: Networks,
+    *,
+    alpha: float | None = None,
+    res: int | None = None,
+    classes: int | None = None,
+    options: Mapping[str, str] | None = None,
+    input: Input = None,
+) -> Summaries: ...
+def summary(
+    model: str | nn.Module | Networks,
+    *,
+    alpha: float | None = None,
+    res: int | None = None,
+    classes: int | None = None,
+    options: Mapping[str, str] | None = None,
+    input: Input = None,
+) -> SummaryResult | Summaries:
     """The layer table of one variant, or of a user's own network: an `nn.Module`, `FILE.py:function` or
-    `PACKAGE.MODULE:function` with `input`, `FILE.pt2`, `FILE.onnx`, `FILE.tflite` or `FILE.keras`. A published variant
-    needs no torch.
+    `PACKAGE.MODULE:function` with `input`, `FILE.pt2`, `FILE.onnx`, `FILE.tflite` or `FILE.keras`; of a list of them
+    one after the other, in its order. A published variant needs no torch.
 
     Raises UsageError, and BackendMissing where torch is needed and missing.
     """
+    if isinstance(model, (list, tuple)):
+        each = tuple(summary_of(one, alpha, res, classes, options, input) for one in model)
+        return Summaries(each)
+    return summary_of(model, alpha, res, classes, options, input)
+
+
+def summary_of(
+    model: str | nn.Module,
+    alpha: float | None = None,
+    res: int | None = None,
+    classes: int | None = None,
+    options: Mapping[str, str] | None = None,
+    input: Input = None,
+) -> SummaryResult:
+    """As `summary`, of one network."""
     known = _shipped(model, alpha, res, classes, options, input)
     if known is not None:
         return known

@@ -10,18 +10,61 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edgekit.errors import UsageError
+from edgekit.util import image_axes
 
 if TYPE_CHECKING:
     from torch import nn
 
 Shape = tuple[int, ...]
 # One shape; several, in forward()'s order; the same with the names of its arguments; None: what the network knows.
-Input = Shape | Sequence[Shape] | Mapping[str, Shape] | None
+# A shape may be a text, and a text of one have its name, as on the command line: "1,3,224,224", "image=1,3,224,224".
+Input = Shape | Sequence[Shape | str] | Mapping[str, Shape | str] | str | None
+Plain = Shape | Sequence[Shape] | Mapping[str, Shape] | None
 RANKS = (1, 2, 3, 4, 5)  # of an input, with its batch
 EXAMPLE = "write, say, --input 1,3,224,224, and once more for each further input"
 
 
-def shapes_of(given: Input) -> tuple[Shape, ...]:
+def plain(given: Input) -> Plain:
+    """The same without texts. Raises UsageError for what is no shape."""
+    if given is None or isinstance(given, str):
+        return None if given is None else from_texts([given])
+    if isinstance(given, Mapping):
+        return {name: _shape(one) for name, one in given.items()}
+    if not isinstance(given, Sequence):
+        raise UsageError(f"--input takes a shape, not a value of type {type(given).__name__}", EXAMPLE)
+    texts = [one for one in given if isinstance(one, str)]
+    if texts and len(texts) == len(given):
+        return from_texts(texts)
+    return [_shape(one) for one in given] if texts else given  # type: ignore[arg-type, return-value]
+
+
+def from_texts(texts: Sequence[str]) -> Plain:
+    """`["image=1,3,224,224", "state=1,64"]` as shapes by name, or in order where none has one. Raises UsageError."""
+    named = [text.partition("=")[::2] if "=" in text else ("", text) for text in texts]
+    found = {name: shape(text) for name, text in named}
+    if "" not in found and len(found) == len(texts):
+        return found
+    if set(found) != {""}:
+        raise UsageError("--input names some inputs only, or one twice", "name each one, or none")
+    return [shape(text) for _, text in named] if len(texts) > 1 else found[""]
+
+
+def shape(text: str) -> Shape:
+    """`"1,3,224,224"` as a shape, batch first. Raises UsageError."""
+    try:
+        sizes = tuple(int(word) for word in text.replace("x", ",").split(","))
+    except ValueError:
+        sizes = ()
+    if not sizes:
+        raise UsageError(f"--input takes sizes, not '{text}'", "write, say, --input 1,3,224,224")
+    return sizes
+
+
+def _shape(one: Shape | str) -> Shape:
+    return shape(one) if isinstance(one, str) else tuple(one)
+
+
+def shapes_of(given: Plain) -> tuple[Shape, ...]:
     """The shapes, checked. Raises UsageError."""
     if isinstance(given, Mapping):
         several: list[Shape] = [tuple(shape) for shape in given.values()]
@@ -34,7 +77,7 @@ def shapes_of(given: Input) -> tuple[Shape, ...]:
     return tuple(several)
 
 
-def names_of(given: Input) -> tuple[str, ...]:
+def names_of(given: Plain) -> tuple[str, ...]:
     """The names of forward()'s arguments that were given with the shapes; empty where none were."""
     return tuple(given) if isinstance(given, Mapping) else ()
 
@@ -59,7 +102,8 @@ def _check(shape: Shape) -> None:
     if shape[0] != 1:
         raise UsageError(
             f"a file is made for a batch of 1, not {shape[0]}",
-            f"write {_with_batch(shape)}; export --dynamic-batch leaves the batch open",
+            image_axes.said([(1, *shape)])
+            or f"write {_with_batch(shape)}; export --dynamic-batch leaves the batch open",
         )
 
 

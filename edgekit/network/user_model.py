@@ -26,7 +26,7 @@ from torch.nn.parameter import is_lazy
 from edgekit.errors import BackendMissing, UsageError, first_line, nearest
 from edgekit.frontend.tracer import unwrapped
 from edgekit.network import program
-from edgekit.network.inputs import EXAMPLE, Input, Shape, check_names, names_of, shapes_of
+from edgekit.network.inputs import EXAMPLE, Input, Plain, Shape, check_names, names_of, plain, shapes_of
 from edgekit.network.names import CHECKPOINTS, SOURCES, is_own_name, is_source
 from edgekit.network.spec import MODELS, ModelSpec
 from edgekit.network.users_code import users_code
@@ -60,16 +60,17 @@ def find(model: str | nn.Module, input: Input) -> ModelSpec:
     its own, of which only sizes that a FILE.onnx, FILE.tflite or FILE.keras leaves open need to be given.
     Raises UsageError.
     """
+    given = plain(input)
     if isinstance(model, nn.Module):
         kind = type(unwrapped(model))
         name = re.sub(r"\W+", "_", kind.__name__).lower()
-        return _own(name, f"{kind.__module__}.{kind.__qualname__}", _as_given(model), input)
+        return _own(name, f"{kind.__module__}.{kind.__qualname__}", _as_given(model), given)
     if model.endswith(".pt2"):
-        return _archived(Path(model), input)
+        return _archived(Path(model), given)
     if is_source(model):
-        return _read_from(Path(model), input)
+        return _read_from(Path(model), given)
     if is_own(model):
-        return _built_by(model, input)
+        return _built_by(model, given)
     if model.lower().endswith(tuple(CHECKPOINTS)):
         raise UsageError(
             f"{model} is a checkpoint, which holds weights and no network",
@@ -77,8 +78,8 @@ def find(model: str | nn.Module, input: Input) -> ModelSpec:
         )
     importlib.import_module("edgekit.models")  # registers the zoo
     spec = MODELS[model]
-    if input is not None:
-        _refuse_input(spec, shapes_of(input)[0])
+    if given is not None:
+        _refuse_input(spec, shapes_of(given)[0])
     return spec
 
 
@@ -107,7 +108,7 @@ def _refuse_input(spec: ModelSpec, given: tuple[int, ...]) -> NoReturn:
     )
 
 
-def _built_by(model: str, input: Input) -> ModelSpec:
+def _built_by(model: str, input: Plain) -> ModelSpec:
     """A network that a function of a file or of an installed package builds."""
     place, _, function = model.rpartition(":")
     if not place or not function:
@@ -122,7 +123,7 @@ def _built_by(model: str, input: Input) -> ModelSpec:
     return _own(re.sub(r"\W+", "_", name), told, _builder(_callable(imported(), place, function), model), input)
 
 
-def _own(name: str, told: str, build: Callable[..., nn.Module], input: Input) -> ModelSpec:
+def _own(name: str, told: str, build: Callable[..., nn.Module], input: Plain) -> ModelSpec:
     """The spec of a user's network for the shapes of its inputs."""
     if input is None:
         raise UsageError(f"{told} needs an input shape", EXAMPLE)
@@ -173,7 +174,7 @@ def _no_file(path: Path, remedy: str) -> UsageError:
     return UsageError(f"{path} {'is no file' if path.exists() else 'does not exist'}", remedy)
 
 
-def _archived(path: Path, input: Input) -> ModelSpec:
+def _archived(path: Path, input: Plain) -> ModelSpec:
     """A network that torch.export wrote, which is for one input shape but for the sizes that were left free."""
     if not path.is_file():
         raise _no_file(path, "give a file that torch.export.save wrote")
@@ -186,7 +187,7 @@ def _archived(path: Path, input: Input) -> ModelSpec:
     return replace(spec, file=record)
 
 
-def _read_from(path: Path, input: Input) -> ModelSpec:
+def _read_from(path: Path, input: Plain) -> ModelSpec:
     """A network that stands in a file of another program."""
     if not path.is_file():
         raise _no_file(path, "give a file's path")
@@ -199,12 +200,12 @@ def _read_from(path: Path, input: Input) -> ModelSpec:
     return replace(spec, source=source, file=source.record, preprocessing=source.preprocessing or how)
 
 
-def _with_names_of(input: Input, shapes: Sequence[Shape]) -> Input:
+def _with_names_of(input: Plain, shapes: Sequence[Shape]) -> Plain:
     """The shapes with the names that came with the input, where it has names."""
     return dict(zip(input, shapes, strict=True)) if isinstance(input, Mapping) else shapes
 
 
-def _opened(path: Path, given: Input) -> Source:
+def _opened(path: Path, given: Plain) -> Source:
     try:
         found: Source = load(SOURCES[path.suffix])(path, given)
     except ImportError as error:

@@ -20,7 +20,7 @@ from edgekit.reporting import charts, drawing
 from edgekit.reporting.command import ReportResult, of_records
 from edgekit.reporting.rows import rows
 from edgekit.reproduction import saving
-from edgekit.reproduction.own import to_measure
+from edgekit.reproduction.own import each, to_measure
 from edgekit.reproduction.tables import Correlation, Table, correlations, of_own, tables
 from edgekit.reproduction.zoo import ZooReproduction, reproduce_zoo
 from edgekit.sweeps.command import sweep
@@ -77,7 +77,7 @@ def reproduce(
     threads: int = 1,
     preset: str = "default",
     out: str | Path = "reproduction",
-    own: str | Sequence[str] = (),
+    own: Any = (),
     preprocess: Preprocess | None = None,
     save: str | Path | Sequence[str | Path] = (),
     store: str | None = None,
@@ -92,17 +92,17 @@ def reproduce(
     `data` are labeled images for accuracy, `calibration` others for int8; without them int8 tells latency alone.
     `alpha` and `res` choose some of the published rows. What was done before is kept. Raises what `sweep` raises.
 
-    `own` are networks of one's own, as `FILE.py:function`: exported, measured and evaluated in the same way, on images
-    of the largest of `res`, and shown beside the others. `preprocess` says how they take images (None: torchvision's
-    way). `save` are files for the rows (.csv, .tex) or the picture of accuracy over MACs (.svg, .png).
+    `own` are networks of one's own, as `FILE.py:function` or modules: exported, measured and evaluated in the same way,
+    on images of the largest of `res`, and shown beside the others. `preprocess` says how they take images (None:
+    torchvision's way). `save` are files for the rows (.csv, .tex) or the picture of accuracy over MACs (.svg, .png).
 
     The model "zoo" is every network's published accuracy on exact counts (edgekit.reproduction.zoo): it measures
-    nothing, and takes only `out`, `store`, `save` and `own`, there as `FILE.py:function=71.5` with the top-1 in
-    percent, or without it where the store has their accuracy.
+    nothing, and takes only `out`, `store`, `save` and `own`, there as `FILE.py:function=71.5` or `(module, 71.5)`, with
+    the top-1 in percent, or without it where the store has their accuracy.
     """
     if model not in KNOWN:
         raise UsageError(f"reproduce does not know '{model}'{nearest(model, KNOWN)}", f"say one of: {', '.join(KNOWN)}")
-    own = [own] if isinstance(own, str) else list(own)
+    own = each(own)
     paths = [Path(path) for path in ([save] if isinstance(save, (str, Path)) else save)]
     saving.check(paths)
     drawing.converter()  # what is missing is said before anything takes long
@@ -115,7 +115,7 @@ def reproduce(
         return reproduce_zoo(out, store, own, paths)
     _check(own, preprocess, paths, data)
     sides, precisions = tuple(res) or RESOLUTIONS, _precisions(precision, calibration)
-    owned = [to_measure(text, max(sides)) for text in own]
+    owned = [to_measure(one, max(sides), Path(out) / "own") for one in own]
     swept = partial(
         sweep, format=tuple(format), precision=precisions, int8_effort=int8_effort, device=(device,), threads=threads,
         preset=preset, random_where_missing=True, data=Path(calibration) if calibration else None,
@@ -128,7 +128,7 @@ def reproduce(
     printed, correlated = _beside(published, model)
     mine = [swept(one.model, input=one.input, preprocess=preprocess, out=Path(out) / "own") for one in owned]
     printed = ((of_own(owned, max(sides)),) if owned else ()) + printed
-    notes = _notes(published, data, calibration, () if preprocess else own)
+    notes = _notes(published, data, calibration, () if preprocess else [one.model for one in owned])
     whole = _joined([published, *mine])
     return Reproduction(printed, correlated, whole, _written(whole, Path(out)), tuple(notes), _saved(whole, paths))
 
@@ -140,7 +140,7 @@ def _joined(sweeps: Sequence[SweepResult]) -> SweepResult:
     return replace(sweeps[0], cells=cells, seconds=sum(one.seconds for one in sweeps), unstored=unstored)
 
 
-def _check(own: Sequence[str], preprocess: Preprocess | None, paths: Sequence[Path], data: str | Path | None) -> None:
+def _check(own: Sequence[Any], preprocess: Preprocess | None, paths: Sequence[Path], data: str | Path | None) -> None:
     """Raises UsageError for what this reproduction cannot heed or show."""
     if preprocess is not None and not own:
         raise UsageError("--preprocess is for networks of your own", "name one with --with, or leave it out")

@@ -146,7 +146,7 @@ HEADS = ("variant", "family", "top1", "macs", "params", "ms_fp32", "ms_int8", "f
 def reproduce_zoo(
     out: str | Path = "reproduction",
     store: str | None = None,
-    own_networks: Sequence[str] = (),
+    own_networks: Sequence[Any] = (),
     save: Sequence[Path] = (),
 ) -> ZooReproduction:
     """Lay the published accuracies over exact counts, and write `zoo.html` into `out`.
@@ -158,7 +158,7 @@ def reproduce_zoo(
     library = drawing.script()
     source = open_store(store)
     measured = rows(source.measurements(), source.accuracies())
-    counts, found, left_out = _published(measured, [own(text, measured) for text in own_networks])
+    counts, found, left_out = _published(measured, [own(one, measured) for one in own_networks])
     comparisons = tuple(
         Compared(claim, getattr(counts[claim.large], claim.of), getattr(counts[claim.small], claim.of))
         for claim in CLAIMS

@@ -18,7 +18,10 @@ PALETTE = (  # of families; a user's own networks are black
 )
 COMPARED = ("vgg16_224", "alexnet_227", "googlenet_224", "squeezenet1_0_224")  # what papers compare with: named early
 STAR: Json = {"type": "point", "size": 400, "filled": True, "opacity": 1, "color": "black", "stroke": "white"}
-STAR["shape"] = "M0,-1L.23,-.31L.95,-.31L.36,.12L.59,.81L0,.38L-.59,.81L-.36,.12L-.95,-.31L-.23,-.31Z"
+STAR_SHAPE = "M0,-1L.23,-.31L.95,-.31L.36,.12L.59,.81L0,.38L-.59,.81L-.36,.12L-.95,-.31L-.23,-.31Z"
+# The star of one's own networks, as an entry of the legend.
+OWN_SHAPE: Json = {"datum": "your own", "type": "nominal", "scale": {"domain": ["your own"], "range": [STAR_SHAPE]}}
+OWN_SHAPE["legend"] = {"title": None, "symbolFillColor": "black", "symbolStrokeWidth": 0, "symbolSize": 200}
 TOOLTIP = [
     charts.tip("variant", "Network"),
     charts.tip("accuracy", "Top-1, published (%)", ".1f"),
@@ -53,7 +56,8 @@ def colors(points: Sequence[Json]) -> Json:
     families = sorted({point["family"] for point in points} - {OWN_FAMILY})
     known = dict(zip(families, PALETTE, strict=False)) | ({OWN_FAMILY: "black"} if _has_own(points) else {})
     scale = {"domain": [*known], "range": [*known.values()]}
-    return {"field": "family", "type": "nominal", "title": "Family", "scale": scale}
+    legend = {"values": families}  # the star has an entry of its own
+    return {"field": "family", "type": "nominal", "title": "Family", "scale": scale, "legend": legend}
 
 
 def _has_own(points: Sequence[Json]) -> bool:
@@ -70,7 +74,7 @@ def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
     size["legend"] = {"values": [1, 10, 50, 140], "orient": "bottom-right", "offset": 12}
     staircase = {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": charts.COLORS[-1]}
     is_own = {"filter": f"datum.family == '{OWN_FAMILY}'"}
-    own = {"transform": [is_own], "mark": STAR, "encoding": {"tooltip": TOOLTIP}}
+    own = {"transform": [is_own], "mark": STAR, "encoding": {"shape": OWN_SHAPE, "tooltip": TOOLTIP}}
     bubble = {"type": "circle", "opacity": 0.55, "stroke": "white", "strokeWidth": 0.6}
     return {
         "data": {"values": _values(points)},

@@ -158,6 +158,16 @@ def test_what_forward_prints_goes_to_stderr(capsys: pytest.CaptureFixture[str]) 
     assert printed.out == "" and "shape torch.Size([1, 4, 6, 6]) tensor of (1, 4, 6, 6)" in printed.err
 
 
+def test_channels_that_come_last_are_named() -> None:
+    network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten()).eval()
+    with pytest.raises(UsageError) as caught:
+        trace(network, (1, 28, 28, 1))
+    assert caught.value.remedy.startswith("channels come first, as in --input 1,1,28,28; or give the input shape")
+    with pytest.raises(UsageError) as caught:
+        trace(network, (1, 3, 28, 28))
+    assert caught.value.remedy.startswith("give the input shape that the network was made for")
+
+
 def test_a_long_loop_is_only_long() -> None:
     def loops(x: Tensor, m: Calls) -> Tensor:
         for _ in range(10_000):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edgekit.errors import UsageError
-from edgekit.network.inputs import check_names, names_of, shapes_of
+from edgekit.network.inputs import check_names, names_of, plain, shapes_of
 
 ONE, OTHER = (1, 3, 8, 8), (1, 64)
 
@@ -19,10 +19,15 @@ ONE, OTHER = (1, 3, 8, 8), (1, 64)
         (list(ONE), (ONE,), ()),
         ([ONE, OTHER], (ONE, OTHER), ()),
         ({"image": ONE, "state": OTHER}, (ONE, OTHER), ("image", "state")),
+        ("1,3,8,8", (ONE,), ()),
+        ("image=1x3x8x8", (ONE,), ("image",)),
+        (["image=1,3,8,8", "state=1,64"], (ONE, OTHER), ("image", "state")),
+        (["1,3,8,8", OTHER], (ONE, OTHER), ()),
+        ({"image": "1,3,8,8"}, (ONE,), ("image",)),
     ],
 )
 def test_one_several_and_named_ones(given: Any, shapes: tuple[Any, ...], names: tuple[str, ...]) -> None:
-    assert (shapes_of(given), names_of(given)) == (shapes, names)
+    assert (shapes_of(plain(given)), names_of(plain(given))) == (shapes, names)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +50,18 @@ def test_the_remedy_for_height_and_width_alone_is_a_shape() -> None:
     with pytest.raises(UsageError) as caught:
         shapes_of((28, 28))
     assert caught.value.remedy.startswith("write --input 1,1,28,28 for a gray image, 1,3,28,28 for one in color")
+
+
+@pytest.mark.parametrize("given", [28, 1.5, {1, 28}])
+def test_what_is_no_shape_is_told(given: Any) -> None:
+    with pytest.raises(UsageError, match="takes a shape, not a value of type"):
+        plain(given)
+
+
+def test_an_image_with_its_channels_last_is_seen() -> None:
+    with pytest.raises(UsageError) as caught:
+        shapes_of((28, 28, 1))
+    assert caught.value.remedy == "channels come first, as in --input 1,1,28,28"
 
 
 def test_names_are_those_of_forward_in_its_order() -> None:

@@ -135,7 +135,7 @@ def test_an_archive_of_torch_export(decomposed: bool, tmp_path: Path) -> None:
         find(str(tmp_path / "other.pt2"), None)
 
 
-@pytest.mark.parametrize("model", [["vgg16", "mobilenet"], {"conv.weight": 1}, Path("net.pt2"), None], ids=str)
+@pytest.mark.parametrize("model", [[["vgg16", "mobilenet"]], {"conv.weight": 1}, Path("net.pt2"), None], ids=str)
 def test_what_names_no_network_is_refused(model: Any) -> None:
     with pytest.raises(UsageError, match="a network is a name, a file or a module, and this is of type"):
         edgekit.summary(model)

@@ -17,6 +17,9 @@ def test_no_two_families_share_a_color_and_ones_own_is_a_star_on_top() -> None:
     assert "own" not in colors(points)["scale"]["domain"]
     last = accuracy_over_macs([*points, _point("mine", "own")])["layer"][-2]
     assert last["mark"]["type"] == "point" and last["mark"]["size"] > 100
+    star = last["encoding"]["shape"]
+    assert star["legend"] is not None and star["datum"] == "your own", "the legend says what the star is"
+    assert "own" not in colors([*points, _point("mine", "own")])["legend"]["values"]
 
 
 def test_ones_own_and_what_papers_compare_with_are_named_first() -> None:

@@ -39,12 +39,15 @@ CPP_ARRAYS = """
                              std::size(outputs));
 {taken}
 """
-KOTLIN_ARRAYS = """/** Runs {file}, whose bytes `model` holds. Arrays have the network's axes and values.
+KOTLIN_ARRAYS = """/** Runs {file}, whose bytes `model` holds. Make one and keep it: that loads the file.
+ *  Arrays have the network's axes and values.
  *  An Android app has the file in src/main/assets: `assets.open({asset}).use {{ it.readBytes() }}`.
 {about} */
-fun run(model: ByteArray, {parameters}): List<FloatArray> {{
-    val environment = OrtEnvironment.getEnvironment()
-    environment.createSession(model, OrtSession.SessionOptions()).use {{ session ->
+class Network(model: ByteArray) : Closeable {{
+    private val environment = OrtEnvironment.getEnvironment()
+    private val session = environment.createSession(model, OrtSession.SessionOptions())
+
+    fun run({parameters}): List<FloatArray> {{
         val inputs = mutableMapOf<String, OnnxTensor>()
 {given}        try {{
             session.run(inputs).use {{ results ->
@@ -56,13 +59,17 @@ fun run(model: ByteArray, {parameters}): List<FloatArray> {{
             inputs.values.forEach {{ it.close() }}
         }}
     }}
+
+    override fun close() = session.close()
 }}"""
-KOTLIN = """/** {what}.
- *  `model` holds the bytes of {file}. An Android app has the file in src/main/assets:
- *  `assets.open({asset}).use {{ it.readBytes() }}`. */
-fun classify(model: ByteArray, pixels: IntArray, width: Int, height: Int): {returns} {{
-    val environment = OrtEnvironment.getEnvironment()
-    environment.createSession(model, OrtSession.SessionOptions()).use {{ session ->
+KOTLIN = """/** Runs {file}, whose bytes `model` holds. Make one and keep it: that loads the file.
+ *  An Android app has the file in src/main/assets: `assets.open({asset}).use {{ it.readBytes() }}`. */
+class Classifier(model: ByteArray) : Closeable {{
+    private val environment = OrtEnvironment.getEnvironment()
+    private val session = environment.createSession(model, OrtSession.SessionOptions())
+
+    /** {what}. */
+    fun classify(pixels: IntArray, width: Int, height: Int): {returns} {{
         val shape = longArrayOf({shape})
         OnnxTensor.createTensor(environment, input(pixels, width, height).asFloatBuffer(), shape).use {{ x ->
             session.run(mapOf({given} to x)).use {{ results ->
@@ -71,6 +78,8 @@ fun classify(model: ByteArray, pixels: IntArray, width: Int, height: Int): {retu
             }}
         }}
     }}
+
+    override fun close() = session.close()
 }}"""
 CALLS = {
     "python": {
@@ -97,7 +106,7 @@ CALLS = {
         "taken": "                val y{i} = (results[{i}] as OnnxTensor).byteBuffer\n",
         "output": "",
         "imports": "import ai.onnxruntime.OnnxTensor\nimport ai.onnxruntime.OrtEnvironment\n"
-        "import ai.onnxruntime.OrtSession",
+        "import ai.onnxruntime.OrtSession\nimport java.io.Closeable",
         "build": "Gradle: implementation 'com.microsoft.onnxruntime:onnxruntime-android:1.+'",
         "indent": "                ",  # of what is done with the answer
     },

@@ -51,36 +51,38 @@ fun model(stream: InputStream): ByteBuffer {{
 """
 KOTLIN_ARRAYS = (
     _KOTLIN_MODEL
-    + """/** Runs {file}, which is `model`.
+    + """/** Runs {file}, which is `model`. Make one and keep it: that loads the file.
  *  Arrays have the network's axes and values.
 {about} */
-fun run(model: ByteBuffer, {parameters}): List<FloatArray> {{
-    val interpreter = Interpreter(model, Interpreter.Options().setNumThreads(1))
-    try {{
+class Network(model: ByteBuffer) : Closeable {{
+    private val interpreter = Interpreter(model, Interpreter.Options().setNumThreads(1))
+
+    fun run({parameters}): List<FloatArray> {{
 {taken}        interpreter.runForMultipleInputsOutputs(arrayOf<Any>({inputs}), mapOf<Int, Any>({outputs}))
         return listOf(
 {answers}
         )
-    }} finally {{
-        interpreter.close()
     }}
+
+    override fun close() = interpreter.close()
 }}"""
 )
 KOTLIN = (
     _KOTLIN_MODEL
-    + """/** {what}.
- *  `model` is {file}. */
-fun classify(model: ByteBuffer, pixels: IntArray, width: Int, height: Int): {returns} {{
-    val interpreter = Interpreter(model, Interpreter.Options().setNumThreads(1))
-    try {{
+    + """/** Runs {file}, which is `model`. Make one and keep it: that loads the file. */
+class Classifier(model: ByteBuffer) : Closeable {{
+    private val interpreter = Interpreter(model, Interpreter.Options().setNumThreads(1))
+
+    /** {what}. */
+    fun classify(pixels: IntArray, width: Int, height: Int): {returns} {{
         val bytes = ByteBuffer.allocateDirect(interpreter.getOutputTensor(0).numBytes()).order(ByteOrder.nativeOrder())
         interpreter.run(input(pixels, width, height), bytes)
         bytes.rewind()
         val y = bytes{view}
 {answer}
-    }} finally {{
-        interpreter.close()
     }}
+
+    override fun close() = interpreter.close()
 }}"""
 )
 CALLS = {
@@ -105,7 +107,7 @@ CALLS = {
         "input": "input{i}(x{i})",
         "taken": "        val y{i} = direct({bytes})\n",
         "output": "{i} to y{i}",
-        "imports": "import java.io.InputStream\nimport org.tensorflow.lite.Interpreter",
+        "imports": "import java.io.Closeable\nimport java.io.InputStream\nimport org.tensorflow.lite.Interpreter",
         # From 2.1 on LiteRT's package has the Interpreter again, on the CPU, under its old Java name.
         "build": "Gradle, of Google's Maven: implementation 'com.google.ai.edge.litert:litert:2.1.0' or newer",
         "indent": "        ",  # of what is done with the answer

@@ -1,4 +1,4 @@
-"""A Kotlin function that runs a file on arrays, for one that takes no image or answers with more than scores."""
+"""A Kotlin class that runs a file on arrays, for one that takes no image or answers with more than scores."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BYTES = {"float32": 4, "int32": 4, "int64": 8}
 
 
 def arrays_kotlin(call: Call, parts: Mapping[str, str]) -> str:
-    """Return a function from an array for each input, with the axes that the network takes, to one for each output."""
+    """Return a class that turns arrays for the inputs, with the network's axes, into one for each output."""
     manifest = call.manifest
     given, taken = ([Array(one) for one in side] for side in (manifest.inputs, manifest.outputs))
     told = [f" *  x{i} is {one.about}." for i, one in enumerate(given)]

@@ -1,4 +1,4 @@
-"""A Kotlin function that runs a file on an image, with its runtime's own Java interface."""
+"""A Kotlin class that runs a file on images, with its runtime's own Java interface."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PLANES = {
 
 
 def kotlin(call: Call, parts: Mapping[str, str]) -> str:
-    """A function from pixels to the five best classes, best first, or to the one that the file answers with."""
+    """A class that turns pixels into the five best classes, best first, or the one that the file answers with."""
     (height, width, channels), how = call.size, call.how
     names = call.names(kotlin_literal)
     kind = "String" if names else "Int"

@@ -114,10 +114,16 @@ def test_kotlin_uses_the_package_of_today(made: Manifest) -> None:
     assert "com.google.ai.edge.litert:litert:" in program and "org.tensorflow:tensorflow-lite" not in program
 
 
+@pytest.mark.parametrize(("format", "load"), [("tflite", "Interpreter(model"), ("onnx", "createSession(model")])
+def test_kotlin_loads_the_file_once_for_all_calls(format: str, load: str, made: Manifest) -> None:
+    program = snippet(manifest_of(made, format, CASES["color"]), "kotlin", Path(f"net.{format}"))
+    assert program.count(load) == 1 and load in program.partition("class Classifier(")[2].partition("fun classify(")[0]
+
+
 MAIN = """
 fun main() {{
     val image = javaPicture("picture.png")
-    val found = classify({model}, image.third, image.first, image.second)
+    val found = Classifier({model}).use {{ it.classify(image.third, image.first, image.second) }}
     println({show})
 }}
 

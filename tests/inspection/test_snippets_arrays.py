@@ -79,7 +79,7 @@ fun main() {{
         val numbers = ByteBuffer.wrap(bytes, bytes.size - 4 * count, 4 * count).order(ByteOrder.LITTLE_ENDIAN)
         FloatArray(count) {{ numbers.getFloat() }}
     }}
-    val answers = run({model}, given[0], given[1])
+    val answers = Network({model}).use {{ it.run(given[0], given[1]) }}
     for ((name, answer) in listOf("maps", "index").zip(answers))
         println(name + ": " + answer.take(10).joinToString(" ") + " ...")
 }}

@@ -1,9 +1,9 @@
 """From a grid to its cells: every combination that means something, each once.
 
-A value takes effect where something heeds it, like an option of `edgekit export`: a runtime on the formats that it
-runs, a provider on what onnxruntime runs, a delegate on what LiteRT runs, a power mode on devices that have it. Among
-several networks, alpha takes effect on those with a width multiplier, and res on those whose resolution is free. An
-option of export takes effect on the formats and precisions that heed it.
+A value takes effect where something heeds it, like an option of `edgekit export`: a device and a runtime on the formats
+that they run, a provider on what onnxruntime runs, a delegate on what LiteRT runs, a power mode on devices that have
+it. Among several networks, alpha takes effect on those with a width multiplier, and res on those whose resolution is
+free. An option of export takes effect on the formats and precisions that heed it.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ def cells(grid: Grid, known: DeviceList) -> tuple[SweepCell, ...]:
     Raises UsageError for a device that is not known, for devices in a pool that differ, for a value that nothing heeds,
     and where nothing is left.
     """
-    modes = _modes(grid, known)
+    modes, formats = _modes(grid, known), _formats(grid, known)
     _refuse_unheeded(grid, modes)
     excluded = [{name: set(map(label, values)) for name, values in named(one).items()} for one in grid.exclude]
-    found = dict.fromkeys(_without(_combined(grid.axes, grid, modes, ()), excluded))
+    found = dict.fromkeys(_without(_combined(grid.axes, grid, modes, formats, ()), excluded))
     for entry in grid.include:
         own = named(entry)
-        found |= dict.fromkeys(_combined(grid.axes | own, grid, modes, tuple(own)))
+        found |= dict.fromkeys(_combined(grid.axes | own, grid, modes, formats, tuple(own)))
     if not found:
         raise UsageError("'exclude' leaves no cell of the grid", "exclude less")
     return tuple(found)
 
 
-def _combined(axes: Values, grid: Grid, modes: Values, meant: Sequence[str]) -> Iterator[SweepCell]:
+def _combined(axes: Values, grid: Grid, modes: Values, formats: Values, meant: Sequence[str]) -> Iterator[SweepCell]:
     """Every combination of the axes; those that are `meant` for a network are kept whatever it heeds."""
     several = len(grid.axes["model"]) > 1 or bool(grid.include)
     for model in axes["model"]:
@@ -60,7 +60,7 @@ def _combined(axes: Values, grid: Grid, modes: Values, meant: Sequence[str]) -> 
             values["alpha"], values["res"], axes["format"], axes["precision"]
         ):
             for options, how in itertools.product(
-                _options(axes, grid, model, format, precision), _ways(axes, format, modes)
+                _options(axes, grid, model, format, precision), _ways(axes, format, modes, formats)
             ):
                 yield SweepCell(Point(model, alpha, res, options), format, precision, how)
 
@@ -75,10 +75,12 @@ def _options(
         yield tuple(zip(names, values, strict=True))
 
 
-def _ways(axes: Values, format: str, modes: Values) -> Iterator[How]:
-    """Every way to run a file of a format. A format that none of the runtimes runs keeps one, which refuses it."""
+def _ways(axes: Values, format: str, modes: Values, formats: Values) -> Iterator[How]:
+    """Every way to run a file of a format. One that no runtime or no device runs keeps one or all, which refuse it."""
+    every = [*map(label, axes["device"])]
+    devices = [name for name in every if format in formats.get(name, (format,))] or every
     fitting = [one for one in axes["runtime"] if one is None or format in RUNTIMES[one].formats]
-    for device, runtime in itertools.product(map(label, axes["device"]), fitting or axes["runtime"][:1]):
+    for device, runtime in itertools.product(devices, fitting or axes["runtime"][:1]):
         heeded = {
             name: axes[name] if format == of and runtime in runtimes else (None,)
             for name, (of, runtimes) in HEEDED.items()
@@ -87,6 +89,15 @@ def _ways(axes: Values, format: str, modes: Values) -> Iterator[How]:
         rest = (axes["threads"], axes["batch"], allowed)
         for values in itertools.product(heeded["provider"], heeded["delegate"], *rest):
             yield How(device, runtime, *values)
+
+
+def _formats(grid: Grid, known: DeviceList) -> dict[str, tuple[str, ...]]:
+    """The formats of the grid that a device runs. One that runs none keeps them all: it refuses them, and says why."""
+    found = {}
+    for pool, members in grid.pools.items() if not grid.export_only else ():
+        runs = {format for runtime in known[members[0]].runtimes for format in RUNTIMES[runtime].formats}
+        found[pool] = tuple(runs.intersection(grid.export.format)) or tuple(grid.export.format)
+    return found
 
 
 def _without(found: Iterator[SweepCell], excluded: Sequence[Mapping[str, set[Any]]]) -> Iterator[SweepCell]:

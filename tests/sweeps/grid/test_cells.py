@@ -58,6 +58,17 @@ CASES: dict[str, tuple[str, tuple[str, ...], list[Any]]] = {
     "a format that no runtime runs stays, to be refused": (
         "model: lenet5\nruntime: litert\n", ("format", "runtime"), [("onnx", "litert"), ("tflite", "litert")]
     ),
+    "a device is for the formats that its runtimes run": (
+        "model: lenet5\nformat: [onnx, tflite]\ndevice: [pi-1, server]\n",
+        ("format", "device"),
+        [("onnx", "pi-1"), ("onnx", "server"), ("tflite", "pi-1")],
+    ),
+    "a device that runs none of them stays, to refuse them": (
+        "model: lenet5\nformat: tflite\ndevice: [pi-1, server]\n", ("device",), ["pi-1", "server"]
+    ),
+    "a format that no device runs stays, to be refused": (
+        "model: lenet5\nformat: [onnx, tflite]\ndevice: server\n", ("format",), ["onnx", "tflite"]
+    ),
     "a provider is onnxruntime's and a delegate LiteRT's": (
         "model: lenet5\nprovider: [cpu, cuda]\ndelegate: [null, gpu]\n",
         ("format", "provider", "delegate"),

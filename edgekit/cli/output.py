@@ -22,7 +22,8 @@ if TYPE_CHECKING:  # rich is loaded when something is shown
     from edgekit.errors import EdgekitError
 
 PLAIN = str.maketrans("─━│…×±–−", "--|.x~--")  # of our tables, where the encoding has none of them
-EVERY = 3.0  # seconds between two lines of progress where stderr is no terminal
+EVERY, MOST_SELDOM = 5.0, 30.0  # seconds between two lines of progress where stderr is no terminal: they grow rarer
+RARER = 4  # the time since the beginning over that between two lines
 QUIET, NORMAL, VERBOSE = "quiet", "normal", "verbose"
 VERBOSITY = ContextVar("verbosity", default=NORMAL)  # of the command that runs
 WIDE = 160  # columns where stdout is no terminal: nobody's window is too narrow for a file
@@ -96,8 +97,8 @@ def _rendered(outcome: Outcome, stdout: TextIO) -> str:
 
 
 class Progress:
-    """Progress on stderr: one line that is rewritten on a terminal, else a line now and then. Starts no thread,
-    because a thread that redraws would run beside the measurement."""
+    """Progress on stderr: one line that is rewritten on a terminal, else a line now and then, ever more seldom.
+    Starts no thread, because a thread that redraws would run beside the measurement."""
 
     def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream or sys.stderr
@@ -120,7 +121,7 @@ class Progress:
         elif self._terminal:
             # A line that wraps could not be rewritten.
             self._print(f"\r\x1b[2K{line[: shutil.get_terminal_size().columns - 1]}", end="")
-        elif self._clock() - self._told < EVERY:
+        elif self._clock() - self._told < min(max(EVERY, (self._clock() - self._began) / RARER), MOST_SELDOM):
             return
         else:
             self._print(line, end="\n")

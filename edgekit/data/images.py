@@ -1,7 +1,7 @@
 """Folders of images: finding them, decoding them to RGB, knowing their classes, telling equal ones apart.
 
 A set of images is one of
-* a folder with `labels.csv` (columns file and class; further ones are ignored);
+* a folder with `labels.csv` (columns file and class, a number or a name; further ones are ignored);
 * a folder with one sub-folder per class;
 * a folder of files whose names begin with a WordNet id (n01440764_...);
 * any folder of images, where no class is needed;
@@ -220,19 +220,42 @@ def _from_csv(root: Path) -> tuple[Sample, ...]:
             )
     if not rows:
         raise UsageError(f"{file} lists no images", "add a line for each image")
-    samples = tuple(_csv_sample(root, line, row) for line, row in enumerate(rows, start=2))
+    read = _by_number if not all(_is_name(row["class"]) for row in rows) else _by_name
+    samples = tuple(read(root, [_listed(root, line, row) for line, row in enumerate(rows, start=2)]))
     _refuse_twice(file, samples)
     return samples
 
 
-def _csv_sample(root: Path, line: int, row: dict[str, str | None]) -> Sample:
+def _is_name(label: str | None) -> bool:
+    """Whether a class is written as a name; -1 and 1.5 are none, and no number of a class either."""
+    return any(sign.isalpha() for sign in label or "")
+
+
+def _listed(root: Path, line: int, row: dict[str, str | None]) -> tuple[str, str, str]:
+    """Where a row of labels.csv stands, its file, which is there, and its class."""
     name, label = (row["file"] or "").strip(), (row["class"] or "").strip()
     where = f"{root / 'labels.csv'} line {line}"
-    if not (label.isascii() and label.isdecimal() and len(label) < 10):
-        raise UsageError(f"{where}: class '{label[:80]}' is no whole number", "write classes as 0, 1, 2 ...")
     if not name or not _is_there(root / name):
         raise UsageError(f"{where}: the file '{name[:200]}' does not exist", "correct the name, relative to labels.csv")
-    return Sample(name, root / name, label, int(label))
+    return where, name, label
+
+
+def _by_number(root: Path, rows: list[tuple[str, str, str]]) -> Iterable[Sample]:
+    for where, name, label in rows:
+        if not (label.isascii() and label.isdecimal() and len(label) < 10):
+            raise UsageError(
+                f"{where}: class '{label[:80]}' is no whole number",
+                "write classes as 0, 1, 2 ..., or all by their names",
+            )
+        yield Sample(name, root / name, label, int(label))
+
+
+def _by_name(root: Path, rows: list[tuple[str, str, str]]) -> Iterable[Sample]:
+    """Classes by name count as folders of these names do."""
+    known, words, counted = _classes(root, sorted({label for _, _, label in rows}), by_folder=True)
+    for _, name, label in rows:
+        called = (label, *words.get(label, ()))
+        yield Sample(name, root / name, label, known.get(label), called=called, counted=counted)
 
 
 def _is_there(path: Path) -> bool:

@@ -23,6 +23,7 @@ from edgekit.errors import EdgekitError, Failure, UsageError
 from edgekit.evaluation import gates, tables
 from edgekit.evaluation.answers import Answers
 from edgekit.evaluation.array_input import array_input
+from edgekit.evaluation.chance import at_chance
 from edgekit.evaluation.classes import ClassNames, by_group
 from edgekit.evaluation.decoding import decoded
 from edgekit.evaluation.input import channels_of, file_input, scores_of
@@ -32,7 +33,6 @@ from edgekit.records.artifact import Artifact, in_use, open_artifact
 from edgekit.records.manifest import Manifest, TensorRecord
 from edgekit.records.preprocessing_file import Described, Reader, reader
 from edgekit.records.runtime import Session
-from edgekit.stats.proportions import is_at_chance
 from edgekit.storage.keeping import Keeper
 from edgekit.util.files import make_folder
 
@@ -304,11 +304,9 @@ def _dataset_hash(shown: tuple[tuple[Sample, str], ...]) -> str:
 def _remarks(done: Sequence[Evaluated]) -> Iterator[str]:
     """What a reader of an accuracy must know of how its answers compare with this machine's."""
     for one in done:
-        if one.answers is not None and is_at_chance(one.accuracy.correct1, one.accuracy.n, one.answers.classes):
-            yield (
-                f"{one.artifact.name}: its top-1 is not above chance, 1 of {one.answers.classes} classes; check its "
-                "weights, resolution, preprocessing and labels"
-            )
+        remark = at_chance(one.accuracy, one.answers.classes) if one.answers is not None else None
+        if remark is not None:
+            yield remark
         for remark in one.accuracy.found.get("answers", {}).get("remarks", ()):
             yield f"{one.artifact.name} on {one.accuracy.device}: {remark}"
         if _holds_here_only(one):

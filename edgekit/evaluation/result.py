@@ -15,7 +15,9 @@ from edgekit.stats.accuracy import fraction, paired
 from edgekit.stats.proportions import PairedDifference, wilson
 from edgekit.storage.keeping import told
 from edgekit.util.formatting import printable
-from edgekit.util.tabled import Shown, Tabled
+from edgekit.util.tabled import Shown, Tabled, short
+
+FEWEST = 6  # classes from which on a top-5 tells something
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,10 @@ class Evaluated:
     answers: Answers | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Fractions of 1; images per second counts the file's inferences alone, not the decoding."""
+        """Fractions of 1; images per second counts the file's inferences alone, not the decoding.
+
+        `classes` are those that there are to choose from, or None where the file does not tell.
+        """
         record = self.accuracy
         return {
             "artifact": str(self.artifact),
@@ -35,6 +40,7 @@ class Evaluated:
             "unreadable": record.unreadable,
             "top1": record.correct1 / record.n,
             "top5": fraction(record.correct5, record.n),
+            "classes": (self.answers.classes if self.answers else 0) or None,
             "top1_ci95": list(wilson(record.correct1, record.n)),
             "images_per_second": record.images_per_second,
             "dataset": record.dataset,
@@ -75,8 +81,10 @@ class EvalResult(Tabled):
 
     def shown(self) -> list[Shown]:
         """The accuracies, and each file against its base."""
-        (table,) = super().shown()
-        return [replace(table, below=[*map(in_words, printable(self.to_json()["paired"])), *table.below])]
+        document = self.to_json()
+        document["results"] = list(map(without_trivial, document["results"]))
+        table = short(document)
+        return [replace(table, below=[*map(in_words, printable(document["paired"])), *table.below])]
 
     def to_json(self) -> dict[str, Any]:
         """{"results": [...], "paired": [...], "gates": [...], "failed": [...], "notes": [...], "unstored": null}"""
@@ -99,3 +107,8 @@ class EvalResult(Tabled):
             "notes": list(self.notes),
             "unstored": told(self.unstored),
         }
+
+
+def without_trivial(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row for people: without a top-5 where there are no more than five classes, which is always 1."""
+    return row | {"top5": None} if (row.get("classes") or FEWEST) < FEWEST else row

@@ -11,6 +11,7 @@ from edgekit.stats.accuracy import fraction
 from edgekit.stats.proportions import wilson
 
 ONE_INDEX = "the file answers with one index: export it without --output argmax"
+FEW_CLASSES = "there are no more than five classes, and the right one is always among five"
 FIELDS = ("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset", "dataset_hash", "accuracy_instructions")
 
 
@@ -26,13 +27,14 @@ def accuracy_of(known: Manifest | None, evaluated: Accuracy | None, missing: dic
     if evaluated is None or reason is not None:
         missing |= dict.fromkeys(("top1", "top5"), reason or "")
         return dict.fromkeys(FIELDS)
-    if evaluated.correct5 is None:
-        missing["top5"] = ONE_INDEX
+    correct5 = None if known is not None and known.variant.classes <= 5 else evaluated.correct5
+    if correct5 is None:
+        missing["top5"] = ONE_INDEX if evaluated.correct5 is None else FEW_CLASSES
     return {
         "top1": evaluated.correct1 / evaluated.n,
         "top1_ci95": wilson(evaluated.correct1, evaluated.n),
-        "top5": fraction(evaluated.correct5, evaluated.n),
-        "top5_ci95": None if evaluated.correct5 is None else wilson(evaluated.correct5, evaluated.n),
+        "top5": fraction(correct5, evaluated.n),
+        "top5_ci95": None if correct5 is None else wilson(correct5, evaluated.n),
         "images": evaluated.n,
         "dataset": evaluated.dataset,
         "dataset_hash": evaluated.dataset_hash,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgekit.errors import EnvironmentRefused, MeasurementInvalid, Refusal, worst_exit_code
+from edgekit.evaluation.chance import told_by_manifest
 from edgekit.measure.result import row
 from edgekit.records.measurement import INVALID, Accuracy, Measurement
 from edgekit.stats.accuracy import fraction
@@ -75,6 +76,7 @@ def _accuracy(record: Accuracy) -> dict[str, Any]:
         "top1": record.correct1 / record.n,
         "top1_ci95": list(wilson(record.correct1, record.n)),
         "top5": fraction(record.correct5, record.n),
+        "remark": told_by_manifest(record),
     }
 
 

@@ -104,3 +104,16 @@ def test_progress_rewrites_one_line_on_a_terminal(monkeypatch: pytest.MonkeyPatc
     rewrite = "\r\x1b[2K"
     assert stream.getvalue() == f"{rewrite}{'x' * 19}{rewrite}short  2/3{rewrite}"
     assert VERBOSITY.get() == "normal"
+
+
+def test_progress_without_a_terminal_grows_rarer() -> None:
+    stream, clock = io.StringIO(), Clock()
+    with Progress(stream, clock) as progress:
+        for second in range(600):
+            clock.now = 100.0 + second
+            progress(f"second {second}")
+    told = [int(line.split()[1]) for line in stream.getvalue().splitlines()]
+    assert told[:4] == [0, 5, 10, 15] and all(
+        after - before <= 30 for before, after in zip(told, told[1:], strict=False)
+    )
+    assert len(told) < 30 and told[-1] >= 570

@@ -45,6 +45,20 @@ def test_labels_csv_names_files_and_classes(tmp_path: Path) -> None:
     assert [(s.name, s.label) for s in labeled(tmp_path)] == [("b.png", 7), ("sub/a.png", 0)]
 
 
+def test_labels_csv_may_name_its_classes(tmp_path: Path) -> None:
+    for index, name in enumerate(("a.png", "b.png", "c.png")):
+        write(tmp_path / name, index)
+    _csv(tmp_path, "file,class\nb.png,dog\na.png,cat 2\nc.png,dog\n")
+    found = [(s.name, s.label, s.group, s.called, s.counted) for s in labeled(tmp_path)]
+    assert (
+        found[0] == ("b.png", 1, "dog", ("dog",), True)
+        and found[1][:2] == ("a.png", 0)
+        and found[2][:2] == ("c.png", 1)
+    )
+    (tmp_path / "classes.txt").write_text("dog\ncat 2\n")
+    assert [(s.label, s.counted) for s in labeled(tmp_path)] == [(0, False), (1, False), (0, False)]
+
+
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
@@ -57,6 +71,7 @@ def test_labels_csv_names_files_and_classes(tmp_path: Path) -> None:
         ("file,class\na.png,-1\n", "class '-1' is no whole number"),
         ("file,class\na.png,1.5\n", "class '1.5' is no whole number"),
         ("file,class\na.png\n", "class '' is no whole number"),
+        ("file,class\na.png,0\na.png,dog\n", "line 3: class .dog. is no whole number"),
         ("file,class\na.png,1\na.png,2\n", "lists 'a.png' twice"),
     ],
 )

@@ -22,7 +22,7 @@ from tests.paths import ROOT
 
 APART = ("edgekit demo", "edgekit weights pull", "edgekit worker")
 # On a machine that is busy with other tests a measurement may rightly be called invalid, or slower than another.
-NOISE = {"bench": (6,), "choose": (3, 6), "compare": (3, 6), "reproduce": (6,)}
+NOISE = {"bench": (6,), "choose": (3, 6), "compare": (3, 6), "reproduce": (6,), "sweep": (6,)}
 STORED = ("store", "choose", "report", "compare", "sweep", "bench", "eval")  # what people ask often, in many ways
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = {one.name or "": one for one in typer.main.get_group(app).commands.values()}

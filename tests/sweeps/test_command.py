@@ -23,6 +23,7 @@ from edgekit.measure.command import bench
 from edgekit.records.artifact import open_artifact
 from edgekit.records.manifest import manifest_path
 from edgekit.records.measurement import PRESETS
+from edgekit.stats.proportions import is_at_chance
 from edgekit.storage.store import Store
 from edgekit.sweeps import taking
 from edgekit.sweeps.command import sweep
@@ -86,6 +87,10 @@ def test_every_cell_is_done_once_and_then_kept(run: Callable[..., SweepResult], 
     for cell in first.to_json()["cells"]:
         assert set(cell) >= CELL_KEYS and cell["reason"] is None and cell["measurement"] is None
         assert cell["accuracy"]["n"] == 6 and Path(cell["artifact"]).is_file()
+    for one in first.cells:
+        assert one.accuracy is not None and one.accuracy.manifest is not None
+        guessed = is_at_chance(one.accuracy.correct1, 6, one.accuracy.manifest.variant.classes)
+        assert (one.to_json()["accuracy"]["remark"] is not None) is guessed is ("not above chance" in repr(first))
     assert "left" in said[0][0] and all(0 <= done <= total for _, done, total in said)
     assert json.loads((tmp_path / "out" / "sweep.json").read_text())["cells"] == first.to_json()["cells"]
     assert len(first.notes) == 1 and first.notes[0].startswith("mobilenet: the preprocessing is assumed: mean 127.5,")

@@ -46,6 +46,8 @@ def sweep(document: Json, width: int) -> View:
         yield Text(f"and {len(cells) - SHOWN:,} more: see --json", style="dim")
     yield from _verdicts(document)
     yield from _failures(cells)
+    remarks = ((row["accuracy"] or {}).get("remark") for row in cells)
+    yield from (Text(f"note: {remark}") for remark in dict.fromkeys(filter(None, remarks)))
     yield Text()
     yield _sum(document)
 

@@ -16,14 +16,15 @@ from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import moved
 from edgekit.exporters.head import with_head
 from edgekit.exporting.description import details_of, manifest_for, nearness
-from edgekit.exporting.first_fault import file_fault
+from edgekit.exporting.first_fault import file_fault, in_float
 from edgekit.exporting.head_proof import check_head
+from edgekit.exporting.inner_values import SHOWING
 from edgekit.exporting.inputs import MADE_FROM
 from edgekit.exporting.mixed_precision import float_cost
 from edgekit.exporting.not_run import not_run
 from edgekit.exporting.parity import compare
 from edgekit.exporting.prepare import Prepared
-from edgekit.exporting.reference import Array
+from edgekit.exporting.reference import Array, Reference
 from edgekit.exporting.task import ExportTask
 from edgekit.exporting.thresholds import rounding_note
 from edgekit.ir.graph import Graph
@@ -108,8 +109,8 @@ def _verified(
             prepared.preprocessing,
         )
         parity = _compared(task, prepared, against)
-        prepared.notes += _undecided(task, parity)
         parity = _right(task, prepared, plain, _plain_file(draft, head), parity)
+        prepared.notes += _undecided(task, parity)
         if head != LOGITS and parity.passed:
             runtime, headed, found, *_ = task.site.open(draft, task.format, opened)
             sides = (session, plain.outputs[0]), (headed, written.outputs[0])
@@ -141,6 +142,11 @@ def _compared(
 
 def _undecided(task: ExportTask, parity: ParityRecord) -> tuple[str, ...]:
     """What is to be said where not all of an output could be judged."""
+    if parity.by_layer:
+        return (
+            f"{task.format} fp32: float32's rounding decides what the network answers, so each layer was compared on "
+            "what the file itself gives to it",
+        )
     if parity.undecided is None:
         return ()
     return (
@@ -151,6 +157,8 @@ def _undecided(task: ExportTask, parity: ParityRecord) -> tuple[str, ...]:
 
 def _right(task: ExportTask, prepared: Prepared, written: Written, path: Path, parity: ParityRecord) -> ParityRecord:
     """The record, with the first wrong layer of an int8 file that does not answer as its simulation does."""
+    if task.precision == "fp32":
+        return _by_layer(task, prepared.reference(), written, path, parity)
     near = parity.simulated_snr_db is None or parity.simulated_snr_db >= SIMULATION_NEAR
     if task.precision != "int8" or (near and parity.passed):
         return parity
@@ -165,6 +173,21 @@ def _right(task: ExportTask, prepared: Prepared, written: Written, path: Path, p
         if fault is None
         else parity.model_copy(update={"passed": False, "reasons": (*parity.reasons, str(fault))})
     )
+
+
+def _by_layer(
+    task: ExportTask, reference: Reference, written: Written, path: Path, parity: ParityRecord
+) -> ParityRecord:
+    """The record of an fp32 file. Where rounding decides what the network answers, its layers are judged one by one."""
+    graph = None if parity.passed or path.suffix not in SHOWING or task.together else reference.open_graph()
+    if graph is None:
+        return parity
+    given, how = in_float(graph), (task.asked.io, task.asked.layout)
+    for index in range(min(reference.n, FAULT_INPUTS)):
+        fault = file_fault(path, given, written.inputs, reference.example(index), None, how)
+        if fault is not None:
+            return parity.model_copy(update={"reasons": (*parity.reasons, str(fault))})
+    return parity.model_copy(update={"passed": True, "reasons": (), "by_layer": True})
 
 
 def _tells(parity: ParityRecord) -> bool:

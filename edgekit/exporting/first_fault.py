@@ -1,7 +1,7 @@
-"""Where a written int8 file leaves its integer simulation: the first layer, and the likely cause.
+"""Where a written file leaves its network, or its integer simulation: the first layer, and the likely cause.
 
-Each layer is simulated on what the *file* gives to it, so that a layer answers for itself alone and no rounding of an
-earlier one is held against it. A file whose layers are all right differs from the simulation by rounding that grew.
+Each layer is computed on what the *file* gives to it, so that a layer answers for itself alone and no rounding of an
+earlier one is held against it. A file whose layers are all right differs from the network by rounding that grew.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from edgekit.exporters.int8.pair_sums import fitted, in_kernel_order
 from edgekit.exporters.int8.simulate import integer_graph, made_in_float, round_values
 from edgekit.exporting.inner_values import Array, inner_values
-from edgekit.ir.graph import Op
+from edgekit.ir import near_ties
+from edgekit.ir.graph import Graph, Op
 from edgekit.ir.kernels import pad_argument
 from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import QuantizedGraph
@@ -27,7 +28,8 @@ from edgekit.records.manifest import TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
 TOLERANCE = 2.5  # steps: kernels that scale in fixed point, or in several roundings, are up to two beside
-FLOAT_STEP = 1e-3 / TOLERANCE  # of the largest value: of what is computed in float a thousandth is tolerated
+FLOAT_STEP = 1e-3 / TOLERANCE  # of the largest value: of what is computed in float between integers
+FP32_STEP = 3e-4 / TOLERANCE  # where nothing is in integers: what a whole fp32 file may be off
 PADDING = ("conv", "max_pool", "avg_pool", "pad", "conv_transpose")
 _CHANNELS_LAST = ("linear", "layer_norm")
 MOST = 0.98  # of the wrong values that a cause must explain
@@ -37,22 +39,31 @@ MOST = 0.98  # of the wrong values that a cause must explain
 class Fault:
     """The first layer of a file that is not what it should be.
 
-    `steps` is its largest error in steps of its output; of a layer in float in FLOAT_STEP of its largest value.
+    `steps` is its largest error in steps of its output; of a layer in float in `part` of its largest value. What gives
+    places, whole numbers or truth values has none.
     """
 
     layer: str
     kind: str
-    steps: float
+    steps: float | None
     share: float  # of its values that are wrong
     cause: str
-    in_float: bool = False
+    part: float | None = None  # None: in integers
 
     def __str__(self) -> str:
-        most = f"{self.steps * FLOAT_STEP:.1%} of the largest" if self.in_float else f"{self.steps:.0f} steps"
+        most = ""
+        if self.steps is not None:
+            size = f"{self.steps * self.part:.2%} of the largest" if self.part else f"{self.steps:.0f} steps"
+            most = f", by up to {size}"
         return (
-            f"layer {self.layer} ({self.kind}) is the first that differs: {self.share:.1%} of its values, "
-            f"by up to {most}; likely cause: {self.cause}"
+            f"layer {self.layer} ({self.kind}) is the first that differs: {self.share:.1%} of its values{most}; "
+            f"likely cause: {self.cause}"
         )
+
+
+def in_float(graph: Graph) -> QuantizedGraph:
+    """Return a graph without integers in the form in which layers are looked at."""
+    return QuantizedGraph(graph, "float", {}, {}, {}, {op.name: "float32" for op in graph})
 
 
 def file_fault(
@@ -73,6 +84,8 @@ def file_fault(
         found = inner_values(path, quantized, given, xs, preprocessing, how, islands)
         return first_fault(quantized, found, *map(torch.from_numpy, xs))
 
+    if not quantized.activations:
+        return look(islands=True)
     seen = look(islands=False)
     finer = None if seen is None else look(islands=True)
     order = [op.name for op in quantized.graph]
@@ -102,7 +115,8 @@ def first_fault(quantized: QuantizedGraph, found: dict[str, Tensor], *xs: Tensor
         got = real[op.name] = got.to(want.dtype)
         if op.name in quantized.islands and op.name in quantized.activations:
             got = quantized.activations[op.name].fake(got)
-        fault = _fault(quantized, op, values, want, got) if want.is_floating_point() else None
+        judge = _fault if want.is_floating_point() else _choice
+        fault = judge(quantized, op, values, want, got)
         if fault is not None:
             return fault
         values[op.name] = got
@@ -110,16 +124,39 @@ def first_fault(quantized: QuantizedGraph, found: dict[str, Tensor], *xs: Tensor
 
 
 def _fault(quantized: QuantizedGraph, op: Op, values: dict[str, Tensor], want: Tensor, got: Tensor) -> Fault | None:
-    params = quantized.activations.get(op.name)
-    step = params.scale if params else FLOAT_STEP * max(float(want.abs().max()), 1e-30)
+    step = _step(quantized, op.name, want)
     steps = (got - want) / step
-    wrong = steps.abs() > TOLERANCE
+    same = (got == want) | (got.isnan() & want.isnan())
+    wrong = ~((steps.abs() <= TOLERANCE) | same)  # what is not a number is wrong, too
     if not bool(wrong.any()):
         return None
     layer = _layer(quantized, op)
     cause = _cause(quantized, layer, values, want / step, got / step, wrong)
     share = float(wrong.float().mean())
-    return Fault(op.name, layer.kind, float(steps.abs().max()), share, cause, in_float=params is None)
+    part = None if op.name in quantized.activations else _part(quantized)
+    return Fault(op.name, layer.kind, float(steps[wrong].abs().max()), share, cause, part)
+
+
+def _choice(quantized: QuantizedGraph, op: Op, values: dict[str, Tensor], want: Tensor, got: Tensor) -> Fault | None:
+    """What is wrong of places, whole numbers and truth values, beyond what values on an edge explain."""
+    if not op.inputs:
+        return None
+    x = values[op.inputs[0]]
+    tie = TOLERANCE * _step(quantized, op.inputs[0], x)
+    share = float(near_ties.chosen_otherwise(op, x, want, got, tie).float().mean())
+    return Fault(op.name, op.kind, None, share, "the runtime's own operator") if share > 1 - MOST else None
+
+
+def _step(quantized: QuantizedGraph, name: str, y: Tensor) -> float:
+    """A step of the integers of a tensor; of one in float a part of its largest finite value."""
+    params, finite = quantized.activations.get(name), y[y.isfinite()].float().abs()
+    if params:
+        return params.scale
+    return _part(quantized) * max(float(finite.max()) if finite.numel() else 0.0, 1e-30)
+
+
+def _part(quantized: QuantizedGraph) -> float:
+    return FLOAT_STEP if quantized.activations else FP32_STEP
 
 
 def _layer(quantized: QuantizedGraph, op: Op) -> Op:
@@ -151,7 +188,7 @@ def _cause(
         return "a scale"
     if float((got - want).abs().max()) < 2 * TOLERANCE:
         return "rounding"
-    return "weights" if product else "the runtime's own operator"
+    return "weights" if product or (op.params and not quantized.activations) else "the runtime's own operator"
 
 
 def _explained(want: Tensor, got: Tensor, wrong: Tensor | None = None) -> bool:

@@ -1,4 +1,4 @@
-"""What a written int8 file gives inside: the value of each layer that it keeps, as real numbers in torch's layout.
+"""What a written file gives inside: the value of each layer that it keeps, as real numbers in torch's layout.
 
 The runtimes are asked for more outputs than the file has. onnxruntime still joins the same nodes, because only tensors
 that exist as integers are asked for; LiteRT runs without a delegate, which would keep none.
@@ -15,9 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edgekit.exporters.tflite.layout import Layout
+from edgekit.exporters.tflite.layout import Layout, border
 from edgekit.exporters.tflite.lowering_table import kept
 from edgekit.exporting.stored_values import stored, to_layout
+from edgekit.ir import near_ties
 from edgekit.ir.graph import Op
 from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import QuantizedGraph
@@ -25,6 +26,7 @@ from edgekit.records.manifest import TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
 Array = NDArray[np.float32]
+SHOWING = (".onnx", ".tflite")  # files that give inner values; an engine keeps none
 
 
 def inner_values(
@@ -38,10 +40,10 @@ def inner_values(
 ) -> dict[str, Tensor]:
     """The layers' values on inputs (N, C, *spatial) by operator name; empty for a format that shows none.
 
-    `how` is the file's --io and --layout. With `islands` an ONNX file shows what it computes in float, too; a TFLite
-    file always does.
+    `how` is the file's --io and --layout. With `islands` an ONNX file shows all that it computes in float, too, and not
+    the choices among it alone, which may fall otherwise where values tie. A TFLite file always does.
     """
-    if path.suffix not in (".onnx", ".tflite"):
+    if path.suffix not in SHOWING:
         return {}
     answer = _onnx(path, quantized, islands) if path.suffix == ".onnx" else _tflite(path, quantized, how)
     pixels = [preprocessing if one is given[0] else None for one in given]
@@ -65,8 +67,8 @@ def _onnx(path: Path, quantized: QuantizedGraph, islands: bool) -> Answer:
     wanted = {op.name: f"{op.name}/integers" for op in quantized.graph if f"{op.name}/integers" in made}
     ends = {op.name: public for op, public in _ends(quantized) if op.name not in wanted and public in made}
     wanted |= ends
-    if islands:
-        wanted |= {name: name for name in quantized.islands if name not in wanted and name in made}
+    floats = [quantized.graph[name] for name in quantized.islands if name not in wanted and name in made]
+    wanted |= {op.name: op.name for op in floats if islands or near_ties.is_choice(op)}
     outputs = {value.name for value in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted.values() if name not in outputs)
     settings = onnxruntime.SessionOptions()
@@ -106,7 +108,10 @@ def _tflite(path: Path, quantized: QuantizedGraph, how: tuple[str, str]) -> Answ
     known = {detail["name"]: detail for detail in interpreter.get_tensor_details()}
     inside = fused_activations(quantized.graph)
     places = kept(quantized, how[0], how[1] == "nchw")
-    shown: dict[str, tuple[dict[str, Any], Layout]] = {}
+    ends = zip(quantized.graph.outputs.values(), interpreter.get_output_details(), strict=True)
+    shown: dict[str, tuple[dict[str, Any], Layout]] = {
+        name: (detail, border(len(detail["shape"]), how[1] == "nchw")) for name, detail in ends
+    }
     for op in quantized.graph:
         moved = op.kind in ("input", "reshape", "permute")  # which give a tensor of another operator, as a rule
         if not moved and op.name not in inside and op.name in places:

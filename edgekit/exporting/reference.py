@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -60,6 +60,7 @@ class Reference:
     rounding: tuple[float, ...] = ()
     places: tuple[int, ...] = ()  # the outputs that are whole numbers or truth values, whose distances mean nothing
     undecided: Callable[[str], tuple[near_ties.Mask, ...]] = nothing_open  # what rounding decides of each output
+    open_graph: Callable[[], Graph | None] = lambda: None  # the network, where rounding decides what it answers
 
     @property
     def n(self) -> int:
@@ -100,11 +101,21 @@ def answered(
     said = tuple(note for note in notes if note)
     whole = [not folded[name].dtype.is_floating_point for name in folded.outputs.values()]
     places = tuple(index for index, is_whole in enumerate(whole) if is_whole)
-    open_ones: Callable[[str], tuple[near_ties.Mask, ...]]
-    n_real, open_ones = count - len(inputs[0][0]), nothing_open
-    if near_ties.chooses(folded):  # of others nothing may hold the weights: the last file is proved without them
-        open_ones = cache(partial(near_ties.undecided, folded, together, got))
-    return Reference(together, got, n_real, trained, _parts(folded), rounding, places, open_ones), said
+    made = Reference(together, got, count - len(inputs[0][0]), trained, _parts(folded), rounding, places)
+    return _left_open(made, folded), said
+
+
+def _left_open(reference: Reference, graph: Graph) -> Reference:
+    """The same, with what rounding decides. Of other networks nothing may hold the weights beyond the last file."""
+    inputs, outputs = reference.inputs, reference.outputs
+    if near_ties.chooses(graph):
+        masks = cache(partial(near_ties.undecided, graph, inputs, outputs))
+        reference = replace(
+            reference, undecided=masks, open_graph=lambda: graph if any(map(np.any, masks("fp32"))) else None
+        )
+    if max(reference.rounding, default=0.0) > MOVED or near_ties.amplifies(graph, inputs, outputs):
+        reference = replace(reference, open_graph=lambda: graph)
+    return reference
 
 
 def _rounding(graph: Graph, inputs: Sequence[Array], got: Sequence[Array]) -> tuple[float, ...]:

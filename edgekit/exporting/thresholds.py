@@ -85,7 +85,8 @@ def _allowed(own: float) -> float:
 def rounding_note(record: ParityRecord, precision: str, reference: Reference) -> str | None:
     """Return what to say of an fp32 file that passed because the network's own rounding was allowed for, or None."""
     usual = THRESHOLDS[precision].max_rel_error
-    if precision != "fp32" or not record.passed or usual is None or (record.max_rel_error or 0.0) <= usual:
+    judged = precision == "fp32" and record.passed and not record.by_layer
+    if not judged or usual is None or (record.max_rel_error or 0.0) <= usual:
         return None
     own = max(reference.rounding)
     return (

@@ -60,4 +60,5 @@ def _parity(parity: Json) -> str:
         return "; ".join(parity["reasons"])
     if parity["passed"] is False:
         return f"failed: {'; '.join(parity['reasons'])}"
-    return f"passed on {parity['n']} inputs ({parity['n_real']} images), cosine {parity['cosine']:.6f}"
+    how = "passed layer by layer on" if parity["by_layer"] else "passed on"
+    return f"{how} {parity['n']} inputs ({parity['n_real']} images), cosine {parity['cosine']:.6f}"

@@ -22,10 +22,12 @@ Mask = NDArray[np.bool_]
 NOISE = {"fp32": (3e-6, 1e-4), "fp16": (5e-4, 5e-2)}
 DRAWS = 8  # a tie within the noise falls otherwise in about every second draw
 MOST = 0.5  # of an output's elements: a proof needs the others
+_PLACES = frozenset({"topk_indices", "argmax", "argmin"})
 _SUMS = frozenset({"conv", "conv_transpose", "linear", "matmul"})
 _CHOICES = frozenset(
     {
-        *("topk_indices", "argmax", "argmin", "less", "less_equal", "greater", "greater_equal", "equal", "not_equal"),
+        *_PLACES,
+        *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"),
         *("floor", "ceil", "round", "sign", "floor_div"),
     }
 )
@@ -33,7 +35,12 @@ _CHOICES = frozenset(
 
 def chooses(graph: Graph) -> bool:
     """Return whether a network chooses among values, or rounds them: without that, rounding decides nothing."""
-    return any(op.kind in _CHOICES for op in graph)
+    return any(map(is_choice, graph))
+
+
+def is_choice(op: Op) -> bool:
+    """Return whether an operator chooses among values, or rounds them."""
+    return op.kind in _CHOICES
 
 
 def undecided(graph: Graph, inputs: Sequence[Array], outputs: Sequence[Array], precision: str) -> tuple[Mask, ...]:
@@ -58,6 +65,23 @@ def undecided(graph: Graph, inputs: Sequence[Array], outputs: Sequence[Array], p
     return masks
 
 
+def amplifies(graph: Graph, inputs: Sequence[Array], outputs: Sequence[Array]) -> bool:
+    """Return whether noise of float32's size in the first example moves an output further than what passes it on.
+
+    `inputs` and `outputs` are those of `undecided`.
+    """
+    random, (noise, moved) = np.random.default_rng(0), NOISE["fp32"]
+
+    def noisy(x: Array) -> Array:
+        if x.dtype.kind in "iub":
+            return x
+        return np.asarray(x + noise * np.abs(x).max(initial=0.0) * random.standard_normal(x.shape), x.dtype)
+
+    found = graph.run(*(torch.from_numpy(noisy(x[:1])) for x in inputs))
+    pairs = zip(found if isinstance(found, tuple) else (found,), outputs, strict=True)
+    return any(bool((np.abs(y.float().numpy() - want[:1]) > moved * np.abs(want[:1]).max()).any()) for y, want in pairs)
+
+
 def settled(got: Sequence[Array], want: Sequence[Array], masks: Sequence[Mask]) -> tuple[list[Array], float] | None:
     """Return what a file gave with the wanted values where rounding decides, and the largest share of such elements.
 
@@ -67,3 +91,20 @@ def settled(got: Sequence[Array], want: Sequence[Array], masks: Sequence[Mask]) 
     if not 0.0 < share <= MOST or any(y.shape != one.shape for y, one in zip(got, want, strict=True)):
         return None
     return [np.where(mask, one, y) for y, one, mask in zip(got, want, masks, strict=True)], share
+
+
+def chosen_otherwise(op: Op, x: Tensor, want: Tensor, got: Tensor, tie: float) -> Tensor:
+    """Return where an operator gives other whole numbers or truth values than wanted, and no other place of a tie.
+
+    `x` is what it reads. Values that are at most `tie` apart tie, and each of their places is right.
+    """
+    wrong = want != got
+    if op.kind not in _PLACES:
+        return wrong
+    dim = op.attrs["dim"]
+    last = x.shape[dim] - 1
+    drops = op.kind != "topk_indices" and not op.attrs.get("keepdim", False)
+    places = [one.unsqueeze(dim) if drops else one for one in (want, got)]
+    apart = torch.sub(*(x.gather(dim, one.clamp(0, last)).double() for one in places)).abs()
+    tied = (apart.squeeze(dim) if drops else apart) <= tie
+    return wrong.logical_and(~(tied & (got >= 0) & (got <= last)))

@@ -1,4 +1,4 @@
-"""When a layer that differs from the simulation fails a file, and when it is no more than rounding."""
+"""When a layer that differs from the simulation or the network fails a file, and when it is no more than rounding."""
 
 from __future__ import annotations
 
@@ -8,8 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
 
+import edgekit
 from edgekit.exporting import export_file
+from edgekit.exporting.reference import Reference
 from edgekit.records.manifest import ParityRecord
 
 FAULT = "the first wrong layer is conv1: its bias"
@@ -87,3 +91,50 @@ def test_a_file_is_refused_only_after_every_example_was_simulated(n: int, asked:
     task = SimpleNamespace(precision="int8", format="onnx")
     assert export_file._compared(task, prepared, against).passed is (n > 12)  # type: ignore[arg-type]
     assert seen == asked
+
+
+class Chaos(nn.Module):
+    """What a map gives after thirty steps of 3.9 x (1 - x): float32's rounding doubles in each, and decides the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.sigmoid(self.conv(x))
+        for _ in range(30):
+            y = 3.9 * y * (1 - y)
+        return y.flatten(1)
+
+
+def test_what_rounding_decides_is_judged_layer_by_layer(tmp_path: Path) -> None:
+    made = edgekit.export(Chaos(), input=(1, 3, 8, 8), format="onnx,tflite", precision="fp32", out=tmp_path)
+    parities = [one.manifest.parity for one in made.artifacts if one.manifest is not None]
+    assert [parity.passed for parity in parities] == [True, True] and not made.failed
+    assert any(parity.by_layer for parity in parities)
+    assert any("each layer was compared on what the file itself gives to it" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("fault", "decided", "suffix", "passes"),
+    [
+        (None, True, "onnx", True),
+        (FAULT, True, "onnx", False),
+        (None, False, "onnx", False),
+        (None, True, "pt2", False),
+    ],
+)
+def test_only_a_file_whose_layers_are_right_passes_by_them(
+    decided: bool, fault: str | None, suffix: str, passes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_file, "file_fault", lambda *asked: fault)
+    monkeypatch.setattr(export_file, "in_float", lambda graph: graph)
+    task = SimpleNamespace(together=None, asked=SimpleNamespace(io="float32", layout="nhwc"))
+    zeros = np.zeros((2, 3), np.float32)
+    graph: Any = SimpleNamespace()
+    reference = Reference((zeros,), (zeros,), 0, False, open_graph=lambda: graph if decided else None)
+    written = SimpleNamespace(inputs=(None,))
+    found = export_file._by_layer(task, reference, written, Path(f"n.{suffix}"), record(False, None, None))  # type: ignore[arg-type]
+    assert (found.passed, found.by_layer) == (passes, passes)
+    assert found.reasons == (() if passes else ("signal-to-noise", *([fault] if fault else [])))

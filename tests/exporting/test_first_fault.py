@@ -1,4 +1,4 @@
-"""Faults that are put into int8 files: the layer and the cause are named."""
+"""Faults that are put into files: the layer and the cause are named."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from edgekit.exporters.int8.pair_sums import in_kernel_order
 from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import record
 from edgekit.exporters.int8.simulate import integer_graph, round_values
-from edgekit.exporting.first_fault import file_fault, first_fault
+from edgekit.exporting.first_fault import file_fault, first_fault, in_float
 from edgekit.exporting.inner_values import inner_values
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Op
@@ -151,3 +151,80 @@ def test_a_tensor_without_axes_has_a_value(format: str, tmp_path: Path) -> None:
     xs = [x[:1] for x in next(images.inputs(1))]
     found = inner_values(path, made, written.inputs, xs)
     assert "conv" in found and all(value.isfinite().all() for value in found.values())
+
+
+class Chosen(nn.Module):
+    """The three largest of a map, and their places: whole numbers that a file may have others of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        values, places = self.conv(x).flatten(1).topk(3, 1)
+        y: Tensor = values + places.float()
+        return y
+
+
+FLOAT_FAULTS = [
+    (Convolutions, "convolution padded at one side"),
+    (Convolutions, "pooling padded at one side"),
+    (Convolutions, "another function"),
+    (Attention, "softmax along the other axis"),
+    (Attention, "scores scaled twice"),
+    (Attention, "norm without its bias"),
+    (Attention, "another function between linear layers"),
+]
+
+
+@cache
+def made_in_float(of: Callable[[], nn.Module]) -> QuantizedGraph:
+    return in_float(fold(trace(network(of), SHAPE)).graph)
+
+
+def float_fault(format: str, right: QuantizedGraph, written: QuantizedGraph, folder: Path) -> Any:
+    path = folder / f"n.{format}"
+    found = FORMATS[format].write(WriteJob(written.graph, "fp32"), path)
+    return file_fault(path, right, found.inputs, [inputs(1).numpy()])
+
+
+@pytest.mark.parametrize("format", SCHEMES)
+@pytest.mark.parametrize("of", [Convolutions, Attention, Chosen])
+def test_a_right_float_file_has_no_fault(of: Callable[[], nn.Module], format: str, tmp_path: Path) -> None:
+    right = made_in_float(of)
+    assert float_fault(format, right, right, tmp_path) is None
+
+
+@pytest.mark.parametrize("format", SCHEMES)
+@pytest.mark.parametrize(("of", "fault"), FLOAT_FAULTS)
+def test_the_first_wrong_layer_of_a_float_file_is_named(
+    of: Callable[[], nn.Module], fault: str, format: str, tmp_path: Path
+) -> None:
+    spoil, layer, cause = FAULTS[of, fault]
+    right = made_in_float(of)
+    found = float_fault(format, right, spoil(right), tmp_path)
+    assert (found.layer, found.cause.partition(":")[0][: len(cause)]) == (layer, cause)
+    assert f"layer {layer} (" in str(found) and "% of the largest" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("of", "layer", "spoil", "told"),
+    [
+        (Chosen, "topk/indices", lambda y: y.flip(1), "66.7% of its values; likely cause: the runtime's own operator"),
+        (Convolutions, "last", lambda y: torch.where(y == y.max(), torch.nan, y), "(conv) is the first that differs"),
+        (Convolutions, "last", lambda y: y + 4e-4 * y.abs().max(), "by up to 0.04% of the largest"),
+    ],
+)
+def test_other_places_no_numbers_and_small_errors_are_faults(
+    of: Callable[[], nn.Module], layer: str, spoil: Callable[[Tensor], Tensor], told: str
+) -> None:
+    right, x = made_in_float(of), inputs(1)
+    values: dict[str, Tensor] = {}
+
+    def keep(op: Op, y: Tensor) -> None:
+        values[op.name] = y
+
+    right.graph.run(x, observe=keep)
+    assert first_fault(right, values, x) is None
+    found = first_fault(right, {**values, layer: spoil(values[layer])}, x)
+    assert found is not None and found.layer == layer and told in str(found)

@@ -11,7 +11,7 @@ from edgekit.exporting.parity import judge
 from edgekit.exporting.reference import Reference
 from edgekit.frontend.tracer import trace
 from edgekit.ir import near_ties
-from edgekit.ir.graph import Graph
+from edgekit.ir.graph import Graph, Op
 
 
 class Places(nn.Module):
@@ -81,3 +81,23 @@ def test_an_output_that_is_mostly_ties_proves_nothing() -> None:
 def test_a_network_without_choices_leaves_nothing_open() -> None:
     plain = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU()).eval()
     assert not near_ties.chooses(trace(plain, (1, 3, 4, 4)))
+
+
+@pytest.mark.parametrize(
+    ("got", "wrong"), [((0, 2), []), ((1, 2), []), ((0, 3), [1]), ((2, 2), [0]), ((0, 7), [1]), ((0, -1), [1])]
+)
+def test_every_place_of_a_tie_is_right(got: tuple[int, int], wrong: list[int]) -> None:
+    x, want = torch.tensor([[5.0, 5.0, 4.0, 1.0]]), torch.tensor([[0, 2]])
+    attrs = {"k": 2, "dim": 1, "largest": True, "sorted": True}
+    op = Op("places", "topk_indices", ("x",), (1, 2), attrs=attrs, dtype=torch.int64)
+    found = near_ties.chosen_otherwise(op, x, want, torch.tensor([got]), 0.0)
+    assert found[0].nonzero().flatten().tolist() == wrong
+
+
+@pytest.mark.parametrize("keepdim", [True, False])
+def test_the_place_of_an_extreme_is_judged_by_what_lies_there(keepdim: bool) -> None:
+    x = torch.tensor([[[1.0, 3.0, 3.0], [7.0, 2.0, 1.0]]])
+    op = Op("place", "argmax", ("x",), (1, 2), attrs={"dim": 2, "keepdim": keepdim}, dtype=torch.int64)
+    want, got = x.argmax(2, keepdim), torch.tensor([[2, 1]])
+    found = near_ties.chosen_otherwise(op, x, want, got.unsqueeze(2) if keepdim else got, 0.0)
+    assert found.shape == want.shape and found.flatten().tolist() == [False, True]

@@ -146,31 +146,6 @@ def _gain(int8: Path, fp32: Path, scratch: Path) -> Line:
     return Line(name, "<= 1.03", f"{ours / theirs:.3f} ({ours:.3f}, {theirs:.3f})", ours / theirs <= 1.03)
 
 
-def kernels(data: Path, scratch: Path) -> Iterator[Line]:
-    """Int8 ONNX files by edgekit and by `quantize_static` on this processor's kernels: what saturates agrees less."""
-    instructions = ", ".join(edgekit.doctor().machine["features"] or ["unknown instructions"])
-    for weights in (data / "weights" / "mobilenet_0.25_128_keras.h5", *hosted_rows(data)[5:6]):
-        if not weights.exists():
-            yield Line(f"int8 kernels, {weights.stem}", "-", f"{weights} is missing", None)
-            continue
-        made = exported("mobilenet", weights, data)
-        full = made["onnx", "fp32"]
-        assert full.manifest is not None
-        shown, shape = prepared(full, data), full.manifest.variant.input_shape
-        chosen = images(data / "imagenet_calibration", full.manifest.preprocessing, shape, CALIBRATION_IMAGES)
-        files = {"edgekit": made["onnx", "int8"].path}
-        for name, reduced in (("quantize_static", False), ("quantize_static, reduce_range", True)):
-            files[name] = scratch / f"static_{reduced}.onnx"
-            quantized_by_onnxruntime(full.path, chosen, files[name], reduced)
-        real = answers(full, shown)
-        found = {name: run_onnx(path, laid_out(shown, "onnx")) for name, path in files.items()}
-        agreed = {name: float(np.mean(got.argmax(1) == real.argmax(1))) for name, got in found.items()}
-        mine = quality(found.pop("edgekit"), real, shown)
-        for name, got in found.items():
-            claim = f"{weights.stem}, onnx int8 on {instructions}, against {name}: agreement with fp32"
-            yield Line(claim, "more", f"{mine}; theirs {quality(got, real, shown)}", agreed["edgekit"] > agreed[name])
-
-
 def integers_throughout(weights: Path, data: Path, scratch: Path) -> Path:
     """Our TFLite file with int8 input and output, as ai-edge-quantizer writes it."""
     made = edgekit.export(

@@ -30,7 +30,7 @@ from edgekit.records.preprocessing import Preprocessing
 TOLERANCE = 2.5  # steps: kernels that scale in fixed point, or in several roundings, are up to two beside
 FLOAT_STEP = 1e-3 / TOLERANCE  # of the largest value: of what is computed in float between integers
 FP32_STEP = 3e-4 / TOLERANCE  # where nothing is in integers: what a whole fp32 file may be off
-PADDING = ("conv", "max_pool", "avg_pool", "pad", "conv_transpose")
+PADDING = ("conv", "max_pool", "avg_pool", "conv_transpose")
 _CHANNELS_LAST = ("linear", "layer_norm")
 MOST = 0.98  # of the wrong values that a cause must explain
 
@@ -234,9 +234,13 @@ def _lost_in_pairs(quantized: QuantizedGraph, op: Op, x: Tensor) -> Tensor | Non
     return lost.reshape(-1, *op.shape[1:])
 
 
+def _pads(op: Op) -> bool:
+    return op.kind == "pad" or (op.kind in PADDING and any(map(any, op.attrs["padding"])))
+
+
 def _only_at_borders(op: Op, wrong: Tensor) -> bool:
     """Whether nothing is wrong but near the edges of the map, in a layer that pads."""
-    if wrong.dim() < 3 or op.kind not in PADDING:
+    if wrong.dim() < 3 or not _pads(op):
         return False
     inside = wrong
     for axis in range(2, wrong.dim()):
@@ -248,7 +252,7 @@ def _only_at_borders(op: Op, wrong: Tensor) -> bool:
 
 def _moved(op: Op, want: Tensor, got: Tensor) -> bool:
     """Whether what the file gives is what is wanted, one or two places beside, in a layer that pads."""
-    if want.dim() != 4 or op.kind not in PADDING or min(want.shape[2:]) < 8:
+    if want.dim() != 4 or not _pads(op) or min(want.shape[2:]) < 8:
         return False
     inside = got[:, :, 3:-3, 3:-3]
     beside = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if i or j]

@@ -52,7 +52,9 @@ def inner_values(
         answer([to_layout(stored(x[None], to, by), to.layout) for x, to, by in zip(row, given, pixels, strict=True)])
         for row in fed
     ]
-    return {name: torch.cat([found[name] for found in each]) for name in each[0]} if len(each) > 1 else each[0]
+    if len(each) == 1:
+        return each[0]
+    return {name: torch.cat([found[name] for found in each]) if y.dim() else y for name, y in each[0].items()}
 
 
 Answer = Callable[[list[NDArray[Any]]], dict[str, Tensor]]
@@ -69,6 +71,9 @@ def _onnx(path: Path, quantized: QuantizedGraph, islands: bool) -> Answer:
     wanted |= ends
     floats = [quantized.graph[name] for name in quantized.islands if name not in wanted and name in made]
     wanted |= {op.name: op.name for op in floats if islands or near_ties.is_choice(op)}
+    inside = fused_activations(quantized.graph)
+    free = (op.name for op in quantized.graph if op.name not in {*quantized.activations, *quantized.islands, *inside})
+    wanted |= {name: name for name in free if name not in wanted and name in made}  # sums that nothing rounds
     outputs = {value.name for value in model.graph.output}
     model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted.values() if name not in outputs)
     settings = onnxruntime.SessionOptions()

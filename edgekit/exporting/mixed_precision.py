@@ -257,7 +257,7 @@ def _worst_tensors(graph: Graph, quantized: QuantizedGraph, images: NDArray[np.f
     """Rounded tensors, the one whose rounding costs the output most first."""
     names = [name for name in quantized.activations if name != graph.input.name]
     macs = sum(graph.params[op.params["weight"]].numel() for op in graph if "weight" in op.params)  # a lower bound
-    few = images[: int(np.clip(GMACS * 1e9 / (macs * len(names)), 2, 16))]
+    few = images[: int(np.clip(GMACS * 1e9 / (macs * max(len(names), 1)), 2, 16))]
     parts = _parts(graph, torch.from_numpy(few))
     wants, rounded = [graph.run(x) for x in parts], _with_rounded_weights(graph, quantized)
 

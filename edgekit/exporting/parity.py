@@ -119,8 +119,7 @@ def _record(
     records = []
     for index, (y, want) in enumerate(zip(got, reference.outputs, strict=True)):
         told = None if simulated is None else simulated[index]
-        limit = threshold(precision, reference, index)
-        records.append(_judged(y, want, reference, precision, limit, told, moving, index in reference.places))
+        records.append(_judged(y, want, reference, precision, index, told, moving))
     return records[0] if len(records) == 1 else _worst(records, names or [str(i) for i in range(len(records))])
 
 
@@ -146,12 +145,12 @@ def _judged(
     want: Array,
     reference: Reference,
     precision: str,
-    limit: Threshold,
+    index: int,
     simulated: Array | None,
     moving: bool,
-    whole: bool,
 ) -> ParityRecord:
-    """The record of one output. `moving`: whether any output varies with the input; `whole`: it is whole numbers."""
+    """The record of the output at `index`. `moving`: whether any output varies with the input."""
+    limit = threshold(precision, reference, index)
     if got.shape != want.shape:
         return _failed(reference, f"the file's output has shape {got.shape[1:]}, the network's {want.shape[1:]}")
     if not np.isfinite(want).all():
@@ -171,7 +170,7 @@ def _judged(
         top1_agreement=_agreement(seen, expected),
         snr_db=_snr_db(expected, difference),
     )
-    if whole:
+    if index in reference.places:  # it is whole numbers
         judged = reference.trained and reference.n_real >= MIN_REAL
         why = places.reasons(precision, got, want, judged, simulated)
         return places.record(record, got, want, why if moving else [_STILL, *why])
@@ -179,8 +178,9 @@ def _judged(
     judged = reference.trained or simulated is None
     reasons = _reasons(record, reference, limit, judged, moving)
     if precision == "int8":
-        record = record.model_copy(update=_worst_channel(seen, expected))
-        reasons += _parts(seen, expected, reference) if judged else []
+        axes = reference.axes[index] if reference.axes else (1,)
+        record = record.model_copy(update=_worst_channel(seen, expected, axes))
+        reasons += _parts(seen, expected, reference, index) if judged else []
     if simulated is not None:
         found, gap = _against_simulation(
             got[: len(simulated)], want[: len(simulated)], simulated, limit.simulation_rel_error
@@ -199,31 +199,32 @@ def _telling(reference: Reference, precision: str) -> slice:
     return slice(reference.n - reference.n_real if quantized else 0, None)
 
 
-def _parts(got: Array, whole: Array, reference: Reference) -> list[str]:
+def _parts(got: Array, whole: Array, reference: Reference, index: int) -> list[str]:
     """Why the tensors that an output joins are not each good: a large one hides what a small one loses."""
     limit, reasons = THRESHOLDS["int8"].snr_db, []
-    for part in reference.parts:
+    for part in (one for one in reference.parts if one.output == index):
         want = part.of(whole)
         db = _snr_db(want, part.of(got).astype(np.float64) - want)
         if db is not None and limit is not None and db < limit and np.any(want):
-            where = f"{part.start} to {part.stop - 1} of axis {part.axis}"
-            reasons.append(f"signal-to-noise {db:.1f} dB of {part.name} ({where} of the output) is under {limit:g} dB")
+            share = f"{part.where.sum()} of the output's {part.where.size} values"
+            reasons.append(f"signal-to-noise {db:.1f} dB of {part.name} ({share}) is under {limit:g} dB")
     return reasons
 
 
-def _worst_channel(got: Array, want: Array) -> dict[str, float | int | None]:
-    """The channel of a map or of a list of boxes that loses most, for the record."""
-    if want.ndim < 3:
+def _worst_channel(got: Array, want: Array, axes: Sequence[int]) -> dict[str, float | int | None]:
+    """The channel of a map or of a list of boxes that loses most, for the record; channels lie on one of `axes`."""
+    found = []
+    for axis in axes if want.ndim > 2 else ():
+        others = tuple(one for one in range(want.ndim) if one != axis)
+        signal = np.square(want.astype(np.float64)).sum(others)
+        noise = np.square(got.astype(np.float64) - want).sum(others)
+        told = (signal > 0) & (noise > 0)
+        ratios = np.where(told, signal / np.where(told, noise, 1.0), np.inf)
+        found.append((float(ratios.min()), int(ratios.argmin())))
+    ratio, worst = min(found, default=(math.inf, 0))
+    if math.isinf(ratio):
         return {}
-    axes = tuple(axis for axis in range(want.ndim) if axis != 1)
-    signal = np.square(want.astype(np.float64)).sum(axes)
-    noise = np.square(got.astype(np.float64) - want).sum(axes)
-    told = (signal > 0) & (noise > 0)
-    if not told.any():
-        return {}
-    ratios = np.where(told, signal / np.where(told, noise, 1.0), np.inf)
-    worst = int(ratios.argmin())
-    return {"worst_channel": worst, "worst_channel_snr_db": float(10 * np.log10(ratios[worst]))}
+    return {"worst_channel": worst, "worst_channel_snr_db": 10 * math.log10(ratio)}
 
 
 def _against_simulation(

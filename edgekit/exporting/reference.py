@@ -13,28 +13,30 @@ from numpy.typing import NDArray
 from torch import nn
 
 from edgekit.data.calibration import CalibrationSet
+from edgekit.exporters.int8.output_channels import channel_axes
 from edgekit.exporting.source_answers import held_against
 from edgekit.frontend.verify import answers, distance, verify
 from edgekit.importers.source import Source
 from edgekit.ir import near_ties
-from edgekit.ir.graph import Graph
+from edgekit.ir.graph import Graph, Op
+from edgekit.ir.reference import KERNELS
 
 Array = NDArray[np.float32]
 MOVED = 3e-5  # between two orders of the same float32 arithmetic, of the largest output: trained networks stay below
+_MOVES = frozenset({"cat", "reshape", "permute", "slice"})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
-    """A tensor that an output joins with others: from `start` to `stop` along `axis`."""
+    """A tensor that an output joins with others: which elements of one answer are its own."""
 
     name: str
-    axis: int
-    start: int
-    stop: int
+    output: int  # its place among the outputs
+    where: NDArray[np.bool_]  # of the shape of one answer
 
     def of(self, outputs: Array) -> Array:
-        """Its values."""
-        return outputs.take(range(self.start, self.stop), self.axis)
+        """Its values in the answers (n, *shape of one), as (n, count)."""
+        return outputs[:, self.where]
 
 
 def nothing_open(precision: str) -> tuple[near_ties.Mask, ...]:
@@ -56,7 +58,8 @@ class Reference:
     outputs: tuple[Array, ...]
     n_real: int
     trained: bool
-    parts: tuple[Part, ...] = ()  # where the only output joins tensors: what each of them is
+    parts: tuple[Part, ...] = ()  # of the outputs that join tensors: what each of these is
+    axes: tuple[tuple[int, ...], ...] = ()  # of each output, on which its channels lie; empty: on the second
     rounding: tuple[float, ...] = ()
     places: tuple[int, ...] = ()  # the outputs that are whole numbers or truth values, whose distances mean nothing
     undecided: Callable[[str], tuple[near_ties.Mask, ...]] = nothing_open  # what rounding decides of each output
@@ -101,7 +104,9 @@ def answered(
     said = tuple(note for note in notes if note)
     whole = [not folded[name].dtype.is_floating_point for name in folded.outputs.values()]
     places = tuple(index for index, is_whole in enumerate(whole) if is_whole)
-    made = Reference(together, got, count - len(inputs[0][0]), trained, _parts(folded), rounding, places)
+    lies = channel_axes(folded)
+    axes = tuple(lies.get(name, ()) for name in folded.outputs.values())
+    made = Reference(together, got, count - len(inputs[0][0]), trained, parts_of(folded), axes, rounding, places)
     return _left_open(made, folded), said
 
 
@@ -130,19 +135,32 @@ def _rounding(graph: Graph, inputs: Sequence[Array], got: Sequence[Array]) -> tu
     return tuple(max(gap) for gap in zip(*gaps, strict=True))
 
 
-def _parts(graph: Graph) -> tuple[Part, ...]:
-    """What the only output joins, where its last operator is a concatenation."""
-    if len(graph.outputs) != 1:
-        return ()
-    last = graph[graph.output]
-    if last.kind != "cat":
-        return ()
-    axis, start, found = last.attrs["dim"], 0, []
-    for name in last.inputs:
-        stop = start + graph[name].shape[axis]
-        found.append(Part(name, axis % len(last.shape), start, stop))
-        start = stop
-    return tuple(found)
+def parts_of(graph: Graph) -> tuple[Part, ...]:
+    """Return what the outputs join, whatever moves it on the way: each tensor is followed as one number."""
+    found = []
+    for index, output in enumerate(graph.outputs.values()):
+        moving, joined = _joined(graph, output)
+        if len(joined) < 2 or graph[output].shape[:1] != (1,) or not graph[output].dtype.is_floating_point:
+            continue
+        numbers = {name: torch.full(graph[name].shape, float(number)) for number, name in enumerate(joined)}
+        for op in moving:
+            numbers[op.name] = KERNELS[op.kind](op, [numbers[name] for name in op.inputs], {})
+        made = numbers[output][0].numpy()
+        found += [Part(name, index, made == number) for number, name in enumerate(joined)]
+    return tuple(part for part in found if part.where.any())
+
+
+def _joined(graph: Graph, output: str) -> tuple[list[Op], list[str]]:
+    """The operators that move what an output is made of, in order, and the tensors that they move."""
+    waiting, moving, joined = [output], set[str](), dict[str, None]()
+    while waiting:
+        op = graph[waiting.pop()]
+        if op.kind in _MOVES:
+            moving.add(op.name)
+            waiting += op.inputs
+        else:
+            joined[op.name] = None
+    return [op for op in graph if op.name in moving], list(joined)
 
 
 def run_all(graph: Graph, inputs: Sequence[Array], run: Callable[..., Any] | None = None) -> tuple[Array, ...]:

@@ -45,6 +45,9 @@ SCHEMES = {
     "tensorrt": Scheme(-128, 127, symmetric=True),
 }
 _MOVING = frozenset({"max_pool", "reshape", "permute", "slice", "pad", "cat"})  # in onnxruntime
+# What a runtime reads integers for and can hand out unrounded. A convolution it cannot.
+_UNROUNDED = frozenset({"linear", "mean", "avg_pool", "add", "mul"})
+NARROW = 1 / 4  # of what a fixed scale reaches to: two of eight bits
 
 
 def scheme_of(name: str) -> Scheme:
@@ -73,14 +76,14 @@ def activations(
     wanted = _stored(graph, scheme, in_float)
     if integer_border:
         wanted += [name for name in _border(graph) if name not in wanted]
-    leader = _groups(graph, scheme, wanted)
+    prescribed = _prescribed(graph, scheme, extremes)
+    leader = _groups(graph, scheme, wanted, prescribed)
     widest: dict[str, tuple[float, float]] = {}
     for name in wanted:
         low, high = _range(graph, extremes, name)
         before = widest.get(leader[name], (0.0, 0.0))  # zero is always one of the values
         widest[leader[name]] = (min(low, before[0]), max(high, before[1]))
-    prescribed = _prescribed(graph, scheme)
-    floors = _floors(graph, scheme, leader, widest)
+    floors = _floors(graph, scheme, leader, widest, prescribed)
     found = {name: _params(*widest[leader[name]], kind, floors.get(leader[name], MIN_SCALE)) for name in wanted}
     return {name: prescribed.get(name, params) for name, params in found.items()}
 
@@ -101,17 +104,34 @@ def _range(graph: Graph, extremes: Mapping[str, tuple[float, float]], name: str)
 def _stored(graph: Graph, scheme: str, in_float: Collection[str]) -> list[str]:
     """The tensors that exist as integers, in order."""
     fused, readers = fused_activations(graph), graph.consumers
+    free = _unrounded(graph, scheme, in_float)
     kept = []
     for op in graph:
         if op.name in fused:
             continue
         read_in_integers = any(reader.name not in in_float for reader in readers[op.name])
         made_in_integers = op.kind != "input" and op.name not in in_float
-        # A final product or mean needs no rounding where the runtime can hand out its float sums.
-        free = graph.is_output(op.name) and scheme != "tflite" and op.kind in ("linear", "mean")
-        if (made_in_integers or read_in_integers) and not free:
+        if (made_in_integers or read_in_integers) and op.name not in free:
             kept.append(op.name)
     return kept
+
+
+def _unrounded(graph: Graph, scheme: str, in_float: Collection[str]) -> frozenset[str]:
+    """The tensors that nothing reads in integers, as a network's output, where the runtime can give them unrounded.
+
+    TFLite's kernels give integers for integers.
+    """
+    if scheme == "tflite":
+        return frozenset()
+    readers, loose, found = graph.consumers, set[str](), set[str]()
+    for op in reversed(graph.ops):
+        if all(r.name in in_float or (r.name in loose and carries(r, scheme)) for r in readers[op.name]):
+            loose.add(op.name)
+    for op in graph:
+        able = op.kind in _UNROUNDED or (carries(op, scheme) and op.inputs[0] in found)
+        if able and op.name in loose and op.name not in in_float:
+            found.add(op.name)
+    return frozenset(found)
 
 
 def _border(graph: Graph) -> list[str]:
@@ -120,7 +140,7 @@ def _border(graph: Graph) -> list[str]:
     return [op.name for op in ends if op.dtype.is_floating_point]
 
 
-def _prescribed(graph: Graph, scheme: str) -> dict[str, QParams]:
+def _prescribed(graph: Graph, scheme: str, extremes: Mapping[str, tuple[float, float]]) -> dict[str, QParams]:
     """The tensors whose integers follow from what makes them: a fixed function, or a move of what one gave.
 
     TFLite's kernels know no others. onnxruntime's softmax does, and overflows to zeros where they are finer.
@@ -129,7 +149,7 @@ def _prescribed(graph: Graph, scheme: str) -> dict[str, QParams]:
         return {}
     found: dict[str, QParams] = {}
     for op in graph:
-        own = tflite_constraints.fixed_output(op.kind)
+        own = None if is_narrow(op, extremes) else tflite_constraints.fixed_output(op.kind)
         moved = {found.get(name) for name in op.inputs} if moves(op, scheme) else {None}
         if own is None and len(moved) == 1:
             own = moved.pop()
@@ -140,14 +160,25 @@ def _prescribed(graph: Graph, scheme: str) -> dict[str, QParams]:
     return found
 
 
+def is_narrow(op: Op, extremes: Mapping[str, tuple[float, float]]) -> bool:
+    """Whether a sigmoid or tanh gives values so small that its fixed scale would leave them less than six bits."""
+    low, high = extremes.get(op.name, (-1.0, 1.0))
+    return op.kind in ("sigmoid", "tanh") and max(-low, high) < NARROW
+
+
 def moves(op: Op, scheme: str) -> bool:
     """Whether an operator only moves or chooses elements, so that its inputs and its output share a scale."""
     return tflite_constraints.same_scale(op.kind) if scheme == "tflite" else op.kind in _MOVING
 
 
-def _groups(graph: Graph, scheme: str, wanted: list[str]) -> dict[str, str]:
+def carries(op: Op, scheme: str) -> bool:
+    """Whether an operator moves or chooses elements of one tensor."""
+    return moves(op, scheme) and len(op.inputs) == 1
+
+
+def _groups(graph: Graph, scheme: str, wanted: list[str], prescribed: Collection[str]) -> dict[str, str]:
     """For each tensor the representative of those that must share its scale; prescribed scales join nothing."""
-    leader, prescribed = {name: name for name in wanted}, _prescribed(graph, scheme)
+    leader = {name: name for name in wanted}
 
     def find(name: str) -> str:
         while leader[name] != name:
@@ -191,13 +222,17 @@ def _params(low: float, high: float, kind: Scheme, floor: float) -> QParams:
 
 
 def _floors(
-    graph: Graph, scheme: str, leader: Mapping[str, str], widest: Mapping[str, tuple[float, float]]
+    graph: Graph,
+    scheme: str,
+    leader: Mapping[str, str],
+    widest: Mapping[str, tuple[float, float]],
+    prescribed: Mapping[str, QParams],
 ) -> dict[str, float]:
     """The least scale of each group so that nothing in front of it needs too large a multiplier (dead channels do).
 
     No step is lost: a 128th of what one step of the inputs makes of the output is finer than anything that comes.
     """
-    kind, fused, prescribed = scheme_of(scheme), fused_activations(graph), _prescribed(graph, scheme)
+    kind, fused = scheme_of(scheme), fused_activations(graph)
     floors: dict[str, float] = {}
 
     def scale(name: str) -> float:

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from edgekit.exporters.int8 import tflite_constraints
-from edgekit.exporters.int8.activations import moves
+from edgekit.exporters.int8.activations import carries, is_narrow
 from edgekit.exporters.int8.masks import masked
+from edgekit.exporters.int8.output_channels import outputs_apart
 from edgekit.exporters.int8.sensitive import is_square, sensitive
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
 
-MAX_APART = 8  # times, between the ranges of tensors that are joined to an output: three of eight bits
 LEAST_SHARE = 1 / 16  # of the largest element of a softmax, whose integers are steps of 1/256: four bits
 Extremes = Mapping[str, tuple[float, float]]
 # What onnxruntime's CPU provider computes in integers (QLinear operators, or moves without looking at the values).
@@ -41,12 +41,18 @@ def islands(
     scheme: str,
     keep_float: Collection[str],
     extremes: Extremes | None = None,
+    channels: Mapping[str, float] | None = None,
 ) -> dict[str, str]:
-    """The operators that are computed in float, each with the reason; a fused activation goes with its producer."""
-    apart = outputs_apart(graph, scheme, extremes or {}) | fine_shares(graph, scheme, extremes or {}) | squares(graph)
-    apart |= sensitive(graph) | divisors(graph) | roots(graph) | preparation(graph) | masked(graph, extremes or {})
+    """The operators that are computed in float, each with the reason; a fused activation goes with its producer.
+
+    `extremes` and `channels` are what Ranges has.
+    """
+    extremes = extremes or {}
+    apart = outputs_apart(graph, extremes, channels or {}) | fine_shares(graph, scheme, extremes)
+    apart |= squares(graph) | sensitive(graph) | divisors(graph) | roots(graph) | preparation(graph)
+    apart |= masked(graph, extremes)
     if scheme == "tflite":
-        apart |= before_choices(graph)
+        apart |= before_choices(graph) | narrow(graph, extremes)
     fused = fused_activations(graph)
     quicker = thin_start(graph) if scheme.startswith("onnxruntime") else ()
     found: dict[str, str] = {}
@@ -66,24 +72,6 @@ def islands(
     return found
 
 
-def outputs_apart(graph: Graph, scheme: str, extremes: Extremes) -> dict[str, str]:
-    """The concatenations that an output is made of, whose parts differ so much in range that one scale would ruin some.
-
-    A detector's boxes (0 .. 248) and scores (0 .. 1) are an example: in integers scores would have two values left.
-    What only moves the elements on their way to the output stays in float with them.
-    """
-    found: dict[str, str] = {}
-    for output in graph.outputs.values():
-        path = [graph[output]]
-        while moves(path[-1], scheme) and path[-1].kind != "cat" and len(path[-1].inputs) == 1:
-            path.append(graph[path[-1].inputs[0]])
-        widths = [max(-low, high) for low, high in (extremes.get(name, (0.0, 0.0)) for name in path[-1].inputs)]
-        if path[-1].kind == "cat" and min(widths) > 0 and max(widths) > MAX_APART * min(widths):
-            reason = f"the ranges of what it joins differ {max(widths) / min(widths):.0f} times, and are an output"
-            found |= {op.name: reason for op in path}
-    return found
-
-
 def fine_shares(graph: Graph, scheme: str, extremes: Extremes) -> dict[str, str]:
     """The softmaxes over so many elements that each is a few steps of 1/256, what moves them, and what reads them."""
     found: dict[str, str] = {}
@@ -95,7 +83,13 @@ def fine_shares(graph: Graph, scheme: str, extremes: Extremes) -> dict[str, str]
 
 
 def _hands_on(op: Op, scheme: str) -> bool:
-    return op.kind == "softmax" or (moves(op, scheme) and len(op.inputs) == 1)
+    return op.kind == "softmax" or carries(op, scheme)
+
+
+def narrow(graph: Graph, extremes: Extremes) -> dict[str, str]:
+    """The sigmoids and tanhs whose values are a few steps of the only scale that TFLite has for them."""
+    reason = "its values are too small for the scale that TFLite prescribes"
+    return {op.name: reason for op in graph if is_narrow(op, extremes)}
 
 
 def before_choices(graph: Graph) -> dict[str, str]:

@@ -59,7 +59,7 @@ def quantize(
     if effort not in EFFORTS:
         raise UsageError(f"unknown int8 effort '{effort}'{nearest(effort, EFFORTS)}", f"choose: {', '.join(EFFORTS)}")
     scheme_of(scheme)
-    in_float = islands(graph, scheme, keep_float, ranges.extremes)
+    in_float = islands(graph, scheme, keep_float, ranges.extremes, ranges.channels)
     entry = pixel_entry(graph, in_float, pixels) if pixels is not None else None
     border = pixels is not None
     quantized = _rounded(graph, ranges, scheme, in_float, entry, border, correct=effort != "fast")

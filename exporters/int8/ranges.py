@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from edgekit.data.calibration import CalibrationSet
 from edgekit.errors import UsageError
 from edgekit.exporters.int8.masks import finite_extremes, infinite
+from edgekit.exporters.int8.output_channels import apart, channel_axes
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import OwnIntegers
@@ -34,7 +35,7 @@ from edgekit.util.files import cache_folder
 MAX_BATCH = 16  # images at a time
 BATCH_BYTES = 64 << 20  # of the largest activation in a batch: VGG-16 at 224 goes 4 at a time
 WIDE_SPREAD = 0.25  # between halves of the set: above it, more images would change the ranges
-_VERSION = 2  # of the cache's content
+_VERSION = 3  # of the cache's content
 
 Seen = Callable[[int, int], None]
 
@@ -47,7 +48,8 @@ class Ranges:
     name, the mean of the input that each of its weights meets (input channels, *kernel), padding counted as zeros.
     `spread` is how far the widths differ between the two halves of the set, relative to the wider one, at the 90th
     percentile of the tensors; None for ranges from a file. `images` are there to measure on, where there are any and
-    the network takes several at once.
+    the network takes several at once. `channels` says of what an output is made of how many times one of its channels
+    is larger than another (output_channels).
     """
 
     extremes: Mapping[str, tuple[float, float]]
@@ -57,6 +59,7 @@ class Ranges:
     source: str = "data"  # or "file"
     images: CalibrationSet | None = field(default=None, compare=False)
     own: OwnIntegers | None = field(default=None, compare=False)  # of a quantized file, kept where they are given
+    channels: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -120,7 +123,7 @@ def _measure(graph: Graph, images: CalibrationSet, tell: Seen | None) -> Ranges:
         if tell is not None:
             tell(seen, images.n)
     windows = {op.name: window_mean(op, graph.tensors(op)["weight"], watch.mean(op.inputs[0])) for op in watch.readers}
-    return Ranges(watch.extremes(), windows, seen, watch.spread())
+    return Ranges(watch.extremes(), windows, seen, watch.spread(), channels=watch.channels())
 
 
 class _Watch:
@@ -131,6 +134,8 @@ class _Watch:
         self.readers = [op for op in graph if op.kind in ("conv", "linear")]
         self._fused = set(fused_activations(graph))
         self._masked = infinite(graph)
+        self._axes = channel_axes(graph)
+        self._sizes: dict[tuple[str, int], Tensor] = {}
         self._meant = {op.inputs[0] for op in self.readers}
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
@@ -141,6 +146,7 @@ class _Watch:
             return
         if op.name not in self._fused:
             self._extreme(op, y)
+            self._channels(op, y)
         if op.name in self._meant:
             y = y[None] if y.dim() == 1 else y
             total = as_it_lies(y).sum(0, keepdim=True)
@@ -162,6 +168,12 @@ class _Watch:
         before = halves[self.half]
         halves[self.half] = (low, high) if before is None else (min(low, before[0]), max(high, before[1]))
 
+    def _channels(self, op: Op, y: Tensor) -> None:
+        for axis in self._axes.get(op.name, ()):
+            sizes = y.abs().amax([one for one in range(y.dim()) if one != axis])
+            before = self._sizes.get((op.name, axis))
+            self._sizes[op.name, axis] = sizes if before is None else torch.maximum(before, sizes)
+
     def mean(self, name: str) -> Tensor:
         """The mean over the images (1, C, *spatial)."""
         return self._sums[name] / self._counts[name]
@@ -170,6 +182,13 @@ class _Watch:
         """Over both halves."""
         found = {name: [half for half in halves if half] for name, halves in self._halves.items()}
         return {name: (min(low for low, _ in both), max(high for _, high in both)) for name, both in found.items()}
+
+    def channels(self) -> dict[str, float]:
+        """How many times one channel is larger than another, by operator name."""
+        each: dict[str, list[Tensor]] = {}
+        for (name, _), sizes in self._sizes.items():
+            each.setdefault(name, []).append(sizes)
+        return {name: apart(sizes) for name, sizes in each.items()}
 
     def spread(self) -> float | None:
         """How far the halves' ranges differ, relative to the wider one, at the 90th percentile of the tensors."""
@@ -242,6 +261,8 @@ def _keep(path: Path, ranges: Ranges) -> None:
     content: dict[str, Any] = {
         "names": np.array(list(ranges.extremes)),
         "extremes": np.array(list(ranges.extremes.values())),
+        "channels": np.array(list(ranges.channels)),
+        "apart": np.array(list(ranges.channels.values())),
         "n": ranges.n,
         "spread": math.nan if ranges.spread is None else ranges.spread,
     } | {f"window {name}": window.numpy() for name, window in ranges.windows.items()}
@@ -264,6 +285,7 @@ def _read(path: Path) -> Ranges | None:
                 {key[7:]: torch.from_numpy(content[key]) for key in content.files if key.startswith("window ")},
                 int(content["n"]),
                 None if math.isnan(spread) else spread,
+                channels=dict(zip(content["channels"].tolist(), content["apart"].tolist(), strict=True)),
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None

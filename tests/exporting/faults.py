@@ -156,9 +156,9 @@ CONVOLUTIONS: dict[str, tuple[Spoil, str, str]] = {
 
 
 def near(q: QuantizedGraph, group: str, **changes: Callable[[Any], Any]) -> QuantizedGraph:
-    """The grids of a layer and of what only moves its values."""
-    for name in q.activations:
-        q = grid(q, name, **changes) if name == group or name.startswith(group.removesuffix("_proj") + "/") else q
+    """The grids of a layer and of what only moves its values, which has the same."""
+    for name in [name for name, params in q.activations.items() if params == q.activations[group]]:
+        q = grid(q, name, **changes)
     return q
 
 
@@ -169,7 +169,7 @@ ATTENTION: dict[str, tuple[Spoil, str, str]] = {
     "keys half as large again": (lambda q: weights(q, KEYS, lambda v, s: (v, s * 1.5)), KEYS, "a scale"),
     "two channels of the values exchanged": (lambda q: exchanged(q, VALUES), VALUES, "channels"),
     "inputs of the queries rolled": (lambda q: weights(q, QUERIES, lambda v, s: (v.roll(1, 1), s)), QUERIES, "weights"),
-    "range of the values cut by half": (lambda q: near(q, VALUES, scale=lambda s: s / 2), VALUES, "a range"),
+    "range of the patches cut by half": (lambda q: near(q, "patch", scale=lambda s: s / 2), "patch", "a range"),
     "softmax along the other axis": (
         lambda q: attrs(q, "attention/softmax", {"dim": 2}), "attention/softmax", "the runtime's own operator",
     ),

@@ -133,3 +133,18 @@ def test_outputs_that_join_different_ranges_stay_in_float(scheme: str, turned: b
         want, got = (y.transpose(1, 2) if turned else y for y in (want, got))
         assert apart == (graph.output not in found.activations)
         assert snr_db(want[:, 4:], got[:, 4:]) > 25
+
+
+@pytest.mark.parametrize("scheme", ["onnxruntime", "tflite"])
+@pytest.mark.parametrize("function", [nn.Sigmoid(), nn.Tanh()])
+def test_values_that_a_fixed_scale_would_ruin_have_another(function: nn.Module, scheme: str) -> None:
+    torch.manual_seed(0)
+    network, least = Between(function), torch.full((8,), -5.0 if isinstance(function, nn.Sigmoid) else 0.0)
+    with torch.no_grad():
+        network.before.weight *= 0.1
+        network.before.bias = nn.Parameter(least)
+    graph, x = trace(network.eval(), (1, 3, 24, 24)), torch.randn(6, 3, 24, 24)
+    found = quantized(graph, scheme)
+    assert found.activations["function"].scale < 1 / 512
+    assert ("function" in found.islands) == (scheme == "tflite" or isinstance(function, nn.Tanh))
+    assert snr_db(graph.run(x), run(found, x)) > 19

@@ -22,6 +22,7 @@ from tests.exporters.small_networks import (
     SHAPE,
     changed,
     graph_of,
+    head,
     inputs,
     noise,
     quantized,
@@ -65,8 +66,10 @@ def test_only_what_a_runtime_makes_has_integers(name: str, scheme: str) -> None:
         elif op.name in made.islands:
             readers = [reader.name for reader in graph.consumers[op.name]]
             assert (op.name in made.activations) == any(reader not in made.islands for reader in readers)
-        elif not (op.name == graph.output and op.kind == "linear"):
-            assert op.name in made.activations
+        else:
+            read = any(reader.name not in made.islands for reader in graph.consumers[op.name])
+            unrounded = op.kind == "linear" and scheme != "tflite" and not read
+            assert (op.name in made.activations) is not unrounded
     for name, weight in made.weights.items():
         assert weight.values.dtype == torch.int8
         largest = weight.values.transpose(0, weight.axis).flatten(1).abs().amax(1)
@@ -98,13 +101,40 @@ def test_the_logits_have_room() -> None:
     )
 
 
+class Twice(nn.Module):
+    """Sums that are an output, and read in integers besides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(40, 12), nn.Linear(12, 5)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.first(x.mean((2, 3)))
+        return y, self.second(y)
+
+
+# What is behind a convolution and a ReLU, and how many of its last tensors have no integers.
+ENDS: dict[str, tuple[tuple[nn.Module, ...], int]] = {
+    "mean": ((nn.AdaptiveAvgPool2d(1),), 1),
+    "flattened mean": ((nn.AdaptiveAvgPool2d(1), nn.Flatten()), 2),
+    "flattened average": ((nn.AvgPool2d(11), nn.Flatten()), 2),
+    "mean before a function in float": ((nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LogSoftmax(1)), 3),
+    "linear before a function in float": ((*head(40), nn.Softmax(1)), 2),
+    "sums that are read in integers": ((Twice(),), 1),
+    "a map": ((nn.Conv2d(40, 8, 1),), 0),
+}
+
+
 @pytest.mark.parametrize("scheme", ["onnxruntime", "tensorrt"])
-def test_a_final_mean_is_handed_out_as_it_is(scheme: str) -> None:
+@pytest.mark.parametrize("name", ENDS)
+def test_what_nothing_reads_in_integers_is_not_rounded(name: str, scheme: str) -> None:
+    behind, count = ENDS[name]
     torch.manual_seed(0)
-    graph = trace(nn.Sequential(nn.Conv2d(3, 40, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1)).eval(), (1, 3, 24, 24))
+    graph = trace(nn.Sequential(nn.Conv2d(3, 40, 3), nn.ReLU(), *behind).eval(), SHAPE)
     made = quantized(graph, scheme)
-    assert graph[graph.output].kind == "mean" and graph.output not in made.activations
-    assert snr_db(graph.run(inputs()), run(made, inputs())) > 45
+    unrounded = [op.name not in made.activations for op in graph]
+    assert unrounded[len(unrounded) - count :] == [True] * count and not unrounded[-count - 1]
+    assert quantized(graph, "tflite").activations.keys() >= {op.name for op in graph.ops[-count:] if op.kind == "mean"}
 
 
 # Biases

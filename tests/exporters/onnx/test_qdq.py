@@ -63,6 +63,18 @@ def test_linear_layers_of_tokens_are_computed_in_integers(dynamic_batch: bool, t
     assert found.count("QGemm") == 2 and "MatMul" not in found and "Gemm" not in found
 
 
+class Plus(nn.Module):
+    """A map and what a convolution makes of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(40, 40, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = x + self.conv(x)
+        return y
+
+
 class Rows(nn.Module):
     """A linear layer on the places of a map, which stays a map."""
 
@@ -96,3 +108,24 @@ def test_a_layer_kept_in_float_keeps_its_weights(middle: tuple[nn.Module, ...], 
     assert "QLinearConv" in operators(tmp_path / "n.onnx")
     found = {node.op_type for node in optimized(tmp_path / "n.onnx") if node.name.startswith("3")}
     assert not found & {"QLinearConv", "QGemm", "MatMulIntegerToFloat", "QLinearMatMul"}, found
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        (nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        (nn.AvgPool2d(11), nn.Flatten()),
+        (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(40, 10), nn.LogSoftmax(1)),
+        (Plus(),),
+    ],
+    ids=["mean", "average", "linear", "sum"],
+)
+def test_what_nothing_reads_in_integers_loses_no_more(end: tuple[nn.Module, ...], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 40, 3), nn.ReLU(), nn.Conv2d(40, 40, 1), nn.ReLU(), *end)
+    graph, x = trace(network.eval(), SHAPE), inputs()
+    made = quantized(graph, "onnxruntime")
+    write(WriteJob(made.graph, "int8", made), tmp_path / "n.onnx")
+    nodes = onnx.load(tmp_path / "n.onnx").graph.node
+    assert nodes[-1].op_type != "DequantizeLinear"
+    assert snr_db(run(made, x), answers(tmp_path / "n.onnx", x)) > 60

@@ -82,6 +82,14 @@ def batch_notes(name: str, batch: int) -> tuple[str, ...]:
     return (f"{name} is made for a batch of {batch}: it is read for one, and proved on {batch} alike",)
 
 
+def example(name: str, sizes: Sequence[int | str]) -> str:
+    """Return an --input that closes the sizes of an input that are texts or below 0; for a map where none is known."""
+    told = (
+        (size if isinstance(size, int) and size >= 0 else 1 if axis == 0 else 224) for axis, size in enumerate(sizes)
+    )
+    return f"--input {name}={','.join(map(str, told)) or '1,3,224,224'}"
+
+
 def given_by_name(path: Path, names: Sequence[str], given: Given) -> dict[str, Shape]:
     """Return the given shapes by the names of a file's inputs. Raises UsageError for others, and for another number."""
     if isinstance(given, Mapping):

@@ -21,6 +21,7 @@ from edgekit.importers.source import (
     Source,
     batch_notes,
     check_type,
+    example,
     fixed_batch,
     given_by_name,
 )
@@ -89,7 +90,7 @@ def _shape(path: Path, one: Input, given: Shape | None) -> Shape:
     if len(found) != len(one.shape) or not found:
         raise UsageError(
             f"input {one.name} of {path.name} leaves sizes open ({told or 'all of them'})",
-            f"say how large it is to be: --input {one.name}=1,3,224,224",
+            f"say how large it is to be: {example(one.name, one.shape)}",
         )
     return found
 

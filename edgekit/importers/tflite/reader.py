@@ -9,7 +9,7 @@ from typing import cast
 
 from edgekit.errors import UsageError
 from edgekit.importers.held import channels_first
-from edgekit.importers.source import Given, Shape, Source, batch_notes, check_type, fixed_batch, given_by_name
+from edgekit.importers.source import Given, Shape, Source, batch_notes, check_type, example, fixed_batch, given_by_name
 from edgekit.importers.tflite.file import Stored, TfliteFile
 from edgekit.importers.tflite.integers import own_integers, ranges
 from edgekit.importers.tflite.model import Model, read
@@ -70,14 +70,14 @@ def _shape(model: Model, index: int, given: Shape | None) -> Shape:
         if len(given) != len(sizes) or any(size not in (-1, want) for size, want in zip(sizes, given, strict=True)):
             raise UsageError(
                 f"input {tensor.name} of {name} is {told}, not {'x'.join(map(str, given))}",
-                "leave --input out" if -1 not in sizes else f"write --input {tensor.name}=1,3,224,224",
+                "leave --input out" if -1 not in sizes else f"write {example(tensor.name, sizes)}",
             )
         return given
     found = tuple(1 if size < 0 and axis == 0 else size for axis, size in enumerate(sizes))
     if not found or min(found) < 0:
         raise UsageError(
             f"input {tensor.name} of {name} leaves sizes open ({told or 'it has no axes'})",
-            f"say how large it is to be, channels first: --input {tensor.name}=1,3,224,224",
+            f"say how large it is to be, channels first: {example(tensor.name, sizes)}",
         )
     if not 0 < math.prod(found) <= LARGEST:
         raise UsageError(f"input {tensor.name} of {name} is {told}", "give a file of a network")

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from edgekit.importers.tflite.operators import elementwise as el
 from edgekit.importers.tflite.operators import layers, moving, pooling, reductions, resize
-from edgekit.importers.tflite.operators.elementwise import Operator, binary, unary, variadic
+from edgekit.importers.tflite.operators.elementwise import Operator, binary, paired, unary, variadic
 from edgekit.importers.tflite.operators.reductions import index_of, one_by_one, reduction
 
 _LAYERS: dict[str, Operator] = {
@@ -47,13 +47,13 @@ _ARITHMETIC: dict[str, Operator] = {
     "SUB": binary(torch.sub),
     "MUL": binary(torch.mul),
     "DIV": binary(torch.div),
-    "MAXIMUM": binary(torch.maximum),
-    "MINIMUM": binary(torch.minimum),
+    "MAXIMUM": paired(torch.maximum),
+    "MINIMUM": paired(torch.minimum),
     "POW": binary(torch.pow),
     "FLOOR_DIV": binary(el.floor_div),
     "FLOOR_MOD": binary(torch.remainder),
     "SQUARED_DIFFERENCE": binary(el.squared_difference),
-    "ATAN2": binary(el.atan2),
+    "ATAN2": paired(el.atan2),
     "ADD_N": variadic(torch.add),
     **{
         name.upper(): unary(getattr(torch, name))
@@ -65,14 +65,14 @@ _ARITHMETIC: dict[str, Operator] = {
     "DEQUANTIZE": el.same,
 }
 _LOGIC: dict[str, Operator] = {
-    "EQUAL": binary(torch.eq),
-    "NOT_EQUAL": binary(torch.ne),
-    "LESS": binary(torch.lt),
-    "LESS_EQUAL": binary(torch.le),
-    "GREATER": binary(torch.gt),
-    "GREATER_EQUAL": binary(torch.ge),
-    "LOGICAL_AND": binary(torch.logical_and),
-    "LOGICAL_OR": binary(torch.logical_or),
+    "EQUAL": paired(torch.eq),
+    "NOT_EQUAL": paired(torch.ne),
+    "LESS": paired(torch.lt),
+    "LESS_EQUAL": paired(torch.le),
+    "GREATER": paired(torch.gt),
+    "GREATER_EQUAL": paired(torch.ge),
+    "LOGICAL_AND": paired(torch.logical_and),
+    "LOGICAL_OR": paired(torch.logical_or),
     "LOGICAL_NOT": unary(torch.logical_not),
     "SELECT": el.select,
     "SELECT_V2": el.select,

@@ -73,8 +73,23 @@ def _convolutions() -> dict[str, Pattern]:
     return found
 
 
+def _numbers() -> dict[str, Pattern]:
+    """A number without axes on either side of an operator."""
+    number = {"c": np.float32(0.3)}
+    found = {
+        f"{builtin.lower()} {inputs}": one(builtin, inputs, ROW, number)
+        for builtin in ("MAXIMUM", "MINIMUM", "SUB", "DIV", "SQUARED_DIFFERENCE")
+        for inputs in ("x c", "c x")
+    }
+    for builtin in ("LESS", "GREATER_EQUAL", "NOT_EQUAL"):
+        nodes = [node(builtin, "c x", "more"), node("CAST", "more", "y", inDataType=6, outDataType=0)]
+        found[f"{builtin.lower()} c x"] = nodes, ROW, number, {"more": "bool"}
+    return found
+
+
 PATTERNS: dict[str, Pattern] = {
     **_resizes(),
+    **_numbers(),
     **_pools(),
     **_convolutions(),
     "a classifier behind a flattened map": (

@@ -22,8 +22,18 @@ def unary(function: Callable[[Tensor], Tensor]) -> Operator:
     return lambda n, x, *rest: x.to(function(x.tensor))
 
 
+def paired(function: Callable[[Any, Any], Tensor]) -> Operator:
+    """An operator of two tensors, which broadcast."""
+
+    def operator(n: Node, a: Held, b: Held) -> Held:
+        (left, right), leader = together([a, b])
+        return leader.to(function(left, right))
+
+    return operator
+
+
 def binary(function: Callable[[Any, Any], Tensor]) -> Operator:
-    """An operator of two tensors, which broadcast. A single number of the file is a number of the network."""
+    """The same for a function that takes numbers, too: a single number of the file is a number of the network."""
 
     def operator(n: Node, a: Held, b: Held) -> Held:
         (left, right), leader = together([a, b])

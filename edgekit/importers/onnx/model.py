@@ -18,6 +18,7 @@ from edgekit.importers.onnx.axes import channels_first
 from edgekit.importers.onnx.borders import input_grids, output_grids
 from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.node import STANDARD, Block, Node
+from edgekit.importers.onnx.own import joined
 from edgekit.importers.onnx.quantized import in_real_numbers
 from edgekit.importers.source import refuse_unknown
 from edgekit.ir.quantized import OwnIntegers, QParams
@@ -71,10 +72,11 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
     constants = {tensor.name: tensor for tensor in graph.initializer}
     for sparse in graph.sparse_initializer:
         raise UsageError(f"{file.path.name}: {sparse.values.name} is a sparse tensor", "store it as a whole one")
-    nodes = _nodes(graph, versions, constants)
+    nodes = _told_apart(_nodes(graph, versions, constants))
     inputs = tuple(_input(file, value) for value in graph.input if value.name not in constants)
     outputs = tuple(value.name for value in graph.output)
     found = Block(_needed(nodes, outputs), outputs)
+    _refuse_same_names(file)
     _refuse_laid_out(file, found)
     refuse_unknown(file.path, (node.key for node in found.nodes), frozenset(known))
     made = [*constants, *(value.name for value in inputs), *(name for node in nodes for name in node.outputs if name)]
@@ -88,7 +90,12 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
     foreign = model.producer_name != "edgekit"
     if foreign:  # in edgekit's own files a Transpose is the network's
         known_sizes = [(one.name, one.shape) for one in inputs]
-        ordered, turned = channels_first(ordered, known_sizes, lambda name: arrays(name) if name in constants else None)
+        ordered, turned, own = channels_first(
+            ordered, known_sizes, lambda name: arrays(name) if name in constants else None
+        )
+        constants |= {name: onnx.numpy_helper.from_array(array, name) for name, array in own.items()}
+    else:
+        ordered = joined(ordered)
     grids = input_grids(ordered, [one.name for one in inputs if one.dtype in ("uint8", "int8")], arrays, constants)
     inputs = tuple(replace(one, grid=grids.get(one.name)) for one in inputs)
     taken = {one.name: one.grid for one in inputs}
@@ -117,6 +124,16 @@ def _inlined(file: OnnxFile) -> Any:
         return onnx.inliner.inline_local_functions(model)
     except Exception as error:  # what C++ says of functions that call themselves, among others
         raise UsageError(f"{file.path.name}: its functions cannot be read: {first_line(error)}", AGAIN) from error
+
+
+def _refuse_same_names(file: OnnxFile) -> None:
+    """Raise UsageError where two operators bear one name, which onnxruntime refuses, too."""
+    counts = Counter(node.name for node in file.model.graph.node if node.name and node.op_type != "Constant")
+    for name, count in counts.items():
+        if count > 1:
+            raise UsageError(
+                f"{file.path.name}: {count} operators are called {name}", "give each a name of its own, or none"
+            )
 
 
 def _refuse_laid_out(file: OnnxFile, block: Block) -> None:
@@ -161,6 +178,20 @@ def _nodes(graph: Any, versions: Mapping[str, int], constants: dict[str, Any]) -
         else:
             found.append(_node(raw, versions, constants))
     return found
+
+
+def _told_apart(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes with a number behind a name that one before them has: of a function called twice, or of its value."""
+    taken, found = {node.name for node in nodes}, Counter[str]()
+    told = []
+    for node in nodes:
+        found[node.name] += 1
+        name, count = node.name, found[node.name]
+        while count > 1 and name in taken:
+            name, count = f"{node.name}#{count}", count + 1
+        taken.add(name)
+        told.append(node if name == node.name else replace(node, name=name))
+    return told
 
 
 def _held(raw: Any) -> Any:
@@ -242,12 +273,6 @@ def _check(file: OnnxFile, block: Block, made: Mapping[str, int]) -> None:
     twice = [name for name, count in made.items() if count > 1]
     if twice:
         raise UsageError(f"{file.path.name}: value {twice[0]} is made {made[twice[0]]} times", AGAIN)
-    names = Counter(node.name for node in block.nodes)
-    same = [name for name, count in names.items() if count > 1]
-    if same:
-        raise UsageError(
-            f"{file.path.name}: {names[same[0]]} operators are called {same[0]}", "give each a name of its own, or none"
-        )
     for node in block.nodes:
         missing = [name for name in reads(node) if name not in made]
         if missing:

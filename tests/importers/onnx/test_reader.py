@@ -17,7 +17,7 @@ from edgekit.errors import UsageError
 from edgekit.exporting.source_answers import answers
 from edgekit.importers.onnx.reader import open_source
 from edgekit.ir.passes.fold_batch_norm import fold
-from tests.importers.onnx.files import node, of_runtime, same_as_runtime, small_network, traced, weight, write
+from tests.importers.onnx.files import model, node, of_runtime, same_as_runtime, small_network, traced, weight, write
 
 
 def test_layers_tensors_inputs_and_outputs_keep_their_names(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_sizes_that_are_open_are_given(tmp_path: Path, shape: Any, given: Any, f
 @pytest.mark.parametrize(
     ("shape", "given", "cause"),
     [
-        (("n", 3, "h", "w"), None, r"leaves sizes open \(nx3xhxw\)"),
+        (("n", 3, "h", 80), None, r"leaves sizes open \(nx3xhx80\)\n.*image=1,3,224,80"),
         ((1, 3, 16, 16), {"image": (1, 3, 32, 32)}, "is 1x3x16x16, not 1x3x32x32"),
         ((1, 3, 16, 16), {"picture": (1, 3, 16, 16)}, "has no input picture; it takes image"),
         ((1, 3, 16, 16), [(1, 3, 16, 16)] * 2, r"takes 1 inputs \(image\), not 2"),
@@ -141,14 +141,14 @@ def test_functions_of_the_file_are_read_where_they_are_called(tmp_path: Path) ->
     opsets = [onnx.helper.make_opsetid("", 17), onnx.helper.make_opsetid("own", 1)]
     function = onnx.helper.make_function("own", "Turned", ["a"], ["c"], body, opsets[:1])
     graph = onnx.helper.make_graph(
-        [onnx.helper.make_node("Turned", ["x"], ["y"], domain="own", name="turned")],
+        [onnx.helper.make_node("Turned", pair[:1], pair[1:], domain="own", name=pair) for pair in ("xa", "ay")],
         "test",
         [onnx.helper.make_tensor_value_info("x", 1, (1, 4))],
         [onnx.helper.make_tensor_value_info("y", 1, None)],
     )
     path = tmp_path / "net.onnx"
     onnx.save(onnx.helper.make_model(graph, functions=[function], opset_imports=opsets, ir_version=8), path)
-    assert [op.kind for op in same_as_runtime(path)] == ["input", "neg", "relu"]
+    assert [op.kind for op in same_as_runtime(path)] == ["input", *["neg", "relu"] * 2]
 
 
 def test_weights_that_are_standardized_by_their_own_statistics_are_constants(tmp_path: Path) -> None:
@@ -184,3 +184,48 @@ def test_a_transpose_of_what_others_read_too_stays(tmp_path: Path) -> None:
     nodes = [node("Transpose", "x", "t", perm=[0, 3, 1, 2]), node("Relu", "x", "z"), node("Relu", "t", "y")]
     graph = same_as_runtime(write(tmp_path / "net.onnx", nodes, {"x": (1, 8, 9, 3)}, ["y", "z"]))
     assert graph.input.shape == (1, 8, 9, 3)
+
+
+def test_pixels_that_are_prepared_before_they_are_transposed_are_read_channels_first(tmp_path: Path) -> None:
+    nodes = [
+        node("Cast", "x", "f", to=1),
+        node("Sub", "f mean", "m"),
+        node("Div", "m scale", "s"),
+        node("Add", "grid s", "g"),
+        node("Transpose", "g", "t", perm=[0, 3, 1, 2]),
+        node("Conv", "t w", "y"),
+    ]
+    own = {
+        "mean": weight(3),
+        "scale": np.array(58, np.float32),
+        "grid": weight(8, 9, 3, seed=1),
+        "w": weight(4, 3, 3, 3),
+    }
+    sizes = {"x": (1, 8, 9, 3)}
+    held = model(nodes, sizes, ["y"], own, dtype=onnx.TensorProto.UINT8)
+    held.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+    path = tmp_path / "net.onnx"
+    onnx.save(held, path)
+    source = open_source(path, None)
+    assert source.shapes == {"x": (1, 3, 8, 9)} and source.whole == {"x"}
+    x = np.random.default_rng(0).integers(0, 256, (1, 8, 9, 3), np.uint8)
+    (want,) = of_runtime(path, x)
+    np.testing.assert_allclose(traced(path).run(torch.from_numpy(x).permute(0, 3, 1, 2)).numpy(), want, atol=1e-4)
+
+
+@pytest.mark.parametrize("between", [node("Sub", "x m", "p"), node("Softmax", "x", "p")])
+def test_what_is_not_alike_for_all_elements_keeps_its_axes(tmp_path: Path, between: Any) -> None:
+    nodes = [
+        node("GlobalMaxPool", "x", "m"),
+        between,
+        node("Transpose", "p", "t", perm=[0, 3, 1, 2]),
+        node("Relu", "t", "y"),
+    ]
+    graph = same_as_runtime(write(tmp_path / "net.onnx", nodes, {"x": (1, 8, 9, 3)}, ["y"]))
+    assert graph.input.shape == (1, 8, 9, 3)
+
+
+def test_an_operator_without_a_name_is_told_apart_from_one_that_is_called_like_its_value(tmp_path: Path) -> None:
+    nodes = [node("Relu", "x", "a", name=""), node("Neg", "a", "b", name="a#2"), node("Abs", "b", "y", name="a")]
+    graph = same_as_runtime(write(tmp_path / "net.onnx", nodes, {"x": (1, 4)}, ["y"]))
+    assert [op.name for op in graph] == ["x", "a", "a#2", "a#3"]

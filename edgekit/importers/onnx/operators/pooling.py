@@ -134,7 +134,8 @@ def _places(x: Tensor) -> tuple[int, ...]:
 
 
 def global_average_pool(n: Node, x: Tensor) -> Tensor:
-    return x.mean(_places(x), keepdim=True)
+    """The places go where `keepdims` is 0, which only edgekit.importers.onnx.own says."""
+    return x.mean(_places(x), keepdim=bool(n.get("keepdims", 1)))
 
 
 def global_max_pool(n: Node, x: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """`python -m scripts.peers.converting PYTHON`: what converting a network of torch to TFLite costs, beside litert-torch.
 
 PYTHON names a Python that has litert-torch. Both take the same file of plain torch; each conversion is a whole process,
-cold, and they take turns. edgekit's also opens its file again and proves it. Writes docs/measured/converting.md.
+cold, and they take turns. edgekit's also opens its file again and proves it. Writes a section of
+docs/measured/converting.md.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edgekit.bench.ondevice.sensors.linux import processor
-from edgekit.util.files import write_atomically
-from scripts.bench_helpers import ROOT, Cost, cost
+from scripts.bench_helpers import Cost, cost
+from scripts.peers.sections import version, write_section
 
-PAGE = ROOT / "docs" / "measured" / "converting.md"
+HEADING = "From torch to TFLite"
 NETWORKS = {"MobileNet v1 1.0/224": "mobilenet", "ResNet-50": "resnet50"}
 NETWORK = """
 import torch
@@ -109,19 +109,13 @@ def rows(python: str, rounds: int) -> Iterator[str]:
                 yield f"| {told} | {way} | {cpu:.1f} | {wall:.1f} | {peak / 1e6:,.0f} |"
 
 
-def _version(python: str, package: str) -> str:
-    code = f"from importlib.metadata import version; print(version('{package}'))"
-    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
-
-
-def page(table: list[str], python: str, rounds: int) -> str:
-    """The page, of the rows that were measured."""
-    theirs = ", ".join(f"{name} {_version(python, name)}" for name in ("litert-torch", "torch"))
-    ours = f"torch {_version(sys.executable, 'torch')}"
+def section(table: list[str], python: str, rounds: int) -> str:
+    """The section, of the rows that were measured."""
+    theirs = ", ".join(f"{name} {version(python, name)}" for name in ("litert-torch", "torch"))
+    ours = f"torch {version(sys.executable, 'torch')}"
     body = "\n".join(table)
     turns = "one round" if rounds == 1 else f"the median of {rounds} rounds"
-    return f"""# Converting a network of torch to TFLite
-
+    return f"""
 Written by `python -m scripts.peers.converting PYTHON`; do not edit. {time.strftime("%Y-%m-%d")}, {processor()}, Python
 {platform.python_version()}, one thread, {turns} in which both took their turn.
 
@@ -139,7 +133,7 @@ all processes, **peak** the resident memory of the largest. Elapsed time says li
 
 
 def main() -> None:
-    """Measure, and write the page."""
+    """Measure, and write the section."""
     parser = argparse.ArgumentParser(description="what converting a network of torch to TFLite costs")
     parser.add_argument("python", metavar="PYTHON", help="a Python that has litert-torch")
     parser.add_argument("--rounds", type=int, default=3)
@@ -148,7 +142,7 @@ def main() -> None:
     for row in rows(asked.python, asked.rounds):
         print(row, flush=True)
         table.append(row)
-    write_atomically(PAGE, page(table, asked.python, asked.rounds).encode())
+    write_section(HEADING, section(table, asked.python, asked.rounds))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 Each network of the zoo, at a small size where it takes one, is written in each format and precision, read from the
 file, and written again. The second file must have the bytes of the first, and the network read the same layer table.
-`--only tflite:int8` keeps to one. The exit code is 3 where something differs.
+`--only tflite:int8` keeps to one; `--page FILE` writes what was found as a table. The exit code is 3 where something
+differs.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import argparse
 import importlib
 import sys
 import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from edgekit.data.calibration import synthetic
+from edgekit.errors import UsageError
 from edgekit.exporters import FORMATS, WriteJob
 from edgekit.exporters.int8.quantize import quantize
-from edgekit.exporters.int8.ranges import from_file, record
+from edgekit.exporters.int8.ranges import Ranges, from_file, record
 from edgekit.frontend.tracer import trace
 from edgekit.importers.source import Source
 from edgekit.ir.graph import Graph
@@ -30,10 +33,31 @@ from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.network.names import SOURCES
 from edgekit.network.spec import MODELS, Variant, variant
 from edgekit.records.formats import load
+from edgekit.util.files import write_atomically
+from scripts.zoo.table import by_cost
 
+Form = tuple[str, str]  # format and precision
 FORMS = tuple((format, precision) for format in ("onnx", "tflite") for precision in ("fp32", "fp16", "int8"))
 SMALL, EXAMPLES = 64, 2
 SAME = "same"
+PAGE = """\
+# Files of the zoo, read back and written again
+
+Written by `python -m scripts.zoo.read_back --page FILE`; do not edit. {date}.
+
+Each network was written with random weights, the file was read as that of any other program is, and what was read was
+written again. **same**: the second file has the bytes of the first, and in fp32 and fp16 the layer table of what was
+read is the network's own: names, shapes, parameters, MACs. int8 was calibrated on {examples} random images, keeps the
+scales of the file, and gives a bias to layers that have none. **at** is the size of the input: {small}, or the least
+that a network takes. Numbers lead to what differs.
+
+{counts}
+
+| network | at | {forms} |
+| --- | --- | {lines} |
+{rows}
+
+{notes}"""
 
 
 def small(name: str) -> Variant:
@@ -43,32 +67,40 @@ def small(name: str) -> Variant:
     return variant(name, resolution=None if own else max(SMALL, spec.min_resolution))
 
 
-def differences(point: Variant, format: str, precision: str, folder: Path) -> str:
-    """What differs between a file of a network and what is written of it when it was read; SAME where nothing does."""
+def differences(point: Variant, forms: Sequence[Form]) -> Iterator[tuple[Form, str]]:
+    """Yield for each form what differs between a network's file and what is written of it when it was read, or SAME."""
     graph = fold(trace(point.build(), *point.input_shapes)).graph
+    ranges = _measured(graph, point) if any(precision == "int8" for _, precision in forms) else None
+    for format, precision in forms:
+        with tempfile.TemporaryDirectory() as folder:
+            yield (format, precision), _difference(graph, ranges, point, format, precision, Path(folder))
+
+
+def _difference(graph: Graph, ranges: Ranges | None, point: Variant, format: str, precision: str, folder: Path) -> str:
     first, second = (folder / f"{name}{FORMATS[format].suffix}" for name in ("one", "two"))
-    job = _job(graph, point, format, precision, None)
-    FORMATS[format].write(job, first)
+    FORMATS[format].write(_job(graph, precision, format, ranges), first)
     source: Source = load(SOURCES[first.suffix])(first, None)
     again = fold(trace(source.build().eval(), *source.shapes.values()).to(torch.float32)).graph
-    FORMATS[format].write(_job(again, point, format, precision, source), second)
+    if precision == "int8":
+        ranges = from_file(again, source.ranges, _measured(again, point), source.integers)
+    FORMATS[format].write(_job(again, precision, format, ranges), second)
     told = []
-    if precision == "fp32" and table(again) != table(graph):
+    if precision != "int8" and table(again) != table(graph):  # int8 gives layers biases that they had not
         told.append("the layer table differs: " + _changed(graph, again))
     if first.read_bytes() != second.read_bytes():
         told.append("the bytes differ" + ("" if told else ": " + _changed(graph, again)))
     return "; ".join(told) or SAME
 
 
-def _job(graph: Graph, point: Variant, format: str, precision: str, source: Source | None) -> WriteJob:
-    """What is to be written; a network that was read keeps the scales of its file."""
-    job = WriteJob(graph=graph, precision=precision, description="x")
-    if precision != "int8":
-        return job
+def _measured(graph: Graph, point: Variant) -> Ranges:
     spec = point.spec
-    ranges = record(graph, synthetic(point.input_shape, spec.preprocessing, EXAMPLES, 0, more_inputs=spec.more_inputs))
-    if source is not None:
-        ranges = from_file(graph, source.ranges, ranges, source.integers)
+    return record(graph, synthetic(point.input_shape, spec.preprocessing, EXAMPLES, 0, more_inputs=spec.more_inputs))
+
+
+def _job(graph: Graph, precision: str, format: str, ranges: Ranges | None) -> WriteJob:
+    job = WriteJob(graph=graph, precision=precision, description="x")
+    if precision != "int8" or ranges is None:
+        return job
     return replace(job, quantized=quantize(graph, ranges, FORMATS[format].scheme, "fast"))
 
 
@@ -86,12 +118,36 @@ def _changed(before: Graph, after: Graph) -> str:
     return other or "in their numbers"
 
 
-def rows(names: list[str], forms: list[tuple[str, str]]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield (network, format, precision, what differs)."""
-    for name in names:
-        for format, precision in forms:
-            with tempfile.TemporaryDirectory() as folder:
-                yield name, format, precision, differences(small(name), format, precision, Path(folder))
+def page(found: dict[str, dict[Form, str]], forms: Sequence[Form], date: str) -> str:
+    """The page of what was found, by network and form."""
+    told = list(dict.fromkeys(text for each in found.values() for text in each.values() if text != SAME))
+    rows = []
+    for name, each in sorted(found.items()):
+        cells = [SAME if each[form] == SAME else f"({told.index(each[form]) + 1})" for form in forms]
+        rows.append(f"| {name} | {'x'.join(map(str, small(name).input_shape[1:]))} | {' | '.join(cells)} |")
+    counts = ", ".join(f"{sum(each[form] == SAME for each in found.values())} in {' '.join(form)}" for form in forms)
+    left = sorted(set(MODELS) - set(found))
+    notes = [f"{number}. {text}" for number, text in enumerate(told, 1)]
+    if left:
+        notes += ["", f"Not tried: {', '.join(left)}."]
+    return PAGE.format(
+        date=date,
+        examples=EXAMPLES,
+        small=f"{SMALL}x{SMALL}",
+        counts=f"Of {len(found)} networks the same: {counts}.",
+        forms=" | ".join(" ".join(form) for form in forms),
+        lines=" | ".join("---" for _ in forms),
+        rows="\n".join(rows),
+        notes="\n".join(notes).strip() + "\n",
+    )
+
+
+def form(text: str) -> Form:
+    """A format and a precision that are both read back."""
+    format, _, precision = text.partition(":")
+    if (format, precision) not in FORMS:
+        raise argparse.ArgumentTypeError(f"'{text}' is none of {', '.join(':'.join(one) for one in FORMS)}")
+    return format, precision
 
 
 def main() -> None:
@@ -99,17 +155,24 @@ def main() -> None:
     importlib.import_module("edgekit.models")  # registers the zoo
     parser = argparse.ArgumentParser(description="the zoo's files read back, and written again")
     parser.add_argument("networks", nargs="*", metavar="NETWORK")
-    parser.add_argument("--only", metavar="FORMAT:PRECISION", action="append")
+    parser.add_argument("--only", metavar="FORMAT:PRECISION", action="append", type=form)
+    parser.add_argument("--page", metavar="FILE", type=Path, help="write a table of what was found")
     asked = parser.parse_args()
-    forms = [tuple(one.split(":", 1)) for one in asked.only] if asked.only else list(FORMS)
-    right, all_ = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
-    for name, format, precision, told in rows(asked.networks or sorted(MODELS), forms):
-        all_[format, precision] += 1
-        right[format, precision] += told == SAME
-        print(f"{name} {format} {precision}: {told}", flush=True)
-    for form, count in all_.items():
-        print(f"{' '.join(form)}: {right[form]} of {count} the same")
-    sys.exit(0 if right == all_ else 3)
+    forms, found = asked.only or list(FORMS), dict[str, dict[Form, str]]()
+    try:
+        for name in asked.networks or by_cost():
+            found[name] = {}
+            for one, told in differences(small(name), forms):
+                found[name][one] = told
+                print(f"{name} {' '.join(one)}: {told}", flush=True)
+            if asked.page:
+                write_atomically(asked.page, page(found, forms, time.strftime("%Y-%m-%d")).encode())
+    except UsageError as error:
+        parser.error(error.message)
+    right = {one: sum(each[one] == SAME for each in found.values()) for one in forms}
+    for one, count in right.items():
+        print(f"{' '.join(one)}: {count} of {len(found)} the same")
+    sys.exit(0 if all(count == len(found) for count in right.values()) else 3)
 
 
 if __name__ == "__main__":

@@ -80,8 +80,8 @@ class Log:
 
 def parse(text: str) -> Log:
     """Read a log. A line that is not whole and of the known form is passed over; a last one without its end, too."""
-    rows = [_SAID.sub("", line.rstrip("\r"), count=1) for line in text.split("\n")[:-1]]
-    errors = [line.rstrip("\r")[7:] for line in text.split("\n")[:-1] if line.startswith("ERROR: ")]
+    lines = [line.rstrip("\r") for line in text.split("\n")[:-1]]
+    rows = [_SAID.sub("", line, count=1) for line in lines]
     created = (
         re.fullmatch(r"Created TensorFlow Lite (XNNPACK delegate for CPU|delegate for \w+)\.", row) for row in rows
     )
@@ -97,7 +97,7 @@ def parse(text: str) -> Log:
         created=tuple(match.group(1) for match in created if match),
         peak_mb=_each(rows, peak),
         unconsumed=tuple(flag for match in unconsumed if match for flag in match.group(1).split()),
-        errors=tuple(errors),
+        errors=tuple(line.removeprefix("ERROR: ") for line in lines if line.startswith("ERROR: ")),
     )
 
 

@@ -25,7 +25,7 @@ _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _PROPERTY = re.compile(r"^\[([^\[\]\n]+)\]: \[(.*?)\]$", re.MULTILINE | re.DOTALL)
 _TEMPERATURE = re.compile(rf"Temperature\{{mValue=({_NUMBER}), mType=(-?\d+), mName=([^,{{}}]*), mStatus=(\d+)\}}")
 _COOLING = re.compile(r"CoolingDevice\{mValue=(\d+), mType=(-?\d+), mName=([^,{}]*)\}")
-_POLICY = re.compile(rf"{POLICIES}/policy(\d+)/([a-z_]+): (.*)")
+_POLICY = re.compile(rf"{POLICIES}/policy(\d+)/([a-z_]+): (.*)$", re.ASCII)
 _TOTALS = re.compile(
     r"TOTAL(?: PSS)?: +(\d+)(?: +TOTAL RSS: +\d+)?(?: +TOTAL SWAP(?: PSS: +| \(KB\): +)\d+)?", re.ASCII
 )
@@ -46,8 +46,8 @@ def lines(text: str) -> list[str]:
 
 def properties(text: str) -> dict[str, str]:
     """What `getprop` prints; a value may be empty or have several lines."""
-    whole = "\n".join(lines(text))
-    return {key: value for key, value in _PROPERTY.findall(whole) if "]: [" not in value}
+    found = _PROPERTY.findall("\n".join(lines(text)))
+    return {key: value for key, value in found if "]: [" not in value}
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def frequencies(text: str) -> tuple[Policy, ...]:
     found: dict[int, dict[str, str]] = {}
     for line in lines(text):
         # The phone's own folder may lie below another on a stand-in; only the end of the path counts.
-        match = re.search(_POLICY.pattern + "$", line, re.ASCII)
+        match = _POLICY.search(line)
         number = whole(match.group(1)) if match else None
         if match and number is not None:
             found.setdefault(number, {})[match.group(2)] = match.group(3).strip()

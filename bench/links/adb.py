@@ -28,13 +28,13 @@ from edgekit.bench.links import adb_server
 from edgekit.bench.links.adb_server import ANSWER_SECONDS, LISTED
 from edgekit.bench.links.base import Done, placed, start
 from edgekit.bench.links.ssh.owner import is_gone, owner
+from edgekit.bench.ondevice.session import MARK
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
 from edgekit.util.files import file_sha256
 
 ROOT = "/data/local/tmp/edgekit"
 SLOWEST_BYTES_PER_SECOND = 200_000  # USB 1
 KEEP_DAYS = 30
-MARK = "EDGEKIT_WORK"
 # The exit code of the script, on a line of its own; older phones always say 0.
 TOLD = "\nrc=$?; echo; echo __edgekit_rc=$rc"
 CODE = re.compile(rb"\r?\n__edgekit_rc=(\d{1,3})\r?\n\Z")
@@ -141,11 +141,13 @@ class AdbLink:
         """Bring a file from there; it appears under its name when all of it is here and checked."""
         self._begun()
         draft = local.with_name(local.name + ".draft")
-        self._adb(["pull", there, str(draft)], ANSWER_SECONDS * 5)
-        if file_sha256(draft) != self._digest(there):
-            draft.unlink()
-            raise DeviceUnreachable(f"{there} of {self.name} did not arrive whole", "try again")
-        draft.replace(local)
+        try:
+            self._adb(["pull", there, str(draft)], ANSWER_SECONDS * 5)
+            if file_sha256(draft) != self._digest(there):
+                raise DeviceUnreachable(f"{there} of {self.name} did not arrive whole", "try again")
+            draft.replace(local)
+        finally:
+            draft.unlink(missing_ok=True)
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
         """The error where it was adb that failed; the shell there tells its exit code itself."""

@@ -6,8 +6,8 @@ set. `product` is TensorRT or TensorRT for RTX (engines.py).
     {"mode": "probe", "product": ...}                   what is there: its version, the GPU, the Jetson's release
     {"mode": "build", "product": ..., "artifact": ...}  see `Plan`
 
-A stage of the build goes to stderr (`protocol.say`). A build that TensorRT ends by an assertion ends this
-process and no other.
+A stage of the build goes to stderr (`protocol.say`). A build that TensorRT ends by an assertion ends this process and
+no other.
 """
 
 from __future__ import annotations

@@ -18,8 +18,9 @@ CAPTURE_WARMUPS = 3  # kernels are chosen before they are captured
 
 
 class Step:
-    """One inference on the GPU and the wait for it, timed there too. As a graph: the first is plain, the second
-    captures it, the others launch it.
+    """One inference on the GPU and the wait for it, timed there too.
+
+    As a graph: the first is plain, the second captures it, the others launch it.
     """
 
     def __init__(self, work: Callable[[], object], as_graph: bool) -> None:

@@ -1,7 +1,7 @@
 """How much memory a process takes: its own peak, what the machine has left meanwhile, what it holds on a GPU.
 
-A Jetson's GPU has no memory of its own: what it takes is missing from a process's size and
-from nvidia-smi, and shows only in what the machine has left (/proc/meminfo, MemAvailable).
+A Jetson's GPU has no memory of its own: what it takes is missing from a process's size and from nvidia-smi, and shows
+only in what the machine has left (/proc/meminfo, MemAvailable).
 """
 
 from __future__ import annotations

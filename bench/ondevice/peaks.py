@@ -1,9 +1,9 @@
 """What this machine can reach at best: multiply-accumulates of a large matrix product, bytes of a large copy.
 
-Products by numpy, and by onnxruntime where it is installed. The two roofs of the
-roofline model (Williams, Waterman and Patterson, 2009): what a layer reaches is held against them. Of products the best
-counts, because a peak is an upper bound: of several runs, two sizes and two libraries, and its name goes back with it.
-Both are taken in pieces of about a millisecond, so that another process that has a turn in between spoils few of them.
+Products by numpy, and by onnxruntime where it is installed. The two roofs of the roofline model (Williams, Waterman and
+Patterson, 2009): what a layer reaches is held against them. Of products the best counts, because a peak is an upper
+bound: of several runs, two sizes and two libraries, and its name goes back with it. Both are taken in pieces of about a
+millisecond, so that another process that has a turn in between spoils few of them.
 """
 
 from __future__ import annotations

@@ -13,19 +13,19 @@ import os
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
-from .work_folder import MARK
+from .session import MARK
 
-PROGRAM = (os.path.dirname(os.path.abspath(__file__)), "run_detached")  # noqa: PTH100, PTH120 (as small as can be)
+PROGRAM = (str(Path(__file__).resolve().parent), "run_detached")
 
 
-def unstoppable(folder: str, command: list[str]) -> int:
+def unstoppable(folder: Path, command: list[str]) -> int:
     """Run the command, if the session still knows how to undo it."""
     try:
-        with open(os.path.join(folder, "changing"), "a") as gate:  # noqa: PTH118, PTH123 (as small as can be)
+        with (folder / "changing").open("a") as gate:
             fcntl.flock(gate, fcntl.LOCK_EX)
-            is_known = os.path.exists(os.path.join(folder, "undo.json"))  # noqa: PTH110, PTH118
-            return subprocess.call(command) if is_known else 1
+            return subprocess.call(command) if (folder / "undo.json").exists() else 1
     except OSError as error:
         sys.stderr.write(str(error))
         return 127
@@ -34,7 +34,7 @@ def unstoppable(folder: str, command: list[str]) -> int:
 def main(arguments: list[str]) -> int:
     """Start it apart from this process, and wait for it; what it says comes back."""
     if MARK not in os.environ:
-        return unstoppable(arguments[0], arguments[1:])
+        return unstoppable(Path(arguments[0]), arguments[1:])
     environment = {key: value for key, value in os.environ.items() if key != MARK}
     with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:  # pipes would end with us
         given.write(sys.stdin.buffer.read())

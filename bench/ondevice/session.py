@@ -37,7 +37,7 @@ from typing import Any
 
 from .kept import FILE, STDIN, Data, Refused, answer, forget_unused, get, have, put, tools
 
-MARK = "EDGEKIT_WORK"
+MARK = "EDGEKIT_WORK"  # names the session that a process belongs to
 COMMAND_SECONDS = 20
 SESSION = "[0-9a-f]{32}"  # the name of a session's folder
 PLACES = ("/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")  # a session's PATH is short

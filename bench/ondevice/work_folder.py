@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-MARK = "EDGEKIT_WORK"  # names the session of a device that a process belongs to
+from .session import MARK
 
 
 def make_folder(prefix: str) -> Path:

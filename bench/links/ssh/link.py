@@ -1,7 +1,7 @@
 """The ssh link: a machine that the user's own OpenSSH reaches, with their configuration, agent and jump hosts.
 
-What runs there is bench/ondevice, with the device's own Python. Each link has a session there, which
-the device itself ends when we are gone.
+What runs there is bench/ondevice, with the device's own Python. Each link has a session there, which the device itself
+ends when we are gone.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """LiteRT's own profiler: the time of each operator, XNNPACK's among them, matched to the operators of the file.
 
-Needs ai-edge-litert from 2.3 on. Python's Interpreter has no profiler; the
-package's library has one behind its C interface (litert/c/litert_profiler.h), which also reports the operators inside
-XNNPACK. XNNPACK tells what each of its operators is and in which order they run, not which operator of the file it
-stands for: it joins some and adds others, but keeps their order, so the two lists are laid beside one another.
+Needs ai-edge-litert from 2.3 on. Python's Interpreter has no profiler; the package's library has one behind its C
+interface (litert/c/litert_profiler.h), which also reports the operators inside XNNPACK. XNNPACK tells what each of its
+operators is and in which order they run, not which operator of the file it stands for: it joins some and adds others,
+but keeps their order, so the two lists are laid beside one another.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ WARM_RUNS = 3
 CPU = 1
 WRITE = 1  # how a buffer is locked
 # LiteRtProfilerEventType
-OWN, DELEGATED = 2, 8
+GENERAL, OWN, DELEGATED = 1, 2, 8
 EVENT_TYPES = {1 << bit for bit in range(9)}
 # ProfiledEventData in words of 8 bytes: tag, type, start, elapsed, memory before and after, two numbers, source
 WORDS, TAG, TYPE, MICROSECONDS, INDEX = 13, 0, 1, 3, 10
@@ -66,8 +66,8 @@ FOLLOWS = ("Clamp", "Static Reshape", "Convert")
 
 def profile(module: Any, path: str, options: dict[str, Any], inputs: list[Any], runs: int) -> dict[str, Any]:
     """Median time of each operator and of the whole inference over `runs`. RuntimeError where it cannot be had."""
-    library = module._library()
-    _check(library, module._version(library), options)
+    library = module.load_library()
+    _check(library, module.version_of(library), options)
     nodes = Nodes(library, path)
     if nodes.batch not in (-1, inputs[0].shape[0]):
         raise RuntimeError(f"LiteRT's profiler runs the batch of the file, {nodes.batch}")
@@ -79,7 +79,7 @@ def profile(module: Any, path: str, options: dict[str, Any], inputs: list[Any], 
     if any([(tag, kind, index) for tag, kind, _, index in one] != first for one in found):
         raise RuntimeError("LiteRT ran other operators from one inference to the next")
     times = [int(statistics.median(one[place][2] for one in found)) for place in range(len(first))]
-    total = next((times[place] for place, (tag, kind, _) in enumerate(first) if (tag, kind) == ("Invoke", 1)), None)
+    total = next((times[place] for place, one in enumerate(first) if one[:2] == ("Invoke", GENERAL)), None)
     if total is None or not any(kind in (OWN, DELEGATED) for _, kind, _ in first):
         raise RuntimeError("LiteRT's profiler told of no operators")
     return {
@@ -269,7 +269,7 @@ class Model:
                 event[INDEX],
             )
             for event in events
-            if event[TYPE] & 0xFFFFFFFF in (1, OWN, DELEGATED)
+            if event[TYPE] & 0xFFFFFFFF in (GENERAL, OWN, DELEGATED)
         ]
 
     def _buffers(self, side: str) -> Any:

@@ -1,7 +1,6 @@
 """ONNX Runtime's own profiler (SessionOptions.enable_profiling): the time of each node that it really runs.
 
-Its optimizer has joined and renamed nodes by then: their
-names go back as they are.
+Its optimizer has joined and renamed nodes by then: their names go back as they are.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ def profile(module: Any, path: str, options: dict[str, Any], inputs: list[Any], 
     """Median time of each node and of the whole inference over `runs`. RuntimeError where nothing is told."""
     import onnxruntime
 
-    provider = module._provider(onnxruntime, options.get("provider"))
+    provider = module.provider_of(onnxruntime, options.get("provider"))
     if provider != module.CPU:
         raise RuntimeError("onnxruntime's profiler times what it hands to a GPU, not what the GPU does with it")
     with tempfile.TemporaryDirectory() as folder:
-        session = module._open(onnxruntime, path, options.get("threads") or 1, provider, str(Path(folder) / "profile"))
+        session = module.opened(onnxruntime, path, options.get("threads") or 1, provider, str(Path(folder) / "profile"))
         feed = {value.name: array for value, array in zip(session.get_inputs(), inputs)}  # noqa: B905 (Python 3.8)
         for _ in range(WARM_RUNS + runs):
             session.run(None, feed)

@@ -1,7 +1,6 @@
 """TensorRT's own profiler (IProfiler): the time on the GPU of each layer of an engine.
 
-An engine joins layers and tells so in their names, which go
-back as they are; it tells no kinds.
+An engine joins layers and tells so in their names, which go back as they are; it tells no kinds.
 """
 
 from __future__ import annotations

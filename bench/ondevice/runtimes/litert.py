@@ -19,7 +19,7 @@ class Session:
     """An open .tflite file; `found` says what really runs it."""
 
     def __init__(self, path: str, options: dict[str, Any]) -> None:
-        library = _library()
+        library = load_library()
         threads, batch, delegate = options.get("threads") or 1, options.get("batch"), options.get("delegate")
         self._interpreter = _open(library, path, threads, delegate, bool(options.get("unoptimized")))
         free = batch is None  # only then may a free batch stay free
@@ -29,7 +29,7 @@ class Session:
         self.inputs = [_tensor(value, free) for value in self._interpreter.get_input_details()]
         self.outputs = [_tensor(value, free) for value in self._interpreter.get_output_details()]
         self.found: dict[str, Any] = {
-            "runtime_version": _version(library),
+            "runtime_version": version_of(library),
             "package": library.__name__.split(".")[0],
             "threads": threads,  # as set: the interpreter does not tell
             "batch": batch,
@@ -75,7 +75,7 @@ class Session:
 
 def preload() -> None:
     """Import the runtime and open nothing: the baseline of the memory figure."""
-    _library()
+    load_library()
 
 
 def open_session(path: str, options: dict[str, Any]) -> Session:
@@ -92,7 +92,8 @@ def open_session(path: str, options: dict[str, Any]) -> Session:
     return Session(path, options)
 
 
-def _library() -> Any:
+def load_library() -> Any:
+    """Import the interpreter of whichever package is installed. Raises ModuleNotFoundError where neither is."""
     for package in PACKAGES:
         try:
             return importlib.import_module(package + ".interpreter")
@@ -102,7 +103,8 @@ def _library() -> Any:
     raise ModuleNotFoundError("neither {} nor {} is installed".format(*PACKAGES), name=PACKAGES[0])
 
 
-def _version(library: Any) -> str | None:
+def version_of(library: Any) -> str | None:
+    """The release of the package; None where it does not tell."""
     from importlib import metadata
 
     try:
@@ -122,10 +124,7 @@ def _open(library: Any, path: str, threads: int, delegate: str | None, unoptimiz
         return _allocated(library, path, arguments)
     try:
         return _allocated(library, path, {**arguments, "experimental_op_resolver_type": kinds.BUILTIN_REF})
-    except (
-        RuntimeError,
-        ValueError,
-    ):  # a few operators have no reference kernel: then none but those that are built in
+    except (RuntimeError, ValueError):  # a few operators have no reference kernel: then the runtime's own, undelegated
         kind = kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         return _allocated(library, path, {**arguments, "experimental_op_resolver_type": kind})
 

@@ -31,8 +31,6 @@ DTYPES = {
 }
 # By class name: the module they come from is private. Everything else means that this runtime cannot run the file.
 BROKEN_FILE = {"InvalidProtobuf", "NoSuchFile", "InvalidArgument"}
-
-
 INFO, WARNING = 1, 2  # how much onnxruntime logs
 ARENA_RUNS = 3  # the first plans how activations share memory
 
@@ -44,8 +42,8 @@ class Session:
         import onnxruntime
 
         threads, batch = options.get("threads") or 1, options.get("batch")
-        provider = _provider(onnxruntime, options.get("provider"))
-        self._session = _open(onnxruntime, path, threads, provider, unoptimized=bool(options.get("unoptimized")))
+        provider = provider_of(onnxruntime, options.get("provider"))
+        self._session = opened(onnxruntime, path, threads, provider, unoptimized=bool(options.get("unoptimized")))
         given = _given(options.get("shapes") or {}, [value.name for value in self._session.get_inputs()])
         strict = not options.get("free")
         self.inputs = [_tensor(value, batch, strict, given.get(value.name)) for value in self._session.get_inputs()]
@@ -122,7 +120,8 @@ def open_session(path: str, options: dict[str, Any]) -> Session:
     return Session(path, options)
 
 
-def _provider(onnxruntime: Any, wish: str | None) -> str:
+def provider_of(onnxruntime: Any, wish: str | None) -> str:
+    """The name of the provider that is asked for ("cuda"; None: the CPU's). Raises RuntimeError where there is none."""
     available = onnxruntime.get_available_providers()
     wanted = (wish or CPU).lower()
     for name in available:
@@ -131,9 +130,13 @@ def _provider(onnxruntime: Any, wish: str | None) -> str:
     raise RuntimeError("this onnxruntime has no provider '{}'; it has {}".format(wish, ", ".join(available)))
 
 
-def _open(
+def opened(
     onnxruntime: Any, path: str, threads: int, provider: str, profile: str | None = None, unoptimized: bool = False
 ) -> Any:
+    """A session; with `profile` its profiler writes to files of that prefix.
+
+    Raises ValueError for a broken file, RuntimeError where this onnxruntime cannot run it.
+    """
     settings = onnxruntime.SessionOptions()
     if unoptimized:
         settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
@@ -188,7 +191,7 @@ def profiled(onnxruntime: Any, path: str, threads: int, provider: str, inputs: l
     import numpy as np
 
     with tempfile.TemporaryDirectory() as folder:
-        session = _open(onnxruntime, path, threads, provider, str(Path(folder) / "profile"))
+        session = opened(onnxruntime, path, threads, provider, str(Path(folder) / "profile"))
         session.run(None, {value.name: np.zeros(value.shape, value.dtype) for value in inputs})
         events = json.loads(Path(session.end_profiling()).read_text())
     ran = {(event["name"], event["args"]["provider"]) for event in events if event.get("args", {}).get("provider")}

@@ -1,7 +1,7 @@
 """TensorRT without its Python package: trtexec answers on inputs from files, one process for each question.
 
-It is loaded by edgekit here, and by infer.py on a device. It is for proving a
-file and for its accuracy, and slow. Times are taken by trtexec itself (edgekit.tensorrt.trtexec_measure).
+It is loaded by edgekit here, and by infer.py on a device. It is for proving a file and for its accuracy, and slow.
+Times are taken by trtexec itself (edgekit.tensorrt.trtexec_measure).
 """
 
 from __future__ import annotations

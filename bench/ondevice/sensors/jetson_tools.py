@@ -1,8 +1,8 @@
 """What a Jetson's own tools say: tegrastats, nvpmodel, jetson_clocks, nv_tegra_release, thermal zones.
 
-The energy pass reads rails with it on the device, edgekit everything else from here. The
-grammars differ from release to release, so each is read token by token; what is not understood is left out, and a line
-that two writers mixed up gives nothing. No number appears that does not stand in the text.
+The energy pass reads rails with it on the device, edgekit everything else from here. The grammars differ from release
+to release, so each is read token by token; what is not understood is left out, and a line that two writers mixed up
+gives nothing. No number appears that does not stand in the text.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ _TOKENS = [
     )
 ]
 _CPU = re.compile(rf"(?:(off)|({_N})%(?:@({_N}))?)")
+_FIELD = re.compile(r"(?<!\w)(\w{1,40})=(\S*)")  # a word is looked at once, however long it is
 
 
 def tegrastats(line: str) -> dict[str, Any] | None:
@@ -193,9 +194,6 @@ def power_models(text: str) -> dict[str, Any]:
             if match:
                 modes[-1]["settings"][f"{match.group(1)} {match.group(2)}"] = match.group(3)
     return {"default": default, "modes": modes, "current": power_mode(text)}
-
-
-_FIELD = re.compile(r"(?<!\w)(\w{1,40})=(\S*)")  # a word is looked at once, however long it is
 
 
 def clocks(text: str) -> dict[str, Any] | None:

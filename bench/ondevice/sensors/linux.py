@@ -1,7 +1,7 @@
 """What this machine is doing, read from /proc and /sys: snapshots for before and after a measured loop.
 
-The runner reads it in its own process, here or on a device, and the parent
-reads temperatures between processes. Whatever a machine does not tell is None, never a zero. Nothing here judges.
+The runner reads it in its own process, here or on a device, and the parent reads temperatures between processes.
+Whatever a machine does not tell is None, never a zero. Nothing here judges.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ SENTINEL_WARMUP, SENTINEL_ROUNDS, SENTINEL_STEPS = 4, 21, 25_000
 # The sentinel walks through numbers of which Python keeps one object each: new ones would be as slow as the place in
 # memory that they get, by 8 % either way from one call to the next.
 WALK = tuple((number * 77 + 13) % 256 for number in range(256))
-
-
 # Instructions that int8 and fp16 kernels look for, as Linux names them.
 INSTRUCTIONS = (
     *("avx2", "avx512f", "avx512bw", "avx512_vnni", "avx_vnni", "avx_vnni_int8", "amx_int8"),

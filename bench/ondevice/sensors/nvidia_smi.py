@@ -1,9 +1,9 @@
 """What nvidia-smi tells of NVIDIA GPUs: clocks, why they are held down, memory by process, power.
 
-Its tables change with the driver: fields were renamed, cells carry units or say
-that they are not there. A number is one only where the whole cell is one, with the unit that the heading names; all
-else is None. On a Jetson every cell is empty: jetson_tools.py reads those. nvidia-smi lists GPUs by their place on the
-bus and CUDA by their speed, or as CUDA_VISIBLE_DEVICES has them: they are told apart by their uuid.
+Its tables change with the driver: fields were renamed, cells carry units or say that they are not there. A number is
+one only where the whole cell is one, with the unit that the heading names; all else is None. On a Jetson every cell is
+empty: jetson_tools.py reads those. nvidia-smi lists GPUs by their place on the bus and CUDA by their speed, or as
+CUDA_VISIBLE_DEVICES has them: they are told apart by their uuid.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A Jetson's power rails as its kernel tells them (INA3221 and INA238 monitors in sysfs), by the names on the board.
 
-Better than tegrastats for power: no second program runs beside what is measured, and each
-reading is one moment. JetPack 5 and later have hwmon folders with millivolts and milliamperes, JetPack 4 has iio
-folders with milliwatts.
+Better than tegrastats for power: no second program runs beside what is measured, and each reading is one moment.
+JetPack 5 and later have hwmon folders with millivolts and milliamperes, JetPack 4 has iio folders with milliwatts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a board's kernel tells beside its processors: the GPU's clock, and whether power or heat slowed the chip.
 
-Read around the measured loop, from files alone: a tegrastats beside it would take a
-processor's time. What is not told is None.
+Read around the measured loop, from files alone: a tegrastats beside it would take a processor's time. What is not told
+is None.
 """
 
 from __future__ import annotations

@@ -108,6 +108,20 @@ def test_a_file_comes_back(phone: Peer, link: AdbLink, tmp_path: Path) -> None:
     assert (tmp_path / "here").read_bytes() == there(phone, "answer").read_bytes()
 
 
+def test_a_file_that_comes_back_in_part_leaves_nothing(
+    link: AdbLink, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(arguments: list[str], seconds: float) -> None:
+        Path(arguments[-1]).write_bytes(b"half")
+        raise DeviceUnreachable("the connection was lost", "see its cable")
+
+    link.begin()
+    with monkeypatch.context() as broken, pytest.raises(DeviceUnreachable, match="the connection was lost"):
+        broken.setattr(link, "_adb", lost)
+        link.pull(f"{ROOT}/answer", tmp_path / "here")
+    assert list(tmp_path.glob("here*")) == []
+
+
 def test_nothing_of_a_session_stays(phone: Peer, link: AdbLink) -> None:
     assert there(phone, f"work/{link.work.rpartition('/')[2]}/owner").is_file()
     link.close()

@@ -15,13 +15,13 @@ from edgekit.bench.ondevice.work_folder import MARK
 
 def test_nothing_is_changed_that_nobody_would_undo(tmp_path: Path) -> None:
     change = [sys.executable, "-c", f"open({str(tmp_path / 'changed')!r}, 'w')"]
-    assert unstoppable(str(tmp_path), change) == 1 and not (tmp_path / "changed").exists()
+    assert unstoppable(tmp_path, change) == 1 and not (tmp_path / "changed").exists()
     (tmp_path / "undo.json").write_text("{}")
-    assert unstoppable(str(tmp_path), change) == 0 and (tmp_path / "changed").exists()
+    assert unstoppable(tmp_path, change) == 0 and (tmp_path / "changed").exists()
 
 
 def test_a_session_that_is_gone_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert unstoppable(str(tmp_path / "gone"), ["true"]) == 127 and "gone" in capsys.readouterr().err
+    assert unstoppable(tmp_path / "gone", ["true"]) == 127 and "gone" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("code", [0, 3])

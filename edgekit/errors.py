@@ -123,10 +123,19 @@ class EnvironmentRefused(EdgekitError):
     exit_code = 7
 
 
+def as_json(error: EdgekitError | Refusal) -> dict[str, str]:
+    """Return an error as `--json` shows it."""
+    return {"code": error.code, "message": error.message, "remedy": error.remedy}
+
+
+def kind_of(code: str) -> type[EdgekitError]:
+    """Return the class of errors with this code."""
+    return {kind.code: kind for kind in EdgekitError.__subclasses__()}.get(code, EdgekitError)
+
+
 def raised(refusal: Refusal) -> EdgekitError:
     """Return the error that a refusal was made of."""
-    kinds = {kind.code: kind for kind in EdgekitError.__subclasses__()}
-    error = kinds.get(refusal.code, EdgekitError)(refusal.message, refusal.remedy)
+    error = kind_of(refusal.code)(refusal.message, refusal.remedy)
     error.log = refusal.log
     return error
 

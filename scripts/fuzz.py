@@ -23,7 +23,7 @@ from edgekit.bench.links import base
 from edgekit.bench.ondevice.runtimes import onnxruntime as runtime_onnxruntime
 from edgekit.bench.ondevice.runtimes import trtexec as runtime_trtexec
 from edgekit.bench.ondevice.sensors import jetson_tools, nvidia_smi
-from edgekit.device import android_check, config_file, linux_check
+from edgekit.device import android_check, check, config_file
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.tensorrt import trtexec, trtexec_exports
 
@@ -76,7 +76,7 @@ def _answer(text: str) -> Any:
 
 
 def _memory(text: str) -> Any:
-    return android_check.total(text), android_check.free(text), linux_check.kilobytes(text, "MemTotal")
+    return android_check.free(text), check.memory_line(text, "MemTotal")
 
 
 def _thermal_zones(text: str) -> Any:

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from edgekit.bug_report import tellable
 from edgekit.cli.output import as_line, send
-from edgekit.errors import Refusal
+from edgekit.errors import Refusal, as_json
 from edgekit.redact import redacted
 from edgekit.util.formatting import escaped
 
@@ -35,9 +35,8 @@ def describe(error: BaseException, arguments: list[str]) -> Refusal:
 def tell(failure: Refusal, stdout: TextIO | None) -> None:
     """Print a failure: as JSON on `stdout` where one is given and takes it, else in two lines on stderr."""
     if stdout is not None:
-        fields = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
         try:
-            send(as_line({"error": fields}), stdout)
+            send(as_line({"error": as_json(failure)}), stdout)
             return
         except (OSError, ValueError):  # full, or closed since it was
             pass

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.errors import UsageError
-
-NAMED = 3  # of those that are left out
+from edgekit.util.formatting import some
 
 
 class Unreadable(UsageError):
@@ -41,6 +40,5 @@ class LeftOut:
         if not self.found:
             return ()
         verb = "is" if len(self) == 1 else "are"
-        names = ", ".join(name for name, _ in self.found[:NAMED]) + (", ..." if len(self) > NAMED else "")
         how_many = f"{len(self):,} of {len(self) + read:,} images {verb} left out, unreadable"
-        return (f"{how_many}: {names} ({self.found[0][1].message})",)
+        return (f"{how_many}: {some([name for name, _ in self.found])} ({self.found[0][1].message})",)

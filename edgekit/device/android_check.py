@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from edgekit.bench.android import dumpsys
 from edgekit.bench.android.benchmark_model import Tool
 from edgekit.bench.links.adb import AdbLink
 from edgekit.bench.ondevice.sensors.linux import anonymous
-from edgekit.device.check import GIB, Check, RuntimeFound
+from edgekit.device.check import GIB, Check, RuntimeFound, memory_line
 from edgekit.device.config import AdbDevice
 from edgekit.errors import BackendMissing, EnvironmentRefused, nearest
 from edgekit.util.numerals import kibibytes, whole
@@ -50,7 +49,7 @@ def check_phone(device: AdbDevice, link: AdbLink, prepared: Callable[[], Prepare
         soc=who.soc,
         processor=None,
         cpus=whole(cpus),
-        memory_bytes=total(memory),
+        memory_bytes=memory_line(memory, "MemTotal"),
         free_bytes=free_bytes,
         python=None,
         missing=tuple(_missing(heat, battery, saver, free_bytes, who)),
@@ -62,12 +61,6 @@ def host_of(properties: Mapping[str, str]) -> str | None:
     """Eight hex digits for a phone; None where it tells no serial number."""
     serial = properties.get("ro.serialno") or properties.get("ro.boot.serialno")
     return anonymous(serial, dumpsys.identity(properties).model or "") if serial else None
-
-
-def total(memory: str) -> int | None:
-    """Bytes of memory, from /proc/meminfo; None where it is not told."""
-    found = re.search(r"^MemTotal: +([0-9]+) kB$", memory, re.MULTILINE)
-    return kibibytes(found.group(1)) if found else None
 
 
 def free(space: str) -> int | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from edgekit.util.numerals import kibibytes
 
 GIB = 1 << 30
 
@@ -47,3 +50,9 @@ class Check:
         found = asdict(self)
         kept = {key: found[key] for key in found if key not in ("name", "missing", "runtimes", "free_bytes")}
         return {key: value for key, value in kept.items() if value not in (None, (), {})}
+
+
+def memory_line(text: str, key: str) -> int | None:
+    """The bytes that a line of /proc/meminfo tells in kB; None where it is not there."""
+    match = re.search(rf"^{key}:\s*([0-9]+) kB", text, re.MULTILINE)
+    return kibibytes(match.group(1)) if match else None

@@ -10,13 +10,12 @@ from edgekit.bench.links.base import Link, ask
 from edgekit.bench.ondevice.sensors import jetson_tools
 from edgekit.bench.ondevice.sensors.linux import emulated
 from edgekit.bench.ondevice.sensors.tegra import is_gpu
-from edgekit.device.check import GIB, Check, RuntimeFound
+from edgekit.device.check import GIB, Check, RuntimeFound, memory_line
 from edgekit.device.config import AnyDevice
 from edgekit.errors import BackendMissing, MeasurementInvalid
 from edgekit.records.runtime import RUNTIMES, Runtime
 from edgekit.tensorrt.trtexec_builder import trtexec_on
 from edgekit.tensorrt.trtexec_measure import GET
-from edgekit.util.numerals import kibibytes
 
 MODEL = ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model", "/sys/class/dmi/id/product_name")
 ARCH, MODALIAS = "/proc/sys/kernel/arch", "/sys/devices/system/cpu/modalias"
@@ -63,7 +62,7 @@ def check_device(device: AnyDevice, link: Link, load: bool = False) -> Check:
         soc=_soc(files.get(COMPATIBLE, "")),
         processor=_colon(files.get("/proc/cpuinfo", ""), "model name"),
         cpus=seen["cpus"],
-        memory_bytes=kilobytes(files.get("/proc/meminfo", ""), "MemTotal"),
+        memory_bytes=memory_line(files.get("/proc/meminfo", ""), "MemTotal"),
         free_bytes=seen["free_bytes"],
         python=seen["python"],
         missing=tuple(_missing(device, link, seen, answers)),
@@ -193,8 +192,3 @@ def _quoted(text: str, key: str) -> str | None:
 def _colon(text: str, key: str) -> str | None:
     match = re.search(rf"^{key}\s*: (.+)$", text, re.MULTILINE)
     return match.group(1).strip() if match else None
-
-
-def kilobytes(text: str, key: str) -> int | None:
-    match = re.search(rf"^{key}:\s*([0-9]+) kB", text, re.MULTILINE)
-    return kibibytes(match.group(1)) if match else None

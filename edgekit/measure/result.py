@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from edgekit.errors import EnvironmentRefused, Failure, MeasurementInvalid, worst_exit_code
+from edgekit.errors import EnvironmentRefused, Failure, MeasurementInvalid, as_json, worst_exit_code
 from edgekit.measure.pair import Versus
 from edgekit.records.measurement import INVALID, Measurement
 from edgekit.stats import latency, ratio
@@ -76,7 +76,7 @@ def failed_row(failure: Failure) -> dict[str, Any]:
         **failure.part,
         "verdict": "not assessed",
         "reasons": [error.message],
-        "error": {"code": error.code, "message": error.message, "remedy": error.remedy},
+        "error": as_json(error),
     }
 
 

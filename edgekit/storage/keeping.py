@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 
-from edgekit.errors import EdgekitError, EnvironmentRefused
+from edgekit.errors import EdgekitError, EnvironmentRefused, as_json
 from edgekit.redact import redacted_url
 from edgekit.storage.store import AnyRecord, Store, open_store
 
@@ -89,7 +89,7 @@ class Unkept(Keeper):
 
 def told(refusal: EnvironmentRefused | None) -> dict[str, str] | None:
     """A refusal as results of commands show it in JSON."""
-    return {"code": refusal.code, "message": refusal.message, "remedy": refusal.remedy} if refusal else None
+    return as_json(refusal) if refusal else None
 
 
 @cache

@@ -18,6 +18,7 @@ from edgekit.storage import finding
 from edgekit.storage.filters import Filters
 from edgekit.storage.schema import KINDS, table
 from edgekit.storage.store import Store
+from edgekit.util.formatting import some
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -118,9 +119,8 @@ def _one(store: Store, id: str) -> Entry:
     if not found:
         raise UsageError(f"no record of {store.shown} has an id that begins with '{id}'", "see `edgekit store list`")
     if len(found) > 1:
-        names = ", ".join(one.id for one in found[:NAMED_AT_MOST])
-        more = " ..." if len(found) > NAMED_AT_MOST else ""
-        raise UsageError(f"'{id}' is the beginning of {len(found)} ids: {names}{more}", "give more digits")
+        names = some([one.id for one in found], NAMED_AT_MOST)
+        raise UsageError(f"'{id}' is the beginning of {len(found)} ids: {names}", "give more digits")
     return found[0]
 
 

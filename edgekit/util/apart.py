@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Any
 
-from edgekit.errors import EdgekitError, EnvironmentRefused
+from edgekit.errors import EdgekitError, EnvironmentRefused, kind_of
 
 # It imports from where this process does, and not from the folder that it is started in.
 CHILD = """
@@ -59,8 +59,7 @@ def call(name: str, *arguments: str, seconds: float) -> Any:
 def _told(found: dict[str, Any]) -> Any:
     if "refused" not in found:
         return found["answer"]
-    kinds = {kind.code: kind for kind in EdgekitError.__subclasses__()}
-    raise kinds.get(found["code"], EdgekitError)(*found["refused"])
+    raise kind_of(found["code"])(*found["refused"])
 
 
 def answer(name: str, *arguments: str) -> None:

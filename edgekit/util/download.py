@@ -38,6 +38,7 @@ _BLOCK = 1 << 16
 _MOST = 4 * 10**9  # bytes; what is published has 0.6 GB at most, and a server need not stop
 _MOVES = 5
 _WHOLE = 64  # hexadecimal digits; with fewer, somebody can have made another file that has them
+_FREE_SPACE = "free some space, or set EDGEKIT_CACHE to another folder; what has arrived is kept"
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -294,9 +295,6 @@ def _room(target: Path, total: int | None, offset: int) -> None:
             f"{target.name} needs {missing / 1e6:.0f} MB more, and {target.parent} has {free / 1e6:.0f} MB free",
             _FREE_SPACE,
         )
-
-
-_FREE_SPACE = "free some space, or set EDGEKIT_CACHE to another folder; what has arrived is kept"
 
 
 @contextmanager

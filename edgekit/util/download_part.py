@@ -32,6 +32,7 @@ def append_to(part: Path, offset: int) -> IO[bytes]:
 
 
 def size_of(part: Path) -> int:
+    """How many bytes have arrived."""
     return part.lstat().st_size if part.exists() else 0
 
 
@@ -57,11 +58,13 @@ def continues(part: Path, response: Response) -> bool:
 
 
 def remember_tag(part: Path, response: Response) -> None:
+    """Keep what the server calls the version that now begins to arrive."""
     tag_of(part).unlink(missing_ok=True)
     if _mark(response):
         tag_of(part).write_text(_mark(response), encoding="utf-8")
 
 
 def forget(part: Path) -> None:
+    """Remove what has arrived, and its mark."""
     part.unlink(missing_ok=True)
     tag_of(part).unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from rich.console import Console
 import edgekit
 from edgekit.checkpoints import pretrained
 from edgekit.checkpoints.pretrained_table import SOURCES
-from edgekit.cli.views.measure import weights_pull
+from edgekit.cli.views.weights import pulled
 from tests import command_line
 from tests.checkpoints.test_pretrained import cache as cache
 
@@ -69,6 +69,6 @@ def test_how_much_of_a_hash_was_checked_is_said(name: str, said: str, tmp_path: 
     found = pretrained.Found(source, tmp_path / "file", "f" * 64, source.sha256 is not None, downloaded=False)
     document = pretrained.Pulled((found,), ()).to_json()
     console = Console(width=200, file=io.StringIO())
-    for part in weights_pull(document, 200):
+    for part in pulled(document, 200):
         console.print(part)
     assert isinstance(console.file, io.StringIO) and f"({said})" in console.file.getvalue()

@@ -13,7 +13,7 @@ import pytest
 from edgekit.cli.app import command
 from edgekit.cli.failure import describe, tell
 from edgekit.cli.output import Outcome, Progress, notice, write
-from edgekit.cli.views import compare, inspect, measure, report, sweep
+from edgekit.cli.views import bench, compare, inspect, report, sweep
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.records.failure import FailedCell
 from edgekit.records.manifest import Manifest
@@ -72,7 +72,7 @@ INSPECTED: dict[str, Any] = {
 }  # fmt: skip
 FAILED = {"code": "usage", "reason": "because", "remedy": "do", "exit_code": 2, "format": "onnx", "precision": "fp32"}
 DOCUMENTS: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
-    "bench": (measure.bench, {"measurements": [MEASURED | {"reasons": ["hot"]}], "pairs": [], "failed": []}),
+    "bench": (bench.bench, {"measurements": [MEASURED | {"reasons": ["hot"]}], "pairs": [], "failed": []}),
     "sweep": (
         sweep.sweep,
         {

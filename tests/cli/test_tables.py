@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from edgekit.cli.tables import Column, facts, interval, milliseconds, percent, ratio, table
-from edgekit.cli.views import accuracy, measure, report, sweep
+from edgekit.cli.views import accuracy, bench, export, report, sweep
 from edgekit.cli.views import compare as compared
 from edgekit.cli.views import store as stored
 from edgekit.cli.views.network import models
@@ -74,7 +74,7 @@ ANSWER = {"setting": "local, 1 thread", "chosen": None, "reason": "every latency
 SWEPT = {"dry_run": False, "seconds": 1, "preset": "default"}
 DEMO = {"rows": [BUSY], "failed": [], "answers": [ANSWER], "seconds": 1, "report": "r.html"}
 DOCUMENTS: dict[str, tuple[Callable[[Any, int], Any], Any]] = {
-    "bench": (measure.bench, {"measurements": [MEASURED]}),
+    "bench": (bench.bench, {"measurements": [MEASURED]}),
     "demo": (report.demo, DEMO),
     "store": (stored.listed, {"store": "edgekit.db", "records": [RECORD]}),
     "sweep": (
@@ -108,10 +108,10 @@ def test_a_figure_of_parity_stands_with_what_it_is_held_against() -> None:
     row = {"path": "x/a.tflite", "bytes": 5, "seconds": 1.0, "precision": "int8", "parity": parity}
     built = row | {"precision": "fp16", "parity": parity | {"passed": None, "asked": in_words("fp16")}}
     console = Console(file=(stream := io.StringIO()), width=160, markup=False)
-    for part in measure.export({"artifacts": [row, built], "failed": []}, 160):
+    for part in export.export({"artifacts": [row, built], "failed": []}, 160):
         console.print(part)
     parity["max_rel_error"] = 4e-8
-    for part in measure.export({"artifacts": [row], "failed": []}, 160):
+    for part in export.export({"artifacts": [row], "failed": []}, 160):
         console.print(part)
     assert "  < 0.001 %" in stream.getvalue()
     assert " 4.1 %" in stream.getvalue() and "fp16 passes" not in stream.getvalue()
@@ -267,5 +267,5 @@ def test_a_demo_with_invalid_latencies_still_teaches() -> None:
 
 def test_bench_shows_no_table_where_nothing_was_measured() -> None:
     row = {"artifact": "gone.onnx", "energy_mj": None, "error": {"message": "it is gone", "remedy": "make it"}}
-    told = [str(part) for part in measure.bench({"measurements": [row]}, 80)]
+    told = [str(part) for part in bench.bench({"measurements": [row]}, 80)]
     assert len(told) == 2 and "it is gone" in told[0] and "make it" in told[1]

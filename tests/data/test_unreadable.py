@@ -22,7 +22,7 @@ def _left_out(count: int) -> LeftOut:
     [
         (0, ()),
         (1, ("1 of 1,001 images is left out, unreadable: 0.png",)),
-        (4, ("4 of 1,004 images are left out, unreadable: 0.png, 1.png, 2.png, ...",)),
+        (4, ("4 of 1,004 images are left out, unreadable: 0.png, 1.png, 2.png and 1 more",)),
     ],
 )
 def test_the_first_ones_are_named(count: int, said: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from edgekit.cli.views.measure import bench as view
+from edgekit.cli.views.bench import bench as view
 from edgekit.errors import UsageError
 from edgekit.measure.command import bench
 from edgekit.records import measurement

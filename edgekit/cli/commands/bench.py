@@ -59,7 +59,7 @@ def bench(
       edgekit bench artifacts/mobilenet_0.5_160/*.onnx --profile --preset quick
       edgekit bench artifacts/mobilenet_0.5_160/*.tflite artifacts/mobilenet_0.5_160/*.onnx --versus --preset quick
     """
-    from edgekit.cli.views import measure as views
+    from edgekit.cli.views import bench as views
 
     with Progress() as progress:
         result = edgekit.bench(

@@ -41,7 +41,7 @@ def export(model: o.Model, *, half: bool, int8: bool, force: bool, json: o.Json 
     Example:
       edgekit export mobilenet --alpha 0.5 --res 160
     """
-    from edgekit.cli.views import measure as views
+    from edgekit.cli.views import export as views
 
     asked = {name: from_text(name, value) for name, value in given.items()}
     precision = [*(asked.pop("precision") or ()), *["fp16"] * half, *["int8"] * int8]

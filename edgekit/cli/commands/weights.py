@@ -25,9 +25,9 @@ def weights(
       edgekit weights pull resnet18 mobilenet_0.5_160
     """
     from edgekit.checkpoints import pretrained
-    from edgekit.cli.views import measure as views
+    from edgekit.cli.views import weights as views
 
     with Progress() as progress:
         result = pretrained.weights(action, names or (), progress=progress)
-    view = views.weights_list if isinstance(result, pretrained.Listing) else views.weights_pull
+    view = views.listing if isinstance(result, pretrained.Listing) else views.pulled
     return Outcome(result.to_json(), view, result.exit_code)

@@ -8,9 +8,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgekit.cli.tables import Column, Json, file_name, milliseconds, percent, table
-from edgekit.util.formatting import UNKNOWN, count, counted
+from edgekit.util.formatting import UNKNOWN, count, counted, some
 
 MOST = 12  # layers; all of them are in --json and in the report
+ABSENT = 5  # layers without an operator that are named
 
 
 def profile(row: Json, width: int) -> Iterator[RenderableType]:
@@ -71,6 +72,6 @@ def sentences(found: Json, median_ms: float | None) -> Iterator[str]:
     yield f"the layers sum to {milliseconds(found['sum_ms'])} ms{beside}"
     yield f"whole: {with_it} ms with the profiler, {without} ms without it in that process, {measured} ms as measured"
     if found["absent"]:
-        some = ", ".join(found["absent"][:5]) + (" ..." if len(found["absent"]) > 5 else "")
-        yield f"no operator was found for {len(found['absent'])} layers: {some}"
+        absent = found["absent"]
+        yield f"no operator was found for {counted(len(absent), 'layer')}: {some(absent, ABSENT)}"
     yield found["method"]

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from edgekit.bench.android import dumpsys
 from edgekit.device import android_check
+from edgekit.device.check import memory_line
 from tests.paths import GOLDENS, sample
 
 GOLDEN = json.loads((GOLDENS / "android_samples.json").read_text())
@@ -198,7 +200,7 @@ def test_damaged_texts_yield_no_number_that_is_not_there(text: str) -> None:
     sdk = dumpsys.identity(dumpsys.properties(text)).sdk
     assert sdk is None or sdk in there
     assert all(one.serial in text and one.state in text for one in dumpsys.seen(text))
-    for read in (android_check.total, android_check.free):
+    for read in (partial(memory_line, key="MemTotal"), android_check.free):
         size = read(text)
         assert size is None or size / 1024 in there
 

@@ -10,7 +10,7 @@ import pytest
 
 from edgekit.bench.links.base import FOLDER
 from edgekit.bench.ondevice.run_detached import unstoppable
-from edgekit.bench.ondevice.work_folder import MARK
+from edgekit.bench.ondevice.session import MARK
 
 
 def test_nothing_is_changed_that_nobody_would_undo(tmp_path: Path) -> None:

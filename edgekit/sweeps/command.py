@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -23,7 +23,7 @@ from edgekit.sweeps.engine import Engine
 from edgekit.sweeps.estimate import FILE, latency_seconds, told
 from edgekit.sweeps.grid.cells import cells
 from edgekit.sweeps.grid.fields import KEYS, Grid
-from edgekit.sweeps.grid.reading import grid
+from edgekit.sweeps.grid.reading import Models, grid
 from edgekit.sweeps.local import Local
 from edgekit.sweeps.plan import Plan
 from edgekit.sweeps.preview import preview
@@ -50,7 +50,7 @@ def _takes_keys(function: Callable[P, R]) -> Callable[P, R]:
 
 @_takes_keys
 def sweep(
-    model: str | Sequence[str],
+    model: Models,
     *,
     continue_: bool = False,
     retry: str | None = None,

@@ -77,7 +77,7 @@ class Plan:
         self.measuring.meet()
 
     def _look(self, point: Point, files: list[tuple[str, str]]) -> None:
-        grid = self.grid
+        grid = self.grid.of(point.model)
         self.names[point] = named(network(point.model), point.alpha, point.res)
         missing: dict[Source, list[File]] = {}
         for format, precision in files:
@@ -133,7 +133,7 @@ class Plan:
     def _check_variants(self) -> None:
         """Whether the network has such variants, and takes such images: asked before the first of them is made."""
         variants = [(job, self._variant(job.point)) for job in self.jobs]
-        check_images(self.grid, [variant for job, variant in variants if not job.weights.random])
+        check_images(self.grid, [(job.point.model, variant) for job, variant in variants if not job.weights.random])
         for job, variant in variants:
             self.names[job.point] = str(variant)
             row = next((row for row in variant.spec.published if row.macs), None)

@@ -10,7 +10,7 @@ from edgekit.device.registry import DeviceList
 from edgekit.errors import UsageError
 from edgekit.network.names import is_own_name
 from edgekit.records.formats import FORMATS
-from edgekit.records.preprocessing_file import reader
+from edgekit.records.preprocessing_file import Reader, reader
 from edgekit.sweeps.grid.axes import Point
 from edgekit.sweeps.grid.fields import Grid
 from edgekit.sweeps.weights import NAMED
@@ -28,7 +28,8 @@ def check_files(grid: Grid, known: DeviceList) -> None:
             f"an engine runs where it was built, and a sweep makes each file once, not for {far}",
             "leave tensorrt out, and build with `edgekit export --format tensorrt --device`",
         )
-    for option, path in {"--preprocess": grid.export.preprocess, "--labels": grid.export.labels}.items():
+    named = [("--preprocess", grid.export.preprocess), ("--labels", grid.export.labels)]
+    for option, path in [*named, *(("--preprocess", said) for _, said in grid.own_preprocess)]:
         if isinstance(path, str | Path) and not Path(path).is_file():
             raise UsageError(f"{path} does not exist", f"give a file with {option}")
     weights = grid.weights
@@ -40,7 +41,9 @@ def refuse_for_random(grid: Grid) -> None:
     """Refuse what random weights do not heed; a user's own function brings weights."""
     if not grid.weights.startswith("random") or all(map(is_own_name, grid.model)) or grid.random_where_missing:
         return
-    for option, value in {"--data": grid.export.data, "--preprocess": grid.export.preprocess}.items():
+    said = [grid.export.preprocess, *(one for model, one in grid.own_preprocess if not is_own_name(model))]
+    preprocess = next((one for one in said if one is not None), None)
+    for option, value in {"--data": grid.export.data, "--preprocess": preprocess}.items():
         if value is not None:
             raise UsageError(
                 f"{option} means nothing for random weights",
@@ -48,17 +51,22 @@ def refuse_for_random(grid: Grid) -> None:
             )
 
 
-def check_images(grid: Grid, variants: Sequence[Variant]) -> None:
-    """See that networks take the images that are prepared as the grid says; a file that says it is read once."""
+def check_images(grid: Grid, variants: Sequence[tuple[str, Variant]]) -> None:
+    """See that networks, each with its variant, take the images that are prepared as the grid says for them.
+
+    A file that says it is read once.
+    """
     from edgekit.exporting.images import check_fits, said_for
 
-    said = grid.export.preprocess
-    if said is None or not variants:
-        return
-    with grid.origin.at("preprocess"):
-        read = reader(said)
-        for variant in variants:
-            check_fits(said, said_for(read, variant), variant)
+    read: dict[str, Reader] = {}
+    for model, variant in variants:
+        said = grid.of(model).export.preprocess
+        if said is None:
+            continue
+        with grid.origin.at("model" if model in dict(grid.own_preprocess) else "preprocess"):
+            name = str(said)
+            read[name] = read.get(name) or reader(said)
+            check_fits(said, said_for(read[name], variant), variant)
 
 
 def refuse_namesakes(names: Mapping[Point, str]) -> None:

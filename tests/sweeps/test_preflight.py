@@ -86,3 +86,20 @@ def test_a_network_of_other_channels_than_its_preprocessing_is_refused_in_the_pl
     asked: dict[str, Any] = {"export_only": True, "out": tmp_path / "out", "store": f"sqlite:///{tmp_path}/s.db"}
     with pytest.raises(UsageError, match=rf"^'preprocess' in .*, line 3: {cause}"):
         sweep(str(file), dry_run=True, **asked)
+
+
+def test_networks_of_other_channels_share_a_grid_where_each_has_its_preprocessing(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    file = tmp_path / "grid.yaml"
+    (tmp_path / "gray.yaml").write_text("channels: L\nmean: 33\nstd: 78\n")
+    asked: dict[str, Any] = {"export_only": True, "out": tmp_path / "out", "store": f"sqlite:///{tmp_path}/s.db"}
+    entry = "{model: lenet5, preprocess: %s}"
+    grid = "model: [mobilenet, " + entry + "]\nweights: pretrained\npreprocess: {channels: RGB}\n"
+    file.write_text(grid % "gray.yaml")
+    assert len(sweep(str(file), dry_run=True, **asked).cells) == 4
+    file.write_text(grid % "{channels: RGB}")
+    with pytest.raises(UsageError, match="^'model' in .*, line 1: the preprocessing prepares images of 3 channels"):
+        sweep(str(file), dry_run=True, **asked)
+    file.write_text(grid % "none.yaml")
+    with pytest.raises(UsageError, match="none.yaml does not exist"):
+        sweep(str(file), dry_run=True, **asked)

@@ -1,6 +1,6 @@
 """What a sweep is asked for: a grid of variants, formats, precisions and devices, from the command line or a YAML file.
 
-    model: [mobilenet, resnet50, mynet.py:build]
+    model: [mobilenet, resnet50, {model: mynet.py:build, preprocess: mine.yaml}]
     alpha: [1.0, 0.5]
     precision: [fp32, int8]
     device: [desktop, {pi: [pi-1, pi-2, pi-3]}]   # a pool: any of the three

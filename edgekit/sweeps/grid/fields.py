@@ -39,7 +39,8 @@ class Grid(BaseModel):
     """A whole sweep: its axes (edgekit.sweeps.grid.axes), and what its cells share.
 
     `alpha` and `res` empty: the network's own, or what the weights tell. `export` holds what all files have in common:
-    the options of `edgekit export` that are no fields here (SHARED); `varied` has those with several values.
+    the options of `edgekit export` that are no fields here (SHARED); `varied` has those with several values, and
+    `own_preprocess` the preprocessing of networks that have one of their own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +67,7 @@ class Grid(BaseModel):
     out: Path = Path("artifacts")
     export: Annotated[ExportOptions, InstanceOf()]
     varied: tuple[tuple[str, tuple[Any, ...]], ...] = ()
+    own_preprocess: tuple[tuple[str, Any], ...] = ()
     origin: Annotated[Origin, InstanceOf()] = Origin()
 
     @property
@@ -101,6 +103,13 @@ class Grid(BaseModel):
         grids = [whole, *(whole | named(entry) for entry in self.include)]
         return sum(math.prod(len(values) or 1 for values in axes.values()) for axes in grids)
 
+    def of(self, model: str) -> Grid:
+        """The same as one network has it: with its own preprocessing for that of all, where it has one."""
+        own = dict(self.own_preprocess)
+        if model not in own:
+            return self
+        return self.model_copy(update={"export": replace(self.export, preprocess=own[model])})
+
     def asked(self, point: Point, weights: Source, format: Sequence[str], precision: Sequence[str]) -> ExportOptions:
         """The export of some files of a variant. Random weights in the place of missing ones heed no images."""
         own: dict[str, Any] = {name: value for name, value in point.options if value is not None}
@@ -130,4 +139,4 @@ _FIELDS: dict[str, Any] = {
 _FIELDS |= {name: (Annotated[Path, Strict(False)] | None, None) for name in PATHS}
 _FIELDS["preprocess"] = (Annotated[Path, Strict(False)] | dict[str, Any] | None, None)
 Shared: type[BaseModel] = create_model("Shared", __config__=ConfigDict(strict=True), **_FIELDS)
-KEYS = (*(name for name in Grid.model_fields if name not in ("export", "varied", "origin")), *SHARED)
+KEYS = (*(name for name in Grid.model_fields if name not in ("export", "varied", "own_preprocess", "origin")), *SHARED)

@@ -183,7 +183,11 @@ def _entries(found: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def _from(folder: Path, model: Any) -> Any:
-    """A network's file, or the Python file that builds it, from a folder; other names as they are."""
+    """A network's file or Python file, and a preprocessing of its own, from a folder; other names as they are."""
+    if isinstance(model, Mapping):
+        said = model.get("preprocess")
+        led = {"preprocess": folder / Path(said).expanduser()} if isinstance(said, str) else {}
+        return {**model, **led, **({"model": _from(folder, model["model"])} if "model" in model else {})}
     if not isinstance(model, str) or not model.partition(":")[0].endswith(OWN_FILES):
         return model
     return str(folder / Path(model).expanduser())

@@ -219,3 +219,30 @@ def test_a_million_cells_are_counted_before_anything_is_done(tmp_path: Path) -> 
         sweep(written(tmp_path, text), res=(32, 64), out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db")
     assert "--yes" in caught.value.remedy
     assert [path.name for path in tmp_path.iterdir()] == ["grid.yaml"]
+
+
+def test_a_network_may_have_a_preprocessing_of_its_own(tmp_path: Path) -> None:
+    found = grid(
+        written(
+            tmp_path,
+            "model: [mobilenet, {model: net.py:build, preprocess: gray.yaml}, {model: lenet5, preprocess: {mean: 9}}]\n"
+            "weights: pretrained\npreprocess: color.yaml\n",
+        )
+    )
+    own, color = str(tmp_path / "net.py:build"), tmp_path / "color.yaml"
+    assert found.model == ("mobilenet", own, "lenet5") and found.export.preprocess == color
+    said = {model: found.of(model).export.preprocess for model in found.model}
+    assert said == {"mobilenet": color, own: tmp_path / "gray.yaml", "lenet5": {"mean": 9}}
+    weights = Source("pretrained", None, False)
+    assert found.of("lenet5").asked(Point("lenet5"), weights, ("onnx",), ("fp32",)).preprocess == {"mean": 9}
+    typed = grid([{"model": "lenet5", "preprocess": "gray.yaml"}, "mobilenet"])
+    assert typed.model == ("lenet5", "mobilenet") and typed.of("lenet5").export.preprocess == "gray.yaml"
+
+
+@pytest.mark.parametrize(
+    "entry", ["{model: lenet5}", "{name: lenet5, preprocess: a.yaml}", "{model: 5, preprocess: a}", "{}"]
+)
+def test_what_a_network_cannot_have_of_its_own_is_told(entry: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"an entry of 'model' in .*grid.yaml, line 1 has the keys") as caught:
+        grid(written(tmp_path, f"model: [mobilenet, {entry}]\n"))
+    assert "{model: mynet.py:build, preprocess: mine.yaml}" in caught.value.remedy

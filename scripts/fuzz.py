@@ -101,28 +101,27 @@ PARSERS: Mapping[str, Parser] = {
     "dumpsys meminfo": Parser(
         dumpsys.meminfo,
         "dumpsys_meminfo",
-        "** MEMINFO in pid 12 [x] **\n App Summary\n  Native Heap:    100\n     Graphics:      7\n"
+        " App Summary\n  Native Heap:    100\n     Graphics:      7\n"
         "  TOTAL PSS:    1000    TOTAL RSS:  2000      TOTAL SWAP (KB):  0\n",
     ),
     "dumpsys frequencies": Parser(
         dumpsys.frequencies, "-", "".join(f"{dumpsys.POLICIES}/policy{n}/{name}: 0\n" for n in (0, 4) for name in (
-            "related_cpus", "scaling_cur_freq", "scaling_max_freq", "cpuinfo_max_freq", "scaling_governor"))
+            "related_cpus", "scaling_max_freq", "cpuinfo_max_freq"))
     ),
-    "adb devices": Parser(dumpsys.seen, "-", "List of devices attached\n0123 device product:a model:b\n"),
+    "adb devices": Parser(dumpsys.seen, "-", "List of devices attached\n0123 device\n"),
     "benchmark_model": Parser(
         _log,
         "tflite_benchmark litert_benchmark",
         "INFO: Initialized session in 21.3ms.\nINFO: count=50 first=9 curr=8 min=7 max=10 avg=8.5 std=1\n"
-        "INFO: count=1 curr=8\nINFO: Inference timings in us: Init: 21300, First inference: 9, Inference (avg): 8\n"
+        "INFO: count=1 curr=8\n"
         "INFO: Replacing 31 out of 31 node(s) with delegate (TfLiteXNNPackDelegate) node, yielding 1 partitions.\n",
     ),
     "trtexec log": Parser(
         trtexec.parse_log,
         "trtexec_v",
         "&&&& RUNNING TensorRT.trtexec [TensorRT v101601] # trtexec\n"
-        "[01/02/2025-10:11:12] [I] Latency: min = 1 ms, max = 2 ms, mean = 1.5 ms, percentile(99%) = 2 ms\n"
-        "[01/02/2025-10:11:12] [I] === Profile (100 iterations ) ===\n"
-        "[01/02/2025-10:11:12] [I]    1.0    0.1    0.1   50.0   conv + relu\n"
+        "[01/02/2025-10:11:12] [I] Enqueue Time: min = 1 ms, max = 2 ms, mean = 1.5 ms, median = 1.5 ms\n"
+        "[01/02/2025-10:11:12] [I] GPU Compute Time: min = 1 ms, max = 2 ms, mean = 1.5 ms, median = 1.5 ms\n"
         "&&&& PASSED TensorRT.trtexec [TensorRT v101601] # trtexec\n",
     ),
     "trtexec times": Parser(
@@ -148,12 +147,12 @@ PARSERS: Mapping[str, Parser] = {
     ),
     "jetson power mode": Parser(jetson_tools.power_mode, "nvpmodel_q", "NV Power Mode: 25W\n1\n"),
     "jetson power modes": Parser(jetson_tools.power_modes, "nvpmodel_modes", "< POWER_MODEL ID=1 NAME=25W >\n"),
-    "jetson power models": Parser(
-        jetson_tools.power_models, "nvpmodel_verbose",
+    "jetson power limits": Parser(
+        lambda text: jetson_tools.limits(text, "25W"), "nvpmodel_verbose",
         "NVPM VERB: PM_CONFIG: DEFAULT=15W(0)\nNVPM VERB: POWER_MODEL: ID=1 NAME=25W\nNVPM VERB: GPU MAX 10\n",
     ),
     "jetson clocks": Parser(
-        jetson_tools.clocks, "jetson_clocks",
+        jetson_tools.locked, "jetson_clocks",
         "cpu0: Online=1 Governor=x MinFreq=1 MaxFreq=2 CurrentFreq=1 IdleStates: WFI=1\n"
         "GPU MinFreq=1 MaxFreq=2 CurrentFreq=1\nFAN PWM=3\n",
     ),

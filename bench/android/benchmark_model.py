@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from edgekit.util.numerals import real, whole
 
@@ -20,22 +20,10 @@ _NUMBER = r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _SAID = re.compile(r"^(?:(?:INFO|WARNING|WARN|ERROR|VERBOSE): )?(?:\[[^\]\n]*\.(?:h|cc):\d+\] ?)?")
 _PAIR = re.compile(rf"([a-z0-9]+)=({_NUMBER})")
 _STATISTICS = ("count", "first", "curr", "min", "max", "avg", "std", "p5", "median", "p95")
-# Init, first inference, warm-up and inference; the oldest form has no name for its first inference.
-_TIMING = re.compile(rf"(Init|First inference|Warmup \(avg\)|Warmup|Inference \(avg\)|Inference|no stats): ({_NUMBER})")
-_TIMING_KEYS = {
-    "Init": "init", "First inference": "first", "Warmup (avg)": "warmup", "Warmup": "warmup",
-    "Inference (avg)": "inference", "Inference": "inference", "no stats": "inference",
-}  # fmt: skip
-_RESULT = re.compile(
-    r"(Model initialization|Warmup \(first\)|(?:Warmup|Inference) \(avg\)|Inference \((?:min|max|median|std|p5|p95)\)|"
-    rf"Throughput|Init footprint|Overall footprint): +({_NUMBER})(?: (?:ms|MB/s|MB))?(?: \((\d+) runs\))?"
-)
-_NODES = re.compile(
-    r"Replacing (\d+) out of (\d+) node\(s\) with delegate \(([^)]*)\) node, yielding (\d+) partitions.*"
-)
+_NODES = re.compile(r"Replacing (\d+) out of (\d+) node\(s\) with delegate \(([^)]*)\) node, yielding \d+ partitions.*")
 _APPLIED = re.compile(
     r"Explicitly applied (\w+) delegate, and the model graph will be (completely|partially) executed by the delegate"
-    r"(?: w/ (\d+) delegate kernels)?\."
+    r"(?: w/ \d+ delegate kernels)?\."
 )
 _UNUSED = re.compile(
     r"Though (\w+) delegate is explicitly applied, the model graph will not be executed by the delegate\."
@@ -50,7 +38,6 @@ class Taken:
     delegate: str
     nodes: int
     of: int
-    partitions: int
 
 
 @dataclass(frozen=True)
@@ -59,17 +46,14 @@ class Applied:
 
     delegate: str
     how: str
-    kernels: int | None = None
 
 
 @dataclass(frozen=True)
 class Log:
-    """What stands in a log, in its order. Times in microseconds, `results` in the milliseconds that it rounds to."""
+    """What stands in a log, in its order. Times in microseconds."""
 
     statistics: tuple[dict[str, float], ...] = ()  # warm-up, then inference
-    timings: tuple[dict[str, float], ...] = ()
     session_ms: tuple[float, ...] = ()  # opening the file until it can run
-    results: dict[str, float] = field(default_factory=dict)  # the block of LiteRT's tool
     taken: tuple[Taken, ...] = ()
     applied: tuple[Applied, ...] = ()
     created: tuple[str, ...] = ()  # "TensorFlow Lite <this>"
@@ -89,9 +73,7 @@ def parse(text: str) -> Log:
     peak = rf"Overall peak memory footprint \(MB\) via periodic monitoring: ({_NUMBER})"
     return Log(
         statistics=tuple(found for row in rows if (found := _statistics(row))),
-        timings=tuple(found for row in rows if (found := _timings(row))),
         session_ms=_each(rows, rf"Initialized session in ({_NUMBER})ms\.?"),
-        results=_results(rows),
         taken=tuple(one for row in rows if (one := _taken(row))),
         applied=tuple(said for row in rows if (said := _applied(row))),
         created=tuple(match.group(1) for match in created if match),
@@ -116,9 +98,8 @@ def _numbers(pairs: Iterable[tuple[str, str]]) -> dict[str, float] | None:
 
 def _taken(row: str) -> Taken | None:
     match = _NODES.fullmatch(row)
-    counts = [whole(match[place]) for place in (1, 2, 4)] if match else []
-    known = [count for count in counts if count is not None]
-    return Taken(match[3], *known) if match and len(known) == 3 else None
+    nodes, of = (whole(match[place]) if match else None for place in (1, 2))
+    return None if match is None or nodes is None or of is None else Taken(match[3], nodes, of)
 
 
 def _statistics(row: str) -> dict[str, float] | None:
@@ -135,28 +116,9 @@ def _statistics(row: str) -> dict[str, float] | None:
     return values if needed <= set(values) and values["count"] >= 1 else None
 
 
-def _timings(row: str) -> dict[str, float] | None:
-    match = re.fullmatch(r"(?:Average inference|Inference) timings in us: (.*)", row)
-    parts = [_TIMING.fullmatch(part) for part in match.group(1).split(", ")] if match else []
-    if not parts or not all(parts):
-        return None
-    return _numbers((_TIMING_KEYS[part.group(1)], part.group(2)) for part in parts if part)
-
-
-def _results(rows: Sequence[str]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for row in rows:
-        match = _RESULT.fullmatch(row)
-        told = [(match.group(1), match.group(2))] if match else []
-        if match and match.group(3):
-            told.append((match.group(1).split()[0] + " runs", match.group(3)))
-        found |= _numbers(told) or {}
-    return found
-
-
 def _applied(row: str) -> Applied | None:
     if match := _APPLIED.fullmatch(row):
-        return Applied(match.group(1), match.group(2), whole(match.group(3)))
+        return Applied(match.group(1), match.group(2))
     unused = _UNUSED.fullmatch(row)
     return Applied(unused.group(1), "not") if unused else None
 
@@ -201,7 +163,7 @@ def read(log: Log) -> Reading:
     """The times of one run. Raises ValueError where a log has none, or more than those of one run."""
     if log.unconsumed:
         raise ValueError(f"it did not know {' '.join(log.unconsumed)}, and measured without")
-    if len(log.session_ms) != 1 or len(log.timings) > 1 or len(log.statistics) != 2:
+    if len(log.session_ms) != 1 or len(log.statistics) != 2:
         said = f": {log.errors[0]}" if log.errors else ""
         raise ValueError(
             f"its log tells of {len(log.session_ms)} runs with {len(log.statistics)} loops, not of 1 with 2{said}"

@@ -7,7 +7,7 @@ None. A last line without its end was cut, and its number with it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edgekit.util.numerals import kibibytes, real, whole
@@ -16,14 +16,13 @@ from edgekit.util.numerals import kibibytes, real, whole
 KINDS = {0: "CPU", 1: "GPU", 2: "BATTERY", 3: "SKIN", 4: "USB", 5: "POWER_AMPLIFIER", 9: "NPU", 10: "TPU", 13: "SOC"}
 # Thermal.ThrottlingStatus, in order.
 STATUSES = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
-CHARGE = {1: "unknown", 2: "charging", 3: "discharging", 4: "not charging", 5: "full"}
 SOC = ("ro.soc.model", "ro.hardware.chipname", "ro.chipname", "ro.board.platform", "ro.hardware")
 EMULATORS = ("ranchu", "goldfish", "cutf_cvm", "cutf")
 POLICIES = "/sys/devices/system/cpu/cpufreq"
 
 _NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 _PROPERTY = re.compile(r"^\[([^\[\]\n]+)\]: \[(.*?)\]$", re.MULTILINE | re.DOTALL)
-_TEMPERATURE = re.compile(rf"Temperature\{{mValue=({_NUMBER}), mType=(-?\d+), mName=([^,{{}}]*), mStatus=(\d+)\}}")
+_TEMPERATURE = re.compile(rf"Temperature\{{mValue=({_NUMBER}), mType=(-?\d+), mName=([^,{{}}]*), mStatus=\d+\}}")
 _COOLING = re.compile(r"CoolingDevice\{mValue=(\d+), mType=(-?\d+), mName=([^,{}]*)\}")
 _POLICY = re.compile(rf"{POLICIES}/policy(\d+)/([a-z_]+): (.*)$", re.ASCII)
 _TOTALS = re.compile(
@@ -85,12 +84,11 @@ def identity(found: Mapping[str, str]) -> Identity:
 
 @dataclass(frozen=True)
 class Sensor:
-    """One temperature, in degrees Celsius, and the throttling status that it alone would cause."""
+    """One temperature, in degrees Celsius."""
 
     kind: str
     name: str
     celsius: float
-    status: int
 
 
 @dataclass(frozen=True)
@@ -126,11 +124,11 @@ def thermal(text: str) -> Thermal:
     return Thermal(status, kept, max((state for state in cooling if state is not None), default=None))
 
 
-def _sensor(value: str, kind: str, name: str, status: str) -> Sensor | None:
-    celsius, number, throttling = real(value), whole(kind), whole(status)
-    if celsius is None or number is None or throttling is None:
+def _sensor(value: str, kind: str, name: str) -> Sensor | None:
+    celsius, number = real(value), whole(kind)
+    if celsius is None or number is None:
         return None
-    return Sensor(KINDS.get(number, kind), name, celsius, throttling)
+    return Sensor(KINDS.get(number, kind), name, celsius)
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,6 @@ class Battery:
 
     celsius: float | None
     percent: float | None
-    status: str | None
     powered: tuple[str, ...]  # by what: AC, USB, Wireless, Dock
     millivolts: int | None
     charge_uah: int | None  # what is left, by the gauge's own counter; None where that is not there or stands still
@@ -156,7 +153,6 @@ def battery(text: str) -> Battery:
     return Battery(
         celsius=None if tenths is None else tenths / 10,
         percent=None if level is None or not scale else 100 * level / scale,
-        status=CHARGE.get(whole(values.get("status")) or 0),
         powered=tuple(key[:-8] for key, value in values.items() if key[-8:] == " powered" and value == "true"),
         millivolts=whole(values.get("voltage")),
         charge_uah=None if FROZEN in text else whole(values.get("Charge counter")) or None,  # 0: there is no counter
@@ -167,18 +163,15 @@ def battery(text: str) -> Battery:
 class MemInfo:
     """`dumpsys meminfo PID`, in bytes; None is not told. `graphics_bytes` is on top of what processes usually show."""
 
-    pid: int | None
     pss_bytes: int | None
     graphics_bytes: int | None
 
 
 def meminfo(text: str) -> MemInfo:
     """The app summary of `dumpsys meminfo PID`, in its layouts up to Android 10 and since 12."""
-    pid, totals, in_summary = None, None, False
+    totals, in_summary = None, False
     rows: dict[str, int | None] = {}
     for line in map(str.strip, lines(text)):
-        if match := re.fullmatch(r"\*\* MEMINFO in pid (\d+) \[.*\] \*\*", line, re.ASCII):
-            pid = whole(match.group(1))
         in_summary = in_summary or line == "App Summary"
         if not in_summary:
             continue
@@ -186,7 +179,7 @@ def meminfo(text: str) -> MemInfo:
             totals = _TOTALS.fullmatch(line)
         elif row := _ROW.fullmatch(line):
             rows[row.group(1)] = kibibytes(row.group(2).split()[0])
-    return MemInfo(pid, kibibytes(totals.group(1)) if totals else None, rows.get("Graphics"))
+    return MemInfo(kibibytes(totals.group(1)) if totals else None, rows.get("Graphics"))
 
 
 @dataclass(frozen=True)
@@ -194,16 +187,14 @@ class Policy:
     """Processors that share a clock, in MHz; None is not told."""
 
     cpus: tuple[int, ...]
-    mhz: float | None
     highest_mhz: float | None
     hardware_mhz: float | None
-    governor: str | None
 
 
 # Prints `PATH: VALUE` for each; what may not be read is left out.
 FREQUENCIES = (
-    f"for p in {POLICIES}/policy*; do for f in related_cpus scaling_cur_freq scaling_max_freq "
-    'cpuinfo_max_freq scaling_governor; do [ -r "$p/$f" ] && echo "$p/$f: $(cat "$p/$f" 2>/dev/null)"; done; done; true'
+    f"for p in {POLICIES}/policy*; do for f in related_cpus scaling_max_freq "
+    'cpuinfo_max_freq; do [ -r "$p/$f" ] && echo "$p/$f: $(cat "$p/$f" 2>/dev/null)"; done; done; true'
 )
 
 
@@ -220,12 +211,11 @@ def frequencies(text: str) -> tuple[Policy, ...]:
 
 
 def _policy(values: Mapping[str, str]) -> Policy:
-    names = ("scaling_cur_freq", "scaling_max_freq", "cpuinfo_max_freq")
-    khz = [whole(values.get(name)) for name in names]
-    now, highest, hardware = (None if value is None else value / 1000 for value in khz)
+    khz = [whole(values.get(name)) for name in ("scaling_max_freq", "cpuinfo_max_freq")]
+    highest, hardware = (None if value is None else value / 1000 for value in khz)
     numbers = map(whole, values["related_cpus"].split())
     cpus = tuple(number for number in numbers if number is not None and 0 <= number < MOST_PROCESSORS)
-    return Policy(cpus, now, highest, hardware, values.get("scaling_governor") or None)
+    return Policy(cpus, highest, hardware)
 
 
 def cluster(policies: Sequence[Policy], wish: str) -> tuple[int, ...] | None:
@@ -243,27 +233,14 @@ def mask(cpus: Sequence[int]) -> str:
     return f"{sum(1 << cpu for cpu in set(cpus)):x}"
 
 
-@dataclass(frozen=True)
-class Seen:
-    """One line of `adb devices -l`."""
-
-    serial: str
-    state: str
-    details: dict[str, str]
-
-
-def seen(text: str) -> tuple[Seen, ...]:
-    """The devices that adb lists; what its server says while it starts is no device."""
-    return tuple(_seen(lines(text)))
-
-
-def _seen(rows: Sequence[str]) -> Iterator[Seen]:
-    begun = False
-    for line in rows:
+def seen(text: str) -> dict[str, str]:
+    """The state of each phone that adb lists, by its serial number; what adb says while it starts is no phone."""
+    found, begun = dict[str, str](), False
+    for line in lines(text):
         if line.startswith("List of devices attached"):
             begun = True
         elif begun and not line.startswith("*"):
-            match = re.fullmatch(r"(\S+)\s+(no permissions|\S+)(.*)", line)
+            match = re.fullmatch(r"(\S+)\s+(no permissions|\S+).*", line)
             if match:
-                pairs = (part.partition(":") for part in match.group(3).split() if ":" in part)
-                yield Seen(match.group(1), match.group(2), {key: value for key, _, value in pairs})
+                found[match.group(1)] = match.group(2)
+    return found

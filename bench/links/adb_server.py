@@ -65,18 +65,16 @@ def find(name: str, wished: str | None) -> str:
     if wished and state_of(name, wished) is None and re.fullmatch(r"[\w.\-\[\]:]+:\d+", wished):
         _must(["connect", wished], name)
     listed = _listed(name)
-    ready = [one.serial for one in listed if one.state == "device"]
-    wished = wished or (listed[0].serial if len(listed) == 1 else None)
+    wished = wished or (next(iter(listed)) if len(listed) == 1 else None)
     if wished is None and not listed:
         raise DeviceUnreachable(f"no phone is connected, for {name}", f"plug it in, enable USB debugging and {LISTED}")
     if wished is None:
-        names = ", ".join(one.serial for one in listed)
         raise DeviceUnreachable(
-            f"{len(listed)} phones are connected, and nothing says which is {name}: {names}",
+            f"{len(listed)} phones are connected, and nothing says which is {name}: {', '.join(listed)}",
             "write its `serial:` into devices.yaml, or set ANDROID_SERIAL",
         )
-    if wished not in ready:
-        raise not_ready(name, wished, next((one.state for one in listed if one.serial == wished), None))
+    if listed.get(wished) != "device":
+        raise not_ready(name, wished, listed.get(wished))
     return wished
 
 
@@ -89,13 +87,14 @@ def _serve(name: str) -> None:
     _must(["start-server"], name)
 
 
-def _listed(name: str) -> tuple[dumpsys.Seen, ...]:
+def _listed(name: str) -> dict[str, str]:
+    """The state of each phone that adb sees, by its serial number."""
     return dumpsys.seen(_must(["devices", "-l"], name).stdout.decode(errors="replace"))
 
 
 def state_of(name: str, serial: str) -> str | None:
     """Return the state that adb sees a phone in; None where it does not see it."""
-    return next((one.state for one in _listed(name) if one.serial == serial), None)
+    return _listed(name).get(serial)
 
 
 def not_ready(name: str, serial: str, state: str | None) -> DeviceUnreachable:

@@ -95,7 +95,7 @@ def _following(meter: Meter) -> None:
     for line in meter.process.stdout:
         found = jetson_tools.tegrastats(line.decode(errors="replace").rstrip("\n"))
         if found is not None:
-            meter.take({name: rail["now"] for name, rail in found["rails_mw"].items()})
+            meter.take(found)
 
 
 def measure(text: str) -> dict[str, Any]:

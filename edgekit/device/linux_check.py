@@ -24,8 +24,7 @@ CPU = "/sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_"
 FREQ = "/sys/class/devfreq/*/"
 FILES = (
     *MODEL, ARCH, MODALIAS, COMPATIBLE, RELEASE, MODES, "/etc/os-release", "/proc/meminfo", "/proc/cpuinfo",
-    *(CPU + name for name in ("governor", "min_freq", "max_freq", "cur_freq")),
-    *(FREQ + name for name in ("governor", "min_freq", "max_freq", "cur_freq")),
+    *(place + name for place in (CPU, FREQ) for name in ("min_freq", "max_freq")),
 )  # fmt: skip
 NVPMODEL, JETSON_CLOCKS, CORE, SUDO = (
     ["nvpmodel", "-q"],
@@ -78,34 +77,27 @@ def _jetson(files: Mapping[str, str], answers: Mapping[tuple[str, ...], Any]) ->
         jetson_tools.package_release(package["out"]) if package else None
     )
     mode = mode_of(answers.get(tuple(NVPMODEL)))
+    verbose = answers.get(tuple(LIMITS))
     return {
-        "l4t": release["l4t"] if release else None,
-        "jetpack": release["jetpack"] if release else None,
+        **(release or {}),
         "power_mode": mode,
         "power_modes": tuple(jetson_tools.power_modes(files.get(MODES, ""))),
-        "power_limits": _limits(answers.get(tuple(LIMITS)), mode),
+        "power_limits": jetson_tools.limits(verbose["out"], mode) if verbose else {},
     }
-
-
-def _limits(answer: Mapping[str, Any] | None, mode: str | None) -> dict[str, str]:
-    """What the power mode of that name or number sets: which processors are on, and the highest clocks."""
-    found = jetson_tools.power_models(answer["out"])["modes"] if answer else []
-    return next((dict(one["settings"]) for one in found if mode in (one["name"], str(one["id"]))), {})
 
 
 def mode_of(answer: Mapping[str, Any] | None) -> str | None:
     """The name of the power mode that `nvpmodel -q` told, its number where it has no name."""
-    found = jetson_tools.power_mode(answer["out"]) if answer else None
-    return (found["name"] or str(found["id"])) if found else None
+    return jetson_tools.power_mode(answer["out"]) if answer else None
 
 
 def _clocks(files: Mapping[str, str], answers: Mapping[tuple[str, ...], Any]) -> str | None:
     """Whether clocks are held at one value: by jetson_clocks where it tells (it may need root), else by the kernel."""
     for command in (JETSON_CLOCKS, ["sudo", "-n", *JETSON_CLOCKS]):
         answer = answers.get(tuple(command))
-        shown = jetson_tools.clocks(answer["out"]) if answer else None
-        if shown and shown["locked"] is not None:
-            return "locked" if shown["locked"] else "floating"
+        is_locked = jetson_tools.locked(answer["out"]) if answer else None
+        if is_locked is not None:
+            return "locked" if is_locked else "floating"
     least = [(path, text) for path, text in files.items() if path.endswith("min_freq") and text.isdecimal()]
     # What decodes video keeps its own clock, also under jetson_clocks.
     limits = [(path, text) for path, text in least if "/devfreq/" not in path or is_gpu(path.split("/")[-2])]

@@ -80,10 +80,9 @@ def release_of(link: Link) -> str | None:
     return None if found is None else str(found)
 
 
-def release(text: str | None) -> dict[str, Any]:
+def release(text: str | None) -> dict[str, str | None]:
     """L4T and JetPack, as they stand in a manifest."""
-    found = jetson_tools.release(text) if text else None
-    return {"l4t": found["l4t"], "jetpack": found["jetpack"]} if found else {}
+    return jetson_tools.release(text or "") or {}
 
 
 def on(link: Link) -> str:

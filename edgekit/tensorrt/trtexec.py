@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from edgekit.errors import BackendMissing, EdgekitError, UsageError
 from edgekit.tensorrt.capabilities import Capabilities
@@ -24,7 +23,6 @@ VERDICT = re.compile(r"&&&& (PASSED|FAILED|WAIVED) TensorRT\.trtexec")
 BANNER = re.compile(r"TensorRT\.trtexec \[TensorRT v([0-9]{4,6})\]")
 NAMED = re.compile(r"TensorRT version: ([0-9]+\.[0-9]+\.[0-9]+)(?![0-9.])")
 STAMP = re.compile(r"^\[[0-9][0-9]/[0-9][0-9]/[0-9]{4}-[0-9][0-9]:[0-9][0-9]:[0-9][0-9]\] \[([VIWE])\] ?(.*)$")
-SECTIONS = ("Latency", "End-to-End Host Latency", "Enqueue Time", "H2D Latency", "GPU Compute Time", "D2H Latency")
 ENQUEUE_SHARE = 0.8  # trtexec's own limit: above it the host's speed is measured
 # The same on every version when said aloud; 11 does so by default, and takes them without effect.
 SAME_EVERYWHERE = ("--useSpinWait", "--useCudaGraph", "--separateProfileRun")
@@ -87,26 +85,12 @@ def measure_flags(
 
 
 @dataclass(frozen=True)
-class Section:
-    """One row of the performance summary, milliseconds; None where it is not in the text."""
-
-    min: float | None
-    max: float | None
-    mean: float | None
-    median: float | None
-    percentiles: Mapping[str, float]  # "99" -> milliseconds
-
-
-@dataclass(frozen=True)
 class Log:
     """What a log says. `verdict` is PASSED, FAILED, WAIVED or None; None is also what is not there."""
 
-    version: str | None
     verdict: str | None
     gpu: str | None
     compute_capability: str | None
-    throughput: float | None  # queries per second
-    sections: Mapping[str, Section]
     host_walltime_s: float | None
     build_seconds: float | None
     load_seconds: float | None  # until the engine could run
@@ -116,33 +100,24 @@ class Log:
     bound_by_enqueue: bool
     warnings: tuple[str, ...]
     errors: tuple[str, ...]
-    profile: tuple[Mapping[str, Any], ...]
 
 
 def parse_log(text: str) -> Log:
     """What stands in a log of trtexec 7 to 11, whole or not. Never raises."""
-    lines = text.splitlines()
-    messages = [(match.group(1), match.group(2).rstrip()) for line in lines if (match := STAMP.match(line))]
-    sections = {name: found for name in SECTIONS if (found := _section(name, text))}
-    sections = sections or _old_sections(lines)
-    cov = _last(rf"coefficient of variance = {PERCENT}", text)
+    messages = [(match.group(1), match.group(2).rstrip()) for line in text.splitlines() if (match := STAMP.match(line))]
     return Log(
-        version=version(text),
         verdict=_verdict(text),
         gpu=_last_text(r"Selected Device: (.+)$", text),
         compute_capability=_last_text(r"Compute Capability: ([0-9]+\.[0-9]+)(?![0-9.])", text),
-        throughput=_last(rf"\] Throughput: ({NUMBER}) qps", text),
-        sections=sections,
         host_walltime_s=_last(rf"Total Host Walltime: ({NUMBER}) s", text),
         build_seconds=_last(rf"Engine built in ({NUMBER}) sec", text),
         load_seconds=_last(rf"Engine deserialized in ({NUMBER}) sec", text),
         cuda_graph=_captured(text),
-        coefficient_of_variance=cov,
+        coefficient_of_variance=_last(rf"coefficient of variance = {PERCENT}", text),
         unstable="GPU compute time is unstable" in text,
-        bound_by_enqueue="may be bound by Enqueue" in text or _enqueue_bound(sections),
+        bound_by_enqueue="may be bound by Enqueue" in text or _enqueue_bound(text),
         warnings=tuple(message for level, message in messages if level == "W" and message.strip()),
         errors=tuple(message for level, message in messages if level == "E" and message.strip()),
-        profile=_profile(lines),
     )
 
 
@@ -154,10 +129,10 @@ def _captured(text: str) -> bool | None:
     return True if "Successfully captured CUDA graph" in text else None
 
 
-def _enqueue_bound(sections: Mapping[str, Section]) -> bool:
-    enqueue, compute = (sections.get(name) for name in ("Enqueue Time", "GPU Compute Time"))
-    medians = (enqueue.median if enqueue else None, compute.median if compute else None)
-    return medians[0] is not None and medians[1] is not None and medians[0] > ENQUEUE_SHARE * medians[1]
+def _enqueue_bound(text: str) -> bool:
+    names = ("Enqueue Time", "GPU Compute Time")
+    enqueue, compute = (_last(rf"\] {name}: min = .*, median = ({NUMBER}) ms", text) for name in names)
+    return enqueue is not None and compute is not None and enqueue > ENQUEUE_SHARE * compute
 
 
 def version(text: str) -> str | None:
@@ -203,65 +178,6 @@ def _cause(log: Log, text: str) -> str:
 def _verdict(text: str) -> str | None:
     found = VERDICT.findall(text)
     return str(found[-1]) if found else None
-
-
-def _section(name: str, text: str) -> Section | None:
-    found = re.findall(rf"\] {re.escape(name)}: (min = .*)$", text, re.MULTILINE)
-    if not found:
-        return None
-    line = found[-1]
-    values = {key: _last(rf"(?:^|, ){key} = ({NUMBER}) ms", line) for key in ("min", "max", "mean", "median")}
-    pairs = re.findall(rf"percentile\(([0-9]+(?:\.[0-9]+)?)%\) = ({NUMBER}) ms", line)
-    percentiles = {share: number for share, value in pairs if (number := real(value)) is not None}
-    return Section(values["min"], values["max"], values["mean"], values["median"], percentiles)
-
-
-def _old_sections(lines: list[str]) -> dict[str, Section]:
-    """The summary of 7.x: a heading, then a value on each line."""
-    names = {"Host Latency": "Latency", "Enqueue Time": "Enqueue Time", "GPU Compute": "GPU Compute Time"}
-    found: dict[str, dict[str, float]] = {}
-    shares: dict[str, dict[str, float]] = {}
-    current: str | None = None
-    for line in lines:
-        match = STAMP.match(line)
-        message = match.group(2).strip() if match else ""
-        current = names.get(message, current if message else None)
-        value = re.match(rf"(min|max|mean|median): ({NUMBER}) ms", message)
-        share = re.match(rf"percentile: ({NUMBER}) ms at {PERCENT}", message)
-        if current and value and (number := real(value.group(2))) is not None:
-            found.setdefault(current, {})[value.group(1)] = number
-        if current and share and (number := real(share.group(1))) is not None:
-            shares.setdefault(current, {})[share.group(2)] = number
-    return {
-        name: Section(row.get("min"), row.get("max"), row.get("mean"), row.get("median"), shares.get(name, {}))
-        for name, row in found.items()
-    }
-
-
-def _profile(lines: list[str]) -> tuple[Mapping[str, Any], ...]:
-    """The table of layers: the name stands last since 8.6, first before; without the row of totals."""
-    start = [index for index, line in enumerate(lines) if "=== Profile (" in line]
-    rows: list[Mapping[str, Any]] = []
-    for line in lines[start[-1] :] if start else []:
-        match = STAMP.match(line)
-        message = match.group(2) if match else ""
-        row = _layer(message)
-        rows += [row] if row else []
-    return tuple(row for row in rows if row["name"] != "Total")
-
-
-def _layer(message: str) -> dict[str, Any] | None:
-    """A row of the table of layers; None for any other line. Whatever its length, it is gone through twice."""
-    if not message.strip():
-        return None
-    *values, name = message.split(None, 4)
-    if len(values) < 4 or None in map(real, values) or not message.rstrip().endswith(f"   {name.rstrip()}"):
-        name, *values = message.rsplit(None, 4)
-    numbers = [real(value) for value in values]
-    if len(numbers) < 4 or None in numbers or not name.strip():
-        return None
-    keys = ("total_ms", "average_ms", "median_ms", "percent")
-    return {"name": name.strip(), **dict(zip(keys, numbers, strict=True))}
 
 
 def _last(pattern: str, text: str) -> float | None:

@@ -37,11 +37,9 @@ def test_samples(name: str) -> None:
     log, wish = parse(sample(name)), GOLDEN[name]
     found: dict[str, Any] = {
         "loops": list(log.statistics),
-        "timings": list(log.timings),
         "session_ms": list(log.session_ms),
-        "results": log.results,
-        "taken": [[one.delegate, one.nodes, one.of, one.partitions] for one in log.taken],
-        "applied": [[one.delegate, one.how, one.kernels] for one in log.applied],
+        "taken": [[one.delegate, one.nodes, one.of] for one in log.taken],
+        "applied": [[one.delegate, one.how] for one in log.applied],
         "created": list(log.created),
         "peak": list(log.peak_mb),
         "last_error": log.errors[-1] if log.errors else None,
@@ -89,7 +87,7 @@ def test_a_cut_log_gives_the_same_numbers_or_none() -> None:
     for cut in range(len(LOG)):
         log = parse(LOG[:cut])
         assert log.statistics == whole.statistics[: len(log.statistics)]
-        assert log.timings in ((), whole.timings) and log.peak_mb in ((), whole.peak_mb)
+        assert log.peak_mb in ((), whole.peak_mb)
         assert log.taken in ((), whole.taken) and log.session_ms in ((), whole.session_ms)
 
 

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from typing import Any
 
 import pytest
@@ -53,18 +52,16 @@ CLOCKS = "".join(
     for number, cpus, top in ((0, "0 1 2 3", 1803000), (4, "4 5 6", 2348000), (7, "7", 2850000))
     for name, value in (
         ("related_cpus", cpus),
-        ("scaling_cur_freq", 576000),
         ("scaling_max_freq", top),
         ("cpuinfo_max_freq", top),
-        ("scaling_governor", "schedutil"),
     )
 )
 PROPERTIES = "[ro.product.model]: [Pixel 8]\n[a.b]: []\n[several]: [one\ntwo]\n[ro.build.version.sdk]: [34]\n"
 
 
 def kilobytes(found: dumpsys.MemInfo) -> dict[str, int | None]:
-    parts = {key.replace("_bytes", "_kb"): value for key, value in asdict(found).items() if key != "pid"}
-    return {"pid": found.pid} | {key: None if value is None else value // 1024 for key, value in parts.items()}
+    parts = {key.replace("_bytes", "_kb"): value for key, value in asdict(found).items()}
+    return {key: None if value is None else value // 1024 for key, value in parts.items()}
 
 
 def heat(found: dumpsys.Thermal) -> dict[str, Any]:
@@ -106,7 +103,7 @@ def test_only_what_sensors_say_now_counts() -> None:
 
 def test_battery_in_tenths() -> None:
     found = dumpsys.battery(BATTERY)
-    assert (found.celsius, found.percent, found.status, found.powered) == (45.2, 61.0, "charging", ("USB",))
+    assert (found.celsius, found.percent, found.powered) == (45.2, 61.0, ("USB",))
     assert dumpsys.battery(BATTERY.replace("scale: 100", "scale: 0")).percent is None
 
 
@@ -134,10 +131,8 @@ def test_listed_phones() -> None:
         "0123456789 no permissions (user in plugdev group; are your udev rules wrong?); see [http://x]\n\n"
     )
     found = dumpsys.seen(text)
-    assert [(one.serial, one.state) for one in found] == [
-        ("8A2X1", "device"), ("127.0.0.1:5555", "offline"), ("0123456789", "no permissions"),
-    ]  # fmt: skip
-    assert found[0].details["model"] == "Pixel_8_Pro" and dumpsys.seen("error: x\n") == ()
+    assert found == {"8A2X1": "device", "127.0.0.1:5555": "offline", "0123456789": "no permissions"}
+    assert dumpsys.seen("error: x\n") == {}
 
 
 TEXTS: dict[str, Callable[[str], Any]] = {
@@ -199,9 +194,8 @@ def test_damaged_texts_yield_no_number_that_is_not_there(text: str) -> None:
         assert told(reader, text) <= units
     sdk = dumpsys.identity(dumpsys.properties(text)).sdk
     assert sdk is None or sdk in there
-    assert all(one.serial in text and one.state in text for one in dumpsys.seen(text))
-    for read in (partial(memory_line, key="MemTotal"), android_check.free):
-        size = read(text)
+    assert all(serial in text and state in text for serial, state in dumpsys.seen(text).items())
+    for size in (memory_line(text, "MemTotal"), android_check.free(text)):
         assert size is None or size / 1024 in there
 
 

@@ -32,45 +32,18 @@ def names(start: str) -> list[str]:
     return [name for name in GOLDEN if name.startswith(start)]
 
 
-def now(line: dict[str, Any]) -> dict[str, float]:
-    """What each rail draws at this moment."""
-    return {name: rail["now"] for name, rail in line["rails_mw"].items()}
-
-
-def short(line: dict[str, Any]) -> dict[str, Any]:
-    """A line of tegrastats in the form of the golden file."""
-
-    def pair(value: dict[str, Any] | None, first: str = "load") -> Any:
-        return None if value is None else [value[first], value["mhz"]]
-
-    ram, swap, total = line["ram"], line.get("swap"), jetson_tools.total(now(line))
-    return {
-        "time": line["time"],
-        "ram": [ram["used_mb"], ram["total_mb"]],
-        "block": [ram["free_blocks"], ram["block_kb"]],
-        "swap": swap and [swap["used_mb"], swap["total_mb"], swap["cached_mb"]],
-        "emc": pair(line.get("emc")),
-        "gpu": pair(line.get("gpu")),
-        "cpus": [pair(cpu) for cpu in line["cpus"]],
-        "engines": {name: pair(engine) for name, engine in line["engines"].items()},
-        "celsius": line["celsius"],
-        "celsius_max": line.get("celsius_max"),
-        "rails": {name: list(rail.values()) for name, rail in line["rails_mw"].items()},
-        "total": total[0] if total else None,
-    }
-
-
 @pytest.mark.parametrize("name", names("tegrastats"))
 def test_tegrastats(name: str) -> None:
     lines = sample(name).splitlines()
     expected = dict(GOLDEN[name])
     assert len(lines) == expected.pop("lines")
     found = [jetson_tools.tegrastats(line) for line in lines]
-    assert all(line is not None and not line["unread"] for line in found)
+    assert None not in found
     for number, values in expected.items():
-        line = found[int(number) - 1]
-        assert line is not None
-        read = short(line)
+        rails = found[int(number) - 1]
+        assert rails is not None
+        total = jetson_tools.total(rails)
+        read = {"rails": rails, "total": total and total[0]}
         assert {key: read[key] for key in values} == values
 
 
@@ -80,8 +53,8 @@ def test_the_power_mode(name: str) -> None:
 
 
 def test_a_power_mode_without_a_name_or_a_number() -> None:
-    assert jetson_tools.power_mode("NV Power Mode: \n3\n") == {"name": None, "id": 3}
-    assert jetson_tools.power_mode("NV Power Mode: MAXN\n") == {"name": "MAXN", "id": None}
+    assert jetson_tools.power_mode("NV Power Mode: \n3\n") == "3"
+    assert jetson_tools.power_mode("NV Power Mode: MAXN\n") == "MAXN"
     assert jetson_tools.power_mode("NVPM ERROR: something\n2\n") is None
 
 
@@ -92,29 +65,41 @@ def test_the_modes_that_there_are(name: str) -> None:
 
 @pytest.mark.parametrize("name", names("nvpmodel_verbose"))
 def test_what_the_modes_set(name: str) -> None:
-    found, expected = jetson_tools.power_models(sample(name)), GOLDEN[name]
-    assert [found["default"]["name"], found["default"]["id"]] == expected["default"]
-    assert [mode["name"] for mode in found["modes"]] == expected["modes"]
-    assert [mode["id"] for mode in found["modes"]] == list(range(len(expected["modes"])))
-    settings = {mode["name"]: mode["settings"] for mode in found["modes"]}
+    text, expected = sample(name), GOLDEN[name]
     for mode, values in expected["settings"].items():
-        assert {key: settings[mode][key] for key in values} == values
+        found = jetson_tools.limits(text, mode)
+        assert {key: found[key] for key in values} == values
+    for number, mode in enumerate(expected["modes"]):
+        assert jetson_tools.limits(text, str(number)) == jetson_tools.limits(text, mode) != {}
+    assert jetson_tools.limits(text, "NO SUCH MODE") == jetson_tools.limits(text, None) == {}
 
 
 @pytest.mark.parametrize("name", names("jetson_clocks"))
 def test_the_clocks(name: str) -> None:
-    found, expected = jetson_tools.clocks(sample(name)), GOLDEN[name]
-    if expected is None:
-        assert found is None
-        return
-    assert found is not None and len(found["cpus"]) == expected["cpus"]
-    for key in ("locked", "soc", "machine", "power_mode", "fan"):
-        assert found[key] == expected[key]
-    order = ("min", "max", "current")
-    for key in ("gpu", "emc"):
-        assert [found[key][part] for part in (*order, "override")] == expected[key]
-    for key in (key for key in expected if key.startswith("cpu") and key != "cpus"):
-        assert [found["cpus"][key][part] for part in (*order, "online", "governor", "idle")] == expected[key]
+    assert jetson_tools.locked(sample(name)) == GOLDEN[name]
+
+
+LOCKED = (
+    "cpu0: Online=1 Governor=x MinFreq=5 MaxFreq=5 CurrentFreq=5 IdleStates: WFI=0 c7=0\n"
+    "cpu1: Online=0 Governor=x MinFreq=1 MaxFreq=5 CurrentFreq=1 IdleStates: WFI=1\n"
+    "GPU MinFreq=7 MaxFreq=7 CurrentFreq=7\nEMC MinFreq=1 MaxFreq=9 CurrentFreq=9 FreqOverride=1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "locked"),
+    [
+        ("", "", True),
+        ("c7=0", "c7=1", False),
+        ("MinFreq=7", "MinFreq=6", False),
+        ("FreqOverride=1", "FreqOverride=0", False),
+        ("Online=0", "Online=1", False),
+        ("GPU MinFreq=7", "GPU MinFreq=x", None),
+        ("cpu", "core", None),
+    ],
+)
+def test_what_holds_the_clocks(old: str, new: str, locked: bool | None) -> None:
+    assert jetson_tools.locked(LOCKED.replace(old, new) if old else LOCKED) is locked
 
 
 def test_the_release() -> None:
@@ -122,7 +107,9 @@ def test_the_release() -> None:
     assert [jetson_tools.release(block) for block in sample(name).split("\n\n")] == GOLDEN[name]
     assert jetson_tools.release("") is None
     assert jetson_tools.package_release("nvidia-l4t-core\t36.4.4-20250616085344") == {
-        "l4t": "36.4.4", "jetpack": "6.2.1", "board": None, "date": None}  # fmt: skip
+        "l4t": "36.4.4",
+        "jetpack": "6.2.1",
+    }
     assert jetson_tools.package_release("dpkg-query: no packages found") is None
     unknown = jetson_tools.release("# R77 (release), REVISION: 1.0, GCID: 1, BOARD: x, EABI: aarch64, DATE: now")
     assert unknown is not None and (unknown["l4t"], unknown["jetpack"]) == ("77.1.0", None)
@@ -139,10 +126,7 @@ def test_the_thermal_zones() -> None:
 
 
 def test_one_name_for_a_temperature_and_a_rail() -> None:
-    line = jetson_tools.tegrastats(LINES[0])
-    assert line is not None
-    assert line["celsius"] == {"CPU": 45.5, "GPU": None, "PMIC": 100.0}
-    assert line["rails_mw"]["GPU"] == {"now": 463, "mean": 462} and line["cpus"][1] is None
+    assert jetson_tools.tegrastats(LINES[0]) == {"POM_5V_IN": 2532, "GPU": 463}
 
 
 @pytest.mark.parametrize("text", ["", "NVPM WARN", "Could not open", LINES[0][10:], "ram 1/2MB", "RAM: 1/2MB"])
@@ -151,18 +135,8 @@ def test_other_lines_are_no_lines(text: str) -> None:
 
 
 def test_another_language_writes_other_numbers() -> None:
-    line = jetson_tools.tegrastats("RAM 1/2MB (lfb 1x4MB) CPU [1%@2] CPU@45,5C GPU@٤٥C VDD_IN 1.234mW/5mW")
-    assert line is not None and line["celsius"] == {} and line["rails_mw"] == {}
-    assert line["unread"] == ["CPU@45,5C", "GPU@٤٥C", "VDD_IN", "1.234mW/5mW"]
-
-
-def numbers(value: Any) -> list[float]:
-    """Every number in what was read."""
-    if isinstance(value, dict):
-        return [number for item in value.values() for number in numbers(item)]
-    if isinstance(value, (list, tuple)):
-        return [number for item in value for number in numbers(item)]
-    return [] if value is None or isinstance(value, (str, bool)) else [value]
+    line = "RAM 1/2MB (lfb 1x4MB) CPU [1%@2] CPU@45,5C GPU@٤٥C VDD_IN 1.234mW/5mW GPU 7mW/7mW"
+    assert jetson_tools.tegrastats(line) == {"GPU": 7}
 
 
 def there(text: str) -> set[float]:
@@ -197,11 +171,11 @@ def interleaved(parts: tuple[str, str, list[int]]) -> str:
 
 @given(wounded(LINES))
 def test_tegrastats_reads_no_number_that_is_not_there(text: str) -> None:
-    line = jetson_tools.tegrastats(text)
-    if line is not None:
-        assert set(numbers(line)) <= there(text)
-        total = jetson_tools.total(now(line))
-        assert total is None or total[0] == sum(line["rails_mw"][name]["now"] for name in total[1])
+    rails = jetson_tools.tegrastats(text)
+    if rails is not None:
+        assert set(rails.values()) <= there(text)
+        total = jetson_tools.total(rails)
+        assert total is None or total[0] == sum(rails[name] for name in total[1])
 
 
 @given(st.sampled_from(LINES), st.sampled_from(LINES))
@@ -220,9 +194,11 @@ CLOCKS = (
 
 @given(wounded(CLOCKS))
 def test_the_other_tools_read_no_number_that_is_not_there(text: str) -> None:
-    for read in (jetson_tools.clocks, jetson_tools.power_mode, jetson_tools.power_modes, jetson_tools.power_models):
-        assert set(numbers(read(text))) <= there(text), read.__name__
+    jetson_tools.locked(text)
+    assert set(jetson_tools.power_modes(text).values()) <= there(text)
+    for told in (jetson_tools.power_mode(text), *jetson_tools.limits(text, "5W").values()):
+        assert told is None or told in text
     release = jetson_tools.release(text)
-    assert release is None or all(part in text for part in release["l4t"].split("."))
+    assert release is None or all(part in text for part in str(release["l4t"]).split("."))
     zone = "/sys/class/thermal/thermal_zone0/"
     assert {1000 * value for value in jetson_tools.thermal_zones({zone + "temp": text}).values()} <= there(text)

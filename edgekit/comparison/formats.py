@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as xml
 
+from edgekit.errors import GateFailed
+from edgekit.stats.ratio import CANNOT_TELL
 from edgekit.util.formatting import escaped, in_markdown
 
 if TYPE_CHECKING:
@@ -74,8 +76,8 @@ def junit(result: CompareResult) -> str:
 def _tag(one: Row | Check, strict: bool) -> str | None:
     code = one.exit_code(strict)
     if code:
-        return "failure" if code == 3 else "error"
-    return "skipped" if one.verdict == "cannot tell" else None
+        return "failure" if code == GateFailed.exit_code else "error"
+    return "skipped" if one.verdict == CANNOT_TELL else None
 
 
 def _number(value: float | None) -> str:

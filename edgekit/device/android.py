@@ -173,10 +173,8 @@ class AndroidTarget:
         }
 
     def _assert(self, proved: Coverage, asked: str, file: str) -> None:
-        plain, counted = (
-            asked.removesuffix(PARTIAL),
-            f" ({proved.taken} of {proved.nodes} operators)" if proved.nodes else "",
-        )
+        plain = asked.removesuffix(PARTIAL)
+        counted = f" ({proved.taken} of {proved.nodes} operators)" if proved.nodes else ""
         if proved.how == "not":
             raise BackendMissing(
                 f"{plain} ran nothing of {file} on {self.name}",

@@ -46,8 +46,11 @@ class Opened(NamedTuple):
 
 
 class Target(Protocol):
-    """A device in use. `has_runner`: Python and edgekit's runner work there, so that files answer, take turns and are
-    profiled; else a program of its own only measures."""
+    """A device in use.
+
+    `has_runner`: Python and edgekit's runner work there, so that files answer, take turns and are profiled; else a
+    program of its own only measures.
+    """
 
     name: str
     runtimes: tuple[str, ...]

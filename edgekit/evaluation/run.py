@@ -16,6 +16,7 @@ from edgekit.evaluation.answers import Answers, breakdown
 from edgekit.evaluation.array_input import ArrayInput
 from edgekit.evaluation.input import FileInput
 from edgekit.records.artifact import Artifact
+from edgekit.records.formats import ARGMAX
 from edgekit.records.measurement import Accuracy
 from edgekit.records.record import new_id, now
 from edgekit.records.runtime import Session, own_time
@@ -129,4 +130,4 @@ class Run:
 
 def gives_index(artifact: Artifact) -> bool:
     """Return whether the file answers with the index of its best class alone."""
-    return artifact.manifest is not None and artifact.manifest.output == "argmax"
+    return artifact.manifest is not None and artifact.manifest.output == ARGMAX

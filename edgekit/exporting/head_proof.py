@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from edgekit.errors import GateFailed
 from edgekit.exporting.reference import Array, Reference
 from edgekit.exporting.stored_values import dequantized, quantized, to_layout
+from edgekit.records.formats import ARGMAX
 from edgekit.records.manifest import TensorRecord
 from edgekit.records.runtime import Session
 
@@ -31,7 +32,7 @@ def check_head(
         np.concatenate([dequantized(session.run([x])[0], output) for x in inputs])
         for session, output in (plain, headed)
     )
-    if head == "argmax":
+    if head == ARGMAX:
         wrong = int((got != scores.argmax(1)).sum())
         cause = f"its index is another than that of the largest output for {wrong} of {len(inputs)} inputs"
     else:

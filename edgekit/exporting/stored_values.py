@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgekit.records.formats import CHANNELS_LAST
 from edgekit.records.manifest import TensorRecord, pixels_are_codes
 from edgekit.records.preprocessing import Preprocessing
 
@@ -15,12 +16,12 @@ Array = NDArray[np.float32]
 
 def to_layout(x: NDArray[Any], layout: str) -> NDArray[Any]:
     """(N, C, *spatial) in the file's layout."""
-    return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if layout in ("NHWC", "NDHWC", "NWC") else x
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if layout in CHANNELS_LAST else x
 
 
 def from_layout(y: Array, layout: str) -> Array:
     """The file's layout in (N, C, *spatial)."""
-    return np.moveaxis(y, -1, 1) if layout in ("NHWC", "NDHWC", "NWC") else y
+    return np.moveaxis(y, -1, 1) if layout in CHANNELS_LAST else y
 
 
 def stored(x: Array, record: TensorRecord, preprocessing: Preprocessing | None = None) -> NDArray[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgekit.inspection.snippets_call import Call
+from edgekit.inspection.snippets_call import Array, Call
 from edgekit.inspection.snippets_python import in_type_of, model
 from edgekit.records.manifest import TensorRecord
 
@@ -31,17 +31,13 @@ def arrays(call: Call, parts: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _channels_last(tensor: TensorRecord) -> bool:
-    return tensor.layout in ("NHWC", "NDHWC")
-
-
 def _given(tensor: TensorRecord) -> list[str]:
     """The lines that put one array of the example into the inputs."""
     batch, *sizes = tensor.shape
-    shape = (batch, sizes[-1], *sizes[:-1]) if _channels_last(tensor) else tensor.shape
+    shape = (batch, sizes[-1], *sizes[:-1]) if Array(tensor).channels_last else tensor.shape
     return [
         f"x = example[{tensor.name!r}].reshape({shape!r})",
-        *(["x = np.moveaxis(x, 1, -1)  # the file wants channels last"] if _channels_last(tensor) else []),
+        *(["x = np.moveaxis(x, 1, -1)  # the file wants channels last"] if Array(tensor).channels_last else []),
         in_type_of(tensor),
         f"inputs[{tensor.name!r}] = np.ascontiguousarray(x)",
     ]
@@ -53,7 +49,7 @@ def _taken(tensor: TensorRecord) -> list[str]:
     return [
         f"y = np.asarray(results[{tensor.name!r}])",
         *([real] if tensor.scale is not None else []),
-        *(["y = np.moveaxis(y, -1, 1)  # channels first"] if _channels_last(tensor) else []),
+        *(["y = np.moveaxis(y, -1, 1)  # channels first"] if Array(tensor).channels_last else []),
         f"print({tensor.name!r}, y.shape)",
         "print(y)",
     ]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.records.formats import ARGMAX, CHANNELS_LAST
 from edgekit.records.manifest import Manifest, TensorRecord, pixels_are_codes
 from edgekit.records.preprocessing import Preprocessing
 
@@ -65,7 +66,7 @@ class Call:
     @property
     def gives_index(self) -> bool:
         """Whether the file answers with the index of the best class alone."""
-        return self.manifest.output == "argmax"
+        return self.manifest.output == ARGMAX
 
     def names(self, literal: Callable[[str], str]) -> str:
         """The classes' names as literals of a language, NAMES_IN_LINE a line; empty for a file without labels."""
@@ -98,7 +99,7 @@ class Array:
     @property
     def channels_last(self) -> bool:
         """Whether the file has the channels behind the other axes, and the network before them."""
-        return self.tensor.layout in ("NHWC", "NDHWC", "NWC")
+        return self.tensor.layout in CHANNELS_LAST
 
     @property
     def stored(self) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgekit.inspection.snippets_call import Call, cpp_literal, template
+from edgekit.inspection.snippets_call import Array, Call, cpp_literal, template
 
 SCORES = """
   std::vector<float> scores;
@@ -115,7 +115,7 @@ def _value(call: Call) -> str:
         return f"static_cast<{TYPES[tensor.dtype]}>(pixel{' - 128' if tensor.dtype == 'int8' else ''})"
     if tensor.scale is None:
         return normalized
-    low, high = (0, 255) if tensor.dtype == "uint8" else (-128, 127)
+    low, high = Array(tensor).limits
     steps = f"std::nearbyint({normalized} / {tensor.scale!r}f) + {tensor.zero_point}"
     return f"static_cast<{TYPES[tensor.dtype]}>(std::clamp<float>({steps}, {low}, {high}))"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgekit.inspection.snippets_call import Call, kotlin_literal, template
+from edgekit.inspection.snippets_call import Array, Call, kotlin_literal, template
 
 NAMES = "\n\n/** The classes' names by index. */\nval NAMES = arrayOf(\n    {names},\n)"
 BEST = "The five best classes with their scores, best first"
@@ -69,7 +69,7 @@ def _value(call: Call) -> str:
         return f"(pixel.toInt(){' - 128' if tensor.dtype == 'int8' else ''}).toByte()"
     if tensor.scale is None:
         return normalized
-    low, high = (0, 255) if tensor.dtype == "uint8" else (-128, 127)
+    low, high = Array(tensor).limits
     steps = f"round({normalized} / {tensor.scale!r}f).toInt() + {tensor.zero_point}"
     return f"({steps}).coerceIn({low}, {high}).toByte()"
 

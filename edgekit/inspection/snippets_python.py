@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgekit.inspection.snippets_call import Call
+from edgekit.inspection.snippets_call import Array, Call
 from edgekit.records.manifest import TensorRecord
 
 PIXELS = '''from PIL import Image, ImageOps
@@ -90,7 +90,7 @@ def in_type_of(tensor: TensorRecord) -> str:
     """Return the line that turns the network's numbers x into what a file's input holds."""
     if tensor.scale is None:
         return f"x = x.astype(np.{'bool_' if tensor.dtype == 'bool' else tensor.dtype})"
-    low, high = (0, 255) if tensor.dtype == "uint8" else (-128, 127)
+    low, high = Array(tensor).limits
     return f"x = np.clip(np.round(x / {tensor.scale!r}) + {tensor.zero_point}, {low}, {high}).astype(np.{tensor.dtype})"
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 PRECISIONS = ("fp32", "fp16", "int8", "int8w")  # int8w: int8 weights, arithmetic in float
+CHANNELS_LAST = ("NHWC", "NDHWC", "NWC")  # layouts in which a file has the channels behind the other axes
 HEADS = LOGITS, SOFTMAX, ARGMAX = "logits", "softmax", "argmax"  # what a file answers with
 
 

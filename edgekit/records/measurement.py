@@ -19,7 +19,7 @@ from edgekit.records.roofline import Profile
 from edgekit.util.numerals import LARGEST_64
 
 RECORD_VERSION = 1
-# What is computed with of what was found, and what each may be.
+# The facts in `found` that edgekit computes with, and the types that each may have; others may be anything.
 FOUND: dict[str, Any] = {
     **dict.fromkeys(("threads", "batch"), (int, NoneType)),
     **dict.fromkeys(("provider", "delegate", "host", "power_mode", "runtime_version", "path"), (str, NoneType)),

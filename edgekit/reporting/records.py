@@ -17,7 +17,7 @@ from edgekit.storage.store import Store
 
 @dataclass(frozen=True)
 class Records:
-    """The records of a report; `latest` are the measurements that have a row, `resample`: as of report_rows.rows."""
+    """The records of a report; `latest` are the measurements that have a row, `resample` is as for rows()."""
 
     measurements: Iterable[Measurement]
     latest: Iterable[Measurement]

@@ -14,6 +14,7 @@ from edgekit.network.spec import ModelSpec, Published
 from edgekit.records.measurement import Accuracy
 from edgekit.reproduction.own import Counted
 from edgekit.stats.pareto import spearman
+from edgekit.sweeps.weights import named
 
 UNIT = 1_000_000  # the last digit that is printed, of operations
 PAPER, SLIM = "Howard et al. 2017", "TF-slim"
@@ -95,8 +96,7 @@ def _line(spec: ModelSpec, row: Published, counts: Counts) -> Line:
     res = row.resolution or spec.resolution
     macs, params = counts(spec.name, row.alpha, res)
     paper, slim = (_printed(spec, begins, row.alpha, res, macs) for begins in (PAPER, SLIM))
-    width = "1.0" if row.alpha == 1 else f"{row.alpha:g}"
-    return Line(f"{spec.name}_{width}_{res}", spec.name, row.alpha, res, macs, params, paper, slim)
+    return Line(named(spec.name, row.alpha, res), spec.name, row.alpha, res, macs, params, paper, slim)
 
 
 def of_own(networks: Sequence[Counted], res: int) -> Table:

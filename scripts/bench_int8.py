@@ -23,7 +23,6 @@ FORMATS = ("onnx", "tflite")
 def pooled(data: Path, scratch: Path) -> Iterator[Line]:
     """Every hosted MobileNet: int8 made by us against fp32 and against the hosted quantization-aware file."""
     rows = hosted_rows(data)
-
     if not rows:
         yield Line("int8 of the hosted networks", "-", f"{data}/mobilenet_v1_hosted is missing", None)
         return

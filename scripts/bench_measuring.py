@@ -37,9 +37,9 @@ def harness(data: Path, scratch: Path) -> Iterator[Line]:
         )
 
 
-def by_edgekit(path: Path) -> float:
+def by_edgekit(path: Path, device: str = "local") -> float:
     """Our median in milliseconds, one process."""
-    found: float = edgekit.bench(path, preset="quick").to_json()["measurements"][0]["median_ms"]
+    found: float = edgekit.bench(path, device=device, preset="quick").to_json()["measurements"][0]["median_ms"]
     return found
 
 
@@ -160,19 +160,13 @@ def through(server: ssh_server.Server) -> Iterator[Line]:
     ratios = []
     for index in range(20):
         order = ("local", "board") if index % 2 else ("board", "local")  # going first helps neither
-        medians = {name: by_edgekit_on(path, name) for name in order}
+        medians = {name: by_edgekit(path, name) for name in order}
         ratios.append(medians["board"] / medians["local"])
     ratio = statistics.median(ratios)
     claim = f"mobilenet 0.5/160 through ssh over local, {len(ratios)} pairs"
     yield Line(claim, "within 3 %", f"{ratio:.4f}", abs(ratio - 1) <= 0.03)
     count = server.connections()
     yield Line(f"connections of {len(ratios)} commands in a row", "1", str(count), count == 1)
-
-
-def by_edgekit_on(path: Path, device: str) -> float:
-    """Our median in milliseconds, one process."""
-    found: float = edgekit.bench(path, device=device, preset="quick").to_json()["measurements"][0]["median_ms"]
-    return found
 
 
 def large_file(server: ssh_server.Server, scratch: Path) -> Iterator[Line]:

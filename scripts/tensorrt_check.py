@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import json
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +32,13 @@ from edgekit.tensorrt.builder import named
 from edgekit.tensorrt.orders import HERE_RTX, Builder, Missing
 from edgekit.tensorrt.python_builder import WithPython, probe
 from edgekit.util.files import write_atomically
+from scripts import kept
 from scripts.gpu_check import prepared
 from scripts.tensorrt_page import PRECISIONS, Cell, page
 
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = 2  # of noise, for the ranges of int8
 FAILED, REFUSED = "failed", "refused"  # the latter by NVIDIA's builder: no other try would change that
-Key = tuple[str, str]
 
 
 def main() -> int:
@@ -77,14 +75,9 @@ def by_size() -> list[str]:
     return [row.name for row in sorted(edgekit.models().rows, key=lambda row: row.params)]
 
 
-def known(file: Path) -> dict[Key, Cell]:
-    """What stands in the file; of two lines for one cell, the later."""
-    found = {}
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
-        with suppress(json.JSONDecodeError):  # one that was cut off is not known
-            cell = json.loads(line)
-            found[cell["network"], cell["precision"]] = cell
-    return found
+def known(file: Path) -> dict[tuple[str, ...], Cell]:
+    """The cells that are known."""
+    return kept.known(file, "network", "precision")
 
 
 def make(file: Path, networks: list[str], builder: Builder) -> None:
@@ -97,8 +90,7 @@ def make(file: Path, networks: list[str], builder: Builder) -> None:
             continue
         started, said = time.monotonic(), ""
         for cell in cells(network, missing, builder):
-            with file.open("a", encoding="utf-8") as out:
-                out.write(f"\n{json.dumps(cell)}")  # what was cut off before it ends there
+            kept.keep(file, cell)
             said += f"; {cell['precision']}: {cell['reason']}" if cell["reason"] else ""
         print(f"{index + 1}/{len(networks)} {network}: {time.monotonic() - started:.0f} s{said}", flush=True)
 

@@ -21,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -42,12 +42,14 @@ from edgekit.records.preprocessing import to_pixels
 from edgekit.records.runtime import choose, open_session
 from edgekit.stats.accuracy import correct1, hit
 from edgekit.util.files import write_atomically
+from scripts import kept
 from scripts.board import answers
 from scripts.board.system import RUNTIMES, emulator, running
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/measured/arm.md"
 WORK = ROOT / "build/board"
+ROWS = "rows.jsonl"
 HOSTED = ROOT / ".." / "shared/data"
 CORES = {"cortex-a76": "one with the dot product (Raspberry Pi 5)", "cortex-a72": "one without it (Raspberry Pi 4)"}
 IMAGES = 50
@@ -165,14 +167,10 @@ def _few(data: Path, folder: Path) -> None:
 # What is known
 
 
-def _known() -> dict[tuple[str, str], Row]:
+def _known() -> dict[tuple[str, ...], Row]:
     """The rows that were found so far, by file and core."""
-    found, file = {}, WORK / "rows.jsonl"
-    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else []:
-        with suppress(json.JSONDecodeError):  # one that was cut off is not known
-            row = json.loads(line)
-            found[row["file"], row["core"]] = Row(**{**row, "right": tuple(row["right"])})
-    return found
+    rows = kept.known(WORK / ROWS, "file", "core")
+    return {key: Row(**{**row, "right": tuple(row["right"])}) for key, row in rows.items()}
 
 
 def _fill(core: str, asked: Sequence[Asked]) -> None:
@@ -191,8 +189,7 @@ def _fill(core: str, asked: Sequence[Asked]) -> None:
                 _as_a_user(asked[0], devices, f"sqlite:///{folder}/db")
             with open_target("board", load(devices)["board"]) as target:
                 for row in _rows(missing, core, target.link, folder):
-                    with (WORK / "rows.jsonl").open("a", encoding="utf-8") as out:
-                        out.write(f"\n{json.dumps(asdict(row))}")  # what was cut off before it ends there
+                    kept.keep(WORK / ROWS, asdict(row))
                     print(f"{core}: {row.file}", flush=True)
 
 

@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,6 +32,7 @@ from edgekit.records.measurement import INVALID, ProcessRun, Protocol
 from edgekit.records.runtime import choose, open_session
 from edgekit.stats.medians import NS_PER_MS
 from edgekit.util.files import write_atomically
+from scripts import kept
 from scripts.zoo.page import FORMATS, PRECISIONS, Cell, page
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,21 +78,9 @@ def by_cost() -> list[str]:
     return [row.name for row in sorted(edgekit.models().rows, key=lambda row: row.macs)]
 
 
-def known(file: Path) -> dict[Key, Cell]:
-    """What stands in the file; of two lines for one cell, the later."""
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    found = {}
-    for line in lines:
-        with suppress(json.JSONDecodeError):  # one that was cut off is not known
-            cell = json.loads(line)
-            found[cell["network"], cell["format"], cell["precision"]] = cell
-    return found
-
-
-def keep(file: Path, cell: Cell) -> None:
-    """Add a line; what was cut off before it ends there."""
-    with file.open("a", encoding="utf-8") as out:
-        out.write(f"\n{json.dumps(cell)}")
+def known(file: Path) -> dict[tuple[str, ...], Cell]:
+    """The cells that are known."""
+    return kept.known(file, "network", "format", "precision")
 
 
 # Making
@@ -125,13 +113,13 @@ def made(network: str, file: Path) -> list[Cell]:
         assert process.stdout is not None
         for line in process.stdout:
             cell = json.loads(line)
-            keep(file, cell)
+            kept.keep(file, cell)
             found[network, cell["format"], cell["precision"]] = cell
         code = process.wait()
     for key in wanted(network):
         if key not in found:
             found[key] = failure(key, f"the process ended with {code}")
-            keep(file, found[key])
+            kept.keep(file, found[key])
     return list(found.values())
 
 
@@ -198,7 +186,7 @@ def measure(file: Path, networks: list[str] | None) -> None:
         except EdgekitError as error:
             print(f"{name}: {error.message}", flush=True)
             continue
-        keep(file, row | timed)
+        kept.keep(file, row | timed)
         print(f"{name}: {timed['median_ms']:.3g} ms, {timed['verdict']}", flush=True)
 
 

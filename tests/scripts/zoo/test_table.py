@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from edgekit.network.spec import MODELS
+from scripts import kept
 from scripts.zoo import page as zoo_page
 from scripts.zoo import table as zoo_table
 from tests.paths import ROOT
@@ -87,7 +88,7 @@ def test_a_line_that_was_cut_off_is_done_again_and_the_later_line_counts(tmp_pat
 def keep_all(file: Path, **changes: Any) -> str:
     """A file with every cell of LeNet-5."""
     for _, format, precision in zoo_table.wanted("lenet5"):
-        zoo_table.keep(file, cell(precision, format=format, path=f"lenet5.{format}", **changes))
+        kept.keep(file, cell(precision, format=format, path=f"lenet5.{format}", **changes))
     return file.read_text()
 
 

@@ -66,7 +66,8 @@ class Recorder(TorchFunctionMode):
         try:
             return self.answer(func, args, kwargs or {})
         except UsageError as error:
-            self.refusal = self.refusal or error
+            if not isinstance(error, REFUSALS):  # what torch refuses, too, forward() may catch
+                self.refusal = self.refusal or error
             raise
         finally:
             self.answering = False
@@ -273,6 +274,8 @@ class Recorder(TorchFunctionMode):
     def _converted(self, converter: Callable[..., Any], name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         try:
             return converter(self.builder, name, *args, **kwargs)
+        except UsageError:
+            raise
         except AttributeError:  # a constant where it looks for what the input reaches
             return NotImplemented
         except REFUSALS as error:
@@ -287,7 +290,10 @@ class Recorder(TorchFunctionMode):
             return result
         func = torch.reshape if call.name in ("view", "view_as") and isinstance(result, Node) else func
         shape = result.shape if isinstance(result, Node) else None
-        made = base.reshape(shape) if func is torch.reshape else self._again(func, args, kwargs)
+        if call.name == "type" and isinstance(result, Node):
+            made = base.to(result.dtype)
+        else:
+            made = base.reshape(shape) if func is torch.reshape else self._again(func, args, kwargs)
         return _together(result, made, lambda node, tensor: self._placed(node, tensor, base))
 
     def _again(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

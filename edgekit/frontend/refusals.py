@@ -11,6 +11,9 @@ from edgekit.frontend.calls import Call
 
 # How torch refuses.
 REFUSALS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError, AttributeError, NotImplementedError)
+_CAUGHT_AS: dict[type[Exception], type[UsageError]] = {
+    kind: type("Refused", (UsageError, kind), {}) for kind in REFUSALS
+}
 
 
 def at(where: str, text: str) -> str:
@@ -19,17 +22,23 @@ def at(where: str, text: str) -> str:
 
 
 def refused(name: str, values: Sequence[Any], error: BaseException) -> UsageError:
-    """The error for a call that torch refuses. Raises RecursionError again, which is about the whole forward()."""
+    """The error for a call that torch refuses, which forward() may catch as it would torch's own.
+
+    Raises RecursionError again, which is about the whole forward().
+    """
     if isinstance(error, RecursionError):
         raise error
     shapes, why = " and ".join(str(tuple(value.shape)) for value in values), first_line(error)
-    remedy = "give the input shape that the network was made for, or a larger resolution"
+    kind, remedy = (
+        next(made for kind, made in _CAUGHT_AS.items() if isinstance(error, kind)),
+        "give the input shape that the network was made for, or a larger resolution",
+    )
     if isinstance(error, NotImplementedError) or "meta tensor" in why or "data-dependent" in why:
-        why = "its result depends on the input's values"
+        kind, why = UsageError, "its result depends on the input's values"
         remedy = "write forward() without branches or sizes that depend on a tensor's values"
     elif any(word in why for word in ("should be the same", "same dtype", "scalar type")):
         remedy = "leave conversions as .half() out of forward(): it is read in float32, and --precision is the file's"
-    return UsageError(at(scope.line(), f"layer {name} cannot take an input of {shapes}: {why}"), remedy)
+    return kind(at(scope.line(), f"layer {name} cannot take an input of {shapes}: {why}"), remedy)
 
 
 def depends(call: Call) -> UsageError:

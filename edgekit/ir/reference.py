@@ -3,7 +3,9 @@
 Attributes, all static:
   conv            stride, dilation (per spatial axis), padding ((low, high) per spatial axis, zeros), groups
   conv_transpose  stride, dilation, padding ((p, p)), output_padding, groups
-  linear          -                       weight (out, in), bias
+  linear          spectrum                weight (out, in), bias
+                  `spectrum`, of convolutions too: "to" or "from" where the weight is a Fourier transform to or from
+                  frequencies, absent elsewhere
   batch_norm      eps                     mean, var, and weight and bias where affine
   scale           -                       per channel (axis 1): x * weight + bias
   max_pool        kernel, stride, dilation, padding ((low, high), minus infinity)
@@ -78,6 +80,8 @@ ONE_TENSOR = (
     "erf",
     "sign",
 )
+# Values of the attribute `spectrum`.
+TO_FREQUENCIES, FROM_FREQUENCIES = "to", "from"
 # Kinds that treat every element alike, whatever their attributes.
 ELEMENTWISE = frozenset(
     {"relu", "clip", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "leaky_relu", "elu", "softplus"}

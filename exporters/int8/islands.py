@@ -12,6 +12,7 @@ from edgekit.exporters.int8.activations import carries, is_narrow
 from edgekit.exporters.int8.masks import masked
 from edgekit.exporters.int8.output_channels import outputs_apart
 from edgekit.exporters.int8.sensitive import is_square, sensitive
+from edgekit.exporters.int8.spectra import spectra
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
 
@@ -49,7 +50,7 @@ def islands(
     """
     extremes = extremes or {}
     apart = outputs_apart(graph, extremes, channels or {}) | fine_shares(graph, scheme, extremes)
-    apart |= squares(graph) | sensitive(graph) | divisors(graph) | roots(graph) | preparation(graph)
+    apart |= spectra(graph) | squares(graph) | sensitive(graph) | divisors(graph) | roots(graph) | preparation(graph)
     apart |= masked(graph, extremes)
     if scheme == "tflite":
         apart |= before_choices(graph) | narrow(graph, extremes)

@@ -12,7 +12,7 @@ _LOG = "the logarithm behind it would make its rounding large"
 _GRID = "a step of eight bits would move what is sampled by it"
 # Which input of an operator is meant, and why.
 _READ = {"log": (0, _LOG), "grid_sample": (1, _GRID)}
-_MOVES = frozenset({"slice", "reshape", "permute", "expand", "cat", "pad", "flip", "gather", "tile", "upsample"})
+MOVES = frozenset({"slice", "reshape", "permute", "expand", "cat", "pad", "flip", "gather", "tile", "upsample"})
 # Named as well, but not what they read: rounded logits cost a logarithm of these no more than they cost themselves.
 _FROM_LOGITS = frozenset({"exp", "softmax", "sigmoid", "softplus"})
 _LAYERS = frozenset({"conv", "conv_transpose", "conv_dynamic", "linear", "matmul"})
@@ -21,8 +21,8 @@ _OF_ELEMENTS = frozenset(
     | {"reciprocal", "log", "sin", "cos", "tanh", "relu", "leaky_relu"}
 )
 _JOINING = frozenset({"sum", "mean", "max", "min", "prod", "cumsum", "max_pool", "avg_pool"})
-_BETWEEN = _MOVES | _OF_ELEMENTS | _JOINING
-_KEEPING = _MOVES | {"add", "mul", "clip", "sqrt", "pow", "relu", "sum", "mean", "avg_pool"}  # powers are still powers
+BETWEEN = MOVES | _OF_ELEMENTS | _JOINING
+_KEEPING = MOVES | {"add", "mul", "clip", "sqrt", "pow", "relu", "sum", "mean", "avg_pool"}  # powers are still powers
 
 
 def sensitive(graph: Graph) -> dict[str, str]:
@@ -43,10 +43,10 @@ def _back(graph: Graph, name: str, reason: str, found: dict[str, str]) -> None:
     waiting = [name]
     while waiting:
         op = graph[waiting.pop()]
-        if op.name in found or op.kind not in _BETWEEN | _FROM_LOGITS | _LAYERS:
+        if op.name in found or op.kind not in BETWEEN | _FROM_LOGITS | _LAYERS:
             continue
         found[op.name] = reason
-        if op.kind in _BETWEEN or any(graph[source].kind == "constant" for source in op.inputs):
+        if op.kind in BETWEEN or any(graph[source].kind == "constant" for source in op.inputs):
             waiting += op.inputs
         elif op.kind in _LAYERS:
             waiting += [source for source in op.inputs if _is_power(graph, source)]

@@ -17,6 +17,7 @@ from edgekit.ir.graph import Op
 
 SHAPE = (2, 4, 6, 8)
 MASK = torch.arange(8) % 3 == 0
+FLOAT: Any = torch.FloatTensor
 INDEX = torch.tensor([[0, 2], [3, 1]])
 
 
@@ -189,6 +190,7 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "interpolate, area": lambda x, w: F.interpolate(x, (4, 5), mode="area"),
     "upsample": lambda x, w: nn.UpsamplingNearest2d(scale_factor=2)(x) + nn.UpsamplingBilinear2d(scale_factor=2)(x),
     "types": lambda x, w: x.float().double() + x.to(torch.float64) + (x * 3).int().to(x.dtype) + x.long().type_as(x),
+    "types by name": lambda x, w: (x.type(FLOAT), x.type("torch.LongTensor") * 2, x.type(torch.int32)),
     "as_tensor": lambda x, w: torch.as_tensor(x).relu() + torch.as_tensor(x, dtype=torch.int64) + torch.asarray(x),
     "constants of its shape": lambda x, w: (
         x + torch.zeros_like(x) + x.new_ones(8) + torch.arange(8, device=torch.device("cpu")).to(x)

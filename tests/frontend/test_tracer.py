@@ -201,6 +201,17 @@ def test_a_table_that_follows_the_shape_is_a_constant() -> None:
         trace(Relative(growing=True).eval(), (1, 3, 4, 5))
 
 
+def test_what_torch_refuses_may_be_caught() -> None:
+    class Tries(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            try:
+                return x.view(7, -1)
+            except RuntimeError:
+                return x.view(3, -1) * 2
+
+    assert trace(Tries().eval(), (2, 6)).ops[-1].shape == (3, 4)
+
+
 def test_random_numbers_that_forward_seeds_are_constants() -> None:
     class Seeded(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

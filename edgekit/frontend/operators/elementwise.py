@@ -302,13 +302,16 @@ def converted(*to: torch.dtype) -> Converter:
     return convert
 
 
-_NAMED = {"torch.FloatTensor": torch.float32, "torch.LongTensor": torch.int64, "torch.DoubleTensor": torch.float64}
+_NAMED = {
+    f"torch.{name}Tensor": getattr(torch, f"{name}Tensor").dtype
+    for name in ("Float", "Double", "Half", "BFloat16", "Long", "Int", "Short", "Char", "Byte", "Bool")
+}
 
 
 def type_(b: Builder, name: str, input: Node, dtype: Any = None, *args: Any, **kwargs: Any) -> Any:
     if dtype is None:
         return torch.empty((), dtype=input.dtype).type()
-    return converted()(b, name, input, dtype)
+    return converted()(b, name, input, getattr(dtype, "dtype", dtype))  # torch.FloatTensor is one of its own kind
 
 
 def same(b: Builder, name: str, input: Node, *args: Any, **kwargs: Any) -> Any:

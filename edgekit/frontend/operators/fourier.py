@@ -16,10 +16,10 @@ from edgekit.frontend import scope
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Complex, Node
 from edgekit.frontend.operators import complex_numbers as cn
-from edgekit.frontend.operators import layers
 from edgekit.frontend.operators.elementwise import Converter
 from edgekit.frontend.operators.moving import cut, movedim, pad, roll, shaped, stack
 from edgekit.frontend.refusals import at
+from edgekit.ir.reference import FROM_FREQUENCIES, TO_FREQUENCIES
 
 MOST = 1 << 26  # numbers of one matrix
 LEAST_ENVELOPE = 1e-11  # torch's own limit for what windows add up to
@@ -52,13 +52,24 @@ def _parts(x: Node) -> list[Node]:
     return [x.real, x.imag] if isinstance(x, Complex) else [x]
 
 
-def _product(b: Builder, name: str, parts: Sequence[Node], weights: Sequence[Tensor], dim: int, size: int) -> Node:
+def _product(
+    b: Builder, name: str, parts: Sequence[Node], weights: Sequence[Tensor], dim: int, size: int, way: str
+) -> Node:
     """The sum of each part's product with its weights (rows, size) along an axis, of which `size` are read."""
     rows = [movedim(b, f"{name}/last", cut(b, f"{name}/read", part, dim, 0, size), dim, -1) for part in parts]
     x = rows[0] if len(rows) == 1 else b.emit(f"{name}/both", "cat", rows, dim=rows[0].rank - 1)
-    y = layers.linear(b, f"{name}/product", x, _beside(*weights[: len(rows)]))
+    y = _with_waves(b, f"{name}/product", x, _beside(*weights[: len(rows)]), way)
     found: Node = movedim(b, name, y, -1, dim)
     return found
+
+
+def _with_waves(b: Builder, name: str, x: Node, weight: Tensor, way: str) -> Node:
+    """A linear layer whose weight is none that was trained."""
+    if x.rank > 1:
+        return b.emit(name, "linear", [x], {"weight": weight}, spectrum=way)
+    row = shaped(b, f"{name}/row", x, (1, *x.shape))
+    y = b.emit(name, "linear", [row], {"weight": weight}, spectrum=way)
+    return shaped(b, f"{name}/vector", y, y.shape[1:])
 
 
 @lru_cache(_KEPT)
@@ -80,9 +91,10 @@ def _transformed(
     n = n or x.shape[dim]
     size, parts = min(n, x.shape[dim]), _parts(x)
     cos, sin = (_scaled(wave, scale) for wave in _waves(n // 2 + 1 if half else n, size, n, parts[0].dtype))
+    way = FROM_FREQUENCIES if sign > 0 else TO_FREQUENCIES
     up, down = (sin, _scaled(sin, -1)) if sign > 0 else (_scaled(sin, -1), sin)
-    real = _product(b, f"{name}/real", parts, (cos, down), dim, size)
-    return Complex.of(real, _product(b, f"{name}/imag", parts, (up, cos), dim, size))
+    real = _product(b, f"{name}/real", parts, (cos, down), dim, size, way)
+    return Complex.of(real, _product(b, f"{name}/imag", parts, (up, cos), dim, size, way))
 
 
 def _real_again(b: Builder, name: str, x: Node, n: int | None, dim: int, scale: float) -> Node:
@@ -92,7 +104,7 @@ def _real_again(b: Builder, name: str, x: Node, n: int | None, dim: int, scale: 
     size, parts = min(n // 2 + 1, x.shape[dim]), _parts(x)
     waves = (_twice(wave, scale) for wave in _waves(n, size, n, parts[0].dtype))
     cos, sin = waves
-    return _product(b, name, parts, (cos, _scaled(sin, -1)), dim, size)
+    return _product(b, name, parts, (cos, _scaled(sin, -1)), dim, size, FROM_FREQUENCIES)
 
 
 @lru_cache(_KEPT)
@@ -217,7 +229,8 @@ def stft(
     cos, sin = _waves(count, n_fft, n_fft, x.dtype)
     weights = _window(window, n_fft, win_length, x.dtype) * (1 / math.sqrt(n_fft) if normalized else 1)
     kernel = (torch.cat((cos, -sin)) * weights)[:, None]
-    y = layers.conv(b, f"{name}/frames", x, kernel, None, hop_length or n_fft // 4)
+    how = {"stride": (hop_length or n_fft // 4,), "padding": ((0, 0),), "dilation": (1,), "groups": 1}
+    y = b.emit(f"{name}/frames", "conv", [x], {"weight": kernel}, **how, spectrum=TO_FREQUENCIES)
     real, imag = (
         shaped(
             b, f"{name}/{part}", cut(b, f"{name}/{part}", y, 1, at, at + count), (*input.shape[:-1], count, y.shape[2])
@@ -252,7 +265,9 @@ def istft(
     kernel = torch.cat((cos, -sin), 1).t() * (kept * (math.sqrt(n_fft) if normalized else 1) / n_fft)
     x = b.emit(f"{name}/both", "cat", [input.real, input.imag], dim=len(front))
     x = shaped(b, f"{name}/rows", x, (math.prod(front), 2 * count, frames))
-    y = layers.conv_transpose(b, f"{name}/frames", x, kernel[:, None].contiguous(), None, hop)
+    how = {"stride": (hop,), "padding": ((0, 0),), "output_padding": (0,), "dilation": (1,), "groups": 1}
+    own: dict[str, Tensor | None] = {"weight": kernel[:, None].contiguous()}
+    y = b.emit(f"{name}/frames", "conv_transpose", [x], own, **how, spectrum=FROM_FREQUENCIES)
     start = n_fft // 2 if center else 0
     end = y.shape[2] - start if length is None else min(start + length, y.shape[2])
     envelope = F.conv_transpose1d(torch.ones(1, 1, frames, dtype=kept.dtype), (kept * kept)[None, None], stride=hop)

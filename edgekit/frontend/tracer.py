@@ -26,7 +26,7 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.passes.absorb_padding import absorb_padding
 from edgekit.ir.passes.cancel_permutes import cancel_permutes
 from edgekit.ir.passes.join_norms import LayerNorms
-from edgekit.ir.passes.join_operators import join_operators
+from edgekit.ir.passes.join_operators import join_gelu, join_operators
 from edgekit.util import image_axes
 from edgekit.util.hard_exit import told_hard_exits
 
@@ -54,7 +54,7 @@ def trace(module: nn.Module, *shapes: Shape) -> Graph:
         outputs = named_outputs(result, recorder.node_of, recorder.builder)
     graph = _graph(recorder, outputs)
     if not isinstance(module, (Imported, fx.GraphModule)):
-        return absorb_padding(graph)
+        return absorb_padding(join_gelu(graph))
     graph = LayerNorms(graph).joined()  # on the axes where the file has them
     return join_operators(absorb_padding(cancel_permutes(graph)))
 

@@ -75,11 +75,25 @@ def _grid(e: Emission, name: str, params: QParams) -> list[str]:
 
 def _own(e: Emission, quantized: QuantizedGraph, op: Op) -> dict[str, str]:
     if op.name not in quantized.weights:
-        if op.kind in ("add", "mul") and op.name not in quantized.islands and len(op.inputs) == 1:
+        if _has_integer_operand(quantized, op):
             return {"other": _operand(e, quantized, op)}  # which may have the name of the float tensor
         return e.own(op)
-    weight = quantized.weights[op.name]
-    return {"weight": _weight(e, op.name, weight, quantized.scheme), "bias": _bias(e, quantized, op)}
+    weight = _weight(e, _stored(e, quantized, op, "weight"), quantized.weights[op.name], quantized.scheme)
+    return {"weight": weight, "bias": _bias(e, quantized, op)}
+
+
+def _has_integer_operand(quantized: QuantizedGraph, op: Op) -> bool:
+    return op.kind in ("add", "mul") and op.name not in quantized.islands and len(op.inputs) == 1
+
+
+def _stored(e: Emission, quantized: QuantizedGraph, op: Op, role: str) -> str:
+    """The name of a tensor's integers: the tensor's own, or another where an operator reads it in float."""
+    name = f"{op.name}.{role}"
+    for other in e.graph:
+        in_float = other.name not in quantized.weights and not _has_integer_operand(quantized, other)
+        if in_float and name in other.params.values():
+            return f"{name}/stored"
+    return name
 
 
 def _between_integers(quantized: QuantizedGraph) -> frozenset[str]:
@@ -107,25 +121,25 @@ def _hidden_bias(e: Emission, op: Op) -> str:
 
 
 def _weight(e: Emission, name: str, weight: QWeight, scheme: str) -> str:
-    scale = e.constant(f"{name}.weight/scale", weight.scale)
-    zero = e.constant(f"{name}.weight/zero_point", np.zeros(len(weight.scale), np.int8))
+    scale = e.constant(f"{name}/scale", weight.scale)
+    zero = e.constant(f"{name}/zero_point", np.zeros(len(weight.scale), np.int8))
     if scheme == "tensorrt":  # before 10 it reads no int8 constants: the pair stands behind rounded floats
-        real = e.constant(f"{name}.weight", weight.real())
-        stored = e.node("QuantizeLinear", [real, scale, zero], f"{name}.weight/integers", axis=weight.axis)
+        real = e.constant(name, weight.real())
+        stored = e.node("QuantizeLinear", [real, scale, zero], f"{name}/integers", axis=weight.axis)
     else:
-        stored = e.constant(f"{name}.weight", weight.values)
-    return e.node("DequantizeLinear", [stored, scale, zero], f"{name}.weight/real", axis=weight.axis)
+        stored = e.constant(name, weight.values)
+    return e.node("DequantizeLinear", [stored, scale, zero], f"{name}/real", axis=weight.axis)
 
 
 def _bias(e: Emission, quantized: QuantizedGraph, op: Op) -> str:
     values = quantized.biases[op.name]
-    step = quantized.bias_step(op)
+    step, name = quantized.bias_step(op), _stored(e, quantized, op, "bias")
     if quantized.scheme == "tensorrt":  # it reads no int32 and keeps biases in float
-        return e.constant(f"{op.name}.bias", (values.double() * step).float())
-    stored = e.constant(f"{op.name}.bias", values)
-    scale = e.constant(f"{op.name}.bias/scale", step.float())
-    zero = e.constant(f"{op.name}.bias/zero_point", np.zeros(len(values), np.int32))
-    return e.node("DequantizeLinear", [stored, scale, zero], f"{op.name}.bias/real", axis=0)
+        return e.constant(name, (values.double() * step).float())
+    stored = e.constant(name, values)
+    scale = e.constant(f"{name}/scale", step.float())
+    zero = e.constant(f"{name}/zero_point", np.zeros(len(values), np.int32))
+    return e.node("DequantizeLinear", [stored, scale, zero], f"{name}/real", axis=0)
 
 
 def _operand(e: Emission, quantized: QuantizedGraph, op: Op) -> str:
@@ -134,10 +148,11 @@ def _operand(e: Emission, quantized: QuantizedGraph, op: Op) -> str:
     params = operand(tensor, quantized.scheme)
     integers = torch.round(tensor / params.scale + params.zero_point).clamp(params.low, params.high)
     kind = torch.uint8 if params.low == 0 else torch.int8
-    grid = _grid(e, f"{op.name}.other", params)
+    name = _stored(e, quantized, op, "other")
+    grid = _grid(e, name, params)
     if quantized.scheme == "tensorrt":
-        real = e.constant(f"{op.name}.other", ((integers - params.zero_point) * params.scale).float())
-        stored = e.node("QuantizeLinear", [real, *grid], f"{op.name}.other/integers")
+        real = e.constant(name, ((integers - params.zero_point) * params.scale).float())
+        stored = e.node("QuantizeLinear", [real, *grid], f"{name}/integers")
     else:
-        stored = e.constant(f"{op.name}.other", integers.to(kind))
-    return e.node("DequantizeLinear", [stored, *grid], f"{op.name}.other/real")
+        stored = e.constant(name, integers.to(kind))
+    return e.node("DequantizeLinear", [stored, *grid], f"{name}/real")

@@ -21,6 +21,14 @@ _LAYERS = ("conv", "conv_transpose", "linear")
 _NEAR = 1e-4  # of a number, which files round
 
 
+def join_gelu(graph: Graph) -> Graph:
+    """The same network with x * (1 + erf(x / sqrt(2))) / 2 as one operator, which a forward() may spell out, too.
+
+    TFLite has no error function, and beside another such product onnxruntime joins the halves of both, and breaks.
+    """
+    return _Gelus(graph).joined()
+
+
 def join_operators(graph: Graph) -> Graph:
     """The same network with fewer operators. Each join is exact but for the order of the arithmetic."""
     for join in (Clips, Slopes, _Products, _Biases, _Responses, _Affine, _Numbers, _Parts):
@@ -110,6 +118,13 @@ class _Products(Join):
         if not math.isclose(self.number(scaled) or 0.0, wanted, rel_tol=_NEAR):
             return None, []
         return scaled.inputs[0], [more.name, erf.name, scaled.name]
+
+
+class _Gelus(_Products):
+    """Of these products gelu alone."""
+
+    def _made(self, op: Op, kind: str, x: str | None, inside: Sequence[str]) -> Op | None:
+        return super()._made(op, kind, x, inside) if kind == "gelu" else None
 
 
 class _Biases(Join):

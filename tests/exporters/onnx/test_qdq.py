@@ -129,3 +129,25 @@ def test_what_nothing_reads_in_integers_loses_no_more(end: tuple[nn.Module, ...]
     nodes = onnx.load(tmp_path / "n.onnx").graph.node
     assert nodes[-1].op_type != "DequantizeLinear"
     assert snr_db(run(made, x), answers(tmp_path / "n.onnx", x)) > 60
+
+
+class Tied(nn.Module):
+    """Tensors of which integers are made in one operator and which another reads in float."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.places, self.layer = torch.arange(1.0, 25.0) / 24, nn.Linear(24, 24)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.layer(x.mean(1)))
+        apart = torch.stack([y + self.places, y - self.places], 1)
+        return apart.mean(1) * self.layer.weight + torch.exp(x[:, 0] * self.layer.bias)
+
+
+def test_a_tensor_is_read_in_float_beside_its_integers(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    graph, x = trace(Tied().eval(), SHAPE), inputs()
+    made, file = quantized(graph, "onnxruntime"), tmp_path / "n.onnx"
+    write(WriteJob(made.graph, "int8", made), file)
+    assert any(name.name.endswith("/stored") for name in onnx.load(str(file)).graph.initializer)
+    assert snr_db(torch.cat([graph.run(row[None]) for row in x]), answers(file, x)) > 25

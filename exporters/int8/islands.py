@@ -17,6 +17,7 @@ from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
 
 LEAST_SHARE = 1 / 16  # of the largest element of a softmax, whose integers are steps of 1/256: four bits
+MOST_SHARES = 256  # elements that a softmax is over: of more the mean is under one of its steps
 Extremes = Mapping[str, tuple[float, float]]
 # What onnxruntime's CPU provider computes in integers (QLinear operators, or moves without looking at the values).
 _QLINEAR = frozenset(
@@ -31,6 +32,7 @@ _TOWARDS_DIVISORS = frozenset(
 )
 _TOWARDS_DIVIDENDS = frozenset({"slice", "reshape", "permute", "expand"})
 _SUMS = frozenset({"conv", "linear"})  # of squares around a place, where these lead to a divisor
+_LAYERS = frozenset({"conv", "conv_transpose", "linear"})
 _OF_SQUARES = "squares that are summed differ too much in size for eight bits"
 _PREPARING = frozenset({"cast", "add", "sub", "mul", "div", "scale", "clip", "permute", "reshape"})
 # Channels of a kernel and of the output up to which onnxruntime's integer convolutions lose to its float ones.
@@ -70,17 +72,37 @@ def islands(
             found.setdefault(op.name, reason)
         if op.name in found and op.name in fused:
             found[fused[op.name].name] = found[op.name]
-    return found
+    return found | enclosed(graph, found)
+
+
+def enclosed(graph: Graph, in_float: Collection[str]) -> dict[str, str]:
+    """Name the operators without weights that read what is made in float alone, and give to such or to the caller.
+
+    In integers they would cost a rounding at both ends, as the scaling of scores between the products of attention.
+    """
+    readers = graph.consumers
+    found = {op.name for op in graph if op.kind not in _LAYERS and op.inputs}
+    found -= {*in_float}
+    left = set[str]()
+    while found != left:
+        left, inside = found, {*found, *in_float, *(op.name for op in graph if op.kind == "constant")}
+        found = {n for n in left if inside.issuperset(graph[n].inputs) and all(r.name in inside for r in readers[n])}
+    return dict.fromkeys(found, "it stands between operators in float")
 
 
 def fine_shares(graph: Graph, scheme: str, extremes: Extremes) -> dict[str, str]:
     """The softmaxes over so many elements that each is a few steps of 1/256, what moves them, and what reads them."""
     found: dict[str, str] = {}
     for op in graph.ops if scheme != "tensorrt" else ():  # whose integers are as fine as the values are small
-        fine = op.kind == "softmax" and extremes.get(op.name, (0.0, 1.0))[1] < LEAST_SHARE
+        fine = op.kind == "softmax" and _is_fine(graph, op, extremes)
         if fine or any(_hands_on(graph[name], scheme) for name in op.inputs if name in found):
-            found[op.name] = f"of a softmax whose largest is under {LEAST_SHARE:g} integers would say too little"
+            found[op.name] = "of a softmax over so many, or with so small shares, integers would say too little"
     return found
+
+
+def _is_fine(graph: Graph, op: Op, extremes: Extremes) -> bool:
+    many = op.shape[op.attrs["dim"]] > MOST_SHARES and not graph.is_output(op.name)
+    return many or extremes.get(op.name, (0.0, 1.0))[1] < LEAST_SHARE
 
 
 def _hands_on(op: Op, scheme: str) -> bool:

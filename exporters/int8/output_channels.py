@@ -130,7 +130,7 @@ def _near(graph: Graph) -> frozenset[str]:
 
 
 def _computed(graph: Graph, op: Op) -> list[str]:
-    return [name for name in op.inputs if graph[name].kind != "constant"]
+    return [name for name in dict.fromkeys(op.inputs) if graph[name].kind != "constant"]
 
 
 def _passes(graph: Graph, op: Op) -> bool:

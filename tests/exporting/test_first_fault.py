@@ -135,7 +135,7 @@ class Whole(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 4, 3)
+        self.conv = nn.Conv2d(3, 32, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.conv(x)

@@ -185,7 +185,7 @@ def check(graph: Graph, made: QuantizedGraph, x: Tensor, got: Tensor, steps: flo
     step = made.activations[graph.output].scale if graph.output in made.activations else float(want.abs().max()) / 255
     off = (got - simulated).abs() / step
     assert float(off.max()) < steps + 0.5 and float((off > 0.5).float().mean()) < 0.1
-    assert snr_db(want, got) > snr_db(want, simulated) - 1
+    assert snr_db(want, got) > min(snr_db(want, simulated), 99) - 1  # where all is in float, the simulation is exact
 
 
 def in_litert(path: Path, x: Tensor, kernels: OpResolverType) -> Tensor:

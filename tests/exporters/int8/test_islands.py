@@ -57,7 +57,7 @@ def test_a_softmax_over_many_is_read_in_float(scheme: str) -> None:
 
 
 def test_elsewhere_shares_stay_integers() -> None:
-    graph = trace(Shares().eval(), SHAPE)
+    graph = trace(Shares().eval(), (1, 3, 8, 8))
     extremes = {op.name: (0.0, 0.5) for op in graph}
     assert not fine_shares(graph, "tflite", extremes) and not fine_shares(graph, "tensorrt", {})
 
@@ -219,3 +219,32 @@ def test_an_average_that_needs_a_pad_is_named(kernel: int, stride: int, padding:
     pool = nn.AvgPool2d(kernel, stride, padding, count_include_pad=False)
     graph = trace(nn.Sequential(nn.Conv2d(3, 4, 1), pool).eval(), SHAPE)
     assert [graph[name].kind for name in padded_means(graph)] == ["avg_pool"] * is_float
+
+
+class Between(nn.Module):
+    """A scaled and moved product of tensors in front of a softmax, and a function behind the last float operator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 32, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        y = self.conv(x).flatten(2)
+        scores = (y @ y.transpose(1, 2) * 0.3).transpose(1, 2).softmax(-1)
+        return scores @ y, (y.exp() * 0.5).flatten(1).tanh()
+
+
+@pytest.mark.parametrize("scheme", ["tflite", "onnxruntime"])
+def test_what_stands_between_operators_in_float_is_not_rounded(scheme: str) -> None:
+    torch.manual_seed(0)
+    graph, noise = trace(Between().eval(), (1, 3, 8, 8)), synthetic((1, 3, 8, 8), TORCHVISION, 16)
+    made, x = quantize(graph, record(graph, noise), scheme), torch.from_numpy(next(noise.batches(4)))
+    rounded = [graph[name].kind for name in made.activations]
+    assert rounded == ["input", "conv", "reshape", "permute"]
+    for want, got in zip(graph.run(x), run(made, x), strict=True):
+        assert snr_db(want, got) > 35
+
+
+def test_a_softmax_over_more_than_its_steps_is_read_in_float() -> None:
+    graph = trace(Shares().eval(), SHAPE)
+    assert [graph[name].kind for name in fine_shares(graph, "tflite", {})] == ["softmax", "reshape", "mul"]

@@ -39,7 +39,7 @@ CPP_ARRAYS = """
                              std::size(outputs));
 {taken}
 """
-KOTLIN_ARRAYS = """/** Runs {file}, whose bytes `model` holds. Make one and keep it: that loads the file.
+KOTLIN_ARRAYS = """/** Runs {file}, whose bytes `model` holds. Make one and keep it, because making it loads the file.
  *  Arrays have the network's axes and values.
  *  An Android app has the file in src/main/assets: `assets.open({asset}).use {{ it.readBytes() }}`.
 {about} */
@@ -62,7 +62,7 @@ class Network(model: ByteArray) : Closeable {{
 
     override fun close() = session.close()
 }}"""
-KOTLIN = """/** Runs {file}, whose bytes `model` holds. Make one and keep it: that loads the file.
+KOTLIN = """/** Runs {file}, whose bytes `model` holds. Make one and keep it, because making it loads the file.
  *  An Android app has the file in src/main/assets: `assets.open({asset}).use {{ it.readBytes() }}`. */
 class Classifier(model: ByteArray) : Closeable {{
     private val environment = OrtEnvironment.getEnvironment()

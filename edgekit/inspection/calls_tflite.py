@@ -51,7 +51,7 @@ fun model(stream: InputStream): ByteBuffer {{
 """
 KOTLIN_ARRAYS = (
     _KOTLIN_MODEL
-    + """/** Runs {file}, which is `model`. Make one and keep it: that loads the file.
+    + """/** Runs {file}, which is `model`. Make one and keep it, because making it loads the file.
  *  Arrays have the network's axes and values.
 {about} */
 class Network(model: ByteBuffer) : Closeable {{
@@ -69,7 +69,7 @@ class Network(model: ByteBuffer) : Closeable {{
 )
 KOTLIN = (
     _KOTLIN_MODEL
-    + """/** Runs {file}, which is `model`. Make one and keep it: that loads the file. */
+    + """/** Runs {file}, which is `model`. Make one and keep it, because making it loads the file. */
 class Classifier(model: ByteBuffer) : Closeable {{
     private val interpreter = Interpreter(model, Interpreter.Options().setNumThreads(1))
 

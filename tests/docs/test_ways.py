@@ -111,7 +111,7 @@ def jobs() -> dict[str, str]:
 
 def plain(line: str) -> str:
     """A command without what each reader has of his own: folders, devices and stores."""
-    line = re.sub(r" --(out|device|store|format|max-latency|min-top1|max-bytes) \S+", "", line)
+    line = re.sub(r" --(out|device|store|format|precision|max-latency|min-top1|max-bytes) \S+", "", line)
     return line.replace("release-1/", "artifacts/")
 
 

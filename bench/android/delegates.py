@@ -31,7 +31,7 @@ def delegate_flags(tool: Tool, delegate: str | None) -> dict[str, str]:
     if found is None:
         name = "LiteRT's benchmark_model" if tool.kind == LITERT else "this benchmark_model"
         known = [one for one in DELEGATES if choose(tool, one) is not None]
-        raise ValueError(f"{name} has no delegate '{wish}'; it has {', '.join(known)}")
+        raise ValueError(f"{name} has no delegate '{wish}', only {', '.join(known)}")
     return found
 
 

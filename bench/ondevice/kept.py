@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 STDIN = 0
 KEEP_SECONDS = 30 * 24 * 3600
 BLOCK = 1 << 20
+HEAD = 16  # bytes of a compiled file before its code
 TOOLS, FILE = "[0-9a-f]{16}", r"[0-9a-f]{64}(\.\w+)?"  # the names of what is ours
 
 
@@ -118,7 +119,26 @@ def tools(root: Path, data: Data, session: str, digest: str) -> None:
         except OSError:
             if not folder.is_dir():  # else another session brought the same meanwhile
                 raise
+    if folder.is_dir():
+        _compile(folder)
     answer({"ok": {"path": str(folder) if folder.is_dir() else None}})
+
+
+def _compile(folder: Path) -> None:
+    """Compile what is not compiled for this Python yet, each file whole or not at all.
+
+    On a full disk Python itself leaves half of a file, and fails on it ever after.
+    """
+    import compileall
+    import marshal
+
+    compileall.compile_dir(str(folder), quiet=2)
+    for path in folder.rglob(f"*.{sys.implementation.cache_tag}.pyc"):
+        with suppress(OSError):  # another session does the same
+            try:
+                marshal.loads(path.read_bytes()[HEAD:])
+            except (EOFError, ValueError, TypeError):
+                path.unlink()
 
 
 def get(root: Path, data: Data, path: str) -> None:

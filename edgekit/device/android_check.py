@@ -28,7 +28,7 @@ IDENTITY = (
         "df -k /data/local/tmp",
         "settings get global low_power",
     ),
-    *STATE[:2],
+    *STATE,
 )
 
 
@@ -38,7 +38,7 @@ def check_phone(device: AdbDevice, link: AdbLink, prepared: Callable[[], Prepare
     who = dumpsys.identity(dumpsys.properties(texts[0]))
     kernel, cpus, memory, space, saver = (text.strip() for text in texts[1:6])
     heat, battery = dumpsys.thermal(texts[6]), dumpsys.battery(texts[7])
-    free_bytes = free(space)
+    told = [*_missing(heat, battery, saver, free(space), who), *_cores(device, texts[8])]
     api = f" (API {who.sdk})" if who.sdk else ""
     return Check(
         name=link.name,
@@ -50,9 +50,9 @@ def check_phone(device: AdbDevice, link: AdbLink, prepared: Callable[[], Prepare
         processor=None,
         cpus=whole(cpus),
         memory_bytes=memory_line(memory, "MemTotal"),
-        free_bytes=free_bytes,
+        free_bytes=free(space),
         python=None,
-        missing=tuple(_missing(heat, battery, saver, free_bytes, who)),
+        missing=tuple(told),
         runtimes=tuple(_runtime(name, prepared) for name in device.runtimes),
     )
 
@@ -84,6 +84,13 @@ def _missing(
     if space is not None and space < GIB:
         found.append(f"only {space // 2**20} MiB are free: free some")
     return found
+
+
+def _cores(device: AdbDevice, clocks: str) -> list[str]:
+    wish = device.cores
+    if wish in (None, "all") or dumpsys.cluster(dumpsys.frequencies(clocks), str(wish)) is not None:
+        return []
+    return [f"it does not tell {wish} processors from others: write `cores: all` into devices.yaml"]
 
 
 def _runtime(name: str, prepared: Callable[[], Prepared]) -> RuntimeFound:

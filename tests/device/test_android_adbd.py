@@ -64,6 +64,9 @@ def test_checking(phone: Phone) -> None:
     found = devices(check="pixel").check
     assert found is not None and found.model == "Google Pixel 8 Pro" and found.missing == ()
     assert found.cpus == os.cpu_count() and found.memory_bytes and found.free_bytes and found.kernel
+    described(phone, cores="big")
+    alike = devices(check="pixel").check
+    assert alike is not None and any("does not tell big processors" in line for line in alike.missing)
     assert found.runtimes[0].version == f"classic, sha256 {file_sha256(TOOL)[:16]}"
 
 
@@ -197,7 +200,7 @@ def test_accuracy_is_that_of_the_answers_there(
 
 def test_a_delegate_that_the_tool_lacks(phone: Phone, classifier: tuple[list[Path], Path]) -> None:
     files, images = classifier
-    with pytest.raises(BackendMissing, match="has no delegate 'gpu'; it has none"):
+    with pytest.raises(BackendMissing, match="has no delegate 'gpu', only none"):
         evaluate(files[:1], data=images, device="pixel", delegate="gpu")
 
 

@@ -46,6 +46,8 @@ module.main(sys.argv[1:])
 BOOT = f"exec({LOADER!r})"
 SESSION = ("kept", "session")  # each imports only those before it
 GREETING_BYTES = 1 << 16  # of what a shell says before a command that runs; more of it is no greeting
+# Of what runs there: texts in English, and no compiled files but those that kept.py sees to.
+ALWAYS = ("LC_ALL=C", "PYTHONDONTWRITEBYTECODE=1")
 # A shell stands between, so that ssh's own exit code 255 is not confused with a death by a signal.
 SHELL = ("sh", "-c", '"$@"; exit $?', "sh")
 
@@ -173,7 +175,7 @@ class SshLink:
             raise
 
     def _marked(self, command: Sequence[str]) -> list[str]:
-        return self._connection.argv(("env", "LC_ALL=C", f"{MARK}={self.session}", *SHELL, *command))
+        return self._connection.argv(("env", *ALWAYS, f"{MARK}={self.session}", *SHELL, *command))
 
     def _begin(self) -> None:
         self._former.add(self.session)
@@ -201,21 +203,24 @@ class SshLink:
                 break
             said += b" "
         else:
-            if line is not None:  # it goes on and on
-                talk.process.kill()
-            raise self._no_python(talk.end())
-        before = said[: -len(found.group())].decode(errors="replace").strip()
-        if before:
-            raise EnvironmentRefused(
-                f"the shell of {self.name} prints before a command runs: {before[:80]!r}",
-                "have its ~/.bashrc print to a terminal only: put `[[ $- == *i* ]] || return` at its top",
-            )
+            if line is None:
+                raise self._no_python(talk.end())
+            talk.process.kill()  # it goes on and on
+            raise self._prints(said)
+        if before := said[: -len(found.group())].strip():
+            raise self._prints(before)
         numbers = [whole(part.decode()) or 0 for part in found.groups()]
         if (numbers[0], numbers[1]) < OLDEST_PYTHON:
             raise BackendMissing(
                 f"`{self.python}` on {self.name} is Python {'.'.join(map(str, numbers))}, and the runner needs 3.8",
                 "install a newer one there, and name it with `python:` in devices.yaml",
             )
+
+    def _prints(self, said: bytes) -> EnvironmentRefused:
+        return EnvironmentRefused(
+            f"the shell of {self.name} prints before a command runs: {said[:80].decode(errors='replace')!r}",
+            "have its ~/.bashrc print to a terminal only: put `[[ $- == *i* ]] || return` at its top",
+        )
 
     def _no_python(self, done: Done) -> EdgekitError:
         return self.failure(done.code, done.stderr) or BackendMissing(

@@ -136,6 +136,20 @@ def test_a_file_that_changes_on_its_way_is_not_kept(server: Server, board: SshLi
     assert not list((server.root / "files").iterdir())
 
 
+def test_what_is_compiled_there_is_compiled_whole(server: Server) -> None:
+    """On a full disk Python itself leaves half of a compiled file, and fails on it ever after."""
+    link = server.link()
+    (compiled,) = Path(link.tools()).rglob("runner.*.pyc")
+    compiled.write_bytes(compiled.read_bytes()[:100])
+    link.close()
+    again = server.link()
+    assert compiled.is_relative_to(again.tools()) and not compiled.exists()
+    assert ask(again, {"mode": "baseline", "runtime": "null"}, 60)["peak_bytes"]
+    assert not compiled.exists()  # what runs there writes none
+    again.close()
+    assert server.link().tools() and compiled.stat().st_size > 100
+
+
 def test_two_sessions_bring_the_same_tools_at_once(tmp_path: Path) -> None:
     command = [sys.executable, str(FOLDER), "session", str(tmp_path), "tools"]
     # Each looks for the tools when their zip has ended; they are slow to write, so that all have found none.

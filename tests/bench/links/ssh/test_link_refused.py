@@ -166,5 +166,7 @@ def test_a_shell_that_prints_before_every_command(server: Server) -> None:
         error
     )
     assert "~/.bashrc" in error.remedy and "[[ $- == *i* ]] || return" in error.remedy
+    (home / ".bashrc").write_text("yes | head -c 200000\n")
+    assert "prints before a command runs: 'y y y" in refusal(server).message
     (home / ".bashrc").write_text("[[ $- == *i* ]] || return\necho 'Welcome to JetPack 6'\n")
     assert server.link().look({})["cpus"]

@@ -61,7 +61,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "store": ("edgekit.storage.command", "store", "List stored records; show, export, merge or remove some."),
     "weights": ("edgekit.checkpoints.pretrained", "weights", "List published weights, or download some."),
     "devices": ("edgekit.device.registry", "devices", "List the devices of devices.yaml, or check that one answers."),
-    "doctor": ("edgekit.diagnosis", "doctor", "Say what is installed, what is missing, how to get it."),
+    "doctor": ("edgekit.diagnosis", "doctor", "Say what is installed, what is missing, and how to get it."),
     "demo": ("edgekit.demonstration.command", "demo", "Go the whole way on handwritten digits, in minutes."),
 }
 # Commands that are also the name of a module inside edgekit; these modules are callable (see callable_module).

@@ -124,7 +124,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _edgekit(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Export convolutional networks to files for devices; measure cost and accuracy.
 

@@ -12,23 +12,30 @@ from edgekit.errors import UsageError
 if TYPE_CHECKING:
     from edgekit.network.inputs import Input
 
+_OWN = "FILE.py:function, PACKAGE.MODULE:function, FILE.pt2, .onnx, .tflite or .keras"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Model = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
-        help="A name from `edgekit models`, FILE.py:function, PACKAGE.MODULE:function, FILE.pt2, .onnx or .tflite.",
+        help=f"A name from `edgekit models`, {_OWN}.",
     ),
 ]
 Models = Annotated[
     list[str],
     typer.Argument(
         metavar="MODEL...",
-        help="Names from `edgekit models`, FILE.py:function, PACKAGE.MODULE:function, FILE.pt2, .onnx or .tflite.",
+        help=f"Names from `edgekit models`, {_OWN}.",
     ),
 ]
 Format = Annotated[
-    str, typer.Option("--format", "-f", metavar="text|json|csv|md|latex", help="How to print it; exact, but for text.")
+    str,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="text|json|csv|md|latex",
+        help="How to print it; text is rounded, the others are exact.",
+    ),
 ]
 Alpha = Annotated[float | None, typer.Option("--alpha", help="Width multiplier in (0, 1].")]
 Resolution = Annotated[int | None, typer.Option("--res", "--imgsz", help="Input height and width in pixels.")]
@@ -67,7 +74,7 @@ Devices = Annotated[
     Path | None, typer.Option("--devices", metavar="FILE", help="The devices.yaml to use.", show_default=False)
 ]
 Runtime = Annotated[
-    str | None, typer.Option("--runtime", help="onnxruntime, litert, tensorrt, trtexec, torch or null.")
+    str | None, typer.Option("--runtime", help="onnxruntime, litert, tensorrt, tensorrt_rtx, trtexec, torch or null.")
 ]
 Threads = Annotated[int, typer.Option("--threads", help="Threads that the runtime may use.")]
 Preset = Annotated[

@@ -39,7 +39,7 @@ def compare(
 ) -> Outcome:
     """Compare a new build with an old one; fail if it is worse.
 
-    With limits of their own also accuracies, sizes and memory.
+    It compares latencies, and accuracies, sizes and memory where these have a limit.
     Exit code 3: slower or beyond a limit, or missing on the new side. 6: a measurement is invalid.
     2: not comparable (another device, runtime or number of threads; other images).
     Where the noise leaves it open the code is 0; with --strict, 3.

@@ -8,7 +8,7 @@ from edgekit.cli.output import Outcome
 
 
 def doctor(devices: o.Devices = None, store: o.Store = None, json: o.Json = False) -> Outcome:
-    """Say what is installed, what is missing, how to get it.
+    """Say what is installed, what is missing, and how to get it.
 
     \b
     Example:

@@ -52,8 +52,8 @@ def eval(
 ) -> Outcome:
     """Measure the accuracy of the files that ship.
 
-    On labeled images, with their number and an interval. Images that the int8 ranges were calibrated on are refused.
-    Each file is compared with its own fp32 file where that is named, else with the first.
+    Top-1 and top-5 on labeled images, with their number and an interval. Images that the int8 ranges were calibrated
+    on are refused. Each file is compared with its own fp32 file where that is named, else with the first.
     Exit code 3: top-1 is under --min-top1, or further under that of --against than --max-drop.
 
     \b

@@ -34,8 +34,8 @@ def export(model: o.Model, *, half: bool, int8: bool, force: bool, json: o.Json 
     BatchNorm is folded away. Every file is opened again from disk, run, and compared; one that differs is kept under
     a .rejected name, and the exit code is 3.
 
-    With --device the file runs there for that, and for --max-latency; TensorRT engines are built there, too, as they
-    run nowhere else. A phone only times: the proof runs here.
+    With --device it runs there, for the proof and for --max-latency. TensorRT engines are built there, too, as they run
+    nowhere else. On a phone only the time is taken: the proof runs here.
 
     \b
     Example:

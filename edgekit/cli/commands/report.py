@@ -33,7 +33,7 @@ def report(
     """Write what was measured as one self-contained HTML file.
 
     It begins with the file to ship to each device, as `choose` names it without limits. Then tables, pictures of
-    accuracy against latency and MACs, and where each row comes from. It opens without a network.
+    accuracy against latency and MACs, and where each row comes from. It opens without a connection.
 
     Formats: html; md for a pull request; csv and json with every value, its unit in the key (median_ms, bytes; top1 is
     a fraction of 1). The filters may be combined: --model is a network (mobilenet), a variant (mobilenet_0.5_160) or a

@@ -83,7 +83,7 @@ def sweep(
         str | None, typer.Option("--retry", metavar="failed", help="Of what is missing, only try again what failed.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the plan and how long it will take.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Yes, that many cells are meant.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Go on with more than 1,000 cells.")] = False,
     engine: Annotated[
         str, typer.Option("--engine", metavar="local|dask", help="What runs the jobs: this machine, or a cluster.")
     ] = "local",
@@ -100,8 +100,8 @@ def sweep(
 ) -> Outcome:
     """Export, measure and evaluate every cell of a grid.
 
-    What fails is a row with its reason, and the rest goes on. A sweep that was stopped, or that has nothing new to do,
-    goes on with --continue.
+    What fails is a row with its reason, and the rest goes on. --continue goes on with a sweep that was stopped: it
+    redoes only what is missing or changed.
 
     \b
     Example:

@@ -17,8 +17,9 @@ def weights(
 ) -> Outcome:
     """List published weights, or download some.
 
-    Each file is checked by its sha256 and kept in the cache ($EDGEKIT_CACHE). An interrupted download goes on where
-    it stopped. `edgekit export MODEL --weights pretrained` gets what it needs by itself.
+    A file is checked by the hash that is published of it, where there is one, and kept in the cache ($EDGEKIT_CACHE).
+    An interrupted download goes on where it stopped. `edgekit export MODEL --weights pretrained` gets what it needs by
+    itself.
 
     \b
     Example:

@@ -16,7 +16,8 @@ def worker(
     scheduler: o.Scheduler = None,
     *,
     devices: Annotated[
-        Path | None, typer.Option("--devices", metavar="FILE", help="The devices.yaml of the devices that hang here.")
+        Path | None,
+        typer.Option("--devices", metavar="FILE", help="The devices.yaml of the devices that are connected here."),
     ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", help="Exports at once.  [default: by this machine]")] = None,
     name: Annotated[str | None, typer.Option("--name", help="What it is called.  [default: host and process]")] = None,
@@ -29,7 +30,7 @@ def worker(
     """Do jobs of sweeps that run on a Dask cluster.
 
     It exports and evaluates for `edgekit sweep --engine dask`, and measures on the devices of its --devices, until it
-    is ended. The scheduler is Dask's own, `dask scheduler`. Whoever reaches that can run code here.
+    is ended. The scheduler is Dask's own, `dask scheduler`. Whoever reaches it can run code here.
 
     \b
     Example:

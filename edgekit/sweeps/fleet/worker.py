@@ -1,4 +1,4 @@
-"""The command `worker`: this machine does jobs of sweeps, and measures on the devices that hang on it.
+"""The command `worker`: this machine does jobs of sweeps, and measures on the devices that are connected to it.
 
 It serves until it is ended. When the scheduler goes away it waits for it, and announces itself again.
 """

@@ -50,9 +50,9 @@ def _card(answer: Answer) -> str:
     if chosen is None:
         said = _sentence(answer.decision.reason)
         todo = f"<p><b>What to do:</b> {_sentence(answer.decision.remedy)}</p>" if answer.decision.remedy else ""
-        body = f'<p class="where">For {where}</p><h2>No file can be named yet</h2><p>{said}</p>{todo}'
+        head = f'<p class="where">For {where}</p><h2>No file can be named yet</h2>'
+        body = f"{head}{_likely(answer.decision.provisional)}<p>{said}</p>{todo}"
         known = _candidates(answer.decision.others)
-        body += _likely(answer.decision.provisional)
         return f'<article class="answer undecided"><div>{body}</div>{known}</article>'
     pick = f'<div><p class="where">Ship to {where}</p>{_file(chosen, answer)}</div>'
     return f'<article class="answer">{pick}{_quicker(answer)}</article>'

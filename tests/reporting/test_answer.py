@@ -79,6 +79,9 @@ def test_why_no_file_can_be_named(make: Records, kind: str, reason: str, remedy:
     assert found.decision.remedy and remedy in found.decision.remedy
     shown = page.page(rows(measured, evaluated), "now", "", answers=(found,))
     assert "No file can be named yet" in shown and "What to do" in shown
+    told = report_text.as_markdown(rows(measured, evaluated), (), "now", (found,))
+    is_likely = kind != "random"  # whose accuracies mean nothing
+    assert ("ship it if" in shown) is is_likely is ("Likely **" in told) is (found.decision.provisional is not None)
     assert known[0].file.replace("_", "_<wbr>") in shown.partition('<dl class="facts">')[0].replace(".<wbr>", "."), (
         "it still teaches what is known"
     )

@@ -166,6 +166,25 @@ class Chosen(nn.Module):
         return y
 
 
+class Picked(nn.Module):
+    """The places of a map with the highest scores, most of which are the same integer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.map, self.score = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = torch.relu(self.map(x))
+        places = torch.clamp(self.score(rows), max=0.0).flatten(1).topk(20, 1)[1]
+        return torch.gather(rows.flatten(2), 2, places[:, None].expand(-1, 8, -1))
+
+
+@pytest.mark.parametrize("format", SCHEMES)
+def test_places_of_equal_integers_are_no_fault(format: str, tmp_path: Path) -> None:
+    right = made(Picked, format)
+    assert fault_of(format, right, right, tmp_path) is None
+
+
 FLOAT_FAULTS = [
     (Convolutions, "convolution padded at one side"),
     (Convolutions, "pooling padded at one side"),

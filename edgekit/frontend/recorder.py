@@ -218,6 +218,8 @@ class Recorder(TorchFunctionMode):
             node = self._result(func, call, name, self._nodes((args, kwargs)))
             self.storage.view(func(*args, **kwargs), node, args[0])
             return args[0]
+        if call.shown == "set_" and len(args) == 1 and not kwargs:
+            return self.storage.emptied(func(*args))
         target = calls.target(func, call, args, kwargs)
         if target is not None:
             return self._in_place(func, call, name, target, args, kwargs)

@@ -55,6 +55,11 @@ class Storage:
         """A tensor with memory of its own."""
         self._held[id(tensor)] = Held(tensor, Memory(node), (), node)
 
+    def emptied(self, tensor: Tensor) -> Tensor:
+        """A tensor that was given an empty memory, as set_() does to free the one before; which others may lie in."""
+        self.fresh(tensor, self._builder.constant("empty", torch.empty(0, dtype=tensor.dtype)))
+        return tensor
+
     def view(self, tensor: Tensor, node: Node, of: Tensor) -> None:
         """A tensor that lies in the memory of another one."""
         base = self._held[id(of)]

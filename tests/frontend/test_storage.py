@@ -65,6 +65,15 @@ def changes_a_view_that_is_read(y: Tensor) -> Tensor:
     return z
 
 
+def frees_what_it_has_read(y: Tensor) -> Tensor:
+    a, b = (half.contiguous() for half in y.chunk(2, 1))
+    c = a + torch.relu(b)
+    z = torch.cat([c, a * c], 1)
+    for one in (a, b, c):
+        one.set_()  # type: ignore[call-overload]
+    return torch.cat([z.flatten(), a, y.flatten()])
+
+
 def arithmetic(y: Tensor) -> Tensor:
     y -= 1
     y *= 3
@@ -88,6 +97,7 @@ FUNCTIONS: dict[str, Callable[[Tensor], Tensor | None]] = {
     "a clone": changes_a_clone,
     "a copy": changes_a_copy,
     "a view that is read": changes_a_view_that_is_read,
+    "memory that is freed": frees_what_it_has_read,
 }
 
 

@@ -8,9 +8,11 @@ another order of axes. The writer does the same in the other direction (edgekit.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from edgekit.importers.tensors import is_known
@@ -73,6 +75,11 @@ def channels_first(rank: int) -> Axes:
     return (0, *range(2, rank), 1) if rank >= 3 else tuple(range(rank))
 
 
+def as_torch(sizes: Sequence[int | str]) -> tuple[int | str, ...]:
+    """The sizes of a map or volume of the file channels-first; others as they are."""
+    return (sizes[0], sizes[-1], *sizes[1:-1]) if len(sizes) in (4, 5) else tuple(sizes)
+
+
 def maps(tensor: Tensor) -> Held:
     """A signal, map or volume as torch has it."""
     return Held(tensor, channels_first(tensor.dim()))
@@ -95,6 +102,13 @@ def arranged(value: Held, axes: Axes) -> Tensor:
     for axis, dim in enumerate(axes):
         dims[dim] = value.axes[axis]
     return value.tensor if dims == list(range(value.rank)) else value.tensor.permute(dims)
+
+
+def in_columns(weight: Tensor, columns: Columns) -> Tensor:
+    """The weight (O, I) of a layer that reads a flattened map, its columns in torch's order."""
+    back = [1 + columns.order.index(dim) for dim in range(len(columns.order))]
+    whole = weight.reshape(-1, *(columns.sizes[dim] for dim in columns.order))
+    return whole.permute(0, *back).reshape(weight.shape)
 
 
 def unflattened(value: Held) -> Held:
@@ -128,6 +142,24 @@ def _as(value: Held, leader: Held) -> Tensor:
     if more:
         value = plainly(plain(value).reshape((1,) * more + value.shape))
     return arranged(value, leader.axes)
+
+
+def of_two(function: Callable[[Any, Any], Tensor], a: Held, b: Held) -> Held:
+    """A function of two values, which broadcast. A single number of the file is a number of the network."""
+    (left, right), leader = together([a, b])
+    return leader.to(function(_number(left, right), _number(right, left)))
+
+
+def _number(value: Tensor, other: Tensor) -> Any:
+    """A constant without axes as a number, where the other operand is computed."""
+    is_number = value.dim() == 0 and is_known(value) and not is_known(other)
+    return value.item() if is_number else value
+
+
+def sloped(x: Held, slope: Held) -> Held:
+    """PReLU with a slope for each element."""
+    (data, factor), leader = together([x, slope])
+    return leader.to(torch.relu(data) - factor * torch.relu(-data))
 
 
 # Changes of shape

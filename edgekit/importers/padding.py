@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -21,6 +23,6 @@ def padded(x: Tensor, pairs: Pairs) -> tuple[Tensor, tuple[int, ...]]:
     return F.pad(x, flat(pairs)), (0,) * len(pairs)
 
 
-def flat(pairs: Pairs) -> list[int]:
+def flat(pairs: Sequence[tuple[int, int]]) -> list[int]:
     """Return (low, high) of each axis as torch's F.pad has them: the last axis first."""
     return [amount for pair in reversed(pairs) for amount in pair]

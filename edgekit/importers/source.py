@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,11 @@ REAL = ("float32", "float16", "bfloat16", "float64")  # types of inputs, read in
 WHOLE = ("bool", "uint8", "int8", "int16", "int32", "int64")  # kept as they are
 READ = (*REAL, *WHOLE)
 Given = Sequence[Shape] | Mapping[str, Shape] | None  # shapes of inputs, in order or by name
+LARGEST = 2**28  # elements of a tensor whose size is made of numbers in a file
+QUANTIZED = (
+    "the file is quantized: what is read are the real numbers that its integers stand for, without rounding; "
+    "int8 files keep its scales, unless --ranges data asks for others"
+)
 
 
 @dataclass(frozen=True)
@@ -82,11 +88,9 @@ def batch_notes(name: str, batch: int) -> tuple[str, ...]:
     return (f"{name} is made for a batch of {batch}: it is read for one, and proved on {batch} alike",)
 
 
-def example(name: str, sizes: Sequence[int | str]) -> str:
-    """Return an --input that closes the sizes of an input that are texts or below 0; for a map where none is known."""
-    told = (
-        (size if isinstance(size, int) and size >= 0 else 1 if axis == 0 else 224) for axis, size in enumerate(sizes)
-    )
+def _example(name: str, sizes: Sequence[int | str]) -> str:
+    """An --input that closes the sizes of an input that are texts; for a map where none is known."""
+    told = (size if isinstance(size, int) else 1 if axis == 0 else 224 for axis, size in enumerate(sizes))
     return f"--input {name}={','.join(map(str, told)) or '1,3,224,224'}"
 
 
@@ -105,3 +109,31 @@ def given_by_name(path: Path, names: Sequence[str], given: Given) -> dict[str, S
             "give a shape for each, or --input NAME=1,3,224,224 for some",
         )
     return dict(zip(names, given or (), strict=False))
+
+
+def settled(path: Path, name: str, own: Sequence[int | str], given: Shape | None) -> Shape:
+    """Return the shape of an input as torch has it: as given, else the file's own with a batch of 1 where that is free.
+
+    In `own` a size that is free is a text; it is empty where the file tells none. Raises UsageError for a given shape
+    that is not of the file, for sizes that are left open, and for more elements than any network takes.
+    """
+    told = "x".join(str(size) or "?" for size in own)
+    if given is not None:
+        fits = len(given) == len(own) and all(isinstance(a, str) or a == b for a, b in zip(own, given, strict=True))
+        if own and not fits:
+            is_free = any(isinstance(size, str) for size in own[1:])
+            raise UsageError(
+                f"input {name} of {path.name} is {told}, not {'x'.join(map(str, given))}",
+                f"write {_example(name, own)}" if is_free else "leave --input out",
+            )
+        return given
+    sizes = [1 if isinstance(size, str) and axis == 0 else size for axis, size in enumerate(own)]
+    found = tuple(size for size in sizes if isinstance(size, int))
+    if not own or len(found) < len(own):
+        raise UsageError(
+            f"input {name} of {path.name} leaves sizes open ({told or 'all of them'})",
+            f"say how large it is to be, channels first: {_example(name, own)}",
+        )
+    if not 0 < math.prod(found) <= LARGEST:
+        raise UsageError(f"input {name} of {path.name} is {told}", "give a file of a network")
+    return found

@@ -13,9 +13,10 @@ from edgekit.checkpoints.keras.stored import Whole
 from edgekit.errors import UsageError, first_line
 from edgekit.frontend.imported import Imported, Layer
 from edgekit.importers.held import Held, channels_first, first, plain
-from edgekit.importers.keras.node import LARGEST, Node
+from edgekit.importers.keras.node import Node
 from edgekit.importers.keras.plan import Made, Step, steps
 from edgekit.importers.keras.table import operator
+from edgekit.importers.source import LARGEST
 
 _ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError, NotImplementedError)
 Values = dict[Made, tuple[Held, ...]]

@@ -12,8 +12,6 @@ from torch import Tensor
 from edgekit.errors import UsageError
 from edgekit.importers.held import Held, first, maps, plain, plainly
 
-LARGEST = 2**28  # elements of a tensor
-
 
 @dataclass(frozen=True)
 class Node:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from pathlib import Path
 
 from edgekit.checkpoints.keras import stored
 from edgekit.checkpoints.keras.config import KerasModel, Ref, Size, flat
 from edgekit.errors import UsageError
-from edgekit.importers.held import channels_first
+from edgekit.importers.held import as_torch
 from edgekit.importers.keras.network import KerasNetwork
-from edgekit.importers.keras.node import LARGEST
 from edgekit.importers.keras.plan import count
 from edgekit.importers.keras.table import operator
-from edgekit.importers.source import Given, Shape, Source, given_by_name
+from edgekit.importers.source import Given, Shape, Source, given_by_name, settled
 from edgekit.records.artifact import content_of
 from edgekit.records.manifest import SourceRecord
 from edgekit.records.preprocessing import TENSORFLOW, Preprocessing
@@ -88,35 +86,8 @@ def _shape(path: Path, model: KerasModel, name: str, size: Size | None, dtype: s
             f"input {name} of {path.name} takes {dtype}, and edgekit gives real numbers",
             "make a model whose inputs are float32",
         )
-    own = _as_torch(model, size)
-    if given is not None:
-        if own and (len(given) != len(own) or any(a not in (None, b) for a, b in zip(own[1:], given[1:], strict=True))):
-            raise UsageError(
-                f"input {name} of {path.name} is {_told(own)}, not {'x'.join(map(str, given))}",
-                "leave --input out" if None not in own[1:] else f"write --input {name}=1,3,224,224",
-            )
-        return given
-    if own is None or None in own[1:]:
-        raise UsageError(
-            f"input {name} of {path.name} leaves sizes open ({_told(own or ())})",
-            f"say how large it is to be, channels first: --input {name}=1,3,224,224",
-        )
-    found = (1, *(int(one or 0) for one in own[1:]))
-    if not 0 < math.prod(found) <= LARGEST:
-        raise UsageError(f"input {name} of {path.name} is {_told(own)}", "give a file of a network")
-    return found
-
-
-def _as_torch(model: KerasModel, size: Size | None) -> Size | None:
-    """The sizes of an input channels-first where the file has them channels-last."""
-    if size is None or len(size) not in (4, 5) or model.channels_first:
-        return size
-    axes = channels_first(len(size))
-    return tuple(size[axes.index(dim)] for dim in range(len(size)))
-
-
-def _told(size: Size) -> str:
-    return "x".join("?" if one is None else str(one) for one in size) or "nothing"
+    own = ("?", *("?" if one is None else one for one in size[1:])) if size is not None else ()  # any batch will do
+    return settled(path, name, own if model.channels_first else as_torch(own), given)
 
 
 def _prepared(model: KerasModel, shapes: dict[str, Shape]) -> tuple[Preprocessing | None, tuple[str, ...]]:

@@ -82,8 +82,3 @@ def _turns(node: Node, name: str, sizes: Sizes, constants: Any) -> bool:
     shape = constants(node.inputs[1])
     wanted = [sizes[axis] for axis in _TO_FIRST[len(sizes)]]
     return shape is not None and shape.tolist()[1:] == wanted[1:] and wanted[1:] != list(sizes[1:])
-
-
-def as_torch(sizes: Sizes) -> tuple[int | str, ...]:
-    """Return the sizes of such an input channels-first."""
-    return tuple(sizes[axis] for axis in _TO_FIRST[len(sizes)])

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import cast
 
 from edgekit.errors import UsageError
-from edgekit.importers.onnx.axes import as_torch
+from edgekit.importers.held import as_torch
 from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.model import Input, Model, read
 from edgekit.importers.onnx.network import OnnxNetwork
 from edgekit.importers.onnx.table import OPERATORS
 from edgekit.importers.source import (
+    QUANTIZED,
     REAL,
     WHOLE,
     Given,
@@ -21,9 +22,9 @@ from edgekit.importers.source import (
     Source,
     batch_notes,
     check_type,
-    example,
     fixed_batch,
     given_by_name,
+    settled,
 )
 from edgekit.records.artifact import content_of
 from edgekit.records.manifest import Dtype, SourceRecord, TensorRecord
@@ -71,27 +72,7 @@ def _shapes(path: Path, inputs: Sequence[Input], given: Given) -> dict[str, Shap
     found = {}
     for one in inputs:
         check_type(path, one.name, one.dtype)
-        found[one.name] = _shape(path, one, wanted.get(one.name))
-    return found
-
-
-def _shape(path: Path, one: Input, given: Shape | None) -> Shape:
-    told = "x".join(str(size) if size else "?" for size in one.shape)
-    if given is not None:
-        fits = len(given) == len(one.shape) and all(
-            isinstance(size, str) or size == want for size, want in zip(one.shape, given, strict=False)
-        )
-        if not fits and one.shape:
-            asked = "x".join(map(str, given))
-            raise UsageError(f"input {one.name} of {path.name} is {told}, not {asked}", "leave --input out")
-        return given
-    sizes = (1 if isinstance(size, str) and axis == 0 else size for axis, size in enumerate(one.shape))
-    found = tuple(size for size in sizes if isinstance(size, int))
-    if len(found) != len(one.shape) or not found:
-        raise UsageError(
-            f"input {one.name} of {path.name} leaves sizes open ({told or 'all of them'})",
-            f"say how large it is to be: {example(one.name, one.shape)}",
-        )
+        found[one.name] = settled(path, one.name, one.shape, wanted.get(one.name))
     return found
 
 
@@ -154,10 +135,7 @@ def _notes(model: Model) -> tuple[str, ...]:
 
 def _of_numbers(model: Model) -> tuple[str, ...]:
     if model.ranges:
-        return (
-            "the file is quantized: what is read are the real numbers that its integers stand for, without rounding; "
-            "int8 files keep its scales, unless --ranges data asks for others",
-        )
+        return (QUANTIZED,)
     kinds = {one.dtype for one in model.inputs if one.dtype in REAL} - {"float32"}
     held = {model.constants[name].data_type for name in model.constants}
     wide = sorted({name for number, name in {10: "float16", 11: "float64", 16: "bfloat16"}.items() if number in held})

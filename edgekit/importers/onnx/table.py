@@ -24,7 +24,7 @@ from edgekit.importers.onnx.operators import (
     resize,
 )
 from edgekit.importers.onnx.operators.elementwise import Operator, given, plain, variadic
-from edgekit.importers.onnx.operators.reductions import index_of, reduction
+from edgekit.importers.onnx.operators.reductions import index_of, over, reduction
 
 _LAYERS: dict[str, Operator] = {
     "Conv": layers.conv,
@@ -126,16 +126,16 @@ _LOGIC: dict[str, Operator] = {
     "Where": el.where,
 }
 _REDUCTIONS: dict[str, Operator] = {
-    "ReduceMean": reduction(reductions.mean),
+    "ReduceMean": reduction(over(torch.mean)),
     "ReduceSum": reduction(reductions.total),
-    "ReduceMax": reduction(reductions.largest),
-    "ReduceMin": reduction(reductions.smallest),
+    "ReduceMax": reduction(over(torch.amax)),
+    "ReduceMin": reduction(over(torch.amin)),
     "ReduceProd": reduction(reductions.product),
     "ReduceL1": reduction(reductions.absolute_sum),
     "ReduceL2": reduction(reductions.length),
     "ReduceSumSquare": reduction(reductions.square_sum),
     "ReduceLogSum": reduction(reductions.log_sum),
-    "ReduceLogSumExp": reduction(reductions.log_sum_exp),
+    "ReduceLogSumExp": reduction(over(torch.logsumexp)),
     "ArgMax": index_of(torch.argmax),
     "ArgMin": index_of(torch.argmin),
     "TopK": reductions.top_k,
@@ -207,7 +207,7 @@ QUANTIZED: dict[str, Operator] = {
         quantization.qlinear_one(pooling.global_average_pool)
     ),
     "com.microsoft.QLinearSoftmax": quantization.qlinear_softmax,
-    "com.microsoft.QLinearReduceMean": quantization.qlinear_one(reduction(reductions.mean)),
+    "com.microsoft.QLinearReduceMean": quantization.qlinear_one(reduction(over(torch.mean))),
     "com.microsoft.QLinearConcat": quantization.qlinear_concat,
 }
 _SHAPES: dict[str, Operator] = {

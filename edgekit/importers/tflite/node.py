@@ -9,10 +9,10 @@ from typing import Any
 
 from edgekit.errors import UsageError
 from edgekit.importers.held import Held, plain
+from edgekit.importers.source import LARGEST
 from edgekit.importers.tensors import is_known
 
 ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6", 4: "TANH", 5: "SIGN_BIT"}
-LARGEST = 2**28  # elements of a tensor whose size is made of numbers in the file
 
 
 @dataclass(frozen=True)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
-from edgekit.errors import UsageError
-from edgekit.importers.held import channels_first
-from edgekit.importers.source import Given, Shape, Source, batch_notes, check_type, example, fixed_batch, given_by_name
+from edgekit.importers.held import as_torch
+from edgekit.importers.source import (
+    QUANTIZED,
+    Given,
+    Shape,
+    Source,
+    batch_notes,
+    check_type,
+    fixed_batch,
+    given_by_name,
+    settled,
+)
 from edgekit.importers.tflite.file import Stored, TfliteFile
 from edgekit.importers.tflite.integers import own_integers, ranges
 from edgekit.importers.tflite.model import Model, read
 from edgekit.importers.tflite.network import TfliteNetwork
-from edgekit.importers.tflite.node import LARGEST
 from edgekit.importers.tflite.signs import span
 from edgekit.importers.tflite.table import OPERATORS
 from edgekit.records.artifact import content_of
@@ -62,34 +68,10 @@ def _shapes(model: Model, given: Given, batch: int) -> dict[str, Shape]:
 
 
 def _shape(model: Model, index: int, given: Shape | None) -> Shape:
-    tensor, name = model.file.tensor(index), model.file.path.name
+    tensor = model.file.tensor(index)
     check_type(model.file.path, tensor.name, tensor.dtype)
-    sizes = _as_torch(model, index, tensor.open_sizes)
-    told = "x".join("?" if size < 0 else str(size) for size in sizes)
-    if given is not None:
-        if len(given) != len(sizes) or any(size not in (-1, want) for size, want in zip(sizes, given, strict=True)):
-            raise UsageError(
-                f"input {tensor.name} of {name} is {told}, not {'x'.join(map(str, given))}",
-                "leave --input out" if -1 not in sizes else f"write {example(tensor.name, sizes)}",
-            )
-        return given
-    found = tuple(1 if size < 0 and axis == 0 else size for axis, size in enumerate(sizes))
-    if not found or min(found) < 0:
-        raise UsageError(
-            f"input {tensor.name} of {name} leaves sizes open ({told or 'it has no axes'})",
-            f"say how large it is to be, channels first: {example(tensor.name, sizes)}",
-        )
-    if not 0 < math.prod(found) <= LARGEST:
-        raise UsageError(f"input {tensor.name} of {name} is {told}", "give a file of a network")
-    return found
-
-
-def _as_torch(model: Model, index: int, sizes: Sequence[int]) -> Shape:
-    """The sizes of an input channels-first where the file has them channels-last."""
-    if len(sizes) not in _LETTERS or index in model.turned:
-        return tuple(sizes)
-    axes = channels_first(len(sizes))
-    return tuple(sizes[axes.index(dim)] for dim in range(len(sizes)))
+    sizes = tuple("?" if size < 0 else size for size in tensor.open_sizes)
+    return settled(model.file.path, tensor.name, sizes if index in model.turned else as_torch(sizes), given)
 
 
 def _record(model: Model, index: int) -> TensorRecord:
@@ -122,10 +104,7 @@ def _rounds(model: Model) -> bool:
 def _notes(model: Model) -> tuple[str, ...]:
     found = []
     if model.spanned:
-        found.append(
-            "the file is quantized: what is read are the real numbers that its integers stand for, without rounding; "
-            "int8 files keep its scales, unless --ranges data asks for others"
-        )
+        found.append(QUANTIZED)
     constants: list[Stored] = [model.file.tensor(index) for index in model.constants()]
     if any(one.dtype == "float16" for one in constants):
         found.append("the file's weights are float16: they are read in float32")

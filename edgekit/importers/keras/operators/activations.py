@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekit.importers.held import Held, together, unflattened
+from edgekit.importers.held import Held, plainly, sloped, unflattened
 from edgekit.importers.keras.node import Node
 
 
@@ -41,11 +41,6 @@ def along(x: Held, function: Callable[[Tensor, int], Tensor], axis: int) -> Held
     """A function of one axis."""
     x = unflattened(x)
     return x.to(function(x.tensor, x.dims([axis])[0]))
-
-
-def activation(n: Node, x: Held) -> Held:
-    """Activation."""
-    return activated(n, x)
 
 
 def relu(n: Node, x: Held) -> Held:
@@ -85,9 +80,7 @@ def prelu(n: Node, x: Held) -> Held:
     channels = x.shape[-1]
     if x.columns is None and slope.numel() == slope.shape[-1] == channels and x.axes[-1] == 1:
         return x.to(F.prelu(x.tensor, slope.reshape(-1)))
-    whole = Held(slope[None], tuple(range(slope.dim() + 1)))
-    (data, factor), leader = together([x, whole])
-    return leader.to(torch.relu(data) - factor * torch.relu(-data))
+    return sloped(x, plainly(slope[None]))
 
 
 def softmax(n: Node, x: Held) -> Held:
@@ -124,7 +117,7 @@ BY_NAME: dict[str, Callable[[Tensor], Tensor]] = {
     "squareplus": lambda x: (x + torch.sqrt(x * x + 4.0)) / 2.0,
 }
 LAYERS: dict[str, Callable[[Node, Held], Held]] = {
-    "Activation": activation,
+    "Activation": activated,
     "ReLU": relu,
     "LeakyReLU": leaky_relu,
     "ThresholdedReLU": thresholded_relu,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekit.importers.held import Held, plain, plainly
+from edgekit.importers.held import Held, in_columns, plain, plainly
 from edgekit.importers.keras.node import Node
 from edgekit.importers.keras.operators.activations import activated
 from edgekit.importers.padding import Pairs, padded, same
@@ -100,7 +100,4 @@ def dense(n: Node, x: Held) -> Held:
     weight, bias = n.weights["kernel"].t(), n.weights.get("bias")
     if x.columns is None:
         return activated(n, plainly(F.linear(plain(x), weight, bias)))
-    sizes, order = x.columns.sizes, x.columns.order
-    back = [1 + order.index(dim) for dim in range(len(order))]
-    turned = weight.reshape(-1, *(sizes[dim] for dim in order)).permute(0, *back).reshape(weight.shape)
-    return activated(n, plainly(F.linear(x.tensor, turned, bias)))
+    return activated(n, plainly(F.linear(x.tensor, in_columns(weight, x.columns), bias)))

@@ -6,45 +6,33 @@ from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekit.importers.held import Held, plain, plainly, reshaped, together, unflattened
+from edgekit.importers.held import Held, of_two, plain, plainly, reshaped, unflattened
 from edgekit.importers.keras.node import Node
 from edgekit.importers.keras.operators.activations import along
 from edgekit.importers.keras.operators.moving import filled, joined, merged, turned
-from edgekit.importers.tensors import as_tensor, is_known
+from edgekit.importers.keras.operators.norms import numbers
 
 Operator = Callable[..., Any]
 
 
-def _two(function: Callable[[Any, Any], Tensor], a: Held, b: Held) -> Held:
-    (left, right), leader = together([a, b])
-    return leader.to(function(_number(left, right), _number(right, left)))
-
-
-def _number(value: Tensor, other: Tensor) -> Any:
-    """A constant without axes as a number, where the other operand is computed."""
-    is_number = value.dim() == 0 and is_known(value) and not is_known(other)
-    return value.item() if is_number else value
-
-
 def merging(function: Callable[[Any, Any], Tensor]) -> Operator:
     """A layer that takes its inputs two by two."""
-    return lambda n, *values: reduce(lambda a, b: _two(function, a, b), merged(values))
+    return lambda n, *values: reduce(lambda a, b: of_two(function, a, b), merged(values))
 
 
 def average(n: Node, *values: Held) -> Held:
     """Average."""
-    total = reduce(lambda a, b: _two(torch.add, a, b), merged(values))
+    total = reduce(lambda a, b: of_two(torch.add, a, b), merged(values))
     return total.to(total.tensor / len(values))
 
 
 def scaled_sum(n: Node, a: Held, b: Held) -> Held:
     """CustomScaleLayer of Keras' InceptionResNetV2: a + scale * b."""
-    return _two(torch.add, a, b.to(b.tensor * n.number("scale", 1.0)))
+    return of_two(torch.add, a, b.to(b.tensor * n.number("scale", 1.0)))
 
 
 # Operations
@@ -52,12 +40,12 @@ def scaled_sum(n: Node, a: Held, b: Held) -> Held:
 
 def binary(function: Callable[[Any, Any], Tensor]) -> Operator:
     """An operation of two operands, either of which may be a number."""
-    return lambda n, *values, **named: _two(function, *map(operand, (*values, *named.values())))
+    return lambda n, *values, **named: of_two(function, *map(operand, (*values, *named.values())))
 
 
 def operand(value: Any) -> Held:
     """An operand; numbers of the configuration become a constant."""
-    return value if isinstance(value, Held) else plainly(as_tensor(np.asarray(value, np.float32)))
+    return value if isinstance(value, Held) else plainly(numbers(value))
 
 
 def unary(function: Callable[[Tensor], Tensor]) -> Operator:

@@ -8,8 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from edgekit.importers.held import Held, arranged, plain, plainly, reshaped
-from edgekit.importers.keras.node import LARGEST, Node
+from edgekit.importers.keras.node import Node
 from edgekit.importers.padding import flat
+from edgekit.importers.source import LARGEST
 
 
 def same(n: Node, x: Held) -> Held:

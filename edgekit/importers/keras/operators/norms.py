@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,16 +15,20 @@ from edgekit.importers.keras.node import Node
 from edgekit.importers.tensors import as_tensor
 
 
-def batch_norm(n: Node, x: Held) -> Held:
-    """BatchNormalization with its stored statistics."""
-    w, axis = n.weights, n.axis(x)
-    mean, var = w["moving_mean"], w["moving_variance"]
-    scale, shift = w.get("gamma", torch.ones_like(mean)), w.get("beta", torch.zeros_like(mean))
+def _channels(n: Node, x: Held) -> tuple[Tensor, Callable[[Tensor], Held]]:
+    """A tensor with the normalized axis where torch has the channels, and what such a result is."""
+    axis = n.axis(x)
     if axis not in (1, x.rank - 1):
         raise n.refusal(f"normalizes axis {axis} of {x.rank}")
-    last = axis == x.rank - 1
-    made = F.batch_norm(first(x) if last else plain(x), mean, var, scale, shift, False, 0.0, n.number("epsilon", 1e-3))
-    return maps(made) if last else plainly(made)
+    return (first(x), maps) if axis == x.rank - 1 else (plain(x), plainly)
+
+
+def batch_norm(n: Node, x: Held) -> Held:
+    """BatchNormalization with its stored statistics."""
+    w, (data, held) = n.weights, _channels(n, x)
+    mean, var = w["moving_mean"], w["moving_variance"]
+    scale, shift = w.get("gamma", torch.ones_like(mean)), w.get("beta", torch.zeros_like(mean))
+    return held(F.batch_norm(data, mean, var, scale, shift, False, 0.0, n.number("epsilon", 1e-3)))
 
 
 def layer_norm(n: Node, x: Held) -> Held:
@@ -40,14 +45,9 @@ def layer_norm(n: Node, x: Held) -> Held:
 
 def group_norm(n: Node, x: Held) -> Held:
     """GroupNormalization of the last axis, or of axis 1."""
-    axis, w = n.axis(x), n.weights
-    if axis not in (1, x.rank - 1):
-        raise n.refusal(f"normalizes axis {axis} of {x.rank}")
-    last = axis == x.rank - 1
-    data, groups = (first if last else plain)(x), int(n.get("groups", 32))
+    w, (data, held), groups = n.weights, _channels(n, x), int(n.get("groups", 32))
     groups = data.shape[1] if groups == -1 else groups
-    made = F.group_norm(data, groups, w.get("gamma"), w.get("beta"), n.number("epsilon", 1e-3))
-    return maps(made) if last else plainly(made)
+    return held(F.group_norm(data, groups, w.get("gamma"), w.get("beta"), n.number("epsilon", 1e-3)))
 
 
 def unit_norm(n: Node, x: Held) -> Held:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekit.importers.onnx.node import Node
+from edgekit.importers.padding import flat
 
 
 def reshape(n: Node, x: Tensor, shape: Tensor) -> Tensor:
@@ -128,7 +129,7 @@ def pad(
 def _flat(pairs: Sequence[tuple[int, int]]) -> list[int]:
     """torch has the last axis first, and leaves out those that nothing is added to."""
     first = next((axis for axis, pair in enumerate(pairs) if any(pair)), len(pairs))
-    return [amount for pair in reversed(pairs[first:]) for amount in pair]
+    return flat(pairs[first:])
 
 
 def _continued(n: Node, x: Tensor, pairs: list[tuple[int, int]], mode: str) -> Tensor:
@@ -137,19 +138,11 @@ def _continued(n: Node, x: Tensor, pairs: list[tuple[int, int]], mode: str) -> T
         return x
     spatial = x.dim() in (3, 4, 5) and not any(map(any, pairs[:2])) and min(map(min, pairs)) >= 0
     if spatial and mode in ("reflect", "edge"):
-        return F.pad(x, _spatial(pairs), mode=_MODES[mode])
+        return F.pad(x, flat(pairs[2:]), mode="replicate" if mode == "edge" else mode)
     for axis, (low, high) in enumerate(pairs):
         if low or high:
             x = x.index_select(axis, _places(n, x.shape[axis], low, high, mode))
     return x
-
-
-_MODES = {"reflect": "reflect", "edge": "replicate"}
-
-
-def _spatial(pairs: list[tuple[int, int]]) -> list[int]:
-    """All axes behind the channels, the last one first, as torch wants them for these modes."""
-    return [amount for pair in reversed(pairs[2:]) for amount in pair]
 
 
 def _places(n: Node, size: int, low: int, high: int, mode: str) -> Tensor:

@@ -31,20 +31,9 @@ def total(x: Tensor, dims: tuple[int, ...], keep: bool) -> Tensor:
     return x.sum(dims, keepdim=keep).to(x.dtype) if dims else x
 
 
-def mean(x: Tensor, dims: tuple[int, ...], keep: bool) -> Tensor:
-    return x.mean(dims, keepdim=keep) if dims else x
-
-
-def largest(x: Tensor, dims: tuple[int, ...], keep: bool) -> Tensor:
-    return _of_truth(torch.amax, x, dims, keep)
-
-
-def smallest(x: Tensor, dims: tuple[int, ...], keep: bool) -> Tensor:
-    return _of_truth(torch.amin, x, dims, keep)
-
-
-def _of_truth(function: Callable[..., Tensor], x: Tensor, dims: tuple[int, ...], keep: bool) -> Tensor:
-    return function(x, dims, keepdim=keep) if dims else x
+def over(function: Callable[..., Tensor]) -> Over:
+    """A function of torch that takes axes; without any there is nothing to do."""
+    return lambda x, dims, keep: function(x, dims, keepdim=keep) if dims else x
 
 
 def product(x: Tensor, dims: tuple[int, ...], keep: bool) -> Tensor:
@@ -67,10 +56,6 @@ def square_sum(x: Tensor, dims: tuple[int, ...], keep: bool) -> Tensor:
 
 def log_sum(x: Tensor, dims: tuple[int, ...], keep: bool) -> Tensor:
     return torch.log(total(x, dims, keep))
-
-
-def log_sum_exp(x: Tensor, dims: tuple[int, ...], keep: bool) -> Tensor:
-    return torch.logsumexp(x, dims, keepdim=keep) if dims else x
 
 
 def index_of(function: Callable[..., Tensor]) -> Operator:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from edgekit.importers.held import Held, together, unflattened
+from edgekit.importers.held import Held, of_two, sloped, together, unflattened
 from edgekit.importers.tensors import is_known
 from edgekit.importers.tflite.node import TYPES, Node
 
@@ -34,24 +34,12 @@ def paired(function: Callable[[Any, Any], Tensor]) -> Operator:
 
 def binary(function: Callable[[Any, Any], Tensor]) -> Operator:
     """The same for a function that takes numbers, too: a single number of the file is a number of the network."""
-
-    def operator(n: Node, a: Held, b: Held) -> Held:
-        (left, right), leader = together([a, b])
-        return leader.to(function(_number(left, right), _number(right, left)))
-
-    return operator
-
-
-def _number(value: Tensor, other: Tensor) -> Any:
-    """A constant without axes as a number, where the other operand is computed."""
-    is_number = value.dim() == 0 and is_known(value) and not is_known(other)
-    return value.item() if is_number else value
+    return lambda n, a, b: of_two(function, a, b)
 
 
 def variadic(function: Callable[[Any, Any], Tensor]) -> Operator:
     """An operator of any number of tensors, taken two by two."""
-    two = binary(function)
-    return lambda n, *values: reduce(lambda a, b: two(n, a, b), values)
+    return lambda n, *values: reduce(lambda a, b: of_two(function, a, b), values)
 
 
 def select(n: Node, condition: Held, a: Held, b: Held) -> Held:
@@ -108,8 +96,7 @@ def prelu(n: Node, x: Held, slope: Held) -> Held:
     channels = x.shape[-1] if x.rank > 1 else 1
     if slope.tensor.numel() in (1, channels) and slope.shape[-1:] in ((1,), (channels,)) and x.axes[-1] == 1:
         return x.to(F.prelu(x.tensor, slope.tensor.reshape(-1)))
-    (data, factor), leader = together([x, slope])
-    return leader.to(torch.relu(data) - factor * torch.relu(-data))
+    return sloped(x, slope)
 
 
 def softmax(n: Node, x: Held) -> Held:

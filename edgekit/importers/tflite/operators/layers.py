@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekit.importers import transposed
-from edgekit.importers.held import Held, first, maps, plain, plainly, reshaped
+from edgekit.importers.held import Held, first, in_columns, maps, plain, plainly, reshaped
 from edgekit.importers.padding import Pairs, padded, same
 from edgekit.importers.tensors import is_known
 from edgekit.importers.tflite.node import Node
@@ -118,10 +118,7 @@ def fully_connected(n: Node, x: Held, w: Held, b: Held | None = None) -> Held:
         raise n.refusal(f"has weights of {weight.dim()} axes", "get or export the file again")
     bias = _bias(b, weight)
     if x.columns is not None and is_known(weight):
-        sizes, order = x.columns.sizes, x.columns.order
-        back = [1 + order.index(dim) for dim in range(len(order))]
-        turned = weight.reshape(-1, *(sizes[dim] for dim in order)).permute(0, *back).reshape(weight.shape)
-        return plainly(F.linear(x.tensor, turned, bias))
+        return plainly(F.linear(x.tensor, in_columns(weight, x.columns), bias))
     if not n.get("KeepNumDims", False) and x.rank != 2:
         x = reshaped(x, (-1 if not x.shape else _rows(n, x, weight.shape[1]), weight.shape[1]))
     data = plain(x)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -13,6 +12,7 @@ from edgekit.importers.held import Held, arranged, first, maps, plain, plainly, 
 from edgekit.importers.onnx.node import Node as OnnxNode
 from edgekit.importers.onnx.operators.moving import depth_to_space as onnx_depth_to_space
 from edgekit.importers.onnx.operators.moving import space_to_depth as onnx_space_to_depth
+from edgekit.importers.padding import flat
 from edgekit.importers.tflite.node import Node
 from edgekit.importers.tflite.operators.elementwise import Operator
 from edgekit.importers.tflite.operators.reductions import without
@@ -217,15 +217,14 @@ def pad(n: Node, x: Held, amounts: Held, value: Held | None = None) -> Held:
     fill = n.fill if value is None else float(n.numbers(value, "value")[0])
     if not any(map(any, pairs)):
         return x
-    return x.to(F.pad(x.tensor, [amount for pair in reversed(pairs) for amount in pair], value=fill))
+    return x.to(F.pad(x.tensor, flat(pairs), value=fill))
 
 
 def mirror_pad(n: Node, x: Held, amounts: Held) -> Held:
     """MIRROR_PAD: without the edge (reflect), or with it (symmetric)."""
     x, pairs = unflattened(x), _pairs(n, x, amounts)
-    inner = [amount for pair in reversed(pairs[2:]) for amount in pair]
     if n.get("Mode", _REFLECT) == _REFLECT and x.rank in (3, 4, 5) and not any(map(any, pairs[:2])):
-        return x.to(F.pad(x.tensor, inner, mode="reflect"))
+        return x.to(F.pad(x.tensor, flat(pairs[2:]), mode="reflect"))
     skipped, t = int(n.get("Mode", _REFLECT) == _REFLECT), x.tensor
     for dim, (low, high) in enumerate(pairs):
         if low or high:
@@ -269,8 +268,9 @@ def space_to_batch(n: Node, x: Held, block: Held, amounts: Held) -> Held:
     """Each place of a block becomes an image of its own; TensorFlow writes dilated convolutions so."""
     sizes = n.integers(block, "block")
     padded = plain(x)
-    pairs = n.integers(amounts, "paddings")
-    padded = F.pad(padded, [0, 0] * (padded.dim() - 1 - len(sizes)) + _flat(pairs))
+    given = n.integers(amounts, "paddings")
+    pairs = list(zip(given[::2], given[1::2], strict=True))
+    padded = F.pad(padded, [0, 0] * (padded.dim() - 1 - len(sizes)) + flat(pairs))
     batch, *spatial = padded.shape[: 1 + len(sizes)]
     rest = list(padded.shape[1 + len(sizes) :])
     split = [part for size, by in zip(spatial, sizes, strict=True) for part in (size // by, by)]
@@ -292,8 +292,3 @@ def batch_to_space(n: Node, x: Held, block: Held, crops: Held) -> Held:
     for axis in range(count):
         held = _cut(held, axis + 1, cut[2 * axis], held.shape[axis + 1] - cut[2 * axis + 1], 1)
     return held
-
-
-def _flat(pairs: Sequence[int]) -> list[int]:
-    both = list(zip(pairs[::2], pairs[1::2], strict=True))
-    return [amount for pair in reversed(both) for amount in pair]

@@ -6,7 +6,7 @@ network; those are built on the meta device, so they cost no memory for weights.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import Decimal
 from importlib.util import find_spec
@@ -114,13 +114,16 @@ def agrees(printed: float, exact: int, unit: float | None = None) -> bool:
     return abs(Decimal(round(printed)) - exact) <= step / 2
 
 
-def models(*names: str) -> ModelsResult:
+def models(*names: str | Sequence[str]) -> ModelsResult:
     """The named networks of the zoo, all of them by default, with exact counts and published facts. Needs no torch.
+
+    Several may stand in a list, too.
 
     Raises UsageError for a name that the zoo does not have.
     """
     networks = shipped.networks()
-    return ModelsResult(tuple(_model_row(networks[name]) for name in names or networks))
+    wanted = [name for one in names for name in ([one] if isinstance(one, str) else one)]
+    return ModelsResult(tuple(_model_row(networks[name]) for name in wanted or networks))
 
 
 @overload

@@ -242,7 +242,11 @@ class AdbLink:
         done = adb_server.ask(["-s", self._serial, "push", str(path.resolve()), there], self.name, seconds)
         if done.code:
             said = done.stderr + done.stdout.decode(errors="replace")
-            raise self._refused(Done(1, b"", said)) if "remote" in said else self._lost(said.strip()[-200:])
+            if (
+                why := re.search(r"': (remote [^\n]*)", said)
+            ) is None:  # else it tells the paths before, and its pace behind
+                raise self._lost(said.strip()[-200:])
+            raise self._refused(Done(1, b"", why[1]))
 
     def _shell(self, script: str) -> list[str]:
         # Without a terminal: what is printed comes as it is, and stderr apart. Older phones know only the other form.

@@ -8,6 +8,7 @@ edgekit.device.registry.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -185,7 +186,9 @@ def start(
             env=environment,
         )
     except OSError as error:
-        raise EnvironmentRefused(f"no process could be started: {error}", "free some memory and try again") from error
+        short = error.errno in (errno.ENOMEM, errno.EAGAIN)
+        remedy = "free some memory and try again" if short else f"see whether {argv[0]} is a program for this machine"
+        raise EnvironmentRefused(f"no process could be started: {error}", remedy) from error
     stopping.begun(process)
     return process
 

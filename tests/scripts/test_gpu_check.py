@@ -104,6 +104,16 @@ def test_each_provider_is_left_out_by_itself(check: Any, tmp_path: Path, monkeyp
     assert [line.partition(":")[0] for line in report.left_out] == ["onnxruntime CUDA", "onnxruntime TensorRT"]
 
 
+def test_a_page_is_written_whatever_breaks(check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = importlib.import_module("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "Test GPU")
+    monkeypatch.setattr(check, "driver", lambda report: report.no_such_thing)
+    monkeypatch.setattr(sys, "argv", ["gpu_check.py", "--out", str(tmp_path), "--networks"])
+    assert check.main() == 1
+    assert ": AttributeError: " in (tmp_path / "test-gpu.md").read_text().partition("## Wrong")[2]
+
+
 def test_nvml_is_asked_itself_or_left_out(check: Any) -> None:
     report = check.Report(gpu="none")
     check.library(report)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.bench.links.adb import ROOT, AdbLink
-from edgekit.errors import DeviceUnreachable
+from edgekit.errors import DeviceUnreachable, EnvironmentRefused
 from tests.bench.adbd import Phone, make_phones
 from tests.bench.ssh_server import until
 
@@ -100,6 +100,24 @@ def test_unplugged_while_a_file_is_pushed(phone: Phone, tmp_path: Path) -> None:
     threading.Timer(0.1, phone.unplug).start()
     with pytest.raises(DeviceUnreachable):
         link.place(tmp_path / "large")
+
+
+def test_a_full_phone(phones: Callable[[], Phone], tmp_path: Path) -> None:
+    small = tmp_path / "phone0" / "data"
+    small.mkdir(parents=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(small)]
+    if os.getuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("no small file system can be mounted here")
+    try:
+        link = AdbLink("pixel", phones().serial)
+        (tmp_path / "large").write_bytes(bytes(3_000_000))
+        with pytest.raises(EnvironmentRefused) as caught:
+            link.place(tmp_path / "large")
+        assert caught.value.message == f"no space on pixel in {ROOT}: remote write failed: No space left on device"
+        link.close()
+        assert not [path for path in (small / "local/tmp/edgekit").rglob("*") if path.is_file()]
+    finally:
+        subprocess.run(["umount", "-l", str(small)], check=True)
 
 
 HOLDER = """

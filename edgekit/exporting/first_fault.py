@@ -23,7 +23,7 @@ from edgekit.ir.graph import Graph, Op
 from edgekit.ir.kernels import pad_argument
 from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import QuantizedGraph
-from edgekit.ir.reference import KERNELS
+from edgekit.ir.reference import ELEMENTWISE, KERNELS
 from edgekit.records.manifest import TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
@@ -33,6 +33,7 @@ FP32_STEP = 3e-4 / TOLERANCE  # where nothing is in integers: what a whole fp32 
 PADDING = ("conv", "max_pool", "avg_pool", "conv_transpose")
 _CHANNELS_LAST = ("linear", "layer_norm")
 MOST = 0.98  # of the wrong values that a cause must explain
+ANOTHER_ACTIVATION = "an activation that is missing or another"
 
 
 @dataclass(frozen=True)
@@ -175,9 +176,10 @@ def _cause(
     if _only_at_borders(op, wrong) or _moved(op, want, got) or _pooled_beside(op, values, want, got):
         return "padding"
     if _cut(want, got, wrong):
-        return "a range: values beyond it are cut"
+        rectified = op.kind in ELEMENTWISE and not bool(got[wrong].any())
+        return ANOTHER_ACTIVATION if rectified else "a range: values beyond it are cut"
     if _cut(got, want, wrong):  # the wrong values go on where those that are wanted stand at an end
-        return "an activation that is missing or another"
+        return ANOTHER_ACTIVATION
     shifted = _shift(op, want, got)
     if shifted is not None:
         everywhere = float(shifted.max() - shifted.min()) < 1 < float(shifted.abs().min()) and shifted.numel() > 1

@@ -110,7 +110,9 @@ def _tflite(path: Path, quantized: QuantizedGraph, how: tuple[str, str]) -> Answ
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     interpreter.allocate_tensors()
-    known = {detail["name"]: detail for detail in interpreter.get_tensor_details()}
+    details = interpreter.get_tensor_details()
+    known = {detail["name"].rpartition(";")[2]: detail for detail in details}  # of joined operators the last
+    known |= {detail["name"]: detail for detail in details}
     inside = fused_activations(quantized.graph)
     places = kept(quantized, how[0], how[1] == "nchw")
     ends = zip(quantized.graph.outputs.values(), interpreter.get_output_details(), strict=True)

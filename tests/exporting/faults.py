@@ -152,6 +152,7 @@ CONVOLUTIONS: dict[str, tuple[Spoil, str, str]] = {
     ),
     "kernels turned upside down": (lambda q: weights(q, "last", lambda v, s: (v.flip(2), s)), "last", "weights"),
     "another function": (lambda q: kind(q, "tanh", "sigmoid"), "tanh", "the runtime's own operator"),
+    "another function, in its layer": (lambda q: kind(q, "tanh", "relu"), "tanh", "the runtime's own operator"),
 }  # fmt: skip
 
 

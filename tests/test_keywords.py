@@ -24,7 +24,7 @@ from edgekit.records.runtime import RUNTIMES
 from edgekit.reproduction.command import reproduce
 from edgekit.sweeps.command import sweep
 
-LOADED = (eval, export, reproduce, sweep)
+LOADED = (eval, export, reproduce, sweep)  # whose keywords are known then
 pytestmark = pytest.mark.usefixtures("in_words_of_python")
 # What only a command line says: how to print, and other words for what has a keyword.
 SPOKEN = {
@@ -58,7 +58,7 @@ TEXTS = {
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_an_option_is_a_keyword_in_python(text: str) -> None:
-    assert LOADED and in_python(text) == TEXTS[text]
+    assert in_python(text) == TEXTS[text]
 
 
 def test_an_error_says_its_cause_and_its_remedy_in_the_words_of_python() -> None:

@@ -155,7 +155,6 @@ class Reading:
     first_ns: int
     mean_ns: int
     count: int
-    warmup_count: int
     microseconds: dict[str, float]  # what the tool told of the measured loop
 
 
@@ -177,6 +176,5 @@ def read(log: Log) -> Reading:
         first_ns=round((warm["first"] if "first" in warm else warm["curr"]) * 1000),
         mean_ns=round(mean * 1000),
         count=int(loop["count"]),
-        warmup_count=int(warm["count"]),
         microseconds={key: value for key, value in loop.items() if key != "count"},
     )

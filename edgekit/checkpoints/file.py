@@ -34,10 +34,9 @@ class Checkpoint:
 
     `preprocessing` None: the network's own. `resolution` and `ranges` are None where the file does not tell them;
     `ranges` gives (low, high) by the name of the operator that computes the tensor. `batch_norm_eps` is the epsilon
-    that the file's statistics were made with, by the name of the BatchNorm; None: the network's own. `folded`: the file
-    has no BN any more. `assumed`: the file does not tell `preprocessing`, which is the usual one of its kind. `notes`
-    say what was chosen where a file left a choice. `check` raises UsageError for a variant that computes something else
-    with the same shapes.
+    that the file's statistics were made with, by the name of the BatchNorm; None: the network's own. `assumed`: the
+    file does not tell `preprocessing`, which is the usual one of its kind. `notes` say what was chosen where a file
+    left a choice. `check` raises UsageError for a variant that computes something else with the same shapes.
     """
 
     tensors: Mapping[str, Tensor]
@@ -45,7 +44,6 @@ class Checkpoint:
     resolution: int | None = None
     ranges: Mapping[str, tuple[float, float]] | None = None
     batch_norm_eps: Mapping[str, float] | None = None
-    folded: bool = False
     assumed: bool = False
     notes: tuple[str, ...] = ()
     check: Callable[[Variant], None] | None = None

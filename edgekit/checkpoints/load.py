@@ -40,15 +40,14 @@ class Loaded:
     """What was put into a network.
 
     `ranges` are the activation ranges that the file carries, (low, high) by operator name of the traced network, or
-    None. `has_batch_norm` is false where the file's BN was folded already. `assumed` is true where nothing says how the
-    weights' images were prepared, so that `preprocessing` is the usual one; `resolution_assumed`, where nothing says at
-    which resolution they were trained. `notes` are for the person who asked.
+    None. `assumed` is true where nothing says how the weights' images were prepared, so that `preprocessing` is the
+    usual one; `resolution_assumed`, where nothing says at which resolution they were trained. `notes` are for the
+    person who asked.
     """
 
     record: WeightsRecord
     preprocessing: Preprocessing
     ranges: Mapping[str, tuple[float, float]] | None = None
-    has_batch_norm: bool = True
     assumed: bool = False
     resolution_assumed: bool = False
     notes: tuple[str, ...] = ()
@@ -124,7 +123,6 @@ def load(network: nn.Module, variant: Variant, source: str) -> Loaded:
         WeightsRecord(origin=path.name, id=digest[:8], sha256=digest, trained=True),
         checkpoint.preprocessing or (published or spec).preprocessing,
         checkpoint.ranges,
-        has_batch_norm=not checkpoint.folded,
         assumed=not published and (checkpoint.assumed or checkpoint.preprocessing is None),
         resolution_assumed=not (published or checkpoint.resolution or spec.fixed_resolution),
         notes=() if published else (*checkpoint.notes, *_not_told(path, variant)),

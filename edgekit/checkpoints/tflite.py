@@ -60,7 +60,7 @@ def read(path: Path, spec: ModelSpec) -> Checkpoint:
     offset = int(layers[-1].weight.shape[0] == spec.classes + 1)
     preprocessing = TENSORFLOW.model_copy(update={"class_offset": offset})
     ranges = _ranges(file, layers, graph)
-    return Checkpoint(tensors, preprocessing, height, ranges, eps_of(graph, EXACT_EPS), folded=True)
+    return Checkpoint(tensors, preprocessing, height, ranges, eps_of(graph, EXACT_EPS))
 
 
 def _another(path: Path, spec: ModelSpec, why: str) -> UsageError:

@@ -14,7 +14,7 @@ What edgekit cannot count is listed by name, never taken as zero.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -69,12 +69,17 @@ class LayerTable:
 
     def shares(self, of: str) -> dict[str, float]:
         """The fraction of `of` (macs, params or activation_elements) in each kind of operator, largest first."""
-        sums: dict[str, int] = {}
-        for row in self.rows:
-            sums[row.kind] = sums.get(row.kind, 0) + getattr(row, of)
-        total = sum(sums.values())
-        ordered = sorted(sums.items(), key=lambda item: -item[1])
-        return {kind: value / total for kind, value in ordered if value} if total else {}
+        return shares((row.kind, getattr(row, of)) for row in self.rows)
+
+
+def shares(amounts: Iterable[tuple[str, int]]) -> dict[str, float]:
+    """The fraction of all in each kind, largest first, without those that have nothing."""
+    sums: dict[str, int] = {}
+    for kind, amount in amounts:
+        sums[kind] = sums.get(kind, 0) + amount
+    total = sum(sums.values())
+    ordered = sorted(sums.items(), key=lambda item: -item[1])
+    return {kind: value / total for kind, value in ordered if value}
 
 
 def table(graph: Graph) -> LayerTable:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgekit.ir.layer_table import shares
 from edgekit.util.formatting import UNKNOWN, percent, shape
 
 Json = Mapping[str, Any]
@@ -29,10 +30,5 @@ def _mib(elements: int) -> str:
 
 
 def _shares(layers: Sequence[Json]) -> str:
-    sums: dict[str, int] = {}
-    for row in layers:
-        kind = str(row.get("kind") or row["op"])
-        sums[kind] = sums.get(kind, 0) + row["macs"]
-    total = sum(sums.values())
-    ordered = sorted(sums.items(), key=lambda item: -item[1])
-    return ", ".join(f"{kind} {percent(macs / total)} %" for kind, macs in ordered if macs) or UNKNOWN
+    found = shares((str(row.get("kind") or row["op"]), row["macs"]) for row in layers)
+    return ", ".join(f"{kind} {percent(share)} %" for kind, share in found.items()) or UNKNOWN

@@ -22,11 +22,8 @@ from edgekit.exporters.tflite.program import Grid, Program, channel_grid
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import activation_name, fused_activations
 from edgekit.ir.quantized import QParams, QuantizedGraph
+from edgekit.ir.reference import ELEMENTWISE
 
-# Kinds that treat every element alike, wherever it lies.
-ELEMENTWISE = frozenset(
-    ("sigmoid", "tanh", "hardswish", "leaky_relu", "gelu", "elu", "relu", "clip", "silu", "hardsigmoid")
-)
 _TURNED = 6  # axes that a TRANSPOSE has at most
 _HALF_FROM = 1024  # elements of an operand from which on half precision is worth an operator that expands it
 

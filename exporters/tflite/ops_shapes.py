@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from edgekit.exporters.tflite.layout import reshaping, spatial, stored_shape
-from edgekit.exporters.tflite.lowering import ELEMENTWISE, Lowering, Value
+from edgekit.exporters.tflite.lowering import Lowering, Value
 from edgekit.exporters.tflite.program import Grid
 from edgekit.ir.graph import Op
+from edgekit.ir.reference import ELEMENTWISE
 
 Pairs = tuple[tuple[int, int], ...]
 _SLICED = 5  # axes that STRIDED_SLICE has at most

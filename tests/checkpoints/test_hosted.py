@@ -60,7 +60,7 @@ def test_a_hosted_file_tells_its_variant_and_preprocessing(alpha: float, resolut
     assert (point.alpha, point.resolution, point.classes) == (alpha, resolution, 1001)
     found = weights.load(point.build(), point, str(path))
     assert found.preprocessing == TENSORFLOW.model_copy(update={"class_offset": 1})
-    assert not found.has_batch_norm and found.record.trained
+    assert found.record.trained
 
 
 @pytest.mark.data
@@ -177,7 +177,7 @@ def test_keras_weights_keep_their_batch_norm() -> None:
     assert (point.alpha, point.resolution, point.classes) == (0.25, 128, 1000)
     network = point.build()
     found = weights.load(network, point, str(KERAS))
-    assert found.has_batch_norm and found.preprocessing == TENSORFLOW
+    assert found.preprocessing == TENSORFLOW
     state = network.state_dict()
     with h5py.File(KERAS) as file:
         group = file["model_weights"]

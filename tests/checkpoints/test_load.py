@@ -68,7 +68,7 @@ def test_a_checkpoint_arrives_as_it_is_and_is_recorded(tmp_path: Path) -> None:
     network, point, found = loaded(path)
     for name, tensor in torch.load(path, weights_only=True).items():
         assert torch.equal(network.state_dict()[name], tensor)
-    assert point == variant(TINY) and found.has_batch_norm and found.ranges is None
+    assert point == variant(TINY) and found.ranges is None
     assert found.preprocessing == TORCHVISION
     digest = file_sha256(path)
     assert (found.record.origin, found.record.id, found.record.sha256) == ("tiny.pth", digest[:8], digest)

@@ -330,7 +330,7 @@ def test_keras_weights_by_name_bring_their_variant(cache: Path) -> None:
     point = weights.variant_of(name, "mobilenet")
     assert str(point) == "mobilenet_0.25_128"
     loaded = weights.load(point.build(), point, name)
-    assert loaded.has_batch_norm and loaded.preprocessing.class_offset == 0
+    assert loaded.preprocessing.class_offset == 0
 
 
 def test_hosted_weights_bring_their_variant(site: Site, monkeypatch: pytest.MonkeyPatch, hosted_tflite: Path) -> None:

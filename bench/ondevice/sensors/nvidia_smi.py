@@ -136,17 +136,16 @@ def _held(mask: Any) -> list[str] | None:
     return reasons(mask & SLOWED) if isinstance(mask, int) else None
 
 
-def process_memory(pids: list[int] | None = None) -> int | None:
-    """GPU memory in bytes of these processes (None: this one), as the driver counts it: context and libraries too.
+def process_memory() -> int | None:
+    """GPU memory in bytes of this process, as the driver counts it: context and libraries too.
 
     None where it does not tell: on a Jetson, in some containers, where processes have other numbers outside.
     """
     rows = query(["pid", "used_memory"], "compute-apps")
     if rows is None:
         return None
-    wanted = set(pids or [os.getpid()])
     names = ("used_gpu_memory", "used_memory")  # the heading says the first, whichever was asked for
-    found = [row[name] for row in rows if row.get("pid") in wanted for name in names if row.get(name) is not None]
+    found = [row[name] for row in rows if row.get("pid") == os.getpid() for name in names if row.get(name) is not None]
     return int(sum(found) * MIB) if found else None
 
 

@@ -56,7 +56,7 @@ def test_the_log_of_a_run() -> None:
     log = parse(LOG)
     found = read(log)
     assert (found.load_ns, found.first_ns, found.mean_ns) == (12_500_000, 410_000, 389_250)
-    assert (found.count, found.warmup_count) == (50, 5) and found.microseconds["median"] == 388
+    assert found.count == 50 and found.microseconds["median"] == 388
     assert coverage(log, None) == Coverage("xnnpack", 33, 31, "partially")
     assert coverage(log, "none").delegate == "xnnpack"
 

@@ -158,6 +158,11 @@ def elementwise() -> Cases:
     }  # fmt: skip
 
 
+def _functions(x: Tensor) -> Tensor:
+    """Functions of each element; TFLite lacks some."""
+    return F.softplus(x).sqrt().log().sin().neg().exp().reciprocal().atan().erf().abs().rsqrt()
+
+
 def shapes() -> Cases:
     sizes = product(((10, 14), (7, 9), (3, 4)), (("nearest", None), ("bilinear", False), ("bilinear", True)))
     cases: Cases = {
@@ -175,6 +180,7 @@ def shapes() -> Cases:
         "flatten": (nn.Flatten(), MAP),
         "flatten, linear": (nn.Sequential(nn.Flatten(), nn.Linear(105, 4)), MAP),
         "flatten, tanh, linear": (nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Tanh(), nn.Linear(105, 4)), MAP),
+        "flatten, functions, linear": (By(lambda x, w: F.linear(_functions(x.flatten(1)), w), (4, 105)), MAP),
         "flatten a volume, linear": (nn.Sequential(nn.Flatten(), nn.Linear(630, 4)), CUBE),
         "flatten a signal, linear": (nn.Sequential(nn.Conv1d(3, 4, 3), nn.Flatten(), nn.Linear(12, 4)), (1, 3, 5)),
         "flatten for two readers": (

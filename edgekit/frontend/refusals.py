@@ -49,6 +49,21 @@ def depends(call: Call) -> UsageError:
     )
 
 
+def by_key(key: str) -> UsageError:
+    """The error for a tensor that is taken for a dictionary of tensors."""
+    return UsageError(
+        at(scope.line(), f"forward() asks a tensor for {key!r}, as if its input were a dictionary"),
+        f"give a module whose forward({key}, ...) takes the tensors one by one and hands this one its dictionary",
+    )
+
+
+def no_gradients(where: str) -> UsageError:
+    """The error for a derivative that forward() asks torch for."""
+    return UsageError(
+        at(where, "forward() asks for gradients, which no file has"), "write the derivative out with torch's functions"
+    )
+
+
 def saves() -> UsageError:
     """The error for a tensor that is written to a file or handed to another process."""
     return UsageError(

@@ -19,6 +19,7 @@ from edgekit.frontend.operators import (
     fourier,
     indexing,
     layers,
+    matrices,
     moving,
     norms,
     pooling,
@@ -59,6 +60,7 @@ _LAYERS: dict[str, Converter] = {
     **{f"rnn_{act}_cell": recurrent.cell(act) for act in ("tanh", "relu")},
     "_pack_padded_sequence": recurrent.packed,
     "embedding": indexing.embedding,
+    "embedding_bag": compositions.embedding_bag,
 }
 _ACTIVATIONS: dict[str, Converter] = {
     **{name: unary(name) for name in ("relu", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu")},
@@ -212,6 +214,11 @@ _COMPOSED: dict[str, Converter] = {
     **dict.fromkeys(("chain_matmul", "linalg_multi_dot"), compositions.chain_matmul),
     "addbmm": compositions.addbmm,
     **dict.fromkeys(("cross", "linalg_cross"), compositions.cross),
+    **dict.fromkeys(("det", "linalg_det"), matrices.determinant),
+    **dict.fromkeys(("inverse", "linalg_inv"), matrices.inverse),
+    "linalg_solve": matrices.solve,
+    **dict.fromkeys(("matrix_power", "linalg_matrix_power"), matrices.power),
+    "trace": matrices.trace,
     "cdist": compositions.cdist,
     "dist": compositions.dist,
     "hypot": compositions.hypot,

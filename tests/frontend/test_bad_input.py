@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import operator
 import pickle
 import random
 import warnings
@@ -41,6 +42,7 @@ def sets_a_weight(x: Tensor, m: Calls) -> Tensor:
     return x * 2
 
 
+KEY: Any = "image"
 HERE = r"^test_bad_input.py:\d+: "
 FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
     "a branch": (lambda x, m: x if x.mean() > 0 else -x, HERE + r"forward\(\) asks for the values .*\(bool\)"),
@@ -95,6 +97,11 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
     "two types of numbers": (
         lambda x, m: m.convolution(x.half()),
         HERE + "layer convolution .* cannot take an input of .* should be the same",
+    ),
+    "a key": (lambda x, m: operator.getitem(x, KEY), HERE + r"forward\(\) asks a tensor for 'image', as if"),
+    "a gradient": (
+        lambda x, m: torch.autograd.grad(m.convolution(x).sum(), x)[0],
+        HERE + r"forward\(\) asks for gradients, which no file has",
     ),
     "an index": (lambda x, m: x[:, 9], HERE + r"layer getitem .*: index 9 is out of range for axis 1 of size 4"),
     "no such method": (lambda x, m: m.no_such_method(x), HERE + "Calls fails: .*no_such_method"),  # type: ignore[operator]

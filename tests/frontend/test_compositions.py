@@ -27,6 +27,20 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "multi_dot": lambda x, w: torch.linalg.multi_dot([x[0, 0], w, w]),
     "addbmm": lambda x, w: torch.addbmm(w[:6, :6], x[0], x[0].transpose(1, 2)),
     "cross": lambda x, w: torch.cross(x[:, :3], w[:3, :1, None].expand(3, 6, 8)[None].expand(2, -1, -1, -1), dim=1),
+    "determinants and inverses": lambda x, w: tuple(
+        f(x[:, :, :n, :n] + 3 * torch.eye(n, dtype=x.dtype))
+        for n in (1, 2, 3)
+        for f in (torch.det, torch.linalg.det, torch.inverse, torch.linalg.inv)
+    ),
+    "solve": lambda x, w: (
+        torch.linalg.solve(x[:, :, :3, :3] + 3 * torch.eye(3).double(), x[:, :, 3:, :5]),
+        torch.linalg.solve(x[0, :, :2, :2] + 3 * torch.eye(2).double(), x[0, :, 2, :2]),
+    ),
+    "powers and the trace of a matrix": lambda x, w: (torch.matrix_power(x[..., :6], 5), x * x[0, 0].trace()),
+    "bags of embeddings": lambda x, w: [
+        F.embedding_bag((x[:, 0, :, 0] * 9).long().abs() % 8, w, mode=mode) for mode in ("sum", "mean", "max")
+    ],
+    "bags with shares": lambda x, w: F.embedding_bag(INDEX, w, per_sample_weights=x[0, 0, :2, :2], mode="sum"),
     "cdist": lambda x, w: torch.cdist(x[0], w[None].expand(4, -1, -1)) + torch.cdist(x[0], w, p=1),
     "dist": lambda x, w: x + torch.dist(x, x * 2 + 1),
     "hypot": lambda x, w: torch.hypot(x, w[0]),

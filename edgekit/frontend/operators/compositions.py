@@ -11,6 +11,7 @@ from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
 from edgekit.frontend.operators.attention import matmul
 from edgekit.frontend.operators.elementwise import Converter, pair
+from edgekit.frontend.operators.indexing import embedding
 from edgekit.frontend.operators.moving import cut, shaped, transpose
 from edgekit.frontend.operators.reductions import topk, vector_norm
 
@@ -264,3 +265,33 @@ def one_hot(b: Builder, name: str, tensor: Node, num_classes: int = -1) -> Any:
     column = shaped(b, f"{name}/column", tensor, (*tensor.shape, 1))
     same = b.emit(f"{name}/same", "equal", [column], {"other": torch.arange(num_classes)})
     return b.emit(name, "cast", [same], dtype=torch.int64)
+
+
+def embedding_bag(
+    b: Builder,
+    name: str,
+    input: Any,
+    weight: Any,
+    offsets: Any = None,
+    max_norm: Any = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Any = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Any:
+    """The sum, mean or maximum of the embeddings in each row, where every row is a bag."""
+    if offsets is not None or max_norm is not None or padding_idx is not None or len(input.shape) != 2:
+        return NotImplemented
+    if isinstance(input, Node):
+        found = embedding(b, f"{name}/each", input, weight)
+    elif isinstance(weight, torch.Tensor):
+        found = b.constant(f"{name}/each", weight.detach()[input])
+    else:
+        return NotImplemented
+    if per_sample_weights is not None:
+        shares = b.operand(f"{name}/shares", per_sample_weights, found)
+        found = b.emit(f"{name}/part", "mul", [found, shaped(b, f"{name}/column", shares, (*shares.shape, 1))])
+    return b.emit(name, mode, [found], dims=(1,), keepdim=False)

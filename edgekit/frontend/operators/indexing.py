@@ -13,6 +13,7 @@ from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node, leaves
 from edgekit.frontend.operators.elementwise import Converter, pair
 from edgekit.frontend.operators.moving import cut, expanded, movedim, shaped
+from edgekit.frontend.refusals import by_key
 from edgekit.frontend.storage import put
 
 _CHOICES = frozenset({"argmax", "argmin", "topk_indices"})  # what gives places, none of them below 0
@@ -31,6 +32,9 @@ def getitem(b: Builder, name: str, x: Any, index: Any) -> Any:
 def _parts(index: Any) -> tuple[Any, ...]:
     """The index of each axis; numbers that numpy or a tensor of one element hold are numbers."""
     parts = index if isinstance(index, tuple) else (index,)
+    key = next((part for part in parts if isinstance(part, str)), None)
+    if key is not None:
+        raise by_key(key)
     return tuple(_plain(part) for part in parts)
 
 

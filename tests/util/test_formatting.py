@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgekit.util.formatting import count, counted, csv_cell, escaped, fixed, percent, size, some
+from edgekit.util.formatting import count, counted, csv_cell, escaped, fixed, in_markdown, percent, size, some
 
 
 @pytest.mark.parametrize(
@@ -64,3 +64,17 @@ def test_large_numbers_have_three_digits_and_a_unit(value: float | None, said: s
 
 def test_bytes_have_their_unit() -> None:
     assert (size(None), size(12), size(5316992), size(999_960)) == ("-", "12 B", "5.32 MB", "1.00 MB")
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a & b", "a & b"),
+        ("&lt;b&#62;", r"&amp;lt;b&amp;\#62;"),
+        ("<img src=x>", "&lt;img src=x&gt;"),
+        ("net_0.5|int8", r"net\_0.5\|int8"),
+        ("# one\ntwo `three` *four* [five]", r"\# one two \`three\` \*four\* \[five\]"),
+    ],
+)
+def test_markdown_shows_a_text_as_it_is(text: str, written: str) -> None:
+    assert in_markdown(text) == written

@@ -10,6 +10,8 @@ from torch.nn import functional as F
 
 from edgekit.ir.graph import Op
 
+CUBIC = -0.75  # the parameter of cubic interpolation, as torch has it
+
 
 def means(sizes: Sequence[int], wanted: Sequence[int]) -> Tensor:
     """What turns a flattened map of `sizes` into the flattened means of its windows: (prod(wanted), prod(sizes)).

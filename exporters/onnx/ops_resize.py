@@ -10,10 +10,9 @@ import numpy as np
 from edgekit.errors import UsageError
 from edgekit.exporters.onnx.emitter import Emission
 from edgekit.exporters.onnx.ops_moving import take
-from edgekit.exporters.windows import nearest_places
+from edgekit.exporters.windows import CUBIC, nearest_places
 from edgekit.ir.graph import Op
 
-_CUBIC = -0.75  # torch's coefficient
 _GRID_SAMPLE, _GRID_SAMPLE_3D = 16, 20  # the first opsets that have it
 _SAMPLED = {"bilinear": ("bilinear", "linear"), "bicubic": ("bicubic", "cubic"), "nearest": ("nearest", "nearest")}
 
@@ -47,7 +46,7 @@ def _smooth(op: Op) -> dict[str, Any]:
     return {
         "mode": "cubic" if cubic else "linear",
         "coordinate_transformation_mode": "align_corners" if op.attrs["align_corners"] else centers,
-        "cubic_coeff_a": _CUBIC if cubic else None,
+        "cubic_coeff_a": CUBIC if cubic else None,
     }
 
 

@@ -211,11 +211,10 @@ class Lowering:
             cuts = (lying[:place], lying[place:at], [axis], lying[at + 1 :])
             sizes = tuple(math.prod(value.shape[one] for one in part) for part in cuts)
             blocks = replace(value, shape=sizes, layout=(0, 1, 2, 3))
-            value_ = self.reshaped(value, blocks, f"{name}/blocks")
+            parts = self.reshaped(value, blocks, f"{name}/blocks")
             turned = replace(blocks, shape=(sizes[0], sizes[2], sizes[1], sizes[3]))
-            moved = self.emit(
-                "TRANSPOSE", f"{name}/transpose", [value_.tensor, self.program.integers((0, 2, 1, 3))], turned
-            )
+            swapped = self.program.integers((0, 2, 1, 3))
+            moved = self.emit("TRANSPOSE", f"{name}/transpose", [parts.tensor, swapped], turned)
             lying.insert(place, lying.pop(at))
             value = self.reshaped(moved, replace(value, layout=tuple(lying)), f"{name}/axes")
         return self.reshaped(value, like, f"{name}/axes")

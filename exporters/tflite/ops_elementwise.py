@@ -111,11 +111,12 @@ def elu(to: Lowering, op: Op) -> Value:
     x = to.read(op, real=True)
     bent = to.emit("ELU", f"{op.name}/elu", [x.tensor], x)
     straight = to.emit("RELU", f"{op.name}/relu", [x.tensor], x)
-    for role, factor in (("alpha", alpha), ("rest", 1 - alpha)):
-        y = bent if role == "alpha" else straight
+
+    def times(y: Value, role: str, factor: float) -> Value:
         constant = to.program.constant(f"{op.name}/{role}", torch.tensor([factor]))
-        y = to.emit("MUL", f"{op.name}/{role}_times", [y.tensor, constant], y)
-        bent, straight = (y, straight) if role == "alpha" else (bent, y)
+        return to.emit("MUL", f"{op.name}/{role}_times", [y.tensor, constant], y)
+
+    bent, straight = times(bent, "alpha", alpha), times(straight, "rest", 1 - alpha)
     return to.emit("ADD", op.name, [bent.tensor, straight.tensor], bent)
 
 

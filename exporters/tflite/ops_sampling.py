@@ -13,9 +13,9 @@ import torch
 from edgekit.exporters.tflite.layout import channels_last
 from edgekit.exporters.tflite.lowering import Lowering, Value
 from edgekit.exporters.tflite.ops_shapes import sliced
+from edgekit.exporters.windows import CUBIC
 from edgekit.ir.graph import Op
 
-_CUBIC = -0.75  # the cubic's parameter, as torch has it
 _FUSED = {"fusedActivationFunction": "NONE"}
 
 
@@ -120,7 +120,7 @@ def _weights(do: Arithmetic, share: Value, mode: str) -> list[Value]:
     rest = do("ADD", do("MUL", share, -1.0), 1.0)
     if mode == "bilinear":
         return [rest, share]
-    a = _CUBIC
+    a = CUBIC
     near, far = (a + 2, -(a + 3), 0.0, 1.0), (a, -5 * a, 8 * a, -4 * a)
     return [
         do.polynomial(do("ADD", share, 1.0), far),

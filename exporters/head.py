@@ -16,6 +16,7 @@ from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT
 from edgekit.ir.graph import Graph, Op, rebuilt
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.records.formats import LOGITS, SOFTMAX
+from edgekit.util.formatting import shape_text
 
 
 def check(graph: Graph, head: str) -> None:
@@ -24,7 +25,7 @@ def check(graph: Graph, head: str) -> None:
         return
     last = graph[graph.output]
     if len(last.shape) != 2 or last.shape[1] < 2:
-        shape = "x".join(map(str, last.shape))
+        shape = shape_text(last.shape)
         raise UsageError(
             f"--output {head} is for one score per class, and the network gives {shape}", "leave --output out"
         )

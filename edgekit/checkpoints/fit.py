@@ -13,6 +13,7 @@ from edgekit.checkpoints.file import AGAIN, COUNTER, Checkpoint
 from edgekit.errors import USERS_CODE, UsageError
 from edgekit.frontend.tracer import unwrapped
 from edgekit.network.spec import MODELS, MOST_CLASSES, ModelSpec, Variant, variant, with_classes
+from edgekit.util.formatting import shape_text
 
 T = TypeVar("T")
 Shapes = Mapping[str, tuple[int, ...]]
@@ -140,7 +141,7 @@ def _few(names: list[str]) -> str:
 
 
 def _by(shape: tuple[int, ...]) -> str:
-    return "x".join(map(str, shape)) or "scalar"
+    return shape_text(shape) or "scalar"
 
 
 def _suggestion(point: Variant, wanted: Shapes, found: Shapes) -> str:

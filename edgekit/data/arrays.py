@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from edgekit.data.folder import entries, is_array, is_image
 from edgekit.data.unreadable import Unreadable
 from edgekit.errors import UsageError
+from edgekit.util.formatting import shape_text
 from edgekit.util.zip_file import members
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Example:
         if array is None:
             raise UsageError(f"{self.path} has no array '{name}'", how_to_save(self.shapes))
         if array.shape not in (shape, shape[1:]):
-            got, wanted = ("x".join(map(str, sizes)) or "one number" for sizes in (array.shape, shape))
+            got, wanted = (shape_text(sizes) or "one number" for sizes in (array.shape, shape))
             raise UsageError(
                 f"'{name}' in {self.path} is {got}, and the network takes {wanted}", "save it in that shape"
             )
@@ -129,7 +130,7 @@ def _read(path: Path, shapes: Mapping[str, Shape]) -> dict[str, NDArray[np.gener
                 sizes = {member.filename.removesuffix(".npy"): member.file_size for member in members(archive)}
             for name, shape in shapes.items():
                 if sizes.get(name, 0) > LARGEST_NUMBER * math.prod(shape) + HEAD:
-                    shown = "x".join(map(str, shape))
+                    shown = shape_text(shape)
                     raise UsageError(f"'{name}' in {path} is larger than {shown}", "save one example in each file")
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as arrays:
@@ -145,5 +146,5 @@ def _only(path: Path, shapes: Mapping[str, Shape]) -> str:
     if len(shapes) > 1:
         raise UsageError(f"{path} holds one array, and the network takes {len(shapes)}", how_to_save(shapes))
     if path.stat().st_size > LARGEST_NUMBER * math.prod(shape) + HEAD:
-        raise UsageError(f"{path} is larger than {'x'.join(map(str, shape))}", "save one example in each file")
+        raise UsageError(f"{path} is larger than {shape_text(shape)}", "save one example in each file")
     return name

@@ -14,6 +14,7 @@ from edgekit.records.artifact import Artifact
 from edgekit.records.manifest import TensorRecord, pixels_are_codes
 from edgekit.records.preprocessing import CHANNELS, ForeignInput, Preprocessing, normalize
 from edgekit.records.runtime import Session
+from edgekit.util.formatting import shape_text
 
 DTYPES = ("float32", "float16", "uint8", "int8", "int16", "int32", "int64")
 
@@ -107,7 +108,7 @@ def _foreign(name: str, session: Session, said: ForeignInput) -> TensorRecord:
     layouts = [layout for layout, fit in fits.items() if fit and said.layout in (None, layout)]
     if len(shape) != 4 or len(layouts) != 1:
         raise UsageError(
-            f"the input of {name} has shape {'x'.join(map(str, shape))}, which is not {channels} channels of an image"
+            f"the input of {name} has shape {shape_text(shape)}, which is not {channels} channels of an image"
             + (f" in {said.layout}" if said.layout else ""),
             f"correct `channels` ({', '.join(CHANNELS)}) or `layout` in the preprocessing file",
         )

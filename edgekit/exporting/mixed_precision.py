@@ -31,6 +31,7 @@ from edgekit.records.preprocessing import Preprocessing, apply
 from edgekit.records.runtime import Session, own_time
 from edgekit.stats.limit import CANNOT_TELL, Held
 from edgekit.stats.proportions import PairedDifference, paired_difference
+from edgekit.util.formatting import shape_text
 
 GMACS = 150.0  # what one measuring of the loss may cost
 MIN_IMAGES, MAX_IMAGES = 50, 500
@@ -178,7 +179,7 @@ def check_output(graph: Graph) -> None:
     """Raises UsageError for a network whose top-1 cannot be measured."""
     last = graph[graph.output]
     if len(last.shape) != 2 or last.shape[1] < 2 or not last.dtype.is_floating_point:
-        given = "x".join(map(str, last.shape)) + f" in {str(last.dtype).removeprefix('torch.')}"
+        given = shape_text(last.shape) + f" in {str(last.dtype).removeprefix('torch.')}"
         raise UsageError(
             f"--max-drop is for one score per class, and the network gives {given}",
             "leave --max-drop out",

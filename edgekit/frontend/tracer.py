@@ -28,6 +28,7 @@ from edgekit.ir.passes.cancel_permutes import cancel_permutes
 from edgekit.ir.passes.join_norms import LayerNorms
 from edgekit.ir.passes.join_operators import join_gelu, join_operators
 from edgekit.util import image_axes
+from edgekit.util.formatting import shape_text
 from edgekit.util.hard_exit import told_hard_exits
 
 Shape = tuple[int, ...]
@@ -45,7 +46,7 @@ def trace(module: nn.Module, *shapes: Shape) -> Graph:
     _check(module)
     for shape in shapes:
         if math.prod(shape) > MOST_NUMBERS:
-            told = "x".join(map(str, shape))
+            told = shape_text(shape)
             raise UsageError(f"an input of {told} is larger than any machine's memory", "give a smaller --input")
     if scope.is_layer(module):  # its operators are named by the layer's place in a network
         module = nn.Sequential(module).eval()

@@ -27,6 +27,7 @@ from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.ir.whole_inputs import drawn
+from edgekit.util.formatting import shape_text
 from edgekit.util.hard_exit import told_hard_exits
 
 TOLERANCE = 1e-3  # float32, deep networks: rounding only; a wrong fold shows at 1e-1 and above
@@ -245,7 +246,7 @@ def _answer(network: nn.Module, x: Inputs) -> Outputs:
             warnings.simplefilter("ignore")
             y = network(*(one.clone() for one in x))  # it may change its input, print and warn
     except USERS_CODE as error:  # the user's code: a shape that only a pooling layer minds, say
-        shape = " and ".join("x".join(map(str, one.shape)) for one in x)
+        shape = " and ".join(shape_text(one.shape) for one in x)
         raise UsageError(
             at(scope.line_of(error), f"the network does not run on an input of {shape}: {first_line(error)}"),
             "check its forward() on the CPU in eval mode, or give another --input",

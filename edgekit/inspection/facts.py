@@ -7,7 +7,7 @@ from typing import Any
 
 from edgekit.inspection.facts_engine import engine
 from edgekit.inspection.pairs import in_words
-from edgekit.util.formatting import UNKNOWN, plain, shape, size, some
+from edgekit.util.formatting import UNKNOWN, plain, shape_text, size, some
 
 Json = Mapping[str, Any]
 
@@ -43,7 +43,7 @@ def _made(manifest: Json) -> Iterator[tuple[str, str]]:
     yield "MACs", f"{manifest['macs']:,}"
     for side in ("input", "output"):
         for tensor in manifest[f"{side}s"]:
-            yield side, f"{tensor['name']}: {tensor['dtype']} {shape(tensor['shape'])} {tensor['layout']}"
+            yield side, f"{tensor['name']}: {tensor['dtype']} {shape_text(tensor['shape'])} {tensor['layout']}"
     yield "preprocessing", plain(manifest["preprocessing"])
     if calibration:
         kind = "noise: latency only" if calibration["synthetic"] else f"set {calibration['hash']}"

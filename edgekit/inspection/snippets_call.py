@@ -14,6 +14,7 @@ from pathlib import Path
 from edgekit.records.formats import ARGMAX, CHANNELS_LAST
 from edgekit.records.manifest import Manifest, TensorRecord, pixels_are_codes
 from edgekit.records.preprocessing import Preprocessing
+from edgekit.util.formatting import shape_text
 
 NAMES_IN_LINE = 4
 IN_COMMENT = " ._-+=,()[]:"
@@ -131,7 +132,7 @@ class Array:
     def about(self) -> str:
         """Its name and its shape, for a comment."""
         last = ", channels last in the file" if self.channels_last else ""
-        return f"{in_comment(self.tensor.name)}, {'x'.join(map(str, self.shape)) or 'one number'}{last}"
+        return f"{in_comment(self.tensor.name)}, {shape_text(self.shape) or 'one number'}{last}"
 
 
 def template(name: str) -> string.Template:

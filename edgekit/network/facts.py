@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgekit.ir.layer_table import shares
-from edgekit.util.formatting import UNKNOWN, percent, shape
+from edgekit.util.formatting import UNKNOWN, percent, shape_text
 
 Json = Mapping[str, Any]
 
@@ -16,7 +16,7 @@ def facts_of(document: Json) -> list[tuple[str, str]]:
     elements = document["activation_elements"]
     return [
         ("variant", document["variant"]),
-        ("input", shape(document["input_shape"])),
+        ("input", shape_text(document["input_shape"])),
         ("parameters", f"{document['params']:,}, {_mib(document['params'])}"),
         ("MACs", f"{document['macs']:,}"),
         ("activations", f"{elements:,} elements, {_mib(elements)}"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from edgekit.errors import UsageError
 from edgekit.util import image_axes
+from edgekit.util.formatting import shape_text
 
 if TYPE_CHECKING:
     from torch import nn
@@ -96,7 +97,7 @@ def check_names(module: nn.Module, names: Sequence[str]) -> None:
 
 
 def _check(shape: Shape) -> None:
-    told = "x".join(map(str, shape))
+    told = shape_text(shape)
     if len(shape) not in RANKS or min(shape) < 1:
         raise UsageError(f"an input has a batch and at most 4 more axes, all above 0, not {told or 'none'}", EXAMPLE)
     if shape[0] != 1:

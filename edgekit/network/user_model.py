@@ -33,6 +33,7 @@ from edgekit.network.users_code import users_code
 from edgekit.records.artifact import content_of
 from edgekit.records.formats import load
 from edgekit.records.manifest import SourceRecord
+from edgekit.util.formatting import shape_text
 
 if TYPE_CHECKING:
     from edgekit.importers.source import Source
@@ -97,7 +98,7 @@ def _refuse_input(spec: ModelSpec, given: tuple[int, ...]) -> NoReturn:
     own = (1, *spec.input_shape)
     if len(given) != len(own):
         kinds = {4: "images", 5: "volumes, such as video"}
-        shapes = ["x".join(map(str, shape)) for shape in (own, given)]
+        shapes = [shape_text(shape) for shape in (own, given)]
         raise UsageError(
             f"{spec.name} takes {kinds[len(own)]} ({shapes[0]}), not {kinds.get(len(given), 'that')} ({shapes[1]})",
             "leave --input out" + ("; c3d takes volumes" if len(given) == 5 else ""),

@@ -8,7 +8,7 @@ from typing import Any
 
 from edgekit.records import hosts
 from edgekit.records.measurement import Accuracy, Measurement
-from edgekit.util.formatting import span
+from edgekit.util.formatting import shape_text, span
 
 NO_DELEGATE = "no delegate"
 
@@ -57,7 +57,7 @@ def run_conditions(record: Measurement) -> RunConditions:
 
 def sizes(shapes: Mapping[str, Sequence[int]] | None) -> str | None:
     """The shapes of inputs for people; None where the file fixes them."""
-    return ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items()) if shapes else None
+    return ", ".join(f"{name} {shape_text(shape)}" for name, shape in shapes.items()) if shapes else None
 
 
 def load(sustained_seconds: int | None) -> str | None:

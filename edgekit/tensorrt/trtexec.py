@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from edgekit.errors import BackendMissing, EdgekitError, UsageError
 from edgekit.tensorrt.capabilities import Capabilities
+from edgekit.util.formatting import shape_text
 from edgekit.util.numerals import real
 
 # So many digits and no more: a line of nothing else is then looked at once.
@@ -71,7 +72,7 @@ def measure_flags(
     flags += [f"--duration={math.ceil(seconds)}", f"--iterations={runs}", "--percentile=50,90,95,99"]
     flags += [*SAME_EVERYWHERE, f"--exportTimes={times}"]
     if shapes:
-        flags.append("--shapes=" + ",".join(f"{name}:{'x'.join(map(str, shape))}" for name, shape in shapes.items()))
+        flags.append("--shapes=" + ",".join(f"{name}:{shape_text(shape)}" for name, shape in shapes.items()))
     if dla is not None:
         flags.append(f"--useDLACore={dla}")
     if not copies:

@@ -116,7 +116,7 @@ def size(value: float | None) -> str:
     return text if value is None else (f"{text}B" if " " in text else f"{text} B")
 
 
-def shape(sizes: Sequence[int]) -> str:
+def shape_text(sizes: Sequence[int]) -> str:
     """[1, 3, 224, 224] as "1x3x224x224"."""
     return "x".join(str(size) for size in sizes)
 

@@ -16,7 +16,7 @@ from edgekit.cli.views import store as stored
 from edgekit.cli.views.network import models
 from edgekit.exporting.thresholds import in_words
 from edgekit.measure.result import KEYS
-from edgekit.util.formatting import count, counted, shape, size
+from edgekit.util.formatting import count, counted, shape_text, size
 
 COLUMNS = (
     Column("file", lambda row: row["file"], left=True),
@@ -157,7 +157,7 @@ def test_names_are_printed_as_they_are() -> None:
         (interval([0.99991, 1.0], percent), "99.99 .. 100.00 %"),
         (interval([1.0001, 1.0004], ratio), "1.0001 .. 1.0004"),
         (interval([1.63, 1.63], milliseconds), "no spread"),
-        (shape([1, 3, 224, 224]), "1x3x224x224"),
+        (shape_text([1, 3, 224, 224]), "1x3x224x224"),
     ],
 )
 def test_numbers_carry_their_units(found: str, wanted: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from edgekit.checkpoints.keras.config import KerasLayer
 from edgekit.errors import UsageError
 from edgekit.ir.graph import Graph, Op
+from edgekit.util.formatting import shape_text
 
 Padding = tuple[tuple[int, int], ...]
 _NO_PADDING: Padding = ((0, 0), (0, 0))
@@ -122,7 +123,7 @@ def _same(size: int, kernel: int, stride: int, dilation: int, explicit: tuple[in
 
 
 def _told(value: Any) -> str:
-    return "x".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
+    return shape_text(value) if isinstance(value, (tuple, list)) else str(value)
 
 
 def _one_place(graph: Graph) -> bool:

@@ -14,6 +14,7 @@ from edgekit.checkpoints import hdf5
 from edgekit.checkpoints.keras import archive, config
 from edgekit.checkpoints.keras.config import KerasLayer, KerasModel
 from edgekit.errors import UsageError
+from edgekit.util.formatting import shape_text
 
 NORM_ROLES = ("gamma", "beta", "moving_mean", "moving_variance")
 Arrays = dict[tuple[int, str], Tensor]  # by the layer's number among all of the model, and the array's role
@@ -109,7 +110,7 @@ def _check_complete(path: Path, layers: Sequence[KerasLayer], arrays: Arrays) ->
                 sizes = "x".join("?" if one is None else str(one)[:20] for one in told)
                 raise UsageError(
                     f"the {role} of layer {layer.name[:80]} ({layer.kind}) in {path.name} is "
-                    f"{'x'.join(map(str, own))}, and its configuration says {sizes}",
+                    f"{shape_text(own)}, and its configuration says {sizes}",
                     "save it with Keras again",
                 )
 

@@ -9,7 +9,7 @@ from rich.text import Text
 from edgekit.cli.tables import Column, Json, View, facts, fitting, milliseconds, percent, table
 from edgekit.cli.written import Fields
 from edgekit.network.facts import facts_of
-from edgekit.util.formatting import UNKNOWN, count, shape
+from edgekit.util.formatting import UNKNOWN, count, shape_text
 
 MARK = "*"
 
@@ -18,7 +18,7 @@ MARK = "*"
 MODELS: Fields = {
     "network": lambda row: row["name"],
     "family": lambda row: row["family"],
-    "input": lambda row: shape(row["input_shape"]),
+    "input": lambda row: shape_text(row["input_shape"]),
     "parameters": lambda row: row["params"],
     "MACs": lambda row: row["macs"],
     "activations": lambda row: row["activation_elements"],
@@ -30,7 +30,7 @@ LAYERS: Fields = {
     "variant": lambda row: row["variant"],
     "layer": lambda row: row["name"],
     "kind": lambda row: row["kind"],
-    "output": lambda row: shape(row["output_shape"]),
+    "output": lambda row: shape_text(row["output_shape"]),
     "activations": lambda row: row["activation_elements"],
     "parameters": lambda row: row["params"],
     "MACs": lambda row: row["macs"],
@@ -60,7 +60,7 @@ def models(document: Json, width: int) -> View:
     """The zoo, a network a line; a published count that does not follow from the definition is marked."""
     columns = (
         Column("network", lambda row: row["name"], left=True),
-        Column("input", lambda row: shape(row["input_shape"]), rank=1),
+        Column("input", lambda row: shape_text(row["input_shape"]), rank=1),
         Column("parameters", lambda row: count(row["params"])),
         Column("published", lambda row: _printed(row, "params"), rank=3, full="published parameters"),
         Column("MACs", lambda row: count(row["macs"])),
@@ -109,7 +109,7 @@ def _summary(document: Json, width: int) -> View:
     columns = (
         Column("layer", lambda row: row["name"], left=True),
         Column("kind", lambda row: str(row.get("kind") or row["op"]), left=True),
-        Column("output", lambda row: shape(row["output_shape"]), rank=1),
+        Column("output", lambda row: shape_text(row["output_shape"]), rank=1),
         Column("activations", lambda row: f"{row['activation_elements']:,}", rank=3),
         Column("parameters", lambda row: f"{row['params']:,}"),
         Column("MACs", lambda row: f"{row['macs']:,}"),

@@ -13,6 +13,7 @@ from edgekit.frontend.node import Node, per_axis
 from edgekit.frontend.operators.attention import matmul
 from edgekit.frontend.operators.moving import movedim, shaped
 from edgekit.frontend.operators.pooling import adaptive_avg_pool
+from edgekit.util.formatting import shape_text
 
 _SMOOTH = ("linear", "bilinear", "bicubic", "trilinear")
 
@@ -32,7 +33,7 @@ def interpolate(
     scales = None if scale_factor is None else tuple(float(s) for s in per_axis(scale_factor, rank))
     result = _sizes(sizes, size, scales, rank)
     if min(result) < 1:
-        raise ValueError(f"it would make {'x'.join(map(str, result))} of {'x'.join(map(str, sizes))}")
+        raise ValueError(f"it would make {shape_text(result)} of {shape_text(sizes)}")
     if antialias:
         return _antialiased(b, name, input, result, scales, mode, bool(align_corners))
     if mode == "area":

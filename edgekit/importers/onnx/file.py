@@ -20,6 +20,7 @@ from edgekit.errors import UsageError, first_line
 from edgekit.importers.beginnings import told_by
 from edgekit.records import onnx_parts
 from edgekit.records.onnx_parts import ATTRIBUTE, DATA_LOCATION, EXTERNAL_DATA, GRAPH, LEADS, MODEL, NODE, TENSOR
+from edgekit.util.formatting import shape_text
 
 LARGE = 4096  # bytes, from which on a tensor stays in the file
 LARGEST_MESSAGE = 2**31 - 1
@@ -67,7 +68,7 @@ class OnnxFile:
         count = int(np.prod(tensor.dims, dtype=np.int64)) if tensor.dims else 1
         given = int(place["length"]) if "length" in place else count * dtype.itemsize
         if given != count * dtype.itemsize:
-            shape = "x".join(map(str, tensor.dims))
+            shape = shape_text(tensor.dims)
             raise ValueError(f"it has {given} bytes, and {shape} of {dtype} needs {count * dtype.itemsize}")
         offset = int(place.get("offset", 0))
         if offset < 0:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edgekit.errors import UsageError, first_line
 from edgekit.importers.beginnings import told_by
+from edgekit.util.formatting import shape_text
 
 MOST_NODES = 50_000
 MOST_AXES = 8
@@ -116,7 +117,7 @@ class TfliteFile:
         count = math.prod(tensor.shape)
         offset, length = tensor.place or (0, 0)
         if length != count * dtype.itemsize:
-            told = "x".join(map(str, tensor.shape)) or "a single number"
+            told = shape_text(tensor.shape) or "a single number"
             raise UsageError(
                 f"tensor {tensor.name} of {self.path.name} has {length:,} bytes, and {told} of {dtype} needs "
                 f"{count * dtype.itemsize:,}",

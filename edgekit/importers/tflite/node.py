@@ -11,6 +11,7 @@ from edgekit.errors import UsageError
 from edgekit.importers.held import Held, plain
 from edgekit.importers.source import LARGEST
 from edgekit.importers.tensors import is_known
+from edgekit.util.formatting import shape_text
 
 ACTIVATIONS = {0: "NONE", 1: "RELU", 2: "RELU_N1_TO_1", 3: "RELU6", 4: "TANH", 5: "SIGN_BIT"}
 
@@ -89,7 +90,7 @@ class Node:
         """A shape that stands in the file. Raises UsageError for one that no network has."""
         if any(size < 0 for size in shape) or math.prod(shape) > LARGEST:
             raise self.refusal(
-                f"makes a tensor of {'x'.join(map(str, shape))}", "get or export the file again; no network needs that"
+                f"makes a tensor of {shape_text(shape)}", "get or export the file again; no network needs that"
             )
         return tuple(shape)
 

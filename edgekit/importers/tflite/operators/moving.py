@@ -16,6 +16,7 @@ from edgekit.importers.padding import flat
 from edgekit.importers.tflite.node import Node
 from edgekit.importers.tflite.operators.elementwise import Operator
 from edgekit.importers.tflite.operators.reductions import without
+from edgekit.util.formatting import shape_text
 
 _REFLECT = 0  # of the schema's MirrorPadMode
 
@@ -29,7 +30,7 @@ def reshape(n: Node, x: Held, shape: Held | None = None) -> Held:
         rest = math.prod(size for size in sizes if size != -1)
         sizes[sizes.index(-1)] = x.tensor.numel() // rest if rest else 0
     if math.prod(sizes) != x.tensor.numel():
-        told = "x".join(map(str, sizes))
+        told = shape_text(sizes)
         raise n.refusal(f"makes {told} of {x.tensor.numel()} elements", "give the sizes for which the file was made")
     return reshaped(x, tuple(sizes))
 

@@ -27,7 +27,7 @@ from edgekit.records.measurement import Measurement
 from edgekit.records.record import new_id
 from edgekit.storage.store import Store
 from scripts.bench_helpers import ROOT, Line, as_installed, cost
-from tests.storage.test_merge import VERSION_1
+from tests.storage.older import VERSION_1
 
 COUNT = 100_000
 FILES, DEVICES, SAMPLES = 200, 5, 200  # samples of each of a measurement's processes

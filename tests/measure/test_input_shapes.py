@@ -15,7 +15,7 @@ from edgekit.records.summary import summary
 from edgekit.storage import finding
 from edgekit.storage.schema import SCHEMA_VERSION
 from edgekit.storage.store import Store, open_store
-from tests.storage.test_merge import version
+from tests.storage.older import version
 
 onnx = pytest.importorskip("onnx")
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,23 +11,13 @@ from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.reporting import page
 from edgekit.reporting import text as report_text
 from edgekit.reporting.answer import Answer, answers
-from edgekit.reporting.command import of_records
 from edgekit.reporting.rows import rows
+from tests.reporting.ladder import ladder
 
 if TYPE_CHECKING:
     from tests.reporting.conftest import Records
 
 BUSY: dict[str, Any] = {"verdict": "invalid", "reasons": ("background load: 1.2 cores were busy",)}
-LADDER = (("big", 20.0, 0.80), ("middle", 9.0, 0.70), ("near", 8.0, 0.69), ("small", 2.0, 0.50))
-
-
-def ladder(make: Records, device: str = "local", **other: Any) -> tuple[list[Measurement], list[Accuracy]]:
-    """Four files, each less accurate and quicker than the one before."""
-    known = [make.manifest(f"{name}_1.0_160") for name, _, _ in LADDER]
-    measured = [
-        make.measurement(one, ms, device=device, **other) for one, (_, ms, _) in zip(known, LADDER, strict=True)
-    ]
-    return measured, [make.accuracy(one, top1, n=5000) for one, (_, _, top1) in zip(known, LADDER, strict=True)]
 
 
 def answered(measured: list[Measurement], evaluated: list[Accuracy]) -> tuple[Answer, ...]:
@@ -85,30 +73,3 @@ def test_why_no_file_can_be_named(make: Records, kind: str, reason: str, remedy:
     assert known[0].file.replace("_", "_<wbr>") in shown.partition('<dl class="facts">')[0].replace(".<wbr>", "."), (
         "it still teaches what is known"
     )
-
-
-def test_the_first_lines_name_the_file_in_every_format(make: Records, tmp_path: Path) -> None:
-    measured, evaluated = ladder(make)
-    path = "artifacts/big/big.onnx"
-    measured = [one.model_copy(update={"found": one.found | {"path": path}}) for one in measured]
-    result = of_records(measured, evaluated, out=tmp_path / "r", format="md,json")
-    sha256 = measured[0].sha256
-    first = result.paths[0].read_text().splitlines()[2]
-    assert first.startswith(f"- Ship **{path}**") and sha256 in first and "20." in first and "80.0 (" in first
-    document = json.loads(result.paths[1].read_text())
-    assert (
-        document["answers"] == json.loads(json.dumps(result.to_json()["answers"]))
-        and document["answers"][0]["chosen"]["path"] == path
-    )
-    shown = page.page(result.rows, "now", "", answers=result.answers)
-    head = shown.partition('<dl class="facts">')[0]
-    assert path in head and sha256 in head and "80.0 %" in head and "If that is too slow" in head
-    assert report_text.as_markdown((), (), "now").splitlines()[2] == ""
-
-
-def test_names_in_the_first_lines_are_text(make: Records) -> None:
-    evil = "<script>alert(1)</script>"
-    known = make.manifest(evil)
-    found = rows([make.measurement(known, artifact=evil, device=evil)], [make.accuracy(known, dataset=evil)])
-    shown = page.page(found, "now", "", answers=answers(found, {}))
-    assert "<script>alert" not in shown

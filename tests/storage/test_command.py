@@ -16,8 +16,8 @@ from edgekit.storage import command
 from edgekit.storage.command import Exported, Listed, Removed, Shown
 from edgekit.storage.command import store as verb
 from edgekit.storage.store import Store
+from tests.storage.older import accuracy, failed, old_store, version
 from tests.storage.test_looking import IDS, records
-from tests.storage.test_merge import accuracy, failed, old_store, version
 
 
 def others() -> tuple[Accuracy, FailedCell]:

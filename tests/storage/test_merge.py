@@ -3,133 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
 from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.records.failure import FailedCell
-from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
-from edgekit.records.record import new_id, now
-from edgekit.storage import finding
+from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.storage.command import store as verb
-from edgekit.storage.schema import INDEXES, MIGRATIONS, SCHEMA_VERSION
 from edgekit.storage.store import Store
-
-# What version 1 of edgekit's schema made, word for word.
-VERSION_1 = """
-CREATE TABLE edgekit_schema (version INTEGER NOT NULL, PRIMARY KEY (version));
-CREATE TABLE measurements (position INTEGER NOT NULL, id VARCHAR(32) NOT NULL, created VARCHAR(40) NOT NULL,
- sha256 VARCHAR(64) NOT NULL, device VARCHAR(200) NOT NULL, runtime VARCHAR(80) NOT NULL, version INTEGER NOT NULL,
- payload TEXT NOT NULL, PRIMARY KEY (position), UNIQUE (id));
-CREATE INDEX ix_measurements_sha256 ON measurements (sha256);
-CREATE TABLE accuracies (position INTEGER NOT NULL, id VARCHAR(32) NOT NULL, created VARCHAR(40) NOT NULL,
- sha256 VARCHAR(64) NOT NULL, device VARCHAR(200) NOT NULL, runtime VARCHAR(80) NOT NULL, version INTEGER NOT NULL,
- payload TEXT NOT NULL, PRIMARY KEY (position), UNIQUE (id));
-CREATE INDEX ix_accuracies_sha256 ON accuracies (sha256);
-INSERT INTO edgekit_schema VALUES (1);
-"""
-
-
-def measurement(artifact: str = "x.onnx") -> Measurement:
-    run = ProcessRun(samples_ns=(1, 2, 3), warmup_ns=(4,), load_ns=5, first_ns=6, wall_ns=7)
-    memory = Memory(peak_bytes=None, baseline_bytes=8, method="none", reason="not asked")
-    return Measurement(
-        id=new_id(), created=now(), artifact=artifact, sha256="00", bytes=9, format="onnx", manifest=None,
-        device="local", runtime="null", protocol=Protocol(), runs=(run,), memory=memory, found={"threads": 1},
-    )  # fmt: skip
-
-
-def accuracy() -> Accuracy:
-    return Accuracy(
-        id=new_id(), created=now(), artifact="x.onnx", sha256="00", format="onnx", manifest=None, device="local",
-        runtime="null", dataset="images", dataset_hash="11", n=3, correct1=1, correct5=2, hits="15-",
-        images_per_second=2.5,
-    )  # fmt: skip
-
-
-def failed(reason: str = "no weights") -> FailedCell:
-    return FailedCell(
-        id=new_id(), created=now(), variant="net_1.0_224", format="onnx", precision="int8", device="local",
-        code="usage", reason=reason, remedy="give some",
-    )  # fmt: skip
-
-
-def old_store(path: Path, *records: Measurement) -> Store:
-    """A store as version 1 left it."""
-    with sqlite3.connect(path) as connection:
-        connection.executescript(VERSION_1)
-        for record in records:
-            values = (record.id, record.created, record.sha256, record.device, record.runtime, record.version)
-            connection.execute(
-                "INSERT INTO measurements (id, created, sha256, device, runtime, version, payload)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (*values, record.model_dump_json()),
-            )
-    connection.close()
-    return Store(f"sqlite:///{path}")
-
-
-def version(path: Path) -> int:
-    with sqlite3.connect(path) as connection:
-        found: int = connection.execute("SELECT version FROM edgekit_schema").fetchone()[0]
-    connection.close()
-    return found
-
-
-def test_every_version_has_a_step_to_it() -> None:
-    assert sorted(MIGRATIONS) == list(range(2, SCHEMA_VERSION + 1))
-
-
-def test_an_older_store_is_read_as_it_is_and_brought_up_to_date_when_written(tmp_path: Path) -> None:
-    path, first = tmp_path / "old.db", measurement()
-    store = old_store(path, first)
-    before = path.read_bytes()
-    assert (store.measurements(), store.failures()) == ([first], [])
-    assert path.read_bytes() == before, "reading changed it"
-    second = failed()
-    store.append(second)
-    assert version(path) == SCHEMA_VERSION
-    assert (Store(store.url).measurements(), Store(store.url).failures()) == ([first], [second])
-
-
-def test_a_step_that_fails_leaves_the_store_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, first = tmp_path / "old.db", measurement()
-    store = old_store(path, first)
-
-    whole = MIGRATIONS[2]
-
-    def broken(connection: Any) -> None:
-        whole(connection)
-        raise RuntimeError("in the middle")
-
-    monkeypatch.setitem(cast(dict[int, Any], MIGRATIONS), 2, broken)
-    with pytest.raises(RuntimeError, match="in the middle"):
-        store.append(failed())
-    monkeypatch.undo()
-    assert version(path) == 1
-    with sqlite3.connect(path) as connection:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    connection.close()
-    assert "failures" not in tables
-    Store(store.url).append(failed())
-    assert version(path) == SCHEMA_VERSION
-
-
-def test_a_store_of_the_version_before_gets_its_new_column(tmp_path: Path) -> None:
-    path, first, second = tmp_path / "a.db", measurement(), measurement("y.onnx")
-    store = Store(f"sqlite:///{path}")
-    store.append(first)
-    with sqlite3.connect(path) as connection:
-        connection.execute("ALTER TABLE summaries DROP COLUMN sustained_seconds")
-        connection.execute("UPDATE edgekit_schema SET version = 4")
-    connection.close()
-    assert [one.artifact for one in finding.all_of(Store(store.url))] == ["x.onnx"]  # read as it is
-    Store(store.url).append(second)
-    assert version(path) == SCHEMA_VERSION
-    assert [one.sustained_seconds for one in finding.all_of(Store(store.url))] == [None, None]
+from tests.storage.older import accuracy, failed, measurement, old_store, version
 
 
 def test_records_are_found_by_their_names(tmp_path: Path) -> None:
@@ -238,20 +121,3 @@ def test_a_locked_store_is_waited_for_and_told(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_password_is_never_shown(url: str, shown: str) -> None:
     assert Store(url).shown == shown
-
-
-def test_a_store_without_the_newest_indexes_is_read_by_its_summaries_and_gets_them(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    Store(str(path)).append(measurement())
-    with closing(sqlite3.connect(path)) as connection:
-        for name in INDEXES:
-            connection.execute(f"DROP INDEX {name}")
-        connection.execute("UPDATE edgekit_schema SET version = 5")
-        connection.commit()
-    opened = Store(str(path))
-    with opened.connection() as (_, known):
-        assert "summaries" in known and version(path) == 5
-    opened.append(measurement())
-    with closing(sqlite3.connect(path)) as connection:
-        names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
-    assert set(INDEXES) <= names and version(path) == SCHEMA_VERSION

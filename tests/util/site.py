@@ -7,12 +7,15 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
-CONTENT = bytes(range(256)) * 1200
+from edgekit.util.download import Patience
 
+CONTENT = bytes(range(256)) * 1200
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+HASTY = Patience(connect=5, stall=0.3, tries=3, pause=0.01)
 
 
 @dataclass
@@ -117,3 +120,14 @@ def site(monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     server.shutdown()
     thread.join()
     server.server_close()
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Where the file should go."""
+    return tmp_path / "file.bin"
+
+
+def part(target: Path) -> Path:
+    """What has arrived of a file so far."""
+    return target.with_name("file.bin.part")

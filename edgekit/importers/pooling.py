@@ -28,7 +28,8 @@ def mean(x: Tensor, kernel: Sequence[int], stride: Sequence[int], pairs: Pairs) 
     low = tuple(pair[0] for pair in pairs)
     if all(pair == (one, one) and 2 * one <= k for pair, one, k in zip(pairs, low, kernel, strict=True)):
         return pool(x, kernel, stride, low, False, False)
-    if all(b - a in (0, 1) and s > 1 and 2 * a <= k for (a, b), s, k in zip(pairs, stride, kernel, strict=True)):
+    axes = zip(x.shape[2:], pairs, stride, kernel, strict=True)
+    if all(b - a in (0, 1) and s > 1 and 2 * a <= k and (n + a + b - k) % s == 0 for n, (a, b), s, k in axes):
         return pool(x, kernel, stride, low, True, False)  # the last window may reach beyond the padding
     inside = pool(F.pad(torch.ones((1, 1, *x.shape[2:])), flat(pairs)), kernel, stride)
     return pool(F.pad(x, flat(pairs)), kernel, stride) / inside

@@ -229,3 +229,23 @@ def test_an_operator_without_a_name_is_told_apart_from_one_that_is_called_like_i
     nodes = [node("Relu", "x", "a", name=""), node("Neg", "a", "b", name="a#2"), node("Abs", "b", "y", name="a")]
     graph = same_as_runtime(write(tmp_path / "net.onnx", nodes, {"x": (1, 4)}, ["y"]))
     assert [op.name for op in graph] == ["x", "a", "a#2", "a#3"]
+
+
+@pytest.mark.parametrize("counted", [0, 1])
+@pytest.mark.parametrize(
+    ("how", "size"),
+    [
+        ({"pads": [0, 0, 1, 1]}, 12),
+        ({"pads": [0, 0, 1, 1]}, 11),
+        ({"pads": [1, 1, 0, 0]}, 12),
+        ({"pads": [1, 1, 1, 1]}, 12),
+        ({"pads": [1, 1, 1, 1], "ceil_mode": 1}, 12),
+        ({"auto_pad": "SAME_UPPER"}, 12),
+        ({"ceil_mode": 1}, 12),
+    ],
+)
+def test_the_mean_over_windows_by_what_counts(tmp_path: Path, how: Any, size: int, counted: int) -> None:
+    pool = node("AveragePool", "x", "y", kernel_shape=[3, 3], strides=[2, 2], count_include_pad=counted, **how)
+    graph = same_as_runtime(write(tmp_path / "net.onnx", [pool], {"x": (1, 2, size, size)}, ["y"]))
+    if not counted and how.get("pads") != [1, 1, 0, 0] and (how, size) != ({"pads": [0, 0, 1, 1]}, 11):
+        assert [op.kind for op in graph] == ["input", "avg_pool"]

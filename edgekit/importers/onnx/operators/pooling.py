@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from edgekit.importers.onnx.node import Node
 from edgekit.importers.onnx.operators.windows import padding, sizes
 from edgekit.importers.padding import Pairs, flat
+from edgekit.importers.pooling import mean
 
 _MAX: tuple[Any, ...] = (F.max_pool1d, F.max_pool2d, F.max_pool3d)
 _AVERAGE: tuple[Any, ...] = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)
@@ -38,10 +39,14 @@ class _Window:
         return tuple((low, high + over) for (low, high), over in zip(self.pads, self.over, strict=True))
 
     @property
-    def is_plain(self) -> bool:
+    def is_even(self) -> bool:
         """Whether torch pads so: alike at both ends, and by less than half a window."""
-        even = all(low == high and 2 * low <= k for (low, high), k in zip(self.pads, self.kernel, strict=True))
-        return even and not any(self.over)
+        return all(low == high and 2 * low <= k for (low, high), k in zip(self.pads, self.kernel, strict=True))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether that is all, and no window reaches beyond it."""
+        return self.is_even and not any(self.over)
 
 
 def _over(size: int, k: int, s: int, d: int, pads: tuple[int, int]) -> int:
@@ -80,12 +85,14 @@ def average_pool(n: Node, x: Tensor) -> Tensor:
     if any(d > 1 for d in window.dilation):
         return _mean_by_weights(n, window, x)
     counted, pool = bool(n.get("count_include_pad", 0)), _AVERAGE[window.rank - 1]
-    if window.is_plain:
-        both = tuple(low for low, _ in window.pads)
-        y: Tensor = pool(x, window.kernel, window.stride, both, False, counted)
+    if window.is_even:
+        both, beyond = tuple(low for low, _ in window.pads), any(window.over)
+        y: Tensor = pool(x, window.kernel, window.stride, both, beyond, counted)
         return y
+    if not counted:
+        return mean(x, window.kernel, window.stride, window.whole)
     ones = torch.ones((1, 1, *x.shape[2:]))
-    return _shared(window, x, ones, counted, lambda value: pool(value, window.kernel, window.stride))
+    return _shared(window, x, ones, True, lambda value: pool(value, window.kernel, window.stride))
 
 
 def _mean_by_weights(n: Node, window: _Window, x: Tensor) -> Tensor:
@@ -93,20 +100,20 @@ def _mean_by_weights(n: Node, window: _Window, x: Tensor) -> Tensor:
     counted, convolve = bool(n.get("count_include_pad", 0)), _CONV[window.rank - 1]
     weight = torch.full((1, 1, *window.kernel), 1 / math.prod(window.kernel))
 
-    def mean(value: Tensor) -> Any:
+    def weighed(value: Tensor) -> Any:
         channels = value.shape[1]
         every = weight.expand(channels, *weight.shape[1:])
         return convolve(value, every, None, window.stride, 0, window.dilation, channels)
 
-    return _shared(window, x, torch.ones((1, 1, *x.shape[2:])), counted, mean)
+    return _shared(window, x, torch.ones((1, 1, *x.shape[2:])), counted, weighed)
 
 
-def _shared(window: _Window, x: Tensor, ones: Tensor, counted: bool, mean: Any) -> Tensor:
+def _shared(window: _Window, x: Tensor, ones: Tensor, counted: bool, total: Any) -> Tensor:
     """The mean over each window by the elements that count: those inside, and the padding where it is `counted`."""
     inside = F.pad(ones, flat(window.pads), value=float(counted))
     over = tuple((0, amount) for amount in window.over)
-    part = mean(F.pad(inside, flat(over)))
-    y: Tensor = mean(F.pad(x, flat(window.whole)))
+    part = total(F.pad(inside, flat(over)))
+    y: Tensor = total(F.pad(x, flat(window.whole)))
     return y if bool((part == 1).all()) else y / part
 
 

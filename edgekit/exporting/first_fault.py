@@ -24,6 +24,7 @@ from edgekit.ir.kernels import pad_argument
 from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.ir.reference import ELEMENTWISE, KERNELS
+from edgekit.ir.shares import FAINT, is_share
 from edgekit.records.manifest import TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
@@ -153,7 +154,8 @@ def _step(quantized: QuantizedGraph, name: str, y: Tensor) -> float:
     params, finite = quantized.activations.get(name), y[y.isfinite()].float().abs()
     if params:
         return params.scale
-    return _part(quantized) * max(float(finite.max()) if finite.numel() else 0.0, 1e-30)
+    least = FAINT if is_share(quantized.graph[name]) else 1e-30
+    return _part(quantized) * max(float(finite.max()) if finite.numel() else 0.0, least)
 
 
 def _part(quantized: QuantizedGraph) -> float:

@@ -20,6 +20,7 @@ from edgekit.importers.source import Source
 from edgekit.ir import near_ties
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.reference import KERNELS
+from edgekit.ir.shares import least
 
 Array = NDArray[np.float32]
 MOVED = 3e-5  # between two orders of the same float32 arithmetic, of the largest output: trained networks stay below
@@ -98,7 +99,7 @@ def answered(
     notes = [verify(network, traced, folded, together, want, got)]
     rounding = _rounding(folded, together, got) if distance(got, want) > MOVED else ()
     if source is not None:
-        own, note = held_against(source, network, together, want)
+        own, note = held_against(source, network, together, want, least(folded))
         notes.append(note)
         got = got if own is None else own
     said = tuple(note for note in notes if note)
@@ -118,7 +119,9 @@ def _left_open(reference: Reference, graph: Graph) -> Reference:
         reference = replace(
             reference, undecided=masks, open_graph=lambda: graph if any(map(np.any, masks("fp32"))) else None
         )
-    if max(reference.rounding, default=0.0) > MOVED or near_ties.amplifies(graph, inputs, outputs):
+    pairs = zip(least(graph), outputs, strict=True)
+    faint = any(float(np.abs(y).max(initial=0.0)) < floor for floor, y in pairs)
+    if faint or max(reference.rounding, default=0.0) > MOVED or near_ties.amplifies(graph, inputs, outputs):
         reference = replace(reference, open_graph=lambda: graph)
     return reference
 

@@ -21,6 +21,7 @@ from edgekit.exporting.stored_values import dequantized, from_layout, quantized,
 from edgekit.frontend import verify
 from edgekit.frontend.imported import Imported
 from edgekit.importers.source import Source
+from edgekit.ir.shares import FAINT
 from edgekit.records.formats import FORMATS
 from edgekit.records.runtime import choose
 
@@ -67,11 +68,12 @@ def _answer(source: Source, session: FarSession, example: Sequence[Array]) -> li
 
 
 def held_against(
-    source: Source, network: nn.Module, inputs: Sequence[Array], read: Sequence[Array]
+    source: Source, network: nn.Module, inputs: Sequence[Array], read: Sequence[Array], least: Sequence[float] = ()
 ) -> tuple[tuple[Array, ...] | None, str | None]:
     """What the files are to answer as: the file's own answers, or None where ours (`read`) say more, with the reason.
 
-    Raises GateFailed where what was read is not what the file computes.
+    Raises GateFailed where what was read is not what the file computes. `least` is the least
+    size by which the errors of each output are measured.
     """
     if source.record.format not in FORMATS:
         return None, (
@@ -82,6 +84,7 @@ def held_against(
     precision = source.precision
     rounded = _rounding(network, inputs) if precision == "int8" else read
     gap = verify.distance(rounded, own)
+    measured = verify.distance(rounded, own, least)
     name, runtime = source.path.name, FORMATS[source.record.format].runtime
     if precision in NEAR:
         db, how = _snr_db(rounded, own), ""
@@ -93,6 +96,11 @@ def held_against(
             return None, f"{name} computes in {precision}: {runtime}{how} {near}"
     if gap <= verify.TOLERANCE:
         return own, None
+    if measured <= verify.TOLERANCE:
+        return None, (
+            f"{name} gives shares near 0 only, which {runtime} computes to parts of 1: they are within "
+            f"{measured * FAINT:.1g} of what is read"
+        )
     rounding = verify.rounding(network, inputs)
     if precision == "fp32" and rounding is not None and gap <= CHAOTIC * rounding:
         return None, (

@@ -274,13 +274,18 @@ def _worst(want: Sequence[Array], got: Sequence[Array]) -> int:
     return int(np.max(gaps, axis=0).argmax()) if gaps else 0
 
 
-def distance(got: Sequence[NDArray[np.floating]], want: Sequence[NDArray[np.floating]]) -> float:
-    """The largest difference as a part of the largest finite value of all outputs; equal infinities are the same."""
+def distance(
+    got: Sequence[NDArray[np.floating]], want: Sequence[NDArray[np.floating]], least: Sequence[float] = ()
+) -> float:
+    """The largest difference as a part of the largest finite value of its output; equal infinities are the same.
+
+    `least` has for each output the least value that is taken for its largest.
+    """
     if len(got) != len(want) or any(a.shape != b.shape for a, b in zip(got, want, strict=True)):
         return float("inf")
     gaps = [0.0]
-    for a, b in zip(got, want, strict=True):
-        largest = float(np.abs(b).max(initial=0.0, where=np.isfinite(b)))
+    for a, b, floor in zip(got, want, least or (0.0,) * len(want), strict=True):
+        largest = float(np.abs(b).max(initial=floor, where=np.isfinite(b)))
         apart = np.subtract(a, b, out=np.zeros(b.shape, np.result_type(a, b)), where=a != b)
         far = float(np.abs(apart, out=apart).max(initial=0.0))
         gaps.append(far / largest if largest else far)

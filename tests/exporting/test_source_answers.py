@@ -117,6 +117,14 @@ def test_an_optimized_file_that_rounds_as_it_runs_is_held_to_what_integers_say(t
     assert made.exit_code == 0 and any("computes in int8" in note for note in made.notes)
 
 
+def test_a_detector_that_finds_nothing_is_proved_layer_by_layer(tmp_path: Path) -> None:
+    own = {"w": weight(2, 3, 3, 3) * 0.1, "b": np.full(2, -15.5, np.float32)}
+    nodes = [node("Conv", "x w b", "c"), node("Sigmoid", "c", "y")]
+    path = write(tmp_path / "net.onnx", nodes, {"x": (1, 3, 16, 16)}, ["y"], own)
+    made = edgekit.export(str(path), format=["onnx", "tflite"], out=tmp_path / "out")
+    assert made.exit_code == 0 and any("gives shares near 0 only" in note for note in made.notes)
+
+
 def test_a_file_that_its_runtime_does_not_run_is_not_exported(tmp_path: Path) -> None:
     path = write(tmp_path / "net.onnx", [node("Mish", "x", "y")], {"x": (1, 4)}, ["y"], opset=17)  # since opset 18
     source = open_source(path, None)

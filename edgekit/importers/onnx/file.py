@@ -50,6 +50,8 @@ class OnnxFile:
         if kind not in _READABLE:
             raise UsageError(f"tensor {name} of {self.path.name} is of the type {kind.lower()}", _REFUSED_TYPES)
         try:
+            if min(tensor.dims, default=0) < 0:
+                raise ValueError("it has a negative size")
             found = self._external(tensor) if tensor.data_location == 1 else onnx.numpy_helper.to_array(tensor)
         except (ValueError, TypeError, OSError) as error:
             raise UsageError(

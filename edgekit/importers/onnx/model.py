@@ -279,7 +279,9 @@ def _check(file: OnnxFile, block: Block, made: Mapping[str, int]) -> None:
             raise UsageError(f"{file.path.name}: {node} reads {missing[0]}, which nothing in the file makes", AGAIN)
     if not block.outputs:
         raise UsageError(f"{file.path.name} has no outputs", AGAIN)
-    for name in block.outputs:
+    for name, count in Counter(block.outputs).items():
+        if count > 1:
+            raise UsageError(f"{file.path.name} names its output {name} {count} times", "name each output once")
         if name not in made:
             raise UsageError(f"{file.path.name}: nothing in the file makes its output {name}", AGAIN)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from edgekit.errors import UsageError, first_line
 from edgekit.importers.beginnings import told_by
+from edgekit.importers.tflite.sparse import Sparsity, sparsity
 from edgekit.util.formatting import shape_text
 
 MOST_NODES = 50_000
@@ -61,6 +62,7 @@ class Stored:
     open_sizes: tuple[int, ...]
     grid: Grid | None
     place: tuple[int, int] | None  # offset and length
+    sparsity: Sparsity | None = None  # where the file has only some of its elements
 
     @property
     def is_constant(self) -> bool:
@@ -114,8 +116,8 @@ class TfliteFile:
     def array(self, tensor: Stored) -> NDArray[Any]:
         """Return a constant's values: real numbers where they are floats or have a grid, else integers as they are."""
         dtype = np.dtype(tensor.dtype)
-        count = math.prod(tensor.shape)
         offset, length = tensor.place or (0, 0)
+        count = math.prod(tensor.shape) if tensor.sparsity is None else length // dtype.itemsize
         if length != count * dtype.itemsize:
             told = shape_text(tensor.shape) or "a single number"
             raise UsageError(
@@ -126,7 +128,8 @@ class TfliteFile:
         values = np.fromfile(self.path, dtype, count, offset=offset)  # what is mapped would count as memory, too
         if len(values) != count:
             raise UsageError(f"{self.path.name} has changed while it was read", "read it again")
-        shaped = values.reshape(tensor.shape)
+        sparse = tensor.sparsity
+        shaped = self.guarded(lambda: sparse.dense(values, tensor.shape)) if sparse else values.reshape(tensor.shape)
         return shaped if tensor.grid is None else tensor.grid.real(shaped)
 
     def _opened(self) -> Any:
@@ -177,7 +180,6 @@ class TfliteFile:
         kind = _TYPES.get(raw.Type(), f"number {raw.Type()}")
         refused = (
             f"is of the type {kind}" if kind not in READABLE
-            else "is sparse" if raw.Sparsity() is not None
             else "is a variable" if raw.IsVariable()
             else f"has {raw.ShapeLength()} axes" if raw.ShapeLength() > MOST_AXES
             else ""
@@ -185,7 +187,7 @@ class TfliteFile:
         if refused:
             raise UsageError(
                 f"tensor {name} of {self.path.name} {refused}",
-                f"edgekit reads dense tensors of at most {MOST_AXES} axes: {', '.join(READABLE)}",
+                f"edgekit reads tensors of at most {MOST_AXES} axes: {', '.join(READABLE)}",
             )
         shape = tuple(int(raw.Shape(axis)) for axis in range(raw.ShapeLength()))
         if any(size < 0 for size in shape):
@@ -198,6 +200,7 @@ class TfliteFile:
             signature if len(signature) == len(shape) else shape,
             _grid(raw, shape, kind),
             self._place(raw.Buffer()),
+            sparsity(raw, len(shape)),
         )
 
     def _named(self, raw: bytes | None, index: int) -> str:

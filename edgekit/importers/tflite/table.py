@@ -63,6 +63,7 @@ _ARITHMETIC: dict[str, Operator] = {
     "CAST": el.cast,
     "QUANTIZE": el.same,
     "DEQUANTIZE": el.same,
+    "DENSIFY": el.same,
 }
 _LOGIC: dict[str, Operator] = {
     "EQUAL": paired(torch.eq),

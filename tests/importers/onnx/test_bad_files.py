@@ -121,6 +121,19 @@ def test_a_tensor_of_another_number_of_elements(tmp_path: Path, count: int) -> N
     assert "tensor w of net.onnx cannot be read" in refused(tmp_path / "net.onnx")
 
 
+def test_a_tensor_of_a_negative_size(tmp_path: Path) -> None:
+    held = model([node("Add", "x w", "y")], X, ["y"], {"w": weight(4)})
+    held.graph.initializer[0].dims[0] = -4
+    (tmp_path / "net.onnx").write_bytes(held.SerializeToString())
+    assert "it has a negative size" in refused(tmp_path / "net.onnx")
+
+
+def test_an_output_that_is_named_twice(tmp_path: Path) -> None:
+    assert "names its output y 2 times" in refused(
+        write(tmp_path / "net.onnx", [node("Relu", "x", "y")], X, ["y", "y"])
+    )
+
+
 def test_loops_are_named(tmp_path: Path) -> None:
     inside = [helper.make_tensor_value_info(name, kind, None) for name, kind in (("i", 7), ("go", 9), ("v", 1))]
     body = helper.make_graph([node("Identity", "go", "on"), node("Relu", "v", "w")], "body", inside, [])

@@ -115,6 +115,19 @@ def model(
     )
 
 
+def sparse(segments: Sequence[int], indices: Sequence[int], size: int = 1) -> schema.SparsityParametersT:
+    """How a matrix of `size` rows has some of its columns, as CSR has them."""
+    rows = schema.DimensionMetadataT(format=schema.DimensionType.DENSE, denseSize=size)
+    columns = schema.DimensionMetadataT(
+        format=schema.DimensionType.SPARSE_CSR,
+        arraySegmentsType=schema.SparseIndexVector.Int32Vector,
+        arraySegments=schema.Int32VectorT(values=list(segments)),
+        arrayIndicesType=schema.SparseIndexVector.Uint8Vector,
+        arrayIndices=schema.Uint8VectorT(values=list(indices)),
+    )
+    return schema.SparsityParametersT(traversalOrder=[0, 1], dimMetadata=[rows, columns])
+
+
 def packed(made: schema.ModelT) -> bytes:
     """The bytes of a model."""
     builder = flatbuffers.Builder(1024)

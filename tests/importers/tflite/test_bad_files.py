@@ -15,7 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgekit.errors import EdgekitError, UsageError
 from edgekit.importers.tflite import file as reading
 from edgekit.importers.tflite.reader import open_source
-from tests.importers.tflite.files import ints, model, node, opened, packed, small_network, weight, write
+from tests.importers.tflite.files import ints, model, node, opened, packed, small_network, sparse, weight, write
 
 X = {"x": (1, 4)}
 
@@ -115,7 +115,11 @@ def _scaled(count: int, scale: float) -> schema.QuantizationParametersT:
         (_set(type=schema.TensorType.STRING), "is of the type string"),
         (_set(type=99), "is of the type number 99"),
         (_set(isVariable=True), "is a variable"),
-        (_set(sparsity=schema.SparsityParametersT()), "is sparse"),
+        (_set(sparsity=schema.SparsityParametersT()), "a sparse tensor whose axes are not its own"),
+        (_set(sparsity=sparse([0, 5], [1])), "segments of other indices"),
+        (_set(sparsity=sparse([0, 4], [0, 1, 2, 9])), "an element outside of its tensor"),
+        (_set(sparsity=sparse([0, 2], [0, 1])), "4 elements for 2 places"),
+        (_set(sparsity=sparse([0, 4], [0, 1, 2, 3], size=2**30)), "more than 4 elements"),
         (_set(type=schema.TensorType.INT8, shape=[16], quantization=_scaled(3, 1.0)), "a part 9 of 1"),
         (_set(type=schema.TensorType.INT8, shape=[16], quantization=_scaled(1, float("nan"))), "a scale that is"),
         (_graph(inputs=[]), "has no inputs"),

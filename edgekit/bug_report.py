@@ -17,7 +17,7 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def tellable(error: BaseException) -> EdgekitError:
-    """The error itself where it is one of ours; else what to say of it, with `error` as its cause."""
+    """Return the error itself where it is one of ours; else what to say of it, with `error` as its cause."""
     if isinstance(error, EdgekitError):
         return error
     told = _told(error)

@@ -154,7 +154,7 @@ _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, in one line."""
+    """Return what an error says, in one line."""
     if isinstance(error, EdgekitError):
         return error.message
     if isinstance(error, SystemExit):
@@ -180,7 +180,7 @@ EXIT_PRECEDENCE = (1, 2, 7, 5, 4, 3, 6)
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:
-    """The exit code of a command whose parts ended with `codes` (0 when all are 0)."""
+    """Return the exit code of a command whose parts ended with `codes` (0 when all are 0)."""
     found = set(codes)
     return next((code for code in EXIT_PRECEDENCE if code in found), 0)
 

@@ -57,7 +57,7 @@ def in_python(text: str) -> str:
 
 
 def keyword(option: str) -> str:
-    """The keyword of an option, which is given without its dashes."""
+    """Return the keyword of an option, which is given without its dashes."""
     return OTHERS.get(option, option.replace("-", "_"))
 
 
@@ -77,7 +77,7 @@ def _literal(parameter: inspect.Parameter, value: str) -> str:
 
 
 def parameters() -> Mapping[str, inspect.Parameter]:
-    """The parameters of the verbs that are loaded, by name."""
+    """Return the parameters of the verbs that are loaded, by name."""
     found: dict[str, inspect.Parameter] = {}
     for module, function, _ in edgekit.COMMANDS.values():
         verb: Callable[..., object] | None = getattr(sys.modules.get(module), function, None)

@@ -23,19 +23,19 @@ _ODBC_END = re.compile(r";|%(?:25)*3B", re.IGNORECASE)
 
 
 def redacted(text: str) -> str:
-    """The text with `***` for the password of each URL in it."""
+    """Return the text with `***` for the password of each URL in it."""
     for form in (_IN_TEXT_OF_STORE, _IN_TEXT, _BARE):
         text = form.sub(r"\1:***@", text)
     return _NAMED.sub(r"\1***", text)
 
 
 def redacted_url(url: str) -> str:
-    """The URL with `***` for its password, which may hold anything."""
+    """Return the URL with `***` for its password, which may hold anything."""
     return _NAMED.sub(r"\1***", _BARE.sub(r"\1:***@", _IN_URL.sub(r"\1:***@", url)))
 
 
 def without_password_of(url: str, text: str) -> str:
-    """What a database said of this URL, with `***` for the password, quoted or not."""
+    """Return what a database said of this URL, with `***` for the password, quoted or not."""
     for _, found in (*_IN_URL.findall(url), *_NAMED.findall(url)):
         for secret in (found, _ODBC_END.split(found)[0]):
             for written in filter(None, (secret, unquote(secret), unquote(secret).strip("{}"))):

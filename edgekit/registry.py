@@ -32,7 +32,7 @@ class Registry(Generic[T]):
         return thing
 
     def canonical(self, name: str) -> str:
-        """The listed name for `name` or one of its aliases; UsageError when there is none."""
+        """Return the listed name for `name` or one of its aliases; UsageError when there is none."""
         name = self._aliases.get(name, name)
         if name not in self._entries:
             hint = nearest(name, [*self._entries, *self._aliases])
@@ -56,5 +56,5 @@ class Registry(Generic[T]):
         return len(self._entries)
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """Every name with its thing, loading what is lazy."""
+        """Return every name with its thing, loading what is lazy."""
         return ((name, self[name]) for name in self._entries)

@@ -12,7 +12,7 @@ from edgekit.ir.reference import KERNELS
 
 
 def batch_axes(graph: Graph) -> dict[str, int]:
-    """The axis in which each operator's output has the batch, by name.
+    """Return the axis in which each operator's output has the batch, by name.
 
     Raises UsageError that names the first layer which fixes the batch, or loses it.
     """
@@ -39,7 +39,7 @@ def batch_axes(graph: Graph) -> dict[str, int]:
 
 
 def moved(graph: Graph) -> str | None:
-    """The first layer that moves the batch from the first place; None where all leave it there."""
+    """Return the first layer that moves the batch from the first place; None where all leave it there."""
     return next((name for name, axis in batch_axes(graph).items() if axis), None)
 
 

@@ -34,7 +34,7 @@ def check(graph: Graph, head: str) -> None:
 
 
 def with_head(job: WriteJob, head: str) -> WriteJob:
-    """The same job, whose network answers with `head` (softmax or argmax) of its output."""
+    """Return the same job, whose network answers with `head` (softmax or argmax) of its output."""
     last = job.graph[job.graph.output]
     name = _free_name(job.graph, head)
     shape, dtype = (last.shape, last.dtype) if head == SOFTMAX else (last.shape[:1], torch.int64)

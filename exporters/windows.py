@@ -33,7 +33,7 @@ def _window(size: int, count: int, index: int) -> tuple[int, int]:
 
 
 def adaptive_windows(size: int, count: int) -> tuple[list[int], int]:
-    """The places that `count` windows over a side read, one window after the other, and how many each reads.
+    """Return the places that `count` windows over a side read, one window after the other, and how many each reads.
 
     Shorter windows read their last place again, which changes no maximum.
     """
@@ -43,12 +43,12 @@ def adaptive_windows(size: int, count: int) -> tuple[list[int], int]:
 
 
 def dilated_windows(count: int, kernel: int, stride: int, dilation: int) -> list[int]:
-    """The places that `count` windows with gaps read, one window after the other."""
+    """Return the places that `count` windows with gaps read, one window after the other."""
     return [i * stride + k * dilation for i in range(count) for k in range(kernel)]
 
 
 def nearest_places(op: Op, before: Sequence[int], axis: int) -> list[int]:
-    """The place that each element along `axis` takes in a resize to the nearest, as torch chooses."""
+    """Return the place that each element along `axis` takes in a resize to the nearest, as torch chooses."""
     scale, row = op.attrs.get("scale"), torch.arange(before[axis], dtype=torch.float32).reshape(1, 1, -1)
     if scale is None:
         taken = F.interpolate(row, size=op.shape[axis], mode=op.attrs["mode"])
@@ -58,7 +58,7 @@ def nearest_places(op: Op, before: Sequence[int], axis: int) -> list[int]:
 
 
 def resize_matrix(op: Op, before: Sequence[int], axis: int) -> Tensor:
-    """What a linear or cubic resize along `axis` multiplies by: (new size, old size)."""
+    """Return what a linear or cubic resize along `axis` multiplies by: (new size, old size)."""
     have, want, scale = before[axis], op.shape[axis], op.attrs.get("scale")
     mode = "bicubic" if op.attrs["mode"] == "bicubic" else "bilinear"
     size, factors = ((want, have), None) if scale is None else (None, (scale[axis - 2], 1.0))

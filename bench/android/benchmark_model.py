@@ -132,7 +132,7 @@ class Tool:
 
 
 def recognize(usage: str) -> Tool | None:
-    """The tool whose usage text this is; None for any other program's."""
+    """Return the tool whose usage text this is; None for any other program's."""
     flags = frozenset(_FLAG.findall(usage))
     if not {"graph", "num_threads", "num_runs"} <= flags:
         return None
@@ -159,7 +159,7 @@ class Reading:
 
 
 def read(log: Log) -> Reading:
-    """The times of one run. Raises ValueError where a log has none, or more than those of one run."""
+    """Return the times of one run. Raises ValueError where a log has none, or more than those of one run."""
     if log.unconsumed:
         raise ValueError(f"it did not know {' '.join(log.unconsumed)}, and measured without")
     if len(log.session_ms) != 1 or len(log.statistics) != 2:

@@ -21,7 +21,7 @@ PRECISION = {
 
 
 def delegate_flags(tool: Tool, delegate: str | None) -> dict[str, str]:
-    """The flags for a delegate (None: the tool's default on the processor). Raises ValueError where it has none.
+    """Return the flags for a delegate (None: the tool's default on the processor). Raises ValueError where it has none.
 
     The libraries of an NPU are not among them.
     """
@@ -69,7 +69,7 @@ def _precision(tool: Tool, wish: str) -> dict[str, str]:
 
 
 def npu_flags(tool: Tool, folder: str, names: Sequence[str]) -> dict[str, str]:
-    """The flags for a folder on the phone with the maker's libraries of these names.
+    """Return the flags for a folder on the phone with the maker's libraries of these names.
 
     LiteRT's tool hands to a dispatch library, and compiles the file on the phone with a compiler plugin; without one
     it runs what was compiled before. The classic one loads an external delegate. Raises ValueError without the library.
@@ -94,7 +94,7 @@ class Coverage:
 
 
 def coverage(log: Log, delegate: str | None) -> Coverage:
-    """What a log proves of the delegate that was asked for (None: XNNPACK, the tool's default).
+    """Return what a log proves of the delegate that was asked for (None: XNNPACK, the tool's default).
 
     Only the tool's own lines count. Where they disagree, the one that says less wins. For `none`, XNNPACK where it ran
     all the same.

@@ -36,7 +36,7 @@ CPU_COOLING = 2  # android.hardware.thermal CoolingType
 
 
 def lines(text: str) -> list[str]:
-    """The whole lines of a text, without carriage returns and without a last one that has no end.
+    """Return the whole lines of a text, without carriage returns and without a last one that has no end.
 
     Without those that are longer than any is: they would be gone through again and again.
     """
@@ -44,7 +44,7 @@ def lines(text: str) -> list[str]:
 
 
 def properties(text: str) -> dict[str, str]:
-    """What `getprop` prints; a value may be empty or have several lines."""
+    """Return what `getprop` prints; a value may be empty or have several lines."""
     found = _PROPERTY.findall("\n".join(lines(text)))
     return {key: value for key, value in found if "]: [" not in value}
 
@@ -100,7 +100,7 @@ class Thermal:
     cpu_cooling: int | None  # the highest state of what slows processors for heat; 0: not slowed
 
     def hottest(self, *kinds: str) -> float | None:
-        """The highest temperature of the sensors of these kinds (none: of all)."""
+        """Return the highest temperature of the sensors of these kinds (none: of all)."""
         return max((one.celsius for one in self.sensors if not kinds or one.kind in kinds), default=None)
 
 
@@ -143,7 +143,7 @@ class Battery:
 
 
 def battery(text: str) -> Battery:
-    """What the battery service tells; it gives temperatures in tenths of a degree."""
+    """Return what the battery service tells; it gives temperatures in tenths of a degree."""
     values: dict[str, str] = {}
     for line in lines(text):
         match = re.fullmatch(r"  ([A-Za-z][A-Za-z ]*): (\S.*)", line)
@@ -168,7 +168,7 @@ class MemInfo:
 
 
 def meminfo(text: str) -> MemInfo:
-    """The app summary of `dumpsys meminfo PID`, in its layouts up to Android 10 and since 12."""
+    """Return the app summary of `dumpsys meminfo PID`, in its layouts up to Android 10 and since 12."""
     totals, in_summary = None, False
     rows: dict[str, int | None] = {}
     for line in map(str.strip, lines(text)):
@@ -199,7 +199,7 @@ FREQUENCIES = (
 
 
 def frequencies(text: str) -> tuple[Policy, ...]:
-    """What `FREQUENCIES` prints, one entry for each group of processors, in the order of their numbers."""
+    """Return what `FREQUENCIES` prints, one entry for each group of processors, in the order of their numbers."""
     found: dict[int, dict[str, str]] = {}
     for line in lines(text):
         # The phone's own folder may lie below another on a stand-in; only the end of the path counts.
@@ -219,7 +219,7 @@ def _policy(values: Mapping[str, str]) -> Policy:
 
 
 def cluster(policies: Sequence[Policy], wish: str) -> tuple[int, ...] | None:
-    """The processors that are `little` (the slowest group) or `big` (all others); None where nothing tells."""
+    """Return the processors that are `little` (the slowest group) or `big` (all others); None where nothing tells."""
     speeds = {policy.hardware_mhz for policy in policies}
     if len(speeds) < 2 or None in speeds:
         return None

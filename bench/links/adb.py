@@ -71,19 +71,19 @@ class AdbLink:
         return self._shell(shlex.join(command))
 
     def tools(self) -> str:
-        """A phone has no Python that could run the runner."""
+        """Raise BackendMissing: a phone has no Python that could run the runner."""
         raise BackendMissing(
             f"{self.name} is a phone: only benchmark_model runs there",
             "leave --runtime out for benchmark_model, or take this machine or a device that ssh reaches",
         )
 
     def run(self, script: str, seconds: float = ANSWER_SECONDS) -> Done:
-        """What a line of shell says there, and its exit code. Raises DeviceUnreachable when no answer comes."""
+        """Run a line of shell there; return its texts and its exit code. Raises DeviceUnreachable without an answer."""
         self._begun()
         return self._run(script, seconds, subprocess.DEVNULL)
 
     def tended(self, script: str, seconds: float) -> Done:
-        """The same for what takes long: it is killed there when this process ends or `seconds` have passed.
+        """Run what takes long: it is killed there when this process ends or `seconds` have passed.
 
         What the script left running ends with it: it would hold stdout open.
         """
@@ -105,7 +105,7 @@ class AdbLink:
             os.close(alive)
 
     def place(self, path: Path) -> str:
-        """Where the same bytes lie there, found or brought by their sha256; they may be run."""
+        """Return where the same bytes lie there, found or brought by their sha256; they may be run."""
         return placed(self, path, self._place_file)
 
     def _place_file(self, path: Path) -> str:
@@ -150,7 +150,7 @@ class AdbLink:
             draft.unlink(missing_ok=True)
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
-        """The error where it was adb that failed; the shell there tells its exit code itself."""
+        """Return the error where it was adb that failed; the shell there tells its exit code itself."""
         lost = re.search(r"^(?:adb: |error: )(.*)$", stderr, re.MULTILINE)
         return self._lost(lost.group(1)) if code and lost else None
 

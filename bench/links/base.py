@@ -47,16 +47,16 @@ class Link(Protocol):
         """Connect, and return the session's name there."""
 
     def argv(self, command: Sequence[str]) -> list[str]:
-        """What to start here so that `command` runs there, with its stdin, stdout, stderr and exit code."""
+        """Return what to start here so that `command` runs there, with its stdin, stdout, stderr and exit code."""
 
     def tools(self) -> str:
-        """What Python runs there with a command: the folder of bench/ondevice."""
+        """Return what Python runs there with a command: the folder of bench/ondevice."""
 
     def place(self, path: Path) -> str:
         """Where the same bytes lie there, all files of an artifact beside one another; they are brought if missing."""
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
-        """The error where an exit code means that the link itself failed."""
+        """Return the error where an exit code means that the link itself failed."""
 
     def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
         """Files, packages and answers of commands there (bench/ondevice/session.py `look`)."""
@@ -66,7 +66,7 @@ class Link(Protocol):
 
 
 def placed(link: Link, path: Path, one: Callable[[Path], str]) -> str:
-    """Where an artifact lies there, when `one` has brought each of its files.
+    """Return where an artifact lies there, when `one` has brought each of its files.
 
     Raises UsageError where one of them is missing.
     """
@@ -174,7 +174,7 @@ def start(
     environment: Mapping[str, str] | None = None,
     stderr: int | IO[bytes] = subprocess.PIPE,
 ) -> subprocess.Popen[bytes]:
-    """A process with pipes for what it says. Raises EnvironmentRefused where there can be none."""
+    """Start a process with pipes for what it says. Raises EnvironmentRefused where there can be none."""
     try:
         # A session of its own: Ctrl-C comes here only, and the runner is ended from here.
         process = subprocess.Popen(
@@ -217,7 +217,7 @@ class Answer(dict[str, Any]):
 
 
 def parsed(text: bytes, who: str = "the device") -> Answer | None:
-    """An answer; None for anything else that a device may say, such as the greeting of its shell."""
+    """Return an answer; None for anything else that a device may say, such as the greeting of its shell."""
     try:
         answer = json.loads(text, object_pairs_hook=lambda pairs: Answer(who, pairs))
     except (ValueError, RecursionError):
@@ -231,7 +231,7 @@ def parsed(text: bytes, who: str = "the device") -> Answer | None:
 
 
 def refused(link: Link, runtime: str, error: Mapping[str, str]) -> EdgekitError:
-    """The error for what the runner said that it cannot do."""
+    """Return the error for what the runner said that it cannot do."""
     found = refusal(error["kind"], error["message"], RUNTIMES[runtime])
     if not on(link):
         return found
@@ -243,7 +243,7 @@ def refused(link: Link, runtime: str, error: Mapping[str, str]) -> EdgekitError:
 
 
 def death(link: Link, runtime: str, done: Done) -> EdgekitError:
-    """What is known of a runner that ended without an answer, with the last lines that it said."""
+    """Return what is known of a runner that ended without an answer, with the last lines that it said."""
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     error = link.failure(done.code, done.stderr) or _cause(link, runtime, done.code, lines)
     error.log = tuple(redacted(line[-LOG_WIDTH:]) for line in lines[-LOG_LINES:])
@@ -269,5 +269,5 @@ def _signal(code: int) -> signal.Signals | None:
 
 
 def on(link: Link) -> str:
-    """Where something ran, for a message; nothing for this machine."""
+    """Return where something ran, for a message; nothing for this machine."""
     return "" if link.name == "local" else f" on {link.name}"

@@ -31,15 +31,15 @@ class LocalLink:
         return self.session
 
     def argv(self, command: Sequence[str]) -> list[str]:
-        """The command itself."""
+        """Return the command itself."""
         return list(command)
 
     def tools(self) -> str:
-        """The folder of the device side as it is installed here."""
+        """Return the folder of the device side as it is installed here."""
         return str(self._folder)
 
     def place(self, path: Path) -> str:
-        """The file's own path."""
+        """Return the file's own path."""
         return str(path.absolute())  # what a link leads to may have another name, and no parts beside it
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
@@ -47,7 +47,7 @@ class LocalLink:
         return None
 
     def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
-        """What bench/ondevice/session.py sees here. Raises DeviceUnreachable where it does not answer."""
+        """Return what bench/ondevice/session.py sees here. Raises DeviceUnreachable where it does not answer."""
         command = [self.python, str(self._folder), "session", str(self._folder), "look"]
         try:
             done = subprocess.run(

@@ -63,14 +63,14 @@ class FarSession:
         self.found: dict[str, Any] = begun["found"]
 
     def run(self, arrays: list[Any]) -> list[Any]:
-        """One array per output, for one array per input."""
+        """Return one array per output, for one array per input."""
         files = [_bytes(array) for array in arrays]
         answer = self._ask(json.dumps([len(file) for file in files]).encode() + b"\n", *files)
         self.last_ns = int(answer["ns"])
         return [np.load(io.BytesIO(self._take(size)), allow_pickle=False) for size in answer["sizes"]]
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
-        """The same as a function; a time taken around it holds the way there and back."""
+        """Return the same as a function; a time taken around it holds the way there and back."""
         return lambda: self.run(arrays)
 
     def close(self) -> None:

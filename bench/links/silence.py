@@ -26,7 +26,7 @@ def written(stream: IO[bytes], blocks: Iterable[bytes], seconds: float) -> None:
 
 
 def coming(stream: IO[bytes], seconds: float) -> Iterator[bytes]:
-    """What comes, as it comes, until the end. Raises Silence where nothing does for `seconds`."""
+    """Yield what comes, as it comes, until the end. Raises Silence where nothing does for `seconds`."""
     while select.select([stream], [], [], seconds)[0]:
         block = os.read(stream.fileno(), BLOCK)
         if not block:
@@ -36,7 +36,7 @@ def coming(stream: IO[bytes], seconds: float) -> Iterator[bytes]:
 
 
 def first_line(blocks: Iterable[bytes]) -> tuple[bytes, bytes]:
-    """The first line without its end, and what came after it with the same block; empty where no line came."""
+    """Return the first line without its end, and what came after it with the same block; empty where no line came."""
     found = b""
     for block in blocks:
         found += block

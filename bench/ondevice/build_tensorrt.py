@@ -193,13 +193,13 @@ def make_logger(trt: Any) -> Any:
 
 
 def told_weights(message: str) -> int | None:
-    """How many bytes of an engine are weights, from the message that tells it; None from another."""
+    """Return how many bytes of an engine are weights, from the message that tells it; None from another."""
     found = re.match("Total Weights Memory: ([0-9]+) bytes", message)
     return int(found.group(1)) if found else None
 
 
 def make_monitor(trt: Any, say: Say) -> Any:
-    """What tells how far a build is; never stops it."""
+    """Return what tells how far a build is; never stops it."""
 
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
         def __init__(self) -> None:
@@ -268,7 +268,7 @@ def _keep_cache(config: Any, path: Path | None) -> str | None:
 
 
 def answer(text: str, say: Say) -> dict[str, Any]:
-    """What goes back for a job."""
+    """Return what goes back for a job."""
     try:
         return {"ok": _made(text, say)}
     except Refused as error:

@@ -47,7 +47,7 @@ class Driver:
         self._call("cuCtxSetCurrent", context)
 
     def gpu(self) -> Gpu:
-        """The GPU."""
+        """Return the GPU."""
         name, total = ctypes.create_string_buffer(256), ctypes.c_size_t()
         self._call("cuDeviceGetName", name, 256, self._device)
         self._call("cuDeviceTotalMem_v2", ctypes.byref(total), self._device)
@@ -55,13 +55,13 @@ class Driver:
         return Gpu(name.value.decode(errors="replace"), f"{major}.{minor}", total.value)
 
     def uuid(self) -> str:
-        """The GPU's own name, as nvidia-smi writes it."""
+        """Return the GPU's own name, as nvidia-smi writes it."""
         found = (ctypes.c_ubyte * 16)()
         self._call("cuDeviceGetUuid", found, self._device)
         return f"GPU-{uuid.UUID(bytes=bytes(found))}"
 
     def version(self) -> str:
-        """The newest CUDA version that this driver runs, as in 12.6."""
+        """Return the newest CUDA version that this driver runs, as in 12.6."""
         number = ctypes.c_int()
         self._call("cuDriverGetVersion", ctypes.byref(number))
         return f"{number.value // 1000}.{number.value % 1000 // 10}"
@@ -73,7 +73,7 @@ class Driver:
         return free.value
 
     def allocate(self, size: int) -> int:
-        """The address of `size` bytes on the GPU; they stay until the process ends."""
+        """Allocate `size` bytes on the GPU, which stay until the process ends; return their address."""
         address = ctypes.c_uint64()
         self._call("cuMemAlloc_v2", ctypes.byref(address), ctypes.c_size_t(max(1, size)))
         return address.value
@@ -87,7 +87,7 @@ class Driver:
         self._call("cuMemcpyDtoH_v2", ctypes.c_void_p(array.ctypes.data), ctypes.c_uint64(address), _size(array))
 
     def stream(self) -> int:
-        """A stream of our own."""
+        """Make a stream of our own."""
         stream = ctypes.c_void_p()
         self._call("cuStreamCreate", ctypes.byref(stream), BLOCKING_STREAM)
         return int(stream.value or 0)
@@ -163,7 +163,7 @@ def _load() -> Any:
 
 
 def jetson_release() -> str | None:
-    """The line of a Jetson that names its L4T release; None elsewhere."""
+    """Return the line of a Jetson that names its L4T release; None elsewhere."""
     try:
         return Path("/etc/nv_tegra_release").read_text(errors="replace").splitlines()[0]
     except (OSError, IndexError):

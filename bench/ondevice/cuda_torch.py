@@ -55,7 +55,7 @@ class Step:
         self._graph = graph
 
     def facts(self) -> dict[str, Any]:
-        """The median time on the GPU, and how much memory torch took there."""
+        """Return the median time on the GPU, and how much memory torch took there."""
         timed = [start.elapsed_time(stop) for start, stop in self._pairs[: min(self._runs, RING)]]
         return {
             "device_ms": statistics.median(timed) if timed else None,
@@ -71,7 +71,7 @@ def _event() -> Any:
 
 
 def settings() -> dict[str, Any]:
-    """What runs there; fp32 is computed as fp32, and cuDNN may look for its fastest kernels first."""
+    """Return what runs there; fp32 is computed as fp32, and cuDNN may look for its fastest kernels first."""
     CUDNN.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     CUDNN.benchmark = True

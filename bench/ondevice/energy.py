@@ -59,7 +59,7 @@ class Meter:
 
 
 def meter(root: Path) -> Meter:
-    """What tells power here, not yet running. Raises RuntimeError where nothing does."""
+    """Return what tells power here, not yet running. Raises RuntimeError where nothing does."""
     found = power_rails.find(root)
     if jetson_tools.total(power_rails.read(found)) is not None:
         seconds = PERIOD_SECONDS["rails"]
@@ -99,7 +99,7 @@ def _following(meter: Meter) -> None:
 
 
 def measure(text: str) -> dict[str, Any]:
-    """The readings with their times in nanoseconds, the two stretches, and the inferences in the second."""
+    """Return the readings with their times in nanoseconds, the two stretches, and the inferences in the second."""
     wish = json.loads(text)
     idle_seconds, busy_seconds = wish.pop("idle_seconds"), wish.pop("busy_seconds")
     root = Path(wish.pop("sysfs"))

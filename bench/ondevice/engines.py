@@ -27,7 +27,7 @@ RTX_MAGIC, VERSION_AT, RTX_MAJOR = b"vtrt", 24, 1  # as TensorRT for RTX 1.7 beg
 
 
 def load(product: str) -> Any:
-    """The Python package of a product. Raises ImportError."""
+    """Import the Python package of a product. Raises ImportError."""
     *first, last = MODULES[product]
     for name in first:
         try:
@@ -55,7 +55,7 @@ def product_of(path: str) -> str | None:
 
 
 def manifest_beside(path: str) -> dict[str, Any]:
-    """What the manifest beside a file says; nothing where there is none."""
+    """Return what the manifest beside a file says; nothing where there is none."""
     try:
         found = json.loads(Path(path + ".json").read_text())
     except (OSError, ValueError):
@@ -101,7 +101,7 @@ def runs_on(targets: Any, capability: str) -> bool:
 
 
 def targets_in_words(targets: Any) -> str:
-    """The GPUs that an engine of TensorRT for RTX is built for."""
+    """Return the GPUs that an engine of TensorRT for RTX is built for."""
     if not targets:
         return "compute capability {}.{} and newer".format(*OLDEST_RTX)
     return "compute capability " + " or ".join(targets)
@@ -117,7 +117,7 @@ def is_same_release(one: str, other: str) -> bool:
 
 
 def command(manifest: dict[str, Any]) -> str:
-    """The export command that builds the same again."""
+    """Return the export command that builds the same again."""
     variant, weights = manifest.get("variant") or {}, manifest.get("weights") or {}
     if not variant:
         return "export the network with --format tensorrt"
@@ -134,7 +134,7 @@ def command(manifest: dict[str, Any]) -> str:
 
 
 def jetpack() -> str | None:
-    """The JetPack of this Jetson; None elsewhere, and where its release is not known."""
+    """Return the JetPack of this Jetson; None elsewhere, and where its release is not known."""
     text = cuda.jetson_release()
     if not text:
         return None

@@ -46,13 +46,13 @@ class LowWater:
 
 
 def own() -> dict[str, Any]:
-    """The highest resident size of this process since it began, and its share of memory now; None: not told."""
+    """Return the highest resident size of this process since it began, and its share of memory now; None: not told."""
     peak = kilobytes(Path("/proc/self/status"), "VmHWM:")  # first: reading the other takes memory
     return {"peak_bytes": peak, "pss_bytes": kilobytes(Path("/proc/self/smaps_rollup"), "Pss:")}
 
 
 def kilobytes(path: Path, name: str) -> int | None:
-    """A size in bytes that the system tells in kB, or None where it does not tell."""
+    """Return a size in bytes that the system tells in kB, or None where it does not tell."""
     try:
         with path.open() as stream:
             for line in stream:

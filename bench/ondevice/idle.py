@@ -11,7 +11,7 @@ from .sensors import linux, powercap
 
 
 def measure(text: str) -> dict[str, Any]:
-    """The snapshots before and after a pause of `seconds`."""
+    """Return the snapshots before and after a pause of `seconds`."""
     seconds = float(json.loads(text)["seconds"])
     before = powercap.added(linux.snapshot())
     time.sleep(seconds)

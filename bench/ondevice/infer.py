@@ -41,7 +41,7 @@ class Questions:
             self._blocks.put(block)
 
     def readline(self) -> bytes:
-        """The next line, with its end."""
+        """Return the next line, with its end."""
         while b"\n" not in self._rest:
             self._rest += self._blocks.get()
         line, _, self._rest = self._rest.partition(b"\n")

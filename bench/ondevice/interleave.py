@@ -17,7 +17,7 @@ from .protocol import answer_job, guarded
 
 
 def measure(text: str) -> dict[str, Any]:
-    """What the jobs in a line of JSON find, each loaded and warmed up in its place, then measured by turns."""
+    """Return what the jobs in a line of JSON find, each loaded and warmed up in its place, then measured by turns."""
     asked = json.loads(text)
     jobs, seconds = [runner.parse(json.dumps(job)) for job in asked["jobs"]], float(asked["turn_seconds"])
     return {"answers": runner.measured(jobs, lambda ready: interleaved(ready, seconds))}

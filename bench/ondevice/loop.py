@@ -21,7 +21,7 @@ LAST = 10
 
 
 def clock_cost() -> int:
-    """What reading the clock costs, in nanoseconds."""
+    """Return what reading the clock costs, in nanoseconds."""
     clock = time.perf_counter_ns
     gaps = []
     for _ in range(1000):
@@ -31,7 +31,7 @@ def clock_cost() -> int:
 
 
 def repeats(clock_ns: int, samples: list[int], seconds: float = 0.0, most: int | None = None) -> int:
-    """How many inferences make one sample, so that reading the clock takes little of it.
+    """Return how many inferences make one sample, so that reading the clock takes little of it.
 
     And so that about `most` samples take so many `seconds`, where both are given.
     """

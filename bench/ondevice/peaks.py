@@ -123,7 +123,7 @@ _ELEMENTS = {"float32": 1, "uint8": 2, "int8": 3, "int32": 6}
 
 
 def product_model(operator: str, b: Any) -> bytes:
-    """An ONNX model of one product with the constant `b`, as weights are constant in a network."""
+    """Return an ONNX model of one product with the constant `b`, as weights are constant in a network."""
     size = b.shape[0]
     given, made = ("float32", "float32") if operator == "MatMul" else ("uint8", "int32")
     constant = b"".join(_number(1, n) for n in b.shape) + _number(2, _ELEMENTS[str(b.dtype)])

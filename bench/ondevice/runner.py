@@ -54,7 +54,7 @@ class Job:
 
 
 def parse(text: str) -> Job:
-    """The job in a line of JSON. Raises ValueError for what is no job."""
+    """Return the job in a line of JSON. Raises ValueError for what is no job."""
     raw = json.loads(text)
     if not isinstance(raw, dict):
         raise ValueError("a job is a JSON object")
@@ -137,7 +137,7 @@ def latency(job: Job) -> dict[str, Any]:
 
 
 def measured(jobs: list[Job], sample: Callable[[list[Ready]], list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """What `sample` finds for each artifact, all of them ready, with what the machine did around it."""
+    """Return what `sample` finds for each artifact, all of them ready, with what the machine did around it."""
     from .sensors import linux, powercap, tegra
 
     on_gpu = any(wants_gpu(job.runtime, job.provider) for job in jobs)
@@ -175,7 +175,7 @@ def wants_gpu(runtime: str, provider: str | None) -> bool:
 
 
 def loaded(runtime: str) -> Any:
-    """The runtime's module, its libraries and numpy imported: neither load time nor the artifact's memory."""
+    """Return the runtime's module, its libraries and numpy imported: neither load time nor the artifact's memory."""
     import numpy  # noqa: F401
 
     module = part("runtimes", runtime)
@@ -211,7 +211,7 @@ def memory(job: Job) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """What this process runs on, as it finds it."""
+    """Return what this process runs on, as it finds it."""
     import numpy as np
 
     from .sensors import linux
@@ -239,7 +239,7 @@ def _processors() -> int:
 
 
 def options(job: Job) -> dict[str, Any]:
-    """What a runtime is asked for. Raises ValueError for so many threads that one inference might never end."""
+    """Return what a runtime is asked for. Raises ValueError for so many threads that one inference might never end."""
     cpus = _processors()
     if job.threads > THREADS_EACH * cpus:
         raise ValueError(f"{job.threads} threads on {cpus} processors: more than {THREADS_EACH} for each")
@@ -260,7 +260,7 @@ def _read_once(path: str) -> None:
 
 
 def measure(text: str) -> dict[str, Any]:
-    """What a job in a line of JSON asks for."""
+    """Do what a job in a line of JSON asks for, and return what it finds."""
     job = parse(text)
     return latency(job) if job.mode == "latency" else memory(job)
 

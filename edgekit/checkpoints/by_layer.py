@@ -40,12 +40,12 @@ class Layer:
 
 
 def traced(point: Variant) -> Graph:
-    """The graph of a variant, without memory for its tensors."""
+    """Return the graph of a variant, without memory for its tensors."""
     return trace(without_memory(point), *point.input_shapes)
 
 
 def eps_of(graph: Graph, eps: float) -> dict[str, float]:
-    """The same epsilon for every BatchNorm of a graph, by the name of its module."""
+    """Return the same epsilon for every BatchNorm of a graph, by the name of its module."""
     return {op.params["mean"].rpartition(".")[0]: eps for op in graph if op.kind == "batch_norm"}
 
 
@@ -95,7 +95,7 @@ def _shifts(layer: Layer, op: Op, norm: Op | None) -> Iterator[tuple[str, Tensor
 
 
 def name_ranges(layers: Sequence[Layer], graph: Graph) -> dict[str, tuple[float, float]]:
-    """The ranges of the layers' outputs by the operator that computes each in the network.
+    """Return the ranges of the layers' outputs by the operator that computes each in the network.
 
     A runtime computes the activation inside the layer, so the range is the activation's; what only reshapes the
     output has its range too.

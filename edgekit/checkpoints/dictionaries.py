@@ -57,7 +57,7 @@ class _Candidate:
 
 
 def chosen(path: Path, content: Any, wanted: Collection[str]) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """The tensors under the network's names, and notes on what was chosen where there was a choice.
+    """Return the tensors under the network's names, and notes on what was chosen where there was a choice.
 
     `wanted` are the names of the network's tensors. Raises UsageError for what holds no tensors, or several networks.
     """

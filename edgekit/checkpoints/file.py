@@ -60,7 +60,7 @@ def suffix_of(name: str) -> str:
 
 
 def file_format(path: Path) -> str:
-    """The format of a weights file, by its suffix and confirmed by its first bytes.
+    """Return the format of a weights file, by its suffix and confirmed by its first bytes.
 
     Raises UsageError for what is missing, empty, a directory, unreadable, a placeholder or something else inside.
     """
@@ -90,7 +90,7 @@ def file_format(path: Path) -> str:
 
 
 def broken(path: Path, kind: str, error: Exception) -> UsageError:
-    """The error for a file whose content cannot be read as `kind`."""
+    """Return the error for a file whose content cannot be read as `kind`."""
     first = first_line(error)[:160]
     return UsageError(f"{path.name} is no readable {kind} file (truncated or something else): {first}", AGAIN)
 

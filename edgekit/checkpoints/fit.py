@@ -28,7 +28,7 @@ def shapes_of(point: Variant) -> dict[str, tuple[int, ...]]:
 
 
 def without_memory(point: Variant) -> nn.Module:
-    """The network of a variant on the meta device; a user's own with its tensors where it needs their values."""
+    """Return the network of a variant on the meta device; a user's own with its tensors where it needs their values."""
     try:
         with torch.device("meta"):
             return point.build()
@@ -63,7 +63,7 @@ def for_inference(named: Mapping[str, T], spec: ModelSpec) -> dict[str, T]:
 
 
 def classes_of(point: Variant, found: Shapes) -> int | None:
-    """The class count that the shapes in a file tell; None where they do not."""
+    """Return the class count that the shapes in a file tell; None where they do not."""
     if not point.spec.classifier:
         return None
     few, more = shapes_of(with_classes(point, 3)), shapes_of(with_classes(point, 5))
@@ -90,7 +90,7 @@ def alpha_of(point: Variant, found: Shapes) -> float | None:
         return shapes_of(variant(spec, alpha, point.resolution, point.classes, point.options))
 
     def fitting(alphas: Iterable[float]) -> Iterator[tuple[float, float]]:
-        """Each alpha after the share of the shapes that it fits; the last is the first that fits all."""
+        """Yield each alpha after the share of the shapes that it fits; the last is the first that fits all."""
         for alpha in alphas:
             share = sum(found[name] == shape for name, shape in shapes(alpha).items()) / len(found)
             yield share, alpha

@@ -39,7 +39,7 @@ def opened(path: Path, content: IO[bytes] | None = None) -> Iterator[Any]:
 
 
 def group(path: Path, file: Any, name: str) -> Any:
-    """The group of a name, or None. Raises UsageError where a part of the name is a link to elsewhere."""
+    """Return the group of a name, or None. Raises UsageError where a part of the name is a link to elsewhere."""
     import h5py
 
     found = file
@@ -54,7 +54,7 @@ def group(path: Path, file: Any, name: str) -> Any:
 
 
 def datasets(within: Any) -> dict[str, Any]:
-    """Every dataset below a group, by its path from there. Links are not followed."""
+    """Return every dataset below a group, by its path from there. Links are not followed."""
     import h5py
 
     found: dict[str, Any] = {}
@@ -68,7 +68,7 @@ def datasets(within: Any) -> dict[str, Any]:
 
 
 def tensors(path: Path, wanted: Mapping[Key, Any], most: int) -> dict[Key, Tensor]:
-    """The datasets as float32, all of them at most `most` numbers. Raises UsageError before a byte is read."""
+    """Return the datasets as float32, all of them at most `most` numbers. Raises UsageError before a byte is read."""
     for dataset in wanted.values():
         _check(path, dataset)
     check_size(path, sum(_size(dataset) for dataset in wanted.values()), most)
@@ -76,7 +76,7 @@ def tensors(path: Path, wanted: Mapping[Key, Any], most: int) -> dict[Key, Tenso
 
 
 def text(owner: Any, name: str) -> str | None:
-    """An attribute that is one text; None where there is none of a possible length."""
+    """Return an attribute that is one text; None where there is none of a possible length."""
     if name not in owner.attrs:
         return None
     attribute = owner.attrs.get_id(name)
@@ -88,7 +88,7 @@ def text(owner: Any, name: str) -> str | None:
 
 
 def names(owner: Any, name: str) -> list[str] | None:
-    """An attribute that is a list of texts; None where there is none of a possible length."""
+    """Return an attribute that is a list of texts; None where there is none of a possible length."""
     if name not in owner.attrs:
         return None
     attribute = owner.attrs.get_id(name)

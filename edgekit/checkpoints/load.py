@@ -62,7 +62,7 @@ def variant_of(
     options: Mapping[str, str] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Variant:
-    """The variant that the weights are of; what they do not tell is as typed, else 1.0 and the network's own.
+    """Return the variant that the weights are of; what they do not tell is as typed, else 1.0 and the network's own.
 
     "pretrained" and "pretrained:NAME" mean published files, which are downloaded where they are not in the cache;
     `say` hears of it.

@@ -28,7 +28,7 @@ _CAFFE_NAME = re.compile(r"(conv1|conv10|fire(\d)_(squeeze1x1|expand1x1|expand3x
 
 
 def read(path: Path, spec: ModelSpec) -> Checkpoint:
-    """The arrays of an archive. Raises UsageError for what is broken, or holds pickled objects."""
+    """Return the arrays of an archive. Raises UsageError for what is broken, or holds pickled objects."""
     most = most_elements(spec)
     try:
         with path.open("rb") as stream:

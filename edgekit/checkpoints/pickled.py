@@ -46,7 +46,7 @@ class Unread:
 
 
 def opened(path: Path, mapped: bool) -> Any:
-    """The content of a checkpoint. `mapped`: its tensors can be looked at where they lie in the file.
+    """Return the content of a checkpoint. `mapped`: its tensors can be looked at where they lie in the file.
 
     Raises UsageError for what is broken, a program, or made to run something.
     """
@@ -68,7 +68,7 @@ def opened(path: Path, mapped: bool) -> Any:
 
 
 def refuse_unread(path: Path, what: str, found: Unread) -> UsageError:
-    """The error for an object where tensors should be."""
+    """Return the error for an object where tensors should be."""
     return UsageError(
         f"{path.name} holds {what} ({found.name}), which would run code when opened: refused", _STATE_DICT
     )

@@ -43,7 +43,7 @@ class Found:
         return 4 * len(self.source.sha256 or "")
 
     def to_json(self) -> dict[str, Any]:
-        """The file under its documented keys."""
+        """Return the file under its documented keys."""
         return {
             "name": self.source.name,
             "path": str(self.path),
@@ -118,7 +118,7 @@ def weights(
 
 
 def list_weights() -> Listing:
-    """Every pretrained source. Downloads nothing."""
+    """Return every pretrained source. Downloads nothing."""
     return Listing(folder())
 
 
@@ -163,7 +163,7 @@ def is_pretrained(text: str) -> bool:
 
 
 def named(name: str) -> Source:
-    """The source of a name. Raises UsageError, naming the nearest."""
+    """Return the source of a name. Raises UsageError, naming the nearest."""
     found = {source.name: source for source in SOURCES}
     if name not in found:
         hint = nearest(name, found)
@@ -174,7 +174,7 @@ def named(name: str) -> Source:
 def choose(
     text: str, model: str, alpha: float | None, resolution: int, options: Mapping[str, str], typed_resolution: bool
 ) -> Source:
-    """The source that "pretrained" or "pretrained:NAME" means for a network.
+    """Return the source that "pretrained" or "pretrained:NAME" means for a network.
 
     `resolution` is the one that was typed, or else the network's own. Raises UsageError where there is none for this
     network, width, resolution and options.
@@ -218,12 +218,12 @@ def _points(sources: Sequence[Source]) -> list[str]:
 
 
 def folder() -> Path:
-    """Where pretrained files are kept."""
+    """Return where pretrained files are kept."""
     return cache_folder() / "weights"
 
 
 def fetch(source: Source, progress: Progress | None = None) -> Found:
-    """The file of a source, downloaded where it is not here yet, and checked.
+    """Return the file of a source, downloaded where it is not here yet, and checked.
 
     Raises UsageError for a file here that is not the right one (it is left alone), and what `download` raises.
     """
@@ -254,7 +254,7 @@ def _kept(source: Source, path: Path) -> Found | None:
 
 
 def replaced(path: Path) -> str:
-    """What to do about a kept file that is not right."""
+    """Return what to do about a kept file that is not right."""
     return f"remove {path} and {path.name}.sha256, then run the same command again"
 
 

@@ -33,7 +33,7 @@ SIX = 6.001  # a quantized file clips by its range, which training left a little
 
 
 def read(path: Path, spec: ModelSpec) -> Checkpoint:
-    """The tensors of a MobileNet v1 file. Raises UsageError for what is broken or another network's."""
+    """Return the tensors of a MobileNet v1 file. Raises UsageError for what is broken or another network's."""
     file = _open(path, most_elements(spec))
     unknown = sorted({op.kind for op in file.operators} - {*WEIGHTED, *POOLS, *OTHERS})
     weighted = [op for op in file.operators if op.kind in WEIGHTED]

@@ -24,7 +24,7 @@ _DOTTED = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12]\.)")
 
 
 def read(path: Path, spec: ModelSpec) -> Checkpoint:
-    """The tensors of a torch or safetensors file. Raises UsageError for what is broken or not only tensors."""
+    """Return the tensors of a torch or safetensors file. Raises UsageError for what is broken or not only tensors."""
     content = _safetensors(path) if path.suffix.lower() == ".safetensors" else _torch(path, most_elements(spec))
     tensors, notes = chosen(path, _dotted(content), for_inference(shapes_of(variant(spec)), spec))
     return Checkpoint(tensors, notes=notes)

@@ -21,7 +21,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def parameter(name: str, **other: Any) -> inspect.Parameter:
-    """An option of ExportOptions as a parameter of a command.
+    """Return an option of ExportOptions as a parameter of a command.
 
     `other` replaces its default, its `hint` (the type on the command line), `help` or `metavar`.
     """
@@ -37,12 +37,12 @@ def parameter(name: str, **other: Any) -> inspect.Parameter:
 
 
 def keyword(name: str, hint: Any, default: Any) -> inspect.Parameter:
-    """A parameter of a command that is of no export."""
+    """Return a parameter of a command that is of no export."""
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=hint)
 
 
 def from_text(name: str, value: Any) -> Any:
-    """What was given on the command line as ExportOptions takes it; None for what was not given."""
+    """Return what was given on the command line as ExportOptions takes it; None for what was not given."""
     if value is None:
         return None
     if HINTS[name] == Sequence[str]:

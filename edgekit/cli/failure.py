@@ -20,7 +20,7 @@ AGAIN = {
 
 
 def describe(error: BaseException, arguments: list[str]) -> Refusal:
-    """How to tell `error`. What nobody foresaw is a bug: its traceback is saved, and the message says where."""
+    """Return how to tell `error`. What nobody foresaw is a bug: its traceback is saved, and the message says where."""
     if isinstance(error, KeyboardInterrupt):
         said = _one_line("; ".join(filter(None, ("interrupted", str(error)))))
         again = AGAIN.get(arguments[0] if arguments else "", "run the same command again; nothing half-written is left")

@@ -54,7 +54,7 @@ def write(outcome: Outcome, as_json: bool, stdout: TextIO) -> None:
 
 
 def as_line(document: dict[str, Any]) -> str:
-    """The document as one line of JSON, in which no character is one that a terminal obeys."""
+    """Return the document as one line of JSON, in which no character is one that a terminal obeys."""
     return json_escaped(json.dumps(document, allow_nan=False)) + "\n"
 
 

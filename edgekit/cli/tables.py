@@ -38,7 +38,7 @@ class Column:
 
 
 def fitting(columns: Sequence[Column], rows: Sequence[Json], width: int) -> tuple[list[Column], bool]:
-    """The columns that a table of `width` shows, and whether even those are too wide."""
+    """Return the columns that a table of `width` shows, and whether even those are too wide."""
     widths = {column: max(len(column.title), *(len(column.text(row)) for row in rows), 0) + 2 for column in columns}
     kept = list(columns)
     while sum(widths[column] for column in kept) > width and any(column.rank for column in kept):
@@ -47,7 +47,7 @@ def fitting(columns: Sequence[Column], rows: Sequence[Json], width: int) -> tupl
 
 
 def table(columns: Sequence[Column], rows: Sequence[Json], width: int) -> Iterator[RenderableType]:
-    """The rows in as many columns as fit into `width`."""
+    """Yield the rows in as many columns as fit into `width`."""
     kept, too_wide = fitting(columns, rows, width)
     shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in kept:
@@ -89,7 +89,7 @@ def interval(bounds: Sequence[float] | None, text: Callable[[float, int], str]) 
 
 
 def file_name(path: str | None) -> str:
-    """The last part of a path."""
+    """Return the last part of a path."""
     return (path or UNKNOWN).rpartition("/")[2]
 
 
@@ -104,7 +104,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> RenderableType:
 
 
 def verdicts(measured: Sequence[tuple[str, str, Sequence[str]]]) -> Iterator[Text]:
-    """Why measurements are not valid, each reason once with the files that it concerns, then what is not known.
+    """Yield why measurements are not valid, each reason once with the files that it concerns, then what is not known.
 
     Each is told by the name of its file, its verdict and its reasons.
     """
@@ -118,6 +118,6 @@ def _whose(names: Sequence[str], of: int) -> str:
 
 
 def failure(what: str, row: Json) -> Iterator[Text]:
-    """What failed and how to mend it, in two lines."""
+    """Yield what failed and how to mend it, in two lines."""
     yield Text(f"failed: {what}: {row['reason']}", style="red")
     yield Text(f"   fix: {row['remedy']}")

@@ -19,7 +19,7 @@ Fields = Mapping[str, Callable[[Json], Any]]  # the heading of each column, and 
 
 
 def checked(format: str) -> str:
-    """The format under its own name. Raises UsageError for one that there is not."""
+    """Return the format under its own name. Raises UsageError for one that there is not."""
     known = ALIASES.get(format, format)
     if known not in FORMATS:
         raise UsageError(f"unknown format '{format}'{nearest(format, FORMATS)}", f"choose one of: {', '.join(FORMATS)}")

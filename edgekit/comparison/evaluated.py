@@ -10,7 +10,7 @@ from edgekit.records.summary import name, subject
 
 
 def accuracies(side: Selection) -> tuple[Accuracy, ...]:
-    """The last accuracy of each file of a side for each set of images, device and runtime.
+    """Return the last accuracy of each file of a side for each set of images, device and runtime.
 
     Of a whole store these are the files that count as measured there; of a subject that was never measured, the last
     that was evaluated under each name.
@@ -31,12 +31,12 @@ def accuracies(side: Selection) -> tuple[Accuracy, ...]:
 
 
 def conditions(record: Accuracy) -> tuple[str, str, str]:
-    """What two accuracies must share to be compared image by image."""
+    """Return what two accuracies must share to be compared image by image."""
     return record.dataset_hash, record.device, record.runtime
 
 
 def differences(base: Accuracy, new: Accuracy) -> str:
-    """Why two accuracies must not be compared; an empty string where they may."""
+    """Return why two accuracies must not be compared; an empty string where they may."""
     if base.dataset_hash != new.dataset_hash:
         return f"other images: {base.n:,} of {base.dataset} and {new.n:,} of {new.dataset}"
     words = (("device", base.device, new.device), ("runtime", base.runtime, new.runtime))

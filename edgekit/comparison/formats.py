@@ -18,7 +18,7 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def markdown(result: CompareResult) -> str:
-    """A heading with the verdict, a row for each comparison, and whether the gate holds."""
+    """Return a heading with the verdict, a row for each comparison, and whether the gate holds."""
     lines = [
         f"### {in_markdown(result.new)} against {in_markdown(result.base)}: {result.verdict}",
         "",

@@ -19,7 +19,7 @@ ONE_BY_ONE = "compare them one by one: give their paths, or their ids from `edge
 
 
 def pairs(base: Sequence[Record], new: Sequence[Record], same_subject: bool = True) -> Pairs[Record]:
-    """Each record of the base, with that of the new side which belongs to it, or None.
+    """Return each record of the base, with that of the new side which belongs to it, or None.
 
     A record under other conditions is matched only when nothing fits better. Of several files of one subject, those of
     the same bytes are matched first, then those of the same name and weights, then what is left when that is one on

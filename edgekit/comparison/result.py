@@ -39,7 +39,7 @@ class Row:
         return self.verdict if self.status == MEASURED else self.status
 
     def exit_code(self, strict: bool) -> int:
-        """What this row alone would end the command with."""
+        """Return what this row alone would end the command with."""
         if self.verdict == NOT_COMPARABLE:
             return UsageError.exit_code
         if self.status == INVALID:
@@ -73,7 +73,7 @@ class Check:
         return FAILED if self.passed is False else self.verdict
 
     def exit_code(self, strict: bool) -> int:
-        """What this check alone would end the command with."""
+        """Return what this check alone would end the command with."""
         if self.verdict == NOT_COMPARABLE:
             return UsageError.exit_code
         failed = self.passed is False or self.verdict == MISSING or (strict and self.verdict == CANNOT_TELL)
@@ -112,7 +112,7 @@ class CompareResult(Tabled):
         return self.limits.told(stopped or {gate for gate, _ in judged})
 
     def to_json(self) -> dict[str, Any]:
-        """What `edgekit compare --json` prints. A limit that was not asked for is null."""
+        """Return what `edgekit compare --json` prints. A limit that was not asked for is null."""
         return {
             "verdict": self.verdict,
             "base": self.base,
@@ -126,7 +126,7 @@ class CompareResult(Tabled):
         }
 
     def to_markdown(self) -> str:
-        """A table for a pull request."""
+        """Return a table for a pull request."""
         from edgekit.comparison.formats import markdown
 
         return markdown(self)

@@ -40,7 +40,7 @@ class Selection:
 
 
 def select(word: str, store: Store, must_be_measured: bool = True) -> Selection:
-    """What `word` means among the measurements of `store`.
+    """Return what `word` means among the measurements of `store`.
 
     Raises UsageError where it means nothing; a store or a file that was never measured is an empty selection unless it
     `must_be_measured`.
@@ -61,7 +61,7 @@ def select(word: str, store: Store, must_be_measured: bool = True) -> Selection:
 
 
 def nothing_of(side: Selection) -> UsageError:
-    """The error for a base of which no record is stored: a gate would hold against nothing."""
+    """Return the error for a base of which no record is stored: a gate would hold against nothing."""
     if side.is_store:
         return UsageError(
             f"the store {side.store.shown} holds no measurement and no accuracy",

@@ -82,7 +82,7 @@ class Example:
 def find(
     folder: Path, shapes: Mapping[str, Shape], seed: int, whole: Mapping[str, WholeNumbers]
 ) -> tuple[Example, ...]:
-    """The examples of a folder, or of its sub-folders, in an order that the seed and their names alone decide.
+    """Return the examples of a folder, or of its sub-folders, in an order that the seed and their names alone decide.
 
     None where images are there and no .npz lies beside them.
     """
@@ -114,7 +114,7 @@ def digest(arrays: tuple[NDArray[Any], ...]) -> str:
 
 
 def how_to_save(shapes: Mapping[str, Shape]) -> str:
-    """The remedy for what is no example."""
+    """Return the remedy for what is no example."""
     alone = ", or numpy.save(FILE, ...)" if len(shapes) == 1 else ""
     every = ", ".join(f"{name}=..." for name in shapes)
     return f"save each example into the folder with numpy.savez(FILE, {every}){alone}"

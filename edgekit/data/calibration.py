@@ -67,12 +67,12 @@ class CalibrationSet:
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
     def batches(self, size: int = 16) -> Iterator[NDArray[Any]]:
-        """The inputs in order (up to `size`, *input shape without its batch), the same at each call."""
+        """Yield the inputs in order (up to `size`, *input shape without its batch), the same at each call."""
         for start in range(0, self.n, size):
             yield np.stack([self._input(index) for index in range(start, min(start + size, self.n))])
 
     def inputs(self, size: int = 16) -> Iterator[tuple[NDArray[Any], ...]]:
-        """The same for every input of the network: one array (up to `size`, ...) each."""
+        """Yield the same for every input of the network: one array (up to `size`, ...) each."""
         for start in range(0, len(self.examples), size):
             each = [example.load() for example in self.examples[start : start + size]]
             yield tuple(np.stack(parts) for parts in zip(*each, strict=True))
@@ -89,7 +89,7 @@ class CalibrationSet:
             start += len(first)
 
     def record(self, method: str, source: str) -> CalibrationRecord:
-        """What the manifest says: `method` made the ranges from `source` ("data" or "file")."""
+        """Return what the manifest says: `method` made the ranges from `source` ("data" or "file")."""
         return CalibrationRecord(
             hash=self.hash,
             n=self.n,
@@ -205,7 +205,7 @@ def from_arrays(
 
 
 def first(folder: Path, n: int, seed: int = 0) -> tuple[Sample, ...]:
-    """The `n` images that `from_folder` looks at first, by their names alone; nothing is decoded."""
+    """Return the `n` images that `from_folder` looks at first, by their names alone; nothing is decoded."""
     return tuple(balanced(find(folder), seed)[:n])
 
 

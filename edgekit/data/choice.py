@@ -52,7 +52,7 @@ class Choice:
         return len(self.samples) + self.twice
 
     def notes(self, asked: int, there: int) -> tuple[str, ...]:
-        """What a user should know about the choice, when `asked` of `there` were to be chosen."""
+        """Return what a user should know about the choice, when `asked` of `there` were to be chosen."""
         n, groups = len(self.samples), {sample.group for sample in self.samples.values()}
         notes = []
         if self.twice:

@@ -19,7 +19,7 @@ _REMOVE = "replace the file, or remove it from the set"
 
 
 def decode(path: Path, refused_modes: Iterable[str] = (), alpha: bool = False) -> Image:
-    """An image file as 8-bit RGB, turned upright as its EXIF orientation says.
+    """Return an image file as 8-bit RGB, turned upright as its EXIF orientation says.
 
     Gray is repeated in three channels, 16 bits are scaled to 8, palettes are looked up, CMYK is converted without its
     color profile, transparency is dropped (the colors under it stay, as in the usual training loaders). Of several

@@ -15,7 +15,7 @@ BESIDE = (".txt", ".csv", ".json", ".xml", ".yaml", ".yml", ".md", ".html", ".py
 
 
 def entries(folder: Path) -> list[Path]:
-    """What a folder holds, sorted, without hidden files. Raises UsageError where it cannot be read."""
+    """Return what a folder holds, sorted, without hidden files. Raises UsageError where it cannot be read."""
     try:
         return sorted(entry for entry in folder.iterdir() if not entry.name.startswith((".", "__MACOSX")))
     except OSError as error:

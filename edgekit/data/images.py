@@ -58,7 +58,7 @@ class Sample:
         return self.row is None and self.path.suffix.lower() in ARRAYS
 
     def load(self, refused_modes: Iterable[str] = (), alpha: bool = False) -> Image:
-        """The image in 8-bit RGB, or RGBA. Raises UsageError as `decode` does."""
+        """Return the image in 8-bit RGB, or RGBA. Raises UsageError as `decode` does."""
         if self.row is None:
             return decode(self.path, refused_modes, alpha)
         if alpha:
@@ -80,7 +80,7 @@ def _packed_image(path: Path, row: int) -> Image:
 
 
 def find(path: Path) -> tuple[Sample, ...]:
-    """Every image of a set, in a fixed order, with its class where that is known.
+    """Return every image of a set, in a fixed order, with its class where that is known.
 
     Raises UsageError when there is no image, or a list of classes is wrong.
     """

@@ -34,7 +34,7 @@ class Packed:
 
 @lru_cache(maxsize=2)
 def read(path: Path) -> Packed:
-    """The images and labels of a packed set. Raises UsageError when it is none, or broken."""
+    """Return the images and labels of a packed set. Raises UsageError when it is none, or broken."""
     idx = "-images-idx3-" in path.name
     beside = path.with_name(path.name.replace("-images-idx3-", "-labels-idx1-") if idx else f"{path.stem}_labels.txt")
     if not beside.is_file():

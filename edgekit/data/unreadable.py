@@ -36,7 +36,7 @@ class LeftOut:
             )
 
     def notes(self, read: int) -> tuple[str, ...]:
-        """How many were left out, and which; nothing where all were read."""
+        """Return how many were left out, and which; nothing where all were read."""
         if not self.found:
             return ()
         verb = "is" if len(self) == 1 else "are"

@@ -43,7 +43,7 @@ class Digits:
         }
 
     def write(self, part: str, folder: Path) -> Path:
-        """A part as PNG files, a sub-folder per class; returns the folder."""
+        """Write a part as PNG files, a sub-folder per class; return the folder."""
         for index in self.parts[part]:
             own = make_folder(folder / str(self.classes[index]))
             self.images[index].save(own / f"{index:04d}.png")

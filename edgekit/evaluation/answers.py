@@ -108,7 +108,7 @@ def breakdown(answers: Answers, names: Mapping[int, str]) -> Breakdown:
 
 
 def details(found: Breakdown) -> dict[str, Any]:
-    """A breakdown as `edgekit eval --json` prints it: fractions of 1, and each class by its number."""
+    """Return a breakdown as `edgekit eval --json` prints it: fractions of 1, and each class by its number."""
     return {
         "classes": [
             {

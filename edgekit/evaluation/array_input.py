@@ -32,7 +32,7 @@ class ArrayInput:
         return tuple((one.name, _shape(one)) for one in self.tensors)
 
     def parts(self, arrays: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], ...]:
-        """One example, an array for each input, as this file stores it, without the batch."""
+        """Return one example, an array for each input, as this file stores it, without the batch."""
         return tuple(
             quantized(to_layout(x[None], one.layout), one)[0].astype(one.dtype, copy=False)
             for x, one in zip(arrays, self.tensors, strict=True)

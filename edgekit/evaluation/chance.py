@@ -17,6 +17,6 @@ def at_chance(record: Accuracy, classes: int) -> str | None:
 
 
 def told_by_manifest(record: Accuracy) -> str | None:
-    """The same, with the classes that the file's manifest tells."""
+    """Return the same, with the classes that the file's manifest tells."""
     known = record.manifest
     return None if known is None else at_chance(record, known.variant.classes - known.preprocessing.class_offset)

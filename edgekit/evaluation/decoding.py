@@ -21,7 +21,7 @@ DECODERS = min(4, os.cpu_count() or 1)
 def decoded(
     samples: tuple[Sample, ...], views: set[Any], left_out: LeftOut
 ) -> Iterator[tuple[Sample, tuple[str, Pixels]]]:
-    """Each image's hash and its pixels in every view, in order, decoded a few images ahead by threads.
+    """Yield each image's hash and its pixels in every view, in order, decoded a few images ahead by threads.
 
     `views` are those of images or, where the samples are arrays, of arrays. What cannot be read goes to `left_out`.
     """

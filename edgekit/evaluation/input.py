@@ -39,7 +39,7 @@ class FileInput:
         return self.preprocessing, self.size
 
     def parts(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[Any], ...]:
-        """One image for the only input."""
+        """Return one image for the only input."""
         return (self.stored(pixels),)
 
     def stored(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
@@ -59,7 +59,7 @@ class FileInput:
 
 
 def file_input(artifact: Artifact, session: Session, said: ForeignInput | None) -> FileInput:
-    """What the file's input is, by its manifest or, for a foreign one, by the file and what the user says.
+    """Return what the file's input is, by its manifest or, for a foreign one, by the file and what the user says.
 
     Raises UsageError where it takes no images, has several inputs, or nobody says how it was trained.
     """

@@ -74,13 +74,13 @@ class EvalResult(Tabled):
         return worst_exit_code([*(failure.exit_code for failure in self.failed), *held, *unstored])
 
     def paired(self) -> tuple[tuple[Evaluated, Evaluated, PairedDifference], ...]:
-        """Each file against its base (edgekit.evaluation.pairs), image by image."""
+        """Return each file against its base (edgekit.evaluation.pairs), image by image."""
         found = bases([one.accuracy for one in self.results], self.against)
         pairs = [(self.results[base], new) for base, new in zip(found, self.results, strict=True) if base is not None]
         return tuple((base, new, paired(base.accuracy.hits, new.accuracy.hits)) for base, new in pairs)
 
     def shown(self) -> list[Shown]:
-        """The accuracies, and each file against its base."""
+        """Return the accuracies, and each file against its base."""
         document = self.to_json()
         document["results"] = list(map(without_trivial, document["results"]))
         table = short(document)

@@ -104,7 +104,7 @@ class Run:
             ) from error
 
     def accuracy(self, dataset: str, dataset_hash: str, unreadable: int) -> Accuracy:
-        """The record of a finished run. Raises UsageError where its file changed meanwhile."""
+        """Return the record of a finished run. Raises UsageError where its file changed meanwhile."""
         hits, manifest = "".join(self.hits), self.artifact.manifest
         return Accuracy(
             id=new_id(),

@@ -33,7 +33,7 @@ def manifest_for(
     details: dict[str, Any],
     started: float,
 ) -> Manifest:
-    """The manifest of a file that was written, compared and hashed; `started` is a reading of perf_counter."""
+    """Return the manifest of a file that was written, compared and hashed; `started` is a reading of perf_counter."""
     return Manifest(
         edgekit=importlib.metadata.version("edgekit"),
         file=name,

@@ -96,7 +96,7 @@ def file_fault(
 
 @torch.no_grad()
 def first_fault(quantized: QuantizedGraph, found: dict[str, Tensor], *xs: Tensor) -> Fault | None:
-    """The first layer whose value in `found` (of one file, on the inputs) is not what its own inputs make of it.
+    """Return the first layer whose value in `found` (of one file, on the inputs) is not what its own inputs make of it.
 
     None where every layer that the file keeps is right.
     """

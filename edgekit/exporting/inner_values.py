@@ -38,7 +38,7 @@ def inner_values(
     how: tuple[str, str] = ("float32", "nhwc"),
     islands: bool = False,
 ) -> dict[str, Tensor]:
-    """The layers' values on inputs (N, C, *spatial) by operator name; empty for a format that shows none.
+    """Return the layers' values on inputs (N, C, *spatial) by operator name; empty for a format that shows none.
 
     `how` is the file's --io and --layout. With `islands` an ONNX file shows all that it computes in float, too, and not
     the choices among it alone, which may fall otherwise where values tie. A TFLite file always does.

@@ -80,7 +80,7 @@ def file_key(content: str | None, format: str, asked: ExportOptions) -> str | No
 
 
 def there(path: Path, made_from: str | None) -> Artifact | None:
-    """The file at `path`, if it was made from these inputs, and is still what its manifest says."""
+    """Return the file at `path`, if it was made from these inputs, and is still what its manifest says."""
     if made_from is None or not path.exists():
         return None
     try:

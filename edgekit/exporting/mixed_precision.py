@@ -99,7 +99,7 @@ class Mixed:
     drop: Drop
 
     def note(self, scheme: str) -> str:
-        """One line for the person who asked."""
+        """Return one line for the person who asked."""
         layers = (
             f"{len(self.kept_float)} layers stay in float: {', '.join(self.kept_float)}"
             if self.kept_float
@@ -116,7 +116,7 @@ class FloatCost:
     mixed_ms: float
 
     def note(self, format: str) -> str:
-        """One line for the person who asked."""
+        """Return one line for the person who asked."""
         return (
             f"the float layers cost {self.mixed_ms / self.int8_ms - 1:+.0%} of latency in {format}: "
             f"{self.int8_ms:.2f} ms all in int8, {self.mixed_ms:.2f} ms mixed (medians of {ROUNDS}, in turn)"
@@ -149,7 +149,7 @@ def within(
     judged: Judged,
     pixels: Preprocessing | None = None,
 ) -> Mixed:
-    """The int8 network with as few float layers as bring its measured drop within `limit` points.
+    """Return the int8 network with as few float layers as bring its measured drop within `limit` points.
 
     Whether so many images can tell that it is within is the drop's verdict. Raises GateFailed when not even every layer
     in float is within it.

@@ -27,7 +27,7 @@ def to_change(network: nn.Module, asked: ExportOptions) -> nn.Module:
 
 
 def in_float32(network: nn.Module) -> tuple[nn.Module, tuple[str, ...]]:
-    """The user's network in float32, and a note where it was not."""
+    """Return the user's network in float32, and a note where it was not."""
     tensors = [*network.parameters(), *network.buffers()]
     others = {tensor.dtype for tensor in tensors if tensor.is_floating_point()} - {torch.float32}
     if not others:

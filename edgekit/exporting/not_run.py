@@ -21,7 +21,7 @@ UNKNOWN = ParityRecord(
 
 
 def open_built_from(engine: Path) -> Opened:
-    """The file that an engine was built from, which its writer left beside it, in a process of its own.
+    """Return the file that an engine was built from, which its writer left beside it, in a process of its own.
 
     It runs as it is written: the pairs of an int8 network compute in float, and nothing saturates.
     """

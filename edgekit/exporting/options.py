@@ -164,11 +164,11 @@ class ExportOptions:
         return "int8" in self.precision
 
     def given(self) -> dict[str, Any]:
-        """The options that are not at their defaults."""
+        """Return the options that are not at their defaults."""
         return {name: value for name in OPTIONS if (value := getattr(self, name)) != DEFAULTS[name]}
 
     def for_files(self, format: Sequence[str], precision: Sequence[str]) -> ExportOptions:
-        """The same for some of the files, without the options that these do not heed."""
+        """Return the same for some of the files, without the options that these do not heed."""
         others = unheeded(format, precision)
         return replace(self, format=format, precision=precision, **{name: DEFAULTS[name] for name in others})
 
@@ -179,25 +179,25 @@ DEFAULTS: dict[str, Any] = {one.name: one.default for one in fields(ExportOption
 
 
 def unheeded(format: Sequence[str], precision: Sequence[str]) -> set[str]:
-    """The options that none of some files heed."""
+    """Return the options that none of some files heed."""
     found = {name for one in FORMATS for name in FORMATS[one].options}
     found -= {name for one in format for name in FORMATS[one].options}
     return found | {name for name, option in OPTIONS.items() if option.of_int8 and "int8" not in precision}
 
 
 def flag(name: str) -> str:
-    """An option on the command line."""
+    """Return an option on the command line."""
     return OPTIONS[name].names[0] if OPTIONS[name].names else f"--{name.replace('_', '-')}"
 
 
 def number(name: str, value: Any) -> Any:
-    """The number that a text means to an option; what is no text as it is, to be checked. Raises UsageError."""
+    """Return the number that a text means to an option; what is no text as it is, to be checked. Raises UsageError."""
     read = OPTIONS[name].read
     return read(value, flag(name)) if read is not None and isinstance(value, str) else value
 
 
 def canonical_precision(name: str) -> str:
-    """A precision's own name. Raises UsageError for an unknown one."""
+    """Return a precision's own name. Raises UsageError for an unknown one."""
     name = OTHER_PRECISIONS.get(name, name)
     if name not in PRECISIONS:
         hint = nearest(name, PRECISIONS)

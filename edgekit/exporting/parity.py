@@ -91,7 +91,7 @@ def judge(
     simulated: Sequence[Array] | None = None,
     names: Sequence[str] = (),
 ) -> ParityRecord:
-    """The record of one comparison of every output; of several it holds the worst of each figure.
+    """Return the record of one comparison of every output; of several it holds the worst of each figure.
 
     `got` must have the shapes of the reference outputs, `simulated` those of their first examples. Where a file of
     real numbers differs, elements that rounding decides are not judged (edgekit.ir.near_ties).

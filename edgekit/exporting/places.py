@@ -14,7 +14,7 @@ SIMULATION_MARGIN = 0.10  # by which an int8 file may agree less than the simula
 
 
 def reasons(precision: str, got: Array, want: Array, judged: bool, simulated: Array | None) -> list[str]:
-    """Why an output is not what it should be; empty where it is.
+    """Return why an output is not what it should be; empty where it is.
 
     `judged` says whether an int8 file must agree with the float network, `simulated` is what its integers answer to
     the first examples.
@@ -33,11 +33,11 @@ def reasons(precision: str, got: Array, want: Array, judged: bool, simulated: Ar
 
 
 def share(got: Array, want: Array) -> float:
-    """The share of equal elements."""
+    """Return the share of equal elements."""
     return float((got == want).mean()) if want.size else 1.0
 
 
 def record(base: ParityRecord, got: Array, want: Array, why: list[str]) -> ParityRecord:
-    """The record of such an output: its agreement, and no signal-to-noise."""
+    """Return the record of such an output: its agreement, and no signal-to-noise."""
     known = {"top1_agreement": share(got, want), "snr_db": None, "passed": not why, "reasons": tuple(why)}
     return base.model_copy(update={**known, "max_rel_error": None, "cosine": None})

@@ -76,7 +76,7 @@ class Prepared:
     _drops: dict[str, Drop] = field(default_factory=dict)
 
     def reference(self) -> Reference:
-        """What the folded network answers on random and on real inputs."""
+        """Return what the folded network answers on random and on real inputs."""
         assert self._reference is not None
         return self._reference
 
@@ -85,7 +85,7 @@ class Prepared:
         self.notes += (text,) if text not in self.notes else ()
 
     def integers(self, format: str, precision: str) -> QuantizedGraph | None:
-        """The network with what a file has in integers; None: nothing."""
+        """Return the network with what a file has in integers; None: nothing."""
         if precision == "int8w":
             if WEIGHTS not in self._quantized:
                 means = self._record(self.images) if self.images is not None else None
@@ -94,7 +94,7 @@ class Prepared:
         return self.quantized(format) if precision == "int8" else None
 
     def quantized(self, format: str) -> QuantizedGraph:
-        """The int8 network in the scheme of a format; all schemes come from the same recorded ranges."""
+        """Return the int8 network in the scheme of a format; all schemes come from the same recorded ranges."""
         scheme = self._scheme(format)
         if scheme not in self._quantized:
             self._quantized[scheme] = self._quantize(scheme)
@@ -135,11 +135,11 @@ class Prepared:
         return mixed.quantized
 
     def all_int8(self, format: str) -> QuantizedGraph | None:
-        """The network without the float layers that --max-drop asked for; None where it asked for none."""
+        """Return the network without the float layers that --max-drop asked for; None where it asked for none."""
         return self._all_int8.get(self._scheme(format))
 
     def drop(self, format: str) -> Drop | None:
-        """What --max-drop measured for a format; None where it was not asked for."""
+        """Return what --max-drop measured for a format; None where it was not asked for."""
         return self._drops.get(self._scheme(format))
 
     def _scheme(self, format: str) -> str:
@@ -181,7 +181,7 @@ class Prepared:
         return self._ranges
 
     def calibration_record(self, precision: str) -> CalibrationRecord | None:
-        """What the manifest of a file says about the images that went into it."""
+        """Return what the manifest of a file says about the images that went into it."""
         if precision == "int8w":
             return self.images.record("means", "data") if self.images else None
         if precision != "int8" or self.calibration is None:

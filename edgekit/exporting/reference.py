@@ -72,7 +72,7 @@ class Reference:
         return len(self.inputs[0])
 
     def example(self, index: int) -> list[Array]:
-        """One example, as a batch of 1 of each input."""
+        """Return one example, as a batch of 1 of each input."""
         return [x[index : index + 1] for x in self.inputs]
 
 
@@ -167,6 +167,6 @@ def _joined(graph: Graph, output: str) -> tuple[list[Op], list[str]]:
 
 
 def run_all(graph: Graph, inputs: Sequence[Array], run: Callable[..., Any] | None = None) -> tuple[Array, ...]:
-    """Every output of a graph (or of what `run` makes of it), float32."""
+    """Return every output of a graph (or of what `run` makes of it), float32."""
     found = (run or graph.run)(*map(torch.from_numpy, inputs))
     return tuple(y.float().numpy() for y in (found if isinstance(found, tuple) else (found,)))

@@ -34,11 +34,11 @@ class Site:
         return self.target if self.target.has_runner else LinuxTarget()
 
     def runtime(self, format: str) -> str | None:
-        """What runs a format there; None: the usual one."""
+        """Return what runs a format there; None: the usual one."""
         return self.builder.runtime if FORMATS[format].is_built and self.builder is not None else None
 
     def not_run(self, format: str) -> str | None:
-        """Why a file of that format cannot be run there; None where it can."""
+        """Return why a file of that format cannot be run there; None where it can."""
         return self.builder.not_run if FORMATS[format].is_built and self.builder is not None else None
 
     def open(self, path: Path, format: str, opened: ExitStack) -> Opened:

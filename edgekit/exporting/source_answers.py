@@ -32,7 +32,7 @@ CHAOTIC = 20.0  # times what the network's own float32 is off from its float64
 
 
 def answers(source: Source, inputs: Sequence[Array]) -> tuple[Array, ...]:
-    """What the file answers to each of (n, *shape) of each input, one by one.
+    """Return what the file answers to each of (n, *shape) of each input, one by one.
 
     Raises BackendMissing where its runtime does not run it.
     """

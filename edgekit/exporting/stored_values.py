@@ -20,7 +20,7 @@ def to_layout(x: NDArray[Any], layout: str) -> NDArray[Any]:
 
 
 def from_layout(y: Array, layout: str) -> Array:
-    """The file's layout in (N, C, *spatial)."""
+    """Return the file's layout in (N, C, *spatial)."""
     return np.moveaxis(y, -1, 1) if layout in CHANNELS_LAST else y
 
 
@@ -45,7 +45,7 @@ def quantized(x: Array, record: TensorRecord) -> NDArray[np.generic]:
 
 
 def dequantized(y: NDArray[np.generic], record: TensorRecord) -> Array:
-    """What the file returns, as real numbers."""
+    """Return what the file returns, as real numbers."""
     if record.scale is None or record.zero_point is None:
         return y.astype(np.float32)
     return ((y.astype(np.float32) - record.zero_point) * record.scale).astype(np.float32)

@@ -61,7 +61,7 @@ class InspectResult(Tabled):
         }
 
     def shown(self) -> list[Shown]:
-        """The facts and the layers that the command line shows; the code alone, where it was asked for."""
+        """Return the facts and the layers that the command line shows; the code alone, where it was asked for."""
         document = printable(self.to_json())
         if self.snippet is not None:
             return [Shown(code=document["snippet"])]

@@ -9,7 +9,7 @@ from edgekit.bench.ondevice.engines import RTX, TENSORRT, TITLES, targets_in_wor
 
 
 def engine(details: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The lines of an engine; none for another file."""
+    """Yield the lines of an engine; none for another file."""
     product = next((name for name in (RTX, TENSORRT) if details.get(name)), None)
     if product is None:
         return

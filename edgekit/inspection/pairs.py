@@ -55,7 +55,7 @@ def _kind(node: Any, stored: Any, zero: Any, onnx: Any) -> str | None:
 
 
 def in_words(found: dict[str, list[str]]) -> str:
-    """What `quantized_for` found, in a line: for which runtimes the file is, and why TensorRT refuses it."""
+    """Return what `quantized_for` found, in a line: for which runtimes the file is, and why TensorRT refuses it."""
     if not found["tensorrt_refuses"]:
         return " and ".join(found["runtimes"])
     why = ", ".join(found["tensorrt_refuses"])

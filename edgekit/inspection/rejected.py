@@ -11,7 +11,7 @@ from edgekit.util.files import content
 
 
 def open_rejected(path: Path) -> Artifact:
-    """A rejected file with the manifest that says why.
+    """Return a rejected file with the manifest that says why.
 
     Raises UsageError where it is missing, or has no manifest that is of its bytes.
     """

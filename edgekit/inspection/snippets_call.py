@@ -146,13 +146,13 @@ def in_comment(text: str) -> str:
 
 
 def cpp_literal(text: str) -> str:
-    """A C++ string literal of the text's UTF-8 bytes; an octal escape takes no digit that follows."""
+    """Return a C++ string literal of the text's UTF-8 bytes; an octal escape takes no digit that follows."""
     data = text.encode("utf-8", "surrogatepass")
     return '"' + "".join(chr(byte) if chr(byte) in IN_LITERAL else f"\\{byte:03o}" for byte in data) + '"'
 
 
 def kotlin_literal(text: str) -> str:
-    """A Kotlin string literal, without a template in it."""
+    """Return a Kotlin string literal, without a template in it."""
     units = text.encode("utf-16-be", "surrogatepass")
     codes = (int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2))
     return '"' + "".join(chr(code) if chr(code) in IN_LITERAL else f"\\u{code:04x}" for code in codes) + '"'

@@ -61,7 +61,7 @@ TYPES = {"float32": "float", "bool": "bool", **{name: f"{name}_t" for name in ("
 
 
 def cpp(call: Call, parts: Mapping[str, str]) -> str:
-    """A program that prints the five best classes, best first, or the one that the file answers with."""
+    """Return a program that prints the five best classes, best first, or the one that the file answers with."""
     (height, width, channels), how = call.size, call.how
     names = call.names(cpp_literal)
     picture, example, head, known = PAM if how.has_alpha else PPM

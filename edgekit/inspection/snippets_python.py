@@ -34,7 +34,7 @@ BANDS = f'Image.merge("RGBA", [{RESIZED.format(image="band")} for band in image.
 
 
 def python(call: Call, parts: Mapping[str, str]) -> str:
-    """A program that prints the five best classes, best first, or the one that the file answers with."""
+    """Return a program that prints the five best classes, best first, or the one that the file answers with."""
     lines = [
         f'"""Run {call.title} on one image."""',
         "import sys",

@@ -44,11 +44,11 @@ class Op:
         return f"{self.where}: {self.name}" if self.where else self.name
 
     def with_(self, **changes: Any) -> Op:
-        """A copy with some fields changed."""
+        """Return a copy with some fields changed."""
         return replace(self, **changes)
 
     def computed_in(self, dtype: torch.dtype) -> Op:
-        """The operator with real numbers of one type; itself where it has no others."""
+        """Return the operator with real numbers of one type; itself where it has no others."""
         if not self.dtype.is_floating_point or dtype == self.dtype:
             return self
         attrs = {**self.attrs, "dtype": dtype} if "dtype" in self.attrs else self.attrs
@@ -111,12 +111,12 @@ class Graph:
         return name in self.outputs.values()
 
     def tensors(self, op: Op) -> dict[str, Tensor]:
-        """The operator's own tensors by role."""
+        """Return the operator's own tensors by role."""
         return {role: self.params[name] for role, name in op.params.items()}
 
     @torch.no_grad()  # or what comes out keeps what went in, for its gradient
     def to(self, target: torch.dtype | torch.device | str) -> Graph:
-        """The same graph with its real numbers converted (to a dtype), or all tensors moved (to a device).
+        """Return the same graph with its real numbers converted (to a dtype), or all tensors moved (to a device).
 
         A dtype holds for all real numbers of a graph: a conversion among such types on the way changes nothing then.
         """
@@ -222,7 +222,7 @@ def same_steps(one: Op, other: Op) -> bool:
 def rebuilt(
     graph: Graph, ops: list[Op], outputs: Mapping[str, str] | None = None, params: Mapping[str, Tensor] | None = None
 ) -> Graph:
-    """A graph of new operators that keeps only the tensors which they still use."""
+    """Return a graph of new operators that keeps only the tensors which they still use."""
     pool = {**graph.params, **(params or {})}
     used = {name for op in ops for name in op.params.values()}
     return Graph(tuple(ops), outputs or graph.outputs, {name: pool[name] for name in pool if name in used})

@@ -33,7 +33,7 @@ def pad_argument(padding: tuple[tuple[int, int], ...]) -> list[int]:
 
 
 def along_axis(values: Tensor, axis: int, rank: int) -> Tensor:
-    """A vector in a shape that broadcasts along one axis of a tensor of `rank` axes."""
+    """Return a vector in a shape that broadcasts along one axis of a tensor of `rank` axes."""
     return values.reshape([-1 if at == axis % rank else 1 for at in range(rank)])
 
 

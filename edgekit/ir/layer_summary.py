@@ -10,7 +10,7 @@ MIB = 2**20
 
 
 def where(table: LayerTable) -> tuple[str, ...]:
-    """One sentence each on activations, parameters and MACs, as far as there are any."""
+    """Return one sentence each on activations, parameters and MACs, as far as there are any."""
     sentences = [_memory(table)] if table.activation_elements else []
     sentences += [_heaviest(table, "parameters", "params")] if table.params else []
     sentences += [_heaviest(table, "MACs", "macs")] if table.macs else []

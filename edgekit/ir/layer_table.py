@@ -53,7 +53,7 @@ class LayerRow:
     receptive_field: int | None  # input pixels, along the wider axis; None where no input reaches it
 
     def to_json(self) -> dict[str, Any]:
-        """The row under its documented keys."""
+        """Return the row under its documented keys."""
         return asdict(self) | {"output_shape": list(self.output_shape)}
 
 
@@ -68,12 +68,12 @@ class LayerTable:
     uncounted: tuple[str, ...]
 
     def shares(self, of: str) -> dict[str, float]:
-        """The fraction of `of` (macs, params or activation_elements) in each kind of operator, largest first."""
+        """Return the fraction of `of` (macs, params or activation_elements) in each kind of operator, largest first."""
         return shares((row.kind, getattr(row, of)) for row in self.rows)
 
 
 def shares(amounts: Iterable[tuple[str, int]]) -> dict[str, float]:
-    """The fraction of all in each kind, largest first, without those that have nothing."""
+    """Return the fraction of all in each kind, largest first, without those that have nothing."""
     sums: dict[str, int] = {}
     for kind, amount in amounts:
         sums[kind] = sums.get(kind, 0) + amount
@@ -83,7 +83,7 @@ def shares(amounts: Iterable[tuple[str, int]]) -> dict[str, float]:
 
 
 def table(graph: Graph) -> LayerTable:
-    """The layer table of a graph, for the batch size that it was traced with."""
+    """Return the layer table of a graph, for the batch size that it was traced with."""
     seen: set[str] = set()
     fields: dict[str, Reach | None] = {}
     shapes = {op.name: op.shape for op in graph}

@@ -50,7 +50,7 @@ class QWeight:
     axis: int
 
     def real(self) -> Tensor:
-        """The weight that the integers stand for, float32."""
+        """Return the weight that the integers stand for, float32."""
         return self.values.to(torch.float32) * self.along(self.scale)
 
     def along(self, values: Tensor) -> Tensor:

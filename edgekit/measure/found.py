@@ -16,14 +16,14 @@ def plain(value: Any) -> Any:
 
 
 def emulated(found: Mapping[str, Any]) -> str | None:
-    """What is not there but emulated."""
+    """Return what is not there but emulated."""
     if found.get("device", {}).get("emulator"):
         return verdict.PHONE
     return verdict.PROCESSOR.format(found["emulated"]) if found.get("emulated") else None
 
 
 def remarks(found: Mapping[str, Any]) -> list[str]:
-    """What a reader of the number must know about how it was run."""
+    """Return what a reader of the number must know about how it was run."""
     told = [*found.get("remarks", ()), *found.get("answers", {}).get("remarks", ())]
     device = found.get("device", {})
     if device.get("l4t") and device.get("clocks") == "floating":

@@ -21,7 +21,7 @@ class Versus:
     new: tuple[str, Measurement]
 
     def to_json(self) -> dict[str, Any]:
-        """A row of `compare`, with the effect of the place in a block: going second over going first."""
+        """Return a row of `compare`, with the effect of the place in a block: going second over going first."""
         return {
             "base": self.base[0],
             "new": self.new[0],
@@ -52,7 +52,7 @@ def compared(base: Measurement, new: Measurement, margin: float) -> dict[str, An
 
 
 def spread(measurement: Measurement) -> float:
-    """The largest over the smallest median of its processes.
+    """Return the largest over the smallest median of its processes.
 
     An interval takes processes as independent; bursts that outlast one make them agree, and two measurements differ.
     """
@@ -60,7 +60,7 @@ def spread(measurement: Measurement) -> float:
 
 
 def medians(measurement: Measurement) -> list[float]:
-    """The median of each process, in nanoseconds."""
+    """Return the median of each process, in nanoseconds."""
     return [median(run.samples_ns) for run in measurement.runs]
 
 
@@ -83,13 +83,13 @@ def _ratio(base: ProcessRun, new: ProcessRun) -> float:
 
 
 def medians_by_turn(run: ProcessRun) -> list[float]:
-    """The median of each turn of a process, in nanoseconds."""
+    """Return the median of each turn of a process, in nanoseconds."""
     ends = list(accumulate(run.turns or ()))
     return [median(run.samples_ns[start:end]) for start, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def position_effect(measurements: Sequence[Measurement]) -> float | None:
-    """How much slower the second file of a block ran than the first, each against its own median."""
+    """Return how much slower the second file of a block ran than the first, each against its own median."""
     places: dict[int | None, list[float]] = {}
     for one in measurements:
         usual = median(medians(one))

@@ -123,7 +123,7 @@ class Groups:
         return name in self._roots
 
     def root(self, name: str) -> str | None:
-        """One name for the whole group; None for a name that is in none."""
+        """Return one name for the whole group; None for a name that is in none."""
         while name in self._roots and self._roots[name] != name:
             name = self._roots[name]
         return name if name in self._roots else None

@@ -25,7 +25,7 @@ KEYS = (
 
 
 def row(measurement: Measurement, artifact: str | None = None) -> dict[str, Any]:
-    """A measurement under the documented keys; what cannot be known is null, and `reasons` says why."""
+    """Return a measurement under the documented keys; what cannot be known is null, and `reasons` says why."""
     time = latency.latency(measurement.runs, measurement.protocol.batch)
     memory = measurement.memory
     reasons = [*measurement.reasons, *(time.reasons if time else ["no sample was taken"])]
@@ -106,7 +106,7 @@ class BenchResult(Tabled):
         return worst_exit_code([*(failure.exit_code for failure in self.failures), *own])
 
     def to_json(self) -> dict[str, Any]:
-        """What `edgekit bench --json` prints."""
+        """Return what `edgekit bench --json` prints."""
         rows = [failed_row(one) if isinstance(one, Failure) else row(one[1], one[0]) for one in self.outcomes]
         found = {"measurements": rows, "unstored": told(self.unstored), **self._ranking()}
         if not self.versus:

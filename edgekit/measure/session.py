@@ -56,7 +56,7 @@ class BenchTask:
         return self.protocol.processes + 1 + self.profile
 
     def job(self, mode: str) -> dict[str, Any]:
-        """What the runner is asked for."""
+        """Return what the runner is asked for."""
         fields = self.protocol.model_dump(exclude=PARENT)
         names = {"runtime": self.runtime.name, "artifact": str(self.artifact.path.absolute())}
         return {"mode": mode, **names, "provider": self.provider, "delegate": self.delegate, **fields}
@@ -105,7 +105,7 @@ class MeasuringSession:
         self.done = 0
 
     def measure(self, task: BenchTask) -> Measurement:
-        """One file, its processes one after the other. Raises what the runner refuses or dies of."""
+        """Measure one file, its processes one after the other. Raises what the runner refuses or dies of."""
         patience = Patience(task.protocol.cooldown_seconds)
         count = task.protocol.processes
         with in_use(task.artifact):
@@ -132,7 +132,7 @@ class MeasuringSession:
             return [self.recorded(task, found) for task, found in zip(tasks, answers, strict=True)]
 
     def window(self, task: BenchTask) -> dict[str, Any]:
-        """What one process answers that begins at once, however warm the device is. Raises as `measure`."""
+        """Return what one process answers that begins at once, however warm the device is. Raises as `measure`."""
         answer = self._target.ask(task.job("latency"), LOAD_SECONDS + 3 * task.protocol.max_seconds)
         self._facts = self._target.facts()  # known since it was asked
         return answer

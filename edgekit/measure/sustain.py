@@ -36,7 +36,7 @@ def duration(text: str | float) -> int:
 
 
 def protocol(seconds: int, files: int, threads: int, batch: int) -> Protocol:
-    """How each window of so many files is measured: a short warm-up of the caches, no pause to cool down."""
+    """Return how each window of so many files is measured: a short warm-up of the caches, no pause to cool down."""
     return Protocol(
         preset="sustained",
         processes=0,  # as many as the time allows
@@ -65,7 +65,7 @@ class _File:
 def sustain(
     session: MeasuringSession, tasks: Sequence[BenchTask], keep: Keep, clock: Clock = time.monotonic
 ) -> list[Measurement | EdgekitError]:
-    """The measurement of each file, or why it has none. One that fails is left out, and the others go on.
+    """Return the measurement of each file, or why it has none. One that fails is left out, and the others go on.
 
     What is cut, by a failure or by an interrupt, leaves its windows: a measurement of them goes to `keep`, which
     answers where it is. An interrupt is raised again, and says so.

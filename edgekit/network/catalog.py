@@ -46,7 +46,7 @@ class ModelRow:
     published: tuple[Published, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The row under its documented keys."""
+        """Return the row under its documented keys."""
         return asdict(self) | {"published": [self._published_json(row) for row in self.published]}
 
     def _published_json(self, row: Published) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class SummaryResult(Tabled):
     table: LayerTable
 
     def to_json(self) -> dict[str, Any]:
-        """The table under its documented keys."""
+        """Return the table under its documented keys."""
         return {
             "variant": self.variant,
             "input_shape": list(self.input_shape),
@@ -91,7 +91,7 @@ class SummaryResult(Tabled):
         }
 
     def shown(self) -> list[Shown]:
-        """The sums, where most of each is, and the layers."""
+        """Return the sums, where most of each is, and the layers."""
         document = printable(self.to_json())
         return [Shown(heads=("what", "value"), lines=facts_of(document), below=document["where"]), *super().shown()]
 
@@ -155,7 +155,7 @@ def summary(
     options: Mapping[str, str] | None = None,
     input: Input = None,
 ) -> SummaryResult | Summaries:
-    """The layer table of one variant, or of a user's own network: an `nn.Module`, `FILE.py:function` or
+    """Return the layer table of one variant, or of a user's own network: an `nn.Module`, `FILE.py:function` or
     `PACKAGE.MODULE:function` with `input`, `FILE.pt2`, `FILE.onnx`, `FILE.tflite` or `FILE.keras`; of a list of them
     one after the other, in its order. A published variant needs no torch.
 
@@ -221,7 +221,7 @@ def chosen(
     options: Mapping[str, str] | None,
     input: Input,
 ) -> Variant:
-    """The variant that the arguments of a command name, without looking at any weights."""
+    """Return the variant that the arguments of a command name, without looking at any weights."""
     from edgekit.network.user_model import find, is_own, refuse_point
 
     if is_own(model):
@@ -230,7 +230,7 @@ def chosen(
 
 
 def counted(point: Variant) -> LayerTable:
-    """The layer table of a variant, built without memory for its weights where it can be."""
+    """Return the layer table of a variant, built without memory for its weights where it can be."""
     import torch
 
     from edgekit.frontend.tracer import trace

@@ -26,7 +26,7 @@ EXAMPLE = "write, say, --input 1,3,224,224, and once more for each further input
 
 
 def plain(given: Input) -> Plain:
-    """The same without texts. Raises UsageError for what is no shape."""
+    """Return the same without texts. Raises UsageError for what is no shape."""
     if given is None or isinstance(given, str):
         return None if given is None else from_texts([given])
     if isinstance(given, Mapping):
@@ -66,7 +66,7 @@ def _shape(one: Shape | str) -> Shape:
 
 
 def shapes_of(given: Plain) -> tuple[Shape, ...]:
-    """The shapes, checked. Raises UsageError."""
+    """Return the shapes, checked. Raises UsageError."""
     if isinstance(given, Mapping):
         several: list[Shape] = [tuple(shape) for shape in given.values()]
     elif given and not isinstance(given[0], int):
@@ -79,7 +79,7 @@ def shapes_of(given: Plain) -> tuple[Shape, ...]:
 
 
 def names_of(given: Plain) -> tuple[str, ...]:
-    """The names of forward()'s arguments that were given with the shapes; empty where none were."""
+    """Return the names of forward()'s arguments that were given with the shapes; empty where none were."""
     return tuple(given) if isinstance(given, Mapping) else ()
 
 

@@ -69,7 +69,7 @@ def shapes(path: Path, program: ExportedProgram, given: tuple[Shape, ...] | None
 
 
 def module(program: ExportedProgram) -> nn.Module:
-    """The program as a module, whose forward() takes one tensor for each input."""
+    """Return the program as a module, whose forward() takes one tensor for each input."""
     made = program.module()
     for name in ("train", "eval"):  # torch forbids both, which change nothing in what is exported
         setattr(made, name, MethodType(getattr(nn.Module, name), made))

@@ -29,12 +29,12 @@ ROW = ("name", "op", "kind", "output_shape", "params", "macs", "activation_eleme
 
 
 def networks() -> Registry[ModelSpec]:
-    """The zoo's specs, which build nothing."""
+    """Return the zoo's specs, which build nothing."""
     return Registry("network", {facts["name"]: _spec(facts) for facts in _data()["networks"]})
 
 
 def layer_table(point: Variant) -> LayerTable | None:
-    """The layer table of a published variant; None for any other."""
+    """Return the layer table of a published variant; None for any other."""
     rows = _data()["tables"].get(str(point))
     if rows is None or point.classes != point.spec.classes:
         return None
@@ -44,7 +44,7 @@ def layer_table(point: Variant) -> LayerTable | None:
 
 
 def written(specs: Iterable[ModelSpec], tables: Mapping[str, LayerTable]) -> dict[str, Any]:
-    """What stands in the file, for these networks and these variants by name."""
+    """Return what stands in the file, for these networks and these variants by name."""
     facts = [
         {name: getattr(spec, name) for name in FACTS} | {"published": [asdict(row) for row in spec.published]}
         for spec in specs

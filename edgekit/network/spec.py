@@ -108,14 +108,14 @@ class Variant:
         return (self.input_shape, *self.spec.more_inputs)
 
     def build(self) -> nn.Module:
-        """The torch network, in eval mode, with its own initial weights (on torch's current default device)."""
+        """Build the torch network, in eval mode, with its own initial weights (on torch's current default device)."""
         arguments: dict[str, Any] = {"resolution": self.resolution, "classes": self.classes, **self.options}
         if self.spec.alphas:
             arguments["alpha"] = self.alpha
         return self.spec.build(**arguments).eval()
 
     def published(self) -> tuple[Published, ...]:
-        """The published rows of exactly this point."""
+        """Return the published rows of exactly this point."""
         if self.classes not in (self.spec.classes, self.spec.classes + 1):
             return ()
         return tuple(
@@ -134,7 +134,7 @@ def variant(
     classes: int | None = None,
     options: Mapping[str, str] | None = None,
 ) -> Variant:
-    """The checked variant of a registered network; None means the network's own value. Raises UsageError."""
+    """Return the checked variant of a registered network; None means the network's own value. Raises UsageError."""
     spec = MODELS[model] if isinstance(model, str) else model
     return Variant(
         spec, _alpha(spec, alpha), _resolution(spec, resolution), _classes(spec, classes), _options(spec, options or {})
@@ -142,12 +142,12 @@ def variant(
 
 
 def published_at(spec: ModelSpec, row: Published) -> Variant:
-    """The point that a published row is of."""
+    """Return the point that a published row is of."""
     return variant(spec, row.alpha, row.resolution, options=row.options)
 
 
 def published_variants(spec: ModelSpec) -> Iterator[Variant]:
-    """The network's own point, each published alpha and row, and each value of its options; some come twice."""
+    """Yield the network's own point, each published alpha and row, and each value of its options; some come twice."""
     yield variant(spec)
     for alpha in spec.alphas:
         yield variant(spec, alpha)
@@ -159,7 +159,7 @@ def published_variants(spec: ModelSpec) -> Iterator[Variant]:
 
 
 def with_classes(point: Variant, classes: int) -> Variant:
-    """The same point with another number of classes."""
+    """Return the same point with another number of classes."""
     return replace(point, classes=classes)
 
 

@@ -55,7 +55,7 @@ def is_own(model: str | nn.Module) -> bool:
 
 
 def find(model: str | nn.Module, input: Input) -> ModelSpec:
-    """The spec of a registered network, or one made for the user's own.
+    """Return the spec of a registered network, or one made for the user's own.
 
     `input` (edgekit.network.inputs) is needed for the latter and refused for the former; a file of a network has
     its own, of which only sizes that a FILE.onnx, FILE.tflite or FILE.keras leaves open need to be given.

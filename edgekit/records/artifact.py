@@ -77,12 +77,12 @@ def in_use(*artifacts: Artifact) -> Iterator[None]:
 
 
 def coming_path(path: Path) -> Path:
-    """Where the manifest of a file waits while that is put in its place."""
+    """Return where the manifest of a file waits while that is put in its place."""
     return path.with_name(path.name + COMING)
 
 
 def open_artifact(path: Path) -> Artifact:
-    """The artifact at `path`, its bytes checked against its manifest; without a manifest it is foreign.
+    """Return the artifact at `path`, its bytes checked against its manifest; without a manifest it is foreign.
 
     Raises UsageError for a missing file, an unknown suffix, a manifest that is broken, newer or of other bytes, and
     GateFailed for a file that failed its verification, whatever it is called by now.
@@ -114,7 +114,7 @@ def open_artifact(path: Path) -> Artifact:
 
 
 def content_of(path: Path) -> Content:
-    """What identifies a file with its parts, whether its manifest fits or not."""
+    """Return what identifies a file with its parts, whether its manifest fits or not."""
     return _content(path, parts_of(path))
 
 
@@ -126,7 +126,7 @@ def _content(path: Path, others: Sequence[Path]) -> Content:
 
 
 def manifest_of(path: Path) -> Manifest | None:
-    """The manifest of a file, whose bytes are only looked at where two are there; None for a foreign file."""
+    """Return the manifest of a file, whose bytes are only looked at where two are there; None for a foreign file."""
     return _fitting(path, content_of(path).sha256 if coming_path(path).exists() else None)
 
 

@@ -46,7 +46,7 @@ class Breakdown(Record):
     confidence_reason: str | None = None  # why there is none
 
     def classes(self) -> Iterator[tuple[int, int, int]]:
-        """Each class that has images, in order, with their number and how many were right."""
+        """Return each class that has images, in order, with their number and how many were right."""
         images: Counter[int] = Counter()
         right: Counter[int] = Counter()
         for label, said, n in self.counts:
@@ -55,11 +55,11 @@ class Breakdown(Record):
         return ((label, images[label], right[label]) for label in sorted(images))
 
     def name(self, label: int) -> str:
-        """What a class is called, or its number."""
+        """Return what a class is called, or its number."""
         return self.names.get(label, str(label))
 
     def summary(self, most: int = 1) -> dict[str, str]:
-        """The weakest classes, the most frequent confusions, the surest mistakes and the calibration, in words.
+        """Return the weakest classes, the most frequent confusions, the surest mistakes and the calibration, in words.
 
         A class of few images is weak only where more of them are wrong: one is added to the right and the wrong ones.
         """

@@ -29,12 +29,12 @@ class RunConditions:
     sustained_seconds: int | None = None  # of load without a pause; None: in bursts, between which the device cools
 
     def place(self, ambiguous: frozenset[str]) -> str:
-        """The device in its power mode, with the machine where its name is `ambiguous`."""
+        """Return the device in its power mode, with the machine where its name is `ambiguous`."""
         return place(self.device, self.host, self.power_mode, ambiguous)
 
 
 def place(device: str | None, host: str | None, power_mode: str | None, ambiguous: frozenset[str]) -> str:
-    """A device in its power mode, with the machine where its name is `ambiguous`."""
+    """Return a device in its power mode, with the machine where its name is `ambiguous`."""
     return " ".join(filter(None, (hosts.place(device, host, ambiguous), power_mode)))
 
 
@@ -56,17 +56,17 @@ def run_conditions(record: Measurement) -> RunConditions:
 
 
 def sizes(shapes: Mapping[str, Sequence[int]] | None) -> str | None:
-    """The shapes of inputs for people; None where the file fixes them."""
+    """Return the shapes of inputs for people; None where the file fixes them."""
     return ", ".join(f"{name} {shape_text(shape)}" for name, shape in shapes.items()) if shapes else None
 
 
 def load(sustained_seconds: int | None) -> str | None:
-    """The load for people, as in "sustained for 10 min"; None in bursts, which is the usual one."""
+    """Return the load for people, as in "sustained for 10 min"; None in bursts, which is the usual one."""
     return None if sustained_seconds is None else f"sustained for {span(sustained_seconds)}"
 
 
 def way(record: Measurement) -> str | None:
-    """The provider or delegate that ran it, for people; None where a runtime has neither, or does not tell."""
+    """Return the provider or delegate that ran it, for people; None where a runtime has neither, or does not tell."""
     found = record.found
     if found.get("provider"):
         return str(found["provider"]).removesuffix("ExecutionProvider")
@@ -78,19 +78,19 @@ def way(record: Measurement) -> str | None:
 
 
 def fact(record: Measurement, name: str) -> Any:
-    """What the runner found of the machine, else what its device told over the link; None where neither did."""
+    """Return what the runner found of the machine, else what its device told over the link; None where neither did."""
     found = record.found
     return found.get(name) or found.get("device", {}).get(name)
 
 
 def instructions(record: Measurement | Accuracy) -> str | None:
-    """The processor's instructions that int8 kernels look for, in words; None where the record does not tell."""
+    """Return the processor's instructions that int8 kernels look for, in words; None where the record does not tell."""
     found = record.found.get("instructions")
     return None if found is None else " ".join(found) or "none"
 
 
 def gpu(record: Measurement) -> str | None:
-    """The GPU that ran it, as the runtime names it, else as its driver does; None without one."""
+    """Return the GPU that ran it, as the runtime names it, else as its driver does; None without one."""
     cards = (run.sensed.gpus[0] for run in record.runs if run.sensed)
     driver = next((card[0].get("name") for card in cards if card), None)
     found = record.found.get("gpu") or driver

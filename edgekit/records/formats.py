@@ -53,7 +53,7 @@ class Format:
         return written
 
     def check(self) -> Callable[[WriteJob, Path], Written]:
-        """The writer. Raises BackendMissing where its packages are missing."""
+        """Return the writer. Raises BackendMissing where its packages are missing."""
         try:
             writer: Callable[[WriteJob, Path], Written] = load(self.writer)
         except ImportError as error:
@@ -63,20 +63,20 @@ class Format:
         return writer
 
     def contents(self, path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
-        """The operators in a file with their counts, and its labels. Raises BackendMissing or UsageError."""
+        """Return the operators in a file with their counts, and its labels. Raises BackendMissing or UsageError."""
         if self.reader is None:
             raise BackendMissing(f"edgekit cannot look into {self.name} files", "use a tool of the format's own")
         found: tuple[dict[str, int], tuple[str, ...]] = load(self.reader)(path)
         return found
 
     def called_from(self, language: str) -> Mapping[str, str] | None:
-        """The parts of a program in a language that calls such a file; None where nobody wrote them."""
+        """Return the parts of a program in a language that calls such a file; None where nobody wrote them."""
         found: Mapping[str, str] | None = load(self.calls).get(language) if self.calls else None
         return found
 
 
 def load(name: str) -> Any:
-    """What a "module:attribute" names. Raises ImportError."""
+    """Return what a "module:attribute" names. Raises ImportError."""
     module, _, attribute = name.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
@@ -155,7 +155,7 @@ def check_not_rejected(path: Path) -> None:
 
 
 def format_of(path: Path) -> Format:
-    """The format of a file by its suffix. Raises UsageError for another one, GateFailed for a rejected file."""
+    """Return the format of a file by its suffix. Raises UsageError for another one, GateFailed for a rejected file."""
     check_not_rejected(path)
     if not is_artifact(path):
         raise UsageError(f"{path} is no artifact", f"give a file that ends in {', '.join(_SUFFIXES)}")
@@ -168,7 +168,7 @@ def is_artifact(path: Path) -> bool:
 
 
 def tool_versions() -> dict[str, str]:
-    """The versions of the packages that shape files, as far as they are installed."""
+    """Return the versions of the packages that shape files, as far as they are installed."""
     found = {}
     for package in ("torch", "numpy", *(package for format in _FORMATS for package in format.packages)):
         try:

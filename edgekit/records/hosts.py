@@ -11,13 +11,13 @@ from edgekit.records.measurement import Measurement
 
 
 def host(record: Measurement) -> str | None:
-    """The identity of the machine that was measured; None where the record does not tell."""
+    """Return the identity of the machine that was measured; None where the record does not tell."""
     found = record.found.get("host")
     return str(found) if found else None
 
 
 def shared(pairs: Iterable[tuple[str | None, str | None]]) -> frozenset[str]:
-    """The names of devices, among (device, host), that mean several machines."""
+    """Return the names of devices, among (device, host), that mean several machines."""
     hosts: dict[str, set[str | None]] = {}
     for device, machine in pairs:
         if device is not None:
@@ -26,5 +26,5 @@ def shared(pairs: Iterable[tuple[str | None, str | None]]) -> frozenset[str]:
 
 
 def place(device: str | None, machine: str | None, ambiguous: frozenset[str]) -> str | None:
-    """A device's name, with its machine where the name is `ambiguous`."""
+    """Return a device's name, with its machine where the name is `ambiguous`."""
     return f"{device} {machine or '(unknown machine)'}" if device in ambiguous else device

@@ -141,12 +141,12 @@ class Manifest(Record):
 
 
 def manifest_path(path: Path) -> Path:
-    """Where the manifest of a file stands."""
+    """Return where the manifest of a file stands."""
     return path.with_name(path.name + ".json")
 
 
 def read_manifest(path: Path) -> Manifest:
-    """The manifest in a JSON file. Raises UsageError when it is broken or from a newer edgekit."""
+    """Return the manifest in a JSON file. Raises UsageError when it is broken or from a newer edgekit."""
     again = "export the artifact again"
     try:
         raw = _json_object(text_of(path))

@@ -42,7 +42,7 @@ class _Place:
 
 
 def parts_of(path: Path) -> tuple[Path, ...]:
-    """The parts of a file of any kind: only .onnx files have some."""
+    """Return the parts of a file of any kind: only .onnx files have some."""
     return parts(path) if path.suffix == ".onnx" else ()
 
 
@@ -176,7 +176,7 @@ def _varint(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
 
 
 def as_varint(value: int) -> bytes:
-    """A whole number as protobuf writes it: seven bits in each byte, the lowest first."""
+    """Return a whole number as protobuf writes it: seven bits in each byte, the lowest first."""
     found = bytearray()
     while value > 0x7F:
         found.append(value & 0x7F | 0x80)

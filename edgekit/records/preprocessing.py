@@ -73,7 +73,7 @@ TORCHVISION_GRAY = Preprocessing(channels="L", mean=(114.5,), std=(57.63,))  # t
 
 
 def crop_box(preprocessing: Preprocessing, width: int, height: int) -> tuple[float, float, float, float]:
-    """The central part that is kept, in pixels and parts of pixels: (left, top, right, bottom)."""
+    """Return the central part that is kept, in pixels and parts of pixels: (left, top, right, bottom)."""
     base = (min(width, height),) * 2 if preprocessing.square_crop else (width, height)
     wide, high = (side * preprocessing.crop_fraction for side in base)
     left, top = (width - wide) / 2, (height - high) / 2
@@ -81,7 +81,7 @@ def crop_box(preprocessing: Preprocessing, width: int, height: int) -> tuple[flo
 
 
 def to_pixels(preprocessing: Preprocessing, image: Image, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """An image cropped and resized to `size` (height, width), before any arithmetic: uint8 (H, W, C).
+    """Return an image cropped and resized to `size` (height, width), before any arithmetic: uint8 (H, W, C).
 
     The box is resized in one step, unrounded, by pillow's BILINEAR, whose triangle filter widens when it shrinks (it
     antialiases). A whole image that has the right size already is not resampled. The fourth channel of RGBA is resized
@@ -109,12 +109,12 @@ def normalize(preprocessing: Preprocessing, pixels: NDArray[np.uint8]) -> NDArra
 
 
 def apply(preprocessing: Preprocessing, image: Image, size: tuple[int, int]) -> NDArray[np.float32]:
-    """An RGB image as the network's input: float32 (C, H, W), `size` being (height, width)."""
+    """Return an RGB image as the network's input: float32 (C, H, W), `size` being (height, width)."""
     return normalize(preprocessing, to_pixels(preprocessing, image, size))
 
 
 def check_input(preprocessing: Preprocessing, input_shape: tuple[int, ...]) -> tuple[int, int]:
-    """The (height, width) of a network that takes images in this preprocessing, from its (N, C, H, W).
+    """Return the (height, width) of a network that takes images in this preprocessing, from its (N, C, H, W).
 
     Raises UsageError where images cannot be its input.
     """

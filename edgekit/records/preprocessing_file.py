@@ -90,7 +90,7 @@ def _meant(said: Described, values: dict[str, Any], channels: int | None) -> For
 
 
 def name_of(said: Described) -> str:
-    """What a message calls it."""
+    """Return what a message calls it."""
     return "the preprocessing" if isinstance(said, Mapping) else f"the preprocessing file {said}"
 
 

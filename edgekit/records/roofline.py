@@ -37,7 +37,7 @@ class Peaks(Record):
     copy_by: str
 
     def gmacs(self, int8: bool) -> float | None:
-        """The arithmetic roof in 1e9 multiply-accumulates per second."""
+        """Return the arithmetic roof in 1e9 multiply-accumulates per second."""
         return self.gemm_int8_gmacs if int8 else self.gemm_float32_gmacs
 
 
@@ -80,7 +80,7 @@ class Profile(Record):
 
 
 def layer(row: LayerTime, profile: Profile) -> dict[str, Any]:
-    """One row with its share, what it achieved, and against which roof. None where it cannot be known."""
+    """Return one row with its share, what it achieved, and against which roof. None where it cannot be known."""
     peaks, gmacs = profile.peaks, _rate(row.macs, row.ms)
     return {
         **row.model_dump(),
@@ -94,7 +94,7 @@ def layer(row: LayerTime, profile: Profile) -> dict[str, Any]:
 
 
 def bound(row: LayerTime, peaks: Peaks | None) -> str | None:
-    """The lower of the two roofs over a layer: "compute" or "memory"."""
+    """Return the lower of the two roofs over a layer: "compute" or "memory"."""
     if peaks is None or not row.macs or not row.bytes:
         return "memory" if peaks and row.bytes and row.macs == 0 else None
     roof, bandwidth = peaks.gmacs(row.int8), peaks.copy_gbytes
@@ -104,7 +104,7 @@ def bound(row: LayerTime, peaks: Peaks | None) -> str | None:
 
 
 def network(profile: Profile) -> dict[str, float | None]:
-    """What the whole network achieves without the profiler, and its share of the arithmetic peak.
+    """Return what the whole network achieves without the profiler, and its share of the arithmetic peak.
 
     Layers of int8 and of float have peaks of their own: the share is the time that all multiply-accumulates would take
     at their peaks, over the time that the inference took.
@@ -121,7 +121,7 @@ def network(profile: Profile) -> dict[str, float | None]:
 
 
 def whole(profile: Profile) -> float | None:
-    """What shares are fractions of: the inference with the profiler, or its parts where they sum to more."""
+    """Return what shares are fractions of: the inference with the profiler, or its parts where they sum to more."""
     return max(profile.profiled_ms or 0.0, profile.sum_ms) or None
 
 

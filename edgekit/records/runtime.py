@@ -47,10 +47,10 @@ class Session(Protocol):
     def outputs(self) -> Sequence[Tensor]: ...
 
     def run(self, arrays: list[Any]) -> list[Any]:
-        """One array per output, for one array per input; integers stay as they are in the file."""
+        """Return one array per output, for one array per input; integers stay as they are in the file."""
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
-        """A function that makes one inference on these arrays: what is timed."""
+        """Return a function that makes one inference on these arrays: what is timed."""
 
 
 def own_time(session: Session) -> int | None:
@@ -154,7 +154,7 @@ RUNTIMES: Registry[Runtime] = Registry(
 
 
 def default_runtime(format: str, among: Sequence[str] | None = None) -> str:
-    """The runtime for a format, of those that a device has (`among`; None: any). Raises BackendMissing.
+    """Return the runtime for a format, of those that a device has (`among`; None: any). Raises BackendMissing.
 
     null, which answers nothing, runs a file only when it is asked for by name.
     """
@@ -169,7 +169,7 @@ def default_runtime(format: str, among: Sequence[str] | None = None) -> str:
 
 
 def choose(path: Path, runtime: str | None = None, among: Sequence[str] | None = None, here: bool = True) -> Runtime:
-    """The runtime for a file, fit for its format and installed (`here`: on this machine; else nobody looks).
+    """Return the runtime for a file, fit for its format and installed (`here`: on this machine; else nobody looks).
 
     Raises UsageError for a runtime that never runs such a file, BackendMissing where none that does is there.
     """
@@ -247,7 +247,7 @@ def _quiet() -> Iterator[None]:
 
 
 def refusal(kind: str, cause: str, runtime: Runtime) -> EdgekitError:
-    """The error for what a runtime refused; the kinds are those of bench/ondevice/protocol.py."""
+    """Return the error for what a runtime refused; the kinds are those of bench/ondevice/protocol.py."""
     if kind == "missing":
         return BackendMissing(f"{runtime.name} cannot be loaded: {cause}", runtime.remedy)
     if kind == "usage" and "--input" in cause:

@@ -58,18 +58,18 @@ class Summary:
 
 
 def subject(record: Measurement | Accuracy) -> tuple[str, str | None, str]:
-    """What was measured: the variant (or a foreign file's name), its precision and format."""
+    """Return what was measured: the variant (or a foreign file's name), its precision and format."""
     known = record.manifest
     return (known.variant.name if known else record.artifact, known.precision if known else None, record.format)
 
 
 def name(record: Measurement | Accuracy) -> tuple[str, str | None]:
-    """What tells the files of one subject apart in words: the file's name, and the id of its weights."""
+    """Return what tells the files of one subject apart in words: the file's name, and the id of its weights."""
     return record.artifact, record.manifest.weights.id if record.manifest else None
 
 
 def summary(record: Measurement) -> Summary:
-    """The summary of a measurement."""
+    """Return the summary of a measurement."""
     known, taken = record.manifest, [run.samples_ns for run in record.runs]
     return Summary(
         id=record.id,
@@ -88,7 +88,7 @@ def summary(record: Measurement) -> Summary:
 
 
 def unreadable(id: str, created: str, sha256: str, device: str, runtime: str) -> Summary:
-    """The summary of a record that is broken or of a newer edgekit: whoever asks for it hears so."""
+    """Return the summary of a record that is broken or of a newer edgekit: whoever asks for it hears so."""
     nothing: dict[str, Any] = dict.fromkeys(
         (
             "session",

@@ -26,7 +26,7 @@ class Answer:
     notes: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The setting, the verdict with its reason, and the facts of the chosen file, or of the likely one."""
+        """Return the setting, the verdict with its reason, and the facts of the chosen file, or of the likely one."""
         chosen = self.decision.chosen
         return {
             "setting": self.setting,
@@ -40,7 +40,7 @@ class Answer:
 
 
 def answers(rows: Sequence[Row], hits: Hits) -> tuple[Answer, ...]:
-    """An answer for each device, threads and batch that have measurements, the most measured first.
+    """Return an answer for each device, threads and batch that have measurements, the most measured first.
 
     Files that were only evaluated are candidates everywhere. `hits`: as of edgekit.choosing.level.
     """

@@ -15,7 +15,7 @@ LOST_POINTS = 2.0  # of top-1, beyond which a file counts as spoilt
 
 
 def still_failing(rows: Sequence[Row], failures: Sequence[FailedCell]) -> list[str]:
-    """One sentence for each reason; what has a later row, or failed later in another way, is not told."""
+    """Return one sentence for each reason; what has a later row, or failed later in another way, is not told."""
     latest = {(one.variant, one.format, one.precision, one.device): one for one in failures}
     reasons: dict[str, list[str]] = {}
     for one in latest.values():

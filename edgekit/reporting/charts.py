@@ -33,7 +33,7 @@ COSTS = {
 
 
 def points(rows: Iterable[Row], cost: str) -> list[dict[str, Any]]:
-    """The points of `tradeoff`: one for each row (latency), else one for each file."""
+    """Return the points of `tradeoff`: one for each row (latency), else one for each file."""
     found: list[dict[str, Any]] = []
     seen: set[str] = set()
     for index, row in enumerate(rows):
@@ -92,7 +92,7 @@ def published_points(rows: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def strips(rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """The strips of `distributions`, fastest first, `MAX_STRIPS` at most."""
+    """Return the strips of `distributions`, fastest first, `MAX_STRIPS` at most."""
     timed = sorted((row for row in rows if row.quantiles_ms), key=lambda row: row.median_ms or 0)
     names = ("least", "q10", "q25", "q50", "q75", "q90", "q99", "most")
     return [
@@ -263,7 +263,7 @@ def _dots(cost: str, rows: list[Row]) -> dict[str, Any]:
 
 
 def tip(field: str, title: str | None = None, format: str | None = None) -> dict[str, Any]:
-    """A line of a tooltip; what has a format is a number."""
+    """Return a line of a tooltip; what has a format is a number."""
     kind = "quantitative" if format else "nominal"
     return {"field": field, "type": kind, "title": title or field.capitalize()} | ({"format": format} if format else {})
 
@@ -308,7 +308,7 @@ def distributions(rows: Iterable[Row]) -> Spec:
 
 
 def config(ink: str = INK, soft: str = SOFT, line: str = LINE) -> Spec:
-    """The look of every picture; a page restyles text and lines for dark mode."""
+    """Return the look of every picture; a page restyles text and lines for dark mode."""
     words = {"labelFont": FONT, "titleFont": FONT, "labelColor": soft, "titleColor": ink, "titleFontWeight": 500}
     words |= {"labelFontSize": 11, "titleFontSize": 12}
     axis = words | {"gridColor": line, "domain": False, "tickColor": soft, "titlePadding": 10, "labelPadding": 5}

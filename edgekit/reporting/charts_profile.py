@@ -17,7 +17,7 @@ Data = list[dict[str, Any]]
 
 
 def bars(profile: dict[str, Any]) -> Data:
-    """The rows of `layers` in the order in which they ran; of many only the slowest, and one for all others."""
+    """Return the rows of `layers` in the order in which they ran; of many only the slowest, and one for all others."""
     rows = [_bar(one) for one in profile["layers"]]
     if profile["between_ms"]:
         share = profile["between_ms"] / profile["profiled_ms"]
@@ -49,7 +49,7 @@ def _short(value: Any) -> Any:
 
 
 def spots(profile: dict[str, Any]) -> Data:
-    """The points of `roofline`: layers that multiply, by intensity and what they reach."""
+    """Return the points of `roofline`: layers that multiply, by intensity and what they reach."""
     return [_bar(one) for one in profile["layers"] if one["gmacs_per_s"] and one["intensity"]]
 
 
@@ -71,7 +71,7 @@ def roofs(profile: dict[str, Any]) -> Data:
 
 
 def layers() -> Spec:
-    """A bar for each row of the data set `bars`."""
+    """Return a bar for each row of the data set `bars`."""
     return {
         "data": {"name": "bars"},
         "width": "container",
@@ -93,7 +93,7 @@ def layers() -> Spec:
 
 
 def roofline() -> Spec:
-    """What each layer reaches over its intensity, log axes; reads the data sets `spots` and `roofs`."""
+    """Return what each layer reaches over its intensity, log axes; reads the data sets `spots` and `roofs`."""
     x: Spec = {"field": "intensity", "type": "quantitative", "title": "Multiply-accumulates on a byte (log scale)"}
     y: Spec = {"field": "gmacs_per_s", "type": "quantitative", "title": "GMAC/s (log scale)"}
     x["scale"], y["scale"] = ({"type": "log", "nice": False, "padding": 12} for _ in range(2))
@@ -136,11 +136,11 @@ def _tips() -> list[dict[str, Any]]:
 
 
 def datasets(profile: dict[str, Any]) -> dict[str, dict[str, Data]]:
-    """What both pictures of a profile read, by picture."""
+    """Return what both pictures of a profile read, by picture."""
     return {"layers": {"bars": bars(profile)}, "roofline": {"spots": spots(profile), "roofs": roofs(profile)}}
 
 
 def heaviest(profile: dict[str, Any], most: int = 3) -> Sequence[tuple[str, float]]:
-    """The names of the slowest rows, with their shares."""
+    """Return the names of the slowest rows, with their shares."""
     slowest = sorted(profile["layers"], key=lambda one: -one["ms"])[:most]
     return [(one["name"], one["share"]) for one in slowest if one["share"]]

@@ -19,7 +19,7 @@ FACTS = (
 
 
 def curve(row: Row) -> list[dict[str, Any]]:
-    """The points of a row's windows for the data set `curves`; none of a row without sustained load."""
+    """Return the points of a row's windows for the data set `curves`; none of a row without sustained load."""
     windows = row.sustained["windows"] if row.sustained else ()
     return [
         {
@@ -33,12 +33,12 @@ def curve(row: Row) -> list[dict[str, Any]]:
 
 
 def curves(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The data set `curves` of all rows."""
+    """Return the data set `curves` of all rows."""
     return [point for row in rows for point in curve(row)]
 
 
 def sustained() -> Spec:
-    """A line for each file over the minutes; reads the data set `curves`."""
+    """Return a line for each file over the minutes; reads the data set `curves`."""
     numbers = (("minute", "Minute", ".2f"), ("ms", "Median (ms)", ".4~r"), *FACTS)
     tips = [tip("label", "What"), *(tip(*one) for one in numbers)]
     return {

@@ -47,7 +47,7 @@ class ReportResult(Tabled):
     answers: tuple[Answer, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """The paths, how many rows, and which file to ship to each device."""
+        """Return the paths, how many rows, and which file to ship to each device."""
         answers = [one.to_json() for one in self.answers]
         return {"paths": [str(path) for path in self.paths], "rows": len(self.rows), "answers": answers}
 

@@ -27,7 +27,7 @@ sys.stdout.buffer.write(vl_convert.javascript_bundle(sys.argv[1]).encode())
 
 
 def converter() -> Any:
-    """The vl_convert module. Raises BackendMissing where it is not installed."""
+    """Return the vl_convert module. Raises BackendMissing where it is not installed."""
     try:
         return importlib.import_module("vl_convert")
     except ImportError as error:
@@ -46,7 +46,7 @@ def render(spec: Spec, datasets: dict[str, list[dict[str, Any]]], width: int = 7
 
 
 def script() -> str:
-    """The JavaScript that draws the pictures in a page, `window.vegaEmbed`, without any address to load from.
+    """Return the JavaScript that draws the pictures in a page, `window.vegaEmbed`, without any address to load from.
 
     It depends on the release of vl-convert alone, and is kept in the cache. Raises EnvironmentRefused where bundling it
     does not end.

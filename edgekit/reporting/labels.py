@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def labels(rows: Sequence[Row]) -> list[str]:
-    """A name for each row, no two equal: by setting, then weights, then sha256, each only where it is needed."""
+    """Return a name for each row, no two equal: by setting, then weights, then sha256, each only where it is needed."""
     named = [""] * len(rows)
     left = list(range(len(rows)))
     for attempt in _ATTEMPTS:

@@ -41,12 +41,12 @@ def apart(boxes: Sequence[Box]) -> list[bool]:
 
 
 def names(svg: str) -> list[tuple[str, Box]]:
-    """The names beside the marks of a picture by Vega, and about where each one lies."""
+    """Return the names beside the marks of a picture by Vega, and about where each one lies."""
     return [(text.text or "", box) for _, text, box in _named(ElementTree.fromstring(svg))]
 
 
 def with_names_apart(svg: str) -> str:
-    """The same picture without the names that would touch another one."""
+    """Return the same picture without the names that would touch another one."""
     root = ElementTree.fromstring(svg)
     found = list(_named(root))
     stays = apart([box for *_, box in found])

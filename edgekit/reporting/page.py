@@ -36,7 +36,7 @@ def page(
     failures: Sequence[FailedCell] = (),
     answers: Sequence[Answer] = (),
 ) -> str:
-    """The whole page; `library` is `drawing.script()`, `answers` are those of edgekit.reporting.answer."""
+    """Return the whole page; `library` is `drawing.script()`, `answers` are those of edgekit.reporting.answer."""
     parts = {
         "library": library,
         "css": _file("report.css"),
@@ -138,7 +138,7 @@ def _day(created: str) -> str:
 
 
 def cautions(rows: Sequence[Row], failures: Sequence[FailedCell] = (), with_reasons: Collection[str] = ()) -> list[str]:
-    """What a reader must know before comparing rows; of the verdicts `with_reasons` also why."""
+    """Return what a reader must know before comparing rows; of the verdicts `with_reasons` also why."""
     said = []
     for verdict, advice in ((INVALID, "do not use {} latency"), (SUSPECT, "read {} reasons in the table")):
         reasons = [row.reasons for row in rows if row.verdict == verdict]

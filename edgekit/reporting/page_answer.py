@@ -16,7 +16,7 @@ MAX_OPEN = 8  # candidates that are shown where none can be named
 
 
 def answers_html(answers: Sequence[Answer]) -> str:
-    """A card for each answer."""
+    """Return a card for each answer."""
     cards = "".join(_card(one) for one in answers[:MAX_ANSWERS])
     more = len(answers) - MAX_ANSWERS
     rest = f'<p class="soft">{more} more settings: write a report of one with --device.</p>' if more > 0 else ""

@@ -37,7 +37,7 @@ class _Anew:
 
 
 def from_store(store: Store, wanted: Filters) -> Records:
-    """The records of a store that are meant; which have a row is known before any is read.
+    """Return the records of a store that are meant; which have a row is known before any is read.
 
     With each measurement comes the accuracy of its file, whenever it was evaluated. `latest` counts measurements; with
     it, a failure is told that is not older than the first of them.

@@ -16,7 +16,7 @@ FIELDS = ("top1", "top1_ci95", "top5", "top5_ci95", "images", "dataset", "datase
 
 
 def accuracy_of(known: Manifest | None, evaluated: Accuracy | None, missing: dict[str, str]) -> dict[str, Any]:
-    """The accuracy that may be shown: none for weights or int8 ranges that nothing was learnt from."""
+    """Return the accuracy that may be shown: none for weights or int8 ranges that nothing was learnt from."""
     reason = None
     if known and not known.weights.trained:  # first: no images would tell more
         reason = "random weights: only the latency means anything"

@@ -27,7 +27,7 @@ def quantiles(runs: Sequence[ProcessRun]) -> tuple[float, ...] | None:
 
 
 def provenance(measured: Measurement | None, evaluated: Accuracy | None) -> dict[str, dict[str, Any]]:
-    """Where every number of a row comes from: section -> what -> value."""
+    """Return where every number of a row comes from: section -> what -> value."""
     record = measured or evaluated
     assert record is not None
     sections: dict[str, dict[str, Any]] = {

@@ -115,7 +115,7 @@ class Row:
         return self.conditions and ", ".join(filter(None, (self.conditions, self.way)))
 
     def to_json(self) -> dict[str, Any]:
-        """The row as plain values, `conditions` and `setting` among them."""
+        """Return the row as plain values, `conditions` and `setting` among them."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return values | {"conditions": self.conditions, "setting": self.setting}
 
@@ -123,7 +123,7 @@ class Row:
 def rows(
     measurements: Iterable[Measurement], accuracies: Iterable[Accuracy], resample: bool | None = None
 ) -> tuple[Row, ...]:
-    """Every row, sorted by network, then from more to fewer MACs, then by precision, format and run conditions.
+    """Return every row, sorted by network, then from more to fewer MACs, then by precision, format and run conditions.
 
     Each record is let go as soon as its row is made, where it is told whether to `resample`; else they are counted.
     """

@@ -31,7 +31,7 @@ def as_json(rows: Sequence[Row], created: str, answers: Sequence[Answer] = ()) -
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """A line a row; intervals as two columns, what is not known as an empty field, lists joined by `; `."""
+    """Return a line a row; intervals as two columns, what is not known as an empty field, lists joined by `; `."""
     lines = [_values(row) for row in rows]
     stream = io.StringIO()
     writer = csv.DictWriter(stream, list(lines[0]) if lines else [], lineterminator="\n")
@@ -95,7 +95,7 @@ def _with(value: float | None, interval: tuple[float, float] | None, show: Calla
 
 
 def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str, answers: Sequence[Answer] = ()) -> str:
-    """The answers, then a table for a pull request; a bold latency is on the front of its conditions."""
+    """Return the answers, then a table for a pull request; a bold latency is on the front of its conditions."""
     lines = ["# edgekit report", "", *map(_answer, answers), ""]
     lines += [f"{counted(len(rows), 'row')}, written {created} by edgekit {edgekit.__version__}.", ""]
     lines += [f"> {text}\n" for text in map(in_markdown, cautions)]

@@ -100,7 +100,7 @@ def _line(spec: ModelSpec, row: Published, counts: Counts) -> Line:
 
 
 def of_own(networks: Sequence[Counted], res: int) -> Table:
-    """The user's own networks, of which nothing is published."""
+    """Return the user's own networks, of which nothing is published."""
     lines = (Line(one.variant, one.model, 1.0, res, one.macs, one.params, None, None) for one in networks)
     return Table("Own networks", tuple(lines))
 

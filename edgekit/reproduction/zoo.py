@@ -53,7 +53,7 @@ class Point:
         return 100 * self.top1 / (self.params / 1e6)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it."""
+        """Return all of it."""
         return asdict(self) | {"top1_points_per_million_params": self.per_million}
 
 
@@ -94,7 +94,7 @@ class Compared:
         return "yes" if abs(away) <= unit / 2 else "cut off, not rounded" if 0 <= away < unit else "no"
 
     def to_json(self) -> dict[str, Any]:
-        """The claim, both counts, the exact ratio and whether it follows."""
+        """Return the claim, both counts, the exact ratio and whether it follows."""
         return {
             **asdict(self.claim),
             "exact_large": self.large,
@@ -228,7 +228,7 @@ def _published(
 
 
 def label(point: Variant) -> str:
-    """The variant's name without what is the network's own: "mobilenet 0.5 160", "resnet50 stride 1x1"."""
+    """Return the variant's name without what is the network's own: "mobilenet 0.5 160", "resnet50 stride 1x1"."""
     parts = [point.spec.name]
     parts += [f"{point.alpha:g}"] if point.alpha != 1 else []
     parts += [str(point.resolution)] if point.resolution != point.spec.resolution else []
@@ -237,7 +237,7 @@ def label(point: Variant) -> str:
 
 
 def latencies(variant: str, measured: Iterable[Row]) -> dict[str, float | None]:
-    """The least median here of one image on one thread, of each precision; None where there is none that counts.
+    """Return the least median here of one image on one thread, of each precision; None where there is none that counts.
 
     What a load that lasts made of it is another number.
     """

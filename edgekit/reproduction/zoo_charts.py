@@ -52,7 +52,7 @@ def _values(points: Sequence[Json]) -> list[Json]:
 
 
 def colors(points: Sequence[Json]) -> Json:
-    """A color for each family, none twice."""
+    """Return a color for each family, none twice."""
     families = sorted({point["family"] for point in points} - {OWN_FAMILY})
     known = dict(zip(families, PALETTE, strict=False)) | ({OWN_FAMILY: "black"} if _has_own(points) else {})
     scale = {"domain": [*known], "range": [*known.values()]}

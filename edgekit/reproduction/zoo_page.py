@@ -24,7 +24,7 @@ figure { margin: 36px 0; }
 
 
 def page(points: Sequence[Json], comparisons: Sequence[Json], notes: Sequence[str], created: str, library: str) -> str:
-    """The whole page; `library` is `drawing.script()`."""
+    """Return the whole page; `library` is `drawing.script()`."""
     css = (ASSETS / "report.css").read_text(encoding="utf-8") + STYLE
     said = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
     figures = _figures(points)

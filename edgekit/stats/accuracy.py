@@ -19,7 +19,7 @@ HIT1, HIT5, MISS = "1", "5", "-"
 
 
 def rank(scores: NDArray[np.generic], label: int) -> int:
-    """How many classes come before `label`, 0 when it is first.
+    """Return how many classes come before `label`, 0 when it is first.
 
     Equal scores (quantized outputs tie often) are ordered by class index, the lower first: a rule that depends on no
     sorting algorithm. Raises ValueError for NaN, which would compare as beaten by everything.
@@ -33,7 +33,7 @@ def rank(scores: NDArray[np.generic], label: int) -> int:
 
 
 def hit(scores: NDArray[np.generic], label: int) -> str:
-    """The character of one image."""
+    """Return the character of one image."""
     position = rank(scores, label)
     return HIT1 if position == 0 else HIT5 if position < 5 else MISS
 

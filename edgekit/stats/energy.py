@@ -67,7 +67,7 @@ def _of_packages(runs: Sequence[ProcessRun], sensed: Sequence[Sensed], idle: Pau
 
 
 def spent_uj(before: Snapshot, after: Snapshot) -> int | None:
-    """The microjoules that all packages took between two snapshots; None where they are not the same packages.
+    """Return the microjoules that all packages took between two snapshots; None where they are not the same packages.
 
     A counter that is lower afterwards has begun at 0 again, once: it lasts for minutes at the most that a chip draws.
     """
@@ -78,13 +78,13 @@ def spent_uj(before: Snapshot, after: Snapshot) -> int | None:
 
 
 def power_mw(before: Snapshot, after: Snapshot) -> float | None:
-    """The mean power of all packages between two snapshots."""
+    """Return the mean power of all packages between two snapshots."""
     spent, seconds = spent_uj(before, after), (after.time_ns - before.time_ns) / 1e9
     return None if spent is None or seconds <= 0 else spent / 1000 / seconds
 
 
 def inferences(runs: Sequence[ProcessRun]) -> int:
-    """How many the measured loops made."""
+    """Return how many the measured loops made."""
     return sum(len(run.samples_ns) * run.inferences_per_sample for run in runs)
 
 
@@ -122,5 +122,5 @@ def _of_battery(runs: Sequence[ProcessRun], sensed: Sequence[Sensed]) -> Energy:
 
 
 def from_answer(answer: Mapping[str, Any]) -> Pause:
-    """The snapshots of an answer of bench/ondevice/idle.py."""
+    """Return the snapshots of an answer of bench/ondevice/idle.py."""
     return Snapshot(**answer["before"]), Snapshot(**answer["after"])

@@ -20,24 +20,24 @@ def foreign_cores(sensed: Sensed) -> float | None:
 
 
 def foreign_share(sensed: Sensed) -> float | None:
-    """The same over the number of processors."""
+    """Return the same over the number of processors."""
     cores, there = foreign_cores(sensed), sensed.after.all_cpus or sensed.after.cpus
     return None if cores is None or not there else cores / there
 
 
 def stolen(sensed: Sensed) -> float | None:
-    """The fraction of processor time that the hypervisor gave to other machines."""
+    """Return the fraction of processor time that the hypervisor gave to other machines."""
     steal, total = _since(sensed, "steal_s"), _since(sensed, "total_s")
     return None if steal is None or not total else steal / total
 
 
 def waited(sensed: Sensed) -> float | None:
-    """The fraction of the loop in which a thread of the runner could run and had no processor."""
+    """Return the fraction of the loop in which a thread of the runner could run and had no processor."""
     return _over_wall(sensed, "own_waiting_ns", 1)
 
 
 def pressure(sensed: Sensed) -> float | None:
-    """The fraction of the loop in which any task of the device waited for a processor (PSI)."""
+    """Return the fraction of the loop in which any task of the device waited for a processor (PSI)."""
     return _over_wall(sensed, "pressure_us", 1000)
 
 
@@ -54,25 +54,25 @@ def slowed(sensed: Sensed) -> float | None:
 
 
 def clock_lost(sensed: Sensed) -> float | None:
-    """The fraction by which the fastest processor's clock fell during the loop."""
+    """Return the fraction by which the fastest processor's clock fell during the loop."""
     before, after = sensed.before.mhz, sensed.after.mhz
     return max(0.0, 1 - max(after) / max(before)) if before and after and max(before) > 0 else None
 
 
 def throttled(sensed: Sensed) -> float | None:
-    """How often processors were slowed for heat during the loop, or how far they are."""
+    """Return how often processors were slowed for heat during the loop, or how far they are."""
     counted, cooling = _since(sensed, "throttle_count"), sensed.after.cooling
     return None if counted is None and cooling is None else float((counted or 0) + (cooling or 0))
 
 
 def gpu_clock_lost(sensed: Sensed) -> float | None:
-    """The fraction by which the clock of a chip's own GPU fell during the loop."""
+    """Return the fraction by which the clock of a chip's own GPU fell during the loop."""
     before, after = sensed.before.gpu_mhz, sensed.after.gpu_mhz
     return max(0.0, 1 - after / before) if before and after is not None else None
 
 
 def card(gpus: Sequence[Mapping[str, Any]] | None) -> Mapping[str, Any]:
-    """What nvidia-smi told of the GPU that was used; empty where it is not known which of several that was."""
+    """Return what nvidia-smi told of the GPU that was used; empty where it is not known which of several that was."""
     return next((one for one in gpus or () if one.get("used", len(gpus or ()) == 1)), {})
 
 
@@ -83,36 +83,36 @@ def gpu_held(sensed: Sensed) -> float | None:
 
 
 def gpu_others(sensed: Sensed) -> float | None:
-    """How many other processes computed on the GPU when the runner began to."""
+    """Return how many other processes computed on the GPU when the runner began to."""
     return None if sensed.gpu_others is None else float(sensed.gpu_others)
 
 
 def gpu_busy(sensed: Sensed) -> float | None:
-    """The fraction of the time in which the GPU was busy before the runner used it."""
+    """Return the fraction of the time in which the GPU was busy before the runner used it."""
     percent = card(sensed.gpus[0]).get("utilization.gpu")
     return percent / 100 if isinstance(percent, (int, float)) else None
 
 
 def overdrawn(sensed: Sensed) -> float | None:
-    """How often the chip was slowed for drawing too much current during the loop."""
+    """Return how often the chip was slowed for drawing too much current during the loop."""
     return _since(sensed, "power_events")
 
 
 def junction(sensed: Sensed) -> float | None:
-    """The hottest place of a Tegra chip in degrees Celsius, the warmer of before and after the loop."""
+    """Return the hottest place of a Tegra chip in degrees Celsius, the warmer of before and after the loop."""
     zones = [{**(one.celsius or {})} for one in (sensed.before, sensed.after)]
     known = [celsius for zone in zones for name, celsius in zone.items() if name.split(" ", 1)[-1].startswith("tj")]
     return max(known, default=None)
 
 
 def thermal_status(sensed: Sensed) -> float | None:
-    """The worse of a phone's own thermal status before and after the loop."""
+    """Return the worse of a phone's own thermal status before and after the loop."""
     known = [one.thermal_status for one in (sensed.before, sensed.after) if one.thermal_status is not None]
     return float(max(known)) if known else None
 
 
 def surface(sensed: Sensed) -> float | None:
-    """A phone's skin or battery in degrees Celsius, the warmer of before and after the loop."""
+    """Return a phone's skin or battery in degrees Celsius, the warmer of before and after the loop."""
     known = [one.surface_celsius for one in (sensed.before, sensed.after) if one.surface_celsius is not None]
     return max(known, default=None)
 
@@ -139,17 +139,17 @@ def hottest(sensed: Sensed) -> float | None:
 
 
 def clock(sensed: Sensed) -> float | None:
-    """The clock of the fastest processor in MHz; on a phone, what it may reach."""
+    """Return the clock of the fastest processor in MHz; on a phone, what it may reach."""
     return max(sensed.after.mhz) if sensed.after.mhz else None
 
 
 def gpu_clock(sensed: Sensed) -> float | None:
-    """The clock of the GPU that was used, in MHz."""
+    """Return the clock of the GPU that was used, in MHz."""
     return sensed.after.gpu_mhz if sensed.after.gpu_mhz is not None else _of_card(sensed, "clocks.sm")
 
 
 def gpu_celsius(sensed: Sensed) -> float | None:
-    """The temperature of the GPU that was used, in degrees Celsius."""
+    """Return the temperature of the GPU that was used, in degrees Celsius."""
     return _of_card(sensed, "temperature.gpu")
 
 
@@ -161,7 +161,7 @@ def is_throttled(sensed: Sensed) -> float | None:
 
 
 def sentinel_us(sensed: Sensed) -> float | None:
-    """How long the small fixed work took after the loop, in microseconds."""
+    """Return how long the small fixed work took after the loop, in microseconds."""
     return None if sensed.sentinel_ns is None else sensed.sentinel_ns[1] / 1000
 
 

@@ -45,12 +45,12 @@ class Latency:
 
 
 def samples_of(runs: Sequence[ProcessRun]) -> list[NDArray[np.float64]]:
-    """The samples of each run that has some, in nanoseconds and in their order."""
+    """Return the samples of each run that has some, in nanoseconds and in their order."""
     return [np.asarray(run.samples_ns, dtype=np.float64) for run in runs if run.samples_ns]
 
 
 def latency(runs: Sequence[ProcessRun], batch: int = 1, resample: bool = True) -> Latency | None:
-    """The statistics of a measurement's runs; None where no sample was taken.
+    """Return the statistics of a measurement's runs; None where no sample was taken.
 
     Resampling takes milliseconds; without `resample` an interval that needs it is None, with its reason.
     """
@@ -100,7 +100,7 @@ def mad(samples: ArrayLike) -> float:
 
 
 def median_interval(series: Sequence[NDArray[np.float64]], resample: bool = True) -> tuple[Interval | None, str]:
-    """The 95 % interval of the median latency of several processes' samples, and what must be said about it.
+    """Return the 95 % interval of the median latency of several processes' samples, and what must be said about it.
 
     From 6 processes on by order statistics over their medians; with fewer by resampling within the processes, which
     knows nothing of how they differ, and therefore says so.
@@ -144,7 +144,7 @@ def _resampled_medians(samples: NDArray[np.float64], random: np.random.Generator
 
 
 def block_length(samples: NDArray[np.float64]) -> int:
-    """How many neighbors to draw together: max(10, twice the first lag whose autocorrelation is under 0.1)."""
+    """Return how many neighbors to draw together: max(10, twice the first lag whose autocorrelation is under 0.1)."""
     centered = samples - samples.mean()
     power = np.abs(np.fft.rfft(centered, 2 * len(samples))) ** 2
     correlation = np.fft.irfft(power)[: len(samples)]
@@ -179,7 +179,7 @@ def discarded(n: int, p: float, confidence: float = 0.99) -> int:
 
 @cache
 def samples_needed(p: float) -> int:
-    """The smallest n for which `upper_quantile` exists: 64 for p90, 662 for p99."""
+    """Return the smallest n for which `upper_quantile` exists: 64 for p90, 662 for p99."""
     n = 1
     while not discarded(n, p):
         n += 1

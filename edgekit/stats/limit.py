@@ -49,7 +49,7 @@ class Held:
         return math.ceil(wanted / digits) * digits
 
     def doubt(self, what: str = "images") -> str:
-        """How many observations would tell, in words; nothing where these do."""
+        """Return how many observations would tell, in words; nothing where these do."""
         if self.verdict != CANNOT_TELL:
             return ""
         more = f"no number of {what}" if self.enough is None else f"about {self.enough:,} {what}"

@@ -44,7 +44,7 @@ class Stability:
 
 
 def stability(runs: Sequence[ProcessRun]) -> Stability | None:
-    """The stability of a measurement's runs; None where no sample was taken."""
+    """Return the stability of a measurement's runs; None where no sample was taken."""
     series = samples_of(runs)
     if not series:
         return None
@@ -65,7 +65,7 @@ def stability(runs: Sequence[ProcessRun]) -> Stability | None:
 
 
 def drift(samples: NDArray[np.float64]) -> float | None:
-    """The median of the second half over that of the first, less 1; None for fewer than 20 samples."""
+    """Return the median of the second half over that of the first, less 1; None for fewer than 20 samples."""
     half = len(samples) // 2
     if half < 10:
         return None
@@ -88,7 +88,7 @@ def autocorrelation(values: NDArray[np.float64]) -> float | None:
 
 
 def wander(values: NDArray[np.float64]) -> float | None:
-    """The distance from the 10th to the 90th percentile over the median; None for fewer than 10 values."""
+    """Return the distance from the 10th to the 90th percentile over the median; None for fewer than 10 values."""
     if len(values) < 10:
         return None
     low, high = np.quantile(values, (0.1, 0.9))

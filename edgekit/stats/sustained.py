@@ -37,7 +37,7 @@ COUNTED = ("throttled",)  # of these the share of windows counts, of the others 
 
 
 def part(seconds: float) -> float:
-    """How many seconds at either end of so long a load are held against each other: a minute, or a third."""
+    """Return how many seconds at either end of so long a load are held against each other: a minute, or a third."""
     return min(LONGEST_PART, seconds / 3)
 
 
@@ -111,7 +111,7 @@ class Sustained:
 
 
 def sustained(record: Measurement) -> Sustained | None:
-    """What became of the latency of a measurement under sustained load; None of any other."""
+    """Return what became of the latency of a measurement under sustained load; None of any other."""
     seconds = record.protocol.sustained_seconds
     runs = [run for run in record.runs if run.began_s is not None and run.samples_ns]
     if seconds is None or not runs:
@@ -148,7 +148,7 @@ def _window(run: ProcessRun) -> Window:
 
 
 def ends(windows: Sequence[Window], seconds: float) -> tuple[Sequence[Window], Sequence[Window]]:
-    """The windows that began in the first and in the last part of a load; at least one each."""
+    """Return the windows that began in the first and in the last part of a load; at least one each."""
     start, stop = part(seconds), seconds - part(seconds)
     first = [one for one in windows if one.began_s < start]
     last = [one for one in windows if one.began_s >= stop]

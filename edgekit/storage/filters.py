@@ -66,7 +66,7 @@ class Filters:
         )
 
     def where(self, columns: Columns, dialect: str) -> Iterator[ColumnElement[bool]]:
-        """The same as conditions on columns, which are found by an entry's names."""
+        """Yield the same as conditions on columns, which are found by an entry's names."""
         if self.device is not None:
             yield columns["device"] == self.device
         if self.since is not None:

@@ -26,17 +26,17 @@ MANY = 20_000  # records of a model; from so many on the newest are found sooner
 
 
 def all_of(store: Store) -> Iterator[Summary]:
-    """Every summary, oldest first by the clock; of the same time, as they were appended."""
+    """Return every summary, oldest first by the clock; of the same time, as they were appended."""
     return _found(store, lambda one: True, lambda columns: columns.position > -1)
 
 
 def with_value(store: Store, field: str, value: str) -> list[Summary]:
-    """Those in which a field has this value."""
+    """Return those in which a field has this value."""
     return list(_found(store, lambda one: getattr(one, field) == value, lambda columns: columns[field] == value))
 
 
 def of_command(store: Store, command: str) -> list[Summary]:
-    """Those that one command took."""
+    """Return those that one command took."""
     return list(
         _found(
             store,
@@ -47,7 +47,7 @@ def of_command(store: Store, command: str) -> list[Summary]:
 
 
 def begins(store: Store, digits: str) -> list[Summary]:
-    """Those whose id, or whose command's, begins so."""
+    """Return those whose id, or whose command's, begins so."""
     after = digits + "g"  # behind every name of hex digits that begins so; a range is looked up in an index
 
     def fits(one: Summary) -> bool:
@@ -60,7 +60,7 @@ def begins(store: Store, digits: str) -> list[Summary]:
 
 
 def meant(store: Store, wanted: Filters) -> list[Summary]:
-    """Those that fit, oldest first."""
+    """Return those that fit, oldest first."""
     if store.is_missing:
         return []
     if _is_older(store):
@@ -74,7 +74,7 @@ def meant(store: Store, wanted: Filters) -> list[Summary]:
 
 
 def conditions(connection: Connection, wanted: Filters, columns: Columns) -> list[ColumnElement[bool]]:
-    """What summaries must fulfill, so that the database looks into the index which leaves the fewest of them.
+    """Return what summaries must fulfill, so that the database looks into the index which leaves the fewest of them.
 
     No database knows that of names: of few records of a model by their names, of many by device and time.
     """
@@ -91,7 +91,7 @@ def conditions(connection: Connection, wanted: Filters, columns: Columns) -> lis
 
 
 def commands(store: Store) -> list[str]:
-    """The commands that took measurements, in the order in which they ended."""
+    """Return the commands that took measurements, in the order in which they ended."""
     if store.is_missing:
         return []
     if _is_older(store):

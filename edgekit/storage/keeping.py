@@ -88,7 +88,7 @@ class Unkept(Keeper):
 
 
 def told(refusal: EnvironmentRefused | None) -> dict[str, str] | None:
-    """A refusal as results of commands show it in JSON."""
+    """Return a refusal as results of commands show it in JSON."""
     return as_json(refusal) if refusal else None
 
 

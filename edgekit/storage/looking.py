@@ -71,7 +71,7 @@ SHOWN = [field.name for field in fields(Entry) if field.name not in ("kind", "re
 
 
 def entries(store: Store, wanted: Filters) -> list[Entry]:
-    """The records that are meant, oldest first. Raises UsageError where there is no store."""
+    """Return the records that are meant, oldest first. Raises UsageError where there is no store."""
     check_is_there(store)
     found = [one for kind in KINDS for one in of_kind(store, kind, wanted)]
     found.sort(key=lambda one: one.created)
@@ -125,7 +125,7 @@ def _one(store: Store, id: str) -> Entry:
 
 
 def of_kind(store: Store, kind: str, wanted: Filters, begin: str | None = None) -> list[Entry]:
-    """The records of a table that are meant; `begin`: only those whose id begins so."""
+    """Return the records of a table that are meant; `begin`: only those whose id begins so."""
     with store.connection() as (connection, known):
         is_there, is_older = kind in known, "summaries" not in known
         if is_there and not (kind == "measurements" and is_older):

@@ -24,7 +24,7 @@ MARK = "results"  # what the key "edgekit" says: no manifest and no output of a 
 
 
 def lines(records: Mapping[str, Iterable[AnyRecord]]) -> Iterator[str]:
-    """The text of a file with these records, by the names of their tables."""
+    """Yield the text of a file with these records, by the names of their tables."""
     yield f'{{"edgekit": "{MARK}", "version": {RECORD_VERSION}'
     for kind in KINDS:
         some = ",\n".join(json_escaped(record.model_dump_json()) for record in records.get(kind, ()))

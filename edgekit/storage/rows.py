@@ -64,7 +64,7 @@ def selected(name: str, known: frozenset[str]) -> Select[Any]:
 
 
 def read(kind: type[Record], row: Sequence[Any], shown: str) -> Record:
-    """A record from its id, version, payload and samples (None where the payload has them, as in older stores).
+    """Return a record from its id, version, payload and samples (None where the payload has them, as in older stores).
 
     Raises UsageError for a broken one and one of a newer edgekit.
     """

@@ -34,7 +34,7 @@ _LOCK = 0x6564676B  # of PostgreSQL's advisory locks: one process at a time make
 
 @cache
 def tables() -> MetaData:
-    """All tables, as the newest version has them."""
+    """Return all tables, as the newest version has them."""
     from sqlalchemy import Column, Integer, MetaData, String, Table, Text
 
     found = MetaData()
@@ -77,7 +77,7 @@ def _columns() -> Iterator[tuple[str, Any]]:
 
 
 def table(name: str) -> Table:
-    """One of them."""
+    """Return one of them."""
     return tables().tables[name]
 
 
@@ -149,7 +149,7 @@ MIGRATIONS: Mapping[int, Callable[[Connection], None]] = {
 
 
 def prepare(connection: Connection, url: str, writes: bool) -> frozenset[str]:
-    """The tables that are there, after making or bringing up to date what is needed to write.
+    """Return the tables that are there, after making or bringing up to date what is needed to write.
 
     Raises UsageError for a schema that is newer than ours, and for a SQLite file of something else.
     """

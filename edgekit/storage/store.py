@@ -40,7 +40,7 @@ RECORDS: dict[str, type[AnyRecord]] = {
 
 
 def open_store(url: str | None = None) -> Store:
-    """The store at `url`, else at $EDGEKIT_STORE, else ./edgekit.db; a bare path is a SQLite file."""
+    """Return the store at `url`, else at $EDGEKIT_STORE, else ./edgekit.db; a bare path is a SQLite file."""
     return Store(url or os.environ.get("EDGEKIT_STORE") or DEFAULT_URL)
 
 
@@ -95,21 +95,21 @@ class Store:
             connection.execute(schema.delete().where(schema.c.version < 0))  # a write that changes nothing
 
     def measurements(self, ids: Sequence[str] | None = None) -> list[Measurement]:
-        """All measurements, oldest first, or those of `ids`; none where there is no store yet."""
+        """Return all measurements, oldest first, or those of `ids`; none where there is no store yet."""
         return list(self.each("measurements", Measurement, ids))
 
     def accuracies(self, ids: Sequence[str] | None = None) -> list[Accuracy]:
-        """All accuracies, oldest first, or those of `ids`; none where there is no store yet."""
+        """Return all accuracies, oldest first, or those of `ids`; none where there is no store yet."""
         return list(self.each("accuracies", Accuracy, ids))
 
     def failures(self, ids: Sequence[str] | None = None) -> list[FailedCell]:
-        """All cells that failed, oldest first, or those of `ids`; none where there is no store yet."""
+        """Return all cells that failed, oldest first, or those of `ids`; none where there is no store yet."""
         return list(self.each("failures", FailedCell, ids))
 
     def each(
         self, name: str, kind: type[Record], values: Sequence[str] | None = None, column: str = "id"
     ) -> Iterator[Record]:
-        """The records of a table one after the other, or those with one of these values; a few are in memory."""
+        """Yield the records of a table one after the other, or those with one of these values; a few are in memory."""
         if self.is_missing:
             return
         if values is None:

@@ -19,7 +19,7 @@ from edgekit.tensorrt.trtexec_builder import WithTrtexec, trtexec_on
 
 
 def find(link: Link | None = None, runtimes: Sequence[str] | None = None, targets: tuple[str, ...] = ()) -> Builder:
-    """What builds engines on a device (None: here) that has these `runtimes` (None: any).
+    """Return what builds engines on a device (None: here) that has these `runtimes` (None: any).
 
     TensorRT, with its Python package or trtexec, goes before TensorRT for RTX, which alone builds for `targets`, the
     compute capabilities of other GPUs. Raises BackendMissing where nothing does that edgekit knows.
@@ -39,7 +39,7 @@ def find(link: Link | None = None, runtimes: Sequence[str] | None = None, target
 
 
 def named(builder: Builder) -> str:
-    """A builder's product and version, as a person knows them."""
+    """Return a builder's product and version, as a person knows them."""
     return f"{TITLES[builder.product]} {builder.version}"
 
 

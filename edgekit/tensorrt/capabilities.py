@@ -36,25 +36,25 @@ class Capabilities:
     targets: tuple[str, ...] = ()  # compute capabilities that it builds ahead for, on any machine
 
     def network_flags(self, precision: str, dla: bool = False) -> tuple[str, ...]:
-        """The NetworkDefinitionCreationFlags to create a network with."""
+        """Return the NetworkDefinitionCreationFlags to create a network with."""
         flags = ("EXPLICIT_BATCH",) if self.explicit_batch else ()
         return (*flags, "STRONGLY_TYPED") if self._typed(precision, dla) and self.typed_flag else flags
 
     def builder_flags(self, precision: str, dla: bool = False) -> tuple[str, ...]:
-        """The BuilderFlags to set."""
+        """Return the BuilderFlags to set."""
         flags = () if self.weak is None or self._typed(precision, dla) else self.weak[precision]
         return (*flags, "GPU_FALLBACK") if dla else flags
 
     def cleared_flags(self, precision: str) -> tuple[str, ...]:
-        """The BuilderFlags to clear: TF32 keeps 10 bits of a float32, which is not what fp32 says."""
+        """Return the BuilderFlags to clear: TF32 keeps 10 bits of a float32, which is not what fp32 says."""
         return ("TF32",) if precision == "fp32" else ()
 
     def file_precision(self, precision: str, dla: bool = False) -> str:
-        """The precision of the ONNX file to build from: fp16 by flag starts from float32."""
+        """Return the precision of the ONNX file to build from: fp16 by flag starts from float32."""
         return "fp32" if precision == "fp16" and not self._typed(precision, dla) else precision
 
     def trtexec_flags(self, precision: str, dla: bool = False) -> tuple[str, ...]:
-        """The same wishes for trtexec."""
+        """Return the same wishes for trtexec."""
         flags = tuple(f"--{flag.lower()}" for flag in self.builder_flags(precision, dla) if flag != "GPU_FALLBACK")
         # Where nothing is ever weakly typed there is nothing to say.
         if self._typed(precision, dla) and self.weak is not None:
@@ -82,7 +82,7 @@ TABLES: Mapping[str, tuple[Capabilities, ...]] = {TENSORRT: TABLE, RTX: (_RTX,)}
 
 
 def capabilities(version: str, product: str = TENSORRT) -> Capabilities:
-    """The row of a version such as 10.3.0. Raises BackendMissing for a release that edgekit does not know."""
+    """Return the row of a version such as 10.3.0. Raises BackendMissing for a release that edgekit does not know."""
     table = TABLES[product]
     numbers = tuple(number for part in version.split(".")[:2] if (number := whole(part)) is not None)
     fitting = [row for row in table if len(numbers) == 2 and row.since[0] == numbers[0] and row.since <= numbers]

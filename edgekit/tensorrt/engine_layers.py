@@ -33,7 +33,7 @@ class EngineLayer:
 
 
 def parse(text: str) -> tuple[EngineLayer, ...]:
-    """The layers of a list."""
+    """Return the layers of a list."""
     return tuple(
         EngineLayer(kind, _types("Inputs", rest), _types("Outputs", rest), frozenset(NODE.findall(rest)))
         for kind, rest in LAYER.findall(text)
@@ -46,7 +46,7 @@ def _types(part: str, text: str) -> tuple[str, ...]:
 
 
 def facts(text: str, nodes: Nodes) -> dict[str, Any]:
-    """What a manifest tells: kinds, the type that each convolution and product computes in, and the pairs.
+    """Return what a manifest tells: kinds, the type that each convolution and product computes in, and the pairs.
 
     Of a pair that quantizes and dequantizes, `fused` counts the halves that became part of a convolution or product, or
     of nothing at all; the others are work of kernels between these.

@@ -74,7 +74,7 @@ class Builder(Protocol):
 
 
 def release_of(link: Link) -> str | None:
-    """The file in which a Jetson names its L4T release; None elsewhere."""
+    """Return the file in which a Jetson names its L4T release; None elsewhere."""
     files = link.look({"files": ["/etc/nv_tegra_release"]})["files"]
     found = files.get("/etc/nv_tegra_release")
     return None if found is None else str(found)
@@ -95,7 +95,7 @@ class Missing(Exception):
 
 
 def caches(link: Link) -> str:
-    """The folder of timing caches; on a device it lies beside the device side, in edgekit's own folder there."""
+    """Return the folder of timing caches; on a device it lies beside the device side, in edgekit's own folder there."""
     is_here = link.is_local
     return str(cache_folder() / "tensorrt" if is_here else PurePosixPath(link.tools()).parents[1] / "tensorrt")
 

@@ -22,7 +22,7 @@ PROBE_SECONDS = 120.0
 
 
 def probe(link: Link, product: str = TENSORRT) -> dict[str, Any]:
-    """A product's version, the GPU and the Jetson's release, as an engine that is built there belongs to them.
+    """Return a product's version, the GPU and the Jetson's release, as an engine that is built there belongs to them.
 
     Raises Missing where Python has it not, BackendMissing where there is no GPU and it needs one.
     """

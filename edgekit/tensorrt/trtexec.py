@@ -41,7 +41,7 @@ def build_flags(
     timing_cache: str | None = None,
     dla: int | None = None,
 ) -> list[str]:
-    """The arguments (without the program) that build an engine and do not run it."""
+    """Return the arguments (without the program) that build an engine and do not run it."""
     flags = [f"--onnx={onnx}", f"--saveEngine={engine}", *row.trtexec_flags(precision, dla is not None)]
     flags += [row.skip_inference, "--profilingVerbosity=detailed"]
     if workspace_mib is not None:
@@ -104,7 +104,7 @@ class Log:
 
 
 def parse_log(text: str) -> Log:
-    """What stands in a log of trtexec 7 to 11, whole or not. Never raises."""
+    """Return what stands in a log of trtexec 7 to 11, whole or not. Never raises."""
     messages = [(match.group(1), match.group(2).rstrip()) for line in text.splitlines() if (match := STAMP.match(line))]
     return Log(
         verdict=_verdict(text),
@@ -148,7 +148,7 @@ def version(text: str) -> str | None:
 
 
 def failure(code: int | None, log: Log, text: str) -> EdgekitError | None:
-    """Why a run does not count; None where it does: exit code 0 and the verdict PASSED."""
+    """Return why a run does not count; None where it does: exit code 0 and the verdict PASSED."""
     if code == 0 and log.verdict == "PASSED":
         return None
     unknown = re.findall(r"Unknown option: (\S+)", text)

@@ -23,7 +23,7 @@ class Times:
 
 
 def parse_times(text: str) -> Times:
-    """The samples of --exportTimes. Raises UsageError for anything that is no such file, or holds no query."""
+    """Return the samples of --exportTimes. Raises UsageError for anything that is no such file, or holds no query."""
     rows = _json(text, "exportTimes")
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise UsageError("this is no --exportTimes file: it is no list of queries", "measure again")
@@ -35,7 +35,7 @@ def parse_times(text: str) -> Times:
 
 
 def parse_profile(text: str) -> tuple[int, tuple[Mapping[str, Any], ...]]:
-    """How often --exportProfile ran the network, and its layers. Raises UsageError for anything else."""
+    """Return how often --exportProfile ran the network, and its layers. Raises UsageError for anything else."""
     rows = _json(text, "exportProfile")
     if not isinstance(rows, list) or not rows or not all(isinstance(row, dict) for row in rows):
         raise UsageError("this is no --exportProfile file", "measure again")
@@ -52,7 +52,7 @@ def parse_profile(text: str) -> tuple[int, tuple[Mapping[str, Any], ...]]:
 
 
 def parse_layers(text: str) -> dict[str, int]:
-    """How many layers of each kind --exportLayerInfo lists. Raises UsageError for anything else."""
+    """Return how many layers of each kind --exportLayerInfo lists. Raises UsageError for anything else."""
     found = _json(text, "exportLayerInfo")
     layers = found.get("Layers") if isinstance(found, dict) else None
     if not isinstance(layers, list):

@@ -40,7 +40,7 @@ class Trtexec:
         self._copied: dict[str, float] = {}  # milliseconds with the copies, by file
 
     def ask(self, job: Mapping[str, Any], timeout_seconds: float, command: str) -> dict[str, Any]:
-        """What the command would answer to a job. Raises BackendMissing for what trtexec does not do."""
+        """Return what the command would answer to a job. Raises BackendMissing for what trtexec does not do."""
         if command not in ("run", "profile"):
             raise BackendMissing(
                 f"{NAME} has a loop of its own, into which nothing else can look", "read it with others"

@@ -115,7 +115,7 @@ def _refuse_empty(part: Path, url: str, target: Path) -> None:
 
 
 def by_hand(url: str, target: Path) -> str:
-    """What to do where the download cannot be had here."""
+    """Return what to do where the download cannot be had here."""
     return f"get {url} elsewhere and put it at {target}"
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def part_of(target: Path) -> Path:
-    """Where what has arrived of a file stands."""
+    """Return where what has arrived of a file stands."""
     return target.with_name(target.name + ".part")
 
 
@@ -26,18 +26,18 @@ def keep_only_files(part: Path) -> None:
 
 
 def append_to(part: Path, offset: int) -> IO[bytes]:
-    """The part, open to go on at its end or to begin anew; never what a link leads to."""
+    """Return the part, open to go on at its end or to begin anew; never what a link leads to."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_APPEND if offset else os.O_TRUNC)
     return os.fdopen(os.open(part, flags, 0o666), "ab" if offset else "wb")
 
 
 def size_of(part: Path) -> int:
-    """How many bytes have arrived."""
+    """Return how many bytes have arrived."""
     return part.lstat().st_size if part.exists() else 0
 
 
 def tag_of(part: Path) -> Path:
-    """Where the server's mark of this version of the file stands."""
+    """Return where the server's mark of this version of the file stands."""
     return part.with_name(part.name + ".tag")
 
 

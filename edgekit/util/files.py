@@ -65,13 +65,13 @@ def make_folder(path: Path) -> Path:
 
 
 def file_sha256(path: Path) -> str:
-    """The hex digest of a file's bytes."""
+    """Return the hex digest of a file's bytes."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(stream)
 
 
 def known_sha256(path: Path) -> str:
-    """The same for a file that is asked about again: worked out once for each of its states in this process."""
+    """Return the same for a file that is asked about again: worked out once for each of its states in this process."""
     state = path.stat()
     return _sha256_of(path, state.st_mtime_ns, state.st_size)
 
@@ -89,7 +89,7 @@ def _digest(stream: IO[bytes]) -> str:  # Python 3.10
 
 
 def files_of(path: Path) -> tuple[Path, ...]:
-    """The files that make up a file or a folder: itself, or all that are in it, in the order of their names."""
+    """Return the files that make up a file or a folder: itself, or all that are in it, in the order of their names."""
     if not path.is_dir():
         return (path,)
     return tuple(sorted(one for one in path.rglob("*") if one.is_file()))

@@ -52,7 +52,7 @@ def csv_cell(text: str) -> str:
 
 
 def in_markdown(text: str) -> str:
-    """The text in one line, as Markdown shows it, in a table too."""
+    """Return the text in one line, as Markdown shows it, in a table too."""
     flat = re.sub("&(?=[A-Za-z#])", "&amp;", escaped(" ".join(text.split())))  # else it is no entity
     for mark in "\\`*_|[]#":
         flat = flat.replace(mark, f"\\{mark}")
@@ -79,7 +79,7 @@ def span(seconds: float) -> str:
 
 
 def decimals(value: float) -> int:
-    """How many decimals show three digits that mean something, four at most."""
+    """Return how many decimals show three digits that mean something, four at most."""
     return min(4, max(0, 2 - math.floor(math.log10(value)))) if value > 0 else 0
 
 
@@ -89,7 +89,7 @@ def milliseconds(value: float, more: int = 0) -> str:
 
 
 def some(names: Sequence[str], most: int = 3, between: str = ", ") -> str:
-    """The first of many names, and how many more there are: "a, b, c and 5 more"."""
+    """Return the first of many names, and how many more there are: "a, b, c and 5 more"."""
     more = len(names) - most
     return between.join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
@@ -122,7 +122,7 @@ def shape_text(sizes: Sequence[int]) -> str:
 
 
 def plain(value: object) -> str:
-    """A value of a document in words: lists by spaces, pairs by commas, what is not known as a dash."""
+    """Return a value of a document in words: lists by spaces, pairs by commas, what is not known as a dash."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {plain(item)}" for key, item in value.items())
     if isinstance(value, (list, tuple)):

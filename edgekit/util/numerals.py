@@ -15,7 +15,7 @@ _REAL = re.compile(r"[-+]?(?:[0-9]{1,16}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE]
 
 
 def whole(text: str | None) -> int | None:
-    """The whole number that a text is; None for anything else, and for one that is larger than any is meant."""
+    """Return the whole number that a text is; None for anything else, and for one that is larger than any is meant."""
     if text is None or not _WHOLE.fullmatch(text):
         return None
     value = int(text)

@@ -29,7 +29,7 @@ def as_markdown(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def as_latex(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A tabular that needs no package."""
+    """Return a tabular that needs no package."""
     sides = "".join("r" if right else "l" for right in _right(rows, len(heads)))
     lines = [" & ".join(_shown(value).translate(_TEX) for value in row) for row in (heads, *rows)]
     first, *others = (f"{line} \\\\\n" for line in lines)

@@ -64,7 +64,7 @@ class Shown:
         return "\n".join(line.rstrip() for line in (*self.above, *map("  ".join, padded), *self.below))
 
     def as_html(self) -> str:
-        """A table for a notebook."""
+        """Return a table for a notebook."""
         if self.code is not None:
             return f"<pre>{html.escape(self.code)}</pre>"
         head = _cells("th", self.heads)
@@ -81,11 +81,11 @@ class Tabled:
     """A result with `to_json`: it prints as a short table, has one in notebooks, and becomes a data frame."""
 
     def to_json(self) -> dict[str, Any]:
-        """The result under its documented keys."""
+        """Return the result under its documented keys."""
         raise NotImplementedError
 
     def shown(self) -> list[Shown]:
-        """What stands where it is printed: a short table."""
+        """Return what stands where it is printed: a short table."""
         return [short(self.to_json())]
 
     def __repr__(self) -> str:
@@ -103,7 +103,7 @@ class Tabled:
         return pandas.DataFrame([_flat(row) for row in self.table_rows()])
 
     def table_rows(self) -> list[dict[str, Any]]:
-        """The rows of the data frame: those of the list that the result is about, or the result itself."""
+        """Return the rows of the data frame: those of the list that the result is about, or the result itself."""
         document = self.to_json()
         return _rows(document)[1] or [document]
 
@@ -124,11 +124,11 @@ class Several(Tabled, Generic[T]):
         return {self.key: [one.to_json() for one in self.results]}
 
     def shown(self) -> list[Shown]:
-        """The tables of one after the other."""
+        """Return the tables of one after the other."""
         return list(itertools.chain.from_iterable(one.shown() for one in self.results))
 
     def table_rows(self) -> list[dict[str, Any]]:
-        """The rows of each, with which it is of."""
+        """Return the rows of each, with which it is of."""
         return [{self.of: one.to_json()[self.of], **row} for one in self.results for row in one.table_rows()]
 
     def __len__(self) -> int:

@@ -18,12 +18,12 @@ class YamlError(ValueError):
 
 
 def values(text: str) -> Any:
-    """A text as Python's values. Raises YamlError."""
+    """Return a text as Python's values. Raises YamlError."""
     return _read(text, _Loader)
 
 
 def root(text: str) -> yaml.Node | None:
-    """The outermost node of a text, or None if it is empty; each of its scalars is text. Raises YamlError."""
+    """Return the outermost node of a text, or None if it is empty; each of its scalars is text. Raises YamlError."""
     node: yaml.Node | None = _read(text, None)
     return node
 
@@ -41,7 +41,7 @@ def pairs(node: yaml.MappingNode) -> dict[str, tuple[int, yaml.Node]]:
 
 
 def line_of(node: yaml.Node) -> int:
-    """The line in which a node begins."""
+    """Return the line in which a node begins."""
     return int(node.start_mark.line) + 1
 
 
@@ -64,7 +64,7 @@ class _Loader(yaml.SafeLoader):
     """The safe loader, whose errors are YamlError."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """The value of a node; one that is not what its tag or its looks promise is an error with its line."""
+        """Return the value of a node; one that is not what its tag or its looks promise is an error with its line."""
         try:
             return super().construct_object(node, deep)
         except YamlError:

@@ -9,7 +9,7 @@ BOUNDED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 def members(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
-    """The members of an archive. Raises ValueError for one that cannot be unpacked bit by bit."""
+    """Return the members of an archive. Raises ValueError for one that cannot be unpacked bit by bit."""
     found = archive.infolist()
     for member in found:
         if member.compress_type not in BOUNDED:

@@ -53,13 +53,13 @@ class Emission:
         return self.constant(name, torch.tensor(within(value) if kind == torch.float16 else value).to(kind))
 
     def dtype(self, op: Op) -> torch.dtype:
-        """The type in which an operator's values are kept: of real numbers one in the whole file."""
+        """Return the type in which an operator's values are kept: of real numbers one in the whole file."""
         if op.dtype.is_floating_point:
             return torch.float16 if self.half else torch.float32
         return op.dtype
 
     def own(self, op: Op) -> dict[str, str]:
-        """The operator's own tensors as constants, by role."""
+        """Return the operator's own tensors as constants, by role."""
         return {role: self.constant(name, self.graph.params[name]) for role, name in op.params.items()}
 
     def drop_unread(self) -> None:
@@ -68,7 +68,7 @@ class Emission:
         self.constants = {name: value for name, value in self.constants.items() if name in read}
 
     def tensors(self, op: Op) -> Mapping[str, Tensor]:
-        """The operator's own tensors by role, to read shapes and values from."""
+        """Return the operator's own tensors by role, to read shapes and values from."""
         return self.graph.tensors(op)
 
 
@@ -77,13 +77,13 @@ Operator = Callable[[Emission, Op, list[str], dict[str, str], str], None]
 
 
 def onnx_type(dtype: torch.dtype | str) -> int:
-    """The number of ONNX for a type of torch, or for its name."""
+    """Return the number of ONNX for a type of torch, or for its name."""
     name = str(dtype).removeprefix("torch.").upper()
     return int(getattr(onnx.TensorProto, {"FLOAT32": "FLOAT", "FLOAT64": "DOUBLE"}.get(name, name)))
 
 
 def as_array(value: Tensor | NDArray[Any]) -> NDArray[Any]:
-    """A view of the same memory where there can be one."""
+    """Return a view of the same memory where there can be one."""
     return value.detach().cpu().numpy() if isinstance(value, Tensor) else value
 
 
@@ -95,7 +95,7 @@ def value_names(graph: Graph) -> dict[str, str]:
 
 
 def published(graph: Graph) -> dict[str, str]:
-    """The operators that compute an output, each with the first name under which it is handed out."""
+    """Return the operators that compute an output, each with the first name under which it is handed out."""
     found: dict[str, str] = {}
     for public, name in graph.outputs.items():
         if graph[name].kind != "input":
@@ -104,6 +104,6 @@ def published(graph: Graph) -> dict[str, str]:
 
 
 def copies(graph: Graph) -> list[tuple[str, str]]:
-    """The outputs that are what another output or an input is already: public names and operators."""
+    """Return the outputs that are what another output or an input is already: public names and operators."""
     first = published(graph)
     return [(public, name) for public, name in graph.outputs.items() if first.get(name) != public]

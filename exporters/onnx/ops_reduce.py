@@ -29,7 +29,7 @@ def mean(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
 
 
 def reduce(kind: str) -> Converter:
-    """A reduction over axes, in the type of its result."""
+    """Return a reduction over axes, in the type of its result."""
 
     def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
         _over(e, op, kind, typed(e, x[0], e.dtype(e.graph[op.inputs[0]]), e.dtype(op), f"{op.name}/typed"), out)
@@ -46,7 +46,7 @@ def _over(e: Emission, op: Op, kind: str, x: str, out: str) -> None:
 
 
 def arg_extreme(kind: str) -> Converter:
-    """The first index of those that are largest or smallest."""
+    """Return the first index of those that are largest or smallest."""
 
     def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
         e.node(kind, x, out, op.name, axis=op.attrs["dim"], keepdims=int(op.attrs.get("keepdim", False)))
@@ -60,7 +60,7 @@ def cumsum(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
 
 
 def topk(e: Emission, op: Op, x: list[str], own: Names, out: str) -> Any:
-    """One result of TopK, which gives both."""
+    """Return one result of TopK, which gives both."""
     a, beside = op.attrs, f"{op.name}/beside"
     results = [out, beside] if op.kind == "topk_values" else [beside, out]
     inputs = [x[0], e.integers(f"{op.name}/k", [a["k"]])]

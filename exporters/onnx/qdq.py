@@ -21,7 +21,7 @@ _WITH_WEIGHTS = frozenset({"conv", "conv_transpose", "linear"})
 
 
 def emit(job: WriteJob, opset: int, operator: Operator) -> Emission:
-    """The nodes and constants of the int8 network; `operator` adds those of one float operator."""
+    """Return the nodes and constants of the int8 network; `operator` adds those of one float operator."""
     quantized = job.quantized
     if quantized is None:
         raise ValueError("an int8 job carries a quantized graph")

@@ -15,33 +15,33 @@ Layout = tuple[int | None, ...]
 
 
 def channels_last(rank: int) -> Layout:
-    """How convolutions read maps of `rank` axes: NWC, NHWC, NDHWC; other ranks are as in torch."""
+    """Return how convolutions read maps of `rank` axes: NWC, NHWC, NDHWC; other ranks are as in torch."""
     return (0, *range(2, rank), 1) if 3 <= rank <= 5 else tuple(range(rank))
 
 
 def spatial(rank: int) -> Layout:
-    """What two-dimensional operators read: NHWC, with a height of 1 for (N, C, L)."""
+    """Return what two-dimensional operators read: NHWC, with a height of 1 for (N, C, L)."""
     return (0, None, 2, 1) if rank == 3 else channels_last(rank)
 
 
 def border(rank: int, torchs_axes: bool = False) -> Layout:
-    """How inputs and outputs are stored: maps and volumes channels-last unless torch's axes are asked for."""
+    """Return how inputs and outputs are stored: maps and volumes channels-last unless torch's axes are asked for."""
     return channels_last(rank) if rank in (4, 5) and not torchs_axes else tuple(range(rank))
 
 
 def layout_name(rank: int, torchs_axes: bool = False) -> str:
-    """The letters of border(rank)."""
+    """Return the letters of border(rank)."""
     maps = {4: "NCHW", 5: "NCDHW"} if torchs_axes else {4: "NHWC", 5: "NDHWC"}
     return ({0: "", 1: "N", 2: "NC", 3: "NCL"} | maps).get(rank, "as in torch")
 
 
 def stored_shape(shape: Shape, layout: Layout) -> Shape:
-    """The sizes of the stored axes."""
+    """Return the sizes of the stored axes."""
     return tuple(1 if axis is None else shape[axis] for axis in layout)
 
 
 def order(shape: Shape, layout: Layout) -> Shape:
-    """The axes that decide where an element lies. The batch always counts: it may be 1 only here."""
+    """Return the axes that decide where an element lies. The batch always counts: it may be 1 only here."""
     return tuple(axis for axis in layout if axis is not None and (axis == 0 or shape[axis] != 1))
 
 
@@ -72,7 +72,7 @@ class Reshaping:
 
 
 def reshaping(before: Shape, after: Shape, layout: Layout) -> Reshaping:
-    """The way from `before`, stored in `layout`, to `after` that moves the fewest elements."""
+    """Return the way from `before`, stored in `layout`, to `after` that moves the fewest elements."""
     everything = order(before, layout)
     pairs = sorted(_matching(before, after), key=lambda pair: min(map(everything.index, pair[0])))
     target = tuple(axis for left, _ in pairs for axis in left)

@@ -101,7 +101,7 @@ class Lowering:
         return refused
 
     def value(self, name: str) -> Value:
-        """What an operator gave, by its name."""
+        """Return what an operator gave, by its name."""
         return self._values[name]
 
     # What the lowering functions use.
@@ -128,14 +128,14 @@ class Lowering:
         return all(self._values[name].q or name in known for name in op.inputs)
 
     def wanted(self, op: Op) -> QParams | None:
-        """The quantization of what `op` and its fused activation give; None: float."""
+        """Return the quantization of what `op` and its fused activation give; None: float."""
         if self.quantized is None:
             return None
         known, last = self.quantized.activations, self._fused.get(op.name, op)
         return known.get(last.name) or known.get(op.name)
 
     def activation(self, op: Op) -> str:
-        """The schema's name of the activation that `op` computes on the way."""
+        """Return the schema's name of the activation that `op` computes on the way."""
         return (activation_name(self._fused[op.name]) or "none").upper() if op.name in self._fused else "NONE"
 
     def label(self, op: Op) -> str:
@@ -150,18 +150,18 @@ class Lowering:
         like: Value,
         **options: Any,
     ) -> Value:
-        """One operator whose result has the shape, layout, quantization and columns of `like`."""
+        """Add one operator whose result has the shape, layout, quantization and columns of `like`."""
         made = self.result(name, like)
         self.program.node(builtin, inputs, made.tensor, **options)
         return made
 
     def result(self, name: str, like: Value) -> Value:
-        """A value with the shape, layout, type and quantization of `like` that an operator is to give."""
+        """Return a value with the shape, layout, type and quantization of `like` that an operator is to give."""
         tensor = self.program.activation(name, stored_shape(like.shape, like.layout), like.q, like.dtype)
         return replace(like, tensor=tensor, source=None)
 
     def owned(self, name: str, tensor: Tensor, dtype: str, layout: Layout | None = None) -> Value:
-        """A tensor that the network owns, as an operand."""
+        """Return a tensor that the network owns, as an operand."""
         layout = tuple(range(tensor.dim())) if layout is None else layout
         view = tensor.detach().permute([axis for axis in layout if axis is not None])
         shape = stored_shape(tuple(tensor.shape), layout)
@@ -172,14 +172,14 @@ class Lowering:
         return Value(index, tuple(tensor.shape), layout, dtype=dtype, source=tensor)
 
     def converted(self, value: Value, dtype: str, name: str) -> Value:
-        """The value in another type: nothing, or a CAST."""
+        """Return the value in another type: itself, or behind a CAST."""
         if value.dtype == dtype:
             return value
         options = {"inDataType": value.dtype.upper(), "outDataType": dtype.upper()}
         return self.emit("CAST", name, [value.tensor], replace(value, dtype=dtype), **options)
 
     def arranged(self, value: Value, layout: Layout, name: str) -> Value:
-        """The same value stored in another order of axes: nothing, a RESHAPE, or a TRANSPOSE."""
+        """Return the value stored in another order of axes: itself, or behind a RESHAPE or a TRANSPOSE."""
         if value.layout == layout:
             return value
         if value.source is not None:
@@ -220,7 +220,7 @@ class Lowering:
         return self.reshaped(value, like, f"{name}/axes")
 
     def reshaped(self, value: Value, like: Value, name: str) -> Value:
-        """The same elements under another shape; the batch stays free. Nothing where the shape is the same."""
+        """Return the same elements under another shape, or the value itself where it has that; the batch stays free."""
         before, after = stored_shape(value.shape, value.layout), stored_shape(like.shape, like.layout)
         if before == after:
             return replace(like, tensor=value.tensor)
@@ -229,7 +229,7 @@ class Lowering:
         )
 
     def requantized(self, value: Value, q: QParams, name: str) -> Value:
-        """The value as integers of `q`: nothing, or a QUANTIZE."""
+        """Return the value as integers of `q`: itself, or behind a QUANTIZE."""
         if value.q == q:
             return value
         if value.source is not None:
@@ -241,7 +241,7 @@ class Lowering:
         return self._converted_once("QUANTIZE", value, q, name)
 
     def real(self, value: Value, name: str) -> Value:
-        """The value in float: nothing, or a DEQUANTIZE."""
+        """Return the value in float: itself, or behind a DEQUANTIZE."""
         return self._converted_once("DEQUANTIZE", value, None, f"{name}/dequantize") if value.q else value
 
     def weight(self, op: Op, turned: Turned, axis: int, channels: int, shape: Shape | None = None) -> int:
@@ -269,7 +269,7 @@ class Lowering:
         return self._converted[key].tensor
 
     def constant(self, op: Op, role: str, tensor: Tensor, integers: bool) -> tuple[int, QParams | None]:
-        """A small constant operand: float32, or symmetric int8 of one scale."""
+        """Add a small constant operand: float32, or symmetric int8 of one scale."""
         tensor = tensor.detach()
         if not integers:
             return self.program.constant(f"{op.name}/{role}", tensor), None
@@ -308,7 +308,7 @@ class Lowering:
 
 
 def stored_dtype(op: Op) -> str:
-    """The type in which TFLite keeps what an operator gives: every float as float32, every integer as int32."""
+    """Return the type in which TFLite keeps what an operator gives: every float as float32, every integer as int32."""
     if op.dtype.is_floating_point:
         return "float32"
     return "bool" if op.dtype == torch.bool else "int32"

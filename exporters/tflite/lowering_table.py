@@ -73,7 +73,7 @@ def lower(
     io: str = "float32",
     torchs_axes: bool = False,
 ) -> Program:
-    """The program of a folded graph.
+    """Return the program of a folded graph.
 
     `half`: float16 weights; `quantized`: int8; `io`: what the caller hands over; `torchs_axes`: maps come and go as
     torch has them, not channels-last.

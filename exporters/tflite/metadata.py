@@ -70,7 +70,7 @@ def append_labels(path: Path, labels: Sequence[str]) -> None:
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """The names that stand behind a model; empty where there are none."""
+    """Return the names that stand behind a model; empty where there are none."""
     if not zipfile.is_zipfile(path):
         return ()
     with zipfile.ZipFile(path) as archive:

@@ -36,7 +36,7 @@ def _quantization(to: Lowering, op: Op) -> QParams | None:
 
 
 def unary(to: Lowering, op: Op) -> Value:
-    """One builtin operator of one tensor, in whatever order its elements lie."""
+    """Return one builtin operator of one tensor, in whatever order its elements lie."""
     builtin, names = UNARY[op.kind]
     x = to.read(op)
     if op.kind in _OF_FLOATS and x.dtype != "float32":
@@ -68,7 +68,7 @@ def reciprocal(to: Lowering, op: Op) -> Value:
 
 
 def atan(to: Lowering, op: Op) -> Value:
-    """The angle of (1, x)."""
+    """Return the angle of (1, x)."""
     x = to.read(op, real=True)
     one = to.program.constant(f"{op.name}/one", torch.ones(to.program.tensors[x.tensor].shape))
     return to.emit("ATAN2", op.name, [x.tensor, one], x)

@@ -77,7 +77,7 @@ def layer(
 def weight_and_bias(
     to: Lowering, op: Op, x: Value, stored: Turned, axis: int, channels: int, shape: Shape | None = None
 ) -> tuple[int, int]:
-    """The two constants of a layer, in float or as the quantized graph has them. `stored` turns torch's weight.
+    """Return the two constants of a layer, in float or as the quantized graph has them. `stored` turns torch's weight.
 
     Zeros that stand for no bias have a name of their own, so that the layer reads back without one.
     """
@@ -167,7 +167,7 @@ def conv_transpose(to: Lowering, op: Op) -> Value:
 
 
 def dilated(weight: Tensor, dilation: Shape) -> Tensor:
-    """The kernel with its gaps written out as zeros."""
+    """Return the kernel with its gaps written out as zeros."""
     if all(d == 1 for d in dilation):
         return weight
     sizes = [d * (k - 1) + 1 for d, k in zip(dilation, weight.shape[2:], strict=True)]

@@ -52,7 +52,7 @@ def recurrent(to: Lowering, op: Op) -> Value:
 
 
 def cell_state(to: Lowering, op: Op) -> Value:
-    """The last cell state of the same steps, (1, N, hidden)."""
+    """Return the last cell state of the same steps, (1, N, hidden)."""
     return _steps(to, op)[1]
 
 

@@ -24,7 +24,7 @@ def reduce(to: Lowering, op: Op) -> Value:
 
 
 def without(layout: Layout, dims: Shape) -> Layout:
-    """Where torch's axes lie when `dims` are gone."""
+    """Return where torch's axes lie when `dims` are gone."""
     return tuple(_renumbered(axis, dims) for axis in layout if axis is None or axis not in dims)
 
 

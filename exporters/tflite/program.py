@@ -38,7 +38,7 @@ class Grid:
 
 
 def channel_grid(weight: QWeight, channels: int, axis: int) -> Grid:
-    """The grid of a layer's integers; a group's scales serve each group of a transposed convolution."""
+    """Return the grid of a layer's integers; a group's scales serve each group of a transposed convolution."""
     return Grid(tuple(weight.scale.double().repeat(channels // weight.scale.numel()).tolist()), 0, axis)
 
 
@@ -75,7 +75,7 @@ class Program:
         self._constants: dict[tuple[Any, ...], int] = {}
 
     def activation(self, name: str, shape: Sequence[int], q: QParams | None, dtype: str = "float32") -> int:
-        """A tensor that is computed: of `dtype`, or 8-bit integers where `q` says how."""
+        """Return a tensor that is computed: of `dtype`, or 8-bit integers where `q` says how."""
         dtype = dtype if q is None else ("uint8" if q.low == 0 else "int8")
         return self._add(
             Stored(self._unique(name), dtype, tuple(shape), None, Grid((q.scale,), q.zero_point) if q else None)
@@ -89,7 +89,7 @@ class Program:
         dtype: str = "float32",
         grid: Grid | None = None,
     ) -> int:
-        """A constant tensor; the same view asked for twice is one tensor."""
+        """Add a constant tensor; the same view asked for twice is one tensor."""
         shape = tuple(view.shape if shape is None else shape)
         # The storage cannot be freed and reused under a second key: the first Stored keeps it alive.
         key = (view.data_ptr(), view.dtype, tuple(view.shape), view.stride(), shape, dtype, grid)
@@ -98,7 +98,7 @@ class Program:
         return self._constants[key]
 
     def integers(self, values: Sequence[int]) -> int:
-        """A vector of int32 that an operator takes as its argument."""
+        """Add a vector of int32 that an operator takes as its argument."""
         key = ("integers", *values)
         if key not in self._constants:
             view = torch.tensor(list(values), dtype=torch.int32)

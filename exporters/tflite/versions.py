@@ -96,7 +96,7 @@ _ALWAYS_ONE = frozenset({"QUANTIZE", "RESHAPE", "PRELU", "ELU", "HARD_SWISH", "L
 
 
 def version(program: Program, node: Node) -> int:
-    """The lowest version of the operator that covers this use of it."""
+    """Return the lowest version of the operator that covers this use of it."""
     tensors = [program.tensors[index] for index in node.inputs]
     special = _special(node, [t.shape for t in tensors], tensors[0].dtype)
     if special:
@@ -144,6 +144,6 @@ def _dilated(node: Node) -> bool:
 
 
 def minimum_runtime(versions: dict[str, int]) -> str:
-    """The oldest release that has every operator in its version."""
+    """Return the oldest release that has every operator in its version."""
     releases = [_RELEASES[builtin][needed] for builtin, needed in versions.items()]
     return max(releases, key=lambda release: tuple(map(int, release.split("."))), default="1.5.0")

@@ -72,7 +72,7 @@ class Connection:
         return ["ssh", *_config(), *(part for one in every for part in ("-o", one)), *flags, "--", self.host]
 
     def argv(self, command: Sequence[str]) -> list[str]:
-        """What to start here so that `command` runs there, quoted once, for the shell there."""
+        """Return what to start here so that `command` runs there, quoted once, for the shell there."""
         return [*self._ssh(options=CLIENT), shlex.join(command)]
 
     def _control_path(self) -> Path:

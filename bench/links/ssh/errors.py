@@ -27,7 +27,7 @@ PASSING = ("connection refused", "timed out", "no route to host", "unreachable",
 
 
 def unreachable(name: str, host: str, stderr: str) -> DeviceUnreachable:
-    """The error for what ssh said."""
+    """Return the error for what ssh said."""
     lines = [line.strip() for line in stderr.splitlines() if line.strip() and not line.startswith("@")]
     said = lines[-1] if lines else "the connection was lost"
     for words, happened, remedy in MEANINGS:

@@ -83,7 +83,7 @@ class SshLink:
         return self._marked(command)
 
     def tools(self) -> str:
-        """The folder there with the device side, brought there once for each version of it."""
+        """Return the folder there with the device side, brought there once for each version of it."""
         if self._tools is None:
             self._begun()
             body = packed(FOLDER)
@@ -93,7 +93,7 @@ class SshLink:
         return str(self._tools)
 
     def place(self, path: Path) -> str:
-        """Where the same bytes lie there, found or brought by their sha256; several files beside one another."""
+        """Return where the same bytes lie there, found or brought by their sha256; several files beside one another."""
         return placed(self, path, self._place_file)
 
     def _place_file(self, path: Path) -> str:
@@ -128,7 +128,7 @@ class SshLink:
             self._trouble(self._verb("undone", self.session)["trouble"])
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
-        """The error where it was ssh that failed."""
+        """Return the error where it was ssh that failed."""
         return ssh_errors.unreachable(self.name, self.host, stderr) if code == 255 else None
 
     def close(self) -> None:

@@ -36,7 +36,7 @@ class Talk:
             written(self.process.stdin, blocks, self._seconds)
 
     def line(self) -> bytes | None:
-        """The next line without its end; None where the process ends before, or says something without end."""
+        """Return the next line without its end; None where the process ends before, or says something without end."""
         with self._whole():
             found = b""
             for block in self._coming():

@@ -250,7 +250,7 @@ class Model:
         self._call("RunCompiledModel", self._compiled, c_size_t(0), *sides)
 
     def profiled(self) -> list[tuple[str, int, int, int]]:
-        """One inference: (tag, type, nanoseconds, number) of each event."""
+        """Return one inference: (tag, type, nanoseconds, number) of each event."""
         self._call("StartProfiler", self._profiler)
         self.run()
         self._call("StopProfiler", self._profiler)

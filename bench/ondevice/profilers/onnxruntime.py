@@ -32,7 +32,7 @@ def profile(module: Any, path: str, options: dict[str, Any], inputs: list[Any], 
 
 
 def read(events: list[dict[str, Any]], runs: int) -> dict[str, Any]:
-    """The same from the events of a trace, of its last `runs` inferences."""
+    """Return the same from the events of a trace, of its last `runs` inferences."""
     times: dict[Any, list[int]] = {}
     words: dict[Any, dict[str, str]] = {}
     totals: list[int] = []

@@ -35,7 +35,7 @@ def profile(module: Any, path: str, options: dict[str, Any], inputs: list[Any], 
 
 
 def read(inferences: list[list[tuple[str, float]]]) -> dict[str, Any]:
-    """The same from what was told of each inference: names and milliseconds, in the order in which they ran."""
+    """Return the same from what was told of each inference: names and milliseconds, in the order in which they ran."""
     names = [name for name, _ in inferences[0]]
     if not names:
         raise RuntimeError("TensorRT's profiler told of no layer; the engine may have been built without their names")
@@ -53,5 +53,5 @@ def read(inferences: list[list[tuple[str, float]]]) -> dict[str, Any]:
 
 
 def kind(name: str) -> str:
-    """What a layer of an engine is, as far as its name tells."""
+    """Return what a layer of an engine is, as far as its name tells."""
     return REFORMATTING if name.startswith(REFORMATTING) else name

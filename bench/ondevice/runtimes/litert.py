@@ -49,7 +49,7 @@ class Session:
         return [self._interpreter.get_tensor(value["index"]) for value in self._interpreter.get_output_details()]
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
-        """What is timed: one inference on these arrays."""
+        """Return what is timed: one inference on these arrays."""
         self._set(arrays)
         invoke: Callable[[], object] = self._interpreter.invoke
         return invoke
@@ -104,7 +104,7 @@ def load_library() -> Any:
 
 
 def version_of(library: Any) -> str | None:
-    """The release of the package; None where it does not tell."""
+    """Return the release of the package; None where it does not tell."""
     from importlib import metadata
 
     try:
@@ -174,7 +174,7 @@ def _delegated(interpreter: Any, wish: str | None) -> dict[str, Any]:
 
 
 def undelegated(nodes: list[dict[str, Any]], outputs: list[int]) -> list[dict[str, Any]]:
-    """The file's operators that no delegate took over.
+    """Return the file's operators that no delegate took over.
 
     A delegate's node is added beside the operators that it replaces, with the same output tensors; walking back from
     the outputs, it wins wherever there is one.

@@ -31,11 +31,11 @@ class Session:
         self._result = [np.zeros((batch, 1), np.float32)]
 
     def run(self, arrays: list[Any]) -> list[Any]:
-        """The same zeros for everything."""
+        """Return the same zeros for everything."""
         return self._result
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
-        """What is timed: a function that does nothing, or waits."""
+        """Return what is timed: a function that does nothing, or waits."""
         return partial(time.sleep, self._seconds) if self._seconds else _nothing
 
 
@@ -48,7 +48,7 @@ def preload() -> None:
 
 
 def open_session(path: str, options: dict[str, Any]) -> Session:
-    """A session that never looks at the file."""
+    """Open a session that never looks at the file."""
     for name in ("provider", "delegate"):
         if options.get(name):
             raise ValueError("the null runtime has no " + name)

@@ -67,12 +67,12 @@ class Session:
                 self.found["nodes_by_provider"] = profiled(onnxruntime, path, threads, provider, inputs)
 
     def run(self, arrays: list[Any]) -> list[Any]:
-        """The outputs for one array per input."""
+        """Return the outputs for one array per input."""
         outputs: list[Any] = self._session.run(self._names, self._feed(arrays))
         return outputs
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
-        """What is timed: one inference on these arrays."""
+        """Return what is timed: one inference on these arrays."""
         if self.on_gpu:
             return self.bound(arrays, "cuda")
         run, names, feed = self._session.run, self._names, self._feed(arrays)
@@ -133,7 +133,7 @@ def provider_of(onnxruntime: Any, wish: str | None) -> str:
 def opened(
     onnxruntime: Any, path: str, threads: int, provider: str, profile: str | None = None, unoptimized: bool = False
 ) -> Any:
-    """A session; with `profile` its profiler writes to files of that prefix.
+    """Open a session; with `profile` its profiler writes to files of that prefix.
 
     Raises ValueError for a broken file, RuntimeError where this onnxruntime cannot run it.
     """
@@ -184,7 +184,7 @@ def _checked(nodes: dict[str, int], provider: str) -> dict[str, int]:
 
 
 def profiled(onnxruntime: Any, path: str, threads: int, provider: str, inputs: list[Tensor]) -> dict[str, int]:
-    """How many nodes each provider really ran, seen in one inference of a session of its own.
+    """Return how many nodes each provider really ran, seen in one inference of a session of its own.
 
     For releases that do not tell it otherwise. Raises RuntimeError where the provider that was asked for ran none.
     """
@@ -202,7 +202,7 @@ def profiled(onnxruntime: Any, path: str, threads: int, provider: str, inputs: l
 
 
 def arena(path: str, options: dict[str, Any], arrays: list[Any]) -> dict[str, Any]:
-    """What onnxruntime's arena has taken after a few inferences: weights that it rearranged, and activations.
+    """Return what onnxruntime's arena has taken after a few inferences: weights that it rearranged, and activations.
 
     It tells so in its own log alone, so that a session of its own is made, with the log read from stderr.
     """
@@ -233,7 +233,7 @@ def arena(path: str, options: dict[str, Any], arrays: list[Any]) -> dict[str, An
 
 
 def arenas(log: str) -> dict[str, int]:
-    """The bytes of each arena (Cpu, Cuda), as onnxruntime's log told them last."""
+    """Return the bytes of each arena (Cpu, Cuda), as onnxruntime's log told them last."""
     found, name = {}, ""
     for line in log.splitlines():
         grows = re.search(r"Extending BFCArena for (\w+)", line)

@@ -83,7 +83,7 @@ class Session:
         return {**self._found, **(self._step.facts() if self._step else {})}
 
     def run(self, arrays: list[Any]) -> list[Any]:
-        """The outputs for one array per input, copied to the GPU and back."""
+        """Return the outputs for one array per input, copied to the GPU and back."""
         self._feed(arrays)
         self._enqueue()
         self._driver.synchronize(self._stream)
@@ -188,7 +188,7 @@ class Step:
             self._why = str(error)
 
     def facts(self) -> dict[str, Any]:
-        """The median time on the GPU, and whether a graph ran."""
+        """Return the median time on the GPU, and whether a graph ran."""
         timed = [self._driver.elapsed_ms(*pair) for pair in self._pairs[: min(self._runs, RING)]]
         return {
             "device_ms": statistics.median(timed) if timed else None,
@@ -213,7 +213,7 @@ def open_session(path: str, options: dict[str, Any]) -> Session:
 
 
 def open_with(product: str, path: str, options: dict[str, Any]) -> Session:
-    """The same with either product."""
+    """Return the same with either product."""
     for name in ("provider", "delegate"):
         if options.get(name):
             raise ValueError(f"{product} has no {name}")

@@ -51,11 +51,11 @@ class Session:
         return {**self._found, **(self._step.facts() if self._step else {})}
 
     def run(self, arrays: list[Any]) -> list[Any]:
-        """The outputs for one array per input."""
+        """Return the outputs for one array per input."""
         return [tensor.cpu().numpy() for tensor in self._infer(self._fed(arrays))]
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
-        """What is timed: one inference on these arrays."""
+        """Return what is timed: one inference on these arrays."""
         fed = self._fed(arrays)
         if self._device == "cpu":
             return lambda: self._infer(fed)

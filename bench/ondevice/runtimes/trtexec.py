@@ -55,7 +55,7 @@ class Session:
         self.found = {"runtime_version": banner and version(banner.group(1)), "threads": 1, "provider": "trtexec"}
 
     def run(self, arrays: list[Any]) -> list[Any]:
-        """The outputs for one array per input."""
+        """Return the outputs for one array per input."""
         import numpy as np
 
         with tempfile.TemporaryDirectory(prefix="trtexec-") as folder:

@@ -88,7 +88,7 @@ def tegrastats(line: str) -> dict[str, float] | None:
 
 
 def total(rails: Mapping[str, float]) -> tuple[float, list[str]] | None:
-    """What the board draws in all and the rails that say so; None where these do not add up to it."""
+    """Return what the board draws in all and the rails that say so; None where these do not add up to it."""
     for names in TOTALS:
         if all(name in rails for name in names):
             return sum(rails[name] for name in names), list(names)
@@ -96,7 +96,7 @@ def total(rails: Mapping[str, float]) -> tuple[float, list[str]] | None:
 
 
 def power_mode(text: str) -> str | None:
-    """The mode in `nvpmodel -q`: its name, else its number; None where neither is told."""
+    """Return the mode in `nvpmodel -q`: its name, else its number; None where neither is told."""
     lines = [line.strip() for line in text.splitlines()]
     for index, line in enumerate(lines):
         if line.startswith("NV Power Mode:"):
@@ -106,13 +106,13 @@ def power_mode(text: str) -> str | None:
 
 
 def power_modes(conf: str) -> dict[str, int]:
-    """The modes in /etc/nvpmodel.conf by name: the highest is not always number 0."""
+    """Return the modes in /etc/nvpmodel.conf by name: the highest is not always number 0."""
     found = re.findall(rf"^[ \t]*<[ \t]*POWER_MODEL[ \t]+ID=({_N})[ \t]+NAME=(\S+)[ \t]*>", conf, re.MULTILINE)
     return {name: int(number) for number, name in found}
 
 
 def limits(text: str, mode: str | None) -> dict[str, str]:
-    """What a power mode, by its name or number, sets, as `nvpmodel -q --verbose` tells it."""
+    """Return what a power mode, by its name or number, sets, as `nvpmodel -q --verbose` tells it."""
     found, is_meant = {}, False
     for line in text.splitlines():
         words = line.partition("NVPM VERB:")[2].strip()
@@ -151,7 +151,7 @@ def release(text: str) -> dict[str, str | None] | None:
 
 
 def package_release(text: str) -> dict[str, str | None] | None:
-    """The same from the version of the package nvidia-l4t-core, for a system without that file."""
+    """Return the same from the version of the package nvidia-l4t-core, for a system without that file."""
     match = re.search(r"nvidia-l4t-core\s+([0-9]+\.[0-9]+(?:\.[0-9]+)?)", text)
     return _l4t(match.group(1)) if match else None
 

@@ -17,6 +17,6 @@ def text(path: Path) -> str | None:
 
 
 def number(path: Path) -> int | None:
-    """The whole number that a file holds; None where it holds anything else."""
+    """Return the whole number that a file holds; None where it holds anything else."""
     found = text(path) or ""
     return int(found) if _WHOLE.fullmatch(found) else None

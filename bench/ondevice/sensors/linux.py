@@ -83,7 +83,7 @@ def processor() -> str | None:
 
 
 def instructions() -> list[str] | None:
-    """Those of INSTRUCTIONS that the first processor has; None where the system does not tell."""
+    """Return those of INSTRUCTIONS that the first processor has; None where the system does not tell."""
     for line in (text(PROC / "cpuinfo") or "").splitlines():
         key, _, value = line.partition(":")
         if key.strip() in ("flags", "Features"):  # ARM's word

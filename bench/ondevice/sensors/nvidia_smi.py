@@ -40,7 +40,7 @@ MIB = 1 << 20
 
 
 def table(text: str) -> list[dict[str, Any]]:
-    """The rows of `--query-...=... --format=csv`: numbers, texts, and None for what is not told.
+    """Return the rows of `--query-...=... --format=csv`: numbers, texts, and None for what is not told.
 
     Headings lose their unit and get today's name. A row that has not a cell for each heading is left out.
     """
@@ -78,7 +78,7 @@ def _value(cell: str, unit: str | None) -> Any:
 
 
 def reasons(mask: int | None) -> list[str] | None:
-    """The words for clocks_event_reasons.active; a bit that is not known is named by its number."""
+    """Return the words for clocks_event_reasons.active; a bit that is not known is named by its number."""
     if mask is None:
         return None
     known = [word for bit, word in REASONS.items() if mask & bit]
@@ -162,7 +162,7 @@ def foreign_processes() -> list[int] | None:
 
 
 def watts() -> float | None:
-    """What the board of the GPU that is used draws at this moment; None where it is not told."""
+    """Return what the board of the GPU that is used draws at this moment; None where it is not told."""
     value = (used(["power.draw"]) or {}).get("power.draw")
     return float(value) if isinstance(value, (int, float)) else None
 

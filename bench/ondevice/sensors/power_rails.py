@@ -28,7 +28,7 @@ class Rail(NamedTuple):
 
 
 def find(root: Path = SYS) -> list[Rail]:
-    """The rails of this board that are connected, each once."""
+    """Return the rails of this board that are connected, each once."""
     found: dict[str, Rail] = {}
     for folder in sorted(root.glob(HWMON)):
         for channel in CHANNELS:

@@ -37,7 +37,7 @@ def added(snapshot: dict[str, Any], root: Path = SYS) -> dict[str, Any]:
 
 
 def reason(root: Path = SYS) -> str | None:
-    """Why `counters` is None, and what to do about it; None where it is not."""
+    """Return why `counters` is None, and what to do about it; None where it is not."""
     zones = packages(root)
     if not zones:
         return "this machine has no energy counter of a processor package (/sys/class/powercap/intel-rapl:*)"
@@ -53,7 +53,7 @@ def reason(root: Path = SYS) -> str | None:
 
 
 def packages(root: Path = SYS) -> dict[str, Path]:
-    """The zones of whole packages by name."""
+    """Return the zones of whole packages by name."""
     found = {}
     for zone in sorted(root.glob(ZONES)):
         name = text(zone / "name")

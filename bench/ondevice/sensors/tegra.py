@@ -18,14 +18,14 @@ THROTTLING = ("throttle-alert", "throttle_alert", "balanced")
 
 
 def added(snapshot: dict[str, Any], gpu: bool) -> dict[str, Any]:
-    """A snapshot of linux.py with what this tells; the GPU's clock where a `gpu` is used."""
+    """Return a snapshot of linux.py with what this tells; the GPU's clock where a `gpu` is used."""
     known = [state for state in (snapshot["cooling"], throttling()) if state is not None]
     own = {"gpu_mhz": gpu_mhz() if gpu else None, "power_events": power_events()}
     return {**snapshot, "cooling": max(known, default=None), **own}
 
 
 def gpu_mhz() -> float | None:
-    """The clock of the GPU at this moment; only on boards whose GPU is part of the chip."""
+    """Return the clock of the GPU at this moment; only on boards whose GPU is part of the chip."""
     for folder in sorted((SYS / "class/devfreq").glob("*")):
         if is_gpu(folder.name):
             now = number(folder / "cur_freq")
@@ -40,7 +40,7 @@ def is_gpu(name: str) -> bool:
 
 
 def power_events() -> int | None:
-    """How often since boot the chip was slowed for drawing too much current (Orin: oc*_event_cnt)."""
+    """Return how often since boot the chip was slowed for drawing too much current (Orin: oc*_event_cnt)."""
     counts = [number(path) for path in (SYS / "class/hwmon").glob("hwmon*/oc*_event_cnt")]
     known = [count for count in counts if count is not None]
     return sum(known) if known else None

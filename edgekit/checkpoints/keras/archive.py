@@ -29,7 +29,7 @@ class Parts:
 
 
 def read(path: Path, most: int) -> Parts:
-    """The parts of an archive, of `most` numbers. Raises UsageError for an archive of something else."""
+    """Return the parts of an archive, of `most` numbers. Raises UsageError for an archive of something else."""
     try:
         with zipfile.ZipFile(path) as archive:
             parts = [_part(path, archive, name) for name in (CONFIG, ARRAYS)]

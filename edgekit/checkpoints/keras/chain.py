@@ -33,7 +33,7 @@ class Step:
 
 
 def steps(path: Path, layers: Sequence[KerasLayer]) -> list[Step]:
-    """What the layers compute at inference. Raises UsageError for a layer that is not known."""
+    """Return what the layers compute at inference. Raises UsageError for a layer that is not known."""
     found: list[Step] = []
     for layer in layers:
         if layer.kind not in _KINDS:

@@ -84,7 +84,7 @@ class KerasModel:
     dtypes: tuple[str, ...] = ()
 
     def all_layers(self) -> Iterator[KerasLayer]:
-        """Every layer, those of models in it too, in the file's order."""
+        """Yield every layer, those of models in it too, in the file's order."""
         for layer in self.layers:
             yield from layer.model.all_layers() if layer.model else (layer,)
 
@@ -95,7 +95,7 @@ class KerasModel:
 
 
 def read(path: Path, config: str) -> KerasModel:
-    """The model of a configuration. Raises UsageError for one that is broken."""
+    """Return the model of a configuration. Raises UsageError for one that is broken."""
     try:
         return _model(path, json.loads(config), "", "")
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, OverflowError, RecursionError) as error:

@@ -30,7 +30,7 @@ class Weighted:
 def named(
     path: Path, layers: Sequence[Weighted], graph: Graph, model: str
 ) -> tuple[dict[str, Tensor], dict[str, float]]:
-    """The tensors under the network's names, and the epsilon of each BatchNorm by its module.
+    """Return the tensors under the network's names, and the epsilon of each BatchNorm by its module.
 
     Raises UsageError for another count of layers, and for a network whose layers are no chain.
     """

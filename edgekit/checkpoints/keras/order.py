@@ -19,7 +19,7 @@ class Chain:
 
 
 def chain_of(path: Path, model: KerasModel) -> Chain:
-    """The layers in the order in which they run. Raises UsageError for a model that forks or joins."""
+    """Return the layers in the order in which they run. Raises UsageError for a model that forks or joins."""
     shape = model.sizes[0]
     if shape is None or len(shape) != 4:
         return Chain(tuple(_in_order(path, model)), (None, None, None))

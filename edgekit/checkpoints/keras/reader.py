@@ -19,7 +19,7 @@ from edgekit.records.preprocessing import TENSORFLOW, Preprocessing
 
 
 def read(path: Path, spec: ModelSpec) -> Checkpoint:
-    """The tensors of a Keras file. Raises UsageError for what is broken or another network's."""
+    """Return the tensors of a Keras file. Raises UsageError for what is broken or another network's."""
     found = arrays.read(path, most_elements(spec))
     graph = traced(variant(spec))
     try:

@@ -32,7 +32,7 @@ class Whole:
 
 
 def read(path: Path, most: int) -> Whole | None:
-    """A model with its arrays, at most `most` numbers; None for an .h5 file of weights alone.
+    """Return a model with its arrays, at most `most` numbers; None for an .h5 file of weights alone.
 
     Raises UsageError for what is broken, and where an array is missing.
     """
@@ -61,7 +61,7 @@ def _whole(
 
 
 def by_name(below: Any, layers: Sequence[KerasLayer]) -> dict[tuple[int, str], Any]:
-    """The datasets of an .h5 file: they stand below the layer's name."""
+    """Return the datasets of an .h5 file: they stand below the layer's name."""
     there = {key(name): dataset for name, dataset in hdf5.datasets(below).items()}
     return {
         (index, role): there[layer.group, layer.name, stored]
@@ -78,13 +78,13 @@ def _unnamed(layer: KerasLayer) -> tuple[str, ...]:
 
 
 def key(name: str) -> tuple[str, str, str]:
-    """The outermost group, the layer and the role of an array's path."""
+    """Return the outermost group, the layer and the role of an array's path."""
     parts = name.split("/")
     return parts[0], parts[-2] if len(parts) > 1 else "", parts[-1].removesuffix(":0")
 
 
 def by_place(file: Any, layers: Sequence[KerasLayer]) -> dict[tuple[int, str], Any]:
-    """The datasets of a .keras archive: they stand at the layer's place, numbered as the layer makes them."""
+    """Return the datasets of a .keras archive: they stand at the layer's place, numbered as the layer makes them."""
     there = hdf5.datasets(file)
     root = "layers" if any(name.startswith("layers/") for name in there) else "_layer_checkpoint_dependencies"
     return {
@@ -134,7 +134,7 @@ def _told_sizes(layer: KerasLayer) -> dict[str, tuple[Any, ...]]:
 
 
 def roles(layer: KerasLayer) -> tuple[str, ...]:
-    """The arrays of a layer in the order in which it makes them, as its configuration says."""
+    """Return the arrays of a layer in the order in which it makes them, as its configuration says."""
     settings = layer.config
     found = () if layer.is_operation else ROLES.get(layer.kind, ())
     without = {

@@ -13,7 +13,7 @@ from edgekit.util.formatting import count
 
 
 def eval(document: Json, width: int) -> View:
-    """A line per file, each against its base on the same images, and the gates; then where a file errs."""
+    """Yield a line per file, each against its base on the same images, and the gates; then where a file errs."""
     results = list(map(without_trivial, document["results"]))
     columns = (
         Column("file", lambda row: file_name(row["artifact"]), left=True),

@@ -12,7 +12,7 @@ from edgekit.util.formatting import UNKNOWN, count, size
 
 
 def bench(document: Json, width: int) -> View:
-    """A line per measurement; what could not be measured is a dash, and why."""
+    """Yield a line per measurement; what could not be measured is a dash, and why."""
     told = any(row["energy_mj"] is not None for row in document["measurements"])
     columns = (
         Column("file", lambda row: file_name(row["artifact"]), left=True),

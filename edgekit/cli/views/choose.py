@@ -36,7 +36,7 @@ COLUMNS = (
 
 
 def choose(document: Json, width: int) -> Iterator[RenderableType]:
-    """The answer first; then the nearest candidates in a table, and a line for each that was passed over."""
+    """Yield the answer first; then the nearest candidates in a table, and a line for each that was passed over."""
     chosen, others, more = document["chosen"], document["others"][:SHOWN], document["others"][SHOWN:]
     if chosen is None:
         yield from _undecided(document)

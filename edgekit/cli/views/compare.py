@@ -11,7 +11,7 @@ INVALID = " is invalid: "  # in a reason, between the name of a file and why
 
 
 def compare(document: Json, width: int) -> View:
-    """A line per cell, why, the other limits, and whether the gate holds."""
+    """Yield a line per cell, why, the other limits, and whether the gate holds."""
     if document["rows"]:
         yield from ratios(document["rows"], width)
     for check in document["checks"]:

@@ -11,7 +11,7 @@ from edgekit.util.formatting import UNKNOWN, plain, size
 
 
 def devices(document: Json, width: int) -> View:
-    """A device a line; where one was checked, what was found there."""
+    """Yield a device a line; where one was checked, what was found there."""
     columns = (
         Column("device", lambda row: row["name"], left=True),
         Column("link", lambda row: row["link"], left=True),
@@ -41,7 +41,7 @@ def devices(document: Json, width: int) -> View:
 
 
 def doctor(document: Json, width: int) -> View:
-    """The machine, then what is installed, then how to get what is not."""
+    """Yield the machine, then what is installed, then how to get what is not."""
     reasons = document["reasons"]
     yield facts(
         (key.removesuffix("_bytes").replace("_", " "), _fact(key, value, reasons))

@@ -12,7 +12,7 @@ PARITY = {True: "passed", False: "failed", None: "not run"}
 
 
 def export(document: Json, width: int) -> View:
-    """The files, each with its proof; then what failed and why."""
+    """Yield the files, each with its proof; then what failed and why."""
     columns = (
         Column("file", lambda row: file_name(row["path"]), left=True),
         Column("size", lambda row: size(row["bytes"])),

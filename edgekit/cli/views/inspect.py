@@ -11,7 +11,7 @@ from edgekit.inspection.facts import facts_of, of_layer
 
 
 def inspect(document: Json, width: int) -> View:
-    """What each file is."""
+    """Yield what each file is."""
     for index, one in enumerate(document.get("files", [document])):
         yield from [Text()] * bool(index)
         yield from _file(one, width)

@@ -39,7 +39,7 @@ LAYERS: Fields = {
 
 
 def layers(documents: Sequence[Json], sums: bool) -> list[Json]:
-    """The layers that hold or compute anything, each with its variant, and with `sums` what they add up to."""
+    """Return the layers that hold or compute anything, each with its variant, and with `sums` what they add up to."""
     return [
         {**row, "variant": one["variant"]}
         for one in documents
@@ -57,7 +57,7 @@ def _sum(document: Json) -> Json:
 
 
 def models(document: Json, width: int) -> View:
-    """The zoo, a network a line; a published count that does not follow from the definition is marked."""
+    """Yield the zoo, a network a line; a published count that does not follow from the definition is marked."""
     columns = (
         Column("network", lambda row: row["name"], left=True),
         Column("input", lambda row: shape_text(row["input_shape"]), rank=1),
@@ -98,7 +98,7 @@ def _by(row: Json) -> str:
 
 
 def summary(document: Json, width: int) -> View:
-    """The table that lectures draw, of one network or of several after each other."""
+    """Yield the table that lectures draw, of one network or of several after each other."""
     for index, one in enumerate(document.get("summaries", [document])):
         yield from [Text()] * bool(index)
         yield from _summary(one, width)

@@ -15,7 +15,7 @@ ABSENT = 5  # layers without an operator that are named
 
 
 def profile(row: Json, width: int) -> Iterator[RenderableType]:
-    """The slowest layers of one measurement, what the rest took, and the network as a whole."""
+    """Yield the slowest layers of one measurement, what the rest took, and the network as a whole."""
     found = row["profile"]
     yield Text()
     yield Text(f"{file_name(row['artifact'])} by layer, on {row['runtime']}", style="bold")

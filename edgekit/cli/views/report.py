@@ -12,7 +12,7 @@ from edgekit.util.tabled import likely
 
 
 def report(document: Json, width: int) -> View:
-    """The file to ship to each device, then the files that were written."""
+    """Yield the file to ship to each device, then the files that were written."""
     yield from _answers(document["answers"])
     yield from (str(path) for path in document["paths"])
 

@@ -17,7 +17,7 @@ LONGEST = 12  # values of a list that are shown
 
 
 def listed(document: Json, width: int) -> View:
-    """A line for each record, the newest last."""
+    """Yield a line for each record, the newest last."""
     records = document["records"]
     if not records:
         yield Text(f"{document['store']} holds no such record")
@@ -55,7 +55,7 @@ def _verdict(row: Json) -> str:
 
 
 def shown(document: Json, width: int) -> View:
-    """Every value of a record, under the name that it has in the JSON."""
+    """Yield every value of a record, under the name that it has in the JSON."""
     yield Text(f"{document['record']['id']} in {document['kind']} of {document['store']}", style="bold")
     yield facts(_flat(document["record"]))
 
@@ -81,13 +81,13 @@ def _text(value: Any) -> str:
 
 
 def exported(document: Json, width: int) -> View:
-    """How much was written, and where."""
+    """Yield how much was written, and where."""
     yield Text(f"{_told(document['exported'])} written")
     yield document["file"]
 
 
 def removed(document: Json, width: int) -> View:
-    """What is gone, or would be."""
+    """Yield what is gone, or would be."""
     if not document["records"]:
         yield Text(f"{document['store']} holds no such record: nothing to remove")
         return
@@ -106,7 +106,7 @@ def _told(counts: Mapping[str, int]) -> str:
 
 
 def merged(document: Json, width: int) -> View:
-    """How much was new."""
+    """Yield how much was new."""
     for kind, number in document["added"].items():
         if number or document["known"][kind]:
             yield Text(f"{number:,} {kind} added, {document['known'][kind]:,} there already")

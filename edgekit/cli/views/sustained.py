@@ -25,7 +25,7 @@ WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
 
 
 def sustained(rows: Sequence[Json], ranking: Json, width: int) -> Iterator[RenderableType]:
-    """A line per file, then what the device did, then what changed places."""
+    """Yield a line per file, then what the device did, then what changed places."""
     ends = span(rows[0]["sustained"]["part_seconds"])
     columns = (
         Column("file", lambda row: file_name(row["artifact"]), left=True),

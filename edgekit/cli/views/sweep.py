@@ -31,7 +31,7 @@ PLAN = (
 
 
 def sweep(document: Json, width: int) -> View:
-    """A line per cell, then what failed, each reason once."""
+    """Yield a line per cell, then what failed, each reason once."""
     cells = document["cells"]
     columns = (
         Column("network", lambda row: row["variant"], left=True),
@@ -118,7 +118,7 @@ def _of(row: Json, part: str, key: str) -> Any:
 
 
 def reproduce(document: Json, width: int) -> View:
-    """The published tables beside exact counts and what was measured, the correlations, and the files."""
+    """Yield the published tables beside exact counts and what was measured, the correlations, and the files."""
     cells: dict[str, list[Json]] = {}
     for cell in document["cells"]:
         cells.setdefault(cell["variant"], []).append(cell)

@@ -9,7 +9,7 @@ from edgekit.util.formatting import UNKNOWN
 
 
 def listing(document: Json, width: int) -> View:
-    """The published weights, a file a line."""
+    """Yield the published weights, a file a line."""
     columns = (
         Column("name", lambda row: row["name"], left=True),
         Column("network", lambda row: row["model"], rank=3, left=True),
@@ -24,7 +24,7 @@ def listing(document: Json, width: int) -> View:
 
 
 def pulled(document: Json, width: int) -> View:
-    """The files that are here now, and what is known of each."""
+    """Yield the files that are here now, and what is known of each."""
     for row in document["pulled"]:
         bits = row["hash_bits"]
         checked = f"checked by {bits} bits of its hash" if 0 < bits < 256 else "as published"

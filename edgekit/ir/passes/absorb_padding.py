@@ -8,7 +8,7 @@ from edgekit.ir.graph import Graph, Op, rebuilt
 
 
 def absorb_padding(graph: Graph) -> Graph:
-    """The same network with each pad that only one convolution or max-pooling reads moved into that operator."""
+    """Return the same network with each pad that only one convolution or max-pooling reads moved into that operator."""
     ops, readers = graph.by_name, graph.consumers
     removed: set[str] = set()
     changed: list[Op] = []

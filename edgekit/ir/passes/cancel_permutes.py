@@ -21,7 +21,7 @@ _OVER = frozenset({"mean", "sum", "max", "min"})
 
 
 def cancel_permutes(graph: Graph) -> Graph:
-    """The same network with fewer permutations; itself where putting them off saves none."""
+    """Return the same network with fewer permutations; itself where putting them off saves none."""
     turned = _Turned(graph).whole()
     return turned if _count(turned) < _count(graph) else graph
 
@@ -45,7 +45,7 @@ class _Turned:
         self._made: dict[tuple[str, Dims], str] = {}
 
     def whole(self) -> Graph:
-        """The graph afterwards."""
+        """Return the graph afterwards."""
         for op in self._graph:
             self._take(op)
         outputs = {public: self._value(name) for public, name in self._graph.outputs.items()}

@@ -22,7 +22,7 @@ class Join:
         self.alias: dict[str, str] = {}
 
     def joined(self) -> Graph:
-        """The graph afterwards."""
+        """Return the graph afterwards."""
         for op in self.graph:
             changed = self.change(self.ops[op.name])
             if changed is not None:
@@ -33,16 +33,16 @@ class Join:
         return rebuilt(self.graph, ops, outputs, self.params)
 
     def change(self, op: Op) -> Op | None:
-        """What an operator becomes as the last one of a pattern; None where it is none."""
+        """Return what an operator becomes as the last one of a pattern; None where it is none."""
         raise NotImplementedError
 
     def inner(self, name: str) -> Op | None:
-        """An operator that is read once, and by nobody outside."""
+        """Return an operator that is read once, and by nobody outside."""
         op = self.ops[name]
         return None if self.readers[name] != 1 or self.graph.is_output(name) or name in self.gone else op
 
     def tensor(self, op: Op) -> Tensor | None:
-        """The constant operand of an operator; a number as a tensor."""
+        """Return the constant operand of an operator; a number as a tensor."""
         if len(op.inputs) != 1 or op.attrs.get("reflected"):
             return None
         if "other" in op.params:
@@ -52,7 +52,7 @@ class Join:
         return torch.tensor(float(other)) if isinstance(other, (int, float)) else None
 
     def number(self, op: Op) -> float | None:
-        """The number that an operator has as its other operand."""
+        """Return the number that an operator has as its other operand."""
         other = self.tensor(op)
         return float(other) if other is not None and other.numel() == 1 and not other.is_meta else None
 
@@ -62,7 +62,7 @@ class Join:
 
 
 def per_channel(other: Tensor, op: Op) -> Tensor | None:
-    """A constant operand as a vector of the operator's channels; None where it is anything else."""
+    """Return a constant operand as a vector of the operator's channels; None where it is anything else."""
     axis = len(op.shape) - 1 if op.kind == "linear" else 1
     if op.kind == "linear" or len(op.shape) > 2:
         channels = op.shape[axis]

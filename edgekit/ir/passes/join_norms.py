@@ -134,5 +134,5 @@ class LayerNorms(Join):
         return norm
 
     def inner_twice(self, name: str) -> Op | None:
-        """An operator that one other reads twice, and nobody else."""
+        """Return an operator that one other reads twice, and nobody else."""
         return self.ops[name] if self.readers[name] == 2 and not self.graph.is_output(name) else None

@@ -30,7 +30,7 @@ def join_gelu(graph: Graph) -> Graph:
 
 
 def join_operators(graph: Graph) -> Graph:
-    """The same network with fewer operators. Each join is exact but for the order of the arithmetic."""
+    """Return the same network with fewer operators. Each join is exact but for the order of the arithmetic."""
     for join in (Clips, Slopes, _Products, _Biases, _Responses, _Affine, _Numbers, _Parts):
         graph = join(graph).joined()
     return graph

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edgekit.bench.android.benchmark_model import Tool
+from edgekit.bench.android.benchmark_model import CLASSIC, Tool
 from edgekit.bench.links.adb import AdbLink
 from edgekit.bench.ondevice.runner import make_inputs
 from edgekit.bench.ondevice.tensor import Tensor as Sized
@@ -41,7 +41,7 @@ def compared(
         return {**unknown, "reason": reason}
     path = Path(job["artifact"])
     try:
-        here = LinuxTarget().open_session(path, "litert")
+        here = LinuxTarget().open_session(path, "litert", delegate=kernels(tool, job["delegate"]))
     except EdgekitError as error:
         return {**unknown, "reason": f"nothing here to compare with: {error.message}"}
     with closing(here):
@@ -52,7 +52,20 @@ def compared(
             got, wanted = _there(link, here.session, inputs, run), here.session.run(inputs)
         except EdgekitError as error:
             return {**unknown, "reason": error.message}
-        return _distance(got, wanted, str(here.found["runtime_version"]))
+        return _distance(got, wanted, reference(here.found))
+
+
+def kernels(tool: Tool, delegate: str | None) -> str | None:
+    """The delegate with which LiteRT here rounds as the tool does there: `none` where that runs without XNNPACK."""
+    lacks = tool.kind == CLASSIC and "use_xnnpack" not in tool.flags
+    return "none" if lacks or delegate == "none" else None
+
+
+def reference(found: Mapping[str, Any]) -> str:
+    """What answers are compared with, of what is found of the session here."""
+    return f"LiteRT {found['runtime_version']} here" + (
+        ", its own kernels" if found["delegate"] in (None, "none") else ""
+    )
 
 
 def lacking(tool: Tool) -> str | None:
@@ -108,7 +121,7 @@ def _there(
         return (Path(folder) / "answers").read_bytes()
 
 
-def _distance(got: bytes, wanted: Sequence[NDArray[Any]], version: str) -> dict[str, Any]:
+def _distance(got: bytes, wanted: Sequence[NDArray[Any]], near: str) -> dict[str, Any]:
     if len(got) != sum(array.nbytes for array in wanted):
         size = sum(array.nbytes for array in wanted)
         return {"max_error": None, "largest": None, "reason": f"it answered {len(got)} bytes, not {size}"}
@@ -121,5 +134,5 @@ def _distance(got: bytes, wanted: Sequence[NDArray[Any]], version: str) -> dict[
     error, most = max(errors), max(largest)
     if not np.isfinite(error):
         return {"max_error": None, "largest": most, "remarks": remarks(error, most)}
-    reference = f"LiteRT {version} here, seeded inputs"
-    return {"max_error": error, "largest": most, "reference": reference, "remarks": remarks(error, most)}
+    told = {"reference": f"{near}, seeded inputs", "remarks": remarks(error, most)}
+    return {"max_error": error, "largest": most, **told}

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edgekit.bench.android.benchmark_model import Log
 from edgekit.bench.links.adb import AdbLink
-from edgekit.device.android_answers import input_flags, lacking, remarks, unnamed
+from edgekit.device.android_answers import input_flags, kernels, lacking, reference, remarks, unnamed
 from edgekit.device.android_tool import PhoneTool
 from edgekit.device.linux import LinuxTarget
 from edgekit.errors import BackendMissing, MeasurementInvalid
@@ -50,7 +50,9 @@ class PhoneSession:
             raise BackendMissing(f"{link.name}: {reason}", "name the classic benchmark_model in devices.yaml")
         self._tool, self._link, self._job, self._verify = tool, link, job, verify
         self._flags = {**tool.flags(job), **ONCE, **_kept(known.flags, job, link.work)}
-        self._here = LinuxTarget().open_session(Path(job["artifact"]), "litert", int(job["threads"]))
+        self._here = LinuxTarget().open_session(
+            Path(job["artifact"]), "litert", int(job["threads"]), kernels(known, job["delegate"])
+        )
         self.inputs, self.outputs = self._here.session.inputs, self._here.session.outputs
         if unnamed(self.inputs):
             self.close()
@@ -130,7 +132,7 @@ class PhoneSession:
             "max_error": error if np.isfinite(error) else None,
             "largest": most,
             "batches": self._held,
-            "reference": f"LiteRT {self._here.found['runtime_version']} here",
+            "reference": reference(self._here.found),
             "remarks": remarks(error, most),
         }
 

@@ -61,10 +61,12 @@ def say(text: str) -> None:
 def run(flags: dict[str, str], wish: dict[str, object]) -> int:
     """Both loops, and what is told of them."""
     import numpy as np
-    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     start = time.perf_counter()
-    interpreter = Interpreter(flags["graph"], num_threads=int(flags["num_threads"]))
+    resolver = OpResolverType.AUTO if has_xnnpack(flags, wish) else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+    threads = int(flags["num_threads"])
+    interpreter = Interpreter(flags["graph"], num_threads=threads, experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
     init = (time.perf_counter() - start) * 1e6
     delegates(flags, wish)
@@ -115,6 +117,13 @@ def heats(wish: dict[str, object]) -> None:
         (Path(os.environ["PHONE"]) / "heat").write_text(str(wish["heats"]))
 
 
+def has_xnnpack(flags: dict[str, str], wish: dict[str, object]) -> bool:
+    """Whether it was built with XNNPACK, and is to use it."""
+    lacks = wish.get("lacks", ())
+    assert isinstance(lacks, (list, tuple))
+    return flags.get("use_xnnpack") != "false" and "use_xnnpack" not in lacks
+
+
 def delegates(flags: dict[str, str], wish: dict[str, object]) -> None:
     """What the delegates say that were asked for."""
     taken = wish.get("taken", 5)
@@ -137,7 +146,7 @@ def delegates(flags: dict[str, str], wish: dict[str, object]) -> None:
             say(f"Explicitly applied {name} delegate, and the model graph will be {how} executed by the delegate.")
         else:
             say(f"Though {name} delegate is explicitly applied, the model graph will not be executed by the delegate.")
-    if flags.get("use_xnnpack") != "false":
+    if has_xnnpack(flags, wish):
         say("Created TensorFlow Lite XNNPACK delegate for CPU.")
 
 

@@ -137,6 +137,15 @@ def test_its_answers_are_those_of_litert_here(phone: Peer, tflite: Path) -> None
     assert answers["reference"].startswith("LiteRT ") and not answers["remarks"]
 
 
+def test_answers_without_xnnpack_are_held_against_those_without_it_here(phone: Peer, tflite: Path) -> None:
+    with_it = bench(tflite, device="pixel", preset="test").measurements[0].found["answers"]["reference"]
+    without = [bench(tflite, device="pixel", preset="test", delegate="none").measurements[0]]
+    tool(phone, lacks=["use_xnnpack"])
+    without.append(bench(tflite, device="pixel", preset="test").measurements[0])
+    assert "kernels" not in with_it
+    assert all(one.found["answers"]["reference"].endswith("its own kernels, seeded inputs") for one in without)
+
+
 def test_answers_that_are_far_off_are_told(phone: Peer, tflite: Path) -> None:
     tool(phone, wrong_by=100.0)
     found = bench(tflite, device="pixel", preset="test").measurements[0]

@@ -78,9 +78,8 @@ def test_a_measurement(phone: Phone, tflite: dict[str, Path], precision: str) ->
     assert found.memory.peak_bytes and found.memory.pss_bytes == 105321 * 1024
     assert found.found["tool"] == "benchmark_model (classic)" and found.found["delegate"] is None
     answers = found.found["answers"]
-    # It has no XNNPACK, which LiteRT has here: in int8 their roundings differ, and nothing else may.
-    wanted = kernels_apart(tflite[precision]) if precision == "int8" else 0.0
-    assert answers["max_error"] == pytest.approx(wanted, abs=1e-5 * answers["largest"])
+    assert answers["reference"].endswith("its own kernels, seeded inputs")  # this tool has no XNNPACK either
+    assert answers["max_error"] <= 1e-5 * answers["largest"]
     assert list(Path(phone.inside(f"{ROOT}/work")).iterdir()) == []
     until(lambda: phone.processes() == [])
 
@@ -103,23 +102,6 @@ def test_sustained_load_and_what_the_battery_gave(
     assert energy["busy_mw"] * energy["seconds"] == pytest.approx(drawn * 3.6e-3 * 3944, rel=0.01)  # millijoules
     assert list(Path(phone.inside(f"{ROOT}/work")).iterdir()) == []
     until(lambda: phone.processes() == [])
-
-
-def kernels_apart(path: Path) -> float:
-    """How far apart LiteRT's kernels and XNNPACK's are on the seeded inputs."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    answers = []
-    for resolver in (OpResolverType.AUTO, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES):
-        interpreter = Interpreter(str(path), experimental_op_resolver_type=resolver, num_threads=1)
-        interpreter.allocate_tensors()
-        (detail,) = interpreter.get_input_details()
-        assert detail["dtype"] is np.float32
-        image = np.random.default_rng(0).standard_normal(detail["shape"], dtype=np.float32)
-        interpreter.set_tensor(detail["index"], image)
-        interpreter.invoke()
-        answers.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).astype(np.float64))
-    return float(np.abs(answers[0] - answers[1]).max())
 
 
 def test_a_file_that_it_cannot_load(phone: Phone, tflite: dict[str, Path], tmp_path: Path) -> None:
@@ -193,7 +175,9 @@ def test_accuracy_is_that_of_the_answers_there(
         found = far.accuracy.found
         assert far.accuracy.runtime == "benchmark_model" and far.accuracy.device == "pixel"
         assert found["delegate"] is None and found["device"]["model"] == "Google Pixel 8 Pro"
-        assert found["answers"]["batches"] == 8 and found["answers"]["max_error"] <= 0.05 * found["answers"]["largest"]
+        assert (
+            found["answers"]["batches"] == 8 and found["answers"]["max_error"] <= 0.02 * found["answers"]["largest"]
+        )  # a step of int8
         assert far.accuracy.images_per_second > 0
     assert list(Path(phone.inside(f"{ROOT}/work")).iterdir()) == [] and phone.processes() == []
 

@@ -21,6 +21,7 @@ from edgekit.frontend.aten import ATEN
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.calls import Call, described
 from edgekit.frontend.complex_table import OF_COMPLEX, is_about_complex, no_form
+from edgekit.frontend.composites import taken_apart
 from edgekit.frontend.node import Node, leaves, mapped
 from edgekit.frontend.refusals import REFUSALS, at, changes_itself, depends, draws, in_training, refused, saves, unseen
 from edgekit.frontend.storage import Storage
@@ -39,6 +40,7 @@ class Recorder(TorchFunctionMode):
         self.refusal: UsageError | None = None  # the first one
         self.drawn: list[tuple[UsageError, Tensor]] = []  # random numbers, with what to say where they vary
         self.answering = False  # what torch's own functions call on the way is theirs
+        self.beneath = False  # whether a function is being taken apart
         self.scope = scope.Scope(module)
         self.storage = Storage(self.builder)
         self.owned = {**dict(module.named_parameters()), **dict(module.named_buffers())}
@@ -76,11 +78,12 @@ class Recorder(TorchFunctionMode):
         """What a call gives; it is written down where an input reaches it."""
         call = described(func)
         tensors = leaves(args, Tensor) + leaves(kwargs, Tensor) if kwargs else leaves(args, Tensor)
+        if func is Tensor.device.__get__ and args[0] not in self.storage:  # torch.device(...) bears the same name
+            return args[0].device
+        if any(tensor.is_meta and self.is_unknown(tensor) for tensor in tensors):
+            raise unseen(call)
         if not any(tensor in self.storage for tensor in tensors):
             return self._constant(func, call, tensors, args, kwargs)
-        for tensor in tensors:
-            if tensor.is_meta and self.is_unknown(tensor):
-                raise unseen(call)
         self.builder.next_call()
         return self._about_tensors(func, call, args, kwargs)
 
@@ -96,11 +99,6 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         if call.name in calls.NOTHING and kwargs.get("training"):
             raise draws(call)
-        if func is Tensor.device.__get__:  # torch.device(...) bears the same name
-            return args[0].device
-        for tensor in tensors:
-            if tensor.is_meta and self.is_unknown(tensor):
-                raise unseen(call)
         target = calls.target(func, call, args, kwargs)
         if target is not None:
             self._refuse_own(target)
@@ -223,7 +221,7 @@ class Recorder(TorchFunctionMode):
         target = calls.target(func, call, args, kwargs)
         if target is not None:
             return self._in_place(func, call, name, target, args, kwargs)
-        result = self._result(func, call, name, self._nodes((args, kwargs)))
+        result = self._result(func, call, name, self._nodes((args, kwargs)), (args, kwargs))
         by_places = call.name == "__getitem__" and bool(leaves(args[1:], (list, Tensor)))  # these are always copied
         if call.name in calls.VIEWS and not by_places:
             return self._viewed(func, call, result, args, kwargs)
@@ -254,7 +252,7 @@ class Recorder(TorchFunctionMode):
         """The same arguments by what they are in the graph."""
         return mapped(values, self.node_of)
 
-    def _result(self, func: Any, call: Call, name: str, given: Arguments) -> Any:
+    def _result(self, func: Any, call: Call, name: str, given: Arguments, tensors: Arguments | None = None) -> Any:
         args, kwargs = given
         kwargs = {calls.NUMPYS.get(key, key): value for key, value in kwargs.items()}
         if is_about_complex(args, kwargs):
@@ -264,7 +262,8 @@ class Recorder(TorchFunctionMode):
         result = self._converted(converter, name, args, kwargs) if converter else NotImplemented
         if result is not NotImplemented:
             return result
-        return calling(self.builder, name, call, func, args, kwargs)
+        below = taken_apart(self, func, tensors)
+        return calling(self.builder, name, call, func, args, kwargs) if below is NotImplemented else self._nodes(below)
 
     def _of_complex(self, call: Call, name: str, args: Any, kwargs: dict[str, Any]) -> Any:
         form = OF_COMPLEX.get(call.name)

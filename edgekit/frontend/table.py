@@ -224,7 +224,7 @@ _COMPOSED: dict[str, Converter] = {
     "hypot": compositions.hypot,
     "triu": compositions.triangle(True),
     "tril": compositions.triangle(False),
-    **dict.fromkeys(("diagonal", "linalg_diagonal"), compositions.diagonal),
+    **dict.fromkeys(("diagonal", "linalg_diagonal"), moving.diagonal),
     "as_strided": compositions.as_strided,
     "diag_embed": compositions.diag_embed,
     "rot90": compositions.rot90,

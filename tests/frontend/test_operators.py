@@ -105,6 +105,11 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "einsum, ellipsis": lambda x, w: (
         torch.einsum("...hw,...kw->...hk", x, x) * torch.einsum("nchw->nc", x)[..., None, None]
     ),
+    "einsum of diagonals": lambda x, w: (
+        torch.einsum("nchh->nch", x[..., :6]),
+        torch.einsum("nchh,hk->nk", x[..., :6], w[:6]),
+        torch.einsum("hh->", w) * x,
+    ),
     "einsum of one": lambda x, w: torch.einsum("nchw->nwc", x),
     "einsum of three": lambda x, w: torch.einsum("nchw,wk,kj->ncj", x, w, w),
     "outer of a batch": lambda x, w: torch.einsum("nc,nd->ncd", x[:, :, 0, 0], x[:, 0, 0]),

@@ -13,7 +13,7 @@ from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
 from edgekit.frontend.operators.elementwise import pair, scaled
 from edgekit.frontend.operators.layers import linear
-from edgekit.frontend.operators.moving import shaped, transpose
+from edgekit.frontend.operators.moving import diagonal, shaped, transpose
 
 
 def matmul(b: Builder, name: str, input: Any, other: Any) -> Any:
@@ -67,10 +67,12 @@ def einsum(b: Builder, name: str, equation: Any, *operands: Any) -> Any:
     if not arrow:
         letters = left.replace(",", "")
         result = "".join(sorted(letter for letter in set(letters) if letters.count(letter) == 1))
-    if len(terms) != len(given) or any(len(set(term)) != len(term) for term in (*terms, result)):
+    if len(terms) != len(given) or len(set(result)) != len(result):
         return NotImplemented
     like = next(x for x in given if isinstance(x, Node))
     nodes = [b.operand(f"{name}/{index}", x, like) for index, x in enumerate(given)]
+    for index, node in enumerate(nodes):
+        nodes[index], terms[index] = _diagonals(b, f"{name}/diagonal", node, terms[index])
     while len(nodes) > 2:
         keep = "".join(dict.fromkeys(x for x in terms[0] + terms[1] if x in "".join(terms[2:]) + result))
         nodes[:2] = [_two(b, f"{name}/product{len(nodes)}", nodes[:2], terms[:2], keep)]
@@ -78,6 +80,16 @@ def einsum(b: Builder, name: str, equation: Any, *operands: Any) -> Any:
     if len(nodes) == 2:
         return _two(b, name, nodes, terms, result)
     return _arranged(b, name, _summed(b, name, nodes[0], terms[0], result), _left(terms[0], result), result)
+
+
+def _diagonals(b: Builder, name: str, x: Node, term: str) -> tuple[Node, str]:
+    """A tensor with each letter of its term once."""
+    for letter in dict.fromkeys(term):
+        while term.count(letter) > 1:
+            first, second = term.index(letter), term.rindex(letter)
+            x = diagonal(b, name, x, 0, first, second)
+            term = term[:first] + term[first + 1 : second] + term[second + 1 :] + letter
+    return x, term
 
 
 def _spelled(equation: str, given: list[Any]) -> str:

@@ -123,16 +123,6 @@ def triangle(upper: bool) -> Converter:
     return convert
 
 
-def diagonal(b: Builder, name: str, input: Node, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Node:
-    dims = dim1 % input.rank, dim2 % input.rank
-    rest = [axis for axis in range(input.rank) if axis not in dims]
-    x = _turned(b, name, input, [*rest, *dims])
-    rows, columns = x.shape[-2:]
-    places = torch.arange(rows * columns).reshape(rows, columns).diagonal(offset).clone()
-    flat = shaped(b, f"{name}/flat", x, (*x.shape[:-2], rows * columns))
-    return b.emit(name, "gather", [flat], {"indices": places}, dim=flat.rank - 1)
-
-
 def diag_embed(b: Builder, name: str, input: Node, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Any:
     if (offset, dim1, dim2) != (0, -2, -1):
         return NotImplemented

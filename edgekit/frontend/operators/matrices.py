@@ -9,8 +9,8 @@ import torch
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
 from edgekit.frontend.operators.attention import matmul
-from edgekit.frontend.operators.compositions import cross, diagonal
-from edgekit.frontend.operators.moving import flip, select, shaped, stack, turned
+from edgekit.frontend.operators.compositions import cross
+from edgekit.frontend.operators.moving import diagonal, flip, select, shaped, stack, turned
 
 MOST = 3  # rows: above that the products lose too many digits
 

@@ -63,6 +63,17 @@ def reversed_axes(b: Builder, name: str, input: Node) -> Any:
     return permute(b, name, input, tuple(reversed(range(input.rank))))
 
 
+def diagonal(b: Builder, name: str, input: Node, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Node:
+    """The elements whose places along two axes are the same, along a new last axis."""
+    dims = dim1 % input.rank, dim2 % input.rank
+    rest = [axis for axis in range(input.rank) if axis not in dims]
+    x = permute(b, f"{name}/order", input, [*rest, *dims])
+    rows, columns = x.shape[-2:]
+    places = torch.arange(rows * columns).reshape(rows, columns).diagonal(offset).clone()
+    flat = shaped(b, f"{name}/flat", x, (*x.shape[:-2], rows * columns))
+    return b.emit(name, "gather", [flat], {"indices": places}, dim=flat.rank - 1)
+
+
 def movedim(b: Builder, name: str, input: Node, source: Any, destination: Any) -> Any:
     sources, places = ((x,) if isinstance(x, int) else x for x in (source, destination))
     sources, places = [d % input.rank for d in sources], [d % input.rank for d in places]

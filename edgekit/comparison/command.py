@@ -108,32 +108,28 @@ def _invalid(pair: tuple[Measurement, Measurement], sides: tuple[Selection, Sele
 def _itself(one: Measurement, name: Namer) -> Row:
     """A number that is compared with itself tells nothing, and would pass every gate."""
     values: dict[str, Any] = {"base": one.id, "new": one.id, "base_ms": _ms(one), "new_ms": _ms(one)}
-    unknown: dict[str, Any] = {"ratio": None, "ratio_ci95": None}
     reason = "both sides are this one measurement"
-    return Row(name=name(one), **values, **unknown, verdict=NOT_COMPARABLE, reason=reason, status=MEASURED)
+    return Row(name=name(one), **values, verdict=NOT_COMPARABLE, reason=reason, status=MEASURED)
 
 
 def _row(base: Measurement, new: Measurement | None, margin: float, name: Namer) -> Row:
     values: dict[str, Any] = {"name": name(base), "base": base.id, "base_ms": _ms(base)}
-    unknown: dict[str, Any] = {"ratio": None, "ratio_ci95": None}
     if new is None:
         reason = "missing: the base has this cell and the new side does not"
-        nothing: dict[str, Any] = {"new": None, "new_ms": None, **unknown}
-        return Row(**values, **nothing, verdict=CANNOT_TELL, reason=reason, status=MISSING)
+        return Row(**values, verdict=CANNOT_TELL, reason=reason, status=MISSING)
     values |= {"new": new.id, "new_ms": _ms(new)}
     if subject(base) != subject(new):
         other = new.artifact if run_conditions(base) == run_conditions(new) else name(new)
         values["name"] = f"{other} against {name(base)}"
     differences = list(_differences(base, new))
     if differences:
-        return Row(**values, **unknown, verdict=NOT_COMPARABLE, reason="; ".join(differences), status=MEASURED)
+        return Row(**values, verdict=NOT_COMPARABLE, reason="; ".join(differences), status=MEASURED)
     return Row(**values, **compared(base, new, margin))
 
 
 def _added(new: Measurement, name: Namer) -> Row:
-    nothing: dict[str, Any] = dict.fromkeys(("base", "base_ms", "ratio", "ratio_ci95"))
     reason = "the base does not have this cell"
-    return Row(name=name(new), new=new.id, new_ms=_ms(new), **nothing, verdict=CANNOT_TELL, reason=reason, status=ADDED)
+    return Row(name=name(new), new=new.id, new_ms=_ms(new), verdict=CANNOT_TELL, reason=reason, status=ADDED)
 
 
 def _differences(base: Measurement, new: Measurement) -> Iterator[str]:

@@ -18,17 +18,17 @@ MEASURED, MISSING, INVALID, ADDED = "measured", "missing", "invalid", "added"
 WORST_FIRST = (NOT_COMPARABLE, FAILED, SLOWER, MISSING, INVALID, CANNOT_TELL, FASTER, SAME, PASSED)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """One subject in both selections; `base` and `new` are ids. `ratio` is new over base: above 1 is slower."""
 
     name: str
-    base: str | None
-    new: str | None
-    base_ms: float | None
-    new_ms: float | None
-    ratio: float | None
-    ratio_ci95: list[float] | None
+    base: str | None = None
+    new: str | None = None
+    base_ms: float | None = None
+    new_ms: float | None = None
+    ratio: float | None = None
+    ratio_ci95: list[float] | None = None
     verdict: str
     reason: str
     status: str

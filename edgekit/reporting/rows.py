@@ -29,75 +29,75 @@ TIMES = ("median_ms", "p90_ms", "first_ms", "load_ms")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Row:
     """One line of the report. Accuracies are fractions of 1; bytes, MACs and parameters are integers."""
 
-    label: str  # unique in the report
+    label: str = ""  # unique in the report
     short: str  # the variant, without the network's name where the report is of one network
     variant: str
-    model: str | None
-    family: str | None
-    alpha: float | None
-    resolution: int | None
+    model: str | None = None
+    family: str | None = None
+    alpha: float | None = None
+    resolution: int | None = None
     format: str
-    precision: str | None
-    weights: str | None  # origin
-    trained: bool | None
-    device: str | None
-    host: str | None  # which machine that is
-    place: str | None  # the device in its power mode, with the host where several share its name
-    power_mode: str | None
-    runtime: str | None
-    runtime_version: str | None
-    provider: str | None
-    delegate: str | None
-    sizes: str | None  # of inputs that are free in the file
-    sustained_seconds: int | None  # of load without a pause; None: in bursts
-    instructions: str | None  # of the processor that the latency is of, as far as int8 kernels look for them
-    way: str | None  # the provider or delegate, for people
-    threads: int | None
-    batch: int | None
-    macs: int | None
-    params: int | None
-    bytes: int | None
-    top1: float | None
-    top1_ci95: Interval | None
-    top5: float | None
-    top5_ci95: Interval | None
-    images: int | None
-    dataset: str | None  # the folder's name, which other images may share
-    dataset_hash: str | None
-    accuracy_instructions: str | None  # of the processor that answered
-    median_ms: float | None
-    ci95_ms: Interval | None
-    p90_ms: float | None
-    p99_ms: float | None
-    first_ms: float | None
-    load_ms: float | None
-    throughput_per_s: float | None
-    samples: int | None
-    processes: int | None
-    quantiles_ms: tuple[float, ...] | None  # least, 10, 25, 50, 75, 90, 99 %, greatest
-    peak_memory_bytes: int | None
-    baseline_memory_bytes: int | None
-    ideal_memory_bytes: int | None
-    arena_memory_bytes: int | None
-    memory_method: str | None
-    parity: bool | None
-    parity_error: float | None  # largest absolute error
+    precision: str | None = None
+    weights: str | None = None  # origin
+    trained: bool | None = None
+    device: str | None = None
+    host: str | None = None  # which machine that is
+    place: str | None = None  # the device in its power mode, with the host where several share its name
+    power_mode: str | None = None
+    runtime: str | None = None
+    runtime_version: str | None = None
+    provider: str | None = None
+    delegate: str | None = None
+    sizes: str | None = None  # of inputs that are free in the file
+    sustained_seconds: int | None = None  # of load without a pause; None: in bursts
+    instructions: str | None = None  # of the processor that the latency is of, as far as int8 kernels look for them
+    way: str | None = None  # the provider or delegate, for people
+    threads: int | None = None
+    batch: int | None = None
+    macs: int | None = None
+    params: int | None = None
+    bytes: int | None = None
+    top1: float | None = None
+    top1_ci95: Interval | None = None
+    top5: float | None = None
+    top5_ci95: Interval | None = None
+    images: int | None = None
+    dataset: str | None = None  # the folder's name, which other images may share
+    dataset_hash: str | None = None
+    accuracy_instructions: str | None = None  # of the processor that answered
+    median_ms: float | None = None
+    ci95_ms: Interval | None = None
+    p90_ms: float | None = None
+    p99_ms: float | None = None
+    first_ms: float | None = None
+    load_ms: float | None = None
+    throughput_per_s: float | None = None
+    samples: int | None = None
+    processes: int | None = None
+    quantiles_ms: tuple[float, ...] | None = None  # least, 10, 25, 50, 75, 90, 99 %, greatest
+    peak_memory_bytes: int | None = None
+    baseline_memory_bytes: int | None = None
+    ideal_memory_bytes: int | None = None
+    arena_memory_bytes: int | None = None
+    memory_method: str | None = None
+    parity: bool | None = None
+    parity_error: float | None = None  # largest absolute error
     verdict: str
-    reasons: tuple[str, ...]
-    front_macs: bool
-    front_params: bool
-    front_latency: bool
+    reasons: tuple[str, ...] = ()
+    front_macs: bool = False
+    front_params: bool = False
+    front_latency: bool = False
     created: str
     artifact: str  # the file's name
-    path: str | None  # as it was named when it was measured or evaluated; None in older records
+    path: str | None = None  # as it was named when it was measured or evaluated; None in older records
     sha256: str
-    published: tuple[dict[str, Any], ...]
-    profile: dict[str, Any] | None  # by layer, where one was taken
-    sustained: dict[str, Any] | None  # the windows of sustained load, and its first minute against its last
+    published: tuple[dict[str, Any], ...] = ()
+    profile: dict[str, Any] | None = None  # by layer, where one was taken
+    sustained: dict[str, Any] | None = None  # the windows of sustained load, and its first minute against its last
     missing: dict[str, str]  # field -> why it is None
     provenance: dict[str, dict[str, Any]]  # section -> what -> value
 
@@ -209,28 +209,11 @@ def _evaluated_row(record: Accuracy) -> Row:
         (*TIMES, "peak_memory_bytes", "baseline_memory_bytes", "ideal_memory_bytes"),
         "not measured with `edgekit bench`",
     )
-    nowhere: dict[str, Any] = dict.fromkeys(
-        (
-            *("device", "host", "place", "power_mode", "runtime", "runtime_version", "threads", "batch"),
-            *("provider", "delegate", "sizes", "sustained_seconds", "way", "instructions"),
-        )
-    )
     return Row(
         **_identity(record, missing),
-        **nowhere,
         **accuracy_of(record.manifest, record, missing),
-        **_times(None, missing),
-        quantiles_ms=None,
-        peak_memory_bytes=None,
-        baseline_memory_bytes=None,
-        ideal_memory_bytes=None,
-        arena_memory_bytes=None,
-        memory_method=None,
         verdict="not measured",
-        reasons=(),
         created=record.created,
-        profile=None,
-        sustained=None,
         missing=missing,
         provenance=provenance(None, record),
     )
@@ -239,42 +222,36 @@ def _evaluated_row(record: Accuracy) -> Row:
 def _identity(record: Measurement | Accuracy, missing: dict[str, str]) -> dict[str, Any]:
     """What the file is, from its manifest where there is one; label and fronts are given later."""
     known = record.manifest
+    found: dict[str, Any] = {"format": record.format, "artifact": record.artifact, "sha256": record.sha256}
+    found |= {"path": record.found.get("path")} | ({"bytes": record.bytes} if isinstance(record, Measurement) else {})
     if known is None:
         foreign = "a foreign file: it has no manifest that would say so"
         missing |= dict.fromkeys(("precision", "weights", "macs", "params", "parity"), foreign)
-    if not isinstance(record, Measurement) and known is None:
-        missing["bytes"] = "not recorded when this foreign file was evaluated"
-    point = known.variant if known else None
-    return {
-        "label": "",
-        "front_macs": False,
-        "front_params": False,
-        "front_latency": False,
-        "short": point.name if point else record.artifact,
-        "variant": point.name if point else record.artifact,
-        "model": point.model if point else None,
-        "family": point.family if point else None,
-        "alpha": point.alpha if point else None,
-        "resolution": point.resolution if point else None,
-        "format": record.format,
-        "precision": known.precision if known else None,
-        "weights": known.weights.origin if known else None,
-        "trained": known.weights.trained if known else None,
-        "macs": known.macs if known else None,
-        "params": known.params if known else None,
-        "bytes": record.bytes if isinstance(record, Measurement) else (known.bytes if known else None),
-        "parity": known.parity.passed if known else None,
-        "parity_error": known.parity.max_abs_error if known else None,
-        "artifact": record.artifact,
-        "path": record.found.get("path"),
-        "sha256": record.sha256,
+        if "bytes" not in found:
+            missing["bytes"] = "not recorded when this foreign file was evaluated"
+        return found | {"short": record.artifact, "variant": record.artifact}
+    point = known.variant
+    return {"bytes": known.bytes, **found} | {
+        "short": point.name,
+        "variant": point.name,
+        "model": point.model,
+        "family": point.family,
+        "alpha": point.alpha,
+        "resolution": point.resolution,
+        "precision": known.precision,
+        "weights": known.weights.origin,
+        "trained": known.weights.trained,
+        "macs": known.macs,
+        "params": known.params,
+        "parity": known.parity.passed,
+        "parity_error": known.parity.max_abs_error,
         "published": _published(known),
     }
 
 
-def _published(known: Manifest | None) -> tuple[dict[str, Any], ...]:
+def _published(known: Manifest) -> tuple[dict[str, Any], ...]:
     """The published rows of this point, which an export may leave in the manifest's details."""
-    rows = known.details.get("published", ()) if known else ()
+    rows = known.details.get("published", ())
     return tuple(row for row in rows if isinstance(row, dict) and isinstance(row.get("top1"), float))
 
 
@@ -287,7 +264,7 @@ def _conditions(record: Measurement) -> dict[str, Any]:
 
 def _times(time: Latency | None, missing: dict[str, str]) -> dict[str, Any]:
     if time is None:
-        return dict.fromkeys((*TIMES, "ci95_ms", "p99_ms", "throughput_per_s", "samples", "processes"))
+        return {}
     for name, word in (("ci95_ms", "interval"), ("p90_ms", "p90"), ("p99_ms", "p99")):
         reason = next((reason for reason in time.reasons if reason.startswith(f"no {word}")), None)
         missing |= {name: reason} if reason else {}

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from edgekit.bench.ondevice.runtimes.trtexec import version as unpacked
 from edgekit.errors import BackendMissing, EdgekitError, UsageError
 from edgekit.tensorrt.capabilities import Capabilities
 from edgekit.util.formatting import shape_text
@@ -137,14 +138,11 @@ def _enqueue_bound(text: str) -> bool:
 
 
 def version(text: str) -> str | None:
-    """The version in the banner. 8.x packs major*1000 + minor*100 + patch, 10.x major*10000 + minor*100 + patch."""
+    """The version in the banner, else in the text."""
     packed = BANNER.search(text)
     if packed is None:
         return _last_text(NAMED.pattern, text)
-    number = int(packed.group(1))
-    if number < 10_000:
-        return f"{number // 1000}.{number // 100 % 10}.{number % 100}"
-    return f"{number // 10_000}.{number // 100 % 100}.{number % 100}"
+    return unpacked(packed.group(1))
 
 
 def failure(code: int | None, log: Log, text: str) -> EdgekitError | None:

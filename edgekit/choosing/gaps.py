@@ -40,7 +40,7 @@ UNEVALUATED = Gap("no accuracy", "it is accurate enough", "run `edgekit eval FIL
 UNTRAINED = Gap(
     "random weights",
     "it is accurate with trained weights",
-    "export with --weights: which file is quickest, the table says",
+    "export with --weights; the table says already which file is quickest",
 )
 UNMEASURED = Gap(
     "an unknown size or memory", "it is small enough", "run `edgekit bench` on these files, or leave that limit out"

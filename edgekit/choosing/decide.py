@@ -155,7 +155,7 @@ def _points(one: Candidate) -> str:
 
 
 def remarks(chosen: Row) -> list[str]:
-    """What the numbers of a chosen file must be read with."""
+    """Return what the numbers of a chosen file must be read with."""
     said = []
     if chosen.verdict in (SUSPECT, INVALID):
         said.append(f"the latency of the chosen file is {chosen.verdict}: {causes(chosen.verdict, chosen.reasons)}")

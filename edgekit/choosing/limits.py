@@ -57,7 +57,7 @@ def limits(max_latency: Quantity, min_top1: Quantity, max_bytes: Quantity, max_m
 
 
 def checks(row: Row, wanted: Limits) -> Iterator[Check]:
-    """The limits that are set, each with its outcome for this row. A limit inside an interval cannot be told."""
+    """Return the limits that are set, each with its outcome for this row. A limit inside an interval cannot be told."""
     asked: tuple[tuple[float | None, Callable[[Row, float], Check]], ...] = (
         (wanted.min_top1, _accuracy),
         (wanted.max_latency_ms, _latency),
@@ -116,7 +116,7 @@ def gap_of_latency(row: Row) -> Gap:
 
 
 def why_no_latency(row: Row) -> str:
-    """Why a row has no latency that may be ranked, in words."""
+    """Return why a row has no latency that may be ranked, in words."""
     if row.median_ms is None:
         return row.missing.get("median_ms", "not measured")
     if row.runtime == "null":

@@ -45,7 +45,7 @@ class Candidate:
         return " and ".join(dict.fromkeys(gap.condition for gap in self.gaps)) or None
 
     def to_json(self) -> dict[str, Any]:
-        """The facts of the row that the choice rests on, the status and its reasons."""
+        """Return the facts of the row that the choice rests on, the status and its reasons."""
         known = {name: getattr(self.row, name) for name in FIELDS}
         told: dict[str, Any] = {
             "status": self.status,
@@ -82,7 +82,7 @@ class ChooseResult(Tabled):
         return MeasurementInvalid.exit_code if is_invalid else GateFailed.exit_code
 
     def to_json(self) -> dict[str, Any]:
-        """What `edgekit choose --json` prints. Accuracies are fractions of 1."""
+        """Return what `edgekit choose --json` prints. Accuracies are fractions of 1."""
         return {
             "verdict": self.verdict,
             "reason": self.reason,

@@ -98,7 +98,7 @@ class AndroidTarget:
         return _surface(heat, battery)
 
     def passes(self, job: Mapping[str, Any]) -> dict[str, Callable[[float], dict[str, Any]]]:
-        """The answers, held against LiteRT's here."""
+        """Return the answers, held against LiteRT's here."""
 
         def answers(seconds: float) -> dict[str, Any]:
             flags = {**self._tool.flags(job), "num_runs": 1, "warmup_runs": 1}
@@ -108,7 +108,7 @@ class AndroidTarget:
         return {"answers": answers}
 
     def ask(self, job: Mapping[str, Any], timeout_seconds: float, command: str = RUN) -> dict[str, Any]:
-        """One process of benchmark_model, or what it says of memory.
+        """Run one process of benchmark_model; return what it found, or what it says of memory.
 
         Raises BackendMissing for what it cannot run, MeasurementInvalid where a delegate took only part.
         """

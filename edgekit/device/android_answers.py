@@ -31,7 +31,7 @@ SEPARATOR = ","  # the tool's flags cannot name a tensor that has one
 def compared(
     tool: Tool, link: AdbLink, job: Mapping[str, Any], run: Callable[[Mapping[str, object]], object]
 ) -> dict[str, Any]:
-    """The largest difference of any answer, and the largest answer; None with a `reason` where there is none.
+    """Return the largest difference of any answer, and the largest answer; None with a `reason` where there is none.
 
     `run` runs the tool there with these flags beside its own.
     """
@@ -62,14 +62,14 @@ def kernels(tool: Tool, delegate: str | None) -> str | None:
 
 
 def reference(found: Mapping[str, Any]) -> str:
-    """What answers are compared with, of what is found of the session here."""
+    """Return what answers are compared with, of what is found of the session here."""
     return f"LiteRT {found['runtime_version']} here" + (
         ", its own kernels" if found["delegate"] in (None, "none") else ""
     )
 
 
 def lacking(tool: Tool) -> str | None:
-    """Why a tool tells nothing that could be compared; None where it does."""
+    """Return why a tool tells nothing that could be compared; None where it does."""
     found = [name for name in NEEDED if name not in tool.flags]
     return f"this benchmark_model tells no outputs: it has no --{found[-1]}" if found else None
 
@@ -80,7 +80,7 @@ def unnamed(tensors: Sequence[Tensor]) -> bool:
 
 
 def input_flags(tensors: Sequence[Tensor], arrays: Sequence[NDArray[Any]], places: Sequence[str]) -> dict[str, object]:
-    """The flags that give files there to a file's inputs."""
+    """Return the flags that give files there to a file's inputs."""
     # A colon stands between name and place, and in many a name.
     names = [tensor.name.replace(":", "\\:") for tensor in tensors]
     pairs = [f"{name}:{place}" for name, place in zip(names, places, strict=True)]
@@ -92,7 +92,7 @@ def input_flags(tensors: Sequence[Tensor], arrays: Sequence[NDArray[Any]], place
 
 
 def remarks(error: float, most: float) -> list[str]:
-    """What a reader must know of answers that are so far from LiteRT's here, whose largest is `most`."""
+    """Return what a reader must know of answers that are so far from LiteRT's here, whose largest is `most`."""
     if not np.isfinite(error):
         return ["its answers are not finite, and LiteRT's here are"]
     if error <= FAR * most:

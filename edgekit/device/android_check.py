@@ -104,7 +104,7 @@ def _runtime(name: str, prepared: Callable[[], Prepared]) -> RuntimeFound:
 
 
 def program(device: AdbDevice, link: AdbLink) -> Path:
-    """The benchmark_model that devices.yaml names, a file here. Raises BackendMissing."""
+    """Return the benchmark_model that devices.yaml names, a file here. Raises BackendMissing."""
     remedy = f"write `{NAME}: PATH` into devices.yaml; `edgekit devices tool litert` fetches Google's (docs/android.md)"
     if device.benchmark_model is None:
         raise BackendMissing(f"devices.yaml names no {NAME} for {link.name}", remedy)
@@ -115,7 +115,7 @@ def program(device: AdbDevice, link: AdbLink) -> Path:
 
 
 def machine(path: Path) -> str | None:
-    """The processors that a program was built for, as Android names them; None where its head does not tell."""
+    """Return the processors that a program was built for, as Android names them; None where its head does not tell."""
     with path.open("rb") as stream:
         head = stream.read(20)
     if len(head) < 20 or head[:4] != b"\x7fELF":
@@ -125,7 +125,7 @@ def machine(path: Path) -> str | None:
 
 
 def parts(link: AdbLink, scripts: tuple[str, ...]) -> list[str]:
-    """What each script prints, asked for at once; empty where it fails."""
+    """Return what each script prints, asked for at once; empty where it fails."""
     done = link.run("; ".join(f"({script}) 2>/dev/null; echo; echo {PART}" for script in scripts))
     parts = done.stdout.decode(errors="replace").split(f"\n{PART}\n")
     return [*parts, *[""] * len(scripts)][: len(scripts)]

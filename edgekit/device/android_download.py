@@ -43,7 +43,7 @@ class Fetched:
 
 
 def address(tool: str) -> str:
-    """Where one of the two is published. Raises UsageError for another name."""
+    """Return where one of the two is published. Raises UsageError for another name."""
     if tool not in ADDRESSES:
         raise UsageError(
             f"there is no {NAME} '{tool}'{nearest(tool, ADDRESSES)}", f"choose one of: {', '.join(ADDRESSES)}"

@@ -67,7 +67,7 @@ class PhoneSession:
         }
 
     def run(self, arrays: list[Any]) -> list[Any]:
-        """One array per output, for one array per input; their batches may be many of the file's own."""
+        """Return one array per output, for one array per input; their batches may be many of the file's own."""
         batches = [_split(array, tensor) for array, tensor in zip(arrays, self.inputs, strict=True)]
         logs, answers = self._asked(list(zip(*batches, strict=True)))
         self.last_ns = sum(round(log.statistics[-1].get("curr", 0.0) * 1000) for log in logs if log.statistics)
@@ -78,7 +78,7 @@ class PhoneSession:
         return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
-        """The same as a function; a time taken around it holds the way there and the loading."""
+        """Return the same as a function; a time taken around it holds the way there and the loading."""
         return lambda: self.run(arrays)
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ NOT_RUN = ("not executable", "Exec format error", "cannot execute", "syntax erro
 
 
 def state(link: AdbLink) -> tuple[dumpsys.Thermal, dumpsys.Battery, tuple[dumpsys.Policy, ...]]:
-    """How warm the phone is, its battery, and its groups of processors."""
+    """Return how warm the phone is, its battery, and its groups of processors."""
     heat, battery, clocks = parts(link, STATE)
     return dumpsys.thermal(heat), dumpsys.battery(battery), dumpsys.frequencies(clocks)
 
@@ -36,7 +36,7 @@ class PhoneTool:
         self._tool: Prepared | None = None
 
     def flags(self, job: Mapping[str, Any]) -> dict[str, object]:
-        """The file, the threads and the delegate."""
+        """Return the file, the threads and the delegate."""
         try:
             chosen = delegates.delegate_flags(self.prepared()[0], job["delegate"])
             if _is_npu(job):
@@ -142,7 +142,7 @@ class PhoneTool:
         )
 
     def prepared(self) -> Prepared:
-        """The tool, brought there and recognized by what it says of its flags."""
+        """Return the tool, brought there and recognized by what it says of its flags."""
         if self._tool is None:
             path = program(self._device, self._link)
             abis = dumpsys.identity(dumpsys.properties(parts(self._link, IDENTITY[:1])[0])).abis
@@ -165,7 +165,7 @@ class PhoneTool:
         return self._tool
 
     def policies(self) -> tuple[dumpsys.Policy, ...]:
-        """The groups of processors; they do not change."""
+        """Return the groups of processors; they do not change."""
         if self._groups is None:
             self._groups = state(self._link)[2]
         return self._groups

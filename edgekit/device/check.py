@@ -46,13 +46,13 @@ class Check:
     runtimes: tuple[RuntimeFound, ...] = field(default_factory=tuple)
 
     def facts(self) -> dict[str, Any]:
-        """What belongs to a measurement: without what is missing, and without what is not known."""
+        """Return what belongs to a measurement: without what is missing, and without what is not known."""
         found = asdict(self)
         kept = {key: found[key] for key in found if key not in ("name", "missing", "runtimes", "free_bytes")}
         return {key: value for key, value in kept.items() if value not in (None, (), {})}
 
 
 def memory_line(text: str, key: str) -> int | None:
-    """The bytes that a line of /proc/meminfo tells in kB; None where it is not there."""
+    """Return the bytes that a line of /proc/meminfo tells in kB; None where it is not there."""
     match = re.search(rf"^{key}:\s*([0-9]+) kB", text, re.MULTILINE)
     return kibibytes(match.group(1)) if match else None

@@ -174,7 +174,7 @@ ONE: TypeAdapter[AnyDevice] = TypeAdapter(Annotated[AnyDevice, Field(discriminat
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of devices.yaml, for editors."""
+    """Return the JSON schema of devices.yaml, for editors."""
     found = DeviceFile.model_json_schema()
     for kind in found["$defs"].values():
         kind["properties"] = {key: _or_null(value) for key, value in kind["properties"].items()}

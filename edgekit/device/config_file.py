@@ -38,7 +38,7 @@ _SAID = {
 
 
 def parse(text: str, name: str = "devices.yaml") -> dict[str, AnyDevice]:
-    """The devices in a YAML text. Raises UsageError with the line and the nearest key."""
+    """Return the devices in a YAML text. Raises UsageError with the line and the nearest key."""
     try:
         root = yaml_text.root(text)
     except YamlError as error:

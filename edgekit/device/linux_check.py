@@ -87,7 +87,7 @@ def _jetson(files: Mapping[str, str], answers: Mapping[tuple[str, ...], Any]) ->
 
 
 def mode_of(answer: Mapping[str, Any] | None) -> str | None:
-    """The name of the power mode that `nvpmodel -q` told, its number where it has no name."""
+    """Return the name of the power mode that `nvpmodel -q` told, its number where it has no name."""
     return jetson_tools.power_mode(answer["out"]) if answer else None
 
 

@@ -60,7 +60,7 @@ class DeviceList(Tabled):
         return 0 if all(runtime.version for runtime in self.check.runtimes) else BackendMissing.exit_code
 
     def to_json(self) -> dict[str, Any]:
-        """What `edgekit devices --json` prints."""
+        """Return what `edgekit devices --json` prints."""
         rows = [{"name": name, **device.model_dump(mode="json")} for name, device in self.devices.items()]
         document: dict[str, Any] = {"file": str(self.file) if self.file else None, "devices": rows}
         if self.tool is not None:
@@ -71,7 +71,7 @@ class DeviceList(Tabled):
 def devices(
     check: str | None = None, devices: Path | None = None, tool: str | None = None, progress: Progress | None = None
 ) -> DeviceList:
-    """The devices of devices.yaml; with `check`, also what is there on the device of that name.
+    """Return the devices of devices.yaml; with `check`, also what is there on the device of that name.
 
     With `tool`, "litert" or "classic", Google's benchmark_model for phones is fetched into the cache. Raises UsageError
     for a broken file or an unknown name, DeviceUnreachable for a device that does not answer, BackendMissing for one
@@ -87,7 +87,7 @@ def devices(
 
 
 def load(path: Path | None = None) -> DeviceList:
-    """The devices of the first file that is there; a file that was asked for must be."""
+    """Return the devices of the first file that is there; a file that was asked for must be."""
     asked = path or (Path(os.environ["EDGEKIT_DEVICES"]) if os.environ.get("EDGEKIT_DEVICES") else None)
     if asked is None:
         asked = next((place for place in (Path("devices.yaml"), CONFIG.expanduser()) if place.is_file()), None)

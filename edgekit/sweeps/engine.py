@@ -67,7 +67,7 @@ class Engine(Protocol):
         """Whether a device is this machine."""
 
     def address(self, device: str) -> str:
-        """The machine of a device: two names with the same address are one machine."""
+        """Return the machine of a device: two names with the same address are one machine."""
 
     def alone(self, device: str, waiting: Callable[[], None]) -> AbstractContextManager[None]:
         """Have a device for oneself; calls `waiting` once before it waits for another sweep."""

@@ -81,7 +81,7 @@ def refused(error: BaseException) -> Refusal:
 
 
 def there(journal: Journal, file: File, out: Path) -> Made | None:
-    """The file as it was made before, if it is still what it was; or the gate that it did not pass."""
+    """Return the file as it was made before, if it is still what it was; or the gate that it did not pass."""
     entry = journal.get("file", file.key)
     if entry is None:
         gate = journal.get("gate", file.key)
@@ -134,7 +134,7 @@ def make_here(job: Job) -> Iterator[Made]:
 
 
 def failed(job: Job, refusal: Refusal) -> tuple[Made, ...]:
-    """The files of a job none of which could be made."""
+    """Return the files of a job none of which could be made."""
     return tuple(Made(file, refusal=refusal) for file in job.files)
 
 

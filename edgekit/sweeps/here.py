@@ -38,7 +38,7 @@ class Here:
         self._turns[task.kind].add(task.group, task.key)
 
     def take(self, jobs: Mapping[str, Job]) -> Iterator[Job]:
-        """The exports for which there is room, and the accuracies when none of the others is left."""
+        """Yield the exports for which there is room, and the accuracies when none of the others is left."""
         kind = EXPORT if self._left[EXPORT] else ACCURACY
         if kind == ACCURACY and self._left[LATENCY]:
             return

@@ -41,7 +41,7 @@ class Keys:
         self.grid = grid
 
     def of_export(self, asked: ExportOptions, weights: Source) -> Inputs:
-        """What one file is made from."""
+        """Return what one file is made from."""
         given = {name: value for name, value in asked.given().items() if name not in ELSEWHERE}
         found: dict[str, Any] = {
             "model": identity_of(str(asked.model)),
@@ -56,7 +56,7 @@ class Keys:
     def of_measurement(
         self, sha256: str, device: str, identity: Identity, runtime: Runtime, protocol: Protocol, how: How
     ) -> Inputs:
-        """What a latency depends on, as far as it can be known beforehand."""
+        """Return what a latency depends on, as far as it can be known beforehand."""
         asked = {name: value for name in ASKED if (value := getattr(how, name)) is not None}
         return {
             "sha256": sha256,
@@ -67,7 +67,7 @@ class Keys:
         }
 
     def of_accuracy(self, sha256: str, runtime: Runtime) -> Inputs:
-        """What an accuracy depends on."""
+        """Return what an accuracy depends on."""
         return {"sha256": sha256, "runtime": [runtime.name, runtime.version], "images": self.evaluated_on}
 
     @cached_property

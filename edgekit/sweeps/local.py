@@ -40,7 +40,7 @@ class Local:
         return self._known[device].is_local
 
     def address(self, device: str) -> str:
-        """The address that its entry has."""
+        """Return the address that its entry has."""
         return self._known[device].address
 
     def alone(self, device: str, waiting: Callable[[], None]) -> AbstractContextManager[None]:

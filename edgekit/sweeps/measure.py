@@ -76,7 +76,7 @@ class Measuring:
         self._identities: dict[str, Identity] = {}  # by the device's name
 
     def protocol(self, how: How) -> Protocol:
-        """How a measurement is made."""
+        """Return how a measurement is made."""
         return PRESETS[self.grid.preset].model_copy(update={"threads": how.threads, "batch": how.batch})
 
     def latency(self, made: Made, how: How, name: str, say: Say) -> Measured:
@@ -175,13 +175,13 @@ class Measuring:
         return session
 
     def accuracies(self, files: Sequence[Made], runtime: str | None, say: Say) -> dict[str, Judged]:
-        """The accuracy of each file by its sha256, on the same images; they are decoded once."""
+        """Return the accuracy of each file by its sha256, on the same images; they are decoded once."""
         found = self.known_accuracies(files, runtime)
         wanted = {made.sha256: made for made in files if made.sha256 is not None and made.sha256 not in found}
         return found | self._judge(wanted, runtime, say) if wanted else found
 
     def known_accuracies(self, files: Sequence[Made], runtime: str | None) -> dict[str, Judged]:
-        """The accuracies that are known, and those that would say nothing, by the files' sha256."""
+        """Return the accuracies that are known, and those that would say nothing, by the files' sha256."""
         found: dict[str, Judged] = {}
         for made in files:
             reason = self.meaningless(made)
@@ -191,7 +191,7 @@ class Measuring:
         return found
 
     def known_accuracy(self, made: Made, runtime: str | None) -> Accuracy | None:
-        """What was found for this file on just these images."""
+        """Return what was found for this file on just these images."""
         try:
             entry = self.journal.get("accuracy", key(self._accuracy_inputs(made, runtime)))
         except EdgekitError:
@@ -200,7 +200,7 @@ class Measuring:
         return found[0] if found else None
 
     def meaningless(self, made: Made) -> str | None:
-        """Why the accuracy of a file would say nothing."""
+        """Return why the accuracy of a file would say nothing."""
         if not made.trained:
             return UNTRAINED
         return NOISE if made.file.precision == "int8" and self.grid.export.synthetic_calibration else None

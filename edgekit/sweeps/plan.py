@@ -119,7 +119,7 @@ class Plan:
             self.gmacs[point] = made.macs / 1e9
 
     def told(self, point: Point) -> str:
-        """What a variant is called, and the options of export in which its files differ from others."""
+        """Return what a variant is called, and the options of export in which its files differ from others."""
         return f"{self.names[point]} {point.way}".rstrip()
 
     def _variant(self, point: Point) -> Variant:
@@ -232,7 +232,7 @@ class Plan:
         return accuracy_seconds(self.keys.images_evaluated, files, self.gmacs.get(point)) if files else 0.0
 
     def left(self, cells: Sequence[CellResult]) -> tuple[Task, ...]:
-        """The jobs that cells which are planned still need."""
+        """Return the jobs that cells which are planned still need."""
         planned = [one for one in cells if one.status == PLANNED]
         timed = {(place_of(one.cell), one.cell.how) for one in planned if one.measurement is None}
         judged = {

@@ -45,7 +45,7 @@ class Turns:
         return next(iter(self._groups.values()))[0]
 
     def each(self) -> Iterator[str]:
-        """Every job."""
+        """Return every job."""
         return (key for jobs in self._groups.values() for key in jobs)
 
     def only(self, stays: Callable[[str], bool]) -> Turns:
@@ -123,7 +123,7 @@ class Queue:
         return self.jobs.take() if self.jobs else None
 
     def may_take(self) -> Iterator[str]:
-        """The free devices that would find a job, as few as are needed to see one."""
+        """Yield the free devices that would find a job, as few as are needed to see one."""
         if self.jobs:
             yield from self.free
         for failed in self.again:

@@ -45,7 +45,7 @@ class CellResult:
         return found + [MeasurementInvalid.exit_code] * invalid
 
     def to_json(self) -> dict[str, Any]:
-        """The cell under its documented keys."""
+        """Return the cell under its documented keys."""
         refusal = self.refusal
         return {
             "variant": self.variant,
@@ -99,7 +99,7 @@ class SweepResult(Tabled):
         return worst_exit_code([*(code for cell in self.cells for code in cell.exit_codes), *own])
 
     def count(self, status: str) -> int:
-        """How many cells ended so."""
+        """Return how many cells ended so."""
         return sum(cell.status == status for cell in self.cells)
 
     def to_json(self) -> dict[str, Any]:

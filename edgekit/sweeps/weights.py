@@ -38,7 +38,7 @@ class Source:
 def source(
     weights: str, model: str, alpha: float | None, res: int | None, precision: str, random_where_missing: bool
 ) -> Source:
-    """The weights of one variant in one precision. Raises UsageError where there are none."""
+    """Return the weights of one variant in one precision. Raises UsageError where there are none."""
     if weights.partition(":")[0] in NAMED:
         return Source(weights, None, weights.startswith("random"))
     path = Path(weights).expanduser()
@@ -58,7 +58,7 @@ def source(
 
 
 def named(model: str, alpha: float | None, res: int | None) -> str:
-    """What a variant is called, as far as it is known."""
+    """Return what a variant is called, as far as it is known."""
     width = [] if alpha is None else ["1.0" if alpha == 1 else f"{alpha:g}"]
     return "_".join([model, *width, *([] if res is None else [str(res)])])
 

@@ -52,7 +52,7 @@ class Workers(Executor):
             self._environment.setdefault(name, str(max(1, processors() // count)))
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
-        """The future of `fn(*args, **kwargs)`; all of them, and the result, must be possible to pickle.
+        """Return the future of `fn(*args, **kwargs)`; all of them, and the result, must be possible to pickle.
 
         Where the thread that submits it works for a command that ends (edgekit.bench.links.stopping), the process that
         does it is killed.
@@ -108,7 +108,7 @@ class Workers(Executor):
 
 
 def processors() -> int:
-    """How many this process may use."""
+    """Return how many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

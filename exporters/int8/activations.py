@@ -51,7 +51,7 @@ NARROW = 1 / 4  # of what a fixed scale reaches to: two of eight bits
 
 
 def scheme_of(name: str) -> Scheme:
-    """The scheme of a name; UsageError for another."""
+    """Return the scheme of a name; UsageError for another."""
     if name not in SCHEMES:
         raise UsageError(
             f"unknown int8 scheme '{name}'{nearest(name, SCHEMES)}", f"choose one of: {', '.join(SCHEMES)}"
@@ -206,7 +206,7 @@ def rounded_operand(constant: Tensor, scheme: str) -> Tensor:
 
 
 def operand(tensor: Tensor, scheme: str) -> QParams:
-    """How a constant operand of an addition or product becomes integers."""
+    """Return how a constant operand of an addition or product becomes integers."""
     low, high = (float(value) for value in torch.aminmax(tensor.detach().float()))
     if scheme == "tflite":  # as its kernels like constants best
         return QParams(max(max(-low, high) / 127, MIN_SCALE), 0)

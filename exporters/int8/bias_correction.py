@@ -23,7 +23,7 @@ SAMPLE_BYTES = 256 << 20  # of the largest activation of all images together
 
 
 def sample(graph: Graph, images: CalibrationSet) -> list[Tensor]:
-    """The set's first IMAGES images in one batch; fewer where a large network would not fit into memory."""
+    """Return the set's first IMAGES images in one batch; fewer where a large network would not fit into memory."""
     largest = 4 * max(math.prod(op.shape[1:]) for op in graph)
     count = max(min(IMAGES, SAMPLE_BYTES // largest, images.n), 1)
     several = zip(*islice(images.inputs(1), count), strict=True)

@@ -46,7 +46,7 @@ def islands(
     extremes: Extremes | None = None,
     channels: Mapping[str, float] | None = None,
 ) -> dict[str, str]:
-    """The operators that are computed in float, each with the reason; a fused activation goes with its producer.
+    """Return the operators that are computed in float, each with the reason; a fused activation goes with its producer.
 
     `extremes` and `channels` are what Ranges has.
     """
@@ -110,7 +110,7 @@ def _hands_on(op: Op, scheme: str) -> bool:
 
 
 def narrow(graph: Graph, extremes: Extremes) -> dict[str, str]:
-    """The sigmoids and tanhs whose values are a few steps of the only scale that TFLite has for them."""
+    """Return the sigmoids and tanhs whose values are a few steps of the only scale that TFLite has for them."""
     reason = "its values are too small for the scale that TFLite prescribes"
     return {op.name: reason for op in graph if is_narrow(op, extremes)}
 
@@ -126,7 +126,7 @@ def before_choices(graph: Graph) -> dict[str, str]:
 
 
 def preparation(graph: Graph) -> dict[str, str]:
-    """What makes the first layer's values of an input's whole numbers: in float they are rounded once."""
+    """Return what makes the first layer's values of an input's whole numbers: in float they are rounded once."""
     whole, found = {op.name for op in graph.inputs if not op.dtype.is_floating_point}, dict[str, str]()
     for op in graph:
         if not op.inputs or not all(name in whole or name in found for name in op.inputs):
@@ -204,7 +204,7 @@ def _divides(op: Op) -> bool:
 
 
 def thin_start(graph: Graph) -> frozenset[str]:
-    """The convolutions at a network's start that onnxruntime computes faster in float than in integers.
+    """Return the convolutions at a network's start that onnxruntime computes faster in float than in integers.
 
     Its integer kernels pay for every place of the kernel, whatever few channels are there, and the first layers have
     the most places. Once in integers a network stays so: each change of form costs a pass over the tensor.

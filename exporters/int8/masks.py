@@ -20,7 +20,7 @@ _TOWARDS_SCORES = frozenset({"add", "where", "reshape", "permute", "slice", "exp
 
 
 def infinite(graph: Graph) -> frozenset[str]:
-    """The operators whose values are infinite at places because a constant of forward() is."""
+    """Return the operators whose values are infinite at places because a constant of forward() is."""
     found: set[str] = set()
     for op in graph:
         if (_owns_infinity(graph, op) and op.kind in ("constant", *_HANDING_ON)) or (
@@ -48,7 +48,7 @@ def finite_extremes(y: Tensor) -> tuple[float, float]:
 
 
 def masked(graph: Graph, extremes: Mapping[str, tuple[float, float]]) -> dict[str, str]:
-    """What carries a mask on its way to a softmax, with the softmax, and whatever else has an infinite constant.
+    """Return what carries a mask on its way to a softmax, with the softmax, and whatever else has an infinite constant.
 
     Infinite weights are no mask: they stay where they are refused.
     """

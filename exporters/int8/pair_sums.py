@@ -31,7 +31,7 @@ def in_kernel_order(weight: Tensor) -> Tensor:
 
 
 def from_kernel_order(rows: Tensor, shape: torch.Size) -> Tensor:
-    """The inverse of `in_kernel_order` for a weight of this shape."""
+    """Return the inverse of `in_kernel_order` for a weight of this shape."""
     if len(shape) == 2:
         return rows
     return rows.reshape(shape[0], -1, shape[1]).transpose(1, 2).reshape(shape)

@@ -32,7 +32,7 @@ class PixelEntry:
 
 
 def pixel_entry(graph: Graph, in_float: Collection[str], preprocessing: Preprocessing) -> PixelEntry | None:
-    """How pixels enter a network as they are; None where its first layers cannot take up what is missing.
+    """Return how pixels enter a network as they are; None where its first layers cannot take up what is missing.
 
     They can where each is a convolution or linear layer in integers, one scale serves all channels, and padding, where
     there is some, stays within half a pixel of zero.
@@ -54,7 +54,7 @@ def pixel_entry(graph: Graph, in_float: Collection[str], preprocessing: Preproce
 
 
 def response(op: Op, weight: Tensor, offset: Tensor) -> Tensor:
-    """What a convolution answers to a constant input, (outputs,): `offset` is (channels,); nothing is padded."""
+    """Return what a convolution answers to a constant input, (outputs,): `offset` is (channels,); nothing is padded."""
     per_channel = weight.flatten(2).sum(2)  # (outputs, channels of a group)
     constant = offset.reshape(op.attrs["groups"], 1, -1)
     return (per_channel.reshape(len(constant), -1, per_channel.shape[1]) * constant).sum(2).reshape(-1)

@@ -48,7 +48,7 @@ def quantize(
     keep_float: Collection[str] = (),
     pixels: Preprocessing | None = None,
 ) -> QuantizedGraph:
-    """The int8 form of a folded float32 graph in a scheme (tflite, onnxruntime or tensorrt).
+    """Return the int8 form of a folded float32 graph in a scheme (tflite, onnxruntime or tensorrt).
 
     `effort`: fast rounds to nearest; default also corrects biases, measured on some calibration images where there are
     any. `keep_float` names layers that stay in float. With `pixels` a caller hands over and takes integers: input and
@@ -115,12 +115,12 @@ def layer_with_weight(op: Op) -> bool:
 
 
 def channel_axis(op: Op) -> int:
-    """The axis of the output channels in the operator's weight."""
+    """Return the axis of the output channels in the operator's weight."""
     return 1 if op.kind == "conv_transpose" else 0
 
 
 def round_weight(graph: Graph, op: Op, scales: Mapping[str, QParams] | None = None, pairs: bool = False) -> QWeight:
-    """The weight rounded to nearest, on the grid of each channel that rounds it best.
+    """Return the weight rounded to nearest, on the grid of each channel that rounds it best.
 
     `scales` are those of the activations; None where they stay in float and no mean is known that a bias could make up
     for: then the sums of weights are kept (level_rounding). With `pairs` no two products that a kernel adds in 16 bits
@@ -171,7 +171,7 @@ def best_tops(rows: Tensor, pairs: bool = False) -> Tensor:
 
 
 def pair_cost(quantized: QuantizedGraph) -> dict[str, float | int] | None:
-    """What it costs the weights that pairs of products fit 16 bits; None in a scheme that does not ask for it.
+    """Return what it costs the weights that pairs of products fit 16 bits; None in a scheme that does not ask for it.
 
     `layers` and `channels` are those that the kernels add in pairs, `grown` the share of channels whose scale grew, by
     `growth` on average over all; the others are signal-to-noise of all weights together, in dB.
@@ -262,7 +262,7 @@ def analytic_shifts(quantized: QuantizedGraph, ranges: Ranges) -> dict[str, Tens
 
 
 def with_biases(quantized: QuantizedGraph, shifts: dict[str, Tensor]) -> QuantizedGraph:
-    """The same network with `shifts` taken off its biases, which are then rounded to int32."""
+    """Return the same network with `shifts` taken off its biases, which are then rounded to int32."""
     graph, params, ops, biases = quantized.graph, {}, [], {}
     for op in graph:
         if op.name in quantized.weights:

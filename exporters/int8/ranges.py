@@ -91,7 +91,7 @@ def record(graph: Graph, images: CalibrationSet, seen: Seen | None = None) -> Ra
 def from_file(
     graph: Graph, told: Mapping[str, tuple[float, float]], recorded: Ranges, own: OwnIntegers | None = None
 ) -> Ranges:
-    """The recorded ranges, replaced by those that a file carries (by operator name) where it has them.
+    """Return the recorded ranges, replaced by those that a file carries (by operator name) where it has them.
 
     With the file's `own` integers, their scales are kept too, and biases are not measured anew. Raises UsageError when
     the file names no layer of the graph.
@@ -175,7 +175,7 @@ class _Watch:
             self._sizes[op.name, axis] = sizes if before is None else torch.maximum(before, sizes)
 
     def mean(self, name: str) -> Tensor:
-        """The mean over the images (1, C, *spatial)."""
+        """Return the mean over the images (1, C, *spatial)."""
         return self._sums[name] / self._counts[name]
 
     def extremes(self) -> dict[str, tuple[float, float]]:
@@ -184,7 +184,7 @@ class _Watch:
         return {name: (min(low for low, _ in both), max(high for _, high in both)) for name, both in found.items()}
 
     def channels(self) -> dict[str, float]:
-        """How many times one channel is larger than another, by operator name."""
+        """Return how many times one channel is larger than another, by operator name."""
         each: dict[str, list[Tensor]] = {}
         for (name, _), sizes in self._sizes.items():
             each.setdefault(name, []).append(sizes)
@@ -211,7 +211,7 @@ def _lies_turned(y: Tensor) -> bool:
 
 
 def window_mean(op: Op, weight: Tensor, mean: Tensor) -> Tensor:
-    """The mean input that each weight meets, over all places where the kernel is put.
+    """Return the mean input that each weight meets, over all places where the kernel is put.
 
     From the mean image (1, C, *spatial); a linear layer gives (in,), a convolution (C, *kernel). Each kernel offset
     looks at one strided part of the padded image.
@@ -244,7 +244,7 @@ def _kept_path(graph: Graph, images: CalibrationSet) -> Path | None:
 
 
 def graph_hash(graph: Graph) -> str | None:
-    """The digest of operators and tensors; None where an operator is a function."""
+    """Return the digest of operators and tensors; None where an operator is a function."""
     digest = hashlib.sha256()
     for op in graph:
         if op.kind == "call":

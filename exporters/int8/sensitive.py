@@ -26,7 +26,7 @@ _KEEPING = MOVES | {"add", "mul", "clip", "sqrt", "pow", "relu", "sum", "mean", 
 
 
 def sensitive(graph: Graph) -> dict[str, str]:
-    """The operators back to the nearest layers, with these, each with the reason.
+    """Return the sensitive operators, with those in front of them back to the nearest layers, each with the reason.
 
     Where a layer sums powers, as the filters of a spectrogram do, what makes the powers is named as well. A product
     with a constant (the places of a grid, turned and scaled) is no layer.

@@ -63,7 +63,7 @@ def integer_graph(quantized: QuantizedGraph, correct: Correction | None = None) 
 
 
 def made_in_float(quantized: QuantizedGraph) -> frozenset[str]:
-    """The tensors of a TFLite file that are rounded where an integer operator reads them, and nowhere else."""
+    """Return the tensors of a TFLite file that are rounded where an integer operator reads them, and nowhere else."""
     if quantized.scheme != "tflite":
         return frozenset()
     graph, known = quantized.graph, quantized.activations
@@ -113,7 +113,7 @@ def _product(
 
 
 def run(quantized: QuantizedGraph, *xs: Tensor) -> Any:
-    """What the int8 network answers to float batches (N, *input shape), as real numbers: as Graph.run does."""
+    """Return what the int8 network answers to float batches (N, *input shape), as real numbers: as Graph.run does."""
     return runner(quantized)(*xs)
 
 
@@ -124,7 +124,7 @@ def runner(quantized: QuantizedGraph) -> Callable[..., Any]:
 
 
 def round_values(quantized: QuantizedGraph, but: Collection[str] = ()) -> Callable[[Op, Tensor], Tensor | None]:
-    """What rounds each tensor, `but` some, to its integers while a graph runs."""
+    """Return what rounds each tensor, `but` some, to its integers while a graph runs."""
 
     def rounding(op: Op, y: Tensor) -> Tensor | None:
         params = None if op.name in but else quantized.activations.get(op.name)

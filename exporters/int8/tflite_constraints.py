@@ -64,7 +64,7 @@ _FLOAT_ONLY = {
 
 
 def fixed_output(kind: str) -> QParams | None:
-    """The only output quantization that an operator's int8 kernel has; None where any will do."""
+    """Return the only output quantization that an operator's int8 kernel has; None where any will do."""
     return FIXED_OUTPUT.get(kind)
 
 
@@ -79,7 +79,7 @@ def cuts_in_place(op: Op) -> bool:
 
 
 def float_only(op: Op) -> str | None:
-    """Why an operator has no int8 kernel and must be computed in float; None where it has one."""
+    """Return why an operator has no int8 kernel and must be computed in float; None where it has one."""
     if op.kind in _FLOAT_ONLY:
         return _FLOAT_ONLY[op.kind]
     if op.kind in _NO_INTEGERS:

@@ -21,7 +21,7 @@ WEIGHTS = "weights"  # the scheme's name
 
 
 def weights_only(graph: Graph, ranges: Ranges | None = None) -> QuantizedGraph:
-    """The network with the weights of its convolutions and linear layers rounded to int8, one scale a channel.
+    """Return the network with the weights of its convolutions and linear layers rounded to int8, one scale a channel.
 
     Its graph holds what the integers stand for, so that running it is what a file computes. A weight that several
     layers share is one tensor still. Rounding keeps the sums of weights; with `ranges` of images, what it still adds to

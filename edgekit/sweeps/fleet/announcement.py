@@ -36,19 +36,19 @@ class Announcement:
         return "torch" in self.tools
 
     def entry(self, device: str) -> AnyDevice:
-        """The entry of one of its devices."""
+        """Return the entry of one of its devices."""
         return ONE.validate_python(self.devices[device])
 
 
 def announcement(name: str, devices: Mapping[str, AnyDevice], slots: int, memory: int) -> Announcement:
-    """What this machine says of itself."""
+    """Return what this machine says of itself."""
     runtimes = {runtime: one.version for runtime, one in RUNTIMES.items()}
     entries = {device: entry.model_dump(mode="json") for device, entry in devices.items()}
     return Announcement(name, tools(), runtimes, entries, slots, memory)
 
 
 def difference(ours: Mapping[str, str], theirs: Mapping[str, str]) -> str | None:
-    """Why a worker may not be used: the first version that differs, both named.
+    """Return why a worker may not be used: the first version that differs, both named.
 
     A worker without torch makes no files; all that must agree then is edgekit itself.
     """
@@ -73,7 +73,7 @@ class Roster:
     refused: Mapping[str, str] = field(default_factory=dict)
 
     def owners(self, device: str) -> list[str]:
-        """The workers that announce a device."""
+        """Return the workers that announce a device."""
         return [address for address, one in self.workers.items() if device in one.devices]
 
     @property
@@ -82,7 +82,7 @@ class Roster:
         return {address: one for address, one in self.workers.items() if one.exports}
 
     def judges(self, runtime: str, version: str | None) -> dict[str, Announcement]:
-        """The workers that have a runtime in just this version."""
+        """Return the workers that have a runtime in just this version."""
         found = self.workers.items()
         return {address: one for address, one in found if version is not None and one.runtimes.get(runtime) == version}
 
@@ -107,5 +107,5 @@ def roster(info: Mapping[str, Any], ours: Mapping[str, str]) -> Roster:
 
 
 def to_dask(said: Announcement) -> dict[str, Any]:
-    """The announcement as plain data."""
+    """Return the announcement as plain data."""
     return asdict(said)

@@ -61,7 +61,7 @@ class Cluster:
             changed(message)
 
     def call(self, address: str, resources: Mapping[str, float], function: Callable[..., Any], *arguments: Any) -> Any:
-        """What a function gives on a worker: its value, or the Refusal that stopped it. Raises Lost."""
+        """Return what a function gives on a worker: its value, or the Refusal that stopped it. Raises Lost."""
         client, ended = self.reached(), threading.Event()
         future: Any = None
         try:
@@ -100,7 +100,7 @@ class Cluster:
                 client.unsubscribe_topic(topic)
 
     def name(self, address: str) -> str:
-        """What a worker is called."""
+        """Return what a worker is called."""
         found = self.roster.workers.get(address)
         return found.name if found else address
 
@@ -143,7 +143,7 @@ class Cluster:
         self._read(found)
 
     def reached(self) -> Any:
-        """The client, when there is one that is connected. Raises what ended the waiting for the scheduler."""
+        """Return the client, when there is one that is connected. Raises what ended the waiting for the scheduler."""
         with self._lock:
             self._lock.wait_for(lambda: self._stopped is not None or self._client is not None)
             if self._stopped is not None:

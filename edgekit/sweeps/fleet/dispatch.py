@@ -49,7 +49,7 @@ class Dispatch:
         function: Callable[..., Any],
         *arguments: Any,
     ) -> tuple[str, Any]:
-        """The worker that did it, and what it gave. A job that is lost with its worker is begun again.
+        """Return the worker that did it, and what it gave. A job that is lost with its worker is begun again.
 
         One that a worker's machine refuses, as with a full disk, is given to the others.
         """

@@ -38,7 +38,7 @@ MEET_SECONDS = 5.0  # for workers to announce the devices of a grid, before they
 
 
 def opened(reach: Mapping[str, Any], known: DeviceList, wanted: Grid, jobs: int | None) -> Fleet:
-    """The engine of a grid, connected as `reach` says, which `connection` takes.
+    """Return the engine of a grid, connected as `reach` says, which `connection` takes.
 
     Raises UsageError for what only this machine can do, and what `connection` and `look` do.
     """
@@ -85,7 +85,7 @@ class Fleet:
         return is_own and not self.cluster.roster.owners(device)
 
     def address(self, device: str) -> str:
-        """The machine of a device; what is local is so to its worker."""
+        """Return the machine of a device; what is local is so to its worker."""
         if self.is_here(device):
             return self._here.address(device)
         entry = self._entries[device]

@@ -50,7 +50,7 @@ class Parcel:
         return {one.name for one in self.entries}
 
     def source(self, sha256: str) -> Path:
-        """A file of this content, for whoever sends it."""
+        """Return a file of this content, for whoever sends it."""
         folder = Path(self.path) if not self.name else Path(self.path).parent
         return folder / next(one.name for one in self.entries if one.sha256 == sha256)
 
@@ -84,7 +84,7 @@ def _stays(part: str) -> bool:
 
 
 def pieces(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The bytes of a file, and where each piece begins; one empty piece of an empty file."""
+    """Yield the bytes of a file, and where each piece begins; one empty piece of an empty file."""
     with path.open("rb") as stream:
         offset, piece = 0, stream.read(PIECE)
         yield 0, piece
@@ -154,7 +154,7 @@ class Files:
                     self._make_room()
 
     def place(self, one: Parcel) -> Path:
-        """Where a parcel lies here, all of whose contents are there."""
+        """Return where a parcel lies here, all of whose contents are there."""
         shared = _shared(one)
         if shared is not None:
             return shared

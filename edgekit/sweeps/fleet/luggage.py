@@ -22,7 +22,7 @@ INSTALLED = ("site-packages", "dist-packages")
 
 
 def of_export(job: Job) -> dict[str, Parcel]:
-    """The parcels of an export, by what they are for. Raises UsageError for what cannot be sent."""
+    """Return the parcels of an export, by what they are for. Raises UsageError for what cannot be sent."""
     found = {name: Path(path) for name in SHARED if isinstance(path := getattr(job.grid.export, name), str | Path)}
     if job.weights.weights.partition(":")[0] not in (*NAMED, ""):
         found[WEIGHTS] = Path(job.weights.weights)
@@ -34,13 +34,13 @@ def of_export(job: Job) -> dict[str, Parcel]:
 
 
 def of_artifact(path: Path) -> Parcel:
-    """The parcel of a file that was exported, with its manifest and the files that have its weights."""
+    """Return the parcel of a file that was exported, with its manifest and the files that have its weights."""
     beside = manifest_path(path)
     return parcel(path, [*parts_of(path), *([beside] if beside.is_file() else [])])
 
 
 def unpacked(job: Job, places: Mapping[str, Path], out: Path) -> Job:
-    """The job with the places that its parcels have here; its files go into `out`."""
+    """Return the job with the places that its parcels have here; its files go into `out`."""
     changed: dict[str, Any] = {name: places[name] for name in SHARED if name in places}
     export = replace(job.grid.export, **changed)
     changes: dict[str, Any] = {"grid": job.grid.model_copy(update={"export": export, "out": out})}

@@ -37,7 +37,7 @@ def while_wanted() -> Iterator[None]:
 
 
 def telling(topic: str) -> Callable[[str], None]:
-    """What tells whoever listens to a topic of the scheduler what happens in the task of this thread."""
+    """Return what tells whoever listens to a topic of the scheduler what happens in the task of this thread."""
     from distributed import get_worker
 
     worker = get_worker()
@@ -45,7 +45,7 @@ def telling(topic: str) -> Callable[[str], None]:
 
 
 def still_wanted() -> Callable[[], bool]:
-    """What tells from any thread whether somebody waits for the task of this thread."""
+    """Return what tells from any thread whether somebody waits for the task of this thread."""
     from distributed import get_worker
 
     worker = get_worker()

@@ -62,7 +62,7 @@ HAND: Hand | None = None  # of this process, while it is a worker
 
 
 def hand() -> Hand:
-    """What this process works with."""
+    """Return what this process works with."""
     assert HAND is not None, "this process is no worker"
     return HAND
 
@@ -90,7 +90,7 @@ def answer(function: Callable[..., Any], *arguments: Any) -> bytes:
 
 
 def lacking(parcels: list[Parcel]) -> list[str]:
-    """The contents that must be sent before `parcels` can be used here."""
+    """Return the contents that must be sent before `parcels` can be used here."""
     return hand().files.lacking(parcels)
 
 
@@ -163,7 +163,7 @@ def _fetchable(out: Path) -> list[Parcel]:
 
 
 def read(path: str, offset: int, length: int) -> bytes:
-    """A piece of a file that an export made."""
+    """Return a piece of a file that an export made."""
     place = Path(path).resolve()
     if not place.is_relative_to(hand().folder.resolve()):
         raise EnvironmentRefused(f"{path} is no file of a sweep", "fetch what an export made")

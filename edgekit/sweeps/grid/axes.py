@@ -39,7 +39,7 @@ class Point(NamedTuple):
         return ",".join(f"{name}={value}" for name, value in self.options if value is not None)
 
     def to_json(self) -> dict[str, Any]:
-        """The point under its documented keys."""
+        """Return the point under its documented keys."""
         return {"model": self.model, "alpha": self.alpha, "res": self.res, **dict(self.options)}
 
 
@@ -70,7 +70,7 @@ class SweepCell:
         return self.how.device
 
     def to_json(self) -> dict[str, Any]:
-        """The cell under its documented keys."""
+        """Return the cell under its documented keys."""
         own = {"format": self.format, "precision": self.precision}
         return self.point.to_json() | own | self.how._asdict()
 
@@ -136,7 +136,7 @@ Entry: type[BaseModel] = create_model("Entry", __config__=ConfigDict(frozen=True
 
 
 def named(entry: BaseModel) -> dict[str, tuple[Any, ...]]:
-    """The axes that an entry names, with its values."""
+    """Return the axes that an entry names, with its values."""
     return {name: getattr(entry, name) for name in (*AXES, *VARIED) if name in entry.model_fields_set}
 
 

@@ -104,14 +104,14 @@ class Grid(BaseModel):
         return sum(math.prod(len(values) or 1 for values in axes.values()) for axes in grids)
 
     def of(self, model: str) -> Grid:
-        """The same as one network has it: with its own preprocessing for that of all, where it has one."""
+        """Return the same as one network has it: with its own preprocessing for that of all, where it has one."""
         own = dict(self.own_preprocess)
         if model not in own:
             return self
         return self.model_copy(update={"export": replace(self.export, preprocess=own[model])})
 
     def asked(self, point: Point, weights: Source, format: Sequence[str], precision: Sequence[str]) -> ExportOptions:
-        """The export of some files of a variant. Random weights in the place of missing ones heed no images."""
+        """Return the export of some files of a variant. Random weights in the place of missing ones heed no images."""
         own: dict[str, Any] = {name: value for name, value in point.options if value is not None}
         own |= {"model": point.model, "alpha": point.alpha, "res": point.res, "weights": weights.weights}
         own["out"] = self.out / point.way
@@ -124,7 +124,7 @@ class Grid(BaseModel):
         return replace(self.export.for_files(format, precision), **own, **self.unheeded(point.model))
 
     def unheeded(self, model: str) -> dict[str, Any]:
-        """The options that a network does not take and others of the grid do, as it takes them: left out."""
+        """Return the options that a network does not take and others of the grid do, as it takes them: left out."""
         if len(self.model) == 1:
             return {}
         return dict.fromkeys(("classes", "options") if is_own_name(model) else ("input",))

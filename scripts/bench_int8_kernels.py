@@ -1,7 +1,7 @@
 """Sections of `make bench-self`: int8 ONNX files on this processor's kernels, and what it costs that none saturates.
 
 Sums are exact in onnxruntime with the session option `session.x64quantprecision`, on every processor: what a file gives
-so is what it gives with VNNI. Its files of the full range are those of `--int8-range full`.
+so is what it gives with VNNI.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 
 import edgekit
-from edgekit.records.artifact import Artifact
-from scripts.bench_helpers import Images, Line, images, latency
+from edgekit.exporters import WriteJob
+from edgekit.exporters.int8.quantize import pair_cost, quantize
+from edgekit.records.formats import FORMATS
+from scripts.bench_helpers import Line, images, latency
 from scripts.bench_int8 import (
     CALIBRATION_IMAGES,
     answers,
@@ -24,14 +26,16 @@ from scripts.bench_int8 import (
     quality,
     quantized_by_onnxruntime,
 )
+from scripts.bench_int8_causes import network
 from tests.oracle.client import Array, run_onnx
 
 EXACT = "session.x64quantprecision"
+SCHEMES = ("onnxruntime", "onnxruntime-vnni")  # of safe weights and of the full range
 
 
 def kernels(data: Path, scratch: Path) -> Iterator[Line]:
     """Int8 ONNX files by edgekit and by `quantize_static` on this processor's kernels: what saturates agrees less."""
-    for weights in (_keras(data), *hosted_rows(data)[5:6]):
+    for weights in _networks(data):
         if not weights.exists():
             yield Line(f"int8 kernels, {weights.stem}", "-", f"{weights} is missing", None)
             continue
@@ -54,67 +58,49 @@ def kernels(data: Path, scratch: Path) -> Iterator[Line]:
 
 
 def safe_range(data: Path, scratch: Path) -> Iterator[Line]:
-    """What the weights lose that saturate nowhere, against the full range, and what that gives on this processor."""
-    agreed: dict[str, list[float]] = {}
-    for weights in (_keras(data), *hosted_rows(data)):
+    """What the weights lose that saturate nowhere, against the full range, and what that gives on this processor.
+
+    The files are written without the proof, which refuses a file of the full range where it saturates.
+    """
+    for weights in _networks(data):
         if not weights.exists():
             yield Line(f"int8 safe range, {weights.stem}", "-", f"{weights} is missing", None)
             continue
-        made, full = exported("mobilenet", weights, data), _full_range(weights, data, scratch)
-        safe = made["onnx", "int8"]
-        assert safe.manifest is not None
-        shown = prepared(made["onnx", "fp32"], data)
-        real, here = (answers(made["onnx", precision], shown) for precision in ("fp32", "int8"))
-        found = {"safe": here, "full range, exact sums": _exact(full, shown), "full range": answers(full, shown)}
-        growth = safe.manifest.details["weight_pairs"]["growth"]
-        each = "; ".join(f"{name} {quality(got, real, shown)}" for name, got in found.items())
-        claim = f"{weights.stem}, onnx int8 on {_instructions()}, safe weights with exact sums"
-        same = bool(np.array_equal(_exact(safe, shown), here))
-        yield Line(
-            claim, "the same answers", f"{'the same' if same else 'others'}; scales x {growth:.3f}; {each}", same
-        )
-        if weights != _keras(data):
-            agreed.setdefault("growth", []).append(growth)
-            for name, got in found.items():
-                agreed.setdefault(name, []).append(_agreement(got, real))
-        if weights == hosted_rows(data)[-3]:
-            ratio, mine, other = latency(safe.path, full.path, 5)
-            told = f"{ratio:.3f} ({mine:.2f} ms, {other:.2f} ms)"
-            yield Line(f"{weights.stem}, safe over full range, latency, one thread", "<= 1.03", told, ratio <= 1.03)
-    if agreed:
-        told = ", ".join(f"{name} {np.mean(found):.3f}" for name, found in agreed.items())
-        lost = float(np.mean(agreed["full range, exact sums"]) - np.mean(agreed["safe"]))
-        yield Line("hosted networks: agreement with fp32 that the safe range costs", "<= 0.01", told, lost <= 0.01)
+        one, real, safe, full = network(weights, data), *(scratch / f"{name}.onnx" for name in ("fp32", "safe", "full"))
+        FORMATS["onnx"].write(WriteJob(one.graph, "fp32"), real)
+        made = {
+            path: quantize(one.graph, one.ranges, scheme) for path, scheme in zip((safe, full), SCHEMES, strict=True)
+        }
+        for path, quantized in made.items():
+            FORMATS["onnx"].write(WriteJob(quantized.graph, "int8", quantized), path)
+        want, here, as_full = (run_onnx(path, one.shown.inputs) for path in (real, safe, full))
+        exact, best = (_exact(path, one.shown.inputs) for path in (safe, full))
+        name, same = f"{weights.stem}, onnx int8 on {_instructions()}", bool(np.array_equal(exact, here))
+        yield Line(f"{name}, safe weights with exact sums", "the same answers", "the same" if same else "others", same)
+        lost, cost = _agreement(best, want) - _agreement(here, want), pair_cost(made[safe])
+        assert cost is not None
+        told = f"{quality(here, want, one.shown)}; full range with exact sums {quality(best, want, one.shown)}, as it "
+        told += f"runs here {quality(as_full, want, one.shown)}; scales x {cost['growth']:.3f}"
+        yield Line(f"{name}, agreement with fp32 that safe weights cost", "<= 0.01", told, lost <= 0.01)
+        ratio, mine, other = latency(safe, full, 5)
+        told = f"{ratio:.3f} ({mine:.2f} ms, {other:.2f} ms)"
+        yield Line(f"{name}, safe over full range, latency, one thread, 5 pairs", "<= 1.03", told, ratio <= 1.03)
 
 
-def _keras(data: Path) -> Path:
-    return data / "weights" / "mobilenet_0.25_128_keras.h5"
+def _networks(data: Path) -> list[Path]:
+    """One that was never trained for int8, and one that was."""
+    return [data / "weights" / "mobilenet_0.25_128_keras.h5", *hosted_rows(data)[5:6]]
 
 
-def _full_range(weights: Path, data: Path, scratch: Path) -> Artifact:
-    made = edgekit.export(
-        "mobilenet",
-        weights=str(weights),
-        format=["onnx"],
-        precision=["int8"],
-        data=data / "imagenet_calibration",
-        int8_range="full",
-        out=scratch / "full",
-    )
-    if made.failed:
-        raise made.failed[0].error
-    return made.artifacts[0]
-
-
-def _exact(artifact: Artifact, shown: Images) -> Array:
+def _exact(path: Path, inputs: Array) -> Array:
     """What an ONNX file answers where no sum of products saturates."""
     import onnxruntime
 
     settings = onnxruntime.SessionOptions()
     settings.add_session_config_entry(EXACT, "1")
-    session = onnxruntime.InferenceSession(str(artifact.path), settings, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return np.concatenate([session.run(None, {name: x[None]})[0] for x in laid_out(shown, "onnx")])
+    return np.concatenate([session.run(None, {name: x[None]})[0] for x in inputs])
 
 
 def _agreement(got: Array, real: Array) -> float:

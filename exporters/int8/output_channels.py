@@ -88,9 +88,10 @@ def _made_unlike(
     if op.kind in _LAYERS:
         return _said(min(times, _of_weights(graph, op)))
     handed = read if times > MAX_APART else None
+    joined = _joined([extremes.get(name, (0.0, 0.0)) for name in op.inputs]) if op.kind in ("cat", "add") else None
     if op.kind == "cat":
-        return handed or _joined([extremes.get(name, (0.0, 0.0)) for name in op.inputs])
-    return handed or (_said(times) if _has_channels(graph, op) else None)
+        return handed or joined
+    return handed or (_said(times) if joined or _has_channels(graph, op) else None)
 
 
 def _joined(pairs: list[tuple[float, float]]) -> str | None:

@@ -69,6 +69,9 @@ FORMS: dict[str, tuple[Form, int]] = {
     "made unlike by a constant": (
         lambda h, x: torch.cat([h.boxes(x), h.scores(x)], 1).flatten(2).sigmoid() * h.sizes + (h.sizes - 1) / 9, 1,
     ),
+    "side by side in a sum": (
+        lambda h, x: F.pad(h.boxes(x) * 50, (0, 0, 0, 0, 0, 6)) + F.pad(h.scores(x), (0, 0, 0, 0, 4, 0)), 1,
+    ),
     "of a linear layer": (lambda heads, x: heads.pose(x.mean((2, 3))), 1),
 }  # fmt: skip
 
@@ -100,6 +103,7 @@ ALIKE: dict[str, Form] = {
     "of one layer": lambda heads, x: heads.scores(x),
     "scaled": lambda heads, x: rows(heads.scores(x).sigmoid() * 240),
     "unlike inside": lambda heads, x: heads.scores(F.conv2d(torch.cat([90 * x, x], 1), torch.ones(16, 32, 1, 1))),
+    "a sum": lambda heads, x: heads.scores(x) + 20 * heads.both(x)[:, 4:],
     "unlike places": lambda heads, x: heads.scores(x) * heads.scores(x).sigmoid(),
 }
 

@@ -2,8 +2,8 @@
 
 A name stands for the function of torch, of torch.nn.functional and the method of a tensor alike, and for the same with
 an underscore, which works in place. A converter takes the builder, the name of the call and the call's own arguments,
-and returns nodes; NotImplemented means that it has no form with these arguments. What has no converter here stays a
-"call", which torch and ONNX can run. To teach edgekit another operator, add a line.
+and returns nodes; NotImplemented means that it has no form with these arguments. What has no converter here is taken
+apart (composites.py), or stays a "call", which torch and ONNX can run. To teach edgekit another operator, add a line.
 """
 
 from __future__ import annotations

@@ -121,6 +121,8 @@ def _stored(op: Op) -> bool:
 
 
 def _params(op: Op, graph: Graph, seen: set[str]) -> int:
+    if "spectrum" in op.attrs:  # waves are nobody's parameters
+        return 0
     count = 0
     for role, name in op.params.items():
         statistic = role in ("mean", "var") or "running_" in role or role.endswith("num_batches_tracked")

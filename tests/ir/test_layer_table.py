@@ -32,6 +32,11 @@ def test_macs_count_neither_bias_nor_normalization() -> None:
     assert found.params == 8 * 27 + 8 + 16
 
 
+def test_the_waves_of_a_transform_compute_and_are_no_parameters() -> None:
+    found = counted(Moved(lambda x: torch.fft.rfft(x).abs()), (1, 3, 8))
+    assert (found.macs, found.params) == (2 * 3 * 5 * 8, 0)
+
+
 def test_groups_and_transposed_convolutions() -> None:
     assert counted(nn.Conv2d(8, 8, 3, groups=8), (1, 8, 10, 10)).macs == 8 * 64 * 9
     # each input element meets every weight of its channel once

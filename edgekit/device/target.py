@@ -58,7 +58,8 @@ class Target(Protocol):
     has_runner: bool
 
     @property
-    def link(self) -> Link: ...
+    def link(self) -> Link:
+        """The way to the device."""
 
     def check(self, load: bool = False) -> Check:
         """Return what the device is and has, and what it lacks; with `load` each runtime has been loaded there."""

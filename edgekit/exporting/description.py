@@ -75,6 +75,7 @@ def nearness(parity: ParityRecord, quantized: QuantizedGraph) -> str:
 
 
 def details_of(written: Written, prepared: Prepared, task: ExportTask, job: WriteJob) -> dict[str, Any]:
+    """Return the `details` of a file's manifest: what its writer told, and what is known of network and precision."""
     more: dict[str, Any] = {
         "published": [asdict(row) for row in prepared.point.published()],
         "ideal_memory_bytes": ideal_bytes(prepared.graph, task.precision),

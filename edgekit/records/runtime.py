@@ -42,9 +42,12 @@ class Session(Protocol):
     found: dict[str, Any]
 
     @property
-    def inputs(self) -> Sequence[Tensor]: ...
+    def inputs(self) -> Sequence[Tensor]:
+        """What the file takes, in its order."""
+
     @property
-    def outputs(self) -> Sequence[Tensor]: ...
+    def outputs(self) -> Sequence[Tensor]:
+        """What the file gives, in its order."""
 
     def run(self, arrays: list[Any]) -> list[Any]:
         """Return one array per output, for one array per input; integers stay as they are in the file."""

@@ -193,6 +193,7 @@ class Change:
 
     @property
     def is_sure(self) -> bool:
+        """Whether the intervals at both ends tell the two files apart."""
         return (
             self.first.ci95 is not None
             and self.last.ci95 is not None

@@ -56,7 +56,9 @@ class Builder(Protocol):
     """What builds engines in one place."""
 
     @property
-    def version(self) -> str: ...
+    def version(self) -> str:
+        """The release of the product."""
+
     @property
     def runtime(self) -> str:
         """The runtime that can run there what is built."""

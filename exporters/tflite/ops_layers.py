@@ -51,6 +51,7 @@ def windows(
 
 
 def two_at_least(values: Shape) -> Shape:
+    """Return values for two spatial axes; those of one axis are for the second, beside a height of 1."""
     return (1, *values) if len(values) == 1 else values
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from edgekit.errors import UsageError
 from edgekit.frontend.imported import Imported
@@ -15,6 +16,7 @@ from edgekit.records.manifest import SourceRecord, TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
 Shape = tuple[int, ...]
+Value = TypeVar("Value", bound=Hashable)  # a name or a number by which a file knows a tensor
 REAL = ("float32", "float16", "bfloat16", "float64")  # types of inputs, read in float32
 WHOLE = ("bool", "uint8", "int8", "int16", "int32", "int64")  # kept as they are
 READ = (*REAL, *WHOLE)
@@ -136,4 +138,17 @@ def settled(path: Path, name: str, own: Sequence[int | str], given: Shape | None
         )
     if not 0 < math.prod(found) <= LARGEST:
         raise UsageError(f"input {name} of {path.name} is {told}", "give a file of a network")
+    return found
+
+
+def dead(steps: Sequence[tuple[Iterable[Value], Iterable[Value]]], kept: Collection[Value]) -> list[list[Value]]:
+    """Return for each step, of which the values are given that it makes and reads, those that none reads after it.
+
+    Without those that are `kept`, and without those that no step makes.
+    """
+    both = [(list(made), list(read)) for made, read in steps]
+    last = {value: at for at, (made, read) in enumerate(both) for value in (*made, *read)}
+    found: list[list[Value]] = [[] for _ in both]
+    for value in (value for made, _ in both for value in made if value not in kept):
+        found[last[value]].append(value)
     return found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edgekit.checkpoints.keras.config import Call, KerasLayer, KerasModel, Ref, flat
 from edgekit.errors import UsageError
+from edgekit.importers.source import dead
 
 Made = tuple[str, int]  # a layer by its name, and which call of it
 
@@ -29,15 +30,9 @@ def steps(path: Path, model: KerasModel) -> tuple[Step, ...]:
     """
     order = _order(path, model)
     calls = {(layer.name, number): (layer, call) for layer in model.layers for number, call in enumerate(layer.calls)}
-    last: dict[Made, int] = {}
-    for at, made in enumerate(order):
-        last.update({(ref.layer, ref.call): at for ref in calls[made][1].refs})
-    kept = {(ref.layer, ref.call) for ref in flat(model.outputs)}
-    dead: list[list[Made]] = [[] for _ in order]
-    for one, at in last.items():
-        if one not in kept:
-            dead[at].append(one)
-    return tuple(Step(*_of(calls, made), tuple(gone)) for made, gone in zip(order, dead, strict=True))
+    walk = [([made], [(ref.layer, ref.call) for ref in calls[made][1].refs]) for made in order]
+    gone = dead(walk, {(ref.layer, ref.call) for ref in flat(model.outputs)})
+    return tuple(Step(*_of(calls, made), tuple(some)) for made, some in zip(order, gone, strict=True))
 
 
 def count(model: KerasModel) -> int:

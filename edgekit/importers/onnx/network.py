@@ -17,7 +17,7 @@ from edgekit.importers.onnx.model import Model, reads
 from edgekit.importers.onnx.node import Block, Node
 from edgekit.importers.onnx.operators.quantization import rounded
 from edgekit.importers.onnx.table import OPERATORS
-from edgekit.importers.source import WHOLE
+from edgekit.importers.source import WHOLE, dead
 from edgekit.importers.tensors import as_tensor
 
 
@@ -33,7 +33,8 @@ class OnnxNetwork(Imported):
         self._grids = {one.name: one.grid for one in model.inputs if one.grid is not None}
         self._block = model.block
         self._layers = {id(node): _layer(node) for node in _all(model.block.nodes)}
-        self._dead = _dead(model.block)
+        steps = [(filter(None, node.outputs), reads(node)) for node in model.block.nodes]
+        self._dead = dead(steps, model.block.outputs)
         for name in {name for node in _all(model.block.nodes) for name in reads(node)} | set(model.block.outputs):
             if name in model.constants:
                 self.own(name, _tensor(model, name))
@@ -46,7 +47,7 @@ class OnnxNetwork(Imported):
         self._run(self._block.nodes, values, self._dead)
         return {name: values[name] for name in self._block.outputs}
 
-    def _run(self, nodes: Sequence[Node], values: dict[str, Any], dead: Sequence[Sequence[str]] = ()) -> None:
+    def _run(self, nodes: Sequence[Node], values: dict[str, Any], gone: Sequence[Sequence[str]] = ()) -> None:
         for index, node in enumerate(nodes):
             given = [values[name] if name else None for name in node.inputs]
             made = self._chosen(node, given, values) if node.kind == "If" else self._layers[id(node)](*given)
@@ -54,7 +55,7 @@ class OnnxNetwork(Imported):
                 scale, zero = (values.get(name) for name in node.get("grid"))
                 made = rounded(node, made, scale, zero)
             values.update(zip(node.outputs, made if isinstance(made, (tuple, list)) else (made,), strict=False))
-            for name in dead[index] if dead else ():
+            for name in gone[index] if gone else ():
                 del values[name]
 
     def _chosen(self, node: Node, given: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
@@ -72,17 +73,6 @@ def _all(nodes: Sequence[Node]) -> Iterator[Node]:
         for block in node.attributes.values():
             if isinstance(block, Block):
                 yield from _all(block.nodes)
-
-
-def _dead(block: Block) -> list[list[str]]:
-    """For each node the values that nobody reads after it."""
-    last = {name: index for index, node in enumerate(block.nodes) for name in (*node.outputs, *reads(node)) if name}
-    made = {name for node in block.nodes for name in node.outputs}
-    found: list[list[str]] = [[] for _ in block.nodes]
-    for name, index in last.items():
-        if name in made and name not in block.outputs:
-            found[index].append(name)
-    return found
 
 
 def _layer(node: Node) -> Layer:

@@ -12,6 +12,7 @@ from torch import Tensor
 from edgekit.errors import UsageError, first_line
 from edgekit.frontend.imported import Imported, Layer
 from edgekit.importers.held import Held, channels_first, first, plain, plainly
+from edgekit.importers.source import dead
 from edgekit.importers.tensors import as_tensor
 from edgekit.importers.tflite.model import Model
 from edgekit.importers.tflite.node import Node
@@ -36,7 +37,8 @@ class TfliteNetwork(Imported):
         self.input_types = {
             self._names[index]: getattr(torch, model.file.tensor(index).dtype) for index in model.whole()
         }
-        self._dead = _dead(model)
+        steps = [(node.outputs, (index for index in node.inputs if index >= 0)) for node in model.nodes]
+        self._dead = dead(steps, model.outputs)
         self._constants = model.constants()
         for index in self._constants:
             self.own(self._names[index], _tensor(model, index))
@@ -49,9 +51,9 @@ class TfliteNetwork(Imported):
             rank = tensor.dim()
             axes = channels_first(rank) if self._is_map(index, rank) else tuple(range(rank))
             values[index] = self._rounded(index, Held(tensor, axes))
-        for node, dead in zip(self._model.nodes, self._dead, strict=True):
+        for node, gone in zip(self._model.nodes, self._dead, strict=True):
             self._run(node, values)
-            for index in dead:
+            for index in gone:
                 values.pop(index, None)
         return {self._names[index]: self._given(index, values[index]) for index in self._model.outputs}
 
@@ -133,17 +135,4 @@ def _unique(model: Model) -> dict[int, str]:
             name = f"{wanted}_{count}"
         taken.add(name)
         found[index] = name
-    return found
-
-
-def _dead(model: Model) -> list[list[int]]:
-    """For each operator the values that nobody reads after it."""
-    last: dict[int, int] = {}
-    for at, node in enumerate(model.nodes):
-        last.update((index, at) for index in (*node.outputs, *node.inputs) if index >= 0)
-    kept = {*model.outputs, *model.constants()}
-    found: list[list[int]] = [[] for _ in model.nodes]
-    for index, at in last.items():
-        if index not in kept:
-            found[at].append(index)
     return found

@@ -83,6 +83,24 @@ def test_a_network_without_choices_leaves_nothing_open() -> None:
     assert not near_ties.chooses(trace(plain, (1, 3, 4, 4)))
 
 
+@pytest.mark.parametrize(("steps", "amplified"), [(0, False), (5, False), (30, True)])
+def test_a_network_that_doubles_noise_in_each_step_amplifies_it(steps: int, amplified: bool) -> None:
+    class Doubling(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            torch.manual_seed(0)
+            self.conv = nn.Conv2d(3, 12, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = torch.sigmoid(self.conv(x))
+            for _ in range(steps):
+                y = 3.9 * y * (1 - y)
+            return y
+
+    graph, known = reference(Doubling())
+    assert near_ties.amplifies(graph, known.inputs, known.outputs) is amplified
+
+
 @pytest.mark.parametrize(
     ("got", "wrong"), [((0, 2), []), ((1, 2), []), ((0, 3), [1]), ((2, 2), [0]), ((0, 7), [1]), ((0, -1), [1])]
 )

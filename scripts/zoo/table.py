@@ -143,15 +143,22 @@ def cells(network: str, out: Path) -> Iterator[Cell]:
     except EdgekitError as error:
         yield from (failure(key, error.message) for key in wanted(network))
         return
-    ends = [*(begin for _, begin in marks[1:]), time.process_time()]
-    seconds = {stage: end - begin for (stage, begin), end in zip(marks, ends, strict=True)}
+    seconds = spent(marks, time.process_time())
     yield from (failure((network, *one.part.values()), one.error.message) for one in made.failed)
     for artifact in made.artifacts:
         manifest = artifact.manifest
         assert manifest is not None
-        spent = seconds[f"{manifest.format} {manifest.precision}"]
         found = of_file((network, manifest.format, manifest.precision), artifact.path, manifest)
-        yield found | {"path": str(artifact.path.relative_to(out)), "cpu_seconds": spent}
+        cost = seconds[f"{manifest.format} {manifest.precision}"]
+        yield found | {"path": str(artifact.path.relative_to(out)), "cpu_seconds": cost}
+
+
+def spent(marks: list[tuple[str, float]], end: float) -> dict[str, float]:
+    """Return the seconds from where each file begins to the next one: with what is told on the way, as calibrating."""
+    files = {f"{format} {precision}" for format in FORMATS for precision in PRECISIONS}
+    begins = [(stage, at) for stage, at in marks if stage in files]
+    ends = [*(at for _, at in begins[1:]), end]
+    return {stage: after - at for (stage, at), after in zip(begins, ends, strict=True)}
 
 
 def of_file(key: Key, path: Path, manifest: Manifest) -> Cell:

@@ -64,6 +64,12 @@ def test_the_page_has_every_network_in_its_order_or_says_that_it_is_not_done() -
     }
 
 
+def test_what_is_told_on_the_way_is_time_of_its_file() -> None:
+    marks = [("fold", 0.0), ("onnx fp32", 1.0), ("onnx fp32: prove", 2.0), ("onnx int8", 3.0)]
+    marks += [("calibrate: 2 of 32 images", 4.0), ("onnx int8: prove", 8.0), ("tflite fp32", 10.0)]
+    assert zoo_table.spent(marks, 11.5) == {"onnx fp32": 2.0, "onnx int8": 7.0, "tflite fp32": 1.5}
+
+
 def test_a_disturbed_time_stands_in_brackets() -> None:
     text = zoo_page.page([cell("fp32", median_ms=0.456, verdict="suspect"), cell("int8", median_ms=2, verdict="valid")])
     assert "| (0.456), 2 |" in text

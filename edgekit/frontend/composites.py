@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from edgekit.errors import UsageError
+from edgekit.frontend.refusals import REFUSALS
 
 if TYPE_CHECKING:
     from edgekit.frontend.recorder import Recorder
@@ -40,7 +41,7 @@ def taken_apart(recorder: Recorder, func: Any, given: tuple[tuple[Any, ...], dic
             return func(*args, **kwargs)
         with recorder:
             return spelled(*args, **kwargs)
-    except (NoForm, UsageError, NotImplementedError, RuntimeError, TypeError):
+    except (NoForm, UsageError, KeyError, *REFUSALS):
         del recorder.builder.nodes[before:]
         return NotImplemented
     finally:

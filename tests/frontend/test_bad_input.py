@@ -103,6 +103,10 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
         lambda x, m: torch.autograd.grad(m.convolution(x).sum(), x)[0],
         HERE + r"forward\(\) asks for gradients, which no file has",
     ),
+    "a word that torch does not know": (
+        lambda x, m: F.mse_loss(x, x * 2, reduction="no"),
+        HERE + r"layer mse_loss \(mse_loss\) cannot take .*no is not a valid value for reduction",
+    ),
     "an index": (lambda x, m: x[:, 9], HERE + r"layer getitem .*: index 9 is out of range for axis 1 of size 4"),
     "no such method": (lambda x, m: m.no_such_method(x), HERE + "Calls fails: .*no_such_method"),  # type: ignore[operator]
     "an error of its own": (lambda x, m: m.table["no such key"], HERE + "Calls fails: 'no such key'"),

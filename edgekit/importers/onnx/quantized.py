@@ -97,7 +97,7 @@ class _Reader:
             self.ranges.pop(before, None)  # it then gives what this one gives
             self.grids.pop(before, None)
         self._weighted |= {node.name} if node.kind in _TAKE_UP else set()
-        layer = self._layers.get(reads[0], node.name) if node.kind in _PASS else node.name
+        layer = self._layers.get(reads[0], node.name) if node.kind in _PASS else node.get("layer", node.name)
         if node.key in GRIDS:
             node, layer = self._gridded(node, reads, layer)
         self._layers.update(dict.fromkeys(node.outputs, layer))

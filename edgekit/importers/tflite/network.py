@@ -124,13 +124,17 @@ def _tensor(model: Model, index: int) -> Tensor:
 
 
 def _unique(model: Model) -> dict[int, str]:
-    """A name for each tensor that the file owns, takes or gives: its own, with a number where another one has it."""
+    """A name for each tensor that the file owns, takes or gives: its own, with a number where another one has it.
+
+    What it owns has no layer's name either: a layer may be called like its weight, and in ONNX files both are values.
+    """
     found: dict[int, str] = {}
-    taken = set[str]()
+    given, taken = {*model.inputs, *model.outputs}, set[str]()
+    layers = {name for node in model.nodes for name in (node.name, node.activation_name)}
     for index in dict.fromkeys([*model.inputs, *model.outputs, *model.constants()]):
         name = wanted = model.file.tensor(index).name
         count = 1
-        while name in taken:
+        while name in taken or (index not in given and name in layers):
             count += 1
             name = f"{wanted}_{count}"
         taken.add(name)

@@ -6,11 +6,13 @@ import itertools
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 from torch import Tensor, nn
 
 from edgekit.exporters import WriteJob
+from edgekit.exporters.onnx.writer import write as write_onnx
 from edgekit.exporters.tflite.writer import write
 from edgekit.frontend.tracer import trace
 from edgekit.importers.tflite.reader import open_source
@@ -18,6 +20,8 @@ from edgekit.ir.graph import Graph
 from edgekit.ir.layer_table import table
 from edgekit.ir.passes.fold_batch_norm import fold
 from tests.importers.onnx.test_own_files import folded
+from tests.importers.tflite.files import node, same_as_runtime, weight
+from tests.importers.tflite.files import write as write_tflite
 
 NETWORKS = ["squeezenet1_1", "resnet20_cifar", "densenet40_12_cifar", "efficientnet_b0", "lenet5"]
 WIDE = nn.Conv2d(3, 16, 3, padding=1)
@@ -98,3 +102,12 @@ def test_axes_as_torch_has_them(layout: str, tmp_path: Path) -> None:
     assert again.input.shape == graph.input.shape and table(again) == table(graph)
     write(replace(job, graph=again), tmp_path / "two.tflite")
     assert (tmp_path / "two.tflite").read_bytes() == (tmp_path / "one.tflite").read_bytes()
+
+
+def test_a_layer_that_is_called_like_its_weight_goes_into_an_onnx_file(tmp_path: Path) -> None:
+    nodes = [node("FULLY_CONNECTED", "x MatMul -", "MatMul;BiasAdd"), node("TANH", "MatMul;BiasAdd", "y")]
+    path = write_tflite(tmp_path / "net.tflite", nodes, {"x": (1, 4)}, ["y"], {"MatMul": weight(3, 4)})
+    graph = same_as_runtime(path)
+    assert [op.name for op in graph] == ["x", "MatMul", "y"]
+    write_onnx(WriteJob(graph=graph, precision="fp32", description="x"), tmp_path / "net.onnx")
+    onnx.checker.check_model(str(tmp_path / "net.onnx"))

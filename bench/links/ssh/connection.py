@@ -11,6 +11,7 @@ import hashlib
 import os
 import shlex
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
@@ -18,9 +19,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from edgekit.bench.links.ssh import errors as ssh_errors
 from edgekit.errors import BackendMissing, EnvironmentRefused, UsageError
+from edgekit.util.numerals import whole
 
 CONNECT_SECONDS, ATTEMPTS, PAUSE_SECONDS = 10, 3, 1.0
 TELL_SECONDS = 3 * CONNECT_SECONDS  # a command of the user's configuration may stand before the connection
@@ -47,13 +50,14 @@ class Connection:
         if shutil.which("ssh") is None:
             raise BackendMissing("there is no ssh here", "install the OpenSSH client")
         self._control = self._control_path()
-        with _only_one(self._control):
+        with _only_one(self._control) as begun:
             if self._is_open():
                 return
+            _end(begun, self._control)
             for attempt in range(ATTEMPTS):
                 with suppress(FileNotFoundError):
                     self._control.unlink()
-                code, _, stderr = _told(self._ssh("-N", "-f", options=(*MASTER, *ALIVE)))
+                code, _, stderr = _told(self._ssh("-N", "-f", options=(*MASTER, *ALIVE)), begun)
                 if code == 0 and self._is_open():
                     return
                 error = ssh_errors.unreachable(self.name, self.host, stderr)
@@ -83,25 +87,41 @@ class Connection:
         return _socket_folder() / hashlib.sha256(stdout).hexdigest()[:24]
 
 
-def _told(argv: Sequence[str]) -> tuple[int, bytes, str]:
-    """How ssh ended, and what it said; as for a lost connection where it does not end in time."""
+def _told(argv: Sequence[str], begun: IO[str] | None = None) -> tuple[int, bytes, str]:
+    """How ssh ended, and what it said; as for a lost connection where it does not end in time.
+
+    Its process is noted in `begun`.
+    """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:  # a pipe would be open as long as the master
+        # A session of its own has no terminal: nothing can be asked.
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True, env=environment()
+        )
         try:
-            code = subprocess.run(
-                argv,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=err,
-                timeout=TELL_SECONDS,
-                start_new_session=True,  # no terminal: nothing can be asked
-                env=environment(),
-                check=False,
-            ).returncode
+            if begun is not None:
+                begun.truncate(0)
+                begun.write(str(process.pid))
+                begun.flush()
+            code = process.wait(TELL_SECONDS)
         except subprocess.TimeoutExpired:
             return 255, b"", "no answer in time"
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
         out.seek(0)
         err.seek(0)
         return code, out.read(), err.read().decode(errors="replace")
+
+
+def _end(begun: IO[str], control: Path) -> None:
+    """End what connects for a command that was killed meanwhile: without the socket it would never end by itself."""
+    begun.seek(0)
+    pid = whole(begun.read())
+    with suppress(OSError):  # it has ended
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if pid else []
+        if pid and {b"-N", f"ControlPath={control}".encode()} <= set(words):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _config() -> tuple[str, ...]:
@@ -129,8 +149,8 @@ def _socket_folder() -> Path:
 
 
 @contextmanager
-def _only_one(control: Path) -> Iterator[None]:
-    """Two commands that connect at once would each open a connection."""
-    with control.with_suffix(".lock").open("w") as gate:
+def _only_one(control: Path) -> Iterator[IO[str]]:
+    """Two commands that connect at once would each open a connection. The file is where each notes what connects."""
+    with control.with_suffix(".lock").open("a+") as gate:
         fcntl.flock(gate, fcntl.LOCK_EX)
-        yield
+        yield gate

@@ -46,7 +46,7 @@ class Join:
         if len(op.inputs) != 1 or op.attrs.get("reflected"):
             return None
         if "other" in op.params:
-            found = self.params[op.params["other"]]
+            found = self.params[op.params["other"]].detach()
             return found if found.is_floating_point() else None
         other = op.attrs.get("other")
         return torch.tensor(float(other)) if isinstance(other, (int, float)) else None

@@ -182,7 +182,8 @@ class _Responses(Join):
 
     def _window(self, conv: Op) -> dict[str, float] | None:
         """The attributes that a convolution with one element of a window says; None where it weighs otherwise."""
-        weight, bias = (self.params.get(conv.params.get(role, "")) for role in ("weight", "bias"))
+        owned = (self.params.get(conv.params.get(role, "")) for role in ("weight", "bias"))
+        weight, bias = (None if one is None else one.detach() for one in owned)
         if weight is None or bias is None or weight.is_meta or set(weight.shape[2:]) != {1}:
             return None
         channels = len(weight)

@@ -7,8 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
+from edgekit.frontend.tracer import trace
 from edgekit.ir.passes.fold_batch_norm import fold
+from edgekit.ir.passes.join_operators import join_operators
 from tests.importers.onnx.files import node, same_as_runtime, weight, write
 
 IMAGE = {"x": (1, 4, 6, 6)}
@@ -71,3 +76,55 @@ def test_a_join_keeps_the_name_of_what_gives_its_value_and_a_layer_its_own(tmp_p
     nodes = [CONV, node("Add", "c channels", "x2"), node("Sigmoid", "x2", "s"), node("Mul", "s x2", "y")]
     graph = same_as_runtime(write(tmp_path / "net.onnx", nodes, IMAGE, ["y"], own))
     assert [op.name for op in graph] == ["x", "conv_c", "mul_y"]
+
+
+class Responses(nn.Module):
+    """Local response normalization of 5 channels as TFLite files have it: a convolution of squares sums a window."""
+
+    def __init__(self, beta: float, size: int = 3) -> None:
+        super().__init__()
+        self.beta, self.sum = beta, nn.Conv2d(5, 5, 1)
+        behind = torch.arange(5).unsqueeze(0) - torch.arange(5).unsqueeze(1)
+        near = (behind >= -(size // 2)) & (behind <= (size - 1) // 2)
+        with torch.no_grad():
+            self.sum.weight.copy_(near.reshape(5, 5, 1, 1) * (0.3 / size))
+            nn.init.constant_(self.sum.get_parameter("bias"), 2.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        total: Tensor = self.sum(x * x)
+        if self.beta == 0.75:
+            return x / (total * total.sqrt()).sqrt()
+        return x / (total.sqrt() if self.beta == 0.5 else total)
+
+
+@pytest.mark.parametrize(("beta", "size"), [(1.0, 3), (0.5, 3), (0.75, 3), (0.75, 4)])
+def test_a_spelled_out_response_normalization_is_one_operator(beta: float, size: int) -> None:
+    graph, x = trace(Responses(beta, size).eval(), (1, 5, 3, 4)), torch.randn(1, 5, 3, 4)
+    joined = join_operators(graph)
+    assert [op.kind for op in joined] == ["input", "lrn"]
+    torch.testing.assert_close(joined.run(x), F.local_response_norm(x, size, 0.3, beta, 2.0))
+    torch.testing.assert_close(joined.run(x), graph.run(x))
+
+
+@pytest.mark.parametrize("role", ["weight", "bias"])
+def test_a_window_that_weighs_otherwise_is_none(role: str) -> None:
+    network = Responses(0.75).eval()
+    with torch.no_grad():
+        getattr(network.sum, role)[1] += 0.1
+    assert "lrn" not in [op.kind for op in join_operators(trace(network, (1, 5, 3, 4)))]
+
+
+class Gain(nn.Module):
+    """A learned number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.tensor([2.5]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.gain
+
+
+def test_a_learned_number_is_a_number_of_the_operator() -> None:
+    (_, op) = join_operators(trace(Gain().eval(), (1, 3, 4, 4)))
+    assert (op.kind, op.params, op.attrs["other"]) == ("mul", {}, 2.5)

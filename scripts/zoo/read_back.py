@@ -43,7 +43,7 @@ SAME = "same"
 PAGE = """\
 # Files of the zoo, read back and written again
 
-Written by `python -m scripts.zoo.read_back --page FILE`; do not edit. {date}.
+Written by `python -m scripts.zoo.read_back --page docs/measured/read-back.md`; do not edit. {date}.
 
 Each network was written with random weights, the file was read as that of any other program is, and what was read was
 written again. **same**: the second file has the bytes of the first, and in fp32 and fp16 the layer table of what was

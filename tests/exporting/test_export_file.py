@@ -114,6 +114,10 @@ def test_what_rounding_decides_is_judged_layer_by_layer(tmp_path: Path) -> None:
     assert [parity.passed for parity in parities] == [True, True] and not made.failed
     assert any(parity.by_layer for parity in parities)
     assert any("each layer was compared on what the file itself gives to it" in note for note in made.notes)
+    told = [
+        str(edgekit.inspect(one.path)) for one, parity in zip(made.artifacts, parities, strict=True) if parity.by_layer
+    ]
+    assert all("passed layer by layer on 4 inputs" in text for text in told)
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def choose(
         (*instructions_apart(found), *(remarks(decision.chosen.row) if decision.chosen else ())),
         decision.remedy,
         decision.provisional,
+        decision.beside_best,
     )
 
 

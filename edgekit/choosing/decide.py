@@ -20,7 +20,7 @@ from edgekit.records.measurement import INVALID, SUSPECT
 from edgekit.records.reasons import causes
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.stats.medians import MIN_PROCESSES
-from edgekit.util.formatting import fixed, some
+from edgekit.util.formatting import counted, fixed, some
 
 FEW_PROCESSES = (
     f"a latency of fewer than {MIN_PROCESSES} processes has an interval of its own run only: "
@@ -46,6 +46,11 @@ class Decision:
     def remedy(self) -> str | None:
         """What to do where no file is named, and that would help; else None."""
         return None if self.chosen is not None else undecided.remedy(self.others, self.provisional)
+
+    @property
+    def beside_best(self) -> str | None:
+        """The accuracy of the likely file beside the best one's, in words, where that is another file; else None."""
+        return undecided.beside_best(self.provisional, self.others)
 
 
 def decide(rows: Sequence[Row], hits: Hits, limits: Limits) -> Decision:
@@ -110,12 +115,13 @@ def _rank(one: Candidate) -> tuple[int, float, float]:
 def _untimed(
     level: Sequence[Candidate], equal: Sequence[Candidate], rest: Sequence[Candidate], hits: Hits, limits: Limits
 ) -> Decision:
-    """Several are equally accurate and none has a latency: each is open, and the others are passed over."""
+    """The images cannot tell several apart and none has a latency: each is open, and the others are passed over."""
+    images = counted(max(one.row.images or 0 for one in equal), "image")
     told = [
         replace(
             one,
             status=CANNOT_TELL,
-            reasons=(f"as accurate as the best, and {why_no_latency(one.row)}",),
+            reasons=(f"{images} cannot tell its top-1 from the best one's, and {why_no_latency(one.row)}",),
             gaps=(gap_of_latency(one.row),),
         )
         if one in equal
@@ -124,7 +130,7 @@ def _untimed(
     ]
     names = some(list(dict.fromkeys(one.row.artifact for one in equal)))
     why = undecided.why_no_latencies(equal)
-    reason = f"{len(equal)} candidates are equally accurate ({names}), and none has a latency: {why}"
+    reason = f"{images} cannot tell {len(equal)} candidates apart ({names}), and none has a latency: {why}"
     return _left_open(CANNOT_DECIDE, reason, [*told, *rest], undecided.provisional(told, hits, limits))
 
 

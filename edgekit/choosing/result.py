@@ -72,6 +72,7 @@ class ChooseResult(Tabled):
     notes: tuple[str, ...] = ()
     remedy: str | None = None  # what to do where no file is named
     provisional: Candidate | None = None
+    beside_best: str | None = None  # the accuracy of the likely file beside the best one's, where that is another
 
     @property
     def exit_code(self) -> int:
@@ -90,12 +91,12 @@ class ChooseResult(Tabled):
             "device": self.device,
             "limits": asdict(self.limits),
             "chosen": self.chosen.to_json() if self.chosen else None,
-            "provisional": provisional_json(self.provisional),
+            "provisional": provisional_json(self.provisional, self.beside_best),
             "others": [one.to_json() for one in self.others],
             "notes": list(self.notes),
         }
 
 
-def provisional_json(one: Candidate | None) -> dict[str, Any] | None:
+def provisional_json(one: Candidate | None, beside_best: str | None) -> dict[str, Any] | None:
     """Return the likely file with the condition under which it is the one to ship."""
-    return None if one is None else one.to_json() | {"condition": one.condition}
+    return None if one is None else one.to_json() | {"condition": one.condition, "beside_best": beside_best}

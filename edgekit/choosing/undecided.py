@@ -11,7 +11,7 @@ from edgekit.choosing.result import CANNOT_DECIDE, CANNOT_TELL, NONE_FITS, Candi
 from edgekit.records.measurement import INVALID
 from edgekit.records.reasons import in_words, pooled
 from edgekit.reporting.rows import Row
-from edgekit.util.formatting import counted, some
+from edgekit.util.formatting import counted, percent, some
 
 NOT_RANKED = {OTHER_IMAGES, UNEVALUATED, UNTRAINED}  # nothing says how accurate such a file is beside the others
 MOST_REMEDIES = 2
@@ -47,6 +47,20 @@ def provisional(candidates: Iterable[Candidate], hits: Hits, limits: Limits) -> 
     best = max(likely, key=lambda one: one.row.top1 or 0).row
     level = [one for one in likely if compared(one, best, hits).is_level]
     return min(level, key=lambda one: float("inf") if one.row.median_ms is None else one.row.median_ms)
+
+
+def beside_best(likely: Candidate | None, others: Iterable[Candidate]) -> str | None:
+    """Return the likely file's top-1 beside that of the most accurate open one; None where it is that one."""
+    if likely is None or likely.row.top1 is None:
+        return None
+    same = [one.row for one in _open(others) if one.row.dataset_hash == likely.row.dataset_hash]
+    best = max(same, key=lambda row: row.top1 or 0, default=likely.row)
+    if best.top1 is None or best.top1 <= likely.row.top1:
+        return None
+    return (
+        f"its top-1 is {percent(likely.row.top1)} %, and {percent(best.top1)} % that of {best.artifact}, "
+        "the most accurate that is open"
+    )
 
 
 def _is_below(latency: float | None, limit: float | None) -> bool:

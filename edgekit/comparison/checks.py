@@ -10,7 +10,7 @@ from edgekit.comparison.limits import ACCURACY, LATENCY, MEMORY, SIZE, Limits
 from edgekit.comparison.matching import Pairs
 from edgekit.comparison.result import ADDED, MISSING, NOT_COMPARABLE, Check, Row
 from edgekit.records.measurement import Accuracy, Measurement
-from edgekit.stats.accuracy import drop
+from edgekit.stats.accuracy import drop, gained
 from edgekit.stats.limit import FAILED, PASSED, TINY
 from edgekit.util.formatting import fixed
 
@@ -67,8 +67,7 @@ def _accuracy(base: Accuracy, new: Accuracy | None, limit: float) -> Check:
     if base.sha256 == new.sha256:
         return Check(**values, change=0.0, change_ci95=None, passed=True, verdict=PASSED, reason="the same file")
     held = drop(base.hits, new.hits, limit)
-    low, high = (fixed(100 * bound, 2, "+") for bound in held.ci95)
-    reason = f"a drop of {fixed(100 * held.value, 2, '+')} points (95 % paired {low} .. {high}) on {held.n:,} images"
+    reason = f"{gained(held)} on {held.n:,} images"
     reason += f" {'holds' if held.is_held else 'fails'} --max-drop {100 * limit:g}"
     doubt = held.doubt()
     reason += f", and they cannot tell it from the limit; {doubt}" if doubt else ""

@@ -9,10 +9,10 @@ from typing import Any
 
 from edgekit.errors import UsageError
 from edgekit.records.measurement import Accuracy
-from edgekit.stats.accuracy import drop
+from edgekit.stats.accuracy import drop, gained
 from edgekit.stats.limit import CANNOT_TELL, Held
 from edgekit.stats.proportions import wilson
-from edgekit.util.formatting import fixed, percent
+from edgekit.util.formatting import percent
 from edgekit.util.quantity import points, top1_limit
 
 MIN_TOP1, MAX_DROP = "min-top1", "max-drop"
@@ -38,8 +38,7 @@ class Gate:
         if self.base is None:
             low, high = self.held.ci95
             return f"top-1 of {percent(self.held.value)} % (95 % {percent(low)} .. {percent(high)})"
-        shown = [fixed(100 * one, 2, "+") for one in (self.held.value, *self.held.ci95)]
-        return f"a drop of {shown[0]} points from {self.base.name} (95 % paired {shown[1]} .. {shown[2]})"
+        return gained(self.held, self.base.name)
 
     def to_json(self) -> dict[str, Any]:
         """Fractions of 1. `enough`: about how many images would tell, where these cannot."""

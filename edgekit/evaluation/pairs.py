@@ -40,7 +40,7 @@ def _network(record: Accuracy) -> object:
 
 def in_words(pair: Mapping[str, Any]) -> str:
     """Return a difference, as the JSON of an evaluation has it, in one line."""
-    low, high = (fixed(100 * bound, 1, "+") for bound in pair["ci95"])
+    low, high = (fixed(100 * bound, 2, "+") for bound in pair["ci95"])
     names = {key: str(pair[key]).rpartition("/")[2] for key in ("artifact", "base")}
-    points = fixed(100 * pair["top1_difference"], 1, "+")
-    return f"{names['artifact']}: {points} points (95 % {low} .. {high}) against {names['base']}"
+    points = fixed(100 * pair["top1_difference"], 2, "+")
+    return f"{names['artifact']}: {points} points (95 % paired {low} .. {high}) against {names['base']}"

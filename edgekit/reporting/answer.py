@@ -34,7 +34,7 @@ class Answer:
             "reason": self.decision.reason,
             "remedy": self.decision.remedy,
             "chosen": chosen.to_json() if chosen else None,
-            "provisional": provisional_json(self.decision.provisional),
+            "provisional": provisional_json(self.decision.provisional, self.decision.beside_best),
             "notes": list(self.notes),
         }
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from edgekit.records.failure import FailedCell
 from edgekit.reporting.rows import Row, has_latency
-from edgekit.util.formatting import fixed, some
+from edgekit.stats.accuracy import drop, gained
+from edgekit.stats.limit import CANNOT_TELL, FAILED, Held
+from edgekit.util.formatting import some
 
 REMOVED = (
     "A failure that is settled goes with `edgekit store rm --model NAME --since DATE`, which first shows what it takes."
@@ -35,12 +37,13 @@ def _same(rows: Sequence[Row], one: FailedCell) -> Iterator[Row]:
             yield row
 
 
-def not_worth_it(rows: Sequence[Row]) -> list[str]:
-    """One sentence for int8 rows that are not faster than their fp32 rows, one for those that lose over LOST_POINTS.
+def not_worth_it(rows: Sequence[Row], hits: Mapping[str, str]) -> list[str]:
+    """One sentence for int8 rows that are not faster than their fp32 rows, others for those that lose over LOST_POINTS.
 
     Rows belong together where network, weights, format and run conditions are the same. Faster means
     that the intervals of the medians lie apart; what was measured for one of the two only is not judged, and neither is
-    an invalid latency.
+    an invalid latency. Whether points are lost is told by `hits` (edgekit.choosing.level), image by image: where their
+    interval holds LOST_POINTS, that they cannot tell.
     """
     full = {_key(row): row for row in rows if row.precision == "fp32"}
     pairs = [(row, full[_key(row)]) for row in rows if row.precision == "int8" and _key(row) in full]
@@ -49,11 +52,22 @@ def not_worth_it(rows: Sequence[Row]) -> list[str]:
         for row, base in pairs
         if _slower(row, base)
     ]
-    lossy = [
-        f"{row.label} ({fixed(_lost(row, base), 1)} points)" for row, base in pairs if _lost(row, base) > LOST_POINTS
-    ]
     said = [f"int8 is not faster than fp32: {some(slow)}."] if slow else []
-    return said + ([f"int8 loses more than {LOST_POINTS:g} points of top-1: {some(lossy)}."] if lossy else [])
+    return said + _lossy(pairs, hits)
+
+
+def _lossy(pairs: Iterable[tuple[Row, Row]], hits: Mapping[str, str]) -> list[str]:
+    """One sentence for the files that lose too much, and one for those of which so many images cannot tell."""
+    what = f"int8 loses more than {LOST_POINTS:g} points of top-1"
+    found: dict[str, dict[str, None]] = {}
+    for row, base in pairs:
+        held = _drop(row, base, hits)
+        if held is not None and held.verdict == FAILED:
+            found.setdefault(what, {})[f"{row.label} ({gained(held)})"] = None
+        elif held is not None and held.verdict == CANNOT_TELL:
+            said = f"{held.n:,} images cannot tell whether {what}"
+            found.setdefault(said, {})[f"{row.label} ({gained(held)}; {held.doubt()})"] = None
+    return [f"{told}: {some(list(names), between='; ')}." for told, names in found.items()]
 
 
 def instructions_apart(rows: Sequence[Row]) -> list[str]:
@@ -113,8 +127,9 @@ def _slower(row: Row, base: Row) -> bool:
     return bool(timed and row.ci95_ms and base.ci95_ms and row.ci95_ms[1] >= base.ci95_ms[0])
 
 
-def _lost(row: Row, base: Row) -> float:
-    """How many points of top-1 a row lost; none where that is not known of the same images."""
-    if row.top1 is None or base.top1 is None or row.dataset_hash != base.dataset_hash:
-        return 0.0
-    return (base.top1 - row.top1) * 100
+def _drop(row: Row, base: Row, hits: Mapping[str, str]) -> Held | None:
+    """How far a row's top-1 is under that of its fp32 row; None where that is not known of the same images."""
+    mine, full = hits.get(row.sha256, ""), hits.get(base.sha256, "")
+    if row.top1 is None or row.dataset_hash != base.dataset_hash or not mine or len(mine) != len(full):
+        return None
+    return drop(full, mine, LOST_POINTS / 100)

@@ -134,8 +134,8 @@ def _written(
     told = which if shown == found else answers(shown, hits)
     created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     texts = {
-        "html": lambda: page.page(shown, created, library.result() if library else "", failed, told),
-        "md": lambda: report_text.as_markdown(shown, page.cautions(shown, failed), created, told),
+        "html": lambda: page.page(shown, created, library.result() if library else "", failed, told, hits),
+        "md": lambda: report_text.as_markdown(shown, page.cautions(shown, failed, hits=hits), created, told),
         "csv": lambda: report_text.as_csv(found),
         "json": lambda: report_text.as_json(found, created, which),
     }

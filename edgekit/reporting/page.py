@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import edgekit
+from edgekit.choosing.level import Hits
 from edgekit.records.failure import FailedCell
 from edgekit.records.measurement import INVALID, SUSPECT
 from edgekit.records.reasons import LEVELS, in_words, pooled
@@ -35,6 +36,7 @@ def page(
     library: str,
     failures: Sequence[FailedCell] = (),
     answers: Sequence[Answer] = (),
+    hits: Hits | None = None,
 ) -> str:
     """Return the whole page; `library` is `drawing.script()`, `answers` are those of edgekit.reporting.answer."""
     parts = {
@@ -46,7 +48,7 @@ def page(
         "facts": "\n".join(f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>" for k, v in _facts(rows)),
         "answers": answers_html(answers),
         "devices": devices_html(rows),
-        "cautions": _caution(cautions(rows, failures, _untold(answers))),
+        "cautions": _caution(cautions(rows, failures, _untold(answers), hits or {})),
         "overlay": _overlay(rows),
         "footer": html.escape(
             f"Made by edgekit {edgekit.__version__} on {created} from {counted(len(rows), 'row')} of its store."
@@ -137,7 +139,12 @@ def _day(created: str) -> str:
         return created
 
 
-def cautions(rows: Sequence[Row], failures: Sequence[FailedCell] = (), with_reasons: Collection[str] = ()) -> list[str]:
+def cautions(
+    rows: Sequence[Row],
+    failures: Sequence[FailedCell] = (),
+    with_reasons: Collection[str] = (),
+    hits: Hits | None = None,
+) -> list[str]:
     """Return what a reader must know before comparing rows; of the verdicts `with_reasons` also why."""
     said = []
     for verdict, advice in ((INVALID, "do not use {} latency"), (SUSPECT, "read {} reasons in the table")):
@@ -155,7 +162,7 @@ def cautions(rows: Sequence[Row], failures: Sequence[FailedCell] = (), with_reas
     failed = sum(row.parity is False for row in rows)
     if failed:
         said.append(f"{counted(failed, 'file')} did not pass the parity check.")
-    return said + still_failing(rows, failures) + not_worth_it(rows) + instructions_apart(rows)
+    return said + still_failing(rows, failures) + not_worth_it(rows, hits or {}) + instructions_apart(rows)
 
 
 def _untold(answers: Sequence[Answer]) -> tuple[str, ...]:

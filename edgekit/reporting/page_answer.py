@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+from edgekit.choosing.decide import Decision
 from edgekit.choosing.result import CHOSEN, Candidate
 from edgekit.reporting.answer import Answer
 from edgekit.reporting.rows import Row
@@ -37,11 +38,13 @@ def _line_of(answer: Answer) -> str:
     where, chosen = html.escape(answer.setting or "any device"), answer.decision.chosen
     if chosen:
         return f"Ship to {where}: <b>{_breakable(chosen.row.artifact)}</b>"
-    return f"For {where} none can be named yet{_perhaps(answer.decision.provisional)}"
+    return f"For {where} none can be named yet{_perhaps(answer.decision)}"
 
 
-def _perhaps(one: Candidate | None) -> str:
-    return f", likely <b>{_breakable(one.row.artifact)}</b>" if one else ""
+def _perhaps(decision: Decision) -> str:
+    one = decision.provisional
+    top1 = f" (top-1 {_with_unit(one.row.top1, percent, '%')})" if one and decision.beside_best else ""
+    return f", likely <b>{_breakable(one.row.artifact)}</b>{top1}" if one else ""
 
 
 def _card(answer: Answer) -> str:
@@ -51,18 +54,21 @@ def _card(answer: Answer) -> str:
         said = _sentence(answer.decision.reason)
         todo = f"<p><b>What to do:</b> {_sentence(answer.decision.remedy)}</p>" if answer.decision.remedy else ""
         head = f'<p class="where">For {where}</p><h2>No file can be named yet</h2>'
-        body = f"{head}{_likely(answer.decision.provisional)}<p>{said}</p>{todo}"
+        body = f"{head}{_likely(answer.decision)}<p>{said}</p>{todo}"
         known = _candidates(answer.decision.others)
         return f'<article class="answer undecided"><div>{body}</div>{known}</article>'
     pick = f'<div><p class="where">Ship to {where}</p>{_file(chosen, answer)}</div>'
     return f'<article class="answer">{pick}{_quicker(answer)}</article>'
 
 
-def _likely(one: Candidate | None) -> str:
+def _likely(decision: Decision) -> str:
     """The file that it would be, and under which condition."""
+    one = decision.provisional
     if one is None:
         return ""
-    told = f"<p>Likely <b>{_breakable(one.row.artifact)}</b>: ship it if {html.escape(one.condition or '')}.</p>"
+    but = f"; but {decision.beside_best}" if decision.beside_best else ""
+    condition = html.escape(f"{one.condition or ''}{but}")
+    told = f"<p>Likely <b>{_breakable(one.row.artifact)}</b>: ship it if {condition}.</p>"
     return f'{told}<p class="path">{_place(one.row)}sha256 <code>{html.escape(one.row.sha256)}</code></p>'
 
 

@@ -9,12 +9,21 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import edgekit
-from edgekit.choosing.result import Candidate
+from edgekit.choosing.decide import Decision
 from edgekit.records.reasons import LEVELS, each_once
 from edgekit.reporting.answer import Answer
 from edgekit.reporting.by_device import by_device
 from edgekit.reporting.rows import Row
-from edgekit.util.formatting import UNKNOWN, counted, csv_cell, fixed, in_markdown, json_escaped, some
+from edgekit.util.formatting import (
+    UNKNOWN,
+    counted,
+    csv_cell,
+    fixed,
+    in_markdown,
+    json_escaped,
+    sentence_in_markdown,
+    some,
+)
 
 NESTED = ("published", "missing", "provenance", "quantiles_ms", "profile", "sustained")  # in the JSON report only
 
@@ -98,7 +107,7 @@ def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str, answ
     """Return the answers, then a table for a pull request; a bold latency is on the front of its conditions."""
     lines = ["# edgekit report", "", *map(_answer, answers), ""]
     lines += [f"{counted(len(rows), 'row')}, written {created} by edgekit {edgekit.__version__}.", ""]
-    lines += [f"> {text}\n" for text in map(in_markdown, cautions)]
+    lines += [f"> {text}\n" for text in map(sentence_in_markdown, cautions)]
     lines.append("| " + " | ".join(title for title, _, _ in TABLE) + " |")
     lines.append("|" + "|".join("---:" if numeric else "---" for _, numeric, _ in TABLE) + "|")
     for row in rows:
@@ -118,7 +127,7 @@ def _answer(one: Answer) -> str:
     where, chosen = in_markdown(one.setting or "any device"), one.decision.chosen
     if chosen is None:
         said = "; ".join(filter(None, (one.decision.reason, one.decision.remedy)))
-        return f"- No file can be named for {where}: {in_markdown(said)}.{_likely(one.decision.provisional)}"
+        return f"- No file can be named for {where}: {sentence_in_markdown(said)}.{_likely(one.decision)}"
     row = chosen.row
     numbers = (
         f"top-1 {_with(row.top1, row.top1_ci95, _number(1, 100))} %",
@@ -127,21 +136,26 @@ def _answer(one: Answer) -> str:
         one.decision.reason,
         *one.notes,
     )
-    told = "; ".join(map(in_markdown, numbers))
+    told = "; ".join(map(sentence_in_markdown, numbers))
     return f"- Ship **{in_markdown(row.path or row.artifact)}** (sha256 {row.sha256}) to {where}: {told}."
 
 
-def _likely(one: Candidate | None) -> str:
+def _likely(decision: Decision) -> str:
+    one = decision.provisional
     if one is None:
         return ""
     name = in_markdown(one.row.path or one.row.artifact)
-    return f" Likely **{name}** (sha256 {one.row.sha256}): ship it if {one.condition}."
+    but = f"; but {in_markdown(decision.beside_best)}" if decision.beside_best else ""
+    return f" Likely **{name}** (sha256 {one.row.sha256}): ship it if {one.condition}{but}."
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:
     """A list of why latencies are not valid, and of what is not known: each reason once, with its rows."""
     said = each_once([(row.verdict, row.reasons) for row in rows])
-    lines = [f"- {in_markdown(f'{told} ({some([rows[place].label for place in places])})')}." for told, places in said]
+    lines = [
+        f"- {sentence_in_markdown(f'{told} ({some([rows[place].label for place in places])})')}."
+        for told, places in said
+    ]
     return [*lines, ""] if lines else []
 
 

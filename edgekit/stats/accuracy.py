@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from edgekit.stats.limit import Held
 from edgekit.stats.proportions import PairedDifference, paired_difference
+from edgekit.util.formatting import fixed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,3 +66,14 @@ def drop(base: str, new: str, limit: float) -> Held:
     """
     found = paired(new, base)
     return Held(found.difference, found.ci95, found.n, limit)
+
+
+def gained(lost: Held, against: str = "") -> str:
+    """Return in words what `drop` found, in points: "a loss of 3.33 points (95 % paired -10.49 .. +3.91)".
+
+    The interval has the sign of every other difference: that of the new file's top-1 minus the base's.
+    """
+    low, high = (fixed(100 * bound, 2, "+") for bound in (-lost.ci95[1], -lost.ci95[0]))
+    points = fixed(100 * abs(lost.value), 2)
+    change = f"{'a loss' if lost.value > 0 else 'a gain'} of {points} points" if lost.value else "no change of top-1"
+    return f"{change}{f' against {against}' if against else ''} (95 % paired {low} .. {high})"

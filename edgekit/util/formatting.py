@@ -53,7 +53,17 @@ def csv_cell(text: str) -> str:
 
 def in_markdown(text: str) -> str:
     """Return the text in one line, as Markdown shows it, in a table too."""
-    flat = re.sub("&(?=[A-Za-z#])", "&amp;", escaped(" ".join(text.split())))  # else it is no entity
+    return _unmarked(escaped(" ".join(text.split())))
+
+
+def sentence_in_markdown(text: str) -> str:
+    """As in_markdown; but a command between backticks stays code, in which no other mark means anything."""
+    parts = re.split("(`[^`]+`)", escaped(" ".join(text.split())))
+    return "".join(part if index % 2 else _unmarked(part) for index, part in enumerate(parts))
+
+
+def _unmarked(text: str) -> str:
+    flat = re.sub("&(?=[A-Za-z#])", "&amp;", text)  # else it is no entity
     for mark in "\\`*_|[]#":
         flat = flat.replace(mark, f"\\{mark}")
     return flat.replace("<", "&lt;").replace(">", "&gt;")

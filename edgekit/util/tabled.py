@@ -217,7 +217,8 @@ def likely(document: Mapping[str, Any]) -> list[str]:
     one = document.get("provisional")
     if one is None:
         return []
-    return [f"   likely: {one['path'] or one['artifact']} (sha256 {one['sha256']}), if {one['condition']}"]
+    but = f"; but {one['beside_best']}" if one.get("beside_best") else ""
+    return [f"   likely: {one['path'] or one['artifact']} (sha256 {one['sha256']}), if {one['condition']}{but}"]
 
 
 def _each(value: Any) -> Sequence[str]:

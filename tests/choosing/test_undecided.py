@@ -42,6 +42,18 @@ def test_on_a_busy_machine_the_likely_file_is_named(limits: dict[str, Any], name
     assert found.remedy and found.remedy.startswith("run `edgekit bench` on these files again")
 
 
+def test_files_that_the_images_cannot_tell_apart_are_not_called_equal() -> None:
+    """44 and 39 of 60 images, of which 15 were right in one of the two alone."""
+    best, quick = "1" * 44 + "-" * 16, "-" * 10 + "1" * 39 + "-" * 11
+    found = Shelf().add("a", 5.0, 44 / 60, best, n=60, **BUSY).add("b", 2.0, 39 / 60, quick, n=60, **BUSY).decide()
+    assert found.reason.startswith("60 images cannot tell 2 candidates apart (a_fp32.onnx, b_fp32.onnx), and none has")
+    assert likely(found) == "b", "the quicker one as far as an invalid latency tells"
+    said = "its top-1 is 65.0 %, and 73.3 % that of a_fp32.onnx, the most accurate that is open"
+    assert found.beside_best == said
+    alone = Shelf().add("a", 2.0, 44 / 60, best, n=60, **BUSY).add("b", 5.0, 39 / 60, quick, n=60, **BUSY).decide()
+    assert likely(alone) == "a" and alone.beside_best is None
+
+
 def test_a_stray_evaluation_hides_neither_the_reason_nor_the_likely_file() -> None:
     shelf = Shelf().add("a", 5.0, 0.7, **BUSY).add("b", 2.0, 0.5, **BUSY).add("stray", 1.0, 0.99, **BUSY, **OTHER)
     found = shelf.decide(max_latency_ms=10)

@@ -99,7 +99,7 @@ def test_an_evaluation_answers_first_and_tells_mistakes_below(files: int, last: 
     for part in accuracy.eval(document, 120):
         console.print(part)
     lines = stream.getvalue().splitlines()[files + 1 :]
-    assert len(lines) == 3 and lines[0].startswith("a.tflite: -1.0 points") and lines[1].endswith(GATE["reason"])
+    assert len(lines) == 3 and lines[0].startswith("a.tflite: -1.00 points") and lines[1].endswith(GATE["reason"])
     assert lines[2].startswith(last)
 
 
@@ -179,7 +179,7 @@ def test_a_failure_says_where_how_often_and_what_was_said_last() -> None:
     cell = WAY | CELL | failed | {"measurement": None, "accuracy": None, "log": ["a", "b", "c", "d", "last words"]}
     lines = [str(part) for part in sweep._failures([cell, cell | {"tried_on": None, "attempts": 1}])]
     assert lines == [
-        "failed: mobilenet_0.25_224 tflite int8 on pi-2, 3 times, mobilenet_0.25_224 tflite int8: it died",
+        "failed: mobilenet_0.25_224 tflite int8 on pi-2 (3 times), mobilenet_0.25_224 tflite int8: it died",
         "   fix: try again", "   | b", "   | c", "   | d", "   | last words",
     ]  # fmt: skip
 

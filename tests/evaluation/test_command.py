@@ -88,7 +88,7 @@ def test_limits_on_accuracy_decide_the_exit_code(tmp_path: Path, evaluate: Calla
     assert result.exit_code == 3 and [one["gate"] for one in (least, most)] == ["min-top1", "max-drop"]
     assert (least["measured"], least["passed"], least["verdict"]) == (0.1, False, "failed")
     assert (most["measured"], most["passed"], most["base"]) == (pytest.approx(0.8), False, str(good))
-    assert most["reason"].startswith("a drop of +80.00 points from a.onnx (95 % paired ")
+    assert most["reason"].startswith("a loss of 80.00 points against a.onnx (95 % paired -")
 
 
 @pytest.mark.parametrize("batch", [4, "N"])

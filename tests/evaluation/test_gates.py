@@ -35,7 +35,7 @@ def test_the_base_is_held_against_nothing() -> None:
             "holds --min-top1 55, but 100 images cannot tell it from the limit; about 390 images would",
         ),
         (Limits(top1=0.6), True, "cannot tell", "cannot tell it from the limit; no number of images would"),
-        (Limits(drop=0.2), True, "passed", "a drop of +10.00 points from base.onnx (95 % paired +"),
+        (Limits(drop=0.2), True, "passed", "a loss of 10.00 points against base.onnx (95 % paired -"),
         (Limits(drop=0.01), False, "failed", "fails --max-drop 1"),
         (Limits(drop=0.09), False, "cannot tell", "fails --max-drop 9, but 100 images cannot tell"),
     ],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from edgekit.evaluation.pairs import bases
+from edgekit.evaluation.pairs import bases, in_words
 from edgekit.records.measurement import Accuracy
+from edgekit.stats.accuracy import gained
+from edgekit.stats.limit import Held
 from tests.reporting.conftest import accuracy, manifest
 
 
@@ -40,3 +42,12 @@ def test_each_has_its_base(records: list[Accuracy], wanted: list[int | None]) ->
 
 def test_a_named_file_is_the_base_of_all() -> None:
     assert bases([A, A8, B], against=2) == [2, 2, None]
+
+
+def test_a_difference_has_the_sign_and_the_decimals_of_its_gate() -> None:
+    pair = {"artifact": "out/new.onnx", "base": "base.onnx", "top1_difference": 1 / 60, "ci95": (-0.0632, 0.0964)}
+    assert in_words(pair) == "new.onnx: +1.67 points (95 % paired -6.32 .. +9.64) against base.onnx"
+    lost = Held(-1 / 60, (-0.0964, 0.0632), 60, 0.02)
+    assert gained(lost, "base.onnx") == "a gain of 1.67 points against base.onnx (95 % paired -6.32 .. +9.64)"
+    same = Held(0.0, (-0.01, 0.02), 60, 0.02)
+    assert gained(same) == "no change of top-1 (95 % paired -2.00 .. +1.00)"

@@ -42,6 +42,18 @@ def test_an_interval_whose_ends_are_the_same_is_told_as_no_spread(make: Records)
     assert ["no spread" in one for one in (*shown, *pages)] == [False, True, False, True]
 
 
+def test_a_likely_file_that_is_not_the_most_accurate_says_so(make: Records) -> None:
+    best, quick = (make.manifest(f"{name}_1.0_160") for name in "ab")
+    measured = [make.measurement(best, 5.0, **BUSY), make.measurement(quick, 2.0, **BUSY)]
+    evaluated = [make.accuracy(best, 0.703, n=1000), make.accuracy(quick, 0.70, n=1000)]
+    (found,) = answered(measured, evaluated)
+    assert found.decision.provisional is not None and found.decision.provisional.row.variant == "b_1.0_160"
+    shown = page.page(rows(measured, evaluated), "now", "", answers=(found, found)).partition('<dl class="facts">')[0]
+    told = report_text.as_markdown(rows(measured, evaluated), (), "now", (found,))
+    assert "; but its top-1 is 70.0 %, and 70.3 % that of a_1.0_160_fp32.onnx" in shown and "(top-1 70.0 %)" in shown
+    assert r"; but its top-1 is 70.0 %, and 70.3 % that of a\_1.0\_160\_fp32.onnx" in told and "`edgekit bench`" in told
+
+
 def test_each_device_has_its_answer(make: Records) -> None:
     here, evaluated = ladder(make)
     there = [make.measurement(here[3].manifest, 4.0, device="phone")]
@@ -68,6 +80,7 @@ def test_why_no_file_can_be_named(make: Records, kind: str, reason: str, remedy:
     shown = page.page(rows(measured, evaluated), "now", "", answers=(found,))
     assert "No file can be named yet" in shown and "What to do" in shown
     told = report_text.as_markdown(rows(measured, evaluated), (), "now", (found,))
+    assert r"\`" not in told, "a command stays code"
     is_likely = kind != "random"  # whose accuracies mean nothing
     assert ("ship it if" in shown) is is_likely is ("Likely **" in told) is (found.decision.provisional is not None)
     assert known[0].file.replace("_", "_<wbr>") in shown.partition('<dl class="facts">')[0].replace(".<wbr>", "."), (

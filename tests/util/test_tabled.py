@@ -59,6 +59,9 @@ def test_where_nothing_is_chosen_the_way_out_stands_below_the_reason() -> None:
     likely = {"artifact": "a.onnx", "path": "x/a.onnx", "sha256": "0123", "condition": "its latency holds"}
     told = str(Result(document | {"chosen": None, "provisional": likely, "others": [{"artifact": "a.onnx"}]}))
     assert "   likely: x/a.onnx (sha256 0123), if its latency holds" in told.splitlines()
+    likely["beside_best"] = "its top-1 is 65.0 %"
+    told = str(Result(document | {"chosen": None, "provisional": likely, "others": [{"artifact": "a.onnx"}]}))
+    assert "if its latency holds; but its top-1 is 65.0 %" in told
 
 
 def test_what_was_written_is_named_by_its_path() -> None:

@@ -68,6 +68,7 @@ def _undecided(document: Json) -> Iterator[RenderableType]:
                 ("likely", likely["path"] or likely["artifact"]),
                 ("sha256", likely["sha256"]),
                 ("if", likely["condition"]),
+                *([("but", likely["beside_best"])] if likely["beside_best"] else []),
                 *_numbers(likely, document["device"]),
             ]
         )

@@ -86,7 +86,7 @@ def _named(row: Json) -> str:
 
 def _failed(row: Json) -> str:
     where = f" on {row['tried_on']}" if row["tried_on"] else ""
-    often = f", {row['attempts']} times" if row["attempts"] > 1 else ""
+    often = f" ({row['attempts']} times)" if row["attempts"] > 1 else ""
     return f"{row['variant']} {row['format']} {row['precision']}{where}{often}"
 
 

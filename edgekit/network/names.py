@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 # Files of other programs that are read as networks, and what reads them: open_source(path, input shapes).
@@ -23,6 +24,17 @@ CHECKPOINTS = {
 def is_own_name(model: str) -> bool:
     """Whether the name is FILE.py:function, PACKAGE.MODULE:function, FILE.pt2, FILE.onnx, FILE.tflite or FILE.keras."""
     return ":" in model or model.endswith(OWN_FILES)
+
+
+def called(model: str) -> str:
+    """Return what a network is called in the names of its files.
+
+    That of a user's own is called like its file, `mynet` for mynet.py:build, or like the function of a package.
+    """
+    if not is_own_name(model):
+        return model
+    place, _, function = (model, "", "") if model.endswith(OWN_FILES) else model.rpartition(":")
+    return re.sub(r"\W+", "_", Path(place).stem if place.endswith(OWN_FILES) else function)
 
 
 def is_source(model: str) -> bool:

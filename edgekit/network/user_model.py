@@ -27,7 +27,7 @@ from edgekit.errors import BackendMissing, UsageError, first_line, nearest
 from edgekit.frontend.tracer import unwrapped
 from edgekit.network import program
 from edgekit.network.inputs import EXAMPLE, Input, Plain, Shape, check_names, names_of, plain, shapes_of
-from edgekit.network.names import CHECKPOINTS, SOURCES, is_own_name, is_source
+from edgekit.network.names import CHECKPOINTS, SOURCES, called, is_own_name, is_source
 from edgekit.network.spec import MODELS, ModelSpec
 from edgekit.network.users_code import users_code
 from edgekit.records.artifact import content_of
@@ -118,10 +118,10 @@ def _built_by(model: str, input: Plain) -> ModelSpec:
         path = Path(place)
         if not path.is_file():
             raise _no_file(path, "give a Python file and a function in it, as in mynet.py:build")
-        name, told, imported = path.stem, f"{path.name}:{function}", partial(_file, path)
+        told, imported = f"{path.name}:{function}", partial(_file, path)
     else:
-        name, told, imported = function, model, partial(_package, place)
-    return _own(re.sub(r"\W+", "_", name), told, _builder(_callable(imported(), place, function), model), input)
+        told, imported = model, partial(_package, place)
+    return _own(called(model), told, _builder(_callable(imported(), place, function), model), input)
 
 
 def _own(name: str, told: str, build: Callable[..., nn.Module], input: Plain) -> ModelSpec:
@@ -182,7 +182,7 @@ def _archived(path: Path, input: Plain) -> ModelSpec:
     found = program.read(path)
     shapes = program.shapes(path, found.program, shapes_of(input) if input is not None else None)
     given = _with_names_of(input, shapes)
-    spec = _own(re.sub(r"\W+", "_", path.stem), path.name, lambda **chosen: program.module(found.program), given)
+    spec = _own(called(str(path)), path.name, lambda **chosen: program.module(found.program), given)
     producer = f"torch {found.release}".strip()
     record = SourceRecord(file=path.name, format="pt2", sha256=content_of(path).sha256, producer=producer)
     return replace(spec, file=record)
@@ -193,7 +193,7 @@ def _read_from(path: Path, input: Plain) -> ModelSpec:
     if not path.is_file():
         raise _no_file(path, "give a file's path")
     source = _opened(path, None if input is None else _with_names_of(input, shapes_of(input)))
-    name = re.sub(r"\W+", "_", path.stem)
+    name = called(str(path))
     spec = _own(name, path.name, lambda **chosen: source.build(), list(source.shapes.values()))
     how = spec.preprocessing
     if next(iter(source.shapes)) in source.whole:  # pixels as they are: the network has its own scale

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from edgekit.device.registry import DeviceList
 from edgekit.errors import Refusal, UsageError
 from edgekit.exporting.inputs import key
-from edgekit.network.names import is_own_name
+from edgekit.network.names import called, is_own_name
 from edgekit.storage.store import Store
 from edgekit.sweeps.engine import Engine
 from edgekit.sweeps.estimate import accuracy_seconds, export_seconds, latency_seconds
@@ -22,9 +22,9 @@ from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, Needs, Task, export_b
 from edgekit.sweeps.journal import Journal
 from edgekit.sweeps.keys import Keys
 from edgekit.sweeps.measure import UNTRAINED, Measuring
-from edgekit.sweeps.preflight import check_files, check_images, refuse_for_random, refuse_namesakes
+from edgekit.sweeps.preflight import check_files, check_images, refuse_for_random, refuse_namesakes, refuse_same_images
 from edgekit.sweeps.result import CACHED, FAILED, PLANNED, CellResult
-from edgekit.sweeps.weights import Source, named, source
+from edgekit.sweeps.weights import OWN, Source, named, source
 from edgekit.util.formatting import counted
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ class Plan:
         for cell in self.cells:
             self.files.setdefault(cell.point, []).append((cell.format, cell.precision))
         check_files(self.grid, self.known)
+        refuse_same_images(self.grid)
         _ = self.keys.calibrated_on, self.keys.evaluated_on  # reads the folders, and refuses what is no set of images
         refuse_for_random(self.grid)
         for point, files in self.files.items():
@@ -78,7 +79,7 @@ class Plan:
 
     def _look(self, point: Point, files: list[tuple[str, str]]) -> None:
         grid = self.grid.of(point.model)
-        self.names[point] = named(network(point.model), point.alpha, point.res)
+        self.names[point] = named(called(point.model), point.alpha, point.res)
         missing: dict[Source, list[File]] = {}
         for format, precision in files:
             weights, refusal = self._weights(point, precision)
@@ -99,12 +100,13 @@ class Plan:
         return not self.retry or failed or self.journal.get("failed", key) is not None
 
     def _weights(self, point: Point, precision: str) -> tuple[Source, Refusal | None]:
-        grid = self.grid
+        grid = self.grid.of(point.model)
         try:
-            its = (network(point.model), point.alpha, point.res)
+            its = (called(point.model), point.alpha, point.res)
             found = source(grid.weights, *its, precision, grid.random_where_missing)
         except UsageError as error:
-            return Source("", None, False), refused(error)
+            keep = f", or {{model: {point.model}, weights: {OWN}}} in a grid" if is_own_name(point.model) else ""
+            return Source("", None, False), refused(UsageError(error.message, f"{error.remedy}{keep}"))
         if is_own_name(point.model) and found.weights == "random":
             return replace(found, random=False), None
         if found.random and not is_own_name(point.model):
@@ -135,7 +137,8 @@ class Plan:
         variants = [(job, self._variant(job.point)) for job in self.jobs]
         check_images(self.grid, [(job.point.model, variant) for job, variant in variants if not job.weights.random])
         for job, variant in variants:
-            self.names[job.point] = str(variant)
+            if job.point.alpha is not None or not variant.spec.alphas or job.weights.sha256 is None:
+                self.names[job.point] = str(variant)  # else the weights will tell its alpha
             row = next((row for row in variant.spec.published if row.macs), None)
             if row is not None:
                 size = variant.resolution / (row.resolution or variant.spec.resolution)
@@ -270,11 +273,6 @@ def _preset_of(entry: Mapping[str, Any]) -> str | None:
     except (KeyError, TypeError):
         return None
     return found if isinstance(found, str) else None
-
-
-def network(model: str) -> str:
-    """Return what a network is called; of a user's own, the function that builds it."""
-    return model.rpartition(":")[2] if is_own_name(model) else model
 
 
 def place_of(cell: SweepCell) -> Place:

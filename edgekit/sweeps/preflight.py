@@ -29,26 +29,38 @@ def check_files(grid: Grid, known: DeviceList) -> None:
             "leave tensorrt out, and build with `edgekit export --format tensorrt --device`",
         )
     named = [("--preprocess", grid.export.preprocess), ("--labels", grid.export.labels)]
-    for option, path in [*named, *(("--preprocess", said) for _, said in grid.own_preprocess)]:
+    for option, path in [*named, *(("--preprocess", own.get("preprocess")) for _, own in grid.own)]:
         if isinstance(path, str | Path) and not Path(path).is_file():
             raise UsageError(f"{path} does not exist", f"give a file with {option}")
-    weights = grid.weights
-    if weights.partition(":")[0] not in NAMED and not Path(weights).expanduser().exists():
-        raise UsageError(f"the weights {weights} do not exist", "check the path, or say --weights random")
+    for weights in dict.fromkeys(grid.of(model).weights for model in grid.model):
+        if weights.partition(":")[0] not in NAMED and not Path(weights).expanduser().exists():
+            raise UsageError(f"the weights {weights} do not exist", "check the path, or say --weights random")
 
 
 def refuse_for_random(grid: Grid) -> None:
     """Refuse what random weights do not heed; a user's own function brings weights."""
-    if not grid.weights.startswith("random") or all(map(is_own_name, grid.model)) or grid.random_where_missing:
+    random = [grid.of(model) for model in grid.model if not is_own_name(model)]
+    random = [one for one in random if one.weights.startswith("random")]
+    if not random or grid.random_where_missing:
         return
-    said = [grid.export.preprocess, *(one for model, one in grid.own_preprocess if not is_own_name(model))]
-    preprocess = next((one for one in said if one is not None), None)
+    preprocess = next((one.export.preprocess for one in random if one.export.preprocess is not None), None)
     for option, value in {"--data": grid.export.data, "--preprocess": preprocess}.items():
         if value is not None:
             raise UsageError(
                 f"{option} means nothing for random weights",
                 "give --weights, or --synthetic-calibration for int8 where only latency matters",
             )
+
+
+def refuse_same_images(grid: Grid) -> None:
+    """Refuse to calibrate int8 on the images that evaluate it, before files are made of them."""
+    data, eval = grid.export.data, grid.eval
+    is_calibrated = "int8" in grid.precision and data is not None and not grid.export.synthetic_calibration
+    if is_calibrated and eval is not None and Path(data or "").resolve() == Path(eval).resolve():
+        raise UsageError(
+            f"{eval} is given to --data and to --eval: accuracy on images of the calibration would flatter int8",
+            "give other images to one of them; some 100 for --data",
+        )
 
 
 def check_images(grid: Grid, variants: Sequence[tuple[str, Variant]]) -> None:
@@ -63,7 +75,7 @@ def check_images(grid: Grid, variants: Sequence[tuple[str, Variant]]) -> None:
         said = grid.of(model).export.preprocess
         if said is None:
             continue
-        with grid.origin.at("model" if model in dict(grid.own_preprocess) else "preprocess"):
+        with grid.origin.at("model" if "preprocess" in dict(grid.own).get(model, {}) else "preprocess"):
             name = str(said)
             read[name] = read.get(name) or reader(said)
             check_fits(said, said_for(read[name], variant), variant)

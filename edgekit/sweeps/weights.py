@@ -17,6 +17,7 @@ from edgekit.errors import UsageError
 from edgekit.util.files import known_sha256
 
 NAMED = ("random", "pretrained")  # weights that are no path
+OWN = "own"  # said of a user's network in a grid: the weights that it brings, where others have a folder
 _QUANTIZED = re.compile(r"quant|uint8|int8", re.IGNORECASE)  # in the name of weights that were trained for integers
 _POINT = re.compile(r"(?:_v1)?(?:_(?P<alpha>\d[._]\d+|1))?(?:_(?P<res>\d{2,4}))?(?:-(?!v\d).*|[_.](?!v\d)\D.*)?")
 
@@ -53,7 +54,7 @@ def source(
         return Source("random", None, True)
     raise UsageError(
         f"{path} has no weights of {named(model, alpha, res)}",
-        "add a file named so, or --random-where-missing for its latency alone",
+        f"add a file named so, such as {model}.safetensors, or --random-where-missing for its latency alone",
     )
 
 

@@ -103,3 +103,27 @@ def test_networks_of_other_channels_share_a_grid_where_each_has_its_preprocessin
     file.write_text(grid % "none.yaml")
     with pytest.raises(UsageError, match="none.yaml does not exist"):
         sweep(str(file), dry_run=True, **asked)
+
+
+def test_int8_is_not_calibrated_on_the_images_that_evaluate_it(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    asked: dict[str, Any] = {"weights": "pretrained", "data": folder, "eval": tmp_path / "other" / ".." / "images"}
+    with pytest.raises(UsageError, match="is given to --data and to --eval: .* would flatter int8"):
+        sweep(
+            "mobilenet", precision=("fp32", "int8"), out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db", **asked
+        )
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"), [({}, "mobilenet"), ({"alpha": (0.5,), "res": (128,)}, "mobilenet_0.5_128")]
+)
+def test_a_plan_names_no_width_that_the_weights_have_still_to_tell(
+    asked: dict[str, Any], name: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("torch")
+    (tmp_path / "trained.pth").write_bytes(b"of some width")
+    asked |= {"weights": str(tmp_path / "trained.pth"), "export_only": True, "format": ("onnx",)}
+    found = sweep("mobilenet", dry_run=True, out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db", **asked)
+    assert [cell.variant for cell in found.cells] == [name]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from edgekit.errors import UsageError
+from edgekit.network.names import called
 from edgekit.sweeps.weights import in_folder, source, told_by
 
 
@@ -63,3 +64,12 @@ def test_weights_are_told_apart_by_their_bytes(tmp_path: Path) -> None:
     assert source(str(path), "mobilenet", None, None, "fp32", False).identity != first
     with pytest.raises(UsageError, match="do not exist"):
         source(str(tmp_path / "no.pth"), "mobilenet", None, None, "fp32", False)
+
+
+def test_networks_of_several_files_do_not_share_a_file_of_weights(tmp_path: Path) -> None:
+    (tmp_path / "mynet.pth").write_bytes(b"mine")
+    (tmp_path / "build.pth").write_bytes(b"of nobody")
+    assert source(str(tmp_path), called("mynet.py:build"), None, None, "fp32", False).weights.endswith("mynet.pth")
+    with pytest.raises(UsageError, match="has no weights of other") as caught:
+        source(str(tmp_path), called("other.py:build"), None, None, "fp32", False)
+    assert "other.safetensors" in caught.value.remedy

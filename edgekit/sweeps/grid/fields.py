@@ -40,7 +40,7 @@ class Grid(BaseModel):
 
     `alpha` and `res` empty: the network's own, or what the weights tell. `export` holds what all files have in common:
     the options of `edgekit export` that are no fields here (SHARED); `varied` has those with several values, and
-    `own_preprocess` the preprocessing of networks that have one of their own.
+    `own` the weights and the preprocessing of networks that have theirs, where other networks share the grid's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,7 +67,7 @@ class Grid(BaseModel):
     out: Path = Path("artifacts")
     export: Annotated[ExportOptions, InstanceOf()]
     varied: tuple[tuple[str, tuple[Any, ...]], ...] = ()
-    own_preprocess: tuple[tuple[str, Any], ...] = ()
+    own: tuple[tuple[str, dict[str, Any]], ...] = ()
     origin: Annotated[Origin, InstanceOf()] = Origin()
 
     @property
@@ -104,11 +104,10 @@ class Grid(BaseModel):
         return sum(math.prod(len(values) or 1 for values in axes.values()) for axes in grids)
 
     def of(self, model: str) -> Grid:
-        """Return the same as one network has it: with its own preprocessing for that of all, where it has one."""
-        own = dict(self.own_preprocess)
-        if model not in own:
-            return self
-        return self.model_copy(update={"export": replace(self.export, preprocess=own[model])})
+        """Return the same as one network has it: with its own weights and preprocessing for those of all."""
+        own = dict(self.own).get(model, {})
+        export = replace(self.export, preprocess=own["preprocess"]) if "preprocess" in own else self.export
+        return self.model_copy(update={"export": export, "weights": own.get("weights", self.weights)}) if own else self
 
     def asked(self, point: Point, weights: Source, format: Sequence[str], precision: Sequence[str]) -> ExportOptions:
         """Return the export of some files of a variant. Random weights in the place of missing ones heed no images."""
@@ -139,4 +138,4 @@ _FIELDS: dict[str, Any] = {
 _FIELDS |= {name: (Annotated[Path, Strict(False)] | None, None) for name in PATHS}
 _FIELDS["preprocess"] = (Annotated[Path, Strict(False)] | dict[str, Any] | None, None)
 Shared: type[BaseModel] = create_model("Shared", __config__=ConfigDict(strict=True), **_FIELDS)
-KEYS = (*(name for name in Grid.model_fields if name not in ("export", "varied", "own_preprocess", "origin")), *SHARED)
+KEYS = (*(name for name in Grid.model_fields if name not in ("export", "varied", "own", "origin")), *SHARED)

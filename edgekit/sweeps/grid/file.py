@@ -15,7 +15,7 @@ from yaml import MappingNode
 from edgekit.errors import UsageError, closest, first_line, nearest
 from edgekit.network.names import OWN_FILES
 from edgekit.sweeps.grid.axes import AXES
-from edgekit.sweeps.weights import NAMED
+from edgekit.sweeps.weights import NAMED, OWN
 from edgekit.util import yaml_text
 
 if TYPE_CHECKING:
@@ -160,14 +160,19 @@ def _lead_from(folder: Path, found: dict[str, Any], paths: Sequence[str]) -> Non
     for key in ("eval", "out", *paths):
         if isinstance(found.get(key), str):
             found[key] = folder / Path(found[key]).expanduser()
-    source = found.get("weights")
-    if isinstance(source, str) and source.partition(":")[0] not in NAMED:
-        found["weights"] = str(folder / Path(source).expanduser())
+    if isinstance(found.get("weights"), str):
+        found["weights"] = _weights_from(folder, found["weights"])
     for axes in (found, *_entries(found, "include"), *_entries(found, "exclude")):
         model = axes.get("model")
         if model is not None:
             several = [_from(folder, one) for one in (model if isinstance(model, list) else [model])]
             axes["model"] = several if isinstance(model, list) else several[0]
+
+
+def _weights_from(folder: Path, weights: str) -> str:
+    """A file or a folder of weights from the grid's folder; what is no path as it is."""
+    is_path = weights.partition(":")[0] not in (*NAMED, OWN)
+    return str(folder / Path(weights).expanduser()) if is_path else weights
 
 
 def _lines(text: str) -> dict[str, int]:
@@ -183,11 +188,15 @@ def _entries(found: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
 
 
 def _from(folder: Path, model: Any) -> Any:
-    """A network's file or Python file, and a preprocessing of its own, from a folder; other names as they are."""
+    """A network's file or Python file, and the files it has of its own, from a folder; other names as they are."""
     if isinstance(model, Mapping):
-        said = model.get("preprocess")
-        led = {"preprocess": folder / Path(said).expanduser()} if isinstance(said, str) else {}
-        return {**model, **led, **({"model": _from(folder, model["model"])} if "model" in model else {})}
+        leads: dict[str, Callable[[Path, str], Any]] = {
+            "model": _from,
+            "weights": _weights_from,
+            "preprocess": lambda folder, said: folder / Path(said).expanduser(),
+        }
+        led = {key: lead(folder, model[key]) for key, lead in leads.items() if isinstance(model.get(key), str)}
+        return {**model, **led}
     if not isinstance(model, str) or not model.partition(":")[0].endswith(OWN_FILES):
         return model
     return str(folder / Path(model).expanduser())

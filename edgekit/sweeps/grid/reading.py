@@ -11,20 +11,23 @@ from pydantic import ValidationError
 
 from edgekit.errors import UsageError
 from edgekit.exporting.options import ExportOptions
+from edgekit.network.names import is_own_name
 from edgekit.sweeps.grid.axes import VARIED
 from edgekit.sweeps.grid.checks import checked
 from edgekit.sweeps.grid.fields import KEYS, PATHS, SHARED, Grid, Shared
 from edgekit.sweeps.grid.file import Origin, invalid, read, refuse_unknown
+from edgekit.sweeps.weights import OWN
 
 SUFFIXES = (".yaml", ".yml")  # of a grid's file, which stands in the place of a network
-OWN = ("model", "preprocess")  # of a network with a preprocessing of its own
+# A network that has something of its own, as a mapping: its keys, and what their values are.
+ENTRY: dict[str, tuple[type, ...]] = {"model": (str,), "weights": (str, Path), "preprocess": (str, Path, Mapping)}
 Models = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
 
 
 def grid(model: Models, **asked: Any) -> Grid:
     """The checked grid of networks by name, or of a YAML file; what is asked for here replaces what the file says.
 
-    A network with a preprocessing of its own is a mapping: {"model": "mynet.py:build", "preprocess": "mine.yaml"}.
+    A network with weights or a preprocessing of its own is a mapping: {"model": "mynet.py:build", "weights": "own"}.
 
     Values that are None were not asked for. Raises UsageError, naming the key.
     """
@@ -37,29 +40,48 @@ def grid(model: Models, **asked: Any) -> Grid:
     origin = replace(origin, lines={key: line for key, line in origin.lines.items() if key not in typed})
     values |= typed
     refuse_unknown(tuple(values), KEYS, origin)
-    values |= _own_preprocess(values.get("model"), origin)
+    values |= _own(values.get("model"), origin)
     with origin.told():
         return _validated(values, origin)
 
 
-def _own_preprocess(model: Any, origin: Origin) -> dict[str, Any]:
-    """The networks of a grid by name, and the preprocessing of those that are written as a mapping with their own."""
+def _own(model: Any, origin: Origin) -> dict[str, Any]:
+    """The networks of a grid by name, and what those that are written as a mapping have of their own."""
     entries = model if isinstance(model, (list, tuple)) else [model]
-    own = [one for one in entries if isinstance(one, Mapping)]
-    for one in own:
-        if not _is_own(one):
-            raise UsageError(
-                f"an entry of 'model'{origin.of('model')} has the keys {', '.join(map(str, one)) or 'of nothing'}",
-                "write a name, or {model: mynet.py:build, preprocess: mine.yaml}",
-            )
+    own = [(str(one.get("model")), _checked(one, origin)) for one in entries if isinstance(one, Mapping)]
     names = tuple(one["model"] if isinstance(one, Mapping) else one for one in entries)
-    return {"model": names, "own_preprocess": tuple((one["model"], one["preprocess"]) for one in own)} if own else {}
+    twice = next((name for name, _ in own if names.count(name) > 1), None)
+    if twice is not None:
+        raise UsageError(f"'model'{origin.of('model')} names {twice} twice", "make a grid of each, with the same store")
+    return {"model": names, "own": tuple(own)} if own else {}
 
 
-def _is_own(entry: Mapping[Any, Any]) -> bool:
-    """Whether an entry is a network with a preprocessing: its name, and a file or its keys."""
-    kinds = isinstance(entry.get("model"), str), isinstance(entry.get("preprocess"), (str, Path, Mapping))
-    return set(entry) == set(OWN) and all(kinds)
+def _checked(entry: Mapping[Any, Any], origin: Origin) -> dict[str, Any]:
+    """What a network has of its own, its own weights as `random`: what weights are where none are given."""
+    fault = _fault(entry)
+    if fault:
+        raise UsageError(
+            f"an entry of 'model'{origin.of('model')} {fault}",
+            "write a name, or {model: mynet.py:build, weights: own, preprocess: mine.yaml}",
+        )
+    own = {key: str(value) if key == "weights" else value for key, value in entry.items() if key != "model"}
+    if own.get("weights") == OWN:
+        if not is_own_name(entry["model"]):
+            raise UsageError(f"{entry['model']} brings no weights{origin.of('model')}", "name a file, or pretrained")
+        own["weights"] = "random"
+    return own
+
+
+def _fault(entry: Mapping[Any, Any]) -> str | None:
+    """What is wrong with the keys of a network that is written as a mapping."""
+    for key, value in entry.items():
+        if key not in ENTRY:
+            return f"cannot have the key '{key}' of its own"
+        if not isinstance(value, ENTRY[key]):
+            return f"has a wrong value of '{key}'"
+    if "model" not in entry:
+        return "names no network"
+    return "has nothing of its own" if len(entry) == 1 else None
 
 
 def _validated(values: Mapping[str, Any], origin: Origin) -> Grid:

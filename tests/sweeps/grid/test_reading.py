@@ -239,10 +239,32 @@ def test_a_network_may_have_a_preprocessing_of_its_own(tmp_path: Path) -> None:
     assert typed.model == ("lenet5", "mobilenet") and typed.of("lenet5").export.preprocess == "gray.yaml"
 
 
+def test_a_network_may_have_weights_of_its_own(tmp_path: Path) -> None:
+    entries = "[mobilenet, {model: net.py:build, weights: own}, {model: lenet5, weights: lenet.npz}]"
+    found = grid(written(tmp_path, f"model: {entries}\nweights: weights\n"))
+    said = [found.of(model).weights for model in found.model]
+    assert said == [str(tmp_path / "weights"), "random", str(tmp_path / "lenet.npz")]
+    source = Source("random", None, False)
+    assert found.of(found.model[1]).asked(Point(found.model[1]), source, ("onnx",), ("fp32",)).weights is None
+    with pytest.raises(UsageError, match="'model' in .*grid.yaml, line 1 names lenet5 twice"):
+        grid(written(tmp_path, "model: [lenet5, {model: lenet5, weights: lenet.npz}]\n"))
+    with pytest.raises(UsageError, match="mobilenet brings no weights in .*grid.yaml, line 1"):
+        grid(written(tmp_path, "model: [lenet5, {model: mobilenet, weights: own}]\n"))
+
+
 @pytest.mark.parametrize(
-    "entry", ["{model: lenet5}", "{name: lenet5, preprocess: a.yaml}", "{model: 5, preprocess: a}", "{}"]
+    ("entry", "fault"),
+    [
+        ("{model: lenet5}", "has nothing of its own"),
+        ("{name: lenet5, preprocess: a.yaml}", "cannot have the key 'name' of its own"),
+        ("{model: lenet5, preprocess: a.yaml, alpha: 1}", "cannot have the key 'alpha' of its own"),
+        ("{model: 5, preprocess: a}", "has a wrong value of 'model'"),
+        ("{model: lenet5, weights: [1]}", "has a wrong value of 'weights'"),
+        ("{preprocess: a}", "names no network"),
+        ("{}", "names no network"),
+    ],
 )
-def test_what_a_network_cannot_have_of_its_own_is_told(entry: str, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"an entry of 'model' in .*grid.yaml, line 1 has the keys") as caught:
+def test_what_a_network_cannot_have_of_its_own_is_told(entry: str, fault: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=rf"an entry of 'model' in .*grid.yaml, line 1 {fault}") as caught:
         grid(written(tmp_path, f"model: [mobilenet, {entry}]\n"))
-    assert "{model: mynet.py:build, preprocess: mine.yaml}" in caught.value.remedy
+    assert "{model: mynet.py:build, weights: own, preprocess: mine.yaml}" in caught.value.remedy

@@ -28,9 +28,9 @@ def check(graph: Graph, is_halved: Callable[[Op, str], bool]) -> None:
     for op in graph:
         for role, tensor in graph.tensors(op).items():
             has_numbers = tensor.is_floating_point() and not tensor.is_meta and tensor.numel()
-            if has_numbers and is_halved(op, role) and largest(tensor) > LARGEST:
+            if has_numbers and is_halved(op, role) and (size := largest(tensor)) > LARGEST:
                 raise UsageError(
-                    f"the {role} of layer {op.name} exceeds what float16 can hold ({LARGEST:g})",
+                    f"the {role} of {op.name} is {size:.3g}, beyond what float16 can hold ({LARGEST:g})",
                     "choose --precision fp32",
                 )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from edgekit.choosing.decide import decide, remarks
+from edgekit.choosing.decide import decide, remarks, unmeasured
 from edgekit.choosing.limits import limits
 from edgekit.choosing.result import ChooseResult
+from edgekit.choosing.unmeasured import of_device
 from edgekit.errors import UsageError, nearest
 from edgekit.records import hosts
 from edgekit.records.measurement import Accuracy, Measurement
@@ -43,20 +44,26 @@ def choose(
 
     `device` may be left out where the store knows one only. `model` names networks or variants;
     `format`, `precision` and `runtime` leave files and latencies of these only. `threads` and `batch` are needed where
-    the device was measured under several. Raises UsageError for an empty store, an unknown name, a
+    the device was measured under several. Where all that was to be measured on the device failed, the result says why,
+    and names no file. Raises UsageError for an empty store, an unknown name, a
     wrong limit, or latencies that must not be ranked together.
     """
     wanted = limits(max_latency, min_top1, max_bytes, max_memory)
     source = store if isinstance(store, Store) else open_store(store)
     # What a device does under sustained load is another number, and not ranked with these.
     summaries = [one for one in finding.all_of(source) if one.sustained_seconds is None]
-    chosen_place, measured = _on_device(summaries, device, source)
-    measured = _alike(measured, threads, batch)
+    away = None if device is None or _is_known(device, summaries) else of_device(device, source.failures())
+    chosen_place, measured = _on_device(summaries, device, source) if away is None else (away.device, [])
+    measured = _alike(measured, threads, batch) if away is None else []
     accuracies = sorted(source.accuracies(), key=lambda record: record.created)
     found = _of_model(_rows(source, measured, accuracies), model)
     for field, asked in {"format": format, "precision": precision, "runtime": runtime}.items():
         found = _only(found, field, asked)
-    decision = decide(found, {record.sha256: record.hits for record in accuracies}, wanted)
+    hits = {record.sha256: record.hits for record in accuracies}
+    if away is not None:
+        decision = unmeasured(f"{away.device} was not measured: {away.why}", away.remedy, found, hits, wanted)
+    else:
+        decision = decide(found, hits, wanted)
     return ChooseResult(
         chosen_place,
         wanted,
@@ -69,6 +76,11 @@ def choose(
         decision.provisional,
         decision.beside_best,
     )
+
+
+def _is_known(device: str, summaries: Sequence[Summary]) -> bool:
+    ambiguous = hosts.shared((one.device, one.host) for one in summaries)
+    return any(device in (one.device, one.run_conditions.place(ambiguous)) for one in summaries)
 
 
 def _on_device(summaries: Sequence[Summary], device: str | None, store: Store) -> tuple[str, list[Summary]]:

@@ -15,7 +15,7 @@ from edgekit.choosing.gaps import OTHER_IMAGES
 from edgekit.choosing.level import Hits, compared, overlap
 from edgekit.choosing.limits import FAILS as LIMIT_FAILS
 from edgekit.choosing.limits import HOLDS, Limits, checks, gap_of_latency, no_accuracy, why_no_latency
-from edgekit.choosing.result import CANNOT_DECIDE, CANNOT_TELL, CHOSEN, FAILS, FITS, Candidate
+from edgekit.choosing.result import CANNOT_DECIDE, CANNOT_TELL, CHOSEN, FAILS, FITS, NONE_FITS, Candidate
 from edgekit.records.measurement import INVALID, SUSPECT
 from edgekit.records.reasons import causes
 from edgekit.reporting.rows import Row, has_latency
@@ -41,11 +41,14 @@ class Decision:
     chosen: Candidate | None
     others: tuple[Candidate, ...]
     provisional: Candidate | None = None
+    first_remedy: str | None = None  # where another one than that of the candidates comes first
 
     @property
     def remedy(self) -> str | None:
         """What to do where no file is named, and that would help; else None."""
-        return None if self.chosen is not None else undecided.remedy(self.others, self.provisional)
+        if self.chosen is not None:
+            return None
+        return self.first_remedy or undecided.remedy(self.others, self.provisional)
 
     @property
     def beside_best(self) -> str | None:
@@ -72,6 +75,14 @@ def decide(rows: Sequence[Row], hits: Hits, limits: Limits) -> Decision:
     chosen = replace(won, status=CHOSEN, reasons=why)
     others = tuple(replace(one, reasons=_passed_over(one, won)) for one in level if one is not won)
     return Decision(CHOSEN, "; ".join(chosen.reasons), chosen, (*others, *rest))
+
+
+def unmeasured(reason: str, remedy: str, rows: Sequence[Row], hits: Hits, limits: Limits) -> Decision:
+    """Return the decision for a device on which nothing was measured: none, unless a limit excludes every file."""
+    found = decide(rows, hits, limits)
+    if found.verdict == NONE_FITS and rows:
+        return found
+    return replace(found, verdict=CANNOT_DECIDE, reason=reason, first_remedy=remedy)
 
 
 def _left_open(verdict: str, reason: str, others: Sequence[Candidate], likely: Candidate | None) -> Decision:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.choosing.decide import Decision, decide, remarks
+from edgekit.choosing.decide import Decision, decide, remarks, unmeasured
 from edgekit.choosing.level import Hits
 from edgekit.choosing.limits import Limits
 from edgekit.choosing.result import provisional_json
+from edgekit.choosing.unmeasured import Unmeasured, elsewhere
+from edgekit.records.failure import FailedCell
 from edgekit.reporting.rows import Row, has_latency
 
 STEP = 1.5  # times quicker than the one before: a person's limit is seldom nearer
@@ -18,7 +20,7 @@ MAX_STEPS = 5
 
 @dataclass(frozen=True)
 class Answer:
-    """The decision under one set of run conditions; `setting` is None where nothing was measured."""
+    """The decision under one set of run conditions; `setting` is None where nothing was measured anywhere."""
 
     setting: str | None
     decision: Decision
@@ -39,20 +41,30 @@ class Answer:
         }
 
 
-def answers(rows: Sequence[Row], hits: Hits) -> tuple[Answer, ...]:
+def answers(rows: Sequence[Row], hits: Hits, failures: Sequence[FailedCell] = ()) -> tuple[Answer, ...]:
     """Return an answer for each device, threads and batch that have measurements, the most measured first.
 
-    Files that were only evaluated are candidates everywhere. `hits`: as of edgekit.choosing.level.
+    Files that were only evaluated are candidates everywhere. A device on which all of a sweep failed comes last, with
+    the reason. `hits`: as of edgekit.choosing.level.
     """
+    away = elsewhere(failures, {name for row in rows for name in (row.device, row.place) if name})
+    return (*_measured(rows, hits), *map(_unmeasured, away))
+
+
+def _unmeasured(one: Unmeasured) -> Answer:
+    return Answer(one.device, unmeasured(f"nothing was measured: {one.why}", one.remedy, (), {}, Limits()), (), ())
+
+
+def _measured(rows: Sequence[Row], hits: Hits) -> tuple[Answer, ...]:
     groups: dict[str, list[Row]] = {}
     for row in rows:
         if row.conditions is not None and row.runtime != "null":
             groups.setdefault(row.conditions, []).append(row)
-    elsewhere = [row for row in rows if row.place is None]
+    anywhere = [row for row in rows if row.place is None]
     if not groups:
-        return (_answer(None, elsewhere, hits),) if elsewhere else ()
+        return (_answer(None, anywhere, hits),) if anywhere else ()
     most_first = sorted(groups.items(), key=lambda group: -len(group[1]))
-    return tuple(_answer(setting, [*group, *elsewhere], hits) for setting, group in most_first)
+    return tuple(_answer(setting, [*group, *anywhere], hits) for setting, group in most_first)
 
 
 def _answer(setting: str | None, rows: Sequence[Row], hits: Hits) -> Answer:

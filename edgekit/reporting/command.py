@@ -129,9 +129,9 @@ def _written(
         raise UsageError(
             "the store has nothing to report", "run `edgekit bench` or `edgekit eval` first, or give --store"
         )
-    which = answers(found, hits)
+    which = answers(found, hits, records.failures)
     shown, failed = _shown(found), [one.model_copy(update=printable(one.__dict__)) for one in records.failures]
-    told = which if shown == found else answers(shown, hits)
+    told = which if shown == found and failed == records.failures else answers(shown, hits, failed)
     created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     texts = {
         "html": lambda: page.page(shown, created, library.result() if library else "", failed, told, hits),

@@ -48,7 +48,8 @@ def choose(
     Of the files that hold every limit the most accurate one leads; among those that its images cannot tell apart from
     it, the quickest is chosen. A limit inside an interval cannot be told, and such a file is not chosen. Where none is
     known to fit, the likely one is named, with what must turn out for it and what to run next.
-    Exit code 3: none is known to fit. 6: only an invalid latency stands in the way of the likely one.
+    Exit code 3: none is known to fit, or the device was away when a sweep was to measure on it. 6: only an invalid
+    latency stands in the way of the likely one.
 
     It answers with the file's path and sha256, and for each file that was passed over with top-1 (%), median latency
     (ms), size, memory and the reason. Times are in us, ms or s; sizes in B, kB, MB, GB, KiB, MiB or GiB.

@@ -69,14 +69,20 @@ class Example:
     def _as_whole(self, name: str, array: NDArray[Any], kind: WholeNumbers) -> NDArray[Any]:
         """The array in the input's type, which must hold the same numbers, within what the network takes."""
         numbers: NDArray[Any] = array.astype(kind.dtype)
-        ends = (0, 1) if kind.dtype == "bool" else (np.iinfo(kind.dtype).min, np.iinfo(kind.dtype).max)
-        low, high = (kind.low, kind.high) if kind.chooses else ends
-        if not ((array >= low) & (array <= high)).all() or not (numbers == array).all():
+        is_real = numbers.dtype.kind == "f"  # the network takes its fraction away
+        low, high = (kind.low, kind.high) if kind.chooses else _ends(kind.dtype)
+        meant = np.trunc(array) if is_real else array
+        if not ((meant >= low) & (meant <= high)).all() or not (is_real or (numbers == array).all()):
             raise UsageError(
                 f"'{name}' in {self.path} holds other values than the network takes: {kind.dtype} from {low} to {high}",
                 "save other numbers, or leave this example out",
             )
         return numbers
+
+
+def _ends(dtype: str) -> tuple[int, int]:
+    """The least and the largest number of a type of whole numbers or truth values."""
+    return (0, 1) if dtype == "bool" else (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max))
 
 
 def find(

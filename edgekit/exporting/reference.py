@@ -15,7 +15,7 @@ from torch import nn
 from edgekit.data.calibration import CalibrationSet
 from edgekit.exporters.int8.output_channels import channel_axes
 from edgekit.exporting.source_answers import held_against
-from edgekit.frontend.verify import answers, distance, verify
+from edgekit.frontend.verify import answers, distance, of_graph, verify
 from edgekit.importers.source import Source
 from edgekit.ir import near_ties
 from edgekit.ir.graph import Graph, Op
@@ -87,7 +87,7 @@ def answered(
 ) -> tuple[Reference, tuple[str, ...]]:
     """What the folded network answers, which is proved to be what the module answers; and what the proof has to say.
 
-    `sets` are noise and, where there are any, images, each with how many of them are taken. Of a network that was read
+    `sets` are noise, images or both in this order, each with how many of them are taken. Of a network that was read
     from a file (`source`) it is what that file answers in its own runtime.
     """
     inputs = [next(one.inputs(count)) for one, count in sets]
@@ -107,7 +107,8 @@ def answered(
     places = tuple(index for index, is_whole in enumerate(whole) if is_whole)
     lies = channel_axes(folded)
     axes = tuple(lies.get(name, ()) for name in folded.outputs.values())
-    made = Reference(together, got, count - len(inputs[0][0]), trained, parts_of(folded), axes, rounding, places)
+    n_real = sum(len(given[0]) for (one, _), given in zip(sets, inputs, strict=True) if not one.synthetic)
+    made = Reference(together, got, n_real, trained, parts_of(folded), axes, rounding, places)
     return _left_open(made, folded), said
 
 
@@ -168,5 +169,6 @@ def _joined(graph: Graph, output: str) -> tuple[list[Op], list[str]]:
 
 def run_all(graph: Graph, inputs: Sequence[Array], run: Callable[..., Any] | None = None) -> tuple[Array, ...]:
     """Return every output of a graph (or of what `run` makes of it), float32."""
-    found = (run or graph.run)(*map(torch.from_numpy, inputs))
+    given = tuple(map(torch.from_numpy, inputs))
+    found = of_graph(graph, given) if run is None else run(*given)
     return tuple(y.float().numpy() for y in (found if isinstance(found, tuple) else (found,)))

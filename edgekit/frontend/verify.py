@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ from edgekit.frontend.outputs import flat
 from edgekit.frontend.refusals import at
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
+from edgekit.ir.kernels import OutsideTable
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.ir.whole_inputs import drawn
 from edgekit.util.formatting import shape_text
@@ -34,11 +36,19 @@ TOLERANCE = 1e-3  # float32, deep networks: rounding only; a wrong fold shows at
 EXACT = 1e-9  # float64
 OF_ITS_OWN = 1e-4  # of what the network's own float32 is off: what is chaotic is so in float64, a billion times less
 ROUNDED = 1e-4  # float32 weights beside float64 ones, of the largest
+_OUTSIDE = re.compile(r"out of (range|bounds)|Class values must be")  # torch's words for indices that lead nowhere
 LOUD = 8.0  # standard deviations of one more input, which reaches limits that no image does
 
 Array = NDArray[np.float32]
 Inputs = tuple[Tensor, ...]
 Outputs = tuple[Tensor, ...]
+
+
+class NoSuchRow(UsageError):
+    """An example that makes a network choose rows which a tensor does not have."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause, "give examples whose indices stay inside with --data DIR")
 
 
 @torch.no_grad()
@@ -75,8 +85,11 @@ def verify(
     if not gap <= TOLERANCE:  # not a number fails too
         return _Judge(network, traced, folded, _nth(inputs, _worst(want, got))).judged(gap)
     loud = tuple(drawn(folded, 1, LOUD))
-    answer = [_array(y) for y in _answer(network, loud)]
-    gap = distance([_array(y) for y in _of(folded, loud)], answer)
+    try:
+        answer, found = ([_array(y) for y in ys] for ys in (_answer(network, loud), of_graph(folded, loud)))
+    except NoSuchRow:  # as much larger numbers may
+        return None
+    gap = distance(found, answer)
     if all(np.isfinite(y).all() for y in answer) and not gap <= TOLERANCE:
         return _Judge(network, traced, folded, loud).judged(gap)
     return None
@@ -130,7 +143,7 @@ class _Judge:
                 exact = _answer(self.network, x)
                 graph = trace(self.network, *(tuple(one.shape) for one in x))
                 refolded = fold(graph).graph
-                found = _of(refolded, x)
+                found = of_graph(refolded, x)
             except (EdgekitError, RuntimeError):  # it holds float32 somewhere: only float32 can tell
                 return None
             wide, right = [y.double().numpy() for y in exact], [y.double().numpy() for y in found]
@@ -139,7 +152,7 @@ class _Judge:
         return own if same and _alike(self.folded, refolded) else None
 
     def _difference(self, gap: float) -> GateFailed:
-        unfolded = distance([_array(y) for y in _of(self.traced, self.x)], self.answer)
+        unfolded = distance([_array(y) for y in of_graph(self.traced, self.x)], self.answer)
         if unfolded <= TOLERANCE:
             return GateFailed(
                 f"the folded network differs from the network by {gap:.2g} of its largest output",
@@ -153,7 +166,7 @@ class _Judge:
 
     def _refuse_other_types(self) -> None:
         """Raise UsageError where the graph answers like the network without its conversions among real types alone."""
-        graph = [_array(y) for y in _of(self.traced.to(torch.float32), self.x)]
+        graph = [_array(y) for y in of_graph(self.traced.to(torch.float32), self.x)]
         gap = distance(graph, self.answer)
         try:
             with OneType(self.network):
@@ -235,8 +248,12 @@ def _structure(graph: Graph) -> list[tuple[Any, ...]]:
     return found
 
 
-def _of(graph: Graph, x: Inputs) -> Outputs:
-    found = graph.run(*x)
+def of_graph(graph: Graph, x: Inputs) -> Outputs:
+    """Return every output of a graph. Raises NoSuchRow where indices that it computes leave their tensor."""
+    try:
+        found = graph.run(*x)
+    except OutsideTable as error:
+        raise NoSuchRow(str(error)) from error
     return found if isinstance(found, tuple) else (found,)
 
 
@@ -247,6 +264,9 @@ def _answer(network: nn.Module, x: Inputs) -> Outputs:
             y = network(*(one.clone() for one in x))  # it may change its input, print and warn
     except USERS_CODE as error:  # the user's code: a shape that only a pooling layer minds, say
         shape = " and ".join(shape_text(one.shape) for one in x)
+        if isinstance(error, (IndexError, RuntimeError)) and _OUTSIDE.search(first_line(error)):
+            told = f"an example makes the network choose rows that are not there: {first_line(error)}"
+            raise NoSuchRow(at(scope.line_of(error), told)) from error
         raise UsageError(
             at(scope.line_of(error), f"the network does not run on an input of {shape}: {first_line(error)}"),
             "check its forward() on the CPU in eval mode, or give another --input",

@@ -123,8 +123,21 @@ def pad(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
     return F.pad(inputs[0], pad_argument(pads[2:]), mode=mode)  # torch has these for the axes behind the channels
 
 
+class OutsideTable(IndexError):
+    """Computed indices that choose rows which a tensor does not have."""
+
+
 def gather(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:
-    return inputs[0].index_select(op.attrs["dim"], inputs[1] if len(inputs) > 1 else own["indices"])
+    x, dim = inputs[0], op.attrs["dim"]
+    indices = inputs[1] if len(inputs) > 1 else own["indices"]
+    try:
+        return x.index_select(dim, indices)
+    except (IndexError, RuntimeError) as error:
+        low, high = int(indices.min()), int(indices.max())
+        if low >= 0 and high < x.shape[dim]:
+            raise
+        worst = low if low < 0 else high
+        raise OutsideTable(f"{op.place} chooses row {worst} of {x.shape[dim]}, counted from 0") from error
 
 
 def upsample(op: Op, inputs: list[Tensor], own: Tensors) -> Tensor:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgekit.ir.graph import Graph, Op
+from edgekit.ir.kernels import OutsideTable
+from edgekit.ir.whole_inputs import whole_numbers
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -59,7 +61,12 @@ def undecided(graph: Graph, inputs: Sequence[Array], outputs: Sequence[Array], p
     masks: tuple[Mask, ...] = tuple(np.zeros(one.shape, np.bool_) for one in outputs)
     for _ in range(DRAWS):
         for index in range(len(inputs[0])):
-            found = graph.run(*(torch.from_numpy(x[index : index + 1]) for x in inputs), observe=rounded)
+            try:
+                found = graph.run(*(torch.from_numpy(x[index : index + 1]) for x in inputs), observe=rounded)
+            except OutsideTable:
+                for mask in masks:
+                    mask[index] = True
+                continue
             for mask, y, want in zip(masks, found if isinstance(found, tuple) else (found,), outputs, strict=True):
                 apart = np.abs(y.float().numpy()[0] - want[index])
                 mask[index] |= apart > moved * float(np.abs(want).max())
@@ -73,12 +80,18 @@ def amplifies(graph: Graph, inputs: Sequence[Array], outputs: Sequence[Array]) -
     """
     random, (noise, _) = np.random.default_rng(0), NOISE["fp32"]
 
-    def noisy(x: Array) -> Array:
-        if x.dtype.kind in "iub":
+    whole = whole_numbers(graph)
+
+    def noisy(name: str, x: Array) -> Array:
+        if name in whole:
             return x
         return np.asarray(x + noise * np.abs(x).max(initial=0.0) * random.standard_normal(x.shape), x.dtype)
 
-    found = graph.run(*(torch.from_numpy(noisy(x[:1])) for x in inputs))
+    given = zip(graph.inputs, inputs, strict=True)
+    try:
+        found = graph.run(*(torch.from_numpy(noisy(op.name, x[:1])) for op, x in given))
+    except OutsideTable:
+        return True
     pairs = zip(found if isinstance(found, tuple) else (found,), outputs, strict=True)
     return any(
         bool((np.abs(y.float().numpy() - want[:1]) > AMPLIFIED * np.abs(want[:1]).max()).any()) for y, want in pairs

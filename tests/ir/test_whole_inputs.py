@@ -37,7 +37,7 @@ def taking(index: str = "x") -> Op:
             (Op("flat", "reshape", ("x",), (4,), dtype=torch.int32), taking("flat")),
             WholeNumbers("int32", 0, 6, True),
         ),
-        (torch.int64, (Op("real", "cast", ("x",), (1, 4)), taking("real")), WholeNumbers("int64", 0, 255)),
+        (torch.int64, (Op("real", "cast", ("x",), (1, 4)), taking("real")), WholeNumbers("int64", 0, 6, True)),
     ],
 )
 def test_values_that_an_input_takes(dtype: torch.dtype, ops: tuple[Op, ...], found: WholeNumbers) -> None:
@@ -58,3 +58,47 @@ def test_real_numbers_are_normal() -> None:
 def test_the_fewest_rows_count() -> None:
     few: Any = Op("few", "gather", ("table", "x"), (7, 4), attrs={"dim": 1})
     assert whole_numbers(network(torch.int64, taking(), few))["x"].high == 2
+
+
+def cast() -> Op:
+    """An operator that takes the fraction away."""
+    return Op("whole", "cast", ("x",), (4,), attrs={"dtype": torch.int64}, dtype=torch.int64)
+
+
+@pytest.mark.parametrize(
+    ("ops", "low", "high"),
+    [
+        ((cast(), taking("whole")), 0, 6),
+        (
+            (
+                Op("flat", "floor", ("x",), (4,)),
+                cast().with_(inputs=("flat",)),
+                taking("whole"),
+            ),
+            0,
+            6,
+        ),
+        (
+            (cast(), Op("twice", "mul", ("whole",), (4,), attrs={"other": 2}, dtype=torch.int64), taking("twice")),
+            0,
+            3,
+        ),
+        (
+            (cast(), Op("less", "sub", ("whole",), (4,), attrs={"other": 2}, dtype=torch.int64), taking("less")),
+            2,
+            8,
+        ),
+    ],
+)
+def test_real_numbers_that_choose_rows(ops: tuple[Op, ...], low: int, high: int) -> None:
+    graph = network(torch.float32, *ops, shape=(4,))
+    assert whole_numbers(graph) == {"x": WholeNumbers("float32", low, high, True)}
+    for x in drawn(graph, 4):
+        graph.run(x)
+
+
+@pytest.mark.parametrize("kind", ["exp", "argmax"])
+def test_real_numbers_that_rows_are_computed_from_stay_what_they_are(kind: str) -> None:
+    whole = torch.int64 if kind == "argmax" else torch.float32
+    made = Op("made", kind, ("x",), (4,), attrs={"dim": 1} if kind == "argmax" else {}, dtype=whole)
+    assert not whole_numbers(network(torch.float32, made, cast().with_(inputs=("made",)), taking("whole")))

@@ -64,6 +64,14 @@ def no_gradients(where: str) -> UsageError:
     )
 
 
+def maps_over_rows(where: str) -> UsageError:
+    """The error for torch.vmap over what depends on the input, whose tensors hide all rows but one."""
+    return UsageError(
+        at(where, "forward() runs torch.vmap over a tensor that depends on the input"),
+        "write that part for all rows at once, with broadcasting, or as torch.stack([f(row) for row in x])",
+    )
+
+
 def saves() -> UsageError:
     """The error for a tensor that is written to a file or handed to another process."""
     return UsageError(

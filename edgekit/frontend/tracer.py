@@ -21,7 +21,7 @@ from edgekit.frontend.imported import Imported
 from edgekit.frontend.node import Node
 from edgekit.frontend.outputs import named_outputs
 from edgekit.frontend.recorder import Recorder
-from edgekit.frontend.refusals import at, changes_itself, no_gradients
+from edgekit.frontend.refusals import at, changes_itself, maps_over_rows, no_gradients
 from edgekit.ir.graph import Graph
 from edgekit.ir.passes.absorb_padding import absorb_padding
 from edgekit.ir.passes.cancel_permutes import cancel_permutes
@@ -139,6 +139,8 @@ def _run(module: nn.Module, recorder: Recorder, shapes: Sequence[Shape]) -> Any:
     except USERS_CODE as error:  # user code runs here: whatever it raises is about the network
         if "does not require grad" in str(error):
             raise no_gradients(scope.line_of(error)) from error
+        if "BatchedTensorImpl" in str(error):
+            raise maps_over_rows(scope.line_of(error)) from error
         raise UsageError(
             at(scope.line_of(error), f"{type(module).__name__} fails: {first_line(error)}"),
             "leave files and the network out of forward()"

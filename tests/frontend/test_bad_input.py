@@ -103,6 +103,14 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
         lambda x, m: torch.autograd.grad(m.convolution(x).sum(), x)[0],
         HERE + r"forward\(\) asks for gradients, which no file has",
     ),
+    "a map over rows": (
+        lambda x, m: torch.vmap(torch.sin)(x),
+        HERE + r"forward\(\) runs torch.vmap over a tensor that depends on the input",
+    ),
+    "a map of a layer over rows": (
+        lambda x, m: torch.vmap(m.convolution)(x),
+        HERE + r"forward\(\) runs torch.vmap over a tensor that depends on the input",
+    ),
     "a word that torch does not know": (
         lambda x, m: F.mse_loss(x, x * 2, reduction="no"),
         HERE + r"layer mse_loss \(mse_loss\) cannot take .*no is not a valid value for reduction",

@@ -162,6 +162,11 @@ def _input(file: OnnxFile, value: Any) -> Input:
     if value.type.WhichOneof("value") != "tensor_type":
         raise UsageError(f"input {value.name} of {file.path.name} is no tensor", "make a file that takes tensors")
     kind = value.type.tensor_type
+    if kind.HasField("shape") and not kind.shape.dim:
+        raise UsageError(
+            f"input {value.name} of {file.path.name} is one number without axes, and an input has a batch",
+            "make a file that holds this number as a constant, or takes it as 1 element for each example",
+        )
     names = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
     sizes = tuple(dim.dim_value if dim.dim_value > 0 else dim.dim_param for dim in kind.shape.dim)
     name = names.get(kind.elem_type, "undefined")

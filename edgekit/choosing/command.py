@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from edgekit.choosing.decide import decide, remarks, unmeasured
 from edgekit.choosing.limits import limits
-from edgekit.choosing.result import ChooseResult
+from edgekit.choosing.losses import Losses, losses
+from edgekit.choosing.result import Candidate, ChooseResult
 from edgekit.choosing.unmeasured import of_device
 from edgekit.errors import UsageError, nearest
 from edgekit.records import hosts
@@ -27,6 +28,7 @@ def choose(
     min_top1: Quantity = None,
     max_bytes: Quantity = None,
     max_memory: Quantity = None,
+    max_drop: Quantity = None,
     model: str | Sequence[str] | None = None,
     format: str | Sequence[str] | None = None,
     precision: str | Sequence[str] | None = None,
@@ -39,8 +41,9 @@ def choose(
 
     Of the files that hold every limit, the most accurate one leads; among those that its images cannot tell apart from
     it, the quickest is chosen. Limits are numbers (milliseconds, percent, bytes) or texts such as "10ms", "70%", "5MB".
-    One that lies inside an interval cannot be told: such a file is neither passed nor failed, and never chosen. Of a
-    file under the same run conditions the latest measurement counts, of its accuracies the latest.
+    `max_drop` is the most points of top-1 that a file may lose against the fp32 file of the same network and weights,
+    image by image. A limit that lies inside an interval cannot be told: such a file is neither passed nor failed, and
+    never chosen. Of a file under the same run conditions the latest measurement counts, of its accuracies the latest.
 
     `device` may be left out where the store knows one only. `model` names networks or variants;
     `format`, `precision` and `runtime` leave files and latencies of these only. `threads` and `batch` are needed where
@@ -48,7 +51,7 @@ def choose(
     and names no file. Raises UsageError for an empty store, an unknown name, a
     wrong limit, or latencies that must not be ranked together.
     """
-    wanted = limits(max_latency, min_top1, max_bytes, max_memory)
+    wanted = limits(max_latency, min_top1, max_bytes, max_memory, max_drop)
     source = store if isinstance(store, Store) else open_store(store)
     # What a device does under sustained load is another number, and not ranked with these.
     summaries = [one for one in finding.all_of(source) if one.sustained_seconds is None]
@@ -60,10 +63,11 @@ def choose(
     for field, asked in {"format": format, "precision": precision, "runtime": runtime}.items():
         found = _only(found, field, asked)
     hits = {record.sha256: record.hits for record in accuracies}
+    lost = losses(accuracies, wanted.max_drop)
     if away is not None:
-        decision = unmeasured(f"{away.device} was not measured: {away.why}", away.remedy, found, hits, wanted)
+        decision = unmeasured(f"{away.device} was not measured: {away.why}", away.remedy, found, hits, wanted, lost)
     else:
-        decision = decide(found, hits, wanted)
+        decision = decide(found, hits, wanted, lost)
     return ChooseResult(
         chosen_place,
         wanted,
@@ -71,11 +75,21 @@ def choose(
         decision.reason,
         decision.chosen,
         decision.others,
-        (*instructions_apart(found), *(remarks(decision.chosen.row) if decision.chosen else ())),
+        (
+            *instructions_apart(found),
+            *(remarks(decision.chosen.row) if decision.chosen else ()),
+            *_told_loss(decision.chosen or decision.provisional, lost),
+        ),
         decision.remedy,
         decision.provisional,
         decision.beside_best,
     )
+
+
+def _told_loss(named: Candidate | None, lost: Losses) -> list[str]:
+    """What the file that is named lost against its float file, where that is a limit."""
+    loss = lost.get(named.row.sha256) if named else None
+    return [f"{named.row.artifact}: {loss.reason}"] if named and loss else []
 
 
 def _is_known(device: str, summaries: Sequence[Summary]) -> bool:

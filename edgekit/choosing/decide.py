@@ -15,6 +15,7 @@ from edgekit.choosing.gaps import OTHER_IMAGES
 from edgekit.choosing.level import Hits, compared, overlap
 from edgekit.choosing.limits import FAILS as LIMIT_FAILS
 from edgekit.choosing.limits import HOLDS, Limits, checks, gap_of_latency, no_accuracy, why_no_latency
+from edgekit.choosing.losses import Losses
 from edgekit.choosing.result import CANNOT_DECIDE, CANNOT_TELL, CHOSEN, FAILS, FITS, NONE_FITS, Candidate
 from edgekit.records.measurement import INVALID, SUSPECT
 from edgekit.records.reasons import causes
@@ -56,10 +57,13 @@ class Decision:
         return undecided.beside_best(self.provisional, self.others)
 
 
-def decide(rows: Sequence[Row], hits: Hits, limits: Limits) -> Decision:
-    """Choose among rows of one device and equal run conditions; `hits` tells which images each file got right."""
+def decide(rows: Sequence[Row], hits: Hits, limits: Limits, lost: Losses | None = None) -> Decision:
+    """Choose among rows of one device and equal run conditions; `hits` tells which images each file got right.
+
+    `lost`: for a limit on the drop of top-1, as of edgekit.choosing.losses.
+    """
     images = _images(rows)
-    judged = [_judged(row, limits, images) for row in rows]
+    judged = [_judged(row, limits, images, lost or {}) for row in rows]
     fits = sorted((one for one in judged if one.status == FITS), key=_rank)
     rest = sorted((one for one in judged if one.status != FITS), key=_rank)
     if not fits:
@@ -77,9 +81,11 @@ def decide(rows: Sequence[Row], hits: Hits, limits: Limits) -> Decision:
     return Decision(CHOSEN, "; ".join(chosen.reasons), chosen, (*others, *rest))
 
 
-def unmeasured(reason: str, remedy: str, rows: Sequence[Row], hits: Hits, limits: Limits) -> Decision:
+def unmeasured(
+    reason: str, remedy: str, rows: Sequence[Row], hits: Hits, limits: Limits, lost: Losses | None = None
+) -> Decision:
     """Return the decision for a device on which nothing was measured: none, unless a limit excludes every file."""
-    found = decide(rows, hits, limits)
+    found = decide(rows, hits, limits, lost)
     if found.verdict == NONE_FITS and rows:
         return found
     return replace(found, verdict=CANNOT_DECIDE, reason=reason, first_remedy=remedy)
@@ -98,14 +104,14 @@ def _images(rows: Iterable[Row]) -> str | None:
     return max(files, key=lambda row: (counts[row.dataset_hash], row.created)).dataset_hash if files else None
 
 
-def _judged(row: Row, limits: Limits, images: str | None) -> Candidate:
+def _judged(row: Row, limits: Limits, images: str | None, lost: Losses) -> Candidate:
     """The row against each limit. One limit that fails decides; else one that is open leaves the row open."""
-    found = list(checks(row, limits))
+    found = list(checks(row, limits, lost))
     failed = tuple(check.reason for check in found if check.outcome == LIMIT_FAILS)
     if failed:
         return Candidate(row, FAILS, failed)
     left_open = [(check.gap, check.reason) for check in found if check.outcome != HOLDS and check.gap is not None]
-    if row.top1 is None and limits.min_top1 is None:
+    if row.top1 is None and limits.min_top1 is None and limits.max_drop is None:
         left_open.append((no_accuracy(row), f"top-1 is unknown: {undecided.why_no_top1(row)}"))
     elif row.top1 is not None and row.dataset_hash != images:  # percentages of other images are other numbers
         told = f"evaluated on other images than most files ({row.images:,} of {row.dataset})"

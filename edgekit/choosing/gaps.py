@@ -31,6 +31,16 @@ TOP1_INSIDE = Gap(
     "its top-1 holds the limit on more images",
     "run `edgekit eval` on more images, or give another --min-top1",
 )
+LOSS_INSIDE = Gap(
+    "a loss of top-1 too near to its limit",
+    "its loss holds the limit on more images",
+    "run `edgekit eval` on more images, or give another --max-drop",
+)
+NO_FLOAT = Gap(
+    "no float file to hold them against",
+    "it loses little against its float file",
+    "run `edgekit eval` of its fp32 file on the same images, or leave --max-drop out",
+)
 OTHER_IMAGES = Gap(
     "an accuracy on other images than most",
     "it is as accurate on the images of the others",

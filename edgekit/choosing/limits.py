@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from edgekit.choosing.gaps import (
     INVALID_LATENCY,
     LATENCY_INSIDE,
+    LOSS_INSIDE,
+    NO_FLOAT,
     NO_LATENCY,
     TOP1_INSIDE,
     UNEVALUATED,
@@ -15,23 +17,26 @@ from edgekit.choosing.gaps import (
     UNTRAINED,
     Gap,
 )
+from edgekit.choosing.losses import FLOAT, Losses
 from edgekit.records.measurement import INVALID
 from edgekit.records.reasons import causes
 from edgekit.reporting.rows import Row, has_latency
+from edgekit.stats.limit import FAILED, PASSED
 from edgekit.util.formatting import percent
-from edgekit.util.quantity import Quantity, milliseconds, size, top1_limit
+from edgekit.util.quantity import Quantity, milliseconds, points, size, top1_limit
 
 HOLDS, FAILS, CANNOT_TELL = "holds", "fails", "cannot tell"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """None: no limit. `min_top1` is a fraction of 1."""
+    """None: no limit. `min_top1` is a fraction of 1, and so is `max_drop`, from the float file of the same network."""
 
     max_latency_ms: float | None = None
     min_top1: float | None = None
     max_bytes: int | None = None
     max_memory_bytes: int | None = None
+    max_drop: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,11 @@ class Check:
     gap: Gap | None = None
 
 
-def limits(max_latency: Quantity, min_top1: Quantity, max_bytes: Quantity, max_memory: Quantity) -> Limits:
+def limits(
+    max_latency: Quantity, min_top1: Quantity, max_bytes: Quantity, max_memory: Quantity, max_drop: Quantity = None
+) -> Limits:
     """Return the limits as they are written: "10ms", 70 or "70%", "5MB", "100MiB"; numbers are ms, percent and bytes.
+    A drop is in points.
 
     Raises UsageError for what is no such quantity, and for a top-1 that is a fraction.
     """
@@ -53,13 +61,15 @@ def limits(max_latency: Quantity, min_top1: Quantity, max_bytes: Quantity, max_m
         top1_limit(min_top1, "--min-top1"),
         size(max_bytes, "--max-bytes"),
         size(max_memory, "--max-memory", "100MB"),
+        points(max_drop, "--max-drop"),
     )
 
 
-def checks(row: Row, wanted: Limits) -> Iterator[Check]:
+def checks(row: Row, wanted: Limits, lost: Losses) -> Iterator[Check]:
     """Return the limits that are set, each with its outcome for this row. A limit inside an interval cannot be told."""
     asked: tuple[tuple[float | None, Callable[[Row, float], Check]], ...] = (
         (wanted.min_top1, _accuracy),
+        (wanted.max_drop, lambda one, _: _loss(one, lost)),
         (wanted.max_latency_ms, _latency),
         (wanted.max_bytes, lambda one, limit: _exact(one, "bytes", "size", limit)),
         (wanted.max_memory_bytes, lambda one, limit: _exact(one, "peak_memory_bytes", "peak memory", limit)),
@@ -73,6 +83,20 @@ def _accuracy(row: Row, limit: float) -> Check:
     low, high = row.top1_ci95
     told = f"top-1 {percent(row.top1)} % (95 % {percent(low)} .. {percent(high)})"
     return _against(told, f"{100 * limit:g} %", TOP1_INSIDE, holds=low >= limit, fails=high < limit, beyond="below")
+
+
+def _loss(row: Row, lost: Losses) -> Check:
+    if row.precision == FLOAT and row.top1 is not None:
+        return Check(HOLDS, "a float file loses nothing")
+    if row.top1 is None:
+        told = f"its loss of top-1 is unknown: {row.missing.get('top1', 'not evaluated')}"
+        return Check(CANNOT_TELL, told, no_accuracy(row))
+    found = lost.get(row.sha256)
+    if found is None:
+        told = "its loss of top-1 is unknown: no fp32 file of its network was evaluated on the same images"
+        return Check(CANNOT_TELL, told, NO_FLOAT)
+    outcome = {PASSED: HOLDS, FAILED: FAILS}.get(found.held.verdict, CANNOT_TELL)
+    return Check(outcome, found.reason, LOSS_INSIDE if outcome == CANNOT_TELL else None)
 
 
 def no_accuracy(row: Row) -> Gap:

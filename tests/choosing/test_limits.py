@@ -61,7 +61,7 @@ def row(**other: Any) -> Row:
 
 
 def outcome(one: Row, wanted: Limits) -> tuple[str, str]:
-    (check,) = checks(one, wanted)
+    (check,) = checks(one, wanted, {})
     return check.outcome, check.reason
 
 
@@ -93,7 +93,7 @@ def test_what_was_not_measured_cannot_be_told_and_says_why() -> None:
         "peak memory is unknown: no sensor",
     )
     busy = row(verdict="invalid", reasons=("throttled",))
-    (check,) = checks(busy, Limits(max_latency_ms=1))
+    (check,) = checks(busy, Limits(max_latency_ms=1), {})
     assert check.outcome == "cannot tell" and check.gap is INVALID_LATENCY and "throttled" in check.reason
     assert "runs nothing" in outcome(row(runtime="null"), Limits(max_latency_ms=1))[1]
     assert outcome(row(samples=5), Limits(max_latency_ms=1000))[0] == "holds"  # 8 processes have an interval

@@ -32,7 +32,7 @@ def test_each_further_file_is_compared_with_the_first_image_by_image() -> None:
     found = [(one["only_base"], one["only_artifact"], one["top1_difference"]) for one in result.to_json()["paired"]]
     assert found == [(1, 1, 0.0), (0, 2, 0.5)]
     below = repr(result).splitlines()[-2:]
-    assert [line.partition(" (")[0] for line in below] == ["a.onnx: +0.0 points", "a.onnx: +50.0 points"]
+    assert [line.partition(" (")[0] for line in below] == ["a.onnx: +0.00 points", "a.onnx: +50.00 points"]
     assert below[0].endswith(" against a.onnx")
     assert EvalResult(()).paired() == () == EvalResult((evaluated("1"),)).paired()
 

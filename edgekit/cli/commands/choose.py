@@ -28,6 +28,10 @@ def choose(
     max_memory: Annotated[
         str | None, typer.Option("--max-memory", metavar="SIZE", help="Highest peak memory: 100MB.")
     ] = None,
+    max_drop: Annotated[
+        str | None,
+        typer.Option("--max-drop", metavar="P", help="Most points of top-1 under the fp32 file of the same network."),
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME,NAME", help="Only these networks or variants.")
     ] = None,
@@ -68,6 +72,7 @@ def choose(
         min_top1=min_top1,
         max_bytes=max_bytes,
         max_memory=max_memory,
+        max_drop=max_drop,
         model=o.words_or_none(model, "--model"),
         format=o.words_or_none(format, "--format"),
         precision=o.words_or_none(precision, "--precision"),

@@ -16,6 +16,7 @@ SHOWN = 12  # candidates beside the chosen one; --json has all
 NAMED = 4  # files of one reason
 LIMITS = (
     ("min_top1", "top-1 at least", percent),
+    ("max_drop", "loss of top-1 at most", lambda value: f"{100 * value:g} points"),
     ("max_latency_ms", "latency at most", lambda value: f"{milliseconds(value)} ms"),
     ("max_bytes", "file at most", size),
     ("max_memory_bytes", "memory at most", size),
@@ -42,7 +43,9 @@ def choose(document: Json, width: int) -> Iterator[RenderableType]:
         yield from _undecided(document)
     else:
         yield _answer(chosen, document)
-    wanted = [f"{word} {text(document['limits'][key])}" for key, word, text in LIMITS if document["limits"][key]]
+    wanted = [
+        f"{word} {text(document['limits'][key])}" for key, word, text in LIMITS if document["limits"][key] is not None
+    ]
     yield Text(f"limits on {document['device']}: {', '.join(wanted) or 'none'}", style="dim")
     yield Text()
     yield from table(COLUMNS, [chosen] * bool(chosen) + others, width)

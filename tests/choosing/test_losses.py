@@ -1,0 +1,64 @@
+"""What a file lost against its own float file decides under --max-drop, image by image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edgekit.choosing.command import choose
+from edgekit.choosing.losses import losses
+from edgekit.errors import UsageError
+from edgekit.records.measurement import Accuracy
+from tests.reporting.conftest import Records, accuracy, manifest, measurement
+
+FULL, SMALL = manifest(), manifest(precision="int8")
+
+
+def evaluated(known: object, hits: str, **other: object) -> Accuracy:
+    found = accuracy(known, hits.count("1") / len(hits), n=len(hits), **other)  # type: ignore[arg-type]
+    return found.model_copy(update={"hits": hits})
+
+
+def hits(correct: int, n: int) -> str:
+    return "1" * correct + "-" * (n - correct)
+
+
+def test_a_file_is_held_against_its_own_float_file_of_its_format() -> None:
+    full = [evaluated(FULL, hits(70, 100)), evaluated(manifest(format="tflite"), hits(90, 100))]
+    small, other = evaluated(SMALL, hits(60, 100)), evaluated(manifest("net_1.0_96", precision="int8"), hits(60, 100))
+    found = losses([*full, small, other], 0.02)
+    assert found[small.sha256].held.value == pytest.approx(0.1) and found[small.sha256].base == FULL.file
+    assert other.sha256 not in found and full[0].sha256 not in found
+    assert losses([*full, small], None) == {}
+    assert small.sha256 not in losses([full[0], evaluated(SMALL, hits(60, 90))], 0.02), "other images"
+
+
+@pytest.mark.parametrize(
+    ("correct", "n", "verdict", "code", "told"),
+    [
+        (6990, 10000, "chosen", 0, f"a loss of 0.10 points against {FULL.file} (95 % paired -"),
+        (6500, 10000, "none fits", 3, ""),
+        (42, 60, "cannot decide", 3, "fails --max-drop 2, but 60 images cannot tell it from the limit; about "),
+    ],
+)
+def test_choose_names_only_what_loses_little(
+    tmp_path: Path, correct: int, n: int, verdict: str, code: int, told: str
+) -> None:
+    full = hits(7000 if n == 10000 else 44, n)
+    store = Records(tmp_path).store(
+        [measurement(one, 2.0, processes=8) for one in (FULL, SMALL)],
+        [evaluated(FULL, full), evaluated(SMALL, hits(correct, n))],
+    )
+    found = choose(max_drop=2, precision="int8", store=store)
+    assert (found.verdict, found.exit_code) == (verdict, code)
+    assert told in "".join(found.notes), found.notes
+    assert choose(max_drop="2", precision="fp32", store=store).verdict == "chosen"
+
+
+def test_without_a_float_file_the_loss_is_unknown(tmp_path: Path) -> None:
+    store = Records(tmp_path).store([measurement(SMALL, processes=8)], [accuracy(SMALL, 0.7)])
+    found = choose(max_drop=2, store=store)
+    assert found.verdict == "cannot decide" and found.remedy and "its fp32 file on the same images" in found.remedy
+    with pytest.raises(UsageError, match="--max-drop is in points"):
+        choose(max_drop="some", store=store)

@@ -76,7 +76,7 @@ class Determinant(nn.Module):
         self.conv = nn.Conv2d(3, 4, 3)
 
     def forward(self, x):
-        return torch.det(self.conv(x)[..., :3, :3])
+        return torch.det(self.conv(x)[..., :4, :4])
 
 
 class TokensFirst(nn.Module):

@@ -148,7 +148,7 @@ def test_a_weight_that_two_layers_share(tmp_path: Path) -> None:
 
 
 def test_an_operator_that_tflite_lacks_is_named_and_the_other_file_is_made(tmp_path: Path) -> None:
-    body = "return torch.det(self.conv(x)[..., :3, :3])"
+    body = "return torch.det(self.conv(x)[..., :4, :4])"
     result = export(tmp_path, folder(tmp_path, noise), source=SPECIAL.format(body=body))
     assert [failure.part["format"] for failure in result.failed] == ["tflite"]
     assert "det): no such" in result.failed[0].error.message

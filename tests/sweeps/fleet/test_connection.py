@@ -76,10 +76,10 @@ def test_without_dask_the_line_that_installs_it_is_told(monkeypatch: pytest.Monk
 def test_no_scheduler_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SECONDS", 0.2)  # over before Dask tells of its first attempt
     with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
+        closed.bind(("127.0.0.1", 0))  # bound to the end, so that no other test listens there
         port = closed.getsockname()[1]
-    with pytest.raises(DeviceUnreachable) as refused:
-        asyncio.run(look(Connection(f"tcp://127.0.0.1:{port}")))
+        with pytest.raises(DeviceUnreachable) as refused:
+            asyncio.run(look(Connection(f"tcp://127.0.0.1:{port}")))
     assert refused.value.message == f"no scheduler answers at tcp://127.0.0.1:{port}: Connection refused"
     assert "dask scheduler" in refused.value.remedy
 

@@ -68,6 +68,7 @@ SLOW = frozenset(
         "exporters/tflite/test_operators",
         "exporters/tflite/test_writer",
         "exporting/test_command",
+        "exporting/test_computed_rows",
         "exporting/test_export_file_written",
         "exporting/test_first_fault",
         "exporting/test_int8_bad_input",

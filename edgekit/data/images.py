@@ -120,19 +120,28 @@ def _sets_below(path: Path) -> list[Path]:
     return found
 
 
-def labeled(path: Path) -> tuple[Sample, ...]:
-    """As `find`, but every image must have a class: UsageError says what is missing."""
+def labeled(path: Path, by_name: bool = False) -> tuple[Sample, ...]:
+    """As `find`, but every image must have a class: UsageError says what is missing.
+
+    With `by_name` the name of a class is enough, whose number a file's labels may say.
+    """
     samples = find(path)
-    unknown = next((sample for sample in samples if sample.label is None), None)
-    if unknown is None:
-        return samples
-    if unknown.group:
-        raise UsageError(
-            f"nothing says which class '{unknown.group}' ({unknown.name}) is",
-            f"put {' or '.join(CLASS_TABLES)} into {path}: a class a line, class 0 first, by WordNet id or folder name",
+    unknown = next((one for one in samples if one.label is None and not (by_name and one.called)), None)
+    if unknown is not None:
+        raise without_class(unknown)
+    return samples
+
+
+def without_class(sample: Sample, labels: str = "") -> UsageError:
+    """Return the refusal of an image whose class nothing says; `labels` is what else would say it."""
+    root = sample.path.parents[len(Path(sample.name).parts) - 1]
+    if sample.group:
+        table = (
+            f"put {' or '.join(CLASS_TABLES)} into {root}: a class a line, class 0 first, by WordNet id or folder name"
         )
-    raise UsageError(
-        f"nothing says which class {unknown.name} in {path} is",
+        return UsageError(f"nothing says which class '{sample.group}' ({sample.name}) is", table + labels)
+    return UsageError(
+        f"nothing says which class {sample.name} in {root} is",
         "add labels.csv (columns file,class), or use one sub-folder per class, or names that begin with a WordNet id",
     )
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgekit.data import labels
-from edgekit.data.images import Sample
+from edgekit.data.images import Sample, without_class
 from edgekit.errors import UsageError
 from edgekit.records.artifact import Artifact
 
-_WNID = re.compile(r"^n\d{8}\s+")
+_WNID = re.compile(r"^(n\d{8})\s+")
+_LABELS = "; or name the classes so with --labels FILE"
 _BY_ORDER = "say --classes-by-order where their order is right"
 
 
@@ -45,6 +46,16 @@ def by_group(
     `names` are those of the file's classes, class 0 first, or empty; `classes` is their number, not positive if
     unknown. Raises UsageError where names and numbers disagree, or where nothing says which class a folder is.
     """
+    found = _by_name(file, samples, names, classes, by_order)
+    unknown = next((sample for sample in samples if sample.label is None and sample.group not in found), None)
+    if unknown is not None:
+        raise without_class(unknown, _LABELS)
+    return found
+
+
+def _by_name(
+    file: str, samples: Sequence[Sample], names: Sequence[str], classes: int, by_order: bool
+) -> dict[str, int]:
     groups = {sample.group: sample for sample in samples if sample.called}
     if by_order or not groups:
         return {}
@@ -62,9 +73,9 @@ def _places(called: Sequence[str], names: Sequence[str]) -> list[int]:
 
 
 def _words(name: str) -> set[str]:
-    """Return what a label may be called by: all of it, or one of its synonyms, as in ILSVRC's lists."""
-    rest = _WNID.sub("", name)
-    return {_plain(one) for one in (name, rest, *rest.split(","))}
+    """Return what a label may be called by: all of it, its WordNet id, or a synonym, as in ILSVRC's lists."""
+    rest, wnid = _WNID.sub("", name), _WNID.match(name)
+    return {_plain(one) for one in (name, rest, *rest.split(","), *(wnid.groups() if wnid else ()))}
 
 
 def _plain(name: str) -> str:
@@ -72,8 +83,7 @@ def _plain(name: str) -> str:
 
 
 def _class(file: str, sample: Sample, places: list[int], names: Sequence[str]) -> int:
-    assert sample.label is not None
-    if not sample.counted:
+    if sample.label is not None and not sample.counted:
         if places and sample.label not in places:
             raise UsageError(
                 f"'{sample.group}' is class {sample.label} of the images, and {file} calls class {places[0]} so",
@@ -82,7 +92,8 @@ def _class(file: str, sample: Sample, places: list[int], names: Sequence[str]) -
         return sample.label
     if not places:
         raise UsageError(
-            f"no class of {file} is called '{sample.group}'", f"name the folder like a label, or {_BY_ORDER}"
+            f"no class of {file} is called '{sample.group}'",
+            "name the folder like a label" + (f", or {_BY_ORDER}" if sample.counted else ""),
         )
     if len(places) > 1:
         raise UsageError(

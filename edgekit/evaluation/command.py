@@ -111,7 +111,7 @@ def eval(
 
 def _samples(data: Path) -> tuple[Sample, ...]:
     """The labeled images of a folder, or its arrays. Raises UsageError where it has both."""
-    samples = labeled(data)
+    samples = labeled(data, by_name=True)
     if len({sample.is_array for sample in samples}) > 1:
         raise UsageError(f"{data} lists both images and arrays", "give each kind a set of its own")
     return samples
@@ -297,7 +297,7 @@ def _ending(run: Run) -> Iterator[None]:
 
 def _dataset_hash(shown: tuple[tuple[Sample, str], ...]) -> str:
     """16 hex digits over the images' pixels and labels, in order."""
-    lines = (f"{digest} {sample.label}\n" for sample, digest in shown)
+    lines = (f"{digest} {sample.group if sample.label is None else sample.label}\n" for sample, digest in shown)
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 

@@ -94,7 +94,7 @@ class Keys:
 
     @cached_property
     def _labeled(self) -> tuple[Sample, ...]:
-        return images.labeled(self.grid.eval) if self.grid.eval else ()
+        return images.labeled(self.grid.eval, by_name=self.grid.export.labels is not None) if self.grid.eval else ()
 
 
 def _images(samples: Iterable[Sample]) -> str:

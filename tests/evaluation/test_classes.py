@@ -17,11 +17,11 @@ ANIMALS = ("cat", "dog", "horse", "polar_bear")
 def folders(root: Path, *names: str, table: str = "") -> tuple[Sample, ...]:
     """One small picture in a folder for each class."""
     for index, name in enumerate(names):
-        (root / name).mkdir()
+        (root / name).mkdir(parents=True)
         Image.new("RGB", (4, 4), (index, 0, 0)).save(root / name / "0.png")
     if table:
         (root / "classes.txt").write_text(table)
-    return labeled(root)
+    return labeled(root, by_name=True)
 
 
 @pytest.mark.parametrize(
@@ -80,3 +80,21 @@ def test_wordnet_ids_go_by_the_words_of_their_table(tmp_path: Path) -> None:
     assert by_group("f.onnx", samples, names, 4, False) == {"n01440764": 0, "n01443537": 1, "n03126707": 3}
     with pytest.raises(UsageError, match="'n01440764' is class 0 of the images"):
         by_group("f.onnx", samples, ("goldfish", "tench", "crane", "crane"), 4, False)
+
+
+@pytest.mark.parametrize("ending", ["", " tench, Tinca tinca"])
+def test_wordnet_ids_without_a_table_go_by_the_labels(ending: str, tmp_path: Path) -> None:
+    samples = folders(tmp_path, "n01443537", "n01440764")
+    names = ("n01614925", f"n01440764{ending}", f"n01443537{ending}")
+    assert by_group("f.onnx", samples, names, 3, False) == {"n01443537": 2, "n01440764": 1}
+    with pytest.raises(UsageError, match=r"no class of f\.onnx is called 'n01443537'") as caught:
+        by_group("f.onnx", samples, names[:2], 2, False)
+    assert caught.value.remedy == "name the folder like a label"
+
+
+@pytest.mark.parametrize(("names", "by_order"), [((), False), (("tench", "goldfish"), False), ((), True)])
+def test_wordnet_ids_that_nothing_explains_are_refused(names: tuple[str, ...], by_order: bool, tmp_path: Path) -> None:
+    samples = folders(tmp_path, "n01443537", "n01440764")
+    with pytest.raises(UsageError, match="nothing says which class 'n01440764'") as caught:
+        by_group("f.onnx", samples, names, 2, by_order)
+    assert f"into {tmp_path}:" in caught.value.remedy and "--labels FILE" in caught.value.remedy

@@ -268,3 +268,18 @@ def test_a_file_of_several_inputs_is_refused(tmp_path: Path, evaluate: Callable[
     onnx.save(model, tmp_path / "a.onnx")
     with pytest.raises(UsageError, match="a.onnx has 2 inputs"):
         evaluate(tmp_path / "a.onnx", preprocess=foreign_yaml(tmp_path))
+
+
+def test_folders_of_wordnet_ids_are_matched_with_the_labels(
+    tmp_path: Path, pictures: Path, evaluate: Callable[..., Any]
+) -> None:
+    ids = ("n01818515", "n01440764", "n01443537")  # not in their order
+    for index in range(9):
+        (tmp_path / "set" / ids[index % 3]).mkdir(parents=True, exist_ok=True)
+        (pictures / f"{index}.png").rename(tmp_path / "set" / ids[index % 3] / f"{index}.png")
+    (tmp_path / "labels.txt").write_text("\n".join(ids))
+    options = {"data": tmp_path / "set", "preprocess": foreign_yaml(tmp_path)}
+    file = network(tmp_path / "a.onnx")
+    assert evaluate(file, labels=tmp_path / "labels.txt", **options).results[0].accuracy.hits == "1" * 9
+    with pytest.raises(UsageError, match="nothing says which class 'n01440764'"):
+        evaluate(file, **options)

@@ -75,7 +75,9 @@ def decide(rows: Sequence[Row], hits: Hits, limits: Limits, lost: Losses | None 
     if not timed and len(equal) > 1:
         return _untimed(level, equal, rest, hits, limits)
     won = timed[0] if timed else equal[0]
-    why = _why(won, best, equal, timed) if len(judged) > 1 else ("the only candidate",)
+    why = _why(won, best, equal, timed)
+    if len(fits) == 1:
+        why = ("the only candidate",) if len(judged) == 1 else ("the only one that is known to hold every limit",)
     chosen = replace(won, status=CHOSEN, reasons=why)
     others = tuple(replace(one, reasons=_passed_over(one, won)) for one in level if one is not won)
     return Decision(CHOSEN, "; ".join(chosen.reasons), chosen, (*others, *rest))

@@ -37,14 +37,19 @@ def checks(measured: Pairs[Measurement], evaluated: Pairs[Accuracy], wanted: Lim
 def unheld(rows: Sequence[Row], held: Sequence[Check], wanted: Limits) -> Iterator[Check]:
     """A check for each limit against which nothing was held, so that no gate passes without having judged anything.
 
-    Latency has none to hold where neither side was measured, and a file that the new side lacks is judged: it fails.
+    A file that the new side lacks is judged: it fails. Where neither side has a latency, only a slowdown that was given
+    has nothing to be held against.
     """
     words = {row.status for row in rows}
     nothing = {gate for gate in wanted.asked if gate != LATENCY and gate not in {check.gate for check in held}}
-    nothing |= {LATENCY} if ADDED in words and words <= {ADDED, MISSING} else set()
+    nothing |= (
+        {LATENCY} if (ADDED in words and words <= {ADDED, MISSING}) or not (words or wanted.is_default) else set()
+    )
     for gate, limit in wanted.asked.items():
         if gate in nothing:
             reason = f"the two sides have no cell in common that {OPTIONS[gate]} could be held against"
+            if gate == LATENCY and not words:
+                reason = "neither side has a latency: run `edgekit bench` on both, or give --max-slowdown none"
             yield _not_comparable(gate, "every file", reason, limit)
 
 

@@ -15,6 +15,7 @@ from edgekit.comparison.limits import limits
 from edgekit.comparison.matching import Pairs, pairs
 from edgekit.comparison.result import ADDED, INVALID, MEASURED, MISSING, NOT_COMPARABLE, CompareResult, Row
 from edgekit.comparison.selection import Selection, nothing_of, select
+from edgekit.errors import UsageError
 from edgekit.measure.pair import compared, medians
 from edgekit.records import hosts
 from edgekit.records.conditions import fact, gpu, instructions, load, run_conditions
@@ -29,6 +30,7 @@ from edgekit.util.files import write_atomically
 from edgekit.util.formatting import counted
 
 Namer = Callable[[Measurement], str]
+ONE = "both sides are this one measurement"
 # Facts that must agree beside the run conditions: a number of another machine is another number.
 SAME_FACTS: dict[str, Callable[[Measurement], Any]] = {
     "machine": lambda record: fact(record, "machine"),
@@ -42,7 +44,7 @@ def compare(
     base: str | Path,
     new: str | Path,
     *,
-    max_slowdown: str | float = "5%",
+    max_slowdown: str | float | None = None,
     max_drop: str | float | None = None,
     max_growth: str | float | None = None,
     max_memory_growth: str | float | None = None,
@@ -57,9 +59,10 @@ def compare(
     precision, format and run conditions (edgekit.records.conditions); two files by the last.
 
     `max_slowdown`, `max_growth` (of the file) and `max_memory_growth` (of the peak) are fractions, or text such as
-    "5%". `max_drop` is in points of top-1, image by image, from the last stored accuracies of the same bytes. `junit`
-    is written as XML. Raises UsageError where a side names nothing, where nothing of the base was measured or
-    evaluated, or where several files of one variant leave it open which belongs to which (edgekit.comparison.matching).
+    "5%". A slowdown of 5 % is held where none is given; "none" leaves latency out. `max_drop` is in points of top-1,
+    image by image, from the last stored accuracies of the same bytes. `junit` is written as XML. Raises UsageError
+    where a side names nothing, where nothing of the base was measured or evaluated, or where several files of one
+    variant leave it open which belongs to which (edgekit.comparison.matching).
     """
     wanted = limits(max_slowdown, max_drop, max_growth, max_memory_growth)
     database = open_store(store)
@@ -72,7 +75,11 @@ def compare(
     evaluated = pairs(*sides, not of_files)
     name = _namer(before.measurements, after.measurements)
     unchanged = None not in (before.sha256, after.sha256)
-    rows = tuple(_rows(measured, (before, after), wanted.slowdown, unchanged, name))
+    if wanted.slowdown is None:
+        _check_two(measured, unchanged, name)
+        rows: tuple[Row, ...] = ()
+    else:
+        rows = tuple(_rows(measured, (before, after), wanted.slowdown, unchanged, name))
     held = tuple(checks(measured, evaluated, wanted, name))
     held = (*unheld(rows, held, wanted), *held)
     result = CompareResult(redacted_url(str(base)), redacted_url(str(new)), wanted, strict, rows, held)
@@ -105,11 +112,17 @@ def _invalid(pair: tuple[Measurement, Measurement], sides: tuple[Selection, Sele
     return "; ".join(told)
 
 
+def _check_two(matched: Pairs[Measurement], unchanged: bool, name: Namer) -> None:
+    """Without rows of latencies, which tell it, refuse to hold one measurement's size and memory against themselves."""
+    itself = next((one for one, two in matched if two is not None and two.id == one.id and not unchanged), None)
+    if itself is not None:
+        raise UsageError(f"{name(itself)}: {ONE}", "name a measurement of the base, and one of the new build")
+
+
 def _itself(one: Measurement, name: Namer) -> Row:
     """A number that is compared with itself tells nothing, and would pass every gate."""
     values: dict[str, Any] = {"base": one.id, "new": one.id, "base_ms": _ms(one), "new_ms": _ms(one)}
-    reason = "both sides are this one measurement"
-    return Row(name=name(one), **values, verdict=NOT_COMPARABLE, reason=reason, status=MEASURED)
+    return Row(name=name(one), **values, verdict=NOT_COMPARABLE, reason=ONE, status=MEASURED)
 
 
 def _row(base: Measurement, new: Measurement | None, margin: float, name: Namer) -> Row:

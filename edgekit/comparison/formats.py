@@ -21,10 +21,10 @@ def markdown(result: CompareResult) -> str:
     """Return a heading with the verdict, a row for each comparison, and whether the gate holds."""
     lines = [
         f"### {in_markdown(result.new)} against {in_markdown(result.base)}: {result.verdict}",
-        "",
-        "| cell | base ms | new ms | ratio | 95 % interval | verdict | why |",
-        "|---|--:|--:|--:|:-:|---|---|",
     ]
+    if result.rows:
+        lines += ["", "| cell | base ms | new ms | ratio | 95 % interval | verdict | why |"]
+        lines += ["|---|--:|--:|--:|:-:|---|---|"]
     for row in result.rows:
         texts = (
             in_markdown(row.name),
@@ -37,6 +37,7 @@ def markdown(result: CompareResult) -> str:
         )
         lines.append(f"| {' | '.join(texts)} |")
     lines += _checks(result.checks) if result.checks else []
+    lines += ["", f"{in_markdown(result.note)}."] if result.note else []
     strict = ", strict" if result.strict else ""
     outcome = "holds" if result.exit_code == 0 else f"**fails** (exit code {result.exit_code})"
     return "\n".join([*lines, "", f"The gate of {result.gate}{strict} {outcome}.", ""])

@@ -12,17 +12,22 @@ from edgekit.util.quantity import points
 
 Share = str | float
 LATENCY, ACCURACY, SIZE, MEMORY = "latency", "accuracy", "size", "memory"
+DEFAULT, NOT_HELD = "5%", "none"  # of --max-slowdown
 WORDS = {LATENCY: "% slowdown", ACCURACY: " points of top-1", SIZE: "% growth", MEMORY: "% growth in memory"}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Fractions of 1; a drop is of top-1. None: not held against a limit, while latency always is."""
+    """Fractions of 1; a drop is of top-1. None: not held against a limit.
 
-    slowdown: float
+    `is_default`: nobody gave the slowdown, so that two sides without a latency may do without it.
+    """
+
+    slowdown: float | None
     drop: float | None = None
     growth: float | None = None  # of the file
     memory_growth: float | None = None
+    is_default: bool = False
 
     @property
     def is_of_files(self) -> bool:
@@ -41,18 +46,32 @@ class Limits:
 
 
 def limits(
-    max_slowdown: Share, max_drop: Share | None, max_growth: Share | None, max_memory_growth: Share | None
+    max_slowdown: Share | None, max_drop: Share | None, max_growth: Share | None, max_memory_growth: Share | None
 ) -> Limits:
-    """Return the limits: a fraction or "5%", and a drop in points. Raises UsageError for what is none."""
-    slowdown = _share(max_slowdown, "--max-slowdown", "5%")
-    if slowdown < NOISE:
+    """Return the limits: a fraction or "5%", and a drop in points. Raises UsageError for what is no limit.
+
+    The slowdown is 5 % where none is given; "none" leaves latency out, and then another limit must be given.
+    """
+    slowdown = _slowdown(DEFAULT if max_slowdown is None else max_slowdown)
+    if slowdown is None and max_drop is None and max_growth is None and max_memory_growth is None:
         raise UsageError(
-            f"--max-slowdown {max_slowdown} is below the noise of {NOISE:.0%} that the same file shows",
-            f"give {NOISE:.0%} or more",
+            "--max-slowdown none leaves no limit to hold", "give --max-drop, --max-growth or --max-memory-growth too"
         )
     growth = None if max_growth is None else _share(max_growth, "--max-growth", "10%")
     memory = None if max_memory_growth is None else _share(max_memory_growth, "--max-memory-growth", "10%")
-    return Limits(slowdown, points(max_drop, "--max-drop"), growth, memory)
+    return Limits(slowdown, points(max_drop, "--max-drop"), growth, memory, max_slowdown is None)
+
+
+def _slowdown(given: Share) -> float | None:
+    if str(given).strip().lower() == NOT_HELD:
+        return None
+    slowdown = _share(given, "--max-slowdown", "5%, or none")
+    if slowdown < NOISE:
+        raise UsageError(
+            f"--max-slowdown {given} is below the noise of {NOISE:.0%} that the same file shows",
+            f"give {NOISE:.0%} or more, or none to leave latency out",
+        )
+    return slowdown
 
 
 def _share(value: Share, option: str, example: str) -> float:

@@ -111,16 +111,28 @@ class CompareResult(Tabled):
         stopped = {gate for gate, code in judged if code}
         return self.limits.told(stopped or {gate for gate, _ in judged})
 
+    @property
+    def note(self) -> str | None:
+        """That no latency was held, where that is no error, and why."""
+        if self.limits.slowdown is None:
+            return "latency is not held: --max-slowdown none"
+        judged = self.rows or any(check.gate == LATENCY for check in self.checks)
+        return None if judged else "no latency was held: neither side has one"
+
     def to_json(self) -> dict[str, Any]:
-        """Return what `edgekit compare --json` prints. A limit that was not asked for is null."""
+        """Return what `edgekit compare --json` prints. A limit that is not held is null."""
         return {
             "verdict": self.verdict,
             "base": self.base,
             "new": self.new,
-            **{f"max_{name}": limit for name, limit in asdict(self.limits).items()},
+            "max_slowdown": self.limits.slowdown,
+            "max_drop": self.limits.drop,
+            "max_growth": self.limits.growth,
+            "max_memory_growth": self.limits.memory_growth,
             "strict": self.strict,
             "passed": self.exit_code == 0,
             "gate": self.gate,
+            "note": self.note,
             "rows": [asdict(row) for row in self.rows],
             "checks": [asdict(check) for check in self.checks],
         }

@@ -225,3 +225,33 @@ def test_a_limit_that_nothing_was_held_against_is_told_by_its_name() -> None:
 def test_the_last_line_names_the_limits_that_stop_the_gate() -> None:
     result = released("1" * 600 + "-" * 400, 1099, max_drop=5, max_growth="10%", max_memory_growth="10%")
     assert result.gate == "5 points of top-1" and "The gate of 5 points of top-1 **fails**" in result.to_markdown()
+
+
+def test_a_slowdown_that_was_given_is_not_comparable_where_neither_side_has_a_latency(tmp_path: Path) -> None:
+    for store, sha256 in (("base.db", "of a.onnx"), ("new.db", "other")):
+        Store(store).append(evaluated(sha256=sha256))
+    result = compare("base.db", "new.db", max_slowdown="5%", max_drop=5, strict=True, junit=tmp_path / "gate.xml")
+    assert told(result) == [("latency", "not comparable", None), ("accuracy", "passed", True)]
+    assert (result.verdict, result.exit_code, result.note) == ("not comparable", 2, None)
+    (error,) = xml.parse(tmp_path / "gate.xml").getroot().iter("error")
+    assert error.get("type") == "not comparable" and "neither side has a latency" in error.get("message", "")
+    ended = edgekit("compare", "base.db", "new.db", "--max-drop", "5")  # nobody gave a slowdown
+    assert ended.returncode == 0 and "no latency was held" in ended.stdout
+    assert "no latency was held" in compare("base.db", "new.db", max_drop=5).to_markdown()
+
+
+def test_latency_is_left_out_on_purpose(tmp_path: Path) -> None:
+    released(max_drop=5)
+    busy = record(ms=30, sha256="other", verdict="invalid", bytes=1000, memory=memory(1000))
+    keep(busy, store="new.db")
+    limits: dict[str, Any] = {"max_drop": 5, "max_growth": "10%", "max_memory_growth": "10%"}
+    assert compare("base.db", "new.db", **limits).exit_code == 6
+    result = compare("base.db", "new.db", max_slowdown="none", junit=tmp_path / "gate.xml", **limits)
+    assert (result.rows, result.exit_code, result.to_json()["max_slowdown"]) == ((), 0, None)
+    given = ("--max-slowdown", "none", "--max-drop", "5")
+    assert "latency is not held" in edgekit("compare", "base.db", "new.db", *given).stdout
+    assert "latency is not held" in result.to_markdown()
+    cases = [case.get("name", "") for case in xml.parse(tmp_path / "gate.xml").getroot().iter("testcase")]
+    assert [name.partition(":")[0] for name in cases] == ["accuracy", "size", "memory"]
+    with pytest.raises(UsageError, match="both sides are this one measurement"):
+        compare("base.db", "base.db", max_slowdown="none", **limits)

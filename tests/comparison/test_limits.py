@@ -18,10 +18,16 @@ def test_percent_fractions_and_points() -> None:
     assert not limits("5%", None, None, "5%").is_of_files and limits("5%", None, "5%", None).is_of_files
 
 
+def test_latency_by_default_as_given_or_not_at_all() -> None:
+    assert limits(None, None, None, None) == Limits(0.05, is_default=True)
+    assert limits("none", 1, None, None).asked == {"accuracy": 0.01}
+
+
 @pytest.mark.parametrize(
     ("given", "option"),
     [
         ({"max_slowdown": "1%"}, "--max-slowdown"),
+        ({"max_slowdown": "none"}, "--max-slowdown none leaves no limit to hold"),
         ({"max_growth": "10"}, "--max-growth"),
         ({"max_memory_growth": "-1%"}, "--max-memory-growth"),
         ({"max_drop": "5%"}, "--max-drop"),

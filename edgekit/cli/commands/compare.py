@@ -20,8 +20,11 @@ def compare(
     base: Annotated[str, typer.Argument(metavar="BASE", help=_SIDE)],
     new: Annotated[str, typer.Argument(metavar="NEW", help="The same, for what may have become slower.")],
     max_slowdown: Annotated[
-        str, typer.Option("--max-slowdown", metavar="P%", help="Slowdown that is still accepted.")
-    ] = "5%",
+        str | None,
+        typer.Option(
+            "--max-slowdown", metavar="P%", help="Slowdown that is still accepted: 5% if not given; none: any."
+        ),
+    ] = None,
     max_drop: Annotated[
         str | None, typer.Option("--max-drop", metavar="P", help="Most points of top-1 lost, image by image.")
     ] = None,
@@ -39,7 +42,8 @@ def compare(
 ) -> Outcome:
     """Compare a new build with an old one; fail if it is worse.
 
-    It compares latencies, and accuracies, sizes and memory where these have a limit.
+    It compares latencies, and accuracies, sizes and memory where these have a limit. --max-slowdown none leaves
+    latency out.
     Exit code 3: slower or beyond a limit, or missing on the new side. 6: a measurement is invalid.
     2: not comparable (another device, runtime or number of threads; other images).
     Where the noise leaves it open the code is 0; with --strict, 3.

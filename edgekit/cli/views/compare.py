@@ -18,6 +18,8 @@ def compare(document: Json, width: int) -> View:
         word = "failed" if check["passed"] is False else check["verdict"]
         told = f"{check['gate']}: {word}: {check['name']}: {check['reason']}"
         yield Text(told, style="red" if word == "failed" else "")
+    if document["note"]:
+        yield Text(document["note"])
     yield Text(f"{document['verdict']}: the gate of {document['gate']} {'holds' if document['passed'] else 'fails'}")
 
 

@@ -39,8 +39,7 @@ def markdown(result: CompareResult) -> str:
     lines += _checks(result.checks) if result.checks else []
     lines += ["", f"{in_markdown(result.note)}."] if result.note else []
     strict = ", strict" if result.strict else ""
-    outcome = "holds" if result.exit_code == 0 else f"**fails** (exit code {result.exit_code})"
-    return "\n".join([*lines, "", f"The gate of {result.gate}{strict} {outcome}.", ""])
+    return "\n".join([*lines, "", f"**{result.outcome}** (exit code {result.exit_code}{strict})", ""])
 
 
 def _checks(checks: Sequence[Check]) -> list[str]:

@@ -17,6 +17,15 @@ MEASURED, MISSING, INVALID, ADDED = "measured", "missing", "invalid", "added"
 # As their exit codes.
 WORST_FIRST = (NOT_COMPARABLE, FAILED, SLOWER, MISSING, INVALID, CANNOT_TELL, FASTER, SAME, PASSED)
 
+GROUPS = (FAILED, "not judged", CANNOT_TELL, "held")
+
+
+def _group(code: int, word: str) -> str:
+    """What came of one limit on one file."""
+    if word == CANNOT_TELL:
+        return CANNOT_TELL
+    return FAILED if code == GateFailed.exit_code else "not judged" if code else "held"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
@@ -112,6 +121,18 @@ class CompareResult(Tabled):
         return self.limits.told(stopped or {gate for gate, _ in judged})
 
     @property
+    def outcome(self) -> str:
+        """The gates by what came of them: "failed: accuracy; not judged: latency; held: size, memory"."""
+        judged = [(LATENCY, one.exit_code(self.strict), one.word) for one in self.rows if one.status != ADDED]
+        judged += [(one.gate, one.exit_code(self.strict), one.word) for one in self.checks]
+        found: dict[str, list[str]] = {}
+        for gate in self.limits.asked:
+            groups = {_group(code, word) for name, code, word in judged if name == gate}
+            if groups:  # a gate once, by the worst of its files
+                found.setdefault(min(groups, key=GROUPS.index), []).append(gate)
+        return "; ".join(f"{group}: {', '.join(found[group])}" for group in GROUPS if group in found)
+
+    @property
     def note(self) -> str | None:
         """That no latency was held, where that is no error, and why."""
         if self.limits.slowdown is None:
@@ -132,8 +153,9 @@ class CompareResult(Tabled):
             "strict": self.strict,
             "passed": self.exit_code == 0,
             "gate": self.gate,
+            "outcome": self.outcome,
             "note": self.note,
-            "rows": [asdict(row) for row in self.rows],
+            "rows": [asdict(row) | {"verdict": row.word} for row in self.rows],
             "checks": [asdict(check) for check in self.checks],
         }
 

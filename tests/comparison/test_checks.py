@@ -224,7 +224,21 @@ def test_a_limit_that_nothing_was_held_against_is_told_by_its_name() -> None:
 
 def test_the_last_line_names_the_limits_that_stop_the_gate() -> None:
     result = released("1" * 600 + "-" * 400, 1099, max_drop=5, max_growth="10%", max_memory_growth="10%")
-    assert result.gate == "5 points of top-1" and "The gate of 5 points of top-1 **fails**" in result.to_markdown()
+    assert (
+        result.gate == "5 points of top-1"
+        and "**failed: accuracy; held: latency, size, memory**" in result.to_markdown()
+    )
+    keep(record(sha256="other", verdict="invalid", bytes=1000, memory=memory(1000)), store="new.db")
+    limits: dict[str, Any] = {"max_growth": "10%", "max_memory_growth": "10%"}
+    assert compare("base.db", "new.db", max_drop=5, **limits).outcome == (
+        "failed: accuracy; not judged: latency; held: size, memory"
+    )
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_cannot_be_told_is_neither_held_nor_failed(strict: bool) -> None:
+    result = released("1" * 698 + "-" * 302, max_drop=0.3, strict=strict)
+    assert result.outcome == "cannot tell: accuracy; held: latency"
 
 
 def test_a_slowdown_that_was_given_is_not_comparable_where_neither_side_has_a_latency(tmp_path: Path) -> None:

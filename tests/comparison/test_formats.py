@@ -25,7 +25,7 @@ def mixed(**options: Any) -> CompareResult:
 def test_markdown_is_a_table_whatever_the_names() -> None:
     text = mixed().to_markdown()
     rows = [line for line in text.splitlines() if line.startswith("| ")]
-    assert len(rows) == 5 and "<script" not in text and "\\|" in text and "**fails** (exit code 3)" in text
+    assert len(rows) == 5 and "<script" not in text and "\\|" in text and "**failed: latency** (exit code 3)" in text
     assert [row.replace("\\|", "").count("|") for row in rows] == [8] * 5
 
 

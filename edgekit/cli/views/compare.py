@@ -11,7 +11,7 @@ INVALID = " is invalid: "  # in a reason, between the name of a file and why
 
 
 def compare(document: Json, width: int) -> View:
-    """Yield a line per cell, why, the other limits, and whether the gate holds."""
+    """Yield a line per cell, why, the other limits, and what came of each."""
     if document["rows"]:
         yield from ratios(document["rows"], width)
     for check in document["checks"]:
@@ -20,7 +20,7 @@ def compare(document: Json, width: int) -> View:
         yield Text(told, style="red" if word == "failed" else "")
     if document["note"]:
         yield Text(document["note"])
-    yield Text(f"{document['verdict']}: the gate of {document['gate']} {'holds' if document['passed'] else 'fails'}")
+    yield Text(document["outcome"])
 
 
 def ratios(rows: list[Json], width: int) -> View:

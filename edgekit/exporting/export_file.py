@@ -49,6 +49,7 @@ def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callabl
     started = time.perf_counter()
     target = folder / task.target(prepared)
     job = _job(task, prepared, say)
+    beyond = prepared.beyond_half() if task.precision == "fp16" else None
     with drafting(folder, target.name) as draft:
         with environment(target):
             job, plain, written = _write(task, prepared, job, draft)
@@ -59,7 +60,7 @@ def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callabl
         with ThreadPoolExecutor(1) as other:  # a large file's hash takes as long as proving it
             held = other.submit(content, draft)
             parity, proof = _verified(task, prepared, plain, written, draft)
-        if said := rounding_note(parity, task.precision, prepared.reference()):
+        for said in filter(None, (rounding_note(parity, task.precision, prepared.reference()), beyond)):
             prepared.note(said)
         if task.precision == "int8w" and job.quantized is not None:
             prepared.note(nearness(parity, job.quantized))
@@ -69,7 +70,8 @@ def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callabl
         if rejected is None:
             details |= _gates(task, held.result(), draft, target) | _cost(task, prepared, job, draft)
         place = rejected or target
-        manifest = manifest_for(task, prepared, written, parity, place.name, held.result(), details, started)
+        noted = replace(written, notes=(*written.notes, beyond)) if beyond else written
+        manifest = manifest_for(task, prepared, noted, parity, place.name, held.result(), details, started)
         made = release(draft, place, manifest)
         if rejected is not None:
             raise _rejection(rejected, task, parity, job.graph)

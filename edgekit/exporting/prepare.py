@@ -25,6 +25,7 @@ from edgekit.exporters.int8.quantize import quantize
 from edgekit.exporters.int8.ranges import Ranges, from_file, record
 from edgekit.exporters.int8.simulate import layer_snr, runner
 from edgekit.exporters.int8.weights_only import WEIGHTS, weights_only
+from edgekit.exporting.half_range import beyond_half
 from edgekit.exporting.images import about_images, assumed, images_of, said_for
 from edgekit.exporting.mixed_precision import Drop, Judged, check_output, held_out, within
 from edgekit.exporting.module import Undrawn, in_float32, to_change
@@ -69,6 +70,7 @@ class Prepared:
     assumed: tuple[str, ...] = ()  # those of the notes that say what was assumed of the weights
     labels: tuple[str, ...] = ()
     _reference: Reference | None = None
+    _beyond_half: tuple[str | None] | None = None  # None: not looked at yet
     _ranges: Ranges | None = None
     _judged: Judged | None = None
     _quantized: dict[str, QuantizedGraph] = field(default_factory=dict)
@@ -80,6 +82,12 @@ class Prepared:
         """Return what the folded network answers on random and on real inputs."""
         assert self._reference is not None
         return self._reference
+
+    def beyond_half(self) -> str | None:
+        """Return what to say where values are beyond float16 (edgekit.exporting.half_range)."""
+        if self._beyond_half is None:
+            self._beyond_half = (beyond_half(self.graph, self.reference().inputs),)
+        return self._beyond_half[0]
 
     def note(self, text: str) -> None:
         """Tell something once, whichever file shows it."""

@@ -108,7 +108,9 @@ def _invalid(pair: tuple[Measurement, Measurement], sides: tuple[Selection, Sele
     for record, side, whose, what in zip(pair, sides, ("base", "new side"), ("the base", "it"), strict=True):
         if record.verdict == INVALID:
             named = f"the {whose}'s measurement ({redacted_url(side.word)})"
-            told.append(f"{named} is invalid: {causes(INVALID, record.reasons)}; measure {what} again")
+            why, again = causes(INVALID, record.reasons), f"measure {what} again"
+            why = why.replace("measure again", again) if "measure again" in why else f"{why}; {again}"
+            told.append(f"{named} is invalid: {why}")
     return "; ".join(told)
 
 

@@ -119,6 +119,18 @@ def test_it_is_told_whose_measurement_is_invalid(base: str, new: str, whose: tup
     assert (row["verdict"], row["status"]) == ("invalid", "invalid")
 
 
+def test_what_made_several_measurements_invalid_is_said_once_with_the_files() -> None:
+    busy = "invalid: 0.{} processors were busy; stop what else runs there, and measure again"
+    names = ["a.onnx", "b.onnx", "c.onnx"]
+    keep(*(record(name, session=BASE) for name in names))
+    keep(*(record(name, session=NEW, verdict="invalid", reasons=(busy.format(4 + at),)) for at, name in
+           enumerate(names[:2])), record("c.onnx", session=NEW))  # fmt: skip
+    shown = " ".join(edgekit("compare", BASE, NEW).stdout.split())
+    assert shown.count("is invalid: 0.4 to 0.5 processors were busy") == shown.count("stop what else") == 1
+    assert shown.count("measure it again") == 1 and "measure again" not in shown
+    assert "measure it again (a.onnx, b.onnx)" in shown
+
+
 def test_a_suspect_measurement_is_compared_and_named() -> None:
     (row,) = two(record(), record(ms=20, verdict="suspect")).rows
     assert row.verdict == "slower" and "suspect: a.onnx" in row.reason

@@ -36,9 +36,25 @@ def ratios(rows: list[Json], width: int) -> View:
     )
     empty = {"base"} if rows and "name" in rows[0] else {"base ms", "new ms"}  # with --versus they stand above
     yield from table([column for column in columns if column.title not in empty], rows, width)
-    # With --versus the name in a reason is a file's; `compare` tells there whose measurement it is.
-    invalid = [(row["reason"], "", "") if "name" in row else row["reason"].partition(INVALID) for row in rows]
-    for reason in dict.fromkeys(name for name, mark, _ in invalid if not mark):
+    names = _short(rows)
+    invalid = [row for row in rows if row["status"] == "invalid"]
+    for reason in dict.fromkeys(row["reason"] for row in rows if row not in invalid):
         yield Text(reason, style="dim")
-    told = dict.fromkeys((name, why) for name, mark, why in invalid if mark)
-    yield from verdicts([(name, "invalid", [f"invalid: {why}"]) for name, why in told])
+    told = dict.fromkeys(_whose(row, names) for row in invalid)
+    others = [names[row["name"]] for row in rows if "name" in row and row not in invalid]
+    of_all: list[tuple[str, str, list[str]]] = [(name, "invalid", [f"invalid: {why}"]) for name, why in told]
+    yield from verdicts([*of_all, *((name, "valid", []) for name in others)])
+
+
+def _short(rows: list[Json]) -> dict[str, str]:
+    """The names of cells without their places, where these tell them apart."""
+    short = {row["name"]: row["name"].partition(" on ")[0] for row in rows if "name" in row}
+    return short if len(set(short.values())) == len(short) else {name: name for name in short}
+
+
+def _whose(row: Json, names: dict[str, str]) -> tuple[str, str]:
+    """A file and why it is invalid. With --versus the reason names it; in `compare` it tells whose it is."""
+    if "name" in row:
+        return names[row["name"]], row["reason"]
+    name, _, why = row["reason"].partition(INVALID)
+    return name, why

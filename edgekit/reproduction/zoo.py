@@ -170,7 +170,7 @@ def reproduce_zoo(
         notes.append(
             "left out, because the accuracy is of several crops of an image and the MACs of one: " + ", ".join(left_out)
         )
-    if not any(value for point in found for value in point.ms.values()):
+    if not any(value for point in found for value in point.ms.values()) and any(map(has_latency, measured)):
         notes.append("the store has no latency of these networks: run `edgekit export` and `edgekit bench` first")
     created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     path = make_folder(Path(out)) / "zoo.html"

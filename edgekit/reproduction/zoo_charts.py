@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from edgekit.reporting import charts
+from edgekit.util.formatting import UNKNOWN
 from edgekit.util.tabled import OWN_FAMILY
 
 Json = dict[str, Any]
 APART = (0.034, 1.15)  # decades per letter and points of top-1 that two names need between them
-ACCURACY = {"field": "accuracy", "type": "quantitative", "title": "Published top-1 accuracy (%)"}
 PALETTE = (  # of families; a user's own networks are black
     *("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b79a20", "#b279a2", "#ff9da6", "#9d755d", charts.GRAY),
     *("#9ecae9", "#88d27a", "#ffbf79", "#5b3a9b", "#0b6b4f", "#d6a5c9"),
@@ -22,14 +22,14 @@ STAR_SHAPE = "M0,-1L.23,-.31L.95,-.31L.36,.12L.59,.81L0,.38L-.59,.81L-.36,.12L-.
 # The star of one's own networks, as an entry of the legend.
 OWN_SHAPE: Json = {"datum": "your own", "type": "nominal", "scale": {"domain": ["your own"], "range": [STAR_SHAPE]}}
 OWN_SHAPE["legend"] = {"title": None, "symbolFillColor": "black", "symbolStrokeWidth": 0, "symbolSize": 200}
-TOOLTIP = [
+_TIPS = [
     charts.tip("variant", "Network"),
-    charts.tip("accuracy", "Top-1, published (%)", ".1f"),
+    charts.tip("accuracy", "Top-1 (%)", ".1f"),
     charts.tip("macs_millions", "MACs (millions)", ",.2f"),
     charts.tip("params_millions", "Parameters (millions)", ",.3f"),
     charts.tip("per_million", "Points of top-1 per million parameters", ".2f"),
-    charts.tip("ms_fp32", "Median latency here, fp32 (ms)", ".4~r"),
-    charts.tip("ms_int8", "int8 (ms)", ".4~r"),
+    charts.tip("told_fp32", "Median latency here, fp32 (ms)"),
+    charts.tip("told_int8", "int8 (ms)"),
     charts.tip("source"),
 ]
 
@@ -46,6 +46,7 @@ def _values(points: Sequence[Json]) -> list[Json]:
             "params_millions": point["params"] / 1e6,
             "per_million": point["top1_points_per_million_params"],
             **{f"ms_{name}": value for name, value in point["ms"].items()},
+            **{f"told_{name}": UNKNOWN if value is None else f"{value:.4g}" for name, value in point["ms"].items()},
         }
         for point in sorted(points, key=lambda point: -point["params"])
     ]
@@ -64,6 +65,18 @@ def _has_own(points: Sequence[Json]) -> bool:
     return any(point["family"] == OWN_FAMILY for point in points)
 
 
+def _accuracy(points: Sequence[Json]) -> Json:
+    own = {point["source"] == "given" for point in points if point["family"] == OWN_FAMILY}
+    whose = " or ".join(["Published", *["given"] * (True in own), *["evaluated"] * (False in own)])
+    return {"field": "accuracy", "type": "quantitative", "title": f"{whose} top-1 accuracy (%)"}
+
+
+def tips(points: Sequence[Json]) -> list[Json]:
+    """Return the lines of the tooltip: of latencies those that some point has; "-" stands for one that is missing."""
+    timed = {f"told_{name}" for point in points for name, value in point["ms"].items() if value is not None}
+    return [tip for tip in _TIPS if tip["field"] in timed or not tip["field"].startswith("told_")]
+
+
 def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
     """Top-1 over MACs, bubbles for parameters, the front as a staircase."""
     family = colors(points)
@@ -74,16 +87,19 @@ def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
     size["legend"] = {"values": [1, 10, 50, 140], "orient": "bottom-right", "offset": 12}
     staircase = {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": charts.COLORS[-1]}
     is_own = {"filter": f"datum.family == '{OWN_FAMILY}'"}
-    own = {"transform": [is_own], "mark": STAR, "encoding": {"shape": OWN_SHAPE, "tooltip": TOOLTIP}}
+    own = {"transform": [is_own], "mark": STAR, "encoding": {"shape": OWN_SHAPE, "tooltip": tips(points)}}
     bubble = {"type": "circle", "opacity": 0.55, "stroke": "white", "strokeWidth": 0.6}
     return {
         "data": {"values": _values(points)},
         "height": 460,
-        "encoding": {"x": x, "y": ACCURACY | {"scale": {"zero": False}}},
+        "encoding": {"x": x, "y": _accuracy(points) | {"scale": {"zero": False}}},
         "layer": [
             {"transform": [{"filter": "datum.front"}], "mark": staircase},
-            {"mark": bubble, "encoding": {"size": size, "color": family, "tooltip": TOOLTIP}},
-            {"mark": {"type": "circle", "size": 8, "opacity": 1}, "encoding": {"color": family, "tooltip": TOOLTIP}},
+            {"mark": bubble, "encoding": {"size": size, "color": family, "tooltip": tips(points)}},
+            {
+                "mark": {"type": "circle", "size": 8, "opacity": 1},
+                "encoding": {"color": family, "tooltip": tips(points)},
+            },
             *([own] if _has_own(points) else []),  # a layer without points has no extent, which Vega complains of
             _labels("name"),
         ],
@@ -110,11 +126,11 @@ def accuracy_over_time(points: Sequence[Json]) -> charts.Spec:
     return {
         "data": {"values": values},
         "height": 360,
-        "encoding": {"x": x, "y": ACCURACY | {"scale": {"zero": False, "padding": 20}}},
+        "encoding": {"x": x, "y": _accuracy(points) | {"scale": {"zero": False, "padding": 20}}},
         "layer": [
             {
                 "mark": {"type": "circle", "size": 60, "opacity": 0.9},
-                "encoding": {"color": color, "tooltip": TOOLTIP},
+                "encoding": {"color": color, "tooltip": tips(points)},
             },
             _labels("label"),
         ],
@@ -139,7 +155,7 @@ def accuracy_per_parameter(points: Sequence[Json]) -> charts.Spec:
         "layer": [
             {
                 "mark": {"type": "bar", "height": 9, "opacity": 0.85},
-                "encoding": {"color": colors(points) | {"legend": None}, "tooltip": TOOLTIP},
+                "encoding": {"color": colors(points) | {"legend": None}, "tooltip": tips(points)},
             },
             {
                 "mark": {"type": "text", "align": "left", "dx": 4, "fontSize": 10},

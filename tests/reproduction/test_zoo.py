@@ -34,6 +34,7 @@ def test_ones_own_network_stands_in_the_chart(found: ZooReproduction) -> None:
     assert mine.macs == 3 * 3 * 3 * 8 * 112 * 112 + 8 * 1000 and mine.params == 8 * 28 + 9000
     assert (mine.top1, mine.source, mine.label) == (0.715, "given", "mine.py:tiny")
     assert mine.front, "nothing is as cheap"
+    assert not any("latency" in note for note in found.notes), "nothing in the store was timed"
     assert len({point.family for point in found.points} - {"own"}) <= len(PALETTE), "each family has its color"
     assert mine.variant in found.paths[0].read_text(encoding="utf-8")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edgekit.reproduction.zoo_charts import PALETTE, accuracy_over_macs, colors, names
+from edgekit.reproduction.zoo_charts import PALETTE, accuracy_over_macs, colors, names, tips
 
 
 def _point(variant: str, family: str, macs: int = 10**9) -> dict[str, object]:
@@ -26,3 +26,20 @@ def test_ones_own_and_what_papers_compare_with_are_named_first() -> None:
     points = [_point("vgg19_224", "VGG") | {"top1": 0.705}, _point("vgg16_224", "VGG")]
     assert names(points) == {"vgg16_224"}
     assert names([*points, _point("mine", "own")]) == {"mine"}
+
+
+def test_a_latency_that_is_missing_is_a_dash_or_left_out() -> None:
+    points = [_point("a", "A") | {"ms": {"fp32": 1.5, "int8": None}}, _point("b", "B") | {"ms": {"fp32": None}}]
+    assert {tip["field"] for tip in tips(points)} & {"told_fp32", "told_int8"} == {"told_fp32"}
+    values = {value["variant"]: value for value in accuracy_over_macs(points)["data"]["values"]}
+    assert (values["a"]["told_fp32"], values["b"]["told_fp32"]) == ("1.5", "-")
+
+
+def test_the_axis_says_whose_accuracy_it_is() -> None:
+    def title(*sources: str) -> str:
+        own = [_point(f"mine{source}", "own") | {"source": source} for source in sources]
+        return str(accuracy_over_macs([_point("a", "A"), *own])["encoding"]["y"]["title"])
+
+    assert title() == "Published top-1 accuracy (%)"
+    assert title("given") == "Published or given top-1 accuracy (%)"
+    assert title("given", "evaluated here") == "Published or given or evaluated top-1 accuracy (%)"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edgekit.errors import DeviceUnreachable
 from edgekit.records.failure import FailedCell
-from edgekit.util.formatting import counted
+from edgekit.util.formatting import counted, minute
 
 AGAIN = "sweep again with --continue, or with --retry failed for these cells alone"
 
@@ -26,11 +26,11 @@ def of_device(device: str, failures: Sequence[FailedCell]) -> Unmeasured | None:
     own = sorted((one for one in failures if device in (_tried(one), one.device)), key=lambda one: one.created)
     if not own:
         return None
-    last = own[-1]
+    last, when = own[-1], f"{minute(own[-1].created)} UTC"
     cells = counted(len({(one.variant, one.format, one.precision) for one in own}), "failed cell")
     if last.code == DeviceUnreachable.code:
-        return Unmeasured(device, f"it did not answer at {last.created} ({cells})", f"switch it on, and {AGAIN}")
-    return Unmeasured(device, f"{last.reason} ({cells}, the last at {last.created})", f"{last.remedy}; then {AGAIN}")
+        return Unmeasured(device, f"it did not answer at {when} ({cells})", f"switch it on, and {AGAIN}")
+    return Unmeasured(device, f"{last.reason} ({cells}, the last at {when})", f"{last.remedy}; then {AGAIN}")
 
 
 def elsewhere(failures: Sequence[FailedCell], measured: set[str]) -> list[Unmeasured]:

@@ -19,7 +19,7 @@ from edgekit.records.reasons import LEVELS, in_words, pooled
 from edgekit.reporting import charts
 from edgekit.reporting.answer import Answer
 from edgekit.reporting.cautions import instructions_apart, not_worth_it, still_failing
-from edgekit.reporting.page_answer import answers_html
+from edgekit.reporting.page_answer import answers_html, with_code
 from edgekit.reporting.page_data import data
 from edgekit.reporting.page_devices import devices_html
 from edgekit.reporting.rows import Row
@@ -171,7 +171,7 @@ def _untold(answers: Sequence[Answer]) -> tuple[str, ...]:
 
 
 def _caution(said: Sequence[str]) -> str:
-    items = "".join(f"<li>{html.escape(text)}</li>" for text in said)
+    items = "".join(f"<li>{with_code(text)}</li>" for text in said)
     return f'<div class="caution"><ul class="cautions">{items}</ul></div>' if said else ""
 
 

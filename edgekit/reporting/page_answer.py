@@ -86,9 +86,14 @@ def _place(row: Row) -> str:
     return f"<code>{html.escape(row.path)}</code> " if row.path and row.path != row.artifact else ""
 
 
+def with_code(text: str) -> str:
+    """Return a text as HTML; a command between backticks is set as one."""
+    return re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(text))
+
+
 def _sentence(text: str) -> str:
-    """The text as a sentence of HTML; a command between backticks is set as one."""
-    return re.sub("`([^`]*)`", r"<code>\1</code>", html.escape(f"{text[:1].upper()}{text[1:]}."))
+    """The text as a sentence of HTML."""
+    return with_code(f"{text[:1].upper()}{text[1:]}.")
 
 
 def _breakable(name: str) -> str:

@@ -88,6 +88,11 @@ def span(seconds: float) -> str:
     return f"{seconds:.3g} s" if seconds < 60 else f"{seconds / 60:.3g} min"
 
 
+def minute(created: str) -> str:
+    """Return an ISO 8601 time of a record, 2026-01-31T09:30:12.345+00:00, to the minute: 2026-01-31 09:30."""
+    return created[:16].replace("T", " ")
+
+
 def decimals(value: float) -> int:
     """Return how many decimals show three digits that mean something, four at most."""
     return min(4, max(0, 2 - math.floor(math.log10(value)))) if value > 0 else 0

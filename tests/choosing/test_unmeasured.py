@@ -13,16 +13,16 @@ from tests.reporting.conftest import Records, accuracy, manifest, measurement
 from tests.reporting.test_cautions_failures import failure
 
 AWAY: dict[str, Any] = {"device": "pi-1", "tried_on": "pi-1", "code": "device", "reason": "no route to pi-1"}
-WHEN = "2026-11-21T09:30:00Z"
+WHEN, TOLD = "2026-11-21T09:30:00Z", "2026-11-21 09:30 UTC"
 FAILED = [failure(**AWAY, precision=one) for one in ("fp32", "int8")] + [failure(**AWAY, created=WHEN)]
 
 
 def test_the_last_failure_tells_and_cells_are_counted_once() -> None:
     found = of_device("pi-1", FAILED)
-    assert found is not None and found.why == f"it did not answer at {WHEN} (2 failed cells)"
+    assert found is not None and found.why == f"it did not answer at {TOLD} (2 failed cells)"
     assert found.remedy == f"switch it on, and {AGAIN}"
     other = of_device("pi-1", [failure(device="pi-1", remedy="install it")])
-    assert other is not None and other.why == "parity failed (1 failed cell, the last at 2026-11-20T09:30:00Z)"
+    assert other is not None and other.why == "parity failed (1 failed cell, the last at 2026-11-20 09:30 UTC)"
     assert other.remedy.startswith("install it; then sweep again")
     assert of_device("pi-2", FAILED) is None
 
@@ -39,7 +39,7 @@ def test_choose_says_that_the_device_was_away(tmp_path: Any) -> None:
     store = Records(tmp_path).store([measurement(known)], [accuracy(known, 0.7)])
     store.append(*FAILED)
     found = choose("pi-1", threads=1, store=store)
-    assert found.reason == f"pi-1 was not measured: it did not answer at {WHEN} (2 failed cells)"
+    assert found.reason == f"pi-1 was not measured: it did not answer at {TOLD} (2 failed cells)"
     assert found.exit_code == 3 and found.chosen is None and found.remedy and found.remedy.startswith("switch it on")
     assert choose("pi-1", min_top1=99, store=store).verdict == "none fits"
     with pytest.raises(UsageError, match="nothing was measured on 'pi-3'"):

@@ -51,7 +51,8 @@ def test_the_report_tells_it(make: Records, tmp_path: Path) -> None:
     page, text = (path.read_text() for path in report(store, tmp_path / "r", "html,md").paths)
     assert "&lt;b&gt; onnx fp32 on local failed: no &lt;i&gt;space&lt;/i&gt;." in page and "<i>space" not in page
     assert "> &lt;b&gt; onnx fp32 on local failed" in text
+    assert "<code>edgekit store rm --model NAME --since DATE</code>" in page
     store.append(failure(device="pi-1", code="device", reason="no route"))
     shown, text = (path.read_text() for path in report(store, tmp_path / "r", "html,md").paths)
-    told = "othing was measured: it did not answer at 2026-11-20T09:30:00Z (1 failed cell)"
+    told = "othing was measured: it did not answer at 2026-11-20 09:30 UTC (1 failed cell)"
     assert f"No file can be named for pi-1: n{told}; switch it on" in text and f"N{told}" in shown

@@ -9,7 +9,7 @@ from typing import Any
 from rich.text import Text
 
 from edgekit.cli.tables import Column, Json, View, facts, milliseconds, percent, table
-from edgekit.util.formatting import UNKNOWN, counted, some
+from edgekit.util.formatting import UNKNOWN, counted, minute, some
 
 SHOWN = 200  # records: more are for --json
 ONE = {"measurements": "measurement", "accuracies": "accuracy", "failures": "failure"}
@@ -31,7 +31,7 @@ def listed(document: Json, width: int) -> View:
         Column("precision", lambda row: row["precision"] or UNKNOWN, rank=4, left=True),
         Column("device", lambda row: row["device"] or UNKNOWN, rank=2, left=True),
         Column("runtime", lambda row: row["runtime"] or UNKNOWN, rank=5, left=True),
-        Column("when (UTC)", lambda row: row["created"][:16].replace("T", " "), rank=1, left=True),
+        Column("when (UTC)", lambda row: minute(row["created"]), rank=1, left=True),
         Column("result", _result),
         Column("verdict", _verdict, left=True),
     )

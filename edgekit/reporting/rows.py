@@ -104,9 +104,9 @@ class Row:
     @property
     def conditions(self) -> str | None:
         """What the rows of one front share: device, power mode, threads, batch. What runs a file there is a choice."""
-        if self.median_ms is None:
+        if self.median_ms is None or self.threads is None:
             return None
-        known = f"{self.place}, {counted(self.threads or 1, 'thread')}, batch {self.batch}"
+        known = f"{self.place}, {counted(self.threads, 'thread')}, batch {self.batch}"
         return ", ".join(filter(None, (known, self.sizes, load(self.sustained_seconds))))
 
     @property

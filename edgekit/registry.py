@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from edgekit.errors import UsageError, nearest
@@ -58,3 +58,9 @@ class Registry(Generic[T]):
     def items(self) -> Iterator[tuple[str, Any]]:
         """Return every name with its thing, loading what is lazy."""
         return ((name, self[name]) for name in self._entries)
+
+
+def each(names: Sequence[str], canonical: Callable[[str], str]) -> tuple[str, ...]:
+    """Return the listed name for each of several, once, in their order; one text may hold several with commas."""
+    every = names.split(",") if isinstance(names, str) else names
+    return tuple(dict.fromkeys(canonical(name.strip()) for name in every if name.strip()))

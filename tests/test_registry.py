@@ -3,7 +3,7 @@
 import pytest
 
 from edgekit.errors import UsageError
-from edgekit.registry import Registry
+from edgekit.registry import Registry, each
 
 
 def test_an_unknown_name_suggests_the_nearest() -> None:
@@ -26,3 +26,9 @@ def test_aliases_are_accepted_and_not_listed() -> None:
 
 def test_a_lazy_entry_is_loaded_when_it_is_asked_for() -> None:
     assert Registry[float]("constant", {"pi": "math:pi"})["pi"] > 3
+
+
+@pytest.mark.parametrize(("names", "found"), [("litert, b,tflite,", ("tflite", "b")), (["b"], ("b",)), (" ,", ())])
+def test_several_names_are_canonical_and_each_once(names: str | list[str], found: tuple[str, ...]) -> None:
+    table = Registry[int]("format", {"tflite": 1, "b": 2}, aliases={"litert": "tflite"})
+    assert each(names, table.canonical) == found

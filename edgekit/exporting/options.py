@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from edgekit.errors import UsageError, nearest
 from edgekit.network.inputs import Input, plain
-from edgekit.records.formats import FORMATS, HEADS, PRECISIONS
+from edgekit.records.formats import FORMATS, HEADS, PRECISIONS, canonical_precision
+from edgekit.registry import each
 from edgekit.util.quantity import milliseconds, number_of_points, size
 
 if TYPE_CHECKING:
     from torch import nn
 
-OTHER_PRECISIONS = {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"}
 Progress = Callable[[str], None]
 StrPath = str | Path
 Preprocess = StrPath | Mapping[str, Any]  # a file, or its keys with their values
@@ -150,8 +150,10 @@ class ExportOptions:
     progress: Progress | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "format", _each(self.format, FORMATS.canonical))
-        object.__setattr__(self, "precision", _each(self.precision, canonical_precision))
+        object.__setattr__(self, "format", each(self.format, FORMATS.canonical))
+        object.__setattr__(self, "precision", each(self.precision, canonical_precision))
+        if not self.format or not self.precision:
+            raise UsageError("nothing to export was named", "give at least one format and one precision")
         for name, option in OPTIONS.items():
             value = getattr(self, name)
             option.refuse(flag(name), value)
@@ -186,32 +188,15 @@ def unheeded(format: Sequence[str], precision: Sequence[str]) -> set[str]:
 
 
 def flag(name: str) -> str:
-    """Return an option on the command line."""
-    return OPTIONS[name].names[0] if OPTIONS[name].names else f"--{name.replace('_', '-')}"
+    """Return an argument on the command line, of an export or of any other command."""
+    own = OPTIONS[name].names if name in OPTIONS else ()
+    return own[0] if own else f"--{name.replace('_', '-')}"
 
 
 def number(name: str, value: Any) -> Any:
     """Return the number that a text means to an option; what is no text as it is, to be checked. Raises UsageError."""
     read = OPTIONS[name].read
     return read(value, flag(name)) if read is not None and isinstance(value, str) else value
-
-
-def canonical_precision(name: str) -> str:
-    """Return a precision's own name. Raises UsageError for an unknown one."""
-    name = OTHER_PRECISIONS.get(name, name)
-    if name not in PRECISIONS:
-        hint = nearest(name, PRECISIONS)
-        raise UsageError(f"unknown precision '{name}'{hint}", f"choose one of: {', '.join(PRECISIONS)}")
-    return name
-
-
-def _each(names: Sequence[str], canonical: Callable[[str], str]) -> tuple[str, ...]:
-    """The canonical names, each once, in the order given; one text may hold several with commas between."""
-    every = names.split(",") if isinstance(names, str) else names
-    found = tuple(dict.fromkeys(canonical(name.strip()) for name in every if name.strip()))
-    if not found:
-        raise UsageError("nothing to export was named", "give at least one format and one precision")
-    return found
 
 
 # What several options mean together

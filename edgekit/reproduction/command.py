@@ -15,7 +15,7 @@ from typing import Any
 
 from edgekit.checkpoints.pretrained import folder as cached_weights
 from edgekit.errors import UsageError, nearest
-from edgekit.exporting.options import Preprocess
+from edgekit.exporting.options import Preprocess, flag
 from edgekit.reporting import charts, drawing
 from edgekit.reporting.command import ReportResult, of_records
 from edgekit.reporting.rows import rows
@@ -176,7 +176,7 @@ def _refuse_for_zoo(**given: Any) -> None:
     for name, value in given.items():
         if value and value != own[name]:
             raise UsageError(
-                f"reproduce zoo measures nothing: --{name.replace('_', '-')} has nothing to say",
+                f"reproduce zoo measures nothing: {flag(name)} has nothing to say",
                 "leave it out: --out, --store, --save and --with are for it",
             )
 

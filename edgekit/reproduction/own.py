@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from edgekit.errors import UsageError, first_line
 from edgekit.network.catalog import chosen, summary_of
 from edgekit.reporting.rows import Row
 from edgekit.util.files import make_folder
 from edgekit.util.quantity import Quantity, top1_limit
-
-if TYPE_CHECKING:
-    pass
 
 SIDE = 224  # of the images of the zoo's networks
 

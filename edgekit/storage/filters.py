@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edgekit.errors import UsageError, nearest
-from edgekit.records.formats import FORMATS, PRECISIONS
+from edgekit.errors import UsageError
+from edgekit.records.formats import FORMATS, canonical_precision
 from edgekit.records.runtime import RUNTIMES
+from edgekit.registry import each
 from edgekit.util.numerals import LARGEST
 
 if TYPE_CHECKING:
@@ -106,28 +107,17 @@ def filters(
         model,
         None if since is None else _time(since),
         latest,
-        _each(format, FORMATS.canonical),
-        _each(precision, _precision),
-        _each(runtime, RUNTIMES.canonical),
+        _named(format, FORMATS.canonical),
+        _named(precision, canonical_precision),
+        _named(runtime, RUNTIMES.canonical),
     )
 
 
-def _each(asked: Names, canonical: Callable[[str], str]) -> tuple[str, ...]:
-    if asked is None:
-        return ()
-    words = asked.split(",") if isinstance(asked, str) else asked
-    found = tuple(dict.fromkeys(canonical(word.strip()) for word in words if word.strip()))
-    if not found:
+def _named(asked: Names, canonical: Callable[[str], str]) -> tuple[str, ...]:
+    found = () if asked is None else each(asked, canonical)
+    if asked is not None and not found:
         raise UsageError("a filter names nothing", "give one or more names, or leave it out")
     return found
-
-
-def _precision(name: str) -> str:
-    if name not in PRECISIONS:
-        raise UsageError(
-            f"unknown precision '{name}'{nearest(name, PRECISIONS)}", f"choose of: {', '.join(PRECISIONS)}"
-        )
-    return name
 
 
 def _time(text: str) -> str:

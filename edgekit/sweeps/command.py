@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from edgekit.device.registry import DeviceList, load
 from edgekit.errors import UsageError, nearest
+from edgekit.exporting.options import flag
 from edgekit.records.measurement import PRESETS
 from edgekit.storage.store import open_store
 from edgekit.sweeps.engine import Engine
@@ -129,7 +130,7 @@ def _engine(
     if name == "local":
         given = next((option for option, value in reach.items() if value), None)
         if given is not None:
-            raise UsageError(f"--{given.replace('_', '-')} is for --engine dask", "leave it out, or add --engine dask")
+            raise UsageError(f"{flag(given)} is for --engine dask", "leave it out, or add --engine dask")
         with closing(Local(known, jobs or processors(), executor)) as local:
             yield local, known
         return

@@ -30,8 +30,9 @@ def test_numbers_that_are_none(count: int) -> None:
 
 
 def test_names_are_canonical_and_each_once() -> None:
-    found = filters(None, None, None, None, "tflite, onnx,tflite", ["int8"], "ort")
-    assert (found.format, found.precision, found.runtime) == (("tflite", "onnx"), ("int8",), ("onnxruntime",)) and found
+    found = filters(None, None, None, None, "tflite, onnx,tflite", ["int8", "half"], "ort")
+    assert (found.format, found.precision) == (("tflite", "onnx"), ("int8", "fp16")), "as `export` takes them"
+    assert found.runtime == ("onnxruntime",) and found
     assert not filters(None, None, None, None)
 
 

@@ -12,7 +12,7 @@ import edgekit
 from edgekit.cli import options as o
 from edgekit.cli.export_options import from_text, parameter, takes
 from edgekit.cli.output import Outcome, notice, refused
-from edgekit.exporting.options import DEFAULTS, HINTS, OPTIONS
+from edgekit.exporting.options import DEFAULTS, HINTS, OPTIONS, flag
 from edgekit.sweeps.grid.axes import VARIED
 
 # Axes among the options of export: words of a choice, and numbers. A free text may have commas of its own.
@@ -146,7 +146,7 @@ def sweep(
 def _asked(given: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a grid that were given: an option that was left out replaces nothing that a file says."""
     return {
-        name: _READ[name](value, f"--{name.replace('_', '-')}") if name in _READ else from_text(name, value)
+        name: _READ[name](value, flag(name)) if name in _READ else from_text(name, value)
         for name, value in given.items()
         if value is not None and value is not False and value != []
     }

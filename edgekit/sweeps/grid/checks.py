@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from edgekit.errors import UsageError, nearest
-from edgekit.exporting.options import OPTIONS, ExportOptions, canonical_precision, check_calibration, check_heeded
-from edgekit.records.formats import FORMATS
+from edgekit.exporting.options import OPTIONS, ExportOptions, check_calibration, check_heeded, flag
+from edgekit.records.formats import FORMATS, canonical_precision
 from edgekit.records.measurement import PRESETS
 from edgekit.records.runtime import RUNTIMES
 from edgekit.sweeps.grid.axes import VARIED, Entry, as_pool, label, named
@@ -116,7 +116,7 @@ def _refuse_measuring(grid: Grid) -> None:
     of_runs = () if grid.eval else ("runtime", "threads")
     for name in ("device", "batch", "preset", "provider", "delegate", "power_mode", *of_runs):
         if getattr(grid, name) != Grid.model_fields[name].default:
-            raise UsageError(f"--{name.replace('_', '-')} is not for --export-only", "leave one of them out")
+            raise UsageError(f"{flag(name)} is not for --export-only", "leave one of them out")
 
 
 def _refuse_twice(axis: str, values: Sequence[Hashable], origin: Origin) -> None:

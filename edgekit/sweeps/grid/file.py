@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from yaml import MappingNode
 
 from edgekit.errors import UsageError, closest, first_line, nearest
+from edgekit.exporting.options import flag
 from edgekit.network.names import OWN_FILES
 from edgekit.sweeps.grid.axes import AXES
 from edgekit.sweeps.weights import NAMED, OWN
@@ -101,10 +102,9 @@ def refuse_unknown(keys: Sequence[str], known: Sequence[str], origin: Origin) ->
     where, word = origin.of(unknown), unknown.lower().replace("-", "_")
     guess = MEANT.get(word) or closest(word, (*known, *TYPED))
     if guess in TYPED:
-        option = f"--{guess.replace('_', '-')}"
         raise UsageError(
             f"'{unknown}'{where} is no key of a grid: it is told on the command line",
-            f"take it out, and say {option}" + (", or set $EDGEKIT_STORE" if guess == "store" else ""),
+            f"take it out, and say {flag(guess)}" + (", or set $EDGEKIT_STORE" if guess == "store" else ""),
         )
     hint = f"; did you mean '{guess}'?" if guess else ""
     raise UsageError(f"unknown key '{unknown}'{where}{hint}", f"the keys are: {', '.join(known)}")

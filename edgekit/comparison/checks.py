@@ -72,10 +72,7 @@ def _accuracy(base: Accuracy, new: Accuracy | None, limit: float) -> Check:
     if base.sha256 == new.sha256:
         return Check(**values, change=0.0, change_ci95=None, passed=True, verdict=PASSED, reason="the same file")
     held = drop(base.hits, new.hits, limit)
-    reason = f"{gained(held)} on {held.n:,} images"
-    reason += f" {'holds' if held.is_held else 'fails'} --max-drop {100 * limit:g}"
-    doubt = held.doubt()
-    reason += f", and they cannot tell it from the limit; {doubt}" if doubt else ""
+    reason = f"{gained(held)} on {held.n:,} images {held.outcome(OPTIONS[ACCURACY])}"
     known: dict[str, Any] = {"change": held.value, "change_ci95": list(held.ci95), "passed": held.is_held}
     return Check(**values, **known, verdict=held.verdict, reason=reason)
 

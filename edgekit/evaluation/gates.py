@@ -30,9 +30,7 @@ class Gate:
     @property
     def reason(self) -> str:
         """What was measured, against the limit, in words."""
-        told = f"{self._measured()} {'holds' if self.held.is_held else 'fails'} --{self.kind} {100 * self.held.limit:g}"
-        doubt = self.held.doubt()
-        return f"{told}, but {self.held.n:,} images cannot tell it from the limit; {doubt}" if doubt else told
+        return f"{self._measured()} {self.held.outcome(f'--{self.kind}')}"
 
     def _measured(self) -> str:
         if self.base is None:

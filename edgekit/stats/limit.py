@@ -55,5 +55,11 @@ class Held:
         more = f"no number of {what}" if self.enough is None else f"about {self.enough:,} {what}"
         return f"{more} would"
 
+    def outcome(self, option: str) -> str:
+        """Return what came of a limit in percent, in words: "holds --max-drop 2", and whether so few images tell it."""
+        doubt = self.doubt()
+        few = f", but {self.n:,} images cannot tell it from the limit; {doubt}" if doubt else ""
+        return f"{'holds' if self.is_held else 'fails'} {option} {100 * self.limit:g}{few}"
+
     def _holds(self, value: float) -> bool:
         return value >= self.limit - TINY if self.at_least else value <= self.limit + TINY

@@ -31,6 +31,9 @@ def test_a_share_against_the_least(correct: int, limit: float, is_held: bool, ve
         assert held.doubt() == "no number of images would"
     else:
         assert held.doubt() == ""
+    told = held.outcome("--min-top1")
+    assert told.startswith(f"{'holds' if is_held else 'fails'} --min-top1 {100 * limit:g}")
+    assert ("1,000 images cannot tell it from the limit" in told) is (verdict == "cannot tell")
 
 
 def test_a_count_that_is_the_limit_holds_it() -> None:

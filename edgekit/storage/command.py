@@ -128,11 +128,8 @@ def store(
     if action not in ACTIONS:
         usual = "; ".join(ACTIONS.values())
         raise UsageError(f"`edgekit store` does not know '{action}'{nearest(action, ACTIONS)}", f"say one of: {usual}")
-    wanted, texts, opened = (
-        filters(device, model, since, latest, format, precision, runtime),
-        [*map(str, words)],
-        open_store(store),
-    )
+    wanted = filters(device, model, since, latest, format, precision, runtime)
+    texts, opened = [*map(str, words)], open_store(store)
     _check(action, texts, wanted, yes)
     if action == "merge":
         return merge(texts[0], opened)

@@ -54,11 +54,12 @@ def refuse_for_random(grid: Grid) -> None:
 
 def refuse_same_images(grid: Grid) -> None:
     """Refuse to calibrate int8 on the images that evaluate it, before files are made of them."""
-    data, eval = grid.export.data, grid.eval
-    is_calibrated = "int8" in grid.precision and data is not None and not grid.export.synthetic_calibration
-    if is_calibrated and eval is not None and Path(data or "").resolve() == Path(eval).resolve():
+    data, images = grid.export.data, grid.eval
+    if data is None or images is None or not grid.export.has_int8 or grid.export.synthetic_calibration:
+        return
+    if Path(data).resolve() == images.resolve():
         raise UsageError(
-            f"{eval} is given to --data and to --eval: accuracy on images of the calibration would flatter int8",
+            f"{images} is given to --data and to --eval: accuracy on images of the calibration would flatter int8",
             "give other images to one of them; some 100 for --data",
         )
 

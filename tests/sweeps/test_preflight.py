@@ -105,14 +105,13 @@ def test_networks_of_other_channels_share_a_grid_where_each_has_its_preprocessin
         sweep(str(file), dry_run=True, **asked)
 
 
-def test_int8_is_not_calibrated_on_the_images_that_evaluate_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", [{"precision": ("fp32", "int8")}, {"include": [{"precision": "int8"}]}])
+def test_int8_is_not_calibrated_on_the_images_that_evaluate_it(asked: dict[str, Any], tmp_path: Path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()
-    asked: dict[str, Any] = {"weights": "pretrained", "data": folder, "eval": tmp_path / "other" / ".." / "images"}
+    asked |= {"weights": "pretrained", "data": folder, "eval": tmp_path / "other" / ".." / "images"}
     with pytest.raises(UsageError, match="is given to --data and to --eval: .* would flatter int8"):
-        sweep(
-            "mobilenet", precision=("fp32", "int8"), out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db", **asked
-        )
+        sweep("mobilenet", out=tmp_path / "out", store=f"sqlite:///{tmp_path}/s.db", **asked)
     assert not (tmp_path / "out").exists()
 
 

@@ -48,7 +48,7 @@ def grid(model: Models, **asked: Any) -> Grid:
 def _own(model: Any, origin: Origin) -> dict[str, Any]:
     """The networks of a grid by name, and what those that are written as a mapping have of their own."""
     entries = model if isinstance(model, (list, tuple)) else [model]
-    own = [(str(one.get("model")), _checked(one, origin)) for one in entries if isinstance(one, Mapping)]
+    own = [(str(one.get("model")), _own_of(one, origin)) for one in entries if isinstance(one, Mapping)]
     names = tuple(one["model"] if isinstance(one, Mapping) else one for one in entries)
     twice = next((name for name, _ in own if names.count(name) > 1), None)
     if twice is not None:
@@ -56,8 +56,8 @@ def _own(model: Any, origin: Origin) -> dict[str, Any]:
     return {"model": names, "own": tuple(own)} if own else {}
 
 
-def _checked(entry: Mapping[Any, Any], origin: Origin) -> dict[str, Any]:
-    """What a network has of its own, its own weights as `random`: what weights are where none are given."""
+def _own_of(entry: Mapping[Any, Any], origin: Origin) -> dict[str, Any]:
+    """What an entry has of its own; weights that a function brings are `random`, as where none are given."""
     fault = _fault(entry)
     if fault:
         raise UsageError(

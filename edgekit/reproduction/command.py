@@ -128,8 +128,8 @@ def reproduce(
     printed, correlated = _beside(published, model)
     mine = [swept(one.model, input=one.input, preprocess=preprocess, out=Path(out) / "own") for one in owned]
     printed = ((of_own(owned, max(sides)),) if owned else ()) + printed
-    notes = _notes(published, data, calibration, () if preprocess else [one.model for one in owned])
     whole = _joined([published, *mine])
+    notes = _notes(whole, data, calibration, () if preprocess else [one.model for one in owned])
     return Reproduction(printed, correlated, whole, _written(whole, Path(out)), tuple(notes), _saved(whole, paths))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 from edgekit.bench.ondevice.sensors import linux
 from edgekit.network import shipped
 from edgekit.network.spec import Variant, published_at
+from edgekit.records.record import now
 from edgekit.reporting import drawing
 from edgekit.reporting.rows import Row, has_latency, rows
 from edgekit.reproduction import saving
@@ -26,6 +26,7 @@ from edgekit.reproduction.zoo_page import page
 from edgekit.stats.pareto import front
 from edgekit.storage.store import open_store
 from edgekit.util.files import make_folder, write_atomically
+from edgekit.util.formatting import minute
 from edgekit.util.tabled import OWN_FAMILY, Tabled
 
 IMAGENET = 1000  # classes; other data sets' accuracies cannot stand on the same axis
@@ -172,7 +173,7 @@ def reproduce_zoo(
         )
     if not any(value for point in found for value in point.ms.values()) and any(map(has_latency, measured)):
         notes.append("the store has no latency of these networks: run `edgekit export` and `edgekit bench` first")
-    created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    created = f"{minute(now())} UTC"
     path = make_folder(Path(out)) / "zoo.html"
     text = page([point.to_json() for point in found], [one.to_json() for one in comparisons], notes, created, library)
     write_atomically(path, text.encode())

@@ -79,7 +79,7 @@ def tips(points: Sequence[Json]) -> list[Json]:
 
 def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
     """Top-1 over MACs, bubbles for parameters, the front as a staircase."""
-    family = colors(points)
+    family, tooltip = colors(points), tips(points)
     x: Json = {"field": "macs_millions", "type": "quantitative", "title": charts.COSTS["macs"][1]}
     x["scale"] = {"type": "log", "nice": False, "padding": 60}
     size: Json = {"field": "params_millions", "type": "quantitative", "title": "Parameters (millions)"}
@@ -87,7 +87,7 @@ def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
     size["legend"] = {"values": [1, 10, 50, 140], "orient": "bottom-right", "offset": 12}
     staircase = {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": charts.COLORS[-1]}
     is_own = {"filter": f"datum.family == '{OWN_FAMILY}'"}
-    own = {"transform": [is_own], "mark": STAR, "encoding": {"shape": OWN_SHAPE, "tooltip": tips(points)}}
+    own = {"transform": [is_own], "mark": STAR, "encoding": {"shape": OWN_SHAPE, "tooltip": tooltip}}
     bubble = {"type": "circle", "opacity": 0.55, "stroke": "white", "strokeWidth": 0.6}
     return {
         "data": {"values": _values(points)},
@@ -95,11 +95,8 @@ def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
         "encoding": {"x": x, "y": _accuracy(points) | {"scale": {"zero": False}}},
         "layer": [
             {"transform": [{"filter": "datum.front"}], "mark": staircase},
-            {"mark": bubble, "encoding": {"size": size, "color": family, "tooltip": tips(points)}},
-            {
-                "mark": {"type": "circle", "size": 8, "opacity": 1},
-                "encoding": {"color": family, "tooltip": tips(points)},
-            },
+            {"mark": bubble, "encoding": {"size": size, "color": family, "tooltip": tooltip}},
+            {"mark": {"type": "circle", "size": 8, "opacity": 1}, "encoding": {"color": family, "tooltip": tooltip}},
             *([own] if _has_own(points) else []),  # a layer without points has no extent, which Vega complains of
             _labels("name"),
         ],

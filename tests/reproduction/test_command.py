@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from edgekit.errors import UsageError
+from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.network.spec import MODELS, ModelSpec
 from edgekit.records.manifest import Manifest, VariantRecord
 from edgekit.records.measurement import Accuracy
 from edgekit.reproduction.tables import Table, correlations, tables
 from edgekit.stats.pareto import front
+from edgekit.sweeps.result import SweepResult
 from tests.paths import HOSTED, IMAGENET
 
 pytest.importorskip("torch")
@@ -132,6 +133,19 @@ def test_the_zoo_refuses_what_it_does_not_heed(name: str, value: Any, tmp_path: 
     with pytest.raises(UsageError, match=f"--{name.replace('_', '-')} has nothing to say"):
         reproduce("zoo", out=tmp_path / "out", **{name: value})
     assert not (tmp_path / "out").exists()
+
+
+def test_what_the_store_refused_of_ones_own_network_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgekit.reproduction import command
+
+    def sweep(model: str, **asked: Any) -> SweepResult:
+        refused = EnvironmentRefused("the store is full", "make room")
+        return SweepResult((), 1.0, unstored=None if model == "mobilenet" else refused)
+
+    monkeypatch.setattr(command, "sweep", sweep)
+    (tmp_path / "mine.py").write_text(MINE)
+    result = command.reproduce(own=f"{tmp_path}/mine.py:build", out=tmp_path / "out")
+    assert result.exit_code == 7 and result.notes[0] == "the store is full; make room"
 
 
 def test_images_to_calibrate_with_need_int8(tmp_path: Path) -> None:

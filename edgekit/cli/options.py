@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekit.errors import UsageError
+from edgekit.registry import each
 
 if TYPE_CHECKING:
     from edgekit.network.inputs import Input
@@ -106,7 +107,7 @@ Insecure = Annotated[
 
 def words(text: str, option: str) -> tuple[str, ...]:
     """`"onnx,tflite"` as ("onnx", "tflite"), each once. Raises UsageError when there is none."""
-    found = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    found = each(text, str)
     if not found:
         raise UsageError(f"{option} is empty", f"give one or more names, separated by commas, after {option}")
     return found

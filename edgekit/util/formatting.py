@@ -57,7 +57,7 @@ def in_markdown(text: str) -> str:
 
 
 def sentence_in_markdown(text: str) -> str:
-    """As in_markdown; but a command between backticks stays code, in which no other mark means anything."""
+    """Return the same, in which a command between backticks stays code, where no other mark means anything."""
     parts = re.split("(`[^`]+`)", escaped(" ".join(text.split())))
     return "".join(part if index % 2 else _unmarked(part) for index, part in enumerate(parts))
 

@@ -23,7 +23,8 @@ from edgekit.records.preprocessing import TENSORFLOW
 from edgekit.storage.store import Store
 
 RUNTIMES = {"onnx": "onnxruntime", "tflite": "litert"}
-
+VERSIONS = {"onnxruntime": "1.31.1", "litert": "2.3.0"}
+MACHINE = {"processor": "Example CPU 3000 @ 2.40GHz", "cores": 2, "kernel": "Linux 6.1.0"}
 
 PARITY = ParityRecord(
     passed=True,
@@ -99,6 +100,23 @@ def manifest(
     )
 
 
+def identity(*parts: object) -> str:
+    """An id for a record, the same in every run of the tests."""
+    return hashlib.sha256("".join(map(str, parts)).encode()).hexdigest()[:12]
+
+
+def run(median_ms: float, samples: int, chance: random.Random) -> ProcessRun:
+    """A process whose samples are around a median, with a tail to the right."""
+    taken = tuple(int(1e6 * median_ms * (0.985 + chance.expovariate(45))) for _ in range(samples))
+    return ProcessRun(
+        samples_ns=taken,
+        warmup_ns=taken[:5],
+        load_ns=int(40e6 + 1e6 * median_ms),
+        first_ns=int(3e6 * median_ms),
+        wall_ns=sum(taken) + 1000,
+    )
+
+
 def measurement(
     known: Manifest | None,
     median_ms: float = 1.6,
@@ -122,22 +140,8 @@ def measurement(
     chance = random.Random(f"{seed}{median_ms}{device}")
     format = known.format if known else "onnx"
     runtime = runtime or RUNTIMES[format]
-
-    def run() -> ProcessRun:
-        spread = [median_ms * (0.985 + chance.expovariate(45)) for _ in range(samples)]
-        taken = tuple(int(1e6 * value) for value in spread)
-        return ProcessRun(
-            samples_ns=taken,
-            warmup_ns=taken[:5],
-            load_ns=int(40e6 + 1e6 * median_ms),
-            first_ns=int(3e6 * median_ms),
-            wall_ns=sum(taken) + 1000,
-        )
-
     return Measurement(
-        id=hashlib.sha256(
-            f"{known}{artifact}{sha256}{device}{host}{runtime}{threads}{batch}{created}{found}".encode()
-        ).hexdigest()[:12],
+        id=identity(known, artifact, sha256, device, host, runtime, threads, batch, created, found),
         created=created,
         artifact=artifact or (known.file if known else "foreign.onnx"),
         sha256=sha256 or (known.sha256 if known else "f" * 64),
@@ -147,18 +151,12 @@ def measurement(
         device=device,
         runtime=runtime,
         protocol=Protocol(threads=threads, batch=batch, processes=processes),
-        runs=tuple(run() for _ in range(processes)),
+        runs=tuple(run(median_ms, samples, chance) for _ in range(processes)),
         memory=memory or Memory(peak_bytes=92_000_000, baseline_bytes=61_000_000, method="VmHWM of a separate process"),
-        found={
-            "threads": threads,
-            "batch": batch,
-            "processor": "Example CPU 3000 @ 2.40GHz",
-            "cores": 2,
-            **({"host": host} if host else {}),
-            "kernel": "Linux 6.1.0",
-            "runtime_version": {"onnxruntime": "1.31.1", "litert": "2.3.0"}.get(runtime),
-            **(found or {}),
-        },
+        found=MACHINE
+        | {"threads": threads, "batch": batch, "runtime_version": VERSIONS.get(runtime)}
+        | ({"host": host} if host else {})
+        | (found or {}),
         verdict=verdict,
         reasons=reasons,
     )
@@ -178,7 +176,7 @@ def accuracy(
     correct5 = min(n, round((top1 + 0.2) * n))
     sha256 = sha256 or (known.sha256 if known else "f" * 64)
     return Accuracy(
-        id=hashlib.sha256(f"{created}{sha256}{dataset}".encode()).hexdigest()[:12],
+        id=identity(created, sha256, dataset),
         created=created,
         artifact=known.file if known else "foreign.onnx",
         sha256=sha256,

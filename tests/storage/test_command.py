@@ -16,7 +16,8 @@ from edgekit.storage import command
 from edgekit.storage.command import Exported, Listed, Removed, Shown
 from edgekit.storage.command import store as verb
 from edgekit.storage.store import Store
-from tests.storage.older import accuracy, failed, old_store, version
+from tests.storage.older import old_store, version
+from tests.storage.records import accuracy, failed
 from tests.storage.test_looking import IDS, records
 
 

@@ -21,7 +21,8 @@ from edgekit.storage.filters import Filters
 from edgekit.storage.schema import SCHEMA_VERSION
 from edgekit.storage.store import Store
 from tests.reporting.conftest import accuracy, manifest, measurement
-from tests.storage.older import failed, old_store, version
+from tests.storage.older import old_store, version
+from tests.storage.records import failed
 
 IDS = ("aa00000000a1", "aa00000000a2", "bb00000000b1", "cc00000000c1", "dd00000000d1")
 SESSIONS = ("111111111111", "111111111111", "222222222222", None, "ee0000000000")

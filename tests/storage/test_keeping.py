@@ -21,7 +21,7 @@ from edgekit.storage import store
 from edgekit.storage.command import store as verb
 from edgekit.storage.keeping import Keeper
 from edgekit.storage.store import Store
-from tests.storage.older import failed, measurement
+from tests.storage.records import failed, measurement
 
 
 @pytest.fixture(autouse=True)

@@ -16,8 +16,9 @@ from edgekit.storage.looking import Entry, check_is_there, entries, named
 from edgekit.storage.schema import table
 from edgekit.storage.store import Store
 from tests.reporting.conftest import accuracy, manifest, measurement
-from tests.storage.older import accuracy as foreign
-from tests.storage.older import failed, old_store
+from tests.storage.older import old_store
+from tests.storage.records import accuracy as foreign
+from tests.storage.records import failed
 
 DAYS = [f"2026-11-2{day}T10:00:00.000+00:00" for day in range(4)]
 VARIANTS = ("mobilenet_0.5_160", "mobilenet_0.75_160", "mobilenet_v2_1.0_224", "MobileNet_0.5_160")

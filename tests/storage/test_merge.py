@@ -12,7 +12,8 @@ from edgekit.records.failure import FailedCell
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.storage.command import store as verb
 from edgekit.storage.store import Store
-from tests.storage.older import accuracy, failed, measurement, old_store, version
+from tests.storage.older import old_store, version
+from tests.storage.records import accuracy, failed, measurement
 
 
 def test_records_are_found_by_their_names(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from edgekit.storage import results
 from edgekit.storage.command import store as verb
 from edgekit.storage.store import Store
 from tests.comparison.records import record
-from tests.storage.older import accuracy, failed
+from tests.storage.records import accuracy, failed
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 from edgekit.storage import finding
 from edgekit.storage.schema import INDEXES, MIGRATIONS, SCHEMA_VERSION
 from edgekit.storage.store import Store
-from tests.storage.older import failed, measurement, old_store, version
+from tests.storage.older import old_store, version
+from tests.storage.records import failed, measurement
 
 
 def test_every_version_has_a_step_to_it() -> None:

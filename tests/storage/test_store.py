@@ -5,31 +5,13 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edgekit.errors import BackendMissing, EnvironmentRefused, UsageError
-from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
-from edgekit.records.record import new_id, now
 from edgekit.storage.store import Store, open_store
 from tests.paths import ROOT
-
-
-def measurement(**changes: Any) -> Measurement:
-    run = ProcessRun(samples_ns=(1, 2, 3), warmup_ns=(4,), load_ns=5, first_ns=6, wall_ns=7)
-    memory = Memory(peak_bytes=None, baseline_bytes=8, method="none", reason="not asked")
-    values: dict[str, Any] = {"id": new_id(), "created": now(), "artifact": "x.onnx", "sha256": "00", "bytes": 9}
-    values |= {"format": "onnx", "manifest": None, "device": "local", "runtime": "null", "protocol": Protocol()}
-    return Measurement(**values | {"runs": (run,), "memory": memory, "found": {"threads": 1}} | changes)
-
-
-def accuracy() -> Accuracy:
-    return Accuracy(
-        id=new_id(), created=now(), artifact="x.onnx", sha256="00", format="onnx", manifest=None, device="local",
-        runtime="null", dataset="images", dataset_hash="11", n=3, correct1=1, correct5=2, hits="15-",
-        images_per_second=2.5,
-    )  # fmt: skip
+from tests.storage.records import accuracy, measurement
 
 
 @pytest.fixture
@@ -61,8 +43,7 @@ def test_where_the_store_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 WRITER = """
 import sys
-sys.path.insert(0, sys.argv[4])
-from test_store import measurement
+from tests.storage.records import measurement
 from edgekit.storage.store import Store
 store = Store(sys.argv[1])
 for number in range(int(sys.argv[3])):
@@ -72,11 +53,7 @@ for number in range(int(sys.argv[3])):
 
 def test_writers_at_once_lose_nothing(url: str) -> None:
     writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, url, str(writer), "15", str(Path(__file__).parent)],
-            cwd=ROOT,
-        )
-        for writer in range(3)
+        subprocess.Popen([sys.executable, "-c", WRITER, url, str(writer), "15"], cwd=ROOT) for writer in range(3)
     ]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     names = [record.artifact for record in Store(url).measurements()]
@@ -152,8 +129,7 @@ def test_a_full_disk_is_told_and_keeps_what_was_there(url: str, tmp_path: Path) 
     Store(url).append(measurement())
     limited = """
 import resource, signal, sys
-sys.path.insert(0, sys.argv[2])
-from test_store import measurement
+from tests.storage.records import measurement
 from edgekit.errors import EnvironmentRefused
 from edgekit.storage.store import Store
 store = Store(sys.argv[1])
@@ -165,8 +141,7 @@ except EnvironmentRefused as error:
     print(error.message)
 """
     done = subprocess.run(
-        [sys.executable, "-c", limited, url, str(Path(__file__).parent)],
-        cwd=ROOT, capture_output=True, text=True,
+        [sys.executable, "-c", limited, url], cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     assert "no space" in done.stdout, done.stderr
     assert len(Store(url).measurements()) == 1

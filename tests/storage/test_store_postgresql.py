@@ -11,8 +11,7 @@ import pytest
 
 from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.records.failure import FailedCell
-from edgekit.records.measurement import Accuracy, Measurement, Memory, ProcessRun, Protocol
-from edgekit.records.record import new_id, now
+from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.storage.command import store as verb
 from edgekit.storage.filters import Filters
 from edgekit.storage.looking import entries, named
@@ -22,6 +21,8 @@ from tests.reporting.conftest import accuracy as evaluated
 from tests.reporting.conftest import manifest
 from tests.reporting.conftest import measurement as timed
 from tests.storage.postgresql import Cluster, NoServer, execute, running
+from tests.storage.records import accuracy, failed
+from tests.storage.records import measurement as recorded
 
 
 @pytest.fixture(scope="module")
@@ -48,27 +49,15 @@ def url(server: str, request: pytest.FixtureRequest) -> str:
 
 
 def measurement(artifact: str = "x.onnx") -> Measurement:
-    run = ProcessRun(samples_ns=(1, 2, 3), warmup_ns=(4,), load_ns=5, first_ns=6, wall_ns=7)
-    memory = Memory(peak_bytes=None, baseline_bytes=8, method="none", reason="not asked")
-    return Measurement(
-        id=new_id(), created=now(), artifact=artifact, sha256="00", bytes=9, format="onnx", manifest=None,
-        device="local", runtime="null", protocol=Protocol(), runs=(run,), memory=memory, found={"name": "<é> \0"},
-    )  # fmt: skip
+    """One with a sign that PostgreSQL keeps in no text."""
+    return recorded(artifact, {"name": "<é> \0"})
 
 
 def test_what_is_appended_comes_back_in_order(url: str) -> None:
     store = Store(url)
     assert (store.measurements(), store.accuracies(), store.failures()) == ([], [], []), "and reading makes nothing"
     first, second = measurement("a"), measurement("b")
-    hit = Accuracy(
-        id=new_id(), created=now(), artifact="x.onnx", sha256="00", format="onnx", manifest=None, device="local",
-        runtime="null", dataset="images", dataset_hash="11", n=3, correct1=1, correct5=2, hits="15-",
-        images_per_second=2.5,
-    )  # fmt: skip
-    miss = FailedCell(
-        id=new_id(), created=now(), variant="v", format="onnx", precision="fp32", device=None, code="usage",
-        reason="r", remedy="s",
-    )  # fmt: skip
+    hit, miss = accuracy(), failed()
     records: list[Measurement | Accuracy | FailedCell] = [first, hit, miss, second]
     for record in records:
         store.append(record)
@@ -79,11 +68,7 @@ def test_what_is_appended_comes_back_in_order(url: str) -> None:
 
 def test_records_are_looked_at_copied_and_removed(url: str, tmp_path: Path) -> None:
     store, known = Store(url), manifest("mobilenet_0.5_160")
-    one, two, other = timed(known, 2.5), evaluated(known, 0.6), measurement("x.onnx")
-    miss = FailedCell(
-        id=new_id(), created=now(), variant="net_1.0_224", format="onnx", precision="fp32", device=None, code="usage",
-        reason="a \0 b", remedy="s",
-    )  # fmt: skip
+    one, two, other, miss = timed(known, 2.5), evaluated(known, 0.6), measurement("x.onnx"), failed("a \0 b")
     store.append(one, two.model_copy(update={"found": {"name": "\0"}}), other, miss)
     found = {entry.id: entry for entry in entries(store, Filters(model="mobilenet", since="2020"))}
     assert set(found) == {one.id, two.id}
@@ -100,8 +85,7 @@ def test_records_are_looked_at_copied_and_removed(url: str, tmp_path: Path) -> N
 
 WRITER = """
 import sys
-sys.path.insert(0, sys.argv[4])
-from test_store_postgresql import measurement
+from tests.storage.records import measurement
 from edgekit.storage.store import Store
 store = Store(sys.argv[1])
 for number in range(int(sys.argv[3])):
@@ -110,10 +94,8 @@ for number in range(int(sys.argv[3])):
 
 
 def test_writers_at_once_lose_nothing_not_even_while_tables_are_made(url: str) -> None:
-    here = Path(__file__).parent
     writers = [
-        subprocess.Popen([sys.executable, "-c", WRITER, url, str(writer), "15", str(here)], cwd=ROOT)
-        for writer in range(3)
+        subprocess.Popen([sys.executable, "-c", WRITER, url, str(writer), "15"], cwd=ROOT) for writer in range(3)
     ]
     assert [writer.wait() for writer in writers] == [0, 0, 0]
     names = [record.artifact for record in Store(url).measurements()]
@@ -123,8 +105,7 @@ def test_writers_at_once_lose_nothing_not_even_while_tables_are_made(url: str) -
 # Threads that write until stdin ends, and print the id of each record that the store has taken.
 MANY_WRITERS = """
 import sys, threading, time
-sys.path.insert(0, sys.argv[2])
-from test_store_postgresql import measurement
+from tests.storage.records import measurement
 from edgekit.errors import EnvironmentRefused
 from edgekit.storage.store import Store
 over, told = threading.Event(), threading.Lock()
@@ -152,7 +133,7 @@ for thread in threads:
 
 def test_fifty_writers_lose_nothing_that_was_taken_while_the_server_is_killed_twice(cluster: Cluster, url: str) -> None:
     Store(url).check()
-    command = [sys.executable, "-c", MANY_WRITERS, url, str(Path(__file__).parent)]
+    command = [sys.executable, "-c", MANY_WRITERS, url]
     writers = [
         subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(5)
     ]

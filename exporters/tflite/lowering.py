@@ -155,6 +155,14 @@ class Lowering:
         self.program.node(builtin, inputs, made.tensor, **options)
         return made
 
+    def emit_joined(
+        self, builtin: str, name: str, inputs: Sequence[int], flat: Value, like: Value, **options: Any
+    ) -> Value:
+        """Add one operator whose axes were joined (`flat`), and give its result the form of `like`."""
+        same = stored_shape(flat.shape, flat.layout) == stored_shape(like.shape, like.layout)
+        y = self.emit(builtin, name if same else f"{name}/flat", inputs, flat, **options)
+        return self.reshaped(y, like, name)
+
     def result(self, name: str, like: Value) -> Value:
         """Return a value with the shape, layout, type and quantization of `like` that an operator is to give."""
         tensor = self.program.activation(name, stored_shape(like.shape, like.layout), like.q, like.dtype)

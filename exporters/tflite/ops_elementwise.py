@@ -9,6 +9,7 @@ import torch
 from edgekit.exporters.int8.tflite_constraints import FIXED_OUTPUT, HARDSIGMOID_SUM
 from edgekit.exporters.tflite.lowering import Lower, Lowering, Value, stored_dtype
 from edgekit.exporters.tflite.ops_binary import operand
+from edgekit.exporters.tflite.ops_shapes import few_axes
 from edgekit.exporters.tflite.program import Grid
 from edgekit.ir.graph import Op
 from edgekit.ir.quantized import QParams
@@ -151,10 +152,10 @@ def softmax(to: Lowering, op: Op) -> Value:
     """SOFTMAX or LOG_SOFTMAX over the last stored axis."""
     x, dim = to.read(op), op.attrs["dim"]
     x = to.arranged(x, (*(axis for axis in x.layout if axis != dim), dim), op.name)
-    like = replace(x, q=_quantization(to, op))
-    if op.kind == "softmax":
-        return to.emit("SOFTMAX", op.name, [x.tensor], like, beta=1.0)
-    return to.emit("LOG_SOFTMAX", op.name, [x.tensor], like)
+    flat, _ = few_axes(to, x, (dim,), op.name)
+    options = {"beta": 1.0} if op.kind == "softmax" else {}
+    form = replace(flat, q=_quantization(to, op))
+    return to.emit_joined(op.kind.upper(), op.name, [flat.tensor], form, replace(x, q=form.q), **options)
 
 
 def softplus(to: Lowering, op: Op) -> Value:

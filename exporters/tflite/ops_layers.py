@@ -11,7 +11,7 @@ from torch import Tensor
 from edgekit.exporters.int8.tflite_steps import scale_integers
 from edgekit.exporters.tflite.layout import Shape, spatial, stored_shape
 from edgekit.exporters.tflite.lowering import Lowering, Turned, Value
-from edgekit.exporters.tflite.ops_shapes import padded, sliced
+from edgekit.exporters.tflite.ops_shapes import few_axes, padded, sliced
 from edgekit.exporters.tflite.program import Grid, channel_grid
 from edgekit.ir.graph import Op
 from edgekit.ir.quantized import QParams
@@ -113,10 +113,10 @@ def linear(to: Lowering, op: Op) -> Value:
 
     weight, bias = weight_and_bias(to, op, x, stored, 0, op.shape[-1], tuple(own.shape))
     like = Value(-1, op.shape, tuple(range(rank)), to.wanted(op) if to.int8(op) else None)
-    inputs = [x.tensor, weight, bias]
-    return to.emit(
-        "FULLY_CONNECTED", to.label(op), inputs, like, fusedActivationFunction=to.activation(op), keepNumDims=rank != 2
-    )
+    flat, _ = few_axes(to, x, (rank - 1,), op.name)
+    form = like if flat is x else replace(like, shape=(*flat.shape[:-1], op.shape[-1]), layout=flat.layout)
+    options = {"fusedActivationFunction": to.activation(op), "keepNumDims": rank != 2}
+    return to.emit_joined("FULLY_CONNECTED", to.label(op), [flat.tensor, weight, bias], form, like, **options)
 
 
 def _linear_of_vector(to: Lowering, op: Op, x: Value) -> Value:

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from edgekit.exporters.tflite.layout import channels_last, order
 from edgekit.exporters.tflite.lowering import Lowering, Value
-from edgekit.exporters.tflite.ops_binary import operand
+from edgekit.exporters.tflite.ops_binary import broadcast, operand
+from edgekit.exporters.tflite.ops_shapes import few_axes
 from edgekit.ir.graph import Op
 
 
@@ -17,7 +18,8 @@ def layer_norm(to: Lowering, op: Op) -> Value:
     """Over the last axes of torch's, wherever these lie."""
     x = to.read(op, real=True)
     own = to.graph.tensors(op)
-    y = _normalized(to, op, x, [x.layout.index(dim) for dim in op.attrs["dims"]])
+    flat, places = few_axes(to, x, op.attrs["dims"], op.name)
+    y = to.reshaped(_normalized(to, op, flat, places), x, op.name)
     return _affine(to, op, y, own)
 
 
@@ -76,5 +78,6 @@ def _affine(to: Lowering, op: Op, y: Value, own: dict[str, Tensor]) -> Value:
         if role in own:
             stored = operand(own[role].detach(), y.layout, len(op.shape))
             index = to.program.constant(f"{op.name}/{role}", stored)
-            y = to.emit(builtin, f"{op.name}/{'scaled' if role == 'weight' else 'shifted'}", [y.tensor, index], y)
+            constant = Value(index, tuple(stored.shape), tuple(range(stored.dim())), source=stored)
+            y = broadcast(to, builtin, f"{op.name}/{'scaled' if role == 'weight' else 'shifted'}", [y, constant], y)
     return y

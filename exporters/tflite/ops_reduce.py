@@ -7,6 +7,7 @@ from dataclasses import replace
 from edgekit.exporters.int8.tflite_constraints import same_scale
 from edgekit.exporters.tflite.layout import Layout, Shape
 from edgekit.exporters.tflite.lowering import Lowering, Value, stored_dtype
+from edgekit.exporters.tflite.ops_shapes import few_axes
 from edgekit.ir.graph import Op
 
 REDUCTIONS = {"mean": "MEAN", "sum": "SUM", "max": "REDUCE_MAX", "min": "REDUCE_MIN", "prod": "REDUCE_PROD"}
@@ -16,11 +17,15 @@ def reduce(to: Lowering, op: Op) -> Value:
     """MEAN, SUM, REDUCE_MAX, REDUCE_MIN or REDUCE_PROD over any axes."""
     x, dims, keep = to.read(op), op.attrs["dims"], op.attrs["keepdim"]
     x = to.converted(x, stored_dtype(op), f"{op.name}/type")
-    axes = to.program.integers([x.layout.index(d) for d in sorted(dims, key=x.layout.index)])
+    flat, places = few_axes(to, x, dims, op.name)
     layout = x.layout if keep else without(x.layout, dims)
     quantization = (x.q if same_scale(op.kind) else to.wanted(op)) if to.int8(op) else None
-    like = Value(-1, op.shape, layout, quantization, dtype=x.dtype)
-    return to.emit(REDUCTIONS[op.kind], op.name, [x.tensor, axes], like, keepDims=keep)
+    like = form = Value(-1, op.shape, layout, quantization, dtype=x.dtype)
+    if flat is not x:
+        sizes = [1 if at in places else size for at, size in enumerate(flat.shape) if keep or at not in places]
+        form = replace(like, shape=tuple(sizes), layout=tuple(range(len(sizes))))
+    inputs = [flat.tensor, to.program.integers(places)]
+    return to.emit_joined(REDUCTIONS[op.kind], op.name, inputs, form, like, keepDims=keep)
 
 
 def without(layout: Layout, dims: Shape) -> Layout:

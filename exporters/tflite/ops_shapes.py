@@ -3,28 +3,55 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import replace
+from itertools import groupby
 from typing import Any
 
 import torch
 
 from edgekit.exporters.tflite.layout import reshaping, spatial, stored_shape
-from edgekit.exporters.tflite.lowering import Lowering, Value
+from edgekit.exporters.tflite.lowering import Lowering, Unsupported, Value
 from edgekit.exporters.tflite.program import Grid
 from edgekit.ir.graph import Op
 from edgekit.ir.reference import ELEMENTWISE
 
 Pairs = tuple[tuple[int, int], ...]
+_MOST_AXES = 6  # of a tensor that XNNPACK's operators read
 _SLICED = 5  # axes that STRIDED_SLICE has at most
 _MOST_JOINED = 5  # inputs of one concatenation that XNNPACK runs
 
 
+def few_axes(to: Lowering, x: Value, dims: Collection[int], name: str) -> tuple[Value, tuple[int, ...]]:
+    """`x` with as many axes as XNNPACK takes, and where torch's axes `dims` lie: neighbors on both sides are joined."""
+    if len(x.layout) <= _MOST_AXES:
+        return x, tuple(sorted(x.layout.index(dim) for dim in dims))
+    stored = stored_shape(x.shape, x.layout)
+    runs = [(inside, list(places)) for inside, places in groupby(range(len(stored)), lambda at: x.layout[at] in dims)]
+    shape = tuple(math.prod(stored[place] for place in places) for _, places in runs)
+    flat = replace(x, shape=shape, layout=tuple(range(len(shape))), source=None)
+    if len(shape) > _MOST_AXES:
+        raise Unsupported(f"an operator over {len(dims)} of {len(x.shape)} axes (XNNPACK's have {_MOST_AXES})")
+    return to.reshaped(x, flat, f"{name}/joined"), tuple(at for at, (inside, _) in enumerate(runs) if inside)
+
+
 def padded(to: Lowering, x: Value, pads: Pairs, name: str, fill: float = 0.0) -> Value:
     """`x` with (low, high) more elements on each of torch's axes; integers are padded with what stands for `fill`."""
+    if len(x.layout) > _MOST_AXES:
+        for axis, pair in enumerate(pads):
+            x = _padded_axis(to, x, axis, pair, f"{name}/axis{axis}", fill) if any(pair) else x
+        return x
     like, amounts = grown(to, x, pads, name)
     if fill == 0:
         return to.emit("PAD", name, [x.tensor, amounts], like)
     return to.emit("PADV2", name, [x.tensor, amounts, _filling(to, x, fill, name)], like)
+
+
+def _padded_axis(to: Lowering, x: Value, axis: int, pair: tuple[int, int], name: str, fill: float) -> Value:
+    """The same on one axis of more than XNNPACK takes."""
+    flat, (place,) = few_axes(to, x, (axis,), name)
+    y = padded(to, flat, tuple(pair if at == place else (0, 0) for at in range(len(flat.shape))), f"{name}/flat", fill)
+    return to.reshaped(y, replace(x, shape=(*x.shape[:axis], y.shape[place], *x.shape[axis + 1 :]), source=None), name)
 
 
 def grown(to: Lowering, x: Value, pads: Pairs, name: str) -> tuple[Value, int]:
@@ -135,9 +162,11 @@ def joined(to: Lowering, values: list[Value], dim: int, name: str) -> Value:
     if len(values) == 1:
         return first
     size = sum(value.shape[dim] for value in values)
-    like = replace(first, shape=(*first.shape[:dim], size, *first.shape[dim + 1 :]))
-    axis = first.layout.index(dim)
-    return to.emit("CONCATENATION", name, [value.tensor for value in values], like, axis=axis)
+    like = replace(first, shape=(*first.shape[:dim], size, *first.shape[dim + 1 :]), source=None)
+    parts = [few_axes(to, value, (dim,), name) for value in values]
+    flat, (axis,) = parts[0]
+    whole = replace(flat, shape=(*flat.shape[:axis], size, *flat.shape[axis + 1 :])) if flat is not first else like
+    return to.emit_joined("CONCATENATION", name, [part.tensor for part, _ in parts], whole, like, axis=axis)
 
 
 def permute(to: Lowering, op: Op) -> Value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.exporters.case import Case as Case
-from tests.exporters.kinds_axes import moves, products, reductions
+from tests.exporters.kinds_axes import moves, products, reductions, seven_axes
 from tests.exporters.kinds_elementwise import bits, one_tensor, two_tensors
 from tests.exporters.kinds_layers import layers, norms, pads_and_pools, recurrences, resizes, samples
 
@@ -17,6 +17,7 @@ CASES: dict[str, Case] = (
     | resizes()
     | pads_and_pools()
     | layers()
+    | seven_axes()
 ) | recurrences()
 
 SAMPLES = samples()  # ONNX has these from opset 16 on

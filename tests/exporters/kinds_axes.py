@@ -7,6 +7,7 @@ from itertools import product
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from tests.exporters.case import MAP, SIGNAL, VECTORS, VOLUME, Case, Shape
 
@@ -106,3 +107,26 @@ def moves() -> dict[str, Case]:
         "reshape of truth": Case("reshape", lambda x: x.reshape(-1, 210), (MAP,), {"shape": (-1, 210)}, draw="bool"),
         "reshape to a vector": Case("reshape", lambda x: x.reshape(-1), (MAP,), {"shape": (-1,)}),
     }  # fmt: skip
+
+
+SEVEN = (1, 2, 3, 4, 2, 3, 2)
+
+
+def seven_axes() -> dict[str, Case]:
+    """Operators over axes of a tensor that has more of them than the runtimes' quickest kernels take."""
+    weight, bias = torch.linspace(-1, 1, 8).reshape(4, 2), torch.linspace(0, 1, 4)
+    pads = ((0, 0), (0, 0), (1, 0), (0, 0), (0, 0), (1, 2), (0, 0))
+    found = {
+        "softmax": Case("softmax", lambda x: x.softmax(2), (SEVEN,), {"dim": 2}),
+        "log_softmax": Case("log_softmax", lambda x: x.log_softmax(-1), (SEVEN,), {"dim": 6}),
+        "sum": Case("sum", lambda x: x.sum((2, 3)), (SEVEN,), {"dims": (2, 3), "keepdim": False}),
+        "mean": Case("mean", lambda x: x.mean((1, 4), True), (SEVEN,), {"dims": (1, 4), "keepdim": True}),
+        "cat": Case("cat", lambda x, y: torch.cat([x, y], 3), (SEVEN, SEVEN), {"dim": 3}),
+        "pad": Case("pad", lambda x: F.pad(x, (0, 0, 1, 2, 0, 0, 0, 0, 1, 0)), (SEVEN,), {"pads": pads, "value": 0.0}),
+        "layer_norm": Case(
+            "layer_norm", lambda x: F.layer_norm(x, (2,), bias[:2], bias[2:]), (SEVEN,), {"dims": (6,), "eps": 1e-5},
+            {"weight": bias[:2], "bias": bias[2:]}),
+        "linear": Case(
+            "linear", lambda x: F.linear(x, weight, bias), (SEVEN,), {}, {"weight": weight, "bias": bias}),
+    }  # fmt: skip
+    return {f"{name} of 7 axes": case for name, case in found.items()}

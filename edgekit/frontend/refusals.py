@@ -49,11 +49,11 @@ def depends(call: Call) -> UsageError:
     )
 
 
-def by_key(key: str) -> UsageError:
+def by_key(argument: str, key: str) -> UsageError:
     """The error for a tensor that is taken for a dictionary of tensors."""
     return UsageError(
         at(scope.line(), f"forward() asks a tensor for {key!r}, as if its input were a dictionary"),
-        f"give a module whose forward({key}, ...) takes the tensors one by one and hands this one its dictionary",
+        f"name each tensor of the dictionary: --input {argument}.{key}=1,...",
     )
 
 

@@ -229,7 +229,8 @@ def _arguments(module: nn.Module, count: int) -> list[str]:
     if rest is None and count > len(named):
         raise UsageError(
             f"forward() takes {len(named)} inputs ({', '.join(p.name for p in named)}), not {count}",
-            "give a shape for each",
+            "give a shape for each; those of an argument that holds several tensors by its keys, as in "
+            f"--input {named[-1].name if named else 'batch'}.KEY=1,...",
         )
     names = [p.name for p in named[:count]]
     return names + [f"{rest}_{index}" if count > 1 else str(rest) for index in range(count - len(names))]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 # One shape; several, in forward()'s order; the same with the names of its arguments; None: what the network knows.
 # A shape may be a text, and a text of one have its name, as on the command line: "1,3,224,224", "image=1,3,224,224".
+# A name may lead into an argument that holds several tensors: "batch.image" (structured_inputs.py).
 Input = Shape | Sequence[Shape | str] | Mapping[str, Shape | str] | str | None
 Plain = Shape | Sequence[Shape] | Mapping[str, Shape] | None
 RANKS = (1, 2, 3, 4, 5)  # of an input, with its batch
@@ -84,7 +85,11 @@ def names_of(given: Plain) -> tuple[str, ...]:
 
 
 def check_names(module: nn.Module, names: Sequence[str]) -> None:
-    """Raises UsageError where forward() does not take arguments of these names in this order."""
+    """Raises UsageError where forward() does not take arguments of these names in this order.
+
+    A name may go on with a dot and a key of what the argument holds (structured_inputs.py).
+    """
+    names = tuple(dict.fromkeys(name.partition(".")[0] for name in names))
     try:
         known = list(inspect.signature(module.forward).parameters)
     except ValueError:  # TorchScript has none, and is refused when it is read
@@ -92,7 +97,8 @@ def check_names(module: nn.Module, names: Sequence[str]) -> None:
     if names and known[: len(names)] != list(names):
         raise UsageError(
             f"forward() of {type(module).__name__} takes {', '.join(known)}, not {', '.join(names)}",
-            "give each --input in forward()'s order, with its argument's name or without any",
+            "give each --input in forward()'s order, with its argument's name or without any; where an argument holds "
+            f"several tensors, their keys behind a dot, as in {known[0] if known else 'batch'}.{names[0]}",
         )
 
 

@@ -29,6 +29,7 @@ from edgekit.network import program
 from edgekit.network.inputs import EXAMPLE, Input, Plain, Shape, check_names, names_of, plain, shapes_of
 from edgekit.network.names import CHECKPOINTS, SOURCES, called, is_own_name, is_source
 from edgekit.network.spec import MODELS, ModelSpec
+from edgekit.network.structured_inputs import taking_tensors
 from edgekit.network.users_code import users_code
 from edgekit.records.artifact import content_of
 from edgekit.records.formats import load
@@ -131,9 +132,9 @@ def _own(name: str, told: str, build: Callable[..., nn.Module], input: Plain) ->
     first, *others = shapes_of(input)
 
     def named(**chosen: Any) -> nn.Module:
-        network = build(**chosen)
-        check_names(unwrapped(network), names_of(input))
-        return network
+        network, names = build(**chosen), names_of(input)
+        check_names(unwrapped(network), names)
+        return taking_tensors(unwrapped(network), names) if names else network
 
     return ModelSpec(
         name=name,

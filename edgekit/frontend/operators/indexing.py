@@ -21,6 +21,8 @@ _MOVED = frozenset({"reshape", "permute", "slice"})
 
 
 def getitem(b: Builder, name: str, x: Any, index: Any) -> Any:
+    if isinstance(index, str):
+        raise by_key(x.name, index)
     parts = _parts(index)
     if not isinstance(x, Node) or leaves(parts, Node):
         return _by_node(b, name, x, parts)
@@ -32,9 +34,6 @@ def getitem(b: Builder, name: str, x: Any, index: Any) -> Any:
 def _parts(index: Any) -> tuple[Any, ...]:
     """The index of each axis; numbers that numpy or a tensor of one element hold are numbers."""
     parts = index if isinstance(index, tuple) else (index,)
-    key = next((part for part in parts if isinstance(part, str)), None)
-    if key is not None:
-        raise by_key(key)
     return tuple(_plain(part) for part in parts)
 
 

@@ -21,13 +21,17 @@ import torch
 from torch import Tensor
 
 from edgekit.ir.graph import Graph, Op, rebuilt
+from edgekit.ir.passes.join_equal import join_equal
 
 LAYERS = frozenset({"conv", "conv_transpose", "linear"})
 
 
 @dataclass(frozen=True)
 class Folded:
-    """A graph without BatchNorm; `remaining` names each one that stays as a scale, as "name: reason"."""
+    """A graph without BatchNorm, whose equal operators are joined.
+
+    `remaining` names each normalization that stays as a scale, as "name: reason".
+    """
 
     graph: Graph
     remaining: tuple[str, ...]
@@ -35,7 +39,7 @@ class Folded:
 
 @torch.no_grad()
 def fold(graph: Graph) -> Folded:
-    """Fold every normalization that can be folded exactly."""
+    """Fold every normalization that can be folded exactly, and join the operators that are equal afterwards."""
     graph = _fold_before(_fold_after(graph))
     readers = graph.consumers
     ops, params, remaining = [], dict(graph.params), []
@@ -48,7 +52,7 @@ def fold(graph: Graph) -> Folded:
         elif op.attrs.get("label") == "batch_norm without running statistics":
             remaining.append(f"{op.name}: it has no running statistics and normalizes by each input's own")
         ops.append(op)
-    return Folded(rebuilt(graph, ops, params=params), tuple(remaining))
+    return Folded(join_equal(rebuilt(graph, ops, params=params)), tuple(remaining))
 
 
 def _fold_after(graph: Graph) -> Graph:

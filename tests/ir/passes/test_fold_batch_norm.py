@@ -58,6 +58,8 @@ def smallest(spec: ModelSpec) -> int | None:
 # How many normalizations stay as a multiplication and an addition; none in the others.
 REMAINING = {"darts_cifar": 2, "darts": 3, "nasnet_mobile": 4, "pnasnet_mobile": 4, "wrn28_10_cifar": 12}
 REMAINING |= {"densenet121": 62, "densenet40_12_cifar": 39, "resnet50_v2": 17}
+# Their cells begin several branches with a ReLU of the same map, which is one operator afterwards.
+BRANCHING = ("darts", "darts_cifar", "nasnet_mobile", "pnasnet_mobile")
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name not in DEEPER])
@@ -73,7 +75,8 @@ def test_a_network_is_the_same_after_folding(name: str) -> None:
     assert not [op for op in result.graph if op.kind == "batch_norm"]
     assert len(result.remaining) == REMAINING.get(name, 0)
     before, after = table(graph), table(result.graph)
-    assert (before.macs, before.activation_elements) == (after.macs, after.activation_elements)
+    assert before.macs == after.macs
+    assert (before.activation_elements > after.activation_elements) == (name in BRANCHING)
 
 
 class Shared(nn.Module):

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from edgekit.cli.tables import Column, facts, interval, milliseconds, percent, ratio, table
-from edgekit.cli.views import accuracy, bench, export, report, sweep
+from edgekit.cli.views import accuracy, bench, export, report, reproduce, sweep
 from edgekit.cli.views import compare as compared
 from edgekit.cli.views import store as stored
 from edgekit.cli.views.network import models
@@ -269,3 +269,34 @@ def test_bench_shows_no_table_where_nothing_was_measured() -> None:
     row = {"artifact": "gone.onnx", "energy_mj": None, "error": {"message": "it is gone", "remedy": "make it"}}
     told = [str(part) for part in bench.bench({"measurements": [row]}, 80)]
     assert len(told) == 2 and "it is gone" in told[0] and "make it" in told[1]
+
+
+def test_a_reproduction_shows_the_best_file_of_each_precision_beside_what_was_printed() -> None:
+    paper = {"top1": 0.706, "macs": 569e6, "differs": True}
+    line = {"variant": "net", "macs": 568_740_352, "params": 4_231_976, "paper": paper, "slim": None}
+    cells = [
+        CELL | {"variant": "net", "precision": "fp32", "status": "done", "accuracy": {"top1": top1}}
+        | {"measurement": {"median_ms": ms, "verdict": verdict}}
+        for top1, ms, verdict in ((0.70, 2.0, "invalid"), (0.71, 3.0, "suspect"))
+    ]  # fmt: skip
+    failed: dict[str, Any] = {
+        "status": "failed",
+        "reason": "no",
+        "remedy": "yes",
+        "measurement": None,
+        "accuracy": None,
+    }
+    cells.append(CELL | failed)
+    document = {
+        "tables": [{"title": "Table 6", "rows": [line]}], "cells": cells, "paths": ["report.html"],
+        "correlations": [{"series": "onnx fp32", "published": "paper", "n": 1, "spearman": None}],
+    }  # fmt: skip
+    console = Console(file=(stream := io.StringIO()), width=160, markup=False)
+    for part in reproduce.reproduce(document, 160):
+        console.print(part)
+    title, head, row, *below = (line for line in stream.getvalue().splitlines() if line)
+    assert title == "Table 6" and head.split()[0] == "network"
+    assert row.split() == ["net", "568.74", "M", "569*", "-", "4.232", "M", "70.6", "%", "-", "71.0", "%", "-",
+                           "3.00?", "-"]  # fmt: skip
+    assert "rank correlation of onnx fp32 with paper: - over 1 variant" in below
+    assert below[-3:] == ["failed: 1 of 3 cells: no", "   fix: yes", "report.html"]

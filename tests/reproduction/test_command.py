@@ -199,7 +199,7 @@ def test_the_whole_way_with_real_weights_and_images_and_a_network_of_ones_own(
     assert {"report.html", "report.md", "accuracy-macs.svg", "accuracy-params.svg"} <= names
     document = json.loads(json.dumps(result.to_json(), allow_nan=False))
     assert len(document["tables"]) == 5 and len(document["cells"]) == 4
-    from edgekit.cli.views.sweep import reproduce as view
+    from edgekit.cli.views.reproduce import reproduce as view
 
     assert len(list(view(document, 200))) > 10
 

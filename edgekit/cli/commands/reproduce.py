@@ -69,7 +69,7 @@ def reproduce(
       edgekit reproduce zoo --save zoo.csv --save zoo.svg
     """
     from edgekit.cli.views import network
-    from edgekit.cli.views import sweep as views
+    from edgekit.cli.views import reproduce as views
 
     with Progress() as progress:
         result = edgekit.reproduce(

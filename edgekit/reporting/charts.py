@@ -21,6 +21,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'DejaVu 
 INK, SOFT, LINE = "#1d2329", "#5c6670", "#dfe3e8"
 LABEL = 130  # pixels of a name in a picture
 NARROW = 400  # pixels: below it names would push the picture aside
+SHIFT = {"expr": "datum.shift"}  # pixels by which a mark stands beside others of equal cost
 APART, MAX_APART = 8, 36  # pixels between marks of equal cost, and of all of them
 MAX_STRIPS = 40
 MAX_INTERVALS = 300  # more lines than these hide the points
@@ -115,43 +116,18 @@ def tradeoff(cost: str, rows: Iterable[Row]) -> Spec:
     x = _axis(field, title)
     y = {"field": "accuracy", "type": "quantitative", "title": "Top-1 accuracy (%)", "scale": {"zero": False}}
     y["axis"] = {"tickCount": 6}
-    only_front = {"filter": "datum.front"}
     rows = list(rows)
-    beside = {"expr": "datum.shift"}
-    overlay = {
-        "data": {"name": "published"},
-        "transform": [{"filter": f"isValid(datum.{field})"}],
-        "mark": {"type": "point", "size": 34, "opacity": 0.75, "strokeWidth": 0, "fill": GRAY},
-        "encoding": {
-            "shape": {
-                "condition": {"test": "indexof(datum.source, 'Table') >= 0", "value": "diamond"},
-                "value": "cross",
-            },
-            "tooltip": [tip("variant", "Published for"), tip("accuracy", "Top-1 (%)"), tip("source")],
-        },
-    }
     layers = [
-        *([overlay] if published_points(rows) else []),
+        *([_published(field)] if published_points(rows) else []),
+        _staircases(cost, rows),
+        _intervals(y),
         {
-            "transform": [only_front],
-            "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": GRAY},
-            "encoding": _fronts(cost, rows),
-        },
-        {
-            "transform": [
-                {"joinaggregate": [{"op": "count", "as": "total"}]},
-                {"filter": f"isValid(datum.low) && datum.total <= {MAX_INTERVALS}"},
-            ],
-            "mark": {"type": "rule", "strokeWidth": 1, "opacity": 0.35, "color": GRAY, "xOffset": beside},
-            "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}},
-        },
-        {
-            "mark": {"type": "point", "filled": True, "strokeWidth": 1.6, "xOffset": beside},
+            "mark": {"type": "point", "filled": True, "strokeWidth": 1.6, "xOffset": SHIFT},
             "encoding": _dots(cost, rows),
         },
         {
             "transform": _named(field),
-            "mark": _beside(field) | {"type": "text", "xOffset": beside, "dy": -7, "fontSize": 10, "limit": LABEL},
+            "mark": _beside(field) | {"type": "text", "xOffset": SHIFT, "dy": -7, "fontSize": 10, "limit": LABEL},
             "encoding": {"text": {"field": "short"}},
         },
     ]
@@ -176,13 +152,37 @@ def _side_by_side(field: str) -> list[Spec]:
     ]
 
 
-def _fronts(cost: str, rows: Sequence[Row]) -> dict[str, Any]:
-    """The staircases: one for each set of conditions of a latency, told apart by their dashes."""
-    if cost != "latency":
-        return {"detail": {"field": "nothing"}}
-    several = len({row.conditions for row in rows if row.front_latency}) > 1
-    field = {"field": "conditions", "type": "nominal", "title": "Front of"}
-    return {"strokeDash": field} if several else {"detail": {"field": "conditions"}}
+def _published(field: str) -> Spec:
+    """What was published, under all else: the paper's tables as diamonds."""
+    is_paper = {"test": "indexof(datum.source, 'Table') >= 0", "value": "diamond"}
+    return {
+        "data": {"name": "published"},
+        "transform": [{"filter": f"isValid(datum.{field})"}],
+        "mark": {"type": "point", "size": 34, "opacity": 0.75, "strokeWidth": 0, "fill": GRAY},
+        "encoding": {
+            "shape": {"condition": is_paper, "value": "cross"},
+            "tooltip": [tip("variant", "Published for"), tip("accuracy", "Top-1 (%)"), tip("source")],
+        },
+    }
+
+
+def _staircases(cost: str, rows: Sequence[Row]) -> Spec:
+    """The fronts: one for each set of conditions of a latency, told apart by their dashes."""
+    encoding: Spec = {"detail": {"field": "conditions" if cost == "latency" else "nothing"}}
+    if cost == "latency" and len({row.conditions for row in rows if row.front_latency}) > 1:
+        encoding = {"strokeDash": {"field": "conditions", "type": "nominal", "title": "Front of"}}
+    line = {"type": "line", "interpolate": "step-after", "strokeWidth": 1.5, "color": GRAY}
+    return {"transform": [{"filter": "datum.front"}], "mark": line, "encoding": encoding}
+
+
+def _intervals(y: Spec) -> Spec:
+    """The intervals of the accuracies, unless there are too many to be told apart."""
+    total = {"joinaggregate": [{"op": "count", "as": "total"}]}
+    return {
+        "transform": [total, {"filter": f"isValid(datum.low) && datum.total <= {MAX_INTERVALS}"}],
+        "mark": {"type": "rule", "strokeWidth": 1, "opacity": 0.35, "color": GRAY, "xOffset": SHIFT},
+        "encoding": {"y": y | {"field": "low"}, "y2": {"field": "high"}},
+    }
 
 
 def _color(rows: Iterable[Row]) -> dict[str, Any]:

@@ -7,7 +7,6 @@ docs/measured/converting.md.
 
 from __future__ import annotations
 
-import argparse
 import platform
 import statistics
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from edgekit.bench.ondevice.sensors.linux import processor
 from scripts.bench_helpers import Cost, cost
-from scripts.peers.sections import version, write_section
+from scripts.peers.sections import measure, version
 
 HEADING = "From torch to TFLite"
 NETWORKS = {"MobileNet v1 1.0/224": "mobilenet", "ResNet-50": "resnet50"}
@@ -85,18 +84,9 @@ def rows(python: str, rounds: int) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "net.py").write_text(NETWORK)
         for told, name in NETWORKS.items():
-            asked = [
-                f"{folder}/net.py:{name}",
-                "--input",
-                "1,3,224,224",
-                "--format",
-                "tflite",
-                "--out",
-                folder,
-                "--force",
-            ]
+            asked = ["--input", "1,3,224,224", "--format", "tflite", "--out", folder, "--force"]
             ways = {
-                "edgekit": [sys.executable, "-m", "edgekit", "export", *asked],
+                "edgekit": [sys.executable, "-m", "edgekit", "export", f"{folder}/net.py:{name}", *asked],
                 "litert-torch": [python, "-c", LITERT_TORCH, folder, name],
             }
             found: dict[str, list[Cost]] = {way: [] for way in ways}
@@ -109,11 +99,10 @@ def rows(python: str, rounds: int) -> Iterator[str]:
                 yield f"| {told} | {way} | {cpu:.1f} | {wall:.1f} | {peak / 1e6:,.0f} |"
 
 
-def section(table: list[str], python: str, rounds: int) -> str:
+def section(body: str, python: str, rounds: int) -> str:
     """The section, of the rows that were measured."""
     theirs = ", ".join(f"{name} {version(python, name)}" for name in ("litert-torch", "torch"))
     ours = f"torch {version(sys.executable, 'torch')}"
-    body = "\n".join(table)
     turns = "one round" if rounds == 1 else f"the median of {rounds} rounds"
     return f"""
 Written by `python -m scripts.peers.converting PYTHON`; do not edit. {time.strftime("%Y-%m-%d")}, {processor()}, Python
@@ -132,18 +121,5 @@ all processes, **peak** the resident memory of the largest. Elapsed time says li
 """
 
 
-def main() -> None:
-    """Measure, and write the section."""
-    parser = argparse.ArgumentParser(description="what converting a network of torch to TFLite costs")
-    parser.add_argument("python", metavar="PYTHON", help="a Python that has litert-torch")
-    parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
-    table = []
-    for row in rows(asked.python, asked.rounds):
-        print(row, flush=True)
-        table.append(row)
-    write_section(HEADING, section(table, asked.python, asked.rounds))
-
-
 if __name__ == "__main__":
-    main()
+    measure(HEADING, "what converting a network of torch to TFLite costs", "litert-torch", rows, section)

@@ -7,9 +7,9 @@ docs/measured/converting.md.
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -23,7 +23,7 @@ from edgekit.exporters import FORMATS, WriteJob
 from edgekit.frontend.tracer import trace
 from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.network.spec import variant
-from scripts.peers.sections import version, write_section
+from scripts.peers.sections import measure, version
 
 HEADING = "Reading large files"
 NETWORKS = {"ResNet-50": "resnet50", "VGG-16": "vgg16"}
@@ -91,16 +91,19 @@ def _written(name: str, folder: Path) -> dict[str, Path]:
 
 def _read(python: str, code: str, path: Path) -> Found:
     done = subprocess.run(
-        [python, "-c", _BEFORE + code + _AFTER, str(path)], check=True, capture_output=True, text=True
+        [python, "-c", _BEFORE + code + _AFTER, str(path)],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=True,
+        capture_output=True,
+        text=True,
     )
     found: Found = json.loads(done.stdout.splitlines()[-1])
     return found
 
 
-def section(table: list[str], python: str, rounds: int) -> str:
+def section(body: str, python: str, rounds: int) -> str:
     """The section, of the rows that were measured."""
     ours, theirs = (version(one, "onnx") for one in (sys.executable, python))
-    body = "\n".join(table)
     return f"""
 Written by `python -m scripts.peers.reading PYTHON`; do not edit. {time.strftime("%Y-%m-%d")}, {processor()}, one
 thread, {rounds} rounds in which each took its turn, on a machine that did other work, too: compare the ratios.
@@ -117,18 +120,5 @@ took at most above its imports. edgekit's figures include the sha256 of the file
 """
 
 
-def main() -> None:
-    """Measure, and write the section."""
-    parser = argparse.ArgumentParser(description="what reading a large ONNX file costs")
-    parser.add_argument("python", metavar="PYTHON", help="a Python that has onnx and onnxsim")
-    parser.add_argument("--rounds", type=int, default=3)
-    asked = parser.parse_args()
-    table = []
-    for row in rows(asked.python, asked.rounds):
-        print(row, flush=True)
-        table.append(row)
-    write_section(HEADING, section(table, asked.python, asked.rounds))
-
-
 if __name__ == "__main__":
-    main()
+    measure(HEADING, "what reading a large ONNX file costs", "onnx and onnxsim", rows, section)

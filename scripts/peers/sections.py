@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgekit.util.files import write_atomically
 from scripts.bench_helpers import ROOT
 
 PAGE = ROOT / "docs" / "measured" / "converting.md"
+
+
+def measure(
+    heading: str,
+    about: str,
+    needs: str,
+    rows: Callable[[str, int], Iterator[str]],
+    section: Callable[[str, str, int], str],
+) -> None:
+    """Measure beside another Python, which has what `needs` names, print each row as it is found, write the section."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("python", metavar="PYTHON", help=f"a Python that has {needs}")
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    table = []
+    for row in rows(asked.python, asked.rounds):
+        print(row, flush=True)
+        table.append(row)
+    write_section(heading, section("\n".join(table), asked.python, asked.rounds))
 
 
 def write_section(heading: str, body: str, page: Path = PAGE) -> None:

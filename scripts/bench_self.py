@@ -29,10 +29,6 @@ from edgekit.network.spec import variant
 from edgekit.network.user_model import find
 from scripts import (
     bench_cost,
-    bench_int8,
-    bench_int8_causes,
-    bench_int8_kernels,
-    bench_int8_tried,
     bench_measuring,
     bench_sweep,
     bench_zoo,
@@ -52,6 +48,7 @@ from scripts.bench_helpers import (
     points,
 )
 from scripts.fleet import bench_fleet
+from scripts.int8 import causes, kernels, quality, tried
 
 HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "ai_edge_litert", "sqlalchemy")
 
@@ -307,15 +304,15 @@ SECTIONS: dict[str, Callable[[Path, Path], Iterable[Line]]] = {
     "loaders": loaders,
     "odd sizes": odd_sizes,
     "squeezenet": bench_zoo.squeezenet,
-    "int8 pooled": bench_int8.pooled,
-    "int8 part by part": bench_int8_causes.causes,
-    "int8 tried": bench_int8_tried.tried,
-    "int8 equalized": bench_int8_tried.equalized,
-    "int8 keras": bench_int8.keras,
-    "int8 kernels": bench_int8_kernels.kernels,
-    "int8 safe range": bench_int8_kernels.safe_range,
-    "int8 weights alone": bench_int8.weights_alone,
-    "int8 peers": bench_int8.peers,
+    "int8 pooled": quality.pooled,
+    "int8 part by part": causes.causes,
+    "int8 tried": tried.tried,
+    "int8 equalized": tried.equalized,
+    "int8 keras": quality.keras,
+    "int8 kernels": kernels.kernels,
+    "int8 safe range": kernels.safe_range,
+    "int8 weights alone": quality.weights_alone,
+    "int8 peers": quality.peers,
     "float latency": bench_cost.float_latency,
     "tflite time": bench_cost.tflite_time,
     "memory": bench_cost.memory,

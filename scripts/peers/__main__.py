@@ -26,7 +26,7 @@ from edgekit.errors import EdgekitError
 from edgekit.stats.accuracy import correct1
 from edgekit.util.files import write_atomically
 from scripts.bench_helpers import ORACLE, ROOT, Images, for_other_converters, hits, images
-from scripts.bench_int8 import CALIBRATION_IMAGES, laid_out, run_pixels
+from scripts.int8.quality import CALIBRATION_IMAGES, laid_out, run_pixels
 from scripts.peers import scripts
 from scripts.peers.page import page
 from tests.oracle.client import Array, run_onnx, run_tflite

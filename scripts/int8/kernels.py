@@ -16,7 +16,8 @@ from edgekit.exporters import WriteJob
 from edgekit.exporters.int8.quantize import pair_cost, quantize
 from edgekit.records.formats import FORMATS
 from scripts.bench_helpers import Line, images, latency
-from scripts.bench_int8 import (
+from scripts.int8.causes import network
+from scripts.int8.quality import (
     CALIBRATION_IMAGES,
     answers,
     exported,
@@ -26,7 +27,6 @@ from scripts.bench_int8 import (
     quality,
     quantized_by_onnxruntime,
 )
-from scripts.bench_int8_causes import network
 from tests.oracle.client import Array, run_onnx
 
 EXACT = "session.x64quantprecision"

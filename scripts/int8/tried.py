@@ -27,8 +27,8 @@ from edgekit.ir.quantized import WEIGHT_LIMIT, QParams, QuantizedGraph
 from edgekit.records.formats import FORMATS
 from edgekit.stats.accuracy import HIT1, MISS, paired
 from scripts.bench_helpers import Line
-from scripts.bench_int8 import hosted_rows, interval, laid_out
-from scripts.bench_int8_causes import Network, network
+from scripts.int8.causes import Network, network
+from scripts.int8.quality import hosted_rows, interval, laid_out
 from tests.oracle.client import Array, run_onnx, run_tflite
 
 NETWORKS = 4

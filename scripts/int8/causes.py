@@ -19,7 +19,7 @@ from edgekit.ir.passes.fold_batch_norm import fold
 from edgekit.network.user_model import find
 from edgekit.records.formats import FORMATS
 from scripts.bench_helpers import Images, Line, images
-from scripts.bench_int8 import CALIBRATION_IMAGES, hosted_rows, laid_out
+from scripts.int8.quality import CALIBRATION_IMAGES, hosted_rows, laid_out
 from tests.oracle.client import Array, run_tflite
 
 

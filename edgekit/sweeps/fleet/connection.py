@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, UsageError
 
 PACKAGE = "distributed"
-SECONDS = 5.0  # in which a scheduler must answer when it is first asked
+CONNECT_SECONDS = 5.0  # in which the machine of a scheduler must take a connection
+ANSWER_SECONDS = 30.0  # in which what takes it must answer as a scheduler; its machine may be busy
 START = "start it with `dask scheduler`, and check the address"
 START_TLS = "start it with `dask scheduler --protocol tls`, and check the address and the certificates of both sides"
 FORM = "write, say, tcp://127.0.0.1:8786 or tls://room.example.org:8786"
@@ -136,35 +137,38 @@ async def look(where: Connection) -> dict[str, Any]:
     except OSError as error:  # those of ssl are of this kind
         pem = "give PEM files with --tls-ca, --tls-cert and --tls-key, the key that of the certificate"
         raise UsageError(f"the files of TLS cannot be used: {_cause(error)}", pem) from error
+    _refuse_unreachable(where)
     try:
-        with dask.config.set({"distributed.comm.timeouts.connect": SECONDS}):
+        with dask.config.set({"distributed.comm.timeouts.connect": ANSWER_SECONDS}):
             async with rpc(where.scheduler, connection_args=arguments) as asked:
-                versions = await asyncio.wait_for(asked.versions(), SECONDS)
+                versions = await asyncio.wait_for(asked.versions(), ANSWER_SECONDS)
                 theirs = versions["packages"][PACKAGE]
                 _refuse_another(where, theirs)
-                found: dict[str, Any] = await asyncio.wait_for(asked.identity(), SECONDS)
+                found: dict[str, Any] = await asyncio.wait_for(asked.identity(), ANSWER_SECONDS)
     except EdgekitError:
         raise
     except Exception as error:  # what is no scheduler answers in all ways
-        start = START_TLS if where.scheduler.startswith("tls:") else START
-        cause = _refusal(where.scheduler) or _cause(error)
-        raise DeviceUnreachable(f"no scheduler answers at {where.scheduler}: {cause}", start) from error
+        raise _no_scheduler(where, error) from error
     if found.get("type") != "Scheduler":
         raise DeviceUnreachable(f"what answers at {where.scheduler} is a {found.get('type')}, no scheduler", START)
     return found
 
 
-def _refusal(scheduler: str) -> str | None:
-    """Return why the address of a scheduler cannot be reached, or None where something listens there.
+def _refuse_unreachable(where: Connection) -> None:
+    """Raise DeviceUnreachable where nothing listens at the address of a scheduler.
 
-    Dask tries again until its time is over, and on a busy machine tells then only that it is over.
+    Dask itself tries again until its time is over, and tells then only that it is over.
     """
-    parts = urlsplit(scheduler)
+    parts = urlsplit(where.scheduler)
     try:
-        socket.create_connection((parts.hostname or "", parts.port or 0), SECONDS).close()
+        socket.create_connection((parts.hostname or "", parts.port or 0), CONNECT_SECONDS).close()
     except OSError as error:
-        return _cause(error)
-    return None
+        raise _no_scheduler(where, error) from error
+
+
+def _no_scheduler(where: Connection, error: Exception) -> DeviceUnreachable:
+    start = START_TLS if where.scheduler.startswith("tls:") else START
+    return DeviceUnreachable(f"no scheduler answers at {where.scheduler}: {_cause(error)}", start)
 
 
 def _version() -> str:
@@ -178,7 +182,7 @@ def _cause(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return (error.reason or str(error)).lower().replace("_", " ")
     told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(told.rpartition("] ")[2].split()) or f"no answer within {SECONDS:g} s"
+    return " ".join(told.rpartition("] ")[2].split()) or f"no answer within {ANSWER_SECONDS:g} s"
 
 
 def _refuse_another(where: Connection, theirs: str) -> None:

@@ -73,8 +73,7 @@ def test_without_dask_the_line_that_installs_it_is_told(monkeypatch: pytest.Monk
     assert missing.value.remedy == "pip install 'edgekit[dask]'"
 
 
-def test_no_scheduler_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "SECONDS", 0.2)  # over before Dask tells of its first attempt
+def test_no_scheduler_is_told_in_one_line() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # bound to the end, so that no other test listens there
         port = closed.getsockname()[1]
@@ -85,8 +84,7 @@ def test_no_scheduler_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"", b"\0" * 64])
-def test_something_else_that_listens_is_no_scheduler(monkeypatch: pytest.MonkeyPatch, said: bytes) -> None:
-    monkeypatch.setattr(module, "SECONDS", 0.5)
+def test_something_else_that_listens_is_no_scheduler(said: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -102,3 +100,10 @@ def test_something_else_that_listens_is_no_scheduler(monkeypatch: pytest.MonkeyP
         with pytest.raises(DeviceUnreachable, match="no scheduler answers"):
             asyncio.run(look(Connection(f"tcp://127.0.0.1:{server.getsockname()[1]}")))
         server.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_listens_and_never_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.05)
+    message = r"no scheduler answers at .*: no answer within 0.05 s"
+    with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(DeviceUnreachable, match=message):
+        asyncio.run(look(Connection(f"tcp://127.0.0.1:{silent.getsockname()[1]}")))

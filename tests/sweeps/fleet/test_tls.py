@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from edgekit.errors import DeviceUnreachable, UsageError
-from edgekit.sweeps.fleet import connection as module
 from edgekit.sweeps.fleet.connection import Connection, look
 from edgekit.sweeps.result import SweepResult
 from tests.command_line import edgekit
@@ -58,10 +57,7 @@ def test_who_has_a_certificate_sweeps(begin: Callable[..., SweepResult], own: di
     assert begin(alpha=(0.25,), **own).exit_code == 0
 
 
-def test_a_stranger_gets_nowhere(
-    peers: Peers, own: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "SECONDS", 1.0)
+def test_a_stranger_gets_nowhere(peers: Peers, own: dict[str, Path], tmp_path: Path) -> None:
     others = files(tmp_path)
     stranger = {**others, "tls_ca": own["tls_ca"]}
     for where in (Connection(peers.address, **stranger), Connection(peers.address.replace("tls", "tcp"))):

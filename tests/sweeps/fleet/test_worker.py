@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from edgekit.errors import DeviceUnreachable, UsageError
-from edgekit.sweeps.fleet import connection
 from edgekit.sweeps.fleet import worker as module
 from edgekit.sweeps.fleet.announcement import DEVICE, KEY, Announcement
 from edgekit.sweeps.fleet.connection import Connection
@@ -43,8 +42,7 @@ def test_one_worker_alone_has_a_device_and_a_name(
         module._meet(where, SAID)
 
 
-def test_what_cannot_serve_ends_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "SECONDS", 0.5)
+def test_what_cannot_serve_ends_at_once(tmp_path: Path) -> None:
     devices = described(tmp_path / "devices.yaml", "pi-1")
     nobody = f"tcp://127.0.0.1:{free_port()}"
     for arguments, code, said in (

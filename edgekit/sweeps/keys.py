@@ -21,7 +21,7 @@ from edgekit.data.images import Sample
 from edgekit.device.target import Identity
 from edgekit.exporting.inputs import Inputs, add_sources, tools
 from edgekit.exporting.options import ExportOptions
-from edgekit.network.names import OWN_FILES
+from edgekit.network.names import OWN_FILES, called
 from edgekit.records.artifact import content_of
 from edgekit.records.measurement import Protocol
 from edgekit.records.runtime import Runtime
@@ -108,10 +108,13 @@ def _images(samples: Iterable[Sample]) -> str:
 
 
 def identity_of(name: str) -> str:
-    """A network of the zoo by its name, a user's own by the bytes of its files, or of the package that it is in."""
+    """A network of the zoo by its name, a user's own by the bytes of its files, or of the package that it is in.
+
+    What its own file is called goes into it, too: two networks of equal bytes have files of different names.
+    """
     place, _, function = name.rpartition(":") if not name.endswith(OWN_FILES) else (name, "", "")
     if place.endswith(OWN_FILES):
-        return f"{content_of(Path(place)).sha256}:{function}" if Path(place).is_file() else name
+        return f"{called(name)}:{content_of(Path(place)).sha256}:{function}" if Path(place).is_file() else name
     return f"{_sources(place)}:{name}" if place else name
 
 

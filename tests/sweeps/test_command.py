@@ -310,26 +310,54 @@ def test_a_store_that_cannot_be_written_is_told_first(run: Callable[..., SweepRe
         run(executor=Nobody(), store=f"sqlite:///{tmp_path}/nowhere/store.db")
 
 
-def command(given: Path, folder: Path, *more: str) -> list[str]:
+def command(given: Path, folder: Path, networks: tuple[str, ...], *more: str) -> list[str]:
     return [
-        sys.executable, "-m", "edgekit", "sweep", "mobilenet", "--alpha", "0.25,0.5", "--res", "32", "--format", "onnx",
-        "--export-only",
-        "--weights", str(given / "weights"), "--eval", str(given / "test"), "--out", str(folder / "out"),
-        "--store", f"sqlite:///{folder}/store.db", "--json", *more,
+        sys.executable, "-m", "edgekit", "sweep", *networks, "--format", "onnx", "--export-only",
+        "--eval", str(given / "test"), "--out", str(folder / "out"), "--store", f"sqlite:///{folder}/store.db",
+        "--json", *more,
     ]  # fmt: skip
 
 
-def test_a_sweep_that_is_killed_goes_on_from_there(given: Path, tmp_path: Path) -> None:
-    with subprocess.Popen(
-        command(given, tmp_path, "--jobs", "1"), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    ) as killed:
-        assert killed.stderr is not None
-        for line in killed.stderr:
-            if line.startswith("exported"):
-                break
+@pytest.fixture
+def networks(tmp_path: Path) -> tuple[str, ...]:
+    """Two of a user's own. The second says in `begun` which process builds it, and waits as long as `held` is there."""
+    text = """
+import os, time
+from pathlib import Path
+import torch
+from torch import nn
+
+def build():
+    folder = Path(__file__).parent
+    if __file__.endswith("second.py"):
+        with (folder / "begun").open("a") as begun:
+            begun.write(f"{os.getpid()} ")
+        while (folder / "held").exists():
+            time.sleep(0.01)
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+"""
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.py").write_text(text)
+    (tmp_path / "held").touch()
+    return (f"{tmp_path}/first.py:build", f"{tmp_path}/second.py:build", "--input", "1,3,32,32")
+
+
+def until_the_second_is_built(process: subprocess.Popen[str], folder: Path) -> None:
+    while not (folder / "begun").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
+def test_a_sweep_that_is_killed_goes_on_from_there(given: Path, networks: tuple[str, ...], tmp_path: Path) -> None:
+    arguments = command(given, tmp_path, networks, "--jobs", "1")
+    with subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as killed:
+        until_the_second_is_built(killed, tmp_path)
         killed.send_signal(signal.SIGKILL)
+        killed.communicate()  # its worker has its stderr, too: both are gone
+    (tmp_path / "held").unlink()
     assert not list(tmp_path.glob("out/*/.edgekit-*/*.tmp"))
-    done = subprocess.run(command(given, tmp_path, "--continue"), capture_output=True, text=True, check=True)
+    done = subprocess.run(command(given, tmp_path, networks, "--continue"), capture_output=True, text=True, check=True)
     cells = json.loads(done.stdout)["cells"]
     assert "exporting 1 variant," in done.stderr and all(cell["accuracy"]["n"] == 6 for cell in cells)
     assert all(cell["status"] in ("done", "cached") for cell in cells)
@@ -341,35 +369,37 @@ assert not code, code
 heavy = [name for name in ("torch", "onnx", "PIL", "onnxruntime") if name in sys.modules]
 print(json.dumps(heavy), file=sys.stderr)
 """
-    arguments = command(given, tmp_path, "--continue")[3:]
+    arguments = command(given, tmp_path, networks, "--continue")[3:]
     last = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     assert {cell["status"] for cell in json.loads(last.stdout)["cells"]} == {"cached"}
     assert last.stderr.splitlines()[-1] == "[]", "nothing heavy is imported where nothing is to be done"
 
 
-def test_two_sweeps_at_once_into_one_store_share_the_work(given: Path, tmp_path: Path) -> None:
-    both = [
-        subprocess.Popen(command(given, tmp_path, "--jobs", "1"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for _ in range(2)
-    ]
+def test_two_sweeps_at_once_into_one_store_share_the_work(
+    given: Path, networks: tuple[str, ...], tmp_path: Path
+) -> None:
+    arguments = command(given, tmp_path, networks, "--jobs", "1")
+    both = [subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for one in both:
+        assert one.stderr is not None and "exporting 2 variants" in one.stderr.readline()
+    (tmp_path / "held").unlink()
     answers = [one.communicate() for one in both]
     assert [one.returncode for one in both] == [0, 0], answers
     rows = [json.loads(stdout)["cells"] for stdout, _ in answers]
     assert [cell["sha256"] for cell in rows[0]] == [cell["sha256"] for cell in rows[1]]
+    assert len(set((tmp_path / "begun").read_text().split())) == 1, "one of them has exported the second, for both"
     ids = {cell["accuracy"]["id"] for cells in rows for cell in cells}
     assert ids <= {record.id for record in Store(f"sqlite:///{tmp_path}/store.db").accuracies()}
 
 
-def test_an_interrupt_ends_it_and_leaves_no_worker(given: Path, tmp_path: Path) -> None:
+def test_an_interrupt_ends_it_and_leaves_no_worker(given: Path, networks: tuple[str, ...], tmp_path: Path) -> None:
     environment = os.environ | {"EDGEKIT_MARK": str(tmp_path)}
     process = subprocess.Popen(
-        command(given, tmp_path), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        command(given, tmp_path, networks), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     )
-    assert process.stderr is not None
-    process.stderr.readline()
-    time.sleep(1)
+    until_the_second_is_built(process, tmp_path)
     process.send_signal(signal.SIGINT)
-    stdout, _ = process.communicate(timeout=60)
+    stdout, _ = process.communicate()
     told = json.loads(stdout)["error"]
     assert process.returncode == 130 and told["code"] == "interrupted" and "add --continue" in told["remedy"]
     left = [path for path in Path("/proc").glob("[0-9]*/environ") if marked(path, str(tmp_path))]

@@ -131,3 +131,13 @@ def test_a_key_covers_everything_that_goes_into_a_file(given: Path, tmp_path: Pa
     before = of("fp32", preprocess=tmp_path / "p.yaml"), ""
     (tmp_path / "p.yaml").write_text("size: 33")
     assert of("fp32", preprocess=tmp_path / "p.yaml") != before[0]
+
+
+def test_networks_of_equal_bytes_have_jobs_of_their_own(tmp_path: Path) -> None:
+    """Their files have different names; with one key, a sweep of both would wait for the second for ever."""
+    weights, keys = Source("w", "ab" * 32, random=False), set()
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')\n")
+        wanted = grid(f"{tmp_path / name}.py:build", input=(1, 1, 8, 8))
+        keys.add(key(Keys(wanted).of_export(_first(wanted, weights), weights)))
+    assert len(keys) == 2

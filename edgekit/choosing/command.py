@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from edgekit.choosing.decide import decide, remarks, unmeasured
 from edgekit.choosing.limits import limits
-from edgekit.choosing.losses import Losses, losses
-from edgekit.choosing.result import Candidate, ChooseResult
-from edgekit.choosing.unmeasured import of_device
+from edgekit.choosing.losses import losses
+from edgekit.choosing.result import ChooseResult
+from edgekit.choosing.unmeasured import Unmeasured, elsewhere, of_device
 from edgekit.errors import UsageError, nearest
 from edgekit.records import hosts
 from edgekit.records.measurement import Accuracy, Measurement
@@ -55,7 +55,7 @@ def choose(
     source = store if isinstance(store, Store) else open_store(store)
     # What a device does under sustained load is another number, and not ranked with these.
     summaries = [one for one in finding.all_of(source) if one.sustained_seconds is None]
-    away = None if device is None or _is_known(device, summaries) else of_device(device, source.failures())
+    away = _away(device, summaries, source)
     chosen_place, measured = _on_device(summaries, device, source) if away is None else (away.device, [])
     measured = _alike(measured, threads, batch) if away is None else []
     accuracies = sorted(source.accuracies(), key=lambda record: record.created)
@@ -75,21 +75,18 @@ def choose(
         decision.reason,
         decision.chosen,
         decision.others,
-        (
-            *instructions_apart(found),
-            *(remarks(decision.chosen.row) if decision.chosen else ()),
-            *_told_loss(decision.chosen or decision.provisional, lost),
-        ),
+        (*instructions_apart(found), *(remarks(decision.chosen.row) if decision.chosen else ())),
         decision.remedy,
         decision.provisional,
         decision.beside_best,
     )
 
 
-def _told_loss(named: Candidate | None, lost: Losses) -> list[str]:
-    """What the file that is named lost against its float file, where that is a limit."""
-    loss = lost.get(named.row.sha256) if named else None
-    return [f"{named.row.artifact}: {loss.reason}"] if named and loss else []
+def _away(device: str | None, summaries: Sequence[Summary], store: Store) -> Unmeasured | None:
+    """What failed on a device that has no measurement; without a name, on the first where nothing has any."""
+    if device is None:
+        return None if summaries else next(iter(elsewhere(store.failures(), set())), None)
+    return None if _is_known(device, summaries) else of_device(device, store.failures())
 
 
 def _is_known(device: str, summaries: Sequence[Summary]) -> bool:

@@ -57,13 +57,13 @@ class Decision:
         return undecided.beside_best(self.provisional, self.others)
 
 
-def decide(rows: Sequence[Row], hits: Hits, limits: Limits, lost: Losses | None = None) -> Decision:
+def decide(rows: Sequence[Row], hits: Hits, limits: Limits, lost: Losses) -> Decision:
     """Choose among rows of one device and equal run conditions; `hits` tells which images each file got right.
 
-    `lost`: for a limit on the drop of top-1, as of edgekit.choosing.losses.
+    `lost` tells what each file lost against its own float file, as of edgekit.choosing.losses.
     """
     images = _images(rows)
-    judged = [_judged(row, limits, images, lost or {}) for row in rows]
+    judged = [_judged(row, limits, images, lost) for row in rows]
     fits = sorted((one for one in judged if one.status == FITS), key=_rank)
     rest = sorted((one for one in judged if one.status != FITS), key=_rank)
     if not fits:
@@ -83,9 +83,7 @@ def decide(rows: Sequence[Row], hits: Hits, limits: Limits, lost: Losses | None 
     return Decision(CHOSEN, "; ".join(chosen.reasons), chosen, (*others, *rest))
 
 
-def unmeasured(
-    reason: str, remedy: str, rows: Sequence[Row], hits: Hits, limits: Limits, lost: Losses | None = None
-) -> Decision:
+def unmeasured(reason: str, remedy: str, rows: Sequence[Row], hits: Hits, limits: Limits, lost: Losses) -> Decision:
     """Return the decision for a device on which nothing was measured: none, unless a limit excludes every file."""
     found = decide(rows, hits, limits, lost)
     if found.verdict == NONE_FITS and rows:
@@ -110,8 +108,9 @@ def _judged(row: Row, limits: Limits, images: str | None, lost: Losses) -> Candi
     """The row against each limit. One limit that fails decides; else one that is open leaves the row open."""
     found = list(checks(row, limits, lost))
     failed = tuple(check.reason for check in found if check.outcome == LIMIT_FAILS)
+    loss = None if row.top1 is None else lost.get(row.sha256)
     if failed:
-        return Candidate(row, FAILS, failed)
+        return Candidate(row, FAILS, failed, loss=loss)
     left_open = [(check.gap, check.reason) for check in found if check.outcome != HOLDS and check.gap is not None]
     if row.top1 is None and limits.min_top1 is None and limits.max_drop is None:
         left_open.append((no_accuracy(row), f"top-1 is unknown: {undecided.why_no_top1(row)}"))
@@ -121,9 +120,9 @@ def _judged(row: Row, limits: Limits, images: str | None, lost: Losses) -> Candi
     if row.median_ms is None and limits.max_latency_ms is None:  # whether it runs there at all is not known
         left_open.append((gap_of_latency(row), f"no latency: {why_no_latency(row)}"))
     if not left_open:
-        return Candidate(row, FITS, ())
+        return Candidate(row, FITS, (), loss=loss)
     reasons = tuple(reason for _, reason in left_open)
-    return Candidate(row, CANNOT_TELL, reasons, gaps=tuple(gap for gap, _ in left_open))
+    return Candidate(row, CANNOT_TELL, reasons, gaps=tuple(gap for gap, _ in left_open), loss=loss)
 
 
 def _rank(one: Candidate) -> tuple[int, float, float]:

@@ -17,8 +17,9 @@ from edgekit.choosing.gaps import (
     UNTRAINED,
     Gap,
 )
-from edgekit.choosing.losses import FLOAT, Losses
+from edgekit.choosing.losses import Losses
 from edgekit.records.measurement import INVALID
+from edgekit.records.own_float import FLOAT
 from edgekit.records.reasons import causes
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.stats.limit import FAILED, PASSED

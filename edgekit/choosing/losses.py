@@ -4,57 +4,68 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from edgekit.records.measurement import Accuracy
+from edgekit.records.own_float import own_float
 from edgekit.stats.accuracy import drop, gained
 from edgekit.stats.limit import Held
-
-FLOAT = "fp32"
+from edgekit.util.formatting import escaped
 
 
 @dataclass(frozen=True)
 class Loss:
-    """What a file lost against the float file `base`, held against the most that it may."""
+    """What a file lost against the float file `base`. `held` is against the most that it may, or against no loss."""
 
     held: Held
     base: str
+    is_limited: bool = False
+
+    @property
+    def told(self) -> str:
+        """What was lost, with its interval, and whether so few images can tell it."""
+        if self.is_limited:
+            return self.reason
+        doubt = self.held.doubt() if self.held.value else ""
+        so_few = f", which they cannot tell from no change; {doubt}" if doubt else ""
+        return f"{gained(self.held, escaped(self.base))} on {self.held.n:,} images{so_few}"
 
     @property
     def reason(self) -> str:
         """What was lost, against the limit, in the words of `eval`."""
-        told = f"{gained(self.held, self.base)} {'holds' if self.held.is_held else 'fails'}"
+        told = f"{gained(self.held, escaped(self.base))} {'holds' if self.held.is_held else 'fails'}"
         doubt = self.held.doubt()
         so_few = f", but {self.held.n:,} images cannot tell it from the limit; {doubt}" if doubt else ""
         return f"{told} --max-drop {100 * self.held.limit:g}{so_few}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Fractions of 1; what is above 0 is lost."""
+        held = self.held
+        return {"against": self.base, "top1": held.value, "ci95": list(held.ci95), "images": held.n, "told": self.told}
 
 
 Losses = Mapping[str, Loss]  # by a file's sha256
 
 
-def losses(accuracies: Iterable[Accuracy], limit: float | None) -> Losses:
+def losses(accuracies: Iterable[Accuracy], limit: float | None = None) -> Losses:
     """Return the loss of each file but the float ones against the float file of the same network and weights.
 
     That is the one of its format, if there is one. Of each file the latest accuracy counts, and both must be of
-    the same images. Nothing without a limit.
+    the same images.
     """
-    if limit is None:
-        return {}
     latest = {one.sha256: one for one in sorted(accuracies, key=lambda one: one.created)}
-    full = [one for one in latest.values() if one.manifest is not None and one.manifest.precision == FLOAT]
+    alike: dict[object, list[Accuracy]] = {}
+    for one in latest.values():
+        alike.setdefault(_group(one), []).append(one)
     found = {}
     for one in latest.values():
-        fits = [base for base in full if _are_comparable(one, base)]
-        if fits and one not in full:
-            base = min(fits, key=lambda base: base.format != one.format)
-            found[one.sha256] = Loss(drop(base.hits, one.hits, limit), base.artifact)
+        base = own_float(one, alike[_group(one)]) if one.hits else None
+        if base is not None:
+            found[one.sha256] = Loss(drop(base.hits, one.hits, limit or 0.0), base.artifact, limit is not None)
     return found
 
 
-def _are_comparable(one: Accuracy, base: Accuracy) -> bool:
-    is_same = one.dataset_hash == base.dataset_hash and len(one.hits) == len(base.hits) > 0
-    return is_same and _network(one) is not None and _network(one) == _network(base)
-
-
-def _network(record: Accuracy) -> object:
+def _group(record: Accuracy) -> object:
+    """What two files share that may be compared image by image."""
     known = record.manifest
-    return known and (known.variant, known.weights.id, known.source and known.source.sha256)
+    return record.dataset_hash, len(record.hits), known and known.weights.id

@@ -7,6 +7,7 @@ from typing import Any
 
 from edgekit.choosing.gaps import INVALID_LATENCY, Gap
 from edgekit.choosing.limits import Limits
+from edgekit.choosing.losses import Loss
 from edgekit.errors import GateFailed, MeasurementInvalid
 from edgekit.reporting.rows import Row
 from edgekit.stats.medians import Interval
@@ -33,6 +34,7 @@ class Candidate:
     difference_ci95: Interval | None = None  # image by image; None where that is not known
     is_level: bool = False  # the images cannot tell it apart from the most accurate one that fits
     gaps: tuple[Gap, ...] = ()  # what leaves it open
+    loss: Loss | None = None  # of top-1 against its own float file, where both were evaluated on the same images
 
     @property
     def is_invalid(self) -> bool:
@@ -54,7 +56,8 @@ class Candidate:
         }
         told |= {"top1_difference": self.difference}
         interval = self.difference_ci95
-        return known | told | {"top1_difference_ci95": list(interval) if interval else None}
+        told |= {"top1_difference_ci95": list(interval) if interval else None}
+        return known | told | {"loss": self.loss.to_json() if self.loss else None}
 
 
 @dataclass(frozen=True, repr=False)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgekit.records.measurement import Accuracy
+from edgekit.records.own_float import own_float
 from edgekit.util.formatting import fixed
 
 
@@ -17,25 +18,11 @@ def bases(records: Sequence[Accuracy], against: int | None = None) -> list[int |
     """
     if against is not None:
         return [None if place == against else against for place in range(len(records))]
-    found = [_own_float(one, records) for one in records]
+    places = {id(record): place for place, record in enumerate(records)}
+    floats = [own_float(one, records) for one in records]
+    found = [None if base is None else places[id(base)] for base in floats]
     first = next((place for place, base in enumerate(found) if base is None), None)
     return [first if base is None and place != first else base for place, base in enumerate(found)]
-
-
-def _own_float(one: Accuracy, records: Sequence[Accuracy]) -> int | None:
-    if one.manifest is None or one.manifest.precision == "fp32":
-        return None
-    fits = [
-        place
-        for place, other in enumerate(records)
-        if other.manifest is not None and other.manifest.precision == "fp32" and _network(other) == _network(one)
-    ]
-    return next((place for place in fits if records[place].format == one.format), next(iter(fits), None))
-
-
-def _network(record: Accuracy) -> object:
-    known = record.manifest
-    return known and (known.variant, known.weights.id, known.source and known.source.sha256)
 
 
 def in_words(pair: Mapping[str, Any]) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekit.errors import Failure, worst_exit_code
+from edgekit.exporting.parity import told_of
 from edgekit.exporting.thresholds import in_words
 from edgekit.records.artifact import Artifact
 from edgekit.records.manifest import manifest_path
@@ -60,11 +61,13 @@ def _artifact_json(artifact: Artifact) -> dict[str, Any]:
             "max_rel_error": parity.max_rel_error,
             "cosine": parity.cosine,
             "top1_agreement": parity.top1_agreement,
+            "told_of": told_of(manifest.precision, parity.n, parity.n_real),
             "snr_db": parity.snr_db,
             "n": parity.n,
             "n_real": parity.n_real,
             "reasons": list(parity.reasons),
             "asked": in_words(manifest.precision),
         },
+        "accuracy_drop": manifest.details.get("accuracy_drop"),
         "operators": manifest.operators,
     }

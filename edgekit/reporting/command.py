@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from edgekit.choosing.losses import losses
 from edgekit.errors import UsageError, nearest
 from edgekit.records.failure import FailedCell
 from edgekit.records.measurement import Accuracy, Measurement
@@ -121,17 +122,18 @@ def _written(
     _refuse_missing(formats, assets)
     with ThreadPoolExecutor(1) as other:  # its process takes seconds, as the statistics do here
         library = other.submit(drawing.script) if "html" in formats else None
-        hits: dict[str, str] = {}
-        found = rows(records.latest, _noting(records.accuracies, hits), records.resample)
-    if not found and filtered:
+        evaluated: dict[str, Accuracy] = {}
+        found = rows(records.latest, _noting(records.accuracies, evaluated), records.resample)
+    if not found and filtered and not records.failures:
         raise UsageError("the store has nothing to report that fits the filters", "see `edgekit store list`")
-    if not found:
+    if not found and not records.failures:
         raise UsageError(
             "the store has nothing to report", "run `edgekit bench` or `edgekit eval` first, or give --store"
         )
-    which = answers(found, hits, records.failures)
+    hits, lost = {sha256: one.hits for sha256, one in evaluated.items()}, losses(evaluated.values())
+    which = answers(found, hits, records.failures, lost)
     shown, failed = _shown(found), [one.model_copy(update=printable(one.__dict__)) for one in records.failures]
-    told = which if shown == found and failed == records.failures else answers(shown, hits, failed)
+    told = which if shown == found and failed == records.failures else answers(shown, hits, failed, lost)
     created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
     texts = {
         "html": lambda: page.page(shown, created, library.result() if library else "", failed, told, hits),
@@ -150,12 +152,11 @@ def _shown(found: Sequence[Row]) -> tuple[Row, ...]:
     return tuple(replace(row, **printable(row.__dict__)) for row in found)
 
 
-def _noting(accuracies: Iterable[Accuracy], hits: dict[str, str]) -> Iterator[Accuracy]:
-    """The same accuracies; of each file's latest, the images that it got right go into `hits`."""
-    latest: dict[str, str] = {}
+def _noting(accuracies: Iterable[Accuracy], latest: dict[str, Accuracy]) -> Iterator[Accuracy]:
+    """The same accuracies; each file's latest goes into `latest`, by its sha256."""
     for one in accuracies:
-        if one.created >= latest.get(one.sha256, ""):
-            latest[one.sha256], hits[one.sha256] = one.created, one.hits
+        if one.sha256 not in latest or one.created >= latest[one.sha256].created:
+            latest[one.sha256] = one
         yield one
 
 

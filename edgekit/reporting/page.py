@@ -65,6 +65,8 @@ def _file(name: str) -> str:
 
 
 def _title(rows: Sequence[Row]) -> str:
+    if not rows:
+        return "Nothing was measured"
     models = _distinct(row.model or row.variant for row in rows)
     names = some(models)
     devices = _distinct(row.device for row in rows)
@@ -72,6 +74,8 @@ def _title(rows: Sequence[Row]) -> str:
 
 
 def _lead(rows: Sequence[Row]) -> str:
+    if not rows:
+        return "No file was measured or evaluated, because what was to be made or measured failed."
     files = len({row.sha256 for row in rows})
     what = "1 exported file costs, and how accurate it still is"
     if files != 1:
@@ -92,7 +96,9 @@ def _some(values: list[str], limit: int = 4) -> str:
 
 
 def _facts(rows: Sequence[Row]) -> list[tuple[str, str]]:
-    """What, where and when, in a few lines."""
+    """What, where and when, in a few lines; nothing where nothing was measured."""
+    if not rows:
+        return []
     first, last = (_day(when(row.created for row in rows)) for when in (min, max))
     found = [
         ("Networks", _some(_networks(rows))),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edgekit.choosing.decide import Decision
 from edgekit.choosing.result import CHOSEN, Candidate
-from edgekit.reporting.answer import Answer
+from edgekit.reporting.answer import Answer, named
 from edgekit.reporting.rows import Row
 from edgekit.util.formatting import DASH, counted, fixed, milliseconds, percent
 
@@ -42,9 +42,12 @@ def _line_of(answer: Answer) -> str:
 
 
 def _perhaps(decision: Decision) -> str:
+    """The likely file; where there is none, why."""
     one = decision.provisional
-    top1 = f" (top-1 {_with_unit(one.row.top1, percent, '%')})" if one and decision.beside_best else ""
-    return f", likely <b>{_breakable(one.row.artifact)}</b>{top1}" if one else ""
+    if one is None:
+        return f": {with_code(decision.reason)}"
+    top1 = f" (top-1 {_with_unit(one.row.top1, percent, '%')})" if decision.beside_best else ""
+    return f", likely <b>{_breakable(one.row.artifact)}</b>{top1}"
 
 
 def _card(answer: Answer) -> str:
@@ -54,7 +57,7 @@ def _card(answer: Answer) -> str:
         said = _sentence(answer.decision.reason)
         todo = f"<p><b>What to do:</b> {_sentence(answer.decision.remedy)}</p>" if answer.decision.remedy else ""
         head = f'<p class="where">For {where}</p><h2>No file can be named yet</h2>'
-        body = f"{head}{_likely(answer.decision)}<p>{said}</p>{todo}"
+        body = f"{head}{_likely(answer.decision)}{_by_format(answer)}<p>{said}</p>{todo}"
         known = _candidates(answer.decision.others)
         return f'<article class="answer undecided"><div>{body}</div>{known}</article>'
     pick = f'<div><p class="where">Ship to {where}</p>{_file(chosen, answer)}</div>'
@@ -69,7 +72,7 @@ def _likely(decision: Decision) -> str:
     but = f"; but {decision.beside_best}" if decision.beside_best else ""
     condition = html.escape(f"{one.condition or ''}{but}")
     told = f"<p>Likely <b>{_breakable(one.row.artifact)}</b>: ship it if {condition}.</p>"
-    return f'{told}<p class="path">{_place(one.row)}sha256 <code>{html.escape(one.row.sha256)}</code></p>'
+    return f'{told}<p class="path">{_place(one.row)}sha256 <code>{html.escape(one.row.sha256)}</code></p>{_lost(one)}'
 
 
 def _file(chosen: Candidate, answer: Answer) -> str:
@@ -78,8 +81,28 @@ def _file(chosen: Candidate, answer: Answer) -> str:
     return (
         f'<h2 class="file">{_breakable(row.artifact)}</h2>'
         f'<p class="path">{_place(row)}sha256 <code>{html.escape(row.sha256)}</code></p>'
-        f"<p>{_sentence(answer.decision.reason)}</p>{_figures(row)}{notes}"
+        f"<p>{_sentence(answer.decision.reason)}</p>{_figures(row)}{_lost(chosen)}{_by_format(answer)}{notes}"
     )
+
+
+def _lost(one: Candidate) -> str:
+    """What the file lost against its own float file."""
+    return f"<p>{_sentence(one.loss.told)}</p>" if one.loss else ""
+
+
+def _by_format(answer: Answer) -> str:
+    """The file to ship of each other format, for an app that takes only that."""
+    return "".join(f"<p>{_of_format(*one)}.</p>" for one in answer.by_format)
+
+
+def _of_format(format: str, decision: Decision) -> str:
+    one = named(decision)
+    if one is None:
+        return f"Of {html.escape(format)} files none can be named yet"
+    row, likely = one.row, "" if decision.chosen else "likely "
+    known = (f"top-1 {_with_unit(row.top1, percent, '%')}", _with_unit(row.median_ms, milliseconds, "ms"))
+    numbers = ", ".join((*known, row.verdict))
+    return f"Of {html.escape(format)} files {likely}<b>{_breakable(row.artifact)}</b> ({html.escape(numbers)})"
 
 
 def _place(row: Row) -> str:

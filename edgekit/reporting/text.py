@@ -11,7 +11,7 @@ from typing import Any
 import edgekit
 from edgekit.choosing.decide import Decision
 from edgekit.records.reasons import LEVELS, each_once
-from edgekit.reporting.answer import Answer
+from edgekit.reporting.answer import Answer, named
 from edgekit.reporting.by_device import by_device
 from edgekit.reporting.rows import Row
 from edgekit.util.formatting import (
@@ -108,7 +108,12 @@ def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str, answ
     lines = ["# edgekit report", "", *map(_answer, answers), ""]
     lines += [f"{counted(len(rows), 'row')}, written {created} by edgekit {edgekit.__version__}.", ""]
     lines += [f"> {text}\n" for text in map(sentence_in_markdown, cautions)]
-    lines.append("| " + " | ".join(title for title, _, _ in TABLE) + " |")
+    return "\n".join([*lines, *(_table(rows) if rows else [])])
+
+
+def _table(rows: Sequence[Row]) -> list[str]:
+    """The rows as a table, and what must be read with it."""
+    lines = ["| " + " | ".join(title for title, _, _ in TABLE) + " |"]
     lines.append("|" + "|".join("---:" if numeric else "---" for _, numeric, _ in TABLE) + "|")
     for row in rows:
         values = [in_markdown(show(row)) for _, _, show in TABLE]
@@ -119,7 +124,7 @@ def as_markdown(rows: Sequence[Row], cautions: Sequence[str], created: str, answ
         "Latency is the median of one inference of the whole batch; bold: on the Pareto front of accuracy over latency."
     )
     unknown = f"`{UNKNOWN}` is not known, never zero."
-    return "\n".join([*lines, "", *_reasons(rows), *_devices(rows), notes, unknown, ""])
+    return [*lines, "", *_reasons(rows), *_devices(rows), notes, unknown, ""]
 
 
 def _answer(one: Answer) -> str:
@@ -127,17 +132,31 @@ def _answer(one: Answer) -> str:
     where, chosen = in_markdown(one.setting or "any device"), one.decision.chosen
     if chosen is None:
         said = "; ".join(filter(None, (one.decision.reason, one.decision.remedy)))
-        return f"- No file can be named for {where}: {sentence_in_markdown(said)}.{_likely(one.decision)}"
+        return (
+            f"- No file can be named for {where}: {sentence_in_markdown(said)}.{_likely(one.decision)}{_by_format(one)}"
+        )
     row = chosen.row
     numbers = (
         f"top-1 {_with(row.top1, row.top1_ci95, _number(1, 100))} %",
         f"{_with(row.median_ms, row.ci95_ms, _number(3))} ms ({row.verdict})",
         f"{_number(2, 1e-6)(row.bytes)} MB",
         one.decision.reason,
+        *([chosen.loss.told] if chosen.loss else []),
         *one.notes,
     )
     told = "; ".join(map(sentence_in_markdown, numbers))
-    return f"- Ship **{in_markdown(row.path or row.artifact)}** (sha256 {row.sha256}) to {where}: {told}."
+    name = in_markdown(row.path or row.artifact)
+    return f"- Ship **{name}** (sha256 {row.sha256}) to {where}: {told}.{_by_format(one)}"
+
+
+def _by_format(answer: Answer) -> str:
+    """The file of each other format."""
+    named_files = ((format, decision, named(decision)) for format, decision in answer.by_format)
+    return "".join(
+        f" Of {in_markdown(format)} files{'' if decision.chosen else ' likely'} **{in_markdown(one.row.artifact)}**."
+        for format, decision, one in named_files
+        if one is not None
+    )
 
 
 def _likely(decision: Decision) -> str:
@@ -146,7 +165,8 @@ def _likely(decision: Decision) -> str:
         return ""
     name = in_markdown(one.row.path or one.row.artifact)
     but = f"; but {in_markdown(decision.beside_best)}" if decision.beside_best else ""
-    return f" Likely **{name}** (sha256 {one.row.sha256}): ship it if {one.condition}{but}."
+    lost = f" It has {sentence_in_markdown(one.loss.told)}." if one.loss else ""
+    return f" Likely **{name}** (sha256 {one.row.sha256}): ship it if {one.condition}{but}.{lost}"
 
 
 def _reasons(rows: Sequence[Row]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edgekit.choosing.losses import Losses, losses
 from edgekit.errors import EnvironmentRefused, MeasurementInvalid, Refusal, worst_exit_code
 from edgekit.evaluation.chance import told_by_manifest
 from edgekit.measure.result import row
@@ -80,6 +81,12 @@ def _accuracy(record: Accuracy) -> dict[str, Any]:
     }
 
 
+def _loss(cell: CellResult, lost: Losses) -> dict[str, Any] | None:
+    """What the cell's file lost against its own float file; None where that is not known."""
+    found = lost.get(cell.sha256 or "")
+    return found.to_json() if found else None
+
+
 @dataclass(frozen=True, repr=False)
 class SweepResult(Tabled):
     """Every cell in the grid's order. `seconds` is the estimate of a plan, else what it took."""
@@ -105,8 +112,9 @@ class SweepResult(Tabled):
     def to_json(self) -> dict[str, Any]:
         """{"cells": [...], "seconds", "dry_run", "preset", "notes", "unstored"}, and {"jobs": [...]} of a plan."""
         jobs = {"jobs": [task.to_json() for task in self.jobs]} if self.dry_run else {}
+        lost = losses(cell.accuracy for cell in self.cells if cell.accuracy)
         return {
-            "cells": [cell.to_json() for cell in self.cells],
+            "cells": [cell.to_json() | {"loss": _loss(cell, lost)} for cell in self.cells],
             "seconds": round(self.seconds, 3),
             "dry_run": self.dry_run,
             "preset": self.preset,

@@ -179,6 +179,7 @@ def short(document: Mapping[str, Any]) -> Shown:
     above += likely(document)
     if chosen:
         above.append("  ".join(filter(None, (chosen.get("path") or chosen["artifact"], chosen.get("sha256")))))
+        above += [f"   {chosen['loss']['told']}"] if chosen.get("loss") else []
     more = (
         [f"... {len(rows) - MOST} more of {len(rows)}; to_pandas() and to_json() have all"] if len(rows) > MOST else []
     )
@@ -218,7 +219,8 @@ def likely(document: Mapping[str, Any]) -> list[str]:
     if one is None:
         return []
     but = f"; but {one['beside_best']}" if one.get("beside_best") else ""
-    return [f"   likely: {one['path'] or one['artifact']} (sha256 {one['sha256']}), if {one['condition']}{but}"]
+    lost = [f"   {one['loss']['told']}"] if one.get("loss") else []
+    return [f"   likely: {one['path'] or one['artifact']} (sha256 {one['sha256']}), if {one['condition']}{but}", *lost]
 
 
 def _each(value: Any) -> Sequence[str]:

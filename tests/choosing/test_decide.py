@@ -8,6 +8,7 @@ import pytest
 
 from edgekit.choosing.decide import Decision, decide
 from edgekit.choosing.limits import Limits
+from edgekit.choosing.losses import losses
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.reporting.rows import rows
 from tests.reporting.conftest import accuracy, manifest, measurement
@@ -34,7 +35,7 @@ class Shelf:
 
     def decide(self, **limits: Any) -> Decision:
         hits = {one.sha256: one.hits for one in self.accuracies}
-        return decide(rows(self.measurements, self.accuracies), hits, Limits(**limits))
+        return decide(rows(self.measurements, self.accuracies), hits, Limits(**limits), losses(self.accuracies))
 
 
 def chosen(found: Decision) -> str:

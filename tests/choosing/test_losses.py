@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from edgekit.choosing.command import choose
 from edgekit.choosing.losses import losses
+from edgekit.cli.views import choose as views
 from edgekit.errors import UsageError
 from edgekit.records.measurement import Accuracy
+from edgekit.reporting.command import report
 from tests.reporting.conftest import Records, accuracy, manifest, measurement
 
 FULL, SMALL = manifest(), manifest(precision="int8")
@@ -30,7 +35,7 @@ def test_a_file_is_held_against_its_own_float_file_of_its_format() -> None:
     found = losses([*full, small, other], 0.02)
     assert found[small.sha256].held.value == pytest.approx(0.1) and found[small.sha256].base == FULL.file
     assert other.sha256 not in found and full[0].sha256 not in found
-    assert losses([*full, small], None) == {}
+    assert not losses([*full, small])[small.sha256].is_limited
     assert small.sha256 not in losses([full[0], evaluated(SMALL, hits(60, 90))], 0.02), "other images"
 
 
@@ -52,10 +57,33 @@ def test_choose_names_only_what_loses_little(
     )
     found = choose(max_drop=2, precision="int8", store=store)
     assert (found.verdict, found.exit_code) == (verdict, code)
-    assert told in "".join(found.notes), found.notes
+    one = found.chosen or found.provisional
+    assert told in (one.loss.told if one and one.loss else ""), one
     if verdict == "cannot decide":
         assert choose(max_drop=2, store=store).reason == "the only one that is known to hold every limit"
     assert choose(max_drop="2", precision="fp32", store=store).verdict == "chosen"
+
+
+def test_the_file_that_is_named_says_what_it_lost_without_a_limit(tmp_path: Path) -> None:
+    store = Records(tmp_path).store(
+        [measurement(FULL, 4.0, processes=8), measurement(SMALL, 2.0, processes=8)],
+        [evaluated(FULL, hits(44, 60)), evaluated(SMALL, hits(43, 59) + "-")],
+    )
+    found = choose(store=store)
+    assert found.chosen and found.chosen.row.precision == "int8" and found.chosen.loss
+    told = f"a loss of 1.67 points against {FULL.file} (95 % paired "
+    assert found.chosen.loss.told.startswith(told)
+    assert "on 60 images, which they cannot tell from no change; about " in found.chosen.loss.told
+    document = found.to_json()["chosen"]["loss"]
+    assert (document["against"], document["images"], document["top1"]) == (FULL.file, 60, pytest.approx(1 / 60))
+    assert told in repr(found), "in a notebook, too"
+    shown = Console(width=200, record=True, file=io.StringIO())
+    for line in views.choose(found.to_json(), 200):
+        shown.print(line)
+    assert [line for line in shown.export_text().splitlines() if line.split()[:2] == ["loss", "a"]]
+    page, text, data = (path.read_text() for path in report(store, tmp_path / "r", "html,md,json").paths)
+    assert "; a loss of 1.67 points against " in text and "A loss of 1.67 points against " in page
+    assert json.loads(data)["answers"][0]["chosen"]["loss"] == document
 
 
 def test_without_a_float_file_the_loss_is_unknown(tmp_path: Path) -> None:

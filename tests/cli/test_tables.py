@@ -58,7 +58,14 @@ def test_where_nothing_fits_the_first_column_folds_and_the_others_stay_whole() -
 
 MEASURED = dict.fromkeys(KEYS) | {"artifact": "a/mobilenet_0.25_224_ce8f61fe_int8.tflite", "threads": 1, "batch": 1}
 MEASURED |= {"median_ms": 12.34, "ci95_ms": [12.31, 12.36], "verdict": "invalid", "reasons": [], "top1": 0.65}
-CELL = {"variant": "mobilenet_0.25_224", "format": "tflite", "precision": "int8", "device": "local", "status": "done"}
+CELL: dict[str, Any] = {
+    "variant": "mobilenet_0.25_224",
+    "format": "tflite",
+    "precision": "int8",
+    "device": "local",
+    "status": "done",
+}
+CELL |= dict.fromkeys(("sha256", "loss"))
 RECORD: dict[str, Any] = {"kind": "measurements", "id": "0123456789ab", "created": "2026-11-20T10:00:00.000+00:00"}
 RECORD |= CELL | {
     "artifact": None,
@@ -70,7 +77,13 @@ RECORD |= CELL | {
 }
 WAY = dict.fromkeys(sweep.WAYS)
 BUSY = MEASURED | {"bytes": 584_000, "macs": 49_000, "reasons": ["1.2 cores were busy"]}
-ANSWER = {"setting": "local, 1 thread", "chosen": None, "reason": "every latency is invalid", "remedy": "run it again"}
+ANSWER: dict[str, Any] = {
+    "setting": "local, 1 thread",
+    "chosen": None,
+    "reason": "every latency is invalid",
+    "remedy": "run it again",
+}
+ANSWER |= {"by_format": ()}
 SWEPT = {"dry_run": False, "seconds": 1, "preset": "default"}
 DEMO = {"rows": [BUSY], "failed": [], "answers": [ANSWER], "seconds": 1, "report": "r.html"}
 DOCUMENTS: dict[str, tuple[Callable[[Any, int], Any], Any]] = {
@@ -105,8 +118,13 @@ def test_an_evaluation_answers_first_and_tells_mistakes_below(files: int, last: 
 
 def test_a_figure_of_parity_stands_with_what_it_is_held_against() -> None:
     parity = {"cosine": 0.99, "max_rel_error": 0.0412, "passed": True, "asked": in_words("int8")}
+    parity |= {"top1_agreement": 0.9375, "told_of": 64, "snr_db": 21.7}
     row = {"path": "x/a.tflite", "bytes": 5, "seconds": 1.0, "precision": "int8", "parity": parity}
-    built = row | {"precision": "fp16", "parity": parity | {"passed": None, "asked": in_words("fp16")}}
+    row |= {"format": "tflite", "accuracy_drop": None}
+    built = row | {
+        "precision": "fp16",
+        "parity": parity | {"passed": None, "top1_agreement": None, "asked": in_words("fp16")},
+    }
     console = Console(file=(stream := io.StringIO()), width=160, markup=False)
     for part in export.export({"artifacts": [row, built], "failed": []}, 160):
         console.print(part)
@@ -115,6 +133,8 @@ def test_a_figure_of_parity_stands_with_what_it_is_held_against() -> None:
         console.print(part)
     assert "  < 0.001 %" in stream.getvalue()
     assert " 4.1 %" in stream.getvalue() and "fp16 passes" not in stream.getvalue()
+    assert "tflite int8 has the network's top-1 on 93.8 % of 64 inputs, 22 dB of signal over noise" in stream.getvalue()
+    assert "what that loses on labeled images: edgekit eval x/a.tflite --data IMAGES" in stream.getvalue()
     assert "int8 passes with an answer as near as its simulation's; of trained weights also" in stream.getvalue()
     assert in_words("fp32") == "an error of at most 0.03 % of the largest output"
 
@@ -184,6 +204,13 @@ def test_a_failure_says_where_how_often_and_what_was_said_last() -> None:
     ]  # fmt: skip
 
 
+def test_a_sweep_says_of_each_file_what_it_lost() -> None:
+    cell = WAY | CELL | {"measurement": None, "accuracy": None, "sha256": "a", "loss": {"told": "a loss of 1 point"}}
+    cells = [cell, cell | {"threads": 4}, cell | {"sha256": "b", "loss": None}]
+    lines = [str(part) for part in sweep.sweep({"cells": cells, **SWEPT}, 140)]
+    assert [line for line in lines if "loss" in line] == ["mobilenet_0.25_224 tflite int8: a loss of 1 point"]
+
+
 def test_a_comparison_says_once_why_files_are_invalid() -> None:
     def row(name: str, busy: str) -> Any:
         reason = f"{name} is invalid: {busy} processors were busy; measure again"
@@ -202,7 +229,9 @@ def test_a_sweep_says_why_its_latencies_are_invalid_each_reason_once() -> None:
     def cell(format: str, busy: str) -> Any:
         taken = {"device": "pi", "verdict": "invalid", "median_ms": 1.0, "ci95_ms": None}
         own = {"measurement": taken | {"reasons": [f"invalid: {busy} processors were busy; measure again"]}}
-        return WAY | {"variant": "a", "format": format, "precision": "fp32", "device": "pi", "status": "done"} | own
+        return (
+            WAY | CELL | {"variant": "a", "format": format, "precision": "fp32", "device": "pi", "status": "done"} | own
+        )
 
     cells = [one | {"accuracy": None} for one in (cell("onnx", "0.5"), cell("tflite", "1.25"))]
     console = Console(file=(stream := io.StringIO()), width=160)

@@ -86,3 +86,17 @@ def test_why_no_file_can_be_named(make: Records, kind: str, reason: str, remedy:
     assert known[0].file.replace("_", "_<wbr>") in shown.partition('<dl class="facts">')[0].replace(".<wbr>", "."), (
         "it still teaches what is known"
     )
+
+
+def test_each_other_format_has_its_file(make: Records) -> None:
+    """An app takes one format and a board another: the report names the file of each."""
+    kinds = [make.manifest(format=format, precision=one) for format in ("onnx", "tflite") for one in ("fp32", "int8")]
+    measured = [make.measurement(one, ms, processes=8) for one, ms in zip(kinds, (4.0, 2.0, 3.0, 1.0), strict=True)]
+    evaluated = [make.accuracy(one, 0.7) for one in kinds]
+    (found,) = answered(measured, evaluated)
+    (other,) = found.to_json()["by_format"]
+    assert found.decision.chosen and found.decision.chosen.row.artifact == kinds[3].file
+    assert (other["format"], other["verdict"], other["file"]["artifact"]) == ("onnx", "chosen", kinds[1].file)
+    shown = page.page(rows(measured, evaluated), "now", "", answers=(found,))
+    assert "Of onnx files <b>" in shown
+    assert r"Of onnx files **mobilenet\_0" in report_text.as_markdown(rows(measured, evaluated), (), "now", (found,))

@@ -5,6 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
+from edgekit.choosing.command import choose
+from edgekit.errors import UsageError
 from edgekit.records.failure import FailedCell
 from edgekit.records.record import new_id
 from edgekit.reporting.cautions import REMOVED, still_failing
@@ -56,3 +60,19 @@ def test_the_report_tells_it(make: Records, tmp_path: Path) -> None:
     shown, text = (path.read_text() for path in report(store, tmp_path / "r", "html,md").paths)
     told = "othing was measured: it did not answer at 2026-11-20 09:30 UTC (1 failed cell)"
     assert f"No file can be named for pi-1: n{told}; switch it on" in text and f"N{told}" in shown
+
+
+def test_a_store_with_failures_alone_has_a_report_of_them(tmp_path: Path) -> None:
+    store = Store(str(tmp_path / "f.db"))
+    store.append(failure(device="pi-1", code="device", reason="no route"))
+    store.append(failure(device=None, precision="int8"))
+    page, text, table = (path.read_text() for path in report(store, tmp_path / "r", "html,md,csv").paths)
+    assert "No file can be named for pi-1: nothing was measured" in text and table == "\n"
+    for shown in (page, text.replace("\\", "")):
+        assert f"{NAME} onnx int8 failed: parity failed." in shown
+    assert "<h1>Nothing was measured</h1>" in page
+    assert "| Network |" not in text
+    found = choose(store=store)
+    assert (found.device, found.verdict) == ("pi-1", "cannot decide") and found.remedy
+    with pytest.raises(UsageError, match="nothing to report that fits the filters"):
+        report(store, tmp_path / "r", "md", model="other")

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from edgekit.cli.tables import Column, Json, facts, interval, milliseconds, percent, table
+from edgekit.records.own_float import FLOAT
 from edgekit.records.reasons import causes, pooled
 from edgekit.util.formatting import UNKNOWN, counted, size, some
 
@@ -116,10 +117,18 @@ def _numbers(row: Json, device: str) -> list[tuple[str, str]]:
     accuracy = f"{percent(row['top1'])} (95 % {interval(row['top1_ci95'], percent)})"
     return [
         ("top-1", f"{accuracy} on {row['images']:,} images of {row['dataset']}"),
+        *([("loss", _loss(row))] if row["precision"] not in (FLOAT, None) else []),
         ("latency", _latency(row, device)),
         ("size", size(row["bytes"])),
         ("memory", size(row["peak_memory_bytes"])),
     ]
+
+
+def _loss(row: Json) -> str:
+    """What a file lost against its own float file."""
+    if row["loss"] is None:
+        return f"not known: no {FLOAT} file of its network was evaluated on the same images"
+    return str(row["loss"]["told"])
 
 
 def _latency(row: Json, device: str) -> str:

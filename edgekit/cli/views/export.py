@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.text import Text
 
-from edgekit.cli.tables import Column, Json, View, failure, file_name, table
-from edgekit.util.formatting import UNKNOWN, size
+from edgekit.cli.tables import Column, Json, View, failure, file_name, percent, table
+from edgekit.records.own_float import FLOAT
+from edgekit.util.formatting import UNKNOWN, counted, size
 
 LEAST = 1e-5  # a relative error, below which nobody asks how much
 PARITY = {True: "passed", False: "failed", None: "not run"}
@@ -27,8 +30,25 @@ def export(document: Json, width: int) -> View:
         yield Text(f"in {made[0]['path'].rpartition('/')[0] or '.'}/", style="dim")
         judged = {row["precision"]: row["parity"]["asked"] for row in made if row["parity"]["passed"] is not None}
         yield from (Text(f"{precision} passes with {asked}", style="dim") for precision, asked in judged.items())
+        yield from _kept(made)
     for row in document["failed"]:
         yield from failure(f"{row['format']} {row['precision']}", row)
+
+
+def _kept(made: Sequence[Json]) -> View:
+    """What fewer bits leave of the network's answers, and how to measure what that costs; a note tells it of int8w."""
+    told = (FLOAT, "int8w")
+    rounded = [row for row in made if row["precision"] not in told and row["parity"]["top1_agreement"] is not None]
+    for row in rounded:
+        parity = row["parity"]
+        noise = "" if parity["snr_db"] is None else f", {parity['snr_db']:.0f} dB of signal over noise"
+        alike = f"{percent(parity['top1_agreement'])} of {counted(parity['told_of'], 'input')}"
+        yield Text(f"{row['format']} {row['precision']} has the network's top-1 on {alike}{noise}")
+    unmeasured = [row for row in rounded if row["accuracy_drop"] is None]
+    if unmeasured:
+        beside = [row for row in made if row["precision"] == FLOAT and row["format"] == unmeasured[0]["format"]]
+        files = " ".join(row["path"] for row in (*beside, unmeasured[0]))
+        yield Text(f"what that loses on labeled images: edgekit eval {files} --data IMAGES", style="dim")
 
 
 def _share(value: float | None) -> str:

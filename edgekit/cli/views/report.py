@@ -28,6 +28,17 @@ def _answers(answers: Sequence[Json]) -> View:
         else:
             numbers = f"top-1 {percent(chosen['top1'])}, {milliseconds(chosen['median_ms'])} ms ({chosen['verdict']})"
             yield Text(f"ship {chosen['path'] or chosen['artifact']} to {where}: {numbers}; {one['reason']}")
+            yield from ([Text(f"   {chosen['loss']['told']}")] if chosen["loss"] else [])
+        yield from (Text(f"   of {_of_format(other)}") for other in one["by_format"])
+
+
+def _of_format(other: Json) -> str:
+    """The file of another format."""
+    file, format = other["file"], other["format"]
+    if file is None:
+        return f"{format} files none can be named yet"
+    numbers = f"top-1 {percent(file['top1'])}, {milliseconds(file['median_ms'])} ms ({file['verdict']})"
+    return f"{format} files {'' if other['verdict'] == 'chosen' else 'likely '}{file['artifact']}: {numbers}"
 
 
 def demo(document: Json, width: int) -> View:

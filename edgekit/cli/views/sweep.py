@@ -43,12 +43,18 @@ def sweep(document: Json, width: int) -> View:
     yield from table(columns, cells[:SHOWN], width)
     if len(cells) > SHOWN:
         yield Text(f"and {len(cells) - SHOWN:,} more: see --json", style="dim")
+    yield from (Text(f"{_made(row)}: {row['loss']['told']}") for row in _of_each_file(cells) if row["loss"])
     yield from _verdicts(document)
     yield from _failures(cells)
     remarks = ((row["accuracy"] or {}).get("remark") for row in cells)
     yield from (Text(f"note: {remark}") for remark in dict.fromkeys(filter(None, remarks)))
     yield Text()
     yield _sum(document)
+
+
+def _of_each_file(cells: list[Json]) -> list[Json]:
+    """A cell of each file, wherever else it was measured."""
+    return list({row["sha256"]: row for row in reversed(cells)}.values())[::-1]
 
 
 def _verdicts(document: Json) -> View:
@@ -80,13 +86,17 @@ def _named(row: Json) -> str:
     """A cell by its file and, where it was measured on another device, that."""
     device = _of(row, "measurement", "device")
     where = f" on {device}" if device not in (None, "local") else ""
-    return f"{row['variant']} {row['format']} {row['precision']}{where}"
+    return f"{_made(row)}{where}"
+
+
+def _made(row: Json) -> str:
+    return f"{row['variant']} {row['format']} {row['precision']}"
 
 
 def _failed(row: Json) -> str:
     where = f" on {row['tried_on']}" if row["tried_on"] else ""
     often = f" ({row['attempts']} times)" if row["attempts"] > 1 else ""
-    return f"{row['variant']} {row['format']} {row['precision']}{where}{often}"
+    return f"{_made(row)}{where}{often}"
 
 
 def _sum(document: Json) -> Text:

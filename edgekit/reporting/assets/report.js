@@ -514,6 +514,7 @@ function update(change) {
   drawing = drawing.then(() => drawPictures(chosen));
 }
 
+document.querySelector("main").hidden = !rows.length; // of failures alone the head tells everything
 readAddress();
 drawFilters();
 drawHead();

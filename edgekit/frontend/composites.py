@@ -69,8 +69,18 @@ def _loss(each: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return spelled
 
 
-def _squared(input: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    return (input - target).square() if weight is None else (input - target).square() * weight
+def _squared(input: Tensor, target: Tensor) -> Tensor:
+    return (input - target).square()
+
+
+def _mean_squared(input: Tensor, target: Tensor, *, weight: Tensor | None = None, **more: Any) -> Tensor:
+    """The mean of weighted squares is by the sum of the weights, not by their number."""
+    if weight is None:
+        return _loss(_squared)(input, target, **more)
+    is_mean = more.get("reduction", "mean") == "mean"
+    weighted = _loss(lambda x, y: _squared(x, y) * weight)
+    total = weighted(input, target, **(more | {"reduction": "sum"} if is_mean else more))
+    return total / weight.sum() if is_mean else total
 
 
 def _smooth_l1(input: Tensor, target: Tensor, beta: float = 1.0) -> Tensor:
@@ -81,10 +91,9 @@ def _smooth_l1(input: Tensor, target: Tensor, beta: float = 1.0) -> Tensor:
 def _huber(
     input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0, weight: Tensor | None = None
 ) -> Tensor:
-    if weight is not None:
-        raise TypeError("weights")
     far = (input - target).abs()
-    return _reduced(torch.where(far <= delta, far.square() * 0.5, (far - 0.5 * delta) * delta), reduction)
+    each = torch.where(far <= delta, far.square() * 0.5, (far - 0.5 * delta) * delta)
+    return _reduced(each if weight is None else each * weight, reduction)
 
 
 def _of_logits(input: Tensor, target: Tensor, weight: Tensor | None = None, pos_weight: Tensor | None = None) -> Tensor:
@@ -96,8 +105,8 @@ def _of_logits(input: Tensor, target: Tensor, weight: Tensor | None = None, pos_
 def _cross_entropy(
     input: Tensor, target: Tensor, *more: Any, reduction: str = "mean", ignore_index: int = -100, **others: Any
 ) -> Tensor:
-    if more or any(others.values()) or target.is_floating_point():
-        raise TypeError("weights, smoothing or shares")
+    if more or any(others.values()) or ignore_index != -100 or target.is_floating_point():
+        raise TypeError("weights, classes that are passed over, smoothing or shares")
     axis = 1 if input.dim() > 1 else 0
     scores = torch.nn.functional.log_softmax(input, axis)
     return _reduced(-scores.gather(axis, target.unsqueeze(axis)).squeeze(axis), reduction)
@@ -161,7 +170,7 @@ def _times_log(input: Any, other: Any) -> Tensor:
 
 
 SPELLED: dict[str, Callable[..., Any]] = {
-    "mse_loss": _loss(_squared),
+    "mse_loss": _mean_squared,
     "smooth_l1_loss": _loss(_smooth_l1),
     "huber_loss": _huber,
     "cross_entropy": _cross_entropy,

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekit.frontend.tracer import trace
 from tests.frontend.test_operators import SHAPE, Calls, check, positive
 
 weighted: Any = F.mse_loss  # whose weight torch does not annotate
@@ -24,8 +25,11 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     ],
     "losses with numbers": lambda x, w: (
         F.smooth_l1_loss(x, x * 2, beta=0.3, reduction="none"), F.huber_loss(x, x * 2, "none", 0.3),
-        weighted(x, x * 2, reduction="none", weight=w[0].detach().expand(SHAPE)),
+        x * F.huber_loss(x, x * 2, weight=w[0].detach().expand(SHAPE)),
     ),
+    "weighted squares": lambda x, w: [
+        x * weighted(x, x * 2, reduction=r, weight=w[0].detach().abs().expand(SHAPE)) for r in ("none", "mean", "sum")
+    ],
     "losses of shares": lambda x, w: (
         F.binary_cross_entropy_with_logits(x, x.flip(1).sigmoid(), reduction="none"),
         F.binary_cross_entropy_with_logits(x, x.flip(1).sigmoid(), w[0].abs(), reduction="none", pos_weight=w[1].abs()),
@@ -57,3 +61,10 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
 def test_it_computes_what_torch_computes(name: str) -> None:
     torch.manual_seed(0)
     check(Calls(FUNCTIONS[name]), SHAPE)
+
+
+def test_classes_that_are_passed_over_stay_torchs_own() -> None:
+    network = Calls(lambda x, w: F.cross_entropy(x, PLACES, ignore_index=2, reduction="none")).double().eval()
+    graph, x = trace(network, SHAPE), torch.randn(SHAPE, dtype=torch.float64)
+    assert [op.kind for op in graph] == ["input", "call"]
+    torch.testing.assert_close(graph.run(x), network(x))

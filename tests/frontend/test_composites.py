@@ -13,7 +13,8 @@ from torch.nn import functional as F
 from edgekit.frontend.tracer import trace
 from tests.frontend.test_operators import SHAPE, Calls, check, positive
 
-weighted: Any = F.mse_loss  # whose weight torch does not annotate
+squares: Any = F.mse_loss  # whose weights torch does not annotate
+huber: Any = F.huber_loss
 PLACES = torch.tensor([[0, 2, 1, 3, 3, 0, 1, 2]] * 6)[None].expand(2, -1, -1)
 FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "trapezoids": lambda x, w: (torch.trapezoid(x, dx=0.1), torch.cumulative_trapezoid(x, dim=1)),
@@ -25,10 +26,10 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     ],
     "losses with numbers": lambda x, w: (
         F.smooth_l1_loss(x, x * 2, beta=0.3, reduction="none"), F.huber_loss(x, x * 2, "none", 0.3),
-        x * F.huber_loss(x, x * 2, weight=w[0].detach().expand(SHAPE)),
+        x * huber(x, x * 2, weight=w[0].detach().expand(SHAPE)),
     ),
     "weighted squares": lambda x, w: [
-        x * weighted(x, x * 2, reduction=r, weight=w[0].detach().abs().expand(SHAPE)) for r in ("none", "mean", "sum")
+        x * squares(x, x * 2, reduction=r, weight=w[0].detach().abs().expand(SHAPE)) for r in ("none", "mean", "sum")
     ],
     "losses of shares": lambda x, w: (
         F.binary_cross_entropy_with_logits(x, x.flip(1).sigmoid(), reduction="none"),

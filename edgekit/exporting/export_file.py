@@ -49,7 +49,7 @@ def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callabl
     started = time.perf_counter()
     target = folder / task.target(prepared)
     job = _job(task, prepared, say)
-    beyond = prepared.beyond_half() if task.precision == "fp16" else None
+    beyond = prepared.beyond_half if task.precision == "fp16" else None
     with drafting(folder, target.name) as draft:
         with environment(target):
             job, plain, written = _write(task, prepared, job, draft)

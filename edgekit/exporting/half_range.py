@@ -12,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from edgekit.exporters.half import LARGEST
 from edgekit.ir.graph import Graph, Op
 
-LARGEST = float(np.finfo(np.float16).max)  # 65504
 _SOFTMAX = ("softmax", "log_softmax")
 _PASSING = ("add", "reshape", "permute", "slice", "cat")
 EXAMPLES = 2  # that are looked at: the last ones, which are images where there are any

@@ -9,7 +9,7 @@ import gc
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +70,6 @@ class Prepared:
     assumed: tuple[str, ...] = ()  # those of the notes that say what was assumed of the weights
     labels: tuple[str, ...] = ()
     _reference: Reference | None = None
-    _beyond_half: tuple[str | None] | None = None  # None: not looked at yet
     _ranges: Ranges | None = None
     _judged: Judged | None = None
     _quantized: dict[str, QuantizedGraph] = field(default_factory=dict)
@@ -83,11 +82,10 @@ class Prepared:
         assert self._reference is not None
         return self._reference
 
+    @cached_property
     def beyond_half(self) -> str | None:
-        """Return what to say where values are beyond float16 (edgekit.exporting.half_range)."""
-        if self._beyond_half is None:
-            self._beyond_half = (beyond_half(self.graph, self.reference().inputs),)
-        return self._beyond_half[0]
+        """What to say where values are beyond float16 (edgekit.exporting.half_range)."""
+        return beyond_half(self.graph, self.reference().inputs)
 
     def note(self, text: str) -> None:
         """Tell something once, whichever file shows it."""

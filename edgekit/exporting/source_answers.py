@@ -72,8 +72,8 @@ def held_against(
 ) -> tuple[tuple[Array, ...] | None, str | None]:
     """What the files are to answer as: the file's own answers, or None where ours (`read`) say more, with the reason.
 
-    Raises GateFailed where what was read is not what the file computes. `least` is the least
-    size by which the errors of each output are measured.
+    `least` has for each output the least size by which its errors are measured. Raises GateFailed where what was read
+    is not what the file computes.
     """
     if source.record.format not in FORMATS:
         return None, (

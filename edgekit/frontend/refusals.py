@@ -29,10 +29,8 @@ def refused(name: str, values: Sequence[Any], error: BaseException) -> UsageErro
     if isinstance(error, RecursionError):
         raise error
     shapes, why = " and ".join(str(tuple(value.shape)) for value in values), first_line(error)
-    kind, remedy = (
-        next(made for kind, made in _CAUGHT_AS.items() if isinstance(error, kind)),
-        "give the input shape that the network was made for, or a larger resolution",
-    )
+    kind = next(made for kind, made in _CAUGHT_AS.items() if isinstance(error, kind))
+    remedy = "give the input shape that the network was made for, or a larger resolution"
     if isinstance(error, NotImplementedError) or "meta tensor" in why or "data-dependent" in why:
         kind, why = UsageError, "its result depends on the input's values"
         remedy = "write forward() without branches or sizes that depend on a tensor's values"

@@ -32,7 +32,7 @@ from edgekit.util.formatting import shape_text
 from edgekit.util.hard_exit import told_hard_exits
 
 Shape = tuple[int, ...]
-SHAPE_OR_FORWARD = "check its forward(), and that the input shape is the one that it was made for"
+_SHAPE_OR_FORWARD = "check its forward(), and that the input shape is the one that it was made for"
 MOST_NUMBERS = 1 << 40  # of an input: some terabytes
 
 
@@ -145,7 +145,7 @@ def _run(module: nn.Module, recorder: Recorder, shapes: Sequence[Shape]) -> Any:
             at(scope.line_of(error), f"{type(module).__name__} fails: {first_line(error)}"),
             "leave files and the network out of forward()"
             if isinstance(error, OSError)
-            else image_axes.said(shapes) or SHAPE_OR_FORWARD,
+            else image_axes.said(shapes) or _SHAPE_OR_FORWARD,
         ) from error
     if recorder.refusal is not None:  # forward() caught it, and went another way than with values
         raise recorder.refusal

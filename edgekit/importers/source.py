@@ -14,6 +14,7 @@ from edgekit.frontend.imported import Imported
 from edgekit.ir.quantized import OwnIntegers
 from edgekit.records.manifest import SourceRecord, TensorRecord
 from edgekit.records.preprocessing import Preprocessing
+from edgekit.util.formatting import shape_text
 
 Shape = tuple[int, ...]
 Value = TypeVar("Value", bound=Hashable)  # a name or a number by which a file knows a tensor
@@ -125,7 +126,7 @@ def settled(path: Path, name: str, own: Sequence[int | str], given: Shape | None
         if own and not fits:
             is_free = any(isinstance(size, str) for size in own[1:])
             raise UsageError(
-                f"input {name} of {path.name} is {told}, not {'x'.join(map(str, given))}",
+                f"input {name} of {path.name} is {told}, not {shape_text(given)}",
                 f"write {_example(name, own)}" if is_free else "leave --input out",
             )
         return given

@@ -79,7 +79,6 @@ def amplifies(graph: Graph, inputs: Sequence[Array], outputs: Sequence[Array]) -
     `inputs` and `outputs` are those of `undecided`.
     """
     random, (noise, _) = np.random.default_rng(0), NOISE["fp32"]
-
     whole = whole_numbers(graph)
 
     def noisy(name: str, x: Array) -> Array:

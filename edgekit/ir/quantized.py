@@ -81,8 +81,7 @@ class QuantizedGraph:
 
     `activations` holds every tensor that a runtime materialises (by operator name; what is fused into the operator
     before it has none; the output of an operator in `islands` has some only where an integer operator or a caller
-    reads integers of it, and what nothing reads in
-    integers has none where the runtime can hand out its float sums).
+    reads integers of it, and what nothing reads in integers has none where the runtime can hand out its float sums).
     `weights` holds the weights of conv, conv_transpose and linear by operator name. `biases` are int32 at scale
     input_scale * weight_scale, by operator name.
     Operators in `islands` are computed in float, each with the reason.

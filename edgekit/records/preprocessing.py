@@ -14,6 +14,7 @@ from pydantic import model_validator
 
 from edgekit.errors import UsageError
 from edgekit.records.record import Record
+from edgekit.util.formatting import shape_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -120,7 +121,7 @@ def check_input(preprocessing: Preprocessing, input_shape: tuple[int, ...]) -> t
     """
     if len(input_shape) != 4 or input_shape[1] != CHANNELS[preprocessing.channels]:
         raise UsageError(
-            f"images in {preprocessing.channels} do not fit an input of {'x'.join(map(str, input_shape[1:]))}",
+            f"images in {preprocessing.channels} do not fit an input of {shape_text(input_shape[1:])}",
             "images need an input of 1, 3 or 4 channels, height and width, and as many in `channels` of a preprocessing"
             " file: L, RGB, BGR or RGBA",
         )

@@ -102,8 +102,7 @@ def _real_again(b: Builder, name: str, x: Node, n: int | None, dim: int, scale: 
     dim %= x.rank
     n = n or 2 * (x.shape[dim] - 1)
     size, parts = min(n // 2 + 1, x.shape[dim]), _parts(x)
-    waves = (_twice(wave, scale) for wave in _waves(n, size, n, parts[0].dtype))
-    cos, sin = waves
+    cos, sin = (_twice(wave, scale) for wave in _waves(n, size, n, parts[0].dtype))
     return _product(b, name, parts, (cos, _scaled(sin, -1)), dim, size, FROM_FREQUENCIES)
 
 

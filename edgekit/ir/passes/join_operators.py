@@ -22,7 +22,7 @@ _NEAR = 1e-4  # of a number, which files round
 
 
 def join_gelu(graph: Graph) -> Graph:
-    """The same network with x * (1 + erf(x / sqrt(2))) / 2 as one operator, which a forward() may spell out, too.
+    """Return the same network with x * (1 + erf(x / sqrt(2))) / 2 as one operator, which a forward() may spell out.
 
     TFLite has no error function, and beside another such product onnxruntime joins the halves of both, and breaks.
     """

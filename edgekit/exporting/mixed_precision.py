@@ -29,6 +29,7 @@ from edgekit.ir.graph import Graph, Op
 from edgekit.ir.quantized import QuantizedGraph
 from edgekit.records.preprocessing import Preprocessing, apply
 from edgekit.records.runtime import Session, own_time
+from edgekit.stats.accuracy import gained
 from edgekit.stats.limit import CANNOT_TELL, Held
 from edgekit.stats.proportions import PairedDifference, paired_difference
 from edgekit.util.formatting import shape_text
@@ -65,16 +66,8 @@ class Drop:
         """As measured."""
         return self.difference.difference * 100
 
-    @property
-    def interval(self) -> tuple[float, float]:
-        """95 %, paired image by image, in points."""
-        low, high = self.difference.ci95
-        return low * 100, high * 100
-
     def __str__(self) -> str:
-        low, high = self.interval
-        said = f"loses {self.points:.1f} points" if low > 0 else f"is {self.points:+.1f} points under fp32"
-        text = f"{said} of top-1 on {self.difference.n} held-out images (95 % paired {low:+.1f} .. {high:+.1f})"
+        text = f"{gained(self.held, 'fp32')} on {self.difference.n} held-out images"
         doubt = self.held.doubt()
         return f"{text}: these cannot tell whether it is within {self.limit:g}; {doubt}" if doubt else text
 
@@ -83,7 +76,7 @@ class Drop:
         return {
             "verdict": self.held.verdict,
             "points": self.points,
-            "ci95": list(self.interval),
+            "ci95": [100 * bound for bound in self.difference.ci95],
             "n": self.difference.n,
             "limit": self.limit,
             "enough": self.held.enough if self.held.verdict == CANNOT_TELL else None,
@@ -105,7 +98,7 @@ class Mixed:
             if self.kept_float
             else ("no layer had to stay in float")
         )
-        return f"int8 ({scheme}) {self.drop}; {layers}"
+        return f"int8 ({scheme}) has {self.drop}; {layers}"
 
 
 @dataclass(frozen=True)
@@ -169,7 +162,7 @@ def within(
             return Mixed(quantized, layers, drop)
         if count >= len(order):
             raise GateFailed(
-                f"int8 {drop}, even with every layer in float",
+                f"int8 has {drop}, even with every layer in float",
                 "calibrate with more images, or raise --max-drop",
             )
         count = min(2 * count, len(order))

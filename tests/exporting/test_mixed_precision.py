@@ -103,13 +103,13 @@ def test_layers_stay_in_float_until_the_drop_is_within_the_limit(images: Path) -
 @pytest.mark.parametrize(
     ("only_float", "only_int8", "n", "limit", "verdict", "text"),
     [
-        (4, 4, 400, 0.1, "cannot tell", "is +0.0 points under fp32"),
-        (12, 2, 400, 0.1, "failed", "loses 2.5 points"),
-        (40, 10, 400, 1.0, "failed", "loses 7.5 points"),
-        (6, 4, 400, 3.0, "passed", "is +0.5 points under fp32"),
-        (2, 6, 400, 2.0, "passed", "is -1.0 points under fp32"),
+        (4, 4, 400, 0.1, "cannot tell", "no change of top-1 against fp32"),
+        (12, 2, 400, 0.1, "failed", "a loss of 2.50 points against fp32 (95 % paired -"),
+        (40, 10, 400, 1.0, "failed", "a loss of 7.50 points"),
+        (6, 4, 400, 3.0, "passed", "a loss of 0.50 points"),
+        (2, 6, 400, 2.0, "passed", "a gain of 1.00 points"),
         (8, 4, 400, 1.0, "cannot tell", "no number of images would"),
-        (12, 2, 400, 2.0, "cannot tell", "loses 2.5 points"),
+        (12, 2, 400, 2.0, "cannot tell", "a loss of 2.50 points"),
     ],
 )
 def test_the_verdict_knows_the_noise(

@@ -17,7 +17,7 @@ from edgekit.records.runtime import open_session
 from tests.exporting.test_whole_inputs import written
 from tests.importers.onnx.files import Array, node, of_runtime, weight
 
-OWN: dict[str, Array] = {"rows": weight(30, 8), "many": np.array(50, np.float32)}
+OWN: dict[str, Array] = {"rows": weight(30, 8), "many": np.array(50, np.float32), "half": np.array(15, np.float32)}
 ROWS = {
     "Gather": [node("Cast", "x", "at", to=7), node("Gather", "rows at", "y", axis=0)],
     "rounded": [node("Round", "x", "r"), node("Cast", "r", "at", to=6), node("Gather", "rows at", "y", axis=0)],
@@ -27,6 +27,7 @@ ROWS = {
         node("Squeeze", "at front", "two"),
         node("GatherElements", "rows two", "y", axis=0),
     ],
+    "from the end": [node("Sub", "x half", "s"), node("Cast", "s", "at", to=7), node("Gather", "rows at", "y", axis=0)],
     "outside": [
         node("Mul", "x many", "m"),
         node("Exp", "m", "e"),
@@ -42,7 +43,7 @@ def of_rows(path: Path, kind: str) -> Path:
     return written(path, ROWS[kind], {"x": ((1, 8), "FLOAT")}, own)
 
 
-@pytest.mark.parametrize("kind", ["Gather", "rounded", "GatherElements"])
+@pytest.mark.parametrize("kind", ["Gather", "rounded", "GatherElements", "from the end"])
 def test_real_numbers_that_choose_rows_stay_inside(kind: str, tmp_path: Path) -> None:
     path = of_rows(tmp_path / "net.onnx", kind)
     result = edgekit.export(str(path), format=["onnx", "tflite"], out=tmp_path)

@@ -19,6 +19,7 @@ from edgekit.importers.onnx.borders import input_grids, output_grids
 from edgekit.importers.onnx.file import OnnxFile
 from edgekit.importers.onnx.node import STANDARD, Block, Node
 from edgekit.importers.onnx.own import joined
+from edgekit.importers.onnx.places import counted_from_end
 from edgekit.importers.onnx.quantized import in_real_numbers
 from edgekit.importers.source import refuse_unknown
 from edgekit.ir.quantized import OwnIntegers, QParams
@@ -94,6 +95,7 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
             ordered, known_sizes, lambda name: arrays(name) if name in constants else None
         )
         constants |= {name: onnx.numpy_helper.from_array(array, name) for name, array in own.items()}
+        ordered = counted_from_end(ordered)  # edgekit's own places are none below 0
     else:
         ordered = joined(ordered)
     grids = input_grids(ordered, [one.name for one in inputs if one.dtype in ("uint8", "int8")], arrays, constants)

@@ -19,32 +19,33 @@ def gather(n: Node, x: Tensor, indices: Tensor) -> Tensor:
     size = x.shape[axis]
     if indices.dim() == 0 and is_known(indices):
         return x.select(axis, int(indices))
-    flat = x.index_select(axis, _from_start(indices.reshape(-1), size))
+    flat = x.index_select(axis, _from_start(n, indices.reshape(-1), size))
     if indices.dim() == 1:
         return flat
     return flat.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
 
 
-def _from_start(indices: Tensor, size: int) -> Tensor:
-    """Places that are known are counted from the start; those that the network computes are taken to be so."""
+def _from_start(n: Node, indices: Tensor, size: int) -> Tensor:
+    """Places counted from the start of their axis."""
     indices = indices.long()
-    return torch.remainder(indices, size) if is_known(indices) else indices
+    if is_known(indices):
+        return torch.remainder(indices, size)
+    return torch.where(indices < 0, indices + size, indices) if n.get("from_end") else indices
 
 
 def gather_elements(n: Node, x: Tensor, indices: Tensor) -> Tensor:
     axis = n.get("axis", 0) % x.dim()
-    return torch.gather(x, axis, _from_start(indices, x.shape[axis]))
+    return torch.gather(x, axis, _from_start(n, indices, x.shape[axis]))
 
 
 def gather_nd(n: Node, x: Tensor, indices: Tensor) -> Tensor:
     """The last axis of `indices` has a place in each of the first axes behind the batch's."""
-    batch = n.get("batch_dims", 0)
-    return x[_index(x, indices, batch)]
+    return x[_index(n, x, indices, n.get("batch_dims", 0))]
 
 
-def _index(x: Tensor, indices: Tensor, batch: int = 0) -> tuple[Tensor, ...]:
+def _index(n: Node, x: Tensor, indices: Tensor, batch: int = 0) -> tuple[Tensor, ...]:
     """One tensor of places for each axis that is taken from; those of the batch count through it."""
-    given = [_from_start(indices[..., axis], x.shape[batch + axis]) for axis in range(indices.shape[-1])]
+    given = [_from_start(n, indices[..., axis], x.shape[batch + axis]) for axis in range(indices.shape[-1])]
     rank = indices.dim() - 1
     counts = [along_axis(torch.arange(x.shape[axis]), axis, rank) for axis in range(batch)]
     return (*counts, *given)
@@ -54,29 +55,22 @@ _JOINED = {"add": "sum", "mul": "prod", "max": "amax", "min": "amin"}
 
 
 def scatter_nd(n: Node, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
-    """A copy with new elements at known places, or with these joined to what is there."""
-    index, reduction = _index(x, indices), n.get("reduction", "none")
-    y = x.clone()
-    if reduction == "none":
-        y[index] = updates
-        return y
-    places = torch.arange(x.numel()).reshape(x.shape)[index].reshape(-1)
-    return y.reshape(-1).scatter_reduce(0, places, updates.reshape(-1), _JOINED[reduction]).reshape(x.shape)
+    """A copy with new elements at some places, or with these joined to what is there."""
+    places = torch.arange(x.numel()).reshape(x.shape)[_index(n, x, indices)].reshape(-1)
+    return _scattered(n, x.reshape(-1), 0, places, updates.reshape(-1)).reshape(x.shape)
 
 
 def scatter_elements(n: Node, x: Tensor, indices: Tensor, updates: Tensor) -> Tensor:
     """The same with a place for each element along one axis."""
-    axis, reduction = n.get("axis", 0) % x.dim(), n.get("reduction", "none")
-    along = _from_start(indices, x.shape[axis])
-    if reduction != "none":
-        return x.scatter_reduce(axis, along, updates, _JOINED[reduction])
-    places = [
-        along_axis(torch.arange(size), index, x.dim()).expand(indices.shape) for index, size in enumerate(indices.shape)
-    ]
-    places[axis] = along
-    y = x.clone()
-    y[tuple(places)] = updates
-    return y
+    axis = n.get("axis", 0) % x.dim()
+    return _scattered(n, x, axis, _from_start(n, indices, x.shape[axis]), updates)
+
+
+def _scattered(n: Node, x: Tensor, axis: int, places: Tensor, updates: Tensor) -> Tensor:
+    reduction = n.get("reduction", "none")
+    if reduction == "none":
+        return x.scatter(axis, places, updates)
+    return x.scatter_reduce(axis, places, updates, _JOINED[reduction])
 
 
 def one_hot(n: Node, indices: Tensor, depth: Tensor, values: Tensor) -> Tensor:
@@ -84,7 +78,7 @@ def one_hot(n: Node, indices: Tensor, depth: Tensor, values: Tensor) -> Tensor:
     count, axis = n.integer(depth, "depth"), n.get("axis", -1) % (indices.dim() + 1)
     places = along_axis(torch.arange(count), axis, indices.dim() + 1)
     inside = indices.long().unsqueeze(axis)
-    if is_known(inside):
+    if is_known(inside) or n.get("from_end"):
         inside = torch.where(inside < 0, inside + count, inside)
     return torch.where(inside == places, values[1], values[0])
 

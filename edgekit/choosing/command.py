@@ -16,6 +16,7 @@ from edgekit.records.summary import Summary
 from edgekit.reporting.cautions import instructions_apart
 from edgekit.reporting.rows import Row, rows
 from edgekit.storage import finding
+from edgekit.storage.filters import NAMED, Names, filters
 from edgekit.storage.looking import check_is_there
 from edgekit.storage.store import Store, open_store
 from edgekit.util.quantity import Quantity
@@ -29,10 +30,10 @@ def choose(
     max_bytes: Quantity = None,
     max_memory: Quantity = None,
     max_drop: Quantity = None,
-    model: str | Sequence[str] | None = None,
-    format: str | Sequence[str] | None = None,
-    precision: str | Sequence[str] | None = None,
-    runtime: str | Sequence[str] | None = None,
+    model: Names = None,
+    format: Names = None,
+    precision: Names = None,
+    runtime: Names = None,
     threads: int | None = None,
     batch: int | None = None,
     store: Store | str | None = None,
@@ -45,41 +46,52 @@ def choose(
     image by image. A limit that lies inside an interval cannot be told: such a file is neither passed nor failed, and
     never chosen. Of a file under the same run conditions the latest measurement counts, of its accuracies the latest.
 
-    `device` may be left out where the store knows one only. `model` names networks or variants;
-    `format`, `precision` and `runtime` leave files and latencies of these only. `threads` and `batch` are needed where
-    the device was measured under several. Where all that was to be measured on the device failed, the result says why,
-    and names no file. Raises UsageError for an empty store, an unknown name, a
-    wrong limit, or latencies that must not be ranked together.
+    `device` may be left out where the store knows one only. `model` names networks or variants; `format`, `precision`
+    and `runtime` leave files and latencies of these only. `threads` and `batch` are needed where the device was
+    measured under several. Where all that was to be measured on the device failed, the result says why, and names no
+    file. Raises UsageError for an empty store, an unknown name, a wrong limit, or latencies that must not be ranked
+    together.
     """
     wanted = limits(max_latency, min_top1, max_bytes, max_memory, max_drop)
+    only = filters(None, None, None, None, format, precision, runtime)
     source = store if isinstance(store, Store) else open_store(store)
-    # What a device does under sustained load is another number, and not ranked with these.
-    summaries = [one for one in finding.all_of(source) if one.sustained_seconds is None]
-    away = _away(device, summaries, source)
-    chosen_place, measured = _on_device(summaries, device, source) if away is None else (away.device, [])
-    measured = _alike(measured, threads, batch) if away is None else []
+    place, measured, away = _measured(device, threads, batch, source)
     accuracies = sorted(source.accuracies(), key=lambda record: record.created)
     found = _of_model(_rows(source, measured, accuracies), model)
-    for field, asked in {"format": format, "precision": precision, "runtime": runtime}.items():
-        found = _only(found, field, asked)
+    for field in NAMED:
+        found = _only(found, field, getattr(only, field))
     hits = {record.sha256: record.hits for record in accuracies}
     lost = losses(accuracies, wanted.max_drop)
-    if away is not None:
-        decision = unmeasured(f"{away.device} was not measured: {away.why}", away.remedy, found, hits, wanted, lost)
-    else:
+    if away is None:
         decision = decide(found, hits, wanted, lost)
+    else:
+        decision = unmeasured(f"{place} was not measured: {away.why}", away.remedy, found, hits, wanted, lost)
+    notes = (*instructions_apart(found), *(remarks(decision.chosen.row) if decision.chosen else ()))
     return ChooseResult(
-        chosen_place,
+        place,
         wanted,
         decision.verdict,
         decision.reason,
         decision.chosen,
         decision.others,
-        (*instructions_apart(found), *(remarks(decision.chosen.row) if decision.chosen else ())),
+        notes,
         decision.remedy,
         decision.provisional,
         decision.beside_best,
     )
+
+
+def _measured(
+    device: str | None, threads: int | None, batch: int | None, store: Store
+) -> tuple[str, list[Summary], Unmeasured | None]:
+    """The place that is meant, what was measured there and may be ranked together, and why there is nothing of it."""
+    # What a device does under sustained load is another number, and not ranked with these.
+    summaries = [one for one in finding.all_of(store) if one.sustained_seconds is None]
+    away = _away(device, summaries, store)
+    if away is not None:
+        return away.device, [], away
+    place, found = _on_device(summaries, device, store)
+    return place, _alike(found, threads, batch), None
 
 
 def _away(device: str | None, summaries: Sequence[Summary], store: Store) -> Unmeasured | None:
@@ -142,7 +154,7 @@ def _rows(store: Store, measured: Iterable[Summary], accuracies: Sequence[Accura
     return rows(records, accuracies, resample=True)
 
 
-def _of_model(found: tuple[Row, ...], model: str | Sequence[str] | None) -> tuple[Row, ...]:
+def _of_model(found: tuple[Row, ...], model: Names) -> tuple[Row, ...]:
     if model is None:
         return found
     words = [model] if isinstance(model, str) else list(model)
@@ -153,14 +165,11 @@ def _of_model(found: tuple[Row, ...], model: str | Sequence[str] | None) -> tupl
     return tuple(row for row in found if row.model in words or row.variant in words)
 
 
-def _only(found: tuple[Row, ...], field: str, asked: str | Sequence[str] | None) -> tuple[Row, ...]:
-    """The rows whose field has one of the values. Raises UsageError for a value that none of them has."""
-    if asked is None:
-        return found
-    words = [asked] if isinstance(asked, str) else list(asked)
+def _only(found: tuple[Row, ...], field: str, names: Sequence[str]) -> tuple[Row, ...]:
+    """The rows whose field has one of the names, if there are any. Raises UsageError for one that none of them has."""
     known = dict.fromkeys(value for row in found if (value := getattr(row, field)))
-    for word in words:
-        if word not in known:
-            told = f"no such file here has --{field} {word}{nearest(word, known)}"
-            raise UsageError(told, f"choose of: {', '.join(known)}" if known else f"leave --{field} out")
-    return tuple(row for row in found if getattr(row, field) in words)
+    missing = next((name for name in names if name not in known), None)
+    if missing is not None:
+        remedy = f"choose of: {', '.join(known)}" if known else f"leave --{field} out"
+        raise UsageError(f"no such file here has --{field} {missing}", remedy)
+    return tuple(row for row in found if getattr(row, field) in names) if names else found

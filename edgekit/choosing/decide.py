@@ -14,7 +14,7 @@ from edgekit.choosing import undecided
 from edgekit.choosing.gaps import OTHER_IMAGES
 from edgekit.choosing.level import Hits, compared, overlap
 from edgekit.choosing.limits import FAILS as LIMIT_FAILS
-from edgekit.choosing.limits import HOLDS, Limits, checks, gap_of_latency, no_accuracy, why_no_latency
+from edgekit.choosing.limits import HOLDS, Limits, checks, gap_of_latency, no_accuracy, why_no_latency, why_no_top1
 from edgekit.choosing.losses import Losses
 from edgekit.choosing.result import CANNOT_DECIDE, CANNOT_TELL, CHOSEN, FAILS, FITS, NONE_FITS, Candidate
 from edgekit.records.measurement import INVALID, SUSPECT
@@ -113,7 +113,7 @@ def _judged(row: Row, limits: Limits, images: str | None, lost: Losses) -> Candi
         return Candidate(row, FAILS, failed, loss=loss)
     left_open = [(check.gap, check.reason) for check in found if check.outcome != HOLDS and check.gap is not None]
     if row.top1 is None and limits.min_top1 is None and limits.max_drop is None:
-        left_open.append((no_accuracy(row), f"top-1 is unknown: {undecided.why_no_top1(row)}"))
+        left_open.append((no_accuracy(row), f"top-1 is unknown: {why_no_top1(row)}"))
     elif row.top1 is not None and row.dataset_hash != images:  # percentages of other images are other numbers
         told = f"evaluated on other images than most files ({row.images:,} of {row.dataset})"
         left_open.append((OTHER_IMAGES, told))

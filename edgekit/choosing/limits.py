@@ -80,7 +80,7 @@ def checks(row: Row, wanted: Limits, lost: Losses) -> Iterator[Check]:
 
 def _accuracy(row: Row, limit: float) -> Check:
     if row.top1 is None or row.top1_ci95 is None:
-        return Check(CANNOT_TELL, f"top-1 is unknown: {row.missing.get('top1', 'not evaluated')}", no_accuracy(row))
+        return Check(CANNOT_TELL, f"top-1 is unknown: {why_no_top1(row)}", no_accuracy(row))
     low, high = row.top1_ci95
     told = f"top-1 {percent(row.top1)} % (95 % {percent(low)} .. {percent(high)})"
     return _against(told, f"{100 * limit:g} %", TOP1_INSIDE, holds=low >= limit, fails=high < limit, beyond="below")
@@ -90,14 +90,18 @@ def _loss(row: Row, lost: Losses) -> Check:
     if row.precision == FLOAT and row.top1 is not None:
         return Check(HOLDS, "a float file loses nothing")
     if row.top1 is None:
-        told = f"its loss of top-1 is unknown: {row.missing.get('top1', 'not evaluated')}"
-        return Check(CANNOT_TELL, told, no_accuracy(row))
+        return Check(CANNOT_TELL, f"its loss of top-1 is unknown: {why_no_top1(row)}", no_accuracy(row))
     found = lost.get(row.sha256)
     if found is None:
         told = "its loss of top-1 is unknown: no fp32 file of its network was evaluated on the same images"
         return Check(CANNOT_TELL, told, NO_FLOAT)
     outcome = {PASSED: HOLDS, FAILED: FAILS}.get(found.held.verdict, CANNOT_TELL)
     return Check(outcome, found.reason, LOSS_INSIDE if outcome == CANNOT_TELL else None)
+
+
+def why_no_top1(row: Row) -> str:
+    """Return why a row has no accuracy, in words."""
+    return row.missing.get("top1", "not evaluated")
 
 
 def no_accuracy(row: Row) -> Gap:

@@ -33,10 +33,7 @@ class Loss:
     @property
     def reason(self) -> str:
         """What was lost, against the limit, in the words of `eval`."""
-        told = f"{gained(self.held, escaped(self.base))} {'holds' if self.held.is_held else 'fails'}"
-        doubt = self.held.doubt()
-        so_few = f", but {self.held.n:,} images cannot tell it from the limit; {doubt}" if doubt else ""
-        return f"{told} --max-drop {100 * self.held.limit:g}{so_few}"
+        return f"{gained(self.held, escaped(self.base))} {self.held.outcome('--max-drop')}"
 
     def to_json(self) -> dict[str, Any]:
         """Fractions of 1; what is above 0 is lost."""

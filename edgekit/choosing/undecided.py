@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edgekit.choosing.gaps import INVALID_LATENCY, OTHER_IMAGES, UNEVALUATED, UNTRAINED, Gap
 from edgekit.choosing.level import Hits, compared
-from edgekit.choosing.limits import Limits, why_no_latency
+from edgekit.choosing.limits import Limits, why_no_latency, why_no_top1
 from edgekit.choosing.result import CANNOT_DECIDE, CANNOT_TELL, NONE_FITS, Candidate
 from edgekit.records.measurement import INVALID
 from edgekit.records.reasons import in_words, pooled
@@ -84,11 +84,6 @@ def why_no_latencies(few: Sequence[Candidate]) -> str:
             *filter(None, [_each_once(others, why_no_latency)]),
         ]
     )
-
-
-def why_no_top1(row: Row) -> str:
-    """Return why a row has no accuracy, in words."""
-    return row.missing.get("top1", "not evaluated")
 
 
 def _open(judged: Iterable[Candidate]) -> list[Candidate]:

@@ -160,8 +160,13 @@ def test_files_are_chosen_of_a_format_and_a_precision(make: Records) -> None:
         some = edgekit.choose(store=url, **asked)
         left = [one.row for one in (*([some.chosen] if some.chosen else []), *some.others)]
         assert {row.sha256 for row in left} == {row.sha256 for row in every if getattr(row, field) == value}
-        with pytest.raises(UsageError, match=f"no such file here has --{field} none"):
+        with pytest.raises(UsageError, match=f"unknown {field} 'none'"):
             edgekit.choose(store=url, **asked | {field: "none"})
+    by_other_names = edgekit.choose(store=url, format="litert", precision=["full"], runtime="tflite_runtime")
+    assert by_other_names.chosen and by_other_names.chosen.row.artifact == SMALL.file
+    with pytest.raises(UsageError, match="no such file here has --precision int8") as caught:
+        edgekit.choose(store=url, precision="int8")
+    assert caught.value.remedy == "choose of: fp32"
 
 
 def test_a_store_that_is_empty_and_one_that_is_gone_are_refused(make: Records, tmp_path: Path) -> None:

@@ -161,6 +161,11 @@ def target(func: Any, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any])
     return None
 
 
+def cleared(call: Call, result: Any) -> Any:
+    """Zeros in memory that nobody has written to, whose leftovers would be constants of the graph."""
+    return result.zero_() if call.name in UNWRITTEN else result
+
+
 def without_change(function: Any, call: Call) -> Callable[..., Any]:
     """A function that gives what `function` would write, and leaves its arguments as they are."""
     for home in (F, torch, Tensor):

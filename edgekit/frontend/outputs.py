@@ -18,17 +18,19 @@ LEAVE_OUT = "leave it out of what forward() returns, or of the outputs of the fi
 def named_outputs(result: Any, node_of: Callable[[Any], Any], builder: Builder) -> dict[str, Node]:
     """The outputs by public name, in order; the only one of a network without a name of its own has "".
 
-    Names are the keys of dictionaries, the fields of named tuples, or output_0, output_1 ... Raises UsageError for a
-    result without tensors, or one that holds anything else.
+    Names are the keys of dictionaries, the fields of named tuples, or output_0, output_1 ... One that an input has, as
+    of a state that comes back, gets _out behind it: ONNX has a name once. Raises UsageError for a result without
+    tensors, or one that holds anything else.
     """
     if isinstance(result, Tensor):
         return {"": _checked("the network returns", node_of(result), builder, set())}
     found: dict[str, Node] = {}
     used: set[int] = set()
+    inputs = {node.name for node in builder.nodes if node.kind == "input"}
     for path, value in flat(result):
         if not path:
             raise UsageError(f"the network returns {_told(value)}, not a tensor", "return a tensor, or several")
-        name = _name(path)
+        name = _name(path) + ("_out" if _name(path) in inputs else "")
         if name in found:
             raise UsageError(f"two outputs of the network are called {name}", "give them names of their own")
         node = node_of(value) if isinstance(value, Tensor) else value

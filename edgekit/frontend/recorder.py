@@ -22,6 +22,7 @@ from edgekit.frontend.builder import Builder
 from edgekit.frontend.calls import Call, described
 from edgekit.frontend.complex_table import OF_COMPLEX, is_about_complex, no_form
 from edgekit.frontend.composites import taken_apart
+from edgekit.frontend.masks import Masks
 from edgekit.frontend.node import Node, leaves, mapped
 from edgekit.frontend.refusals import REFUSALS, at, changes_itself, depends, draws, in_training, refused, saves, unseen
 from edgekit.frontend.storage import Storage
@@ -42,7 +43,7 @@ class Recorder(TorchFunctionMode):
         self.answering = False  # what torch's own functions call on the way is theirs
         self.beneath = False  # whether a function is being taken apart
         self.scope = scope.Scope(module)
-        self.storage = Storage(self.builder)
+        self.storage, self.masks = Storage(self.builder), Masks(self)
         self.owned = {**dict(module.named_parameters()), **dict(module.named_buffers())}
         self.device = next((t.device for t in self.owned.values()), torch.device("cpu"))
         self._memories = {_memory(tensor): name for name, tensor in self.owned.items()}
@@ -85,7 +86,8 @@ class Recorder(TorchFunctionMode):
         if not any(tensor in self.storage for tensor in tensors):
             return self._constant(func, call, tensors, args, kwargs)
         self.builder.next_call()
-        return self._about_tensors(func, call, args, kwargs)
+        masked = self.masks.answer(func, call, args, kwargs)
+        return self.about_tensors(func, call, args, kwargs) if masked is NotImplemented else masked
 
     def is_unknown(self, tensor: Tensor) -> bool:
         """Whether a tensor without data is none that a call made, and none of the network's."""
@@ -105,7 +107,7 @@ class Recorder(TorchFunctionMode):
             self._keep_constants(target)
         if any(tensor.is_meta for tensor in tensors) and not all(tensor.is_meta for tensor in tensors):
             args, kwargs = mapped((args, kwargs), lambda v: v.to("meta") if isinstance(v, Tensor) else v)
-        result = _cleared(call, func(*args, **kwargs))
+        result = calls.cleared(call, func(*args, **kwargs))
         if calls.is_random(call):
             self._draw(call, result)
         for tensor in leaves(result, Tensor):
@@ -137,7 +139,8 @@ class Recorder(TorchFunctionMode):
 
     # Calls that an input reaches
 
-    def _about_tensors(self, func: Any, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def about_tensors(self, func: Any, call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What such a call gives."""
         name = call.name
         if name in calls.QUESTIONS:
             return func(*args, **kwargs)
@@ -160,7 +163,7 @@ class Recorder(TorchFunctionMode):
         if name == "__setitem__":
             return self._set_item(args)
         if name == "__iter__":
-            return iter(self._about_tensors(Tensor.unbind, described(Tensor.unbind), args, {}))
+            return iter(self.about_tensors(Tensor.unbind, described(Tensor.unbind), args, {}))
         if name.endswith(".__set__"):
             raise UsageError(at(scope.line(), f"forward() sets a tensor's {call.shown}"), "write it without that")
         return self._operator(func, call, args, kwargs)
@@ -176,7 +179,7 @@ class Recorder(TorchFunctionMode):
 
         args, kwargs = mapped((args, kwargs), there)
         call = described(func)
-        result = _cleared(call, func(*args, **kwargs))
+        result = calls.cleared(call, func(*args, **kwargs))
         if result.is_meta:
             self._constants[id(result)] = result
         if calls.is_random(call):
@@ -196,11 +199,8 @@ class Recorder(TorchFunctionMode):
     def _set_item(self, args: tuple[Any, ...]) -> None:
         """tensor[index] = value."""
         target, index, value = args
-        if target not in self.storage:
-            self._refuse_own(target)
-            self.storage.adopt(target)
-        name = self.scope.name("setitem")
-        x, index, value = self._nodes((self.storage.read(target), index, value))
+        x, name = self.ready(target), self.scope.name("setitem")
+        index, value = self._nodes((index, value))
         forms = OF_COMPLEX if is_about_complex((x, value), {}) else CONVERTERS
         result = self._converted(forms["__setitem__"], name, (x, index, value), {})
         if result is NotImplemented:
@@ -230,9 +230,7 @@ class Recorder(TorchFunctionMode):
     def _in_place(
         self, func: Any, call: Call, name: str, target: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Tensor:
-        if target not in self.storage:
-            self._refuse_own(target)
-            self.storage.adopt(target)
+        self.ready(target)
         anew = kwargs.get("out") is target or call.shown == "resize_"
         kwargs = {key: value for key, value in kwargs.items() if key not in ("out", "inplace")}
         plain = calls.without_change(func, call) if call.in_place else func
@@ -247,6 +245,13 @@ class Recorder(TorchFunctionMode):
             node = self.builder.emit(f"{name}/expand", "expand", [node], shape=tuple(target.shape))
         self.storage.write(target, node)
         return target
+
+    def ready(self, target: Tensor) -> Node:
+        """What a tensor is that is about to be written to. Raises UsageError for one of the network's own."""
+        if target not in self.storage:
+            self._refuse_own(target)
+            self.storage.adopt(target)
+        return self.storage.read(target)
 
     def _nodes(self, values: Any) -> Any:
         """The same arguments by what they are in the graph."""
@@ -338,11 +343,6 @@ def _together(result: Any, made: Any, pair: Callable[[Any, Any], Any]) -> Any:
     if isinstance(result, (tuple, list)):
         return type(made)(_together(one, other, pair) for one, other in zip(result, made, strict=True))
     return pair(result, made)
-
-
-def _cleared(call: Call, result: Any) -> Any:
-    """Zeros in memory that nobody has written to, whose leftovers would be constants of the graph."""
-    return result.zero_() if call.name in calls.UNWRITTEN else result
 
 
 def _memory(tensor: Tensor) -> int:

@@ -55,6 +55,17 @@ def by_key(argument: str, key: str) -> UsageError:
     )
 
 
+def takes_by_mask(what: str) -> UsageError:
+    """The error for what needs to know which elements a mask takes that depends on the input."""
+    return UsageError(
+        at(
+            scope.line(),
+            f"forward() takes elements by a mask that depends on the input, and {what} depends on how many",
+        ),
+        "keep all elements: torch.where(mask, y, 0.0), and sums of these divided by mask.sum()",
+    )
+
+
 def no_gradients(where: str) -> UsageError:
     """The error for a derivative that forward() asks torch for."""
     return UsageError(

@@ -52,7 +52,7 @@ def trace(module: nn.Module, *shapes: Shape) -> Graph:
         module = nn.Sequential(module).eval()
     recorder, result = _steady(module, shapes)
     with _about(module):
-        outputs = named_outputs(result, recorder.node_of, recorder.builder)
+        outputs = named_outputs(result, recorder.masks.output, recorder.builder)
     graph = _graph(recorder, outputs)
     if not isinstance(module, (Imported, fx.GraphModule)):
         return absorb_padding(join_gelu(graph))

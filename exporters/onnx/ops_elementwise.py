@@ -10,7 +10,7 @@ import torch
 
 from edgekit.errors import UsageError
 from edgekit.exporters.onnx.emitter import Emission, onnx_type
-from edgekit.exporters.onnx.versions import NEEDED
+from edgekit.exporters.onnx.versions import needed
 from edgekit.ir.graph import Op
 
 Names = Mapping[str, str]
@@ -179,7 +179,7 @@ def bitwise(kind: str) -> Converter:
     """Bits of two tensors of integers. Raises UsageError for an opset that has none."""
 
     def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
-        least = NEEDED[op.kind]
+        least = needed(op)
         if e.opset < least:
             raise UsageError(
                 f"{op.place}: ONNX has no bits of two tensors before opset {least}", f"choose --opset {least}"

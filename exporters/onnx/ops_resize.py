@@ -10,10 +10,11 @@ import numpy as np
 from edgekit.errors import UsageError
 from edgekit.exporters.onnx.emitter import Emission
 from edgekit.exporters.onnx.ops_moving import take
+from edgekit.exporters.onnx.versions import needed
 from edgekit.exporters.windows import CUBIC, nearest_places
 from edgekit.ir.graph import Op
 
-_GRID_SAMPLE, _GRID_SAMPLE_3D = 16, 20  # the first opsets that have it
+_GRID_SAMPLE, _NEW_MODES = 16, 20  # the first opsets that have it, and with these names of modes
 _SAMPLED = {"bilinear": ("bilinear", "linear"), "bicubic": ("bicubic", "cubic"), "nearest": ("nearest", "nearest")}
 
 
@@ -80,11 +81,11 @@ def _gathered(e: Emission, op: Op, source: str, before: Sequence[int], out: str)
 
 def grid_sample(e: Emission, op: Op, x: list[str], own: Mapping[str, str], out: str) -> None:
     """GridSample. Raises UsageError for an opset that has none."""
-    least = _GRID_SAMPLE if len(op.shape) == 4 else _GRID_SAMPLE_3D
+    least = needed(op) or _GRID_SAMPLE
     if e.opset < least:
         raise UsageError(f"{op.place}: ONNX has no sampling by a grid before opset {least}", f"choose --opset {least}")
     a = op.attrs
-    mode = _SAMPLED[a["mode"]][e.opset >= _GRID_SAMPLE_3D]
+    mode = _SAMPLED[a["mode"]][e.opset >= _NEW_MODES]
     e.node(
         "GridSample",
         x,

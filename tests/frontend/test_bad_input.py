@@ -60,7 +60,7 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
         lambda x, m: nn.utils.rnn.pack_padded_sequence(x[:, 0], torch.tensor([6]), batch_first=True),
         HERE + r"forward\(\) packs sequences by their lengths",
     ),
-    "a mask": (lambda x, m: x[x > 0], HERE + "layer getitem .* its result depends on the input's values"),
+    "a mask": (lambda x, m: x[x > 0], HERE + r"forward\(\) takes elements by a mask .*, and the output depends on how"),
     "nonzero": (lambda x, m: x.nonzero(), HERE + r"forward\(\) asks for the values .*\(nonzero\)"),
     "numpy": (lambda x, m: torch.from_numpy(x.detach().cpu().numpy()), HERE + r"forward\(\) asks for .*\(numpy\)"),
     "numpy's function": (lambda x, m: torch.tensor(np.asarray(x)), HERE + r"forward\(\) asks for .*\(array\)"),

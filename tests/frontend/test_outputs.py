@@ -43,6 +43,7 @@ RESULTS: dict[str, tuple[Callable[[Tensor, Tensor], Any], list[str]]] = {
     "a named tuple": (lambda a, b: Pair(a, b + 1), ["boxes", "scores"]),
     "a dataclass": (lambda a, b: Found(a, b + 1), ["boxes", "scores"]),
     "the same twice": (lambda a, b: (a + b, a), ["output_0", "output_1"]),
+    "one called like an input": (lambda a, b: {"y": a, "state": b + 1}, ["y", "state_out"]),
     "what torch names": (lambda a, b: (a + b).max(1), ["output_0", "output_1"]),
 }
 

@@ -295,15 +295,24 @@ def _fitting(b: Builder, name: str, value: Any, x: Node, shape: tuple[int, ...])
 
 
 def _masked(b: Builder, name: str, x: Node, parts: Sequence[Any], value: Any) -> Any:
-    """x[mask] = a number."""
+    """x[mask] = what every element, or every row, of those gets."""
     (mask, *more) = parts
-    if more or mask.dtype != torch.bool or not isinstance(value, (int, float, Tensor)):
+    if more or mask.dtype != torch.bool:
         return NotImplemented
-    if isinstance(value, Tensor) and value.numel() != 1:
+    row, shape = x.shape[mask.rank :], tuple(getattr(value, "shape", ()))
+    if any(size != 1 for size in shape[: max(len(shape) - len(row), 0)]):
         return NotImplemented
+    return by_mask(b, name, x, mask, _fitting(b, name, value, x, row) if shape else value)
+
+
+def by_mask(b: Builder, name: str, x: Node, mask: Node, value: Any) -> Node:
+    """`value` where the mask of the first axes holds, and `x` elsewhere."""
     mask = shaped(b, f"{name}/mask", mask, (*mask.shape, *[1] * (x.rank - mask.rank)))
-    number = b.constant(f"{name}/value", torch.as_tensor(value).to(x.dtype).reshape(()))
-    return b.emit(name, "where", [mask, number, x])
+    if not isinstance(value, Node):
+        value = b.constant(f"{name}/value", torch.as_tensor(value).detach().to(x.dtype))
+    elif value.dtype != x.dtype:
+        value = b.emit(f"{name}/cast", "cast", [value], dtype=x.dtype)
+    return b.emit(name, "where", [mask, value, x])
 
 
 def index_fill(b: Builder, name: str, input: Node, dim: int, index: Any, value: Any) -> Any:

@@ -40,6 +40,10 @@ def test_a_row_has_both_precisions() -> None:
     assert "latency" not in text.partition("| network")[0]
 
 
+def test_noise_as_loud_as_the_signal_is_no_negative_zero() -> None:
+    assert "| 4e-07 | 0 |" in zoo_page.page([cell("fp32"), cell("int8", parity=PARITY | {"snr_db": -0.3})])
+
+
 def test_times_stand_there_only_when_they_were_measured() -> None:
     timed = cell("fp32", median_ms=0.456, verdict="valid", processor="Abacus 1")
     text = zoo_page.page([timed, cell("int8")])

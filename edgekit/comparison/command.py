@@ -19,7 +19,7 @@ from edgekit.errors import UsageError
 from edgekit.measure.pair import compared, medians
 from edgekit.records import hosts
 from edgekit.records.conditions import fact, gpu, instructions, load, run_conditions
-from edgekit.records.measurement import Measurement
+from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.records.reasons import causes
 from edgekit.records.summary import subject
 from edgekit.redact import redacted_url
@@ -27,7 +27,7 @@ from edgekit.stats.medians import NS_PER_MS
 from edgekit.stats.ratio import CANNOT_TELL
 from edgekit.storage.store import open_store
 from edgekit.util.files import write_atomically
-from edgekit.util.formatting import counted
+from edgekit.util.formatting import counted, some
 
 Namer = Callable[[Measurement], str]
 ONE = "both sides are this one measurement"
@@ -73,6 +73,8 @@ def compare(
     if not before.measurements and not sides[0]:
         raise nothing_of(before)
     evaluated = pairs(*sides, not of_files)
+    if before.is_store and after.is_store and not before.measurements:
+        _check_two_evaluations(evaluated)
     name = _namer(before.measurements, after.measurements)
     unchanged = None not in (before.sha256, after.sha256)
     if wanted.slowdown is None:
@@ -107,10 +109,9 @@ def _invalid(pair: tuple[Measurement, Measurement], sides: tuple[Selection, Sele
     told = []
     for record, side, whose, what in zip(pair, sides, ("base", "new side"), ("the base", "it"), strict=True):
         if record.verdict == INVALID:
-            named = f"the {whose}'s measurement ({redacted_url(side.word)})"
             why, again = causes(INVALID, record.reasons), f"measure {what} again"
             why = why.replace("measure again", again) if "measure again" in why else f"{why}; {again}"
-            told.append(f"{named} is invalid: {why}")
+            told.append(f"the {whose} ({redacted_url(side.word)}): {why}")
     return "; ".join(told)
 
 
@@ -119,6 +120,15 @@ def _check_two(matched: Pairs[Measurement], unchanged: bool, name: Namer) -> Non
     itself = next((one for one, two in matched if two is not None and two.id == one.id and not unchanged), None)
     if itself is not None:
         raise UsageError(f"{name(itself)}: {ONE}", "name a measurement of the base, and one of the new build")
+
+
+def _check_two_evaluations(matched: Pairs[Accuracy]) -> None:
+    """Refuse two stores that were only evaluated and hold the same evaluations: they would pass every gate."""
+    if matched and all(new is not None and new.id == base.id for base, new in matched):
+        raise UsageError(
+            f"both sides hold the same evaluations, of {some([base.artifact for base, _ in matched])}",
+            "name the store of the base, and that of the new build",
+        )
 
 
 def _itself(one: Measurement, name: Namer) -> Row:

@@ -17,6 +17,10 @@ MEASURED, MISSING, INVALID, ADDED = "measured", "missing", "invalid", "added"
 # As their exit codes.
 WORST_FIRST = (NOT_COMPARABLE, FAILED, SLOWER, MISSING, INVALID, CANNOT_TELL, FASTER, SAME, PASSED)
 
+AGAIN = (
+    "measure again while nothing else runs there, as on a quieter runner; or hold no latency here, with "
+    "--max-slowdown none beside another limit"
+)
 GROUPS = (FAILED, "not judged", CANNOT_TELL, "held")
 
 
@@ -140,6 +144,11 @@ class CompareResult(Tabled):
         judged = self.rows or any(check.gate == LATENCY for check in self.checks)
         return None if judged else "no latency was held: neither side has one"
 
+    @property
+    def remedy(self) -> str | None:
+        """What to do where an invalid measurement is all that stands in the way; else None."""
+        return AGAIN if self.exit_code == MeasurementInvalid.exit_code else None
+
     def to_json(self) -> dict[str, Any]:
         """Return what `edgekit compare --json` prints. A limit that is not held is null."""
         return {
@@ -155,6 +164,7 @@ class CompareResult(Tabled):
             "gate": self.gate,
             "outcome": self.outcome,
             "note": self.note,
+            "remedy": self.remedy,
             "rows": [asdict(row) | {"verdict": row.word} for row in self.rows],
             "checks": [asdict(check) for check in self.checks],
         }

@@ -267,5 +267,9 @@ def test_latency_is_left_out_on_purpose(tmp_path: Path) -> None:
     assert "latency is not held" in result.to_markdown()
     cases = [case.get("name", "") for case in xml.parse(tmp_path / "gate.xml").getroot().iter("testcase")]
     assert [name.partition(":")[0] for name in cases] == ["accuracy", "size", "memory"]
+    evaluated_only = evaluated(id="0" * 12)
+    Store("only.db").append(evaluated_only)
+    with pytest.raises(UsageError, match="both sides hold the same evaluations, of a.onnx"):
+        compare("only.db", "only.db", max_drop=5)
     with pytest.raises(UsageError, match="both sides are this one measurement"):
         compare("base.db", "base.db", max_slowdown="none", **limits)

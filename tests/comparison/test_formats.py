@@ -34,6 +34,7 @@ def test_junit_says_what_failed(tmp_path: Path) -> None:
     root = xml.fromstring((tmp_path / "junit.xml").read_bytes())
     (suite,) = root
     assert [[part.tag for part in case] for case in suite] == [["failure"], ["failure"], ["skipped"], ["skipped"]]
+    assert {case.get("time") for case in suite} == {"0"}, "the time of a test is no latency"
     assert dict(suite.items())["failures"] == "2" and dict(suite.items())["tests"] == "4"
     assert str(suite[1][0].get("message")).startswith("missing: ")
     strict = xml.fromstring(compare(BASE, NEW, strict=True).to_junit().encode())

@@ -21,6 +21,8 @@ def compare(document: Json, width: int) -> View:
     if document["note"]:
         yield Text(document["note"])
     yield Text(document["outcome"])
+    if document["remedy"]:
+        yield Text(f"   fix: {document['remedy']}")
 
 
 def ratios(rows: list[Json], width: int) -> View:

@@ -253,14 +253,17 @@ def converted(b: Builder, name: str, input: Any, *args: Any, **kwargs: Any) -> A
 # What treats both parts alike
 
 
-def alike(function: Converter, *values: int) -> Converter:
-    """What is linear: moves, sums, joins. `values` are the places of arguments where a number is an element."""
+def alike(function: Converter, *values: int | str) -> Converter:
+    """What is linear: moves, sums, joins. `values` are places and names of arguments where a number is an element."""
+
+    def element(at: int | str, x: Any) -> Any:
+        return complex(x) if at in values and isinstance(x, (int, float)) else x
 
     def convert(b: Builder, name: str, *args: Any, **kwargs: Any) -> Any:
-        given = [complex(x) if at in values and isinstance(x, (int, float)) else x for at, x in enumerate(args)]
+        given = tuple(element(at, x) for at, x in enumerate(args)), {key: element(key, x) for key, x in kwargs.items()}
         found = []
         for which in range(2):
-            part = mapped((tuple(given), kwargs), partial(_one, which))
+            part = mapped(given, partial(_one, which))
             found.append(function(b, f"{name}/{('real', 'imag')[which]}", *part[0], **part[1]))
         return _paired(*found)
 

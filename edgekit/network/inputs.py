@@ -6,8 +6,9 @@ Imports no torch.
 from __future__ import annotations
 
 import inspect
+import operator
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgekit.errors import UsageError
 from edgekit.util import image_axes
@@ -37,7 +38,7 @@ def plain(given: Input) -> Plain:
     texts = [one for one in given if isinstance(one, str)]
     if texts and len(texts) == len(given):
         return from_texts(texts)
-    return [_shape(one) for one in given] if texts else given  # type: ignore[arg-type, return-value]
+    return [_shape(one) for one in given] if any(isinstance(one, Sequence) for one in given) else _shape(given)
 
 
 def from_texts(texts: Sequence[str]) -> Plain:
@@ -58,18 +59,27 @@ def shape(text: str) -> Shape:
     except ValueError:
         sizes = ()
     if not sizes:
-        raise UsageError(f"--input takes sizes, not '{text}'", "write, say, --input 1,3,224,224")
+        raise _no_sizes(text)
     return sizes
 
 
-def _shape(one: Shape | str) -> Shape:
-    return shape(one) if isinstance(one, str) else tuple(one)
+def _shape(one: Any) -> Shape:
+    if isinstance(one, str):
+        return shape(one)
+    try:
+        return tuple(map(operator.index, one))
+    except TypeError:
+        raise _no_sizes(one) from None
+
+
+def _no_sizes(given: object) -> UsageError:
+    return UsageError(f"--input takes sizes, not {given!r}", "write, say, --input 1,3,224,224")
 
 
 def shapes_of(given: Plain) -> tuple[Shape, ...]:
     """Return the shapes, checked. Raises UsageError."""
     if isinstance(given, Mapping):
-        several: list[Shape] = [tuple(shape) for shape in given.values()]
+        several: list[Shape] = [tuple(shape) for shape in given.values()] or [()]
     elif given and not isinstance(given[0], int):
         several = [tuple(shape) for shape in given]  # type: ignore[arg-type]
     else:

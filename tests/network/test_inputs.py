@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edgekit.errors import UsageError
@@ -24,6 +25,7 @@ ONE, OTHER = (1, 3, 8, 8), (1, 64)
         (["image=1,3,8,8", "state=1,64"], (ONE, OTHER), ("image", "state")),
         (["1,3,8,8", OTHER], (ONE, OTHER), ()),
         ({"image": "1,3,8,8"}, (ONE,), ("image",)),
+        ({"image": np.array(ONE)}, (ONE,), ("image",)),
     ],
 )
 def test_one_several_and_named_ones(given: Any, shapes: tuple[Any, ...], names: tuple[str, ...]) -> None:
@@ -34,6 +36,7 @@ def test_one_several_and_named_ones(given: Any, shapes: tuple[Any, ...], names: 
     ("given", "said"),
     [
         (None, "not none"),
+        ({}, "not none"),
         ((1, 3, 0, 8), "not 1x3x0x8"),
         ((1, 2, 3, 4, 5, 6), "at most 4 more axes"),
         ((8, 3, 8, 8), "a batch of 1, not 8"),
@@ -55,6 +58,12 @@ def test_the_remedy_for_height_and_width_alone_is_a_shape() -> None:
 @pytest.mark.parametrize("given", [28, 1.5, {1, 28}])
 def test_what_is_no_shape_is_told(given: Any) -> None:
     with pytest.raises(UsageError, match="takes a shape, not a value of type"):
+        plain(given)
+
+
+@pytest.mark.parametrize("given", [{"image": 5}, [None], (1, 3, 8.5, 8), [ONE, 5], {"image": (1, "3")}, "1,3,wide", ""])
+def test_what_is_no_size_is_told(given: Any) -> None:
+    with pytest.raises(UsageError, match="--input takes sizes, not"):
         plain(given)
 
 

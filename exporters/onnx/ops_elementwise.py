@@ -20,7 +20,7 @@ _SURE = 17.0  # from here on softplus(z) is z in float32
 
 
 def unary(kind: str, **names: str) -> Converter:
-    """Return one node of one input; `names` maps its attributes to ours."""
+    """Return what adds one node of one input; `names` maps its attributes to ours."""
 
     def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
         e.node(kind, x, out, op.name, **{theirs: op.attrs[ours] for theirs, ours in names.items()})
@@ -97,7 +97,7 @@ def typed(e: Emission, name: str, have: torch.dtype, want: torch.dtype, made: st
 
 
 def binary(kind: str) -> Converter:
-    """Return one node of two operands, which are brought to one type first."""
+    """Return what adds one node of two operands, which are brought to one type first."""
 
     def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
         left, right = operands(e, op, x, own)

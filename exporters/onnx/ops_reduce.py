@@ -29,7 +29,7 @@ def mean(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
 
 
 def reduce(kind: str) -> Converter:
-    """Return a reduction over axes, in the type of its result."""
+    """Return what adds a reduction over axes, in the type of its result."""
 
     def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
         _over(e, op, kind, typed(e, x[0], e.dtype(e.graph[op.inputs[0]]), e.dtype(op), f"{op.name}/typed"), out)
@@ -46,7 +46,7 @@ def _over(e: Emission, op: Op, kind: str, x: str, out: str) -> None:
 
 
 def arg_extreme(kind: str) -> Converter:
-    """Return the first index of those that are largest or smallest."""
+    """Return what adds ArgMax or ArgMin, which gives the first of equal places."""
 
     def form(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
         e.node(kind, x, out, op.name, axis=op.attrs["dim"], keepdims=int(op.attrs.get("keepdim", False)))

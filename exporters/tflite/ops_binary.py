@@ -40,7 +40,7 @@ _AXES_OF_OTHERS = 4
 
 
 def binary(to: Lowering, op: Op) -> Value:
-    """Return one builtin operator of two tensors, or of one and a constant, with torch's broadcasting."""
+    """Add one builtin operator of two tensors, or of one and a constant, with torch's broadcasting."""
     rank, builtin = len(op.shape), BUILTINS[op.kind]
     left = lifted(to.read(op), rank)
     working = _working(to, op)

@@ -37,7 +37,7 @@ def _quantization(to: Lowering, op: Op) -> QParams | None:
 
 
 def unary(to: Lowering, op: Op) -> Value:
-    """Return one builtin operator of one tensor, in whatever order its elements lie."""
+    """Add one builtin operator of one tensor, in whatever order its elements lie."""
     builtin, names = UNARY[op.kind]
     x = to.read(op)
     if op.kind in _OF_FLOATS and x.dtype != "float32":
@@ -69,7 +69,7 @@ def reciprocal(to: Lowering, op: Op) -> Value:
 
 
 def atan(to: Lowering, op: Op) -> Value:
-    """Return the angle of (1, x)."""
+    """Add ATAN2 of x and 1."""
     x = to.read(op, real=True)
     one = to.program.constant(f"{op.name}/one", torch.ones(to.program.tensors[x.tensor].shape))
     return to.emit("ATAN2", op.name, [x.tensor, one], x)

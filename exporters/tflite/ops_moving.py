@@ -13,7 +13,7 @@ from edgekit.ir.graph import Op
 
 
 def constant(to: Lowering, op: Op) -> Value:
-    """Return a tensor that the network owns; it is stored in the order in which it is read."""
+    """Add a tensor that the network owns; it is stored in the order in which it is read."""
     return to.owned(op.name, to.graph.tensors(op)["value"], stored_dtype(op))
 
 

@@ -52,7 +52,7 @@ def _max_pool_with_gaps(to: Lowering, op: Op, fill: float) -> Value:
 
 
 def adaptive_max_pool(to: Lowering, op: Op) -> Value:
-    """Return what the windows read laid side by side, then a pooling that goes from one window to the next."""
+    """Add what the windows read laid side by side, then a pooling that goes from one window to the next."""
     x, kernel = to.read(op, layout=spatial(len(op.shape)), real=True), []
     for axis, (size, count) in enumerate(zip(x.shape[2:], op.shape[2:], strict=True), start=2):
         places, longest = adaptive_windows(size, count)

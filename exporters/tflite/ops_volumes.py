@@ -16,7 +16,7 @@ _NHWC, _NDHWC = channels_last(4), channels_last(5)
 
 
 def conv(to: Lowering, op: Op) -> Value:
-    """Return a convolution of signals, maps or volumes."""
+    """Add a convolution of signals, maps or volumes."""
     if len(op.shape) < 5:
         return ops_layers.conv(to, op)
     return _conv_3d(to, op) if op.attrs["groups"] == 1 else _conv_3d_groups(to, op)

@@ -11,15 +11,16 @@ from torch import Tensor
 
 from edgekit.errors import UsageError
 from edgekit.ir.graph import Graph, Op
+from edgekit.ir.reference import LAYERS
 
 LARGEST = torch.finfo(torch.float16).max
 LEAST = 2.0**-24  # above zero
-_LAYERS = frozenset({"conv", "conv_transpose", "linear", "scale", "batch_norm", "lstm", "lstm_cell", "gru"})
+_HALVED = LAYERS | {"scale", "batch_norm", "lstm", "lstm_cell", "gru"}
 
 
 def halved(graph: Graph) -> Graph:
     """Return the graph with its weights in float16. Raises UsageError for a layer that float16 cannot hold."""
-    check(graph, lambda op, role: op.kind in _LAYERS)
+    check(graph, lambda op, role: op.kind in _HALVED)
     return replace(graph, params={name: _within_half(tensor) for name, tensor in graph.params.items()})
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 
 from edgekit.frontend.tracer import trace
 from edgekit.ir.graph import Graph, Op
+from edgekit.ir.reference import LAYERS
 
 MIN_VARIANCE, MAX_VARIANCE = 1e-3, 10.0
 MACS = 16e9  # what the batch may cost; about half a second on one desktop core
@@ -26,7 +27,6 @@ LEAST_MOVEMENT = 0.2  # of a layer's own size, below which its deviation counts 
 LIFT = 1.0  # of the bias of a BN before an activation: a ReLU that cuts half grows rounding errors by a fifth, each
 ACTIVATIONS = ("relu", "clip", "hardswish", "silu")
 ENOUGH = 64  # values per channel from which its own statistics are trusted
-LAYERS = ("conv", "conv_transpose", "linear")
 
 
 def fill(network: nn.Module, input_shape: tuple[int, ...], seed: int = 0) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.kernels import OutsideTable
+from edgekit.ir.reference import LAYERS
 from edgekit.ir.whole_inputs import whole_numbers
 
 Array = NDArray[np.float32]
@@ -26,7 +27,7 @@ AMPLIFIED = 1e-2  # of an output's largest value: below, noise of rounding's own
 DRAWS = 8  # a tie within the noise falls otherwise in about every second draw
 MOST = 0.5  # of an output's elements: a proof needs the others
 _PLACES = frozenset({"topk_indices", "argmax", "argmin"})
-_SUMS = frozenset({"conv", "conv_transpose", "linear", "matmul"})
+_SUMS = LAYERS | {"matmul"}
 _CHOICES = frozenset(
     {
         *_PLACES,

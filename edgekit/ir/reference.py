@@ -82,6 +82,8 @@ ONE_TENSOR = (
 )
 # Values of the attribute `spectrum`.
 TO_FREQUENCIES, FROM_FREQUENCIES = "to", "from"
+# Layers that multiply what they read by one weight of their own.
+LAYERS = frozenset({"conv", "conv_transpose", "linear"})
 # Kinds that treat every element alike, whatever their attributes.
 ELEMENTWISE = frozenset(
     {"relu", "clip", "hardswish", "hardsigmoid", "sigmoid", "tanh", "silu", "gelu", "leaky_relu", "elu", "softplus"}

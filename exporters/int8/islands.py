@@ -15,6 +15,7 @@ from edgekit.exporters.int8.sensitive import is_square, sensitive
 from edgekit.exporters.int8.spectra import spectra
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
+from edgekit.ir.reference import LAYERS
 
 LEAST_SHARE = 1 / 16  # of the largest element of a softmax, whose integers are steps of 1/256: four bits
 MOST_SHARES = 256  # elements that a softmax is over: of more the mean is under one of its steps
@@ -32,7 +33,6 @@ _TOWARDS_DIVISORS = frozenset(
 )
 _TOWARDS_DIVIDENDS = frozenset({"slice", "reshape", "permute", "expand"})
 _SUMS = frozenset({"conv", "linear"})  # of squares around a place, where these lead to a divisor
-_LAYERS = frozenset({"conv", "conv_transpose", "linear"})
 _OF_SQUARES = "squares that are summed differ too much in size for eight bits"
 _PREPARING = frozenset({"cast", "add", "sub", "mul", "div", "scale", "clip", "permute", "reshape"})
 # Channels of a kernel and of the output up to which onnxruntime's integer convolutions lose to its float ones.
@@ -80,12 +80,11 @@ def enclosed(graph: Graph, in_float: Collection[str]) -> dict[str, str]:
 
     In integers they would cost a rounding at both ends, as the scaling of scores between the products of attention.
     """
-    readers = graph.consumers
-    found = {op.name for op in graph if op.kind not in _LAYERS and op.inputs}
-    found -= {*in_float}
+    readers, outside = graph.consumers, {*in_float, *(op.name for op in graph if op.kind == "constant")}
+    found = {op.name for op in graph if op.inputs and op.kind not in LAYERS and op.name not in in_float}
     left = set[str]()
     while found != left:
-        left, inside = found, {*found, *in_float, *(op.name for op in graph if op.kind == "constant")}
+        left, inside = found, found | outside
         found = {n for n in left if inside.issuperset(graph[n].inputs) and all(r.name in inside for r in readers[n])}
     return dict.fromkeys(found, "it stands between operators in float")
 

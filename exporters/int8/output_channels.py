@@ -13,11 +13,10 @@ from torch import Tensor
 
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.fused_activations import fused_activations
-from edgekit.ir.reference import ELEMENTWISE
+from edgekit.ir.reference import ELEMENTWISE, LAYERS
 
 MAX_APART = 8  # times, between the ranges of what shares a scale: three of eight bits
 NOTHING = 1e-6  # of the largest channel: what is smaller says nothing
-_LAYERS = frozenset({"conv", "conv_transpose", "linear"})
 _WITH_CONSTANT = frozenset({"add", "sub", "mul", "div", "scale", "prelu", "pow", "maximum", "minimum"})
 _KEEPING = frozenset({"slice", "pad", "flip", "expand", "tile", "max_pool", "upsample"}) | ELEMENTWISE | _WITH_CONSTANT
 _PASSING = _KEEPING | {"cat", "reshape", "permute"}
@@ -85,7 +84,7 @@ def _made_unlike(
 
     `times` is how many times one is larger than another, `read` the reason of unlike channels that it reads.
     """
-    if op.kind in _LAYERS:
+    if op.kind in LAYERS:
         return _said(min(times, _of_weights(graph, op)))
     handed = read if times > MAX_APART else None
     joined = _joined([extremes.get(name, (0.0, 0.0)) for name in op.inputs]) if op.kind in ("cat", "add") else None

@@ -26,6 +26,7 @@ from edgekit.exporters.int8.ranges import Ranges
 from edgekit.ir.graph import Graph, Op, rebuilt
 from edgekit.ir.kernels import along_axis
 from edgekit.ir.quantized import WEIGHT_LIMIT, OwnIntegers, QParams, QuantizedGraph, QWeight
+from edgekit.ir.reference import LAYERS
 from edgekit.records.preprocessing import Preprocessing
 
 EFFORTS = ("fast", "default")
@@ -106,12 +107,7 @@ def _with_own_biases(quantized: QuantizedGraph, own: OwnIntegers, kept: Collecti
 
 
 def _in_integers(op: Op, in_float: Collection[str]) -> bool:
-    return layer_with_weight(op) and op.name not in in_float
-
-
-def layer_with_weight(op: Op) -> bool:
-    """Whether an operator multiplies its input by a weight that is rounded channel by channel."""
-    return op.kind in ("conv", "linear", "conv_transpose")
+    return op.kind in LAYERS and op.name not in in_float
 
 
 def channel_axis(op: Op) -> int:

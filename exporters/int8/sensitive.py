@@ -7,6 +7,7 @@ whole width of a map in 256 steps moves what is sampled by parts of a pixel.
 from __future__ import annotations
 
 from edgekit.ir.graph import Graph, Op
+from edgekit.ir.reference import LAYERS
 
 _LOG = "the logarithm behind it would make its rounding large"
 _GRID = "a step of eight bits would move what is sampled by it"
@@ -15,7 +16,7 @@ _READ = {"log": (0, _LOG), "grid_sample": (1, _GRID)}
 MOVES = frozenset({"slice", "reshape", "permute", "expand", "cat", "pad", "flip", "gather", "tile", "upsample"})
 # Named as well, but not what they read: rounded logits cost a logarithm of these no more than they cost themselves.
 _FROM_LOGITS = frozenset({"exp", "softmax", "sigmoid", "softplus"})
-_LAYERS = frozenset({"conv", "conv_transpose", "conv_dynamic", "linear", "matmul"})
+_PRODUCTS = LAYERS | {"conv_dynamic", "matmul"}
 _OF_ELEMENTS = frozenset(
     {"add", "sub", "mul", "div", "scale", "clip", "maximum", "minimum", "where", "neg", "abs", "sqrt", "rsqrt", "pow"}
     | {"reciprocal", "log", "sin", "cos", "tanh", "relu", "leaky_relu"}
@@ -43,12 +44,12 @@ def _back(graph: Graph, name: str, reason: str, found: dict[str, str]) -> None:
     waiting = [name]
     while waiting:
         op = graph[waiting.pop()]
-        if op.name in found or op.kind not in BETWEEN | _FROM_LOGITS | _LAYERS:
+        if op.name in found or op.kind not in BETWEEN | _FROM_LOGITS | _PRODUCTS:
             continue
         found[op.name] = reason
         if op.kind in BETWEEN or any(graph[source].kind == "constant" for source in op.inputs):
             waiting += op.inputs
-        elif op.kind in _LAYERS:
+        elif op.kind in _PRODUCTS:
             waiting += [source for source in op.inputs if _is_power(graph, source)]
 
 

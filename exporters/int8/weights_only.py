@@ -12,10 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgekit.exporters.int8.quantize import analytic_shifts, decibel, layer_with_weight, round_weight
+from edgekit.exporters.int8.quantize import analytic_shifts, decibel, round_weight
 from edgekit.exporters.int8.ranges import Ranges
 from edgekit.ir.graph import Graph, Op, rebuilt
 from edgekit.ir.quantized import QuantizedGraph, QWeight
+from edgekit.ir.reference import LAYERS
 
 WEIGHTS = "weights"  # the scheme's name
 
@@ -30,7 +31,7 @@ def weights_only(graph: Graph, ranges: Ranges | None = None) -> QuantizedGraph:
     """
     rounded: dict[str, QWeight] = {}
     weights: dict[str, QWeight] = {}
-    for op in filter(layer_with_weight, graph):
+    for op in (one for one in graph if one.kind in LAYERS):
         name = _name(op)
         if name not in rounded:
             rounded[name] = round_weight(graph, op)

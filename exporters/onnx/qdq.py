@@ -16,8 +16,7 @@ from edgekit.exporters.onnx.emitter import Emission, Operator, published, value_
 from edgekit.ir.graph import Op
 from edgekit.ir.passes.fused_activations import fused_activations
 from edgekit.ir.quantized import QParams, QuantizedGraph, QWeight
-
-_WITH_WEIGHTS = frozenset({"conv", "conv_transpose", "linear"})
+from edgekit.ir.reference import LAYERS
 
 
 def emit(job: WriteJob, opset: int, operator: Operator) -> Emission:
@@ -99,7 +98,7 @@ def _stored(e: Emission, quantized: QuantizedGraph, op: Op, role: str) -> str:
 def _between_integers(quantized: QuantizedGraph) -> frozenset[str]:
     """The layers in float that read integers and of which integers are made, in onnxruntime."""
     known, fused = quantized.activations, fused_activations(quantized.graph)
-    layers = (op for op in quantized.graph if op.kind in _WITH_WEIGHTS and op.name not in quantized.weights)
+    layers = (op for op in quantized.graph if op.kind in LAYERS and op.name not in quantized.weights)
     ends = {op.name: fused.get(op.name, op).name for op in layers if op.inputs[0] in known}
     made = (name for name, end in ends.items() if name in known or end in known)
     return frozenset(made if quantized.scheme != "tensorrt" else ())

@@ -22,8 +22,7 @@ from torch import Tensor
 
 from edgekit.ir.graph import Graph, Op, rebuilt
 from edgekit.ir.passes.join_equal import join_equal
-
-LAYERS = frozenset({"conv", "conv_transpose", "linear"})
+from edgekit.ir.reference import LAYERS
 
 
 @dataclass(frozen=True)

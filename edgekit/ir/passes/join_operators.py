@@ -16,8 +16,8 @@ from torch import Tensor
 from edgekit.ir.graph import Graph, Op
 from edgekit.ir.passes.join import Join, per_channel
 from edgekit.ir.passes.join_slopes import Clips, Slopes
+from edgekit.ir.reference import LAYERS
 
-_LAYERS = ("conv", "conv_transpose", "linear")
 _NEAR = 1e-4  # of a number, which files round
 
 
@@ -133,7 +133,7 @@ class _Biases(Join):
     def change(self, op: Op) -> Op | None:
         other = self.tensor(op) if op.kind == "add" else None
         layer = self.inner(op.inputs[0]) if other is not None else None
-        if other is None or layer is None or layer.kind not in _LAYERS or "bias" in layer.params:
+        if other is None or layer is None or layer.kind not in LAYERS or "bias" in layer.params:
             return None
         bias = per_channel(other, layer)
         if bias is None or bias.dtype != self.params[layer.params["weight"]].dtype or op.shape != layer.shape:

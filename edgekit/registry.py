@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar, cast
 
-from edgekit.errors import UsageError, nearest
+from edgekit.errors import UsageError, closest
 
 T = TypeVar("T")
 
@@ -35,7 +35,8 @@ class Registry(Generic[T]):
         """Return the listed name for `name` or one of its aliases; UsageError when there is none."""
         name = self._aliases.get(name, name)
         if name not in self._entries:
-            hint = nearest(name, [*self._entries, *self._aliases])
+            guess = closest(name, [*self._entries, *self._aliases])
+            hint = f"; did you mean '{self._aliases.get(guess, guess)}'?" if guess else ""
             raise UsageError(f"unknown {self.kind} '{name}'{hint}", f"choose one of: {', '.join(self._entries)}")
         return name
 

@@ -22,6 +22,8 @@ def test_a_name_is_registered_once() -> None:
 def test_aliases_are_accepted_and_not_listed() -> None:
     table = Registry[int]("format", {"tflite": 1}, aliases={"litert": "tflite"})
     assert table["litert"] == 1 and list(table) == ["tflite"] and "litert" in table
+    with pytest.raises(UsageError, match="did you mean 'tflite'"):
+        table["litrt"]
 
 
 def test_a_lazy_entry_is_loaded_when_it_is_asked_for() -> None:

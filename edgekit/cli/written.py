@@ -18,12 +18,12 @@ ALIASES = {"markdown": "md", "tex": "latex"}
 Fields = Mapping[str, Callable[[Json], Any]]  # the heading of each column, and its value in a row
 
 
-def checked(format: str) -> str:
-    """Return the format under its own name. Raises UsageError for one that there is not."""
-    known = ALIASES.get(format, format)
-    if known not in FORMATS:
-        raise UsageError(f"unknown format '{format}'{nearest(format, FORMATS)}", f"choose one of: {', '.join(FORMATS)}")
-    return known
+def checked(format: str, known: Sequence[str] = FORMATS) -> str:
+    """Return the format, of those that a command has, under its own name. Raises UsageError for another one."""
+    name = ALIASES.get(format, format)
+    if name not in known:
+        raise UsageError(f"unknown format '{format}'{nearest(format, known)}", f"choose one of: {', '.join(known)}")
+    return name
 
 
 def text(format: str, document: Json, fields: Fields, rows: Sequence[Json]) -> str | None:

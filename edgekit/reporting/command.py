@@ -12,14 +12,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from edgekit.choosing.losses import losses
-from edgekit.errors import UsageError, nearest
+from edgekit.errors import UsageError
 from edgekit.records.failure import FailedCell
 from edgekit.records.measurement import Accuracy, Measurement
+from edgekit.records.record import now
+from edgekit.registry import Registry, each
 from edgekit.reporting import charts, charts_profile, charts_sustained, drawing, page
 from edgekit.reporting import text as report_text
 from edgekit.reporting.answer import Answer, answers
@@ -30,11 +31,12 @@ from edgekit.storage.filters import Names, filters
 from edgekit.storage.looking import check_is_there
 from edgekit.storage.store import Store, open_store
 from edgekit.util.files import drafting, environment, make_folder, publish, write_atomically
-from edgekit.util.formatting import csv_cell, printable
+from edgekit.util.formatting import csv_cell, minute, printable
 from edgekit.util.tabled import Tabled
 
-FORMATS = ("html", "md", "csv", "json")
-ALIASES = {"markdown": "md", "htm": "html"}
+FORMATS = Registry[None](
+    "report format", dict.fromkeys(("html", "md", "csv", "json")), {"markdown": "md", "htm": "html"}
+)
 
 LONGEST_NAME = 160  # bytes
 
@@ -124,17 +126,13 @@ def _written(
         library = other.submit(drawing.script) if "html" in formats else None
         evaluated: dict[str, Accuracy] = {}
         found = rows(records.latest, _noting(records.accuracies, evaluated), records.resample)
-    if not found and filtered and not records.failures:
-        raise UsageError("the store has nothing to report that fits the filters", "see `edgekit store list`")
     if not found and not records.failures:
-        raise UsageError(
-            "the store has nothing to report", "run `edgekit bench` or `edgekit eval` first, or give --store"
-        )
+        raise _nothing(filtered)
     hits, lost = {sha256: one.hits for sha256, one in evaluated.items()}, losses(evaluated.values())
     which = answers(found, hits, records.failures, lost)
     shown, failed = _shown(found), [one.model_copy(update=printable(one.__dict__)) for one in records.failures]
     told = which if shown == found and failed == records.failures else answers(shown, hits, failed, lost)
-    created = datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    created = f"{minute(now())} UTC"
     texts = {
         "html": lambda: page.page(shown, created, library.result() if library else "", failed, told, hits),
         "md": lambda: report_text.as_markdown(shown, page.cautions(shown, failed, hits=hits), created, told),
@@ -145,6 +143,13 @@ def _written(
     if assets is not None:
         paths += _assets(Path(assets), shown, records.measurements)
     return ReportResult(tuple(paths), found, which)
+
+
+def _nothing(filtered: bool) -> UsageError:
+    nothing = "the store has nothing to report"
+    if filtered:
+        return UsageError(f"{nothing} that fits the filters", "see `edgekit store list`")
+    return UsageError(nothing, "run `edgekit bench` or `edgekit eval` first, or give --store")
 
 
 def _shown(found: Sequence[Row]) -> tuple[Row, ...]:
@@ -165,14 +170,11 @@ def _refuse_missing(formats: Sequence[str], assets: Path | str | None) -> None:
         drawing.converter()
 
 
-def _formats(asked: str | Sequence[str]) -> list[str]:
-    words = asked.split(",") if isinstance(asked, str) else list(asked)
-    names = [ALIASES.get(word.strip().lower(), word.strip().lower()) for word in words]
-    for name in names:
-        if name not in FORMATS:
-            hint = nearest(name, FORMATS)
-            raise UsageError(f"unknown report format '{name}'{hint}", f"choose of: {', '.join(FORMATS)}")
-    return list(dict.fromkeys(names))
+def _formats(asked: str | Sequence[str]) -> tuple[str, ...]:
+    found = each(asked, lambda word: FORMATS.canonical(word.lower()))
+    if not found:
+        raise UsageError("no format of a report was named", f"choose of: {', '.join(FORMATS)}")
+    return found
 
 
 def _path(out: Path, format: str) -> Path:
@@ -180,10 +182,9 @@ def _path(out: Path, format: str) -> Path:
     if out.name in ("", ".."):
         raise UsageError(f"--out {out} is a folder", f"give a file in it, as in --out {out / 'report.html'}")
     suffix = out.suffix.removeprefix(".").lower()
-    if ALIASES.get(suffix, suffix) == format:
-        return out
-    known = suffix in FORMATS or suffix in ALIASES
-    return out.with_suffix(f".{format}") if known else out.with_name(f"{out.name}.{format}")
+    if suffix not in FORMATS:
+        return out.with_name(f"{out.name}.{format}")
+    return out if FORMATS.canonical(suffix) == format else out.with_suffix(f".{format}")
 
 
 def _write(path: Path, text: str | bytes) -> Path:

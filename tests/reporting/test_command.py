@@ -99,6 +99,8 @@ def test_an_empty_store_is_told(make: Records, tmp_path: Path, format: str) -> N
 def test_an_unknown_format_suggests_the_nearest(make: Records, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean 'html'"):
         report(make.store(), tmp_path / "r", "htlm")
+    with pytest.raises(UsageError, match="no format of a report was named"):
+        report(make.store(), tmp_path / "r", " ,")
 
 
 @pytest.mark.parametrize("out", [".", "/", ".."])

@@ -10,7 +10,6 @@ import typer
 import edgekit
 from edgekit.cli import options as o
 from edgekit.cli.output import Outcome, as_line
-from edgekit.errors import UsageError, nearest
 
 _SIDE = "latest, latest~1, a file that was measured, an id, another store, or results.json."
 FORMATS = ("text", "json", "md")
@@ -58,10 +57,10 @@ def compare(
       edgekit compare latest~1 latest --max-growth 10% --max-memory-growth 10%
       edgekit compare latest~1 latest --junit gate.xml --format md
     """
+    from edgekit.cli import written
     from edgekit.cli.views import compare as views
 
-    if format not in FORMATS:
-        raise UsageError(f"unknown format '{format}'{nearest(format, FORMATS)}", f"choose one of: {', '.join(FORMATS)}")
+    format = written.checked(format, FORMATS)
     result = edgekit.compare(
         base,
         new,

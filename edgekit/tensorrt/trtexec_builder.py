@@ -15,6 +15,7 @@ from edgekit.records.runtime import TRTEXEC
 from edgekit.tensorrt import trtexec, trtexec_exports
 from edgekit.tensorrt.capabilities import Capabilities, capabilities
 from edgekit.tensorrt.orders import BUILD_SECONDS, Built, Order, caches, on, pull, release, release_of, remedy
+from edgekit.util.formatting import shape_text
 
 BUILT, LAYERS = "built.engine", "layers.json"
 
@@ -89,6 +90,6 @@ def _build_flags(row: Capabilities, order: Order, onnx: str, engine: str, cache:
 
 def _shape_flags(shapes: Sequence[tuple[str, tuple[int, ...], tuple[int, ...], tuple[int, ...]]]) -> Iterator[str]:
     for index, flag in enumerate(("minShapes", "optShapes", "maxShapes")):
-        sizes = [f"{name}:{'x'.join(map(str, each[index]))}" for name, *each in shapes]
+        sizes = [f"{name}:{shape_text(each[index])}" for name, *each in shapes]
         if sizes:
             yield f"--{flag}={','.join(sizes)}"

@@ -34,6 +34,7 @@ from edgekit.network.names import SOURCES
 from edgekit.network.spec import MODELS, Variant, variant
 from edgekit.records.formats import load
 from edgekit.util.files import write_atomically
+from edgekit.util.formatting import shape_text
 from scripts.zoo.table import by_cost
 
 Form = tuple[str, str]  # format and precision
@@ -129,7 +130,7 @@ def page(found: dict[str, dict[Form, str]], forms: Sequence[Form], date: str) ->
     rows = []
     for name, each in sorted(found.items()):
         cells = [SAME if each[form] == SAME else f"({told.index(each[form]) + 1})" for form in forms]
-        rows.append(f"| {name} | {'x'.join(map(str, small(name).input_shape[1:]))} | {' | '.join(cells)} |")
+        rows.append(f"| {name} | {shape_text(small(name).input_shape[1:])} | {' | '.join(cells)} |")
     counts = ", ".join(f"{sum(each[form] == SAME for each in found.values())} in {' '.join(form)}" for form in forms)
     left = sorted(set(MODELS) - set(found))
     notes = [f"{number}. {text}" for number, text in enumerate(told, 1)]

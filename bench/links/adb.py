@@ -26,11 +26,11 @@ from typing import Any
 from edgekit.bench.android import dumpsys
 from edgekit.bench.links import adb_server
 from edgekit.bench.links.adb_server import ANSWER_SECONDS, LISTED
-from edgekit.bench.links.base import Done, placed, start
-from edgekit.bench.links.ssh.owner import is_gone, owner
+from edgekit.bench.links.base import Done, arriving, placed, start, suffix_there
+from edgekit.bench.links.owner import is_gone, owner
 from edgekit.bench.ondevice.session import MARK
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
-from edgekit.util.files import file_sha256
+from edgekit.util.files import file_sha256, known_sha256
 
 ROOT = "/data/local/tmp/edgekit"
 SLOWEST_BYTES_PER_SECOND = 200_000  # USB 1
@@ -53,7 +53,7 @@ class AdbLink:
         self._serial = ""
         self.session = ""
         self._raw = False
-        self._placed: dict[tuple[str, int, int], str] = {}
+        self._placed: set[str] = set()
 
     @property
     def work(self) -> str:
@@ -109,17 +109,14 @@ class AdbLink:
         return placed(self, path, self._place_file)
 
     def _place_file(self, path: Path) -> str:
-        info = path.stat()
-        key = (str(path.resolve()), info.st_mtime_ns, info.st_size)
-        if key not in self._placed:
-            digest = file_sha256(path)
-            suffix = path.suffix if path.suffix[1:].isalnum() and path.suffix.isascii() else ""
-            there = f"{self._root}/files/{digest}{suffix}"
+        digest = known_sha256(path.resolve())
+        there = f"{self._root}/files/{digest}{suffix_there(path)}"
+        if there not in self._placed:
             if self._digest(there) != digest:
-                self._push(path, there, digest, info.st_size)
+                self._push(path, there, digest)
             self.run(f"touch {shlex.quote(there)}")
-            self._placed[key] = there
-        return self._placed[key]
+            self._placed.add(there)
+        return there
 
     def push_folder(self, folder: Path, there: str) -> None:
         """Bring a folder of this session's, which replaces what is there; not kept. Raises as `place` does."""
@@ -140,14 +137,10 @@ class AdbLink:
     def pull(self, there: str, local: Path) -> None:
         """Bring a file from there; it appears under its name when all of it is here and checked."""
         self._begun()
-        draft = local.with_name(local.name + ".draft")
-        try:
+        with arriving(local) as draft:
             self._adb(["pull", there, str(draft)], ANSWER_SECONDS * 5)
             if file_sha256(draft) != self._digest(there):
                 raise DeviceUnreachable(f"{there} of {self.name} did not arrive whole", "try again")
-            draft.replace(local)
-        finally:
-            draft.unlink(missing_ok=True)
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
         """Return the error where it was adb that failed; the shell there tells its exit code itself."""
@@ -228,9 +221,9 @@ class AdbLink:
         word = done.stdout.decode(errors="replace").split()
         return word[0] if done.code == 0 and word else None
 
-    def _push(self, path: Path, there: str, digest: str, size: int) -> None:
+    def _push(self, path: Path, there: str, digest: str) -> None:
         draft = f"{self.work}/draft"
-        self._send(path, draft, size)
+        self._send(path, draft, path.stat().st_size)
         if self._digest(draft) != digest:
             raise DeviceUnreachable(f"{path.name} did not reach {self.name} whole", "try again")
         moved = self.run(f"chmod 755 {draft} && mv -f {draft} {shlex.quote(there)}")
@@ -242,9 +235,8 @@ class AdbLink:
         done = adb_server.ask(["-s", self._serial, "push", str(path.resolve()), there], self.name, seconds)
         if done.code:
             said = done.stderr + done.stdout.decode(errors="replace")
-            if (
-                why := re.search(r"': (remote [^\n]*)", said)
-            ) is None:  # else it tells the paths before, and its pace behind
+            why = re.search(r"': (remote [^\n]*)", said)  # the paths stand before it, the pace behind
+            if why is None:
                 raise self._lost(said.strip()[-200:])
             raise self._refused(Done(1, b"", why[1]))
 

@@ -53,13 +53,16 @@ class Link(Protocol):
         """Return what Python runs there with a command: the folder of bench/ondevice."""
 
     def place(self, path: Path) -> str:
-        """Where the same bytes lie there, all files of an artifact beside one another; they are brought if missing."""
+        """Return where the same bytes lie there, all files of an artifact together; they are brought if missing."""
+
+    def pull(self, there: str, local: Path) -> None:
+        """Bring a file from there; it appears under its name when all of it is here and checked."""
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
         """Return the error where an exit code means that the link itself failed."""
 
     def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
-        """Files, packages and answers of commands there (bench/ondevice/session.py `look`)."""
+        """Return files, packages and answers of commands there (bench/ondevice/session.py `look`)."""
 
     def close(self) -> None:
         """End what was begun there."""
@@ -74,6 +77,22 @@ def placed(link: Link, path: Path, one: Callable[[Path], str]) -> str:
     if files == {path.name: path}:
         return one(path)
     return _beside(link, path.name, {name: one(file) for name, file in files.items()})
+
+
+def suffix_there(path: Path) -> str:
+    """Return the suffix that a file keeps on a device: letters and digits, or none."""
+    return path.suffix if path.suffix.isascii() and path.suffix[1:].isalnum() else ""
+
+
+@contextmanager
+def arriving(local: Path) -> Iterator[Path]:
+    """Yield a draft beside a file, which takes its name at the end of the block, or is gone where that fails."""
+    draft = local.with_name(local.name + ".draft")
+    try:
+        yield draft
+        draft.replace(local)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _files(path: Path) -> dict[str, Path]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekit.bench.links.base import FOLDER
+from edgekit.bench.links.base import FOLDER, arriving
 from edgekit.errors import DeviceUnreachable, EdgekitError
 
 ANSWER_SECONDS = 120.0
@@ -41,6 +42,11 @@ class LocalLink:
     def place(self, path: Path) -> str:
         """Return the file's own path."""
         return str(path.absolute())  # what a link leads to may have another name, and no parts beside it
+
+    def pull(self, there: str, local: Path) -> None:
+        """Copy a file."""
+        with arriving(local) as draft:
+            shutil.copyfile(there, draft)
 
     def failure(self, code: int, stderr: str) -> EdgekitError | None:
         """Nothing stands between that could fail."""

@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgekit.bench.links.owner import owner
 from edgekit.bench.links.ssh.link import SshLink
-from edgekit.bench.links.ssh.owner import owner
 from edgekit.bench.ondevice.sensors.jetson_tools import power_modes
 from edgekit.device.config import SshDevice
 from edgekit.device.linux import LinuxTarget

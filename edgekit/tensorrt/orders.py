@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from edgekit.bench.links.base import Link
 from edgekit.bench.links.progress import Say
 from edgekit.bench.ondevice.sensors import jetson_tools
-from edgekit.errors import BackendMissing
 from edgekit.util.files import cache_folder
 
 BUILD_SECONDS = 7200.0  # a build that measures every kernel on a small board takes an hour
@@ -103,12 +102,9 @@ def caches(link: Link) -> str:
 
 
 def pull(link: Link, there: str, here: Path, say: Say) -> None:
-    """Bring a file here from a device, over a link that can."""
-    bring = getattr(link, "pull", None)
-    if bring is None:
-        raise BackendMissing(f"no file can be brought here from {link.name}", "build over an ssh link")
+    """Bring a file here from a device."""
     say(f"bring it here from {link.name}")
-    bring(there, here)
+    link.pull(there, here)
 
 
 def remedy_rtx(link: Link) -> str:

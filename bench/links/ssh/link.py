@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from edgekit.bench.links.archive import packed
-from edgekit.bench.links.base import FOLDER, Answer, Done, parsed, placed, start
+from edgekit.bench.links.base import FOLDER, Answer, Done, arriving, parsed, placed, start, suffix_there
+from edgekit.bench.links.owner import is_gone, owner
 from edgekit.bench.links.ssh import errors as ssh_errors
 from edgekit.bench.links.ssh.connection import Connection, environment
-from edgekit.bench.links.ssh.owner import is_gone, owner
 from edgekit.bench.links.ssh.talk import Talk, exactly
 from edgekit.bench.ondevice.session import MARK
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
-from edgekit.util.files import file_sha256
+from edgekit.util.files import known_sha256
 from edgekit.util.numerals import whole
 
 OLDEST_PYTHON = (3, 8)
@@ -69,7 +69,7 @@ class SshLink:
         self._former: set[str] = set()
         self.work = ""  # the session's folder there
         self._tools: str | None = None
-        self._placed: dict[tuple[str, int, int], str] = {}
+        self._placed: dict[tuple[str, str], str] = {}
         self._lost: EdgekitError | None = None
 
     def begin(self) -> str:
@@ -97,20 +97,17 @@ class SshLink:
         return placed(self, path, self._place_file)
 
     def _place_file(self, path: Path) -> str:
-        info = path.stat()
-        key = (str(path.resolve()), info.st_mtime_ns, info.st_size)
+        key = digest, suffix = known_sha256(path.resolve()), suffix_there(path)
         if key not in self._placed:
-            digest = file_sha256(path)
-            suffix = path.suffix if path.suffix[1:].isalnum() else ""
             self._begun()
             found = self._repeat(lambda: self._verb("have", digest, suffix))["path"]
-            self._placed[key] = found or self._repeat(lambda: self._put(path, digest, suffix, info.st_size))
+            self._placed[key] = found or self._repeat(lambda: self._put(path, digest, suffix, path.stat().st_size))
         return self._placed[key]
 
-    def pull(self, path: str, local: Path) -> None:
+    def pull(self, there: str, local: Path) -> None:
         """Bring a file from there; it appears under its name when all of it is here and checked."""
         self._begun()
-        self._repeat(lambda: self._get(path, local))
+        self._repeat(lambda: self._get(there, local))
 
     def look(self, wish: Mapping[str, Any]) -> dict[str, Any]:
         """Files, packages and answers of commands there (bench/ondevice/session.py `look`)."""
@@ -258,16 +255,12 @@ class SshLink:
             answer = self._asked("put", (self.session, digest, suffix, size), exactly(stream, size), size)
         return str(answer["path"])
 
-    def _get(self, path: str, local: Path) -> None:
-        draft = local.with_name(local.name + ".draft")
-        try:
-            size = self._verb("get", path)["size"]
+    def _get(self, there: str, local: Path) -> None:
+        with arriving(local) as draft:
+            size = self._verb("get", there)["size"]
             assert self._talk is not None
             if not self._talk.take(draft, size):
-                raise DeviceUnreachable(f"{path} of {self.name} did not arrive whole", "try again")
-            draft.replace(local)
-        finally:
-            draft.unlink(missing_ok=True)
+                raise DeviceUnreachable(f"{there} of {self.name} did not arrive whole", "try again")
 
     def _answer(self, verb: str, talk: Talk) -> Any:
         line = talk.line()

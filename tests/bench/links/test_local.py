@@ -55,6 +55,15 @@ def test_each_run_is_a_fresh_process(link: LocalLink, probe: Callable[[str], Non
     assert len(seen) == 2 and os.getpid() not in seen
 
 
+def test_a_file_is_copied_whole_or_not_at_all(link: LocalLink, tmp_path: Path) -> None:
+    (tmp_path / "there").write_bytes(b"made there")
+    link.pull(str(tmp_path / "there"), tmp_path / "here")
+    assert (tmp_path / "here").read_bytes() == b"made there"
+    with pytest.raises(FileNotFoundError):
+        link.pull(str(tmp_path / "gone"), tmp_path / "here")
+    assert sorted(path.name for path in tmp_path.glob("*here*")) == ["here", "there"]
+
+
 def test_a_crash_is_told_with_the_last_line_of_stderr(link: LocalLink, probe: Callable[[str], None]) -> None:
     probe("print('first')\nprint('the arena is torn')\nsys.stdout.flush()\nos.kill(os.getpid(), 11)")
     with pytest.raises(BackendMissing, match="ended by SIGSEGV: the arena is torn\n"):

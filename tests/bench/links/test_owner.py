@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from edgekit.bench.links.ssh.owner import is_gone, owner
+from edgekit.bench.links.owner import is_gone, owner
 from tests.paths import ROOT
 
 CONTAINER = ("unshare", "-Urpf", "--mount-proc")  # its own process numbers, and a /proc that shows only these
-ASKS = "import json, sys; from edgekit.bench.links.ssh.owner import *; print(json.dumps({}))"
+ASKS = "import json, sys; from edgekit.bench.links.owner import *; print(json.dumps({}))"
 
 
 def python(expression: str, *prefix: str) -> Any:
-    """What an expression of `session_owner` is in a process that has ended then."""
+    """What an expression of owner.py is in a process that has ended then."""
     command = [*prefix, sys.executable, "-c", ASKS.format(expression)]
     return json.loads(subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
 

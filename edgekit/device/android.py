@@ -84,7 +84,7 @@ class AndroidTarget:
         return self._facts
 
     def _refuse_heat(self) -> None:
-        """Raises MeasurementInvalid for a phone that is so warm that it is, or soon will be, slowed."""
+        """Raise MeasurementInvalid for a phone that is so warm that it is, or soon will be, slowed."""
         heat, battery, _ = self._state()
         surface, name = _surface(heat, battery), self.name
         if surface is not None and surface >= TOO_HOT:

@@ -26,15 +26,11 @@ FILES = (
     *MODEL, ARCH, MODALIAS, COMPATIBLE, RELEASE, MODES, "/etc/os-release", "/proc/meminfo", "/proc/cpuinfo",
     *(place + name for place in (CPU, FREQ) for name in ("min_freq", "max_freq")),
 )  # fmt: skip
-NVPMODEL, JETSON_CLOCKS, CORE, SUDO = (
-    ["nvpmodel", "-q"],
-    ["jetson_clocks", "--show"],
-    "nvidia-l4t-core",
-    ["sudo", "-n", "-l", "nvpmodel", "-m", "0"],  # whether it may, not whether it may do anything
-)
+NVPMODEL, JETSON_CLOCKS, CORE = ["nvpmodel", "-q"], ["jetson_clocks", "--show"], "nvidia-l4t-core"
+SUDO = ["sudo", "-n", "-l", "nvpmodel", "-m", "0"]  # whether it may, not whether it may do anything
 LIMITS = ["sudo", "-n", *NVPMODEL, "--verbose"]
 COMMANDS = (NVPMODEL, LIMITS, JETSON_CLOCKS, ["sudo", "-n", *JETSON_CLOCKS], ["dpkg-query", "-W", CORE], SUDO)
-LOAD_SECONDS = 300.0
+LOAD_SECONDS = 300.0  # of one runtime, on a slow card
 PIP = "`{python} -m pip install {packages}` there"
 # For a Python whose packages the system manages (PEP 668), such as Debian's and Raspberry Pi OS's own.
 VENV = (
@@ -156,11 +152,9 @@ def _loaded(found: RuntimeFound, seen: Mapping[str, Any], link: Link) -> Runtime
     try:
         ask(link, {"mode": "baseline", "runtime": found.name}, LOAD_SECONDS)
     except (BackendMissing, MeasurementInvalid) as error:
-        why, other = (
-            f"{found.version} is there, and {error.message}",
-            _install(f"numpy {runtime.packages[0]}", seen, link),
-        )
-        return RuntimeFound(found.name, None, why, f"install it again, or another version: {other}")
+        how = _install(f"numpy {runtime.packages[0]}", seen, link)
+        why, remedy = f"{found.version} is there, and {error.message}", f"install it again, or another version: {how}"
+        return RuntimeFound(found.name, None, why, remedy)
     return found
 
 

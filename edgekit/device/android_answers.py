@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,10 @@ def compared(
             got, wanted = _there(link, here.session, inputs, run), here.session.run(inputs)
         except EdgekitError as error:
             return {**unknown, "reason": error.message}
-        return _distance(got, wanted, reference(here.found))
+        size = sum(array.nbytes for array in wanted)
+        if len(got) != size:
+            return {**unknown, "reason": f"it answered {len(got)} bytes, not {size}"}
+        return told(*apart(_like(wanted, got), wanted), f"{reference(here.found)}, seeded inputs")
 
 
 def kernels(tool: Tool, delegate: str | None) -> str | None:
@@ -63,9 +67,8 @@ def kernels(tool: Tool, delegate: str | None) -> str | None:
 
 def reference(found: Mapping[str, Any]) -> str:
     """Return what answers are compared with, of what is found of the session here."""
-    return f"LiteRT {found['runtime_version']} here" + (
-        ", its own kernels" if found["delegate"] in (None, "none") else ""
-    )
+    own = ", its own kernels" if found["delegate"] in (None, "none") else ""
+    return f"LiteRT {found['runtime_version']} here{own}"
 
 
 def lacking(tool: Tool) -> str | None:
@@ -91,13 +94,22 @@ def input_flags(tensors: Sequence[Tensor], arrays: Sequence[NDArray[Any]], place
     }
 
 
-def remarks(error: float, most: float) -> list[str]:
-    """Return what a reader must know of answers that are so far from LiteRT's here, whose largest is `most`."""
+def apart(there: Sequence[NDArray[Any]], here: Sequence[NDArray[Any]]) -> tuple[float, float]:
+    """Return the largest difference of any answer, NaN where one there is NaN, and the largest answer here."""
+    errors = [np.abs(far.astype(np.float64) - near).max(initial=0) for far, near in zip(there, here, strict=True)]
+    largest = [np.abs(near.astype(np.float64)).max(initial=0) for near in here]
+    return float(np.max(errors)), float(np.max(largest))
+
+
+def told(error: float, most: float, near: str) -> dict[str, Any]:
+    """Return what a record holds of answers that are so far from those of `near`, whose largest is `most`."""
+    remarks = []
     if not np.isfinite(error):
-        return ["its answers are not finite, and LiteRT's here are"]
-    if error <= FAR * most:
-        return []
-    return [f"its answers differ from LiteRT's here by up to {error:.3g}, where the largest is {most:.3g}"]
+        remarks.append("its answers are not finite, and LiteRT's here are")
+    elif error > FAR * most:
+        remarks.append(f"its answers differ from LiteRT's here by up to {error:.3g}, where the largest is {most:.3g}")
+    measured = error if np.isfinite(error) else None
+    return {"max_error": measured, "largest": most, "reference": near, "remarks": remarks}
 
 
 def _of_one(tensor: Tensor) -> Tensor:
@@ -121,18 +133,10 @@ def _there(
         return (Path(folder) / "answers").read_bytes()
 
 
-def _distance(got: bytes, wanted: Sequence[NDArray[Any]], near: str) -> dict[str, Any]:
-    if len(got) != sum(array.nbytes for array in wanted):
-        size = sum(array.nbytes for array in wanted)
-        return {"max_error": None, "largest": None, "reason": f"it answered {len(got)} bytes, not {size}"}
-    errors, largest, at = [], [], 0
-    for array in wanted:
-        there = np.frombuffer(got, array.dtype, array.size, at).astype(np.float64)
-        errors.append(float(np.abs(there - array.reshape(-1)).max(initial=0)))
-        largest.append(float(np.abs(array.astype(np.float64)).max(initial=0)))
-        at += array.nbytes
-    error, most = max(errors), max(largest)
-    if not np.isfinite(error):
-        return {"max_error": None, "largest": most, "remarks": remarks(error, most)}
-    told = {"reference": f"{near}, seeded inputs", "remarks": remarks(error, most)}
-    return {"max_error": error, "largest": most, **told}
+def _like(wanted: Sequence[NDArray[Any]], got: bytes) -> list[NDArray[Any]]:
+    """The bytes as arrays of the same types and shapes."""
+    starts = [0, *accumulate(array.nbytes for array in wanted)]
+    return [
+        np.frombuffer(got, array.dtype, array.size, start).reshape(array.shape)
+        for array, start in zip(wanted, starts, strict=False)
+    ]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from edgekit.bench.android.benchmark_model import Log
 from edgekit.bench.links.adb import AdbLink
-from edgekit.device.android_answers import input_flags, kernels, lacking, reference, remarks, unnamed
+from edgekit.device.android_answers import apart, input_flags, kernels, lacking, reference, told, unnamed
 from edgekit.device.android_tool import PhoneTool
 from edgekit.device.linux import LinuxTarget
 from edgekit.errors import BackendMissing, MeasurementInvalid
@@ -59,7 +59,7 @@ class PhoneSession:
             raise BackendMissing(f"{link.name}: the tool takes no tensor with a comma in its name", "rename its input")
         self.last_ns = 0
         self.ahead = max(1, min(MOST, MOST_BYTES // sum(_bytes(tensor) for tensor in self.inputs)))
-        self._held, self._errors, self._largest = 0, [0.0], [0.0]
+        self._held, self._apart = 0, np.zeros(2)
         self.found: dict[str, Any] = {
             "threads": job["threads"],
             "runtime_version": f"benchmark_model {digest[:16]}",
@@ -123,18 +123,10 @@ class PhoneSession:
         """Hold the first batches' answers against LiteRT's here."""
         for number in range(min(len(found), HELD - self._held)):
             here = self._here.session.run([array[number] for array in batches])
-            for near, there in zip(here, found[number], strict=True):
-                self._errors.append(float(np.abs(there.astype(np.float64) - near).max(initial=0)))
-                self._largest.append(float(np.abs(near.astype(np.float64)).max(initial=0)))
+            self._apart = np.maximum(self._apart, apart(found[number], here))
             self._held += 1
-        error, most = max(self._errors), max(self._largest)
-        self.found["answers"] = {
-            "max_error": error if np.isfinite(error) else None,
-            "largest": most,
-            "batches": self._held,
-            "reference": reference(self._here.found),
-            "remarks": remarks(error, most),
-        }
+        error, most = map(float, self._apart)
+        self.found["answers"] = {**told(error, most, reference(self._here.found)), "batches": self._held}
 
 
 def _shape(tensor: Any) -> tuple[int, ...]:

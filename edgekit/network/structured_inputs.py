@@ -10,6 +10,9 @@ import copy
 import dataclasses
 import functools
 import inspect
+import keyword
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_type_hints
 
@@ -22,14 +25,23 @@ Part = int | Mapping[str, "Part"]
 
 
 def names_in_file(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of a file's inputs: the last key of each; a place in a list with what leads to it."""
+    """Return the names of a file's inputs: the last key of each, with what leads to it where that is no name, or two's.
+
+    Raises UsageError where two inputs get one name in spite of that.
+    """
     paths = [name.split(".") for name in names]
-    return tuple("_".join(path) if path[-1].isdigit() else path[-1] for path in paths)
+    keys = Counter(path[-1] for path in paths)
+    found = tuple(
+        path[-1] if keys[path[-1]] == 1 and _is_name(path[-1]) else re.sub(r"\W", "_", "_".join(path)) for path in paths
+    )
+    twice = [name for name, count in Counter(found).items() if count > 1]
+    if twice:
+        raise UsageError(f"two inputs are called {twice[0]} in a file", "give one of them another key in forward()")
+    return found
 
 
-def arguments_of(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the arguments of forward() that inputs of these names are given to, in order."""
-    return tuple(dict.fromkeys(name.partition(".")[0] for name in names))
+def _is_name(key: str) -> bool:
+    return key.isidentifier() and not keyword.iskeyword(key) and key != "self"
 
 
 def taking_tensors(module: nn.Module, names: Sequence[str]) -> nn.Module:

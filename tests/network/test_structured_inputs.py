@@ -19,6 +19,7 @@ from edgekit.network.structured_inputs import taking_tensors
 from edgekit.network.user_model import find
 
 IMAGE, STATE = (1, 3, 6, 6), (1, 4)
+IMAGES = ("batch.cams.left", "maps.0")  # the inputs of this shape that do not say so in their names
 
 
 class Tuple(NamedTuple):
@@ -81,6 +82,17 @@ class OfData2(Net):
         return self.added(batch.inner.image, batch.inner.state) + batch.bias
 
 
+class OfTwo(Net):
+    def forward(self, left: dict[str, Tensor], right: dict[str, Tensor], state: Tensor) -> Tensor:
+        return self.added(left["image"] - right["image"], state)
+
+
+class OfKeys(Net):
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.added(batch["the image"], batch["self"])
+
+
+SAME = ("left.a_b", "left.a.b", "right.a_b", "right.b")
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[str, ...], Callable[..., tuple[Any, ...]], list[str]]] = {
     "a dictionary": (
         OfMapping, ("batch.image", "batch.state"), lambda x, s: ({"image": x, "state": s},), ["image", "state"]),
@@ -93,6 +105,12 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[str, ...], Callable[..., t
     "a dataclass in a dataclass": (
         OfData2, ("batch.inner.image", "batch.inner.state", "batch.bias"),
         lambda x, s, b: (Outer(Data(x, s), b),), ["image", "state", "bias"]),
+    "two dictionaries with one key": (
+        OfTwo, ("left.image", "right.image", "state"),
+        lambda x, y, s: ({"image": x}, {"image": y}, s), ["left_image", "right_image", "state"]),
+    "keys that are no names": (
+        OfKeys, ("batch.the image", "batch.self"), lambda x, s: ({"the image": x, "self": s},),
+        ["batch_the_image", "batch_self"]),
     "a list": (OfList, ("maps.0", "maps.1"), lambda x, s: ([x, s],), ["maps_0", "maps_1"]),
 }  # fmt: skip
 
@@ -101,7 +119,7 @@ CASES: dict[str, tuple[Callable[[], nn.Module], tuple[str, ...], Callable[..., t
 def test_each_tensor_of_an_argument_is_an_input(case: str) -> None:
     make, names, argument, told = CASES[case]
     module = make().eval()
-    shapes = (IMAGE, STATE, STATE)[: len(names)]
+    shapes = [IMAGE if "image" in name or name in IMAGES else STATE for name in names]
     flat = taking_tensors(module, names)
     graph = trace(flat, *shapes)
     assert [op.name for op in graph.inputs] == told
@@ -134,6 +152,7 @@ def test_a_file_of_a_dictionary_has_named_inputs(tmp_path: Any) -> None:
         (OfData, {"batch.img": IMAGE, "batch.state": STATE}, "is a Data: ", r"--input batch\.image="),
         (OfMapping, {"batch": IMAGE, "batch.state": STATE}, "batch.state names no tensor of its own", "once for each"),
         (OfMapping, {"batch.state": STATE, "batch.state.x": STATE}, "names no tensor of its own", "once for each"),
+        (OfTwo, dict.fromkeys(SAME, IMAGE), "two inputs are called left_a_b in a file", "another key"),
         (OfMapping, {"batch.": IMAGE}, "names no tensor of its own", "once for each"),
     ],
 )

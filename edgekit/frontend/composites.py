@@ -166,7 +166,8 @@ def _mean_without_nan(input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
 
 
 def _times_log(input: Any, other: Any) -> Tensor:
-    return torch.where(torch.as_tensor(input == 0), 0.0, input * torch.as_tensor(other).log())
+    log = other.log() if isinstance(other, Tensor) else float(torch.tensor(other, dtype=torch.float64).log())
+    return torch.where(torch.as_tensor(input == 0), 0.0, input * log)
 
 
 SPELLED: dict[str, Callable[..., Any]] = {

@@ -50,6 +50,7 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     ),
     "entropies": lambda x, w: (
         torch.special.entr(x.sigmoid()), torch.xlogy(x.relu(), positive(x)), torch.xlogy(x, w[0].abs()),
+        torch.xlogy(x, 0.3),
     ),
     "signs and outer products": lambda x, w: (
         torch.copysign(x, w[0]), torch.signbit(x), torch.addr(x[0, 0], x[0, 0, :, 0], w[0], beta=0.5, alpha=2),

@@ -16,8 +16,8 @@ ONNX_HEAD = f"""# ONNX operators that are read
 Made by `python -m scripts.operators_read` from the table of the reader, `edgekit/importers/onnx/table.py`. Opsets
 {OLDEST} to that of the installed `onnx`. Each operator passes all tests of real numbers that `onnx` has for it
 (`tests/importers/onnx/test_node_tests.py`), but for those that train, and two of `Resize` with aligned corners and
-a size that is no whole number: there onnxruntime, and so this reader, takes whole sizes. `If` is read where its
-condition is known, and `Constant` where it holds numbers.
+a size that is no whole number: there onnxruntime, and so this reader, takes whole sizes. Of an `If` whose condition the
+network computes, both branches are computed.
 """
 OF_INTEGERS = """
 ## Of quantized files

@@ -75,7 +75,7 @@ def read(file: OnnxFile, known: Iterable[str]) -> Model:
         raise UsageError(f"{file.path.name}: {sparse.values.name} is a sparse tensor", "store it as a whole one")
     nodes = _told_apart(_nodes(graph, versions, constants))
     inputs = tuple(_input(file, value) for value in graph.input if value.name not in constants)
-    outputs = tuple(value.name for value in graph.output)
+    outputs = tuple(_output(file, value) for value in graph.output)
     found = Block(_needed(nodes, outputs), outputs)
     _refuse_same_names(file)
     _refuse_laid_out(file, found)
@@ -173,6 +173,12 @@ def _input(file: OnnxFile, value: Any) -> Input:
     sizes = tuple(dim.dim_value if dim.dim_value > 0 else dim.dim_param for dim in kind.shape.dim)
     name = names.get(kind.elem_type, "undefined")
     return Input(value.name, {"float": "float32", "double": "float64"}.get(name, name), sizes)
+
+
+def _output(file: OnnxFile, value: Any) -> str:
+    if value.type.WhichOneof("value") not in (None, "tensor_type"):
+        raise UsageError(f"output {value.name} of {file.path.name} is no tensor", "make a file that gives tensors")
+    return str(value.name)
 
 
 def _nodes(graph: Any, versions: Mapping[str, int], constants: dict[str, Any]) -> list[Node]:

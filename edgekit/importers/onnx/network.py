@@ -18,7 +18,7 @@ from edgekit.importers.onnx.node import Block, Node
 from edgekit.importers.onnx.operators.quantization import rounded
 from edgekit.importers.onnx.table import OPERATORS
 from edgekit.importers.source import WHOLE, dead
-from edgekit.importers.tensors import as_tensor
+from edgekit.importers.tensors import as_tensor, is_known
 
 
 class OnnxNetwork(Imported):
@@ -58,9 +58,15 @@ class OnnxNetwork(Imported):
             for name in gone[index] if gone else ():
                 del values[name]
 
-    def _chosen(self, node: Node, given: Sequence[Any], values: Mapping[str, Any]) -> list[Any]:
-        """What the branch gives that a constant condition chooses."""
-        block: Block = node.get("then_branch" if node.numbers(given[0], "condition")[0] else "else_branch")
+    def _chosen(self, node: Node, given: Sequence[Any], values: Mapping[str, Any]) -> Any:
+        """What the branch gives that a known condition chooses; what both give, where the network computes it."""
+        blocks = [node.get("else_branch"), node.get("then_branch")]
+        if is_known(given[0]):
+            return self._inside(blocks[int(node.numbers(given[0], "condition")[0])], values)
+        return self._layers[id(node)](*given, *self._inside(blocks[1], values), *self._inside(blocks[0], values))
+
+    def _inside(self, block: Block, values: Mapping[str, Any]) -> list[Any]:
+        """What a branch gives."""
         inside = dict(values)
         self._run(block.nodes, inside)
         return [inside[name] for name in block.outputs]

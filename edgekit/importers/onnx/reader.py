@@ -30,7 +30,7 @@ from edgekit.records.artifact import content_of
 from edgekit.records.manifest import Dtype, SourceRecord, TensorRecord
 from edgekit.records.preprocessing import Preprocessing
 
-READ = frozenset({*OPERATORS, "If"})
+READ = frozenset(OPERATORS)
 
 
 def open_source(path: Path, given: Given) -> Source:

@@ -22,6 +22,7 @@ from edgekit.importers.onnx.operators import (
     recurrent,
     reductions,
     resize,
+    sequences,
 )
 from edgekit.importers.onnx.operators.elementwise import Operator, given, plain, variadic
 from edgekit.importers.onnx.operators.reductions import index_of, over, reduction
@@ -124,6 +125,7 @@ _LOGIC: dict[str, Operator] = {
     "BitwiseNot": plain(torch.bitwise_not),
     "BitShift": el.bit_shift,
     "Where": el.where,
+    "If": el.either,
 }
 _REDUCTIONS: dict[str, Operator] = {
     "ReduceMean": reduction(over(torch.mean)),
@@ -218,6 +220,16 @@ _SHAPES: dict[str, Operator] = {
     "Range": indexing.range_,
     "EyeLike": indexing.eye_like,
 }
+_SEQUENCES: dict[str, Operator] = {
+    "SequenceConstruct": sequences.construct,
+    "SequenceEmpty": sequences.construct,
+    "SplitToSequence": sequences.split,
+    "SequenceAt": sequences.at,
+    "SequenceLength": sequences.length,
+    "SequenceInsert": sequences.insert,
+    "SequenceErase": sequences.erase,
+    "ConcatFromSequence": sequences.concat,
+}
 OPERATORS: dict[str, Operator] = {
     **_LAYERS,
     **_POOLING,
@@ -229,10 +241,12 @@ OPERATORS: dict[str, Operator] = {
     **FUSED,
     **QUANTIZED,
     **_SHAPES,
+    **_SEQUENCES,
 }
 # What of an operator is not read; such a node is refused by its name.
 LIMITS = {
     "BatchNormalization": "without the statistics that training gives",
+    "Constant": "of numbers",
     "Dropout": "in inference",
     "Einsum": "no letter twice in a term",
     "LSTM": "sequences of one length",
@@ -240,6 +254,8 @@ LIMITS = {
     "RNN": "sequences of one length",
     "NonZero": "of what is known",
     "Compress": "a condition that is known",
+    "If": "branches that give equal shapes, where the condition is not known",
     "Range": "ends that are known",
+    "SequenceAt": "a position that is known",
     "TopK": "a count that is known",
 }

@@ -212,3 +212,14 @@ def converted(n: Node, x: Tensor, to: int) -> Tensor:
 
 def where(n: Node, condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
     return torch.where(condition, x, y)
+
+
+def either(n: Node, condition: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+    """What the first branch gives where a computed condition holds, and the second elsewhere; both are computed."""
+    pairs = list(zip(values[: len(values) // 2], values[len(values) // 2 :], strict=True))
+    if any((a.shape, a.dtype) != (b.shape, b.dtype) for a, b in pairs):
+        raise n.refusal(
+            "has branches that give other shapes or types, and its condition depends on the network's input",
+            "fix the condition when the file is made",
+        )
+    return tuple(torch.where(condition.reshape(()), a, b) for a, b in pairs)

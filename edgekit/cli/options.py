@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from edgekit.errors import UsageError
-from edgekit.registry import each
 
 if TYPE_CHECKING:
     from edgekit.network.inputs import Input
@@ -107,6 +106,8 @@ Insecure = Annotated[
 
 def words(text: str, option: str) -> tuple[str, ...]:
     """`"onnx,tflite"` as ("onnx", "tflite"), each once. Raises UsageError when there is none."""
+    from edgekit.registry import each
+
     found = each(text, str)
     if not found:
         raise UsageError(f"{option} is empty", f"give one or more names, separated by commas, after {option}")

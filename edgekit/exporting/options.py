@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 
 from edgekit.errors import UsageError, nearest
 from edgekit.network.inputs import Input, plain
-from edgekit.records.formats import FORMATS, HEADS, PRECISIONS, canonical_precision
+from edgekit.records.formats import FORMATS, HEADS, PRECISIONS
 from edgekit.registry import each
 from edgekit.util.quantity import milliseconds, number_of_points, size
 
@@ -151,7 +151,7 @@ class ExportOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "format", each(self.format, FORMATS.canonical))
-        object.__setattr__(self, "precision", each(self.precision, canonical_precision))
+        object.__setattr__(self, "precision", each(self.precision, PRECISIONS.canonical))
         if not self.format or not self.precision:
             raise UsageError("nothing to export was named", "give at least one format and one precision")
         for name, option in OPTIONS.items():

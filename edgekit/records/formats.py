@@ -14,15 +14,18 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgekit.errors import BackendMissing, GateFailed, UsageError, nearest
+from edgekit.errors import BackendMissing, GateFailed, UsageError
 from edgekit.registry import Registry
 
 if TYPE_CHECKING:
     from edgekit.exporters import WriteJob, Written
 
 
-PRECISIONS = ("fp32", "fp16", "int8", "int8w")  # int8w: int8 weights, arithmetic in float
-OTHER_PRECISIONS = {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"}
+PRECISIONS = Registry[None](  # int8w: int8 weights, arithmetic in float
+    "precision",
+    dict.fromkeys(("fp32", "fp16", "int8", "int8w")),
+    {"half": "fp16", "float16": "fp16", "float32": "fp32", "full": "fp32"},
+)
 CHANNELS_LAST = ("NHWC", "NDHWC", "NWC")  # layouts in which a file has the channels behind the other axes
 HEADS = LOGITS, SOFTMAX, ARGMAX = "logits", "softmax", "argmax"  # what a file answers with
 
@@ -166,15 +169,6 @@ def format_of(path: Path) -> Format:
 def is_artifact(path: Path) -> bool:
     """Whether a file is called like one of a format."""
     return path.suffix in _SUFFIXES
-
-
-def canonical_precision(name: str) -> str:
-    """Return a precision's own name. Raises UsageError for an unknown one."""
-    name = OTHER_PRECISIONS.get(name, name)
-    if name not in PRECISIONS:
-        hint = nearest(name, PRECISIONS)
-        raise UsageError(f"unknown precision '{name}'{hint}", f"choose one of: {', '.join(PRECISIONS)}")
-    return name
 
 
 def tool_versions() -> dict[str, str]:

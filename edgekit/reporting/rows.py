@@ -273,8 +273,7 @@ def _times(time: Latency | None, missing: dict[str, str]) -> dict[str, Any]:
 
 
 def _order(row: Row) -> tuple[Any, ...]:
-    known = row.precision in PRECISIONS
-    place = PRECISIONS.index(row.precision) if known and row.precision else len(PRECISIONS)
+    place = [*PRECISIONS, row.precision].index(row.precision)  # another one comes last
     network = (row.model is None, row.model or "", -(row.macs or 0), row.variant, place, row.format, row.weights or "")
     where = (row.place or "", row.runtime or "", row.way or "", row.threads or 0, row.batch or 0)
     return (*network, *where, row.sustained_seconds or 0, row.sha256)

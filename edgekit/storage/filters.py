@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edgekit.errors import UsageError
-from edgekit.records.formats import FORMATS, canonical_precision
+from edgekit.records.formats import FORMATS, PRECISIONS
 from edgekit.records.runtime import RUNTIMES
 from edgekit.registry import each
 from edgekit.util.numerals import LARGEST
@@ -108,7 +108,7 @@ def filters(
         None if since is None else _time(since),
         latest,
         _named(format, FORMATS.canonical),
-        _named(precision, canonical_precision),
+        _named(precision, PRECISIONS.canonical),
         _named(runtime, RUNTIMES.canonical),
     )
 

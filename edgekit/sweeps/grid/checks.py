@@ -8,7 +8,7 @@ from typing import Any
 
 from edgekit.errors import UsageError, nearest
 from edgekit.exporting.options import OPTIONS, ExportOptions, check_calibration, check_heeded, flag
-from edgekit.records.formats import FORMATS, canonical_precision
+from edgekit.records.formats import FORMATS, PRECISIONS
 from edgekit.records.measurement import PRESETS
 from edgekit.records.runtime import RUNTIMES
 from edgekit.sweeps.grid.axes import VARIED, Entry, as_pool, label, named
@@ -17,7 +17,7 @@ from edgekit.sweeps.grid.file import Origin
 
 CANONICAL: dict[str, Callable[[str], str]] = {
     "format": FORMATS.canonical,
-    "precision": canonical_precision,
+    "precision": PRECISIONS.canonical,
     "runtime": RUNTIMES.canonical,
 }
 

@@ -1,1 +1,1 @@
-"""One network by edgekit and by what one would use without it: `make bench-peers`."""
+"""Networks by edgekit and by what one would use without it: `make bench-peers`, and the page of converting."""

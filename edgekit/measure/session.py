@@ -55,6 +55,11 @@ class BenchTask:
         """How many processes will be started."""
         return self.protocol.processes + 1 + self.profile
 
+    @property
+    def longest(self) -> float:
+        """How many seconds one process may take."""
+        return LOAD_SECONDS + 3 * self.protocol.max_seconds
+
     def job(self, mode: str) -> dict[str, Any]:
         """Return what the runner is asked for."""
         fields = self.protocol.model_dump(exclude=PARENT)
@@ -133,7 +138,7 @@ class MeasuringSession:
 
     def window(self, task: BenchTask) -> dict[str, Any]:
         """Return what one process answers that begins at once, however warm the device is. Raises as `measure`."""
-        answer = self._target.ask(task.job("latency"), LOAD_SECONDS + 3 * task.protocol.max_seconds)
+        answer = self._target.ask(task.job("latency"), task.longest)
         self._facts = self._target.facts()  # known since it was asked
         return answer
 
@@ -149,8 +154,7 @@ class MeasuringSession:
             self._say(task, what)
         jobs = [task.job("latency") for task in tasks]
         job = {"runtime": jobs[0]["runtime"], "jobs": jobs, "turn_seconds": TURN_SECONDS}
-        longest = sum(LOAD_SECONDS + 3 * task.protocol.max_seconds for task in tasks)
-        found = self._target.ask(job, longest, "interleave")["answers"]
+        found = self._target.ask(job, sum(task.longest for task in tasks), "interleave")["answers"]
         return [_with_heat(answer, hot) for answer in found]
 
     def _cooled(self, patience: Patience) -> bool | None:
@@ -164,7 +168,7 @@ class MeasuringSession:
     def _process(self, task: BenchTask, patience: Patience, what: str) -> dict[str, Any]:
         hot = self._cooled(patience)
         self._say(task, what)
-        return _with_heat(self._target.ask(task.job("latency"), LOAD_SECONDS + 3 * task.protocol.max_seconds), hot)
+        return _with_heat(self._target.ask(task.job("latency"), task.longest), hot)
 
     def _memory(self, task: BenchTask) -> Memory:
         """The memory pass: a process of its own, because reading it must not disturb the times."""

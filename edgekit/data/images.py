@@ -53,6 +53,12 @@ class Sample:
     counted: bool = False
 
     @property
+    def root(self) -> Path:
+        """The folder of its set; its own folder where a list names it by its whole path."""
+        depth = 1 if Path(self.name).is_absolute() else len(Path(self.name).parts)
+        return self.path.parents[depth - 1]
+
+    @property
     def is_array(self) -> bool:
         """Whether it is an example of numbers, and no image."""
         return self.row is None and self.path.suffix.lower() in ARRAYS
@@ -134,14 +140,12 @@ def labeled(path: Path, by_name: bool = False) -> tuple[Sample, ...]:
 
 def without_class(sample: Sample, labels: str = "") -> UsageError:
     """Return the refusal of an image whose class nothing says; `labels` is what else would say it."""
-    root = sample.path.parents[len(Path(sample.name).parts) - 1]
     if sample.group:
-        table = (
-            f"put {' or '.join(CLASS_TABLES)} into {root}: a class a line, class 0 first, by WordNet id or folder name"
-        )
-        return UsageError(f"nothing says which class '{sample.group}' ({sample.name}) is", table + labels)
+        tables = f"put {' or '.join(CLASS_TABLES)} into {sample.root}"
+        how = "a class a line, class 0 first, by WordNet id or folder name"
+        return UsageError(f"nothing says which class '{sample.group}' ({sample.name}) is", f"{tables}: {how}{labels}")
     return UsageError(
-        f"nothing says which class {sample.name} in {root} is",
+        f"nothing says which class {sample.name} in {sample.root} is",
         "add labels.csv (columns file,class), or use one sub-folder per class, or names that begin with a WordNet id",
     )
 
@@ -218,7 +222,7 @@ def _from_csv(root: Path) -> tuple[Sample, ...]:
     file = root / "labels.csv"
     try:
         reader = csv.DictReader(io.StringIO(text_of(file, "utf-8-sig"), newline=""))
-        columns, rows = list(reader.fieldnames or ()), list(reader)
+        columns, rows = list(reader.fieldnames or ()), [(reader.line_num, row) for row in reader]
     except (OSError, ValueError, csv.Error) as error:
         raise UsageError(f"{file} cannot be read: {error}", "write it as CSV in UTF-8") from error
     for column in ("file", "class"):
@@ -229,8 +233,8 @@ def _from_csv(root: Path) -> tuple[Sample, ...]:
             )
     if not rows:
         raise UsageError(f"{file} lists no images", "add a line for each image")
-    read = _by_number if not all(_is_name(row["class"]) for row in rows) else _by_name
-    samples = tuple(read(root, [_listed(root, line, row) for line, row in enumerate(rows, start=2)]))
+    read = _by_name if all(_is_name(row["class"]) for _, row in rows) else _by_number
+    samples = tuple(read(root, [_listed(root, line, row) for line, row in rows]))
     _refuse_twice(file, samples)
     return samples
 

@@ -65,6 +65,7 @@ def test_labels_csv_may_name_its_classes(tmp_path: Path) -> None:
         ("file,class\n", "lists no images"),
         ("file,class\nb.png,1\n", "line 2: the file 'b.png' does not exist"),
         ("file,class\n,1\n", "line 2: the file '' does not exist"),
+        ("file,class\n\na.png,1\n\nb.png,1\n", "line 5: the file 'b.png' does not exist"),
         ("file,class\na.png,-1\n", "class '-1' is no whole number"),
         ("file,class\na.png,1.5\n", "class '1.5' is no whole number"),
         ("file,class\na.png\n", "class '' is no whole number"),
@@ -76,6 +77,16 @@ def test_a_wrong_labels_csv_says_what_is_wrong(tmp_path: Path, text: str, cause:
     write(tmp_path / "a.png")
     with pytest.raises(UsageError, match=cause):
         labeled(_csv(tmp_path, text))
+
+
+@pytest.mark.parametrize("form", ["{}/in/a.png", "in/a.png", "../set/in/a.png"])
+def test_a_wordnet_id_that_nothing_explains_is_refused_however_its_file_is_named(form: str, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    write(root / "in" / "a.png")
+    name = form.format(root)
+    with pytest.raises(UsageError, match="nothing says which class 'n01440764'") as caught:
+        labeled(_csv(root, f"file,class\n{name},n01440764\n"))
+    assert f"into {root / 'in' if name.startswith('/') else root}:" in caught.value.remedy
 
 
 def test_a_labels_csv_that_is_no_text_is_refused(tmp_path: Path) -> None:

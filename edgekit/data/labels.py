@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgekit.errors import UsageError
 from edgekit.util.text_file import text_of
 
 BACKGROUND = "background"
+_WNID = re.compile(r"n\d{8}\s+")
+
+
+def without_ids(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names as a person reads them: of "n01818515 macaw" without the WordNet id, where all have one."""
+    ids = [_WNID.match(name) for name in names if name != BACKGROUND]
+    return tuple(_WNID.sub("", name, count=1) for name in names) if ids and all(ids) else tuple(names)
 
 
 def read(path: Path, outputs: int, offset: int) -> tuple[str, ...]:

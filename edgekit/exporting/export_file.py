@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgekit.data.labels import without_ids
 from edgekit.errors import GateFailed
 from edgekit.exporters import WriteJob, Written
 from edgekit.exporters.free_batch import moved
@@ -72,7 +73,7 @@ def export_file(task: ExportTask, prepared: Prepared, folder: Path, say: Callabl
         place = rejected or target
         noted = replace(written, notes=(*written.notes, beyond)) if beyond else written
         manifest = manifest_for(task, prepared, noted, parity, place.name, held.result(), details, started)
-        made = release(draft, place, manifest)
+        made = release(draft, place, manifest, job.labels)
         if rejected is not None:
             raise _rejection(rejected, task, parity, job.graph)
         return made
@@ -210,7 +211,7 @@ def _job(task: ExportTask, prepared: Prepared, say: Callable[[str], None]) -> Wr
         layout=task.asked.layout,
         description=f"{prepared.point} {task.precision}, weights {prepared.weights.origin}",
         preprocessing=prepared.preprocessing,
-        labels=prepared.labels,
+        labels=without_ids(prepared.labels),
         options=_building(task, say) if FORMATS[task.format].is_built else {},
     )
 

@@ -64,7 +64,7 @@ class Network(model: ByteArray) : Closeable {{
 }}"""
 KOTLIN = """/** Runs {file}, whose bytes `model` holds. Make one and keep it, because making it loads the file.
  *  An Android app has the file in src/main/assets: `assets.open({asset}).use {{ it.readBytes() }}`. */
-class Classifier(model: ByteArray) : Closeable {{
+class Classifier(model: ByteArray{more}) : Closeable {{
     private val environment = OrtEnvironment.getEnvironment()
     private val session = environment.createSession(model, OrtSession.SessionOptions())
 

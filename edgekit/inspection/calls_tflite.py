@@ -70,7 +70,7 @@ class Network(model: ByteBuffer) : Closeable {{
 KOTLIN = (
     _KOTLIN_MODEL
     + """/** Runs {file}, which is `model`. Make one and keep it, because making it loads the file. */
-class Classifier(model: ByteBuffer) : Closeable {{
+class Classifier(model: ByteBuffer{more}) : Closeable {{
     private val interpreter = Interpreter(model, Interpreter.Options().setNumThreads(1))
 
     /** {what}. */

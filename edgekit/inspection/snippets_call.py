@@ -11,12 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgekit.data.labels import without_ids
 from edgekit.records.formats import ARGMAX, CHANNELS_LAST
-from edgekit.records.manifest import Manifest, TensorRecord, pixels_are_codes
+from edgekit.records.manifest import Manifest, TensorRecord, labels_path, pixels_are_codes
 from edgekit.records.preprocessing import Preprocessing
 from edgekit.util.formatting import shape_text
 
 NAMES_IN_LINE = 4
+MOST_NAMES = 100  # in a program; more are read from the file beside the network
 IN_COMMENT = " ._-+=,()[]:"
 IN_LITERAL = string.ascii_letters + string.digits + IN_COMMENT + "/;<>|!#&@^~{}'"  # alike in C++ and Kotlin
 
@@ -69,9 +71,20 @@ class Call:
         """Whether the file answers with the index of the best class alone."""
         return self.manifest.output == ARGMAX
 
+    @property
+    def names_place(self) -> Path | None:
+        """Where the names of all outputs are, a line each, if a program reads them because they are many; else None."""
+        beside = labels_path(self.place)
+        return beside if len(self.manifest.labels) > MOST_NAMES and beside.is_file() else None
+
     def names(self, literal: Callable[[str], str]) -> str:
-        """The classes' names as literals of a language, NAMES_IN_LINE a line; empty for a file without labels."""
-        labels = [literal(one) for one in self.manifest.labels[self.how.class_offset :]]
+        """The classes' names as literals of a language, NAMES_IN_LINE a line.
+
+        Empty for a file without labels, and where a program reads them.
+        """
+        if self.names_place:
+            return ""
+        labels = [literal(one) for one in without_ids(self.manifest.labels)[self.how.class_offset :]]
         lines = (", ".join(labels[at : at + NAMES_IN_LINE]) for at in range(0, len(labels), NAMES_IN_LINE))
         return ",\n    ".join(lines)
 

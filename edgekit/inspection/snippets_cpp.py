@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from edgekit.inspection.snippets_call import Array, Call, cpp_literal, template
+from edgekit.inspection.snippets_call import Array, Call, cpp_literal, in_comment, template
 
 SCORES = """
   std::vector<float> scores;
@@ -15,6 +15,17 @@ SCORES = """
   for (size_t i = 0; i < best.size() && i < 5; ++i) std::printf({shown});
 """
 NAMES = "\n// The classes' names by index.\nconst char* const kNames[] = {{\n    {names},\n}};"
+READ_NAMES = """
+
+// The classes' names by index, from {title}: beside this program, else where it was when this was printed.
+std::vector<std::string> Names(const char* program) {{
+  const auto beside = std::filesystem::path(program).replace_filename({name});
+  std::ifstream stream(std::filesystem::exists(beside) ? beside : std::filesystem::path({place}));
+  std::vector<std::string> names;
+  for (std::string line; std::getline(stream, line);) names.push_back(line);
+  names.erase(names.begin(), names.begin() + std::min<size_t>({offset}, names.size()));
+  return names;
+}}"""
 INDEX = """
   if (count) {{
     const int best = static_cast<int>(y[0]){minus};
@@ -98,9 +109,19 @@ def cpp(call: Call, parts: Mapping[str, str]) -> str:
         if call.channels_first
         else "(size_t(y) * kWidth + x) * kChannels + c",
         value=_value(call),
-        names=NAMES.format(names=names) if names else "",
+        names=NAMES.format(names=names) if names else _read_names(call),
         run=parts["run"].format(**running).strip("\n"),
         answer=_answer(call),
+    )
+
+
+def _read_names(call: Call) -> str:
+    """The function that reads the names, where a program does."""
+    if call.names_place is None:
+        return ""
+    name, place = (cpp_literal(text) for text in (call.names_place.name, str(call.names_place)))
+    return READ_NAMES.format(
+        title=in_comment(call.names_place.name), name=name, place=place, offset=call.how.class_offset
     )
 
 
@@ -121,14 +142,20 @@ def _value(call: Call) -> str:
 
 
 def _answer(call: Call) -> str:
+    """What is printed of the scores."""
+    return f"  const auto names = Names(argv[0]);\n{_shown(call)}" if call.names_place else _shown(call)
+
+
+def _shown(call: Call) -> str:
     offset, tensor = call.how.class_offset, call.taken
+    named = "names.at({}).c_str()" if call.names_place else "kNames[{}]"
     if call.gives_index:
-        name = 'best < 0 ? "background" : kNames[best]' if offset else "kNames[best]"
+        name = f'best < 0 ? "background" : {named.format("best")}' if offset else named.format("best")
         shown = f'"%d %s\\n", best, {name}' if call.manifest.labels else '"%d\\n", best'
         return INDEX.format(minus=f" - {offset}" if offset else "", shown=shown).strip("\n")
     score = "y[i]" if tensor.scale is None else f"(y[i] - {tensor.zero_point}) * {tensor.scale!r}f"
     background = "  // index 0 is the background" if offset else ""
     shown = '"%d %.4f\\n", best[i], scores[best[i]]'
     if call.manifest.labels:
-        shown = '"%d %.4f %s\\n", best[i], scores[best[i]], kNames[best[i]]'
+        shown = f'"%d %.4f %s\\n", best[i], scores[best[i]], {named.format("best[i]")}'
     return SCORES.format(offset=offset, score=score, background=background, shown=shown).strip("\n")

@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from edgekit.inspection.snippets_call import Array, Call, kotlin_literal, template
 
 NAMES = "\n\n/** The classes' names by index. */\nval NAMES = arrayOf(\n    {names},\n)"
+READ_NAMES = """
+
+/** The classes' names by index. An Android app has the file in src/main/assets: `names(assets.open({name}))`. */
+fun names(stream: java.io.InputStream): List<String> =
+    stream.bufferedReader().useLines {{ it.drop({offset}).toList() }}"""
 BEST = "The five best classes with their scores, best first"
 ONE = "The best class"
 BYTES = {"float32": 4, "int8": 1, "uint8": 1}
@@ -27,10 +32,11 @@ def kotlin(call: Call, parts: Mapping[str, str]) -> str:
     """A class that turns pixels into the five best classes, best first, or the one that the file answers with."""
     (height, width, channels), how = call.size, call.how
     names = call.names(kotlin_literal)
-    kind = "String" if names else "Int"
+    kind = "String" if call.manifest.labels else "Int"
     running = {
         "file": call.file,
         "asset": kotlin_literal(call.name),
+        "more": ", private val names: List<String>" if call.names_place else "",
         "what": ONE if call.gives_index else BEST,
         "returns": kind if call.gives_index else f"List<Pair<{kind}, Float>>",
         "shape": ", ".join(map(str, call.shape)),
@@ -58,9 +64,16 @@ def kotlin(call: Call, parts: Mapping[str, str]) -> str:
         put="putFloat" if call.given.dtype == "float32" else "put",
         value=_value(call),
         loops=CHANNELS_FIRST if call.channels_first else CHANNELS_LAST,
-        names=NAMES.format(names=names) if names else "",
+        names=NAMES.format(names=names) if names else _read_names(call),
         run=parts["run"].format(**running),
     )
+
+
+def _read_names(call: Call) -> str:
+    """The function that reads the names, where a program does."""
+    if call.names_place is None:
+        return ""
+    return READ_NAMES.format(name=kotlin_literal(call.names_place.name), offset=call.how.class_offset)
 
 
 def _value(call: Call) -> str:
@@ -77,17 +90,18 @@ def _value(call: Call) -> str:
 def _answer(call: Call, indent: str) -> str:
     offset, tensor = call.how.class_offset, call.taken
     background = " // index 0 is the background" if offset else ""
+    names = "names" if call.names_place else "NAMES"
     if call.gives_index:
         minus = f" - {offset}" if offset else ""
         index = f"y.get(0).toInt(){minus}"
-        name = f'NAMES.getOrElse({index}) {{ "background" }}' if offset else f"NAMES[{index}]"
+        name = f'{names}.getOrElse({index}) {{ "background" }}' if offset else f"{names}[{index}]"
         lines = [f"return {name if call.manifest.labels else index}{background}"]
     else:
         stored = {"uint8": "(y.get(it).toInt() and 0xff)", "int8": "y.get(it).toInt()"}.get(tensor.dtype, "y.get(it)")
         score = stored if tensor.scale is None else f"({stored} - {tensor.zero_point}) * {tensor.scale!r}f"
         start = f"{offset} until y.limit()"
         index = f"it - {offset}" if offset else "it"
-        index = f"NAMES[{index}]" if call.manifest.labels else index
+        index = f"{names}[{index}]" if call.manifest.labels else index
         lines = [
             f"val scores = ({start}).map {{ Pair({index}, {score}) }}{background}",
             "return scores.sortedByDescending { it.second }.take(5)",

@@ -129,7 +129,7 @@ class Manifest(Record):
     seconds: float
     created: str  # ISO 8601, UTC
     output: str = "logits"  # what the file answers with: the network's own output, or its softmax or argmax
-    labels: tuple[str, ...] = ()  # the outputs' names, which are in the file too
+    labels: tuple[str, ...] = ()  # the outputs' names, as they were given: the file's own are without WordNet ids
     notes: tuple[str, ...] = ()
     source: SourceRecord | None = None  # of a network that was read from a file
     details: dict[str, Any] = Field(default_factory=dict)  # of the format: opset, ir_version, delegation ...
@@ -143,6 +143,11 @@ class Manifest(Record):
 def manifest_path(path: Path) -> Path:
     """Return where the manifest of a file stands."""
     return path.with_name(path.name + ".json")
+
+
+def labels_path(path: Path) -> Path:
+    """Return where the names of a file's outputs stand beside it, a line each, for the programs that call it."""
+    return path.with_name(path.name + ".labels.txt")
 
 
 def read_manifest(path: Path) -> Manifest:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from edgekit.errors import EdgekitError
 from edgekit.records.artifact import COMING, Artifact, coming_path
 from edgekit.records.formats import REJECTED
-from edgekit.records.manifest import Manifest, manifest_path, read_manifest
+from edgekit.records.manifest import Manifest, labels_path, manifest_path, read_manifest
 from edgekit.util.files import content, environment, locked, publish, write_atomically
 from edgekit.util.formatting import json_escaped
 
 
-def release(draft: Path, target: Path, manifest: Manifest) -> Artifact:
+def release(draft: Path, target: Path, manifest: Manifest, labels: Sequence[str] = ()) -> Artifact:
     """Put a finished draft and its manifest in the place of what is there; a whole artifact is there at every moment.
+
+    The names of the outputs, where there are any, stand beside them for the programs that call the file.
 
     No file system moves two files at once: the new manifest waits beside the old one while the file is replaced, and
     whoever opens the artifact takes the one that fits. One export at a time puts its files into a folder. What an
@@ -29,6 +32,10 @@ def release(draft: Path, target: Path, manifest: Manifest) -> Artifact:
         with environment(target):
             coming.replace(manifest_path(target))
             _remove_rejected(target)
+        if labels:
+            write_atomically(labels_path(target), "".join(f"{name}\n" for name in labels).encode())
+        else:
+            labels_path(target).unlink(missing_ok=True)
     return Artifact(path=target, manifest=manifest)
 
 
@@ -39,7 +46,8 @@ def _remove_rejected(target: Path) -> None:
         shutil.rmtree(rejected)
     else:
         rejected.unlink(missing_ok=True)
-    manifest_path(rejected).unlink(missing_ok=True)
+    for beside in (manifest_path(rejected), labels_path(rejected)):
+        beside.unlink(missing_ok=True)
 
 
 def _settle(coming: Path) -> None:

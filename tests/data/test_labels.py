@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekit.data.labels import read
+from edgekit.data.labels import read, without_ids
 from edgekit.errors import UsageError
 
 
@@ -34,3 +34,18 @@ def test_what_names_no_outputs_is_refused(content: bytes | None, said: str, tmp_
         path.write_bytes(content)
     with pytest.raises(UsageError, match=said):
         read(path, 3, 0)
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (("n01818515 macaw", "n01440764 tench, Tinca tinca"), ("macaw", "tench, Tinca tinca")),
+        (("background", "n01818515 macaw"), ("background", "macaw")),
+        (("n01818515 macaw", "n2 other"), ("n01818515 macaw", "n2 other")),  # no list of WordNet's
+        (("n01818515", "n01440764"), ("n01818515", "n01440764")),
+        (("background",), ("background",)),
+        ((), ()),
+    ],
+)
+def test_ids_are_left_out_where_every_name_has_one(names: tuple[str, ...], shown: tuple[str, ...]) -> None:
+    assert without_ids(names) == shown

@@ -17,6 +17,7 @@ from edgekit.exporting import head_proof
 from edgekit.exporting.reference import Reference
 from edgekit.records.artifact import Artifact
 from edgekit.records.formats import HEADS
+from edgekit.records.manifest import labels_path
 from edgekit.records.runtime import open_session
 
 NAMES = tuple(f"digit {index}" for index in range(10))
@@ -65,6 +66,7 @@ def test_names_stand_in_the_file_and_in_its_manifest(made: Any, format: str, pre
     found = edgekit.inspect(artifact.path)
     assert found.labels == NAMES and artifact.manifest.labels == NAMES and artifact.manifest.output == "argmax"
     assert artifact.manifest.for_records().labels == ()
+    assert labels_path(artifact.path).read_text().splitlines() == list(NAMES), "beside it, for programs that call it"
     if format == "tflite":
         assert zipfile.ZipFile(artifact.path).read("labels.txt").decode().splitlines() == list(NAMES)
 
@@ -72,7 +74,15 @@ def test_names_stand_in_the_file_and_in_its_manifest(made: Any, format: str, pre
 @pytest.mark.parametrize("format", ["onnx", "tflite"])
 def test_a_file_without_names_has_none(format: str, tmp_path: Path) -> None:
     (plain,) = edgekit.export("lenet5", format=[format], out=tmp_path).artifacts
+    assert not labels_path(plain.path).exists()
     assert edgekit.inspect(plain.path).labels == () and not zipfile.is_zipfile(plain.path)
+
+
+def test_names_of_people_have_no_ids(tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("".join(f"n0000000{index} digit {index}\n" for index in range(10)))
+    (made,) = edgekit.export("lenet5", format=["onnx"], labels=tmp_path / "names.txt", out=tmp_path).artifacts
+    assert edgekit.inspect(made.path).labels == NAMES and labels_path(made.path).read_text().startswith("digit 0\n")
+    assert made.manifest and made.manifest.labels[3] == "n00000003 digit 3", "by which folders are found"
 
 
 def test_integers_out_keep_their_head(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from edgekit.data.decode import decode
 from edgekit.errors import UsageError
 from edgekit.exporting.stored_values import stored, to_layout
 from edgekit.inspection.snippets import snippet
-from edgekit.records.manifest import Manifest, manifest_path, read_manifest
+from edgekit.records.manifest import Manifest, labels_path, manifest_path, read_manifest
 from edgekit.records.preprocessing import apply
 from tests.inspection.programs import CASES, WAYS, Printed, compile_cpp, manifest_of, run, run_kotlin
 
@@ -107,6 +107,41 @@ def test_programs_name_the_classes_of_a_file_with_labels(name: str, made: Manife
         (tmp_path / file).rename(tmp_path / "other" / file)
     shutil.copy(tmp_path / "output0.bin", tmp_path / "other")
     assert run(["./program", "picture.ppm"], tmp_path / "other").splitlines() == lines
+
+
+@pytest.mark.parametrize("name", ["color", "index"])
+def test_programs_read_the_names_of_many_classes(name: str, made: Manifest, tmp_path: Path) -> None:
+    plain, names = manifest_of(made, "tflite", CASES[name]), [f"n{index:08} class {index}" for index in range(300)]
+    trial = Trial(tmp_path, plain.model_copy(update={"labels": tuple(names)}))
+    assert '"class 299",' in trial.program("kotlin"), "without the file that an older export lacks"
+    labels_path(tmp_path / plain.file).write_text("".join(f"class {index}\n" for index in range(300)))
+    kotlin, cpp = trial.program("kotlin"), trial.program("cpp")
+    assert max(map(len, (kotlin.split("class 2"), cpp.split("class 2")))) == 1
+    assert 'names(assets.open("net.tflite.labels.txt"))' in kotlin and "private val names: List<String>)" in kotlin
+    assert f"it.drop({plain.preprocessing.class_offset})" in kotlin and "names" in kotlin.partition("classify(")[2]
+    trial.prepare()
+    compile_cpp(cpp, str(24 * 32 * 3), tmp_path)
+    lines = run(["./program", "picture.ppm"], tmp_path).splitlines()
+    assert len(lines) == (1 if name == "index" else 5)
+    assert all(line.endswith(f" class {int(line.split()[0]) + plain.preprocessing.class_offset}") for line in lines)
+
+
+@pytest.mark.parametrize("format", ["onnx", "tflite"])
+def test_kotlin_with_names_that_are_read_compiles(format: str, made: Manifest, tmp_path: Path) -> None:
+    plain = manifest_of(made, format, CASES["color"])
+    trial = Trial(tmp_path, plain.model_copy(update={"labels": tuple(map(str, range(300)))}))
+    trial.prepare()
+    labels_path(tmp_path / plain.file).write_text("".join(f"{index}\n" for index in range(300)))
+    names = f'names(java.io.File("{plain.file}.labels.txt").inputStream())'
+    show = 'found.joinToString("\\n") { "${it.first} ${it.second}" }'
+    trial.check(
+        run_kotlin(
+            format,
+            trial.program("kotlin"),
+            lambda model: MAIN.format(model=f"{model}, {names}", show=show),
+            tmp_path,
+        )
+    )
 
 
 def test_kotlin_uses_the_package_of_today(made: Manifest) -> None:

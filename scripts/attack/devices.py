@@ -24,8 +24,9 @@ from edgekit.storage.store import Store
 from scripts.attack.kills import LEAVE, Field, Scene, asked, attack, exported, records, run
 from scripts.phone_tool import TOOL
 from tests.bench import ssh_server
-from tests.bench.adbd import Phone, free_port, furnish, system
-from tests.bench.ssh_server import marked, until
+from tests.bench.adbd import Phone, furnish, system
+from tests.bench.ssh_server import marked
+from tests.waiting import free_port, until
 
 SHORT = {"processes": 2, "min_seconds": 0.1}  # of a phone's measurement: what is killed is the way there and back
 Holds = Callable[[], Iterator[str]]

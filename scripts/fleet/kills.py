@@ -25,7 +25,8 @@ from pathlib import Path
 from edgekit.errors import EdgekitError
 from edgekit.sweeps.fleet.announcement import KEY
 from edgekit.sweeps.fleet.connection import Connection, look
-from tests.sweeps.fleet.peers import Peers, stored, wait_for
+from tests.sweeps.fleet.peers import Peers, stored
+from tests.waiting import until
 
 ROWS_EACH = 8  # of a device: 4 variants in 2 ways
 STOPPED_SECONDS, AWAY_SECONDS, WORK_SECONDS = 3.0, 1.0, 4.0
@@ -48,7 +49,7 @@ def trial(peers: Peers, out: Path, victim: str, moment: float) -> Trial:
     """Sweep, kill something, and continue until all is done."""
     out.mkdir()
     began, sweep, runs = time.monotonic(), peers.sweep(out), 1
-    wait_for(lambda: "exporting" in (out / "sweep.log").read_text() or sweep.poll() is not None)
+    until(lambda: "exporting" in (out / "sweep.log").read_text() or sweep.poll() is not None)
     time.sleep(moment)
     VICTIMS[victim](peers, sweep)
     while sweep.wait() != 0 and runs < MOST_RUNS:
@@ -100,7 +101,7 @@ def gather(peers: Peers) -> None:
     for name, worker in list(peers.workers.items()):
         if worker.poll() is not None:
             peers.start_worker(name, *peers.devices[name])
-    wait_for(lambda: names(peers) == set(peers.workers))
+    until(lambda: names(peers) == set(peers.workers))
 
 
 def names(peers: Peers) -> set[str]:

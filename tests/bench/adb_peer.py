@@ -23,7 +23,10 @@ STDIN, STDOUT, STDERR, EXIT, CLOSE_STDIN = range(5)
 
 
 class Peer:
-    """A phone. `trusted` False: it never accepts the computer's key; `silent`: it never says a word."""
+    """A phone. `trusted` False: it never accepts the computer's key; `silent`: it never says a word.
+
+    Where `most_bytes` is set, it is unplugged when a file that is pushed becomes larger.
+    """
 
     def __init__(
         self, folder: Path, features: str = "shell_v2,cmd,fixed_push_mkdir", trusted: bool = True, silent: bool = False
@@ -33,6 +36,7 @@ class Peer:
             (folder / name).mkdir(parents=True, exist_ok=True)
         self.commands: list[str] = []
         self.pushed: list[str] = []
+        self.most_bytes: int | None = None
         self._connections: list[Connection] = []
         self._server = socket.create_server(("127.0.0.1", 0))
         self.serial = f"127.0.0.1:{self._server.getsockname()[1]}"
@@ -282,6 +286,8 @@ class Sync:
             if kind == b"DONE":
                 break
             data += self._stream.read(length)
+            if self._phone.most_bytes is not None and len(data) > self._phone.most_bytes:
+                self._phone.unplug()
         try:
             self._path(path).parent.mkdir(parents=True, exist_ok=True)
             self._path(path).write_bytes(data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench.adb_peer import Peer
+from tests.waiting import free_port
 
 Phones = Callable[..., Peer]
 
@@ -19,9 +19,7 @@ def make_phones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pho
     """Makes phones on an adb server of this test's own."""
     if shutil.which("adb") is None:
         pytest.skip("no adb here (Debian: adb)")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(free.getsockname()[1]))
+    monkeypatch.setenv("ANDROID_ADB_SERVER_PORT", str(free_port()))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("ANDROID_SERIAL", raising=False)
     made: list[Peer] = []

@@ -12,7 +12,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ import pytest
 
 from scripts.debian import Release, cached, inside
 from tests.paths import sample
+from tests.waiting import PATIENCE, free_port, until
 
 RELEASE, PACKAGES = "trixie", ("adbd", "mksh", "toybox")
 FORWARD = Path(__file__).with_name("adbd_forward.py")
@@ -87,10 +87,12 @@ class Phone:
         self._wait()
 
     def _wait(self) -> None:
-        deadline = time.monotonic() + 60
-        while "adbd started" not in (said := (self.folder / "adbd.log").read_text(errors="replace")):
-            assert self._process.poll() is None and time.monotonic() < deadline, said
-            time.sleep(0.01)
+        def is_there() -> bool:
+            said = (self.folder / "adbd.log").read_text(errors="replace")
+            assert self._process.poll() is None, said
+            return "adbd started" in said
+
+        until(is_there)
 
     def script(self, name: str, text: str) -> Path:
         """A program that its shell finds."""
@@ -124,7 +126,7 @@ class Phone:
     def stop(self) -> None:
         """End it with all that runs there."""
         self.unplug()
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=PATIENCE)
 
 
 def furnish(phone: Phone) -> None:
@@ -140,13 +142,6 @@ def furnish(phone: Phone) -> None:
     phone.script("getprop", "#!/bin/sh\ncat /phone/properties\n")
     phone.script("dumpsys", "#!/bin/sh\ncat /phone/$1\n")
     phone.script("settings", "#!/bin/sh\necho 0\n")
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def make_phones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Phone]]:

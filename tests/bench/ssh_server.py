@@ -8,12 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from edgekit.bench.links.ssh.link import SshLink
+from tests.waiting import PATIENCE, free_port, until
 
 SSHD = shutil.which("sshd") or "/usr/sbin/sshd"
 
@@ -102,7 +101,7 @@ def hang_up(link: SshLink) -> None:
     """End the connection that all links share."""
     connection = link._connection
     if connection._control is not None:
-        subprocess.run(connection._ssh("-O", "exit"), capture_output=True, check=False, timeout=30)
+        subprocess.run(connection._ssh("-O", "exit"), capture_output=True, check=False, timeout=PATIENCE)
 
 
 def disconnect(link: SshLink) -> None:
@@ -139,14 +138,6 @@ def marked(server: Server) -> list[int]:
     return found
 
 
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until something holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to hold"
-        time.sleep(0.02)
-
-
 def missing() -> str | None:
     """Why there can be no server here."""
     if not Path(SSHD).exists() or not all(map(shutil.which, ("ssh", "ssh-keygen"))):
@@ -162,9 +153,7 @@ def make(folder: Path) -> Server:
     for name in ("host_key", "own_key"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
     shutil.copy(folder / "own_key.pub", folder / "authorized")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     key = (folder / "host_key.pub").read_text().split()
     (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {key[0]} {key[1]}\n")
     (folder / "config").write_text(

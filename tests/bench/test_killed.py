@@ -24,9 +24,10 @@ from edgekit.device.config import SshDevice
 from edgekit.errors import DeviceUnreachable
 from tests.bench.adb_peer import Peer
 from tests.bench.adb_server import Phones, make_phones
-from tests.bench.ssh_server import hang_up, until
+from tests.bench.ssh_server import hang_up
 from tests.device.test_jetson import MODES, NVPMODEL
 from tests.paths import ROOT
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from tests.bench.ssh_server import Server
@@ -131,8 +132,11 @@ from edgekit.device.config import SshDevice
 from edgekit.errors import DeviceUnreachable
 link = AdbLink("pixel", sys.argv[1])
 link.place(Path(sys.argv[2]))
-link.tended(f"sh -c 'echo $$ > {link.work}/pid; exec sleep 61.5'", 600)
+link.tended(f"sh -c 'echo $$ > {link.work}/pid; exec sleep {sys.argv[3]}'", 600)
 """
+
+
+SLEEP = f"1000.{os.getpid()}"  # seconds that no other process sleeps
 
 
 def sleepers() -> list[int]:
@@ -140,7 +144,7 @@ def sleepers() -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            if entry.read_bytes() == b"sleep\x0061.5\0":
+            if entry.read_bytes() == f"sleep\0{SLEEP}\0".encode():
                 found.append(int(entry.parent.name))
     return found
 
@@ -149,7 +153,7 @@ def test_a_phone_when_killed_at_any_moment(phones: Phones, tmp_path: Path) -> No
     phone: Peer = phones()
     file = tmp_path / "large"
     file.write_bytes(random.Random(0).randbytes(3_000_000))
-    command = [sys.executable, "-c", HOLDER, phone.serial, str(file)]
+    command = [sys.executable, "-c", HOLDER, phone.serial, str(file), SLEEP]
     begin = time.monotonic()
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
     until(lambda: bool(sleepers()))
@@ -200,6 +204,7 @@ def test_a_session_whose_owner_is_gone_before_it_has_begun_leaves_no_folder(gone
     if gone == "while it begins":
         (tmp_path / "work" / ("f" * 32)).mkdir(parents=True)  # of a session that was killed
     os.close(read)  # nobody reads its answer
-    subprocess.run(command, stdin=subprocess.DEVNULL, stdout=write, stderr=subprocess.DEVNULL, check=False, timeout=60)
+    nothing = subprocess.DEVNULL
+    subprocess.run(command, stdin=nothing, stdout=write, stderr=nothing, check=False, timeout=PATIENCE)
     os.close(write)
     assert list((tmp_path / "work").iterdir()) == []

@@ -20,6 +20,7 @@ from edgekit.checkpoints import load as weights
 from edgekit.errors import UsageError
 from edgekit.network.spec import variant
 from tests.checkpoints.test_hosted import keras_file
+from tests.waiting import PATIENCE
 
 torch = pytest.importorskip("torch")
 h5py = pytest.importorskip("h5py")
@@ -78,7 +79,7 @@ def test_external_storage_on_a_pipe_does_not_hang(tmp_path: Path) -> None:
     with h5py.File(path, "r+") as file:
         external(file, tmp_path / "pipe")
     code = f"import edgekit.models, edgekit.checkpoints.load as weights; weights.variant_of({str(path)!r}, 'mobilenet')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert "from elsewhere" in done.stderr
 
 
@@ -285,5 +286,5 @@ def test_a_list_of_layers_leads_to_no_other_file(place: str, tmp_path: Path) -> 
         for owner in (file, below):
             owner.attrs.pop("model_config", None)
     code = f"import edgekit.models, edgekit.checkpoints.load as weights; weights.variant_of({str(path)!r}, 'mobilenet')"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert f"takes {place} from elsewhere" in done.stderr

@@ -15,6 +15,7 @@ import pytest
 import edgekit
 from tests.command_line import edgekit as run
 from tests.paths import ROOT
+from tests.waiting import PATIENCE
 
 EDGEKIT = [sys.executable, "-m", "edgekit"]
 HEAVY = ("torch", "onnx", "onnxruntime", "tensorflow", "sqlalchemy", "pydantic", "numpy", "rich.console")
@@ -202,7 +203,7 @@ def test_with_json_stdout_holds_one_object_whatever_libraries_print() -> None:
     assert "python" in done.stderr and "C" in done.stderr
 
 
-SLOW = "import time\ndef build():\n    print('building', flush=True)\n    time.sleep(60)\n"
+SLOW = "import time\ndef build():\n    print('building', flush=True)\n    time.sleep(10**6)\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -215,7 +216,7 @@ def test_an_interrupt_ends_quietly_and_leaves_nothing(number: signal.Signals, tm
             if "building" in line:
                 break
         process.send_signal(number)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert json.loads(stdout)["error"]["code"] == "interrupted"
     assert "Traceback" not in stderr

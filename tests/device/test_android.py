@@ -241,7 +241,7 @@ def test_a_tool_that_is_wrong(phone: Peer, tflite: Path, tmp_path: Path) -> None
 
 def test_unplugged_while_it_measures(phone: Peer, tflite: Path) -> None:
     path = tflite
-    tool(phone, sleep=20)
+    tool(phone, sleep=120)
 
     def when_it_runs() -> None:
         while not any("--graph=" in command for command in phone.commands):

@@ -22,7 +22,7 @@ from edgekit.records.measurement import PRESETS, Protocol
 from edgekit.util.files import file_sha256
 from scripts.phone_tool import TOOL
 from tests.bench.adbd import Phone, furnish, make_phones
-from tests.bench.ssh_server import until
+from tests.waiting import until
 
 phones = pytest.fixture(make_phones)
 pytestmark = [

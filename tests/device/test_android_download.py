@@ -19,6 +19,7 @@ import pytest
 from edgekit.device import android_download
 from edgekit.device.android_download import fetch
 from edgekit.errors import EnvironmentRefused, UsageError
+from tests.waiting import PATIENCE
 
 pytest.importorskip("requests")
 ARM = b"\x7fELF\x02\x01" + bytes(12) + b"\xb7\x00" + os.urandom(100)
@@ -100,7 +101,7 @@ def test_a_person_is_asked_first(published: Path, tmp_path: Path, answer: str, c
     command = [sys.executable, "-c", CALL, url, "devices", "tool", "litert"]
     with subprocess.Popen(command, stdin=inside, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         os.write(terminal, answer.encode())
-        out, said = (part.decode() for part in process.communicate(timeout=60))
+        out, said = (part.decode() for part in process.communicate(timeout=PATIENCE))
     os.close(inside)
     os.close(terminal)
     assert process.returncode == code and url in said

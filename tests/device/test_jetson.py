@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +25,7 @@ from edgekit.storage.store import open_store
 from tests.device.test_over_ssh import describe
 from tests.device.test_over_ssh import here as here
 from tests.paths import ROOT, SAMPLES
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from tests.bench.ssh_server import Server
@@ -267,12 +267,5 @@ edgekit.bench([sys.argv[1]], device="board", preset="rigorous", power_mode="25W"
     process = subprocess.Popen([sys.executable, "-c", code, str(tiny_onnx())], stderr=subprocess.DEVNULL)
     until(lambda: mode(jetson) == 1)
     process.send_signal(how)
-    assert process.wait(timeout=60) != 0
+    assert process.wait(timeout=PATIENCE) != 0
     until(lambda: mode(jetson) == 0 and not server.work())
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to hold"
-        time.sleep(0.02)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -19,6 +18,7 @@ import edgekit
 from edgekit.bench.links import remote_session
 from edgekit.device.linux import LinuxTarget
 from edgekit.errors import BackendMissing, MeasurementInvalid
+from tests.waiting import PATIENCE, until
 
 FOREIGN = "size: [8, 8]\nunits: 0..255\nmean: 0\nstd: 1\n"
 
@@ -127,13 +127,6 @@ def runs(pid: int) -> bool:
     return False
 
 
-def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_signal_ends_everything_at_once(endless: Path, tmp_path: Path, how: signal.Signals) -> None:
     command = [sys.executable, "-m", "edgekit", "eval", str(endless), "--data", "images", "--preprocess", "how.yaml"]
@@ -150,7 +143,7 @@ def test_a_signal_ends_everything_at_once(endless: Path, tmp_path: Path, how: si
     until(computes)
     started = children(process.pid)
     process.send_signal(how)
-    assert process.wait(timeout=30) == (130 if how != signal.SIGKILL else -signal.SIGKILL)
+    assert process.wait(timeout=PATIENCE) == (130 if how != signal.SIGKILL else -signal.SIGKILL)
     until(lambda: not any(map(runs, started)))
 
 

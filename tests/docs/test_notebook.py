@@ -11,6 +11,7 @@ import pytest
 
 from tests.paths import ROOT
 from tests.short import SHORT
+from tests.waiting import PATIENCE
 
 NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
 # What a notebook brings along, as far as ours asks for it; and the last expression of each cell is shown.
@@ -44,7 +45,7 @@ def test_the_notebook_goes_from_a_module_to_a_choice(tmp_path: Path) -> None:
     for package in ("torch", "ai_edge_litert", "PIL", "vl_convert"):
         pytest.importorskip(package)
     command = [sys.executable, "-c", SHORT + RUN, str(NOTEBOOK)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     assert "_int8.tflite" in done.stdout and "picture <svg" in done.stdout and "top1" in done.stdout
     assert "chosen: " in done.stdout or "cannot decide: " in done.stdout, "a busy machine may leave it open"

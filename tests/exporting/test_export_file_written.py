@@ -20,6 +20,7 @@ from edgekit.exporters.onnx import writer as onnx_writer
 from edgekit.records.artifact import open_artifact
 from edgekit.records.runtime import open_session
 from tests.exporting.conftest import SHAPE, files
+from tests.waiting import PATIENCE
 
 
 def test_the_manifest_counts_what_the_delegate_takes(network: str, tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_a_full_disk_leaves_nothing_that_looks_finished(network: str, tmp_path: 
     )
     done = subprocess.run(
         [sys.executable, "-c", code, f"{network}:build", str(tmp_path / "out")],
-        timeout=120,
+        timeout=PATIENCE,
         capture_output=True,
         text=True,
         check=False,
@@ -143,7 +144,7 @@ def test_a_full_disk_leaves_nothing_that_looks_finished(network: str, tmp_path: 
 def test_two_exports_into_one_folder_end_with_artifacts_that_fit(network: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     both = [subprocess.Popen([sys.executable, "-c", EXPORT, f"{network}:build", str(out)]) for _ in range(2)]
-    assert [process.wait(timeout=240) for process in both] == [0, 0]
+    assert [process.wait(timeout=PATIENCE) for process in both] == [0, 0]
     found = [path for path in out.rglob("*") if path.suffix in (".onnx", ".tflite")]
     assert len(found) == 2
     assert all(open_artifact(path).manifest for path in found)

@@ -14,6 +14,7 @@ import pytest
 from edgekit.inspection.snippets import snippet
 from edgekit.records.manifest import Manifest, TensorRecord
 from edgekit.records.preprocessing import Preprocessing
+from tests.waiting import PATIENCE
 
 DOUBLES = Path(__file__).resolve().parent / "snippet_doubles"
 GRAY = Preprocessing(channels="L", mean=(33.0,), std=(78.0,), crop_fraction=1.0)
@@ -84,7 +85,7 @@ class Printed:
 
 
 def run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -116,7 +117,7 @@ def run_kotlin(format: str, program: str, main: Callable[[str], str], folder: Pa
     command = ["kotlinc", "Program.kt", str(double), "-include-runtime", "-d", "program.jar"]
     environment = os.environ | {"JAVA_OPTS": f"-Xmx512M {opened}"}
     done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert done.returncode == 0, done.stderr
     return run(["java", "-cp", "program.jar", "ProgramKt"], folder)

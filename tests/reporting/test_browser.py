@@ -23,6 +23,7 @@ from edgekit.reporting.answer import Answer, answers
 from edgekit.reporting.rows import Row, rows
 from edgekit.util.formatting import percent
 from tests.stats.test_sustained import loaded
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from tests.reporting.conftest import Records
@@ -70,7 +71,7 @@ def browse(
         "--dump-dom",
         f"{path.as_uri()}{address}",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert "CONSOLE" not in done.stderr, done.stderr
     answer = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
     assert answer, "the page was not drawn"
@@ -312,5 +313,5 @@ def test_a_print_of_a_sweep_fills_its_pages(make: Records, library: str, tmp_pat
     (tmp_path / "page.html").write_text(page.page(rows(*make.family()), "now", library), encoding="utf-8")
     printed = tmp_path / "page.pdf"
     command = [str(CHROMIUM), *ARGUMENTS, f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={printed}"]
-    subprocess.run([*command, (tmp_path / "page.html").as_uri()], capture_output=True, timeout=120, check=True)
+    subprocess.run([*command, (tmp_path / "page.html").as_uri()], capture_output=True, timeout=PATIENCE, check=True)
     assert 4 <= len(re.findall(rb"/Type /Page\b", printed.read_bytes())) <= 7

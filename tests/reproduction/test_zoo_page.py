@@ -17,6 +17,7 @@ from edgekit.reproduction.zoo_charts import accuracy_over_time
 from edgekit.reproduction.zoo_page import page
 from tests.reporting.conftest import make as make
 from tests.reporting.test_browser import ARGUMENTS, CHROMIUM
+from tests.waiting import PATIENCE
 
 if TYPE_CHECKING:
     from edgekit.records.measurement import Measurement
@@ -72,7 +73,7 @@ def test_a_browser_draws_it_without_a_complaint(size: str, tmp_path: Path) -> No
     path.write_text(text[:end] + probe + text[end:], encoding="utf-8")
     profile = f"--user-data-dir={tmp_path / 'profile'}"
     command = [str(CHROMIUM), *ARGUMENTS, profile, f"--window-size={size}", "--dump-dom", path.as_uri()]
-    done: Any = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done: Any = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=True)
     assert "CONSOLE" not in done.stderr, done.stderr
     assert 'data-drawn="yes"' in done.stdout and "<title>true</title>" in done.stdout
     assert len(re.findall(r"<svg[^>]*marks", done.stdout)) == 3

@@ -24,6 +24,7 @@ from edgekit.sweeps.local import Local
 from edgekit.sweeps.queues import Patience
 from edgekit.sweeps.result import SweepResult
 from tests.reporting.conftest import measurement
+from tests.waiting import PATIENCE
 
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
@@ -51,7 +52,7 @@ class Lab:
         """What edgekit.bench does, in no time."""
         name = asked["device"]
         if self.together is not None:
-            self.together.wait(30)
+            self.together.wait(PATIENCE)
         asked["progress"](f"measuring on {name}", 0, 1)
         if name in self.fails:
             raise self.fails[name]

@@ -17,11 +17,12 @@ import pytest
 import edgekit
 from edgekit.bench.links.stopping import Processes, Stopped
 from edgekit.sweeps.workers import Workers
+from tests.waiting import PATIENCE
 
 
-def gone(pid: int, seconds: float = 20.0) -> bool:
+def gone(pid: int) -> bool:
     """Whether a process ends within a while."""
-    for _ in range(int(seconds * 20)):
+    for _ in range(int(PATIENCE * 20)):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:

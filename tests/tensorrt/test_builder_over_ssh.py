@@ -9,8 +9,6 @@ import json
 import shlex
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +19,7 @@ from edgekit.errors import BackendMissing, DeviceUnreachable, UsageError
 from edgekit.exporting.result import ExportResult
 from edgekit.records.measurement import Protocol
 from edgekit.storage.store import open_store
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.bench.ssh_server import Server
@@ -61,13 +60,6 @@ def far(server: Server, tensorrt: TensorRT, libcuda: Path, monkeypatch: pytest.M
     again(server, PYTHONPATH=packages, EDGEKIT_LIBCUDA=str(libcuda))
     describe(server)
     return server
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to hold"
-        time.sleep(0.02)
 
 
 def exported(device: str = "board", **more: Any) -> ExportResult:

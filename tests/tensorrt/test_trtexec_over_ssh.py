@@ -14,8 +14,6 @@ import statistics
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +28,7 @@ from edgekit.records.measurement import VERSUS, Protocol
 from edgekit.records.runtime import TRTEXEC
 from edgekit.storage.store import open_store
 from tests.paths import SAMPLES
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.bench.ssh_server import Server
@@ -76,13 +75,6 @@ def asked(server: Server) -> list[list[str]]:
     """What trtexec was called with."""
     path = server.folder / "bin" / "asked"
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to hold"
-        time.sleep(0.02)
 
 
 @functools.cache

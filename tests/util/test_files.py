@@ -16,6 +16,7 @@ from edgekit.errors import EnvironmentRefused, UsageError
 from edgekit.util import files
 from edgekit.util.files import content, drafting, environment, locked, make_folder, publish, stamp, write_atomically
 from tests.kills import killed_at
+from tests.waiting import PATIENCE
 
 
 def test_a_draft_is_gone_when_something_fails(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_what_is_no_file_is_written_through(tmp_path: Path) -> None:
     reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()), daemon=True)
     reader.start()
     write_atomically(tmp_path / "link", b"{}")
-    reader.join(20)
+    reader.join(PATIENCE)
     assert found == [b"{}"] and stat.S_ISFIFO(pipe.stat().st_mode) and (tmp_path / "link").is_symlink()
     (tmp_path / "null").symlink_to("/dev/null")
     write_atomically(tmp_path / "null", b"{}")
@@ -155,10 +156,10 @@ def test_a_lock_is_held_alone_or_shared_and_ends_with_its_holder(tmp_path: Path)
 
     thread = threading.Thread(target=hold, daemon=True)
     thread.start()
-    holder.wait(20)
+    holder.wait(PATIENCE)
     with locked(tmp_path / "lock", shared=True, waiting=lambda: waited.append("once")):
         assert waited == ["once"]
-    thread.join(20)
+    thread.join(PATIENCE)
 
 
 def _folder(path: Path, **texts: str) -> Path:

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ from edgekit.bench.links.adb import ROOT, AdbLink
 from edgekit.errors import BackendMissing, DeviceUnreachable, EnvironmentRefused
 from tests.bench.adb_peer import Peer
 from tests.bench.adb_server import Phones, make_phones
+from tests.waiting import until
 
 phones = pytest.fixture(make_phones)
 
@@ -34,13 +35,6 @@ def link(phone: Peer) -> Iterator[AdbLink]:
 
 def there(phone: Peer, name: str = "") -> Path:
     return Path(phone.inside(f"{ROOT}/{name}"))
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_output_and_exit_codes_come_back(link: AdbLink) -> None:
@@ -157,29 +151,44 @@ def test_the_only_phone_needs_no_serial(phone: Peer, link: AdbLink, monkeypatch:
 
 def test_unplugged_while_it_works(phone: Peer, link: AdbLink) -> None:
     link.run("true")
-    threading.Timer(0.5, phone.unplug).start()
+
+    def when_it_runs() -> None:
+        until(lambda: any("sleep 120" in command for command in phone.commands))
+        phone.unplug()
+
+    threading.Thread(target=when_it_runs).start()
     with pytest.raises(DeviceUnreachable, match="the connection .*was lost") as caught:
-        link.run("echo begun; sleep 30; echo done")
+        link.run("echo begun; sleep 120; echo done")
     assert caught.value.exit_code == 4 and caught.value.remedy
 
 
 def test_unplugged_while_a_file_is_pushed(phone: Peer, link: AdbLink, tmp_path: Path) -> None:
     link.run("true")
     (tmp_path / "large").write_bytes(bytes(30_000_000))
-    threading.Timer(0.1, phone.unplug).start()
+    phone.most_bytes = 1_000_000
     with pytest.raises(DeviceUnreachable):
         link.place(tmp_path / "large")
 
 
+def sleepers(phone: Peer) -> list[int]:
+    """The processes called `sleep` that a phone's commands have started."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            is_its = f"PHONE={phone.folder}\0" in (entry / "environ").read_text()
+            if is_its and (entry / "comm").read_text() == "sleep\n":
+                found.append(int(entry.name))
+    return found
+
+
 def test_what_runs_long_ends_when_it_takes_too_long(phone: Peer, link: AdbLink) -> None:
     with pytest.raises(DeviceUnreachable, match="no answer in 1 s"):
-        link.tended(f"echo $$ > {link.work}/pid; sleep 60 & sleep 61", 1)
-    pid = int((there(phone, "work") / link.work.rpartition("/")[2] / "pid").read_text())
-    until(lambda: not Path(f"/proc/{pid}").exists())
+        link.tended("sleep 1000 & sleep 1001", 1)
+    until(lambda: not sleepers(phone))
 
 
 def test_the_exit_code_of_what_runs_long(link: AdbLink) -> None:
-    done = link.tended("echo out; echo err >&2; exit 5", 20)
+    done = link.tended("echo out; echo err >&2; exit 5", 600)
     assert (done.code, done.stdout, done.stderr) == (5, b"out\n", "err\n")
 
 

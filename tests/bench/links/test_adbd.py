@@ -17,7 +17,7 @@ import pytest
 from edgekit.bench.links.adb import ROOT, AdbLink
 from edgekit.errors import DeviceUnreachable, EnvironmentRefused
 from tests.bench.adbd import Phone, make_phones
-from tests.bench.ssh_server import until
+from tests.waiting import until
 
 pytestmark = pytest.mark.slow
 phones = pytest.fixture(make_phones)

@@ -12,6 +12,7 @@ from edgekit.bench.links.local import LocalLink
 from edgekit.bench.links.remote_session import FarSession
 from edgekit.bench.links.ssh import errors as ssh_errors
 from edgekit.errors import DeviceUnreachable, EdgekitError, MeasurementInvalid
+from tests.bench.links.pipes import patient
 
 BEGINS = """import io, json, os, sys, time
 import numpy as np
@@ -53,7 +54,7 @@ def test_a_connection_that_is_lost_in_the_middle_of_an_answer(end: str, tmp_path
 
 @pytest.mark.parametrize("said", ["b''", "b'{\"ok\"'", "line(file(1000))", "line(file(1000)) + file(1000)[:50]"])
 def test_silence_ends_the_wait_wherever_it_begins(said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    session = far(tmp_path, f"sys.stdin.buffer.readline()\nos.write(1, {said})\ntime.sleep(6)")
+    session = far(tmp_path, f"sys.stdin.buffer.readline()\nos.write(1, {said})\ntime.sleep(10**6)")
     monkeypatch.setattr(remote_session, "ANSWER_SECONDS", 1.0)
     with pytest.raises(MeasurementInvalid, match="no answer from onnxruntime on board in 1 s"):
         session.run([np.zeros(3)])
@@ -61,7 +62,7 @@ def test_silence_ends_the_wait_wherever_it_begins(said: str, tmp_path: Path, mon
 
 
 def test_a_device_that_takes_no_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    session = far(tmp_path, "time.sleep(6)")
+    session = far(tmp_path, "time.sleep(10**6)")
     monkeypatch.setattr(remote_session, "ANSWER_SECONDS", 1.0)
     with pytest.raises(MeasurementInvalid, match="no answer from onnxruntime on board in 1 s"):
         session.run([np.zeros(1 << 20)])
@@ -76,11 +77,12 @@ def test_an_answer_may_come_in_pieces_for_longer_than_silence_may(
     answer = line(file(30), file(70)) + file(30) + file(70)
     for at in range(0, len(answer), 60):
         os.write(1, answer[at : at + 60])
-        time.sleep(0.15)
+        time.sleep(0.01)
 """
     session = far(tmp_path, pieces)
-    monkeypatch.setattr(remote_session, "ANSWER_SECONDS", 2.0)
+    waits = patient(monkeypatch)
     for _ in range(2):
         first, second = session.run([np.zeros(3)])
         assert np.array_equal(first, np.arange(30)) and np.array_equal(second, np.arange(70)) and session.last_ns == 5
+    assert len(waits) > 20 and set(waits) == {remote_session.ANSWER_SECONDS}, "each piece has all of the time"
     session.close()

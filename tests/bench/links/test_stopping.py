@@ -10,8 +10,9 @@ import pytest
 from edgekit.bench.links.base import call
 from edgekit.bench.links.local import LocalLink
 from edgekit.bench.links.stopping import Processes, Stopped, check
+from tests.waiting import PATIENCE
 
-ENDLESS = [sys.executable, "-c", "import time; time.sleep(600)"]
+ENDLESS = [sys.executable, "-c", "import time; time.sleep(10**6)"]
 
 
 def test_a_process_that_runs_is_killed_at_once() -> None:
@@ -26,7 +27,7 @@ def test_a_process_that_runs_is_killed_at_once() -> None:
     while not own._running:
         ended.wait(0.01)
     own.end()
-    assert ended.wait(20)
+    assert ended.wait(PATIENCE)
 
 
 def test_nothing_begins_after_the_end_and_other_commands_go_on() -> None:

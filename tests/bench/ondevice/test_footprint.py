@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgekit.bench.ondevice import footprint
+from tests.waiting import until
 
 
 def left(kilobytes: object) -> str:
@@ -21,9 +21,7 @@ def test_the_lowest_point_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(footprint, "PERIOD_SECONDS", 0.001)
     water = footprint.LowWater()
     told.write_text(left(1200))
-    deadline = time.monotonic() + 20
-    while water._lowest != 1200 * 1024 and time.monotonic() < deadline:
-        time.sleep(0.001)
+    until(lambda: water._lowest == 1200 * 1024)
     told.write_text(left(4000))
     assert water.taken() == 3800 * 1024
 

@@ -15,6 +15,7 @@ import pytest
 from edgekit.bench.links.base import FOLDER
 from edgekit.bench.ondevice import loop, runner
 from edgekit.bench.ondevice.tensor import Tensor
+from tests.waiting import PATIENCE
 
 
 def start(folder: Path = FOLDER, **pipes: Any) -> subprocess.Popen[bytes]:
@@ -149,14 +150,14 @@ def test_it_runs_where_edgekit_is_not(tmp_path: Path) -> None:
 
 
 def test_it_ends_when_nobody_waits_any_more(tmp_path: Path) -> None:
-    folder = pushed(tmp_path, "import time\ndef preload():\n    print('loading', flush=True)\n    time.sleep(60)\n")
+    folder = pushed(tmp_path, "import time\ndef preload():\n    print('loading', flush=True)\n    time.sleep(10**6)\n")
     process = start(folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdin and process.stderr and process.stdout
     process.stdin.write(b'{"mode": "baseline", "runtime": "raising"}\n')
     process.stdin.flush()
     assert process.stderr.readline() == b"loading\n"
     process.stdin.close()
-    assert process.wait(timeout=20) == 3
+    assert process.wait(timeout=PATIENCE) == 3
     process.stdout.close()
     process.stderr.close()
 

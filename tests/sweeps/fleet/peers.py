@@ -28,6 +28,7 @@ from edgekit.sweeps.fleet import files, work, worker
 from edgekit.sweeps.plan import Plan
 from tests.paths import ROOT
 from tests.reporting.conftest import accuracy, manifest, measurement
+from tests.waiting import free_port, until
 
 PAUSE = "EDGEKIT_TEST_PAUSE"  # seconds that a pretended job takes
 SERVED = "serves"  # in what a worker says when it is there
@@ -115,7 +116,7 @@ class Peers:
         usual = ("--host", "127.0.0.1", "--port", port, "--no-dashboard", "--no-show", *more)
         arguments = [sys.executable, "-m", "distributed.cli.dask_scheduler", *usual]
         self.scheduler = self._process(arguments, "scheduler", self.folder, {})
-        wait_for(lambda: _listens(int(port)))
+        until(lambda: _listens(int(port)))
 
     def start_worker(self, name: str, *devices: str, wait: bool = True, **environment: str) -> None:
         """Start a worker with devices."""
@@ -130,7 +131,7 @@ class Peers:
 
     def wait_for(self, name: str) -> None:
         """Wait until a worker serves."""
-        wait_for(lambda: SERVED in self.said(name))
+        until(lambda: SERVED in self.said(name))
 
     def said(self, name: str) -> str:
         """What a process has said since it was started last."""
@@ -190,24 +191,9 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
 def _listens(port: int) -> bool:
     with socket.socket() as asked:
         return asked.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_for(there: Callable[[], bool], seconds: float = 120.0) -> None:
-    """Wait until something is so."""
-    deadline = time.monotonic() + seconds
-    while not there():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.05)
 
 
 def stored(path: Path) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import pytest
 
 from edgekit.bench.links import stopping
 from edgekit.sweeps.fleet import wanted
+from tests.waiting import PATIENCE
 
 distributed = pytest.importorskip("distributed")
 
@@ -41,10 +42,10 @@ def test_what_nobody_waits_for_is_killed(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(distributed, "get_worker", lambda: worker)
     monkeypatch.setattr(wanted, "GLANCE_SECONDS", 0.01)
     with wanted.while_wanted():
-        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(10**6)"])
         stopping.begun(process)
         stopping.check()
         worker.state.tasks["measure"].state = "cancelled"
-        assert process.wait(30) < 0
+        assert process.wait(PATIENCE) < 0
         with pytest.raises(stopping.Stopped):
             stopping.check()

@@ -12,7 +12,8 @@ from edgekit.sweeps.fleet import worker as module
 from edgekit.sweeps.fleet.announcement import DEVICE, KEY, Announcement
 from edgekit.sweeps.fleet.connection import Connection
 from tests.command_line import edgekit
-from tests.sweeps.fleet.peers import described, free_port
+from tests.sweeps.fleet.peers import described
+from tests.waiting import free_port
 
 pytest.importorskip("distributed")
 SAID = Announcement("one", {}, {}, {"pi-1": {}}, 1, 10**9)

@@ -10,11 +10,11 @@ import pytest
 from edgekit.bench.links.ssh import connection as ssh_connection
 from edgekit.bench.links.ssh.link import SshLink
 from edgekit.errors import DeviceUnreachable
-from tests.bench.ssh_server import until
+from tests.waiting import until
 
 HANGS = """#!/bin/sh
 case "$*" in {answers}) echo hostname board; exit 0;; esac
-sleep 6; true
+sleep 60; true
 """
 
 
@@ -29,16 +29,15 @@ def test_an_ssh_that_hangs_is_not_waited_for(answers: str, tmp_path: Path, monke
         SshLink("board", "board").look({})
 
 
-SLOW = """#!{python}
-import sys, time
-if "-G" in sys.argv:
-    print("hostname of", {folder!r})
-elif "-O" in sys.argv:
-    sys.exit(255)
-else:
-    with open({folder!r} + "/begun", "a") as file:
-        print(__import__("os").getpid(), file=file, flush=True)
-    time.sleep(60)
+# The first that connects reads from a pipe that nobody writes to; the next one is refused.
+SLOW = """#!/bin/sh
+case " $* " in
+*" -G "*) echo 'hostname of {folder}'; exit;;
+*" -O "*) exit 255;;
+esac
+[ -e '{folder}/begun' ] && exit 255
+echo $$ > '{folder}/begun'
+read never < '{folder}/pipe'
 """
 CONNECTS = "from edgekit.bench.links.ssh.link import SshLink; SshLink('board', 'board').look({})"
 
@@ -46,7 +45,8 @@ CONNECTS = "from edgekit.bench.links.ssh.link import SshLink; SshLink('board', '
 def test_what_connects_for_a_command_that_was_killed_is_ended_by_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "ssh").write_text(SLOW.format(python=sys.executable, folder=str(tmp_path)))
+    (tmp_path / "ssh").write_text(SLOW.format(folder=tmp_path))
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     with subprocess.Popen([sys.executable, "-c", CONNECTS]) as killed:
@@ -54,9 +54,7 @@ def test_what_connects_for_a_command_that_was_killed_is_ended_by_the_next(
         killed.kill()
     pid = int((tmp_path / "begun").read_text())
     assert b"-N" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    monkeypatch.setattr(ssh_connection, "TELL_SECONDS", 3)
     monkeypatch.setattr(ssh_connection, "ATTEMPTS", 1)
     with pytest.raises(DeviceUnreachable):
         SshLink("board", "board").look({})
-    for one in (tmp_path / "begun").read_text().split():
-        assert not Path(f"/proc/{one}").exists() or not Path(f"/proc/{one}/cmdline").read_bytes()  # nobody waits for it
+    until(lambda: not Path(f"/proc/{pid}").exists() or not Path(f"/proc/{pid}/cmdline").read_bytes())

@@ -20,7 +20,8 @@ from edgekit.bench.links.base import Done, ask, parsed
 from edgekit.bench.links.remote_session import FarSession
 from edgekit.bench.links.ssh import connection as ssh_connection
 from edgekit.errors import BackendMissing, DeviceUnreachable, EdgekitError, EnvironmentRefused
-from tests.bench.ssh_server import disconnect, hang_up, until
+from tests.bench.ssh_server import disconnect, hang_up
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from edgekit.bench.links.ssh.link import SshLink
@@ -30,11 +31,14 @@ BASELINE = {"mode": "baseline", "runtime": "null"}
 
 
 @pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh_connection, "PAUSE_SECONDS", 0.01)
+
+
+@pytest.fixture
 def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
     """A connection that says nothing for some seconds is gone."""
-    monkeypatch.setattr(ssh_connection, "ALIVE", ("ServerAliveInterval=1", "ServerAliveCountMax=2"))
-    monkeypatch.setattr(ssh_connection, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr(ssh_connection, "MASTER", ("ControlMaster=yes", "ControlPersist=60", "ConnectTimeout=2"))
+    monkeypatch.setattr(ssh_connection, "ALIVE", ("ServerAliveInterval=1", "ServerAliveCountMax=4"))
 
 
 def serving(server: Server) -> list[int]:
@@ -60,7 +64,9 @@ def sleeper(server: Server) -> list[int]:
     return found
 
 
-def test_a_server_that_stops_in_the_middle_is_unreachable_and_the_next_contact_cleans_up(server: Server) -> None:
+def test_a_server_that_stops_in_the_middle_is_unreachable_and_the_next_contact_cleans_up(
+    server: Server, attentive: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.script("edgekit-sleeper", "#!/bin/sh\nwhile :; do sleep 1; done\n")
     board = server.link()
     board.look({})
@@ -73,7 +79,8 @@ def test_a_server_that_stops_in_the_middle_is_unreachable_and_the_next_contact_c
     frozen = serving(server)
     freezer = threading.Thread(target=freeze)
     freezer.start()
-    with pytest.raises(DeviceUnreachable) as caught:
+    with monkeypatch.context() as brief, pytest.raises(DeviceUnreachable) as caught:
+        brief.setattr(ssh_connection, "MASTER", ("ControlMaster=yes", "ConnectTimeout=1"))  # nothing answers
         board.look({"commands": [{"argv": ["edgekit-sleeper"], "seconds": 300}]})
     freezer.join()
     assert caught.value.exit_code == 4 and "board" in caught.value.message and "\n" not in caught.value.message
@@ -121,7 +128,7 @@ def distance(server: Server, tmp_path: Path) -> Iterator[str]:
     ip("link", "del", names["ours"])
 
 
-def test_a_wire_that_is_cut(server: Server, distance: str) -> None:
+def test_a_wire_that_is_cut(server: Server, distance: str, attentive: None) -> None:
     """Packets are dropped both ways, and nobody is told: as when a cable is pulled."""
     server.script("edgekit-sleeper", "#!/bin/sh\nwhile :; do sleep 1; done\n")
     board = server.link()
@@ -227,7 +234,7 @@ def test_a_session_that_says_something_else(server: Server, tmp_path: Path) -> N
     path.write_bytes(b"x")
     server.script(
         "talker",
-        f'#!/bin/sh\ncase "$*" in *" infer") echo \'[1, 2]\'; exec sleep 60;; esac\nexec {sys.executable} "$@"\n',
+        f'#!/bin/sh\ncase "$*" in *" infer") echo \'[1, 2]\'; exec sleep 600;; esac\nexec {sys.executable} "$@"\n',
     )
     with pytest.raises(BackendMissing, match="board"):
         FarSession(server.link(python="talker"), path, "onnxruntime")

@@ -20,8 +20,9 @@ from edgekit.bench.links.ssh import connection as ssh_connection
 from edgekit.bench.links.ssh import link as link_ssh
 from edgekit.bench.links.ssh.link import SshLink
 from edgekit.errors import DeviceUnreachable, EnvironmentRefused
-from tests.bench.ssh_server import disconnect, hang_up, marked, until
+from tests.bench.ssh_server import disconnect, hang_up, marked
 from tests.paths import ROOT
+from tests.waiting import PATIENCE, until
 
 if TYPE_CHECKING:
     from tests.bench.ssh_server import Server
@@ -32,7 +33,7 @@ STUCK = """import ctypes
 from pathlib import Path
 def preload():
     Path(__file__).with_name("stuck").touch()
-    ctypes.PyDLL(None).sleep(60)
+    ctypes.PyDLL(None).sleep(1000)
 """
 
 
@@ -70,7 +71,7 @@ from edgekit.bench.links.ssh.link import SshLink
 link_ssh.FOLDER = Path(sys.argv[3])
 board = SshLink("board", "board", sys.executable, sys.argv[1])
 board.undo([{{"argv": ["touch", sys.argv[2]]}}])
-ask(board, {LONG!r}, 60)
+ask(board, {LONG!r}, 600)
 """
 
 
@@ -98,7 +99,7 @@ def test_the_server_is_killed_while_it_measures(
     killer = threading.Thread(target=kill)
     killer.start()
     with pytest.raises(DeviceUnreachable) as caught:
-        ask(board, LONG, 60)
+        ask(board, LONG, PATIENCE)
     killer.join()
     assert caught.value.exit_code == 4
     until(lambda: not marked(server))
@@ -128,7 +129,7 @@ def test_when_we_are_killed_the_device_ends_the_session_itself(
     server: Server, victim: subprocess.Popen[bytes], tmp_path: Path, how: signal.Signals
 ) -> None:
     victim.send_signal(how)
-    assert victim.wait(timeout=30) != 0
+    assert victim.wait(timeout=PATIENCE) != 0
     until(lambda: not marked(server) and not server.work())
     assert (tmp_path / "undone").exists()
 
@@ -136,6 +137,7 @@ def test_when_we_are_killed_the_device_ends_the_session_itself(
 def test_when_the_device_could_not_end_it_the_next_contact_does(
     server: Server, victim: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
+    victim.send_signal(signal.SIGSTOP)  # it must not hear of it, and undo it itself
     for pid in marked(server):
         with suppress(OSError):  # it has ended meanwhile
             if b"tend" in Path(f"/proc/{pid}/cmdline").read_bytes():

@@ -12,6 +12,8 @@ import pytest
 from edgekit.bench.links.ssh import talk as talks
 from edgekit.bench.links.ssh.talk import Talk, exactly, is_whole
 from edgekit.errors import DeviceUnreachable
+from tests.bench.links.pipes import patient
+from tests.waiting import PATIENCE
 
 BODY = bytes(range(256)) * 4
 MORE = bytes(1 << 20)  # than a pipe holds
@@ -34,7 +36,7 @@ def python(started: list[subprocess.Popen[bytes]], code: str) -> subprocess.Pope
     return started[-1]
 
 
-def talk(started: list[subprocess.Popen[bytes]], code: str, seconds: float = 20) -> Talk:
+def talk(started: list[subprocess.Popen[bytes]], code: str, seconds: float = PATIENCE) -> Talk:
     return Talk(python(started, code), "there", seconds)
 
 
@@ -67,11 +69,11 @@ def test_what_it_says_at_its_end(started: list[subprocess.Popen[bytes]]) -> None
 @pytest.mark.parametrize(
     ("code", "ask"),
     [
-        ("time.sleep(6)", lambda far, draft: far.say([MORE])),
-        ("time.sleep(6)", lambda far, draft: far.line()),
-        ("print('half', end=''); time.sleep(6)", lambda far, draft: far.line()),
-        ("print('begun'); time.sleep(6)", lambda far, draft: far.take(draft, 100)),
-        ("time.sleep(6)", lambda far, draft: far.end()),
+        ("time.sleep(10**6)", lambda far, draft: far.say([MORE])),
+        ("time.sleep(10**6)", lambda far, draft: far.line()),
+        ("print('half', end=''); time.sleep(10**6)", lambda far, draft: far.line()),
+        ("print('begun'); time.sleep(10**6)", lambda far, draft: far.take(draft, 100)),
+        ("time.sleep(10**6)", lambda far, draft: far.end()),
     ],
     ids=["takes nothing", "says nothing", "half a line", "half a file", "does not end"],
 )
@@ -81,16 +83,19 @@ def test_silence_ends_a_talk_and_its_process(
     far = talk(started, code, 0.5)
     with pytest.raises(DeviceUnreachable, match="there gave no answer in 0 s"):
         ask(far, tmp_path / "draft")
-    assert far.process.wait(5) != 0
+    assert far.process.wait(PATIENCE) != 0
 
 
-def test_what_flows_may_take_longer_than_silence_may(started: list[subprocess.Popen[bytes]], tmp_path: Path) -> None:
-    code = "for _ in range(8): time.sleep(0.2); sys.stdin.buffer.read(1 << 17)\nprint('taken')\n"
-    code += "for part in 'abcdefgh': time.sleep(0.2); print(part * 9, end='')"
-    far = talk(started, code, 1.2)
+def test_what_flows_may_take_longer_than_silence_may(
+    started: list[subprocess.Popen[bytes]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "for _ in range(8): time.sleep(0.02); sys.stdin.buffer.read(1 << 17)\nprint('taken')\n"
+    code += "for part in 'abcdefgh': time.sleep(0.02); print(part * 9, end='')"
+    waits, far = patient(monkeypatch), talk(started, code, 1.2)
     far.say([MORE])
     assert far.line() == b"taken" and not far.take(tmp_path / "draft", 8)
     assert (tmp_path / "draft").read_bytes() == b"aaaaaaaa"
+    assert len(waits) > 5 and set(waits) == {1.2}, "each piece has all of the time"
 
 
 def test_a_line_without_an_end_is_none(started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +108,7 @@ def test_a_place_that_takes_no_file_ends_the_talk(started: list[subprocess.Popen
     far = talk(started, "print('x' * 99); sys.stdin.read()")
     with pytest.raises(OSError, match="No such file"):
         far.take(tmp_path / "no folder" / "draft", 10)
-    assert far.process.wait(5) != 0
+    assert far.process.wait(PATIENCE) != 0
 
 
 @pytest.mark.parametrize(("held", "size"), [(b"abc", 3), (b"abc", 5), (b"", 2), (b"abc", 2), (b"", 0)])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from edgekit.bench.ondevice import energy
 from edgekit.bench.ondevice.sensors import jetson_tools, power_rails
+from tests.waiting import until
 
 
 def write(folder: Path, **texts: object) -> None:
@@ -77,9 +77,7 @@ def test_what_does_not_tell_the_whole_board_is_no_meter(tmp_path: Path, monkeypa
     (tmp_path / "tegrastats").chmod(0o755)
     meter = energy.meter(tmp_path / "sys")
     with meter:
-        deadline = time.monotonic() + 30
-        while not meter.readings and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: meter.readings)
     assert "tegrastats" in meter.method and jetson_tools.total(meter.readings[0][1]) == (19780, ["VIN"])
 
 

@@ -206,6 +206,7 @@ _PRODUCTS: dict[str, Converter] = {
     **dict.fromkeys(("outer", "ger"), attention.outer),
     "scaled_dot_product_attention": attention.scaled_dot_product_attention,
     "multi_head_attention_forward": attention.multi_head_attention_forward,
+    "_nested_tensor_from_mask_left_aligned": attention.left_aligned,
 }
 _COMPOSED: dict[str, Converter] = {
     "tensordot": compositions.tensordot,

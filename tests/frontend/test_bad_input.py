@@ -111,6 +111,12 @@ FUNCTIONS: dict[str, tuple[Callable[[Tensor, Calls], Any], str]] = {
         lambda x, m: torch.vmap(m.convolution)(x),
         HERE + r"forward\(\) runs torch.vmap over a tensor that depends on the input",
     ),
+    "rows that an encoder leaves out": (
+        lambda x, m: nn.TransformerEncoder(nn.TransformerEncoderLayer(6, 2, batch_first=True), 1).eval()(
+            x[:, 0], src_key_padding_mask=x[:, 0, :, 0] > 0
+        ),
+        HERE + r"nn.TransformerEncoder leaves out what src_key_padding_mask says",
+    ),
     "a word that torch does not know": (
         lambda x, m: F.mse_loss(x, x * 2, reduction="no"),
         HERE + r"layer mse_loss \(mse_loss\) cannot take .*no is not a valid value for reduction",

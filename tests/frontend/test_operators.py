@@ -227,6 +227,18 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         ),
         (2, 5, 8),
     ),
+    "MultiheadAttention, masks that it computes": (
+        lambda: Padded(nn.MultiheadAttention(8, 2, batch_first=True)),
+        (2, 5, 8),
+    ),
+    "MultiheadAttention, computed masks and rows behind the keys": (
+        lambda: Padded(nn.MultiheadAttention(8, 2, add_zero_attn=True, batch_first=True)),
+        (2, 5, 8),
+    ),
+    "TransformerEncoder, padding that it computes": (
+        lambda: Encoded(nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2, None, False)),
+        (2, 5, 8),
+    ),
     "TransformerEncoderLayer": (lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), (2, 5, 8)),
     "TransformerEncoder, gelu, norm first": (
         lambda: nn.TransformerEncoder(
@@ -269,6 +281,33 @@ class First(nn.Module):
     def forward(self, x: Tensor) -> Any:
         attention = isinstance(self.inner, nn.MultiheadAttention)
         return (self.inner(x, x, x, **self.more) if attention else self.inner(x))[0]
+
+
+class Padded(nn.Module):
+    """Attention with masks that it computes: of keys, as numbers and as truth values, and of each head."""
+
+    def __init__(self, inner: nn.MultiheadAttention) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Any:
+        padding, own, rows = x[..., 0] > 0.9, self.inner, x.transpose(0, 1)
+        apart = (x @ x.transpose(1, 2) < -2).repeat_interleave(2, 0)
+        weights = own.in_proj_weight, own.in_proj_bias, None, None, own.add_zero_attn, 0.0, *own.out_proj.parameters()
+        attend: Any = F.multi_head_attention_forward
+        as_truth = attend(rows, rows, rows, 8, 2, *weights, False, padding)
+        return *own(x, x, x, key_padding_mask=padding), *own(x, x, x, attn_mask=apart), *as_truth
+
+
+class Encoded(nn.Module):
+    """An encoder of rows of which some are padding."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Any:
+        return self.inner(x, src_key_padding_mask=x[..., 0] > 0.9)
 
 
 class State(nn.Module):

@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from edgekit.errors import UsageError
+from edgekit.frontend import scope
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
 from edgekit.frontend.operators.elementwise import pair, scaled
 from edgekit.frontend.operators.layers import linear
-from edgekit.frontend.operators.moving import diagonal, shaped, transpose
+from edgekit.frontend.operators.moving import diagonal, pad, shaped, transpose
+from edgekit.frontend.refusals import at
 
 
 def matmul(b: Builder, name: str, input: Any, other: Any) -> Any:
@@ -255,10 +258,12 @@ def multi_head_attention_forward(b: Builder, name: str, *args: Any, **kwargs: An
     )
     q = b.emit(f"{name}/scaled", "mul", [q], other=1 / math.sqrt(channels // heads))
     scores = b.emit(f"{name}/scores", "matmul", [q, transpose(b, f"{name}/columns", k, -2, -1)])
-    scores = masked(b, f"{name}/masked", scores, _not(given.get("attn_mask"), count, heads, len(more[1])))
-    padding = given.get("key_padding_mask")
-    if padding is not None:
-        scores = masked(b, f"{name}/padded", scores, _not(padding, count, heads, len(more[1]), keys=True))
+    for part, of_keys, mask in (
+        ("masked", False, given.get("attn_mask")),
+        ("padded", True, given.get("key_padding_mask")),
+    ):
+        seen = _seen(b, f"{name}/{part}/mask", mask, scores, len(more[1]), of_keys)
+        scores = masked(b, f"{name}/{part}", scores, seen)
     weights = b.emit(f"{name}/softmax", "softmax", [scores], dim=3)
     y = b.emit(f"{name}/heads", "matmul", [weights, v])  # (batch, heads, length, channels of a head)
     y = b.emit(f"{name}/order", "permute", [y], dims=(2, 0, 1, 3))
@@ -303,19 +308,33 @@ def _by_head(b: Builder, name: str, x: Node, heads: int) -> Node:
     return b.emit(name, "permute", [x], dims=(1, 2, 0, 3))
 
 
-def _not(mask: Any, count: int, heads: int, more: int, keys: bool = False) -> Any:
-    """torch's mask here says what must not be seen; its axes become (batch, heads, length, length).
+def _seen(b: Builder, name: str, mask: Any, scores: Node, more: int, of_keys: bool) -> Any:
+    """A mask for scores (batch, heads, length, length), of one that says what must not be seen, as torch has it here.
 
     The `more` rows behind the keys are seen by all.
     """
-    if mask is None:
-        return None
-    if isinstance(mask, Node):
-        raise ValueError("a mask that is computed from the input is not supported in nn.MultiheadAttention")
-    mask = F.pad(~mask, (0, more), value=True) if mask.dtype == torch.bool else F.pad(mask, (0, more))
-    if keys:
-        return mask.reshape(count, 1, 1, -1)
-    return mask.reshape(count, heads, *mask.shape[1:]) if mask.dim() == 3 else mask
+    if isinstance(mask, Tensor):
+        mask = F.pad(~mask, (0, more), value=True) if mask.dtype == torch.bool else F.pad(mask, (0, more))
+    elif isinstance(mask, Node):
+        if mask.dtype == torch.bool:
+            ends = (
+                b.number(f"{name}/{what}", value, scores) for what, value in (("never", -math.inf), ("always", 0.0))
+            )
+            mask = b.emit(f"{name}/added", "where", [mask, *ends])
+        mask = pad(b, f"{name}/more", mask, (0, more)) if more else mask
+    count, heads = scores.shape[:2]
+    if mask is None or not (of_keys or len(mask.shape) == 3):
+        return mask
+    shape = (count, 1, 1, mask.shape[-1]) if of_keys else (count, heads, *mask.shape[1:])
+    return shaped(b, f"{name}/axes", mask, shape) if isinstance(mask, Node) else mask.reshape(shape)
+
+
+def left_aligned(b: Builder, name: str, *args: Any) -> Any:
+    """What nn.TransformerEncoder asks of a padding mask, to leave the padding out where it is behind all else."""
+    raise UsageError(
+        at(scope.line(), "nn.TransformerEncoder leaves out what src_key_padding_mask says, by its values"),
+        "make it with enable_nested_tensor=False: it then computes the padding, too",
+    )
 
 
 def bilinear(b: Builder, name: str, input1: Any, input2: Any, weight: Any, bias: Any = None) -> Any:

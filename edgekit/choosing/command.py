@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from edgekit.choosing.decide import decide, remarks, unmeasured
 from edgekit.choosing.limits import limits
-from edgekit.choosing.losses import losses
 from edgekit.choosing.result import ChooseResult
 from edgekit.choosing.unmeasured import Unmeasured, elsewhere, of_device
 from edgekit.errors import UsageError, nearest
@@ -15,6 +14,7 @@ from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.records.summary import Summary
 from edgekit.reporting.cautions import instructions_apart
 from edgekit.reporting.rows import Row, rows
+from edgekit.stats.losses import losses
 from edgekit.storage import finding
 from edgekit.storage.filters import NAMED, Names, filters
 from edgekit.storage.looking import check_is_there

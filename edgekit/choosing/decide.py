@@ -15,11 +15,11 @@ from edgekit.choosing.gaps import OTHER_IMAGES
 from edgekit.choosing.level import Hits, compared, overlap
 from edgekit.choosing.limits import FAILS as LIMIT_FAILS
 from edgekit.choosing.limits import HOLDS, Limits, checks, gap_of_latency, no_accuracy, why_no_latency, why_no_top1
-from edgekit.choosing.losses import Losses
 from edgekit.choosing.result import CANNOT_DECIDE, CANNOT_TELL, CHOSEN, FAILS, FITS, NONE_FITS, Candidate
 from edgekit.records.measurement import INVALID, SUSPECT
 from edgekit.records.reasons import causes
 from edgekit.reporting.rows import Row, has_latency
+from edgekit.stats.losses import Losses
 from edgekit.stats.medians import MIN_PROCESSES
 from edgekit.util.formatting import counted, fixed, some
 
@@ -60,7 +60,7 @@ class Decision:
 def decide(rows: Sequence[Row], hits: Hits, limits: Limits, lost: Losses) -> Decision:
     """Choose among rows of one device and equal run conditions; `hits` tells which images each file got right.
 
-    `lost` tells what each file lost against its own float file, as of edgekit.choosing.losses.
+    `lost` tells what each file lost against its own float file, as of edgekit.stats.losses.
     """
     images = _images(rows)
     judged = [_judged(row, limits, images, lost) for row in rows]

@@ -17,12 +17,12 @@ from edgekit.choosing.gaps import (
     UNTRAINED,
     Gap,
 )
-from edgekit.choosing.losses import Losses
 from edgekit.records.measurement import INVALID
 from edgekit.records.own_float import FLOAT
 from edgekit.records.reasons import causes
 from edgekit.reporting.rows import Row, has_latency
 from edgekit.stats.limit import FAILED, PASSED
+from edgekit.stats.losses import Losses
 from edgekit.util.formatting import percent
 from edgekit.util.quantity import Quantity, milliseconds, points, size, top1_limit
 

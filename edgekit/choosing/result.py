@@ -7,9 +7,9 @@ from typing import Any
 
 from edgekit.choosing.gaps import INVALID_LATENCY, Gap
 from edgekit.choosing.limits import Limits
-from edgekit.choosing.losses import Loss
 from edgekit.errors import GateFailed, MeasurementInvalid
 from edgekit.reporting.rows import Row
+from edgekit.stats.losses import Loss
 from edgekit.stats.medians import Interval
 from edgekit.util.tabled import Tabled
 

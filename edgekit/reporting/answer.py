@@ -9,11 +9,11 @@ from typing import Any
 from edgekit.choosing.decide import Decision, decide, remarks, unmeasured
 from edgekit.choosing.level import Hits
 from edgekit.choosing.limits import Limits
-from edgekit.choosing.losses import Losses
 from edgekit.choosing.result import Candidate, provisional_json
 from edgekit.choosing.unmeasured import Unmeasured, elsewhere
 from edgekit.records.failure import FailedCell
 from edgekit.reporting.rows import Row, has_latency
+from edgekit.stats.losses import Losses
 
 STEP = 1.5  # times quicker than the one before: a person's limit is seldom nearer
 MAX_STEPS = 5
@@ -60,7 +60,7 @@ def answers(
     """Return an answer for each device, threads and batch that have measurements, the most measured first.
 
     Files that were only evaluated are candidates everywhere. A device on which all of a sweep failed comes last, with
-    the reason. `hits` and `lost`: as of edgekit.choosing.level and edgekit.choosing.losses.
+    the reason. `hits` and `lost`: as of edgekit.choosing.level and edgekit.stats.losses.
     """
     away = elsewhere(failures, {name for row in rows for name in (row.device, row.place) if name})
     return (*_measured(rows, hits, lost or {}), *map(_unmeasured, away))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from edgekit.records.failure import FailedCell
+from edgekit.records.own_float import FLOAT
 from edgekit.reporting.rows import Row, has_latency
-from edgekit.stats.accuracy import drop, gained
-from edgekit.stats.limit import CANNOT_TELL, FAILED, Held
+from edgekit.stats.accuracy import gained
+from edgekit.stats.limit import CANNOT_TELL, FAILED
+from edgekit.stats.losses import Losses
 from edgekit.util.formatting import some
 
 REMOVED = (
@@ -37,31 +39,30 @@ def _same(rows: Sequence[Row], one: FailedCell) -> Iterator[Row]:
             yield row
 
 
-def not_worth_it(rows: Sequence[Row], hits: Mapping[str, str]) -> list[str]:
+def not_worth_it(rows: Sequence[Row], lost: Losses) -> list[str]:
     """One sentence for int8 rows that are not faster than their fp32 rows, others for those that lose over LOST_POINTS.
 
     Rows belong together where network, weights, format and run conditions are the same. Faster means
     that the intervals of the medians lie apart; what was measured for one of the two only is not judged, and neither is
-    an invalid latency. Whether points are lost is told by `hits` (edgekit.choosing.level), image by image: where their
-    interval holds LOST_POINTS, that they cannot tell.
+    an invalid latency. `lost` are losses against no limit.
     """
-    full = {_key(row): row for row in rows if row.precision == "fp32"}
-    pairs = [(row, full[_key(row)]) for row in rows if row.precision == "int8" and _key(row) in full]
+    int8 = [row for row in rows if row.precision == "int8"]
+    full = {_key(row): row for row in rows if row.precision == FLOAT}
     slow = [
         f"{row.label} ({row.median_ms:.3g} ms against {base.median_ms:.3g} ms)"
-        for row, base in pairs
-        if _slower(row, base)
+        for row in int8
+        if (base := full.get(_key(row))) is not None and _slower(row, base)
     ]
     said = [f"int8 is not faster than fp32: {some(slow)}."] if slow else []
-    return said + _lossy(pairs, hits)
+    return said + _lossy(int8, lost)
 
 
-def _lossy(pairs: Iterable[tuple[Row, Row]], hits: Mapping[str, str]) -> list[str]:
+def _lossy(rows: Iterable[Row], lost: Losses) -> list[str]:
     """One sentence for the files that lose too much, and one for those of which so many images cannot tell."""
     what = f"int8 loses more than {LOST_POINTS:g} points of top-1"
     found: dict[str, dict[str, None]] = {}
-    for row, base in pairs:
-        held = _drop(row, base, hits)
+    for row in rows:
+        held = lost[row.sha256].within(LOST_POINTS / 100) if row.top1 is not None and row.sha256 in lost else None
         if held is not None and held.verdict == FAILED:
             found.setdefault(what, {})[f"{row.label} ({gained(held)})"] = None
         elif held is not None and held.verdict == CANNOT_TELL:
@@ -125,11 +126,3 @@ def _key(row: Row) -> tuple[object, ...]:
 def _slower(row: Row, base: Row) -> bool:
     timed = has_latency(row) and has_latency(base)
     return bool(timed and row.ci95_ms and base.ci95_ms and row.ci95_ms[1] >= base.ci95_ms[0])
-
-
-def _drop(row: Row, base: Row, hits: Mapping[str, str]) -> Held | None:
-    """How far a row's top-1 is under that of its fp32 row; None where that is not known of the same images."""
-    mine, full = hits.get(row.sha256, ""), hits.get(base.sha256, "")
-    if row.top1 is None or row.dataset_hash != base.dataset_hash or not mine or len(mine) != len(full):
-        return None
-    return drop(full, mine, LOST_POINTS / 100)

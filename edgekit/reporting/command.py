@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from edgekit.choosing.losses import losses
 from edgekit.errors import UsageError
 from edgekit.records.failure import FailedCell
 from edgekit.records.measurement import Accuracy, Measurement
@@ -27,6 +26,7 @@ from edgekit.reporting.answer import Answer, answers
 from edgekit.reporting.page_profile import profiled
 from edgekit.reporting.records import Records, from_store
 from edgekit.reporting.rows import Row, rows
+from edgekit.stats.losses import losses
 from edgekit.storage.filters import Names, filters
 from edgekit.storage.looking import check_is_there
 from edgekit.storage.store import Store, open_store
@@ -134,8 +134,8 @@ def _written(
     told = which if shown == found and failed == records.failures else answers(shown, hits, failed, lost)
     created = f"{minute(now())} UTC"
     texts = {
-        "html": lambda: page.page(shown, created, library.result() if library else "", failed, told, hits),
-        "md": lambda: report_text.as_markdown(shown, page.cautions(shown, failed, hits=hits), created, told),
+        "html": lambda: page.page(shown, created, library.result() if library else "", failed, told, lost),
+        "md": lambda: report_text.as_markdown(shown, page.cautions(shown, failed, lost=lost), created, told),
         "csv": lambda: report_text.as_csv(found),
         "json": lambda: report_text.as_json(found, created, which),
     }

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import edgekit
-from edgekit.choosing.level import Hits
 from edgekit.records.failure import FailedCell
 from edgekit.records.measurement import INVALID, SUSPECT
 from edgekit.records.reasons import LEVELS, in_words, pooled
@@ -23,6 +22,7 @@ from edgekit.reporting.page_answer import answers_html, with_code
 from edgekit.reporting.page_data import data
 from edgekit.reporting.page_devices import devices_html
 from edgekit.reporting.rows import Row
+from edgekit.stats.losses import Losses
 from edgekit.stats.pareto import spearman
 from edgekit.util.formatting import DASH, counted, some
 
@@ -36,7 +36,7 @@ def page(
     library: str,
     failures: Sequence[FailedCell] = (),
     answers: Sequence[Answer] = (),
-    hits: Hits | None = None,
+    lost: Losses | None = None,
 ) -> str:
     """Return the whole page; `library` is `drawing.script()`, `answers` are those of edgekit.reporting.answer."""
     parts = {
@@ -48,7 +48,7 @@ def page(
         "facts": "\n".join(f"<div><dt>{html.escape(k)}</dt><dd>{html.escape(v)}</dd></div>" for k, v in _facts(rows)),
         "answers": answers_html(answers),
         "devices": devices_html(rows),
-        "cautions": _caution(cautions(rows, failures, _untold(answers), hits or {})),
+        "cautions": _caution(cautions(rows, failures, _untold(answers), lost)),
         "overlay": _overlay(rows),
         "footer": html.escape(
             f"Made by edgekit {edgekit.__version__} on {created} from {counted(len(rows), 'row')} of its store."
@@ -149,7 +149,7 @@ def cautions(
     rows: Sequence[Row],
     failures: Sequence[FailedCell] = (),
     with_reasons: Collection[str] = (),
-    hits: Hits | None = None,
+    lost: Losses | None = None,
 ) -> list[str]:
     """Return what a reader must know before comparing rows; of the verdicts `with_reasons` also why."""
     said = []
@@ -168,7 +168,7 @@ def cautions(
     failed = sum(row.parity is False for row in rows)
     if failed:
         said.append(f"{counted(failed, 'file')} did not pass the parity check.")
-    return said + still_failing(rows, failures) + not_worth_it(rows, hits or {}) + instructions_apart(rows)
+    return said + still_failing(rows, failures) + not_worth_it(rows, lost or {}) + instructions_apart(rows)
 
 
 def _untold(answers: Sequence[Answer]) -> tuple[str, ...]:

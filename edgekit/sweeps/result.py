@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from edgekit.choosing.losses import Losses, losses
 from edgekit.errors import EnvironmentRefused, MeasurementInvalid, Refusal, worst_exit_code
 from edgekit.evaluation.chance import told_by_manifest
 from edgekit.measure.result import row
 from edgekit.records.measurement import INVALID, Accuracy, Measurement
 from edgekit.stats.accuracy import fraction
+from edgekit.stats.losses import Losses, losses
 from edgekit.stats.proportions import wilson
 from edgekit.storage.keeping import told
 from edgekit.sweeps.grid.axes import SweepCell

@@ -8,9 +8,9 @@ import pytest
 
 from edgekit.choosing.decide import Decision, decide
 from edgekit.choosing.limits import Limits
-from edgekit.choosing.losses import losses
 from edgekit.records.measurement import Accuracy, Measurement
 from edgekit.reporting.rows import rows
+from edgekit.stats.losses import losses
 from tests.reporting.conftest import accuracy, manifest, measurement
 
 BUSY: dict[str, Any] = {"verdict": "invalid", "reasons": ("invalid: throttled: 2.4 to 1.2 GHz; cool it",)}

@@ -10,7 +10,6 @@ import pytest
 from rich.console import Console
 
 from edgekit.choosing.command import choose
-from edgekit.choosing.losses import losses
 from edgekit.cli.views import choose as views
 from edgekit.errors import UsageError
 from edgekit.records.measurement import Accuracy
@@ -27,16 +26,6 @@ def evaluated(known: object, hits: str, **other: object) -> Accuracy:
 
 def hits(correct: int, n: int) -> str:
     return "1" * correct + "-" * (n - correct)
-
-
-def test_a_file_is_held_against_its_own_float_file_of_its_format() -> None:
-    full = [evaluated(FULL, hits(70, 100)), evaluated(manifest(format="tflite"), hits(90, 100))]
-    small, other = evaluated(SMALL, hits(60, 100)), evaluated(manifest("net_1.0_96", precision="int8"), hits(60, 100))
-    found = losses([*full, small, other], 0.02)
-    assert found[small.sha256].held.value == pytest.approx(0.1) and found[small.sha256].base == FULL.file
-    assert other.sha256 not in found and full[0].sha256 not in found
-    assert not losses([*full, small])[small.sha256].is_limited
-    assert small.sha256 not in losses([full[0], evaluated(SMALL, hits(60, 90))], 0.02), "other images"
 
 
 @pytest.mark.parametrize(

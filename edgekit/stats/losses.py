@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edgekit.records.measurement import Accuracy
@@ -29,6 +29,10 @@ class Loss:
         doubt = self.held.doubt() if self.held.value else ""
         so_few = f", which they cannot tell from no change; {doubt}" if doubt else ""
         return f"{gained(self.held, escaped(self.base))} on {self.held.n:,} images{so_few}"
+
+    def within(self, limit: float) -> Held:
+        """Return the same against another limit."""
+        return replace(self.held, limit=limit)
 
     @property
     def reason(self) -> str:

@@ -86,7 +86,7 @@ def columns(pair: dict[str, Cell], timed: bool) -> Iterator[str]:
     full, small = (row if row and not row["reason"] else None for row in map(pair.get, PRECISIONS))
     yield both(full, small, lambda row: f"{row['bytes'] / 1e6:.2f}")
     yield f"{full['parity']['max_rel_error']:.0e}" if full else "-"
-    yield f"{small['parity']['snr_db']:z.0f}" if small else "-"
+    yield f"{round(small['parity']['snr_db'], 0) + 0:.0f}" if small else "-"  # + 0: no negative zero
     yield both(full, small, lambda row: str(operators(row, MOVES)))
     yield str(operators(small, QUANTS)) if small else "-"
     yield str(len(small["float_islands"])) if small else "-"

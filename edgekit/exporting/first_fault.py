@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekit.exporters.int8.pair_sums import fitted, in_kernel_order
+from edgekit.exporters.int8.plain_resize import plain_resize
 from edgekit.exporters.int8.simulate import integer_graph, made_in_float, round_values
 from edgekit.exporting.inner_values import Array, inner_values
 from edgekit.ir import near_ties
@@ -119,10 +120,18 @@ def first_fault(quantized: QuantizedGraph, found: dict[str, Tensor], *xs: Tensor
             got = quantized.activations[op.name].fake(got)
         judge = _fault if want.is_floating_point() else _choice
         fault = judge(quantized, op, values, want, got)
+        plain = plain_resize(op, inputs[0]) if fault and _in_tflites_integers(quantized, op) else None
+        if plain is not None:
+            fault = judge(quantized, op, values, quantized.activations[op.name].fake(plain), got)
         if fault is not None:
             return fault
         values[op.name] = got
     return None
+
+
+def _in_tflites_integers(quantized: QuantizedGraph, op: Op) -> bool:
+    known = quantized.activations
+    return quantized.scheme == "tflite" and op.name in known and op.name not in quantized.islands
 
 
 def _fault(quantized: QuantizedGraph, op: Op, values: dict[str, Tensor], want: Tensor, got: Tensor) -> Fault | None:

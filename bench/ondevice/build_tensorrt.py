@@ -95,7 +95,7 @@ def build(trt: Any, plan: Plan, here: dict[str, Any], say: Say) -> dict[str, Any
     parse(trt, plan, network, log)
     config = builder.create_builder_config()
     configure(trt, plan, config)
-    profile(builder, plan, network, config)
+    profile(builder, plan, config)
     cache_path = _cache_path(plan, here)
     used = _load_cache(config, cache_path)
     if plan.progress:
@@ -155,7 +155,7 @@ def configure(trt: Any, plan: Plan, config: Any) -> None:
                 raise Refused(f"the builder does not take {name} as its target")
 
 
-def profile(builder: Any, plan: Plan, network: Any, config: Any) -> None:
+def profile(builder: Any, plan: Plan, config: Any) -> None:
     """The sizes that a free batch may have."""
     if not plan.shapes:
         return

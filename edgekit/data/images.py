@@ -159,7 +159,7 @@ def _in(path: Path, is_one: Callable[[Path], bool]) -> tuple[list[Sample], list[
     """What lies in sub-folders, and what beside them."""
     found = entries(path)
     below = [sample for folder in found if folder.is_dir() for sample in _in_subfolder(path, folder, is_one)]
-    return below, [_flat(path, file) for file in found if is_one(file)]
+    return below, [_flat(file) for file in found if is_one(file)]
 
 
 def _in_subfolder(root: Path, folder: Path, is_one: Callable[[Path], bool]) -> list[Sample]:
@@ -167,7 +167,7 @@ def _in_subfolder(root: Path, folder: Path, is_one: Callable[[Path], bool]) -> l
     return [Sample(file.relative_to(root).as_posix(), file, folder.name) for file in files]
 
 
-def _flat(root: Path, file: Path) -> Sample:
+def _flat(file: Path) -> Sample:
     wnid = _WNID.match(file.name)
     return Sample(file.name, file, wnid.group() if wnid else "")
 

@@ -106,7 +106,7 @@ def _command(case: Case, folder: Path, said: Sequence[Path]) -> None:
         os._exit(code)
 
 
-def broken(case: Case, folder: Path, ended: Ended) -> str | None:
+def broken(folder: Path, ended: Ended) -> str | None:
     """Which promise a command broke; None where it kept all."""
     told = ended.out + ended.err
     for style in STYLES:
@@ -139,7 +139,7 @@ def trial(kind: str, seeds: Path, seed: str) -> str | None:
     folder = Path(tempfile.mkdtemp(prefix="attack-"))
     try:
         case = KINDS[kind](folder, random.Random(seed), seeds)
-        finding = broken(case, folder, run(case, folder))
+        finding = broken(folder, run(case, folder))
         if finding is not None:
             kept = KEPT / f"{kind} {seed}".replace(" ", "-")
             shutil.rmtree(kept, ignore_errors=True)

@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from scripts.attack import devices
-from scripts.attack.case import MARK, SECRET, Case, damaged_bytes, damaged_json, poisoned
+from scripts.attack.case import MARK, SECRET, damaged_bytes, damaged_json, poisoned
 from scripts.attack.input import KINDS, Ended, broken
 from scripts.attack.names import NAMES
 
-CASE = Case(["inspect", "a.onnx"])
 FINE = Ended(2 << 8, "", "error: a.onnx is not an ONNX file\n  fix: get it again\n")
 WRONG = {
     "did not end": Ended(None, "", ""),
@@ -28,18 +27,18 @@ WRONG = {
 
 @pytest.mark.parametrize("promise", WRONG)
 def test_a_broken_promise_is_noticed(promise: str, tmp_path: Path) -> None:
-    assert str(broken(CASE, tmp_path, WRONG[promise])).startswith(promise)
+    assert str(broken(tmp_path, WRONG[promise])).startswith(promise)
 
 
 def test_what_a_command_leaves_is_noticed(tmp_path: Path) -> None:
-    assert broken(CASE, tmp_path, FINE) is None
+    assert broken(tmp_path, FINE) is None
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / ".edgekit-1").touch()
-    assert broken(CASE, tmp_path, FINE) == "left ['a/.edgekit-1']"
+    assert broken(tmp_path, FINE) == "left ['a/.edgekit-1']"
     (tmp_path / "artifact.onnx").write_text(f"bias: {SECRET}")
-    assert broken(CASE, tmp_path, FINE) == "read a file that it was not given"
+    assert broken(tmp_path, FINE) == "read a file that it was not given"
     (tmp_path / MARK).touch()
-    assert broken(CASE, tmp_path, FINE) == "ran a command"
+    assert broken(tmp_path, FINE) == "ran a command"
 
 
 def test_damages_are_the_same_for_the_same_seed_and_always_some() -> None:

@@ -1,4 +1,7 @@
-"""What `make gpu-check` runs with torch, onnxruntime and engines: each file is written, opened and judged."""
+"""What `make gpu-check` runs with torch, onnxruntime and engines: each file is written, opened and judged.
+
+What cannot be made or opened here is left out; what then breaks while it answers is wrong.
+"""
 
 from __future__ import annotations
 
@@ -63,17 +66,19 @@ def with_onnxruntime(report: Report, case: Case) -> None:
         if missing:
             report.leave(f"{how}: {missing}")
             continue
-        try:
-            for precision in ("fp32", "fp16"):
-                _with_provider(case, provider, precision)
-        except Exception as error:  # onnxruntime has kinds of its own
-            report.leave(f"{how}: {_plain(error)}")
+        for precision in ("fp32", "fp16"):
+            what = f"{case.name} {precision}: {how}"
+            report.attempt(what, partial(_with_provider, report, case, provider, precision))
 
 
-def _with_provider(case: Case, provider: str, precision: str) -> None:
+def _with_provider(report: Report, case: Case, provider: str, precision: str) -> None:
     path, exporters = case.scratch / f"{case.name}_{precision}.onnx", importlib.import_module("edgekit.exporters")
     importlib.import_module("edgekit.exporters.onnx.writer").write(exporters.WriteJob(case.graph, precision), path)
-    session = _bench("runtimes.onnxruntime").open_session(str(path), {"provider": provider, "batch": 1})
+    try:
+        session = _bench("runtimes.onnxruntime").open_session(str(path), {"provider": provider, "batch": 1})
+    except (RuntimeError, ImportError) as error:  # this onnxruntime lacks it
+        report.leave(f"{PROVIDERS[provider]}: {_plain(error)}")
+        return
     row = {"network": case.name, "how": PROVIDERS[provider], "precision": precision}
     case.judge(row | {"note": f"nodes {session.found['nodes_by_provider']}"}, session, case.want)
 
@@ -88,26 +93,32 @@ def with_engines(report: Report, case: Case) -> None:
             report.leave(f"{title}: {missing}")
             continue
         for precision in ("fp32", "fp16", "int8"):
-            try:
-                _with_engine(case, product, precision)
-            except Exception as error:  # whatever a library that was never run here may raise belongs on the page
-                report.leave(f"{title} {precision}: {_plain(error)}")
+            what = f"{case.name} {precision}: {title}"
+            report.attempt(what, partial(_with_engine, report, case, product, precision))
 
 
-def _with_engine(case: Case, product: str, precision: str) -> None:
+def _with_engine(report: Report, case: Case, product: str, precision: str) -> None:
+    int8, title = _quantized(case) if precision == "int8" else None, _bench("engines").TITLES[product]
+    try:
+        kinds, session = _built(case, product, precision, int8)
+    except Exception as error:  # whatever a library that was never run here may raise belongs on the page
+        report.leave(f"{title} {precision}: {_plain(error)}")
+        return
+    row = {"network": case.name, "how": title, "precision": precision, "note": f"computes in {kinds}" if kinds else ""}
+    case.judge(row, session, _simulated(case, int8) if int8 else case.want)
+
+
+def _built(case: Case, product: str, precision: str, int8: Any) -> tuple[str, Any]:
+    """What an engine computes in, and the engine, opened."""
     path = case.scratch / f"{case.name}_{precision}_{product}.engine"
     builder = importlib.import_module("edgekit.tensorrt.builder").find(runtimes=(product,))
     if builder.not_run is not None:
         raise RuntimeError(builder.not_run)
     exporters = importlib.import_module("edgekit.exporters")
-    int8 = _quantized(case) if precision == "int8" else None
     job = exporters.WriteJob(int8.graph if int8 else case.graph, precision, int8, options={"builder": builder})
     written = exporters.FORMATS["tensorrt"].write(job, path)
-    session = _bench(f"runtimes.{product}").open_session(str(path), {"batch": 1})
     kinds = ", ".join(f"{count} {kind}" for kind, count in written.details.get("computed_in", {}).items())
-    row = {"network": case.name, "how": _bench("engines").TITLES[product], "precision": precision}
-    row["note"] = f"computes in {kinds}" if kinds else ""
-    case.judge(row, session, _simulated(case, int8) if int8 else case.want)
+    return kinds, _bench(f"runtimes.{product}").open_session(str(path), {"batch": 1})
 
 
 def _quantized(case: Case) -> Any:

@@ -75,6 +75,20 @@ def test_what_breaks_is_wrong_and_hides_nothing_else(
     ]
 
 
+def test_what_breaks_while_it_answers_is_not_left_out(
+    check: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def judge(row: dict[str, Any], session: Any, want: Any) -> None:
+        raise RuntimeError("the GPU is lost")
+
+    monkeypatch.setattr("scripts.gpu_runtimes.PROVIDERS", {"cpu": "onnxruntime on the processor"})
+    graph, x = check.prepared("lenet5")
+    report = check.Report(gpu="none")
+    with_onnxruntime(report, Case("lenet5", graph, x.numpy(), None, tmp_path, judge))
+    told = "onnxruntime on the processor: RuntimeError: the GPU is lost"
+    assert report.wrong == [f"lenet5 {precision}: {told}" for precision in ("fp32", "fp16")] and not report.left_out
+
+
 @pytest.mark.parametrize(("version", "product"), [("10.3.0", "tensorrt"), ("1.7.1.116", "tensorrt_rtx")])
 def test_engines_of_either_product_are_built_opened_and_judged(
     check: Any, tmp_path: Path, double_of: Callable[..., Any], version: str, product: str

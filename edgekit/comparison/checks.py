@@ -40,17 +40,23 @@ def unheld(rows: Sequence[Row], held: Sequence[Check], wanted: Limits) -> Iterat
     A file that the new side lacks is judged: it fails. Where neither side has a latency, only a slowdown that was given
     has nothing to be held against.
     """
-    words = {row.status for row in rows}
-    nothing = {gate for gate in wanted.asked if gate != LATENCY and gate not in {check.gate for check in held}}
-    nothing |= (
-        {LATENCY} if (ADDED in words and words <= {ADDED, MISSING}) or not (words or wanted.is_default) else set()
-    )
+    judged = {check.gate for check in held}
     for gate, limit in wanted.asked.items():
-        if gate in nothing:
-            reason = f"the two sides have no cell in common that {OPTIONS[gate]} could be held against"
-            if gate == LATENCY and not words:
-                reason = "neither side has a latency: run `edgekit bench` on both, or give --max-slowdown none"
+        reason = _why_no_latency(rows, wanted) if gate == LATENCY else None if gate in judged else _nothing_for(gate)
+        if reason is not None:
             yield _not_comparable(gate, "every file", reason, limit)
+
+
+def _why_no_latency(rows: Sequence[Row], wanted: Limits) -> str | None:
+    """Why no latency was held against its limit; None where one was, or none has to be."""
+    statuses = {row.status for row in rows}
+    if not statuses and not wanted.is_default:
+        return "neither side has a latency: run `edgekit bench` on both, or give --max-slowdown none"
+    return _nothing_for(LATENCY) if ADDED in statuses and statuses <= {ADDED, MISSING} else None
+
+
+def _nothing_for(gate: str) -> str:
+    return f"the two sides have no cell in common that {OPTIONS[gate]} could be held against"
 
 
 def _accuracies(measured: Pairs[Measurement], evaluated: Pairs[Accuracy], limit: float) -> Iterator[Check]:

@@ -48,16 +48,14 @@ class Candidate:
 
     def to_json(self) -> dict[str, Any]:
         """Return the facts of the row that the choice rests on, the status and its reasons."""
-        known = {name: getattr(self.row, name) for name in FIELDS}
-        told: dict[str, Any] = {
+        return {name: getattr(self.row, name) for name in FIELDS} | {
             "status": self.status,
             "reasons": list(self.reasons),
             "verdict_reasons": list(self.row.reasons),
+            "top1_difference": self.difference,
+            "top1_difference_ci95": list(self.difference_ci95) if self.difference_ci95 else None,
+            "loss": self.loss.to_json() if self.loss else None,
         }
-        told |= {"top1_difference": self.difference}
-        interval = self.difference_ci95
-        told |= {"top1_difference_ci95": list(interval) if interval else None}
-        return known | told | {"loss": self.loss.to_json() if self.loss else None}
 
 
 @dataclass(frozen=True, repr=False)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekit.bench.ondevice.sensors.linux import adds_in_16_bits
+from edgekit.data.classes import ClassNames, by_group
 from edgekit.data.folder import ARRAYS, SUFFIXES, passed_over
 from edgekit.data.images import Sample, labeled
 from edgekit.data.unreadable import LeftOut
@@ -24,7 +25,6 @@ from edgekit.evaluation import gates, tables
 from edgekit.evaluation.answers import Answers
 from edgekit.evaluation.array_input import array_input
 from edgekit.evaluation.chance import at_chance
-from edgekit.evaluation.classes import ClassNames, by_group
 from edgekit.evaluation.decoding import decoded
 from edgekit.evaluation.input import channels_of, file_input, scores_of
 from edgekit.evaluation.result import EvalResult, Evaluated

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from edgekit.data.calibration import CalibrationSet
+from edgekit.data.classes import by_group
 from edgekit.data.images import Sample, find, pixel_hash
 from edgekit.data.unreadable import Unreadable
 from edgekit.errors import GateFailed, UsageError
@@ -179,7 +180,9 @@ def check_output(graph: Graph) -> None:
         )
 
 
-def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path, class_offset: int) -> Judged:
+def held_out(
+    graph: Graph, macs: int, calibration: CalibrationSet, folder: Path, class_offset: int, names: Sequence[str] = ()
+) -> Judged:
     """Labeled images of the folder that are not in the calibration set.
 
     Raises UsageError when they are too few, when a label is none of the network's outputs, or as `check_output` does.
@@ -190,17 +193,16 @@ def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path,
     known, size = set(calibration.pixels), graph.input.shape[-2:]
     inputs: list[NDArray[np.float32]] = []
     labels: list[int] = []
-    for sample in _shuffled(find(folder)):
+    samples = find(folder)
+    groups = _groups(samples, names[class_offset:], outputs - class_offset)
+    for sample in _shuffled(samples):
         if len(labels) == wanted:
             break
-        if sample.label is None:
+        label = groups.get(sample.group, sample.label)
+        assert label is not None
+        if not 0 <= label + class_offset < outputs:
             raise UsageError(
-                f"--max-drop needs labels, and {sample.name} has none",
-                "give a labeled folder: labels.csv, one sub-folder per class, or WordNet ids with classes.txt",
-            )
-        if not 0 <= sample.label + class_offset < outputs:
-            raise UsageError(
-                f"{sample.name} is of class {sample.label}, and the network has {outputs} outputs"
+                f"{sample.name} is of class {label}, and the network has {outputs} outputs"
                 + (f" with a class offset of {class_offset}" if class_offset else ""),
                 "correct the labels or class offset, or leave --max-drop out",
             )
@@ -210,7 +212,7 @@ def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path,
             continue
         if pixel_hash(image) not in known:
             inputs.append(apply(calibration.preprocessing, image, (size[0], size[1])))
-            labels.append(sample.label + class_offset)
+            labels.append(label + class_offset)
     if len(labels) < MIN_IMAGES:
         raise UsageError(
             f"--max-drop has {len(labels)} labeled images beside the calibration set, {MIN_IMAGES} are needed",
@@ -219,6 +221,17 @@ def held_out(graph: Graph, macs: int, calibration: CalibrationSet, folder: Path,
     x, y = np.stack(inputs), np.array(labels)
     x = x.astype(str(graph.input.dtype).removeprefix("torch."))
     return Judged(x, y, _hits(graph, graph.run, x, y))
+
+
+def _groups(samples: Sequence[Sample], names: Sequence[str], classes: int) -> dict[str, int]:
+    """The class of each group of images whose class its name says, as an evaluation takes it."""
+    try:
+        return by_group("the network", samples, names, classes, False)
+    except UsageError as error:
+        raise UsageError(
+            f"--max-drop needs labels: {error.message}",
+            "give labels.csv, or a sub-folder for each class: called like the names of --labels, or with classes.txt",
+        ) from error
 
 
 def _shuffled(samples: Sequence[Sample]) -> Iterator[Sample]:

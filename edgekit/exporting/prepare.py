@@ -133,7 +133,9 @@ class Prepared:
         assert self.calibration is not None and asked.data is not None
         if self._judged is None:
             offset = self.preprocessing.class_offset
-            self._judged = held_out(self.graph, self.table.macs, self.calibration, Path(asked.data), offset)
+            self._judged = held_out(
+                self.graph, self.table.macs, self.calibration, Path(asked.data), offset, self.labels
+            )
         mixed = within(asked.max_drop, self.graph, ranges, scheme, asked.int8_effort, self._judged, pixels)
         self.notes += (mixed.note(scheme),)
         self._drops[scheme] = mixed.drop
@@ -235,7 +237,8 @@ def prepare(asked: ExportOptions, say: Callable[[str], None]) -> Prepared:
     notes = [] if loaded.record.trained else ["weights are random: only latency means anything"]
     notes += [*loaded.notes, *(f"not folded: {line}" for line in folded.remaining)]
     unsaid = assumed(asked, loaded, preprocessing, point)
-    notes += [*about_images(asked, preprocessing, point), *unsaid, *(chosen.notes if chosen else ())]
+    notes += [*about_images(asked, preprocessing, point), *(f"{loaded.record.origin}: {one}" for one in unsaid)]
+    notes += [*(chosen.notes if chosen else ())]
     made = Prepared(
         asked=asked,
         point=point,

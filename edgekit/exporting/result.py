@@ -18,8 +18,8 @@ from edgekit.util.tabled import Tabled
 class ExportResult(Tabled):
     """What was made and what was not, by format and precision; `notes` are for the person who asked.
 
-    `reused` are those of the artifacts that were there already, made from the same inputs. `assumed` are those of the
-    notes that say what was assumed of the weights.
+    `reused` are those of the artifacts that were there already, made from the same inputs. `assumed` is what
+    some of the notes say was assumed of the weights.
     """
 
     artifacts: tuple[Artifact, ...]

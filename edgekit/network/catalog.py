@@ -20,7 +20,7 @@ from edgekit.network.facts import facts_of
 from edgekit.network.inputs import Input
 from edgekit.network.names import is_own_name
 from edgekit.network.spec import ModelSpec, Published, Variant, variant
-from edgekit.util.formatting import printable
+from edgekit.util.formatting import printable, shape_text
 from edgekit.util.tabled import Several, Shown, Tabled
 
 if TYPE_CHECKING:
@@ -102,6 +102,15 @@ class Summaries(Several[SummaryResult]):
 
     key = "summaries"
     of = "variant"
+
+    def shown(self) -> list[Shown]:
+        """Return a line for each network, and then the tables of one after the other."""
+        numbers = ("params", "macs", "activation_elements")
+        lines = [
+            [row["variant"], shape_text(row["input_shape"]), *(f"{row[key]:,}" for key in numbers)]
+            for row in printable(self.to_json())[self.key]
+        ]
+        return [Shown(heads=("variant", "input_shape", *numbers), lines=lines), *super().shown()]
 
 
 def agrees(printed: float, exact: int, unit: float | None = None) -> bool:

@@ -150,6 +150,26 @@ def test_too_few_images_and_missing_labels_are_said(images: Path) -> None:
         held_out(hurt_by_int8(), 10_000_000, everything, images, 0)
 
 
+@pytest.mark.parametrize("by_id", [False, True])
+def test_folders_have_the_classes_that_the_names_say(
+    by_id: bool, images: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Of ten classes the folder has images of three, whose order says nothing."""
+    names = [f"n0000000{index} animal {index}" for index in range(10)]
+    folder = tmp_path_factory.mktemp("folders")
+    (images / "labels.csv").unlink()
+    for index, place in enumerate((7, 2, 4) * 25):
+        name = names[place].partition(" ")[0] if by_id else f"animal {place}"
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        (images / f"{index}.png").rename(folder / name / f"{index}.png")
+    calibration = from_folder(images, PREPROCESSING, (1, 3, 16, 16), n=100)
+    judged = held_out(hurt_by_int8(), 10_000_000, calibration, folder, 0, names)
+    assert {int(label): int((judged.labels == label).sum()) for label in judged.labels} == {2: 25, 4: 25, 7: 25}
+    with pytest.raises(UsageError, match="--max-drop needs labels: .*class") as refused:
+        held_out(hurt_by_int8(), 10_000_000, calibration, folder, 0)
+    assert "the names of --labels" in refused.value.remedy
+
+
 def test_export_says_which_layers_stay_in_float_and_what_they_cost(network: Path, images: Path) -> None:
     graph, preprocess = hurt_by_int8(), images / "preprocess.yaml"
     preprocess.write_text("crop: 1.0\nmean: 127.5\nstd: 127.5\n")

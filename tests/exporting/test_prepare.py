@@ -54,6 +54,8 @@ def test_a_preprocessing_that_nothing_says_is_named(weights: str, said: bool, tm
     given = {"own": None, "file": str(tmp_path / "w.pth"), "random": "random"}[weights]
     asked = ExportOptions(network.eval(), input=(1, 3, 16, 16), weights=given, preprocess=preprocess if said else None)
     notes = [note for note in prepare(asked, lambda stage: None).notes if "the preprocessing is assumed" in note]
+    origin = {"own": "Sequential", "file": "w.pth"}.get(weights)
+    assert all(note.startswith(f"{origin}: the preprocessing is assumed: ") for note in notes)
     assert len(notes) == (weights != "random" and not said)
     assert all(
         "mean [123.675, 116.28, 103.53]" in note and "crop 0.875" in note and "(torchvision's)" in note
@@ -72,6 +74,6 @@ def test_a_resolution_that_nothing_says_is_named(
     torch.save(point.build().state_dict(), tmp_path / "w.pth")
     source = str(tmp_path / "w.pth") if weights == "file" else weights
     made = prepare(ExportOptions(model, res=res, classes=10, weights=source), lambda stage: None)
-    notes = [note for note in made.notes if note.startswith("the resolution")]
-    assert notes == ["the resolution 224 is assumed; say another with --res"] * is_told
-    assert set(notes) <= set(made.assumed)
+    notes = [note for note in made.notes if "the resolution" in note]
+    assert notes == ["w.pth: the resolution 224 is assumed; say another with --res"] * is_told
+    assert {note.partition(": ")[2] for note in notes} <= set(made.assumed)

@@ -145,4 +145,7 @@ def test_several_networks_are_summarized_in_their_order() -> None:
     assert [one.variant for one in both] == ["lenet5_32", "mobilenet_1.0_224"]
     assert both.to_json()["summaries"] == [edgekit.summary(name).to_json() for name in ("lenet5", "mobilenet")]
     assert str(both).count("MACs by kind") == 2
+    lines = str(both).splitlines()[:3]
+    assert [line.split()[0] for line in lines] == ["variant", "lenet5_32", "mobilenet_1.0_224"], "a line for each first"
+    assert "568,740,352" in lines[2]
     assert edgekit.models(["lenet5", "mobilenet"]) == edgekit.models("lenet5", "mobilenet")

@@ -38,6 +38,15 @@ LAYERS: Fields = {
 }
 
 
+SUMS = (
+    Column("network", lambda row: row["variant"], left=True),
+    Column("input", lambda row: shape_text(row["input_shape"]), rank=1),
+    Column("parameters", lambda row: f"{row['params']:,}"),
+    Column("MACs", lambda row: f"{row['macs']:,}"),
+    Column("activations", lambda row: f"{row['activation_elements']:,}", rank=2),
+)
+
+
 def layers(documents: Sequence[Json], sums: bool) -> list[Json]:
     """Return the layers that hold or compute anything, each with its variant, and with `sums` what they add up to."""
     return [
@@ -98,9 +107,12 @@ def _by(row: Json) -> str:
 
 
 def summary(document: Json, width: int) -> View:
-    """Yield the table that lectures draw, of one network or of several after each other."""
-    for index, one in enumerate(document.get("summaries", [document])):
-        yield from [Text()] * bool(index)
+    """Yield the table that lectures draw; of several a line for each first, and then the tables after each other."""
+    several = document.get("summaries", [])
+    if several:
+        yield from table(SUMS, several, width)
+    for one in several or [document]:
+        yield from [Text()] * bool(several)
         yield from _summary(one, width)
 
 

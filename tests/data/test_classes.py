@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from edgekit.data.classes import by_group
 from edgekit.data.images import Sample, labeled
 from edgekit.errors import UsageError
-from edgekit.evaluation.classes import by_group
 
 Image = pytest.importorskip("PIL.Image", reason="pillow is not installed")
 ANIMALS = ("cat", "dog", "horse", "polar_bear")

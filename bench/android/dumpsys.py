@@ -63,7 +63,10 @@ class Identity:
 
 
 def identity(found: Mapping[str, str]) -> Identity:
-    """A phone by its properties; the chip's name stands under other keys before Android 12 and on some phones since."""
+    """Return a phone by its properties.
+
+    The chip's name stands under other keys before Android 12 and on some phones since.
+    """
     maker, model = found.get("ro.product.manufacturer"), found.get("ro.product.model")
     named = " ".join(part for part in (maker, model) if part) or None
     soc = next((found[key] for key in SOC if found.get(key)), None)
@@ -105,7 +108,10 @@ class Thermal:
 
 
 def thermal(text: str) -> Thermal:
-    """What the thermal service tells. Only what the sensors say now counts: its cached values may be hours old."""
+    """Return what the thermal service tells.
+
+    Only what the sensors say now counts: its cached values may be hours old.
+    """
     status, sensors, cooling, block = None, [], [], ""
     for line in map(str.strip, lines(text)):
         if match := re.fullmatch(r"Thermal Status: ([0-6])", line, re.ASCII):
@@ -234,7 +240,10 @@ def mask(cpus: Sequence[int]) -> str:
 
 
 def seen(text: str) -> dict[str, str]:
-    """The state of each phone that adb lists, by its serial number; what adb says while it starts is no phone."""
+    """Return the state of each phone that adb lists, by its serial number.
+
+    What adb says while it starts is no phone.
+    """
     found, begun = dict[str, str](), False
     for line in lines(text):
         if line.startswith("List of devices attached"):

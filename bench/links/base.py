@@ -132,7 +132,7 @@ class Done:
 
 
 def ask(link: Link, job: Mapping[str, Any], timeout_seconds: float, command: str = "run") -> dict[str, Any]:
-    """What a command of the device side answers to a job there, from a process that does nothing else and is gone then.
+    """Return what a command of the device side answers to a job, in a process of its own there that is gone then.
 
     `artifact` in the job is a path here. Raises BackendMissing or UsageError for what the runner refuses or dies of,
     MeasurementInvalid when it takes longer than `timeout_seconds`, DeviceUnreachable where the link breaks.
@@ -167,7 +167,7 @@ def call(link: Link, command: Sequence[str], line: bytes, timeout_seconds: float
 
 @contextmanager
 def held(link: Link, command: Sequence[str]) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A command on the device, and the end of its stdin that is written to; both end with the block.
+    """Yield a command on the device, and the end of its stdin that is written to; both end with the block.
 
     Its stdin stays open until then: when this process goes, however it goes, the command sees it and goes too.
     """

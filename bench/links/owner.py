@@ -11,12 +11,12 @@ from typing import Any
 
 
 def owner() -> dict[str, Any]:
-    """This process."""
+    """Return what tells this process from all others."""
     return {"machine": _machine(), "pid": os.getpid(), "started": _started(os.getpid())}
 
 
 def is_gone(one: Mapping[str, Any] | None) -> bool:
-    """Whether an owner was a process that could be seen from here, and has ended.
+    """Return whether an owner was a process that could be seen from here, and has ended.
 
     Of another machine or container nothing is known, nor where a record does not tell which it was: not gone.
     """

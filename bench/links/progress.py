@@ -18,7 +18,9 @@ Say = Callable[[str], None]
 
 
 def ask_told(link: Link, command: str, job: Mapping[str, Any], seconds: float, say: Say, what: str) -> dict[str, Any]:
-    """What a command of bench/ondevice answers: {"ok": ...} or {"error": ...}; its stages go to `say` as they come.
+    """Return what a command of bench/ondevice answers: {"ok": ...} or {"error": ...}.
+
+    Its stages go to `say` as they come.
 
     Raises MeasurementInvalid after `seconds`, and what `edgekit.bench.links.base.death` makes of a process that died.
     """

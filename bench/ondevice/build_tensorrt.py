@@ -65,7 +65,10 @@ class Refused(Exception):
 
 
 def probe(trt: Any, product: str) -> dict[str, Any]:
-    """What an engine built here would belong to. TensorRT for RTX builds without a GPU: `no_gpu` then says why."""
+    """Return what an engine built here would belong to.
+
+    TensorRT for RTX builds without a GPU: `no_gpu` then says why.
+    """
     try:
         driver = cuda.Driver()
     except RuntimeError as error:
@@ -156,7 +159,7 @@ def configure(trt: Any, plan: Plan, config: Any) -> None:
 
 
 def profile(builder: Any, plan: Plan, config: Any) -> None:
-    """The sizes that a free batch may have."""
+    """Set the sizes that a free batch may have."""
     if not plan.shapes:
         return
     wanted = builder.create_optimization_profile()
@@ -167,7 +170,10 @@ def profile(builder: Any, plan: Plan, config: Any) -> None:
 
 
 def make_logger(trt: Any) -> Any:
-    """What keeps TensorRT's warnings and errors, and prints all of them to stderr; and what it tells of the engine."""
+    """Return a logger that keeps TensorRT's warnings and errors, and what it tells of the engine.
+
+    Warnings and errors go to stderr, too.
+    """
 
     class Log(trt.ILogger):  # type: ignore[misc]
         def __init__(self) -> None:

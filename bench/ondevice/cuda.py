@@ -113,7 +113,10 @@ class Driver:
         return float(milliseconds.value)
 
     def capture(self, stream: int, work: Callable[[], object]) -> Any:
-        """What `work` puts on a stream, as a graph that one call launches. Raises RuntimeError where it cannot be."""
+        """Return what `work` puts on a stream as a graph that one call launches.
+
+        Raises RuntimeError where it cannot be.
+        """
         graph, ready = ctypes.c_void_p(), ctypes.c_void_p()
         self._call("cuStreamBeginCapture_v2", ctypes.c_void_p(stream), CAPTURE_THREAD_LOCAL)
         try:

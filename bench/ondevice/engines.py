@@ -39,7 +39,7 @@ def load(product: str) -> Any:
 
 
 def product_of(path: str) -> str | None:
-    """Which product built an engine, by its manifest, else by its first bytes; None where neither tells."""
+    """Return which product built an engine, by its manifest, else by its first bytes; None where neither tells."""
     details = manifest_beside(path).get("details") or {}
     known = [product for product in (RTX, TENSORRT) if details.get(product)]
     if known:
@@ -71,7 +71,10 @@ def check(manifest: dict[str, Any], here: dict[str, Any]) -> None:
 
 
 def differences(details: dict[str, Any], here: dict[str, Any]) -> tuple[str, str] | None:
-    """What an engine was built for and what is here, where they differ; what either does not tell is passed over."""
+    """Return what an engine was built for and what is here, where they differ.
+
+    What either does not tell is passed over.
+    """
     made_by, found_here = (next((name for name in TITLES if facts.get(name)), "") for facts in (details, here))
     if made_by and found_here and made_by != found_here:
         return f"{TITLES[made_by]} {details[made_by]}", f"{TITLES[found_here]} {here[found_here]}"
@@ -96,7 +99,10 @@ def _other_gpu(details: dict[str, Any], capability: str | None) -> tuple[str, st
 
 
 def runs_on(targets: Any, capability: str) -> bool:
-    """Whether an engine of TensorRT for RTX runs on a GPU; without targets it was built for all from Ampere on."""
+    """Return whether an engine of TensorRT for RTX runs on a GPU.
+
+    Without targets it was built for all from Ampere on.
+    """
     return capability in targets if targets else _numbers(capability) >= OLDEST_RTX
 
 
@@ -112,7 +118,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 def is_same_release(one: str, other: str) -> bool:
-    """Whether two versions of TensorRT are one, as far as both tell: Python knows a fourth part, trtexec three."""
+    """Return whether two versions of TensorRT are one, as far as both tell: Python has a fourth part, trtexec three."""
     return all(a == b for a, b in zip(_numbers(one), _numbers(other)))  # noqa: B905 (strict= needs Python 3.10)
 
 

@@ -48,7 +48,7 @@ class Questions:
         return line + b"\n"
 
     def read(self, size: int) -> bytes:
-        """So many bytes."""
+        """Return so many bytes."""
         found = bytearray(self._rest)
         while len(found) < size:
             found += self._blocks.get()

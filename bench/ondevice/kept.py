@@ -39,7 +39,7 @@ class Data:
         self._left = size
 
     def read(self, size: int = -1) -> bytes:
-        """So many bytes, or all that are left; fewer where stdin ends."""
+        """Return so many bytes, or all that are left; fewer where stdin ends."""
         found, wanted = [], self._left if size < 0 else min(size, self._left)
         while wanted:
             block = os.read(STDIN, min(wanted, BLOCK))
@@ -58,13 +58,13 @@ class Data:
 
 
 def answer(said: dict[str, Any]) -> None:
-    """One line on stdout."""
+    """Write one line on stdout."""
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()
 
 
 def have(root: Path, data: Data, digest: str, suffix: str) -> None:
-    """The path of a file with these bytes, or null. It is read whole: a damaged one does not count."""
+    """Answer with the path of a file with these bytes, or null. It is read whole: a damaged one does not count."""
     path = root / "files" / (digest + suffix)
     if path.is_file():
         with path.open("rb") as stream:
@@ -102,7 +102,7 @@ def put(root: Path, data: Data, session: str, digest: str, suffix: str, size: in
 
 
 def tools(root: Path, data: Data, session: str, digest: str) -> None:
-    """A folder with what a zip holds, named by its sha256; without data, whether it is there."""
+    """Answer with a folder of what a zip holds, named by its sha256; without data, whether it is there."""
     folder = root / "tools" / digest
     body = data.read()
     if body and not folder.is_dir():
@@ -142,7 +142,10 @@ def _compile(folder: Path) -> None:
 
 
 def get(root: Path, data: Data, path: str) -> None:
-    """A file: a line with its size, its bytes, and their sha256; zeros where the file became shorter meanwhile."""
+    """Answer with a file: a line with its size, its bytes, and their sha256.
+
+    Zeros stand where the file became shorter meanwhile.
+    """
     out = sys.stdout.buffer
     with Path(path).open("rb") as stream:
         left, found = os.fstat(stream.fileno()).st_size, hashlib.sha256()

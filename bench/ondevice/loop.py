@@ -43,7 +43,7 @@ def repeats(clock_ns: int, samples: list[int], seconds: float = 0.0, most: int |
 def take(
     step: Callable[[], object], seconds: float, runs: int, max_seconds: float, repeat: int = 1
 ) -> tuple[list[int], int]:
-    """Samples in nanoseconds per inference, and the wall time of the whole loop."""
+    """Return samples in nanoseconds per inference, and the wall time of the whole loop."""
     clock, samples = time.perf_counter_ns, []
     begin = clock()
     soonest, latest = begin + int(seconds * 1e9), begin + int(max_seconds * 1e9)
@@ -59,7 +59,10 @@ def take(
 
 
 def warm_up(step: Callable[[], object], job: Any) -> tuple[list[int], bool]:
-    """Samples until two neighboring halves agree, at least as many and as long as the job says; whether they did."""
+    """Take samples until two neighboring halves agree, at least as many and as long as the job says.
+
+    Return them, and whether the halves agreed.
+    """
     half = (step, job.warmup_seconds / 2, math.ceil(job.warmup_runs / 2), job.max_seconds / 2)
     latest = time.perf_counter() + job.warmup_max_seconds
     samples, _ = take(*half)
@@ -75,7 +78,7 @@ def warm_up(step: Callable[[], object], job: Any) -> tuple[list[int], bool]:
 
 
 def settled(older: list[int], newer: list[int]) -> bool:
-    """Whether times no longer fall or rise: the medians and the quartiles of two stretches of them agree."""
+    """Return whether times no longer fall or rise: the medians and the quartiles of two stretches of them agree."""
     close = abs(_median(newer) / _median(older) - 1) <= WARM_MEDIAN
     return close and all(abs(_at(newer, p) / _at(older, p) - 1) <= WARM_QUARTILE for p in (0.25, 0.75))
 

@@ -80,7 +80,7 @@ def part(kind: str, name: str) -> Any:
 
 
 def make_inputs(tensors: Any, seed: int) -> list[Any]:
-    """One array per input, the same for the same seed: normal floats, integers over the whole range of small types."""
+    """Return an array per input, the same for the same seed: normal floats, integers over all of small types' range."""
     import numpy as np
 
     random, arrays = np.random.default_rng(seed), []
@@ -170,7 +170,7 @@ def _answer(one: Ready, row: dict[str, Any], sensed: dict[str, Any], about: dict
 
 
 def wants_gpu(runtime: str, provider: str | None) -> bool:
-    """Whether a job is to run on a GPU, as far as it says."""
+    """Return whether a job is to run on a GPU, as far as it says."""
     return runtime in engines.TITLES or (provider or "cpu").lower().replace("executionprovider", "") != "cpu"
 
 

@@ -136,7 +136,7 @@ def undone(root: Path, data: Data, session: str) -> None:
 
 
 def look(root: Path, data: Data) -> None:
-    """The files, packages and answers of commands that the data asks for; what is not there is null."""
+    """Answer with the files, packages and answers of commands that the data asks for; what is not there is null."""
     wish = json.loads(data.read())
     patterns = [pattern.lstrip("/") for pattern in wish.get("files", [])]
     texts = {name: _text(name) for pattern in patterns for name in sorted(map(str, Path("/").glob(pattern)))}

@@ -46,7 +46,10 @@ class Example:
     whole: Mapping[str, WholeNumbers] = field(default_factory=dict)
 
     def load(self) -> tuple[NDArray[Any], ...]:
-        """One array for each input, without the batch: float32, or whole numbers. Raises UsageError naming the file."""
+        """Return one array for each input, without the batch: float32, or whole numbers.
+
+        Raises UsageError naming the file.
+        """
         found = _read(self.path, self.shapes)
         return tuple(self._fitted(name, found.get(name), shape) for name, shape in self.shapes.items())
 

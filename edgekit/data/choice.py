@@ -19,7 +19,10 @@ REFUSED_MODES = ("CMYK", "YCCK")
 
 
 def balanced(samples: tuple[Sample, ...], seed: int) -> list[Sample]:
-    """One image of every class, then a second of each, and so on; in each round and class the order is the seed's."""
+    """Return one image of every class, then a second of each, and so on.
+
+    In each round and class the order is the seed's.
+    """
 
     def order(*words: str) -> bytes:
         return hashlib.sha256("\0".join((str(seed), *words)).encode()).digest()

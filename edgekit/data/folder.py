@@ -23,17 +23,17 @@ def entries(folder: Path) -> list[Path]:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file is read as an image, by its name."""
+    """Return whether a file is read as an image, by its name."""
     return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 def is_array(path: Path) -> bool:
-    """Whether a file is read as an example of numbers, by its name."""
+    """Return whether a file is read as an example of numbers, by its name."""
     return path.suffix.lower() in ARRAYS and path.is_file()
 
 
 def passed_over(path: Path, read: tuple[str, ...] = SUFFIXES) -> tuple[str, ...]:
-    """What a set holds that is not read, in words: files of other kinds than `read`, broken links, deeper folders.
+    """Return in words what a set holds and is not read: files of other kinds than `read`, broken links, deeper folders.
 
     Nothing is passed over of a packed file, nor of a folder whose `labels.csv` says which files count.
     """

@@ -127,7 +127,7 @@ def _sets_below(path: Path) -> list[Path]:
 
 
 def labeled(path: Path, by_name: bool = False) -> tuple[Sample, ...]:
-    """As `find`, but every image must have a class: UsageError says what is missing.
+    """Find every image of a set, which must have a class: UsageError says what is missing.
 
     With `by_name` the name of a class is enough, whose number a file's labels may say.
     """

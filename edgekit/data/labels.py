@@ -20,7 +20,9 @@ def without_ids(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def read(path: Path, outputs: int, offset: int) -> tuple[str, ...]:
-    """The name of each of `outputs`; where class 0 stands at `offset`, a file may leave out what stands before it.
+    """Return the name of each of `outputs`.
+
+    Where class 0 stands at `offset`, a file may leave out what stands before it.
 
     Raises UsageError for a file that is missing, is no text, has an empty line, or another number of names.
     """

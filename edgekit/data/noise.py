@@ -37,7 +37,10 @@ def noise(shape: tuple[int, ...], preprocessing: Preprocessing, seed: tuple[int,
 
 
 def whole_noise(shape: tuple[int, ...], kind: WholeNumbers, seed: tuple[int, ...]) -> NDArray[Any]:
-    """Whole numbers of all sizes that an input takes; in maps and volumes coarse blocks with fine grain over them."""
+    """Return whole numbers of all sizes that an input takes.
+
+    Maps and volumes get coarse blocks with fine grain over them.
+    """
     random, width = np.random.default_rng(seed), kind.high - kind.low
     values = random.integers(kind.low, kind.high, shape, endpoint=True).astype(np.float64)
     if len(shape) >= IMAGE_AXES and width > 1 and not kind.chooses:

@@ -93,7 +93,10 @@ class AndroidTarget:
             raise MeasurementInvalid(f"the thermal status of {name} is {dumpsys.STATUSES[heat.status]}", COOL)
 
     def hottest(self) -> float | None:
-        """What it throttles by, in degrees Celsius: the warmest of skin and battery; None where neither is told."""
+        """Return what it throttles by, in degrees Celsius: the warmest of skin and battery.
+
+        None where neither is told.
+        """
         heat, battery, _ = self._state()
         return _surface(heat, battery)
 

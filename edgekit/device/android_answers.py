@@ -60,7 +60,7 @@ def compared(
 
 
 def kernels(tool: Tool, delegate: str | None) -> str | None:
-    """The delegate with which LiteRT here rounds as the tool does there: `none` where that runs without XNNPACK."""
+    """Return the delegate with which LiteRT here rounds as the tool there: `none` where that runs without XNNPACK."""
     lacks = tool.kind == CLASSIC and "use_xnnpack" not in tool.flags
     return "none" if lacks or delegate == "none" else None
 
@@ -78,7 +78,7 @@ def lacking(tool: Tool) -> str | None:
 
 
 def unnamed(tensors: Sequence[Tensor]) -> bool:
-    """Whether a tensor has a name that the tool's flags cannot have."""
+    """Return whether a tensor has a name that the tool's flags cannot have."""
     return any(SEPARATOR in tensor.name for tensor in tensors)
 
 

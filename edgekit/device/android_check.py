@@ -33,7 +33,10 @@ IDENTITY = (
 
 
 def check_phone(device: AdbDevice, link: AdbLink, prepared: Callable[[], Prepared]) -> Check:
-    """What a phone is and has, as it tells itself; what it does not tell is None. `prepared` brings its tool there."""
+    """Return what a phone is and has, as it tells itself; what it does not tell is None.
+
+    `prepared` brings its tool there.
+    """
     texts = parts(link, IDENTITY)
     who = dumpsys.identity(dumpsys.properties(texts[0]))
     kernel, cpus, memory, space, saver = (text.strip() for text in texts[1:6])

@@ -76,14 +76,20 @@ class PhoneTool:
             )
 
     def run(self, flags: Mapping[str, object], seconds: float, job: Mapping[str, Any]) -> Log:
-        """The log of one process with these flags. Raises BackendMissing where the tool does not know one, or fails."""
+        """Return the log of one process with these flags.
+
+        Raises BackendMissing where the tool does not know one, or fails.
+        """
         done = self._link.tended(f"{self._begin(job)} exec {self._command(flags, job)} 2>&1", seconds)
         if done.code:
             raise self._failed(done)
         return benchmark_model.parse(done.stdout.decode(errors="replace"))
 
     def each(self, flags: Mapping[str, object], seconds: float, job: Mapping[str, Any]) -> list[Log]:
-        """A process for each folder in `batches` there, which it finds as `batch`; its `answer` goes to `answers`."""
+        """Run a process for each folder in `batches` there, which it finds as `batch`; return their logs.
+
+        What each writes to `answer` is added to `answers`.
+        """
         script = (
             f"{self._begin(job)} : > answers; for b in batches/*; do rm -f batch; ln -s $b batch; "
             f"{self._command(flags, job)} 2>&1 || exit; "
@@ -96,7 +102,10 @@ class PhoneTool:
         return [benchmark_model.parse(log + "\n") for log in logs[:-1]]
 
     def watched(self, flags: Mapping[str, object], seconds: float, job: Mapping[str, Any]) -> tuple[Log, str]:
-        """A run, and what `dumpsys meminfo` says of it meanwhile; that stalls it, so that its times do not count."""
+        """Return the log of a run, and what `dumpsys meminfo` says meanwhile.
+
+        That stalls it: its times do not count.
+        """
         script = (
             f"{self._begin(job)} : > log; {self._command(flags, job)} > log 2>&1 & p=$!; "
             # The second loop is the measured one: by then all is loaded.

@@ -42,7 +42,7 @@ class Answers:
     are_codes: bool = False  # integers that nothing says the scale of
 
     def add(self, image: str, label: int, scores: NDArray[np.generic]) -> None:
-        """One more image, of class `label`, with the scores (C,) that the file gave it, or its index."""
+        """Add an image of class `label`, with the scores (C,) that the file gave it, or its index."""
         self.images.append(image.encode(errors="backslashreplace").decode())
         self.labels.append(label)
         if self.head == ARGMAX:
@@ -62,7 +62,7 @@ class Answers:
         return within and abs(float(scores.sum()) - 1) <= ROUNDED + step * len(scores) / 2
 
     def confidence(self) -> tuple[list[float] | None, str]:
-        """The confidence in the best class of each image and how it was computed, or None and why there is none."""
+        """Return the confidence in each image's best class and how it was computed, or None and why there is none."""
         if self.head == ARGMAX or not self.softmaxes:
             return None, "the file answers with the index of the best class"
         if self.are_codes:

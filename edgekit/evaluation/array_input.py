@@ -40,7 +40,10 @@ class ArrayInput:
 
 
 def array_input(artifact: Artifact, session: Session, said: ForeignInput | None) -> ArrayInput:
-    """The inputs of a file, by its manifest or, for a foreign one, by the file. Raises UsageError for free sizes."""
+    """Return the inputs of a file, by its manifest or, for a foreign one, by the file.
+
+    Raises UsageError for free sizes.
+    """
     manifest, name = artifact.manifest, artifact.path.name
     if manifest is not None:
         known = {one.name: one for one in manifest.inputs}

@@ -88,7 +88,7 @@ def channels_of(session: Session, layout: str | None) -> int | None:
 
 
 def scores_of(name: str, session: Session, asked: str | None) -> int:
-    """Which output of a file holds the scores: the only one, or the one of a name. Raises UsageError."""
+    """Return which output of a file holds the scores: the only one, or the one of a name. Raises UsageError."""
     known = [output.name for output in session.outputs]
     if asked is not None:
         if asked not in known:

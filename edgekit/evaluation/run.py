@@ -46,7 +46,7 @@ class Run:
     error: EdgekitError | None = None
 
     def take(self, sample: Sample, digest: str, pixels: Any) -> None:
-        """One more image, as its view has it; runs when the file's batch is full."""
+        """Take one more image, as its view has it; runs when the file's batch is full."""
         if digest in self.calibrated_on:
             raise UsageError(
                 f"{self.artifact.path.name} was calibrated on {sample.name}, so its accuracy there would flatter it",

@@ -29,7 +29,7 @@ IN_PYTHON = (*GIVEN, "int16", "int32", "int64", "bool")
 
 
 def check_language(language: str) -> None:
-    """Raises UsageError for a language without a snippet."""
+    """Raise UsageError for a language without a snippet."""
     if language not in SNIPPETS:
         raise UsageError(f"no snippet in '{language}'{nearest(language, SNIPPETS)}", f"choose: {', '.join(SNIPPETS)}")
 

@@ -78,7 +78,7 @@ class Call:
         return beside if len(self.manifest.labels) > MOST_NAMES and beside.is_file() else None
 
     def names(self, literal: Callable[[str], str]) -> str:
-        """The classes' names as literals of a language, NAMES_IN_LINE a line.
+        """Return the classes' names as literals of a language, NAMES_IN_LINE a line.
 
         Empty for a file without labels, and where a program reads them.
         """
@@ -154,7 +154,10 @@ def template(name: str) -> string.Template:
 
 
 def in_comment(text: str) -> str:
-    """What a comment in any language can hold without ending: other signs become `_`. A manifest can say anything."""
+    """Return what a comment in any language can hold without ending: other signs become `_`.
+
+    A manifest can say anything.
+    """
     return "".join(sign if sign.isalnum() or sign in IN_COMMENT else "_" for sign in text)
 
 

@@ -29,7 +29,7 @@ PLANES = {
 
 
 def kotlin(call: Call, parts: Mapping[str, str]) -> str:
-    """A class that turns pixels into the five best classes, best first, or the one that the file answers with."""
+    """Return a class that makes of pixels the five best classes, best first, or the one that the file answers with."""
     (height, width, channels), how = call.size, call.how
     names = call.names(kotlin_literal)
     kind = "String" if call.manifest.labels else "Int"

@@ -45,7 +45,9 @@ def refuse(runtime: str) -> None:
 
 
 def profile(found: Mapping[str, Any], manifest: Manifest | None, batch: int, peaks: Peaks | None) -> Profile:
-    """A profile from what bench/ondevice/profiler.py told; without a layer table its rows are the runtime's operators.
+    """Return a profile from what bench/ondevice/profiler.py told.
+
+    Without a layer table its rows are the runtime's operators.
 
     Without `peaks`, as on a GPU, what each row reaches is known, and no share of a peak.
     """
@@ -71,7 +73,9 @@ def profile(found: Mapping[str, Any], manifest: Manifest | None, batch: int, pea
 def by_layer(
     operators: Sequence[Mapping[str, Any]], layers: Sequence[Layer], batch: int = 1
 ) -> tuple[tuple[LayerTime, ...], tuple[str, ...]]:
-    """A row for each group of layers that run together and each kind of the runtime's own work; the layers without one.
+    """Return a row for each group of layers that run together and each kind of the runtime's own work.
+
+    With them come the layers without a row.
 
     Every operator is in exactly one row, so that the rows sum to the operators. `batch` is how many times the traced
     batch was run.

@@ -262,7 +262,9 @@ class MeasuringSession:
         self.done += 1
 
     def recorded(self, task: BenchTask, answers: Sequence[dict[str, Any]], cut: Cut | None = None) -> Measurement:
-        """The measurement of what its processes answered, with the passes beside. Raises where its file has changed.
+        """Return the measurement of what its processes answered, with the passes beside.
+
+        Raises where its file has changed.
 
         Of a load that was `cut` there are no passes: nothing more is asked of the device, which may be gone.
         """

@@ -68,7 +68,7 @@ def assess(
     sustained: bool = False,
     cut: str | None = None,
 ) -> Verdict:
-    """The verdict on the runs of one measurement that asked for `threads`, on a machine that is `virtual` or not.
+    """Return the verdict on the runs of a measurement that asked for `threads`, on a machine that is `virtual` or not.
 
     `emulated` says what is not there: an emulator keeps no device's time, however quiet it was. Under `sustained` load
     heat, and how the latency changes with it, is what is measured and speaks against nothing. `cut` tells of a load

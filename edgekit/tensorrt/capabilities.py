@@ -97,7 +97,10 @@ def capabilities(version: str, product: str = TENSORRT) -> Capabilities:
 
 
 def targets(text: str) -> tuple[str, ...]:
-    """The compute capabilities of --target-gpu, such as 8.6,8.9 or sm86, each once. Raises UsageError for others."""
+    """Return the compute capabilities of --target-gpu, such as 8.6,8.9 or sm86, each once.
+
+    Raises UsageError for others.
+    """
     known = {f"sm{target.replace('.', '')}": target for target in _RTX.targets}
     found = []
     for word in filter(None, (word.strip().lower() for word in text.split(","))):

@@ -71,7 +71,7 @@ class Builder(Protocol):
         """Why nothing there can run what is built; None where it can."""
 
     def build(self, order: Order, say: Say) -> Built:
-        """Raises Refused for a network that is not taken, else an EdgekitError."""
+        """Build an engine. Raises Refused for a network that is not taken, else an EdgekitError."""
 
 
 def release_of(link: Link) -> str | None:

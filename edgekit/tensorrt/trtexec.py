@@ -65,7 +65,7 @@ def measure_flags(
     copies: bool = False,
     profile: str | None = None,
 ) -> list[str]:
-    """The arguments that measure an engine, in the same way on every version: what 11 does by default is asked for.
+    """Return the arguments that measure an engine alike on every version: what 11 does by default is asked for.
 
     `copies` has the times of the copies to and from the GPU taken, too. Seconds are rounded up.
     """
@@ -138,7 +138,7 @@ def _enqueue_bound(text: str) -> bool:
 
 
 def version(text: str) -> str | None:
-    """The version in the banner, else in the text."""
+    """Return the version in the banner, else in the text."""
     packed = BANNER.search(text)
     if packed is None:
         return _last_text(NAMED.pattern, text)

@@ -72,7 +72,10 @@ class WithTrtexec:
 
 
 def run_trtexec(link: Link, job: Mapping[str, Any], seconds: float, say: Say = lambda stage: None) -> dict[str, Any]:
-    """What `run_trtexec` there says of a run that counts. Raises what trtexec.failure makes of one that does not."""
+    """Return what `run_trtexec` there says of a run that counts.
+
+    Raises what trtexec.failure makes of one that does not.
+    """
     answer = ask_told(link, "run_trtexec", job, seconds, say, "trtexec")
     if "error" in answer:
         raise BackendMissing(f"trtexec did not run{on(link)}: {answer['error']['message']}", remedy(link))

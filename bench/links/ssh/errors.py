@@ -40,6 +40,6 @@ def unreachable(name: str, host: str, stderr: str) -> DeviceUnreachable:
 
 
 def may_pass(stderr: str) -> bool:
-    """Whether trying again may help."""
+    """Return whether trying again may help."""
     said = stderr.lower()
     return not any(words in said for words, _, _ in MEANINGS) and any(words in said for words in PASSING)

@@ -96,7 +96,7 @@ class Talk:
 
 
 def exactly(stream: IO[bytes], size: int) -> Iterator[bytes]:
-    """So many bytes of a file; zeros where it became shorter meanwhile, which its sha256 then tells."""
+    """Yield so many bytes of a file; zeros where it became shorter meanwhile, which its sha256 then tells."""
     while size:
         block = stream.read(min(BLOCK, size)) or bytes(min(BLOCK, size))
         yield block

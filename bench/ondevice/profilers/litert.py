@@ -245,7 +245,7 @@ class Model:
             self._fill(buffer, array)
 
     def run(self) -> None:
-        """One inference."""
+        """Run one inference."""
         sides = [argument for side in (self._inputs, self._outputs) for argument in (c_size_t(len(side)), side)]
         self._call("RunCompiledModel", self._compiled, c_size_t(0), *sides)
 

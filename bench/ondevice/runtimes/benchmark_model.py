@@ -6,5 +6,5 @@ from typing import Any
 
 
 def open_session(path: str, options: dict[str, Any]) -> Any:
-    """Raises ImportError: it runs on devices whose link is adb, as a process of its own."""
+    """Raise ImportError: it runs on devices whose link is adb, as a process of its own."""
     raise ImportError("benchmark_model is a program on a phone")

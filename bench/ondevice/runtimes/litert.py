@@ -39,7 +39,10 @@ class Session:
         }
 
     def run(self, arrays: list[Any]) -> list[Any]:
-        """The outputs for one array per input; the batch may differ from the last one's where the file allows it."""
+        """Return the outputs for one array per input.
+
+        The batch may differ from the last one's where the file allows it.
+        """
         shapes = [array.shape for array in arrays]
         if shapes != self._shapes:
             self._resize(shapes, shapes[0][0])

@@ -79,7 +79,7 @@ class Session:
         return lambda: run(names, feed)
 
     def bound(self, arrays: list[Any], device: str) -> Callable[[], object]:
-        """One inference on arrays that lie in a device's memory, whose outputs stay there, and the wait for it."""
+        """Return one inference on arrays in a device's memory, whose outputs stay there, with the wait for it."""
         import onnxruntime
 
         binding = self._session.io_binding()
@@ -121,7 +121,10 @@ def open_session(path: str, options: dict[str, Any]) -> Session:
 
 
 def provider_of(onnxruntime: Any, wish: str | None) -> str:
-    """The name of the provider that is asked for ("cuda"; None: the CPU's). Raises RuntimeError where there is none."""
+    """Return the name of the provider that is asked for ("cuda"; None: the CPU's).
+
+    Raises RuntimeError where there is none.
+    """
     available = onnxruntime.get_available_providers()
     wanted = (wish or CPU).lower()
     for name in available:

@@ -90,7 +90,10 @@ class Session:
         return [self._fetch(tensor) for tensor in self._outputs_now()]
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
-        """What is timed: one inference on these arrays, which lie in GPU memory; from the third on as a CUDA graph."""
+        """Return what is timed: one inference on these arrays, which lie in GPU memory.
+
+        From the third on it runs as a CUDA graph.
+        """
         self._feed(arrays)
         self._step = Step(self._driver, self._stream, self._enqueue)
         return self._step

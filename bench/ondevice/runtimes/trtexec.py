@@ -72,7 +72,7 @@ class Session:
         return [_output(tensor, told) for tensor in self.outputs]
 
     def prepare(self, arrays: list[Any]) -> Callable[[], object]:
-        """Raises RuntimeError: each call would be a process; trtexec takes its own times."""
+        """Raise RuntimeError: each call would be a process; trtexec takes its own times."""
         raise RuntimeError("trtexec is no runtime to be timed from outside")
 
     def _asked(self, flags: list[str], folder: str | None = None) -> str:

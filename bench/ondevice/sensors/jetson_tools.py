@@ -126,7 +126,7 @@ def limits(text: str, mode: str | None) -> dict[str, str]:
 
 
 def locked(text: str) -> bool | None:
-    """Whether `jetson_clocks --show` tells that all clocks are held at one value, and no processor may sleep.
+    """Return whether `jetson_clocks --show` tells that all clocks are held at one value, and no processor may sleep.
 
     None where it cannot be told, and for anything else, such as its refusal without root.
     """

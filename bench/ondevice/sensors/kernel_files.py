@@ -9,7 +9,10 @@ _WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 
 
 def text(path: Path) -> str | None:
-    """What a file holds, without the zeros and line ends around it; None where it is missing or does not answer."""
+    """Return what a file holds, without the zeros and line ends around it.
+
+    None where it is missing or does not answer.
+    """
     try:
         return path.read_text().strip("\0\n ")
     except (OSError, UnicodeDecodeError):  # some answer only while they have power

@@ -58,7 +58,7 @@ def snapshot() -> dict[str, Any]:
 
 
 def settings() -> dict[str, Any]:
-    """What does not change while a loop runs: which machine and processor it is, and how its clock is governed."""
+    """Return what does not change while a loop runs: the machine, its processor, and how its clock is governed."""
     cpus = _cpus()
     governors = {text(_cpu(cpu) / "cpufreq/scaling_governor") for cpu in cpus} - {None}
     highest = _per_cpu(cpus, "cpufreq/cpuinfo_max_freq", 1e-3)
@@ -75,7 +75,10 @@ def settings() -> dict[str, Any]:
 
 
 def processor() -> str | None:
-    """The processor's own name, or the board's where the processor has none (ARM); None where neither is told."""
+    """Return the processor's own name, or the board's where the processor has none (ARM).
+
+    None where neither is told.
+    """
     for line in (text(PROC / "cpuinfo") or "").splitlines():
         if line.startswith("model name"):
             return line.split(":", 1)[1].strip()
@@ -92,7 +95,7 @@ def instructions() -> list[str] | None:
 
 
 def adds_in_16_bits(found: list[str] | None) -> bool | None:
-    """Whether onnxruntime adds two products of int8 in 16 bits with these instructions; None: unknown."""
+    """Return whether onnxruntime adds two products of int8 in 16 bits with these instructions; None: unknown."""
     if found is None:
         return None
     return "avx2" in found and not any(name in found for name in EXACT_INT8)
@@ -124,7 +127,9 @@ def _virtual() -> bool | None:
 
 
 def emulated(arch: str | None, modalias: str | None, machine: str = "") -> str | None:
-    """The processor that really is there, where it emulates the one that programs see; None where nothing says so.
+    """Return the processor that really is there, where it emulates the one that programs see.
+
+    None where nothing says so.
 
     `arch` is the kernel's own processor (Linux 6.1), `modalias` its name for the first core; `machine` is what programs
     are told (empty: this one). A 32-bit program on the same processor is not emulated.

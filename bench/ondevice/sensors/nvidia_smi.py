@@ -87,7 +87,10 @@ def reasons(mask: int | None) -> list[str] | None:
 
 
 def query(fields: list[str], what: str = "gpu") -> list[dict[str, Any]] | None:
-    """A row for each GPU (or `compute-apps`: each process on one); None where nvidia-smi is not or does not answer."""
+    """Return a row for each GPU (or `compute-apps`: each process on one).
+
+    None where nvidia-smi is missing or does not answer.
+    """
     text = _ask(["--query-{}={}".format(what, ",".join(fields)), "--format=csv"])
     return None if text is None else table(text)
 
@@ -111,7 +114,10 @@ def state() -> list[dict[str, Any]] | None:
 
 
 def used(fields: list[str]) -> dict[str, Any] | None:
-    """What nvidia-smi tells of the GPU that CUDA begins with; None where it is not known which of several that is."""
+    """Return what nvidia-smi tells of the GPU that CUDA begins with.
+
+    None where it is not known which of several that is.
+    """
     rows = query(["uuid", *fields]) or []
     return next((row for row in rows if _is_used(row, len(rows))), None)
 

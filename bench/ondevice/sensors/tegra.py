@@ -35,7 +35,7 @@ def gpu_mhz() -> float | None:
 
 
 def is_gpu(name: str) -> bool:
-    """Whether a devfreq folder is the GPU's: others are there for video and vision, whose clocks nothing here uses."""
+    """Return whether a devfreq folder is the GPU's: others are for video and vision, whose clocks nothing here uses."""
     return name in GPUS or name.rpartition(".")[2] in GPUS
 
 
@@ -47,7 +47,7 @@ def power_events() -> int | None:
 
 
 def throttling() -> int | None:
-    """The highest state of what slows this chip for heat (0: not slowed), where Tegra's kernel has such devices."""
+    """Return the highest state of what slows this chip for heat (0: not slowed), where Tegra's kernel tells it."""
     states = []
     for folder in (SYS / "class/thermal").glob("cooling_device*"):
         kind, state = (text(folder / "type") or "").lower(), number(folder / "cur_state")

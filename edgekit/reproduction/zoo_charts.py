@@ -12,6 +12,8 @@ from edgekit.util.tabled import OWN_FAMILY
 
 Json = dict[str, Any]
 APART = (0.034, 1.15)  # decades per letter and points of top-1 that two names need between them
+STAR_REACH = 0.07  # decades from the middle of a star to its side
+LETTER, BESIDE = 6.2, 14  # pixels of a letter, and between a name and what is left of it
 PALETTE = (  # of families; a user's own networks are black
     *("#4c78a8", "#f58518", "#54a24b", "#e45756", "#72b7b2", "#b79a20", "#b279a2", "#ff9da6", "#9d755d", charts.GRAY),
     *("#9ecae9", "#88d27a", "#ffbf79", "#5b3a9b", "#0b6b4f", "#d6a5c9"),
@@ -81,7 +83,7 @@ def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
     """Top-1 over MACs, bubbles for parameters, the front as a staircase."""
     family, tooltip = colors(points), tips(points)
     x: Json = {"field": "macs_millions", "type": "quantitative", "title": charts.COSTS["macs"][1]}
-    x["scale"] = {"type": "log", "nice": False, "padding": 60}
+    x["scale"] = {"type": "log", "nice": False, "padding": _padding(points)}
     size: Json = {"field": "params_millions", "type": "quantitative", "title": "Parameters (millions)"}
     size["scale"] = {"type": "linear", "domainMin": 0, "range": [0, 2000]}  # of areas
     size["legend"] = {"values": [1, 10, 50, 140], "orient": "bottom-right", "offset": 12}
@@ -101,6 +103,12 @@ def accuracy_over_macs(points: Sequence[Json]) -> charts.Spec:
             _labels("name"),
         ],
     }
+
+
+def _padding(points: Sequence[Json]) -> float:
+    """The pixels that the name of the leftmost network needs beside the axis."""
+    first = min(points, key=lambda point: point["macs"], default=None)
+    return max(60.0, LETTER * len(first["label"]) + BESIDE) if first else 60.0
 
 
 def _labels(field: str) -> Json:
@@ -163,7 +171,10 @@ def accuracy_per_parameter(points: Sequence[Json]) -> charts.Spec:
 
 
 def names(points: Sequence[Json]) -> set[str]:
-    """The variants that bear their name: one's own, the front, then by accuracy, each as far as none is in its way."""
+    """The variants that bear their name: one's own, the front, then by accuracy, each as far as none is in its way.
+
+    A name ends at its point; a star is as wide on the other side, too.
+    """
     taken: list[tuple[float, float, float]] = []
     found: set[str] = set()
 
@@ -175,6 +186,6 @@ def names(points: Sequence[Json]) -> set[str]:
         end, height = math.log10(point["macs"]), 100 * point["top1"]
         start = end - APART[0] * len(point["label"])
         if all(end < left or start > right or abs(height - level) > APART[1] for left, right, level in taken):
-            taken.append((start, end, height))
+            taken.append((start, end + STAR_REACH * (point["family"] == OWN_FAMILY), height))
             found.add(point["variant"])
     return found

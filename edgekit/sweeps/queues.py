@@ -147,8 +147,11 @@ class Job:
     since: float = 0.0  # when it began
 
 
+GUESS_WEIGHS = 0.25  # as much as a quarter of a job that was done: a busy machine takes several times the guess
+
+
 class Pace:
-    """What jobs of a kind take, against what was guessed; the first ones weigh the guess as much as themselves."""
+    """What jobs of a kind take, against what was guessed, which soon weighs little."""
 
     def __init__(self) -> None:
         self._jobs = 0
@@ -164,7 +167,7 @@ class Pace:
         """Return how long what was guessed so will take."""
         if not self._guessed:
             return guessed
-        trust = self._jobs / (self._jobs + 1)
+        trust = self._jobs / (self._jobs + GUESS_WEIGHS)
         return guessed * (trust * self._taken / self._guessed + 1 - trust)
 
 

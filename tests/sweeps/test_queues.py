@@ -32,7 +32,7 @@ def test_a_pace_is_that_of_what_was_seen_and_of_the_guess_while_little_was() -> 
     pace = Pace()
     assert pace.of(10) == 10
     pace.seen(10, 30)
-    assert pace.of(10) == 20
+    assert pace.of(10) == pytest.approx(26)
     for _ in range(99):
         pace.seen(10, 30)
     assert pace.of(10) == pytest.approx(30, rel=0.02)

@@ -107,7 +107,7 @@ def _sum(document: Json) -> Text:
     said = ", ".join(f"{number:,} {status}" for status, number in counts.items() if number) or "no cells"
     cells = counted(len(document["cells"]), "cell")
     if document["dry_run"]:
-        return Text(f"{cells}: {said}; about {told(document['seconds'])} of work")
+        return Text(f"{cells}: {said}; about {told(document['seconds'])} of work on a quiet machine")
     return Text(f"{cells}: {said}; {document['seconds']:.0f} s")
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import sys
 import tempfile
@@ -261,15 +260,20 @@ def _load_cache(config: Any, path: Path | None) -> bool:
 
 
 def _keep_cache(config: Any, path: Path | None) -> str | None:
+    """Keep what this build measured for later ones; its sha256, None where it is not kept: the engine is whole so."""
     cache = config.get_timing_cache() if path is not None else None
     if path is None or cache is None:
         return None
     data = bytes(cache.serialize())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, draft = tempfile.mkstemp(dir=str(path.parent))
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(data)
-    Path(draft).replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=str(path.parent)) as folder:
+            draft = Path(folder) / path.name
+            draft.write_bytes(data)
+            draft.replace(path)
+    except OSError as error:
+        print(f"the timing cache is not kept: {error}", file=sys.stderr, flush=True)
+        return None
     return hashlib.sha256(data).hexdigest()
 
 

@@ -98,6 +98,14 @@ def test_the_timing_cache_is_kept_and_hashed(tensorrt: Any, small: Graph, tmp_pa
     assert write(job(small, "fp32"), tmp_path / "c.engine").details["timing_cache_used"] is False
 
 
+def test_a_timing_cache_that_cannot_be_kept_costs_no_engine(tensorrt: Any, small: Graph, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir(exist_ok=True)
+    (tmp_path / "cache" / "tensorrt").write_text("in the way")
+    details = write(job(small, "fp32"), tmp_path / "a.engine").details
+    assert details["timing_cache_used"] is False and details["timing_cache_sha256"] is None
+    assert (tmp_path / "a.engine").stat().st_size
+
+
 def test_a_free_batch_has_a_profile(tensorrt: Any, small: Graph, tmp_path: Path) -> None:
     path = tmp_path / "free.engine"
     write(WriteJob(small, "fp32", dynamic_batch=True, options={"max_batch": 4}), path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +131,9 @@ def command(manifest: dict[str, Any]) -> str:
     words = ["edgekit export", str(variant.get("model"))]
     words += ["--alpha {}".format(variant["alpha"])] if variant.get("alpha") not in (None, 1.0) else []
     words += ["--res {}".format(variant["resolution"])] if variant.get("resolution") else []
-    words += [f"--option {name}={value}" for name, value in (variant.get("options") or {}).items()]
+    words += ["--option " + shlex.quote(f"{name}={value}") for name, value in (variant.get("options") or {}).items()]
     words += ["--format tensorrt --precision {}".format(manifest.get("precision"))]
-    words += ["--weights {}".format(weights["origin"])] if weights.get("origin") else []
+    words += ["--weights " + shlex.quote(str(weights["origin"]))] if weights.get("origin") else []
     calibration = manifest.get("calibration")
     if calibration:
         words.append("--synthetic-calibration" if calibration.get("synthetic") else "--data FOLDER")

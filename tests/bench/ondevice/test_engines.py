@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from edgekit.bench.ondevice.engines import (
     RTX_MAGIC,
     TENSORRT,
     check,
+    command,
     differences,
     load,
     product_of,
@@ -48,8 +50,14 @@ def test_another_place_is_told_with_the_command_that_builds_again(here: dict[str
         check(MANIFEST, {**ORIN, **here})
     error = refusal("backend", str(caught.value), RUNTIMES["tensorrt"])
     assert isinstance(error, BackendMissing) and said in error.message and error.exit_code == 5
-    command = "edgekit export mobilenet --alpha 0.5 --res 160 --format tensorrt --precision fp16 --weights random"
-    assert error.remedy == f"build it again on this device: {command}"
+    again = "edgekit export mobilenet --alpha 0.5 --res 160 --format tensorrt --precision fp16 --weights random"
+    assert error.remedy == f"build it again on this device: {again}"
+
+
+def test_the_command_that_builds_again_can_be_pasted() -> None:
+    manifest = {**MANIFEST, "weights": {"origin": "my weights.pth"}, "variant": {"model": "a", "options": {"x": "1 2"}}}
+    words = shlex.split(command(manifest))
+    assert words[words.index("--weights") + 1] == "my weights.pth" and words[words.index("--option") + 1] == "x=1 2"
 
 
 def test_the_same_place_and_foreign_engines_pass() -> None:

@@ -23,7 +23,7 @@ from edgekit.exporting.inner_values import SHOWING
 from edgekit.exporting.inputs import MADE_FROM
 from edgekit.exporting.mixed_precision import float_cost
 from edgekit.exporting.not_run import not_run
-from edgekit.exporting.parity import compare
+from edgekit.exporting.parity import compare, is_a_step_beside
 from edgekit.exporting.prepare import Prepared
 from edgekit.exporting.reference import Array, Reference
 from edgekit.exporting.task import ExportTask
@@ -147,7 +147,7 @@ def _undecided(task: ExportTask, parity: ParityRecord) -> tuple[str, ...]:
     """What is to be said where not all of an output could be judged."""
     if parity.by_layer:
         return (
-            f"{task.format} fp32: float32's rounding decides what the network answers, so each layer was compared on "
+            f"{task.format} {task.precision}: rounding decides what the network answers, so each layer was compared on "
             "what the file itself gives to it",
         )
     if parity.undecided is None:
@@ -159,7 +159,10 @@ def _undecided(task: ExportTask, parity: ParityRecord) -> tuple[str, ...]:
 
 
 def _right(task: ExportTask, prepared: Prepared, written: Written, path: Path, parity: ParityRecord) -> ParityRecord:
-    """The record, with the first wrong layer of an int8 file that does not answer as its simulation does."""
+    """The record, with the first wrong layer of an int8 file that does not answer as its simulation does.
+
+    One that is a step beside it is right where each of its layers is.
+    """
     if task.precision == "fp32":
         return _by_layer(task, prepared.reference(), written, path, parity)
     near = parity.simulated_snr_db is None or parity.simulated_snr_db >= SIMULATION_NEAR
@@ -171,6 +174,8 @@ def _right(task: ExportTask, prepared: Prepared, written: Written, path: Path, p
     fault = file_fault(path, quantized, written.inputs, xs, prepared.preprocessing, how)
     if parity.passed and not _tells(parity):
         return parity
+    if fault is None and is_a_step_beside(parity):
+        return parity.model_copy(update={"passed": True, "reasons": (), "by_layer": True})
     return (
         parity
         if fault is None

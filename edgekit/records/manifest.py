@@ -99,7 +99,7 @@ class ParityRecord(Record):
     worst_channel: Whole | None = None  # int8: of a map or list of boxes, the one that loses most
     worst_channel_snr_db: float | None = None
     undecided: float | None = None  # fp32, fp16: the share of elements that rounding decides, which are not judged
-    by_layer: bool = False  # fp32: rounding decides the answers, so each layer was judged on what the file gives to it
+    by_layer: bool = False  # rounding decides the answers, so each layer was judged on what the file gives to it
     reasons: tuple[str, ...] = ()  # why it did not pass, or was not run
 
 

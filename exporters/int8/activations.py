@@ -256,6 +256,8 @@ def _step(graph: Graph, op: Op, sources: list[float], scheme: str) -> float:
         return sources[0] * float(own["weight"].detach().abs().max()) / 127
     if op.kind == "hardswish":
         return sources[0] * HARDSWISH_MARGIN
+    if op.kind in ("mean", "avg_pool"):
+        return sources[0]
     if op.kind not in ("add", "sub", "mul", "div") or op.attrs.get("reflected"):
         return 0.0
     if len(op.inputs) == 1:

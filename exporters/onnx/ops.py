@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
+
 from edgekit.exporters.onnx.emitter import Emission
 from edgekit.exporters.onnx.ops_elementwise import ELEMENTWISE, Converter, unary
-from edgekit.exporters.onnx.ops_moving import MOVES, flat_pads
+from edgekit.exporters.onnx.ops_moving import MOVES, flat_pads, moves_batch
 from edgekit.exporters.onnx.ops_norms import NORMS
 from edgekit.exporters.onnx.ops_pools import POOLS
 from edgekit.exporters.onnx.ops_recurrent import recurrent
@@ -58,10 +60,13 @@ def _linear(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
     if len(op.shape) == 2:
         e.node("Gemm", _weights(x, own), out, op.name, transB=1)
         return
+    bias = own.get("bias")
+    if bias is None and e.half and moves_batch(e.graph[op.inputs[0]]):  # with a bias onnxruntime makes it a Gemm
+        bias = e.constant(f"{op.name}/zeros", torch.zeros(op.shape[-1], dtype=torch.float16))
     columns = e.node("Transpose", [own["weight"]], f"{op.name}/columns", perm=[1, 0])
-    product = e.node("MatMul", [x[0], columns], f"{op.name}/product" if "bias" in own else out, op.name)
-    if "bias" in own:
-        e.node("Add", [product, own["bias"]], out, f"{op.name}/bias")
+    product = e.node("MatMul", [x[0], columns], f"{op.name}/product" if bias else out, op.name)
+    if bias:
+        e.node("Add", [product, bias], out, f"{op.name}/bias")
 
 
 def _per_channel(e: Emission, op: Op, role: str) -> str:

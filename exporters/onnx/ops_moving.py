@@ -100,11 +100,29 @@ def take(e: Emission, op: Op, x: str, axis: int, places: Sequence[int], out: str
     return e.node("Gather", [x, e.integers(f"{name}/places", places)], out, name, axis=axis)
 
 
+def moves_batch(op: Op) -> bool:
+    """Whether it puts another axis in front of all others.
+
+    In float16 onnxruntime joins such a Transpose with the product behind it, and crashes when it opens the file.
+    """
+    return op.kind == "permute" and op.attrs["dims"][0] != 0
+
+
+def permute(e: Emission, op: Op, x: list[str], own: Names, out: str) -> None:
+    """Transpose; a Reshape where onnxruntime would crash and nothing but axes of size 1 is moved."""
+    sizes = e.graph[op.inputs[0]].shape
+    lying = [axis for axis in op.attrs["dims"] if sizes[axis] != 1]
+    if e.half and not e.dynamic_batch and moves_batch(op) and lying == sorted(lying):
+        e.node("Reshape", [x[0], e.integers(f"{op.name}/shape", op.shape)], out, op.name)
+    else:
+        e.node("Transpose", x, out, op.name, perm=list(op.attrs["dims"]))
+
+
 MOVES: dict[str, Converter] = {
     "cat": unary("Concat", axis="dim"),
     "pad": pad,
     "reshape": reshape,
-    "permute": unary("Transpose", perm="dims"),
+    "permute": permute,
     "slice": slice_,
     "flip": flip,
     "gather": gather,

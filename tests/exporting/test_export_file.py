@@ -76,6 +76,27 @@ def test_a_file_that_fails_anyway_names_the_layer(judged: Any) -> None:
     assert found.reasons == ("signal-to-noise", FAULT)
 
 
+BESIDE = "signal-to-noise 41.4 dB is under the 47.5 dB of its integer simulation"
+
+
+@pytest.mark.parametrize(
+    ("near", "reasons", "fault", "passes"),
+    [
+        (36.0, (BESIDE,), None, True),  # a step of 8 bits, of an output of five numbers
+        (36.0, (f"output_0: {BESIDE}", f"output_1: {BESIDE}"), None, True),
+        (29.0, (BESIDE,), None, False),
+        (36.0, (BESIDE,), FAULT, False),
+        (36.0, (BESIDE, "signal-to-noise 7.0 dB is under 8 dB"), None, False),
+    ],
+)
+def test_a_file_a_step_beside_its_simulation_is_right_where_its_layers_are(
+    near: float, reasons: tuple[str, ...], fault: Any, passes: bool, judged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_file, "file_fault", lambda *asked: fault)
+    found = judged(record(False, near, 47.5).model_copy(update={"reasons": reasons}))
+    assert (found.passed, found.by_layer) == (passes, passes)
+
+
 @pytest.mark.parametrize(("n", "asked"), [(68, [12, 68]), (12, [12])])
 def test_a_file_is_refused_only_after_every_example_was_simulated(n: int, asked: list[int]) -> None:
     prepared = SimpleNamespace(

@@ -89,6 +89,8 @@ class After(nn.Module):
         ("sub", lambda x: x - 0.5, 1.0),
         ("mul", lambda x: x * torch.tanh(x), 1 / 128),
         ("div", lambda x: x / 3, 1 / 3 / 127),
+        ("mean", lambda x: x.mean((2, 3), keepdim=True), 1.0),
+        ("avg_pool", nn.AvgPool2d(2), 1.0),
     ],
 )
 def test_a_range_far_narrower_than_what_comes_in(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import edgekit
 from edgekit.errors import EnvironmentRefused, GateFailed, UsageError
 from edgekit.exporters import WriteJob
 from edgekit.exporters.onnx.ops import CONVERTERS
@@ -319,3 +320,21 @@ def test_a_reshaped_batch_cannot_be_free(tmp_path: Path) -> None:
 def test_a_folder_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises((EnvironmentRefused, UsageError)):
         write(WriteJob(graph_of("relu"), "fp32"), tmp_path / "missing" / "n.onnx")
+
+
+WEIGHT = torch.linspace(-1, 1, 30).reshape(5, 6)
+IN_FRONT: dict[str, Callable[[Tensor], Tensor]] = {
+    "an axis in front of the batch": lambda x: F.linear(x.transpose(0, 1), WEIGHT),
+    "behind other moves": lambda x: F.linear(x[:, 1:].reshape(1, 4, 12)[..., :6].permute(1, 0, 2), WEIGHT),
+    "before a product": lambda x: torch.matmul(x.transpose(0, 1), WEIGHT.t()),
+    "of several windows": lambda x: F.linear(x.reshape(3, 3, 6).transpose(0, 1), WEIGHT),
+}
+
+
+@pytest.mark.parametrize("case", IN_FRONT)
+def test_float16_files_with_a_moved_batch_do_not_crash_onnxruntime(case: str, tmp_path: Path) -> None:
+    """It does where it joins a Transpose of the batch with a MatMul; so the file is opened by another process."""
+    found = edgekit.export(
+        Function(IN_FRONT[case]).eval(), input=(1, 9, 6), format="onnx", precision="fp16", out=tmp_path
+    )
+    assert not found.failed

@@ -1,4 +1,4 @@
-"""Ends a process with SIGKILL at one of its changes to the file system, whichever the test asks for."""
+"""Stops at the changes that a process makes to the file system: to look what is there, or to end it with SIGKILL."""
 
 from __future__ import annotations
 
@@ -15,12 +15,27 @@ def arm(step: int) -> None:
     """Kill this process before its `step`-th change to the file system, counted from 0."""
     left = step
 
-    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+    def count() -> None:
         nonlocal left
-        if event in CHANGES or (event == "open" and _writes(arguments)):
-            if left == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+
+    before_each_change(count)
+
+
+def before_each_change(act: Callable[[], object]) -> None:
+    """Do something before every change that this process makes to the file system from now on, but for its own."""
+    is_acting = False
+
+    def watch(event: str, arguments: tuple[Any, ...]) -> None:
+        nonlocal is_acting
+        if not is_acting and (event in CHANGES or (event == "open" and _writes(arguments))):
+            is_acting = True
+            try:
+                act()
+            finally:
+                is_acting = False
 
     sys.addaudithook(watch)
 

@@ -177,15 +177,17 @@ def _draft_folder(folder: Path) -> Iterator[Path]:
     """
     _remove_left_drafts(folder.absolute())
     with environment(folder):
-        lock = None
-        while lock is None:  # where another process removed it before it was locked
-            own = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{os.getpid()}-", dir=folder))
-            lock = _lock_draft(own, needed=False)
-        try:
+        own, lock = None, None
+        try:  # from its first moment: an interrupt may come while it is locked
+            while own is None or lock is None:  # where another process removed it before it was locked
+                own = Path(tempfile.mkdtemp(prefix=f"{_DRAFT}{os.getpid()}-", dir=folder))
+                lock = _lock_draft(own, needed=False)
             yield own
         finally:
-            shutil.rmtree(own, ignore_errors=True)
-            os.close(lock)
+            if own is not None:
+                shutil.rmtree(own, ignore_errors=True)
+            if lock is not None:
+                os.close(lock)
 
 
 def _lock_draft(draft: Path, needed: bool) -> int | None:

@@ -33,7 +33,7 @@ mount --rbind /dev "$1/dev"; mount -t proc proc "$1/proc"
 for own in data sys tmp; do mount --bind "$2/$own" "$1/$own"; done
 mount --bind "$2" "$1/phone"; mount --rbind / "$1/host"
 chroot "$1" /usr/bin/ifconfig lo up
-"$5" "$6" "$3" "$4" &
+"$5" "$6" "$3" "$4" "$2/most_bytes" &
 exec env -i PATH=/phone/bin:/usr/bin:/usr/sbin PHONE=/phone HOME=/ SHELL=/bin/sh \
   chroot "$1" /usr/sbin/adbd </dev/null &
 read -r end || :
@@ -122,6 +122,10 @@ class Phone:
             os.close(self._cable)
             self._cable = -1
             self._server.close()
+
+    def unplug_after(self, count: int) -> None:
+        """Let the cable break when so many more bytes have come from the computer on one connection."""
+        (self.folder / "most_bytes").write_text(str(count))
 
     def stop(self) -> None:
         """End it with all that runs there."""

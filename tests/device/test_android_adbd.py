@@ -189,7 +189,7 @@ def test_a_delegate_that_the_tool_lacks(phone: Phone, classifier: tuple[list[Pat
 
 def test_unplugged_while_it_evaluates(phone: Phone, classifier: tuple[list[Path], Path], tmp_path: Path) -> None:
     slow = tmp_path / "benchmark_model"
-    slow.write_text(f'#!/bin/sh\n[ "$1" = --help ] || touch /phone/begun && sleep 1; exec /host{TOOL} "$@"\n')
+    slow.write_text(f'#!/bin/sh\n[ "$1" = --help ] || {{ touch /phone/begun; sleep 300; }}; exec /host{TOOL} "$@"\n')
     described(phone, benchmark_model=str(slow))
 
     def when_it_runs() -> None:

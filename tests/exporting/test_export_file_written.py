@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from edgekit.exporters.onnx import writer as onnx_writer
 from edgekit.records.artifact import open_artifact
 from edgekit.records.runtime import open_session
 from tests.exporting.conftest import SHAPE, files
+from tests.paths import ROOT
 from tests.waiting import PATIENCE
 
 
@@ -150,25 +149,53 @@ def test_two_exports_into_one_folder_end_with_artifacts_that_fit(network: str, t
     assert all(open_artifact(path).manifest for path in found)
 
 
+# Before every change to the file system it looks whether what has a manifest is whole, as after a kill.
+LOOKS = """
+from edgekit.records.artifact import open_artifact
+from pathlib import Path
+from tests.kills import before_each_change
+looked = set()
+def look():
+    for path in Path(sys.argv[2]).rglob("*.json"):
+        assert open_artifact(path.with_suffix("")).manifest
+        looked.add(path.name)
+before_each_change(look)
+r = edgekit.export(sys.argv[1], input=(1, 3, 32, 32), out=sys.argv[2], force=True)
+print(len(looked), r.exit_code)
+"""
+# It is interrupted as soon as there is a draft.
+INTERRUPTED = """
+import os, signal
+from pathlib import Path
+from tests.kills import before_each_change
+def interrupt():
+    if list(Path(sys.argv[2]).rglob(".edgekit-*")) and not sent:
+        sent.append(True)
+        os.kill(os.getpid(), signal.SIGINT)
+sent = []
+before_each_change(interrupt)
+try:
+    edgekit.export(sys.argv[1], input=(1, 3, 32, 32), out=sys.argv[2])
+except KeyboardInterrupt:
+    print("interrupted", len(sent))
+"""
+
+
+def told(code: str, network: str, out: Path) -> list[str]:
+    """What a process prints that exports."""
+    command = [sys.executable, "-c", "import sys, edgekit" + code, f"{network}:build", str(out)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
 def test_killed_at_any_moment_no_file_looks_finished(network: str, tmp_path: Path) -> None:
-    for delay in (1.5, 3.0, 4.5):
-        out = tmp_path / f"out{delay}"
-        process = subprocess.Popen([sys.executable, "-c", EXPORT, f"{network}:build", str(out)])
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        for path in out.rglob("*.json") if out.exists() else []:
-            assert open_artifact(path.with_suffix("")).manifest  # what has a manifest is whole
+    assert told(LOOKS, network, tmp_path / "out") == ["2", "0"], "both were there before the last change"
 
 
 def test_an_interrupt_leaves_no_drafts(network: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = subprocess.Popen([sys.executable, "-c", EXPORT, f"{network}:build", str(out)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not out.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    process.wait(timeout=60)
+    assert told(INTERRUPTED, network, out) == ["interrupted", "1"]
     assert not list(out.rglob(".edgekit-*"))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import time
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -171,17 +171,11 @@ def test_threads_that_wait_for_each_other_accuse_nobody_else() -> None:
 @pytest.fixture
 def busy_core() -> Iterator[None]:
     """Another process that keeps one processor busy."""
-    process = multiprocessing.get_context("spawn").Process(target=_spin, daemon=True)
-    process.start()
-    time.sleep(1)
-    yield
-    process.kill()
-    process.join()
-
-
-def _spin() -> None:
-    while True:
-        pass
+    command = [sys.executable, "-c", "print('busy', flush=True)\nwhile True: pass"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline()
+        yield
+        process.kill()
 
 
 def test_a_machine_with_a_busy_core_is_never_valid(

@@ -10,13 +10,16 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from edgekit.bench.ondevice import energy
 from scripts.gpu_page import write
 from scripts.gpu_runtimes import PROVIDERS, Case, with_engines, with_onnxruntime
 from tests.paths import ROOT
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -139,9 +142,24 @@ def test_power_is_that_of_the_energy_pass(check: Any, tmp_path: Path, monkeypatc
     program.write_text("#!/bin/sh\necho 'power.draw [W]'; echo '30.00 W'\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    monkeypatch.setattr(check, "POWER_SECONDS", 3.0)
     monkeypatch.setattr(check, "SETTLE_SECONDS", 0.0)
-    check.drawn(report, lambda: time.sleep(0.001))
+    monkeypatch.setattr(check, "POWER_SECONDS", 600.0)  # which are over as soon as there are enough readings
+    monkeypatch.setitem(energy.PERIOD_SECONDS, "nvidia-smi", 0.01)
+    meters, real, skipped = list[energy.Meter](), energy.meter, list[int]()
+    monkeypatch.setattr(energy, "meter", lambda root: meters.append(real(root)) or meters[-1])
+
+    def more(count: int) -> None:
+        until(lambda: len(meters[-1].readings) >= count)
+
+    def step() -> None:
+        more(20)
+        skipped.append(600 * 10**9)
+
+    clock = SimpleNamespace(
+        sleep=lambda seconds: more(10), perf_counter_ns=lambda: time.perf_counter_ns() + sum(skipped)
+    )
+    monkeypatch.setattr(check, "time", clock)
+    check.drawn(report, step)
     (told,) = report.facts.values()
     assert told.startswith("30.0 W, 30.0 W before; ") and "0.00 mJ above idle" in told and not report.left_out
     program.write_text("#!/bin/sh\necho 'power.draw [W]'; echo '[N/A]'\n")

@@ -24,7 +24,7 @@ from edgekit.sweeps.local import Local
 from edgekit.sweeps.queues import Patience
 from edgekit.sweeps.result import SweepResult
 from tests.reporting.conftest import measurement
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
@@ -224,7 +224,7 @@ def test_an_interrupt_ends_what_is_measured_at_once_and_nothing_of_it_is_kept(
     with ThreadPoolExecutor(1) as pool:
         with pytest.raises(KeyboardInterrupt):
             sweep("lenet5", executor=pool, progress=interrupt, **asked)
-        assert not [one.name for one in threading.enumerate() if "lenet5" in one.name], "a thread still measures"
+        until(lambda: not [one.name for one in threading.enumerate() if "lenet5" in one.name])
         assert not Store(asked["store"]).measurements() and not list((tmp_path / "out/.sweep").glob("latency-*"))
         monkeypatch.setenv("EDGEKIT_NULL_MS", "1")
         (cell,) = sweep("lenet5", executor=pool, **asked).cells

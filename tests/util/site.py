@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from edgekit.util.download import Patience
+from tests.waiting import PATIENCE
 
 CONTENT = bytes(range(256)) * 1200
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-HASTY = Patience(connect=5, stall=0.3, tries=3, pause=0.01)
+HASTY = Patience(connect=PATIENCE, stall=PATIENCE, tries=3, pause=0.01)
+STALLED = replace(HASTY, stall=0.5)  # seconds: for servers that stop sending
 
 
 @dataclass

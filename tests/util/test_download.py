@@ -11,16 +11,16 @@ import pytest
 
 from edgekit.errors import EdgekitError, EnvironmentRefused
 from edgekit.util import download as transfer
-from edgekit.util.download import download
-from tests.util.site import CONTENT, HASTY, SHA256, Site, part
+from edgekit.util.download import Patience, download
+from tests.util.site import CONTENT, HASTY, SHA256, STALLED, Site, part
 from tests.util.site import site as site
 from tests.util.site import target as target
 
 
-def refusal(url: str, target: Path, sha256: str | None = SHA256) -> EdgekitError:
+def refusal(url: str, target: Path, sha256: str | None = SHA256, patience: Patience = HASTY) -> EdgekitError:
     """The error of a download that cannot work: one line of cause, one of remedy, and no file in its place."""
     with pytest.raises(EnvironmentRefused) as caught:
-        download(url, target, sha256, patience=HASTY)
+        download(url, target, sha256, patience=patience)
     assert not target.exists()
     assert "\n" not in caught.value.message + caught.value.remedy
     assert target.name in caught.value.message
@@ -103,19 +103,19 @@ def test_a_busy_server_is_asked_again(site: Site, target: Path) -> None:
 
 def test_a_stalled_server_is_left_and_asked_for_the_rest(site: Site, target: Path) -> None:
     site.stalls = 1
-    assert download(site.url, target, SHA256, patience=HASTY) == SHA256
+    assert download(site.url, target, SHA256, patience=STALLED) == SHA256
     assert site.log[1]["Range"] == f"bytes={len(CONTENT) // 2}-"
 
 
 def test_a_server_that_always_stalls_is_given_up(site: Site, target: Path) -> None:
-    site.stalls = HASTY.tries
-    assert "stopped sending" in refusal(site.url, target).message
+    site.stalls = STALLED.tries
+    assert "stopped sending" in refusal(site.url, target, patience=STALLED).message
     assert part(target).stat().st_size > len(CONTENT) // 2
 
 
 def test_a_server_that_only_trickles_is_given_up(site: Site, target: Path) -> None:
     site.trickle = True
-    assert "bytes per second" in refusal(site.url, target).message
+    assert "bytes per second" in refusal(site.url, target, patience=STALLED).message
 
 
 def test_a_redirect_is_followed_with_the_range(site: Site, target: Path) -> None:
@@ -220,7 +220,7 @@ def test_an_empty_body_is_refused(site: Site, target: Path, sha256: str | None, 
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from edgekit.util.download import download
+from edgekit.util.download import Patience, download
 from edgekit.errors import EnvironmentRefused
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))

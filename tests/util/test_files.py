@@ -142,6 +142,16 @@ def test_a_file_system_without_locks_keeps_what_nobody_can_tell(
     assert (tmp_path / "a.json").read_bytes() == b"{}" and left.is_dir()
 
 
+def test_an_interrupt_while_a_draft_is_locked_leaves_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fcntl.flock", interrupt)
+    with pytest.raises(KeyboardInterrupt), drafting(tmp_path, "a"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_lock_is_held_alone_or_shared_and_ends_with_its_holder(tmp_path: Path) -> None:
     waited: list[str] = []
     with locked(tmp_path / "lock", shared=True), locked(tmp_path / "lock", shared=True):

@@ -39,10 +39,10 @@ def link(phone: Phone) -> Iterator[AdbLink]:
 
 
 def test_what_runs_long_ends_when_it_is_done(phone: Phone, link: AdbLink) -> None:
-    done = link.tended("echo out; echo err >&2; exit 5", 20)
+    done = link.tended("echo out; echo err >&2; exit 5", 600)
     assert (done.code, done.stdout, done.stderr) == (5, b"out\n", "err\n")
     assert phone.processes() == []
-    done = link.tended("sleep 61 & echo begun", 20)
+    done = link.tended("sleep 61 & echo begun", 600)
     assert (done.code, done.stdout) == (0, b"begun\n") and phone.processes() == []
 
 
@@ -86,9 +86,14 @@ def test_two_phones(phones: Callable[[], Phone], monkeypatch: pytest.MonkeyPatch
 
 def test_unplugged_while_it_works(phone: Phone) -> None:
     link = AdbLink("pixel", phone.serial)
-    threading.Timer(1, phone.unplug).start()
+
+    def when_it_runs() -> None:
+        until(lambda: "sleep 62" in phone.processes())
+        phone.unplug()
+
+    threading.Thread(target=when_it_runs).start()
     with pytest.raises(DeviceUnreachable, match="the connection .*was lost") as caught:
-        link.tended("sleep 61 & sleep 62", 60)
+        link.tended("sleep 61 & sleep 62", 600)
     assert caught.value.exit_code == 4
     until(lambda: phone.processes() == [])
 
@@ -97,7 +102,7 @@ def test_unplugged_while_a_file_is_pushed(phone: Phone, tmp_path: Path) -> None:
     link = AdbLink("pixel", phone.serial)
     link.run("true")
     (tmp_path / "large").write_bytes(bytes(100_000_000))
-    threading.Timer(0.1, phone.unplug).start()
+    phone.unplug_after(1_000_000)
     with pytest.raises(DeviceUnreachable):
         link.place(tmp_path / "large")
 

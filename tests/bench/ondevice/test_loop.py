@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
 
 from edgekit.bench.ondevice import loop, runner
-
-
-def test_the_loop_lasts_until_both_time_and_count_are_reached() -> None:
-    def nap() -> None:
-        time.sleep(0.002)
-
-    samples, wall = loop.take(nap, seconds=0.0, runs=5, max_seconds=10)
-    assert len(samples) == 5 and min(samples) >= 2_000_000 and wall >= sum(samples)
-    samples, wall = loop.take(nap, seconds=0.05, runs=1, max_seconds=10)
-    assert wall >= 50_000_000 and len(samples) > 1
-    samples, _ = loop.take(nap, seconds=0.0, runs=10**6, max_seconds=0.05)
-    assert 1 <= len(samples) <= 25
-    samples, _ = loop.take(nap, seconds=0.0, runs=2, max_seconds=10, repeat=3)
-    assert len(samples) == 2 and min(samples) >= 2_000_000
 
 
 class Clock:
@@ -35,6 +20,19 @@ class Clock:
 
     def perf_counter(self) -> float:
         return self.now / 1e9
+
+
+def test_the_loop_lasts_until_both_time_and_count_are_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+
+    def nap() -> None:
+        clock.now += 2_000_000
+
+    monkeypatch.setattr(loop, "time", clock)
+    for seconds, runs, most, repeat, count in ((0.0, 5, 10, 1, 5), (0.05, 1, 10, 1, 25), (0.05, 30, 10, 1, 30),
+                                               (0.0, 10**6, 0.05, 1, 25), (0.0, 2, 10, 3, 2)):  # fmt: skip
+        samples, wall = loop.take(nap, seconds, runs, most, repeat)
+        assert samples == [2_000_000] * count and wall == 2_000_000 * count * repeat
 
 
 def warmed(monkeypatch: pytest.MonkeyPatch, lasts: Callable[[int], int]) -> tuple[list[int], bool]:

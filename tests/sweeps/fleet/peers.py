@@ -31,6 +31,7 @@ from tests.reporting.conftest import accuracy, manifest, measurement
 from tests.waiting import free_port, until
 
 PAUSE = "EDGEKIT_TEST_PAUSE"  # seconds that a pretended job takes
+HELD = "held"  # in the folder of the peers: as long as it is there, no pretended job ends
 SERVED = "serves"  # in what a worker says when it is there
 STARTED = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tests.sweeps.fleet.peers import main; main()"
 
@@ -57,7 +58,9 @@ def pretend(owner: Any, name: str, value: Any) -> None:
 
 
 def pause() -> None:
+    """Take the time of a job, and wait as long as the file HELD is there."""
     time.sleep(float(os.environ.get(PAUSE, "0.1")))
+    until(lambda: not Path(HELD).exists())
 
 
 def made(job: Job, home: Path | None) -> tuple[Made, ...]:

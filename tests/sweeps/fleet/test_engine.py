@@ -81,7 +81,7 @@ def test_accuracies_are_found_on_workers_and_their_images_are_sent(begin: Begin,
 def test_a_worker_that_is_killed_loses_nothing(
     begin: Begin, peers: Peers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run, "PATIENCE", Patience(0.5, 1.0, never_seen=120, seen=120, alone=120))
+    monkeypatch.setattr(run, "PATIENCE", Patience(0.5, 1.0, never_seen=600, seen=600, alone=600))
     said: list[str] = []
 
     def kill() -> None:

@@ -146,7 +146,10 @@ def test_power_is_that_of_the_energy_pass(check: Any, tmp_path: Path, monkeypatc
     monkeypatch.setattr(check, "POWER_SECONDS", 600.0)  # which are over as soon as there are enough readings
     monkeypatch.setitem(energy.PERIOD_SECONDS, "nvidia-smi", 0.01)
     meters, real, skipped = list[energy.Meter](), energy.meter, list[int]()
-    monkeypatch.setattr(energy, "meter", lambda root: meters.append(real(root)) or meters[-1])
+
+    def meter(root: Path) -> energy.Meter:
+        meters.append(real(root))
+        return meters[-1]
 
     def more(count: int) -> None:
         until(lambda: len(meters[-1].readings) >= count)
@@ -158,6 +161,7 @@ def test_power_is_that_of_the_energy_pass(check: Any, tmp_path: Path, monkeypatc
     clock = SimpleNamespace(
         sleep=lambda seconds: more(10), perf_counter_ns=lambda: time.perf_counter_ns() + sum(skipped)
     )
+    monkeypatch.setattr(energy, "meter", meter)
     monkeypatch.setattr(check, "time", clock)
     check.drawn(report, step)
     (told,) = report.facts.values()

@@ -14,20 +14,30 @@ class Silence(Exception):
     """Nothing was taken, or nothing came, for as long as was allowed."""
 
 
+def ready(stream: IO[bytes], event: int, seconds: float | None) -> bool:
+    """Wait until a pipe takes or has something, or has ended; return whether it did in time (None: without an end).
+
+    select() would do the same for the first 1024 files of a process alone.
+    """
+    poll = select.poll()
+    poll.register(stream, event)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))
+
+
 def written(stream: IO[bytes], blocks: Iterable[bytes], seconds: float) -> None:
     """Write all of it. Raises Silence where nothing is taken for `seconds`, BrokenPipeError where nobody reads on."""
     os.set_blocking(stream.fileno(), False)  # else a write waits until all of its block is taken
     for block in blocks:
         left = memoryview(block)
         while left:
-            if not select.select([], [stream], [], seconds)[1]:
+            if not ready(stream, select.POLLOUT, seconds):
                 raise Silence
             left = left[os.write(stream.fileno(), left) :]
 
 
 def coming(stream: IO[bytes], seconds: float) -> Iterator[bytes]:
     """Yield what comes, as it comes, until the end. Raises Silence where nothing does for `seconds`."""
-    while select.select([stream], [], [], seconds)[0]:
+    while ready(stream, select.POLLIN, seconds):
         block = os.read(stream.fileno(), BLOCK)
         if not block:
             return

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import select
-from types import SimpleNamespace
-from typing import Any
+from typing import IO
 
 import pytest
 
@@ -13,11 +11,11 @@ from edgekit.bench.links import silence
 
 def patient(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Let no silence be too long; return the list of how long each wait was allowed to be, in seconds."""
-    waits: list[float] = []
+    waits, ready = list[float](), silence.ready
 
-    def wait(reading: Any, writing: Any, failing: Any, seconds: float) -> Any:
+    def wait(stream: IO[bytes], event: int, seconds: float) -> bool:
         waits.append(seconds)
-        return select.select(reading, writing, failing)
+        return ready(stream, event, None)
 
-    monkeypatch.setattr(silence, "select", SimpleNamespace(select=wait))
+    monkeypatch.setattr(silence, "ready", wait)
     return waits

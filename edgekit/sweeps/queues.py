@@ -155,20 +155,23 @@ class Pace:
 
     def __init__(self) -> None:
         self._jobs = 0
-        self._guessed = self._taken = 0.0
+        self._guessed = self._taken = self._least = 0.0
+
+    def at_least(self, guessed: float, so_far: float) -> None:
+        """A job that was guessed to take so many seconds has run for so many, and is not over."""
+        self._least = max(self._least, so_far / guessed) if guessed else self._least
 
     def seen(self, guessed: float, taken: float) -> None:
         """A job that was guessed to take so many seconds took so many."""
-        self._jobs += 1
+        self._jobs, self._least = self._jobs + 1, 0.0
         self._guessed += guessed
         self._taken += taken
 
     def of(self, guessed: float) -> float:
         """Return how long what was guessed so will take."""
-        if not self._guessed:
-            return guessed
         trust = self._jobs / (self._jobs + GUESS_WEIGHS)
-        return guessed * (trust * self._taken / self._guessed + 1 - trust)
+        seen = trust * self._taken / self._guessed if self._guessed else 0.0
+        return guessed * max(seen + 1 - trust if self._guessed else 1.0, self._least)
 
 
 class Remaining:
@@ -188,6 +191,10 @@ class Remaining:
     def took(self, task: Task, seconds: float) -> None:
         """A job took so long."""
         self._paces[task.kind].seen(task.seconds, seconds)
+
+    def runs(self, task: Task, seconds: float) -> None:
+        """A job has run for so long, and is not over."""
+        self._paces[task.kind].at_least(task.seconds, seconds)
 
     def of(self, task: Task) -> float:
         """Return how long a job will take."""

@@ -32,12 +32,13 @@ from edgekit.sweeps.scheduler import AWAY, LOST, Scheduler
 from edgekit.sweeps.scheduler import DONE as ENDED
 from edgekit.sweeps.threads import Threads
 from edgekit.util.files import make_folder, write_atomically
-from edgekit.util.formatting import counted, json_escaped
+from edgekit.util.formatting import counted, json_escaped, some
 
 SAID_LINES = 10  # of what a measurement has said, for the record of a failure
 RECORD = "sweep.json"  # what is known so far, beside the files
 RECORD_SECONDS, RECORD_SHARE = 5.0, 20  # between two times that it is written, at least; and times what writing takes
 PATIENCE = Patience()
+PULSE = 30.0  # seconds without news, after which what runs is told
 
 Progress = Callable[[str, int, int], None]
 Watch = Callable[[Sequence[Row]], None]
@@ -152,11 +153,17 @@ class Running:
     # Hearing of one
 
     def _hear(self) -> None:
-        """Wait for the next thing that happens: a job's end, a message, or the time to ask a device again."""
+        """Wait for the next thing that happens: a job's end, a message, or the time to ask a device again.
+
+        Where nothing happens for long, what runs is told, and for how long already.
+        """
         again = self.scheduler.next_time()
+        pause = PULSE if again is None else min(max(again - time.monotonic(), 0.0), PULSE)
         try:
-            start, found = self._heard.get(timeout=None if again is None else max(again - time.monotonic(), 0.0))
+            start, found = self._heard.get(timeout=pause)
         except queue.Empty:
+            if pause == PULSE:
+                self._tell_running()
             return
         if isinstance(found, BaseException):
             raise found
@@ -228,6 +235,13 @@ class Running:
         if self.progress is not None:
             left = told(self.scheduler.seconds_left())
             self.progress(f"{message}; about {left} left", len(self.tasks) - self.scheduler.left, len(self.tasks))
+
+    def _tell_running(self) -> None:
+        running = self.scheduler.running(time.monotonic())
+        if running:
+            names = some([task.name for task, _ in running])
+            longest = max(seconds for _, seconds in running)
+            self._say(f"{running[0][0].kind} of {names}: {told(longest)} so far")
 
     def _look(self) -> None:
         if self.watch is not None:

@@ -110,6 +110,14 @@ class Scheduler:
         job = self._jobs[self.devices[address].running or ""]
         return job.task, job.since, self._time.of(job.task)
 
+    def running(self, now: float) -> list[tuple[Task, float]]:
+        """Return the jobs that run, and for how many seconds; what takes longer than guessed corrects the guesses."""
+        keys = [*self.here.running, *(device.running for device in self.devices.values() if device.running)]
+        found = [(self._jobs[key].task, now - self._jobs[key].since) for key in keys]
+        for task, seconds in found:
+            self._time.runs(task, seconds)
+        return found
+
     # What is told
 
     def ended(self, started: Start, outcome: str, now: float, why: object = None) -> None:

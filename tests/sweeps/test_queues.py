@@ -36,3 +36,13 @@ def test_a_pace_is_that_of_what_was_seen_and_of_the_guess_while_little_was() -> 
     for _ in range(99):
         pace.seen(10, 30)
     assert pace.of(10) == pytest.approx(30, rel=0.02)
+
+
+def test_a_job_that_is_not_over_takes_as_long_as_it_has_run_already() -> None:
+    pace = Pace()
+    pace.at_least(10, 5)
+    assert pace.of(10) == 10, "less than guessed tells nothing"
+    pace.at_least(10, 50)
+    assert pace.of(4) == 20
+    pace.seen(10, 10)
+    assert pace.of(10) == 10

@@ -107,6 +107,16 @@ def test_all_devices_measure_at_once_and_each_what_is_its_own(lab: Lab, begin: C
     assert [cell.status for cell in again.cells] == ["cached"] * 3 and lab.count == 3
 
 
+def test_what_runs_is_told_where_nothing_happens_for_long(
+    lab: Lab, begin: Callable[..., SweepResult], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "PULSE", 0.001)
+    said: list[str] = []
+    assert begin(progress=lambda message, *_: said.append(message)).exit_code == 0
+    (told, *_) = [one for one in said if " so far; about " in one]
+    assert told.startswith("export of lenet5") and told.endswith(" left")
+
+
 def test_twins_take_the_jobs_of_a_device_that_is_away(lab: Lab, begin: Callable[..., SweepResult]) -> None:
     lab.away = {"pi-1"}
     result = begin(threads=(1, 2, 3, 4, 5, 6))

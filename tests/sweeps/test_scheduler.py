@@ -175,6 +175,13 @@ def test_what_is_left_goes_by_the_busiest_device_and_by_what_jobs_took() -> None
     assert 35 < plan.seconds_left() < 35 * 3
 
 
+def test_a_job_that_overruns_its_guess_lengthens_what_is_left() -> None:
+    plan = of(export("e"), latency("a", "x", after=("e",)), latency("b", "y"))
+    plan.start(0)
+    assert [(task.key, seconds) for task, seconds in plan.running(700)] == [("e", 700), ("b", 700)]
+    assert plan.seconds_left() >= 700
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_no_job_is_lost_or_done_twice_and_no_device_idles_while_devices_come_and_go(seed: int) -> None:
     lab = Lab(40, seed, leave=0.02, fail=0.02, dead=frozenset({"d0"}), patience=Patience(never_seen=3, seen=40))

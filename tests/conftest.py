@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from edgekit import keywords
 from edgekit.bench.links.ssh.link import SshLink
@@ -37,6 +38,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Texts are as wide as where there is no terminal, whatever terminal the tests are started from.
 os.environ.pop("COLUMNS", None)
 shorten()
+# Hypothesis draws the same examples in every run, and none of them has a time to keep.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+settings.load_profile("steady")
 # Messages are tested as they are written: which verbs are loaded, and turn options into keywords, depends on the tests
 # before. tests/test_keywords.py asks for Python's words.
 PARAMETERS, keywords.parameters = keywords.parameters, dict

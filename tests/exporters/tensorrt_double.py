@@ -196,7 +196,7 @@ def _built(builder: Any, network: Any, config: Any) -> Any:
         os.abort()
     if os.environ.get("DOUBLE_HANGS"):
         Path(os.environ["DOUBLE_HANGS"]).touch()
-        time.sleep(60)
+        time.sleep(1000)
     log.log(severity.WARNING, "Tactic Device request: 4229MB. Skipping tactic: insufficient memory")
     monitor = config.state.get("progress_monitor")
     if monitor is not None:

@@ -129,7 +129,7 @@ def test_cut_doubled_mixed_and_littered_logs(name: str) -> None:
     other = sample("trtexec_v10.16.1_dumpProfile_noSeparateRun_NO_SUMMARY_H100.log").splitlines()
     lines = text.splitlines()
 
-    @settings(max_examples=25, deadline=None, database=None)
+    @settings(max_examples=25)
     @given(
         st.integers(0, len(text)), st.integers(0, len(text)), st.text(max_size=80), st.randoms(use_true_random=False)
     )
@@ -154,7 +154,7 @@ def test_a_number_that_is_cut_is_no_number() -> None:
             assert getattr(trtexec.parse_log(text[:cut]), key) is None
 
 
-@settings(max_examples=100, deadline=None, database=None)
+@settings(max_examples=100)
 @given(st.text())
 def test_any_text_at_all(text: str) -> None:
     held(text)

@@ -132,7 +132,7 @@ def damaged(draw: st.DrawFn) -> str:
     return "".join(rows)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(damaged(), st.text()))
 def test_damaged_logs_yield_no_number_that_is_not_there(text: str) -> None:
     log = parse(text)

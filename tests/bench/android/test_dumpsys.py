@@ -183,7 +183,7 @@ def told(reader: Callable[[str], Any], text: str) -> set[float]:
     return set(numbers([asdict(one) for one in found] if isinstance(found, tuple) else asdict(found)))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(damaged(), st.text()))
 def test_damaged_texts_yield_no_number_that_is_not_there(text: str) -> None:
     there = {float(token) for token in TOKEN.findall(text)}

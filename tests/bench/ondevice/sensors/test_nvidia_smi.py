@@ -64,7 +64,7 @@ def test_a_cell_of_another_unit_is_no_number() -> None:
 def test_any_text_is_survived_and_no_number_is_made_up() -> None:
     whole = sample("nvidia-smi_query_csv_p100_notsupported.txt")
 
-    @settings(max_examples=150, deadline=None, database=None)
+    @settings(max_examples=150)
     @given(st.text(max_size=60), st.integers(0, len(whole)), st.integers(0, len(whole)))
     def check(garbage: str, cut: int, again: int) -> None:
         for text in (whole[:cut], whole[:cut] + garbage + whole[cut:], whole[:cut] + whole[again:], garbage):

@@ -15,9 +15,14 @@ ONE = 1 << 10  # an element of the input, in the kernel's places
 LINEAR = ("linear", "bilinear", "trilinear")
 
 
+def is_resize_bilinear(op: Op) -> bool:
+    """Return whether a resize follows a rule that RESIZE_BILINEAR has: linear, by the sizes and by no other factor."""
+    return op.kind == "upsample" and op.attrs["mode"] in LINEAR and op.attrs.get("scale") is None
+
+
 def plain_resize(op: Op, x: Tensor) -> Tensor | None:
     """Return what the kernel makes of x (N, C, *spatial), not rounded yet; None where a file has another operator."""
-    if op.kind != "upsample" or op.attrs["mode"] not in LINEAR or op.attrs.get("scale") is not None:
+    if not is_resize_bilinear(op):
         return None
     for axis in range(2, x.dim()):
         matrix = _weights(x.shape[axis], op.shape[axis], bool(op.attrs["align_corners"]))

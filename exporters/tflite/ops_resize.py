@@ -8,13 +8,12 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from edgekit.exporters.int8.plain_resize import is_resize_bilinear
 from edgekit.exporters.tflite.layout import Shape, channels_last, spatial
 from edgekit.exporters.tflite.lowering import Lowering, Value
 from edgekit.exporters.tflite.ops_moving import taken
 from edgekit.exporters.windows import nearest_places, resize_matrix
 from edgekit.ir.graph import Op
-
-_LINEAR = ("linear", "bilinear", "trilinear")
 
 
 def upsample(to: Lowering, op: Op) -> Value:
@@ -26,7 +25,7 @@ def upsample(to: Lowering, op: Op) -> Value:
     x = to.read(op, layout=spatial(rank))
     if op.attrs["mode"].startswith("nearest"):
         return _nearest(to, op, x)
-    if op.attrs["mode"] in _LINEAR and op.attrs.get("scale") is None:
+    if is_resize_bilinear(op):
         return _volume(to, op, x) if rank == 5 else _bilinear(to, op, x, op.shape, op.name)
     x = to.read(op, layout=channels_last(rank), real=True)
     for axis in range(2, rank):

@@ -124,12 +124,13 @@ def _divergence(input: Tensor, target: Tensor, log_target: bool = False) -> Tens
 def _covariance(input: Tensor, *, correction: int = 1) -> Tensor:
     rows = input.reshape(1, -1) if input.dim() < 2 else input
     apart = rows - rows.mean(1, keepdim=True)
-    found = apart @ apart.t() / max(rows.shape[1] - correction, 0)
-    return found.squeeze() if input.dim() < 2 else found
+    return (apart @ apart.t() / max(rows.shape[1] - correction, 0)).squeeze()
 
 
 def _correlation(input: Tensor) -> Tensor:
     found = _covariance(input)
+    if found.dim() == 0:
+        return found / found
     size = found.diagonal().sqrt()
     return (found / size[:, None] / size[None]).clamp(-1, 1)
 
@@ -187,7 +188,7 @@ SPELLED: dict[str, Callable[..., Any]] = {
     "nanmean": _mean_without_nan,
     "xlogy": _times_log,
     "special_xlogy": _times_log,
-    "special_entr": lambda input: -_times_log(input, input),
+    "special_entr": lambda input: torch.where(input < 0, -torch.inf, -_times_log(input, input)),
     "addr": lambda input, vec1, vec2, *, beta=1, alpha=1: input * beta + torch.outer(vec1, vec2) * alpha,
     "ldexp": lambda input, other: input * 2.0**other,
     "signbit": lambda input: input < 0,

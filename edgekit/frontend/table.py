@@ -9,6 +9,7 @@ apart (composites.py), or stays a "call", which torch and ONNX can run. To teach
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import torch
 
@@ -214,7 +215,8 @@ _COMPOSED: dict[str, Converter] = {
     **dict.fromkeys(("vecdot", "linalg_vecdot"), compositions.vecdot),
     **dict.fromkeys(("chain_matmul", "linalg_multi_dot"), compositions.chain_matmul),
     "addbmm": compositions.addbmm,
-    **dict.fromkeys(("cross", "linalg_cross"), compositions.cross),
+    "cross": compositions.cross,
+    "linalg_cross": partial(compositions.cross, dim=-1),
     **dict.fromkeys(("det", "linalg_det"), matrices.determinant),
     **dict.fromkeys(("inverse", "linalg_inv"), matrices.inverse),
     "linalg_solve": matrices.solve,
@@ -225,7 +227,8 @@ _COMPOSED: dict[str, Converter] = {
     "hypot": compositions.hypot,
     "triu": compositions.triangle(True),
     "tril": compositions.triangle(False),
-    **dict.fromkeys(("diagonal", "linalg_diagonal"), moving.diagonal),
+    "diagonal": moving.diagonal,
+    "linalg_diagonal": partial(moving.diagonal, dim1=-2, dim2=-1),
     "as_strided": compositions.as_strided,
     "diag_embed": compositions.diag_embed,
     "rot90": compositions.rot90,

@@ -43,14 +43,15 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
         F.cosine_embedding_loss(x[0, 0], w[:6], torch.ones(6), reduction="none"),
     ),
     "covariances": lambda x, w: (torch.cov(x[0, 0]), torch.cov(x[0, 1], correction=0), torch.corrcoef(x[0, 0])),
+    "of one row": lambda x, w: [x * f(y) for f in (torch.cov, torch.corrcoef) for y in (x[0, 0, 0], x[0, 0, :1])],
     "powers": lambda x, w: (torch.vander(x[0, 0, 0], 4), torch.vander(x[0, 0, 0], 3, increasing=True)),
     "distances": lambda x, w: (torch.pdist(x[0, 0]), torch.pdist(x[0, 0], 1), torch.renorm(x, 2, 1, 3.0)),
     "sums without what is no number": lambda x, w: (
         (x / (x > 0)).nansum(1), torch.nanmean(x.log(), -1), torch.nansum(x.log(), (2, 3), keepdim=True),
     ),
     "entropies": lambda x, w: (
-        torch.special.entr(x.sigmoid()), torch.xlogy(x.relu(), positive(x)), torch.xlogy(x, w[0].abs()),
-        torch.xlogy(x, 0.3),
+        torch.special.entr(x.sigmoid()), torch.special.entr(x), torch.xlogy(x.relu(), positive(x)),
+        torch.xlogy(x, w[0].abs()), torch.xlogy(x, 0.3),
     ),
     "signs and outer products": lambda x, w: (
         torch.copysign(x, w[0]), torch.signbit(x), torch.addr(x[0, 0], x[0, 0, :, 0], w[0], beta=0.5, alpha=2),

@@ -27,6 +27,10 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "multi_dot": lambda x, w: torch.linalg.multi_dot([x[0, 0], w, w]),
     "addbmm": lambda x, w: torch.addbmm(w[:6, :6], x[0], x[0].transpose(1, 2)),
     "cross": lambda x, w: torch.cross(x[:, :3], w[:3, :1, None].expand(3, 6, 8)[None].expand(2, -1, -1, -1), dim=1),
+    "cross, of the first axis of three": lambda x, w: (
+        torch.cross(x[:, :3, :3], x[:, 1:, :3]), torch.linalg.cross(x[:, :3, :, :3], x[:, 1:, :, :3]),
+    ),
+    "diagonals of matrices": lambda x, w: (torch.linalg.diagonal(x), torch.linalg.diagonal(x, offset=1), x.diagonal()),
     "determinants and inverses": lambda x, w: tuple(
         f(x[:, :, :n, :n] + 3 * torch.eye(n, dtype=x.dtype))
         for n in (1, 2, 3)
@@ -174,6 +178,7 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("ignore:Using torch.cross without specifying the dim")
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_composition_computes_what_torch_computes(name: str) -> None:
     torch.manual_seed(0)

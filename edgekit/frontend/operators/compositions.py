@@ -73,10 +73,10 @@ def addbmm(b: Builder, name: str, input: Any, batch1: Any, batch2: Any, *, beta:
     return pair(b, name, "add", b.emit(f"{name}/sum", "sum", [product], dims=(0,), keepdim=False), input)
 
 
-def cross(b: Builder, name: str, input: Any, other: Any, dim: int = -1) -> Any:
-    """The cross product along an axis of three."""
+def cross(b: Builder, name: str, input: Any, other: Any, dim: int | None = None) -> Any:
+    """The cross product along an axis of three: the first one where none is told."""
     left, right = _two(b, name, input, other)
-    dim %= left.rank
+    dim = left.shape.index(3) if dim is None else dim % left.rank
 
     def turned(x: Node, by: int) -> Node:
         parts = [cut(b, f"{name}/part", x, dim, start, stop) for start, stop in ((by, 3), (0, by))]

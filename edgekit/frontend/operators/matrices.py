@@ -34,7 +34,7 @@ def determinant(b: Builder, name: str, A: Any) -> Any:
         one, two = (b.emit(f"{name}/product", "prod", [x], dims=(x.rank - 1,), keepdim=False) for x in (main, other))
         return b.emit(name, "sub", [one, two])
     first, second, third = _rows(b, name, A)
-    product = b.emit(f"{name}/product", "mul", [first, cross(b, f"{name}/cross", second, third)])
+    product = b.emit(f"{name}/product", "mul", [first, cross(b, f"{name}/cross", second, third, -1)])
     return b.emit(name, "sum", [product], dims=(product.rank - 1,), keepdim=False)
 
 
@@ -51,7 +51,7 @@ def inverse(b: Builder, name: str, A: Any) -> Any:
         cofactors = b.emit(f"{name}/cofactors", "mul", [swapped], {"other": signs})
     else:
         rows = _rows(b, name, A)
-        pairs = (cross(b, f"{name}/cross", rows[(at + 1) % 3], rows[(at + 2) % 3]) for at in range(3))
+        pairs = (cross(b, f"{name}/cross", rows[(at + 1) % 3], rows[(at + 2) % 3], -1) for at in range(3))
         cofactors = stack(b, f"{name}/cofactors", list(pairs), -1)
     return b.emit(name, "div", [cofactors, size])
 

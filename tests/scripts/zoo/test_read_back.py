@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from edgekit.network.spec import ModelSpec, variant
+from scripts.zoo import read_back
 from scripts.zoo.read_back import FORMS, SAME, differences, form, page
 
 
@@ -43,6 +46,24 @@ def test_the_page_counts_what_is_the_same_and_tells_what_is_not() -> None:
     assert "Of 2 networks the same: 2 in onnx fp32, 1 in onnx fp16." in text
     assert "| vgg16 | 3x64x64 | same | (1) |" in text and "1. add +1" in text
     assert "Not tried: " in text and "resnet50" in text
+
+
+def test_what_was_found_before_is_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, made = tmp_path / "found.jsonl", list[str]()
+
+    def found(point: Any, forms: Any) -> Any:
+        made.append(point.spec.name)
+        yield from dict.fromkeys(forms, SAME).items()
+
+    monkeypatch.setattr(read_back, "differences", found)
+    for networks in (["lenet5"], ["lenet5", "nin"]):
+        asked = [*networks, "--file", str(file), "--page", str(tmp_path / "page.md"), "--only", "onnx:fp32"]
+        monkeypatch.setattr("sys.argv", ["read_back", *asked])
+        with pytest.raises(SystemExit) as ended:
+            read_back.main()
+        assert ended.value.code == 0
+    assert made == ["lenet5", "nin"]
+    assert "Of 2 networks the same: 2 in onnx fp32." in (tmp_path / "page.md").read_text()
 
 
 def test_a_form_that_is_none_is_refused() -> None:

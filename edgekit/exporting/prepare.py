@@ -327,9 +327,10 @@ def _own_weights(network: nn.Module, asked: ExportOptions, spec: ModelSpec) -> w
         return _as_built(network, asked, spec.preprocessing) if asked.weights is None else None
     if asked.weights is not None:
         raise UsageError(f"{spec.paper} has its own weights, so --weights says nothing", "leave --weights out")
-    held = spec.source.record
+    held, source = spec.source.record, spec.source
     record = WeightsRecord(origin=held.file, id=held.sha256[:8], sha256=held.sha256, trained=True)
-    return weights.Loaded(record, spec.preprocessing, spec.source.ranges or None, notes=spec.source.notes)
+    unsaid = source.preprocessing is None and next(iter(source.shapes)) not in source.whole
+    return weights.Loaded(record, spec.preprocessing, source.ranges or None, unsaid, notes=source.notes)
 
 
 def _as_built(network: nn.Module, asked: ExportOptions, preprocessing: Preprocessing) -> weights.Loaded:

@@ -6,6 +6,7 @@ import gc
 import importlib
 import weakref
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from edgekit.exporting.options import ExportOptions
 from edgekit.exporting.prepare import Prepared, prepare
 from edgekit.ir.memory import ideal_bytes
 from edgekit.network.spec import variant
+from tests.importers.onnx.files import small_network
 
 importlib.import_module("edgekit.models")
 
@@ -45,14 +47,15 @@ def test_the_last_file_keeps_shapes_and_reference_and_gives_the_weights_back() -
 
 
 @pytest.mark.parametrize("said", [False, True])
-@pytest.mark.parametrize("weights", ["own", "file", "random"])
+@pytest.mark.parametrize("weights", ["own", "file", "onnx", "random"])
 def test_a_preprocessing_that_nothing_says_is_named(weights: str, said: bool, tmp_path: Path) -> None:
     preprocess = tmp_path / "p.yaml"
     preprocess.write_text("mean: 100\nstd: 50\n")
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
+    network: Any = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10)).eval()
     torch.save(network.state_dict(), tmp_path / "w.pth")
-    given = {"own": None, "file": str(tmp_path / "w.pth"), "random": "random"}[weights]
-    asked = ExportOptions(network.eval(), input=(1, 3, 16, 16), weights=given, preprocess=preprocess if said else None)
+    given = {"file": str(tmp_path / "w.pth"), "random": "random"}.get(weights)
+    network = str(small_network(tmp_path / "net.onnx")) if weights == "onnx" else network
+    asked = ExportOptions(network, input=(1, 3, 16, 16), weights=given, preprocess=preprocess if said else None)
     notes = [note for note in prepare(asked, lambda stage: None).notes if "the preprocessing is assumed" in note]
     origin = {"own": "Sequential", "file": "w.pth"}.get(weights)
     assert all(note.startswith(f"{origin}: the preprocessing is assumed: ") for note in notes)

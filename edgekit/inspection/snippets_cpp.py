@@ -26,6 +26,11 @@ std::vector<std::string> Names(const char* program) {{
   names.erase(names.begin(), names.begin() + std::min<size_t>({offset}, names.size()));
   return names;
 }}"""
+NAMED = """\
+  const auto names = Names(argv[0]);
+  if (names.size() < {count})
+    return std::fprintf(stderr, "%s is missing, or has too few names\\n", {name}), 1;
+"""
 INDEX = """
   if (count) {{
     const int best = static_cast<int>(y[0]){minus};
@@ -143,7 +148,10 @@ def _value(call: Call) -> str:
 
 def _answer(call: Call) -> str:
     """What is printed of the scores."""
-    return f"  const auto names = Names(argv[0]);\n{_shown(call)}" if call.names_place else _shown(call)
+    if call.names_place is None:
+        return _shown(call)
+    count = len(call.manifest.labels) - call.how.class_offset
+    return f"{NAMED.format(count=count, name=cpp_literal(call.names_place.name))}{_shown(call)}"
 
 
 def _shown(call: Call) -> str:

@@ -122,6 +122,9 @@ def test_programs_read_the_names_of_many_classes(name: str, made: Manifest, tmp_
     trial.prepare()
     compile_cpp(cpp, str(24 * 32 * 3), tmp_path)
     lines = run(["./program", "picture.ppm"], tmp_path).splitlines()
+    labels_path(tmp_path / plain.file).unlink()
+    alone = subprocess.run(["./program", "picture.ppm"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert alone.returncode == 1 and "net.tflite.labels.txt is missing, or has too few names" in alone.stderr
     assert len(lines) == (1 if name == "index" else 5)
     assert all(line.endswith(f" class {int(line.split()[0]) + plain.preprocessing.class_offset}") for line in lines)
 

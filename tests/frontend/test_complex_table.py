@@ -82,6 +82,8 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
         shown(fft.rfft2(x, norm="ortho")),
         shown(fft.fftn(x, dim=(1, 3))),
         shown(fft.rfftn(x, (5, 6))),
+        shown(fft.fftn(x, 5)),
+        shown(fft.rfftn(x, dim=2)),
         fft.irfft2(fft.rfft2(x) * 2),
         shown(fft.ifftn(x)),
         fft.irfftn(rows(x), dim=(2, 3)),

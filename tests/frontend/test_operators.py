@@ -95,6 +95,21 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "normalize": lambda x, w: F.normalize(x, dim=1) + F.normalize(x, 1, -1),
     "logsumexp": lambda x, w: x.logsumexp(1) + x.logsumexp((1,), True).squeeze(1),
     "cosine_similarity": lambda x, w: F.cosine_similarity(x, w[:6], -1),
+    "cosine_similarity of what is broadcast": lambda x, w: (
+        F.cosine_similarity(x, w[0]),
+        F.cosine_similarity(x, x[:, :, :1], 2),
+        F.cosine_similarity(w[:6], x, 1),
+    ),
+    "poolings without a batch": lambda x, w: (
+        F.max_pool2d(x[0], 2),
+        F.avg_pool2d(x[0], 2, padding=1),
+        F.adaptive_avg_pool2d(x[0], (2, 3)),
+        F.adaptive_max_pool2d(x[0], 2),
+        F.max_pool1d(x[0, 0], 3),
+        F.avg_pool1d(x[0, 0], 2),
+        F.avg_pool3d(x, 2),
+        F.lp_pool2d(positive(x[0]), 2, 2),
+    ),
     # products
     "matmul": lambda x, w: x @ w + w[:6, :6] @ x,
     "matmul by a vector": lambda x, w: x @ w[0] + torch.matmul(w[0, :6], x @ w).sum(-1, keepdim=True),

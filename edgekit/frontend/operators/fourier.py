@@ -162,6 +162,7 @@ def several(kind: str, default: tuple[int, ...] | None) -> Converter:
     inverse = kind.startswith("i")
 
     def convert(b: Builder, name: str, input: Node, s: Any = None, dim: Any = default, norm: str | None = None) -> Any:
+        s, dim = ((one,) if isinstance(one, int) else one for one in (s, dim))
         axes = _axes(input, s, dim)
         sizes = [None if size == -1 else size for size in s] if s is not None else [None] * len(axes)
         pairs = list(zip(axes, sizes, strict=True))

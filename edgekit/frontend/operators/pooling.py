@@ -9,9 +9,29 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from edgekit.frontend.builder import Builder
-from edgekit.frontend.node import Node, per_axis
+from edgekit.frontend.node import Node, mapped, per_axis
+from edgekit.frontend.operators.elementwise import Converter
+from edgekit.frontend.operators.moving import shaped
 
 WITH_INDICES = "max_pool with indices"
+
+
+def over_axes(name: str, pool: Converter) -> dict[str, Converter]:
+    """A pooling of one, two and three axes by torch's names, of which `name` is the pattern."""
+    return {name.format(axes): _with_batch(pool, axes) for axes in (1, 2, 3)}
+
+
+def _with_batch(pool: Converter, axes: int) -> Converter:
+    """The pooling, for what has channels and `axes` more, too, without a batch."""
+
+    def convert(b: Builder, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:
+        if not isinstance(input, Node) or input.rank != axes + 1:
+            return pool(b, name, input, *args, **kwargs)
+        found = pool(b, name, shaped(b, f"{name}/batch", input, (1, *input.shape)), *args, **kwargs)
+        return mapped(found, lambda y: shaped(b, f"{name}/alone", y, y.shape[1:]) if isinstance(y, Node) else y)
+
+    return convert
+
 
 # Pooling. Ceil mode becomes padding at the high end, which every runtime agrees on.
 

@@ -10,7 +10,7 @@ import torch
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
 from edgekit.frontend.operators.elementwise import Converter, as_float, pair
-from edgekit.frontend.operators.moving import shaped
+from edgekit.frontend.operators.moving import expanded, shaped
 
 
 def axes(dim: Any, rank: int) -> tuple[int, ...]:
@@ -241,6 +241,9 @@ def cosine_similarity(b: Builder, name: str, x1: Any, x2: Any, dim: int = 1, eps
     like = x1 if isinstance(x1, Node) else x2
     one, two = b.operand(f"{name}/x1", x1, like), b.operand(f"{name}/x2", x2, like)
     dim %= max(one.rank, two.rank)
+    if one.rank != two.rank or one.shape[dim] != two.shape[dim]:  # their sizes are those of what they are broadcast to
+        shape = tuple(torch.broadcast_shapes(one.shape, two.shape))  # type: ignore[no-untyped-call]
+        one, two = (expanded(b, f"{name}/wide", x, shape) for x in (one, two))
     one = normalize(b, f"{name}/one", one, 2.0, dim, eps)
     two = normalize(b, f"{name}/two", two, 2.0, dim, eps)
     return b.emit(name, "sum", [b.emit(f"{name}/product", "mul", [one, two])], dims=(dim,), keepdim=False)

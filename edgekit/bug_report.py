@@ -8,7 +8,7 @@ import sys
 import tempfile
 import traceback
 
-from edgekit.errors import NO_EXIT, EdgekitError, EnvironmentRefused, UsageError, first_line
+from edgekit.errors import FEWER_FILES, MANY_FILES, NO_EXIT, EdgekitError, EnvironmentRefused, UsageError, first_line
 from edgekit.redact import redacted
 from edgekit.util.formatting import escaped
 
@@ -32,6 +32,8 @@ def _told(error: BaseException) -> EdgekitError:
         return EnvironmentRefused("not enough memory", "close other programs, or choose a smaller network")
     if isinstance(error, OSError) and error.errno in _NO_ROOM:
         return EnvironmentRefused(str(error), "free some space, or work in another folder")
+    if isinstance(error, OSError) and error.errno in MANY_FILES:
+        return EnvironmentRefused(str(error), FEWER_FILES)
     if isinstance(error, OSError) and error.errno in _NO_NAME:
         name = str(error.filename or "")
         shown = name if len(name) <= 80 else f"{name[:60]}..."

@@ -14,6 +14,7 @@ Anything else that escapes is a bug of ours and ends with exit code 1.
 from __future__ import annotations
 
 import difflib
+import errno
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -121,6 +122,20 @@ class EnvironmentRefused(EdgekitError):
 
     code = "environment"
     exit_code = 7
+
+
+MANY_FILES = (errno.EMFILE, errno.ENFILE)
+FEWER_FILES = "allow more open files with `ulimit -n`, or give fewer at once"
+
+
+def no_process(program: str, error: OSError) -> EnvironmentRefused:
+    """Return the error where the system starts no process of a program."""
+    remedy = f"see whether {program} is a program for this machine"
+    if error.errno in MANY_FILES:
+        remedy = FEWER_FILES
+    elif error.errno in (errno.ENOMEM, errno.EAGAIN):
+        remedy = "free some memory and try again"
+    return EnvironmentRefused(f"no process could be started: {error}", remedy)
 
 
 def as_json(error: EdgekitError | Refusal) -> dict[str, str]:

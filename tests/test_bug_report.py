@@ -22,6 +22,7 @@ from edgekit.errors import EdgekitError, EnvironmentRefused, GateFailed, HardExi
         (MemoryError(), EnvironmentRefused, "not enough memory"),
         (OSError(errno.ENOSPC, "No space left on device"), EnvironmentRefused, "No space left"),
         (OSError(errno.EROFS, "Read-only file system"), EnvironmentRefused, "Read-only"),
+        (OSError(errno.EMFILE, "Too many open files"), EnvironmentRefused, "Too many open files"),
         (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), UsageError, "x" * 60 + "... cannot be"),
     ],
 )

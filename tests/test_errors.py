@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from edgekit.errors import (
@@ -13,6 +15,7 @@ from edgekit.errors import (
     first_line,
     in_one_line,
     nearest,
+    no_process,
     worst_exit_code,
 )
 
@@ -57,6 +60,15 @@ def test_an_exception_in_one_line(error: BaseException, line: str) -> None:
 )
 def test_all_lines_of_an_exception_in_one_of_a_bounded_length(error: BaseException, line: str) -> None:
     assert in_one_line(error, 19) == line and len(in_one_line(ValueError("ab " * 900))) == 400
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.EMFILE, "ulimit -n"), (errno.ENOMEM, "free some memory"), (errno.ENOEXEC, "adb is a program for this")],
+)
+def test_a_process_that_cannot_be_started(number: int, remedy: str) -> None:
+    error = no_process("adb", OSError(number, "the system's words"))
+    assert "the system's words" in error.message and remedy in error.remedy and error.exit_code == 7
 
 
 def test_what_failed_is_named_by_its_keys_and_told_under_those_that_are_asked() -> None:

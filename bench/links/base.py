@@ -8,7 +8,6 @@ edgekit.device.registry.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from edgekit.bench.links import stopping
-from edgekit.errors import BackendMissing, EdgekitError, EnvironmentRefused, MeasurementInvalid
+from edgekit.errors import BackendMissing, EdgekitError, EnvironmentRefused, MeasurementInvalid, no_process
 from edgekit.records.onnx_parts import parts_of
 from edgekit.records.runtime import RUNTIMES, refusal
 from edgekit.redact import redacted
@@ -205,9 +204,7 @@ def start(
             env=environment,
         )
     except OSError as error:
-        short = error.errno in (errno.ENOMEM, errno.EAGAIN)
-        remedy = "free some memory and try again" if short else f"see whether {argv[0]} is a program for this machine"
-        raise EnvironmentRefused(f"no process could be started: {error}", remedy) from error
+        raise no_process(argv[0], error) from error
     stopping.begun(process)
     return process
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from typing import Any
 
-from edgekit.errors import EdgekitError, EnvironmentRefused, kind_of
+from edgekit.errors import EdgekitError, kind_of, no_process
 
 # It imports from where this process does, and not from the folder that it is started in.
 CHILD = """
@@ -39,7 +39,7 @@ def call(name: str, *arguments: str, seconds: float) -> Any:
         )
     except OSError as error:
         os.close(alive)
-        raise EnvironmentRefused(f"no process could be started: {error}", "free some memory and try again") from error
+        raise no_process(sys.executable, error) from error
     finally:
         os.close(stdin)
     with process:

@@ -11,6 +11,7 @@ from edgekit.exporters.int8 import tflite_constraints
 from edgekit.exporters.int8.activations import carries, is_narrow
 from edgekit.exporters.int8.masks import masked
 from edgekit.exporters.int8.output_channels import outputs_apart
+from edgekit.exporters.int8.peaks import peaks
 from edgekit.exporters.int8.sensitive import is_square, sensitive
 from edgekit.exporters.int8.spectra import spectra
 from edgekit.ir.graph import Graph, Op
@@ -53,7 +54,7 @@ def islands(
     extremes = extremes or {}
     apart = outputs_apart(graph, extremes, channels or {}) | fine_shares(graph, scheme, extremes)
     apart |= spectra(graph) | squares(graph) | sensitive(graph) | divisors(graph) | roots(graph) | preparation(graph)
-    apart |= masked(graph, extremes)
+    apart |= masked(graph, extremes) | peaks(graph)
     if scheme == "tflite":
         apart |= before_choices(graph) | narrow(graph, extremes)
     fused = fused_activations(graph)

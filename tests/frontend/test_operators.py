@@ -190,6 +190,8 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "rms_norm": lambda x, w: F.rms_norm(x, (8,), w[0], 1e-4) + F.rms_norm(x, (8,)),
     "layer_norm, computed weights": lambda x, w: F.layer_norm(x, (8,), x[0, 0, 0], x[0, 0, 1]),
     "linear of a vector": lambda x, w: F.linear(x[0, 0, 0], w, w[1]),
+    "linear, one output": lambda x, w: F.linear(x, w[0]) + F.linear(x, w[0], w[1, 0]) + F.linear(x[0, 0, 0], w[1]),
+    "linear, one computed output": lambda x, w: F.linear(x, x[0, 0, 0], x[0, 0, 1, 0]),
     "linear, computed weight": lambda x, w: F.linear(x, x[0, 0] @ w, x[0, 1, :, 0]),
     "bilinear": lambda x, w: F.bilinear(x, x * 2, w.reshape(1, 8, 8).expand(3, 8, 8), w[0, :3]),
     "local_response_norm, even": lambda x, w: F.local_response_norm(x, 2),

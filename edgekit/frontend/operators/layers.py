@@ -128,6 +128,8 @@ def _spread_out(
 
 def linear(b: Builder, name: str, input: Any, weight: Any, bias: Any = None) -> Any:
     input = b.operand(f"{name}/input", input, weight)
+    if len(weight.shape) == 1:
+        return _to_one(b, name, input, weight, bias)
     if not isinstance(weight, Node) and not isinstance(bias, Node):
         if input.rank == 1:
             row = b.emit(f"{name}/row", "reshape", [input], shape=(1, *input.shape))
@@ -142,6 +144,18 @@ def linear(b: Builder, name: str, input: Any, weight: Any, bias: Any = None) -> 
     if isinstance(bias, Tensor):
         return b.emit(name, "add", [product], {"other": bias})
     return b.emit(name, "add", [product, bias])
+
+
+def _to_one(b: Builder, name: str, input: Node, weight: Any, bias: Any) -> Node:
+    """A linear layer whose weight is a vector: it has one output, whose axis torch leaves out."""
+
+    def row(role: str, value: Any, shape: tuple[int, ...]) -> Any:
+        known = not isinstance(value, Node)
+        return value.reshape(shape) if known else b.emit(f"{name}/{role}", "reshape", [value], shape=shape)
+
+    bias = None if bias is None else row("bias_row", bias, (1,))
+    y = linear(b, f"{name}/linear", input, row("weight_row", weight, (1, *weight.shape)), bias)
+    return b.emit(name, "reshape", [y], shape=y.shape[:-1])
 
 
 def batch_norm(

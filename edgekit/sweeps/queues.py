@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from edgekit.sweeps.jobs import ACCURACY, EXPORT, LATENCY, Task
 
+GUESS_WEIGHS = 0.25  # as much as a quarter of a job that was done: a busy machine takes several times the guess
+
 
 class Turns:
     """Jobs in a fair order: networks take turns, and the jobs of one network keep their order."""
@@ -147,9 +149,6 @@ class Job:
     since: float = 0.0  # when it began
 
 
-GUESS_WEIGHS = 0.25  # as much as a quarter of a job that was done: a busy machine takes several times the guess
-
-
 class Pace:
     """What jobs of a kind take, against what was guessed, which soon weighs little."""
 
@@ -170,8 +169,8 @@ class Pace:
     def of(self, guessed: float) -> float:
         """Return how long what was guessed so will take."""
         trust = self._jobs / (self._jobs + GUESS_WEIGHS)
-        seen = trust * self._taken / self._guessed if self._guessed else 0.0
-        return guessed * max(seen + 1 - trust if self._guessed else 1.0, self._least)
+        ratio = self._taken / self._guessed if self._guessed else 1.0
+        return guessed * max(trust * ratio + 1 - trust, self._least)
 
 
 class Remaining:

@@ -35,6 +35,7 @@ from edgekit.records.preprocessing_file import Described, Reader, reader
 from edgekit.records.runtime import Session
 from edgekit.storage.keeping import Keeper
 from edgekit.util.files import make_folder
+from edgekit.util.quantity import count
 
 Progress = Callable[[str, int | None, int | None], None]
 OpenFile = Callable[[Artifact], Opened]
@@ -79,6 +80,7 @@ def eval(
     artifacts = [artifacts] if isinstance(artifacts, (str, Path)) else list(artifacts)
     if not artifacts:
         raise UsageError("no artifact to evaluate was named", "give at least one .onnx or .tflite file")
+    threads = count(threads, "--threads", "1")
     limits = gates.limits([Path(path) for path in artifacts], min_top1, max_drop, against)
     samples, said = _samples(Path(data)), _said(preprocess)
     classes = ClassNames(Path(labels) if labels is not None else None, classes_by_order)

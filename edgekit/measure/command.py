@@ -21,6 +21,7 @@ from edgekit.records.runtime import choose
 from edgekit.stats.medians import MIN_PROCESSES
 from edgekit.storage.keeping import Keeper
 from edgekit.util.formatting import counted
+from edgekit.util.quantity import count
 
 Outcome = tuple[str, Measurement] | Failure  # the path as it was given
 
@@ -67,7 +68,7 @@ def bench(
     minute is held against the last (docs/measuring.md, *Sustained load*).
     """
     paths = [artifacts] if isinstance(artifacts, (str, Path)) else list(artifacts)
-    batches = [batch] if isinstance(batch, int) else batch
+    batches = batch if isinstance(batch, Sequence) else [batch]
     shapes = input if isinstance(input, Mapping) else {"": input} if input is not None else {}
     protocols = _protocols(preset, threads, batches, versus, shapes)
     _check_counts(len(paths), len(protocols), versus)
@@ -116,10 +117,8 @@ def _protocols(
 def _protocol(preset: str, threads: int, batch: int, versus: bool) -> Protocol:
     if preset not in PRESETS:
         raise UsageError(f"unknown preset '{preset}'{nearest(preset, PRESETS)}", f"choose one of: {', '.join(PRESETS)}")
-    for name, value in (("threads", threads), ("batch", batch)):
-        if value < 1:
-            raise UsageError(f"--{name} must be at least 1, not {value}", f"leave --{name} out for 1")
-    protocol = PRESETS[preset].model_copy(update={"threads": threads, "batch": batch})
+    counts = {"threads": count(threads, "--threads", "1"), "batch": count(batch, "--batch", "1")}
+    protocol = PRESETS[preset].model_copy(update=counts)
     return protocol.model_copy(update=VERSUS.get(preset, {"processes": MIN_PROCESSES})) if versus else protocol
 
 

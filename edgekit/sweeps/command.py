@@ -31,6 +31,7 @@ from edgekit.sweeps.preview import preview
 from edgekit.sweeps.result import SweepResult
 from edgekit.sweeps.run import Progress, Running, Watch
 from edgekit.sweeps.workers import processors
+from edgekit.util.quantity import count
 
 MANY = 1000  # cells: beyond it, a slip of the hand is likelier than a wish
 MOST = 100_000  # cells of one sweep, which are all held in memory
@@ -89,8 +90,8 @@ def sweep(
     started, wanted = time.time(), grid(model, **asked)
     if retry not in (None, *RETRIED):
         raise UsageError(f"--retry cannot be '{retry}'", f"say --retry {' or '.join(RETRIED)}")
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"--jobs must be at least 1, not {jobs}", "leave --jobs out for one for each processor")
+    if jobs is not None:
+        count(jobs, "--jobs", "one for each processor")
     if wanted.bound > MOST:
         raise UsageError(
             f"this grid has {wanted.bound:,} cells, about {told(_rough_seconds(wanted, wanted.bound))} of work",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import operator
 import re
 from collections.abc import Mapping
+from typing import SupportsIndex
 
 from edgekit.errors import UsageError
 
@@ -35,6 +37,18 @@ def _quantity(value: Quantity, option: str, units: Mapping[str, float], example:
     if not 0 < number < math.inf:
         known = ", ".join(unit for unit in units if unit)
         raise UsageError(f"{option} cannot be '{value}'", f"write, say, {option} {example}; units are {known}")
+    return number
+
+
+def count(value: SupportsIndex, option: str, without: str) -> int:
+    """Return a whole number from 1 on. Raises UsageError; `without` is what leaving the option out gives."""
+    remedy = f"leave {option} out for {without}"
+    try:
+        number = int(operator.index(value))
+    except TypeError:
+        raise UsageError(f"{option} must be a whole number, not {value!r}", remedy) from None
+    if number < 1:
+        raise UsageError(f"{option} must be at least 1, not {number}", remedy)
     return number
 
 

@@ -79,6 +79,11 @@ def test_right_answers_are_counted_and_stored(tmp_path: Path, pictures: Path, ev
     assert result.exit_code == 0 and stored.images_per_second > 0
 
 
+def test_no_thread_is_refused(evaluate: Callable[..., Any]) -> None:
+    with pytest.raises(UsageError, match="--threads must be at least 1, not 0"):
+        evaluate("a.onnx", threads=0)
+
+
 def test_limits_on_accuracy_decide_the_exit_code(tmp_path: Path, evaluate: Callable[..., Any]) -> None:
     good, bad = sealed(network(tmp_path / "a.onnx")), sealed(network(tmp_path / "b.onnx", background=True))
     wanted = {"min_top1": 50, "max_drop": "20", "against": good}

@@ -96,6 +96,8 @@ def test_a_single_file_that_fails_raises(tiny_onnx: Callable[..., Path]) -> None
     [
         ({"preset": "defualt"}, "did you mean 'default'"),
         ({"threads": 0}, "--threads must be at least 1"),
+        ({"threads": 1.5}, "--threads must be a whole number, not 1.5"),
+        ({"batch": 0.5}, "--batch must be a whole number, not 0.5"),
         ({"batch": [1, -1]}, "--batch must be at least 1"),
         ({"batch": []}, "nothing to measure"),
         ({"device": "lokal"}, "did you mean 'local'"),

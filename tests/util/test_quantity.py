@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edgekit.errors import UsageError
-from edgekit.util.quantity import points, top1_limit
+from edgekit.util.quantity import count, points, top1_limit
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,11 @@ def test_the_remedy_for_a_fraction_is_the_same_number_in_percent(given: Any, mea
     with pytest.raises(UsageError) as refused:
         top1_limit(given, "--min-top1")
     assert refused.value.remedy == f"write --min-top1 {meant}"
+
+
+@pytest.mark.parametrize(("value", "said"), [(0, "at least 1, not 0"), (-3, "at least 1"), (1.0, "a whole number")])
+def test_a_count_is_a_whole_number_from_one_on(value: Any, said: str) -> None:
+    assert (count(7, "--jobs", "1"), count(True, "--jobs", "1")) == (7, 1)
+    with pytest.raises(UsageError, match=f"--jobs must be {said}") as caught:
+        count(value, "--jobs", "one for each processor")
+    assert caught.value.remedy == "leave --jobs out for one for each processor"

@@ -24,6 +24,7 @@ from edgekit.sweeps.jobs import export_bytes
 from edgekit.sweeps.workers import Workers, memory, processors
 from edgekit.util.files import cache_folder, drafting
 from edgekit.util.formatting import counted
+from edgekit.util.quantity import count
 
 SMALL = 4  # threads beside those of exports and devices: for pieces of files
 PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0  # between two looks for a scheduler that went away
@@ -50,8 +51,8 @@ def worker(
     Dask, and UsageError where another worker announces a device of the same name.
     """
     where = connection(scheduler, tls_ca, tls_cert, tls_key, insecure)
-    if jobs is not None and jobs < 1:
-        raise UsageError(f"--jobs must be at least 1, not {jobs}", "leave --jobs out for as many as this machine takes")
+    if jobs is not None:
+        count(jobs, "--jobs", "as many as this machine takes")
     known = load(devices) if devices is not None else DeviceList({}, None)
     slots = jobs or max(1, min(processors(), memory() // export_bytes(None)))
     own = {device: entry for device, entry in known.devices.items() if entry is not LOCAL}

@@ -90,6 +90,9 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
         shown(fft.ifft2(x, (4, -1))),
     ),
     "hfft, ihfft": lambda x, w: (fft.hfft(rows(x)), shown(fft.ihfft(x)), fft.hfft(rows(x), 9, norm="ortho")),
+    "of integers": lambda x, w: [
+        shown(f((x[:, :, :4, :4] * 9).to(t))) * w[0, 0] for f in (fft.rfft, fft.fft2) for t in (torch.int16, torch.bool)
+    ],
     "shifts": lambda x, w: (
         fft.fftshift(x),
         fft.ifftshift(x, dim=(2, 3)),
@@ -148,6 +151,7 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
         rows(x).abs(),
         rows(x).angle(),
         x.angle(),
+        (x * 9).int().angle() * w[0, 0],
         rows(x).real.exp(),
         rows(x).imag * 2,
         rows(x).norm(dim=1),

@@ -47,6 +47,7 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "div, floor": lambda x, w: torch.div(x, positive(x), rounding_mode="floor"),
     "remainder": lambda x, w: x % 0.7,
     "pow": lambda x, w: positive(x) ** 1.7 + x**2 + positive(x) ** 0.5 + positive(x) ** -0.5 + positive(x) ** -1,
+    "float_power": lambda x, w: (torch.float_power((x * 9).int(), 3) * x, torch.float_power(positive(x), w[0])),
     "pow, reflected": lambda x, w: 2**x,
     "pow of tensors": lambda x, w: positive(x).pow(w[0]),
     "square": lambda x, w: x.square(),
@@ -109,6 +110,8 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
         F.avg_pool1d(x[0, 0], 2),
         F.avg_pool3d(x, 2),
         F.lp_pool2d(positive(x[0]), 2, 2),
+        F.lp_pool2d(x, 1, 2),
+        F.lp_pool2d(x, math.inf, 2),
     ),
     # products
     "matmul": lambda x, w: x @ w + w[:6, :6] @ x,

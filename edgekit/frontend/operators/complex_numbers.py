@@ -13,7 +13,7 @@ from torch import Tensor
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Complex, Node, halves, mapped
 from edgekit.frontend.operators import attention, layers, special
-from edgekit.frontend.operators.elementwise import Converter, clip, pair
+from edgekit.frontend.operators.elementwise import Converter, as_float, clip, pair
 from edgekit.frontend.operators.moving import expanded, select, stack, turned
 
 Part = Any  # a node, a tensor or a number; None stands for zero
@@ -200,8 +200,9 @@ def angle(b: Builder, name: str, input: Any) -> Node:
     """The angle of z; of a real number it is 0 or pi."""
     if isinstance(input, Complex):
         return special.atan2(b, name, input.imag, input.real)
-    below = b.emit(f"{name}/below", "less", [input], other=0.0)
-    ends = (b.number(f"{name}/{what}", value, input) for what, value in (("pi", torch.pi), ("zero", 0.0)))
+    x = as_float(b, name, input)
+    below = b.emit(f"{name}/below", "less", [x], other=0.0)
+    ends = (b.number(f"{name}/{what}", value, x) for what, value in (("pi", torch.pi), ("zero", 0.0)))
     return b.emit(name, "where", [below, *ends])
 
 

@@ -105,6 +105,11 @@ def pow_(b: Builder, name: str, input: Any, exponent: Any) -> Any:
     return pair(b, name, "pow", input, exponent)
 
 
+def float_power(b: Builder, name: str, input: Any, exponent: Any) -> Any:
+    """The same in real numbers."""
+    return pow_(b, name, *(as_float(b, name, x) if isinstance(x, Node) else x for x in (input, exponent)))
+
+
 def rpow(b: Builder, name: str, exponent: Node, base: Any) -> Any:
     return pair(b, name, "pow", base, exponent)
 

@@ -16,7 +16,7 @@ from edgekit.frontend import scope
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Complex, Node
 from edgekit.frontend.operators import complex_numbers as cn
-from edgekit.frontend.operators.elementwise import Converter
+from edgekit.frontend.operators.elementwise import Converter, as_float
 from edgekit.frontend.operators.moving import cut, movedim, pad, roll, shaped, stack
 from edgekit.frontend.refusals import at
 from edgekit.ir.reference import FROM_FREQUENCIES, TO_FREQUENCIES
@@ -48,8 +48,8 @@ def _scale(norm: str | None, n: int, inverse: bool) -> float:
     return 1 / n if (norm == "forward") != inverse else 1.0
 
 
-def _parts(x: Node) -> list[Node]:
-    return [x.real, x.imag] if isinstance(x, Complex) else [x]
+def _parts(b: Builder, name: str, x: Node) -> list[Node]:
+    return [x.real, x.imag] if isinstance(x, Complex) else [as_float(b, name, x)]
 
 
 def _product(
@@ -89,7 +89,7 @@ def _transformed(
     """sum of x * e^(sign * 2 pi i k t / n) along an axis, for each frequency k, or up to half of n."""
     dim %= x.rank
     n = n or x.shape[dim]
-    size, parts = min(n, x.shape[dim]), _parts(x)
+    size, parts = min(n, x.shape[dim]), _parts(b, name, x)
     cos, sin = (_scaled(wave, scale) for wave in _waves(n // 2 + 1 if half else n, size, n, parts[0].dtype))
     way = FROM_FREQUENCIES if sign > 0 else TO_FREQUENCIES
     up, down = (sin, _scaled(sin, -1)) if sign > 0 else (_scaled(sin, -1), sin)
@@ -101,7 +101,7 @@ def _real_again(b: Builder, name: str, x: Node, n: int | None, dim: int, scale: 
     """The real values whose lower half of frequencies is x; the upper half is its conjugate."""
     dim %= x.rank
     n = n or 2 * (x.shape[dim] - 1)
-    size, parts = min(n // 2 + 1, x.shape[dim]), _parts(x)
+    size, parts = min(n // 2 + 1, x.shape[dim]), _parts(b, name, x)
     cos, sin = (_twice(wave, scale) for wave in _waves(n, size, n, parts[0].dtype))
     return _product(b, name, parts, (cos, _scaled(sin, -1)), dim, size, FROM_FREQUENCIES)
 

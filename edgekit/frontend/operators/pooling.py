@@ -161,10 +161,11 @@ def lp_pool(
     stride: Any = None,
     ceil_mode: bool = False,
 ) -> Any:
-    """sign(s) * (|s|)^(1/p) of the sum s of x^p over each window."""
+    """The sum of x^p over each window to the power of 1/p; of an infinite p the largest size."""
+    if norm_type == math.inf:
+        return max_pool(b, name, b.emit(f"{name}/size", "abs", [input]), kernel_size, stride, 0, 1, ceil_mode)
     kernel = per_axis(kernel_size, input.rank - 2)
     x = b.emit(f"{name}/power", "pow", [input], other=float(norm_type))
     x = avg_pool(b, f"{name}/mean", x, kernel, stride, 0, ceil_mode)
-    x = b.emit(f"{name}/positive", "relu", [x])
     x = b.emit(f"{name}/sum", "mul", [x], other=float(math.prod(kernel)))
     return b.emit(name, "pow", [x], other=1 / norm_type)

@@ -63,10 +63,15 @@ def jetson(server: Server, here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(jetson_target, "MODES", conf)
     monkeypatch.setattr(linux_check, "MODES", conf)
     monkeypatch.setattr(linux_check, "FILES", (*linux_check.FILES, conf))
-    monkeypatch.setattr(linux, "IDLE_SECONDS", 1.8)
-    monkeypatch.setattr(linux, "BUSY_SECONDS", 1.8)
+    last(monkeypatch, 0.1)
     describe(server, sensors="jetson", power_modes=["15W", "25W"])
     return folder
+
+
+def last(monkeypatch: pytest.MonkeyPatch, seconds: float, settle_seconds: float = 0.0) -> None:
+    """Let each stretch of an energy pass take so many seconds, the first of which do not count."""
+    for name, value in (("IDLE", seconds), ("BUSY", seconds), ("SETTLE", settle_seconds)):
+        monkeypatch.setattr(linux, f"{name}_SECONDS", value)
 
 
 def mode(jetson: Path) -> int:
@@ -87,7 +92,10 @@ def test_a_jetson_tells_what_it_is(server: Server, jetson: Path) -> None:
     assert check is not None and any("MAXN_SUPER, not in 15W or 25W" in line for line in check.missing)
 
 
-def test_energy_is_that_of_the_rails(server: Server, jetson: Path, tiny_onnx: Callable[..., Path]) -> None:
+def test_energy_is_that_of_the_rails(
+    server: Server, jetson: Path, tiny_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last(monkeypatch, 1.8, settle_seconds=1.0)
     # The board draws 3 W until the processor is busy, which the end of the pause tells, and soon after it 5 W.
     busy, pauses = server.folder / "busy", server.folder / "pauses" / "sitecustomize.py"
     pauses.parent.mkdir()
@@ -122,8 +130,9 @@ while True:
 
 
 def test_without_rails_there_is_no_energy_and_a_reason(
-    server: Server, jetson: Path, tiny_onnx: Callable[..., Path]
+    server: Server, jetson: Path, tiny_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    last(monkeypatch, 1.0)
     server.script("tegrastats", "#!/bin/sh\nwhile :; do echo 'RAM 1/2MB (lfb 1x4MB) CPU [1%@7]'; sleep 0.05; done\n")
     (one,) = edgekit.bench([tiny_onnx()], device="board", preset="quick").measurements
     assert one.found["energy"]["gross_mj"] is None and "no rails" in one.found["energy"]["reason"]
@@ -138,8 +147,7 @@ def test_rails_in_sysfs_are_preferred(
     for name, text in {"in1_label": "VDD_IN", "in1_input": "5000", "curr1_input": "800"}.items():
         (folder / name).write_text(text + "\n")
     monkeypatch.setattr(linux, "SYSFS", str(sysfs))
-    monkeypatch.setattr(linux, "IDLE_SECONDS", 3.0)
-    monkeypatch.setattr(linux, "BUSY_SECONDS", 3.0)
+    last(monkeypatch, 2.0)
     server.script("tegrastats", "#!/bin/sh\ntouch $0.ran\n")
     (one,) = edgekit.bench([tiny_onnx()], device="board", preset="quick").measurements
     energy = one.found["energy"]
@@ -164,7 +172,10 @@ def test_memory_that_a_gpu_shares_is_what_the_machine_has_less(
     assert one.memory.unified_bytes is None and one.memory.peak_bytes
 
 
-def test_another_languages_numbers_are_no_numbers(server: Server, jetson: Path, tiny_onnx: Callable[..., Path]) -> None:
+def test_another_languages_numbers_are_no_numbers(
+    server: Server, jetson: Path, tiny_onnx: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last(monkeypatch, 1.0)
     line = "RAM 1/2MB (lfb 1x4MB) CPU [1%@729] CPU@45,5C VDD_IN 3.582mW/3.580mW"
     server.script("tegrastats", f"#!/bin/sh\nwhile :; do echo '{line}'; sleep 0.05; done\n")
     (one,) = edgekit.bench([tiny_onnx()], device="board", preset="quick").measurements

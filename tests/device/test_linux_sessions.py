@@ -100,8 +100,8 @@ def test_a_file_that_crashes_its_runtime_is_told(crashing: Path) -> None:
 
 
 def test_a_file_that_does_not_end_is_ended(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote_session, "ANSWER_SECONDS", 4.0)
-    with pytest.raises(MeasurementInvalid, match=r"no answer from onnxruntime in 4 s: the run was ended"):
+    monkeypatch.setattr(remote_session, "ANSWER_SECONDS", 1.0)
+    with pytest.raises(MeasurementInvalid, match=r"no answer from onnxruntime in 1 s: the run was ended"):
         edgekit.eval([endless], data="images", preprocess="how.yaml")
 
 
@@ -136,7 +136,7 @@ def test_a_signal_ends_everything_at_once(endless: Path, tmp_path: Path, how: si
         for pid in children(process.pid):
             with suppress(OSError):
                 used = sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
-                if used > 3 * os.sysconf("SC_CLK_TCK"):  # more than importing takes
+                if used > 1.5 * os.sysconf("SC_CLK_TCK"):  # more than importing takes on most machines
                     return True
         return False
 

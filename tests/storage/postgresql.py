@@ -56,8 +56,20 @@ def running() -> Iterator[Cluster]:
     data = str(folder / "data")
     run(str(tools / "initdb"), "--pgdata", data, "--username", "edgekit", "--auth", "trust", "--no-sync")
     options = f"-c listen_addresses='' -c unix_socket_directories='{folder}' -c fsync=off"
-    start = (str(tools / "pg_ctl"), "--pgdata", data, "-o", options, "-l", str(folder / "log"), "--wait", "start")
-    stop = (str(tools / "pg_ctl"), "--pgdata", data, "--mode", "immediate", "--wait", "stop")
+    start = (
+        str(tools / "pg_ctl"),
+        "--pgdata",
+        data,
+        "-o",
+        options,
+        "-l",
+        str(folder / "log"),
+        "--wait",
+        "--timeout",
+        "600",
+        "start",
+    )
+    stop = (str(tools / "pg_ctl"), "--pgdata", data, "--mode", "immediate", "--wait", "--timeout", "600", "stop")
 
     def restart() -> None:
         run(*stop)

@@ -63,7 +63,7 @@ def _by_name(
     if any(places.values()):
         return {group: _class(file, sample, places[group], names) for group, sample in groups.items()}
     if any(sample.counted for sample in groups.values()):
-        _check_order(file, sorted(groups), names, classes)
+        _check_order(file, [groups[name] for name in sorted(groups)], names, classes)
     return {}
 
 
@@ -93,24 +93,30 @@ def _class(file: str, sample: Sample, places: list[int], names: Sequence[str]) -
     if not places:
         raise UsageError(
             f"no class of {file} is called '{sample.group}'",
-            "name the folder like a label" + (f", or {_BY_ORDER}" if sample.counted else ""),
+            f"name the {'folder' if sample.in_class_folder else 'class'} like a label"
+            + (f", or {_BY_ORDER}" if sample.counted else ""),
         )
     if len(places) > 1:
         raise UsageError(
             f"{file} has {len(places)} classes that are called '{sample.group}': {', '.join(names[i] for i in places)}",
-            f"add classes.txt beside the folders, or {_BY_ORDER}",
+            f"put classes.txt into {sample.root}, or {_BY_ORDER}",
         )
     return places[0]
 
 
-def _check_order(file: str, folders: list[str], names: Sequence[str], classes: int) -> None:
+def _check_order(file: str, groups: Sequence[Sample], names: Sequence[str], classes: int) -> None:
+    """Refuse classes that are to count in the order of their names, and cannot; `groups` has an image of each."""
+    first, table = groups[0], f"put classes.txt into {groups[0].root}"
+    are_folders = first.in_class_folder
     if names:
+        what, which = ("folders", "folders") if are_folders else ("classes of the images", "classes")
         raise UsageError(
-            f"none of the folders ('{folders[0]}' ...) is called like a class of {file} ('{names[0]}' ...)",
-            f"name the folders like the labels, add classes.txt beside them, or {_BY_ORDER}",
+            f"none of the {what} ('{first.group}' ...) is called like a class of {file} ('{names[0]}' ...)",
+            f"name the {which} like the labels, {table}, or {_BY_ORDER}",
         )
-    if len(folders) != classes > 0:
+    if len(groups) != classes > 0:
+        what = "class folders" if are_folders else "classes of images"
         raise UsageError(
-            f"there are {len(folders)} class folders, and {file} knows {classes} classes",
-            f"give the classes' names with --labels FILE, add classes.txt beside the folders, or {_BY_ORDER}",
+            f"there are {len(groups)} {what}, and {file} knows {classes} classes",
+            f"give the classes' names with --labels FILE, {table}, or {_BY_ORDER}",
         )

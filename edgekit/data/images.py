@@ -59,6 +59,11 @@ class Sample:
         return self.path.parents[depth - 1]
 
     @property
+    def in_class_folder(self) -> bool:
+        """Whether its folder is its class, and not a list or a part of its name."""
+        return Path(self.name).parts[:-1] == (self.group,)
+
+    @property
     def is_array(self) -> bool:
         """Whether it is an example of numbers, and no image."""
         return self.row is None and self.path.suffix.lower() in ARRAYS

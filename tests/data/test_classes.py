@@ -64,6 +64,24 @@ def test_what_does_not_match_is_refused(names: tuple[str, ...], cause: str, tmp_
     assert "--classes-by-order" in str(caught.value.remedy)
 
 
+@pytest.mark.parametrize(
+    ("names", "cause", "remedy"),
+    [
+        ((), "there are 2 classes of images, and f.onnx knows 4 classes", "put classes.txt into {}, "),
+        (("Katze",) * 4, "none of the classes of the images ('cat' ...) is called", "name the classes like the labels"),
+        (("cat", "a", "b", "c"), "no class of f.onnx is called 'dog'", "name the class like a label"),
+    ],
+)
+def test_classes_of_a_list_are_not_told_as_folders(
+    names: tuple[str, ...], cause: str, remedy: str, tmp_path: Path
+) -> None:
+    folders(tmp_path, "in")
+    (tmp_path / "labels.csv").write_text("file,class\nin/0.png,cat\n./in/0.png,dog\n")
+    with pytest.raises(UsageError) as caught:
+        by_group("f.onnx", labeled(tmp_path, by_name=True), names, 4, False)
+    assert cause in caught.value.message and remedy.format(tmp_path) in caught.value.remedy
+
+
 def test_a_table_holds_unless_the_names_disagree(tmp_path: Path) -> None:
     samples = folders(tmp_path, *ANIMALS, table="dog\ncat\nhorse\npolar_bear\n")
     assert by_group("f.onnx", samples, ("Hund", "Katze", "Pferd", "Bär"), 4, False) == {}

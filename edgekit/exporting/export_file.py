@@ -174,20 +174,25 @@ def _right(task: ExportTask, prepared: Prepared, written: Written, path: Path, p
     fault = file_fault(path, quantized, written.inputs, xs, prepared.preprocessing, how)
     if parity.passed and not _tells(parity):
         return parity
-    if fault is None and is_a_step_beside(parity):
-        return parity.model_copy(update={"passed": True, "reasons": (), "by_layer": True})
-    return (
-        parity
-        if fault is None
-        else parity.model_copy(update={"passed": False, "reasons": (*parity.reasons, str(fault))})
-    )
+    if fault is not None:
+        return parity.model_copy(update={"passed": False, "reasons": (*parity.reasons, str(fault))})
+    return _passed_by_layer(parity) if _tells_all(task, path) and is_a_step_beside(parity) else parity
+
+
+def _tells_all(task: ExportTask, path: Path) -> bool:
+    """Whether a file's layers can stand for its answers: it shows them, and nothing is asked of several examples."""
+    return path.suffix in SHOWING and not task.together
+
+
+def _passed_by_layer(parity: ParityRecord) -> ParityRecord:
+    return parity.model_copy(update={"passed": True, "reasons": (), "by_layer": True})
 
 
 def _by_layer(
     task: ExportTask, reference: Reference, written: Written, path: Path, parity: ParityRecord
 ) -> ParityRecord:
     """The record of an fp32 file. Where rounding decides what the network answers, its layers are judged one by one."""
-    graph = None if parity.passed or path.suffix not in SHOWING or task.together else reference.open_graph()
+    graph = None if parity.passed or not _tells_all(task, path) else reference.open_graph()
     if graph is None:
         return parity
     given, how = in_float(graph), (task.asked.io, task.asked.layout)
@@ -195,7 +200,7 @@ def _by_layer(
         fault = file_fault(path, given, written.inputs, reference.example(index), None, how)
         if fault is not None:
             return parity.model_copy(update={"reasons": (*parity.reasons, str(fault))})
-    return parity.model_copy(update={"passed": True, "reasons": (), "by_layer": True})
+    return _passed_by_layer(parity)
 
 
 def _tells(parity: ParityRecord) -> bool:

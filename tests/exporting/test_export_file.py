@@ -39,7 +39,7 @@ def record(passed: bool, simulated_snr_db: float | None, simulation_snr_db: floa
 def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
     """`_right` of a file in which a layer differs from the simulation."""
     monkeypatch.setattr(export_file, "file_fault", lambda *asked: FAULT)
-    task = SimpleNamespace(precision="int8", format="onnx", asked=SimpleNamespace(io="float32", layout="nhwc"))
+    asked = SimpleNamespace(io="float32", layout="nhwc")
     prepared = SimpleNamespace(
         quantized=lambda format: None,
         reference=lambda: SimpleNamespace(inputs=(np.zeros((1, 3), np.float32),)),
@@ -47,7 +47,13 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Any:
         preprocessing=None,
     )
     written = SimpleNamespace(inputs=(None,), outputs=(None,))
-    return lambda parity: export_file._right(task, prepared, written, Path("n.onnx"), parity)  # type: ignore[arg-type]
+
+    def right(parity: ParityRecord, suffix: str = "onnx", together: int | None = None) -> ParityRecord:
+        task: Any = SimpleNamespace(precision="int8", format="onnx", asked=asked, together=together)
+        path = Path(f"n.{suffix}")
+        return export_file._right(task, prepared, written, path, parity)  # type: ignore[arg-type]
+
+    return right
 
 
 @pytest.mark.parametrize(
@@ -95,6 +101,15 @@ def test_a_file_a_step_beside_its_simulation_is_right_where_its_layers_are(
     monkeypatch.setattr(export_file, "file_fault", lambda *asked: fault)
     found = judged(record(False, near, 47.5).model_copy(update={"reasons": reasons}))
     assert (found.passed, found.by_layer) == (passes, passes)
+
+
+@pytest.mark.parametrize(("suffix", "together"), [("engine", None), ("onnx", 3)])
+def test_layers_that_were_not_seen_or_not_at_a_batch_prove_nothing(
+    suffix: str, together: int | None, judged: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_file, "file_fault", lambda *asked: None)
+    beside = record(False, 36.0, 47.5).model_copy(update={"reasons": (BESIDE,)})
+    assert judged(beside, suffix, together) == beside
 
 
 @pytest.mark.parametrize(("n", "asked"), [(68, [12, 68]), (12, [12])])

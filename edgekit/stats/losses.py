@@ -27,8 +27,8 @@ class Loss:
         if self.is_limited:
             return self.reason
         doubt = self.held.doubt() if self.held.value else ""
-        so_few = f", which they cannot tell from no change; {doubt}" if doubt else ""
-        return f"{gained(self.held, escaped(self.base))} on {self.held.n:,} images{so_few}"
+        change, images = gained(self.held, escaped(self.base)), f"{self.held.n:,} images"
+        return f"{change}: {images} cannot tell it from no change; {doubt}" if doubt else f"{change} on {images}"
 
     def within(self, limit: float) -> Held:
         """Return the same against another limit."""

@@ -62,7 +62,7 @@ def test_the_file_that_is_named_says_what_it_lost_without_a_limit(tmp_path: Path
     assert found.chosen and found.chosen.row.precision == "int8" and found.chosen.loss
     told = f"a loss of 1.67 points against {FULL.file} (95 % paired "
     assert found.chosen.loss.told.startswith(told)
-    assert "on 60 images, which they cannot tell from no change; about " in found.chosen.loss.told
+    assert ": 60 images cannot tell it from no change; about " in found.chosen.loss.told
     document = found.to_json()["chosen"]["loss"]
     assert (document["against"], document["images"], document["top1"]) == (FULL.file, 60, pytest.approx(1 / 60))
     assert told in repr(found), "in a notebook, too"

@@ -6,10 +6,10 @@ In eight bits neighbors tie, and each of them would be a peak.
 from __future__ import annotations
 
 from edgekit.ir.graph import Graph
+from edgekit.ir.reference import LAYERS
 
 _REASON = "its values are compared with one another, and integers tie"
 _COMPARISONS = frozenset({"equal", "not_equal", "less", "less_equal", "greater", "greater_equal"})
-_LAYERS = frozenset({"conv", "conv_transpose", "linear"})
 # What leads from the nearest layers to the two sides.
 _BETWEEN = frozenset(
     {"sigmoid", "softmax", "tanh", "relu", "clip", "upsample", "max", "min", "max_pool", "adaptive_max_pool", "where"}
@@ -36,7 +36,7 @@ def _sources(graph: Graph, name: str) -> set[str]:
     found, waiting = set[str](), [name]
     while waiting:
         op = graph[waiting.pop()]
-        if op.name in found or op.kind not in _BETWEEN | _LAYERS or not op.dtype.is_floating_point:
+        if op.name in found or op.kind not in _BETWEEN | LAYERS or not op.dtype.is_floating_point:
             continue
         found.add(op.name)
         waiting += op.inputs if op.kind in _BETWEEN else ()

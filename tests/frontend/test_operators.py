@@ -177,6 +177,12 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "pixel_shuffle": lambda x, w: F.pixel_shuffle(x, 2),
     "pixel_unshuffle, channel_shuffle": lambda x, w: F.channel_shuffle(F.pixel_unshuffle(x, 2), 4),
     "unfold": lambda x, w: F.unfold(x, (3, 2), dilation=(1, 2), padding=1, stride=(2, 1)),
+    "unfold by names, and without a batch": lambda x, w: (
+        x.unfold(1, size=2, step=1),
+        x.unfold(dimension=3, size=3, step=2),
+        F.unfold(x[0], 2),
+        F.unfold(x, 3, 1, 1),
+    ),
     "unfold of a tensor": lambda x, w: x.unfold(2, 3, 2).sum(-1) + x.unfold(2, 2, 2)[:, :, :2, :, 0],
     "fold": lambda x, w: (
         F.fold(x.reshape(2, 4 * 6, 8)[:, :16], (8, 16), (4, 4), stride=(4, 2), padding=(0, 1))[:, :1]

@@ -125,8 +125,11 @@ def unfold(b: Builder, name: str, input: Any, *args: Any, **kwargs: Any) -> Any:
     if not isinstance(input, Node):
         return NotImplemented
     names = ("kernel_size", "dilation", "padding", "stride")
-    if "dimension" in kwargs or (len(args) == 3 and all(isinstance(x, int) for x in args)) or input.rank not in (3, 4):
+    if "size" in kwargs or (len(args) > 1 and all(isinstance(x, int) for x in args)):
         return _windows(b, name, input, *args, **kwargs)
+    if input.rank == 3:
+        y = unfold(b, name, shaped(b, f"{name}/batch", input, (1, *input.shape)), *args, **kwargs)
+        return shaped(b, f"{name}/alone", y, y.shape[1:])
     given = dict(zip(names, args, strict=False)) | kwargs
     kernel = per_axis(given["kernel_size"], 2)
     channels, count = input.shape[1], math.prod(kernel)

@@ -45,6 +45,8 @@ def array_input(artifact: Artifact, session: Session, said: ForeignInput | None)
     Raises UsageError for free sizes.
     """
     manifest, name = artifact.manifest, artifact.path.name
+    if not session.inputs:
+        raise UsageError(f"{name} has no inputs, and always answers the same", "evaluate a file that takes some")
     if manifest is not None:
         known = {one.name: one for one in manifest.inputs}
         beside = zip(session.inputs, manifest.inputs, strict=True)

@@ -80,11 +80,13 @@ def file_input(artifact: Artifact, session: Session, said: ForeignInput | None) 
 
 def channels_of(session: Session, layout: str | None) -> int | None:
     """Return the channels of a file's only input, where its shape allows one number of an image; else None."""
+    if len(session.inputs) != 1:
+        return None
     shape = tuple(session.inputs[0].shape)
     places = {"NCHW": shape[1:2], "NHWC": shape[-1:]}
     found = {size for name, sizes in places.items() if layout in (None, name) for size in sizes}
     able = found & set(CHANNELS.values())
-    return able.pop() if len(able) == 1 and len(shape) == 4 and len(session.inputs) == 1 else None
+    return able.pop() if len(able) == 1 and len(shape) == 4 else None
 
 
 def scores_of(name: str, session: Session, asked: str | None) -> int:

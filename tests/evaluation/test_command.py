@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from edgekit.errors import UsageError
@@ -273,6 +274,20 @@ def test_a_file_of_several_inputs_is_refused(tmp_path: Path, evaluate: Callable[
     onnx.save(model, tmp_path / "a.onnx")
     with pytest.raises(UsageError, match="a.onnx has 2 inputs"):
         evaluate(tmp_path / "a.onnx", preprocess=foreign_yaml(tmp_path))
+
+
+def test_a_file_without_inputs_is_refused(tmp_path: Path, evaluate: Callable[..., Any]) -> None:
+    model = onnx.load(network(tmp_path / "a.onnx"))
+    image = onnx.helper.make_tensor("x", onnx.TensorProto.FLOAT, [1, 3, 2, 2], [0.0] * 12)
+    model.graph.initializer.append(image)
+    del model.graph.input[:]
+    onnx.save(model, tmp_path / "a.onnx")
+    with pytest.raises(UsageError, match="a.onnx has 0 inputs, and an image fills one"):
+        evaluate(tmp_path / "a.onnx", preprocess=foreign_yaml(tmp_path))
+    (tmp_path / "arrays" / "0").mkdir(parents=True)
+    np.save(tmp_path / "arrays" / "0" / "a.npy", np.zeros((3, 2, 2), np.float32))
+    with pytest.raises(UsageError, match="a.onnx has no inputs"):
+        evaluate(tmp_path / "a.onnx", data=tmp_path / "arrays")
 
 
 def test_folders_of_wordnet_ids_are_matched_with_the_labels(

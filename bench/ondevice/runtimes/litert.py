@@ -209,7 +209,7 @@ def _tensor(value: dict[str, Any], free: bool) -> Tensor:
 
 def _quantization(inputs: list[dict[str, Any]]) -> list[Any] | None:
     """[scale, zero point] of a file's first input; None where it has none."""
-    scale, zero_point = inputs[0].get("quantization") or (0.0, 0)
+    scale, zero_point = (inputs[0].get("quantization") if inputs else None) or (0.0, 0)
     return [float(scale), int(zero_point)] if scale else None
 
 

@@ -62,7 +62,7 @@ VIEWS = frozenset(
 # What gives a tensor another shape in place; it stays in its memory.
 RESHAPING = frozenset({"squeeze_", "unsqueeze_", "transpose_", "t_", "swapaxes_", "swapdims_"})
 # Names of arguments that torch takes for its own, as numpy has them.
-NUMPYS = {"axis": "dim", "keepdims": "keepdim"}
+NUMPYS = {"axis": "dim", "keepdims": "keepdim", "axis0": "dim0", "axis1": "dim1"}
 # What gives its first argument back in eval mode.
 NOTHING = frozenset(
     {"dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout", "feature_alpha_dropout"}

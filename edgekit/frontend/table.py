@@ -200,10 +200,12 @@ _REDUCTIONS: dict[str, Converter] = {
     "pairwise_distance": reductions.pairwise_distance,
 }
 _PRODUCTS: dict[str, Converter] = {
-    **dict.fromkeys(("matmul", "mm", "bmm", "mv"), attention.matmul),
+    **dict.fromkeys(("matmul", "mm", "bmm", "mv"), el.renamed(attention.matmul, mat2="other", vec="other")),
     "dot": attention.dot,
     "rmatmul": attention.rmatmul,
-    **dict.fromkeys(("baddbmm", "addmm", "addmv"), attention.baddbmm),
+    "baddbmm": attention.baddbmm,
+    "addmm": el.renamed(attention.baddbmm, mat1="batch1", mat2="batch2"),
+    "addmv": el.renamed(attention.baddbmm, mat="batch1", vec="batch2"),
     "einsum": attention.einsum,
     **dict.fromkeys(("outer", "ger"), attention.outer),
     "scaled_dot_product_attention": attention.scaled_dot_product_attention,

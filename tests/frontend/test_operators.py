@@ -177,6 +177,13 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "pixel_shuffle": lambda x, w: F.pixel_shuffle(x, 2),
     "pixel_unshuffle, channel_shuffle": lambda x, w: F.channel_shuffle(F.pixel_unshuffle(x, 2), 4),
     "unfold": lambda x, w: F.unfold(x, (3, 2), dilation=(1, 2), padding=1, stride=(2, 1)),
+    "products and axes by names": lambda x, w: (
+        torch.bmm(input=x[0], mat2=x[1].mT),
+        torch.mv(x[0, 0], vec=w[0]),
+        torch.addmm(w[0], mat1=x[0, 0], mat2=w, beta=0.5),
+        torch.addmv(x[0, 0, :, 0], mat=x[0, 1], vec=w[0]),
+        torch.swapaxes(x, axis0=1, axis1=-1),
+    ),
     "unfold by names, and without a batch": lambda x, w: (
         x.unfold(1, size=2, step=1),
         x.unfold(dimension=3, size=3, step=2),

@@ -15,6 +15,11 @@ from edgekit.frontend.node import Node
 Converter = Callable[..., Any]  # (builder, name, the call's own arguments) -> what it becomes, or NotImplemented
 
 
+def renamed(function: Converter, **names: str) -> Converter:
+    """The converter of a function whose arguments have other names: theirs, with those of `function`."""
+    return lambda b, name, *args, **more: function(b, name, *args, **{names.get(key, key): more[key] for key in more})
+
+
 def unary(kind: str, **defaults: Any) -> Converter:
     """An operator of one tensor whose further arguments have torch's names and defaults."""
 

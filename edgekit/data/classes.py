@@ -17,7 +17,6 @@ from edgekit.errors import UsageError
 from edgekit.records.artifact import Artifact
 
 _WNID = re.compile(r"^(n\d{8})\s+")
-_LABELS = "; or name the classes so with --labels FILE"
 _BY_ORDER = "say --classes-by-order where their order is right"
 
 
@@ -49,7 +48,7 @@ def by_group(
     found = _by_name(file, samples, names, classes, by_order)
     unknown = next((sample for sample in samples if sample.label is None and sample.group not in found), None)
     if unknown is not None:
-        raise without_class(unknown, _LABELS)
+        raise without_class(unknown)
     return found
 
 

@@ -143,12 +143,12 @@ def labeled(path: Path, by_name: bool = False) -> tuple[Sample, ...]:
     return samples
 
 
-def without_class(sample: Sample, labels: str = "") -> UsageError:
-    """Return the refusal of an image whose class nothing says; `labels` is what else would say it."""
+def without_class(sample: Sample) -> UsageError:
+    """Return the refusal of an image whose class nothing says."""
     if sample.group:
         tables = f"put {' or '.join(CLASS_TABLES)} into {sample.root}"
-        how = "a class a line, class 0 first, by WordNet id or folder name"
-        return UsageError(f"nothing says which class '{sample.group}' ({sample.name}) is", f"{tables}: {how}{labels}")
+        how = "a class a line, class 0 first, by WordNet id or folder name; or name the classes so with --labels FILE"
+        return UsageError(f"nothing says which class '{sample.group}' ({sample.name}) is", f"{tables}: {how}")
     return UsageError(
         f"nothing says which class {sample.name} in {sample.root} is",
         "add labels.csv (columns file,class), or use one sub-folder per class, or names that begin with a WordNet id",

@@ -116,3 +116,10 @@ def test_wordnet_ids_that_nothing_explains_are_refused(names: tuple[str, ...], b
     with pytest.raises(UsageError, match="nothing says which class 'n01440764'") as caught:
         by_group("f.onnx", samples, names, 2, by_order)
     assert f"into {tmp_path}:" in caught.value.remedy and "--labels FILE" in caught.value.remedy
+
+
+def test_folders_of_ids_say_that_labels_name_them(tmp_path: Path) -> None:
+    folders(tmp_path, "n01914609", "n02013706")
+    with pytest.raises(UsageError, match="nothing says which class 'n01914609'") as refused:
+        labeled(tmp_path)
+    assert "synset_words.txt into" in refused.value.remedy and "--labels FILE" in refused.value.remedy

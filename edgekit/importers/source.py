@@ -22,6 +22,8 @@ REAL = ("float32", "float16", "bfloat16", "float64")  # types of inputs, read in
 WHOLE = ("bool", "uint8", "int8", "int16", "int32", "int64")  # kept as they are
 READ = (*REAL, *WHOLE)
 Given = Sequence[Shape] | Mapping[str, Shape] | None  # shapes of inputs, in order or by name
+# What an operator raises that cannot be computed as its file has it.
+NOT_COMPUTED = (RuntimeError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError)
 LARGEST = 2**28  # elements of a tensor whose size is made of numbers in a file
 QUANTIZED = (
     "the file is quantized: what is read are the real numbers that its integers stand for, without rounding; "

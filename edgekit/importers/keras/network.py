@@ -16,9 +16,8 @@ from edgekit.importers.held import Held, channels_first, first, plain
 from edgekit.importers.keras.node import Node
 from edgekit.importers.keras.plan import Made, Step, steps
 from edgekit.importers.keras.table import operator
-from edgekit.importers.source import LARGEST
+from edgekit.importers.source import LARGEST, NOT_COMPUTED
 
-_ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError, NotImplementedError)
 Values = dict[Made, tuple[Held, ...]]
 
 
@@ -128,7 +127,7 @@ def _computed(node: Node, compute: Callable[..., Any], args: Sequence[Any], kwar
         several = list(made) if isinstance(made, (list, tuple)) else [made]
     except UsageError:
         raise
-    except _ERRORS as error:
+    except NOT_COMPUTED as error:
         raise node.refusal(f"cannot be computed: {first_line(error)}", "check that Keras loads the file") from error
     if any(one.tensor.numel() > LARGEST for one in several):
         raise node.refusal("makes a tensor that no network needs", "save it with Keras again")

@@ -17,7 +17,7 @@ from edgekit.importers.onnx.model import Model, reads
 from edgekit.importers.onnx.node import Block, Node
 from edgekit.importers.onnx.operators.quantization import rounded
 from edgekit.importers.onnx.table import OPERATORS
-from edgekit.importers.source import WHOLE, dead
+from edgekit.importers.source import NOT_COMPUTED, WHOLE, dead
 from edgekit.importers.tensors import as_tensor, is_known
 
 
@@ -92,7 +92,7 @@ def _computed(node: Node, operator: Callable[..., Any] | None, *given: Any) -> A
         return operator(node, *given)
     except UsageError:
         raise
-    except (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError, NotImplementedError) as error:
+    except NOT_COMPUTED as error:
         raise node.refusal(f"cannot be computed: {first_line(error)}", "check the file with onnx.checker") from error
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from edgekit.errors import UsageError, first_line
 from edgekit.frontend.imported import Imported, Layer
 from edgekit.importers.held import Held, channels_first, first, plain, plainly
-from edgekit.importers.source import dead
+from edgekit.importers.source import NOT_COMPUTED, dead
 from edgekit.importers.tensors import as_tensor
 from edgekit.importers.tflite.model import Model
 from edgekit.importers.tflite.node import Node
@@ -20,7 +20,6 @@ from edgekit.importers.tflite.operators.elementwise import FUSED
 from edgekit.importers.tflite.table import OPERATORS
 
 _LARGE = 1024  # elements from which on a weight has no values where only shapes are asked for
-_ERRORS = (RuntimeError, ValueError, IndexError, TypeError, AttributeError, KeyError, NotImplementedError)
 
 
 class TfliteNetwork(Imported):
@@ -99,7 +98,7 @@ def _computed(node: Node, operator: Callable[..., Any], *given: Held | None) -> 
         made = operator(node, *given)
     except UsageError:
         raise
-    except _ERRORS as error:
+    except NOT_COMPUTED as error:
         raise node.refusal(f"cannot be computed: {first_line(error)}", "check that LiteRT runs the file") from error
     return made if isinstance(made, tuple) else (made,)
 

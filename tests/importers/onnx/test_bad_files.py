@@ -134,6 +134,13 @@ def test_an_output_that_is_named_twice(tmp_path: Path) -> None:
     )
 
 
+def test_an_element_of_an_empty_sequence(tmp_path: Path) -> None:
+    nodes = [node("SequenceEmpty", "", "s"), node("SequenceErase", "s", "t"), node("SequenceAt", "t zero", "y")]
+    path = write(tmp_path / "net.onnx", nodes, X, ["y"], {"zero": np.zeros((), np.int64)})
+    with pytest.raises(UsageError, match=r"\(SequenceErase\) cannot be computed"):
+        traced(path)
+
+
 def test_loops_are_named(tmp_path: Path) -> None:
     inside = [helper.make_tensor_value_info(name, kind, None) for name, kind in (("i", 7), ("go", 9), ("v", 1))]
     body = helper.make_graph([node("Identity", "go", "on"), node("Relu", "v", "w")], "body", inside, [])

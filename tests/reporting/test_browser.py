@@ -315,3 +315,8 @@ def test_a_print_of_a_sweep_fills_its_pages(make: Records, library: str, tmp_pat
     command = [str(CHROMIUM), *ARGUMENTS, f"--user-data-dir={tmp_path / 'profile'}", f"--print-to-pdf={printed}"]
     subprocess.run([*command, (tmp_path / "page.html").as_uri()], capture_output=True, timeout=PATIENCE, check=True)
     assert 4 <= len(re.findall(rb"/Type /Page\b", printed.read_bytes())) <= 7
+
+
+def test_of_failures_alone_the_head_tells_everything(library: str, tmp_path: Path) -> None:
+    probe = """return [document.querySelector("main").offsetHeight, document.querySelector("h1").innerText];"""
+    assert browse((), library, tmp_path, probe) == [0, "Nothing was measured"]

@@ -94,7 +94,7 @@ _ARITHMETIC: dict[str, Converter] = {
     **dict.fromkeys(("sub", "subtract"), binary("sub")),
     "rsub": binary("sub", reflected=True),
     **dict.fromkeys(("mul", "multiply"), binary("mul")),
-    **dict.fromkeys(("div", "divide", "true_divide"), binary("div")),
+    **dict.fromkeys(("div", "divide", "true_divide"), compositions.div),
     "rdiv": binary("div", reflected=True),
     "floor_divide": binary("floor_div"),
     "rfloordiv": binary("floor_div", reflected=True),

@@ -30,6 +30,10 @@ FUNCTIONS: dict[str, Callable[[Tensor, Tensor], Any]] = {
     "cross, of the first axis of three": lambda x, w: (
         torch.cross(x[:, :3, :3], x[:, 1:, :3]), torch.linalg.cross(x[:, :3, :, :3], x[:, 1:, :, :3]),
     ),
+    "quotients without their fraction": lambda x, w: (
+        *(torch.div(x, y, rounding_mode="trunc") for y in (0.3, w[0], x.flip(1))),
+        *(torch.div((x * 90).int(), y, rounding_mode="trunc") for y in (7, -7, (x.flip(1) * 9).int() * 2 + 1, 1.5)),
+    ),
     "diagonals of matrices": lambda x, w: (torch.linalg.diagonal(x), torch.linalg.diagonal(x, offset=1), x.diagonal()),
     "determinants and inverses": lambda x, w: tuple(
         f(x[:, :, :n, :n] + 3 * torch.eye(n, dtype=x.dtype))

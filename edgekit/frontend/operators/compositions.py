@@ -10,7 +10,7 @@ import torch
 from edgekit.frontend.builder import Builder
 from edgekit.frontend.node import Node
 from edgekit.frontend.operators.attention import matmul
-from edgekit.frontend.operators.elementwise import Converter, pair
+from edgekit.frontend.operators.elementwise import Converter, binary, pair, trunc
 from edgekit.frontend.operators.indexing import embedding
 from edgekit.frontend.operators.moving import cut, shaped, transpose
 from edgekit.frontend.operators.reductions import topk, vector_norm
@@ -184,6 +184,18 @@ def logaddexp(b: Builder, name: str, input: Any, other: Any) -> Any:
     small = b.emit(f"{name}/exp", "exp", [b.emit(f"{name}/neg", "neg", [far])])
     more = b.emit(f"{name}/log", "log", [b.emit(f"{name}/more", "add", [small], other=1.0)])
     return b.emit(name, "add", [b.emit(f"{name}/larger", "maximum", [left, right]), more])
+
+
+def div(b: Builder, name: str, input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """A quotient; one whose fraction is left out ("trunc") is, of whole numbers, that of their sizes with its sign."""
+    if rounding_mode != "trunc":
+        return binary("div")(b, name, input, other, rounding_mode=rounding_mode)
+    if any(isinstance(x, float) or (not isinstance(x, int) and x.dtype.is_floating_point) for x in (input, other)):
+        return trunc(b, name, pair(b, f"{name}/ratio", "div", input, other))
+    both = _two(b, name, input, other)
+    size = b.emit(f"{name}/size", "floor_div", [b.emit(f"{name}/abs", "abs", [x]) for x in both])
+    sign = b.emit(f"{name}/signs", "mul", [b.emit(f"{name}/sign", "sign", [x]) for x in both])
+    return b.emit(name, "mul", [size, sign])
 
 
 def fmod(b: Builder, name: str, input: Any, other: Any) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 
 from edgekit.exporters.int8 import tflite_constraints
 from edgekit.exporters.int8.activations import carries, is_narrow
+from edgekit.exporters.int8.far_from_zero import far_from_zero
 from edgekit.exporters.int8.masks import masked
 from edgekit.exporters.int8.output_channels import outputs_apart
 from edgekit.exporters.int8.peaks import peaks
@@ -54,7 +55,7 @@ def islands(
     extremes = extremes or {}
     apart = outputs_apart(graph, extremes, channels or {}) | fine_shares(graph, scheme, extremes)
     apart |= spectra(graph) | squares(graph) | sensitive(graph) | divisors(graph) | roots(graph) | preparation(graph)
-    apart |= masked(graph, extremes) | peaks(graph)
+    apart |= masked(graph, extremes) | peaks(graph) | far_from_zero(graph, extremes)
     if scheme == "tflite":
         apart |= before_choices(graph) | narrow(graph, extremes)
     fused = fused_activations(graph)

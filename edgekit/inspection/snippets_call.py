@@ -25,7 +25,7 @@ IN_LITERAL = string.ascii_letters + string.digits + IN_COMMENT + "/;<>|!#&@^~{}'
 
 @dataclass(frozen=True)
 class Call:
-    """How one file is called. `height`, `width` and `channels` are of the input as the network wants it."""
+    """How one file is called on an image."""
 
     manifest: Manifest
     place: Path  # where the file lies now, from the root
@@ -47,7 +47,7 @@ class Call:
 
     @property
     def size(self) -> tuple[int, int, int]:
-        """Height, width and channels."""
+        """Height, width and channels of the input, as the network wants it."""
         channels, height, width = self.manifest.variant.input_shape[1:]
         return height, width, channels
 

@@ -30,11 +30,12 @@ def named_outputs(result: Any, node_of: Callable[[Any], Any], builder: Builder) 
     for path, value in flat(result):
         if not path:
             raise UsageError(f"the network returns {_told(value)}, not a tensor", "return a tensor, or several")
-        name = _name(path) + ("_out" if _name(path) in inputs else "")
+        own = _name(path)
+        name = f"{own}_out" if own in inputs else own
         if name in found:
             raise UsageError(f"two outputs of the network are called {name}", "give them names of their own")
         node = node_of(value) if isinstance(value, Tensor) else value
-        found[name] = _checked(f"output {name} of the network is", node, builder, used)
+        found[name] = _checked(f"output {own} of the network is", node, builder, used)
     if not found:
         raise UsageError(f"the network returns {_told(result)}, not a tensor", "return a tensor, or several")
     if len(found) == 1 and not isinstance(result, Mapping):

@@ -13,9 +13,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from edgekit import registry
 from edgekit.checkpoints.pretrained import folder as cached_weights
 from edgekit.errors import UsageError, nearest
 from edgekit.exporting.options import Preprocess, flag
+from edgekit.records.formats import FORMATS, PRECISIONS
 from edgekit.reporting import charts, drawing
 from edgekit.reporting.command import ReportResult, of_records
 from edgekit.reporting.rows import rows
@@ -30,7 +32,7 @@ from edgekit.util.tabled import Tabled
 
 KNOWN = ("mobilenet", "zoo")
 TWIN = "conv_mobilenet"  # of Table 4: full convolutions
-FORMATS = ("html", "md", "csv", "json")
+REPORTED = ("html", "md", "csv", "json")
 ALPHAS, RESOLUTIONS = (1.0, 0.75, 0.5, 0.25), (224, 192, 160, 128)
 
 
@@ -103,12 +105,13 @@ def reproduce(
     if model not in KNOWN:
         raise UsageError(f"reproduce does not know '{model}'{nearest(model, KNOWN)}", f"say one of: {', '.join(KNOWN)}")
     own = each(own)
+    format, precision = registry.each(format, FORMATS.canonical), registry.each(precision, PRECISIONS.canonical)
     paths = [Path(path) for path in ([save] if isinstance(save, (str, Path)) else save)]
     saving.check(paths)
     drawing.converter()  # what is missing is said before anything takes long
     if model == "zoo":
         _refuse_for_zoo(
-            weights=weights, data=data, calibration=calibration, alpha=alpha, res=res, format=tuple(format),
+            weights=weights, data=data, calibration=calibration, alpha=alpha, res=res, format=format,
             precision=precision, int8_effort=int8_effort, device=device, threads=threads, preset=preset,
             devices=devices, jobs=jobs, preprocess=preprocess,
         )  # fmt: skip
@@ -117,7 +120,7 @@ def reproduce(
     sides, precisions = tuple(res) or RESOLUTIONS, _precisions(precision, calibration)
     owned = [to_measure(one, max(sides), Path(out) / "own") for one in own]
     swept = partial(
-        sweep, format=tuple(format), precision=precisions, int8_effort=int8_effort, device=(device,), threads=threads,
+        sweep, format=format, precision=precisions, int8_effort=int8_effort, device=(device,), threads=threads,
         preset=preset, random_where_missing=True, data=Path(calibration) if calibration else None,
         synthetic_calibration="int8" in precisions and calibration is None, eval=Path(data) if data else None,
         continue_=True, store=store, devices=devices, jobs=jobs, executor=executor, progress=progress,
@@ -187,7 +190,7 @@ def _written(swept: SweepResult, out: Path) -> ReportResult | None:
     evaluated = [cell.accuracy for cell in swept.cells if cell.accuracy]
     if not measured and not evaluated:
         return None
-    return of_records(measured, evaluated, out=out / "report.html", format=FORMATS, assets=out / "pictures")
+    return of_records(measured, evaluated, out=out / "report.html", format=REPORTED, assets=out / "pictures")
 
 
 def _beside(swept: SweepResult, model: str) -> tuple[tuple[Table, ...], tuple[Correlation, ...]]:

@@ -148,6 +148,20 @@ def test_what_the_store_refused_of_ones_own_network_is_noted(tmp_path: Path, mon
     assert result.exit_code == 7 and result.notes[0] == "the store is full; make room"
 
 
+def test_a_format_and_a_precision_may_be_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgekit.reproduction import command
+
+    asked: list[dict[str, Any]] = []
+
+    def sweep(model: str, **given: Any) -> SweepResult:
+        asked.append(given)
+        return SweepResult((), 1.0)
+
+    monkeypatch.setattr(command, "sweep", sweep)
+    command.reproduce(format="tflite", precision="half,int8", out=tmp_path / "out")
+    assert asked[0]["format"] == ("tflite",) and asked[0]["precision"] == ("fp16", "int8")
+
+
 def test_images_to_calibrate_with_need_int8(tmp_path: Path) -> None:
     from edgekit.reproduction.command import reproduce
 

@@ -49,7 +49,5 @@ def test_a_name_neither_leaves_the_axis_nor_touches_a_star() -> None:
     long = "mynetworks.py:build_a_small_one"
     padding = [accuracy_over_macs([_point(name, "own")])["encoding"]["x"]["scale"]["padding"] for name in ("a", long)]
     assert padding[0] == 60 and padding[1] > 6 * len(long)
-    right = _point(
-        "v", "V", int(10**9.1)
-    )  # its name begins within the star's right half, beside another without a star
+    right = _point("v", "V", int(10**9.1))  # its name begins in the star's right half, and beside a point without one
     assert names([_point("mine", "own"), right]) == {"mine"} and names([_point("mine", "W"), right]) == {"mine", "v"}

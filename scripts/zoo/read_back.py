@@ -41,8 +41,8 @@ from scripts.zoo.table import by_cost
 Form = tuple[str, str]  # format and precision
 FORMS = tuple((format, precision) for format in ("onnx", "tflite") for precision in ("fp32", "fp16", "int8"))
 SMALL, EXAMPLES = 64, 2
-# Its adaptive pool has more places than the map of a small image, and files hold such a one in parts.
-OWN_SIZE = ("alexnet_tv",)
+# Their adaptive pool has more places than the map of a small image, and files hold such a one in parts.
+OWN_SIZE = ("alexnet_tv", *(f"vgg{depth}{norm}" for depth in (11, 13, 16, 19) for norm in ("", "_bn")))
 SAME = "same"
 PAGE = """\
 # Files of the zoo, read back and written again

@@ -44,7 +44,7 @@ def test_the_page_counts_what_is_the_same_and_tells_what_is_not() -> None:
     forms = FORMS[:2]
     text = page({"lenet5": dict.fromkeys(forms, SAME), "vgg16": {forms[0]: SAME, forms[1]: "add +1"}}, forms, "today")
     assert "Of 2 networks the same: 2 in onnx fp32, 1 in onnx fp16." in text
-    assert "| vgg16 | 3x64x64 | same | (1) |" in text and "1. add +1" in text
+    assert "| vgg16 | 3x224x224 | same | (1) |" in text and "1. add +1" in text
     assert "Not tried: " in text and "resnet50" in text
 
 

@@ -250,7 +250,7 @@ def _graph(recorder: Recorder, outputs: Mapping[str, Node]) -> Graph:
             needed.update(map(id, node.inputs))
     nodes = [node for node in recorder.builder.nodes if id(node) in needed or node.kind == "input"]
     _rename(nodes)
-    names = _Tensors(recorder.owned)
+    names = _Tensors(recorder.owned, {node.name for node in nodes})
     ops = tuple(node.op({role: names.of(node, role) for role in node.params}) for node in nodes)
     return Graph(ops, {public or node.name: node.name for public, node in outputs.items()}, names.tensors)
 
@@ -265,9 +265,13 @@ def _rename(nodes: Sequence[Node]) -> None:
 
 
 class _Tensors:
-    """The tensors of a graph by name: those that the network owns by theirs, others by their operator's."""
+    """The tensors of a graph by name: those that the network owns by theirs, others by their operator's.
 
-    def __init__(self, owned: Mapping[str, Tensor]) -> None:
+    None has the name of an operator or an input, as an input `w` beside a parameter `w`.
+    """
+
+    def __init__(self, owned: Mapping[str, Tensor], taken: set[str]) -> None:
+        self._taken = taken
         self._owned = {id(tensor): name for name, tensor in owned.items()}
         self._names: dict[int, str] = {}
         self.tensors: dict[str, Tensor] = {}
@@ -275,8 +279,8 @@ class _Tensors:
     def of(self, node: Node, role: str) -> str:
         """The name of an operator's tensor."""
         tensor = node.params[role]
-        name = self._owned.get(id(tensor)) or self._names.get(id(tensor)) or f"{node.name}.{role}"
-        while self.tensors.get(name, tensor) is not tensor:
+        name = self._names.get(id(tensor)) or self._owned.get(id(tensor)) or f"{node.name}.{role}"
+        while name in self._taken or self.tensors.get(name, tensor) is not tensor:
             name += "_"
         self._names[id(tensor)] = name
         self.tensors[name] = tensor

@@ -63,6 +63,19 @@ def test_a_layer_may_have_the_name_of_the_input() -> None:
     assert [op.name for op in same(NamedLikeItsInput())] == ["x", "x#2", "add"]
 
 
+class OwnsItsInputsName(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.x = nn.Parameter(torch.randn(11))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.x
+
+
+def test_a_parameter_may_have_the_name_of_the_input() -> None:
+    assert list(same(OwnsItsInputsName()).params) == ["x_"]  # names of a file are unique
+
+
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
 @pytest.mark.parametrize(
     ("factor", "by_scale"), [(1.5, True), (2, False), ((2.0, 3.0), False), ((5 / 9, 3 / 11), False)]

@@ -1,7 +1,7 @@
-"""Operators that compute again what another one has computed, as the one that they are.
+"""Common subexpressions: one operator for all that compute the same of the same values.
 
-Networks of cells begin each of their branches with an activation of the same map. Files say that once where their
-writer or their format does, so that what is read of a file and what it was written of are the same only so.
+Networks of cells begin each of their branches with an activation of the same map. Without this pass a file would hold
+them apart or as one, as its writer does, and a file read back would differ from the network that it was written of.
 """
 
 from __future__ import annotations

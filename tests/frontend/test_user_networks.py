@@ -72,6 +72,23 @@ class OwnsItsInputsName(nn.Module):
         return x * self.x
 
 
+class WithRegisters(nn.Module):
+    """A transformer's rows, with a number of registers in front of them that may be none."""
+
+    def __init__(self, registers: int) -> None:
+        super().__init__()
+        self.registers = nn.Parameter(torch.randn(SHAPE[0], SHAPE[1], registers, SHAPE[3]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, self.registers, x], 2)
+
+
+@pytest.mark.parametrize(("registers", "rows"), [(0, 2 * SHAPE[2]), (3, 2 * SHAPE[2] + 3)])
+def test_what_is_empty_of_a_concatenation_is_left_out(registers: int, rows: int) -> None:
+    joined = list(same(WithRegisters(registers)))[-1]
+    assert joined.shape[2] == rows and len(joined.inputs) == (3 if registers else 2)
+
+
 def test_a_parameter_may_have_the_name_of_the_input() -> None:
     assert list(same(OwnsItsInputsName()).params) == ["x_"]  # names of a file are unique
 

@@ -179,7 +179,7 @@ def repeat_interleave(b: Builder, name: str, input: Node, repeats: Any, dim: Any
 
 def cat(b: Builder, name: str, tensors: Sequence[Any], dim: int = 0, axis: int | None = None) -> Any:
     like = next(x for x in tensors if isinstance(x, Node))
-    given = [x for x in tensors if tuple(x.shape) != (0,)]  # torch leaves out what is empty without axes
+    given = [x for x in tensors if 0 not in x.shape] or list(tensors)  # torch takes what is empty beside any shape
     nodes = [b.operand(f"{name}/{index}", x, like) for index, x in enumerate(given)]
     dtype = like.dtype
     for node in nodes:

@@ -32,6 +32,7 @@ from edgekit.records.preprocessing import Preprocessing
 TOLERANCE = 2.5  # steps: kernels that scale in fixed point, or in several roundings, are up to two beside
 FLOAT_STEP = 1e-3 / TOLERANCE  # of the largest value: of what is computed in float between integers
 FP32_STEP = 3e-4 / TOLERANCE  # where nothing is in integers: what a whole fp32 file may be off
+LARGEST = torch.finfo(torch.float32).max  # where LiteRT's kernels end that add or multiply: they give no infinity
 PADDING = ("conv", "max_pool", "avg_pool", "conv_transpose")
 _CHANNELS_LAST = ("linear", "layer_norm")
 MOST = 0.98  # of the wrong values that a cause must explain
@@ -135,6 +136,7 @@ def _in_tflites_integers(quantized: QuantizedGraph, op: Op) -> bool:
 
 
 def _fault(quantized: QuantizedGraph, op: Op, values: dict[str, Tensor], want: Tensor, got: Tensor) -> Fault | None:
+    want, got = (y.clamp(-LARGEST, LARGEST) for y in (want, got))
     step = _step(quantized, op.name, want)
     steps = (got - want) / step
     same = (got == want) | (got.isnan() & want.isnan())
@@ -160,7 +162,7 @@ def _choice(quantized: QuantizedGraph, op: Op, values: dict[str, Tensor], want: 
 
 def _step(quantized: QuantizedGraph, name: str, y: Tensor) -> float:
     """A step of the integers of a tensor; of one in float a part of its largest finite value."""
-    params, finite = quantized.activations.get(name), y[y.isfinite()].float().abs()
+    params, finite = quantized.activations.get(name), y[y.abs() < LARGEST].float().abs()
     if params:
         return params.scale
     least = FAINT if is_share(quantized.graph[name]) else 1e-30

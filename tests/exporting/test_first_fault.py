@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edgekit.data.calibration import synthetic
 from edgekit.exporters import FORMATS, WriteJob
@@ -156,9 +157,26 @@ class Picked(nn.Module):
         return torch.gather(rows.flatten(2), 2, places[:, None].expand(-1, 8, -1))
 
 
+class Hidden(nn.Module):
+    """Attention that hides rows by minus infinity, which LiteRT's sum makes the least number there is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.map = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = self.map(x).flatten(2)
+        hidden = F.pad(torch.where(rows[:, 1:].mean(2) < 0, -torch.inf, 0.0), (1, 0))
+        y: Tensor = (rows @ rows.transpose(1, 2) + hidden[:, None]).softmax(2) @ rows
+        return y
+
+
 @pytest.mark.parametrize("format", SCHEMES)
-def test_places_of_equal_integers_are_no_fault(format: str, tmp_path: Path) -> None:
-    right = made(Picked, format)
+@pytest.mark.parametrize("of", [Picked, Hidden])
+def test_places_of_equal_integers_and_infinities_are_no_fault(
+    of: Callable[[], nn.Module], format: str, tmp_path: Path
+) -> None:
+    right = made(of, format)
     assert fault_of(format, right, right, tmp_path) is None
 
 

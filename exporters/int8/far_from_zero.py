@@ -12,6 +12,7 @@ from edgekit.ir.reference import LAYERS
 
 FAR = 4  # times the width of its range: two of eight bits
 _REASON = "the output varies little about a value far from zero"
+_KEEPS_DIFFERENCES = "log_softmax"  # integers serve what it reads, whose values need not be far from zero
 _NOT_BACK = LAYERS | {"input", "constant", "lstm", "gru", "lstm_cell", "matmul", "conv_dynamic"}
 
 
@@ -23,7 +24,7 @@ def far_from_zero(graph: Graph, extremes: Mapping[str, tuple[float, float]]) -> 
         op = graph[waiting.pop()]
         if op.name not in found and op.kind not in _NOT_BACK and op.dtype.is_floating_point:
             found[op.name] = _REASON
-            waiting += op.inputs
+            waiting += () if op.kind == _KEEPS_DIFFERENCES else op.inputs
     return found
 
 

@@ -57,7 +57,7 @@ def test_a_preprocessing_that_nothing_says_is_named(weights: str, said: bool, tm
     network = str(small_network(tmp_path / "net.onnx")) if weights == "onnx" else network
     asked = ExportOptions(network, input=(1, 3, 16, 16), weights=given, preprocess=preprocess if said else None)
     notes = [note for note in prepare(asked, lambda stage: None).notes if "the preprocessing is assumed" in note]
-    origin = {"own": "Sequential", "file": "w.pth"}.get(weights)
+    origin = {"own": "Sequential", "file": "w.pth", "onnx": "net.onnx"}.get(weights)
     assert all(note.startswith(f"{origin}: the preprocessing is assumed: ") for note in notes)
     assert len(notes) == (weights != "random" and not said)
     assert all(

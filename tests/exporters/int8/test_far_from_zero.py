@@ -53,3 +53,9 @@ def test_they_are_computed_in_float_from_the_last_layers(function: Callable[[Ten
 def test_others_stay_integers(function: Callable[[Tensor], Tensor]) -> None:
     graph = trace(Net(function).eval(), SHAPE)
     assert not far_from_zero(graph, record(graph, synthetic(SHAPE, TORCHVISION, 8)).extremes)
+
+
+def test_integers_serve_what_keeps_its_differences() -> None:
+    graph = trace(Net(lambda y: y.log_softmax(1)).eval(), SHAPE)
+    found = far_from_zero(graph, record(graph, synthetic(SHAPE, TORCHVISION, 8)).extremes)
+    assert [graph[name].kind for name in found] == ["log_softmax"]

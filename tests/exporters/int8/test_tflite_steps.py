@@ -91,12 +91,12 @@ LAYERS: dict[str, tuple[tuple[int, ...], Callable[[], nn.Module]]] = {
 
 
 def ranges(graph: Graph, values: list[Tensor]) -> Ranges:
-    """The extremes of each tensor on the values."""
+    """The extremes of each tensor on the values, and zero, so that few values far from it stay integers, too."""
     found: dict[str, tuple[float, float]] = {}
 
     def look(op: Op, y: Tensor) -> None:
         low, high = torch.aminmax(y[y.isfinite()])
-        found[op.name] = float(low), float(high)
+        found[op.name] = min(float(low), 0.0), max(float(high), 0.0)
 
     graph.run(*values, observe=look)
     return Ranges(found, {}, 1, None)

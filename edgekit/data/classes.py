@@ -16,7 +16,6 @@ from edgekit.data.images import Sample, without_class
 from edgekit.errors import UsageError
 from edgekit.records.artifact import Artifact
 
-_WNID = re.compile(r"^(n\d{8})\s+")
 _BY_ORDER = "say --classes-by-order where their order is right"
 
 
@@ -73,8 +72,8 @@ def _places(called: Sequence[str], names: Sequence[str]) -> list[int]:
 
 def _words(name: str) -> set[str]:
     """Return what a label may be called by: all of it, its WordNet id, or a synonym, as in ILSVRC's lists."""
-    rest, wnid = _WNID.sub("", name), _WNID.match(name)
-    return {_plain(one) for one in (name, rest, *rest.split(","), *(wnid.groups() if wnid else ()))}
+    wnid, rest = labels.parted(name)
+    return {_plain(one) for one in (name, rest, *rest.split(","), *([wnid] if wnid else ()))}
 
 
 def _plain(name: str) -> str:

@@ -10,13 +10,19 @@ from edgekit.errors import UsageError
 from edgekit.util.text_file import text_of
 
 BACKGROUND = "background"
-_WNID = re.compile(r"n\d{8}\s+")
+_WNID = re.compile(r"(n\d{8})\s+")
+
+
+def parted(name: str) -> tuple[str, str]:
+    """Return the WordNet id that a name begins with, or "", and the rest: of "n01818515 macaw" the two words."""
+    found = _WNID.match(name)
+    return (found[1], name[found.end() :]) if found else ("", name)
 
 
 def without_ids(names: Sequence[str]) -> tuple[str, ...]:
     """Return the names as a person reads them: of "n01818515 macaw" without the WordNet id, where all have one."""
-    ids = [_WNID.match(name) for name in names if name != BACKGROUND]
-    return tuple(_WNID.sub("", name, count=1) for name in names) if ids and all(ids) else tuple(names)
+    ids = [parted(name)[0] for name in names if name != BACKGROUND]
+    return tuple(parted(name)[1] for name in names) if ids and all(ids) else tuple(names)
 
 
 def read(path: Path, outputs: int, offset: int) -> tuple[str, ...]:
